@@ -1,0 +1,31 @@
+# Two commands: `make demo` and `make test`. Both need python3 >= 3.11 with venv, and a package index.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test install clean
+
+demo: install
+	$(BIN)/engram demo
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+install: .venv/installed
+
+# pip's torch is pinned first: anything newer would bring gigabytes of CUDA with it.
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "engram needs Python 3.11 or newer, but $(PYTHON) is `$(PYTHON) -V 2>&1`"; exit 2; }
+	@echo "installing into .venv, once; this takes a few minutes"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
+	  --constraint constraints.txt torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
+	  --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,46 @@
+"""One look at an agent: what it makes of a corridor of six cells, beside the exact answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from simulator.core import seeds
+from simulator.core.mdp import FiniteMDP, value_iteration
+from simulator.core.protocols import Spec
+from simulator.core.table import Lanes, make_table
+
+N_CELLS, STEPS, GAMMA = 6, 3_000, 0.9
+
+
+def corridor() -> FiniteMDP:
+    """Cells in a row; action 0 goes left, 1 goes right; entering the last cell pays 1 and ends the episode."""
+    cells = np.arange(N_CELLS)
+    following = np.stack([np.maximum(cells - 1, 0), np.minimum(cells + 1, N_CELLS - 1)], axis=1)[:, :, None]
+    arrives = following == N_CELLS - 1
+    start = np.append(np.ones(N_CELLS - 1), 0.0) / (N_CELLS - 1)
+    every = np.ones((N_CELLS, 2))
+    return FiniteMDP(
+        every[:, :, None], following, arrives.astype(float), arrives.astype(np.uint8), start, every > 0, 50
+    )
+
+
+def show_agent(name: str, make: Any, config: Any) -> None:
+    """Train one seed in the corridor and print values and best moves."""
+    mdp = corridor()
+    observed = spaces.Discrete(N_CELLS)
+    spec = Spec("corridor", observed, spaces.Discrete(2), 50, mdp=mdp, state_obs=np.arange(N_CELLS))
+    agent = make(spec, [0], config)
+    if hasattr(agent, "stretch"):
+        zeros = np.zeros(1, np.int64)
+        agent.stretch(Lanes(make_table(mdp), zeros, zeros.copy(), seeds.words([0], "world")), STEPS)
+    exact = value_iteration(mdp, getattr(config, "gamma", GAMMA))
+    policy = agent.policy()
+    values, probs = policy.values(spec.state_obs), policy.probs(spec.state_obs)
+    print(f"{name}: a corridor of {N_CELLS} cells, the goal at its right end, {STEPS:,} steps of training")
+    for cell in range(N_CELLS - 1):
+        learned = "     -" if values is None else f"{values[0, cell].max():6.3f}"
+        moves = "by the clock" if probs is None else f"left {probs[0, cell, 0]:.2f}  right {probs[0, cell, 1]:.2f}"
+        print(f"  cell {cell}   value {learned}   exact {exact.values[cell]:6.3f}   {moves}")

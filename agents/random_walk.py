@@ -1,0 +1,160 @@
+"""Uniformly random actions: the floor of every table. It learns nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium import spaces
+
+from agents.parts.tabular import legal_rows, moves
+from simulator.core import seeds
+from simulator.core.compiled import compiled, lane, spread
+from simulator.core.draws import below
+from simulator.core.protocols import Array, Metrics, Spec, State, Step, Trace
+from simulator.core.table import GOES_ON, Lanes, table_step
+
+
+@dataclass(frozen=True)
+class Config:
+    """A random walk has no settings."""
+
+
+class RandomWalk:
+    """S walkers among numbered actions; an agent and its own policy."""
+
+    def __init__(self, legal: Array, discrete_obs: bool, seed_list: list[int], purpose: str = "exploration") -> None:
+        self._legal, self._moves, self._seeds = legal, moves(legal), seed_list
+        self._stream = seeds.words(seed_list, purpose)
+        self._discrete_obs = discrete_obs
+        if discrete_obs:
+            self.stretch = self._stretch
+
+    def act(self, obs: Array, first: Array | None = None) -> Array:
+        """One of the actions that exist, int64 [S]."""
+        actions = np.zeros(len(self._seeds), np.int64)
+        _act_all(self._stream, self._moves, self._rows(obs), actions)
+        return actions
+
+    def _rows(self, obs: Array) -> Array:
+        return np.asarray(obs, np.int64) if len(self._legal) > 1 else np.zeros(len(obs), np.int64)
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """Learn nothing."""
+        return {}
+
+    def _stretch(self, lanes: Lanes, n: int) -> Trace:
+        """N steps of a world by table in one call."""
+        reward = np.empty((len(self._seeds), n), np.float32)
+        ended = np.empty((len(self._seeds), n), np.bool_)
+        work = (self._stream, self._moves, lanes, reward, ended)
+        spread(lambda first, last: _stretch_block((first, last), *work), len(self._seeds))
+        return Trace(reward, ended, {})
+
+    def policy(self) -> RandomWalk:
+        """The same walk on streams of its own."""
+        return RandomWalk(self._legal, self._discrete_obs, self._seeds, "ties")
+
+    def probs(self, obs: Array) -> Array:
+        """Uniform over the actions that exist, [S, B, A]."""
+        legal = self._legal[self._rows(obs)]
+        return np.repeat((legal / legal.sum(axis=-1, keepdims=True))[None], len(self._seeds), axis=0)
+
+    def values(self, obs: Array) -> None:
+        """It values nothing."""
+
+    def state(self) -> State:
+        """The streams."""
+        return {"stream": self._stream.copy()}
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        self._stream[...] = state["stream"]
+
+
+class RandomMotion:
+    """S walkers in any other action space (boxes, several switches)."""
+
+    def __init__(self, space: spaces.Space, seed_list: list[int], purpose: str = "exploration") -> None:
+        self._space, self._seeds = space, seed_list
+        self._generators = seeds.generators(seed_list, purpose)
+
+    def act(self, obs: Array, first: Array | None = None) -> Array:
+        """A sample of the space for every seed, [S, *action]."""
+        return np.stack([_sample(self._space, generator) for generator in self._generators])
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """Learn nothing."""
+        return {}
+
+    def policy(self) -> RandomMotion:
+        """The same walk on streams of its own."""
+        return RandomMotion(self._space, self._seeds, "ties")
+
+    def probs(self, obs: Array) -> None:
+        """Not a table of probabilities."""
+
+    def values(self, obs: Array) -> None:
+        """It values nothing."""
+
+    def state(self) -> State:
+        """The streams."""
+        return {"stream": np.stack([seeds.pack(generator.bit_generator) for generator in self._generators])}
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        self._generators = [np.random.Generator(seeds.unpack(words)) for words in state["stream"]]
+
+
+def make(spec: Spec, seed_list: Sequence[int], config: Config) -> RandomWalk | RandomMotion:
+    """Walkers for any world with discrete, multi-discrete, multi-binary or box actions.
+
+    Raises:
+        ValueError: another kind of action space.
+    """
+    if isinstance(spec.action, spaces.Discrete) and int(spec.action.start) == 0:
+        discrete_obs = isinstance(spec.observation, spaces.Discrete)
+        return RandomWalk(legal_rows(spec, int(spec.action.n)), discrete_obs, list(seed_list))
+    if isinstance(spec.action, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary | spaces.Box):
+        return RandomMotion(spec.action, list(seed_list))
+    raise ValueError(f"random_walk on {spec.id}: action space {spec.action}, expected a discrete or box space")
+
+
+def _sample(space: spaces.Space, generator: np.random.Generator) -> Array:
+    """A uniform sample by doubles only, so that a stream is its 128-bit state and nothing buffered beside it."""
+    draw = generator.random(space.shape)
+    if isinstance(space, spaces.Box):
+        low, high = np.clip(space.low, -1e6, 1e6), np.clip(space.high, -1e6, 1e6)
+        return (low + draw * (high - low)).astype(space.dtype)
+    start = getattr(space, "start", 0)
+    sizes = {spaces.Discrete: "n", spaces.MultiDiscrete: "nvec"}.get(type(space))
+    n = getattr(space, sizes) if sizes else 2
+    return (start + np.floor(draw * n)).astype(space.dtype)
+
+
+@lane
+def _act_lane(stream, i, move):
+    return move[1 + below(stream, i, move[0])]
+
+
+@compiled
+def _act_all(stream, listed, rows, actions):
+    for i in range(len(actions)):
+        actions[i] = _act_lane(stream, i, listed[rows[i]])
+
+
+@compiled
+def _stretch_block(block, stream, listed, lanes, reward, ended):
+    for i in range(block[0], block[1]):
+        for t in range(reward.shape[1]):
+            at = lanes.table.see[lanes.place[i]]
+            action = _act_lane(stream, i, listed[at if listed.shape[0] > 1 else 0])
+            _, gain, end = table_step(lanes, i, action)
+            reward[i, t], ended[i, t] = gain, end != GOES_ON
+
+
+if __name__ == "__main__":
+    from agents.parts.show import show_agent
+
+    show_agent("random_walk", make, Config())

@@ -1,0 +1,199 @@
+"""Temporal-difference learning of state values: TD(0), and TD(lambda) by a field.
+
+Sutton 1988; Sutton and Barto 2018, chapters 6.1 and 12.2 (backward view, accumulating or replacing traces). It
+evaluates a given policy, or controls: then it chooses by one-step look-ahead through a model of the world that it
+learns from counts. With step size 1 the update is the deterministic rule of the textbooks' grid worlds. Departure:
+truncation bootstraps from the observation that the step led to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from agents.parts.explore_settings import ExploreSettings, make_explore
+from agents.parts.features import BoxFeatures, Features, make_features
+from agents.parts.tabular import GivenPolicy, GreedyTable, legal_rows, load, moves, n_actions, save
+from agents.parts.td_update import Rule, Scratch, Tables, act_all, learn_all, look_ahead_all, stretch_block
+from simulator.core import seeds
+from simulator.core.compiled import spread
+from simulator.core.mdp import greedy_policy, value_iteration
+from simulator.core.protocols import Array, Metrics, Policy, Spec, State, Step, Trace
+from simulator.core.ranges import Count, PositiveShare, Share
+from simulator.core.table import Lanes
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of TD learning."""
+
+    policy: str = "control"
+    """control: look ahead through a learned model; random or optimal: evaluate that policy; or a .npy file [N, A]"""
+    decay: Share = 0.0
+    """lambda: how much of a trace is left after a step, before the discount; 0 is TD(0)"""
+    traces: Literal["accumulating", "replacing"] = "accumulating"
+    """whether a state seen again raises its trace by 1 or sets it to 1"""
+    step_size: PositiveShare = 0.5
+    """share of the TD error that is learned from one step; 1 is the deterministic rule"""
+    step_power: Share = 0.0
+    """w: the n-th update of a state learns step_size * n**-w; 0 keeps the step size constant"""
+    gamma: Share = 0.99
+    """discount per step"""
+    initial: float = 0.0
+    """value of every state before it is learned, in units of return"""
+    untried_first: bool = True
+    """control tries every action of a state once before it prefers any"""
+    n_successors: Count = 16
+    """distinct next states that the model can hold for one state and action"""
+    explore: ExploreSettings = field(default_factory=ExploreSettings)
+    """exploration while training, with control"""
+    box: BoxFeatures = field(default_factory=BoxFeatures)
+    """how real-valued observations are cut"""
+
+
+TUNED = {
+    "six-rooms-td": {
+        "about": "TD(0) control of the six rooms by random moves, step size 1",
+        "world": "rooms",
+        "steps": 60_000,
+        "agent": {"step_size": 1.0, "gamma": 0.8, "explore": {"level": 1.0}},
+        "settings": {"layout": "six"},
+    },
+}
+
+
+class TD:
+    """S learners; see :class:`simulator.core.protocols.Agent`."""
+
+    def __init__(self, features: Features, rule: Rule, tables: Tables, scratch: Scratch, seed_list: list[int]) -> None:
+        self._features, self._rule, self._tables, self._scratch = features, rule, tables, scratch
+        self._seeds = seed_list
+        if features.discrete:
+            self.stretch = self._stretch
+
+    def act(self, obs: Array) -> Array:
+        """Actions of the look-ahead or of the given policy, int64 [S]."""
+        actions = np.zeros(len(self._seeds), np.int64)
+        self._scratch.at[:] = self._features.encode(obs)
+        act_all(self._tables, self._rule, self._scratch, actions)
+        return actions
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """One update of every seed.
+
+        Raises:
+            ValueError: more successors than the model holds.
+        """
+        self._scratch.at[:] = self._features.encode(obs)
+        self._scratch.then[:] = self._features.encode(step.final_obs)
+        ends = (step.reward, step.terminated, step.truncated)
+        learn_all(self._tables, self._rule, self._scratch, np.asarray(actions, np.int64), ends)
+        return self._checked()
+
+    def _stretch(self, lanes: Lanes, n: int) -> Trace:
+        """N steps of a world by table in one call, with the bits of n rounds of act, step and learn."""
+        reward = np.empty((len(self._seeds), n), np.float32)
+        ended = np.empty((len(self._seeds), n), np.bool_)
+        brain = (self._tables, self._rule, self._scratch)
+        spread(lambda first, last: stretch_block((first, last), brain, lanes, reward, ended), len(self._seeds))
+        return Trace(reward, ended, self._checked())
+
+    def _checked(self) -> Metrics:
+        full = np.flatnonzero(self._tables.overflow)
+        if len(full):
+            seed, at = self._seeds[full[0]], self._tables.overflow[full[0]] - 1
+            n = self._tables.successor.shape[3]
+            raise ValueError(f"agent.n_successors = {n}: seed {seed} met more next states than that from state {at}")
+        return {"td_error": self._tables.error}
+
+    def policy(self) -> Policy:
+        """The greedy look-ahead as of now, or the given policy."""
+        if not self._rule.control:
+            return GivenPolicy(self._scratch.given, self._tables.v.copy(), self._features, self._seeds)
+        q = np.zeros((*self._tables.v.shape, self._tables.gain.shape[2]))
+        look_ahead_all(self._tables, self._rule, q)
+        return GreedyTable(q, self._scratch.legal, self._features, self._seeds)
+
+    def state(self) -> State:
+        """Values, traces, model, counters and streams."""
+        return save(self._tables)
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        load(self._tables, state)
+
+
+def make(spec: Spec, seed_list: Sequence[int], config: Config) -> TD:
+    """Learners for a world of discrete actions.
+
+    Raises:
+        ValueError: a space or a setting that this agent cannot have.
+    """
+    n, features, count = n_actions(spec, "td"), make_features(spec, config.box), len(seed_list)
+    control = config.policy == "control"
+    if features.n_active > 1:
+        raise ValueError(f"agent.box.kind = {config.box.kind!r}: td looks states up one by one, expected 'bins'")
+    n_states = features.n_features
+    model = (count, n_states, n, config.n_successors) if control else (count, 1, 1, 1)
+    tables = Tables(
+        v=np.full((count, n_states), float(config.initial)),
+        trace=np.zeros((count, n_states if config.decay else 1)),
+        visits=np.zeros((count, n_states), np.int64),
+        successor=np.full(model, -1, np.int32),
+        count=np.zeros(model, np.int32),
+        gain=np.zeros(model[:3]),
+        overflow=np.zeros(count, np.int64),
+        clock=np.zeros(count, np.int64),
+        stream=seeds.words(seed_list, "exploration"),
+        error=np.zeros(count),
+    )
+    legal = legal_rows(spec, n)
+    given = np.zeros((1, n)) if control else np.cumsum(_given(spec, config, legal, n_states), axis=1)
+    at = np.zeros((count, 1), np.int64)
+    scratch = Scratch(np.zeros((count, n)), at, at.copy(), moves(legal), legal, given)
+    return TD(features, _rule(config, control), tables, scratch, list(seed_list))
+
+
+def _rule(config: Config, control: bool) -> Rule:
+    return Rule(
+        control=control,
+        step_size=float(config.step_size),
+        power=float(config.step_power),
+        gamma=float(config.gamma),
+        decay=float(config.decay),
+        replacing=config.traces == "replacing",
+        untried_first=config.untried_first,
+        initial=float(config.initial),
+        explore=make_explore(config.explore),
+    )
+
+
+def _given(spec: Spec, config: Config, legal: Array, n_states: int) -> Array:
+    """The policy to evaluate, probabilities [N, A]."""
+    shape = (n_states, legal.shape[1])
+    if config.policy == "random":
+        return np.broadcast_to(legal / legal.sum(axis=1, keepdims=True), shape)
+    if config.policy == "optimal":
+        if spec.mdp is None or len(spec.mdp.start) != n_states:
+            raise ValueError(f"agent.policy = 'optimal': no finite MDP of what is seen is known for {spec.id}")
+        return greedy_policy(value_iteration(spec.mdp, config.gamma))
+    if not Path(config.policy).is_file():
+        raise ValueError(f"agent.policy = {config.policy!r}: expected control, random, optimal or a .npy file")
+    try:
+        given = np.load(config.policy, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{config.policy}: not a .npy file of numbers ({error})") from None
+    fits = given.shape == shape and np.all(given >= 0) and np.allclose(given.sum(axis=1), 1.0)
+    if not fits or np.any(given[~np.broadcast_to(legal, shape)] > 0):
+        raise ValueError(f"{config.policy}: expected probabilities {shape} that sum to 1 over actions that exist")
+    return given / given.sum(axis=1, keepdims=True)
+
+
+if __name__ == "__main__":
+    from agents.parts.show import show_agent
+
+    show_agent("td", make, Config())

@@ -1,0 +1,12 @@
+"""Worlds. Importing this package makes its own known to Gymnasium as ``engram/SixRooms-v0`` and ``engram/Rooms-v0``."""
+
+import gymnasium
+
+for _name, _settings in (("SixRooms", {"layout": "six"}), ("Rooms", {"layout": "four"})):
+    if f"engram/{_name}-v0" not in gymnasium.registry:
+        gymnasium.register(
+            f"engram/{_name}-v0",
+            entry_point="envs.parts.export:RoomsEnv",
+            vector_entry_point="envs.parts.export:RoomsVectorEnv",
+            kwargs=_settings,
+        )

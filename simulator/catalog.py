@@ -1,0 +1,167 @@
+"""What there is: players, presets and runs for ``engram list``, and one of them in full for ``engram show``."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simulator import presets, tables
+from simulator.arguments import written
+from simulator.core import plugins
+from simulator.settings import Setting, describe, settings
+
+KINDS = (*plugins.FOLDERS, "runs", "presets")
+
+
+def listing(kind: str | None, lab: str) -> dict[str, Any]:
+    """Every name of a kind, or of all kinds of players.
+
+    Raises:
+        ValueError: there is no such kind, or the lab cannot be read.
+    """
+    if kind is None:
+        return {each: _players(each) for each in plugins.FOLDERS}
+    if kind not in KINDS:
+        raise ValueError(plugins.unknown("list", kind, KINDS, f"expected one of {', '.join(KINDS)}"))
+    if kind == "runs":
+        return {"runs": _runs(lab)}
+    if kind == "presets":
+        found, failed = presets.every()
+        for line in failed:
+            tables.say(f"engram: {line}")
+        return {"presets": [dataclasses.asdict(each) for each in found]}
+    return {kind: _players(kind)} | ({"gymnasium": _gymnasium()} if kind == "worlds" else {})
+
+
+def show_listing(listed: Mapping[str, Any]) -> None:
+    """Print a listing for people."""
+    if "runs" in listed:
+        _show_runs(listed["runs"])
+    elif "presets" in listed:
+        columns = ("preset", "agent", "world", "steps", "about")
+        rows = [[each[key] if key != "preset" else each["name"] for key in columns] for each in listed["presets"]]
+        tables.table("", columns, rows)
+        tables.tell("engram run --preset NAME plays one of them")
+    for kind in plugins.FOLDERS:
+        if listed.get(kind):
+            tables.table(kind, ("name", "about"), [(each["name"], each["about"]) for each in listed[kind]])
+        elif kind in listed and len(listed) == 1:
+            tables.tell(f"there are no {kind} yet")
+    if "worlds" in listed:
+        count = f"{len(listed['gymnasium'])} ids are installed; " if "gymnasium" in listed else ""
+        tables.tell(f"and every Gymnasium id, such as CartPole-v1 ({count}engram list worlds --json names them)")
+
+
+def entry(name: str, lab: str) -> dict[str, Any]:
+    """A player or a run in full.
+
+    Raises:
+        ValueError: nothing has that name.
+    """
+    found = [plugins.load(kind, name) for kind in plugins.FOLDERS if name.replace("-", "_") in _plain_names(kind)]
+    if found:
+        return {"name": found[0].name, "players": [_player(each) for each in found]}
+    if (summary := _run(name, lab)) is not None:
+        return summary
+    known = [each for kind in plugins.FOLDERS for each in plugins.names(kind)]
+    for kind in ("agents", "worlds"):
+        try:
+            return {"name": name, "players": [_player(plugins.load(kind, name))]}
+        except plugins.UnknownNameError:
+            known += plugins.candidates(kind)
+    raise ValueError(plugins.unknown("name", name, [*known, *_run_ids(lab), "latest"], "engram list, engram list runs"))
+
+
+def show_entry(found: Mapping[str, Any]) -> None:
+    """Print a player for people."""
+    for player in found["players"]:
+        tables.tell(f"{player['name']}, {plugins.SINGULAR[player['kind']]}, {player['file']}\n\n{player['doc']}\n")
+        rows = [(each["name"], each["default"], each["expected"], each["about"]) for each in player["settings"]]
+        if rows:
+            tables.table("settings", ("name", "default", "expected", "about"), rows)
+
+
+def _players(kind: str) -> list[dict[str, str]]:
+    return [{"name": name, "about": plugins.about(kind, name)} for name in plugins.names(kind)]
+
+
+def _plain_names(kind: str) -> set[str]:
+    return {name.replace("-", "_") for name in plugins.names(kind)}
+
+
+def _gymnasium() -> list[str]:
+    """Every registered Gymnasium id but ours."""
+    import gymnasium
+
+    return sorted(each for each in gymnasium.registry if not each.startswith("engram/"))
+
+
+def _player(player: plugins.Player) -> dict[str, Any]:
+    return {
+        "kind": player.kind,
+        "name": player.name,
+        "file": getattr(player.module, "__file__", None),
+        "doc": inspect.getdoc(player.module) or "",
+        "settings": _flat(settings(player.Config), ""),
+    }
+
+
+def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
+    """Settings as rows; those of a table within under its name and a dot."""
+    rows: list[dict[str, str]] = []
+    for name, hint, default, doc in known:
+        if dataclasses.is_dataclass(hint):
+            rows += _flat(settings(hint), f"{prefix}{name}.")  # type: ignore[arg-type]
+        else:
+            form = {"name": prefix + name, "default": written(default), "expected": describe(hint), "about": doc}
+            rows.append(form)
+    return rows
+
+
+def existing(lab: str) -> str:
+    """The lab, if there is one: looking makes none.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not Path(lab).exists():
+        raise ValueError(f"there is no run yet in {lab} (engram run AGENT WORLD)")
+    return lab
+
+
+def _runs(lab: str) -> list[dict[str, Any]]:
+    if not Path(lab).exists():
+        return []
+    from simulator.store import Store
+
+    keys = ("run", "agent", "world", "status", "step", "steps", "created", "seconds")
+    with Store(lab) as store:
+        return [{"seeds": len(each.seeds), **{key: getattr(each, key) for key in keys}} for each in store.runs()]
+
+
+def _show_runs(runs: list[dict[str, Any]]) -> None:
+    if not runs:
+        tables.tell("there are no runs yet; engram run q_learning rooms makes one")
+        return
+    columns = ("run", "agent", "world", "seeds", "status", "step", "steps", "created")
+    tables.table("", columns, [[each[key] for key in columns] for each in runs])
+
+
+def _run_ids(lab: str) -> list[str]:
+    return [each["run"] for each in _runs(lab)]
+
+
+def _run(name: str, lab: str) -> dict[str, Any] | None:
+    """The summary of a stored run, with its settings."""
+    if name != "latest" and name not in _run_ids(lab):
+        return None
+    there = existing(lab)
+    from simulator import results
+    from simulator.store import Store
+
+    with Store(there) as store:
+        record = store.find(name)
+        return {**results.summary(store, record.run), "settings": record.settings}

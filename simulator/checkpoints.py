@@ -1,0 +1,164 @@
+"""Checkpoint files: a tree of arrays and plain values as safetensors, written whole or not at all.
+
+The arrays are the file's tensors; everything else is JSON in its metadata. There, objects are dicts, plain values are
+themselves, and a JSON array is ``[kind, ...]`` (see ``_unpack``). A file is written aside, fsynced, renamed, and known
+by its size and SHA-256 from then on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.core.protocols import Array, State
+from simulator.records import StoreError, StoreFailure
+
+_NATIVE = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
+_TREE = "state"
+_TREE_LIMIT = 24 << 20  # characters; the library cannot read back a header above 100 MB
+
+
+class Written(NamedTuple):
+    """A checkpoint file on the disk."""
+
+    size: int  # bytes
+    sha256: str  # hexadecimal
+
+
+class Damaged(ValueError):  # noqa: N818
+    """A checkpoint file that is not what was written."""
+
+
+def file_of(folder: Path, number: int) -> Path:
+    """Where the checkpoint of that number lies in a run's folder."""
+    return folder / f"checkpoint-{number}.safetensors"
+
+
+def write(folder: Path, number: int, state: State) -> Written:
+    """Write a checkpoint; when this returns it is on the disk, whole and under its name.
+
+    Raises:
+        StoreFailure: a state that a checkpoint cannot hold.
+        OSError: the disk did not take it; nothing is left behind.
+    """
+    from safetensors.numpy import save
+
+    arrays: dict[str, Array] = {}
+    tree = json.dumps(_pack(state, arrays, "state"))
+    if len(tree) > _TREE_LIMIT:
+        raise StoreFailure(f"the state has {len(tree):,} characters of plain values, expected at most {_TREE_LIMIT:,}")
+    data = save(arrays, {_TREE: tree})
+    path = file_of(folder, number)
+    aside = path.with_name(path.name + ".partial")
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(folder)
+    return Written(len(data), hashlib.sha256(data).hexdigest())
+
+
+def read(path: Path, written: Written) -> State:
+    """The state in a checkpoint file.
+
+    Raises:
+        Damaged: the file is gone, or not the bytes that were written.
+        StoreError: the file may not be read.
+    """
+    from safetensors import safe_open
+
+    _verify(path, written)
+    with safe_open(path, framework="np") as file:
+        tree = file.metadata()[_TREE]
+        state: State = _unpack(json.loads(tree), file.get_tensor)
+    return state
+
+
+def sweep(folder: Path, recorded: set[int]) -> None:
+    """Remove what a crash left: checkpoint files that are not among the recorded numbers."""
+    keep = {file_of(folder, number) for number in recorded}
+    for path in folder.glob("checkpoint-*.safetensors*"):
+        if path not in keep:
+            path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _verify(path: Path, written: Written) -> None:
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != written.size:
+                raise Damaged(f"it has {size} bytes instead of {written.size}")
+            if hashlib.file_digest(file, "sha256").hexdigest() != written.sha256:
+                raise Damaged("its SHA-256 differs from what was written")
+    except FileNotFoundError:
+        raise Damaged("it is gone") from None
+    except PermissionError as error:
+        raise StoreError(f"checkpoint {path} cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise Damaged(f"it cannot be read: {error.strerror}") from error
+
+
+def _pack(value: Any, arrays: dict[str, Array], place: str) -> Any:
+    """A value as JSON; its arrays go into ``arrays``."""
+    if isinstance(value, np.ndarray | np.generic):
+        return _pack_array(value, arrays, place)
+    if value is None or isinstance(value, bool | float | str):
+        return value
+    if isinstance(value, int):
+        return value if value.bit_length() < 64 else ["int", hex(value)]
+    if isinstance(value, list | tuple):
+        items = [_pack(item, arrays, f"{place}[{i}]") for i, item in enumerate(value)]
+        return ["list" if isinstance(value, list) else "tuple", items]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _pack(item, arrays, f"{place}.{key}") for key, item in value.items()}
+    kind = "dict with keys other than strings" if isinstance(value, dict) else type(value).__name__
+    raise StoreFailure(f"{place} is a {kind}, expected arrays, numbers, strings, and dicts and lists of them")
+
+
+def _pack_array(value: Array | np.generic, arrays: dict[str, Array], place: str) -> Any:
+    array = np.array(value, order="C", copy=None)
+    if array.dtype.hasobject or array.dtype.fields:
+        raise StoreFailure(f"{place} is an array of {array.dtype}, expected one of plain numbers")
+    kind, name = "array" if isinstance(value, np.ndarray) else "scalar", str(len(arrays))
+    if array.dtype.str in _NATIVE:
+        arrays[name] = array
+        return [kind, name]
+    arrays[name] = np.frombuffer(array.tobytes(), np.uint8)
+    return [kind, name, array.dtype.str, list(array.shape)]
+
+
+def _unpack(tree: Any, tensor: Callable[[str], Array]) -> Any:
+    if isinstance(tree, dict):
+        return {key: _unpack(item, tensor) for key, item in tree.items()}
+    if not isinstance(tree, list):
+        return tree
+    kind, first, *raw = tree
+    if kind in ("list", "tuple"):
+        items = [_unpack(item, tensor) for item in first]
+        return items if kind == "list" else tuple(items)
+    if kind == "int":
+        return int(first, 16)
+    array = tensor(first)
+    if raw:
+        array = np.frombuffer(array.tobytes(), np.dtype(raw[0])).reshape(raw[1]).copy()
+    return array[()] if kind == "scalar" else array

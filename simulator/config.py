@@ -1,0 +1,197 @@
+"""The settings of a run: from files, flags and calls into one checked ``RunConfig``, and back into TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from simulator.core import plugins
+from simulator.core.ranges import CountOrZero
+from simulator.settings import Layer, Setting, check, overlay, settings
+
+Device = Annotated[str, Meta(pattern=r"^(cpu|cuda(:\d{1,3})?)$", description="cpu, cuda or cuda:N")]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One agent in one world, over many seeds."""
+
+    agent: str
+    """the agent's name"""
+    world: str
+    """the world's name"""
+    seeds: Annotated[int, Meta(ge=1, le=10**6)] = 8
+    """how many seeds learn at once, each on streams of its own"""
+    first_seed: Annotated[int, Meta(ge=0, le=10**15)] = 0
+    """the first seed; the others follow it"""
+    steps: Annotated[int, Meta(ge=1, le=10**12)] = 50_000
+    """environment steps of training per seed"""
+    eval_every: CountOrZero = 0
+    """environment steps between greedy evaluations; 0: a twentieth of steps"""
+    eval_episodes: Annotated[int, Meta(ge=1, le=10**6)] = 100
+    """episodes per seed of the last greedy evaluation; one on the way plays a tenth, or none where it is exact"""
+    threads: Annotated[int, Meta(ge=0, le=1024)] = 0
+    """threads that share the seeds; 0: one per core"""
+    device: Device = "cpu"
+    """where torch networks compute"""
+    agent_settings: Any = None
+    """the agent's own Config"""
+    world_settings: Any = None
+    """the world's own Config"""
+
+
+_PLAYERS = {"agent": "agents", "world": "worlds"}  # table of the file -> kind of player
+
+
+def run_settings() -> list[Setting]:
+    """The settings of a run that are neither a player nor a player's."""
+    return [each for each in settings(RunConfig) if each.name.partition("_")[0] not in _PLAYERS]
+
+
+def build(values: Mapping[str, Any]) -> RunConfig:
+    """A run from nested tables: ``{"seeds": 16, "agent": {"name": "td", "gamma": 0.9}, "world": {"name": "rooms"}}``.
+
+    Raises:
+        ValueError: a missing, unknown or bad setting, in one line.
+    """
+    return assemble([Layer(values)])
+
+
+def assemble(layers: Sequence[Layer]) -> RunConfig:
+    """A run from layers of settings, each over the ones before. See ``build`` for their form.
+
+    Raises:
+        ValueError: a missing, unknown or bad setting, in one line that says where it was read.
+    """
+    parts: dict[str, Any] = {}
+    for layer in layers:
+        own = {key: value for key, value in layer.values.items() if key not in _PLAYERS}
+        parts |= check([*run_settings(), *(Setting(table, dict, None, "") for table in _PLAYERS)], own, layer)
+    for table, kind in _PLAYERS.items():
+        player = _player(layers, table, kind)
+        known, chosen = settings(player.Config), player.Config()
+        for layer in layers:
+            own = {key: value for key, value in _table(layer, table).items() if key != "name"}
+            chosen = overlay(chosen, check(known, own, layer, (table,)))
+        parts |= {table: player.name, f"{table}_settings": chosen}
+    return RunConfig(**parts)
+
+
+def load(path: str | Path) -> RunConfig:
+    """The run that a TOML file describes.
+
+    Raises:
+        ValueError: the file cannot be read, or something in it is wrong, in one line.
+    """
+    return assemble([read(path)])
+
+
+def read(path: str | Path) -> Layer:
+    """The settings in a TOML file, not yet checked.
+
+    Raises:
+        ValueError: the file cannot be read, in one line.
+    """
+    try:
+        return parse(Path(path).read_text("utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: byte {error.start}: expected text in UTF-8") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def parse(text: str, where: str) -> Layer:
+    """The settings in a TOML text, not yet checked; ``where`` names it in errors.
+
+    Raises:
+        ValueError: not TOML; says file, line and column.
+    """
+    try:
+        return Layer(tomllib.loads(text), where)
+    except RecursionError:
+        raise ValueError(f"{where}: nested too deep") from None
+    except ValueError as error:
+        at = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", str(error))
+        line, column = (at[1], at[2]) if at and at[1] else _end(text)
+        reason = str(error)[: at.start()] if at else str(error)
+        raise ValueError(f"{where}: line {line}, column {column}: {' '.join(reason.split())}") from None
+
+
+def from_toml(text: str, where: str) -> RunConfig:
+    """The run that a TOML text describes; ``where`` names it in errors.
+
+    Raises:
+        ValueError: something in it is wrong, in one line.
+    """
+    return assemble([parse(text, where)])
+
+
+def to_toml(config: RunConfig) -> str:
+    """Every setting as TOML; ``from_toml`` reads it back as the same run. None is written as ``"none"``."""
+    import tomli_w
+
+    return tomli_w.dumps(_tables(config))
+
+
+def settings_hash(config: RunConfig) -> str:
+    """SHA-256 of everything that the result depends on, in hex: two runs with the same hash give the same bits."""
+    tables = {**_tables(config), "eval_every": eval_period(config)}
+    del tables["threads"]
+    return hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def eval_period(config: RunConfig) -> int:
+    """Environment steps between evaluations."""
+    return config.eval_every or max(1, config.steps // 20)
+
+
+def _player(layers: Sequence[Layer], table: str, kind: str) -> plugins.Player:
+    """The player that the last layer with a name names."""
+    naming = [layer for layer in layers if "name" in _table(layer, table)]
+    place = next((f"{layer.where}: " for layer in reversed(naming or layers) if layer.where), "")
+    if not naming:
+        raise ValueError(f"{place}{table}.name is missing: expected the name of a player (engram list {kind})")
+    name = _table(naming[-1], table)["name"]
+    if not isinstance(name, str):
+        raise ValueError(f"{naming[-1].place((table, 'name'), name)}: expected the name of a player")
+    try:
+        return plugins.load(kind, name)
+    except ValueError as error:
+        raise ValueError(f"{place if naming[-1].where else ''}{error}") from error
+
+
+def _table(layer: Layer, name: str) -> Mapping[str, Any]:
+    table = layer.values.get(name, {})
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{layer.place((name,), table)}: expected a table of settings")
+    return table
+
+
+def _tables(config: RunConfig) -> dict[str, Any]:
+    """The nested tables that ``build`` reads."""
+    plain: dict[str, Any] = _plain(dataclasses.asdict(config))
+    own = {table: plain.pop(f"{table}_settings") for table in _PLAYERS}
+    names = {table: plain.pop(table) for table in _PLAYERS}
+    return plain | {table: {"name": names[table], **own[table]} for table in _PLAYERS}
+
+
+def _plain(value: Any) -> Any:
+    """Only what TOML has."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return "none" if value is None else value
+
+
+def _end(text: str) -> tuple[int, int]:
+    return text.count("\n") + 1, len(text) - text.rfind("\n")

@@ -1,0 +1,197 @@
+"""Players by name: name -> file -> (Config, make). A name that leads nowhere is answered with its near misses.
+
+A player is a file of the league (its name is the file's), an announcement of an installed distribution (entry points
+``engram.agents``, ``engram.worlds``, ``engram.memories``) or a module by dotted path; worlds are also every Gymnasium
+id. ``-`` and ``_`` are the same in a name. Listing names imports no player.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, is_dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+
+class UnknownNameError(ValueError):
+    """Nobody has that name; the line offers the nearest."""
+
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {
+    "agents": "agents",
+    "worlds": "envs",
+    "memories": "memory",
+    "components": "agents/components",
+    "challenges": "envs/patterns",
+}
+GROUPS = {"agents": "engram.agents", "worlds": "engram.worlds", "memories": "engram.memories"}
+SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"memories": "memory"}
+_GYMNASIUM = "envs.parts.gymnasium_world"
+
+
+@dataclass(frozen=True)
+class Player:
+    """Whoever takes part.
+
+    Attributes:
+        kind: agents, worlds, memories, components or challenges.
+        name: what it is called in commands and in the store.
+        Config: its settings, a frozen dataclass.
+        make: what builds it; for a world of Gymnasium already bound to the id.
+        module: where it is from.
+    """
+
+    kind: str
+    name: str
+    Config: type[Any]
+    make: Callable[..., Any]
+    module: Any
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Every name of a kind, in order: the league's own files and what installed distributions announce."""
+    return tuple(sorted({*_files(kind), *_announced(kind)}))
+
+
+def load(kind: str, name: str) -> Player:
+    """The player of that name.
+
+    Raises:
+        UnknownNameError: nobody is called so; one line with the near misses.
+        ValueError: the file cannot be used; one line.
+    """
+    plain, files, announced = name.replace("-", "_"), _files(kind), _announced(kind)
+    if plain in files:
+        return _player(kind, plain, _import(files[plain]))
+    if plain in announced:
+        return _player(kind, announced[plain].name, _import(announced[plain].module))
+    if kind == "worlds":
+        foreign = _import(_GYMNASIUM)
+        with_cwd_importable()
+        if _knows(foreign, name):
+            return Player(kind, name, foreign.Config, partial(foreign.make, name), foreign)
+    if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
+        return _player(kind, name, _import(name))
+    raise UnknownNameError(unknown(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
+
+
+def candidates(kind: str) -> list[str]:
+    """Every name that could have been meant, Gymnasium's ids among them where that is loaded."""
+    gymnasium = sys.modules.get("gymnasium") if kind == "worlds" else None
+    return [*names(kind), *(gymnasium.registry if gymnasium else ())]
+
+
+def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> str:
+    """The line for a name that nobody has: ``unknown agent 'q_lerning'; did you mean q_learning? (hint)``."""
+    meant = near_misses(name, known)
+    question = f"; did you mean {' or '.join(meant)}?" if meant else ""
+    shown = repr(name) if len(name) <= 60 else repr(name[:57] + "...")
+    return f"unknown {what} {shown}{question}" + (f" ({hint})" if hint else "")
+
+
+def near_misses(name: str, known: Iterable[str]) -> list[str]:
+    """At most three names that look like ``name``, the nearest first."""
+    plain = {each.lower().replace("-", "_"): each for each in known}
+    near = difflib.get_close_matches(name[:100].lower().replace("-", "_"), plain, n=3, cutoff=0.65)
+    return [plain[each] for each in near]
+
+
+def about(kind: str, name: str) -> str:
+    """The first line of a file's docstring, without importing it; empty for players from elsewhere."""
+    import ast
+
+    path = _files(kind).get(name)
+    if path is None:
+        return ""
+    try:
+        tree = ast.parse((ROOT / (path.replace(".", "/") + ".py")).read_text("utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return ""
+    return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+def with_cwd_importable() -> None:
+    """Let a dotted path start in the folder that the command was typed in."""
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+
+
+def _files(kind: str) -> dict[str, str]:
+    """Name -> module of every player file."""
+    folder = ROOT / FOLDERS[kind]
+    package = FOLDERS[kind].replace("/", ".")
+    return {path.stem: f"{package}.{path.stem}" for path in folder.glob("*.py") if not path.name.startswith("_")}
+
+
+def _announced(kind: str) -> dict[str, EntryPoint]:
+    if kind not in GROUPS:
+        return {}
+    from importlib.metadata import entry_points
+
+    return {each.name.replace("-", "_"): each for each in entry_points(group=GROUPS[kind])}
+
+
+def _knows(foreign: Any, name: str) -> bool:
+    """Whether Gymnasium has the world; ``module:EnvId`` imports that module, which can go wrong in every way."""
+    try:
+        return bool(foreign.is_known(name))
+    except Exception as error:
+        raise ValueError(f"world {name!r} cannot be used: {_reason(error)}") from error
+
+
+def _can_be_found(path: str) -> bool:
+    """Whether a dotted path is a module that exists."""
+    with_cwd_importable()
+    try:
+        return importlib.util.find_spec(path) is not None
+    except ModuleNotFoundError:
+        return False
+    except Exception as error:
+        raise ValueError(f"{path} cannot be imported: {_reason(error)}") from error
+
+
+def _import(path: str) -> Any:
+    try:
+        return importlib.import_module(path)
+    except Exception as error:
+        raise ValueError(f"{path.replace('.', '/')}.py cannot be imported: {_reason(error)}") from error
+
+
+def _player(kind: str, name: str, module: Any) -> Player:
+    config, make = getattr(module, "Config", None), getattr(module, "make", None)
+    if isinstance(config, type) and is_dataclass(config) and callable(make):
+        return Player(kind, name, config, make, module)
+    lacks = "make" if not callable(make) else "Config"
+    shown = _shown(getattr(module, "__file__", None) or name)
+    expected = "a dataclass named Config and a function named make"
+    raise ValueError(f"{shown} is no {SINGULAR[kind]}: {lacks} is missing or of the wrong kind, expected {expected}")
+
+
+def _reason(error: BaseException) -> str:
+    """Kind, text and place of what went wrong, in one line."""
+    at = [getattr(error, "filename", None), getattr(error, "lineno", None)]
+    trace = error.__traceback__
+    while trace is not None and not isinstance(error, SyntaxError):
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith("<frozen") and file != importlib.__file__ and file != __file__:
+            at = [file, trace.tb_lineno]
+        trace = trace.tb_next
+    text = " ".join(str(getattr(error, "msg", None) or error).split())[:200]
+    place = f" ({_shown(at[0])}, line {at[1]})" if at[0] and at[1] else ""
+    return f"{type(error).__name__}: {text}{place}"
+
+
+def _shown(file: str) -> str:
+    return str(Path(file).relative_to(ROOT)) if Path(file).is_relative_to(ROOT) else file

@@ -1,0 +1,195 @@
+"""The contracts between the host, the players and the views. Arrays lead with the seed axis ``[S]``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gymnasium.spaces import Space
+
+    from simulator.core.mdp import FiniteMDP
+    from simulator.core.scene import Scene
+    from simulator.core.table import Lanes
+
+Array = np.ndarray[Any, Any]
+Metrics = Mapping[str, Array]  # name -> [S]
+State = dict[str, Any]  # arrays, numbers, strings, and dicts or lists of them: what a checkpoint can hold
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a world is.
+
+    Attributes:
+        id: the name it goes by.
+        observation: a gymnasium space, of one seed.
+        action: a gymnasium space, of one seed.
+        max_steps: steps after which an episode is truncated, or None.
+        floor: mean return of uniformly random play, or None where it is not known.
+        solved: mean return from which the world counts as solved, or None.
+        mdp: the finite MDP behind it, whatever of it is observed; None where there is none.
+        state_obs: [N, *obs] what is seen in each state of ``mdp``; None where that is not a function of the state.
+        legal: bool [n_observations, A] which actions exist at a discrete observation; None: all of them.
+    """
+
+    id: str
+    observation: Space[Any]
+    action: Space[Any]
+    max_steps: int | None = None
+    floor: float | None = None
+    solved: float | None = None
+    mdp: FiniteMDP | None = None
+    state_obs: Array | None = None
+    legal: Array | None = None
+
+
+class Step(NamedTuple):
+    """What one step of S worlds gave. The arrays are the world's own and hold until its next step but one."""
+
+    obs: Array  # [S, *obs] what is seen next: the new episode's first view where one ended
+    reward: Array  # [S] float32
+    terminated: Array  # [S] bool: a true end, do not bootstrap
+    truncated: Array  # [S] bool: cut by time, bootstrap from final_obs
+    final_obs: Array  # [S, *obs] what the step itself led to (equal to obs where nothing ended)
+
+
+class Trace(NamedTuple):
+    """What a compiled stretch of T steps gave."""
+
+    reward: Array  # [S, T] float32
+    ended: Array  # [S, T] bool: an episode ended here, by either way
+    metrics: Metrics  # as of the last step
+
+
+class World(Protocol):
+    """S copies of one world, each on a stream of its own. A world file offers ``Config`` and ``make(seeds, config)``.
+
+    A world that is a finite table may offer ``lanes`` (see :class:`simulator.core.table.Lanes`) beside these.
+    """
+
+    spec: Spec
+
+    def reset(self) -> Array:
+        """Start an episode in every seed; [S, *obs]."""
+
+    def step(self, actions: Array) -> Step:
+        """Move every seed by its action, [S]; episodes that end begin again in the same step."""
+
+    def scene(self, index: int) -> Scene:
+        """What can be drawn of seed number ``index`` now."""
+
+    def state(self) -> State | None:
+        """Everything needed to go on, or None: this world cannot be frozen."""
+
+    def restore(self, state: State) -> bool:
+        """Go on from ``state``, in place of ``reset``. False: it could not be done exactly, new episodes begin."""
+
+    def observe(self) -> Array:
+        """What is seen now, [S, *obs]; changes nothing."""
+
+
+class TableWorld(World, Protocol):
+    """A world whose step is a look-up: a tabular agent can run a whole stretch of it in one compiled call."""
+
+    lanes: Lanes
+
+
+class Policy(Protocol):
+    """What an agent has learned, held still and acting greedily on streams of its own.
+
+    It shares the agent's tables or weights and changes nothing: evaluation never touches a learner. A policy that
+    knows its own expected return offers ``expected_return() -> [S]`` beside these.
+    """
+
+    def act(self, obs: Array, first: Array) -> Array:
+        """Actions [S] at obs [S, *obs]; ``first`` [S] bool marks seeds whose episode begins here."""
+
+    def probs(self, obs: Array) -> Array | None:
+        """Action probabilities [S, B, A] at obs [B, *obs], or None where they are not a function of the observation."""
+
+    def values(self, obs: Array) -> Array | None:
+        """Action values [S, B, A] at obs [B, *obs], or None for an agent without them."""
+
+
+class Agent(Protocol):
+    """S learners of one kind. An agent file offers ``Config`` and ``make(spec, seeds, config)``.
+
+    An agent that can run a stretch of a world by table offers ``stretch(lanes, n) -> Trace`` beside these, with the
+    same bits as n rounds of act, step and learn.
+    """
+
+    def act(self, obs: Array) -> Array:
+        """Exploring actions, [S], at obs [S, *obs]."""
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """Learn from one step of every seed."""
+
+    def policy(self) -> Policy:
+        """The greedy policy as of now, with fresh streams: the same each time it is asked for at the same moment."""
+
+    def state(self) -> State:
+        """Everything: tables or weights, optimiser, replay, streams, counters."""
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+
+
+class Curve(NamedTuple):
+    """Training episodes by the step in which they ended; an empty point holds nan."""
+
+    steps: Array  # [P] int64, the last environment step of each point
+    mean_return: Array  # [S, P] float64
+    episodes: Array  # [S, P] int64
+
+
+class Evaluation(NamedTuple):
+    """Greedy play at one moment of a run."""
+
+    step: int  # environment steps per seed that were trained before it
+    returns: Array  # [S, E] undiscounted returns of the episodes played; E may be 0 where exact is known
+    exact: Array | None  # [S] expected return by the world's finite MDP, where there is one
+
+
+class Picture(NamedTuple):
+    """What one seed's agent thinks of its world, for the views."""
+
+    scene: Scene
+    values: Array | None  # [N] best action value of every state
+    greedy: Array | None  # [N, A] bool, every best action
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run as of now, for whoever watches."""
+
+    run: str
+    agent: str
+    world: str
+    phase: str  # "preparing", "compiling", "training", "done"
+    seeds: tuple[int, ...]
+    step: int  # environment steps per seed so far
+    steps: int  # environment steps per seed in all
+    seconds: float  # wall clock, training and evaluation, this sitting and the ones before
+    cpu_seconds: float
+    curve: Curve
+    evaluations: tuple[Evaluation, ...] = ()
+    metrics: Metrics = field(default_factory=dict)
+    picture: Picture | None = None
+    optimum: float | None = None  # best possible expected return of an episode
+    exact: bool = True  # False: a foreign world could not be continued exactly
+    compile_seconds: float = 0.0  # spent compiling by this process, not in seconds
+    warnings: tuple[str, ...] = ()  # damaged checkpoints that were passed over
+
+
+class View(Protocol):
+    """Watches a run from outside."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw it."""
+
+    def close(self) -> None:
+        """Leave the screen as it should stay."""

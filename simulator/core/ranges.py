@@ -1,0 +1,20 @@
+"""The ranges a setting can have. A player's ``Config`` annotates its fields with them; the host checks them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+"""A probability or a share, 0 to 1."""
+PositiveShare = Annotated[float, Meta(gt=0.0, le=1.0)]
+"""A share above 0, at most 1."""
+Positive = Annotated[float, Meta(gt=0.0)]
+"""A number above 0."""
+NonNegative = Annotated[float, Meta(ge=0.0)]
+"""A number of at least 0."""
+Count = Annotated[int, Meta(ge=1)]
+"""A whole number of at least 1."""
+CountOrZero = Annotated[int, Meta(ge=0)]
+"""A whole number of at least 0."""

@@ -1,0 +1,115 @@
+"""``engram demo``: the main job in half a minute. Three agents learn two sets of rooms, beside the exact optimum."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator import engine, stats, tables
+from simulator.config import RunConfig, build
+from simulator.core.compiled import compile_seconds
+from simulator.core.mdp import policy_evaluation, start_value, value_iteration
+from simulator.core.protocols import Array, Picture
+from simulator.store import Store
+
+SEEDS = 16
+AGENTS: dict[str, dict[str, Any]] = {
+    "Q-learning": {"name": "q_learning", "target": "max"},
+    "Sarsa": {"name": "q_learning", "target": "sarsa"},
+    "TD(0)": {"name": "td"},
+}
+WORLDS: dict[str, tuple[dict[str, Any], float, int]] = {  # settings, discount per step, environment steps per seed
+    "the six rooms": ({"name": "rooms", "layout": "six"}, 0.8, 20_000),
+    "the four rooms": ({"name": "rooms", "layout": "four"}, 0.9, 60_000),
+}
+
+
+class Demo(NamedTuple):
+    """What was played."""
+
+    data: dict[str, Any]  # the JSON object of the command
+    picture: Picture | None  # what Q-learning's first seed thinks of the four rooms
+
+
+def play(lab: str) -> Demo:
+    """Play every agent in every world, into the lab, and judge what each seed learned by exact evaluation."""
+    began, rows, picture = time.perf_counter(), [], None
+    with Store(lab) as store:
+        for world, (settings, gamma, steps) in WORLDS.items():
+            for agent, own in AGENTS.items():
+                learner = {**own, "gamma": gamma}
+                config = build({"seeds": SEEDS, "steps": steps, "agent": learner, "world": settings})
+                last = None
+                for last in engine.run(config, store):  # noqa: B007 - only the last one counts
+                    pass
+                assert last is not None
+                values, best = judge(config, store, last.run, gamma)
+                rows.append(_row(world, agent, last, values, best))
+                tables.say(f"{last.run}: {agent} has learned {world}")
+                if agent == "Q-learning":
+                    picture = last.picture
+    seconds = {"seconds": time.perf_counter() - began, "compile_seconds": compile_seconds()}
+    return Demo({"seeds": SEEDS, "rows": rows, **seconds}, picture)
+
+
+def judge(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Array, float]:
+    """What a stored run's greedy policies are worth from the start, [S], and the best possible, by exact evaluation."""
+    session, saved = engine.Session(config), store.newest(run)
+    assert saved is not None
+    session.restore(saved.state)
+    spec = session.world.spec
+    assert spec.mdp is not None
+    probs = session.agent.policy().probs(spec.state_obs)  # [S, N, A]
+    assert probs is not None
+    values = [start_value(spec.mdp, policy_evaluation(spec.mdp, each, gamma)) for each in probs]
+    return np.array(values), value_iteration(spec.mdp, gamma).start_value
+
+
+def show(data: Mapping[str, Any], picture: Picture | None, draw: Callable[[Picture], None]) -> None:
+    """Print what was played, a map, and what to type next."""
+    title = f"what {data['seeds']} seeds of each learned: discounted value of the start, 95 % intervals over seeds"
+    columns = ("world", "agent", "learned", "best possible", "seeds at it", "steps per second", "run")
+    rows = [
+        [
+            each["world"],
+            each["agent"],
+            tables.interval(each["value"], each["low"], each["high"]),
+            each["best"],
+            f"{each['at_best']} of {data['seeds']}",
+            round(each["steps_per_second"]),
+            each["run"],
+        ]
+        for each in data["rows"]
+    ]
+    tables.table(title, columns, rows)
+    if picture is not None:
+        tables.tell("\nWhat the first seed of Q-learning thinks of the four rooms: values and best moves")
+        draw(picture)
+    spent = f"{data['seconds']:.0f} s" + (
+        f", {data['compile_seconds']:.0f} s of it compiling" * (data["compile_seconds"] > 1)
+    )
+    tables.tell(f"\nThat took {spent}. Next:")
+    tables.tell("  engram list runs                                  what is stored in ./lab now")
+    tables.tell("  engram show latest                                one run, with its settings")
+    tables.tell("  engram run q_learning rooms --world.layout four --world.slip 0.2")
+    tables.tell("  engram run q_learning rooms --help                every setting of both")
+    tables.tell("  engram solve rooms --world.layout six --gamma 0.8   the exact optimum")
+
+
+def _row(world: str, agent: str, last: Any, values: Array, best: float) -> dict[str, Any]:
+    low, high = stats.interval(values)
+    return {
+        "world": world,
+        "agent": agent,
+        "run": last.run,
+        "value": stats.iqm(values),
+        "low": low,
+        "high": high,
+        "best": best,
+        "at_best": int((values >= best * (1 - 1e-6)).sum()),
+        "per_seed": values,
+        "steps_per_second": len(values) * last.steps / last.seconds,
+    }

@@ -1,0 +1,101 @@
+"""What a command is, the flags that are no settings of a run, and where a run's settings come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple
+
+from msgspec import Meta
+
+from simulator.arguments import Given
+from simulator.config import read as read_file
+from simulator.config import run_settings
+from simulator.core.ranges import Share
+from simulator.presets import find
+from simulator.settings import Layer, Setting, settings
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags that are no settings of a run."""
+
+    lab: str = ""
+    """folder of the stored runs; where it is not given ENGRAM_LAB, or ./lab"""
+    json: bool = False
+    """print one JSON object to stdout and nothing else"""
+    config: str = ""
+    """TOML file with the settings of a run"""
+    preset: str = ""
+    """settings that an agent's file recommends for a world (engram list presets)"""
+    view: Literal["terminal", "none"] = "terminal"
+    """how the run is shown while it learns"""
+    gamma: Share | None = None
+    """discount per step; where it is not given 0.99, or 1 with criterion finite"""
+    criterion: Literal["discounted", "average", "finite"] = "discounted"
+    """what is best: the discounted value, the reward per step for ever, or the return within a number of steps"""
+    horizon: Annotated[int, Meta(ge=0, le=10**6)] = 0
+    """steps of criterion finite; 0: the world's own limit"""
+    deep: bool = False
+    """import torch too, and ask it for GPUs"""
+
+
+class Answer(NamedTuple):
+    """What a command came to."""
+
+    data: Mapping[str, Any] | None  # the JSON object; None: there is nothing to print
+    show: Callable[[Mapping[str, Any]], None]  # prints it for people
+    code: int = 0
+
+
+class Command(NamedTuple):
+    """One command."""
+
+    usage: str
+    about: str
+    act: Callable[[Given, Options], Answer]
+    names: tuple[int, int] = (0, 0)  # how many names it takes
+    flags: tuple[str, ...] = ()  # besides --lab and --json
+    tables: tuple[str, ...] = ()  # players whose settings are flags
+    run: bool = False  # whether the settings of a run are flags
+
+    def options(self) -> list[Setting]:
+        """Its flags that are no settings of a run."""
+        return [each for each in settings(Options) if each.name in ("lab", "json", *self.flags)]
+
+    def known(self) -> list[Setting]:
+        """All its flags, but for the players'."""
+        return [*(run_settings() if self.run else []), *self.options()]
+
+
+def options_of(given: Given) -> Options:
+    """The given flags that are no settings of a run."""
+    own = {setting.name for setting in settings(Options)}
+    return Options(**{key: value for key, value in given.options.items() if key in own})
+
+
+def layers(given: Given) -> list[Layer]:
+    """Where the settings of a run come from, each over the ones before: preset, file, words."""
+    options, found = options_of(given), []
+    agent, world = [*given.names, None, None][:2]
+    if options.preset:
+        found.append(find(options.preset, agent, world).layer())
+    if options.config:
+        found.append(read_file(options.config))
+    names = {table: {"name": name} for table, name in (("agent", agent), ("world", world)) if name}
+    fields = {setting.name for setting in run_settings()}
+    found.append(Layer({key: value for key, value in given.options.items() if key in fields} | names))
+    return [*found, Layer(given.own, flags=True)]
+
+
+def players(command: Command, given: Given) -> dict[str, str]:
+    """Table -> name of the players that the words, the file or the preset name."""
+    if command.tables == ("world",):
+        return dict(zip(command.tables, given.names, strict=False))
+    named: dict[str, str] = {}
+    for layer in layers(given):
+        for table in command.tables:
+            own = layer.values.get(table, {})
+            if isinstance(own, Mapping) and isinstance(own.get("name"), str):
+                named[table] = own["name"]
+    return named

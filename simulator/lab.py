@@ -1,0 +1,105 @@
+"""The folder of a lab: made where there is none, and locked run by run."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simulator.database import NAME, PATIENCE, create
+from simulator.records import StoreError, StoreFailure
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+
+def prepare(lab: Path) -> Path:
+    """Make the lab if it is not there yet, wholly or not at all; its database's path.
+
+    Raises:
+        StoreError: something else is in the way, or a lab that lost its database.
+        OSError: the disk did not take it.
+    """
+    path = lab / NAME
+    if lab.exists() and not lab.is_dir():
+        raise StoreError(f"lab {lab} is not a folder")
+    if path.exists():
+        if not path.is_file():
+            raise StoreError(f"lab {lab}: {path} is not a file")
+        return path
+    rests = [lab / f"{NAME}-wal", *(lab / "runs").glob("*")]
+    if any(rest.exists() for rest in rests):
+        raise StoreError(
+            f"lab {lab} has runs but lost its database {path}: put it back, or name another lab;"
+            f" nothing was changed, the checkpoints are in {lab / 'runs'}"
+        )
+    _make(lab, path)
+    return path
+
+
+def _make(lab: Path, path: Path) -> None:
+    gate = lab / "lock"
+    missing = [folder for folder in (gate, lab, *lab.parents) if not folder.exists()]
+    try:
+        lab.mkdir(parents=True, exist_ok=True)
+        lock = _acquire(gate, PATIENCE)
+        if lock is None:
+            raise StoreFailure(f"lab {lab} was locked by another process for more than {PATIENCE:g} s")
+        try:
+            if not path.exists():
+                create(path)
+        finally:
+            lock.release()
+    except BaseException:
+        for made in missing:
+            with suppress(OSError):
+                made.unlink() if made == gate else made.rmdir()
+        raise
+
+
+def lock_run(folder: Path) -> FileLock:
+    """The writer's lock of the run in ``folder``; the operating system lets go of it when the process ends, however.
+
+    Raises:
+        StoreError: somebody else writes this run.
+    """
+    lock = _acquire(folder / "lock", 0.0)
+    if lock is None:
+        raise StoreError(f"run {folder.name} is being written by {_writer(folder)}")
+    with suppress(OSError):  # a courtesy to whoever comes second
+        _note(folder).write_text(f"{os.getpid()} {socket.gethostname()}")
+    return lock
+
+
+def unlock_run(folder: Path, lock: FileLock) -> None:
+    """Let go of a run."""
+    with suppress(OSError):
+        _note(folder).unlink()
+    lock.release()
+
+
+def _acquire(path: Path, timeout: float) -> FileLock | None:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=timeout, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    return lock
+
+
+def _note(folder: Path) -> Path:
+    return folder / "writer"
+
+
+def _writer(folder: Path) -> str:
+    try:
+        pid, host = _note(folder).read_text().split()
+    except (OSError, ValueError):
+        return "another process"
+    if host != socket.gethostname():
+        return f"process {pid} on {host}"
+    return "this process already" if int(pid) == os.getpid() else f"another process (pid {pid})"

@@ -1,0 +1,167 @@
+"""Runs from Python: ``run`` for whole contests, ``Trainer`` for those who know stable-baselines3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simulator import checkpoints, engine, results
+from simulator.config import RunConfig, build, from_toml, to_toml
+from simulator.core.protocols import Array, Curve
+from simulator.store import Store
+
+ENDLESS = 10**12  # environment steps that a trainer may be trained for
+
+
+class Result:
+    """A stored run, read from its lab.
+
+    Args:
+        lab: the lab's folder.
+        run: the run's id, or "latest".
+    """
+
+    def __init__(self, lab: str | Path, run: str = "latest") -> None:
+        self._lab = Path(lab)
+        with Store(self._lab) as store:
+            self.run = store.find(run).run
+            self.summary = results.summary(store, self.run)
+
+    @property
+    def evaluation(self) -> Array:
+        """Each seed's mean return of the last greedy evaluation, float64 [S]."""
+        return np.array(self.summary["evaluation"]["per_seed"], np.float64)
+
+    @property
+    def exact(self) -> Array | None:
+        """Each seed's exact expected return, float64 [S]; None where the world is no finite MDP."""
+        exact = self.summary["evaluation"]["exact_per_seed"]
+        return None if exact is None else np.array(exact, np.float64)
+
+    def curve(self) -> Curve:
+        """The training curve: steps [P], mean_return [S, P] and episodes [S, P]."""
+        with Store(self._lab) as store:
+            return results.curve(store, self.run)
+
+    def evaluations(self) -> tuple[Array, Array]:
+        """All evaluations: steps [K] and scores [S, K], exact where they can be."""
+        with Store(self._lab) as store:
+            return results.judged(store, store.find(self.run))
+
+    def __repr__(self) -> str:
+        told, judged = self.summary, self.summary["evaluation"]
+        seeds = len(told["seeds"])
+        return f"<{self.run}: {told['agent']} on {told['world']}, {seeds} seeds, IQM {judged['iqm']}, {told['status']}>"
+
+
+def run(
+    agent: str,
+    world: str,
+    *,
+    lab: str | Path = "lab",
+    agent_settings: Mapping[str, Any] | None = None,
+    world_settings: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Result:
+    """Train and evaluate an agent in a world, and store it in the lab.
+
+    Args:
+        agent: a name of ``engram list agents``, or a dotted path.
+        world: a name of ``engram list worlds``, a Gymnasium id, ``module:EnvId`` or a dotted path.
+        lab: folder of the stored runs.
+        agent_settings: fields of the agent's ``Config``, nested ones as dicts.
+        world_settings: fields of the world's ``Config``.
+        **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``, ``threads``, ``device``.
+
+    Raises:
+        ValueError: an unknown name or a bad value, in one line.
+    """
+    config = _config(agent, world, agent_settings, world_settings, settings)
+    with Store(lab) as store:
+        for snapshot in engine.run(config, store):
+            name = snapshot.run
+    return Result(lab, name)
+
+
+def load(lab: str | Path = "lab", run: str = "latest") -> Result:
+    """A stored run."""
+    return Result(lab, run)
+
+
+class Trainer:
+    """An agent that is trained, asked and saved by hand, with stable-baselines3's four verbs.
+
+    Args:
+        agent: as in :func:`run`.
+        world: as in :func:`run`.
+        agent_settings: fields of the agent's ``Config``.
+        world_settings: fields of the world's ``Config``.
+        **settings: as in :func:`run`; ``seeds`` is 1 by default.
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        world: str,
+        *,
+        agent_settings: Mapping[str, Any] | None = None,
+        world_settings: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        self._start(_config(agent, world, agent_settings, world_settings, {"seeds": 1, "steps": ENDLESS, **settings}))
+
+    def _start(self, config: RunConfig) -> None:
+        self._session = engine.Session(config)
+
+    @property
+    def num_timesteps(self) -> int:
+        """Environment steps trained so far, per seed."""
+        return self._session.step
+
+    def learn(self, total_timesteps: int) -> Trainer:
+        """Train every seed for so many more environment steps; returns itself."""
+        self._session.play(total_timesteps)
+        return self
+
+    def predict(self, observation: Any) -> tuple[Array, None]:
+        """Greedy actions [S] at one observation for all seeds, or one per seed [S, *obs]; and None, as SB3 does."""
+        obs = np.asarray(observation)
+        if obs.shape == self._session.world.spec.observation.shape:
+            obs = np.repeat(obs[None], len(self._session.seeds), axis=0)
+        return self._session.agent.policy().act(obs, np.ones(len(obs), np.bool_)), None
+
+    def evaluate(self) -> Array:
+        """Mean return of greedy episodes, float64 [S]: ``eval_episodes`` each, on streams of their own."""
+        return self._session.evaluator().evaluate(self._session.agent, self._session.step).returns.mean(axis=1)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything into one file, whole or not at all."""
+        state = {"settings": to_toml(self._session.config), "session": self._session.state()}
+        checkpoints.write_to(Path(path), state)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Trainer:
+        """A trainer that goes on where the saved one stood, with the same bits.
+
+        Raises:
+            ValueError: no such file, or not one that ``save`` wrote.
+        """
+        state = checkpoints.read_from(Path(path))
+        trainer = cls.__new__(cls)
+        trainer._start(from_toml(state["settings"], str(path)))
+        trainer._session.restore(state["session"])
+        return trainer
+
+
+def _config(
+    agent: str,
+    world: str,
+    agent_settings: Mapping[str, Any] | None,
+    world_settings: Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+) -> RunConfig:
+    tables = {"agent": {"name": agent, **(agent_settings or {})}, "world": {"name": world, **(world_settings or {})}}
+    return build({**settings, **tables})

@@ -1,0 +1,128 @@
+"""Plays a stored run again, from its stored settings, and compares every number that was stored."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simulator import tables
+from simulator.catalog import existing
+from simulator.config import from_toml
+
+if TYPE_CHECKING:
+    from simulator.records import RunRecord
+    from simulator.store import Store
+
+Rows = dict[tuple[int, int, str], tuple[tuple[str, Any], ...]]  # (step, seed, kind) -> named numbers
+
+
+def again(run: str, lab: str) -> dict[str, Any]:
+    """Play a stored run again in a lab of its own, as far as it was stored.
+
+    Returns:
+        The JSON object of the command: ``difference`` is None or the first number, by environment step, that came out
+        otherwise; ``versions`` are the distributions that changed since, as [then, now].
+
+    Raises:
+        ValueError: there is no such run.
+    """
+    from simulator.store import Store
+
+    with Store(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder, Store(folder) as other:
+        record = store.find(run)
+        difference = compare(rows(store, record.run), rows(other, _play(record, other)))
+        n_points, n_evaluations = len(store.points(record.run).seed), len(store.evaluations(record.run))
+    return {
+        "run": record.run,
+        "identical": difference is None,
+        "compared": {"points": n_points, "evaluations": n_evaluations},
+        "difference": difference,
+        "versions": _changed(record.versions),
+        "exact": record.exact,
+    }
+
+
+def show(outcome: Mapping[str, Any]) -> None:
+    """Print the outcome for people."""
+    compared, found = outcome["compared"], outcome["difference"]
+    if found is None:
+        numbers = f"{compared['points']:,} curve points and {compared['evaluations']:,} evaluations"
+        tables.tell(f"{outcome['run']}: identical, {numbers}, bit for bit")
+    else:
+        place = f"{found['what']} of seed {found['seed']} at step {found['step']:,}"
+        told = f"{found['number']} was {found['stored']}, now {found['again']}"
+        tables.tell(f"{outcome['run']}: first differs in the {place}: {told}")
+    for name, (then, now) in outcome["versions"].items():
+        tables.tell(f"  {name} was {then}, now {now}")
+    if not outcome["exact"]:
+        tables.tell("  the stored run was interrupted where its world could not be continued exactly")
+
+
+def rows(store: Store, run: str) -> Rows:
+    """What a lab holds of a run, as numbers by step, seed and kind."""
+    found: Rows = {}
+    points = store.points(run)
+    names = [name for name in points._fields if name not in ("seed", "step")]
+    columns = [getattr(points, name) for name in names]
+    for i, (step, seed) in enumerate(zip(points.step, points.seed, strict=True)):
+        numbers = tuple((name, column[i]) for name, column in zip(names, columns, strict=True))
+        found[int(step), int(seed), "curve point"] = numbers
+    for row in store.evaluations(run):
+        returns = [(f"return of episode {i}", value) for i, value in enumerate(row.returns)]
+        found[row.step, row.seed, "evaluation"] = (("mean", row.mean), ("exact", row.exact), *returns)
+    return found
+
+
+def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
+    """The first number that differs in any bit, by step and seed; None where there is none.
+
+    What was played again may go further than what was stored, to the stored run's last step.
+    """
+    last = max((step for step, _, _ in stored), default=0)
+    keys: Iterable[tuple[int, int, str]] = {*stored, *(key for key in replayed if key[0] <= last)}
+    for key in sorted(keys):
+        then, now = dict(stored.get(key, ())), dict(replayed.get(key, ()))
+        for name in {**then, **now}:
+            if not _same(then.get(name), now.get(name)):
+                facts = {"stored": _number(then.get(name)), "again": _number(now.get(name))}
+                return {"what": key[2], "seed": key[1], "step": key[0], "number": name, **facts}
+    return None
+
+
+def _play(record: RunRecord, other: Store) -> str:
+    from simulator import engine
+
+    config, run = from_toml(record.settings, f"settings of {record.run}"), ""
+    snapshots = engine.run(config, other)
+    for snapshot in snapshots:
+        run = snapshot.run
+        if record.status != "done" and snapshot.step >= record.step:
+            break
+    snapshots.close()  # type: ignore[attr-defined]
+    return run
+
+
+def _same(one: Any, two: Any) -> bool:
+    if one is None or two is None:
+        return one is two
+    return np.float64(one).tobytes() == np.float64(two).tobytes()
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _changed(versions: Mapping[str, str]) -> dict[str, list[str | None]]:
+    changed: dict[str, list[str | None]] = {}
+    for name, then in versions.items():
+        try:
+            now: str | None = version(name)
+        except PackageNotFoundError:
+            now = None
+        if now != then:
+            changed[name] = [then, now]
+    return changed

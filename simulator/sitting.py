@@ -1,0 +1,85 @@
+"""One sitting of a run: asks for snapshots, shows them, and stops in good order when a signal comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from simulator.core.protocols import Snapshot, View
+
+
+class Stop:
+    """The signal that asked the run to stop, or 0."""
+
+    number = 0
+
+
+def sit(snapshots: Iterator[Snapshot], view: View | None, begun: Callable[[Snapshot], None]) -> tuple[Snapshot, int]:
+    """Play a run to its end, or until Ctrl-C or SIGTERM; then it is closed, which writes a checkpoint.
+
+    Args:
+        snapshots: the run, as the engine gives it.
+        view: shows every snapshot, or None.
+        begun: called once with the first snapshot, when the run has its name.
+
+    Returns:
+        The last snapshot, and the number of the signal that ended the sitting (0: none did).
+
+    Raises:
+        ValueError: the players cannot be built from these settings.
+        RuntimeError: a player refused something while it was training.
+    """
+    snapshot: Snapshot | None = None
+    with _stopping() as stop:
+        try:
+            while not stop.number:
+                following = _next(snapshots, snapshot)
+                if following is None:
+                    break
+                if snapshot is None:
+                    begun(following)
+                snapshot = following
+                if view is not None:
+                    view.show(snapshot)
+        finally:
+            if view is not None:
+                view.close()
+            if stop.number and hasattr(snapshots, "close"):
+                snapshots.close()
+    if snapshot is None:
+        raise RuntimeError("the run gave nothing to see")
+    return snapshot, stop.number if snapshot.phase != "done" else 0
+
+
+def _next(snapshots: Iterator[Snapshot], before: Snapshot | None) -> Snapshot | None:
+    """The next snapshot. What is refused before training is bad input; what is refused later is a failure."""
+    try:
+        return next(snapshots, None)
+    except ValueError as error:
+        if before is None or before.phase != "training":
+            raise
+        raise RuntimeError(f"{before.run} failed after {before.step:,} steps: {error}") from error
+
+
+@contextmanager
+def _stopping() -> Iterator[Stop]:
+    """Note the first Ctrl-C or SIGTERM. A second one leaves at once, as harmless as ``kill -9``."""
+    stop = Stop()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if stop.number:
+            show_cursor = b"\x1b[?25h\n" if os.isatty(2) else b""
+            os.write(2, show_cursor + b"engram: left at once; engram resume goes on from the last checkpoint\n")
+            os._exit(128 + number)
+        stop.number = number
+
+    before: dict[int, Any] = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,105 @@
+"""What scores over seeds say, and how sure that is.
+
+The interquartile mean and percentile bootstrap intervals over seeds, as Agarwal et al. 2021 (Deep Reinforcement
+Learning at the Edge of the Statistical Precipice, section 4) propose and rliable computes them. scipy does the
+statistics; it is imported when it is first needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.core.protocols import Array
+from simulator.core.seeds import generators
+
+Statistic = Callable[..., Any]  # (values, axis) -> values without that axis
+RESAMPLES = 2_000
+_BATCH = 1 << 20  # numbers resampled at once, 8 MB
+
+
+class Estimate(NamedTuple):
+    """A statistic of the scores of some seeds, and its interval; numbers, or arrays [P] over points."""
+
+    value: Any
+    low: Any  # nan for a single seed
+    high: Any
+
+
+def iqm(values: Array, axis: int = 0) -> Any:
+    """Interquartile mean over seeds: the lowest and the highest quarter, rounded down, are left out.
+
+    Args:
+        values: scores [S] or [S, P].
+        axis: where the seeds are.
+
+    Returns:
+        A float, or [P]. nan where a value is nan: what is missing is not left out in silence.
+    """
+    from scipy.stats import trim_mean
+
+    values = np.asarray(values, np.float64)
+    with np.errstate(invalid="ignore"):  # infinite scores of both signs have no mean
+        mean = trim_mean(values, 0.25, axis=axis)
+    return np.where(np.isnan(values).any(axis=axis), np.nan, mean)[()]
+
+
+def interval(
+    values: Array, statistic: Statistic = iqm, level: float = 0.95, resamples: int = RESAMPLES
+) -> tuple[Any, Any]:
+    """Percentile bootstrap interval of a statistic over seeds, drawn with the same numbers every time.
+
+    Args:
+        values: scores [S] or [S, P]; every point is resampled by the same seeds.
+        statistic: called with values and ``axis``.
+        level: share of the bootstrap distribution inside the interval, between 0 and 1.
+        resamples: bootstrap samples.
+
+    Returns:
+        (low, high), floats or [P]. nan for a single seed, which says nothing about others, and where a value is nan
+        or infinite.
+
+    Raises:
+        ValueError: no seeds, or a level that is not between 0 and 1.
+    """
+    values = np.asarray(values, np.float64)
+    if values.ndim not in (1, 2) or not len(values):
+        raise ValueError(f"values of shape {values.shape}: expected [S] or [S, P] with at least one seed")
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level {level}: expected a share between 0 and 1")
+    columns = values.reshape(len(values), -1)  # [S, P]
+    band = np.full((2, columns.shape[1]), np.nan)
+    known = np.isfinite(columns).all(axis=0) & (len(values) > 1)
+    constant = known & (columns == columns[0]).all(axis=0)  # not even a rounding error wide
+    if constant.any():
+        band[:, constant] = statistic(columns[:, constant], axis=0)
+    if (known & ~constant).any():
+        band[:, known & ~constant] = _bootstrap(columns[:, known & ~constant], statistic, level, resamples)
+    low, high = band.reshape(2, *values.shape[1:])
+    return low[()], high[()]
+
+
+def estimate(values: Array, statistic: Statistic = iqm, level: float = 0.95, resamples: int = RESAMPLES) -> Estimate:
+    """A statistic of scores [S] with its interval, or of scores [S, P] with a band; see :func:`interval`."""
+    low, high = interval(values, statistic, level, resamples)
+    return Estimate(statistic(np.asarray(values, np.float64), axis=0), low, high)
+
+
+def _bootstrap(values: Array, statistic: Statistic, level: float, resamples: int) -> tuple[Any, Any]:
+    from scipy.stats import bootstrap
+
+    with np.errstate(over="ignore", invalid="ignore"):  # of the standard error, which is not asked for
+        found = bootstrap(
+            (values,),
+            lambda drawn, axis: statistic(drawn, axis=axis),
+            n_resamples=resamples,
+            batch=max(1, min(resamples, _BATCH // values.size)),
+            vectorized=True,
+            axis=0,
+            confidence_level=level,
+            method="percentile",
+            rng=generators([0], "bootstrap")[0],
+        )
+    return found.confidence_interval.low, found.confidence_interval.high

@@ -1,0 +1,85 @@
+"""What commands print: one JSON object, or tables for people; colours and boxes only on a terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = Sequence[Any]
+
+
+def as_json(value: Any) -> str:
+    """One JSON object on one line; arrays become lists, and what is not finite becomes null."""
+    return json.dumps(_plain(value), allow_nan=False, ensure_ascii=True)
+
+
+def say(line: str) -> None:
+    """A line about how it goes, to stderr: stdout is for results."""
+    print(_safe(line, sys.stderr.encoding), file=sys.stderr, flush=True)
+
+
+def tell(text: str = "") -> None:
+    """Text for people, to stdout."""
+    print(_safe(text, sys.stdout.encoding))
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """A table for people: drawn by rich on a terminal, plain columns elsewhere. Numbers keep four figures."""
+    cells = [[written(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        _plain_table(title, columns, cells)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    form = Table(*columns, title=title or None, title_justify="left")
+    for row in cells:
+        form.add_row(*map(Text, row))
+    Console(no_color=bool(os.environ.get("NO_COLOR")) or None).print(form)
+
+
+def written(cell: Any) -> str:
+    """A cell as people read it: ``12,000``, ``0.5295``, ``-`` where there is nothing."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return "-"
+    if isinstance(cell, bool | str):
+        return ("no", "yes")[cell] if isinstance(cell, bool) else " ".join(cell.split())
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def interval(middle: float | None, low: float | None, high: float | None) -> str:
+    """``-13.02 [-13.4, -12.9]``."""
+    around = "" if low is None or high is None else f" [{written(low)}, {written(high)}]"
+    return written(middle) + around
+
+
+def _plain_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    if title:
+        tell(title)
+    for row in (columns, *cells):
+        tell("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy's arrays and scalars
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _safe(text: str, encoding: str | None) -> str:
+    """The text as this stream can write it."""
+    return text.encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")

@@ -1,0 +1,114 @@
+"""Tabular learning in sixteen seeds at once, judged by exact evaluation of the greedy policy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents.q_learning import TUNED
+from simulator.core.mdp import evaluate_finite, expected_steps, greedy_policy, value_iteration
+from tests.laws.players import session
+
+SEEDS = 16
+LIMIT = 1_000  # steps of an episode that has no end
+
+
+def _tuned(name, **agent):
+    preset = TUNED[name]
+    settings = {"agent_": {**preset["agent"], **agent}, "world_": preset.get("settings", {})}
+    return session("q_learning", preset["world"], seeds=SEEDS, steps=preset["steps"], **settings), preset["steps"]
+
+
+def _exact(one):
+    """Expected returns [S]."""
+    spec = one.world.spec
+    return evaluate_finite(spec.mdp, one.agent.policy().probs(spec.state_obs), spec.max_steps or LIMIT)
+
+
+def _history(one, steps, every):
+    """Expected returns [K, S] along the way."""
+    scores = []
+    for _ in range(steps // every):
+        one.play(every)
+        scores.append(_exact(one))
+    return np.array(scores)
+
+
+@pytest.mark.parametrize("goal", ["absorbing", "terminal"])
+def test_six_rooms_reach_the_textbooks_matrix(goal):
+    preset = TUNED["six-rooms"]
+    one = session("q_learning", "rooms", seeds=SEEDS, agent_=preset["agent"], world_={"layout": "six", "goal": goal})
+    one.play(60_000)
+    best = np.array(
+        [
+            [0, 0, 0, 0, 400, 0],
+            [0, 0, 0, 320, 0, 500],
+            [0, 0, 0, 320, 0, 0],
+            [0, 400, 256, 0, 400, 0],
+            [320, 0, 0, 320, 0, 500],
+            [0, 400, 0, 0, 400, 500],
+        ]
+    )
+    best = best / (1 if goal == "absorbing" else 5)
+    assert np.abs(one.agent.state()["q"][:, 0] - best).max() < 0.5
+
+
+def test_cliff_finds_the_shortest_path():
+    one, steps = _tuned("cliff")
+    one.play(2_000)
+    solved = _history(one, steps - 2_000, 100) >= -13 - 1e-9
+    assert solved[-1].sum() >= 14
+    first = 2_000 + 100 * (1 + solved.argmax(axis=0))
+    assert np.median(first) <= 2_700
+
+
+@pytest.mark.parametrize(("target", "expected"), [("max", -50.0), ("sarsa", -26.7), ("expected", -21.0)])
+def test_cliff_online_returns_of_the_last_100_of_500_episodes(target, expected):
+    one, _ = _tuned("cliff", target=target)
+    found = [[] for _ in range(SEEDS)]
+    running = np.zeros(SEEDS)
+    while min(map(len, found)) < 500:
+        trace = one.agent.stretch(one.world.lanes, 500)
+        for t in range(500):
+            running += trace.reward[:, t]
+            for i in np.flatnonzero(trace.ended[:, t]):
+                found[i].append(running[i])
+                running[i] = 0.0
+    last = np.mean([returns[400:500] for returns in found])
+    assert last == pytest.approx(expected, abs=4.0 if target == "max" else 2.0)
+
+
+def test_frozen_lake_reaches_73_percent_early_and_ends_there():
+    fast, steps = _tuned("frozen-lake-fast")
+    reached = _history(fast, steps, 100) >= 0.73
+    assert reached.any(axis=0).sum() >= 14
+    slow, steps = _tuned("frozen-lake")
+    slow.play(steps)
+    assert (_exact(slow) >= 0.7297).sum() >= 14
+
+
+def test_taxi_comes_near_the_optimum_and_then_to_it():
+    fast, steps = _tuned("taxi-fast")
+    fast.play(steps)
+    assert (_exact(fast) >= 7.8).sum() >= 14
+    slow, steps = _tuned("taxi")
+    slow.play(steps)
+    np.testing.assert_allclose(np.sort(_exact(slow))[2:], 7.93, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("agent", "settings"),
+    [
+        ("td", {"explore": {"level": 1.0, "last": 0.0, "steps": 60_000}}),
+        ("q_learning", {"double": True, "explore": {"level": 1.0}}),
+    ],
+)
+def test_others_find_the_shortest_ways_through_four_rooms(agent, settings):
+    one = session(agent, "rooms", seeds=SEEDS, world_={"layout": "four"}, agent_={"gamma": 0.9, **settings})
+    one.play(100_000)
+    spec = one.world.spec
+    probs = one.agent.policy().probs(spec.state_obs)
+    farthest = int(expected_steps(spec.mdp, greedy_policy(value_iteration(spec.mdp, 0.9))).max())
+    assert farthest == 16
+    shortest = evaluate_finite(spec.mdp, probs, farthest)
+    assert (shortest >= 1 - 1e-9).sum() >= 14

@@ -1,0 +1,25 @@
+"""Small worlds for tests by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+
+from simulator.core.protocols import Spec, Step
+
+
+def discrete(n_states: int, n_actions: int, legal: np.ndarray | None = None) -> Spec:
+    """A spec of numbered states and actions, and nothing else."""
+    return Spec("by-hand", spaces.Discrete(n_states), spaces.Discrete(n_actions), legal=legal)
+
+
+def step(reward: float, then: int, *, terminated: bool = False, truncated: bool = False, obs: int = -1) -> Step:
+    """What a step of one seed gave; a new episode begins at ``obs`` where one ended."""
+    after = then if obs < 0 else obs
+    return Step(
+        np.array([after]),
+        np.array([reward], np.float32),
+        np.array([terminated]),
+        np.array([truncated]),
+        np.array([then]),
+    )

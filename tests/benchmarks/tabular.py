@@ -1,0 +1,73 @@
+"""Tabular Q-learning inside one compiled stretch, beside a plain gymnasium + numpy loop: updates per CPU-second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from simulator.config import build
+from simulator.core.compiled import set_threads
+from simulator.engine import Session
+from tests.benchmarks._clock import alternate, ratio, show
+
+SEEDS, STRETCH, REPEATS, PEER_STEPS = 16, 8_192, 10, 20_000
+WORLDS = {
+    "six rooms": ({"name": "rooms", "layout": "six"}, "engram/SixRooms-v0"),
+    "FrozenLake 8x8": ({"name": "FrozenLake8x8-v1"}, "FrozenLake8x8-v1"),
+}
+
+
+def main(json: bool) -> dict[str, Any]:
+    """Updates per CPU-second of one thread, 16 seeds at once, and of the plain loop with one."""
+    import envs  # noqa: F401 - registers our worlds with Gymnasium
+
+    found: dict[str, Any] = {}
+    for name, (world, peer) in WORLDS.items():
+        ours = _stretch({"name": "q_learning", "step_size": 0.1}, world)
+        sarsa = _stretch({"name": "q_learning", "step_size": 0.1, "target": "sarsa"}, world)
+        td = _stretch({"name": "td", "step_size": 0.1}, world)
+        units = SEEDS * STRETCH * REPEATS
+        works = {
+            "engram q_learning": (ours, units),
+            "engram sarsa": (sarsa, units),
+            "engram td": (td, units),
+            "gymnasium + numpy": (lambda peer=peer: plain_loop(peer), PEER_STEPS),
+        }
+        rates = alternate(works)
+        found[name] = {"updates_per_cpu_second": rates, "times_the_peer": ratio(rates, *_PAIR)}
+    return show(__doc__, found, json)
+
+
+_PAIR = ("engram q_learning", "gymnasium + numpy")
+
+
+def _stretch(agent: dict[str, Any], world: dict[str, Any]) -> Callable[[], None]:
+    session = Session(build({"seeds": SEEDS, "steps": 10**12, "threads": 1, "agent": agent, "world": world}))
+    set_threads(1)
+
+    def work() -> None:
+        for _ in range(REPEATS):
+            session.agent.stretch(session.world.lanes, STRETCH)
+
+    return work
+
+
+def plain_loop(env_id: str) -> None:
+    """What one writes first: a numpy table, epsilon-greedy, one environment."""
+    env = gymnasium.make(env_id)
+    generator = np.random.default_rng(0)
+    q = np.zeros((env.observation_space.n, env.action_space.n))
+    obs, _ = env.reset(seed=0)
+    for _ in range(PEER_STEPS):
+        if generator.random() < 0.1:
+            action = int(generator.integers(env.action_space.n))
+        else:
+            action = int(np.argmax(q[obs]))
+        then, reward, terminated, truncated, _ = env.step(action)
+        target = reward + 0.99 * (not terminated) * np.max(q[then])
+        q[obs, action] += 0.1 * (target - q[obs, action])
+        obs = env.reset()[0] if terminated or truncated else then
+    env.close()

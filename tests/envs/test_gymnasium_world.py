@@ -1,0 +1,215 @@
+"""Any Gymnasium id as a world: slots against single environments, freezing, spaces, and what is refused."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from envs.parts import gymnasium_world
+from envs.parts.gymnasium_world import Config
+from simulator.core import seeds as streams
+
+SEEDS = [3, 0, 99]
+FREEZABLE = ["FrozenLake-v1", "CartPole-v1", "Acrobot-v1", "MountainCarContinuous-v0", "Blackjack-v1", "test/Probe-v0"]
+
+
+class Probe(gymnasium.Env):
+    """Spaces and trouble to order: observes a counter, or what ``see`` makes of it."""
+
+    metadata = {"render_modes": []}  # noqa: RUF012
+
+    def __init__(self, observation=None, action=None, see=None, earn=None):
+        self.observation_space = observation or spaces.Box(-9, 9, (2,), np.float64)
+        self.action_space = action or spaces.Discrete(2)
+        self.see, self.earn, self.got = see or (lambda t, rng: np.full(2, float(t % 9))), earn, []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self.see(0, self.np_random), {}
+
+    def step(self, action):
+        self.t += 1
+        self.got.append(action)
+        reward = self.earn(self.t) if self.earn else 1
+        return self.see(self.t, self.np_random), reward, self.t == 12, False, {"odd": object()}
+
+
+def _unseeded(t, rng):
+    return np.random.default_rng().random(2)  # draws beside its generator: cannot be played again
+
+
+class Foreign(Probe):
+    """Draws from a generator of another kind."""
+
+    def reset(self, *, seed=None, options=None):
+        if seed is not None:
+            self.np_random = np.random.Generator(np.random.MT19937(seed))
+        self.t = 0
+        return self.np_random.random(2), {}
+
+
+@pytest.fixture(autouse=True)
+def _registered():
+    gymnasium.register("test/Probe-v0", Probe, max_episode_steps=10, reward_threshold=4.0)
+    gymnasium.register("test/Unseeded-v0", lambda: Probe(see=_unseeded))
+    gymnasium.register("test/Foreign-v0", lambda: Foreign(see=lambda t, rng: rng.random(2)))
+    yield
+    for name in [name for name in gymnasium.registry if name.startswith("test/")]:
+        del gymnasium.registry[name]
+
+
+def _actions(spec, n_steps):
+    rng, n_seeds = np.random.default_rng(1), len(SEEDS)
+    if isinstance(spec.action, spaces.Discrete):
+        return rng.integers(spec.action.n, size=(n_steps, n_seeds))
+    return rng.uniform(spec.action.low, spec.action.high, (n_steps, n_seeds, *spec.action.shape)).astype(np.float32)
+
+
+def _same(one, other):
+    return all(a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Acrobot-v1", "MountainCarContinuous-v0", "Pendulum-v1"])
+def test_every_slot_is_the_single_environment(env_id):
+    world = gymnasium_world.make(env_id, SEEDS, Config(max_steps=40))
+    singles = [gymnasium.make(env_id, max_episode_steps=40) for _ in SEEDS]
+    numbers = streams.integers(SEEDS, "world")
+    first = [env.reset(seed=n)[0] for env, n in zip(singles, numbers, strict=True)]
+    assert world.reset().tobytes() == np.stack(first).tobytes()
+    for action in _actions(world.spec, 130):
+        step = world.step(action)
+        assert step.obs.flags.c_contiguous
+        assert step.reward.dtype == np.float32
+        for i, env in enumerate(singles):
+            final, reward, terminated, truncated, _ = env.step(action[i])
+            seen = env.reset()[0] if terminated or truncated else final
+            assert (step.obs[i] == seen).all()
+            assert (step.final_obs[i] == final).all()
+            assert step.reward[i] == np.float32(reward)
+            assert (step.terminated[i], step.truncated[i]) == (terminated, truncated and not terminated)
+        assert (world.observe() == step.obs).all()
+
+
+@pytest.mark.parametrize(
+    "env_id",
+    ["FrozenLake-v1", "CartPole-v1", "Acrobot-v1", "MountainCarContinuous-v0", "Blackjack-v1", "test/Probe-v0"],
+)
+@pytest.mark.parametrize("at", [0, 7, 90])
+def test_freezing_is_exact(env_id, at):
+    config = Config(native=False)
+    world, other = (gymnasium_world.make(env_id, SEEDS, config) for _ in range(2))
+    world.reset()
+    actions = _actions(world.spec, at + 90)
+    for action in actions[:at]:
+        world.step(action)
+    assert other.restore(world.state())
+    assert other.observe().tobytes() == world.observe().tobytes()
+    for action in actions[at:]:
+        assert _same(world.step(action), other.step(action))
+    again = gymnasium_world.make(env_id, SEEDS, config)
+    assert again.restore(other.state())  # what was played again can be played again
+
+
+@pytest.mark.parametrize(("env_id", "at"), [("test/Unseeded-v0", 5), ("test/Foreign-v0", 20)])
+def test_what_cannot_be_played_again_begins_a_new_episode(env_id, at):
+    world, other = (gymnasium_world.make(env_id, SEEDS, Config()) for _ in range(2))
+    world.reset()
+    for action in _actions(world.spec, at):
+        world.step(action)
+    assert not other.restore(world.state())
+    assert [slot.unwrapped.t for slot in other.slots] == [0] * len(SEEDS)
+    other.step(np.zeros(len(SEEDS), int))
+
+
+def test_the_first_episode_of_a_foreign_generator_is_exact():
+    world, other = (gymnasium_world.make("test/Foreign-v0", SEEDS, Config()) for _ in range(2))
+    world.reset()
+    for action in _actions(world.spec, 9):
+        world.step(action)
+    assert other.restore(world.state())
+
+
+def test_an_altered_state_is_noticed_where_it_was_altered():
+    world, other = (gymnasium_world.make("CartPole-v1", SEEDS, Config()) for _ in range(2))
+    world.reset()
+    for action in _actions(world.spec, 6):
+        world.step(action)
+    state = world.state()
+    state["slots"][1]["actions"][2] ^= 1
+    assert not other.restore(state)
+    assert [len(slot.actions) for slot in other.slots] == [len(world.slots[0].actions), 0, len(world.slots[2].actions)]
+    assert (other.observe()[[0, 2]] == world.observe()[[0, 2]]).all()
+
+
+def test_seeds_alone_and_together():
+    together = gymnasium_world.make("CartPole-v1", SEEDS, Config())
+    alone = [gymnasium_world.make("CartPole-v1", [seed], Config()) for seed in SEEDS]
+    first = together.reset()
+    assert all((first[i] == world.reset()[0]).all() for i, world in enumerate(alone))
+    for action in _actions(together.spec, 60):
+        step = together.step(action)
+        for i, world in enumerate(alone):
+            assert _same([part[i : i + 1] for part in step], world.step(action[i : i + 1]))
+
+
+def test_blackjack_is_seen_as_an_index():
+    world = gymnasium_world.make("Blackjack-v1", SEEDS, Config())
+    assert world.spec.observation == spaces.Discrete(32 * 11 * 2)
+    obs = world.reset()
+    for i, slot in enumerate(world.slots):
+        player, dealer, ace = slot.unwrapped._get_obs()
+        assert obs[i] == (player * 11 + dealer) * 2 + int(ace)
+
+
+def test_finite_spaces_begin_at_0():
+    offset = {"observation": spaces.Discrete(5, start=-2), "action": spaces.Discrete(3, start=4)}
+    gymnasium.register("test/Offset-v0", lambda: Probe(see=lambda t, rng: t % 5 - 2, **offset))
+    world = gymnasium_world.make("test/Offset-v0", [0], Config())
+    assert (world.spec.observation, world.spec.action) == (spaces.Discrete(5), spaces.Discrete(3))
+    assert world.reset().tolist() == [0]
+    assert world.step(np.array([2])).obs.tolist() == [1]
+    assert world.slots[0].unwrapped.got == [6]
+    pairs = spaces.MultiDiscrete([3, 4], start=[0, 1])
+    gymnasium.register("test/Pairs-v0", lambda: Probe(observation=pairs, see=lambda t, rng: np.array([t % 3, 4])))
+    world = gymnasium_world.make("test/Pairs-v0", [0], Config())
+    assert world.spec.observation == spaces.Discrete(12)
+    world.reset()
+    assert world.step(np.array([0])).obs.tolist() == [7]
+
+
+@pytest.mark.parametrize(
+    ("space", "expected"),
+    [
+        ({"observation": spaces.Dict(a=spaces.Discrete(2))}, "the observation space is Dict"),
+        ({"observation": spaces.MultiDiscrete([999] * 9)}, "expected at most 10000000"),
+        ({"observation": spaces.Text(3)}, "expected Discrete, MultiDiscrete"),
+        ({"action": spaces.MultiBinary(2)}, "expected Discrete or Box"),
+    ],
+)
+def test_other_spaces_are_refused(space, expected):
+    gymnasium.register("test/Odd-v0", lambda: Probe(**space))
+    with pytest.raises(ValueError, match=expected) as refusal:
+        gymnasium_world.make("test/Odd-v0", [0], Config())
+    assert "\n" not in str(refusal.value)
+
+
+def test_specs():
+    spec = gymnasium_world.make("CartPole-v1", [0], Config()).spec
+    assert (spec.id, spec.max_steps, spec.solved, spec.floor, spec.mdp) == ("CartPole-v1", 500, 475, None, None)
+    probe = gymnasium_world.make("test/Probe-v0", [0], Config()).spec
+    assert (probe.max_steps, probe.solved) == (10, 4)
+    assert gymnasium_world.make("test/Probe-v0", [0], Config(max_steps=3)).spec.max_steps == 3
+
+
+def test_scene_draws_without_a_display(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    world = gymnasium_world.make("MountainCar-v0", [0, 1], Config())
+    world.reset()
+    world.step(np.array([1, 1]))
+    scene = world.scene(1)
+    assert scene.image.shape == (400, 600, 3)
+    assert scene.facts == {"step": "1"}
+    probe = gymnasium_world.make("test/Probe-v0", [0], Config())
+    probe.reset()
+    assert probe.scene(0).image is None

@@ -1,0 +1,180 @@
+"""Toy-text worlds by table against the originals, slot by slot and bit for bit."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.envs.toy_text import FrozenLakeEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import TransformReward
+
+from envs.parts import gymnasium_world, toy_text
+from envs.parts.gymnasium_world import Config, GymnasiumWorld
+from simulator.core import seeds as streams
+from simulator.core.mdp import finite_horizon
+
+SEEDS = [0, 1, 7, 123456]
+CASES = [
+    ("FrozenLake-v1", {}, 3000),
+    ("FrozenLake-v1", {"is_slippery": False}, 1000),
+    ("FrozenLake-v1", {"success_rate": 0.8, "map_name": "8x8"}, 1000),
+    ("FrozenLake8x8-v1", {}, 2000),
+    ("CliffWalking-v1", {}, 2000),
+    ("CliffWalkingSlippery-v1", {}, 1500),
+    ("Taxi-v4", {}, 2500),
+    ("Taxi-v4", {"is_rainy": True}, 1000),
+]
+
+
+def _ids(case):
+    return "-".join([case[0], *case[1]])
+
+
+@pytest.mark.parametrize("case", CASES, ids=_ids)
+def test_table_equals_original_slot_by_slot(case):
+    env_id, kwargs, n_steps = case
+    world = gymnasium_world.make(env_id, SEEDS, Config(kwargs=kwargs))
+    assert type(world).__name__ == "TableWorld"
+    makers = [lambda: gymnasium.make(env_id, disable_env_checker=True, **kwargs)] * len(SEEDS)
+    original = SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
+    seen, _ = original.reset(seed=streams.integers(SEEDS, "world"))
+    assert (world.reset() == seen).all()
+    actions = np.random.default_rng(5).integers(world.spec.action.n, size=(n_steps, len(SEEDS)))
+    n_ends = 0
+    for action in actions:
+        seen, reward, terminated, truncated, infos = original.step(action)
+        step = world.step(action)
+        ended = terminated | truncated
+        n_ends += ended.sum()
+        final = np.where(ended, infos.get("final_obs", seen), seen)
+        assert (step.obs == seen).all()
+        assert (step.reward == reward.astype(np.float32)).all()
+        assert (step.terminated == terminated).all()
+        assert (step.truncated == (truncated & ~terminated)).all()
+        assert (step.final_obs == final).all()
+    assert n_ends > 0 or "Cliff" in env_id  # random play hardly ever crosses the cliff: see the next test
+    for stream, generator in zip(world.lanes.stream, original.np_random, strict=True):
+        assert (stream == streams.pack(generator.bit_generator)).all()
+
+
+def test_cliff_original_over_many_ends():
+    """A short way round the cliff, again and again, so that resets are compared too."""
+    worlds = [gymnasium_world.make("CliffWalking-v1", SEEDS, Config(native=native)) for native in (True, False)]
+    assert (worlds[0].reset() == worlds[1].reset()).all()
+    ends = 0
+    for action in [0, *[1] * 11, 2] * 3:
+        steps = [world.step(np.full(len(SEEDS), action)) for world in worlds]
+        assert all((a == b).all() for a, b in zip(*steps, strict=True))
+        ends += steps[0].terminated.sum()
+    assert ends == 3 * len(SEEDS)
+
+
+@pytest.mark.parametrize("env_id", ["FrozenLake-v1", "Taxi-v4"])
+def test_native_or_not_gives_the_same(env_id):
+    worlds = [gymnasium_world.make(env_id, SEEDS, Config(native=native)) for native in (True, False)]
+    assert isinstance(worlds[1], GymnasiumWorld)
+    assert (worlds[0].reset() == worlds[1].reset()).all()
+    for action in np.random.default_rng(2).integers(worlds[0].spec.action.n, size=(800, len(SEEDS))):
+        steps = [world.step(action) for world in worlds]
+        for one, other in zip(*steps, strict=True):
+            assert one.dtype == other.dtype
+            assert (one == other).all()
+    specs = [world.spec for world in worlds]
+    assert specs[0].floor == specs[1].floor
+    assert specs[0].solved == specs[1].solved
+    assert (specs[0].mdp.prob == specs[1].mdp.prob).all()
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_an_end_at_the_time_limit_is_an_end(native):
+    """Six steps lead to the goal of the dry lake; with six allowed, the last one terminates and is not cut."""
+    config = Config(native=native, kwargs={"is_slippery": False}, max_steps=6)
+    world = gymnasium_world.make("FrozenLake-v1", [3], config)
+    world.reset()
+    assert world.spec.max_steps == world.spec.mdp.max_steps == 6
+    for action in (1, 1, 2, 1, 2, 2):
+        step = world.step(np.array([action]))
+    assert (step.terminated[0], step.truncated[0], step.reward[0]) == (True, False, 1)
+    assert (step.final_obs[0], step.obs[0]) == (15, 0)
+    for _ in range(6):
+        step = world.step(np.array([3]))
+    assert (step.terminated[0], step.truncated[0]) == (False, True)
+
+
+def test_what_the_specs_say():
+    spec = gymnasium_world.make("FrozenLake-v1", [0], Config()).spec
+    assert spec.floor == pytest.approx(0.0139, abs=5e-5)
+    assert spec.solved == 0.70  # registered, and within reach
+    assert (spec.observation.n, spec.action.n, spec.max_steps, spec.legal) == (16, 4, 100, None)
+    assert (spec.state_obs == np.arange(16)).all()
+    taxi = gymnasium_world.make("Taxi-v4", [0], Config()).spec
+    assert taxi.floor == pytest.approx(-771.09, abs=5e-3)
+    assert taxi.solved == pytest.approx(7.93 * 0.99, abs=1e-3)  # 8 cannot be reached
+    cliff = gymnasium_world.make("CliffWalking-v1", [0], Config()).spec
+    assert cliff.max_steps is None
+    assert cliff.solved == pytest.approx(-13.13)
+    assert -15 < cliff.solved <= -13  # of all ways only the shortest counts: the next one takes 15 steps
+    short = gymnasium_world.make("FrozenLake-v1", [0], Config(max_steps=10)).spec
+    best = finite_horizon(short.mdp, 10).start_value
+    assert short.floor < short.solved <= best < 0.7
+
+
+def test_only_the_very_worlds_are_replaced():
+    fickle = gymnasium_world.make("Taxi-v4", [0], Config(kwargs={"fickle_passenger": True}))
+    assert isinstance(fickle, GymnasiumWorld)
+    assert fickle.spec.mdp is None
+    assert fickle.spec.solved == 8
+
+    class Lake(FrozenLakeEnv):
+        pass
+
+    assert not toy_text.fits(Lake())
+    assert toy_text.fits(FrozenLakeEnv())
+    assert not toy_text.fits(TransformReward(FrozenLakeEnv(), lambda reward: 2 * reward))
+    assert not toy_text.fits(gymnasium.make("CartPole-v1"))
+    assert toy_text.fits(gymnasium.make("Taxi-v4"))
+
+
+def test_freezing_is_exact():
+    world = gymnasium_world.make("Taxi-v4", SEEDS, Config())
+    world.reset()
+    actions = np.random.default_rng(0).integers(6, size=(500, len(SEEDS)))
+    for action in actions[:300]:
+        world.step(action)
+    other = gymnasium_world.make("Taxi-v4", SEEDS, Config())
+    assert other.restore(world.state())
+    for action in actions[300:]:
+        for one, two in zip(world.step(action), other.step(action), strict=True):
+            assert (one == two).all()
+
+
+def test_scenes():
+    lake = gymnasium_world.make("FrozenLake-v1", [0], Config())
+    lake.reset()
+    scene = lake.scene(0)
+    kinds = [mark.kind for mark in scene.marks]
+    assert scene.walls.shape == (4, 4)
+    assert (kinds.count("lava"), kinds.count("start"), kinds.count("goal"), kinds.count("walker")) == (4, 1, 1, 1)
+    assert (scene.places[5] == [1, 1]).all()
+    assert scene.actions == ("left", "down", "right", "up")
+    assert scene.facts == {"step": "0", "ice": "slippery"}
+    cliff = gymnasium_world.make("CliffWalking-v1", [0], Config())
+    cliff.reset()
+    cliff.step(np.array([0]))
+    marks = cliff.scene(0).marks
+    assert [mark[:2] for mark in marks if mark.kind == "lava"] == [(3, column) for column in range(1, 11)]
+    assert marks[-1] == (2, 0, "walker", "")
+
+
+def test_taxi_scene_shows_the_states_of_its_errand():
+    taxi = gymnasium_world.make("Taxi-v4", [0], Config())
+    state = int(taxi.reset()[0])
+    row, column, passenger, destination = state // 100, state // 20 % 5, state // 4 % 5, state % 4
+    scene = taxi.scene(0)
+    assert scene.walls.shape == (5, 9)
+    assert scene.walls[0].tolist() == [False, False, False, True, False, False, False, False, False]
+    assert scene.marks[-1][:3] == (row, 2 * column, "walker")
+    shown = np.flatnonzero(scene.places[:, 0] >= 0)
+    assert len(shown) == 25
+    assert {(int(s) // 4 % 5, int(s) % 4) for s in shown} == {(passenger, destination)}
+    assert scene.facts["destination"] == "RGYB"[destination]
+    assert not scene.walls[tuple(scene.places[shown].T)].any()

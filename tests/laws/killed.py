@@ -1,0 +1,40 @@
+"""What the kill law runs in processes of their own. Importing this warms everything up, so that a child is quick."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from simulator import engine
+from simulator.config import RunConfig, build
+from simulator.core.protocols import Snapshot
+from simulator.store import Store
+
+EVERY = 0.01  # seconds between checkpoints
+STEPS = {"rooms": 300_000, "FrozenLake-v1": 300_000}
+
+
+def settings(world: str, steps: int) -> RunConfig:
+    """A run of 16 seeds."""
+    tables = {"agent": {"name": "q_learning", "step_size": 0.1}, "world": {"name": world}}
+    return build({"seeds": 16, "steps": steps, "eval_episodes": 5, "threads": 1, **tables})
+
+
+def play(lab: Path, config: RunConfig) -> Snapshot:
+    """Begin the lab's only run, or go on with it, to the end."""
+    with Store(lab) as store:
+        known = store.runs()
+        *_, last = engine.run(config, store, known[0].run if known else None, checkpoint_every=EVERY)
+    return last
+
+
+def child(lab: Path, config: RunConfig) -> None:
+    """The same, in a process that will be killed."""
+    os.setpgid(0, 0)
+    play(lab, config)
+
+
+for _world in STEPS:
+    _session = engine.Session(settings(_world, 20))
+    _session.play(20)
+    _session.evaluator().evaluate(_session.agent, 20)

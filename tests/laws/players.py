@@ -1,0 +1,95 @@
+"""Every player by name, in the worlds that the laws put it through. A new file is here on the day it appears."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from simulator.config import build
+from simulator.core import plugins
+from simulator.engine import Session
+
+AGENTS = plugins.names("agents")
+WORLDS = plugins.names("worlds")
+SMALL = ("rooms", "FrozenLake-v1", "CartPole-v1")  # by table, by table with a foreign law, and boxes in Python
+
+Settings = Mapping[str, Any]
+
+
+def session(agent: str, world: str, *, stretches: bool = True, **settings: Any) -> Session:
+    """A session of a few steps; ``agent_`` and ``world_`` hold the players' settings."""
+    tables = {
+        "agent": {"name": agent, **settings.pop("agent_", {})},
+        "world": {"name": world, **settings.pop("world_", {})},
+    }
+    return Session(build({"seeds": 3, "steps": 100_000, "threads": 1, **settings, **tables}), stretches=stretches)
+
+
+def can_play(agent: str, world: str) -> bool:
+    """Whether an agent takes a world at all."""
+    try:
+        session(agent, world)
+    except ValueError:
+        return False
+    return True
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Every agent with every small world that it takes."""
+    return [(agent, world) for agent in AGENTS for world in SMALL if can_play(agent, world)]
+
+
+def variants(kind: str, name: str) -> list[dict[str, Any]]:
+    """The settings that turn each choice of a player's ``Config`` in turn, nested tables too."""
+    config = plugins.load(kind, name).Config
+    return [{}, *_turned(config)]
+
+
+def _turned(config: type[Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    hints = get_type_hints(config, include_extras=True)
+    defaults = config()
+    for field in fields(config):
+        hint, now = hints[field.name], getattr(defaults, field.name)
+        if is_dataclass(hint):
+            found += [{field.name: inner} for inner in _turned(hint)]
+        elif get_origin(hint) is Literal:
+            found += [{field.name: choice} for choice in get_args(hint) if choice != now]
+        elif hint is bool:
+            found.append({field.name: not now})
+    return found
+
+
+def same(a: Any, b: Any, place: str = "") -> None:
+    """Assert that two states are equal, bit for bit."""
+    assert type(a) is type(b), place
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), place
+        for key in a:
+            same(a[key], b[key], f"{place}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), place
+        for i, pair in enumerate(zip(a, b, strict=True)):
+            same(*pair, f"{place}[{i}]")
+    elif isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype, place
+        np.testing.assert_array_equal(a, b, err_msg=place)
+    else:
+        assert a == b, place
+
+
+def lane(state: Any, i: int, n: int) -> Any:
+    """Seed number i of a state of n seeds: row i of every array that leads with the seed axis."""
+    if isinstance(state, dict):
+        return {key: lane(value, i, n) for key, value in state.items()}
+    if isinstance(state, np.ndarray) and state.ndim and len(state) == n:
+        return state[i]
+    if isinstance(state, list | tuple) and len(state) == n:
+        return state[i]
+    return state
+
+
+__all__ = ["AGENTS", "SMALL", "WORLDS", "can_play", "lane", "pairs", "same", "session", "variants"]

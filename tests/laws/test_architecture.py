@@ -1,0 +1,204 @@
+"""Who imports whom, how long things are, and what is forbidden: read off the sources."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("simulator", "agents", "memory", "envs")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+PLAYER_FOLDERS = ("agents", "memory", "envs", "agents/components", "envs/patterns")
+HEAVY = {"torch", "pygame", "matplotlib", "ray", "sklearn"}
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+NAMES = {_name(path): path for path in SOURCES}
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def _nodes_at_import(tree: ast.AST):
+    """Everything that runs when the module is imported: not inside functions, not for type checkers only."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        yield node
+        yield from _nodes_at_import(node)
+
+
+def _imports(path: Path, *, always: bool = False) -> set[str]:
+    """Modules named by import statements; ``always``: also those inside functions."""
+    nodes = ast.walk(_tree(path)) if always else _nodes_at_import(_tree(path))
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {each if each in NAMES else node.module for each in inner}
+    return found
+
+
+def _ours(path: Path, *, always: bool = False) -> set[str]:
+    return {name for name in _imports(path, always=always) if name.split(".")[0] in PACKAGES}
+
+
+def _players() -> list[Path]:
+    return [
+        path for folder in PLAYER_FOLDERS for path in sorted((ROOT / folder).glob("*.py")) if path.stem != "__init__"
+    ]
+
+
+def test_the_packages_are_these():
+    tops = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert tops == set(PACKAGES)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_who_imports_whom(path):
+    own, ours = _name(path), _ours(path, always=True)
+    package = own.split(".")[0]
+    allowed = {
+        "agents": ("simulator.core", "agents.parts", "agents.components", "memory"),
+        "memory": ("simulator.core", "memory.parts"),
+        "envs": ("simulator.core", "envs.parts"),
+    }.get(package)
+    if own.startswith("simulator.core"):
+        allowed = ("simulator.core",)
+    elif own.startswith("simulator.views"):
+        allowed = ("simulator.core", "simulator.views", "simulator.stats", "simulator.store", "simulator.records")
+    if allowed is not None:
+        outside = {name for name in ours if not name.startswith(allowed)}
+        assert not outside, f"{own} imports {sorted(outside)}"
+    else:
+        players = {name for name in ours if name.split(".")[0] in ("agents", "memory", "envs")}
+        assert not players, f"{own} knows players by name: {sorted(players)}"
+    if package == "simulator" and not own.startswith("simulator.views"):
+        watching = {name for name in ours if name.startswith("simulator.views")}
+        assert not watching or own in ("simulator.cli", "simulator.demo", "simulator.solve"), sorted(watching)
+
+
+def test_no_import_cycles():
+    seen: dict[str, int] = {}
+
+    def visit(name: str, chain: tuple[str, ...]) -> None:
+        assert seen.get(name) != 1, f"import cycle: {' -> '.join((*chain, name))}"
+        if name in seen:
+            return
+        seen[name] = 1
+        for each in sorted(_ours(NAMES[name])):
+            if each in NAMES and each != name:
+                visit(each, (*chain, name))
+        seen[name] = 2
+
+    for name in NAMES:
+        visit(name, ())
+    assert len(seen) == len(NAMES)
+
+
+@pytest.mark.parametrize("path", _players(), ids=_name)
+def test_a_player_is_one_short_file_with_a_short_chain_of_imports(path):
+    assert len(path.read_text("utf-8").splitlines()) <= 200
+    assert _depth(_name(path)) <= 4
+
+
+@cache
+def _depth(name: str) -> int:
+    below = [each for each in _ours(NAMES[name]) if each in NAMES and not each.startswith("simulator.core")]
+    return 1 + max((_depth(each) for each in below), default=0)
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=_name)
+def test_budgets(path):
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno + 1 <= 40, f"{node.name} is too long"
+            args = node.args
+            named = [a for a in [*args.posonlyargs, *args.args, *args.kwonlyargs] if a.arg not in ("self", "cls")]
+            assert len(named) <= 6, f"{node.name} has {len(named)} parameters"
+
+
+def test_nine_functions_in_ten_are_short():
+    lengths = [
+        node.end_lineno - node.lineno + 1
+        for path in SOURCES
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert len(lengths) > 100
+    assert sum(length <= 25 for length in lengths) / len(lengths) >= 0.9
+
+
+def test_inheritance_is_flat():
+    allowed = re.compile(
+        r"NamedTuple|Protocol|\w*(Error|Failure|Exception|Damaged|Warning)|gym\w*\.[\w.\[\], ]+|Listener"
+    )
+    for path in SOURCES:
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.ClassDef):
+                for base in node.bases:
+                    text = ast.unparse(base)
+                    fine = allowed.search(text) or text in _gymnasium_names(path) or "Module" in text
+                    fine = fine or (path.name == "protocols.py" and text in ("World", "Agent"))
+                    assert fine, f"{path.name}: {node.name}({text})"
+
+
+def _gymnasium_names(path: Path) -> set[str]:
+    return {
+        alias.asname or alias.name
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gymnasium")
+        for alias in node.names
+    }
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_forbidden_things(path):
+    text = path.read_text("utf-8")
+    for pattern in (
+        r"np\.random\.(seed|rand|randn|randint|choice|normal|uniform|shuffle|default_rng)\(",
+        r"(?<!\w)random\.(random|randint|choice|shuffle|seed)\(",
+        r"torch\.manual_seed",
+        r"import pickle|torch\.load\(|allow_pickle=True|joblib",
+        r"NotImplementedError|TODO|FIXME|XXX",
+    ):
+        assert not re.search(pattern, text), pattern
+    assert not HEAVY & {name.split(".")[0] for name in _imports(path)} or "torch" in path.stem
+
+
+def test_the_doors_stay_light():
+    """Help, the notebook's door and the list of players load nothing heavy."""
+    code = (
+        "import sys, simulator, simulator.cli; from simulator.core import plugins; plugins.names('agents'); "
+        "plugins.names('worlds'); print(sorted({'torch','numba','matplotlib','pygame','sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_tabular_run_never_loads_torch():
+    code = (
+        "import sys; from simulator.config import build; from simulator.engine import Session; "
+        "Session(build({'seeds': 2, 'agent': {'name': 'q_learning'}, 'world': {'name': 'rooms'}})).play(50); "
+        "print('torch' in sys.modules, 'pygame' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["False", "False"]

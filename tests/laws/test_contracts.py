@@ -1,0 +1,123 @@
+"""What every player's file offers, and how it behaves at the border."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from simulator.core import plugins
+from simulator.core.protocols import Spec
+from simulator.settings import settings
+from tests.laws.players import AGENTS, SMALL, WORLDS, pairs, session, variants
+
+PLAYERS = [("agents", name) for name in AGENTS] + [("worlds", name) for name in WORLDS]
+
+
+@pytest.mark.parametrize(("kind", "name"), PLAYERS)
+def test_config_is_frozen_and_every_field_has_a_default_and_a_sentence(kind, name):
+    player = plugins.load(kind, name)
+    assert dataclasses.is_dataclass(player.Config)
+    assert player.Config.__dataclass_params__.frozen
+    config = player.Config()
+    assert hash(config) is not None or config is not None
+    for setting in settings(player.Config):
+        assert setting.doc, f"{name}.{setting.name} says nothing"
+
+
+@pytest.mark.parametrize(("kind", "name"), PLAYERS)
+def test_the_file_says_what_the_player_is_and_what_make_refuses(kind, name):
+    player = plugins.load(kind, name)
+    assert len(inspect.getdoc(player.module) or "") > 60
+    assert inspect.getdoc(player.make)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_every_variant_of_an_agent_can_be_made_or_says_why_not(name):
+    made = 0
+    for turned in variants("agents", name):
+        try:
+            session(name, "rooms", agent_=turned).play(20)
+            made += 1
+        except ValueError as error:
+            said = str(error)
+            assert "expected" in said
+    assert made
+
+
+@pytest.mark.parametrize(("agent", "world"), pairs())
+def test_actions_are_legal_and_metrics_have_one_number_per_seed(agent, world):
+    one = session(agent, world, seeds=4)
+    legal, space = one.world.spec.legal, one.world.spec.action
+    obs = one.world.observe()
+    for _ in range(60):
+        actions = one.agent.act(obs)
+        for i in range(4):
+            assert space.contains(actions[i])
+            assert legal is None or legal[obs[i], actions[i]]
+        step = one.world.step(actions)
+        for values in one.agent.learn(obs.copy(), actions, step).values():
+            assert values.shape == (4,)
+            assert np.isfinite(values).all()
+        obs = step.obs.copy()
+
+
+@pytest.mark.parametrize(("agent", "world"), pairs())
+def test_policies_agree_with_themselves(agent, world):
+    one = session(agent, world, seeds=4)
+    one.play(100)
+    seen = one.world.spec.state_obs
+    if seen is None:
+        acted = [one.agent.policy().act(one.world.observe(), np.ones(4, bool)) for _ in range(2)]
+        np.testing.assert_array_equal(*acted)
+        return
+    probs = one.agent.policy().probs(seen)
+    if probs is None:
+        assert one.agent.policy().expected_return().shape == (4,)
+        return
+    assert probs.shape == (4, len(seen), one.world.spec.action.n)
+    np.testing.assert_allclose(probs.sum(axis=-1), 1.0)
+    policy = one.agent.policy()
+    for state in range(0, len(seen), 7):
+        actions = policy.act(np.repeat(seen[state : state + 1], 4, axis=0), np.ones(4, bool))
+        assert (probs[np.arange(4), state, actions] > 0).all()
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_impossible_world_is_refused_in_one_line(name):
+    player = plugins.load("agents", name)
+    spec = Spec("nowhere", spaces.Text(5), spaces.Text(5))
+    with pytest.raises(ValueError, match="nowhere") as refused:
+        player.make(spec, [0], player.Config())
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("world", [*WORLDS, *SMALL[1:]])
+def test_a_world_resets_by_itself_and_says_what_the_step_led_to(world):
+    player = plugins.load("worlds", world)
+    one = player.make(list(range(6)), player.Config())
+    obs, walker = one.reset(), np.random.Generator(np.random.PCG64(2))
+    assert obs.shape == (6, *one.spec.observation.shape)
+    ended = 0
+    for _ in range(300):
+        step = one.step(walker.integers(0, one.spec.action.n, 6))
+        over = step.terminated | step.truncated
+        assert not (step.terminated & step.truncated).any()
+        assert step.reward.dtype == np.float32
+        np.testing.assert_array_equal(step.obs[~over], step.final_obs[~over])
+        np.testing.assert_array_equal(one.observe(), step.obs)
+        assert all(one.spec.observation.contains(view) for view in step.obs)
+        ended += over.sum()
+    assert ended
+
+
+@pytest.mark.parametrize(("kind", "name"), PLAYERS)
+def test_a_player_shows_itself(kind, name):
+    words = [sys.executable, "-m", plugins.load(kind, name).module.__name__]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=plugins.ROOT)
+    assert len(done.stdout.splitlines()) >= 2

@@ -1,0 +1,47 @@
+"""Every agent solves the five probe worlds, in every one of sixteen seeds, and values them right."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from simulator.core import plugins
+from simulator.core.mdp import evaluate_finite, uniform_policy
+from tests.laws.players import AGENTS, session
+from tests.laws.probes import GAMMA, VALUES, mdp
+
+STEPS = 4_000
+BEST = {"constant": 1.0, "observed": 0.0, "delayed": 1.0, "action": 1.0, "both": 1.0}  # return of an episode
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("agent", AGENTS)
+def test_probe(agent, kind):
+    one = _trained(agent, kind)
+    policy = one.agent.policy()
+    seen = one.world.spec.state_obs
+    returns = evaluate_finite(mdp(kind), policy.probs(seen), 10) if policy.probs(seen) is not None else None
+    floor = evaluate_finite(mdp(kind), uniform_policy(mdp(kind)), 10)
+    if agent == "random_walk":
+        np.testing.assert_allclose(returns, floor)
+        return
+    if returns is not None:
+        np.testing.assert_allclose(returns, BEST[kind], atol=1e-6)
+    played = one.evaluator().evaluate(one.agent, STEPS).returns.mean(axis=1)
+    np.testing.assert_allclose(played, BEST[kind], atol=0.3)
+    values = policy.values(seen)
+    if values is not None:
+        best = values.max(axis=-1)  # [S, N]
+        np.testing.assert_allclose(best, np.broadcast_to(VALUES[kind], best.shape), atol=0.02)
+
+
+def _trained(agent, kind):
+    known = {field.name for field in fields(plugins.load("agents", agent).Config)}
+    settings = {"gamma": GAMMA} if "gamma" in known else {}
+    one = session(
+        agent, "tests.laws.probes", seeds=16, steps=STEPS, eval_episodes=100, agent_=settings, world_={"kind": kind}
+    )
+    one.play(STEPS)
+    return one

@@ -1,0 +1,65 @@
+"""2 T steps equal T steps, a state written to disk, and T more."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from simulator import checkpoints, engine
+from simulator.config import build
+from simulator.core import plugins
+from simulator.store import Store
+from tests.laws.players import WORLDS, pairs, same, session
+
+
+@pytest.mark.parametrize(("agent", "world"), pairs())
+def test_a_session_goes_on_from_its_state_on_disk(agent, world, tmp_path):
+    whole, first, second = (session(agent, world) for _ in range(3))
+    whole.play(300)
+    first.play(150)
+    written = checkpoints.write(tmp_path, 1, first.state())
+    second.restore(checkpoints.read(checkpoints.file_of(tmp_path, 1), written))
+    assert second.exact
+    second.play(150)
+    same(whole.state(), second.state())
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_world_goes_on_from_its_state(world):
+    player = plugins.load("worlds", world)
+    one, two = (player.make([3, 4], player.Config()) for _ in range(2))
+    one.reset()
+    walker = np.random.Generator(np.random.PCG64(1))
+    for _ in range(40):
+        one.step(walker.integers(0, one.spec.action.n, 2))
+    assert two.restore(one.state())
+    np.testing.assert_array_equal(one.observe(), two.observe())
+    for _ in range(40):
+        actions = walker.integers(0, one.spec.action.n, 2)
+        for here, there in zip(one.step(actions), two.step(actions), strict=True):
+            np.testing.assert_array_equal(here, there)
+
+
+@pytest.mark.parametrize("world", ["rooms", "CartPole-v1"])
+def test_a_run_that_is_closed_and_resumed_ends_in_the_same_rows(world, tmp_path):
+    config = build(
+        {"seeds": 3, "steps": 900, "eval_every": 300, "eval_episodes": 10}
+        | {"agent": {"name": "q_learning"}, "world": {"name": world}}
+    )
+    with Store(tmp_path / "whole") as store:
+        *_, last = engine.run(config, store)
+        whole = (store.points(last.run), store.evaluations(last.run))
+    with Store(tmp_path / "parted") as store:
+        for stop in (1, 2, 3, 10_000):
+            run = None if stop == 1 else "r1"
+            snapshots = engine.run(config, store, run, checkpoint_every=0.0)
+            for _, snapshot in zip(range(stop), snapshots, strict=False):
+                assert snapshot.run == "r1"
+            snapshots.close()
+        parted = (store.points("r1"), store.evaluations("r1"))
+        assert store.find("r1").status == "done"
+    for here, there in zip(whole[0], parted[0], strict=True):
+        np.testing.assert_array_equal(here, there)
+    for here, there in zip(whole[1], parted[1], strict=True):
+        assert here[:4] == there[:4]
+        np.testing.assert_array_equal(here.returns, there.returns)

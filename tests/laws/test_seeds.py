@@ -1,0 +1,120 @@
+"""A seed's result depends on nothing but the seed: not on the others, their order, threads, or how it is stepped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from simulator.core import plugins, seeds
+from simulator.core.compiled import set_threads
+from tests.laws.players import AGENTS, SMALL, WORLDS, can_play, lane, pairs, same, session, variants
+
+STEPS = 150
+
+
+def _train(agent, world, **settings):
+    one = session(agent, world, **settings)
+    one.play(STEPS)
+    return one
+
+
+@pytest.mark.parametrize(("agent", "world"), pairs())
+def test_a_seed_alone_equals_the_same_seed_among_others(agent, world):
+    together = _train(agent, world, seeds=4)
+    for i in (0, 3):
+        alone = _train(agent, world, seeds=1, first_seed=i)
+        same(lane(alone.state(), 0, 1), lane(together.state(), i, 4))
+        evaluations = [s.evaluator().evaluate(s.agent, STEPS) for s in (alone, together)]
+        np.testing.assert_array_equal(evaluations[0].returns[0], evaluations[1].returns[i])
+
+
+@pytest.mark.parametrize(("agent", "world"), [pair for pair in pairs() if pair[1] != "CartPole-v1"])
+def test_the_stretch_gives_the_bits_of_single_steps(agent, world):
+    for settings in variants("agents", agent):
+        fast, slow = (
+            _train(agent, world, stretches=stretches, agent_=_playable(agent, settings)) for stretches in (True, False)
+        )
+        same(fast.state(), slow.state(), f"{agent} {settings}")
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_threads_change_nothing(agent):
+    try:
+        one, two = (_train(agent, "rooms", seeds=5, threads=threads) for threads in (1, 2))
+    finally:
+        set_threads(1)
+    same(one.state(), two.state())
+
+
+@pytest.mark.parametrize("world", [*WORLDS, *SMALL[1:]])
+def test_permuted_seeds_give_permuted_worlds(world):
+    player = plugins.load("worlds", world)
+    order = [2, 0, 3, 1]
+    worlds = [player.make(list_, player.Config()) for list_ in ([0, 1, 2, 3], order)]
+    first = [w.reset() for w in worlds]
+    np.testing.assert_array_equal(first[0][order], first[1])
+    walker = np.random.Generator(np.random.PCG64(7))
+    n = worlds[0].spec.action.n
+    for _ in range(60):
+        actions = walker.integers(0, n, 4)
+        straight, turned = (w.step(a) for w, a in zip(worlds, (actions, actions[order]), strict=True))
+        for here, there in zip(straight, turned, strict=True):
+            np.testing.assert_array_equal(np.asarray(here)[order], there)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_poisoning_one_seeds_rewards_leaves_the_others_bits_alone(agent):
+    sessions = [session(agent, "rooms", stretches=False) for _ in range(2)]
+    step = sessions[1].world.step
+
+    def poisoned(actions):
+        result = step(actions)
+        result.reward[1] = 1e6
+        return result
+
+    sessions[1].world.step = poisoned
+    for one in sessions:
+        one.play(STEPS)
+    clean, dirty = (one.agent.state() for one in sessions)
+    for i in (0, 2):
+        same(lane(clean, i, 3), lane(dirty, i, 3))
+
+
+@pytest.mark.parametrize(("agent", "world"), pairs())
+def test_evaluation_never_changes_a_learner(agent, world):
+    watched, left = (session(agent, world) for _ in range(2))
+    evaluator = watched.evaluator()
+    returns = []
+    for _ in range(3):
+        for one in (watched, left):
+            one.play(40)
+        returns.append(evaluator.evaluate(watched.agent, watched.step).returns)
+    same(watched.state(), left.state())
+    again = watched.evaluator().evaluate(watched.agent, watched.step)
+    np.testing.assert_array_equal(returns[-1], again.returns)
+
+
+def test_every_agent_plays_somewhere():
+    for agent in AGENTS:
+        assert any(can_play(agent, world) for world in SMALL), agent
+
+
+def test_streams_share_nothing():
+    words = np.concatenate([seeds.words(range(50), purpose) for purpose in seeds.PURPOSES])
+    assert len(np.unique(words[:, :2], axis=0)) == len(words)
+    assert len(np.unique(words[:, 2:], axis=0)) == len(words)
+
+
+def test_packed_streams_go_on_where_they_stood():
+    generator = seeds.generators([5], "replay")[0]
+    generator.random(17)
+    twin = np.random.Generator(seeds.unpack(seeds.pack(generator.bit_generator)))
+    np.testing.assert_array_equal(generator.random(9), twin.random(9))
+
+
+def _playable(agent, settings):
+    """Settings of exploration that go together."""
+    explore = settings.get("explore", {})
+    if explore.get("schedule") == "exponential":
+        return {**settings, "explore": {**explore, "level": 0.5, "last": 0.1, "steps": 100}}
+    return settings

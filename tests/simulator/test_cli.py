@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from simulator import cli, playing
+from tests.simulator.toys import PATH, Config
+
+ROOT = Path(__file__).parents[2]
+EMPTY = {"episodes": 5, "iqm": 1.0, "low": 0.5, "high": float("nan"), "per_seed": [1.0], "exact_per_seed": None}
+SUMMARY = {
+    "run": "r7",
+    "agent": "toy",
+    "world": "toy",
+    "seeds": [3, 4],
+    "steps": 10,
+    "exact": True,
+    "seconds": 1.0,
+    "cpu_seconds": 1.0,
+    "steps_per_second": 20.0,
+    "evaluation": EMPTY,
+    "solved": {"threshold": None, "fraction": None, "median_first_steps": None, "stayed": None},
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test in a folder of its own, so that ./lab is empty."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ENGRAM_LAB", raising=False)
+    monkeypatch.delenv("ENGRAM_DEBUG", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What would have been played: a list that fills with (config or run, lab, view)."""
+    calls: list[Any] = []
+
+    def play(*given: Any) -> Any:
+        print("a library greets")
+        calls.append(given)
+        return SUMMARY, 0
+
+    monkeypatch.setattr(playing, "begin", play)
+    monkeypatch.setattr(playing, "resume", play)
+    return calls
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert cli.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    assert err.startswith("engram: ")
+    return err.removeprefix("engram: ").rstrip()
+
+
+def run(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "simulator", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **more)
+
+
+REFUSED = [
+    (["rnu"], "unknown command 'rnu'; did you mean run? (engram --help)"),
+    (["run"], "expected engram run AGENT WORLD, or --config FILE, or --preset NAME (engram run --help)"),
+    (["run", "td"], "expected engram run AGENT WORLD, or --config FILE, or --preset NAME (engram run --help)"),
+    (["run", "a", "b", "c"], "expected engram run AGENT WORLD, got 'a b c' (engram run --help)"),
+    (["resume"], "expected engram resume RUN|latest, got 'nothing' (engram resume --help)"),
+    (["run", "q_lerning", "x"], "unknown agent 'q_lerning'; did you mean q_learning? (engram list agents)"),
+    (["run", PATH, PATH, "--seeds", "0"], "--seeds 0: expected a whole number >= 1 and <= 1,000,000"),
+    (["run", PATH, PATH, "--steps", "-5"], "--steps -5: expected a whole number >= 1 and <= 1,000,000,000,000"),
+    (["run", PATH, PATH, "--steps=0.5"], "--steps 0.5: expected a whole number >= 1 and <= 1,000,000,000,000"),
+    (["run", PATH, PATH, "--steps"], "--steps: expected a value after it"),
+    (["run", PATH, PATH, "--steps", "--seeds", "3"], "--steps: expected a value after it"),
+    (["run", PATH, PATH, "--step", "5"], "--step: no such flag; did you mean --steps?"),
+    (["run", PATH, PATH, "--view", "windw"], "--view windw: expected one of terminal, none"),
+    (["run", PATH, PATH, "--jsn"], "--jsn: no such flag; did you mean --json?"),
+    (["run", PATH, PATH, "--json=maybe"], "--json maybe: expected true or false"),
+    (["run", PATH, PATH, "-x"], "-x: no such flag, expected --NAME or --agent.SETTING or --world.SETTING"),
+    (["run", PATH, PATH, "--agnet.rate", "2"], "--agnet.rate: no such flag; did you mean --agent.rate?"),
+    (["run", PATH, PATH, "--agent.step-size", "1.5"], "--agent.step-size 1.5: expected a number > 0 and <= 1"),
+    (["run", PATH, PATH, "--agent.step-size", "nan"], "--agent.step-size nan: expected a finite number > 0 and <= 1"),
+    (["run", PATH, PATH, "--agent.step-sise", "1"], "--agent.step-sise: no such flag; did you mean --agent.step-size?"),
+    (["run", PATH, PATH, "--world.inner.kind", "lin"], "--world.inner.kind lin: expected one of linear, exponential"),
+    (["run", PATH, PATH, "--agent.inner", "5"], "--agent.inner 5: expected a table of settings"),
+    (
+        ["run", PATH, PATH, "--agent.a", "5", "--agent.a.b", "6"],
+        "--agent.a.b: a was given a value already, exp",
+    ),
+    (["run", PATH, PATH, "--config", "no.toml"], "no.toml: cannot be read: No such file or directory"),
+    (["run", "--preset", "clif"], "unknown preset 'clif'; did you mean cliff? (engram list presets)"),
+    (
+        ["run", "q_learning", "rooms", "--preset", "cliff"],
+        "preset cliff is for the world CliffWalking-v1, not for rooms",
+    ),
+    (["solve", "FrozenLake-v1", "--gamma", "1.1"], "--gamma 1.1: expected a number >= 0 and <= 1 or none"),
+    (["solve", "FrozenLake-v1", "--agent.rate", "1"], "--agent.rate: no such flag"),
+    (["solve", "CartPole-v1"], "CartPole-v1 has no finite MDP to solve, expected a world with a table of outcomes"),
+    (["list", "agnets"], "unknown list 'agnets'; did you mean agents? (expected one of agents, worlds, memories, "),
+    (["show", "nobody"], "unknown name 'nobody' (engram list, engram list runs)"),
+    (["show", "latest"], "there is no run yet in lab (engram run AGENT WORLD)"),
+    (["demo", "--seeds", "3"], "--seeds: no such flag"),
+    (["bench", "no-such"], ""),
+]
+
+
+@pytest.mark.parametrize(("words", "answer"), REFUSED, ids=str)
+def test_bad_input_is_one_line_and_exit_code_2(
+    words: list[str], answer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert refusal(capsys, *words).startswith(answer)
+
+
+def test_no_refusal_makes_a_lab(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["show", "nobody"], ["resume", "r1"], ["repro", "latest"], ["run", PATH, PATH, "--seeds", "0"]):
+        refusal(capsys, *words)
+    assert cli.main(["list", "runs"]) == 0
+    assert list(folder.iterdir()) == []
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_preset(folder: Path, played: list[Any]) -> None:
+    Path("run.toml").write_text(
+        f'seeds = 3\nsteps = 9\n[agent]\nname = "{PATH}"\ncount = 5\nrate = 2.0\n[world]\nname = "{PATH}"\n'
+    )
+    words = ["run", "--config", "run.toml", "--seeds", "4", "--agent.count", "6", "--world.inner.level", ".5"]
+    assert cli.main([*words, "--lab", "other", "--view", "none"]) == 0
+    config, lab, view = played[0]
+    assert (config.seeds, config.steps, lab, view()) == (4, 9, "other", None)
+    assert (config.agent_settings.count, config.agent_settings.rate) == (6, 2.0)
+    assert config.world_settings.inner.level == 0.5
+
+
+def test_a_preset_names_the_players_and_flags_change_it(played: list[Any]) -> None:
+    assert cli.main(["run", "--preset", "cliff", "--agent.gamma", "0.5", "--view", "none"]) == 0
+    config = played[0][0]
+    assert (config.agent, config.world, config.steps) == ("q_learning", "CliffWalking-v1", 2_700)
+    assert (config.agent_settings.gamma, config.agent_settings.explore.level) == (0.5, 0.1)
+
+
+def test_the_lab_comes_from_the_flag_else_the_environment(played: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for flag in ([], ["--lab", "b"]):
+        assert cli.main(["resume", "r1", "--view", "none", *flag]) == 0
+    monkeypatch.setenv("ENGRAM_LAB", "a")
+    assert cli.main(["resume", "r1", "--view", "none"]) == 0
+    assert [lab for _, lab, _ in played] == ["lab", "b", "a"]
+
+
+def test_json_is_one_object_without_nan_and_nothing_else(played: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", PATH, PATH, "--view", "none", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {**SUMMARY, "evaluation": {**EMPTY, "high": None}}
+    assert out.count("\n") == 1
+    assert err == "a library greets\n"
+
+
+def test_people_get_a_table(played: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", PATH, PATH, "--view", "none"]) == 0
+    assert "greedy return, 5 episodes a seed  1 [0.5, -]\n" in capsys.readouterr().out
+
+
+def test_a_failure_is_one_line_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = [
+        (RuntimeError("the disk\nis full"), "engram: the disk is full\n"),
+        (PermissionError(13, "Permission denied", "lab/x"), "engram: lab/x: Permission denied\n"),
+        (TypeError("no"), "engram: TypeError: no (ENGRAM_DEBUG=1 shows where)\n"),
+    ]
+    for error, line in cases:
+
+        def fail(*given: Any, error: Exception = error) -> Any:
+            raise error
+
+        monkeypatch.setattr(playing, "resume", fail)
+        assert cli.main(["resume", "r1"]) == 1
+        assert capsys.readouterr().err == line
+    monkeypatch.setenv("ENGRAM_DEBUG", "1")
+    with pytest.raises(TypeError):
+        cli.main(["resume", "r1"])
+
+
+def test_help_names_every_command_and_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    overview = capsys.readouterr().out
+    for name, command in cli.COMMANDS.items():
+        assert command.usage in overview
+        assert cli.main([name, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert f"usage: {command.usage}" in text
+        assert all(f"--{setting.name.replace('_', '-')}" in text for setting in command.known())
+    assert cli.main(["run", PATH, PATH, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for table in ("agent", "world"):
+        assert f"--{table}.step-size NUMBER a share above 0 (> 0 and <= 1; default: 0.5)" in text
+        assert f"--{table}.inner.kind linear|exponential a choice (default: linear)" in text
+        assert f"--{table}.hidden VALUE units of the layers (a list, each a whole number >= 1; default: 64,64)" in text
+
+
+def test_show_lists_the_settings_of_a_player(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["show", PATH, "--json"]) == 0
+    player = json.loads(capsys.readouterr().out)["players"][0]
+    names = [setting["name"] for setting in player["settings"]]
+    assert names[-2:] == ["inner.level", "inner.kind"]
+    assert len(names) == len(Config.__dataclass_fields__) + 1
+    expected = {
+        "name": "limit",
+        "default": "none",
+        "expected": "a whole number >= 0 or none",
+        "about": "a count, or none",
+    }
+    assert expected in player["settings"]
+
+
+def test_lists_hold_the_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {"name": "q_learning"}.items() <= next(a for a in listed["agents"] if a["name"] == "q_learning").items()
+    assert cli.main(["list", "worlds", "--json"]) == 0
+    assert "CartPole-v1" in json.loads(capsys.readouterr().out)["gymnasium"]
+    assert cli.main(["list", "presets", "--json"]) == 0
+    presets = {each["name"]: each for each in json.loads(capsys.readouterr().out)["presets"]}
+    assert presets["taxi"]["agent"] == "q_learning"
+
+
+def test_solve_prints_the_exact_values(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, start in ((["--gamma", ".95"], 0.1805), ([], 0.5420), (["--criterion", "finite"], 0.7442)):
+        assert cli.main(["solve", "FrozenLake-v1", *words, "--json"]) == 0
+        solved = json.loads(capsys.readouterr().out)
+        assert solved["start_value"] == pytest.approx(start, abs=5e-5)
+        assert solved["optimal_return"] == pytest.approx(0.7442, abs=5e-5)
+        assert len(solved["values"]) == len(solved["q"]) == len(solved["policy"]) == 16
+    assert cli.main(["solve", "FrozenLake-v1", "--world.kwargs.map_name", "8x8", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["values"]) == 64
+
+
+def test_help_is_light() -> None:
+    code = "import sys\nsys.argv = ['engram', '--help']\nfrom simulator.__main__ import main\nmain()\n"
+    code += (
+        "print(sorted({'torch', 'numba', 'matplotlib', 'pygame', 'gymnasium', 'scipy', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "simulator", "show", "q_learning", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_outside_a_terminal_there_are_no_colours(folder: Path) -> None:
+    for words in (["list"], ["run", "--help"], ["doctor"]):
+        done = run(*words, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        assert "\x1b" not in done.stdout + done.stderr
+        assert done.stdout
+
+
+vocabulary = st.sampled_from(
+    "run resume list show solve repro q_learning td rooms FrozenLake-v1 CartPole-v1 r1 latest agents runs presets "
+    "--seeds --steps --first-seed --json --lab --config --preset --view --gamma --criterion --horizon --help -h -- - "
+    "--agent.step-size --agent.explore.level --world.layout --world.kwargs.a --agent --world. --agent..x --threads=2 "
+    "none terminal 3 0 -1 1e9 nan inf 0.5 [] {} average finite discounted six cliff --steps=5 --json=false".split()
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(words=st.lists(vocabulary | st.text(max_size=8), max_size=7))
+def test_any_words_are_done_or_refused_in_one_line(
+    words: list[str], played: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word for word in words if "/" not in word and word not in ("demo", "bench", "doctor")]
+    code = cli.main(words)
+    out, err = capsys.readouterr()
+    assert code in (0, 2)
+    assert "Traceback" not in out + err
+    if code == 2:
+        assert [line.startswith("engram: ") for line in err.splitlines() if line != "a library greets"] == [True]

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simulator.core.protocols import Curve, Snapshot
+from simulator.sitting import sit
+
+NOTHING = Curve(np.zeros(0, np.int64), np.zeros((1, 0)), np.zeros((1, 0), np.int64))
+
+
+def snapshot(step: int, phase: str = "training") -> Snapshot:
+    return Snapshot("r1", "a", "w", phase, (0,), step, 4, 0.0, 0.0, NOTHING)
+
+
+class Watcher:
+    """A view that only counts."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self.closed = 0
+
+    def show(self, snapshot: Snapshot) -> None:
+        self.seen.append(snapshot.step)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def game(log: list[str], at: int = -1, number: int = 0, error: Exception | None = None) -> Iterator[Snapshot]:
+    """Five snapshots; at one of them a signal arrives or something goes wrong."""
+    try:
+        for step in range(5):
+            if step == at and number:
+                os.kill(os.getpid(), number)
+            if step == at and error:
+                raise error
+            yield snapshot(step, ("preparing", "training", "training", "training", "done")[step])
+    except GeneratorExit:
+        log.append("checkpoint")
+        raise
+
+
+def test_a_run_is_watched_to_its_end() -> None:
+    log, view, begun = [], Watcher(), []
+    last, number = sit(game(log), view, begun.append)
+    assert (last.phase, number, log) == ("done", 0, [])
+    assert (view.seen, view.closed, [each.step for each in begun]) == ([0, 1, 2, 3, 4], 1, [0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_sitting_after_the_next_snapshot_with_a_checkpoint(number: int) -> None:
+    before = signal.getsignal(number)
+    log, view = [], Watcher()
+    last, stopped = sit(game(log, 2, number), view, lambda first: None)
+    assert (last.step, stopped, log) == (2, number, ["checkpoint"])
+    assert (view.seen, view.closed) == ([0, 1, 2], 1)
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_at_the_very_end_changes_nothing() -> None:
+    last, number = sit(game([], 4, signal.SIGINT), None, lambda first: None)
+    assert (last.phase, number) == ("done", 0)
+
+
+def test_what_is_refused_before_the_first_snapshot_is_bad_input_and_later_a_failure() -> None:
+    view = Watcher()
+    with pytest.raises(ValueError, match=r"^no such door$"):
+        sit(game([], 0, error=ValueError("no such door")), view, lambda first: None)
+    with pytest.raises(RuntimeError, match=r"^r1 failed after 1 steps: action 9$"):
+        sit(game([], 2, error=ValueError("action 9")), view, lambda first: None)
+    with pytest.raises(KeyError):
+        sit(game([], 2, error=KeyError("x")), view, lambda first: None)
+    assert view.closed == 3
+
+
+def test_a_second_signal_leaves_at_once() -> None:
+    code = (
+        "import os, signal\nfrom tests.simulator.test_cli_sitting import game, sit\n"
+        "def twice():\n    os.kill(os.getpid(), signal.SIGINT)\n    os.kill(os.getpid(), signal.SIGINT)\n    yield 1\n"
+        "sit(twice(), None, print)\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.strip() == "engram: left at once; engram resume goes on from the last checkpoint"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_how_to_go_on_and_can(tmp_path: Path, number: int, code: int) -> None:
+    words = [sys.executable, "-m", "simulator"]
+    endless = ["run", "q_learning", "FrozenLake-v1", "--steps", "1e12", "--view", "none", "--lab", "lab", "--json"]
+    with subprocess.Popen([*words, *endless], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        while not process.stderr.readline().startswith(b"r1: q_learning in FrozenLake-v1"):
+            assert process.poll() is None
+        process.send_signal(number)
+        told = process.stderr.read().decode().splitlines()[-1]
+        assert process.stdout.read() == b""
+        assert process.wait() == code
+    assert told.startswith(f"engram: {signal.Signals(number).name} after ")
+    assert told.endswith("of 1,000,000,000,000 steps, all of it is stored; go on with: engram resume r1 --lab lab")
+    listed = subprocess.run(
+        [*words, "list", "runs", "--lab", "lab"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "interrupted" in listed.stdout

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from simulator import cli, doctor
+from simulator.core import plugins
+
+
+def finding(report: dict[str, object], name: str) -> dict[str, str]:
+    return next(each for each in report["checks"] if each["name"] == name)  # type: ignore[attr-defined]
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
+    real = doctor._version
+    known = {name.replace("_", "-"): found for name, found in versions.items()}
+    monkeypatch.setattr(doctor, "_version", lambda name: known[name] if name in known else real(name))
+
+
+def test_everything_is_well_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "--lab", str(tmp_path / "lab"), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"]
+    assert {"python", "numpy", "torch", "pygame", "cores", "compiled code", "lab", "display"} <= {
+        each["name"] for each in report["checks"]
+    }
+    assert not (tmp_path / "lab").exists()
+    assert cli.main(["doctor", "--lab", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith("everything that is needed is here\n")
+
+
+def test_the_old_pygame_beside_the_new_one_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch, pygame="2.6.1", pygame_ce="2.5.8")
+    report = doctor.examine(str(tmp_path))
+    assert not report["ok"]
+    assert finding(report, "pygame")["found"] == "pygame 2.6.1 and pygame-ce 2.5.8 overwrite each other"
+    installed(monkeypatch, pygame="2.6.1", pygame_ce=None)
+    assert finding(doctor.examine(str(tmp_path)), "pygame")["verdict"] == "bad"
+
+
+def test_what_is_missing_is_bad_and_what_is_newer_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "constraints.txt").write_text("# pins\nnumpy==1.0\nTomli_W==1.2.0  # same\ntorch==2.13.0\n")
+    monkeypatch.setattr(plugins, "ROOT", tmp_path)
+    installed(monkeypatch, rich=None, numpy="2.4.6", tomli_w="1.2.0", torch="2.13.0+cpu")
+    report = doctor.examine(str(tmp_path))
+    assert finding(report, "rich") == {
+        "name": "rich",
+        "verdict": "bad",
+        "found": "not installed",
+        "advice": "pip install rich",
+    }
+    assert finding(report, "numpy")["advice"] == "constraints.txt has 1.0"
+    assert finding(report, "numpy")["verdict"] == "note"
+    assert finding(report, "tomli-w")["verdict"] == finding(report, "torch")["verdict"] == "ok"
+    assert not report["ok"]
+
+
+def test_a_lab_that_cannot_be_written_is_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "_writable", lambda place: place.name != "lab")
+    assert cli.main(["doctor", "--lab", str(tmp_path / "lab")]) == 1
+    out = capsys.readouterr().out
+    assert "lab cannot be written" in out
+    assert out.endswith("1 of these must be put right\n")
+
+
+def test_writing_is_tried_where_the_folder_would_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert doctor._writable(tmp_path / "a" / "b")
+    assert not doctor._writable(tmp_path / "file")
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_deep_looks_at_every_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_torch_deep", lambda: doctor.Finding("torch device", "ok", "not asked"))
+    report = doctor.examine(str(tmp_path), deep=True)
+    n = len(plugins.names("agents"))
+    assert finding(report, "agents")["found"] == f"{n} of {n} can be used"
+    monkeypatch.setattr(plugins, "names", lambda kind: ("q_learning", "nobody"))
+    found = finding(doctor.examine(str(tmp_path), deep=True), "agents")
+    assert (found["verdict"], found["found"]) == ("bad", "1 of 2 can be used")
+    assert "unknown agent 'nobody'" in found["advice"]

@@ -1,0 +1,149 @@
+"""Statistics over seeds: numbers by hand, enumerated bootstrap distributions, and the same answer every time."""
+
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.stats import Estimate, estimate, interval, iqm
+
+SCORES = np.array([3.0, 9.0, 4.0, 1.0, 7.0])
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"),
+    [
+        ([5.0], 5.0),
+        ([1.0, 2.0], 1.5),  # a quarter of 2, 3 is rounded down to none
+        ([0.0, 1.0, 5.0], 2.0),
+        ([100.0, 1.0, 3.0, -100.0], 2.0),
+        (range(8), 3.5),
+        ([0, 1, 2, 3, 4, 5, 6, 7, 8, 900], 4.5),  # 2 of 10 on either side
+        ([1.0, 2.0, 3.0, np.inf], 2.5),
+    ],
+)
+def test_the_interquartile_mean_by_hand(values, mean):
+    assert iqm(values) == mean
+    assert iqm(np.array([values, values]).T).tolist() == [mean, mean]
+    assert iqm(np.array([values, values]), axis=1).tolist() == [mean, mean]
+
+
+def test_what_is_missing_is_not_left_out_in_silence():
+    assert np.isnan(iqm([0, 1, 2, 3, 4, 5, 6, np.nan]))
+    both = estimate(np.array([[1.0, np.nan], [2.0, 3.0], [4.0, 5.0]]))
+    assert both.value.tolist()[0] == 7 / 3
+    for column in both:
+        assert np.isnan(column).tolist() == [False, True]
+
+
+def test_scores_without_a_mean_have_none():
+    assert np.isnan(iqm([-np.inf, np.inf]))
+    assert np.isnan(interval([-np.inf, np.inf, 1.0])).all()
+    assert np.isnan(interval([1.0, 2.0, 3.0, np.inf])).all()
+
+
+def enumerated(values, statistic):
+    """The statistic of every possible resample, sorted."""
+    return np.sort([statistic(np.array(drawn)) for drawn in itertools.product(values, repeat=len(values))])
+
+
+@pytest.mark.parametrize("statistic", [iqm, np.median])
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
+def test_the_interval_holds_its_share_of_the_enumerated_bootstrap_distribution(statistic, level):
+    every = enumerated(SCORES, statistic)
+    low, high = interval(SCORES, statistic, level, resamples=20_000)
+    tail = (1.0 - level) / 2.0
+    margin = 4.0 * np.sqrt(tail * (1.0 - tail) / 20_000)  # four standard errors of a share of the resamples
+    for end, share in ((low, tail), (high, 1.0 - tail)):
+        assert np.mean(every < end - 1e-9) <= share + margin
+        assert np.mean(every <= end + 1e-9) >= share - margin
+
+
+def test_the_interval_of_many_seeds_is_that_of_the_normal_distribution():
+    values = np.random.Generator(np.random.PCG64(1)).normal(10.0, 2.0, 400)
+    low, high = interval(values, np.mean)
+    half = 1.96 * values.std() / 20.0
+    assert low == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
+
+
+def test_a_single_seed_says_nothing_about_others():
+    found = estimate([4.0])
+    assert found.value == 4.0
+    assert np.isnan([found.low, found.high]).all()
+    band = estimate([[4.0, 5.0, 6.0]])
+    assert band.value.tolist() == [4.0, 5.0, 6.0]
+    assert np.isnan([band.low, band.high]).all()
+    assert np.shape(band.low) == (3,)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.3, -1e300, 5e-324])
+def test_equal_scores_have_an_interval_without_width(value):
+    found = estimate(np.full(7, value))
+    assert found.low == found.value == found.high == pytest.approx(value, rel=1e-15)
+
+
+def test_a_band_is_the_interval_of_each_point():
+    values = np.random.Generator(np.random.PCG64(2)).normal(size=(6, 4))
+    band = estimate(values)
+    for point in range(4):
+        alone = estimate(values[:, point])
+        np.testing.assert_allclose([alone.value, alone.low, alone.high], [part[point] for part in band], rtol=1e-12)
+
+
+def test_the_size_of_a_batch_changes_nothing(monkeypatch):
+    values = np.random.Generator(np.random.PCG64(3)).normal(size=(5, 3))
+    before = interval(values)
+    monkeypatch.setattr("simulator.stats._BATCH", 40)
+    assert np.array_equal(interval(values), before)
+
+
+def test_the_same_numbers_every_time_and_plain_floats():
+    found = estimate(SCORES)
+    assert found == estimate(list(SCORES))
+    assert isinstance(found, Estimate)
+    assert all(isinstance(part, float) for part in found)
+    assert found.low <= found.value <= found.high
+
+
+def test_a_curve_without_points_has_an_empty_band():
+    assert [part.shape for part in estimate(np.zeros((3, 0)))] == [(0,)] * 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    values=st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=9),
+    shift=st.floats(-100, 100),
+    scale=st.floats(0.01, 100),
+)
+def test_intervals_lie_inside_the_scores_and_move_with_them(values, shift, scale):
+    values = np.array(values)
+    low, high = interval(values, resamples=200)
+    size = np.abs(values).max() + 200.0
+    assert values.min() - 1e-9 * size <= low <= high + 1e-9 * size <= values.max() + 2e-9 * size
+    np.testing.assert_allclose(
+        interval(values * scale + shift, resamples=200),
+        (low * scale + shift, high * scale + shift),
+        atol=1e-9 * size * scale + 1e-6,
+    )
+
+
+@pytest.mark.parametrize("values", [[], [[]] * 0, 3.0, np.zeros((2, 2, 2))])
+def test_no_scores_are_refused(values):
+    with pytest.raises(ValueError, match=r"values of shape .*: expected \[S\] or \[S, P\] with at least one seed"):
+        interval(values)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 95.0, float("nan")])
+def test_a_level_that_is_no_share_is_refused(level):
+    with pytest.raises(ValueError, match=f"level {level}: expected a share between 0 and 1"):
+        interval(SCORES, level=level)
+
+
+def test_scipy_is_not_loaded_before_it_is_needed():
+    code = "import simulator.stats, simulator.store, sys; print({'scipy', 'torch', 'filelock'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
