@@ -51,15 +51,15 @@ class Config:
     step_cost: NonNegative | None = None
     """taken from the reward of every step; none: the layout's own, 1 on the cliff and 0 elsewhere"""
     goal: Literal["layout", "absorbing", "terminal"] = "layout"
-    """absorbing: arriving cuts the episode, the goal keeps its value; terminal: no value follows; layout: absorbing in \
-graphs, terminal on grids"""
+    """absorbing: arriving cuts the episode and the goal keeps its value; terminal: no value follows;
+    layout: absorbing in graphs, terminal on grids"""
     start: Literal["layout", "fixed", "random"] = "layout"
     """fixed: the places marked S; random: any floor or room, an absorbing goal too; layout: its own way"""
     max_steps: CountOrZero = 0
     """steps after which an episode is cut; 0: the layout's own, by its size at least 100"""
     observation: Literal["index", "position", "onehot", "walls", "window", "pixels"] = "index"
-    """what is seen: the state's number, its coordinates from 0 to 1, a vector with a one, which ways are shut, the \
-cells around, or the whole map"""
+    """what is seen: the state's number, its coordinates from 0 to 1, a vector with a one, which ways are shut,
+    the cells around, or the whole map"""
     window: Annotated[int, msgspec.Meta(ge=1, le=31)] = 5
     """cells along a side of the window, odd"""
     see_through: bool = False

@@ -41,7 +41,12 @@ def file_of(folder: Path, number: int) -> Path:
 
 
 def write(folder: Path, number: int, state: State) -> Written:
-    """Write a checkpoint; when this returns it is on the disk, whole and under its name.
+    """Write a checkpoint into a run's folder; see :func:`write_file`."""
+    return write_file(file_of(folder, number), state)
+
+
+def write_file(path: Path, state: State) -> Written:
+    """Write a state; when this returns it is on the disk, whole and under its name.
 
     Raises:
         StoreFailure: a state that a checkpoint cannot hold.
@@ -54,7 +59,6 @@ def write(folder: Path, number: int, state: State) -> Written:
     if len(tree) > _TREE_LIMIT:
         raise StoreFailure(f"the state has {len(tree):,} characters of plain values, expected at most {_TREE_LIMIT:,}")
     data = save(arrays, {_TREE: tree})
-    path = file_of(folder, number)
     aside = path.with_name(path.name + ".partial")
     try:
         with aside.open("wb") as file:
@@ -65,7 +69,7 @@ def write(folder: Path, number: int, state: State) -> Written:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    sync_folder(folder)
+    sync_folder(path.parent)
     return Written(len(data), hashlib.sha256(data).hexdigest())
 
 
@@ -76,9 +80,31 @@ def read(path: Path, written: Written) -> State:
         Damaged: the file is gone, or not the bytes that were written.
         StoreError: the file may not be read.
     """
+    _verify(path, written)
+    return _state_in(path)
+
+
+def read_file(path: Path) -> State:
+    """The state in a file that :func:`write_file` wrote, wherever it has been since.
+
+    Raises:
+        StoreError: no such file, or not a whole one.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        return _state_in(path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{path} is no saved state, or not a whole one ({' '.join(str(error).split())[:80]})"
+        ) from None
+
+
+def _state_in(path: Path) -> State:
     from safetensors import safe_open
 
-    _verify(path, written)
     with safe_open(path, framework="np") as file:
         tree = file.metadata()[_TREE]
         state: State = _unpack(json.loads(tree), file.get_tensor)

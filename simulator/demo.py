@@ -23,7 +23,15 @@ AGENTS: dict[str, dict[str, Any]] = {
 }
 WORLDS: dict[str, tuple[dict[str, Any], float, int]] = {  # settings, discount per step, environment steps per seed
     "the six rooms": ({"name": "rooms", "layout": "six"}, 0.8, 20_000),
-    "the four rooms": ({"name": "rooms", "layout": "four"}, 0.9, 60_000),
+    "the four rooms": ({"name": "rooms", "layout": "four"}, 0.9, 120_000),
+}
+NEXT = {
+    "engram run q_learning rooms --world.layout four": "the same, watched while it learns",
+    "engram run q_learning rooms --help": "every setting of both players",
+    "engram solve rooms --gamma 0.8": "the exact optimum of the six rooms",
+    "engram list": "who there is",
+    "engram list runs": "what is stored by now",
+    "engram show latest": "one run, with its settings",
 }
 
 
@@ -40,7 +48,8 @@ def play(lab: str) -> Demo:
     with Store(lab) as store:
         for world, (settings, gamma, steps) in WORLDS.items():
             for agent, own in AGENTS.items():
-                learner = {**own, "gamma": gamma}
+                fading = {"level": 1.0, "last": 0.0, "steps": steps * 5 // 6}  # epsilon from all to none
+                learner = {**own, "gamma": gamma, "explore": fading}
                 config = build({"seeds": SEEDS, "steps": steps, "agent": learner, "world": settings})
                 last = None
                 for last in engine.run(config, store):  # noqa: B007 - only the last one counts
@@ -92,11 +101,8 @@ def show(data: Mapping[str, Any], picture: Picture | None, draw: Callable[[Pictu
         f", {data['compile_seconds']:.0f} s of it compiling" * (data["compile_seconds"] > 1)
     )
     tables.tell(f"\nThat took {spent}. Next:")
-    tables.tell("  engram list runs                                  what is stored in ./lab now")
-    tables.tell("  engram show latest                                one run, with its settings")
-    tables.tell("  engram run q_learning rooms --world.layout four --world.slip 0.2")
-    tables.tell("  engram run q_learning rooms --help                every setting of both")
-    tables.tell("  engram solve rooms --world.layout six --gamma 0.8   the exact optimum")
+    for command, about in NEXT.items():
+        tables.tell(f"  {command:<48} {about}")
 
 
 def _row(world: str, agent: str, last: Any, values: Array, best: float) -> dict[str, Any]:

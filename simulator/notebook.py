@@ -140,7 +140,7 @@ class Trainer:
     def save(self, path: str | Path) -> None:
         """Write everything into one file, whole or not at all."""
         state = {"settings": to_toml(self._session.config), "session": self._session.state()}
-        checkpoints.write_to(Path(path), state)
+        checkpoints.write_file(Path(path), state)
 
     @classmethod
     def load(cls, path: str | Path) -> Trainer:
@@ -149,7 +149,9 @@ class Trainer:
         Raises:
             ValueError: no such file, or not one that ``save`` wrote.
         """
-        state = checkpoints.read_from(Path(path))
+        state = checkpoints.read_file(Path(path))
+        if not {"settings", "session"} <= state.keys():
+            raise ValueError(f"{path} holds no trainer: expected a file that Trainer.save wrote")
         trainer = cls.__new__(cls)
         trainer._start(from_toml(state["settings"], str(path)))
         trainer._session.restore(state["session"])

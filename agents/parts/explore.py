@@ -1,6 +1,7 @@
 """How an agent chooses: greedy with random ties, epsilon-greedy, softmax, and their schedules.
 
-Preferences are a ``row`` [A]; ``moves`` [1 + A] lists the actions that exist: their number, then they.
+Preferences are a ``row`` [A]; ``moves`` [1 + A] lists the actions that exist: their number, then they. Unsigned indices
+spare compiled code the check for indices that count from the end.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ def level(explore, clock):
 def argmax(stream, i, row, moves):
     """The action of the highest preference. Ties are broken at random, and only they cost a draw."""
     chosen, ties = moves[1], 1
-    best = row[chosen]
+    best = row[np.uint64(chosen)]
     for m in range(2, 1 + moves[0]):  # selections, not branches: nothing foresees which action is best
-        value = row[moves[m]]
+        value = row[np.uint64(moves[m])]
         better = value > best
         ties = 1 if better else ties + (value == best)
         chosen = moves[m] if better else chosen
@@ -54,7 +55,7 @@ def argmax(stream, i, row, moves):
         return chosen
     skip = below(stream, i, ties)
     for m in range(1, 1 + moves[0]):
-        if row[moves[m]] == best:
+        if row[np.uint64(moves[m])] == best:
             if skip == 0:
                 return moves[m]
             skip -= 1
@@ -64,9 +65,9 @@ def argmax(stream, i, row, moves):
 @lane
 def highest(row, moves):
     """The highest preference."""
-    best = row[moves[1]]
+    best = row[np.uint64(moves[1])]
     for m in range(2, 1 + moves[0]):
-        best = max(best, row[moves[m]])
+        best = max(best, row[np.uint64(moves[m])])
     return best
 
 
@@ -80,10 +81,10 @@ def choose(stream, i, row, moves, explore, clock):
         return argmax(stream, i, row, moves)
     best, total = highest(row, moves), 0.0
     for m in range(1, 1 + moves[0]):
-        total += np.exp((row[moves[m]] - best) / now)
+        total += np.exp((row[np.uint64(moves[m])] - best) / now)
     left = uniform(stream, i) * total
     for m in range(1, 1 + moves[0]):
-        left -= np.exp((row[moves[m]] - best) / now)
+        left -= np.exp((row[np.uint64(moves[m])] - best) / now)
         if left < 0.0:
             return moves[m]
     return argmax(stream, i, row, moves)  # rounding left a crumb

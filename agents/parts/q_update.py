@@ -70,13 +70,13 @@ def _add_up(row, tables, which, i, active):
 
 
 @lane
-def act_lane(tables, rule, scratch, i):
-    """The exploring action of seed i at ``scratch.at``."""
-    action, first = tables.next_action[i], scratch.at[i, 0]
+def act_lane(tables, rule, scratch, i, first):
+    """The exploring action of seed i; ``first`` is the first of the features that are active now."""
+    action = tables.next_action[i]
     if action >= 0:
         tables.next_action[i] = -1
         return action
-    moves = scratch.moves[first if scratch.moves.shape[0] > 1 else 0]
+    moves = scratch.moves[first if scratch.moves.shape[0] > 1 else np.uint64(0)]
     if _is_table(tables, scratch):
         return choose(tables.stream, i, tables.q[i, 0, first], moves, rule.explore, tables.clock[i])
     _add_up(scratch.prefer[i], tables, -1, i, scratch.at[i])
@@ -84,54 +84,82 @@ def act_lane(tables, rule, scratch, i):
 
 
 @lane
-def _bootstrap(tables, rule, scratch, i, d, goes_on):
-    """What ``scratch.then`` is worth to table d."""
-    then, single = scratch.then[i, 0], tables.q.shape[1] == 1
-    moves = scratch.moves[then if scratch.moves.shape[0] > 1 else 0]
-    if rule.target == MAX and _is_table(tables, scratch):
-        return highest(tables.q[i, 0, then], moves)
-    prefer, value = scratch.prefer[i], scratch.value[i]
-    _add_up(value, tables, 0 if single else 1 - d, i, scratch.then[i])
-    if rule.target == MAX and single:
-        return highest(value, moves)
+def _bootstrap(tables, rule, scratch, i, d, then):
+    """What the observation that the step led to is worth to table d, and the action chosen there, or -1."""
+    moves = scratch.moves[then if scratch.moves.shape[0] > 1 else np.uint64(0)]
+    if _is_table(tables, scratch):
+        row = tables.q[i, 0, then]
+        return (highest(row, moves), -1) if rule.target == MAX else _chosen(tables, rule, i, row, row, moves)
+    prefer, value, double = scratch.prefer[i], scratch.value[i], tables.q.shape[1] == 2
+    _add_up(value, tables, 1 - d if double else 0, i, scratch.then[i])
     _add_up(prefer, tables, d if rule.target == MAX else -1, i, scratch.then[i])
-    if rule.target == EXPECTED:
-        return expectation(prefer, value, moves, rule.explore, tables.clock[i])
-    if rule.target == MAX:
-        return value[argmax(tables.stream, i, prefer, moves)]
-    action = choose(tables.stream, i, prefer, moves, rule.explore, tables.clock[i])
-    if goes_on:
-        tables.next_action[i] = action
-    return value[action]
+    return _chosen(tables, rule, i, prefer, value, moves)
 
 
 @lane
-def learn_lane(tables, rule, scratch, i, action, outcome):
-    """Learn from one step of seed i; ``outcome`` is (reward, terminated, whether the episode goes on)."""
-    reward, terminated, goes_on = outcome
+def _chosen(tables, rule, i, prefer, value, moves):
+    """What ``value`` says of the choice that ``prefer`` makes, and Sarsa's choice, or -1."""
+    if rule.target == EXPECTED:
+        return expectation(prefer, value, moves, rule.explore, tables.clock[i]), -1
+    if rule.target == MAX:
+        return value[argmax(tables.stream, i, prefer, moves)], -1
+    action = choose(tables.stream, i, prefer, moves, rule.explore, tables.clock[i])
+    return value[action], action
+
+
+@lane
+def _target(tables, rule, scratch, i, d, outcome):
+    """What the step was worth; Sarsa's choice is kept while the episode goes on."""
+    reward, terminated, goes_on, then = outcome
+    if terminated:
+        return np.float64(reward)
+    bootstrap, action = _bootstrap(tables, rule, scratch, i, d, then)
+    if goes_on:
+        tables.next_action[i] = action
+    return reward + rule.gamma * bootstrap
+
+
+@lane
+def _step_size(tables, rule, entry):
+    """The share of an entry's error that is learned now; counts the update where that share falls."""
+    i, d, feature, action = entry
+    if rule.power == 0.0:
+        return rule.step_size
+    tables.visits[i, d, feature, action] += 1
+    return rule.step_size * tables.visits[i, d, feature, action] ** -rule.power
+
+
+@lane
+def learn_lane(tables, rule, scratch, i, moved, outcome):
+    """Learn from one step of seed i.
+
+    ``moved`` is (first active feature, action), ``outcome`` (reward, terminated, whether the episode goes on, first
+    feature of the observation that the step led to).
+    """
+    at, action = moved
     tables.clock[i] += 1
-    d = 0
+    d = np.int64(0)
     if tables.q.shape[1] == 2:
         d = np.int64(uniform(tables.stream, i) < 0.5)
-    bootstrap = 0.0 if terminated else _bootstrap(tables, rule, scratch, i, d, goes_on)
-    before, n_active = 0.0, scratch.at.shape[1]
-    for k in range(n_active):
-        before += tables.q[i, d, scratch.at[i, k], action]
-    delta = reward + rule.gamma * bootstrap - before
-    for k in range(n_active):
-        step_size = rule.step_size
-        if rule.power > 0.0:
-            tables.visits[i, d, scratch.at[i, k], action] += 1
-            step_size *= tables.visits[i, d, scratch.at[i, k], action] ** -rule.power
-        tables.q[i, d, scratch.at[i, k], action] += step_size / n_active * delta
+    delta = _target(tables, rule, scratch, i, d, outcome)
+    if _is_table(tables, scratch):
+        delta -= tables.q[i, 0, at, action]
+        tables.q[i, 0, at, action] += _step_size(tables, rule, (i, 0, at, action)) * delta
+    else:
+        active, n_active = scratch.at[i], scratch.at.shape[1]
+        for k in range(n_active):
+            delta -= tables.q[i, d, active[k], action]
+        for k in range(n_active):
+            step_size = _step_size(tables, rule, (i, d, active[k], action)) / n_active
+            tables.q[i, d, active[k], action] += step_size * delta
     tables.error[i] += 0.01 * (abs(delta) - tables.error[i])
 
 
 @compiled
 def act_all(tables, rule, scratch, actions):
-    """Exploring actions of all seeds, written to ``actions`` [S]."""
+    """Exploring actions of all seeds at ``scratch.at``, written to ``actions`` [S]."""
     for i in range(len(actions)):
-        actions[i] = act_lane(tables, rule, scratch, i)
+        actions[i] = act_lane(tables, rule, scratch, i, np.uint64(scratch.at[i, 0]))
 
 
 @compiled
@@ -140,19 +168,25 @@ def learn_all(tables, rule, scratch, actions, step):
     reward, terminated, truncated = step
     for i in range(len(actions)):
         goes_on = not (terminated[i] or truncated[i])
-        learn_lane(tables, rule, scratch, i, actions[i], (reward[i], terminated[i], goes_on))
+        moved = (np.uint64(scratch.at[i, 0]), np.uint64(actions[i]))
+        outcome = (reward[i], terminated[i], goes_on, np.uint64(scratch.then[i, 0]))
+        learn_lane(tables, rule, scratch, i, moved, outcome)
 
 
 @compiled
 def stretch_block(block, brain, lanes, reward, ended):
     """Act, step and learn for the seeds from block[0] to block[1]; fills reward and ended, [S, T]."""
     tables, rule, scratch = brain
+    many = not _is_table(tables, scratch)
     for i in range(block[0], block[1]):
         for t in range(reward.shape[1]):
-            scratch.at[i, 0] = lanes.table.see[lanes.place[i]]
-            action = act_lane(tables, rule, scratch, i)
+            at = np.uint64(lanes.table.see[np.uint64(lanes.place[i])])
+            if many:
+                scratch.at[i, 0] = at
+            action = np.uint64(act_lane(tables, rule, scratch, i, at))
             led_to, gain, end = table_step(lanes, i, action)
-            scratch.then[i, 0] = lanes.table.see[led_to]
-            gain = np.float32(gain)
-            learn_lane(tables, rule, scratch, i, action, (gain, end == TERMINATES, end == GOES_ON))
+            then, gain = np.uint64(lanes.table.see[np.uint64(led_to)]), np.float32(gain)
+            if many:
+                scratch.then[i, 0] = then
+            learn_lane(tables, rule, scratch, i, (at, action), (gain, end == TERMINATES, end == GOES_ON, then))
             reward[i, t], ended[i, t] = gain, end != GOES_ON

@@ -47,6 +47,8 @@ def find(name: str, shape: Shape) -> Map | RoomGraph:
         return _MADE[known](shape)
     if not os.path.exists(name):
         hint = f"one of {', '.join(_MADE)}, or a file with a map or an R matrix"
+        if os.sep in name or "." in name:
+            raise ValueError(f"rooms: layout: no such file {name[:300]!r}, expected {hint}")
         raise ValueError(f"rooms: {unknown('layout', name, _MADE, hint)}")
     _check(name, shape)
     return room_files.load(name) if name.lower().endswith((".toml", ".json")) else maps.load(name)

@@ -28,11 +28,15 @@ SIGNS = {"walker": "@", "cue": "?", "goal": "G", "lava": "L", "door": "D", "key"
 
 def picture(scene: Scene, size: int) -> Array:
     """A scene with ``size`` pixels for a cell or a room, uint8 [height, width, 3]."""
-    if scene.image is not None:
-        return scene.image
     if scene.walls is not None:
         return paint(scene.walls, scene.marks, size)
     return stamp_room(paint_rooms(scene, size), scene, scene.walker, size)
+
+
+def frame(scene: Scene, longest: int) -> Array:
+    """A scene whose longer side has about ``longest`` pixels, and a cell at most a sixteenth of that."""
+    cells = rooms_side(len(_places(scene)), 1) if scene.walls is None else max(np.shape(scene.walls))
+    return picture(scene, max(1, min(longest // cells, longest // 16)))
 
 
 def paint(walls: Array, marks: Iterable[Mark], size: int) -> Array:

@@ -72,10 +72,13 @@ def normal(streams, i):
 def categorical(streams, i, cumulative):
     """The first index whose cumulative probability exceeds a uniform draw; 0 if rounding left none.
 
-    The rule of ``gymnasium.envs.toy_text.utils.categorical_sample``, by bisection.
+    The rule of ``gymnasium.envs.toy_text.utils.categorical_sample``, by counting or by bisection.
     """
     draw, low, high = uniform(streams, i), 0, len(cumulative)
-    while low < high:
+    if high <= 16:
+        for j in range(high):  # no early exit: a branch that cannot be foreseen costs more than the look
+            low += cumulative[j] <= draw
+    while high > 16 and low < high:
         middle = (low + high) // 2
         if cumulative[middle] > draw:
             high = middle

@@ -53,12 +53,13 @@ def table_step(lanes, i, action):
     outcomes = lanes.table.outcomes
     at, action = np.uint64(lanes.place[i]), np.uint64(action)  # spares the check for indices that count from the end
     draw = uniform(lanes.stream, i)
-    k, n = 0, outcomes.shape[2]
+    k, n = np.int64(0), outcomes.shape[2]
     if n > 1:
         for j in range(n):  # no early exit: a branch that cannot be foreseen costs more than the look
             k += outcomes[at, action, j, CUMULATIVE] <= draw
         if k == n:
             k = 0  # rounding left none: the rule of gymnasium's categorical_sample
+    k = np.uint64(k)
     led_to = np.int64(outcomes[at, action, k, NEXT])
     end = np.int64(outcomes[at, action, k, END])
     lanes.clock[i] += 1
