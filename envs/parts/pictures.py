@@ -41,7 +41,7 @@ def frame(scene: Scene, longest: int) -> Array:
 
 def paint(walls: Array, marks: Iterable[Mark], size: int) -> Array:
     """A grid, uint8 [H * size, W * size, 3]; later marks lie on top."""
-    cells = np.where(np.asarray(walls)[..., None], np.uint8(WALL), np.uint8(FLOOR))
+    cells = np.where(np.asarray(walls)[..., None], np.array(WALL, np.uint8), np.array(FLOOR, np.uint8))
     canvas = np.repeat(np.repeat(cells, size, axis=0), size, axis=1)
     for mark in marks:
         stamp(canvas, mark, size)

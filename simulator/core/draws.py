@@ -74,14 +74,15 @@ def categorical(streams, i, cumulative):
 
     The rule of ``gymnasium.envs.toy_text.utils.categorical_sample``, by counting or by bisection.
     """
-    draw, low, high = uniform(streams, i), 0, len(cumulative)
-    if high <= 16:
-        for j in range(high):  # no early exit: a branch that cannot be foreseen costs more than the look
+    draw, low, n = uniform(streams, i), 0, len(cumulative)
+    if n <= 16:
+        for j in range(n):  # no early exit: a branch that cannot be foreseen costs more than the look
             low += cumulative[j] <= draw
-    while high > 16 and low < high:
+    high = n if n > 16 else low
+    while low < high:
         middle = (low + high) // 2
         if cumulative[middle] > draw:
             high = middle
         else:
             low = middle + 1
-    return low if low < len(cumulative) else 0
+    return low if low < n else 0

@@ -58,10 +58,10 @@ def table_step(lanes, i, action):
         for j in range(n):  # no early exit: a branch that cannot be foreseen costs more than the look
             k += outcomes[at, action, j, CUMULATIVE] <= draw
         if k == n:
-            k = 0  # rounding left none: the rule of gymnasium's categorical_sample
-    k = np.uint64(k)
-    led_to = np.int64(outcomes[at, action, k, NEXT])
-    end = np.int64(outcomes[at, action, k, END])
+            k = np.int64(0)  # rounding left none: the rule of gymnasium's categorical_sample
+    drawn = np.uint64(k)
+    led_to = np.int64(outcomes[at, action, drawn, NEXT])
+    end = np.int64(outcomes[at, action, drawn, END])
     lanes.clock[i] += 1
     if end == GOES_ON and lanes.clock[i] == lanes.table.max_steps:
         end = np.int64(TRUNCATES)
@@ -69,7 +69,7 @@ def table_step(lanes, i, action):
         lanes.place[i] = led_to
     else:
         table_reset(lanes, i)
-    return led_to, outcomes[at, action, k, REWARD], end
+    return led_to, outcomes[at, action, drawn, REWARD], end
 
 
 @lane

@@ -13,7 +13,9 @@ from simulator.views.look import Look, Part, count, fit, number, stack
 MEAN, BAND, OPTIMUM, AXIS = "bold cyan", "blue", "green", "dim"
 FAR = 1e100  # returns beyond it are drawn as if they were here, so that no sum overflows
 QUIET = 0.25  # a plot whose first quarter takes more than three quarters of the height leaves the bottom out
-BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])  # braille: dot at [row, column] of a character
+BITS = np.array(
+    [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]]
+)  # braille: dot at [row, column] of a character
 
 
 class Lines(NamedTuple):

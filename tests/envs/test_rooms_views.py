@@ -218,7 +218,7 @@ def test_shapes_lie_inside_their_cell():
 
 
 def test_the_floor_counts_the_moves_that_a_mistaken_walker_makes():
-    """Random play by the doors of the room that is shown, which may not be there: six rooms, half of the looks wrong."""
+    """Random play by the doors of the room that is shown, which may not be there: half of the looks are wrong."""
     world = make(range(4000), Config(sensor_noise=0.5, max_steps=6))
     returns, running = np.zeros(4000), np.ones(4000, np.bool_)
     generator = seeds.generators([1], "exploration")[0]
