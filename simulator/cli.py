@@ -200,7 +200,7 @@ def _draw(picture: Any) -> None:
     if picture.scene.walls is not None:
         marks = tuple(mark for mark in picture.scene.marks if mark.kind != "walker")
         picture = picture._replace(scene=replace(picture.scene, marks=marks, facts={}))
-        console = Console(no_color=bool(os.environ.get("NO_COLOR")) or None)
+        console = Console()
         console.print(grid_map(picture, console.width, None, look_of(console)))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,10 +36,10 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    form = Table(*columns, title=title or None, title_justify="left")
+    form = Table(*columns, title=title or None, title_justify="left", show_header=any(columns))
     for row in cells:
         form.add_row(*map(Text, row))
-    Console(no_color=bool(os.environ.get("NO_COLOR")) or None).print(form)
+    Console().print(form)
 
 
 def written(cell: Any) -> str:
@@ -51,7 +50,9 @@ def written(cell: Any) -> str:
         return ("no", "yes")[cell] if isinstance(cell, bool) else " ".join(cell.split())
     if isinstance(cell, int):
         return f"{cell:,}"
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    if isinstance(cell, float):
+        return f"{cell:,.0f}" if cell.is_integer() and abs(cell) < 1e15 else f"{cell:.4g}"
+    return str(cell)
 
 
 def interval(middle: float | None, low: float | None, high: float | None) -> str:
@@ -64,7 +65,7 @@ def _plain_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[st
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     if title:
         tell(title)
-    for row in (columns, *cells):
+    for row in (columns, *cells) if any(columns) else cells:
         tell("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 

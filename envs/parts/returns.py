@@ -8,13 +8,13 @@ from simulator.core.mdp import FiniteMDP, evaluate_finite, finite_horizon, unifo
 
 MOST_STATES, MOST_STEPS, MOST_ENTRIES = 2_000, 20_000, 20_000_000  # beyond this an answer would keep its caller waiting
 FIRST_HORIZON = 64
-SHARE = 0.01  # of the way from the optimum down to random play: the leeway of a solved world
+LEEWAY = 0.01  # share of the best return that a solved world may miss
 
 
 def thresholds(mdp: FiniteMDP, noise: float = 0.0) -> tuple[float | None, float | None]:
     """The mean return of uniformly random play, and the return from which the world counts as solved.
 
-    Solved is the optimum less a hundredth of its distance from random play. Both are None where it would take long.
+    Both are None where it would take long.
 
     Args:
         mdp: the world, with a limit of steps.
@@ -24,8 +24,12 @@ def thresholds(mdp: FiniteMDP, noise: float = 0.0) -> tuple[float | None, float 
     if limit is None or n_states > MOST_STATES or limit > MOST_STEPS or mdp.prob.size > MOST_ENTRIES:
         return None, None
     floor = _random(mdp, limit, noise)
-    best = best_return(mdp, limit)
-    return floor, best - SHARE * (best - floor)
+    return floor, solved_from(best_return(mdp, limit))
+
+
+def solved_from(best: float) -> float:
+    """The return from which a world counts as solved: its best, less a hundredth."""
+    return best - LEEWAY * abs(best)
 
 
 def best_return(mdp: FiniteMDP, limit: int) -> float:

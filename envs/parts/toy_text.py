@@ -17,6 +17,7 @@ import numpy as np
 from gymnasium.envs.toy_text import CliffWalkingEnv, FrozenLakeEnv, TaxiEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
+from envs.parts.returns import solved_from
 from simulator.core import seeds as streams
 from simulator.core.mdp import FiniteMDP, checked, evaluate_finite, finite_horizon, uniform_policy, value_iteration
 from simulator.core.protocols import Spec
@@ -67,8 +68,8 @@ def describe(spec: Spec, env: gymnasium.Env[Any, Any]) -> Spec:
     mdp = model(env)
     floor = float(evaluate_finite(mdp, uniform_policy(mdp), mdp.max_steps))
     best = finite_horizon(mdp, mdp.max_steps) if mdp.max_steps else value_iteration(mdp, 1.0)
-    reachable = best.start_value - 0.01 * abs(best.start_value)
-    solved = spec.solved if spec.solved is not None and spec.solved <= best.start_value else reachable
+    registered = spec.solved is not None and spec.solved <= best.start_value
+    solved = spec.solved if registered else solved_from(best.start_value)
     return replace(spec, floor=floor, solved=solved, mdp=mdp, state_obs=np.arange(len(mdp.prob)))
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator import cli, playing
-from tests.simulator.toys import PATH, Config
+from tests.simulator.toys import PATH, Config, Inner
 
 ROOT = Path(__file__).parents[2]
 EMPTY = {"episodes": 5, "iqm": 1.0, "low": 0.5, "high": float("nan"), "per_seed": [1.0], "exact_per_seed": None}
@@ -140,11 +140,12 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(folder: Path, play
     assert config.world_settings.inner.level == 0.5
 
 
-def test_a_preset_names_the_players_and_flags_change_it(played: list[Any]) -> None:
-    assert cli.main(["run", "--preset", "cliff", "--agent.gamma", "0.5", "--view", "none"]) == 0
+def test_a_preset_fills_the_run_and_flags_change_it(played: list[Any]) -> None:
+    assert cli.main(["run", PATH, "--preset", "tuned", "--agent.inner.kind", "exponential", "--view", "none"]) == 0
     config = played[0][0]
-    assert (config.agent, config.world, config.steps) == ("q_learning", "CliffWalking-v1", 2_700)
-    assert (config.agent_settings.gamma, config.agent_settings.explore.level) == (0.5, 0.1)
+    assert (config.agent, config.world, config.steps) == (PATH, PATH, 77)
+    assert config.agent_settings == Config(rate=2.0, inner=Inner(0.5, "exponential"))
+    assert config.world_settings == Config(count=9)
 
 
 def test_the_lab_comes_from_the_flag_else_the_environment(played: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

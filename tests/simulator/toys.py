@@ -48,3 +48,15 @@ class Config:
 
 def make(*args: Any) -> None:
     """Nothing: these tests play no run."""
+
+
+TUNED = {
+    "tuned": {
+        "about": "all of it",
+        "world": PATH,
+        "steps": 77,
+        "agent": {"rate": 2.0, "inner": {"level": 0.5}},
+        "settings": {"count": 9},
+    },
+    "plain": {"world": PATH},
+}
