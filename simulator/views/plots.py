@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -176,7 +177,7 @@ def _characters(canvas: Array, dots: tuple[int, int]) -> list[Text]:
 def _coloured(signs: Array, kinds: Array) -> Text:
     line, styles = Text(), ("", BAND, OPTIMUM, MEAN)
     edges = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         line.append("".join(signs[start:stop]), styles[int(kinds[start])])
     return line
 
