@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from agents.parts.tabular import moves, pick_all
+from agents.parts.tabular import discount, moves, pick_all
 from simulator.core import seeds
 from simulator.core.mdp import evaluate_finite, finite_horizon, greedy_policy, value_iteration
 from simulator.core.protocols import Array, Metrics, Spec, State, Step
@@ -27,8 +27,8 @@ class Config:
 
     criterion: Literal["finite", "discounted"] = "finite"
     """finite: the best return of an episode within the world's max_steps; discounted: the best discounted return"""
-    gamma: Share = 0.99
-    """discount per step; with the criterion "discounted", or where an episode has no limit of steps"""
+    gamma: Share | None = None
+    """discount per step, where an episode has no limit or the criterion is discounted; none: the world's own"""
 
 
 class Planner:
@@ -111,13 +111,13 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Planner:
     if spec.mdp is None:
         raise ValueError(f"planner on {spec.id}: no finite MDP is known for this world, expected one (engram solve)")
     state_of = _states(spec)
-    mdp, horizon = spec.mdp, spec.mdp.max_steps
+    mdp, horizon, gamma = spec.mdp, spec.mdp.max_steps, discount(spec, config.gamma)
     entries = (horizon or 0) * mdp.legal.size
     if config.criterion == "finite" and 0 < entries <= LARGEST_PLAN:
         best = finite_horizon(mdp, horizon)
-        reward_now = value_iteration(mdp, config.gamma).q
+        reward_now = value_iteration(mdp, gamma).q
         return Planner(_Plan(greedy_policy(best), state_of, best.start_value, reward_now), list(seed_list))
-    stationary = value_iteration(mdp, config.gamma)
+    stationary = value_iteration(mdp, gamma)
     probs = greedy_policy(stationary)
     expected = float(evaluate_finite(mdp, probs, horizon))
     return Planner(_Plan(probs[None], state_of, expected, stationary.q), list(seed_list))

@@ -17,7 +17,7 @@ import numpy as np
 from agents.parts.explore_settings import ExploreSettings, make_explore
 from agents.parts.features import BoxFeatures, Features, make_features
 from agents.parts.q_update import Rule, Scratch, Tables, act_all, learn_all, stretch_block
-from agents.parts.tabular import GreedyTable, legal_rows, load, moves, n_actions, save
+from agents.parts.tabular import GreedyTable, discount, legal_rows, load, moves, n_actions, save
 from simulator.core import seeds
 from simulator.core.compiled import spread
 from simulator.core.protocols import Array, Metrics, Spec, State, Step, Trace
@@ -37,8 +37,8 @@ class Config:
     """share of the TD error that is learned from one step; 1 is the deterministic rule"""
     step_power: Share = 0.0
     """w: the n-th update of an entry learns step_size * n**-w; 0 keeps the step size constant"""
-    gamma: Share = 0.99
-    """discount per step"""
+    gamma: Share | None = None
+    """discount per step; none: the world's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
     initial: float = 0.0
     """value of every entry before it is learned, in units of return; above the truth is optimistic"""
     explore: ExploreSettings = field(default_factory=ExploreSettings)
@@ -95,6 +95,7 @@ class QLearning:
         self._features, self._rule, self._tables, self._seeds = features, rule, tables, seed_list
         row, at = np.zeros(tables.q.shape[::3]), np.zeros((len(seed_list), features.n_active), np.int64)
         self._scratch = Scratch(row, row.copy(), at, at.copy(), moves(legal), legal)
+        self.gamma = rule.gamma
         if features.discrete:
             self.stretch = self._stretch
 
@@ -123,8 +124,8 @@ class QLearning:
         return Trace(reward, ended, {"td_error": self._tables.error})
 
     def policy(self) -> GreedyTable:
-        """The greedy policy as of now; double tables act by their sum."""
-        return GreedyTable(self._tables.q.sum(axis=1), self._scratch.legal, self._features, self._seeds)
+        """The greedy policy as of now; double tables act by their mean."""
+        return GreedyTable(self._tables.q.mean(axis=1), self._scratch.legal, self._features, self._seeds)
 
     def state(self) -> State:
         """Tables, counters and streams."""
@@ -153,7 +154,7 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> QLearning:
     tables = Tables(q, visits, *ints, streams, np.zeros(count))
     target = ("max", "sarsa", "expected").index(config.target)
     explore = make_explore(config.explore)
-    rule = Rule(target, float(config.step_size), float(config.step_power), float(config.gamma), explore)
+    rule = Rule(target, float(config.step_size), float(config.step_power), discount(spec, config.gamma), explore)
     return QLearning(features, rule, tables, legal, list(seed_list))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from agents.parts.explore_settings import ExploreSettings, make_explore
 from agents.parts.features import BoxFeatures, Features, make_features
-from agents.parts.tabular import GivenPolicy, GreedyTable, legal_rows, load, moves, n_actions, save
+from agents.parts.tabular import GivenPolicy, GreedyTable, discount, legal_rows, load, moves, n_actions, save
 from agents.parts.td_update import Rule, Scratch, Tables, act_all, learn_all, look_ahead_all, stretch_block
 from simulator.core import seeds
 from simulator.core.compiled import spread
@@ -41,14 +41,14 @@ class Config:
     """share of the TD error that is learned from one step; 1 is the deterministic rule"""
     step_power: Share = 0.0
     """w: the n-th update of a state learns step_size * n**-w; 0 keeps the step size constant"""
-    gamma: Share = 0.99
-    """discount per step"""
+    gamma: Share | None = None
+    """discount per step; none: the world's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
     initial: float = 0.0
     """value of every state before it is learned, in units of return"""
     untried_first: bool = True
     """control tries every action of a state once before it prefers any"""
     n_successors: Count = 16
-    """distinct next states that the model can hold for one state and action"""
+    """distinct next states that the model holds for one state and action"""
     explore: ExploreSettings = field(default_factory=ExploreSettings)
     """exploration while training, with control"""
     box: BoxFeatures = field(default_factory=BoxFeatures)
@@ -71,7 +71,7 @@ class TD:
 
     def __init__(self, features: Features, rule: Rule, tables: Tables, scratch: Scratch, seed_list: list[int]) -> None:
         self._features, self._rule, self._tables, self._scratch = features, rule, tables, scratch
-        self._seeds = seed_list
+        self._seeds, self.gamma = seed_list, rule.gamma
         if features.discrete:
             self.stretch = self._stretch
 
@@ -155,15 +155,15 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> TD:
     given = np.zeros((1, n)) if control else np.cumsum(_given(spec, config, legal, n_states), axis=1)
     at = np.zeros((count, 1), np.int64)
     scratch = Scratch(np.zeros((count, n)), at, at.copy(), moves(legal), legal, given)
-    return TD(features, _rule(config, control), tables, scratch, list(seed_list))
+    return TD(features, _rule(spec, config, control), tables, scratch, list(seed_list))
 
 
-def _rule(config: Config, control: bool) -> Rule:
+def _rule(spec: Spec, config: Config, control: bool) -> Rule:
     return Rule(
         control=control,
         step_size=float(config.step_size),
         power=float(config.step_power),
-        gamma=float(config.gamma),
+        gamma=discount(spec, config.gamma),
         decay=float(config.decay),
         replacing=config.traces == "replacing",
         untried_first=config.untried_first,
@@ -180,7 +180,7 @@ def _given(spec: Spec, config: Config, legal: Array, n_states: int) -> Array:
     if config.policy == "optimal":
         if spec.mdp is None or len(spec.mdp.start) != n_states:
             raise ValueError(f"agent.policy = 'optimal': no finite MDP of what is seen is known for {spec.id}")
-        return greedy_policy(value_iteration(spec.mdp, config.gamma))
+        return greedy_policy(value_iteration(spec.mdp, discount(spec, config.gamma)))
     if not Path(config.policy).is_file():
         raise ValueError(f"agent.policy = {config.policy!r}: expected control, random, optimal or a .npy file")
     try:

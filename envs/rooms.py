@@ -128,6 +128,7 @@ def _describe(config: Config) -> _World:
         ground.mdp,
         None if noisy else views.table,
         views.legal,
+        gamma=0.99 if isinstance(layout, Map) else 0.8,
     )
     return _World(spec, ground, views)
 

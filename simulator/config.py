@@ -143,10 +143,18 @@ def to_toml(config: RunConfig) -> str:
 
 
 def settings_hash(config: RunConfig) -> str:
-    """SHA-256 of everything that the result depends on, in hex: two runs with the same hash give the same bits."""
+    """SHA-256 of everything that the result depends on, in hex: two runs with the same hash give the same bits.
+
+    Where a setting names a file (a map, a policy), what the file holds counts too.
+    """
     tables = {**_tables(config), "eval_every": eval_period(config)}
     del tables["threads"]
-    return hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
+    for player in ("agent", "world"):
+        for value in tables[player].values():
+            if isinstance(value, str) and len(value) < 4096 and "\0" not in value and Path(value).is_file():
+                digest.update(Path(value).read_bytes())
+    return digest.hexdigest()
 
 
 def eval_period(config: RunConfig) -> int:

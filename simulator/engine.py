@@ -126,6 +126,8 @@ def run(
         name = store.begin(_new_run(config))  # at once: a run that is killed while it prepares can be resumed
     else:
         name = run
+        if settings_hash(config) != store.find(run).settings_hash:
+            raise ValueError(f"{run}: its settings, or a file that they name, have changed since it began")
         store.take(run)
     try:
         host = _open(config, store, name, run is None)
@@ -209,6 +211,8 @@ class _Host:
         """Store what became final, and everything needed to go on from here."""
         spec, session = self._session.world.spec, self._session
         facts = {"threshold": spec.solved, "floor": spec.floor, "optimum": self._optimum}
+        if self._evaluations and self._evaluations[-1].value_error is not None:
+            facts["value_error"] = self._evaluations[-1].value_error.tolist()
         rows = Rows(session.recorder.new_rows(), tuple(_rows(self._unsaved, session.seeds)))
         state = session.state()
         self._store.checkpoint(self.run, self.progress(), state, rows, status=status, result=facts)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from simulator.core import seeds
-from simulator.core.mdp import FiniteMDP, evaluate_finite, finite_horizon, value_iteration
+from simulator.core.mdp import FiniteMDP, evaluate_finite, finite_horizon, met, value_iteration
 from simulator.core.protocols import Agent, Array, Evaluation, Policy, Spec, World
 
 LIMIT = 1_000  # steps after which an evaluation episode is cut where the world itself sets no limit
@@ -47,7 +47,8 @@ class Evaluator:
         """
         exact = _exact(agent.policy(), self._world.spec)
         if last:
-            return Evaluation(step, self._play(agent.policy(), self._episodes), exact)
+            returns = self._play(agent.policy(), self._episodes)
+            return Evaluation(step, returns, exact, _value_error(agent, self._world.spec))
         n_episodes = max(1, self._episodes // 10) if exact is None else 0
         return Evaluation(step, self._play(agent.policy(), n_episodes), exact)
 
@@ -90,6 +91,19 @@ def _exact(policy: Policy, spec: Spec) -> Array | None:
         return None
     probs = policy.probs(spec.state_obs)
     return None if probs is None else evaluate_finite(spec.mdp, probs, _horizon(spec.mdp))
+
+
+def _value_error(agent: Agent, spec: Spec) -> Array | None:
+    """How far the learned action values are from the exact ones, [S], over legal moves in states that can be met."""
+    if spec.mdp is None or spec.state_obs is None or not hasattr(agent, "gamma") or _work(spec.mdp) > LARGEST:
+        return None
+    values = agent.policy().values(spec.state_obs)  # [S, N, A]
+    try:
+        best = value_iteration(spec.mdp, agent.gamma).q
+    except ValueError:  # no finite value at this discount
+        return None
+    learned = met(spec.mdp)[:, None] & spec.mdp.legal
+    return None if values is None else np.abs(values - best)[:, learned].max(axis=1)
 
 
 def optimum(spec: Spec) -> float | None:

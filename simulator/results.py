@@ -67,7 +67,8 @@ def _last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
     rows = store.evaluations(record.run)
     last = max((row.step for row in rows), default=None)
     final = sorted((row for row in rows if row.step == last), key=lambda row: row.seed)
-    empty = {"episodes": 0, "iqm": None, "low": None, "high": None, "per_seed": [], "exact_per_seed": None}
+    unknown = dict.fromkeys(("iqm", "low", "high", "exact_per_seed", "value_error"))
+    empty = {"episodes": 0, **unknown, "per_seed": []}
     if not final:
         return empty
     exact = None if final[0].exact is None else [row.exact for row in final]
@@ -82,6 +83,7 @@ def _last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
         "high": high,
         "per_seed": means,
         "exact_per_seed": exact,
+        "value_error": (record.result or {}).get("value_error"),
     }
 
 

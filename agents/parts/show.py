@@ -12,7 +12,7 @@ from simulator.core.mdp import FiniteMDP, value_iteration
 from simulator.core.protocols import Spec
 from simulator.core.table import Lanes, make_table
 
-N_CELLS, STEPS, GAMMA = 6, 3_000, 0.9
+N_CELLS, STEPS = 6, 3_000
 
 
 def corridor() -> FiniteMDP:
@@ -36,7 +36,7 @@ def show_agent(name: str, make: Any, config: Any) -> None:
     if hasattr(agent, "stretch"):
         zeros = np.zeros(1, np.int64)
         agent.stretch(Lanes(make_table(mdp), zeros, zeros.copy(), seeds.words([0], "world")), STEPS)
-    exact = value_iteration(mdp, getattr(config, "gamma", GAMMA))
+    exact = value_iteration(mdp, spec.gamma)
     policy = agent.policy()
     values, probs = policy.values(spec.state_obs), policy.probs(spec.state_obs)
     print(f"{name}: a corridor of {N_CELLS} cells, the goal at its right end, {STEPS:,} steps of training")

@@ -25,6 +25,11 @@ def n_actions(spec: Spec, agent: str) -> int:
     return int(spec.action.n)
 
 
+def discount(spec: Spec, gamma: float | None) -> float:
+    """The discount per step that was set, or the world's own."""
+    return float(spec.gamma if gamma is None else gamma)
+
+
 def legal_rows(spec: Spec, n: int) -> Array:
     """Bool [n_observations, A], or one row of True for a world where every action exists."""
     return np.ones((1, n), np.bool_) if spec.legal is None else np.ascontiguousarray(spec.legal, np.bool_)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from simulator.core.solvers.discounted import Solution, expected_steps, policy_evaluation, value_iteration
 from simulator.core.solvers.horizon import Plan, evaluate_finite, finite_horizon, regret
 from simulator.core.solvers.longrun import LongRun, average_reward, stationary_distribution
-from simulator.core.solvers.policies import epsilon_greedy, greedy_policy, uniform_policy
+from simulator.core.solvers.policies import epsilon_greedy, greedy_policy, met, uniform_policy
 from simulator.core.solvers.record import GOES_ON, TERMINATES, TRUNCATES, FiniteMDP, checked, start_value
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "expected_steps",
     "finite_horizon",
     "greedy_policy",
+    "met",
     "policy_evaluation",
     "regret",
     "start_value",

@@ -34,6 +34,7 @@ class Spec:
         mdp: the finite MDP behind it, whatever of it is observed; None where there is none.
         state_obs: [N, *obs] what is seen in each state of ``mdp``; None where that is not a function of the state.
         legal: bool [n_observations, A] which actions exist at a discrete observation; None: all of them.
+        gamma: discount per step that the world is usually asked with.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Spec:
     mdp: FiniteMDP | None = None
     state_obs: Array | None = None
     legal: Array | None = None
+    gamma: float = 0.99
 
 
 class Step(NamedTuple):
@@ -119,7 +121,7 @@ class Agent(Protocol):
     """S learners of one kind. An agent file offers ``Config`` and ``make(spec, seeds, config)``.
 
     An agent that can run a stretch of a world by table offers ``stretch(lanes, n) -> Trace`` beside these, with the
-    same bits as n rounds of act, step and learn.
+    same bits as n rounds of act, step and learn; one that discounts offers ``gamma``.
     """
 
     def act(self, obs: Array) -> Array:
@@ -152,6 +154,7 @@ class Evaluation(NamedTuple):
     step: int  # environment steps per seed that were trained before it
     returns: Array  # [S, E] undiscounted returns of the episodes played; E may be 0 where exact is known
     exact: Array | None  # [S] expected return by the world's finite MDP, where there is one
+    value_error: Array | None = None  # [S] largest |q - q*| over the states that can be met, where both are known
 
 
 class Picture(NamedTuple):

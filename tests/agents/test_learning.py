@@ -50,6 +50,8 @@ def test_six_rooms_reach_the_textbooks_matrix(goal):
         ]
     )
     best = best / (1 if goal == "absorbing" else 5)
+    evaluated = one.evaluator().evaluate(one.agent, 60_000)
+    np.testing.assert_allclose(evaluated.value_error, 0.0, atol=1e-9)
     assert np.abs(one.agent.state()["q"][:, 0] - best).max() < 0.5
 
 

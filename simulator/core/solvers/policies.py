@@ -6,7 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from simulator.core.solvers.record import FiniteMDP
+from simulator.core.solvers.chains import leads_to
+from simulator.core.solvers.record import TERMINATES, TRUNCATES, FiniteMDP, transitions, under
 
 
 class HasGreedy(Protocol):
@@ -36,3 +37,9 @@ def greedy_policy(solution: HasGreedy) -> np.ndarray:
 def epsilon_greedy(mdp: FiniteMDP, policy: np.ndarray, epsilon: float) -> np.ndarray:
     """``policy`` [..., N, A] with probability 1 - epsilon, else any legal action (Sutton and Barto 2018, 2.2)."""
     return (1.0 - epsilon) * policy + epsilon * uniform_policy(mdp)
+
+
+def met(mdp: FiniteMDP) -> np.ndarray:
+    """Mark, bool [N], the states that some policy acts in: where an episode can be while it goes on."""
+    chain = under(uniform_policy(mdp), transitions(mdp, (TERMINATES, TRUNCATES)))
+    return leads_to(chain.T.tocsr(), mdp.start > 0)
