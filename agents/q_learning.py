@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from agents.parts.explore_settings import ExploreSettings, make_explore
 from agents.parts.features import BoxFeatures, Features, make_features
 from agents.parts.q_update import Rule, Scratch, Tables, act_all, learn_all, stretch_block
-from agents.parts.tabular import GreedyTable, discount, legal_rows, load, moves, n_actions, save
+from agents.parts.tabular import GreedyTable, check_memory, discount, legal_rows, load, moves, n_actions, save
 from simulator.core import seeds
 from simulator.core.compiled import spread
 from simulator.core.protocols import Array, Metrics, Spec, State, Step, Trace
@@ -52,7 +53,7 @@ TUNED = {
         "about": "the textbook's exercise: random moves, step size 1",
         "world": "rooms",
         "steps": 60_000,
-        "agent": {"step_size": 1.0, "gamma": 0.8, "explore": {"level": 1.0}},
+        "agent": {"step_size": 1.0, "explore": {"level": 1.0}},
         "settings": {"layout": "six"},
     },
     "cliff": {
@@ -145,6 +146,7 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> QLearning:
     n, features = n_actions(spec, "q_learning"), make_features(spec, config.box)
     legal, count = legal_rows(spec, n), len(seed_list)
     shape = (count, 2 if config.double else 1, features.n_features, n)
+    check_memory("q_learning", spec, 8 * prod(shape) * (2 if config.step_power else 1))
     q = np.full(shape, config.initial / features.n_active)
     if features.discrete:
         q *= legal[None, None]

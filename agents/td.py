@@ -10,18 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from math import prod
 from typing import Literal
 
 import numpy as np
 
 from agents.parts.explore_settings import ExploreSettings, make_explore
 from agents.parts.features import BoxFeatures, Features, make_features
-from agents.parts.tabular import GivenPolicy, GreedyTable, discount, legal_rows, load, moves, n_actions, save
+from agents.parts.tabular import (
+    GivenPolicy,
+    GreedyTable,
+    check_memory,
+    discount,
+    given_policy,
+    legal_rows,
+    load,
+    moves,
+    n_actions,
+    save,
+)
 from agents.parts.td_update import Rule, Scratch, Tables, act_all, learn_all, look_ahead_all, stretch_block
 from simulator.core import seeds
 from simulator.core.compiled import spread
-from simulator.core.mdp import greedy_policy, value_iteration
 from simulator.core.protocols import Array, Metrics, Policy, Spec, State, Step, Trace
 from simulator.core.ranges import Count, PositiveShare, Share
 from simulator.core.table import Lanes
@@ -57,10 +67,10 @@ class Config:
 
 TUNED = {
     "six-rooms-td": {
-        "about": "TD(0) control of the six rooms by random moves, step size 1",
+        "about": "TD(0) control of the six rooms, step size 1, random moves that fade away",
         "world": "rooms",
         "steps": 60_000,
-        "agent": {"step_size": 1.0, "gamma": 0.8, "explore": {"level": 1.0}},
+        "agent": {"step_size": 1.0, "explore": {"level": 1.0, "last": 0.0, "steps": 40_000}},
         "settings": {"layout": "six"},
     },
 }
@@ -134,11 +144,11 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> TD:
         ValueError: a space or a setting that this agent cannot have.
     """
     n, features, count = n_actions(spec, "td"), make_features(spec, config.box), len(seed_list)
-    control = config.policy == "control"
+    control, n_states = config.policy == "control", features.n_features
     if features.n_active > 1:
         raise ValueError(f"agent.box.kind = {config.box.kind!r}: td looks states up one by one, expected 'bins'")
-    n_states = features.n_features
     model = (count, n_states, n, config.n_successors) if control else (count, 1, 1, 1)
+    check_memory("td", spec, 8 * prod(model) + 24 * count * n_states)
     tables = Tables(
         v=np.full((count, n_states), float(config.initial)),
         trace=np.zeros((count, n_states if config.decay else 1)),
@@ -152,7 +162,11 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> TD:
         error=np.zeros(count),
     )
     legal = legal_rows(spec, n)
-    given = np.zeros((1, n)) if control else np.cumsum(_given(spec, config, legal, n_states), axis=1)
+    given = (
+        np.zeros((1, n))
+        if control
+        else np.cumsum(given_policy(spec, config.policy, discount(spec, config.gamma), legal, n_states), axis=1)
+    )
     at = np.zeros((count, 1), np.int64)
     scratch = Scratch(np.zeros((count, n)), at, at.copy(), moves(legal), legal, given)
     return TD(features, _rule(spec, config, control), tables, scratch, list(seed_list))
@@ -170,27 +184,6 @@ def _rule(spec: Spec, config: Config, control: bool) -> Rule:
         initial=float(config.initial),
         explore=make_explore(config.explore),
     )
-
-
-def _given(spec: Spec, config: Config, legal: Array, n_states: int) -> Array:
-    """The policy to evaluate, probabilities [N, A]."""
-    shape = (n_states, legal.shape[1])
-    if config.policy == "random":
-        return np.broadcast_to(legal / legal.sum(axis=1, keepdims=True), shape)
-    if config.policy == "optimal":
-        if spec.mdp is None or len(spec.mdp.start) != n_states:
-            raise ValueError(f"agent.policy = 'optimal': no finite MDP of what is seen is known for {spec.id}")
-        return greedy_policy(value_iteration(spec.mdp, discount(spec, config.gamma)))
-    if not Path(config.policy).is_file():
-        raise ValueError(f"agent.policy = {config.policy!r}: expected control, random, optimal or a .npy file")
-    try:
-        given = np.load(config.policy, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{config.policy}: not a .npy file of numbers ({error})") from None
-    fits = given.shape == shape and np.all(given >= 0) and np.allclose(given.sum(axis=1), 1.0)
-    if not fits or np.any(given[~np.broadcast_to(legal, shape)] > 0):
-        raise ValueError(f"{config.policy}: expected probabilities {shape} that sum to 1 over actions that exist")
-    return given / given.sum(axis=1, keepdims=True)
 
 
 if __name__ == "__main__":

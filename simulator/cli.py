@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from simulator import catalog, tables
-from simulator.arguments import Given, read, show_help
+from simulator.arguments import Given, show_help
 from simulator.config import assemble
 from simulator.core import plugins
-from simulator.grammar import Answer, Command, Options, layers, options_of, players
+from simulator.grammar import Answer, Command, Options, layers, options_of, parse, players
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +62,7 @@ def _dispatch(words: list[str]) -> int:
     if command is None:
         raise ValueError(plugins.unknown("command", words[0], COMMANDS, "engram --help"))
     helps = [word for word in words if word in ("--help", "-h")]
-    given = read([word for word in words[1:] if word not in helps], command.known(), command.tables)
+    given = parse(command, [word for word in words[1:] if word not in helps])
     if helps:
         return _help(command, given)
     low, high = command.names
@@ -87,10 +87,7 @@ def _overview() -> int:
 
 def _help(command: Command, given: Given) -> int:
     """Help for one command; where its players are named, with their settings."""
-    shown: dict[str, Any] = {}
-    for table, name in players(command, given).items():
-        player = plugins.load(f"{table}s", name)
-        shown[table] = (f"settings of the {table} {player.name}", player.Config)
+    shown = {table: plugins.load(f"{table}s", name) for table, name in players(command, given).items()}
     about = command.about
     if command.tables and not shown:
         about += f"; with {' and '.join(table.upper() for table in command.tables)} before --help, their settings too"
@@ -145,7 +142,8 @@ def _solve(given: Given, options: Options) -> Answer:
 
     name = given.names[0]
     world = solve.make_world(name, given.own.get("world", {}))
-    gamma = options.gamma if options.gamma is not None else 1.0 if options.criterion == "finite" else 0.99
+    usual = 1.0 if options.criterion == "finite" else world.spec.gamma
+    gamma = usual if options.gamma is None else options.gamma
     data = solve.answer(name, world, options.criterion, gamma, options.horizon)
 
     def show(solved: Any) -> None:

@@ -9,25 +9,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
-from typing import Any
+from contextlib import suppress
 
-import numpy as np
-
-from simulator.config import RunConfig, eval_period, settings_hash, to_toml
+from simulator.bookkeeping import evaluation_rows, new_run, seeds_of, stored_evaluations
+from simulator.config import RunConfig, eval_period, settings_hash
 from simulator.core import plugins
-from simulator.core.compiled import compile_seconds, set_threads
+from simulator.core.compiled import compile_cpu_seconds, compile_seconds, set_threads
 from simulator.core.protocols import Evaluation, Metrics, Picture, Snapshot, State
 from simulator.evaluation import Evaluator, optimum
 from simulator.recorder import Recorder
-from simulator.records import EvaluationRow, NewRun, Progress, Rows
+from simulator.records import Progress, Rows, StoreError, StoreFailure
 from simulator.store import Store
 
 CHECKPOINT_EVERY = 5.0  # seconds
 REPORT_EVERY = 0.1  # seconds
 LARGEST_STRETCH = 2_000_000  # steps of all seeds in one compiled call
 LARGEST_PICTURE = 5_000  # states
-VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
 
 
 class Session:
@@ -40,6 +37,8 @@ class Session:
     def __init__(self, config: RunConfig, *, stretches: bool = True) -> None:
         set_threads(config.threads or os.cpu_count() or 1)
         agent, world = plugins.load("agents", config.agent), plugins.load("worlds", config.world)
+        if config.device != "cpu" and not getattr(agent.module, "DEVICES", False):
+            raise ValueError(f"device {config.device}: {agent.name} computes on the CPU, expected cpu")
         self.config = config
         self.seeds = seeds_of(config)
         self.world = world.make(list(self.seeds), config.world_settings)
@@ -123,7 +122,7 @@ def run(
         ValueError: settings that cannot work, or a lab that cannot be used.
     """
     if run is None:
-        name = store.begin(_new_run(config))  # at once: a run that is killed while it prepares can be resumed
+        name = store.begin(new_run(config))  # at once: a run that is killed while it prepares can be resumed
     else:
         name = run
         if settings_hash(config) != store.find(run).settings_hash:
@@ -136,6 +135,10 @@ def run(
             yield from host.snapshots()
         except GeneratorExit:
             host.checkpoint("interrupted")
+            raise
+        except Exception:
+            with suppress(StoreError, StoreFailure):  # the lab itself may be what failed
+                store.mark(name, "failed")
             raise
     finally:
         store.release(name)
@@ -159,11 +162,12 @@ class _Host:
     def __init__(self, session: Session, store: Store, run: str) -> None:
         self._session, self._store, self.run = session, store, run
         self._evaluator, self._optimum = session.evaluator(), optimum(session.world.spec)
+        self._training = 0.0  # seconds, without evaluations
         self._evaluations: list[Evaluation] = []
         self._unsaved: list[Evaluation] = []
         self._before, self._finished, self.warnings = Progress(), False, ()
         self._resume()
-        self._clock, self._cpu, self._compile = time.perf_counter(), time.process_time(), compile_seconds()
+        self._clock, self._cpu = _working_seconds()
 
     def _resume(self) -> None:
         saved = self._store.newest(self.run)
@@ -184,10 +188,11 @@ class _Host:
         shown = saved = time.perf_counter()
         yield self.snapshot("preparing")
         while session.step < config.steps:
-            began = time.perf_counter()
+            began = _working_seconds()[0]
             session.play(min(n, config.steps - session.step, period - session.step % period))
-            now = time.perf_counter()
-            n = _next_size(n, now - began)
+            took, now = _working_seconds()[0] - began, time.perf_counter()
+            self._training += took
+            n = _next_size(n, took)
             if session.step % period == 0 or session.step == config.steps:
                 self._evaluate()
             if now - saved >= self.checkpoint_every and session.step < config.steps:
@@ -210,20 +215,19 @@ class _Host:
     def checkpoint(self, status: str) -> None:
         """Store what became final, and everything needed to go on from here."""
         spec, session = self._session.world.spec, self._session
-        facts = {"threshold": spec.solved, "floor": spec.floor, "optimum": self._optimum}
+        facts = {"threshold": spec.solved, "floor": spec.floor, "optimum": self._optimum, "training": self._training}
         if self._evaluations and self._evaluations[-1].value_error is not None:
             facts["value_error"] = self._evaluations[-1].value_error.tolist()
-        rows = Rows(session.recorder.new_rows(), tuple(_rows(self._unsaved, session.seeds)))
+        rows = Rows(session.recorder.new_rows(), tuple(evaluation_rows(self._unsaved, session.seeds)))
         state = session.state()
         self._store.checkpoint(self.run, self.progress(), state, rows, status=status, result=facts)
         self._unsaved = []
 
     def progress(self) -> Progress:
         """How far the run is; compiling is not counted."""
-        compiling = compile_seconds() - self._compile
-        seconds = time.perf_counter() - self._clock - compiling + self._before.seconds
-        cpu = time.process_time() - self._cpu - compiling + self._before.cpu_seconds
-        return Progress(self._session.step, seconds, max(cpu, 0.0), self._session.exact)
+        clock, cpu = _working_seconds()
+        seconds, cpu_seconds = clock - self._clock + self._before.seconds, cpu - self._cpu + self._before.cpu_seconds
+        return Progress(self._session.step, seconds, cpu_seconds, self._session.exact)
 
     def snapshot(self, phase: str) -> Snapshot:
         """The run as of now."""
@@ -238,6 +242,7 @@ class _Host:
             steps=session.config.steps,
             seconds=progress.seconds,
             cpu_seconds=progress.cpu_seconds,
+            training_seconds=self._training,
             curve=session.recorder.curve(),
             evaluations=tuple(self._evaluations),
             metrics={name: values.copy() for name, values in session.metrics.items()},
@@ -249,6 +254,11 @@ class _Host:
         )
 
 
+def _working_seconds() -> tuple[float, float]:
+    """Wall clock and CPU time of this process, less what it spent compiling."""
+    return time.perf_counter() - compile_seconds(), time.process_time() - compile_cpu_seconds()
+
+
 def _next_size(n: int, seconds: float) -> int:
     """How many steps to play before looking up again; it changes no result."""
     if seconds > REPORT_EVERY:
@@ -256,39 +266,3 @@ def _next_size(n: int, seconds: float) -> int:
     if seconds < REPORT_EVERY / 3:
         return 2 * n
     return n
-
-
-def _new_run(config: RunConfig) -> NewRun:
-    versions = {name: version(name) for name in VERSIONS}
-    settings = (to_toml(config), settings_hash(config))
-    return NewRun(config.agent, config.world, seeds_of(config), config.steps, *settings, versions)
-
-
-def seeds_of(config: RunConfig) -> tuple[int, ...]:
-    """The seeds of a run, in order."""
-    return tuple(range(config.first_seed, config.first_seed + config.seeds))
-
-
-def _rows(evaluations: list[Evaluation], seeds: tuple[int, ...]) -> Iterator[EvaluationRow]:
-    for evaluation in evaluations:
-        for i, seed in enumerate(seeds):
-            exact = None if evaluation.exact is None else float(evaluation.exact[i])
-            returns = evaluation.returns[i]
-            mean = float(returns.mean()) if len(returns) else exact
-            yield EvaluationRow(evaluation.step, seed, mean, exact, returns)
-
-
-def stored_evaluations(store: Store, run: str, until: int) -> list[Evaluation]:
-    """The evaluations that a store holds of a run, up to an environment step."""
-    by_step: dict[int, list[Any]] = {}
-    for row in store.evaluations(run):
-        if row.step <= until:
-            by_step.setdefault(row.step, []).append(row)
-    return [
-        Evaluation(
-            step,
-            np.stack([row.returns for row in rows]),
-            None if rows[0].exact is None else np.array([row.exact for row in rows]),
-        )
-        for step, rows in sorted(by_step.items())
-    ]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
 from simulator.arguments import Given
+from simulator.arguments import read as read_words
 from simulator.config import read as read_file
 from simulator.config import run_settings
+from simulator.core import plugins
 from simulator.core.ranges import Share
 from simulator.presets import find
 from simulator.settings import Layer, Setting, settings
@@ -31,7 +34,7 @@ class Options:
     view: Literal["terminal", "none"] = "terminal"
     """how the run is shown while it learns"""
     gamma: Share | None = None
-    """discount per step; where it is not given 0.99, or 1 with criterion finite"""
+    """discount per step; where it is not given the world's own, or 1 with criterion finite"""
     criterion: Literal["discounted", "average", "finite"] = "discounted"
     """what is best: the discounted value, the reward per step for ever, or the return within a number of steps"""
     horizon: Annotated[int, Meta(ge=0, le=10**6)] = 0
@@ -74,18 +77,41 @@ def options_of(given: Given) -> Options:
     return Options(**{key: value for key, value in given.options.items() if key in own})
 
 
-def layers(given: Given) -> list[Layer]:
-    """Where the settings of a run come from, each over the ones before: preset, file, words."""
+def parse(command: Command, words: Sequence[str]) -> Given:
+    """The words of a command, read twice: for who plays, then with the flags that those players have.
+
+    Raises:
+        ValueError: an unknown flag, a missing value or a bad one, in one line.
+    """
+    known, sat = command.known(), dict.fromkeys(command.tables)
+    given = read_words(command.usage, words, known, sat)
+    files = _files(given)
+    found: dict[str, plugins.Player] = {}
+    for table, name in players(command, given._replace(files=files)).items():
+        # One that cannot be had is refused where the run is put together, which knows the place that names it.
+        with contextlib.suppress(ValueError):
+            found[table] = plugins.load(f"{table}s", name)
+    if found:
+        given = read_words(command.usage, words, known, {**sat, **found})
+    return given._replace(files=files)
+
+
+def _files(given: Given) -> tuple[Layer, ...]:
+    """What --preset and --config lead to, the latter over the former."""
     options, found = options_of(given), []
-    agent, world = [*given.names, None, None][:2]
     if options.preset:
-        found.append(find(options.preset, agent, world).layer())
+        found.append(find(options.preset, *[*given.names, None, None][:2]).layer())
     if options.config:
         found.append(read_file(options.config))
-    names = {table: {"name": name} for table, name in (("agent", agent), ("world", world)) if name}
+    return tuple(found)
+
+
+def layers(given: Given) -> list[Layer]:
+    """Where the settings of a run come from, each over the ones before: preset, file, words."""
+    names = {table: {"name": name} for table, name in zip(("agent", "world"), given.names, strict=False) if name}
     fields = {setting.name for setting in run_settings()}
-    found.append(Layer({key: value for key, value in given.options.items() if key in fields} | names))
-    return [*found, Layer(given.own, flags=True)]
+    words = Layer({key: value for key, value in given.options.items() if key in fields} | names)
+    return [*given.files, words, Layer(given.own, flags=True)]
 
 
 def players(command: Command, given: Given) -> dict[str, str]:

@@ -59,6 +59,15 @@ def _make(lab: Path, path: Path) -> None:
         raise
 
 
+def unmake(lab: Path) -> None:
+    """Remove a lab without runs."""
+    for name in (NAME, f"{NAME}-wal", f"{NAME}-shm", "lock"):
+        (lab / name).unlink(missing_ok=True)
+    for folder in (lab / "runs", lab):
+        with suppress(OSError):  # somebody else has put something there
+            folder.rmdir()
+
+
 def lock_run(folder: Path) -> FileLock:
     """The writer's lock of the run in ``folder``; the operating system lets go of it when the process ends, however.
 

@@ -60,6 +60,7 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         (f"greedy return, {evaluation['episodes']} episodes a seed", _interval(evaluation)),
         ("exact expected return, mean over seeds", _mean(evaluation["exact_per_seed"])),
         ("best possible", summary.get("optimum")),
+        ("largest error of a learned action value", max(evaluation.get("value_error") or [math.nan])),
     ]
     if solved and solved["threshold"] is not None:
         rows += [
@@ -71,7 +72,7 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         rows.append(("steps per second, all seeds", round(summary["steps_per_second"])))
     if not summary["exact"]:
         rows.append(("continued exactly", False))
-    known = [row for row in rows if row[1] is not None]
+    known = [row for row in rows if row[1] is not None and row[1] == row[1]]
     table(f"{summary['run']}: {summary['agent']} in {summary['world']}", ("", ""), known)
     tell(f"next: engram show {summary['run']} - engram list runs")
 

@@ -20,6 +20,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     over seeds of the exact values where they exist, else of the means, with a 95 % bootstrap interval.
     """
     record = store.find(run)
+    training = (record.result or {}).get("training", 0.0)
     return {
         "run": record.run,
         "agent": record.agent,
@@ -31,7 +32,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
         "exact": record.exact,
         "seconds": record.seconds,
         "cpu_seconds": record.cpu_seconds,
-        "steps_per_second": len(record.seeds) * record.step / record.seconds if record.seconds > 0 else None,
+        "steps_per_second": len(record.seeds) * record.step / training if training > 0 else None,
         "optimum": (record.result or {}).get("optimum"),
         "floor": (record.result or {}).get("floor"),
         "evaluation": _last_evaluation(store, record),
@@ -40,7 +41,11 @@ def summary(store: Store, run: str) -> dict[str, Any]:
 
 
 def curve(store: Store, run: str) -> Curve:
-    """The stored learning curve: see :class:`simulator.core.protocols.Curve`."""
+    """The stored learning curve: see :class:`simulator.core.protocols.Curve`.
+
+    Points in which no seed's episode ended are left out, so its length depends on which seeds ran together; a seed's
+    numbers do not.
+    """
     record, rows = store.find(run), store.points(run)
     points, column = np.unique(rows.point, return_inverse=True)
     row = np.searchsorted(record.seeds, rows.seed)

@@ -60,9 +60,9 @@ def _next(snapshots: Iterator[Snapshot], before: Snapshot | None) -> Snapshot | 
     try:
         return next(snapshots, None)
     except ValueError as error:
-        if before is None or before.phase != "training":
+        if before is None:
             raise
-        raise RuntimeError(f"{before.run} failed after {before.step:,} steps: {error}") from error
+        raise RuntimeError(f"{before.run} failed, step {before.step:,} was still well: {error}") from error
 
 
 @contextmanager
@@ -71,7 +71,9 @@ def _stopping() -> Iterator[Stop]:
     stop = Stop()
 
     def note(number: int, frame: FrameType | None) -> None:
-        if stop.number:
+        if not stop.number:
+            os.write(2, b"engram: stopping as soon as this step or evaluation is done; once more to leave at once\n")
+        else:
             show_cursor = b"\x1b[?25h\n" if os.isatty(2) else b""
             os.write(2, show_cursor + b"engram: left at once; engram resume goes on from the last checkpoint\n")
             os._exit(128 + number)

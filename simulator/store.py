@@ -8,6 +8,7 @@ their checkpoint: where a run goes on from an earlier one because a later file i
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from simulator import checkpoints, ledger
 from simulator.checkpoints import Damaged, file_of, sync_folder
 from simulator.core.protocols import State
 from simulator.database import NAME, Database, damaged, translated
-from simulator.lab import lock_run, prepare, unlock_run
+from simulator.lab import lock_run, prepare, unlock_run, unmake
 from simulator.records import (
     STATUSES,
     EvaluationRow,
@@ -69,6 +70,7 @@ class Store:
         self.lab = Path(lab)
         self._locks: dict[str, FileLock] = {}
         self._stands: dict[str, _Stand | None] = {}  # of held runs; None: taken but not read yet
+        self._fresh = not os.path.exists(self.lab / NAME)  # False too where it may not be looked at
         with translated(self.lab / NAME):
             path = prepare(self.lab)
         self._db = Database(path)
@@ -121,7 +123,9 @@ class Store:
             self._stands.pop(run, None)
 
     def discard(self, run: str) -> None:
-        """Take back a run that was begun and never came to a checkpoint; it leaves nothing behind.
+        """Take back a run that was begun and never came to a checkpoint; it leaves nothing behind, nor does its lab.
+
+        A lab that this store made for it goes too, and the store is closed then.
 
         Raises:
             StoreFailure: the run is not held, or has a checkpoint.
@@ -132,6 +136,9 @@ class Store:
                 raise StoreFailure(f"run {run} is not discarded: it has a checkpoint, or no writer here")
             self._db.delete("runs", "id = ?", [row.id])
         self._unmake_folder(run)
+        if self._fresh and not self.runs():
+            self._db.close()
+            unmake(self.lab)
 
     def checkpoint(
         self,
@@ -167,6 +174,12 @@ class Store:
         for old in dropped:
             with suppress(OSError):  # a file that stays is cleared away by the next writer
                 file_of(folder, old).unlink()
+
+    def mark(self, run: str, status: str) -> None:
+        """Say what became of a run held here, without a checkpoint: it failed, say."""
+        with self._db.writing():
+            row = ledger.run_row(self._db, run)
+            self._db.update("runs", row._replace(status=status), ("id",))
 
     def newest(self, run: str) -> Saved | None:
         """The newest whole checkpoint, or None where none was ever written; damaged ones are left as they are.

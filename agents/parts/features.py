@@ -27,7 +27,7 @@ class BoxFeatures:
     kind: Literal["bins", "tiles"] = "bins"
     """bins: one cell of a grid; tiles: several shifted grids, one active tile in each"""
     n_bins: Count = 10
-    """cells along every dimension"""
+    """cells along every dimension; no more than values where these are whole numbers"""
     n_tilings: Count = 8
     """shifted grids, with tiles"""
     unbounded: Positive = 4.0
@@ -80,17 +80,21 @@ def _grid(spec: Spec, space: spaces.Box, box: BoxFeatures) -> Features:
     low, high = (np.ravel(bound).astype(np.float64) for bound in (space.low, space.high))
     endless = ~(np.isfinite(low) & np.isfinite(high)) | (np.abs(high) > 1e18)
     low, high = np.where(endless, -box.unbounded, low), np.where(endless, box.unbounded, high)
+    width = np.where(high > low, high - low, 1.0)
+    n_bins = np.full(len(low), box.n_bins, np.int64)
+    if space.dtype.kind in "iu":
+        n_bins = np.minimum(n_bins, width + 1).astype(np.int64)
     tiles = box.kind == "tiles"
-    n_grids, n_cells = (box.n_tilings, box.n_bins + 1) if tiles else (1, box.n_bins)
-    per_grid = n_cells ** len(low)
+    n_grids, n_cells = (box.n_tilings, [int(n) + 1 for n in n_bins]) if tiles else (1, [int(n) for n in n_bins])
+    per_grid = prod(n_cells)
     _check_size(spec, n_grids * per_grid)
-    strides = n_cells ** np.arange(len(low) - 1, -1, -1, dtype=np.int64)
+    strides = np.array([prod(n_cells[i + 1 :]) for i in range(len(n_cells))], np.int64)
     odd = 2 * np.arange(len(low)) + 1
     shifts = (np.arange(n_grids)[:, None] * odd % n_grids) / n_grids  # [grids, D] in tiles
 
     def encode(obs: Array) -> Array:
-        at = (np.asarray(obs, np.float64).reshape(-1, len(low)) - low) / (high - low)
-        at = np.clip(at, 0.0, 1.0 - 1e-12) * box.n_bins  # [B, D]
+        at = (np.asarray(obs, np.float64).reshape(-1, len(low)) - low) / width
+        at = np.clip(at, 0.0, 1.0 - 1e-12) * n_bins  # [B, D]
         cells = np.floor(at[:, None, :] + shifts).astype(np.int64)  # [B, grids, D]
         return cells @ strides + np.arange(n_grids) * per_grid
 

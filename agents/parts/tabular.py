@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,10 @@ from agents.parts.explore import argmax
 from agents.parts.features import Features
 from simulator.core import seeds
 from simulator.core.compiled import compiled
+from simulator.core.mdp import greedy_policy, value_iteration
 from simulator.core.protocols import Array, Spec, State
+
+LARGEST_TABLES = 2 << 30  # bytes
 
 
 def n_actions(spec: Spec, agent: str) -> int:
@@ -23,6 +27,19 @@ def n_actions(spec: Spec, agent: str) -> int:
     if not isinstance(spec.action, spaces.Discrete) or int(spec.action.start) != 0:
         raise ValueError(f"{agent} on {spec.id}: action space {spec.action}, expected Discrete actions from 0")
     return int(spec.action.n)
+
+
+def check_memory(agent: str, spec: Spec, n_bytes: int) -> None:
+    """Refuse tables that no machine at hand would hold, before they are made.
+
+    Raises:
+        ValueError: more than ``LARGEST_TABLES`` bytes.
+    """
+    if n_bytes > LARGEST_TABLES:
+        raise ValueError(
+            f"{agent} on {spec.id}: tables of {n_bytes / 2**30:,.1f} GiB for all seeds, expected at most "
+            f"{LARGEST_TABLES >> 30}; give fewer seeds, bins or successors, or another observation"
+        )
 
 
 def discount(spec: Spec, gamma: float | None) -> float:
@@ -53,6 +70,31 @@ def load(arrays: Any, state: State) -> None:
     """Fill a NamedTuple of arrays from :func:`save`'s copies."""
     for name, array in arrays._asdict().items():
         array[...] = state[name]
+
+
+def given_policy(spec: Spec, policy: str, gamma: float, legal: Array, n_states: int) -> Array:
+    """A policy by name (random, optimal) or from a .npy file, probabilities [N, A].
+
+    Raises:
+        ValueError: no such policy, or a file that holds none.
+    """
+    shape = (n_states, legal.shape[1])
+    if policy == "random":
+        return np.broadcast_to(legal / legal.sum(axis=1, keepdims=True), shape)
+    if policy == "optimal":
+        if spec.mdp is None or len(spec.mdp.start) != n_states:
+            raise ValueError(f"agent.policy = 'optimal': no finite MDP of what is seen is known for {spec.id}")
+        return greedy_policy(value_iteration(spec.mdp, gamma))
+    if not Path(policy).is_file():
+        raise ValueError(f"agent.policy = {policy!r}: expected control, random, optimal or a .npy file")
+    try:
+        given = np.load(policy, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{policy}: not a .npy file of numbers ({error})") from None
+    fits = given.shape == shape and np.all(given >= 0) and np.allclose(given.sum(axis=1), 1.0)
+    if not fits or np.any(given[~np.broadcast_to(legal, shape)] > 0):
+        raise ValueError(f"{policy}: expected probabilities {shape} that sum to 1 over actions that exist")
+    return given / given.sum(axis=1, keepdims=True)
 
 
 class GreedyTable:

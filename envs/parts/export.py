@@ -46,6 +46,11 @@ class RoomsEnv(gymnasium.Env[Any, Any]):
         self.observation_space, self.action_space = self._world.spec.observation, self._world.spec.action
         self._seeded = self._ended = False
 
+    @property
+    def world_spec(self) -> Spec:
+        """What the rooms are: their finite MDP, what is seen of it, and what counts as solved."""
+        return self._world.spec
+
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
         """Start an episode; without a seed, the next one of the same stream."""
         super().reset(seed=seed)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -61,6 +61,10 @@ def make(env_id: str, seeds: Sequence[int], config: Config) -> World:
         spec = toy_text.describe(spec, first)
         if config.native:
             return toy_text.world(spec, first, seeds)
+    known = getattr(first.unwrapped, "world_spec", None)
+    if known is not None and known.max_steps == (limit or known.max_steps):
+        facts = ("max_steps", "floor", "solved", "mdp", "state_obs", "legal", "gamma")
+        spec = replace(spec, **{name: getattr(known, name) for name in facts})
     first.close()
     return GymnasiumWorld(spec, [Slot(build(), env_id, n) for n in streams.integers(seeds, "world")])
 
@@ -96,7 +100,11 @@ class GymnasiumWorld:
         chosen = self._checked(actions)
         self._turn, self._taken = self._turn ^ 1, self._taken + 1
         step = self._steps[self._turn]
-        obs, reward, step.terminated[:], step.truncated[:], infos = self._envs.step(chosen)
+        try:
+            obs, reward, step.terminated[:], step.truncated[:], infos = self._envs.step(chosen)
+        except Exception as error:  # a foreign world may raise anything
+            said = " ".join(str(error).split())[:200]
+            raise ValueError(f"{self.spec.id} failed in step {self._taken}: {type(error).__name__}: {said}") from error
         step.obs[...] = step.final_obs[...] = obs
         with np.errstate(over="ignore"):
             step.reward[:] = reward

@@ -22,6 +22,7 @@ from numba import config, njit, typeof
 from numba.core import event
 
 _seconds = 0.0
+_cpu_seconds = 0.0
 _threads = 1
 _announcers: list[Callable[[], None]] = []
 
@@ -65,20 +66,21 @@ class _Clock(event.Listener):  # type: ignore[misc]
     """Adds up the time spent compiling, and tells whoever waits that it begins."""
 
     def __init__(self) -> None:
-        self.depth, self.began = 0, 0.0
+        self.depth, self.began, self.cpu_began = 0, 0.0, 0.0
 
     def on_start(self, event: Any) -> None:
         self.depth += 1
         if self.depth == 1:
-            self.began = time.perf_counter()
+            self.began, self.cpu_began = time.perf_counter(), time.process_time()
             for announce in _announcers:
                 announce()
 
     def on_end(self, event: Any) -> None:
-        global _seconds
+        global _seconds, _cpu_seconds
         self.depth -= 1
         if self.depth == 0:
             _seconds += time.perf_counter() - self.began
+            _cpu_seconds += time.process_time() - self.cpu_began
 
 
 event.register("numba:compile", _Clock())
@@ -87,6 +89,11 @@ event.register("numba:compile", _Clock())
 def compile_seconds() -> float:
     """Wall seconds that this process has spent compiling; 0 when everything came from the cache."""
     return _seconds
+
+
+def compile_cpu_seconds() -> float:
+    """CPU seconds of the same."""
+    return _cpu_seconds
 
 
 def on_compile(announce: Callable[[], None]) -> None:

@@ -178,6 +178,7 @@ class Snapshot:
     steps: int  # environment steps per seed in all
     seconds: float  # wall clock, training and evaluation, this sitting and the ones before
     cpu_seconds: float
+    training_seconds: float  # of the wall clock, without evaluations
     curve: Curve
     evaluations: tuple[Evaluation, ...] = ()
     metrics: Metrics = field(default_factory=dict)

@@ -126,10 +126,10 @@ def _progress(snapshot: Snapshot, width: int, look: Look) -> Text:
 def _speed(snapshot: Snapshot, before: Snapshot | None) -> list[Part]:
     n_seeds = len(snapshot.seeds)
     parts = [(f"{duration(snapshot.seconds)}", "")]
-    if snapshot.seconds > 0:
-        parts.append((f"{count(n_seeds * snapshot.step / snapshot.seconds)} steps/s mean", ""))
-    if before is not None and snapshot.seconds > before.seconds:
-        now = n_seeds * (snapshot.step - before.step) / (snapshot.seconds - before.seconds)
+    if snapshot.training_seconds > 0:
+        parts.append((f"{count(n_seeds * snapshot.step / snapshot.training_seconds)} steps/s mean", ""))
+    if before is not None and snapshot.training_seconds > before.training_seconds:
+        now = n_seeds * (snapshot.step - before.step) / (snapshot.training_seconds - before.training_seconds)
         parts.append((f"{count(now)} now", ""))
     parts.append(("all seeds together", "dim"))
     if snapshot.compile_seconds:
@@ -156,8 +156,8 @@ def _evaluation(snapshot: Snapshot, look: Look) -> list[Part]:
 def plain_line(snapshot: Snapshot) -> str:
     """One line for a log."""
     words = [f"{snapshot.run}: {snapshot.step:,} of {snapshot.steps:,} steps", duration(snapshot.seconds)]
-    if snapshot.seconds > 0:
-        words.append(f"{count(len(snapshot.seeds) * snapshot.step / snapshot.seconds)} steps/s, all seeds")
+    if snapshot.training_seconds > 0:
+        words.append(f"{count(len(snapshot.seeds) * snapshot.step / snapshot.training_seconds)} steps/s, all seeds")
     if snapshot.evaluations:
         words += [text for text, _ in _evaluation(snapshot, Look())[:3]]
     if snapshot.compile_seconds:

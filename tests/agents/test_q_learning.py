@@ -194,3 +194,16 @@ def test_images_are_refused():
     spec = Spec("pixels", spaces.Box(0, 255, (8, 8, 3), np.uint8), spaces.Discrete(2))
     with pytest.raises(ValueError, match="pixels: observation"):
         q_learning.make(spec, [0], q_learning.Config())
+
+
+def test_whole_numbers_get_no_more_bins_than_values():
+    spec = Spec("switches", spaces.Box(0, 1, (6,), np.uint8), spaces.Discrete(2))
+    features = q_learning.make(spec, [0], q_learning.Config())._features
+    assert features.n_features == 64
+    assert list(features.encode(np.array([[0, 0, 0, 0, 0, 1], [1, 1, 1, 1, 1, 1]]))[:, 0]) == [1, 63]
+
+
+def test_tables_that_no_machine_holds_are_refused():
+    spec = Spec("box", spaces.Box(0.0, 1.0, (6,)), spaces.Discrete(4))
+    with pytest.raises(ValueError, match=r"q_learning on box: tables of 2\.4 GiB"):
+        q_learning.make(spec, list(range(80)), q_learning.Config())

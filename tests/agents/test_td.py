@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from agents import td
 from agents.parts.explore_settings import ExploreSettings
 from simulator.core.mdp import policy_evaluation, uniform_policy
+from simulator.core.protocols import Spec
 from tests.agents.worlds import discrete, step
 from tests.laws.players import session
 
@@ -123,3 +125,9 @@ def test_a_bad_policy_file_is_refused(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(ValueError, match=r"policy\.npy"):
         td.make(discrete(3, 2), [0], td.Config(policy=str(path)))
+
+
+def test_a_model_that_no_machine_holds_is_refused():
+    spec = Spec("box", spaces.Box(0.0, 1.0, (6,)), spaces.Discrete(6))
+    with pytest.raises(ValueError, match="td on box: tables of"):
+        td.make(spec, list(range(4)), td.Config())

@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import envs
 from envs.rooms import Config, make
+from simulator.core import plugins
 
 IDS = ("engram/Rooms-v0", "engram/SixRooms-v0")
 SETTINGS = [
@@ -172,3 +173,13 @@ def test_what_cannot_be_is_refused(call, line):
 def _begun(env):
     env.reset(seed=0)
     return env.unwrapped
+
+
+def test_our_own_ids_keep_their_exact_answers():
+    player = plugins.load("worlds", "engram/SixRooms-v0")
+    foreign = player.make([0, 1], player.Config()).spec
+    rooms = plugins.load("worlds", "rooms")
+    own = rooms.make([0, 1], rooms.Config()).spec
+    assert (foreign.max_steps, foreign.floor, foreign.solved, foreign.gamma) == (100, own.floor, own.solved, 0.8)
+    np.testing.assert_array_equal(foreign.mdp.reward, own.mdp.reward)
+    np.testing.assert_array_equal(foreign.legal, own.legal)

@@ -92,7 +92,7 @@ REFUSED = [
     (["run", PATH, PATH, "--agent.step-size", "nan"], "--agent.step-size nan: expected a finite number > 0 and <= 1"),
     (["run", PATH, PATH, "--agent.step-sise", "1"], "--agent.step-sise: no such flag; did you mean --agent.step-size?"),
     (["run", PATH, PATH, "--world.inner.kind", "lin"], "--world.inner.kind lin: expected one of linear, exponential"),
-    (["run", PATH, PATH, "--agent.inner", "5"], "--agent.inner 5: expected a table of settings"),
+    (["run", PATH, PATH, "--agent.inner", "5"], "--agent.inner: no such flag, expected --agent.inner.SETTING"),
     (
         ["run", PATH, PATH, "--agent.a", "5", "--agent.a.b", "6"],
         "--agent.a.b: a was given a value already, exp",

@@ -17,7 +17,7 @@ NOTHING = Curve(np.zeros(0, np.int64), np.zeros((1, 0)), np.zeros((1, 0), np.int
 
 
 def snapshot(step: int, phase: str = "training") -> Snapshot:
-    return Snapshot("r1", "a", "w", phase, (0,), step, 4, 0.0, 0.0, NOTHING)
+    return Snapshot("r1", "a", "w", phase, (0,), step, 4, 0.0, 0.0, 0.0, NOTHING)
 
 
 class Watcher:
@@ -74,7 +74,7 @@ def test_what_is_refused_before_the_first_snapshot_is_bad_input_and_later_a_fail
     view = Watcher()
     with pytest.raises(ValueError, match=r"^no such door$"):
         sit(game([], 0, error=ValueError("no such door")), view, lambda first: None)
-    with pytest.raises(RuntimeError, match=r"^r1 failed after 1 steps: action 9$"):
+    with pytest.raises(RuntimeError, match=r"^r1 failed, step 1 was still well: action 9$"):
         sit(game([], 2, error=ValueError("action 9")), view, lambda first: None)
     with pytest.raises(KeyError):
         sit(game([], 2, error=KeyError("x")), view, lambda first: None)
@@ -90,7 +90,9 @@ def test_a_second_signal_leaves_at_once() -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root)
     assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr.strip() == "engram: left at once; engram resume goes on from the last checkpoint"
+    stopping, left = done.stderr.splitlines()
+    assert stopping.startswith("engram: stopping")
+    assert left == "engram: left at once; engram resume goes on from the last checkpoint"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -28,7 +28,7 @@ PAGES = {
 
 def _page(name: str) -> str:
     size, look, picture = PAGES[name]
-    return page_of(snapshot(picture=picture), snapshot(step=500, seconds=1.5), size, look).plain
+    return page_of(snapshot(picture=picture), snapshot(step=500, training_seconds=1.5), size, look).plain
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,0 +1,54 @@
+"""What the engine writes into the store about a run, and reads back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from simulator.config import RunConfig, settings_hash, to_toml
+from simulator.core.protocols import Evaluation
+from simulator.records import EvaluationRow, NewRun
+from simulator.store import Store
+
+VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
+
+
+def new_run(config: RunConfig) -> NewRun:
+    """The record of a run that is about to begin."""
+    versions = {name: version(name) for name in VERSIONS}
+    settings = (to_toml(config), settings_hash(config))
+    return NewRun(config.agent, config.world, seeds_of(config), config.steps, *settings, versions)
+
+
+def seeds_of(config: RunConfig) -> tuple[int, ...]:
+    """The seeds of a run, in order."""
+    return tuple(range(config.first_seed, config.first_seed + config.seeds))
+
+
+def evaluation_rows(evaluations: list[Evaluation], seeds: tuple[int, ...]) -> Iterator[EvaluationRow]:
+    """One row for every evaluation and seed."""
+    for evaluation in evaluations:
+        for i, seed in enumerate(seeds):
+            exact = None if evaluation.exact is None else float(evaluation.exact[i])
+            returns = evaluation.returns[i]
+            mean = float(returns.mean()) if len(returns) else exact
+            yield EvaluationRow(evaluation.step, seed, mean, exact, returns)
+
+
+def stored_evaluations(store: Store, run: str, until: int) -> list[Evaluation]:
+    """The evaluations that a store holds of a run, up to an environment step."""
+    by_step: dict[int, list[Any]] = {}
+    for row in store.evaluations(run):
+        if row.step <= until:
+            by_step.setdefault(row.step, []).append(row)
+    return [
+        Evaluation(
+            step,
+            np.stack([row.returns for row in rows]),
+            None if rows[0].exact is None else np.array([row.exact for row in rows]),
+        )
+        for step, rows in sorted(by_step.items())
+    ]

@@ -1,0 +1,75 @@
+"""What a run leaves behind when it is refused, fails or is looked at."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from simulator import engine, results
+from simulator.config import build
+from simulator.store import Store
+
+
+def _config(world, agent="q_learning", **settings):
+    return build({"seeds": 2, "steps": 300, "eval_episodes": 2, "agent": {"name": agent}, "world": world, **settings})
+
+
+@pytest.mark.parametrize(("world", "agent"), [("CartPole-v1", "planner"), ("Pendulum-v1", "q_learning")])
+def test_a_refused_run_leaves_no_lab(world, agent, tmp_path):
+    lab = tmp_path / "new" / "lab"
+    config = _config({"name": world}, agent)
+    with Store(lab) as store, pytest.raises(ValueError, match=world):
+        next(engine.run(config, store))
+    assert not lab.exists()
+
+
+def test_a_refused_run_leaves_an_old_lab_as_it_was(tmp_path):
+    with Store(tmp_path) as store:
+        *_, last = engine.run(_config({"name": "rooms"}), store)
+    with Store(tmp_path) as store:
+        with pytest.raises(ValueError, match="planner"):
+            next(engine.run(_config({"name": "CartPole-v1"}, "planner"), store))
+        assert [record.run for record in store.runs()] == [last.run]
+
+
+def test_a_run_that_fails_says_so_in_the_lab(tmp_path):
+    with Store(tmp_path) as store:
+        with pytest.raises(ValueError, match="n_successors"):
+            list(engine.run(_overflowing(), store))
+        assert store.runs()[0].status == "failed"
+
+
+def _overflowing():
+    agent = {"name": "td", "n_successors": 1}
+    return build({"seeds": 1, "steps": 5_000, "agent": agent, "world": {"name": "FrozenLake-v1"}})
+
+
+def test_other_devices_are_refused(tmp_path):
+    with Store(tmp_path / "lab") as store, pytest.raises(ValueError, match="device cuda: q_learning"):
+        next(engine.run(_config({"name": "rooms"}, device="cuda"), store))
+
+
+def test_a_map_that_changed_is_noticed(tmp_path):
+    path = tmp_path / "my.map"
+    path.write_text("#####\n#S G#\n#####\n")
+    world = {"name": "rooms", "layout": str(path)}
+    with Store(tmp_path / "lab") as store:
+        snapshots = engine.run(_config(world), store)
+        next(snapshots)
+        snapshots.close()
+        path.write_text("######\n#S  G#\n######\n")
+        with pytest.raises(ValueError, match="have changed"):
+            next(engine.run(_config(world), store, "r1"))
+
+
+def test_the_summary_has_every_key_and_is_json(tmp_path):
+    with Store(tmp_path) as store:
+        *_, last = engine.run(_config({"name": "rooms"}), store)
+        told = json.loads(json.dumps(results.summary(store, last.run)))
+    keys = "run agent world seeds steps exact seconds cpu_seconds steps_per_second evaluation solved".split()
+    assert told.keys() >= set(keys)
+    assert told["evaluation"].keys() >= {"episodes", "iqm", "low", "high", "per_seed", "exact_per_seed"}
+    assert told["solved"].keys() == {"threshold", "fraction", "median_first_steps", "stayed"}
+    assert told["cpu_seconds"] > 0
+    assert len(told["evaluation"]["value_error"]) == 2
