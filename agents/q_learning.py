@@ -18,7 +18,17 @@ import numpy as np
 from agents.parts.explore_settings import ExploreSettings, make_explore
 from agents.parts.features import BoxFeatures, Features, make_features
 from agents.parts.q_update import Rule, Scratch, Tables, act_all, learn_all, stretch_block
-from agents.parts.tabular import GreedyTable, check_memory, discount, legal_rows, load, moves, n_actions, save
+from agents.parts.tabular import (
+    GreedyTable,
+    check_memory,
+    discount,
+    legal_rows,
+    load,
+    moves,
+    n_actions,
+    save,
+    trace_buffers,
+)
 from simulator.core import seeds
 from simulator.core.compiled import spread
 from simulator.core.protocols import Array, Metrics, Spec, State, Step, Trace
@@ -96,7 +106,7 @@ class QLearning:
         self._features, self._rule, self._tables, self._seeds = features, rule, tables, seed_list
         row, at = np.zeros(tables.q.shape[::3]), np.zeros((len(seed_list), features.n_active), np.int64)
         self._scratch = Scratch(row, row.copy(), at, at.copy(), moves(legal), legal)
-        self.gamma = rule.gamma
+        self.gamma, self._trace = rule.gamma, trace_buffers(None, len(seed_list), 1)
         if features.discrete:
             self.stretch = self._stretch
 
@@ -117,8 +127,7 @@ class QLearning:
 
     def _stretch(self, lanes: Lanes, n: int) -> Trace:
         """N steps of a world by table in one call, with the bits of n rounds of act, step and learn."""
-        reward = np.empty((len(self._seeds), n), np.float32)
-        ended = np.empty((len(self._seeds), n), np.bool_)
+        reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
 
         brain = (self._tables, self._rule, self._scratch)
         spread(lambda first, last: stretch_block((first, last), brain, lanes, reward, ended), len(self._seeds))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from agents.parts.tabular import legal_rows, moves
+from agents.parts.tabular import legal_rows, moves, trace_buffers
 from simulator.core import seeds
 from simulator.core.compiled import compiled, lane, spread
 from simulator.core.draws import below
@@ -27,7 +27,7 @@ class RandomWalk:
     def __init__(self, legal: Array, discrete_obs: bool, seed_list: list[int], purpose: str = "exploration") -> None:
         self._legal, self._moves, self._seeds = legal, moves(legal), seed_list
         self._stream = seeds.words(seed_list, purpose)
-        self._discrete_obs = discrete_obs
+        self._discrete_obs, self._trace = discrete_obs, trace_buffers(None, len(seed_list), 1)
         if discrete_obs:
             self.stretch = self._stretch
 
@@ -46,8 +46,7 @@ class RandomWalk:
 
     def _stretch(self, lanes: Lanes, n: int) -> Trace:
         """N steps of a world by table in one call."""
-        reward = np.empty((len(self._seeds), n), np.float32)
-        ended = np.empty((len(self._seeds), n), np.bool_)
+        reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
         work = (self._stream, self._moves, lanes, reward, ended)
         spread(lambda first, last: _stretch_block((first, last), *work), len(self._seeds))
         return Trace(reward, ended, {})

@@ -28,6 +28,7 @@ from agents.parts.tabular import (
     moves,
     n_actions,
     save,
+    trace_buffers,
 )
 from agents.parts.td_update import Rule, Scratch, Tables, act_all, learn_all, look_ahead_all, stretch_block
 from simulator.core import seeds
@@ -81,7 +82,7 @@ class TD:
 
     def __init__(self, features: Features, rule: Rule, tables: Tables, scratch: Scratch, seed_list: list[int]) -> None:
         self._features, self._rule, self._tables, self._scratch = features, rule, tables, scratch
-        self._seeds, self.gamma = seed_list, rule.gamma
+        self._seeds, self.gamma, self._trace = seed_list, rule.gamma, trace_buffers(None, len(seed_list), 1)
         if features.discrete:
             self.stretch = self._stretch
 
@@ -106,8 +107,7 @@ class TD:
 
     def _stretch(self, lanes: Lanes, n: int) -> Trace:
         """N steps of a world by table in one call, with the bits of n rounds of act, step and learn."""
-        reward = np.empty((len(self._seeds), n), np.float32)
-        ended = np.empty((len(self._seeds), n), np.bool_)
+        reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
         brain = (self._tables, self._rule, self._scratch)
         spread(lambda first, last: stretch_block((first, last), brain, lanes, reward, ended), len(self._seeds))
         return Trace(reward, ended, self._checked())

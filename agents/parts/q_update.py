@@ -72,7 +72,7 @@ def _add_up(row, tables, which, i, active):
 @lane
 def act_lane(tables, rule, scratch, i, first):
     """The exploring action of seed i; ``first`` is the first of the features that are active now."""
-    action = tables.next_action[i]
+    action = tables.next_action[i] if rule.target == SARSA else -1
     if action >= 0:
         tables.next_action[i] = -1
         return action
@@ -114,7 +114,7 @@ def _target(tables, rule, scratch, i, d, outcome):
     if terminated:
         return np.float64(reward)
     bootstrap, action = _bootstrap(tables, rule, scratch, i, d, then)
-    if goes_on:
+    if rule.target == SARSA and goes_on:
         tables.next_action[i] = action
     return reward + rule.gamma * bootstrap
 

@@ -61,6 +61,13 @@ def moves(legal: Array) -> Array:
     return listed
 
 
+def trace_buffers(held: tuple[Array, Array] | None, n_seeds: int, n_steps: int) -> tuple[Array, Array]:
+    """Rewards float32 and ends bool, [S, T]: those held where they fit: fresh memory costs time."""
+    if held is not None and held[0].shape == (n_seeds, n_steps):
+        return held
+    return np.empty((n_seeds, n_steps), np.float32), np.empty((n_seeds, n_steps), np.bool_)
+
+
 def save(arrays: Any) -> State:
     """Copies of a NamedTuple of arrays, by name."""
     return {name: array.copy() for name, array in arrays._asdict().items()}

@@ -83,7 +83,9 @@ def world(spec: Spec, env: gymnasium.Env[Any, Any], seeds: Sequence[int]) -> Any
     stream = np.array([streams.pack(one) for one in bits], np.uint64).reshape(-1, 4)
     core = env.unwrapped
     draw = _taxi if isinstance(core, TaxiEnv) else _grid
-    return TableWorld(spec, make_table(spec.mdp), stream, lambda state, clock: draw(spec.id, core, state, clock))
+    return TableWorld(
+        spec, make_table(spec.mdp, always_draws=True), stream, lambda state, clock: draw(spec.id, core, state, clock)
+    )
 
 
 def _grid(title: str, core: Any, state: int, clock: int) -> Scene:

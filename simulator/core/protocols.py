@@ -60,7 +60,7 @@ class Step(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What a compiled stretch of T steps gave."""
+    """What a compiled stretch of T steps gave. The arrays are the agent's own and hold until its next stretch."""
 
     reward: Array  # [S, T] float32
     ended: Array  # [S, T] bool: an episode ended here, by either way

@@ -16,17 +16,19 @@ from simulator.core.draws import categorical, uniform
 if TYPE_CHECKING:
     from simulator.core.mdp import FiniteMDP
 
-CUMULATIVE, NEXT, REWARD, END = 0, 1, 2, 3  # the columns of an outcome
-GOES_ON, TERMINATES, TRUNCATES = 0, 1, 2  # what END says
+CUMULATIVE, REWARD = 0, 1  # the columns of an outcome
+GOES_ON, TERMINATES, TRUNCATES = 0, 1, 2  # how a step ends
 
 
 class Table(NamedTuple):
     """A finite world's law. Outcomes that do not exist have the cumulative probability of the last one that does."""
 
-    outcomes: np.ndarray  # float64 [N, A, K, 4]
+    outcomes: np.ndarray  # float64 [N, A, K, 2], cumulative probability and reward
+    codes: np.ndarray  # int64 [N, A, K], four times the next state, plus how the step ends
     start: np.ndarray  # float64 [N], cumulative
     see: np.ndarray  # int64 [N], the observation of each state
     max_steps: int  # 0: no limit
+    always_draws: bool  # also where an action has one outcome only, as Gymnasium's toy texts do
 
 
 class Lanes(NamedTuple):
@@ -38,13 +40,15 @@ class Lanes(NamedTuple):
     stream: np.ndarray  # uint64 [S, 4]
 
 
-def make_table(mdp: FiniteMDP, see: np.ndarray | None = None) -> Table:
+def make_table(mdp: FiniteMDP, see: np.ndarray | None = None, *, always_draws: bool = False) -> Table:
     """The table of ``mdp``; ``see`` int [N] gives each state's observation (default: the state itself)."""
     n_states = mdp.prob.shape[0]
-    columns = [np.cumsum(mdp.prob, axis=-1), mdp.next, mdp.reward.astype(np.float32), mdp.end]
+    columns = [np.cumsum(mdp.prob, axis=-1), mdp.reward.astype(np.float32)]
     outcomes = np.ascontiguousarray(np.stack([np.asarray(c, np.float64) for c in columns], axis=-1))
+    codes = np.ascontiguousarray(4 * mdp.next.astype(np.int64) + mdp.end)
     seen = np.arange(n_states) if see is None else see
-    return Table(outcomes, np.cumsum(mdp.start), np.ascontiguousarray(seen, np.int64), int(mdp.max_steps or 0))
+    seen = np.ascontiguousarray(seen, np.int64)
+    return Table(outcomes, codes, np.cumsum(mdp.start), seen, int(mdp.max_steps or 0), always_draws)
 
 
 @lane
@@ -52,16 +56,18 @@ def table_step(lanes, i, action):
     """Move walker i: (state led to, reward, END code); a new episode has begun where the code is not GOES_ON."""
     outcomes = lanes.table.outcomes
     at, action = np.uint64(lanes.place[i]), np.uint64(action)  # spares the check for indices that count from the end
-    draw = uniform(lanes.stream, i)
     k, n = np.int64(0), outcomes.shape[2]
+    draw = uniform(lanes.stream, i) if n > 1 or lanes.table.always_draws else 0.0
     if n > 1:
         for j in range(n):  # no early exit: a branch that cannot be foreseen costs more than the look
             k += outcomes[at, action, j, CUMULATIVE] <= draw
         if k == n:
             k = np.int64(0)  # rounding left none: the rule of gymnasium's categorical_sample
     drawn = np.uint64(k)
-    led_to = np.int64(outcomes[at, action, drawn, NEXT])
-    end = np.int64(outcomes[at, action, drawn, END])
+    code = lanes.table.codes[
+        at, action, drawn
+    ]  # whole numbers apart: a conversion would stand in the way of every step
+    led_to, end = code >> 2, code & 3
     lanes.clock[i] += 1
     if end == GOES_ON and lanes.clock[i] == lanes.table.max_steps:
         end = np.int64(TRUNCATES)
