@@ -79,6 +79,8 @@ def show_summary(summary: Mapping[str, Any]) -> None:
 
 def _play(snapshots: Iterator[Snapshot], store: Store, view: View | None) -> Outcome:
     snapshot, number = sit(snapshots, view, _begun)
+    if snapshot.compile_seconds > 0:
+        say(f"compiling took {snapshot.compile_seconds:.1f} s, which the times below leave out")
     if not number:
         from simulator import results
 
