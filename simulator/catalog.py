@@ -138,8 +138,14 @@ def _runs(lab: str) -> list[dict[str, Any]]:
     from simulator.store import Store
 
     keys = ("run", "agent", "world", "status", "step", "steps", "created", "seconds")
+    rows = []
     with Store(lab) as store:
-        return [{"seeds": len(each.seeds), **{key: getattr(each, key) for key in keys}} for each in store.runs()]
+        for each in store.runs():
+            row = {"seeds": len(each.seeds), **{key: getattr(each, key) for key in keys}}
+            if each.status == "running" and not store.is_written(each.run):
+                row["status"] = "killed"  # it could not say so itself
+            rows.append(row)
+    return rows
 
 
 def _show_runs(runs: list[dict[str, Any]]) -> None:

@@ -89,6 +89,19 @@ def unlock_run(folder: Path, lock: FileLock) -> None:
     lock.release()
 
 
+def is_written(folder: Path) -> bool:
+    """Whether a living process says that it writes the run in ``folder``; one on another host is believed."""
+    try:
+        pid, host = _note(folder).read_text().split()
+        if host == socket.gethostname():
+            os.kill(int(pid), 0)
+    except PermissionError:  # somebody else's process
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _acquire(path: Path, timeout: float) -> FileLock | None:
     from filelock import FileLock, Timeout
 

@@ -20,7 +20,7 @@ from simulator import checkpoints, ledger
 from simulator.checkpoints import Damaged, file_of, sync_folder
 from simulator.core.protocols import State
 from simulator.database import NAME, Database, damaged, translated
-from simulator.lab import lock_run, prepare, unlock_run, unmake
+from simulator.lab import is_written, lock_run, prepare, unlock_run, unmake
 from simulator.records import (
     STATUSES,
     EvaluationRow,
@@ -212,6 +212,10 @@ class Store:
         with self._db.reading():
             known = ledger.run_rows(self._db) if name == "latest" else []
             return (known[0] if known else ledger.run_row(self._db, name)).record()
+
+    def is_written(self, run: str) -> bool:
+        """Whether some process is at work on the run now."""
+        return is_written(self.lab / "runs" / run)
 
     def runs(self) -> list[RunRecord]:
         """All runs, newest first."""

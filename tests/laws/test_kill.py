@@ -84,3 +84,15 @@ def test_a_killed_run_ends_in_the_same_bits(undisturbed, batch, tmp_path):
         for here, there in zip(evaluations, more_evaluations, strict=True):
             assert here[:4] == there[:4]
             np.testing.assert_array_equal(here.returns, there.returns)
+
+
+def test_a_killed_run_is_not_listed_as_running(undisturbed, tmp_path):
+    config, _, took = undisturbed
+    lab = tmp_path / "0"
+    after = took * 0.6
+    while not _kill_after(after, lab, config):
+        lab, after = tmp_path / f"{after}", after / 2
+    with Store(lab) as store:
+        known = store.runs()
+        assert [record.status for record in known] in (["running"], [])
+        assert not any(store.is_written(record.run) for record in known)
