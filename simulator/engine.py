@@ -174,9 +174,9 @@ class _Host:
         if saved is None:
             return
         self._session.restore(saved.state)
-        self._finished = (
-            self._store.find(self.run).status == "done" and saved.progress.step == self._session.config.steps
-        )
+        record = self._store.find(self.run)
+        self._finished = record.status == "done" and saved.progress.step == self._session.config.steps
+        self._training = (record.result or {}).get("training", 0.0)
         self._before, self.warnings = saved.progress, saved.warnings
         self._session.exact &= saved.progress.exact
         self._evaluations = stored_evaluations(self._store, self.run, saved.progress.step)

@@ -45,6 +45,19 @@ def _overflowing():
     return build({"seeds": 1, "steps": 5_000, "agent": agent, "world": {"name": "FrozenLake-v1"}})
 
 
+def test_training_time_adds_up_over_sittings(tmp_path):
+    config = _config({"name": "rooms"}, steps=2_000_000)
+    with Store(tmp_path) as store:
+        run, training = None, [0.0]
+        for _ in range(3):
+            snapshots = engine.run(config, store, run, checkpoint_every=0.0)
+            run = next(snapshots).run
+            training.append(next(snapshots).training_seconds)
+            snapshots.close()
+    assert training == sorted(training)
+    assert len(set(training)) == 4
+
+
 def test_other_devices_are_refused(tmp_path):
     with Store(tmp_path / "lab") as store, pytest.raises(ValueError, match="device cuda: q_learning"):
         next(engine.run(_config({"name": "rooms"}, device="cuda"), store))
