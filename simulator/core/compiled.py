@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +29,18 @@ _threads = 1
 _announcers: list[Callable[[], None]] = []
 
 
+def _cache_home() -> Path:
+    """The user's cache folder, or one of their own among the temporary files where that cannot be written."""
+    home = Path(platformdirs.user_cache_dir("engram-rl"))
+    with suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True)
+        if os.access(home, os.W_OK | os.X_OK):
+            return home
+    spare = Path(tempfile.gettempdir()) / f"engram-rl-{os.getuid()}"
+    spare.mkdir(mode=0o700, exist_ok=True)
+    return spare
+
+
 def _cache_folder() -> Path:
     """Where machine code is kept: a folder for every state of our sources.
 
@@ -36,9 +50,9 @@ def _cache_folder() -> Path:
     for package in ("simulator", "agents", "memory", "envs"):
         for path in sorted((root / package).rglob("*.py")):
             digest.update(path.read_bytes())
-    home = Path(platformdirs.user_cache_dir("engram-rl"))
+    home = _cache_home()
     folder = home / digest.hexdigest()[:16]
-    if not folder.exists() and home.is_dir():
+    if not folder.exists():
         for old in sorted(home.iterdir(), key=lambda path: path.stat().st_mtime)[:-8]:
             shutil.rmtree(old, ignore_errors=True)
     return folder
