@@ -16,7 +16,7 @@ from simulator.core import seeds
 from simulator.store import Store
 from tests.laws import killed
 
-KILLS, BATCHES = 50, 10
+KILLS, BATCHES = 60, 10  # over both worlds; every first run of a batch is killed once more while it goes on
 
 
 @cache
