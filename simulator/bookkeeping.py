@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 
 from simulator.config import RunConfig, settings_hash, to_toml
-from simulator.core.protocols import Evaluation
+from simulator.core.protocols import Array, Evaluation, Failure, Spec
 from simulator.records import EvaluationRow, NewRun
 from simulator.store import Store
 
+NOT_FINITE = "its loss was not finite"
 VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
 
 
-def new_run(config: RunConfig) -> NewRun:
+def new_run(config: RunConfig, label: str = "") -> NewRun:
     """The record of a run that is about to begin."""
     versions = {name: version(name) for name in VERSIONS}
     settings = (to_toml(config), settings_hash(config))
-    return NewRun(config.agent, config.world, seeds_of(config), config.steps, *settings, versions)
+    return NewRun(config.agent, config.world, seeds_of(config), config.steps, *settings, versions, label)
 
 
 def seeds_of(config: RunConfig) -> tuple[int, ...]:
@@ -28,8 +29,23 @@ def seeds_of(config: RunConfig) -> tuple[int, ...]:
     return tuple(range(config.first_seed, config.first_seed + config.seeds))
 
 
+def failures(seeds: tuple[int, ...], failed_at: Array) -> tuple[Failure, ...]:
+    """Who failed when, in the order of the seeds; ``failed_at`` int64 [S] is 0 for a seed that goes on."""
+    broken = np.flatnonzero(failed_at)
+    return tuple(Failure(seeds[i], int(failed_at[i]), NOT_FINITE) for i in broken)
+
+
+def outcome(spec: Spec, evaluations: list[Evaluation], failed: tuple[Failure, ...]) -> dict[str, Any]:
+    """What is known of a run's result, as the store keeps it: plain values, None for what is no number."""
+    facts: dict[str, Any] = {"threshold": spec.solved, "floor": spec.floor}
+    facts["failed"] = [failure._asdict() for failure in failed]
+    if evaluations and evaluations[-1].value_error is not None:
+        facts["value_error"] = [None if x != x else x for x in evaluations[-1].value_error.tolist()]
+    return facts
+
+
 def evaluation_rows(evaluations: list[Evaluation], seeds: tuple[int, ...]) -> Iterator[EvaluationRow]:
-    """One row for every evaluation and seed."""
+    """One row for every evaluation and seed; nan for a seed that had failed."""
     for evaluation in evaluations:
         for i, seed in enumerate(seeds):
             exact = None if evaluation.exact is None else float(evaluation.exact[i])
@@ -48,7 +64,7 @@ def stored_evaluations(store: Store, run: str, until: int) -> list[Evaluation]:
         Evaluation(
             step,
             np.stack([row.returns for row in rows]),
-            None if rows[0].exact is None else np.array([row.exact for row in rows]),
+            None if all(row.exact is None for row in rows) else np.array([row.exact for row in rows], np.float64),
         )
         for step, rows in sorted(by_step.items())
     ]

@@ -137,7 +137,7 @@ def _runs(lab: str) -> list[dict[str, Any]]:
         return []
     from simulator.store import Store
 
-    keys = ("run", "agent", "world", "status", "step", "steps", "created", "seconds")
+    keys = ("run", "label", "agent", "world", "status", "step", "steps", "created", "seconds", "failed")
     rows = []
     with Store(lab) as store:
         for each in store.runs():
@@ -152,8 +152,15 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     if not runs:
         tables.tell("there are no runs yet; engram run q_learning rooms makes one")
         return
-    columns = ("run", "agent", "world", "seeds", "status", "step", "steps", "created")
-    tables.table("", columns, [[each[key] for key in columns] for each in runs])
+    labelled = ("label",) if any(each["label"] for each in runs) else ()
+    columns = ("run", *labelled, "agent", "world", "seeds", "status", "step", "steps", "created")
+    shown = [{**each, "status": _status(each)} for each in runs]
+    tables.table("", columns, [[each[key] for key in columns] for each in shown])
+
+
+def _status(run: Mapping[str, Any]) -> str:
+    """What became of a run, and of those seeds that failed in it."""
+    return f"{run['status']}, {len(run['failed'])} failed" if run["failed"] else str(run["status"])
 
 
 def _run_ids(lab: str) -> list[str]:

@@ -101,7 +101,7 @@ def _run(given: Given, options: Options) -> Answer:
     config = assemble(layers(given))
     from simulator import playing
 
-    data, code = playing.begin(config, _lab(options), lambda: _view(options))
+    data, code = playing.begin(config, _lab(options), lambda: _view(options), options.label)
     return Answer(data, playing.show_summary, code)
 
 
@@ -150,6 +150,14 @@ def _solve(given: Given, options: Options) -> Answer:
         solve.show(world, solved)
         _draw(solve.picture(world, solved))
 
+    return Answer(data, show)
+
+
+def _report(given: Given, options: Options) -> Answer:
+    from simulator import report
+
+    data = report.gather(given.names, _lab(options), options.agent, options.world)
+    show = report.show_markdown if options.table else report.show_csv if options.csv else report.show
     return Answer(data, show)
 
 
@@ -210,7 +218,7 @@ COMMANDS = {
         "train an agent in a world, over many seeds",
         _run,
         (0, 2),
-        ("config", "preset", "view"),
+        ("config", "preset", "label", "view"),
         ("agent", "world"),
         run=True,
     ),
@@ -224,6 +232,13 @@ COMMANDS = {
         (1, 1),
         ("gamma", "criterion", "horizon"),
         ("world",),
+    ),
+    "report": Command(
+        "engram report RUN|latest ...",
+        "stored runs beside each other, in one table",
+        _report,
+        (0, 10_000),
+        ("table", "csv", "agent", "world"),
     ),
     "repro": Command("engram repro RUN|latest", "play a stored run again and compare every number", _repro, (1, 1)),
     "bench": Command("engram bench [NAME]", "measure speed beside the peers, from a checkout", _bench, (0, 1)),

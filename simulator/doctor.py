@@ -81,9 +81,10 @@ def _pygame() -> Finding:
 
 def _machine() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    limits = [f"{name}={os.environ[name]}" for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS") if name in os.environ]
+    blas = os.environ.get("OMP_NUM_THREADS") or "all"  # simulator/__init__.py sets it where nobody did
     yield Finding("cores", OK, f"{cores}, all of them are used unless --threads says otherwise")
-    yield Finding("threads", OK, ", ".join(limits) or "no limit is set")
+    advice = "" if blas == "1" else "unset OMP_NUM_THREADS, or set it to 1: the seeds share the cores already"
+    yield Finding("threads", OK if blas == "1" else NOTE, f"{blas} for one seed's matrix products", advice)
 
 
 def _cache() -> Finding:

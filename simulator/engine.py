@@ -6,135 +6,60 @@ writes a checkpoint. Nothing here knows a player or a view by name.
 
 from __future__ import annotations
 
-import os
+import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
-from simulator.bookkeeping import evaluation_rows, new_run, seeds_of, stored_evaluations
+from simulator.bookkeeping import evaluation_rows, new_run, outcome, stored_evaluations
 from simulator.config import RunConfig, eval_period, settings_hash
-from simulator.core import plugins
-from simulator.core.compiled import compile_cpu_seconds, compile_seconds, set_threads
-from simulator.core.protocols import Evaluation, Metrics, Picture, Snapshot, State
-from simulator.evaluation import Evaluator, optimum
-from simulator.recorder import Recorder
+from simulator.core.compiled import compile_cpu_seconds, compile_seconds
+from simulator.core.protocols import Evaluation, Snapshot
+from simulator.evaluation import LOOK_UP_EVERY, next_size, optimum
 from simulator.records import Progress, Rows, StoreError, StoreFailure
+from simulator.session import Session
 from simulator.store import Store
 
+__all__ = ["CHECKPOINT_EVERY", "Session", "run"]
+
 CHECKPOINT_EVERY = 5.0  # seconds
-REPORT_EVERY = 0.1  # seconds
-LARGEST_STRETCH = 2_000_000  # steps of all seeds in one compiled call
-LARGEST_PICTURE = 5_000  # states
-
-
-class Session:
-    """An agent in a world over many seeds, and the record of what happens.
-
-    Raises:
-        ValueError: an unknown player, or settings that cannot go together.
-    """
-
-    def __init__(self, config: RunConfig, *, stretches: bool = True) -> None:
-        set_threads(config.threads or os.cpu_count() or 1)
-        agent, world = plugins.load("agents", config.agent), plugins.load("worlds", config.world)
-        if config.device != "cpu" and not getattr(agent.module, "DEVICES", False):
-            raise ValueError(f"device {config.device}: {agent.name} computes on the CPU, expected cpu")
-        self.config = config
-        self.seeds = seeds_of(config)
-        self.world = world.make(list(self.seeds), config.world_settings)
-        self.agent = agent.make(self.world.spec, list(self.seeds), config.agent_settings)
-        self.recorder, self.step, self.exact = Recorder(self.seeds, config.steps), 0, True
-        self.metrics: Metrics = {}
-        self._fast = stretches and hasattr(self.agent, "stretch") and hasattr(self.world, "lanes")
-        self._obs = self.world.reset()
-        self._make_world = world.make
-
-    def evaluator(self) -> Evaluator:
-        """Who evaluates this session's agent."""
-        return Evaluator(self._make_world, self.config.world_settings, self.seeds, self.config.eval_episodes)
-
-    def play(self, n: int) -> None:
-        """Train for n environment steps per seed."""
-        largest = max(1, LARGEST_STRETCH // len(self.seeds)) if self._fast else 1
-        while n:
-            part = min(n, largest)
-            if self._fast:
-                self._play_stretch(part)
-            else:
-                self._play_one()
-            self.step += part
-            n -= part
-
-    def _play_stretch(self, n: int) -> None:
-        trace = self.agent.stretch(self.world.lanes, n)
-        self.recorder.extend(trace.reward, trace.ended)
-        self.metrics = trace.metrics
-
-    def _play_one(self) -> None:
-        obs = self._obs
-        actions = self.agent.act(obs)
-        step = self.world.step(actions)
-        self.metrics = self.agent.learn(obs, actions, step)
-        self.recorder.extend(step.reward[:, None], (step.terminated | step.truncated)[:, None])
-        self._obs = step.obs
-
-    def state(self) -> State:
-        """Everything needed to go on."""
-        world = self.world.state()
-        return {"step": self.step, "agent": self.agent.state(), "world": world, "recorder": self.recorder.state()}
-
-    def restore(self, state: State) -> None:
-        """Go on from ``state``; ``exact`` turns False where the world could not be continued."""
-        self.step = state["step"]
-        self.agent.restore(state["agent"])
-        self.recorder.restore(state["recorder"])
-        if state["world"] is None or not self.world.restore(state["world"]):
-            self.exact = False
-            self.recorder.drop_running()
-        self._obs = self.world.observe()
-
-    def picture(self) -> Picture | None:
-        """What the first seed's agent thinks of its world."""
-        scene, spec = self.world.scene(0), self.world.spec
-        if spec.state_obs is None or len(spec.state_obs) > LARGEST_PICTURE:
-            return Picture(scene, None, None)
-        policy = self.agent.policy()
-        values, probs = policy.values(spec.state_obs), policy.probs(spec.state_obs)
-        best = None if values is None else values[0].max(axis=-1)
-        return Picture(scene, best, None if probs is None else probs[0] > 0.0)
+REPORT_EVERY = LOOK_UP_EVERY
+_MOST = 10**12
 
 
 def run(
-    config: RunConfig, store: Store, run: str | None = None, *, checkpoint_every: float = CHECKPOINT_EVERY
+    config: RunConfig,
+    store: Store,
+    run: str | None = None,
+    *,
+    checkpoint_every: float = CHECKPOINT_EVERY,
+    label: str = "",
 ) -> Iterator[Snapshot]:
-    """Train, evaluate and store; a new run, or the stored run of that id from its newest whole checkpoint.
+    """Train, evaluate and store.
 
     Args:
         config: the run's settings; of a stored run, its own.
         store: the lab.
-        run: id of a stored run to go on with.
+        run: id of a stored run, to go on with from its newest whole checkpoint; None: a new one.
         checkpoint_every: seconds between checkpoints.
+        label: what people call a new run.
 
     Yields:
-        Snapshots, about ten a second; the last has the phase "done".
+        Snapshots, about ten a second; the last has the phase "done", or "failed" where every seed did.
 
     Raises:
         ValueError: settings that cannot work, or a lab that cannot be used.
     """
-    if run is None:
-        name = store.begin(new_run(config))  # at once: a run that is killed while it prepares can be resumed
-    else:
-        name = run
-        if settings_hash(config) != store.find(run).settings_hash:
-            raise ValueError(f"{run}: its settings, or a file that they name, have changed since it began")
-        store.take(run)
+    name = _take(config, store, run, label)
     try:
         host = _open(config, store, name, run is None)
         host.checkpoint_every = checkpoint_every
         try:
             yield from host.snapshots()
         except GeneratorExit:
-            host.checkpoint("interrupted")
+            if not host.finished:
+                host.checkpoint("interrupted")
             raise
         except Exception:
             with suppress(StoreError, StoreFailure):  # the lab itself may be what failed
@@ -142,6 +67,16 @@ def run(
             raise
     finally:
         store.release(name)
+
+
+def _take(config: RunConfig, store: Store, run: str | None, label: str) -> str:
+    """Become the writer of a new run or of a stored one; its id."""
+    if run is None:
+        return store.begin(new_run(config, label))  # at once: a run that is killed while it prepares can be resumed
+    if settings_hash(config) != store.find(run).settings_hash:
+        raise ValueError(f"{run}: its settings, or a file that they name, have changed since it began")
+    store.take(run)
+    return run
 
 
 def _open(config: RunConfig, store: Store, run: str, new: bool) -> _Host:
@@ -162,12 +97,14 @@ class _Host:
     def __init__(self, session: Session, store: Store, run: str) -> None:
         self._session, self._store, self.run = session, store, run
         self._evaluator, self._optimum = session.evaluator(), optimum(session.world.spec)
-        self._training = 0.0  # seconds, without evaluations
+        self._training = self._training_cpu = 0.0  # seconds, without evaluations
         self._evaluations: list[Evaluation] = []
         self._unsaved: list[Evaluation] = []
-        self._before, self._finished, self.warnings = Progress(), False, ()
+        self._before, self.finished, self.warnings = Progress(), False, ()
+        self._label = store.find(run).label
         self._resume()
         self._clock, self._cpu = _working_seconds()
+        self._shown = time.perf_counter()
 
     def _resume(self) -> None:
         saved = self._store.newest(self.run)
@@ -175,8 +112,9 @@ class _Host:
             return
         self._session.restore(saved.state)
         record = self._store.find(self.run)
-        self._finished = record.status == "done" and saved.progress.step == self._session.config.steps
-        self._training = (record.result or {}).get("training", 0.0)
+        ended = record.status == "done" and saved.progress.step == self._session.config.steps
+        self.finished = ended or (record.status == "failed" and self._session.over)
+        self._training, self._training_cpu = (record.known(name) or 0.0 for name in ("training", "training_cpu"))
         self._before, self.warnings = saved.progress, saved.warnings
         self._session.exact &= saved.progress.exact
         self._evaluations = stored_evaluations(self._store, self.run, saved.progress.step)
@@ -185,43 +123,65 @@ class _Host:
         """Play until the end."""
         config, session = self._session.config, self._session
         period, n = eval_period(config), 64
-        shown = saved = time.perf_counter()
+        self._shown = saved = time.perf_counter()
         yield self.snapshot("preparing")
-        while session.step < config.steps:
-            began = _working_seconds()[0]
-            session.play(min(n, config.steps - session.step, period - session.step % period))
-            took, now = _working_seconds()[0] - began, time.perf_counter()
-            self._training += took
-            n = _next_size(n, took)
-            if session.step % period == 0 or session.step == config.steps:
-                self._evaluate()
-            if now - saved >= self.checkpoint_every and session.step < config.steps:
+        while True:
+            if self._is_due(period):
+                yield from self._evaluate()
+            if session.step == config.steps or session.over:
+                break
+            n = self._train(min(n, config.steps - session.step, period - session.step % period), n)
+            if time.perf_counter() - saved >= self.checkpoint_every and session.step < config.steps:
                 self.checkpoint("running")
                 saved = time.perf_counter()
-            if now - shown >= REPORT_EVERY:
+            if time.perf_counter() - self._shown >= REPORT_EVERY:
                 yield self.snapshot("training")
-                shown = time.perf_counter()
-        if not self._finished:
-            self.checkpoint("done")
-        yield self.snapshot("done")
+                self._shown = time.perf_counter()
+        phase = "failed" if session.over else "done"
+        if not self.finished:
+            self.checkpoint(phase)
+            self.finished = True
+        yield self.snapshot(phase)
 
-    def _evaluate(self) -> None:
+    def _train(self, steps: int, n: int) -> int:
+        """Train for some steps, of the n that were planned; how many to plan next."""
+        clock, cpu = _working_seconds()
+        self._session.play(steps)
+        took, took_cpu = (now - then for now, then in zip(_working_seconds(), (clock, cpu), strict=True))
+        self._training, self._training_cpu = self._training + took, self._training_cpu + took_cpu
+        return next_size(n, took, _MOST)
+
+    def _is_due(self, period: int) -> bool:
+        """Whether the evaluation of this step is still to come, here or where the run was interrupted in it."""
+        session, judged = self._session, self._evaluations[-1].step if self._evaluations else 0
+        at_border = session.step % period == 0 or session.step == session.config.steps
+        return at_border and session.step > judged and not session.over
+
+    def _evaluate(self) -> Iterator[Snapshot]:
+        """Evaluate; a run that is closed meanwhile stands before its evaluation, which changes no learner."""
         session = self._session
-        last = session.step == session.config.steps
-        evaluation = self._evaluator.evaluate(session.agent, session.step, last=last)
-        self._evaluations.append(evaluation)
-        self._unsaved.append(evaluation)
+        last, failed = session.step == session.config.steps, session.failed_at > 0
+        for found in self._evaluator.evaluating(session.agent, session.step, last=last, failed=failed):
+            if found is not None:
+                self._evaluations.append(found)
+                self._unsaved.append(found)
+            elif time.perf_counter() - self._shown >= REPORT_EVERY:
+                yield self.snapshot("evaluating")
+                self._shown = time.perf_counter()
 
     def checkpoint(self, status: str) -> None:
         """Store what became final, and everything needed to go on from here."""
-        spec, session = self._session.world.spec, self._session
-        facts = {"threshold": spec.solved, "floor": spec.floor, "optimum": self._optimum, "training": self._training}
-        if self._evaluations and self._evaluations[-1].value_error is not None:
-            facts["value_error"] = self._evaluations[-1].value_error.tolist()
-        rows = Rows(session.recorder.new_rows(), tuple(evaluation_rows(self._unsaved, session.seeds)))
-        state = session.state()
-        self._store.checkpoint(self.run, self.progress(), state, rows, status=status, result=facts)
+        session, progress = self._session, self.progress()
+        if session.over:  # the end is where the last one failed, however far the others' worlds were played
+            status, progress = "failed", dataclasses.replace(progress, step=int(session.failed_at.max()))
+        rows = Rows(session.recorder.new_rows(session.over), tuple(evaluation_rows(self._unsaved, session.seeds)))
+        self._store.checkpoint(self.run, progress, session.state(), rows, status=status, result=self._facts())
         self._unsaved = []
+
+    def _facts(self) -> dict[str, Any]:
+        facts = outcome(self._session.world.spec, self._evaluations, self._session.failed)
+        facts |= {"optimum": self._optimum, "training": self._training, "training_cpu": self._training_cpu}
+        return facts | ({"label": self._label} if self._label else {})
 
     def progress(self) -> Progress:
         """How far the run is; compiling is not counted."""
@@ -250,6 +210,7 @@ class _Host:
             optimum=self._optimum,
             exact=session.exact,
             compile_seconds=compile_seconds(),
+            failed=session.failed,
             warnings=self.warnings,
         )
 
@@ -257,12 +218,3 @@ class _Host:
 def _working_seconds() -> tuple[float, float]:
     """Wall clock and CPU time of this process, less what it spent compiling."""
     return time.perf_counter() - compile_seconds(), time.process_time() - compile_cpu_seconds()
-
-
-def _next_size(n: int, seconds: float) -> int:
-    """How many steps to play before looking up again; it changes no result."""
-    if seconds > REPORT_EVERY:
-        return max(n // 2, 1)
-    if seconds < REPORT_EVERY / 3:
-        return 2 * n
-    return n

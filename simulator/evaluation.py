@@ -7,16 +7,21 @@ from the same state of its streams every time, so that evaluations of different 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from simulator.core import seeds
-from simulator.core.mdp import FiniteMDP, evaluate_finite, finite_horizon, met, value_iteration
+from simulator.core.compiled import compiled
+from simulator.core.mdp import FiniteMDP, evaluate_finite, finite_horizon, met, uniform_policy, value_iteration
 from simulator.core.protocols import Agent, Array, Evaluation, Policy, Spec, World
 
 LIMIT = 1_000  # steps after which an evaluation episode is cut where the world itself sets no limit
+LOOK_UP_EVERY = 0.1  # seconds
+FEWEST, MOST = 16, 256  # steps of a seed that are played before the returns are added up
+LARGEST_PART = 500_000  # the same for all seeds together
 LARGEST = 50_000_000  # time x state x action entries up to which an exact answer is computed
 
 
@@ -36,64 +41,124 @@ class Evaluator:
         if self._world.spec.max_steps is None and any(f.name == "max_steps" for f in dataclasses.fields(settings)):
             self._world = make(own, dataclasses.replace(settings, max_steps=LIMIT))
         self._remake = lambda: make(own, settings)
-        self._first = self._world.reset()
+        self._seeds, self._first = tuple(seed_list), self._world.reset()
         self._start, self._episodes = self._world.state(), episodes
 
     def evaluate(self, agent: Agent, step: int, *, last: bool = True) -> Evaluation:
-        """Judge the agent's greedy policy as of now, after ``step`` training steps.
+        """The result of :meth:`evaluating`."""
+        *_, evaluation = self.evaluating(agent, step, last=last)
+        assert evaluation is not None
+        return evaluation
+
+    def evaluating(
+        self, agent: Agent, step: int, *, last: bool = True, failed: Array | None = None
+    ) -> Iterator[Evaluation | None]:
+        """Judge the agent's greedy policy as of now.
 
         Every episode is played only for the last evaluation of a run: one on the way plays a tenth of them, or none
         where the exact answer is known.
-        """
-        exact = _exact(agent.policy(), self._world.spec)
-        if last:
-            returns = self._play(agent.policy(), self._episodes)
-            return Evaluation(step, returns, exact, _value_error(agent, self._world.spec))
-        n_episodes = max(1, self._episodes // 10) if exact is None else 0
-        return Evaluation(step, self._play(agent.policy(), n_episodes), exact)
 
-    def _play(self, policy: Policy, n_episodes: int) -> Array:
-        if n_episodes == 0:
-            return np.zeros((len(self._first), 0))
+        Args:
+            agent: whom to judge; its learning is left as it is, whether or not this is played to its end.
+            step: training steps that it has behind it.
+            last: whether this is the run's last evaluation.
+            failed: bool [S], seeds that are not judged; default: those that the agent says have failed.
+
+        Yields:
+            None now and then while it is played, and the evaluation at the end.
+
+        Raises:
+            ValueError: the world gave a reward that is no number.
+        """
+        out = np.asarray(getattr(agent, "failed_at", np.zeros(len(self._first)))) > 0 if failed is None else failed
+        spec = self._world.spec
+        exact = _exact(agent.policy(), spec, out)
+        n_episodes = self._episodes if last else max(1, self._episodes // 10) if exact is None else 0
+        returns = np.full((len(out), n_episodes), np.nan)
+        try:
+            yield from self._play(agent.policy(), returns, out)
+        except ValueError as error:
+            raise ValueError(f"{spec.id}: evaluation after step {step:,}: {error}") from error
+        yield Evaluation(step, returns, exact, _value_error(agent, spec, out) if last else None)
+
+    def _play(self, policy: Policy, returns: Array, failed: Array) -> Iterator[None]:
+        """Fill in the returns [S, E] of the first E episodes of every seed that has not failed.
+
+        Where a world without any limit of steps does not come to an end, what is missing counts as what was earned
+        so far.
+        """
+        if not returns.size:
+            return
         if self._start is None or not self._world.restore(self._start):
             self._world = self._remake()
             self._world.reset()
-        return _play(policy, self._world, self._world.observe(), n_episodes)
+        obs, first = self._world.observe(), np.ones(len(failed), np.bool_)
+        running, count = np.zeros(len(failed)), np.where(failed, returns.shape[1], 0)
+        left, n = returns.shape[1] * (self._world.spec.max_steps or LIMIT), FEWEST
+        while left and count.min() < returns.shape[1]:
+            began, n = time.perf_counter(), min(n, left)
+            obs, first, reward, ended = _steps(policy, self._world, (obs, first), n)
+            wrong = _tally((running, count, returns), failed, reward, ended)
+            if wrong >= 0:
+                raise ValueError(f"seed {self._seeds[wrong]} earned what is no number, expected finite rewards")
+            left -= n
+            most = min(MOST, max(1, LARGEST_PART // len(failed)))
+            n = next_size(n, time.perf_counter() - began, most)
+            yield
+        missing = np.isnan(returns) & ~failed[:, None]
+        returns[missing] = np.broadcast_to(running[:, None], returns.shape)[missing]
 
 
-def _play(policy: Policy, world: World, obs: Array, n_episodes: int) -> Array:
-    """Returns [S, E] of the first E episodes of every seed.
+def next_size(n: int, seconds: float, most: int) -> int:
+    """How many steps to play before looking up again, about ten times a second; it changes no result."""
+    if seconds > LOOK_UP_EVERY:
+        return max(n // 2, 1)
+    return min(2 * n, most) if seconds < LOOK_UP_EVERY / 3 else n
 
-    Where a world without any limit of steps does not come to an end, what is missing counts as what was earned so far.
-    """
-    n = len(obs)
-    returns, running = np.full((n, n_episodes), np.nan), np.zeros(n)
-    count, first = np.zeros(n, np.int64), np.ones(n, np.bool_)
-    for _ in range(n_episodes * (world.spec.max_steps or LIMIT)):
+
+def _steps(policy: Policy, world: World, now: tuple[Array, Array], n: int) -> tuple[Array, Array, Array, Array]:
+    """Play n steps on: what is seen then, whose episode begins there, rewards and ends [S, n]."""
+    obs, first = now
+    reward, ended = np.empty((n, len(first))), np.empty((n, len(first)), np.bool_)
+    for t in range(n):
         step = world.step(policy.act(obs, first))
-        running += step.reward
         obs, first = step.obs, step.terminated | step.truncated
-        if first.any():
-            done = np.flatnonzero(first & (count < n_episodes))
-            returns[done, count[done]] = running[done]
-            count[done] += 1
-            running[first] = 0.0
-            if count.min() == n_episodes:
-                break
-    return np.where(np.isnan(returns), running[:, None], returns)
+        reward[t], ended[t] = step.reward, first
+    return obs, first, np.ascontiguousarray(reward.T), np.ascontiguousarray(ended.T)
 
 
-def _exact(policy: Policy, spec: Spec) -> Array | None:
+@compiled
+def _tally(episodes, failed, reward, ended):
+    """Add T steps to the episodes of every seed; the first seed with a reward that is no number, or -1."""
+    running, count, returns = episodes
+    for i in range(reward.shape[0]):
+        for t in range(reward.shape[1]):
+            running[i] += reward[i, t]
+            if ended[i, t]:
+                if count[i] < returns.shape[1]:
+                    returns[i, count[i]] = running[i]
+                    count[i] += 1
+                running[i] = 0.0
+            if not np.isfinite(reward[i, t]) and not failed[i]:
+                return i
+    return -1
+
+
+def _exact(policy: Policy, spec: Spec, failed: Array) -> Array | None:
     """The expected return of an episode, [S], or None where it cannot be computed."""
     if hasattr(policy, "expected_return"):
-        return np.asarray(policy.expected_return())
+        return np.where(failed, np.nan, policy.expected_return())
     if spec.mdp is None or spec.state_obs is None or _work(spec.mdp) > LARGEST:
         return None
     probs = policy.probs(spec.state_obs)
-    return None if probs is None else evaluate_finite(spec.mdp, probs, _horizon(spec.mdp))
+    if probs is None:
+        return None
+    if failed.any():  # what a broken network says may be no probability
+        probs = np.where(failed[:, None, None], uniform_policy(spec.mdp), probs)
+    return np.where(failed, np.nan, evaluate_finite(spec.mdp, probs, _horizon(spec.mdp)))
 
 
-def _value_error(agent: Agent, spec: Spec) -> Array | None:
+def _value_error(agent: Agent, spec: Spec, failed: Array) -> Array | None:
     """How far the learned action values are from the exact ones, [S], over legal moves in states that can be met."""
     if spec.mdp is None or spec.state_obs is None or not hasattr(agent, "gamma") or _work(spec.mdp) > LARGEST:
         return None
@@ -103,7 +168,7 @@ def _value_error(agent: Agent, spec: Spec) -> Array | None:
     except ValueError:  # no finite value at this discount
         return None
     learned = met(spec.mdp)[:, None] & spec.mdp.legal
-    return None if values is None else np.abs(values - best)[:, learned].max(axis=1)
+    return None if values is None else np.where(failed, np.nan, np.abs(values - best)[:, learned].max(axis=1))
 
 
 def optimum(spec: Spec) -> float | None:

@@ -39,6 +39,16 @@ class Options:
     """what is best: the discounted value, the reward per step for ever, or the return within a number of steps"""
     horizon: Annotated[int, Meta(ge=0, le=10**6)] = 0
     """steps of criterion finite; 0: the world's own limit"""
+    label: Annotated[str, Meta(max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$", description="one line of text")] = ""
+    """what to call the run in lists and reports; it is no setting"""
+    table: bool = False
+    """print the table as Markdown"""
+    csv: bool = False
+    """print the table as CSV"""
+    agent: str = ""
+    """only runs of this agent"""
+    world: str = ""
+    """only runs in this world"""
     deep: bool = False
     """import torch too, and ask it for GPUs"""
 

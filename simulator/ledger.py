@@ -79,7 +79,8 @@ def of_new_run(number: int, new: NewRun, created: str) -> RunRow:
     """The first row of a run."""
     seeds, versions = json.dumps([int(seed) for seed in new.seeds]), json.dumps(new.versions)
     texts = (new.settings, new.settings_hash, versions, "running", created)
-    return RunRow(number, new.agent, new.world, seeds, int(new.steps), *texts)
+    result = json.dumps({"label": new.label} if new.label else None)
+    return RunRow(number, new.agent, new.world, seeds, int(new.steps), *texts, result=result)
 
 
 def of_checkpoint(run: int, number: int, progress: Progress, written: Written) -> CheckpointRow:

@@ -10,7 +10,7 @@ import numpy as np
 
 from simulator import checkpoints, engine, results
 from simulator.config import RunConfig, build, from_toml, to_toml
-from simulator.core.protocols import Array, Curve
+from simulator.core.protocols import Array, Curve, Failure
 from simulator.store import Store
 
 ENDLESS = 10**12  # environment steps that a trainer may be trained for
@@ -32,7 +32,7 @@ class Result:
 
     @property
     def evaluation(self) -> Array:
-        """Each seed's mean return of the last greedy evaluation, float64 [S]."""
+        """Each seed's mean return of the last greedy evaluation, float64 [S]; nan for one that failed."""
         return np.array(self.summary["evaluation"]["per_seed"], np.float64)
 
     @property
@@ -64,6 +64,7 @@ def run(
     lab: str | Path = "lab",
     agent_settings: Mapping[str, Any] | None = None,
     world_settings: Mapping[str, Any] | None = None,
+    label: str = "",
     **settings: Any,
 ) -> Result:
     """Train and evaluate an agent in a world, and store it in the lab.
@@ -74,6 +75,7 @@ def run(
         lab: folder of the stored runs.
         agent_settings: fields of the agent's ``Config``, nested ones as dicts.
         world_settings: fields of the world's ``Config``.
+        label: what to call the run in lists and reports.
         **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``, ``threads``, ``device``.
 
     Raises:
@@ -81,7 +83,7 @@ def run(
     """
     config = _config(agent, world, agent_settings, world_settings, settings)
     with Store(lab) as store:
-        for snapshot in engine.run(config, store):
+        for snapshot in engine.run(config, store, label=label):
             name = snapshot.run
     return Result(lab, name)
 
@@ -115,6 +117,11 @@ class Trainer:
 
     def _start(self, config: RunConfig) -> None:
         self._session = engine.Session(config)
+
+    @property
+    def failed(self) -> tuple[Failure, ...]:
+        """The seeds whose loss was not finite, and when."""
+        return self._session.failed
 
     @property
     def num_timesteps(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 Outcome = tuple[Mapping[str, Any] | None, int]
 MakeView = Callable[[], View | None]
+MOST_LINES = 6  # about seeds that failed
 
 
-def begin(config: RunConfig, lab: str, make_view: MakeView) -> Outcome:
-    """Play a new run; its summary and 0, or None and the exit code of an interrupted sitting.
+def begin(config: RunConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
+    """Play a new run; its summary and 0, or 1 where every seed failed, or None and the code of an interruption.
 
     Raises:
         ValueError: the players cannot be built from these settings, or the lab cannot be used.
@@ -32,7 +33,7 @@ def begin(config: RunConfig, lab: str, make_view: MakeView) -> Outcome:
 
     announce_compiling()
     with Store(lab) as store:
-        return _play(engine.run(config, store), store, make_view())
+        return _play(engine.run(config, store, label=label), store, make_view())
 
 
 def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
@@ -58,23 +59,36 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         ("seeds", _range(seeds)),
         ("environment steps per seed", summary["steps"]),
         (f"greedy return, {evaluation['episodes']} episodes a seed", _interval(evaluation)),
+        ("seeds left out because they failed", evaluation.get("left_out") or None),
         ("exact expected return, mean over seeds", _mean(evaluation["exact_per_seed"])),
         ("best possible", summary.get("optimum")),
-        ("largest error of a learned action value", max(evaluation.get("value_error") or [math.nan])),
+        ("largest error of a learned action value", max(_numbers(evaluation.get("value_error")), default=None)),
     ]
     if solved and solved["threshold"] is not None:
         rows += [
             (f"share of seeds that reached {solved['threshold']:g}", solved["fraction"]),
             ("steps to that, median", solved["median_first_steps"]),
             ("share of later evaluations at it", solved["stayed"]),
+            ("share of seeds at it in the end", solved.get("final")),
         ]
     if summary["steps_per_second"] is not None:
         rows.append(("steps per second, all seeds", round(summary["steps_per_second"])))
     if not summary["exact"]:
         rows.append(("continued exactly", False))
     known = [row for row in rows if row[1] is not None and row[1] == row[1]]
-    table(f"{summary['run']}: {summary['agent']} in {summary['world']}", ("", ""), known)
+    label = f", {summary['label']}" if summary.get("label") else ""
+    table(f"{summary['run']}: {summary['agent']} in {summary['world']}{label}", ("", ""), known)
+    for line in failure_lines(summary.get("failed", []), len(seeds)):
+        tell(line)
     tell(f"next: engram show {summary['run']} - engram list runs")
+
+
+def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str]:
+    """A line for every seed that failed, or for the first few of many."""
+    rest = "every seed failed" if len(failed) == n_seeds else "the others went on"
+    lines = [f"seed {each['seed']} failed at step {each['step']:,}: {each['reason']}" for each in failed]
+    shown = lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], f"{len(lines) - MOST_LINES + 1} more"]
+    return [*shown[:-1], f"{shown[-1]}; {rest}"] if shown else []
 
 
 def _play(snapshots: Iterator[Snapshot], store: Store, view: View | None) -> Outcome:
@@ -84,7 +98,7 @@ def _play(snapshots: Iterator[Snapshot], store: Store, view: View | None) -> Out
     if not number:
         from simulator import results
 
-        return results.summary(store, snapshot.run), 0
+        return results.summary(store, snapshot.run), 1 if snapshot.phase == "failed" else 0
     done = f"{snapshot.step:,} of {snapshot.steps:,} steps"
     how = signal.Signals(number).name
     say(f"engram: {how} after {done}, all of it is stored; go on with: engram resume {snapshot.run} --lab {store.lab}")
@@ -115,9 +129,14 @@ def _interval(evaluation: Mapping[str, Any]) -> str:
     return interval(evaluation["iqm"], evaluation["low"], evaluation["high"])
 
 
-def _mean(values: list[float] | None) -> float | None:
-    known = [value for value in values or [] if value is not None and math.isfinite(value)]
+def _mean(values: Sequence[float | None] | None) -> float | None:
+    known = _numbers(values)
     return sum(known) / len(known) if known else None
+
+
+def _numbers(values: Sequence[float | None] | None) -> list[float]:
+    """Without what is missing: a seed that failed has nothing to add."""
+    return [value for value in values or [] if value is not None and math.isfinite(value)]
 
 
 def _range(seeds: list[int]) -> str:

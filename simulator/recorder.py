@@ -45,15 +45,25 @@ class Recorder:
         self._points = _Points(np.zeros(shape, np.int64), *zeros)
         self._points.return_min[:], self._points.return_max[:] = np.inf, -np.inf
 
-    def extend(self, reward: Array, ended: Array) -> None:
-        """Take in T steps: reward float32 [S, T], ended bool [S, T].
+    def extend(self, reward: Array, ended: Array, failed_at: Array | None = None) -> None:
+        """Take in T steps.
+
+        Args:
+            reward: float32 [S, T].
+            ended: bool [S, T].
+            failed_at: int64 [S], the step from which on a seed no longer counts, 0 for one that goes on.
 
         Raises:
-            ValueError: more steps than the run has; compiled code would write beyond the curve.
+            ValueError: a reward that is no number; more steps than the run has, which compiled code would write
+                beyond the curve.
         """
         if self._step + reward.shape[1] > self._steps:
             raise ValueError(f"step {self._step + reward.shape[1]:,} of a run of {self._steps:,} steps")
-        _extend(self._running, self._points, (self._step, self.width), reward, ended)
+        failed = np.zeros(len(reward), np.int64) if failed_at is None else failed_at
+        i, t = _extend(self._running, self._points, (self._step, self.width), failed, reward, ended)
+        if i >= 0:
+            where = f"in step {self._step + t + 1:,}"
+            raise ValueError(f"seed {self._seeds[i]} earned {reward[i, t]} {where}, expected a finite number")
         self._step += reward.shape[1]
 
     def drop_running(self) -> None:
@@ -68,9 +78,10 @@ class Recorder:
         np.divide(total, episodes, out=mean, where=episodes > 0)
         return Curve(self._ends(np.arange(n)), mean, episodes.copy())
 
-    def new_rows(self) -> PointRows:
-        """The points that became final since this was last asked for, without empty ones."""
-        final = len(self._points.episodes[0]) if self._step == self._steps else self._step // self.width
+    def new_rows(self, closed: bool = False) -> PointRows:
+        """The points that became final since this was last asked for, without empty ones; ``closed``: all are."""
+        closed |= self._step == self._steps
+        final = len(self._points.episodes[0]) if closed else self._step // self.width
         seed, point = np.nonzero(self._points.episodes[:, self._given : final])
         point += self._given
         self._given = final
@@ -94,10 +105,17 @@ class Recorder:
 
 
 @compiled
-def _extend(running, points, place, reward, ended):
+def _extend(running, points, place, failed, reward, ended):
+    """Add T steps of every seed; (seed, step) of the first reward that is no number, (-1, -1) where all are."""
     step, width = place
     for i in range(reward.shape[0]):
         for t in range(reward.shape[1]):
+            over = failed[i] > 0 and step + t + 1 >= failed[i]
+            if not np.isfinite(reward[i, t]) and (not over or step + t + 1 == failed[i]):
+                return i, t  # the world broke down, not the agent
+            if over:
+                running[i, 0], running[i, 1] = 0.0, 0.0
+                break
             running[i, 0] += reward[i, t]
             running[i, 1] += 1.0
             if ended[i, t]:
@@ -109,3 +127,4 @@ def _extend(running, points, place, reward, ended):
                 points.return_sq[i, p] += gain * gain
                 points.length_sum[i, p] += running[i, 1]
                 running[i, 0], running[i, 1] = 0.0, 0.0
+    return -1, -1

@@ -30,6 +30,7 @@ class NewRun:
         settings: the complete settings, TOML.
         settings_hash: the settings' content hash.
         versions: distribution -> version, of whatever the result can depend on.
+        label: what people call it; no setting.
     """
 
     agent: str
@@ -39,6 +40,7 @@ class NewRun:
     settings: str
     settings_hash: str
     versions: dict[str, str] = field(default_factory=dict)
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class RunRecord:
         seconds: wall clock until then, over all sittings.
         cpu_seconds: CPU time until then.
         exact: False where a foreign world could not be continued exactly.
-        result: what the run came to, or None before its end.
+        result: what is known as of the newest checkpoint, its label from the beginning; None where nothing is.
     """
 
     run: str
@@ -78,6 +80,20 @@ class RunRecord:
     cpu_seconds: float
     exact: bool
     result: dict[str, Any] | None
+
+    @property
+    def label(self) -> str:
+        """What people call it, or nothing."""
+        return str(self.known("label") or "")
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The seeds that failed, each with ``seed``, ``step`` and ``reason``."""
+        return list(self.known("failed") or ())
+
+    def known(self, name: str) -> Any:
+        """One fact of the result, or None."""
+        return (self.result or {}).get(name)
 
 
 @dataclass(frozen=True)

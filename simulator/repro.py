@@ -74,6 +74,8 @@ def rows(store: Store, run: str) -> Rows:
     for row in store.evaluations(run):
         returns = [(f"return of episode {i}", value) for i, value in enumerate(row.returns)]
         found[row.step, row.seed, "evaluation"] = (("mean", row.mean), ("exact", row.exact), *returns)
+    for failure in store.find(run).failed:
+        found[failure["step"], failure["seed"], "failure"] = (("step", failure["step"]),)
     return found
 
 

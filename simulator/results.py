@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Any
 
 import numpy as np
 
 from simulator.core.protocols import Array, Curve
 from simulator.records import RunRecord
-from simulator.stats import interval, iqm
+from simulator.stats import Estimate, Statistic, estimate, interval, iqm
 from simulator.store import Store
 
 
 def summary(store: Store, run: str) -> dict[str, Any]:
-    """The answer of ``engram run --json``: see the keys below.
+    """The answer of ``engram run --json``. Numbers over seeds are over those that did not fail.
 
-    ``evaluation.per_seed`` holds each seed's mean return of the last greedy evaluation, ``exact_per_seed`` its expected
-    return by the world's finite MDP (None where it has none). ``iqm``, ``low`` and ``high`` are the interquartile mean
-    over seeds of the exact values where they exist, else of the means, with a 95 % bootstrap interval.
+    Its keys, beside those of :class:`simulator.records.RunRecord`:
+
+    * ``failed``: the seeds whose loss was not finite, ``[{seed, step, reason}]``; empty as a rule.
+    * ``steps_per_second``: environment steps of all seeds per second of training by the wall clock, evaluations and
+      compiling left out; ``steps_per_cpu_second``: the same per second of CPU time.
+    * ``optimum``, ``floor``: mean return of the best possible and of random play, None where it is not known.
+    * ``evaluation``: see :func:`last_evaluation`. ``solved``: see :func:`solving`.
     """
     record = store.find(run)
-    training = (record.result or {}).get("training", 0.0)
     return {
         "run": record.run,
+        "label": record.label,
         "agent": record.agent,
         "world": record.world,
         "seeds": list(record.seeds),
         "steps": record.steps,
         "step": record.step,
         "status": record.status,
+        "failed": record.failed,
         "exact": record.exact,
         "seconds": record.seconds,
         "cpu_seconds": record.cpu_seconds,
-        "steps_per_second": len(record.seeds) * record.step / training if training > 0 else None,
-        "optimum": (record.result or {}).get("optimum"),
-        "floor": (record.result or {}).get("floor"),
-        "evaluation": _last_evaluation(store, record),
-        "solved": _solved(store, record),
+        "steps_per_second": _rate(record, record.known("training")),
+        "steps_per_cpu_second": _rate(record, record.known("training_cpu")),
+        "optimum": record.known("optimum"),
+        "floor": record.known("floor"),
+        "evaluation": last_evaluation(store, record),
+        "solved": solving(store, record),
     }
+
+
+def _rate(record: RunRecord, seconds: float | None) -> float | None:
+    return len(record.seeds) * record.step / seconds if seconds else None
 
 
 def curve(store: Store, run: str) -> Curve:
@@ -68,43 +79,110 @@ def judged(store: Store, record: RunRecord) -> tuple[Array, Array]:
     return steps, score
 
 
-def _last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
+def whole(record: RunRecord) -> Array:
+    """Which of a run's seeds did not fail, bool [S]."""
+    broken = [failure["seed"] for failure in record.failed]
+    return ~np.isin(record.seeds, broken)
+
+
+def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
+    """The last greedy evaluation of a run.
+
+    Returns:
+        ``step``: training steps before it; ``episodes``: how many each seed played; ``per_seed``: each seed's mean
+        return; ``exact_per_seed``: its expected return by the world's finite MDP, None where there is none;
+        ``iqm``, ``low``, ``high``: interquartile mean over seeds of the exact values where they exist, else of the
+        means, with a 95 % bootstrap interval; ``value_error``: each seed's largest error of an action value;
+        ``left_out``: how many seeds failed and count in none of these (they have nan or None per seed).
+    """
     rows = store.evaluations(record.run)
-    last = max((row.step for row in rows), default=None)
-    final = sorted((row for row in rows if row.step == last), key=lambda row: row.seed)
+    last, counted = max((row.step for row in rows), default=None), whole(record)
+    final = sorted((row for row in rows if row.step == last), key=lambda row: record.seeds.index(row.seed))
     unknown = dict.fromkeys(("iqm", "low", "high", "exact_per_seed", "value_error"))
-    empty = {"episodes": 0, **unknown, "per_seed": []}
+    empty = {"episodes": 0, **unknown, "per_seed": [], "left_out": int((~counted).sum())}
     if not final:
         return empty
-    exact = None if final[0].exact is None else [row.exact for row in final]
+    exact = None if all(row.exact is None for row in final) else [row.exact for row in final]
     means = [row.mean for row in final]
-    score = np.array(means if exact is None else exact, np.float64)
-    low, high = interval(score)
-    return {
-        "step": last,
-        "episodes": len(final[0].returns),
-        "iqm": iqm(score),
-        "low": low,
-        "high": high,
-        "per_seed": means,
-        "exact_per_seed": exact,
-        "value_error": (record.result or {}).get("value_error"),
+    found = {**empty, "step": last, "episodes": len(final[0].returns), "per_seed": means, "exact_per_seed": exact}
+    score = np.array(means if exact is None else exact, np.float64)[counted]
+    if len(score):
+        found["low"], found["high"] = interval(score)
+        found["iqm"] = iqm(score)
+    return found | {"value_error": record.known("value_error")}
+
+
+def solving(store: Store, record: RunRecord) -> dict[str, Any]:
+    """When a run's seeds reached the threshold of their world, and whether they stayed there, by its evaluations.
+
+    Returns:
+        ``threshold``: mean return from which the world counts as solved; where it is None, so is everything else.
+        ``eval_every``: environment steps between evaluations. A first solve is counted in the training steps before
+        the evaluation that first met the threshold, so this is its resolution.
+        ``fraction``: share of all seeds that ever met it; a seed that failed counts as one that did not.
+        ``fraction_interval``: its 95 % interval ``{low, high}`` (Wilson 1927).
+        ``first_steps``: ``{median, low, high, per_seed}``: median over the seeds that met it, 95 % bootstrap interval
+        over these seeds (None for fewer than two); per seed None for never. ``median_first_steps``: the median again.
+        ``stayed``: of the evaluations after the first that met it, the share that did, mean over seeds;
+        ``stayed_interval``: ``{mean, low, high, per_seed}``; None for seeds that have no such evaluation.
+        ``final``: share of all seeds at or above the threshold in the last evaluation.
+    """
+    threshold = record.known("threshold")
+    steps, score = judged(store, record)
+    answer = {"threshold": threshold, "eval_every": _eval_every(record), **_unsolved(len(record.seeds))}
+    if threshold is None or not len(steps):
+        return answer
+    reached = score >= threshold - 1e-9 * max(1.0, abs(threshold))  # [S, K]
+    reached &= whole(record)[:, None]
+    ever, at = reached.any(axis=1), reached.argmax(axis=1)
+    first = np.where(ever, steps[at], np.nan)
+    stayed = np.full(len(first), np.nan)
+    for i in np.flatnonzero(ever & (at + 1 < len(steps))):
+        stayed[i] = reached[i, at[i] + 1 :].mean()
+    median, mean = over_seeds(first, np.median), over_seeds(stayed, np.mean)
+    answer |= {"fraction": float(ever.mean()), "fraction_interval": _wilson(int(ever.sum()), len(ever))}
+    answer |= {"first_steps": {"median": median.pop("value"), **median}, "median_first_steps": None}
+    answer |= {"stayed_interval": {"mean": mean.pop("value"), **mean}, "final": float(reached[:, -1].mean())}
+    return answer | {
+        "median_first_steps": answer["first_steps"]["median"],
+        "stayed": answer["stayed_interval"]["mean"],
     }
 
 
-def _solved(store: Store, record: RunRecord) -> dict[str, Any]:
-    """First solve and how long it lasted, by the evaluations during training."""
-    threshold = (record.result or {}).get("threshold")
-    steps, score = judged(store, record)
-    answer = {"threshold": threshold, "fraction": None, "median_first_steps": None, "stayed": None}
-    if threshold is None or not len(steps):
-        return answer
-    reached = score >= threshold - 1e-9 * max(1.0, abs(threshold))
-    ever = reached.any(axis=1)
-    first = reached.argmax(axis=1)
-    stayed = [row[at:].mean() for row, at in zip(reached[ever], first[ever], strict=True)]
-    answer["fraction"] = float(ever.mean())
-    if ever.any():
-        answer["median_first_steps"] = float(np.median(steps[first[ever]]))
-        answer["stayed"] = float(np.mean(stayed))
-    return answer
+def over_seeds(values: Array, statistic: Statistic) -> dict[str, Any]:
+    """A statistic of the values [S] that are numbers, its 95 % interval, and all of them; None for what is none."""
+    known = values[np.isfinite(values)]
+    found = estimate(known, statistic) if len(known) else Estimate(None, None, None)
+    numbers = {name: _plain(value) for name, value in found._asdict().items()}
+    return {**numbers, "per_seed": [_plain(value) for value in values]}
+
+
+def _unsolved(n_seeds: int) -> dict[str, Any]:
+    """The keys of an answer where nothing is known."""
+    empty = {"low": None, "high": None, "per_seed": [None] * n_seeds}
+    return {
+        "fraction": None,
+        "fraction_interval": {"low": None, "high": None},
+        "median_first_steps": None,
+        "first_steps": {"median": None, **empty},
+        "stayed": None,
+        "stayed_interval": {"mean": None, **empty},
+        "final": None,
+    }
+
+
+def _wilson(k: int, n: int) -> dict[str, float]:
+    from scipy.stats import binomtest
+
+    found = binomtest(k, n).proportion_ci(method="wilson")
+    return {"low": float(found.low), "high": float(found.high)}
+
+
+def _eval_every(record: RunRecord) -> int | None:
+    """From the settings alone: a player that is gone cannot be asked."""
+    every = tomllib.loads(record.settings).get("eval_every", 0) if record.settings else 0
+    return int(every) or max(1, record.steps // 20)
+
+
+def _plain(value: Any) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)

@@ -52,7 +52,7 @@ def sit(snapshots: Iterator[Snapshot], view: View | None, begun: Callable[[Snaps
                 snapshots.close()
     if snapshot is None:
         raise RuntimeError("the run gave nothing to see")
-    return snapshot, stop.number if snapshot.phase != "done" else 0
+    return snapshot, stop.number if snapshot.phase not in ("done", "failed") else 0
 
 
 def _next(snapshots: Iterator[Snapshot], before: Snapshot | None) -> Snapshot | None:
@@ -72,7 +72,7 @@ def _stopping() -> Iterator[Stop]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if not stop.number:
-            os.write(2, b"engram: stopping as soon as this step or evaluation is done; once more to leave at once\n")
+            os.write(2, b"engram: stopping as soon as this step is done; once more to leave at once\n")
         else:
             show_cursor = b"\x1b[?25h\n" if os.isatty(2) else b""
             os.write(2, show_cursor + b"engram: left at once; engram resume goes on from the last checkpoint\n")

@@ -51,7 +51,8 @@ def written(cell: Any) -> str:
     if isinstance(cell, int):
         return f"{cell:,}"
     if isinstance(cell, float):
-        return f"{cell:,.0f}" if cell.is_integer() and abs(cell) < 1e15 else f"{cell:.4g}"
+        whole = cell.is_integer() or abs(cell) >= 1e4
+        return f"{cell:,.0f}" if whole and abs(cell) < 1e15 else f"{cell:.4g}"
     return str(cell)
 
 

@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from simulator.core import seeds
 from simulator.core.mdp import FiniteMDP, value_iteration
-from simulator.core.protocols import Spec
+from simulator.core.protocols import Spec, Step
 from simulator.core.table import Lanes, make_table
 
 N_CELLS, STEPS = 6, 3_000
@@ -27,6 +27,22 @@ def corridor() -> FiniteMDP:
     )
 
 
+def _step_by_step(agent: Any, mdp: FiniteMDP) -> None:
+    """Train one seed that cannot run a stretch by itself."""
+    starts = seeds.generators([0], "world")[0]
+    place, age = np.array([starts.integers(N_CELLS - 1)]), 0
+    for _ in range(STEPS):
+        obs, actions = place, agent.act(place)
+        led_to, reward = mdp.next[obs, actions, 0], mdp.reward[obs, actions, 0].astype(np.float32)
+        terminated, age = mdp.end[obs, actions, 0] > 0, age + 1
+        truncated = ~terminated & (age == mdp.max_steps)
+        if terminated[0] or truncated[0]:
+            place, age = np.array([starts.integers(N_CELLS - 1)]), 0
+        else:
+            place = led_to
+        agent.learn(obs, actions, Step(place, reward, terminated, truncated, led_to))
+
+
 def show_agent(name: str, make: Any, config: Any) -> None:
     """Train one seed in the corridor and print values and best moves."""
     mdp = corridor()
@@ -36,6 +52,8 @@ def show_agent(name: str, make: Any, config: Any) -> None:
     if hasattr(agent, "stretch"):
         zeros = np.zeros(1, np.int64)
         agent.stretch(Lanes(make_table(mdp), zeros, zeros.copy(), seeds.words([0], "world")), STEPS)
+    else:
+        _step_by_step(agent, mdp)
     exact = value_iteration(mdp, spec.gamma)
     policy = agent.policy()
     values, probs = policy.values(spec.state_obs), policy.probs(spec.state_obs)

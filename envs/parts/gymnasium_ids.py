@@ -5,20 +5,26 @@ from __future__ import annotations
 import difflib
 import importlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
+Env = gymnasium.Env[Any, Any]
+
 _REGISTERED_BY = {"ALE": "ale_py", "engram": "envs.parts.export"}  # namespace -> the module that registers it
 _BROUGHT_BY = {  # a module that worlds need -> what installs it
     "Box2D": "engram-rl[box2d]",
     "ale_py": "engram-rl[atari]",
+    "cv2": "engram-rl[atari]",
     "mujoco": "gymnasium[mujoco]",
     "jax": "gymnasium[jax]",
     "pygame": "pygame-ce",
 }
+_DRAWS_ALONG = (
+    "gymnasium.envs.box2d.lunar_lander:LunarLander",
+)  # simulates its sparks, which triples a step, where it may draw
 _SHIMS = ("GymV21Environment-v0", "GymV26Environment-v0")
 _OWN_SETTINGS = {
     "render_mode": "leave it out",
@@ -55,8 +61,12 @@ def find(env_id: str) -> EnvSpec:
     return gymnasium.registry[name]
 
 
-def create(env_id: str, spec: EnvSpec, kwargs: Mapping[str, Any], max_steps: int) -> gymnasium.Env[Any, Any]:
+def create(
+    env_id: str, spec: EnvSpec, kwargs: Mapping[str, Any], max_steps: int, finish: Callable[[Env], Env] | None = None
+) -> Env:
     """One environment, its pictures as arrays where it can draw; ``max_steps`` 0 keeps the registered limit.
+
+    ``finish`` puts wrappers around it.
 
     Raises:
         ValueError: it cannot be made: something is not installed, or a setting in ``kwargs`` is wrong.
@@ -70,14 +80,17 @@ def create(env_id: str, spec: EnvSpec, kwargs: Mapping[str, Any], max_steps: int
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of old versions, of missing descriptions: not the user's affair
         try:
-            return gymnasium.make(spec, **_pictures(spec), **settings)
+            env = gymnasium.make(spec, **_pictures(spec), **settings)
+            return finish(env) if finish else env
         except Exception as error:
             raise ValueError(f"world {env_id}: {_reason(error, kwargs)}") from error
 
 
 def _pictures(spec: EnvSpec) -> dict[str, str]:
-    """The render mode to ask for: arrays, which cost nothing until they are asked for."""
+    """The render mode to ask for: arrays, which cost nothing until they are asked for, but in the lunar lander."""
     entry = spec.entry_point
+    if entry in _DRAWS_ALONG:
+        return {}
     creator = load_env_creator(entry) if isinstance(entry, str) else entry
     metadata = getattr(creator, "metadata", None)
     modes = metadata.get("render_modes") if isinstance(metadata, dict) else None
@@ -93,6 +106,7 @@ def _import(env_id: str, module: str) -> None:
             raise ValueError(f"world {env_id}: {module} cannot be imported: {_reason(error, {})}") from error
     if module == "ale_py":
         gymnasium.register_envs(loaded)
+        loaded.ALEInterface.setLoggerMode(loaded.LoggerMode.Error)  # or every emulator greets on stderr
 
 
 def _reason(error: BaseException, kwargs: Mapping[str, Any]) -> str:

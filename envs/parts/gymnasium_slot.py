@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import textwrap
 import zlib
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
 from simulator.core import seeds as streams
+from simulator.core.protocols import Array
 
 _LARGEST = 10_000_000  # more states than a table should have
+Moved = tuple[Array, float, bool, bool]  # what is seen, reward, terminated, truncated
 
 
-class Slot(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """A wrapper around everything else: indices from 0 for finite spaces, observations as fresh arrays, no infos.
+class Machine(Protocol):
+    """What an environment computes on that draws beside the environment's generator: an emulator."""
+
+    def save(self) -> Array:
+        """All of it between two episodes, uint8 [n]."""
+
+    def load(self, saved: Array) -> None:
+        """Go back there."""
+
+
+class Slot:
+    """An environment seen in indices from 0 for finite spaces, and in arrays of the space's own type and shape.
 
     A ``Tuple`` of ``Discrete`` and a ``MultiDiscrete`` are seen as one ``Discrete``: the index in row-major order.
 
@@ -28,45 +40,53 @@ class Slot(gymnasium.Wrapper[Any, Any, Any, Any]):
         env: the environment.
         name: what errors call it.
         seed: what its first episode is seeded with.
+        machine: what else an episode begins with, where it draws beside its generator.
 
     Raises:
         ValueError: a space that no agent here can handle.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], name: str, seed: int) -> None:
-        super().__init__(env)
-        self._name, self._seed, self._fresh = name, seed, True
+    def __init__(self, env: gymnasium.Env[Any, Any], name: str, seed: int, machine: Machine | None = None) -> None:
+        self.env, self._name, self._seed, self._fresh = env, name, seed, True
+        self._machine = machine
         self._sizes, self._first = _finite(env.observation_space)
+        self._one = int(self._first[0]) if self._sizes and len(self._sizes) == 1 else None  # where one Discrete begins
         self.observation_space = _seen(env.observation_space, self._sizes, name)
         self.action_space, self._action_first = _actions(env.action_space, name)
-        self._origin: dict[str, Any] = {"seed": seed, **_generator(None)}
-        self._obs = np.zeros(self.observation_space.shape or (), self.observation_space.dtype)
-        self._trace = 0
-        self.actions: list[np.ndarray] = []
+        self._kind, self._shape = self.observation_space.dtype, self.observation_space.shape or ()
+        self._origin: dict[str, Any] = self._beginning(seed)
+        self._obs = np.zeros(self._shape, self._kind)
+        self._trace, self._earned = 0, 0.0
+        self.actions: list[Any] = []
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    @property
+    def unwrapped(self) -> gymnasium.Env[Any, Any]:
+        """The environment itself."""
+        return self.env.unwrapped
+
+    def reset(self) -> Array:
         """Start an episode: the first one from the slot's seed, later ones from where the generator stands."""
         first, self._fresh = self._fresh, False
-        self._origin = {"seed": self._seed if first else -1, **_generator(None if first else self.env.unwrapped)}
-        return self._begin(self._seed if first else None), {}
+        self._origin = self._beginning(self._seed if first else -1)
+        return self._begin(self._seed if first else None)
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Take a step; terminated and truncated are never both true."""
-        self.actions.append(np.array(action))
-        given = action if self._action_first is None else action + self._action_first
+    def step(self, action: Any) -> Moved:
+        """Take a step; terminated and truncated are never both true. What is seen holds until the next step."""
+        self.actions.append(action)
+        given = action + self._action_first if self._action_first else action
         seen, earned, terminated, truncated, _ = self.env.step(given)
-        reward = np.asarray(earned, np.float64).item()
-        self._see(seen)
-        self._trace = zlib.crc32(np.float64(reward).tobytes(), self._trace)
-        return self._obs, reward, bool(terminated), bool(truncated and not terminated), {}
+        reward = earned if type(earned) is float else np.asarray(earned, np.float64).item()
+        self._earned += reward
+        return self._see(seen), reward, bool(terminated), bool(truncated and not terminated)
 
     def note(self) -> dict[str, Any]:
         """What it takes to come back to this moment."""
         empty = np.zeros((0, *(self.action_space.shape or ())), self.action_space.dtype)
         actions = np.stack(self.actions) if self.actions else empty
-        return {**self._origin, "actions": actions, "obs": self._obs.copy(), "trace": self._trace}
+        seen = {"obs": self._obs.copy(), "trace": self._trace, "earned": self._earned}
+        return {**self._origin, "actions": actions, **seen}
 
-    def play(self, note: dict[str, Any]) -> tuple[Any, bool]:
+    def play(self, note: dict[str, Any]) -> tuple[Array, bool]:
         """Play a noted episode again: what is seen now, and whether all of it came out the same, bit for bit.
 
         Where it did not, a new episode has begun.
@@ -81,15 +101,21 @@ class Slot(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _retrace(self, note: dict[str, Any]) -> bool:
         self._return_to(note)
         for action in np.asarray(note["actions"]):
-            _, _, terminated, truncated, _ = self.step(action)
+            _, _, terminated, truncated = self.step(action)
             if terminated or truncated:  # the noted episode had not ended
                 return False
         known = note["seed"] >= 0 or bool(note["known"])
-        return known and self._trace == note["trace"] and self._obs.tobytes() == np.asarray(note["obs"]).tobytes()
+        same = self._trace == note["trace"] and self._earned == note["earned"]
+        return known and same and self._obs.tobytes() == np.asarray(note["obs"]).tobytes()
 
-    def _return_to(self, note: dict[str, Any]) -> Any:
+    def _beginning(self, seed: int) -> dict[str, Any]:
+        """What the next episode begins with: a seed, or where that is -1, all that it draws from."""
+        machine = np.zeros(0, np.uint8) if self._machine is None or seed >= 0 else self._machine.save()
+        return {"seed": seed, **_generator(self.env.unwrapped if seed < 0 else None), "machine": machine}
+
+    def _return_to(self, note: dict[str, Any]) -> Array:
         """Begin the episode that ``note`` begins with; where its generator is not known, the slot's first one."""
-        self._origin = {key: note[key] for key in ("seed", "known", "stream", "half")}
+        self._origin = {key: note[key] for key in ("seed", "known", "stream", "half", "machine")}
         if note["seed"] >= 0 or not note["known"]:
             self._origin["seed"] = self._seed
             return self._begin(self._seed)
@@ -97,25 +123,32 @@ class Slot(gymnasium.Wrapper[Any, Any, Any, Any]):
         has, value = (int(word) for word in note["half"])
         bits.state = {**bits.state, "has_uint32": has, "uinteger": value}
         self.env.unwrapped.np_random = np.random.Generator(bits)
+        if self._machine is not None:
+            self._machine.load(note["machine"])
         return self._begin(None)
 
-    def _begin(self, seed: int | None) -> Any:
-        self.actions, self._trace = [], 0
+    def _begin(self, seed: int | None) -> Array:
+        self.actions, self._trace, self._earned = [], 0, 0.0
         return self._see(self.env.reset(seed=seed)[0])
 
-    def _see(self, seen: Any) -> Any:
-        """Keep what is seen, as an array of our own: some worlds write the next view into the same memory."""
-        if self._sizes is None:
-            obs = np.array(seen, self.observation_space.dtype, order="C")
-            within = obs.shape == self.observation_space.shape
-        else:
+    def _see(self, seen: Any) -> Array:
+        """Keep what is seen, in the space's own type and shape."""
+        if self._one is not None and isinstance(seen, int | np.integer):
+            index = int(seen) - self._one
+            obs, within = np.array(index), 0 <= index < self.observation_space.n  # type: ignore[attr-defined]
+        elif self._sizes is not None:
             parts = np.asarray(seen, np.int64).ravel() - self._first
             within = parts.shape == self._first.shape and bool(((parts >= 0) & (parts < self._sizes)).all())
             obs = np.array(np.ravel_multi_index(tuple(parts), self._sizes) if within else -1)
+        elif type(seen) is np.ndarray and seen.dtype == self._kind and seen.flags.c_contiguous:
+            obs, within = seen, seen.shape == self._shape
+        else:
+            obs = np.array(seen, self._kind, order="C")
+            within = obs.shape == self._shape
         if not within:
             expected = brief(self.env.observation_space)
             raise ValueError(f"world {self._name}: it observed {brief(seen)}, expected a value of {expected}")
-        self._obs, self._trace = obs, zlib.crc32(obs.tobytes(), self._trace)
+        self._obs, self._trace = obs, zlib.crc32(obs, self._trace)
         return obs
 
 

@@ -1,8 +1,7 @@
 """Any Gymnasium id as a world: S environments side by side, each seeded by itself, none by its neighbour's stream.
 
-``SyncVectorEnv`` with same-step reset and a list of seeds; never an environment's own vector version, whose slots may
-share one generator. Worlds of Gymnasium's toy-text family run by table instead, with the same bits, unless
-``native`` is off.
+Never an environment's own vector version, whose slots may share one generator. Worlds that have a compiled twin here
+(classic control, toy text) run as that, with the same bits, unless ``native`` is off.
 
 Observations are Discrete or Box; a ``MultiDiscrete`` or a ``Tuple`` of ``Discrete`` (Blackjack) is seen as the one
 index that counts its values in row-major order. Actions are Discrete or Box. Both count from 0.
@@ -11,16 +10,19 @@ index that counts its values in row-major order. Actions are Discrete or Box. Bo
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import le
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.envs.registration import EnvSpec
 
-from envs.parts.gymnasium_ids import create, find, is_known, known_ids
+from envs.parts import atari
+from envs.parts.atari import Atari
+from envs.parts.gymnasium_ids import Env, create, find, is_known, known_ids
 from envs.parts.gymnasium_slot import Slot, brief
 from simulator.core import seeds as streams
 from simulator.core.protocols import Array, Spec, State, Step, World
@@ -28,6 +30,8 @@ from simulator.core.ranges import CountOrZero
 from simulator.core.scene import Scene
 
 __all__ = ["Config", "GymnasiumWorld", "is_known", "known_ids", "make"]
+_MOST = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
+_FEW = 256
 
 
 @dataclass(frozen=True)
@@ -35,38 +39,67 @@ class Config:
     """Settings of a Gymnasium id."""
 
     native: bool = True
-    """Toy-text worlds run compiled, by table, with the same numbers; off: the original is stepped."""
+    """Classic control and toy text run compiled, with the same numbers; off: the original is stepped."""
     kwargs: dict[str, bool | int | float | str] = field(default_factory=dict)
     """Settings of the environment itself, as its ``gymnasium.make`` takes them."""
     max_steps: CountOrZero = 0
     """Environment steps after which an episode is cut; 0: as registered."""
+    atari: Atari = field(default_factory=Atari)
+    """How Atari games (ids of ALE/) are seen and played."""
 
 
-def make(env_id: str, seeds: Sequence[int], config: Config) -> World:
+def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> World:
     """The world ``env_id`` (``CartPole-v1``, ``module:EnvId``), one environment per seed.
+
+    ``name`` is what it goes by, where not by its id.
 
     Raises:
         ValueError: the id is not registered, cannot be made as asked, or has a space that is not supported.
     """
     found = find(env_id)
-    build = partial(create, env_id, found, config.kwargs, config.max_steps)
+    build = _builder(env_id, found, config)
     first = build()
     slot = Slot(first, env_id, 0)
     limit = first.spec.max_episode_steps if first.spec else None
-    spec = Spec(env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
+    if limit is None and atari.is_atari(found):
+        limit = atari.longest(found, config.atari)
+    spec = Spec(name or env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
+    spec, native = _described(spec, first)
+    if native and config.native:
+        return native(seeds)
+    first.close()
+    envs = [build() for _ in seeds]
+    machines = [atari.Emulator(env) if atari.is_atari(found) else None for env in envs]
+    numbers = streams.integers(seeds, "world")
+    slots = [Slot(*each) for each in zip(envs, [env_id] * len(envs), numbers, machines, strict=True)]
+    return GymnasiumWorld(spec, slots)
 
-    from envs.parts import toy_text  # loads the exact solvers
+
+def _builder(env_id: str, found: EnvSpec, config: Config) -> Callable[[], Env]:
+    atari.checked(env_id, config.atari, found, config.kwargs)
+    if not atari.is_atari(found):
+        return partial(create, env_id, found, config.kwargs, config.max_steps)
+    kwargs = {**config.kwargs, **atari.make_kwargs(config.atari)}
+    finish = partial(atari.preprocessed, settings=config.atari, max_steps=config.max_steps)
+    return partial(create, env_id, found, kwargs, 0, finish)
+
+
+def _described(spec: Spec, first: Env) -> tuple[Spec, Callable[[Sequence[int]], World] | None]:
+    """What is known of the world beside its id, and what makes its compiled twin."""
+    from envs.parts import native_ids, toy_text  # loads the exact solvers
 
     if toy_text.fits(first):
         spec = toy_text.describe(spec, first)
-        if config.native:
-            return toy_text.world(spec, first, seeds)
+        return spec, lambda seeds: toy_text.world(spec, first, seeds)
+    twin = native_ids.twin(first, spec.max_steps)
+    if twin is not None:
+        spec = replace(twin.module.describe(twin.config), id=spec.id)
+        return spec, lambda seeds: twin.make(seeds, spec)
     known = getattr(first.unwrapped, "world_spec", None)
-    if known is not None and known.max_steps == (limit or known.max_steps):
+    if known is not None and known.max_steps == (spec.max_steps or known.max_steps):
         facts = ("max_steps", "floor", "solved", "mdp", "state_obs", "legal", "gamma")
         spec = replace(spec, **{name: getattr(known, name) for name in facts})
-    first.close()
-    return GymnasiumWorld(spec, [Slot(build(), env_id, n) for n in streams.integers(seeds, "world")])
+    return spec, None
 
 
 class GymnasiumWorld:
@@ -79,16 +112,22 @@ class GymnasiumWorld:
 
     def __init__(self, spec: Spec, slots: Sequence[Slot]) -> None:
         self.spec, self.slots = spec, list(slots)
-        makers = [partial(_itself, slot) for slot in self.slots]
-        self._envs = SyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
-        shape = (len(self.slots), *(spec.observation.shape or ()))
-        self._steps = tuple(_buffers(shape, spec.observation.dtype) for _ in range(2))
-        self._obs, self._turn, self._taken = np.zeros(shape, spec.observation.dtype), 0, 0
+        shape, kind = (len(self.slots), *(spec.observation.shape or ())), spec.observation.dtype
+        self._expected = (len(self.slots), *(spec.action.shape or ()))
+        self._steps = tuple(_buffers(shape, kind) for _ in range(2))
+        self._obs, self._turn, self._taken = np.zeros(shape, kind), 0, 0
+        space, n = spec.action, len(self.slots)
+        box = isinstance(space, spaces.Box)
+        self._bounds = (space.low.ravel().tolist() * n, space.high.ravel().tolist() * n) if box else ([], [])
+        self._may_be_nan = np.dtype(kind).kind == "f"
 
     def reset(self) -> Array:
         """Start an episode in every seed; [S, *obs]."""
-        self._obs[...] = self._envs.reset()[0]
-        self._refuse("observed", self._obs, _nan(self._obs))
+        self._obs = np.zeros_like(self._obs)
+        for i, slot in enumerate(self.slots):
+            self._obs[i] = slot.reset()
+            if self._may_be_nan and _has_nan(self._obs[i]):
+                raise self._sick(i, "observed", self._obs[i])
         return self._obs.copy()
 
     def step(self, actions: Array) -> Step:
@@ -97,24 +136,24 @@ class GymnasiumWorld:
         Raises:
             ValueError: an action outside the action space; nan from the world.
         """
-        chosen = self._checked(actions)
+        chosen = self._checked(np.asarray(actions))
         self._turn, self._taken = self._turn ^ 1, self._taken + 1
         step = self._steps[self._turn]
-        try:
-            obs, reward, step.terminated[:], step.truncated[:], infos = self._envs.step(chosen)
-        except Exception as error:  # a foreign world may raise anything
-            said = " ".join(str(error).split())[:200]
-            raise ValueError(f"{self.spec.id} failed in step {self._taken}: {type(error).__name__}: {said}") from error
-        step.obs[...] = step.final_obs[...] = obs
-        with np.errstate(over="ignore"):
-            step.reward[:] = reward
-        if "_final_obs" in infos:
-            for i in np.flatnonzero(infos["_final_obs"]):
-                step.final_obs[i] = infos["final_obs"][i]
-            self._refuse("observed", step.obs, _nan(step.obs))
-        self._refuse("observed", step.final_obs, _nan(step.final_obs))
-        self._refuse("earned", reward, ~np.isfinite(step.reward))
-        self._obs[...] = step.obs
+        obs, reward, terminated, truncated, final_obs = step
+        for i, slot in enumerate(self.slots):
+            try:
+                seen, earned, terminated[i], truncated[i] = slot.step(chosen[i])
+                final_obs[i] = seen
+                next_seen = slot.reset() if terminated[i] or truncated[i] else seen
+                obs[i] = next_seen
+            except Exception as error:  # a foreign world may raise anything
+                raise self._failure(i, error) from error
+            if not -_MOST <= earned <= _MOST:
+                raise self._sick(i, "earned", earned)
+            reward[i] = earned
+            if self._may_be_nan and (_has_nan(final_obs[i]) or _has_nan(next_seen)):
+                raise self._sick(i, "observed", final_obs[i] if _has_nan(final_obs[i]) else next_seen)
+        self._obs = obs
         return step
 
     def observe(self) -> Array:
@@ -124,7 +163,7 @@ class GymnasiumWorld:
     def scene(self, index: int) -> Scene:
         """A picture where the environment can draw itself, and the step of the episode."""
         slot = self.slots[index]
-        return Scene(self.spec.id, image=_picture(slot), facts={"step": str(len(slot.actions))})
+        return Scene(self.spec.id, image=_picture(slot.env), facts={"step": str(len(slot.actions))})
 
     def state(self) -> State:
         """How every episode began, what was done since, and what is seen now."""
@@ -132,24 +171,27 @@ class GymnasiumWorld:
 
     def restore(self, state: State) -> bool:
         """Play every seed's episode again; False if one came out differently and a new one began there."""
-        exact, self._taken = True, int(state["taken"])
+        exact, self._taken, self._obs = True, int(state["taken"]), np.zeros_like(self._obs)
         for i, (slot, note) in enumerate(zip(self.slots, state["slots"], strict=True)):
             self._obs[i], same = slot.play(note)
             exact &= same
         return exact
 
-    def _checked(self, actions: Array) -> Array:
+    def _checked(self, given: Array) -> Array:
+        """The actions, as new memory in the space's own type."""
         space = self.spec.action
-        given = np.asarray(actions)
-        expected = (len(self.slots), *(space.shape or ()))
-        if given.shape != expected:
-            raise ValueError(f"{self.spec.id}: actions have the shape {given.shape}, expected {expected}")
+        if given.shape != self._expected:
+            raise ValueError(f"{self.spec.id}: actions have the shape {given.shape}, expected {self._expected}")
         if isinstance(space, spaces.Discrete):
-            within, say = (given >= 0) & (given < space.n), f"0 to {space.n - 1}"
-            if given.dtype.kind == "f":
-                within &= given == np.floor(given)
+            if given.dtype.kind in "iu" and all(0 <= action < space.n for action in given.tolist()):
+                return given.astype(space.dtype)
+            within = (given >= 0) & (given < space.n) & (given == np.floor(given))
+            say = f"0 to {space.n - 1}"
         else:
             given, say = given.astype(space.dtype), "values within the bounds of the action space"
+            flat = given.ravel().tolist()
+            if all(map(le, self._bounds[0], flat)) and all(map(le, flat, self._bounds[1])):
+                return given
             within = ((given >= space.low) & (given <= space.high)).reshape(len(given), -1).all(axis=1)
         if not within.all():
             wrong = int(np.argmin(within))
@@ -157,17 +199,23 @@ class GymnasiumWorld:
             raise ValueError(f"{self.spec.id}: seed number {wrong} was given action {shown}, expected {say}")
         return given.astype(space.dtype)
 
-    def _refuse(self, what: str, values: Array, wrong: Array) -> None:
-        """Stop at numbers that no learner can use; ``wrong`` is [S, ...]."""
-        if not wrong.any():
-            return
-        i = int(np.argmax(wrong.reshape(len(wrong), -1).any(axis=1)))
-        shown = brief(values[i])
-        raise ValueError(f"{self.spec.id}: seed number {i} {what} {shown} in step {self._taken}, expected numbers")
+    def _failure(self, i: int, error: Exception) -> ValueError:
+        said = " ".join(str(error).split())[:200]
+        place = f"{self.spec.id}: seed number {i} failed in step {self._taken}"
+        return ValueError(f"{place}: {type(error).__name__}: {said}")
+
+    def _sick(self, i: int, what: str, value: Any) -> ValueError:
+        said = f"seed number {i} {what} {brief(value)} in step {self._taken}"
+        return ValueError(f"{self.spec.id}: {said}, expected numbers")
 
 
-def _itself(slot: Slot) -> Slot:
-    return slot
+def _has_nan(obs: Array) -> bool:
+    """Sums of lists are the quickest way to look at few numbers; infinities of both signs need the second look."""
+    if obs.size <= _FEW:
+        total = sum(obs.ravel().tolist())
+        if total == total:
+            return False
+    return bool(np.isnan(obs).any())
 
 
 def _buffers(shape: tuple[int, ...], kind: Any) -> Step:
@@ -175,19 +223,20 @@ def _buffers(shape: tuple[int, ...], kind: Any) -> Step:
     return Step(np.zeros(shape, kind), np.zeros(shape[0], np.float32), *flags, np.zeros(shape, kind))
 
 
-def _nan(values: Array) -> Array:
-    return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
-
-
-def _picture(slot: Slot) -> Array | None:
+def _picture(env: Env) -> Array | None:
     """uint8 [H, W, 3], or None. Some worlds open a display for it: without a screen, a dummy one."""
-    if slot.render_mode != "rgb_array":
+    core: Any = env.unwrapped
+    if env.render_mode not in (None, "rgb_array") or "rgb_array" not in core.metadata.get("render_modes", ()):
         return None
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if not any(name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY")):
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    asked = getattr(core, "render_mode", None)
     try:
-        image = np.asarray(slot.render())
+        core.render_mode = "rgb_array"  # for worlds that draw along as soon as they may
+        image = np.asarray(env.render())
     except Exception:  # drawing is a courtesy: a world that fails at it still runs
         return None
+    finally:
+        core.render_mode = asked
     return image if image.ndim == 3 and image.dtype == np.uint8 else None

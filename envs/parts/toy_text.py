@@ -15,10 +15,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.envs.toy_text import CliffWalkingEnv, FrozenLakeEnv, TaxiEnv
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
+from envs.parts.gymnasium_streams import words
+from envs.parts.native_ids import is_bare
 from envs.parts.returns import solved_from
-from simulator.core import seeds as streams
 from simulator.core.mdp import FiniteMDP, checked, evaluate_finite, finite_horizon, uniform_policy, value_iteration
 from simulator.core.protocols import Spec
 from simulator.core.scene import Mark, Scene
@@ -28,7 +28,6 @@ _KINDS: dict[type, tuple[str, ...]] = {
     CliffWalkingEnv: ("up", "right", "down", "left"),
     TaxiEnv: ("down", "up", "right", "left", "pick up", "drop off"),
 }
-_HARMLESS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # wrappers that the table accounts for
 _STANDS = ("R", "G", "Y", "B")
 
 
@@ -38,11 +37,7 @@ def fits(env: gymnasium.Env[Any, Any]) -> bool:
     Taxi's fickle passenger draws beside the table, so that variant does not.
     """
     core = env.unwrapped
-    while env is not core:
-        if type(env) not in _HARMLESS:
-            return False
-        env = env.env  # type: ignore[attr-defined]
-    return type(core) in _KINDS and not getattr(core, "fickle_passenger", False)
+    return type(core) in _KINDS and is_bare(env) and not getattr(core, "fickle_passenger", False)
 
 
 def model(env: gymnasium.Env[Any, Any]) -> FiniteMDP:
@@ -79,13 +74,10 @@ def world(spec: Spec, env: gymnasium.Env[Any, Any], seeds: Sequence[int]) -> Any
     from simulator.core.table import make_table
 
     assert spec.mdp is not None
-    bits = [np.random.PCG64(np.random.SeedSequence(n)) for n in streams.integers(seeds, "world")]
-    stream = np.array([streams.pack(one) for one in bits], np.uint64).reshape(-1, 4)
     core = env.unwrapped
     draw = _taxi if isinstance(core, TaxiEnv) else _grid
-    return TableWorld(
-        spec, make_table(spec.mdp, always_draws=True), stream, lambda state, clock: draw(spec.id, core, state, clock)
-    )
+    table = make_table(spec.mdp, always_draws=True)
+    return TableWorld(spec, table, words(seeds), lambda state, clock: draw(spec.id, core, state, clock))
 
 
 def _grid(title: str, core: Any, state: int, clock: int) -> Scene:

@@ -76,6 +76,11 @@ def lane(function: Callable[..., Any]) -> Any:
     return njit(cache=True, nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function)
 
 
+def blas(function: Callable[..., Any]) -> Any:
+    """Compile a piece that multiplies by ``np.dot``: numba types that only where references are counted."""
+    return njit(cache=True, nogil=True, error_model="numpy", _nrt=True)(function)
+
+
 class _Clock(event.Listener):  # type: ignore[misc]
     """Adds up the time spent compiling, and tells whoever waits that it begins."""
 

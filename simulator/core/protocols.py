@@ -122,6 +122,14 @@ class Agent(Protocol):
 
     An agent that can run a stretch of a world by table offers ``stretch(lanes, n) -> Trace`` beside these, with the
     same bits as n rounds of act, step and learn; one that discounts offers ``gamma``.
+
+    One whose seeds can break down offers ``failed_at``, int64 [S]: the environment step, counted from 1, at which a
+    seed's loss was not finite, 0 while it goes on; it is part of the agent's state. Such a seed learns no more, still
+    gives actions that exist, and leaves the others alone. The host drops its episodes from that step on, leaves it
+    out of evaluations, and marks it in the store.
+
+    One that can compute on a GPU says ``DEVICES = True`` in its module and makes its networks on
+    :func:`simulator.core.devices.device`.
     """
 
     def act(self, obs: Array) -> Array:
@@ -140,6 +148,32 @@ class Agent(Protocol):
         """Go on from ``state``."""
 
 
+class Network(Protocol):
+    """S function approximators of one shape, each with weights, optimiser and counters of its own.
+
+    An algorithm gives the gradient of its loss with respect to the outputs; the network takes it from there.
+    """
+
+    def forward(self, x: Array) -> Array:
+        """Outputs float32 [S, B, out] at x [S, B, *in]; what ``update`` needs is kept until the next call."""
+
+    def update(self, dy: Array, mask: Array, share: float = 1.0) -> Array:
+        """Backpropagate dL/d(outputs) [S, B, out] at the latest ``forward`` and step the optimiser.
+
+        Only in the seeds of ``mask`` bool [S], with the learning rate times ``share``. Gives the norm of every seed's
+        gradient before clipping, float64 [S], 0 outside the mask; a seed whose norm is not finite is left as it was.
+        """
+
+    def copy_from(self, other: Any, share: float = 1.0) -> None:
+        """Move every weight towards those of a network of the same kind by ``share``."""
+
+    def state(self) -> State:
+        """Weights, the optimiser's memory, its counters."""
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+
+
 class Curve(NamedTuple):
     """Training episodes by the step in which they ended; an empty point holds nan."""
 
@@ -149,12 +183,20 @@ class Curve(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Greedy play at one moment of a run."""
+    """Greedy play at one moment of a run; nan for a seed that had failed by then."""
 
     step: int  # environment steps per seed that were trained before it
     returns: Array  # [S, E] undiscounted returns of the episodes played; E may be 0 where exact is known
     exact: Array | None  # [S] expected return by the world's finite MDP, where there is one
     value_error: Array | None = None  # [S] largest |q - q*| over the states that can be met, where both are known
+
+
+class Failure(NamedTuple):
+    """A seed that broke down while the others went on."""
+
+    seed: int
+    step: int  # environment step, counted from 1
+    reason: str
 
 
 class Picture(NamedTuple):
@@ -172,7 +214,7 @@ class Snapshot:
     run: str
     agent: str
     world: str
-    phase: str  # "preparing", "compiling", "training", "done"
+    phase: str  # "preparing", "training", "evaluating", "done", or "failed": every seed did
     seeds: tuple[int, ...]
     step: int  # environment steps per seed so far
     steps: int  # environment steps per seed in all
@@ -186,6 +228,7 @@ class Snapshot:
     optimum: float | None = None  # best possible expected return of an episode
     exact: bool = True  # False: a foreign world could not be continued exactly
     compile_seconds: float = 0.0  # spent compiling by this process, not in seconds
+    failed: tuple[Failure, ...] = ()  # seeds that broke down so far
     warnings: tuple[str, ...] = ()  # damaged checkpoints that were passed over
 
 

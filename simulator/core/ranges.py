@@ -10,6 +10,8 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 """A probability or a share, 0 to 1."""
 PositiveShare = Annotated[float, Meta(gt=0.0, le=1.0)]
 """A share above 0, at most 1."""
+PartShare = Annotated[float, Meta(ge=0.0, lt=1.0)]
+"""A share of at least 0, below 1."""
 Positive = Annotated[float, Meta(gt=0.0)]
 """A number above 0."""
 NonNegative = Annotated[float, Meta(ge=0.0)]

@@ -22,7 +22,8 @@ class Mark(NamedTuple):
 class Scene:
     """A moment of one seed's world.
 
-    A grid gives ``walls``; a graph of rooms gives ``rooms`` and ``doors``; a foreign world gives ``image``.
+    A grid gives ``walls``; a graph of rooms gives ``rooms`` and ``doors``; a machine gives ``lines``; a foreign world
+    gives ``image``.
 
     Attributes:
         title: what is shown, in a few words.
@@ -31,6 +32,7 @@ class Scene:
         rooms: float [N, 2], a place in the unit square for every room, or None.
         doors: int [D, 2], pairs of rooms with a passage from the first to the second.
         walker: the room that the walker is in, where there are rooms.
+        lines: float [L, 4], the ends x0, y0, x1, y1 of strokes in the unit square, y upwards, or None.
         image: uint8 [H, W, 3] for a world that only draws itself, or None.
         places: int [N, 2] row and column (or room, 0) of every state; states not shown now have row -1.
         actions: what each action does: ``"up"``, ``"right"``, ``"down"``, ``"left"`` or ``"room 3"``; ``[A]``.
@@ -43,6 +45,7 @@ class Scene:
     rooms: np.ndarray | None = None
     doors: np.ndarray | None = None
     walker: int = -1
+    lines: np.ndarray | None = None
     image: np.ndarray | None = None
     places: np.ndarray | None = None
     actions: tuple[str, ...] = ()

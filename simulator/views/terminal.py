@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 REDRAW_EVERY = 0.1  # seconds
 PLOT_HEIGHT, SHORTEST_MAP = 12, 4  # lines
+OVER = ("done", "failed")
 
 
 class Terminal:
@@ -43,7 +44,7 @@ class Terminal:
     def show(self, snapshot: Snapshot) -> None:
         """Draw it, unless the last drawing is fresh."""
         now = time.monotonic()
-        last = snapshot.phase == "done"
+        last = snapshot.phase in OVER
         if self._console.is_terminal:
             if last or now - self._drawn >= REDRAW_EVERY:
                 self._redraw(snapshot)
@@ -104,6 +105,8 @@ def header(snapshot: Snapshot, before: Snapshot | None, width: int, look: Look) 
     medians = [(f"{clean(name)} {number(float(np.median(values)))}", "") for name, values in snapshot.metrics.items()]
     if medians:
         lines.append(fit(width, ("median over seeds", "dim"), *medians))
+    if snapshot.failed:
+        lines.append(fit(width, (_failures(snapshot), "red")))
     if not snapshot.exact:
         lines.append(fit(width, ("the world could not be continued exactly: new episodes began", "yellow")))
     return lines
@@ -113,7 +116,7 @@ def _progress(snapshot: Snapshot, width: int, look: Look) -> Text:
     share = min(snapshot.step / max(snapshot.steps, 1), 1.0)
     left = (snapshot.seconds / share - snapshot.seconds) if share > 0 else float("nan")
     words = f" {share:4.0%}  {count(snapshot.step)} of {count(snapshot.steps)} steps"
-    if snapshot.phase != "done":
+    if snapshot.phase not in OVER:
         words += f", {duration(left)} left"
     length = max(min(width - len(words), 40), 0)
     full = round(length * share)
@@ -142,6 +145,10 @@ def _evaluation(snapshot: Snapshot, look: Look) -> list[Part]:
 
     last = snapshot.evaluations[-1]
     score = last.returns.mean(axis=1) if last.exact is None else last.exact
+    broken = [failure.seed for failure in snapshot.failed]
+    score = score[~np.isin(snapshot.seeds, broken)]
+    if not len(score):
+        return []
     low, high = interval(score) if len(score) > 1 else (float("nan"), float("nan"))
     kind = "exact greedy return" if last.exact is not None else "greedy return"
     parts = [(kind, "dim"), (f"IQM {number(iqm(score))}", "bold")]
@@ -153,6 +160,12 @@ def _evaluation(snapshot: Snapshot, look: Look) -> list[Part]:
     return parts
 
 
+def _failures(snapshot: Snapshot) -> str:
+    first, more = snapshot.failed[0], len(snapshot.failed) - 1
+    others = f", and {more} more" if more else ""
+    return f"seed {first.seed} failed at step {first.step:,}: {first.reason}{others}"
+
+
 def plain_line(snapshot: Snapshot) -> str:
     """One line for a log."""
     words = [f"{snapshot.run}: {snapshot.step:,} of {snapshot.steps:,} steps", duration(snapshot.seconds)]
@@ -160,6 +173,8 @@ def plain_line(snapshot: Snapshot) -> str:
         words.append(f"{count(len(snapshot.seeds) * snapshot.step / snapshot.training_seconds)} steps/s, all seeds")
     if snapshot.evaluations:
         words += [text for text, _ in _evaluation(snapshot, Look())[:3]]
+    if snapshot.failed:
+        words.append(_failures(snapshot))
     if snapshot.compile_seconds:
         words.append(f"compiled in {duration(snapshot.compile_seconds)}")
     return ", ".join(words)

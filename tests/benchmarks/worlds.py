@@ -1,4 +1,4 @@
-"""Rooms stepped one call at a time, random actions: steps per CPU-second of one thread."""
+"""Worlds stepped one call at a time, random actions: steps per CPU-second of one thread."""
 
 from __future__ import annotations
 
@@ -9,38 +9,70 @@ import gymnasium
 import numpy as np
 
 from simulator.core import plugins
-from tests.benchmarks._clock import alternate, show
+from tests.benchmarks._clock import alternate, ratio, show
 
 SIZES = {1: 200_000, 16: 200_000, 64: 100_000, 1_024: 20_000}
+NATIVE = ("cartpole", "mountain_car", "acrobot", "blackjack", "frozen_lake", "cliff_walking", "taxi")
+SIDE_BY_SIDE = 64
+Work = tuple[Callable[[], None], int]
 
 
 def main(json: bool) -> dict[str, Any]:
-    """The 19x19 four rooms at several numbers of seeds, and Gymnasium's FrozenLake beside them."""
-    works: dict[str, tuple[Callable[[], None], int]] = {f"rooms N={n:,}": _rooms(n) for n in SIZES}
+    """Four rooms and CartPole at several numbers of seeds, every native world at 64, Gymnasium beside them."""
+    works: dict[str, Work] = {f"rooms N={n:,}": _world("rooms", n, layout="four", size=19) for n in SIZES}
+    works |= {f"cartpole N={n:,}": _world("cartpole", n) for n in SIZES}
+    works |= {f"{name} N=64": _world(name, SIDE_BY_SIDE) for name in NATIVE if name != "cartpole"}
+    peer = f"gymnasium's vector CartPole-v1 N={SIDE_BY_SIDE}"
+    works[peer] = _vector("CartPole-v1", SIDE_BY_SIDE, 6_400)
+    works["gymnasium CartPole-v1 N=1"] = _gymnasium("CartPole-v1", 20_000)
     works["gymnasium FrozenLake-v1 N=1"] = _gymnasium("FrozenLake-v1", 20_000)
-    return show(__doc__, {"steps_per_cpu_second": alternate(works)}, json)
+    works["CartPole-v1 in Python, as a world N=1"] = _foreign("CartPole-v1", 1, 20_000)
+    rates = alternate(works)
+    times = ratio(rates, f"cartpole N={SIDE_BY_SIDE}", peer)
+    return show(__doc__, {"steps_per_cpu_second": rates, "cartpole_times_the_vector": times}, json)
 
 
-def _rooms(n: int) -> tuple[Callable[[], None], int]:
-    player = plugins.load("worlds", "rooms")
-    world = player.make(list(range(n)), player.Config(layout="four", size=19))
+def _world(name: str, n: int, **settings: Any) -> Work:
+    player = plugins.load("worlds", name)
+    return _stepped(player.make(list(range(n)), player.Config(**settings)), n, SIZES[n])
+
+
+def _foreign(env_id: str, n: int, rounds: int) -> Work:
+    player = plugins.load("worlds", env_id)
+    return _stepped(player.make(list(range(n)), player.Config(native=False)), n, rounds)
+
+
+def _stepped(world: Any, n: int, rounds: int) -> Work:
     world.reset()
-    actions = np.random.Generator(np.random.PCG64(0)).integers(0, 4, (64, n))
-    rounds = SIZES[n] // 64
+    actions = np.random.Generator(np.random.PCG64(0)).integers(0, world.spec.action.n, (64, n))
 
     def work() -> None:
         step = world.step
-        for _ in range(rounds):
+        for _ in range(rounds // 64):
             for row in actions:
                 step(row)
 
-    return work, rounds * 64 * n
+    return work, rounds // 64 * 64 * n
 
 
-def _gymnasium(env_id: str, steps: int) -> tuple[Callable[[], None], int]:
+def _vector(env_id: str, n: int, rounds: int) -> Work:
+    """Gymnasium's own vector environment, whichever ``make_vec`` takes."""
+    envs = gymnasium.make_vec(env_id, num_envs=n)
+    envs.reset(seed=0)
+    actions = np.random.Generator(np.random.PCG64(0)).integers(0, 2, (64, n))
+
+    def work() -> None:
+        for _ in range(rounds // 64):
+            for row in actions:
+                envs.step(row)
+
+    return work, rounds // 64 * 64 * n
+
+
+def _gymnasium(env_id: str, steps: int) -> Work:
     env = gymnasium.make(env_id)
     env.reset(seed=0)
-    actions = np.random.Generator(np.random.PCG64(0)).integers(0, 4, steps)
+    actions = np.random.Generator(np.random.PCG64(0)).integers(0, env.action_space.n, steps)
 
     def work() -> None:
         for action in actions:

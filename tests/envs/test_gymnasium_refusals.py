@@ -113,6 +113,7 @@ def test_actions(env_id, actions, words):
         ({"earn": lambda t: 1e300}, ["earned 1e+300", "step 1"]),
         ({"see": lambda t, rng: np.zeros(3)}, ["observed [0. 0. 0.]"]),
         ({"observation": gymnasium.spaces.Discrete(3), "see": lambda t, rng: t}, ["observed 3", "Discrete(3)"]),
+        ({"see": lambda t, rng: np.zeros(2) if t < 5 else 1 / 0}, ["seed number 0 failed in step 5", "ZeroDivision"]),
     ],
 )
 def test_numbers_no_learner_can_use(trouble, words):

@@ -104,7 +104,7 @@ def test_a_world_resets_by_itself_and_says_what_the_step_led_to(world):
     obs, walker = one.reset(), np.random.Generator(np.random.PCG64(2))
     assert obs.shape == (6, *one.spec.observation.shape)
     ended = 0
-    for _ in range(300):
+    for _ in range(max(300, one.spec.max_steps or 0)):
         step = one.step(walker.integers(0, one.spec.action.n, 6))
         over = step.terminated | step.truncated
         assert not (step.terminated & step.truncated).any()
@@ -113,7 +113,7 @@ def test_a_world_resets_by_itself_and_says_what_the_step_led_to(world):
         np.testing.assert_array_equal(one.observe(), step.obs)
         assert all(one.spec.observation.contains(view) for view in step.obs)
         ended += over.sum()
-    assert ended
+    assert ended or one.spec.max_steps is None  # nobody walks off the cliff's far end by chance
 
 
 @pytest.mark.parametrize(("kind", "name"), PLAYERS)

@@ -13,11 +13,12 @@ from simulator.settings import settings
 from tests.simulator.toys import PATH
 
 USAGE = "engram run AGENT WORLD"
+KNOWN = [each for each in settings(Options) if each.name not in ("agent", "world")]
 TOYS = {table: load(f"{table}s", PATH) for table in ("agent", "world")}
 
 
 def words(*typed: str) -> Given:
-    return read(USAGE, typed, settings(Options), TOYS)
+    return read(USAGE, typed, KNOWN, TOYS)
 
 
 def refusal(*typed: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from rich.console import Console
 
-from simulator.core.protocols import Curve, Evaluation, Picture
+from simulator.core.protocols import Curve, Evaluation, Failure, Picture
 from simulator.views.look import Look
 from simulator.views.terminal import Terminal, page_of, plain_line
 from tests.simulator.snapshots import graph, grid, snapshot
@@ -38,6 +38,17 @@ def test_golden_text(name):
     assert max(map(len, text.splitlines())) < PAGES[name][0][0]
     if "ascii" in name:
         assert text.isascii()
+
+
+def test_a_seed_that_failed_is_named_and_left_out():
+    score = Evaluation(1_000, np.zeros((4, 0)), np.array([4.0, np.nan, 6.0, np.nan]))
+    failed = (Failure(1, 1_234, "its loss was not finite"), Failure(3, 9, "its loss was not finite"))
+    text = page_of(snapshot(evaluations=(score,), failed=failed), None, (80, 40), Look()).plain
+    assert "seed 1 failed at step 1,234: its loss was not finite, and 1 more" in text
+    assert "IQM 5 " in text
+    nobody = snapshot(seeds=(1, 3), evaluations=(score._replace(exact=np.full(2, np.nan)),), failed=failed)
+    assert "seed 1 failed" in plain_line(nobody)
+    assert "IQM" not in page_of(nobody, None, (80, 40), Look()).plain
 
 
 def test_a_short_terminal_leaves_the_map_out():

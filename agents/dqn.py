@@ -1,0 +1,139 @@
+"""Deep Q-learning: double, dueling, n-step, with prioritized replay, each a field.
+
+Mnih et al. 2015; van Hasselt et al. 2016; Schaul et al. 2016; Wang et al. 2016; Hessel et al. 2018. Departures: Adam by
+default; value and advantages share every hidden layer; truncation bootstraps from the observation that the step led to;
+where `average` is set, evaluation plays by a running average of the weights (Polyak and Juditsky 1992).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from agents.parts.conv_body import ConvSettings
+from agents.parts.dense import NetworkSettings
+from agents.parts.dqn_learner import DenseLearner
+from agents.parts.dqn_update import Pace
+from agents.parts.explore_settings import ExploreSettings
+from agents.parts.observations import is_image, make_inputs
+from agents.parts.optimizers import OptimizerSettings, rate_after
+from agents.parts.priorities import PrioritySettings
+from simulator.core.devices import device
+from simulator.core.protocols import Array, Metrics, Policy, Spec, State, Step
+from simulator.core.ranges import Count, CountOrZero, Share
+
+if TYPE_CHECKING:
+    from agents.parts.dqn_torch import TorchLearner
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of DQN and its relatives."""
+
+    gamma: Share | None = None
+    """discount per step; none: the world's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
+    double: bool = True
+    """the online network chooses the next action, the target network values it"""
+    dueling: bool = False
+    """outputs are a value and advantages, whose mean is taken off"""
+    prioritized: bool = False
+    """transitions are drawn by their TD error instead of evenly"""
+    n_step: Count = 1
+    """steps of reward in a target, in environment steps"""
+    loss: Literal["huber", "squared"] = "huber"
+    """of a TD error: squared within 1 and linear beyond, or squared"""
+    batch: Count = 128
+    """transitions in an update"""
+    capacity: Count = 50_000
+    """transitions that are kept, per seed"""
+    starts: Count = 1_000
+    """environment steps before the first update"""
+    train_every: Count = 1
+    """environment steps from one training to the next"""
+    updates: Count = 1
+    """updates in a training"""
+    target_every: CountOrZero = 0
+    """environment steps from one copy of the online network to the next; 0: the target follows softly"""
+    target_share: Share = 0.005
+    """share of the way to the online network that the target goes after every update; unused with target_every"""
+    average: Share = 0.0
+    """share of the newest weights in the running average that evaluation plays by, per update; 0: no average"""
+    explore: ExploreSettings = field(default_factory=lambda: ExploreSettings(level=1.0, last=0.05, steps=5_000))
+    """exploration while training"""
+    network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=(120, 84)))
+    """the network of action values, where observations are vectors or classes"""
+    conv: ConvSettings = field(default_factory=ConvSettings)
+    """the network of action values, where observations are pictures"""
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    """how it learns"""
+    priority: PrioritySettings = field(default_factory=PrioritySettings)
+    """priorities; count only where prioritized is on"""
+
+
+DEVICES = True  # other than the CPU
+
+
+class DQN:
+    """S learners; see :class:`simulator.core.protocols.Agent`."""
+
+    def __init__(self, config: Config, learner: DenseLearner | TorchLearner) -> None:
+        self._config, self._learner, self._clock = config, learner, 0
+        self.gamma, self.failed_at = learner.gamma, learner.failed_at
+
+    def act(self, obs: Array) -> Array:
+        """Exploring actions, int64 [S]."""
+        return self._learner.act(obs, self._clock)
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """Store one step of every seed; train and copy when it is time."""
+        config = self._config
+        self._learner.push(obs, actions, step, self._clock)
+        self._clock += 1
+        if self._clock >= config.starts and self._clock % config.train_every == 0:
+            self._learner.train(self._pace())
+        if config.target_every and self._clock % config.target_every == 0:
+            self._learner.copy()
+        return self._learner.metrics
+
+    def _pace(self) -> Pace:
+        config, priority, clock = self._config, self._config.priority, self._clock
+        risen = min(clock / priority.beta_steps, 1.0) if priority.beta_steps else 0.0
+        beta = priority.beta + (1.0 - priority.beta) * risen
+        target_share = 0.0 if config.target_every else config.target_share
+        rate = rate_after(config.optimizer, clock)
+        return Pace(config.updates, beta, rate, float(target_share), float(config.average), clock)
+
+    def policy(self) -> Policy:
+        """The greedy policy as of now."""
+        return self._learner.greedy()
+
+    def state(self) -> State:
+        """Networks, optimiser, replay, streams and counters."""
+        return {"clock": self._clock, "learner": self._learner.state()}
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        self._clock = state["clock"]
+        self._learner.restore(state["learner"])
+
+
+def make(spec: Spec, seed_list: Sequence[int], config: Config) -> DQN:
+    """Learners for a world of discrete actions.
+
+    Raises:
+        ValueError: a space or a setting that this agent cannot have, or more memory than there is.
+    """
+    if config.batch > config.capacity:
+        raise ValueError(f"agent.capacity = {config.capacity}: expected at least agent.batch, {config.batch}")
+    if device() == "cpu" and not is_image(spec):
+        return DQN(config, DenseLearner(spec, seed_list, config, make_inputs(spec, "dqn")))
+    from agents.parts.dqn_torch import TorchLearner  # loads torch
+
+    return DQN(config, TorchLearner(spec, seed_list, config))
+
+
+if __name__ == "__main__":
+    from agents.parts.show import show_agent
+
+    show_agent("dqn", make, Config(starts=100, capacity=3_000))

@@ -1,0 +1,246 @@
+"""Agents whose policy is a network read directly: the greatest output is the action, and judging is all the learning.
+
+Numbered observations go in as one-hot vectors, boxes as they are. Numbered actions are an argmax with ties at random;
+boxed ones are the outputs, squashed by tanh into their bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+
+from agents.parts.climb_update import Rule, learn_lane, make_climb
+from agents.parts.explore import argmax
+from agents.parts.network_compiled import Net, NetworkSettings, forward_row, make_net, n_params
+from agents.parts.tabular import legal_rows, load, moves, save, trace_buffers
+from simulator.core import seeds
+from simulator.core.compiled import compiled, lane, spread
+from simulator.core.protocols import Array, Metrics, Spec, State, Step, Trace
+from simulator.core.table import GOES_ON, Lanes, table_step
+
+LARGEST = 2 << 30  # bytes of weights
+
+
+class Body(NamedTuple):
+    """What is seen and given out, of S seeds. Room for compiled code; never part of the state."""
+
+    numbered: bool  # observations are numbers, seen as one-hot vectors
+    at: Array  # int64 [S], the number seen now, or zeros
+    was: Array  # int64 [S], the number whose input is 1
+    x: Array  # float32 [S, in]
+    out: Array  # float32 [S, out]
+    moves: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A world's spaces, as inputs and outputs of a network."""
+
+    n_inputs: int
+    n_outputs: int
+    numbered: bool
+    box: spaces.Box | None  # of the actions
+    legal: Array  # bool [n_observations or 1, A]
+
+
+def find_shape(agent: str, spec: Spec) -> Shape:
+    """The inputs and outputs that a world asks for.
+
+    Raises:
+        ValueError: images, text, or actions without numbers or bounds.
+    """
+    seen, action = spec.observation, spec.action
+    numbered, flat = isinstance(seen, spaces.Discrete), isinstance(seen, spaces.Box) and len(seen.shape) <= 1
+    if not numbered and not flat:
+        raise ValueError(f"{agent} on {spec.id}: observation {seen}, expected a discrete one or a flat box of numbers")
+    n_inputs = int(seen.n) if numbered else prod(seen.shape)
+    if isinstance(action, spaces.Discrete) and int(action.start) == 0:
+        return Shape(n_inputs, int(action.n), numbered, None, legal_rows(spec, int(action.n)))
+    if isinstance(action, spaces.Box) and action.is_bounded() and action.dtype.kind == "f":
+        return Shape(n_inputs, prod(action.shape), numbered, action, np.ones((1, prod(action.shape)), np.bool_))
+    raise ValueError(f"{agent} on {spec.id}: action space {action}, expected Discrete actions from 0 or a bounded box")
+
+
+def make_climber(
+    agent: str, spec: Spec, seed_list: Sequence[int], rule: Rule, network: NetworkSettings, bias: bool
+) -> Climber:
+    """Climbers for a world; ``bias`` gives every unit a constant of its own beside its inputs.
+
+    Raises:
+        ValueError: a space or a size that this agent cannot have.
+    """
+    shape = find_shape(agent, spec)
+    sizes = (shape.n_inputs, *network.hidden, shape.n_outputs)
+    n_bytes = 16 * len(seed_list) * n_params(sizes)
+    if n_bytes > LARGEST:
+        raise ValueError(
+            f"{agent} on {spec.id}: weights of {n_bytes / 2**30:,.1f} GiB for all seeds, expected at most "
+            f"{LARGEST >> 30}; give fewer seeds or hidden units"
+        )
+    net = make_net(sizes, network.activation == "tanh", seed_list, 1)
+    net = net._replace(deltas=np.zeros((1, 2, 1), np.float32), gradient=np.zeros((1, 1), np.float32))
+    scale = _scale(sizes, bias)
+    net.params[:, scale == 0.0] = 0.0
+    return Climber(shape, rule, net, scale, list(seed_list))
+
+
+def _scale(sizes: Sequence[int], bias: bool) -> Array:
+    """Bounds of random weights, float32 [P], as :func:`make_net` draws them; 0 for biases that are not wanted."""
+    parts = [np.repeat((1 / sqrt(n), bias / sqrt(n)), (n * m, m)) for n, m in pairwise(sizes)]
+    return np.concatenate(parts).astype(np.float32)
+
+
+class Climber:
+    """S climbers; see :class:`simulator.core.protocols.Agent`."""
+
+    def __init__(self, shape: Shape, rule: Rule, net: Net, scale: Array, seed_list: list[int]) -> None:
+        self._shape, self._rule, self._net, self._scale, self._seeds = shape, rule, net, scale, seed_list
+        self._climb = make_climb(net.params, rule, seeds.words(seed_list, "exploration"))
+        self._body, self._trace = _body(shape, len(seed_list)), trace_buffers(None, len(seed_list), 1)
+        self._metrics = {"champion": self._climb.score} | ({} if rule.fresh else {"sigma": self._climb.sigma})
+        if shape.numbered and shape.box is None:
+            self.stretch = self._stretch
+
+    def act(self, obs: Array) -> Array:
+        """The action of the weights that are judged now: int64 [S], or [S, *action] in a box."""
+        return _act(self._shape, self._net, self._body, self._climb.stream, obs)
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """Count the step; where a judgement ends with it, choose who is judged next."""
+        _learn_all(self._climb, self._rule, self._scale, (step.reward, step.terminated, step.truncated))
+        return self._metrics
+
+    def _stretch(self, lanes: Lanes, n: int) -> Trace:
+        """N steps of a world by table in one call, with the bits of n rounds of act, step and learn."""
+        reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
+        brain = (self._climb, self._rule, self._scale, self._net, self._body)
+        spread(lambda first, last: _stretch_block((first, last), brain, lanes, reward, ended), len(self._seeds))
+        return Trace(reward, ended, self._metrics)
+
+    def policy(self) -> DirectPolicy:
+        """The policy of the best champion so far; the first one before any was judged."""
+        climb = self._climb
+        weights = np.where(climb.leads[:, None], climb.champion, climb.best)
+        return DirectPolicy(self._shape, self._net, weights, self._seeds)
+
+    def state(self) -> State:
+        """Weights, records, counters and streams."""
+        return save(self._climb)
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        load(self._climb, state)
+
+
+class DirectPolicy:
+    """What S networks do, held still; see :class:`simulator.core.protocols.Policy`.
+
+    Args:
+        shape: the world's spaces.
+        net: the networks' shape.
+        weights: float32 [S, P], kept as they are.
+        seed_list: the run's seeds, for the streams that break ties.
+    """
+
+    def __init__(self, shape: Shape, net: Net, weights: Array, seed_list: list[int]) -> None:
+        self._shape, self._stream = shape, seeds.words(seed_list, "ties")
+        self._net = net._replace(params=weights, row=np.zeros_like(net.row))
+        self._body = _body(shape, len(seed_list))
+
+    def act(self, obs: Array, first: Array) -> Array:
+        """The action of the greatest output at obs [S, *obs]."""
+        return _act(self._shape, self._net, self._body, self._stream, obs)
+
+    def probs(self, obs: Array) -> Array | None:
+        """Uniform over the greatest outputs, [S, B, A]; None for actions in a box."""
+        if self._shape.box is not None:
+            return None
+        legal, outputs = self._shape.legal, np.zeros((len(self._stream), len(obs), self._shape.n_outputs))
+        for b, view in enumerate(np.asarray(obs)):
+            _see(self._body, np.broadcast_to(view, (len(self._stream), *view.shape)))
+            _outputs_all(self._net, self._body)
+            outputs[:, b] = self._body.out
+        rows = legal[np.asarray(obs, np.int64)] if len(legal) > 1 else legal
+        prefer = np.where(rows, outputs, -np.inf)
+        best = prefer == prefer.max(axis=-1, keepdims=True)
+        return best / best.sum(axis=-1, keepdims=True)
+
+    def values(self, obs: Array) -> None:
+        """It values nothing."""
+
+
+def _body(shape: Shape, n: int) -> Body:
+    x, out = np.zeros((n, shape.n_inputs), np.float32), np.zeros((n, shape.n_outputs), np.float32)
+    return Body(shape.numbered, np.zeros(n, np.int64), np.zeros(n, np.int64), x, out, moves(shape.legal))
+
+
+def _see(body: Body, obs: Array) -> None:
+    if body.numbered:
+        body.at[:] = obs
+    else:
+        body.x[...] = np.reshape(obs, body.x.shape)
+
+
+def _act(shape: Shape, net: Net, body: Body, stream: Array, obs: Array) -> Array:
+    _see(body, obs)
+    if shape.box is None:
+        actions = np.zeros(len(stream), np.int64)
+        _choose_all(net, body, stream, actions)
+        return actions
+    _outputs_all(net, body)
+    low, high = shape.box.low, shape.box.high
+    share = 0.5 + 0.5 * np.tanh(np.reshape(body.out, (len(stream), *shape.box.shape)).astype(np.float64))
+    return np.clip((low + share * (high - low)).astype(shape.box.dtype), low, high)
+
+
+@lane
+def _outputs(net, body, i):
+    """Fill ``body.out`` of seed i."""
+    if body.numbered:
+        body.x[i, body.was[i]] = np.float32(0.0)
+        body.was[i] = body.at[i]
+        body.x[i, body.was[i]] = np.float32(1.0)
+    forward_row(net, i, i, body.x[i], body.out[i])
+
+
+@lane
+def _choose(net, body, stream, i):
+    _outputs(net, body, i)
+    return argmax(stream, i, body.out[i], body.moves[body.at[i] if body.moves.shape[0] > 1 else 0])
+
+
+@compiled
+def _outputs_all(net, body):
+    for i in range(body.out.shape[0]):
+        _outputs(net, body, i)
+
+
+@compiled
+def _choose_all(net, body, stream, actions):
+    for i in range(len(actions)):
+        actions[i] = _choose(net, body, stream, i)
+
+
+@compiled
+def _learn_all(climb, rule, scale, step):
+    reward, terminated, truncated = step
+    for i in range(len(reward)):
+        learn_lane(climb, rule, scale, i, reward[i], terminated[i] or truncated[i])
+
+
+@compiled
+def _stretch_block(block, brain, lanes, reward, ended):
+    climb, rule, scale, net, body = brain
+    for i in range(block[0], block[1]):
+        for t in range(reward.shape[1]):
+            body.at[i] = lanes.table.see[lanes.place[i]]
+            action = _choose(net, body, climb.stream, i)
+            _, gain, end = table_step(lanes, i, action)
+            reward[i, t], ended[i, t] = gain, end != GOES_ON
+            learn_lane(climb, rule, scale, i, reward[i, t], ended[i, t])

@@ -1,0 +1,70 @@
+"""The compiled pieces of deep Q-learning around a network of any kind: what comes before and after its products."""
+
+from __future__ import annotations
+
+from agents.parts.dqn_update import Rule, action_values, gradients, revise_all, row_at, targets
+from agents.parts.explore import choose
+from agents.parts.priorities import draw
+from agents.parts.replay import expand, fill_of
+from simulator.core.compiled import compiled
+
+
+@compiled
+def draw_all(stored, batch, beta, mask):
+    """Draw a batch for every seed of ``mask`` [S]."""
+    replay, priorities, streams = stored
+    for i in range(len(mask)):
+        if mask[i]:
+            draw(priorities, streams, i, (fill_of(replay, i), beta), batch.picked[i], batch.weights[i])
+
+
+@compiled
+def gather_all(replay, rule: Rule, batch):
+    """The drawn observations of vectors and classes as a network's inputs, into ``batch.x`` and ``batch.following``."""
+    for i in range(batch.picked.shape[0]):
+        for j in range(batch.picked.shape[1]):
+            at = batch.picked[i, j]
+            expand(replay.obs[i, at], rule.n_classes, batch.x[i, j])
+            expand(replay.following[i, at], rule.n_classes, batch.following[i, j])
+
+
+@compiled
+def places_all(replay, batch, least, places):
+    """Where the frames of the drawn transitions are, int64 [S, 2 B]: of the observations, then of what they led to."""
+    n = batch.picked.shape[1]
+    for i in range(batch.picked.shape[0]):
+        for j in range(n):
+            at = batch.picked[i, j]
+            places[i, j] = max(replay.obs[i, at, 0], least[i])
+            places[i, n + j] = max(replay.following[i, at, 0], least[i])
+
+
+@compiled
+def slopes_all(stored, rule: Rule, batch, outputs, told):
+    """dL/d(outputs) [S, B, out] into ``batch.dy`` and losses into ``told[1]`` [S], for the seeds of ``told[0]`` [S].
+
+    ``outputs`` [S, B * out] are the target's and the online network's at what followed, and the online one's here.
+    """
+    (replay, _, _), (valued, chosen, here), (mask, loss) = stored, outputs, told
+    for i in range(len(mask)):
+        if mask[i]:
+            targets((valued[i], chosen[i]), replay, rule, batch, i, i)
+            loss[i] = gradients(here[i], replay, rule, batch, i, i)
+
+
+@compiled
+def revise_everywhere(stored, batch, mask):
+    """TD errors become priorities in the seeds of ``mask`` [S]."""
+    replay, priorities, _ = stored
+    for i in range(len(mask)):
+        if mask[i]:
+            revise_all(priorities, batch, fill_of(replay, i), i, i)
+
+
+@compiled
+def choose_all(outputs, rule: Rule, seen, draws, actions):
+    """Exploring actions [S] from a network's outputs [S, out] at stored observations ``seen`` [S, F]."""
+    streams, explore, clock, q = draws
+    for i in range(len(actions)):
+        action_values(outputs[i], rule.dueling, q)
+        actions[i] = choose(streams, i, q, rule.moves[row_at(rule, seen[i])], explore, clock)

@@ -1,0 +1,146 @@
+"""What a Monte Carlo policy gradient remembers: the episodes of every seed since its last update.
+
+Seeds finish at different times: each fills a batch of its own and learns when that one is full.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from agents.parts.explore import Explore
+from simulator.core.compiled import compiled, lane
+from simulator.core.protocols import Array, State
+
+
+class Rule(NamedTuple):
+    """The settings as compiled code takes them."""
+
+    discrete: bool  # actions are chosen by a softmax; otherwise drawn from a normal distribution
+    one_hot: bool  # an observation is a number, and the networks see a vector with a one
+    baseline: int
+    bootstrap: bool
+    standardized: bool
+    gamma_t: bool
+    gamma: float
+    value_updates: int  # steps of the value network per batch
+    entropy: float
+    longest: int  # steps of one episode that are kept
+    explore: Explore
+
+
+class Episodes(NamedTuple):
+    """The batch of every seed so far: up to E episodes, one after the other in T rows, of K numbers an observation."""
+
+    obs: Array  # float32 [S, T, K]
+    action: Array  # float32 [S, T, D], as drawn
+    reward: Array  # float32 [S, T]
+    end: Array  # int64 [S, E], the row behind each episode's last
+    final_obs: Array  # float32 [S, E, K], what each episode's last step led to
+    truncated: Array  # bool [S, E]
+    n_rows: Array  # int64 [S]
+    n_episodes: Array  # int64 [S]
+
+
+class Hand(NamedTuple):
+    """What draws actions."""
+
+    log_std: Array  # float32 [S, D]
+    stream: Array  # uint64 [S, 4]
+    moves: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
+    x: Array  # float32 [S, F], room
+    y: Array  # float32 [S, out], room
+
+
+class Counts(NamedTuple):
+    """How far every seed is."""
+
+    clock: Array  # int64 [S], environment steps
+    failed_at: Array  # int64 [S], the step at which a loss or a gradient was not finite, or 0
+
+
+def make_episodes(n_seeds: int, n_episodes: int, n_rows: int, widths: tuple[int, int]) -> Episodes:
+    """Empty batches; ``widths`` are the numbers of an observation and of an action."""
+    width, n_actions = widths
+    return Episodes(
+        obs=np.zeros((n_seeds, n_rows, width), np.float32),
+        action=np.zeros((n_seeds, n_rows, n_actions), np.float32),
+        reward=np.zeros((n_seeds, n_rows), np.float32),
+        end=np.zeros((n_seeds, n_episodes), np.int64),
+        final_obs=np.zeros((n_seeds, n_episodes, width), np.float32),
+        truncated=np.zeros((n_seeds, n_episodes), np.bool_),
+        n_rows=np.zeros(n_seeds, np.int64),
+        n_episodes=np.zeros(n_seeds, np.int64),
+    )
+
+
+def save_episodes(episodes: Episodes) -> list[State]:
+    """What is in use of every seed's batch."""
+    by_row, by_episode = ("obs", "action", "reward"), ("end", "final_obs", "truncated")
+    kept = []
+    for i, (n_rows, n) in enumerate(zip(episodes.n_rows, episodes.n_episodes, strict=True)):
+        rows = {name: getattr(episodes, name)[i, :n_rows].copy() for name in by_row}
+        kept.append(rows | {name: getattr(episodes, name)[i, :n].copy() for name in by_episode})
+    return kept
+
+
+def load_episodes(episodes: Episodes, kept: list[State]) -> None:
+    """Fill the batches from :func:`save_episodes`."""
+    for i, state in enumerate(kept):
+        for name, values in state.items():
+            getattr(episodes, name)[i, : len(values)] = values
+        episodes.n_rows[i], episodes.n_episodes[i] = len(state["reward"]), len(state["end"])
+
+
+@lane
+def see(source, rule, x):
+    """Fill the rows of ``x`` [B, F] with what a network sees of observations [B, K]."""
+    for r in range(x.shape[0]):
+        if rule.one_hot:
+            for k in range(x.shape[1]):
+                x[r, k] = np.float32(0.0)
+            x[r, np.int64(source[r, 0])] = np.float32(1.0)
+        else:
+            for k in range(x.shape[1]):
+                x[r, k] = source[r, k]
+
+
+@lane
+def moves_at(moves, rule, seen):
+    """The row of ``moves`` that lists the actions at an observation [K]."""
+    return np.int64(seen[0]) if rule.one_hot and moves.shape[0] > 1 else 0
+
+
+@lane
+def _record_lane(episodes, rule, i, seen, drawn, step):
+    """Add one step of seed i; whether its batch is complete."""
+    reward, terminated, truncated, led_to = step
+    row, n = episodes.n_rows[i], episodes.n_episodes[i]
+    for k in range(seen.shape[1]):
+        episodes.obs[i, row, k] = seen[i, k]
+    for d in range(drawn.shape[1]):
+        episodes.action[i, row, d] = drawn[i, d]
+    episodes.reward[i, row] = reward[i]
+    episodes.n_rows[i] = row + 1
+    length = row + 1 - (episodes.end[i, n - 1] if n else 0)
+    if terminated[i] or truncated[i] or length == rule.longest:
+        for k in range(seen.shape[1]):
+            episodes.final_obs[i, n, k] = led_to[i, k]
+        episodes.end[i, n], episodes.truncated[i, n] = row + 1, not terminated[i]
+        episodes.n_episodes[i] = n + 1
+    return episodes.n_episodes[i] == episodes.end.shape[1]
+
+
+@compiled
+def record_all(episodes, rule, counts, seen, drawn, step):
+    """Add one step of every seed that goes on; how many batches are complete.
+
+    ``seen`` is float32 [S, K], ``drawn`` float32 [S, D], ``step`` (reward, terminated, truncated, final_obs [S, K]).
+    """
+    complete = 0
+    for i in range(len(drawn)):
+        counts.clock[i] += 1
+        if counts.failed_at[i] == 0:
+            complete += _record_lane(episodes, rule, i, seen, drawn, step)
+    return complete

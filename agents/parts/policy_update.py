@@ -1,0 +1,251 @@
+"""The update of a Monte Carlo policy gradient, in every seed whose batch of episodes is complete.
+
+Two passes over the batch in chunks that stay in the cache: the value network's, which also gives the baseline, and the
+policy's. Their gradients add up before either takes a step.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from agents.parts.network_compiled import Net, backward, forward, forward_row, outputs_at
+from agents.parts.optimizers import Optimizer, descend, shortened
+from agents.parts.policy_episodes import Counts, Hand, moves_at, see
+from agents.parts.policy_gradient import (
+    MEAN,
+    VALUE,
+    gaussian_gradient,
+    returns_to_go,
+    softmax_gradient,
+    squared_gradient,
+    standardize,
+    subtract_mean,
+    weigh_by_age,
+)
+from simulator.core.compiled import compiled, lane
+from simulator.core.protocols import Array
+
+CHUNK = 128  # rows that go through a network at once: they stay in the cache
+
+
+class Brain(NamedTuple):
+    """Everything that an update changes."""
+
+    policy: Net
+    policy_optimizer: Optimizer
+    hand: Hand
+    std_optimizer: Optimizer
+    value: Net
+    value_optimizer: Optimizer
+    counts: Counts
+    loss: Array  # float64 [S, 3], of the latest update: the policy's, the value's, and the mean entropy
+
+
+class Kept(NamedTuple):
+    """The arrays of a brain that a checkpoint holds beside the networks."""
+
+    log_std: Array
+    stream: Array
+    std_slots: Array
+    std_updates: Array
+    clock: Array
+    failed_at: Array
+    loss: Array
+
+
+def kept(brain: Brain) -> Kept:
+    """What of a brain goes into a checkpoint beside the networks."""
+    hand, optimizer = brain.hand, brain.std_optimizer
+    return Kept(hand.log_std, hand.stream, optimizer.slots, optimizer.updates, *brain.counts, brain.loss)
+
+
+class Scratch(NamedTuple):
+    """Room for one update in each row w; never part of the state."""
+
+    x: Array  # float32 [S, CHUNK, F]
+    dy: Array  # float32 [S, CHUNK * widest output]
+    value: Array  # float64 [S, T]
+    returns: Array  # float64 [S, T]
+    advantage: Array  # float64 [S, T]
+    tail: Array  # float64 [S, E]
+    policy_slope: Array  # float32 [S, P]
+    value_slope: Array  # float32 [S, P]
+    std_slope: Array  # float64 [S, D]
+    std_gradient: Array  # float32 [S, D]
+
+
+def make_scratch(brain: Brain, n_rows: int, n_episodes: int) -> Scratch:
+    """Room for batches of ``n_rows``. Only one row per thread is ever used, and untouched memory costs nothing."""
+    n, widest = len(brain.hand.y), int(max(brain.policy.sizes[-1], 1))
+    wide = np.zeros((n, CHUNK, int(brain.policy.sizes[0])), np.float32)
+    rows = [np.zeros((n, n_rows)) for _ in range(3)]
+    slopes = [np.zeros_like(net.params) for net in (brain.policy, brain.value)]
+    std = np.zeros(brain.hand.log_std.shape)
+    dy = np.zeros((n, CHUNK * widest), np.float32)
+    return Scratch(wide, dy, *rows, np.zeros((n, n_episodes)), *slopes, std, std.astype(np.float32))
+
+
+@lane
+def _tails(brain, episodes, rule, scratch, at):
+    """What follows the last step of every episode: V of what a truncated one led to, 0 after a true end."""
+    i, w = at
+    for e in range(episodes.end.shape[1]):
+        scratch.tail[w, e] = 0.0
+        if episodes.truncated[i, e] and rule.bootstrap and rule.baseline == VALUE:
+            see(episodes.final_obs[i, e : e + 1], rule, scratch.x[w, :1])
+            forward_row(brain.value, i, w, scratch.x[w, 0], scratch.dy[w, :1])
+            scratch.tail[w, e] = scratch.dy[w, 0]
+
+
+@lane
+def _add(total, part):
+    for k in range(len(total)):
+        total[k] += part[k]
+
+
+@lane
+def _value_pass(brain, episodes, rule, scratch, at):
+    """Value every row, and gather the gradient of half the mean squared error; that loss."""
+    (i, w), loss, first = at, 0.0, 0
+    n_rows = episodes.n_rows[i]
+    scratch.value_slope[w, :] = np.float32(0.0)
+    while first < n_rows:
+        n = min(CHUNK, n_rows - first)
+        x, dy = scratch.x[w, :n], scratch.dy[w, :n].reshape((n, 1))
+        see(episodes.obs[i, first : first + n], rule, x)
+        forward(brain.value, i, w, x)
+        start = outputs_at(brain.value, n)
+        for r in range(n):
+            value = brain.value.outputs[w, start + r]
+            scratch.value[w, first + r] = value
+            slope, part = squared_gradient(value, scratch.returns[w, first + r], 1.0 / n_rows)
+            dy[r, 0] = slope
+            loss += part
+        backward(brain.value, i, w, x, dy)
+        _add(scratch.value_slope[w], brain.value.gradient[w])
+        first += n
+    return loss
+
+
+@lane
+def _weigh(episodes, rule, scratch, at):
+    """Advantages from returns and values."""
+    i, w = at
+    n_rows, end = episodes.n_rows[i], episodes.end[i]
+    for row in range(n_rows):
+        value = scratch.value[w, row] if rule.baseline == VALUE else 0.0
+        scratch.advantage[w, row] = scratch.returns[w, row] - value
+    if rule.baseline == MEAN:
+        subtract_mean(scratch.advantage[w], end)
+    if rule.standardized:
+        standardize(scratch.advantage[w], n_rows)
+    if rule.gamma_t:
+        weigh_by_age(scratch.advantage[w], end, rule.gamma)
+
+
+@lane
+def _policy_rows(brain, episodes, rule, scratch, at):
+    """DL/d(outputs) of the rows that have just gone through the policy; their loss and entropy."""
+    i, w, first, n = at
+    width, loss, entropy = brain.policy.sizes[-1], 0.0, 0.0
+    share, start = 1.0 / episodes.end.shape[1], outputs_at(brain.policy, n)
+    for r in range(n):
+        y = brain.policy.outputs[w, start + r * width : start + (r + 1) * width]
+        dy = scratch.dy[w, r * width : (r + 1) * width]
+        weights = (scratch.advantage[w, first + r], rule.entropy, share)
+        if rule.discrete:
+            moves = brain.hand.moves[moves_at(brain.hand.moves, rule, episodes.obs[i, first + r])]
+            action = np.int64(episodes.action[i, first + r, 0])
+            part, more = softmax_gradient(y, moves, action, weights, dy)
+        else:
+            action_d, slopes = episodes.action[i, first + r], (dy, scratch.std_slope[w])
+            part, more = gaussian_gradient(y, brain.hand.log_std[i], action_d, weights, slopes)
+        loss += part
+        entropy += more
+    return loss, entropy
+
+
+@lane
+def _policy_pass(brain, episodes, rule, scratch, at):
+    """Gather the gradient of the policy's loss; that loss and the mean entropy."""
+    (i, w), loss, entropy, first = at, 0.0, 0.0, 0
+    n_rows, width = episodes.n_rows[i], brain.policy.sizes[-1]
+    scratch.policy_slope[w, :] = np.float32(0.0)
+    scratch.std_slope[w, :] = 0.0
+    while first < n_rows:
+        n = min(CHUNK, n_rows - first)
+        x = scratch.x[w, :n]
+        see(episodes.obs[i, first : first + n], rule, x)
+        forward(brain.policy, i, w, x)
+        part, more = _policy_rows(brain, episodes, rule, scratch, (i, w, first, n))
+        backward(brain.policy, i, w, x, scratch.dy[w, : n * width].reshape((n, width)))
+        _add(scratch.policy_slope[w], brain.policy.gradient[w])
+        loss += part
+        entropy += more
+        first += n
+    return loss, entropy / n_rows
+
+
+@lane
+def _improve_value(brain, scratch, at, shares):
+    """One step of the value's optimiser; False, and nothing done, where the gradient is not finite."""
+    i, w = at
+    if not np.isfinite(shortened(brain.value_optimizer, scratch.value_slope[w])):
+        return False
+    descend(brain.value_optimizer, i, brain.value.params[i], scratch.value_slope[w], shares[1])
+    return True
+
+
+@lane
+def _improve(brain, rule, scratch, at, shares):
+    """One step of every optimiser; False, and nothing done, where a gradient is not finite."""
+    i, w = at
+    for d in range(scratch.std_slope.shape[1]):
+        scratch.std_gradient[w, d] = scratch.std_slope[w, d]
+    norm = shortened(brain.policy_optimizer, scratch.policy_slope[w])
+    if not rule.discrete:
+        norm += shortened(brain.std_optimizer, scratch.std_gradient[w])
+    if not np.isfinite(norm) or (rule.baseline == VALUE and not _improve_value(brain, scratch, at, shares)):
+        return False
+    descend(brain.policy_optimizer, i, brain.policy.params[i], scratch.policy_slope[w], shares[0])
+    if not rule.discrete:
+        descend(brain.std_optimizer, i, brain.hand.log_std[i], scratch.std_gradient[w], shares[0])
+    return True
+
+
+@lane
+def _update_lane(brain, episodes, rule, scratch, at, shares):
+    """One update of seed i from its complete batch, in row w of the room; the batch is empty afterwards."""
+    i, w = at
+    n_rows, value_loss = episodes.n_rows[i], 0.0
+    _tails(brain, episodes, rule, scratch, at)
+    reward = episodes.reward[i, :n_rows]
+    returns_to_go(reward, episodes.end[i], scratch.tail[w], rule.gamma, scratch.returns[w])
+    if rule.baseline == VALUE:
+        value_loss = _value_pass(brain, episodes, rule, scratch, at)
+    _weigh(episodes, rule, scratch, at)
+    loss, entropy = _policy_pass(brain, episodes, rule, scratch, at)
+    if np.isfinite(loss + value_loss) and _improve(brain, rule, scratch, at, shares):
+        brain.loss[i, 0], brain.loss[i, 1], brain.loss[i, 2] = loss, value_loss, entropy
+        fine = True
+        for _ in range(rule.value_updates - 1 if rule.baseline == VALUE else 0):
+            fine = fine and np.isfinite(_value_pass(brain, episodes, rule, scratch, at))
+            fine = fine and _improve_value(brain, scratch, at, shares)
+    else:
+        fine = False
+    if not fine:
+        brain.counts.failed_at[i] = brain.counts.clock[i]
+    episodes.n_rows[i], episodes.n_episodes[i] = 0, 0
+
+
+@compiled
+def update_block(block, brain, episodes, rule, scratch, shares):
+    """Update the seeds from block[0] to block[1] whose batches are complete.
+
+    ``shares`` are the learning rates of policy and value as shares of their first.
+    """
+    for i in range(block[0], block[1]):
+        if episodes.n_episodes[i] == episodes.end.shape[1]:
+            _update_lane(brain, episodes, rule, scratch, (i, block[0]), shares)

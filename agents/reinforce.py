@@ -1,0 +1,206 @@
+"""REINFORCE: Monte Carlo policy gradient with a dense policy network, by whole episodes.
+
+Williams 1992 (Machine Learning 8); Sutton and Barto 2018, chapter 13. Discrete actions by a softmax over those that
+exist, Box actions by a normal distribution whose standard deviation is learned and the same in every state; what it
+draws is clipped into the bounds only on its way to the world. A batch's loss is summed over steps and averaged over
+episodes. Departures: the factor gamma**t is dropped unless asked for; episodes cut by time go on with the value
+network's estimate; the baseline "mean" leaves an episode's own returns out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import log
+from typing import Literal
+
+import numpy as np
+
+from agents.parts.explore import Explore
+from agents.parts.network_compiled import CompiledNetwork, NetworkSettings, make_net, n_params
+from agents.parts.optimizers import OptimizerSettings, make_optimizer, rate_after
+from agents.parts.policy_act import GreedyPolicy, act_all
+from agents.parts.policy_border import Border, make_border
+from agents.parts.policy_episodes import (
+    Counts,
+    Hand,
+    Rule,
+    load_episodes,
+    make_episodes,
+    record_all,
+    save_episodes,
+)
+from agents.parts.policy_update import CHUNK, Brain, kept, make_scratch, update_block
+from agents.parts.tabular import discount, legal_rows, load, moves, save
+from simulator.core import seeds
+from simulator.core.compiled import door, spread
+from simulator.core.protocols import Array, Metrics, Spec, State, Step
+from simulator.core.ranges import Count, CountOrZero, NonNegative, Positive, Share
+
+UNKNOWN_LENGTH = 1_000  # steps that are kept of an episode where the world sets no limit
+LARGEST = 2 << 30  # bytes
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of REINFORCE."""
+
+    baseline: Literal["none", "mean", "value"] = "value"
+    """what is taken off a return: nothing, the mean return of the batch's other episodes, or a learned state value"""
+    episodes: Count = 8
+    """episodes per update"""
+    gamma: Share | None = None
+    """discount per step; none: the world's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
+    gamma_t: bool = False
+    """weigh step t of an episode by gamma**t, as the theorem has it; off: the factor is dropped, as is usual"""
+    standardized: bool = False
+    """advantages of a batch get mean 0 and standard deviation 1"""
+    entropy: NonNegative = 0.0
+    """bonus for the policy's entropy, in units of return per nat and step"""
+    value_updates: Count = 1
+    """steps of the value network on each batch; the advantages come from the values before them"""
+    bootstrap: bool = True
+    """an episode cut by time goes on with the value of what it led to; off, or without a value baseline: with 0"""
+    longest: CountOrZero = 0
+    """steps after which an episode's part is learned from as if time had cut it; 0: the world's limit, or 1,000"""
+    initial_std: Positive = 1.0
+    """standard deviation of Box actions before they are learned, in units of half their range"""
+    network: NetworkSettings = field(default_factory=lambda: NetworkSettings((64,), "tanh"))
+    """the policy's network, and the value's"""
+    optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(learning_rate=5e-3))
+    """how the policy follows its gradient"""
+    value_optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(learning_rate=1e-2))
+    """how the value baseline follows its own"""
+
+
+TUNED = {
+    "cartpole-reinforce": {
+        "about": "solved within 27,000 steps by the median seed, and stays solved",
+        "world": "CartPole-v1",
+        "steps": 60_000,
+    },
+}
+
+
+class Reinforce:
+    """S learners; see :class:`simulator.core.protocols.Agent`."""
+
+    def __init__(self, border: Border, rule: Rule, config: Config, hand: Hand, seed_list: list[int]) -> None:
+        self._border, self._rule, self._config, self._seeds = border, rule, config, seed_list
+        self.gamma, n = rule.gamma, len(seed_list)
+        shapes = [[border.n_inputs, *config.network.hidden, out] for out in (border.n_outputs, 1)]
+        tanh = config.network.activation == "tanh"
+        nets = [make_net(sizes, tanh, seed_list, CHUNK) for sizes in shapes]
+        self._policy = CompiledNetwork(nets[0], config.optimizer)
+        self._value = CompiledNetwork(nets[1], config.value_optimizer)
+        std = make_optimizer(config.optimizer, *hand.log_std.shape)
+        counts = Counts(np.zeros(n, np.int64), np.zeros(n, np.int64))
+        brains = (self._policy.net, self._policy.optimizer, hand, std, self._value.net, self._value.optimizer)
+        self._brain = Brain(*brains, counts, np.zeros((n, 3)))
+        n_rows, widths = config.episodes * rule.longest, (border.n_kept, border.n_drawn)
+        self._episodes = make_episodes(n, config.episodes, n_rows, widths)
+        self._scratch = make_scratch(self._brain, n_rows, config.episodes)
+        self.failed_at, self._metrics = counts.failed_at, _metrics(self._brain.loss, config)
+        self._drawn = np.zeros((n, border.n_drawn), np.float32)
+        seen, ends = np.zeros((n, border.n_kept), np.float32), np.zeros(n, np.bool_)
+        step = (np.zeros(n, np.float32), ends, ends, seen)
+        self._act = door(act_all, nets[0], hand, rule, seen, self._drawn)
+        self._record = door(record_all, self._episodes, rule, counts, seen, self._drawn, step)
+
+    def act(self, obs: Array) -> Array:
+        """Actions drawn from the policy, int64 [S] or [S, *action]."""
+        self._act(self._policy.net, self._brain.hand, self._rule, self._border.encode(obs), self._drawn)
+        return self._border.actions(self._drawn)
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """Keep the step; the seeds that have their episodes together learn from them."""
+        encode, drawn, brain = self._border.encode, self._drawn, self._brain
+        if self._rule.discrete:
+            drawn[:, 0] = actions
+        ends = (np.ascontiguousarray(flag, np.bool_) for flag in (step.terminated, step.truncated))
+        outcome = (np.ascontiguousarray(step.reward, np.float32), *ends, encode(step.final_obs))
+        if self._record(self._episodes, self._rule, brain.counts, encode(obs), drawn, outcome):
+            self._update()
+        return self._metrics
+
+    def _update(self) -> None:
+        clock = int(self._brain.counts.clock[0])
+        shares = tuple(rate_after(each, clock) for each in (self._config.optimizer, self._config.value_optimizer))
+        work = (self._brain, self._episodes, self._rule, self._scratch, shares)
+        spread(lambda first, last: update_block((first, last), *work), len(self._seeds))
+
+    def policy(self) -> GreedyPolicy:
+        """The most probable action, or the mean one, as of now."""
+        return GreedyPolicy(self._policy.net, self._brain.hand, self._rule, self._border, self._seeds)
+
+    def state(self) -> State:
+        """Networks, optimisers, streams, counters, and the episodes that wait for their update."""
+        return save(kept(self._brain)) | {
+            "policy": self._policy.state(),
+            "value": self._value.state(),
+            "episodes": save_episodes(self._episodes),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        self._policy.restore(state["policy"])
+        self._value.restore(state["value"])
+        load_episodes(self._episodes, state["episodes"])
+        load(kept(self._brain), state)
+
+
+def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Reinforce:
+    """Learners for a world of discrete or Box actions.
+
+    Raises:
+        ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.
+    """
+    border = make_border("reinforce", spec)
+    if config.baseline == "mean" and config.episodes == 1:
+        raise ValueError(
+            "agent.episodes = 1: expected at least 2 with baseline = 'mean', the mean of the other episodes"
+        )
+    rule = Rule(
+        discrete=border.discrete,
+        one_hot=border.one_hot,
+        baseline=("none", "mean", "value").index(config.baseline),
+        bootstrap=config.bootstrap,
+        standardized=config.standardized,
+        gamma_t=config.gamma_t,
+        gamma=discount(spec, config.gamma),
+        value_updates=config.value_updates,
+        entropy=float(config.entropy),
+        longest=config.longest or spec.max_steps or UNKNOWN_LENGTH,
+        explore=Explore(True, 1.0, 1.0, 0, False),
+    )
+    _check_memory(spec, border, config, rule.longest, len(seed_list))
+    n, legal = len(seed_list), legal_rows(spec, border.n_outputs)
+    log_std = np.full((n, border.n_drawn), log(config.initial_std), np.float32)
+    room = np.zeros((n, border.n_inputs), np.float32), np.zeros((n, border.n_outputs), np.float32)
+    hand = Hand(log_std, seeds.words(seed_list, "exploration"), moves(legal), *room)
+    return Reinforce(border, rule, config, hand, list(seed_list))
+
+
+def _check_memory(spec: Spec, border: Border, config: Config, longest: int, n_seeds: int) -> None:
+    """Refuse batches and networks that no machine at hand would hold, before they are made."""
+    rows = config.episodes * longest
+    batch = rows * (4 * border.n_kept + 4 * border.n_drawn + 4 + 24) + 4 * config.episodes * border.n_kept
+    weights = n_params([border.n_inputs, *config.network.hidden, border.n_outputs])
+    needed = n_seeds * (batch + 2 * 20 * weights)
+    if needed > LARGEST:
+        raise ValueError(
+            f"reinforce on {spec.id}: {config.episodes} episodes of up to {longest:,} steps and {weights:,} weights "
+            f"take {needed / 2**30:,.1f} GiB for {n_seeds} seeds, expected at most {LARGEST >> 30}; "
+            "give fewer seeds or agent.episodes, or a smaller agent.longest"
+        )
+
+
+def _metrics(loss: Array, config: Config) -> dict[str, Array]:
+    names = {"loss": 0, "value_loss": 1, "entropy": 2}
+    return {name: loss[:, at] for name, at in names.items() if name != "value_loss" or config.baseline == "value"}
+
+
+if __name__ == "__main__":
+    from agents.parts.show import show_agent
+
+    show_agent("reinforce", make, Config())

@@ -1,0 +1,40 @@
+"""Cliff walking: the shortest way runs along a cliff (Gymnasium's CliffWalking, by table).
+
+Bit for bit Gymnasium's ``CliffWalking-v1`` and ``CliffWalkingSlippery-v1``, which run this world too, with its finite
+MDP. Source: Sutton and Barto, Reinforcement Learning, 2018, example 6.6; gymnasium.envs.toy_text.cliffwalking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from envs.parts import gymnasium_world
+from envs.parts.show import show_world
+from simulator.core.protocols import World
+from simulator.core.ranges import CountOrZero
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the cliff."""
+
+    is_slippery: bool = False
+    """whether moves also go to either side, each way with probability 1/3; as CliffWalkingSlippery-v1"""
+    max_steps: CountOrZero = 0
+    """steps after which an episode is cut; 0: never"""
+
+
+def make(seed_list: Sequence[int], config: Config) -> World:
+    """One walker for every seed.
+
+    Raises:
+        ValueError: never, for settings within their ranges.
+    """
+    env_id = "CliffWalkingSlippery-v1" if config.is_slippery else "CliffWalking-v1"
+    settings = gymnasium_world.Config(max_steps=config.max_steps)
+    return gymnasium_world.make(env_id, seed_list, settings, "cliff_walking")
+
+
+if __name__ == "__main__":
+    show_world(make([0], Config()))

@@ -1,0 +1,47 @@
+"""Frozen lake: cross the ice to the goal without falling into a hole (Gymnasium's FrozenLake, by table).
+
+Bit for bit Gymnasium's ``FrozenLake-v1`` and ``FrozenLake8x8-v1``, which run this world too, with its finite MDP.
+Source: gymnasium.envs.toy_text.frozen_lake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from envs.parts import gymnasium_world
+from envs.parts.show import show_world
+from simulator.core.protocols import World
+from simulator.core.ranges import CountOrZero, Share
+
+IDS = {"4x4": "FrozenLake-v1", "8x8": "FrozenLake8x8-v1"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the frozen lake."""
+
+    map_name: Literal["4x4", "8x8"] = "4x4"
+    """which lake"""
+    is_slippery: bool = True
+    """whether moves also go to either side"""
+    success_rate: Share = 1.0 / 3.0
+    """probability that a move on slippery ice goes where it was meant to"""
+    max_steps: CountOrZero = 0
+    """steps after which an episode is cut; 0: 100 on 4x4, 200 on 8x8, as registered"""
+
+
+def make(seed_list: Sequence[int], config: Config) -> World:
+    """One walker for every seed.
+
+    Raises:
+        ValueError: never, for settings within their ranges.
+    """
+    kwargs = {"is_slippery": config.is_slippery, "success_rate": config.success_rate}
+    settings = gymnasium_world.Config(kwargs=kwargs, max_steps=config.max_steps)
+    return gymnasium_world.make(IDS[config.map_name], seed_list, settings, "frozen_lake")
+
+
+if __name__ == "__main__":
+    show_world(make([0], Config()))

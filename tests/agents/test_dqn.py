@@ -1,0 +1,244 @@
+"""Deep Q-learning beside a plain torch version of itself, and its periods, ends and refusals."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from agents import dqn
+from agents.parts.explore_settings import ExploreSettings
+from agents.parts.network_compiled import NetworkSettings
+from agents.parts.optimizers import OptimizerSettings
+from agents.parts.priorities import PrioritySettings
+from simulator.core.protocols import Spec, Step
+
+SPEC = Spec("toy", spaces.Box(-5, 5, (3,), np.float32), spaces.Discrete(4))
+SMALL = NetworkSettings(hidden=(8, 6))
+WALK = np.random.Generator(np.random.PCG64(11))
+
+
+def _agent(n_seeds=2, **settings):
+    given = {"network": SMALL, "batch": 16, "capacity": 40, "starts": 50, **settings}
+    return dqn.make(SPEC, list(range(n_seeds)), dqn.Config(**given))
+
+
+def _step(obs, n_seeds=2, reward=None, terminated=False, truncated=False):
+    flags = [np.full(n_seeds, value) for value in (terminated, truncated)]
+    reward = WALK.normal(size=n_seeds) if reward is None else np.full(n_seeds, reward)
+    return Step(obs, np.asarray(reward, np.float32), *flags, obs)
+
+
+def _feed(agent, n, n_seeds=2):
+    obs = WALK.normal(size=(n_seeds, 3)).astype(np.float32)
+    for t in range(n):
+        following = WALK.normal(size=(n_seeds, 3)).astype(np.float32)
+        actions = agent.act(obs).copy()
+        agent.learn(obs, actions, _step(following, n_seeds, terminated=t % 7 == 6, truncated=t % 7 == 3))
+        obs = following
+
+
+def _module(params, sizes, tanh=False):
+    """A torch network with these flat weights."""
+    layers, at = [], 0
+    for n, m in itertools.pairwise(sizes):
+        layer = torch.nn.Linear(int(n), int(m))
+        layer.weight.data = torch.from_numpy(params[at : at + n * m].reshape(n, m).T.copy())
+        layer.bias.data = torch.from_numpy(params[at + n * m : at + (n + 1) * m].copy())
+        layers += [layer, torch.nn.Tanh() if tanh else torch.nn.ReLU()]
+        at += (n + 1) * m
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def _flat(module):
+    layers = [layer for layer in module if isinstance(layer, torch.nn.Linear)]
+    parts = [(layer.weight.detach().numpy().T.ravel(), layer.bias.detach().numpy()) for layer in layers]
+    return np.concatenate(list(itertools.chain(*parts)))
+
+
+def _values(module, x, dueling):
+    y = module(x)
+    return y[:, :1] + y[:, 1:] - y[:, 1:].mean(dim=1, keepdim=True) if dueling else y
+
+
+def _plain_update(brain, replay, picked, weights, config):
+    """One update of seed 0 as a page of torch would write it: the new weights and the TD errors."""
+    sizes = [int(n) for n in brain.online.sizes]
+    online, target = (_module(net.params[0], sizes) for net in (brain.online, brain.target))
+    take = {
+        name: torch.from_numpy(np.ascontiguousarray(getattr(replay, name)[0][picked])) for name in replay._fields[1:6]
+    }
+    with torch.no_grad():
+        valued = _values(target, take["following"], config.dueling)
+        chooser = _values(online, take["following"], config.dueling) if config.double else valued
+        best = valued.gather(1, chooser.argmax(dim=1, keepdim=True))[:, 0]
+        goal = take["earned"] + take["discount"] * best
+    q = _values(online, take["obs"], config.dueling).gather(1, take["action"].long()[:, None])[:, 0]
+    kind = torch.nn.functional.smooth_l1_loss if config.loss == "huber" else torch.nn.functional.mse_loss
+    each = kind(q, goal, reduction="none") * (1.0 if config.loss == "huber" else 0.5)
+    optimizer = torch.optim.Adam(online.parameters(), lr=config.optimizer.learning_rate)
+    (each * torch.from_numpy(weights)).mean().backward()
+    optimizer.step()
+    return _flat(online), (goal - q).detach().numpy()
+
+
+VARIANTS = [
+    {},
+    {"double": False},
+    {"dueling": True},
+    {"loss": "squared"},
+    {"n_step": 3, "dueling": True},
+    {"prioritized": True},
+    {"prioritized": True, "priority": PrioritySettings(kind="rank")},
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_an_update_equals_a_plain_torch_one(variant):
+    agent = _agent(**{"starts": 10_000, "optimizer": OptimizerSettings(learning_rate=0.01), **variant})
+    _feed(agent, 60)
+    learner, config = agent._learner, agent._config
+    learner._brain.target.params[:] += 0.1 * WALK.normal(size=learner._brain.target.params.shape).astype(np.float32)
+    before = learner.state()
+    brain = learner._brain
+    from agents.parts.priorities import draw
+
+    n, picked, weights = 40, np.zeros(16, np.int64), np.zeros(16, np.float32)
+    stream = before["streams"]["replay"].copy()
+    draw(learner._priorities, stream, 0, (n, agent._pace().beta), picked, weights)
+    expected, td_error = _plain_update(brain, learner._replay, picked, weights, config)
+    learner.train(agent._pace())
+    np.testing.assert_allclose(brain.online.params[0], expected, atol=2e-6)
+    if config.prioritized and config.priority.kind == "proportional":
+        leaf = learner._priorities.tree.shape[1] // 2 + picked[-1]
+        np.testing.assert_allclose(learner._priorities.tree[0, leaf], (abs(td_error[-1]) + 1e-6) ** 0.6, rtol=1e-4)
+
+
+def test_double_q_lets_the_online_network_choose_and_the_target_value():
+    from agents.parts.dqn_update import worth
+
+    moves = np.array([3, 0, 1, 2])
+    online, target = np.array([0.0, 2.0, 1.0]), np.array([9.0, 3.0, 5.0])
+    assert worth(online, target, moves) == 3.0
+    assert worth(target, target, moves) == 9.0
+    assert worth(online, target, np.array([2, 0, 2, 0])) == 5.0  # action 1 does not exist here
+
+
+def test_dueling_values_have_the_mean_advantage_taken_off():
+    from agents.parts.dqn_update import action_values, output_gradient
+
+    q, dy = np.zeros(3, np.float32), np.zeros(4, np.float32)
+    action_values(np.array([10.0, 1.0, 2.0, 6.0], np.float32), True, q)
+    np.testing.assert_allclose(q, [8.0, 9.0, 13.0])
+    output_gradient(np.float32(3.0), 2, True, dy)
+    np.testing.assert_allclose(dy, [3.0, -1.0, -1.0, 2.0])
+
+
+def _changed(agent, n):
+    """After which of n steps the online and the target weights changed."""
+    brain, seen = agent._learner._brain, ([], [])
+    obs = np.zeros((2, 3), np.float32)
+    for t in range(1, n + 1):
+        before = [net.params.copy() for net in (brain.online, brain.target)]
+        agent.learn(obs, agent.act(obs).copy(), _step(WALK.normal(size=(2, 3)).astype(np.float32)))
+        for changes, old, net in zip(seen, before, (brain.online, brain.target), strict=True):
+            if not np.array_equal(old, net.params):
+                changes.append(t)
+    return seen
+
+
+def test_periods_count_environment_steps():
+    trained, copied = _changed(_agent(starts=20, train_every=6, target_every=15), 62)
+    assert trained == [24, 30, 36, 42, 48, 54, 60]
+    assert copied == [30, 45, 60]  # at 15 the networks are still equal
+
+
+def test_a_soft_target_follows_after_every_update():
+    agent = _agent(starts=20, train_every=5, target_share=0.25)
+    _feed(agent, 19)
+    brain = agent._learner._brain
+    old = brain.target.params.copy()
+    _feed(agent, 1)
+    np.testing.assert_allclose(brain.target.params, old + 0.25 * (brain.online.params - old), atol=1e-7)
+
+
+def test_the_learning_rate_and_beta_end_exactly_where_they_should():
+    decays = OptimizerSettings(learning_rate=0.01, last=0.002, steps=40)
+    agent = _agent(optimizer=decays, prioritized=True, priority=PrioritySettings(beta=0.4, beta_steps=80))
+    shares = {}
+    for t in range(1, 101):
+        _feed(agent, 1)
+        shares[t] = (agent._pace().share, agent._pace().beta)
+    assert shares[20] == pytest.approx((0.6, 0.55))
+    assert shares[40][0] == pytest.approx(0.2)
+    assert shares[100] == pytest.approx((0.2, 1.0))
+
+
+def test_epsilon_is_a_share_of_random_actions_and_evaluation_has_none():
+    agent = _agent(1, explore=ExploreSettings(level=1.0, last=0.0, steps=30), starts=10_000)
+    obs = np.ones((1, 3), np.float32)
+    greedy = agent.policy().act(obs, np.ones(1, bool))[0]
+    early = []
+    for t in range(200):
+        action = agent.act(obs)[0]
+        early += [action] if t < 30 else []
+        assert t < 30 or action == greedy  # exactly zero from step 30 on
+        agent.learn(obs, np.array([action]), _step(obs, 1))
+    assert len(set(early)) == 4
+    assert {int(agent.policy().act(obs, np.ones(1, bool))[0]) for _ in range(50)} == {int(greedy)}
+
+
+def test_evaluation_plays_by_the_average_where_there_is_one():
+    agent = _agent(starts=20, average=0.01)
+    _feed(agent, 60)
+    brain = agent._learner._brain
+    assert not np.array_equal(brain.average.params, brain.online.params)
+    obs = WALK.normal(size=(5, 3)).astype(np.float32)
+    sizes = [int(n) for n in brain.online.sizes]
+    averaged = _module(brain.average.params[0], sizes)(torch.from_numpy(obs)).detach().numpy()
+    np.testing.assert_allclose(agent.policy().values(obs)[0], averaged, atol=1e-5)
+
+
+def test_a_seed_that_diverges_stops_alone():
+    settings = {"optimizer": OptimizerSettings(learning_rate=0.01), "starts": 20, "loss": "squared"}
+    agent, calm = _agent(**settings), _agent(**settings)
+    obs = np.zeros((2, 3), np.float32)
+    for t in range(80):
+        step = _step(WALK.normal(size=(2, 3)).astype(np.float32))
+        wild = step._replace(reward=step.reward.copy())
+        if t == 40:
+            wild.reward[0] = 3e38  # its square is beyond float32
+        for one, given in ((agent, wild), (calm, step)):
+            one.learn(obs, one.act(obs).copy(), given)
+    brain, other = agent._learner._brain, calm._learner._brain
+    assert 41 <= agent.failed_at[0] <= 80
+    assert agent.failed_at[1] == 0
+    assert np.isfinite(brain.online.params).all()
+    np.testing.assert_array_equal(brain.online.params[1], other.online.params[1])
+    assert np.isfinite(agent._learner.metrics["loss"]).all()
+
+
+def test_a_reward_that_is_no_number_names_seed_step_and_value():
+    agent = _agent()
+    obs = np.zeros((2, 3), np.float32)
+    _feed(agent, 4)
+    with pytest.raises(ValueError, match=r"toy: seed 0 observed .* and earned nan in step 5, expected numbers"):
+        agent.learn(obs, agent.act(obs), _step(obs, reward=np.nan))
+
+
+@pytest.mark.parametrize(
+    ("spec", "settings", "line"),
+    [
+        (Spec("pull", SPEC.observation, spaces.Box(-1, 1, (1,))), {}, "dqn on pull: action space"),
+        (Spec("says", spaces.Text(4), SPEC.action), {}, "dqn on says: observation space"),
+        (SPEC, {"batch": 64, "capacity": 32}, "agent.capacity = 32: expected at least agent.batch, 64"),
+        (SPEC, {"capacity": 10**12}, "GiB"),
+    ],
+)
+def test_what_cannot_be_is_refused(spec, settings, line):
+    with pytest.raises(ValueError, match=line) as refused:
+        dqn.make(spec, [0, 1], dqn.Config(**settings))
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,180 @@
+"""The replay: n steps, ends, the ring, and what prioritized draws are and weigh."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.parts import priorities as pr
+from agents.parts.dqn_update import push_all
+from agents.parts.priorities import PrioritySettings, admit, draw, make_priorities, revise
+from agents.parts.replay import fill_of, load_replay, make_replay, push, save_replay
+from simulator.core import seeds
+
+GAMMA = 0.5
+
+
+def _play(replay, rewards, ends, final=None):
+    """Steps of seed 0: at time t the observation is t, the action t % 3, and step t leads to ``final`` or t + 1."""
+    for t, (reward, end) in enumerate(zip(rewards, ends, strict=True)):
+        led_to = np.array([t + 1.0 if final is None or not end else final], np.float32)
+        push(replay, 0, np.array([t], np.float32), t % 3, (np.float32(reward), end == "T", end == "t", led_to))
+
+
+def _stored(replay):
+    n = fill_of(replay, 0)
+    names = ("obs", "action", "earned", "discount", "following")
+    return [tuple(float(np.ravel(getattr(replay, name)[0, k])[0]) for name in names) for k in range(n)]
+
+
+def test_one_step_transitions_by_hand():
+    replay = make_replay((1, 10, 1), 1, GAMMA)
+    _play(replay, [1.0, 2.0, 3.0], ["", "T", "t"], final=9.0)
+    assert _stored(replay) == [(0, 0, 1, 0.5, 1), (1, 1, 2, 0.0, 9), (2, 2, 3, 0.5, 9)]
+
+
+def test_three_steps_never_cross_an_end_and_count_the_steps_really_taken():
+    replay = make_replay((1, 20, 1), 3, GAMMA)
+    _play(replay, [1.0, 2.0, 4.0, 8.0, 16.0], ["", "", "", "T", ""], final=9.0)
+    assert _stored(replay) == [
+        (0, 0, 1 + 1 + 1, 0.125, 3),  # after three steps: 1 + 2/2 + 4/4
+        (1, 1, 2 + 2 + 2, 0.0, 9),
+        (2, 2, 4 + 4, 0.0, 9),  # the end leaves two steps, then one
+        (3, 0, 8, 0.0, 9),
+    ]
+    assert replay.waiting[0] == 1  # the next episode's first step waits alone
+
+
+def test_a_cut_bootstraps_from_what_the_step_led_to():
+    replay = make_replay((1, 20, 1), 3, GAMMA)
+    _play(replay, [1.0, 2.0], ["", "t"], final=7.0)
+    assert _stored(replay) == [(0, 0, 2, 0.25, 7), (1, 1, 2, 0.5, 7)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 12), st.lists(st.sampled_from(["", "", "", "T", "t"]), max_size=40))
+def test_the_ring_equals_a_plain_list(n_step, capacity, ends):
+    replay = make_replay((1, capacity, 1), n_step, GAMMA)
+    rewards = [float(t % 7) for t in range(len(ends))]
+    _play(replay, rewards, ends, final=-1.0)
+    expected, start = [], 0
+    for t, end in enumerate(ends):
+        if end or t - start + 1 >= n_step:
+            last = range(max(start, t - n_step + 1), t + 1) if end else [t - n_step + 1]
+            for k in last:
+                total = sum(GAMMA**j * rewards[k + j] for j in range(t - k + 1))
+                discount = 0.0 if end == "T" else GAMMA ** (t - k + 1)
+                expected.append((k, k % 3, total, discount, -1.0 if end else t + 1))
+        if end:
+            start = t + 1
+    assert replay.pushed[0] == len(expected)
+    newest = expected[-capacity:]
+    assert sorted(_stored(replay)) == sorted(newest)
+
+
+def test_a_replay_goes_on_from_its_state():
+    one, two = make_replay((2, 8, 1), 2, GAMMA), make_replay((2, 8, 1), 2, GAMMA)
+    _play(one, [1.0] * 5, [""] * 5)
+    load_replay(two, save_replay(one))
+    for here, there in zip(one, two, strict=True):
+        np.testing.assert_array_equal(here, there)
+
+
+def _drawn(priorities, fill, n, rounds=400, beta=0.5):
+    streams, picked, weights = seeds.words([3], "replay"), np.zeros(n, np.int64), np.zeros(n, np.float32)
+    count = np.zeros(fill)
+    for _ in range(rounds):
+        draw(priorities, streams, 0, (fill, beta), picked, weights)
+        np.add.at(count, picked, 1)
+        assert weights.max() == pytest.approx(1.0)
+    return count / count.sum(), picked, weights
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0])
+def test_proportional_draws_and_weights(alpha):
+    priorities = make_priorities(PrioritySettings(alpha=alpha, offset=0.01), 1, 8)
+    td = np.array([0.09, -0.99, 1.99, 0.49, 3.99])
+    for k in range(5):
+        admit(priorities, 0, k, k)
+        revise(priorities, 0, k, td[k], 5)
+    share = (abs(td) + 0.01) ** alpha / ((abs(td) + 0.01) ** alpha).sum()
+    seen, picked, weights = _drawn(priorities, 5, 16)
+    np.testing.assert_allclose(seen, share, atol=0.02)
+    weight = (5 * share[picked]) ** -0.5
+    np.testing.assert_allclose(weights, weight / weight.max(), rtol=1e-5)
+    assert seen[4] > 0  # the last one can be drawn
+
+
+def test_ranks_draw_by_one_over_rank():
+    priorities = make_priorities(PrioritySettings(kind="rank", alpha=0.7), 1, 6)
+    for k in range(6):
+        admit(priorities, 0, k, k)
+    for k, td in enumerate([3.0, 50.0, -9.0, 0.1, 2.0, 1.0]):
+        revise(priorities, 0, k, td, 6)
+    assert list(priorities.heap[0][:1]) == [1]
+    place = priorities.place[0]
+    share = (1.0 + place) ** -0.7 / (np.arange(1.0, 7.0) ** -0.7).sum()
+    seen, _, _ = _drawn(priorities, 6, 16)
+    np.testing.assert_allclose(seen, share, atol=0.02)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.floats(-5, 5)), max_size=60))
+def test_the_heap_stays_a_heap_and_the_tree_a_tree_of_sums(changes):
+    ranked, summed = make_priorities(PrioritySettings(kind="rank"), 1, 10), make_priorities(PrioritySettings(), 1, 10)
+    for k in range(10):
+        for each in (ranked, summed):
+            admit(each, 0, k, k)
+    for at, td in changes:
+        for each in (ranked, summed):
+            revise(each, 0, at, td, 10)
+    heap, key, place = ranked.heap[0], ranked.key[0], ranked.place[0]
+    assert sorted(heap) == list(range(10))
+    np.testing.assert_array_equal(heap[place], np.arange(10))
+    for spot in range(1, 10):
+        assert key[heap[(spot - 1) // 2]] >= key[heap[spot]]
+    tree = summed.tree[0]
+    assert tree[1] == pytest.approx(tree[16:].sum())
+    np.testing.assert_allclose(tree[1:16], tree[2:32:2] + tree[3:33:2])
+
+
+def test_a_new_transition_gets_the_largest_priority_so_far():
+    priorities = make_priorities(PrioritySettings(alpha=1.0, offset=0.5), 1, 4)
+    admit(priorities, 0, 0, 0)
+    assert priorities.tree[0, 4] == 1.0
+    revise(priorities, 0, 0, -7.5, 1)  # |TD error| is not clipped
+    assert priorities.tree[0, 4] == 8.0
+    admit(priorities, 0, 1, 1)
+    assert priorities.tree[0, 5] == 8.0
+    revise(priorities, 0, 0, 0.0, 2)
+    admit(priorities, 0, 2, 2)
+    assert priorities.tree[0, 6] == 8.0
+
+
+def test_strata_are_drawn_from_one_each():
+    priorities = make_priorities(PrioritySettings(alpha=1.0), 1, 64)
+    for k in range(64):
+        admit(priorities, 0, k, k)
+    picked, weights = np.zeros(64, np.int64), np.zeros(64, np.float32)
+    draw(priorities, seeds.words([1], "replay"), 0, (64, 1.0), picked, weights)
+    np.testing.assert_array_equal(picked, np.arange(64))
+
+
+def test_uniform_draws_weigh_alike():
+    seen, _, weights = _drawn(make_priorities(None, 1, 8), 8, 16, rounds=800)
+    np.testing.assert_allclose(seen, 1 / 8, atol=0.02)
+    np.testing.assert_array_equal(weights, 1.0)
+    assert pr.bytes_of("", 100) == 0
+
+
+def test_numbers_that_are_none_are_found():
+    replay, priorities = make_replay((3, 4, 1), 1, GAMMA), make_priorities(None, 3, 4)
+    seen, flags = np.zeros((3, 1), np.float32), np.zeros(3, np.bool_)
+    led_to, reward = seen.copy(), np.zeros(3, np.float32)
+    assert push_all(replay, priorities, seen, np.zeros(3, np.int64), (reward, flags, flags, led_to)) == -1
+    led_to[2] = np.nan
+    assert push_all(replay, priorities, seen, np.zeros(3, np.int64), (reward, flags, flags, led_to)) == 2
+    reward[1] = np.inf
+    assert push_all(replay, priorities, seen, np.zeros(3, np.int64), (reward, flags, flags, led_to)) == 1

@@ -1,0 +1,176 @@
+"""Agents with networks beside their peers on CartPole: environment steps per CPU-second, learning included.
+
+The same world, the same settings (4-120-84-2, batch 128, an update every 10 steps, 1,000 steps before the first), one
+thread each, one after the other in every round. The peers come with the extra ``bench``; those missing are left out.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from agents.parts.dense import product
+from simulator.config import build
+from simulator.core.compiled import compiled, set_threads
+from simulator.session import Session
+from tests.benchmarks import _scripts as peers
+from tests.benchmarks._clock import alternate, ratio, show
+
+ROUNDS, STEPS, PEER_STEPS, PRODUCTS = 5, 6_000, 4_000, 300
+PLAIN = {
+    "name": "dqn",
+    "double": False,
+    "train_every": peers.PERIOD,
+    "batch": peers.BATCH,
+    "capacity": peers.CAPACITY,
+    "starts": peers.START,
+    "target_every": peers.COPY,
+    "network": {"hidden": list(peers.SHAPE)},
+    "optimizer": {"learning_rate": peers.RATE},
+}
+FULL = PLAIN | {"double": True, "prioritized": True}
+Work = tuple[Callable[[], Any], int]
+
+
+def main(json: bool) -> dict[str, Any]:
+    """Speed of DQN, REINFORCE and hill climbing, their limits, two cores, memory, and a GPU where there is one."""
+    import torch
+
+    torch.set_num_threads(1)
+    works: dict[str, Work] = {f"dqn S={n}": _ours(PLAIN, n) for n in (1, 16)}
+    works |= {f"dqn prioritized double S={n}": _ours(FULL, n) for n in (1, 16)}
+    works["limit: products only"] = (_products, PRODUCTS * peers.PERIOD)
+    works |= {name: (partial(work, PEER_STEPS), PEER_STEPS) for name, work in _libraries().items()}
+    works["reinforce S=16"] = _ours({"name": "reinforce"}, 16)
+    works["reinforce, a torch script"] = (partial(peers.torch_reinforce, PEER_STEPS), PEER_STEPS)
+    works["hill climbing S=16"] = _ours({"name": "hill_climbing"}, 16)
+    works["hill climbing, a torch script"] = (partial(peers.torch_hill_climbing, PEER_STEPS), PEER_STEPS)
+    rates = alternate(works, ROUNDS)
+    found = {"steps_per_cpu_second": rates, "times": _times(rates), "foreign_step": _foreign()}
+    found["two_cores"] = _two_cores()
+    found["memory_16_seeds_100k_transitions"] = {"megabytes": _memory()}
+    found["device"] = _device() if torch.cuda.is_available() else {}
+    return show(__doc__, found, json)
+
+
+def _libraries() -> dict[str, Callable[[int], None]]:
+    known = {"stable-baselines3": ("stable_baselines3", peers.stable_baselines3), "sbx": ("sbx", peers.sbx)}
+    there = {name: work for name, (module, work) in known.items() if find_spec(module)}
+    return there | {"a single-file torch DQN": peers.torch_dqn}
+
+
+def _ours(agent: dict[str, Any], n_seeds: int, **run: Any) -> Work:
+    """Training that goes on from round to round, past its first update."""
+    given = {"seeds": n_seeds, "steps": 10**7, "threads": 1, "agent": agent, "world": {"name": peers.ENV}}
+    session = Session(build({**given, **run}))
+    set_threads(1)
+    session.play(peers.START + 200)
+    steps = max(STEPS // n_seeds, 1_000)
+    return lambda: session.play(steps), steps * n_seeds
+
+
+def _products() -> None:
+    """The matrix products of updates and nothing else: two passes forward and one back."""
+    width = (4, *peers.SHAPE, 2)
+    rows = [np.zeros((peers.BATCH, n), np.float32) for n in width]
+    _multiply(PRODUCTS, tuple(rows), tuple(np.zeros(pair, np.float32) for pair in pairwise(width)))
+
+
+@compiled
+def _multiply(n, rows, weights):
+    (x, h, g, y), (u, v, w) = rows, weights
+    for _ in range(n):
+        for _ in range(2):
+            product(x, u, h)
+            product(h, v, g)
+            product(g, w, y)
+        product(g.T, y, w)
+        product(y, w.T, g)
+        product(h.T, g, v)
+        product(g, v.T, h)
+        product(x.T, h, u)
+
+
+def _times(rates: dict[str, dict[str, float]]) -> dict[str, float]:
+    pairs = {f"dqn S={n} / {peer}": (f"dqn S={n}", peer) for n in (1, 16) for peer in _libraries()}
+    pairs |= {f"dqn S={n} / the limit": (f"dqn S={n}", "limit: products only") for n in (1, 16)}
+    pairs |= {f"prioritized double / plain S={n}": (f"dqn prioritized double S={n}", f"dqn S={n}") for n in (1, 16)}
+    pairs |= {f"{name} / its script": (f"{name} S=16", f"{name}, a torch script") for name in _SCRIPTED}
+    return {name: ratio(rates, *pair) for name, pair in pairs.items()}
+
+
+_SCRIPTED = ("reinforce", "hill climbing")
+
+
+def _two_cores() -> dict[str, float]:
+    """Wall clock of 16 seeds on one thread and on two, in alternation; it means something on an idle machine."""
+    session = Session(build({"seeds": 16, "steps": 10**7, "agent": PLAIN, "world": {"name": peers.ENV}}))
+    session.play(peers.START + 200)
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(ROUNDS):
+        for threads, taken in seconds.items():
+            set_threads(threads)
+            began = time.perf_counter()
+            session.play(2_000)
+            taken.append(time.perf_counter() - began)
+    set_threads(1)
+    one, two = (float(np.median(taken)) for taken in seconds.values())
+    return {"seconds on one": one, "seconds on two": two, "times": one / two}
+
+
+def _foreign() -> dict[str, float]:
+    """CPU microseconds of a step of Gymnasium's own CartPole in Python with one seed, and the agent's share of them."""
+    world = {"name": peers.ENV, "native": False}
+    session = Session(build({"seeds": 1, "steps": 10**7, "threads": 1, "agent": PLAIN, "world": world}))
+    session.play(peers.START)
+    agent, obs = session.agent, session.world.observe()
+    step = session.world.step(agent.act(obs))
+    rounds = 2_000
+
+    def micros(work: Callable[[], Any]) -> float:
+        began = time.process_time()
+        for _ in range(rounds):
+            work()
+        return (time.process_time() - began) / rounds * 1e6
+
+    def turn() -> None:
+        agent.learn(obs, agent.act(obs), step)
+
+    return {"all": micros(lambda: session.play(1)), "agent, an update in every tenth": micros(turn)}
+
+
+def _memory() -> float:
+    """Peak memory of a process in which 16 seeds hold 100,000 transitions each, in megabytes."""
+    words = [sys.executable, "-c", "from tests.benchmarks.peers import fill; fill()"]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, **threads})
+    return float(done.stdout)
+
+
+def fill() -> None:
+    """Fill 16 replays, train a little, and print this process's peak memory in megabytes."""
+    agent = PLAIN | {"capacity": 100_000, "starts": 100_000}
+    session = Session(build({"seeds": 16, "steps": 10**6, "threads": 1, "agent": agent, "world": {"name": peers.ENV}}))
+    session.play(100_100)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def _device() -> dict[str, float]:
+    """Environment steps per second of wall clock with the networks on a GPU."""
+    found = {}
+    for n in (1, 64, 1_024):
+        play, units = _ours(PLAIN, n, device="cuda")
+        began = time.perf_counter()
+        play()
+        found[f"cuda S={n:,}"] = units / (time.perf_counter() - began)
+    return found

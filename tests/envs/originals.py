@@ -1,0 +1,52 @@
+"""Gymnasium's own environments beside ours: slot by slot, with a list of seeds, resetting in the same step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from simulator.core import seeds as streams
+
+
+def original(
+    env_id: str,
+    seeds: Sequence[int],
+    kwargs: Mapping[str, Any],
+    max_steps: int | None = None,
+    change: Callable[[Any], None] = lambda core: None,
+) -> tuple[SyncVectorEnv, Any]:
+    """The original for these seeds, and its first views; ``change`` sets what its ``make`` does not take."""
+
+    def build():
+        limit = {} if max_steps is None else {"max_episode_steps": max_steps}
+        env = gymnasium.make(env_id, disable_env_checker=True, **limit, **kwargs)
+        change(env.unwrapped)
+        return env
+
+    envs = SyncVectorEnv([build] * len(seeds), autoreset_mode=AutoresetMode.SAME_STEP)
+    return envs, as_arrays(envs.reset(seed=streams.integers(seeds, "world"))[0])
+
+
+def as_arrays(seen: Any) -> np.ndarray:
+    """What a vector of environments sees; Blackjack's three numbers as one index."""
+    return (seen[0] * 11 + seen[1]) * 2 + seen[2] if isinstance(seen, tuple) else np.asarray(seen)
+
+
+def same_step(step: Any, envs: SyncVectorEnv, actions: np.ndarray) -> int:
+    """Assert that ``step`` is what the original gives for the same actions, bit for bit; how many episodes ended."""
+    seen, reward, terminated, truncated, infos = envs.step(actions)
+    seen, ended = as_arrays(seen), terminated | truncated
+    final = seen.copy()
+    for i in np.flatnonzero(ended):
+        final[i] = as_arrays(infos["final_obs"][i])
+    assert step.obs.dtype == seen.dtype
+    assert step.obs.tobytes() == seen.tobytes()
+    assert step.final_obs.tobytes() == final.tobytes()
+    assert step.reward.tobytes() == reward.astype(np.float32).tobytes()
+    assert (step.terminated == terminated).all()
+    assert (step.truncated == (truncated & ~terminated)).all()
+    return int(ended.sum())

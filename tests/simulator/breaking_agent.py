@@ -1,0 +1,75 @@
+"""An agent by dotted path whose seeds break down when they are told to; it acts at random from a stream of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from simulator.core import seeds
+from simulator.core.protocols import Array, Metrics, Spec, State, Step
+
+DEVICES = True
+
+
+@dataclass(frozen=True)
+class Config:
+    """Who fails when."""
+
+    fails: dict[str, bool | int | float | str] = field(default_factory=dict)
+    """seed -> environment step at which its loss is not finite"""
+    strength: float = 1.0
+    """does nothing"""
+
+
+class Breaking:
+    """S walkers; an agent and its own policy, whose action is always 1 or, in a seed that failed, 0."""
+
+    def __init__(self, n_actions: int, seed_list: list[int], fails: list[int]) -> None:
+        self._n, self._fails, self._step = n_actions, np.array(fails, np.int64), 0
+        self._generators = seeds.generators(seed_list, "exploration")
+        self.failed_at = np.zeros(len(seed_list), np.int64)
+
+    def act(self, obs: Array, first: Array | None = None) -> Array:
+        """Random while learning, fixed as a policy."""
+        if first is not None:
+            return np.where(self.failed_at > 0, 0, 1)
+        drawn = np.array([int(each.random() * self._n) for each in self._generators])
+        return np.where(self.failed_at > 0, 0, drawn)
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """Count, and fail."""
+        self._step += 1
+        self.failed_at[self._fails == self._step] = self._step
+        return {"loss": np.where(self.failed_at > 0, np.nan, 1.0)}
+
+    def policy(self) -> Breaking:
+        """Itself."""
+        return self
+
+    def probs(self, obs: Array) -> Array:
+        """What a broken network says is no probability."""
+        probs = np.zeros((len(self.failed_at), len(obs), self._n))
+        probs[..., 1] = 1.0
+        probs[self.failed_at > 0] = np.nan
+        return probs
+
+    def values(self, obs: Array) -> None:
+        """It values nothing."""
+
+    def state(self) -> State:
+        """Everything."""
+        streams = np.stack([seeds.pack(each.bit_generator) for each in self._generators])
+        return {"step": self._step, "failed_at": self.failed_at.copy(), "streams": streams}
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        self._step, self.failed_at[:] = state["step"], state["failed_at"]
+        self._generators = [np.random.Generator(seeds.unpack(words)) for words in state["streams"]]
+
+
+def make(spec: Spec, seed_list: list[int], config: Config) -> Breaking:
+    """Walkers among numbered actions."""
+    space: Any = spec.action
+    return Breaking(int(space.n), list(seed_list), [int(config.fails.get(str(seed), 0)) for seed in seed_list])

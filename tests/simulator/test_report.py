@@ -1,0 +1,161 @@
+"""What stored runs came to, by hand: first solves, what stayed, the end, and the table of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from simulator import cli, report, results
+from simulator.bookkeeping import new_run
+from simulator.config import build
+from simulator.core.protocols import Failure
+from simulator.store import EvaluationRow, Progress, Rows, Store
+
+SCORES = [  # [S, K] at steps 50, 100, 150, 200, against a threshold of 10
+    [1.0, 10.0, 12.0, 3.0],
+    [11.0, 2.0, 2.0, 10.0],
+    [1.0, 1.0, 1.0, 1.0],
+    [0.0, 0.0, 0.0, 20.0],
+]
+
+
+def store_run(lab: Path, *, label: str = "", failed: tuple[Failure, ...] = (), **agent: object) -> None:
+    """A run of four seeds with these scores; failed seeds have nan from then on."""
+    tables = {"agent": {"name": "q_learning", **agent}, "world": {"name": "rooms", "slip": 0.25}}
+    config = build({"seeds": 4, "steps": 200, "eval_every": 50, "threads": 1, **tables})
+    scores = np.array(SCORES)
+    for failure in failed:
+        scores[failure.seed, [50 * (k + 1) >= failure.step for k in range(4)]] = np.nan
+    rows = [
+        EvaluationRow(50 * (k + 1), i, scores[i, k], None, np.full(2, scores[i, k])) for i in range(4) for k in range(4)
+    ]
+    facts = {"threshold": 10.0, "optimum": 21.5, "training": 0.5, "training_cpu": 0.25, "label": label}
+    facts["failed"] = [each._asdict() for each in failed]
+    with Store(lab) as store:
+        run = store.begin(new_run(config, label))
+        store.checkpoint(run, Progress(200, 1.0, 1.0), {}, Rows(None, tuple(rows)), "done", facts)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lab")
+    store_run(folder, label="a | b")
+    store_run(folder, double=True, explore={"level": 0.5})
+    store_run(folder, failed=(Failure(1, 120, "its loss was not finite"),))
+    return folder
+
+
+def test_the_numbers_by_hand(lab: Path) -> None:
+    with Store(lab) as store:
+        told = results.summary(store, "r1")
+    solved = told["solved"]
+    assert (solved["threshold"], solved["eval_every"], solved["fraction"], solved["final"]) == (10.0, 50, 0.75, 0.5)
+    assert solved["first_steps"]["per_seed"] == [100.0, 50.0, None, 200.0]
+    assert solved["first_steps"]["median"] == solved["median_first_steps"] == 100.0
+    assert (solved["first_steps"]["low"], solved["first_steps"]["high"]) == (50.0, 200.0)
+    # Seed 0: at it in one of two later evaluations; seed 1: in one of three; seed 3 was at it in the last only.
+    assert solved["stayed_interval"]["per_seed"] == [0.5, pytest.approx(1 / 3), None, None]
+    assert solved["stayed"] == solved["stayed_interval"]["mean"] == pytest.approx(5 / 12)
+    interval = binomtest(3, 4).proportion_ci(method="wilson")
+    assert solved["fraction_interval"] == {"low": pytest.approx(interval.low), "high": pytest.approx(interval.high)}
+    z, p, n = 1.959963984540054, 0.75, 4
+    middle, half = (p + z * z / (2 * n)) / (1 + z * z / n), z * np.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
+    assert interval.low == pytest.approx(middle - half / (1 + z * z / n))
+    assert (told["steps_per_cpu_second"], told["steps_per_second"], told["label"]) == (3200.0, 1600.0, "a | b")
+    assert told["evaluation"]["iqm"] == pytest.approx(6.5)
+
+
+def test_a_failed_seed_counts_in_the_fractions_only(lab: Path) -> None:
+    with Store(lab) as store:
+        told = results.summary(store, "r3")
+    solved = told["solved"]
+    assert (solved["fraction"], solved["final"]) == (0.5, 0.25)
+    assert solved["first_steps"]["per_seed"] == [100.0, None, None, 200.0]
+    assert (told["evaluation"]["left_out"], told["evaluation"]["iqm"]) == (1, pytest.approx(8.0))
+
+
+def test_where_nothing_was_evaluated_nothing_is_known(lab: Path, tmp_path: Path) -> None:
+    config = build({"seeds": 2, "agent": {"name": "q_learning"}, "world": {"name": "rooms"}})
+    with Store(tmp_path) as store:
+        store.begin(new_run(config))
+        told = results.summary(store, "r1")
+    assert told["solved"]["first_steps"] == {"median": None, "low": None, "high": None, "per_seed": [None, None]}
+    with Store(tmp_path) as store, Store(lab) as other:
+        assert results.summary(store, "r1")["solved"].keys() == results.summary(other, "r1")["solved"].keys()
+    data = report.gather(["latest"], str(tmp_path))
+    report.show_markdown(data)
+    report.show(data)
+
+
+def test_the_table_of_an_ablation(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["report", "r1", "r2", "r3", "--lab", str(lab), "--table"]) == 0
+    head, rule, *rows = capsys.readouterr().out.splitlines()
+    assert head.startswith("| run | agent | world | settings | seeds | steps | median first solve | solved | ")
+    assert rule == "| --- " * 13 + "|"
+    cells = [[cell.strip() for cell in row.replace("\\|", "/")[1:-1].split("|")] for row in rows]
+    assert cells[0] == [
+        "a / b",
+        "q_learning",
+        "rooms",
+        "the first: eval_every = 50, world.slip = 0.25",
+        "4",
+        "200",
+        "100 [50, 200]",
+        "3 of 4",
+        "42 % [33, 50]",
+        "2 of 4",
+        "6.5 [1, 20]",  # three of four draws are alike in 5 % of the resamples
+        "10, 21.5 is best",
+        "3,200",
+    ]
+    assert cells[1][:4] == ["r2", "q_learning", "rooms", "agent.double = true, agent.explore.level = 0.5"]
+    assert cells[2][3:5] == ["as the first", "4 (1 failed)"]
+
+
+def test_filters_json_and_csv(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["report", "--agent", "q-learning", "--world", "rooms", "--lab", str(lab)]
+    assert cli.main([*words, "--json"]) == 0
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    assert [run["run"] for run in runs] == ["r1", "r2", "r3"]
+    assert [run["compared_with"] for run in runs] == ["r1"] * 3
+    assert runs[1]["differs"] == {"agent.double": True, "agent.explore.level": 0.5}
+    assert runs[0]["settings"] == {"eval_every": 50, "world.slip": 0.25}
+    assert cli.main([*words, "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["failed"] for row in rows] == ["0", "0", "1"]
+    assert (rows[0]["first_steps"], rows[0]["first_steps_high"], rows[0]["solved"]) == ("100.0", "200.0", "0.75")
+    assert cli.main(["report", "latest", "--lab", str(lab)]) == 0
+    assert "eval_every = 50" in capsys.readouterr().out
+    assert cli.main(["report", "--lab", str(lab)]) == 2
+    assert "expected engram report RUN, or latest, or --agent NAME, or --world NAME" in capsys.readouterr().err
+    assert cli.main(["report", "--agent", "td", "--lab", str(lab)]) == 2
+    assert "has no run of td among those asked for" in capsys.readouterr().err
+
+
+def test_a_player_that_is_gone_can_be_reported(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(values: object) -> None:
+        raise ValueError("no such player")
+
+    monkeypatch.setattr(report.config, "build", gone)
+    (run,) = report.gather(["r2"], str(lab))["runs"]
+    assert run["settings"]["agent.double"] is True
+
+
+def test_a_label_survives_until_the_end_and_is_no_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", "q_learning", "rooms", "--steps", "300", "--seeds", "2", "--view", "none", "--lab", str(tmp_path)]
+    assert cli.main([*words, "--label", "no double"]) == 0
+    assert ", no double\n" in capsys.readouterr().out
+    assert cli.main(words) == 0
+    with Store(tmp_path) as store:
+        assert [record.label for record in store.runs()] == ["", "no double"]
+        assert len({record.settings_hash for record in store.runs()}) == 1
+    assert cli.main(["repro", "r1", "--lab", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert cli.main(["list", "runs", "--lab", str(tmp_path)]) == 0
+    assert "no double" in capsys.readouterr().out
