@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import log
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from agents.parts.explore import Explore
-from agents.parts.network_compiled import CompiledNetwork, NetworkSettings, make_net, n_params
+from agents.parts.conv_body import ConvSettings
+from agents.parts.dense import NetworkSettings, make_net
+from agents.parts.network_compiled import CompiledNetwork
+from agents.parts.observations import is_image
 from agents.parts.optimizers import OptimizerSettings, make_optimizer, rate_after
 from agents.parts.policy_act import GreedyPolicy, act_all
 from agents.parts.policy_border import Border, make_border
@@ -27,18 +28,22 @@ from agents.parts.policy_episodes import (
     Rule,
     load_episodes,
     make_episodes,
+    metrics_of,
     record_all,
     save_episodes,
 )
+from agents.parts.policy_setup import check_batches, make_hand, make_rule
 from agents.parts.policy_update import CHUNK, Brain, kept, make_scratch, update_block
-from agents.parts.tabular import discount, legal_rows, load, moves, save
-from simulator.core import seeds
+from agents.parts.tabular import load, save
 from simulator.core.compiled import door, spread
+from simulator.core.devices import device
 from simulator.core.protocols import Array, Metrics, Spec, State, Step
 from simulator.core.ranges import Count, CountOrZero, NonNegative, Positive, Share
 
-UNKNOWN_LENGTH = 1_000  # steps that are kept of an episode where the world sets no limit
-LARGEST = 2 << 30  # bytes
+if TYPE_CHECKING:
+    from agents.parts.policy_torch import TorchReinforce
+
+DEVICES = True  # other than the CPU
 
 
 @dataclass(frozen=True)
@@ -47,17 +52,17 @@ class Config:
 
     baseline: Literal["none", "mean", "value"] = "value"
     """what is taken off a return: nothing, the mean return of the batch's other episodes, or a learned state value"""
-    episodes: Count = 8
+    episodes: Count = 4
     """episodes per update"""
     gamma: Share | None = None
     """discount per step; none: the world's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
     gamma_t: bool = False
     """weigh step t of an episode by gamma**t, as the theorem has it; off: the factor is dropped, as is usual"""
-    standardized: bool = False
+    standardized: bool = True
     """advantages of a batch get mean 0 and standard deviation 1"""
     entropy: NonNegative = 0.0
     """bonus for the policy's entropy, in units of return per nat and step"""
-    value_updates: Count = 1
+    value_updates: Count = 4
     """steps of the value network on each batch; the advantages come from the values before them"""
     bootstrap: bool = True
     """an episode cut by time goes on with the value of what it led to; off, or without a value baseline: with 0"""
@@ -66,7 +71,9 @@ class Config:
     initial_std: Positive = 1.0
     """standard deviation of Box actions before they are learned, in units of half their range"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings((64,), "tanh"))
-    """the policy's network, and the value's"""
+    """both networks, the policy's and the value's, where observations are vectors or classes"""
+    conv: ConvSettings = field(default_factory=ConvSettings)
+    """both networks where observations are pictures"""
     optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(learning_rate=5e-3))
     """how the policy follows its gradient"""
     value_optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(learning_rate=1e-2))
@@ -97,10 +104,10 @@ class Reinforce:
         counts = Counts(np.zeros(n, np.int64), np.zeros(n, np.int64))
         brains = (self._policy.net, self._policy.optimizer, hand, std, self._value.net, self._value.optimizer)
         self._brain = Brain(*brains, counts, np.zeros((n, 3)))
-        n_rows, widths = config.episodes * rule.longest, (border.n_kept, border.n_drawn)
-        self._episodes = make_episodes(n, config.episodes, n_rows, widths)
-        self._scratch = make_scratch(self._brain, n_rows, config.episodes)
-        self.failed_at, self._metrics = counts.failed_at, _metrics(self._brain.loss, config)
+        size = (config.episodes, rule.longest)
+        self._episodes = make_episodes(n, size, (border.n_kept, border.n_drawn))
+        self._scratch = make_scratch(self._brain, *size)
+        self.failed_at, self._metrics = counts.failed_at, metrics_of(self._brain.loss)
         self._drawn = np.zeros((n, border.n_drawn), np.float32)
         seen, ends = np.zeros((n, border.n_kept), np.float32), np.zeros(n, np.bool_)
         step = (np.zeros(n, np.float32), ends, ends, seen)
@@ -149,55 +156,20 @@ class Reinforce:
         load(kept(self._brain), state)
 
 
-def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Reinforce:
+def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Reinforce | TorchReinforce:
     """Learners for a world of discrete or Box actions.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.
     """
     border = make_border("reinforce", spec)
-    if config.baseline == "mean" and config.episodes == 1:
-        raise ValueError(
-            "agent.episodes = 1: expected at least 2 with baseline = 'mean', the mean of the other episodes"
-        )
-    rule = Rule(
-        discrete=border.discrete,
-        one_hot=border.one_hot,
-        baseline=("none", "mean", "value").index(config.baseline),
-        bootstrap=config.bootstrap,
-        standardized=config.standardized,
-        gamma_t=config.gamma_t,
-        gamma=discount(spec, config.gamma),
-        value_updates=config.value_updates,
-        entropy=float(config.entropy),
-        longest=config.longest or spec.max_steps or UNKNOWN_LENGTH,
-        explore=Explore(True, 1.0, 1.0, 0, False),
-    )
-    _check_memory(spec, border, config, rule.longest, len(seed_list))
-    n, legal = len(seed_list), legal_rows(spec, border.n_outputs)
-    log_std = np.full((n, border.n_drawn), log(config.initial_std), np.float32)
-    room = np.zeros((n, border.n_inputs), np.float32), np.zeros((n, border.n_outputs), np.float32)
-    hand = Hand(log_std, seeds.words(seed_list, "exploration"), moves(legal), *room)
-    return Reinforce(border, rule, config, hand, list(seed_list))
+    rule = make_rule(spec, config, border)
+    if device() != "cpu" or is_image(spec):
+        from agents.parts.policy_torch import TorchReinforce  # loads torch
 
-
-def _check_memory(spec: Spec, border: Border, config: Config, longest: int, n_seeds: int) -> None:
-    """Refuse batches and networks that no machine at hand would hold, before they are made."""
-    rows = config.episodes * longest
-    batch = rows * (4 * border.n_kept + 4 * border.n_drawn + 4 + 24) + 4 * config.episodes * border.n_kept
-    weights = n_params([border.n_inputs, *config.network.hidden, border.n_outputs])
-    needed = n_seeds * (batch + 2 * 20 * weights)
-    if needed > LARGEST:
-        raise ValueError(
-            f"reinforce on {spec.id}: {config.episodes} episodes of up to {longest:,} steps and {weights:,} weights "
-            f"take {needed / 2**30:,.1f} GiB for {n_seeds} seeds, expected at most {LARGEST >> 30}; "
-            "give fewer seeds or agent.episodes, or a smaller agent.longest"
-        )
-
-
-def _metrics(loss: Array, config: Config) -> dict[str, Array]:
-    names = {"loss": 0, "value_loss": 1, "entropy": 2}
-    return {name: loss[:, at] for name, at in names.items() if name != "value_loss" or config.baseline == "value"}
+        return TorchReinforce(spec, seed_list, config, (border, rule))
+    check_batches(spec, len(seed_list), config, border, rule)
+    return Reinforce(border, rule, config, make_hand(spec, seed_list, config, border), list(seed_list))
 
 
 if __name__ == "__main__":

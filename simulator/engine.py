@@ -124,6 +124,7 @@ class _Host:
         config, session = self._session.config, self._session
         period, n = eval_period(config), 64
         self._shown = saved = time.perf_counter()
+        pause = self.checkpoint_every
         yield self.snapshot("preparing")
         while True:
             if self._is_due(period):
@@ -131,9 +132,8 @@ class _Host:
             if session.step == config.steps or session.over:
                 break
             n = self._train(min(n, config.steps - session.step, period - session.step % period), n)
-            if time.perf_counter() - saved >= self.checkpoint_every and session.step < config.steps:
-                self.checkpoint("running")
-                saved = time.perf_counter()
+            if time.perf_counter() - saved >= pause and session.step < config.steps:
+                pause, saved = self._checkpoint_and_pause(), time.perf_counter()
             if time.perf_counter() - self._shown >= REPORT_EVERY:
                 yield self.snapshot("training")
                 self._shown = time.perf_counter()
@@ -142,6 +142,12 @@ class _Host:
             self.checkpoint(phase)
             self.finished = True
         yield self.snapshot(phase)
+
+    def _checkpoint_and_pause(self) -> float:
+        """Write a checkpoint; seconds until the next: a large replay takes long to write, and may take a twentieth."""
+        began = time.perf_counter()
+        self.checkpoint("running")
+        return max(self.checkpoint_every, 20.0 * (time.perf_counter() - began)) if self.checkpoint_every else 0.0
 
     def _train(self, steps: int, n: int) -> int:
         """Train for some steps, of the n that were planned; how many to plan next."""

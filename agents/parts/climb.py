@@ -20,7 +20,7 @@ from agents.parts.explore import argmax
 from agents.parts.network_compiled import Net, NetworkSettings, forward_row, make_net, n_params
 from agents.parts.tabular import legal_rows, load, moves, save, trace_buffers
 from simulator.core import seeds
-from simulator.core.compiled import compiled, lane, spread
+from simulator.core.compiled import compiled, door, lane, spread
 from simulator.core.protocols import Array, Metrics, Spec, State, Step, Trace
 from simulator.core.table import GOES_ON, Lanes, table_step
 
@@ -102,24 +102,28 @@ class Climber:
     def __init__(self, shape: Shape, rule: Rule, net: Net, scale: Array, seed_list: list[int]) -> None:
         self._shape, self._rule, self._net, self._scale, self._seeds = shape, rule, net, scale, seed_list
         self._climb = make_climb(net.params, rule, seeds.words(seed_list, "exploration"))
-        self._body, self._trace = _body(shape, len(seed_list)), trace_buffers(None, len(seed_list), 1)
+        self._reader, self._trace = Reader(shape, net, self._climb.stream), trace_buffers(None, len(seed_list), 1)
+        self._reward, self._ended = np.zeros(len(seed_list), np.float32), np.zeros(len(seed_list), np.bool_)
+        self._learn = door(_learn_all, self._climb, rule, scale, self._reward, self._ended)
         self._metrics = {"champion": self._climb.score} | ({} if rule.fresh else {"sigma": self._climb.sigma})
         if shape.numbered and shape.box is None:
             self.stretch = self._stretch
 
     def act(self, obs: Array) -> Array:
         """The action of the weights that are judged now: int64 [S], or [S, *action] in a box."""
-        return _act(self._shape, self._net, self._body, self._climb.stream, obs)
+        return self._reader.act(obs)
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
         """Count the step; where a judgement ends with it, choose who is judged next."""
-        _learn_all(self._climb, self._rule, self._scale, (step.reward, step.terminated, step.truncated))
+        self._reward[:] = step.reward
+        np.logical_or(step.terminated, step.truncated, out=self._ended)
+        self._learn(self._climb, self._rule, self._scale, self._reward, self._ended)
         return self._metrics
 
     def _stretch(self, lanes: Lanes, n: int) -> Trace:
         """N steps of a world by table in one call, with the bits of n rounds of act, step and learn."""
         reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
-        brain = (self._climb, self._rule, self._scale, self._net, self._body)
+        brain = (self._climb, self._rule, self._scale, self._net, self._reader.body)
         spread(lambda first, last: _stretch_block((first, last), brain, lanes, reward, ended), len(self._seeds))
         return Trace(reward, ended, self._metrics)
 
@@ -149,25 +153,20 @@ class DirectPolicy:
     """
 
     def __init__(self, shape: Shape, net: Net, weights: Array, seed_list: list[int]) -> None:
-        self._shape, self._stream = shape, seeds.words(seed_list, "ties")
-        self._net = net._replace(params=weights, row=np.zeros_like(net.row))
-        self._body = _body(shape, len(seed_list))
+        net = net._replace(params=weights, row=np.zeros_like(net.row))
+        self._shape, self._reader = shape, Reader(shape, net, seeds.words(seed_list, "ties"))
 
     def act(self, obs: Array, first: Array) -> Array:
         """The action of the greatest output at obs [S, *obs]."""
-        return _act(self._shape, self._net, self._body, self._stream, obs)
+        return self._reader.act(obs)
 
     def probs(self, obs: Array) -> Array | None:
         """Uniform over the greatest outputs, [S, B, A]; None for actions in a box."""
         if self._shape.box is not None:
             return None
-        legal, outputs = self._shape.legal, np.zeros((len(self._stream), len(obs), self._shape.n_outputs))
-        for b, view in enumerate(np.asarray(obs)):
-            _see(self._body, np.broadcast_to(view, (len(self._stream), *view.shape)))
-            _outputs_all(self._net, self._body)
-            outputs[:, b] = self._body.out
-        rows = legal[np.asarray(obs, np.int64)] if len(legal) > 1 else legal
-        prefer = np.where(rows, outputs, -np.inf)
+        legal, obs = self._shape.legal, np.asarray(obs)
+        outputs = np.stack([self._reader.outputs(view[None]) for view in obs], axis=1)  # [S, B, A]
+        prefer = np.where(legal[obs] if len(legal) > 1 else legal, outputs, -np.inf)
         best = prefer == prefer.max(axis=-1, keepdims=True)
         return best / best.sum(axis=-1, keepdims=True)
 
@@ -175,28 +174,45 @@ class DirectPolicy:
         """It values nothing."""
 
 
-def _body(shape: Shape, n: int) -> Body:
-    x, out = np.zeros((n, shape.n_inputs), np.float32), np.zeros((n, shape.n_outputs), np.float32)
-    return Body(shape.numbered, np.zeros(n, np.int64), np.zeros(n, np.int64), x, out, moves(shape.legal))
+class Reader:
+    """Reads actions off S networks.
 
+    Args:
+        shape: the world's spaces.
+        net: the networks, read as they are now.
+        stream: uint64 [S, 4], for ties.
+    """
 
-def _see(body: Body, obs: Array) -> None:
-    if body.numbered:
-        body.at[:] = obs
-    else:
-        body.x[...] = np.reshape(obs, body.x.shape)
+    def __init__(self, shape: Shape, net: Net, stream: Array) -> None:
+        n, widths = len(net.params), (shape.n_inputs, shape.n_outputs)
+        at, rows = np.zeros((2, n), np.int64), [np.zeros((n, width), np.float32) for width in widths]
+        self.body = Body(shape.numbered, *at, *rows, moves(shape.legal))
+        self._net, self._stream, self._box, self._actions = net, stream, shape.box, np.zeros(n, np.int64)
+        self._choose = door(_choose_all, net, self.body, stream, self._actions)
+        self._fill = door(_outputs_all, net, self.body)
 
+    def act(self, obs: Array) -> Array:
+        """The greatest output's number, int64 [S], or the outputs squashed into their box, [S, *action]."""
+        if self._box is None:
+            self._see(obs)
+            self._choose(self._net, self.body, self._stream, self._actions)
+            return self._actions.copy()
+        outputs = self.outputs(obs).reshape(-1, *self._box.shape).astype(np.float64)
+        low, high = self._box.low, self._box.high
+        inside = low + (0.5 + 0.5 * np.tanh(outputs)) * (high - low)
+        return np.clip(inside.astype(self._box.dtype), low, high)
 
-def _act(shape: Shape, net: Net, body: Body, stream: Array, obs: Array) -> Array:
-    _see(body, obs)
-    if shape.box is None:
-        actions = np.zeros(len(stream), np.int64)
-        _choose_all(net, body, stream, actions)
-        return actions
-    _outputs_all(net, body)
-    low, high = shape.box.low, shape.box.high
-    share = 0.5 + 0.5 * np.tanh(np.reshape(body.out, (len(stream), *shape.box.shape)).astype(np.float64))
-    return np.clip((low + share * (high - low)).astype(shape.box.dtype), low, high)
+    def outputs(self, obs: Array) -> Array:
+        """What the networks give out at obs [S or 1, *obs]; float32 [S, out]."""
+        self._see(obs)
+        self._fill(self._net, self.body)
+        return self.body.out.copy()
+
+    def _see(self, obs: Array) -> None:
+        if self.body.numbered:
+            self.body.at[:] = obs
+        else:
+            self.body.x[...] = np.reshape(obs, (len(obs), -1))
 
 
 @lane
@@ -228,10 +244,9 @@ def _choose_all(net, body, stream, actions):
 
 
 @compiled
-def _learn_all(climb, rule, scale, step):
-    reward, terminated, truncated = step
+def _learn_all(climb, rule, scale, reward, ended):
     for i in range(len(reward)):
-        learn_lane(climb, rule, scale, i, reward[i], terminated[i] or truncated[i])
+        learn_lane(climb, rule, scale, i, reward[i], ended[i])
 
 
 @compiled

@@ -25,8 +25,8 @@ class Rule(NamedTuple):
 
     episodes: int  # in a judgement
     race: bool  # a mutant that has fallen behind is dropped at once
-    rejudge_every: int  # mutants between two judgements of the champion; 0: it is judged once
-    restart_after: int  # mutants in a row without a higher mean; 0: never
+    rejudge: float  # share of the steps that judge the champion again; 0: never, 1: each round
+    restart_after: int  # mutants in a row without a new highest mean; 0: never
     blend: float
     fresh: bool  # a mutant is made of new weights, not of the champion's
     anneal: int
@@ -46,9 +46,12 @@ class Climb(NamedTuple):
     total: Array  # float64 [S, 3], sum of rewards of a record: the champion's, the mutant's, the best's
     count: Array  # int64 [S, 3], its episodes
     who: Array  # int64 [S], whose judgement this is
-    left: Array  # int64 [S], episodes that it still lasts
-    since: Array  # int64 [S], mutants since the champion was judged
-    stale: Array  # int64 [S], mutants in a row that were not better than the champion
+    left: Array  # int64 [S], episodes that it still lasts, at least
+    spent: Array  # int64 [S], its environment steps so far
+    cost: Array  # int64 [S], environment steps of the champion's latest judgement
+    since: Array  # int64 [S], environment steps of mutants since the champion itself was judged
+    stale: Array  # int64 [S], mutants in a row without a new highest mean
+    peak: Array  # float64 [S], the highest mean of this climb
     leads: Array  # bool [S], the champion is the best so far
     sigma: Array  # float64 [S]
     score: Array  # float64 [S], the champion's mean return; 0 before it is judged
@@ -59,12 +62,11 @@ class Climb(NamedTuple):
 def make_climb(playing: Array, rule: Rule, stream: Array) -> Climb:
     """Climbers whose first champions have the weights ``playing`` [S, P], as nothing is judged yet."""
     n = len(playing)
-    ints = [np.zeros(n, np.int64) for _ in range(5)]
-    who, left, since, stale, clock = ints
-    left[:] = rule.episodes
     records = np.zeros((n, 3)), np.zeros((n, 3), np.int64)
-    flags = np.ones(n, np.bool_), np.full(n, rule.sigma), np.zeros(n)
-    return Climb(playing, playing.copy(), playing.copy(), *records, who, left, since, stale, *flags, clock, stream)
+    left, counters = np.full(n, rule.episodes), [np.zeros(n, np.int64) for _ in range(6)]
+    who, clock, counters = counters[0], counters[1], (left, *counters[2:])
+    floats = np.full(n, -np.inf), np.ones(n, np.bool_), np.full(n, rule.sigma), np.zeros(n)
+    return Climb(playing, playing.copy(), playing.copy(), *records, who, *counters, *floats, clock, stream)
 
 
 @lane
@@ -131,14 +133,14 @@ def _clear(climb, i, whose):
 @lane
 def _judge_champion(climb, rule, i):
     """Let the champion play."""
-    climb.who[i], climb.left[i], climb.since[i] = CHAMPION, rule.episodes, 0
+    climb.who[i], climb.left[i], climb.spent[i] = CHAMPION, rule.episodes, 0
     _copy(climb.champion[i], climb.playing[i])
 
 
 @lane
 def _judge_mutant(climb, rule, scale, i):
     """Let new weights play; ``scale`` [P] bounds fresh ones and is 0 where there is to be no weight."""
-    climb.who[i], climb.left[i] = MUTANT, rule.episodes
+    climb.who[i], climb.left[i], climb.spent[i] = MUTANT, rule.episodes, 0
     _clear(climb, i, MUTANT)
     if rule.anneal == BY_SCHEDULE:
         climb.sigma[i] = scheduled(rule, climb.clock[i])
@@ -155,7 +157,7 @@ def _restart(climb, rule, scale, i):
     if climb.leads[i]:
         _copy(climb.champion[i], climb.best[i])
         _take(climb, i, CHAMPION, BEST)
-    climb.leads[i], climb.stale[i], climb.sigma[i] = False, 0, rule.sigma
+    climb.leads[i], climb.stale[i], climb.peak[i], climb.sigma[i] = False, 0, -np.inf, rule.sigma
     for k in range(len(scale)):
         climb.champion[i, k] = scale[k] * np.float32(2.0 * uniform(climb.stream, i) - 1.0)
     _clear(climb, i, CHAMPION)
@@ -167,37 +169,53 @@ def _crown(climb, rule, i):
     for k in range(climb.champion.shape[1]):
         climb.champion[i, k] = blended(climb.champion[i, k], climb.playing[i, k], rule.blend)
     _take(climb, i, MUTANT, CHAMPION)
-    climb.score[i] = _mean(climb, i, CHAMPION)
-    if rule.blend < 1.0 and rule.rejudge_every > 0:
+    climb.score[i], climb.cost[i] = _mean(climb, i, CHAMPION), climb.spent[i]
+    climb.peak[i] = max(climb.peak[i], climb.score[i])
+    if rule.blend < 1.0 and rule.rejudge > 0.0:
         _clear(climb, i, CHAMPION)
 
 
 @lane
 def _end_mutant(climb, rule, i, won):
-    """What follows from a mutant's judgement."""
-    better = won and _mean(climb, i, MUTANT) > _mean(climb, i, CHAMPION)
-    climb.stale[i] = 0 if better else climb.stale[i] + 1
-    climb.since[i] += 1
+    """What follows for champion and noise when a mutant's judgement is over."""
+    higher = won and _mean(climb, i, MUTANT) > climb.peak[i]
+    climb.stale[i] = 0 if higher else climb.stale[i] + 1
+    climb.since[i] += climb.spent[i]
     climb.sigma[i] = annealed(rule, climb.sigma[i], won)
     if won:
         _crown(climb, rule, i)
 
 
 @lane
+def _end_champion(climb, i):
+    """What follows when the champion's judgement is over."""
+    climb.score[i], climb.cost[i], climb.since[i] = _mean(climb, i, CHAMPION), climb.spent[i], 0
+    climb.peak[i] = max(climb.peak[i], climb.score[i])
+
+
+@lane
+def is_due(rule, cost, since):
+    """Whether judging the champion again keeps within its share of the steps."""
+    return rule.rejudge * (since + cost) >= cost
+
+
+@lane
 def _compare_with_best(climb, i):
     """The champion leads once its record beats the best one's."""
     if not climb.leads[i] and climb.count[i, CHAMPION] > 0:
-        record = _mean(climb, i, BEST), climb.count[i, BEST]
-        climb.leads[i] = ahead(_mean(climb, i, CHAMPION), climb.count[i, CHAMPION], record[0], record[1])
+        mean, n = _mean(climb, i, BEST), climb.count[i, BEST]
+        climb.leads[i] = ahead(_mean(climb, i, CHAMPION), climb.count[i, CHAMPION], mean, n)
 
 
 @lane
 def _next_judgement(climb, rule, scale, i):
-    """Who plays next, when a judgement is over."""
-    _compare_with_best(climb, i)
-    if 0 < rule.restart_after <= climb.stale[i]:
-        _restart(climb, rule, scale, i)
-    if climb.count[i, CHAMPION] == 0 or 0 < rule.rejudge_every <= climb.since[i]:
+    """Who plays next: a mutant after the champion; after a mutant either."""
+    again = False
+    if climb.who[i] == MUTANT:
+        if 0 < rule.restart_after <= climb.stale[i]:
+            _restart(climb, rule, scale, i)
+        again = climb.count[i, CHAMPION] == 0 or is_due(rule, climb.cost[i], climb.since[i])
+    if again:
         _judge_champion(climb, rule, i)
     else:
         _judge_mutant(climb, rule, scale, i)
@@ -206,19 +224,24 @@ def _next_judgement(climb, rule, scale, i):
 @lane
 def learn_lane(climb, rule, scale, i, reward, ended):
     """One environment step of seed i: its reward, and whether an episode ended by either way."""
-    who = climb.who[i]
+    who, over = climb.who[i], False
     climb.total[i, who] += reward
     climb.clock[i] += 1
+    climb.spent[i] += 1
     if not ended:
         return
     climb.count[i, who] += 1
     climb.left[i] -= 1
     if who == MUTANT:
-        record = _mean(climb, i, CHAMPION), climb.count[i, CHAMPION]
-        said = verdict(rule, _mean(climb, i, MUTANT), climb.count[i, MUTANT], record[0], record[1])
-        if said != PLAYS_ON:
+        mean, n = _mean(climb, i, CHAMPION), climb.count[i, CHAMPION]
+        said = verdict(rule, _mean(climb, i, MUTANT), climb.count[i, MUTANT], mean, n)
+        over = said != PLAYS_ON
+        if over:
             _end_mutant(climb, rule, i, said == WINS)
-            _next_judgement(climb, rule, scale, i)
-    elif climb.left[i] == 0:
-        climb.score[i] = _mean(climb, i, CHAMPION)
+    else:
+        over = climb.left[i] == 0
+        if over:
+            _end_champion(climb, i)
+    if over:
+        _compare_with_best(climb, i)
         _next_judgement(climb, rule, scale, i)

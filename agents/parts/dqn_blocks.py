@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agents.parts.dqn_update import Rule, action_values, gradients, revise_all, row_at, targets
-from agents.parts.explore import choose
+from agents.parts.dqn_update import Rule, action_values, gradients, revise_all, roam, row_at, targets
+from agents.parts.explore import argmax, choose, level
 from agents.parts.priorities import draw
 from agents.parts.replay import expand, fill_of
 from simulator.core.compiled import compiled
@@ -62,9 +62,26 @@ def revise_everywhere(stored, batch, mask):
 
 
 @compiled
-def choose_all(outputs, rule: Rule, seen, draws, actions):
-    """Exploring actions [S] from a network's outputs [S, out] at stored observations ``seen`` [S, F]."""
+def roam_all(rule: Rule, seen, draws, actions):
+    """Random actions [S] where exploration wants them, else -1; how many are still to be chosen."""
+    streams, explore, clock, habit = draws
+    now, left = level(explore, clock), 0
+    for i in range(len(actions)):
+        moves = rule.moves[row_at(rule, seen[i])]
+        actions[i] = -1 if explore.softmax else roam(streams, i, moves, now, habit)
+        left += actions[i] < 0
+    return left
+
+
+@compiled
+def settle_all(outputs, rule: Rule, seen, draws, actions):
+    """Choose where ``roam_all`` did not, from a network's outputs [S, out] at stored observations ``seen`` [S, F]."""
     streams, explore, clock, q = draws
     for i in range(len(actions)):
-        action_values(outputs[i], rule.dueling, q)
-        actions[i] = choose(streams, i, q, rule.moves[row_at(rule, seen[i])], explore, clock)
+        if actions[i] < 0:
+            moves = rule.moves[row_at(rule, seen[i])]
+            action_values(outputs[i], rule.dueling, q)
+            if explore.softmax:
+                actions[i] = choose(streams, i, q, moves, explore, clock)
+            else:
+                actions[i] = argmax(streams, i, q, moves)

@@ -16,6 +16,7 @@ from agents.parts.dqn_update import (
     act_all,
     copy_all,
     make_batch,
+    make_habit,
     push_all,
     train_block,
     values_all,
@@ -62,12 +63,13 @@ class DenseLearner:
         self.metrics: Metrics = {"loss": self._loss}
         self._actions = np.zeros(n_seeds, np.int64)
         self._room = (np.zeros((2, max(inputs.width, out)), np.float32), np.zeros(n, np.float32))
+        self._habit = make_habit(config.random_steps, n_seeds)
         self._open_doors()
 
     def _open_doors(self) -> None:
         """What every step needs goes without type dispatch; its arguments are made to fit in ``act`` and ``push``."""
         seen, flags = np.zeros((len(self._seeds), self._inputs.n_stored), np.float32), self._loss > 0.0
-        choice, step = (self._explore, 0, *self._room), (self._loss.astype(np.float32), flags, flags, seen)
+        choice, step = (self._explore, 0, self._habit, self._room), (self._loss.astype(np.float32), flags, flags, seen)
         self._act = door(act_all, *self._chooser(), seen, self._streams["exploration"], choice, self._actions)
         self._push = door(push_all, self._replay, self._priorities, seen, self._actions, step)
 
@@ -76,7 +78,7 @@ class DenseLearner:
 
     def act(self, obs: Array, clock: int) -> Array:
         """Exploring actions, int64 [S], at obs [S, *obs] after ``clock`` environment steps."""
-        seen, choice = self._inputs.store(obs), (self._explore, clock, *self._room)
+        seen, choice = self._inputs.store(obs), (self._explore, clock, self._habit, self._room)
         self._act(*self._chooser(), seen, self._streams["exploration"], choice, self._actions)
         return self._actions
 
@@ -117,6 +119,7 @@ class DenseLearner:
         nets = {name: getattr(brain, name).params.copy() for name in ("online", "target", "average")}
         slots = {"slots": brain.optimizer.slots.copy(), "updates": brain.optimizer.updates.copy()}
         counted = {"loss": self._loss.copy(), "failed_at": self.failed_at.copy()}
+        counted |= {"held": self._habit[1].copy(), "left": self._habit[2].copy()}
         streams = {name: words.copy() for name, words in self._streams.items()}
         kept = {
             "replay": save_replay(self._replay),
@@ -132,6 +135,7 @@ class DenseLearner:
             getattr(brain, name).params[...] = state[name]
         brain.optimizer.slots[...], brain.optimizer.updates[...] = state["slots"], state["updates"]
         self._loss[:], self.failed_at[:] = state["loss"], state["failed_at"]
+        self._habit[1][:], self._habit[2][:] = state["held"], state["left"]
         for name, words in self._streams.items():
             words[...] = state["streams"][name]
         load_replay(self._replay, state["replay"])
@@ -151,13 +155,15 @@ class GreedyNetwork:
     def __init__(self, net: Net, rule: Rule, inputs: Inputs, seed_list: list[int]) -> None:
         self._net, self._rule, self._inputs = net._replace(params=net.params.copy()), rule, inputs
         self._stream, self._n = seeds.words(seed_list, "ties"), rule.moves.shape[1] - 1
-        widest = max(inputs.width, int(net.sizes[-1]))
+        widest, self._habit = max(inputs.width, int(net.sizes[-1])), make_habit(1, len(seed_list))
         self._room = (np.zeros((2, widest), np.float32), np.zeros(self._n, np.float32))
 
     def act(self, obs: Array, first: Array) -> Array:
         """One of the best actions at obs [S, *obs], int64 [S]."""
         actions = np.zeros(len(self._stream), np.int64)
-        act_all(self._net, self._rule, self._inputs.store(obs), self._stream, (GREEDY, 0, *self._room), actions)
+        act_all(
+            self._net, self._rule, self._inputs.store(obs), self._stream, (GREEDY, 0, self._habit, self._room), actions
+        )
         return actions
 
     def values(self, obs: Array) -> Array:

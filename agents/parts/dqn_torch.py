@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from agents.parts.conv_body import conv_builder
-from agents.parts.dqn_blocks import choose_all, draw_all, revise_everywhere, slopes_all
-from agents.parts.dqn_update import GREEDY, Pace, Rule, make_batch, push_all
+from agents.parts.dqn_blocks import draw_all, revise_everywhere, roam_all, settle_all, slopes_all
+from agents.parts.dqn_update import GREEDY, Pace, Rule, make_batch, make_habit, push_all
 from agents.parts.dqn_views import PictureView, VectorView, picture_bytes
 from agents.parts.explore_settings import make_explore
 from agents.parts.memory_budget import check_fits
@@ -54,14 +54,16 @@ class TorchLearner:
         self._loss, self.failed_at = np.zeros(n_seeds), np.zeros(n_seeds, np.int64)
         self.metrics: Metrics = {"loss": self._loss}
         self._actions, self._q = np.zeros(n_seeds, np.int64), np.zeros(n, np.float32)
+        self._habit = make_habit(config.random_steps, n_seeds)
         self._seen = np.zeros((n_seeds, self._view.n_stored), self._view.kind)
 
     def act(self, obs: Array, clock: int) -> Array:
         """Exploring actions, int64 [S], at obs [S, *obs] after ``clock`` environment steps."""
         self._seen, x = self._view.enter(obs)
-        outputs = self._online.forward(x, keep=False)[:, 0]
-        draws = (self._streams["exploration"], self._explore, clock, self._q)
-        choose_all(outputs, self._rule, self._seen, draws, self._actions)
+        draws = (self._streams["exploration"], self._explore, clock)
+        if roam_all(self._rule, self._seen, (*draws, self._habit), self._actions):
+            outputs = self._online.forward(x, keep=False)[:, 0]
+            settle_all(outputs, self._rule, self._seen, (*draws, self._q), self._actions)
         return self._actions
 
     def push(self, obs: Array, actions: Array, step: Step, clock: int) -> None:
@@ -116,6 +118,7 @@ class TorchLearner:
         """Networks, optimiser, replay, priorities, frames, streams."""
         nets = {"online": self._online, "target": self._target, "average": self._average}
         counted = {"loss": self._loss.copy(), "failed_at": self.failed_at.copy(), "view": self._view.state()}
+        counted |= {"held": self._habit[1].copy(), "left": self._habit[2].copy()}
         streams = {name: words.copy() for name, words in self._streams.items()}
         kept = {"replay": save_replay(self._stored[0]), "priorities": save_priorities(self._stored[1])}
         return {name: net.state() for name, net in nets.items()} | counted | kept | {"streams": streams}
@@ -126,6 +129,7 @@ class TorchLearner:
             net.restore(state[name])
         self._loss[:], self.failed_at[:] = state["loss"], state["failed_at"]
         self._view.restore(state["view"])
+        self._habit[1][:], self._habit[2][:] = state["held"], state["left"]
         for name, words in self._streams.items():
             words[...] = state["streams"][name]
         load_replay(self._stored[0], state["replay"])
@@ -144,14 +148,16 @@ class TorchPolicy:
 
     def __init__(self, net: TorchNetwork, rule: Rule, view: VectorView | PictureView, seed_list: list[int]) -> None:
         self._net, self._rule, self._view, self._watch = net, rule, view, view.watcher()
+        self._habit = make_habit(1, len(seed_list))
         self._stream, self._q = seeds.words(seed_list, "ties"), np.zeros(rule.moves.shape[1] - 1, np.float32)
 
     def act(self, obs: Array, first: Array) -> Array:
         """One of the best actions at obs [S, *obs], int64 [S]."""
         stored, x = self._watch(obs, first)
         actions = np.zeros(len(self._stream), np.int64)
-        draws = (self._stream, GREEDY, 0, self._q)
-        choose_all(self._net.forward(x, keep=False)[:, 0], self._rule, stored, draws, actions)
+        draws = (self._stream, GREEDY, 0)
+        roam_all(self._rule, stored, (*draws, self._habit), actions)
+        settle_all(self._net.forward(x, keep=False)[:, 0], self._rule, stored, (*draws, self._q), actions)
         return actions
 
     def values(self, obs: Array) -> None:
@@ -169,7 +175,7 @@ def _view(spec: Spec, n_seeds: int, config: Any, out: int) -> tuple[VectorView |
         check_fits("dqn", spec, picture_bytes(*size) + n_seeds * config.capacity * kept, advice)
         view = PictureView(*size)
         return view, conv_builder(config.conv, view.shape, out)
-    inputs = make_inputs(spec, "dqn")
+    inputs = make_inputs(spec, "dqn", config.scaled)
     check_fits("dqn", spec, n_seeds * config.capacity * (kept + 8 * inputs.n_stored), advice)
     sizes = (inputs.width, *config.network.hidden, out)
     return VectorView(inputs), lambda: dense(sizes, config.network.activation == "tanh")

@@ -214,21 +214,47 @@ def copy_all(brain: Brain):
         follow(brain.target, brain.online, i, 1.0)
 
 
+@lane
+def roam(streams, i, moves, now, habit):
+    """A random action of seed i, or -1 where it should be greedy.
+
+    ``habit``: (longest, held [S], left [S]). A random action is kept for k steps or more with probability 1/k, up to
+    ``longest`` (after Dabney, Ostrovski and Barreto 2021), and is dropped where it does not exist.
+    """
+    longest, held, left = habit
+    if left[i] > 0:
+        left[i] -= 1
+        for m in range(1, 1 + moves[0]):
+            if moves[m] == held[i]:
+                return held[i]
+        left[i] = 0
+    if uniform(streams, i) >= now:
+        return -1
+    held[i] = moves[1 + below(streams, i, moves[0])]
+    if longest > 1:
+        left[i] = np.int64(min(1.0 / (1.0 - uniform(streams, i)), longest)) - 1
+    return held[i]
+
+
 @compiled
 def act_all(net: Net, rule: Rule, seen, streams, choice, actions):
     """Exploring actions [S] at stored observations ``seen`` [S, F]."""
-    explore, clock, x, q = choice
+    explore, clock, habit, (x, q) = choice
     now = level(explore, clock)
     for i in range(len(actions)):
         moves = rule.moves[row_at(rule, seen[i])]
-        if not explore.softmax and uniform(streams, i) < now:
-            actions[i] = moves[1 + below(streams, i, moves[0])]
-            continue
-        values_at(net, rule, i, seen[i], x, q)
-        if explore.softmax:
-            actions[i] = choose(streams, i, q, moves, explore, clock)
-        else:
-            actions[i] = argmax(streams, i, q, moves)
+        actions[i] = -1 if explore.softmax else roam(streams, i, moves, now, habit)
+        if actions[i] < 0:
+            values_at(net, rule, i, seen[i], x, q)
+            if explore.softmax:
+                actions[i] = choose(streams, i, q, moves, explore, clock)
+            else:
+                actions[i] = argmax(streams, i, q, moves)
+
+
+def make_habit(longest: int, n_seeds: int) -> tuple[int, Array, Array]:
+    """Nothing held yet; see :func:`roam`."""
+    return longest, np.zeros(n_seeds, np.int64), np.zeros(n_seeds, np.int64)
 
 
 @lane

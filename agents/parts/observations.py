@@ -11,6 +11,8 @@ from gymnasium import spaces
 
 from simulator.core.protocols import Array, Spec
 
+LARGEST_RANGE = 1e6  # wider bounds say nothing
+
 
 class Inputs(NamedTuple):
     """How a world's observations become a network's input.
@@ -24,8 +26,13 @@ class Inputs(NamedTuple):
     store: Callable[[Array], Array]
 
 
-def make_inputs(spec: Spec, agent: str) -> Inputs:
+def make_inputs(spec: Spec, agent: str, scaled: bool = False) -> Inputs:
     """The inputs of a network in a world of vectors or of discrete observations.
+
+    Args:
+        spec: the world.
+        agent: who asks, for errors.
+        scaled: numbers with bounds are moved from them to -1 and 1.
 
     Raises:
         ValueError: a space that is neither.
@@ -37,7 +44,7 @@ def make_inputs(spec: Spec, agent: str) -> Inputs:
     if not numbers or space.shape is None or prod(space.shape) == 0:
         raise ValueError(f"{agent} on {spec.id}: observation space {space}, expected Discrete or a Box of numbers")
     width = prod(space.shape)
-    return Inputs(width, width, 0, _rows)
+    return Inputs(width, width, 0, _scaled_rows(space) if scaled and isinstance(space, spaces.Box) else _rows)
 
 
 def is_image(spec: Spec) -> bool:
@@ -53,3 +60,11 @@ def _column(obs: Array) -> Array:
 def _rows(obs: Array) -> Array:
     obs = np.ascontiguousarray(obs, np.float32)
     return obs if obs.ndim == 2 else obs.reshape(len(obs), -1)
+
+
+def _scaled_rows(space: spaces.Box) -> Callable[[Array], Array]:
+    low, high = space.low.ravel().astype(np.float64), space.high.ravel().astype(np.float64)
+    bounded = np.isfinite(low) & np.isfinite(high) & (high > low) & (high - low < LARGEST_RANGE)
+    middle = np.where(bounded, (low + high) / 2.0, 0.0).astype(np.float32)
+    size = np.where(bounded, 2.0 / np.where(bounded, high - low, 1.0), 1.0).astype(np.float32)
+    return lambda obs: (_rows(obs) - middle) * size

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.parts.explore import argmax, choose
-from agents.parts.network_compiled import Net, forward_row, twin
+from agents.parts.dense import Net, forward_row, twin
 from agents.parts.policy_border import Border
-from agents.parts.policy_episodes import Hand, Rule, moves_at, see
+from agents.parts.policy_episodes import Hand, Rule, best, draw, see
 from simulator.core import seeds
 from simulator.core.compiled import compiled
-from simulator.core.draws import normal
 from simulator.core.protocols import Array
 
 
@@ -20,13 +18,7 @@ def act_all(policy, hand, rule, seen, drawn):
     for i in range(len(drawn)):
         see(seen[i : i + 1], rule, hand.x[i : i + 1])
         forward_row(policy, i, i, hand.x[i], hand.y[i])
-        if rule.discrete:
-            moves = hand.moves[moves_at(hand.moves, rule, seen[i])]
-            drawn[i, 0] = choose(hand.stream, i, hand.y[i], moves, rule.explore, 0)
-        else:
-            for d in range(drawn.shape[1]):
-                action = hand.y[i, d] + np.exp(hand.log_std[i, d]) * normal(hand.stream, i)
-                drawn[i, d] = action if action == action else 0.0  # a broken network still has to move
+        draw(hand, rule, i, seen[i], drawn[i])
 
 
 @compiled
@@ -34,12 +26,7 @@ def _greedy_all(policy, hand, rule, seen, chosen):
     for i in range(len(chosen)):
         see(seen[i : i + 1], rule, hand.x[i : i + 1])
         forward_row(policy, i, i, hand.x[i], hand.y[i])
-        if rule.discrete:
-            moves = hand.moves[moves_at(hand.moves, rule, seen[i])]
-            chosen[i, 0] = argmax(hand.stream, i, hand.y[i], moves)
-        else:
-            for d in range(chosen.shape[1]):
-                chosen[i, d] = hand.y[i, d] if hand.y[i, d] == hand.y[i, d] else np.float32(0.0)
+        best(hand, rule, i, seen[i], chosen[i])
 
 
 @compiled
@@ -79,13 +66,18 @@ class GreedyPolicy:
         seen, n_actions = self._border.encode(obs), int(self._policy.sizes[-1])
         y = np.zeros((len(self._chosen), len(seen), n_actions), np.float32)
         _outputs_all(self._policy, self._hand, self._rule, seen, y)
-        listed = self._hand.moves[seen[:, 0].astype(np.int64) if len(self._hand.moves) > 1 else [0] * len(seen)]
-        exists = np.zeros((len(seen), n_actions), np.bool_)
-        for row, moves in zip(exists, listed, strict=True):
-            row[moves[1 : 1 + moves[0]]] = True
-        prefer = np.where(exists, y, -np.inf)
-        best = prefer == prefer.max(axis=-1, keepdims=True)
-        return best / best.sum(axis=-1, keepdims=True)
+        return uniform_best(y, self._hand.moves, seen)
 
     def values(self, obs: Array) -> None:
         """It has no action values."""
+
+
+def uniform_best(y: Array, moves: Array, seen: Array) -> Array:
+    """Probabilities [S, B, A], uniform over the highest outputs y of the actions that exist at ``seen`` [B, K]."""
+    listed = moves[seen[:, 0].astype(np.int64)] if len(moves) > 1 else np.repeat(moves, len(seen), axis=0)
+    exists = np.zeros(y.shape[1:], np.bool_)
+    for row, at in zip(exists, listed, strict=True):
+        row[at[1 : 1 + at[0]]] = True
+    prefer = np.where(exists, y, -np.inf)
+    highest = prefer == prefer.max(axis=-1, keepdims=True)
+    return highest / highest.sum(axis=-1, keepdims=True)

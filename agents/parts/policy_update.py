@@ -10,20 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.parts.network_compiled import Net, backward, forward, forward_row, outputs_at
+from agents.parts.dense import Net, backward, forward, forward_row, outputs_at
 from agents.parts.optimizers import Optimizer, descend, shortened
-from agents.parts.policy_episodes import Counts, Hand, moves_at, see
-from agents.parts.policy_gradient import (
-    MEAN,
-    VALUE,
-    gaussian_gradient,
-    returns_to_go,
-    softmax_gradient,
-    squared_gradient,
-    standardize,
-    subtract_mean,
-    weigh_by_age,
-)
+from agents.parts.policy_episodes import Counts, Hand, policy_slopes, see, weigh
+from agents.parts.policy_gradient import VALUE, returns_to_go, squared_gradient
 from simulator.core.compiled import compiled, lane
 from simulator.core.protocols import Array
 
@@ -76,9 +66,9 @@ class Scratch(NamedTuple):
     std_gradient: Array  # float32 [S, D]
 
 
-def make_scratch(brain: Brain, n_rows: int, n_episodes: int) -> Scratch:
-    """Room for batches of ``n_rows``. Only one row per thread is ever used, and untouched memory costs nothing."""
-    n, widest = len(brain.hand.y), int(max(brain.policy.sizes[-1], 1))
+def make_scratch(brain: Brain, n_episodes: int, longest: int) -> Scratch:
+    """Room for batches. Only one row per thread is ever used, and untouched memory costs nothing."""
+    n, n_rows, widest = len(brain.hand.y), n_episodes * longest, int(brain.policy.sizes[-1])
     wide = np.zeros((n, CHUNK, int(brain.policy.sizes[0])), np.float32)
     rows = [np.zeros((n, n_rows)) for _ in range(3)]
     slopes = [np.zeros_like(net.params) for net in (brain.policy, brain.value)]
@@ -88,8 +78,8 @@ def make_scratch(brain: Brain, n_rows: int, n_episodes: int) -> Scratch:
 
 
 @lane
-def _tails(brain, episodes, rule, scratch, at):
-    """What follows the last step of every episode: V of what a truncated one led to, 0 after a true end."""
+def _returns(brain, episodes, rule, scratch, at):
+    """Returns of every row; after the last step of a truncated episode follows V of what it led to."""
     i, w = at
     for e in range(episodes.end.shape[1]):
         scratch.tail[w, e] = 0.0
@@ -97,6 +87,8 @@ def _tails(brain, episodes, rule, scratch, at):
             see(episodes.final_obs[i, e : e + 1], rule, scratch.x[w, :1])
             forward_row(brain.value, i, w, scratch.x[w, 0], scratch.dy[w, :1])
             scratch.tail[w, e] = scratch.dy[w, 0]
+    reward = episodes.reward[i, : episodes.n_rows[i]]
+    returns_to_go(reward, episodes.end[i], scratch.tail[w], rule.gamma, scratch.returns[w])
 
 
 @lane
@@ -107,9 +99,9 @@ def _add(total, part):
 
 @lane
 def _value_pass(brain, episodes, rule, scratch, at):
-    """Value every row, and gather the gradient of half the mean squared error; that loss."""
+    """Value every row, and gather the gradient of half the mean squared error; that loss, nan if either is broken."""
     (i, w), loss, first = at, 0.0, 0
-    n_rows = episodes.n_rows[i]
+    n_rows = episodes.n_rows[i] if rule.baseline == VALUE else 0
     scratch.value_slope[w, :] = np.float32(0.0)
     while first < n_rows:
         n = min(CHUNK, n_rows - first)
@@ -126,45 +118,7 @@ def _value_pass(brain, episodes, rule, scratch, at):
         backward(brain.value, i, w, x, dy)
         _add(scratch.value_slope[w], brain.value.gradient[w])
         first += n
-    return loss
-
-
-@lane
-def _weigh(episodes, rule, scratch, at):
-    """Advantages from returns and values."""
-    i, w = at
-    n_rows, end = episodes.n_rows[i], episodes.end[i]
-    for row in range(n_rows):
-        value = scratch.value[w, row] if rule.baseline == VALUE else 0.0
-        scratch.advantage[w, row] = scratch.returns[w, row] - value
-    if rule.baseline == MEAN:
-        subtract_mean(scratch.advantage[w], end)
-    if rule.standardized:
-        standardize(scratch.advantage[w], n_rows)
-    if rule.gamma_t:
-        weigh_by_age(scratch.advantage[w], end, rule.gamma)
-
-
-@lane
-def _policy_rows(brain, episodes, rule, scratch, at):
-    """DL/d(outputs) of the rows that have just gone through the policy; their loss and entropy."""
-    i, w, first, n = at
-    width, loss, entropy = brain.policy.sizes[-1], 0.0, 0.0
-    share, start = 1.0 / episodes.end.shape[1], outputs_at(brain.policy, n)
-    for r in range(n):
-        y = brain.policy.outputs[w, start + r * width : start + (r + 1) * width]
-        dy = scratch.dy[w, r * width : (r + 1) * width]
-        weights = (scratch.advantage[w, first + r], rule.entropy, share)
-        if rule.discrete:
-            moves = brain.hand.moves[moves_at(brain.hand.moves, rule, episodes.obs[i, first + r])]
-            action = np.int64(episodes.action[i, first + r, 0])
-            part, more = softmax_gradient(y, moves, action, weights, dy)
-        else:
-            action_d, slopes = episodes.action[i, first + r], (dy, scratch.std_slope[w])
-            part, more = gaussian_gradient(y, brain.hand.log_std[i], action_d, weights, slopes)
-        loss += part
-        entropy += more
-    return loss, entropy
+    return loss if np.isfinite(shortened(brain.value_optimizer, scratch.value_slope[w])) else np.nan
 
 
 @lane
@@ -179,7 +133,10 @@ def _policy_pass(brain, episodes, rule, scratch, at):
         x = scratch.x[w, :n]
         see(episodes.obs[i, first : first + n], rule, x)
         forward(brain.policy, i, w, x)
-        part, more = _policy_rows(brain, episodes, rule, scratch, (i, w, first, n))
+        start = outputs_at(brain.policy, n)
+        y, dy = brain.policy.outputs[w, start : start + n * width], scratch.dy[w, : n * width]
+        arrays = (y, dy, scratch.advantage[w], scratch.std_slope[w])
+        part, more = policy_slopes(episodes, brain.hand, rule, (i, first, n), arrays)
         backward(brain.policy, i, w, x, scratch.dy[w, : n * width].reshape((n, width)))
         _add(scratch.policy_slope[w], brain.policy.gradient[w])
         loss += part
@@ -189,63 +146,52 @@ def _policy_pass(brain, episodes, rule, scratch, at):
 
 
 @lane
-def _improve_value(brain, scratch, at, shares):
-    """One step of the value's optimiser; False, and nothing done, where the gradient is not finite."""
-    i, w = at
-    if not np.isfinite(shortened(brain.value_optimizer, scratch.value_slope[w])):
-        return False
-    descend(brain.value_optimizer, i, brain.value.params[i], scratch.value_slope[w], shares[1])
-    return True
-
-
-@lane
-def _improve(brain, rule, scratch, at, shares):
-    """One step of every optimiser; False, and nothing done, where a gradient is not finite."""
+def _improve_policy(brain, rule, scratch, at, share):
+    """One step of the policy and its log std; False, and nothing done, where a gradient is not finite."""
     i, w = at
     for d in range(scratch.std_slope.shape[1]):
         scratch.std_gradient[w, d] = scratch.std_slope[w, d]
     norm = shortened(brain.policy_optimizer, scratch.policy_slope[w])
     if not rule.discrete:
         norm += shortened(brain.std_optimizer, scratch.std_gradient[w])
-    if not np.isfinite(norm) or (rule.baseline == VALUE and not _improve_value(brain, scratch, at, shares)):
+    if not np.isfinite(norm):
         return False
-    descend(brain.policy_optimizer, i, brain.policy.params[i], scratch.policy_slope[w], shares[0])
+    descend(brain.policy_optimizer, i, brain.policy.params[i], scratch.policy_slope[w], share)
     if not rule.discrete:
-        descend(brain.std_optimizer, i, brain.hand.log_std[i], scratch.std_gradient[w], shares[0])
+        descend(brain.std_optimizer, i, brain.hand.log_std[i], scratch.std_gradient[w], share)
     return True
 
 
 @lane
-def _update_lane(brain, episodes, rule, scratch, at, shares):
-    """One update of seed i from its complete batch, in row w of the room; the batch is empty afterwards."""
+def _learn_policy(brain, episodes, rule, scratch, at, share):
+    """One step along the advantages; False, and nothing done, where loss or gradient is not finite."""
     i, w = at
-    n_rows, value_loss = episodes.n_rows[i], 0.0
-    _tails(brain, episodes, rule, scratch, at)
-    reward = episodes.reward[i, :n_rows]
-    returns_to_go(reward, episodes.end[i], scratch.tail[w], rule.gamma, scratch.returns[w])
-    if rule.baseline == VALUE:
-        value_loss = _value_pass(brain, episodes, rule, scratch, at)
-    _weigh(episodes, rule, scratch, at)
+    weigh(episodes, rule, i, (scratch.returns[w], scratch.value[w], scratch.advantage[w]))
     loss, entropy = _policy_pass(brain, episodes, rule, scratch, at)
-    if np.isfinite(loss + value_loss) and _improve(brain, rule, scratch, at, shares):
-        brain.loss[i, 0], brain.loss[i, 1], brain.loss[i, 2] = loss, value_loss, entropy
-        fine = True
-        for _ in range(rule.value_updates - 1 if rule.baseline == VALUE else 0):
-            fine = fine and np.isfinite(_value_pass(brain, episodes, rule, scratch, at))
-            fine = fine and _improve_value(brain, scratch, at, shares)
-    else:
-        fine = False
-    if not fine:
-        brain.counts.failed_at[i] = brain.counts.clock[i]
-    episodes.n_rows[i], episodes.n_episodes[i] = 0, 0
+    if not np.isfinite(loss) or not _improve_policy(brain, rule, scratch, at, share):
+        return False
+    brain.loss[i, 0], brain.loss[i, 2] = loss, entropy
+    return True
 
 
 @compiled
 def update_block(block, brain, episodes, rule, scratch, shares):
-    """Update the seeds from block[0] to block[1] whose batches are complete.
+    """Update the seeds from block[0] to block[1] whose batches are complete, and empty these.
 
     ``shares`` are the learning rates of policy and value as shares of their first.
     """
     for i in range(block[0], block[1]):
         if episodes.n_episodes[i] == episodes.end.shape[1]:
-            _update_lane(brain, episodes, rule, scratch, (i, block[0]), shares)
+            at, fine = (i, block[0]), True
+            _returns(brain, episodes, rule, scratch, at)
+            for update in range(rule.value_updates):
+                value_loss = _value_pass(brain, episodes, rule, scratch, at)
+                fine = fine and np.isfinite(value_loss)
+                if fine and update == 0:
+                    brain.loss[i, 1] = value_loss
+                    fine = _learn_policy(brain, episodes, rule, scratch, at, shares[0])
+                if fine and rule.baseline == VALUE:
+                    descend(brain.value_optimizer, i, brain.value.params[i], scratch.value_slope[block[0]], shares[1])
+            if not fine:
+                brain.counts.failed_at[i] = brain.counts.clock[i]
+            episodes.n_rows[i], episodes.n_episodes[i] = 0, 0

@@ -22,7 +22,8 @@ WALK = np.random.Generator(np.random.PCG64(11))
 
 
 def _agent(n_seeds=2, **settings):
-    given = {"network": SMALL, "batch": 16, "capacity": 40, "starts": 50, **settings}
+    plain = {"prioritized": False, "n_step": 1, "average": 0.0}
+    given = {"network": SMALL, "batch": 16, "capacity": 40, "starts": 50, **plain, **settings}
     return dqn.make(SPEC, list(range(n_seeds)), dqn.Config(**given))
 
 
@@ -189,6 +190,16 @@ def test_epsilon_is_a_share_of_random_actions_and_evaluation_has_none():
         agent.learn(obs, np.array([action]), _step(obs, 1))
     assert len(set(early)) == 4
     assert {int(agent.policy().act(obs, np.ones(1, bool))[0]) for _ in range(50)} == {int(greedy)}
+
+
+def test_the_average_begins_where_the_network_does():
+    agent = _agent(starts=20, average=0.01)
+    _feed(agent, 20)
+    brain = agent._learner._brain
+    np.testing.assert_array_equal(brain.average.params, brain.online.params)  # one update: all there is
+    first = brain.online.params.copy()
+    _feed(agent, 1)
+    np.testing.assert_allclose(brain.average.params, (first + brain.online.params) / 2, atol=1e-7)
 
 
 def test_evaluation_plays_by_the_average_where_there_is_one():

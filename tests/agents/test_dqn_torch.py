@@ -48,7 +48,8 @@ def _train(agent, spec, n, n_seeds=2):
 )
 def test_both_kinds_of_network_learn_the_same(spec, variant):
     given = {"network": NetworkSettings(hidden=(8, 6)), "batch": 16, "capacity": 40, "starts": 30, "train_every": 4}
-    config = dqn.Config(**given, optimizer=OptimizerSettings(learning_rate=0.003), **variant)
+    given |= {"prioritized": False, "n_step": 1}
+    config = dqn.Config(**{**given, **variant}, optimizer=OptimizerSettings(learning_rate=0.003))
     compiled = dqn.make(spec, [0, 1], config)
     other = dqn.DQN(config, TorchLearner(spec, [0, 1], config))
     np.testing.assert_array_equal(_train(compiled, spec, 60), _train(other, spec, 60))
@@ -61,7 +62,8 @@ def test_both_kinds_of_network_learn_the_same(spec, variant):
 
 def _picture_agent(seed_list, **settings):
     conv = ConvSettings(kind="tiny", frames=2, hidden=(16,))
-    given = {"conv": conv, "batch": 8, "capacity": 60, "starts": 20, "train_every": 4, **settings}
+    given = {"conv": conv, "batch": 8, "capacity": 60, "starts": 20, "train_every": 4}
+    given |= {"prioritized": False, "n_step": 1, "average": 0.0, **settings}
     return dqn.make(PICTURES, seed_list, dqn.Config(**given))
 
 

@@ -1,0 +1,92 @@
+"""Hill climbing in the space of policies: a champion, and mutants that try to take its place.
+
+A mutant is the champion's weights plus sigma times normal noise. Both are judged by playing whole episodes in the
+world itself, so every step of judging is an environment step. A mutant whose mean return is at least the champion's
+wins: champion <- (1 - blend) champion + blend mutant. Ties must win, or the climb ends on the first plateau.
+
+Beyond the plain rule, each by a field: a mutant that has fallen behind is dropped before its episodes are over
+(``race``); a champion that was lucky is found out by judging it again, all its episodes together, and a tie then
+counts only over as many episodes as stand behind the champion (``rejudge``); a climb that is stuck starts
+again, and the best champion is kept (``restart_after``); the noise shrinks with success (``anneal``). With ``race``
+off and the last three at 0, 0 and "none" it is the plain rule. Truncated episodes count as they are. What is given
+away for evaluation is the best champion so far, never a mutant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from agents.parts.climb import Climber, make_climber
+from agents.parts.climb_update import Rule
+from agents.parts.network_compiled import NetworkSettings
+from simulator.core.protocols import Spec
+from simulator.core.ranges import Count, CountOrZero, Positive, PositiveShare, Share
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of hill climbing."""
+
+    episodes: Count = 2
+    """fresh episodes in a judgement"""
+    race: bool = True
+    """a mutant is dropped at the end of the first episode after which its mean return is below the champion's"""
+    blend: PositiveShare = 1.0
+    """share of the winning mutant in the new champion; 1: the mutant itself"""
+    sigma: Positive = 1.0
+    """standard deviation of the noise, in units of the weights"""
+    anneal: Literal["none", "success", "schedule"] = "success"
+    """how sigma changes: never; divided by `factor` when a mutant wins and multiplied when it loses; or by the clock"""
+    factor: Annotated[float, Meta(ge=1.0)] = 2.0
+    """what sigma is divided or multiplied by, with anneal = success"""
+    lowest: PositiveShare = 0.01
+    """least sigma as a share of `sigma`, with success; the last one, with schedule"""
+    highest: Annotated[float, Meta(ge=1.0)] = 2.0
+    """greatest sigma as a multiple of `sigma`, with success"""
+    anneal_steps: Count = 50_000
+    """environment steps in which sigma falls, linearly, to its lowest, with schedule"""
+    rejudge: Share = 0.2
+    """share of environment steps that go into judging the champion again; 1: each round; 0: never, and the score of
+    the mutant that won is kept, even for a blend of the two"""
+    restart_after: CountOrZero = 30
+    """mutants in a row without a new highest mean, after which a climb starts again from random weights; 0: never"""
+    network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=()))
+    """the policy; without hidden units it is linear"""
+    bias: bool = False
+    """units have a constant of their own beside their inputs"""
+
+
+TUNED = {}
+
+
+def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Climber:
+    """Climbers for a world of discrete actions or of actions in a bounded box.
+
+    Raises:
+        ValueError: a space or a size that this agent cannot have.
+    """
+    rule = Rule(
+        episodes=config.episodes,
+        race=config.race,
+        rejudge=float(config.rejudge),
+        restart_after=config.restart_after,
+        blend=float(config.blend),
+        fresh=False,
+        anneal=("none", "success", "schedule").index(config.anneal),
+        sigma=float(config.sigma),
+        factor=float(config.factor),
+        lowest=float(config.lowest),
+        highest=float(config.highest),
+        steps=config.anneal_steps,
+    )
+    return make_climber("hill_climbing", spec, seed_list, rule, config.network, config.bias)
+
+
+if __name__ == "__main__":
+    from agents.parts.show import show_agent
+
+    show_agent("hill_climbing", make, Config())

@@ -1,0 +1,210 @@
+"""The formulas of REINFORCE by hand, and its whole update against autograd."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from agents import reinforce
+from agents.parts import policy_gradient as formulas
+from agents.parts.network_compiled import NetworkSettings
+from agents.parts.optimizers import OptimizerSettings
+from simulator.core.protocols import Spec, Step
+
+GAMMA = 0.9
+
+
+def _normal(*shape, seed=0):
+    return np.random.Generator(np.random.PCG64(seed)).normal(size=shape)
+
+
+def test_returns_to_go_by_hand():
+    out = np.zeros(5)
+    reward, end = np.array([1, 2, 3, 4, 5], np.float32), np.array([3, 5])
+    formulas.returns_to_go(reward, end, np.array([0.0, 8.0]), 0.5, out)
+    np.testing.assert_array_equal(out, [2.75, 3.5, 3.0, 8.5, 9.0])
+
+
+def test_the_mean_baseline_is_that_of_the_other_episodes():
+    advantage, end = np.array([1.0, 3.0, 5.0, 10.0, 20.0, 30.0]), np.array([2, 3, 6])
+    formulas.subtract_mean(advantage, end)
+    # by hand: others of the first episode (5 + 10 + 20 + 30) / 4, of the second 64 / 5, of the third 9 / 3
+    np.testing.assert_allclose(advantage, [1 - 16.25, 3 - 16.25, 5 - 12.8, 10 - 3, 20 - 3, 30 - 3])
+
+
+def test_a_baseline_does_not_move_with_the_consequences_of_its_own_action():
+    end, returns = np.array([2, 4]), np.array([1.0, 2.0, 3.0, 4.0])
+    better = returns + np.array([7.0, 0.0, 0.0, 0.0])
+    baselines = []
+    for given in (returns, better):
+        advantage = given.copy()
+        formulas.subtract_mean(advantage, end)
+        baselines.append(given - advantage)
+    np.testing.assert_allclose(baselines[0][:2], baselines[1][:2])
+    assert not np.allclose(baselines[0][2:], baselines[1][2:])  # the other episode's does move
+
+
+def test_standardized_advantages_by_hand():
+    advantage = np.array([1.0, 3.0, 99.0])
+    formulas.standardize(advantage, 2)
+    np.testing.assert_allclose(advantage, [-1.0, 1.0, 99.0], atol=1e-7)
+    same = np.full(3, 5.0)
+    formulas.standardize(same, 3)
+    np.testing.assert_array_equal(same, 0.0)
+
+
+def test_weighing_by_age_begins_anew_with_every_episode():
+    advantage = np.ones(5)
+    formulas.weigh_by_age(advantage, np.array([3, 5]), 0.5)
+    np.testing.assert_array_equal(advantage, [1.0, 0.5, 0.25, 1.0, 0.5])
+
+
+@pytest.mark.parametrize("moves", [[4, 0, 1, 2, 3], [2, 1, 3, 0, 0]])
+def test_the_softmax_gradient_is_that_of_autograd(moves):
+    logits, (advantage, bonus, share) = _normal(4, seed=moves[0]), (1.7, 0.3, 0.25)
+    exist = moves[1 : 1 + moves[0]]
+    given = torch.tensor(logits, requires_grad=True)
+    log_probs = torch.log_softmax(given[exist], 0)
+    entropy = -(log_probs.exp() * log_probs).sum()
+    loss = -share * (advantage * log_probs[exist.index(3)] + bonus * entropy)
+    loss.backward()
+    dy, weights = np.full(4, 9, np.float32), (advantage, bonus, share)
+    said = formulas.softmax_gradient(logits.astype(np.float32), np.array(moves), 3, weights, dy)
+    np.testing.assert_allclose(dy, given.grad, atol=1e-6)
+    np.testing.assert_allclose(said, [loss.item(), entropy.item()], rtol=1e-5)
+
+
+def test_the_gaussian_gradient_is_that_of_autograd():
+    mean, log_std, action = (_normal(3, seed=seed).astype(np.float32) for seed in range(3))
+    advantage, bonus, share = -0.8, 0.2, 0.5
+    given = [torch.tensor(each, dtype=torch.float64, requires_grad=True) for each in (mean, log_std)]
+    law = torch.distributions.Normal(given[0], given[1].exp())
+    loss = -share * (advantage * law.log_prob(torch.tensor(action)).sum() + bonus * law.entropy().sum())
+    loss.backward()
+    dy, dstd = np.zeros(3, np.float32), np.ones(3)
+    weights = (advantage, bonus, share)
+    said = formulas.gaussian_gradient(mean, log_std, action, weights, (dy, dstd))
+    np.testing.assert_allclose(dy, given[0].grad, rtol=1e-5)
+    np.testing.assert_allclose(dstd, 1.0 + given[1].grad.numpy(), rtol=1e-5)  # added to what was there
+    np.testing.assert_allclose(said, [loss.item(), law.entropy().sum().item()], rtol=1e-5)
+
+
+VARIANTS = [
+    {"baseline": "none"},
+    {"baseline": "none", "gamma_t": True, "entropy": 0.1},
+    {"baseline": "mean", "standardized": True},
+    {"baseline": "value"},
+    {"baseline": "value", "bootstrap": False, "entropy": 0.05},
+    {"baseline": "value", "standardized": True, "gamma_t": True},
+]
+LENGTHS = ((3, False), (150, True))  # steps of the two episodes of a batch, and whether time cut them
+
+
+@pytest.mark.parametrize("boxed", [False, True])
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_the_update_is_that_of_autograd(settings, boxed):
+    action = spaces.Box(-1.0, 1.0, (2,)) if boxed else spaces.Discrete(3)
+    spec = Spec("by-hand", spaces.Box(-9.0, 9.0, (4,)), action, 200)
+    plain = OptimizerSettings(kind="sgd", learning_rate=1.0)
+    config = reinforce.Config(
+        episodes=2,
+        gamma=GAMMA,
+        network=NetworkSettings((5,), "tanh"),
+        optimizer=plain,
+        value_optimizer=plain,
+        **{"value_updates": 1, "standardized": False, "entropy": 0.0, **settings},
+    )
+    agent = reinforce.make(spec, [3, 4], config)
+    before = agent.state()
+    batches = _play(agent)
+    after = agent.state()
+    for i in range(2):
+        expected = _autograd(before, batches[i], config, i)
+        for name, slope in expected.items():
+            moved = before[name]["params"][i] - after[name]["params"][i] if name != "log_std" else None
+            moved = before[name][i] - after[name][i] if moved is None else moved
+            np.testing.assert_allclose(moved, slope, rtol=1e-3, atol=2e-4, err_msg=name)
+
+
+def _play(agent):
+    """Feed both seeds their two episodes; what each went through: (obs, drawn, reward, final obs) of every episode."""
+    batches = [[], []]
+    obs = _normal(2, 4).astype(np.float32)
+    for e, (length, cut) in enumerate(LENGTHS):
+        rows = []
+        for t in range(length):
+            actions = agent.act(obs)
+            drawn = agent._drawn.copy()
+            following, final = (_normal(2, 4, seed=1000 * e + 2 * t + k).astype(np.float32) for k in (1, 2))
+            last = np.full(2, t == length - 1)
+            reward = _normal(2, seed=5000 + 200 * e + t).astype(np.float32)
+            final = np.where(last[:, None], final, following)
+            agent.learn(obs, actions, Step(following, reward, last & (not cut), last & cut, final))
+            rows.append((obs, drawn, reward))
+            obs = following
+        for i in range(2):
+            columns = [np.stack([row[k][i] for row in rows]) for k in range(3)]
+            batches[i].append((*columns, final[i], cut))
+    return batches
+
+
+def _net(params, n_outputs):
+    """A layer of 5 tanh units, from flat parameters."""
+    parts = [20, 5, 5 * n_outputs, n_outputs]
+    w1, b1, w2, b2 = torch.split(params, parts)
+    return lambda x: torch.tanh(x @ w1.reshape(4, 5) + b1) @ w2.reshape(5, n_outputs) + b2
+
+
+def _autograd(state, batch, config, i):
+    """Gradients of the two losses, written down as a plain script would."""
+    params = torch.tensor(state["policy"]["params"][i], dtype=torch.float64, requires_grad=True)
+    values = torch.tensor(state["value"]["params"][i], dtype=torch.float64, requires_grad=True)
+    log_std = torch.tensor(state["log_std"][i], dtype=torch.float64, requires_grad=True)
+    boxed = batch[0][1].shape[1] == 2
+    policy, value = _net(params, 2 if boxed else 3), _net(values, 1)
+    returns = [_returns(episode, config, value) for episode in batch]
+    advantages = _advantages(batch, returns, config, value)
+    loss, value_loss = 0.0, 0.0
+    for (obs, drawn, *_), advantage, target in zip(batch, advantages, returns, strict=True):
+        x, y = torch.tensor(obs, dtype=torch.float64), torch.tensor(drawn, dtype=torch.float64)
+        out = policy(x)
+        law = torch.distributions.Normal(out, log_std.exp()) if boxed else torch.distributions.Categorical(logits=out)
+        log_prob, entropy = (law.log_prob(y), law.entropy()) if boxed else (law.log_prob(y[:, 0]), law.entropy())
+        if boxed:
+            log_prob, entropy = log_prob.sum(1), entropy.sum(1)
+        loss = loss - (advantage * log_prob + config.entropy * entropy).sum() / config.episodes
+        value_loss = value_loss + 0.5 * ((value(x)[:, 0] - target) ** 2).sum()
+    (loss + value_loss / sum(len(episode[0]) for episode in batch)).backward()
+    found = {"policy": params.grad, "log_std": log_std.grad if boxed else None, "value": values.grad}
+    if config.baseline != "value":
+        found["value"] = torch.zeros_like(values)
+    return {name: slope.numpy() for name, slope in found.items() if slope is not None}
+
+
+def _returns(episode, config, value):
+    _, _, reward, final, cut = episode
+    tail = value(torch.tensor(final, dtype=torch.float64)[None])[0, 0].item() if cut else 0.0
+    following = tail if config.bootstrap and config.baseline == "value" else 0.0
+    back = itertools.accumulate(reward[::-1], lambda g, r: r + GAMMA * g, initial=following)
+    return torch.tensor(list(back)[1:][::-1], dtype=torch.float64)
+
+
+def _advantages(batch, returns, config, value):
+    found = []
+    for e, g in enumerate(returns):
+        baseline = torch.zeros(1)
+        if config.baseline == "mean":
+            baseline = returns[1 - e].mean()
+        if config.baseline == "value":
+            baseline = value(torch.tensor(batch[e][0], dtype=torch.float64))[:, 0].detach()
+        found.append(g - baseline)
+    every = torch.cat(found)
+    if config.standardized:
+        found = [(a - every.mean()) / every.std(correction=0) for a in found]
+    if config.gamma_t:
+        found = [a * GAMMA ** torch.arange(len(a)) for a in found]
+    return found

@@ -1,0 +1,81 @@
+"""REINFORCE with torch networks: the same numbers as the compiled kind, and pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from agents import reinforce
+from agents.parts.network_compiled import NetworkSettings
+from agents.parts.policy_border import make_border
+from agents.parts.policy_setup import make_rule
+from agents.parts.policy_torch import TorchReinforce
+from simulator.core.protocols import Spec
+from tests.laws.players import lane, same, session
+
+PIXELS = {"layout": "corridor", "length": 3, "observation": "pixels", "cell_pixels": 3}
+SMALL = {"conv": {"frames": 2, "hidden": (8,)}, "episodes": 2}
+
+
+def _torch(one, config):
+    """The agent of a session on torch networks."""
+    border = make_border("reinforce", one.world.spec)
+    return TorchReinforce(one.world.spec, list(one.seeds), config, (border, make_rule(one.world.spec, config, border)))
+
+
+@pytest.mark.parametrize("settings", [{}, {"baseline": "mean", "standardized": True, "entropy": 0.01}], ids=str)
+@pytest.mark.parametrize("world", ["rooms", "CartPole-v1"])
+def test_it_learns_what_the_compiled_kind_learns(world, settings):
+    config = reinforce.Config(episodes=2, value_updates=2, network=NetworkSettings((8,), "tanh"), **settings)
+    dense, other = (session("reinforce", world) for _ in range(2))
+    dense.agent = reinforce.make(dense.world.spec, list(dense.seeds), config)
+    other.agent = _torch(other, config)
+    for one in (dense, other):
+        one.play(400)
+    assert dense.agent.state()["policy"]["updates"].min() >= 2
+    for name in ("clock", "stream", "failed_at"):
+        np.testing.assert_array_equal(dense.agent.state()[name], other.agent.state()[name])
+    for name in ("loss", "entropy"):
+        np.testing.assert_allclose(dense.metrics[name], other.metrics[name], rtol=1e-3)
+    seen = np.repeat(dense.world.observe()[:1], 3, axis=0)
+    first = np.ones(3, np.bool_)
+    np.testing.assert_array_equal(*(one.agent.policy().act(seen, first) for one in (dense, other)))
+    if world == "rooms":
+        every = dense.world.spec.state_obs
+        np.testing.assert_array_equal(*(one.agent.policy().probs(every) for one in (dense, other)))
+
+
+def _pictures(**settings):
+    return session("reinforce", "rooms", world_=PIXELS, agent_=SMALL, **settings)
+
+
+def test_pictures_alone_equal_pictures_together():
+    together, alone = _pictures(seeds=3), _pictures(seeds=1, first_seed=2)
+    for one in (together, alone):
+        one.play(150)
+    state = together.state()
+    assert state["agent"]["policy"]["updates"].min() >= 1
+    same(lane(alone.state(), 0, 1), lane(state, 2, 3))
+
+
+def test_pictures_go_on_from_a_state():
+    whole, first, second = (_pictures() for _ in range(3))
+    whole.play(200)
+    first.play(90)
+    second.restore(first.state())
+    second.play(110)
+    same(whole.state(), second.state())
+
+
+def test_a_corridor_is_learned_from_pictures():
+    one = _pictures(seeds=4, eval_episodes=10)
+    one.play(2_000)
+    returns = one.evaluator().evaluate(one.agent, 2_000).returns
+    np.testing.assert_array_equal(returns, 1.0)
+
+
+def test_batches_of_pictures_that_do_not_fit_are_refused():
+    spec = Spec("large", spaces.Box(0, 255, (210, 160, 3), np.uint8), spaces.Discrete(6), 100_000)
+    with pytest.raises(ValueError, match=r"large needs [\d,.]+ GiB and .* expected a smaller agent.longest"):
+        reinforce.make(spec, [0], reinforce.Config())
