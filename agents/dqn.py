@@ -75,22 +75,50 @@ class Config:
     """priorities; count only where prioritized is on"""
 
 
+def _evenly(steps: int, explore: dict[str, float], **agent: object) -> dict[str, object]:
+    """Settings that draw transitions evenly and let the learning rate end at 0."""
+    return {"prioritized": False, "explore": explore, "optimizer": {"steps": steps}, **agent}
+
+
+_LUNAR = {"n_step": 3, "capacity": 100_000, "train_every": 2, "network": {"hidden": [128, 128]}}
+_FROZEN = {"n_step": 1, "average": 0.0005, "target_share": 0.01}
+_TAXI = {"n_step": 1, "capacity": 100_000, "train_every": 2, "optimizer": {"learning_rate": 2e-3, "steps": 120_000}}
 TUNED = {
     "cartpole-dqn": {
         "about": "475 and more in every seed from about 20,000 steps on, and kept",
         "world": "CartPole-v1",
         "steps": 50_000,
-        "agent": {"optimizer": {"learning_rate": 1.5e-3, "last": 0.0, "steps": 50_000}},
+        "agent": {"optimizer": {"learning_rate": 1.5e-3, "steps": 50_000}},
     },
     "acrobot-dqn": {
         "about": "-85 and more",
         "world": "Acrobot-v1",
         "steps": 100_000,
-        "agent": {
-            "prioritized": False,
-            "explore": {"steps": 8_000},
-            "optimizer": {"last": 0.0, "steps": 100_000},
-        },
+        "agent": _evenly(100_000, {"steps": 8_000}),
+    },
+    "mountain-car-dqn": {
+        "about": "-100, two steps from the optimum: random actions are kept for a while",
+        "world": "MountainCar-v0",
+        "steps": 120_000,
+        "agent": _evenly(120_000, {"last": 0.03, "steps": 24_000}, scaled=True, random_steps=40),
+    },
+    "lunar-lander-dqn": {
+        "about": "200 and more",
+        "world": "LunarLander-v3",
+        "steps": 300_000,
+        "agent": _evenly(300_000, {"last": 0.02, "steps": 30_000}, **_LUNAR),
+    },
+    "frozen-lake-dqn": {
+        "about": "within 2 % of the optimum from one-hot observations",
+        "world": "FrozenLake-v1",
+        "steps": 60_000,
+        "agent": _evenly(60_000, {"last": 1.0, "steps": 30_000}, **_FROZEN),
+    },
+    "taxi-dqn": {
+        "about": "the exact optimum from one-hot observations",
+        "world": "Taxi-v4",
+        "steps": 120_000,
+        "agent": _evenly(120_000, {"last": 0.5, "steps": 10_000}, **_TAXI),
     },
 }
 DEVICES = True  # other than the CPU

@@ -3,6 +3,16 @@
 The baseline of :mod:`agents.hill_climbing`: the same judging, but nothing is learned from the champion. Every step of
 judging is an environment step. The champion is judged again now and then, all its episodes together, and a tie counts
 only over as many episodes as stand behind it: without that, whoever was lucky once would keep the title.
+
+Measured on CartPole-v1, 30,000 steps, evaluated every 250 (solved: the mean of ten episodes is at least 475):
+
+| | seeds | solved | median first solve | later evaluations solved | solved at the end |
+|---|---|---|---|---|---|
+| default settings | 0-15 | 16 of 16 | 3,750 | 82 % | 15 of 16 |
+| | 1000-1399 | 100 % | 3,125 | 80 % | 83 % |
+| preset cartpole-random-search: rejudge .1 | 0-15 | 16 of 16 | 3,125 | 69 % | 13 of 16 |
+| | 1000-1399 | 100 % | 2,750 | 70 % | 72 % |
+| rejudge 0 | 1000-1399 | 100 % | 2,750 | 53 % | 46 % |
 """
 
 from __future__ import annotations
@@ -34,7 +44,14 @@ class Config:
     """units have a constant of their own beside their inputs"""
 
 
-TUNED = {}
+TUNED = {
+    "cartpole-random-search": {
+        "about": "the quickest first solve, about 2,800 steps (median)",
+        "world": "CartPole-v1",
+        "steps": 30_000,
+        "agent": {"rejudge": 0.1},
+    },
+}
 
 
 def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Climber:

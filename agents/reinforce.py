@@ -82,9 +82,10 @@ class Config:
 
 TUNED = {
     "cartpole-reinforce": {
-        "about": "solved within 27,000 steps by the median seed, and stays solved",
+        "about": "solved within 27,000 steps by the median seed, and stays solved: the learning rate falls in 20,000",
         "world": "CartPole-v1",
-        "steps": 60_000,
+        "steps": 100_000,
+        "agent": {"episodes": 2, "optimizer": {"learning_rate": 5e-3, "last": 5e-4, "steps": 20_000}},
     },
 }
 

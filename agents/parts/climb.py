@@ -56,9 +56,10 @@ def find_shape(agent: str, spec: Spec) -> Shape:
         ValueError: images, text, or actions without numbers or bounds.
     """
     seen, action = spec.observation, spec.action
-    numbered, flat = isinstance(seen, spaces.Discrete), isinstance(seen, spaces.Box) and len(seen.shape) <= 1
+    numbered = isinstance(seen, spaces.Discrete) and int(seen.start) == 0
+    flat = isinstance(seen, spaces.Box) and len(seen.shape) <= 1
     if not numbered and not flat:
-        raise ValueError(f"{agent} on {spec.id}: observation {seen}, expected a discrete one or a flat box of numbers")
+        raise ValueError(f"{agent} on {spec.id}: observation {seen}, expected Discrete from 0 or a flat box of numbers")
     n_inputs = int(seen.n) if numbered else prod(seen.shape)
     if isinstance(action, spaces.Discrete) and int(action.start) == 0:
         return Shape(n_inputs, int(action.n), numbered, None, legal_rows(spec, int(action.n)))
