@@ -49,17 +49,17 @@ def make_replay(shape: tuple[int, int, int], n_step: int, gamma: float, kind: ty
 
 
 def save_replay(replay: Replay) -> State:
-    """What is in the ring and in the window; slots never written are left out."""
-    fill = int(min(replay.pushed.max(initial=0), replay.action.shape[1]))
-    ring = {name: getattr(replay, name)[:, :fill].copy() for name in _RING}
+    """What is in the ring, seed by seed, and in the window; slots never written are left out."""
+    fill = np.minimum(replay.pushed, replay.action.shape[1])
+    ring = {name: [row[:n].copy() for row, n in zip(getattr(replay, name), fill, strict=True)] for name in _RING}
     return ring | {name: getattr(replay, name).copy() for name in _REST}
 
 
 def load_replay(replay: Replay, state: State) -> None:
     """Go on from :func:`save_replay`'s copies."""
     for name in _RING:
-        held = getattr(replay, name)
-        held[:, : state[name].shape[1]] = state[name]
+        for row, kept in zip(getattr(replay, name), state[name], strict=True):
+            row[: len(kept)] = kept
     for name in _REST:
         getattr(replay, name)[...] = state[name]
 
