@@ -85,10 +85,10 @@ _FROZEN = {"n_step": 1, "average": 0.0005, "target_share": 0.01}
 _TAXI = {"n_step": 1, "capacity": 100_000, "train_every": 2, "optimizer": {"learning_rate": 2e-3, "steps": 120_000}}
 TUNED = {
     "cartpole-dqn": {
-        "about": "475 and more in every seed from about 20,000 steps on, and kept",
+        "about": "solved by the median seed in about 15,000 steps, and mostly kept",
         "world": "CartPole-v1",
         "steps": 50_000,
-        "agent": {"optimizer": {"learning_rate": 1.5e-3, "steps": 50_000}},
+        "agent": {"prioritized": False, "optimizer": {"learning_rate": 2e-3, "steps": 50_000}},
     },
     "acrobot-dqn": {
         "about": "-85 and more",
