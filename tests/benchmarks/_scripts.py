@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 SHAPE, BATCH, PERIOD, COPY, RATE, GAMMA = (120, 84), 128, 10, 500, 2.5e-4, 0.99
-START, CAPACITY, ENV = 1_000, 50_000, "CartPole-v1"
+START, CAPACITY, ENV = 200, 50_000, "CartPole-v1"
 
 
 def stable_baselines3(steps: int) -> None:

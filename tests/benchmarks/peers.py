@@ -1,35 +1,37 @@
 """Agents with networks beside their peers on CartPole: environment steps per CPU-second, learning included.
 
-The same world, the same settings (4-120-84-2, batch 128, an update every 10 steps, 1,000 steps before the first), one
+The same world, the same settings (4-120-84-2, batch 128, an update every 10 steps, 200 steps before the first), one
 thread each, one after the other in every round. The peers come with the extra ``bench``; those missing are left out.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from agents.parts.dense import product
 from simulator.config import build
-from simulator.core.compiled import compiled, set_threads
+from simulator.core.compiled import set_threads
+from simulator.core.plugins import ROOT
 from simulator.session import Session
 from tests.benchmarks import _scripts as peers
 from tests.benchmarks._clock import alternate, ratio, show
+from tests.benchmarks._limit import products
 
 ROUNDS, STEPS, PEER_STEPS, PRODUCTS = 5, 6_000, 4_000, 300
 PLAIN = {
     "name": "dqn",
     "double": False,
+    "prioritized": False,
+    "n_step": 1,
+    "average": 0.0,
     "train_every": peers.PERIOD,
     "batch": peers.BATCH,
     "capacity": peers.CAPACITY,
@@ -49,7 +51,10 @@ def main(json: bool) -> dict[str, Any]:
     torch.set_num_threads(1)
     works: dict[str, Work] = {f"dqn S={n}": _ours(PLAIN, n) for n in (1, 16)}
     works |= {f"dqn prioritized double S={n}": _ours(FULL, n) for n in (1, 16)}
-    works["limit: products only"] = (_products, PRODUCTS * peers.PERIOD)
+    works["limit: products only"] = (
+        partial(products, PRODUCTS, peers.BATCH, (4, *peers.SHAPE, 2)),
+        PRODUCTS * peers.PERIOD,
+    )
     works |= {name: (partial(work, PEER_STEPS), PEER_STEPS) for name, work in _libraries().items()}
     works["reinforce S=16"] = _ours({"name": "reinforce"}, 16)
     works["reinforce, a torch script"] = (partial(peers.torch_reinforce, PEER_STEPS), PEER_STEPS)
@@ -77,28 +82,6 @@ def _ours(agent: dict[str, Any], n_seeds: int, **run: Any) -> Work:
     session.play(peers.START + 200)
     steps = max(STEPS // n_seeds, 1_000)
     return lambda: session.play(steps), steps * n_seeds
-
-
-def _products() -> None:
-    """The matrix products of updates and nothing else: two passes forward and one back."""
-    width = (4, *peers.SHAPE, 2)
-    rows = [np.zeros((peers.BATCH, n), np.float32) for n in width]
-    _multiply(PRODUCTS, tuple(rows), tuple(np.zeros(pair, np.float32) for pair in pairwise(width)))
-
-
-@compiled
-def _multiply(n, rows, weights):
-    (x, h, g, y), (u, v, w) = rows, weights
-    for _ in range(n):
-        for _ in range(2):
-            product(x, u, h)
-            product(h, v, g)
-            product(g, w, y)
-        product(g.T, y, w)
-        product(y, w.T, g)
-        product(h.T, g, v)
-        product(g, v.T, h)
-        product(x.T, h, u)
 
 
 def _times(rates: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -146,23 +129,22 @@ def _foreign() -> dict[str, float]:
     def turn() -> None:
         agent.learn(obs, agent.act(obs), step)
 
-    return {"all": micros(lambda: session.play(1)), "agent, an update in every tenth": micros(turn)}
+    def choose_and_store() -> None:
+        agent._learner.push(obs, agent.act(obs), step, 0)
+
+    return {
+        "all": micros(lambda: session.play(1)),
+        "agent, an update in every tenth": micros(turn),
+        "agent without updates": micros(choose_and_store),
+    }
 
 
 def _memory() -> float:
     """Peak memory of a process in which 16 seeds hold 100,000 transitions each, in megabytes."""
-    words = [sys.executable, "-c", "from tests.benchmarks.peers import fill; fill()"]
+    words = [sys.executable, "-m", "tests.benchmarks._fill"]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    done = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, **threads})
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, **threads}, cwd=ROOT)
     return float(done.stdout)
-
-
-def fill() -> None:
-    """Fill 16 replays, train a little, and print this process's peak memory in megabytes."""
-    agent = PLAIN | {"capacity": 100_000, "starts": 100_000}
-    session = Session(build({"seeds": 16, "steps": 10**6, "threads": 1, "agent": agent, "world": {"name": peers.ENV}}))
-    session.play(100_100)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def _device() -> dict[str, float]:

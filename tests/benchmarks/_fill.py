@@ -1,0 +1,23 @@
+"""A process of its own, whose peak memory is that of 16 seeds of DQN that hold 100,000 transitions each."""
+
+from __future__ import annotations
+
+import resource
+
+from simulator.config import build
+from simulator.session import Session
+
+AGENT = {"name": "dqn", "capacity": 100_000, "starts": 100_000}
+
+
+def fill() -> None:
+    """Fill 16 replays of CartPole, train a little, and print this process's peak memory in megabytes."""
+    session = Session(
+        build({"seeds": 16, "steps": 10**6, "threads": 1, "agent": AGENT, "world": {"name": "CartPole-v1"}})
+    )
+    session.play(100_100)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    fill()
