@@ -2,7 +2,8 @@
 
 Mnih et al. 2015; van Hasselt et al. 2016; Schaul et al. 2016; Wang et al. 2016; Hessel et al. 2018. Departures: Adam by
 default; value and advantages share every hidden layer; truncation bootstraps from the observation that the step led to;
-where `average` is set, evaluation plays by a running average of the weights (Polyak and Juditsky 1992).
+evaluation plays by a running average of the weights (Polyak and Juditsky 1992), which is what keeps a solved game
+solved; n steps are taken as they were played, without correction for exploration; random moves can be kept for a while.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Config:
     """the online network chooses the next action, the target network values it"""
     dueling: bool = False
     """outputs are a value and advantages, whose mean is taken off"""
-    prioritized: bool = True
+    prioritized: bool = False
     """transitions are drawn by their TD error instead of evenly"""
     n_step: Count = 5
     """steps of reward in a target, in environment steps"""
@@ -69,15 +70,15 @@ class Config:
     """the network of action values, where observations are vectors or classes"""
     conv: ConvSettings = field(default_factory=ConvSettings)
     """the network of action values, where observations are pictures"""
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(learning_rate=2e-3))
     """how it learns"""
     priority: PrioritySettings = field(default_factory=PrioritySettings)
     """priorities; count only where prioritized is on"""
 
 
-def _evenly(steps: int, explore: dict[str, float], **agent: object) -> dict[str, object]:
-    """Settings that draw transitions evenly and let the learning rate end at 0."""
-    return {"prioritized": False, "explore": explore, "optimizer": {"steps": steps}, **agent}
+def _fading(steps: int, explore: dict[str, float], **agent: object) -> dict[str, object]:
+    """Settings whose learning rate falls from 1e-3 to 0."""
+    return {"explore": explore, "optimizer": {"learning_rate": 1e-3, "steps": steps}, **agent}
 
 
 _LUNAR = {"n_step": 3, "capacity": 100_000, "train_every": 2, "network": {"hidden": [128, 128]}}
@@ -88,37 +89,37 @@ TUNED = {
         "about": "solved by the median seed in about 15,000 steps, and mostly kept",
         "world": "CartPole-v1",
         "steps": 50_000,
-        "agent": {"prioritized": False, "optimizer": {"learning_rate": 2e-3, "steps": 50_000}},
+        "agent": {"optimizer": {"learning_rate": 2e-3, "steps": 50_000}},
     },
     "acrobot-dqn": {
         "about": "-85 and more",
         "world": "Acrobot-v1",
         "steps": 100_000,
-        "agent": _evenly(100_000, {"steps": 8_000}),
+        "agent": _fading(100_000, {"steps": 8_000}),
     },
     "mountain-car-dqn": {
         "about": "-100, two steps from the optimum: random actions are kept for a while",
         "world": "MountainCar-v0",
         "steps": 120_000,
-        "agent": _evenly(120_000, {"last": 0.03, "steps": 24_000}, scaled=True, random_steps=40),
+        "agent": _fading(120_000, {"last": 0.03, "steps": 24_000}, scaled=True, random_steps=40),
     },
     "lunar-lander-dqn": {
         "about": "200 and more",
         "world": "LunarLander-v3",
         "steps": 300_000,
-        "agent": _evenly(300_000, {"last": 0.02, "steps": 30_000}, **_LUNAR),
+        "agent": _fading(300_000, {"last": 0.02, "steps": 30_000}, **_LUNAR),
     },
     "frozen-lake-dqn": {
         "about": "within 2 % of the optimum from one-hot observations",
         "world": "FrozenLake-v1",
         "steps": 60_000,
-        "agent": _evenly(60_000, {"last": 1.0, "steps": 30_000}, **_FROZEN),
+        "agent": _fading(60_000, {"last": 1.0, "steps": 30_000}, **_FROZEN),
     },
     "taxi-dqn": {
         "about": "the exact optimum from one-hot observations",
         "world": "Taxi-v4",
         "steps": 120_000,
-        "agent": _evenly(120_000, {"last": 0.5, "steps": 10_000}, **_TAXI),
+        "agent": _fading(120_000, {"last": 0.5, "steps": 10_000}, **_TAXI),
     },
 }
 DEVICES = True  # other than the CPU

@@ -63,8 +63,9 @@ def _rows(obs: Array) -> Array:
 
 
 def _scaled_rows(space: spaces.Box) -> Callable[[Array], Array]:
-    low, high = space.low.ravel().astype(np.float64), space.high.ravel().astype(np.float64)
-    bounded = np.isfinite(low) & np.isfinite(high) & (high > low) & (high - low < LARGEST_RANGE)
+    finite = np.isfinite(space.low.ravel()) & np.isfinite(space.high.ravel())
+    low, high = (np.where(finite, each.ravel(), 0.0).astype(np.float64) for each in (space.low, space.high))
+    bounded = (high > low) & (high - low < LARGEST_RANGE)
     middle = np.where(bounded, (low + high) / 2.0, 0.0).astype(np.float32)
     size = np.where(bounded, 2.0 / np.where(bounded, high - low, 1.0), 1.0).astype(np.float32)
     return lambda obs: (_rows(obs) - middle) * size

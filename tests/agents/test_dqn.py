@@ -14,6 +14,7 @@ from agents.parts.explore_settings import ExploreSettings
 from agents.parts.network_compiled import NetworkSettings
 from agents.parts.optimizers import OptimizerSettings
 from agents.parts.priorities import PrioritySettings
+from simulator.core import seeds
 from simulator.core.protocols import Spec, Step
 
 SPEC = Spec("toy", spaces.Box(-5, 5, (3,), np.float32), spaces.Discrete(4))
@@ -200,6 +201,32 @@ def test_the_average_begins_where_the_network_does():
     first = brain.online.params.copy()
     _feed(agent, 1)
     np.testing.assert_allclose(brain.average.params, (first + brain.online.params) / 2, atol=1e-7)
+
+
+def test_a_random_action_is_kept_for_k_steps_or_more_with_probability_one_over_k():
+    from agents.parts.dqn_update import make_habit, roam
+
+    streams, moves, habit, lengths = seeds.words([5], "exploration"), np.array([4, 0, 1, 2, 3]), make_habit(8, 1), []
+    for _ in range(4_000):
+        roam(streams, 0, moves, 1.0, habit)
+        lengths.append(1 + habit[2][0])
+        for _ in range(habit[2][0]):
+            assert roam(streams, 0, moves, 0.0, habit) == habit[1][0]  # kept, whatever epsilon is by then
+        assert roam(streams, 0, moves, 0.0, habit) == -1
+    share = [np.mean(np.array(lengths) >= k) for k in range(1, 10)]
+    np.testing.assert_allclose(share, [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5, 1 / 6, 1 / 7, 1 / 8, 0], atol=0.03)
+    habit[1][0], habit[2][0] = 3, 5
+    assert roam(streams, 0, np.array([2, 0, 1, 0, 0]), 0.0, habit) == -1  # it does not exist here: dropped
+    assert habit[2][0] == 0
+
+
+def test_scaled_inputs_run_from_minus_one_to_one_where_there_are_bounds():
+    from agents.parts.observations import make_inputs
+
+    low, high = np.array([-2.0, 10.0, -np.inf], np.float32), np.array([2.0, 30.0, np.inf], np.float32)
+    spec = Spec("scaled", spaces.Box(low, high), SPEC.action)
+    stored = make_inputs(spec, "dqn", scaled=True).store(np.array([[2.0, 10.0, 7.0], [0.0, 25.0, -1.0]]))
+    np.testing.assert_allclose(stored, [[1.0, -1.0, 7.0], [0.0, 0.5, -1.0]])
 
 
 def test_evaluation_plays_by_the_average_where_there_is_one():
