@@ -27,7 +27,7 @@ from agents.parts.observations import Inputs
 from agents.parts.optimizers import make_optimizer
 from agents.parts.priorities import bytes_of, load_priorities, make_priorities, save_priorities
 from agents.parts.replay import load_replay, make_replay, save_replay
-from agents.parts.tabular import discount, legal_rows, moves, n_actions
+from agents.parts.tabular import discount, legal_rows, moves, n_actions, uniform_best
 from simulator.core import seeds
 from simulator.core.compiled import door, spread
 from simulator.core.protocols import Array, Metrics, Spec, State, Step
@@ -49,7 +49,9 @@ class DenseLearner:
         self.gamma, self._explore = discount(spec, config.gamma), make_explore(config.explore)
         out = n + config.dueling
         check_fits("dqn", spec, _bytes(config, n_seeds, inputs, out), "a smaller agent.capacity, or fewer seeds")
-        self._rule = Rule(config.double, config.dueling, config.loss == "huber", inputs.n_classes, _moves(spec, n))
+        self._rule = Rule(
+            config.double, config.dueling, config.loss == "huber", inputs.n_classes, moves(legal_rows(spec, n))
+        )
         self._replay = make_replay((n_seeds, config.capacity, inputs.n_stored), config.n_step, self.gamma)
         self._priorities = make_priorities(config.priority if config.prioritized else None, n_seeds, config.capacity)
         self._batch = make_batch(n_seeds, config.batch, (inputs.width, out, n))
@@ -175,14 +177,7 @@ class GreedyNetwork:
 
     def probs(self, obs: Array) -> Array:
         """Uniform over the best actions, [S, B, A]."""
-        stored, moves = self._inputs.store(obs), self._rule.moves
-        rows = moves[stored[:, 0].astype(np.int64) if len(moves) > 1 else np.zeros(len(stored), np.int64)]
-        exists = np.zeros((len(stored), self._n), np.bool_)
-        for row, listed in zip(exists, rows, strict=True):
-            row[listed[1 : 1 + listed[0]]] = True
-        prefer = np.where(exists, self.values(obs), -np.inf)
-        best = prefer == prefer.max(axis=-1, keepdims=True)
-        return best / best.sum(axis=-1, keepdims=True)
+        return uniform_best(self.values(obs), self._rule.moves, self._inputs.store(obs))
 
 
 def _bytes(config: Any, n_seeds: int, inputs: Inputs, out: int) -> int:
@@ -192,7 +187,3 @@ def _bytes(config: Any, n_seeds: int, inputs: Inputs, out: int) -> int:
     sizes = (inputs.width, *config.network.hidden, out)
     batch = 4 * config.batch * (2 * inputs.width + 4 * sum(sizes[1:]))
     return n_seeds * (replay + 4 * 6 * n_params(sizes) + batch)
-
-
-def _moves(spec: Spec, n: int) -> Array:
-    return moves(legal_rows(spec, n))

@@ -10,12 +10,13 @@ import numpy as np
 from agents.parts.dqn_blocks import gather_all, places_all
 from agents.parts.frames import (
     FrameStack,
-    append,
     frame_bytes,
     frame_shape,
     gather,
+    keep_step,
     load_frames,
     make_frames,
+    newest_of,
     oldest_positions,
     save_frames,
 )
@@ -33,12 +34,8 @@ class VectorView:
     kind: type = np.float32
 
     def __init__(self, inputs: Inputs) -> None:
-        self._inputs, self.n_stored, self.n_classes, self.width = (
-            inputs,
-            inputs.n_stored,
-            inputs.n_classes,
-            inputs.width,
-        )
+        self._inputs, self.n_stored = inputs, inputs.n_stored
+        self.n_classes, self.width = inputs.n_classes, inputs.width
 
     def enter(self, obs: Array) -> tuple[Array, Array]:
         """What is stored of obs [S, *obs], [S, F], and the network's input [S, 1, in]."""
@@ -59,7 +56,7 @@ class VectorView:
         return lambda obs, first: self.enter(obs)
 
     def _input(self, stored: Array) -> Array:
-        return np.eye(self.width, dtype=np.float32)[stored[:, 0].astype(np.int64)] if self.n_classes else stored
+        return (stored == np.arange(self.width)).astype(np.float32) if self.n_classes else stored
 
     def state(self) -> State:
         """Nothing beside the replay."""
@@ -87,13 +84,10 @@ class PictureView:
         self.shape, self._depth, self._n = frame_shape(spec), depth, n_seeds
         self._room = room(spec, depth, capacity, n_step)
         self._frames = make_frames(n_seeds, self.shape, self._room, depth)
-        self._first = np.ones(n_seeds, np.bool_)
 
     def enter(self, obs: Array) -> tuple[Array, Array]:
         """Positions [S, 1] of the newest frames, and the network's input uint8 [S, 1, k * C, H, W]."""
-        if self._first.any() and self._frames.pushed[0] == 0:
-            append(self._frames, obs, self._first)
-        newest = (self._frames.pushed - 1)[:, None]
+        newest = newest_of(self._frames, obs)
         return newest, gather(self._frames, newest)
 
     def leave(self, step: Step) -> Array:
@@ -101,12 +95,7 @@ class PictureView:
 
         A true end needs no frame: nothing is bootstrapped from it.
         """
-        ended = step.terminated | step.truncated
-        if step.truncated.any():
-            append(self._frames, step.final_obs, ~ended, step.truncated)
-        cut = (self._frames.pushed - 1).copy()
-        newest = append(self._frames, step.obs, ended)
-        return np.where(ended, cut, newest)[:, None]
+        return keep_step(self._frames, step)
 
     def batch(self, replay: Any, rule: Any, batch: Any) -> tuple[Array, Array]:
         """The network's inputs uint8 [S, B, k * C, H, W]: the drawn observations, and what they led to."""

@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium import spaces
 
 from simulator.core.compiled import compiled, lane, spread
-from simulator.core.protocols import Array, Spec, State
+from simulator.core.protocols import Array, Spec, State, Step
 
 DEEPEST = 64  # frames in a stack
 MOST_COLOURS = 4
@@ -161,6 +161,26 @@ def gather(store: FrameStore, positions: Array, out: Array | None = None) -> Arr
         out = np.empty((*positions.shape, store.depth * colours, height, width), np.uint8)
     spread(lambda first, last: _gather_block((first, last), store, positions, out), len(positions))
     return out
+
+
+def newest_of(store: FrameStore, obs: Array) -> Array:
+    """Positions [S, 1] of what is seen now; obs [S, H, W] or [S, H, W, C] is appended where nothing was seen yet."""
+    if store.pushed[0] == 0:
+        append(store, obs, np.ones(len(obs), np.bool_))
+    return (store.pushed - 1)[:, None]
+
+
+def keep_step(store: FrameStore, step: Step) -> Array:
+    """Keep what a step led to and what is seen next; positions [S, 1] of the former.
+
+    A true end needs no frame: nothing is bootstrapped from it.
+    """
+    ended = step.terminated | step.truncated
+    if step.truncated.any():
+        append(store, step.final_obs, ~ended, step.truncated)
+    cut = store.pushed - 1
+    newest = append(store, step.obs, ended)
+    return np.where(ended, cut, newest)[:, None]
 
 
 def oldest_positions(store: FrameStore) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 from agents.parts.dense import Net, forward_row, twin
 from agents.parts.policy_border import Border
 from agents.parts.policy_episodes import Hand, Rule, best, draw, see
+from agents.parts.tabular import uniform_best
 from simulator.core import seeds
 from simulator.core.compiled import compiled
 from simulator.core.protocols import Array
@@ -70,14 +71,3 @@ class GreedyPolicy:
 
     def values(self, obs: Array) -> None:
         """It has no action values."""
-
-
-def uniform_best(y: Array, moves: Array, seen: Array) -> Array:
-    """Probabilities [S, B, A], uniform over the highest outputs y of the actions that exist at ``seen`` [B, K]."""
-    listed = moves[seen[:, 0].astype(np.int64)] if len(moves) > 1 else np.repeat(moves, len(seen), axis=0)
-    exists = np.zeros(y.shape[1:], np.bool_)
-    for row, at in zip(exists, listed, strict=True):
-        row[at[1 : 1 + at[0]]] = True
-    prefer = np.where(exists, y, -np.inf)
-    highest = prefer == prefer.max(axis=-1, keepdims=True)
-    return highest / highest.sum(axis=-1, keepdims=True)

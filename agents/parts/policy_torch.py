@@ -16,7 +16,6 @@ from agents.parts.memory_budget import check_fits
 from agents.parts.network_torch import TorchNetwork
 from agents.parts.observations import is_image
 from agents.parts.optimizers import OptimizerSettings, make_optimizer, rate_after
-from agents.parts.policy_act import uniform_best
 from agents.parts.policy_border import Border
 from agents.parts.policy_episodes import (
     Counts,
@@ -31,6 +30,7 @@ from agents.parts.policy_episodes import (
 from agents.parts.policy_setup import ADVICE, make_hand, row_bytes
 from agents.parts.policy_torch_blocks import best_all, draw_all, policy_all, std_all, value_all
 from agents.parts.policy_torch_views import Pictures, Vectors
+from agents.parts.tabular import uniform_best
 from simulator.core import seeds
 from simulator.core.compiled import spread
 from simulator.core.devices import device

@@ -11,12 +11,13 @@ from agents.parts.conv_body import ConvSettings, conv_builder, make_body
 from agents.parts.frames import (
     FrameStack,
     FrameStore,
-    append,
     frame_bytes,
     frame_shape,
     gather,
+    keep_step,
     load_frames,
     make_frames,
+    newest_of,
     save_frames,
 )
 from agents.parts.modules_torch import dense
@@ -110,19 +111,12 @@ class Pictures:
 
     def enter(self, obs: Array) -> tuple[Array, Array]:
         """Positions [S, 1] of the newest frames, and the networks' input uint8 [S, 1, k * C, H, W]."""
-        if self._frames.pushed[0] == 0:
-            append(self._frames, obs, np.ones(len(obs), np.bool_))
-        newest = (self._frames.pushed - 1)[:, None]
+        newest = newest_of(self._frames, obs)
         return newest, gather(self._frames, newest)
 
     def leave(self, step: Step) -> Array:
         """Keep what a step led to and what is seen next; positions [S, 1] of the former, where it did not truly end."""
-        ended = step.terminated | step.truncated
-        if step.truncated.any():
-            append(self._frames, step.final_obs, ~ended, step.truncated)
-        cut = self._frames.pushed - 1
-        newest = append(self._frames, step.obs, ended)
-        return np.where(ended, cut, newest)[:, None]
+        return keep_step(self._frames, step)
 
     def batch(self, members: slice, kept: Array, used: Array) -> Array:
         """The networks' inputs uint8 [G, B, k * C, H, W] at positions [G, B, 1] of some seeds; ``used`` bool [G, B]."""

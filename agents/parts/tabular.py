@@ -61,6 +61,17 @@ def moves(legal: Array) -> Array:
     return listed
 
 
+def uniform_best(y: Array, moves: Array, seen: Array) -> Array:
+    """Probabilities [S, B, A], uniform over the highest outputs y of the actions that exist at ``seen`` [B, K]."""
+    listed = moves[seen[:, 0].astype(np.int64)] if len(moves) > 1 else np.repeat(moves, len(seen), axis=0)
+    exists = np.zeros(y.shape[1:], np.bool_)
+    for row, at in zip(exists, listed, strict=True):
+        row[at[1 : 1 + at[0]]] = True
+    prefer = np.where(exists, y, -np.inf)
+    highest = prefer == prefer.max(axis=-1, keepdims=True)
+    return highest / highest.sum(axis=-1, keepdims=True)
+
+
 def trace_buffers(held: tuple[Array, Array] | None, n_seeds: int, n_steps: int) -> tuple[Array, Array]:
     """Rewards float32 and ends bool, [S, T]: those held where they fit: fresh memory costs time."""
     if held is not None and held[0].shape == (n_seeds, n_steps):
