@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
 from itertools import pairwise
@@ -127,14 +127,22 @@ def set_threads(n: int) -> None:
 
 
 def spread(work: Callable[[int, int], None], n_seeds: int) -> None:
-    """Run ``work(first, last)`` over blocks of seeds, one block per thread, and wait for all of them."""
+    """Run ``work(first, last)`` over blocks of seeds, one block per thread, and wait for all of them.
+
+    The caller takes the first block: a thread that only waits would have to be woken again.
+    """
     n = min(_threads, n_seeds)
     if n == 1:
         work(0, n_seeds)
         return
     edges = [n_seeds * i // n for i in range(n + 1)]
-    for done in [_pool(n).submit(work, a, b) for a, b in pairwise(edges)]:
-        done.result()
+    others = [_pool(n - 1).submit(work, a, b) for a, b in pairwise(edges[1:])]
+    try:
+        work(0, edges[1])
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 PURPOSES = ("world", "exploration", "replay", "weights", "evaluation", "ties", "layout", "bootstrap", "sensor")
+PURPOSES += ("patterns", "damage", "training", "recall")  # at the end: the streams of the others stay as they are
 _MASK = (1 << 64) - 1
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from simulator.config import build
-from simulator.core.compiled import set_threads
+from simulator.core.compiled import set_threads, spread
 from simulator.core.plugins import ROOT
 from simulator.session import Session
 from tests.benchmarks import _scripts as peers
@@ -95,16 +95,26 @@ def _times(rates: dict[str, dict[str, float]]) -> dict[str, float]:
 _SCRIPTED = ("reinforce", "hill climbing")
 
 
-def _two_cores() -> dict[str, float]:
-    """Wall clock of 16 seeds on one thread and on two, in alternation; it means something on an idle machine."""
+def _two_cores() -> dict[str, dict[str, float]]:
+    """Wall clock of 16 seeds on one thread and on two, in alternation; it means something on an idle machine.
+
+    The limit is what two threads of products alone gain there: cores share memory and, in a rented machine, more.
+    """
     session = Session(build({"seeds": 16, "steps": 10**7, "agent": PLAIN, "world": {"name": peers.ENV}}))
     session.play(peers.START + 200)
+    work = partial(products, 16 * PRODUCTS // 2, peers.BATCH, (4, *peers.SHAPE, 2))
+    limit = partial(spread, lambda first, last: [work() for _ in range(first, last)], 2)
+    return {"dqn S=16": _gain(lambda: session.play(2_000)), "limit: products only": _gain(limit)}
+
+
+def _gain(work: Callable[[], Any]) -> dict[str, float]:
+    """Seconds of some work on one thread and on two."""
     seconds: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS + 2):
         for threads, taken in seconds.items():
             set_threads(threads)
             began = time.perf_counter()
-            session.play(2_000)
+            work()
             taken.append(time.perf_counter() - began)
     set_threads(1)
     one, two = (float(np.median(taken)) for taken in seconds.values())
