@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,18 +13,25 @@ from simulator.core.protocols import Array, Evaluation, Failure, Spec
 from simulator.records import EvaluationRow, NewRun
 from simulator.store import Store
 
+if TYPE_CHECKING:
+    from simulator.arena_config import ArenaConfig
+
 NOT_FINITE = "its loss was not finite"
 VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
 
 
 def new_run(config: RunConfig, label: str = "") -> NewRun:
     """The record of a run that is about to begin."""
-    versions = {name: version(name) for name in VERSIONS}
     settings = (to_toml(config), settings_hash(config))
-    return NewRun(config.agent, config.world, seeds_of(config), config.steps, *settings, versions, label)
+    return NewRun(config.agent, config.world, seeds_of(config), config.steps, *settings, installed(), label)
 
 
-def seeds_of(config: RunConfig) -> tuple[int, ...]:
+def installed() -> dict[str, str]:
+    """The versions of whatever a result can depend on."""
+    return {name: version(name) for name in VERSIONS}
+
+
+def seeds_of(config: RunConfig | ArenaConfig) -> tuple[int, ...]:
     """The seeds of a run, in order."""
     return tuple(range(config.first_seed, config.first_seed + config.seeds))
 

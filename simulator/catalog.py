@@ -32,7 +32,7 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
         found, failed = presets.every()
         for line in failed:
             tables.say(f"engram: {line}")
-        return {"presets": [dataclasses.asdict(each) for each in found]}
+        return {"presets": [dataclasses.asdict(each) for each in found], "memory_presets": _memory_presets()}
     return {kind: _players(kind)} | ({"gymnasium": _gymnasium()} if kind == "worlds" else {})
 
 
@@ -44,7 +44,10 @@ def show_listing(listed: Mapping[str, Any]) -> None:
         columns = ("preset", "agent", "world", "steps", "about")
         rows = [[each[key] if key != "preset" else each["name"] for key in columns] for each in listed["presets"]]
         tables.table("", columns, rows)
-        tables.tell("engram run --preset NAME plays one of them")
+        tables.tell("engram run --preset NAME plays one of them\n")
+        rows = [[each["name"], each["memory"], each["about"]] for each in listed["memory_presets"]]
+        tables.table("", ("preset", "memory", "about"), rows)
+        tables.tell("engram recall NAME CHALLENGE lets one of them compete")
     for kind in plugins.FOLDERS:
         if listed.get(kind):
             tables.table(kind, ("name", "about"), [(each["name"], each["about"]) for each in listed[kind]])
@@ -86,6 +89,16 @@ def show_entry(found: Mapping[str, Any]) -> None:
 
 def _players(kind: str) -> list[dict[str, str]]:
     return [{"name": name, "about": plugins.about(kind, name)} for name in plugins.names(kind)]
+
+
+def _memory_presets() -> list[dict[str, Any]]:
+    from simulator.arena_config import memory_presets
+
+    rows = []
+    for name, (player, own) in memory_presets().items():
+        about = str(player.module.TUNED[name].get("about", ""))
+        rows.append({"name": name, "memory": player.name, "about": about, "settings": own})
+    return rows
 
 
 def _plain_names(kind: str) -> set[str]:
@@ -172,9 +185,11 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
     if name != "latest" and name not in _run_ids(lab):
         return None
     there = existing(lab)
-    from simulator import results
+    from simulator import recalls, results
+    from simulator.arena_config import is_arena
     from simulator.store import Store
 
     with Store(there) as store:
         record = store.find(name)
-        return {**results.summary(store, record.run), "settings": record.settings}
+        summary = recalls.summary if is_arena(record.settings) else results.summary
+        return {**summary(store, record.run), "settings": record.settings}

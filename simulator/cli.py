@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from simulator import catalog, tables
+from simulator.arena_config import arena_settings
 from simulator.arguments import Given, show_help
-from simulator.config import assemble
+from simulator.config import assemble, run_settings
 from simulator.core import plugins
-from simulator.grammar import Answer, Command, Options, layers, options_of, parse, players
+from simulator.grammar import Answer, Command, Options, layers, options_of, parse, seats
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,14 +81,14 @@ def _dispatch(words: list[str]) -> int:
 def _overview() -> int:
     tables.tell("usage: engram COMMAND ...\n\nContests between learning agents, over many seeds at once.\n")
     for command in COMMANDS.values():
-        tables.tell(f"  {command.usage:<30} {command.about}")
+        tables.tell(f"  {command.usage:<34} {command.about}")
     tables.tell("\nengram COMMAND --help lists its flags; engram run AGENT WORLD --help the players' settings too")
     return 0
 
 
 def _help(command: Command, given: Given) -> int:
     """Help for one command; where its players are named, with their settings."""
-    shown = {table: plugins.load(f"{table}s", name) for table, name in players(command, given).items()}
+    shown = seats(command, given)
     about = command.about
     if command.tables and not shown:
         about += f"; with {' and '.join(table.upper() for table in command.tables)} before --help, their settings too"
@@ -105,10 +106,24 @@ def _run(given: Given, options: Options) -> Answer:
     return Answer(data, playing.show_summary, code)
 
 
-def _resume(given: Given, options: Options) -> Answer:
-    from simulator import playing
+def _recall(given: Given, options: Options) -> Answer:
+    from simulator import recall_tables, recalling
 
-    data, code = playing.resume(given.names[0], _lab(options), lambda: _view(options))
+    config = recalling.settings_of(given)
+    data, code = recalling.begin(config, _lab(options), lambda: _view(options, "arena"), options.label)
+    return Answer(data, recall_tables.show, code)
+
+
+def _resume(given: Given, options: Options) -> Answer:
+    from simulator import playing, recalling
+
+    name, lab = given.names[0], _lab(options)
+    if recalling.is_contest(name, lab):
+        from simulator import recall_tables
+
+        data, code = recalling.resume(name, lab, lambda: _view(options, "arena"))
+        return Answer(data, recall_tables.show, code)
+    data, code = playing.resume(name, lab, lambda: _view(options))
     return Answer(data, playing.show_summary, code)
 
 
@@ -128,10 +143,10 @@ def _show(given: Given, options: Options) -> Answer:
     found = catalog.entry(given.names[0], _lab(options))
     if "players" in found:
         return Answer(found, catalog.show_entry)
-    from simulator import playing
+    from simulator import playing, recall_tables
 
     def show(summary: Any) -> None:
-        playing.show_summary(summary)
+        recall_tables.show(summary) if "cells" in summary else playing.show_summary(summary)
         tables.tell(f"\n{summary['settings'].rstrip()}")
 
     return Answer(found, show)
@@ -154,8 +169,14 @@ def _solve(given: Given, options: Options) -> Answer:
 
 
 def _report(given: Given, options: Options) -> Answer:
-    from simulator import report
+    from simulator import recalling, report
 
+    if len(given.names) == 1 and recalling.is_contest(given.names[0], _lab(options)):
+        from simulator import recall_tables
+
+        contest = recalling.stored(given.names[0], _lab(options))
+        form = recall_tables.show_markdown if options.table else recall_tables.show_csv
+        return Answer(contest, form if options.table or options.csv else recall_tables.show)
     data = report.gather(given.names, _lab(options), options.agent, options.world)
     show = report.show_markdown if options.table else report.show_csv if options.csv else report.show
     return Answer(data, show)
@@ -186,9 +207,13 @@ def _lab(options: Options) -> str:
     return options.lab or os.environ.get("ENGRAM_LAB") or "lab"
 
 
-def _view(options: Options) -> Any:
+def _view(options: Options, of: str = "run") -> Any:
     if options.view == "none":
         return None
+    if of == "arena":
+        from simulator.views.arena import ArenaTerminal
+
+        return ArenaTerminal()
     from simulator.views.terminal import Terminal
 
     return Terminal()
@@ -210,6 +235,12 @@ def _draw(picture: Any) -> None:
         console.print(grid_map(picture, console.width, None, look_of(console)))
 
 
+def _read_recall(command: Command, words: Sequence[str]) -> Given:
+    from simulator import recalling
+
+    return recalling.read(command, words)
+
+
 _KINDS = "|".join(catalog.KINDS)
 COMMANDS = {
     "demo": Command("engram demo", "the main job in half a minute: agents in rooms, beside the optimum", _demo),
@@ -220,7 +251,17 @@ COMMANDS = {
         (0, 2),
         ("config", "preset", "label", "view"),
         ("agent", "world"),
-        run=True,
+        own=run_settings,
+    ),
+    "recall": Command(
+        "engram recall MEMORY ... CHALLENGE",
+        "let memories recall the same damaged patterns, over many seeds",
+        _recall,
+        (0, 10_000),
+        ("config", "label", "view", "all"),
+        ("memory", "challenge"),
+        own=arena_settings,
+        read=_read_recall,
     ),
     "resume": Command("engram resume RUN|latest", "go on with an interrupted run", _resume, (1, 1), ("view",)),
     "list": Command("engram list [KIND]", f"names of a kind: {_KINDS}", _list, (0, 1)),

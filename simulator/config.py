@@ -186,18 +186,18 @@ def _table(layer: Layer, name: str) -> Mapping[str, Any]:
 
 def _tables(config: RunConfig) -> dict[str, Any]:
     """The nested tables that ``build`` reads."""
-    plain: dict[str, Any] = _plain(dataclasses.asdict(config))
-    own = {table: plain.pop(f"{table}_settings") for table in _PLAYERS}
-    names = {table: plain.pop(table) for table in _PLAYERS}
-    return plain | {table: {"name": names[table], **own[table]} for table in _PLAYERS}
+    every: dict[str, Any] = plain(dataclasses.asdict(config))
+    own = {table: every.pop(f"{table}_settings") for table in _PLAYERS}
+    names = {table: every.pop(table) for table in _PLAYERS}
+    return every | {table: {"name": names[table], **own[table]} for table in _PLAYERS}
 
 
-def _plain(value: Any) -> Any:
-    """Only what TOML has."""
+def plain(value: Any) -> Any:
+    """Settings as TOML has them: none is a word, sequences are lists."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return "none" if value is None else value
 
 

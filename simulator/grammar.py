@@ -49,6 +49,8 @@ class Options:
     """only runs of this agent"""
     world: str = ""
     """only runs in this world"""
+    all: bool = False
+    """every memory and every preset of one; K = 20 and 100, five kinds of damage and 16 seeds unless given"""
     deep: bool = False
     """import torch too, and ask it for GPUs"""
 
@@ -70,7 +72,8 @@ class Command(NamedTuple):
     names: tuple[int, int] = (0, 0)  # how many names it takes
     flags: tuple[str, ...] = ()  # besides --lab and --json
     tables: tuple[str, ...] = ()  # players whose settings are flags
-    run: bool = False  # whether the settings of a run are flags
+    own: Callable[[], list[Setting]] = list  # settings of what it starts, which are flags too
+    read: Callable[[Command, Sequence[str]], Given] | None = None  # how its words are read, where not as a run's are
 
     def options(self) -> list[Setting]:
         """Its flags that are no settings of a run."""
@@ -78,7 +81,7 @@ class Command(NamedTuple):
 
     def known(self) -> list[Setting]:
         """All its flags, but for the players'."""
-        return [*(run_settings() if self.run else []), *self.options()]
+        return [*self.own(), *self.options()]
 
 
 def options_of(given: Given) -> Options:
@@ -93,6 +96,8 @@ def parse(command: Command, words: Sequence[str]) -> Given:
     Raises:
         ValueError: an unknown flag, a missing value or a bad one, in one line.
     """
+    if command.read is not None:
+        return command.read(command, words)
     known, sat = command.known(), dict.fromkeys(command.tables)
     given = read_words(command.usage, words, known, sat)
     files = _files(given)
@@ -122,6 +127,15 @@ def layers(given: Given) -> list[Layer]:
     fields = {setting.name for setting in run_settings()}
     words = Layer({key: value for key, value in given.options.items() if key in fields} | names)
     return [*given.files, words, Layer(given.own, flags=True)]
+
+
+def seats(command: Command, given: Given) -> dict[str, plugins.Player]:
+    """Table -> whoever sits there, for help."""
+    if command.read is not None:
+        from simulator import recalling
+
+        return recalling.players(given)
+    return {table: plugins.load(f"{table}s", name) for table, name in players(command, given).items()}
 
 
 def players(command: Command, given: Given) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,43 @@ class Trainer:
         trainer._start(from_toml(state["settings"], str(path)))
         trainer._session.restore(state["session"])
         return trainer
+
+
+def recall(
+    memories: str | Sequence[str] | Mapping[str, Mapping[str, Any]],
+    challenge: str,
+    *,
+    lab: str | Path = "lab",
+    challenge_settings: Mapping[str, Any] | None = None,
+    label: str = "",
+    **settings: Any,
+) -> dict[str, Any]:
+    """Let memories recall the same damaged patterns, and store what comes out in the lab.
+
+    Args:
+        memories: names of ``engram list memories`` or of presets; or label -> settings, ``name`` among them.
+        challenge: a name of ``engram list challenges``, or a dotted path.
+        lab: folder of the stored contests.
+        challenge_settings: fields of the challenge's ``Config``.
+        label: what to call the contest in lists and reports.
+        **settings: ``patterns``, ``damage``, ``seeds``, ``first_seed``, ``cues``, ``novel``, ``basin``, ``capacity``.
+
+    Returns:
+        The JSON object of ``engram recall``; see :func:`simulator.recalls.summary`.
+
+    Raises:
+        ValueError: an unknown name, a bad value, or patterns that a memory refuses, in one line.
+    """
+    from simulator import arena, arena_config, recalls
+
+    listed = [memories] if isinstance(memories, str) else memories
+    named = listed if isinstance(listed, Mapping) else {name.replace("-", "_"): {"name": name} for name in listed}
+    tables = {"memory": named, "challenge": {"name": challenge, **(challenge_settings or {})}}
+    config = arena_config.build({**settings, **tables})
+    with Store(lab) as store:
+        for snapshot in arena.recall(config, store, label=label):
+            name = snapshot.run
+        return recalls.summary(store, name)
 
 
 def _config(

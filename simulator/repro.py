@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -96,10 +96,14 @@ def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
 
 
 def _play(record: RunRecord, other: Store) -> str:
-    from simulator import engine
+    from simulator import arena, arena_config, engine
 
-    config, run = from_toml(record.settings, f"settings of {record.run}"), ""
-    snapshots = engine.run(config, other)
+    where, run = f"settings of {record.run}", ""
+    snapshots: Iterator[Any]
+    if arena_config.is_arena(record.settings):
+        snapshots = arena.recall(arena_config.from_toml(record.settings, where), other)
+    else:
+        snapshots = engine.run(from_toml(record.settings, where), other)
     for snapshot in snapshots:
         run = snapshot.run
         if record.status != "done" and snapshot.step >= record.step:

@@ -12,6 +12,10 @@ from typing import Any
 from simulator.core.protocols import Snapshot, View
 
 
+class BadInput(ValueError):  # noqa: N818 - what it is called is what it is
+    """Bad input that shows only while playing: patterns that a memory refuses."""
+
+
 class Stop:
     """The signal that asked the run to stop, or 0."""
 
@@ -59,6 +63,8 @@ def _next(snapshots: Iterator[Snapshot], before: Snapshot | None) -> Snapshot | 
     """The next snapshot. What is refused before training is bad input; what is refused later is a failure."""
     try:
         return next(snapshots, None)
+    except BadInput:
+        raise
     except ValueError as error:
         if before is None:
             raise

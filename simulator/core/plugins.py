@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from simulator.core.memories import Channel, Units
+
 
 class UnknownNameError(ValueError):
     """Nobody has that name; the line offers the nearest."""
@@ -38,6 +40,7 @@ FOLDERS = {
 GROUPS = {"agents": "engram.agents", "worlds": "engram.worlds", "memories": "engram.memories"}
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"memories": "memory"}
 _GYMNASIUM = "envs.parts.gymnasium_world"
+_CORRUPTION = "envs.parts.corruption"
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,16 @@ def load(kind: str, name: str) -> Player:
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
         return _player(kind, name, _import(name))
     raise UnknownNameError(unknown(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
+
+
+def channel(text: str, units: Units) -> Channel:
+    """The damage that a text such as ``flip:0.2`` names, for patterns of these units.
+
+    Raises:
+        ValueError: no such damage, or an amount that cannot be; one line.
+    """
+    found: Channel = _import(_CORRUPTION).parse(text, units)
+    return found
 
 
 def candidates(kind: str) -> list[str]:

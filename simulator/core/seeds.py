@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-PURPOSES = ("world", "exploration", "replay", "weights", "evaluation", "ties", "layout", "bootstrap", "sensor")
-PURPOSES += ("patterns", "damage", "training", "recall")  # at the end: the streams of the others stay as they are
+PURPOSES = (  # new ones at the end: the streams of the others stay as they are
+    *("world", "exploration", "replay", "weights", "evaluation", "ties", "layout", "bootstrap", "sensor"),
+    *("patterns", "damage", "training", "recall"),
+)
 _MASK = (1 << 64) - 1
 
 

@@ -1,0 +1,92 @@
+"""What the channels share: how often cues and patterns agree, and damage seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from simulator.core.memories import CERTAIN, Units
+from simulator.core.protocols import Array
+
+_BLOCK = 1 << 24  # comparisons at a time
+
+
+def by_seed(
+    patterns: Array, streams: Sequence[np.random.Generator], damage: Callable[[Array, np.random.Generator], Array]
+) -> Array:
+    """Damaged patterns, float32 [S, Q, N]: ``damage(patterns [Q, N], stream)`` of every seed.
+
+    Raises:
+        ValueError: not one stream for each seed.
+    """
+    check_streams(patterns, streams)
+    cues = np.empty(patterns.shape, np.float32)
+    for i, stream in enumerate(streams):
+        cues[i] = damage(patterns[i], stream)
+    return cues
+
+
+def check_streams(patterns: Array, streams: Sequence[np.random.Generator]) -> None:
+    """Refuse any other number of streams than there are seeds; see :func:`by_seed`."""
+    if len(streams) != len(patterns):
+        raise ValueError(f"damage: found {len(streams)} streams, expected one for each of {len(patterns)} seeds")
+
+
+def agreements(values: Array, patterns: Array, units: Units, where: Array | None = None) -> Array:
+    """In how many units a cue equals a pattern, float64 [S, Q, P].
+
+    Sums of products of signs are whole numbers, which float32 holds exactly up to 2^24 units.
+
+    Args:
+        values: cues [S, Q, N]; of two-valued units only -1 and +1 where ``where``.
+        patterns: [S, P, N].
+        units: what a pattern is.
+        where: bool [S, Q, N], units that count; None: all do.
+    """
+    if not units.two_valued:
+        return _equal(values, patterns, where)
+    counted = values if where is None else np.where(where, values, np.float32(0))
+    n = units.n if where is None else where.sum(axis=2)[..., None]
+    products = np.matmul(counted, patterns.transpose(0, 2, 1))
+    return np.asarray((n + products.astype(np.float64)) / 2.0)
+
+
+def _equal(values: Array, patterns: Array, where: Array | None) -> Array:
+    """The same of any numbers, compared one by one, a block of cues at a time."""
+    (n_seeds, n_cues, n), n_patterns = values.shape, patterns.shape[1]
+    found = np.empty((n_seeds, n_cues, n_patterns))
+    step = max(1, _BLOCK // max(1, n_patterns * n))
+    for i in range(n_seeds):
+        for first in range(0, n_cues, step):
+            block = slice(first, first + step)
+            equal = values[i, block, None] == patterns[i]
+            if where is not None:
+                equal &= where[i, block, None]
+            found[i, block] = equal.sum(axis=2)
+    return found
+
+
+def distances(values: Array, patterns: Array) -> Array:
+    """Squared distances |q - x|^2, float64 [S, Q, P]."""
+    found = np.empty((len(values), values.shape[1], patterns.shape[1]))
+    for i in range(len(values)):
+        q, x = values[i].astype(np.float64), patterns[i].astype(np.float64)
+        found[i] = (q * q).sum(axis=1)[:, None] + (x * x).sum(axis=1) - 2.0 * (q @ x.T)
+    return found
+
+
+def only_if(possible: Array, log_likelihood: Array | float) -> Array:
+    """The log likelihood where it is possible, and -inf elsewhere."""
+    return np.where(possible, log_likelihood, -np.inf)
+
+
+def finite(evidence: Array) -> Array:
+    """Evidence float64, what is certain as CERTAIN."""
+    return np.clip(evidence, -CERTAIN, CERTAIN).astype(np.float64)
+
+
+def half_log_odds(prob: float, other: float) -> float:
+    """Half the logarithm of prob / other, at most CERTAIN in size."""
+    with np.errstate(divide="ignore"):
+        return float(finite(0.5 * (np.log(np.float64(prob)) - np.log(np.float64(other)))))

@@ -1,0 +1,66 @@
+"""Pictures from an idx file of the user's: MNIST, Fashion-MNIST and whatever else comes in that format.
+
+Pixels are bytes. Nothing is downloaded: the files are asked for by path, gzipped or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from msgspec import Meta
+
+from envs.parts.idx_files import find_labels, read_idx
+from envs.parts.pattern_draws import Patterns, Pool, make_pool
+from simulator.core.memories import Units
+
+_TOP = 255.0  # the brightest pixel
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of an idx file."""
+
+    path: str = ""
+    """the file of pictures, as train-images-idx3-ubyte.gz"""
+    labels: str = ""
+    """the file of their classes; empty: the one beside it of MNIST's name, if there is one"""
+    levels: Literal["two", "grey"] = "two"
+    """two: pixels are -1 or +1 by the threshold; grey: scaled to -1 to 1"""
+    threshold: Annotated[float, Meta(ge=0.0, lt=255.0)] = 127.5
+    """brightness, of 255, above which a pixel is +1, with levels = two"""
+
+
+def make(seed_list: Sequence[int], config: Config) -> Patterns:
+    """The pictures of the file in a random order for every seed.
+
+    Raises:
+        ValueError: no path, an unreadable or truncated file, another format, labels of another number; one line.
+    """
+    if not config.path:
+        raise ValueError("idx: path = '': expected an idx file of pictures, as train-images-idx3-ubyte.gz")
+    pool, height, width = _pool(config)
+    return Patterns("idx", Units((height, width), config.levels == "two"), len(pool.values), seed_list, pool.row)
+
+
+def _pool(config: Config) -> tuple[Pool, int, int]:
+    pictures = read_idx(config.path, 3)
+    labels, where = np.full(len(pictures), -1), config.labels or find_labels(config.path)
+    if where:
+        labels = read_idx(where, 1).astype(np.int64)
+        if len(labels) != len(pictures):
+            expected = f"{len(pictures):,} as there are pictures in {config.path}"
+            raise ValueError(f"{where}: found {len(labels):,} labels, expected {expected}")
+    n, height, width = pictures.shape
+    pool = Pool(pictures.reshape(n, -1), labels, config.levels, config.threshold, _TOP)
+    return make_pool(pool), height, width
+
+
+if __name__ == "__main__":
+    import sys
+
+    from envs.parts.pattern_show import show_patterns
+
+    show_patterns("idx", make([0], Config(path="".join(sys.argv[1:]))))

@@ -1,0 +1,240 @@
+"""One contest between memories as data: its cells, what a cell is played with, and what it came to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator import scores
+from simulator.arena_config import ArenaConfig, Contestant
+from simulator.core import plugins, seeds
+from simulator.core.ceiling import ceiling
+from simulator.core.compiled import compile_seconds
+from simulator.core.memories import Channel, Cues, Draw, Recall, RecallPicture
+from simulator.core.protocols import Array
+
+SCORES = (
+    *("overlap", "exact", "ceiling_overlap", "ceiling_exact", "cue", "spurious", "sweeps"),
+    *("fixed", "familiarity", "precision_code", "precision_pixel", "basin", "capacity_half", "capacity_most"),
+)
+RADII = 12  # at most, that basins are looked at
+FIRST_LOAD, LARGEST_LOAD, ENOUGH_CUES = 2, 4_096, 256  # patterns, and cues of each load, in a search for a capacity
+HALF, MOST = 0.5, 0.99  # shares of patterns recalled exactly that capacities are about
+
+
+class Cell(NamedTuple):
+    """One contestant with so many patterns under one damage; 0 patterns: the search for its capacity."""
+
+    contestant: int
+    patterns: int
+    damage: str
+
+
+class Result(NamedTuple):
+    """What a cell came to."""
+
+    scores: Array  # float64 [S, len(SCORES)], nan where something was not measured
+    facts: dict[str, Any]  # plain values
+    picture: RecallPicture | None
+
+
+@dataclass
+class _Group:
+    """A contestant that stored so many patterns, and what is measured once for all damages."""
+
+    memory: Any
+    draw: Draw
+    facts: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Array] = field(default_factory=dict)
+
+
+def plan(config: ArenaConfig) -> list[Cell]:
+    """Every cell, in the order in which they are played."""
+    loads = [*config.patterns, *([0] if config.capacity else [])]
+    return [
+        Cell(i, load, damage)
+        for i in range(len(config.contestants))
+        for load in dict.fromkeys(loads)
+        for damage in dict.fromkeys(config.damage)
+    ]
+
+
+class Contest:
+    """Plays cells. Patterns and damage are the same for every contestant.
+
+    Raises:
+        ValueError: players that cannot be built, or more patterns than the challenge has.
+    """
+
+    def __init__(self, config: ArenaConfig, seed_list: list[int]) -> None:
+        self._config, self._seeds = config, seed_list
+        self._challenge = plugins.load("challenges", config.challenge).make(seed_list, config.challenge_settings)
+        self.units = self._challenge.units
+        self._channels = {text: plugins.channel(text, self.units) for text in config.damage}
+        self._draw(max(config.patterns))
+        for contestant in config.contestants:
+            self._make(contestant)
+        self._kept: tuple[tuple[int, int], _Group] | None = None
+
+    def play(self, cell: Cell) -> Result:
+        """Play one cell.
+
+        Raises:
+            ValueError: the memory refuses these patterns or cues; the line names it.
+        """
+        contestant = self._config.contestants[cell.contestant]
+        try:
+            if not cell.patterns:
+                return self._capacity(contestant, self._channels[cell.damage])
+            return self._cell(self._group(cell), self._channels[cell.damage])
+        except ValueError as error:
+            raise ValueError(f"{contestant.label}, {cell.patterns} patterns, {cell.damage}: {error}") from None
+
+    def _make(self, contestant: Contestant) -> Any:
+        player = plugins.load("memories", contestant.memory)
+        try:
+            return player.make(self.units, self._seeds, contestant.settings)
+        except ValueError as error:
+            raise ValueError(f"{contestant.label}: {error}") from None
+
+    def _draw(self, n: int) -> Draw:
+        most = self._challenge.most
+        n_novel = self._config.novel if most is None else min(self._config.novel, max(most - n, 0))
+        drawn: Draw = self._challenge.draw(n, n_novel)
+        return drawn
+
+    def _group(self, cell: Cell) -> _Group:
+        """The contestant with its patterns stored; kept from one damage to the next."""
+        key = (cell.contestant, cell.patterns)
+        if self._kept is None or self._kept[0] != key:
+            self._kept = None  # room for the next
+            contestant = self._config.contestants[cell.contestant]
+            memory, draw = self._make(contestant), self._draw(cell.patterns)
+            _, seconds = _timed(lambda: memory.store(draw.stored))
+            facts = {"store_seconds": seconds, "parameters": int(memory.n_parameters), "way": memory.way}
+            facts["units"] = self.units.n
+            group = _Group(memory, draw, facts)
+            self._measure(group)
+            self._kept = (key, group)
+        return self._kept[1]
+
+    def _measure(self, group: _Group) -> None:
+        """What does not depend on the damage that is asked for."""
+        memory, draw, two = group.memory, group.draw, self.units.two_valued
+        clean = self._channels[self._config.damage[0]]
+        kept = _recall(memory, Cues(draw.stored), clean.evidence(Cues(draw.stored)))
+        found = scores.decided(kept.patterns, two)
+        group.scores["fixed"] = scores.same(found, draw.stored, two).mean(axis=1)
+        if draw.novel.shape[1]:
+            energies = memory.energy(draw.stored), memory.energy(draw.novel)
+            group.scores["familiarity"] = scores.familiarity(*energies)
+            group.facts["roc"] = [points.round(4).tolist() for points in scores.roc(*energies)]
+        if draw.novel.shape[1] and (draw.labels >= 0).all():
+            classes = (draw.labels, draw.novel_labels)
+            group.scores["precision_pixel"] = scores.retrieval(draw.stored, draw.novel, *classes)
+            if hasattr(memory, "codes"):
+                codes = memory.codes(draw.stored), memory.codes(draw.novel)
+                group.scores["precision_code"] = scores.retrieval(*codes, *classes)
+        if self._config.basin:
+            group.scores["basin"] = self._basin(group)
+
+    def _damaged(self, draw: Draw, channel: Channel, n_cues: int = 0) -> tuple[Array, Cues]:
+        """The true patterns [S, Q, N] of the cues, and the cues."""
+        n = n_cues or self._config.cues or draw.stored.shape[1]
+        truth = draw.stored[:, np.arange(n) % draw.stored.shape[1]]
+        return truth, channel.damage(truth, draw.stored, seeds.generators(self._seeds, "damage"))
+
+    def _cell(self, group: _Group, channel: Channel) -> Result:
+        draw, two = group.draw, self.units.two_valued
+        truth, cues = self._damaged(draw, channel)
+        evidence = channel.evidence(cues)
+        recall, seconds = _timed(lambda: _recall(group.memory, cues, evidence))
+        restored = scores.decided(recall.patterns, two)
+        best, likeliest = ceiling(channel, cues, draw.stored)
+        map_pattern = np.take_along_axis(draw.stored, likeliest[:, :, None], axis=1)
+        values = dict(group.scores)
+        values["overlap"] = scores.overlap(restored, truth)
+        values["exact"] = scores.same(restored, truth, two).mean(axis=1)
+        values["ceiling_overlap"] = scores.overlap(scores.decided(best, two), truth)
+        values["ceiling_exact"] = scores.same(map_pattern, truth, two).mean(axis=1)
+        values["cue"] = scores.overlap(scores.decided(cues.values, two), truth)
+        values["spurious"] = 1.0 - scores.is_stored(restored, draw.stored, two).mean(axis=1)
+        values["sweeps"] = recall.sweeps.mean(axis=1)
+        picture = RecallPicture(
+            self.units.shape, truth[0, :3], cues.values[0, :3], restored[0, :3], recall.energy[0, 0]
+        )
+        return Result(_columns(values, len(truth)), {**group.facts, "seconds": seconds}, picture)
+
+    def _basin(self, group: _Group) -> Array:
+        """Flipped units, as a share, of which half the patterns are still recalled exactly."""
+        n = self.units.n
+        radii = np.unique(np.linspace(0, n // 2, RADII + 1).round().astype(int))
+        channels = [plugins.channel(f"flips:{radius}", self.units) for radius in radii[1:]]
+        shares = [np.ones(len(self._seeds)), *(self._exact(group, each) for each in channels)]
+        return scores.crossing(radii / n, np.stack(shares, axis=1), HALF)
+
+    def _exact(self, group: _Group, channel: Channel, n_cues: int = 0) -> Array:
+        truth, cues = self._damaged(group.draw, channel, n_cues)
+        recall = _recall(group.memory, cues, channel.evidence(cues))
+        two = self.units.two_valued
+        return np.asarray(scores.same(scores.decided(recall.patterns, two), truth, two).mean(axis=1))
+
+    def _capacity(self, contestant: Contestant, channel: Channel) -> Result:
+        """Loads that are doubled until less than half is recalled or the largest is met, then halved to both shares."""
+        met: dict[int, Array] = {}
+
+        def mean(load: int) -> float:
+            if load not in met:
+                met[load] = self._exact_at(contestant, channel, load)
+            return float(met[load].mean())
+
+        largest, load = min(self._challenge.most or LARGEST_LOAD, LARGEST_LOAD), FIRST_LOAD
+        while mean(load) >= HALF and load < largest:
+            load = min(2 * load, largest)
+        for wanted in (HALF, MOST):
+            low, high = FIRST_LOAD, load
+            while high - low > max(1, low // 16):
+                middle = (low + high) // 2
+                low, high = (middle, high) if mean(middle) >= wanted else (low, middle)
+        loads = np.array(sorted(met))
+        shares = np.stack([met[load] for load in loads], axis=1)
+        values = {f"capacity_{name}": scores.crossing(loads, shares, at) for name, at in _CAPACITIES}
+        facts = {"loads": loads.tolist(), "exact": shares.mean(axis=0).round(6).tolist()}
+        return Result(_columns(values, len(shares)), facts, None)
+
+    def _exact_at(self, contestant: Contestant, channel: Channel, load: int) -> Array:
+        """Shares recalled exactly at one load; none where so many are refused."""
+        memory, draw = self._make(contestant), self._challenge.draw(load, 0)
+        try:
+            memory.store(draw.stored)
+        except ValueError:
+            if load == FIRST_LOAD:
+                raise
+            return np.zeros(len(self._seeds))
+        return self._exact(_Group(memory, draw), channel, min(load, ENOUGH_CUES))
+
+
+_CAPACITIES = (("half", HALF), ("most", MOST))
+
+
+def _recall(memory: Any, cues: Cues, evidence: Array | None) -> Recall:
+    """Ask a memory, in the alphabet that it takes."""
+    values = np.sign(cues.values) if memory.alphabet == "signs" else np.clip(cues.values, -1.0, 1.0)
+    found: Recall = memory.recall(values, cues.known, evidence)
+    return found
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What some work gives, and its seconds, compiling left out."""
+    began, compiled = time.perf_counter(), compile_seconds()
+    found = work()
+    return found, time.perf_counter() - began - (compile_seconds() - compiled)
+
+
+def _columns(values: dict[str, Array], n_seeds: int) -> Array:
+    missing = np.full(n_seeds, np.nan)
+    return np.stack([np.asarray(values.get(name, missing), np.float64) for name in SCORES], axis=1)

@@ -1,0 +1,57 @@
+"""The exact ceiling of recall: what the best possible memory makes of damaged patterns.
+
+If one of P stored patterns, each as likely, was damaged by a channel of known likelihood, the posterior over them is
+the softmax of their log likelihoods. Its mean has the least expected squared error of all restorations, its signs the
+greatest expected overlap of all sign vectors, and its greatest entry is the pattern most likely to be the right one: no
+memory beats these in expectation (MacKay 2003, Information Theory, Inference, and Learning Algorithms, chapter 36).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from simulator.core.memories import Channel, Cues
+from simulator.core.protocols import Array
+
+_BLOCK = 1 << 21  # log likelihoods at a time
+
+
+class Ceiling(NamedTuple):
+    """The best that can be made of cues."""
+
+    restored: Array  # float32 [S, Q, N], mean of the posterior over the stored patterns
+    best: Array  # int64 [S, Q], number of the likeliest stored pattern; the first of several
+
+
+def ceiling(channel: Channel, cues: Cues, stored: Array) -> Ceiling:
+    """The best restoration of cues [S, Q, N] that were made of ``stored`` [S, P, N] by ``channel``.
+
+    A cue that the channel cannot have made of any of them leaves them all as likely. Works on one seed and a block of
+    cues at a time.
+    """
+    n_seeds, n_cues, n = cues.values.shape
+    restored, best = np.empty((n_seeds, n_cues, n), np.float32), np.empty((n_seeds, n_cues), np.int64)
+    step = max(1, _BLOCK // stored.shape[1])
+    for i in range(n_seeds):
+        patterns = stored[i].astype(np.float64)
+        for first in range(0, n_cues, step):
+            block = slice(first, min(first + step, n_cues))
+            weights = posterior(channel.log_likelihood(_part(cues, i, block), stored[i : i + 1]))[0]
+            restored[i, block] = weights @ patterns
+            best[i, block] = weights.argmax(axis=1)
+    return Ceiling(restored, best)
+
+
+def posterior(log_likelihood: Array) -> Array:
+    """Probabilities of the stored patterns, [..., P], from log likelihoods [..., P] and equal chances before."""
+    top = log_likelihood.max(axis=-1, keepdims=True)
+    possible = np.isfinite(top)
+    weights = np.exp(np.where(possible, log_likelihood, 0.0) - np.where(possible, top, 0.0))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def _part(cues: Cues, seed: int, block: slice) -> Cues:
+    known = None if cues.known is None else cues.known[seed : seed + 1, block]
+    return Cues(cues.values[seed : seed + 1, block], known)

@@ -1,0 +1,138 @@
+"""What a stored contest between memories came to. Reads the store only, so it can be asked again without playing."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.arena_config import ArenaConfig, from_toml
+from simulator.contest import SCORES, Cell, plan
+from simulator.core.protocols import Array
+from simulator.records import RunRecord
+from simulator.stats import estimate
+from simulator.store import Store
+
+INTERVALS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
+_PLAIN = ("spurious", "sweeps", "cue", "precision_code", "precision_pixel")
+
+
+class Played(NamedTuple):
+    """A cell with its scores."""
+
+    cell: Cell
+    scores: dict[str, Array]  # name -> [S], nan where it was not measured
+    facts: dict[str, Any]
+
+
+def summary(store: Store, run: str) -> dict[str, Any]:
+    """The answer of ``engram recall --json``.
+
+    ``cells``: one for every contestant, number of patterns and damage. Where it gives ``{mean, low, high, per_seed}``,
+    those are the mean over seeds and its 95 % bootstrap interval:
+
+    * ``overlap``, ``exact``: mean agreement of units, from -1 to 1, and the share of patterns restored in every unit.
+    * ``ceiling``: the same of the posterior mean and of the likeliest stored pattern, given the damage; no memory
+      beats these in expectation. ``share_overlap``, ``share_exact``: fractions of them, seed by seed.
+    * ``cue``: overlap of the damaged patterns. ``bit_error``: share of wrong units.
+    * ``spurious``: share of recalls that end in none of the stored patterns. ``fixed``: share of stored patterns that
+      stay as they are. ``familiarity``: area under the ROC curve of the energy, stored against novel; ``roc``.
+    * ``precision_code``, ``precision_pixel``: share of the same class among a novel pattern's nearest stored ones.
+    * ``way``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``, ``seconds``.
+
+    ``differences``: for every number of patterns and damage, each contestant less the best one, paired by seed.
+    ``basins``, ``capacities``: where they were asked for. ``refused``: cells that a memory did not take, and why.
+    """
+    record = store.find(run)
+    config = from_toml(record.settings, f"settings of {record.run}")
+    played = list(_played(store, record, config))
+    whole = [each for each in played if each.cell.patterns and "refused" not in each.facts]
+    found = {name: getattr(record, name) for name in ("run", "label", "status", "seconds", "cpu_seconds")}
+    found |= {"challenge": record.world, "seeds": list(record.seeds), "step": record.step, "steps": record.steps}
+    found["contestants"] = [each.label for each in config.contestants]
+    found["cells"] = [_cell(each, config) for each in whole]
+    found["differences"] = _differences(whole, config)
+    found["basins"] = [_basin(each, config) for each in whole if np.isfinite(each.scores["basin"]).any()]
+    found["capacities"] = [_capacity(each, config) for each in played if "loads" in each.facts]
+    refused = [each for each in played if "refused" in each.facts]
+    found["refused"] = [{**_name(each.cell, config), "why": each.facts["refused"]} for each in refused]
+    return found
+
+
+def _played(store: Store, record: RunRecord, config: ArenaConfig) -> Any:
+    facts, cells = record.known("cells") or [], plan(config)
+    rows: dict[int, dict[int, Array]] = {}
+    for row in store.evaluations(record.run):
+        rows.setdefault(row.step, {})[row.seed] = row.returns
+    for n, own in sorted(rows.items()):
+        table = np.stack([own[seed] for seed in record.seeds])
+        scores = {name: table[:, k] for k, name in enumerate(SCORES)}
+        for name in ("overlap", "exact"):
+            with np.errstate(invalid="ignore", divide="ignore"):
+                scores[f"share_{name}"] = scores[name] / scores[f"ceiling_{name}"]
+        yield Played(cells[n - 1], scores, facts[n - 1])
+
+
+def _name(cell: Cell, config: ArenaConfig) -> dict[str, Any]:
+    return {"memory": config.contestants[cell.contestant].label, "patterns": cell.patterns, "damage": cell.damage}
+
+
+def over_seeds(values: Array) -> dict[str, Any] | None:
+    """The mean of values [S] with its 95 % interval; None where nothing was measured."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return None
+    mean, low, high = (float(number) for number in estimate(known, np.mean))
+    single = {"low": None, "high": None} if np.isnan(low) else {"low": low, "high": high}
+    return {"mean": mean, **single, "per_seed": [float(value) for value in values]}
+
+
+def _cell(played: Played, config: ArenaConfig) -> dict[str, Any]:
+    scores, facts = played.scores, played.facts
+    found = {**_name(played.cell, config), "way": facts["way"]}
+    found |= {name: over_seeds(scores[name]) for name in INTERVALS}
+    found["ceiling"] = {name: _mean(scores[f"ceiling_{name}"]) for name in ("overlap", "exact")}
+    found |= {name: _mean(scores[name]) for name in _PLAIN}
+    found["bit_error"] = (1.0 - float(scores["overlap"].mean())) / 2.0
+    found["bits_per_parameter"] = _bits(played) / max(facts["parameters"], 1)
+    return found | {name: facts.get(name) for name in ("parameters", "seconds", "store_seconds", "roc")}
+
+
+def _bits(played: Played) -> float:
+    """Bits that recall adds to the cues of one seed, units taken one by one (a binary symmetric channel each)."""
+    left = [_entropy((1.0 - played.scores[name]) / 2.0) for name in ("cue", "overlap")]
+    return float((left[0] - left[1]).mean()) * played.cell.patterns * played.facts["units"]
+
+
+def _entropy(p: Array) -> Array:
+    p = np.clip(p, 1e-12, 0.5)
+    return np.asarray(-p * np.log2(p) - (1.0 - p) * np.log2(1.0 - p))
+
+
+def _mean(values: Array) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _differences(played: list[Played], config: ArenaConfig) -> list[dict[str, Any]]:
+    """Every contestant less the best in overlap, paired by seed, for each number of patterns and damage."""
+    found = []
+    for place in dict.fromkeys((each.cell.patterns, each.cell.damage) for each in played):
+        here = [each for each in played if (each.cell.patterns, each.cell.damage) == place]
+        best = max(here, key=lambda each: float(each.scores["overlap"].mean()))
+        for each in here:
+            less = {name: over_seeds(each.scores[name] - best.scores[name]) for name in ("overlap", "exact")}
+            name = _name(each.cell, config)
+            found.append({**name, "than": config.contestants[best.cell.contestant].label, **less})
+    return [each for each in found if each["memory"] != each["than"]]
+
+
+def _basin(played: Played, config: ArenaConfig) -> dict[str, Any]:
+    return {**_name(played.cell, config), "radius": over_seeds(played.scores["basin"])}
+
+
+def _capacity(played: Played, config: ArenaConfig) -> dict[str, Any]:
+    name = _name(played.cell, config)
+    del name["patterns"]
+    shares = {"half": over_seeds(played.scores["capacity_half"]), "most": over_seeds(played.scores["capacity_most"])}
+    return {**name, **shares, "loads": played.facts["loads"], "exact": played.facts["exact"]}

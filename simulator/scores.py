@@ -1,0 +1,99 @@
+"""How well patterns were restored, and how familiar they seem: pure functions, one number per seed.
+
+Shapes: S seeds, Q cues, P stored patterns, N units. Patterns of -1 and +1 are compared by their signs, a unit of 0
+counting half; others as they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.core.protocols import Array
+
+NEAR = 0.1  # how far grey units may be off in a pattern that counts as exact
+NEIGHBOURS = 5  # of a query, whose classes are looked at
+
+
+def decided(patterns: Array, two_valued: bool) -> Array:
+    """What a restoration says: signs where patterns are of two values."""
+    return np.sign(patterns) if two_valued else np.clip(patterns, -1.0, 1.0)
+
+
+def overlap(restored: Array, truth: Array) -> Array:
+    """Mean over cues of 1 - mean |difference|, float64 [S]; for signs the mean of their products."""
+    return 1.0 - np.abs(restored.astype(np.float64) - truth).mean(axis=(1, 2))
+
+
+def same(restored: Array, truth: Array, two_valued: bool) -> Array:
+    """Which cues were restored in every unit, bool [S, Q]."""
+    return (np.abs(restored - truth) <= (0.0 if two_valued else NEAR)).all(axis=2)
+
+
+def is_stored(restored: Array, stored: Array, two_valued: bool) -> Array:
+    """Which restorations [S, Q, N] are one of the stored patterns [S, P, N], bool [S, Q]."""
+    found = np.zeros(restored.shape[:2], np.bool_)
+    for i, (ours, kept) in enumerate(zip(restored, stored, strict=True)):
+        if two_valued:  # products of signs: N where all agree
+            found[i] = (ours @ kept.T >= ours.shape[1]).any(axis=1)
+        else:
+            found[i] = [bool((np.abs(one - kept) <= NEAR).all(axis=1).any()) for one in ours]
+    return found
+
+
+def familiarity(stored: Array, novel: Array) -> Array:
+    """Area under the ROC curve of telling stored patterns from novel ones by energies [S, P] and [S, M]; [S].
+
+    The share of pairs in which the stored pattern has the lower energy, ties half (Mann and Whitney 1947).
+    """
+    from scipy.stats import rankdata
+
+    n, m = stored.shape[1], novel.shape[1]
+    ranks = rankdata(np.concatenate([stored, novel], axis=1), axis=1)[:, :n]
+    below = ranks.sum(axis=1) - n * (n + 1) / 2  # pairs in which the stored pattern has the higher energy
+    return np.asarray(1.0 - below / (n * m))
+
+
+def roc(stored: Array, novel: Array, n_points: int = 21) -> tuple[Array, Array]:
+    """The ROC curve of the same, mean over seeds: shares of novel and of stored patterns that are called stored."""
+    false = np.linspace(0.0, 1.0, n_points)
+    cut = np.quantile(novel, false, axis=1).T  # [S, n_points] energies
+    true = (stored[:, :, None] <= cut[:, None, :]).mean(axis=1)
+    return false, true.mean(axis=0)
+
+
+def retrieval(codes: Array, queries: Array, labels: Array, query_labels: Array) -> Array:
+    """Precision at ``NEIGHBOURS``: the share of a query's nearest stored patterns that are of its class; [S].
+
+    Args:
+        codes: of the stored patterns, [S, P, H].
+        queries: codes of the queries, [S, M, H].
+        labels: classes, int64 [S, P].
+        query_labels: likewise, [S, M].
+    """
+    found = np.zeros(len(codes))
+    k = min(NEIGHBOURS, codes.shape[1])
+    for i, (kept, asked) in enumerate(zip(codes.astype(np.float64), queries.astype(np.float64), strict=True)):
+        distance = (kept**2).sum(axis=1) - 2.0 * asked @ kept.T  # squared, up to what is the query's own
+        nearest = np.argsort(distance, axis=1, kind="stable")[:, :k]
+        found[i] = (labels[i][nearest] == query_labels[i][:, None]).mean()
+    return found
+
+
+def crossing(at: Array, share: Array, wanted: float) -> Array:
+    """The largest argument at which a falling share is still reached, by straight lines between; [S].
+
+    Args:
+        at: arguments, increasing, [K].
+        share: of every seed there, [S, K].
+        wanted: the share.
+    """
+    found = np.zeros(len(share))
+    for i, row in enumerate(share):
+        short = np.flatnonzero(row < wanted)
+        if not len(short):
+            found[i] = at[-1]
+        elif short[0]:
+            low, high = short[0] - 1, short[0]
+            part = (row[low] - wanted) / (row[low] - row[high])
+            found[i] = at[low] + part * (at[high] - at[low])
+    return found

@@ -1,0 +1,66 @@
+"""Patterns as text: what was stored, the damaged cue, and what a memory made of it, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.text import Text
+
+from simulator.views.look import Look, number
+
+if TYPE_CHECKING:
+    from simulator.core.memories import RecallPicture
+    from simulator.core.protocols import Array
+
+LARGEST = 40  # rows and columns of a pattern that is drawn; the rest is left out
+_SHADES = (" ░▒▓█", " .:*#")  # from -1 to 1; the middle one is a unit that is not known
+_BARS = ("▁▂▃▄▅▆▇█", "_.-~=+*#")
+GAP = 3  # columns between two patterns
+
+
+def grid_of(pattern: Array, shape: tuple[int, ...]) -> Array:
+    """A pattern [N] as rows and columns; one without a picture is folded into a square that it fills."""
+    if len(shape) == 2:
+        return pattern.reshape(shape)
+    side = int(np.ceil(np.sqrt(pattern.size)))
+    rows = int(np.ceil(pattern.size / side))
+    folded = np.full(rows * side, -1.0)
+    folded[: pattern.size] = pattern
+    return folded.reshape(rows, side)
+
+
+def pattern_lines(grid: Array, look: Look) -> list[str]:
+    """A grid as text, a unit two columns wide; half as wide where it would be too large."""
+    grid = grid[:LARGEST, :LARGEST]
+    wide = 2 if grid.shape[1] <= LARGEST // 2 else 1
+    shades = _SHADES[look.ascii]
+    level = np.clip(np.round((grid + 1.0) * 2.0), 0, 4).astype(int)
+    return ["".join(shades[at] * wide for at in row) for row in level]
+
+
+def recall_lines(picture: RecallPicture, size: tuple[int, int], look: Look) -> list[Text]:
+    """As many cues as fit into ``size`` (columns, lines), each as stored, cue and recalled; nothing where none does."""
+    width, height = size
+    lines = [Text(energy_line(picture.energy, look), "dim")]
+    for stored, cue, restored in zip(picture.stored, picture.cue, picture.restored, strict=True):
+        blocks = [pattern_lines(grid_of(each, picture.shape), look) for each in (stored, cue, restored)]
+        across = len(blocks[0][0])
+        if len(lines) + len(blocks[0]) + 2 > height or 3 * across + 2 * GAP > width:
+            break
+        names = [name.ljust(across)[:across] for name in ("stored", "cue", "recalled")]
+        lines += [Text(), Text((" " * GAP).join(names), "bold")]
+        lines += [Text((" " * GAP).join(row)) for row in zip(*blocks, strict=True)]
+    return lines if len(lines) > 1 else []
+
+
+def energy_line(energy: Array, look: Look) -> str:
+    """How the energy went: ``energy -12.3 to -40.1 in 3 sweeps``, with a bar for each."""
+    known = energy[np.isfinite(energy)]
+    if not len(known):
+        return ""
+    low, high = known.min(), known.max()
+    height = np.zeros(len(known)) if high == low else (known - low) / (high - low)
+    bars = "".join(_BARS[look.ascii][round(7 * float(at))] for at in height[:LARGEST])
+    sweeps = len(known) - 1
+    return f"energy {number(known[0])} to {number(known[-1])} in {sweeps} sweep{'s' * (sweeps != 1)}  {bars}"

@@ -1,0 +1,116 @@
+"""The ceiling: worked by hand, and against every other answer on a tiny case."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envs.parts.corruption import parse
+from envs.patterns import digits, random_bits
+from simulator.core import ceiling as module
+from simulator.core import seeds
+from simulator.core.ceiling import ceiling, posterior
+from simulator.core.memories import Cues, Units
+from tests.envs.corruption_oracle import law
+
+THREE = np.array([[[1, 1, -1, 1], [1, -1, -1, -1], [-1, 1, 1, 1]]], np.float32)
+
+
+def _all_cues(n):
+    return np.array(list(product((-1, 1), repeat=n)), np.float32)
+
+
+def test_posterior_of_two_patterns_by_hand():
+    stored = np.array([[[1, 1, 1], [-1, -1, -1]]], np.float32)
+    cues = Cues(np.array([[[1, 1, -1], [-1, -1, -1]]], np.float32))
+    # .8 .8 .2 against .2 .2 .8 is 4 to 1; .2^3 against .8^3 is 1 to 64
+    found = ceiling(parse("flip:0.2", Units((3,))), cues, stored)
+    np.testing.assert_allclose(found.restored[0, 0], 0.6, rtol=1e-6)
+    np.testing.assert_allclose(found.restored[0, 1], -63 / 65, rtol=1e-6)
+    assert found.best.tolist() == [[0, 1]]
+    assert (found.restored.dtype, found.best.dtype) == (np.float32, np.int64)
+
+
+def test_posterior_is_the_softmax_of_beta_times_overlap():
+    cues, beta = _all_cues(4)[None], np.log(0.7 / 0.3) / 2
+    found = posterior(parse("flip:0.3", Units((4,))).log_likelihood(Cues(cues), THREE))
+    weights = np.exp(beta * (cues @ THREE.transpose(0, 2, 1)))
+    np.testing.assert_allclose(found, weights / weights.sum(axis=2, keepdims=True), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "amount"), [("flip", 0.3), ("flips", 1), ("hide", 0.4), ("shift", 1), ("mix", 0.4)])
+def test_nothing_beats_the_ceiling(name, amount):
+    """Over all patterns, cues and answers: overlap of sign vectors, exact recall, squared error."""
+    stored = tuple(map(tuple, THREE[0].tolist()))
+    laws = [law(name, amount, pattern, (2, 2), stored) for pattern in stored]
+    cues = sorted({cue for each in laws for cue in each})
+    joint = np.array([[each.get(cue, 0.0) for each in laws] for cue in cues]) / 3  # [Q, P]
+    channel = parse(f"{name}:{amount}", Units((2, 2)))
+    found = ceiling(channel, Cues(np.array([cues], np.float32)), THREE)
+    answers = _all_cues(4)
+    overlap = joint @ THREE[0] @ answers.T / 4  # [Q, answers], each cue's share of the expected overlap
+    mine = np.where(found.restored[0] >= 0, 1.0, -1.0)
+    np.testing.assert_allclose(((joint @ THREE[0]) * mine).sum(axis=1) / 4, overlap.max(axis=1), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(joint[np.arange(len(cues)), found.best[0]], joint.max(axis=1))
+    error = (joint[:, :, None] * (THREE[0] - found.restored[0][:, None]) ** 2).sum()
+    for answer in (mine, THREE[0][found.best[0]], 0.9 * found.restored[0], np.zeros_like(mine)):
+        assert error < (joint[:, :, None] * (THREE[0] - answer[:, None]) ** 2).sum() + 1e-9
+
+
+def test_what_a_channel_cannot_have_made_leaves_all_as_likely():
+    cues = Cues(np.array([[[1, 1, 1, 1]]], np.float32))
+    found = ceiling(parse("none", Units((4,))), cues, THREE)
+    np.testing.assert_allclose(found.restored[0, 0], THREE[0].mean(axis=0), rtol=1e-6)
+    assert found.best[0, 0] == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-1e5, 0.0), min_size=1, max_size=6), st.floats(-1e4, 1e4))
+def test_posterior_is_stable_and_forgets_a_constant(values, constant):
+    weights = posterior(np.array(values))
+    assert weights.sum() == pytest.approx(1.0)
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(posterior(np.array(values) + constant), weights, atol=1e-9)
+
+
+def test_many_units_and_certain_channels_stay_finite():
+    drawn = random_bits.make([0, 1], random_bits.Config(n_units=784)).draw(30, 0)
+    for text in ("flip:0.001", "erase:0.9", "gauss:0.001", "mix:0.01", "flips:784"):
+        channel = parse(text, Units((784,)))
+        cues = channel.damage(drawn.stored, drawn.stored, seeds.generators([0, 1], "damage"))
+        found = ceiling(channel, cues, drawn.stored)
+        np.testing.assert_array_equal(found.restored, drawn.stored)
+        assert (found.best == np.arange(30)).all()
+
+
+def test_blocks_and_other_seeds_change_nothing(monkeypatch):
+    drawn = random_bits.make(range(3), random_bits.Config(n_units=16)).draw(8, 0)
+    channel = parse("erase:0.6", Units((4, 4)))
+    cues = channel.damage(drawn.stored, drawn.stored, seeds.generators(range(3), "damage"))
+    whole = ceiling(channel, cues, drawn.stored)
+    monkeypatch.setattr(module, "_BLOCK", 24)  # three cues at a time
+    split = ceiling(channel, cues, drawn.stored)
+    np.testing.assert_array_equal(split.best, whole.best)
+    np.testing.assert_allclose(split.restored, whole.restored, atol=1e-7)
+    monkeypatch.undo()
+    alone = ceiling(channel, Cues(cues.values[2:], cues.known[2:]), drawn.stored[2:])
+    np.testing.assert_array_equal(alone.restored[0], whole.restored[2])
+
+
+def test_nearest_restores_digits_as_often_as_it_must():
+    """20 digits, 20 % flips, 32 seeds: overlap .97, exact .90, with 640 cues to an error of about .012."""
+    seed_list = range(32)
+    challenge = digits.make(seed_list, digits.Config())
+    stored = challenge.draw(20, 0).stored
+    channel = parse("flip:0.2", challenge.units)
+    cues = channel.damage(stored, stored, seeds.generators(seed_list, "damage"))
+    found = ceiling(channel, cues, stored)
+    nearest = (cues.values @ stored.transpose(0, 2, 1)).argmax(axis=2)
+    np.testing.assert_array_equal(found.best, nearest)
+    recalled = np.take_along_axis(stored, found.best[..., None], axis=1)
+    assert (recalled * stored).mean() == pytest.approx(0.97, abs=0.01)
+    assert (recalled == stored).all(axis=2).mean() == pytest.approx(0.90, abs=0.035)

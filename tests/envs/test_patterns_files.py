@@ -1,0 +1,216 @@
+"""Pictures from the user's files: idx, .npy and images; and files that are none."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from envs.parts.pictures_in import read_pictures
+from envs.patterns import idx, images
+
+PIXELS = np.arange(5 * 2 * 3, dtype=np.uint8).reshape(5, 2, 3) * 8
+CLASSES = np.array([3, 1, 4, 1, 5], np.uint8)
+
+
+def _idx(array):
+    head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+def _make(module, path, **options):
+    return module.make((1,), module.Config(path=str(path), **options))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_files_are_read_with_the_labels_beside_them(tmp_path, packed):
+    suffix, pack = (".gz", gzip.compress) if packed else ("", bytes)
+    path = tmp_path / f"train-images-idx3-ubyte{suffix}"
+    path.write_bytes(pack(_idx(PIXELS)))
+    (tmp_path / f"train-labels-idx1-ubyte{suffix}").write_bytes(pack(_idx(CLASSES)))
+    challenge = _make(idx, path, levels="grey")
+    assert (challenge.most, challenge.units) == (5, ((2, 3), False))
+    draw = challenge.draw(5, 0)
+    for row, label in zip(draw.stored[0], draw.labels[0], strict=True):
+        which = np.flatnonzero((np.abs(PIXELS.reshape(5, 6) / 127.5 - 1 - row) < 1e-6).all(axis=1))
+        assert CLASSES[which[0]] == label
+
+
+def test_idx_files_at_two_levels_without_labels(tmp_path):
+    path = tmp_path / "pictures"
+    path.write_bytes(_idx(PIXELS))
+    draw = _make(idx, path, threshold=100.0).draw(2, 0)  # 13 numbers are up to 100: three levels of pictures
+    assert draw.labels.tolist() == [[-1, -1]]
+    assert set(np.unique(draw.stored)) <= {-1.0, 1.0}
+    expected = np.unique(np.where(PIXELS.reshape(5, 6) > 100, 1, -1), axis=0)
+    assert _make(idx, path, threshold=100.0).most == len(expected) == 3
+
+
+def _bad_idx(tmp_path):
+    whole = _idx(PIXELS)
+    packed = gzip.compress(whole)
+    labels = tmp_path / "labels"
+    labels.write_bytes(_idx(CLASSES[:3]))
+    return [
+        (None, {}, "cannot be read: No such file or directory"),
+        (b"", {}, "found the magic number 0x, expected 0x00000803"),
+        (_idx(CLASSES), {}, "found the magic number 0x00000801, expected 0x00000803"),
+        (b"no idx file", {}, "found the magic number 0x6e6f2069"),
+        (whole[:9], {}, "found 9 bytes, expected a head of 16"),
+        (whole[:-1], {}, "found 29 bytes after the head, expected 5 x 2 x 3"),
+        (whole + b"x", {}, "found 31 bytes after the head"),
+        (struct.pack(">BBBBIII", 0, 0, 8, 3, 0, 2, 3), {}, "found 0 bytes after the head"),
+        (struct.pack(">BBBBIII", 0, 0, 8, 3, 2**31, 2**31, 9), {}, "expected 2147483648 x 2147483648 x 9"),
+        (packed[:-6], {}, "cannot be read"),
+        (packed[:12], {}, "cannot be read"),
+        (packed[:15] + b"\0\0\0" + packed[18:], {}, "cannot be read"),
+        (whole, {"labels": str(labels)}, "found 3 labels, expected 5"),
+    ]
+
+
+@pytest.mark.parametrize("n", range(13))
+def test_bad_idx_files_are_one_line_with_the_file(tmp_path, n):
+    content, options, line = _bad_idx(tmp_path)[n]
+    path = tmp_path / "pictures"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        _make(idx, path, **options)
+    assert line in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (np.array([[[0, 255], [51, 102]]], np.uint8), [0, 1, 0.2, 0.4]),
+        (np.array([[[0, 1], [1, 0]]], np.int64), [0, 1, 1, 0]),
+        (np.array([[[True, False], [True, True]]]), [1, 0, 1, 1]),
+        (np.array([[[-1, 1], [0.5, 0]]]), [0, 1, 0.75, 0.5]),
+        (np.array([[[0.0, 0.5], [0.25, 1.0]]], np.float32), [0, 0.5, 0.25, 1]),
+        (np.array([[[0, 65535], [257, 0]]], np.uint16), [0, 1, 257 / 65535, 0]),
+        (np.array([[0.0, 0.5, 0.25, 1.0]]), [0, 0.5, 0.25, 1]),
+        (np.array([[[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255] * 3]]], np.uint8), [0.299, 0.587, 0.114, 1]),
+    ],
+)
+def test_arrays_are_scaled_from_the_range_that_holds_them(tmp_path, array, expected):
+    np.save(tmp_path / "x.npy", array)
+    pictures, labels = read_pictures(str(tmp_path / "x.npy"))
+    np.testing.assert_allclose(pictures.ravel(), expected, atol=1e-6)
+    assert labels.tolist() == [-1]
+    challenge = _make(images, tmp_path / "x.npy", levels="grey")
+    assert challenge.units.shape == array.shape[1:3] if array.ndim > 2 else (4,)
+    np.testing.assert_allclose(challenge.draw(1, 0).stored[0, 0], np.array(expected) * 2 - 1, atol=1e-6)
+    signs = _make(images, tmp_path / "x.npy").draw(1, 0).stored[0, 0]
+    np.testing.assert_array_equal(signs, np.where(np.array(expected) > 0.5, 1, -1))
+
+
+def test_a_folder_of_images_of_several_kinds_and_classes(tmp_path):
+    grey = np.array([[0, 255, 128], [64, 32, 16]], np.uint8)
+    for folder, name in (("cats", "a.png"), ("cats", "b.pgm"), ("dogs", "c.bmp")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        Image.fromarray(grey).save(tmp_path / folder / name)
+    Image.fromarray(np.stack([grey] * 3, axis=2)).save(tmp_path / "d.png")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "e.png")
+    (tmp_path / "notes.txt").write_text("not an image")
+    pictures, labels = read_pictures(str(tmp_path))
+    np.testing.assert_allclose(pictures, np.broadcast_to(grey / 255, (5, 2, 3)), atol=1e-6)
+    assert labels.tolist() == [0, 0, -1, 1, -1]  # by path: cats, d.png, dogs, e.png
+    assert _make(images, tmp_path).most == 1  # they are one picture
+
+
+def test_images_are_resized_where_asked(tmp_path):
+    for n, side in enumerate((4, 6)):
+        board = np.zeros((side, side), np.uint8)
+        board[:, : side // 2] = 255
+        Image.fromarray(board if n else board.T).save(tmp_path / f"{n}.png")
+    with pytest.raises(ValueError, match=r"1\.png: found 6 x 6 pixels, expected 4 x 4 as in 0\.png, or a size to"):
+        _make(images, tmp_path)
+    draw = _make(images, tmp_path, size=2).draw(2, 0)
+    assert {tuple(row) for row in draw.stored[0].tolist()} == {(1, -1, 1, -1), (1, 1, -1, -1)}
+    np.save(tmp_path / "x.npy", np.ones((1, 4, 4)))
+    assert _make(images, tmp_path / "x.npy", size=2).units.shape == (2, 2)
+
+
+def _bad_pictures(folder):
+    path = folder / "x.npy"
+    np.save(path, np.ones((1, 2, 2)))
+    whole = path.read_bytes()
+    with open(folder / "objects.npy", "wb") as file:
+        np.lib.format.write_array(file, np.array([None, 1], object))
+    return [
+        (whole[:-3], "cannot be read"),
+        (whole[:20], "cannot be read"),
+        (b"", "cannot be read"),
+        (b"plain text", "cannot be read"),
+        ((folder / "objects.npy").read_bytes(), "cannot be read: Object arrays cannot be loaded"),
+    ]
+
+
+@pytest.mark.parametrize("n", range(5))
+def test_bad_arrays_are_one_line_with_the_file(tmp_path, n):
+    content, line = _bad_pictures(tmp_path)[n]
+    (tmp_path / "x.npy").write_bytes(content)
+    _refused(tmp_path / "x.npy", f"x.npy: {line}")
+
+
+@pytest.mark.parametrize(
+    ("array", "line"),
+    [
+        (np.array([[[0.1, np.nan]]]), "pixel (0, 0, 1) is nan, expected a finite number"),
+        (np.array([[[0.1, np.inf]]]), "pixel (0, 0, 1) is inf, expected a finite number"),
+        (np.array([[[0.1, 70000.0]]]), "found numbers from 0.1 to 70000, expected them within one of 0 to 1, -1 to 1"),
+        (np.array([[["a", "b"]]]), "found an array of <U1, expected numbers"),
+        (np.ones(4), "found an array of shape (4,), expected (pictures, height, width)"),
+        (np.ones((0, 2, 2)), "found an array of shape (0, 2, 2)"),
+        (np.ones((1, 2, 2, 2)), "found an array of shape (1, 2, 2, 2)"),
+    ],
+)
+def test_arrays_that_are_no_pictures_are_one_line(tmp_path, array, line):
+    np.save(tmp_path / "x.npy", array)
+    _refused(tmp_path / "x.npy", line)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "pgm", "bmp", "gif"])
+def test_truncated_images_are_one_line_with_the_file(tmp_path, suffix):
+    noise = (np.arange(64 * 64) * 2654435761 >> 7).astype(np.uint8).reshape(64, 64)
+    path = tmp_path / f"x.{suffix}"
+    Image.fromarray(noise).save(path)
+    whole = path.read_bytes()
+    for n in (0, 1, 10, len(whole) // 2):
+        path.write_bytes(whole[:n])
+        _refused(tmp_path, f"x.{suffix}: cannot be read")
+
+
+def test_a_picture_that_is_too_large_is_refused(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "x.png")
+    for most in (5, 10):  # Pillow refuses above twice this, and warns above it
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+        _refused(tmp_path, "x.png: cannot be read: Image size (16 pixels) exceeds limit")
+
+
+def test_a_picture_with_a_pixel_that_is_no_number(tmp_path):
+    Image.fromarray(np.array([[0.5, np.nan]], np.float32)).save(tmp_path / "x.tif")
+    _refused(tmp_path, "x.tif: pixel (0, 1) is nan")
+
+
+def test_no_path_no_file_no_images(tmp_path):
+    _refused(tmp_path, "found no images, expected files that end in .png")
+    _refused(tmp_path / "nowhere", "no such file or folder")
+    for module, name in ((idx, "idx"), (images, "images")):
+        with pytest.raises(ValueError, match=f"^{name}: path = '': expected "):
+            module.make((1,), module.Config())
+    np.save(tmp_path / "flat.npy", np.ones((2, 4)))
+    _refused(tmp_path / "flat.npy", "expected height and width to resize", size=2)
+
+
+def _refused(path, line, **options):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        _make(images, path, **options)
+    assert line in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,251 @@
+"""Contests between memories: the same damage for all, scores by the channel's laws, nothing lost or half-stored."""
+
+from __future__ import annotations
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from simulator import arena, arena_config, recalls, repro
+from simulator.contest import SCORES, plan
+from simulator.core.memories import RecallPicture, RecallSnapshot
+from simulator.store import Store
+from simulator.views.arena import ArenaTerminal, page_of, plain_line
+from simulator.views.look import Look
+from simulator.views.patterns import energy_line, grid_of, pattern_lines, recall_lines
+
+SMALL = {
+    "seeds": 3,
+    "patterns": [4, 8],
+    "damage": ["flip:0.1", "erase:0.5"],
+    "novel": 10,
+    "challenge": {"name": "random_bits", "n_units": 40},
+    "memory": {"nearest": {}, "keep_cue": {}, "hopfield": {}},
+}
+
+
+def config(**changes):
+    return arena_config.build({**SMALL, **changes})
+
+
+def play(lab, given, cells: int | None = None) -> str:
+    """Play a contest, or so many cells of it; its run."""
+    with Store(lab) as store:
+        snapshots = arena.recall(given, store)
+        for snapshot in itertools.islice(snapshots, None if cells is None else cells + 1):
+            run = snapshot.run
+        snapshots.close()
+    return run
+
+
+def told(lab, run: str = "latest"):
+    with Store(lab) as store:
+        return recalls.summary(store, store.find(run).run)
+
+
+def cell(summary, memory: str, patterns: int, damage: str):
+    wanted = (memory, patterns, damage)
+    (found,) = [each for each in summary["cells"] if (each["memory"], each["patterns"], each["damage"]) == wanted]
+    return found
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory):
+    lab = tmp_path_factory.mktemp("lab")
+    play(lab, config())
+    return told(lab)
+
+
+def test_the_plan_is_every_combination_once():
+    cells = plan(config(patterns=[4, 8, 4], capacity=True))
+    assert len(cells) == len(set(cells)) == 3 * 3 * 2
+    assert [each.patterns for each in cells[:6]] == [4, 4, 8, 8, 0, 0]
+
+
+def test_every_contestant_meets_the_same_damage(summary):
+    for patterns, damage in itertools.product([4, 8], ["flip:0.1", "erase:0.5"]):
+        cues = {cell(summary, name, patterns, damage)["cue"] for name in SMALL["memory"]}
+        assert len(cues) == 1
+        floor = cell(summary, "keep_cue", patterns, damage)
+        assert floor["overlap"]["mean"] == pytest.approx(floor["cue"])
+    # 3 seeds * 8 cues * 40 units, each flipped with .1: overlap .8, four standard deviations are .08
+    assert floor["cue"] == pytest.approx(0.5, abs=0.08)  # of erasure: half is not known
+    assert cell(summary, "keep_cue", 8, "flip:0.1")["cue"] == pytest.approx(0.8, abs=0.08)
+
+
+def test_the_nearest_pattern_is_the_ceiling_of_exact_recall(summary):
+    for each in summary["cells"]:
+        if each["memory"] == "nearest":
+            assert each["exact"]["mean"] == pytest.approx(each["ceiling"]["exact"])
+            assert each["share_exact"]["mean"] == pytest.approx(1.0)
+            assert each["spurious"] == 0.0
+            assert each["fixed"]["mean"] == 1.0
+            assert each["familiarity"]["mean"] == 1.0
+        assert each["overlap"]["mean"] <= each["ceiling"]["overlap"] + 0.02
+
+
+def test_numbers_are_over_seeds(summary):
+    found = cell(summary, "hopfield", 8, "flip:0.1")["overlap"]
+    assert found["mean"] == pytest.approx(np.mean(found["per_seed"]))
+    assert found["low"] <= found["mean"] <= found["high"]
+    differences = [each for each in summary["differences"] if each["patterns"] == 8 and each["damage"] == "flip:0.1"]
+    assert {each["memory"] for each in differences} | {each["than"] for each in differences} == set(SMALL["memory"])
+    for each in differences:
+        ours, best = (cell(summary, each[name], 8, "flip:0.1") for name in ("memory", "than"))
+        paired = np.subtract(ours["overlap"]["per_seed"], best["overlap"]["per_seed"])
+        assert each["overlap"]["per_seed"] == pytest.approx(paired)
+        assert each["overlap"]["mean"] <= 0.0
+
+
+def test_bits_that_recall_adds(summary):
+    found = cell(summary, "nearest", 8, "flip:0.1")
+    wrong = (1.0 - np.array(cell(summary, "keep_cue", 8, "flip:0.1")["overlap"]["per_seed"])) / 2.0
+    entropy = -wrong * np.log2(wrong) - (1.0 - wrong) * np.log2(1.0 - wrong)
+    assert found["bits_per_parameter"] == pytest.approx(entropy.mean() * 8 * 40 / found["parameters"], rel=1e-3)
+    assert cell(summary, "keep_cue", 8, "flip:0.1")["bits_per_parameter"] == 0.0
+
+
+def test_a_seed_is_the_same_alone(tmp_path, summary):
+    play(tmp_path, config(seeds=1, first_seed=2))
+    alone = told(tmp_path)
+    for each in alone["cells"]:
+        together = cell(summary, each["memory"], each["patterns"], each["damage"])
+        for name in ("overlap", "exact", "fixed", "familiarity"):
+            assert each[name]["per_seed"][0] == together[name]["per_seed"][2]
+        assert each["overlap"]["low"] is None
+
+
+def test_an_interrupted_contest_goes_on_and_ends_the_same(tmp_path):
+    play(tmp_path / "whole", config())
+    run = play(tmp_path / "parts", config(), cells=5)
+    with Store(tmp_path / "parts") as store:
+        record = store.find(run)
+        assert (record.status, record.step, record.steps) == ("interrupted", 5, 12)
+        steps = [snapshot.step for snapshot in arena.recall(config(), store, run)]
+        assert steps == [5, 6, 7, 8, 9, 10, 11, 12]
+    with Store(tmp_path / "whole") as whole, Store(tmp_path / "parts") as parts:
+        assert repro.compare(repro.rows(whole, "r1"), repro.rows(parts, "r1")) is None
+        assert parts.find("r1").status == "done"
+    assert repro.again("r1", str(tmp_path / "parts"))["identical"]
+
+
+def test_settings_go_to_toml_and_back():
+    given = config(memory={"a": {"name": "hopfield"}, "b": {"name": "hopfield-storkey"}})
+    again = arena_config.from_toml(arena_config.to_toml(given), "text")
+    assert again == given
+    assert arena_config.settings_hash(again) == arena_config.settings_hash(given)
+    assert arena_config.settings_hash(config(threads=2)) == arena_config.settings_hash(config())
+    assert arena_config.settings_hash(config(novel=11)) != arena_config.settings_hash(config())
+    assert arena_config.is_arena(arena_config.to_toml(given))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"memory": {"hopfeld": {}}}, "unknown memory 'hopfeld'; did you mean hopfield"),
+        ({"memory": {}}, "expected a memory at least"),
+        ({"memory": {"hopfield": {"rule": "hebbb"}}}, r"memory\.hopfield\.rule = 'hebbb': expected one of"),
+        ({"challenge": {"name": "digitz"}}, "unknown challenge 'digitz'; did you mean digits"),
+        ({"challenge": {}}, r"challenge\.name is missing"),
+        ({"patterns": [0]}, "patterns"),
+        ({"pattern": [4]}, "no such setting; did you mean patterns"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_line(changes, said):
+    with pytest.raises(ValueError, match=said) as error:
+        config(**changes)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"damage": ["flop:0.1"]}, "flip"),
+        ({"damage": ["flip:1.5"]}, "expected"),
+        (
+            {"patterns": [40], "memory": {"hopfield": {"rule": "pseudo_inverse"}}},
+            "hopfield, 40 patterns, flip:0.1: .*expected",
+        ),
+        ({"challenge": {"name": "digits"}, "patterns": [5000]}, "expected"),
+    ],
+)
+def test_what_cannot_be_played_leaves_no_run(tmp_path, changes, said):
+    with pytest.raises(ValueError, match=said):
+        play(tmp_path / "lab", config(**changes))
+    assert not (tmp_path / "lab").exists()
+
+
+def test_a_refusal_is_marked_where_others_go_on(tmp_path):
+    rules = {"nearest": {}, "hopfield": {"rule": "pseudo_inverse"}}
+    play(tmp_path, config(patterns=[4, 40], skip=True, memory=rules))
+    found = told(tmp_path)
+    assert {(each["memory"], each["patterns"]) for each in found["refused"]} == {("hopfield", 40)}
+    assert len(found["cells"]) == 6
+    assert "expected" in found["refused"][0]["why"]
+
+
+def test_capacity_and_basins(tmp_path):
+    hard = {"memory": {"nearest": {}, "hopfield": {}}, "patterns": [3], "damage": ["flip:0.05"], "seeds": 4}
+    play(tmp_path, config(**hard, basin=True, capacity=True, challenge={"name": "random_bits", "n_units": 40}))
+    found = told(tmp_path)
+    by_name = {each["memory"]: each for each in found["capacities"]}
+    hopfield = by_name["hopfield"]
+    assert 1 <= hopfield["most"]["mean"] <= hopfield["half"]["mean"] <= 12  # .138 * 40 is 5.5
+    assert by_name["nearest"]["half"]["mean"] > 100
+    assert hopfield["exact"] == sorted(hopfield["exact"], reverse=True) or len(hopfield["loads"]) > 4
+    radius = {each["memory"]: each["radius"]["mean"] for each in found["basins"]}
+    assert 0.1 < radius["hopfield"] <= radius["nearest"] < 0.5
+
+
+def test_an_unknown_label_of_a_dotted_path():
+    with pytest.raises(ValueError, match=r"unknown memory 'no_such\.module'"):
+        arena_config.find_memory("no_such.module")
+
+
+PICTURE = RecallPicture(
+    (2, 3),
+    np.array([[1, -1, 1, -1, 1, -1]], np.float32),
+    np.array([[1, 0, 1, -1, -1, -1]], np.float32),
+    np.array([[1, -1, 1, -1, 1, -1]], np.float32),
+    np.array([-1.0, -3.0, -4.0, np.nan]),
+)
+SNAPSHOT = RecallSnapshot(
+    "r7", ("nearest", "hopfield"), "digits", "playing", (0, 1), 3, 12, 4.2, "hopfield, 8 patterns, flip:0.1",
+    PICTURE, dict.fromkeys(SCORES[:4], 0.5), "hopfield, 4 patterns, erase:0.5",
+)  # fmt: skip
+
+
+def test_the_page_shows_who_how_far_and_what_became_of_a_cue():
+    text = page_of(SNAPSHOT, (80, 24), Look()).plain.splitlines()
+    assert [line.rstrip() for line in text] == [
+        "r7  memories recall digits  2 seeds  playing",
+        "3 of 12 cells  4.2 s",
+        "hopfield, 4 patterns, erase:0.5  overlap 0.500  ceiling overlap 0.500",
+        "now  hopfield, 8 patterns, flip:0.1",
+        "energy -1 to -4 in 2 sweeps  █▃▁",
+        "",
+        "stored   cue      recall",
+        "██  ██   ██▒▒██   ██  ██",
+        "  ██                ██",
+    ]
+    assert page_of(SNAPSHOT, (30, 6), Look(ascii=True)).plain.isascii()
+    assert "3 of 12 cells" in plain_line(SNAPSHOT)
+
+
+def test_patterns_without_a_picture_are_folded_and_large_ones_cut():
+    assert grid_of(np.ones(7), (7,)).shape == (3, 3)
+    assert len(pattern_lines(np.ones((90, 90)), Look())) == 40
+    assert recall_lines(PICTURE, (10, 10), Look()) == []
+    assert energy_line(np.array([np.nan]), Look()) == ""
+
+
+def test_without_a_terminal_a_contest_says_a_dozen_lines():
+    out = io.StringIO()
+    view = ArenaTerminal(Console(file=out, width=60))
+    for step in range(100):
+        view.show(SNAPSHOT.__class__(**{**SNAPSHOT.__dict__, "step": step, "steps": 100}))
+    view.close()
+    assert len(out.getvalue().splitlines()) == 11

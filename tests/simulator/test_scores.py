@@ -1,0 +1,68 @@
+"""Scores of recall by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulator import scores
+
+TRUTH = np.array([[[1, -1, 1, -1], [1, 1, -1, -1]]], np.float32)  # one seed, two cues, four units
+
+
+def test_overlap_counts_units_and_half_for_what_is_not_said():
+    restored = np.array([[[1, -1, 1, 1], [0, 1, -1, -1]]], np.float32)
+    # 3 of 4 right: overlap 1/2; 3 right and one 0: (3 + 0) / 4; their mean is 5/8
+    assert scores.overlap(restored, TRUTH) == pytest.approx([0.625])
+    assert scores.same(restored, TRUTH, True).tolist() == [[False, False]]
+    assert scores.same(TRUTH, TRUTH, True).all()
+
+
+def test_grey_patterns_are_near_or_not():
+    grey = TRUTH * 0.5
+    assert scores.same(grey + 0.09, grey, False).all()
+    assert not scores.same(grey + 0.2, grey, False).any()
+    assert scores.overlap(grey + 0.25, grey) == pytest.approx([0.75])
+    assert scores.decided(np.array([3.0, -0.2]), False).tolist() == [1.0, -0.2]
+    assert scores.decided(np.array([3.0, -0.2, 0.0]), True).tolist() == [1.0, -1.0, 0.0]
+
+
+def test_a_recall_is_spurious_unless_it_is_one_of_the_stored():
+    mixed = np.stack([TRUTH[0, 1], TRUTH[0, 0], -TRUTH[0, 0]])[None]
+    assert scores.is_stored(mixed, TRUTH, True).tolist() == [[True, True, False]]
+    assert scores.is_stored(mixed + 0.05, TRUTH, False).tolist() == [[True, True, False]]
+
+
+def test_familiarity_is_the_share_of_pairs_in_order():
+    stored, novel = np.array([[-3.0, -2.0], [-1.0, -1.0]]), np.array([[-2.5, 0.0, 1.0], [-1.0, -1.0, -1.0]])
+    # -3 is below all three, -2 below two of three: 5 of 6; equal energies tell nothing
+    assert scores.familiarity(stored, novel) == pytest.approx([5 / 6, 0.5])
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=6), st.lists(st.floats(-5, 5), min_size=1, max_size=6))
+def test_familiarity_equals_counting(stored, novel):
+    pairs = [(a < b) + 0.5 * (a == b) for a in stored for b in novel]
+    assert scores.familiarity(np.array([stored]), np.array([novel])) == pytest.approx([np.mean(pairs)])
+
+
+def test_the_roc_curve_of_separate_energies_is_one_at_once():
+    false, true = scores.roc(np.array([[-9.0, -8.0]]), np.array([[0.0, 1.0, 2.0]]), 5)
+    assert false.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert true.tolist() == [1.0] * 5
+
+
+def test_retrieval_looks_at_the_nearest():
+    codes = np.array([[[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]]])
+    labels = np.array([[0, 0, 0, 1, 1, 1]])
+    # of the five nearest to 1 three are of class 0; of those nearest to 11 two
+    found = scores.retrieval(codes, np.array([[[1.0], [11.0]]]), labels, np.array([[0, 0]]))
+    assert found == pytest.approx([(3 / 5 + 2 / 5) / 2])
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"), [([1, 1, 0], 1.5), ([0.4, 0.2, 0], 0), ([1, 1, 1], 2), ([1, 0.5, 0.1], 1)]
+)
+def test_a_falling_share_is_crossed_between_points(shares, expected):
+    assert scores.crossing(np.array([0, 1, 2]), np.array([shares], float), 0.5) == pytest.approx([expected])
