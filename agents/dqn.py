@@ -63,7 +63,7 @@ class Config:
     explore: ExploreSettings = field(default_factory=lambda: ExploreSettings(level=1.0, last=0.04, steps=5_000))
     """exploration while training"""
     random_steps: Count = 1
-    """most environment steps that a random action is kept for: k steps or more with probability 1/k"""
+    """most environment steps that a random action is kept for (k or more with probability 1/k); not with softmax"""
     scaled: bool = False
     """observations with bounds are seen as -1 to 1 between them; off: as they are"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=(64, 64)))
@@ -104,7 +104,7 @@ TUNED = {
         "agent": _fading(120_000, {"last": 0.03, "steps": 24_000}, scaled=True, random_steps=40),
     },
     "lunar-lander-dqn": {
-        "about": "200 and more",
+        "about": "about 210, a landing between the flags in most episodes",
         "world": "LunarLander-v3",
         "steps": 300_000,
         "agent": _fading(300_000, {"last": 0.02, "steps": 30_000}, **_LUNAR),
@@ -178,6 +178,8 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> DQN:
     """
     if config.batch > config.capacity:
         raise ValueError(f"agent.capacity = {config.capacity}: expected at least agent.batch, {config.batch}")
+    if config.starts < config.n_step:  # until then there may be nothing to learn from
+        raise ValueError(f"agent.starts = {config.starts}: expected at least agent.n_step, {config.n_step}")
     if device() == "cpu" and not is_image(spec):
         return DQN(config, DenseLearner(spec, seed_list, config, make_inputs(spec, "dqn", config.scaled)))
     from agents.parts.dqn_torch import TorchLearner  # loads torch

@@ -92,7 +92,9 @@ def _settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     found = []
     for record in records:
         own, players = _flat(tomllib.loads(record.settings)), (record.agent, record.world)
-        one = {"settings": _changed(own, _defaults(record)), "compared_with": None, "differs": {}}
+        plain = _defaults(record)
+        special = own if plain is None else _changed(own, plain)
+        one = {"settings": special, "compared_with": None, "differs": {}}
         if count[players] > 1:
             base = first[players]
             one |= {"compared_with": base.run, "differs": _changed(own, _flat(tomllib.loads(base.settings)))}
@@ -100,18 +102,19 @@ def _settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     return found
 
 
-def _defaults(record: RunRecord) -> Flat:
-    """The settings of a run that names its players and nothing else; nothing where these cannot be had any more."""
+def _defaults(record: RunRecord) -> Flat | None:
+    """The settings of a run that names its players and nothing else; None where these cannot be had any more."""
     try:
         plain = config.build({"agent": {"name": record.agent}, "world": {"name": record.world}})
     except ValueError:
-        return {}
+        return None
     return _flat(tomllib.loads(config.to_toml(plain)))
 
 
 def _changed(own: Flat, other: Flat) -> Flat:
-    missing = object()
-    return {name: value for name, value in own.items() if other.get(name, missing) != value}
+    """What differs, by dotted name; what only the other one sets is "unset"."""
+    found = {name: value for name, value in own.items() if name not in other or other[name] != value}
+    return found | {name: "unset" for name in other if name not in own}
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Flat:

@@ -48,7 +48,12 @@ class DenseLearner:
         self._spec, self._inputs, self._seeds = spec, inputs, list(seed_list)
         self.gamma, self._explore = discount(spec, config.gamma), make_explore(config.explore)
         out = n + config.dueling
-        check_fits("dqn", spec, _bytes(config, n_seeds, inputs, out), "a smaller agent.capacity, or fewer seeds")
+        check_fits(
+            "dqn",
+            spec,
+            _bytes(config, n_seeds, inputs, out),
+            "fewer seeds, or a smaller agent.capacity, agent.batch or agent.network",
+        )
         self._rule = Rule(
             config.double, config.dueling, config.loss == "huber", inputs.n_classes, moves(legal_rows(spec, n))
         )

@@ -16,7 +16,7 @@ from agents.parts.dqn_update import GREEDY, Pace, Rule, make_batch, make_habit, 
 from agents.parts.dqn_views import PictureView, VectorView, picture_bytes
 from agents.parts.explore_settings import make_explore
 from agents.parts.memory_budget import check_fits
-from agents.parts.modules_torch import dense
+from agents.parts.modules_torch import count_params, dense
 from agents.parts.network_torch import TorchNetwork
 from agents.parts.observations import is_image, make_inputs
 from agents.parts.priorities import bytes_of, load_priorities, make_priorities, save_priorities
@@ -24,6 +24,8 @@ from agents.parts.replay import load_replay, make_replay, save_replay
 from agents.parts.tabular import discount, legal_rows, moves, n_actions
 from simulator.core import seeds
 from simulator.core.protocols import Array, Metrics, Spec, State, Step
+
+NETWORK_BYTES = 4 * 6  # of a weight: online, target, average, gradient and two slots of the optimiser
 
 
 class TorchLearner:
@@ -40,6 +42,7 @@ class TorchLearner:
         self._spec, self._seeds, out = spec, list(seed_list), n + config.dueling
         self.gamma, self._explore = discount(spec, config.gamma), make_explore(config.explore)
         self._view, build = _view(spec, n_seeds, config, out)
+        check_fits("dqn", spec, n_seeds * NETWORK_BYTES * count_params(build), "smaller networks, or fewer seeds")
         self._online = TorchNetwork(build, seed_list, config.optimizer)
         self._target = self._online.twin()
         self._average = self._online.twin() if config.average else self._online

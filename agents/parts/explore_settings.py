@@ -16,7 +16,7 @@ class ExploreSettings:
     kind: Literal["epsilon", "softmax"] = "epsilon"
     """epsilon: the best action but for a share of random ones; softmax: in proportion to exp(preference / level)"""
     level: NonNegative = 0.1
-    """probability of a random action (epsilon), or temperature in units of reward (softmax), at the first step"""
+    """probability that a random action begins (epsilon), or temperature in units of reward (softmax), at the start"""
     last: NonNegative = 0.0
     """level from environment step `steps` on; counts only where steps is above 0"""
     steps: CountOrZero = 0

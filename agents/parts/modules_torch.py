@@ -33,6 +33,12 @@ def dense(sizes: Sequence[int], tanh: bool = False) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def count_params(build: Callable[[], nn.Module]) -> int:
+    """Weights of the module that ``build`` makes; it is made without any."""
+    with torch.device("meta"):
+        return sum(value.numel() for value in build().parameters())
+
+
 def draw_weights(module: nn.Module, generator: np.random.Generator) -> dict[str, Array]:
     """Weights for a module by name, in the bounds of torch's own beginnings but from the given stream.
 

@@ -39,7 +39,7 @@ class OptimizerSettings:
     decay: PartShare | None = None
     """share of the running squares that is kept by adadelta (none: .9), rmsprop (.99) and adam (.999, beta 2)"""
     epsilon: Positive | None = None
-    """added to the root of the running squares; none: 1e-8, but 1e-10 for adagrad and 1e-6 for adadelta"""
+    """added to the root of the running squares, with adadelta below it; none: 1e-8, adagrad 1e-10, adadelta 1e-6"""
     max_norm: NonNegative = 0.0
     """longest gradient of a seed, as a Euclidean norm; longer ones are shortened; 0: any"""
 

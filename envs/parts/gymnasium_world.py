@@ -72,7 +72,7 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> W
     machines = [atari.Emulator(env) if atari.is_atari(found) else None for env in envs]
     numbers = streams.integers(seeds, "world")
     slots = [Slot(*each) for each in zip(envs, [env_id] * len(envs), numbers, machines, strict=True)]
-    return GymnasiumWorld(spec, slots)
+    return GymnasiumWorld(spec, slots, seeds)
 
 
 def _builder(env_id: str, found: EnvSpec, config: Config) -> Callable[[], Env]:
@@ -108,10 +108,11 @@ class GymnasiumWorld:
     Args:
         spec: what they are.
         slots: one environment per seed.
+        seeds: the seeds, for what errors say.
     """
 
-    def __init__(self, spec: Spec, slots: Sequence[Slot]) -> None:
-        self.spec, self.slots = spec, list(slots)
+    def __init__(self, spec: Spec, slots: Sequence[Slot], seeds: Sequence[int]) -> None:
+        self.spec, self.slots, self._seeds = spec, list(slots), list(seeds)
         shape, kind = (len(self.slots), *(spec.observation.shape or ())), spec.observation.dtype
         self._expected = (len(self.slots), *(spec.action.shape or ()))
         self._steps = tuple(_buffers(shape, kind) for _ in range(2))
@@ -196,16 +197,16 @@ class GymnasiumWorld:
         if not within.all():
             wrong = int(np.argmin(within))
             shown = brief(given[wrong])
-            raise ValueError(f"{self.spec.id}: seed number {wrong} was given action {shown}, expected {say}")
+            raise ValueError(f"{self.spec.id}: seed {self._seeds[wrong]} was given action {shown}, expected {say}")
         return given.astype(space.dtype)
 
     def _failure(self, i: int, error: Exception) -> ValueError:
         said = " ".join(str(error).split())[:200]
-        place = f"{self.spec.id}: seed number {i} failed in step {self._taken}"
+        place = f"{self.spec.id}: seed {self._seeds[i]} failed in step {self._taken}"
         return ValueError(f"{place}: {type(error).__name__}: {said}")
 
     def _sick(self, i: int, what: str, value: Any) -> ValueError:
-        said = f"seed number {i} {what} {brief(value)} in step {self._taken}"
+        said = f"seed {self._seeds[i]} {what} {brief(value)} in step {self._taken}"
         return ValueError(f"{self.spec.id}: {said}, expected numbers")
 
 

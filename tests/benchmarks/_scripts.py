@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -12,26 +14,31 @@ from torch import nn
 
 SHAPE, BATCH, PERIOD, COPY, RATE, GAMMA = (120, 84), 128, 10, 500, 2.5e-4, 0.99
 START, CAPACITY, ENV = 200, 50_000, "CartPole-v1"
+EPSILON, NORM = 0.05, 10.0  # random actions throughout, and the longest gradient
 
 
-def stable_baselines3(steps: int) -> None:
-    """DQN of stable-baselines3."""
+def stable_baselines3() -> Callable[[int], Any]:
+    """DQN of stable-baselines3: what trains one model further."""
     from stable_baselines3 import DQN
 
     net = {"net_arch": list(SHAPE)}
-    DQN("MlpPolicy", ENV, policy_kwargs=net, device="cpu", seed=0, **_named()).learn(steps)
+    model = DQN("MlpPolicy", ENV, policy_kwargs=net, device="cpu", seed=0, **_named())
+    return partial(model.learn, reset_num_timesteps=False)
 
 
-def sbx(steps: int) -> None:
-    """DQN of sbx, which is JAX."""
+def sbx() -> Callable[[int], Any]:
+    """DQN of sbx, which is JAX: likewise. Compiled in its first round, which is not timed."""
     from sbx import DQN
 
-    DQN("MlpPolicy", ENV, policy_kwargs={"net_arch": list(SHAPE)}, seed=0, **_named()).learn(steps)
+    model = DQN("MlpPolicy", ENV, policy_kwargs={"net_arch": list(SHAPE)}, seed=0, **_named())
+    return partial(model.learn, reset_num_timesteps=False)
 
 
 def _named() -> dict[str, Any]:
     sizes = {"learning_starts": START, "buffer_size": CAPACITY, "batch_size": BATCH, "train_freq": PERIOD}
-    return sizes | {"target_update_interval": COPY, "learning_rate": RATE, "gamma": GAMMA, "gradient_steps": 1}
+    epsilon = {"exploration_initial_eps": EPSILON, "exploration_final_eps": EPSILON, "max_grad_norm": NORM}
+    learning = {"target_update_interval": COPY, "learning_rate": RATE, "gamma": GAMMA, "gradient_steps": 1}
+    return sizes | epsilon | learning
 
 
 def torch_dqn(steps: int) -> None:
@@ -42,7 +49,7 @@ def torch_dqn(steps: int) -> None:
     store = [np.zeros((CAPACITY, 4), np.float32) for _ in range(2)] + [np.zeros(CAPACITY, np.float32) for _ in range(3)]
     generator, (obs, _) = np.random.default_rng(0), env.reset(seed=0)
     for t in range(steps):
-        if generator.random() < max(0.05, 1.0 - t / 5_000):
+        if generator.random() < EPSILON:
             action = int(generator.integers(2))
         else:
             with torch.no_grad():
@@ -60,6 +67,7 @@ def torch_dqn(steps: int) -> None:
             loss = nn.functional.smooth_l1_loss(q, goal)
             optimizer.zero_grad()
             loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), NORM)
             optimizer.step()
         if t % COPY == 0:
             target.load_state_dict(net.state_dict())

@@ -1,7 +1,8 @@
 """Agents with networks beside their peers on CartPole: environment steps per CPU-second, learning included.
 
-The same world, the same settings (4-120-84-2, batch 128, an update every 10 steps, 200 steps before the first), one
-thread each, one after the other in every round. The peers come with the extra ``bench``; those missing are left out.
+The same world, the same settings (4-120-84-2, batch 128, an update every 10 steps, 200 steps before the first, epsilon
+.05, gradients of at most 10), one thread each, one after the other in every round. The peers come with the extra
+``bench``; those missing are left out.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -38,7 +39,8 @@ PLAIN = {
     "starts": peers.START,
     "target_every": peers.COPY,
     "network": {"hidden": list(peers.SHAPE)},
-    "optimizer": {"learning_rate": peers.RATE},
+    "optimizer": {"learning_rate": peers.RATE, "max_norm": peers.NORM},
+    "explore": {"level": peers.EPSILON},
 }
 FULL = PLAIN | {"double": True, "prioritized": True}
 Work = tuple[Callable[[], Any], int]
@@ -49,28 +51,31 @@ def main(json: bool) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
+    libraries = _libraries()
     works: dict[str, Work] = {f"dqn S={n}": _ours(PLAIN, n) for n in (1, 16)}
     works |= {f"dqn prioritized double S={n}": _ours(FULL, n) for n in (1, 16)}
     works["limit: products only"] = (
         partial(products, PRODUCTS, peers.BATCH, (4, *peers.SHAPE, 2)),
         PRODUCTS * peers.PERIOD,
     )
-    works |= {name: (partial(work, PEER_STEPS), PEER_STEPS) for name, work in _libraries().items()}
+    works |= {name: (partial(work, PEER_STEPS), PEER_STEPS) for name, work in libraries.items()}
     works["reinforce S=16"] = _ours({"name": "reinforce"}, 16)
     works["reinforce, a torch script"] = (partial(peers.torch_reinforce, PEER_STEPS), PEER_STEPS)
     works["hill climbing S=16"] = _ours({"name": "hill_climbing"}, 16)
     works["hill climbing, a torch script"] = (partial(peers.torch_hill_climbing, PEER_STEPS), PEER_STEPS)
     rates = alternate(works, ROUNDS)
-    found = {"steps_per_cpu_second": rates, "times": _times(rates), "foreign_step": _foreign()}
+    found = {"steps_per_cpu_second": rates, "times": _times(rates, libraries), "foreign_step": _foreign()}
     found["two_cores"] = _two_cores()
     found["memory_16_seeds_100k_transitions"] = {"megabytes": _memory()}
     found["device"] = _device() if torch.cuda.is_available() else {}
     return show(__doc__, found, json)
 
 
-def _libraries() -> dict[str, Callable[[int], None]]:
+def _libraries() -> dict[str, Callable[[int], Any]]:
+    """What trains on by so many steps; the models of libraries are made here, outside the clock."""
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"  # as ours: one thread
     known = {"stable-baselines3": ("stable_baselines3", peers.stable_baselines3), "sbx": ("sbx", peers.sbx)}
-    there = {name: work for name, (module, work) in known.items() if find_spec(module)}
+    there = {name: make() for name, (module, make) in known.items() if find_spec(module)}
     return there | {"a single-file torch DQN": peers.torch_dqn}
 
 
@@ -84,8 +89,8 @@ def _ours(agent: dict[str, Any], n_seeds: int, **run: Any) -> Work:
     return lambda: session.play(steps), steps * n_seeds
 
 
-def _times(rates: dict[str, dict[str, float]]) -> dict[str, float]:
-    pairs = {f"dqn S={n} / {peer}": (f"dqn S={n}", peer) for n in (1, 16) for peer in _libraries()}
+def _times(rates: dict[str, dict[str, float]], libraries: Iterable[str]) -> dict[str, float]:
+    pairs = {f"dqn S={n} / {peer}": (f"dqn S={n}", peer) for n in (1, 16) for peer in libraries}
     pairs |= {f"dqn S={n} / the limit": (f"dqn S={n}", "limit: products only") for n in (1, 16)}
     pairs |= {f"prioritized double / plain S={n}": (f"dqn prioritized double S={n}", f"dqn S={n}") for n in (1, 16)}
     pairs |= {f"{name} / its script": (f"{name} S=16", f"{name}, a torch script") for name in _SCRIPTED}

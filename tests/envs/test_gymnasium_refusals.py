@@ -86,14 +86,14 @@ def test_known():
 @pytest.mark.parametrize(
     ("env_id", "actions", "words"),
     [
-        ("CartPole-v1", [0, 2], ["seed number 1", "action 2", "0 to 1"]),
-        ("CartPole-v1", [-1, 0], ["seed number 0", "action -1"]),
-        ("CartPole-v1", [0.5, 0], ["seed number 0", "0.5"]),
+        ("CartPole-v1", [0, 2], ["seed 1", "action 2", "0 to 1"]),
+        ("CartPole-v1", [-1, 0], ["seed 0", "action -1"]),
+        ("CartPole-v1", [0.5, 0], ["seed 0", "0.5"]),
         ("CartPole-v1", [0], ["(1,)", "(2,)"]),
-        ("MountainCarContinuous-v0", [[0.0], [1.5]], ["seed number 1", "1.5", "bounds"]),
-        ("MountainCarContinuous-v0", [[np.nan], [0.0]], ["seed number 0", "nan"]),
+        ("MountainCarContinuous-v0", [[0.0], [1.5]], ["seed 1", "1.5", "bounds"]),
+        ("MountainCarContinuous-v0", [[np.nan], [0.0]], ["seed 0", "nan"]),
         ("MountainCarContinuous-v0", [0.0, 0.0], ["(2,)", "(2, 1)"]),
-        ("FrozenLake-v1", [4, 0], ["seed number 0", "action 4"]),
+        ("FrozenLake-v1", [4, 0], ["seed 0", "action 4"]),
     ],
 )
 def test_actions(env_id, actions, words):
@@ -106,14 +106,14 @@ def test_actions(env_id, actions, words):
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        ({"see": lambda t, rng: np.full(2, np.nan if t == 4 else 0.0)}, ["seed number 0", "step 4", "nan"]),
+        ({"see": lambda t, rng: np.full(2, np.nan if t == 4 else 0.0)}, ["seed 0", "step 4", "nan"]),
         ({"see": lambda t, rng: np.full(2, np.nan if t == 12 else 0.0)}, ["step 12", "nan"]),
-        ({"earn": lambda t: np.nan if t == 3 else 0.0}, ["seed number 0", "earned", "step 3", "nan"]),
+        ({"earn": lambda t: np.nan if t == 3 else 0.0}, ["seed 0", "earned", "step 3", "nan"]),
         ({"earn": lambda t: -np.inf}, ["earned -inf", "step 1"]),
         ({"earn": lambda t: 1e300}, ["earned 1e+300", "step 1"]),
         ({"see": lambda t, rng: np.zeros(3)}, ["observed [0. 0. 0.]"]),
         ({"observation": gymnasium.spaces.Discrete(3), "see": lambda t, rng: t}, ["observed 3", "Discrete(3)"]),
-        ({"see": lambda t, rng: np.zeros(2) if t < 5 else 1 / 0}, ["seed number 0 failed in step 5", "ZeroDivision"]),
+        ({"see": lambda t, rng: np.zeros(2) if t < 5 else 1 / 0}, ["seed 0 failed in step 5", "ZeroDivision"]),
     ],
 )
 def test_numbers_no_learner_can_use(trouble, words):

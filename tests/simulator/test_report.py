@@ -159,3 +159,8 @@ def test_a_label_survives_until_the_end_and_is_no_setting(tmp_path: Path, capsys
     capsys.readouterr()
     assert cli.main(["list", "runs", "--lab", str(tmp_path)]) == 0
     assert "no double" in capsys.readouterr().out
+
+
+def test_a_setting_that_only_the_other_run_has_is_a_difference():
+    assert report._changed({"a": 1}, {"a": 1, "b.c": 2}) == {"b.c": "unset"}
+    assert report._changed({"a": 1, "b": 2}, {"a": 3}) == {"a": 1, "b": 2}
