@@ -175,11 +175,22 @@ def _report(given: Given, options: Options) -> Answer:
         from simulator import recall_tables
 
         contest = recalling.stored(given.names[0], _lab(options))
+        if options.picture:
+            return _draw_curves(contest, options.picture)
         form = recall_tables.show_markdown if options.table else recall_tables.show_csv
         return Answer(contest, form if options.table or options.csv else recall_tables.show)
     data = report.gather(given.names, _lab(options), options.agent, options.world)
     show = report.show_markdown if options.table else report.show_csv if options.csv else report.show
     return Answer(data, show)
+
+
+def _draw_curves(contest: dict[str, Any], path: str) -> Answer:
+    from pathlib import Path
+
+    from simulator.views.recall_curves import draw
+
+    draw(contest, Path(path))
+    return Answer({"run": contest["run"], "picture": path}, lambda data: tables.tell(f"{data['picture']} is drawn"))
 
 
 def _demo(given: Given, options: Options) -> Answer:
@@ -279,7 +290,7 @@ COMMANDS = {
         "stored runs beside each other, in one table",
         _report,
         (0, 10_000),
-        ("table", "csv", "agent", "world"),
+        ("table", "csv", "picture", "agent", "world"),
     ),
     "repro": Command("engram repro RUN|latest", "play a stored run again and compare every number", _repro, (1, 1)),
     "bench": Command("engram bench [NAME]", "measure speed beside the peers, from a checkout", _bench, (0, 1)),

@@ -1,4 +1,7 @@
-"""``engram demo``: the main job in half a minute. Three agents learn two sets of rooms, beside the exact optimum."""
+"""``engram demo``: the main job in half a minute.
+
+Three agents learn two sets of rooms, beside the exact optimum; memories repair digits, beside the exact ceiling.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator import engine, stats, tables
+from simulator import arena, arena_config, engine, recall_tables, recalls, stats, tables
 from simulator.config import RunConfig, build
 from simulator.core.compiled import compile_seconds
 from simulator.core.mdp import policy_evaluation, start_value, value_iteration
@@ -25,10 +28,13 @@ WORLDS: dict[str, tuple[dict[str, Any], float, int]] = {  # settings, discount p
     "the six rooms": ({"name": "rooms", "layout": "six"}, 0.8, 20_000),
     "the four rooms": ({"name": "rooms", "layout": "four"}, 0.9, 120_000),
 }
+MEMORIES = ("nearest", "modern_hopfield", "hopfield-flow", "hopfield", "keep_cue")
+CONTEST = {"patterns": [20], "damage": ["flip:0.2"]}  # of their digits
 NEXT = {
     "engram run q_learning rooms --world.layout four": "the same, watched while it learns",
     "engram run q_learning rooms --help": "every setting of both players",
     "engram solve rooms --gamma 0.8": "the exact optimum of the six rooms",
+    "engram recall nearest rbm autoencoder digits": "trained memories repair digits",
     "engram list": "who there is",
     "engram list runs": "what is stored by now",
     "engram show latest": "one run, with its settings",
@@ -60,8 +66,18 @@ def play(lab: str) -> Demo:
                 tables.say(f"{last.run}: {agent} has learned {world}")
                 if agent == "Q-learning":
                     picture = last.picture
+        memories = _contest(store)
+        tables.say(f"{memories['run']}: memories have repaired digits")
     seconds = {"seconds": time.perf_counter() - began, "compile_seconds": compile_seconds()}
-    return Demo({"seeds": SEEDS, "rows": rows, **seconds}, picture)
+    return Demo({"seeds": SEEDS, "rows": rows, "recall": memories, **seconds}, picture)
+
+
+def _contest(store: Store) -> dict[str, Any]:
+    """Let memories repair digits; what it came to."""
+    players = {"memory": {name.replace("-", "_"): {"name": name} for name in MEMORIES}, "challenge": {"name": "digits"}}
+    for last in arena.recall(arena_config.build({**CONTEST, "seeds": SEEDS, **players}), store):
+        run = last.run
+    return recalls.summary(store, run)
 
 
 def judge(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Array, float]:
@@ -97,6 +113,8 @@ def show(data: Mapping[str, Any], picture: Picture | None, draw: Callable[[Pictu
     if picture is not None:
         tables.tell("\nWhat the first seed of Q-learning thinks of the four rooms: values and best moves")
         draw(picture)
+    tables.tell()
+    recall_tables.show_short(data["recall"])
     spent = f"{data['seconds']:.0f} s" + (
         f", {data['compile_seconds']:.0f} s of it compiling" * (data["compile_seconds"] > 1)
     )

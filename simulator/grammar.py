@@ -45,6 +45,8 @@ class Options:
     """print the table as Markdown"""
     csv: bool = False
     """print the table as CSV"""
+    picture: str = ""
+    """draw the curves of a contest between memories into this file: .svg, .png or .pdf"""
     agent: str = ""
     """only runs of this agent"""
     world: str = ""

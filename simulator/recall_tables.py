@@ -11,15 +11,16 @@ from simulator import tables
 
 COLUMNS = (
     *("patterns", "damage", "memory", "way", "overlap", "of the best possible", "exact", "best possible exact"),
-    *("spurious", "familiarity", "seconds"),
+    *("less than the best", "spurious", "familiarity", "seconds"),
 )
 
 
 def show(found: Mapping[str, Any]) -> None:
     """Print what a contest came to: a row for every cell, the best first."""
     seeds = found["seeds"]
+    less = {(each["memory"], each["patterns"], each["damage"]): each["overlap"] for each in found["differences"]}
     title = f"{found['run']}: {found['challenge']}, {len(seeds)} seeds, means with 95 % intervals over seeds"
-    tables.table(title, COLUMNS, [_row(cell) for cell in _sorted(found["cells"])])
+    tables.table(title, COLUMNS, [_row(cell, less) for cell in _sorted(found["cells"])])
     for each in found["basins"][:: max(len({cell["damage"] for cell in found["cells"]}), 1)]:
         who, radius = f"{each['memory']} with {each['patterns']} patterns", _with_interval(each["radius"])
         tables.tell(f"basin of {who}: half of them are repaired up to a share of {radius} flipped")
@@ -29,6 +30,21 @@ def show(found: Mapping[str, Any]) -> None:
     for each in found["refused"]:
         tables.tell(f"refused: {each['why']}")
     tables.tell(f"next: engram report {found['run']} --table - engram list runs")
+
+
+def show_short(found: Mapping[str, Any]) -> None:
+    """Print the contestants of one cell beside the ceiling."""
+    cells = _sorted(found["cells"])
+    patterns, damage, best = cells[0]["patterns"], cells[0]["damage"], cells[0]["ceiling"]
+    rows = [
+        [cell["memory"], *(_with_interval(cell[name]) for name in ("overlap", "exact", "familiarity"))]
+        for cell in cells
+    ]
+    rows.append(["best possible", f"{best['overlap']:.3f}", f"{best['exact']:.3f}", ""])
+    title = (
+        f"{found['run']}: {patterns} {found['challenge']} of each of {len(found['seeds'])} seeds, damaged by {damage}"
+    )
+    tables.table(title, ("memory", "units right, from -1 to 1", "exactly right", "familiarity"), rows)
 
 
 def show_markdown(found: Mapping[str, Any]) -> None:
@@ -68,12 +84,13 @@ def _sorted(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(cells, key=lambda cell: (order[cell["patterns"], cell["damage"]], -cell["overlap"]["mean"]))
 
 
-def _row(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-    share = cell["share_overlap"]
+def _row(cell: Mapping[str, Any], less: Mapping[Any, Any]) -> tuple[Any, ...]:
+    share, behind = cell["share_overlap"], less.get((cell["memory"], cell["patterns"], cell["damage"]))
     return (
         *(cell["patterns"], cell["damage"], cell["memory"], cell["way"], _with_interval(cell["overlap"])),
         f"{share['mean']:.1%}" if share else None,
-        *(_with_interval(cell["exact"]), f"{cell['ceiling']['exact']:.3f}", f"{cell['spurious']:.3f}"),
+        *(_with_interval(cell["exact"]), f"{cell['ceiling']['exact']:.3f}"),
+        *(_with_interval(behind), f"{cell['spurious']:.3f}"),
         *(_with_interval(cell["familiarity"]), round(cell["seconds"], 3)),
     )
 

@@ -1,0 +1,75 @@
+"""Curves of a contest between memories, as a picture: recall against load and against damage, the ceiling dashed.
+
+Drawn by matplotlib into SVG, PNG or PDF, by the file's ending; it opens no display.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Cell = Mapping[str, Any]
+SCORES = ("overlap", "exact")
+KINDS = (".svg", ".png", ".pdf")
+
+
+def draw(found: Mapping[str, Any], path: Path) -> None:
+    """Draw the summary of a contest (:func:`simulator.recalls.summary`) into a file.
+
+    A row for each score and a column for each curve: against the number of patterns where one damage met several, and
+    against the amount of damage where one kind came in several. Bands are 95 % intervals over seeds.
+
+    Raises:
+        ValueError: the file's ending is none of ``KINDS``, or no curve has two points.
+    """
+    if path.suffix not in KINDS:
+        raise ValueError(f"{path}: expected a file that ends in {', '.join(KINDS)}")
+    panels = [*_against_load(found["cells"]), *_against_damage(found["cells"])]
+    if not panels:
+        raise ValueError(f"{found['run']}: no curve has two points, expected several numbers of patterns or amounts")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2 * len(panels) + 1.8, 6.4), layout="constrained")
+    axes = figure.subplots(2, len(panels), squeeze=False)
+    for column, (title, along, points) in zip(axes.T, panels, strict=True):
+        for ax, score in zip(column, SCORES, strict=True):
+            _panel(ax, points, score)
+            ax.set(title=title if score == SCORES[0] else "", xlabel=along if score == SCORES[1] else "", ylabel=score)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", fontsize="small")
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _against_load(cells: Sequence[Cell]) -> list[tuple[str, str, list[tuple[float, Cell]]]]:
+    found = []
+    for damage in dict.fromkeys(cell["damage"] for cell in cells):
+        points = [(float(cell["patterns"]), cell) for cell in cells if cell["damage"] == damage]
+        if len({at for at, _ in points}) > 1:
+            found.append((damage, "patterns stored", points))
+    return found
+
+
+def _against_damage(cells: Sequence[Cell]) -> list[tuple[str, str, list[tuple[float, Cell]]]]:
+    found = []
+    for load in dict.fromkeys(cell["patterns"] for cell in cells):
+        here = [(*cell["damage"].partition(":")[::2], cell) for cell in cells if cell["patterns"] == load]
+        for kind in dict.fromkeys(kind for kind, _, _ in here):
+            points = [(float(amount or 0.0), cell) for name, amount, cell in here if name == kind]
+            if len({at for at, _ in points}) > 1:
+                found.append((f"{load} patterns", f"amount of {kind}", points))
+    return found
+
+
+def _panel(ax: Any, points: list[tuple[float, Cell]], score: str) -> None:
+    """One curve for each memory, and the ceiling."""
+    for name in dict.fromkeys(cell["memory"] for _, cell in points):
+        own = sorted(((at, cell[score]) for at, cell in points if cell["memory"] == name), key=lambda point: point[0])
+        x, middle = [at for at, _ in own], [value["mean"] for _, value in own]
+        (line,) = ax.plot(x, middle, marker="o", markersize=3, label=name)
+        low = [value["mean"] if value["low"] is None else value["low"] for _, value in own]
+        high = [value["mean"] if value["high"] is None else value["high"] for _, value in own]
+        ax.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+    best = sorted({(at, cell["ceiling"][score]) for at, cell in points})
+    ax.plot(*zip(*best, strict=True), "k--", linewidth=1, label="best possible")
+    ax.grid(alpha=0.3)
