@@ -98,10 +98,14 @@ class PictureView:
         return keep_step(self._frames, step)
 
     def batch(self, replay: Any, rule: Any, batch: Any) -> tuple[Array, Array]:
-        """The network's inputs uint8 [S, B, k * C, H, W]: the drawn observations, and what they led to."""
-        n = batch.picked.shape[1]
+        """The network's inputs uint8 [S, B, k * C, H, W]: the drawn observations, and what they led to.
+
+        Draws whose frames are overwritten are replaced first; see :func:`replace_lost`.
+        """
+        n, least = batch.picked.shape[1], oldest_positions(self._frames)
+        replace_lost(replay, batch, least)
         places = np.zeros((self._n, 2 * n), np.int64)
-        places_all(replay, batch, oldest_positions(self._frames), places)
+        places_all(replay, batch, least, places)
         both = gather(self._frames, places)
         return both[:, :n], both[:, n:]
 
@@ -119,8 +123,33 @@ class PictureView:
         load_frames(self._frames, state["frames"])
 
 
+def replace_lost(replay: Any, batch: Any, least: Array) -> None:
+    """Let draws whose frames are overwritten give way to other draws of their batch, evenly spread over it.
+
+    What stays is distributed like draws from the transitions that are whole, since it was drawn by the same rule. Where
+    nothing stays, the newest transition is taken, which is always whole.
+
+    Args:
+        replay: the transitions, as positions of frames.
+        batch: the draws; ``picked`` and ``weights`` are written.
+        least: int64 [S], the first position of every seed whose stack is whole.
+    """
+    lost = np.take_along_axis(replay.obs[..., 0], batch.picked, axis=1) < least[:, None]
+    for i in np.flatnonzero(lost.any(axis=1)):
+        whole, n_lost = np.flatnonzero(~lost[i]), int(lost[i].sum())
+        if len(whole):
+            taken = whole[np.arange(n_lost) * len(whole) // n_lost]
+            batch.picked[i, lost[i]], batch.weights[i, lost[i]] = batch.picked[i, taken], batch.weights[i, taken]
+        else:
+            batch.picked[i], batch.weights[i] = (replay.pushed[i] - 1) % replay.obs.shape[1], 1.0
+
+
 def room(spec: Spec, depth: int, capacity: int, n_step: int) -> int:
-    """Frames that hold every transition: one each, and one more for every cut, whose last frame is its own."""
+    """Frames that hold every transition: one each, and one more for every cut, whose last frame is its own.
+
+    Cuts are expected at the world's limit, or at every eighth step without one. Where they come more often, the oldest
+    transitions lose their frames and are no longer learned from.
+    """
     cuts = capacity // spec.max_steps + 1 if spec.max_steps else capacity // 8
     return capacity + cuts + depth + n_step + 1
 

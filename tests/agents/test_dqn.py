@@ -13,7 +13,7 @@ from agents import dqn
 from agents.parts.explore_settings import ExploreSettings
 from agents.parts.network_compiled import NetworkSettings
 from agents.parts.optimizers import OptimizerSettings
-from agents.parts.priorities import PrioritySettings
+from agents.parts.priorities import PrioritySettings, draw, revise
 from simulator.core import seeds
 from simulator.core.protocols import Spec, Step
 
@@ -81,7 +81,7 @@ def _plain_update(brain, replay, picked, weights, config):
     q = _values(online, take["obs"], config.dueling).gather(1, take["action"].long()[:, None])[:, 0]
     kind = torch.nn.functional.smooth_l1_loss if config.loss == "huber" else torch.nn.functional.mse_loss
     each = kind(q, goal, reduction="none") * (1.0 if config.loss == "huber" else 0.5)
-    optimizer = torch.optim.Adam(online.parameters(), lr=config.optimizer.learning_rate)
+    optimizer = torch.optim.SGD(online.parameters(), lr=config.optimizer.learning_rate)
     (each * torch.from_numpy(weights)).mean().backward()
     optimizer.step()
     return _flat(online), (goal - q).detach().numpy()
@@ -94,29 +94,31 @@ VARIANTS = [
     {"loss": "squared"},
     {"n_step": 3, "dueling": True},
     {"prioritized": True},
+    {"prioritized": True, "loss": "squared", "priority": PrioritySettings(alpha=0.9, beta=0.7)},
     {"prioritized": True, "priority": PrioritySettings(kind="rank")},
 ]
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_an_update_equals_a_plain_torch_one(variant):
-    agent = _agent(**{"starts": 10_000, "optimizer": OptimizerSettings(learning_rate=0.01), **variant})
+    """One step of plain descent, which has the length of the gradient, with draws that weigh differently."""
+    agent = _agent(starts=10_000, optimizer=OptimizerSettings("sgd", 0.1), **variant)
     _feed(agent, 60)
     learner, config = agent._learner, agent._config
     learner._brain.target.params[:] += 0.1 * WALK.normal(size=learner._brain.target.params.shape).astype(np.float32)
-    before = learner.state()
-    brain = learner._brain
-    from agents.parts.priorities import draw
-
-    n, picked, weights = 40, np.zeros(16, np.int64), np.zeros(16, np.float32)
-    stream = before["streams"]["replay"].copy()
-    draw(learner._priorities, stream, 0, (n, agent._pace().beta), picked, weights)
+    for at, td_error in enumerate(WALK.normal(size=40)):
+        revise(learner._priorities, 0, at, td_error, 40)
+    brain, picked, weights = learner._brain, np.zeros(16, np.int64), np.zeros(16, np.float32)
+    stream = learner.state()["streams"]["replay"]
+    draw(learner._priorities, stream, 0, (40, agent._pace().beta), picked, weights)
+    assert (weights.min() < 0.9) == config.prioritized
     expected, td_error = _plain_update(brain, learner._replay, picked, weights, config)
     learner.train(agent._pace())
     np.testing.assert_allclose(brain.online.params[0], expected, atol=2e-6)
     if config.prioritized and config.priority.kind == "proportional":
         leaf = learner._priorities.tree.shape[1] // 2 + picked[-1]
-        np.testing.assert_allclose(learner._priorities.tree[0, leaf], (abs(td_error[-1]) + 1e-6) ** 0.6, rtol=1e-4)
+        priority = (abs(td_error[-1]) + 1e-6) ** config.priority.alpha
+        np.testing.assert_allclose(learner._priorities.tree[0, leaf], priority, rtol=1e-4)
 
 
 def test_double_q_lets_the_online_network_choose_and_the_target_value():

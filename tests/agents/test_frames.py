@@ -15,12 +15,14 @@ from agents.parts.frames import (
     frame_bytes,
     frame_shape,
     gather,
+    keep_step,
     load_frames,
     make_frames,
+    newest_of,
     oldest_positions,
     save_frames,
 )
-from simulator.core.protocols import Spec
+from simulator.core.protocols import Spec, Step
 from tests.agents.networks import draws
 
 SHAPE = (1, 2, 3)
@@ -28,6 +30,10 @@ SHAPE = (1, 2, 3)
 
 def _frame(value):
     return np.full((2, 3), value, np.uint8)
+
+
+def _frames(values):
+    return np.stack([_frame(value) for value in values])
 
 
 class _Lists:
@@ -99,19 +105,29 @@ def test_a_long_episode_has_whole_stacks_to_its_end():
     np.testing.assert_array_equal(stacks, (np.arange(598)[:, None] + np.arange(3)) % 251)
 
 
-def test_a_transition_into_an_episodes_end_sees_the_true_last_frame():
+def test_a_step_keeps_the_true_last_frame_where_time_cuts_and_none_where_an_episode_ends():
     """A replay's use: the position of what was seen, and of what the step led to."""
-    store, kept = make_frames(1, SHAPE, 20, 2), []
-    now = append(store, _frame(1)[None], np.array([True]))[0]
-    for led_to, ended, then in ((2, False, 2), (3, True, 10), (11, False, 11)):
-        following = append(store, _frame(led_to)[None], np.array([False]))[0]
-        kept.append((now, following))
-        now = append(store, _frame(then)[None], np.array([True]))[0] if ended else following
-    positions = np.array(kept)  # [T, 2]
-    seen = gather(store, positions[None, :, 0])[0, :, :, 0, 0]
-    following = gather(store, positions[None, :, 1])[0, :, :, 0, 0]
-    np.testing.assert_array_equal(seen, [[0, 1], [1, 2], [0, 10]])
-    np.testing.assert_array_equal(following, [[1, 2], [2, 3], [10, 11]])
+    store, seen, led_to = make_frames(2, SHAPE, 20, 2), [], []
+    now = np.array([1, 1])
+    steps = (  # what it led to, what is seen next, seeds that end, seeds that are cut
+        ([2, 2], [2, 2], (False, False), (False, False)),
+        ([3, 3], [10, 20], (False, True), (True, False)),
+        ([11, 21], [11, 21], (False, False), (False, False)),
+        ([12, 22], [12, 30], (False, False), (False, True)),
+        ([13, 31], [13, 31], (False, False), (False, False)),
+    )
+    for final, then, ends, cuts in steps:
+        seen.append(newest_of(store, _frames(now)))
+        reward, flags = np.zeros(2, np.float32), (np.array(ends), np.array(cuts))
+        led_to.append(keep_step(store, Step(_frames(then), reward, *flags, _frames(final))))
+        now = then
+    stacks = [gather(store, np.concatenate(places, axis=1))[:, :, :, 0, 0] for places in (seen, led_to)]
+    np.testing.assert_array_equal(stacks[0][0], [[0, 1], [1, 2], [0, 10], [10, 11], [11, 12]])
+    np.testing.assert_array_equal(stacks[1][0], [[1, 2], [2, 3], [10, 11], [11, 12], [12, 13]])
+    np.testing.assert_array_equal(stacks[0][1], [[0, 1], [1, 2], [0, 20], [20, 21], [0, 30]])
+    bootstrapped = [0, 2, 3, 4]  # nothing is, from a true end
+    np.testing.assert_array_equal(stacks[1][1][bootstrapped], [[1, 2], [20, 21], [21, 22], [30, 31]])
+    np.testing.assert_array_equal(store.pushed, [7, 7])  # six of a step and the start, and one of each seed's cut
 
 
 def test_colours_become_channels_frame_by_frame():

@@ -13,7 +13,11 @@ from agents import reinforce
 from agents.parts import policy_gradient as formulas
 from agents.parts.network_compiled import NetworkSettings
 from agents.parts.optimizers import OptimizerSettings
+from agents.parts.policy_border import make_border
+from agents.parts.policy_setup import make_rule
+from agents.parts.policy_torch import TorchReinforce
 from simulator.core.protocols import Spec, Step
+from tests.agents.networks import weights
 
 GAMMA = 0.9
 
@@ -100,34 +104,49 @@ VARIANTS = [
     {"baseline": "value"},
     {"baseline": "value", "bootstrap": False, "entropy": 0.05},
     {"baseline": "value", "standardized": True, "gamma_t": True},
+    {"baseline": "value", "value_updates": 3},
 ]
 LENGTHS = ((3, False), (150, True))  # steps of the two episodes of a batch, and whether time cut them
 
 
+VALUE_RATE = 0.25
+
+
+@pytest.mark.parametrize("kind", ["compiled", "torch"])
 @pytest.mark.parametrize("boxed", [False, True])
 @pytest.mark.parametrize("settings", VARIANTS, ids=str)
-def test_the_update_is_that_of_autograd(settings, boxed):
+def test_the_update_is_that_of_autograd(settings, boxed, kind):
     action = spaces.Box(-1.0, 1.0, (2,)) if boxed else spaces.Discrete(3)
     spec = Spec("by-hand", spaces.Box(-9.0, 9.0, (4,)), action, 200)
-    plain = OptimizerSettings(kind="sgd", learning_rate=1.0)
     config = reinforce.Config(
         episodes=2,
         gamma=GAMMA,
         network=NetworkSettings((5,), "tanh"),
-        optimizer=plain,
-        value_optimizer=plain,
+        optimizer=OptimizerSettings("sgd", 1.0),
+        value_optimizer=OptimizerSettings("sgd", VALUE_RATE),
         **{"value_updates": 1, "standardized": False, "entropy": 0.0, **settings},
     )
-    agent = reinforce.make(spec, [3, 4], config)
-    before = agent.state()
+    agent = _make(spec, config, kind)
+    before = _learned(agent, boxed)
     batches = _play(agent)
-    after = agent.state()
+    after = _learned(agent, boxed)
     for i in range(2):
-        expected = _autograd(before, batches[i], config, i)
-        for name, slope in expected.items():
-            moved = before[name]["params"][i] - after[name]["params"][i] if name != "log_std" else None
-            moved = before[name][i] - after[name][i] if moved is None else moved
-            np.testing.assert_allclose(moved, slope, rtol=1e-3, atol=2e-4, err_msg=name)
+        for name, change in _autograd({name: rows[i] for name, rows in before.items()}, batches[i], config).items():
+            moved = after[name][i] - before[name][i]
+            np.testing.assert_allclose(moved, change, rtol=1e-3, atol=2e-4, err_msg=name)
+
+
+def _make(spec, config, kind):
+    if kind == "compiled":
+        return reinforce.make(spec, [3, 4], config)
+    border = make_border("reinforce", spec)
+    return TorchReinforce(spec, [3, 4], config, (border, make_rule(spec, config, border)))
+
+
+def _learned(agent, boxed):
+    """Everything that an update changes, [S, P] each."""
+    nets = {"policy": weights(agent._policy, (4, 5, 2 if boxed else 3)), "value": weights(agent._value, (4, 5, 1))}
+    return nets | {"log_std": agent.state()["log_std"]}
 
 
 def _play(agent):
@@ -159,17 +178,16 @@ def _net(params, n_outputs):
     return lambda x: torch.tanh(x @ w1.reshape(4, 5) + b1) @ w2.reshape(5, n_outputs) + b2
 
 
-def _autograd(state, batch, config, i):
-    """Gradients of the two losses, written down as a plain script would."""
-    params = torch.tensor(state["policy"]["params"][i], dtype=torch.float64, requires_grad=True)
-    values = torch.tensor(state["value"]["params"][i], dtype=torch.float64, requires_grad=True)
-    log_std = torch.tensor(state["log_std"][i], dtype=torch.float64, requires_grad=True)
+def _autograd(start, batch, config):
+    """What the two losses change of a seed, written down as a plain script would."""
+    params, values, log_std = (
+        torch.tensor(start[name], dtype=torch.float64, requires_grad=True) for name in ("policy", "value", "log_std")
+    )
     boxed = batch[0][1].shape[1] == 2
     policy, value = _net(params, 2 if boxed else 3), _net(values, 1)
     returns = [_returns(episode, config, value) for episode in batch]
-    advantages = _advantages(batch, returns, config, value)
-    loss, value_loss = 0.0, 0.0
-    for (obs, drawn, *_), advantage, target in zip(batch, advantages, returns, strict=True):
+    loss = 0.0
+    for (obs, drawn, *_), advantage in zip(batch, _advantages(batch, returns, config, value), strict=True):
         x, y = torch.tensor(obs, dtype=torch.float64), torch.tensor(drawn, dtype=torch.float64)
         out = policy(x)
         law = torch.distributions.Normal(out, log_std.exp()) if boxed else torch.distributions.Categorical(logits=out)
@@ -177,12 +195,21 @@ def _autograd(state, batch, config, i):
         if boxed:
             log_prob, entropy = log_prob.sum(1), entropy.sum(1)
         loss = loss - (advantage * log_prob + config.entropy * entropy).sum() / config.episodes
-        value_loss = value_loss + 0.5 * ((value(x)[:, 0] - target) ** 2).sum()
-    (loss + value_loss / sum(len(episode[0]) for episode in batch)).backward()
-    found = {"policy": params.grad, "log_std": log_std.grad if boxed else None, "value": values.grad}
-    if config.baseline != "value":
-        found["value"] = torch.zeros_like(values)
-    return {name: slope.numpy() for name, slope in found.items() if slope is not None}
+    loss.backward()
+    found = {"policy": -params.grad, "value": _value_steps(values.detach(), batch, returns, config)}
+    found |= {"log_std": -log_std.grad} if boxed else {}
+    return {name: change.numpy() for name, change in found.items()}
+
+
+def _value_steps(start, batch, returns, config):
+    """What the steps of the value network come to; the returns stay as they were before the first."""
+    params = start.clone().requires_grad_()
+    x = torch.tensor(np.concatenate([episode[0] for episode in batch]), dtype=torch.float64)
+    for _ in range(config.value_updates if config.baseline == "value" else 0):
+        loss = 0.5 * ((_net(params, 1)(x)[:, 0] - torch.cat(returns)) ** 2).mean()
+        (slope,) = torch.autograd.grad(loss, params)
+        params = (params - VALUE_RATE * slope).detach().requires_grad_()
+    return params.detach() - start
 
 
 def _returns(episode, config, value):

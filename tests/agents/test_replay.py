@@ -153,6 +153,29 @@ def test_a_new_transition_gets_the_largest_priority_so_far():
     assert priorities.tree[0, 6] == 8.0
 
 
+@pytest.mark.parametrize("kind", ["proportional", "rank"])
+def test_every_transition_pushed_has_its_own_priority_and_the_newest_the_largest(kind):
+    replay, priorities = make_replay((2, 6, 1), 2, GAMMA), make_priorities(PrioritySettings(kind, alpha=0.5), 2, 6)
+    first = 8 if kind == "proportional" else 0  # leaves of the tree
+    stored = (priorities.tree if kind == "proportional" else priorities.key)[:, first : first + 6]
+    sizes = set()
+    for t in range(30):
+        pushed, before, flags = replay.pushed.copy(), stored.copy(), np.array([t % 5 == 1, False])
+        seen, step = np.zeros((2, 1), np.float32), (np.zeros(2, np.float32), flags, flags[::-1], np.ones((2, 1)))
+        push_all(replay, priorities, seen, np.zeros(2, np.int64), (*step[:3], step[3].astype(np.float32)))
+        for i in range(2):
+            fill, new = fill_of(replay, i), np.arange(pushed[i], replay.pushed[i]) % 6
+            assert (stored[i, :fill] > 0.0).all()
+            assert (stored[i, fill:] == 0.0).all()
+            largest = priorities.largest[i]
+            np.testing.assert_array_equal(stored[i, new], largest**0.5 if kind == "proportional" else largest)
+            np.testing.assert_array_equal(np.delete(stored[i], new), np.delete(before[i], new))
+            if fill:
+                revise(priorities, i, (3 * t + i) % fill, (0.1, 2.0 + t, 0.3)[t % 3], fill)
+            sizes.add(len(new))
+    assert sizes == {0, 1, 2}  # an end lets go of two at once
+
+
 def test_strata_are_drawn_from_one_each():
     priorities = make_priorities(PrioritySettings(alpha=1.0), 1, 64)
     for k in range(64):

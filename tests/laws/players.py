@@ -15,14 +15,15 @@ from simulator.engine import Session
 AGENTS = plugins.names("agents")
 WORLDS = plugins.names("worlds")
 SMALL = ("rooms", "FrozenLake-v1", "CartPole-v1")  # by table, by table with a foreign law, and boxes in Python
+SOON = {"dqn": {"starts": 20, "batch": 8}}  # what else would not begin to learn within the steps of a law
 
 Settings = Mapping[str, Any]
 
 
 def session(agent: str, world: str, *, stretches: bool = True, **settings: Any) -> Session:
-    """A session of a few steps; ``agent_`` and ``world_`` hold the players' settings."""
+    """A session of a few steps; ``agent_``, before ``SOON``, and ``world_`` hold the players' settings."""
     tables = {
-        "agent": {"name": agent, **settings.pop("agent_", {})},
+        "agent": {"name": agent, **SOON.get(agent, {}), **settings.pop("agent_", {})},
         "world": {"name": world, **settings.pop("world_", {})},
     }
     return Session(build({"seeds": 3, "steps": 100_000, "threads": 1, **settings, **tables}), stretches=stretches)

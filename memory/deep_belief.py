@@ -1,0 +1,74 @@
+"""Deep belief network: restricted Boltzmann machines stacked, learned layer by layer from the bottom up.
+
+Hinton, Osindero and Teh 2006, "A fast learning algorithm for deep belief nets": each machine learns the mean codes of
+the one below. Recall goes up, takes a Gibbs step in the top machine, and comes down again, many times; see
+:mod:`memory.parts.rbm_recall`. Patterns are made by the same passes from anywhere.
+
+Departures: weights are not untied and fine-tuned afterwards by the wake-sleep algorithm (their section 5); layers
+learn with centred gradients and a balance between patterns, see :mod:`memory.parts.rbm_train`; with the way "channel"
+the cue is evidence on the visible units, and of several annealed chains the one of lowest energy, field included, is
+given, where the energy is the variational bound of their section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from memory.parts.rbm_memory import Design, StackMemory
+from memory.parts.rbm_settings import LearnSettings, RecallSettings, Way
+from simulator.core.memories import Units
+from simulator.core.ranges import NonNegative, Positive
+
+Width = Annotated[int, Meta(ge=1, le=65_536)]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a deep belief network."""
+
+    way: Way = "channel"
+    """once: one pass up and down; settle: mean field until it rests; channel: the cue is evidence, and chains search"""
+    hidden: Annotated[tuple[Width, ...], Meta(min_length=1)] = (64, 64)
+    """units of every layer of codes, from the lowest on"""
+    visible: Literal["auto", "binary", "gaussian"] = "auto"
+    """visible units; auto: binary where patterns are two-valued, else Gaussian"""
+    deviation: NonNegative = 0.6
+    """standard deviation of a Gaussian unit, as a share of its own over the stored patterns; 0: 1 for every unit"""
+    weight_size: Positive = 0.01
+    """standard deviation of the first weights"""
+    learn: LearnSettings = field(default_factory=LearnSettings)
+    """how each layer learns"""
+    recall: RecallSettings = field(default_factory=RecallSettings)
+    """how it recalls and makes patterns"""
+
+
+def make(units: Units, seed_list: Sequence[int], config: Config) -> StackMemory:
+    """Networks for patterns of these units.
+
+    Raises:
+        ValueError: no layer at all, or more weights than there is memory for.
+    """
+    if not config.hidden:
+        raise ValueError("deep_belief.hidden = (): expected at least one layer")
+    gaussian = config.visible == "gaussian" or (config.visible == "auto" and not units.two_valued)
+    design = Design(
+        name="deep_belief",
+        hidden=tuple(config.hidden),
+        gaussian=gaussian,
+        deviation=config.deviation,
+        size=config.weight_size,
+        way=config.way,
+        learn=config.learn,
+        recall=config.recall,
+    )
+    return StackMemory(units, seed_list, design)
+
+
+if __name__ == "__main__":
+    from memory.parts.show import show_memory
+
+    show_memory("deep_belief", make, Config())

@@ -1,0 +1,76 @@
+"""Restricted Boltzmann machine: one layer of hidden units, none connected to its like.
+
+Smolensky 1986; Hinton 2002 (contrastive divergence); Tieleman 2008 (persistent chains); Hinton 2012, "A practical guide
+to training restricted Boltzmann machines". Binary visible units (-1 and +1 are 0 and 1 inside) or Gaussian ones.
+
+Departures: gradients are centred (Montavon and Mueller 2012), and beside contrastive divergence every pattern's
+likelihood among those of its batch is raised, which sampling nearby cannot do; see :mod:`memory.parts.rbm_train`. Set
+``centered`` off, ``balance`` and ``noise`` to 0 for the plain rule. Recall with the way "channel" takes the cue as a
+field on the visible units, runs several chains of annealed Gibbs sampling from it, and gives the one that ends at the
+lowest energy, field included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from memory.parts.rbm_memory import Design, StackMemory
+from memory.parts.rbm_settings import LearnSettings, RecallSettings, Way
+from simulator.core.memories import Units
+from simulator.core.ranges import Count, NonNegative, Positive
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a restricted Boltzmann machine."""
+
+    way: Way = "channel"
+    """once: one pass up and down; settle: mean field until it rests; channel: the cue is evidence, and chains search"""
+    hidden: Count = 128
+    """hidden units"""
+    visible: Literal["auto", "binary", "gaussian"] = "auto"
+    """visible units; auto: binary where patterns are two-valued, else Gaussian"""
+    deviation: NonNegative = 0.6
+    """standard deviation of a Gaussian unit, as a share of its own over the stored patterns; 0: 1 for every unit"""
+    weight_size: Positive = 0.01
+    """standard deviation of the first weights"""
+    learn: LearnSettings = field(default_factory=LearnSettings)
+    """how it learns"""
+    recall: RecallSettings = field(default_factory=RecallSettings)
+    """how it recalls and makes patterns"""
+
+
+TUNED = {
+    "rbm-plain": {
+        "about": "contrastive divergence as in the textbook, and one pass up and down",
+        "memory": {"way": "once", "learn": {"centered": False, "balance": 0.0, "noise": 0.0}},
+    },
+}
+
+
+def make(units: Units, seed_list: Sequence[int], config: Config) -> StackMemory:
+    """Machines for patterns of these units.
+
+    Raises:
+        ValueError: more weights than there is memory for.
+    """
+    gaussian = config.visible == "gaussian" or (config.visible == "auto" and not units.two_valued)
+    design = Design(
+        name="rbm",
+        hidden=(config.hidden,),
+        gaussian=gaussian,
+        deviation=config.deviation,
+        size=config.weight_size,
+        way=config.way,
+        learn=config.learn,
+        recall=config.recall,
+    )
+    return StackMemory(units, seed_list, design)
+
+
+if __name__ == "__main__":
+    from memory.parts.show import show_memory
+
+    show_memory("rbm", make, Config())

@@ -1,0 +1,81 @@
+"""A variational autoencoder: patterns are made from a normal code, and a second network guesses the code.
+
+Kingma and Welling 2014, Rezende et al. 2014; Higgins et al. 2017 for ``beta``; Im et al. 2017 for what goes in being
+damaged. The loss is -ELBO = -log p(x | z) + beta KL(q(z | x) | N(0, 1)), with one draw of z for each row. Recall leads
+patterns through the mean of the code: one pass, passes until a cue rests, or passes that add the cue's evidence to the
+log odds of the output each time (pseudo-Gibbs, Rezende et al. 2014, appendix F, with means in place of draws).
+
+Departures: Adam with a learning rate that falls to 0; ``beta`` rises from 0 over the first tenth of the updates (Bowman
+et al. 2016), or the code would stay empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta
+
+from simulator.core.memories import Units
+from simulator.core.ranges import Count, NonNegative, Positive
+
+if TYPE_CHECKING:
+    from memory.parts.learned_torch import Learned
+
+Width = Annotated[int, Meta(ge=1, le=65_536)]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a variational autoencoder."""
+
+    way: Literal["once", "settle", "channel"] = "channel"
+    """recall: one pass; passes until the cue rests; or passes that add the cue's evidence to the output's log odds,
+    and where a damage says nothing of single units, as with settle"""
+    passes: Count = 20
+    """most passes of a recall, with settle and channel"""
+    hidden: tuple[Width, ...] = (192,)
+    """units of the layers from the pattern on; the layers from the code back mirror them"""
+    code: Width = 16
+    """numbers in a code"""
+    beta: NonNegative = 1.0
+    """weight of the divergence in the loss"""
+    noise: Literal["none", "flip", "erase", "gaussian"] = "flip"
+    """damage to what goes in while learning: signs turned, units set to 0, normal noise added"""
+    noise_least: NonNegative = 0.0
+    """least damage of a row: a share of its units, or a standard deviation"""
+    noise_most: NonNegative = 0.4
+    """most damage of a row; each row has its own amount, even between both"""
+    batch: Count = 50
+    """rows in an update, drawn evenly from the patterns"""
+    updates: Count = 2_000
+    """updates"""
+    learning_rate: Positive = 5e-3
+    """step size of Adam; it falls to 0 over the updates"""
+
+
+TUNED = {
+    "vae-plain": {"about": "never shown any damage while it learns", "memory": {"noise": "none"}},
+    "vae-settle": {"about": "is told nothing of the damage", "memory": {"way": "settle"}},
+}
+
+
+def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
+    """Variational autoencoders of patterns of any shape.
+
+    Raises:
+        ValueError: settings that do not go together.
+    """
+    if config.noise_most < config.noise_least:
+        raise ValueError(f"memory.noise_most = {config.noise_most}: expected at least {config.noise_least}, the least")
+    from memory.parts.learned_torch import Learned  # loads torch
+    from memory.parts.vae_torch import VAE
+
+    return Learned("vae", units, seed_list, config.way, VAE(units, config))
+
+
+if __name__ == "__main__":
+    from memory.parts.show import show_memory
+
+    show_memory("vae", make, Config())

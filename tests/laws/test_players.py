@@ -1,0 +1,38 @@
+"""The steps of the laws are enough to learn in: what never updates cannot break a law."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.laws.players import pairs, session
+
+
+@pytest.mark.parametrize(("agent", "world"), pairs())
+def test_every_network_is_updated_within_the_steps_of_the_laws(agent, world):
+    one = session(agent, world, seeds=4)
+    one.play(150)
+    for place, updates in _updates(one.agent.state()).items():
+        assert updates.shape == (4,)
+        assert (updates > 0).all(), place
+
+
+def _updates(state, place=""):
+    """Every optimiser's counters, by place in a state."""
+    found = {}
+    for key, value in state.items():
+        if isinstance(value, dict):
+            found |= _updates(value, f"{place}.{key}")
+        elif key == "updates":
+            found[f"{place}.{key}"] = value
+    return found
+
+
+def test_settings_that_are_given_come_before_those_of_the_laws():
+    config = session("dqn", "rooms", agent_={"starts": 30}).agent._config
+    assert (config.starts, config.batch) == (30, 8)
+
+
+def test_counters_are_found_where_there_are_networks():
+    assert all(_updates(session(name, "rooms").agent.state()) for name in ("dqn", "reinforce"))
+    assert not np.any(list(_updates(session("dqn", "rooms").agent.state()).values()))

@@ -1,0 +1,58 @@
+"""Adversarial autoencoders: codes come to look like normal draws, patterns come back and are made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from memory import adversarial_autoencoder
+from memory.parts.adversarial_torch import AdversarialAutoencoder
+from memory.parts.stacked_torch import through
+from simulator.core import seeds
+from simulator.core.memories import Units
+
+
+def _signs(n_seeds, n, units):
+    streams = seeds.generators(range(n_seeds), "patterns")
+    return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
+
+
+def test_the_discriminator_has_a_classifiers_loss():
+    model = AdversarialAutoencoder(Units((6,)), adversarial_autoencoder.Config(hidden=(5,), code=3, judge=(4,)))
+    weights = model.draw(seeds.generators([0, 1], "weights"))
+    drawn, codes = (torch.from_numpy(_signs(2, n, 3)) for n in (7, 4))
+    found = model.judging(weights, drawn, codes)
+    for s in range(2):
+        alone = {name: part[s : s + 1] for name, part in weights.items()}
+        real = through(alone, "judge", drawn[s : s + 1], "relu")
+        made = through(alone, "judge", codes[s : s + 1], "relu")
+        wanted = binary_cross_entropy_with_logits(real, torch.ones_like(real))
+        wanted = wanted + binary_cross_entropy_with_logits(made, torch.zeros_like(made))
+        torch.testing.assert_close(found[s], wanted)
+
+
+def _spread(press):
+    config = adversarial_autoencoder.Config(hidden=(32,), code=4, judge=(24,), press=press, updates=300, batch=25)
+    memory = adversarial_autoencoder.make(Units((5, 5)), range(3), config)
+    patterns = _signs(3, 6, 25)
+    memory.store(patterns)
+    return memory, patterns, memory.codes(patterns)
+
+
+def test_codes_are_pressed_into_a_normal_law_and_patterns_come_back():
+    _, _, free = _spread(0.0)
+    memory, patterns, codes = _spread(3.0)
+    off = [abs(np.log(each.std(1)).mean()) for each in (free, codes)]
+    assert off[1] < 0.75 * off[0]
+    cues = patterns.copy()
+    cues[:, :, 7] *= -1
+    assert (memory.recall(cues).patterns * patterns).mean() > 0.8
+    overlaps = (memory.generate(60) @ patterns.transpose(0, 2, 1)).max(-1) / 25
+    assert overlaps.mean() > 0.7
+
+
+def test_a_span_of_noise_that_runs_backwards_is_refused():
+    with pytest.raises(ValueError, match="expected at least"):
+        adversarial_autoencoder.make(Units((4, 4)), [0], adversarial_autoencoder.Config(noise_least=0.5))

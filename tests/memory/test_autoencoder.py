@@ -1,0 +1,220 @@
+"""Autoencoders: penalties against autograd, variants by hand, principal components, and what a cue comes back as."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from memory import autoencoder
+from memory.parts.autoencoder_torch import Autoencoder, Output
+from memory.parts.learned_torch import Asked, by_passes
+from memory.parts.noise import damaged, draw_rows
+from memory.parts.penalties import contraction
+from memory.parts.pretrain_torch import _one_step, free_energy
+from memory.parts.stacked_torch import SLOPES, cross_entropy
+from simulator.core import seeds
+from simulator.core.memories import Units
+
+SMALL = {"hidden": (12,), "updates": 30, "batch": 10, "pretrain_updates": 10}
+UNITS = Units((3, 4))
+
+
+def signs(n_seeds: int, n: int, units: int, first: int = 0) -> np.ndarray:
+    """Random patterns [S, P, N]."""
+    streams = seeds.generators(range(first, first + n_seeds), "patterns")
+    return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
+
+
+def test_a_linear_autoencoder_finds_the_principal_components():
+    stream = seeds.generators([0], "patterns")[0]
+    mixed = stream.standard_normal((80, 4)) @ stream.standard_normal((4, 10)) + 0.3 * stream.standard_normal((80, 10))
+    patterns = (mixed / np.abs(mixed).max()).astype(np.float32)
+    variances = np.linalg.svd(patterns - patterns.mean(0), compute_uv=False) ** 2 / len(patterns)
+    linear = {"activation": "linear", "output": "linear", "noise": "none"}
+    config = autoencoder.Config(**linear, hidden=(2,), batch=80, updates=800, learning_rate=0.03)
+    memory = autoencoder.make(Units((10,), two_valued=False), [0], config)
+    memory.store(patterns[None])
+    assert memory.energy(patterns[None]).mean() == pytest.approx(variances[2:].sum(), rel=0.01)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "linear"])
+def test_the_contraction_is_the_squared_norm_of_the_jacobian(activation):
+    config = autoencoder.Config(**SMALL, activation=activation)
+    model = Autoencoder(UNITS, config)
+    weights = model.draw(seeds.generators([3, 4], "weights"))
+    x = torch.from_numpy(signs(2, 3, 12))
+    found = contraction(SLOPES[activation](model.codes(weights, x)), weights["up0.w"])
+    for s in range(2):
+        alone = {name: part[s : s + 1] for name, part in weights.items()}
+        for b in range(3):
+            jacobian = torch.autograd.functional.jacobian(
+                lambda row, alone=alone: model.codes(alone, row[None, None])[0, 0], x[s, b]
+            )
+            assert found[s, b].item() == pytest.approx(jacobian.square().sum().item(), rel=1e-4)
+
+
+def _plain_loss(weights, config, x, seen):
+    """One row at a time, one seed, in float64 numpy."""
+    bend = {"sigmoid": lambda z: 1 / (1 + np.exp(-z)), "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}
+    w = {name: part[0].double().numpy() for name, part in weights.items()}
+    total = 0.0
+    for row, given in zip(x, seen, strict=True):
+        h = bend[config.activation](given @ w["up0.w"] + w["up0.b"][0])
+        z = h @ (w["up0.w"].T if config.tied else w["down0.w"]) + w["down0.b"][0]
+        total += sum(np.log1p(np.exp(-a * v)) for a, v in zip(row, z, strict=True))
+        total += config.sparse * np.abs(h).sum() + config.code_square * (h**2).sum()
+        if config.contractive:
+            total += config.contractive * ((h * (1 - h))[None] ** 2 * w["up0.w"] ** 2).sum()
+    return total / len(x)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"tied": True, "activation": "tanh"},
+        {"sparse": 0.3},
+        {"code_square": 0.2, "activation": "tanh"},
+        {"contractive": 0.7, "activation": "sigmoid"},
+    ],
+)
+def test_the_loss_of_every_variant_against_a_plain_loop(fields):
+    config = autoencoder.Config(**SMALL, **fields)
+    model = Autoencoder(UNITS, config)
+    weights = model.draw(seeds.generators([1], "weights"))
+    x = signs(1, 5, 12)
+    seen = damaged(x, "flip", (0.1, 0.4), seeds.generators([1], "training"))
+    found = model.loss(weights, torch.from_numpy(x), torch.from_numpy(seen))
+    assert found.item() == pytest.approx(_plain_loss(weights, config, x[0].astype(float), seen[0]), rel=1e-5)
+    assert ("down0.w" in weights) is not config.tied
+
+
+def test_dropout_leaves_units_out_and_keeps_the_mean():
+    config = autoencoder.Config(**SMALL, dropout=0.25)
+    kept = Autoencoder(UNITS, config)._kept(4_000, seeds.generators([0, 1], "training"))
+    assert [tuple(each.shape) for each in kept] == [(2, 4_000, 12)]
+    assert kept[0].unique().tolist() == pytest.approx([0.0, 4 / 3])
+    assert kept[0].mean(1).numpy() == pytest.approx(np.ones((2, 12)), abs=0.05)
+
+
+def test_contrastive_divergence_has_the_textbook_gradient():
+    stream = seeds.generators([5], "weights")
+    weights = {
+        "up0.w": torch.from_numpy(stream[0].standard_normal((1, 4, 3), np.float32)).requires_grad_(),
+        "up0.b": torch.zeros(1, 1, 3).requires_grad_(),
+        "v": torch.zeros(1, 1, 4).requires_grad_(),
+    }
+    visible = torch.tensor([[[1.0, 0.0, 1.0, 1.0]]])
+    slope = torch.autograd.grad(_one_step(weights, visible, seeds.generators([5], "training")).sum(), weights["up0.w"])
+    with torch.no_grad():
+        up = torch.sigmoid(visible @ weights["up0.w"])
+        fired = (torch.from_numpy(seeds.generators([5], "training")[0].random((1, 3), np.float32)) < up).float()
+        again = torch.sigmoid(fired @ weights["up0.w"].transpose(1, 2))
+        negative = again.transpose(1, 2) @ torch.sigmoid(again @ weights["up0.w"])
+        positive = visible.transpose(1, 2) @ up
+    torch.testing.assert_close(slope[0], negative - positive)
+
+
+def test_the_free_energy_of_a_layer_is_that_of_its_hidden_states_summed():
+    stream = seeds.generators([5], "weights")[0]
+    w, b, a = (torch.from_numpy(stream.standard_normal(shape)) for shape in ((1, 4, 3), (1, 1, 3), (1, 1, 4)))
+    v = torch.tensor([1.0, 0.0, 1.0, 1.0], dtype=torch.float64)
+    hidden = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 3)
+    energies = -(v @ a[0, 0]) - hidden @ b[0, 0] - hidden @ (v @ w[0])
+    found = free_energy({"up0.w": w, "up0.b": b, "v": a}, v[None, None])
+    assert found.item() == pytest.approx(-torch.logsumexp(-energies, 0).item())
+
+
+@pytest.mark.parametrize("pretrain", ["autoencoders", "rbms"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_pretrained_layers_begin_nearer_to_the_patterns(pretrain, tied):
+    patterns = signs(2, 6, 12)
+    fields = {"hidden": (20, 16), "batch": 10, "pretrain_updates": 300, "activation": "sigmoid", "noise": "none"}
+    fields["learning_rate"] = 0.03
+    model = Autoencoder(UNITS, autoencoder.Config(**fields, pretrain=pretrain, tied=tied, updates=1))
+    weights = model.draw(seeds.generators([0, 1], "weights"))
+    x = torch.from_numpy(patterns)
+    before = model.energy(weights, x, []).mean(-1)
+    model._prepare(weights, patterns, seeds.generators([0, 1], "training"))
+    with torch.no_grad():
+        assert (model.energy(weights, x, []).mean(-1) < 0.8 * before).all()
+
+
+def test_output_means_by_hand():
+    out, evidence = torch.tensor([2.0]), torch.tensor([0.5])
+    assert Output(True).mean(out).item() == pytest.approx(np.tanh(1.0))
+    assert Output(True).mean(out, evidence).item() == pytest.approx(np.tanh(1.5))
+    assert Output(False).mean(out).item() == 1.0
+    assert Output(False).mean(torch.tensor([0.5]), evidence).item() == pytest.approx(np.tanh(np.arctanh(0.5) + 0.5))
+    assert cross_entropy(torch.tensor([[1.0, -2.0]]), torch.tensor([[1.0, 0.0]])).item() == pytest.approx(
+        np.log1p(np.exp(-1.0)) + 0.5 * (np.log1p(np.exp(2.0)) + np.log1p(np.exp(-2.0))), rel=1e-6
+    )
+
+
+def test_passes_stop_where_a_cue_rests_and_hold_what_is_known():
+    cues = torch.tensor([[[1.0, 1.0, 0.0], [8.0, 0.0, 4.0]]])
+    known = torch.tensor([[[True, False, False], [False, False, True]]])
+    found = by_passes(lambda x: x / 2 * (x.abs() > 0.5), lambda x: x.sum(-1), Asked(cues, known, None), 10)
+    # 1: .5, 0, rest. 8: 4, 2, 1, .5, 0, rest, with 4 held
+    assert found.patterns.tolist() == [[[1.0, 0.0, 0.0], [0.0, 0.0, 4.0]]]
+    assert found.sweeps.tolist() == [[3, 6]]
+    wanted = [[2.0, 1.5, 1.0, 1.0] + [np.nan] * 3, [12.0, 8.0, 6.0, 5.0, 4.5, 4.0, 4.0]]
+    np.testing.assert_array_equal(found.energy[0].numpy(), wanted)
+
+
+def test_noise_by_kind():
+    rows = np.ones((2, 400, 50), np.float32)
+    assert damaged(rows, "none", (0.0, 1.0), []) is rows
+    for kind, worth in (("flip", -1.0), ("erase", 0.0)):
+        out = damaged(rows, kind, (0.1, 0.3), seeds.generators([0, 1], "training"))
+        assert set(np.unique(out)) == {worth, 1.0}
+        shares = (out == worth).mean(2)
+        assert shares.mean() == pytest.approx(0.2, abs=0.01)
+        assert shares.std() > np.sqrt(0.2 * 0.8 / 50)  # more than one amount for all rows would give
+    out = damaged(rows, "gaussian", (0.5, 0.5), seeds.generators([0, 1], "training")) - rows
+    assert out.std() == pytest.approx(0.5, abs=0.01)
+
+
+def test_rows_are_drawn_from_each_seeds_own_patterns():
+    patterns = signs(2, 3, 12)
+    rows = draw_rows(patterns, 200, seeds.generators([0, 1], "training"))
+    for stored, drawn in zip(patterns, rows, strict=True):
+        at = (drawn[:, None] == stored[None]).all(-1)
+        assert at.any(1).all()
+        assert (at.sum(0) > 40).all()
+
+
+@pytest.mark.parametrize("preset", [None, *autoencoder.TUNED])
+def test_every_preset_brings_patterns_back(preset):
+    fields = dict(autoencoder.TUNED[preset]["memory"]) if preset else {}
+    fields |= {
+        "hidden": (48,) * len(fields.get("hidden", (0, 0))),
+        "updates": 300,
+        "pretrain_updates": 100,
+        "batch": 25,
+    }
+    memory = autoencoder.make(Units((6, 6)), range(2), autoencoder.Config(**fields))
+    patterns = signs(2, 4, 36)
+    memory.store(patterns)
+    cues = patterns.copy()
+    cues[:, :, [3, 20, 31]] *= -1
+    evidence = 1.1 * cues if memory.way == "channel" else None
+    found = memory.recall(cues, None, evidence)
+    assert ((found.patterns == patterns).all(-1).mean(-1) >= 0.75).all()
+    assert (memory.energy(patterns).mean(-1) < memory.energy(signs(2, 9, 36, 50)).mean(-1)).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"contractive": 1.0}, "expected one hidden layer"),
+        ({"pretrain": "rbms"}, "expected sigmoid"),
+        ({"noise_least": 0.5}, r"noise_most = 0\.4: expected at least 0\.5"),
+        ({"noise_most": 1.5}, "at most 1"),
+        ({"hidden": ()}, "at least one layer"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(fields, said):
+    with pytest.raises(ValueError, match=said):
+        autoencoder.make(UNITS, [0], autoencoder.Config(**fields))

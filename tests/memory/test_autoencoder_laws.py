@@ -1,0 +1,178 @@
+"""What holds for every memory that learns by gradients: seeds, states, known units, alphabets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from memory import adversarial_autoencoder, autoencoder, conv_autoencoder, gan, pixel_by_pixel, vae
+from simulator.core import seeds
+from simulator.core.compiled import set_threads
+from simulator.core.memories import Units
+
+UNITS = Units((4, 4))
+_FEW = {"updates": 4, "batch": 8}
+CASES = {
+    "autoencoder": (autoencoder, {"hidden": (9, 7), "way": "settle", **_FEW}),
+    "dropout": (autoencoder, {"hidden": (9, 7), **_FEW, "dropout": 0.2, "tied": True, "way": "channel"}),
+    "pretrained": (
+        autoencoder,
+        {"hidden": (9, 7), **_FEW, "pretrain": "rbms", "pretrain_updates": 3, "activation": "sigmoid"},
+    ),
+    "conv": (conv_autoencoder, {"channels": (3,), "code": 8, **_FEW}),
+    "vae": (vae, {"hidden": (9,), "code": 3, **_FEW}),
+    "adversarial": (adversarial_autoencoder, {"hidden": (9,), "judge": (5,), "code": 3, **_FEW}),
+    "gan": (gan, {"generator": (9,), "discriminator": (7,), "code": 3, "unrolled": 1, "drawn": 9, **_FEW, "steps": 3}),
+    "pixels": (pixel_by_pixel, {"hidden": (9, 9), "order": "random", **_FEW}),
+    "drawn pixels": (pixel_by_pixel, {"hidden": (9, 9), "pick": "sample", "way": "channel", **_FEW}),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    module, fields = CASES[request.param]
+    return module, module.Config(**fields)
+
+
+def _patterns(seed_list, n=5):
+    streams = seeds.generators(seed_list, "patterns")
+    return np.stack([np.where(each.random((n, 16)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
+
+
+def _made(case, seed_list):
+    module, config = case
+    memory = module.make(UNITS, seed_list, config)
+    memory.store(_patterns(seed_list))
+    return memory
+
+
+def _weights(memory):
+    return memory.state()["weights"]
+
+
+def _evidence(memory, cues):
+    return 0.7 * cues if memory.way == "channel" else None
+
+
+def test_a_seeds_weights_do_not_depend_on_the_others(case):
+    together, other = _weights(_made(case, [3, 5, 8])), _weights(_made(case, [8, 3]))
+    alone = _weights(_made(case, [5]))
+    for name, part in together.items():
+        np.testing.assert_allclose(part[1:2], alone[name], atol=1e-4)
+        np.testing.assert_allclose(part[[2, 0]], other[name], atol=1e-4)
+        assert len(part) == 3
+
+
+def test_nor_on_the_number_of_threads(case):
+    one = _weights(_made(case, [3, 5, 8]))
+    set_threads(2)
+    try:
+        two = _weights(_made(case, [3, 5, 8]))
+    finally:
+        set_threads(1)
+    for name, part in one.items():
+        np.testing.assert_allclose(part, two[name], atol=1e-4)
+
+
+def test_the_same_again_and_after_a_restore(case):
+    memory, seed_list = _made(case, [1, 2]), [1, 2]
+    cues = _patterns([7, 9])
+    first = memory.recall(cues, None, _evidence(memory, cues))
+    state = memory.state()
+    other = case[0].make(UNITS, seed_list, case[1])
+    other.restore(state)
+    second = other.recall(cues, None, _evidence(memory, cues))
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(memory.energy(cues), other.energy(cues))
+    if hasattr(memory, "generate"):
+        made = memory.generate(3)
+        np.testing.assert_array_equal(made, other.generate(3))
+        np.testing.assert_array_equal(memory.generate(9), other.generate(9))
+        assert made.shape == (2, 3, 16)
+        assert set(np.unique(made)) <= {-1.0, 1.0}
+    memory.store(_patterns(seed_list))  # storing begins anew
+    for name, part in state["weights"].items():
+        np.testing.assert_array_equal(part, _weights(memory)[name])
+
+
+def test_recall_gives_signs_holds_the_known_and_reports_its_passes(case):
+    memory = _made(case, [1, 2])
+    cues = _patterns([7, 9], 6)
+    known = np.zeros(cues.shape, bool)
+    known[:, ::2, :8] = True
+    cues[:, :, 12:] = 0.0
+    before = cues.copy()
+    found = memory.recall(cues, known, _evidence(memory, cues))
+    np.testing.assert_array_equal(cues, before)
+    assert set(np.unique(found.patterns)) == {-1.0, 1.0}
+    np.testing.assert_array_equal(found.patterns[known], cues[known])
+    assert found.patterns.dtype == np.float32
+    assert found.energy.dtype == np.float64
+    assert found.sweeps.dtype == np.int64
+    assert found.energy.shape[2] == 1 + found.sweeps.max()
+    np.testing.assert_array_equal(np.isfinite(found.energy).sum(-1), 1 + found.sweeps)
+    np.testing.assert_allclose(found.energy[:, :, 0], memory.energy(cues), rtol=1e-4)
+    assert memory.n_parameters == sum(part[0].size for part in _weights(memory).values())
+
+
+def test_a_cue_does_not_depend_on_the_others(case):
+    if getattr(case[1], "pick", "") == "sample":
+        pytest.skip("drawn pixel by pixel, all cues from one stream")
+    memory = _made(case, [1, 2])
+    cues = _patterns([7, 9], 6)
+    all_of_them = memory.recall(cues, None, _evidence(memory, cues))
+    some = memory.recall(cues[:, :2], None, _evidence(memory, cues[:, :2]))
+    np.testing.assert_array_equal(all_of_them.patterns[:, :2], some.patterns)
+
+
+def test_codes_are_one_row_for_each_pattern(case):
+    memory = _made(case, [1, 2])
+    if hasattr(memory, "codes"):
+        assert memory.codes(_patterns([1, 2], 3)).shape[:2] == (2, 3)
+    else:
+        assert case[0] in (gan, pixel_by_pixel)
+
+
+def test_what_cannot_be_used_is_refused(case):
+    module, config = case
+    memory = module.make(UNITS, [0], config)
+    with pytest.raises(ValueError, match="nothing is stored"):
+        memory.recall(_patterns([0]))
+    with pytest.raises(ValueError, match="expected -1 or \\+1"):
+        memory.store(np.full((1, 2, 16), 0.5))
+    with pytest.raises(ValueError, match="nothing is stored"):
+        memory.energy(_patterns([0]))
+    memory.store(_patterns([0]))
+    with pytest.raises(ValueError, match="16 units"):
+        memory.recall(np.ones((1, 2, 15)))
+    with pytest.raises(ValueError, match="unit 3 is nan"):
+        memory.energy(np.where(np.arange(16) == 3, np.nan, 1.0)[None, None])
+    if memory.way == "channel":
+        with pytest.raises(ValueError, match="expected finite numbers"):
+            memory.recall(_patterns([0]), None, np.full((1, 5, 16), np.inf))
+
+
+def test_a_damage_without_evidence_is_recalled_as_if_it_were_not_known(case):
+    module, config = case
+    blind = "once" if module is pixel_by_pixel else "settle"
+    results = []
+    for way in ("channel", blind):
+        memory = module.make(UNITS, [4], replace(config, way=way))
+        memory.store(_patterns([4]))
+        results.append(memory.recall(_patterns([9])))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_evidence_is_used_by_the_channel_only(case):
+    module, config = case
+    cues = np.zeros((1, 3, 16), np.float32)
+    evidence = np.where(np.arange(16) % 3 == 0, 9.0, -9.0) * np.ones((1, 3, 1))
+    for way in ("channel", "once" if module is pixel_by_pixel else "settle"):
+        memory = module.make(UNITS, [4], replace(config, way=way))
+        memory.store(_patterns([4]))
+        found = memory.recall(cues, None, evidence).patterns
+        assert (found == np.sign(evidence)).all() == (way == "channel")

@@ -1,0 +1,98 @@
+"""Convolutional autoencoders: every layer against torch's own, seed by seed; sizes; what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from memory import conv_autoencoder
+from memory.parts.conv_autoencoder_torch import ConvAutoencoder, convolve, copies, grow, to_places
+from simulator.core import seeds
+from simulator.core.memories import Units
+
+
+def _signs(n_seeds, n, units):
+    streams = seeds.generators(range(n_seeds), "patterns")
+    return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
+
+
+def _numbers(*shape):
+    return torch.from_numpy(seeds.generators([4], "patterns")[0].standard_normal(shape, np.float32))
+
+
+@pytest.mark.parametrize(("fan", "out"), [(3, 4), (4, 3), (1, 5), (5, 1)])
+def test_convolutions_are_torchs_for_each_seed(fan, out):
+    x, w, b = _numbers(2, 5, fan, 4, 7), _numbers(2, out, fan, 5, 5), _numbers(2, out)
+    found = convolve(x, {"a.w": w, "a.b": b}, "a")
+    for s in range(2):
+        torch.testing.assert_close(found[s], nn.functional.conv2d(x[s], w[s], b[s], padding=2))
+
+
+def test_transposed_convolutions_are_torchs_for_each_seed_and_cut():
+    x, w, b = _numbers(2, 5, 3, 2, 4), _numbers(2, 3, 6, 2, 2), _numbers(2, 6)
+    found = grow(x, {"a.w": w, "a.b": b}, "a", (3, 7))
+    for s in range(2):
+        alone = nn.functional.conv_transpose2d(x[s], w[s], b[s], stride=2)[:, :, :3, :7]
+        torch.testing.assert_close(found[s], alone)
+
+
+@pytest.mark.parametrize("size", [(4, 6), (5, 7)])
+def test_remembered_places_are_those_of_the_maxima(size):
+    x = _numbers(2, 3, *size).abs()
+    pooled, places = nn.functional.max_pool2d(x, 2, ceil_mode=True, return_indices=True)
+    back = to_places(pooled, places, size)
+    assert ((back == x) | (back == 0.0)).all()
+    assert ((back != 0.0).sum((2, 3)) == pooled[0, 0].numel()).all()
+    torch.testing.assert_close(nn.functional.max_pool2d(back, 2, ceil_mode=True), pooled)
+
+
+def test_unpooling_by_hand():
+    x = torch.tensor([[[[1.0, 2.0]]]])
+    assert copies(x, (2, 3)).tolist() == [[[[1.0, 1.0, 2.0], [1.0, 1.0, 2.0]]]]
+    places = torch.tensor([[[[4, 2]]]])  # of a picture of 2 by 3
+    assert to_places(x, places, (2, 3)).tolist() == [[[[0.0, 0.0, 2.0], [0.0, 1.0, 0.0]]]]
+
+
+@pytest.mark.parametrize("up", ["places", "copies", "transposed"])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 9)])
+def test_every_way_back_has_the_pictures_size_and_each_seed_its_own_output(up, shape):
+    config = conv_autoencoder.Config(channels=(3, 4), code=6, up=up)
+    model, units = ConvAutoencoder(Units(shape), config), shape[0] * shape[1]
+    weights, x = model.draw(seeds.generators([1, 2], "weights")), torch.from_numpy(_signs(2, 5, units))
+    found = model.log_odds(weights, x)
+    assert found.shape == (2, 5, units)
+    for s in range(2):
+        alone = {name: part[s : s + 1] for name, part in weights.items()}
+        torch.testing.assert_close(model.log_odds(alone, x[s : s + 1])[0], found[s])
+        assert model.codes(alone, x[s : s + 1]).shape == (1, 5, 6)
+
+
+@pytest.mark.parametrize("fields", [{}, {"pool": "mean"}, {"up": "places"}, {"up": "transposed", "way": "channel"}])
+def test_patterns_come_back(fields):
+    config = conv_autoencoder.Config(channels=(12,), code=40, updates=200, batch=24, **{"way": "settle", **fields})
+    memory = conv_autoencoder.make(Units((4, 6)), range(2), config)
+    patterns = _signs(2, 3, 24)
+    memory.store(patterns)
+    cues = patterns.copy()
+    cues[:, :, [3]] *= -1
+    found = memory.recall(cues, None, cues if memory.way == "channel" else None)
+    assert (found.patterns * patterns).mean() > (cues * patterns).mean()
+    assert (memory.energy(patterns).mean(-1) < memory.energy(-patterns).mean(-1)).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "fields", "said"),
+    [
+        ((64,), {}, r"shape \(64,\), expected pictures of at least 4 by 4"),
+        ((3, 8), {}, r"shape \(3, 8\)"),
+        ((4, 4, 4), {}, "expected pictures"),
+        ((8, 8), {"up": "places", "pool": "mean"}, "a mean has no place"),
+        ((8, 8), {"channels": ()}, "at least one layer"),
+        ((8, 8), {"noise_least": 0.5}, "expected at least"),
+    ],
+)
+def test_what_is_no_picture_is_refused(shape, fields, said):
+    with pytest.raises(ValueError, match=said):
+        conv_autoencoder.make(Units(shape), [0], conv_autoencoder.Config(**fields))

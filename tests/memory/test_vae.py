@@ -1,0 +1,95 @@
+"""Variational autoencoders: the divergence against torch's and by integration, the loss, its bound, and recall."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from memory import vae
+from memory.parts.penalties import gaussian_divergence
+from memory.parts.stacked_torch import through
+from memory.parts.vae_torch import VAE
+from simulator.core import seeds
+from simulator.core.memories import Units
+
+
+def _signs(n_seeds, n, units, first=0):
+    streams = seeds.generators(range(first, first + n_seeds), "patterns")
+    return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
+
+
+@given(st.floats(-3, 3), st.floats(-4, 4))
+def test_the_divergence_is_torchs_and_an_integral(mean, log_variance):
+    m, s = torch.tensor([mean], dtype=torch.float64), torch.tensor([log_variance], dtype=torch.float64)
+    found = gaussian_divergence(m, s).item()
+    q, p = Normal(m, (0.5 * s).exp()), Normal(0.0, 1.0)
+    assert found == pytest.approx(kl_divergence(q, p).item(), abs=1e-9)
+    x = m + q.scale * torch.linspace(-9, 9, 4_001, dtype=torch.float64)
+    whole = torch.trapezoid(q.log_prob(x).exp() * (q.log_prob(x) - p.log_prob(x)), x)
+    assert found == pytest.approx(whole.item(), abs=1e-6)
+
+
+def test_the_divergence_by_hand():
+    assert gaussian_divergence(torch.zeros(1, 3), torch.zeros(1, 3)).item() == 0.0
+    # m = 2, s = log 4: (4 - 1 - log 4 + 4) / 2
+    found = gaussian_divergence(torch.tensor([2.0]), torch.tensor([4.0]).log()).item()
+    assert found == pytest.approx((7 - np.log(4.0)) / 2)
+
+
+def _model(code=2):
+    model = VAE(Units((6,)), vae.Config(hidden=(7,), code=code))
+    return model, model.draw(seeds.generators([0, 1], "weights"))
+
+
+def test_the_loss_is_what_the_distributions_say():
+    model, weights = _model()
+    x, noise = torch.from_numpy(_signs(2, 4, 6)), torch.full((2, 4, 2), 0.3)
+    mean, log_variance = model.guess(weights, x)
+    scale = (0.5 * log_variance).exp()
+    out = through(weights, "down", mean + 0.3 * scale, "relu")
+    likelihood = Bernoulli(logits=out).log_prob((x + 1) / 2).sum(-1)
+    divergence = kl_divergence(Normal(mean, scale), Normal(0.0, 1.0)).sum(-1)
+    torch.testing.assert_close(model.loss(weights, x, x, noise, 0.5), 0.5 * divergence - likelihood)
+
+
+def test_the_loss_in_expectation_bounds_the_likelihood():
+    model, weights = _model(code=1)
+    x = torch.from_numpy(_signs(2, 5, 6))
+    grid = torch.linspace(-8, 8, 2_001)
+    given_code = through(weights, "down", grid[None, :, None].expand(2, -1, -1), "relu")  # [S, G, N]
+    log_p = Bernoulli(logits=given_code[:, None]).log_prob((x[:, :, None] + 1) / 2).sum(-1)  # [S, B, G]
+    exact = torch.trapezoid((log_p + Normal(0.0, 1.0).log_prob(grid)).exp(), grid).log()
+    mean, log_variance = model.guess(weights, x)
+    q = Normal(mean, (0.5 * log_variance).exp())
+    density = q.log_prob(grid).exp()
+    bound = torch.trapezoid(density * log_p, grid) - gaussian_divergence(mean, log_variance)
+    assert (bound <= exact + 1e-4).all()
+    noise = torch.from_numpy(seeds.generators([0], "recall")[0].standard_normal((400, 1, 1, 1), np.float32))
+    sampled = torch.stack([model.loss(weights, x, x, each.expand(2, 5, 1), 1.0) for each in noise]).mean(0)
+    torch.testing.assert_close(-sampled, bound, atol=0.4, rtol=0.0)
+
+
+@pytest.mark.parametrize("way", ["once", "settle", "channel"])
+def test_patterns_come_back_and_are_familiar(way):
+    memory = vae.make(Units((5, 5)), range(2), vae.Config(hidden=(48,), code=6, updates=400, batch=25, way=way))
+    patterns = _signs(2, 4, 25)
+    memory.store(patterns)
+    cues = patterns.copy()
+    cues[:, :, [3, 20]] *= -1
+    found = memory.recall(cues, None, 1.2 * cues if way == "channel" else None)
+    assert (found.patterns * patterns).mean() > 0.95
+    assert (memory.energy(patterns).mean(-1) < memory.energy(_signs(2, 9, 25, 40)).mean(-1)).all()
+    made = memory.generate(60)
+    nearest = (made @ patterns.transpose(0, 2, 1)).max(-1) / 25
+    chance = (_signs(2, 60, 25, 70) @ patterns.transpose(0, 2, 1)).max(-1) / 25
+    assert nearest.mean() > chance.mean() + 0.2
+    assert memory.codes(patterns).shape == (2, 4, 6)
+
+
+def test_a_span_of_noise_that_runs_backwards_is_refused():
+    with pytest.raises(ValueError, match="expected at least"):
+        vae.make(Units((4, 4)), [0], vae.Config(noise_least=0.5))
