@@ -31,7 +31,8 @@ class Config:
     """Settings of a deep belief network."""
 
     way: Way = "channel"
-    """once: one pass up and down; settle: mean field until it rests; channel: the cue is evidence, and chains search"""
+    """once: one pass up and down; settle: mean field until it rests; channel: the cue is evidence, and chains search,
+    and where a damage says nothing of single units, as with settle"""
     hidden: Annotated[tuple[Width, ...], Meta(min_length=1)] = (64, 64)
     """units of every layer of codes, from the lowest on"""
     visible: Literal["auto", "binary", "gaussian"] = "auto"

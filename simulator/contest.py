@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ class _Group:
 
     memory: Any
     draw: Draw
+    state: dict[str, Any] = field(default_factory=dict)  # of the memory once it has stored
     facts: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Array] = field(default_factory=dict)
 
@@ -117,9 +119,10 @@ class Contest:
             _, seconds = _timed(lambda: memory.store(draw.stored))
             facts = {"store_seconds": seconds, "parameters": int(memory.n_parameters), "way": memory.way}
             facts["units"] = self.units.n
-            group = _Group(memory, draw, facts)
+            group = _Group(memory, draw, deepcopy(memory.state()), facts)
             self._measure(group)
             self._kept = (key, group)
+        self._kept[1].memory.restore(deepcopy(self._kept[1].state))  # a cell does not depend on those before it
         return self._kept[1]
 
     def _measure(self, group: _Group) -> None:

@@ -115,12 +115,13 @@ class BoltzmannMemory:
         units of which nothing is known.
 
         Raises:
-            ValueError: another shape, entries other than -1, 0 and +1, or no evidence where the way is "channel".
+            ValueError: another shape, or entries other than -1, 0 and +1.
         """
         found, how = check(cues, len(self._seeds), self._units, "cue", alphabet="cue"), self._design.recall
         mask, field = check_known(known, found), np.zeros_like(found)
-        if self.way == "channel":
-            field = check_evidence(evidence, found, "boltzmann")
+        hot = how.warm
+        if self.way == "channel" and evidence is not None:  # otherwise as with "settle"
+            field, hot = check_evidence(evidence, found, "boltzmann"), how.hot
         restored, trace = np.empty_like(found), np.empty((*found.shape[:2], 1 + how.sweeps))
         n_cues = max(1, ROWS // how.tries)
 
@@ -129,14 +130,14 @@ class BoltzmannMemory:
                 for start in range(0, found.shape[1], n_cues):
                     block = (i, slice(start, start + n_cues))
                     given = (found[block], mask[block], field[block])
-                    restored[block], trace[block] = self._search(i, given)
+                    restored[block], trace[block] = self._search(i, given, hot)
 
         spread(work, len(found))
         sweeps = np.full(found.shape[:2], how.sweeps, np.int64)
         return Recall(hold(restored, found, mask), trace, sweeps)
 
-    def _search(self, i: int, given: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        """States and traces of the best chains of seed i."""
+    def _search(self, i: int, given: tuple[Array, Array, Array], hot: float) -> tuple[Array, Array]:
+        """States and traces of the best chains of seed i, which begin at the temperature ``hot``."""
         how, n, machine = self._design.recall, self._units.n, self._of(i)
         cues, known, field = (np.repeat(array, how.tries, axis=0) for array in given)
         chains = self._scattered(i, len(cues))
@@ -146,7 +147,6 @@ class BoltzmannMemory:
         blank = np.zeros((len(cues), chains.states.shape[1]))
         blank[:, :n] = cues
         trace[:, 0] = energy(machine.weights.astype(np.float64), machine.bias.astype(np.float64), blank)
-        hot = how.hot if self.way == "channel" else how.warm
         temperatures = cooling(hot, how.cold, how.sweeps)
         anneal(machine.weights, machine.bias, chains, temperatures, trace, self._stream[i : i + 1])
         ends = trace[:, -1] - (chains.states * chains.field).sum(1, dtype=np.float64)

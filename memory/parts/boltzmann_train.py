@@ -21,6 +21,8 @@ from simulator.core.draws import uniform
 from simulator.core.protocols import Array
 from simulator.core.ranges import Count, NonNegative, PartShare, Positive
 
+USUAL = 64  # units for which the learning rate is meant
+
 
 @dataclass(frozen=True)
 class LearnSettings:
@@ -31,7 +33,8 @@ class LearnSettings:
     updates: Count = 500
     """steps along the gradient of the likelihood of all patterns"""
     learning_rate: Positive = 0.005
-    """length of a step, in gradients of the mean log likelihood of a pattern"""
+    """length of a step, in gradients of the mean log likelihood of a pattern; of it, (64 / n)^2 where there are n > 64
+    units in all, as energies are sums over pairs"""
     momentum: PartShare = 0.9
     """share of the running step that is kept"""
     decay: NonNegative = 0.0
@@ -103,7 +106,8 @@ def learn(machine: Machine, patterns: Array, stream: Array, settings: LearnSetti
     positive.held[:, :n_visible] = True
     positive.states[:, :n_visible], negative.states[:, :n_visible] = patterns, begin
     spaces = [np.zeros(shape, np.float32) for shape in ((n_rows, n), (n_rows, n), (n, n), (n,), (n, n), (n,))]
-    numbers = (float(settings.learning_rate), float(settings.momentum), float(settings.decay))
+    rate = settings.learning_rate * min(1.0, USUAL / n) ** 2
+    numbers = (float(rate), float(settings.momentum), float(settings.decay))
     balance = float(settings.balance)
     rule = Rule(settings.updates, *numbers, settings.k, settings.persistent, balance, n_visible)
     _learn(machine, rule, Room(*spaces, mean, np.zeros(len(patterns))), positive, negative, stream)

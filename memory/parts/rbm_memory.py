@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from simulator.core.compiled import spread
 from simulator.core.memories import Recall, Units
 from simulator.core.protocols import Array, State
 
+USUAL = 64  # visible units for which the learning rate is meant
 LEAST_DEVIATION = 0.05  # of a Gaussian unit that is the same in every pattern
 SPAN = 5  # sweeps of a chain that makes patterns, in those of a recall
 LARGEST = 4 << 30  # bytes
@@ -94,18 +95,20 @@ class StackMemory:
         for at, layer in enumerate(stack.layers):
             gaussian = stack.gaussian and at == 0
             begin_biases(layer, gaussian, data)
-            train(layer, gaussian, data, streams, self._design.learn)
+            learn = self._design.learn
+            rate = learn.learning_rate * min(1.0, USUAL / data.shape[2])
+            train(layer, gaussian, data, streams, replace(learn, learning_rate=rate))
             data = sigmoid(data @ layer.weights + layer.hidden[:, None])
 
     def recall(self, cues: Array, known: Array | None = None, evidence: Array | None = None) -> Recall:
         """Restore cues [S, Q, N]; two-valued patterns come back as -1 and +1.
 
         Raises:
-            ValueError: another shape, values outside the alphabet, or no evidence where the way is "channel".
+            ValueError: another shape, or values outside the alphabet.
         """
         found = check(cues, len(self._seeds), self._units, "cue")
         given = self._given(found, check_known(known, found), evidence)
-        if self.way == "channel":
+        if self._listens(evidence):
             rounded = self._units.two_valued and not self._design.gaussian
             ends = _search(self._stack, given, self._stream, self._design.recall, rounded)
         else:
@@ -114,10 +117,14 @@ class StackMemory:
         restored = to_patterns(self._stack, ends.units, self._units.two_valued)
         return Recall(hold(restored, found, given.known), ends.energy, ends.sweeps)
 
+    def _listens(self, evidence: Array | None) -> bool:
+        """Whether evidence counts: a damage that says nothing of single units is met as with "settle"."""
+        return self.way == "channel" and evidence is not None
+
     def _given(self, cues: Array, known: Array, evidence: Array | None) -> _Given:
         """Cues in units of the stack, and what they say of each unit by itself."""
         none, units = np.zeros_like(cues), to_units(self._stack, cues)
-        if self.way != "channel":
+        if not self._listens(evidence):
             return _Given(units, known, none, none)
         odds = check_evidence(evidence, cues, self._design.name)
         if not self._stack.gaussian:

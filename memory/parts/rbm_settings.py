@@ -21,7 +21,8 @@ class LearnSettings:
     batch: Count = 100
     """patterns in a batch; all of them where there are fewer"""
     learning_rate: Positive = 0.05
-    """length of a step, in gradients of the mean log likelihood of a pattern; a tenth of it with Gaussian units"""
+    """length of a step, in gradients of the mean log likelihood of a pattern; of it, 64 / N where a layer has N > 64
+    visible units, as energies change by so much more, and a tenth where they are Gaussian"""
     last: Share = 1.0
     """share of the learning rate that is left at the end; it falls linearly"""
     momentum: PartShare = 0.9

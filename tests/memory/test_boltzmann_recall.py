@@ -128,5 +128,9 @@ def test_bad_input_is_refused():
     memory = _stored(patterns)
     with pytest.raises(ValueError, match=r"pattern 1 of seed number 0: unit 4 is 0, expected -1 or \+1"):
         memory.store(np.where(np.arange(72).reshape(1, 3, 24) == 28, 0.0, patterns))
-    with pytest.raises(ValueError, match="says nothing of single units"):
-        memory.recall(patterns)
+
+
+def test_without_evidence_a_cue_is_met_as_with_settle():
+    patterns = _patterns(1, 3, 24)
+    told, untold = _stored(patterns), _stored(patterns, way="settle")
+    np.testing.assert_array_equal(told.recall(patterns).patterns, untold.recall(patterns).patterns)

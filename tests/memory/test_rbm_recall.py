@@ -153,13 +153,18 @@ def test_a_restored_memory_goes_on_with_the_same_bits(player, hidden):
     np.testing.assert_array_equal(memory.energy(cues), other.energy(cues))
 
 
+def test_without_evidence_a_cue_is_met_as_with_settle():
+    patterns = _patterns(1, 3, 16)
+    told, untold = (_stored(rbm, patterns, hidden=8, learn=SHORT, way=way) for way in ("channel", "settle"))
+    cues = _damaged(patterns)
+    np.testing.assert_array_equal(told.recall(cues).patterns, untold.recall(cues).patterns)
+
+
 def test_bad_input_is_refused():
     patterns = _patterns(1, 3, 16)
     memory = _stored(rbm, patterns, hidden=8, learn=SHORT)
     with pytest.raises(ValueError, match=r"pattern 0 of seed number 0: unit 0 is 0\.5, expected -1 or \+1"):
         memory.store(patterns * 0.5 * np.sign(patterns[:, :, :1]))
-    with pytest.raises(ValueError, match="rbm: this damage says nothing of single units"):
-        memory.recall(patterns)
     with pytest.raises(ValueError, match="cues of shape"):
         memory.recall(patterns[:, :, :5])
     with pytest.raises(ValueError, match="rbm: weights of"):

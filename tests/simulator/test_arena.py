@@ -132,6 +132,17 @@ def test_an_interrupted_contest_goes_on_and_ends_the_same(tmp_path):
     assert repro.again("r1", str(tmp_path / "parts"))["identical"]
 
 
+def test_a_memory_that_draws_while_it_recalls_goes_on_the_same(tmp_path):
+    drawing = {"seeds": 2, "patterns": [4], "damage": ["flip:0.1", "flip:0.2", "erase:0.5"]}
+    given = config(**drawing, memory={"boltzmann": {"learn": {"updates": 10}}})
+    play(tmp_path / "whole", given)
+    run = play(tmp_path / "parts", given, cells=2)
+    with Store(tmp_path / "whole") as whole, Store(tmp_path / "parts") as parts:
+        for _ in arena.recall(given, parts, run):
+            pass
+        assert repro.compare(repro.rows(whole, "r1"), repro.rows(parts, "r1")) is None
+
+
 def test_settings_go_to_toml_and_back():
     given = config(memory={"a": {"name": "hopfield"}, "b": {"name": "hopfield-storkey"}})
     again = arena_config.from_toml(arena_config.to_toml(given), "text")
