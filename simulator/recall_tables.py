@@ -25,7 +25,7 @@ def show(found: Mapping[str, Any]) -> None:
         who, radius = f"{each['memory']} with {each['patterns']} patterns", _with_interval(each["radius"])
         tables.tell(f"basin of {who}: half of them are repaired up to a share of {radius} flipped")
     for each in found["capacities"]:
-        half, most = _with_interval(each["half"]), _with_interval(each["most"])
+        half, most = (_up_to(each[share], each["loads"][-1]) for share in ("half", "most"))
         tables.tell(f"capacity of {each['memory']} under {each['damage']}: {half} patterns at 50 %, {most} at 99 %")
     for each in found["refused"]:
         tables.tell(f"refused: {each['why']}")
@@ -103,6 +103,11 @@ def _pair(cell: Mapping[str, Any]) -> str:
 def _half_width(value: Mapping[str, Any]) -> str:
     width = "" if value["low"] is None else f" ±{(value['high'] - value['low']) / 2:.3f}"
     return f"{value['mean']:.3f}{width}"
+
+
+def _up_to(value: Mapping[str, Any], largest: int) -> str:
+    """A capacity; where every seed still held the largest load that was tried, that much at least."""
+    return f"at least {largest:,}" if value["low"] == largest else _with_interval(value)
 
 
 def _with_interval(value: Mapping[str, Any] | None) -> str:
