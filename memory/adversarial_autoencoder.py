@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
+from memory.parts.noise import check_noise
 from simulator.core.memories import Units
 from simulator.core.ranges import Count, NonNegative, Positive
 
@@ -62,8 +63,7 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
     Raises:
         ValueError: settings that do not go together.
     """
-    if config.noise_most < config.noise_least:
-        raise ValueError(f"memory.noise_most = {config.noise_most}: expected at least {config.noise_least}, the least")
+    check_noise(config.noise, (config.noise_least, config.noise_most))
     from memory.parts.adversarial_torch import AdversarialAutoencoder  # loads torch
     from memory.parts.learned_torch import Learned
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
+from memory.parts.noise import check_noise
 from simulator.core.memories import Units
 from simulator.core.ranges import Count, NonNegative, PartShare, Positive
 
@@ -94,10 +95,7 @@ TUNED = {
 def _check(config: Config) -> None:
     if not config.hidden:
         raise ValueError("memory.hidden = (): expected at least one layer")
-    if config.noise_most < config.noise_least:
-        raise ValueError(f"memory.noise_most = {config.noise_most}: expected at least {config.noise_least}, the least")
-    if config.noise in ("flip", "erase") and config.noise_most > 1.0:
-        raise ValueError(f"memory.noise_most = {config.noise_most}: expected a share of the units, at most 1")
+    check_noise(config.noise, (config.noise_least, config.noise_most))
     if config.contractive and (len(config.hidden) > 1 or config.activation == "relu"):
         raise ValueError(
             f"memory.contractive = {config.contractive} with {len(config.hidden)} layers of {config.activation}: "

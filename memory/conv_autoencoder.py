@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
+from memory.parts.noise import check_noise
 from simulator.core.memories import Units
 from simulator.core.ranges import Count, NonNegative, Positive
 
@@ -77,8 +78,7 @@ def _check(units: Units, config: Config) -> None:
         )
     if not config.channels:
         raise ValueError("memory.channels = (): expected at least one layer")
-    if config.noise_most < config.noise_least:
-        raise ValueError(f"memory.noise_most = {config.noise_most}: expected at least {config.noise_least}, the least")
+    check_noise(config.noise, (config.noise_least, config.noise_most))
     if config.up == "places" and config.pool != "max":
         raise ValueError(f"memory.up = places with pool = {config.pool}: expected max, a mean has no place")
 

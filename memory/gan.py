@@ -87,6 +87,8 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
     """
     if config.starts > config.drawn:
         raise ValueError(f"memory.starts = {config.starts}: expected at most memory.drawn, {config.drawn}")
+    if not config.discriminator or not config.generator:
+        raise ValueError("memory.discriminator and memory.generator: expected at least one layer each")
     if config.momentum >= 1.0:
         raise ValueError(f"memory.momentum = {config.momentum}: expected below 1")
     from memory.parts.gan_torch import GAN  # loads torch

@@ -48,8 +48,8 @@ def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: 
             host = _Host(config, store, name)
             yield from host.snapshots()
         except ValueError:
-            if run is None:  # nothing stored half
-                store.discard(name) if not store.find(name).step else store.mark(name, "failed")
+            if run is None:
+                _drop(store, name)
             raise
         except GeneratorExit:
             with suppress(StoreError, StoreFailure):
@@ -57,7 +57,7 @@ def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: 
             raise
         except Exception:
             with suppress(StoreError, StoreFailure):
-                store.mark(name, "failed")
+                _drop(store, name)
             raise
     finally:
         store.release(name)
@@ -71,6 +71,11 @@ def _take(config: ArenaConfig, store: Store, run: str | None, label: str) -> str
         raise ValueError(f"{run}: its settings, or a file that they name, have changed since it began")
     store.take(run)
     return run
+
+
+def _drop(store: Store, run: str) -> None:
+    """A contest that failed: nothing is stored half, and whole cells are kept."""
+    store.mark(run, "failed") if store.find(run).step else store.discard(run)
 
 
 def _who(config: ArenaConfig) -> str:

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from simulator.config import parse, plain
 from simulator.core import plugins
-from simulator.core.ranges import Count, CountOrZero
+from simulator.core.ranges import CountOrZero
 from simulator.settings import Layer, Setting, check, overlay, settings
 
 Number = Annotated[int, Meta(ge=1, le=10**7)]
@@ -41,13 +41,13 @@ class ArenaConfig:
     """how many seeds, each with patterns, damage and memories of its own"""
     first_seed: Annotated[int, Meta(ge=0, le=10**15)] = 0
     """the first seed; the others follow it"""
-    patterns: tuple[Number, ...] = (20,)
+    patterns: Annotated[tuple[Number, ...], Meta(min_length=1)] = (20,)
     """how many patterns are stored; each number makes cells of its own"""
-    damage: tuple[str, ...] = ("flip:0.2",)
+    damage: Annotated[tuple[str, ...], Meta(min_length=1)] = ("flip:0.2",)
     """kinds of damage, each with its amount: flip, flips, salt, gauss, erase, hide, block, shift, blur, mix"""
     cues: CountOrZero = 0
     """cues per seed; 0: one of every stored pattern"""
-    novel: Count = 100
+    novel: Number = 100
     """patterns that were never stored, for familiarity and retrieval; fewer where the challenge has no more"""
     basin: bool = False
     """measure the radius of the basins: flipped units that are still repaired"""
@@ -112,6 +112,10 @@ def assemble(layers: Sequence[Layer]) -> ArenaConfig:
 
 
 def _challenge(layers: Sequence[Layer]) -> tuple[str, Any]:
+    for layer in layers:
+        for table in _TABLES:
+            if not isinstance(layer.values.get(table, {}), Mapping):
+                raise ValueError(f"{layer.place((table,), layer.values[table])}: expected a table")
     named = [layer.values["challenge"] for layer in layers if "name" in layer.values.get("challenge", {})]
     if not named:
         raise ValueError("challenge.name is missing: expected the name of a challenge (engram list challenges)")
@@ -190,9 +194,9 @@ def settings_hash(config: ArenaConfig) -> str:
     tables = _tables(config)
     del tables["threads"]
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
-    for value in tables["challenge"].values():
-        if isinstance(value, str) and value and len(value) < 4096 and "\0" not in value and Path(value).is_file():
-            digest.update(Path(value).read_bytes())
+    read = getattr(plugins.load("challenges", config.challenge).module, "files", None)
+    for path in read(config.challenge_settings) if read else ():
+        digest.update(Path(path).name.encode() + Path(path).read_bytes())
     return digest.hexdigest()
 
 

@@ -118,7 +118,7 @@ class Contest:
             memory, draw = self._make(contestant), self._draw(cell.patterns)
             _, seconds = _timed(lambda: memory.store(draw.stored))
             facts = {"store_seconds": seconds, "parameters": int(memory.n_parameters), "way": memory.way}
-            facts["units"] = self.units.n
+            facts |= {"units": self.units.n, "two_valued": self.units.two_valued}
             group = _Group(memory, draw, deepcopy(memory.state()), facts)
             self._measure(group)
             self._kept = (key, group)
@@ -127,11 +127,7 @@ class Contest:
 
     def _measure(self, group: _Group) -> None:
         """What does not depend on the damage that is asked for."""
-        memory, draw, two = group.memory, group.draw, self.units.two_valued
-        clean = self._channels[self._config.damage[0]]
-        kept = _recall(memory, Cues(draw.stored), clean.evidence(Cues(draw.stored)))
-        found = scores.decided(kept.patterns, two)
-        group.scores["fixed"] = scores.same(found, draw.stored, two).mean(axis=1)
+        memory, draw = group.memory, group.draw
         if draw.novel.shape[1]:
             energies = memory.energy(draw.stored), memory.energy(draw.novel)
             group.scores["familiarity"] = scores.familiarity(*energies)
@@ -157,9 +153,12 @@ class Contest:
         evidence = channel.evidence(cues)
         recall, seconds = _timed(lambda: _recall(group.memory, cues, evidence))
         restored = scores.decided(recall.patterns, two)
-        best, likeliest = ceiling(channel, cues, draw.stored)
+        best, likeliest = ceiling(channel, cues, draw.stored, median=not two)
         map_pattern = np.take_along_axis(draw.stored, likeliest[:, :, None], axis=1)
+        whole = Cues(draw.stored)
+        kept = scores.decided(_recall(group.memory, whole, channel.evidence(whole)).patterns, two)
         values = dict(group.scores)
+        values["fixed"] = scores.same(kept, draw.stored, two).mean(axis=1)
         values["overlap"] = scores.overlap(restored, truth)
         values["exact"] = scores.same(restored, truth, two).mean(axis=1)
         values["ceiling_overlap"] = scores.overlap(scores.decided(best, two), truth)
@@ -176,8 +175,8 @@ class Contest:
         """Flipped units, as a share, of which half the patterns are still recalled exactly."""
         n = self.units.n
         radii = np.unique(np.linspace(0, n // 2, RADII + 1).round().astype(int))
-        channels = [plugins.channel(f"flips:{radius}", self.units) for radius in radii[1:]]
-        shares = [np.ones(len(self._seeds)), *(self._exact(group, each) for each in channels)]
+        channels = [plugins.channel(f"flips:{radius}" if radius else "none", self.units) for radius in radii]
+        shares = [self._exact(group, each) for each in channels]
         return scores.crossing(radii / n, np.stack(shares, axis=1), HALF)
 
     def _exact(self, group: _Group, channel: Channel, n_cues: int = 0) -> Array:
@@ -207,6 +206,7 @@ class Contest:
         shares = np.stack([met[load] for load in loads], axis=1)
         values = {f"capacity_{name}": scores.crossing(loads, shares, at) for name, at in _CAPACITIES}
         facts = {"loads": loads.tolist(), "exact": shares.mean(axis=0).round(6).tolist()}
+        facts["beyond"] = [name for name, at in _CAPACITIES if (shares[:, -1] >= at).all()]  # of what was tried
         return Result(_columns(values, len(shares)), facts, None)
 
     def _exact_at(self, contestant: Contestant, channel: Channel, load: int) -> Array:

@@ -21,11 +21,11 @@ def show(found: Mapping[str, Any]) -> None:
     less = {(each["memory"], each["patterns"], each["damage"]): each["overlap"] for each in found["differences"]}
     title = f"{found['run']}: {found['challenge']}, {len(seeds)} seeds, means with 95 % intervals over seeds"
     tables.table(title, COLUMNS, [_row(cell, less) for cell in _sorted(found["cells"])])
-    for each in found["basins"][:: max(len({cell["damage"] for cell in found["cells"]}), 1)]:
+    for each in {(each["memory"], each["patterns"]): each for each in found["basins"]}.values():
         who, radius = f"{each['memory']} with {each['patterns']} patterns", _with_interval(each["radius"])
         tables.tell(f"basin of {who}: half of them are repaired up to a share of {radius} flipped")
     for each in found["capacities"]:
-        half, most = (_up_to(each[share], each["loads"][-1]) for share in ("half", "most"))
+        half, most = (_capacity(each, share) for share in ("half", "most"))
         tables.tell(f"capacity of {each['memory']} under {each['damage']}: {half} patterns at 50 %, {most} at 99 %")
     for each in found["refused"]:
         tables.tell(f"refused: {each['why']}")
@@ -105,9 +105,9 @@ def _half_width(value: Mapping[str, Any]) -> str:
     return f"{value['mean']:.3f}{width}"
 
 
-def _up_to(value: Mapping[str, Any], largest: int) -> str:
+def _capacity(capacity: Mapping[str, Any], share: str) -> str:
     """A capacity; where every seed still held the largest load that was tried, that much at least."""
-    return f"at least {largest:,}" if value["low"] == largest else _with_interval(value)
+    return f"at least {capacity['loads'][-1]:,}" if share in capacity["beyond"] else _with_interval(capacity[share])
 
 
 def _with_interval(value: Mapping[str, Any] | None) -> str:

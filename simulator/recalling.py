@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import keyword
 import re
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from simulator.settings import Layer
 from simulator.sitting import sit
 from simulator.store import Store
 
-_LISTS = {"--patterns": re.compile(r"\d[\d_,]*"), "--damage": re.compile(r"[a-z]+:[\d.,a-z:]+|none")}
+_LISTS = {"--patterns": re.compile(r"\d[\d_,]*"), "--damage": re.compile(r"[a-z]+:[\d.,a-zA-Z:+-]+|none")}
 EVERYBODY = {
     "patterns": (20, 100),
     "damage": ("flip:0.1", "flip:0.2", "flip:0.3", "erase:0.5", "block:0.5"),
@@ -95,11 +96,14 @@ def _memories(given: Given, *, files: bool = True) -> dict[str, str]:
     """Label -> name of whoever competes: files, then words, ``label=name`` or a name that is its own label."""
     found: dict[str, str] = {}
     for layer in given.files if files else ():
-        for label, table in dict(layer.values.get("memory", {})).items():
+        tables_ = layer.values.get("memory", {})
+        if not isinstance(tables_, Mapping):
+            raise ValueError(f"{layer.place(('memory',), tables_)}: expected a table of memories")
+        for label, table in tables_.items():
             found[label] = str(table.get("name", label)) if isinstance(table, Mapping) else label
     for word in everybody() if options_of(given).all else given.names[:-1]:
         label, _, name = word.rpartition("=")
-        label = re.sub(r"\W", "_", label or name)
+        label = re.sub(r"\W", "_", label) if label else re.sub(r"\W", "_", name)
         if label in found and not given.files:
             raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
         found[label] = name
@@ -114,6 +118,9 @@ def _challenge(given: Given) -> str:
 
 def _seat(competing: Mapping[str, plugins.Player]) -> plugins.Player:
     """All contestants as one player, whose settings are theirs under their labels."""
+    for label in competing:
+        if not label.isidentifier() or keyword.iskeyword(label):
+            raise ValueError(f"memory {label!r}: expected a label of letters, digits and _ that begins with a letter")
     fields = [(label, each.Config, dataclasses.field(default_factory=each.Config)) for label, each in competing.items()]
     every = dataclasses.make_dataclass("Memories", fields, frozen=True)
     return plugins.Player("memories", ", ".join(competing), every, dict, None)

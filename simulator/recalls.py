@@ -33,10 +33,11 @@ def summary(store: Store, run: str) -> dict[str, Any]:
 
     * ``overlap``, ``exact``: mean agreement of units, from -1 to 1, and the share of patterns restored in every unit.
     * ``ceiling``: the same of the posterior mean and of the likeliest stored pattern, given the damage; no memory
-      beats these in expectation. ``share_overlap``, ``share_exact``: fractions of them, seed by seed.
-    * ``cue``: overlap of the damaged patterns. ``bit_error``: share of wrong units.
+      beats these in expectation. ``share_overlap``, ``share_exact``: fractions of their means over seeds.
+    * ``cue``: overlap of the damaged patterns. ``bit_error``: share of wrong units, where units are two-valued.
     * ``spurious``: share of recalls that end in none of the stored patterns. ``fixed``: share of stored patterns that
-      stay as they are. ``familiarity``: area under the ROC curve of the energy, stored against novel; ``roc``.
+      stay as they are, when they are given under this damage and were left whole.
+    * ``familiarity``: area under the ROC curve of the energy, stored against novel; ``roc``: its points.
     * ``precision_code``, ``precision_pixel``: share of the same class among a novel pattern's nearest stored ones.
     * ``way``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``, ``seconds``.
 
@@ -68,8 +69,8 @@ def _played(store: Store, record: RunRecord, config: ArenaConfig) -> Any:
         table = np.stack([own[seed] for seed in record.seeds])
         scores = {name: table[:, k] for k, name in enumerate(SCORES)}
         for name in ("overlap", "exact"):
-            with np.errstate(invalid="ignore", divide="ignore"):
-                scores[f"share_{name}"] = scores[name] / scores[f"ceiling_{name}"]
+            best = _mean(scores[f"ceiling_{name}"])  # over seeds: a mean of ratios would lean upwards
+            scores[f"share_{name}"] = scores[name] / best if best else np.full(len(table), np.nan)
         yield Played(cells[n - 1], scores, facts[n - 1])
 
 
@@ -93,7 +94,7 @@ def _cell(played: Played, config: ArenaConfig) -> dict[str, Any]:
     found |= {name: over_seeds(scores[name]) for name in INTERVALS}
     found["ceiling"] = {name: _mean(scores[f"ceiling_{name}"]) for name in ("overlap", "exact")}
     found |= {name: _mean(scores[name]) for name in _PLAIN}
-    found["bit_error"] = (1.0 - float(scores["overlap"].mean())) / 2.0
+    found["bit_error"] = (1.0 - float(scores["overlap"].mean())) / 2.0 if facts.get("two_valued", True) else None
     found["bits_per_parameter"] = _bits(played) / max(facts["parameters"], 1)
     return found | {name: facts.get(name) for name in ("parameters", "seconds", "store_seconds", "roc")}
 
@@ -135,4 +136,4 @@ def _capacity(played: Played, config: ArenaConfig) -> dict[str, Any]:
     name = _name(played.cell, config)
     del name["patterns"]
     shares = {"half": over_seeds(played.scores["capacity_half"]), "most": over_seeds(played.scores["capacity_most"])}
-    return {**name, **shares, "loads": played.facts["loads"], "exact": played.facts["exact"]}
+    return {**name, **shares, **{fact: played.facts[fact] for fact in ("loads", "exact", "beyond")}}

@@ -46,7 +46,13 @@ class Patterns:
         if self.most is not None and n > self.most:
             asked = f"{n_stored:,} stored and {n_novel:,} novel patterns"
             raise ValueError(f"{self._name}: {asked}: expected at most {self.most:,} in all")
-        patterns = np.empty((len(self._seeds), n, self.units.n), np.float32)
+        shape = (len(self._seeds), n, self.units.n)
+        try:
+            patterns = np.empty(shape, np.float32)
+        except MemoryError:
+            raise ValueError(
+                f"{self._name}: patterns of shape {shape}: expected no more than fit into memory"
+            ) from None
         labels = np.empty((len(self._seeds), n), np.int64)
         for i, stream in enumerate(seeds.generators(self._seeds, "patterns")):
             patterns[i], labels[i] = self._row(stream, n)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -31,6 +32,12 @@ class Config:
     """two: pixels are -1 or +1 by the threshold; grey: scaled to -1 to 1"""
     threshold: Annotated[float, Meta(ge=0.0, lt=255.0)] = 127.5
     """brightness, of 255, above which a pixel is +1, with levels = two"""
+
+
+def files(config: Config) -> list[str]:
+    """The files that the patterns come from, those that are there."""
+    found = [config.path, config.labels or find_labels(config.path)]
+    return [path for path in found if Path(path).is_file()]
 
 
 def make(seed_list: Sequence[int], config: Config) -> Patterns:

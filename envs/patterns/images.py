@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -29,6 +30,13 @@ class Config:
     """two: pixels are -1 or +1 by the threshold; grey: scaled to -1 to 1"""
     threshold: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.5
     """share of white above which a pixel is +1, with levels = two"""
+
+
+def files(config: Config) -> list[str]:
+    """The files that the patterns come from."""
+    path = Path(config.path)
+    found = sorted(path.rglob("*")) if path.is_dir() and config.path else [path]
+    return [str(each) for each in found if each.is_file()]
 
 
 def make(seed_list: Sequence[int], config: Config) -> Patterns:

@@ -52,7 +52,7 @@ class AdversarialAutoencoder:
         return through(weights, "down", self.codes(weights, x), "relu")
 
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Learn patterns [S, P, N]: restoring and passing in one step, then judging."""
+        """Learn patterns [S, P, N]: judging, then restoring and passing in one step."""
         config = self._config
         coder, critic = Adam(named(weights, "up", "down")), Adam(named(weights, "judge"))
         for update in range(config.updates):

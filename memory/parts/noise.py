@@ -13,6 +13,19 @@ Noise = Literal["none", "flip", "erase", "gaussian"]
 Streams = Sequence[np.random.Generator]
 
 
+def check_noise(kind: Noise, span: tuple[float, float]) -> None:
+    """Refuse a span of amounts that cannot be.
+
+    Raises:
+        ValueError: less at most than at least, or more than all units.
+    """
+    least, most = span
+    if most < least:
+        raise ValueError(f"memory.noise_most = {most}: expected at least {least}, the least")
+    if kind in ("flip", "erase") and most > 1.0:
+        raise ValueError(f"memory.noise_most = {most}: expected a share of the units, at most 1")
+
+
 def draw_rows(patterns: Array, n_rows: int, streams: Streams) -> Array:
     """Rows [S, B, N] of patterns [S, P, N], drawn evenly with replacement, each seed by its stream."""
     drawn = np.empty((len(patterns), n_rows, patterns.shape[2]), np.float32)

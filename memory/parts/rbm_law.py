@@ -51,10 +51,11 @@ def free_energy(layer: Layer, gaussian: bool, units: Array, sharp: float = 1.0) 
 
 
 def energy(layers: Sequence[Layer], gaussian: bool, units: Array) -> Array:
-    """Energy [*] of visible units [*, N] of a stack: of one machine its free energy, of several a bound.
+    """Energy [*] of visible units [*, N] of a stack: of one machine its free energy, of several nearly a bound.
 
     Hinton, Osindero and Teh 2006, section 4, with mean codes h: sum over the layers below the top of
-    -log p(v | h) - entropy of h, and the top's free energy at its own visible units; up to a constant of Gaussian ones.
+    -log p(v | h) - entropy of h, and the top's free energy at the mean of its own visible units, where the bound
+    averages over them; up to a constant of Gaussian ones.
     """
     total: Array = np.zeros(units.shape[:-1])
     for layer in layers[:-1]:

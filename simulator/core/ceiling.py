@@ -1,9 +1,10 @@
 """The exact ceiling of recall: what the best possible memory makes of damaged patterns.
 
 If one of P stored patterns, each as likely, was damaged by a channel of known likelihood, the posterior over them is
-the softmax of their log likelihoods. Its mean has the least expected squared error of all restorations, its signs the
-greatest expected overlap of all sign vectors, and its greatest entry is the pattern most likely to be the right one: no
-memory beats these in expectation (MacKay 2003, Information Theory, Inference, and Learning Algorithms, chapter 36).
+the softmax of their log likelihoods. Its mean has the least expected squared error of all restorations; the signs of
+the mean have the greatest expected overlap where units are -1 and +1, and its median unit by unit the least expected
+absolute error where they are grey; its greatest entry is the pattern most likely to be the right one. No memory beats
+these in expectation (Bayes; MacKay 2003, Information Theory, Inference, and Learning Algorithms, chapter 36).
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ _BLOCK = 1 << 21  # log likelihoods at a time
 class Ceiling(NamedTuple):
     """The best that can be made of cues."""
 
-    restored: Array  # float32 [S, Q, N], mean of the posterior over the stored patterns
+    restored: Array  # float32 [S, Q, N], mean of the posterior over the stored patterns, or its median
     best: Array  # int64 [S, Q], number of the likeliest stored pattern; the first of several
 
 
-def ceiling(channel: Channel, cues: Cues, stored: Array) -> Ceiling:
+def ceiling(channel: Channel, cues: Cues, stored: Array, *, median: bool = False) -> Ceiling:
     """The best restoration of cues [S, Q, N] that were made of ``stored`` [S, P, N] by ``channel``.
 
     A cue that the channel cannot have made of any of them leaves them all as likely. Works on one seed and a block of
@@ -39,7 +40,7 @@ def ceiling(channel: Channel, cues: Cues, stored: Array) -> Ceiling:
         for first in range(0, n_cues, step):
             block = slice(first, min(first + step, n_cues))
             weights = posterior(channel.log_likelihood(_part(cues, i, block), stored[i : i + 1]))[0]
-            restored[i, block] = weights @ patterns
+            restored[i, block] = _medians(weights, patterns) if median else weights @ patterns
             best[i, block] = weights.argmax(axis=1)
     return Ceiling(restored, best)
 
@@ -50,6 +51,17 @@ def posterior(log_likelihood: Array) -> Array:
     possible = np.isfinite(top)
     weights = np.exp(np.where(possible, log_likelihood, 0.0) - np.where(possible, top, 0.0))
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def _medians(weights: Array, patterns: Array) -> Array:
+    """Weighted medians [Q, N], unit by unit, of patterns [P, N] with weights [Q, P]."""
+    order = np.argsort(patterns, axis=0, kind="stable")
+    ranked = np.take_along_axis(patterns, order, axis=0)
+    found = np.empty((len(weights), patterns.shape[1]))
+    for q, each in enumerate(weights):
+        at = (np.cumsum(each[order], axis=0) < 0.5 - 1e-12).sum(axis=0)
+        found[q] = np.take_along_axis(ranked, np.minimum(at, len(order) - 1)[None], axis=0)[0]
+    return found
 
 
 def _part(cues: Cues, seed: int, block: slice) -> Cues:

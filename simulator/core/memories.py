@@ -36,7 +36,7 @@ class Cues(NamedTuple):
 
 
 class Recall(NamedTuple):
-    """What a memory made of cues."""
+    """What a memory made of cues. An energy may count evidence in, and begin where recall does."""
 
     patterns: Array  # float32 [S, Q, N], from -1 to 1
     energy: Array  # float64 [S, Q, 1 + T], at the cue and after each sweep; nan from where the cue had come to rest
@@ -95,7 +95,10 @@ class Draw(NamedTuple):
 
 
 class Challenge(Protocol):
-    """Patterns to recall. A challenge's file offers ``Config`` and ``make(seeds, config)``."""
+    """Patterns to recall. A challenge's file offers ``Config`` and ``make(seeds, config)``.
+
+    One that reads files offers ``files(config) -> paths`` beside these: what they hold is part of a contest's settings.
+    """
 
     units: Units
     most: int | None  # patterns that there are in all; None: as many as one likes

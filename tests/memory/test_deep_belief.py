@@ -65,5 +65,6 @@ def test_the_energy_bounds_the_exact_one_from_above():
     q = np.prod(np.where(middle[None] > 0, codes[:, None], 1.0 - codes[:, None]), axis=2)  # [2^6, 2^5]
     bound = (q * (rbm_law.free_energy(top, False, middle) - given + np.log(q))).sum(1)
     assert (bound >= exact - 1e-9).all()
+    assert (found >= exact - 1e-9).all()
     assert np.corrcoef(found, exact)[0, 1] > 0.8
     assert np.abs(found - bound).mean() < bound.std()

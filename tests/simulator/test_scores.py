@@ -53,6 +53,19 @@ def test_the_roc_curve_of_separate_energies_is_one_at_once():
     assert true.tolist() == [1.0] * 5
 
 
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=6), st.lists(st.integers(-3, 3), min_size=1, max_size=6))
+def test_the_area_under_the_roc_curve_is_the_familiarity(stored, novel):
+    old, new = np.array([stored], float), np.array([novel], float)
+    false, true = scores.roc(old, new, 60 * len(novel) + 1)  # every corner is among these points, but for rises
+    area = np.trapezoid(true, false)
+    assert area == pytest.approx(scores.familiarity(old, new)[0], abs=0.02)
+
+
+def test_equal_energies_are_chance():
+    false, true = scores.roc(np.zeros((2, 3)), np.zeros((2, 4)))
+    np.testing.assert_allclose(true, false)
+
+
 def test_retrieval_looks_at_the_nearest():
     codes = np.array([[[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]]])
     labels = np.array([[0, 0, 0, 1, 1, 1]])
