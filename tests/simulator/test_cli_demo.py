@@ -64,13 +64,14 @@ def test_the_demo_fills_the_lab_and_shows_everybody_beside_the_optimum(
     monkeypatch.setenv("COLUMNS", "100")
     assert cli.main(["demo", "--lab", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    for name in (*demo.AGENTS, *demo.WORLDS, "★", "engram show latest"):
+    for name in (*demo.AGENTS, *demo.WORLDS, "★", "best possible", "keep_cue", "engram show latest"):
         assert name in out
     with Store(tmp_path) as store:
-        assert [each.status for each in store.runs()] == ["done"] * 6
+        assert [each.status for each in store.runs()] == ["done"] * 7
     assert cli.main(["demo", "--lab", str(tmp_path), "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["rows"]
-    assert len(rows) == 6
+    told = json.loads(capsys.readouterr().out)
+    rows = told["rows"]
+    assert (len(rows), len(told["recall"]["cells"])) == (6, len(demo.MEMORIES))
     for row in rows:
         assert all(value <= row["best"] + 1e-9 for value in row["per_seed"])
         assert row["best"] == pytest.approx(
