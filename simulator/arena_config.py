@@ -177,11 +177,6 @@ def memory_presets() -> dict[str, tuple[plugins.Player, Mapping[str, Any]]]:
     }
 
 
-def everybody() -> list[str]:
-    """Every memory and every preset of one, by name."""
-    return [*plugins.names("memories"), *memory_presets()]
-
-
 def to_toml(config: ArenaConfig) -> str:
     """Every setting as TOML; ``from_toml`` reads it back as the same contest."""
     import tomli_w

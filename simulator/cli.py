@@ -269,7 +269,7 @@ COMMANDS = {
         "let memories recall the same damaged patterns, over many seeds",
         _recall,
         (0, 10_000),
-        ("config", "label", "view", "all"),
+        ("config", "label", "view", "all", "presets"),
         ("memory", "challenge"),
         own=arena_settings,
         read=_read_recall,

@@ -52,7 +52,9 @@ class Options:
     world: str = ""
     """only runs in this world"""
     all: bool = False
-    """every memory and every preset of one; K = 20 and 100, five kinds of damage and 16 seeds unless given"""
+    """every memory; 20 and 100 patterns, five kinds of damage and 16 seeds unless given"""
+    presets: bool = False
+    """every preset of a memory too"""
     deep: bool = False
     """import torch too, and ask it for GPUs"""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import tables
-from simulator.arena_config import ArenaConfig, assemble, everybody, find_memory, from_toml, is_arena
+from simulator.arena_config import ArenaConfig, assemble, find_memory, from_toml, is_arena, memory_presets
 from simulator.arguments import Given
 from simulator.arguments import read as read_words
 from simulator.catalog import existing
@@ -101,7 +101,9 @@ def _memories(given: Given, *, files: bool = True) -> dict[str, str]:
             raise ValueError(f"{layer.place(('memory',), tables_)}: expected a table of memories")
         for label, table in tables_.items():
             found[label] = str(table.get("name", label)) if isinstance(table, Mapping) else label
-    for word in everybody() if options_of(given).all else given.names[:-1]:
+    options = options_of(given)
+    everybody = [*(plugins.names("memories") if options.all else ()), *(memory_presets() if options.presets else ())]
+    for word in [*everybody, *given.names[:-1]]:
         label, _, name = word.rpartition("=")
         label = re.sub(r"\W", "_", label) if label else re.sub(r"\W", "_", name)
         if label in found and not given.files:

@@ -20,7 +20,7 @@ from tests.laws.players import lane, same, variants
 NAMES = plugins.names("memories")
 UNITS = Units((4, 4))
 SEEDS = [3, 11, 4]
-SHORT = {"updates": 40, "pretrain_updates": 10, "epochs": 5}  # of those that train
+SHORT = {"updates": 40, "pretrain_updates": 10, "tries": 2}  # of those that train, and of those that search
 TOLERANCE = 1e-3  # where torch multiplies, after a short training
 
 
@@ -28,8 +28,17 @@ def quick(name: str, **changes):
     """A memory's module and its settings for a short training."""
     player = plugins.load("memories", name)
     config = player.Config()
-    short = {field: n for field, n in SHORT.items() if hasattr(config, field)}
-    return player, overlay(config, {**short, **changes})
+    return player, overlay(config, {**shortened(config), **changes})
+
+
+def shortened(config) -> dict:
+    """Settings of a short training, in tables within tables too."""
+    found = {field: n for field, n in SHORT.items() if hasattr(config, field)}
+    for field in dataclasses.fields(config):
+        inner = getattr(config, field.name)
+        if dataclasses.is_dataclass(inner) and (less := shortened(inner)):
+            found[field.name] = less
+    return found
 
 
 def drawn(seed_list, n: int) -> np.ndarray:
