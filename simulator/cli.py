@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from simulator import catalog, tables
@@ -246,10 +247,9 @@ def _draw(picture: Any) -> None:
         console.print(grid_map(picture, console.width, None, look_of(console)))
 
 
-def _read_recall(command: Command, words: Sequence[str]) -> Given:
-    from simulator import recalling
-
-    return recalling.read(command, words)
+def _recalling(name: str) -> Any:
+    """A function of :mod:`simulator.recalling`, imported when it is called."""
+    return lambda *given: getattr(import_module("simulator.recalling"), name)(*given)
 
 
 _KINDS = "|".join(catalog.KINDS)
@@ -272,7 +272,8 @@ COMMANDS = {
         ("config", "label", "view", "all", "presets"),
         ("memory", "challenge"),
         own=arena_settings,
-        read=_read_recall,
+        read=_recalling("read"),
+        sit=_recalling("players"),
     ),
     "resume": Command("engram resume RUN|latest", "go on with an interrupted run", _resume, (1, 1), ("view",)),
     "list": Command("engram list [KIND]", f"names of a kind: {_KINDS}", _list, (0, 1)),

@@ -78,6 +78,7 @@ class Command(NamedTuple):
     tables: tuple[str, ...] = ()  # players whose settings are flags
     own: Callable[[], list[Setting]] = list  # settings of what it starts, which are flags too
     read: Callable[[Command, Sequence[str]], Given] | None = None  # how its words are read, where not as a run's are
+    sit: Callable[[Given], dict[str, plugins.Player]] | None = None  # who sits at which table, likewise
 
     def options(self) -> list[Setting]:
         """Its flags that are no settings of a run."""
@@ -135,10 +136,8 @@ def layers(given: Given) -> list[Layer]:
 
 def seats(command: Command, given: Given) -> dict[str, plugins.Player]:
     """Table -> whoever sits there, for help."""
-    if command.read is not None:
-        from simulator import recalling
-
-        return recalling.players(given)
+    if command.sit is not None:
+        return command.sit(given)
     return {table: plugins.load(f"{table}s", name) for table, name in players(command, given).items()}
 
 
