@@ -65,7 +65,7 @@ def _played(store: Store, record: RunRecord, config: ArenaConfig) -> Any:
     rows: dict[int, dict[int, Array]] = {}
     for row in store.evaluations(record.run):
         rows.setdefault(row.step, {})[row.seed] = row.returns
-    for n, own in sorted(rows.items()):
+    for n, own in sorted(rows.items())[: len(facts)]:  # its writer may have played one more in between
         table = np.stack([own[seed] for seed in record.seeds])
         scores = {name: table[:, k] for k, name in enumerate(SCORES)}
         for name in ("overlap", "exact"):
