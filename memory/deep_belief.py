@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from memory.parts.rbm_memory import Design, StackMemory
+from memory.parts.rbm_memory import StackMemory, design
 from memory.parts.rbm_settings import LearnSettings, RecallSettings, Way
 from simulator.core.memories import Units
 from simulator.core.ranges import NonNegative, Positive
@@ -55,18 +55,7 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> StackMemory:
     """
     if not config.hidden:
         raise ValueError("deep_belief.hidden = (): expected at least one layer")
-    gaussian = config.visible == "gaussian" or (config.visible == "auto" and not units.two_valued)
-    design = Design(
-        name="deep_belief",
-        hidden=tuple(config.hidden),
-        gaussian=gaussian,
-        deviation=config.deviation,
-        size=config.weight_size,
-        way=config.way,
-        learn=config.learn,
-        recall=config.recall,
-    )
-    return StackMemory(units, seed_list, design)
+    return StackMemory(units, seed_list, design("deep_belief", tuple(config.hidden), units, config))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from memory.parts.rbm_memory import Design, StackMemory
+from memory.parts.rbm_memory import StackMemory, design
 from memory.parts.rbm_settings import LearnSettings, RecallSettings, Way
 from simulator.core.memories import Units
 from simulator.core.ranges import Count, NonNegative, Positive
@@ -57,18 +57,7 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> StackMemory:
     Raises:
         ValueError: more weights than there is memory for.
     """
-    gaussian = config.visible == "gaussian" or (config.visible == "auto" and not units.two_valued)
-    design = Design(
-        name="rbm",
-        hidden=(config.hidden,),
-        gaussian=gaussian,
-        deviation=config.deviation,
-        size=config.weight_size,
-        way=config.way,
-        learn=config.learn,
-        recall=config.recall,
-    )
-    return StackMemory(units, seed_list, design)
+    return StackMemory(units, seed_list, design("rbm", (config.hidden,), units, config))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,13 @@ class Design:
     way: Way
     learn: LearnSettings
     recall: RecallSettings
+
+
+def design(name: str, hidden: tuple[int, ...], units: Units, config: Any) -> Design:
+    """What the settings of `rbm` or `deep_belief` ask for, for patterns of these units."""
+    gaussian = config.visible == "gaussian" or (config.visible == "auto" and not units.two_valued)
+    ways = (config.way, config.learn, config.recall)
+    return Design(name, hidden, gaussian, config.deviation, config.weight_size, *ways)
 
 
 class _Given(NamedTuple):
