@@ -18,6 +18,7 @@ from simulator.core.mdp import evaluate_finite, finite_horizon, greedy_policy, v
 from simulator.core.protocols import Array, Metrics, Spec, State, Step
 from simulator.core.ranges import Share
 
+LEARNS = False
 LARGEST_PLAN = 50_000_000  # entries of a time-dependent policy
 
 

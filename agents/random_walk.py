@@ -15,6 +15,8 @@ from simulator.core.draws import below
 from simulator.core.protocols import Array, Metrics, Spec, State, Step, Trace
 from simulator.core.table import GOES_ON, Lanes, table_step
 
+LEARNS = False
+
 
 @dataclass(frozen=True)
 class Config:

@@ -14,9 +14,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 if TYPE_CHECKING:
-    from simulator.notebook import Result, Trainer, load, recall, run
+    from simulator.notebook import Result, Trainer, load, recall, run, tournament
 
-__all__ = ["Result", "Trainer", "load", "recall", "run"]
+__all__ = ["Result", "Trainer", "load", "recall", "run", "tournament"]
 
 
 def __getattr__(name: str) -> Any:

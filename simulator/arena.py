@@ -7,7 +7,6 @@ is stored when it is played; a contest that was interrupted goes on with the cel
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 from simulator.arena_config import ArenaConfig, settings_hash, to_toml
 from simulator.bookkeeping import installed, seeds_of
 from simulator.contest import SCORES, Contest, Result, plan
-from simulator.core.compiled import compile_cpu_seconds, compile_seconds, set_threads
+from simulator.core.compiled import compile_seconds, set_threads, working_seconds
 from simulator.core.devices import hold_torch
 from simulator.core.memories import RecallSnapshot
 from simulator.records import EvaluationRow, NewRun, Progress, Rows, StoreError, StoreFailure
@@ -99,7 +98,7 @@ class _Host:
         self._warnings = saved.warnings if saved else ()
         self._facts: list[dict[str, Any]] = list(record.known("cells") or [])[: self._before.step]
         self._label = record.label
-        self._clock, self._cpu = time.perf_counter() - compile_seconds(), time.process_time() - compile_cpu_seconds()
+        self._clock, self._cpu = working_seconds()
 
     @property
     def over(self) -> bool:
@@ -134,7 +133,7 @@ class _Host:
         self._store.checkpoint(self._run, self._progress(), {"cells": n}, Rows(None, tuple(rows)), status, facts)
 
     def _progress(self) -> Progress:
-        clock, cpu = time.perf_counter() - compile_seconds(), time.process_time() - compile_cpu_seconds()
+        clock, cpu = working_seconds()
         before = self._before
         return Progress(len(self._facts), clock - self._clock + before.seconds, cpu - self._cpu + before.cpu_seconds)
 

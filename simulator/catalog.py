@@ -13,7 +13,7 @@ from simulator.arguments import written
 from simulator.core import plugins
 from simulator.settings import Setting, describe, settings
 
-KINDS = (*plugins.FOLDERS, "runs", "presets")
+KINDS = (*plugins.FOLDERS, "runs", "tournaments", "presets")
 
 
 def listing(kind: str | None, lab: str) -> dict[str, Any]:
@@ -28,11 +28,19 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
         raise ValueError(plugins.unknown("list", kind, KINDS, f"expected one of {', '.join(KINDS)}"))
     if kind == "runs":
         return {"runs": _runs(lab)}
+    if kind == "tournaments":
+        from simulator.tournaments import command as hosting
+
+        return {"tournaments": hosting.listed(lab)}
     if kind == "presets":
         found, failed = presets.every()
         for line in failed:
             tables.say(f"engram: {line}")
-        return {"presets": [dataclasses.asdict(each) for each in found], "memory_presets": _memory_presets()}
+        return {
+            "presets": [dataclasses.asdict(each) for each in found],
+            "memory_presets": _memory_presets(),
+            **_tournament_presets(),
+        }
     return {kind: _players(kind)} | ({"gymnasium": _gymnasium()} if kind == "worlds" else {})
 
 
@@ -40,6 +48,10 @@ def show_listing(listed: Mapping[str, Any]) -> None:
     """Print a listing for people."""
     if "runs" in listed:
         _show_runs(listed["runs"])
+    elif "tournaments" in listed:
+        from simulator.tournaments import command as hosting
+
+        hosting.show_listed(listed["tournaments"])
     elif "presets" in listed:
         columns = ("preset", "agent", "world", "steps", "about")
         rows = [[each[key] if key != "preset" else each["name"] for key in columns] for each in listed["presets"]]
@@ -47,7 +59,9 @@ def show_listing(listed: Mapping[str, Any]) -> None:
         tables.tell("engram run --preset NAME plays one of them\n")
         rows = [[each["name"], each["memory"], each["about"]] for each in listed["memory_presets"]]
         tables.table("", ("preset", "memory", "about"), rows)
-        tables.tell("engram recall NAME CHALLENGE lets one of them compete")
+        tables.tell("engram recall NAME CHALLENGE lets one of them compete\n")
+        tables.table("", ("preset", "about"), list(listed["tournament_presets"].items()))
+        tables.tell("engram tournament --preset NAME plays one of them")
     for kind in plugins.FOLDERS:
         if listed.get(kind):
             tables.table(kind, ("name", "about"), [(each["name"], each["about"]) for each in listed[kind]])
@@ -67,6 +81,10 @@ def entry(name: str, lab: str) -> dict[str, Any]:
     found = [plugins.load(kind, name) for kind in plugins.FOLDERS if name.replace("-", "_") in _plain_names(kind)]
     if found:
         return {"name": found[0].name, "players": [_player(each) for each in found]}
+    if is_tournament(name, lab):
+        from simulator.tournaments import command as hosting
+
+        return hosting.stored(name, lab)
     if (summary := _run(name, lab)) is not None:
         return summary
     known = [each for kind in plugins.FOLDERS for each in plugins.names(kind)]
@@ -99,6 +117,12 @@ def _memory_presets() -> list[dict[str, Any]]:
         about = str(player.module.TUNED[name].get("about", ""))
         rows.append({"name": name, "memory": player.name, "about": about, "settings": own})
     return rows
+
+
+def _tournament_presets() -> dict[str, Any]:
+    from simulator.tournaments import command as hosting
+
+    return {"tournament_presets": hosting.presets()}
 
 
 def _plain_names(kind: str) -> set[str]:
@@ -143,6 +167,13 @@ def existing(lab: str) -> str:
     if not Path(lab).exists():
         raise ValueError(f"there is no run yet in {lab} (engram run AGENT WORLD)")
     return lab
+
+
+def is_tournament(name: str, lab: str) -> bool:
+    """Whether that is a tournament of the lab; "latest" is whatever was begun last."""
+    from simulator.tournaments import cell_store
+
+    return cell_store.is_tournament(name, lab)
 
 
 def _runs(lab: str) -> list[dict[str, Any]]:

@@ -6,26 +6,25 @@ and 143 interrupted, after a checkpoint was written.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from simulator import catalog, tables
 from simulator.arena_config import arena_settings
-from simulator.arguments import Given, show_help
+from simulator.arguments import Given
 from simulator.config import assemble, run_settings
-from simulator.core import plugins
-from simulator.grammar import Answer, Command, Options, layers, options_of, parse, seats
+from simulator.grammar import Answer, Command, Options, dispatch, layers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _dispatch(words)
+        code = dispatch(COMMANDS, words)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # engram list | head -1
@@ -52,51 +51,6 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {text} (ENGRAM_DEBUG=1 shows where)"
 
 
-def _dispatch(words: list[str]) -> int:
-    if not words or words[0] in ("--help", "-h", "help"):
-        return _overview()
-    if words[0] == "--version":
-        from importlib.metadata import version
-
-        tables.tell(f"engram {version('engram-rl')}")
-        return 0
-    command = COMMANDS.get(words[0])
-    if command is None:
-        raise ValueError(plugins.unknown("command", words[0], COMMANDS, "engram --help"))
-    helps = [word for word in words if word in ("--help", "-h")]
-    given = parse(command, [word for word in words[1:] if word not in helps])
-    if helps:
-        return _help(command, given)
-    low, high = command.names
-    if not low <= len(given.names) <= high:
-        got = " ".join(given.names)[:60] or "nothing"
-        raise ValueError(f"expected {command.usage}, got {got!r} (engram {words[0]} --help)")
-    options = options_of(given)
-    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
-        answer = command.act(given, options)
-    if answer.data is not None:
-        print(tables.as_json(answer.data)) if options.json else answer.show(answer.data)
-    return answer.code
-
-
-def _overview() -> int:
-    tables.tell("usage: engram COMMAND ...\n\nContests between learning agents, over many seeds at once.\n")
-    for command in COMMANDS.values():
-        tables.tell(f"  {command.usage:<34} {command.about}")
-    tables.tell("\nengram COMMAND --help lists its flags; engram run AGENT WORLD --help the players' settings too")
-    return 0
-
-
-def _help(command: Command, given: Given) -> int:
-    """Help for one command; where its players are named, with their settings."""
-    shown = seats(command, given)
-    about = command.about
-    if command.tables and not shown:
-        about += f"; with {' and '.join(table.upper() for table in command.tables)} before --help, their settings too"
-    show_help(command.usage, about, command.known(), shown)
-    return 0
-
-
 def _run(given: Given, options: Options) -> Answer:
     if len(given.names) < 2 and not (options.config or options.preset):
         raise ValueError("expected engram run AGENT WORLD, or --config FILE, or --preset NAME (engram run --help)")
@@ -115,10 +69,26 @@ def _recall(given: Given, options: Options) -> Answer:
     return Answer(data, recall_tables.show, code)
 
 
+def _tournament(given: Given, options: Options) -> Answer:
+    from simulator.tournaments import command as hosting
+    from simulator.tournaments import standings_tables
+
+    if options.init:
+        return Answer(hosting.init(given.names), lambda data: tables.tell(f"{data['file']} is written"))
+    config = hosting.settings_of(given)
+    data, code = hosting.begin(config, _lab(options), lambda: _view(options, "tournament"), options)
+    return Answer(data, standings_tables.show, code)
+
+
 def _resume(given: Given, options: Options) -> Answer:
     from simulator import playing, recalling
+    from simulator.tournaments import command as hosting
+    from simulator.tournaments import standings_tables
 
     name, lab = given.names[0], _lab(options)
+    if catalog.is_tournament(name, lab):
+        data, code = hosting.resume(name, lab, lambda: _view(options, "tournament"), options)
+        return Answer(data, standings_tables.show, code)
     if recalling.is_contest(name, lab):
         from simulator import recall_tables
 
@@ -145,9 +115,11 @@ def _show(given: Given, options: Options) -> Answer:
     if "players" in found:
         return Answer(found, catalog.show_entry)
     from simulator import playing, recall_tables
+    from simulator.tournaments import standings_tables
 
     def show(summary: Any) -> None:
-        recall_tables.show(summary) if "cells" in summary else playing.show_summary(summary)
+        forms = {"tournament": standings_tables.show, "challenge": recall_tables.show}
+        next((forms[key] for key in forms if key in summary), playing.show_summary)(summary)
         tables.tell(f"\n{summary['settings'].rstrip()}")
 
     return Answer(found, show)
@@ -164,7 +136,7 @@ def _solve(given: Given, options: Options) -> Answer:
 
     def show(solved: Any) -> None:
         solve.show(world, solved)
-        _draw(solve.picture(world, solved))
+        solve.draw(solve.picture(world, solved))
 
     return Answer(data, show)
 
@@ -172,12 +144,18 @@ def _solve(given: Given, options: Options) -> Answer:
 def _report(given: Given, options: Options) -> Answer:
     from simulator import recalling, report
 
+    if len(given.names) == 1 and catalog.is_tournament(given.names[0], _lab(options)):
+        return _report_tournament(given.names[0], options)
     if len(given.names) == 1 and recalling.is_contest(given.names[0], _lab(options)):
         from simulator import recall_tables
 
         contest = recalling.stored(given.names[0], _lab(options))
         if options.picture:
-            return _draw_curves(contest, options.picture)
+            from simulator.views.recall_curves import draw
+
+            draw(contest, Path(options.picture))
+            drawn = {"run": contest["run"], "picture": options.picture}
+            return Answer(drawn, lambda data: tables.tell(f"{data['picture']} is drawn"))
         form = recall_tables.show_markdown if options.table else recall_tables.show_csv
         return Answer(contest, form if options.table or options.csv else recall_tables.show)
     data = report.gather(given.names, _lab(options), options.agent, options.world)
@@ -185,21 +163,37 @@ def _report(given: Given, options: Options) -> Answer:
     return Answer(data, show)
 
 
-def _draw_curves(contest: dict[str, Any], path: str) -> Answer:
-    from pathlib import Path
+def _report_tournament(name: str, options: Options) -> Answer:
+    """The report of a tournament: a table in one form, pictures, or a page."""
+    from simulator.tournaments import command as hosting
+    from simulator.tournaments import standings_tables
+    from simulator.views import page, standings
 
-    from simulator.views.recall_curves import draw
+    found = hosting.stored(name, _lab(options))
+    forms = {"table": "show_markdown", "csv": "show_csv", "latex": "show_latex"}
+    for flag, form in forms.items():
+        if getattr(options, flag):
+            return Answer(found, getattr(standings_tables, form))
+    path = Path(options.picture or options.html or f"{found['tournament']}.html")
+    if options.picture:
+        standings.draw(found, path)
+    elif options.html or not options.json:
+        page.write_page(found, path)
 
-    draw(contest, Path(path))
-    return Answer({"run": contest["run"], "picture": path}, lambda data: tables.tell(f"{data['picture']} is drawn"))
+    def show(summary: Any) -> None:
+        if not options.picture:
+            standings_tables.show(summary)
+        tables.tell(f"{path} is written")
+
+    return Answer(found, show)
 
 
 def _demo(given: Given, options: Options) -> Answer:
-    from simulator import demo, playing
+    from simulator import demo, playing, solve
 
     playing.announce_compiling()
     played = demo.play(_lab(options))
-    return Answer(played.data, lambda data: demo.show(data, played.picture, _draw))
+    return Answer(played.data, lambda data: demo.show(data, played.picture, solve.draw))
 
 
 def _doctor(given: Given, options: Options) -> Answer:
@@ -222,6 +216,10 @@ def _lab(options: Options) -> str:
 def _view(options: Options, of: str = "run") -> Any:
     if options.view == "none":
         return None
+    if of == "tournament":
+        from simulator.views.leaderboard import Leaderboard
+
+        return Leaderboard()
     if of == "arena":
         from simulator.views.arena import ArenaTerminal
 
@@ -231,28 +229,13 @@ def _view(options: Options, of: str = "run") -> Any:
     return Terminal()
 
 
-def _draw(picture: Any) -> None:
-    """Print what an agent or a solver thinks of a grid; nobody is walking in it."""
-    from dataclasses import replace
-
-    from rich.console import Console
-
-    from simulator.views.look import look_of
-    from simulator.views.maps import grid_map
-
-    if picture.scene.walls is not None:
-        marks = tuple(mark for mark in picture.scene.marks if mark.kind != "walker")
-        picture = picture._replace(scene=replace(picture.scene, marks=marks, facts={}))
-        console = Console()
-        console.print(grid_map(picture, console.width, None, look_of(console)))
-
-
-def _recalling(name: str) -> Any:
-    """A function of :mod:`simulator.recalling`, imported when it is called."""
-    return lambda *given: getattr(import_module("simulator.recalling"), name)(*given)
+def _of(module: str, name: str) -> Any:
+    """A function of another file of this package, imported when it is called."""
+    return lambda *given: getattr(import_module(f"simulator.{module}"), name)(*given)
 
 
 _KINDS = "|".join(catalog.KINDS)
+ENTRIES = ("agents", "worlds", "memories", "challenges", "players", "games")
 COMMANDS = {
     "demo": Command("engram demo", "the main job in half a minute: agents in rooms, beside the optimum", _demo),
     "run": Command(
@@ -272,10 +255,25 @@ COMMANDS = {
         ("config", "label", "view", "all", "presets"),
         ("memory", "challenge"),
         own=arena_settings,
-        read=_recalling("read"),
-        sit=_recalling("players"),
+        read=_of("recalling", "read"),
+        sit=_of("recalling", "players"),
     ),
-    "resume": Command("engram resume RUN|latest", "go on with an interrupted run", _resume, (1, 1), ("view",)),
+    "tournament": Command(
+        "engram tournament [FILE.toml]",
+        "who is better, and how sure is that: contestants meet challenges over many seeds",
+        _tournament,
+        (0, 1),
+        ("preset", "label", "view", "workers", "init", "retry", *ENTRIES),
+        own=_of("tournaments.config", "tournament_settings"),
+        read=_of("tournaments.command", "read"),
+    ),
+    "resume": Command(
+        "engram resume RUN|TOURNAMENT|latest",
+        "go on with what was interrupted",
+        _resume,
+        (1, 1),
+        ("view", "workers", "retry"),
+    ),
     "list": Command("engram list [KIND]", f"names of a kind: {_KINDS}", _list, (0, 1)),
     "show": Command("engram show NAME", "a player with its settings, or a run with its result", _show, (1, 1)),
     "solve": Command(
@@ -287,11 +285,11 @@ COMMANDS = {
         ("world",),
     ),
     "report": Command(
-        "engram report RUN|latest ...",
-        "stored runs beside each other, in one table",
+        "engram report RUN|TOURNAMENT ...",
+        "stored runs beside each other in one table, or the report of a tournament",
         _report,
         (0, 10_000),
-        ("table", "csv", "picture", "agent", "world"),
+        ("table", "csv", "latex", "html", "picture", "agent", "world"),
     ),
     "repro": Command("engram repro RUN|latest", "play a stored run again and compare every number", _repro, (1, 1)),
     "bench": Command("engram bench [NAME]", "measure speed beside the peers, from a checkout", _bench, (0, 1)),

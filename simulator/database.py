@@ -21,7 +21,7 @@ from simulator.records import StoreError, StoreFailure
 NAME = "engram.sqlite3"
 PATIENCE = 30.0  # seconds to wait for another process's transaction
 _APPLICATION = 0x656E6772  # "engr"
-_SCHEMA = 1
+_SCHEMA = 2
 _SMALL = 64 << 20  # bytes up to which the whole file is checked before the first write
 _TABLES = {
     "runs": "id INTEGER PRIMARY KEY, agent TEXT, world TEXT, seeds TEXT, steps INTEGER, settings TEXT,"
@@ -34,7 +34,13 @@ _TABLES = {
     " seal INTEGER, PRIMARY KEY (run, seed, point)",
     "evaluations": "run INTEGER REFERENCES runs (id), checkpoint INTEGER, seed INTEGER, step INTEGER, mean REAL,"
     " exact REAL, returns BLOB, seal INTEGER, PRIMARY KEY (run, seed, step)",
+    "tournaments": "id INTEGER PRIMARY KEY, label TEXT, settings TEXT, settings_hash TEXT, plan TEXT, versions TEXT,"
+    " status TEXT, created TEXT, seconds REAL, cpu_seconds REAL, seal INTEGER",
+    "cells": "pair TEXT, first INTEGER, count INTEGER, status TEXT, reason TEXT, scores BLOB, second BLOB, steps BLOB,"
+    " curve BLOB, facts TEXT, versions TEXT, seconds REAL, cpu_seconds REAL, exact INTEGER, created TEXT,"
+    " seal INTEGER, PRIMARY KEY (pair, first, count)",
 }
+_LATER = ("tournaments", "cells")  # tables that schema 1 had not
 _SQL = {name: f"CREATE TABLE {name} ({columns}) WITHOUT ROWID" for name, columns in _TABLES.items()}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -75,7 +81,8 @@ def open_file(path: Path, readonly: bool = False) -> sqlite3.Connection:
     mode = "mode=ro&immutable=1" if still else "mode=ro" if readonly else "mode=rw"
     db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=PATIENCE, isolation_level=None)
     try:
-        _recognise(db, path)
+        if _recognise(db, path) < _SCHEMA and not readonly:
+            _upgrade(db)
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
     except BaseException:
@@ -84,15 +91,26 @@ def open_file(path: Path, readonly: bool = False) -> sqlite3.Connection:
     return db
 
 
-def _recognise(db: sqlite3.Connection, path: Path) -> None:
+def _recognise(db: sqlite3.Connection, path: Path) -> int:
+    """The schema of a lab's database."""
     application, schema = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     if application != _APPLICATION:
         raise StoreError(f"{path} is not the database of a lab, or its header is damaged; {_untouched(path)}")
     if schema > _SCHEMA:
         raise StoreError(f"{path} is from a newer engram: its schema is {schema}, expected at most {_SCHEMA}")
     tables = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
-    if schema != _SCHEMA or dict(tables) != _SQL:
+    if schema < 1 or dict(tables) != {name: sql for name, sql in _SQL.items() if schema > 1 or name not in _LATER}:
         raise StoreError(f"{path} is damaged: its tables are not those of schema {_SCHEMA}; {_untouched(path)}")
+    return int(schema)
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Give a database of schema 1 the tables that came later; what it holds stays as it is."""
+    with _transaction(db):
+        if db.execute("PRAGMA user_version").fetchone()[0] < _SCHEMA:  # else another process was first
+            for name in _LATER:
+                db.execute(_SQL[name])
+            db.execute(f"PRAGMA user_version = {_SCHEMA}")
 
 
 class Database:
@@ -156,8 +174,10 @@ class Database:
         Raises:
             StoreError: a row is not what was written.
         """
+        if table in _LATER and not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [table]).fetchone():
+            return []  # a lab of schema 1 that cannot be written
         rows = self._db.execute(f"SELECT * FROM {table} {rest}", args).fetchall()
-        if any(_seal(row[:-1])[-1] != row[-1] for row in rows):
+        if any(_seal(row[:-1], table)[-1] != row[-1] for row in rows):
             raise damaged(self.path, f"a row of {table} is not what was written")
         if len(set(rows)) != len(rows):
             raise damaged(self.path, f"a row of {table} is there twice")
@@ -166,14 +186,14 @@ class Database:
     def insert(self, table: str, rows: Iterable[Sequence[Any]]) -> int:
         """Seal and insert rows, given in the order of the table's columns; how many there were."""
         columns = _TABLES[table].split(", PRIMARY KEY (")[0].count(",") + 1
-        marks = ", ".join("?" * columns)
-        return self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", map(_seal, rows)).rowcount
+        sealed, marks = (_seal(row, table) for row in rows), ", ".join("?" * columns)
+        return self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", sealed).rowcount
 
     def update(self, table: str, row: Any, keys: Sequence[str]) -> None:
         """Seal a row anew, a named tuple in the order of the table's columns, in the place that its keys name."""
         columns = ", ".join(f"{name} = ?" for name in (*row._fields, "seal"))
         where = " AND ".join(f"{key} = ?" for key in keys)
-        values = (*_seal(row), *(getattr(row, key) for key in keys))
+        values = (*_seal(row, table), *(getattr(row, key) for key in keys))
         self._db.execute(f"UPDATE {table} SET {columns} WHERE {where}", values)
 
     def delete(self, table: str, where: str, args: Sequence[Any]) -> int:
@@ -193,9 +213,12 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _seal(row: Sequence[Any]) -> tuple[Any, ...]:
+def _seal(row: Sequence[Any], table: str) -> tuple[Any, ...]:
     """A row with its checksum at the end. Values must be of the types that SQLite gives back."""
-    return (*row, zlib.crc32(ascii(tuple(row)).encode()))
+    known = row
+    if table in _LATER:  # the text of a long blob takes ten times as long as its checksum
+        known = [zlib.crc32(value) if type(value) is bytes else value for value in row]
+    return (*row, zlib.crc32(ascii(tuple(known)).encode()))
 
 
 def damaged(path: Path, how: str) -> StoreError:

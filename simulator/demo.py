@@ -1,12 +1,14 @@
 """``engram demo``: the main job in half a minute.
 
-Three agents learn two sets of rooms, beside the exact optimum; memories repair digits, beside the exact ceiling.
+Three agents learn two sets of rooms, beside the exact optimum; memories repair digits, beside the exact ceiling; and a
+small tournament says who is better and how sure that is.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +19,10 @@ from simulator.core.compiled import compile_seconds
 from simulator.core.mdp import policy_evaluation, start_value, value_iteration
 from simulator.core.protocols import Array, Picture
 from simulator.store import Store
+from simulator.tournaments import config as tournament_config
+from simulator.tournaments import host, standings_tables, verdict
+from simulator.tournaments.cell_store import CellStore
+from simulator.tournaments.workers import Here
 
 SEEDS = 16
 AGENTS: dict[str, dict[str, Any]] = {
@@ -30,11 +36,27 @@ WORLDS: dict[str, tuple[dict[str, Any], float, int]] = {  # settings, discount p
 }
 MEMORIES = ("nearest", "modern_hopfield", "hopfield-flow", "hopfield", "keep_cue")
 CONTEST = {"patterns": [20], "damage": ["flip:0.2"]}  # of their digits
+TOURNAMENT: dict[str, Any] = {
+    "seeds": SEEDS,
+    "steps": 4_000,
+    "agent": {
+        "Q-learning": {"name": "q_learning"},
+        "Sarsa": {"name": "q_learning", "target": "sarsa"},
+        "TD(0)": {"name": "td"},
+        "random walk": {"name": "random_walk"},
+    },
+    "world": {
+        "four rooms": {"name": "rooms", "layout": "four"},
+        "slippery lake": {"name": "FrozenLake-v1"},
+        "cliff": {"name": "CliffWalking-v1"},
+    },
+}
 NEXT = {
     "engram run q_learning rooms --world.layout four": "the same, watched while it learns",
     "engram run q_learning rooms --help": "every setting of both players",
     "engram solve rooms --gamma 0.8": "the exact optimum of the six rooms",
     "engram recall nearest rbm autoencoder digits": "trained memories repair digits",
+    "engram tournament --init": "a tournament of your own",
     "engram list": "who there is",
     "engram list runs": "what is stored by now",
     "engram show latest": "one run, with its settings",
@@ -68,8 +90,11 @@ def play(lab: str) -> Demo:
                     picture = last.picture
         memories = _contest(store)
         tables.say(f"{memories['run']}: memories have repaired digits")
+    standings = _tournament(lab)
+    tables.say(f"{standings['tournament']}: agents have met in a tournament")
     seconds = {"seconds": time.perf_counter() - began, "compile_seconds": compile_seconds()}
-    return Demo({"seeds": SEEDS, "rows": rows, "recall": memories, **seconds}, picture)
+    contests = {"recall": memories, "tournament": standings}
+    return Demo({"seeds": SEEDS, "rows": rows, **contests, **seconds}, picture)
 
 
 def _contest(store: Store) -> dict[str, Any]:
@@ -78,6 +103,19 @@ def _contest(store: Store) -> dict[str, Any]:
     for last in arena.recall(arena_config.build({**CONTEST, "seeds": SEEDS, **players}), store):
         run = last.run
     return recalls.summary(store, run)
+
+
+def _tournament(lab: str) -> dict[str, Any]:
+    """Let agents meet in a small tournament, and write its report beside it; what it came to."""
+    from simulator.views.page import write_page
+
+    with CellStore(lab) as store:
+        for last in host.play(tournament_config.build(TOURNAMENT), store, lambda n: Here()):
+            name = last.tournament
+        found = verdict.summary(store, name)
+    path = Path(lab) / f"{name}.html"
+    write_page(found, path)
+    return {**found, "report": str(path)}
 
 
 def judge(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Array, float]:
@@ -115,6 +153,9 @@ def show(data: Mapping[str, Any], picture: Picture | None, draw: Callable[[Pictu
         draw(picture)
     tables.tell()
     recall_tables.show_short(data["recall"])
+    tables.tell()
+    standings_tables.show(data["tournament"])
+    tables.tell(f"its report, one page for any browser: {data['tournament']['report']}")
     spent = f"{data['seconds']:.0f} s" + (
         f", {data['compile_seconds']:.0f} s of it compiling" * (data["compile_seconds"] > 1)
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from simulator.bookkeeping import evaluation_rows, new_run, outcome, stored_evaluations
 from simulator.config import RunConfig, eval_period, settings_hash
-from simulator.core.compiled import compile_cpu_seconds, compile_seconds
+from simulator.core.compiled import compile_seconds, working_seconds
 from simulator.core.protocols import Evaluation, Snapshot
 from simulator.evaluation import LOOK_UP_EVERY, next_size, optimum
 from simulator.records import Progress, Rows, StoreError, StoreFailure
@@ -103,7 +103,7 @@ class _Host:
         self._before, self.finished, self.warnings = Progress(), False, ()
         self._label = store.find(run).label
         self._resume()
-        self._clock, self._cpu = _working_seconds()
+        self._clock, self._cpu = working_seconds()
         self._shown = time.perf_counter()
 
     def _resume(self) -> None:
@@ -151,9 +151,9 @@ class _Host:
 
     def _train(self, steps: int, n: int) -> int:
         """Train for some steps, of the n that were planned; how many to plan next."""
-        clock, cpu = _working_seconds()
+        clock, cpu = working_seconds()
         self._session.play(steps)
-        took, took_cpu = (now - then for now, then in zip(_working_seconds(), (clock, cpu), strict=True))
+        took, took_cpu = (now - then for now, then in zip(working_seconds(), (clock, cpu), strict=True))
         self._training, self._training_cpu = self._training + took, self._training_cpu + took_cpu
         return next_size(n, took, _MOST)
 
@@ -191,7 +191,7 @@ class _Host:
 
     def progress(self) -> Progress:
         """How far the run is; compiling is not counted."""
-        clock, cpu = _working_seconds()
+        clock, cpu = working_seconds()
         seconds, cpu_seconds = clock - self._clock + self._before.seconds, cpu - self._cpu + self._before.cpu_seconds
         return Progress(self._session.step, seconds, cpu_seconds, self._session.exact)
 
@@ -219,8 +219,3 @@ class _Host:
             failed=session.failed,
             warnings=self.warnings,
         )
-
-
-def _working_seconds() -> tuple[float, float]:
-    """Wall clock and CPU time of this process, less what it spent compiling."""
-    return time.perf_counter() - compile_seconds(), time.process_time() - compile_cpu_seconds()

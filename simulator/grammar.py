@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
-from simulator.arguments import Given
+from simulator import tables
+from simulator.arguments import Given, show_help
 from simulator.arguments import read as read_words
 from simulator.config import read as read_file
 from simulator.config import run_settings
@@ -57,6 +59,28 @@ class Options:
     """every preset of a memory too"""
     deep: bool = False
     """import torch too, and ask it for GPUs"""
+    workers: Annotated[str, Meta(min_length=1)] = "0"
+    """where cells are played: a number of processes, ray, or ray://ADDRESS; 0: a process per core"""
+    init: bool = False
+    """write a commented example of a tournament into the file, tournament.toml where none is named"""
+    retry: bool = False
+    """play cells that failed once more"""
+    latex: bool = False
+    """print the table as LaTeX"""
+    html: str = ""
+    """write the report of a tournament into this file, one page of HTML; t1.html where nothing else is asked for"""
+    agents: str = ""
+    """agents that compete: names, label=name, sb3:CLASS, python:FILE.py:FUNCTION or human:FILE, up to the next flag"""
+    worlds: str = ""
+    """worlds they compete in, likewise"""
+    memories: str = ""
+    """memories that compete, likewise"""
+    challenges: str = ""
+    """challenges they compete in, likewise"""
+    players: str = ""
+    """agents and strategies that play games, likewise"""
+    games: str = ""
+    """games they play, likewise"""
 
 
 class Answer(NamedTuple):
@@ -87,6 +111,56 @@ class Command(NamedTuple):
     def known(self) -> list[Setting]:
         """All its flags, but for the players'."""
         return [*self.own(), *self.options()]
+
+
+def overview(commands: Mapping[str, Command]) -> None:
+    """Print every command."""
+    tables.tell("usage: engram COMMAND ...\n\nContests between agents and between memories, over many seeds at once.\n")
+    for command in commands.values():
+        tables.tell(f"  {command.usage:<34} {command.about}")
+    tables.tell("\nengram COMMAND --help lists its flags; engram run AGENT WORLD --help the players' settings too")
+
+
+def show_help_of(command: Command, given: Given) -> None:
+    """Print help for one command; where its players are named, with their settings."""
+    shown, about = seats(command, given), command.about
+    if command.tables and not shown:
+        about += f"; with {' and '.join(table.upper() for table in command.tables)} before --help, their settings too"
+    show_help(command.usage, about, command.known(), shown)
+
+
+def dispatch(commands: Mapping[str, Command], words: list[str]) -> int:
+    """Do what the words of a command line say; the exit code.
+
+    Raises:
+        ValueError: bad usage, in one line.
+    """
+    if not words or words[0] in ("--help", "-h", "help"):
+        overview(commands)
+        return 0
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        tables.tell(f"engram {version('engram-rl')}")
+        return 0
+    command = commands.get(words[0])
+    if command is None:
+        raise ValueError(plugins.unknown("command", words[0], commands, "engram --help"))
+    helps = [word for word in words if word in ("--help", "-h")]
+    given = parse(command, [word for word in words[1:] if word not in helps])
+    if helps:
+        show_help_of(command, given)
+        return 0
+    low, high = command.names
+    if not low <= len(given.names) <= high:
+        got = " ".join(given.names)[:60] or "nothing"
+        raise ValueError(f"expected {command.usage}, got {got!r} (engram {words[0]} --help)")
+    options = options_of(given)
+    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
+        answer = command.act(given, options)
+    if answer.data is not None:
+        print(tables.as_json(answer.data)) if options.json else answer.show(answer.data)
+    return answer.code
 
 
 def options_of(given: Given) -> Options:

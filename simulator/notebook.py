@@ -202,6 +202,41 @@ def recall(
         return recalls.summary(store, name)
 
 
+def tournament(
+    *,
+    lab: str | Path = "lab",
+    label: str = "",
+    workers: str | int = "0",
+    **tables: Any,
+) -> dict[str, Any]:
+    """Play what is missing of a tournament, and say who is better and how sure that is.
+
+    Args:
+        lab: folder of the stored tournaments; cells that it holds are reused.
+        label: what to call it in lists and reports.
+        workers: where cells are played, as ``--workers``: a number of processes, ``ray`` or ``ray://ADDRESS``.
+        **tables: what a tournament's file holds: ``agent={"q": {"name": "q_learning"}, "td": {}}``,
+            ``world={"rooms": {"layout": "four"}}``, ``memory``, ``challenge``, ``player``, ``game``, ``seeds``,
+            ``steps`` and so on.
+
+    Returns:
+        The JSON object of ``engram tournament``; see :func:`simulator.tournaments.verdict.summary`.
+
+    Raises:
+        ValueError: an unknown name or a bad value, in one line.
+    """
+    from simulator.tournaments import config as tournament_config
+    from simulator.tournaments import host, verdict
+    from simulator.tournaments.cell_store import CellStore
+    from simulator.tournaments.workers import workers_of
+
+    config = tournament_config.build(tables)
+    with CellStore(lab) as store:
+        for snapshot in host.play(config, store, lambda n: workers_of(str(workers), n), label=label):
+            name = snapshot.tournament
+        return verdict.summary(store, name)
+
+
 def _config(
     agent: str,
     world: str,

@@ -1,4 +1,7 @@
-"""Presets: settings that an agent's file recommends for a world, in its ``TUNED`` table."""
+"""Presets: settings that an agent's file recommends for a world, in its ``TUNED`` table.
+
+An entry with settings of the agent and no world is a strategy: a contestant of its own name in games, and no run.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,25 @@ def of_agent(name: str) -> list[Preset]:
     player = plugins.load("agents", name)
     tuned = getattr(player.module, "TUNED", {})
     try:
-        return [_preset(key, player.name, entry) for key, entry in tuned.items()]
+        return [_preset(key, player.name, entry) for key, entry in tuned.items() if not is_strategy(entry)]
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"agent {player.name}: TUNED: {error!r}: expected presets with a world") from error
+
+
+def is_strategy(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of ``TUNED`` is a strategy for games."""
+    return "agent" in entry and set(entry) <= {"about", "agent"}
+
+
+def strategies() -> dict[str, tuple[plugins.Player, Mapping[str, Any]]]:
+    """Name -> agent and settings of the strategies in all agents' files."""
+    players = [plugins.load("agents", name) for name in plugins.names("agents")]
+    return {
+        name: (player, entry["agent"])
+        for player in players
+        for name, entry in getattr(player.module, "TUNED", {}).items()
+        if is_strategy(entry)
+    }
 
 
 def every() -> tuple[list[Preset], list[str]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator.core.protocols import Array, Curve
 from simulator.records import RunRecord
-from simulator.stats import Estimate, Statistic, estimate, interval, iqm
+from simulator.stats import Estimate, Statistic, estimate, interval, iqm, reaches, solves
 from simulator.store import Store
 
 
@@ -132,13 +132,8 @@ def solving(store: Store, record: RunRecord) -> dict[str, Any]:
     answer = {"threshold": threshold, "eval_every": _eval_every(record), **_unsolved(len(record.seeds))}
     if threshold is None or not len(steps):
         return answer
-    reached = score >= threshold - 1e-9 * max(1.0, abs(threshold))  # [S, K]
-    reached &= whole(record)[:, None]
-    ever, at = reached.any(axis=1), reached.argmax(axis=1)
-    first = np.where(ever, steps[at], np.nan)
-    stayed = np.full(len(first), np.nan)
-    for i in np.flatnonzero(ever & (at + 1 < len(steps))):
-        stayed[i] = reached[i, at[i] + 1 :].mean()
+    reached = reaches(score, threshold) & whole(record)[:, None]  # [S, K]
+    ever, (first, stayed) = reached.any(axis=1), solves(steps, reached)
     median, mean = over_seeds(first, np.median), over_seeds(stayed, np.mean)
     answer |= {"fraction": float(ever.mean()), "fraction_interval": _wilson(int(ever.sum()), len(ever))}
     answer |= {"first_steps": {"median": median.pop("value"), **median}, "median_first_steps": None}

@@ -113,3 +113,19 @@ def _matrix(title: str, columns: list[str], q: Array, legal: Array, values: Arra
         for i in range(len(q))
     ]
     tables.table(title, ("state", *columns, "best"), rows)
+
+
+def draw(picture: Any) -> None:
+    """Print what an agent or a solver thinks of a grid; nobody is walking in it."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from simulator.views.look import look_of
+    from simulator.views.maps import grid_map
+
+    if picture.scene.walls is not None:
+        marks = tuple(mark for mark in picture.scene.marks if mark.kind != "walker")
+        picture = picture._replace(scene=replace(picture.scene, marks=marks, facts={}))
+        console = Console()
+        console.print(grid_map(picture, console.width, None, look_of(console)))

@@ -17,6 +17,7 @@ from simulator.core.seeds import generators
 
 Statistic = Callable[..., Any]  # (values, axis) -> values without that axis
 RESAMPLES = 2_000
+SAME = 1e-6  # part of a score that makes no difference where floor and ceiling are compared
 _BATCH = 1 << 20  # numbers resampled at once, 8 MB
 
 
@@ -103,3 +104,63 @@ def _bootstrap(values: Array, statistic: Statistic, level: float, resamples: int
             rng=generators([0], "bootstrap")[0],
         )
     return found.confidence_interval.low, found.confidence_interval.high
+
+
+def normalise(scores: Array, floor: Array, ceiling: Array) -> Array:
+    """Scores on the scale on which the floor is 0 and the ceiling 1.
+
+    Where the ceiling is not above the floor by more than a millionth of either there is no scale, for it would be made
+    of rounding: 1 for scores that reach the ceiling but for that millionth, 0 for others.
+
+    Args:
+        scores: any shape.
+        floor: broadcast to it.
+        ceiling: likewise.
+    """
+    scores, width = np.asarray(scores, np.float64), np.asarray(ceiling - floor, np.float64)
+    nothing = SAME * np.maximum(np.abs(floor), np.abs(ceiling))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        step = np.where(np.isnan(scores), np.nan, scores >= ceiling - nothing)
+        return np.where(width > nothing, (scores - floor) / np.where(width > nothing, width, 1.0), step)
+
+
+def area(steps: Array, curve: Array) -> Array:
+    """Mean height of curves [..., K] between their first and their last step, straight between evaluations.
+
+    Of normalised scores it says how fast a learner learns: 1 is at the ceiling from the first evaluation on.
+
+    Args:
+        steps: increasing, [K].
+        curve: scores there; nan anywhere makes the area nan.
+    """
+    curve = np.asarray(curve, np.float64)
+    if len(steps) == 0:
+        return np.full(curve.shape[:-1], np.nan)
+    if len(steps) == 1:
+        return curve[..., 0]
+    return np.asarray(np.trapezoid(curve, steps, axis=-1) / (steps[-1] - steps[0]))
+
+
+def reaches(scores: Array, threshold: float) -> Array:
+    """Which scores count as solved: at the threshold up to a rounding error, bool; nan does not."""
+    return np.asarray(scores) >= threshold - 1e-9 * max(1.0, abs(threshold))
+
+
+def solves(steps: Array, reached: Array) -> tuple[Array, Array]:
+    """When seeds first reached a threshold, and whether they stayed there.
+
+    Args:
+        steps: of the evaluations, [K].
+        reached: bool [S, K], see :func:`reaches`.
+
+    Returns:
+        The step of the first evaluation that reached it, [S], nan for never; and of the evaluations after it the share
+        that did, [S], nan where there are none.
+    """
+    first, stayed = np.full((2, len(reached)), np.nan)
+    for i in np.flatnonzero(reached.any(axis=1)):
+        at = int(reached[i].argmax())
+        first[i] = steps[at]
+        if at + 1 < len(steps):
+            stayed[i] = reached[i, at + 1 :].mean()
+    return first, stayed

@@ -56,8 +56,8 @@ def moves(legal: Array) -> Array:
     """The actions that exist as lists, int64 [n_observations, 1 + A]: their number, then they, then zeros."""
     listed = np.zeros((len(legal), 1 + legal.shape[1]), np.int64)
     listed[:, 0] = legal.sum(axis=1)
-    for row, exists in zip(listed, legal, strict=True):
-        row[1 : 1 + row[0]] = np.flatnonzero(exists)
+    exist_first = np.argsort(~legal, axis=1, kind="stable")
+    listed[:, 1:] = np.where(np.arange(legal.shape[1]) < listed[:, :1], exist_first, 0)
     return listed
 
 

@@ -121,6 +121,11 @@ def compile_cpu_seconds() -> float:
     return _cpu_seconds
 
 
+def working_seconds() -> tuple[float, float]:
+    """Wall clock and CPU time of this process, less what it spent compiling; only differences mean anything."""
+    return time.perf_counter() - compile_seconds(), time.process_time() - compile_cpu_seconds()
+
+
 def on_compile(announce: Callable[[], None]) -> None:
     """Call ``announce`` whenever a compilation begins."""
     _announcers.append(announce)

@@ -1,8 +1,8 @@
 """Players by name: name -> file -> (Config, make). A name that leads nowhere is answered with its near misses.
 
 A player is a file of the league (its name is the file's), an announcement of an installed distribution (entry points
-``engram.agents``, ``engram.worlds``, ``engram.memories``) or a module by dotted path; worlds are also every Gymnasium
-id. ``-`` and ``_`` are the same in a name. Listing names imports no player.
+``engram.agents``, ``engram.worlds``, ``engram.memories``, ``engram.games``) or a module by dotted path; worlds are
+also every Gymnasium id. ``-`` and ``_`` are the same in a name. Listing names imports no player.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ FOLDERS = {
     "memories": "memory",
     "components": "agents/components",
     "challenges": "envs/patterns",
+    "games": "envs/games",
 }
-GROUPS = {"agents": "engram.agents", "worlds": "engram.worlds", "memories": "engram.memories"}
+GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "worlds", "memories", "games")}
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"memories": "memory"}
 _GYMNASIUM = "envs.parts.gymnasium_world"
 _CORRUPTION = "envs.parts.corruption"
@@ -48,7 +49,7 @@ class Player:
     """Whoever takes part.
 
     Attributes:
-        kind: agents, worlds, memories, components or challenges.
+        kind: agents, worlds, memories, components, challenges or games.
         name: what it is called in commands and in the store.
         Config: its settings, a frozen dataclass.
         make: what builds it; for a world of Gymnasium already bound to the id.
@@ -74,9 +75,10 @@ def load(kind: str, name: str) -> Player:
         UnknownNameError: nobody is called so; one line with the near misses.
         ValueError: the file cannot be used; one line.
     """
-    plain, files, announced = name.replace("-", "_"), _files(kind), _announced(kind)
+    plain, files = name.replace("-", "_"), _files(kind)
     if plain in files:
         return _player(kind, plain, _import(files[plain]))
+    announced = _announced(kind)
     if plain in announced:
         return _player(kind, announced[plain].name, _import(announced[plain].module))
     if kind == "worlds":

@@ -129,7 +129,7 @@ class Agent(Protocol):
     out of evaluations, and marks it in the store.
 
     One that can compute on a GPU says ``DEVICES = True`` in its module and makes its networks on
-    :func:`simulator.core.devices.device`.
+    :func:`simulator.core.devices.device`. One that never learns says ``LEARNS = False``: games do not train it.
     """
 
     def act(self, obs: Array) -> Array:

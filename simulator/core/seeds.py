@@ -16,6 +16,7 @@ import numpy as np
 PURPOSES = (  # new ones at the end: the streams of the others stay as they are
     *("world", "exploration", "replay", "weights", "evaluation", "ties", "layout", "bootstrap", "sensor"),
     *("patterns", "damage", "training", "recall"),
+    *("permutation", "first", "second", "noise", "ending"),
 )
 _MASK = (1 << 64) - 1
 

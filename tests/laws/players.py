@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -14,8 +15,11 @@ from simulator.engine import Session
 
 AGENTS = plugins.names("agents")
 WORLDS = plugins.names("worlds")
+GAMES = plugins.names("games")
 SMALL = ("rooms", "FrozenLake-v1", "CartPole-v1")  # by table, by table with a foreign law, and boxes in Python
 SOON = {"dqn": {"starts": 20, "batch": 8}}  # what else would not begin to learn within the steps of a law
+
+GAME = "tests.laws.game_probe"  # for agents that play games only
 
 Settings = Mapping[str, Any]
 
@@ -29,6 +33,7 @@ def session(agent: str, world: str, *, stretches: bool = True, **settings: Any) 
     return Session(build({"seeds": 3, "steps": 100_000, "threads": 1, **settings, **tables}), stretches=stretches)
 
 
+@cache
 def can_play(agent: str, world: str) -> bool:
     """Whether an agent takes a world at all."""
     try:
@@ -39,8 +44,15 @@ def can_play(agent: str, world: str) -> bool:
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Every agent with every small world that it takes."""
-    return [(agent, world) for agent in AGENTS for world in SMALL if can_play(agent, world)]
+    """Every agent with every small world that it takes, and with the game where it takes none of them."""
+    return [
+        (agent, world) for agent in AGENTS for world in dict.fromkeys((*SMALL, home(agent))) if can_play(agent, world)
+    ]
+
+
+def home(agent: str) -> str:
+    """The world in which an agent is put through a law of its own: rooms, or the game where it plays nothing else."""
+    return "rooms" if can_play(agent, "rooms") else GAME
 
 
 def variants(kind: str, name: str) -> list[dict[str, Any]]:
@@ -93,4 +105,17 @@ def lane(state: Any, i: int, n: int) -> Any:
     return state
 
 
-__all__ = ["AGENTS", "SMALL", "WORLDS", "can_play", "lane", "pairs", "same", "session", "variants"]
+__all__ = [
+    "AGENTS",
+    "GAME",
+    "GAMES",
+    "SMALL",
+    "WORLDS",
+    "can_play",
+    "home",
+    "lane",
+    "pairs",
+    "same",
+    "session",
+    "variants",
+]

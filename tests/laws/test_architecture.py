@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("simulator", "agents", "memory", "envs")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-PLAYER_FOLDERS = ("agents", "memory", "envs", "agents/components", "envs/patterns")
-HEAVY = {"torch", "pygame", "matplotlib", "ray", "sklearn"}
+PLAYER_FOLDERS = ("agents", "memory", "envs", "agents/components", "envs/patterns", "envs/games")
+HEAVY = {"torch", "pygame", "matplotlib", "ray", "sklearn", "choix", "pettingzoo", "jinja2", "stable_baselines3"}
 
 
 def _name(path: Path) -> str:

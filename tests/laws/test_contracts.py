@@ -14,9 +14,9 @@ from gymnasium import spaces
 from simulator.core import plugins
 from simulator.core.protocols import Spec
 from simulator.settings import settings
-from tests.laws.players import AGENTS, SMALL, WORLDS, pairs, session, variants
+from tests.laws.players import AGENTS, GAMES, SMALL, WORLDS, home, pairs, session, variants
 
-PLAYERS = [("agents", name) for name in AGENTS] + [("worlds", name) for name in WORLDS]
+PLAYERS = [(kind, name) for kind, every in (("agents", AGENTS), ("worlds", WORLDS), ("games", GAMES)) for name in every]
 
 
 @pytest.mark.parametrize(("kind", "name"), PLAYERS)
@@ -42,7 +42,7 @@ def test_every_variant_of_an_agent_can_be_made_or_says_why_not(name):
     made = 0
     for turned in variants("agents", name):
         try:
-            session(name, "rooms", agent_=turned).play(20)
+            session(name, home(name), agent_=turned).play(20)
             made += 1
         except ValueError as error:
             said = str(error)

@@ -34,10 +34,10 @@ def edit(lab, *statements):
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
-        ("PRAGMA user_version = 2", "is from a newer engram: its schema is 2, expected at most 1"),
-        ("PRAGMA user_version = 0", "is damaged: its tables are not those of schema 1"),
+        ("PRAGMA user_version = 3", "is from a newer engram: its schema is 3, expected at most 2"),
+        ("PRAGMA user_version = 0", "is damaged: its tables are not those of schema 2"),
         ("PRAGMA application_id = 7", "is not the database of a lab"),
-        ("DROP TABLE points", "is damaged: its tables are not those of schema 1"),
+        ("DROP TABLE points", "is damaged: its tables are not those of schema 2"),
     ],
 )
 def test_another_schema_is_refused(lab, statement, says):

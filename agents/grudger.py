@@ -1,0 +1,77 @@
+"""Grudger: cooperates until the other side defects once, then defects for the rest of the episode.
+
+The unforgiving strategy of iterated games (Friedman 1971, A non-cooperative equilibrium for supergames). It goes by
+what the other did, not by outcomes: a defection of its own that noise brought about starts no grudge, and one of the
+other's is never forgotten, even if it was a slip. So it is no memory-one strategy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.core.games import CD, COOPERATE, DD, DEFECT, START, is_iterated
+from simulator.core.protocols import Array, Metrics, Spec, State, Step
+
+LEARNS = False
+
+
+@dataclass(frozen=True)
+class Config:
+    """A grudger has no settings."""
+
+
+class Grudger:
+    """S grudgers; an agent and its own policy."""
+
+    def __init__(self, n_seeds: int) -> None:
+        self._grudge = np.zeros(n_seeds, np.bool_)
+
+    def act(self, obs: Array, first: Array | None = None) -> Array:
+        """What to do at obs [S], int64 [S]; an episode begins at the start."""
+        seen = np.asarray(obs)
+        self._grudge = (self._grudge & (seen != START)) | (seen == CD) | (seen == DD)
+        return np.where(self._grudge, DEFECT, COOPERATE)
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """Learn nothing."""
+        return {}
+
+    def policy(self) -> Grudger:
+        """The same strategy with a memory of its own."""
+        return Grudger(len(self._grudge))
+
+    def probs(self, obs: Array) -> None:
+        """What it does depends on more than what it sees."""
+
+    def values(self, obs: Array) -> None:
+        """It values nothing."""
+
+    def state(self) -> State:
+        """Against whom there is a grudge."""
+        return {"grudge": self._grudge.copy()}
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        self._grudge = state["grudge"].copy()
+
+
+def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Grudger:
+    """Players of an iterated game of two actions.
+
+    Raises:
+        ValueError: any other world.
+    """
+    if not is_iterated(spec):
+        seen = f"observation {spec.observation}, action {spec.action}"
+        raise ValueError(f"grudger on {spec.id}: {seen}, expected a side of an iterated game of two actions")
+    return Grudger(len(seed_list))
+
+
+if __name__ == "__main__":
+    grudger = Grudger(1)
+    print("grudger: the outcome seen, its own action first, and its answer")
+    for name, seen in (("start", START), ("CD", CD), ("CC", 1), ("start", START)):
+        print(f"  {name:5s} -> {'CD'[int(grudger.act(np.array([seen]))[0])]}")

@@ -1,0 +1,43 @@
+"""Actions from outside: whether a world's action space has them, and what to say where it has not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from simulator.core.protocols import Spec
+
+_SHORT = 80
+
+
+def checked(given: Any, spec: Spec) -> Any:
+    """One action as the world takes it, an int or an array, or None where the action space has no such action.
+
+    A whole number may come as an array of one. Texts, truth values and fractions are no discrete actions.
+    """
+    space: Any = spec.action
+    try:
+        action = np.asarray(given)
+        if hasattr(space, "n"):
+            fits = action.size == 1 and action.dtype.kind in "iu" and 0 <= int(action.item()) < space.n
+            return int(action.item()) if fits else None
+        fits = action.dtype.kind in "iuf" and action.shape == space.shape
+        action = action.astype(space.dtype)
+        return action if fits and np.all((action >= space.low) & (action <= space.high)) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def expected(spec: Spec) -> str:
+    """What an action of this world is, in words."""
+    space: Any = spec.action
+    if hasattr(space, "n"):
+        return f"a whole number from 0 to {space.n - 1}"
+    return f"numbers of the shape {space.shape} within the bounds of the action space"
+
+
+def brief(value: Any) -> str:
+    """A value in a few characters of one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _SHORT else text[: _SHORT - 3] + "..."

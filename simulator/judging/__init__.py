@@ -1,0 +1,1 @@
+"""Judging: what scores over seeds say of contestants, and how sure that is."""

@@ -1,0 +1,1 @@
+"""Matches: two agents that play one game against each other."""

@@ -1,0 +1,260 @@
+"""A match: two entrants, one game, many seeds. What it came to is a plain dict that survives JSON.
+
+Both entrants of a seed have streams of their own, derived from the seed by side, so that an agent can meet itself; the
+game's streams are those of the seed, so that all matches of a seed meet the same noise and the same ends. In a game of
+turns each entrant begins every other game, and seeds are played one after the other, for they get out of step.
+
+Before a match a learner may practise (``train_steps``) against a second learner of its kind, who is then forgotten.
+Each learns from its own side only: to an agent a trajectory is one side's, and what the other side does is its world.
+
+The result:
+
+* ``scores``, ``second`` [S]: mean payoff of the first and of the second, per round where both move at once, else per
+  game; nan where the seed failed. ``failed``: [{seed, step, reason}]. ``steps``, ``curve``: empty.
+* ``facts``: ``zero_sum``; ``per``, "round" or "game"; ``floor``, ``ceiling``, ``second_floor``, ``second_ceiling``,
+  what one pays either side at least and at most, with ``floor_is`` and ``ceiling_is``; ``threshold`` None; ``rounds``
+  [S] or games that counted; ``wins`` [S], the share of points that the first took (win 1, draw 0.5), None where the
+  game is not zero-sum; ``expected`` [2][S], exact payoffs per round where neither learns and both go by the last
+  outcome only (memory-one), else None; ``exploitability`` [2][S] where all positions are known, else None;
+  ``replaced`` [2][S], moves that did not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.bookkeeping import NOT_FINITE
+from simulator.core import plugins
+from simulator.core.compiled import working_seconds
+from simulator.core.game_tree import GameTree, exploitability
+from simulator.core.games import COOPERATE, RoundGame, TurnGame, is_iterated
+from simulator.core.protocols import Array, Policy
+from simulator.core.seeds import integers
+from simulator.matches.config import Entrant, MatchConfig
+from simulator.matches.rounds import BLOCK, Hand, Seat, Tally, Ticker, opened, play_game, play_rounds, playing
+
+_SIDES = ("first", "second")
+
+
+class _Played(NamedTuple):
+    """What some seeds of a match came to; [S] or, for both entrants, [2, S]."""
+
+    scores: Array  # [2, S] mean payoff per round or per game; nan where the seed failed
+    wins: Array  # [S] share of points that the first took, draws halved
+    rounds: Array  # int64 [S] rounds, or games
+    replaced: Array  # [2, S] moves that did not exist
+    failed_at: Array  # int64 [2, S], 0: it did not
+    expected: Array | None  # [2, S] exact payoff per round
+    exploitable: Array | None  # [2, S]
+
+
+def play_match(config: MatchConfig, tick: Callable[[], Any] | None = None) -> dict[str, Any]:
+    """Play a match.
+
+    Args:
+        config: its settings.
+        tick: called a few times a second; what it raises ends the match.
+
+    Returns:
+        A cell's result; see the module.
+
+    Raises:
+        ValueError: an entrant that cannot play the game, or settings that do not go together; before work starts.
+    """
+    clock, cpu = working_seconds()
+    ticker, seeds = Ticker(tick), range(config.first_seed, config.first_seed + config.seeds)
+    game = checked(config)
+    if game.simultaneous:
+        played = _rounds(config, seeds, ticker)
+    else:
+        played = _joined([_turns(config, seed, ticker) for seed in seeds])
+    failed = (played.failed_at > 0).any(axis=0)
+    played.scores[:, failed], played.wins[failed] = np.nan, np.nan
+    now, now_cpu = working_seconds()
+    return {
+        "scores": played.scores[0].tolist(),
+        "second": played.scores[1].tolist(),
+        "steps": [],
+        "curve": [[] for _ in seeds],
+        "failed": _failures(config, seeds, played.failed_at),
+        "facts": _facts(game, played),
+        "seconds": now - clock,
+        "cpu_seconds": now_cpu - cpu,
+        "exact": True,
+    }
+
+
+def checked(config: MatchConfig) -> Any:
+    """One copy of the match's game, once it is known that both entrants can play it.
+
+    Raises:
+        ValueError: an entrant that cannot play the game, or settings that do not go together; one line.
+    """
+    game = _game(config, [config.first_seed])
+    if not game.simultaneous and config.episodes % 2:
+        reason = "each entrant begins half of the games"
+        raise ValueError(f"episodes = {config.episodes}: expected an even number in {config.game}, where {reason}")
+    for side in (0, 1):
+        _agent(_entrants(config)[side], game.specs[side], [config.first_seed])
+    return game
+
+
+def _game(config: MatchConfig, seeds: Sequence[int]) -> Any:
+    return plugins.load("games", config.game).make(list(seeds), config.game_settings)
+
+
+def _entrants(config: MatchConfig) -> tuple[Entrant, Entrant]:
+    return config.first, config.second
+
+
+def _agent(entrant: Entrant, spec: Any, seeds: Sequence[int]) -> Any:
+    return plugins.load("agents", entrant.agent).make(spec, list(seeds), entrant.settings)
+
+
+def _learns(entrant: Entrant) -> bool:
+    return getattr(plugins.load("agents", entrant.agent).module, "LEARNS", True)
+
+
+def _trained(config: MatchConfig, side: int, seeds: Sequence[int], ticker: Ticker) -> Any:
+    """The entrant of a side as it comes to the match."""
+    own = integers(seeds, _SIDES[side])
+    entrant, game = _entrants(config)[side], _game(config, integers(own, "training"))
+    agent = _agent(entrant, game.specs[side], own)
+    if not config.train_steps or not _learns(entrant):
+        return agent
+    other = _agent(entrant, game.specs[1 - side], integers(own, "second"))
+    practise = _practise_rounds if game.simultaneous else _practise_turns
+    practise(game, (agent, other) if side == 0 else (other, agent), side, config.train_steps, ticker)
+    return agent
+
+
+def _practise_rounds(game: RoundGame, agents: tuple[Any, Any], side: int, n: int, ticker: Ticker) -> None:
+    """Let two learners play n rounds."""
+    hands, seen = (playing(agents[0], learns=True), playing(agents[1], learns=True)), opened(game)
+    while n:
+        block = min(n, BLOCK)
+        n -= block
+        seen, _, _ = play_rounds(game, hands, seen, block, cut=n == 0)
+        ticker()
+
+
+def _practise_turns(game: TurnGame, agents: tuple[Any, Any], side: int, n: int, ticker: Ticker) -> None:
+    """Let two learners play until the one of ``side`` has made n moves and the game is over; they begin in turn."""
+    seats, turn = [Seat(playing(agent, learns=True)) for agent in agents], game.reset()
+    own = seats[side]
+    while own.moves < n:
+        turn = play_game(game, turn, (seats[0], seats[1]))
+        seats.reverse()
+        ticker()
+    own.learn()
+
+
+def _rounds(config: MatchConfig, seeds: Sequence[int], ticker: Ticker) -> _Played:
+    """All seeds of a game of rounds, side by side."""
+    agents, game = [_trained(config, side, seeds, ticker) for side in (0, 1)], _game(config, seeds)
+    hands, tally = _hands(config, agents), Tally(len(seeds), config.episodes)
+    seen, block, done = opened(game), 16, False
+    while not done:
+        seen, reward, ended = play_rounds(game, hands, seen, block)
+        done, block = tally.add(reward, ended), min(2 * block, BLOCK)
+        ticker()
+    learned = [tally.rounds + config.train_steps * _learns(entrant) for entrant in _entrants(config)]
+    failed_at = np.array([_failed_at(agent, len(seeds)) for agent in agents])
+    failed_at[failed_at > learned] = 0  # after what counted
+    wins, replaced = 0.5 + 0.5 * tally.lead / tally.rounds, np.zeros((2, len(seeds)), np.int64)
+    expected = _expected(config, game, agents)
+    return _Played(tally.total / tally.rounds, wins, tally.rounds, replaced, failed_at, expected, None)
+
+
+def _turns(config: MatchConfig, seed: int, ticker: Ticker) -> _Played:
+    """One seed of a game of turns."""
+    agents, game = [_trained(config, side, [seed], ticker) for side in (0, 1)], _game(config, [seed])
+    first, second = (Seat(hand) for hand in _hands(config, agents))
+    turn = game.reset()
+    for number in range(config.episodes):
+        turn = play_game(game, turn, (second, first) if number % 2 else (first, second))
+        ticker()
+    seats, n = (first, second), config.episodes
+    scores, replaced = (np.array([[getattr(seat, name)] for seat in seats]) for name in ("total", "replaced"))
+    failed_at = np.array([_failed_at(agent, 1) for agent in agents])
+    exploitable = None
+    if game.tree is not None:
+        probs = [position_probs(agent.policy(), game.tree) for agent in agents]
+        exploitable = np.array([exploitability(game.tree, each) for each in probs])
+    wins, rounds = 0.5 + 0.5 * np.array([first.lead]) / n, np.array([n])
+    return _Played(scores / n, wins, rounds, replaced, failed_at, None, exploitable)
+
+
+def _hands(config: MatchConfig, agents: Sequence[Any]) -> tuple[Hand, Hand]:
+    learns = [config.learn and _learns(entrant) for entrant in _entrants(config)]
+    return playing(agents[0], learns=learns[0]), playing(agents[1], learns=learns[1])
+
+
+def _failed_at(agent: Any, n_seeds: int) -> Array:
+    return np.array(getattr(agent, "failed_at", np.zeros(n_seeds, np.int64)))
+
+
+def _expected(config: MatchConfig, game: RoundGame, agents: Sequence[Any]) -> Array | None:
+    """The exact payoffs [2, S] of two entrants who do not learn and look at the last outcome only."""
+    still = not config.learn or not any(_learns(entrant) for entrant in _entrants(config))
+    if not still or not all(is_iterated(spec) for spec in game.specs):
+        return None
+    probs = [agent.policy().probs(np.arange(5)) for agent in agents]
+    if any(each is None for each in probs):
+        return None
+    found = game.expected(*(each[..., COOPERATE] for each in probs))
+    return None if found is None else np.array(found)
+
+
+def position_probs(policy: Policy, tree: GameTree) -> Array:
+    """What a policy does in every position of a game, [1, N, A].
+
+    Asked for its probabilities, or where it has none for its move in each position, as the first of an episode. What it
+    gives to moves that do not exist is spread over those that do, as the game spreads it.
+    """
+    probs = policy.probs(tree.obs)
+    if probs is None:
+        chosen = [int(policy.act(tree.obs[i : i + 1], np.ones(1, np.bool_))[0]) for i in range(len(tree.obs))]
+        probs = np.eye(tree.legal.shape[1])[chosen][None]
+    given, free = np.where(tree.legal, probs, 0.0), tree.legal / tree.legal.sum(axis=1, keepdims=True)
+    lost = np.where(tree.legal, 0.0, probs).sum(axis=-1, keepdims=True)
+    return given + lost * free
+
+
+def _joined(parts: Sequence[_Played]) -> _Played:
+    """Seeds that were played one after the other."""
+    columns = zip(*parts, strict=True)
+    return _Played(*(None if column[0] is None else np.concatenate(column, axis=-1) for column in columns))
+
+
+def _facts(game: Any, played: _Played) -> dict[str, Any]:
+    per, zero_sum = "round" if game.simultaneous else "game", game.zero_sum
+    (floor, ceiling), (second_floor, second_ceiling) = game.bounds
+    return {
+        "zero_sum": zero_sum,
+        "per": per,
+        "floor": floor,
+        "ceiling": ceiling,
+        "second_floor": second_floor,
+        "second_ceiling": second_ceiling,
+        "floor_is": f"lowest payoff of a {per}",
+        "ceiling_is": f"highest payoff of a {per}",
+        "threshold": None,
+        "rounds": played.rounds.tolist(),
+        "wins": played.wins.tolist() if zero_sum else None,
+        "expected": None if played.expected is None else played.expected.tolist(),
+        "exploitability": None if played.exploitable is None else played.exploitable.tolist(),
+        "replaced": played.replaced.tolist(),
+    }
+
+
+def _failures(config: MatchConfig, seeds: Sequence[int], failed_at: Array) -> list[dict[str, Any]]:
+    return [
+        {"seed": seed, "step": int(failed_at[side, i]), "reason": f"{entrant.label}: {NOT_FINITE}"}
+        for i, seed in enumerate(seeds)
+        for side, entrant in enumerate(_entrants(config))
+        if failed_at[side, i]
+    ]

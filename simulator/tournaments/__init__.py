@@ -1,0 +1,1 @@
+"""Tournaments: who competes in what, where cells are played, and what they came to."""

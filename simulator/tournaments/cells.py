@@ -1,0 +1,175 @@
+"""Plays one cell of a tournament, wherever that is: in a thread, another process, or on another machine.
+
+A task and its result are plain values. What a cell needs to go on after a crash is a lab of its own, in a folder that
+the task names; the lab of the tournament is written by its host alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator import config
+from simulator.core.protocols import Array
+from simulator.records import RunRecord
+from simulator.results import judged
+from simulator.store import Store
+
+Tick = Callable[[], None]  # called a few times a second; whatever it raises ends the cell
+Result = dict[str, Any]  # scores [S], second [S], steps [K], curve [S][K], facts, seconds, cpu_seconds, exact
+NOT_A_NUMBER = "every seed failed: {}"
+
+
+class Task(NamedTuple):
+    """What is to be played."""
+
+    key: str  # of the cell
+    kind: str  # run, recall, match or external
+    settings: str  # TOML
+    scratch: str  # folder of its checkpoints
+    cpu_seconds: float = 0.0  # of training per seed, 0: no limit
+    wall_seconds: float = 0.0
+    checkpoint_every: float = 5.0  # seconds
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """The host wants the cell to end as it is."""
+
+
+class CellFailed(RuntimeError):  # noqa: N818 - it says what became of a cell
+    """A cell that came to nothing; one line."""
+
+
+def play(task: Task, tick: Tick) -> Result:
+    """Play a cell to its end, from its newest checkpoint where there is one.
+
+    Raises:
+        CellFailed: every seed failed.
+        ValueError: players that cannot be built, or that refuse each other.
+    """
+    return _PLAYERS[task.kind](task, tick)
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    text = " ".join(str(error).split())[:500]
+    plain = isinstance(error, ValueError | CellFailed) or type(error) is RuntimeError
+    return text if text and plain else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def _run(task: Task, tick: Tick) -> Result:
+    from simulator import engine
+
+    settings = config.from_toml(task.settings, "settings of the cell")
+    limits = [limit * settings.seeds or math.inf for limit in (task.cpu_seconds, task.wall_seconds)]
+    with Store(task.scratch) as store:
+        name, last = _stored(store), None
+        host = engine.run(settings, store, name, checkpoint_every=task.checkpoint_every)
+        try:
+            for last in host:
+                tick()
+                if last.cpu_seconds >= limits[0] or last.seconds >= limits[1]:
+                    break
+        finally:
+            host.close()  # type: ignore[attr-defined]
+        assert last is not None
+        record = store.find(last.run)
+        steps, scores = judged(store, record)
+        if last.step < settings.steps and record.status != "failed":
+            steps, scores = _judge_now(settings, store, record, steps, scores)
+        if record.status == "failed":
+            raise CellFailed(NOT_A_NUMBER.format(record.failed[0]["reason"] if record.failed else "no score"))
+        return _of_run(record, steps, scores)
+
+
+def _judge_now(settings: Any, store: Store, record: RunRecord, steps: Array, scores: Array) -> tuple[Array, Array]:
+    """The evaluations [K], [S, K] of a run whose time is over, with one of what it has learned by now."""
+    from simulator.session import Session
+
+    session, saved = Session(settings), store.newest(record.run)
+    assert saved is not None
+    session.restore(saved.state)
+    found = session.evaluator().evaluate(session.agent, session.step)
+    now = found.returns.mean(axis=1) if found.exact is None else found.exact
+    before = steps < session.step
+    return np.append(steps[before], session.step), np.column_stack([scores[:, before], now])
+
+
+def _of_run(record: RunRecord, steps: Array, scores: Array) -> Result:
+    facts = {name: record.known(name) for name in ("floor", "threshold", "value_error")}
+    if record.known("max_steps") is None:  # an evaluation cuts its episodes, which random play without end is not
+        facts["floor"] = None
+    best = record.known("optimum")
+    facts |= {"ceiling": best, "ceiling_is": None if best is None else "exact optimum", "trained": record.step}
+    if facts["floor"] is not None:
+        facts["floor_is"] = "random play"
+    broken = {failure["seed"] for failure in record.failed}
+    final = [math.nan if seed in broken else float(row[-1]) for seed, row in zip(record.seeds, scores, strict=True)]
+    return {
+        "scores": final,
+        "steps": steps.tolist(),
+        "curve": scores.tolist(),
+        "failed": record.failed,
+        "facts": facts,
+        "seconds": record.seconds,
+        "cpu_seconds": record.cpu_seconds,
+        "exact": record.exact,
+    }
+
+
+def _recall(task: Task, tick: Tick) -> Result:
+    from simulator import arena, arena_config
+    from simulator.contest import SCORES
+
+    settings = arena_config.from_toml(task.settings, "settings of the cell")
+    with Store(task.scratch) as store:
+        for last in arena.recall(settings, store, _stored(store)):  # noqa: B007 - the last one counts
+            tick()
+        record = store.find(last.run)
+        rows = sorted(store.evaluations(last.run), key=lambda row: record.seeds.index(row.seed))
+    found = dict(zip(SCORES, np.stack([row.returns for row in rows], axis=1).tolist(), strict=True))
+    facts = {
+        **{name: found[name] for name in ("overlap", "exact", "spurious", "cue", "ceiling_overlap", "ceiling_exact")},
+        **{name: record.known("cells")[0].get(name) for name in ("parameters", "store_seconds")},
+    }
+    plain: Result = {"scores": found["overlap"], "steps": [], "curve": [[] for _ in rows], "failed": []}
+    return plain | {"facts": facts, "seconds": record.seconds, "cpu_seconds": record.cpu_seconds, "exact": True}
+
+
+def _match(task: Task, tick: Tick) -> Result:
+    from simulator.matches import config as match_config
+    from simulator.matches.match import play_match
+
+    return play_match(match_config.from_toml(task.settings, "settings of the cell"), tick)
+
+
+def _external(task: Task, tick: Tick) -> Result:
+    from simulator.externals.contestants import from_toml, play_external
+
+    settings = from_toml(task.settings, "settings of the cell")
+    return play_external(settings, tick, (task.cpu_seconds, task.wall_seconds))
+
+
+def _stored(store: Store) -> str | None:
+    """The run that a scratch lab holds, or None; one without a checkpoint begins again."""
+    known: Iterable[RunRecord] = store.runs()
+    return next((record.run for record in known), None)
+
+
+def scratch_of(folder: Path | str, name: str) -> str:
+    """Where a cell keeps its checkpoints; made where there is none."""
+    path = Path(folder) / name
+    path.mkdir(parents=True, exist_ok=True)
+    return str(path)
+
+
+_PLAYERS: dict[str, Callable[[Task, Tick], Result]] = {
+    "run": _run,
+    "recall": _recall,
+    "match": _match,
+    "external": _external,
+}

@@ -1,0 +1,238 @@
+"""What ``engram tournament`` does between its words and its tables."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from simulator import tables
+from simulator.arguments import Given
+from simulator.arguments import read as read_words
+from simulator.catalog import existing
+from simulator.config import parse
+from simulator.config import read as read_file
+from simulator.core import plugins
+from simulator.core.contests import TournamentSnapshot
+from simulator.grammar import Command, Options, options_of
+from simulator.playing import MakeView, Outcome, announce_compiling
+from simulator.settings import Layer
+from simulator.sitting import sit
+from simulator.tournaments.cell_store import CellStore
+from simulator.tournaments.config import TournamentConfig, assemble, from_toml, tournament_settings
+from simulator.tournaments.entries import SIDES
+from simulator.tournaments.workers import check_place
+
+PRESETS = Path(__file__).with_name("presets")
+EXAMPLE = "example"
+LISTS = {"agents": "agent", "worlds": "world", "memories": "memory", "challenges": "challenge"} | {
+    "players": "player",
+    "games": "game",
+}
+
+
+def read(command: Command, words: Sequence[str]) -> Given:
+    """The words of ``engram tournament``; ``--agents A B`` takes every word up to the next flag.
+
+    Raises:
+        ValueError: an unknown flag, a missing value or a bad one, in one line.
+    """
+    entered, rest = _entered(words)
+    known = [each for each in command.known() if each.name not in LISTS]
+    given = read_words(command.usage, rest, known, dict.fromkeys([*SIDES, *SIDES.values()]))
+    options, files = options_of(given), []
+    if options.preset:
+        files.append(preset(options.preset))
+    files += [read_file(path) for path in given.names if not options.init]
+    return given._replace(files=(*files, Layer(entered)) if entered else tuple(files))
+
+
+def _entered(words: Sequence[str]) -> tuple[dict[str, dict[str, dict[str, str]]], list[str]]:
+    """The tables of who is named by ``--agents`` and the like, and the words that are left."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    rest, table, flag = list[str](), "", ""
+    for word in words:
+        name, sign, text = word.partition("=")
+        if word.startswith("--"):
+            flag, table = name, LISTS.get(name.removeprefix("--"), "")
+        if not table:
+            rest.append(word)
+            continue
+        for each in (text.split(",") if sign else []) if word.startswith("--") else [word]:
+            _enter(found.setdefault(table, {}), flag, each)
+        if table not in found:
+            found[table] = {}
+    if empty := next((table for table, entries in found.items() if not entries), None):
+        raise ValueError(f"--{next(name for name in LISTS if LISTS[name] == empty)}: expected a name after it")
+    return found, rest
+
+
+def _enter(table: dict[str, dict[str, str]], flag: str, word: str) -> None:
+    """Note ``NAME`` or ``LABEL=NAME``."""
+    label, sign, name = word.partition("=")
+    label, name = (label, name) if sign else (re.sub(r"[^\w.-]+", "_", word), word)
+    if label in table:
+        raise ValueError(f"{flag} {word}: {label} is there already, expected another label, such as {label}-2={name}")
+    table[label] = {"name": name}
+
+
+def preset(name: str) -> Layer:
+    """The settings of a tournament that comes with this distribution.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    path = PRESETS / f"{name.replace('_', '-')}.toml"
+    if name == EXAMPLE or path.stem not in presets():
+        raise ValueError(plugins.unknown("tournament preset", name, presets(), "engram list presets"))
+    return parse(path.read_text("utf-8"), f"preset {name}")
+
+
+def presets() -> dict[str, str]:
+    """Name -> the first line of every tournament that comes with this distribution."""
+    texts = {path.stem: path.read_text("utf-8") for path in sorted(PRESETS.glob("*.toml")) if path.stem != EXAMPLE}
+    return {name: text.splitlines()[0].removeprefix("# ").rstrip(".") for name, text in texts.items()}
+
+
+def settings_of(given: Given) -> TournamentConfig:
+    """The tournament that the words describe.
+
+    Raises:
+        ValueError: nobody competes, or a bad setting; one line.
+    """
+    if not given.files:
+        raise ValueError("expected engram tournament FILE.toml, --preset NAME, or --agents A ... --worlds W ...")
+    fields = {setting.name for setting in tournament_settings()}
+    options = Layer({key: value for key, value in given.options.items() if key in fields})
+    return assemble([*given.files, options, Layer(given.own, flags=True)])
+
+
+def init(names: Sequence[str]) -> dict[str, Any]:
+    """Write a commented example of a tournament.
+
+    Raises:
+        ValueError: the file is there already, or cannot be written.
+    """
+    path = Path(names[0] if names else "tournament.toml")
+    text = (PRESETS / f"{EXAMPLE}.toml").read_text("utf-8").replace("THIS_FILE", str(path))
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ValueError(f"{path} is there already, expected the name of a new file") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+    return {"file": str(path)}
+
+
+def begin(config: TournamentConfig, lab: str, make_view: MakeView, options: Options) -> Outcome:
+    """Play what is missing of a tournament; its summary and 0, 1 where a cell failed, or None and an interruption.
+
+    Raises:
+        ValueError: players that cannot be built, or a lab that cannot be used.
+    """
+    check_place(options.workers)
+    new = not Path(lab).exists()
+    try:
+        with CellStore(lab) as store:
+            return _play(config, store, make_view, options)
+    except ValueError:
+        if new:
+            _unmake(Path(lab))
+        raise
+
+
+def _unmake(lab: Path) -> None:
+    """Take away a lab that was made for a tournament that could not be."""
+    from simulator.lab import unmake
+
+    with contextlib.suppress(OSError):
+        (lab / "cells" / "lock").unlink(missing_ok=True)
+        (lab / "cells").rmdir()
+        unmake(lab)
+
+
+def resume(name: str, lab: str, make_view: MakeView, options: Options) -> Outcome:
+    """Play what is missing of a stored tournament; see ``begin``."""
+    check_place(options.workers)
+    with CellStore(existing(lab)) as store:
+        record = store.find(named(store, name))
+        config = from_toml(record.settings, f"settings of {record.name}")
+        return _play(config, store, make_view, options)
+
+
+def stored(name: str, lab: str) -> dict[str, Any]:
+    """What a stored tournament came to."""
+    from simulator.tournaments import verdict
+
+    with CellStore(existing(lab)) as store:
+        return verdict.summary(store, named(store, name))
+
+
+def named(store: CellStore, name: str) -> str:
+    """A tournament's id, of that id or of "latest"."""
+    known = store.tournaments()
+    return known[0].name if name == "latest" and known else name
+
+
+def listed(lab: str) -> list[dict[str, Any]]:
+    """Every tournament of a lab, newest first, for ``engram list tournaments``."""
+    if not os.path.exists(lab):
+        return []
+    with CellStore(lab) as store:
+        return [
+            {
+                "tournament": each.name,
+                "label": each.label,
+                "contestants": [one["label"] for one in each.plan["contestants"]],
+                "challenges": [one["label"] for one in each.plan["challenges"]],
+                "cells": sum(len(pair["spans"]) for pair in each.plan["pairs"]),
+                "status": each.status,
+                "created": each.created,
+            }
+            for each in store.tournaments()
+        ]
+
+
+def show_listed(found: Sequence[dict[str, Any]]) -> None:
+    """Print them for people."""
+    if not found:
+        tables.tell("there are no tournaments yet: engram tournament --init")
+        return
+    columns = ("tournament", "label", "contestants", "challenges", "cells", "status", "begun")
+    rows = [list(each.values()) for each in found]
+    rows = [[" ".join(value) if isinstance(value, list) else value for value in row] for row in rows]
+    tables.table("", columns, rows)
+
+
+def _play(config: TournamentConfig, store: CellStore, make_view: MakeView, options: Options) -> Outcome:
+    from simulator.tournaments import host as tournament
+    from simulator.tournaments import verdict
+    from simulator.tournaments.workers import workers_of
+
+    announce_compiling()
+    snapshots: Iterator[Any] = tournament.play(
+        config, store, lambda n: workers_of(options.workers, n), label=options.label, retry=options.retry
+    )
+    last, number = sit(snapshots, make_view(), _begun)  # type: ignore[arg-type]
+    if not number:
+        found = verdict.summary(store, last.tournament)  # type: ignore[attr-defined]
+        return found, 1 if found["cells"]["failed"] else 0
+    return None, 128 + _interrupted(last, number, store)
+
+
+def _interrupted(last: Any, number: int, store: CellStore) -> int:
+    done, how = f"{last.done:,} of {last.planned:,} cells", signal.Signals(number).name
+    again = f"engram resume {last.tournament} --lab {store.lab}"
+    tables.say(f"engram: {how} after {done}, stored; the others are at their checkpoints; go on with: {again}")
+    return number
+
+
+def _begun(snapshot: Any) -> None:
+    assert isinstance(snapshot, TournamentSnapshot)
+    there = f", {snapshot.done:,} of them played already" if snapshot.done else ""
+    tables.say(f"{snapshot.tournament}: {snapshot.planned:,} cell{'s' * (snapshot.planned != 1)}{there}")

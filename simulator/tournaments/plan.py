@@ -1,0 +1,233 @@
+"""The plan of a tournament as data: contestant x challenge x seed block -> cells, named by what they depend on.
+
+A pair's name is the SHA-256 of its complete settings but for the seeds, of the version of this distribution, and of the
+source of whoever plays in it: a cell of an older player is not taken for one of a newer. Nothing else of a tournament
+enters it, so that every tournament of a lab finds it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from simulator import arena_config, config
+from simulator.core import plugins
+from simulator.presets import of_agent
+from simulator.settings import Layer
+from simulator.tournaments.config import TournamentConfig
+from simulator.tournaments.entries import EXTERNAL, SIDES, Challenge, Contestant
+
+RANDOM = "random_walk"  # the agent whose return is the floor of a world where that is not known
+REFERENCE = -1  # in place of a contestant: random play, which is not ranked
+TIMED = ("cpu_seconds", "wall_seconds")
+
+
+class Pair(NamedTuple):
+    """Everything of a cell but its seeds: a contestant, or two of them, in a challenge."""
+
+    contestant: int  # index, or REFERENCE
+    second: int  # the other one in a game; -1 elsewhere
+    challenge: int
+    kind: str  # of cell: run, recall, match, external
+    key: str
+    config: Any  # with a single seed
+
+    def settings(self, span: tuple[int, int]) -> str:
+        """The complete settings of the cell with these seeds, as TOML."""
+        own = dataclasses.replace(self.config, first_seed=span[0], seeds=span[1])
+        return _codec(self.kind).to_toml(own)  # type: ignore[no-any-return]
+
+
+def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] | None = None) -> list[Pair]:
+    """Every pair of a tournament, in the order of its settings.
+
+    Args:
+        tournament: its settings.
+        refused: filled with the reason for each (contestant, challenge) that cannot be, where they are skipped.
+
+    Raises:
+        ValueError: settings that cannot be, in one line that names contestant and challenge.
+    """
+    found: list[Pair] = []
+    for m, challenge in enumerate(tournament.challenges):
+        for c, contestant in enumerate(tournament.contestants):
+            if SIDES[contestant.kind] != challenge.kind:
+                continue
+            if challenge.kind == "game":
+                others = range(c + 1, len(tournament.contestants))
+                rivals = [d for d in others if tournament.contestants[d].kind == contestant.kind]
+                found += [_pair(tournament, (c, d), m) for d in rivals]
+                continue
+            try:
+                found.append(_pair(tournament, (c, -1), m))
+            except ValueError as error:
+                if not tournament.skip or refused is None:
+                    raise
+                refused[c, m] = " ".join(str(error).split())
+    return found
+
+
+def references(tournament: TournamentConfig) -> list[Pair]:
+    """Random play in every world, for where its return is not known otherwise."""
+    worlds = [m for m, challenge in enumerate(tournament.challenges) if challenge.kind == "world"]
+    plain = Contestant("random play", "agent", RANDOM, {})
+    found = []
+    for m in worlds:
+        own = dataclasses.replace(_run(tournament, plain, tournament.challenges[m]), steps=1, eval_every=1)
+        found.append(_named(Pair(REFERENCE, -1, m, "run", "", own), ()))
+    return found
+
+
+def spans_of(first: int, seeds: int, block: int) -> list[tuple[int, int]]:
+    """Seeds cut into blocks: (first seed, how many)."""
+    return [(at, min(block, first + seeds - at)) for at in range(first, first + seeds, block)]
+
+
+def cells_of(plan: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
+    """The cells of a stored plan, block by block, so that an unfinished tournament is an even one."""
+    spans = [[tuple(span) for span in pair["spans"]] for pair in plan["pairs"]]
+    for at in range(max(map(len, spans), default=0)):
+        for pair, own in zip(plan["pairs"], spans, strict=True):
+            if at < len(own):
+                yield pair, own[at]
+
+
+def stored(pairs: Sequence[Pair], tournament: TournamentConfig) -> list[dict[str, Any]]:
+    """Pairs as a lab keeps them: who, where, under which name, with which seeds."""
+    spans = spans_of(tournament.first_seed, tournament.seeds, tournament.block)
+    return [
+        {"contestant": p.contestant, "second": p.second, "challenge": p.challenge, "kind": p.kind, "key": p.key}
+        | {"spans": [list(span) for span in spans]}
+        for p in pairs
+    ]
+
+
+def _pair(tournament: TournamentConfig, who: tuple[int, int], m: int) -> Pair:
+    contestant, challenge = tournament.contestants[who[0]], tournament.challenges[m]
+    kind = {"world": "run", "challenge": "recall", "game": "match"}[challenge.kind]
+    try:
+        if contestant.name.startswith(EXTERNAL):
+            kind, own = "external", _external(tournament, contestant, challenge)
+        elif kind == "match":
+            own = _match(tournament, (contestant, tournament.contestants[who[1]]), challenge)
+        else:
+            own = {"run": _run, "recall": _recall}[kind](tournament, contestant, challenge)
+    except ValueError as error:
+        raise ValueError(f"{contestant.label} in {challenge.label}: {error}") from None
+    times = tuple(getattr(tournament, name) for name in TIMED) if kind in ("run", "external") else ()
+    return _named(Pair(*who, m, kind, "", own), times)
+
+
+def _named(pair: Pair, times: tuple[float, ...]) -> Pair:
+    own = dataclasses.replace(pair.config, first_seed=0, seeds=1)
+    parts = [pair.kind, version("engram-rl"), _codec(pair.kind).settings_hash(own), *_sources(own)]
+    parts += [repr(times)] if any(times) else []
+    return pair._replace(key=hashlib.sha256("\0".join(parts).encode()).hexdigest(), config=own)
+
+
+def _sources(own: Any) -> Iterator[str]:
+    """What the files of the players hold, in hex."""
+    names = [("agents", getattr(own, "agent", None)), ("worlds", getattr(own, "world", None))]
+    names += [("memories", each.memory) for each in getattr(own, "contestants", ())]
+    names += [("challenges", getattr(own, "challenge", None)), ("games", getattr(own, "game", None))]
+    names += [("agents", side.agent) for side in (getattr(own, "first", None), getattr(own, "second", None)) if side]
+    for kind, name in names:
+        if name is not None:
+            path = getattr(plugins.load(kind, name).module, "__file__", None)
+            yield hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else name
+
+
+def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> config.RunConfig:
+    steps = challenge.own.get("steps", tournament.steps)
+    outer = {"seeds": 1, "steps": steps, "eval_every": tournament.eval_every, "threads": 1}
+    layers = [Layer({**outer, "eval_episodes": tournament.eval_episodes})]
+    if contestant.tuned:
+        layers += [
+            Layer({"agent": preset.agent_settings, "world": preset.world_settings})
+            for preset in of_agent(contestant.name)
+            if preset.world.replace("-", "_") == challenge.name.replace("-", "_")
+        ][:1]
+    agent = {"name": contestant.name, **contestant.settings}
+    layers.append(Layer({"agent": agent, "world": {"name": challenge.name, **challenge.settings}}))
+    layers.append(Layer({"agent": contestant.elsewhere.get(challenge.label, {})}))
+    return config.assemble(layers)
+
+
+def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> arena_config.ArenaConfig:
+    own = {"name": contestant.name, **contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
+    values: dict[str, Any] = {"memory": {"memory": own}, "challenge": {"name": challenge.name, **challenge.settings}}
+    values |= {"patterns": [challenge.own.get("patterns", 20)], "damage": [challenge.own.get("damage", "flip:0.2")]}
+    return arena_config.build({"seeds": 1, "threads": 1, **values})
+
+
+def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], challenge: Challenge) -> Any:
+    from simulator.matches import config as match_config
+
+    first, second = ({"name": each.name, **each.settings, **each.elsewhere.get(challenge.label, {})} for each in sides)
+    first["label"], second["label"] = "first", "second"  # what they are called here changes no result
+    game = {"name": challenge.name, **challenge.settings}
+    return match_config.build({"seeds": 1, **challenge.own, "game": game, "first": first, "second": second})
+
+
+def _external(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> Any:
+    from simulator.externals import contestants as externals
+
+    like = _run(tournament, Contestant("", "agent", RANDOM, {}), challenge)
+    own = {**contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
+    return externals.external(contestant.name, own, like)
+
+
+def _codec(kind: str) -> Any:
+    """The module that writes and hashes the settings of such cells."""
+    if kind == "match":
+        from simulator.matches import config as match_config
+
+        return match_config
+    if kind == "external":
+        from simulator.externals import contestants as externals
+
+        return externals
+    return {"run": config, "recall": arena_config}[kind]
+
+
+def plan_of(config: TournamentConfig, pairs: list[Pair], refused: dict[tuple[int, int], str]) -> dict[str, Any]:
+    """The plan as a lab keeps it: everything that judging needs, so that no player is asked again."""
+    contestants = [
+        {"label": each.label, "kind": each.kind, "name": each.name, "settings": _flat(each)}
+        for each in config.contestants
+    ]
+    challenges = [
+        {"label": each.label, "kind": each.kind, "name": each.name, "settings": _flat(each)}
+        | {"steps": each.own.get("steps", config.steps) if each.kind == "world" else None}
+        for each in config.challenges
+    ]
+    named = [
+        {"contestant": config.contestants[c].label, "challenge": config.challenges[m].label, "reason": reason}
+        for (c, m), reason in refused.items()
+    ]
+    plan = {"contestants": contestants, "challenges": challenges, "refused": named, "references": [], "rounds": [[]]}
+    return {**plan, "pairs": stored(pairs, config)}
+
+
+def _flat(who: Any) -> dict[str, Any]:
+    """What was set, by dotted name."""
+    found: dict[str, Any] = {}
+
+    def walk(table: Any, prefix: str) -> None:
+        for key, value in table.items():
+            walk(value, f"{prefix}{key}.") if hasattr(value, "items") else found.update({prefix + key: value})
+
+    walk(who.settings, "")
+    walk(getattr(who, "own", {}), "")
+    for place, own in getattr(who, "elsewhere", {}).items():
+        walk(own, f"in {place}: ")
+    return found | ({"tuned": True} if getattr(who, "tuned", False) else {})
+
+
+def all_spans(plan: dict[str, Any]) -> list[tuple[int, int]]:
+    """Every block of seeds of a plan."""
+    return sorted({(span[0], span[1]) for pair in plan["pairs"] for span in pair["spans"]})

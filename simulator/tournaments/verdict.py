@@ -1,0 +1,123 @@
+"""What a stored tournament came to. Reads the store only: it can be asked again without playing, or its players."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from simulator.core.contests import Standing
+from simulator.judging.judge import Played, judge
+from simulator.tournaments.board import Cells, division
+from simulator.tournaments.cell_store import Cell, CellStore, TournamentRecord
+from simulator.tournaments.entries import SIDES
+from simulator.tournaments.plan import cells_of
+
+
+def summary(store: CellStore, name: str, resamples: int | None = None) -> dict[str, Any]:
+    """The answer of ``engram tournament --json``; its keys are listed in the README.
+
+    Args:
+        store: the lab.
+        name: the tournament's id.
+        resamples: bootstrap samples; as its settings say unless given.
+    """
+    record = store.find(name)
+    settings = tomllib.loads(record.settings)
+    cells = store.cells([pair["key"] for pair in [*record.plan["pairs"], *record.plan["references"]]])
+    found = {**_head(record, settings), **_counts(record, settings, cells)}
+    found |= {"ranking": [], "scores": [], "divisions": []}
+    looks = len(record.plan["rounds"])
+    for kind in SIDES:
+        played = division(record, settings, cells, kind)
+        if played is None:
+            continue
+        answer = judge(played, settings["level"], resamples or settings["resamples"], looks=looks)
+        _note_marks(found["challenges"], played)
+        for key in ("ranking", "scores"):
+            found[key] += [{"division": kind, **each} for each in answer.pop(key)]
+        found["divisions"].append({"division": kind, **answer})
+    return found
+
+
+def _head(record: TournamentRecord, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a summary says of the tournament itself."""
+    spans = [span for pair in record.plan["pairs"] for span in pair["spans"]]
+    return {
+        "tournament": record.name,
+        "label": record.label,
+        "status": record.status,
+        "created": record.created,
+        "settings": record.settings,
+        "versions": record.versions,
+        "seconds": record.seconds,
+        "cpu_seconds": record.cpu_seconds,
+        "seeds": sorted({seed for first, n in spans for seed in range(first, first + n)}),
+        "steps": settings["steps"],
+        "contestants": record.plan["contestants"],
+        "challenges": [dict(each) for each in record.plan["challenges"]],
+    }
+
+
+def _note_marks(challenges: list[dict[str, Any]], played: Played) -> None:
+    """Write floors and ceilings to the challenges that they belong to."""
+    for m, label in enumerate(played.challenges):
+        own = next(each for each in challenges if each["label"] == label)
+        for name, values in (("floor", played.floor[m]), ("ceiling", played.ceiling[m])):
+            known = values[np.isfinite(values)]
+            own[name] = float(known.mean()) if len(known) else None
+            own[f"{name}_is"] = getattr(played, f"{name}_is")[m]
+        own["threshold"] = float(played.threshold[m]) if np.isfinite(played.threshold[m]) else None
+
+
+def _counts(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells) -> dict[str, Any]:
+    """How many cells there are, and which failed. Contestants that are the same share cells."""
+    planned = [(pair, (pair["key"], span)) for pair, span in cells_of(record.plan)]
+    over = [(pair, cells[slot]) for pair, slot in planned if slot in cells]
+    n = len({slot for _, slot in planned})
+    met = {slot: cells[slot].status for _, slot in planned if slot in cells}
+    done = sum(status == "done" for status in met.values())
+    counted_as = "floor" if settings["failed"] == "floor" else "left out"
+    failures = [{**each, "counted_as": counted_as} for pair, cell in over for each in _failures(record, pair, cell)]
+    failures += [{**each, "seeds": [], "counted_as": "left out"} for each in record.plan["refused"]]
+    counts = {"planned": n, "done": done, "failed": len(met) - done, "missing": n - len(met)}
+    return {"cells": counts, "failures": failures}
+
+
+def _failures(record: TournamentRecord, pair: Mapping[str, Any], cell: Cell) -> Iterator[dict[str, Any]]:
+    place = named(record.plan, pair)
+    if cell.status != "done":
+        yield {**place, "seeds": list(range(cell.span[0], sum(cell.span))), "reason": cell.reason}
+    for each in cell.facts.get("failed", ()):
+        yield {**place, "seeds": [each["seed"]], "reason": f"step {each['step']:,}: {each['reason']}"}
+
+
+def named(plan: Mapping[str, Any], pair: Mapping[str, Any]) -> dict[str, str]:
+    """Who plays in what, by label."""
+    label = "random play" if pair["contestant"] < 0 else str(plan["contestants"][pair["contestant"]]["label"])
+    if pair["second"] >= 0:
+        label += f" and {plan['contestants'][pair['second']]['label']}"
+    return {"contestant": label, "challenge": str(plan["challenges"][pair["challenge"]]["label"])}
+
+
+def rows_of(
+    found: Mapping[str, Any], planned: Sequence[tuple[dict[str, Any], Any]], over: Cells
+) -> tuple[Standing, ...]:
+    """The leaderboard of a summary, with how many of each contestant's cells are over."""
+    labels = [each["label"] for each in found["contestants"]]
+    done, every = dict.fromkeys(labels, 0), dict.fromkeys(labels, 0)
+    for pair, span in planned:
+        for i in (pair["contestant"], pair["second"]):
+            if i >= 0:
+                every[labels[i]] += 1
+                done[labels[i]] += (pair["key"], span) in over
+    rows = []
+    for each in found["ranking"]:
+        numbers = [each["strength"][key] for key in ("value", "low", "high")]
+        numbers += [each["score"]["mean"][key] for key in ("value", "low", "high")]
+        known = [float("nan") if value is None else value for value in numbers]
+        who = each["contestant"]
+        rows.append(Standing(who, each["division"], each["tier"], *known, done[who], every[who]))
+    return tuple(rows)

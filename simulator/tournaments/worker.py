@@ -1,0 +1,61 @@
+"""A worker process: ``python -m simulator.tournaments.worker`` plays the cells that its host writes to its input.
+
+One JSON object a line: tasks in, results out. Where the host is gone, so is the worker, at once; it goes on from the
+cell's newest checkpoint another time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import Any
+
+from simulator.tournaments import cells
+
+
+def main() -> None:
+    """Play until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which says what to do
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever players print is no answer
+    tasks: queue.Queue[dict[str, Any]] = queue.Queue()
+    stop = threading.Event()
+    threading.Thread(target=_listen, args=(tasks, stop), daemon=True).start()
+    while not stop.is_set():
+        task = cells.Task(**tasks.get())
+        print(json.dumps({"key": task.key, **answer(task, stop)}), file=out)
+
+
+def answer(task: cells.Task, stop: threading.Event) -> dict[str, Any]:
+    """What a cell came to: ``{"result": ...}``, ``{"failed": reason}`` or ``{"stopped": true}``."""
+
+    def tick() -> None:
+        if stop.is_set():
+            raise cells.Stopped
+
+    try:
+        return {"result": cells.play(task, tick)}
+    except cells.Stopped:
+        return {"stopped": True}
+    except Exception as error:
+        if os.environ.get("ENGRAM_DEBUG"):
+            raise
+        return {"failed": cells.reason_of(error)}
+
+
+def _listen(tasks: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
+    for line in sys.stdin:
+        said = json.loads(line)
+        if said.get("stop"):
+            stop.set()
+        else:
+            tasks.put(said)
+    os._exit(1)  # nobody is there to take an answer
+
+
+if __name__ == "__main__":
+    main()

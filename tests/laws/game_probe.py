@@ -1,0 +1,55 @@
+"""One side of an iterated prisoner's dilemma as a world, for agents that play nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from simulator.core import plugins
+from simulator.core.protocols import Array, State, Step
+from simulator.core.scene import Scene
+
+
+@dataclass(frozen=True)
+class Config:
+    """No settings."""
+
+
+class GameWorld:
+    """What the first side of S games sees; its own streams and the other side's are the world's."""
+
+    def __init__(self, seed_list: list[int]) -> None:
+        game, other = plugins.load("games", "iterated_matrix"), plugins.load("agents", "memory_one")
+        self._game = game.make(seed_list, replace(game.Config(), noise=0.1, continuation=0.8))
+        self.spec = replace(self._game.specs[0], id="probe-game")
+        coin = replace(other.Config(), opening=0.5, cc=0.7, dd=0.2)
+        self._other = other.make(self._game.specs[1], seed_list, coin).policy()
+
+    def reset(self) -> Array:
+        self._obs, self._seen = self._game.reset()
+        return self._obs
+
+    def step(self, actions: Array) -> Step:
+        step, answer = self._game.step(actions, self._other.act(self._seen, np.zeros(len(actions), np.bool_)))
+        self._obs, self._seen = step.obs, answer.obs
+        return step
+
+    def observe(self) -> Array:
+        return self._obs.copy()
+
+    def scene(self, index: int) -> Scene:
+        return Scene("probe")
+
+    def state(self) -> State:
+        return {"game": self._game.state(), "other": self._other.state()}
+
+    def restore(self, state: State) -> bool:
+        self._obs, self._seen = self._game.restore(state["game"])
+        self._other.restore(state["other"])
+        return True
+
+
+def make(seed_list: list[int], config: Config) -> GameWorld:
+    """The side for these seeds."""
+    return GameWorld(list(seed_list))

@@ -1,0 +1,57 @@
+"""Small tournaments for tests, and how they are played."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from simulator.core.contests import TournamentSnapshot
+from simulator.tournaments import host as tournament
+from simulator.tournaments import verdict
+from simulator.tournaments.cell_store import CellStore
+from simulator.tournaments.config import build
+from simulator.tournaments.workers import Here, Workers
+
+BREAKING = "tests.simulator.breaking_agent"
+AGENTS: dict[str, Any] = {"q": {"name": "q_learning"}, "td": {}, "walk": {"name": "random_walk"}}
+WORLDS: dict[str, Any] = {"six": {"name": "rooms", "layout": "six"}, "four": {"name": "rooms", "layout": "four"}}
+SMALL: dict[str, Any] = {"seeds": 3, "steps": 400, "eval_every": 200, "eval_episodes": 5, "resamples": 100}
+TIMES = ("seconds", "cpu_seconds", "created", "store_seconds")
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    """Nested tables of a tournament of six cells."""
+    return {**SMALL, "agent": AGENTS, "world": WORLDS, **changes}
+
+
+def play(lab: Path, values: dict[str, Any], *, workers: Any = Here, **more: Any) -> TournamentSnapshot:
+    """Play a tournament to its end; the last snapshot."""
+    with CellStore(lab) as store:
+        for last in tournament.play(build(values), store, lambda n: workers(), **more):  # noqa: B007
+            pass
+    return last
+
+
+def told(lab: Path, name: str = "t1") -> dict[str, Any]:
+    """What a tournament came to, without what differs from time to time."""
+    with CellStore(lab) as store:
+        found = verdict.summary(store, name)
+    return {key: value for key, value in found.items() if key not in TIMES}
+
+
+def numbers(lab: Path, name: str = "t1") -> dict[Any, Any]:
+    """Every number of every cell of a tournament."""
+    with CellStore(lab) as store:
+        plan = store.find(name).plan
+        cells = store.cells([pair["key"] for pair in [*plan["pairs"], *plan["references"]]])
+    return {
+        slot: (cell.status, cell.reason, *(array.tobytes() for array in cell[4:8]), _facts(cell.facts))
+        for slot, cell in cells.items()
+    }
+
+
+def _facts(facts: dict[str, Any]) -> str:
+    return repr({key: value for key, value in facts.items() if key not in TIMES})
+
+
+__all__ = ["AGENTS", "BREAKING", "SMALL", "WORLDS", "Workers", "numbers", "play", "small", "told"]
