@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,11 @@ def new_run(config: RunConfig, label: str = "") -> NewRun:
 
 def installed() -> dict[str, str]:
     """The versions of whatever a result can depend on."""
+    return dict(_installed())
+
+
+@cache  # reading one takes 3 ms
+def _installed() -> dict[str, str]:
     return {name: version(name) for name in VERSIONS}
 
 

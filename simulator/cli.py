@@ -101,7 +101,7 @@ def _resume(given: Given, options: Options) -> Answer:
 def _repro(given: Given, options: Options) -> Answer:
     from simulator import repro
 
-    data = repro.again(given.names[0], _lab(options))
+    data = repro.again(given.names[0], _lab(options), options.workers)
     return Answer(data, repro.show, 0 if data["identical"] else 1)
 
 
@@ -291,7 +291,9 @@ COMMANDS = {
         (0, 10_000),
         ("table", "csv", "latex", "html", "picture", "agent", "world"),
     ),
-    "repro": Command("engram repro RUN|latest", "play a stored run again and compare every number", _repro, (1, 1)),
+    "repro": Command(
+        "engram repro RUN|TOURNAMENT", "play it again and compare every number", _repro, (1, 1), ("workers",)
+    ),
     "bench": Command("engram bench [NAME]", "measure speed beside the peers, from a checkout", _bench, (0, 1)),
     "doctor": Command("engram doctor", "what is installed here, and whether it works", _doctor, (0, 0), ("deep",)),
 }

@@ -36,11 +36,12 @@ _TABLES = {
     " exact REAL, returns BLOB, seal INTEGER, PRIMARY KEY (run, seed, step)",
     "tournaments": "id INTEGER PRIMARY KEY, label TEXT, settings TEXT, settings_hash TEXT, plan TEXT, versions TEXT,"
     " status TEXT, created TEXT, seconds REAL, cpu_seconds REAL, seal INTEGER",
+    "verdicts": "tournament INTEGER PRIMARY KEY, cells TEXT, verdict TEXT, seal INTEGER",
     "cells": "pair TEXT, first INTEGER, count INTEGER, status TEXT, reason TEXT, scores BLOB, second BLOB, steps BLOB,"
     " curve BLOB, facts TEXT, versions TEXT, seconds REAL, cpu_seconds REAL, exact INTEGER, created TEXT,"
     " seal INTEGER, PRIMARY KEY (pair, first, count)",
 }
-_LATER = ("tournaments", "cells")  # tables that schema 1 had not
+_LATER = ("tournaments", "verdicts", "cells")  # tables that schema 1 had not
 _SQL = {name: f"CREATE TABLE {name} ({columns}) WITHOUT ROWID" for name, columns in _TABLES.items()}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -195,6 +196,15 @@ class Database:
         where = " AND ".join(f"{key} = ?" for key in keys)
         values = (*_seal(row, table), *(getattr(row, key) for key in keys))
         self._db.execute(f"UPDATE {table} SET {columns} WHERE {where}", values)
+
+    def fingerprint(self, table: str, column: str, values: Sequence[Any]) -> tuple[int, int]:
+        """How many rows have one of these values in a column, and the sum of their seals."""
+        n, seals = 0, 0
+        for value in values:
+            sql = f"SELECT count(*), coalesce(sum(seal), 0) FROM {table} WHERE {column} = ?"
+            found = self._db.execute(sql, [value]).fetchone()
+            n, seals = n + found[0], seals + found[1]
+        return n, seals
 
     def delete(self, table: str, where: str, args: Sequence[Any]) -> int:
         """Delete rows; how many there were."""

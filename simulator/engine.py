@@ -209,6 +209,7 @@ class _Host:
             seconds=progress.seconds,
             cpu_seconds=progress.cpu_seconds,
             training_seconds=self._training,
+            training_cpu_seconds=self._training_cpu,
             curve=session.recorder.curve(),
             evaluations=tuple(self._evaluations),
             metrics={name: values.copy() for name, values in session.metrics.items()},

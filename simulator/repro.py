@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simulator import tables
-from simulator.catalog import existing
+from simulator.catalog import existing, is_tournament
 from simulator.config import from_toml
 
 if TYPE_CHECKING:
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 Rows = dict[tuple[int, int, str], tuple[tuple[str, Any], ...]]  # (step, seed, kind) -> named numbers
 
 
-def again(run: str, lab: str) -> dict[str, Any]:
-    """Play a stored run again in a lab of its own, as far as it was stored.
+def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
+    """Play a stored run, contest or tournament again in a lab of its own, as far as it was stored.
+
+    Args:
+        run: its id, or "latest".
+        lab: the folder that holds it.
+        workers: where the cells of a tournament are played, as ``--workers``.
 
     Returns:
         The JSON object of the command: ``difference`` is None or the first number, by environment step, that came out
@@ -32,6 +37,10 @@ def again(run: str, lab: str) -> dict[str, Any]:
     """
     from simulator.store import Store
 
+    if is_tournament(run, lab):
+        from simulator.tournaments import replay
+
+        return replay.again(run, lab, workers)
     with Store(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder, Store(folder) as other:
         record = store.find(run)
         difference = compare(rows(store, record.run), rows(other, _play(record, other)))
@@ -41,13 +50,18 @@ def again(run: str, lab: str) -> dict[str, Any]:
         "identical": difference is None,
         "compared": {"points": n_points, "evaluations": n_evaluations},
         "difference": difference,
-        "versions": _changed(record.versions),
+        "versions": changed(record.versions),
         "exact": record.exact,
     }
 
 
 def show(outcome: Mapping[str, Any]) -> None:
     """Print the outcome for people."""
+    if "tournament" in outcome:
+        from simulator.tournaments import replay
+
+        replay.show(outcome)
+        return
     compared, found = outcome["compared"], outcome["difference"]
     if found is None:
         numbers = f"{compared['points']:,} curve points and {compared['evaluations']:,} evaluations"
@@ -122,13 +136,14 @@ def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def _changed(versions: Mapping[str, str]) -> dict[str, list[str | None]]:
-    changed: dict[str, list[str | None]] = {}
+def changed(versions: Mapping[str, str]) -> dict[str, list[str | None]]:
+    """The distributions that are others now, as [then, now]."""
+    found: dict[str, list[str | None]] = {}
     for name, then in versions.items():
         try:
             now: str | None = version(name)
         except PackageNotFoundError:
             now = None
         if now != then:
-            changed[name] = [then, now]
-    return changed
+            found[name] = [then, now]
+    return found

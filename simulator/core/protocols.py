@@ -221,6 +221,7 @@ class Snapshot:
     seconds: float  # wall clock, training and evaluation, this sitting and the ones before
     cpu_seconds: float
     training_seconds: float  # of the wall clock, without evaluations
+    training_cpu_seconds: float  # the same of the CPU time
     curve: Curve
     evaluations: tuple[Evaluation, ...] = ()
     metrics: Metrics = field(default_factory=dict)

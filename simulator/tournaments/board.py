@@ -72,6 +72,8 @@ class _Board:
                 self._bad[i, m, at] = True
             return
         self._facts[m].append((at, cell.facts))
+        if len(sides) == 2 and sides[0] == sides[1]:  # one match with oneself, of which both sides are one's own
+            cell, sides = cell._replace(scores=(cell.scores + cell.second) / 2.0), sides[:1]
         for i, scores in zip(sides, (self._scored(m, cell), cell.second), strict=False):
             known = np.isfinite(scores)
             self._sum[i, m, at] += np.where(known, scores, 0.0)

@@ -121,7 +121,8 @@ class CellStore:
             rows = self._db.select("tournaments", "WHERE settings_hash = ? ORDER BY id DESC", [settings_hash])
             if rows:
                 found = rows[0]
-                row = TournamentRow(*found)._replace(plan=json.dumps(plan), settings=settings, label=label or found[1])
+                texts = {"plan": json.dumps(plan), "settings": settings, "versions": json.dumps(versions)}
+                row = TournamentRow(*found)._replace(label=label or found[1], **texts)
                 self._db.update("tournaments", row, ("id",))
                 return f"t{found[0]}"
             number = 1 + max((row[0] for row in self._db.select("tournaments")), default=0)
@@ -180,6 +181,24 @@ class CellStore:
                 for row in self._db.select("cells", "WHERE pair = ?", [pair]):
                     found[pair, (row[1], row[2])] = _to_cell(row)
         return found
+
+    def fingerprint(self, pairs: Sequence[str]) -> str:
+        """What changes whenever a cell of these pairs does, without reading them."""
+        with self._db.reading():
+            return json.dumps(self._db.fingerprint("cells", "pair", list(dict.fromkeys(pairs))))
+
+    def keep_verdict(self, name: str, cells: str, verdict: dict[str, Any]) -> None:
+        """Record what a tournament came to, for cells of that fingerprint."""
+        number = self._row(name).id
+        with self._db.writing():
+            self._db.delete("verdicts", "tournament = ?", [number])
+            self._db.insert("verdicts", [(number, cells, json.dumps(verdict))])
+
+    def verdict(self, name: str, cells: str) -> dict[str, Any] | None:
+        """What was recorded so for cells of that fingerprint; None where there is nothing, or for other cells."""
+        with self._db.reading():
+            rows = self._db.select("verdicts", "WHERE 't' || tournament = ? AND cells = ?", [name, cells])
+        return json.loads(rows[0][2]) if rows else None
 
     def sweep(self, keep: Iterable[Path]) -> None:
         """Clear away what cells in flight left that nobody will go on with."""

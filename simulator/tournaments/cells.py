@@ -7,7 +7,8 @@ the task names; the lab of the tournament is written by its host alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from simulator.store import Store
 
 Tick = Callable[[], None]  # called a few times a second; whatever it raises ends the cell
 Result = dict[str, Any]  # scores [S], second [S], steps [K], curve [S][K], facts, seconds, cpu_seconds, exact
+PATIENCE = 30.0  # seconds that a worker whose host was killed may take to notice
 NOT_A_NUMBER = "every seed failed: {}"
 
 
@@ -67,12 +69,12 @@ def _run(task: Task, tick: Tick) -> Result:
     settings = config.from_toml(task.settings, "settings of the cell")
     limits = [limit * settings.seeds or math.inf for limit in (task.cpu_seconds, task.wall_seconds)]
     with Store(task.scratch) as store:
-        name, last = _stored(store), None
+        name, last = _stored(store, tick), None
         host = engine.run(settings, store, name, checkpoint_every=task.checkpoint_every)
         try:
             for last in host:
                 tick()
-                if last.cpu_seconds >= limits[0] or last.seconds >= limits[1]:
+                if last.training_cpu_seconds >= limits[0] or last.training_seconds >= limits[1]:
                     break
         finally:
             host.close()  # type: ignore[attr-defined]
@@ -127,7 +129,7 @@ def _recall(task: Task, tick: Tick) -> Result:
 
     settings = arena_config.from_toml(task.settings, "settings of the cell")
     with Store(task.scratch) as store:
-        for last in arena.recall(settings, store, _stored(store)):  # noqa: B007 - the last one counts
+        for last in arena.recall(settings, store, _stored(store, tick)):  # noqa: B007 - the last one counts
             tick()
         record = store.find(last.run)
         rows = sorted(store.evaluations(last.run), key=lambda row: record.seeds.index(row.seed))
@@ -154,10 +156,14 @@ def _external(task: Task, tick: Tick) -> Result:
     return play_external(settings, tick, (task.cpu_seconds, task.wall_seconds))
 
 
-def _stored(store: Store) -> str | None:
-    """The run that a scratch lab holds, or None; one without a checkpoint begins again."""
-    known: Iterable[RunRecord] = store.runs()
-    return next((record.run for record in known), None)
+def _stored(store: Store, tick: Tick) -> str | None:
+    """The run that a scratch lab holds, or None; whoever played it before is waited for, who may be about to end."""
+    known = next((record.run for record in store.runs()), None)
+    until = time.monotonic() + PATIENCE
+    while known is not None and store.is_written(known) and time.monotonic() < until:
+        tick()
+        time.sleep(0.05)
+    return known
 
 
 def scratch_of(folder: Path | str, name: str) -> str:

@@ -220,6 +220,7 @@ def _play(config: TournamentConfig, store: CellStore, make_view: MakeView, optio
     )
     last, number = sit(snapshots, make_view(), _begun)  # type: ignore[arg-type]
     if not number:
+        verdict.keep(store, last.tournament)  # type: ignore[attr-defined]
         found = verdict.summary(store, last.tournament)  # type: ignore[attr-defined]
         return found, 1 if found["cells"]["failed"] else 0
     return None, 128 + _interrupted(last, number, store)

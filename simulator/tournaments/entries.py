@@ -30,6 +30,7 @@ _OWN = {  # settings of a challenge that are none of its player's
         Setting("episodes", Count, None, ""),
         Setting("train_steps", CountOrZero, None, ""),
         Setting("learn", bool, None, ""),
+        Setting("self_play", bool, None, ""),
     ],
 }
 

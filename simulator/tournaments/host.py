@@ -7,6 +7,7 @@ recorded when it is over; one in flight keeps checkpoints of its own, from which
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from simulator.bookkeeping import installed
 from simulator.core.contests import Standing, TournamentSnapshot
 from simulator.judging.judge import undecided
 from simulator.tournaments import verdict
-from simulator.tournaments.cell_store import CellStore, Slot, Span, failed, of_result
+from simulator.tournaments.cell_store import CellStore, Slot, failed, of_result
 from simulator.tournaments.cells import Task, scratch_of
 from simulator.tournaments.config import TournamentConfig, settings_hash, to_toml
 from simulator.tournaments.plan import (
@@ -25,14 +26,14 @@ from simulator.tournaments.plan import (
     pairs_of,
     plan_of,
     references,
-    spans_of,
 )
 from simulator.tournaments.preparing import prepare
+from simulator.tournaments.schedule import Schedule
 from simulator.tournaments.workers import Answer, Workers
 
 LOOK_UP_EVERY = 0.25  # seconds
 CHECKPOINT_EVERY = 5.0  # seconds
-SHARE = 0.01  # of the time that may go into leaderboards while cells are played
+SHARE = 0.005  # of the time that may go into leaderboards while cells are played
 QUICK = 200  # bootstrap samples of those
 FIRST = 1.0  # seconds that the first of them takes, with what it loads
 
@@ -76,8 +77,8 @@ def play(
 class _Flight:
     """A cell that is being played."""
 
-    def __init__(self, pair: dict[str, Any], span: Span, words: str) -> None:
-        self.pair, self.span, self.words = pair, span, words
+    def __init__(self, slot: Slot, words: str) -> None:
+        self.slot, self.words = slot, words
         self.began = time.monotonic()
 
 
@@ -88,42 +89,41 @@ class _Host:
 
     def __init__(self, config: TournamentConfig, store: CellStore, label: str, retry: bool) -> None:
         self._config, self._store, self._retry = config, store, retry
-        refused: dict[tuple[int, int], str] = {}
-        pairs = pairs_of(config, refused)
-        self._pairs = {pair.key: pair for pair in pairs}  # those of two labels may be the same
-        self._plan = plan_of(config, pairs, refused)
-        self._grow_as_before()
-        for pair in references(config):
-            self._pairs[pair.key] = pair
-        self._cells = dict(store.cells(list(self._pairs)))
-        prepare(self._plan, self._pairs, self._cells, config)
+        self._schedule = self._planned()
         self._workers: Workers | None = None
         self._flying: dict[str, _Flight] = {}
         self._tries: dict[str, int] = {}
         self._spent, self._newest, self._warnings = list[float](), "", list[str]()
         self._clock, self._judging, self._cpu = time.perf_counter(), FIRST, 0.0
-        self._reused = sum(slot in self._cells for slot in self._slots())
+        self._reused = self._schedule.done + self._schedule.failed
         self._rows: tuple[Standing, ...] = ()
-        self.name = store.begin(to_toml(config), settings_hash(config), self._plan, label, installed())
+        plan = self._schedule.plan
+        self.name = store.begin(to_toml(config), settings_hash(config), plan, label, installed())
         store.mark(self.name, "running")
 
-    def _grow_as_before(self) -> None:
-        """An adaptive tournament that is gone on with has grown already."""
-        same = [each for each in self._store.tournaments() if each.settings_hash == settings_hash(self._config)]
-        if not same or not self._config.adaptive:
-            return
-        spans = {pair["key"]: pair["spans"] for pair in same[0].plan["pairs"]}
-        for pair in self._plan["pairs"]:
-            pair["spans"] = spans.get(pair["key"], pair["spans"])
-        self._plan["rounds"] = same[0].plan["rounds"]
+    def _planned(self) -> Schedule:
+        """The cells, once it is known that everybody can play."""
+        config, refused = self._config, dict[tuple[int, int], str]()
+        pairs = pairs_of(config, refused)
+        plan = plan_of(config, pairs, refused)
+        self._pairs = {pair.key: pair for pair in [*references(config), *pairs]}  # those of two labels may be the same
+        cells = self._store.cells(list(self._pairs))
+        prepare(plan, self._pairs, cells, config)
+        schedule = Schedule(plan, cells)
+        same = [each for each in self._store.tournaments() if each.settings_hash == settings_hash(config)]
+        if same and config.adaptive:
+            schedule.as_before(same[0].plan)
+        return schedule
 
     def snapshots(self, make_workers: Callable[[int], Workers]) -> Iterator[TournamentSnapshot]:
         """Play, and where the tournament is adaptive look who is undecided and play on."""
         yield self.snapshot("preparing")
         if self._retry:
-            self._forget_failed()
+            for slot in self._schedule.broken():
+                self._store.forget(*slot)
+                self._schedule.keep(slot, None)
         while True:
-            missing = [slot for slot in self._slots(references=True) if slot not in self._cells]
+            missing = self._schedule.missing()
             if missing:
                 self._workers = self._workers or make_workers(len(missing))
                 yield from self._play(missing)
@@ -132,62 +132,42 @@ class _Host:
             yield self.snapshot("judging")
         yield self.snapshot("done")
 
-    def _slots(self, references: bool = False) -> list[Slot]:
-        """Every cell of the plan, in the order in which they are played."""
-        found = [(pair["key"], span) for pair, span in cells_of(self._plan)]
-        beside = [(pair["key"], tuple(span)) for pair in self._plan["references"] for span in pair["spans"]]
-        return list(dict.fromkeys([*(beside if references else []), *found]))
-
-    def _forget_failed(self) -> None:
-        for slot in self._slots(references=True):
-            if slot in self._cells and self._cells[slot].status != "done":
-                self._store.forget(*slot)
-                del self._cells[slot]
-
     def _play(self, missing: list[Slot]) -> Iterator[TournamentSnapshot]:
-        workers, waiting = self._workers, list(missing)
+        workers, waiting = self._workers, deque(missing)
         assert workers is not None
         self._store.sweep([self._store.scratch(*slot) for slot in missing])
         while waiting or self._flying:
             while waiting and len(self._flying) < workers.n:
-                self._start(workers, waiting.pop(0))
+                self._start(workers, waiting.popleft())
             answers = workers.wait(LOOK_UP_EVERY)
             for answer in answers:
-                waiting[:0] = self._take(answer)
+                waiting.extendleft(self._take(answer))
             self._give_up_late(workers)
             if answers:
                 self._judge_now_and_then()
             yield self.snapshot("playing")
 
     def _start(self, workers: Workers, slot: Slot) -> None:
-        key, span = slot
-        pair = next(each for each in [*self._plan["pairs"], *self._plan["references"]] if each["key"] == key)
-        path = self._store.scratch(key, span)
+        pair, path = self._schedule.pair(slot), self._store.scratch(*slot)
         times = {name: getattr(self._config, name) for name in TIMED if pair["contestant"] >= 0}
         times["checkpoint_every"] = self.checkpoint_every
-        settings = self._pairs[key].settings(span)
+        settings = self._pairs[slot[0]].settings(slot[1])
         task = Task(path.name, pair["kind"], settings, scratch_of(path.parent, path.name), **times)
-        self._flying[task.key] = _Flight(pair, span, self._words(pair, span))
+        self._flying[task.key] = _Flight(slot, self._schedule.words(slot))
         workers.start(task)
-
-    def _words(self, pair: dict[str, Any], span: Span) -> str:
-        place, last = verdict.named(self._plan, pair), sum(span) - 1
-        seeds = f"seeds {span[0]} to {last}" if span[1] > 1 else f"seed {last}"
-        return f"{place['contestant']} in {place['challenge']}, {seeds}"
 
     def _take(self, answer: Answer) -> list[Slot]:
         """Record an answer; what is to be played again."""
         flight = self._flying.pop(answer.key, None)
         if flight is None or answer.stopped:
             return []
-        slot = (flight.pair["key"], flight.span)
         if answer.died and (tries := self._tries.get(answer.key, 0) + 1) <= self._config.retries:
             self._tries[answer.key] = tries
             self._warnings.append(f"{flight.words}: {answer.died}; it is taken up again")
-            return [slot]
+            return [flight.slot]
         self._newest = flight.words
         again = f", {self._config.retries + 1} times" if self._config.retries and answer.died else ""
-        self._keep(slot, answer.result, answer.failed or f"{answer.died}{again}")
+        self._keep(flight.slot, answer.result, answer.failed or f"{answer.died}{again}")
         if answer.result is not None:
             self._spent.append(time.monotonic() - flight.began)
         return []
@@ -195,7 +175,7 @@ class _Host:
     def _keep(self, slot: Slot, result: dict[str, Any] | None, reason: str) -> None:
         cell = of_result(slot, result) if result is not None else failed(slot, reason)
         self._store.add(cell)
-        self._cells[slot] = cell
+        self._schedule.keep(slot, cell)
         self._cpu += cell.cpu_seconds
 
     def _give_up_late(self, workers: Workers) -> None:
@@ -205,37 +185,25 @@ class _Host:
             if time.monotonic() - flight.began > self._config.timeout:
                 workers.kill(key)
                 del self._flying[key]
-                reason = f"it took longer than the {self._config.timeout:g} s of timeout"
-                self._keep((flight.pair["key"], flight.span), None, reason)
+                self._keep(flight.slot, None, f"it took longer than the {self._config.timeout:g} s of timeout")
 
     def _grow(self) -> bool:
         """Give another block of seeds to whoever is undecided; whether anybody was."""
-        config = self._config
-        if not config.adaptive:
+        if not self._config.adaptive:
             return False
-        self._store.keep_plan(self.name, self._plan)
         found = verdict.summary(self._store, self.name)
         wanted = {name for each in found["divisions"] for pair in undecided(each) for name in pair}
-        grown = False
-        for pair in [*self._plan["pairs"], *self._plan["references"]]:
-            own = [i for i in (pair["contestant"], pair["second"]) if i >= 0]
-            labels = {self._plan["contestants"][i]["label"] for i in own}
-            end = sum(pair["spans"][-1])
-            if (labels & wanted) and end < config.first_seed + config.most_seeds:
-                most = config.first_seed + config.most_seeds - end
-                pair["spans"] += [list(span) for span in spans_of(end, min(config.seeds, most), config.block)]
-                grown = True
+        grown = self._schedule.grow(wanted, self._config)
         if grown:
-            self._plan["rounds"].append(sorted(wanted))
-            self._store.keep_plan(self.name, self._plan)
+            self._store.keep_plan(self.name, self._schedule.plan)
         return grown
 
     def _judge_now_and_then(self) -> None:
         """Refresh the leaderboard, as far as the time for that goes."""
         if self._judging <= SHARE * (time.perf_counter() - self._clock):
-            began = time.perf_counter()
+            began, schedule = time.perf_counter(), self._schedule
             found = verdict.summary(self._store, self.name, QUICK)
-            self._rows = verdict.rows_of(found, list(cells_of(self._plan)), self._cells)
+            self._rows = verdict.rows_of(found, list(cells_of(schedule.plan)), schedule.over)
             self._judging += time.perf_counter() - began
 
     def close(self, status: str) -> None:
@@ -246,17 +214,15 @@ class _Host:
 
     def snapshot(self, phase: str) -> TournamentSnapshot:
         """The tournament as of now."""
-        slots = self._slots()
-        over = [self._cells[slot] for slot in slots if slot in self._cells]
-        missing = len(slots) - len(over)
-        n = self._workers.n if self._workers is not None else 1
+        schedule, n = self._schedule, self._workers.n if self._workers is not None else 1
+        missing = schedule.planned - schedule.done - schedule.failed
         return TournamentSnapshot(
             tournament=self.name,
             phase=phase,
-            planned=len(slots),
-            done=sum(cell.status == "done" for cell in over),
+            planned=schedule.planned,
+            done=schedule.done,
             running=len(self._flying),
-            failed=sum(cell.status != "done" for cell in over),
+            failed=schedule.failed,
             reused=self._reused,
             seconds=time.perf_counter() - self._clock,
             left=float(np.mean(self._spent)) * missing / n if self._spent and missing else None,

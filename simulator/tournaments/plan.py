@@ -58,7 +58,7 @@ def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] |
             if SIDES[contestant.kind] != challenge.kind:
                 continue
             if challenge.kind == "game":
-                others = range(c + 1, len(tournament.contestants))
+                others = range(c + (not challenge.own.get("self_play", False)), len(tournament.contestants))
                 rivals = [d for d in others if tournament.contestants[d].kind == contestant.kind]
                 found += [_pair(tournament, (c, d), m) for d in rivals]
                 continue
@@ -170,7 +170,8 @@ def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], c
     first, second = ({"name": each.name, **each.settings, **each.elsewhere.get(challenge.label, {})} for each in sides)
     first["label"], second["label"] = "first", "second"  # what they are called here changes no result
     game = {"name": challenge.name, **challenge.settings}
-    return match_config.build({"seeds": 1, **challenge.own, "game": game, "first": first, "second": second})
+    own = {key: value for key, value in challenge.own.items() if key != "self_play"}
+    return match_config.build({"seeds": 1, **own, "game": game, "first": first, "second": second})
 
 
 def _external(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> Any:

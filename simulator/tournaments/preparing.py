@@ -31,10 +31,11 @@ def prepare(
     """
     worlds: dict[int, Any] = {}
     for pair in list(plan["pairs"]):
-        if all((pair["key"], tuple(span)) in cells for span in pair["spans"]):
+        missing = [span for span in pair["spans"] if (pair["key"], tuple(span)) not in cells]
+        if not missing:
             continue
         try:
-            _try(pairs[pair["key"]], worlds)
+            _try(pairs[pair["key"]], worlds, max(n for _, n in missing))
         except ValueError as error:
             place, reason = verdict.named(plan, pair), " ".join(str(error).split())
             if not config.skip:
@@ -58,8 +59,8 @@ def _with_floor(plan: Mapping[str, Any], worlds: Mapping[int, Any], cells: Mappi
     return known | {m for m, spec in specs.items() if spec.floor is not None and spec.max_steps is not None}
 
 
-def _try(pair: Pair, worlds: dict[int, Any]) -> None:
-    """Build the players of a pair with one seed.
+def _try(pair: Pair, worlds: dict[int, Any], n_seeds: int) -> None:
+    """Build the players of a pair, agents with as many seeds as a cell has: some need more memory than there is.
 
     Raises:
         ValueError: they cannot be built, or refuse each other.
@@ -68,7 +69,7 @@ def _try(pair: Pair, worlds: dict[int, Any]) -> None:
     if pair.kind == "run":
         if pair.challenge not in worlds:
             worlds[pair.challenge] = plugins.load("worlds", own.world).make([0], own.world_settings)
-        plugins.load("agents", own.agent).make(worlds[pair.challenge].spec, [0], own.agent_settings)
+        plugins.load("agents", own.agent).make(worlds[pair.challenge].spec, list(range(n_seeds)), own.agent_settings)
     elif pair.kind == "recall":
         from simulator.contest import Contest
 

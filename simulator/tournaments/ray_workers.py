@@ -23,7 +23,8 @@ class RayWorkers:
     """A place where cells are played; see :class:`simulator.tournaments.workers.Workers`.
 
     Args:
-        address: of a cluster; empty: one of this machine, which ends with this object.
+        address: of a cluster; empty: one of this machine, which ends with this object. Where this process is
+            connected to a Ray already, that one is used.
 
     Raises:
         ValueError: Ray is not installed, or nobody is at that address; one line.
@@ -37,9 +38,12 @@ class RayWorkers:
         self._ray, self._running = ray, dict[Any, Task]()
         self._remote_disk = bool(address)
         os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+        self._ours = not ray.is_initialized()
         known = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": ONE_THREAD}}
         try:
-            if address:
+            if not self._ours:
+                pass  # whoever started it ends it
+            elif address:
                 ray.init(address if address == "auto" else f"ray://{address}", **known)
             else:
                 ray.init(num_cpus=os.cpu_count() or 1, include_dashboard=False, **known)
@@ -72,7 +76,8 @@ class RayWorkers:
         """See :class:`~simulator.tournaments.workers.Workers`; tasks go on from their checkpoints another time."""
         for task in list(self._running.values()):
             self.kill(task.key)
-        self._ray.shutdown()
+        if self._ours:
+            self._ray.shutdown()
 
     def _answer(self, ref: Any) -> Answer:
         task = self._running.pop(ref)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +18,8 @@ from simulator.tournaments.board import Cells, division
 from simulator.tournaments.cell_store import Cell, CellStore, TournamentRecord
 from simulator.tournaments.entries import SIDES
 from simulator.tournaments.plan import cells_of
+
+_HOST = Path(__file__).parents[1]
 
 
 def summary(store: CellStore, name: str, resamples: int | None = None) -> dict[str, Any]:
@@ -26,10 +32,40 @@ def summary(store: CellStore, name: str, resamples: int | None = None) -> dict[s
     """
     record = store.find(name)
     settings = tomllib.loads(record.settings)
-    cells = store.cells([pair["key"] for pair in [*record.plan["pairs"], *record.plan["references"]]])
-    found = {**_head(record, settings), **_counts(record, settings, cells)}
-    found |= {"ranking": [], "scores": [], "divisions": []}
-    looks = len(record.plan["rounds"])
+    kept = None if resamples else store.verdict(name, _fingerprint(store, record))
+    return {**_head(record, settings), **(kept or _judged(store, record, settings, resamples))}
+
+
+def keep(store: CellStore, name: str) -> None:
+    """Record what a tournament came to, so that it can be shown at once until a cell of it changes."""
+    record = store.find(name)
+    known = _fingerprint(store, record)
+    if store.verdict(name, known) is None:
+        store.keep_verdict(name, known, _judged(store, record, tomllib.loads(record.settings), None))
+
+
+def _fingerprint(store: CellStore, record: TournamentRecord) -> str:
+    """What the judgement of a tournament depends on."""
+    cells = store.fingerprint(_keys(record))
+    text = "\0".join([cells, record.settings, json.dumps(record.plan), version("engram-rl")])
+    digest = hashlib.sha256(text.encode())
+    for path in sorted([*_HOST.glob("judging/*.py"), *_HOST.glob("tournaments/*.py"), *_HOST.glob("*.py")]):
+        digest.update(path.read_bytes())  # in a checkout what judges changes without its version
+    return digest.hexdigest()
+
+
+def _keys(record: TournamentRecord) -> list[str]:
+    return [pair["key"] for pair in [*record.plan["pairs"], *record.plan["references"]]]
+
+
+def _judged(
+    store: CellStore, record: TournamentRecord, settings: Mapping[str, Any], resamples: int | None
+) -> dict[str, Any]:
+    """What the cells say: counts, failures, rankings, scores, and challenges with their floors and ceilings."""
+    cells = store.cells(_keys(record))
+    found: dict[str, Any] = {"challenges": [dict(each) for each in record.plan["challenges"]]}
+    found |= {**_counts(record, settings, cells), "ranking": [], "scores": [], "divisions": []}
+    looks = -(-settings["most_seeds"] // settings["seeds"]) if settings["adaptive"] else 1  # as many as there can be
     for kind in SIDES:
         played = division(record, settings, cells, kind)
         if played is None:
@@ -57,7 +93,6 @@ def _head(record: TournamentRecord, settings: Mapping[str, Any]) -> dict[str, An
         "seeds": sorted({seed for first, n in spans for seed in range(first, first + n)}),
         "steps": settings["steps"],
         "contestants": record.plan["contestants"],
-        "challenges": [dict(each) for each in record.plan["challenges"]],
     }
 
 

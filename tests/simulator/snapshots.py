@@ -50,6 +50,7 @@ def snapshot(**changes: Any) -> Snapshot:
         "seconds": 2.0,
         "cpu_seconds": 3.0,
         "training_seconds": 2.0,
+        "training_cpu_seconds": 2.0,
         "curve": curve(),
         "evaluations": (Evaluation(1_000, np.zeros((4, 0)), np.array([0.9, 1.0, 1.0, 0.95])),),
         "metrics": {"td_error": np.array([0.1, 0.2, 0.3, 0.4])},

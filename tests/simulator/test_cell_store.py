@@ -68,9 +68,9 @@ def test_a_tournament_of_the_same_settings_is_the_same_one(tmp_path):
     with CellStore(tmp_path) as store:
         assert store.begin("seeds = 1", "h1", PLAN, "first", {"numpy": "2"}) == "t1"
         assert store.begin("seeds = 2", "h2", PLAN, "", {}) == "t2"
-        assert store.begin("seeds = 1", "h1", {**PLAN, "rounds": [[], []]}, "", {}) == "t1"
+        assert store.begin("seeds = 1", "h1", {**PLAN, "rounds": [[], []]}, "", {"numpy": "3"}) == "t1"
         record = store.find("t1")
-        assert (record.label, record.plan["rounds"], record.versions) == ("first", [[], []], {"numpy": "2"})
+        assert (record.label, record.plan["rounds"], record.versions) == ("first", [[], []], {"numpy": "3"})
         store.mark("t1", "done", 2.5, 1.5)
         store.mark("t1", "done", 1.0, 0.5)
         assert (store.find("t1").seconds, store.find("t1").cpu_seconds) == (3.5, 2.0)

@@ -1,0 +1,83 @@
+"""The cells of one tournament while it is played: which there are, which are over, which are added."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from simulator.tournaments.cell_store import Cell, Slot
+from simulator.tournaments.config import TournamentConfig
+from simulator.tournaments.plan import cells_of, spans_of
+from simulator.tournaments.verdict import named
+
+
+class Schedule:
+    """A plan and the cells of it that are over.
+
+    Args:
+        plan: as a lab keeps it; grows here.
+        known: cells that were played already, of any tournament.
+    """
+
+    def __init__(self, plan: dict[str, Any], known: Mapping[Slot, Cell]) -> None:
+        self.plan, self.over = plan, dict(known)
+        self._pairs = {pair["key"]: pair for pair in [*plan["references"], *plan["pairs"]]}
+        self._order()
+
+    def _order(self) -> None:
+        """Work out the cells again, and how many are over; those of random play come first and are not counted."""
+        self._slots = dict.fromkeys((pair["key"], span) for pair, span in cells_of(self.plan))
+        beside = [(pair["key"], (span[0], span[1])) for pair in self.plan["references"] for span in pair["spans"]]
+        self._every = dict.fromkeys([*beside, *self._slots])
+        known = [self.over[slot].status for slot in self._slots if slot in self.over]
+        self.planned, self.done, self.failed = len(self._slots), known.count("done"), known.count("failed")
+
+    def missing(self) -> list[Slot]:
+        """The cells that are still to be played, in their order: block by block, so that it is an even tournament."""
+        return [slot for slot in self._every if slot not in self.over]
+
+    def broken(self) -> list[Slot]:
+        """The cells that failed."""
+        return [slot for slot in self._every if slot in self.over and self.over[slot].status != "done"]
+
+    def keep(self, slot: Slot, cell: Cell | None) -> None:
+        """Note that a cell is over, or with None that it is to be played again."""
+        before = self.over.pop(slot, None)
+        if cell is not None:
+            self.over[slot] = cell
+        if slot in self._slots:
+            for each, n in ((before, -1), (cell, 1)):
+                self.done += n * (each is not None and each.status == "done")
+                self.failed += n * (each is not None and each.status != "done")
+
+    def pair(self, slot: Slot) -> dict[str, Any]:
+        """Whose cell that is."""
+        return self._pairs[slot[0]]
+
+    def words(self, slot: Slot) -> str:
+        """A cell in words: ``dqn in CartPole-v1, seeds 0 to 15``."""
+        place, (first, n) = named(self.plan, self.pair(slot)), slot[1]
+        seeds = f"seeds {first} to {first + n - 1}" if n > 1 else f"seed {first}"
+        return f"{place['contestant']} in {place['challenge']}, {seeds}"
+
+    def as_before(self, plan: Mapping[str, Any]) -> None:
+        """Grow as the same tournament had grown when it was left."""
+        spans = {pair["key"]: pair["spans"] for pair in plan["pairs"]}
+        for pair in self.plan["pairs"]:
+            pair["spans"] = spans.get(pair["key"], pair["spans"])
+        self.plan["rounds"] = plan["rounds"]
+        self._order()
+
+    def grow(self, wanted: Collection[str], config: TournamentConfig) -> bool:
+        """Give these contestants another block of seeds in every challenge; whether anybody had some left."""
+        last, grown = config.first_seed + config.most_seeds, False
+        for pair in self.plan["pairs"]:
+            own = {self.plan["contestants"][i]["label"] for i in (pair["contestant"], pair["second"]) if i >= 0}
+            end = max(first + n for first, n in pair["spans"])
+            if own & set(wanted) and end < last:
+                pair["spans"] += [list(span) for span in spans_of(end, min(config.seeds, last - end), config.block)]
+                grown = True
+        if grown:
+            self.plan["rounds"].append(sorted(wanted))
+            self._order()
+        return grown
