@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,19 @@ def installed() -> dict[str, str]:
 @cache  # reading one takes 3 ms
 def _installed() -> dict[str, str]:
     return {name: version(name) for name in VERSIONS}
+
+
+def changed(versions: Mapping[str, str]) -> dict[str, list[str | None]]:
+    """The distributions that are others now, as [then, now]."""
+    found: dict[str, list[str | None]] = {}
+    for name, then in versions.items():
+        try:
+            now: str | None = version(name)
+        except PackageNotFoundError:
+            now = None
+        if now != then:
+            found[name] = [then, now]
+    return found
 
 
 def seeds_of(config: RunConfig | ArenaConfig) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 from simulator import presets, tables
 from simulator.arguments import written
 from simulator.core import plugins
+from simulator.lab import existing
 from simulator.settings import Setting, describe, settings
 
 KINDS = (*plugins.FOLDERS, "runs", "tournaments", "presets")
@@ -29,9 +30,9 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
     if kind == "runs":
         return {"runs": _runs(lab)}
     if kind == "tournaments":
-        from simulator.tournaments import command as hosting
+        from simulator.tournaments import listing
 
-        return {"tournaments": hosting.listed(lab)}
+        return {"tournaments": listing.listed(lab)}
     if kind == "presets":
         found, failed = presets.every()
         for line in failed:
@@ -49,9 +50,9 @@ def show_listing(listed: Mapping[str, Any]) -> None:
     if "runs" in listed:
         _show_runs(listed["runs"])
     elif "tournaments" in listed:
-        from simulator.tournaments import command as hosting
+        from simulator.tournaments import listing
 
-        hosting.show_listed(listed["tournaments"])
+        listing.show_listed(listed["tournaments"])
     elif "presets" in listed:
         columns = ("preset", "agent", "world", "steps", "about")
         rows = [[each[key] if key != "preset" else each["name"] for key in columns] for each in listed["presets"]]
@@ -82,9 +83,9 @@ def entry(name: str, lab: str) -> dict[str, Any]:
     if found:
         return {"name": found[0].name, "players": [_player(each) for each in found]}
     if is_tournament(name, lab):
-        from simulator.tournaments import command as hosting
+        from simulator.tournaments import listing
 
-        return hosting.stored(name, lab)
+        return listing.stored(name, lab)
     if (summary := _run(name, lab)) is not None:
         return summary
     known = [each for kind in plugins.FOLDERS for each in plugins.names(kind)]
@@ -120,9 +121,9 @@ def _memory_presets() -> list[dict[str, Any]]:
 
 
 def _tournament_presets() -> dict[str, Any]:
-    from simulator.tournaments import command as hosting
+    from simulator.tournaments import listing
 
-    return {"tournament_presets": hosting.presets()}
+    return {"tournament_presets": listing.presets()}
 
 
 def _plain_names(kind: str) -> set[str]:
@@ -156,17 +157,6 @@ def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
             form = {"name": prefix + name, "default": written(default), "expected": describe(hint), "about": doc}
             rows.append(form)
     return rows
-
-
-def existing(lab: str) -> str:
-    """The lab, if there is one: looking makes none.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if not Path(lab).exists():
-        raise ValueError(f"there is no run yet in {lab} (engram run AGENT WORLD)")
-    return lab
 
 
 def is_tournament(name: str, lab: str) -> bool:

@@ -165,11 +165,10 @@ def _report(given: Given, options: Options) -> Answer:
 
 def _report_tournament(name: str, options: Options) -> Answer:
     """The report of a tournament: a table in one form, pictures, or a page."""
-    from simulator.tournaments import command as hosting
-    from simulator.tournaments import standings_tables
+    from simulator.tournaments import listing, standings_tables
     from simulator.views import page, standings
 
-    found = hosting.stored(name, _lab(options))
+    found = listing.stored(name, _lab(options))
     forms = {"table": "show_markdown", "csv": "show_csv", "latex": "show_latex"}
     for flag, form in forms.items():
         if getattr(options, flag):

@@ -68,6 +68,17 @@ def unmake(lab: Path) -> None:
             folder.rmdir()
 
 
+def existing(lab: str) -> str:
+    """The lab, if there is one: looking makes none.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not Path(lab).exists():
+        raise ValueError(f"there is no run yet in {lab} (engram run AGENT WORLD)")
+    return lab
+
+
 def lock_run(folder: Path) -> FileLock:
     """The writer's lock of the run in ``folder``; the operating system lets go of it when the process ends, however.
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from simulator.catalog import existing
 from simulator.config import RunConfig, from_toml
 from simulator.core.protocols import Snapshot, View
+from simulator.lab import existing
 from simulator.sitting import sit
 from simulator.tables import interval, say, table, tell
 

@@ -14,11 +14,11 @@ from simulator import tables
 from simulator.arena_config import ArenaConfig, assemble, find_memory, from_toml, is_arena, memory_presets
 from simulator.arguments import Given
 from simulator.arguments import read as read_words
-from simulator.catalog import existing
 from simulator.config import read as read_file
 from simulator.core import plugins
 from simulator.core.memories import RecallSnapshot
 from simulator.grammar import Command, options_of
+from simulator.lab import existing
 from simulator.playing import MakeView, Outcome, announce_compiling
 from simulator.settings import Layer
 from simulator.sitting import sit

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator import config, tables
 from simulator.arguments import written
-from simulator.catalog import existing
+from simulator.lab import existing
 
 if TYPE_CHECKING:
     from simulator.records import RunRecord

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simulator import tables
-from simulator.catalog import existing, is_tournament
+from simulator.bookkeeping import changed
+from simulator.catalog import is_tournament
 from simulator.config import from_toml
+from simulator.lab import existing
 
 if TYPE_CHECKING:
     from simulator.records import RunRecord
@@ -134,16 +135,3 @@ def _same(one: Any, two: Any) -> bool:
 
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
-
-
-def changed(versions: Mapping[str, str]) -> dict[str, list[str | None]]:
-    """The distributions that are others now, as [then, now]."""
-    found: dict[str, list[str | None]] = {}
-    for name, then in versions.items():
-        try:
-            now: str | None = version(name)
-        except PackageNotFoundError:
-            now = None
-        if now != then:
-            found[name] = [then, now]
-    return found

@@ -117,11 +117,15 @@ def normalise(scores: Array, floor: Array, ceiling: Array) -> Array:
         floor: broadcast to it.
         ceiling: likewise.
     """
-    scores, width = np.asarray(scores, np.float64), np.asarray(ceiling - floor, np.float64)
-    nothing = SAME * np.maximum(np.abs(floor), np.abs(ceiling))
+    scores, width, scaled = np.asarray(scores, np.float64), ceiling - floor, has_scale(floor, ceiling)
     with np.errstate(invalid="ignore", divide="ignore"):
-        step = np.where(np.isnan(scores), np.nan, scores >= ceiling - nothing)
-        return np.where(width > nothing, (scores - floor) / np.where(width > nothing, width, 1.0), step)
+        step = np.where(np.isnan(scores), np.nan, scores >= ceiling - SAME * np.abs(ceiling))
+        return np.where(scaled, (scores - floor) / np.where(scaled, width, 1.0), step)
+
+
+def has_scale(floor: Array, ceiling: Array) -> Array:
+    """Where a ceiling is above its floor by more than rounding; bool, of their shape."""
+    return np.asarray(ceiling - floor > SAME * np.maximum(np.abs(floor), np.abs(ceiling)))
 
 
 def area(steps: Array, curve: Array) -> Array:

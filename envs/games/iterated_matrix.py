@@ -81,6 +81,7 @@ class IteratedMatrix:
         spec = Spec(name, spaces.Discrete(5), spaces.Discrete(2), rules.rounds or None)
         self.specs, self._rules, self._seeds = (spec, spec), rules, seed_list
         self.zero_sum = not rules.payoffs.sum(axis=0).any()
+        self.symmetric = bool((rules.payoffs[1] == rules.payoffs[0][[0, 2, 1, 3]]).all())
         self.bounds = tuple((float(row.min()), float(row.max())) for row in rules.payoffs)
         self._noise, self._ending = (seeds.words(seed_list, purpose) for purpose in ("noise", "ending"))
         self._clock, self._turn = np.zeros(len(seed_list), np.int64), 0

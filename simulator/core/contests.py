@@ -27,7 +27,7 @@ class TournamentSnapshot:
     """A tournament as of now, for whoever watches."""
 
     tournament: str
-    phase: str  # "preparing", "playing", "judging", "done" or "interrupted"
+    phase: str  # "preparing", "playing", "judging" or "done"
     planned: int  # cells in all
     done: int  # cells that have a result, those reused among them and those that failed not
     running: int

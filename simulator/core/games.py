@@ -36,6 +36,7 @@ class RoundGame(Protocol):
     specs: tuple[Spec, Spec]  # what each side sees and can do
     simultaneous: bool  # True
     zero_sum: bool  # what one side is paid, the other pays
+    symmetric: bool  # it does not matter which side one is
     bounds: tuple[tuple[float, float], tuple[float, float]]  # lowest and highest payoff of a round, of each side
 
     def reset(self) -> tuple[Array, Array]:

@@ -121,7 +121,7 @@ def headline(summary: Summary) -> str:
     cells = summary["cells"]
     words = f"{summary['tournament']}" + (f" ({summary['label']})" if summary["label"] else "")
     words += f", {summary['status']}: {cells['done']:,} of {plural(cells['planned'], 'cell')}"
-    words += "".join(f", {cells[name]:,} {name}" for name in ("failed", "missing", "reused") if cells.get(name))
+    words += "".join(f", {cells[name]:,} {name}" for name in ("failed", "missing") if cells.get(name))
     players = ", ".join(plural(len(summary[name]), name[:-1]) for name in ("contestants", "challenges"))
     steps = f", {summary['steps']:,} steps" if summary["steps"] else ""
     return f"{words}; {players}, {plural(len(summary['seeds']), 'seed')}{steps}"

@@ -145,7 +145,7 @@ def mean_ranks(won: Array, of: Array, copies: Array, level: float) -> Found:
         won: what the first of each pair won, [Q, M, S].
         of: pairs, [Q, 2].
         copies: how many names each contestant has, [C].
-        level: of the intervals, see :func:`simulator.pairing.share`.
+        level: of the intervals, see :func:`simulator.judging.pairing.share`.
 
     Returns:
         value, low, high, each [C].

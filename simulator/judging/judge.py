@@ -3,7 +3,7 @@
 Everything over challenges is over distinct contestants and distinct challenges: one that was entered twice, with the
 same results to the bit, counts once, and both names get its numbers. Intervals are expanded percentile bootstrap
 intervals (:mod:`simulator.judging.resampling`) over seeds, the same resampled seeds for every contestant; those of
-probabilities and ranks are adjusted Wald intervals (:func:`simulator.pairing.share`).
+probabilities and ranks are adjusted Wald intervals (:func:`simulator.judging.pairing.share`).
 
 A judgement is plain numbers, strings, lists and dicts, with None where there is no number:
 
@@ -13,8 +13,8 @@ A judgement is plain numbers, strings, lists and dicts, with None where there is
 * ``scores``: every contestant in every challenge. ``profiles``, ``curves``: with pointwise intervals.
 * ``pairs``: the first stands above the second in the ranking; ``probability`` that the first does better on a seed
   (ties half), ``difference`` of mean normalised scores (first less second), ``p`` of a paired permutation test of it,
-  ``p_holm``, ``decided``, and ``seeds_needed``: seeds per challenge in all at which the difference that was seen would
-  be decided with a chance of 80 %, None where there is no difference.
+  ``p_holm``, ``decided``, and ``seeds_needed``: seeds per challenge in all at which the test would tell the two
+  apart with a chance of 80 % if the difference that was seen were the true one; None where there is no difference.
 * ``matrix``: the same in each challenge by itself, Holm's correction within the challenge.
 * ``cycles``: majority cycles. ``tiers_note``: what a tier means.
 """
@@ -170,5 +170,5 @@ def _note(alpha: float, looks: int) -> str:
     return (
         "Two contestants stand in different tiers only where the data tell everybody in the upper tier from everybody "
         f"in the lower one: a paired permutation test, corrected by Holm over all pairs, at level {alpha:.4g}{spent}, "
-        "and an interval of the probability of improvement that excludes 1/2; within a tier the order is not decided."
+        "and an interval of the probability of improvement that excludes 1/2; within a tier not every pair is decided."
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from simulator.core.protocols import Array
 from simulator.judging.resampling import SUMMARIES, Summaries, ends, summaries
-from simulator.stats import area, normalise, reaches, solves
+from simulator.stats import area, has_scale, normalise, reaches, solves
 
 MINOR = 1_000  # resamples at most for curves, areas, first solves and profiles
 HEIGHTS = 51  # of a performance profile
@@ -58,7 +58,7 @@ def with_ends(found: Summaries, level: float, n: Array) -> dict[str, Any]:
 def cells(scores: Array, floor: Array, ceiling: Array, draws: Draws, m: int) -> Cells:
     """The statistics of challenge m: scores [C, S], floor and ceiling [S]."""
     n = np.isfinite(scores).sum(axis=1)
-    uniform = len({*floor.tolist()}) == len({*ceiling.tolist()}) == 1 and ceiling[0] > floor[0]
+    uniform = len({*floor.tolist()}) == len({*ceiling.tolist()}) == 1 and has_scale(floor, ceiling)[0]
     found = summaries(scores, draws.counts[m], ceiling[0] if uniform else 1.0)
     raw = with_ends(found, draws.level, n)
     if uniform:  # statistics of normalised scores follow from those of raw ones

@@ -32,9 +32,11 @@ def division(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells
     who = [i for i, each in enumerate(plan["contestants"]) if SIDES[each["kind"]] == SIDES[kind]]
     who = [i for i in who if plan["contestants"][i]["kind"] == kind]
     what = [m for m, each in enumerate(plan["challenges"]) if each["kind"] == SIDES[kind]]
-    if not who:
-        return None
     pairs = [pair for pair in plan["pairs"] if pair["contestant"] in who]
+    what = [m for m in what if any(pair["challenge"] == m for pair in pairs)]
+    who = [i for i in who if any(i in (pair["contestant"], pair["second"]) for pair in pairs)]
+    if not pairs:
+        return None
     seeds = sorted({seed for pair in pairs for first, n in pair["spans"] for seed in range(first, first + n)})
     board = _Board(plan, cells, (who, what, seeds), settings)
     for pair in pairs:
@@ -68,8 +70,7 @@ class _Board:
         sides = [self._who.index(pair["contestant"])]
         sides += [self._who.index(pair["second"])] if pair["second"] >= 0 else []
         if cell.status != "done":
-            for i in sides:
-                self._bad[i, m, at] = True
+            self._bad[sides[0], m, at] |= len(sides) == 1  # of a game everybody's seed is left out
             return
         self._facts[m].append((at, cell.facts))
         if len(sides) == 2 and sides[0] == sides[1]:  # one match with oneself, of which both sides are one's own
@@ -104,6 +105,7 @@ class _Board:
         """Everything that was entered."""
         with np.errstate(invalid="ignore"):
             scores = np.where(self._count > 0, self._sum / self._count, np.nan)
+        scores = np.where(self._whole(), scores, np.nan)
         marks = [self._marks(m, scores[:, m]) for m in range(len(self._what))]
         floor = np.stack([np.broadcast_to(each.floor, len(self._seeds)) for each in marks]).astype(np.float64)
         if self._settings["failed"] == "floor":
@@ -122,6 +124,17 @@ class _Board:
             tuple(self._curves(m) for m in range(len(self._what))),
             self._won(scores),
         )
+
+    def _whole(self) -> Array:
+        """Where everybody's matches of a game were played, bool [C, M, S]: on other seeds opponents would differ."""
+        games = np.array([self._plan["challenges"][m]["kind"] == "game" for m in self._what])
+        expected = np.zeros((len(self._who), len(self._what)), np.int64)
+        for pair in self._plan["pairs"]:
+            if pair["second"] >= 0 and pair["challenge"] in self._what:
+                for i in {pair["contestant"], pair["second"]}:
+                    expected[self._who.index(i), self._what.index(pair["challenge"])] += 1
+        complete = (self._count >= expected[:, :, None]).all(axis=0)  # [M, S]
+        return np.broadcast_to(complete | ~games[:, None], self._count.shape)
 
     def _won(self, scores: Array) -> Array | None:
         """Direct results; where a game has none, by who scored more."""

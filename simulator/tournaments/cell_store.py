@@ -19,7 +19,7 @@ import numpy as np
 
 from simulator.bookkeeping import installed
 from simulator.core.protocols import Array
-from simulator.database import Database, translated
+from simulator.database import NAME, Database, translated
 from simulator.lab import lock_run, prepare, unlock_run
 from simulator.records import StoreError
 
@@ -81,7 +81,7 @@ class CellStore:
 
     def __init__(self, lab: Path | str) -> None:
         self.lab = Path(lab)
-        with translated(self.lab / "engram.sqlite3"):
+        with translated(self.lab / NAME):
             path = prepare(self.lab)
         self._db = Database(path)
 
@@ -100,7 +100,7 @@ class CellStore:
         """Be the one host that plays tournaments in this lab.
 
         Raises:
-            StoreFailure: another process is; the line names it.
+            StoreError: another process is; the line names it.
         """
         folder = self.lab / "cells"
         with translated(folder):
@@ -200,9 +200,9 @@ class CellStore:
             rows = self._db.select("verdicts", "WHERE 't' || tournament = ? AND cells = ?", [name, cells])
         return json.loads(rows[0][2]) if rows else None
 
-    def sweep(self, keep: Iterable[Path]) -> None:
-        """Clear away what cells in flight left that nobody will go on with."""
-        wanted = set(keep)
+    def sweep(self, keep: Iterable[Slot]) -> None:
+        """Clear away what cells in flight left, but for these: nobody will go on with the others."""
+        wanted = {self.scratch(*slot) for slot in keep}
         for path in (self.lab / "cells").glob("*-*-*"):
             if path not in wanted and path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -256,7 +256,7 @@ def failed(slot: Slot, reason: str) -> Cell:
 
 def is_tournament(name: str, lab: str | os.PathLike[str]) -> bool:
     """Whether that is the id of a tournament in a lab that is there, or "latest" where no run is newer."""
-    if not Path(lab).exists() or not (name == "latest" or name[:1] == "t"):
+    if not (Path(lab) / NAME).exists() or not (name == "latest" or name[:1] == "t"):
         return False
     with CellStore(lab) as store:
         known = store.tournaments()

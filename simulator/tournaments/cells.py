@@ -16,7 +16,7 @@ import numpy as np
 
 from simulator import config
 from simulator.core.protocols import Array
-from simulator.records import RunRecord
+from simulator.records import RunRecord, StoreFailure
 from simulator.results import judged
 from simulator.store import Store
 
@@ -59,7 +59,7 @@ def play(task: Task, tick: Tick) -> Result:
 def reason_of(error: BaseException) -> str:
     """What went wrong, in one line."""
     text = " ".join(str(error).split())[:500]
-    plain = isinstance(error, ValueError | CellFailed) or type(error) is RuntimeError
+    plain = isinstance(error, ValueError | CellFailed | StoreFailure) or type(error) is RuntimeError
     return text if text and plain else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
@@ -67,7 +67,7 @@ def _run(task: Task, tick: Tick) -> Result:
     from simulator import engine
 
     settings = config.from_toml(task.settings, "settings of the cell")
-    limits = [limit * settings.seeds or math.inf for limit in (task.cpu_seconds, task.wall_seconds)]
+    limits = limits_of(task, settings.seeds)
     with Store(task.scratch) as store:
         name, last = _stored(store, tick), None
         host = engine.run(settings, store, name, checkpoint_every=task.checkpoint_every)
@@ -86,6 +86,12 @@ def _run(task: Task, tick: Tick) -> Result:
         if record.status == "failed":
             raise CellFailed(NOT_A_NUMBER.format(record.failed[0]["reason"] if record.failed else "no score"))
         return _of_run(record, steps, scores)
+
+
+def limits_of(task: Task, n_seeds: int) -> tuple[float, float]:
+    """CPU and wall-clock seconds of training that the seeds of a cell have together."""
+    cpu_seconds, wall_seconds = (limit * n_seeds or math.inf for limit in (task.cpu_seconds, task.wall_seconds))
+    return cpu_seconds, wall_seconds
 
 
 def _judge_now(settings: Any, store: Store, record: RunRecord, steps: Array, scores: Array) -> tuple[Array, Array]:

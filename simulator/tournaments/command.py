@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 from collections.abc import Iterator, Sequence
@@ -13,22 +12,19 @@ from typing import Any
 from simulator import tables
 from simulator.arguments import Given
 from simulator.arguments import read as read_words
-from simulator.catalog import existing
-from simulator.config import parse
 from simulator.config import read as read_file
-from simulator.core import plugins
 from simulator.core.contests import TournamentSnapshot
 from simulator.grammar import Command, Options, options_of
+from simulator.lab import existing
 from simulator.playing import MakeView, Outcome, announce_compiling
 from simulator.settings import Layer
 from simulator.sitting import sit
 from simulator.tournaments.cell_store import CellStore
 from simulator.tournaments.config import TournamentConfig, assemble, from_toml, tournament_settings
 from simulator.tournaments.entries import SIDES
+from simulator.tournaments.listing import EXAMPLE, PRESETS, named, preset
 from simulator.tournaments.workers import check_place
 
-PRESETS = Path(__file__).with_name("presets")
-EXAMPLE = "example"
 LISTS = {"agents": "agent", "worlds": "world", "memories": "memory", "challenges": "challenge"} | {
     "players": "player",
     "games": "game",
@@ -80,24 +76,6 @@ def _enter(table: dict[str, dict[str, str]], flag: str, word: str) -> None:
     table[label] = {"name": name}
 
 
-def preset(name: str) -> Layer:
-    """The settings of a tournament that comes with this distribution.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    path = PRESETS / f"{name.replace('_', '-')}.toml"
-    if name == EXAMPLE or path.stem not in presets():
-        raise ValueError(plugins.unknown("tournament preset", name, presets(), "engram list presets"))
-    return parse(path.read_text("utf-8"), f"preset {name}")
-
-
-def presets() -> dict[str, str]:
-    """Name -> the first line of every tournament that comes with this distribution."""
-    texts = {path.stem: path.read_text("utf-8") for path in sorted(PRESETS.glob("*.toml")) if path.stem != EXAMPLE}
-    return {name: text.splitlines()[0].removeprefix("# ").rstrip(".") for name, text in texts.items()}
-
-
 def settings_of(given: Given) -> TournamentConfig:
     """The tournament that the words describe.
 
@@ -147,11 +125,15 @@ def begin(config: TournamentConfig, lab: str, make_view: MakeView, options: Opti
 
 
 def _unmake(lab: Path) -> None:
-    """Take away a lab that was made for a tournament that could not be."""
+    """Take away a lab that was made for a tournament that could not be, unless something is in it by now."""
     from simulator.lab import unmake
 
-    with contextlib.suppress(OSError):
-        (lab / "cells" / "lock").unlink(missing_ok=True)
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        with CellStore(lab) as store:
+            if store.tournaments():
+                return
+            with store.hosting():  # nobody else is about to fill it
+                (lab / "cells" / "lock").unlink(missing_ok=True)
         (lab / "cells").rmdir()
         unmake(lab)
 
@@ -163,50 +145,6 @@ def resume(name: str, lab: str, make_view: MakeView, options: Options) -> Outcom
         record = store.find(named(store, name))
         config = from_toml(record.settings, f"settings of {record.name}")
         return _play(config, store, make_view, options)
-
-
-def stored(name: str, lab: str) -> dict[str, Any]:
-    """What a stored tournament came to."""
-    from simulator.tournaments import verdict
-
-    with CellStore(existing(lab)) as store:
-        return verdict.summary(store, named(store, name))
-
-
-def named(store: CellStore, name: str) -> str:
-    """A tournament's id, of that id or of "latest"."""
-    known = store.tournaments()
-    return known[0].name if name == "latest" and known else name
-
-
-def listed(lab: str) -> list[dict[str, Any]]:
-    """Every tournament of a lab, newest first, for ``engram list tournaments``."""
-    if not os.path.exists(lab):
-        return []
-    with CellStore(lab) as store:
-        return [
-            {
-                "tournament": each.name,
-                "label": each.label,
-                "contestants": [one["label"] for one in each.plan["contestants"]],
-                "challenges": [one["label"] for one in each.plan["challenges"]],
-                "cells": sum(len(pair["spans"]) for pair in each.plan["pairs"]),
-                "status": each.status,
-                "created": each.created,
-            }
-            for each in store.tournaments()
-        ]
-
-
-def show_listed(found: Sequence[dict[str, Any]]) -> None:
-    """Print them for people."""
-    if not found:
-        tables.tell("there are no tournaments yet: engram tournament --init")
-        return
-    columns = ("tournament", "label", "contestants", "challenges", "cells", "status", "begun")
-    rows = [list(each.values()) for each in found]
-    rows = [[" ".join(value) if isinstance(value, list) else value for value in row] for row in rows]
-    tables.table("", columns, rows)
 
 
 def _play(config: TournamentConfig, store: CellStore, make_view: MakeView, options: Options) -> Outcome:
@@ -229,7 +167,7 @@ def _play(config: TournamentConfig, store: CellStore, make_view: MakeView, optio
 def _interrupted(last: Any, number: int, store: CellStore) -> int:
     done, how = f"{last.done:,} of {last.planned:,} cells", signal.Signals(number).name
     again = f"engram resume {last.tournament} --lab {store.lab}"
-    tables.say(f"engram: {how} after {done}, stored; the others are at their checkpoints; go on with: {again}")
+    tables.say(f"engram: {how} after {done}, stored; a cell that had a checkpoint goes on from it; go on with: {again}")
     return number
 
 

@@ -46,7 +46,7 @@ class TournamentConfig:
     first_seed: Annotated[int, Meta(ge=0, le=10**15)] = 0
     """the first seed; the others follow it"""
     block: Annotated[int, Meta(ge=1, le=10**6)] = 16
-    """seeds that are played together in one cell; results do not depend on it"""
+    """seeds that are played together in one cell; results do not depend on it, but for limits of time"""
     steps: Annotated[int, Meta(ge=1, le=10**12)] = 50_000
     """environment steps of training per seed, in a world that names no number of its own"""
     eval_every: CountOrZero = 0
@@ -54,11 +54,13 @@ class TournamentConfig:
     eval_episodes: Annotated[int, Meta(ge=1, le=10**6)] = 100
     """episodes per seed of the last greedy evaluation, the same for every contestant"""
     cpu_seconds: Seconds = 0.0
-    """CPU time for the training of each seed, after which it ends even before its steps; 0: no limit"""
+    """CPU time for training, after which it ends even before its steps: so much for each seed of a cell, which its
+    seeds have together; 0: no limit"""
     wall_seconds: Seconds = 0.0
     """the same by the clock on the wall"""
     failed: Literal["floor", "left-out"] = "floor"
-    """what counts where a seed failed: the floor of the challenge, or nothing"""
+    """what counts where a seed failed: the floor of the challenge, what random play comes to, or nothing; of a game
+    nothing does, and everybody's seed is left out"""
     skip: bool = False
     """a contestant that cannot play a challenge is left out there; off: it is refused before anything is played"""
     retries: Annotated[int, Meta(ge=0, le=100)] = 2

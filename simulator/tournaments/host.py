@@ -17,19 +17,20 @@ from simulator.bookkeeping import installed
 from simulator.core.contests import Standing, TournamentSnapshot
 from simulator.judging.judge import undecided
 from simulator.tournaments import verdict
-from simulator.tournaments.cell_store import CellStore, Slot, failed, of_result
+from simulator.tournaments.cell_store import CellStore, Slot, Span, failed, of_result
 from simulator.tournaments.cells import Task, scratch_of
 from simulator.tournaments.config import TournamentConfig, settings_hash, to_toml
+from simulator.tournaments.places import Answer, Workers
 from simulator.tournaments.plan import (
     TIMED,
     cells_of,
+    fitted,
     pairs_of,
     plan_of,
     references,
 )
 from simulator.tournaments.preparing import prepare
 from simulator.tournaments.schedule import Schedule
-from simulator.tournaments.workers import Answer, Workers
 
 LOOK_UP_EVERY = 0.25  # seconds
 CHECKPOINT_EVERY = 5.0  # seconds
@@ -108,9 +109,17 @@ class _Host:
         plan = plan_of(config, pairs, refused)
         self._pairs = {pair.key: pair for pair in [*references(config), *pairs]}  # those of two labels may be the same
         cells = self._store.cells(list(self._pairs))
+        same = [each for each in self._store.tournaments() if each.settings_hash == settings_hash(config)]
+        if not same:  # where another tournament's cell failed, its time or its machine may have been the reason
+            cells = {slot: cell for slot, cell in cells.items() if cell.status == "done"}
+        known: dict[str, list[Span]] = {}
+        for key, span in cells:
+            known.setdefault(key, []).append(span)
+        for pair in plan["pairs"]:
+            spans = fitted((config.first_seed, config.seeds), config.block, known.get(pair["key"], ()))
+            pair["spans"] = [list(each) for each in spans]
         prepare(plan, self._pairs, cells, config)
         schedule = Schedule(plan, cells)
-        same = [each for each in self._store.tournaments() if each.settings_hash == settings_hash(config)]
         if same and config.adaptive:
             schedule.as_before(same[0].plan)
         return schedule
@@ -135,7 +144,7 @@ class _Host:
     def _play(self, missing: list[Slot]) -> Iterator[TournamentSnapshot]:
         workers, waiting = self._workers, deque(missing)
         assert workers is not None
-        self._store.sweep([self._store.scratch(*slot) for slot in missing])
+        self._store.sweep(self._unfinished() | set(missing))
         while waiting or self._flying:
             while waiting and len(self._flying) < workers.n:
                 self._start(workers, waiting.popleft())
@@ -146,6 +155,11 @@ class _Host:
             if answers:
                 self._judge_now_and_then()
             yield self.snapshot("playing")
+
+    def _unfinished(self) -> set[Slot]:
+        """The cells of every tournament of the lab that is not done: somebody may go on with them."""
+        open_ = [each.plan for each in self._store.tournaments() if each.status != "done"]
+        return {(pair["key"], (first, n)) for plan in open_ for pair in plan["pairs"] for first, n in pair["spans"]}
 
     def _start(self, workers: Workers, slot: Slot) -> None:
         pair, path = self._schedule.pair(slot), self._store.scratch(*slot)

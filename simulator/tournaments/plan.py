@@ -1,29 +1,37 @@
 """The plan of a tournament as data: contestant x challenge x seed block -> cells, named by what they depend on.
 
-A pair's name is the SHA-256 of its complete settings but for the seeds, of the version of this distribution, and of the
-source of whoever plays in it: a cell of an older player is not taken for one of a newer. Nothing else of a tournament
-enters it, so that every tournament of a lab finds it.
+A pair's name is the SHA-256 of its complete settings but for the seeds, of the versions of what computes, of the
+sources of this distribution that can change a number, and of the file of whoever plays in it from outside: a cell of an
+older player is not taken for one of a newer. Nothing else of a tournament enters it, so that every tournament of a lab
+finds it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator import arena_config, config
+from simulator.bookkeeping import installed
 from simulator.core import plugins
 from simulator.presets import of_agent
-from simulator.settings import Layer
+from simulator.settings import Layer, check, overlay, settings
 from simulator.tournaments.config import TournamentConfig
 from simulator.tournaments.entries import EXTERNAL, SIDES, Challenge, Contestant
 
 RANDOM = "random_walk"  # the agent whose return is the floor of a world where that is not known
 REFERENCE = -1  # in place of a contestant: random play, which is not ranked
 TIMED = ("cpu_seconds", "wall_seconds")
+PLAYING = (  # what of simulator/ can change a number
+    *("engine.py", "session.py", "evaluation.py", "recorder.py", "contest.py", "scores.py"),
+    *("matches/*.py", "externals/*.py", "tournaments/cells.py"),
+)
 
 
 class Pair(NamedTuple):
@@ -87,6 +95,26 @@ def spans_of(first: int, seeds: int, block: int) -> list[tuple[int, int]]:
     return [(at, min(block, first + seeds - at)) for at in range(first, first + seeds, block)]
 
 
+def fitted(wanted: tuple[int, int], block: int, known: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Seeds cut into blocks, those that were played among them.
+
+    Args:
+        wanted: the first seed, and how many.
+        block: seeds in a new block.
+        known: blocks that were played.
+    """
+    (at, n), spans = wanted, list[tuple[int, int]]()
+    last, longest = at + n, dict[int, int]()
+    for first, size in known:
+        if first + size <= last:
+            longest[first] = max(size, longest.get(first, 0))
+    while at < last:
+        following = min((first for first in longest if first > at), default=last)
+        spans.append((at, longest.get(at) or min(block, following - at, last - at)))
+        at += spans[-1][1]
+    return spans
+
+
 def cells_of(plan: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
     """The cells of a stored plan, block by block, so that an unfinished tournament is an even one."""
     spans = [[tuple(span) for span in pair["spans"]] for pair in plan["pairs"]]
@@ -124,9 +152,25 @@ def _pair(tournament: TournamentConfig, who: tuple[int, int], m: int) -> Pair:
 
 def _named(pair: Pair, times: tuple[float, ...]) -> Pair:
     own = dataclasses.replace(pair.config, first_seed=0, seeds=1)
-    parts = [pair.kind, version("engram-rl"), _codec(pair.kind).settings_hash(own), *_sources(own)]
+    parts = [pair.kind, _codec(pair.kind).settings_hash(own), *_computing(pair.kind), *_sources(own)]
     parts += [repr(times)] if any(times) else []
     return pair._replace(key=hashlib.sha256("\0".join(parts).encode()).hexdigest(), config=own)
+
+
+@cache
+def _computing(kind: str) -> tuple[str, ...]:
+    """The versions and the sources that a number can depend on, in hex."""
+    known = dict(installed())
+    if kind == "external":
+        known |= {name: version(name) for name in ("stable-baselines3",) if find_spec(name.replace("-", "_"))}
+    digest, root = hashlib.sha256(), plugins.ROOT
+    for folder in (*(plugins.ROOT / name for name in ("agents", "memory", "envs")), root / "simulator" / "core"):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.read_bytes())
+    for name in PLAYING:
+        for path in sorted((root / "simulator").glob(name)):
+            digest.update(path.read_bytes())
+    return (repr(sorted(known.items())), digest.hexdigest())
 
 
 def _sources(own: Any) -> Iterator[str]:
@@ -146,15 +190,22 @@ def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challe
     outer = {"seeds": 1, "steps": steps, "eval_every": tournament.eval_every, "threads": 1}
     layers = [Layer({**outer, "eval_episodes": tournament.eval_episodes})]
     if contestant.tuned:
-        layers += [
-            Layer({"agent": preset.agent_settings, "world": preset.world_settings})
-            for preset in of_agent(contestant.name)
-            if preset.world.replace("-", "_") == challenge.name.replace("-", "_")
-        ][:1]
+        layers += [Layer({"agent": each}) for each in _tuned(contestant, challenge)][:1]
     agent = {"name": contestant.name, **contestant.settings}
     layers.append(Layer({"agent": agent, "world": {"name": challenge.name, **challenge.settings}}))
     layers.append(Layer({"agent": contestant.elsewhere.get(challenge.label, {})}))
     return config.assemble(layers)
+
+
+def _tuned(contestant: Contestant, challenge: Challenge) -> Iterator[Mapping[str, Any]]:
+    """The settings that the agent's file recommends for this very world, its settings included."""
+    player = plugins.load("worlds", challenge.name)
+    wanted = overlay(player.Config(), challenge.settings)
+    for preset in of_agent(contestant.name):
+        if preset.world.replace("-", "_") == challenge.name.replace("-", "_"):
+            own = check(settings(player.Config), preset.world_settings, Layer(preset.world_settings))
+            if overlay(player.Config(), own) == wanted:
+                yield preset.agent_settings
 
 
 def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> arena_config.ArenaConfig:

@@ -77,4 +77,5 @@ def _try(pair: Pair, worlds: dict[int, Any], n_seeds: int) -> None:
     elif pair.kind == "match":
         from simulator.matches.match import checked
 
-        checked(own)
+        if not getattr(checked(own), "symmetric", True):
+            raise ValueError(f"game {own.game}: its sides are not alike, expected a game in which it does not matter")

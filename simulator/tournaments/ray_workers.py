@@ -1,4 +1,4 @@
-"""Cells on Ray: tasks with retries of their own, on this machine or on a cluster.
+"""Cells on Ray: each a task, on this machine or on a cluster; the host takes up again what died.
 
 Without an address a Ray of this machine is started: no dashboard, no authentication, no usage report. On a cluster
 ``engram-rl`` must be installed on every machine; a cell's checkpoints are in the temporary folder of whichever plays
@@ -13,14 +13,13 @@ from threading import Event
 from typing import Any
 
 from simulator.tournaments.cells import Task
-from simulator.tournaments.workers import ONE_THREAD, Answer
+from simulator.tournaments.places import ONE_THREAD, Answer
 
-RETRIES = 2
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
 class RayWorkers:
-    """A place where cells are played; see :class:`simulator.tournaments.workers.Workers`.
+    """A place where cells are played; see :class:`simulator.tournaments.places.Workers`.
 
     Args:
         address: of a cluster; empty: one of this machine, which ends with this object. Where this process is
@@ -51,21 +50,21 @@ class RayWorkers:
             said = " ".join(str(error).split())[:200]
             raise ValueError(f"--workers ray{'://' * bool(address)}{address}: Ray cannot be reached: {said}") from None
         self.n = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        self._play = ray.remote(num_cpus=1, max_retries=RETRIES)(play_task)
+        self._play = ray.remote(num_cpus=1, max_retries=0)(play_task)  # its host takes it up again, as everywhere
 
     def start(self, task: Task) -> None:
-        """See :class:`simulator.tournaments.workers.Workers`."""
+        """See :class:`simulator.tournaments.places.Workers`."""
         self._running[self._play.remote(tuple(task), self._remote_disk)] = task
 
     def wait(self, seconds: float) -> list[Answer]:
-        """See :class:`simulator.tournaments.workers.Workers`."""
+        """See :class:`simulator.tournaments.places.Workers`."""
         if not self._running:
             return []
         over, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
         return [self._answer(each) for each in over]
 
     def kill(self, key: str) -> None:
-        """See :class:`simulator.tournaments.workers.Workers`."""
+        """See :class:`simulator.tournaments.places.Workers`."""
         for each, task in list(self._running.items()):
             if task.key == key:
                 del self._running[each]
@@ -73,7 +72,7 @@ class RayWorkers:
                     self._ray.cancel(each, force=True)
 
     def close(self) -> None:
-        """See :class:`~simulator.tournaments.workers.Workers`; tasks go on from their checkpoints another time."""
+        """See :class:`~simulator.tournaments.places.Workers`; tasks go on from their checkpoints another time."""
         for task in list(self._running.values()):
             self.kill(task.key)
         if self._ours:
@@ -88,15 +87,22 @@ class RayWorkers:
 
 
 def play_task(fields: tuple[Any, ...], remote_disk: bool) -> dict[str, Any]:
-    """Play a task on whichever machine Ray has chosen."""
+    """Play a task on whichever machine Ray has chosen; on a cluster its checkpoints are in a folder of that machine."""
+    import hashlib
+    import shutil
     import tempfile
     from pathlib import Path
 
     from simulator.tournaments.worker import answer
 
     task = Task(*fields)
-    if remote_disk:
-        folder = Path(tempfile.gettempdir()) / "engram-cells" / Path(task.scratch).name
-        folder.parent.mkdir(exist_ok=True)
-        task = task._replace(scratch=str(folder))
-    return answer(task, Event())
+    if not remote_disk:
+        return answer(task, Event())
+    named = Path(task.scratch)
+    lab = hashlib.sha256(str(named.parent).encode()).hexdigest()[:12]  # of two labs each has its own
+    folder = Path(tempfile.gettempdir()) / "engram-cells" / f"{lab}-{named.name}"
+    folder.parent.mkdir(exist_ok=True)
+    found = answer(task._replace(scratch=str(folder)), Event())
+    if "died" not in found:
+        shutil.rmtree(folder, ignore_errors=True)
+    return found

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from simulator import tables
-from simulator.catalog import existing
-from simulator.repro import changed
+from simulator.bookkeeping import changed
+from simulator.lab import existing
 from simulator.tournaments import host, verdict
 from simulator.tournaments.cell_store import Cell, CellStore, Slot
-from simulator.tournaments.command import named
 from simulator.tournaments.config import from_toml
+from simulator.tournaments.listing import named
 from simulator.tournaments.plan import cells_of
 from simulator.tournaments.workers import workers_of
 
-NUMBERS = ("scores", "second", "steps", "curve")
+TIMES = ("store_seconds",)  # facts that differ from time to time
 
 
 def again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
@@ -38,14 +36,17 @@ def again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
             for last in host.play(config, other, lambda n: workers_of(workers, n)):
                 found = last.tournament
             theirs = _cells(other, other.find(found).plan)
-        mine = {slot: cell for slot, cell in _cells(store, record.plan).items() if cell.status == "done"}
-        words = {(pair["key"], span): verdict.named(record.plan, pair) for pair, span in cells_of(record.plan)}
-    difference = next((each for slot in mine if (each := _compared(slot, mine[slot], theirs, words[slot]))), None)
+        mine = _cells(store, record.plan)
+    words = {pair["key"]: verdict.named(record.plan, pair) for pair in record.plan["pairs"]}
+    theirs_by_seed = {(key, seed): each for (key, _), cell in theirs.items() for seed, each in _by_seed(cell)}
+    rows = [(key, seed, each) for (key, _), cell in mine.items() for seed, each in _by_seed(cell)]
+    wrong = ((key, seed, _compared(each, theirs_by_seed.get((key, seed)))) for key, seed, each in rows)
+    difference = next(({**words[key], "seed": seed, "what": what} for key, seed, what in wrong if what), None)
     versions = {name: now for cell in mine.values() for name, now in changed(cell.versions).items()}
-    compared = {"cells": len(mine), "numbers": sum(cell.scores.size + cell.curve.size for cell in mine.values())}
+    compared = {"cells": len(mine), "numbers": sum(len(each) for *_, each in rows)}
     return {
         "tournament": record.name,
-        "identical": difference is None,
+        "identical": difference is None and bool(mine),
         "compared": compared,
         "difference": difference,
         "versions": versions,
@@ -56,33 +57,54 @@ def show(outcome: Mapping[str, Any]) -> None:
     """Print the outcome for people."""
     compared, found = outcome["compared"], outcome["difference"]
     if found is None:
-        numbers = f"{compared['numbers']:,} scores of {compared['cells']:,} cells"
+        numbers = f"{compared['numbers']:,} numbers of {compared['cells']:,} cells"
         tables.tell(f"{outcome['tournament']}: identical, {numbers}, bit for bit")
     else:
-        place = f"{found['contestant']} in {found['challenge']}, seeds from {found['first_seed']}"
+        place = f"{found['contestant']} in {found['challenge']}, seed {found['seed']}"
         tables.tell(f"{outcome['tournament']}: first differs in {place}: {found['what']}")
     for name, (then, now) in outcome["versions"].items():
         tables.tell(f"  {name} was {then}, now {now}")
 
 
 def _cells(store: CellStore, plan: Mapping[str, Any]) -> dict[Slot, Cell]:
-    """The cells of a plan, in its order."""
+    """The cells of a plan that ended well, in its order."""
     known = store.cells([pair["key"] for pair in plan["pairs"]])
     slots = [(pair["key"], span) for pair, span in cells_of(dict(plan))]
-    return {slot: known[slot] for slot in slots if slot in known}
+    return {slot: known[slot] for slot in slots if slot in known and known[slot].status == "done"}
 
 
-def _compared(slot: Slot, mine: Cell, theirs: Mapping[Slot, Cell], words: Mapping[str, str]) -> dict[str, Any] | None:
-    other = theirs.get(slot)
-    if other is None:
-        what = "it is another cell now: a player's file or this distribution has changed"
-    elif other.status != "done":
-        what = f"it failed: {other.reason}"
-    else:
-        wrong = [name for name in NUMBERS if not _same(getattr(mine, name), getattr(other, name))]
-        what = f"other {', '.join(wrong)}" if wrong else ""
-    return {**words, "first_seed": slot[1][0], "what": what} if what else None
+def _by_seed(cell: Cell) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every number of a cell by seed; facts that are one for all seeds with each of them."""
+    n = cell.span[1]
+    for i, seed in enumerate(range(cell.span[0], sum(cell.span))):
+        found: dict[str, Any] = {"score": cell.scores[i].tolist()}
+        found |= {"second": cell.second[i].tolist()} if len(cell.second) else {}
+        found |= {
+            f"evaluation at {step:,}": value
+            for step, value in zip(cell.steps.tolist(), cell.curve[i].tolist() if len(cell.steps) else [], strict=True)
+        }
+        for name, value in cell.facts.items():
+            if name in TIMES:
+                continue
+            if name == "failed":
+                found[name] = [each for each in value if each["seed"] == seed]
+            else:
+                found[name] = _of_seed(value, i, n)
+        yield seed, found
 
 
-def _same(one: Any, other: Any) -> bool:
-    return bool(np.array_equal(one, other, equal_nan=True))
+def _of_seed(value: Any, i: int, n: int) -> Any:
+    """What a fact says of seed number i of n: facts are one for all, or [S], or of both sides [2][S]."""
+    if not isinstance(value, list):
+        return value
+    if len(value) == 2 and all(isinstance(side, list) and len(side) == n for side in value):
+        return [side[i] for side in value]
+    return value[i] if len(value) == n else value
+
+
+def _compared(mine: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> str:
+    """What differs, in words."""
+    if theirs is None:
+        return "it was not played: a player's file or this distribution has changed, or it failed"
+    wrong = [name for name in mine if repr(mine[name]) != repr(theirs.get(name))]
+    return f"other {', '.join(wrong)}" if wrong else ""

@@ -70,9 +70,11 @@ class Schedule:
 
     def grow(self, wanted: Collection[str], config: TournamentConfig) -> bool:
         """Give these contestants another block of seeds in every challenge; whether anybody had some left."""
+        players = {each["label"] for each in self.plan["contestants"] if each["kind"] == "player"}
         last, grown = config.first_seed + config.most_seeds, False
         for pair in self.plan["pairs"]:
             own = {self.plan["contestants"][i]["label"] for i in (pair["contestant"], pair["second"]) if i >= 0}
+            own |= players if pair["second"] >= 0 else set()  # a game is played by all or by nobody
             end = max(first + n for first, n in pair["spans"])
             if own & set(wanted) and end < last:
                 pair["spans"] += [list(span) for span in spans_of(end, min(config.seeds, last - end), config.block)]

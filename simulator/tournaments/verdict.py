@@ -23,7 +23,12 @@ _HOST = Path(__file__).parents[1]
 
 
 def summary(store: CellStore, name: str, resamples: int | None = None) -> dict[str, Any]:
-    """The answer of ``engram tournament --json``; its keys are listed in the README.
+    """The answer of ``engram tournament --json``.
+
+    Its keys: ``tournament``, ``label``, ``status``, ``created``, ``settings`` (TOML), ``versions``, ``seconds``,
+    ``cpu_seconds``, ``seeds``, ``steps``, ``contestants``, ``challenges`` (with ``floor`` and ``ceiling``, and what
+    they are), ``cells`` (``planned``, ``done``, ``failed``, ``missing``), ``failures``, ``ranking`` and ``scores`` of
+    all divisions, and ``divisions`` with the rest of :mod:`simulator.judging.judge`.
 
     Args:
         store: the lab.
@@ -115,7 +120,11 @@ def _counts(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells)
     met = {slot: cells[slot].status for _, slot in planned if slot in cells}
     done = sum(status == "done" for status in met.values())
     counted_as = "floor" if settings["failed"] == "floor" else "left out"
-    failures = [{**each, "counted_as": counted_as} for pair, cell in over for each in _failures(record, pair, cell)]
+    failures = [
+        {**each, "counted_as": counted_as if pair["second"] < 0 else "left out"}  # with the seed, of everybody
+        for pair, cell in over
+        for each in _failures(record, pair, cell)
+    ]
     failures += [{**each, "seeds": [], "counted_as": "left out"} for each in record.plan["refused"]]
     counts = {"planned": n, "done": done, "failed": len(met) - done, "missing": n - len(met)}
     return {"cells": counts, "failures": failures}

@@ -1,7 +1,7 @@
 """A worker process: ``python -m simulator.tournaments.worker`` plays the cells that its host writes to its input.
 
-One JSON object a line: tasks in, results out. Where the host is gone, so is the worker, at once; it goes on from the
-cell's newest checkpoint another time.
+One JSON object a line: tasks in, results out. Where the host is gone, so is the worker, as soon as it notices; a cell
+that has a checkpoint goes on from it another time.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import threading
 from typing import Any
 
+from simulator.records import StoreError, StoreFailure
 from simulator.tournaments import cells
 
 
@@ -31,7 +32,10 @@ def main() -> None:
 
 
 def answer(task: cells.Task, stop: threading.Event) -> dict[str, Any]:
-    """What a cell came to: ``{"result": ...}``, ``{"failed": reason}`` or ``{"stopped": true}``."""
+    """What a cell came to: ``{"result": ...}``, ``{"failed": reason}`` or ``{"stopped": true}``.
+
+    ``{"died": reason}`` where it was not the cell's fault: the disk, the memory, a lab that somebody else writes.
+    """
 
     def tick() -> None:
         if stop.is_set():
@@ -41,6 +45,8 @@ def answer(task: cells.Task, stop: threading.Event) -> dict[str, Any]:
         return {"result": cells.play(task, tick)}
     except cells.Stopped:
         return {"stopped": True}
+    except (OSError, MemoryError, StoreError, StoreFailure) as error:
+        return {"died": cells.reason_of(error)}
     except Exception as error:
         if os.environ.get("ENGRAM_DEBUG"):
             raise

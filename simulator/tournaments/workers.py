@@ -15,42 +15,14 @@ import threading
 import time
 from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any
 
 from simulator.tournaments.cells import Task
+from simulator.tournaments.places import ONE_THREAD, Answer, Workers
 from simulator.tournaments.worker import answer
 
-ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 MOST = 4_096  # processes
 PATIENCE = 15.0  # seconds that a worker has to stop in good order
-
-
-class Answer(NamedTuple):
-    """What became of a task."""
-
-    key: str
-    result: dict[str, Any] | None = None
-    failed: str = ""  # the cell's own fault: playing it again would end the same way
-    died: str = ""  # its worker's fault: it can be taken up again
-    stopped: bool = False  # as was asked for
-
-
-class Workers(Protocol):
-    """A place where cells are played."""
-
-    n: int  # tasks at once
-
-    def start(self, task: Task) -> None:
-        """Begin with a task; no more than ``n`` at once."""
-
-    def wait(self, seconds: float) -> list[Answer]:
-        """The answers that came in, waiting so long for the first."""
-
-    def kill(self, key: str) -> None:
-        """Give a task up at once; no answer will come."""
-
-    def close(self) -> None:
-        """Stop every task in good order: each is left at a checkpoint."""
 
 
 class Here:
@@ -67,7 +39,10 @@ class Here:
         self._stop = stop = threading.Event()
 
         def play() -> None:
-            found = answer(task, stop)
+            try:
+                found = answer(task, stop)
+            except BaseException as error:  # whatever it is, somebody waits for an answer
+                found = {"died": f"{type(error).__name__}: {error}"}
             if not stop.is_set():
                 self._answers.put(Answer(task.key, **found))
 

@@ -19,10 +19,11 @@ from simulator.core.compiled import compile_cpu_seconds
 from simulator.core.seeds import generators
 from simulator.tournaments import host, verdict
 from simulator.tournaments.cell_store import Cell, CellStore
-from simulator.tournaments.command import preset
 from simulator.tournaments.config import assemble, build, settings_hash, to_toml
+from simulator.tournaments.listing import preset
+from simulator.tournaments.places import Workers
 from simulator.tournaments.plan import pairs_of, plan_of
-from simulator.tournaments.workers import Here, Processes, Workers
+from simulator.tournaments.workers import Here, Processes
 from tests.benchmarks._clock import show
 
 CONTESTANTS, CHALLENGES, BLOCKS, EVALUATIONS = 20, 25, 200, 20  # 100,000 cells of one seed

@@ -58,7 +58,7 @@ def test_the_checkpoints_of_a_cell_go_when_it_is_recorded(tmp_path):
             (path / "something").write_text("x")
         store.add(of_result(SLOT, RESULT))
         assert not mine.exists()
-        store.sweep([stray])
+        store.sweep([("c" * 64, (0, 1))])
         assert stray.exists()
         store.sweep([])
         assert not stray.exists()

@@ -14,7 +14,8 @@ import pytest
 
 import simulator
 from simulator import cli
-from simulator.tournaments import command as hosting
+from simulator.tournaments import listing
+from simulator.tournaments.cell_store import CellStore
 from simulator.tournaments.config import from_toml
 from simulator.tournaments.plan import pairs_of
 
@@ -135,12 +136,12 @@ def test_the_example_can_be_played(capsys, folder):
     assert len(pairs_of(from_toml(table, "it"))) == 3
 
 
-@pytest.mark.parametrize("name", hosting.presets())
+@pytest.mark.parametrize("name", listing.presets())
 def test_presets_are_whole(name):
-    text = (hosting.PRESETS / f"{name}.toml").read_text()
+    text = (listing.PRESETS / f"{name}.toml").read_text()
     config = from_toml(text, name)
     assert pairs_of(config)
-    assert hosting.presets()[name]
+    assert listing.presets()[name]
 
 
 def test_the_notebook_plays_the_same(lab, folder):
@@ -148,8 +149,8 @@ def test_the_notebook_plays_the_same(lab, folder):
     own = {"seeds": 2, "steps": 300, "eval_episodes": 5, "resamples": 100}
     found = simulator.tournament(lab="here", workers=1, **own, **tables)
     assert found["cells"]["done"] == 2
-    with hosting.CellStore(lab) as store:
-        there = hosting.stored("t1", str(lab))
+    with CellStore(lab) as store:
+        there = listing.stored("t1", str(lab))
         assert store.find("t1").status == "done"
     mine = {each["contestant"]: each["raw"]["per_seed"] for each in found["scores"]}
     theirs = {e["contestant"]: e["raw"]["per_seed"] for e in there["scores"] if e["challenge"] == "rooms"}
@@ -176,4 +177,4 @@ def test_ctrl_c_leaves_whole_cells_and_says_how_to_go_on(folder):
     assert process.returncode == 130
     assert "go on with: engram resume t1 --lab lab" in err
     assert out == ""
-    assert json.loads(json.dumps(hosting.listed("lab")))[0]["status"] == "interrupted"
+    assert json.loads(json.dumps(listing.listed("lab")))[0]["status"] == "interrupted"

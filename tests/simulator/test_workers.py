@@ -12,8 +12,9 @@ from simulator.store import Store
 from simulator.tournaments import workers
 from simulator.tournaments.cells import Task, reason_of
 from simulator.tournaments.config import build as build_tournament
+from simulator.tournaments.places import Answer
 from simulator.tournaments.plan import pairs_of
-from simulator.tournaments.workers import Answer, Here, Processes, workers_of
+from simulator.tournaments.workers import Here, Processes, workers_of
 from tests.simulator.tournaments import AGENTS, WORLDS, numbers, play, small
 
 LONG = {"seeds": 1, "steps": 10**9, "eval_every": 10**8, "threads": 1}

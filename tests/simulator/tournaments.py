@@ -10,7 +10,8 @@ from simulator.tournaments import host as tournament
 from simulator.tournaments import verdict
 from simulator.tournaments.cell_store import CellStore
 from simulator.tournaments.config import build
-from simulator.tournaments.workers import Here, Workers
+from simulator.tournaments.places import Workers
+from simulator.tournaments.workers import Here
 
 BREAKING = "tests.simulator.breaking_agent"
 AGENTS: dict[str, Any] = {"q": {"name": "q_learning"}, "td": {}, "walk": {"name": "random_walk"}}
