@@ -81,6 +81,7 @@ def _fading(steps: int, explore: dict[str, float], **agent: object) -> dict[str,
     return {"explore": explore, "optimizer": {"learning_rate": 1e-3, "steps": steps}, **agent}
 
 
+_CARTPOLE = {"optimizer": {"learning_rate": 2e-3, "steps": 50_000}}
 _LUNAR = {"n_step": 3, "capacity": 100_000, "network": {"hidden": [128, 128]}}
 _FROZEN = {"n_step": 1, "average": 0.0005, "target_share": 0.01}
 _TAXI = {"n_step": 1, "capacity": 100_000, "train_every": 2, "optimizer": {"learning_rate": 2e-3, "steps": 120_000}}
@@ -89,7 +90,13 @@ TUNED = {
         "about": "solved by the median seed in about 15,000 steps, and mostly kept",
         "world": "CartPole-v1",
         "steps": 50_000,
-        "agent": {"optimizer": {"learning_rate": 2e-3, "steps": 50_000}},
+        "agent": _CARTPOLE,
+    },
+    "cartpole-dqn-prioritized": {
+        "about": "the same with prioritized replay: solved by every seed, by the median one in about 17,500 steps",
+        "world": "CartPole-v1",
+        "steps": 50_000,
+        "agent": {**_CARTPOLE, "prioritized": True, "priority": {"alpha": 0.4}},
     },
     "acrobot-dqn": {
         "about": "-85 and more",
