@@ -11,7 +11,6 @@ from typing import Any
 from simulator import presets, tables
 from simulator.arguments import written
 from simulator.core import plugins
-from simulator.lab import existing
 from simulator.settings import Setting, describe, settings
 
 KINDS = (*plugins.FOLDERS, "runs", "tournaments", "presets")
@@ -205,6 +204,8 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
     """The summary of a stored run, with its settings."""
     if name != "latest" and name not in _run_ids(lab):
         return None
+    from simulator.lab import existing
+
     there = existing(lab)
     from simulator import recalls, results
     from simulator.arena_config import is_arena

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simulator import cli, engine, repro
+from simulator import bookkeeping, cli, engine
 from simulator.config import RunConfig, build
 from simulator.repro import compare
 from simulator.store import Store
@@ -85,6 +85,6 @@ def test_a_run_that_comes_out_otherwise_is_told_and_fails(
     monkeypatch.setattr(engine, "run", another)
     assert cli.main(["repro", "latest", "--lab", str(tmp_path)]) == 1
     assert capsys.readouterr().out.startswith("r1: first differs in the ")
-    monkeypatch.setattr(repro, "version", lambda name: "0")
+    monkeypatch.setattr(bookkeeping, "version", lambda name: "0")
     assert cli.main(["repro", "latest", "--lab", str(tmp_path)]) == 1
     assert "  numpy was " in capsys.readouterr().out

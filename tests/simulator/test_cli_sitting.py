@@ -17,7 +17,7 @@ NOTHING = Curve(np.zeros(0, np.int64), np.zeros((1, 0)), np.zeros((1, 0), np.int
 
 
 def snapshot(step: int, phase: str = "training") -> Snapshot:
-    return Snapshot("r1", "a", "w", phase, (0,), step, 4, 0.0, 0.0, 0.0, NOTHING)
+    return Snapshot("r1", "a", "w", phase, (0,), step, 4, 0.0, 0.0, 0.0, 0.0, NOTHING)
 
 
 class Watcher:
