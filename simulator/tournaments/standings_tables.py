@@ -66,6 +66,7 @@ def sections(summary: Summary, width: int | None = None) -> list[Section]:
     for division in rows_of.divisions(summary):
         found += [_ranking(summary, division, width), *_scores(summary, division, width)]
         found += _undecided(summary, division, width)
+    found += _matches(summary)
     failed = [rows_of.failure_line(each) for each in summary["failures"]]
     found += [Section("", [], [], failed)] if failed else []
     return _said_once(found)
@@ -167,6 +168,23 @@ def _widths(page: Sequence[Row]) -> list[int]:
 def _fits(widths: Sequence[int], width: int | None) -> bool:
     """Whether a table with a frame and columns of these widths has room."""
     return width is None or sum(widths) + 3 * len(widths) + 1 <= width
+
+
+def _matches(summary: Summary) -> list[Section]:
+    """Who met whom in games: means over seeds, exact payoffs and exploitability where they are known."""
+    known = [name for name in ("expected", "exploitability") if any(each[name] for each in summary.get("matches", ()))]
+    rows = [
+        [each["first"], each["second"], each["challenge"], *(_both(each[name]) for name in ("scores", *known))]
+        for each in summary.get("matches", ())
+    ]
+    titles = {"expected": "exactly", "exploitability": "a best reply earns"}
+    columns = ["first", "second", "game", "they scored", *(titles[name] for name in known)]
+    return [Section("matches, means over seeds", columns, rows, [])] if rows else []
+
+
+def _both(sides: Sequence[float | None] | None) -> str:
+    """The numbers of both sides."""
+    return " and ".join("-" if side is None else f"{side:.3f}" for side in sides) if sides else "-"
 
 
 def _left_out(names: Sequence[str]) -> list[str]:

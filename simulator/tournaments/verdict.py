@@ -28,7 +28,7 @@ def summary(store: CellStore, name: str, resamples: int | None = None) -> dict[s
     Its keys: ``tournament``, ``label``, ``status``, ``created``, ``settings`` (TOML), ``versions``, ``seconds``,
     ``cpu_seconds``, ``seeds``, ``steps``, ``contestants``, ``challenges`` (with ``floor`` and ``ceiling``, and what
     they are), ``cells`` (``planned``, ``done``, ``failed``, ``missing``), ``failures``, ``ranking`` and ``scores`` of
-    all divisions, and ``divisions`` with the rest of :mod:`simulator.judging.judge`.
+    all divisions, ``divisions`` with the rest of :mod:`simulator.judging.judge`, and ``matches`` of games.
 
     Args:
         store: the lab.
@@ -80,7 +80,37 @@ def _judged(
         for key in ("ranking", "scores"):
             found[key] += [{"division": kind, **each} for each in answer.pop(key)]
         found["divisions"].append({"division": kind, **answer})
+    return found | {"matches": _matches(record, cells)}
+
+
+def _matches(record: TournamentRecord, cells: Cells) -> list[dict[str, Any]]:
+    """Every match that was played, means over its seeds.
+
+    ``scores`` of both sides; ``expected``, the exact ones of memory-one strategies; ``exploitability`` of both sides,
+    what a best reply earns against what they play, where the game can be enumerated; None where not known.
+    """
+    found = []
+    for pair in record.plan["pairs"]:
+        own = [cells.get((pair["key"], (first, n))) for first, n in pair["spans"]]
+        played = [cell for cell in own if cell is not None and cell.status == "done"]
+        if pair["second"] < 0 or not played:
+            continue
+        first, second = (record.plan["contestants"][pair[side]]["label"] for side in ("contestant", "second"))
+        told = {"first": first, "second": second, "challenge": named(record.plan, pair)["challenge"]}
+        told["scores"] = [_mean([cell.scores for cell in played]), _mean([cell.second for cell in played])]
+        for name in ("expected", "exploitability"):
+            sides = [cell.facts.get(name) for cell in played]
+            known = None not in sides
+            told[name] = [_mean([each[k] for each in sides]) for k in range(2)] if known else None
+        found.append(told)
     return found
+
+
+def _mean(parts: Sequence[Any]) -> float | None:
+    """Mean of the numbers in arrays [S], or None."""
+    every = np.concatenate([np.asarray(part, np.float64) for part in parts])
+    known = every[np.isfinite(every)]
+    return float(known.mean()) if len(known) else None
 
 
 def _head(record: TournamentRecord, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -204,3 +204,13 @@ def test_a_lab_with_cells_in_it_is_never_taken_away(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert told(tmp_path / "lab")["cells"]["done"] == 1
     shutil.rmtree(tmp_path / "lab")
+
+
+def test_matches_are_told_with_what_is_exact(tmp_path):
+    play(tmp_path, GAME)
+    (one, *_) = told(tmp_path)["matches"]
+    assert (one["first"], one["second"], one["challenge"]) == ("tit-for-tat", "always-defect", "dilemma")
+    # tit for tat loses the first of 200 rounds in the mean: 199/200 and 1 + 4/200
+    assert one["expected"] == pytest.approx([0.995, 1.02])
+    assert one["scores"] == pytest.approx(one["expected"], abs=0.01)
+    assert one["exploitability"] is None
