@@ -36,7 +36,7 @@ LOOK_UP_EVERY = 0.25  # seconds
 CHECKPOINT_EVERY = 5.0  # seconds
 SHARE = 0.005  # of the time that may go into leaderboards while cells are played
 QUICK = 200  # bootstrap samples of those
-FIRST = 1.0  # seconds that the first of them takes, with what it loads
+SOON = 5.0  # seconds after which there is a first leaderboard, whatever it takes
 
 
 def play(
@@ -95,7 +95,7 @@ class _Host:
         self._flying: dict[str, _Flight] = {}
         self._tries: dict[str, int] = {}
         self._spent, self._newest, self._warnings = list[float](), "", list[str]()
-        self._clock, self._judging, self._cpu = time.perf_counter(), FIRST, 0.0
+        self._clock, self._judging, self._cpu = time.perf_counter(), 0.0, 0.0
         self._reused = self._schedule.done + self._schedule.failed
         self._rows: tuple[Standing, ...] = ()
         plan = self._schedule.plan
@@ -214,7 +214,8 @@ class _Host:
 
     def _judge_now_and_then(self) -> None:
         """Refresh the leaderboard, as far as the time for that goes."""
-        if self._judging <= SHARE * (time.perf_counter() - self._clock):
+        elapsed = time.perf_counter() - self._clock
+        if (self._judging <= SHARE * elapsed) if self._rows else (elapsed > SOON):
             began, schedule = time.perf_counter(), self._schedule
             found = verdict.summary(self._store, self.name, QUICK)
             self._rows = verdict.rows_of(found, list(cells_of(schedule.plan)), schedule.over)
