@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Literal
 from agents.parts.conv_body import ConvSettings
 from agents.parts.dense import NetworkSettings
 from agents.parts.dqn_learner import DenseLearner
-from agents.parts.dqn_update import Pace
+from agents.parts.dqn_pace import copies_at, make_schedule, pace_at, trains_at
+from agents.parts.dqn_stretch import play_stretch
 from agents.parts.explore_settings import ExploreSettings
 from agents.parts.observations import is_image, make_inputs
-from agents.parts.optimizers import OptimizerSettings, rate_after
+from agents.parts.optimizers import OptimizerSettings
 from agents.parts.priorities import PrioritySettings
 from simulator.core.devices import device
-from simulator.core.protocols import Array, Metrics, Policy, Spec, State, Step
+from simulator.core.lanes import VectorLanes
+from simulator.core.protocols import Array, Metrics, Policy, Spec, State, Step, Trace
 from simulator.core.ranges import Count, CountOrZero, Share
 
 if TYPE_CHECKING:
@@ -135,9 +137,13 @@ DEVICES = True  # other than the CPU
 class DQN:
     """S learners; see :class:`simulator.core.protocols.Agent`."""
 
+    runs_on = VectorLanes
+
     def __init__(self, config: Config, learner: DenseLearner | TorchLearner) -> None:
-        self._config, self._learner, self._clock, self._trained = config, learner, 0, 0
+        self._learner, self._schedule, self._clock = learner, make_schedule(config), 0
         self.gamma, self.failed_at = learner.gamma, learner.failed_at
+        if getattr(learner, "takes_lanes", False):
+            self.stretch = self._stretch
 
     def act(self, obs: Array) -> Array:
         """Exploring actions, int64 [S]."""
@@ -145,23 +151,17 @@ class DQN:
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
         """Store one step of every seed; train and copy when it is time."""
-        config = self._config
         self._learner.push(obs, actions, step, self._clock)
         self._clock += 1
-        if self._clock >= config.starts and self._clock % config.train_every == 0:
-            self._learner.train(self._pace())
-            self._trained += config.updates
-        if config.target_every and self._clock % config.target_every == 0:
+        if trains_at(self._schedule, self._clock):
+            self._learner.train(pace_at(self._schedule, self._clock))
+        if copies_at(self._schedule, self._clock):
             self._learner.copy()
         return self._learner.metrics
 
-    def _pace(self) -> Pace:
-        config, priority, clock = self._config, self._config.priority, self._clock
-        risen = min(clock / priority.beta_steps, 1.0) if priority.beta_steps else 0.0
-        beta = priority.beta + (1.0 - priority.beta) * risen
-        target_share = 0.0 if config.target_every else config.target_share
-        average = max(config.average, 1.0 / (1 + self._trained)) if config.average else 0.0  # no trace of the beginning
-        return Pace(config.updates, beta, rate_after(config.optimizer, clock), float(target_share), average, clock)
+    def _stretch(self, lanes: VectorLanes, n: int) -> Trace:
+        self._clock += n  # the bits of n rounds of act, step and learn
+        return play_stretch(self._learner, lanes, n, self._schedule, self._clock - n)
 
     def policy(self) -> Policy:
         """The greedy policy as of now."""
@@ -169,11 +169,11 @@ class DQN:
 
     def state(self) -> State:
         """Networks, optimiser, replay, streams and counters."""
-        return {"clock": self._clock, "trained": self._trained, "learner": self._learner.state()}
+        return {"clock": self._clock, "learner": self._learner.state()}
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
-        self._clock, self._trained = state["clock"], state["trained"]
+        self._clock = state["clock"]
         self._learner.restore(state["learner"])
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -24,6 +23,7 @@ from simulator.core.scene import Scene
 LEFT, RIGHT, GOAL, FASTEST = -1.2, 0.6, 0.5, 0.07
 FORCE, GRAVITY = 0.001, 0.0025
 LIMIT, SOLVED = 200, -110.0
+GOAL_VELOCITY = 0  # its place in the rules
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,15 @@ class Config:
     """steps after which an episode is cut; 0: 200, as MountainCar-v0"""
 
 
-class Rules(NamedTuple):
-    """The settings as the compiled law sees them."""
-
-    goal_velocity: float
-
-
 def make(seed_list: Sequence[int], config: Config) -> NativeWorld:
     """One car for every seed.
 
     Raises:
         ValueError: never, for settings within their ranges.
     """
-    spec, rules = describe(config), Rules(float(config.goal_velocity))
-    return NativeWorld(spec, copies(seed_list, rules, 2, np.float64, spec.max_steps), Loops(_reset, _step, _draw))
+    spec, loops = describe(config), Loops(_reset, _step, _draw, move=_take)
+    rules = np.array([config.goal_velocity], np.float64)
+    return NativeWorld(spec, copies(seed_list, rules, 2, np.float64, spec.max_steps), loops)
 
 
 def describe(config: Config) -> Spec:
@@ -76,12 +71,24 @@ def _move(copies, i, action):
     if position == LEFT and velocity < 0:
         velocity = 0.0
     copies.state[i, 0], copies.state[i, 1] = position, velocity
-    return position >= GOAL and velocity >= copies.rules.goal_velocity
+    return position >= GOAL and velocity >= copies.rules[GOAL_VELOCITY]
 
 
 @lane
 def _see(copies, i, obs):
     obs[i, 0], obs[i, 1] = copies.state[i, 0], copies.state[i, 1]
+
+
+@lane
+def _take(copies, i, action, step):
+    """One step of copy i; whether its episode ended."""
+    arrived = _move(copies, i, action)
+    _see(copies, i, step.final_obs)
+    ended = ends(copies, i, -1.0, arrived, step)
+    if ended:
+        _start(copies, i)
+    _see(copies, i, step.obs)
+    return ended
 
 
 @compiled
@@ -98,12 +105,7 @@ def _step(copies, actions, step):
     if wrong >= 0:
         return -1 - wrong
     for i in range(len(actions)):
-        arrived = _move(copies, i, actions[i])
-        _see(copies, i, step.final_obs)
-        if ends(copies, i, -1.0, arrived, step):
-            _start(copies, i)
-            ended += 1
-        _see(copies, i, step.obs)
+        ended += _take(copies, i, actions[i], step)
     return ended
 
 

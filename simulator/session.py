@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from simulator.core import plugins
 from simulator.core.compiled import set_threads
 from simulator.core.devices import hold_torch, set_device
 from simulator.core.protocols import Array, Failure, Metrics, Picture, State
+from simulator.core.table import Lanes
 from simulator.evaluation import Evaluator
 from simulator.recorder import Recorder
 
@@ -53,7 +54,7 @@ class Session:
         self.recorder, self.step, self.exact = Recorder(self.seeds, config.steps), 0, True
         self.failed_at = np.zeros(len(self.seeds), np.int64)  # see Agent in simulator.core.protocols
         self.metrics: Metrics = {}
-        self._fast = stretches and hasattr(self.agent, "stretch") and hasattr(self.world, "lanes")
+        self._fast = stretches and _can_stretch(self.agent, self.world)
         self._obs = self.world.reset()
         self._notes = _notes(0, self._obs)
         self._real = np.asarray(self._obs).dtype.kind == "f"
@@ -173,6 +174,11 @@ class Session:
         values, probs = policy.values(spec.state_obs), policy.probs(spec.state_obs)
         best = None if values is None else values[0].max(axis=-1)
         return Picture(scene, best, None if probs is None else probs[0] > 0.0)
+
+
+def _can_stretch(agent: Any, world: Any) -> bool:
+    """Whether the agent can play many steps of the world in one call."""
+    return hasattr(agent, "stretch") and isinstance(getattr(world, "lanes", None), getattr(agent, "runs_on", Lanes))
 
 
 def _notes(n: int, obs: Array) -> _Notes:

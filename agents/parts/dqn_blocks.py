@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agents.parts.dqn_update import Rule, action_values, gradients, revise_all, roam, row_at, targets
+from agents.parts.dqn_act import roam
+from agents.parts.dqn_update import gradients, revise_all, targets
+from agents.parts.dqn_values import Rule, action_values, row_at
 from agents.parts.explore import argmax, choose, level
 from agents.parts.priorities import draw
 from agents.parts.replay import expand, fill_of

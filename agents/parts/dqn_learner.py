@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from agents.parts.dense import Net, make_net, n_params, twin
-from agents.parts.dqn_update import (
-    GREEDY,
-    Brain,
-    Pace,
-    Rule,
-    act_all,
-    copy_all,
-    make_batch,
-    make_habit,
-    push_all,
-    train_block,
-    values_all,
-)
+from agents.parts.dqn_act import GREEDY, act_all, make_hand, values_all
+from agents.parts.dqn_pace import Pace
+from agents.parts.dqn_update import Brain, Parts, copy_all, make_batch, push_all, train_block
+from agents.parts.dqn_values import Rule
 from agents.parts.explore_settings import make_explore
 from agents.parts.memory_budget import check_fits
 from agents.parts.observations import Inputs
 from agents.parts.optimizers import make_optimizer
 from agents.parts.priorities import bytes_of, load_priorities, make_priorities, save_priorities
 from agents.parts.replay import load_replay, make_replay, save_replay
-from agents.parts.tabular import discount, legal_rows, moves, n_actions, uniform_best
+from agents.parts.tabular import discount, legal_rows, moves, n_actions, trace_buffers, uniform_best
 from simulator.core import seeds
 from simulator.core.compiled import door, spread
 from simulator.core.protocols import Array, Metrics, Spec, State, Step
@@ -46,47 +38,54 @@ class DenseLearner:
     def __init__(self, spec: Spec, seed_list: Sequence[int], config: Any, inputs: Inputs) -> None:
         n, n_seeds = n_actions(spec, "dqn"), len(seed_list)
         self._spec, self._inputs, self._seeds = spec, inputs, list(seed_list)
-        self.gamma, self._explore = discount(spec, config.gamma), make_explore(config.explore)
-        out = n + config.dueling
+        self.gamma, out = discount(spec, config.gamma), n + config.dueling
         check_fits(
             "dqn",
             spec,
             _bytes(config, n_seeds, inputs, out),
             "fewer seeds, or a smaller agent.capacity, agent.batch or agent.network",
         )
-        self._rule = Rule(
-            config.double, config.dueling, config.loss == "huber", inputs.n_classes, moves(legal_rows(spec, n))
-        )
-        self._replay = make_replay((n_seeds, config.capacity, inputs.n_stored), config.n_step, self.gamma)
-        self._priorities = make_priorities(config.priority if config.prioritized else None, n_seeds, config.capacity)
-        self._batch = make_batch(n_seeds, config.batch, (inputs.width, out, n))
+        rule = Rule(config.double, config.dueling, config.loss == "huber", inputs.n_classes, moves(legal_rows(spec, n)))
         sizes = (inputs.width, *config.network.hidden, out)
         online = make_net(sizes, config.network.activation == "tanh", seed_list, config.batch)
         average = online._replace(params=online.params.copy()) if config.average else online
-        optimizer = make_optimizer(config.optimizer, n_seeds, n_params(sizes))
-        self._brain = Brain(online, twin(online), average, optimizer)
-        self._streams = {name: seeds.words(seed_list, name) for name in ("exploration", "replay")}
-        self._loss, self.failed_at = np.zeros(n_seeds), np.zeros(n_seeds, np.int64)
-        self.metrics: Metrics = {"loss": self._loss}
-        self._actions = np.zeros(n_seeds, np.int64)
-        self._room = (np.zeros((2, max(inputs.width, out)), np.float32), np.zeros(n, np.float32))
-        self._habit = make_habit(config.random_steps, n_seeds)
-        self._open_doors()
+        brain = Brain(online, twin(online), average, make_optimizer(config.optimizer, n_seeds, n_params(sizes)))
+        explore, widest = make_explore(config.explore), max(inputs.width, out)
+        self.parts = Parts(
+            rule,
+            brain,
+            make_replay((n_seeds, config.capacity, inputs.n_stored), config.n_step, self.gamma),
+            make_priorities(config.priority if config.prioritized else None, n_seeds, config.capacity),
+            seeds.words(seed_list, "replay"),
+            make_batch(n_seeds, config.batch, (inputs.width, out, n)),
+            make_hand(seeds.words(seed_list, "exploration"), explore, config.random_steps, (widest, n)),
+            inputs.scale,
+            np.zeros((n_seeds, 2, inputs.n_stored), np.float32),
+            np.zeros(n_seeds),
+            np.zeros(n_seeds, np.int64),
+        )
+        self.failed_at, self._actions = self.parts.failed_at, np.zeros(n_seeds, np.int64)
+        self.metrics: Metrics = {"loss": self.parts.loss}
+        self.takes_lanes, self.trace = not inputs.n_classes, trace_buffers(None, n_seeds, 1)
 
-    def _open_doors(self) -> None:
+    @cached_property
+    def _act(self) -> Any:
         """What every step needs goes without type dispatch; its arguments are made to fit in ``act`` and ``push``."""
-        seen, flags = np.zeros((len(self._seeds), self._inputs.n_stored), np.float32), self._loss > 0.0
-        choice, step = (self._explore, 0, self._habit, self._room), (self._loss.astype(np.float32), flags, flags, seen)
-        self._act = door(act_all, *self._chooser(), seen, self._streams["exploration"], choice, self._actions)
-        self._push = door(push_all, self._replay, self._priorities, seen, self._actions, step)
+        parts = self.parts
+        seen = np.ascontiguousarray(parts.views[:, 0])
+        return door(act_all, parts.brain.online, parts.rule, parts.hand, seen, 0, self._actions)
 
-    def _chooser(self) -> tuple[Any, Rule]:
-        return self._brain.online, self._rule
+    @cached_property
+    def _push(self) -> Any:
+        parts = self.parts
+        seen, flags = np.ascontiguousarray(parts.views[:, 0]), parts.loss > 0.0
+        step = (parts.loss.astype(np.float32), flags, flags, seen)
+        return door(push_all, parts.replay, parts.priorities, seen, self._actions, step)
 
     def act(self, obs: Array, clock: int) -> Array:
         """Exploring actions, int64 [S], at obs [S, *obs] after ``clock`` environment steps."""
-        seen, choice = self._inputs.store(obs), (self._explore, clock, self._habit, self._room)
-        self._act(*self._chooser(), seen, self._streams["exploration"], choice, self._actions)
+        parts = self.parts
+        self._act(parts.brain.online, parts.rule, parts.hand, self._inputs.store(obs), clock, self._actions)
         return self._actions
 
     def push(self, obs: Array, actions: Array, step: Step, clock: int) -> None:
@@ -99,54 +98,54 @@ class DenseLearner:
         flags = (np.asarray(step.terminated, np.bool_), np.asarray(step.truncated, np.bool_))
         result = (np.ascontiguousarray(step.reward, np.float32), *flags, led_to)
         done = np.ascontiguousarray(actions, np.int64)
-        wrong = self._push(self._replay, self._priorities, seen, done, result)
+        wrong = self._push(self.parts.replay, self.parts.priorities, seen, done, result)
         if wrong >= 0:
-            raise ValueError(
-                f"{self._spec.id}: seed {self._seeds[wrong]} observed {step.final_obs[wrong]} and earned "
-                f"{step.reward[wrong]} in step {clock + 1}, expected numbers"
-            )
+            self.refuse(wrong, step, clock + 1)
+
+    def refuse(self, i: int, step: Step, clock: int) -> None:
+        """Say what learner i met that is no number, in environment step ``clock``.
+
+        Raises:
+            ValueError: always.
+        """
+        met = f"observed {step.final_obs[i]} and earned {step.reward[i]}"
+        raise ValueError(f"{self._spec.id}: seed {self._seeds[i]} {met} in step {clock}, expected numbers")
 
     def train(self, pace: Pace) -> None:
         """Update every seed's networks."""
-        stored, told = (self._replay, self._priorities, self._streams["replay"]), (pace, self._loss, self.failed_at)
-        brain, rule, batch = self._brain, self._rule, self._batch
-        spread(lambda first, last: train_block((first, last), brain, stored, rule, batch, told), len(self._seeds))
+        parts = self.parts
+        spread(lambda first, last: train_block((first, last), parts, pace), len(self._seeds))
 
     def copy(self) -> None:
         """The target networks become the online ones."""
-        copy_all(self._brain)
+        copy_all(self.parts.brain)
 
     def greedy(self) -> GreedyNetwork:
         """The greedy policy as of now."""
-        return GreedyNetwork(self._brain.average, self._rule, self._inputs, self._seeds)
+        return GreedyNetwork(self.parts.brain.average, self.parts.rule, self._inputs, self._seeds)
 
     def state(self) -> State:
         """Networks, optimiser, replay, priorities, streams."""
-        brain = self._brain
+        parts, brain, habit = self.parts, self.parts.brain, self.parts.hand.habit
         nets = {name: getattr(brain, name).params.copy() for name in ("online", "target", "average")}
         slots = {"slots": brain.optimizer.slots.copy(), "updates": brain.optimizer.updates.copy()}
-        counted = {"loss": self._loss.copy(), "failed_at": self.failed_at.copy()}
-        counted |= {"held": self._habit[1].copy(), "left": self._habit[2].copy()}
-        streams = {name: words.copy() for name, words in self._streams.items()}
-        kept = {
-            "replay": save_replay(self._replay),
-            "priorities": save_priorities(self._priorities),
-            "streams": streams,
-        }
-        return nets | slots | counted | kept
+        counted = {"loss": parts.loss.copy(), "failed_at": parts.failed_at.copy()}
+        counted |= {"held": habit.held.copy(), "left": habit.left.copy()}
+        streams = {"exploration": parts.hand.stream.copy(), "replay": parts.streams.copy()}
+        kept = {"replay": save_replay(parts.replay), "priorities": save_priorities(parts.priorities)}
+        return nets | slots | counted | kept | {"streams": streams}
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
-        brain = self._brain
+        parts, brain, habit = self.parts, self.parts.brain, self.parts.hand.habit
         for name in ("online", "target", "average"):
             getattr(brain, name).params[...] = state[name]
         brain.optimizer.slots[...], brain.optimizer.updates[...] = state["slots"], state["updates"]
-        self._loss[:], self.failed_at[:] = state["loss"], state["failed_at"]
-        self._habit[1][:], self._habit[2][:] = state["held"], state["left"]
-        for name, words in self._streams.items():
-            words[...] = state["streams"][name]
-        load_replay(self._replay, state["replay"])
-        load_priorities(self._priorities, state["priorities"])
+        parts.loss[:], parts.failed_at[:] = state["loss"], state["failed_at"]
+        habit.held[:], habit.left[:] = state["held"], state["left"]
+        parts.hand.stream[...], parts.streams[...] = state["streams"]["exploration"], state["streams"]["replay"]
+        load_replay(parts.replay, state["replay"])
+        load_priorities(parts.priorities, state["priorities"])
 
 
 class GreedyNetwork:
@@ -161,23 +160,20 @@ class GreedyNetwork:
 
     def __init__(self, net: Net, rule: Rule, inputs: Inputs, seed_list: list[int]) -> None:
         self._net, self._rule, self._inputs = net._replace(params=net.params.copy()), rule, inputs
-        self._stream, self._n = seeds.words(seed_list, "ties"), rule.moves.shape[1] - 1
-        widest, self._habit = max(inputs.width, int(net.sizes[-1])), make_habit(1, len(seed_list))
-        self._room = (np.zeros((2, widest), np.float32), np.zeros(self._n, np.float32))
+        widest, n = max(inputs.width, int(net.sizes[-1])), rule.moves.shape[1] - 1
+        self._hand = make_hand(seeds.words(seed_list, "ties"), GREEDY, 1, (widest, n))
 
     def act(self, obs: Array, first: Array) -> Array:
         """One of the best actions at obs [S, *obs], int64 [S]."""
-        actions = np.zeros(len(self._stream), np.int64)
-        act_all(
-            self._net, self._rule, self._inputs.store(obs), self._stream, (GREEDY, 0, self._habit, self._room), actions
-        )
+        actions = np.zeros(len(self._hand.stream), np.int64)
+        act_all(self._net, self._rule, self._hand, self._inputs.store(obs), 0, actions)
         return actions
 
     def values(self, obs: Array) -> Array:
         """Action values [S, B, A] at obs [B, *obs]; 0 for actions that do not exist."""
         stored = self._inputs.store(obs)
-        values = np.zeros((len(self._stream), len(stored), self._n))
-        values_all(self._net, self._rule, stored, self._room, values)
+        values = np.zeros((len(self._hand.stream), len(stored), self._hand.q.shape[1]))
+        values_all(self._net, self._rule, self._hand, stored, values)
         return values
 
     def probs(self, obs: Array) -> Array:

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from agents.parts.conv_body import conv_builder
+from agents.parts.dqn_act import GREEDY, make_habit
 from agents.parts.dqn_blocks import draw_all, revise_everywhere, roam_all, settle_all, slopes_all
-from agents.parts.dqn_update import GREEDY, Pace, Rule, make_batch, make_habit, push_all
+from agents.parts.dqn_pace import Pace
+from agents.parts.dqn_update import make_batch, push_all
+from agents.parts.dqn_values import Rule
 from agents.parts.dqn_views import PictureView, VectorView, picture_bytes
 from agents.parts.explore_settings import make_explore
 from agents.parts.memory_budget import check_fits
@@ -121,7 +124,7 @@ class TorchLearner:
         """Networks, optimiser, replay, priorities, frames, streams."""
         nets = {"online": self._online, "target": self._target, "average": self._average}
         counted = {"loss": self._loss.copy(), "failed_at": self.failed_at.copy(), "view": self._view.state()}
-        counted |= {"held": self._habit[1].copy(), "left": self._habit[2].copy()}
+        counted |= {"held": self._habit.held.copy(), "left": self._habit.left.copy()}
         streams = {name: words.copy() for name, words in self._streams.items()}
         kept = {"replay": save_replay(self._stored[0]), "priorities": save_priorities(self._stored[1])}
         return {name: net.state() for name, net in nets.items()} | counted | kept | {"streams": streams}
@@ -132,7 +135,7 @@ class TorchLearner:
             net.restore(state[name])
         self._loss[:], self.failed_at[:] = state["loss"], state["failed_at"]
         self._view.restore(state["view"])
-        self._habit[1][:], self._habit[2][:] = state["held"], state["left"]
+        self._habit.held[:], self._habit.left[:] = state["held"], state["left"]
         for name, words in self._streams.items():
             words[...] = state["streams"][name]
         load_replay(self._stored[0], state["replay"])

@@ -7,30 +7,17 @@ the network's outputs is formed here, and a network of either kind takes it from
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents.parts.dense import Net, backward, follow, forward, forward_row, outputs_at
-from agents.parts.explore import Explore, argmax, choose, level
+from agents.parts.dense import Net, backward, follow, forward, outputs_at
+from agents.parts.dqn_values import Rule, action_values, row_at
 from agents.parts.optimizers import Optimizer, step_down
 from agents.parts.priorities import Priorities, admit, draw, revise
 from agents.parts.replay import Replay, expand, fill_of, push
 from simulator.core.compiled import compiled, lane
-from simulator.core.draws import below, uniform
 from simulator.core.protocols import Array
-
-GREEDY = Explore(False, 0.0, 0.0, 0, False)
-
-
-class Rule(NamedTuple):
-    """The variant of the update."""
-
-    double: bool
-    dueling: bool
-    huber: bool
-    n_classes: int  # of a discrete observation, which is seen as one-hot; 0: a vector
-    moves: Array  # int64 [n_observations or 1, 1 + A], actions that exist: their number, then they
 
 
 class Brain(NamedTuple):
@@ -53,15 +40,20 @@ class Batch(NamedTuple):
     q: Array  # float32 [S, 2, A], a row of action values of each network
 
 
-class Pace(NamedTuple):
-    """How fast things go at this moment."""
+class Parts(NamedTuple):
+    """What S parts are made of, as compiled code takes it."""
 
-    updates: int  # of the networks, one after the other
-    beta: float  # correction of prioritized draws
-    share: float  # of the first learning rate
-    target_share: float  # towards the online weights after every update; 0: only when they are copied
-    average_share: float  # towards the online weights after every update; 0: there is no average
-    clock: int  # environment steps
+    rule: Rule
+    brain: Brain
+    replay: Replay
+    priorities: Priorities
+    streams: Array  # uint64 [S, 4], of the draws from the replay
+    batch: Batch
+    hand: Any  # see :class:`agents.parts.dqn_act.Hand`
+    scale: Array  # float32 [2, F], see :class:`agents.parts.observations.Inputs`
+    views: Array  # float32 [S, 2, F], room for what a step began with and what it led to
+    loss: Array  # float64 [S]
+    failed_at: Array  # int64 [S]
 
 
 def make_batch(n_seeds: int, size: int, sizes: tuple[int, int, int]) -> Batch:
@@ -70,22 +62,6 @@ def make_batch(n_seeds: int, size: int, sizes: tuple[int, int, int]) -> Batch:
     x, dy = np.zeros((n_seeds, size, width), np.float32), np.zeros((n_seeds, size, out), np.float32)
     drawn = (np.zeros((n_seeds, size), np.int64), np.zeros((n_seeds, size), np.float32))
     return Batch(*drawn, x, x.copy(), dy, np.zeros((n_seeds, 2, n_actions), np.float32))
-
-
-@lane
-def action_values(outputs, dueling, q):
-    """Action values q [A] from a network's outputs: themselves, or V + A - mean A from [V, A ...]."""
-    n = len(q)
-    if dueling:
-        mean = np.float32(0.0)
-        for a in range(n):
-            mean += outputs[1 + a]
-        shift = outputs[0] - mean / np.float32(n)
-        for a in range(n):
-            q[a] = outputs[1 + a] + shift
-    else:
-        for a in range(n):
-            q[a] = outputs[a]
 
 
 @lane
@@ -116,12 +92,6 @@ def worth(chooser, valuer, moves):
     for m in range(2, 1 + moves[0]):
         best = moves[m] if chooser[moves[m]] > chooser[best] else best
     return valuer[best]
-
-
-@lane
-def row_at(rule, stored):
-    """Which row of ``rule.moves`` counts at a stored observation."""
-    return np.int64(stored[0]) if rule.moves.shape[0] > 1 else 0
 
 
 @lane
@@ -176,35 +146,49 @@ def revise_all(priorities, batch, fill, i, w):
 
 
 @compiled
-def train_block(block, brain: Brain, stored, rule: Rule, batch: Batch, told):
-    """Some updates of every seed from ``block[0]`` to before ``block[1]``, in the room of the first of them."""
-    (replay, priorities, streams), (pace, loss, failed_at) = stored, told
-    w = block[0]
+def train_one(parts: Parts, i, w, pace):
+    """One training of seed i, in the room of row w."""
+    brain, replay, batch, rule = parts.brain, parts.replay, parts.batch, parts.rule
+    for _ in range(pace.updates):
+        if parts.failed_at[i] > 0:
+            break
+        fill = fill_of(replay, i)
+        draw(parts.priorities, parts.streams, i, (fill, pace.beta), batch.picked[w], batch.weights[w])
+        _gather(replay, rule, batch, i, w)
+        loss = _improve(brain, replay, rule, batch, (i, w), pace.share)
+        if not np.isfinite(loss):
+            parts.failed_at[i] = pace.clock
+            break
+        parts.loss[i] = loss
+        revise_all(parts.priorities, batch, fill, i, w)
+        if pace.target_share > 0.0:
+            follow(brain.target, brain.online, i, pace.target_share)
+        if pace.average_share > 0.0:
+            follow(brain.average, brain.online, i, pace.average_share)
+
+
+@compiled
+def _improve(brain, replay, rule, batch, place, share):
+    """One update of the online network from the batch in its row; the loss, not finite where the gradient is not."""
+    i, w = place
+    start = outputs_at(brain.online, batch.dy.shape[1])
+    forward(brain.target, i, w, batch.following[w])
+    if rule.double:
+        forward(brain.online, i, w, batch.following[w])
+    led_to = (brain.target.outputs[w, start:], brain.online.outputs[w, start:])
+    targets(led_to, replay, rule, batch, i, w)
+    forward(brain.online, i, w, batch.x[w])
+    loss = gradients(brain.online.outputs[w, start:], replay, rule, batch, i, w)
+    backward(brain.online, i, w, batch.x[w], batch.dy[w])
+    norm = step_down(brain.optimizer, brain.online, i, w, share)
+    return loss if np.isfinite(norm) else norm
+
+
+@compiled
+def train_block(block, parts: Parts, pace):
+    """One training of every seed from ``block[0]`` to before ``block[1]``, in the room of the first of them."""
     for i in range(block[0], block[1]):
-        for _ in range(pace.updates):
-            if failed_at[i] > 0:
-                break
-            draw(priorities, streams, i, (fill_of(replay, i), pace.beta), batch.picked[w], batch.weights[w])
-            _gather(replay, rule, batch, i, w)
-            start = outputs_at(brain.online, batch.dy.shape[1])
-            forward(brain.target, i, w, batch.following[w])
-            if rule.double:
-                forward(brain.online, i, w, batch.following[w])
-            led_to = (brain.target.outputs[w, start:], brain.online.outputs[w, start:])
-            targets(led_to, replay, rule, batch, i, w)
-            forward(brain.online, i, w, batch.x[w])
-            now = gradients(brain.online.outputs[w, start:], replay, rule, batch, i, w)
-            backward(brain.online, i, w, batch.x[w], batch.dy[w])
-            norm = step_down(brain.optimizer, brain.online, i, w, pace.share)
-            if not (np.isfinite(now) and np.isfinite(norm)):
-                failed_at[i] = pace.clock
-                break
-            loss[i] = now
-            revise_all(priorities, batch, fill_of(replay, i), i, w)
-            if pace.target_share > 0.0:
-                follow(brain.target, brain.online, i, pace.target_share)
-            if pace.average_share > 0.0:
-                follow(brain.average, brain.online, i, pace.average_share)
+        train_one(parts, i, block[0], pace)
 
 
 @compiled
@@ -215,66 +199,18 @@ def copy_all(brain: Brain):
 
 
 @lane
-def roam(streams, i, moves, now, habit):
-    """A random action of seed i, or -1 where it should be greedy.
-
-    ``habit``: (longest, held [S], left [S]). A random action is kept for k steps or more with probability 1/k, up to
-    ``longest`` (after Dabney, Ostrovski and Barreto 2021), and is dropped where it does not exist.
-    """
-    longest, held, left = habit
-    if left[i] > 0:
-        left[i] -= 1
-        for m in range(1, 1 + moves[0]):
-            if moves[m] == held[i]:
-                return held[i]
-        left[i] = 0
-    if uniform(streams, i) >= now:
-        return -1
-    held[i] = moves[1 + below(streams, i, moves[0])]
-    if longest > 1:
-        left[i] = np.int64(min(1.0 / (1.0 - uniform(streams, i)), longest)) - 1
-    return held[i]
-
-
-@compiled
-def act_all(net: Net, rule: Rule, seen, streams, choice, actions):
-    """Exploring actions [S] at stored observations ``seen`` [S, F]."""
-    explore, clock, habit, (x, q) = choice
-    now = level(explore, clock)
-    for i in range(len(actions)):
-        moves = rule.moves[row_at(rule, seen[i])]
-        actions[i] = -1 if explore.softmax else roam(streams, i, moves, now, habit)
-        if actions[i] < 0:
-            values_at(net, rule, i, seen[i], x, q)
-            if explore.softmax:
-                actions[i] = choose(streams, i, q, moves, explore, clock)
-            else:
-                actions[i] = argmax(streams, i, q, moves)
-
-
-def make_habit(longest: int, n_seeds: int) -> tuple[int, Array, Array]:
-    """Nothing held yet; see :func:`roam`."""
-    return longest, np.zeros(n_seeds, np.int64), np.zeros(n_seeds, np.int64)
-
-
-@lane
-def values_at(net, rule, i, stored, x, q):
-    """Action values of seed i at one stored observation, into ``q`` [A]; ``x`` [2, max(in, out)] is room."""
-    expand(stored, rule.n_classes, x[0, : net.sizes[0]])
-    forward_row(net, i, i, x[0], x[1])
-    action_values(x[1], rule.dueling, q)
-
-
-@compiled
-def values_all(net: Net, rule: Rule, stored, room, values):
-    """Action values [S, B, A] at stored observations [B, F]; actions that do not exist are left as they are."""
-    x, q = room
-    for i in range(values.shape[0]):
-        for b in range(values.shape[1]):
-            values_at(net, rule, i, stored[b], x, q)
-            moves = rule.moves[row_at(rule, stored[b])]
-            for m in range(1, 1 + moves[0]):
-                values[i, b, moves[m]] = q[moves[m]]
+def push_lane(replay, priorities, i, seen, action, result):
+    """Store one step of seed i; False, and nothing is stored, where an observation or the reward is no number."""
+    reward, terminated, truncated, led_to = result
+    sound = np.isfinite(reward)
+    for f in range(len(led_to)):
+        sound &= np.isfinite(led_to[f])
+    if sound:
+        before = replay.pushed[i]
+        push(replay, i, seen, action, (reward, terminated, truncated, led_to))
+        for count in range(before, replay.pushed[i]):
+            admit(priorities, i, count % replay.action.shape[1], count)
+    return sound
 
 
 @compiled
@@ -282,13 +218,7 @@ def push_all(replay: Replay, priorities: Priorities, seen, actions, step):
     """Store one step of every seed; the first seed whose observation or reward is no number, or -1."""
     reward, terminated, truncated, led_to = step
     for i in range(len(actions)):
-        sound = np.isfinite(reward[i])
-        for f in range(led_to.shape[1]):
-            sound &= np.isfinite(led_to[i, f])
-        if not sound:
+        result = (reward[i], terminated[i], truncated[i], led_to[i])
+        if not push_lane(replay, priorities, i, seen[i], actions[i], result):
             return i
-        before = replay.pushed[i]
-        push(replay, i, seen[i], actions[i], (reward[i], terminated[i], truncated[i], led_to[i]))
-        for count in range(before, replay.pushed[i]):
-            admit(priorities, i, count % replay.action.shape[1], count)
     return -1

@@ -24,6 +24,7 @@ class Inputs(NamedTuple):
     n_stored: int  # F
     n_classes: int  # of a discrete observation, which the network sees as one-hot; 0: a vector
     store: Callable[[Array], Array]
+    scale: Array  # float32 [2, F], of a vector: what is taken off a feature, and what it is then multiplied by
 
 
 def make_inputs(spec: Spec, agent: str, scaled: bool = False) -> Inputs:
@@ -39,12 +40,15 @@ def make_inputs(spec: Spec, agent: str, scaled: bool = False) -> Inputs:
     """
     space = spec.observation
     if isinstance(space, spaces.Discrete) and int(space.start) == 0:
-        return Inputs(int(space.n), 1, int(space.n), _column)
+        return Inputs(int(space.n), 1, int(space.n), _column, _no_scale(1))
     numbers = isinstance(space, spaces.Box | spaces.MultiBinary | spaces.MultiDiscrete) and not is_image(spec)
     if not numbers or space.shape is None or prod(space.shape) == 0:
         raise ValueError(f"{agent} on {spec.id}: observation space {space}, expected Discrete or a Box of numbers")
     width = prod(space.shape)
-    return Inputs(width, width, 0, _scaled_rows(space) if scaled and isinstance(space, spaces.Box) else _rows)
+    if not scaled or not isinstance(space, spaces.Box):
+        return Inputs(width, width, 0, _rows, _no_scale(width))
+    scale = _scale(space)
+    return Inputs(width, width, 0, lambda obs: (_rows(obs) - scale[0]) * scale[1], scale)
 
 
 def is_image(spec: Spec) -> bool:
@@ -62,10 +66,14 @@ def _rows(obs: Array) -> Array:
     return obs if obs.ndim == 2 else obs.reshape(len(obs), -1)
 
 
-def _scaled_rows(space: spaces.Box) -> Callable[[Array], Array]:
+def _no_scale(width: int) -> Array:
+    return np.repeat(np.array([[0.0], [1.0]], np.float32), width, axis=1)
+
+
+def _scale(space: spaces.Box) -> Array:
     finite = np.isfinite(space.low.ravel()) & np.isfinite(space.high.ravel())
     low, high = (np.where(finite, each.ravel(), 0.0).astype(np.float64) for each in (space.low, space.high))
     bounded = (high > low) & (high - low < LARGEST_RANGE)
-    middle = np.where(bounded, (low + high) / 2.0, 0.0).astype(np.float32)
-    size = np.where(bounded, 2.0 / np.where(bounded, high - low, 1.0), 1.0).astype(np.float32)
-    return lambda obs: (_rows(obs) - middle) * size
+    middle = np.where(bounded, (low + high) / 2.0, 0.0)
+    size = np.where(bounded, 2.0 / np.where(bounded, high - low, 1.0), 1.0)
+    return np.array([middle, size], np.float32)

@@ -69,10 +69,17 @@ def make_optimizer(settings: OptimizerSettings, n_seeds: int, n_params: int) -> 
 
 def rate_after(settings: OptimizerSettings, clock: int) -> float:
     """The learning rate after ``clock`` environment steps, as a share of the first; ends exactly at its last."""
-    if settings.steps == 0:
+    rate: float = faded(clock, settings.steps, float(settings.learning_rate), float(settings.last))
+    return rate
+
+
+@compiled
+def faded(clock, steps, first, last):
+    """A rate after ``clock`` of the steps in which it goes from ``first`` to ``last``, as a share of the first."""
+    if steps == 0:
         return 1.0
-    share = min(clock / settings.steps, 1.0)
-    return (1.0 - share) + share * settings.last / settings.learning_rate
+    share = min(clock / steps, 1.0)
+    return (1.0 - share) + share * last / first
 
 
 @blas

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from envs.parts.gymnasium_streams import words
-from simulator.core.compiled import door, lane
+from simulator.core.compiled import as_value, door, lane
 from simulator.core.draws import bits, uniform
+from simulator.core.lanes import VectorLanes
 from simulator.core.protocols import Array, Spec, State, Step
 from simulator.core.scene import Scene
 
@@ -22,7 +23,7 @@ from simulator.core.scene import Scene
 class Copies(NamedTuple):
     """S copies of a world, moved on in place."""
 
-    rules: Any  # the world's settings: a NamedTuple of numbers
+    rules: Any  # the world's settings: float64 [R], or a NamedTuple of numbers
     state: np.ndarray  # [S, K] float64 or int64
     clock: np.ndarray  # int64 [S], steps of the current episode
     stream: np.ndarray  # uint64 [S, 4]
@@ -39,12 +40,15 @@ class Loops(NamedTuple):
             copy i was given an action that does not exist, and then nothing has moved.
         draw: (state [K], steps of the episode) -> what can be drawn.
         polish: (states [E, K], obs [E, ...]) rewrites the first views of episodes, or None.
+        move: lane (copies, i, action, step): move copy i by an action that exists; whether its episode ended. None: the
+            world cannot be played many steps in one call.
     """
 
     reset: Any
     step: Any
     draw: Callable[[Array, int], Scene]
     polish: Callable[[Array, Array], None] | None = None
+    move: Any = None
 
 
 def copies(seeds: Sequence[int], rules: Any, width: int, kind: Any, max_steps: int | None) -> Copies:
@@ -69,6 +73,7 @@ class NativeWorld:
         shape = (n, *(spec.observation.shape or ()))
         self._steps = tuple(_buffers(shape, kind) for _ in range(2))
         self._obs, self._actions, self._turn = np.zeros(shape, kind), np.zeros(n, np.int64), 0
+        self._move: Any = None
         self._enter = door(loops.step, copies, self._actions, self._steps[0])
         self._begin = door(loops.reset, copies, self._obs)
 
@@ -99,6 +104,18 @@ class NativeWorld:
             self._polish(step)
         self._obs = step.obs
         return step
+
+    @property
+    def lanes(self) -> VectorLanes | None:
+        """The copies, to be played on by compiled code: what is seen now is in ``step.obs``, before and after."""
+        if self._loops.move is None:
+            return None
+        step = self._steps[self._turn]
+        np.copyto(step.obs, self._obs)
+        self._obs = step.obs
+        if self._move is None:
+            self._move = as_value(self._loops.move, self._copies, 0, 0, step)
+        return VectorLanes(self._move, self._copies, step)
 
     def observe(self) -> Array:
         """What is seen now, [S, *obs]."""

@@ -70,7 +70,8 @@ class Trace(NamedTuple):
 class World(Protocol):
     """S copies of one world, each on a stream of its own. A world file offers ``Config`` and ``make(seeds, config)``.
 
-    A world that is a finite table may offer ``lanes`` (see :class:`simulator.core.table.Lanes`) beside these.
+    A compiled world may offer ``lanes`` beside these, in which agents play many steps in one compiled call: a finite
+    table as :class:`simulator.core.table.Lanes`, vectors as :class:`simulator.core.lanes.VectorLanes`.
     """
 
     spec: Spec
@@ -120,8 +121,9 @@ class Policy(Protocol):
 class Agent(Protocol):
     """S learners of one kind. An agent file offers ``Config`` and ``make(spec, seeds, config)``.
 
-    An agent that can run a stretch of a world by table offers ``stretch(lanes, n) -> Trace`` beside these, with the
-    same bits as n rounds of act, step and learn; one that discounts offers ``gamma``.
+    An agent that can run a stretch of a world in one compiled call offers ``stretch(lanes, n) -> Trace`` beside these,
+    with the same bits as n rounds of act, step and learn, and ``runs_on``, the class of the lanes that it takes, where
+    that is not :class:`simulator.core.table.Lanes`. One that discounts offers ``gamma``.
 
     One whose seeds can break down offers ``failed_at``, int64 [S]: the environment step, counted from 1, at which a
     seed's loss was not finite, 0 while it goes on; it is part of the agent's state. Such a seed learns no more, still

@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 
 from agents import dqn
+from agents.parts.dqn_pace import pace_at
 from agents.parts.explore_settings import ExploreSettings
 from agents.parts.network_compiled import NetworkSettings
 from agents.parts.optimizers import OptimizerSettings
@@ -23,9 +24,17 @@ WALK = np.random.Generator(np.random.PCG64(11))
 
 
 def _agent(n_seeds=2, **settings):
+    return dqn.make(SPEC, list(range(n_seeds)), _config(**settings))
+
+
+def _config(**settings):
     plain = {"prioritized": False, "n_step": 1, "average": 0.0}
     given = {"network": SMALL, "batch": 16, "capacity": 40, "starts": 50, **plain, **settings}
-    return dqn.make(SPEC, list(range(n_seeds)), dqn.Config(**given))
+    return dqn.Config(**given)
+
+
+def _pace(agent):
+    return pace_at(agent._schedule, agent._clock)
 
 
 def _step(obs, n_seeds=2, reward=None, terminated=False, truncated=False):
@@ -102,23 +111,25 @@ VARIANTS = [
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_an_update_equals_a_plain_torch_one(variant):
     """One step of plain descent, which has the length of the gradient, with draws that weigh differently."""
-    agent = _agent(starts=10_000, optimizer=OptimizerSettings("sgd", 0.1), **variant)
+    settings = {"starts": 10_000, "optimizer": OptimizerSettings("sgd", 0.1), **variant}
+    agent, config = _agent(**settings), _config(**settings)
     _feed(agent, 60)
-    learner, config = agent._learner, agent._config
-    learner._brain.target.params[:] += 0.1 * WALK.normal(size=learner._brain.target.params.shape).astype(np.float32)
+    learner = agent._learner
+    target = learner.parts.brain.target.params
+    target += 0.1 * WALK.normal(size=target.shape).astype(np.float32)
     for at, td_error in enumerate(WALK.normal(size=40)):
-        revise(learner._priorities, 0, at, td_error, 40)
-    brain, picked, weights = learner._brain, np.zeros(16, np.int64), np.zeros(16, np.float32)
+        revise(learner.parts.priorities, 0, at, td_error, 40)
+    brain, picked, weights = learner.parts.brain, np.zeros(16, np.int64), np.zeros(16, np.float32)
     stream = learner.state()["streams"]["replay"]
-    draw(learner._priorities, stream, 0, (40, agent._pace().beta), picked, weights)
+    draw(learner.parts.priorities, stream, 0, (40, _pace(agent).beta), picked, weights)
     assert (weights.min() < 0.9) == config.prioritized
-    expected, td_error = _plain_update(brain, learner._replay, picked, weights, config)
-    learner.train(agent._pace())
+    expected, td_error = _plain_update(brain, learner.parts.replay, picked, weights, config)
+    learner.train(_pace(agent))
     np.testing.assert_allclose(brain.online.params[0], expected, atol=2e-6)
     if config.prioritized and config.priority.kind == "proportional":
-        leaf = learner._priorities.tree.shape[1] // 2 + picked[-1]
+        leaf = learner.parts.priorities.tree.shape[1] // 2 + picked[-1]
         priority = (abs(td_error[-1]) + 1e-6) ** config.priority.alpha
-        np.testing.assert_allclose(learner._priorities.tree[0, leaf], priority, rtol=1e-4)
+        np.testing.assert_allclose(learner.parts.priorities.tree[0, leaf], priority, rtol=1e-4)
 
 
 def test_double_q_lets_the_online_network_choose_and_the_target_value():
@@ -143,7 +154,7 @@ def test_dueling_values_have_the_mean_advantage_taken_off():
 
 def _changed(agent, n):
     """After which of n steps the online and the target weights changed."""
-    brain, seen = agent._learner._brain, ([], [])
+    brain, seen = agent._learner.parts.brain, ([], [])
     obs = np.zeros((2, 3), np.float32)
     for t in range(1, n + 1):
         before = [net.params.copy() for net in (brain.online, brain.target)]
@@ -163,7 +174,7 @@ def test_periods_count_environment_steps():
 def test_a_soft_target_follows_after_every_update():
     agent = _agent(starts=20, train_every=5, target_share=0.25)
     _feed(agent, 19)
-    brain = agent._learner._brain
+    brain = agent._learner.parts.brain
     old = brain.target.params.copy()
     _feed(agent, 1)
     np.testing.assert_allclose(brain.target.params, old + 0.25 * (brain.online.params - old), atol=1e-7)
@@ -175,7 +186,7 @@ def test_the_learning_rate_and_beta_end_exactly_where_they_should():
     shares = {}
     for t in range(1, 101):
         _feed(agent, 1)
-        shares[t] = (agent._pace().share, agent._pace().beta)
+        shares[t] = (_pace(agent).share, _pace(agent).beta)
     assert shares[20] == pytest.approx((0.6, 0.55))
     assert shares[40][0] == pytest.approx(0.2)
     assert shares[100] == pytest.approx((0.2, 1.0))
@@ -198,7 +209,7 @@ def test_epsilon_is_a_share_of_random_actions_and_evaluation_has_none():
 def test_the_average_begins_where_the_network_does():
     agent = _agent(starts=20, average=0.01)
     _feed(agent, 20)
-    brain = agent._learner._brain
+    brain = agent._learner.parts.brain
     np.testing.assert_array_equal(brain.average.params, brain.online.params)  # one update: all there is
     first = brain.online.params.copy()
     _feed(agent, 1)
@@ -206,20 +217,20 @@ def test_the_average_begins_where_the_network_does():
 
 
 def test_a_random_action_is_kept_for_k_steps_or_more_with_probability_one_over_k():
-    from agents.parts.dqn_update import make_habit, roam
+    from agents.parts.dqn_act import make_habit, roam
 
     streams, moves, habit, lengths = seeds.words([5], "exploration"), np.array([4, 0, 1, 2, 3]), make_habit(8, 1), []
     for _ in range(4_000):
         roam(streams, 0, moves, 1.0, habit)
-        lengths.append(1 + habit[2][0])
-        for _ in range(habit[2][0]):
-            assert roam(streams, 0, moves, 0.0, habit) == habit[1][0]  # kept, whatever epsilon is by then
+        lengths.append(1 + habit.left[0])
+        for _ in range(habit.left[0]):
+            assert roam(streams, 0, moves, 0.0, habit) == habit.held[0]  # kept, whatever epsilon is by then
         assert roam(streams, 0, moves, 0.0, habit) == -1
     share = [np.mean(np.array(lengths) >= k) for k in range(1, 10)]
     np.testing.assert_allclose(share, [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5, 1 / 6, 1 / 7, 1 / 8, 0], atol=0.03)
-    habit[1][0], habit[2][0] = 3, 5
+    habit.held[0], habit.left[0] = 3, 5
     assert roam(streams, 0, np.array([2, 0, 1, 0, 0]), 0.0, habit) == -1  # it does not exist here: dropped
-    assert habit[2][0] == 0
+    assert habit.left[0] == 0
 
 
 def test_scaled_inputs_run_from_minus_one_to_one_where_there_are_bounds():
@@ -234,7 +245,7 @@ def test_scaled_inputs_run_from_minus_one_to_one_where_there_are_bounds():
 def test_evaluation_plays_by_the_average_where_there_is_one():
     agent = _agent(starts=20, average=0.01)
     _feed(agent, 60)
-    brain = agent._learner._brain
+    brain = agent._learner.parts.brain
     assert not np.array_equal(brain.average.params, brain.online.params)
     obs = WALK.normal(size=(5, 3)).astype(np.float32)
     sizes = [int(n) for n in brain.online.sizes]
@@ -253,7 +264,7 @@ def test_a_seed_that_diverges_stops_alone():
             wild.reward[0] = 3e38  # its square is beyond float32
         for one, given in ((agent, wild), (calm, step)):
             one.learn(obs, one.act(obs).copy(), given)
-    brain, other = agent._learner._brain, calm._learner._brain
+    brain, other = agent._learner.parts.brain, calm._learner.parts.brain
     assert 41 <= agent.failed_at[0] <= 80
     assert agent.failed_at[1] == 0
     assert np.isfinite(brain.online.params).all()

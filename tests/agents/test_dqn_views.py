@@ -36,7 +36,7 @@ def test_the_replay_holds_what_a_step_led_to_and_not_what_is_seen_next(spec, kin
         following = np.where((ends | cuts).reshape(2, *[1] * (len(shape) - 1)), then, led_to)
         agent.learn(obs, agent.act(obs).copy(), Step(following, np.ones(2, np.float32), ends, cuts, led_to))
         seen, obs = [*seen, obs], following
-    replay = agent._learner._replay if kind == "compiled" else agent._learner._stored[0]
+    replay = agent._learner.parts.replay if kind == "compiled" else agent._learner._stored[0]
     for i in range(2):
         np.testing.assert_array_equal(replay.obs[i, :14], np.array(seen)[:, i].reshape(14, -1))
         np.testing.assert_array_equal(replay.following[i, :14], values[:, 0, i].reshape(14, -1))

@@ -43,6 +43,12 @@ def can_play(agent: str, world: str) -> bool:
     return True
 
 
+@cache
+def plays_stretches(agent: str, world: str) -> bool:
+    """Whether an agent can play many steps of a world in one call."""
+    return can_play(agent, world) and session(agent, world)._fast
+
+
 def pairs() -> list[tuple[str, str]]:
     """Every agent with every small world that it takes, and with the game where it takes none of them."""
     return [

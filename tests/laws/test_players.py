@@ -29,7 +29,7 @@ def _updates(state, place=""):
 
 
 def test_settings_that_are_given_come_before_those_of_the_laws():
-    config = session("dqn", "rooms", agent_={"starts": 30}).agent._config
+    config = session("dqn", "rooms", agent_={"starts": 30}).config.agent_settings
     assert (config.starts, config.batch) == (30, 8)
 
 

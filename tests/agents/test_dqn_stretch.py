@@ -1,0 +1,78 @@
+"""Many steps of deep Q-learning in one compiled call, beside the same steps one at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents.parts.dqn_pace import Schedule, pace_at, trains_at
+from tests.laws.players import plays_stretches, same, session
+
+OFTEN = {"average": 0.01, "updates": 2, "train_every": 3, "n_step": 2, "random_steps": 4}
+
+
+def _pair(world, **agent):
+    return [session("dqn", world, stretches=stretches, agent_=agent) for stretches in (True, False)]
+
+
+def test_the_compiled_worlds_of_vectors_are_played_in_stretches():
+    assert plays_stretches("dqn", "CartPole-v1")
+    assert plays_stretches("dqn", "MountainCar-v0")
+    assert not plays_stretches("dqn", "Acrobot-v1")  # the first view of an episode is numpy's
+    assert not plays_stretches("dqn", "FrozenLake-v1")
+    assert not plays_stretches("q_learning", "CartPole-v1")  # it takes tables
+
+
+@pytest.mark.parametrize(
+    ("world", "settings"),
+    [("CartPole-v1", OFTEN), ("CartPole-v1", {"target_every": 7}), ("MountainCar-v0", {"scaled": True, **OFTEN})],
+    ids=str,
+)
+def test_stretches_of_any_length_give_the_bits_of_single_steps(world, settings):
+    fast, slow = _pair(world, **settings)
+    for n in (1, 2, 250, 63):
+        fast.play(n)
+        slow.play(n)
+        same(fast.state(), slow.state())
+        np.testing.assert_array_equal(fast.world.observe(), slow.world.observe())
+
+
+def test_a_stretch_that_goes_on_from_a_stored_state_ends_in_the_same_bits():
+    whole, first = (session("dqn", "CartPole-v1", agent_=OFTEN) for _ in range(2))
+    whole.play(300)
+    first.play(130)
+    second = session("dqn", "CartPole-v1", agent_=OFTEN)
+    second.restore(first.state())
+    second.play(170)
+    same(whole.state(), second.state())
+
+
+def test_a_world_that_breaks_down_is_named_with_seed_and_step():
+    for one in _pair("CartPole-v1"):
+        one.play(40)
+        one.world._copies.state[1] = np.nan
+        with pytest.raises(ValueError, match=r"seed 1 observed \[nan nan nan nan\].* in step 41, expected"):
+            one.play(10)
+
+
+def test_a_seed_that_diverges_stops_learning_at_the_same_step_either_way():
+    fast, slow = _pair("CartPole-v1")
+    for one in (fast, slow):
+        one.play(30)
+        one.agent._learner.parts.brain.online.params[2] = np.inf
+        one.play(100)
+    assert list(fast.failed_at) == list(slow.failed_at) == [0, 0, 31]
+    same(fast.state(), slow.state())
+
+
+def test_the_average_counts_the_updates_that_were_made():
+    counts = {"starts": 10, "train_every": 4, "updates": 3, "target_every": 0}
+    schedule = Schedule(
+        **counts, target_share=0.5, average=1e-9, beta=1.0, beta_steps=0, rate=1.0, last_rate=1.0, rate_steps=0
+    )
+    made = 0
+    for clock in range(1, 60):
+        if trains_at(schedule, clock):
+            assert pace_at(schedule, clock).average_share == pytest.approx(1.0 / (1 + made))
+            made += 3
+    assert made == 36
