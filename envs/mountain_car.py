@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 from envs.parts.native_world import Loops, NativeWorld, between, copies, ends, first_wrong
 from envs.parts.show import show_world
-from simulator.core.compiled import compiled, lane
+from simulator.core.compiled import compiled, handed, lane
 from simulator.core.protocols import Array, Spec
 from simulator.core.ranges import CountOrZero
 from simulator.core.scene import Scene
@@ -79,7 +79,7 @@ def _see(copies, i, obs):
     obs[i, 0], obs[i, 1] = copies.state[i, 0], copies.state[i, 1]
 
 
-@lane
+@handed
 def _take(copies, i, action, step):
     """One step of copy i; whether its episode ended."""
     arrived = _move(copies, i, action)

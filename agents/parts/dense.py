@@ -180,9 +180,9 @@ def backward(net, i, w, x, dy):
 
 
 @lane
-def follow(net, other, i, share):
-    """Weights of seed i move towards the other network's by ``share``; 1 copies them."""
-    mine, theirs, part = net.params[i], other.params[i], np.float32(share)
+def follow(weights, others, i, share):
+    """Weights [S, P] of seed i move towards other ones by ``share``; 1 copies them."""
+    mine, theirs, part = weights[i], others[i], np.float32(share)
     if share == 1.0:
         for k in range(len(mine)):
             mine[k] = theirs[k]

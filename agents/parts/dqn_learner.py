@@ -48,7 +48,7 @@ class DenseLearner:
         rule = Rule(config.double, config.dueling, config.loss == "huber", inputs.n_classes, moves(legal_rows(spec, n)))
         sizes = (inputs.width, *config.network.hidden, out)
         online = make_net(sizes, config.network.activation == "tanh", seed_list, config.batch)
-        average = online._replace(params=online.params.copy()) if config.average else online
+        average = online.params.copy() if config.average else online.params
         brain = Brain(online, twin(online), average, make_optimizer(config.optimizer, n_seeds, n_params(sizes)))
         explore, widest = make_explore(config.explore), max(inputs.width, out)
         self.parts = Parts(
@@ -122,12 +122,14 @@ class DenseLearner:
 
     def greedy(self) -> GreedyNetwork:
         """The greedy policy as of now."""
-        return GreedyNetwork(self.parts.brain.average, self.parts.rule, self._inputs, self._seeds)
+        averaged = self.parts.brain.online._replace(params=self.parts.brain.average)
+        return GreedyNetwork(averaged, self.parts.rule, self._inputs, self._seeds)
 
     def state(self) -> State:
         """Networks, optimiser, replay, priorities, streams."""
         parts, brain, habit = self.parts, self.parts.brain, self.parts.hand.habit
-        nets = {name: getattr(brain, name).params.copy() for name in ("online", "target", "average")}
+        weights = {"online": brain.online.params, "target": brain.target.params, "average": brain.average}
+        nets = {name: each.copy() for name, each in weights.items()}
         slots = {"slots": brain.optimizer.slots.copy(), "updates": brain.optimizer.updates.copy()}
         counted = {"loss": parts.loss.copy(), "failed_at": parts.failed_at.copy()}
         counted |= {"held": habit.held.copy(), "left": habit.left.copy()}
@@ -138,8 +140,8 @@ class DenseLearner:
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
         parts, brain, habit = self.parts, self.parts.brain, self.parts.hand.habit
-        for name in ("online", "target", "average"):
-            getattr(brain, name).params[...] = state[name]
+        brain.online.params[...], brain.target.params[...] = state["online"], state["target"]
+        brain.average[...] = state["average"]
         brain.optimizer.slots[...], brain.optimizer.updates[...] = state["slots"], state["updates"]
         parts.loss[:], parts.failed_at[:] = state["loss"], state["failed_at"]
         habit.held[:], habit.left[:] = state["held"], state["left"]

@@ -13,31 +13,48 @@ import numpy as np
 from agents.parts.dense import follow
 from agents.parts.dqn_act import act_lane
 from agents.parts.dqn_pace import Schedule, copies_at, pace_at, trains_at
-from agents.parts.dqn_update import push_lane, train_one
+from agents.parts.dqn_update import Parts, push_lane, train_one
 from agents.parts.tabular import trace_buffers
 from simulator.core.compiled import compiled, lane, spread
 from simulator.core.lanes import VectorLanes
-from simulator.core.protocols import Trace
+from simulator.core.protocols import Array, Trace
 
 if TYPE_CHECKING:
     from agents.parts.dqn_learner import DenseLearner
 
+Span = tuple[int, int, int]
 _trains_at, _copies_at, _pace_at = lane(trains_at), lane(copies_at), lane(pace_at)
 
 
+LARGEST_PIECE = 1e9  # multiplications of the networks in one call: less than a tenth of a second
+
+
 def play_stretch(learner: DenseLearner, lanes: VectorLanes, n: int, schedule: Schedule, clock: int) -> Trace:
-    """Play and train for ``n`` steps after the first ``clock`` ones.
+    """Play and train for ``n`` steps after the first ``clock`` ones, in pieces between which signals are heard.
 
     Raises:
         ValueError: a reward or an observation that is no number.
     """
-    parts = learner.parts
+    parts, size = learner.parts, _piece(learner.parts, schedule)
     reward, ended = learner.trace = trace_buffers(learner.trace, len(parts.loss), n)
     told = (reward, ended, np.zeros(len(reward), np.int64))
-    spread(lambda first, last: _stretch_block((first, last), parts, schedule, lanes, clock, told), len(reward))
-    for i in np.flatnonzero(told[2])[:1]:
-        learner.refuse(int(i), lanes.step, clock + int(told[2][i]))
+    for start in range(0, n, size):
+        span = (clock, start, min(start + size, n))
+        _play_piece(parts, schedule, lanes, span, told)
+        for i in np.flatnonzero(told[2])[:1]:
+            learner.refuse(int(i), lanes.step, clock + int(told[2][i]))
     return Trace(reward, ended, learner.metrics)
+
+
+def _play_piece(parts: Parts, schedule: Schedule, lanes: VectorLanes, span: Span, told: tuple[Array, ...]) -> None:
+    spread(lambda first, last: _stretch_block((first, last), parts, schedule, lanes, span, told), len(parts.loss))
+
+
+def _piece(parts: Parts, schedule: Schedule) -> int:
+    """Steps of all seeds that are done soon enough, however large networks and batches are."""
+    n_seeds, n_params = parts.brain.online.params.shape
+    training = 4 * parts.batch.picked.shape[1] * schedule.updates / schedule.train_every
+    return max(1, int(LARGEST_PIECE / (n_seeds * n_params * (1 + training))))
 
 
 @lane
@@ -48,16 +65,17 @@ def _see(scale, obs, stored):
 
 
 @compiled
-def _stretch_block(block, parts, schedule, lanes, clock, told):
+def _stretch_block(block, parts, schedule, lanes, span, told):
     """Play the seeds from ``block[0]`` to before ``block[1]``, in the room of the first of them.
 
-    ``told`` is filled: reward and ended [S, T], and wrong [S], the first step, counted from 1, in which a reward or an
-    observation was no number.
+    ``span``: environment steps before the stretch, and its steps t from and to which this piece goes. ``told`` is
+    filled: reward and ended [S, T], and wrong [S], the first step of the stretch, counted from 1, in which a reward or
+    an observation was no number.
     """
-    (reward, ended, wrong), step = told, lanes.step
+    (reward, ended, wrong), step, (clock, first, last) = told, lanes.step, span
     for i in range(block[0], block[1]):
         seen, led_to = parts.views[i, 0], parts.views[i, 1]
-        for t in range(reward.shape[1]):
+        for t in range(first, last):
             _see(parts.scale, step.obs[i], seen)
             action = act_lane(parts.brain.online, parts.rule, parts.hand, i, seen, clock + t)
             ended[i, t] = lanes.move(lanes.copies, i, action, step)
@@ -67,13 +85,7 @@ def _stretch_block(block, parts, schedule, lanes, clock, told):
             if not push_lane(parts.replay, parts.priorities, i, seen, action, result):
                 wrong[i] = t + 1
                 break
-            _train(parts, i, block[0], schedule, clock + t + 1)
-
-
-@lane
-def _train(parts, i, w, schedule, clock):
-    """What seed i does after environment step ``clock``, counted from 1."""
-    if _trains_at(schedule, clock):
-        train_one(parts, i, w, _pace_at(schedule, clock))
-    if _copies_at(schedule, clock):
-        follow(parts.brain.target, parts.brain.online, i, 1.0)
+            if _trains_at(schedule, clock + t + 1):
+                train_one(parts, i, block[0], _pace_at(schedule, clock + t + 1))
+            if _copies_at(schedule, clock + t + 1):
+                follow(parts.brain.target.params, parts.brain.online.params, i, 1.0)

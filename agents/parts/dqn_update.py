@@ -25,7 +25,7 @@ class Brain(NamedTuple):
 
     online: Net
     target: Net
-    average: Net  # running average of the online weights, or the online ones themselves
+    average: Array  # float32 [S, P], running average of the online weights, or the online ones themselves
     optimizer: Optimizer
 
 
@@ -162,9 +162,9 @@ def train_one(parts: Parts, i, w, pace):
         parts.loss[i] = loss
         revise_all(parts.priorities, batch, fill, i, w)
         if pace.target_share > 0.0:
-            follow(brain.target, brain.online, i, pace.target_share)
+            follow(brain.target.params, brain.online.params, i, pace.target_share)
         if pace.average_share > 0.0:
-            follow(brain.average, brain.online, i, pace.average_share)
+            follow(brain.average, brain.online.params, i, pace.average_share)
 
 
 @compiled
@@ -195,7 +195,7 @@ def train_block(block, parts: Parts, pace):
 def copy_all(brain: Brain):
     """The target networks become the online ones."""
     for i in range(brain.online.params.shape[0]):
-        follow(brain.target, brain.online, i, 1.0)
+        follow(brain.target.params, brain.online.params, i, 1.0)
 
 
 @lane

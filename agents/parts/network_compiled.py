@@ -56,9 +56,9 @@ def _improve_block(block, net, optimizer, x, dy, how):
 
 
 @compiled
-def _follow_block(block, net, other, share):
+def _follow_block(block, weights, others, share):
     for i in range(block[0], block[1]):
-        follow(net, other, i, share)
+        follow(weights, others, i, share)
 
 
 class CompiledNetwork:
@@ -90,8 +90,8 @@ class CompiledNetwork:
 
     def copy_from(self, other: CompiledNetwork, share: float = 1.0) -> None:
         """Move every weight towards the other network's by ``share``."""
-        mine, theirs = self.net, other.net
-        spread(lambda first, last: _follow_block((first, last), mine, theirs, float(share)), len(mine.params))
+        mine, theirs = self.net.params, other.net.params
+        spread(lambda first, last: _follow_block((first, last), mine, theirs, float(share)), len(mine))
 
     def state(self) -> State:
         """Weights, and the optimiser's memory and counters."""

@@ -40,8 +40,8 @@ class Loops(NamedTuple):
             copy i was given an action that does not exist, and then nothing has moved.
         draw: (state [K], steps of the episode) -> what can be drawn.
         polish: (states [E, K], obs [E, ...]) rewrites the first views of episodes, or None.
-        move: lane (copies, i, action, step): move copy i by an action that exists; whether its episode ended. None: the
-            world cannot be played many steps in one call.
+        move: handed (copies, i, action, step): move copy i by an action that exists; whether its episode ended. None:
+            the world cannot be played many steps in one call.
     """
 
     reset: Any

@@ -62,9 +62,12 @@ if "NUMBA_CACHE_DIR" not in os.environ:
     config.CACHE_DIR = str(_cache_folder())
 
 
+_PLAIN: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
+
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile on first call and keep the machine code on disk for the next process."""
-    return njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
+    return njit(**_PLAIN, _nrt=False)(function)
 
 
 def lane(function: Callable[..., Any]) -> Any:
@@ -73,18 +76,36 @@ def lane(function: Callable[..., Any]) -> Any:
     LLVM inlines it, and it counts no references: passing a tuple of arrays by call costs some 30 ns a step, more than
     the step itself. The price: it cannot allocate.
     """
-    return njit(cache=True, nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function)
+    return _inner(function)
+
+
+def handed(function: Callable[..., Any]) -> Any:
+    """A lane that other compiled code can also be given; see :func:`as_value`."""
+    return _inner(function, no_cfunc_wrapper=False)
 
 
 def sums(function: Callable[..., Any]) -> Any:
     """A lane whose sums of floats may be taken in another order, always the same: only so are they vectorised."""
-    loose = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"}, forceinline=True, _nrt=False)
-    return loose(function)
+    return _inner(function, fastmath={"reassoc"})
+
+
+def _inner(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile without an entry from Python: its machine code took a sixth of the time that compiling takes.
+
+    Numba would call what is not there; so it is told of none, and what it then turns to says why.
+    """
+    piece = njit(**{**_PLAIN, **options}, forceinline=True, no_cpython_wrapper=True, _nrt=False)(function)
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise TypeError(f"{function.__module__}.{function.__name__} is a piece of compiled code: call it from there")
+
+    piece._insert, piece._compile_for_args = lambda *entry, **kind: None, refuse
+    return piece
 
 
 def blas(function: Callable[..., Any]) -> Any:
     """Compile a piece that multiplies by ``np.dot``: numba types that only where references are counted."""
-    return njit(cache=True, nogil=True, error_model="numpy", _nrt=True)(function)
+    return njit(**_PLAIN, _nrt=True)(function)
 
 
 class _Clock(event.Listener):  # type: ignore[misc]
@@ -189,7 +210,7 @@ class _Value(types.WrapperAddressProtocol):
 
 
 def as_value(function: Any, *example: Any) -> Any:
-    """``function`` for arguments of the example's types, to be handed to other compiled code and called there.
+    """A ``@handed`` function for arguments of the example's types, for other compiled code to take and to call.
 
     Functions of one signature have one type: what takes them is compiled once, and kept, whichever it is given. A call
     costs some 35 ns.

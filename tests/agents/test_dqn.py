@@ -10,16 +10,22 @@ import torch
 from gymnasium import spaces
 
 from agents import dqn
+from agents.parts.dqn_act import make_habit, roam
 from agents.parts.dqn_pace import pace_at
+from agents.parts.dqn_update import output_gradient, worth
+from agents.parts.dqn_values import action_values
 from agents.parts.explore_settings import ExploreSettings
 from agents.parts.network_compiled import NetworkSettings
 from agents.parts.optimizers import OptimizerSettings
 from agents.parts.priorities import PrioritySettings, draw, revise
 from simulator.core import seeds
 from simulator.core.protocols import Spec, Step
+from tests.called import called
 
 SPEC = Spec("toy", spaces.Box(-5, 5, (3,), np.float32), spaces.Discrete(4))
 SMALL = NetworkSettings(hidden=(8, 6))
+action_values, output_gradient, worth = called(action_values, output_gradient, worth)
+draw, revise, roam = called(draw, revise, roam)
 WALK = np.random.Generator(np.random.PCG64(11))
 
 
@@ -133,8 +139,6 @@ def test_an_update_equals_a_plain_torch_one(variant):
 
 
 def test_double_q_lets_the_online_network_choose_and_the_target_value():
-    from agents.parts.dqn_update import worth
-
     moves = np.array([3, 0, 1, 2])
     online, target = np.array([0.0, 2.0, 1.0]), np.array([9.0, 3.0, 5.0])
     assert worth(online, target, moves) == 3.0
@@ -143,8 +147,6 @@ def test_double_q_lets_the_online_network_choose_and_the_target_value():
 
 
 def test_dueling_values_have_the_mean_advantage_taken_off():
-    from agents.parts.dqn_update import action_values, output_gradient
-
     q, dy = np.zeros(3, np.float32), np.zeros(4, np.float32)
     action_values(np.array([10.0, 1.0, 2.0, 6.0], np.float32), True, q)
     np.testing.assert_allclose(q, [8.0, 9.0, 13.0])
@@ -210,15 +212,13 @@ def test_the_average_begins_where_the_network_does():
     agent = _agent(starts=20, average=0.01)
     _feed(agent, 20)
     brain = agent._learner.parts.brain
-    np.testing.assert_array_equal(brain.average.params, brain.online.params)  # one update: all there is
+    np.testing.assert_array_equal(brain.average, brain.online.params)  # one update: all there is
     first = brain.online.params.copy()
     _feed(agent, 1)
-    np.testing.assert_allclose(brain.average.params, (first + brain.online.params) / 2, atol=1e-7)
+    np.testing.assert_allclose(brain.average, (first + brain.online.params) / 2, atol=1e-7)
 
 
 def test_a_random_action_is_kept_for_k_steps_or_more_with_probability_one_over_k():
-    from agents.parts.dqn_act import make_habit, roam
-
     streams, moves, habit, lengths = seeds.words([5], "exploration"), np.array([4, 0, 1, 2, 3]), make_habit(8, 1), []
     for _ in range(4_000):
         roam(streams, 0, moves, 1.0, habit)
@@ -246,10 +246,10 @@ def test_evaluation_plays_by_the_average_where_there_is_one():
     agent = _agent(starts=20, average=0.01)
     _feed(agent, 60)
     brain = agent._learner.parts.brain
-    assert not np.array_equal(brain.average.params, brain.online.params)
+    assert not np.array_equal(brain.average, brain.online.params)
     obs = WALK.normal(size=(5, 3)).astype(np.float32)
     sizes = [int(n) for n in brain.online.sizes]
-    averaged = _module(brain.average.params[0], sizes)(torch.from_numpy(obs)).detach().numpy()
+    averaged = _module(brain.average[0], sizes)(torch.from_numpy(obs)).detach().numpy()
     np.testing.assert_allclose(agent.policy().values(obs)[0], averaged, atol=1e-5)
 
 

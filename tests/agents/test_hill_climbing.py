@@ -24,8 +24,10 @@ from agents.parts.climb_update import (
 )
 from agents.parts.network_compiled import NetworkSettings
 from simulator.core.protocols import Spec, Step
+from tests.called import called
 from tests.laws.players import session
 
+ahead, annealed, blended, is_due, scheduled, verdict = called(ahead, annealed, blended, is_due, scheduled, verdict)
 CHAMPION, MUTANT = 0, 1
 PLAIN = {"episodes": 1, "race": False, "rejudge": 0.0, "restart_after": 0, "anneal": "none"}
 SPEC = Spec("by-hand", spaces.Box(-np.inf, np.inf, (2,)), spaces.Discrete(3))

@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 
 from agents import reinforce
-from agents.parts import policy_gradient as formulas
+from agents.parts import policy_gradient
 from agents.parts.network_compiled import NetworkSettings
 from agents.parts.optimizers import OptimizerSettings
 from agents.parts.policy_border import make_border
@@ -18,7 +18,9 @@ from agents.parts.policy_setup import make_rule
 from agents.parts.policy_torch import TorchReinforce
 from simulator.core.protocols import Spec, Step
 from tests.agents.networks import weights
+from tests.called import entries
 
+formulas = entries(policy_gradient)
 GAMMA = 0.9
 
 

@@ -12,7 +12,9 @@ from agents.parts.dqn_update import push_all
 from agents.parts.priorities import PrioritySettings, admit, draw, make_priorities, revise
 from agents.parts.replay import fill_of, load_replay, make_replay, push, save_replay
 from simulator.core import seeds
+from tests.called import called
 
+admit, draw, revise, fill_of, push = called(admit, draw, revise, fill_of, push)
 GAMMA = 0.5
 
 
