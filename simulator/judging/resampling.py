@@ -15,6 +15,7 @@ import numpy as np
 
 from simulator.core.protocols import Array
 from simulator.core.seeds import generators
+from simulator.stats import tail
 
 SUMMARIES = ("mean", "iqm", "median", "optimality_gap")
 _CHUNK = 1 << 20  # draws at once, 8 MB
@@ -124,7 +125,7 @@ def _summarise(rows, counts, goal, work, out):  # type: ignore[no-untyped-def]  
 
 
 def ends(resampled: Array, level: float, n: Any, df: Any = None) -> tuple[Array, Array]:
-    """The two ends of the percentile interval, widened for few seeds; see :func:`tail`.
+    """The two ends of the percentile interval, widened for few seeds; see :func:`simulator.stats.tail`.
 
     Args:
         resampled: [..., B]; resamples that are nan are left out.
@@ -159,15 +160,3 @@ def _quantile(rows: Array, share: float) -> Array:
     parted = np.partition(rows, min(k + 1, rows.shape[1] - 1), axis=1)
     low = parted[:, : k + 1].max(axis=1)
     return np.asarray(low + (at - k) * (parted[:, min(k + 1, rows.shape[1] - 1)] - low))
-
-
-def tail(level: float, n: float, df: float) -> float:
-    """Share of resamples outside either end of an interval.
-
-    A bootstrap of n seeds is too narrow by sqrt((n - 1) / n), and knows the spread no better than n seeds show it; the
-    expanded percentile interval (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 4.3) takes
-    Phi(-sqrt(n / (n - 1)) t) with Student's t at n - 1 degrees of freedom in place of (1 - level) / 2.
-    """
-    from scipy.special import ndtr, stdtrit
-
-    return float(ndtr(np.sqrt(n / (n - 1.0)) * stdtrit(df, 0.5 - 0.5 * level)))

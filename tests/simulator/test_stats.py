@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.stats import Estimate, estimate, interval, iqm
+from simulator.stats import Estimate, estimate, interval, iqm, tail
 
 SCORES = np.array([3.0, 9.0, 4.0, 1.0, 7.0])
 
@@ -56,9 +56,9 @@ def enumerated(values, statistic):
 def test_the_interval_holds_its_share_of_the_enumerated_bootstrap_distribution(statistic, level):
     every = enumerated(SCORES, statistic)
     low, high = interval(SCORES, statistic, level, resamples=20_000)
-    tail = (1.0 - level) / 2.0
-    margin = 4.0 * np.sqrt(tail * (1.0 - tail) / 20_000)  # four standard errors of a share of the resamples
-    for end, share in ((low, tail), (high, 1.0 - tail)):
+    out = tail(level, len(SCORES), len(SCORES) - 1)
+    margin = 4.0 * np.sqrt(out * (1.0 - out) / 20_000)  # four standard errors of a share of the resamples
+    for end, share in ((low, out), (high, 1.0 - out)):
         assert np.mean(every < end - 1e-9) <= share + margin
         assert np.mean(every <= end + 1e-9) >= share - margin
 
@@ -69,6 +69,15 @@ def test_the_interval_of_many_seeds_is_that_of_the_normal_distribution():
     half = 1.96 * values.std() / 20.0
     assert low == pytest.approx(values.mean() - half, abs=0.1 * half)
     assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
+
+
+@pytest.mark.parametrize(("n", "statistic"), [(8, np.mean), (16, np.mean), (8, iqm), (16, iqm)])
+def test_intervals_of_few_seeds_hold_the_truth_as_often_as_they_say(n, statistic):
+    """Of 400 samples of normal scores 95 % but for four standard errors; plain percentiles hold 87 to 92 % with 8 seeds."""
+    samples = np.random.Generator(np.random.PCG64(5)).normal(size=(n, 400))
+    low, high = interval(samples, statistic, resamples=500)
+    held = np.mean((low <= 0.0) & (high >= 0.0))
+    assert 0.95 - 4.0 * np.sqrt(0.95 * 0.05 / 400) < held < 0.99
 
 
 def test_a_single_seed_says_nothing_about_others():

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from simulator.judging.resampling import SUMMARIES, drawn, ends, summaries, tail
+from simulator.judging.resampling import SUMMARIES, drawn, ends, summaries
+from simulator.stats import tail
 
 
 def rng(seed=0):
