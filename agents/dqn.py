@@ -160,8 +160,8 @@ class DQN:
         return self._learner.metrics
 
     def _stretch(self, lanes: VectorLanes, n: int) -> Trace:
-        self._clock += n  # the bits of n rounds of act, step and learn
-        return play_stretch(self._learner, lanes, n, self._schedule, self._clock - n)
+        trace, self._clock = play_stretch(self._learner, lanes, n, self._schedule, self._clock), self._clock + n
+        return trace
 
     def policy(self) -> Policy:
         """The greedy policy as of now."""

@@ -18,7 +18,7 @@ from agents.parts.memory_budget import check_fits
 from agents.parts.observations import Inputs
 from agents.parts.optimizers import make_optimizer
 from agents.parts.priorities import bytes_of, load_priorities, make_priorities, save_priorities
-from agents.parts.replay import load_replay, make_replay, save_replay
+from agents.parts.replay import load_replay, make_replay, replay_bytes, save_replay
 from agents.parts.tabular import discount, legal_rows, moves, n_actions, trace_buffers, uniform_best
 from simulator.core import seeds
 from simulator.core.compiled import door, spread
@@ -36,37 +36,12 @@ class DenseLearner:
     """
 
     def __init__(self, spec: Spec, seed_list: Sequence[int], config: Any, inputs: Inputs) -> None:
-        n, n_seeds = n_actions(spec, "dqn"), len(seed_list)
         self._spec, self._inputs, self._seeds = spec, inputs, list(seed_list)
-        self.gamma, out = discount(spec, config.gamma), n + config.dueling
-        check_fits(
-            "dqn",
-            spec,
-            _bytes(config, n_seeds, inputs, out),
-            "fewer seeds, or a smaller agent.capacity, agent.batch or agent.network",
-        )
-        rule = Rule(config.double, config.dueling, config.loss == "huber", inputs.n_classes, moves(legal_rows(spec, n)))
-        sizes = (inputs.width, *config.network.hidden, out)
-        online = make_net(sizes, config.network.activation == "tanh", seed_list, config.batch)
-        average = online.params.copy() if config.average else online.params
-        brain = Brain(online, twin(online), average, make_optimizer(config.optimizer, n_seeds, n_params(sizes)))
-        explore, widest = make_explore(config.explore), max(inputs.width, out)
-        self.parts = Parts(
-            rule,
-            brain,
-            make_replay((n_seeds, config.capacity, inputs.n_stored), config.n_step, self.gamma),
-            make_priorities(config.priority if config.prioritized else None, n_seeds, config.capacity),
-            seeds.words(seed_list, "replay"),
-            make_batch(n_seeds, config.batch, (inputs.width, out, n)),
-            make_hand(seeds.words(seed_list, "exploration"), explore, config.random_steps, (widest, n)),
-            inputs.scale,
-            np.zeros((n_seeds, 2, inputs.n_stored), np.float32),
-            np.zeros(n_seeds),
-            np.zeros(n_seeds, np.int64),
-        )
-        self.failed_at, self._actions = self.parts.failed_at, np.zeros(n_seeds, np.int64)
+        self.gamma = discount(spec, config.gamma)
+        self.parts = _make_parts(spec, seed_list, config, inputs)
+        self.failed_at, self._actions = self.parts.failed_at, np.zeros(len(seed_list), np.int64)
         self.metrics: Metrics = {"loss": self.parts.loss}
-        self.takes_lanes, self.trace = not inputs.n_classes, trace_buffers(None, n_seeds, 1)
+        self.takes_lanes, self.trace = not inputs.n_classes, trace_buffers(None, len(seed_list), 1)
 
     @cached_property
     def _act(self) -> Any:
@@ -109,7 +84,7 @@ class DenseLearner:
             ValueError: always.
         """
         met = f"observed {step.final_obs[i]} and earned {step.reward[i]}"
-        raise ValueError(f"{self._spec.id}: seed {self._seeds[i]} {met} in step {clock}, expected numbers")
+        raise ValueError(f"{self._spec.id}: seed {self._seeds[i]} {met} in step {clock:,}, expected finite numbers")
 
     def train(self, pace: Pace) -> None:
         """Update every seed's networks."""
@@ -150,6 +125,31 @@ class DenseLearner:
         load_priorities(parts.priorities, state["priorities"])
 
 
+def _make_parts(spec: Spec, seed_list: Sequence[int], config: Any, inputs: Inputs) -> Parts:
+    """The parts of a learner that has learned nothing yet."""
+    n, n_seeds = n_actions(spec, "dqn"), len(seed_list)
+    out, explore = n + config.dueling, make_explore(config.explore)
+    fewer = "fewer seeds, or a smaller agent.capacity, agent.batch or agent.network"
+    check_fits("dqn", spec, _bytes(config, n_seeds, inputs, out), fewer)
+    sizes = (inputs.width, *config.network.hidden, out)
+    online = make_net(sizes, config.network.activation == "tanh", seed_list, config.batch)
+    average = online.params.copy() if config.average else online.params
+    draws, priorities = seeds.words(seed_list, "exploration"), config.priority if config.prioritized else None
+    return Parts(
+        rule=Rule(config.double, config.dueling, config.loss == "huber", inputs.n_classes, moves(legal_rows(spec, n))),
+        brain=Brain(online, twin(online), average, make_optimizer(config.optimizer, n_seeds, n_params(sizes))),
+        replay=make_replay((n_seeds, config.capacity, inputs.n_stored), config.n_step, discount(spec, config.gamma)),
+        priorities=make_priorities(priorities, n_seeds, config.capacity),
+        streams=seeds.words(seed_list, "replay"),
+        batch=make_batch(n_seeds, config.batch, (inputs.width, out, n)),
+        hand=make_hand(draws, explore, config.random_steps, (max(inputs.width, out), n)),
+        scale=inputs.scale,
+        views=np.zeros((n_seeds, 2, inputs.n_stored), np.float32),
+        loss=np.zeros(n_seeds),
+        failed_at=np.zeros(n_seeds, np.int64),
+    )
+
+
 class GreedyNetwork:
     """Acts by the highest value, ties at random; see :class:`simulator.core.protocols.Policy`.
 
@@ -186,7 +186,7 @@ class GreedyNetwork:
 def _bytes(config: Any, n_seeds: int, inputs: Inputs, out: int) -> int:
     """Memory of replay, priorities, networks and batches of all seeds."""
     kind = config.priority.kind if config.prioritized else ""
-    replay = config.capacity * (8 * inputs.n_stored + 12) + bytes_of(kind, config.capacity)
+    replay = replay_bytes(config.capacity, config.n_step, 4 * inputs.n_stored) + bytes_of(kind, config.capacity)
     sizes = (inputs.width, *config.network.hidden, out)
     batch = 4 * config.batch * (2 * inputs.width + 4 * sum(sizes[1:]))
     return n_seeds * (replay + 4 * 6 * n_params(sizes) + batch)

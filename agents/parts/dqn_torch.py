@@ -23,7 +23,7 @@ from agents.parts.modules_torch import count_params, dense
 from agents.parts.network_torch import TorchNetwork
 from agents.parts.observations import is_image, make_inputs
 from agents.parts.priorities import bytes_of, load_priorities, make_priorities, save_priorities
-from agents.parts.replay import load_replay, make_replay, save_replay
+from agents.parts.replay import load_replay, make_replay, replay_bytes, save_replay
 from agents.parts.tabular import discount, legal_rows, moves, n_actions
 from simulator.core import seeds
 from simulator.core.protocols import Array, Metrics, Spec, State, Step
@@ -84,8 +84,8 @@ class TorchLearner:
         wrong = push_all(*self._stored[:2], seen, np.asarray(actions, np.int64), result)
         if wrong >= 0:
             raise ValueError(
-                f"{self._spec.id}: seed {self._seeds[wrong]} earned {step.reward[wrong]} in step {clock + 1}, "
-                "expected numbers"
+                f"{self._spec.id}: seed {self._seeds[wrong]} earned {step.reward[wrong]} in step {clock + 1:,}, "
+                "expected finite numbers"
             )
 
     def train(self, pace: Pace) -> None:
@@ -175,13 +175,15 @@ class TorchPolicy:
 
 def _view(spec: Spec, n_seeds: int, config: Any, out: int) -> tuple[VectorView | PictureView, Callable[[], Any]]:
     advice = "a smaller agent.capacity, or fewer seeds"
-    kept = 28 + bytes_of(config.priority.kind if config.prioritized else "", config.capacity) // config.capacity
+    drawn = bytes_of(config.priority.kind if config.prioritized else "", config.capacity)
     if is_image(spec):
         size = (spec, n_seeds, config.conv.frames, config.capacity, config.n_step)
-        check_fits("dqn", spec, picture_bytes(*size) + n_seeds * config.capacity * kept, advice)
+        places = replay_bytes(config.capacity, config.n_step, 8)
+        check_fits("dqn", spec, picture_bytes(*size) + n_seeds * (places + drawn), advice)
         view = PictureView(*size)
         return view, conv_builder(config.conv, view.shape, out)
     inputs = make_inputs(spec, "dqn", config.scaled)
-    check_fits("dqn", spec, n_seeds * config.capacity * (kept + 8 * inputs.n_stored), advice)
+    kept = replay_bytes(config.capacity, config.n_step, 4 * inputs.n_stored)
+    check_fits("dqn", spec, n_seeds * (kept + drawn), advice)
     sizes = (inputs.width, *config.network.hidden, out)
     return VectorView(inputs), lambda: dense(sizes, config.network.activation == "tanh")

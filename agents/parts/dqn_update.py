@@ -41,7 +41,7 @@ class Batch(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What S parts are made of, as compiled code takes it."""
+    """What S learners are made of, as compiled code takes it."""
 
     rule: Rule
     brain: Brain

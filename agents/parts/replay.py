@@ -48,6 +48,11 @@ def make_replay(shape: tuple[int, int, int], n_step: int, gamma: float, kind: ty
     return Replay(gamma, *rows, *numbers, counts[0], *window, np.zeros((n, n_step), np.float32), counts[1])
 
 
+def replay_bytes(capacity: int, n_step: int, width: int) -> int:
+    """Memory of one seed's replay, in bytes; an observation takes ``width``."""
+    return capacity * (2 * width + 12) + n_step * (width + 8)
+
+
 def save_replay(replay: Replay) -> State:
     """What is in the ring, seed by seed, and in the window; slots never written are left out."""
     fill = np.minimum(replay.pushed, replay.action.shape[1])

@@ -276,7 +276,7 @@ def test_a_reward_that_is_no_number_names_seed_step_and_value():
     agent = _agent()
     obs = np.zeros((2, 3), np.float32)
     _feed(agent, 4)
-    with pytest.raises(ValueError, match=r"toy: seed 0 observed .* and earned nan in step 5, expected numbers"):
+    with pytest.raises(ValueError, match=r"toy: seed 0 observed .* and earned nan in step 5, expected finite numbers"):
         agent.learn(obs, agent.act(obs), _step(obs, reward=np.nan))
 
 
@@ -287,6 +287,7 @@ def test_a_reward_that_is_no_number_names_seed_step_and_value():
         (Spec("says", spaces.Text(4), SPEC.action), {}, "dqn on says: observation space"),
         (SPEC, {"batch": 64, "capacity": 32}, "agent.capacity = 32: expected at least agent.batch, 64"),
         (SPEC, {"capacity": 10**12}, "GiB"),
+        (SPEC, {"n_step": 10**12, "starts": 10**12}, "GiB"),
     ],
 )
 def test_what_cannot_be_is_refused(spec, settings, line):

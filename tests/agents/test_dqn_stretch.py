@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from agents.parts import dqn_stretch
 from agents.parts.dqn_pace import Schedule, pace_at, trains_at
+from agents.parts.dqn_stretch import _piece
+from simulator.core.compiled import set_threads
 from tests.laws.players import plays_stretches, same, session
 
 OFTEN = {"average": 0.01, "updates": 2, "train_every": 3, "n_step": 2, "random_steps": 4}
@@ -28,13 +31,26 @@ def test_the_compiled_worlds_of_vectors_are_played_in_stretches():
     [("CartPole-v1", OFTEN), ("CartPole-v1", {"target_every": 7}), ("MountainCar-v0", {"scaled": True, **OFTEN})],
     ids=str,
 )
-def test_stretches_of_any_length_give_the_bits_of_single_steps(world, settings):
+def test_stretches_of_any_length_give_the_bits_of_single_steps(world, settings, monkeypatch):
+    monkeypatch.setattr(dqn_stretch, "LARGEST_PIECE", 3e7)  # pieces of some 40 steps
     fast, slow = _pair(world, **settings)
     for n in (1, 2, 250, 63):
         fast.play(n)
         slow.play(n)
+        assert n < 100 or 10 < _piece(fast.agent._learner.parts, fast.agent._schedule) < n // 2
         same(fast.state(), slow.state())
         np.testing.assert_array_equal(fast.world.observe(), slow.world.observe())
+
+
+def test_seeds_on_two_threads_share_nothing():
+    try:
+        one, two = (session("dqn", "CartPole-v1", seeds=8, threads=threads) for threads in (1, 2))
+        for each, threads in ((one, 1), (two, 2)):
+            set_threads(threads)
+            each.play(400)
+    finally:
+        set_threads(1)
+    same(one.state(), two.state())
 
 
 def test_a_stretch_that_goes_on_from_a_stored_state_ends_in_the_same_bits():
@@ -53,6 +69,14 @@ def test_a_world_that_breaks_down_is_named_with_seed_and_step():
         one.world._copies.state[1] = np.nan
         with pytest.raises(ValueError, match=r"seed 1 observed \[nan nan nan nan\].* in step 41, expected"):
             one.play(10)
+
+
+def test_the_seed_that_breaks_down_first_is_named(monkeypatch):
+    one = session("dqn", "CartPole-v1")
+    monkeypatch.setattr(dqn_stretch, "_play_piece", lambda *given: given[-1][2].__setitem__(slice(None), [7, 0, 3]))
+    with pytest.raises(ValueError, match=r"seed 2 observed .* in step 3, expected"):
+        one.play(10)
+    assert one.agent.state()["clock"] == 0  # what was refused was not played
 
 
 def test_a_seed_that_diverges_stops_learning_at_the_same_step_either_way():
