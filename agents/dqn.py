@@ -16,7 +16,7 @@ from agents.parts.conv_body import ConvSettings
 from agents.parts.dense import NetworkSettings
 from agents.parts.dqn_learner import DenseLearner
 from agents.parts.dqn_pace import copies_at, make_schedule, pace_at, trains_at
-from agents.parts.dqn_stretch import play_stretch
+from agents.parts.dqn_stretch import piece_of, play_stretch
 from agents.parts.explore_settings import ExploreSettings
 from agents.parts.observations import is_image, make_inputs
 from agents.parts.optimizers import OptimizerSettings
@@ -143,7 +143,7 @@ class DQN:
         self._learner, self._schedule, self._clock = learner, make_schedule(config), 0
         self.gamma, self.failed_at = learner.gamma, learner.failed_at
         if getattr(learner, "takes_lanes", False):
-            self.stretch = self._stretch
+            self.stretch, self.piece = self._stretch, piece_of(learner.parts, self._schedule)
 
     def act(self, obs: Array) -> Array:
         """Exploring actions, int64 [S]."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from simulator.core.plugins import Player, near_misses
-from simulator.settings import Layer, Setting, check, describe, settings
+from simulator.settings import Layer, Setting, check, describe, settings, within
 
 Parts = tuple[str, ...]  # of a flag: --agent.step-size is ("agent", "step_size")
 Players = Mapping[str, Player | None]  # table -> who sits there; None: not known yet
@@ -110,7 +110,7 @@ def _flags(known: list[Setting], switches: bool = False) -> Any:
     fields: list[Any] = []
     for setting in known:
         if dataclasses.is_dataclass(setting.hint):
-            inner, title = _flags(settings(setting.hint)), tyro.conf.arg(help=setting.doc)  # type: ignore[arg-type]
+            inner, title = _flags(within(setting)), tyro.conf.arg(help=setting.doc)
             fields.append((setting.name, Annotated[inner, title], dataclasses.field(default_factory=inner)))
         elif setting.hint is bool and switches:
             switch = tyro.conf.arg(help=setting.doc, help_behavior_hint="")

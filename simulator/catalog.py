@@ -11,7 +11,7 @@ from typing import Any
 from simulator import presets, tables
 from simulator.arguments import written
 from simulator.core import plugins
-from simulator.settings import Setting, describe, settings
+from simulator.settings import Setting, describe, settings, within
 
 KINDS = (*plugins.FOLDERS, "runs", "tournaments", "presets")
 
@@ -149,9 +149,10 @@ def _player(player: plugins.Player) -> dict[str, Any]:
 def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
     """Settings as rows; those of a table within under its name and a dot."""
     rows: list[dict[str, str]] = []
-    for name, hint, default, doc in known:
+    for setting in known:
+        name, hint, default, doc = setting
         if dataclasses.is_dataclass(hint):
-            rows += _flat(settings(hint), f"{prefix}{name}.")  # type: ignore[arg-type]
+            rows += _flat(within(setting), f"{prefix}{name}.")
         else:
             form = {"name": prefix + name, "default": written(default), "expected": describe(hint), "about": doc}
             rows.append(form)

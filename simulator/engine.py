@@ -6,7 +6,6 @@ writes a checkpoint. Nothing here knows a player or a view by name.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -150,12 +149,13 @@ class _Host:
         return max(self.checkpoint_every, 20.0 * (time.perf_counter() - began)) if self.checkpoint_every else 0.0
 
     def _train(self, steps: int, n: int) -> int:
-        """Train for some steps, of the n that were planned; how many to plan next."""
-        clock, cpu = working_seconds()
-        self._session.play(steps)
+        """Train for some steps, of the n that were planned, while they are quick; how many to plan next."""
+        (clock, cpu), before = working_seconds(), self._session.step
+        self._session.play(steps, LOOK_UP_EVERY)
         took, took_cpu = (now - then for now, then in zip(working_seconds(), (clock, cpu), strict=True))
         self._training, self._training_cpu = self._training + took, self._training_cpu + took_cpu
-        return next_size(n, took, _MOST)
+        played = self._session.step - before
+        return next_size(n if played == steps else played, took, _MOST)
 
     def _is_due(self, period: int) -> bool:
         """Whether the evaluation of this step is still to come, here or where the run was interrupted in it."""
@@ -178,8 +178,7 @@ class _Host:
     def checkpoint(self, status: str) -> None:
         """Store what became final, and everything needed to go on from here."""
         session, progress = self._session, self.progress()
-        if session.over:  # the end is where the last one failed, however far the others' worlds were played
-            status, progress = "failed", dataclasses.replace(progress, step=int(session.failed_at.max()))
+        status = "failed" if session.over else status
         rows = Rows(session.recorder.new_rows(session.over), tuple(evaluation_rows(self._unsaved, session.seeds)))
         self._store.checkpoint(self.run, progress, session.state(), rows, status=status, result=self._facts())
         self._unsaved = []
@@ -190,10 +189,12 @@ class _Host:
         return facts | ({"label": self._label} if self._label else {})
 
     def progress(self) -> Progress:
-        """How far the run is; compiling is not counted."""
+        """How far the run is; compiling is not counted. Where every seed failed, the end is where the last one did."""
+        session = self._session
+        step = int(session.failed_at.max()) if session.over else session.step
         clock, cpu = working_seconds()
         seconds, cpu_seconds = clock - self._clock + self._before.seconds, cpu - self._cpu + self._before.cpu_seconds
-        return Progress(self._session.step, seconds, cpu_seconds, self._session.exact)
+        return Progress(step, seconds, cpu_seconds, session.exact)
 
     def snapshot(self, phase: str) -> Snapshot:
         """The run as of now."""
@@ -204,7 +205,7 @@ class _Host:
             world=session.config.world,
             phase=phase,
             seeds=session.seeds,
-            step=session.step,
+            step=progress.step,
             steps=session.config.steps,
             seconds=progress.seconds,
             cpu_seconds=progress.cpu_seconds,

@@ -112,7 +112,7 @@ class Evaluator:
 def next_size(n: int, seconds: float, most: int) -> int:
     """How many steps to play before looking up again, about ten times a second; it changes no result."""
     if seconds > LOOK_UP_EVERY:
-        return max(int(n * LOOK_UP_EVERY / seconds), 1)
+        return max(n // 2, 1)
     return min(2 * n, most) if seconds < LOOK_UP_EVERY / 3 else n
 
 

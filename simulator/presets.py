@@ -81,6 +81,8 @@ def find(name: str, agent: str | None = None, world: str | None = None) -> Prese
     offered = of_agent(agent) if agent else every()[0]
     found = [each for each in offered if each.name == name.replace("_", "-")]
     if not found:
+        if agent and (others := [each.agent for each in every()[0] if each.name == name.replace("_", "-")]):
+            raise ValueError(f"preset {name} is for the agent {' or '.join(others)}, not for {agent}")
         known = [each.name for each in offered]
         raise ValueError(plugins.unknown("preset", name, known, "engram list presets"))
     if world is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +61,8 @@ class Session:
         self._notes = _notes(0, self._obs)
         self._real = np.asarray(self._obs).dtype.kind == "f"
         size = sum(note.nbytes for note in _notes(1, self._obs))
-        self._most = max(1, min(MOST_NOTES, LARGEST_NOTES // size))
+        longest = min(LARGEST_STRETCH // len(self.seeds), getattr(self.agent, "piece", LARGEST_STRETCH))
+        self._most = max(1, longest if self._fast else min(MOST_NOTES, LARGEST_NOTES // size))
         self._look(np.asarray(self._obs)[None], 0)
         self._make_world = world.make
 
@@ -77,35 +80,36 @@ class Session:
         """Who evaluates this session's agent."""
         return Evaluator(self._make_world, self.config.world_settings, self.seeds, self.config.eval_episodes)
 
-    def play(self, n: int) -> None:
-        """Train for n environment steps per seed.
+    def play(self, n: int, seconds: float = math.inf) -> None:
+        """Train for n environment steps per seed, or for fewer once so many seconds have passed.
 
         Raises:
             ValueError: the world gave a reward or an observation that is no number, or refused an action.
         """
-        most = max(1, LARGEST_STRETCH // len(self.seeds)) if self._fast else self._most
-        while n:
-            part = min(n, most)
+        until, end = time.perf_counter() + seconds, self.step + n
+        while self.step < end:
+            part = min(end - self.step, self._most)
             if self._fast:
                 self._play_stretch(part)
             else:
-                self._play_steps(part)
-            n -= part
+                self._play_steps(part, until)
+            if time.perf_counter() >= until:
+                return
 
     def _play_stretch(self, n: int) -> None:
         trace = self.agent.stretch(self.world.lanes, n)
         self.metrics = trace.metrics
         self._record(trace.reward, trace.ended)
 
-    def _play_steps(self, n: int) -> None:
-        """Train step by step. Steps are noted and looked at together: one look costs more than a step."""
+    def _play_steps(self, n: int, until: float) -> None:
+        """Train step by step, at least one. Steps are noted and looked at together: one look costs more than a step."""
         if n > len(self._notes.reward):
             self._notes = _notes(n, self._obs)
         (reward, terminated, truncated, seen, final), t = self._notes, 0
         act, learn, move = self.agent.act, self.agent.learn, self.world.step
-        obs, real = self._obs, self._real
+        obs, real, now = self._obs, self._real, time.perf_counter
         try:
-            while t < n:
+            while t < n and (t == 0 or now() < until):
                 actions = act(obs)
                 step = move(actions)
                 reward[t], terminated[t], truncated[t] = step.reward, step.terminated, step.truncated

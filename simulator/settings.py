@@ -68,6 +68,11 @@ def settings(kind: type[Any]) -> list[Setting]:
     ]
 
 
+def within(table: Setting) -> list[Setting]:
+    """The fields of a table of settings in another one, with the defaults that they have there."""
+    return [each._replace(default=getattr(table.default, each.name)) for each in settings(table.hint)]
+
+
 def check(known: list[Setting], table: Any, layer: Layer, path: tuple[str, ...] = ()) -> dict[str, Any]:
     """The values of ``table``, found at ``path`` of a layer, as their fields want them.
 
@@ -145,10 +150,18 @@ def _judge(hint: Any, value: Any, layer: Layer, path: tuple[str, ...]) -> Any:
                 return msgspec.convert(candidate, hint)
             except msgspec.ValidationError:
                 continue
-    expected = describe(hint)
-    if str(value).lower().lstrip("+-") in ("nan", "inf", "infinity"):
-        expected = expected.replace("a number", "a finite number")
-    raise ValueError(f"{layer.place(path, value)}: expected {expected}")
+    raise ValueError(f"{layer.place(path, value)}: expected {_expected(describe(hint), value)}")
+
+
+def _expected(text: str, value: Any) -> str:
+    """What a field expects, and what else a value misses that would seem to be just that."""
+    with contextlib.suppress(ValueError, TypeError):
+        number = float(value)
+        if not math.isfinite(number):
+            return text.replace("a number", "a finite number")
+        if abs(number) > _LARGEST and "whole number" in text and "<" not in text:
+            return f"{text} and at most {_LARGEST:,}"
+    return text
 
 
 def _readings(text: str) -> Iterator[Any]:

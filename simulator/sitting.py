@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from simulator.core.protocols import Snapshot, View
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class BadInput(ValueError):  # noqa: N818 - what it is called is what it is
@@ -73,21 +76,40 @@ def _next(snapshots: Iterator[Snapshot], before: Snapshot | None) -> Snapshot | 
 
 @contextmanager
 def _stopping() -> Iterator[Stop]:
-    """Note the first Ctrl-C or SIGTERM. A second one leaves at once, as harmless as ``kill -9``."""
-    stop = Stop()
+    """Note the first Ctrl-C or SIGTERM. A second one leaves at once, as harmless as ``kill -9``.
+
+    A thread answers them: the main one may be in compiled code for long, and until then Python calls no handler.
+    """
+    stop, (heard, told) = Stop(), os.pipe()
+    os.set_blocking(told, False)
 
     def note(number: int, frame: FrameType | None) -> None:
-        if not stop.number:
-            os.write(2, b"engram: stopping as soon as this step is done; once more to leave at once\n")
-        else:
-            show_cursor = b"\x1b[?25h\n" if os.isatty(2) else b""
-            os.write(2, show_cursor + b"engram: left at once; engram resume goes on from the last checkpoint\n")
-            os._exit(128 + number)
-        stop.number = number
+        stop.number = stop.number or number
 
-    before: dict[int, Any] = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: signal.signal(number, note) for number in _SIGNALS}
+    outer = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    answers = threading.Thread(target=_answer, args=(heard,), daemon=True)
+    answers.start()
     try:
         yield stop
     finally:
+        signal.set_wakeup_fd(outer)
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.close(told)
+        answers.join()
+        os.close(heard)
+
+
+def _answer(heard: int) -> None:
+    """Say what the signals do whose numbers arrive at a pipe, until it is closed."""
+    came = 0
+    while numbers := os.read(heard, 64):
+        for number in (each for each in numbers if each in _SIGNALS):
+            came += 1
+            if came == 1:
+                os.write(2, b"engram: stopping as soon as this step is done; once more to leave at once\n")
+            else:
+                show_cursor = b"\x1b[?25h\n" if os.isatty(2) else b""
+                os.write(2, show_cursor + b"engram: left at once; engram resume goes on from the last checkpoint\n")
+                os._exit(128 + number)

@@ -17,42 +17,35 @@ from agents.parts.dqn_update import Parts, push_lane, train_one
 from agents.parts.tabular import trace_buffers
 from simulator.core.compiled import compiled, lane, spread
 from simulator.core.lanes import VectorLanes
-from simulator.core.protocols import Array, Trace
+from simulator.core.protocols import Trace
 
 if TYPE_CHECKING:
     from agents.parts.dqn_learner import DenseLearner
 
-Span = tuple[int, int, int]
-LARGEST_PIECE = 1e9  # multiplications in one call: about a tenth of a second
+LARGEST_PIECE = 1e9  # multiplications: about a tenth of a second
 A_STEP, AN_UPDATE, A_DRAW = 1e4, 6e4, 2e3  # what else they cost, in multiplications
 
 _trains_at, _copies_at, _pace_at = lane(trains_at), lane(copies_at), lane(pace_at)
 
 
 def play_stretch(learner: DenseLearner, lanes: VectorLanes, n: int, schedule: Schedule, clock: int) -> Trace:
-    """Play and train for ``n`` steps after the first ``clock`` ones, in pieces between which signals are heard.
+    """Play and train for ``n`` steps after the first ``clock`` ones.
 
     Raises:
         ValueError: a reward or an observation that is no number.
     """
-    parts, size = learner.parts, _piece(learner.parts, schedule)
+    parts = learner.parts
     reward, ended = learner.trace = trace_buffers(learner.trace, len(parts.loss), n)
     told = (reward, ended, np.zeros(len(reward), np.int64))
-    for start in range(0, n, size):
-        span = (clock, start, min(start + size, n))
-        _play_piece(parts, schedule, lanes, span, told)
-        if told[2].any():
-            i = int(np.argmin(np.where(told[2] > 0, told[2], n + 1)))  # the first to break down
-            learner.refuse(i, lanes.step, clock + int(told[2][i]))
+    spread(lambda first, last: _stretch_block((first, last), parts, schedule, lanes, clock, told), len(reward))
+    if told[2].any():
+        i = int(np.argmin(np.where(told[2] > 0, told[2], n + 1)))  # the first to break down
+        learner.refuse(i, lanes.step, clock + int(told[2][i]))
     return Trace(reward, ended, learner.metrics)
 
 
-def _play_piece(parts: Parts, schedule: Schedule, lanes: VectorLanes, span: Span, told: tuple[Array, ...]) -> None:
-    spread(lambda first, last: _stretch_block((first, last), parts, schedule, lanes, span, told), len(parts.loss))
-
-
-def _piece(parts: Parts, schedule: Schedule) -> int:
-    """Steps of all seeds that are done soon enough, however large networks and batches are."""
+def piece_of(parts: Parts, schedule: Schedule) -> int:
+    """Steps of all seeds that take about a tenth of a second, however large networks and batches are."""
     (n_seeds, n_params), drawn = parts.brain.online.params.shape, parts.batch.picked.shape[1]
     update = AN_UPDATE + drawn * (A_DRAW + 4 * n_params)
     return max(1, int(LARGEST_PIECE / n_seeds / (A_STEP + n_params + update * schedule.updates / schedule.train_every)))
@@ -66,17 +59,16 @@ def _see(scale, obs, stored):
 
 
 @compiled
-def _stretch_block(block, parts, schedule, lanes, span, told):
+def _stretch_block(block, parts, schedule, lanes, clock, told):
     """Play the seeds from ``block[0]`` to before ``block[1]``, in the room of the first of them.
 
-    ``span``: environment steps before the stretch, and its steps t from and to which this piece goes. ``told`` is
-    filled: reward and ended [S, T], and wrong [S], the first step of the stretch, counted from 1, in which a reward or
-    an observation was no number.
+    ``told`` is filled: reward and ended [S, T], and wrong [S], the first step of the stretch, counted from 1, in which
+    a reward or an observation was no number.
     """
-    (reward, ended, wrong), step, (clock, first, last) = told, lanes.step, span
+    (reward, ended, wrong), step = told, lanes.step
     for i in range(block[0], block[1]):
         seen, led_to = parts.views[i, 0], parts.views[i, 1]
-        for t in range(first, last):
+        for t in range(reward.shape[1]):
             _see(parts.scale, step.obs[i], seen)
             action = act_lane(parts.brain.online, parts.rule, parts.hand, i, seen, clock + t)
             ended[i, t] = lanes.move(lanes.copies, i, action, step)

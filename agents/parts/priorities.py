@@ -8,14 +8,15 @@ from each of B equal parts; weights are (n P(i))**-beta over the batch's largest
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
+from msgspec import Meta
 
 from simulator.core.compiled import lane
 from simulator.core.draws import below, uniform
 from simulator.core.protocols import Array, State
-from simulator.core.ranges import CountOrZero, NonNegative, Positive, Share
+from simulator.core.ranges import CountOrZero, Positive, Share
 
 UNIFORM, PROPORTIONAL, RANK = range(3)
 
@@ -26,7 +27,7 @@ class PrioritySettings:
 
     kind: Literal["proportional", "rank"] = "proportional"
     """proportional: to |TD error| + offset; rank: to one over the rank of |TD error| in the replay"""
-    alpha: NonNegative = 0.6
+    alpha: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.6
     """exponent of the priority; 0: every transition alike"""
     beta: Share = 0.4
     """exponent of the correction for drawing unevenly, at the first environment step"""

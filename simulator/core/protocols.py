@@ -123,7 +123,8 @@ class Agent(Protocol):
 
     An agent that can run a stretch of a world in one compiled call offers ``stretch(lanes, n) -> Trace`` beside these,
     with the same bits as n rounds of act, step and learn, and ``runs_on``, the class of the lanes that it takes, where
-    that is not :class:`simulator.core.table.Lanes`. One that discounts offers ``gamma``.
+    that is not :class:`simulator.core.table.Lanes`, and ``piece``, the most steps that it should be asked for at once,
+    where they take long. One that discounts offers ``gamma``.
 
     One whose seeds can break down offers ``failed_at``, int64 [S]: the environment step, counted from 1, at which a
     seed's loss was not finite, 0 while it goes on; it is part of the agent's state. Such a seed learns no more, still

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from simulator.arguments import written
+from simulator.catalog import _player
 from simulator.core import plugins
 from simulator.core.protocols import Spec
 from simulator.settings import settings
@@ -28,6 +30,22 @@ def test_config_is_frozen_and_every_field_has_a_default_and_a_sentence(kind, nam
     assert hash(config) is not None or config is not None
     for setting in settings(player.Config):
         assert setting.doc, f"{name}.{setting.name} says nothing"
+
+
+@pytest.mark.parametrize(("kind", "name"), [*PLAYERS, *(("memories", name) for name in plugins.names("memories"))])
+def test_the_defaults_that_are_shown_are_those_that_are_taken(kind, name):
+    player = plugins.load(kind, name)
+    shown = {row["name"]: row["default"] for row in _player(player)["settings"]}
+    assert shown == {path: written(value) for path, value in _flat(player.Config())}
+
+
+def _flat(config, prefix=""):
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _flat(value, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, value
 
 
 @pytest.mark.parametrize(("kind", "name"), PLAYERS)

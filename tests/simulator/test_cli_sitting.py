@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,8 +85,9 @@ def test_what_is_refused_before_the_first_snapshot_is_bad_input_and_later_a_fail
 
 def test_a_second_signal_leaves_at_once() -> None:
     code = (
-        "import os, signal\nfrom tests.simulator.test_cli_sitting import game, sit\n"
-        "def twice():\n    os.kill(os.getpid(), signal.SIGINT)\n    os.kill(os.getpid(), signal.SIGINT)\n    yield 1\n"
+        "import os, signal, threading\nfrom tests.simulator.test_cli_sitting import game, sit\n"
+        "def twice():\n    os.kill(os.getpid(), signal.SIGINT)\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    threading.Event().wait()\n    yield 1\n"
         "sit(twice(), None, print)\n"
     )
     root = Path(__file__).parents[2]
@@ -114,3 +117,31 @@ def test_an_interrupted_run_says_how_to_go_on_and_can(tmp_path: Path, number: in
         [*words, "list", "runs", "--lab", "lab"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert "interrupted" in listed.stdout
+
+
+def test_signals_are_answered_while_the_main_thread_runs_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits in C, as it does in compiled code, until the answer to a signal is there; Python's handlers wait too."""
+    libc, mutex, (heard, told) = ctypes.PyDLL(None), ctypes.create_string_buffer(64), os.pipe()
+    lock = ctypes.CDLL(None).pthread_mutex_lock  # lets other threads go on meanwhile
+    answers: list[bytes] = []
+
+    def signal_and_wait() -> None:
+        libc.pthread_mutex_lock(mutex)
+        locked.set()
+        os.kill(os.getpid(), signal.SIGINT)
+        answers.append(os.read(heard, 200))
+        libc.pthread_mutex_unlock(mutex)
+
+    def snapshots() -> Iterator[Snapshot]:
+        yield snapshot(0)
+        threading.Thread(target=signal_and_wait).start()
+        locked.wait()
+        lock(mutex)
+        yield snapshot(1)
+        raise AssertionError("it was asked to stop")
+
+    locked, write = threading.Event(), os.write
+    monkeypatch.setattr("os.write", lambda number, data: write(told if number == 2 else number, data))
+    last, number = sit(snapshots(), None, lambda first: None)
+    assert (last.step, number) == (1, signal.SIGINT)
+    assert answers == [b"engram: stopping as soon as this step is done; once more to leave at once\n"]
