@@ -42,6 +42,7 @@ class DenseLearner:
         self.failed_at, self._actions = self.parts.failed_at, np.zeros(len(seed_list), np.int64)
         self.metrics: Metrics = {"loss": self.parts.loss}
         self.takes_lanes, self.trace = not inputs.n_classes, trace_buffers(None, len(seed_list), 1)
+        self.enter: Any = None  # the compiled stretch, once there was one
 
     @cached_property
     def _act(self) -> Any:

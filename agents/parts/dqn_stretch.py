@@ -15,14 +15,14 @@ from agents.parts.dqn_act import act_lane
 from agents.parts.dqn_pace import Schedule, copies_at, pace_at, trains_at
 from agents.parts.dqn_update import Parts, push_lane, train_one
 from agents.parts.tabular import trace_buffers
-from simulator.core.compiled import compiled, lane, spread
+from simulator.core.compiled import compiled, door, lane, spread
 from simulator.core.lanes import VectorLanes
 from simulator.core.protocols import Trace
 
 if TYPE_CHECKING:
     from agents.parts.dqn_learner import DenseLearner
 
-LARGEST_PIECE = 1e9  # multiplications: about a tenth of a second
+LARGEST_PIECE = 3e9  # multiplications: about a tenth of a second
 A_STEP, AN_UPDATE, A_DRAW = 1e4, 6e4, 2e3  # what else they cost, in multiplications
 
 _trains_at, _copies_at, _pace_at = lane(trains_at), lane(copies_at), lane(pace_at)
@@ -37,7 +37,10 @@ def play_stretch(learner: DenseLearner, lanes: VectorLanes, n: int, schedule: Sc
     parts = learner.parts
     reward, ended = learner.trace = trace_buffers(learner.trace, len(parts.loss), n)
     told = (reward, ended, np.zeros(len(reward), np.int64))
-    spread(lambda first, last: _stretch_block((first, last), parts, schedule, lanes, clock, told), len(reward))
+    if learner.enter is None:  # no type dispatch: of so many arrays it takes a third of a millisecond
+        learner.enter = door(_stretch_block, (0, 1), parts, schedule, lanes, clock, told)
+    enter = learner.enter
+    spread(lambda first, last: enter((first, last), parts, schedule, lanes, clock, told), len(reward))
     if told[2].any():
         i = int(np.argmin(np.where(told[2] > 0, told[2], n + 1)))  # the first to break down
         learner.refuse(i, lanes.step, clock + int(told[2][i]))
