@@ -65,7 +65,7 @@ class Config:
     explore: ExploreSettings = field(default_factory=lambda: ExploreSettings(level=1.0, last=0.04, steps=5_000))
     """exploration while training"""
     random_steps: Count = 1
-    """most environment steps that a random action is kept for (k or more with probability 1/k); not with softmax"""
+    """most environment steps that a random action is kept for (k or more with probability 1/k); 1 with softmax"""
     scaled: bool = False
     """observations with bounds are seen as -1 to 1 between them; off: as they are"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=(64, 64)))

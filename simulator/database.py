@@ -44,7 +44,16 @@ _TABLES = {
 _LATER = ("tournaments", "verdicts", "cells")  # tables that schema 1 had not
 _SQL = {name: f"CREATE TABLE {name} ({columns}) WITHOUT ROWID" for name, columns in _TABLES.items()}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+_UNUSABLE = (
+    errno.ENOENT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)
 
 
 def create(path: Path) -> None:

@@ -39,11 +39,17 @@ def make_hand(stream: Array, explore: Explore, longest: int, sizes: tuple[int, i
     """A hand that draws from ``stream`` [S, 4]; ``sizes`` are the widest of inputs and outputs, and the actions."""
     n, (widest, n_actions) = len(stream), sizes
     room = (np.zeros((n, 2, widest), np.float32), np.zeros((n, n_actions), np.float32))
-    return Hand(stream, explore, make_habit(longest, n), *room)
+    return Hand(stream, explore, make_habit(longest, n, explore.softmax), *room)
 
 
-def make_habit(longest: int, n_seeds: int) -> Habit:
-    """Nothing held yet; see :func:`roam`."""
+def make_habit(longest: int, n_seeds: int, softmax: bool = False) -> Habit:
+    """Nothing held yet; see :func:`roam`.
+
+    Raises:
+        ValueError: random actions are to be kept where a softmax chooses all of them.
+    """
+    if softmax and longest > 1:
+        raise ValueError(f"agent.random_steps = {longest}: expected 1 with agent.explore.kind = 'softmax'")
     return Habit(longest, np.zeros(n_seeds, np.int64), np.zeros(n_seeds, np.int64))
 
 

@@ -60,7 +60,7 @@ class TorchLearner:
         self._loss, self.failed_at = np.zeros(n_seeds), np.zeros(n_seeds, np.int64)
         self.metrics: Metrics = {"loss": self._loss}
         self._actions, self._q = np.zeros(n_seeds, np.int64), np.zeros(n, np.float32)
-        self._habit = make_habit(config.random_steps, n_seeds)
+        self._habit = make_habit(config.random_steps, n_seeds, self._explore.softmax)
         self._seen = np.zeros((n_seeds, self._view.n_stored), self._view.kind)
 
     def act(self, obs: Array, clock: int) -> Array:

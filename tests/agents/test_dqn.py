@@ -288,6 +288,11 @@ def test_a_reward_that_is_no_number_names_seed_step_and_value():
         (SPEC, {"batch": 64, "capacity": 32}, "agent.capacity = 32: expected at least agent.batch, 64"),
         (SPEC, {"capacity": 10**12}, "GiB"),
         (SPEC, {"n_step": 10**12, "starts": 10**12}, "GiB"),
+        (
+            SPEC,
+            {"random_steps": 5, "explore": ExploreSettings("softmax", 1.0)},
+            "agent.random_steps = 5: expected 1 with",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(spec, settings, line):

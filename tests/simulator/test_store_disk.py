@@ -101,6 +101,11 @@ def test_something_else_in_the_place_of_the_database_or_of_the_lab(tmp_path):
         Store(tmp_path / ("x" * 300))
 
 
+def test_a_place_where_no_folder_can_be_made():
+    with pytest.raises(StoreError, match=r"cannot use /proc/lab: No such file or directory"):
+        Store(Path("/proc/lab"))
+
+
 @pytest.fixture
 def shared():
     """A folder that others may look into, as pytest's own are not."""
