@@ -57,6 +57,7 @@ def whole(rows: Array, terms: int) -> Array:
     top = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
     bits = 52 - int(np.ceil(np.log2(max(terms, 2))))
     unit = np.exp2(np.ceil(np.log2(np.where(top > 0.0, top, 1.0))) - bits)
+    unit = np.maximum(unit, np.nextafter(0.0, 1.0))  # floats end there: smaller rows lie on that grid as they are
     return np.asarray(np.round(rows / unit) * unit)
 
 

@@ -16,6 +16,7 @@ from agents.parts.dqn_update import output_gradient, worth
 from agents.parts.dqn_values import action_values
 from agents.parts.explore_settings import ExploreSettings
 from agents.parts.network_compiled import NetworkSettings
+from agents.parts.observations import make_inputs
 from agents.parts.optimizers import OptimizerSettings
 from agents.parts.priorities import PrioritySettings, draw, revise
 from simulator.core import seeds
@@ -234,8 +235,6 @@ def test_a_random_action_is_kept_for_k_steps_or_more_with_probability_one_over_k
 
 
 def test_scaled_inputs_run_from_minus_one_to_one_where_there_are_bounds():
-    from agents.parts.observations import make_inputs
-
     low, high = np.array([-2.0, 10.0, -np.inf], np.float32), np.array([2.0, 30.0, np.inf], np.float32)
     spec = Spec("scaled", spaces.Box(low, high), SPEC.action)
     stored = make_inputs(spec, "dqn", scaled=True).store(np.array([[2.0, 10.0, 7.0], [0.0, 25.0, -1.0]]))

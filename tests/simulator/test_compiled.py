@@ -43,13 +43,13 @@ def test_functions_of_one_signature_are_one_type_to_what_takes_them():
     assert len(_apply.overloads) == 1
 
 
-@pytest.mark.parametrize("piece", [_twice, _sum])
-def test_pieces_say_that_they_cannot_be_called_from_python(piece):
+def test_pieces_say_that_they_cannot_be_called_from_python():
     row = np.array([1.0])
-    if piece is _sum:
-        as_value(piece, row, 0)  # compiled before or not
-    with pytest.raises(TypeError, match=rf"test_compiled\.{piece.__name__} is a piece of compiled code"):
-        piece(row)
+    with pytest.raises(TypeError, match=r"test_compiled\._twice is a piece of compiled code"):
+        _twice(1.0)  # not compiled yet, or within others
+    as_value(_sum, row, 0)
+    with pytest.raises(TypeError, match=r"test_compiled\._sum is a piece of compiled code"):
+        _sum(row, 0)
 
 
 def test_compiled_code_calls_them():

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -60,6 +60,7 @@ def test_resampled_means_are_means_of_the_seeds_drawn():
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), st.permutations(range(20)))
+@example([5e-324, -2e-311], list(range(20)))
 def test_sums_on_the_grid_have_no_rounding_error(values, order):
     row = whole(np.array([values]), 20)[0]
     total = sum(Fraction(x) for x in row)
