@@ -155,7 +155,7 @@ def _judge(hint: Any, value: Any, layer: Layer, path: tuple[str, ...]) -> Any:
 
 def _expected(text: str, value: Any) -> str:
     """What a field expects, and what else a value misses that would seem to be just that."""
-    with contextlib.suppress(ValueError, TypeError):
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         number = float(value)
         if not math.isfinite(number):
             return text.replace("a number", "a finite number")

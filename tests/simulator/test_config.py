@@ -53,6 +53,7 @@ BAD = [
     ("shift = -inf", "run.toml: agent.shift = -inf: expected a finite number"),
     ("shift = 1e400", "run.toml: agent.shift = inf: expected a finite number"),
     ("count = 2.0", "run.toml: agent.count = 2.0: expected a whole number >= 1"),
+    (f"count = {10**400}", f"run.toml: agent.count = {str(10**400)[:57]}...: expected a whole number >= 1"),
     ("count = true", "run.toml: agent.count = true: expected a whole number >= 1"),
     (
         "count = 9223372036854775808",
