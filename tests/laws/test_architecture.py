@@ -1,4 +1,4 @@
-"""Who imports whom, how long things are, and what is forbidden: read off the sources."""
+"""Who imports whom, and what is forbidden: read off the sources."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("simulator", "agents", "memory", "envs")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-TESTS = sorted((ROOT / "tests").rglob("*.py"))
-PLAYER_FOLDERS = ("agents", "memory", "envs", "agents/components", "envs/patterns", "envs/games")
 HEAVY = {"torch", "pygame", "matplotlib", "ray", "sklearn", "choix", "pettingzoo", "jinja2", "stable_baselines3"}
 
 
@@ -57,12 +55,6 @@ def _imports(path: Path, *, always: bool = False) -> set[str]:
 
 def _ours(path: Path, *, always: bool = False) -> set[str]:
     return {name for name in _imports(path, always=always) if name.split(".")[0] in PACKAGES}
-
-
-def _players() -> list[Path]:
-    return [
-        path for folder in PLAYER_FOLDERS for path in sorted((ROOT / folder).glob("*.py")) if path.stem != "__init__"
-    ]
 
 
 def test_the_packages_are_these():
@@ -110,41 +102,6 @@ def test_no_import_cycles():
     for name in NAMES:
         visit(name, ())
     assert len(seen) == len(NAMES)
-
-
-@pytest.mark.parametrize("path", _players(), ids=_name)
-def test_a_player_is_one_short_file_with_a_short_chain_of_imports(path):
-    assert len(path.read_text("utf-8").splitlines()) <= 200
-    assert _depth(_name(path)) <= 4
-
-
-@cache
-def _depth(name: str) -> int:
-    below = [each for each in _ours(NAMES[name]) if each in NAMES and not each.startswith("simulator.core")]
-    return 1 + max((_depth(each) for each in below), default=0)
-
-
-@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=_name)
-def test_budgets(path):
-    text = path.read_text("utf-8")
-    assert len(text.splitlines()) <= 300
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno - node.lineno + 1 <= 40, f"{node.name} is too long"
-            args = node.args
-            named = [a for a in [*args.posonlyargs, *args.args, *args.kwonlyargs] if a.arg not in ("self", "cls")]
-            assert len(named) <= 6, f"{node.name} has {len(named)} parameters"
-
-
-def test_nine_functions_in_ten_are_short():
-    lengths = [
-        node.end_lineno - node.lineno + 1
-        for path in SOURCES
-        for node in ast.walk(_tree(path))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
-    assert len(lengths) > 100
-    assert sum(length <= 25 for length in lengths) / len(lengths) >= 0.9
 
 
 def test_inheritance_is_flat():
