@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulator.core.escaping import checked_name
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
@@ -40,6 +42,7 @@ FOLDERS = {
 }
 GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "worlds", "memories", "games")}
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"memories": "memory"}
+MOST = 300  # characters of a player's name, which may be a dotted path
 _GYMNASIUM = "envs.parts.gymnasium_world"
 _CORRUPTION = "envs.parts.corruption"
 
@@ -73,8 +76,9 @@ def load(kind: str, name: str) -> Player:
 
     Raises:
         UnknownNameError: nobody is called so; one line with the near misses.
-        ValueError: the file cannot be used; one line.
+        ValueError: the file cannot be used, or the name has characters that cannot be seen; one line.
     """
+    checked_name(name, SINGULAR[kind], MOST)
     plain, files = name.replace("-", "_"), _files(kind)
     if plain in files:
         return _player(kind, plain, _import(files[plain]))
