@@ -54,10 +54,11 @@ def _folder(folder: Path, size: int) -> tuple[Array, Array]:
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and not file.is_dir())
     if not files:
         raise ValueError(f"{folder}: found no images, expected files that end in {' '.join(SUFFIXES)}")
-    pictures = list[Array]()
+    pictures, kept = list[Array](), 0
     for file in files:
-        picture = _image(file, sum(each.nbytes for each in pictures))
+        picture = _image(file, kept)
         pictures.append(_resized(picture, size) if size else picture)
+        kept += pictures[-1].nbytes
     for file, picture in zip(files, pictures, strict=True):
         if picture.shape != pictures[0].shape:
             found, expected = ("{1} x {0}".format(*each.shape) for each in (picture, pictures[0]))

@@ -26,9 +26,11 @@ _INKLESS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 _MARKDOWN = re.compile(r"([\\`*|<>&$~]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=[wW]{3})\.)")
-_FORMULA = re.compile(r"'*\s*[=+\-@\uff1d\uff0b\uff0d\uff20].")  # what a spreadsheet would compute
+_FORMULA = re.compile(r"'*\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")  # what a spreadsheet would compute
+# A spreadsheet of another country parts cells at these signs, and quotation marks do not hold it back everywhere.
+_FORMULA_WITHIN = re.compile(r"([;|]['\"\s]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan)", re.ASCII | re.IGNORECASE)
-_QUOTED = re.compile(r"[,;|\"'\t\r\n]|^\s|\s$")  # separators of any country
+_QUOTED = re.compile(r"[,;|\"]|^\s|\s$")  # separators of any country
 _MINUS = re.compile(r"(?:(?<=^)|(?<= )|(?<={\[})){-}(?=\d)")
 _COMMAS = re.compile(",(?=,)")  # two of them would be a quotation mark
 _LATEX = {
@@ -74,7 +76,12 @@ def visible(text: str) -> str:
     r"""The text on one line, what cannot be seen as its code: ``\x1b``, ``\n``, ``\u202e``."""
     if is_seen(text):
         return text
-    return "".join(c if is_seen(c) else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if is_seen(c) else _code(c) for c in text)
+
+
+def _code(sign: str) -> str:
+    """The code of a character as Python writes it, and TOML from U+0080 on."""
+    return f"\\u{ord(sign):04x}" if 0x80 <= ord(sign) < 0x100 else sign.encode("unicode_escape").decode()
 
 
 def visible_lines(text: str) -> str:
@@ -106,6 +113,7 @@ def csv_cell(value: Any) -> str:
     text = visible(value)
     if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
         text = "'" + text
+    text = _FORMULA_WITHIN.sub(r"\1'", text)
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulator.core.escaping import checked_name
+from simulator.core.escaping import checked_name, is_seen
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -42,7 +42,6 @@ FOLDERS = {
 }
 GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "worlds", "memories", "games")}
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"memories": "memory"}
-MOST = 300  # characters of a player's name, which may be a dotted path
 _GYMNASIUM = "envs.parts.gymnasium_world"
 _CORRUPTION = "envs.parts.corruption"
 
@@ -78,7 +77,8 @@ def load(kind: str, name: str) -> Player:
         UnknownNameError: nobody is called so; one line with the near misses.
         ValueError: the file cannot be used, or the name has characters that cannot be seen; one line.
     """
-    checked_name(name, SINGULAR[kind], MOST)
+    if not is_seen(name):
+        checked_name(name, SINGULAR[kind], most=len(name))
     plain, files = name.replace("-", "_"), _files(kind)
     if plain in files:
         return _player(kind, plain, _import(files[plain]))

@@ -26,9 +26,8 @@ _SEALS = {  # ending -> the last line of a file; the digest of what stands above
     ".html": b"<!-- engram %s -->\n",
     ".svg": b"<!-- engram %s -->\n",
     ".pdf": b"%%engram %s\n",
-    ".toml": b"# engram %s\n",
 }
-_SEAL = re.compile(rb"(?:<!-- |%|# )engram ([0-9a-f]{64})(?: -->)?\n\Z")
+_SEAL = re.compile(rb"(?:<!-- |%)engram ([0-9a-f]{64})(?: -->)?\n\Z")
 _LONGEST = 100  # bytes, of a seal
 _PNG_END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _PNG_KEY = b"engram\0"
@@ -104,9 +103,7 @@ def sealed(data: bytes, ending: str) -> bytes:
     """The file with its seal; where its kind has no place for one, as it is."""
     digest = hashlib.sha256(data).hexdigest().encode()
     if ending == ".png" and data.endswith(_PNG_END):
-        body = b"tEXt" + _PNG_KEY + digest
-        chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-        return data[: -len(_PNG_END)] + chunk + _PNG_END
+        return data[: -len(_PNG_END)] + _png_end(digest)
     form = _SEALS.get(ending)
     if form is None:
         return data
@@ -121,8 +118,8 @@ def is_ours(path: Path) -> bool:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(size - _CHUNK - len(_PNG_END), 0))
             end = file.read()
-            if end.endswith(_PNG_END) and (at := end.find(b"tEXt" + _PNG_KEY)) == 4:
-                told = end[at + 4 + len(_PNG_KEY) :][:64]
+            told = end[8 + len(_PNG_KEY) :][:64]
+            if end == _png_end(told):
                 stop, rest = size - len(end), _PNG_END
             elif found := _SEAL.search(end[-_LONGEST:]):
                 told, stop, rest = found[1], size - len(found[0]), b""
@@ -137,6 +134,12 @@ def is_ours(path: Path) -> bool:
             return digest.hexdigest().encode() == told
     except (UnreadableError, OSError):
         return False
+
+
+def _png_end(digest: bytes) -> bytes:
+    """The last two chunks of a PNG file: the seal, and the end."""
+    body = b"tEXt" + _PNG_KEY + digest
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + _PNG_END
 
 
 def _is_lab(folder: Path) -> bool:

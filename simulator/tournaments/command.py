@@ -91,10 +91,10 @@ def settings_of(given: Given) -> TournamentConfig:
 
 
 def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
-    """Write a commented example of a tournament; see :func:`simulator.core.writing.write_file`.
+    """Write a commented example of a tournament into a new file; ``force``: over whatever is there.
 
     Raises:
-        ValueError: a file that is no untouched example is there already, or the place cannot be written.
+        ValueError: a file is there already, or the place cannot be written.
     """
     path = Path(names[0] if names else "tournament.toml")
     text = (PRESETS / f"{EXAMPLE}.toml").read_text("utf-8").replace("THIS_FILE", str(path))
