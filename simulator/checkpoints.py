@@ -113,6 +113,9 @@ def read_file(path: Path) -> State:
 
     try:
         open_file(path, "a saved state", None).close()
+    except ValueError as error:
+        raise StoreError(str(error)) from None
+    try:
         return _state_in(path)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
