@@ -18,6 +18,7 @@ from simulator.bookkeeping import installed, seeds_of
 from simulator.contest import SCORES, Contest, Result, plan
 from simulator.core.compiled import compile_seconds, set_threads, working_seconds
 from simulator.core.devices import hold_torch
+from simulator.core.escaping import check_label
 from simulator.core.memories import RecallSnapshot
 from simulator.records import EvaluationRow, NewRun, Progress, Rows, StoreError, StoreFailure
 from simulator.sitting import BadInput
@@ -64,6 +65,7 @@ def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: 
 
 def _take(config: ArenaConfig, store: Store, run: str | None, label: str) -> str:
     if run is None:
+        check_label(label)
         told = (_who(config), config.challenge, seeds_of(config), len(plan(config)))
         return store.begin(NewRun(*told, to_toml(config), settings_hash(config), installed(), label))
     if settings_hash(config) != store.find(run).settings_hash:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simulator.config import RunConfig, settings_hash, to_toml
+from simulator.core.escaping import check_label
 from simulator.core.protocols import Array, Evaluation, Failure, Spec
 from simulator.records import EvaluationRow, NewRun
 from simulator.store import Store
@@ -22,7 +23,12 @@ VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
 
 
 def new_run(config: RunConfig, label: str = "") -> NewRun:
-    """The record of a run that is about to begin."""
+    """The record of a run that is about to begin.
+
+    Raises:
+        ValueError: a label with characters that cannot be seen.
+    """
+    check_label(label)
     settings = (to_toml(config), settings_hash(config))
     return NewRun(config.agent, config.world, seeds_of(config), config.steps, *settings, installed(), label)
 

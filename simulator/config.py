@@ -16,9 +16,10 @@ from msgspec import Meta
 
 from simulator.core import plugins
 from simulator.core.ranges import CountOrZero
+from simulator.core.reading import add_to, names_file, read_text
 from simulator.settings import Layer, Setting, check, overlay, settings
 
-Device = Annotated[str, Meta(pattern=r"^(cpu|cuda(:\d{1,3})?)$", description="cpu, cuda or cuda:N")]
+Device = Annotated[str, Meta(pattern=r"\A(cpu|cuda(:[0-9]{1,3})?)\Z", description="cpu, cuda or cuda:N")]
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,7 @@ def read(path: str | Path) -> Layer:
     Raises:
         ValueError: the file cannot be read, in one line.
     """
-    try:
-        return parse(Path(path).read_text("utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: byte {error.start}: expected text in UTF-8") from None
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse(read_text(path, "a TOML file", handed=True), str(path))
 
 
 def parse(text: str, where: str) -> Layer:
@@ -150,11 +146,24 @@ def settings_hash(config: RunConfig) -> str:
     tables = {**_tables(config), "eval_every": eval_period(config)}
     del tables["threads"]
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
-    for player in ("agent", "world"):
-        for value in tables[player].values():
-            if isinstance(value, str) and len(value) < 4096 and "\0" not in value and Path(value).is_file():
-                digest.update(Path(value).read_bytes())
+    for table, kind in _PLAYERS.items():
+        for path in files_of(kind, getattr(config, table), getattr(config, f"{table}_settings")):
+            add_to(digest, path)
     return digest.hexdigest()
+
+
+def files_of(kind: str, name: str, chosen: Any) -> list[str]:
+    """The files that a player's settings name and that are there, as its module's function ``files(config)`` says.
+
+    Where it has none they are the texts that are written as paths (:func:`simulator.core.reading.names_file`): a file
+    in the working folder that is called like a setting's value is not meant.
+    """
+    told = getattr(plugins.load(kind, name).module, "files", None)
+    if told is not None:
+        return list(map(str, told(chosen)))
+    return [
+        value for value in (getattr(chosen, field.name) for field in dataclasses.fields(chosen)) if names_file(value)
+    ]
 
 
 def eval_period(config: RunConfig) -> int:

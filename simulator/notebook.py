@@ -11,6 +11,7 @@ import numpy as np
 from simulator import checkpoints, engine, results
 from simulator.config import RunConfig, build, from_toml, to_toml
 from simulator.core.protocols import Array, Curve, Failure
+from simulator.core.writing import write_file
 from simulator.store import Store
 
 ENDLESS = 10**12  # environment steps that a trainer may be trained for
@@ -144,10 +145,19 @@ class Trainer:
         """Mean return of greedy episodes, float64 [S]: ``eval_episodes`` each, on streams of their own."""
         return self._session.evaluator().evaluate(self._session.agent, self._session.step).returns.mean(axis=1)
 
-    def save(self, path: str | Path) -> None:
-        """Write everything into one file, whole or not at all."""
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write everything into one file, whole or not at all; over one that ``save`` wrote.
+
+        Args:
+            path: the file, outside of every lab.
+            force: write over any other file too.
+
+        Raises:
+            ValueError: another file is there, or the place cannot be written.
+        """
         state = {"settings": to_toml(self._session.config), "session": self._session.state()}
-        checkpoints.write_file(Path(path), state)
+        ours = Path(path).is_file() and checkpoints.is_state(Path(path))
+        write_file(Path(path), checkpoints.packed(state), force=force or ours, kind=".safetensors")
 
     @classmethod
     def load(cls, path: str | Path) -> Trainer:

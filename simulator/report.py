@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simulator import config, tables
 from simulator.arguments import written
+from simulator.core.escaping import csv_row, markdown, markdown_row
 from simulator.lab import existing
 
 if TYPE_CHECKING:
@@ -60,17 +59,17 @@ def show(report: Mapping[str, Any]) -> None:
 def show_markdown(report: Mapping[str, Any]) -> None:
     """Print the report as a Markdown table."""
     rows = [_cells(run) for run in report["runs"]]
-    for cells in (rows[0].keys(), ["---"] * len(rows[0]), *(row.values() for row in rows)):
-        tables.tell("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    tables.tell(markdown_row(map(markdown, rows[0])))
+    tables.tell(markdown_row(["---"] * len(rows[0])))
+    for row in rows:
+        tables.tell(markdown_row(map(markdown, row.values())))
 
 
 def show_csv(report: Mapping[str, Any]) -> None:
     """Print the report as CSV: plain numbers, intervals in columns of their own."""
-    page, rows = io.StringIO(), [_numbers(run) for run in report["runs"]]
-    writer = csv.writer(page, lineterminator="\n")
-    writer.writerow(rows[0])
-    writer.writerows(row.values() for row in rows)
-    tables.tell(page.getvalue().rstrip("\n"))
+    rows = [_numbers(run) for run in report["runs"]]
+    for row in (rows[0], *(each.values() for each in rows)):
+        tables.tell(csv_row(row))
 
 
 def _chosen(store: Store, names: Sequence[str]) -> list[RunRecord]:

@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulator.core.escaping import checked_name, is_seen
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
@@ -73,8 +75,10 @@ def load(kind: str, name: str) -> Player:
 
     Raises:
         UnknownNameError: nobody is called so; one line with the near misses.
-        ValueError: the file cannot be used; one line.
+        ValueError: the file cannot be used, or the name has characters that cannot be seen; one line.
     """
+    if not is_seen(name):
+        checked_name(name, SINGULAR[kind], most=len(name))
     plain, files = name.replace("-", "_"), _files(kind)
     if plain in files:
         return _player(kind, plain, _import(files[plain]))

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from simulator.config import parse, plain
+from simulator.config import files_of, parse, plain
 from simulator.core import plugins
 from simulator.core.ranges import Count
+from simulator.core.reading import add_to
 from simulator.settings import Layer, check, overlay, settings
 
 KINDS = ("sb3", "python", "human")
@@ -124,18 +125,18 @@ def settings_hash(config: ExternalConfig) -> str:
     if config.file is not None:
         tables["target"] = config.retargeted(config.file.name)
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
-    for path in _files(config, tables["world"]):
-        digest.update(path.read_bytes())
+    for path in _files(config):
+        add_to(digest, path)
     return digest.hexdigest()
 
 
-def _files(config: ExternalConfig, world: Mapping[str, Any]) -> Iterator[Path]:
+def _files(config: ExternalConfig) -> Iterator[Path]:
     """Whatever files the settings name and that are there."""
     named = [config.file] if config.file is not None else []
     if config.kind == "python" and not named:
         named = [Path(origin) for origin in [_origin(config.target.rpartition(":")[0])] if origin]
-    texts = [value for value in world.values() if isinstance(value, str) and len(value) < 4096 and "\0" not in value]
-    yield from (path for path in [*named, *map(Path, texts)] if path.is_file())
+    yield from (path for path in named if path.is_file())
+    yield from map(Path, files_of("worlds", config.world, config.world_settings))
 
 
 def _origin(module: str) -> str | None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from simulator.config import parse, plain
+from simulator.core.escaping import checked_name
 from simulator.core.ranges import Count, CountOrZero
 from simulator.settings import Layer, Setting, check, settings
 from simulator.tournaments.entries import (
@@ -153,9 +154,7 @@ def _tables_of(kind: str, layers: Sequence[Layer]) -> list[tuple[str, Tables]]:
 
 
 def _label(layer: Layer, kind: str, label: str) -> str:
-    if not label or len(label) > 80 or not label.isprintable():
-        raise ValueError(f"{layer.name((kind, label[:80]))!r}: expected a label of 1 to 80 printable characters")
-    return label
+    return checked_name(label, f"{layer.where}: {kind}" if layer.where else kind)
 
 
 def to_toml(config: TournamentConfig) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from simulator.arena_config import find_memory, memory_presets
 from simulator.core import plugins
+from simulator.core.escaping import checked_name
 from simulator.core.ranges import Count, CountOrZero
 from simulator.matches.config import find_agent
 from simulator.settings import Layer, Setting, check, settings
@@ -92,6 +93,7 @@ def contestant_of(kind: str, label: str, tables: Tables, challenges: Sequence[Ch
         ValueError: an unknown name or a bad setting; one line.
     """
     name = str(next((table["name"] for _, table in reversed(tables) if "name" in table), label))
+    checked_name(name, f"{kind}.{label}.name", most=4096)
     chosen: dict[str, Any] = {}
     places: dict[str, dict[str, Any]] = {}
     tuned = False

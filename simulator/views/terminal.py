@@ -72,7 +72,7 @@ class Terminal:
         tenth = 10 * snapshot.step // max(snapshot.steps, 1)
         if last or (tenth > self._said and snapshot.step > 0):
             self._said = tenth
-            self._console.print(plain_line(snapshot), soft_wrap=True, highlight=False, markup=False)
+            self._console.print(clean(plain_line(snapshot)), soft_wrap=True, highlight=False, markup=False)
 
 
 def page_of(snapshot: Snapshot, before: Snapshot | None, size: tuple[int, int], look: Look) -> Text:
