@@ -39,6 +39,9 @@ class RunConfig:
     """environment steps between greedy evaluations; 0: a twentieth of steps"""
     eval_episodes: Annotated[int, Meta(ge=1, le=10**6)] = 100
     """episodes per seed of the last greedy evaluation; one on the way plays a tenth, or none where it is exact"""
+    eval_max_steps: CountOrZero = 0
+    """steps after which an evaluation episode that the environment has not ended is cut, counted as cut and never as a
+    return; 0: after the environment's own limit, but not before 100,000"""
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     """threads that share the seeds; 0: one per core"""
     device: Device = "cpu"
@@ -149,6 +152,8 @@ def settings_hash(config: RunConfig) -> str:
     """
     tables = {**_tables(config), "eval_every": eval_period(config)}
     del tables["threads"]
+    if not config.eval_max_steps:  # runs that were stored before there was this setting have the same hash
+        del tables["eval_max_steps"]
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     for player in ("agent", "world"):
         for value in tables[player].values():

@@ -60,6 +60,8 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         ("environment steps per seed", summary["steps"]),
         (f"greedy return, {evaluation['episodes']} episodes a seed", _interval(evaluation)),
         ("seeds left out because they failed", evaluation.get("left_out") or None),
+        (f"seeds cut: an episode had not ended after {evaluation.get('cut_after', 0):,} steps", _cut(evaluation)),
+        ("seeds without a score: cut, or their policy may never end", evaluation.get("without_score") or None),
         ("exact expected return, mean over seeds", _mean(evaluation["exact_per_seed"])),
         ("best possible", summary.get("optimum")),
         ("largest error of a learned action value", max(_numbers(evaluation.get("value_error")), default=None)),
@@ -127,6 +129,12 @@ def _compiling() -> None:
 
 def _interval(evaluation: Mapping[str, Any]) -> str:
     return interval(evaluation["iqm"], evaluation["low"], evaluation["high"])
+
+
+def _cut(evaluation: Mapping[str, Any]) -> str | None:
+    """How many seeds were cut, and which they are not: ``2 of 8``."""
+    n_cut = sum(evaluation.get("cut", ()))
+    return f"{n_cut} of {len(evaluation['cut'])}" if n_cut else None
 
 
 def _mean(values: Sequence[float | None] | None) -> float | None:

@@ -78,7 +78,10 @@ class Session:
 
     def evaluator(self) -> Evaluator:
         """Who evaluates this session's agent."""
-        return Evaluator(self._make_world, self.config.world_settings, self.seeds, self.config.eval_episodes)
+        config = self.config
+        return Evaluator(
+            self._make_world, config.world_settings, self.seeds, config.eval_episodes, config.eval_max_steps
+        )
 
     def play(self, n: int, seconds: float = math.inf) -> None:
         """Train for n environment steps per seed, or for fewer once so many seconds have passed.
