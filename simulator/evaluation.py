@@ -20,9 +20,10 @@ import numpy as np
 
 from simulator.core import seeds
 from simulator.core.compiled import compiled
+from simulator.core.episodes import cut_after, of_users, of_users_seeds
+from simulator.core.faults import PlayerError
 from simulator.core.mdp import FiniteMDP, evaluate_finite, finite_horizon, met, uniform_policy, value_iteration
 from simulator.core.protocols import Agent, Array, Evaluation, Policy, Spec, World
-from simulator.episodes import cut_after, of_users
 
 LOOK_UP_EVERY = 0.1  # seconds
 FEWEST, MOST = 16, 256  # steps of a seed that are played before the returns are added up
@@ -55,7 +56,7 @@ class Evaluator:
         self.seeds, self._own = tuple(seed_list), tuple(own)
         self._episodes = episodes
         self._remake = lambda: make(own, settings)
-        with self._told("before it began"):
+        with of_users_seeds(self._own, self.seeds):
             self._world = make(own, settings)
             self._first = self._world.reset()
             self._start = self._world.state()
@@ -89,12 +90,13 @@ class Evaluator:
         """
         out = np.asarray(getattr(agent, "failed_at", np.zeros(len(self._first)))) > 0 if failed is None else failed
         spec = self._world.spec
-        exact = _exact(agent.policy(), spec, out)
-        n_episodes = self._episodes if last else max(1, self._episodes // 10) if exact is None else 0
-        returns = np.full((len(out), n_episodes), np.nan)
-        with self._told(f"after step {step:,}"):
+        with self._told(step):
+            exact = _exact(agent.policy(), spec, out)
+            n_episodes = self._episodes if last else max(1, self._episodes // 10) if exact is None else 0
+            returns = np.full((len(out), n_episodes), np.nan)
             yield from self._play(agent.policy(), returns, out)
-        yield Evaluation(step, returns, exact, _value_error(agent, spec, out) if last else None)
+            value_error = _value_error(agent, spec, out) if last else None
+        yield Evaluation(step, returns, exact, value_error)
 
     def _play(self, policy: Policy, returns: Array, failed: Array) -> Iterator[None]:
         """Fill in the returns [S, E] of the first E episodes of every seed that has not failed.
@@ -122,14 +124,15 @@ class Evaluator:
             yield
 
     @contextmanager
-    def _told(self, when: str) -> Iterator[None]:
-        """Say of an error of the world that it happened in an evaluation, and which of the run's seeds it was."""
+    def _told(self, step: int) -> Iterator[None]:
+        """Say of an error that it happened in an evaluation, and in which of the run's seeds."""
         try:
             yield
         except ValueError as error:
-            name = self._world.spec.id if hasattr(self, "_world") else ""
-            said = of_users(str(error), self._own, self.seeds).removeprefix(f"{name}: " if name else "")
-            raise ValueError(f"{name and name + ': '}evaluation {when}: {said}") from error
+            name = self._world.spec.id
+            said = of_users(str(error), self._own, self.seeds).removeprefix(f"{name}: ")
+            line = f"{name}: evaluation after step {step:,}: {said}"
+            raise PlayerError(line, error.fault if isinstance(error, PlayerError) else None) from error
 
 
 class _Episodes(NamedTuple):

@@ -49,6 +49,9 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     with Store(existing(lab)) as store:
         record = store.find(run)
         config = from_toml(record.settings, f"settings of {record.run}")
+        if record.error:
+            say(error_line(record.run, record.error))
+            say(f"{record.run}: it goes on after step {record.step:,}, and fails again unless that is mended")
         return _play(engine.run(config, store, record.run), store, make_view())
 
 
@@ -82,7 +85,14 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     table(f"{summary['run']}: {summary['agent']} in {summary['world']}{label}", ("", ""), known)
     for line in failure_lines(summary.get("failed", []), len(seeds)):
         tell(line)
+    if summary.get("error"):
+        tell(error_line(summary["run"], summary["error"]))
     tell(f"next: engram show {summary['run']} - engram list runs")
+
+
+def error_line(run: str, error: Mapping[str, Any]) -> str:
+    """What ended a run: ``r1 failed at step 300: ...``."""
+    return f"{run} failed at step {error['step']:,}: {error['reason']}"
 
 
 def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str]:

@@ -55,6 +55,9 @@ def show(report: Mapping[str, Any]) -> None:
     """Print the report for people."""
     rows = [_cells(run) for run in report["runs"]]
     tables.table("", tuple(rows[0]), [list(row.values()) for row in rows])
+    for run in report["runs"]:
+        if run["error"]:
+            tables.tell(f"{run['run']} failed at step {run['error']['step']:,}: {run['error']['reason']}")
 
 
 def show_markdown(report: Mapping[str, Any]) -> None:
@@ -132,7 +135,7 @@ def _cells(run: Mapping[str, Any]) -> dict[str, str]:
     """A row for people, by column."""
     solved, judged, n = run["solved"], run["evaluation"], len(run["seeds"])
     first, stayed, best = solved["first_steps"], solved["stayed_interval"], run["optimum"]
-    failed = f" ({len(run['failed'])} failed)" if run["failed"] else ""
+    failed = f" ({len(run['failed'])} failed)" if run["failed"] else " (an error ended it)" if run["error"] else ""
     marks = [(solved["threshold"], ""), (best, " is best")]
     return {
         "run": tables.written(run["label"] or run["run"]),
@@ -145,7 +148,8 @@ def _cells(run: Mapping[str, Any]) -> dict[str, str]:
         "solved": _of(solved["fraction"], n),
         "still solved after": _percent(stayed["mean"], stayed["low"], stayed["high"]),
         "solved at the end": _of(solved["final"], n),
-        "final return, IQM": tables.interval(judged["iqm"], _finite(judged["low"]), _finite(judged["high"])) + _cut(judged),
+        "final return, IQM": tables.interval(judged["iqm"], _finite(judged["low"]), _finite(judged["high"]))
+        + _cut(judged),
         "threshold or best": ", ".join(tables.written(mark) + what for mark, what in marks if mark is not None) or "-",
         "steps per CPU-second": tables.written(_rounded(run["steps_per_cpu_second"])),
     }
@@ -166,7 +170,8 @@ def _numbers(run: Mapping[str, Any]) -> dict[str, Any]:
     ):
         found |= {name: table[middle], f"{name}_low": _finite(table["low"]), f"{name}_high": _finite(table["high"])}
     found |= {"solved": solved["fraction"], "solved_at_the_end": solved["final"], "threshold": solved["threshold"]}
-    return found | {"optimum": run["optimum"], "steps_per_cpu_second": run["steps_per_cpu_second"]}
+    found |= {"optimum": run["optimum"], "steps_per_cpu_second": run["steps_per_cpu_second"]}
+    return found | {"error": run["error"]["reason"] if run["error"] else None}
 
 
 def _special(run: Mapping[str, Any]) -> str:

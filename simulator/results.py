@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from simulator.core.episodes import cut_after, cut_seeds
 from simulator.core.protocols import Array, Curve
-from simulator.episodes import cut_after, cut_seeds
 from simulator.records import RunRecord
 from simulator.stats import Estimate, Statistic, estimate, interval, iqm, reaches, solves
 from simulator.store import Store
@@ -19,6 +19,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
 
     Its keys, beside those of :class:`simulator.records.RunRecord`:
 
+    * ``error``: the error of an agent or an environment that ended the run, ``{reason, kind, file, line, step}``.
     * ``failed``: the seeds whose loss was not finite, ``[{seed, step, reason}]``; empty as a rule.
     * ``steps_per_second``: environment steps of all seeds per second of training by the wall clock, evaluations and
       compiling left out; ``steps_per_cpu_second``: the same per second of CPU time.
@@ -36,6 +37,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
         "step": record.step,
         "status": record.status,
         "failed": record.failed,
+        "error": record.error,
         "exact": record.exact,
         "seconds": record.seconds,
         "cpu_seconds": record.cpu_seconds,

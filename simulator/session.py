@@ -14,6 +14,8 @@ from simulator.config import RunConfig
 from simulator.core import plugins
 from simulator.core.compiled import set_threads
 from simulator.core.devices import hold_torch, set_device
+from simulator.core.episodes import of_users_seeds
+from simulator.core.faults import PlayerError
 from simulator.core.protocols import Array, Failure, Metrics, Picture, State
 from simulator.core.table import Lanes
 from simulator.evaluation import Evaluator
@@ -57,7 +59,8 @@ class Session:
         self.failed_at = np.zeros(len(self.seeds), np.int64)  # see Agent in simulator.core.protocols
         self.metrics: Metrics = {}
         self._fast = stretches and _can_stretch(self.agent, self.world)
-        self._obs = self.world.reset()
+        with of_users_seeds((), self.seeds):
+            self._obs = self.world.reset()
         self._notes = _notes(0, self._obs)
         self._real = np.asarray(self._obs).dtype.kind == "f"
         size = sum(note.nbytes for note in _notes(1, self._obs))
@@ -90,14 +93,15 @@ class Session:
             ValueError: the world gave a reward or an observation that is no number, or refused an action.
         """
         until, end = time.perf_counter() + seconds, self.step + n
-        while self.step < end:
-            part = min(end - self.step, self._most)
-            if self._fast:
-                self._play_stretch(part)
-            else:
-                self._play_steps(part, until)
-            if time.perf_counter() >= until:
-                return
+        with of_users_seeds((), self.seeds):
+            while self.step < end:
+                part = min(end - self.step, self._most)
+                if self._fast:
+                    self._play_stretch(part)
+                else:
+                    self._play_steps(part, until)
+                if time.perf_counter() >= until:
+                    return
 
     def _play_stretch(self, n: int) -> None:
         trace = self.agent.stretch(self.world.lanes, n)
@@ -121,6 +125,9 @@ class Session:
                 t += 1
                 self.metrics = learn(obs, actions, step)
                 obs = step.obs
+        except PlayerError as error:
+            error.step = error.step or self.step + t + 1
+            raise
         finally:  # also where a player refuses something: what the world gave may be why
             self._obs = obs
             self._note_failures()

@@ -11,6 +11,8 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
+from simulator.core.faults import FOREIGN
+
 Env = gymnasium.Env[Any, Any]
 
 _REGISTERED_BY = {"ALE": "ale_py", "engram": "envs.parts.export"}  # namespace -> the module that registers it
@@ -82,7 +84,7 @@ def create(
         try:
             env = gymnasium.make(spec, **_pictures(spec), **settings)
             return finish(env) if finish else env
-        except Exception as error:
+        except FOREIGN as error:
             raise ValueError(f"world {env_id}: {_reason(error, kwargs)}") from error
 
 
@@ -102,7 +104,7 @@ def _import(env_id: str, module: str) -> None:
         warnings.simplefilter("ignore")
         try:
             loaded = importlib.import_module(module)
-        except Exception as error:
+        except FOREIGN as error:
             raise ValueError(f"world {env_id}: {module} cannot be imported: {_reason(error, {})}") from error
     if module == "ale_py":
         gymnasium.register_envs(loaded)

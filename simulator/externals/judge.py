@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from simulator.core import plugins
+from simulator.core.episodes import CUT, ENDLESS, scores
 from simulator.core.protocols import Array, Evaluation, Policy, World
-from simulator.episodes import CUT, ENDLESS, scores
 from simulator.evaluation import LOOK_UP_EVERY, Evaluator, optimum
 from simulator.externals.config import ExternalConfig
 
@@ -87,7 +87,7 @@ class Judge:
     def facts(self) -> dict[str, Any]:
         """What is known of the world: random play, the best possible, and from when it counts as solved."""
         best = optimum(self.spec)
-        floor = self.spec.floor
+        floor = None if self.spec.floor is None or not np.isfinite(self.spec.floor) else self.spec.floor
         known: dict[str, Any] = {"floor": floor, "ceiling": best, "threshold": self.spec.solved}
         known |= {"floor_is": None if floor is None else "random play"}
         return known | {"ceiling_is": None if best is None else "exact optimum"}

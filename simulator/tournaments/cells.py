@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator import config
-from simulator.core.protocols import Array
-from simulator.episodes import CUT, ENDLESS, cut_seeds
-from simulator.episodes import scores as scores_of
+from simulator.core.episodes import CUT, ENDLESS, cut_seeds
+from simulator.core.episodes import scores as scores_of
+from simulator.core.protocols import Array, Evaluation
 from simulator.records import RunRecord, StoreFailure
 from simulator.results import judged, last_evaluation
 from simulator.store import Store
@@ -106,15 +106,15 @@ def _cut_rows(store: Store, record: RunRecord) -> Array:
 def _judge_now(
     settings: Any, store: Store, record: RunRecord, judged_before: tuple[Array, Array], tick: Tick
 ) -> tuple[Array, Array, Array]:
-    """The evaluations [K], [S, K] of a run whose time is over, with one of what it has learned by now, and who was cut."""
-    steps, scores = judged_before
+    """The evaluations [K], [S, K] of a run whose time is over, with one of what it has learned by now; who was cut."""
     from simulator.session import Session
 
+    steps, scores = judged_before
     session, saved = Session(settings), store.newest(record.run)
     assert saved is not None
     session.restore(saved.state)
-    found = None
-    for found in session.evaluator().evaluating(session.agent, session.step):
+    found: Evaluation | None = None
+    for found in session.evaluator().evaluating(session.agent, session.step):  # noqa: B007 - the last one counts
         tick()
     assert found is not None
     before = steps < session.step
@@ -126,8 +126,10 @@ def _of_run(record: RunRecord, steps: Array, scores: Array, cut: Array) -> Resul
     facts = {name: record.known(name) for name in ("floor", "threshold", "value_error")}
     best = record.known("optimum")
     facts |= {"ceiling": best, "ceiling_is": None if best is None else "exact optimum", "trained": record.step}
-    if facts["floor"] is not None:
+    if facts["floor"] is not None and math.isfinite(facts["floor"]):
         facts["floor_is"] = "random play"
+    else:
+        facts["floor"] = None
     broken = {failure["seed"] for failure in record.failed}
     facts["without_score"] = [
         {"seed": seed, "reason": CUT if was_cut else ENDLESS}

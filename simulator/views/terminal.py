@@ -141,7 +141,7 @@ def _speed(snapshot: Snapshot, before: Snapshot | None) -> list[Part]:
 
 
 def _evaluation(snapshot: Snapshot, look: Look) -> list[Part]:
-    from simulator.episodes import cut_seeds, scores
+    from simulator.core.episodes import cut_seeds, scores
     from simulator.stats import interval, iqm
 
     last = snapshot.evaluations[-1]

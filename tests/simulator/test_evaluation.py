@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import json
 
-import gymnasium
 import numpy as np
 import pytest
 
 from agents import random_walk
 from envs.parts import gymnasium_world
-from simulator import cli, episodes, results
-from simulator.episodes import cut_seeds, scores
+from simulator import cli, results
+from simulator.core import episodes
+from simulator.core.episodes import cut_seeds, scores
 from simulator.evaluation import Evaluator, optimum
 from simulator.store import Store
 from tests.laws.players import session
@@ -55,29 +55,7 @@ def test_a_policy_that_never_arrives_is_cut():
     assert np.isnan(scores(found)).all()
 
 
-class Long(gymnasium.Env):
-    """Ends itself after so many steps, which may depend on the number of the episode."""
-
-    observation_space = action_space = gymnasium.spaces.Discrete(1)
-
-    def __init__(self, lengths=(2_500,)):
-        self.lengths, self.episode = lengths, -1
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.t, self.episode = 0, self.episode + 1
-        return 0, {}
-
-    def step(self, action):
-        self.t += 1
-        return 0, 1.0, self.t == self.lengths[self.episode % len(self.lengths)], False, {}
-
-
-@pytest.fixture
-def long_env():
-    gymnasium.register("test/Long-v0", Long)
-    yield "test/Long-v0"
-    del gymnasium.registry["test/Long-v0"]
+LONG = "tests.simulator.odd_envs:odd/Long-v0"
 
 
 def stored(tmp_path, *words):
@@ -86,36 +64,36 @@ def stored(tmp_path, *words):
         return results.summary(store, "latest")
 
 
-def test_an_env_without_a_limit_plays_its_own_episodes(tmp_path, long_env, capsys):
+def test_an_env_without_a_limit_plays_its_own_episodes(tmp_path, capsys):
     words = ["--seeds", "2", "--steps", "10", "--eval-every", "10", "--eval-episodes", "2"]
-    found = stored(tmp_path, long_env, *words)["evaluation"]
+    found = stored(tmp_path, LONG, *words)["evaluation"]
     assert (found["per_seed"], found["iqm"]) == ([2_500.0, 2_500.0], 2_500.0)
     assert (found["cut"], found["cut_after"], found["without_score"]) == ([0, 0], 100_000, 0)
     assert "cut" not in capsys.readouterr().out
 
 
-def test_the_valve_makes_no_return(tmp_path, long_env, capsys):
+def test_the_valve_makes_no_return(tmp_path, capsys):
     words = ["--seeds", "2", "--steps", "10", "--eval-every", "10", "--eval-episodes", "2"]
-    found = stored(tmp_path, long_env, *words, "--eval-max-steps", "2499")["evaluation"]
+    found = stored(tmp_path, LONG, *words, "--eval-max-steps", "2499")["evaluation"]
     assert np.isnan(found["per_seed"]).all()
     assert (found["iqm"], found["cut"], found["cut_after"], found["without_score"]) == (None, [1, 1], 2_499, 2)
     assert "2 of 2" in capsys.readouterr().out
     assert cli.main(["report", "latest", "--lab", str(tmp_path)]) == 0
     assert "(2 cut)" in capsys.readouterr().out
-    found = stored(tmp_path, long_env, *words, "--eval-max-steps", "2500")["evaluation"]
+    found = stored(tmp_path, LONG, *words, "--eval-max-steps", "2500")["evaluation"]
     assert found["iqm"] == 2_500.0
 
 
-def evaluator(long_env, lengths, seeds, max_steps, episodes=3):
+def evaluator(lengths, seeds, max_steps, episodes=3):
     settings = gymnasium_world.Config(kwargs={"lengths": lengths})
-    make = functools.partial(gymnasium_world.make, long_env)
+    make = functools.partial(gymnasium_world.make, LONG)
     found = Evaluator(make, settings, seeds, episodes, max_steps)
     agent = random_walk.make(make([0], settings).spec, seeds, random_walk.Config())
     return found.evaluate(agent, 0)
 
 
-def test_a_cut_episode_ends_its_seed_and_keeps_what_ended_before(long_env):
-    found = evaluator(long_env, (30, 10, 90), [3], 50)
+def test_a_cut_episode_ends_its_seed_and_keeps_what_ended_before():
+    found = evaluator((30, 10, 90), [3], 50)
     np.testing.assert_array_equal(found.returns, [[10.0, np.nan, np.nan]])  # the first reset opens the world
     assert cut_seeds(found.returns, np.zeros(1, bool)).tolist() == [True]
     assert np.isnan(scores(found)).all()
@@ -139,8 +117,19 @@ def test_the_exact_return_without_a_limit_is_that_of_the_endless_episode():
     assert exact.max() < -10_000  # far more than a thousand steps
 
 
-def test_a_tournament_says_who_was_cut_and_counts_it_as_the_floor(tmp_path, long_env, capsys):
-    words = ["tournament", "--agents", "random_walk", "q_learning", "--worlds", long_env, "--seeds", "2", "--steps", "5"]
+def test_a_tournament_says_who_was_cut_and_counts_it_as_the_floor(tmp_path, capsys):
+    words = [
+        "tournament",
+        "--agents",
+        "random_walk",
+        "q_learning",
+        "--worlds",
+        LONG,
+        "--seeds",
+        "2",
+        "--steps",
+        "5",
+    ]
     words += ["--eval-episodes", "1", "--eval-max-steps", "100", "--view", "none", "--lab", str(tmp_path), "--json"]
     assert cli.main(words) == 0
     told = json.loads(capsys.readouterr().out)

@@ -106,7 +106,7 @@ def _forward(
         here = gamma * (backwards @ here)
         if not here.any():
             break
-    return found, here.reshape(gains.shape).any(axis=1)
+    return found, np.asarray(here.reshape(gains.shape).any(axis=1))
 
 
 def _endless(chain: Any, gain: np.ndarray, gamma: float) -> np.ndarray:

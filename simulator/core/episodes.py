@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -40,11 +41,26 @@ def cut_after(own: int | None, asked: int) -> int:
     return asked or max(own or 0, MAX_STEPS)
 
 
+@contextmanager
+def of_users_seeds(own: Sequence[int], users: Sequence[int]) -> Iterator[None]:
+    """Let the ValueErrors inside name the seeds of the run; see :func:`of_users`."""
+    try:
+        yield
+    except ValueError as error:
+        if len(error.args) == 1 and isinstance(error.args[0], str):
+            error.args = (of_users(error.args[0], own, users),)
+        raise
+
+
 def of_users(text: str, own: Sequence[int], users: Sequence[int]) -> str:
     """A line of a world about one of its seeds, with the seed of the run that it belongs to.
 
     A world knows the seeds that it was made with, which in an evaluation are drawn from the run's, or positions only.
     """
     named = {f"seed number {i}": user for i, user in enumerate(users)}
-    named |= {f"seed {mine}": user for mine, user in zip(own, users, strict=True)}
-    return re.sub(r"\bseed (?:number )?\d+", lambda found: f"seed {named[found[0]]}" if found[0] in named else found[0], text)
+    named |= {f"seed {mine}": user for mine, user in zip(own, users, strict=bool(own))}
+
+    def replaced(found: re.Match[str]) -> str:
+        return f"seed {named[found[0]]}" if found[0] in named else found[0]
+
+    return re.sub(r"\bseed (?:number )?\d+", replaced, text)
