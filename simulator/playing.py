@@ -60,7 +60,7 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     evaluation, solved, seeds = summary["evaluation"], summary["solved"], summary["seeds"]
     rows: list[tuple[str, Any]] = [
         ("seeds", _range(seeds)),
-        ("environment steps per seed", summary["steps"]),
+        ("environment steps per seed", _steps(summary)),
         (f"greedy return, {evaluation['episodes']} episodes a seed", _interval(evaluation)),
         ("seeds left out because they failed", evaluation.get("left_out") or None),
         (f"seeds cut: an episode had not ended after {evaluation.get('cut_after', 0):,} steps", _cut(evaluation)),
@@ -139,6 +139,12 @@ def _compiling() -> None:
 
 def _interval(evaluation: Mapping[str, Any]) -> str:
     return interval(evaluation["iqm"], evaluation["low"], evaluation["high"])
+
+
+def _steps(summary: Mapping[str, Any]) -> int | str:
+    """Steps of each seed: how many there are, of how many, where a run is not over."""
+    step, steps = summary["step"], summary["steps"]
+    return steps if step == steps else f"{step:,} of {steps:,}"
 
 
 def _cut(evaluation: Mapping[str, Any]) -> str | None:

@@ -114,9 +114,10 @@ class Session:
             self._notes = _notes(n, self._obs)
         (reward, terminated, truncated, seen, final), t = self._notes, 0
         act, learn, move = self.agent.act, self.agent.learn, self.world.step
-        obs, real, now = self._obs, self._real, time.perf_counter
+        obs, real, now, at = self._obs, self._real, time.perf_counter, 0
         try:
             while t < n and (t == 0 or now() < until):
+                at = t
                 actions = act(obs)
                 step = move(actions)
                 reward[t], terminated[t], truncated[t] = step.reward, step.terminated, step.truncated
@@ -126,7 +127,7 @@ class Session:
                 self.metrics = learn(obs, actions, step)
                 obs = step.obs
         except PlayerError as error:
-            error.step = error.step or self.step + t + 1
+            error.happened(self.step + at + 1)
             raise
         finally:  # also where a player refuses something: what the world gave may be why
             self._obs = obs

@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
-from simulator.core.faults import FOREIGN
+from simulator.core.faults import FOREIGN, fault_of
 
 Env = gymnasium.Env[Any, Any]
 
@@ -120,4 +120,4 @@ def _reason(error: BaseException, kwargs: Mapping[str, Any]) -> str:
     if isinstance(error, ImportError):
         return line
     given = f" with kwargs {dict(kwargs)}" if kwargs else ""
-    return f"cannot be made{given}: {type(error).__name__}: {line}"
+    return f"cannot be made{given}: {fault_of(error)}"

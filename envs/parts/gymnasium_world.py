@@ -238,7 +238,9 @@ class GymnasiumWorld:
 
     def _failure(self, i: int, call: str, error: BaseException) -> PlayerError:
         """What the environment of one seed refused, or what went wrong in it, as one line."""
-        when = f"in the reset after step {self._taken}" if call == "reset" else f"in step {self._taken}"
+        when = f"in step {self._taken}"
+        if call == "reset":
+            when = f"in the reset after step {self._taken}" if self._taken else "in its first reset"
         whose = f"{self.spec.id}: seed {self._seeds[i]}"
         if isinstance(error, Refused):
             return PlayerError(f"{whose}, {when}: {error}")

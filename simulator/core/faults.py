@@ -48,6 +48,13 @@ class PlayerError(ValueError):
         super().__init__(line)
         self.fault, self.step = fault, 0
 
+    def happened(self, step: int) -> None:
+        """Note the step of training, where the line does not say one."""
+        if not self.step:
+            self.step = step
+            if " in step " not in self.args[0]:
+                self.args = (f"{self.args[0]}, in step {step:,}",)
+
 
 def fault_of(error: BaseException) -> Fault:
     """What an error says, and where it was raised."""

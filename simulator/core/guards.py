@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from simulator.core.casts import held
-from simulator.core.faults import PlayerError, guarded
+from simulator.core.faults import FOREIGN, PlayerError, guarded, told
 from simulator.core.protocols import Array, Spec, Step
 
 Check = Callable[["Guarded", str, Any], Any]  # (player, method, result) -> the result as it is handed on
@@ -37,7 +37,12 @@ class Guarded:
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
+        try:
+            found = getattr(self._inner, name)
+        except AttributeError:  # it has none
+            raise
+        except FOREIGN as error:
+            raise told(f"{self._whose}: {name}", error) from error
         if not callable(found) or isinstance(found, type):
             return found
 
@@ -64,10 +69,10 @@ def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[...
 
     A ValueError is what ``make`` refuses settings with; it is passed on as it is.
     """
-    whose = {"agents": f"agent {name}", "worlds": f"world {name}", "memories": f"memory {name}"}.get(kind)
-    if whose is None:
+    if kind not in _CHECKS:
         return make
-    check = {"agents": _agent_gave, "worlds": _world_gave, "memories": _gave}[kind]
+    word, check = _CHECKS[kind]
+    whose = f"{word} {name}"
 
     @functools.wraps(make)
     def build(*args: Any, **kwargs: Any) -> Any:
@@ -75,9 +80,8 @@ def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[...
             inner = make(*args, **kwargs)
         except ValueError:
             raise
-        except BaseException as error:
-            with guarded(f"{whose}: make"):
-                raise error from None
+        except FOREIGN as error:
+            raise told(f"{whose}: make", error) from error
         if kind == "worlds":
             _check_spec(whose, inner)
         return Guarded(inner, whose, check)
@@ -154,6 +158,15 @@ def _seen(world: Guarded, name: str, given: Any) -> Array:
             shown = " ".join(np.array2string(obs[wrong], threshold=8).split())[:100]
             raise world.refuse(name, f"seed number {wrong} the observation {shown}, expected a value of {space}")
     return obs
+
+
+_CHECKS: dict[str, tuple[str, Check]] = {
+    "agents": ("agent", _agent_gave),
+    "worlds": ("world", _world_gave),
+    "memories": ("memory", _gave),
+    "challenges": ("challenge", _gave),
+    "games": ("game", _gave),
+}
 
 
 def _check_spec(whose: str, world: Any) -> None:

@@ -107,6 +107,7 @@ class Sharing(gymnasium.Env):
         return self.place, {}
 
     def step(self, action: Any) -> Any:
+        assert action.flags.writeable
         action *= 0.5
         self.place += action
         self.t += 1
