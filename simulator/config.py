@@ -154,6 +154,8 @@ def settings_hash(config: RunConfig) -> str:
     del tables["threads"]
     if not config.eval_max_steps:  # runs that were stored before there was this setting have the same hash
         del tables["eval_max_steps"]
+    if tables["world"].get("masks") is False:  # likewise
+        del tables["world"]["masks"]
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     for player in ("agent", "world"):
         for value in tables[player].values():

@@ -20,9 +20,10 @@ import numpy as np
 
 from simulator.core import seeds
 from simulator.core.compiled import compiled
-from simulator.core.episodes import cut_after, of_users, of_users_seeds
+from simulator.core.episodes import cut_after, cut_seeds, of_users, of_users_seeds
 from simulator.core.faults import PlayerError
 from simulator.core.mdp import FiniteMDP, evaluate_finite, finite_horizon, met, uniform_policy, value_iteration
+from simulator.core.notices import notice
 from simulator.core.protocols import Agent, Array, Evaluation, Policy, Spec, World
 
 LOOK_UP_EVERY = 0.1  # seconds
@@ -95,6 +96,11 @@ class Evaluator:
             n_episodes = self._episodes if last else max(1, self._episodes // 10) if exact is None else 0
             returns = np.full((len(out), n_episodes), np.nan)
             yield from self._play(agent.policy(), returns, out)
+            if cut_seeds(returns, out).any():
+                said = (
+                    f"an evaluation episode had not ended after {self.max_steps:,} steps and was cut, it is no return"
+                )
+                notice(spec.id, f"{said}; eval_max_steps sets another number")
             value_error = _value_error(agent, spec, out) if last else None
         yield Evaluation(step, returns, exact, value_error)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from simulator import checkpoints, engine, results
 from simulator.config import RunConfig, build, from_toml, to_toml
+from simulator.core.notices import forget_notices
 from simulator.core.protocols import Array, Curve, Failure
 from simulator.store import Store
 
@@ -83,6 +84,7 @@ def run(
         ValueError: an unknown name or a bad value, in one line.
     """
     config = _config(agent, world, agent_settings, world_settings, settings)
+    forget_notices()
     with Store(lab) as store:
         for snapshot in engine.run(config, store, label=label):
             name = snapshot.run

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from simulator.config import RunConfig, from_toml
+from simulator.core.notices import forget_notices, send_notices_to
 from simulator.core.protocols import Snapshot, View
 from simulator.lab import existing
 from simulator.sitting import sit
@@ -32,6 +33,7 @@ def begin(config: RunConfig, lab: str, make_view: MakeView, label: str = "") -> 
     from simulator.store import Store
 
     announce_compiling()
+    forget_notices()
     with Store(lab) as store:
         return _play(engine.run(config, store, label=label), store, make_view())
 
@@ -46,6 +48,7 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     from simulator.store import Store
 
     announce_compiling()
+    forget_notices()
     with Store(existing(lab)) as store:
         record = store.find(run)
         config = from_toml(record.settings, f"settings of {record.run}")
@@ -130,6 +133,7 @@ def announce_compiling() -> None:
     from simulator.core.compiled import on_compile
 
     on_compile(_compiling)
+    send_notices_to(say)
 
 
 @cache
@@ -143,7 +147,8 @@ def _interval(evaluation: Mapping[str, Any]) -> str:
 
 def _steps(summary: Mapping[str, Any]) -> int | str:
     """Steps of each seed: how many there are, of how many, where a run is not over."""
-    step, steps = summary["step"], summary["steps"]
+    steps = summary["steps"]
+    step = summary.get("step", steps)
     return steps if step == steps else f"{step:,} of {steps:,}"
 
 

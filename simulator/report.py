@@ -117,7 +117,7 @@ def _defaults(record: RunRecord) -> Flat | None:
 def _changed(own: Flat, other: Flat) -> Flat:
     """What differs, by dotted name; what only the other one sets is "unset"."""
     found = {name: value for name, value in own.items() if name not in other or other[name] != value}
-    later = ("eval_max_steps",)  # settings of a run that older runs were stored without
+    later = ("eval_max_steps", "world.masks")  # settings of a run that older runs were stored without
     return found | {name: "unset" for name in other if name not in own and name not in later}
 
 

@@ -16,6 +16,7 @@ from simulator.core.compiled import set_threads
 from simulator.core.devices import hold_torch, set_device
 from simulator.core.episodes import of_users_seeds
 from simulator.core.faults import PlayerError
+from simulator.core.notices import notice
 from simulator.core.protocols import Array, Failure, Metrics, Picture, State
 from simulator.core.table import Lanes
 from simulator.evaluation import Evaluator
@@ -59,6 +60,8 @@ class Session:
         self.failed_at = np.zeros(len(self.seeds), np.int64)  # see Agent in simulator.core.protocols
         self.metrics: Metrics = {}
         self._fast = stretches and _can_stretch(self.agent, self.world)
+        for line in getattr(self.world, "notes", ()):
+            notice(self.world.spec.id, line)
         with of_users_seeds((), self.seeds):
             self._obs = self.world.reset()
         self._notes = _notes(0, self._obs)

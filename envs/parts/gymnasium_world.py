@@ -36,6 +36,7 @@ from simulator.core.scene import Scene
 __all__ = ["Config", "GymnasiumWorld", "is_known", "known_ids", "make"]
 _MOST = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
 _FEW = 256
+MASKED = "its action_mask is not used, every action may be chosen; masks = true uses it"
 MASKS = "its info has an action_mask, which no agent looks at: every action may be chosen"
 
 
@@ -49,6 +50,9 @@ class Config:
     """Settings of the environment itself, as its ``gymnasium.make`` takes them."""
     max_steps: CountOrZero = 0
     """Environment steps after which an episode is cut; 0: as registered."""
+    masks: bool = False
+    """Agents choose among the actions of the environment's ``action_mask(state)`` only (Taxi); masks that are known
+    from ``info`` alone are not used."""
     atari: Atari = field(default_factory=Atari)
     """How Atari games (ids of ALE/) are seen and played."""
 
@@ -70,16 +74,38 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> W
     if limit is None and atari.is_atari(found):
         limit = atari.longest(found, config.atari)
     spec = Spec(name or env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
+    mask = getattr(first.unwrapped, "action_mask", None)
+    if config.masks:
+        spec = replace(spec, legal=_legal(env_id, spec, mask))
     spec, native = _described(spec, first)
+    notes = (MASKED,) if callable(mask) and not config.masks else ()
     if native and config.native:
-        return native(seeds)
+        world = native(seeds)
+        world.notes = notes  # type: ignore[attr-defined]
+        return world
     with suppress(*FOREIGN):  # it is no longer needed
         first.close()
     envs = [build() for _ in seeds]
     machines = [atari.Emulator(env) if atari.is_atari(found) else None for env in envs]
     numbers = streams.integers(seeds, "world")
     slots = [Slot(*each) for each in zip(envs, [env_id] * len(envs), numbers, machines, strict=True)]
-    return GymnasiumWorld(spec, slots, seeds)
+    world = GymnasiumWorld(spec, slots, seeds)
+    world.notes = notes
+    return world
+
+
+def _legal(env_id: str, spec: Spec, mask: Any) -> Array:
+    """Which actions exist at each observation, bool [n, A], by the environment's own ``action_mask(state)``."""
+    place = f"world {env_id}: masks = true"
+    numbered = isinstance(spec.observation, spaces.Discrete) and isinstance(spec.action, spaces.Discrete)
+    if not callable(mask) or not numbered:
+        raise ValueError(f"{place}: expected an environment with a method action_mask(state) of Discrete states")
+    space: Any = spec.observation
+    with guarded(place):
+        legal = np.array([mask(state) for state in range(space.n)], np.bool_)
+    if legal.shape != (space.n, spec.action.n) or not legal.any(axis=1).all():  # type: ignore[attr-defined]
+        raise ValueError(f"{place}: its masks have the shape {legal.shape}, expected an action at least in every state")
+    return legal
 
 
 def _builder(env_id: str, found: EnvSpec, config: Config) -> Callable[[], Env]:
@@ -130,6 +156,7 @@ class GymnasiumWorld:
         low, high = (_inside(space.low), _inside(space.high)) if box else ([0], [int(space.n) - 1])
         self._bounds = (low * n, high * n)
         self._told_of_masks = self._told_of_bounds = False
+        self.notes: tuple[str, ...] = ()  # what people should know of it; said when a run begins
         self._may_be_nan = np.dtype(kind).kind == "f"
 
     def reset(self) -> Array:
@@ -229,7 +256,7 @@ class GymnasiumWorld:
 
     def _tell(self, slot: Slot) -> None:
         """Say once what of an environment is not used, or not as declared."""
-        if slot.masked and not self._told_of_masks:
+        if slot.masked and not self._told_of_masks and self.spec.legal is None:
             self._told_of_masks = True
             notice(self.spec.id, MASKS)
         if slot.left_bounds and not self._told_of_bounds:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tomllib
 
 import gymnasium
 import numpy as np
@@ -11,9 +13,10 @@ import pytest
 from envs.parts import gymnasium_world
 from envs.parts.gymnasium_world import Config
 from simulator import cli
-from simulator.config import build
+from simulator.config import build, settings_hash, to_toml
 from simulator.core.casts import held
 from simulator.core.notices import forget_notices, send_notices_to
+from simulator.evaluation import optimum
 from simulator.session import Session
 from simulator.store import Store
 from tests.envs.test_gymnasium_world import Probe
@@ -316,3 +319,47 @@ def test_masks_in_info_are_told_once(tmp_path, capsys):
     words = ["run", *env_words("", "mask"), "--view", "none", "--seeds", "3", "--steps", "40", "--eval-episodes", "2"]
     assert cli.main([*words, "--lab", str(tmp_path)]) == 0
     assert capsys.readouterr().out.count("action_mask") == 1
+
+
+def taxi(**world):
+    tables = {"agent": {"name": "random_walk"}, "world": {"name": "Taxi-v4", **world}}
+    return Session(build({"seeds": 2, "steps": 500, **tables}))
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_taxis_masks_can_be_used_and_are_told_where_they_are_not(native, notices):
+    one = taxi(native=native)
+    one.play(50)
+    assert [line for line in notices if "action_mask" in line]
+    notices.clear()
+    forget_notices()
+    masked = taxi(native=native, masks=True)
+    masked.play(50)
+    assert notices == []
+    core = gymnasium.make("Taxi-v4").unwrapped
+    legal = np.array([core.action_mask(state) for state in range(500)], bool)
+    np.testing.assert_array_equal(masked.world.spec.legal, legal)
+    np.testing.assert_array_equal(masked.world.spec.mdp.legal, legal)
+    assert optimum(masked.world.spec) == pytest.approx(optimum(one.world.spec))
+    obs = masked.world.observe()
+    for _ in range(100):
+        actions = masked.agent.act(obs)
+        assert legal[obs, actions].all()
+        obs = masked.world.step(actions).obs.copy()
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "FrozenLake-v1", f"{ODD}/Odd-v0"])
+def test_masks_that_there_are_not_are_refused(env):
+    tables = {"agent": {"name": "random_walk"}, "world": {"name": env, "masks": True}}
+    with pytest.raises(ValueError, match=r"masks = true: expected an environment with a method action_mask"):
+        Session(build(tables))
+
+
+def test_settings_that_came_later_leave_the_hash_of_older_runs_as_it_is():
+    tables = {"agent": {"name": "random_walk"}, "world": {"name": "Taxi-v4"}}
+    one = build(tables)
+    table = {**tomllib.loads(to_toml(one)), "eval_every": 2_500}
+    del table["threads"], table["eval_max_steps"], table["world"]["masks"]
+    assert settings_hash(one) == hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+    assert settings_hash(build({**tables, "eval_max_steps": 5})) != settings_hash(one)
+    assert settings_hash(build({**tables, "world": {"name": "Taxi-v4", "masks": True}})) != settings_hash(one)
