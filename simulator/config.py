@@ -40,6 +40,9 @@ class RunConfig:
     """environment steps between greedy evaluations; 0: a twentieth of steps"""
     eval_episodes: Annotated[int, Meta(ge=1, le=10**6)] = 100
     """episodes per seed of the last greedy evaluation; one on the way plays a tenth, or none where it is exact"""
+    eval_max_steps: CountOrZero = 0
+    """steps after which an evaluation episode that the environment has not ended is cut, counted as cut and never as a
+    return; 0: after the environment's own limit, but not before 100,000"""
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     """threads that share the seeds; 0: one per core"""
     device: Device = "cpu"
@@ -145,6 +148,10 @@ def settings_hash(config: RunConfig) -> str:
     """
     tables = {**_tables(config), "eval_every": eval_period(config)}
     del tables["threads"]
+    if not config.eval_max_steps:  # runs that were stored before there was this setting have the same hash
+        del tables["eval_max_steps"]
+    if tables["world"].get("masks") is False:  # likewise
+        del tables["world"]["masks"]
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     for table, kind in _PLAYERS.items():
         for path in files_of(kind, getattr(config, table), getattr(config, f"{table}_settings")):

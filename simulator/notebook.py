@@ -10,6 +10,7 @@ import numpy as np
 
 from simulator import checkpoints, engine, results
 from simulator.config import RunConfig, build, from_toml, to_toml
+from simulator.core.notices import forget_notices
 from simulator.core.protocols import Array, Curve, Failure
 from simulator.core.writing import write_file
 from simulator.store import Store
@@ -77,12 +78,14 @@ def run(
         agent_settings: fields of the agent's ``Config``, nested ones as dicts.
         world_settings: fields of the world's ``Config``.
         label: what to call the run in lists and reports.
-        **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``, ``threads``, ``device``.
+        **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``,
+            ``eval_max_steps``, ``threads``, ``device``.
 
     Raises:
         ValueError: an unknown name or a bad value, in one line.
     """
     config = _config(agent, world, agent_settings, world_settings, settings)
+    forget_notices()
     with Store(lab) as store:
         for snapshot in engine.run(config, store, label=label):
             name = snapshot.run
@@ -142,7 +145,10 @@ class Trainer:
         return self._session.agent.policy().act(obs, np.ones(len(obs), np.bool_)), None
 
     def evaluate(self) -> Array:
-        """Mean return of greedy episodes, float64 [S]: ``eval_episodes`` each, on streams of their own."""
+        """Mean return of greedy episodes, float64 [S]: ``eval_episodes`` each, on streams of their own.
+
+        It is nan for a seed with an episode that did not end within ``eval_max_steps``.
+        """
         return self._session.evaluator().evaluate(self._session.agent, self._session.step).returns.mean(axis=1)
 
     def save(self, path: str | Path, *, force: bool = False) -> None:

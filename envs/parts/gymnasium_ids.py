@@ -11,6 +11,8 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
+from simulator.core.faults import FOREIGN, fault_of
+
 Env = gymnasium.Env[Any, Any]
 
 _REGISTERED_BY = {"ALE": "ale_py", "engram": "envs.parts.export"}  # namespace -> the module that registers it
@@ -82,7 +84,7 @@ def create(
         try:
             env = gymnasium.make(spec, **_pictures(spec), **settings)
             return finish(env) if finish else env
-        except Exception as error:
+        except FOREIGN as error:
             raise ValueError(f"world {env_id}: {_reason(error, kwargs)}") from error
 
 
@@ -102,7 +104,7 @@ def _import(env_id: str, module: str) -> None:
         warnings.simplefilter("ignore")
         try:
             loaded = importlib.import_module(module)
-        except Exception as error:
+        except FOREIGN as error:
             raise ValueError(f"world {env_id}: {module} cannot be imported: {_reason(error, {})}") from error
     if module == "ale_py":
         gymnasium.register_envs(loaded)
@@ -118,4 +120,4 @@ def _reason(error: BaseException, kwargs: Mapping[str, Any]) -> str:
     if isinstance(error, ImportError):
         return line
     given = f" with kwargs {dict(kwargs)}" if kwargs else ""
-    return f"cannot be made{given}: {type(error).__name__}: {line}"
+    return f"cannot be made{given}: {fault_of(error)}"

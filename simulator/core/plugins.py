@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.core.escaping import checked_name, is_seen
+from simulator.core.faults import FOREIGN
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -166,7 +167,7 @@ def _knows(foreign: Any, name: str) -> bool:
     """Whether Gymnasium has the world; ``module:EnvId`` imports that module, which can go wrong in every way."""
     try:
         return bool(foreign.is_known(name))
-    except Exception as error:
+    except FOREIGN as error:
         raise ValueError(f"world {name!r} cannot be used: {_reason(error)}") from error
 
 
@@ -177,25 +178,37 @@ def _can_be_found(path: str) -> bool:
         return importlib.util.find_spec(path) is not None
     except ModuleNotFoundError:
         return False
-    except Exception as error:
+    except FOREIGN as error:
         raise ValueError(f"{path} cannot be imported: {_reason(error)}") from error
 
 
 def _import(path: str) -> Any:
     try:
         return importlib.import_module(path)
-    except Exception as error:
+    except FOREIGN as error:
         raise ValueError(f"{path.replace('.', '/')}.py cannot be imported: {_reason(error)}") from error
 
 
 def _player(kind: str, name: str, module: Any) -> Player:
     config, make = getattr(module, "Config", None), getattr(module, "make", None)
     if isinstance(config, type) and is_dataclass(config) and callable(make):
-        return Player(kind, name, config, make, module)
+        return Player(kind, name, config, make if _is_ours(module) else _guarded(kind, name, make), module)
     lacks = "make" if not callable(make) else "Config"
     shown = _shown(getattr(module, "__file__", None) or name)
     expected = "a dataclass named Config and a function named make"
     raise ValueError(f"{shown} is no {SINGULAR[kind]}: {lacks} is missing or of the wrong kind, expected {expected}")
+
+
+def _is_ours(module: Any) -> bool:
+    """Whether a module is a file of the league."""
+    path = Path(getattr(module, "__file__", None) or "/")
+    return any(path.parent == ROOT / folder for folder in FOLDERS.values())
+
+
+def _guarded(kind: str, name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+    from simulator.core.guards import guarded_make  # loads numpy, which listing names does not need
+
+    return guarded_make(kind, name, make)
 
 
 def _reason(error: BaseException) -> str:

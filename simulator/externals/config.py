@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from simulator.config import files_of, parse, plain
 from simulator.core import plugins
-from simulator.core.ranges import Count
+from simulator.core.ranges import Count, CountOrZero
 from simulator.core.reading import add_to
 from simulator.settings import Layer, check, overlay, settings
 
@@ -42,6 +42,8 @@ class ExternalConfig:
     """environment steps between evaluations"""
     eval_episodes: Count = 100
     """episodes per seed of the last evaluation; one on the way plays a tenth, or none where it is exact"""
+    eval_max_steps: CountOrZero = 0
+    """steps after which an evaluation episode that the environment has not ended is cut; see ``RunConfig``"""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """its own settings: plain values, lists and tables of them"""
     world_settings: Any = None
@@ -122,6 +124,8 @@ def settings_hash(config: ExternalConfig) -> str:
     not where it lies. What a Python file imports does not count.
     """
     tables = _tables(config)
+    if not config.eval_max_steps:  # as in simulator.config.settings_hash
+        del tables["eval_max_steps"]
     if config.file is not None:
         tables["target"] = config.retargeted(config.file.name)
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())

@@ -188,7 +188,8 @@ def _sources(own: Any) -> Iterator[str]:
 def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> config.RunConfig:
     steps = challenge.own.get("steps", tournament.steps)
     outer = {"seeds": 1, "steps": steps, "eval_every": tournament.eval_every, "threads": 1}
-    layers = [Layer({**outer, "eval_episodes": tournament.eval_episodes})]
+    outer |= {"eval_episodes": tournament.eval_episodes, "eval_max_steps": tournament.eval_max_steps}
+    layers = [Layer(outer)]
     if contestant.tuned:
         layers += [Layer({"agent": each}) for each in _tuned(contestant, challenge)][:1]
     agent = {"name": contestant.name, **contestant.settings}
