@@ -11,6 +11,8 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
+from simulator.core import own_packages
+
 Env = gymnasium.Env[Any, Any]
 
 _REGISTERED_BY = {"ALE": "ale_py", "engram": "envs.parts.export"}  # namespace -> the module that registers it
@@ -102,6 +104,8 @@ def _import(env_id: str, module: str) -> None:
         warnings.simplefilter("ignore")
         try:
             loaded = importlib.import_module(module)
+            if module in own_packages.NAMES:
+                own_packages.go_on(module)  # who writes envs:EnvId means their own
         except Exception as error:
             raise ValueError(f"world {env_id}: {module} cannot be imported: {_reason(error, {})}") from error
     if module == "ale_py":
