@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from simulator.core import plugins
+from simulator.core.python_files import identity
 from simulator.core.ranges import CountOrZero
 from simulator.settings import Layer, Setting, check, overlay, settings
 
@@ -149,8 +150,10 @@ def settings_hash(config: RunConfig) -> str:
     """
     tables = {**_tables(config), "eval_every": eval_period(config)}
     del tables["threads"]
+    for player in _PLAYERS:
+        tables[player]["name"] = identity(tables[player]["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
-    for player in ("agent", "world"):
+    for player in _PLAYERS:
         for value in tables[player].values():
             if isinstance(value, str) and len(value) < 4096 and "\0" not in value and Path(value).is_file():
                 digest.update(Path(value).read_bytes())

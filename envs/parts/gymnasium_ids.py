@@ -6,12 +6,15 @@ import difflib
 import importlib
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from simulator.core import own_packages
+from simulator.core.plugins import reason
+from simulator.core.python_files import PREFIX
 
 Env = gymnasium.Env[Any, Any]
 
@@ -37,7 +40,7 @@ _OWN_SETTINGS = {
 
 def known_ids() -> list[str]:
     """Every id that is registered now, in order; some need an extra to be made."""
-    return sorted(name for name in gymnasium.registry if name not in _SHIMS)
+    return sorted(each for each in gymnasium.registry if each not in _SHIMS and not each.startswith(PREFIX))
 
 
 def is_known(env_id: str) -> bool:
@@ -61,6 +64,44 @@ def find(env_id: str) -> EnvSpec:
         offer = f"the nearest are {', '.join(near)}" if near else "`engram list worlds` shows those there are"
         raise ValueError(f"world {env_id}: no Gymnasium environment of this id is registered; {offer}")
     return gymnasium.registry[name]
+
+
+def id_in_file(file: str, load: Callable[[], Any], name: str) -> str:
+    """The id of an environment of a Python file: one that the file registers, or a class of it by name.
+
+    It is registered once more, under a name that no other file can take.
+
+    Raises:
+        ValueError: there is none of that name, or the file cannot be imported; one line.
+    """
+    before = dict(gymnasium.registry)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of ids that another file has registered too
+        module = load()
+    for each, spec in list(gymnasium.registry.items()):
+        if before.get(each) is not spec:
+            gymnasium.registry[_own_id(module, each)] = replace(spec, id=_own_id(module, each))
+    own, found = _own_id(module, name), vars(module).get(name)
+    if own not in gymnasium.registry and name in gymnasium.registry:  # by what it imports, or by an agent's file
+        gymnasium.registry[own] = replace(gymnasium.registry[name], id=own)
+    if own not in gymnasium.registry and isinstance(found, type) and issubclass(found, gymnasium.Env):
+        gymnasium.register(own, entry_point=found)
+    if own not in gymnasium.registry:
+        raise ValueError(f"world {file}: no environment is called {name} there; {instead_of_file(module)}")
+    return own
+
+
+def instead_of_file(module: Any) -> str:
+    """What is expected behind the path of a file, with what it holds."""
+    start = _own_id(module, "")
+    ids = [each.removeprefix(start) for each in gymnasium.registry if each.startswith(start)]
+    ids += [name for name, each in vars(module).items() if isinstance(each, type) and issubclass(each, gymnasium.Env)]
+    known = ", ".join(sorted({each for each in ids if each != "Env"})[:8])
+    return f"expected FILE.py:NAME, an id that it registers or a class of gymnasium.Env; it has {known or 'none'}"
+
+
+def _own_id(module: Any, name: str) -> str:
+    return f"{module.__name__}/{name.replace('/', '.')}"
 
 
 def create(
@@ -104,10 +145,11 @@ def _import(env_id: str, module: str) -> None:
         warnings.simplefilter("ignore")
         try:
             loaded = importlib.import_module(module)
-            if module in own_packages.NAMES:
-                own_packages.go_on(module)  # who writes envs:EnvId means their own
-        except Exception as error:
-            raise ValueError(f"world {env_id}: {module} cannot be imported: {_reason(error, {})}") from error
+            if module in own_packages.NAMES:  # who writes envs:EnvId means their own
+                any(env_id.rpartition(":")[2] in gymnasium.registry for _ in own_packages.go_on(module))
+        except (Exception, SystemExit) as error:
+            told = _to_install(error) or reason(error)
+            raise ValueError(f"world {env_id}: {module} cannot be imported: {told}") from error
     if module == "ale_py":
         gymnasium.register_envs(loaded)
         loaded.ALEInterface.setLoggerMode(loaded.LoggerMode.Error)  # or every emulator greets on stderr
@@ -116,10 +158,17 @@ def _import(env_id: str, module: str) -> None:
 def _reason(error: BaseException, kwargs: Mapping[str, Any]) -> str:
     """Why it failed, in one line, with the command that helps where something is not installed."""
     line = " ".join(str(error).split()) or type(error).__name__
-    for cause in (error, error.__cause__):
-        if isinstance(cause, ModuleNotFoundError) and cause.name in _BROUGHT_BY:
-            return f'{cause.name} is not installed; pip install "{_BROUGHT_BY[cause.name]}"'
+    if told := _to_install(error):
+        return told
     if isinstance(error, ImportError):
         return line
     given = f" with kwargs {dict(kwargs)}" if kwargs else ""
     return f"cannot be made{given}: {type(error).__name__}: {line}"
+
+
+def _to_install(error: BaseException) -> str:
+    """What is not installed and the command that helps, where that is why; else empty."""
+    for cause in (error, error.__cause__):
+        if isinstance(cause, ModuleNotFoundError) and cause.name in _BROUGHT_BY:
+            return f'{cause.name} is not installed; pip install "{_BROUGHT_BY[cause.name]}"'
+    return ""

@@ -22,14 +22,14 @@ from gymnasium.envs.registration import EnvSpec
 
 from envs.parts import atari
 from envs.parts.atari import Atari
-from envs.parts.gymnasium_ids import Env, create, find, is_known, known_ids
+from envs.parts.gymnasium_ids import Env, create, find, id_in_file, instead_of_file, is_known, known_ids
 from envs.parts.gymnasium_slot import Slot, brief
 from simulator.core import seeds as streams
 from simulator.core.protocols import Array, Spec, State, Step, World
 from simulator.core.ranges import CountOrZero
 from simulator.core.scene import Scene
 
-__all__ = ["Config", "GymnasiumWorld", "is_known", "known_ids", "make"]
+__all__ = ["Config", "GymnasiumWorld", "id_in_file", "instead_of_file", "is_known", "known_ids", "make"]
 _MOST = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
 _FEW = 256
 
@@ -57,13 +57,14 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> W
         ValueError: the id is not registered, cannot be made as asked, or has a space that is not supported.
     """
     found = find(env_id)
+    env_id = name or env_id
     build = _builder(env_id, found, config)
     first = build()
     slot = Slot(first, env_id, 0)
     limit = first.spec.max_episode_steps if first.spec else None
     if limit is None and atari.is_atari(found):
         limit = atari.longest(found, config.atari)
-    spec = Spec(name or env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
+    spec = Spec(env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
     spec, native = _described(spec, first)
     if native and config.native:
         return native(seeds)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -27,8 +27,8 @@ _continuations: dict[str, ModuleType] = {}  # file -> a user's package or module
 class _Theirs(NamedTuple):
     """What a user has under a name of ours."""
 
-    file: Path | None  # ``envs/__init__.py`` or ``envs.py``; None: folders without such a file
-    folders: tuple[str, ...]
+    root: Path  # an entry of Python's path
+    file: Path | None  # ``envs/__init__.py`` or ``envs.py``; None: a folder without such a file
 
 
 def install() -> None:
@@ -37,27 +37,15 @@ def install() -> None:
         sys.meta_path.insert(0, _FINDER)
     for name in NAMES:
         module = sys.modules.get(name)
-        if module is not None and not _is_ours(module):
+        if module is not None and not _is_ours(name, module):
             _put_before(name, module)
 
 
-def go_on(name: str) -> ModuleType | None:
-    """The user's own package or module of one of our names, which runs the first time; None where there is none."""
-    theirs = _theirs(name)
-    if theirs.file is None:
-        return None
-    key = str(theirs.file)
-    if key not in _continuations:
-        spec = spec_from_file_location(name, key, submodule_search_locations=list(theirs.folders) or None)
-        assert spec is not None
-        assert spec.loader is not None
-        module = _continuations[key] = module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del _continuations[key]
-            raise
-    return _continuations[key]
+def go_on(name: str) -> Iterator[ModuleType]:
+    """The user's own packages or modules of one of our names; each runs when it is asked for the first time."""
+    for theirs in _theirs(name):
+        if theirs.file is not None:
+            yield _ran(name, theirs.file)
 
 
 def beyond(name: str) -> Callable[[str], Any]:
@@ -67,9 +55,9 @@ def beyond(name: str) -> Callable[[str], Any]:
         if not wanted.startswith("__") and not _has(f"{name}.{wanted}"):
             if f"{name}.{wanted}" in sys.modules:
                 return sys.modules[f"{name}.{wanted}"]
-            theirs = go_on(name)
-            if theirs is not None and wanted in vars(theirs):
-                return vars(theirs)[wanted]
+            for theirs in go_on(name):
+                if hasattr(theirs, wanted):
+                    return getattr(theirs, wanted)
         raise AttributeError(f"module {name!r} has no attribute {wanted!r}")
 
     return attribute
@@ -90,14 +78,14 @@ class _Finder:
         found = PathFinder.find_spec(fullname, path, target)
         if found is not None:
             return found
-        parent = fullname.rpartition(".")[0]
-        theirs = _theirs(parent)
-        if not theirs.folders:
-            return None
-        go_on(name)
-        if fullname in sys.modules:  # it was imported on the way
-            return _spec_of_loaded(sys.modules[fullname])
-        return PathFinder.find_spec(fullname, list(theirs.folders), target)
+        parents = fullname.split(".")[:-1]
+        for theirs in _theirs(name):
+            found = PathFinder.find_spec(fullname, [str(theirs.root.joinpath(*parents))], target)
+            if found is not None:
+                if theirs.file is not None:
+                    _ran(name, theirs.file)
+                return _spec_of_loaded(sys.modules[fullname]) if fullname in sys.modules else found
+        return None
 
 
 class _Loaded:
@@ -120,7 +108,7 @@ _FINDER = _Finder()
 
 def _spec_of_loaded(module: ModuleType) -> ModuleSpec:
     """A description that leads to the module as it is; Python asks the module itself for it in such a case."""
-    spec = ModuleSpec(module.__name__, _Loaded(module))
+    spec = ModuleSpec(module.__name__, _Loaded(module))  # type: ignore[arg-type]
     module.__spec__ = spec
     return spec
 
@@ -145,9 +133,13 @@ def _put_before(name: str, theirs: ModuleType) -> None:
     spec.loader.exec_module(ours)
 
 
-def _is_ours(module: ModuleType) -> bool:
-    file = getattr(module, "__file__", None)
-    return file is not None and Path(file).resolve().is_relative_to(_ROOT.resolve())
+def _is_ours(name: str, module: ModuleType) -> bool:
+    return is_within(name, getattr(module, "__file__", None))
+
+
+def is_within(name: str, file: str | None) -> bool:
+    """Whether a module's file is one of our package of that name."""
+    return file is not None and Path(file).resolve().is_relative_to((_ROOT / name).resolve())
 
 
 def _has(fullname: str) -> bool:
@@ -156,17 +148,30 @@ def _has(fullname: str) -> bool:
     return place.with_suffix(".py").is_file() or place.is_dir()
 
 
-def _theirs(fullname: str) -> _Theirs:
-    """What stands under one of our names on Python's path, ours left out; as Python would take it."""
-    own, folders = _ROOT.joinpath(*fullname.split(".")).resolve(), list[str]()
-    for entry in sys.path:
-        folder = Path(entry or os.getcwd(), *fullname.split("."))
-        if folder.resolve() == own:
+def _theirs(name: str) -> Iterator[_Theirs]:
+    """Whatever stands under one of our names on Python's path, ours and other copies of it left out."""
+    for entry in list(sys.path):
+        root = Path(entry or os.getcwd())
+        if (root / "simulator" / "core" / Path(__file__).name).is_file():
             continue
-        if (folder / "__init__.py").is_file():
-            return _Theirs((folder / "__init__.py").resolve(), (str(folder),))
-        if folder.with_suffix(".py").is_file():
-            return _Theirs(folder.with_suffix(".py").resolve(), ())
-        if folder.is_dir():
-            folders.append(str(folder))
-    return _Theirs(None, tuple(folders))
+        package, module = root / name / "__init__.py", root / f"{name}.py"
+        file = next((each.resolve() for each in (package, module) if each.is_file()), None)
+        if file is not None or (root / name).is_dir():
+            yield _Theirs(root, file)
+
+
+def _ran(name: str, file: Path) -> ModuleType:
+    """A user's package or module as a module of its own, under our name; it runs once."""
+    key = str(file)
+    if key not in _continuations:
+        folders = [str(file.parent)] if file.name == "__init__.py" else None
+        spec = spec_from_file_location(name, key, submodule_search_locations=folders)
+        assert spec is not None
+        assert spec.loader is not None
+        module = _continuations[key] = module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del _continuations[key]
+            raise
+    return _continuations[key]

@@ -1,8 +1,9 @@
 """Players by name: name -> file -> (Config, make). A name that leads nowhere is answered with its near misses.
 
 A player is a file of the league (its name is the file's), an announcement of an installed distribution (entry points
-``engram.agents``, ``engram.worlds``, ``engram.memories``, ``engram.games``) or a module by dotted path; worlds are
-also every Gymnasium id. ``-`` and ``_`` are the same in a name. Listing names imports no player.
+``engram.agents``, ``engram.worlds``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
+by its path (``./my_agent.py``); worlds are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file. ``-`` and
+``_`` are the same in a name. Listing names imports no player.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from dataclasses import dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from simulator.core import own_packages, python_files
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -40,6 +43,7 @@ FOLDERS = {
 }
 GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "worlds", "memories", "games")}
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"memories": "memory"}
+_ON_THE_WAY = (importlib.__file__, __file__, python_files.__file__, own_packages.__file__)  # no place of an error
 _GYMNASIUM = "envs.parts.gymnasium_world"
 _CORRUPTION = "envs.parts.corruption"
 
@@ -50,7 +54,7 @@ class Player:
 
     Attributes:
         kind: agents, worlds, memories, components, challenges or games.
-        name: what it is called in commands and in the store.
+        name: what it is called in commands and in the store; of a file, its absolute path.
         Config: its settings, a frozen dataclass.
         make: what builds it; for a world of Gymnasium already bound to the id.
         module: where it is from.
@@ -76,6 +80,8 @@ def load(kind: str, name: str) -> Player:
         ValueError: the file cannot be used; one line.
     """
     plain, files = name.replace("-", "_"), _files(kind)
+    if python_files.is_path(name):
+        return _of_file(kind, python_files.place_of(name))
     if plain in files:
         return _player(kind, plain, _import(files[plain]))
     announced = _announced(kind)
@@ -88,7 +94,23 @@ def load(kind: str, name: str) -> Player:
             return Player(kind, name, foreign.Config, partial(foreign.make, name), foreign)
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
         return _player(kind, name, _import(name))
+    if Path(name.partition(".py:")[0].removesuffix(".py") + ".py").is_file():
+        raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean ./{name}? (a path begins with ./)")
     raise UnknownNameError(unknown(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
+
+
+def sources(kind: str, name: str) -> tuple[Path, ...]:
+    """The files that make a player what it is, as far as its name tells: its own, and who registers a Gymnasium id.
+
+    What they import does not count.
+    """
+    player = load(kind, name)
+    found = [getattr(player.module, "__file__", None)]
+    if python_files.is_path(name):
+        found.append(str(python_files.place_of(name).file))
+    elif ":" in name and name.rpartition(":")[0] in sys.modules:
+        found.append(getattr(sys.modules[name.rpartition(":")[0]], "__file__", None))
+    return tuple(Path(each) for each in dict.fromkeys(found) if each)
 
 
 def channel(text: str, units: Units) -> Channel:
@@ -104,7 +126,8 @@ def channel(text: str, units: Units) -> Channel:
 def candidates(kind: str) -> list[str]:
     """Every name that could have been meant, Gymnasium's ids among them where that is loaded."""
     gymnasium = sys.modules.get("gymnasium") if kind == "worlds" else None
-    return [*names(kind), *(gymnasium.registry if gymnasium else ())]
+    ids = [each for each in gymnasium.registry if not each.startswith(python_files.PREFIX)] if gymnasium else []
+    return [*names(kind), *ids]
 
 
 def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> str:
@@ -158,12 +181,36 @@ def _announced(kind: str) -> dict[str, EntryPoint]:
     return {each.name.replace("-", "_"): each for each in entry_points(group=GROUPS[kind])}
 
 
+def _module_of(file: Path) -> Any:
+    try:
+        return python_files.load(file)
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{file} cannot be imported: {reason(error)}") from error
+
+
+def _of_file(kind: str, place: python_files.Place) -> Player:
+    """The player of a file, or the Gymnasium environment in it that its path names."""
+    if kind != "worlds":
+        if place.name:
+            raise ValueError(f"{place}: expected the path of a file alone, without :{place.name}")
+        return _player(kind, str(place), _module_of(place.file))
+    foreign = _import(_GYMNASIUM)
+    load_it = partial(_module_of, place.file)
+    if place.name:
+        own_id = foreign.id_in_file(str(place), load_it, place.name)
+        return Player(kind, str(place), foreign.Config, partial(foreign.make, own_id, name=str(place)), foreign)
+    module = load_it()
+    if hasattr(module, "Config") or hasattr(module, "make"):
+        return _player(kind, str(place), module)
+    raise ValueError(f"{place}: {foreign.instead_of_file(module)}")
+
+
 def _knows(foreign: Any, name: str) -> bool:
     """Whether Gymnasium has the world; ``module:EnvId`` imports that module, which can go wrong in every way."""
     try:
         return bool(foreign.is_known(name))
     except Exception as error:
-        raise ValueError(f"world {name!r} cannot be used: {_reason(error)}") from error
+        raise ValueError(f"world {name!r} cannot be used: {reason(error)}") from error
 
 
 def _can_be_found(path: str) -> bool:
@@ -174,14 +221,14 @@ def _can_be_found(path: str) -> bool:
     except ModuleNotFoundError:
         return False
     except Exception as error:
-        raise ValueError(f"{path} cannot be imported: {_reason(error)}") from error
+        raise ValueError(f"{path} cannot be imported: {reason(error)}") from error
 
 
 def _import(path: str) -> Any:
     try:
         return importlib.import_module(path)
-    except Exception as error:
-        raise ValueError(f"{path.replace('.', '/')}.py cannot be imported: {_reason(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{path.replace('.', '/')}.py cannot be imported: {reason(error)}") from error
 
 
 def _player(kind: str, name: str, module: Any) -> Player:
@@ -194,13 +241,13 @@ def _player(kind: str, name: str, module: Any) -> Player:
     raise ValueError(f"{shown} is no {SINGULAR[kind]}: {lacks} is missing or of the wrong kind, expected {expected}")
 
 
-def _reason(error: BaseException) -> str:
-    """Kind, text and place of what went wrong, in one line."""
+def reason(error: BaseException) -> str:
+    """Kind, text and place of what went wrong in foreign code, in one line."""
     at = [getattr(error, "filename", None), getattr(error, "lineno", None)]
     trace = error.__traceback__
     while trace is not None and not isinstance(error, SyntaxError):
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith("<frozen") and file != importlib.__file__ and file != __file__:
+        if not file.startswith("<frozen") and file not in _ON_THE_WAY:
             at = [file, trace.tb_lineno]
         trace = trace.tb_next
     text = " ".join(str(getattr(error, "msg", None) or error).split())[:200]

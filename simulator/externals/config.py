@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from simulator.config import parse, plain
 from simulator.core import plugins
+from simulator.core.python_files import identity
 from simulator.core.ranges import Count
 from simulator.settings import Layer, check, overlay, settings
 
@@ -123,6 +124,7 @@ def settings_hash(config: ExternalConfig) -> str:
     tables = _tables(config)
     if config.file is not None:
         tables["target"] = config.retargeted(config.file.name)
+    tables["world"]["name"] = identity(tables["world"]["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     for path in _files(config, tables["world"]):
         digest.update(path.read_bytes())

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from simulator.config import parse, plain
 from simulator.core import plugins
+from simulator.core.python_files import identity
 from simulator.core.ranges import Count, CountOrZero
 from simulator.presets import strategies
 from simulator.settings import Layer, Setting, check, overlay, settings
@@ -180,6 +181,8 @@ def settings_hash(config: MatchConfig) -> str:
     tables = _tables(config)
     for side in _SIDES:
         del tables[side]["label"]
+    for table in _TABLES:
+        tables[table]["name"] = identity(tables[table]["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     for table in _TABLES:
         for value in tables[table].values():
