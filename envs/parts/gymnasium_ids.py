@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -31,6 +33,7 @@ _DRAWS_ALONG = (
     "gymnasium.envs.box2d.lunar_lander:LunarLander",
 )  # simulates its sparks, which triples a step, where it may draw
 _SHIMS = ("GymV21Environment-v0", "GymV26Environment-v0")
+_CLASS = "class."  # before the name of a class of a file, which is not an id
 _OWN_SETTINGS = {
     "render_mode": "leave it out",
     "max_episode_steps": "use max_steps",
@@ -66,14 +69,24 @@ def find(env_id: str) -> EnvSpec:
     return gymnasium.registry[name]
 
 
-def id_in_file(file: str, load: Callable[[], Any], name: str) -> str:
-    """The id of an environment of a Python file: one that the file registers, or a class of it by name.
-
-    It is registered once more, under a name that no other file can take.
+def files_of(env_id: str) -> list[str]:
+    """The files of ``module:EnvId``: of the module that registers it, and of the environment's class.
 
     Raises:
-        ValueError: there is none of that name, or the file cannot be imported; one line.
+        ValueError: see :func:`find`.
     """
+    entry, module = find(env_id).entry_point, env_id.rpartition(":")[0]
+    with warnings.catch_warnings(), contextlib.suppress(Exception):  # which making it will tell
+        warnings.simplefilter("ignore")
+        entry = load_env_creator(entry) if isinstance(entry, str) else entry
+    modules = [sys.modules.get(module), sys.modules.get(getattr(entry, "__module__", ""))]
+    modules += own_packages.go_on(module) if module in own_packages.NAMES else ()
+    files = [getattr(each, "__file__", None) for each in modules]
+    return [file for file in dict.fromkeys(files) if file]
+
+
+def load_file(load: Callable[[], Any]) -> Any:
+    """The module of a Python file; what the file registers is registered once more, where no other file comes."""
     before = dict(gymnasium.registry)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of ids that another file has registered too
@@ -81,22 +94,36 @@ def id_in_file(file: str, load: Callable[[], Any], name: str) -> str:
     for each, spec in list(gymnasium.registry.items()):
         if before.get(each) is not spec:
             gymnasium.registry[_own_id(module, each)] = replace(spec, id=_own_id(module, each))
+    return module
+
+
+def id_in_file(file: str, module: Any, name: str) -> str:
+    """The id of an environment of a Python file: one that the file registers, or a class of it by name.
+
+    Raises:
+        ValueError: there is none of that name; one line.
+    """
     own, found = _own_id(module, name), vars(module).get(name)
-    if own not in gymnasium.registry and name in gymnasium.registry:  # by what it imports, or by an agent's file
+    if own in gymnasium.registry:
+        return own
+    if name in gymnasium.registry:  # by what it imports
         gymnasium.registry[own] = replace(gymnasium.registry[name], id=own)
-    if own not in gymnasium.registry and isinstance(found, type) and issubclass(found, gymnasium.Env):
-        gymnasium.register(own, entry_point=found)
-    if own not in gymnasium.registry:
-        raise ValueError(f"world {file}: no environment is called {name} there; {instead_of_file(module)}")
-    return own
+        return own
+    if isinstance(found, type) and issubclass(found, gymnasium.Env):
+        of_class = _own_id(module, f"{_CLASS}{name}")
+        gymnasium.registry[of_class] = EnvSpec(of_class, entry_point=found)
+        return of_class
+    raise ValueError(f"world {file}: no environment is called {name} there; {instead_of_file(module)}")
 
 
 def instead_of_file(module: Any) -> str:
     """What is expected behind the path of a file, with what it holds."""
     start = _own_id(module, "")
-    ids = [each.removeprefix(start) for each in gymnasium.registry if each.startswith(start)]
-    ids += [name for name, each in vars(module).items() if isinstance(each, type) and issubclass(each, gymnasium.Env)]
-    known = ", ".join(sorted({each for each in ids if each != "Env"})[:8])
+    ids = {each.removeprefix(start) for each in gymnasium.registry if each.startswith(start)}
+    classes = {
+        name for name, each in vars(module).items() if isinstance(each, type) and issubclass(each, gymnasium.Env)
+    }
+    known = ", ".join(sorted(each for each in ids | classes if not each.startswith(_CLASS) and each != "Env")[:8])
     return f"expected FILE.py:NAME, an id that it registers or a class of gymnasium.Env; it has {known or 'none'}"
 
 

@@ -22,14 +22,35 @@ from gymnasium.envs.registration import EnvSpec
 
 from envs.parts import atari
 from envs.parts.atari import Atari
-from envs.parts.gymnasium_ids import Env, create, find, id_in_file, instead_of_file, is_known, known_ids
+from envs.parts.gymnasium_ids import (
+    Env,
+    create,
+    files_of,
+    find,
+    id_in_file,
+    instead_of_file,
+    is_known,
+    known_ids,
+    load_file,
+)
 from envs.parts.gymnasium_slot import Slot, brief
 from simulator.core import seeds as streams
 from simulator.core.protocols import Array, Spec, State, Step, World
 from simulator.core.ranges import CountOrZero
 from simulator.core.scene import Scene
 
-__all__ = ["Config", "GymnasiumWorld", "id_in_file", "instead_of_file", "is_known", "known_ids", "make"]
+__all__ = [
+    "Config",
+    "GymnasiumWorld",
+    "files_of",
+    "find",
+    "id_in_file",
+    "instead_of_file",
+    "is_known",
+    "known_ids",
+    "load_file",
+    "make",
+]
 _MOST = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
 _FEW = 256
 

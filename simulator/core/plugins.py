@@ -15,6 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -108,8 +109,9 @@ def sources(kind: str, name: str) -> tuple[Path, ...]:
     found = [getattr(player.module, "__file__", None)]
     if python_files.is_path(name):
         found.append(str(python_files.place_of(name).file))
-    elif ":" in name and name.rpartition(":")[0] in sys.modules:
-        found.append(getattr(sys.modules[name.rpartition(":")[0]], "__file__", None))
+    elif kind == "worlds" and ":" in name:
+        with suppress(ValueError):  # which making it will tell
+            found += player.module.files_of(name)
     return tuple(Path(each) for each in dict.fromkeys(found) if each)
 
 
@@ -195,11 +197,10 @@ def _of_file(kind: str, place: python_files.Place) -> Player:
             raise ValueError(f"{place}: expected the path of a file alone, without :{place.name}")
         return _player(kind, str(place), _module_of(place.file))
     foreign = _import(_GYMNASIUM)
-    load_it = partial(_module_of, place.file)
+    module = foreign.load_file(partial(_module_of, place.file))
     if place.name:
-        own_id = foreign.id_in_file(str(place), load_it, place.name)
+        own_id = foreign.id_in_file(str(place), module, place.name)
         return Player(kind, str(place), foreign.Config, partial(foreign.make, own_id, name=str(place)), foreign)
-    module = load_it()
     if hasattr(module, "Config") or hasattr(module, "make"):
         return _player(kind, str(place), module)
     raise ValueError(f"{place}: {foreign.instead_of_file(module)}")

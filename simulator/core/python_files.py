@@ -50,7 +50,7 @@ def place_of(name: str) -> Place:
         file = Path(path).expanduser().resolve()
         is_file, exists = file.is_file(), file.exists()
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a null byte, a user that nobody is
-        raise ValueError(f"{_shown(path)}: no path of a file: {error}") from None
+        raise ValueError(f"{_shown(path)}: no path of a file: {' '.join(str(error).split())}") from None
     if not exists:
         raise ValueError(f"{_shown(path)}: no such file, expected a Python file (.py)")
     if not found or not is_file:
@@ -131,4 +131,5 @@ def _put_last(folder: str) -> None:
 
 
 def _shown(path: str) -> str:
-    return path if len(path) <= 200 and path.isprintable() else repr(path[:197] + "...")
+    shown = path if len(path) <= 200 else path[:197] + "..."
+    return shown if shown.isprintable() else repr(shown)
