@@ -16,6 +16,7 @@ from msgspec import Meta
 from simulator.config import parse, plain
 from simulator.core import plugins
 from simulator.core.escaping import checked_name
+from simulator.core.python_files import identity
 from simulator.core.ranges import CountOrZero
 from simulator.core.reading import add_to
 from simulator.settings import Layer, Setting, check, overlay, settings
@@ -190,6 +191,8 @@ def settings_hash(config: ArenaConfig) -> str:
     """SHA-256 of everything that the result depends on, in hex; what a named file holds counts too."""
     tables = _tables(config)
     del tables["threads"]
+    for own in (tables["challenge"], *tables["memory"].values()):
+        own["name"] = identity(own["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     read = getattr(plugins.load("challenges", config.challenge).module, "files", None)
     for path in read(config.challenge_settings) if read else ():

@@ -202,7 +202,7 @@ def _demo(given: Given, options: Options) -> Answer:
 def _doctor(given: Given, options: Options) -> Answer:
     from simulator import doctor
 
-    data = doctor.examine(_lab(options), options.deep)
+    data = doctor.examine(_lab(options), options.deep, options.fix)
     return Answer(data, doctor.show, 0 if data["ok"] else 1)
 
 
@@ -299,5 +299,7 @@ COMMANDS = {
         "engram repro RUN|TOURNAMENT", "play it again and compare every number", _repro, (1, 1), ("workers",)
     ),
     "bench": Command("engram bench [NAME]", "measure speed beside the peers, from a checkout", _bench, (0, 1)),
-    "doctor": Command("engram doctor", "what is installed here, and whether it works", _doctor, (0, 0), ("deep",)),
+    "doctor": Command(
+        "engram doctor", "what is installed here, and whether it works", _doctor, (0, 0), ("deep", "fix")
+    ),
 }

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from simulator.core import plugins
+from simulator.core.python_files import identity
 from simulator.core.ranges import CountOrZero
 from simulator.core.reading import add_to, names_file, read_text
 from simulator.settings import Layer, Setting, check, overlay, settings
@@ -152,6 +153,8 @@ def settings_hash(config: RunConfig) -> str:
         del tables["eval_max_steps"]
     if tables["world"].get("masks") is False:  # likewise
         del tables["world"]["masks"]
+    for player in _PLAYERS:
+        tables[player]["name"] = identity(tables[player]["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     for table, kind in _PLAYERS.items():
         for path in files_of(kind, getattr(config, table), getattr(config, f"{table}_settings")):

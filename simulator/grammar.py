@@ -66,6 +66,8 @@ class Options:
     """every preset of a memory too"""
     deep: bool = False
     """import torch too, and ask it for GPUs"""
+    fix: bool = False
+    """mend what can be mended without loss: remove damaged compiled code"""
     workers: Annotated[str, Meta(min_length=1)] = "0"
     """where cells are played: a number of processes, ray, or ray://ADDRESS; 0: a process per core"""
     init: bool = False

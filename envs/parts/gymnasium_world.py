@@ -23,7 +23,17 @@ from gymnasium.envs.registration import EnvSpec
 
 from envs.parts import atari
 from envs.parts.atari import Atari
-from envs.parts.gymnasium_ids import Env, create, find, is_known, known_ids
+from envs.parts.gymnasium_ids import (
+    Env,
+    create,
+    files_of,
+    find,
+    id_in_file,
+    instead_of_file,
+    is_known,
+    known_ids,
+    load_file,
+)
 from envs.parts.gymnasium_slot import Refused, Slot, brief
 from simulator.core import seeds as streams
 from simulator.core.casts import held
@@ -33,7 +43,18 @@ from simulator.core.protocols import Array, Spec, State, Step, World
 from simulator.core.ranges import CountOrZero
 from simulator.core.scene import Scene
 
-__all__ = ["Config", "GymnasiumWorld", "is_known", "known_ids", "make"]
+__all__ = [
+    "Config",
+    "GymnasiumWorld",
+    "files_of",
+    "find",
+    "id_in_file",
+    "instead_of_file",
+    "is_known",
+    "known_ids",
+    "load_file",
+    "make",
+]
 _MOST = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
 _FEW = 256
 MASKED = "its action_mask is not used, every action may be chosen; masks = true uses it"
@@ -66,6 +87,7 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> W
         ValueError: the id is not registered, cannot be made as asked, or has a space that is not supported.
     """
     found = find(env_id)
+    env_id = name or env_id
     build = _builder(env_id, found, config)
     first = build()
     with guarded(f"world {env_id}: its spaces cannot be read"):
@@ -73,7 +95,7 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> W
     limit = first.spec.max_episode_steps if first.spec else None
     if limit is None and atari.is_atari(found):
         limit = atari.longest(found, config.atari)
-    spec = Spec(name or env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
+    spec = Spec(env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
     mask = getattr(first.unwrapped, "action_mask", None)
     if config.masks:
         spec = replace(spec, legal=_legal(env_id, spec, mask))

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from simulator.config import files_of, parse, plain
 from simulator.core import plugins
+from simulator.core.python_files import identity
 from simulator.core.ranges import Count, CountOrZero
 from simulator.core.reading import add_to
 from simulator.settings import Layer, check, overlay, settings
@@ -128,6 +129,7 @@ def settings_hash(config: ExternalConfig) -> str:
         del tables["eval_max_steps"]
     if config.file is not None:
         tables["target"] = config.retargeted(config.file.name)
+    tables["world"]["name"] = identity(tables["world"]["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     for path in _files(config):
         add_to(digest, path)

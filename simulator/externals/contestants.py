@@ -60,7 +60,7 @@ def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> External
     world = {"world": run.world, "world_settings": run.world_settings}
     config = ExternalConfig(kind, target, settings=unplain(settings), **seeds, **budget, **world)  # type: ignore[arg-type]
     if config.file is not None:  # a worker may stand in another folder
-        config = dataclasses.replace(config, target=config.retargeted(str(config.file.resolve())))
+        config = dataclasses.replace(config, target=config.retargeted(str(config.file.expanduser().resolve())))
     _check(config)
     return config
 

@@ -14,6 +14,7 @@ from msgspec import Meta
 from simulator.config import files_of, parse, plain
 from simulator.core import plugins
 from simulator.core.escaping import checked_name
+from simulator.core.python_files import identity
 from simulator.core.ranges import Count, CountOrZero
 from simulator.core.reading import add_to
 from simulator.presets import strategies
@@ -181,6 +182,8 @@ def settings_hash(config: MatchConfig) -> str:
     tables = _tables(config)
     for side in _SIDES:
         del tables[side]["label"]
+    for table in _TABLES:
+        tables[table]["name"] = identity(tables[table]["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     for each in _files(config):
         add_to(digest, each)

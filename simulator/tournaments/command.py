@@ -14,6 +14,7 @@ from simulator.arguments import Given
 from simulator.arguments import read as read_words
 from simulator.config import read as read_file
 from simulator.core.contests import TournamentSnapshot
+from simulator.core.python_files import is_path, label_of
 from simulator.core.writing import write_file
 from simulator.grammar import Command, Options, options_of
 from simulator.lab import existing
@@ -70,8 +71,8 @@ def _entered(words: Sequence[str]) -> tuple[dict[str, dict[str, dict[str, str]]]
 
 def _enter(table: dict[str, dict[str, str]], flag: str, word: str) -> None:
     """Note ``NAME`` or ``LABEL=NAME``."""
-    label, sign, name = word.partition("=")
-    label, name = (label, name) if sign else (re.sub(r"[^\w.-]+", "_", word), word)
+    label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
+    label, name = (label, name) if sign else (re.sub(r"[^\w.-]+", "_", label_of(word)), word)
     if label in table:
         raise ValueError(f"{flag} {word}: {label} is there already, expected another label, such as {label}-2={name}")
     table[label] = {"name": name}

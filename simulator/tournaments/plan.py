@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator import arena_config, config
@@ -181,8 +180,8 @@ def _sources(own: Any) -> Iterator[str]:
     names += [("agents", side.agent) for side in (getattr(own, "first", None), getattr(own, "second", None)) if side]
     for kind, name in names:
         if name is not None:
-            path = getattr(plugins.load(kind, name).module, "__file__", None)
-            yield hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else name
+            files = plugins.sources(kind, name)
+            yield from [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] or [name]
 
 
 def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> config.RunConfig:
