@@ -11,6 +11,6 @@ import os
 FIRST_SEED = int(os.environ.get("ENGRAM_TEST_FIRST_SEED", "0"))
 
 
-def seed_list(n: int) -> list[int]:
-    """The seeds of a test of n seeds."""
-    return list(range(FIRST_SEED, FIRST_SEED + n))
+def seed_list(n: int, first: int = 0) -> list[int]:
+    """N seeds of a test, from its own number ``first`` on."""
+    return list(range(FIRST_SEED + first, FIRST_SEED + first + n))
