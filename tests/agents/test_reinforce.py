@@ -10,8 +10,8 @@ from agents import reinforce
 from agents.parts.network_compiled import NetworkSettings
 from agents.parts.optimizers import OptimizerSettings
 from simulator.core.protocols import Spec, Step
-from tests.seeding import seed_list
 from tests.laws.players import lane, same, session
+from tests.seeding import seed_list
 
 SMALL = NetworkSettings((4,), "tanh")
 SPEC = Spec("by-hand", spaces.Box(-9.0, 9.0, (2,)), spaces.Discrete(2), 50)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from memory import dense_hopfield
 from simulator.core import seeds
 from simulator.core.memories import Units
-from tests.seeding import FIRST_SEED
 from tests.memory.test_hopfield import draw
 from tests.memory.test_hopfield import make as hopfield
+from tests.seeding import FIRST_SEED
 
 
 def make(stored, seed_list=None, **config):
