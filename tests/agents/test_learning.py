@@ -15,10 +15,10 @@ SEEDS = 16
 LIMIT = 1_000  # steps of an episode that has no end
 
 
-def _tuned(name, **agent):
+def _tuned(name, seeds=SEEDS, **agent):
     preset = TUNED[name]
     settings = {"agent_": {**preset["agent"], **agent}, "world_": preset.get("settings", {})}
-    return session("q_learning", preset["world"], seeds=SEEDS, steps=preset["steps"], **settings), preset["steps"]
+    return session("q_learning", preset["world"], seeds=seeds, steps=preset["steps"], **settings), preset["steps"]
 
 
 def _exact(one):
@@ -66,11 +66,16 @@ def test_cliff_finds_the_shortest_path():
     assert np.median(first) <= 2_800  # of 100 fresh sets of seeds the worst was 2,700
 
 
-@pytest.mark.parametrize(("target", "expected"), [("max", -50.0), ("sarsa", -26.7), ("expected", -21.0)])
-def test_cliff_online_returns_of_the_last_100_of_500_episodes(target, expected):
-    one, _ = _tuned("cliff", target=target)
-    found = [[] for _ in range(SEEDS)]
-    running = np.zeros(SEEDS)
+@pytest.mark.parametrize(
+    ("target", "expected", "off"),
+    # means of 4,800 fresh seeds; sets of 64 are within 3, 4 and 1 of them; a seed of Sarsa may come to -180
+    [("max", -50.1, 4.0), ("sarsa", -27.0, 5.0), ("expected", -20.9, 1.2)],
+)
+def test_cliff_online_returns_of_the_last_100_of_500_episodes(target, expected, off):
+    n = 64
+    one, _ = _tuned("cliff", n, target=target)
+    found = [[] for _ in range(n)]
+    running = np.zeros(n)
     while min(map(len, found)) < 500:
         trace = one.agent.stretch(one.world.lanes, 500)
         for t in range(500):
@@ -79,7 +84,7 @@ def test_cliff_online_returns_of_the_last_100_of_500_episodes(target, expected):
                 found[i].append(running[i])
                 running[i] = 0.0
     last = np.mean([returns[400:500] for returns in found])
-    assert last == pytest.approx(expected, abs=4.0 if target == "max" else 2.0)
+    assert last == pytest.approx(expected, abs=off)
 
 
 def test_frozen_lake_reaches_73_percent_early_and_ends_there():

@@ -138,7 +138,7 @@ class _Plain:
         self.rate, self.momentum, self.decay, self.balance = rate, momentum, decay, balance
         self.moved = [np.zeros_like(a) for a in self.layer]
         self.mean, self.mean_hidden = self.data.mean(0), np.full(layer.hidden.shape, 0.5)
-        self.bits = np.random.PCG64(seeds.sequence(0, "training"))
+        self.bits = np.random.PCG64(seeds.sequence(FIRST_SEED, "training"))
 
     def _draw(self, p):
         out = np.empty_like(p)
@@ -170,9 +170,8 @@ class _Plain:
 
 
 def test_training_equals_a_plain_loop():
-    data = np.where(np.random.Generator(np.random.PCG64(FIRST_SEED + 3)).random((1, 7, 9)) < 0.4, 1.0, 0.0).astype(
-        np.float32
-    )
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 3))
+    data = np.where(draws.random((1, 7, 9)) < 0.4, 1.0, 0.0).astype(np.float32)
     stack = make_stack((9, 5), False, 1)
     draw_weights(stack, [0], 0.5)
     begin_biases(stack.layers[0], False, data)
