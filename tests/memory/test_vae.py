@@ -71,7 +71,7 @@ def test_the_loss_in_expectation_bounds_the_likelihood():
     density = q.log_prob(grid).exp()
     bound = torch.trapezoid(density * log_p, grid) - gaussian_divergence(mean, log_variance)
     assert (bound <= exact + 1e-4).all()
-    noise = torch.from_numpy(seeds.generators(seed_list(1), "recall")[0].standard_normal((400, 1, 1, 1), np.float32))
+    noise = torch.from_numpy(seeds.generators(seed_list(1), "recall")[0].standard_normal((2_400, 1, 1, 1), np.float32))
     sampled = torch.stack([model.loss(weights, x, x, each.expand(2, 5, 1), 1.0) for each in noise]).mean(0)
     torch.testing.assert_close(-sampled, bound, atol=0.4, rtol=0.0)
 
