@@ -71,9 +71,10 @@ def test_the_loss_in_expectation_bounds_the_likelihood():
     density = q.log_prob(grid).exp()
     bound = torch.trapezoid(density * log_p, grid) - gaussian_divergence(mean, log_variance)
     assert (bound <= exact + 1e-4).all()
-    noise = torch.from_numpy(seeds.generators(seed_list(1), "recall")[0].standard_normal((2_400, 1, 1, 1), np.float32))
-    sampled = torch.stack([model.loss(weights, x, x, each.expand(2, 5, 1), 1.0) for each in noise]).mean(0)
-    torch.testing.assert_close(-sampled, bound, atol=0.4, rtol=0.0)
+    noise = torch.from_numpy(seeds.generators(seed_list(1), "recall")[0].standard_normal((1_000, 1, 1, 1), np.float32))
+    sampled = -torch.stack([model.loss(weights, x, x, each.expand(2, 5, 1), 1.0) for each in noise])
+    errors = sampled.std(0) / len(noise) ** 0.5
+    assert (abs(sampled.mean(0) - bound) < 6.0 * errors + 1e-3).all()
 
 
 @pytest.mark.parametrize("way", ["once", "settle", "channel"])
