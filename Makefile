@@ -1,8 +1,9 @@
-# Two commands: `make demo` and `make test`. Both need python3 >= 3.11 with venv, and a package index.
+# `make demo`, `make test`, and `make test-portable`, which takes an hour: all need python3 >= 3.11 with venv, and a
+# package index.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test install clean
+.PHONY: demo test test-portable install clean
 
 demo: install
 	$(BIN)/engram demo
@@ -12,6 +13,10 @@ test: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The suite as other machines would run it: other BLAS kernels, plainer processors, other first seeds.
+test-portable: install
+	$(BIN)/python -m tests.portable
 
 install: .venv/installed
 

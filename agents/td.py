@@ -27,6 +27,7 @@ from agents.parts.tabular import (
     load,
     moves,
     n_actions,
+    policy_files,
     save,
     trace_buffers,
 )
@@ -135,6 +136,11 @@ class TD:
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
         load(self._tables, state)
+
+
+def files(config: Config) -> list[str]:
+    """The file that the policy comes from; none where it is one that has a name."""
+    return policy_files(config.policy)
 
 
 def make(spec: Spec, seed_list: Sequence[int], config: Config) -> TD:

@@ -2,6 +2,8 @@
 
 import gymnasium
 
+from simulator.core import own_packages
+
 for _name, _settings in (("SixRooms", {"layout": "six"}), ("Rooms", {"layout": "four"})):
     if f"engram/{_name}-v0" not in gymnasium.registry:
         gymnasium.register(
@@ -10,3 +12,5 @@ for _name, _settings in (("SixRooms", {"layout": "six"}), ("Rooms", {"layout": "
             vector_entry_point="envs.parts.export:RoomsVectorEnv",
             kwargs=_settings,
         )
+
+__getattr__ = own_packages.beyond(__name__)

@@ -90,6 +90,11 @@ def make(seed_list: Sequence[int], config: Config) -> TableWorld | ObservedWorld
     return TableWorld(spec, make_table(ground.mdp, views.table), seeds.words(seed_list, "world"), ground.draw)
 
 
+def files(config: Config) -> list[str]:
+    """The file that the layout comes from; none where it is one of ours, whatever the working folder holds."""
+    return layouts.files(config.layout)
+
+
 def make_observed(seed_list: Sequence[int], config: Config) -> ObservedWorld:
     """The same, but never by table: the world can then show where an episode ended (``last_scene``).
 

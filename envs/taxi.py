@@ -28,6 +28,8 @@ class Config:
     """whether the passenger may change their mind about the destination, once an episode; runs in Python"""
     fickle_probability: Share = 0.3
     """probability of an episode in which they do"""
+    masks: bool = False
+    """whether agents choose among the actions of Taxi's action_mask only, those that change something"""
     max_steps: CountOrZero = 0
     """steps after which an episode is cut; 0: 200, as Taxi-v4"""
 
@@ -39,8 +41,8 @@ def make(seed_list: Sequence[int], config: Config) -> World:
         ValueError: never, for settings within their ranges.
     """
     kwargs = asdict(config)
-    limit = kwargs.pop("max_steps")
-    return gymnasium_world.make("Taxi-v4", seed_list, gymnasium_world.Config(kwargs=kwargs, max_steps=limit), "taxi")
+    own = {name: kwargs.pop(name) for name in ("max_steps", "masks")}
+    return gymnasium_world.make("Taxi-v4", seed_list, gymnasium_world.Config(kwargs=kwargs, **own), "taxi")
 
 
 if __name__ == "__main__":

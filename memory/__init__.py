@@ -1,0 +1,3 @@
+from simulator.core import own_packages
+
+__getattr__ = own_packages.beyond(__name__)

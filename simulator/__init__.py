@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from simulator.core import own_packages
+
 # Seeds share the cores already: a BLAS that starts threads of its own inside each of them is many times slower. It
 # reads this when numpy or torch is loaded, so a notebook imports simulator first, or sets it itself.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+own_packages.install()
 
 if TYPE_CHECKING:
     from simulator.notebook import Result, Trainer, load, recall, run, tournament

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from simulator.arena_config import ArenaConfig, settings_hash, to_toml
-from simulator.bookkeeping import installed, seeds_of
+from simulator.bookkeeping import failure_of, installed, seeds_of
 from simulator.contest import SCORES, Contest, Result, plan
 from simulator.core.compiled import compile_seconds, set_threads, working_seconds
 from simulator.core.devices import hold_torch
+from simulator.core.escaping import check_label
 from simulator.core.memories import RecallSnapshot
 from simulator.records import EvaluationRow, NewRun, Progress, Rows, StoreError, StoreFailure
 from simulator.sitting import BadInput
@@ -46,17 +47,21 @@ def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: 
         try:
             host = _Host(config, store, name)
             yield from host.snapshots()
-        except ValueError:
+        except ValueError as error:
             if run is None:
-                _drop(store, name)
+                _drop(store, name, error)
+            raise
+        except KeyboardInterrupt:
+            with suppress(StoreError, StoreFailure):
+                store.mark(name, "interrupted")
             raise
         except GeneratorExit:
             with suppress(StoreError, StoreFailure):
                 store.mark(name, "done" if host.over else "interrupted")
             raise
-        except Exception:
+        except BaseException as error:
             with suppress(StoreError, StoreFailure):
-                _drop(store, name)
+                _drop(store, name, error)
             raise
     finally:
         store.release(name)
@@ -64,6 +69,7 @@ def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: 
 
 def _take(config: ArenaConfig, store: Store, run: str | None, label: str) -> str:
     if run is None:
+        check_label(label)
         told = (_who(config), config.challenge, seeds_of(config), len(plan(config)))
         return store.begin(NewRun(*told, to_toml(config), settings_hash(config), installed(), label))
     if settings_hash(config) != store.find(run).settings_hash:
@@ -72,9 +78,10 @@ def _take(config: ArenaConfig, store: Store, run: str | None, label: str) -> str
     return run
 
 
-def _drop(store: Store, run: str) -> None:
-    """A contest that failed: nothing is stored half, and whole cells are kept."""
-    store.mark(run, "failed") if store.find(run).step else store.discard(run)
+def _drop(store: Store, run: str, error: BaseException) -> None:
+    """A contest that failed: nothing is stored half, and whole cells are kept, with the reason."""
+    step = store.find(run).step
+    store.mark(run, "failed", failure_of(error, step)) if step else store.discard(run)
 
 
 def _who(config: ArenaConfig) -> str:

@@ -15,7 +15,10 @@ from msgspec import Meta
 
 from simulator.config import parse, plain
 from simulator.core import plugins
+from simulator.core.escaping import checked_name
+from simulator.core.python_files import identity
 from simulator.core.ranges import CountOrZero
+from simulator.core.reading import add_to
 from simulator.settings import Layer, Setting, check, overlay, settings
 
 Number = Annotated[int, Meta(ge=1, le=10**7)]
@@ -131,7 +134,7 @@ def _contestants(layers: Sequence[Layer]) -> tuple[Contestant, ...]:
     labels = list(dict.fromkeys(label for layer in layers for label in layer.values.get("memory", {})))
     if not labels:
         raise ValueError("expected a memory at least (engram list memories)")
-    return tuple(_contestant(label, layers) for label in labels)
+    return tuple(_contestant(checked_name(label, "memory"), layers) for label in labels)
 
 
 def _contestant(label: str, layers: Sequence[Layer]) -> Contestant:
@@ -188,10 +191,13 @@ def settings_hash(config: ArenaConfig) -> str:
     """SHA-256 of everything that the result depends on, in hex; what a named file holds counts too."""
     tables = _tables(config)
     del tables["threads"]
+    for own in (tables["challenge"], *tables["memory"].values()):
+        own["name"] = identity(own["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     read = getattr(plugins.load("challenges", config.challenge).module, "files", None)
     for path in read(config.challenge_settings) if read else ():
-        digest.update(Path(path).name.encode() + Path(path).read_bytes())
+        digest.update(Path(path).name.encode())
+        add_to(digest, path)
     return digest.hexdigest()
 
 

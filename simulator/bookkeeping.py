@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simulator.config import RunConfig, settings_hash, to_toml
+from simulator.core.escaping import check_label
+from simulator.core.faults import PlayerError, fault_of
 from simulator.core.protocols import Array, Evaluation, Failure, Spec
 from simulator.records import EvaluationRow, NewRun
 from simulator.store import Store
@@ -22,7 +24,12 @@ VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
 
 
 def new_run(config: RunConfig, label: str = "") -> NewRun:
-    """The record of a run that is about to begin."""
+    """The record of a run that is about to begin.
+
+    Raises:
+        ValueError: a label with characters that cannot be seen.
+    """
+    check_label(label)
     settings = (to_toml(config), settings_hash(config))
     return NewRun(config.agent, config.world, seeds_of(config), config.steps, *settings, installed(), label)
 
@@ -59,6 +66,26 @@ def failures(seeds: tuple[int, ...], failed_at: Array) -> tuple[Failure, ...]:
     """Who failed when, in the order of the seeds; ``failed_at`` int64 [S] is 0 for a seed that goes on."""
     broken = np.flatnonzero(failed_at)
     return tuple(Failure(seeds[i], int(failed_at[i]), NOT_FINITE) for i in broken)
+
+
+def failure_of(error: BaseException, step: int) -> dict[str, Any]:
+    """Why a run ended that an error ended, as the store keeps it.
+
+    Args:
+        error: what was raised.
+        step: the last environment step that was whole, for where the error does not say in which it happened.
+
+    Returns:
+        ``reason``: one line; ``kind``, ``file`` and ``line``: class and place of the error behind it, None where a
+        value was refused and nothing was raised; ``step``: environment step of training, counted from 1.
+    """
+    fault = (
+        error.fault if isinstance(error, PlayerError) else None if isinstance(error, ValueError) else fault_of(error)
+    )
+    told = {"reason": " ".join(str(error if isinstance(error, ValueError) else fault).split())}
+    known = {name: getattr(fault, name) or None for name in ("kind", "file", "line")} if fault else {}
+    at = error.step if isinstance(error, PlayerError) and error.step else step
+    return {**told, "kind": None, "file": None, "line": None, **known, "step": at}
 
 
 def outcome(spec: Spec, evaluations: list[Evaluation], failed: tuple[Failure, ...]) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def _runs(lab: str) -> list[dict[str, Any]]:
         return []
     from simulator.store import Store
 
-    keys = ("run", "label", "agent", "world", "status", "step", "steps", "created", "seconds", "failed")
+    keys = ("run", "label", "agent", "world", "status", "step", "steps", "created", "seconds", "failed", "error")
     rows = []
     with Store(lab) as store:
         for each in store.runs():
@@ -194,6 +194,8 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
 
 def _status(run: Mapping[str, Any]) -> str:
     """What became of a run, and of those seeds that failed in it."""
+    if run["error"]:
+        return f"failed: {run['error']['kind'] or 'a value was refused'}"
     return f"{run['status']}, {len(run['failed'])} failed" if run["failed"] else str(run["status"])
 
 

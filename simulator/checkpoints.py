@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.core.protocols import Array, State
+from simulator.core.reading import open_file
 from simulator.records import StoreError, StoreFailure
 
 _NATIVE = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
@@ -52,13 +53,7 @@ def write_file(path: Path, state: State) -> Written:
         StoreFailure: a state that a checkpoint cannot hold.
         OSError: the disk did not take it; nothing is left behind.
     """
-    from safetensors.numpy import save
-
-    arrays: dict[str, Array] = {}
-    tree = json.dumps(_pack(state, arrays, "state"))
-    if len(tree) > _TREE_LIMIT:
-        raise StoreFailure(f"the state has {len(tree):,} characters of plain values, expected at most {_TREE_LIMIT:,}")
-    data = save(arrays, {_TREE: tree})
+    data = packed(state)
     aside = path.with_name(path.name + ".partial")
     try:
         with aside.open("wb") as file:
@@ -71,6 +66,30 @@ def write_file(path: Path, state: State) -> Written:
         raise
     sync_folder(path.parent)
     return Written(len(data), hashlib.sha256(data).hexdigest())
+
+
+def packed(state: State) -> bytes:
+    """A state as the bytes of a file.
+
+    Raises:
+        StoreFailure: a state that a checkpoint cannot hold.
+    """
+    from safetensors.numpy import save
+
+    arrays: dict[str, Array] = {}
+    tree = json.dumps(_pack(state, arrays, "state"))
+    if len(tree) > _TREE_LIMIT:
+        raise StoreFailure(f"the state has {len(tree):,} characters of plain values, expected at most {_TREE_LIMIT:,}")
+    return save(arrays, {_TREE: tree})
+
+
+def is_state(path: Path) -> bool:
+    """Whether a file is a state that :func:`packed` made."""
+    try:
+        read_file(path)
+    except ValueError:
+        return False
+    return True
 
 
 def read(path: Path, written: Written) -> State:
@@ -92,6 +111,10 @@ def read_file(path: Path) -> State:
     """
     from safetensors import SafetensorError
 
+    try:
+        open_file(path, "a saved state", None).close()
+    except ValueError as error:
+        raise StoreError(str(error)) from None
     try:
         return _state_in(path)
     except OSError as error:

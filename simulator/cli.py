@@ -17,6 +17,7 @@ from simulator import catalog, tables
 from simulator.arena_config import arena_settings
 from simulator.arguments import Given
 from simulator.config import assemble, run_settings
+from simulator.core.escaping import checked_name, visible
 from simulator.grammar import Answer, Command, Options, dispatch, layers
 
 
@@ -74,7 +75,9 @@ def _tournament(given: Given, options: Options) -> Answer:
     from simulator.tournaments import standings_tables
 
     if options.init:
-        return Answer(hosting.init(given.names), lambda data: tables.tell(f"{data['file']} is written"))
+        return Answer(
+            hosting.init(given.names, options.force), lambda data: tables.tell(visible(f"{data['file']} is written"))
+        )
     config = hosting.settings_of(given)
     data, code = hosting.begin(config, _lab(options), lambda: _view(options, "tournament"), options)
     return Answer(data, standings_tables.show, code)
@@ -153,9 +156,9 @@ def _report(given: Given, options: Options) -> Answer:
         if options.picture:
             from simulator.views.recall_curves import draw
 
-            draw(contest, Path(options.picture))
+            draw(contest, Path(options.picture), force=options.force)
             drawn = {"run": contest["run"], "picture": options.picture}
-            return Answer(drawn, lambda data: tables.tell(f"{data['picture']} is drawn"))
+            return Answer(drawn, lambda data: tables.tell(visible(f"{data['picture']} is drawn")))
         form = recall_tables.show_markdown if options.table else recall_tables.show_csv
         return Answer(contest, form if options.table or options.csv else recall_tables.show)
     data = report.gather(given.names, _lab(options), options.agent, options.world)
@@ -175,14 +178,15 @@ def _report_tournament(name: str, options: Options) -> Answer:
             return Answer(found, getattr(standings_tables, form))
     path = Path(options.picture or options.html or f"{found['tournament']}.html")
     if options.picture:
-        standings.draw(found, path)
+        standings.draw(found, path, force=options.force)
     elif options.html or not options.json:
-        page.write_page(found, path)
+        page.write_page(found, path, force=options.force)
 
     def show(summary: Any) -> None:
         if not options.picture:
             standings_tables.show(summary)
-        tables.tell(f"{path} is written")
+        if options.picture or options.html or not options.json:
+            tables.tell(visible(f"{path} is written"))
 
     return Answer(found, show)
 
@@ -198,7 +202,7 @@ def _demo(given: Given, options: Options) -> Answer:
 def _doctor(given: Given, options: Options) -> Answer:
     from simulator import doctor
 
-    data = doctor.examine(_lab(options), options.deep)
+    data = doctor.examine(_lab(options), options.deep, options.fix)
     return Answer(data, doctor.show, 0 if data["ok"] else 1)
 
 
@@ -209,7 +213,8 @@ def _bench(given: Given, options: Options) -> Answer:
 
 
 def _lab(options: Options) -> str:
-    return options.lab or os.environ.get("ENGRAM_LAB") or "lab"
+    named = os.environ.get("ENGRAM_LAB")
+    return options.lab or (checked_name(named, "ENGRAM_LAB", most=4096) if named else "lab")
 
 
 def _view(options: Options, of: str = "run") -> Any:
@@ -262,7 +267,7 @@ COMMANDS = {
         "who is better, and how sure is that: contestants meet challenges over many seeds",
         _tournament,
         (0, 1),
-        ("preset", "label", "view", "workers", "init", "retry", *ENTRIES),
+        ("preset", "label", "view", "workers", "init", "force", "retry", *ENTRIES),
         own=_of("tournaments.config", "tournament_settings"),
         read=_of("tournaments.command", "read"),
     ),
@@ -288,11 +293,13 @@ COMMANDS = {
         "stored runs beside each other in one table, or the report of a tournament",
         _report,
         (0, 10_000),
-        ("table", "csv", "latex", "html", "picture", "agent", "world"),
+        ("table", "csv", "latex", "html", "picture", "force", "agent", "world"),
     ),
     "repro": Command(
         "engram repro RUN|TOURNAMENT", "play it again and compare every number", _repro, (1, 1), ("workers",)
     ),
     "bench": Command("engram bench [NAME]", "measure speed beside the peers, from a checkout", _bench, (0, 1)),
-    "doctor": Command("engram doctor", "what is installed here, and whether it works", _doctor, (0, 0), ("deep",)),
+    "doctor": Command(
+        "engram doctor", "what is installed here, and whether it works", _doctor, (0, 0), ("deep", "fix")
+    ),
 }

@@ -15,10 +15,12 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from simulator.core import plugins
+from simulator.core.python_files import identity
 from simulator.core.ranges import CountOrZero
+from simulator.core.reading import add_to, names_file, read_text
 from simulator.settings import Layer, Setting, check, overlay, settings
 
-Device = Annotated[str, Meta(pattern=r"^(cpu|cuda(:\d{1,3})?)$", description="cpu, cuda or cuda:N")]
+Device = Annotated[str, Meta(pattern=r"\A(cpu|cuda(:[0-9]{1,3})?)\Z", description="cpu, cuda or cuda:N")]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class RunConfig:
     """environment steps between greedy evaluations; 0: a twentieth of steps"""
     eval_episodes: Annotated[int, Meta(ge=1, le=10**6)] = 100
     """episodes per seed of the last greedy evaluation; one on the way plays a tenth, or none where it is exact"""
+    eval_max_steps: CountOrZero = 0
+    """steps after which an evaluation episode that the environment has not ended is cut, counted as cut and never as a
+    return; 0: after the environment's own limit, but not before 100,000"""
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     """threads that share the seeds; 0: one per core"""
     device: Device = "cpu"
@@ -101,12 +106,7 @@ def read(path: str | Path) -> Layer:
     Raises:
         ValueError: the file cannot be read, in one line.
     """
-    try:
-        return parse(Path(path).read_text("utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: byte {error.start}: expected text in UTF-8") from None
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse(read_text(path, "a TOML file", handed=True), str(path))
 
 
 def parse(text: str, where: str) -> Layer:
@@ -149,12 +149,31 @@ def settings_hash(config: RunConfig) -> str:
     """
     tables = {**_tables(config), "eval_every": eval_period(config)}
     del tables["threads"]
+    if not config.eval_max_steps:  # runs that were stored before there was this setting have the same hash
+        del tables["eval_max_steps"]
+    if tables["world"].get("masks") is False:  # likewise
+        del tables["world"]["masks"]
+    for player in _PLAYERS:
+        tables[player]["name"] = identity(tables[player]["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
-    for player in ("agent", "world"):
-        for value in tables[player].values():
-            if isinstance(value, str) and len(value) < 4096 and "\0" not in value and Path(value).is_file():
-                digest.update(Path(value).read_bytes())
+    for table, kind in _PLAYERS.items():
+        for path in files_of(kind, getattr(config, table), getattr(config, f"{table}_settings")):
+            add_to(digest, path)
     return digest.hexdigest()
+
+
+def files_of(kind: str, name: str, chosen: Any) -> list[str]:
+    """The files that a player's settings name and that are there, as its module's function ``files(config)`` says.
+
+    Where it has none they are the texts that are written as paths (:func:`simulator.core.reading.names_file`): a file
+    in the working folder that is called like a setting's value is not meant.
+    """
+    told = getattr(plugins.load(kind, name).module, "files", None)
+    if told is not None:
+        return list(map(str, told(chosen)))
+    return [
+        value for value in (getattr(chosen, field.name) for field in dataclasses.fields(chosen)) if names_file(value)
+    ]
 
 
 def eval_period(config: RunConfig) -> int:

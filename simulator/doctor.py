@@ -30,9 +30,15 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
-def examine(lab: str, deep: bool = False) -> dict[str, Any]:
-    """Look at everything; ``ok`` is False where something is BAD. ``deep`` imports torch and every player too."""
-    findings = [*_python(), *_distributions(), _pygame(), *_machine(), _cache(), _lab(Path(lab)), _display()]
+def examine(lab: str, deep: bool = False, fix: bool = False) -> dict[str, Any]:
+    """Look at everything; ``ok`` is False where something is BAD.
+
+    Args:
+        lab: the lab's folder.
+        deep: import torch and every player too.
+        fix: mend what can be mended without loss: damaged compiled code is removed.
+    """
+    findings = [*_python(), *_distributions(), _pygame(), *_machine(), _cache(fix), _lab(Path(lab)), _display()]
     findings.append(_torch_deep() if deep else _torch())
     if deep:
         findings += _players()
@@ -87,18 +93,26 @@ def _machine() -> Iterator[Finding]:
     yield Finding("threads", OK if blas == "1" else NOTE, f"{blas} for one seed's matrix products", advice)
 
 
-def _cache() -> Finding:
-    """Where machine code is kept, and whether today's is there already."""
-    from numba import config
+def _cache(fix: bool) -> Finding:
+    """Where machine code is kept, whether today's is there already, and whether it is whole; ``fix`` drops the rest."""
+    from simulator.core import code_folder
 
-    from simulator.core import compiled  # noqa: F401 - it chooses the folder
-
-    folder = Path(config.CACHE_DIR)
-    n = sum(1 for _ in folder.rglob("*.nbi")) if folder.is_dir() else 0
+    folder = code_folder.folder()
+    if folder is None:
+        return Finding("compiled code", NOTE, "cannot be kept anywhere", "set NUMBA_CACHE_DIR to a folder that can")
+    found = code_folder.survey(folder)
+    held = code_folder.mend(folder) if fix and found.damaged else found
     if not _writable(folder):
         return Finding("compiled code", NOTE, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder that can")
-    found = f"{folder}, warm ({n} functions)" if n else f"{folder}, empty"
-    return Finding("compiled code", OK if n else NOTE, found, "" if n else "the first run compiles, once")
+    n, damaged = held.n_functions, len(held.damaged)
+    if found.damaged and not damaged:
+        return Finding("compiled code", OK, f"{folder}, {len(found.damaged)} damaged files were removed")
+    if damaged:
+        advice = "engram doctor --fix removes them; what needs them compiles again"
+        return Finding("compiled code", BAD, f"{folder}, {damaged} damaged files", advice)
+    if not n:
+        return Finding("compiled code", NOTE, f"{folder}, empty", "the first run compiles, once")
+    return Finding("compiled code", OK, f"{folder}, warm ({n} functions, all whole)")
 
 
 def _lab(lab: Path) -> Finding:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from simulator.bookkeeping import evaluation_rows, new_run, outcome, stored_evaluations
+from simulator.bookkeeping import evaluation_rows, failure_of, new_run, outcome, stored_evaluations
 from simulator.config import RunConfig, eval_period, settings_hash
 from simulator.core.compiled import compile_seconds, working_seconds
 from simulator.core.protocols import Evaluation, Snapshot
@@ -60,9 +60,13 @@ def run(
             if not host.finished:
                 host.checkpoint("interrupted")
             raise
-        except Exception:
+        except KeyboardInterrupt:  # in the middle of a step: it goes on from its newest checkpoint
+            with suppress(StoreError, StoreFailure):
+                store.mark(name, "interrupted")
+            raise
+        except BaseException as error:
             with suppress(StoreError, StoreFailure):  # the lab itself may be what failed
-                store.mark(name, "failed")
+                store.mark(name, "failed", failure_of(error, host.progress().step))
             raise
     finally:
         store.release(name)
@@ -79,10 +83,10 @@ def _take(config: RunConfig, store: Store, run: str | None, label: str) -> str:
 
 
 def _open(config: RunConfig, store: Store, run: str, new: bool) -> _Host:
-    """Build the players; a new run whose settings cannot work leaves nothing behind."""
+    """Build the players; a new run whose players cannot be built leaves nothing behind."""
     try:
         return _Host(Session(config), store, run)
-    except ValueError:
+    except BaseException:
         if new:
             store.discard(run)
         raise

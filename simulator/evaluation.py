@@ -2,27 +2,35 @@
 
 An evaluation never changes a learner: it plays a policy that the agent gives away, in a world of its own that starts
 from the same state of its streams every time, so that evaluations of different moments are paired.
+
+Episodes are the environment's own: they last until it ends them. An environment without a limit of steps may never end
+one, so there is a safety valve: an episode that is still going on after ``max_steps`` steps is cut. It has no return,
+and its seed has no score then. It also ends the evaluation of its seed, because no environment can be told to give an
+episode up: so a seed costs at most ``max_steps`` steps more than the episodes that it did end.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from simulator.core import seeds
 from simulator.core.compiled import compiled
+from simulator.core.episodes import cut_after, cut_seeds, of_users, of_users_seeds
+from simulator.core.faults import PlayerError
 from simulator.core.mdp import FiniteMDP, evaluate_finite, finite_horizon, met, uniform_policy, value_iteration
+from simulator.core.notices import notice
 from simulator.core.protocols import Agent, Array, Evaluation, Policy, Spec, World
 
-LIMIT = 1_000  # steps after which an evaluation episode is cut where the world itself sets no limit
 LOOK_UP_EVERY = 0.1  # seconds
 FEWEST, MOST = 16, 256  # steps of a seed that are played before the returns are added up
 LARGEST_PART = 500_000  # the same for all seeds together
 LARGEST = 50_000_000  # time x state x action entries up to which an exact answer is computed
+ENDLESS_COST = 1_000  # steps that an exact answer without a limit of steps is counted as
 
 
 class Evaluator:
@@ -33,16 +41,27 @@ class Evaluator:
         settings: the world's ``Config``.
         seed_list: the run's seeds.
         episodes: how many each seed plays.
+        max_steps: steps after which an episode that the world has not ended is cut; 0: after the world's own limit,
+            but not before ``MAX_STEPS``.
     """
 
-    def __init__(self, make: Callable[..., World], settings: Any, seed_list: Sequence[int], episodes: int) -> None:
+    def __init__(
+        self,
+        make: Callable[..., World],
+        settings: Any,
+        seed_list: Sequence[int],
+        episodes: int,
+        max_steps: int = 0,
+    ) -> None:
         own = seeds.integers(seed_list, "evaluation")
-        self._world = make(own, settings)
-        if self._world.spec.max_steps is None and any(f.name == "max_steps" for f in dataclasses.fields(settings)):
-            self._world = make(own, dataclasses.replace(settings, max_steps=LIMIT))
+        self.seeds, self._own = tuple(seed_list), tuple(own)
+        self._episodes = episodes
         self._remake = lambda: make(own, settings)
-        self._seeds, self._first = tuple(seed_list), self._world.reset()
-        self._start, self._episodes = self._world.state(), episodes
+        with of_users_seeds(self._own, self.seeds):
+            self._world = make(own, settings)
+            self._first = self._world.reset()
+            self._start = self._world.state()
+        self.max_steps = cut_after(self._world.spec.max_steps, max_steps)
 
     def evaluate(self, agent: Agent, step: int, *, last: bool = True) -> Evaluation:
         """The result of :meth:`evaluating`."""
@@ -72,20 +91,23 @@ class Evaluator:
         """
         out = np.asarray(getattr(agent, "failed_at", np.zeros(len(self._first)))) > 0 if failed is None else failed
         spec = self._world.spec
-        exact = _exact(agent.policy(), spec, out)
-        n_episodes = self._episodes if last else max(1, self._episodes // 10) if exact is None else 0
-        returns = np.full((len(out), n_episodes), np.nan)
-        try:
+        with self._told(step):
+            exact = _exact(agent.policy(), spec, out)
+            n_episodes = self._episodes if last else max(1, self._episodes // 10) if exact is None else 0
+            returns = np.full((len(out), n_episodes), np.nan)
             yield from self._play(agent.policy(), returns, out)
-        except ValueError as error:
-            raise ValueError(f"{spec.id}: evaluation after step {step:,}: {error}") from error
-        yield Evaluation(step, returns, exact, _value_error(agent, spec, out) if last else None)
+            if cut_seeds(returns, out).any():
+                said = (
+                    f"an evaluation episode had not ended after {self.max_steps:,} steps and was cut, it is no return"
+                )
+                notice(spec.id, f"{said}; eval_max_steps sets another number")
+            value_error = _value_error(agent, spec, out) if last else None
+        yield Evaluation(step, returns, exact, value_error)
 
     def _play(self, policy: Policy, returns: Array, failed: Array) -> Iterator[None]:
         """Fill in the returns [S, E] of the first E episodes of every seed that has not failed.
 
-        Where a world without any limit of steps does not come to an end, what is missing counts as what was earned
-        so far.
+        Those of an episode that was cut, and of the ones that would have come after it, stay nan.
         """
         if not returns.size:
             return
@@ -93,20 +115,39 @@ class Evaluator:
             self._world = self._remake()
             self._world.reset()
         obs, first = self._world.observe(), np.ones(len(failed), np.bool_)
-        running, count = np.zeros(len(failed)), np.where(failed, returns.shape[1], 0)
-        left, n = returns.shape[1] * (self._world.spec.max_steps or LIMIT), FEWEST
-        while left and count.min() < returns.shape[1]:
-            began, n = time.perf_counter(), min(n, left)
+        episodes = _Episodes(
+            np.zeros(len(failed)), np.zeros(len(failed), np.int64), np.zeros(len(failed), np.int64), failed.copy()
+        )
+        n = FEWEST
+        while not episodes.over.all():
+            began = time.perf_counter()
             obs, first, reward, ended = _steps(policy, self._world, (obs, first), n)
-            wrong = _tally((running, count, returns), failed, reward, ended)
+            wrong = _tally(episodes, returns, self.max_steps, failed, reward, ended)
             if wrong >= 0:
-                raise ValueError(f"seed {self._seeds[wrong]} earned what is no number, expected finite rewards")
-            left -= n
+                raise ValueError(f"seed {self.seeds[wrong]} earned what is no number, expected finite rewards")
             most = min(MOST, max(1, LARGEST_PART // len(failed)))
             n = next_size(n, time.perf_counter() - began, most)
             yield
-        missing = np.isnan(returns) & ~failed[:, None]
-        returns[missing] = np.broadcast_to(running[:, None], returns.shape)[missing]
+
+    @contextmanager
+    def _told(self, step: int) -> Iterator[None]:
+        """Say of an error that it happened in an evaluation, and in which of the run's seeds."""
+        try:
+            yield
+        except ValueError as error:
+            name = self._world.spec.id
+            said = of_users(str(error), self._own, self.seeds).removeprefix(f"{name}: ")
+            line = f"{name}: evaluation after step {step:,}: {said}"
+            raise PlayerError(line, error.fault if isinstance(error, PlayerError) else None) from error
+
+
+class _Episodes(NamedTuple):
+    """The episodes that go on, of every seed, [S]."""
+
+    gain: Array  # float64, what was earned in it so far
+    length: Array  # int64, steps of it
+    count: Array  # int64, episodes that ended before it
+    over: Array  # bool: no more is played for this seed
 
 
 def next_size(n: int, seconds: float, most: int) -> int:
@@ -128,24 +169,33 @@ def _steps(policy: Policy, world: World, now: tuple[Array, Array], n: int) -> tu
 
 
 @compiled
-def _tally(episodes, failed, reward, ended):
+def _tally(episodes, returns, max_steps, failed, reward, ended):
     """Add T steps to the episodes of every seed; the first seed with a reward that is no number, or -1."""
-    running, count, returns = episodes
+    gain, length, count, over = episodes
     for i in range(reward.shape[0]):
         for t in range(reward.shape[1]):
-            running[i] += reward[i, t]
-            if ended[i, t]:
-                if count[i] < returns.shape[1]:
-                    returns[i, count[i]] = running[i]
-                    count[i] += 1
-                running[i] = 0.0
-            if not np.isfinite(reward[i, t]) and not failed[i]:
+            if over[i]:
+                break
+            if not np.isfinite(reward[i, t]):
                 return i
+            gain[i] += reward[i, t]
+            length[i] += 1
+            if ended[i, t]:
+                returns[i, count[i]] = gain[i]
+                count[i] += 1
+                gain[i], length[i] = 0.0, 0
+                over[i] = count[i] == returns.shape[1]
+            elif length[i] >= max_steps:
+                over[i] = True
     return -1
 
 
 def _exact(policy: Policy, spec: Spec, failed: Array) -> Array | None:
-    """The expected return of an episode, [S], or None where it cannot be computed."""
+    """The expected return of an episode, [S], or None where it cannot be computed.
+
+    Where the world sets no limit of steps it is that of an episode without end: infinite for a policy that may go on
+    for ever earning, or paying, on the way.
+    """
     if hasattr(policy, "expected_return"):
         return np.where(failed, np.nan, policy.expected_return())
     if spec.mdp is None or spec.state_obs is None or _work(spec.mdp) > LARGEST:
@@ -155,7 +205,7 @@ def _exact(policy: Policy, spec: Spec, failed: Array) -> Array | None:
         return None
     if failed.any():  # what a broken network says may be no probability
         probs = np.where(failed[:, None, None], uniform_policy(spec.mdp), probs)
-    return np.where(failed, np.nan, evaluate_finite(spec.mdp, probs, _horizon(spec.mdp)))
+    return np.where(failed, np.nan, evaluate_finite(spec.mdp, probs, spec.mdp.max_steps))
 
 
 def _value_error(agent: Agent, spec: Spec, failed: Array) -> Array | None:
@@ -184,8 +234,4 @@ def optimum(spec: Spec) -> float | None:
 
 
 def _work(mdp: FiniteMDP) -> int:
-    return int(_horizon(mdp) * mdp.legal.size)
-
-
-def _horizon(mdp: FiniteMDP) -> int:
-    return mdp.max_steps or LIMIT
+    return int((mdp.max_steps or ENDLESS_COST) * mdp.legal.size)

@@ -16,7 +16,9 @@ from simulator.arguments import read as read_words
 from simulator.config import read as read_file
 from simulator.config import run_settings
 from simulator.core import plugins
+from simulator.core.escaping import checked_name
 from simulator.core.ranges import Share
+from simulator.core.reading import is_path, set_limit
 from simulator.presets import find
 from simulator.settings import Layer, Setting, settings
 
@@ -32,7 +34,7 @@ class Options:
     config: str = ""
     """TOML file with the settings of a run"""
     preset: str = ""
-    """settings that an agent's file recommends for a world (engram list presets)"""
+    """settings that an agent's file recommends for a world (engram list presets), by name; with a / or .toml, a file"""
     view: Literal["terminal", "none"] = "terminal"
     """how the run is shown while it learns"""
     gamma: Share | None = None
@@ -41,7 +43,7 @@ class Options:
     """what is best: the discounted value, the reward per step for ever, or the return within a number of steps"""
     horizon: Annotated[int, Meta(ge=0, le=10**6)] = 0
     """steps of criterion finite; 0: the world's own limit"""
-    label: Annotated[str, Meta(max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$", description="one line of text")] = ""
+    label: str = ""
     """what to call the run in lists and reports; it is no setting"""
     table: bool = False
     """print the table as Markdown"""
@@ -49,6 +51,11 @@ class Options:
     """print the table as CSV"""
     picture: str = ""
     """draw the curves of a contest between memories into this file: .svg, .png or .pdf"""
+    force: bool = False
+    """replace a file that is there already, though Engram did not write it"""
+    max_file_mb: Annotated[float, Meta(gt=0.0, le=1e9)] | None = None
+    """megabytes that a file may have, read and unpacked; where it is not given ENGRAM_MAX_FILE_MB, or 4 for texts such
+    as settings and maps and 1,024 for pictures, recordings and models"""
     agent: str = ""
     """only runs of this agent"""
     world: str = ""
@@ -59,6 +66,8 @@ class Options:
     """every preset of a memory too"""
     deep: bool = False
     """import torch too, and ask it for GPUs"""
+    fix: bool = False
+    """mend what can be mended without loss: remove damaged compiled code"""
     workers: Annotated[str, Meta(min_length=1)] = "0"
     """where cells are played: a number of processes, ray, or ray://ADDRESS; 0: a process per core"""
     init: bool = False
@@ -83,6 +92,9 @@ class Options:
     """games they play, likewise"""
 
 
+EVERYWHERE = ("lab", "json", "max_file_mb")  # flags of every command
+
+
 class Answer(NamedTuple):
     """What a command came to."""
 
@@ -98,7 +110,7 @@ class Command(NamedTuple):
     about: str
     act: Callable[[Given, Options], Answer]
     names: tuple[int, int] = (0, 0)  # how many names it takes
-    flags: tuple[str, ...] = ()  # besides --lab and --json
+    flags: tuple[str, ...] = ()  # besides EVERYWHERE
     tables: tuple[str, ...] = ()  # players whose settings are flags
     own: Callable[[], list[Setting]] = list  # settings of what it starts, which are flags too
     read: Callable[[Command, Sequence[str]], Given] | None = None  # how its words are read, where not as a run's are
@@ -106,7 +118,7 @@ class Command(NamedTuple):
 
     def options(self) -> list[Setting]:
         """Its flags that are no settings of a run."""
-        return [each for each in settings(Options) if each.name in ("lab", "json", *self.flags)]
+        return [each for each in settings(Options) if each.name in (*EVERYWHERE, *self.flags)]
 
     def known(self) -> list[Setting]:
         """All its flags, but for the players'."""
@@ -164,9 +176,20 @@ def dispatch(commands: Mapping[str, Command], words: list[str]) -> int:
 
 
 def options_of(given: Given) -> Options:
-    """The given flags that are no settings of a run."""
+    """The given flags that are no settings of a run; how large files may be holds from here on.
+
+    Raises:
+        ValueError: a label or a lab with characters that cannot be seen, in one line.
+    """
     own = {setting.name for setting in settings(Options)}
-    return Options(**{key: value for key, value in given.options.items() if key in own})
+    options = Options(**{key: value for key, value in given.options.items() if key in own})
+    if options.label:
+        checked_name(options.label, "--label")
+    if options.lab:
+        checked_name(options.lab, "--lab", most=4096)
+    if options.max_file_mb is not None:
+        set_limit(options.max_file_mb)
+    return options
 
 
 def parse(command: Command, words: Sequence[str]) -> Given:
@@ -194,7 +217,8 @@ def _files(given: Given) -> tuple[Layer, ...]:
     """What --preset and --config lead to, the latter over the former."""
     options, found = options_of(given), []
     if options.preset:
-        found.append(find(options.preset, *[*given.names, None, None][:2]).layer())
+        named = [*given.names, None, None][:2]
+        found.append(read_file(options.preset) if is_path(options.preset) else find(options.preset, *named).layer())
     if options.config:
         found.append(read_file(options.config))
     return tuple(found)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulator.core.escaping import checked_name
 from simulator.database import NAME, PATIENCE, create
 from simulator.records import StoreError, StoreFailure
 
@@ -40,6 +41,7 @@ def prepare(lab: Path) -> Path:
 
 
 def _make(lab: Path, path: Path) -> None:
+    checked_name(str(lab), "lab", most=4096)
     gate = lab / "lock"
     missing = [folder for folder in (gate, lab, *lab.parents) if not folder.exists()]
     try:

@@ -10,7 +10,9 @@ import numpy as np
 
 from simulator import checkpoints, engine, results
 from simulator.config import RunConfig, build, from_toml, to_toml
+from simulator.core.notices import forget_notices
 from simulator.core.protocols import Array, Curve, Failure
+from simulator.core.writing import write_file
 from simulator.store import Store
 
 ENDLESS = 10**12  # environment steps that a trainer may be trained for
@@ -76,12 +78,14 @@ def run(
         agent_settings: fields of the agent's ``Config``, nested ones as dicts.
         world_settings: fields of the world's ``Config``.
         label: what to call the run in lists and reports.
-        **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``, ``threads``, ``device``.
+        **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``,
+            ``eval_max_steps``, ``threads``, ``device``.
 
     Raises:
         ValueError: an unknown name or a bad value, in one line.
     """
     config = _config(agent, world, agent_settings, world_settings, settings)
+    forget_notices()
     with Store(lab) as store:
         for snapshot in engine.run(config, store, label=label):
             name = snapshot.run
@@ -141,13 +145,25 @@ class Trainer:
         return self._session.agent.policy().act(obs, np.ones(len(obs), np.bool_)), None
 
     def evaluate(self) -> Array:
-        """Mean return of greedy episodes, float64 [S]: ``eval_episodes`` each, on streams of their own."""
+        """Mean return of greedy episodes, float64 [S]: ``eval_episodes`` each, on streams of their own.
+
+        It is nan for a seed with an episode that did not end within ``eval_max_steps``.
+        """
         return self._session.evaluator().evaluate(self._session.agent, self._session.step).returns.mean(axis=1)
 
-    def save(self, path: str | Path) -> None:
-        """Write everything into one file, whole or not at all."""
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write everything into one file, whole or not at all; over one that ``save`` wrote.
+
+        Args:
+            path: the file, outside of every lab.
+            force: write over any other file too.
+
+        Raises:
+            ValueError: another file is there, or the place cannot be written.
+        """
         state = {"settings": to_toml(self._session.config), "session": self._session.state()}
-        checkpoints.write_file(Path(path), state)
+        ours = Path(path).is_file() and checkpoints.is_state(Path(path))
+        write_file(Path(path), checkpoints.packed(state), force=force or ours, kind=".safetensors")
 
     @classmethod
     def load(cls, path: str | Path) -> Trainer:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from simulator.config import RunConfig, from_toml
+from simulator.core.notices import forget_notices, send_notices_to
 from simulator.core.protocols import Snapshot, View
 from simulator.lab import existing
 from simulator.sitting import sit
@@ -32,6 +33,7 @@ def begin(config: RunConfig, lab: str, make_view: MakeView, label: str = "") -> 
     from simulator.store import Store
 
     announce_compiling()
+    forget_notices()
     with Store(lab) as store:
         return _play(engine.run(config, store, label=label), store, make_view())
 
@@ -46,9 +48,13 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     from simulator.store import Store
 
     announce_compiling()
+    forget_notices()
     with Store(existing(lab)) as store:
         record = store.find(run)
         config = from_toml(record.settings, f"settings of {record.run}")
+        if record.error:
+            say(error_line(record.run, record.error))
+            say(f"{record.run}: it goes on after step {record.step:,}, and fails again unless that is mended")
         return _play(engine.run(config, store, record.run), store, make_view())
 
 
@@ -57,9 +63,11 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     evaluation, solved, seeds = summary["evaluation"], summary["solved"], summary["seeds"]
     rows: list[tuple[str, Any]] = [
         ("seeds", _range(seeds)),
-        ("environment steps per seed", summary["steps"]),
+        ("environment steps per seed", _steps(summary)),
         (f"greedy return, {evaluation['episodes']} episodes a seed", _interval(evaluation)),
         ("seeds left out because they failed", evaluation.get("left_out") or None),
+        (f"seeds cut: an episode had not ended after {evaluation.get('cut_after', 0):,} steps", _cut(evaluation)),
+        ("seeds without a score: cut, or their policy may never end", evaluation.get("without_score") or None),
         ("exact expected return, mean over seeds", _mean(evaluation["exact_per_seed"])),
         ("best possible", summary.get("optimum")),
         ("largest error of a learned action value", max(_numbers(evaluation.get("value_error")), default=None)),
@@ -80,7 +88,14 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     table(f"{summary['run']}: {summary['agent']} in {summary['world']}{label}", ("", ""), known)
     for line in failure_lines(summary.get("failed", []), len(seeds)):
         tell(line)
+    if summary.get("error"):
+        tell(error_line(summary["run"], summary["error"]))
     tell(f"next: engram show {summary['run']} - engram list runs")
+
+
+def error_line(run: str, error: Mapping[str, Any]) -> str:
+    """What ended a run: ``r1 failed at step 300: ...``."""
+    return f"{run} failed at step {error['step']:,}: {error['reason']}"
 
 
 def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str]:
@@ -118,6 +133,7 @@ def announce_compiling() -> None:
     from simulator.core.compiled import on_compile
 
     on_compile(_compiling)
+    send_notices_to(say)
 
 
 @cache
@@ -127,6 +143,19 @@ def _compiling() -> None:
 
 def _interval(evaluation: Mapping[str, Any]) -> str:
     return interval(evaluation["iqm"], evaluation["low"], evaluation["high"])
+
+
+def _steps(summary: Mapping[str, Any]) -> int | str:
+    """Steps of each seed: how many there are, of how many, where a run is not over."""
+    steps = summary["steps"]
+    step = summary.get("step", steps)
+    return steps if step == steps else f"{step:,} of {steps:,}"
+
+
+def _cut(evaluation: Mapping[str, Any]) -> str | None:
+    """How many seeds were cut, and which they are not: ``2 of 8``."""
+    n_cut = sum(evaluation.get("cut", ()))
+    return f"{n_cut} of {len(evaluation['cut'])}" if n_cut else None
 
 
 def _mean(values: Sequence[float | None] | None) -> float | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.core import plugins
+from simulator.core.escaping import checked_name
 from simulator.settings import Layer
 
 
@@ -97,6 +98,7 @@ def find(name: str, agent: str | None = None, world: str | None = None) -> Prese
 
 
 def _preset(name: str, agent: str, entry: Mapping[str, Any]) -> Preset:
+    checked_name(name, f"agent {agent}: TUNED")
     known = {"about", "world", "steps", "agent", "settings"}
     if strange := set(entry) - known:
         raise TypeError(f"{name} has {', '.join(sorted(strange))}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any
 
 from simulator import tables
+from simulator.core.escaping import csv_row, markdown, markdown_row
 
 COLUMNS = (
     *("patterns", "damage", "memory", "way", "overlap", "of the best possible", "exact", "best possible exact"),
@@ -52,30 +51,28 @@ def show_markdown(found: Mapping[str, Any]) -> None:
     for load in dict.fromkeys(cell["patterns"] for cell in found["cells"]):
         here = [cell for cell in found["cells"] if cell["patterns"] == load]
         damages = list(dict.fromkeys(cell["damage"] for cell in here))
-        tables.tell(f"\n{load} patterns | {' | '.join(damages)} | familiarity | numbers kept | seconds")
-        tables.tell("|".join(["---"] * (len(damages) + 4)))
+        columns = (f"{load} patterns", *damages, "familiarity", "numbers kept", "seconds")
+        tables.tell("\n" + markdown_row(map(markdown, columns)))
+        tables.tell(markdown_row(["---"] * len(columns)))
         for name in dict.fromkeys(cell["memory"] for cell in here):
             own = {cell["damage"]: cell for cell in here if cell["memory"] == name}
             texts = [_pair(own[damage]) if damage in own else "-" for damage in damages]
             last = next(iter(own.values()))
             spent = (last["store_seconds"] or 0.0) + sum(cell["seconds"] for cell in own.values())
             rest = [_with_interval(last["familiarity"]), tables.written(last["parameters"]), tables.written(spent)]
-            tables.tell(" | ".join([name, *texts, *rest]))
+            tables.tell(markdown_row(map(markdown, [name, *texts, *rest])))
         best = {cell["damage"]: cell["ceiling"] for cell in here}
         texts = [f"**{best[damage]['overlap']:.3f} / {best[damage]['exact']:.3f}**" for damage in damages]
-        tables.tell(" | ".join(["**best possible**", *texts, "", "", ""]))
+        tables.tell(markdown_row(["**best possible**", *texts, "", "", ""]))
 
 
 def show_csv(found: Mapping[str, Any]) -> None:
     """Print a line for every cell and seed."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("run", "memory", "patterns", "damage", "seed", "overlap", "exact"))
+    tables.tell(csv_row(("run", "memory", "patterns", "damage", "seed", "overlap", "exact")))
     for cell in found["cells"]:
-        pairs = zip(found["seeds"], cell["overlap"]["per_seed"], cell["exact"]["per_seed"], strict=True)
         place = (found["run"], cell["memory"], cell["patterns"], cell["damage"])
-        writer.writerows((*place, *row) for row in pairs)
-    tables.tell(text.getvalue().rstrip("\n"))
+        for row in zip(found["seeds"], cell["overlap"]["per_seed"], cell["exact"]["per_seed"], strict=True):
+            tables.tell(csv_row((*place, *row)))
 
 
 def _sorted(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

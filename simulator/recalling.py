@@ -17,6 +17,7 @@ from simulator.arguments import read as read_words
 from simulator.config import read as read_file
 from simulator.core import plugins
 from simulator.core.memories import RecallSnapshot
+from simulator.core.python_files import is_path, label_of
 from simulator.grammar import Command, options_of
 from simulator.lab import existing
 from simulator.playing import MakeView, Outcome, announce_compiling
@@ -104,8 +105,8 @@ def _memories(given: Given, *, files: bool = True) -> dict[str, str]:
     options = options_of(given)
     everybody = [*(plugins.names("memories") if options.all else ()), *(memory_presets() if options.presets else ())]
     for word in [*everybody, *given.names[:-1]]:
-        label, _, name = word.rpartition("=")
-        label = re.sub(r"\W", "_", label) if label else re.sub(r"\W", "_", name)
+        label, _, name = ("", "", word) if is_path(word) else word.partition("=") if "=" in word else ("", "", word)
+        label = re.sub(r"\W", "_", label or label_of(name))
         if label in found and not given.files:
             raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
         found[label] = name

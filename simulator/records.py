@@ -91,6 +91,12 @@ class RunRecord:
         """The seeds that failed, each with ``seed``, ``step`` and ``reason``."""
         return list(self.known("failed") or ())
 
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """The error that ended the run: ``reason``, ``kind``, ``file``, ``line`` and ``step``; None where none did."""
+        found = self.known("error") if self.status == "failed" else None
+        return dict(found) if found else None
+
     def known(self, name: str) -> Any:
         """One fact of the result, or None."""
         return (self.result or {}).get(name)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simulator import config, tables
 from simulator.arguments import written
+from simulator.core.escaping import csv_row, markdown, markdown_row
 from simulator.lab import existing
 
 if TYPE_CHECKING:
@@ -55,22 +54,25 @@ def show(report: Mapping[str, Any]) -> None:
     """Print the report for people."""
     rows = [_cells(run) for run in report["runs"]]
     tables.table("", tuple(rows[0]), [list(row.values()) for row in rows])
+    for run in report["runs"]:
+        if run["error"]:
+            tables.tell(f"{run['run']} failed at step {run['error']['step']:,}: {run['error']['reason']}")
 
 
 def show_markdown(report: Mapping[str, Any]) -> None:
     """Print the report as a Markdown table."""
     rows = [_cells(run) for run in report["runs"]]
-    for cells in (rows[0].keys(), ["---"] * len(rows[0]), *(row.values() for row in rows)):
-        tables.tell("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    tables.tell(markdown_row(map(markdown, rows[0])))
+    tables.tell(markdown_row(["---"] * len(rows[0])))
+    for row in rows:
+        tables.tell(markdown_row(map(markdown, row.values())))
 
 
 def show_csv(report: Mapping[str, Any]) -> None:
     """Print the report as CSV: plain numbers, intervals in columns of their own."""
-    page, rows = io.StringIO(), [_numbers(run) for run in report["runs"]]
-    writer = csv.writer(page, lineterminator="\n")
-    writer.writerow(rows[0])
-    writer.writerows(row.values() for row in rows)
-    tables.tell(page.getvalue().rstrip("\n"))
+    rows = [_numbers(run) for run in report["runs"]]
+    for row in (rows[0], *(each.values() for each in rows)):
+        tables.tell(csv_row(row))
 
 
 def _chosen(store: Store, names: Sequence[str]) -> list[RunRecord]:
@@ -114,7 +116,8 @@ def _defaults(record: RunRecord) -> Flat | None:
 def _changed(own: Flat, other: Flat) -> Flat:
     """What differs, by dotted name; what only the other one sets is "unset"."""
     found = {name: value for name, value in own.items() if name not in other or other[name] != value}
-    return found | {name: "unset" for name in other if name not in own}
+    later = ("eval_max_steps", "world.masks")  # settings of a run that older runs were stored without
+    return found | {name: "unset" for name in other if name not in own and name not in later}
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Flat:
@@ -131,7 +134,7 @@ def _cells(run: Mapping[str, Any]) -> dict[str, str]:
     """A row for people, by column."""
     solved, judged, n = run["solved"], run["evaluation"], len(run["seeds"])
     first, stayed, best = solved["first_steps"], solved["stayed_interval"], run["optimum"]
-    failed = f" ({len(run['failed'])} failed)" if run["failed"] else ""
+    failed = f" ({len(run['failed'])} failed)" if run["failed"] else " (an error ended it)" if run["error"] else ""
     marks = [(solved["threshold"], ""), (best, " is best")]
     return {
         "run": tables.written(run["label"] or run["run"]),
@@ -144,7 +147,8 @@ def _cells(run: Mapping[str, Any]) -> dict[str, str]:
         "solved": _of(solved["fraction"], n),
         "still solved after": _percent(stayed["mean"], stayed["low"], stayed["high"]),
         "solved at the end": _of(solved["final"], n),
-        "final return, IQM": tables.interval(judged["iqm"], _finite(judged["low"]), _finite(judged["high"])),
+        "final return, IQM": tables.interval(judged["iqm"], _finite(judged["low"]), _finite(judged["high"]))
+        + _cut(judged),
         "threshold or best": ", ".join(tables.written(mark) + what for mark, what in marks if mark is not None) or "-",
         "steps per CPU-second": tables.written(_rounded(run["steps_per_cpu_second"])),
     }
@@ -154,7 +158,9 @@ def _numbers(run: Mapping[str, Any]) -> dict[str, Any]:
     """A row for CSV, by column; None is an empty cell."""
     solved = run["solved"]
     found = {name: run[name] for name in ("run", "label", "agent", "world")}
-    found |= {"settings": _special(run), "seeds": len(run["seeds"]), "failed": len(run["failed"]), "steps": run["step"]}
+    found |= {"settings": _special(run), "seeds": len(run["seeds"]), "failed": len(run["failed"])}
+    found |= {"cut": sum(run["evaluation"]["cut"]), "without_score": run["evaluation"]["without_score"]}
+    found |= {"steps": run["step"]}
     for name, table, middle in zip(
         ("first_steps", "stayed", "final_return"),
         (solved["first_steps"], solved["stayed_interval"], run["evaluation"]),
@@ -163,7 +169,8 @@ def _numbers(run: Mapping[str, Any]) -> dict[str, Any]:
     ):
         found |= {name: table[middle], f"{name}_low": _finite(table["low"]), f"{name}_high": _finite(table["high"])}
     found |= {"solved": solved["fraction"], "solved_at_the_end": solved["final"], "threshold": solved["threshold"]}
-    return found | {"optimum": run["optimum"], "steps_per_cpu_second": run["steps_per_cpu_second"]}
+    found |= {"optimum": run["optimum"], "steps_per_cpu_second": run["steps_per_cpu_second"]}
+    return found | {"error": run["error"]["reason"] if run["error"] else None}
 
 
 def _special(run: Mapping[str, Any]) -> str:
@@ -186,6 +193,14 @@ def _percent(mean: float | None, low: float | None, high: float | None) -> str:
     if mean is None:
         return "-"
     return f"{100 * mean:.0f} %" + ("" if low is None or high is None else f" [{100 * low:.0f}, {100 * high:.0f}]")
+
+
+def _cut(judged: Mapping[str, Any]) -> str:
+    """How many seeds count in no return."""
+    n_cut = sum(judged["cut"])
+    n_endless = judged["without_score"] - n_cut  # by their exact return, whatever was played
+    told = [f"{n_cut} cut"] * (n_cut > 0) + [f"{n_endless} endless"] * (n_endless > 0)
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _rounded(value: float | None) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.core.episodes import cut_after, cut_seeds
 from simulator.core.protocols import Array, Curve
 from simulator.records import RunRecord
 from simulator.stats import Estimate, Statistic, estimate, interval, iqm, reaches, solves
@@ -18,6 +19,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
 
     Its keys, beside those of :class:`simulator.records.RunRecord`:
 
+    * ``error``: the error of an agent or an environment that ended the run, ``{reason, kind, file, line, step}``.
     * ``failed``: the seeds whose loss was not finite, ``[{seed, step, reason}]``; empty as a rule.
     * ``steps_per_second``: environment steps of all seeds per second of training by the wall clock, evaluations and
       compiling left out; ``steps_per_cpu_second``: the same per second of CPU time.
@@ -35,6 +37,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
         "step": record.step,
         "status": record.status,
         "failed": record.failed,
+        "error": record.error,
         "exact": record.exact,
         "seconds": record.seconds,
         "cpu_seconds": record.cpu_seconds,
@@ -69,14 +72,17 @@ def curve(store: Store, run: str) -> Curve:
 
 
 def judged(store: Store, record: RunRecord) -> tuple[Array, Array]:
-    """The evaluations of a run as (steps [K], score [S, K]): exact expected returns where they exist, else means."""
+    """The evaluations of a run as (steps [K], score [S, K]): exact expected returns where they exist, else means.
+
+    A seed has none, nan, where it had failed or was cut, and where its exact return is not finite.
+    """
     rows = store.evaluations(record.run)
     steps = np.unique([row.step for row in rows]).astype(np.int64)
     score = np.full((len(record.seeds), len(steps)), np.nan)
     for row in rows:
         at = (record.seeds.index(row.seed), int(np.searchsorted(steps, row.step)))
         score[at] = row.mean if row.exact is None else row.exact
-    return steps, score
+    return steps, np.where(np.isfinite(score), score, np.nan)
 
 
 def whole(record: RunRecord) -> Array:
@@ -93,19 +99,26 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
         return; ``exact_per_seed``: its expected return by the world's finite MDP, None where there is none;
         ``iqm``, ``low``, ``high``: interquartile mean over seeds of the exact values where they exist, else of the
         means, with a 95 % bootstrap interval; ``value_error``: each seed's largest error of an action value;
-        ``left_out``: how many seeds failed and count in none of these (they have nan or None per seed).
+        ``left_out``: how many seeds failed and count in none of these (they have nan or None per seed); ``cut``: how
+        many evaluation episodes of each seed were cut because they had not ended after ``cut_after`` steps, 0 or 1,
+        for the first one ends the evaluation of its seed; ``without_score``: how many more seeds count in none of
+        these, because an episode was cut, or because their exact return is not finite: the policy may go on for ever.
     """
     rows = store.evaluations(record.run)
     last, counted = max((row.step for row in rows), default=None), whole(record)
     final = sorted((row for row in rows if row.step == last), key=lambda row: record.seeds.index(row.seed))
     unknown = dict.fromkeys(("iqm", "low", "high", "exact_per_seed", "value_error"))
     empty = {"episodes": 0, **unknown, "per_seed": [], "left_out": int((~counted).sum())}
+    empty |= {"cut": [], "cut_after": _cut_after(record), "without_score": 0}
     if not final:
         return empty
     exact = None if all(row.exact is None for row in final) else [row.exact for row in final]
     means = [row.mean for row in final]
     found = {**empty, "step": last, "episodes": len(final[0].returns), "per_seed": means, "exact_per_seed": exact}
+    found["cut"] = cut_seeds(np.array([row.returns for row in final]), ~counted).astype(int).tolist()
     score = np.array(means if exact is None else exact, np.float64)[counted]
+    found["without_score"] = int((~np.isfinite(score)).sum())
+    score = score[np.isfinite(score)]
     if len(score):
         found["low"], found["high"] = interval(score)
         found["iqm"] = iqm(score)
@@ -171,6 +184,12 @@ def _wilson(k: int, n: int) -> dict[str, float]:
 
     found = binomtest(k, n).proportion_ci(method="wilson")
     return {"low": float(found.low), "high": float(found.high)}
+
+
+def _cut_after(record: RunRecord) -> int:
+    """Steps after which an evaluation episode of a run is cut."""
+    asked = tomllib.loads(record.settings).get("eval_max_steps", 0) if record.settings else 0
+    return cut_after(record.known("max_steps"), int(asked))
 
 
 def _eval_every(record: RunRecord) -> int | None:

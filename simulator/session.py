@@ -14,6 +14,9 @@ from simulator.config import RunConfig
 from simulator.core import plugins
 from simulator.core.compiled import set_threads
 from simulator.core.devices import hold_torch, set_device
+from simulator.core.episodes import of_users_seeds
+from simulator.core.faults import PlayerError
+from simulator.core.notices import notice
 from simulator.core.protocols import Array, Failure, Metrics, Picture, State
 from simulator.core.table import Lanes
 from simulator.evaluation import Evaluator
@@ -57,7 +60,10 @@ class Session:
         self.failed_at = np.zeros(len(self.seeds), np.int64)  # see Agent in simulator.core.protocols
         self.metrics: Metrics = {}
         self._fast = stretches and _can_stretch(self.agent, self.world)
-        self._obs = self.world.reset()
+        for line in getattr(self.world, "notes", ()):
+            notice(self.world.spec.id, line)
+        with of_users_seeds((), self.seeds):
+            self._obs = self.world.reset()
         self._notes = _notes(0, self._obs)
         self._real = np.asarray(self._obs).dtype.kind == "f"
         size = sum(note.nbytes for note in _notes(1, self._obs))
@@ -78,7 +84,10 @@ class Session:
 
     def evaluator(self) -> Evaluator:
         """Who evaluates this session's agent."""
-        return Evaluator(self._make_world, self.config.world_settings, self.seeds, self.config.eval_episodes)
+        config = self.config
+        return Evaluator(
+            self._make_world, config.world_settings, self.seeds, config.eval_episodes, config.eval_max_steps
+        )
 
     def play(self, n: int, seconds: float = math.inf) -> None:
         """Train for n environment steps per seed, or for fewer once so many seconds have passed.
@@ -87,14 +96,15 @@ class Session:
             ValueError: the world gave a reward or an observation that is no number, or refused an action.
         """
         until, end = time.perf_counter() + seconds, self.step + n
-        while self.step < end:
-            part = min(end - self.step, self._most)
-            if self._fast:
-                self._play_stretch(part)
-            else:
-                self._play_steps(part, until)
-            if time.perf_counter() >= until:
-                return
+        with of_users_seeds((), self.seeds):
+            while self.step < end:
+                part = min(end - self.step, self._most)
+                if self._fast:
+                    self._play_stretch(part)
+                else:
+                    self._play_steps(part, until)
+                if time.perf_counter() >= until:
+                    return
 
     def _play_stretch(self, n: int) -> None:
         trace = self.agent.stretch(self.world.lanes, n)
@@ -107,9 +117,10 @@ class Session:
             self._notes = _notes(n, self._obs)
         (reward, terminated, truncated, seen, final), t = self._notes, 0
         act, learn, move = self.agent.act, self.agent.learn, self.world.step
-        obs, real, now = self._obs, self._real, time.perf_counter
+        obs, real, now, at = self._obs, self._real, time.perf_counter, 0
         try:
             while t < n and (t == 0 or now() < until):
+                at = t
                 actions = act(obs)
                 step = move(actions)
                 reward[t], terminated[t], truncated[t] = step.reward, step.terminated, step.truncated
@@ -118,6 +129,9 @@ class Session:
                 t += 1
                 self.metrics = learn(obs, actions, step)
                 obs = step.obs
+        except PlayerError as error:
+            error.happened(self.step + at + 1)
+            raise
         finally:  # also where a player refuses something: what the world gave may be why
             self._obs = obs
             self._note_failures()

@@ -175,11 +175,15 @@ class Store:
             with suppress(OSError):  # a file that stays is cleared away by the next writer
                 file_of(folder, old).unlink()
 
-    def mark(self, run: str, status: str) -> None:
-        """Say what became of a run held here, without a checkpoint: it failed, say."""
+    def mark(self, run: str, status: str, error: dict[str, Any] | None = None) -> None:
+        """Say what became of a run held here, without a checkpoint: it failed, say, and why.
+
+        Its next checkpoint, where there is one, takes both back.
+        """
         with self._db.writing():
             row = ledger.run_row(self._db, run)
-            self._db.update("runs", row._replace(status=status), ("id",))
+            result = row.result if error is None else json.dumps({**(json.loads(row.result) or {}), "error": error})
+            self._db.update("runs", row._replace(status=status, result=result), ("id",))
 
     def newest(self, run: str) -> Saved | None:
         """The newest whole checkpoint, or None where none was ever written; damaged ones are left as they are.

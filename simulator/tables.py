@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from simulator.core.escaping import one_line, visible, visible_lines
+
 Row = Sequence[Any]
 
 
@@ -18,16 +20,17 @@ def as_json(value: Any) -> str:
 
 def say(line: str) -> None:
     """A line about how it goes, to stderr: stdout is for results."""
-    print(_safe(line, sys.stderr.encoding), file=sys.stderr, flush=True)
+    print(_safe(visible(line), sys.stderr.encoding), file=sys.stderr, flush=True)
 
 
 def tell(text: str = "") -> None:
     """Text for people, to stdout."""
-    print(_safe(text, sys.stdout.encoding))
+    print(_safe(visible_lines(text), sys.stdout.encoding))
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
     """A table for people: drawn by rich on a terminal, plain columns elsewhere. Numbers keep four figures."""
+    title, columns = one_line(title), [one_line(column) for column in columns]
     cells = [[written(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         _plain_table(title, columns, cells)
@@ -36,7 +39,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    form = Table(*columns, title=title or None, title_justify="left", show_header=any(columns))
+    form = Table(title=Text(title) if title else None, title_justify="left", show_header=any(columns))
+    for column in columns:
+        form.add_column(Text(column))  # as text: in a word, rich would take [bold] for a style
     for row in cells:
         form.add_row(*map(Text, row))
     Console().print(form)
@@ -47,13 +52,13 @@ def written(cell: Any) -> str:
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return "-"
     if isinstance(cell, bool | str):
-        return ("no", "yes")[cell] if isinstance(cell, bool) else " ".join(cell.split())
+        return ("no", "yes")[cell] if isinstance(cell, bool) else one_line(cell)
     if isinstance(cell, int):
         return f"{cell:,}"
     if isinstance(cell, float):
         whole = cell.is_integer() or abs(cell) >= 1e4
         return f"{cell:,.0f}" if whole and abs(cell) < 1e15 else f"{cell:.4g}"
-    return str(cell)
+    return one_line(str(cell))
 
 
 def interval(middle: float | None, low: float | None, high: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from simulator.core import seeds
 from simulator.core.compiled import compiled
 from simulator.core.mdp import greedy_policy, value_iteration
 from simulator.core.protocols import Array, Spec, State
+from simulator.core.reading import read_npy
 
 LARGEST_TABLES = 2 << 30  # bytes
 
@@ -90,6 +91,11 @@ def load(arrays: Any, state: State) -> None:
         array[...] = state[name]
 
 
+def policy_files(policy: str) -> list[str]:
+    """The file that :func:`given_policy` would read, if there is one."""
+    return [] if policy in ("control", "random", "optimal") or not os.path.isfile(policy) else [policy]
+
+
 def given_policy(spec: Spec, policy: str, gamma: float, legal: Array, n_states: int) -> Array:
     """A policy by name (random, optimal) or from a .npy file, probabilities [N, A].
 
@@ -103,12 +109,9 @@ def given_policy(spec: Spec, policy: str, gamma: float, legal: Array, n_states: 
         if spec.mdp is None or len(spec.mdp.start) != n_states:
             raise ValueError(f"agent.policy = 'optimal': no finite MDP of what is seen is known for {spec.id}")
         return greedy_policy(value_iteration(spec.mdp, gamma))
-    if not Path(policy).is_file():
+    if not os.path.exists(policy):
         raise ValueError(f"agent.policy = {policy!r}: expected control, random, optimal or a .npy file")
-    try:
-        given = np.load(policy, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{policy}: not a .npy file of numbers ({error})") from None
+    given = read_npy(policy)
     fits = given.shape == shape and np.all(given >= 0) and np.allclose(given.sum(axis=1), 1.0)
     if not fits or np.any(given[~np.broadcast_to(legal, shape)] > 0):
         raise ValueError(f"{policy}: expected probabilities {shape} that sum to 1 over actions that exist")

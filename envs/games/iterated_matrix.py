@@ -18,6 +18,7 @@ from gymnasium import spaces
 from msgspec import Meta
 
 from simulator.core import seeds
+from simulator.core.casts import action_indices
 from simulator.core.compiled import compiled
 from simulator.core.draws import uniform
 from simulator.core.games import CC, START, memory_one_payoffs
@@ -101,6 +102,8 @@ class IteratedMatrix:
         Raises:
             ValueError: an action that is neither 0 nor 1.
         """
+        shape, name = self._clock.shape, self.specs[0].id
+        first, second = action_indices(first, shape, name), action_indices(second, shape, name)
         self._turn ^= 1
         streams = (self._noise, self._ending, self._clock)
         wrong = _round(self._rules, streams, first, second, self._rooms[self._turn])

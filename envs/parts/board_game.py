@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.core import seeds
+from simulator.core.casts import held
 from simulator.core.game_tree import GameTree
 from simulator.core.games import Turn
 from simulator.core.protocols import Array, Spec, State
@@ -71,8 +72,9 @@ class BoardGame:
         return self._now(turn)
 
     def _checked(self, i: int, action: Any) -> int:
-        if 0 <= action < self._n:
-            return int(action)
+        index = held(action, np.dtype(np.int64))
+        if index is not None and index.shape == () and 0 <= index < self._n:
+            return int(index)
         name, said = self.specs[0].id, f"seed {self._seeds[i]} was given action {action}"
         raise ValueError(f"{name}: {said}, expected 0 to {self._n - 1}")
 

@@ -2,12 +2,20 @@
 
 Between its start and now an episode is a function of the generator's state before the reset and of the actions since,
 for every environment that draws from its ``np_random`` only. A checksum over all that was seen tells whether it was.
+
+Nothing is shared with the environment: it gets copies of actions and may change them, what it shows is copied at once.
+Nothing is bent to fit either. What a space of whole numbers cannot hold exactly is refused, because what would be
+learned from it is something else (floats from 0 to 1 in bytes are all 0). Floats may be rounded to the space's own
+precision but not overflow. Floats outside of the bounds of their Box are taken as they are: many environments in use
+leave their declared bounds by a little, Gymnasium's own checker only warns, and no learner here depends on them; it is
+said once.
 """
 
 from __future__ import annotations
 
 import textwrap
 import zlib
+from operator import le
 from typing import Any, Protocol
 
 import gymnasium
@@ -15,10 +23,17 @@ import numpy as np
 from gymnasium import spaces
 
 from simulator.core import seeds as streams
+from simulator.core.casts import held
+from simulator.core.faults import FOREIGN
 from simulator.core.protocols import Array
 
 _LARGEST = 10_000_000  # more states than a table should have
+_FEW = 256  # numbers that a list compares faster than an array
 Moved = tuple[Array, float, bool, bool]  # what is seen, reward, terminated, truncated
+
+
+class Refused(ValueError):  # noqa: N818 - the value is refused, nothing broke
+    """A value of an environment that cannot be used, in words that follow "seed 3"."""
 
 
 class Machine(Protocol):
@@ -53,11 +68,15 @@ class Slot:
         self._one = int(self._first[0]) if self._sizes and len(self._sizes) == 1 else None  # where one Discrete begins
         self.observation_space = _seen(env.observation_space, self._sizes, name)
         self.action_space, self._action_first = _actions(env.action_space, name)
-        self._kind, self._shape = self.observation_space.dtype, self.observation_space.shape or ()
+        self._kind, self._shape = np.dtype(self.observation_space.dtype), self.observation_space.shape or ()
+        self._bounds = _bounds(self.observation_space)
+        self._low, self._high = (each.ravel().tolist() for each in self._bounds) if self._bounds else ([], [])
         self._origin: dict[str, Any] = self._beginning(seed)
         self._obs = np.zeros(self._shape, self._kind)
         self._trace, self._earned = 0, 0.0
         self.actions: list[Any] = []
+        self.masked = False  # whether its info has had a mask of actions
+        self.left_bounds = False  # whether what was seen has left the bounds of its Box
 
     @property
     def unwrapped(self) -> gymnasium.Env[Any, Any]:
@@ -73,11 +92,18 @@ class Slot:
     def step(self, action: Any) -> Moved:
         """Take a step; terminated and truncated are never both true. What is seen holds until the next step."""
         self.actions.append(action)
-        given = action + self._action_first if self._action_first else action
-        seen, earned, terminated, truncated, _ = self.env.step(given)
-        reward = earned if type(earned) is float else np.asarray(earned, np.float64).item()
+        given = np.array(action) if self._action_first is None else action + self._action_first
+        result = self.env.step(given)
+        if not isinstance(result, tuple) or len(result) != 5:
+            raise Refused(_wrong_step(result))
+        seen, earned, terminated, truncated, info = result
+        if self.masked is False and isinstance(info, dict) and "action_mask" in info:
+            self.masked = True
+        reward = earned if type(earned) is float else _number(earned)
+        ended = terminated if type(terminated) is bool else _flag("terminated", terminated)
+        cut = truncated if type(truncated) is bool else _flag("truncated", truncated)
         self._earned += reward
-        return self._see(seen), reward, bool(terminated), bool(truncated and not terminated)
+        return self._see(seen), reward, ended, cut and not ended
 
     def note(self) -> dict[str, Any]:
         """What it takes to come back to this moment."""
@@ -94,7 +120,7 @@ class Slot:
         self._fresh = False
         try:
             same = self._retrace(note)
-        except Exception:  # a foreign world may raise anything when it does not stand where it stood
+        except FOREIGN:  # a foreign world may raise anything when it does not stand where it stood
             same = False
         return (self._obs, True) if same else (self._return_to(note), False)
 
@@ -129,37 +155,105 @@ class Slot:
 
     def _begin(self, seed: int | None) -> Array:
         self.actions, self._trace, self._earned = [], 0, 0.0
-        return self._see(self.env.reset(seed=seed)[0])
+        result = self.env.reset(seed=seed)
+        if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict):
+            raise Refused(f"its reset gave {brief(result)}, expected the pair (observation, info)")
+        self.masked = self.masked or "action_mask" in result[1]
+        return self._see(result[0])
 
     def _see(self, seen: Any) -> Array:
-        """Keep what is seen, in the space's own type and shape."""
+        """Keep a copy of what is seen, in the space's own type and shape; only the slot ever changes it."""
         if self._one is not None and isinstance(seen, int | np.integer):
             index = int(seen) - self._one
             obs, within = np.array(index), 0 <= index < self.observation_space.n  # type: ignore[attr-defined]
         elif self._sizes is not None:
-            parts = np.asarray(seen, np.int64).ravel() - self._first
-            within = parts.shape == self._first.shape and bool(((parts >= 0) & (parts < self._sizes)).all())
-            obs = np.array(np.ravel_multi_index(tuple(parts), self._sizes) if within else -1)
-        elif type(seen) is np.ndarray and seen.dtype == self._kind and seen.flags.c_contiguous:
-            obs, within = seen, seen.shape == self._shape
+            obs, within = self._index(seen)
+        elif type(seen) is np.ndarray and seen.dtype == self._kind:
+            obs = np.array(seen, order="C")
+            within = seen.shape == self._shape and (self._bounds is None or self._fits(obs))
         else:
-            obs = np.array(seen, self._kind, order="C")
-            within = obs.shape == self._shape
+            found = held(seen, self._kind)
+            within = found is not None and found.shape == self._shape
+            obs = self._obs if found is None else found
+            within = within and (self._bounds is None or self._fits(obs))
         if not within:
-            expected = brief(self.env.observation_space)
-            raise ValueError(f"world {self._name}: it observed {brief(seen)}, expected a value of {expected}")
+            raise Refused(f"observed {brief(seen)}, expected a value of {brief(self.env.observation_space)}")
         self._obs, self._trace = obs, zlib.crc32(obs, self._trace)
         return obs
+
+    def _index(self, seen: Any) -> tuple[Array, bool]:
+        """The index of a value of a finite space, and whether it is one."""
+        parts = held(seen, np.dtype(np.int64))
+        if parts is None or parts.size != len(self._first):
+            return self._obs, False
+        parts = parts.ravel() - self._first
+        if not ((parts >= 0) & (parts < self._sizes)).all():
+            return self._obs, False
+        return np.array(np.ravel_multi_index(tuple(parts), self._sizes or ())), True
+
+    def _fits(self, obs: Array) -> bool:
+        """Whether a value is within the bounds of its Box; floats need not be, which is noted."""
+        if obs.size <= _FEW:
+            flat = obs.ravel().tolist()
+            within = all(map(le, self._low, flat)) and all(map(le, flat, self._high))
+        else:
+            low, high = self._bounds or (obs, obs)
+            within = bool((obs >= low).all() and (obs <= high).all())
+        if within or self._kind.kind in "iub":
+            return within
+        self.left_bounds = True
+        self._bounds = None  # it is known now
+        return True
+
+
+def _bounds(space: spaces.Space[Any]) -> tuple[Array, Array] | None:
+    """The bounds of a Box that its type does not keep by itself; None where there are none to look at."""
+    if not isinstance(space, spaces.Box):
+        return None
+    low, high, kind = space.low, space.high, np.dtype(space.dtype)
+    if kind.kind in "iu":
+        ends = np.iinfo(kind)
+        return (low, high) if (low > ends.min).any() or (high < ends.max).any() else None
+    most = np.finfo(kind).max if kind.kind == "f" else np.inf
+    return (low, high) if (low > -most).any() or (high < most).any() else None
+
+
+def _number(earned: Any) -> float:
+    """A reward as one float."""
+    found = held(earned, np.dtype(np.float64))
+    if found is None or found.size != 1:
+        raise Refused(f"earned {brief(repr(earned))}, expected one number")
+    return float(found.item())
+
+
+def _flag(name: str, given: Any) -> bool:
+    """A truth value as what it is."""
+    found = held(given, np.dtype(np.bool_))
+    if found is None or found.size != 1:
+        raise Refused(f"its step gave {name} = {brief(repr(given))}, expected true or false")
+    return bool(found.item())
+
+
+def _wrong_step(result: Any) -> str:
+    """What is wrong with the result of a step that does not have five values."""
+    expected = "expected (observation, reward, terminated, truncated, info)"
+    if not isinstance(result, tuple):
+        return f"its step gave {brief(result)}, {expected}"
+    old = ": that is the API of gym before 0.26" if len(result) == 4 else ""
+    return f"its step gave {len(result)} values{old}, {expected}"
 
 
 def brief(value: Any) -> str:
     """Some value of a foreign world for an error message: one line, not long."""
-    return textwrap.shorten(str(value), 100, placeholder=" ...")
+    try:
+        return textwrap.shorten(str(value), 100, placeholder=" ...")
+    except FOREIGN:
+        return f"a {type(value).__name__}"
 
 
 def _generator(core: gymnasium.Env[Any, Any] | None) -> dict[str, Any]:
     """The state of the environment's generator: the stream's four words and PCG64's half-used draw."""
-    bits = core.np_random.bit_generator if core is not None else None
+    bits = getattr(core.np_random, "bit_generator", None) if core is not None else None
     if not isinstance(bits, np.random.PCG64):
         return {"known": False, "stream": np.zeros(4, np.uint64), "half": np.zeros(2, np.uint64)}
     half = np.array([bits.state["has_uint32"], bits.state["uinteger"]], np.uint64)

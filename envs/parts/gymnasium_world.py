@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import le
@@ -22,16 +23,42 @@ from gymnasium.envs.registration import EnvSpec
 
 from envs.parts import atari
 from envs.parts.atari import Atari
-from envs.parts.gymnasium_ids import Env, create, find, is_known, known_ids
-from envs.parts.gymnasium_slot import Slot, brief
+from envs.parts.gymnasium_ids import (
+    Env,
+    create,
+    files_of,
+    find,
+    id_in_file,
+    instead_of_file,
+    is_known,
+    known_ids,
+    load_file,
+)
+from envs.parts.gymnasium_slot import Refused, Slot, brief
 from simulator.core import seeds as streams
+from simulator.core.casts import held
+from simulator.core.faults import FOREIGN, PlayerError, guarded, told
+from simulator.core.notices import notice
 from simulator.core.protocols import Array, Spec, State, Step, World
 from simulator.core.ranges import CountOrZero
 from simulator.core.scene import Scene
 
-__all__ = ["Config", "GymnasiumWorld", "is_known", "known_ids", "make"]
+__all__ = [
+    "Config",
+    "GymnasiumWorld",
+    "files_of",
+    "find",
+    "id_in_file",
+    "instead_of_file",
+    "is_known",
+    "known_ids",
+    "load_file",
+    "make",
+]
 _MOST = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
 _FEW = 256
+MASKED = "its action_mask is not used, every action may be chosen; masks = true uses it"
+MASKS = "its info has an action_mask, which no agent looks at: every action may be chosen"
 
 
 @dataclass(frozen=True)
@@ -44,6 +71,9 @@ class Config:
     """Settings of the environment itself, as its ``gymnasium.make`` takes them."""
     max_steps: CountOrZero = 0
     """Environment steps after which an episode is cut; 0: as registered."""
+    masks: bool = False
+    """Agents choose among the actions of the environment's ``action_mask(state)`` only (Taxi); masks that are known
+    from ``info`` alone are not used."""
     atari: Atari = field(default_factory=Atari)
     """How Atari games (ids of ALE/) are seen and played."""
 
@@ -57,22 +87,47 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> W
         ValueError: the id is not registered, cannot be made as asked, or has a space that is not supported.
     """
     found = find(env_id)
+    env_id = name or env_id
     build = _builder(env_id, found, config)
     first = build()
-    slot = Slot(first, env_id, 0)
+    with guarded(f"world {env_id}: its spaces cannot be read"):
+        slot = Slot(first, env_id, 0)
     limit = first.spec.max_episode_steps if first.spec else None
     if limit is None and atari.is_atari(found):
         limit = atari.longest(found, config.atari)
-    spec = Spec(name or env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
+    spec = Spec(env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
+    mask = getattr(first.unwrapped, "action_mask", None)
+    if config.masks:
+        spec = replace(spec, legal=_legal(env_id, spec, mask))
     spec, native = _described(spec, first)
+    notes = (MASKED,) if callable(mask) and not config.masks else ()
     if native and config.native:
-        return native(seeds)
-    first.close()
+        world = native(seeds)
+        world.notes = notes  # type: ignore[attr-defined]
+        return world
+    with suppress(*FOREIGN):  # it is no longer needed
+        first.close()
     envs = [build() for _ in seeds]
     machines = [atari.Emulator(env) if atari.is_atari(found) else None for env in envs]
     numbers = streams.integers(seeds, "world")
     slots = [Slot(*each) for each in zip(envs, [env_id] * len(envs), numbers, machines, strict=True)]
-    return GymnasiumWorld(spec, slots, seeds)
+    world = GymnasiumWorld(spec, slots, seeds)
+    world.notes = notes
+    return world
+
+
+def _legal(env_id: str, spec: Spec, mask: Any) -> Array:
+    """Which actions exist at each observation, bool [n, A], by the environment's own ``action_mask(state)``."""
+    place = f"world {env_id}: masks = true"
+    numbered = isinstance(spec.observation, spaces.Discrete) and isinstance(spec.action, spaces.Discrete)
+    if not callable(mask) or not numbered:
+        raise ValueError(f"{place}: expected an environment with a method action_mask(state) of Discrete states")
+    space: Any = spec.observation
+    with guarded(place):
+        legal = np.array([mask(state) for state in range(space.n)], np.bool_)
+    if legal.shape != (space.n, spec.action.n) or not legal.any(axis=1).all():  # type: ignore[attr-defined]
+        raise ValueError(f"{place}: its masks have the shape {legal.shape}, expected an action at least in every state")
+    return legal
 
 
 def _builder(env_id: str, found: EnvSpec, config: Config) -> Callable[[], Env]:
@@ -117,16 +172,20 @@ class GymnasiumWorld:
         self._expected = (len(self.slots), *(spec.action.shape or ()))
         self._steps = tuple(_buffers(shape, kind) for _ in range(2))
         self._obs, self._turn, self._taken = np.zeros(shape, kind), 0, 0
-        space, n = spec.action, len(self.slots)
+        space: Any = spec.action
+        n = len(self.slots)
         box = isinstance(space, spaces.Box)
-        self._bounds = (space.low.ravel().tolist() * n, space.high.ravel().tolist() * n) if box else ([], [])
+        low, high = (_inside(space.low), _inside(space.high)) if box else ([0], [int(space.n) - 1])
+        self._bounds = (low * n, high * n)
+        self._told_of_masks = self._told_of_bounds = False
+        self.notes: tuple[str, ...] = ()  # what people should know of it; said when a run begins
         self._may_be_nan = np.dtype(kind).kind == "f"
 
     def reset(self) -> Array:
         """Start an episode in every seed; [S, *obs]."""
         self._obs = np.zeros_like(self._obs)
         for i, slot in enumerate(self.slots):
-            self._obs[i] = slot.reset()
+            self._obs[i] = self._begin(i, slot)
             if self._may_be_nan and _has_nan(self._obs[i]):
                 raise self._sick(i, "observed", self._obs[i])
         return self._obs.copy()
@@ -144,17 +203,17 @@ class GymnasiumWorld:
         for i, slot in enumerate(self.slots):
             try:
                 seen, earned, terminated[i], truncated[i] = slot.step(chosen[i])
-                final_obs[i] = seen
-                next_seen = slot.reset() if terminated[i] or truncated[i] else seen
-                obs[i] = next_seen
-            except Exception as error:  # a foreign world may raise anything
-                raise self._failure(i, error) from error
+            except FOREIGN as error:
+                raise self._failure(i, "step", error) from error
+            final_obs[i] = seen
+            next_seen = self._begin(i, slot) if terminated[i] or truncated[i] else seen
+            obs[i] = next_seen
             if not -_MOST <= earned <= _MOST:
                 raise self._sick(i, "earned", earned)
             reward[i] = earned
             if self._may_be_nan and (_has_nan(final_obs[i]) or _has_nan(next_seen)):
                 raise self._sick(i, "observed", final_obs[i] if _has_nan(final_obs[i]) else next_seen)
-        self._obs = obs
+        np.copyto(self._obs, obs)  # what is handed out may be changed by whoever gets it
         return step
 
     def observe(self) -> Array:
@@ -168,46 +227,87 @@ class GymnasiumWorld:
 
     def state(self) -> State:
         """How every episode began, what was done since, and what is seen now."""
+        for slot in self.slots:
+            self._tell(slot)  # also of episodes that never end
         return {"slots": [slot.note() for slot in self.slots], "taken": self._taken}
 
     def restore(self, state: State) -> bool:
         """Play every seed's episode again; False if one came out differently and a new one began there."""
         exact, self._taken, self._obs = True, int(state["taken"]), np.zeros_like(self._obs)
         for i, (slot, note) in enumerate(zip(self.slots, state["slots"], strict=True)):
-            self._obs[i], same = slot.play(note)
+            try:
+                self._obs[i], same = slot.play(note)
+            except FOREIGN as error:
+                raise self._failure(i, "reset", error) from error
             exact &= same
         return exact
 
     def _checked(self, given: Array) -> Array:
         """The actions, as new memory in the space's own type."""
-        space = self.spec.action
+        space: Any = self.spec.action
         if given.shape != self._expected:
             raise ValueError(f"{self.spec.id}: actions have the shape {given.shape}, expected {self._expected}")
         if isinstance(space, spaces.Discrete):
             if given.dtype.kind in "iu" and all(0 <= action < space.n for action in given.tolist()):
                 return given.astype(space.dtype)
-            within = (given >= 0) & (given < space.n) & (given == np.floor(given))
-            say = f"0 to {space.n - 1}"
+            expected = f"0 to {space.n - 1}"
         else:
-            given, say = given.astype(space.dtype), "values within the bounds of the action space"
-            flat = given.ravel().tolist()
-            if all(map(le, self._bounds[0], flat)) and all(map(le, flat, self._bounds[1])):
-                return given
-            within = ((given >= space.low) & (given <= space.high)).reshape(len(given), -1).all(axis=1)
-        if not within.all():
-            wrong = int(np.argmin(within))
-            shown = brief(given[wrong])
-            raise ValueError(f"{self.spec.id}: seed {self._seeds[wrong]} was given action {shown}, expected {say}")
-        return given.astype(space.dtype)
+            expected = "values within the bounds of the action space"
+        exact = held(given, np.dtype(space.dtype))
+        if exact is not None and self._within(exact):
+            return exact
+        for seed, action in zip(self._seeds, given, strict=True):
+            alone = held(action, np.dtype(space.dtype))
+            if alone is None or not self._within(np.broadcast_to(alone, given.shape)):
+                raise ValueError(f"{self.spec.id}: seed {seed} was given action {brief(action)}, expected {expected}")
+        raise ValueError(f"{self.spec.id}: actions {brief(given)}, expected {expected} for every seed")
 
-    def _failure(self, i: int, error: Exception) -> ValueError:
-        said = " ".join(str(error).split())[:200]
-        place = f"{self.spec.id}: seed {self._seeds[i]} failed in step {self._taken}"
-        return ValueError(f"{place}: {type(error).__name__}: {said}")
+    def _within(self, actions: Array) -> bool:
+        """Whether actions of the space's own type are all within its bounds."""
+        flat = actions.ravel().tolist()
+        return all(map(le, self._bounds[0], flat)) and all(map(le, flat, self._bounds[1]))
 
-    def _sick(self, i: int, what: str, value: Any) -> ValueError:
+    def _begin(self, i: int, slot: Slot) -> Array:
+        """Start an episode in one slot."""
+        try:
+            obs = slot.reset()
+        except FOREIGN as error:
+            raise self._failure(i, "reset", error) from error
+        self._tell(slot)
+        return obs
+
+    def _tell(self, slot: Slot) -> None:
+        """Say once what of an environment is not used, or not as declared."""
+        if slot.masked and not self._told_of_masks and self.spec.legal is None:
+            self._told_of_masks = True
+            notice(self.spec.id, MASKS)
+        if slot.left_bounds and not self._told_of_bounds:
+            self._told_of_bounds = True
+            notice(self.spec.id, f"it shows what is outside of its {brief(self.spec.observation)}; taken as it is")
+
+    def _failure(self, i: int, call: str, error: BaseException) -> PlayerError:
+        """What the environment of one seed refused, or what went wrong in it, as one line."""
+        when = f"in step {self._taken}"
+        if call == "reset":
+            when = f"in the reset after step {self._taken}" if self._taken else "in its first reset"
+        whose = f"{self.spec.id}: seed {self._seeds[i]}"
+        if isinstance(error, Refused):
+            return PlayerError(f"{whose}, {when}: {error}")
+        return told(f"{whose} failed {when}", error, _hint(error))
+
+    def _sick(self, i: int, what: str, value: Any) -> PlayerError:
         said = f"seed {self._seeds[i]} {what} {brief(value)} in step {self._taken}"
-        return ValueError(f"{self.spec.id}: {said}, expected numbers")
+        return PlayerError(f"{self.spec.id}: {said}, expected numbers")
+
+
+def _hint(error: BaseException) -> str:
+    """What an error says of an environment that is written for another API."""
+    text = str(error)
+    if isinstance(error, TypeError) and "unexpected keyword argument 'seed'" in text:
+        return "expected reset(*, seed=None, options=None), the API of gym before 0.26 has no seed there"
+    if isinstance(error, ValueError) and text.startswith("not enough values to unpack (expected 5, got 4"):
+        return "its step gives four values, that is the API of gym before 0.26, expected five"
+    return ""
 
 
 def _has_nan(obs: Array) -> bool:
@@ -219,6 +319,14 @@ def _has_nan(obs: Array) -> bool:
     return bool(np.isnan(obs).any())
 
 
+def _inside(bound: Array) -> list[float]:
+    """One bound of a Box of actions as numbers; where there is none, the largest that is finite."""
+    if bound.dtype.kind == "f":
+        most = np.finfo(bound.dtype).max
+        bound = np.clip(bound, -most, most)
+    return list(bound.ravel().tolist())
+
+
 def _buffers(shape: tuple[int, ...], kind: Any) -> Step:
     flags = [np.zeros(shape[0], np.bool_) for _ in range(2)]
     return Step(np.zeros(shape, kind), np.zeros(shape[0], np.float32), *flags, np.zeros(shape, kind))
@@ -226,8 +334,12 @@ def _buffers(shape: tuple[int, ...], kind: Any) -> Step:
 
 def _picture(env: Env) -> Array | None:
     """uint8 [H, W, 3], or None. Some worlds open a display for it: without a screen, a dummy one."""
-    core: Any = env.unwrapped
-    if env.render_mode not in (None, "rgb_array") or "rgb_array" not in core.metadata.get("render_modes", ()):
+    try:
+        core: Any = env.unwrapped
+        draws = env.render_mode in (None, "rgb_array") and "rgb_array" in core.metadata.get("render_modes", ())
+    except FOREIGN:
+        return None
+    if not draws:
         return None
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if not any(name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY")):
@@ -236,7 +348,7 @@ def _picture(env: Env) -> Array | None:
     try:
         core.render_mode = "rgb_array"  # for worlds that draw along as soon as they may
         image = np.asarray(env.render())
-    except Exception:  # drawing is a courtesy: a world that fails at it still runs
+    except FOREIGN:  # drawing is a courtesy: a world that fails at it still runs
         return None
     finally:
         core.render_mode = asked

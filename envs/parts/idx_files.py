@@ -6,18 +6,22 @@ and the numbers (LeCun, Cortes and Burges, The MNIST database, file formats).
 
 from __future__ import annotations
 
-import gzip
 import os
 import zlib
+from gzip import GzipFile
 from math import prod
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from simulator.core.escaping import visible
 from simulator.core.protocols import Array
+from simulator.core.reading import DATA, DEFLATED, check_size, unpacked
 
 _UBYTE = 8  # the type of unsigned bytes
-_GZIP = b"\x1f\x8b"
+_PIECE = 1 << 20
+_EXPECTED = "an idx file, plain or gzipped"
 
 
 def read_idx(path: str | os.PathLike[str], n_sizes: int) -> Array:
@@ -26,21 +30,39 @@ def read_idx(path: str | os.PathLike[str], n_sizes: int) -> Array:
     Raises:
         ValueError: no readable file, another format, or fewer or more bytes than its sizes say; one line.
     """
-    source = os.fspath(path)
-    page = _unpacked(source)
-    magic, expected = page[:4], bytes((0, 0, _UBYTE, n_sizes))
-    if magic != expected:
-        raise ValueError(f"{source}: found the magic number 0x{magic.hex()}, expected 0x{expected.hex()}")
-    first = 4 + 4 * n_sizes
-    if len(page) < first:
-        raise ValueError(f"{source}: found {len(page)} bytes, expected a head of {first}")
-    shape = tuple(int(size) for size in np.frombuffer(page, ">u4", n_sizes, 4))
-    if len(page) - first != prod(shape) or not prod(shape):
-        named = " x ".join(map(str, shape))
-        raise ValueError(
-            f"{source}: found {len(page) - first:,} bytes after the head, expected {named}, more than none"
-        )
-    return np.frombuffer(page, np.uint8, offset=first).reshape(shape)
+    source, first = visible(os.fspath(path)), 4 + 4 * n_sizes
+    expected = bytes((0, 0, _UBYTE, n_sizes))
+    try:
+        with unpacked(path, _EXPECTED) as file:
+            head = bytes(_read(file, first - 1))
+            if head[:4] != expected:
+                raise ValueError(f"{source}: found the magic number 0x{head[:4].hex()}, expected 0x{expected.hex()}")
+            if len(head) < first:
+                raise ValueError(f"{source}: found {len(head)} bytes, expected a head of {first}")
+            shape = tuple(int(size) for size in np.frombuffer(head, ">u4", n_sizes, 4))
+            named = " x ".join(map(str, shape))
+            size = os.fstat(file.fileno()).st_size
+            most, packed = size - first, isinstance(file, GzipFile)
+            if not prod(shape) or (prod(shape) > size * DEFLATED if packed else prod(shape) != most):
+                there = f"at most {size * DEFLATED:,}" if packed else f"{most:,}"
+                raise ValueError(f"{source}: found {there} bytes after the head, expected {named}, more than none")
+            check_size(prod(shape), DATA, path, f"bytes, {named} as its head declares")
+            page = _read(file, prod(shape))
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or visible(str(error))
+        raise ValueError(f"{source}: cannot be read: {reason}, expected {_EXPECTED}") from error
+    if len(page) != prod(shape):
+        found = f"{len(page):,}" if len(page) <= prod(shape) else f"more than {prod(shape):,}"
+        raise ValueError(f"{source}: found {found} bytes after the head, expected {named}")
+    return np.frombuffer(page, np.uint8).reshape(shape)
+
+
+def _read(file: BinaryIO, declared: int) -> bytearray:
+    """So many bytes, and one more where there are more; piece by piece, for who declared them can lie."""
+    page = bytearray()
+    while len(page) <= declared and (piece := file.read(min(declared + 1 - len(page), _PIECE))):
+        page += piece
+    return page
 
 
 def find_labels(path: str) -> str:
@@ -51,13 +73,3 @@ def find_labels(path: str) -> str:
         if other != pictures and other.is_file():
             return str(other)
     return ""
-
-
-def _unpacked(source: str) -> bytes:
-    """All bytes of a file, gunzipped where it is gzipped, whatever its name."""
-    try:
-        page = Path(source).read_bytes()
-        return gzip.decompress(page) if page.startswith(_GZIP) else page
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ValueError(f"{source}: cannot be read: {reason}, expected an idx file, plain or gzipped") from error

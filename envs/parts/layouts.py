@@ -54,6 +54,11 @@ def find(name: str, shape: Shape) -> Map | RoomGraph:
     return room_files.load(name) if name.lower().endswith((".toml", ".json")) else maps.load(name)
 
 
+def files(name: str) -> list[str]:
+    """The file that :func:`find` would read, if there is one."""
+    return [] if name.replace("_", "-") in _MADE or not os.path.isfile(name) else [name]
+
+
 def six(shape: Shape) -> RoomGraph:
     """Six rooms and the goal outside, room 5: the exercise that Q-learning is commonly taught with."""
     return RoomGraph(SIX, goals=(5,), starts=(2,), title="six rooms", places=SIX_PLACES, source="layout six")

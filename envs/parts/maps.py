@@ -24,11 +24,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from simulator.core.escaping import visible
 from simulator.core.plugins import unknown
+from simulator.core.reading import read_text
+from simulator.core.writing import write_file
 
 LARGEST = 1000  # rows or columns
 REWARD_LIMIT = 1e9  # what a file can ask for without leaving float32
-_MOST_BYTES = 4 << 20
 _DIGITS = "0123456789"
 GOALS = "G" + _DIGITS
 _SYMBOLS = "# SDKL~" + GOALS
@@ -86,25 +88,19 @@ def load(path: str | os.PathLike[str]) -> Map:
     Raises:
         ValueError: no readable file, or not a map; one line that says where and what was expected.
     """
-    return parse(read_text(path), os.fspath(path))
+    return parse(read_text(path), visible(os.fspath(path)))
 
 
-def save(plan: Map, path: str | os.PathLike[str]) -> None:
-    """Write a map so that :func:`load` gives the same one back; the file is replaced whole or not at all.
+def save(plan: Map, path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Write a map into a new file, so that :func:`load` gives the same one back; ``force``: over whatever is there.
 
     Raises:
-        ValueError: a map that could not be read back.
-        OSError: the file cannot be written.
+        ValueError: a map that could not be read back, a file that is there, or a place that cannot be written.
     """
     page = text(plan)
     if parse(page, "map") != plan:
         raise ValueError(f"map {plan.title!r}: it cannot be written as text without loss")
-    aside = Path(f"{os.fspath(path)}.part")
-    try:
-        aside.write_text(page, encoding="utf-8", newline="\n")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_file(Path(path), page.encode(), force=force, kind=".map")
 
 
 def text(plan: Map) -> str:
@@ -142,26 +138,6 @@ def parse(page: str, source: str = "map") -> Map:
     _check_grid(plan)
     _check_meaning(plan)
     return plan
-
-
-def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a small regular file.
-
-    Raises:
-        ValueError: it is not one; one line.
-    """
-    shown = os.fspath(path)
-    try:
-        if not os.path.isfile(path):
-            kind = "a folder" if os.path.isdir(path) else "no regular file" if os.path.exists(path) else "no such file"
-            raise ValueError(f"{shown!r}: {kind}, expected a text file")
-        if (size := os.path.getsize(path)) > _MOST_BYTES:
-            raise ValueError(f"{shown}: {size:,} bytes, expected at most {_MOST_BYTES:,}")
-        return Path(path).read_bytes()[: _MOST_BYTES + 1].decode()
-    except OSError as error:
-        raise ValueError(f"{shown!r}: {error.strerror or error}, expected a text file") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{shown}: byte {error.start} is not UTF-8, expected a text file") from error
 
 
 def _header(values: dict[str, Any], match: re.Match[str], place: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from envs.parts.gymnasium_streams import words
+from simulator.core.casts import action_indices
 from simulator.core.compiled import as_value, door, lane
 from simulator.core.draws import bits, uniform
 from simulator.core.lanes import VectorLanes
@@ -93,7 +94,7 @@ class NativeWorld:
             ValueError: an action outside the action space.
         """
         if actions.shape != self._actions.shape or actions.dtype.kind not in "iu":
-            actions = self._whole(np.asarray(actions))
+            actions = action_indices(actions, self._actions.shape, self.spec.id)
         self._actions[:] = actions
         self._turn ^= 1
         step = self._steps[self._turn]
@@ -142,14 +143,6 @@ class NativeWorld:
         first = step.obs[began]
         self._loops.polish(self._copies.state[began], first)  # type: ignore[misc]
         step.obs[began] = first
-
-    def _whole(self, given: Array) -> Array:
-        if given.shape != self._actions.shape:
-            raise ValueError(f"{self.spec.id}: actions have the shape {given.shape}, expected {self._actions.shape}")
-        wrong = given != np.floor(given)
-        if wrong.any():
-            self._refuse(int(np.argmax(wrong)), given[np.argmax(wrong)])
-        return given
 
     def _refuse(self, seed: int, action: Any) -> None:
         n = self.spec.action.n  # type: ignore[attr-defined]

@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from simulator.core.escaping import visible
 from simulator.core.protocols import Array
+from simulator.core.reading import DATA, DEFLATED, UnreadableError, check_size, open_file, read_npy
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm", ".bmp", ".gif", ".tif", ".tiff")
+FORMATS = ("PNG", "JPEG", "PPM", "BMP", "DIB", "GIF", "TIFF")  # of Pillow; others can start programs
+_WHOLE = "a whole image"
+_PIXEL, _KEPT = 8, 4  # bytes of a pixel while it is unpacked, and afterwards
 _RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (0.0, 65535.0))
+_SHADES = (np.arange(256) / 255.0).astype(np.float32)  # of grey in one byte
 _LUMA = (0.299, 0.587, 0.114)  # red, green, blue: ITU-R BT.601
 
 
@@ -32,8 +41,8 @@ def read_pictures(path: str, size: int = 0) -> tuple[Array, Array]:
     """
     if os.path.isdir(path):
         return _folder(Path(path), size)
-    if not os.path.isfile(path):
-        raise ValueError(f"{path}: no such file or folder, expected a .npy file or a folder of images")
+    if not os.path.exists(path):
+        raise ValueError(f"{visible(path)}: no such file or folder, expected a .npy file or a folder of images")
     pictures = _array(path)
     if size and pictures.ndim == 2:
         raise ValueError(f"{path}: found {pictures.shape[1]} numbers in a row, expected height and width to resize")
@@ -43,12 +52,11 @@ def read_pictures(path: str, size: int = 0) -> tuple[Array, Array]:
 
 
 def _folder(folder: Path, size: int) -> tuple[Array, Array]:
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and not file.is_dir())
     if not files:
         raise ValueError(f"{folder}: found no images, expected files that end in {' '.join(SUFFIXES)}")
-    pictures = [_image(file) for file in files]
-    if size:
-        pictures = [_resized(picture, size) for picture in pictures]
+    _check_heads(files, size)
+    pictures = [_resized(_image(file), size) if size else _image(file) for file in files]
     for file, picture in zip(files, pictures, strict=True):
         if picture.shape != pictures[0].shape:
             found, expected = ("{1} x {0}".format(*each.shape) for each in (picture, pictures[0]))
@@ -59,35 +67,76 @@ def _folder(folder: Path, size: int) -> tuple[Array, Array]:
     return np.stack(pictures), np.array(labels, np.int64)
 
 
+def _check_heads(files: Sequence[Path], size: int) -> None:
+    """Refuse, by the heads of the files, more pictures than may be unpacked, before one of them is."""
+    kept = 0
+    for file in files:
+        with _opened(file) as image:
+            width, height = image.size
+        _check_pixels(file, width, height, kept)
+        kept += _KEPT * (size * size if size else width * height)
+
+
+def _check_pixels(file: Path, width: int, height: int, before: int = 0) -> None:
+    what = f"bytes unpacked, {width:,} x {height:,} pixels here"
+    check_size(before + width * height * _PIXEL, DATA, file, what)
+
+
 def _image(file: Path) -> Array:
     """One image file as grey from 0 to 1, float32 [H, W]."""
+    with _opened(file) as image:
+        _check_pixels(file, *image.size)  # again: this is the one that is unpacked
+        mode = image.mode
+        if mode[0] not in "IF":
+            return _SHADES[np.asarray(image.convert("L"))]
+        pixels = np.asarray(image).astype(np.float64)
+    if mode == "F":
+        return _from_zero(pixels, visible(str(file)))
+    pixels /= 65535.0
+    return pixels.clip(0.0, 1.0, out=pixels).astype(np.float32)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """An image of Pillow's, of which only the head is read yet, whose head declares no more than its bytes can hold.
+
+    Raises:
+        ValueError: no regular file, no image, or one that cannot be unpacked; one line.
+    """
     from PIL import Image
 
+    with open_file(file, _WHOLE) as page:
+        try:
+            with warnings.catch_warnings(), _any_size():
+                warnings.simplefilter("ignore")
+                with Image.open(page, formats=FORMATS) as image:
+                    (width, height), size = image.size, os.fstat(page.fileno()).st_size
+                    if image.format == "PNG" and width * height > 8 * DEFLATED * size:
+                        declared = f"{width:,} x {height:,} pixels, more than its {size:,} bytes can hold"
+                        raise ValueError(f"found {declared}")
+                    yield image
+        except UnreadableError:
+            raise
+        except Exception as error:  # a decoder can fail in every way
+            reason = visible(" ".join(str(error).split())) or type(error).__name__
+            raise ValueError(f"{visible(str(file))}: cannot be read: {reason}, expected {_WHOLE}") from error
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """Pillow without its own limit of pixels: ours stands in its place."""
+    from PIL import Image
+
+    kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
-                mode = image.mode
-                pixels = np.asarray(image if mode[0] in "IF" else image.convert("L"), np.float64)
-    except Exception as error:  # a decoder can fail in every way
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{file}: cannot be read: {reason}, expected a whole image") from error
-    if mode == "F":
-        return _from_zero(pixels, str(file))
-    top = 65535.0 if mode.startswith("I") else 255.0
-    return (pixels / top).clip(0.0, 1.0).astype(np.float32)
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = kept
 
 
 def _array(path: str) -> Array:
     """The pictures of a .npy file as grey from 0 to 1, float32 [M, H, W] or [M, N]."""
-    try:
-        with open(path, "rb") as file:
-            found = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: cannot be read: {reason}, expected a .npy file of numbers") from error
-    if found.dtype.kind not in "biuf":
-        raise ValueError(f"{path}: found an array of {found.dtype}, expected numbers")
+    found = read_npy(path)
     coloured = found.ndim == 4 and found.shape[3] in (1, 3, 4)
     if not (found.ndim in (2, 3) or coloured) or not found.size:
         shapes = "(pictures, height, width), with 3 colours or without, or (pictures, numbers)"

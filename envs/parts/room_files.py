@@ -16,8 +16,10 @@ import tomllib
 from dataclasses import dataclass, field
 from typing import Any
 
-from envs.parts.maps import REWARD_LIMIT, read_text
+from envs.parts.maps import REWARD_LIMIT
+from simulator.core.escaping import visible
 from simulator.core.plugins import unknown
+from simulator.core.reading import read_text
 
 LARGEST = 500  # rooms
 _KEYS = ("R", "goal", "start", "title")
@@ -53,7 +55,7 @@ def load(path: str | os.PathLike[str]) -> RoomGraph:
     Raises:
         ValueError: no readable file, or no R matrix; one line: file, key, row, column, what was found and expected.
     """
-    page, source = read_text(path), os.fspath(path)
+    page, source = read_text(path), visible(os.fspath(path))
     kind = "JSON" if source.lower().endswith(".json") else "TOML"
     try:
         data = (json if kind == "JSON" else tomllib).loads(page.removeprefix("\ufeff"))

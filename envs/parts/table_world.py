@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from simulator.core.casts import action_indices
 from simulator.core.compiled import compiled, door
 from simulator.core.protocols import Array, Spec, State, Step
 from simulator.core.scene import Scene
@@ -42,6 +43,8 @@ class TableWorld:
         Raises:
             ValueError: an action outside the action space.
         """
+        if actions.shape != self._actions.shape or actions.dtype.kind not in "iu":
+            actions = action_indices(actions, self._actions.shape, self.spec.id)
         self._actions[:] = actions
         self._turn ^= 1
         step = self._steps[self._turn]

@@ -20,7 +20,7 @@ from envs.parts.gymnasium_streams import words
 from envs.parts.native_ids import is_bare
 from envs.parts.returns import solved_from
 from simulator.core.mdp import FiniteMDP, checked, evaluate_finite, finite_horizon, uniform_policy, value_iteration
-from simulator.core.protocols import Spec
+from simulator.core.protocols import Array, Spec
 from simulator.core.scene import Mark, Scene
 
 _KINDS: dict[type, tuple[str, ...]] = {
@@ -40,8 +40,11 @@ def fits(env: gymnasium.Env[Any, Any]) -> bool:
     return type(core) in _KINDS and is_bare(env) and not getattr(core, "fickle_passenger", False)
 
 
-def model(env: gymnasium.Env[Any, Any]) -> FiniteMDP:
-    """The finite MDP behind ``env``, cut after its registered number of steps; outcomes in the order of its ``P``."""
+def model(env: gymnasium.Env[Any, Any], legal: Array | None = None) -> FiniteMDP:
+    """The finite MDP behind ``env``, cut after its registered number of steps; outcomes in the order of its ``P``.
+
+    ``legal`` bool [N, A]: the actions that exist; default: all.
+    """
     law: Any = env.unwrapped
     n_states, n_actions = len(law.P), len(law.P[0])
     n_outcomes = max(len(outcomes) for row in law.P.values() for outcomes in row.values())
@@ -50,7 +53,8 @@ def model(env: gymnasium.Env[Any, Any]) -> FiniteMDP:
         for action, outcomes in row.items():
             table[:, state, action, : len(outcomes)] = np.array(outcomes, float).T
     prob, led_to, reward, end = table
-    start, legal = law.initial_state_distrib.astype(float), np.ones((n_states, n_actions), bool)
+    start = law.initial_state_distrib.astype(float)
+    legal = np.ones((n_states, n_actions), bool) if legal is None else legal
     limit = env.spec.max_episode_steps if env.spec else None
     return checked(FiniteMDP(prob, led_to.astype(np.int64), reward, end.astype(np.uint8), start, legal, limit))
 
@@ -58,9 +62,10 @@ def model(env: gymnasium.Env[Any, Any]) -> FiniteMDP:
 def describe(spec: Spec, env: gymnasium.Env[Any, Any]) -> Spec:
     """``spec`` with the finite MDP of ``env``, the exact return of random play, and what counts as solved.
 
-    That is the registered threshold where the optimum reaches it, else within a hundredth of the optimum.
+    Only the actions of ``spec.legal`` exist, where it says any. What counts as solved is the registered threshold where
+    the optimum reaches it, else within a hundredth of the optimum.
     """
-    mdp = model(env)
+    mdp = model(env, spec.legal)
     floor = float(evaluate_finite(mdp, uniform_policy(mdp), mdp.max_steps))
     best = finite_horizon(mdp, mdp.max_steps) if mdp.max_steps else value_iteration(mdp, 1.0)
     registered = spec.solved is not None and spec.solved <= best.start_value

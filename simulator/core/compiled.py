@@ -6,22 +6,18 @@ so ``spread`` runs blocks of seeds in threads: a seed's numbers do not depend on
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import platformdirs
-from numba import config, njit, typeof
+from numba import njit, typeof
 from numba.core import event, types
+
+from simulator.core import code_folder
 
 _seconds = 0.0
 _cpu_seconds = 0.0
@@ -29,45 +25,12 @@ _threads = 1
 _announcers: list[Callable[[], None]] = []
 
 
-def _cache_home() -> Path:
-    """The user's cache folder, or one of their own among the temporary files where that cannot be written."""
-    home = Path(platformdirs.user_cache_dir("engram-rl"))
-    with suppress(OSError):
-        home.mkdir(parents=True, exist_ok=True)
-        if os.access(home, os.W_OK | os.X_OK):
-            return home
-    spare = Path(tempfile.gettempdir()) / f"engram-rl-{os.getuid()}"
-    spare.mkdir(mode=0o700, exist_ok=True)
-    return spare
-
-
-def _cache_folder() -> Path:
-    """Where machine code is kept: a folder for every state of our sources.
-
-    Numba looks only at the file of the function itself, so a change in what it calls would go unnoticed.
-    """
-    root, digest = Path(__file__).parents[2], hashlib.sha256()
-    for package in ("simulator", "agents", "memory", "envs"):
-        for path in sorted((root / package).rglob("*.py")):
-            digest.update(path.read_bytes())
-    home = _cache_home()
-    folder = home / digest.hexdigest()[:16]
-    if not folder.exists():
-        for old in sorted(home.iterdir(), key=lambda path: path.stat().st_mtime)[:-8]:
-            shutil.rmtree(old, ignore_errors=True)
-    return folder
-
-
-if "NUMBA_CACHE_DIR" not in os.environ:
-    config.CACHE_DIR = str(_cache_folder())
-
-
-_PLAIN: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_PLAIN: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile on first call and keep the machine code on disk for the next process."""
-    return njit(**_PLAIN, _nrt=False)(function)
+    return _kept(njit(**_PLAIN, _nrt=False)(function))
 
 
 def lane(function: Callable[..., Any]) -> Any:
@@ -94,7 +57,7 @@ def _inner(function: Callable[..., Any], **options: Any) -> Any:
 
     Numba would call what is not there; so it is told of none, and what it then turns to says why.
     """
-    piece = njit(**{**_PLAIN, **options}, forceinline=True, no_cpython_wrapper=True, _nrt=False)(function)
+    piece = _kept(njit(**{**_PLAIN, **options}, forceinline=True, no_cpython_wrapper=True, _nrt=False)(function))
 
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise TypeError(f"{function.__module__}.{function.__name__} is a piece of compiled code: call it from there")
@@ -105,7 +68,19 @@ def _inner(function: Callable[..., Any], **options: Any) -> Any:
 
 def blas(function: Callable[..., Any]) -> Any:
     """Compile a piece that multiplies by ``np.dot``: numba types that only where references are counted."""
-    return njit(**_PLAIN, _nrt=True)(function)
+    return _kept(njit(**_PLAIN, _nrt=True)(function))
+
+
+def _kept(dispatcher: Any) -> Any:
+    """Let a function find its machine code on disk, and leave it there for the next process."""
+    if code_folder.folder() is not None and os.path.exists(dispatcher.py_func.__code__.co_filename):
+        try:
+            from simulator.core.code_cache import KeptCode
+        except ImportError as error:
+            code_folder.say(f"{error}: every command compiles anew")
+        else:
+            dispatcher._cache = KeptCode(dispatcher.py_func)
+    return dispatcher
 
 
 class _Clock(event.Listener):  # type: ignore[misc]

@@ -1,8 +1,9 @@
 """Players by name: name -> file -> (Config, make). A name that leads nowhere is answered with its near misses.
 
 A player is a file of the league (its name is the file's), an announcement of an installed distribution (entry points
-``engram.agents``, ``engram.worlds``, ``engram.memories``, ``engram.games``) or a module by dotted path; worlds are
-also every Gymnasium id. ``-`` and ``_`` are the same in a name. Listing names imports no player.
+``engram.agents``, ``engram.worlds``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
+by its path (``./my_agent.py``); worlds are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file. ``-`` and
+``_`` are the same in a name. Listing names imports no player.
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from simulator.core import own_packages, python_files
+from simulator.core.escaping import checked_name, is_seen
+from simulator.core.faults import FOREIGN
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -40,6 +46,7 @@ FOLDERS = {
 }
 GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "worlds", "memories", "games")}
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"memories": "memory"}
+_ON_THE_WAY = (importlib.__file__, __file__, python_files.__file__, own_packages.__file__)  # no place of an error
 _GYMNASIUM = "envs.parts.gymnasium_world"
 _CORRUPTION = "envs.parts.corruption"
 
@@ -50,7 +57,7 @@ class Player:
 
     Attributes:
         kind: agents, worlds, memories, components, challenges or games.
-        name: what it is called in commands and in the store.
+        name: what it is called in commands and in the store; of a file, its absolute path.
         Config: its settings, a frozen dataclass.
         make: what builds it; for a world of Gymnasium already bound to the id.
         module: where it is from.
@@ -73,9 +80,13 @@ def load(kind: str, name: str) -> Player:
 
     Raises:
         UnknownNameError: nobody is called so; one line with the near misses.
-        ValueError: the file cannot be used; one line.
+        ValueError: the file cannot be used, or the name has characters that cannot be seen; one line.
     """
+    if not is_seen(name):
+        checked_name(name, SINGULAR[kind], most=len(name))
     plain, files = name.replace("-", "_"), _files(kind)
+    if python_files.is_path(name):
+        return _of_file(kind, python_files.place_of(name))
     if plain in files:
         return _player(kind, plain, _import(files[plain]))
     announced = _announced(kind)
@@ -88,7 +99,24 @@ def load(kind: str, name: str) -> Player:
             return Player(kind, name, foreign.Config, partial(foreign.make, name), foreign)
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
         return _player(kind, name, _import(name))
+    if Path(name.partition(".py:")[0].removesuffix(".py") + ".py").is_file():
+        raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean ./{name}? (a path begins with ./)")
     raise UnknownNameError(unknown(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
+
+
+def sources(kind: str, name: str) -> tuple[Path, ...]:
+    """The files that make a player what it is, as far as its name tells: its own, and who registers a Gymnasium id.
+
+    What they import does not count.
+    """
+    player = load(kind, name)
+    found = [getattr(player.module, "__file__", None)]
+    if python_files.is_path(name):
+        found.append(str(python_files.place_of(name).file))
+    elif kind == "worlds" and ":" in name:
+        with suppress(ValueError):  # which making it will tell
+            found += player.module.files_of(name)
+    return tuple(Path(each) for each in dict.fromkeys(found) if each)
 
 
 def channel(text: str, units: Units) -> Channel:
@@ -104,7 +132,8 @@ def channel(text: str, units: Units) -> Channel:
 def candidates(kind: str) -> list[str]:
     """Every name that could have been meant, Gymnasium's ids among them where that is loaded."""
     gymnasium = sys.modules.get("gymnasium") if kind == "worlds" else None
-    return [*names(kind), *(gymnasium.registry if gymnasium else ())]
+    ids = [each for each in gymnasium.registry if not each.startswith(python_files.PREFIX)] if gymnasium else []
+    return [*names(kind), *ids]
 
 
 def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> str:
@@ -158,12 +187,35 @@ def _announced(kind: str) -> dict[str, EntryPoint]:
     return {each.name.replace("-", "_"): each for each in entry_points(group=GROUPS[kind])}
 
 
+def _module_of(file: Path) -> Any:
+    try:
+        return python_files.load(file)
+    except FOREIGN as error:
+        raise ValueError(f"{file} cannot be imported: {reason(error)}") from error
+
+
+def _of_file(kind: str, place: python_files.Place) -> Player:
+    """The player of a file, or the Gymnasium environment in it that its path names."""
+    if kind != "worlds":
+        if place.name:
+            raise ValueError(f"{place}: expected the path of a file alone, without :{place.name}")
+        return _player(kind, str(place), _module_of(place.file))
+    foreign = _import(_GYMNASIUM)
+    module = foreign.load_file(partial(_module_of, place.file))
+    if place.name:
+        own_id = foreign.id_in_file(str(place), module, place.name)
+        return Player(kind, str(place), foreign.Config, partial(foreign.make, own_id, name=str(place)), foreign)
+    if hasattr(module, "Config") or hasattr(module, "make"):
+        return _player(kind, str(place), module)
+    raise ValueError(f"{place}: {foreign.instead_of_file(module)}")
+
+
 def _knows(foreign: Any, name: str) -> bool:
     """Whether Gymnasium has the world; ``module:EnvId`` imports that module, which can go wrong in every way."""
     try:
         return bool(foreign.is_known(name))
-    except Exception as error:
-        raise ValueError(f"world {name!r} cannot be used: {_reason(error)}") from error
+    except FOREIGN as error:
+        raise ValueError(f"world {name!r} cannot be used: {reason(error)}") from error
 
 
 def _can_be_found(path: str) -> bool:
@@ -173,34 +225,46 @@ def _can_be_found(path: str) -> bool:
         return importlib.util.find_spec(path) is not None
     except ModuleNotFoundError:
         return False
-    except Exception as error:
-        raise ValueError(f"{path} cannot be imported: {_reason(error)}") from error
+    except FOREIGN as error:
+        raise ValueError(f"{path} cannot be imported: {reason(error)}") from error
 
 
 def _import(path: str) -> Any:
     try:
         return importlib.import_module(path)
-    except Exception as error:
-        raise ValueError(f"{path.replace('.', '/')}.py cannot be imported: {_reason(error)}") from error
+    except FOREIGN as error:
+        raise ValueError(f"{path.replace('.', '/')}.py cannot be imported: {reason(error)}") from error
 
 
 def _player(kind: str, name: str, module: Any) -> Player:
     config, make = getattr(module, "Config", None), getattr(module, "make", None)
     if isinstance(config, type) and is_dataclass(config) and callable(make):
-        return Player(kind, name, config, make, module)
+        return Player(kind, name, config, make if _is_ours(module) else _guarded(kind, name, make), module)
     lacks = "make" if not callable(make) else "Config"
     shown = _shown(getattr(module, "__file__", None) or name)
     expected = "a dataclass named Config and a function named make"
     raise ValueError(f"{shown} is no {SINGULAR[kind]}: {lacks} is missing or of the wrong kind, expected {expected}")
 
 
-def _reason(error: BaseException) -> str:
-    """Kind, text and place of what went wrong, in one line."""
+def _is_ours(module: Any) -> bool:
+    """Whether a module is a file of the league."""
+    path = Path(getattr(module, "__file__", None) or "/")
+    return any(path.parent == ROOT / folder for folder in FOLDERS.values())
+
+
+def _guarded(kind: str, name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+    from simulator.core.guards import guarded_make  # loads numpy, which listing names does not need
+
+    return guarded_make(kind, name, make)
+
+
+def reason(error: BaseException) -> str:
+    """Kind, text and place of what went wrong in foreign code, in one line."""
     at = [getattr(error, "filename", None), getattr(error, "lineno", None)]
     trace = error.__traceback__
     while trace is not None and not isinstance(error, SyntaxError):
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith("<frozen") and file != importlib.__file__ and file != __file__:
+        if not file.startswith("<frozen") and file not in _ON_THE_WAY:
             at = [file, trace.tb_lineno]
         trace = trace.tb_next
     text = " ".join(str(getattr(error, "msg", None) or error).split())[:200]

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from simulator.core.escaping import one_line, visible
+
 Summary = Mapping[str, Any]
 Number = Mapping[str, Any] | None  # value, low, high; each may be None
 Row = list[str]
@@ -25,22 +27,18 @@ def readable(summary: Summary) -> dict[str, Any]:
     """The summary with every text of it fit for a terminal, a table or XML; its settings keep their lines."""
     rest = _printable({key: value for key, value in summary.items() if key != "settings"})
     lines = str(summary["settings"]).expandtabs().split("\n")
-    return {**rest, "settings": "\n".join(map(_visible, lines))}
+    return {**rest, "settings": "\n".join(map(visible, lines))}
 
 
 def _printable(value: Any) -> Any:
-    """The same JSON value with every text in it on one line and a question mark for every control character."""
+    """The same JSON value with every text in it on one line, and what cannot be seen as its code."""
     if isinstance(value, str):
-        return _visible(" ".join(value.split()))
+        return one_line(value)
     if isinstance(value, Mapping):
         return {_printable(key): _printable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_printable(item) for item in value]
     return value
-
-
-def _visible(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def shortened(text: str, width: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.core.casts import held
 from simulator.core.protocols import Spec
 
 _SHORT = 80
@@ -22,9 +23,10 @@ def checked(given: Any, spec: Spec) -> Any:
         if hasattr(space, "n"):
             fits = action.size == 1 and action.dtype.kind in "iu" and 0 <= int(action.item()) < space.n
             return int(action.item()) if fits else None
-        fits = action.dtype.kind in "iuf" and action.shape == space.shape
-        action = action.astype(space.dtype)
-        return action if fits and np.all((action >= space.low) & (action <= space.high)) else None
+        exact = held(action, np.dtype(space.dtype)) if action.dtype.kind in "iuf" else None
+        if exact is None or exact.shape != space.shape or not np.isfinite(exact).all():
+            return None
+        return exact if np.all((exact >= space.low) & (exact <= space.high)) else None
     except (TypeError, ValueError, OverflowError):
         return None
 

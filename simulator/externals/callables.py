@@ -13,16 +13,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.core import plugins, seeds
+from simulator.core import plugins, python_files, seeds
 from simulator.core.protocols import Array
 from simulator.externals.actions import brief, checked, expected
 from simulator.externals.config import ExternalConfig
@@ -60,29 +57,16 @@ def load(config: ExternalConfig) -> Bound:
 
 
 def _module(config: ExternalConfig, place: str) -> Any:
-    try:
-        if config.file is None:
-            plugins.with_cwd_importable()
-            return importlib.import_module(place)
-        return _from_file(config, config.file)
-    except _BROKEN as error:
-        if isinstance(error, ValueError) and str(error).startswith(config.name):
-            raise
-        raise ValueError(f"{config.name}: cannot be imported: {said(error)}") from None
-
-
-def _from_file(config: ExternalConfig, path: Path) -> Any:
-    """The module of a file, executed anew: what an earlier contest left in it is gone."""
-    if not path.is_file():
+    """The module; of a file, executed anew: what an earlier contest left in it is gone."""
+    if config.file is not None and not config.file.is_file():
         raise ValueError(f"{config.name}: no such file, expected python:path/to/file.py:name")
-    name = f"engram_external_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    try:
+        if config.file is not None:
+            return python_files.load(config.file.resolve(), anew=True)
+        plugins.with_cwd_importable()
+        return importlib.import_module(place)
+    except _BROKEN as error:
+        raise ValueError(f"{config.name}: cannot be imported: {plugins.reason(error)}") from None
 
 
 def _bound(config: ExternalConfig, found: Callable[..., Any]) -> Bound:

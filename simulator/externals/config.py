@@ -13,9 +13,11 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from simulator.config import parse, plain
+from simulator.config import files_of, parse, plain
 from simulator.core import plugins
-from simulator.core.ranges import Count
+from simulator.core.python_files import identity
+from simulator.core.ranges import Count, CountOrZero
+from simulator.core.reading import add_to
 from simulator.settings import Layer, check, overlay, settings
 
 KINDS = ("sb3", "python", "human")
@@ -41,6 +43,8 @@ class ExternalConfig:
     """environment steps between evaluations"""
     eval_episodes: Count = 100
     """episodes per seed of the last evaluation; one on the way plays a tenth, or none where it is exact"""
+    eval_max_steps: CountOrZero = 0
+    """steps after which an evaluation episode that the environment has not ended is cut; see ``RunConfig``"""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """its own settings: plain values, lists and tables of them"""
     world_settings: Any = None
@@ -121,21 +125,24 @@ def settings_hash(config: ExternalConfig) -> str:
     not where it lies. What a Python file imports does not count.
     """
     tables = _tables(config)
+    if not config.eval_max_steps:  # as in simulator.config.settings_hash
+        del tables["eval_max_steps"]
     if config.file is not None:
         tables["target"] = config.retargeted(config.file.name)
+    tables["world"]["name"] = identity(tables["world"]["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
-    for path in _files(config, tables["world"]):
-        digest.update(path.read_bytes())
+    for path in _files(config):
+        add_to(digest, path)
     return digest.hexdigest()
 
 
-def _files(config: ExternalConfig, world: Mapping[str, Any]) -> Iterator[Path]:
+def _files(config: ExternalConfig) -> Iterator[Path]:
     """Whatever files the settings name and that are there."""
     named = [config.file] if config.file is not None else []
     if config.kind == "python" and not named:
         named = [Path(origin) for origin in [_origin(config.target.rpartition(":")[0])] if origin]
-    texts = [value for value in world.values() if isinstance(value, str) and len(value) < 4096 and "\0" not in value]
-    yield from (path for path in [*named, *map(Path, texts)] if path.is_file())
+    yield from (path for path in named if path.is_file())
+    yield from map(Path, files_of("worlds", config.world, config.world_settings))
 
 
 def _origin(module: str) -> str | None:

@@ -56,10 +56,11 @@ def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> External
     _check_plain(name, "settings", settings)
     seeds = {"seeds": run.seeds, "first_seed": run.first_seed}
     budget = {"steps": run.steps, "eval_every": eval_period(run), "eval_episodes": run.eval_episodes}
+    budget |= {"eval_max_steps": run.eval_max_steps}
     world = {"world": run.world, "world_settings": run.world_settings}
     config = ExternalConfig(kind, target, settings=unplain(settings), **seeds, **budget, **world)  # type: ignore[arg-type]
     if config.file is not None:  # a worker may stand in another folder
-        config = dataclasses.replace(config, target=config.retargeted(str(config.file.resolve())))
+        config = dataclasses.replace(config, target=config.retargeted(str(config.file.expanduser().resolve())))
     _check(config)
     return config
 
@@ -126,6 +127,11 @@ def _played(config: ExternalConfig, judge: Judge) -> dict[str, Any]:
         curve = [[each] * len(steps) for each in scores]
     if config.kind == "human":
         facts["not_played"] = [s for s, row in zip(config.seed_list, curve, strict=True) if math.isnan(row[-1])]
+    missing = {seed for seed, row in zip(config.seed_list, curve, strict=True) if math.isnan(row[-1])}
+    missing -= {each["seed"] for each in failed}
+    facts["without_score"] = [
+        {"seed": seed, "reason": why} for seed, why in judge.without_score.items() if seed in missing
+    ]
     return {"scores": [row[-1] for row in curve], "steps": steps, "curve": curve, "failed": failed, "facts": facts}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from simulator.core import plugins
+from simulator.core.episodes import CUT, ENDLESS, scores
 from simulator.core.protocols import Array, Evaluation, Policy, World
 from simulator.evaluation import LOOK_UP_EVERY, Evaluator, optimum
 from simulator.externals.config import ExternalConfig
@@ -51,6 +52,7 @@ class Judge:
 
     def __init__(self, config: ExternalConfig, pulse: Pulse, limits: tuple[float, float] = (0.0, 0.0)) -> None:
         self.config, self.pulse, self.limits = config, pulse, limits
+        self.without_score: dict[int, str] = {}  # seed -> why its last evaluation came to no number
         self._make = plugins.load("worlds", config.world).make
         self.spec = self.world([config.first_seed]).spec
 
@@ -61,7 +63,8 @@ class Judge:
 
     def evaluator(self, seed: int) -> Evaluator:
         """Who evaluates one seed, on the evaluation streams of that seed."""
-        return Evaluator(self._open, self.config.world_settings, [seed], self.config.eval_episodes)
+        config = self.config
+        return Evaluator(self._open, config.world_settings, [seed], config.eval_episodes, config.eval_max_steps)
 
     def evaluate(
         self, evaluator: Evaluator, policy: Callable[[], Policy], step: int, *, last: bool = True
@@ -76,13 +79,15 @@ class Judge:
         for found in evaluator.evaluating(agent, step, last=last):
             self.pulse()
             if found is not None:
+                if last and not np.isfinite(scores(found)).all():
+                    self.without_score[evaluator.seeds[0]] = CUT if np.isnan(found.returns).any() else ENDLESS
                 return found
         raise AssertionError("an evaluation ends with its result")
 
     def facts(self) -> dict[str, Any]:
         """What is known of the world: random play, the best possible, and from when it counts as solved."""
         best = optimum(self.spec)
-        floor = None if self.spec.max_steps is None else self.spec.floor  # evaluations cut episodes without end
+        floor = None if self.spec.floor is None or not np.isfinite(self.spec.floor) else self.spec.floor
         known: dict[str, Any] = {"floor": floor, "ceiling": best, "threshold": self.spec.solved}
         known |= {"floor_is": None if floor is None else "random play"}
         return known | {"ceiling_is": None if best is None else "exact optimum"}
@@ -97,8 +102,8 @@ class Judge:
 
 
 def score(evaluation: Evaluation) -> float:
-    """What an evaluation of one seed counts as: the exact expected return, or else the mean of the returns."""
-    return float(evaluation.returns.mean() if evaluation.exact is None else evaluation.exact[0])
+    """What an evaluation of one seed counts as; see :func:`simulator.evaluation.scores`."""
+    return float(scores(evaluation)[0])
 
 
 def said(error: BaseException) -> str:

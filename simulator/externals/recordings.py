@@ -23,6 +23,8 @@ import numpy as np
 
 from simulator.config import plain
 from simulator.core.protocols import World
+from simulator.core.reading import read_bytes
+from simulator.core.writing import write_file
 from simulator.externals.actions import brief, checked, expected
 from simulator.settings import Layer, check, overlay, settings
 
@@ -76,11 +78,11 @@ def changed_settings(config: Any) -> dict[str, Any]:
     return {key: value for key, value in ours.items() if value != usual[key]}
 
 
-def write_recording(path: str | Path, recording: Recording) -> None:
-    """Write a recording.
+def write_recording(path: str | Path, recording: Recording, *, force: bool = False) -> None:
+    """Write a recording into a new file; ``force``: over whatever file is there.
 
     Raises:
-        ValueError: the file cannot be written; one line.
+        ValueError: a file is there, or the place cannot be written; one line.
     """
     rows = [
         {"seed": each.seed, "actions": np.asarray(each.actions).tolist(), "return": float(each.total)}
@@ -88,10 +90,8 @@ def write_recording(path: str | Path, recording: Recording) -> None:
         for each in recording.episodes
     ]
     head = {"engram_recording": VERSION, "world": recording.world, "settings": dict(recording.settings)}
-    try:
-        Path(path).write_text(json.dumps(head | {"episodes": rows}, allow_nan=False) + "\n", "utf-8")
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be written: {error.strerror}") from None
+    text = json.dumps(head | {"episodes": rows}, allow_nan=False) + "\n"
+    write_file(Path(path), text.encode(), force=force, kind=".json")
 
 
 def read_recording(path: str | Path) -> Recording:
@@ -101,10 +101,7 @@ def read_recording(path: str | Path) -> Recording:
         ValueError: the file cannot be read or is no recording; one line that names the file and the place in it.
     """
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
+        data = read_bytes(path, "a recording of episodes")
         version = msgspec.json.decode(data, type=_Head).engram_recording
         if version != VERSION:
             raise ValueError(f"{path}: engram_recording = {version}: expected {VERSION}")

@@ -7,14 +7,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
-from simulator.config import parse, plain
+from simulator.config import files_of, parse, plain
 from simulator.core import plugins
+from simulator.core.escaping import checked_name
+from simulator.core.python_files import identity
 from simulator.core.ranges import Count, CountOrZero
+from simulator.core.reading import add_to
 from simulator.presets import strategies
 from simulator.settings import Layer, Setting, check, overlay, settings
 
@@ -130,7 +132,7 @@ def _entrant(layers: Sequence[Layer], side: str) -> Entrant:
     except ValueError as error:
         raise ValueError(f"{layer.where}: {error}" if layer.where else str(error)) from error
     label = next((each["label"] for each in reversed(_of(layers, side)) if "label" in each), name)
-    return Entrant(str(label), player.name, _chosen(layers, side, player, base))
+    return Entrant(checked_name(str(label), f"{side}.label"), player.name, _chosen(layers, side, player, base))
 
 
 def _chosen(layers: Sequence[Layer], table: str, player: plugins.Player, base: Any) -> Any:
@@ -180,12 +182,19 @@ def settings_hash(config: MatchConfig) -> str:
     tables = _tables(config)
     for side in _SIDES:
         del tables[side]["label"]
-    digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     for table in _TABLES:
-        for value in tables[table].values():
-            if isinstance(value, str) and len(value) < 4096 and "\0" not in value and Path(value).is_file():
-                digest.update(Path(value).read_bytes())
+        tables[table]["name"] = identity(tables[table]["name"])
+    digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
+    for each in _files(config):
+        add_to(digest, each)
     return digest.hexdigest()
+
+
+def _files(config: MatchConfig) -> list[str]:
+    """The files that the settings of the game and of both sides name."""
+    chosen = {"game": ("games", config.game, config.game_settings)}
+    chosen |= {side: ("agents", each.agent, each.settings) for side in _SIDES for each in [getattr(config, side)]}
+    return [path for table in _TABLES for path in files_of(*chosen[table])]
 
 
 def _tables(config: MatchConfig) -> dict[str, Any]:

@@ -187,7 +187,9 @@ class _Board:
             if pair["challenge"] == self._what[m]:
                 cells = [self._cells.get((pair["key"], tuple(span))) for span in pair["spans"]]
                 scores = [cell.scores for cell in cells if cell is not None and cell.status == "done"]
-                return float(np.concatenate(scores).mean()) if scores else None
+                known = np.concatenate([np.zeros(0), *scores])
+                known = known[np.isfinite(known)]  # without seeds whose episodes were cut
+                return float(known.mean()) if len(known) else None
         return None
 
     def _curves(self, m: int) -> tuple[Array, Array]:

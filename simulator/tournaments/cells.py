@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator import config
-from simulator.core.protocols import Array
+from simulator.core.episodes import CUT, ENDLESS, cut_seeds
+from simulator.core.episodes import scores as scores_of
+from simulator.core.protocols import Array, Evaluation
 from simulator.records import RunRecord, StoreFailure
-from simulator.results import judged
+from simulator.results import judged, last_evaluation
 from simulator.store import Store
 
 Tick = Callable[[], None]  # called a few times a second; whatever it raises ends the cell
@@ -81,11 +83,12 @@ def _run(task: Task, tick: Tick) -> Result:
         assert last is not None
         record = store.find(last.run)
         steps, scores = judged(store, record)
+        cut = _cut_rows(store, record)
         if last.step < settings.steps and record.status != "failed":
-            steps, scores = _judge_now(settings, store, record, steps, scores)
+            steps, scores, cut = _judge_now(settings, store, record, (steps, scores), tick)
         if record.status == "failed":
             raise CellFailed(NOT_A_NUMBER.format(record.failed[0]["reason"] if record.failed else "no score"))
-        return _of_run(record, steps, scores)
+        return _of_run(record, steps, scores, cut)
 
 
 def limits_of(task: Task, n_seeds: int) -> tuple[float, float]:
@@ -94,28 +97,45 @@ def limits_of(task: Task, n_seeds: int) -> tuple[float, float]:
     return cpu_seconds, wall_seconds
 
 
-def _judge_now(settings: Any, store: Store, record: RunRecord, steps: Array, scores: Array) -> tuple[Array, Array]:
-    """The evaluations [K], [S, K] of a run whose time is over, with one of what it has learned by now."""
+def _cut_rows(store: Store, record: RunRecord) -> Array:
+    """Which seeds were cut in the last evaluation that a run has stored, bool [S]."""
+    found = last_evaluation(store, record)
+    return np.array(found["cut"] or [0] * len(record.seeds), np.bool_)
+
+
+def _judge_now(
+    settings: Any, store: Store, record: RunRecord, judged_before: tuple[Array, Array], tick: Tick
+) -> tuple[Array, Array, Array]:
+    """The evaluations [K], [S, K] of a run whose time is over, with one of what it has learned by now; who was cut."""
     from simulator.session import Session
 
+    steps, scores = judged_before
     session, saved = Session(settings), store.newest(record.run)
     assert saved is not None
     session.restore(saved.state)
-    found = session.evaluator().evaluate(session.agent, session.step)
-    now = found.returns.mean(axis=1) if found.exact is None else found.exact
+    found: Evaluation | None = None
+    for found in session.evaluator().evaluating(session.agent, session.step):  # noqa: B007 - the last one counts
+        tick()
+    assert found is not None
     before = steps < session.step
-    return np.append(steps[before], session.step), np.column_stack([scores[:, before], now])
+    steps, scores = np.append(steps[before], session.step), np.column_stack([scores[:, before], scores_of(found)])
+    return steps, scores, cut_seeds(found.returns, session.failed_at > 0)
 
 
-def _of_run(record: RunRecord, steps: Array, scores: Array) -> Result:
+def _of_run(record: RunRecord, steps: Array, scores: Array, cut: Array) -> Result:
     facts = {name: record.known(name) for name in ("floor", "threshold", "value_error")}
-    if record.known("max_steps") is None:  # an evaluation cuts its episodes, which random play without end is not
-        facts["floor"] = None
     best = record.known("optimum")
     facts |= {"ceiling": best, "ceiling_is": None if best is None else "exact optimum", "trained": record.step}
-    if facts["floor"] is not None:
+    if facts["floor"] is not None and math.isfinite(facts["floor"]):
         facts["floor_is"] = "random play"
+    else:
+        facts["floor"] = None
     broken = {failure["seed"] for failure in record.failed}
+    facts["without_score"] = [
+        {"seed": seed, "reason": CUT if was_cut else ENDLESS}
+        for seed, row, was_cut in zip(record.seeds, scores, cut, strict=True)
+        if seed not in broken and not math.isfinite(row[-1])
+    ]
     final = [math.nan if seed in broken else float(row[-1]) for seed, row in zip(record.seeds, scores, strict=True)]
     return {
         "scores": final,

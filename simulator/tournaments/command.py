@@ -14,6 +14,8 @@ from simulator.arguments import Given
 from simulator.arguments import read as read_words
 from simulator.config import read as read_file
 from simulator.core.contests import TournamentSnapshot
+from simulator.core.python_files import is_path, label_of
+from simulator.core.writing import write_file
 from simulator.grammar import Command, Options, options_of
 from simulator.lab import existing
 from simulator.playing import MakeView, Outcome, announce_compiling
@@ -69,8 +71,8 @@ def _entered(words: Sequence[str]) -> tuple[dict[str, dict[str, dict[str, str]]]
 
 def _enter(table: dict[str, dict[str, str]], flag: str, word: str) -> None:
     """Note ``NAME`` or ``LABEL=NAME``."""
-    label, sign, name = word.partition("=")
-    label, name = (label, name) if sign else (re.sub(r"[^\w.-]+", "_", word), word)
+    label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
+    label, name = (label, name) if sign else (re.sub(r"[^\w.-]+", "_", label_of(word)), word)
     if label in table:
         raise ValueError(f"{flag} {word}: {label} is there already, expected another label, such as {label}-2={name}")
     table[label] = {"name": name}
@@ -89,21 +91,15 @@ def settings_of(given: Given) -> TournamentConfig:
     return assemble([*given.files, options, Layer(given.own, flags=True)])
 
 
-def init(names: Sequence[str]) -> dict[str, Any]:
-    """Write a commented example of a tournament.
+def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
+    """Write a commented example of a tournament into a new file; ``force``: over whatever is there.
 
     Raises:
-        ValueError: the file is there already, or cannot be written.
+        ValueError: a file is there already, or the place cannot be written.
     """
     path = Path(names[0] if names else "tournament.toml")
     text = (PRESETS / f"{EXAMPLE}.toml").read_text("utf-8").replace("THIS_FILE", str(path))
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise ValueError(f"{path} is there already, expected the name of a new file") from None
-    except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+    write_file(path, text.encode(), force=force, kind=".toml")
     return {"file": str(path)}
 
 

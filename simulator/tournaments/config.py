@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from simulator.config import parse, plain
+from simulator.core.escaping import checked_name
 from simulator.core.ranges import Count, CountOrZero
 from simulator.settings import Layer, Setting, check, settings
 from simulator.tournaments.entries import (
@@ -53,6 +54,9 @@ class TournamentConfig:
     """environment steps between greedy evaluations; 0: a twentieth of steps"""
     eval_episodes: Annotated[int, Meta(ge=1, le=10**6)] = 100
     """episodes per seed of the last greedy evaluation, the same for every contestant"""
+    eval_max_steps: CountOrZero = 0
+    """steps after which an evaluation episode that the environment has not ended is cut, counted as cut and never as a
+    return; 0: after the environment's own limit, but not before 100,000"""
     cpu_seconds: Seconds = 0.0
     """CPU time for training, after which it ends even before its steps: so much for each seed of a cell, which its
     seeds have together; 0: no limit"""
@@ -153,9 +157,7 @@ def _tables_of(kind: str, layers: Sequence[Layer]) -> list[tuple[str, Tables]]:
 
 
 def _label(layer: Layer, kind: str, label: str) -> str:
-    if not label or len(label) > 80 or not label.isprintable():
-        raise ValueError(f"{layer.name((kind, label[:80]))!r}: expected a label of 1 to 80 printable characters")
-    return label
+    return checked_name(label, f"{layer.where}: {kind}" if layer.where else kind)
 
 
 def to_toml(config: TournamentConfig) -> str:
@@ -167,7 +169,10 @@ def to_toml(config: TournamentConfig) -> str:
 
 def settings_hash(config: TournamentConfig) -> str:
     """SHA-256 of the settings, in hex: a tournament of the same hash is the same tournament."""
-    return hashlib.sha256(json.dumps(_tables(config), sort_keys=True, default=str).encode()).hexdigest()
+    tables = _tables(config)
+    if not config.eval_max_steps:  # tournaments that were stored before there was this setting have the same hash
+        del tables["eval_max_steps"]
+    return hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _tables(config: TournamentConfig) -> dict[str, Any]:

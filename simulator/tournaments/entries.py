@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from simulator.arena_config import find_memory, memory_presets
 from simulator.core import plugins
+from simulator.core.escaping import checked_name
+from simulator.core.python_files import absolute, is_path
 from simulator.core.ranges import Count, CountOrZero
 from simulator.matches.config import find_agent
 from simulator.settings import Layer, Setting, check, settings
@@ -92,11 +95,13 @@ def contestant_of(kind: str, label: str, tables: Tables, challenges: Sequence[Ch
         ValueError: an unknown name or a bad setting; one line.
     """
     name = str(next((table["name"] for _, table in reversed(tables) if "name" in table), label))
+    checked_name(name, f"{kind}.{label}.name", most=4096)
     chosen: dict[str, Any] = {}
     places: dict[str, dict[str, Any]] = {}
     tuned = False
     if name.startswith(EXTERNAL):
         known: list[Setting] | None = None
+        name = _from_anywhere(name)
     else:
         player, name, chosen = _player(kind, name, tables)
         known = settings(player.Config)
@@ -111,6 +116,13 @@ def contestant_of(kind: str, label: str, tables: Tables, challenges: Sequence[Ch
     return Contestant(label, kind, name, chosen, tuned, places)
 
 
+def _from_anywhere(name: str) -> str:
+    """The name of a contestant from outside, its path as whoever resumes in another folder would write it."""
+    kind, _, target = name.partition(":")
+    path, colon, within = target.rpartition(":") if kind == "python" else (target, "", "")
+    return f"{kind}:{Path(path).expanduser().resolve()}{colon}{within}" if is_path(path) else name
+
+
 def _player(kind: str, name: str, tables: Tables) -> tuple[plugins.Player, str, dict[str, Any]]:
     """The player of that name, its name, and the settings that a preset of that name has."""
     if kind == "memory":
@@ -118,8 +130,8 @@ def _player(kind: str, name: str, tables: Tables) -> tuple[plugins.Player, str, 
         _, preset = memory_presets().get(name.replace("_", "-"), (player, NONE))
         return player, player.name, dict(preset) if name.replace("-", "_") != player.name else {}
     if kind == "player":
-        return find_agent(name)[0], name, {}
-    return _named(KINDS[kind], name, tables), name, {}
+        return find_agent(name)[0], absolute(name), {}
+    return _named(KINDS[kind], name, tables), absolute(name), {}
 
 
 def _named(kind: str, label: str, tables: Tables) -> plugins.Player:

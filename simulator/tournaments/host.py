@@ -15,6 +15,7 @@ import numpy as np
 
 from simulator.bookkeeping import installed
 from simulator.core.contests import Standing, TournamentSnapshot
+from simulator.core.escaping import check_label
 from simulator.judging.judge import undecided
 from simulator.tournaments import verdict
 from simulator.tournaments.cell_store import CellStore, Slot, Span, failed, of_result
@@ -64,6 +65,7 @@ def play(
     Raises:
         ValueError: settings that cannot work, or a lab that cannot be used.
     """
+    check_label(label)
     with store.hosting():
         host = _Host(config, store, label, retry)
         host.checkpoint_every = checkpoint_every

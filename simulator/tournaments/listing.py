@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from simulator import tables
-from simulator.config import parse
+from simulator.config import parse, read
 from simulator.core import plugins
+from simulator.core.reading import is_path
 from simulator.database import NAME
 from simulator.lab import existing, is_written
 from simulator.settings import Layer
@@ -20,15 +21,17 @@ EXAMPLE = "example"
 
 
 def preset(name: str) -> Layer:
-    """The settings of a tournament that comes with this distribution.
+    """The settings of a tournament that comes with this distribution; of a file where it is written as a path.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is none of that name, or the file cannot be read.
     """
-    path = PRESETS / f"{name.replace('_', '-')}.toml"
-    if name == EXAMPLE or path.stem not in presets():
+    if is_path(name):
+        return read(name)
+    known = name.replace("_", "-")
+    if known not in presets():
         raise ValueError(plugins.unknown("tournament preset", name, presets(), "engram list presets"))
-    return parse(path.read_text("utf-8"), f"preset {name}")
+    return parse((PRESETS / f"{known}.toml").read_text("utf-8"), f"preset {name}")
 
 
 def presets() -> dict[str, str]:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator import arena_config, config
@@ -181,14 +180,15 @@ def _sources(own: Any) -> Iterator[str]:
     names += [("agents", side.agent) for side in (getattr(own, "first", None), getattr(own, "second", None)) if side]
     for kind, name in names:
         if name is not None:
-            path = getattr(plugins.load(kind, name).module, "__file__", None)
-            yield hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else name
+            files = plugins.sources(kind, name)
+            yield from [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] or [name]
 
 
 def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> config.RunConfig:
     steps = challenge.own.get("steps", tournament.steps)
     outer = {"seeds": 1, "steps": steps, "eval_every": tournament.eval_every, "threads": 1}
-    layers = [Layer({**outer, "eval_episodes": tournament.eval_episodes})]
+    outer |= {"eval_episodes": tournament.eval_episodes, "eval_max_steps": tournament.eval_max_steps}
+    layers = [Layer(outer)]
     if contestant.tuned:
         layers += [Layer({"agent": each}) for each in _tuned(contestant, challenge)][:1]
     agent = {"name": contestant.name, **contestant.settings}

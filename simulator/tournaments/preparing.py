@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,12 +52,12 @@ def prepare(
 
 
 def _with_floor(plan: Mapping[str, Any], worlds: Mapping[int, Any], cells: Mapping[Slot, Cell]) -> set[int]:
-    """The challenges that say what random play comes to: an evaluation cuts episodes of worlds without a limit."""
+    """The challenges that say what random play comes to."""
     told = {key for (key, _), cell in cells.items() if cell.facts.get("floor") is not None}
     known = {pair["challenge"] for pair in plan["pairs"] if pair["key"] in told}
     known |= {m for m, each in enumerate(plan["challenges"]) if each["kind"] != "world"}
     specs = {m: world.spec for m, world in worlds.items()}
-    return known | {m for m, spec in specs.items() if spec.floor is not None and spec.max_steps is not None}
+    return known | {m for m, spec in specs.items() if spec.floor is not None and math.isfinite(spec.floor)}
 
 
 def _try(pair: Pair, worlds: dict[int, Any], n_seeds: int) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from simulator import tables
+from simulator.core.escaping import csv_row, latex_row, markdown, markdown_row
 from simulator.core.tournament_rows import (
     PLURALS,
     RANKING,
@@ -26,20 +23,12 @@ from simulator.core.tournament_rows import (
 
 PER_TABULAR = 3  # challenges beside each other on a printed page
 ON_PAPER = ("tier", "contestant", "strength", "score", "mean rank")  # what a page has room for
-_MARKDOWN = re.compile(r"([\\`*|<>&$]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_]))")
-_MINUS = re.compile(r"(?:(?<=^)|(?<= )|(?<={\[})){-}(?=\d)")
-_LATEX = {
-    **{sign: "\\" + sign for sign in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"},
-    **{"<": r"\textless{}", ">": r"\textgreater{}", '"': "''", "[": "{[}", "]": "{]}", "*": "{*}", "-": "{-}"},
-    **{"`": "{`}", "'": "{'}", "?": "{?}", "!": "{!}"},  # some of them make one sign with their neighbour
-}
 
 
 def show_markdown(summary: Summary) -> None:
     """Print the rankings and the scores as Markdown tables."""
     summary = readable(summary)
-    tables.tell(_plain(headline(summary)))
+    tables.tell(markdown(headline(summary)))
     for division in divisions(summary):
         heads, rows = score_rows(summary, division)
         tables.tell(f"\n**{PLURALS.get(division, division)}**, with {level(summary)} intervals over seeds\n")
@@ -53,12 +42,9 @@ def show_csv(summary: Summary) -> None:
 
     Numbers are plain, an interval has columns of its own (``_low``, ``_high``), and what is not known is empty.
     """
-    summary, page = readable(summary), io.StringIO()
-    rows = list(_tidy(summary))
-    writer = csv.DictWriter(page, rows[0] if rows else ["tournament"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    tables.tell(page.getvalue().rstrip("\n"))
+    rows = list(_tidy(readable(summary)))
+    for row in (rows[0] if rows else ["tournament"], *(each.values() for each in rows)):
+        tables.tell(csv_row(row))
 
 
 def show_latex(summary: Summary) -> None:
@@ -68,38 +54,25 @@ def show_latex(summary: Summary) -> None:
     for division in divisions(summary):
         kept, lines = [RANKING.index(name) for name in ON_PAPER], []
         for tier in by_tier(ranking_rows(summary, division)):
-            lines += [r"\midrule"] * bool(lines) + [_latex_row([row[at] for at in kept]) for row in tier]
+            lines += [r"\midrule"] * bool(lines) + [latex_row([row[at] for at in kept]) for row in tier]
         tables.tell(_tabular(ON_PAPER, lines))
         heads, rows = score_rows(summary, division)
         for start in range(1, len(heads), PER_TABULAR):
             part = [[row[0], *row[start : start + PER_TABULAR]] for row in (heads, *rows)]
-            body = [*map(_latex_row, part[1:-4]), r"\midrule", *map(_latex_row, part[-4:])]
+            body = [*map(latex_row, part[1:-4]), r"\midrule", *map(latex_row, part[-4:])]
             tables.tell("\n" + _tabular(part[0], body))
 
 
-def escaped_latex(text: str) -> str:
-    """The text as LaTeX prints it; what is not ASCII loses its accents, or becomes a question mark."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return _MINUS.sub("$-$", "".join(_LATEX.get(c, c if c.isascii() else "{?}") for c in plain))
-
-
-def _plain(text: str) -> str:
-    """The text in Markdown, where no sign of it means anything."""
-    return _MARKDOWN.sub(r"\\\1", text)
-
-
 def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    for row in (columns, rows[0] and ["---"] * len(columns), *rows):
-        tables.tell("| " + " | ".join(cell if set(cell) == {"-"} else _plain(cell) for cell in row) + " |")
+    tables.tell(markdown_row(map(markdown, columns)))
+    tables.tell(markdown_row(["---"] * len(columns)))
+    for row in rows:
+        tables.tell(markdown_row(map(markdown, row)))
 
 
 def _tabular(columns: Sequence[str], lines: Sequence[str]) -> str:
-    head = [rf"\begin{{tabular}}{{{'l' * len(columns)}}}", r"\toprule", _latex_row(columns), r"\midrule"]
+    head = [rf"\begin{{tabular}}{{{'l' * len(columns)}}}", r"\toprule", latex_row(columns), r"\midrule"]
     return "\n".join([*head, *lines, r"\bottomrule", r"\end{tabular}"])
-
-
-def _latex_row(row: Sequence[str]) -> str:
-    return " & ".join(map(escaped_latex, row)) + r" \\"
 
 
 def _tidy(summary: Summary) -> Iterator[dict[str, Any]]:

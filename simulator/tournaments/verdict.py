@@ -166,6 +166,8 @@ def _failures(record: TournamentRecord, pair: Mapping[str, Any], cell: Cell) -> 
         yield {**place, "seeds": list(range(cell.span[0], sum(cell.span))), "reason": cell.reason}
     for each in cell.facts.get("failed", ()):
         yield {**place, "seeds": [each["seed"]], "reason": f"step {each['step']:,}: {each['reason']}"}
+    for each in cell.facts.get("without_score", ()):
+        yield {**place, "seeds": [each["seed"]], "reason": each["reason"]}
 
 
 def named(plan: Mapping[str, Any], pair: Mapping[str, Any]) -> dict[str, str]:

@@ -17,11 +17,14 @@ from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
 from typing import IO, Any
 
+from simulator.core import plugins
 from simulator.tournaments.cells import Task
 from simulator.tournaments.places import ONE_THREAD, Answer, Workers
 from simulator.tournaments.worker import answer
 
 MOST = 4_096  # processes
+# By the place of this distribution, and not the working folder, which may hold a simulator.py.
+_WORKER = "import sys; sys.path.append(sys.argv[1]); from simulator.tournaments.worker import main; main()"
 PATIENCE = 15.0  # seconds that a worker has to stop in good order
 
 
@@ -72,7 +75,7 @@ class _Process:
     def __init__(self) -> None:
         self.errors = tempfile.TemporaryFile()
         self.process: subprocess.Popen[bytes] = subprocess.Popen(
-            [sys.executable, "-m", "simulator.tournaments.worker"],
+            [sys.executable, "-P", "-c", _WORKER, str(plugins.ROOT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

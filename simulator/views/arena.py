@@ -58,7 +58,7 @@ class ArenaTerminal:
         twelfth = MOST_LINES * snapshot.step // max(snapshot.steps, 1)
         if twelfth > self._said:
             self._said = twelfth
-            self._console.print(plain_line(snapshot), soft_wrap=True, highlight=False, markup=False)
+            self._console.print(clean(plain_line(snapshot)), soft_wrap=True, highlight=False, markup=False)
 
 
 def page_of(snapshot: RecallSnapshot, size: tuple[int, int], look: Look) -> Text:

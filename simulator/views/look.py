@@ -9,6 +9,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from simulator.core.escaping import visible as clean
+
+__all__ = ["Look", "Part", "clean", "count", "duration", "fit", "look_of", "number", "stack"]
+
 Part = tuple[str, str]  # words and their style
 
 
@@ -73,11 +77,6 @@ def duration(seconds: float) -> str:
     if whole < 360_000:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{count(whole / 86400)} days"
-
-
-def clean(words: str) -> str:
-    """The words on one line, with a question mark for what a terminal would take as a command."""
-    return "".join(c if c.isprintable() else "?" for c in words)
 
 
 def fit(width: int, *parts: Part, gap: str = "  ") -> Text:

@@ -6,14 +6,13 @@ the page, with colours that follow its light or dark style. The same summary giv
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from simulator.core import tournament_rows as rows_of
 from simulator.core.tournament_rows import PLURALS, Row, Summary, decimals, readable
+from simulator.core.writing import check_place, write_file
 from simulator.views.look import duration
 from simulator.views.panels import KINDS, Picture, even_parts, pictures_of
 
@@ -22,29 +21,20 @@ MOST_PAIRS = 60
 _DASHES = ("none", "10 4", "2 3", "11 4 2.5 4", "6 2.5", "17 4 6 4")  # of the legend, as in panels
 
 
-def write_page(summary: Summary, path: Path) -> None:
-    """Write the page aside and rename it, so that nobody ever sees half of one.
+def write_page(summary: Summary, path: Path, *, force: bool = False, in_lab: bool = False) -> None:
+    """Write the page into a file; see :func:`simulator.core.writing.write_file`.
 
     Args:
         summary: what ``engram tournament --json`` prints.
-        path: the file.
+        path: the file; one without an ending is sealed like one that ends in .html.
+        force: replace a file that Engram did not write.
+        in_lab: the place is Engram's own, inside a lab.
 
     Raises:
-        ValueError: the place cannot be written.
+        ValueError: the place is not to be written, or cannot be.
     """
-    text, aside = page(summary).encode(), None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:40]}.", delete=False) as file:
-            aside = Path(file.name)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.chmod(0o666 & ~_umask())
-        aside.replace(path)
-    except OSError as error:
-        if aside is not None:
-            aside.unlink(missing_ok=True)
-        raise ValueError(f"{path}: cannot be written ({error.strerror}), expected a place that can") from error
+    check_place(path, force=force, in_lab=in_lab)
+    write_file(path, page(summary).encode(), force=force, in_lab=in_lab, kind=".html")
 
 
 def page(summary: Summary) -> str:
@@ -122,10 +112,3 @@ def _chart(picture: Picture, name: str) -> dict[str, Any]:
         panels.append(Markup(svg(panel, f"{name}-{at}", label)))  # whoever wrote the XML has escaped its texts
     legend = [(entry.label, at, _DASHES[at]) for at, entry in enumerate(picture.legend)]
     return {"title": picture.title, "note": picture.note, "panels": panels, "legend": legend}
-
-
-def _umask() -> int:
-    """What new files of this process may not be."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

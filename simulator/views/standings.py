@@ -6,6 +6,7 @@ and no settings of the user's.
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from simulator.core.tournament_rows import Summary, readable, shortened
+from simulator.core.writing import check_place, write_file
 from simulator.views.panels import COLOURS, INK, KINDS, LABEL, Panel, Picture, pictures_of
 
 ENDINGS = (".svg", ".png", ".pdf")
@@ -33,16 +35,17 @@ _LONG = re.compile(r"-?\d+\.\d+")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
-def draw(summary: Summary, path: Path, what: str = "all") -> None:
+def draw(summary: Summary, path: Path, what: str = "all", *, force: bool = False) -> None:
     """Draw a tournament's summary into a file, by its ending.
 
     Args:
         summary: what ``engram tournament --json`` prints.
         path: ends in one of ``ENDINGS``.
         what: one of ``KINDS``, or "all" of them.
+        force: replace a file that Engram did not write.
 
     Raises:
-        ValueError: another ending or kind, nothing to draw, or a place that cannot be written.
+        ValueError: another ending or kind, nothing to draw, or a place that is not to be written or cannot be.
     """
     if path.suffix not in ENDINGS:
         raise ValueError(f"{path}: expected a file that ends in {', '.join(ENDINGS)}")
@@ -52,13 +55,20 @@ def draw(summary: Summary, path: Path, what: str = "all") -> None:
     found = [picture for kind in KINDS if what in (kind, "all") for picture in pictures_of(summary, kind)]
     if not found:
         raise ValueError(f"{summary['tournament']}: no {what if what != 'all' else 'pictures'} to draw")
-    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": None}[path.suffix]
-    with _style(**{"svg.fonttype": "path"}):
-        figure = _sheet(found)
-        try:
-            figure.savefig(path, metadata=metadata, dpi=DPI)
-        except OSError as error:
-            raise ValueError(f"{path}: cannot be written ({error.strerror}), expected a place that can") from error
+    check_place(path, force=force)
+    with style(**{"svg.fonttype": "path"}):
+        save(_sheet(found), path, force=force)
+
+
+def save(figure: Any, path: Path, *, force: bool = False) -> None:
+    """Write a figure into a file, by its ending, one of ``ENDINGS``; see :func:`simulator.core.writing.write_file`.
+
+    Raises:
+        ValueError: a place that is not to be written, or cannot be.
+    """
+    page, metadata = io.BytesIO(), {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": None}[path.suffix]
+    figure.savefig(page, format=path.suffix[1:], metadata=metadata, dpi=DPI)
+    write_file(path, page.getvalue(), force=force)
 
 
 def svg(panel: Panel, name: str, label: str) -> str:
@@ -69,10 +79,8 @@ def svg(panel: Panel, name: str, label: str) -> str:
         name: stands in front of every identifier, so that pictures of one page do not clash.
         label: what the picture shows, for those who cannot see it.
     """
-    import io
-
     page = io.StringIO()
-    with _style(**{"svg.fonttype": "none"}):
+    with style(**{"svg.fonttype": "none"}):
         figure = _figure(panel.whole)
         _place(figure, panel, (0.0, 0.0))
         figure.savefig(page, format="svg", transparent=True, metadata={"Date": None})
@@ -80,7 +88,8 @@ def svg(panel: Panel, name: str, label: str) -> str:
 
 
 @contextmanager
-def _style(**more: Any) -> Iterator[None]:
+def style(**more: Any) -> Iterator[None]:
+    """Matplotlib without the user's settings and without markup in texts."""
     import matplotlib.style
 
     with matplotlib.style.context(["default", {**STYLE, **more}]), warnings.catch_warnings():

@@ -72,7 +72,7 @@ class Terminal:
         tenth = 10 * snapshot.step // max(snapshot.steps, 1)
         if last or (tenth > self._said and snapshot.step > 0):
             self._said = tenth
-            self._console.print(plain_line(snapshot), soft_wrap=True, highlight=False, markup=False)
+            self._console.print(clean(plain_line(snapshot)), soft_wrap=True, highlight=False, markup=False)
 
 
 def page_of(snapshot: Snapshot, before: Snapshot | None, size: tuple[int, int], look: Look) -> Text:
@@ -141,14 +141,16 @@ def _speed(snapshot: Snapshot, before: Snapshot | None) -> list[Part]:
 
 
 def _evaluation(snapshot: Snapshot, look: Look) -> list[Part]:
+    from simulator.core.episodes import cut_seeds, scores
     from simulator.stats import interval, iqm
 
     last = snapshot.evaluations[-1]
-    score = last.returns.mean(axis=1) if last.exact is None else last.exact
-    broken = [failure.seed for failure in snapshot.failed]
-    score = score[~np.isin(snapshot.seeds, broken)]
+    broken = np.isin(snapshot.seeds, [failure.seed for failure in snapshot.failed])
+    n_cut, score = int(cut_seeds(last.returns, broken).sum()), scores(last)[~broken]
+    score = score[np.isfinite(score)]
+    cut = [(f"{n_cut} seed{'s' * (n_cut > 1)} cut", "yellow")] if n_cut else []
     if not len(score):
-        return []
+        return cut
     low, high = interval(score) if len(score) > 1 else (float("nan"), float("nan"))
     kind = "exact greedy return" if last.exact is not None else "greedy return"
     parts = [(kind, "dim"), (f"IQM {number(iqm(score))}", "bold")]
@@ -156,8 +158,7 @@ def _evaluation(snapshot: Snapshot, look: Look) -> list[Part]:
         parts.append((f"[{number(low)}, {number(high)}]", ""))
     if snapshot.optimum is not None:
         parts.append((f"best possible {number(snapshot.optimum)}", "green"))
-    parts.append((f"after {count(last.step)}", "dim"))
-    return parts
+    return [*parts, *cut, (f"after {count(last.step)}", "dim")]
 
 
 def _failures(snapshot: Snapshot) -> str:

@@ -276,6 +276,7 @@ def test_impossible_worlds_are_refused(seen, action, said):
             player.make(Spec("world-x", seen, action), [0], player.Config())
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize(("agent", "steps"), [("hill_climbing", 45_000), ("random_search", 30_000)])
 def test_cartpole_is_solved(agent, steps):
     one = session(agent, "CartPole-v1", seeds=16, steps=steps, eval_episodes=20)

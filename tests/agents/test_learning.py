@@ -9,14 +9,16 @@ from agents.q_learning import TUNED
 from simulator.core.mdp import evaluate_finite, expected_steps, greedy_policy, value_iteration
 from tests.laws.players import session
 
+pytestmark = pytest.mark.learning
+
 SEEDS = 16
 LIMIT = 1_000  # steps of an episode that has no end
 
 
-def _tuned(name, **agent):
+def _tuned(name, seeds=SEEDS, **agent):
     preset = TUNED[name]
     settings = {"agent_": {**preset["agent"], **agent}, "world_": preset.get("settings", {})}
-    return session("q_learning", preset["world"], seeds=SEEDS, steps=preset["steps"], **settings), preset["steps"]
+    return session("q_learning", preset["world"], seeds=seeds, steps=preset["steps"], **settings), preset["steps"]
 
 
 def _exact(one):
@@ -59,16 +61,21 @@ def test_cliff_finds_the_shortest_path():
     one, steps = _tuned("cliff")
     one.play(2_000)
     solved = _history(one, steps - 2_000, 100) >= -13 - 1e-9
-    assert solved[-1].sum() >= 14
+    assert solved[-1].sum() >= 13  # 99.3 % of 1,600 fresh seeds
     first = 2_000 + 100 * (1 + solved.argmax(axis=0))
-    assert np.median(first) <= 2_700
+    assert np.median(first) <= 2_800  # of 100 fresh sets of seeds the worst was 2,700
 
 
-@pytest.mark.parametrize(("target", "expected"), [("max", -50.0), ("sarsa", -26.7), ("expected", -21.0)])
-def test_cliff_online_returns_of_the_last_100_of_500_episodes(target, expected):
-    one, _ = _tuned("cliff", target=target)
-    found = [[] for _ in range(SEEDS)]
-    running = np.zeros(SEEDS)
+@pytest.mark.parametrize(
+    ("target", "expected", "off"),
+    # means of 4,800 fresh seeds; sets of 64 are within 3, 4 and 1 of them; a seed of Sarsa may come to -180
+    [("max", -50.1, 4.0), ("sarsa", -27.0, 5.0), ("expected", -20.9, 1.2)],
+)
+def test_cliff_online_returns_of_the_last_100_of_500_episodes(target, expected, off):
+    n = 64
+    one, _ = _tuned("cliff", n, target=target)
+    found = [[] for _ in range(n)]
+    running = np.zeros(n)
     while min(map(len, found)) < 500:
         trace = one.agent.stretch(one.world.lanes, 500)
         for t in range(500):
@@ -77,25 +84,26 @@ def test_cliff_online_returns_of_the_last_100_of_500_episodes(target, expected):
                 found[i].append(running[i])
                 running[i] = 0.0
     last = np.mean([returns[400:500] for returns in found])
-    assert last == pytest.approx(expected, abs=4.0 if target == "max" else 2.0)
+    assert last == pytest.approx(expected, abs=off)
 
 
 def test_frozen_lake_reaches_73_percent_early_and_ends_there():
     fast, steps = _tuned("frozen-lake-fast")
-    reached = _history(fast, steps, 100) >= 0.73
-    assert reached.any(axis=0).sum() >= 14
+    reached = _history(fast, steps, 100) >= 0.7297
+    assert reached.any(axis=0).sum() >= 13
+    assert reached[-1].sum() >= 11  # 96.0 % of 1,000 fresh seeds
     slow, steps = _tuned("frozen-lake")
     slow.play(steps)
-    assert (_exact(slow) >= 0.7297).sum() >= 14
+    assert (_exact(slow) >= 0.7297).sum() >= 13  # 98.9 % of 1,000 fresh seeds
 
 
 def test_taxi_comes_near_the_optimum_and_then_to_it():
     fast, steps = _tuned("taxi-fast")
     fast.play(steps)
-    assert (_exact(fast) >= 7.8).sum() >= 14
+    assert (_exact(fast) >= 7.8).sum() >= 13  # 99.2 % of 1,000 fresh seeds
     slow, steps = _tuned("taxi")
     slow.play(steps)
-    np.testing.assert_allclose(np.sort(_exact(slow))[2:], 7.93, atol=1e-6)
+    assert (_exact(slow) >= 7.93 - 1e-6).sum() >= 13  # 99.6 % of 1,000 fresh seeds
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from agents.parts.network_compiled import NetworkSettings
 from agents.parts.optimizers import OptimizerSettings
 from simulator.core.protocols import Spec, Step
 from tests.laws.players import lane, same, session
+from tests.seeding import seed_list
 
 SMALL = NetworkSettings((4,), "tanh")
 SPEC = Spec("by-hand", spaces.Box(-9.0, 9.0, (2,)), spaces.Discrete(2), 50)
@@ -137,9 +138,10 @@ def test_box_actions_are_clipped_only_on_their_way_out():
     assert agent.policy().probs(np.zeros((1, 2), np.float32)) is None
 
 
+@pytest.mark.learning
 def test_a_continuous_bandit_is_learned():
     spec = Spec("bandit", spaces.Box(-1.0, 1.0, (1,)), spaces.Box(-2.0, 2.0, (1,)), 1)
-    agent = reinforce.make(spec, list(range(16)), reinforce.Config())
+    agent = reinforce.make(spec, seed_list(16), reinforce.Config())
     obs, ends = np.ones((16, 1), np.float32), np.ones(16, np.bool_)
     for _ in range(6_000):
         actions = agent.act(obs)
@@ -150,6 +152,7 @@ def test_a_continuous_bandit_is_learned():
     assert (np.exp(agent.state()["log_std"]) < 0.5).sum() >= 14  # in units of half the range
 
 
+@pytest.mark.learning
 def test_cartpole_is_learned():
     one = session("reinforce", "CartPole-v1", seeds=16, eval_episodes=50)
     one.play(30_000)

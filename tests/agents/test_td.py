@@ -91,6 +91,7 @@ def test_more_successors_than_the_model_holds_are_refused():
         agent.learn(np.array([0]), np.array([0]), step(0.0, 5))
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("decay", [0.0, 0.7])
 def test_a_given_policy_is_valued_as_the_exact_solver_does(decay):
     one = session(
@@ -105,7 +106,8 @@ def test_a_given_policy_is_valued_as_the_exact_solver_does(decay):
     learned = one.agent.state()["v"]
     seen = one.agent.state()["visits"][0] > 1_000
     assert seen.sum() >= 4
-    assert np.abs(learned.mean(axis=0) - exact)[seen].max() < 0.01
+    worst = np.abs(learned.mean(axis=0) - exact)[seen].max()
+    assert worst < 0.015  # of 100 fresh sets of seeds the worst came to .0076, and 99 to less than .0052
 
 
 def test_a_policy_from_a_file(tmp_path):

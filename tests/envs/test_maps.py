@@ -115,7 +115,7 @@ def test_a_map_that_cannot_be_played_is_refused(tmp_path, page, line):
         (lambda path: path.write_bytes(b"S \xff G"), "byte 2 is not UTF-8, expected a text file"),
         (lambda path: path.write_bytes(b"\0" * 100), "found '\\x00', expected one of"),
         (lambda path: path.write_bytes(b" " * ((4 << 20) + 1)), "bytes, expected at most 4,194,304"),
-        (os.mkfifo, "no regular file, expected a text file"),
+        (os.mkfifo, "it is a pipe, expected a text file"),
     ],
 )
 def test_what_is_no_text_file_is_refused(tmp_path, make_it, said):
@@ -164,10 +164,13 @@ def test_what_is_saved_is_loaded_again(plan):
     assert parse(text(plan)) == plan
 
 
-def test_files_are_replaced_whole(tmp_path):
+def test_files_are_replaced_whole_and_only_when_told_to(tmp_path):
     path, plan = tmp_path / "map.txt", parse(HEADED)
     save(Map(("S G",)), path)
-    save(plan, path)
+    with pytest.raises(ValueError, match=r"map\.txt is there already"):
+        save(plan, path)
+    assert load(path) == Map(("S G",))
+    save(plan, path, force=True)
     assert load(path) == plan
     assert [each.name for each in tmp_path.iterdir()] == ["map.txt"]
 

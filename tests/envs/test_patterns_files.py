@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -186,11 +187,30 @@ def test_truncated_images_are_one_line_with_the_file(tmp_path, suffix):
         _refused(tmp_path, f"x.{suffix}: cannot be read")
 
 
-def test_a_picture_that_is_too_large_is_refused(tmp_path, monkeypatch):
-    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "x.png")
-    for most in (5, 10):  # Pillow refuses above twice this, and warns above it
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
-        _refused(tmp_path, "x.png: cannot be read: Image size (16 pixels) exceeds limit")
+def test_pictures_that_are_too_large_are_refused_one_by_one_and_together(tmp_path, monkeypatch):
+    for n in range(3):
+        Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / f"{n}.png")
+    monkeypatch.setenv("ENGRAM_MAX_FILE_MB", "0.03")
+    _refused(tmp_path, "0.png: 32,768 bytes unpacked, 64 x 64 pixels here, expected at most 31,457 (--max-file-mb")
+    monkeypatch.setenv("ENGRAM_MAX_FILE_MB", "0.05")
+    _refused(tmp_path, "2.png: 65,536 bytes unpacked")
+    monkeypatch.setenv("ENGRAM_MAX_FILE_MB", "0.07")
+    assert _make(images, tmp_path).most == 1
+
+
+def test_a_picture_that_declares_more_than_its_bytes_can_hold_is_refused_before_it_is_unpacked(tmp_path):
+    Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / "x.png")
+    whole = (tmp_path / "x.png").read_bytes()
+    head = b"IHDR" + struct.pack(">II", 9000, 9000) + whole[24:29]
+    (tmp_path / "x.png").write_bytes(whole[:12] + head + struct.pack(">I", zlib.crc32(head)) + whole[33:])
+    _refused(tmp_path, "x.png: cannot be read: found 9,000 x 9,000 pixels, more than its")
+
+
+def test_a_file_of_another_kind_under_an_images_name_starts_no_other_program(tmp_path):
+    (tmp_path / "x.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 2 2\n%%EndComments\nshowpage\n%%EOF\n"
+    )
+    _refused(tmp_path, "x.png: cannot be read: cannot identify image file")
 
 
 def test_a_picture_with_a_pixel_that_is_no_number(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 from simulator.config import build
 from simulator.core import plugins
 from simulator.engine import Session
+from tests.seeding import FIRST_SEED
 
 AGENTS = plugins.names("agents")
 WORLDS = plugins.names("worlds")
@@ -30,7 +31,8 @@ def session(agent: str, world: str, *, stretches: bool = True, **settings: Any) 
         "agent": {"name": agent, **SOON.get(agent, {}), **settings.pop("agent_", {})},
         "world": {"name": world, **settings.pop("world_", {})},
     }
-    return Session(build({"seeds": 3, "steps": 100_000, "threads": 1, **settings, **tables}), stretches=stretches)
+    run = {"seeds": 3, "first_seed": FIRST_SEED + settings.pop("first_seed", 0), "steps": 100_000, "threads": 1}
+    return Session(build({**run, **settings, **tables}), stretches=stretches)
 
 
 @cache

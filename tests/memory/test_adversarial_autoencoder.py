@@ -12,10 +12,13 @@ from memory.parts.adversarial_torch import AdversarialAutoencoder
 from memory.parts.stacked_torch import through
 from simulator.core import seeds
 from simulator.core.memories import Units
+from tests.seeding import seed_list
+
+pytestmark = pytest.mark.learning
 
 
 def _signs(n_seeds, n, units):
-    streams = seeds.generators(range(n_seeds), "patterns")
+    streams = seeds.generators(seed_list(n_seeds), "patterns")
     return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
@@ -35,7 +38,7 @@ def test_the_discriminator_has_a_classifiers_loss():
 
 def _spread(press):
     config = adversarial_autoencoder.Config(hidden=(32,), code=4, judge=(24,), press=press, updates=300, batch=25)
-    memory = adversarial_autoencoder.make(Units((5, 5)), range(3), config)
+    memory = adversarial_autoencoder.make(Units((5, 5)), seed_list(3), config)
     patterns = _signs(3, 6, 25)
     memory.store(patterns)
     return memory, patterns, memory.codes(patterns)

@@ -15,6 +15,9 @@ from memory.parts.pretrain_torch import _one_step, free_energy
 from memory.parts.stacked_torch import SLOPES, cross_entropy
 from simulator.core import seeds
 from simulator.core.memories import Units
+from tests.seeding import seed_list
+
+pytestmark = pytest.mark.learning
 
 SMALL = {"hidden": (12,), "updates": 30, "batch": 10, "pretrain_updates": 10}
 UNITS = Units((3, 4))
@@ -22,7 +25,7 @@ UNITS = Units((3, 4))
 
 def signs(n_seeds: int, n: int, units: int, first: int = 0) -> np.ndarray:
     """Random patterns [S, P, N]."""
-    streams = seeds.generators(range(first, first + n_seeds), "patterns")
+    streams = seeds.generators(seed_list(n_seeds, first), "patterns")
     return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
@@ -92,7 +95,7 @@ def test_the_loss_of_every_variant_against_a_plain_loop(fields):
 
 def test_dropout_leaves_units_out_and_keeps_the_mean():
     config = autoencoder.Config(**SMALL, dropout=0.25)
-    kept = Autoencoder(UNITS, config)._kept(4_000, seeds.generators([0, 1], "training"))
+    kept = Autoencoder(UNITS, config)._kept(4_000, seeds.generators(seed_list(2), "training"))
     assert [tuple(each.shape) for each in kept] == [(2, 4_000, 12)]
     assert kept[0].unique().tolist() == pytest.approx([0.0, 4 / 3])
     assert kept[0].mean(1).numpy() == pytest.approx(np.ones((2, 12)), abs=0.05)
@@ -133,10 +136,10 @@ def test_pretrained_layers_begin_nearer_to_the_patterns(pretrain, tied):
     fields = {"hidden": (20, 16), "batch": 10, "pretrain_updates": 300, "activation": "sigmoid", "noise": "none"}
     fields["learning_rate"] = 0.03
     model = Autoencoder(UNITS, autoencoder.Config(**fields, pretrain=pretrain, tied=tied, updates=1))
-    weights = model.draw(seeds.generators([0, 1], "weights"))
+    weights = model.draw(seeds.generators(seed_list(2), "weights"))
     x = torch.from_numpy(patterns)
     before = model.energy(weights, x, []).mean(-1)
-    model._prepare(weights, patterns, seeds.generators([0, 1], "training"))
+    model._prepare(weights, patterns, seeds.generators(seed_list(2), "training"))
     with torch.no_grad():
         assert (model.energy(weights, x, []).mean(-1) < 0.8 * before).all()
 
@@ -167,18 +170,18 @@ def test_noise_by_kind():
     rows = np.ones((2, 400, 50), np.float32)
     assert damaged(rows, "none", (0.0, 1.0), []) is rows
     for kind, worth in (("flip", -1.0), ("erase", 0.0)):
-        out = damaged(rows, kind, (0.1, 0.3), seeds.generators([0, 1], "training"))
+        out = damaged(rows, kind, (0.1, 0.3), seeds.generators(seed_list(2), "training"))
         assert set(np.unique(out)) == {worth, 1.0}
         shares = (out == worth).mean(2)
         assert shares.mean() == pytest.approx(0.2, abs=0.01)
         assert shares.std() > np.sqrt(0.2 * 0.8 / 50)  # more than one amount for all rows would give
-    out = damaged(rows, "gaussian", (0.5, 0.5), seeds.generators([0, 1], "training")) - rows
+    out = damaged(rows, "gaussian", (0.5, 0.5), seeds.generators(seed_list(2), "training")) - rows
     assert out.std() == pytest.approx(0.5, abs=0.01)
 
 
 def test_rows_are_drawn_from_each_seeds_own_patterns():
     patterns = signs(2, 3, 12)
-    rows = draw_rows(patterns, 200, seeds.generators([0, 1], "training"))
+    rows = draw_rows(patterns, 200, seeds.generators(seed_list(2), "training"))
     for stored, drawn in zip(patterns, rows, strict=True):
         at = (drawn[:, None] == stored[None]).all(-1)
         assert at.any(1).all()
@@ -194,7 +197,7 @@ def test_every_preset_brings_patterns_back(preset):
         "pretrain_updates": 100,
         "batch": 25,
     }
-    memory = autoencoder.make(Units((6, 6)), range(2), autoencoder.Config(**fields))
+    memory = autoencoder.make(Units((6, 6)), seed_list(2), autoencoder.Config(**fields))
     patterns = signs(2, 4, 36)
     memory.store(patterns)
     cues = patterns.copy()

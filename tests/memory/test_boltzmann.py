@@ -13,11 +13,14 @@ from memory.parts.boltzmann_train import LearnSettings
 from memory.parts.gibbs import anneal, cooling, make_chains, sweep
 from simulator.core import seeds
 from simulator.core.memories import Units
+from tests.seeding import FIRST_SEED, seed_list
+
+pytestmark = pytest.mark.learning
 
 
 def _machine(n, size, seed=0):
     """Random symmetric weights [n, n] with zero diagonal, and biases."""
-    draws = np.random.Generator(np.random.PCG64(seed))
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
     upper = np.triu(size * draws.standard_normal((n, n)), 1)
     return upper + upper.T, size * draws.standard_normal(n)
 
@@ -74,7 +77,7 @@ def test_samples_follow_the_enumerated_law_and_those_of_all_units_at_once_do_not
     states, p, _ = _law(weights, bias)
     n = 40_000
     chains = make_chains(n, 10)
-    single, stream = (weights.astype(np.float32), bias.astype(np.float32)), seeds.words([0], "recall")
+    single, stream = (weights.astype(np.float32), bias.astype(np.float32)), seeds.words(seed_list(1), "recall")
     for _ in range(25):
         sweep(*single, chains, 1.0, stream)
     expected = 0.5 * np.sqrt(2.0 * p * (1.0 - p) / (np.pi * n)).sum()
@@ -101,14 +104,14 @@ def test_a_sweep_equals_a_plain_loop():
 
 
 def test_at_temperature_zero_it_is_the_hopfield_network():
-    draws = np.random.Generator(np.random.PCG64(2))
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 2))
     patterns = np.where(draws.random((5, 40)) < 0.5, -1.0, 1.0)  # an odd number over an even one: no ties
     weights = (patterns.T @ patterns / 40.0).astype(np.float32)
     np.fill_diagonal(weights, 0.0)
     chains = make_chains(20, 40)
     chains.states[:] = plain = np.where(draws.random((20, 40)) < 0.5, -1.0, 1.0)
     temperatures, trace = np.full(15, 1e-4), np.zeros((20, 16))
-    anneal(weights, np.zeros(40, np.float32), chains, temperatures, trace, seeds.words([0], "recall"))
+    anneal(weights, np.zeros(40, np.float32), chains, temperatures, trace, seeds.words(seed_list(1), "recall"))
     for row in plain:
         for i in np.tile(np.arange(40), 15):
             row[i] = np.sign(weights[i].astype(float) @ row)
@@ -117,7 +120,7 @@ def test_at_temperature_zero_it_is_the_hopfield_network():
 
 
 def test_annealing_finds_ground_states_that_descent_misses():
-    found, n_glasses, stream = np.zeros(2), 60, seeds.words([0], "recall")
+    found, n_glasses, stream = np.zeros(2), 60, seeds.words(seed_list(1), "recall")
     for glass in range(n_glasses):
         weights, bias = _machine(12, 1.0, seed=100 + glass)
         bias[:] = 0.0
@@ -136,7 +139,9 @@ def test_exact_learning_reaches_a_law_that_pairs_alone_cannot_hold():
     learn = LearnSettings(updates=800, learning_rate=0.1)
     reached = {}
     for n_hidden in (0, 2):
-        memory = boltzmann.make(Units((3,)), [0], boltzmann.Config(n_hidden=n_hidden, weight_size=0.5, learn=learn))
+        memory = boltzmann.make(
+            Units((3,)), seed_list(1), boltzmann.Config(n_hidden=n_hidden, weight_size=0.5, learn=learn)
+        )
         memory.store(parity)
         state = memory.state()
         weights, bias = (state[name][0].astype(float) for name in ("weights", "bias"))
@@ -146,14 +151,14 @@ def test_exact_learning_reaches_a_law_that_pairs_alone_cannot_hold():
 
 
 def test_sampled_and_exact_phases_learn_the_same_law():
-    draws = np.random.Generator(np.random.PCG64(3))
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 3))
     teacher = _machine(6, 0.4, seed=5)
     states, p, _ = _law(*teacher)
     patterns = states[draws.choice(len(p), 400, p=p)][None].astype(np.float32)
     reached = []
     for phases in ("exact", "sampled"):
         learn = LearnSettings(phases=phases, updates=300, learning_rate=0.04, momentum=0.0, chains=400, balance=0.0)
-        memory = boltzmann.make(Units((6,)), [0], boltzmann.Config(learn=learn))
+        memory = boltzmann.make(Units((6,)), seed_list(1), boltzmann.Config(learn=learn))
         memory.store(patterns)
         state = memory.state()
         weights, bias = (state[name][0].astype(float) for name in ("weights", "bias"))

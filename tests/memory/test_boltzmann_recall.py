@@ -10,6 +10,9 @@ from memory.parts.boltzmann_memory import RecallSettings
 from memory.parts.boltzmann_train import LearnSettings
 from simulator.core.compiled import set_threads
 from simulator.core.memories import Units
+from tests.seeding import FIRST_SEED, seed_list
+
+pytestmark = pytest.mark.learning
 
 SMALL = RecallSettings(sweeps=30, tries=2)
 FLIP = 0.15
@@ -17,18 +20,18 @@ BETA = 0.5 * np.log((1.0 - FLIP) / FLIP)
 
 
 def _patterns(n_seeds, n_patterns, n, seed=0):
-    draws = np.random.Generator(np.random.PCG64(seed))
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
     return np.where(draws.random((n_seeds, n_patterns, n)) < 0.5, -1.0, 1.0).astype(np.float32)
 
 
 def _damaged(patterns, seed=1):
-    draws = np.random.Generator(np.random.PCG64(seed))
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
     return np.where(draws.random(patterns.shape) < FLIP, -patterns, patterns)
 
 
 def _stored(patterns, **config):
     memory = boltzmann.make(
-        Units(patterns.shape[2:]), list(range(len(patterns))), boltzmann.Config(recall=SMALL, **config)
+        Units(patterns.shape[2:]), seed_list(len(patterns)), boltzmann.Config(recall=SMALL, **config)
     )
     memory.store(patterns)
     return memory

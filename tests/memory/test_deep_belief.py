@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.special import logsumexp
 
 from memory import deep_belief, rbm
@@ -11,24 +12,27 @@ from memory.parts.boltzmann_exact import states_of
 from memory.parts.rbm_settings import LearnSettings
 from memory.parts.rbm_stack import draw_weights, make_stack, of_seed
 from simulator.core.memories import Units
+from tests.seeding import FIRST_SEED, seed_list
+
+pytestmark = pytest.mark.learning
 
 LEARN = LearnSettings(updates=200)
 
 
 def _patterns(n_seeds, n_patterns, n):
-    draws = np.random.Generator(np.random.PCG64(0))
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 0))
     return np.where(draws.random((n_seeds, n_patterns, n)) < 0.5, -1.0, 1.0).astype(np.float32)
 
 
 def _make(hidden, patterns):
-    memory = deep_belief.make(Units((16,)), [0, 1], deep_belief.Config(hidden=hidden, learn=LEARN))
+    memory = deep_belief.make(Units((16,)), seed_list(2), deep_belief.Config(hidden=hidden, learn=LEARN))
     memory.store(patterns)
     return memory
 
 
 def test_one_layer_is_the_restricted_machine():
     patterns = _patterns(2, 5, 16)
-    plain = rbm.make(Units((16,)), [0, 1], rbm.Config(hidden=12, learn=LEARN))
+    plain = rbm.make(Units((16,)), seed_list(2), rbm.Config(hidden=12, learn=LEARN))
     plain.store(patterns)
     deep = _make((12,), patterns)
     np.testing.assert_array_equal(deep.energy(patterns), plain.energy(patterns))

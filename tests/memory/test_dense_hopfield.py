@@ -14,6 +14,7 @@ from simulator.core import seeds
 from simulator.core.memories import Units
 from tests.memory.test_hopfield import draw
 from tests.memory.test_hopfield import make as hopfield
+from tests.seeding import FIRST_SEED
 
 
 def make(stored, seed_list=None, **config):
@@ -88,6 +89,7 @@ def test_degree_two_is_hopfield_without_a_diagonal():
     np.testing.assert_allclose(30 * dense.energy + 5, plain.energy, atol=1e-9)
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("degree", [3, 4])
 def test_capacity_without_errors(degree):
     """N^(n - 1) / (2 (2 n - 3)!! ln N): half as many patterns stay as they are, four times as many do not."""
@@ -95,14 +97,15 @@ def test_capacity_without_errors(degree):
     most = n ** (degree - 1) / (2 * {3: 3, 4: 15}[degree] * log(n))
     shares = {}
     for times in (0.5, 4.0):
-        stored = draw(0, 4, round(times * most), n)
+        stored = draw(FIRST_SEED, 4, round(times * most), n)
         shares[times] = (make(stored, degree=degree, way="once").recall(stored).sweeps == 0).mean()
     assert shares[0.5] > 0.97
     assert shares[4.0] < 0.5
 
 
+@pytest.mark.learning
 def test_exponentials_hold_more_than_units():
-    stored = draw(0, 2, 1_000, 40)
+    stored = draw(FIRST_SEED, 2, 1_000, 40)
     cues = stored[:, :100].copy()
     cues[:, :, :4] *= -1
     assert (make(stored, kind="exponential").recall(cues).patterns == stored[:, :100]).all(2).mean() > 0.9

@@ -12,13 +12,16 @@ from memory import pixel_by_pixel
 from memory.parts.pixel_by_pixel_torch import PixelByPixel
 from simulator.core import seeds
 from simulator.core.memories import Units
+from tests.seeding import seed_list
+
+pytestmark = pytest.mark.learning
 
 N = 8
 ALL = np.array(list(product([-1.0, 1.0], repeat=N)), np.float32)
 
 
 def _signs(n_seeds, n, units, first=0):
-    streams = seeds.generators(range(first, first + n_seeds), "patterns")
+    streams = seeds.generators(seed_list(n_seeds, first), "patterns")
     return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
@@ -99,7 +102,7 @@ def test_drawn_restorations_hold_what_is_known_and_differ_by_seed_only():
 @pytest.mark.parametrize("way", ["once", "channel"])
 def test_patterns_come_back(way):
     config = pixel_by_pixel.Config(hidden=(48, 48), updates=400, way=way)
-    memory = pixel_by_pixel.make(Units((5, 5)), range(3), config)
+    memory = pixel_by_pixel.make(Units((5, 5)), seed_list(3), config)
     patterns = _signs(3, 4, 25)
     memory.store(patterns)
     cues = patterns.copy()

@@ -25,12 +25,15 @@ from memory.parts.rbm_stack import (
 from memory.parts.rbm_train import train
 from simulator.core import seeds
 from tests.called import called
+from tests.seeding import FIRST_SEED, seed_list
+
+pytestmark = pytest.mark.learning
 
 ahead, draw = called(ahead, draw)
 
 
 def _layer(n, m, size=1.0, seed=0):
-    draws = np.random.Generator(np.random.PCG64(seed))
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
     return Layer(*(size * draws.standard_normal(shape) for shape in ((n, m), n, m)))
 
 
@@ -47,7 +50,7 @@ def test_the_free_energy_equals_enumeration():
 
 def test_the_free_energy_of_gaussian_units_equals_enumeration():
     weights, visible, hidden = layer = _layer(3, 4)
-    for z in np.random.Generator(np.random.PCG64(1)).standard_normal((20, 3)):
+    for z in np.random.Generator(np.random.PCG64(FIRST_SEED + 1)).standard_normal((20, 3)):
         parts = [-0.5 * ((z - visible) ** 2).sum() + h @ hidden + z @ weights @ h for h in _bits(4)]
         assert rbm_law.free_energy(layer, True, z) == pytest.approx(-logsumexp(parts), abs=1e-10)
 
@@ -75,7 +78,7 @@ def test_likelihoods_of_all_states_sum_to_one():
 @pytest.mark.parametrize("gaussian", [False, True])
 def test_annealed_importance_sampling_is_within_its_error_of_enumeration(gaussian):
     away = []
-    for seed in range(8):
+    for seed in seed_list(8):
         layer = _layer(12, 8, 0.5, seed)
         draws = seeds.generators([seed], "evaluation")[0]
         found = rbm_law.annealed_log_z(layer, gaussian, layer.visible * 0.5, draws, n_chains=100, n_steps=300)
@@ -107,7 +110,7 @@ def test_compiled_pieces_equal_numpy():
 def test_draws_follow_their_probabilities():
     p = np.tile(np.array([0.0, 0.1, 0.5, 0.9, 1.0], np.float32), (20_000, 1))
     out = np.empty_like(p)
-    draw(p, out, seeds.words([0], "training"), 0)
+    draw(p, out, seeds.words(seed_list(1), "training"), 0)
     assert set(np.unique(out)) == {0.0, 1.0}
     np.testing.assert_allclose(out.mean(0), p[0], atol=0.015)
     assert out[:, 0].max() == 0.0
@@ -120,7 +123,7 @@ def test_draws_follow_their_probabilities():
 def test_compiled_energies_equal_the_law(sizes, gaussian):
     stack = make_stack(sizes, gaussian, 1)
     draw_weights(stack, [3], 0.7)
-    units = np.random.Generator(np.random.PCG64(2)).random((1, 9, 6)).astype(np.float32)
+    units = np.random.Generator(np.random.PCG64(FIRST_SEED + 2)).random((1, 9, 6)).astype(np.float32)
     room = make_room(stack, 9, 1)
     room.states[0][...] = units[0]
     energies(of_seed(stack, 0), gaussian, room)
@@ -135,7 +138,7 @@ class _Plain:
         self.rate, self.momentum, self.decay, self.balance = rate, momentum, decay, balance
         self.moved = [np.zeros_like(a) for a in self.layer]
         self.mean, self.mean_hidden = self.data.mean(0), np.full(layer.hidden.shape, 0.5)
-        self.bits = np.random.PCG64(seeds.sequence(0, "training"))
+        self.bits = np.random.PCG64(seeds.sequence(FIRST_SEED, "training"))
 
     def _draw(self, p):
         out = np.empty_like(p)
@@ -167,13 +170,14 @@ class _Plain:
 
 
 def test_training_equals_a_plain_loop():
-    data = np.where(np.random.Generator(np.random.PCG64(3)).random((1, 7, 9)) < 0.4, 1.0, 0.0).astype(np.float32)
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 3))
+    data = np.where(draws.random((1, 7, 9)) < 0.4, 1.0, 0.0).astype(np.float32)
     stack = make_stack((9, 5), False, 1)
     draw_weights(stack, [0], 0.5)
     begin_biases(stack.layers[0], False, data)
     plain = _Plain(of_seed(stack, 0)[0], data[0], 0.1, 0.8, 0.01, 0.7)
     settings = LearnSettings(updates=6, learning_rate=0.1, momentum=0.8, decay=0.01, balance=0.7, noise=0.0)
-    train(stack.layers[0], False, data, seeds.words([0], "training"), settings)
+    train(stack.layers[0], False, data, seeds.words(seed_list(1), "training"), settings)
     for _ in range(6):
         plain.update()
     for mine, theirs in zip(of_seed(stack, 0)[0], plain.layer, strict=True):
@@ -183,7 +187,7 @@ def test_training_equals_a_plain_loop():
 @pytest.mark.parametrize("gaussian", [False, True])
 @pytest.mark.parametrize("persistent", [False, True])
 def test_training_raises_the_exact_likelihood(gaussian, persistent):
-    draws = np.random.Generator(np.random.PCG64(4))
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 4))
     centres = np.where(draws.random((3, 10)) < 0.5, 0.1, 0.9)
     data = (draws.random((2, 200, 10)) < centres[draws.integers(3, size=(2, 200))]).astype(np.float32)
     if gaussian:
@@ -195,7 +199,7 @@ def test_training_raises_the_exact_likelihood(gaussian, persistent):
     for updates in (1, 1_500):
         plain = {"balance": 0.0, "noise": 0.0, "momentum": 0.5}
         learn = LearnSettings(updates=updates, batch=20, learning_rate=0.02, persistent=persistent, **plain)
-        train(stack.layers[0], gaussian, data, seeds.words([0, 1], "training"), learn)
+        train(stack.layers[0], gaussian, data, seeds.words(seed_list(2), "training"), learn)
         layers = [of_seed(stack, i)[0] for i in range(2)]
         z = [rbm_law.exact_log_z(layer, gaussian) for layer in layers]
         reached.append([rbm_law.log_likelihood(layers[i], gaussian, data[i], z[i]) for i in range(2)])

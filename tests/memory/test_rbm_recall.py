@@ -9,6 +9,9 @@ from memory import deep_belief, rbm
 from memory.parts.rbm_settings import LearnSettings, RecallSettings
 from simulator.core.compiled import set_threads
 from simulator.core.memories import Units
+from tests.seeding import FIRST_SEED, seed_list
+
+pytestmark = pytest.mark.learning
 
 FLIP = 0.2
 BETA = 0.5 * np.log((1.0 - FLIP) / FLIP)
@@ -18,18 +21,18 @@ KINDS = pytest.mark.parametrize(("player", "hidden"), [(rbm, 24), (deep_belief, 
 
 
 def _patterns(n_seeds, n_patterns, n, seed=0):
-    draws = np.random.Generator(np.random.PCG64(seed))
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
     return np.where(draws.random((n_seeds, n_patterns, n)) < 0.5, -1.0, 1.0).astype(np.float32)
 
 
 def _damaged(patterns, seed=1):
-    draws = np.random.Generator(np.random.PCG64(seed))
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
     return np.where(draws.random(patterns.shape) < FLIP, -patterns, patterns)
 
 
 def _stored(player, patterns, two_valued=True, **config):
     memory = player.make(
-        Units(patterns.shape[2:], two_valued), list(range(len(patterns))), player.Config(**{"recall": QUICK, **config})
+        Units(patterns.shape[2:], two_valued), seed_list(len(patterns)), player.Config(**{"recall": QUICK, **config})
     )
     memory.store(patterns)
     return memory
@@ -51,7 +54,8 @@ def test_damaged_patterns_come_back_and_the_evidence_helps(player, hidden):
     )
     for other in (once, settled):
         other.restore(memory.state())
-    assert 0.5 < _exact(once, patterns)[1] < _exact(settled, patterns)[1] < _exact(memory, patterns)[1]
+    assert 0.5 < _exact(once, patterns)[1] < _exact(settled, patterns)[1] + 0.02
+    assert _exact(settled, patterns)[1] < _exact(memory, patterns)[1] + 0.02  # they may be equal
 
 
 def test_balance_makes_stored_patterns_equally_likely():
@@ -69,7 +73,7 @@ def test_balance_makes_stored_patterns_equally_likely():
 def test_known_units_are_held_in_every_way(player, hidden, way, visible):
     patterns = _patterns(2, 4, 15)
     memory = _stored(player, patterns, hidden=hidden, way=way, visible=visible, learn=SHORT)
-    known = np.random.Generator(np.random.PCG64(5)).random(patterns.shape) < 0.4
+    known = np.random.Generator(np.random.PCG64(FIRST_SEED + 5)).random(patterns.shape) < 0.4
     cues = np.where(known, -patterns, 0.0).astype(np.float32)
     found = memory.recall(cues, known, 4.0 * cues if way == "channel" else None)
     np.testing.assert_array_equal(found.patterns[known], cues[known])
@@ -93,13 +97,14 @@ def test_settling_falls_in_energy_and_ends_with_nan():
     for trace, used in zip(found.energy.reshape(12, -1), found.sweeps.ravel(), strict=True):
         assert np.isfinite(trace[: 1 + used]).all()
         assert np.isnan(trace[1 + used :]).all()
-        assert (np.diff(trace[: 1 + used]) < 1e-3).all()
+        rises = np.diff(trace[: 1 + used])  # what surely falls is the mean field's bound, not the energy itself
+        assert rises.max() < 0.02 * (trace[0] - trace[used]) + 1e-3
     assert found.sweeps.max() < QUICK.sweeps
 
 
 @pytest.mark.parametrize("way", ["settle", "channel"])
 def test_gaussian_units_restore_real_patterns(way):
-    draws = np.random.Generator(np.random.PCG64(8))
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 8))
     patterns = draws.uniform(-0.9, 0.9, (3, 8, 40)).astype(np.float32)
     cues = np.clip(patterns + 0.4 * draws.standard_normal(patterns.shape), -1.0, 1.0).astype(np.float32)
     memory = _stored(rbm, patterns, two_valued=False, hidden=64, way=way)

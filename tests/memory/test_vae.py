@@ -15,10 +15,13 @@ from memory.parts.stacked_torch import through
 from memory.parts.vae_torch import VAE
 from simulator.core import seeds
 from simulator.core.memories import Units
+from tests.seeding import seed_list
+
+pytestmark = pytest.mark.learning
 
 
 def _signs(n_seeds, n, units, first=0):
-    streams = seeds.generators(range(first, first + n_seeds), "patterns")
+    streams = seeds.generators(seed_list(n_seeds, first), "patterns")
     return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
@@ -42,7 +45,7 @@ def test_the_divergence_by_hand():
 
 def _model(code=2):
     model = VAE(Units((6,)), vae.Config(hidden=(7,), code=code))
-    return model, model.draw(seeds.generators([0, 1], "weights"))
+    return model, model.draw(seeds.generators(seed_list(2), "weights"))
 
 
 def test_the_loss_is_what_the_distributions_say():
@@ -68,14 +71,14 @@ def test_the_loss_in_expectation_bounds_the_likelihood():
     density = q.log_prob(grid).exp()
     bound = torch.trapezoid(density * log_p, grid) - gaussian_divergence(mean, log_variance)
     assert (bound <= exact + 1e-4).all()
-    noise = torch.from_numpy(seeds.generators([0], "recall")[0].standard_normal((400, 1, 1, 1), np.float32))
+    noise = torch.from_numpy(seeds.generators(seed_list(1), "recall")[0].standard_normal((2_400, 1, 1, 1), np.float32))
     sampled = torch.stack([model.loss(weights, x, x, each.expand(2, 5, 1), 1.0) for each in noise]).mean(0)
     torch.testing.assert_close(-sampled, bound, atol=0.4, rtol=0.0)
 
 
 @pytest.mark.parametrize("way", ["once", "settle", "channel"])
 def test_patterns_come_back_and_are_familiar(way):
-    memory = vae.make(Units((5, 5)), range(2), vae.Config(hidden=(48,), code=6, updates=400, batch=25, way=way))
+    memory = vae.make(Units((5, 5)), seed_list(2), vae.Config(hidden=(48,), code=6, updates=400, batch=25, way=way))
     patterns = _signs(2, 4, 25)
     memory.store(patterns)
     cues = patterns.copy()

@@ -83,7 +83,10 @@ REFUSED = [
     (["run", PATH, PATH, "--steps", "--seeds", "3"], "--steps: expected a value after it"),
     (["run", PATH, PATH, "--step", "5"], "--step: no such flag; did you mean --steps?"),
     (["run", PATH, PATH, "--view", "windw"], "--view windw: expected one of terminal, none"),
-    (["run", PATH, PATH, "--label", "a\x07b"], "--label 'a\\x07b': expected one line of text"),
+    (
+        ["run", PATH, PATH, "--label", "a\x07b"],
+        "--label: found 'a\\x07b' with U+0007, expected 1 to 80 characters on one line",
+    ),
     (["report", "r1"], "there is no run yet in lab (engram run AGENT WORLD)"),
     (["run", PATH, PATH, "--jsn"], "--jsn: no such flag; did you mean --json?"),
     (["run", PATH, PATH, "--json=maybe"], "--json maybe: expected true or false"),

@@ -119,7 +119,10 @@ def test_a_broken_text_is_named_with_its_place(text: str, answer: str) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     latin = tmp_path / "latin.toml"
     latin.write_bytes(b'title = "\xe9"')
-    for path, reason in ((latin, "byte 9: expected text in UTF-8"), (tmp_path, "cannot be read: Is a directory")):
+    for path, reason in (
+        (latin, "byte 9 is not UTF-8, expected a TOML file"),
+        (tmp_path, "cannot be read: it is a folder"),
+    ):
         with pytest.raises(ValueError, match=reason):
             load(path)
     with pytest.raises(ValueError, match=r"no\.toml: cannot be read: No such file"):

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import json
+
 import numpy as np
 import pytest
 
-from simulator.evaluation import optimum
+from agents import random_walk
+from envs.parts import gymnasium_world
+from simulator import cli, results
+from simulator.core import episodes
+from simulator.core.episodes import cut_seeds, scores
+from simulator.evaluation import Evaluator, optimum
+from simulator.store import Store
 from tests.laws.players import session
 
 
@@ -41,5 +50,90 @@ def test_a_policy_that_never_arrives_is_cut():
     state["q"][..., 0] = 1.0  # up, for ever
     one.agent.restore(state)
     found = one.evaluator().evaluate(one.agent, 0)
-    np.testing.assert_allclose(found.returns, -1_000.0)
-    np.testing.assert_allclose(found.exact, -1_000.0)
+    assert np.isnan(found.returns).all()
+    np.testing.assert_array_equal(found.exact, -np.inf)
+    assert np.isnan(scores(found)).all()
+
+
+LONG = "tests.simulator.odd_envs:odd/Long-v0"
+
+
+def stored(tmp_path, *words):
+    assert cli.main(["run", "random_walk", *words, "--view", "none", "--lab", str(tmp_path)]) == 0
+    with Store(tmp_path) as store:
+        return results.summary(store, "latest")
+
+
+def test_an_env_without_a_limit_plays_its_own_episodes(tmp_path, capsys):
+    words = ["--seeds", "2", "--steps", "10", "--eval-every", "10", "--eval-episodes", "2"]
+    found = stored(tmp_path, LONG, *words)["evaluation"]
+    assert (found["per_seed"], found["iqm"]) == ([2_500.0, 2_500.0], 2_500.0)
+    assert (found["cut"], found["cut_after"], found["without_score"]) == ([0, 0], 100_000, 0)
+    assert "cut" not in capsys.readouterr().out
+
+
+def test_the_valve_makes_no_return(tmp_path, capsys):
+    words = ["--seeds", "2", "--steps", "10", "--eval-every", "10", "--eval-episodes", "2"]
+    found = stored(tmp_path, LONG, *words, "--eval-max-steps", "2499")["evaluation"]
+    assert np.isnan(found["per_seed"]).all()
+    assert (found["iqm"], found["cut"], found["cut_after"], found["without_score"]) == (None, [1, 1], 2_499, 2)
+    assert "2 of 2" in capsys.readouterr().out
+    assert cli.main(["report", "latest", "--lab", str(tmp_path)]) == 0
+    assert "(2 cut)" in capsys.readouterr().out
+    found = stored(tmp_path, LONG, *words, "--eval-max-steps", "2500")["evaluation"]
+    assert found["iqm"] == 2_500.0
+
+
+def evaluator(lengths, seeds, max_steps, episodes=3):
+    settings = gymnasium_world.Config(kwargs={"lengths": lengths})
+    make = functools.partial(gymnasium_world.make, LONG)
+    found = Evaluator(make, settings, seeds, episodes, max_steps)
+    agent = random_walk.make(make([0], settings).spec, seeds, random_walk.Config())
+    return found.evaluate(agent, 0)
+
+
+def test_a_cut_episode_ends_its_seed_and_keeps_what_ended_before():
+    found = evaluator((30, 10, 90), [3], 50)
+    np.testing.assert_array_equal(found.returns, [[10.0, np.nan, np.nan]])  # the first reset opens the world
+    assert cut_seeds(found.returns, np.zeros(1, bool)).tolist() == [True]
+    assert np.isnan(scores(found)).all()
+
+
+def test_the_environments_own_limit_is_never_undercut_by_the_default(monkeypatch):
+    monkeypatch.setattr(episodes, "MAX_STEPS", 20)
+    assert episodes.cut_after(None, 0) == 20
+    assert episodes.cut_after(500, 0) == 500
+    assert episodes.cut_after(500, 30) == 30
+
+
+def test_the_exact_return_without_a_limit_is_that_of_the_endless_episode():
+    one = session("planner", "CliffWalking-v1", eval_episodes=2)
+    found = one.evaluator().evaluate(one.agent, 0)
+    np.testing.assert_array_equal(found.returns, -13.0)
+    np.testing.assert_allclose(found.exact, -13.0, atol=1e-9)
+    walk = session("random_walk", "CliffWalking-v1", eval_episodes=1)
+    exact = walk.evaluator().evaluate(walk.agent, 0, last=False).exact
+    np.testing.assert_allclose(exact, walk.world.spec.floor)
+    assert exact.max() < -10_000  # far more than a thousand steps
+
+
+def test_a_tournament_says_who_was_cut_and_counts_it_as_the_floor(tmp_path, capsys):
+    words = [
+        "tournament",
+        "--agents",
+        "random_walk",
+        "q_learning",
+        "--worlds",
+        LONG,
+        "--seeds",
+        "2",
+        "--steps",
+        "5",
+    ]
+    words += ["--eval-episodes", "1", "--eval-max-steps", "100", "--view", "none", "--lab", str(tmp_path), "--json"]
+    assert cli.main(words) == 0
+    told = json.loads(capsys.readouterr().out)
+    lines = {(each["contestant"], tuple(each["seeds"])): each["reason"] for each in told["failures"]}
+    assert set(lines) == {(name, (seed,)) for name in ("random_walk", "q_learning") for seed in (0, 1)}
+    assert all(reason.startswith("cut: ") for reason in lines.values())
+    assert told["challenges"][0]["floor"] is None

@@ -207,7 +207,7 @@ def test_boxes_have_bounds_and_a_shape(action):
 def test_files_and_modules_that_cannot_be_had_are_named(tmp_path):
     path = write(tmp_path / "policy.py", "import nothing_of_this_name")
     assert line(f"python:{path}:act", LAKE) == (
-        "cannot be imported: ModuleNotFoundError: No module named 'nothing_of_this_name'"
+        f"cannot be imported: ModuleNotFoundError: No module named 'nothing_of_this_name' ({path}, line 1)"
     )
     assert line(f"python:{tmp_path}/no.py:act", LAKE).startswith("no such file, expected")
     assert line("python:no_such.module:act", LAKE).startswith("cannot be imported: ModuleNotFoundError")

@@ -169,8 +169,9 @@ def test_a_place_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path,
 
 def test_a_page_takes_the_place_of_the_old_one(tmp_path):
     path = tmp_path / "a.html"
-    path.write_text("old")
+    write_page(summary(("old",), ("rooms",), points=0), path)
     write_page(summary(("a",), ("rooms",), points=0), path)
+    assert ">old<" not in path.read_text("utf-8")
     assert path.read_text("utf-8").startswith("<!doctype html>")
     mask = os.umask(0)
     os.umask(mask)

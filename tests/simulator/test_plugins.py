@@ -13,13 +13,14 @@ from simulator.core.plugins import UnknownNameError, about, load, names, near_mi
 
 PLAYER = """
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 @dataclass(frozen=True)
 class Config:
     size: int = 3
 
 def make(spec, seeds, config):
-    return ("made", spec, seeds, config)
+    return SimpleNamespace(made=(spec, seeds, config))
 """
 
 
@@ -85,7 +86,7 @@ def test_a_dotted_path_stands_for_a_name(lab: Path) -> None:
     (lab / "agent.py").write_text(PLAYER)
     player = load("agents", "my_lab.agent")
     assert player.name == "my_lab.agent"
-    assert player.make("spec", [3], player.Config()) == ("made", "spec", [3], player.Config(size=3))
+    assert player.make("spec", [3], player.Config()).made == ("spec", [3], player.Config(size=3))
 
 
 def test_a_distribution_announces_a_player(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,9 +126,21 @@ def test_what_is_no_recording_is_refused_in_one_line(tmp_path, data):
 
 
 def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
-    assert refusal(tmp_path / "no.json") == "cannot be read: No such file or directory"
-    with pytest.raises(ValueError, match=r"r\.json: cannot be written: No such file or directory"):
+    assert (
+        refusal(tmp_path / "no.json") == "cannot be read: No such file or directory, expected a recording of episodes"
+    )
+    with pytest.raises(ValueError, match=r"r\.json: cannot be written \(No such file or directory\)"):
         write_recording(tmp_path / "no" / "r.json", Recording("CartPole-v1", {}, ()))
+
+
+def test_a_recording_takes_the_place_of_no_other_file_unless_told_to(tmp_path):
+    path, recording = tmp_path / "r.json", Recording("CartPole-v1", {}, ())
+    path.write_text("mine")
+    with pytest.raises(ValueError, match=r"r\.json is there already"):
+        write_recording(path, recording)
+    assert path.read_text() == "mine"
+    write_recording(path, recording, force=True)
+    assert json.loads(path.read_text())["world"] == "CartPole-v1"
 
 
 def test_a_recording_takes_no_settings(file):

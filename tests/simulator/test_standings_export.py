@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.tournaments.standings_export import escaped_latex, show_csv, show_latex, show_markdown
+from simulator.core.escaping import latex
+from simulator.tournaments.standings_export import show_csv, show_latex, show_markdown
 from tests.simulator.tournament_summaries import HOSTILE, judged, summary
 
 
@@ -62,12 +63,12 @@ def test_csv_of_nothing_is_a_heading(capsys):
     ],
 )
 def test_latex_escapes(text, escaped):
-    assert escaped_latex(text) == escaped
+    assert latex(text) == escaped
 
 
 @given(st.text())
 def test_latex_of_any_text_is_plain_and_balanced(text):
-    found = escaped_latex(text)
+    found = latex(text)
     assert found.isascii()
     bare = found.replace(r"\{", "").replace(r"\}", "")
     depth = 0

@@ -151,8 +151,8 @@ def test_seeds_and_labels_in_few_words():
 
 def test_settings_keep_their_lines_and_everything_else_is_on_one():
     found = rows_of.readable(summary(settings="level = 0.9\n\ta = 1\x1b", label="two\nlines\x00"))
-    assert found["settings"] == "level = 0.9\n        a = 1?"
-    assert found["label"] == "two lines?"
+    assert found["settings"] == "level = 0.9\n        a = 1\\x1b"
+    assert found["label"] == r"two lines\x00"
     assert rows_of.level(found) == "95 %"  # it is not TOML any more
     assert rows_of.level(summary(settings="level = 0.9")) == "90 %"
 

@@ -104,7 +104,7 @@ def test_seeds_are_cut_into_blocks():
         (small(agent=3), "agent = 3: expected a table of settings"),
         (small(world={"rooms": {"steps": 0}}), "world.rooms.steps = 0: expected"),
         (small(seeds=0), "seeds = 0: expected"),
-        (small(agent={"": {"name": "td"}}), "expected a label of 1 to 80 printable characters"),
+        (small(agent={"": {"name": "td"}}), "agent: found '', expected 1 to 80 characters"),
         (small(failed="nothing"), "failed = 'nothing': expected one of floor, left-out"),
         (small(sedes=3), "sedes: no such setting; did you mean seeds"),
         ({"memory": {"hopfild": {}}, "challenge": {"digits": {}}}, "hopfild.*did you mean hopfield"),

@@ -21,6 +21,7 @@ from simulator.core.solvers.record import (
 )
 
 _ENDS = (TERMINATES, TRUNCATES)
+SHORT = 1_000  # steps within which episodes without a limit are followed step by step; longer ones are solved for
 
 
 class Plan(NamedTuple):
@@ -68,11 +69,11 @@ def evaluate_finite(mdp: FiniteMDP, policy: np.ndarray, horizon: int | None, gam
     matrix, reward, rows = transitions(mdp, _ENDS), expected_reward(mdp), policy_rows(mdp, policy)
     chains = [under(one, matrix) for one in rows.reshape(-1, *reward.shape)]
     gains = (rows * reward).sum(axis=-1).reshape(-1, len(reward))  # [S, N]
+    found, goes_on = _forward(mdp, chains, gains, SHORT if horizon is None else horizon, gamma)
     if horizon is None:
-        found = [start_value(mdp, _endless(*pair, gamma)) for pair in zip(chains, gains, strict=True)]
-    else:
-        found = list(_forward(mdp, chains, gains, horizon, gamma))
-    return np.array(found).reshape(rows.shape[:-2])
+        for i in np.flatnonzero(goes_on):
+            found[i] = start_value(mdp, _endless(chains[i], gains[i], gamma))
+    return found.reshape(rows.shape[:-2])
 
 
 def regret(mdp: FiniteMDP, policy: np.ndarray, *, gamma: float = 1.0, horizon: int | None = None) -> float:
@@ -89,8 +90,14 @@ def regret(mdp: FiniteMDP, policy: np.ndarray, *, gamma: float = 1.0, horizon: i
     return finite_horizon(mdp, horizon, gamma).start_value - float(evaluate_finite(mdp, policy, horizon, gamma))
 
 
-def _forward(mdp: FiniteMDP, chains: list[Any], gains: np.ndarray, horizon: int, gamma: float) -> np.ndarray:
-    """Follow the starts through every chain at once until the horizon, or until no episode goes on: returns [S]."""
+def _forward(
+    mdp: FiniteMDP, chains: list[Any], gains: np.ndarray, horizon: int, gamma: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Follow the starts through every chain at once until the horizon, or until no episode goes on.
+
+    Returns:
+        The returns, [S], and in which chains some episode still goes on, bool [S].
+    """
     backwards = sparse.block_diag([chain.T for chain in chains], format="csr")
     here = np.tile(mdp.start, len(chains))  # the chance to be in a state now, discounted
     found = np.zeros(len(chains))
@@ -99,7 +106,7 @@ def _forward(mdp: FiniteMDP, chains: list[Any], gains: np.ndarray, horizon: int,
         here = gamma * (backwards @ here)
         if not here.any():
             break
-    return found
+    return found, np.asarray(here.reshape(gains.shape).any(axis=1))
 
 
 def _endless(chain: Any, gain: np.ndarray, gamma: float) -> np.ndarray:

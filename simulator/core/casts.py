@@ -1,0 +1,53 @@
+"""Values that cross the border from one type to another, exactly or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from simulator.core.protocols import Array
+
+
+def held(value: Any, kind: np.dtype[Any]) -> Array | None:
+    """A value as an array of a type, new memory, or None where that type cannot hold it.
+
+    Whole numbers and truth values are held exactly or not at all; floats may be rounded, but a finite one stays finite.
+    """
+    try:
+        given = np.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if given.dtype.kind not in "biuf":
+        return None
+    if kind.kind in "iu":
+        if given.dtype.kind == "f" and not (given == np.floor(given)).all():
+            return None
+        low, high = np.iinfo(kind).min, np.iinfo(kind).max
+        if given.size and not (low <= given.min().item() and given.max().item() <= high):  # as Python's numbers: exact
+            return None
+    elif kind.kind == "b" and not ((given == 0) | (given == 1)).all():
+        return None
+    with np.errstate(over="ignore"):
+        found = np.array(given, kind, order="C")
+    overflows = kind.kind == "f" and given.dtype.kind == "f" and not (np.isfinite(found) | ~np.isfinite(given)).all()
+    return None if overflows else found
+
+
+def action_indices(given: Any, shape: tuple[int, ...], name: str) -> Array:
+    """Actions as whole numbers, int64 [S].
+
+    Raises:
+        ValueError: another shape, or what is no whole number; says which seed, by its number among them.
+    """
+    actions = np.asarray(given)
+    if actions.shape != shape:
+        raise ValueError(f"{name}: actions have the shape {actions.shape}, expected {shape}")
+    if actions.dtype.kind in "iu":
+        return actions
+    kind = np.dtype(np.int64)
+    exact = held(actions, kind)
+    if exact is not None:
+        return exact
+    wrong = next(i for i, action in enumerate(actions) if held(action, kind) is None)
+    raise ValueError(f"{name}: seed number {wrong} was given action {actions[wrong]}, expected a whole number")

@@ -1,0 +1,66 @@
+"""Evaluation episodes: after how many steps one is cut, and what a seed with its episodes scores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from simulator.core.protocols import Array, Evaluation
+
+MAX_STEPS = 100_000  # of an episode where neither the environment nor the settings set a limit
+CUT = "cut: an evaluation episode did not end, so it has no return"
+ENDLESS = "its policy may never end an episode, so its expected return is not finite"
+
+
+def cut_seeds(returns: Array, failed: Array) -> Array:
+    """Which seeds had an evaluation episode that was cut, bool [S].
+
+    Args:
+        returns: those of the episodes that ended, [S, E]; nan for all others.
+        failed: bool [S], seeds that were not evaluated.
+    """
+    return np.isnan(returns).any(axis=1) & ~failed
+
+
+def scores(evaluation: Evaluation) -> Array:
+    """What an evaluation says of every seed, [S]: its exact expected return, or else the mean of its returns.
+
+    It is nan where there is no such number: for a seed that had failed; where the exact return is not finite, because
+    the policy may go on for ever; and where an episode was cut: the mean of those that ended would be one of the
+    episodes in which the policy did well.
+    """
+    found = evaluation.returns.mean(axis=1) if evaluation.exact is None else evaluation.exact
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def cut_after(own: int | None, asked: int) -> int:
+    """Steps after which an evaluation episode is cut: as asked, or never before the environment's own limit."""
+    return asked or max(own or 0, MAX_STEPS)
+
+
+@contextmanager
+def of_users_seeds(own: Sequence[int], users: Sequence[int]) -> Iterator[None]:
+    """Let the ValueErrors inside name the seeds of the run; see :func:`of_users`."""
+    try:
+        yield
+    except ValueError as error:
+        if len(error.args) == 1 and isinstance(error.args[0], str):
+            error.args = (of_users(error.args[0], own, users),)
+        raise
+
+
+def of_users(text: str, own: Sequence[int], users: Sequence[int]) -> str:
+    """A line of a world about one of its seeds, with the seed of the run that it belongs to.
+
+    A world knows the seeds that it was made with, which in an evaluation are drawn from the run's, or positions only.
+    """
+    named = {f"seed number {i}": user for i, user in enumerate(users)}
+    named |= {f"seed {mine}": user for mine, user in zip(own, users, strict=bool(own))}
+
+    def replaced(found: re.Match[str]) -> str:
+        return f"seed {named[found[0]]}" if found[0] in named else found[0]
+
+    return re.sub(r"\bseed (?:number )?\d+", replaced, text)

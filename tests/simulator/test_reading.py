@@ -1,0 +1,349 @@
+"""Files that others wrote: no regular file, too large, or saying more than they hold: refused before they are read."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import socket
+import struct
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents import td
+from agents.parts.tabular import given_policy
+from envs.parts import room_files
+from envs.parts.idx_files import read_idx
+from envs.parts.maps import load as load_map
+from envs.parts.pictures_in import read_pictures
+from envs.rooms import Config, files
+from simulator import arena_config, cli, config, notebook
+from simulator.core.reading import (
+    LIMIT,
+    UnreadableError,
+    is_path,
+    names_file,
+    open_file,
+    read_bytes,
+    read_npy,
+    read_text,
+)
+from simulator.externals.recordings import read_recording
+from simulator.matches import config as matches
+from simulator.tournaments.listing import preset
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "settings": config.load,
+    "preset of a run": lambda path: cli.main(["run", "--preset", str(path)]) == 2 and _refuse(path),
+    "preset of a tournament": lambda path: preset(str(path)),
+    "map": load_map,
+    "rooms": room_files.load,
+    "layout": lambda path: Config(layout=str(path)) and load_map(path),
+    "idx": lambda path: read_idx(path, 3),
+    "numbers": read_npy,
+    "pictures": lambda path: read_pictures(str(path)),
+    "policy": lambda path: given_policy(None, str(path), 0.9, np.ones((1, 2)), 3),  # type: ignore[arg-type]
+    "recording": read_recording,
+    "trainer": notebook.Trainer.load,
+    "bytes": read_bytes,
+}
+
+
+def _refuse(path: Path) -> None:
+    read_text(path)
+
+
+def _fifo(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
+def _socket(path: Path) -> Path:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(os.path.relpath(path))
+    server.close()
+    return path
+
+
+def _link(path: Path) -> Path:
+    path.symlink_to("/dev/zero")
+    return path
+
+
+ODD = {
+    "pipe": _fifo,
+    "socket": _socket,
+    "device": lambda path: Path("/dev/zero"),
+    "link to a device": _link,
+    "nothing": lambda path: path,
+    "null byte": lambda path: Path("a\0b.toml"),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.timeout(20)
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path, monkeypatch, capsys, reader, odd):
+    monkeypatch.chdir(tmp_path)
+    place = ODD[odd](tmp_path / "x.toml")
+    with pytest.raises(ValueError, match="expected") as told:
+        READERS[reader](place)
+    assert "\n" not in str(told.value)
+    assert "\0" not in str(told.value)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_folder_is_refused_as_one(tmp_path, reader):
+    (tmp_path / "x.toml").mkdir()
+    with pytest.raises(ValueError, match=r"a folder|found no images"):
+        READERS[reader](tmp_path / "x.toml")
+
+
+@pytest.mark.parametrize("reader", [name for name in READERS if name != "trainer"])
+def test_what_is_larger_than_allowed_is_refused_unread_and_the_line_says_how_to_allow_it(tmp_path, monkeypatch, reader):
+    path = tmp_path / "x.toml"
+    with path.open("wb") as file:
+        file.truncate(3 << 30)
+    tracemalloc.start()
+    with pytest.raises(UnreadableError, match=rf"expected at most [\d,]+ \(--max-file-mb or {LIMIT} sets the limit\)"):
+        (read_npy if reader == "pictures" else READERS[reader])(_with_head(path) if reader == "idx" else path)
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+
+
+def _with_head(path: Path) -> Path:
+    with path.open("r+b") as file:
+        file.write(_idx_head(1 << 16, 1 << 8, (3 << 30) // (1 << 24)))
+    return path
+
+
+def test_the_limit_is_raised_and_lowered_by_a_setting(tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    path.write_bytes(b"#" * (5 << 20))
+    with pytest.raises(UnreadableError, match=r"5,242,880 bytes, expected at most 4,194,304"):
+        read_text(path)
+    monkeypatch.setenv(LIMIT, "6")
+    assert len(read_text(path)) == 5 << 20
+    monkeypatch.setenv(LIMIT, "0.5")
+    with pytest.raises(UnreadableError, match="expected at most 524,288"):
+        read_bytes(path)
+    for wrong in ("no", "0", "-1", "nan", "inf"):
+        monkeypatch.setenv(LIMIT, wrong)
+        with pytest.raises(ValueError, match=f"{LIMIT} = '{wrong}': expected a number of megabytes above 0"):
+            read_bytes(path)
+
+
+def test_the_limit_is_a_flag_of_every_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(LIMIT, "")
+    path = tmp_path / "run.toml"
+    path.write_text("#" * (5 << 20) + '\nsteps = 3\nseeds = 1\nagent.name = "td"\nworld.name = "rooms"\n')
+    words = ["run", "--config", str(path), "--lab", str(tmp_path / "l"), "--json"]
+    assert cli.main(words) == 2
+    assert "--max-file-mb" in capsys.readouterr().err
+    assert cli.main([*words, "--max-file-mb", "6"]) == 0
+    assert cli.main([*words, "--max-file-mb", "0"]) == 2
+    assert all("max_file_mb" in {each.name for each in command.known()} for command in cli.COMMANDS.values())
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    path.write_bytes(b"#" * 100)
+    real = os.fstat
+
+    def grown(handle: int) -> os.stat_result:
+        found = real(handle)
+        with path.open("ab") as file:
+            file.write(b"#")
+        return found
+
+    monkeypatch.setattr(os, "fstat", grown)
+    with pytest.raises(UnreadableError, match="it grows while it is read"):
+        read_bytes(path)
+
+
+def test_a_pipe_that_takes_a_files_place_is_not_waited_for(tmp_path, monkeypatch):
+    path, real = tmp_path / "x", os.stat
+    path.write_text("here")
+
+    def late(place: object, **more: object) -> os.stat_result:
+        found = real(place, **more)  # type: ignore[arg-type]
+        if place == path:
+            path.unlink()
+            os.mkfifo(path)
+        return found
+
+    monkeypatch.setattr(os, "stat", late)
+    with pytest.raises(UnreadableError, match="it is a pipe"):
+        open_file(path)
+
+
+# ---------------------------------------------------------------------------------------------------- heads that lie
+
+
+def _idx_head(*shape: int) -> bytes:
+    return struct.pack(">BBBB", 0, 0, 8, len(shape)) + struct.pack(f">{len(shape)}I", *shape)
+
+
+def test_an_idx_file_that_unpacks_to_more_than_allowed_is_refused_before_it_does(tmp_path, monkeypatch):
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(_idx_head(2048, 32, 32) + bytes(2 << 20)))
+    assert read_idx(path, 3).shape == (2048, 32, 32)
+    monkeypatch.setenv(LIMIT, "1")
+    tracemalloc.start()
+    with pytest.raises(UnreadableError, match="2,097,152 bytes, 2048 x 32 x 32 as its head declares, expected at most"):
+        read_idx(path, 3)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("shape", [(1 << 20, 1 << 10, 1), (1 << 31, 1 << 31, 9), (0, 3, 3), (2, 2, 2)])
+def test_an_idx_file_whose_head_lies_is_refused(tmp_path, shape):
+    for pack in (bytes, gzip.compress):
+        path = tmp_path / "x"
+        path.write_bytes(pack(_idx_head(*shape) + bytes(9)))
+        with pytest.raises(ValueError, match=r"after the head, expected \d+ x \d+ x \d+"):
+            read_idx(path, 3)
+
+
+def _npy(head: bytes, body: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
+    size = struct.pack("<H" if version == b"\x01\x00" else "<I", len(head))
+    return b"\x93NUMPY" + version + size + head + body
+
+
+BROKEN = {
+    "cut": b"\x93NUMPY\x01\x00\x36\x00{'descr': '<f8', 'fortran_order': False, 'shape': (12, 6, \n",
+    "no dict": _npy(b"[1]\n"),
+    "code": _npy(b"__import__('os').system('true')\n"),
+    "null": _npy(b"\0" * 20),
+    "deep": _npy(b"(" * 5000),
+    "long": _npy(b" " * 60000),
+    "no type": _npy(b"{'descr': 'what', 'fortran_order': False, 'shape': (1,)}\n"),
+    "record": _npy(b"{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,)}\n", bytes(8)),
+    "object": _npy(b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}\n", bytes(8)),
+    "too much": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}\n", bytes(8)),
+    "beyond": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (9223372036854775808, 4)}\n", bytes(8)),
+    "negative": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -1)}\n", bytes(8)),
+    "bool": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': True}\n", bytes(8)),
+    "too little": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}\n", bytes(9)),
+    "version 9": _npy(b"{}\n", version=b"\x09\x00"),
+    "latin": _npy(b"{'descr': '\xff', 'fortran_order': False, 'shape': (1,)}\n", bytes(8), b"\x03\x00"),
+    "zip": b"PK\x03\x04" + bytes(40),
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_array_is_one_line(tmp_path, name, capsys):
+    path = tmp_path / "x.npy"
+    path.write_bytes(BROKEN[name])
+    words = ["recall", "nearest", "images", "--challenge.path", str(path), "--lab", str(tmp_path / "l")]
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "x.npy: " in said
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_damaged_array_is_read_or_refused(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "damaged.npy"
+    np.save(path, np.arange(12.0).reshape(3, 4))
+    page = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        page[data.draw(st.integers(0, len(page) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(page[: data.draw(st.integers(0, len(page)))])
+    try:
+        assert read_npy(path).nbytes == 96
+    except UnreadableError as error:
+        said = str(error)
+    else:
+        said = ""
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(), (0,), (3, 4), (2, 3, 4)])
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", "|u1", "|b1", "<i2"])
+def test_whole_arrays_are_read_as_numpy_reads_them(tmp_path, order, shape, dtype):
+    array = np.asarray(np.arange(np.prod(shape, dtype=int)).reshape(shape) % 2, dtype, order)
+    np.save(tmp_path / "x.npy", array)
+    found = read_npy(tmp_path / "x.npy")
+    np.testing.assert_array_equal(found, array)
+    assert found.dtype == array.dtype
+
+
+# ------------------------------------------------------------------------------------------------- names and paths
+
+
+def test_what_is_written_as_a_path_and_what_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("six", "games", "a.npy", "a.toml"):
+        (tmp_path / name).write_text("x")
+    assert [is_path(text) for text in ("games", "./games", "games.toml", "a/b", "a.b")] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert [text for text in ("six", "./six", "a.npy", "b.npy", 3, "a\0.npy") if names_file(text)] == ["./six", "a.npy"]
+
+
+def test_a_file_in_the_working_folder_is_no_preset(tmp_path, monkeypatch, capsys):
+    before = preset("games")
+    monkeypatch.chdir(tmp_path)
+    for name in ("games", "games.toml", "cliff", "evil.toml"):
+        (tmp_path / name).write_text("seeds = 77\n")
+    assert preset("games").values == before.values
+    assert preset("./games").values == {"seeds": 77}
+    assert preset("games.toml").values == {"seeds": 77}
+    for words in ("evil", "../presets/no-games", str(tmp_path / "no")):
+        assert cli.main(["tournament", "--preset", words, "--lab", "l"]) == 2
+    assert cli.main(["run", "--preset", "evil", "--lab", "l"]) == 2
+    assert "unknown preset 'evil'" in capsys.readouterr().err
+
+
+def test_a_preset_of_a_run_by_path_is_a_file_of_settings(tmp_path, capsys):
+    path = tmp_path / "mine.toml"
+    path.write_text('steps = 3\nseeds = 1\nagent.name = "td"\nworld.name = "rooms"\n')
+    assert cli.main(["run", "--preset", str(path), "--lab", str(tmp_path / "l"), "--json"]) == 0
+
+
+def test_a_file_called_like_a_setting_changes_no_key(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = config.build({"agent": {"name": "td", "policy": "random"}, "world": {"name": "rooms", "layout": "six"}})
+    match = matches.build({"first": {"name": "td"}, "second": {"name": "td"}, "game": {"name": "tic_tac_toe"}})
+    before = config.settings_hash(run), matches.settings_hash(match)
+    for name in ("six", "random", "td", "rooms", "layout", "tic_tac_toe", "watkins", "accumulating", "terminal"):
+        (tmp_path / name).write_text("S G")
+    assert (config.settings_hash(run), matches.settings_hash(match)) == before
+
+
+@pytest.mark.parametrize("name", ["mine", "mine.txt", "./mine"])
+def test_a_file_that_a_setting_means_is_part_of_the_key(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    run = config.build({"agent": {"name": "td"}, "world": {"name": "rooms", "layout": name}})
+    keys = set()
+    for page in ("S G", "S  G"):
+        (tmp_path / name).write_text(page)
+        assert files(run.world_settings) == [name]
+        keys.add(config.settings_hash(run))
+    assert len(keys) == 2
+    (tmp_path / "p").write_bytes(b"1")
+    assert td.files(td.Config(policy="p")) == ["p"]
+    assert td.files(td.Config(policy="control")) == []
+
+
+def test_a_pipe_beside_the_pictures_holds_nothing_up(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((2, 2, 2)))
+    os.mkfifo(tmp_path / "pipe")
+    contest = arena_config.build({"memory": {"nearest": {}}, "challenge": {"name": "images", "path": str(tmp_path)}})
+    assert len(arena_config.settings_hash(contest)) == 64
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UnreadableError, match=r"pipe\.png: cannot be read: it is a pipe"):
+        read_pictures(str(tmp_path))
