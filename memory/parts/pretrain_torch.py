@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from memory.parts.noise import Streams, damaged, draw_rows
 from memory.parts.alike_torch import product, sigmoid, softplus
+from memory.parts.noise import Streams, damaged, draw_rows
 from memory.parts.stacked_torch import ACTIVATIONS, Adam, Pace, Weights, cross_entropy, layers, rate, train, uniforms
 from simulator.core.protocols import Array
 

@@ -22,7 +22,6 @@ from simulator.config import build
 from simulator.core import plugins, seeds
 from simulator.core.compiled import set_threads
 from simulator.engine import Session
-from simulator.settings import overlay
 from tests.laws.players import can_play, home
 
 SEEDS = [0, 1, 2]
