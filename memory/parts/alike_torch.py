@@ -10,8 +10,8 @@ rounds unlike the vector code before them. Every network over all seeds multipli
   operations): ``softplus``, ``sigmoid``, ``atanh`` and ``logaddexp`` of torch are not among them.
 * Adam's fused step works on tensors filled up to whole vectors.
 
-Sums along the last axis are added in one order for every row, and along an axis behind the seeds' in one order for every
-seed; along the seeds' or one before it they are not.
+Sums along the last axis are added in one order for every row, and along an axis behind the seeds' in one order for
+every seed; along the seeds' or one before it they are not.
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ from tests.laws.players import can_play, home
 SEEDS = [0, 1, 2]
 PATTERNS = 20
 DAMAGE = ("flip:0.2", "erase:0.5", "block:0.5")
-PIECES = ((0, 1), (1, 8), (8, PATTERNS))  # of the cues, at other borders than any that a memory cuts at
 
 
 def memories() -> list[str]:
@@ -73,10 +72,6 @@ def remembered(name: str, seed_list: list[int], threads: int, updates: int) -> A
             cues = channel.damage(patterns, patterns, seeds.generators(seed_list, "damage"))
             asked = (cues.values, cues.known, channel.evidence(cues))
             found[damage] = memory.recall(*asked)._asdict()
-            found[f"{damage} in pieces"] = {
-                f"{a} to {b}": memory.recall(*(part if part is None else part[:, a:b] for part in asked))._asdict()
-                for a, b in PIECES
-            }
         if hasattr(memory, "generate"):
             found["generate"] = memory.generate(5)
     finally:
@@ -109,7 +104,7 @@ def trained(name: str, world: str, seed_list: list[int], threads: int, steps: in
 
 
 def differences(a: Any, b: Any, place: str = "") -> Iterator[str]:
-    """Where two nested results differ in a bit, and by how much."""
+    """Name the places where two nested results differ in a bit, and by how much."""
     if isinstance(a, dict):
         for key in a:
             yield from differences(a[key], b[key], f"{place}.{key}" if place else str(key))
@@ -117,7 +112,7 @@ def differences(a: Any, b: Any, place: str = "") -> Iterator[str]:
         for i, pair in enumerate(zip(a, b, strict=True)):
             yield from differences(*pair, f"{place}[{i}]")
     elif isinstance(a, np.ndarray):
-        if a.shape[:-1] == b.shape[:-1] and place.endswith(".energy"):  # as long as the last cue of all takes to rest
+        if a.shape[:-1] == b.shape[:-1] and place.endswith(".energy"):  # it has as many sweeps as the slowest cue
             a, b = _as_long(a, b), _as_long(b, a)
         if a.dtype != b.dtype or not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
             apart = np.abs(np.asarray(a, np.float64) - b) if a.shape == b.shape else np.inf
@@ -127,7 +122,7 @@ def differences(a: Any, b: Any, place: str = "") -> Iterator[str]:
 
 
 def apart(together: Any, alone: Any, i: int, n: int, place: str = "") -> Iterator[str]:
-    """Where seed number i of n differs from the same seed alone."""
+    """Name the places where seed number i of n differs from the same seed alone."""
     if isinstance(alone, dict):
         for key in alone:
             yield from apart(together[key], alone[key], i, n, f"{place}.{key}" if place else str(key))
@@ -149,23 +144,12 @@ def _as_long(energy: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def broken(play: Callable[[list[int], int], Any]) -> list[str]:
-    """What of ``play(seeds, threads)`` depends on the other seeds, on threads, or on which cues are asked for at once."""
+    """What of ``play(seeds, threads)`` depends on the other seeds or on threads."""
     n, together = len(SEEDS), play(SEEDS, 1)
     found = [f"2 threads: {line}" for line in differences(together, play(SEEDS, 2))]
     for i, seed in enumerate(SEEDS):
         found += [f"seed {seed} alone: {line}" for line in apart(together, play([seed], 1), i, n)]
-    return found + cut(together)
-
-
-def cut(found: Any) -> list[str]:
-    """What of a recall depends on which cues were asked for at once."""
-    lines: list[str] = []
-    for damage in DAMAGE if DAMAGE[0] in found else ():
-        parts = found[f"{damage} in pieces"]
-        for a, b in PIECES:
-            whole = {key: values[:, a:b] for key, values in found[damage].items()}
-            lines += differences(whole, parts[f"{a} to {b}"], f"{damage}, cues {a} to {b}: ")
-    return lines
+    return found
 
 
 def main(words: list[str]) -> int:
