@@ -94,7 +94,16 @@ def trained(name: str, world: str, seed_list: list[int], threads: int, steps: in
         values["agent"] |= {"starts": min(steps // 2, values["agent"].get("starts", steps))}
     try:
         one = Session(
-            build(values | {"seeds": len(seed_list), "first_seed": seed_list[0], "steps": 10**6, "threads": threads})
+            build(
+                values
+                | {
+                    "seeds": len(seed_list),
+                    "first_seed": seed_list[0],
+                    "steps": 10**6,
+                    "threads": threads,
+                    "eval_episodes": 2,
+                }
+            )
         )
         one.play(steps)
         found = {"state": one.state(), "evaluation": one.evaluator().evaluate(one.agent, steps).returns}
