@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from memory.parts.alike_torch import atanh, product
 from memory.parts.learned_torch import Asked, Found, by_passes
 from memory.parts.noise import Streams, damaged, draw_rows
 from memory.parts.penalties import contraction
@@ -32,7 +33,7 @@ class Output(NamedTuple):
         """Restored values from -1 to 1; evidence is added to half the log odds."""
         if evidence is None:
             return torch.tanh(0.5 * out) if self.logistic else out.clamp(-1.0, 1.0)
-        half = 0.5 * out if self.logistic else torch.atanh(out.clamp(-_SURE, _SURE))
+        half = 0.5 * out if self.logistic else atanh(out.clamp(-_SURE, _SURE))
         return torch.tanh(half + evidence)
 
 
@@ -64,7 +65,7 @@ class Autoencoder:
     def _encode(self, weights: Weights, x: Tensor, kept: list[Tensor] | None) -> list[Tensor]:
         found = []
         for i in range(len(self._sizes) - 1):
-            x = self._bend(torch.baddbmm(weights[f"up{i}.b"], x, weights[f"up{i}.w"]))
+            x = self._bend(product(x, weights[f"up{i}.w"], weights[f"up{i}.b"]))
             x = x if kept is None else x * kept[i]
             found.append(x)
         return found
@@ -74,7 +75,7 @@ class Autoencoder:
         for i in range(last + 1):
             tied = self._config.tied
             w = weights[f"up{last - i}.w"].transpose(1, 2) if tied else weights[f"down{i}.w"]
-            code = torch.baddbmm(weights[f"down{i}.b"], code, w)
+            code = product(code, w, weights[f"down{i}.b"])
             if i < last:
                 code = self._bend(code)
                 code = code if kept is None else code * kept[last + 1 + i]

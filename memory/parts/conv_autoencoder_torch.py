@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, unflatten
 from torch.nn import functional
 
+from memory.parts.alike_torch import product
 from memory.parts.learned_torch import Asked, Found, by_passes
 from memory.parts.noise import Streams, damaged, draw_rows
 from memory.parts.stacked_torch import Pace, Weights, cross_entropy, layers, train, uniform
@@ -28,18 +29,24 @@ def convolve(x: Tensor, weights: Weights, name: str) -> Tensor:
     size, rows = (x.shape[3], x.shape[4]), x.flatten(0, 1)
     if fan <= out:
         windows = unflatten(functional.unfold(rows, kernel, padding=kernel // 2), 0, x.shape[:2])
-        y = torch.matmul(w.flatten(2).unsqueeze(1), windows)
+        y = _by_rows(w.flatten(2), windows)
     else:
         around = w.flip(3, 4).permute(0, 1, 3, 4, 2).flatten(1, 3)  # [S, out k k, in]
-        spread = torch.matmul(around.unsqueeze(1), x.flatten(3)).flatten(0, 1)
+        spread = _by_rows(around, x.flatten(3)).flatten(0, 1)
         y = unflatten(functional.fold(spread, size, kernel, padding=kernel // 2), 0, x.shape[:2]).flatten(3)
     return unflatten(y + b[:, None, :, None], 3, size)
+
+
+def _by_rows(w: Tensor, x: Tensor) -> Tensor:
+    """Products [S, B, out, h w] of one matrix of each seed, [S, out, in], with each of its rows x [S, B, in, h w]."""
+    each = w.unsqueeze(1).expand(-1, x.shape[1], -1, -1)
+    return unflatten(product(each.flatten(0, 1), x.flatten(0, 1)), 0, x.shape[:2])
 
 
 def grow(x: Tensor, weights: Weights, name: str, size: Size) -> Tensor:
     """A transposed convolution by windows ``NAME.w`` [S, in, out, 2, 2], two pixels for each, cut to ``size``."""
     w, b = weights[f"{name}.w"], weights[f"{name}.b"]
-    y = unflatten(torch.matmul(w.flatten(2).transpose(1, 2).unsqueeze(1), x.flatten(3)), 3, x.shape[3:])
+    y = unflatten(_by_rows(w.flatten(2).transpose(1, 2), x.flatten(3)), 3, x.shape[3:])
     return functional.pixel_shuffle(y, 2)[..., : size[0], : size[1]] + b[:, None, :, None, None]
 
 
@@ -101,7 +108,7 @@ class ConvAutoencoder:
                 rows = functional.avg_pool2d(rows, 2, ceil_mode=True, count_include_pad=False)
             maps = unflatten(rows, 0, x.shape[:2])
         flat = maps.flatten(2)
-        return torch.baddbmm(weights["code0.b"], flat, weights["code0.w"]), places
+        return product(flat, weights["code0.w"], weights["code0.b"]), places
 
     def codes(self, weights: Weights, x: Tensor) -> Tensor:
         """Activations [S, B, H] of the dense layer."""
@@ -110,7 +117,7 @@ class ConvAutoencoder:
     def log_odds(self, weights: Weights, x: Tensor) -> Tensor:
         """Of +1 at every pixel, [S, B, N]."""
         code, places = self._down(weights, x)
-        flat = torch.relu(torch.baddbmm(weights["code1.b"], torch.relu(code), weights["code1.w"]))
+        flat = torch.relu(product(torch.relu(code), weights["code1.w"], weights["code1.b"]))
         maps = unflatten(flat, 2, (-1, *self._sizes[-1]))
         for i in reversed(range(len(self._maps) - 1)):
             size = self._sizes[i]

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from memory.parts.alike_torch import product
 from memory.parts.latent_torch import Search, search
 from memory.parts.learned_torch import Asked, Found
 from memory.parts.noise import Streams, draw_rows
@@ -60,7 +61,7 @@ class GAN:
         """Log odds [S, B] of the rows of one batch [S, B, N] being stored patterns."""
         features, config = torch.relu(through(weights, "judge_in", x, "relu")), self._config
         if config.minibatch_features:
-            near = torch.bmm(features, weights["judge_near"])
+            near = product(features, weights["judge_near"])
             near = closeness(torch.unflatten(near, -1, (config.minibatch_features, config.feature_numbers)))
             features = torch.cat([features, near / max(1, x.shape[1] - 1)], -1)  # a mean: a sum would outweigh the rest
         return through(weights, "judge_out", features, "linear")[..., 0]

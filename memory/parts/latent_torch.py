@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from memory.parts.alike_torch import product
 from memory.parts.stacked_torch import Adam, Pace, rate
 
 _CUES = 256  # searched at a time
@@ -30,7 +31,7 @@ def misfit(log_odds: Tensor, evidence: Tensor) -> Tensor:
         log_odds: [..., N], of +1 at every unit given the code.
         evidence: [..., N], half the log odds of +1 that the cue's unit gives by itself.
     """
-    return -torch.logaddexp(logsigmoid(log_odds) + evidence, logsigmoid(-log_odds) - evidence).sum(-1)
+    return (logsigmoid(log_odds + 2.0 * evidence) - logsigmoid(log_odds) - evidence).sum(-1)
 
 
 def search(make: Callable[[Tensor], Tensor], evidence: Tensor, pool: Tensor, plan: Search) -> Tensor:
@@ -50,7 +51,7 @@ def search(make: Callable[[Tensor], Tensor], evidence: Tensor, pool: Tensor, pla
 def _search(make: Callable[[Tensor], Tensor], evidence: Tensor, drawn: tuple[Tensor, Tensor], plan: Search) -> Tensor:
     pool, made = drawn
     n_cues = evidence.shape[1]
-    fit = torch.bmm(evidence, torch.tanh(0.5 * made).transpose(1, 2))  # [S, Q, D]
+    fit = product(evidence, torch.tanh(0.5 * made).transpose(1, 2))  # [S, Q, D]
     best = fit.topk(plan.starts, -1).indices.flatten(1)  # [S, Q * R]
     code = pool.gather(1, best.unsqueeze(-1).expand(-1, -1, pool.shape[-1])).clone()
     wanted = evidence.repeat_interleave(plan.starts, 1)

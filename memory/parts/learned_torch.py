@@ -119,6 +119,7 @@ class Learned:
         learned: dict[int, Weights] = {}
 
         def learn(first: int, last: int) -> None:
+            torch.set_num_threads(1)  # torch counts per thread that calls it
             block = {name: part[first:last].clone() for name, part in weights.items()}
             self._model.fit(block, kept[first:last], streams[first:last])
             learned[first] = block

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from memory.parts.alike_torch import product, sigmoid
 from memory.parts.learned_torch import Asked, Found
 from memory.parts.noise import Streams, damaged, draw_rows
 from memory.parts.stacked_torch import Pace, Weights, cross_entropy, layers, named, train, uniforms
@@ -61,7 +62,7 @@ class PixelByPixel:
     def log_odds(self, weights: Weights, x: Tensor) -> Tensor:
         """Of +1 at every pixel given those before it, [S, B, N]; x and these are in the order of filling in."""
         for i, (w, b) in enumerate(self.masked(weights)):
-            x = torch.baddbmm(b, torch.relu(x) if i else x, w)
+            x = product(torch.relu(x) if i else x, w, b)
         return x
 
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
@@ -128,9 +129,9 @@ def _odds_of(net: list[tuple[Tensor, Tensor]], inputs: Tensor, i: int) -> Tensor
     """Log odds [S, R] of pixel i from what the first hidden layer has received."""
     x = inputs
     for w, b in net[1:-1]:
-        x = torch.baddbmm(b, torch.relu(x), w)
+        x = product(torch.relu(x), w, b)
     w, b = net[-1]
-    return torch.baddbmm(b[:, :, i : i + 1], torch.relu(x), w[:, :, i : i + 1])[..., 0]
+    return product(torch.relu(x), w[:, :, i : i + 1], b[:, :, i : i + 1])[..., 0]
 
 
 def _chosen(beam: Beam, i: int, odds: Tensor, evidence: Tensor, streams: Streams | None) -> Beam:
@@ -140,7 +141,7 @@ def _chosen(beam: Beam, i: int, odds: Tensor, evidence: Tensor, streams: Streams
     up = torch.where(held & (evidence < 0), -torch.inf, logsigmoid(odds) + says)
     down = torch.where(held & (evidence > 0), -torch.inf, logsigmoid(-odds) - says)
     if streams is not None:
-        fired = uniforms(tuple(odds.shape[1:]), streams) < torch.sigmoid(up - down)
+        fired = uniforms(tuple(odds.shape[1:]), streams) < sigmoid(up - down)
         beam.x[:, :, i] = torch.where(fired, 1.0, -1.0).flatten(1)
         return beam._replace(score=beam.score + torch.where(fired, up, down))
     n_cues, width = odds.shape[1:]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from memory.parts.alike_torch import product, sigmoid, softplus
 from memory.parts.noise import Streams, damaged, draw_rows
 from memory.parts.stacked_torch import ACTIVATIONS, Adam, Pace, Weights, cross_entropy, layers, rate, train, uniforms
 from simulator.core.protocols import Array
@@ -44,9 +45,9 @@ def by_autoencoders(inputs: Array, n: int, outer: bool, settings: tuple[Any, Pac
         rows = draw_rows(inputs, config.batch, streams)
         span = (config.noise_least, config.noise_most)
         seen = torch.from_numpy(damaged(rows, config.noise, span, streams) if outer else rows)
-        code = bend(torch.baddbmm(weights["up0.b"], seen, weights["up0.w"]))
+        code = bend(product(seen, weights["up0.w"], weights["up0.b"]))
         down = weights["up0.w"].transpose(1, 2) if config.tied else weights["down0.w"]
-        out, wanted = torch.baddbmm(weights["down0.b"], code, down), torch.from_numpy(rows)
+        out, wanted = product(code, down, weights["down0.b"]), torch.from_numpy(rows)
         if outer and logistic:
             return cross_entropy(out, wanted).mean(-1)
         return ((out if outer else bend(out)) - wanted).square().sum(-1).mean(-1)
@@ -78,13 +79,13 @@ def by_rbms(inputs: Array, n: int, outer: bool, settings: tuple[Any, Pace], stre
 def _one_step(weights: Weights, visible: Tensor, streams: Streams) -> Tensor:
     """A loss [S] whose gradient is that of CD-1: free energy at the data less that at their reconstruction."""
     with torch.no_grad():
-        hidden = torch.sigmoid(torch.baddbmm(weights["up0.b"], visible, weights["up0.w"]))
+        hidden = sigmoid(product(visible, weights["up0.w"], weights["up0.b"]))
         fired = (uniforms(tuple(hidden.shape[1:]), streams) < hidden).float()
-        again = torch.sigmoid(torch.baddbmm(weights["v"], fired, weights["up0.w"].transpose(1, 2)))
+        again = sigmoid(product(fired, weights["up0.w"].transpose(1, 2), weights["v"]))
     return (free_energy(weights, visible) - free_energy(weights, again)).mean(-1)
 
 
 def free_energy(weights: Weights, visible: Tensor) -> Tensor:
     """[S, B]: -v a - sum_j softplus(b_j + v W_j), visible units from 0 to 1."""
-    inputs = torch.baddbmm(weights["up0.b"], visible, weights["up0.w"])
-    return -(visible * weights["v"]).sum(-1) - torch.nn.functional.softplus(inputs).sum(-1)
+    inputs = product(visible, weights["up0.w"], weights["up0.b"])
+    return -(visible * weights["v"]).sum(-1) - softplus(inputs).sum(-1)

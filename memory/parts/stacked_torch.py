@@ -1,7 +1,8 @@
 """Layers of S networks as one tensor each, [S, in, out], and how they learn: one update moves every seed's weights.
 
 No number crosses seeds: products are batched over them, losses are summed over them, and Adam works on every number by
-itself (Kingma and Ba 2015). Random numbers come from numpy streams, one for each seed.
+itself; all of it by :mod:`memory.parts.alike_torch`, so that no bit crosses them either. Random numbers come from numpy
+streams, one for each seed.
 """
 
 from __future__ import annotations
@@ -14,15 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.optim.adam import adam
 
+from memory.parts.alike_torch import AdamStep, product, sigmoid, softplus
 from memory.parts.noise import Streams
 
 Weights = dict[str, Tensor]  # name -> [S, ...]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
-    "sigmoid": torch.sigmoid,
+    "sigmoid": sigmoid,
     "tanh": torch.tanh,
     "linear": lambda x: x,
 }
@@ -64,7 +64,7 @@ def through(weights: Weights, name: str, x: Tensor, activation: str) -> Tensor:
     """Outputs [S, B, out] of the layers of that name at x [S, B, in]; the last one is linear."""
     bend, i = ACTIVATIONS[activation], 0
     while f"{name}{i}.w" in weights:
-        x = torch.baddbmm(weights[f"{name}{i}.b"], bend(x) if i else x, weights[f"{name}{i}.w"])
+        x = product(bend(x) if i else x, weights[f"{name}{i}.w"], weights[f"{name}{i}.b"])
         i += 1
     return x
 
@@ -86,12 +86,12 @@ def uniforms_kept(shape: tuple[int, ...], share: float, streams: Streams) -> Ten
 
 def cross_entropy(log_odds: Tensor, values: Tensor) -> Tensor:
     """-log p of values from -1 to 1 under independent signs, summed over units: [S, B]; 0 counts as half of each."""
-    return (functional.softplus(log_odds) - 0.5 * (1.0 + values) * log_odds).sum(-1)
+    return (softplus(log_odds) - 0.5 * (1.0 + values) * log_odds).sum(-1)
 
 
 def judged(real: bool, log_odds: Tensor) -> Tensor:
     """Loss [S] of log odds [S, B] of being real: -log p of all rows being so, or of all being made."""
-    return functional.softplus(-log_odds if real else log_odds).mean(-1)
+    return softplus(-log_odds if real else log_odds).mean(-1)
 
 
 def named(weights: Weights, *beginnings: str) -> Weights:
@@ -111,7 +111,7 @@ def slope_on(parts: Weights) -> list[Tensor]:
 
 
 class Adam:
-    """Adam over stacked weights; see ``torch.optim.Adam``, of which this is the fused kind.
+    """Adam over stacked weights; see ``torch.optim.Adam``.
 
     Args:
         parts: what is to move; they gather gradients from now on.
@@ -120,31 +120,11 @@ class Adam:
 
     def __init__(self, parts: Weights, momentum: float = 0.9) -> None:
         self.parts = slope_on(parts)
-        self._momentum = momentum
-        self._first, self._second = ([torch.zeros_like(part) for part in self.parts] for _ in range(2))
-        self._counts = [torch.zeros(()) for _ in self.parts]
+        self._move = AdamStep(self.parts, momentum)
 
     def step(self, loss: Tensor, learning_rate: float) -> None:
         """Follow the gradient of losses [S]; of the tensors given, none but these moves."""
-        slopes = torch.autograd.grad(loss.sum(), self.parts)
-        laid_out = [slope.contiguous() for slope in slopes]  # as the weights are: the fused kind does not look
-        with torch.no_grad():
-            adam(
-                self.parts,
-                laid_out,
-                self._first,
-                self._second,
-                [],
-                self._counts,
-                lr=learning_rate,
-                beta1=self._momentum,
-                beta2=0.999,
-                eps=1e-8,
-                weight_decay=0.0,
-                amsgrad=False,
-                maximize=False,
-                fused=True,
-            )
+        self._move(list(torch.autograd.grad(loss.sum(), self.parts)), learning_rate)
 
 
 def train(parts: Weights, loss: Callable[[], Tensor], pace: Pace) -> None:

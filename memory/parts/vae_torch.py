@@ -80,7 +80,7 @@ class VAE:
 
     def _energy(self, weights: Weights, patterns: Tensor, noise: Tensor) -> Tensor:
         drawn = [self.loss(weights, patterns, patterns, noise[:, i], self._config.beta) for i in range(N_DRAWS)]
-        return torch.stack(drawn).mean(0)
+        return torch.stack(drawn, -1).mean(-1)
 
     def recall(self, weights: Weights, asked: Asked, streams: Streams) -> Found:
         """Pass after pass through the mean of the code."""

@@ -1,0 +1,189 @@
+"""Seeds alone, together, and on one thread and two, with every player's own sizes: widths, depths, batches.
+
+The laws ask this of short trainings; as a program it plays whole ones, of every memory and of every preset, and a
+stretch of every agent, and prints each difference (minutes to an hour):
+
+    python -m tests.laws.full_size [memories|agents] [NAME ...] [--updates N]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from simulator import presets
+from simulator.arena_config import find_memory, memory_presets
+from simulator.config import build
+from simulator.core import plugins, seeds
+from simulator.core.compiled import set_threads
+from simulator.engine import Session
+from tests.laws.players import can_play, home
+
+SEEDS = [0, 1, 2]
+PATTERNS = 20
+DAMAGE = ("flip:0.2", "erase:0.5", "block:0.5")
+
+
+def memories() -> list[str]:
+    """Every memory, and every preset of one."""
+    return [*plugins.names("memories"), *memory_presets()]
+
+
+def agents() -> list[tuple[str, str]]:
+    """Every agent with a world, and every preset by its name with no world of its own."""
+    homes = {name: home(name) for name in plugins.names("agents")}
+    found = [(name, world) for name, world in homes.items()]
+    found += [(name, "CartPole-v1") for name in homes if can_play(name, "CartPole-v1")]
+    return [*found, *((each.name, "") for each in presets.every()[0])]
+
+
+def fewer(config: Any, updates: int) -> Any:
+    """A memory's settings with at most so many updates, in tables within tables too; 0: as they are."""
+    found: dict[str, Any] = {}
+    for name in ("updates", "pretrain_updates"):
+        if updates and hasattr(config, name):
+            found[name] = min(updates, getattr(config, name))
+    for name, inner in vars(config).items():
+        if hasattr(inner, "__dataclass_fields__"):
+            found[name] = fewer(inner, updates)
+    return replace(config, **found) if found else config
+
+
+def remembered(name: str, seed_list: list[int], threads: int, updates: int) -> Any:
+    """Everything that a memory of digits gives out: weights, restorations, energies, codes."""
+    player, config = find_memory(name)
+    challenge = plugins.load("challenges", "digits")
+    set_threads(threads)
+    try:
+        drawer = challenge.make(seed_list, challenge.Config())
+        memory = player.make(drawer.units, seed_list, fewer(config, updates))
+        patterns = drawer.draw(PATTERNS, 0).stored
+        memory.store(patterns)
+        found = {"state": memory.state(), "energy": memory.energy(patterns)}
+        if hasattr(memory, "codes"):
+            found["codes"] = memory.codes(patterns)
+        for damage in DAMAGE:
+            channel = plugins.channel(damage, drawer.units)
+            cues = channel.damage(patterns, patterns, seeds.generators(seed_list, "damage"))
+            asked = (cues.values, cues.known, channel.evidence(cues))
+            found[damage] = memory.recall(*asked)._asdict()
+        if hasattr(memory, "generate"):
+            found["generate"] = memory.generate(5)
+    finally:
+        set_threads(1)
+    return found
+
+
+def trained(name: str, world: str, seed_list: list[int], threads: int, steps: int) -> Any:
+    """An agent's state after some steps with its own settings; of ``dqn``, those that begin to learn by then."""
+    if world:
+        values: dict[str, Any] = {"agent": {"name": name}, "world": {"name": world}}
+    else:
+        preset = presets.find(name)
+        name = preset.agent
+        values = {
+            "agent": {"name": name, **preset.agent_settings},
+            "world": {"name": preset.world, **preset.world_settings},
+        }
+    if name == "dqn":
+        values["agent"] |= {"starts": min(steps // 2, values["agent"].get("starts", steps))}
+    try:
+        one = Session(
+            build(
+                values
+                | {
+                    "seeds": len(seed_list),
+                    "first_seed": seed_list[0],
+                    "steps": 10**6,
+                    "threads": threads,
+                    "eval_episodes": 2,
+                }
+            )
+        )
+        one.play(steps)
+        found = {"state": one.state(), "evaluation": one.evaluator().evaluate(one.agent, steps).returns}
+    finally:
+        set_threads(1)
+    return found
+
+
+def differences(a: Any, b: Any, place: str = "") -> Iterator[str]:
+    """Name the places where two nested results differ in a bit, and by how much."""
+    if isinstance(a, dict):
+        for key in a:
+            yield from differences(a[key], b[key], f"{place}.{key}" if place else str(key))
+    elif isinstance(a, list | tuple):
+        for i, pair in enumerate(zip(a, b, strict=True)):
+            yield from differences(*pair, f"{place}[{i}]")
+    elif isinstance(a, np.ndarray):
+        if a.shape[:-1] == b.shape[:-1] and place.endswith(".energy"):  # it has as many sweeps as the slowest cue
+            a, b = _as_long(a, b), _as_long(b, a)
+        if a.dtype != b.dtype or not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+            apart = np.abs(np.asarray(a, np.float64) - b) if a.shape == b.shape else np.inf
+            yield f"{place}: differs by up to {np.nanmax(apart):.3g}"
+    elif a != b:
+        yield f"{place}: {a!r}, {b!r}"
+
+
+def apart(together: Any, alone: Any, i: int, n: int, place: str = "") -> Iterator[str]:
+    """Name the places where seed number i of n differs from the same seed alone."""
+    if isinstance(alone, dict):
+        for key in alone:
+            yield from apart(together[key], alone[key], i, n, f"{place}.{key}" if place else str(key))
+    elif isinstance(alone, np.ndarray) and together.ndim and len(together) == n and len(alone) == 1:
+        yield from differences(together[i], alone[0], place)
+    elif isinstance(alone, list | tuple) and (len(together), len(alone)) == (n, 1):
+        yield from differences(together[i], alone[0], place)
+    elif isinstance(alone, list | tuple):
+        for k, (here, there) in enumerate(zip(together, alone, strict=True)):
+            yield from apart(here, there, i, n, f"{place}[{k}]")
+    else:
+        yield from differences(together, alone, place)
+
+
+def _as_long(energy: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """A recall's energies with as many sweeps as another's, nan where cues rested."""
+    short = max(0, other.shape[-1] - energy.shape[-1])
+    return np.pad(energy, [(0, 0)] * (energy.ndim - 1) + [(0, short)], constant_values=np.nan)
+
+
+def broken(play: Callable[[list[int], int], Any]) -> list[str]:
+    """What of ``play(seeds, threads)`` depends on the other seeds or on threads."""
+    n, together = len(SEEDS), play(SEEDS, 1)
+    found = [f"2 threads: {line}" for line in differences(together, play(SEEDS, 2))]
+    for i, seed in enumerate(SEEDS):
+        found += [f"seed {seed} alone: {line}" for line in apart(together, play([seed], 1), i, n)]
+    return found
+
+
+def main(words: list[str]) -> int:
+    """Play them, print what differs; the number of players that do."""
+    updates = int(words[words.index("--updates") + 1]) if "--updates" in words else 0
+    named = [word for word in words if not word.startswith("--") and not word.isdigit()]
+    kinds = [word for word in named if word in ("memories", "agents")] or ["memories", "agents"]
+    names = [word for word in named if word not in ("memories", "agents")]
+    plays: list[tuple[str, Callable[[list[int], int], Any]]] = []
+    if "memories" in kinds:
+        plays += [(name, lambda s, t, name=name: remembered(name, s, t, updates)) for name in memories()]
+    if "agents" in kinds:
+        steps = updates or 3_000
+        plays += [(f"{n} {w}".strip(), lambda s, t, n=n, w=w: trained(n, w, s, t, steps)) for n, w in agents()]
+    bad = 0
+    for name, play in plays:
+        if names and name not in names:
+            continue
+        began, lines = time.perf_counter(), broken(play)
+        bad += bool(lines)
+        print(f"{name}: {len(lines)} differences ({time.perf_counter() - began:.0f} s)", *lines[:6], sep="\n    ")
+        sys.stdout.flush()
+    print(f"{bad} of {len(plays)} players differ")
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(min(1, main(sys.argv[1:])))
