@@ -27,8 +27,9 @@ def summary(store: CellStore, name: str, resamples: int | None = None) -> dict[s
 
     Its keys: ``tournament``, ``label``, ``status``, ``created``, ``settings`` (TOML), ``versions``, ``seconds``,
     ``cpu_seconds``, ``seeds``, ``steps``, ``contestants``, ``challenges`` (with ``floor`` and ``ceiling``, and what
-    they are), ``cells`` (``planned``, ``done``, ``failed``, ``missing``), ``failures``, ``ranking`` and ``scores`` of
-    all divisions, ``divisions`` with the rest of :mod:`simulator.judging.judge`, and ``matches`` of games.
+    they are), ``cells`` (``planned``, ``done``, ``failed``, ``missing``), ``machines`` that cells were played on (see
+    :mod:`simulator.machine`), ``failures``, ``ranking`` and ``scores`` of all divisions, ``divisions`` with the rest of
+    :mod:`simulator.judging.judge`, and ``matches`` of games.
 
     Args:
         store: the lab.
@@ -70,6 +71,8 @@ def _judged(
     cells = store.cells(_keys(record))
     found: dict[str, Any] = {"challenges": [dict(each) for each in record.plan["challenges"]]}
     found |= {**_counts(record, settings, cells), "ranking": [], "scores": [], "divisions": []}
+    made_on = dict.fromkeys(tuple(cell.facts.get("machine", {}).items()) for cell in cells.values())
+    found["machines"] = [dict(each) for each in made_on if each]
     looks = -(-settings["most_seeds"] // settings["seeds"]) if settings["adaptive"] else 1  # as many as there can be
     for kind in SIDES:
         played = division(record, settings, cells, kind)
