@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.arena_config import ArenaConfig, settings_hash, to_toml
+from simulator.arena_config import ArenaConfig, is_as_stored, settings_hash, to_toml
 from simulator.bookkeeping import failure_of, installed, seeds_of
 from simulator.contest import SCORES, Contest, Result, plan
 from simulator.core.compiled import compile_seconds, set_threads, working_seconds
@@ -73,7 +73,7 @@ def _take(config: ArenaConfig, store: Store, run: str | None, label: str) -> str
         check_label(label)
         told = (_who(config), config.challenge, seeds_of(config), len(plan(config)))
         return store.begin(NewRun(*told, to_toml(config), settings_hash(config), installed(), label))
-    if settings_hash(config) != store.find(run).settings_hash:
+    if not is_as_stored(config, store.find(run)):
         raise ValueError(f"{run}: its settings, or a file that they name, have changed since it began")
     store.take(run)
     return run

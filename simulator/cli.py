@@ -127,6 +127,8 @@ def _show(given: Given, options: Options) -> Answer:
         for line in ("", *made_with(summary)):
             tables.tell(visible(line))
         tables.tell(f"\n{summary['settings'].rstrip()}")
+        for line in summary["settings_notes"]:
+            tables.tell(visible(line))
 
     return Answer(found, show)
 

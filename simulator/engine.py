@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from simulator.bookkeeping import evaluation_rows, failure_of, new_run, outcome, stored_evaluations
-from simulator.config import RunConfig, eval_period, settings_hash
+from simulator.config import RunConfig, eval_period, is_as_stored
 from simulator.core.compiled import compile_seconds, working_seconds
 from simulator.core.protocols import Evaluation, Snapshot
 from simulator.evaluation import LOOK_UP_EVERY, next_size, optimum
@@ -77,7 +77,7 @@ def _take(config: RunConfig, store: Store, run: str | None, label: str) -> str:
     """Become the writer of a new run or of a stored one; its id."""
     if run is None:
         return store.begin(new_run(config, label))  # at once: a run that is killed while it prepares can be resumed
-    if settings_hash(config) != store.find(run).settings_hash:
+    if not is_as_stored(config, store.find(run)):
         raise ValueError(f"{run}: its settings, or a file that they name, have changed since it began")
     store.take(run)
     return run

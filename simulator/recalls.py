@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.arena_config import ArenaConfig, from_toml
+from simulator.arena_config import ArenaConfig, outline
 from simulator.contest import SCORES, Cell, plan
 from simulator.core.protocols import Array
 from simulator.records import RunRecord
@@ -47,7 +47,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     ``basins``, ``capacities``: where they were asked for. ``refused``: cells that a memory did not take, and why.
     """
     record = store.find(run)
-    config = from_toml(record.settings, f"settings of {record.run}")
+    config = outline(record)
     played = list(_played(store, record, config))
     whole = [each for each in played if each.cell.patterns and "refused" not in each.facts]
     found = {name: getattr(record, name) for name in _COPIED}

@@ -11,7 +11,7 @@ import numpy as np
 from simulator import tables
 from simulator.bookkeeping import changed
 from simulator.catalog import is_tournament
-from simulator.config import from_toml
+from simulator.config import from_stored
 from simulator.core.escaping import visible
 from simulator.lab import existing
 from simulator.machine import differences, machine
@@ -126,12 +126,12 @@ def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
 def _play(record: RunRecord, other: Store) -> str:
     from simulator import arena, arena_config, engine
 
-    where, run = f"settings of {record.run}", ""
+    run = ""
     snapshots: Iterator[Any]
     if arena_config.is_arena(record.settings):
-        snapshots = arena.recall(arena_config.from_toml(record.settings, where), other)
+        snapshots = arena.recall(arena_config.from_stored(record), other)
     else:
-        snapshots = engine.run(from_toml(record.settings, where), other)
+        snapshots = engine.run(from_stored(record), other)
     for snapshot in snapshots:
         run = snapshot.run
         if record.status != "done" and snapshot.step >= record.step:

@@ -217,6 +217,11 @@ class Store:
             newest = ledger.newest_run(self._db) if name == "latest" else None
             return (newest or ledger.run_row(self._db, name)).record()
 
+    def has(self, run: str) -> bool:
+        """Whether there is a run of that id, or any for "latest"."""
+        with self._db.reading():
+            return ledger.newest_run(self._db) is not None if run == "latest" else ledger.has_run(self._db, run)
+
     def is_written(self, run: str) -> bool:
         """Whether some process is at work on the run now."""
         return is_written(self.lab / "runs" / run)

@@ -13,7 +13,7 @@ from simulator.machine import differences
 from simulator.repro import show_changes
 from simulator.tournaments import host, verdict
 from simulator.tournaments.cell_store import Cell, CellStore, Slot
-from simulator.tournaments.config import from_toml
+from simulator.tournaments.config import from_stored
 from simulator.tournaments.listing import named
 from simulator.tournaments.plan import cells_of
 from simulator.tournaments.workers import workers_of
@@ -33,7 +33,7 @@ def again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
     """
     with CellStore(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder:
         record = store.find(named(store, name))
-        config = from_toml(record.settings, f"settings of {record.name}")
+        config = from_stored(record)
         with CellStore(folder) as other:
             for last in host.play(config, other, lambda n: workers_of(workers, n)):
                 found = last.tournament
