@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from simulator.arena_config import ArenaConfig, settings_hash, to_toml
+from simulator.arena_config import ArenaConfig, is_as_stored, settings_hash, to_toml
 from simulator.bookkeeping import failure_of, installed, seeds_of
 from simulator.contest import SCORES, Contest, Result, plan
 from simulator.core.compiled import compile_seconds, set_threads, working_seconds
 from simulator.core.devices import hold_torch
 from simulator.core.escaping import check_label
 from simulator.core.memories import RecallSnapshot
+from simulator.machine import joined, machine
 from simulator.records import EvaluationRow, NewRun, Progress, Rows, StoreError, StoreFailure
 from simulator.sitting import BadInput
 from simulator.store import Store
@@ -72,7 +73,7 @@ def _take(config: ArenaConfig, store: Store, run: str | None, label: str) -> str
         check_label(label)
         told = (_who(config), config.challenge, seeds_of(config), len(plan(config)))
         return store.begin(NewRun(*told, to_toml(config), settings_hash(config), installed(), label))
-    if settings_hash(config) != store.find(run).settings_hash:
+    if not is_as_stored(config, store.find(run)):
         raise ValueError(f"{run}: its settings, or a file that they name, have changed since it began")
     store.take(run)
     return run
@@ -104,7 +105,7 @@ class _Host:
         self._before = saved.progress if saved else Progress()
         self._warnings = saved.warnings if saved else ()
         self._facts: list[dict[str, Any]] = list(record.known("cells") or [])[: self._before.step]
-        self._label = record.label
+        self._label, self._machines = record.label, joined(record.machines, machine(threads))
         self._clock, self._cpu = working_seconds()
 
     @property
@@ -135,7 +136,7 @@ class _Host:
         self._facts.append(result.facts)
         n = len(self._facts)
         rows = [EvaluationRow(n, seed, row[0], None, row) for seed, row in zip(self._seeds, result.scores, strict=True)]
-        facts = {"cells": self._facts} | ({"label": self._label} if self._label else {})
+        facts = {"cells": self._facts, "machines": self._machines} | ({"label": self._label} if self._label else {})
         status = "done" if self.over else "running"
         self._store.checkpoint(self._run, self._progress(), {"cells": n}, Rows(None, tuple(rows)), status, facts)
 

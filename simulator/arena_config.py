@@ -6,10 +6,11 @@ import dataclasses
 import hashlib
 import json
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
@@ -19,7 +20,11 @@ from simulator.core.escaping import checked_name
 from simulator.core.python_files import identity
 from simulator.core.ranges import CountOrZero
 from simulator.core.reading import add_to
+from simulator.renames import configured, read_stored
 from simulator.settings import Layer, Setting, check, overlay, settings
+
+if TYPE_CHECKING:
+    from simulator.records import RunRecord
 
 Number = Annotated[int, Meta(ge=1, le=10**7)]
 
@@ -94,6 +99,35 @@ def from_toml(text: str, where: str) -> ArenaConfig:
         ValueError: something in it is wrong, in one line.
     """
     return assemble([parse(text, where)])
+
+
+def from_stored(record: RunRecord) -> ArenaConfig:
+    """The settings of a stored contest, under the names that they have today.
+
+    Raises:
+        ValueError: they cannot be had any more, in one line that names the version that made it.
+    """
+    return configured(assemble, "recall", record.settings, f"settings of {record.run}", record.versions)
+
+
+def outline(record: RunRecord) -> ArenaConfig:
+    """What a stored contest is made of, without its players' settings: also where nobody has them any more."""
+    stored = read_stored("recall", record.settings, f"settings of {record.run}", record.versions, refuse=False)
+    tables = dict(stored.layer.values)
+    contestants = [Contestant(label, str(own.get("name", label)), None) for label, own in tables["memory"].items()]
+    known = {field.name for field in dataclasses.fields(ArenaConfig)} - {"challenge"}
+    own = {name: tuple(value) if isinstance(value, list) else value for name, value in tables.items() if name in known}
+    return ArenaConfig(str(tables["challenge"].get("name")), tuple(contestants), **own)
+
+
+def is_as_stored(config: ArenaConfig, record: RunRecord) -> bool:
+    """Whether these are a stored contest's settings, and the files that they name hold what they held when it began."""
+    own = settings_hash(config)
+    if own == record.settings_hash:
+        return True
+    if own != settings_hash(from_stored(record)):
+        return False
+    return _hash(tomllib.loads(record.settings), config) == record.settings_hash  # under the names of its time
 
 
 def assemble(layers: Sequence[Layer]) -> ArenaConfig:
@@ -189,8 +223,12 @@ def to_toml(config: ArenaConfig) -> str:
 
 def settings_hash(config: ArenaConfig) -> str:
     """SHA-256 of everything that the result depends on, in hex; what a named file holds counts too."""
-    tables = _tables(config)
-    del tables["threads"]
+    return _hash(_tables(config), config)
+
+
+def _hash(tables: dict[str, Any], config: ArenaConfig) -> str:
+    """The same, of the settings as tables."""
+    tables.pop("threads", None)
     for own in (tables["challenge"], *tables["memory"].values()):
         own["name"] = identity(own["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())

@@ -11,6 +11,7 @@ from typing import Any
 from simulator import presets, tables
 from simulator.arguments import written
 from simulator.core import plugins
+from simulator.ledger import RUN_ID
 from simulator.settings import Setting, describe, settings, within
 
 KINDS = (*plugins.FOLDERS, "runs", "tournaments", "presets")
@@ -84,7 +85,7 @@ def entry(name: str, lab: str) -> dict[str, Any]:
     if is_tournament(name, lab):
         from simulator.tournaments import listing
 
-        return listing.stored(name, lab)
+        return {**listing.stored(name, lab), "settings_notes": listing.settings_notes(name, lab)}
     if (summary := _run(name, lab)) is not None:
         return summary
     known = [each for kind in plugins.FOLDERS for each in plugins.names(kind)]
@@ -205,16 +206,23 @@ def _run_ids(lab: str) -> list[str]:
 
 def _run(name: str, lab: str) -> dict[str, Any] | None:
     """The summary of a stored run, with its settings."""
-    if name != "latest" and name not in _run_ids(lab):
-        return None
     from simulator.lab import existing
 
+    if name != "latest" and not (RUN_ID.fullmatch(name) and Path(lab).exists()):
+        return None
     there = existing(lab)
-    from simulator import recalls, results
-    from simulator.arena_config import is_arena
+    from simulator import arena_config, config, recalls, results
+    from simulator.renames import notes_of
     from simulator.store import Store
 
     with Store(there) as store:
+        if name != "latest" and not store.has(name):
+            return None
         record = store.find(name)
-        summary = recalls.summary if is_arena(record.settings) else results.summary
-        return {**summary(store, record.run), "settings": record.settings}
+        of_memories = arena_config.is_arena(record.settings)
+        summary, assemble = (
+            (recalls.summary, arena_config.assemble) if of_memories else (results.summary, config.assemble)
+        )
+        place = ("recall" if of_memories else "run", record.settings, f"settings of {record.run}", record.versions)
+        notes = notes_of(assemble, *place)
+        return {**summary(store, record.run), "settings": record.settings, "settings_notes": notes}

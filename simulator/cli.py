@@ -118,12 +118,17 @@ def _show(given: Given, options: Options) -> Answer:
     if "players" in found:
         return Answer(found, catalog.show_entry)
     from simulator import playing, recall_tables
+    from simulator.machine import made_with
     from simulator.tournaments import standings_tables
 
     def show(summary: Any) -> None:
         forms = {"tournament": standings_tables.show, "challenge": recall_tables.show}
         next((forms[key] for key in forms if key in summary), playing.show_summary)(summary)
+        for line in ("", *made_with(summary)):
+            tables.tell(visible(line))
         tables.tell(f"\n{summary['settings'].rstrip()}")
+        for line in summary["settings_notes"]:
+            tables.tell(visible(line))
 
     return Answer(found, show)
 

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
@@ -18,7 +18,11 @@ from simulator.core import plugins
 from simulator.core.python_files import identity
 from simulator.core.ranges import CountOrZero
 from simulator.core.reading import add_to, names_file, read_text
+from simulator.renames import configured, read_stored
 from simulator.settings import Layer, Setting, check, overlay, settings
+
+if TYPE_CHECKING:
+    from simulator.records import RunRecord
 
 Device = Annotated[str, Meta(pattern=r"\A(cpu|cuda(:[0-9]{1,3})?)\Z", description="cpu, cuda or cuda:N")]
 
@@ -135,6 +139,33 @@ def from_toml(text: str, where: str) -> RunConfig:
     return assemble([parse(text, where)])
 
 
+def from_stored(record: RunRecord) -> RunConfig:
+    """The settings of a stored run, under the names that they have today.
+
+    Raises:
+        ValueError: they cannot be had any more, in one line that names the version that made it.
+    """
+    return configured(assemble, "run", record.settings, f"settings of {record.run}", record.versions)
+
+
+def stored_tables(record: RunRecord) -> dict[str, Any]:
+    """The same as tables, not checked: of players that nobody has any more too."""
+    if not record.settings:
+        return {}
+    where = f"settings of {record.run}"
+    return dict(read_stored("run", record.settings, where, record.versions, refuse=False).layer.values)
+
+
+def is_as_stored(config: RunConfig, record: RunRecord) -> bool:
+    """Whether these are a stored run's settings, and the files that they name hold what they held when it began."""
+    own = settings_hash(config)
+    if own == record.settings_hash:
+        return True
+    if own != settings_hash(from_stored(record)):
+        return False
+    return _hash(tomllib.loads(record.settings), config) == record.settings_hash  # under the names of its time
+
+
 def to_toml(config: RunConfig) -> str:
     """Every setting as TOML; ``from_toml`` reads it back as the same run. None is written as ``"none"``."""
     import tomli_w
@@ -147,10 +178,16 @@ def settings_hash(config: RunConfig) -> str:
 
     Where a setting names a file (a map, a policy), what the file holds counts too.
     """
-    tables = {**_tables(config), "eval_every": eval_period(config)}
-    del tables["threads"]
-    if not config.eval_max_steps:  # runs that were stored before there was this setting have the same hash
-        del tables["eval_max_steps"]
+    return _hash(_tables(config), config)
+
+
+def _hash(tables: dict[str, Any], config: RunConfig) -> str:
+    """The same, of the settings as tables."""
+    tables = {name: dict(table) if isinstance(table, dict) else table for name, table in tables.items()}
+    tables["eval_every"] = eval_period(config)
+    tables.pop("threads", None)
+    if not tables.get("eval_max_steps"):  # runs that were stored before there was this setting have the same hash
+        tables.pop("eval_max_steps", None)
     if tables["world"].get("masks") is False:  # likewise
         del tables["world"]["masks"]
     for player in _PLAYERS:

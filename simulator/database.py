@@ -11,7 +11,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ NAME = "engram.sqlite3"
 PATIENCE = 30.0  # seconds to wait for another process's transaction
 _APPLICATION = 0x656E6772  # "engr"
 _SCHEMA = 2
-_SMALL = 64 << 20  # bytes up to which the whole file is checked before the first write
+_SMALL = 64 << 20  # bytes up to which the whole file is checked before a write
+CHECKED = "checked"  # beside the database: what it looked like after the last write of ours
 _TABLES = {
     "runs": "id INTEGER PRIMARY KEY, agent TEXT, world TEXT, seeds TEXT, steps INTEGER, settings TEXT,"
     " settings_hash TEXT, versions TEXT, status TEXT, created TEXT, step INTEGER, seconds REAL, cpu_seconds REAL,"
@@ -131,7 +132,7 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self._checked = path, False
+        self.path, self._wrote = path, False
         self._readonly = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         with translated(path, self._readonly):
             self._db = open_file(path, self._readonly)
@@ -140,6 +141,8 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+        if self._wrote:  # closing moves the log into it
+            self._note()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -165,18 +168,43 @@ class Database:
             with _transaction(self._db):
                 self._check_whole()
                 yield
+            self._wrote = True
+            self._note()
 
     def _still_there(self) -> None:
         if not self.path.exists() or self.path.stat().st_ino != self._identity:
             raise StoreFailure(f"{self.path} was moved or removed while it was in use; nothing more is recorded")
 
     def _check_whole(self) -> None:
-        """Never write into a damaged database, as far as a quick look at a small one tells."""
-        if not self._checked and self.path.stat().st_size <= _SMALL:
-            answer = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if answer != "ok":
-                raise damaged(self.path, " ".join(answer.split()))
-        self._checked = True
+        """Never write into a damaged database, as far as a quick look at a small one tells.
+
+        The look takes time with every run in it, so it is taken only where the file is not as we left it.
+        """
+        if self._looks() == self._noted() or self.path.stat().st_size > _SMALL:
+            return
+        answer = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if answer != "ok":
+            raise damaged(self.path, " ".join(answer.split()))
+
+    def _looks(self) -> str:
+        """What changes when somebody else changes the file, a copy and a restored backup among them."""
+        found = self.path.stat()
+        with self.path.open("rb") as file:
+            head = zlib.crc32(file.read(100))
+        return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {head}"
+
+    def _noted(self) -> str:
+        try:
+            return (self.path.parent / CHECKED).read_text("ascii")
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def _note(self) -> None:
+        """Remember what the file looks like; where that cannot be, the next writer takes a look."""
+        with suppress(OSError):
+            looks = self._looks()
+            if looks != self._noted():
+                (self.path.parent / CHECKED).write_text(looks, "ascii")
 
     def select(self, table: str, rest: str = "", args: Sequence[Any] = ()) -> list[Any]:
         """Rows of a table in the order of its columns, without their seals.

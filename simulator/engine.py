@@ -12,11 +12,12 @@ from contextlib import suppress
 from typing import Any
 
 from simulator.bookkeeping import evaluation_rows, failure_of, new_run, outcome, stored_evaluations
-from simulator.config import RunConfig, eval_period, settings_hash
+from simulator.config import RunConfig, eval_period, is_as_stored
 from simulator.core.compiled import compile_seconds, working_seconds
 from simulator.core.protocols import Evaluation, Snapshot
 from simulator.evaluation import LOOK_UP_EVERY, next_size, optimum
-from simulator.records import Progress, Rows, StoreError, StoreFailure
+from simulator.machine import differences, joined, machine
+from simulator.records import Progress, Rows, RunRecord, StoreError, StoreFailure
 from simulator.session import Session
 from simulator.store import Store
 
@@ -76,7 +77,7 @@ def _take(config: RunConfig, store: Store, run: str | None, label: str) -> str:
     """Become the writer of a new run or of a stored one; its id."""
     if run is None:
         return store.begin(new_run(config, label))  # at once: a run that is killed while it prepares can be resumed
-    if settings_hash(config) != store.find(run).settings_hash:
+    if not is_as_stored(config, store.find(run)):
         raise ValueError(f"{run}: its settings, or a file that they name, have changed since it began")
     store.take(run)
     return run
@@ -104,21 +105,24 @@ class _Host:
         self._evaluations: list[Evaluation] = []
         self._unsaved: list[Evaluation] = []
         self._before, self.finished, self.warnings = Progress(), False, ()
-        self._label = store.find(run).label
-        self._resume()
+        record = store.find(run)
+        self._label, self._machines = record.label, joined(record.machines, machine(session.config.threads))
+        self._resume(record)
         self._clock, self._cpu = working_seconds()
         self._shown = time.perf_counter()
 
-    def _resume(self) -> None:
+    def _resume(self, record: RunRecord) -> None:
         saved = self._store.newest(self.run)
         if saved is None:
             return
         self._session.restore(saved.state)
-        record = self._store.find(self.run)
         ended = record.status == "done" and saved.progress.step == self._session.config.steps
         self.finished = ended or (record.status == "failed" and self._session.over)
         self._training, self._training_cpu = (record.known(name) or 0.0 for name in ("training", "training_cpu"))
         self._before, self.warnings = saved.progress, saved.warnings
+        if changes := differences(record.machines[-1:], self._machines[-1]):
+            told = ", ".join(f"{name} was {then}, now {now}" for name, (then, now) in changes.items())
+            self.warnings += (f"it goes on on another machine, where the last bits can be others: {told}",)
         self._session.exact &= saved.progress.exact
         self._evaluations = stored_evaluations(self._store, self.run, saved.progress.step)
 
@@ -190,6 +194,7 @@ class _Host:
     def _facts(self) -> dict[str, Any]:
         facts = outcome(self._session.world.spec, self._evaluations, self._session.failed)
         facts |= {"optimum": self._optimum, "training": self._training, "training_cpu": self._training_cpu}
+        facts["machines"] = self._machines
         return facts | ({"label": self._label} if self._label else {})
 
     def progress(self) -> Progress:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.core.escaping import checked_name
-from simulator.database import NAME, PATIENCE, create
+from simulator.database import CHECKED, NAME, PATIENCE, create
 from simulator.records import StoreError, StoreFailure
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _make(lab: Path, path: Path) -> None:
 
 def unmake(lab: Path) -> None:
     """Remove a lab without runs."""
-    for name in (NAME, f"{NAME}-wal", f"{NAME}-shm", "lock"):
+    for name in (NAME, f"{NAME}-wal", f"{NAME}-shm", CHECKED, "lock"):
         (lab / name).unlink(missing_ok=True)
     for folder in (lab / "runs", lab):
         with suppress(OSError):  # somebody else has put something there

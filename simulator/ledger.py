@@ -17,6 +17,7 @@ from simulator.database import Database, damaged
 from simulator.records import EvaluationRow, NewRun, PointRows, Progress, Rows, RunRecord, StoreError
 
 _N_INTS = 4  # of the columns of PointRows
+RUN_ID = re.compile(r"r[1-9][0-9]{0,17}")
 
 
 class RunRow(NamedTuple):
@@ -94,15 +95,26 @@ def run_row(db: Database, run: str) -> RunRow:
     Raises:
         StoreError: there is none; the nearest ids are offered.
     """
-    found = db.select("runs", "WHERE 'r' || id = ?", [run])
+    found = db.select("runs", "WHERE id = ?", [int(run[1:])]) if RUN_ID.fullmatch(run) else []  # not by scanning them
     if not found:
         raise StoreError(_unknown(db, run))
     return RunRow(*found[0])
 
 
+def has_run(db: Database, run: str) -> bool:
+    """Whether there is a run of that id."""
+    return bool(RUN_ID.fullmatch(run) and db.select("runs", "WHERE id = ?", [int(run[1:])]))
+
+
 def run_rows(db: Database) -> list[RunRow]:
     """All runs, newest first."""
     return [RunRow(*row) for row in db.select("runs", "ORDER BY id DESC")]
+
+
+def newest_run(db: Database) -> RunRow | None:
+    """The run that was begun last, without reading the others."""
+    found = db.select("runs", "ORDER BY id DESC LIMIT 1")
+    return RunRow(*found[0]) if found else None
 
 
 def _unknown(db: Database, name: str) -> str:

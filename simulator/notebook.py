@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from simulator import checkpoints, engine, results
-from simulator.config import RunConfig, build, from_toml, to_toml
+from simulator.bookkeeping import installed
+from simulator.config import RunConfig, assemble, build, to_toml
 from simulator.core.notices import forget_notices
 from simulator.core.protocols import Array, Curve, Failure
 from simulator.core.writing import write_file
+from simulator.renames import configured
 from simulator.store import Store
 
 ENDLESS = 10**12  # environment steps that a trainer may be trained for
@@ -162,6 +164,7 @@ class Trainer:
             ValueError: another file is there, or the place cannot be written.
         """
         state = {"settings": to_toml(self._session.config), "session": self._session.state()}
+        state["versions"] = installed()
         ours = Path(path).is_file() and checkpoints.is_state(Path(path))
         write_file(Path(path), checkpoints.packed(state), force=force or ours, kind=".safetensors")
 
@@ -176,7 +179,7 @@ class Trainer:
         if not {"settings", "session"} <= state.keys():
             raise ValueError(f"{path} holds no trainer: expected a file that Trainer.save wrote")
         trainer = cls.__new__(cls)
-        trainer._start(from_toml(state["settings"], str(path)))
+        trainer._start(configured(assemble, "run", state["settings"], str(path), state.get("versions", {})))
         trainer._session.restore(state["session"])
         return trainer
 

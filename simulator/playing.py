@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from simulator.config import RunConfig, from_toml
+from simulator.config import RunConfig, from_stored
 from simulator.core.notices import forget_notices, send_notices_to
 from simulator.core.protocols import Snapshot, View
 from simulator.lab import existing
@@ -51,7 +51,7 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     forget_notices()
     with Store(existing(lab)) as store:
         record = store.find(run)
-        config = from_toml(record.settings, f"settings of {record.run}")
+        config = from_stored(record)
         if record.error:
             say(error_line(record.run, record.error))
             say(f"{record.run}: it goes on after step {record.step:,}, and fails again unless that is mended")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import tables
-from simulator.arena_config import ArenaConfig, assemble, find_memory, from_toml, is_arena, memory_presets
+from simulator.arena_config import ArenaConfig, assemble, find_memory, from_stored, is_arena, memory_presets
 from simulator.arguments import Given
 from simulator.arguments import read as read_words
 from simulator.config import read as read_file
@@ -153,7 +153,7 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     announce_compiling()
     with Store(existing(lab)) as store:
         record = store.find(run)
-        config = from_toml(record.settings, f"settings of {record.run}")
+        config = from_stored(record)
         return play(arena.recall(config, store, record.run), store, make_view())
 
 
@@ -162,9 +162,7 @@ def is_contest(run: str, lab: str) -> bool:
     if not Path(lab).exists():
         return False
     with Store(lab) as store:
-        known = store.runs()
-        named = known[:1] if run == "latest" else [each for each in known if each.run == run]
-        return any(is_arena(each.settings) for each in named)
+        return store.has(run) and is_arena(store.find(run).settings)
 
 
 def stored(run: str, lab: str) -> dict[str, Any]:

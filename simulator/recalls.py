@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.arena_config import ArenaConfig, from_toml
+from simulator.arena_config import ArenaConfig, outline
 from simulator.contest import SCORES, Cell, plan
 from simulator.core.protocols import Array
 from simulator.records import RunRecord
@@ -14,6 +14,7 @@ from simulator.stats import estimate
 from simulator.store import Store
 
 INTERVALS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
+_COPIED = ("run", "label", "status", "versions", "machines", "seconds", "cpu_seconds")
 _PLAIN = ("spurious", "sweeps", "cue", "precision_code", "precision_pixel")
 
 
@@ -42,13 +43,14 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     * ``way``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``, ``seconds``.
 
     ``differences``: for every number of patterns and damage, each contestant less the best one, paired by seed.
+    ``versions``, ``machines``: of the distributions when it began, and what it was played on.
     ``basins``, ``capacities``: where they were asked for. ``refused``: cells that a memory did not take, and why.
     """
     record = store.find(run)
-    config = from_toml(record.settings, f"settings of {record.run}")
+    config = outline(record)
     played = list(_played(store, record, config))
     whole = [each for each in played if each.cell.patterns and "refused" not in each.facts]
-    found = {name: getattr(record, name) for name in ("run", "label", "status", "seconds", "cpu_seconds")}
+    found = {name: getattr(record, name) for name in _COPIED}
     found |= {"challenge": record.world, "seeds": list(record.seeds), "step": record.step, "steps": record.steps}
     found["contestants"] = [each.label for each in config.contestants]
     found["cells"] = [_cell(each, config) for each in whole]

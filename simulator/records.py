@@ -97,6 +97,11 @@ class RunRecord:
         found = self.known("error") if self.status == "failed" else None
         return dict(found) if found else None
 
+    @property
+    def machines(self) -> list[dict[str, str]]:
+        """What it was made on, one entry for each machine that had a part; see :mod:`simulator.machine`."""
+        return list(self.known("machines") or ())
+
     def known(self, name: str) -> Any:
         """One fact of the result, or None."""
         return (self.result or {}).get(name)

@@ -93,13 +93,13 @@ def _settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
         count[players] = count.get(players, 0) + 1
     found = []
     for record in records:
-        own, players = _flat(tomllib.loads(record.settings)), (record.agent, record.world)
+        own, players = _flat(config.stored_tables(record)), (record.agent, record.world)
         plain = _defaults(record)
         special = own if plain is None else _changed(own, plain)
         one = {"settings": special, "compared_with": None, "differs": {}}
         if count[players] > 1:
             base = first[players]
-            one |= {"compared_with": base.run, "differs": _changed(own, _flat(tomllib.loads(base.settings)))}
+            one |= {"compared_with": base.run, "differs": _changed(own, _flat(config.stored_tables(base)))}
         found.append(one)
     return found
 

@@ -11,8 +11,10 @@ import numpy as np
 from simulator import tables
 from simulator.bookkeeping import changed
 from simulator.catalog import is_tournament
-from simulator.config import from_toml
+from simulator.config import from_stored
+from simulator.core.escaping import visible
 from simulator.lab import existing
+from simulator.machine import differences, machine
 
 if TYPE_CHECKING:
     from simulator.records import RunRecord
@@ -31,7 +33,8 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
 
     Returns:
         The JSON object of the command: ``difference`` is None or the first number, by environment step, that came out
-        otherwise; ``versions`` are the distributions that changed since, as [then, now].
+        otherwise; ``versions`` are the distributions that changed since, as [then, now], and ``machine`` what the
+        machine has otherwise than the one that it was played on; see :mod:`simulator.machine`.
 
     Raises:
         ValueError: there is no such run.
@@ -44,7 +47,9 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
         return replay.again(run, lab, workers)
     with Store(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder, Store(folder) as other:
         record = store.find(run)
-        difference = compare(rows(store, record.run), rows(other, _play(record, other)))
+        played = _play(record, other)
+        difference = compare(rows(store, record.run), rows(other, played))
+        now = other.find(played).machines[-1:] or [machine()]
         n_points, n_evaluations = len(store.points(record.run).seed), len(store.evaluations(record.run))
     return {
         "run": record.run,
@@ -52,6 +57,7 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
         "compared": {"points": n_points, "evaluations": n_evaluations},
         "difference": difference,
         "versions": changed(record.versions),
+        "machine": differences(record.machines, now[0]),
         "exact": record.exact,
     }
 
@@ -71,10 +77,17 @@ def show(outcome: Mapping[str, Any]) -> None:
         place = f"{found['what']} of seed {found['seed']} at step {found['step']:,}"
         told = f"{found['number']} was {found['stored']}, now {found['again']}"
         tables.tell(f"{outcome['run']}: first differs in the {place}: {told}")
-    for name, (then, now) in outcome["versions"].items():
-        tables.tell(f"  {name} was {then}, now {now}")
+    show_changes(outcome)
     if not outcome["exact"]:
         tables.tell("  the stored run was interrupted where its world could not be continued exactly")
+
+
+def show_changes(outcome: Mapping[str, Any]) -> None:
+    """Print what is otherwise than when it was stored."""
+    for name, (then, now) in {**outcome["versions"], **outcome["machine"]}.items():
+        tables.tell(visible(f"  {name.replace('_', ' ')} was {then}, now {now}"))
+    if outcome["machine"] and outcome["difference"]:
+        tables.tell("  other machines give other last bits, and from there other runs that agree in distribution")
 
 
 def rows(store: Store, run: str) -> Rows:
@@ -113,12 +126,12 @@ def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
 def _play(record: RunRecord, other: Store) -> str:
     from simulator import arena, arena_config, engine
 
-    where, run = f"settings of {record.run}", ""
+    run = ""
     snapshots: Iterator[Any]
     if arena_config.is_arena(record.settings):
-        snapshots = arena.recall(arena_config.from_toml(record.settings, where), other)
+        snapshots = arena.recall(arena_config.from_stored(record), other)
     else:
-        snapshots = engine.run(from_toml(record.settings, where), other)
+        snapshots = engine.run(from_stored(record), other)
     for snapshot in snapshots:
         run = snapshot.run
         if record.status != "done" and snapshot.step >= record.step:

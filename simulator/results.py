@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 import numpy as np
 
+from simulator.config import stored_tables
 from simulator.core.episodes import cut_after, cut_seeds
 from simulator.core.protocols import Array, Curve
 from simulator.records import RunRecord
@@ -24,6 +24,8 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     * ``steps_per_second``: environment steps of all seeds per second of training by the wall clock, evaluations and
       compiling left out; ``steps_per_cpu_second``: the same per second of CPU time.
     * ``optimum``, ``floor``: mean return of the best possible and of random play, None where it is not known.
+    * ``versions``: of the distributions when it began; ``machines``: what it was played on, an entry for each machine
+      that had a part: see :func:`simulator.machine.machine`.
     * ``evaluation``: see :func:`last_evaluation`. ``solved``: see :func:`solving`.
     """
     record = store.find(run)
@@ -45,6 +47,8 @@ def summary(store: Store, run: str) -> dict[str, Any]:
         "steps_per_cpu_second": _rate(record, record.known("training_cpu")),
         "optimum": record.known("optimum"),
         "floor": record.known("floor"),
+        "versions": record.versions,
+        "machines": record.machines,
         "evaluation": last_evaluation(store, record),
         "solved": solving(store, record),
     }
@@ -188,13 +192,13 @@ def _wilson(k: int, n: int) -> dict[str, float]:
 
 def _cut_after(record: RunRecord) -> int:
     """Steps after which an evaluation episode of a run is cut."""
-    asked = tomllib.loads(record.settings).get("eval_max_steps", 0) if record.settings else 0
+    asked = stored_tables(record).get("eval_max_steps", 0)
     return cut_after(record.known("max_steps"), int(asked))
 
 
 def _eval_every(record: RunRecord) -> int | None:
     """From the settings alone: a player that is gone cannot be asked."""
-    every = tomllib.loads(record.settings).get("eval_every", 0) if record.settings else 0
+    every = stored_tables(record).get("eval_every", 0)
     return int(every) or max(1, record.steps // 20)
 
 

@@ -214,8 +214,13 @@ class Store:
     def find(self, name: str) -> RunRecord:
         """The run of that id, or the one begun last for "latest"."""
         with self._db.reading():
-            known = ledger.run_rows(self._db) if name == "latest" else []
-            return (known[0] if known else ledger.run_row(self._db, name)).record()
+            newest = ledger.newest_run(self._db) if name == "latest" else None
+            return (newest or ledger.run_row(self._db, name)).record()
+
+    def has(self, run: str) -> bool:
+        """Whether there is a run of that id, or any for "latest"."""
+        with self._db.reading():
+            return ledger.newest_run(self._db) is not None if run == "latest" else ledger.has_run(self._db, run)
 
     def is_written(self, run: str) -> bool:
         """Whether some process is at work on the run now."""
@@ -278,13 +283,17 @@ class Store:
             self._stands[run] = _Stand(tip, row.checkpoint)
 
     def _make_folder(self) -> tuple[int, Path]:
-        """The number and the folder of a run to come."""
+        """The number and the folder of a run to come: the first after the newest run whose folder is not there yet.
+
+        Neither the runs nor their folders are listed, so the thousandth run begins as fast as the first. A folder that
+        the database does not know of is never used.
+        """
         runs = self.lab / "runs"
         runs.mkdir(exist_ok=True)
-        known = [row.id for row in ledger.run_rows(self._db)]
-        there = [int(path.name[1:]) for path in runs.glob("r*") if path.name[1:].isdecimal()]
-        number = 1 + max(known + there, default=0)
-        folder = runs / f"r{number}"
+        newest = ledger.newest_run(self._db)
+        number = newest.id + 1 if newest else 1
+        while (folder := runs / f"r{number}").exists():
+            number += 1
         folder.mkdir()
         for place in (folder, runs, self.lab):
             sync_folder(place)

@@ -18,6 +18,7 @@ from simulator import config
 from simulator.core.episodes import CUT, ENDLESS, cut_seeds
 from simulator.core.episodes import scores as scores_of
 from simulator.core.protocols import Array, Evaluation
+from simulator.machine import machine
 from simulator.records import RunRecord, StoreFailure
 from simulator.results import judged, last_evaluation
 from simulator.store import Store
@@ -55,7 +56,8 @@ def play(task: Task, tick: Tick) -> Result:
         CellFailed: every seed failed.
         ValueError: players that cannot be built, or that refuse each other.
     """
-    return _PLAYERS[task.kind](task, tick)
+    found = _PLAYERS[task.kind](task, tick)
+    return {**found, "facts": {**found["facts"], "machine": machine(1)}}
 
 
 def reason_of(error: BaseException) -> str:

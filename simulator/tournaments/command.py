@@ -22,7 +22,7 @@ from simulator.playing import MakeView, Outcome, announce_compiling
 from simulator.settings import Layer
 from simulator.sitting import sit
 from simulator.tournaments.cell_store import CellStore
-from simulator.tournaments.config import TournamentConfig, assemble, from_toml, tournament_settings
+from simulator.tournaments.config import TournamentConfig, assemble, from_stored, tournament_settings
 from simulator.tournaments.entries import SIDES
 from simulator.tournaments.listing import EXAMPLE, PRESETS, named, preset
 from simulator.tournaments.workers import check_place
@@ -139,18 +139,25 @@ def resume(name: str, lab: str, make_view: MakeView, options: Options) -> Outcom
     check_place(options.workers)
     with CellStore(existing(lab)) as store:
         record = store.find(named(store, name))
-        config = from_toml(record.settings, f"settings of {record.name}")
-        return _play(config, store, make_view, options)
+        config = from_stored(record)
+        return _play(config, store, make_view, options, record.settings_hash)
 
 
-def _play(config: TournamentConfig, store: CellStore, make_view: MakeView, options: Options) -> Outcome:
+def _play(
+    config: TournamentConfig, store: CellStore, make_view: MakeView, options: Options, identity: str = ""
+) -> Outcome:
     from simulator.tournaments import host as tournament
     from simulator.tournaments import verdict
     from simulator.tournaments.workers import workers_of
 
     announce_compiling()
     snapshots: Iterator[Any] = tournament.play(
-        config, store, lambda n: workers_of(options.workers, n), label=options.label, retry=options.retry
+        config,
+        store,
+        lambda n: workers_of(options.workers, n),
+        label=options.label,
+        retry=options.retry,
+        identity=identity,
     )
     last, number = sit(snapshots, make_view(), _begun)  # type: ignore[arg-type]
     if not number:

@@ -10,13 +10,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
 from simulator.config import parse, plain
 from simulator.core.escaping import checked_name
 from simulator.core.ranges import Count, CountOrZero
+from simulator.renames import configured, read_stored
 from simulator.settings import Layer, Setting, check, settings
 from simulator.tournaments.entries import (
     PLACES,
@@ -30,6 +31,9 @@ from simulator.tournaments.entries import (
     plain_label,
     table_at,
 )
+
+if TYPE_CHECKING:
+    from simulator.tournaments.cell_store import TournamentRecord
 
 Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
 
@@ -105,6 +109,22 @@ def from_toml(text: str, where: str) -> TournamentConfig:
         ValueError: something in it is wrong, in one line.
     """
     return assemble([parse(text, where)])
+
+
+def from_stored(record: TournamentRecord) -> TournamentConfig:
+    """The settings of a stored tournament, under the names that they have today.
+
+    Raises:
+        ValueError: they cannot be had any more, in one line that names the version that made it.
+    """
+    return configured(assemble, "tournament", record.settings, f"settings of {record.name}", record.versions)
+
+
+def stored_tables(record: TournamentRecord) -> dict[str, Any]:
+    """The same as tables, not checked, of players that nobody has any more too; what is not there has its default."""
+    where = f"settings of {record.name}"
+    found = read_stored("tournament", record.settings, where, record.versions, refuse=False)
+    return {**{each.name: each.default for each in tournament_settings()}, **found.layer.values}
 
 
 def assemble(layers: Sequence[Layer]) -> TournamentConfig:

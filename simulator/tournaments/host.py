@@ -47,6 +47,7 @@ def play(
     *,
     label: str = "",
     retry: bool = False,
+    identity: str = "",
     checkpoint_every: float = CHECKPOINT_EVERY,
 ) -> Iterator[TournamentSnapshot]:
     """Play what is missing of a tournament.
@@ -57,6 +58,7 @@ def play(
         make_workers: where cells are played; asked with the number of cells that are missing, if any are.
         label: what people call a new one.
         retry: whether cells that failed are played again.
+        identity: hash of the settings of the stored tournament that this is, where they had other names then.
         checkpoint_every: seconds between the checkpoints of a cell.
 
     Yields:
@@ -67,7 +69,7 @@ def play(
     """
     check_label(label)
     with store.hosting():
-        host = _Host(config, store, label, retry)
+        host = _Host(config, store, label, retry, identity or settings_hash(config))
         host.checkpoint_every = checkpoint_every
         status = "interrupted"
         try:
@@ -90,8 +92,8 @@ class _Host:
 
     checkpoint_every = CHECKPOINT_EVERY
 
-    def __init__(self, config: TournamentConfig, store: CellStore, label: str, retry: bool) -> None:
-        self._config, self._store, self._retry = config, store, retry
+    def __init__(self, config: TournamentConfig, store: CellStore, label: str, retry: bool, identity: str) -> None:
+        self._config, self._store, self._retry, self._identity = config, store, retry, identity
         self._schedule = self._planned()
         self._workers: Workers | None = None
         self._flying: dict[str, _Flight] = {}
@@ -101,7 +103,7 @@ class _Host:
         self._reused = self._schedule.done + self._schedule.failed
         self._rows: tuple[Standing, ...] = ()
         plan = self._schedule.plan
-        self.name = store.begin(to_toml(config), settings_hash(config), plan, label, installed())
+        self.name = store.begin(to_toml(config), identity, plan, label, installed())
         store.mark(self.name, "running")
 
     def _planned(self) -> Schedule:
@@ -111,7 +113,7 @@ class _Host:
         plan = plan_of(config, pairs, refused)
         self._pairs = {pair.key: pair for pair in [*references(config), *pairs]}  # those of two labels may be the same
         cells = self._store.cells(list(self._pairs))
-        same = [each for each in self._store.tournaments() if each.settings_hash == settings_hash(config)]
+        same = [each for each in self._store.tournaments() if each.settings_hash == self._identity]
         if not same:  # where another tournament's cell failed, its time or its machine may have been the reason
             cells = {slot: cell for slot, cell in cells.items() if cell.status == "done"}
         known: dict[str, list[Span]] = {}

@@ -13,8 +13,10 @@ from simulator.core import plugins
 from simulator.core.reading import is_path
 from simulator.database import NAME
 from simulator.lab import existing, is_written
+from simulator.renames import notes_of
 from simulator.settings import Layer
 from simulator.tournaments.cell_store import CellStore
+from simulator.tournaments.config import assemble
 
 PRESETS = Path(__file__).with_name("presets")
 EXAMPLE = "example"
@@ -76,6 +78,13 @@ def stored(name: str, lab: str) -> dict[str, Any]:
 
     with CellStore(existing(lab)) as store:
         return verdict.summary(store, named(store, name))
+
+
+def settings_notes(name: str, lab: str) -> list[str]:
+    """What people should know of a stored tournament's settings; see :func:`simulator.renames.notes_of`."""
+    with CellStore(existing(lab)) as store:
+        record = store.find(named(store, name))
+    return notes_of(assemble, "tournament", record.settings, f"settings of {record.name}", record.versions)
 
 
 def named(store: CellStore, name: str) -> str:

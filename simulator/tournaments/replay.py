@@ -9,14 +9,16 @@ from typing import Any
 from simulator import tables
 from simulator.bookkeeping import changed
 from simulator.lab import existing
+from simulator.machine import differences
+from simulator.repro import show_changes
 from simulator.tournaments import host, verdict
 from simulator.tournaments.cell_store import Cell, CellStore, Slot
-from simulator.tournaments.config import from_toml
+from simulator.tournaments.config import from_stored
 from simulator.tournaments.listing import named
 from simulator.tournaments.plan import cells_of
 from simulator.tournaments.workers import workers_of
 
-TIMES = ("store_seconds",)  # facts that differ from time to time
+TIMES = ("store_seconds", "machine")  # facts that differ from time to time, and from place to place
 
 
 def again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
@@ -31,7 +33,7 @@ def again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
     """
     with CellStore(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder:
         record = store.find(named(store, name))
-        config = from_toml(record.settings, f"settings of {record.name}")
+        config = from_stored(record)
         with CellStore(folder) as other:
             for last in host.play(config, other, lambda n: workers_of(workers, n)):
                 found = last.tournament
@@ -43,6 +45,7 @@ def again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
     wrong = ((key, seed, _compared(each, theirs_by_seed.get((key, seed)))) for key, seed, each in rows)
     difference = next(({**words[key], "seed": seed, "what": what} for key, seed, what in wrong if what), None)
     versions = {name: now for cell in mine.values() for name, now in changed(cell.versions).items()}
+    made_on = [[cell.facts["machine"] for cell in each.values() if "machine" in cell.facts] for each in (mine, theirs)]
     compared = {"cells": len(mine), "numbers": sum(len(each) for *_, each in rows)}
     return {
         "tournament": record.name,
@@ -50,6 +53,7 @@ def again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
         "compared": compared,
         "difference": difference,
         "versions": versions,
+        "machine": differences(made_on[0], made_on[1][0]) if made_on[1] else {},
     }
 
 
@@ -62,8 +66,7 @@ def show(outcome: Mapping[str, Any]) -> None:
     else:
         place = f"{found['contestant']} in {found['challenge']}, seed {found['seed']}"
         tables.tell(f"{outcome['tournament']}: first differs in {place}: {found['what']}")
-    for name, (then, now) in outcome["versions"].items():
-        tables.tell(f"  {name} was {then}, now {now}")
+    show_changes(outcome)
 
 
 def _cells(store: CellStore, plan: Mapping[str, Any]) -> dict[Slot, Cell]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +15,7 @@ from simulator.core.contests import Standing
 from simulator.judging.judge import Played, judge
 from simulator.tournaments.board import Cells, division
 from simulator.tournaments.cell_store import Cell, CellStore, TournamentRecord
+from simulator.tournaments.config import stored_tables
 from simulator.tournaments.entries import SIDES
 from simulator.tournaments.plan import cells_of
 
@@ -27,8 +27,9 @@ def summary(store: CellStore, name: str, resamples: int | None = None) -> dict[s
 
     Its keys: ``tournament``, ``label``, ``status``, ``created``, ``settings`` (TOML), ``versions``, ``seconds``,
     ``cpu_seconds``, ``seeds``, ``steps``, ``contestants``, ``challenges`` (with ``floor`` and ``ceiling``, and what
-    they are), ``cells`` (``planned``, ``done``, ``failed``, ``missing``), ``failures``, ``ranking`` and ``scores`` of
-    all divisions, ``divisions`` with the rest of :mod:`simulator.judging.judge`, and ``matches`` of games.
+    they are), ``cells`` (``planned``, ``done``, ``failed``, ``missing``), ``machines`` that cells were played on (see
+    :mod:`simulator.machine`), ``failures``, ``ranking`` and ``scores`` of all divisions, ``divisions`` with the rest of
+    :mod:`simulator.judging.judge`, and ``matches`` of games.
 
     Args:
         store: the lab.
@@ -36,7 +37,7 @@ def summary(store: CellStore, name: str, resamples: int | None = None) -> dict[s
         resamples: bootstrap samples; as its settings say unless given.
     """
     record = store.find(name)
-    settings = tomllib.loads(record.settings)
+    settings = stored_tables(record)
     kept = None if resamples else store.verdict(name, _fingerprint(store, record))
     return {**_head(record, settings), **(kept or _judged(store, record, settings, resamples))}
 
@@ -46,7 +47,7 @@ def keep(store: CellStore, name: str) -> None:
     record = store.find(name)
     known = _fingerprint(store, record)
     if store.verdict(name, known) is None:
-        store.keep_verdict(name, known, _judged(store, record, tomllib.loads(record.settings), None))
+        store.keep_verdict(name, known, _judged(store, record, stored_tables(record), None))
 
 
 def _fingerprint(store: CellStore, record: TournamentRecord) -> str:
@@ -70,6 +71,8 @@ def _judged(
     cells = store.cells(_keys(record))
     found: dict[str, Any] = {"challenges": [dict(each) for each in record.plan["challenges"]]}
     found |= {**_counts(record, settings, cells), "ranking": [], "scores": [], "divisions": []}
+    made_on = dict.fromkeys(tuple(cell.facts.get("machine", {}).items()) for cell in cells.values())
+    found["machines"] = [dict(each) for each in made_on if each]
     looks = -(-settings["most_seeds"] // settings["seeds"]) if settings["adaptive"] else 1  # as many as there can be
     for kind in SIDES:
         played = division(record, settings, cells, kind)

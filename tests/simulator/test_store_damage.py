@@ -153,6 +153,6 @@ def test_a_leftover_log_is_not_taken_for_that_of_a_new_database(tmp_path):
 
 
 def test_a_folder_left_without_its_run_is_never_used_again(lab):
-    (lab / "runs" / "r7").mkdir()
+    (lab / "runs" / "r3").mkdir()
     with Store(lab) as store:
-        assert store.begin(NEW) == "r8"
+        assert store.begin(NEW) == "r4"

@@ -1,0 +1,126 @@
+"""What a result was made on: processor, instruction sets, BLAS kernel, threads.
+
+Results of two machines agree in distribution; whether they agree in bits hangs on these.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from simulator.core.devices import device
+
+Machine = dict[str, str]
+_LEVELS = {  # microarchitecture levels of x86-64 (System V ABI, AMD64 supplement, table 3.1), in LLVM's words
+    "x86-64-v2": ("cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"),
+    "x86-64-v3": ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"),
+    "x86-64-v4": ("avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"),
+}
+
+
+def machine(threads: int | None = None) -> Machine:
+    """What numbers are made on now.
+
+    Args:
+        threads: that share the seeds; None: as many as there are cores.
+
+    Returns:
+        ``cpu``: the processor's model; ``instructions``: the x86-64 level it has, or its architecture; ``blas``:
+        numpy's library with its kernel and version; ``blas_threads``: that it uses for one product; ``compiled_for``:
+        the processor that numba compiles for; ``threads``; ``python``; where torch is loaded ``torch``: the instruction
+        sets that its kernels use; where it computes elsewhere ``device``.
+    """
+    found = {**_processor(), "threads": str(threads or os.cpu_count() or 1)}
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        found["torch"] = str(torch.backends.cpu.get_cpu_capability())
+        if device() != "cpu":
+            with suppress(RuntimeError, AssertionError):
+                found["device"] = str(torch.cuda.get_device_name(device()))
+    return found
+
+
+@cache
+def _processor() -> Machine:
+    found = {"cpu": _model(), "instructions": _level(), **_blas(), "compiled_for": _compiled_for()}
+    return {**{name: text for name, text in found.items() if text}, "python": platform.python_version()}
+
+
+def _model() -> str:
+    """The processor's name, as its maker has it."""
+    with suppress(OSError):
+        named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8", "replace"), re.MULTILINE)
+        if named:
+            return " ".join(named[1].split())
+    return platform.processor() or platform.machine()
+
+
+def _level() -> str:
+    from llvmlite import binding
+
+    kind = platform.machine()
+    if kind.lower() not in ("x86_64", "amd64"):
+        return kind
+    has, level = binding.get_host_cpu_features(), "x86-64"
+    for name, needed in _LEVELS.items():
+        if not all(has.get(each) for each in needed):
+            break
+        level = name
+    return level
+
+
+def _compiled_for() -> str:
+    from llvmlite import binding
+    from numba import config
+
+    return config.CPU_NAME or str(binding.get_host_cpu_name())
+
+
+def _blas() -> Machine:
+    """The library behind numpy's matrix products; its kernel is chosen when it is loaded."""
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    np.ones((2, 2)) @ np.ones((2, 2))
+    found = [each for each in threadpool_info() if each["user_api"] == "blas"]
+    ours = [each for each in found if "numpy" in str(each["filepath"])] or found
+    if not ours:
+        return {"blas": ""}
+    words = (ours[0][name] for name in ("internal_api", "architecture", "version") if ours[0].get(name))
+    return {"blas": " ".join(map(str, words)), "blas_threads": str(ours[0]["num_threads"])}
+
+
+def joined(known: Sequence[Machine], now: Machine) -> list[Machine]:
+    """The machines that a result was made on, in order, with the one that it is made on now."""
+    return [*known] if known and not differences(known[-1:], now) else [*known, now]
+
+
+def differences(then: Sequence[Mapping[str, str]], now: Mapping[str, str]) -> dict[str, list[str]]:
+    """What is otherwise now than on one of these machines, as [then, now]; what one does not say is left out."""
+    found: dict[str, list[str]] = {}
+    for one in then:
+        for name in one:
+            if name in now and one[name] != now[name]:
+                found.setdefault(name, [one[name], now[name]])
+    return found
+
+
+def made_with(summary: Mapping[str, Any]) -> list[str]:
+    """What a stored result was made with, in lines for people."""
+    versions = ", ".join(f"{name} {text}" for name, text in (summary.get("versions") or {}).items())
+    lines = [f"made with {versions}"] if versions else []
+    return lines + [f"made on {described(one)}" for one in summary.get("machines") or ()]
+
+
+def described(one: Mapping[str, str]) -> str:
+    """A machine in one line."""
+    words = {"cpu": "", "instructions": "", "blas": "BLAS ", "compiled_for": "compiled for ", "torch": "torch with "}
+    told = [before + one[name] for name, before in {**words, "device": "", "python": "Python "}.items() if name in one]
+    return ", ".join([*told, *([f"threads: {one['threads']}"] if "threads" in one else [])])

@@ -1,0 +1,85 @@
+"""What a result was made on is stored with it, shown, and compared when it is played again."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from simulator import cli, machine
+from simulator.tournaments.cell_store import CellStore
+
+NAMES = {"cpu", "instructions", "blas", "blas_threads", "compiled_for", "threads", "python"}
+RUN = ["run", "q_learning", "FrozenLake-v1", "--seeds", "2", "--steps", "300", "--threads", "2", "--view", "none"]
+RECALL = ["recall", "hopfield", "random_bits", "--seeds", "2", "--patterns", "3", "--novel", "2", "--view", "none"]
+
+
+def engram(capsys, *words):
+    code = cli.main([*words])
+    assert code == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("words", [RUN, RECALL])
+def test_a_run_says_what_it_was_made_on(tmp_path, capsys, words):
+    lab = ["--lab", str(tmp_path), "--json"]
+    told = engram(capsys, *words, *lab)
+    shown = engram(capsys, "show", told["run"], *lab)
+    assert shown["versions"]["numpy"]
+    (made_on,) = shown["machines"]
+    assert set(made_on) >= NAMES
+    assert made_on["threads"] == ("2" if words is RUN else str(os.cpu_count()))
+    assert made_on == machine.machine(int(made_on["threads"]))
+    assert cli.main(["show", told["run"], "--lab", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert f"made on {made_on['cpu']}, {made_on['instructions']}, BLAS {made_on['blas']}" in text
+
+
+def test_reproducing_names_what_the_machine_has_otherwise(tmp_path, capsys, monkeypatch):
+    lab = ["--lab", str(tmp_path), "--json"]
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(machine, "_processor", lambda: {"cpu": "Z80", "abacus": "yes"})
+        run = engram(capsys, *RUN, *lab)["run"]
+    again = engram(capsys, "repro", run, *lab)
+    assert again["identical"]
+    assert again["machine"] == {"cpu": ["Z80", machine.machine()["cpu"]]}
+    assert cli.main(["repro", run, "--lab", str(tmp_path)]) == 0
+    assert f"  cpu was Z80, now {machine.machine()['cpu']}" in capsys.readouterr().out
+    same = engram(capsys, *RUN, *lab)["run"]
+    assert engram(capsys, "repro", same, *lab)["machine"] == {}
+
+
+def test_the_kernel_that_is_used_is_the_one_that_is_named():
+    if "openblas" not in machine.machine()["blas"] or machine.machine()["instructions"] not in (
+        "x86-64-v3",
+        "x86-64-v4",
+    ):
+        pytest.skip("another BLAS")
+    code = "from simulator.machine import machine; print(machine()['blas'], machine()['compiled_for'])"
+    env = {**os.environ, "OPENBLAS_CORETYPE": "Haswell", "NUMBA_CPU_NAME": "generic"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[1] == "Haswell"
+    assert done.stdout.split()[-1] == "generic"
+
+
+def test_the_cells_of_a_tournament_say_it_too(tmp_path, capsys):
+    words = ["--agents", "q_learning", "random_walk", "--worlds", "FrozenLake-v1", "--seeds", "2", "--steps", "200"]
+    lab = ["--lab", str(tmp_path), "--json"]
+    told = engram(capsys, "tournament", *words, "--workers", "1", "--view", "none", *lab)
+    assert {name for each in told["machines"] for name in each} >= NAMES
+    with CellStore(tmp_path) as store:
+        assert store.find("t1").versions["numpy"]
+    again = engram(capsys, "repro", "t1", "--workers", "1", *lab)
+    assert (again["identical"], again["machine"]) == (True, {})
+
+
+def test_levels_and_differences():
+    now = {"cpu": "A", "threads": "4"}
+    assert machine.differences([{"cpu": "B", "gone": "x"}, {"cpu": "A", "threads": "2"}], now) == {
+        "cpu": ["B", "A"],
+        "threads": ["2", "4"],
+    }
+    assert machine.differences([], now) == {}
+    assert machine.joined([now], dict(now)) == [now]
+    assert machine.joined([{"cpu": "B"}], now) == [{"cpu": "B"}, now]

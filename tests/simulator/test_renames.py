@@ -1,0 +1,213 @@
+"""Settings that were stored under other names: shown, reported, resumed, reproduced, or refused with a version."""
+
+import json
+
+import pytest
+
+from simulator import bookkeeping, cli, config, engine, renames
+from simulator.config import build
+from simulator.notebook import Trainer
+from simulator.renames import Change
+from simulator.store import Store
+
+RUN = build(
+    {
+        "seeds": 2,
+        "steps": 400,
+        "eval_episodes": 3,
+        "agent": {"name": "q_learning", "step_size": 0.3, "explore": {"level": 0.2}},
+        "world": {"name": "FrozenLake-v1"},
+    }
+)
+CHANGES = (
+    Change("0.0.8", "agents", "quality", "rate", "step_size"),
+    Change("0.0.9", "agents", "*", "explore.epsilon", "explore.level"),
+    Change("0.0.9", "agents", "*", "explore.shape", "explore.schedule", {"straight": "linear"}),
+    Change("0.0.9", "run", "", "budget", "steps"),
+    Change("0.0.9", "worlds", "FrozenLake-v1", "frost", None, harmless=0),
+    Change("0.0.9", "agents", "quality", "", "q_learning"),
+    Change("0.0.9", "memories", "hopfield", "law", "rule"),
+    Change("0.0.9", "recall", "", "harm", "damage"),
+    Change("0.0.9", "tournament", "", "budget", "steps"),
+)
+THEN = {
+    "step_size = 0.3": "rate = 0.3",
+    "level = 0.2": "epsilon = 0.2",
+    'schedule = "linear"': 'shape = "straight"',
+    "steps = 400": "budget = 400",
+    'name = "FrozenLake-v1"': 'name = "FrozenLake-v1"\nfrost = 0',
+    'name = "q_learning"': 'name = "quality"',
+}
+
+QUALITY = {each: THEN[each] for each in ("step_size = 0.3", 'name = "q_learning"')}
+
+
+def as_of_then(text, words):
+    """Settings as a former version wrote them."""
+    for now, then in words.items():
+        assert now in text
+        text = text.replace(now, then, 1)
+    return text
+
+
+@pytest.fixture
+def former(monkeypatch):
+    """Inside, runs are begun as version 0.0.7 did; then today's names."""
+
+    def begin(words=THEN, version="0.0.7"):
+        to_toml, digest = config.to_toml, config._hash
+
+        def hashed(tables, own):
+            import tomllib
+
+            import tomli_w
+
+            return digest(tomllib.loads(as_of_then(tomli_w.dumps(tables), words)), own)
+
+        monkeypatch.setattr(bookkeeping, "to_toml", lambda own: as_of_then(to_toml(own), words))
+        monkeypatch.setattr(config, "_hash", hashed)
+        installed = {**bookkeeping.installed(), "engram-rl": version}
+        monkeypatch.setattr(bookkeeping, "_installed", lambda: installed)
+
+    yield begin
+    monkeypatch.undo()
+
+
+def interrupted(lab, until=200):
+    with Store(lab) as store:
+        snapshots = engine.run(RUN, store)
+        for snapshot in snapshots:
+            if snapshot.step >= until:
+                break
+        snapshots.close()
+        return snapshot.run
+
+
+def engram(capsys, *words, code=0):
+    assert cli.main([*words, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_run_of_former_names_goes_on_and_is_shown_reported_and_played_again(tmp_path, capsys, former, monkeypatch):
+    former()
+    run = interrupted(tmp_path)
+    monkeypatch.undo()
+    lab = ["--lab", str(tmp_path)]
+    shown = engram(capsys, "show", run, *lab)  # no table of changes: told, and still shown
+    assert "rate = 0.3" in shown["settings"]
+    assert "engram-rl 0.0.7 made it and can play it" in shown["settings_notes"][0]
+    for command in ("resume", "repro"):
+        assert cli.main([command, run, *lab]) == 2
+        assert "engram-rl 0.0.7 made it and can play it, this is " in capsys.readouterr().err
+    monkeypatch.setattr(renames, "CHANGES", CHANGES)
+    notes = engram(capsys, "show", run, *lab)["settings_notes"]
+    assert "agent.rate is agent.step_size since version 0.0.8" in notes
+    assert "agent.explore.shape is agent.explore.schedule since version 0.0.9, 'straight' is 'linear'" in notes
+    assert len(notes) == len(THEN)
+    (told,) = engram(capsys, "report", run, *lab)["runs"]
+    assert told["settings"]["agent.step_size"] == 0.3
+    assert "agent.rate" not in told["settings"]
+    done = engram(capsys, "resume", run, *lab)
+    assert (done["status"], done["step"]) == ("done", 400)
+    assert engram(capsys, "repro", run, *lab)["identical"]
+    fresh = tmp_path / "fresh"
+    with Store(fresh) as store:
+        *_, last = engine.run(RUN, store)
+    assert engram(capsys, "show", last.run, "--lab", str(fresh))["evaluation"] == done["evaluation"]
+
+
+def test_what_was_dropped_is_refused_where_it_changed_something(tmp_path, capsys, former, monkeypatch):
+    former({**THEN, 'name = "FrozenLake-v1"': 'name = "FrozenLake-v1"\nfrost = 3'})
+    run = interrupted(tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(renames, "CHANGES", CHANGES)
+    lab = ["--lab", str(tmp_path)]
+    assert cli.main(["resume", run, *lab]) == 2
+    said = capsys.readouterr().err
+    assert f"settings of {run}: world.frost = 3: version 0.0.9 dropped this setting; engram-rl 0.0.7 made it" in said
+    assert "world.frost = 3" in engram(capsys, "show", run, *lab)["settings_notes"][0]
+    assert engram(capsys, "report", run, *lab)["runs"][0]["steps"] == 400
+
+
+def test_names_of_todays_version_are_left_alone(monkeypatch):
+    monkeypatch.setattr(renames, "CHANGES", CHANGES)
+    text = as_of_then(config.to_toml(RUN), {"step_size = 0.3": "rate = 0.3"})
+    with pytest.raises(ValueError, match=r"agent\.rate: no such setting"):
+        renames.configured(config.assemble, "run", text, "here", {"engram-rl": "0.0.9"})
+    text = text.replace('"q_learning"', '"quality"').replace("level =", "epsilon =")
+    assert renames.configured(config.assemble, "run", text, "here", {"engram-rl": "0.0.7rc1"}) == RUN
+    assert renames.configured(config.assemble, "run", text, "here", {}) == RUN
+
+
+def test_a_changed_setting_or_file_is_still_refused(tmp_path, former, monkeypatch):
+    former()
+    run = interrupted(tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(renames, "CHANGES", CHANGES)
+    other = build({**_tables(RUN), "steps": 500})
+    with Store(tmp_path) as store, pytest.raises(ValueError, match="have changed since it began"):
+        next(engine.run(other, store, run))
+    monkeypatch.setattr(config, "files_of", lambda *told: [__file__])
+    with Store(tmp_path) as store, pytest.raises(ValueError, match="have changed since it began"):
+        next(engine.run(RUN, store, run))
+
+
+def _tables(own):
+    return config._tables(own)
+
+
+def test_contests_and_tournaments_of_former_names(tmp_path, capsys, monkeypatch):
+    from simulator import arena, arena_config
+    from simulator.tournaments import host
+    from simulator.tournaments.cell_store import CellStore
+
+    lab = ["--lab", str(tmp_path), "--view", "none"]
+    recall = ["recall", "hopfield", "random_bits", "--seeds", "2", "--patterns", "3", "--novel", "2"]
+    tournament = ["tournament", "--agents", "random_walk", "--worlds", "rooms", "--seeds", "2", "--steps", "300"]
+    versions = {**bookkeeping.installed(), "engram-rl": "0.0.7"}
+    with monkeypatch.context() as then:
+        then.setattr(arena, "installed", lambda: versions)
+        then.setattr(host, "installed", lambda: versions)
+        to_recall, to_tournament = arena_config.to_toml, host.to_toml
+        words = {'rule = "hebb"': 'law = "hebb"', "damage = [": "harm = ["}
+        then.setattr(arena, "to_toml", lambda own: as_of_then(to_recall(own), words))
+        then.setattr(arena, "settings_hash", lambda own: "of then")
+        then.setattr(host, "to_toml", lambda own: as_of_then(to_tournament(own), {"steps = 300": "budget = 300"}))
+        then.setattr(host, "settings_hash", lambda own: "of then")
+        run = engram(capsys, *recall, *lab)["run"]
+        engram(capsys, *tournament, "--workers", "1", *lab)
+    lab = lab[:2]
+    assert "no such setting" in engram(capsys, "show", run, *lab)["settings_notes"][0]
+    assert "no such setting" in engram(capsys, "show", "t1", *lab)["settings_notes"][0]
+    monkeypatch.setattr(renames, "CHANGES", CHANGES)
+    shown = engram(capsys, "show", run, *lab)
+    assert shown["contestants"] == ["hopfield"]
+    assert len(shown["settings_notes"]) == 2
+    assert engram(capsys, "repro", run, *lab)["identical"]
+    assert engram(capsys, "show", "t1", *lab)["settings_notes"] == ["budget is steps since version 0.0.9"]
+    assert engram(capsys, "repro", "t1", "--workers", "1", *lab)["identical"]
+    assert engram(capsys, "resume", "t1", "--workers", "1", *lab)["tournament"] == "t1"
+    with CellStore(tmp_path) as store:
+        assert [each.name for each in store.tournaments()] == ["t1"]
+
+
+def test_a_saved_trainer_of_former_names_is_loaded(tmp_path, monkeypatch):
+    from simulator import notebook
+
+    trainer = Trainer("q_learning", "FrozenLake-v1", agent_settings={"step_size": 0.3})
+    trainer.learn(50)
+    with monkeypatch.context() as then:
+        to_toml = notebook.to_toml
+        then.setattr(notebook, "to_toml", lambda own: as_of_then(to_toml(own), QUALITY))
+        then.setattr(notebook, "installed", lambda: {"engram-rl": "0.0.7"})
+        trainer.save(tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match=r"quality.*engram-rl 0.0.7 made it"):
+        Trainer.load(tmp_path / "a.safetensors")
+    monkeypatch.setattr(renames, "CHANGES", CHANGES)
+    assert Trainer.load(tmp_path / "a.safetensors")._session.config == trainer._session.config
+
+
+def test_every_change_names_what_there_is():
+    for change in renames.CHANGES:
+        assert change.of in {"run", "recall", "tournament", "match", *renames._KINDS.values()}
+        assert (change.player == "") == (change.of in {"run", "recall", "tournament", "match"})
