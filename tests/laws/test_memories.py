@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from simulator.arena_config import find_memory, memory_presets
+from simulator.contest import Health
 from simulator.core import plugins, seeds
 from simulator.core.memories import Units
 from simulator.settings import check, overlay, settings
@@ -105,7 +106,10 @@ def test_recall_has_the_shapes_and_the_kinds_of_the_contract(name):
     assert memory.n_parameters >= 0
     energy = memory.energy(patterns)
     assert energy.shape == patterns.shape[:2]
-    assert np.isfinite(energy).all()
+    health = Health(len(SEEDS))
+    health.look([memory.state(), energy], "not finite")
+    health.look_at(recall)
+    assert health.why == [""] * len(SEEDS)
 
 
 @pytest.mark.parametrize("name", NAMES)
