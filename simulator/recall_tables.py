@@ -29,7 +29,7 @@ def show(found: Mapping[str, Any]) -> None:
     for each in found["capacities"]:
         half, most = (_capacity(each, share) for share in ("half", "most"))
         tables.tell(f"capacity of {each['memory']} under {each['damage']}: {half} patterns at 50 %, {most} at 99 %")
-    for line in [*failure_lines(found), *dict.fromkeys(f"refused: {each['why']}" for each in found["refused"])]:
+    for line in [*failure_lines(found), *_refusal_lines(found)]:
         tables.tell(line)
     tables.tell(f"next: engram report {found['run']} --table - engram list runs")
 
@@ -44,6 +44,18 @@ def failure_lines(found: Mapping[str, Any]) -> list[str]:
         rest = "nothing of it counts" if len(same) == len(found["seeds"]) else "left out of every number here"
         lines.append(f"failed: {each['memory']}, {what}, {each['damage']}: seed {seeds}; {rest}")
     return lines
+
+
+def _refusal_lines(found: Mapping[str, Any]) -> list[str]:
+    """A line for every memory and reason, and for which cells where not for all of them."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for each in found["refused"]:
+        place = f"{each['patterns']} patterns, {each['damage']}"
+        why = each["why"].removeprefix(f"{each['memory']}, {place}: ").removeprefix(f"{each['memory']}: ")
+        lines.setdefault((each["memory"], why), []).append(place)
+    played = {each["memory"] for each in [*found["cells"], *found["capacities"]]}
+    some = {key: f" with {'; '.join(places)}" * (key[0] in played) for key, places in lines.items()}
+    return [f"refused: {memory}{some[memory, why]}: {why}" for memory, why in lines]
 
 
 def show_short(found: Mapping[str, Any]) -> None:

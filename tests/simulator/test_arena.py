@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from simulator import arena, arena_config, recalls, repro
+from simulator import arena, arena_config, recall_tables, recalls, repro
 from simulator.contest import SCORES, plan
 from simulator.core.memories import RecallPicture, RecallSnapshot
 from simulator.store import Store
@@ -230,6 +230,44 @@ def test_a_refusal_is_marked_where_others_go_on(tmp_path):
     assert {(each["memory"], each["patterns"]) for each in found["refused"]} == {("hopfield", 40)}
     assert len(found["cells"]) == 6
     assert "expected" in found["refused"][0]["why"]
+
+
+def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_path, capsys):
+    memories = {"conv_autoencoder": {}, "boltzmann": {}, "nearest": {}}
+    grey = {"damage": ["gauss:0.5", "none"], "novel": 5, "challenge": {"name": "digits", "levels": "grey"}}
+    bits = {"damage": ["flip:0.1", "none"], "challenge": {"name": "random_bits", "n_units": 40}}
+    for n, (contest, out, why) in enumerate(
+        [
+            (bits, "conv_autoencoder", "expected"),
+            (grey, "boltzmann", "patterns of real numbers, expected two-valued units"),
+        ]
+    ):
+        competing = {name: {} for name in memories if name == out or name == "nearest"}
+        given = config(**contest, seeds=2, patterns=[4], memory=competing)
+        with pytest.raises(ValueError, match="--skip goes on without"):
+            play(tmp_path / f"no{n}", given)
+        assert not (tmp_path / f"no{n}").exists()
+        lab, skipping = tmp_path / str(n), config(**contest, seeds=2, patterns=[4], memory=competing, skip=True)
+        run = play(lab, skipping, cells=1)  # two cells of each memory; go on after the first
+        with Store(lab) as store:
+            for _ in arena.recall(skipping, store, run):
+                pass
+        found = told(lab)
+        assert [each["memory"] for each in found["cells"]] == ["nearest"] * 2
+        assert [each["memory"] for each in found["refused"]] == [out] * 2
+        assert all(why in each["why"] for each in found["refused"])
+        recall_tables.show(found)
+        lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("refused")]
+        assert len(lines) == 1
+        assert lines[0].startswith(f"refused: {out}: ")
+        assert repro.again("r1", str(lab))["identical"]
+
+
+def test_where_nobody_can_be_built_there_is_no_contest(tmp_path):
+    grey = {"damage": ["none"], "challenge": {"name": "digits", "levels": "grey"}}
+    with pytest.raises(ValueError, match="expected two-valued units"):
+        play(tmp_path / "lab", config(**grey, patterns=[4], memory={"boltzmann": {}}, skip=True))
+    assert not (tmp_path / "lab").exists()
 
 
 def test_capacity_and_basins(tmp_path):
