@@ -210,9 +210,23 @@ class Contest:
             if hasattr(memory, "codes"):
                 codes = memory.codes(draw.stored), memory.codes(draw.novel)
                 group.health.look(codes, NOT_RECALLED)
-                group.scores["precision_code"] = scores.retrieval(*codes, *classes)
+                if codes[0].shape[2]:  # a machine without hidden units has none
+                    group.scores["precision_code"] = scores.retrieval(*codes, *classes)
+        group.scores["fixed"] = self._fixed(group)
         if self._config.basin:
             group.scores["basin"] = self._basin(group)
+
+    def _fixed(self, group: _Group) -> Array:
+        """Share of the stored patterns that cues are made of which stay as they are, given whole and by themselves."""
+        stored, two = group.draw.stored, self.units.two_valued
+        stored = stored[:, : self._config.cues or None]
+        stays = np.empty(stored.shape[:2], np.bool_)
+        for first in range(0, stored.shape[1], PIECE):
+            piece = stored[:, first : first + PIECE]
+            recall = _recall(group.memory, _Given(Cues(piece)))
+            group.health.look_at(recall)
+            stays[:, first : first + PIECE] = scores.same(scores.decided(recall.patterns, two), piece, two)
+        return np.asarray(stays.mean(axis=1))
 
     def _damaged(self, draw: Draw, channel: Channel, n_cues: int = 0) -> tuple[Array, Cues]:
         """The true patterns [S, Q, N] of the cues, and the cues."""
@@ -223,28 +237,24 @@ class Contest:
     def _cell(self, group: _Group, channel: Channel) -> Result:
         draw, two, health = group.draw, self.units.two_valued, group.health.copy()
         truth, cues = self._damaged(draw, channel)
-        evidence = channel.evidence(cues)
-        recall, seconds = _timed(lambda: _recall(group.memory, cues, evidence))
+        given = _given(channel, cues)
+        heard = group.memory.way == "channel" and given.evidence is not None
+        recall, seconds = _timed(lambda: _recall(group.memory, given))
         health.look_at(recall)
         restored = scores.decided(recall.patterns, two)
-        best, likeliest = ceiling(channel, cues, draw.stored, median=not two)
-        map_pattern = np.take_along_axis(draw.stored, likeliest[:, :, None], axis=1)
-        whole = Cues(draw.stored)
-        kept = _recall(group.memory, whole, channel.evidence(whole))
-        health.look_at(kept)
+        best = ceiling(channel, cues, draw.stored, median=not two, near=0.0 if two else scores.NEAR)
         values = dict(group.scores)
-        values["fixed"] = scores.same(scores.decided(kept.patterns, two), draw.stored, two).mean(axis=1)
         values["overlap"] = scores.overlap(restored, truth)
         values["exact"] = scores.same(restored, truth, two).mean(axis=1)
-        values["ceiling_overlap"] = scores.overlap(scores.decided(best, two), truth)
-        values["ceiling_exact"] = scores.same(map_pattern, truth, two).mean(axis=1)
+        values["ceiling_overlap"], values["ceiling_exact"] = best.overlap.mean(axis=1), best.exact.mean(axis=1)
         values["cue"] = scores.overlap(scores.decided(cues.values, two), truth)
         values["spurious"] = 1.0 - scores.is_stored(restored, draw.stored, two).mean(axis=1)
         values["sweeps"] = recall.sweeps.mean(axis=1)
         picture = RecallPicture(
             self.units.shape, truth[0, :3], cues.values[0, :3], restored[0, :3], recall.energy[0, 0]
         )
-        return self._result(values, {**group.facts, "seconds": seconds}, health, picture)
+        facts = {**group.facts, "seconds": seconds, "ceiling_at_least": best.more, "heard": heard}
+        return self._result(values, facts, health, picture)
 
     def _result(
         self, values: dict[str, Array], facts: dict[str, Any], health: Health, picture: RecallPicture | None = None
@@ -267,7 +277,7 @@ class Contest:
     def _exact(self, group: _Group, channel: Channel, n_cues: int = 0) -> Array:
         """Shares recalled exactly; of the seeds that broke down over it the group takes note."""
         truth, cues = self._damaged(group.draw, channel, n_cues)
-        recall = _recall(group.memory, cues, channel.evidence(cues))
+        recall = _recall(group.memory, _given(channel, cues))
         group.health.look_at(recall)
         two = self.units.two_valued
         return np.asarray(scores.same(scores.decided(recall.patterns, two), truth, two).mean(axis=1))
@@ -321,10 +331,29 @@ class Contest:
 _CAPACITIES = (("half", HALF), ("most", MOST))
 
 
-def _recall(memory: Any, cues: Cues, evidence: Array | None) -> Recall:
+class _Given(NamedTuple):
+    """What a memory is given of damaged patterns."""
+
+    cues: Cues
+    evidence: Array | None = None
+
+
+def _given(channel: Channel, cues: Cues) -> _Given:
+    """Cues and what they say of single units; the cues alone where nothing is damaged.
+
+    There the evidence, or the mask of what can be trusted, is the answer, and any memory that hears it would be right:
+    what is asked is what was stored.
+    """
+    _, _, amount = channel.name.partition(":")
+    nothing = not amount or float(amount) == 0.0
+    return _Given(Cues(cues.values)) if nothing else _Given(cues, channel.evidence(cues))
+
+
+def _recall(memory: Any, given: _Given) -> Recall:
     """Ask a memory, in the alphabet that it takes."""
+    cues = given.cues
     values = np.sign(cues.values) if memory.alphabet == "signs" else np.clip(cues.values, -1.0, 1.0)
-    found: Recall = memory.recall(values, cues.known, evidence)
+    found: Recall = memory.recall(values, cues.known, given.evidence)
     return found
 
 

@@ -1,4 +1,7 @@
-"""Tables of contests between memories, for people, as Markdown and as CSV."""
+"""Tables of contests between memories, for people, as Markdown and as CSV.
+
+The best possible is what can be expected at most, given the cues: a mean over seeds with its interval, as all scores.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ def show_short(found: Mapping[str, Any]) -> None:
         [cell["memory"], *(_with_interval(cell[name]) for name in ("overlap", "exact", "familiarity"))]
         for cell in cells
     ]
-    rows.append(["best possible", _number(best["overlap"]), _number(best["exact"]), ""])
+    rows.append(["best possible", _ceiling(best, "overlap"), _ceiling(best, "exact"), ""])
     title = (
         f"{found['run']}: {patterns} {found['challenge']} of each of {len(found['seeds'])} seeds, damaged by {damage}"
     )
@@ -90,7 +93,7 @@ def show_markdown(found: Mapping[str, Any]) -> None:
             rest = [_with_interval(last["familiarity"]), tables.written(last["parameters"]), tables.written(spent)]
             tables.tell(markdown_row(map(markdown, [name, *texts, *rest])))
         best = ceilings(here)
-        texts = [f"**{_number(best[at]['overlap'])} / {_number(best[at]['exact'])}**" for at in damages]
+        texts = [f"**{_best_pair(best[at])}**" for at in damages]
         tables.tell(markdown_row(["**best possible**", *texts, "", "", ""]))
 
 
@@ -112,23 +115,32 @@ def _sorted(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(cells, key=lambda cell: (order[cell["patterns"], cell["damage"]], -best[id(cell)]))
 
 
-def ceilings(cells: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, float | None]]:
-    """The best possible by damage, for all contestants meet the same, from one that lost no seed where there is one."""
-    found: dict[str, Mapping[str, float | None]] = {}
-    for cell in sorted(cells, key=lambda cell: -len(cell["failed"])):
-        found[cell["damage"]] = cell["ceiling"]
-    return found
+def ceilings(cells: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """By damage the cell that says what is best possible, the same for all contestants: one that lost fewest seeds."""
+    return {cell["damage"]: cell for cell in sorted(cells, key=lambda cell: -len(cell["failed"]))}
 
 
 def _row(cell: Mapping[str, Any], less: Mapping[Any, Any]) -> tuple[Any, ...]:
     share, behind = cell["share_overlap"], less.get((cell["memory"], cell["patterns"], cell["damage"]))
     return (
-        *(cell["patterns"], cell["damage"], cell["memory"], cell["way"], _with_interval(cell["overlap"]) + _of(cell)),
+        *(cell["patterns"], cell["damage"], cell["memory"], _way(cell), _with_interval(cell["overlap"]) + _of(cell)),
         f"{share['mean']:.1%}" if share else None,
-        *(_with_interval(cell["exact"]), _number(cell["ceiling"]["exact"])),
+        *(_with_interval(cell["exact"]), _ceiling(cell, "exact")),
         *(_with_interval(behind), _number(cell["spurious"])),
         *(_with_interval(cell["familiarity"]), round(cell["seconds"], 3)),
     )
+
+
+def _way(cell: Mapping[str, Any]) -> str:
+    """How a memory recalled; of one that would have heard evidence, whether there was any."""
+    return f"{cell['way']}{'' if cell['heard'] or cell['way'] != 'channel' else ', no evidence'}"
+
+
+def _ceiling(cell: Mapping[str, Any], score: str) -> str:
+    """The most that can be expected, with its interval: ``at least 0.912 [0.900, 0.930]``."""
+    mean, (low, high) = cell["ceiling"][score], cell["ceiling_interval"][score]
+    more = "at least " if cell["ceiling_at_least"] and score == "exact" else ""
+    return "-" if mean is None else more + _with_interval({"mean": mean, "low": low, "high": high})
 
 
 def _of(cell: Mapping[str, Any]) -> str:
@@ -144,6 +156,16 @@ def _number(value: float | None) -> str:
 def _pair(cell: Mapping[str, Any]) -> str:
     """``.973 ±.004 / .901 ±.012``: half the width of the interval behind each mean."""
     return f"{_half_width(cell['overlap'])} / {_half_width(cell['exact'])}{_of(cell)}"
+
+
+def _best_pair(cell: Mapping[str, Any]) -> str:
+    """The ceilings of a cell, likewise."""
+    texts = []
+    for score in _SCORES:
+        mean, (low, high) = cell["ceiling"][score], cell["ceiling_interval"][score]
+        known = None if mean is None else {"mean": mean, "low": low, "high": high}
+        texts.append("at least " * (score == "exact" and cell["ceiling_at_least"]) + _half_width(known))
+    return " / ".join(texts)
 
 
 def _half_width(value: Mapping[str, Any] | None) -> str:

@@ -14,6 +14,7 @@ from simulator.stats import estimate
 from simulator.store import Store
 
 INTERVALS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
+_FLAGS = {"ceiling_at_least": False, "heard": True}  # and what holds of contests stored before there were these
 _PLAIN = ("spurious", "sweeps", "cue", "precision_code", "precision_pixel")
 
 
@@ -32,13 +33,17 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     those are the mean over seeds and its 95 % bootstrap interval:
 
     * ``overlap``, ``exact``: mean agreement of units, from -1 to 1, and the share of patterns restored in every unit.
-    * ``ceiling``: the same of the posterior mean and of the likeliest stored pattern, given the damage; no memory
-      beats these in expectation. ``share_overlap``, ``share_exact``: fractions of their means over seeds.
+    * ``ceiling``: ``{overlap, exact}``, the most that any memory can be expected to reach, given the damage and the
+      cues; ``ceiling_interval``: ``{overlap: [low, high], exact: [low, high]}`` over seeds, null for one;
+      ``ceiling_at_least``: whether more might be exact, since some grey patterns are nearly the same.
+      ``share_overlap``, ``share_exact``: fractions of the ceilings' means over seeds.
     * ``cue``: overlap of the damaged patterns. ``bit_error``: share of wrong units, where units are two-valued.
-    * ``spurious``: share of recalls that end in none of the stored patterns. ``fixed``: share of stored patterns that
-      stay as they are, when they are given under this damage and were left whole.
+    * ``spurious``: share of recalls that end in none of the stored patterns. ``fixed``: share of stored patterns (of
+      those that cues are made of) that stay as they are, given whole and without evidence.
     * ``familiarity``: area under the ROC curve of the energy, stored against novel; ``roc``: its points.
     * ``precision_code``, ``precision_pixel``: share of the same class among a novel pattern's nearest stored ones.
+    * ``heard``: whether a memory of the way "channel" was given evidence: not where nothing is damaged, for there it is
+      the answer, nor where the damage says nothing of single units.
     * ``way``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``, ``seconds``.
 
     What was not measured is null, and so is everything of a seed that broke down: ``failed`` names those, each with its
@@ -108,6 +113,9 @@ def _cell(played: Played, config: ArenaConfig) -> dict[str, Any]:
     found = {**_name(played.cell, config), "way": facts["way"]}
     found |= {name: over_seeds(scores[name]) for name in INTERVALS}
     found["ceiling"] = {name: _mean(scores[f"ceiling_{name}"]) for name in ("overlap", "exact")}
+    wide = {name: over_seeds(scores[f"ceiling_{name}"]) or {} for name in ("overlap", "exact")}
+    found["ceiling_interval"] = {name: [each.get("low"), each.get("high")] for name, each in wide.items()}
+    found |= {name: bool(facts.get(name, default)) for name, default in _FLAGS.items()}
     found |= {name: _mean(scores[name]) for name in _PLAIN}
     overlap, bits = _mean(scores["overlap"]), _bits(played)
     found["bit_error"] = (1.0 - overlap) / 2.0 if overlap is not None and facts.get("two_valued", True) else None

@@ -88,8 +88,7 @@ def _panel(ax: Any, points: list[tuple[float, Cell]], score: str) -> None:
         high = [value["mean"] if value["high"] is None else value["high"] for _, value in own]
         ax.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
     best = {at: ceilings([cell for place, cell in points if place == at]) for at, _ in points}
-    known = sorted(
-        (at, each[score]) for at, found in best.items() for each in found.values() if each[score] is not None
-    )
+    tops = [(at, each["ceiling"][score]) for at, found in best.items() for each in found.values()]
+    known = sorted((at, top) for at, top in tops if top is not None)
     ax.plot([at for at, _ in known], [top for _, top in known], "k--", linewidth=1, label=NAMED + "best possible")
     ax.grid(alpha=0.3)
