@@ -41,7 +41,8 @@ class Config:
     update: Literal["asynchronous", "synchronous"] = "asynchronous"
     """units turn one after the other, in a random order for every sweep, or all at once"""
     way: Literal["once", "settle", "channel"] = "settle"
-    """one sweep; sweeps until it rests; or the same with the evidence of the cue as a further field"""
+    """one sweep; sweeps until it rests; or the same with the evidence of the cue as a further field, where the damage
+    says something of single units"""
     sweeps: Count = 100
     """sweeps at most, with settle and channel"""
     bias: bool = False
@@ -53,7 +54,7 @@ class Config:
     cue_field: NonNegative = 1.0
     """field per unit of evidence, with way = channel"""
     margin: NonNegative = 8.0
-    """field that the perceptron asks of every unit of every pattern, in corrections"""
+    """field that the perceptron asks of every unit of every pattern, in corrections; more than 0"""
     passes: Count = 200
     """passes over the patterns at most, with rule = perceptron or flow"""
 
@@ -75,6 +76,9 @@ class Hopfield:
     alphabet = "signs"
 
     def __init__(self, units: Units, seed_list: Sequence[int], config: Config) -> None:
+        if config.rule == "perceptron" and not config.margin:
+            none = "weights of 0 meet it, and every state is at rest"
+            raise ValueError(f"hopfield: margin = 0 with rule = perceptron, expected more than 0: {none}")
         self.way: str = config.way
         self._units, self._config = units, config
         self._streams = seeds.words(seed_list, "recall")
@@ -110,12 +114,12 @@ class Hopfield:
         """Let cues [S, Q, N] of -1, +1 and 0 come to rest; units that are 0 to the end have no field.
 
         Raises:
-            ValueError: other values, nothing is stored, or no evidence with way = channel.
+            ValueError: other values, or nothing is stored.
         """
         found = check(cues, len(self._streams), self._units, "cue", alphabet="cue")
         self._ready()
         push = np.zeros((len(found), 1, self._n))
-        if self.way == "channel":
+        if self.way == "channel" and evidence is not None:  # otherwise as with "settle"
             given = check_evidence(evidence, found, "hopfield")
             push = self._with_constant(given.astype(np.float64) * (self._config.cue_field / self._scale), 0.0)
         states, held = self._whole(found), self._with_constant(check_known(known, found), True)
@@ -173,7 +177,11 @@ class Hopfield:
 
 
 def make(units: Units, seed_list: Sequence[int], config: Config) -> Hopfield:
-    """Networks for patterns of these units; they hold -1 and +1."""
+    """Networks for patterns of these units; they hold -1 and +1.
+
+    Raises:
+        ValueError: a perceptron without a margin.
+    """
     return Hopfield(units, seed_list, config)
 
 

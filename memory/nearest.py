@@ -28,7 +28,7 @@ class Config:
     """Settings of the nearest pattern."""
 
     way: Literal["once", "channel"] = "once"
-    """nearest to the cue as it is, or most likely by the evidence of every unit"""
+    """nearest to the cue as it is, or most likely by the evidence of every unit, where the damage says something"""
 
 
 class Nearest:
@@ -57,15 +57,14 @@ class Nearest:
         """The nearest stored pattern of every cue [S, Q, N].
 
         Raises:
-            ValueError: nothing is stored, or no evidence with way = channel.
+            ValueError: nothing is stored.
         """
         found = check(cues, len(self._patterns), self._units, "cue")
         self._ready()
         held = check_known(known, found)
         mask = found != 0.0 if known is None else held
-        if self.way == "channel":
-            evidence = check_evidence(evidence, found, "nearest")
-        best, before = self._look(found, mask, evidence if self.way == "channel" else None)
+        heard = self.way == "channel" and evidence is not None  # otherwise as with "once"
+        best, before = self._look(found, mask, check_evidence(evidence, found, "nearest") if heard else None)
         patterns = np.take_along_axis(self._patterns, best[:, :, None], axis=1)
         energy = np.stack([before, np.zeros_like(before)], axis=2)
         return Recall(hold(patterns, found, held), energy, np.ones(best.shape, np.int64))

@@ -1,13 +1,19 @@
-"""Tables of contests between memories, for people, as Markdown and as CSV."""
+"""Tables of contests between memories, for people, as Markdown and as CSV.
+
+The best possible is what can be expected at most, given the cues: a mean over seeds with its interval, as all scores.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simulator import tables
 from simulator.core.escaping import csv_row, markdown, markdown_row
 
+_SCORES = ("overlap", "exact")
+_PLACE = ("memory", "patterns", "damage")
 COLUMNS = (
     *("patterns", "damage", "memory", "way", "overlap", "of the best possible", "exact", "best possible exact"),
     *("less than the best", "spurious", "familiarity", "seconds"),
@@ -26,20 +32,45 @@ def show(found: Mapping[str, Any]) -> None:
     for each in found["capacities"]:
         half, most = (_capacity(each, share) for share in ("half", "most"))
         tables.tell(f"capacity of {each['memory']} under {each['damage']}: {half} patterns at 50 %, {most} at 99 %")
-    for each in found["refused"]:
-        tables.tell(f"refused: {each['why']}")
+    for line in [*failure_lines(found), *_refusal_lines(found)]:
+        tables.tell(line)
     tables.tell(f"next: engram report {found['run']} --table - engram list runs")
+
+
+def failure_lines(found: Mapping[str, Any]) -> list[str]:
+    """A line for every cell in which seeds broke down: which, why, and that nothing counts them."""
+    lines = []
+    for each in {(each["memory"], each["patterns"], each["damage"]): each for each in found["failed"]}.values():
+        same = [one for one in found["failed"] if all(one[name] == each[name] for name in _PLACE)]
+        seeds = ", ".join(f"{one['seed']} ({one['reason']})" for one in same)
+        what = f"{each['patterns']} patterns" if each["patterns"] else "its capacity"
+        rest = "nothing of it counts" if len(same) == len(found["seeds"]) else "left out of every number here"
+        lines.append(f"failed: {each['memory']}, {what}, {each['damage']}: seed {seeds}; {rest}")
+    return lines
+
+
+def _refusal_lines(found: Mapping[str, Any]) -> list[str]:
+    """A line for every memory and reason, and for which cells where not for all of them."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for each in found["refused"]:
+        place = f"{each['patterns']} patterns, {each['damage']}"
+        why = each["why"].removeprefix(f"{each['memory']}, {place}: ").removeprefix(f"{each['memory']}: ")
+        lines.setdefault((each["memory"], why), []).append(place)
+    played = {each["memory"] for each in [*found["cells"], *found["capacities"]]}
+    some = {key: f" with {'; '.join(places)}" * (key[0] in played) for key, places in lines.items()}
+    return [f"refused: {memory}{some[memory, why]}: {why}" for memory, why in lines]
 
 
 def show_short(found: Mapping[str, Any]) -> None:
     """Print the contestants of one cell beside the ceiling."""
     cells = _sorted(found["cells"])
-    patterns, damage, best = cells[0]["patterns"], cells[0]["damage"], cells[0]["ceiling"]
+    patterns, damage = cells[0]["patterns"], cells[0]["damage"]
+    best = ceilings(cells)[damage]
     rows = [
         [cell["memory"], *(_with_interval(cell[name]) for name in ("overlap", "exact", "familiarity"))]
         for cell in cells
     ]
-    rows.append(["best possible", f"{best['overlap']:.3f}", f"{best['exact']:.3f}", ""])
+    rows.append(["best possible", _ceiling(best, "overlap"), _ceiling(best, "exact"), ""])
     title = (
         f"{found['run']}: {patterns} {found['challenge']} of each of {len(found['seeds'])} seeds, damaged by {damage}"
     )
@@ -58,11 +89,11 @@ def show_markdown(found: Mapping[str, Any]) -> None:
             own = {cell["damage"]: cell for cell in here if cell["memory"] == name}
             texts = [_pair(own[damage]) if damage in own else "-" for damage in damages]
             last = next(iter(own.values()))
-            spent = (last["store_seconds"] or 0.0) + sum(cell["seconds"] for cell in own.values())
+            spent = (last["store_seconds"] or 0.0) + sum(cell["seconds"] or 0.0 for cell in own.values())
             rest = [_with_interval(last["familiarity"]), tables.written(last["parameters"]), tables.written(spent)]
             tables.tell(markdown_row(map(markdown, [name, *texts, *rest])))
-        best = {cell["damage"]: cell["ceiling"] for cell in here}
-        texts = [f"**{best[damage]['overlap']:.3f} / {best[damage]['exact']:.3f}**" for damage in damages]
+        best = ceilings(here)
+        texts = [f"**{_best_pair(best[at])}**" for at in damages]
         tables.tell(markdown_row(["**best possible**", *texts, "", "", ""]))
 
 
@@ -71,33 +102,75 @@ def show_csv(found: Mapping[str, Any]) -> None:
     tables.tell(csv_row(("run", "memory", "patterns", "damage", "seed", "overlap", "exact")))
     for cell in found["cells"]:
         place = (found["run"], cell["memory"], cell["patterns"], cell["damage"])
-        for row in zip(found["seeds"], cell["overlap"]["per_seed"], cell["exact"]["per_seed"], strict=True):
-            tables.tell(csv_row((*place, *row)))
+        columns = [cell[name]["per_seed"] if cell[name] else [None] * len(found["seeds"]) for name in _SCORES]
+        for seed, *row in zip(found["seeds"], *columns, strict=True):
+            known = ["" if value is None or math.isnan(value) else value for value in row]
+            tables.tell(csv_row((*place, seed, *known)))
 
 
 def _sorted(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     places = list(dict.fromkeys((cell["patterns"], cell["damage"]) for cell in cells))
     order = {place: n for n, place in enumerate(places)}
-    return sorted(cells, key=lambda cell: (order[cell["patterns"], cell["damage"]], -cell["overlap"]["mean"]))
+    best = {id(cell): cell["overlap"]["mean"] if cell["overlap"] else -math.inf for cell in cells}
+    return sorted(cells, key=lambda cell: (order[cell["patterns"], cell["damage"]], -best[id(cell)]))
+
+
+def ceilings(cells: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """By damage the cell that says what is best possible, the same for all contestants: one that lost fewest seeds."""
+    return {cell["damage"]: cell for cell in sorted(cells, key=lambda cell: -len(cell["failed"]))}
 
 
 def _row(cell: Mapping[str, Any], less: Mapping[Any, Any]) -> tuple[Any, ...]:
     share, behind = cell["share_overlap"], less.get((cell["memory"], cell["patterns"], cell["damage"]))
     return (
-        *(cell["patterns"], cell["damage"], cell["memory"], cell["way"], _with_interval(cell["overlap"])),
+        *(cell["patterns"], cell["damage"], cell["memory"], _way(cell), _with_interval(cell["overlap"]) + _of(cell)),
         f"{share['mean']:.1%}" if share else None,
-        *(_with_interval(cell["exact"]), f"{cell['ceiling']['exact']:.3f}"),
-        *(_with_interval(behind), f"{cell['spurious']:.3f}"),
+        *(_with_interval(cell["exact"]), _ceiling(cell, "exact")),
+        *(_with_interval(behind), _number(cell["spurious"])),
         *(_with_interval(cell["familiarity"]), round(cell["seconds"], 3)),
     )
 
 
+def _way(cell: Mapping[str, Any]) -> str:
+    """How a memory recalled; of one that would have heard evidence, whether there was any."""
+    return f"{cell['way']}{'' if cell['heard'] or cell['way'] != 'channel' else ', no evidence'}"
+
+
+def _ceiling(cell: Mapping[str, Any], score: str) -> str:
+    """The most that can be expected, with its interval: ``at least 0.912 [0.900, 0.930]``."""
+    mean, (low, high) = cell["ceiling"][score], cell["ceiling_interval"][score]
+    more = "at least " if cell["ceiling_at_least"] and score == "exact" else ""
+    return "-" if mean is None else more + _with_interval({"mean": mean, "low": low, "high": high})
+
+
+def _of(cell: Mapping[str, Any]) -> str:
+    """How many seeds a row is about, where some failed: `` (1 seed)``."""
+    known = [value for value in (cell["overlap"] or {}).get("per_seed", ()) if not math.isnan(value)]
+    return f" ({len(known)} seed{'s' * (len(known) != 1)})" if cell["failed"] and known else ""
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
 def _pair(cell: Mapping[str, Any]) -> str:
     """``.973 ±.004 / .901 ±.012``: half the width of the interval behind each mean."""
-    return f"{_half_width(cell['overlap'])} / {_half_width(cell['exact'])}"
+    return f"{_half_width(cell['overlap'])} / {_half_width(cell['exact'])}{_of(cell)}"
 
 
-def _half_width(value: Mapping[str, Any]) -> str:
+def _best_pair(cell: Mapping[str, Any]) -> str:
+    """The ceilings of a cell, likewise."""
+    texts = []
+    for score in _SCORES:
+        mean, (low, high) = cell["ceiling"][score], cell["ceiling_interval"][score]
+        known = None if mean is None else {"mean": mean, "low": low, "high": high}
+        texts.append("at least " * (score == "exact" and cell["ceiling_at_least"]) + _half_width(known))
+    return " / ".join(texts)
+
+
+def _half_width(value: Mapping[str, Any] | None) -> str:
+    if value is None:
+        return "-"
     width = "" if value["low"] is None else f" ±{(value['high'] - value['low']) / 2:.3f}"
     return f"{value['mean']:.3f}{width}"
 

@@ -174,12 +174,15 @@ def stored(run: str, lab: str) -> dict[str, Any]:
 
 
 def play(snapshots: Iterator[RecallSnapshot], store: Store, view: Any) -> Outcome:
-    """Play a contest to its end, or until Ctrl-C."""
-    from simulator import recalls
+    """Play a contest to its end, or until Ctrl-C; the code is 1 where nothing came out of it: every seed failed."""
+    from simulator import recall_tables, recalls
 
     snapshot, number = sit(snapshots, view, _begun)  # type: ignore[arg-type]
     if not number:
-        return recalls.summary(store, snapshot.run), 0
+        found = recalls.summary(store, snapshot.run)
+        for line in recall_tables.failure_lines(found):
+            tables.say(f"{snapshot.run}: {line}")
+        return found, 0 if any(cell["overlap"] for cell in found["cells"]) or found["capacities"] else 1
     done, how = f"{snapshot.step:,} of {snapshot.steps:,} cells", signal.Signals(number).name
     tables.say(f"engram: {how} after {done}, stored; go on with: engram resume {snapshot.run} --lab {store.lab}")
     return None, 128 + number

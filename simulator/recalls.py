@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.arena_config import ArenaConfig, outline
-from simulator.contest import SCORES, Cell, plan
+from simulator.contest import NOT_RECALLED, SCORES, Cell, plan
 from simulator.core.protocols import Array
 from simulator.records import RunRecord
 from simulator.stats import estimate
@@ -15,6 +15,7 @@ from simulator.store import Store
 
 INTERVALS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
 _COPIED = ("run", "label", "status", "versions", "machines", "seconds", "cpu_seconds")
+_FLAGS = {"ceiling_at_least": False, "heard": True}  # and what holds of contests stored before there were these
 _PLAIN = ("spurious", "sweeps", "cue", "precision_code", "precision_pixel")
 
 
@@ -33,18 +34,26 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     those are the mean over seeds and its 95 % bootstrap interval:
 
     * ``overlap``, ``exact``: mean agreement of units, from -1 to 1, and the share of patterns restored in every unit.
-    * ``ceiling``: the same of the posterior mean and of the likeliest stored pattern, given the damage; no memory
-      beats these in expectation. ``share_overlap``, ``share_exact``: fractions of their means over seeds.
+    * ``ceiling``: ``{overlap, exact}``, the most that any memory can be expected to reach, given the damage and the
+      cues; ``ceiling_interval``: ``{overlap: [low, high], exact: [low, high]}`` over seeds, null for one;
+      ``ceiling_at_least``: whether more might be exact, since some grey patterns are nearly the same.
+      ``share_overlap``, ``share_exact``: fractions of the ceilings' means over seeds.
     * ``cue``: overlap of the damaged patterns. ``bit_error``: share of wrong units, where units are two-valued.
-    * ``spurious``: share of recalls that end in none of the stored patterns. ``fixed``: share of stored patterns that
-      stay as they are, when they are given under this damage and were left whole.
+    * ``spurious``: share of recalls that end in none of the stored patterns. ``fixed``: share of stored patterns (of
+      those that cues are made of) that stay as they are, given whole and without evidence.
     * ``familiarity``: area under the ROC curve of the energy, stored against novel; ``roc``: its points.
     * ``precision_code``, ``precision_pixel``: share of the same class among a novel pattern's nearest stored ones.
+    * ``heard``: whether a memory of the way "channel" was given evidence: not where nothing is damaged, for there it is
+      the answer, nor where the damage says nothing of single units.
     * ``way``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``, ``seconds``.
+
+    What was not measured is null, and so is everything of a seed that broke down: ``failed`` names those, each with its
+    ``reason``, and nothing of the cell counts them in.
 
     ``differences``: for every number of patterns and damage, each contestant less the best one, paired by seed.
     ``versions``, ``machines``: of the distributions when it began, and what it was played on.
     ``basins``, ``capacities``: where they were asked for. ``refused``: cells that a memory did not take, and why.
+    ``failed``: every seed that broke down, with ``memory``, ``patterns``, ``damage``, ``seed`` and ``reason``.
     """
     record = store.find(run)
     config = outline(record)
@@ -59,6 +68,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     found["capacities"] = [_capacity(each, config) for each in played if "loads" in each.facts]
     refused = [each for each in played if "refused" in each.facts]
     found["refused"] = [{**_name(each.cell, config), "why": each.facts["refused"]} for each in refused]
+    found["failed"] = [{**_name(each.cell, config), **seed} for each in played for seed in each.facts["failed"]]
     return found
 
 
@@ -69,11 +79,21 @@ def _played(store: Store, record: RunRecord, config: ArenaConfig) -> Any:
         rows.setdefault(row.step, {})[row.seed] = row.returns
     for n, own in sorted(rows.items())[: len(facts)]:  # its writer may have played one more in between
         table = np.stack([own[seed] for seed in record.seeds])
+        own_facts = {**facts[n - 1], "failed": _failed(cells[n - 1], facts[n - 1], table, record.seeds)}
+        table[[record.seeds.index(each["seed"]) for each in own_facts["failed"]]] = np.nan
         scores = {name: table[:, k] for k, name in enumerate(SCORES)}
         for name in ("overlap", "exact"):
             best = _mean(scores[f"ceiling_{name}"])  # over seeds: a mean of ratios would lean upwards
             scores[f"share_{name}"] = scores[name] / best if best else np.full(len(table), np.nan)
-        yield Played(cells[n - 1], scores, facts[n - 1])
+        yield Played(cells[n - 1], scores, own_facts)
+
+
+def _failed(cell: Cell, facts: dict[str, Any], table: Array, seeds: tuple[int, ...]) -> list[dict[str, Any]]:
+    """The seeds that broke down in a cell; of one that was stored before they were named, those without an overlap."""
+    if "failed" in facts or "refused" in facts or not cell.patterns:
+        return list(facts.get("failed", ()))
+    lost = np.isnan(table[:, SCORES.index("overlap")])
+    return [{"seed": seed, "reason": NOT_RECALLED} for seed, gone in zip(seeds, lost, strict=True) if gone]
 
 
 def _name(cell: Cell, config: ArenaConfig) -> dict[str, Any]:
@@ -95,16 +115,22 @@ def _cell(played: Played, config: ArenaConfig) -> dict[str, Any]:
     found = {**_name(played.cell, config), "way": facts["way"]}
     found |= {name: over_seeds(scores[name]) for name in INTERVALS}
     found["ceiling"] = {name: _mean(scores[f"ceiling_{name}"]) for name in ("overlap", "exact")}
+    wide = {name: over_seeds(scores[f"ceiling_{name}"]) or {} for name in ("overlap", "exact")}
+    found["ceiling_interval"] = {name: [each.get("low"), each.get("high")] for name, each in wide.items()}
+    found |= {name: bool(facts.get(name, default)) for name, default in _FLAGS.items()}
     found |= {name: _mean(scores[name]) for name in _PLAIN}
-    found["bit_error"] = (1.0 - float(scores["overlap"].mean())) / 2.0 if facts.get("two_valued", True) else None
-    found["bits_per_parameter"] = _bits(played) / max(facts["parameters"], 1)
+    overlap, bits = _mean(scores["overlap"]), _bits(played)
+    found["bit_error"] = (1.0 - overlap) / 2.0 if overlap is not None and facts.get("two_valued", True) else None
+    found["bits_per_parameter"] = None if bits is None else bits / max(facts["parameters"], 1)
+    found["failed"] = facts["failed"]
     return found | {name: facts.get(name) for name in ("parameters", "seconds", "store_seconds", "roc")}
 
 
-def _bits(played: Played) -> float:
+def _bits(played: Played) -> float | None:
     """Bits that recall adds to the cues of one seed, units taken one by one (a binary symmetric channel each)."""
     left = [_entropy((1.0 - played.scores[name]) / 2.0) for name in ("cue", "overlap")]
-    return float((left[0] - left[1]).mean()) * played.cell.patterns * played.facts["units"]
+    gained = _mean(left[0] - left[1])
+    return None if gained is None else gained * played.cell.patterns * played.facts["units"]
 
 
 def _entropy(p: Array) -> Array:
@@ -118,11 +144,14 @@ def _mean(values: Array) -> float | None:
 
 
 def _differences(played: list[Played], config: ArenaConfig) -> list[dict[str, Any]]:
-    """Every contestant less the best in overlap, paired by seed, for each number of patterns and damage."""
+    """Every contestant less the best in overlap, paired by the seeds that both have, for each load and damage."""
     found = []
     for place in dict.fromkeys((each.cell.patterns, each.cell.damage) for each in played):
         here = [each for each in played if (each.cell.patterns, each.cell.damage) == place]
-        best = max(here, key=lambda each: float(each.scores["overlap"].mean()))
+        here = [each for each in here if _mean(each.scores["overlap"]) is not None]
+        best = max(here, key=lambda each: _mean(each.scores["overlap"]) or 0.0, default=None)
+        if best is None:
+            continue
         for each in here:
             less = {name: over_seeds(each.scores[name] - best.scores[name]) for name in ("overlap", "exact")}
             name = _name(each.cell, config)

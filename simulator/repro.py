@@ -102,8 +102,14 @@ def rows(store: Store, run: str) -> Rows:
     for row in store.evaluations(run):
         returns = [(f"return of episode {i}", value) for i, value in enumerate(row.returns)]
         found[row.step, row.seed, "evaluation"] = (("mean", row.mean), ("exact", row.exact), *returns)
-    for failure in store.find(run).failed:
+    record = store.find(run)
+    for failure in record.failed:
         found[failure["step"], failure["seed"], "failure"] = (("step", failure["step"]),)
+    for n, cell in enumerate(record.known("cells") or (), 1):  # of a contest between memories
+        for failure in cell.get("failed", ()):
+            found[n, failure["seed"], "failure"] = (("cell", n),)
+        if "refused" in cell:
+            found[n, record.seeds[0], "refusal"] = (("cell", n),)
     return found
 
 

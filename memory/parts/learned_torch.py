@@ -127,10 +127,6 @@ class Learned:
         spread(learn, n)
         blocks = [learned[first] for first in sorted(learned)]
         self._weights = {name: torch.cat([block[name].detach() for block in blocks]) for name in weights}
-        if not all(bool(torch.isfinite(part).all()) for part in self._weights.values()):
-            raise ValueError(
-                f"{self._name}: its weights are not finite after learning, expected a smaller learning_rate"
-            )
         self._stored = True
 
     def recall(self, cues: Array, known: Array | None = None, evidence: Array | None = None) -> Recall:

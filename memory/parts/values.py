@@ -59,10 +59,8 @@ def check_evidence(evidence: Any, cues: Array, name: str) -> Array:
     """Evidence as float32 [S, Q, N].
 
     Raises:
-        ValueError: there is none, or it has another shape than the cues; ``name`` is the memory's.
+        ValueError: it has another shape than the cues, or is not finite; ``name`` is the memory's.
     """
-    if evidence is None:
-        raise ValueError(f"{name}: this damage says nothing of single units, expected way = once or settle")
     found = np.ascontiguousarray(evidence, np.float32)
     if found.shape != cues.shape or not np.isfinite(found).all():
         raise ValueError(f"{name}: evidence of shape {found.shape}, expected finite numbers of shape {cues.shape}")

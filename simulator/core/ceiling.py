@@ -3,8 +3,13 @@
 If one of P stored patterns, each as likely, was damaged by a channel of known likelihood, the posterior over them is
 the softmax of their log likelihoods. Its mean has the least expected squared error of all restorations; the signs of
 the mean have the greatest expected overlap where units are -1 and +1, and its median unit by unit the least expected
-absolute error where they are grey; its greatest entry is the pattern most likely to be the right one. No memory beats
-these in expectation (Bayes; MacKay 2003, Information Theory, Inference, and Learning Algorithms, chapter 36).
+absolute error where they are grey; the pattern with most of its mass is the one most likely to be the right one. No
+memory beats these in expectation (Bayes; MacKay 2003, Information Theory, Inference, and Learning Algorithms, chapter
+36).
+
+What they come to is given as expected from the cue, and not as it turned out: the overlap of the signs of a mean m is
+the mean of |m| over units, that of medians 1 - the mean of sum_p w_p |x_p - median|, and the greatest mass is the
+chance of exact recall. Both have the same expectation, but these do not vary with which pattern it happened to be.
 """
 
 from __future__ import annotations
@@ -20,29 +25,61 @@ _BLOCK = 1 << 21  # log likelihoods at a time
 
 
 class Ceiling(NamedTuple):
-    """The best that can be made of cues."""
+    """The best that can be made of cues, and what it is expected to come to."""
 
     restored: Array  # float32 [S, Q, N], mean of the posterior over the stored patterns, or its median
-    best: Array  # int64 [S, Q], number of the likeliest stored pattern; the first of several
+    best: Array  # int64 [S, Q], number of the stored pattern with the greatest mass; the first of several
+    overlap: Array  # float64 [S, Q], greatest expected overlap, by the signs of the mean or by the median
+    exact: Array  # float64 [S, Q], greatest chance of exact recall; see ``more``
+    more: bool  # whether an answer between stored patterns might count as exact for more of them than ``exact`` does
 
 
-def ceiling(channel: Channel, cues: Cues, stored: Array, *, median: bool = False) -> Ceiling:
+def ceiling(channel: Channel, cues: Cues, stored: Array, *, median: bool = False, near: float = 0.0) -> Ceiling:
     """The best restoration of cues [S, Q, N] that were made of ``stored`` [S, P, N] by ``channel``.
 
     A cue that the channel cannot have made of any of them leaves them all as likely. Works on one seed and a block of
     cues at a time.
+
+    Args:
+        channel: the damage.
+        cues: what is left of the patterns.
+        stored: the patterns.
+        median: restore by the median, as is best where units are not two-valued.
+        near: how far units may be off in a pattern that counts as exact: what is equal so far shares its mass.
     """
     n_seeds, n_cues, n = cues.values.shape
     restored, best = np.empty((n_seeds, n_cues, n), np.float32), np.empty((n_seeds, n_cues), np.int64)
+    overlap, exact, more = np.empty((n_seeds, n_cues)), np.empty((n_seeds, n_cues)), False
     step = max(1, _BLOCK // stored.shape[1])
     for i in range(n_seeds):
         patterns = stored[i].astype(np.float64)
+        alike, between = _alike(stored[i], near)
+        more = more or between
         for first in range(0, n_cues, step):
             block = slice(first, min(first + step, n_cues))
             weights = posterior(channel.log_likelihood(_part(cues, i, block), stored[i : i + 1]))[0]
-            restored[i, block] = _medians(weights, patterns) if median else weights @ patterns
-            best[i, block] = weights.argmax(axis=1)
-    return Ceiling(restored, best)
+            if median:
+                restored[i, block], overlap[i, block] = _medians(weights, patterns)
+            else:
+                mean = weights @ patterns
+                restored[i, block], overlap[i, block] = mean, np.abs(mean).mean(axis=1)
+            mass = weights if alike is None else weights @ alike
+            best[i, block], exact[i, block] = mass.argmax(axis=1), mass.max(axis=1)
+    return Ceiling(restored, best, overlap, exact, more)
+
+
+def _alike(patterns: Array, near: float) -> tuple[Array | None, bool]:
+    """Which patterns [P, N] count as each other, float64 [P, P], or None where none does.
+
+    And whether two that do not have an answer between them that counts as both.
+    """
+    if not near:
+        _, group = np.unique(patterns, axis=0, return_inverse=True)
+        alike, between = group.reshape(-1, 1) == group.reshape(1, -1), False
+    else:
+        apart = np.array([np.abs(patterns - each).max(axis=1) for each in patterns])
+        alike, between = apart <= near, bool(((apart > near) & (apart <= 2.0 * near)).any())
+    return (alike.astype(np.float64) if alike.sum() > len(patterns) else None), between
 
 
 def posterior(log_likelihood: Array) -> Array:
@@ -53,15 +90,16 @@ def posterior(log_likelihood: Array) -> Array:
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
-def _medians(weights: Array, patterns: Array) -> Array:
-    """Weighted medians [Q, N], unit by unit, of patterns [P, N] with weights [Q, P]."""
+def _medians(weights: Array, patterns: Array) -> tuple[Array, Array]:
+    """Weighted medians [Q, N], unit by unit, of patterns [P, N] with weights [Q, P]; their expected overlaps, [Q]."""
     order = np.argsort(patterns, axis=0, kind="stable")
     ranked = np.take_along_axis(patterns, order, axis=0)
-    found = np.empty((len(weights), patterns.shape[1]))
+    found, overlap = np.empty((len(weights), patterns.shape[1])), np.empty(len(weights))
     for q, each in enumerate(weights):
         at = (np.cumsum(each[order], axis=0) < 0.5 - 1e-12).sum(axis=0)
         found[q] = np.take_along_axis(ranked, np.minimum(at, len(order) - 1)[None], axis=0)[0]
-    return found
+        overlap[q] = 1.0 - float((each @ np.abs(patterns - found[q])).mean())
+    return found, overlap
 
 
 def _part(cues: Cues, seed: int, block: slice) -> Cues:

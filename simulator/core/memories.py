@@ -72,7 +72,8 @@ class Memory(Protocol):
             known: bool [S, Q, N], units to be held at the cue's values; None: none is.
             evidence: float [S, Q, N], what a cue says of every unit by itself if one knows the damage: half the
                 log odds of +1 against -1 (for flips of probability p it is beta q with beta = ln((1 - p) / p) / 2).
-                Only a memory whose way is "channel" uses it; None where the damage is not one unit at a time.
+                Only a memory whose way is "channel" uses it; None where the damage is not one unit at a time, or where
+                nothing is damaged: then it goes by the cue alone.
         """
 
     def energy(self, patterns: Array) -> Array:

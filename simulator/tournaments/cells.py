@@ -161,12 +161,16 @@ def _recall(task: Task, tick: Tick) -> Result:
             tick()
         record = store.find(last.run)
         rows = sorted(store.evaluations(last.run), key=lambda row: record.seeds.index(row.seed))
+    told = record.known("cells")[0]
+    broken = told.get("failed", [])
+    if len(broken) == len(record.seeds):
+        raise CellFailed(NOT_A_NUMBER.format(broken[0]["reason"]))
     found = dict(zip(SCORES, np.stack([row.returns for row in rows], axis=1).tolist(), strict=True))
     facts = {
         **{name: found[name] for name in ("overlap", "exact", "spurious", "cue", "ceiling_overlap", "ceiling_exact")},
-        **{name: record.known("cells")[0].get(name) for name in ("parameters", "store_seconds")},
+        **{name: told.get(name) for name in ("parameters", "store_seconds")},
     }
-    plain: Result = {"scores": found["overlap"], "steps": [], "curve": [[] for _ in rows], "failed": []}
+    plain: Result = {"scores": found["overlap"], "steps": [], "curve": [[] for _ in rows], "failed": broken}
     return plain | {"facts": facts, "seconds": record.seconds, "cpu_seconds": record.cpu_seconds, "exact": True}
 
 

@@ -168,7 +168,8 @@ def _failures(record: TournamentRecord, pair: Mapping[str, Any], cell: Cell) -> 
     if cell.status != "done":
         yield {**place, "seeds": list(range(cell.span[0], sum(cell.span))), "reason": cell.reason}
     for each in cell.facts.get("failed", ()):
-        yield {**place, "seeds": [each["seed"]], "reason": f"step {each['step']:,}: {each['reason']}"}
+        when = f"step {each['step']:,}: " if "step" in each else ""  # a memory has none
+        yield {**place, "seeds": [each["seed"]], "reason": f"{when}{each['reason']}"}
     for each in cell.facts.get("without_score", ()):
         yield {**place, "seeds": [each["seed"]], "reason": each["reason"]}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from simulator.core.escaping import one_line
 from simulator.core.writing import check_place
+from simulator.recall_tables import ceilings
 from simulator.views.standings import ENDINGS, save, style
 
 Cell = Mapping[str, Any]
@@ -79,12 +80,15 @@ def _against_damage(cells: Sequence[Cell]) -> list[tuple[str, str, list[tuple[fl
 def _panel(ax: Any, points: list[tuple[float, Cell]], score: str) -> None:
     """One curve for each memory, and the ceiling."""
     for name in dict.fromkeys(cell["memory"] for _, cell in points):
-        own = sorted(((at, cell[score]) for at, cell in points if cell["memory"] == name), key=lambda point: point[0])
+        known = [(at, cell[score]) for at, cell in points if cell["memory"] == name and cell[score]]
+        own = sorted(known, key=lambda point: point[0])
         x, middle = [at for at, _ in own], [value["mean"] for _, value in own]
         (line,) = ax.plot(x, middle, marker="o", markersize=3, label=NAMED + one_line(name))
         low = [value["mean"] if value["low"] is None else value["low"] for _, value in own]
         high = [value["mean"] if value["high"] is None else value["high"] for _, value in own]
         ax.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
-    best = sorted({(at, cell["ceiling"][score]) for at, cell in points})
-    ax.plot(*zip(*best, strict=True), "k--", linewidth=1, label=NAMED + "best possible")
+    best = {at: ceilings([cell for place, cell in points if place == at]) for at, _ in points}
+    tops = [(at, each["ceiling"][score]) for at, found in best.items() for each in found.values()]
+    known = sorted((at, top) for at, top in tops if top is not None)
+    ax.plot([at for at, _ in known], [top for _, top in known], "k--", linewidth=1, label=NAMED + "best possible")
     ax.grid(alpha=0.3)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from envs.parts.corruption import parse
 from envs.patterns import digits, random_bits
+from simulator import scores
 from simulator.core import ceiling as module
 from simulator.core import seeds
 from simulator.core.ceiling import ceiling, posterior
@@ -56,9 +57,77 @@ def test_nothing_beats_the_ceiling(name, amount):
     mine = np.where(found.restored[0] >= 0, 1.0, -1.0)
     np.testing.assert_allclose(((joint @ THREE[0]) * mine).sum(axis=1) / 4, overlap.max(axis=1), rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(joint[np.arange(len(cues)), found.best[0]], joint.max(axis=1))
+    chance = joint.sum(axis=1)  # of each cue
+    np.testing.assert_allclose(found.overlap[0] * chance, overlap.max(axis=1), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.exact[0] * chance, joint.max(axis=1), rtol=1e-6, atol=1e-9)
     error = (joint[:, :, None] * (THREE[0] - found.restored[0][:, None]) ** 2).sum()
     for answer in (mine, THREE[0][found.best[0]], 0.9 * found.restored[0], np.zeros_like(mine)):
         assert error < (joint[:, :, None] * (THREE[0] - answer[:, None]) ** 2).sum() + 1e-9
+
+
+GREY = ((0.9, -0.4, 0.2), (-0.9, 0.5, -0.3))
+
+
+class Told:
+    """A channel that gives each cue's posterior away."""
+
+    def __init__(self, weights):
+        self._log = np.log(weights)[None]
+
+    def log_likelihood(self, cues, patterns):
+        return self._log
+
+
+@pytest.mark.parametrize(
+    ("apart", "more"),
+    [(0.5, False), (0.05, False), (0.15, True), (0.0, False)],
+    ids=["far", "the-same-to-the-eye", "an-answer-between", "equal"],
+)
+def test_nothing_beats_the_ceiling_of_grey_patterns(apart, more):
+    """Any posterior, and all answers on a grid that holds every value and what is between."""
+    patterns = np.array([GREY[0], (GREY[0][0] - apart, *GREY[0][1:]), GREY[1]], np.float32)
+    weights = np.random.Generator(np.random.PCG64(1)).dirichlet(np.ones(3), 40)
+    cues, near = Cues(np.zeros((1, 40, 3), np.float32)), 0.1
+    found = ceiling(Told(weights), cues, patterns[None], median=True, near=near)
+    values = np.unique(np.concatenate([np.linspace(-1, 1, 41), patterns.ravel()])).astype(np.float32)
+    off = np.abs(values[:, None, None] - patterns)  # [values, P, N]
+    best = 1.0 - np.einsum("qp,vpn->qvn", weights, off).min(axis=1).mean(axis=1)
+    np.testing.assert_allclose(found.overlap[0], best, atol=1e-6)
+    fits = (off <= near).transpose(2, 0, 1).astype(np.float64)  # [N, values, P]
+    answers = np.einsum("ap,bp,cp->abcp", *fits).reshape(-1, 3)
+    chance = (np.unique(answers, axis=0) @ weights.T).max(axis=0)
+    assert found.more == more
+    if more:
+        assert (found.exact[0] <= chance + 1e-9).all()
+        assert (found.exact[0] < chance - 0.01).any()
+    else:
+        np.testing.assert_allclose(found.exact[0], chance, rtol=1e-6)
+
+
+def test_equal_patterns_share_their_mass():
+    stored = np.array([[[1, 1, -1], [-1, -1, 1], [1, 1, -1]]], np.float32)
+    found = ceiling(parse("flip:0.5", Units((3,))), Cues(stored), stored)
+    np.testing.assert_allclose(found.exact, 2 / 3)
+    assert found.best.tolist() == [[0, 0, 0]]
+    assert not found.more
+
+
+@pytest.mark.parametrize(("text", "levels"), [("flip:0.25", "two"), ("gauss:1.0", "grey"), ("erase:0.9", "two")])
+def test_what_is_expected_is_what_comes_of_it(text, levels):
+    """Over 2,000 cues, to four standard errors; and what is expected varies less."""
+    seed_list, two = range(100), levels == "two"
+    challenge = digits.make(seed_list, digits.Config(levels=levels))
+    stored = challenge.draw(20, 0).stored
+    channel = parse(text, challenge.units)
+    cues = channel.damage(stored, stored, seeds.generators(seed_list, "damage"))
+    found = ceiling(channel, cues, stored, median=not two, near=0.0 if two else scores.NEAR)
+    guess = np.take_along_axis(stored, found.best[..., None], axis=1)
+    overlap = 1.0 - np.abs(scores.decided(found.restored, two).astype(np.float64) - stored).mean(axis=2)
+    exact = scores.same(guess, stored, two)
+    for expected, came in ((found.overlap, overlap), (found.exact, exact)):
+        less = (came - expected).ravel()
+        assert abs(less.mean()) < 4.0 * less.std() / np.sqrt(less.size)
+        assert expected.mean(axis=1).std() < came.mean(axis=1).std()
 
 
 def test_what_a_channel_cannot_have_made_leaves_all_as_likely():
@@ -95,6 +164,8 @@ def test_blocks_and_other_seeds_change_nothing(monkeypatch):
     monkeypatch.setattr(module, "_BLOCK", 24)  # three cues at a time
     split = ceiling(channel, cues, drawn.stored)
     np.testing.assert_array_equal(split.best, whole.best)
+    np.testing.assert_allclose(split.overlap, whole.overlap, atol=1e-12)
+    np.testing.assert_allclose(split.exact, whole.exact, atol=1e-12)
     np.testing.assert_allclose(split.restored, whole.restored, atol=1e-7)
     monkeypatch.undo()
     alone = ceiling(channel, Cues(cues.values[2:], cues.known[2:]), drawn.stored[2:])

@@ -11,10 +11,13 @@ import inspect
 import numpy as np
 import pytest
 
+from simulator import arena, arena_config, recalls
 from simulator.arena_config import find_memory, memory_presets
+from simulator.contest import Health
 from simulator.core import plugins, seeds
 from simulator.core.memories import Units
 from simulator.settings import check, overlay, settings
+from simulator.store import Store
 from tests.laws.players import lane, same, variants
 
 NAMES = plugins.names("memories")
@@ -105,7 +108,10 @@ def test_recall_has_the_shapes_and_the_kinds_of_the_contract(name):
     assert memory.n_parameters >= 0
     energy = memory.energy(patterns)
     assert energy.shape == patterns.shape[:2]
-    assert np.isfinite(energy).all()
+    health = Health(len(SEEDS))
+    health.look([memory.state(), energy], "not finite")
+    health.look_at(recall)
+    assert health.why == [""] * len(SEEDS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -179,6 +185,35 @@ def test_every_variant_can_be_made_or_says_why_not(name):
         except ValueError as error:
             assert "expected" in str(error), turned  # noqa: PT017 - whether it refuses is the variant's own affair
     assert made
+
+
+def with_rate(config, rate: float) -> dict:
+    """Settings of a short training with every learning rate at ``rate``, in tables within tables too."""
+    found = {field: n for field, n in SHORT.items() if hasattr(config, field)}
+    for field in dataclasses.fields(config):
+        inner = getattr(config, field.name)
+        if dataclasses.is_dataclass(inner) and (less := with_rate(inner, rate)):
+            found[field.name] = less
+        elif field.name == "learning_rate":
+            found[field.name] = rate
+    return found
+
+
+def learns(name: str) -> bool:
+    return "learning_rate" in repr(plugins.load("memories", name).Config())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if learns(name)])
+def test_weights_without_bound_are_found_and_no_contest_dies_of_them(name, tmp_path):
+    config = plugins.load("memories", name).Config()
+    memories = {"wild": {"name": name, **with_rate(config, 1e38)}, "nearest": {}}
+    contest = {"seeds": 2, "patterns": [6], "damage": ["flip:0.2"], "novel": 4, "challenge": {"name": "digits"}}
+    with Store(tmp_path) as store:
+        for _ in arena.recall(arena_config.build({**contest, "memory": memories}), store):
+            pass
+        found = recalls.summary(store, "r1")
+    assert [(each["memory"], each["seed"]) for each in found["failed"]] == [("wild", 0), ("wild", 1)]
+    assert [each["overlap"] is None for each in found["cells"]] == [True, False]
 
 
 def test_presets_are_settings_that_their_memory_has():

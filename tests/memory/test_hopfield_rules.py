@@ -101,6 +101,13 @@ def test_least_flow_is_less_than_anything_near():
         assert flow(best + step + step.T, x)[0] > value
 
 
+def test_a_perceptron_without_a_margin_is_refused():
+    with pytest.raises(ValueError, match=r"margin = 0 with rule = perceptron, expected more than 0"):
+        make(draw(0, 1, 3, 10), rule="perceptron", margin=0.0)
+    for rule in ("hebb", "storkey", "pseudo_inverse", "flow"):
+        make(draw(0, 1, 3, 10), rule=rule, margin=0.0)
+
+
 def test_the_presets_are_the_other_rules():
     rules = {name: preset["memory"]["rule"] for name, preset in hopfield.TUNED.items()}
     assert rules == {

@@ -1,0 +1,190 @@
+"""A seed of a memory that breaks down: it counts nowhere, it is said, and neither the others nor the views are lost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from simulator import arena, arena_config, cli, recall_tables, recalls, repro
+from simulator.contest import NOT_RECALLED, NOT_STORED, SCORES
+from simulator.core.finiteness import broken_seeds
+from simulator.core.memories import Recall
+from simulator.store import Store
+from simulator.tournaments import config as tournament_config
+from simulator.tournaments import host, verdict
+from simulator.tournaments.cell_store import CellStore
+from simulator.tournaments.workers import workers_of
+
+MEMORY = "tests.simulator.breaking_memory"
+PLACES = {"store": NOT_STORED, "recall": NOT_RECALLED, "trace": NOT_RECALLED, "energy": NOT_RECALLED}
+PLACES["codes"] = NOT_RECALLED
+NUMBERS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
+
+
+def played(lab, broken=(1,), at="store", **changes):
+    """The summary of a contest between a memory of which seeds break down and one that does not."""
+    breaking = {"name": MEMORY, "seeds": list(broken), "at": at}
+    contest = {
+        "seeds": 3,
+        "patterns": [10],
+        "damage": ["flip:0.2", "none"],
+        "novel": 5,
+        "challenge": {"name": "digits"},
+        "memory": {"breaking": breaking, "nearest": {}},
+        **changes,
+    }
+    with Store(lab) as store:
+        for last in arena.recall(arena_config.build(contest), store):
+            run = last.run
+        return recalls.summary(store, run)
+
+
+def of(summary, memory):
+    return [each for each in summary["cells"] if each["memory"] == memory]
+
+
+@pytest.mark.parametrize("at", PLACES)
+def test_a_failed_seed_counts_nowhere_and_the_others_keep_their_bits(tmp_path, at):
+    clean, broken = played(tmp_path / "clean", ()), played(tmp_path / "broken", (1,), at)
+    for before, after in zip(of(clean, "breaking"), of(broken, "breaking"), strict=True):
+        assert after["failed"] == [{"seed": 1, "reason": PLACES[at]}]
+        for name in NUMBERS[:2] + NUMBERS[4:]:
+            ours, theirs = after[name]["per_seed"], before[name]["per_seed"]
+            assert (ours[0], ours[2]) == (theirs[0], theirs[2])
+            assert np.isnan(ours[1])
+            assert after[name]["mean"] == pytest.approx(np.mean([theirs[0], theirs[2]]))
+        for name in NUMBERS:
+            assert np.flatnonzero(np.isnan(after[name]["per_seed"])).tolist() == [1]
+        whole = [np.mean(np.delete(before["overlap"]["per_seed"], 1)), after["overlap"]["mean"]]
+        assert after["bit_error"] == pytest.approx((1.0 - whole[0]) / 2.0)
+    with Store(tmp_path / "broken") as store:
+        rows = [row.returns for row in store.evaluations("r1") if row.step <= 2 and row.seed == 1]
+    assert np.isnan(rows).all(), "cue and ceilings among them"
+    for name in ("overlap", "exact"):
+        (less,) = [each[name] for each in broken["differences"] if each["damage"] == "flip:0.2"]
+        assert np.flatnonzero(np.isnan(less["per_seed"])).tolist() == [1]
+    assert of(clean, "nearest")[0]["overlap"] == of(broken, "nearest")[0]["overlap"]
+
+
+def test_where_every_seed_fails_the_row_is_empty_and_the_others_are_seen(tmp_path, capsys):
+    found = played(tmp_path, (0, 1, 2), basin=True)
+    (cell, _), (other, _) = of(found, "breaking"), of(found, "nearest")
+    assert [cell[name] for name in NUMBERS] == [None] * len(NUMBERS)
+    assert (cell["bit_error"], cell["bits_per_parameter"], cell["cue"], cell["spurious"]) == (None,) * 4
+    assert other["overlap"]["mean"] > 0.5
+    assert len(found["failed"]) == 6
+    assert {each["memory"] for each in found["basins"]} == {"nearest"}
+    recall_tables.show_short({**found, "cells": [cell, other]})
+    capsys.readouterr()
+    for show in (recall_tables.show, recall_tables.show_markdown, recall_tables.show_csv):
+        show(found)
+        text = capsys.readouterr().out
+        assert text
+        assert "nan" not in text
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert [row["overlap"] for row in lines if row["memory"] == "breaking"] == [""] * 6
+    assert repro.again("r1", str(tmp_path))["identical"]
+
+
+@pytest.mark.parametrize(("rate", "failed"), [("3", [0, 1]), ("1e38", [0, 1])])
+@pytest.mark.parametrize("levels", ["grey", "two"])
+def test_weights_that_grow_without_bound(tmp_path, capsys, monkeypatch, rate, failed, levels):
+    if (rate, levels) == ("3", "two"):
+        failed = []
+    monkeypatch.chdir(tmp_path)
+    damage = {"grey": "gauss:0.5", "two": "flip:0.1"}[levels]
+    words = ["recall", "rbm", "nearest", "digits", "--challenge.levels", levels, "--damage", damage, "--view", "none"]
+    words += ["--patterns", "10", "--memory.rbm.learn.learning-rate", rate, "--seeds", "2", "--novel", "5"]
+    assert cli.main([*words, "--json"]) == 0
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert [each["seed"] for each in found["failed"]] == failed
+    assert ("failed: rbm, 10 patterns" in told.err) == bool(failed)
+    (cell,) = of(found, "rbm")
+    assert (cell["overlap"] is None) == (len(failed) == 2)
+    for command in ("show latest", "report latest --table", "report latest --csv", "resume latest", "repro latest"):
+        assert cli.main([*command.split()]) == 0, command
+        text = capsys.readouterr().out
+        assert "nearest" in text or "identical" in text
+    alone = [word for word in words if word != "nearest"]
+    assert cli.main(alone) == (1 if len(failed) == 2 else 0)
+
+
+def test_a_row_says_of_how_many_seeds_it_is(tmp_path, capsys):
+    recall_tables.show(played(tmp_path, (1,)))
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("(2 seeds)" in line for line in lines) == 2
+    line = f"failed: breaking, 10 patterns, flip:0.2: seed 1 ({NOT_STORED}); left out of every number here"
+    assert line in lines
+
+
+def test_a_stored_contest_of_before_the_check_leaves_such_a_seed_out_too(tmp_path, monkeypatch):
+    """The rows of one that was stored half: no overlap, and none recalled exactly."""
+    kept = arena._Host._keep
+
+    def as_before(self, result):
+        result.facts.pop("failed", None)
+        result.scores[1, SCORES.index("overlap")] = np.nan
+        kept(self, result)
+
+    monkeypatch.setattr(arena._Host, "_keep", as_before)
+    found = played(tmp_path, ())
+    for cell in found["cells"]:
+        assert [each["seed"] for each in cell["failed"]] == [1]
+        assert all(np.isnan(cell[name]["per_seed"][1]) for name in NUMBERS)
+
+
+def test_a_capacity_is_of_the_seeds_that_last(tmp_path):
+    found = played(tmp_path, (2,), capacity=True)
+    both = {each["memory"]: each for each in found["capacities"] if each["damage"] == "none"}
+    assert np.flatnonzero(np.isnan(both["breaking"]["half"]["per_seed"])).tolist() == [2]
+    assert not np.isnan(both["nearest"]["half"]["per_seed"]).any()
+    lost = played(tmp_path, (0, 1, 2), capacity=True)
+    recall_tables.show(lost)
+    mine = next(each for each in lost["capacities"] if each["memory"] == "breaking")
+    assert (mine["half"], mine["exact"], mine["beyond"]) == (None, [], [])
+
+
+def test_a_tournament_leaves_it_out_too_and_says_so(tmp_path):
+    some, every = ({"name": MEMORY, "seeds": seeds, "at": "recall"} for seeds in ([1], [0, 1, 2]))
+    tables = {
+        "seeds": 3,
+        "memory": {"some": some, "every": every, "nearest": {}},
+        "challenge": {"digits": {"name": "digits", "patterns": 10, "damage": "flip:0.2"}},
+    }
+    with CellStore(tmp_path) as store:
+        for last in host.play(tournament_config.build(tables), store, lambda n: workers_of("0", n)):
+            assert last.tournament == "t1"
+        found = verdict.summary(store, "t1")
+    told = {(each["contestant"], *each["seeds"]): each["reason"] for each in found["failures"]}
+    assert told["some", 1] == NOT_RECALLED
+    assert NOT_RECALLED in told["every", 0, 1, 2]
+    assert found["cells"] == {"planned": 3, "done": 2, "failed": 1, "missing": 0}
+
+
+def test_broken_seeds_of_states_of_every_shape():
+    clean = {"weights": [np.ones((3, 2), np.float32)], "stream": np.ones((3, 4), np.uint64), "n": 4, "stored": True}
+    assert not broken_seeds(clean, 3).any()
+    for value in (np.nan, np.inf, -np.inf):
+        spoilt = np.ones((3, 2, 2))
+        spoilt[2, 0, 1] = value
+        assert broken_seeds({**clean, "more": {"deep": (spoilt,)}}, 3).tolist() == [False, False, True]
+        assert broken_seeds({**clean, "scale": value}, 3).all()
+        assert broken_seeds([np.array([1.0, value])], 3).all()
+    huge = np.full((3, 4), np.finfo(np.float64).max)
+    assert not broken_seeds(huge, 3).any()
+
+
+def test_an_energy_may_be_missing_once_a_cue_is_at_rest():
+    from simulator.contest import Health
+
+    energy = np.zeros((2, 1, 3))
+    energy[:, :, 2] = np.nan
+    for sweeps, failed in (([[1], [1]], [False, False]), ([[1], [2]], [False, True])):
+        health = Health(2)
+        health.look_at(Recall(np.zeros((2, 1, 4), np.float32), energy, np.array(sweeps)))
+        assert health.failed.tolist() == failed
