@@ -15,6 +15,7 @@ from simulator.ledger import RUN_ID
 from simulator.settings import Setting, describe, settings, within
 
 KINDS = (*plugins.FOLDERS, "runs", "tournaments", "presets")
+SHOWN = tuple(kind for kind in KINDS if kind != "components" or plugins.names(kind))  # there may be none of them
 
 
 def listing(kind: str | None, lab: str) -> dict[str, Any]:
@@ -24,9 +25,9 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
         ValueError: there is no such kind, or the lab cannot be read.
     """
     if kind is None:
-        return {each: _players(each) for each in plugins.FOLDERS}
+        return {each: _players(each) for each in plugins.FOLDERS if each in SHOWN}
     if kind not in KINDS:
-        raise ValueError(plugins.unknown("list", kind, KINDS, f"expected one of {', '.join(KINDS)}"))
+        raise ValueError(plugins.unknown("list", kind, KINDS, f"expected one of {', '.join(SHOWN)}"))
     if kind == "runs":
         return {"runs": _runs(lab)}
     if kind == "tournaments":

@@ -1,7 +1,7 @@
 """The commands. Thin: read the words, call the host, hand snapshots to views and answers to tables.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or bad input (one line, never a traceback unless ``ENGRAM_DEBUG=1``), 130
-and 143 interrupted, after a checkpoint was written.
+Exit codes: 0 done, 1 failed, 2 wrong usage or bad input (one line, never a traceback unless ``ENGRAM_DEBUG=1``), 129,
+130 and 143 interrupted by SIGHUP, SIGINT and SIGTERM, after a checkpoint was written.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def _of(module: str, name: str) -> Any:
     return lambda *given: getattr(import_module(f"simulator.{module}"), name)(*given)
 
 
-_KINDS = "|".join(catalog.KINDS)
+_KINDS = "|".join(catalog.SHOWN)
 ENTRIES = ("agents", "worlds", "memories", "challenges", "players", "games")
 COMMANDS = {
     "demo": Command("engram demo", "the main job in half a minute: agents in rooms, beside the optimum", _demo),
@@ -272,7 +272,7 @@ COMMANDS = {
         "who is better, and how sure is that: contestants meet challenges over many seeds",
         _tournament,
         (0, 1),
-        ("preset", "label", "view", "workers", "init", "force", "retry", *ENTRIES),
+        ("preset", "label", "view", "workers", "trust_files", "init", "force", "retry", *ENTRIES),
         own=_of("tournaments.config", "tournament_settings"),
         read=_of("tournaments.command", "read"),
     ),
@@ -281,7 +281,7 @@ COMMANDS = {
         "go on with what was interrupted",
         _resume,
         (1, 1),
-        ("view", "workers", "retry"),
+        ("view", "workers", "trust_files", "retry"),
     ),
     "list": Command("engram list [KIND]", f"names of a kind: {_KINDS}", _list, (0, 1)),
     "show": Command("engram show NAME", "a player with its settings, or a run with its result", _show, (1, 1)),
@@ -301,7 +301,11 @@ COMMANDS = {
         ("table", "csv", "latex", "html", "picture", "force", "agent", "world"),
     ),
     "repro": Command(
-        "engram repro RUN|TOURNAMENT", "play it again and compare every number", _repro, (1, 1), ("workers",)
+        "engram repro RUN|TOURNAMENT",
+        "play it again and compare every number",
+        _repro,
+        (1, 1),
+        ("workers", "trust_files"),
     ),
     "bench": Command("engram bench [NAME]", "measure speed beside the peers, from a checkout", _bench, (0, 1)),
     "doctor": Command(

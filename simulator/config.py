@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
+from simulator import imports
 from simulator.core import plugins
 from simulator.core.python_files import identity
 from simulator.core.ranges import CountOrZero
@@ -58,6 +59,7 @@ class RunConfig:
     """the world's own Config"""
 
 
+OF_A_CELL = "settings of the cell"  # where the settings of a tournament's cell were read
 _PLAYERS = {"agent": "agents", "world": "worlds"}  # table of the file -> kind of player
 
 
@@ -114,13 +116,13 @@ def read(path: str | Path) -> Layer:
 
 
 def parse(text: str, where: str) -> Layer:
-    """The settings in a TOML text, not yet checked; ``where`` names it in errors.
+    """The settings in a TOML text, not yet checked; ``where`` names it in errors. Says what code they import.
 
     Raises:
         ValueError: not TOML; says file, line and column.
     """
     try:
-        return Layer(tomllib.loads(text), where)
+        values = tomllib.loads(text)
     except RecursionError:
         raise ValueError(f"{where}: nested too deep") from None
     except ValueError as error:
@@ -128,6 +130,9 @@ def parse(text: str, where: str) -> Layer:
         line, column = (at[1], at[2]) if at and at[1] else _end(text)
         reason = str(error)[: at.start()] if at else str(error)
         raise ValueError(f"{where}: line {line}, column {column}: {' '.join(reason.split())}") from None
+    if where != OF_A_CELL:  # its tournament has said it
+        imports.tell(values, where)
+    return Layer(values, where)
 
 
 def from_toml(text: str, where: str) -> RunConfig:

@@ -67,7 +67,8 @@ def _distributions() -> Iterator[Finding]:
     for name in ("engram-rl", *needed):
         found, wanted = _version(name), pinned.get(_canonical(name))
         if found is None:
-            yield Finding(name, BAD, "not installed", f"pip install {name}")
+            cure = "pip install -e . in the checkout" if name == "engram-rl" else f"pip install {name}"
+            yield Finding(name, BAD, "not installed", cure)
         elif wanted is not None and found.partition("+")[0] != wanted:
             yield Finding(name, NOTE, found, f"constraints.txt has {wanted}")
         else:

@@ -19,6 +19,7 @@ from simulator.core import plugins
 from simulator.core.escaping import checked_name
 from simulator.core.ranges import Share
 from simulator.core.reading import is_path, set_limit
+from simulator.externals.trust import trust_files
 from simulator.presets import find
 from simulator.settings import Layer, Setting, settings
 
@@ -69,7 +70,11 @@ class Options:
     fix: bool = False
     """mend what can be mended without loss: remove damaged compiled code"""
     workers: Annotated[str, Meta(min_length=1)] = "0"
-    """where cells are played: a number of processes, ray, or ray://ADDRESS; 0: a process per core"""
+    """where cells are played: a number of processes, ray (one of this machine, which nobody else can reach, or that in
+    RAY_ADDRESS) or ray://ADDRESS, a cluster of your own; one that asks for a token finds it by RAY_AUTH_MODE=token with
+    RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; 0: a process per core"""
+    trust_files: bool = False
+    """let saved models (sb3:FILE.zip) run code that is in them; without it only their weights are read"""
     init: bool = False
     """write a commented example of a tournament into the file, tournament.toml where none is named"""
     retry: bool = False
@@ -79,7 +84,7 @@ class Options:
     html: str = ""
     """write the report of a tournament into this file, one page of HTML; t1.html where nothing else is asked for"""
     agents: str = ""
-    """agents that compete: names, label=name, sb3:CLASS, python:FILE.py:FUNCTION or human:FILE, up to the next flag"""
+    """agents that compete: names, label=name, sb3:CLASS, sb3:FILE.zip, python:FILE.py:FUNCTION, up to the next flag"""
     worlds: str = ""
     """worlds they compete in, likewise"""
     memories: str = ""
@@ -168,6 +173,8 @@ def dispatch(commands: Mapping[str, Command], words: list[str]) -> int:
         got = " ".join(given.names)[:60] or "nothing"
         raise ValueError(f"expected {command.usage}, got {got!r} (engram {words[0]} --help)")
     options = options_of(given)
+    if options.trust_files:
+        trust_files()
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         answer = command.act(given, options)
     if answer.data is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -12,7 +13,8 @@ from typing import Any
 
 from simulator.core.protocols import Snapshot, View
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HANGUP = getattr(signal, "SIGHUP", 0)  # not every system has it
+_SIGNALS = tuple(filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)))
 
 
 class BadInput(ValueError):  # noqa: N818 - what it is called is what it is
@@ -26,7 +28,7 @@ class Stop:
 
 
 def sit(snapshots: Iterator[Snapshot], view: View | None, begun: Callable[[Snapshot], None]) -> tuple[Snapshot, int]:
-    """Play a run to its end, or until Ctrl-C or SIGTERM; then it is closed, which writes a checkpoint.
+    """Play a run to its end, or until Ctrl-C, SIGTERM or SIGHUP; then it is closed, which writes a checkpoint.
 
     Args:
         snapshots: the run, as the engine gives it.
@@ -51,10 +53,12 @@ def sit(snapshots: Iterator[Snapshot], view: View | None, begun: Callable[[Snaps
                     begun(following)
                 snapshot = following
                 if view is not None:
-                    view.show(snapshot)
+                    with _nobody_watching():
+                        view.show(snapshot)
         finally:
             if view is not None:
-                view.close()
+                with _nobody_watching():
+                    view.close()
             if stop.number and hasattr(snapshots, "close"):
                 snapshots.close()
     if snapshot is None:
@@ -75,10 +79,36 @@ def _next(snapshots: Iterator[Snapshot], before: Snapshot | None) -> Snapshot | 
 
 
 @contextmanager
-def _stopping() -> Iterator[Stop]:
-    """Note the first Ctrl-C or SIGTERM. A second one leaves at once, as harmless as ``kill -9``.
+def _nobody_watching() -> Iterator[None]:
+    """Go on where the terminal is gone: what it would be told is lost, and SIGHUP comes or has come."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        _leave_terminal()
 
-    A thread answers them: the main one may be in compiled code for long, and until then Python calls no handler.
+
+def _leave_terminal() -> None:
+    """Let what is written from now on go nowhere, where it went to a terminal that is gone."""
+    import termios
+
+    for number in (1, 2):
+        try:
+            termios.tcgetattr(number)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+
+
+@contextmanager
+def _stopping() -> Iterator[Stop]:
+    """Note the first Ctrl-C, SIGTERM or SIGHUP. A second one leaves at once, as harmless as ``kill -9``.
+
+    A thread answers them: the main one may be in compiled code for long, and until then Python calls no handler. A
+    SIGHUP that is ignored already, as under ``nohup``, stays so.
     """
     stop, (heard, told) = Stop(), os.pipe()
     os.set_blocking(told, False)
@@ -86,7 +116,8 @@ def _stopping() -> Iterator[Stop]:
     def note(number: int, frame: FrameType | None) -> None:
         stop.number = stop.number or number
 
-    before: dict[int, Any] = {number: signal.signal(number, note) for number in _SIGNALS}
+    heeded = [number for number in _SIGNALS if number != _HANGUP or signal.getsignal(number) != signal.SIG_IGN]
+    before: dict[int, Any] = {number: signal.signal(number, note) for number in heeded}
     outer = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     answers = threading.Thread(target=_answer, args=(heard,), daemon=True)
     answers.start()
@@ -107,6 +138,8 @@ def _answer(heard: int) -> None:
     while numbers := os.read(heard, 64):
         for number in (each for each in numbers if each in _SIGNALS):
             came += 1
+            if number == _HANGUP:
+                _leave_terminal()
             if came == 1:
                 os.write(2, b"engram: stopping as soon as this step is done; once more to leave at once\n")
             else:

@@ -142,7 +142,7 @@ def original(name: str, module: str) -> Callable[[], Any]:
     try:
         return import_module(f"pettingzoo.classic.{module}").raw_env  # type: ignore[no-any-return]
     except ImportError as error:
-        raise ValueError(f"{name} needs PettingZoo ({error}): pip install 'engram-rl[pettingzoo]'") from None
+        raise ValueError(f"{name} needs PettingZoo ({error}): pip install pettingzoo") from None
 
 
 def show_board(game: BoardGame, draw: Callable[[Array], str]) -> None:

@@ -23,9 +23,9 @@ Env = gymnasium.Env[Any, Any]
 
 _REGISTERED_BY = {"ALE": "ale_py", "engram": "envs.parts.export"}  # namespace -> the module that registers it
 _BROUGHT_BY = {  # a module that worlds need -> what installs it
-    "Box2D": "engram-rl[box2d]",
-    "ale_py": "engram-rl[atari]",
-    "cv2": "engram-rl[atari]",
+    "Box2D": "gymnasium[box2d]",
+    "ale_py": "ale-py",
+    "cv2": "opencv-python-headless",
     "mujoco": "gymnasium[mujoco]",
     "jax": "gymnasium[jax]",
     "pygame": "pygame-ce",

@@ -51,7 +51,7 @@ def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> External
         ValueError: it cannot play so; one line.
     """
     if not is_external(name):
-        raise ValueError(f"{name}: expected sb3:..., python:... or human:...")
+        raise ValueError(f"{name}: expected sb3:... or python:...")
     kind, _, target = name.partition(":")
     _check_plain(name, "settings", settings)
     seeds = {"seeds": run.seeds, "first_seed": run.first_seed}

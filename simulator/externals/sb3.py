@@ -6,7 +6,11 @@ judged by its deterministic actions. Models are seeded from the seed's stream fo
 
 Settings go to the class as keyword arguments: a list becomes a tuple (``train_freq = [1, "episode"]``), "none" None,
 and in ``policy_kwargs`` the text below a name that ends in ``_fn`` or ``_class`` what it names
-(``activation_fn = "torch.nn.Tanh"``). Loading a saved model runs code that is in the file: load only what you trust.
+(``activation_fn = "torch.nn.Tanh"``).
+
+Of a saved model names, sizes and weights are read, and no code that is in the file runs
+(:mod:`simulator.externals.sb3_weights_torch`); one that needs more is refused unless ``--trust-files`` says that what
+the file contains may run.
 """
 
 from __future__ import annotations
@@ -26,9 +30,11 @@ import numpy as np
 from simulator.core import plugins, seeds
 from simulator.core.compiled import working_seconds
 from simulator.core.protocols import Array, Spec
+from simulator.externals import sb3_weights_torch
 from simulator.externals.config import ExternalConfig, evaluation_steps
 from simulator.externals.environment import WorldEnv
 from simulator.externals.judge import Judge, borrowed, one_hot, said, score
+from simulator.externals.trust import trusted
 
 LIBRARY = "stable_baselines3"
 NOT_FINITE = "its weights were not finite"
@@ -69,7 +75,7 @@ def prepare(config: ExternalConfig) -> None:
         with borrowed(0):  # what it imports draws from Python's generator
             importlib.import_module(LIBRARY)
     except ModuleNotFoundError:
-        raise ValueError(f'{config.name}: {LIBRARY} is not installed; pip install "engram-rl[bench]"') from None
+        raise ValueError(f"{config.name}: {LIBRARY} is not installed; pip install stable-baselines3") from None
 
 
 def check(config: ExternalConfig, judge: Judge) -> None:
@@ -83,7 +89,7 @@ def check(config: ExternalConfig, judge: Judge) -> None:
         if config.file is None:
             build(config, judge, config.first_seed, number)
         else:
-            load(config, judge)
+            inspect_file(config, judge)
 
 
 def play(config: ExternalConfig, judge: Judge) -> tuple[list[list[float]], list[dict[str, Any]]]:
@@ -189,15 +195,52 @@ def build(config: ExternalConfig, judge: Judge, seed: int, number: int) -> Any:
     return model
 
 
-def load(config: ExternalConfig, judge: Judge) -> Any:
-    """A saved model, as it is: it learns no more.
+def inspect_file(config: ExternalConfig, judge: Judge) -> None:
+    """Whether a saved model, by what its file says of itself, plays in this world; no code of it runs.
 
     Raises:
         ValueError: the file is no model, or one of another world; one line.
     """
+    assert config.file is not None
     for name in config.settings:
         if name != "class":
             raise ValueError(f"{config.name}: {plugins.unknown('setting', name, ['class'])}, expected class alone")
+    if "class" in config.settings:
+        _kind(config, config.settings["class"])
+    try:
+        found = sb3_weights_torch.describe(config.file)
+        sb3_weights_torch.check(found, judge.spec)
+    except sb3_weights_torch.NeedsTrust as error:
+        if not trusted():
+            raise ValueError(f"{config.name}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{config.name}: {_placed(str(error), config)}") from None
+
+
+def load(config: ExternalConfig, judge: Judge) -> Any:
+    """A saved model, as it is: it learns no more.
+
+    Raises:
+        ValueError: the file is no model, one of another world, or one that needs code that is in it; one line.
+    """
+    inspect_file(config, judge)
+    assert config.file is not None
+    try:
+        return sb3_weights_torch.load(config.file, judge.spec, str(config.settings.get("class", "")))
+    except sb3_weights_torch.NeedsTrust as error:
+        if not trusted():
+            raise ValueError(f"{config.name}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{config.name}: {_placed(str(error), config)}") from None
+    return _load_trusted(config, judge)
+
+
+def _placed(text: str, config: ExternalConfig) -> str:
+    return f"{text} as in {config.world}" if ", expected Box" in text or ", expected Discrete" in text else text
+
+
+def _load_trusted(config: ExternalConfig, judge: Judge) -> Any:
+    """A saved model as the library loads it, which runs code that is in the file."""
     kind = _kind(config, config.settings.get("class") or _saved_class(config))
     try:
         with _quiet():

@@ -70,7 +70,7 @@ def reason_of(error: BaseException) -> str:
 def _run(task: Task, tick: Tick) -> Result:
     from simulator import engine
 
-    settings = config.from_toml(task.settings, "settings of the cell")
+    settings = config.from_toml(task.settings, config.OF_A_CELL)
     limits = limits_of(task, settings.seeds)
     with Store(task.scratch) as store:
         name, last = _stored(store, tick), None
@@ -155,7 +155,7 @@ def _recall(task: Task, tick: Tick) -> Result:
     from simulator import arena, arena_config
     from simulator.contest import SCORES
 
-    settings = arena_config.from_toml(task.settings, "settings of the cell")
+    settings = arena_config.from_toml(task.settings, config.OF_A_CELL)
     with Store(task.scratch) as store:
         for last in arena.recall(settings, store, _stored(store, tick)):  # noqa: B007 - the last one counts
             tick()
@@ -178,13 +178,13 @@ def _match(task: Task, tick: Tick) -> Result:
     from simulator.matches import config as match_config
     from simulator.matches.match import play_match
 
-    return play_match(match_config.from_toml(task.settings, "settings of the cell"), tick)
+    return play_match(match_config.from_toml(task.settings, config.OF_A_CELL), tick)
 
 
 def _external(task: Task, tick: Tick) -> Result:
     from simulator.externals.contestants import from_toml, play_external
 
-    settings = from_toml(task.settings, "settings of the cell")
+    settings = from_toml(task.settings, config.OF_A_CELL)
     return play_external(settings, tick, (task.cpu_seconds, task.wall_seconds))
 
 

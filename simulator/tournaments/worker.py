@@ -20,7 +20,9 @@ from simulator.tournaments import cells
 
 def main() -> None:
     """Play until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which says what to do
+    for name in ("SIGINT", "SIGHUP"):  # a terminal tells all its processes; the host says what to do
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever players print is no answer
     tasks: queue.Queue[dict[str, Any]] = queue.Queue()

@@ -129,7 +129,7 @@ def test_without_pettingzoo_one_line_says_what_is_missing(name, monkeypatch):
     for module in [each for each in sys.modules if each.partition(".")[0] == "pettingzoo"]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "pettingzoo", None)
-    with pytest.raises(ValueError, match=rf"^{name} needs PettingZoo \(.*\): pip install 'engram-rl\[pettingzoo\]'$"):
+    with pytest.raises(ValueError, match=rf"^{name} needs PettingZoo \(.*\): pip install pettingzoo$"):
         made(name, [0])
 
 

@@ -52,13 +52,13 @@ def test_what_is_not_installed_is_named_with_its_extra(monkeypatch):
     for name in [name for name in sys.modules if name.startswith(("Box2D", "gymnasium.envs.box2d"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ale_py", None)
-    _refused(lambda: gymnasium_world.make("ALE/Pong-v5", [0], Config()), 'pip install "engram-rl[atari]"')
+    _refused(lambda: gymnasium_world.make("ALE/Pong-v5", [0], Config()), 'pip install "ale-py"')
 
     def missing(**kwargs):
         raise ModuleNotFoundError("No module named 'Box2D'", name="Box2D")
 
     gymnasium.register("test/Lander-v0", missing)
-    _refused(lambda: gymnasium_world.make("test/Lander-v0", [0], Config()), 'pip install "engram-rl[box2d]"')
+    _refused(lambda: gymnasium_world.make("test/Lander-v0", [0], Config()), 'pip install "gymnasium[box2d]"')
     del gymnasium.registry["test/Lander-v0"]
 
 

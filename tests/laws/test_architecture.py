@@ -134,11 +134,22 @@ def test_forbidden_things(path):
         r"np\.random\.(seed|rand|randn|randint|choice|normal|uniform|shuffle|default_rng)\(",
         r"(?<!\w)random\.(random|randint|choice|shuffle|seed)\(",
         r"torch\.manual_seed",
-        r"import pickle|torch\.load\(|allow_pickle=True|joblib",
+        r"import pickle|allow_pickle=True|joblib",
         r"NotImplementedError|TODO|FIXME|XXX",
     ):
         assert not re.search(pattern, text), pattern
     assert not HEAVY & {name.split(".")[0] for name in _imports(path)} or "torch" in path.stem
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_torch_reads_weights_alone(path):
+    """Without ``weights_only`` it decodes pickles, which run code."""
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "torch.load":
+            assert "torch.load(" in path.read_text("utf-8"), "torch.load may only be called by its name"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+            given = {each.arg: ast.unparse(each.value) for each in node.keywords}
+            assert given.get("weights_only") == "True", ast.unparse(node)
 
 
 def test_the_doors_stay_light():

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+import termios
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,7 +62,7 @@ def test_a_run_is_watched_to_its_end() -> None:
     assert (view.seen, view.closed, [each.step for each in begun]) == ([0, 1, 2, 3, 4], 1, [0])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_sitting_after_the_next_snapshot_with_a_checkpoint(number: int) -> None:
     before = signal.getsignal(number)
     log, view = [], Watcher()
@@ -65,6 +70,17 @@ def test_a_signal_ends_the_sitting_after_the_next_snapshot_with_a_checkpoint(num
     assert (last.step, stopped, log) == (2, number, ["checkpoint"])
     assert (view.seen, view.closed) == ([0, 1, 2], 1)
     assert signal.getsignal(number) is before
+
+
+def test_a_hangup_that_is_ignored_stays_so() -> None:
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        last, number = sit(game([], 2, signal.SIGHUP), None, lambda first: None)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (last.phase, number) == ("done", 0)
 
 
 def test_a_signal_at_the_very_end_changes_nothing() -> None:
@@ -98,7 +114,7 @@ def test_a_second_signal_leaves_at_once() -> None:
     assert left == "engram: left at once; engram resume goes on from the last checkpoint"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupted_run_says_how_to_go_on_and_can(tmp_path: Path, number: int, code: int) -> None:
     words = [sys.executable, "-m", "simulator"]
     endless = ["run", "q_learning", "FrozenLake-v1", "--steps", "1e12", "--view", "none", "--lab", "lab", "--json"]
@@ -117,6 +133,34 @@ def test_an_interrupted_run_says_how_to_go_on_and_can(tmp_path: Path, number: in
         [*words, "list", "runs", "--lab", "lab"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert "interrupted" in listed.stdout
+
+
+RUN = ["run", "q_learning", "FrozenLake-v1", "--steps", "1e12"]
+TOURNAMENT = ["tournament", "--agents", "q_learning", "td", "--worlds", "FrozenLake-v1", "--steps", "1e10"]
+
+
+@pytest.mark.parametrize("words", [RUN, [*TOURNAMENT, "--workers", "2", "--seeds", "1"]], ids=lambda w: w[0])
+def test_a_terminal_that_is_closed_leaves_a_checkpoint(tmp_path: Path, words: list[str]) -> None:
+    """The kernel tells every process of the terminal, and whatever they write to it from then on fails."""
+    program, (leader, terminal) = [sys.executable, "-m", "simulator", *words, "--lab", "lab"], pty.openpty()
+    with subprocess.Popen(
+        program, cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal, preexec_fn=_own_terminal
+    ) as process:
+        os.close(terminal)
+        seen = b""
+        while not re.search(rb"[rt]1: [^\n]*\n", seen):
+            seen += os.read(leader, 1 << 16)
+        time.sleep(1.0)  # so that something is shown
+        os.close(leader)
+        assert process.wait(60) == 128 + signal.SIGHUP
+    listed = [sys.executable, "-m", "simulator", "list", "tournaments" if words[0] == "tournament" else "runs"]
+    found = subprocess.run([*listed, "--lab", "lab"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "interrupted" in found.stdout
+
+
+def _own_terminal() -> None:
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def test_signals_are_answered_while_the_main_thread_runs_no_python(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,7 @@ def test_what_a_tick_raises_passes_through_training(counter):
 
 def test_a_library_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
-    assert line("sb3:DQN", POLE) == 'stable_baselines3 is not installed; pip install "engram-rl[bench]"'
+    assert line("sb3:DQN", POLE) == "stable_baselines3 is not installed; pip install stable-baselines3"
 
 
 @pytest.mark.parametrize("data", [None, b"", b"PK\x05\x06" + bytes(18)])

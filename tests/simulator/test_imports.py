@@ -1,0 +1,85 @@
+"""A file of settings that imports code says so before the first import, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulator import cli, imports
+
+AGENT = """
+import sys
+from dataclasses import dataclass
+print("IMPORTED", file=sys.stderr, flush=True)
+from agents.random_walk import Config, make
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "players_of_theirs").mkdir()
+    (tmp_path / "players_of_theirs" / "walker.py").write_text(AGENT)
+    (tmp_path / "act.py").write_text("import sys\nprint('IMPORTED', file=sys.stderr)\ndef act(obs):\n    return 0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delenv("ENGRAM_LAB", raising=False)
+    imports._say_once.cache_clear()
+    yield tmp_path
+    imports._say_once.cache_clear()
+
+
+def lines(capsys):
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_run_from_a_file(folder, capsys):
+    (folder / "run.toml").write_text(
+        'steps = 20\nseeds = 1\n[agent]\nname = "players_of_theirs.walker"\n[world]\nname = "FrozenLake-v1"\n'
+    )
+    assert cli.main(["run", "--config", "run.toml", "--view", "none"]) == 0
+    said = lines(capsys)
+    assert said[0] == "run.toml imports code: players_of_theirs.walker"
+    assert said.count(said[0]) == 1
+    assert said.index("IMPORTED") > 0
+    assert cli.main(["show", "r1"]) == 0
+    assert cli.main(["repro", "r1"]) == 0
+    assert "settings of r1 imports code: players_of_theirs.walker" in lines(capsys)  # a lab may be from elsewhere too
+
+
+def test_a_tournament(folder, capsys):
+    (folder / "t.toml").write_text(
+        'steps = 20\nseeds = 1\nresamples = 100\n[agent.walk]\nname = "random_walk"\n'
+        '[agent.them]\nname = "python:act.py:act"\n[agent."players_of_theirs.walker"]\n[world.FrozenLake-v1]\n'
+    )
+    assert cli.main(["tournament", "t.toml", "--workers", "1", "--view", "none"]) == 0
+    said = lines(capsys)
+    assert said[0] == "t.toml imports code: players_of_theirs.walker, act.py"
+    assert sum("imports code" in each for each in said) == 1
+    assert "IMPORTED" in said
+
+
+def test_what_our_own_players_are_is_not_told(folder, capsys):
+    (folder / "run.toml").write_text('steps = 20\nseeds = 1\n[agent]\nname = "td"\n[world]\nname = "CartPole-v1"\n')
+    assert cli.main(["run", "--config", "run.toml", "--view", "none"]) == 0
+    assert not [each for each in lines(capsys) if "imports code" in each]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("q_learning", ""),
+        ("ALE/Pong-v5", ""),
+        ("CartPole-v1", ""),
+        ("sb3:DQN", ""),
+        ("sb3:a/model.zip", ""),
+        ("human:me.json", ""),
+        ("mine.agent", "mine.agent"),
+        ("mine.worlds:Maze-v0", "mine.worlds"),
+        ("./envs/grid.py:Grid-v0", "./envs/grid.py"),
+        ("./agent.py", "./agent.py"),
+        ("python:mine.policies:act", "mine.policies"),
+        ("python:a/b.py:act", "a/b.py"),
+        ("python:a\nb.py:act", "'a\\nb.py'"),
+    ],
+)
+def test_what_a_name_imports(name, code):
+    assert imports.code_of(name) == code
