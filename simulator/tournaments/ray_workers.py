@@ -33,6 +33,7 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "
 LOOPBACK = {"127.0.0.1", "::1"}
 NEEDS = "a cluster of your own may ask for RAY_AUTH_MODE=token with RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
 _NO_CLUSTER = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: Ray takes the loopback address as its own, on every system
+_TRIES = "RAY_NUM_REDIS_GET_RETRIES"  # to reach a cluster, each of half a minute; Ray's own 20 take twelve minutes
 _LONGEST = 20  # characters of a folder below which Ray's sockets still have names that the system takes
 BRIEFLY = 0.01  # seconds
 
@@ -53,7 +54,7 @@ class RayWorkers:
         self._folder, self._thread = "", ThreadPoolExecutor(1)
         named = address or os.environ.get("RAY_ADDRESS", "").strip()
         alone = named in ("", "local")
-        self._set(QUIET | ({_NO_CLUSTER: "0"} if alone else {}))
+        self._set(QUIET | ({_NO_CLUSTER: "0"} if alone else {_TRIES: os.environ.get(_TRIES, "1")}))
         try:
             import ray
         except ImportError:
