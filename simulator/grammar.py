@@ -72,6 +72,8 @@ class Options:
     """where cells are played: a number of processes, ray, or ray://ADDRESS; 0: a process per core"""
     init: bool = False
     """write a commented example of a tournament into the file, tournament.toml where none is named"""
+    output: str = ""
+    """folder of the new lab, which is not there yet or empty"""
     retry: bool = False
     """play cells that failed once more"""
     latex: bool = False
