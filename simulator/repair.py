@@ -30,6 +30,7 @@ from simulator.records import StoreError
 from simulator.salvage import Row, Salvaged, salvage
 from simulator.store import KEEP
 
+_N_BEGUN = RunRow._fields.index("step")  # columns of a run's row that say what it is
 _COUNTED = ("points", "evaluations")  # tables whose rows a run's row counts
 
 
@@ -338,16 +339,8 @@ def _anew(begun: RunRow, folder: Path, own: Mapping[str, list[Row]], records: Ma
     """A run of which the settings are left, and which is to be played again."""
     label = (json.loads(begun.result) or {}).get("label")
     result = json.dumps({"label": label} if label else None)
-    nothing = {
-        "step": 0,
-        "seconds": 0.0,
-        "cpu_seconds": 0.0,
-        "exact": 1,
-        "checkpoint": 0,
-        "points": 0,
-        "evaluations": 0,
-    }
-    found = _Found(begun._replace(**nothing, status="interrupted", result=result), source="settings")
+    row = RunRow(*begun[:_N_BEGUN])._replace(status="interrupted", result=result)
+    found = _Found(row, source="settings")
     rows = sum(len(own[table]) for table in _COUNTED)
     n_files = len(list(folder.glob("checkpoint-*.safetensors"))) if folder.is_dir() else 0
     if records or rows or n_files or begun.checkpoint:
