@@ -33,7 +33,7 @@ from agents.parts.climb import Climber, make_climber
 from agents.parts.climb_update import Rule
 from agents.parts.network_compiled import NetworkSettings
 from simulator.core.protocols import Spec
-from simulator.core.ranges import Count, CountOrZero, Positive, PositiveShare, Share
+from simulator.core.ranges import Count, CountOrZero, Positive, PositiveShare, Share, StepsOfRun, steps_of_run
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,9 @@ class Config:
     """least sigma as a share of `sigma`, with success; the last one, with schedule"""
     highest: Annotated[float, Meta(ge=1.0)] = 2.0
     """greatest sigma as a multiple of `sigma`, with success"""
-    anneal_steps: Count = 50_000
-    """environment steps in which sigma falls, linearly, to its lowest, with schedule"""
+    anneal_steps: StepsOfRun = None
+    """environment steps in which sigma falls, linearly, to its lowest, with schedule; none: as many as the run has; 0:
+    it is there at once"""
     rejudge: Share = 0.2
     """share of environment steps that go into judging the champion again; 1: each round; 0: never, and the score of
     the mutant that won is kept, even for a blend of the two"""
@@ -103,7 +104,7 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Climber:
         factor=float(config.factor),
         lowest=float(config.lowest),
         highest=float(config.highest),
-        steps=config.anneal_steps,
+        steps=max(steps_of_run(config.anneal_steps), 1),
     )
     return make_climber("hill_climbing", spec, seed_list, rule, config.network, config.bias)
 

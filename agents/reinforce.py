@@ -60,7 +60,7 @@ class Config:
     gamma_t: bool = False
     """weigh step t of an episode by gamma**t, as the theorem has it; off: the factor is dropped, as is usual"""
     standardized: bool = True
-    """advantages of a batch get mean 0 and standard deviation 1"""
+    """advantages of a batch get mean 0 and standard deviation 1; that of a batch of a single step stays as it is"""
     entropy: NonNegative = 0.0
     """bonus for the policy's entropy, in units of return per nat and step"""
     value_updates: Count = 4

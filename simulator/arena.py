@@ -105,6 +105,7 @@ class _Host:
         self._before = saved.progress if saved else Progress()
         self._warnings = saved.warnings if saved else ()
         self._facts: list[dict[str, Any]] = list(record.known("cells") or [])[: self._before.step]
+        self._lost = record.lost
         self._label, self._machines = record.label, joined(record.machines, machine(threads))
         self._clock, self._cpu = working_seconds()
 
@@ -136,7 +137,9 @@ class _Host:
         self._facts.append(result.facts)
         n = len(self._facts)
         rows = [EvaluationRow(n, seed, row[0], None, row) for seed, row in zip(self._seeds, result.scores, strict=True)]
-        facts = {"cells": self._facts, "machines": self._machines} | ({"label": self._label} if self._label else {})
+        facts = {"cells": self._facts, "machines": self._machines}
+        facts |= {"lost": self._lost} if self._lost else {}
+        facts |= {"label": self._label} if self._label else {}
         status = "done" if self.over else "running"
         self._store.checkpoint(self._run, self._progress(), {"cells": n}, Rows(None, tuple(rows)), status, facts)
 

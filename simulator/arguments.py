@@ -20,6 +20,7 @@ from simulator.settings import Layer, Setting, check, describe, settings, within
 Parts = tuple[str, ...]  # of a flag: --agent.step-size is ("agent", "step_size")
 Players = Mapping[str, Player | None]  # table -> who sits there; None: not known yet
 
+_SHORT = {"output": ("-o",)}  # a command's flags that have a short form too
 _UNSET = "\0"  # no word of a command line can hold it
 
 
@@ -118,7 +119,8 @@ def _flags(known: list[Setting], switches: bool = False) -> Any:
         else:
             metavar, range_ = _value(setting.hint)
             hint = f"({range_}default: {written(setting.default)})"
-            named = tyro.conf.arg(metavar=metavar, help=setting.doc, help_behavior_hint=hint)
+            short = _SHORT.get(setting.name) if switches else None
+            named = tyro.conf.arg(metavar=metavar, help=setting.doc, help_behavior_hint=hint, aliases=short)
             fields.append((setting.name, Annotated[str, named], _UNSET))
     return dataclasses.make_dataclass("Flags", fields)
 

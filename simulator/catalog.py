@@ -11,7 +11,6 @@ from typing import Any
 from simulator import presets, tables
 from simulator.arguments import written
 from simulator.core import plugins
-from simulator.ledger import RUN_ID
 from simulator.settings import Setting, describe, settings, within
 
 KINDS = (*plugins.FOLDERS, "runs", "tournaments", "presets")
@@ -176,6 +175,8 @@ def _runs(lab: str) -> list[dict[str, Any]]:
     keys = ("run", "label", "agent", "world", "status", "step", "steps", "created", "seconds", "failed", "error")
     rows = []
     with Store(lab) as store:
+        if told := store.forgotten():
+            tables.say(f"engram: {told}")
         for each in store.runs():
             row = {"seeds": len(each.seeds), **{key: getattr(each, key) for key in keys}}
             if each.status == "running" and not store.is_written(each.run):
@@ -209,7 +210,7 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
     """The summary of a stored run, with its settings."""
     from simulator.lab import existing
 
-    if name != "latest" and not (RUN_ID.fullmatch(name) and Path(lab).exists()):
+    if name != "latest" and not Path(lab).exists():
         return None
     there = existing(lab)
     from simulator import arena_config, config, recalls, results

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,8 @@ from simulator.core.reading import open_file
 from simulator.records import StoreError, StoreFailure
 
 _NATIVE = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
-_TREE = "state"
+_TREE, _ABOUT = "state", "about"
+_SCHEMA = 1  # of what a checkpoint says of itself
 _TREE_LIMIT = 24 << 20  # characters; the library cannot read back a header above 100 MB
 
 
@@ -41,19 +43,29 @@ def file_of(folder: Path, number: int) -> Path:
     return folder / f"checkpoint-{number}.safetensors"
 
 
-def write(folder: Path, number: int, state: State) -> Written:
+def number_of(path: Path) -> int:
+    """The number of the checkpoint in a file of that name."""
+    return int(path.name.removeprefix("checkpoint-").partition(".")[0])
+
+
+def write(folder: Path, number: int, state: State, about: dict[str, Any] | None = None) -> Written:
     """Write a checkpoint into a run's folder; see :func:`write_file`."""
-    return write_file(file_of(folder, number), state)
+    return write_file(file_of(folder, number), state, about)
 
 
-def write_file(path: Path, state: State) -> Written:
+def write_file(path: Path, state: State, about: dict[str, Any] | None = None) -> Written:
     """Write a state; when this returns it is on the disk, whole and under its name.
+
+    Args:
+        path: where.
+        state: what it holds.
+        about: what it is of, plain values, so that the file stands for itself; see :func:`about`.
 
     Raises:
         StoreFailure: a state that a checkpoint cannot hold.
         OSError: the disk did not take it; nothing is left behind.
     """
-    data = packed(state)
+    data = packed(state, about)
     aside = path.with_name(path.name + ".partial")
     try:
         with aside.open("wb") as file:
@@ -68,8 +80,8 @@ def write_file(path: Path, state: State) -> Written:
     return Written(len(data), hashlib.sha256(data).hexdigest())
 
 
-def packed(state: State) -> bytes:
-    """A state as the bytes of a file.
+def packed(state: State, about: dict[str, Any] | None = None) -> bytes:
+    """A state as the bytes of a file; see :func:`write_file`.
 
     Raises:
         StoreFailure: a state that a checkpoint cannot hold.
@@ -80,7 +92,36 @@ def packed(state: State) -> bytes:
     tree = json.dumps(_pack(state, arrays, "state"))
     if len(tree) > _TREE_LIMIT:
         raise StoreFailure(f"the state has {len(tree):,} characters of plain values, expected at most {_TREE_LIMIT:,}")
+    if about is not None:
+        arrays[_ABOUT] = np.frombuffer(json.dumps({"schema": _SCHEMA, **about}).encode(), np.uint8)
     return save(arrays, {_TREE: tree})
+
+
+def unpacked(data: bytes) -> State:
+    """The state in the bytes of a file, which were whole."""
+    from safetensors.numpy import load
+
+    (length,) = struct.unpack_from("<Q", data)
+    tree = json.loads(data[8 : 8 + length])["__metadata__"][_TREE]
+    state: State = _unpack(json.loads(tree), load(data).__getitem__)
+    return state
+
+
+def about(path: Path) -> dict[str, Any] | None:
+    """What a checkpoint file says of itself; None for those of former versions, which say nothing.
+
+    Raises:
+        StoreError: it is from a newer version.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        if _ABOUT not in file.keys():
+            return None
+        found: dict[str, Any] = json.loads(file.get_tensor(_ABOUT).tobytes())
+    if found["schema"] > _SCHEMA:
+        raise StoreError(f"{path} is from a newer engram: its schema is {found['schema']}, expected at most {_SCHEMA}")
+    return found
 
 
 def is_state(path: Path) -> bool:
@@ -99,7 +140,7 @@ def read(path: Path, written: Written) -> State:
         Damaged: the file is gone, or not the bytes that were written.
         StoreError: the file may not be read.
     """
-    _verify(path, written)
+    verify(path, written)
     return _state_in(path)
 
 
@@ -151,7 +192,13 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _verify(path: Path, written: Written) -> None:
+def verify(path: Path, written: Written) -> None:
+    """Make sure of a file.
+
+    Raises:
+        Damaged: it is gone, or not the bytes that were written.
+        StoreError: it may not be read.
+    """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

@@ -211,6 +211,14 @@ def _doctor(given: Given, options: Options) -> Answer:
     return Answer(data, doctor.show, 0 if data["ok"] else 1)
 
 
+def _repair(given: Given, options: Options) -> Answer:
+    from simulator import repair
+
+    if not options.output:
+        raise ValueError("-o is missing: expected engram repair LAB -o NEWLAB")
+    return Answer(repair.repair(given.names[0], options.output), repair.show)
+
+
 def _bench(given: Given, options: Options) -> Answer:
     from simulator import bench
 
@@ -306,6 +314,9 @@ COMMANDS = {
         _repro,
         (1, 1),
         ("workers", "trust_files"),
+    ),
+    "repair": Command(
+        "engram repair LAB -o NEWLAB", "put what is whole of a damaged lab into a new one", _repair, (1, 1), ("output",)
     ),
     "bench": Command("engram bench [NAME]", "measure speed beside the peers, from a checkout", _bench, (0, 1)),
     "doctor": Command(

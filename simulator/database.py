@@ -12,19 +12,20 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from simulator.checkpoints import sync_folder
 from simulator.records import StoreError, StoreFailure
 
 NAME = "engram.sqlite3"
 PATIENCE = 30.0  # seconds to wait for another process's transaction
-_APPLICATION = 0x656E6772  # "engr"
-_SCHEMA = 2
+APPLICATION = 0x656E6772  # "engr"
+SCHEMA = 2
 _SMALL = 64 << 20  # bytes up to which the whole file is checked before a write
 CHECKED = "checked"  # beside the database: what it looked like after the last write of ours
-_TABLES = {
+TABLES = {
     "runs": "id INTEGER PRIMARY KEY, agent TEXT, world TEXT, seeds TEXT, steps INTEGER, settings TEXT,"
     " settings_hash TEXT, versions TEXT, status TEXT, created TEXT, step INTEGER, seconds REAL, cpu_seconds REAL,"
     " exact INTEGER, result TEXT, checkpoint INTEGER, points INTEGER, evaluations INTEGER, seal INTEGER",
@@ -43,7 +44,7 @@ _TABLES = {
     " seal INTEGER, PRIMARY KEY (pair, first, count)",
 }
 _LATER = ("tournaments", "verdicts", "cells")  # tables that schema 1 had not
-_SQL = {name: f"CREATE TABLE {name} ({columns}) WITHOUT ROWID" for name, columns in _TABLES.items()}
+_SQL = {name: f"CREATE TABLE {name} ({columns}) WITHOUT ROWID" for name, columns in TABLES.items()}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _UNUSABLE = (
     errno.ENOENT,
@@ -57,6 +58,32 @@ _UNUSABLE = (
 )
 
 
+class Column(NamedTuple):
+    """A column of a table."""
+
+    name: str
+    kind: str  # INTEGER, REAL, TEXT or BLOB
+
+
+@cache
+def columns_of(table: str) -> tuple[Column, ...]:
+    """A table's columns, the seal last."""
+    words = [text.split() for text in TABLES[table].split(", PRIMARY KEY (")[0].split(", ")]
+    return tuple(Column(*each[:2]) for each in words)
+
+
+@cache
+def key_of(table: str) -> tuple[str, ...]:
+    """The columns that tell its rows apart."""
+    together = TABLES[table].partition(", PRIMARY KEY (")[2].removesuffix(")")
+    return tuple(together.split(", ")) if together else (columns_of(table)[0].name,)
+
+
+def is_sealed(row: Sequence[Any], table: str) -> bool:
+    """Whether a row, its seal last, is what was written."""
+    return bool(_seal(row[:-1], table)[-1] == row[-1])
+
+
 def create(path: Path) -> None:
     """Make an empty database aside and rename it to ``path``: it is never seen half-made. The caller holds a lock."""
     fresh = path.with_name(path.name + ".new")
@@ -68,8 +95,8 @@ def create(path: Path) -> None:
             with _transaction(db):
                 for sql in _SQL.values():
                     db.execute(sql)
-                db.execute(f"PRAGMA application_id = {_APPLICATION}")
-                db.execute(f"PRAGMA user_version = {_SCHEMA}")
+                db.execute(f"PRAGMA application_id = {APPLICATION}")
+                db.execute(f"PRAGMA user_version = {SCHEMA}")
         fresh.replace(path)
     except BaseException:
         for rest in path.parent.glob(fresh.name + "*"):
@@ -92,7 +119,7 @@ def open_file(path: Path, readonly: bool = False) -> sqlite3.Connection:
     mode = "mode=ro&immutable=1" if still else "mode=ro" if readonly else "mode=rw"
     db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=PATIENCE, isolation_level=None)
     try:
-        if _recognise(db, path) < _SCHEMA and not readonly:
+        if _recognise(db, path) < SCHEMA and not readonly:
             _upgrade(db)
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
@@ -105,23 +132,23 @@ def open_file(path: Path, readonly: bool = False) -> sqlite3.Connection:
 def _recognise(db: sqlite3.Connection, path: Path) -> int:
     """The schema of a lab's database."""
     application, schema = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-    if application != _APPLICATION:
+    if application != APPLICATION:
         raise StoreError(f"{path} is not the database of a lab, or its header is damaged; {_untouched(path)}")
-    if schema > _SCHEMA:
-        raise StoreError(f"{path} is from a newer engram: its schema is {schema}, expected at most {_SCHEMA}")
+    if schema > SCHEMA:
+        raise StoreError(f"{path} is from a newer engram: its schema is {schema}, expected at most {SCHEMA}")
     tables = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
     if schema < 1 or dict(tables) != {name: sql for name, sql in _SQL.items() if schema > 1 or name not in _LATER}:
-        raise StoreError(f"{path} is damaged: its tables are not those of schema {_SCHEMA}; {_untouched(path)}")
+        raise StoreError(f"{path} is damaged: its tables are not those of schema {SCHEMA}; {_untouched(path)}")
     return int(schema)
 
 
 def _upgrade(db: sqlite3.Connection) -> None:
     """Give a database of schema 1 the tables that came later; what it holds stays as it is."""
     with _transaction(db):
-        if db.execute("PRAGMA user_version").fetchone()[0] < _SCHEMA:  # else another process was first
+        if db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:  # else another process was first
             for name in _LATER:
                 db.execute(_SQL[name])
-            db.execute(f"PRAGMA user_version = {_SCHEMA}")
+            db.execute(f"PRAGMA user_version = {SCHEMA}")
 
 
 class Database:
@@ -215,7 +242,7 @@ class Database:
         if table in _LATER and not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [table]).fetchone():
             return []  # a lab of schema 1 that cannot be written
         rows = self._db.execute(f"SELECT * FROM {table} {rest}", args).fetchall()
-        if any(_seal(row[:-1], table)[-1] != row[-1] for row in rows):
+        if not all(is_sealed(row, table) for row in rows):
             raise damaged(self.path, f"a row of {table} is not what was written")
         if len(set(rows)) != len(rows):
             raise damaged(self.path, f"a row of {table} is there twice")
@@ -223,8 +250,7 @@ class Database:
 
     def insert(self, table: str, rows: Iterable[Sequence[Any]]) -> int:
         """Seal and insert rows, given in the order of the table's columns; how many there were."""
-        columns = _TABLES[table].split(", PRIMARY KEY (")[0].count(",") + 1
-        sealed, marks = (_seal(row, table) for row in rows), ", ".join("?" * columns)
+        sealed, marks = (_seal(row, table) for row in rows), ", ".join("?" * len(columns_of(table)))
         return self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", sealed).rowcount
 
     def update(self, table: str, row: Any, keys: Sequence[str]) -> None:
@@ -274,7 +300,12 @@ def damaged(path: Path, how: str) -> StoreError:
 
 
 def _untouched(path: Path) -> str:
-    return f"nothing was changed, the checkpoints are in {path.parent / 'runs'}"
+    return f"nothing was changed, the checkpoints are in {path.parent / 'runs'}; {repair_advice(path.parent)}"
+
+
+def repair_advice(lab: Path) -> str:
+    """What to do about a lab that was damaged."""
+    return f"engram repair {lab} -o NEWLAB recovers what is whole"
 
 
 @contextmanager

@@ -106,6 +106,7 @@ class _Host:
         self._unsaved: list[Evaluation] = []
         self._before, self.finished, self.warnings = Progress(), False, ()
         record = store.find(run)
+        self._lost = record.lost
         self._label, self._machines = record.label, joined(record.machines, machine(session.config.threads))
         self._resume(record)
         self._clock, self._cpu = working_seconds()
@@ -195,6 +196,7 @@ class _Host:
         facts = outcome(self._session.world.spec, self._evaluations, self._session.failed)
         facts |= {"optimum": self._optimum, "training": self._training, "training_cpu": self._training_cpu}
         facts["machines"] = self._machines
+        facts |= {"lost": self._lost} if self._lost else {}
         return facts | ({"label": self._label} if self._label else {})
 
     def progress(self) -> Progress:

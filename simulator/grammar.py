@@ -77,6 +77,8 @@ class Options:
     """let saved models (sb3:FILE.zip) run code that is in them; without it only their weights are read"""
     init: bool = False
     """write a commented example of a tournament into the file, tournament.toml where none is named"""
+    output: str = ""
+    """folder of the new lab, which is not there yet or empty"""
     retry: bool = False
     """play cells that failed once more"""
     latex: bool = False

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.core.escaping import checked_name
-from simulator.database import CHECKED, NAME, PATIENCE, create
+from simulator.database import CHECKED, NAME, PATIENCE, create, repair_advice
 from simulator.records import StoreError, StoreFailure
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def prepare(lab: Path) -> Path:
     if any(rest.exists() for rest in rests):
         raise StoreError(
             f"lab {lab} has runs but lost its database {path}: put it back, or name another lab;"
-            f" nothing was changed, the checkpoints are in {lab / 'runs'}"
+            f" nothing was changed, the checkpoints are in {lab / 'runs'}; {repair_advice(lab)}"
         )
     _make(lab, path)
     return path
@@ -81,6 +82,26 @@ def existing(lab: str) -> str:
     return lab
 
 
+def forgotten(lab: Path, known: Container[int]) -> list[int]:
+    """Runs that have checkpoints though a lab's database does not know them: it, or its log, was lost in part.
+
+    Args:
+        lab: its folder.
+        known: the runs of its database.
+    """
+    numbers = {int(path.parent.name[1:]) for path in (lab / "runs").glob("r[0-9]*/checkpoint-*.safetensors")}
+    return sorted(number for number in numbers if number not in known)
+
+
+def told_of_forgotten(lab: Path, runs: Sequence[int]) -> str:
+    """One line about runs that a lab's database forgot."""
+    shown = ", ".join(f"r{number}" for number in runs[:6]) + (", ..." if len(runs) > 6 else "")
+    what = (
+        f"the database knows fewer runs than there are checkpoints: {shown} {'are' if len(runs) > 1 else 'is'} not in"
+    )
+    return f"{what} {lab / NAME}; {repair_advice(lab)}"
+
+
 def lock_run(folder: Path) -> FileLock:
     """The writer's lock of the run in ``folder``; the operating system lets go of it when the process ends, however.
 
@@ -104,10 +125,16 @@ def unlock_run(folder: Path, lock: FileLock) -> None:
 
 def is_written(folder: Path) -> bool:
     """Whether a living process says that it writes the run in ``folder``; one on another host is believed."""
+    return is_written_here(folder, elsewhere=True)
+
+
+def is_written_here(folder: Path, *, elsewhere: bool = False) -> bool:
+    """The same, of processes on this host; of others, where only they can know, what ``elsewhere`` says."""
     try:
         pid, host = _note(folder).read_text().split()
-        if host == socket.gethostname():
-            os.kill(int(pid), 0)
+        if host != socket.gethostname():
+            return elsewhere
+        os.kill(int(pid), 0)
     except PermissionError:  # somebody else's process
         return True
     except (OSError, ValueError):

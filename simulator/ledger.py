@@ -14,6 +14,7 @@ import numpy as np
 
 from simulator.checkpoints import Written
 from simulator.database import Database, damaged
+from simulator.lab import forgotten, told_of_forgotten
 from simulator.records import EvaluationRow, NewRun, PointRows, Progress, Rows, RunRecord, StoreError
 
 _N_INTS = 4  # of the columns of PointRows
@@ -118,7 +119,9 @@ def newest_run(db: Database) -> RunRow | None:
 
 
 def _unknown(db: Database, name: str) -> str:
-    runs = [row.id for row in run_rows(db)]
+    runs, lab = [row.id for row in run_rows(db)], db.path.parent
+    if lost := forgotten(lab, runs):
+        return f"lab {lab} has no run {name!r}: {told_of_forgotten(lab, lost)}"
     if not runs:
         return f"lab {db.path.parent} has no run {name!r}: it has no runs yet"
     digits = re.search(r"[0-9]{1,18}", name)
@@ -156,8 +159,8 @@ def set_back(db: Database, row: RunRow, tip: int) -> RunRow:
 
 def add(db: Database, row: RunRow, number: int, rows: Rows) -> RunRow:
     """Record what came with checkpoint ``number``."""
-    points = db.insert("points", _of_points(row.id, number, rows.points))
-    evaluations = db.insert("evaluations", (_of_evaluation(row.id, number, e) for e in rows.evaluations))
+    points = db.insert("points", of_points(row.id, number, rows.points))
+    evaluations = db.insert("evaluations", (of_evaluation(row.id, number, e) for e in rows.evaluations))
     return row._replace(points=row.points + points, evaluations=row.evaluations + evaluations)
 
 
@@ -169,7 +172,7 @@ def prune(db: Database, run: int, keep: int) -> list[int]:
     return old
 
 
-def _of_points(run: int, number: int, points: PointRows | None) -> Iterator[tuple[Any, ...]]:
+def of_points(run: int, number: int, points: PointRows | None) -> Iterator[tuple[Any, ...]]:
     """Rows of the table ``points`` that come with checkpoint ``number``."""
     if points is not None:
         columns: list[list[Any]] = [np.asarray(column, np.int64).tolist() for column in points[:_N_INTS]]
@@ -185,7 +188,7 @@ def to_points(found: list[Any]) -> PointRows:
     return PointRows(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
 
 
-def _of_evaluation(run: int, number: int, row: EvaluationRow) -> tuple[Any, ...]:
+def of_evaluation(run: int, number: int, row: EvaluationRow) -> tuple[Any, ...]:
     """A row of the table ``evaluations`` that comes with checkpoint ``number``."""
     exact = None if row.exact is None else _real(row.exact)
     returns = np.asarray(row.returns, "<f8").tobytes()

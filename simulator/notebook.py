@@ -13,11 +13,10 @@ from simulator.bookkeeping import installed
 from simulator.config import RunConfig, assemble, build, to_toml
 from simulator.core.notices import forget_notices
 from simulator.core.protocols import Array, Curve, Failure
+from simulator.core.ranges import ENDLESS
 from simulator.core.writing import write_file
 from simulator.renames import configured
 from simulator.store import Store
-
-ENDLESS = 10**12  # environment steps that a trainer may be trained for
 
 
 class Result:

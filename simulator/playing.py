@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from simulator.config import RunConfig, from_stored
+from simulator.core.escaping import visible
 from simulator.core.notices import forget_notices, send_notices_to
 from simulator.core.protocols import Snapshot, View
 from simulator.lab import existing
@@ -88,6 +89,8 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     table(f"{summary['run']}: {summary['agent']} in {summary['world']}{label}", ("", ""), known)
     for line in failure_lines(summary.get("failed", []), len(seeds)):
         tell(line)
+    if summary.get("lost"):
+        tell(visible(f"{summary['run']}: {summary['lost']}"))
     if summary.get("error"):
         tell(error_line(summary["run"], summary["error"]))
     tell(f"next: engram show {summary['run']} - engram list runs")

@@ -14,7 +14,7 @@ from simulator.stats import estimate
 from simulator.store import Store
 
 INTERVALS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
-_COPIED = ("run", "label", "status", "versions", "machines", "seconds", "cpu_seconds")
+_COPIED = ("run", "label", "status", "lost", "versions", "machines", "seconds", "cpu_seconds")
 _FLAGS = {"ceiling_at_least": False, "heard": True}  # and what holds of contests stored before there were these
 _PLAIN = ("spurious", "sweeps", "cue", "precision_code", "precision_pixel")
 

@@ -102,6 +102,11 @@ class RunRecord:
         """What it was made on, one entry for each machine that had a part; see :mod:`simulator.machine`."""
         return list(self.known("machines") or ())
 
+    @property
+    def lost(self) -> str:
+        """What a repair of its lab could not recover, in one line; empty as a rule."""
+        return str(self.known("lost") or "")
+
     def known(self, name: str) -> Any:
         """One fact of the result, or None."""
         return (self.result or {}).get(name)

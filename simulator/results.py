@@ -24,6 +24,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     * ``steps_per_second``: environment steps of all seeds per second of training by the wall clock, evaluations and
       compiling left out; ``steps_per_cpu_second``: the same per second of CPU time.
     * ``optimum``, ``floor``: mean return of the best possible and of random play, None where it is not known.
+    * ``lost``: what a repair of the lab could not recover, in one line (:mod:`simulator.repair`); empty as a rule.
     * ``versions``: of the distributions when it began; ``machines``: what it was played on, an entry for each machine
       that had a part: see :func:`simulator.machine.machine`.
     * ``evaluation``: see :func:`last_evaluation`. ``solved``: see :func:`solving`.
@@ -47,6 +48,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
         "steps_per_cpu_second": _rate(record, record.known("training_cpu")),
         "optimum": record.known("optimum"),
         "floor": record.known("floor"),
+        "lost": record.lost,
         "versions": record.versions,
         "machines": record.machines,
         "evaluation": last_evaluation(store, record),

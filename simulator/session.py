@@ -21,6 +21,7 @@ from simulator.core.protocols import Array, Failure, Metrics, Picture, State
 from simulator.core.table import Lanes
 from simulator.evaluation import Evaluator
 from simulator.recorder import Recorder
+from simulator.settings import of_run
 
 LARGEST_STRETCH = 2_000_000  # steps of all seeds in one compiled call
 LARGEST_NOTES = 4 << 20  # bytes of the steps that are noted before they are recorded
@@ -54,7 +55,7 @@ class Session:
         set_device(config.device)
         self.config, self.seeds = config, seeds_of(config)
         self.world = world.make(list(self.seeds), config.world_settings)
-        self.agent = agent.make(self.world.spec, list(self.seeds), config.agent_settings)
+        self.agent = agent.make(self.world.spec, list(self.seeds), of_run(config.agent_settings, config.steps))
         hold_torch(threads)
         self.recorder, self.step, self.exact = Recorder(self.seeds, config.steps), 0, True
         self.failed_at = np.zeros(len(self.seeds), np.int64)  # see Agent in simulator.core.protocols

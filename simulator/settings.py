@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import msgspec
 
 from simulator.core.plugins import near_misses
+from simulator.core.ranges import OfRun
 
 _SIMPLE = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Any: "a value"}
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -106,6 +107,18 @@ def overlay(base: Any, values: Mapping[str, Any]) -> Any:
         for key, value in values.items()
     }
     return dataclasses.replace(base, **changes)
+
+
+def of_run(chosen: Any, steps: int) -> Any:
+    """A dataclass of settings with a run's environment steps where a setting leaves them to the run."""
+    changes: dict[str, Any] = {}
+    for setting in settings(type(chosen)):
+        value = getattr(chosen, setting.name)
+        if dataclasses.is_dataclass(value):
+            changes[setting.name] = of_run(value, steps)
+        elif value is None and any(isinstance(meta, OfRun) for meta in getattr(setting.hint, "__metadata__", ())):
+            changes[setting.name] = steps
+    return dataclasses.replace(chosen, **changes) if changes else chosen
 
 
 def describe(hint: Any) -> str:

@@ -16,11 +16,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulator import checkpoints, ledger
+from simulator import checkpoints, journal, ledger
 from simulator.checkpoints import Damaged, file_of, sync_folder
 from simulator.core.protocols import State
-from simulator.database import NAME, Database, damaged, translated
-from simulator.lab import is_written, lock_run, prepare, unlock_run, unmake
+from simulator.database import NAME, Database, damaged, repair_advice, translated
+from simulator.lab import (
+    forgotten,
+    is_written,
+    lock_run,
+    prepare,
+    told_of_forgotten,
+    unlock_run,
+    unmake,
+)
 from simulator.records import (
     STATUSES,
     EvaluationRow,
@@ -96,7 +104,10 @@ class Store:
                 run = folder.name
                 self._locks[run] = lock_run(folder)
                 created = datetime.now(UTC).isoformat(timespec="seconds")
-                self._db.insert("runs", [ledger.of_new_run(number, new, created)])
+                row = ledger.of_new_run(number, new, created)
+                with translated(folder):
+                    journal.begin(folder, row._asdict())
+                self._db.insert("runs", [row])
         except BaseException:
             self._unmake_folder(run)
             raise
@@ -110,11 +121,19 @@ class Store:
             lock = lock_run(folder)
             try:
                 ledger.candidates(self._db, row)  # never clear away what a damaged database forgot
+                self._check_remembered(row, folder)
                 checkpoints.sweep(folder, {c.number for c in ledger.checkpoint_rows(self._db, row.id)})
             except BaseException:
                 unlock_run(folder, lock)
                 raise
         self._locks[run], self._stands[run] = lock, None
+
+    def _check_remembered(self, row: ledger.RunRow, folder: Path) -> None:
+        """Refuse a run with newer checkpoints than a crash can leave: the database lost them, or its log was lost."""
+        newest = max((checkpoints.number_of(path) for path in folder.glob("checkpoint-*.safetensors")), default=0)
+        if newest > row.checkpoint + 1:
+            told = f"the database knows fewer checkpoints of run r{row.id} than there are: {row.checkpoint} of {newest}"
+            raise StoreError(f"{told}; {repair_advice(self.lab)}")
 
     def release(self, run: str) -> None:
         """Let go of a run; nothing happens where it was not held."""
@@ -164,8 +183,11 @@ class Store:
             row = ledger.run_row(self._db, run)
         tip, number = self._tip(row), row.checkpoint + 1
         folder = self.folder(run)
+        about = row.moved(progress, status, outcome)._asdict() | {"parent": tip}
         with translated(file_of(folder, number)):
-            written = checkpoints.write(folder, number, state)
+            self._keep_journal(row, tip, folder)
+            written = checkpoints.write(folder, number, state, about)
+            journal.add(folder, journal.Entry(number, tip, written, rows))
         with self._db.writing():
             row = ledger.add(self._db, ledger.set_back(self._db, row, tip), number, rows)
             self._db.insert("checkpoints", [ledger.of_checkpoint(row.id, number, progress, written)])
@@ -231,6 +253,13 @@ class Store:
         with self._db.reading():
             return [row.record() for row in ledger.run_rows(self._db)]
 
+    def forgotten(self) -> str:
+        """One line about runs that the database forgot though their checkpoints are there; empty as a rule."""
+        with self._db.reading():
+            known = {row.id for row in ledger.run_rows(self._db)}
+        found = forgotten(self.lab, known)
+        return told_of_forgotten(self.lab, found) if found else ""
+
     def points(self, run: str) -> PointRows:
         """A run's curve, ordered by seed and step."""
         return ledger.to_points(self._rows("points", run))
@@ -281,6 +310,17 @@ class Store:
         run = f"r{row.id}"
         if run in self._stands and self._stands[run] is None:
             self._stands[run] = _Stand(tip, row.checkpoint)
+
+    def _keep_journal(self, row: ledger.RunRow, tip: int, folder: Path) -> None:
+        """Begin the journal of a run that a former version began, with everything so far."""
+        if journal.there(folder):
+            return
+        journal.begin(folder, row._asdict())
+        if tip:
+            run = f"r{row.id}"
+            with self._db.reading():
+                own = next(each for each in ledger.checkpoint_rows(self._db, row.id) if each.number == tip)
+            journal.add(folder, journal.Entry(tip, 0, own.written(), Rows(self.points(run), self.evaluations(run))))
 
     def _make_folder(self) -> tuple[int, Path]:
         """The number and the folder of a run to come: the first after the newest run whose folder is not there yet.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from agents.parts.optimizers import faded
+from simulator.core.ranges import steps_of_run
 
 
 class Schedule(NamedTuple):
@@ -41,7 +42,7 @@ def make_schedule(config: Any) -> Schedule:
     """The schedule in the settings of :class:`agents.dqn.Config`."""
     share = 0.0 if config.target_every else float(config.target_share)
     counts = (config.starts, config.train_every, config.updates, config.target_every)
-    beta = (float(config.priority.beta), config.priority.beta_steps)
+    beta = (float(config.priority.beta), steps_of_run(config.priority.beta_steps))
     rate = (float(config.optimizer.learning_rate), float(config.optimizer.last), config.optimizer.steps)
     return Schedule(*counts, share, float(config.average), *beta, *rate)
 

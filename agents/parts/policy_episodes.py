@@ -200,7 +200,7 @@ def weigh(episodes, rule, i, rows):
         advantage[row] = returns[row] - (value[row] if rule.baseline == VALUE else 0.0)
     if rule.baseline == MEAN:
         subtract_mean(advantage, end)
-    if rule.standardized:
+    if rule.standardized and n_rows > 1:  # a single one less its own mean is 0, from which nothing is learned
         standardize(advantage, n_rows)
     if rule.gamma_t:
         weigh_by_age(advantage, end, rule.gamma)

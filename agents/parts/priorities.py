@@ -16,7 +16,7 @@ from msgspec import Meta
 from simulator.core.compiled import lane
 from simulator.core.draws import below, uniform
 from simulator.core.protocols import Array, State
-from simulator.core.ranges import CountOrZero, Positive, Share
+from simulator.core.ranges import Positive, Share, StepsOfRun
 
 UNIFORM, PROPORTIONAL, RANK = range(3)
 
@@ -31,8 +31,8 @@ class PrioritySettings:
     """exponent of the priority; 0: every transition alike"""
     beta: Share = 0.4
     """exponent of the correction for drawing unevenly, at the first environment step"""
-    beta_steps: CountOrZero = 50_000
-    """environment steps in which beta rises, linearly, to 1: the length of the run; 0 keeps it"""
+    beta_steps: StepsOfRun = None
+    """environment steps in which beta rises, linearly, to 1; none: as many as the run has; 0 keeps it"""
     offset: Positive = 1e-6
     """added to |TD error|, in units of value, so that no transition is never drawn"""
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
+ENDLESS = 10**12  # environment steps of a run whose end nobody has said
+
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 """A probability or a share, 0 to 1."""
 PositiveShare = Annotated[float, Meta(gt=0.0, le=1.0)]
@@ -20,3 +22,16 @@ Count = Annotated[int, Meta(ge=1)]
 """A whole number of at least 1."""
 CountOrZero = Annotated[int, Meta(ge=0)]
 """A whole number of at least 0."""
+
+
+class OfRun:
+    """Marks a setting whose None means the environment steps of the run; the host puts them in its place."""
+
+
+StepsOfRun = Annotated[Annotated[int, Meta(ge=0)] | None, OfRun()]
+"""Environment steps: a whole number of at least 0, or none, as many as the run has."""
+
+
+def steps_of_run(steps: int | None) -> int:
+    """A number of such steps, as an agent uses it: one that was made outside of a run meets no end."""
+    return ENDLESS if steps is None else steps

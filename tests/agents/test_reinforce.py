@@ -152,6 +152,20 @@ def test_a_continuous_bandit_is_learned():
     assert (np.exp(agent.state()["log_std"]) < 0.5).sum() >= 14  # in units of half the range
 
 
+@pytest.mark.parametrize("baseline", ["none", "value"])
+def test_a_batch_of_one_step_is_learned_from_as_it_is(baseline):
+    moved = []
+    for standardized in (True, False):
+        agent = _agent(4, episodes=1, baseline=baseline, standardized=standardized)
+        before = agent._policy.net.params.copy()
+        for reward in (1.0, -2.0):
+            agent.act(np.ones((4, 2), np.float32))
+            _learn(agent, [reward] * 4, [True] * 4)
+        moved.append(agent._policy.net.params - before)
+    assert (np.abs(moved[0]).max(axis=1) > 1e-3).all()
+    assert (moved[0] == moved[1]).all()
+
+
 @pytest.mark.learning
 def test_cartpole_is_learned():
     one = session("reinforce", "CartPole-v1", seeds=16, eval_episodes=50)

@@ -11,7 +11,7 @@ from agents.parts.network_compiled import NetworkSettings
 from agents.parts.policy_border import make_border
 from agents.parts.policy_setup import make_rule
 from agents.parts.policy_torch import TorchReinforce
-from simulator.core.protocols import Spec
+from simulator.core.protocols import Spec, Step
 from tests.laws.players import lane, same, session
 
 PIXELS = {"layout": "corridor", "length": 3, "observation": "pixels", "cell_pixels": 3}
@@ -44,6 +44,23 @@ def test_it_learns_what_the_compiled_kind_learns(world, settings):
     if world == "rooms":
         every = dense.world.spec.state_obs
         np.testing.assert_array_equal(*(one.agent.policy().probs(every) for one in (dense, other)))
+
+
+def test_a_batch_of_one_step_is_learned_from_as_it_is():
+    spec = Spec("by-hand", spaces.Box(-9.0, 9.0, (2,)), spaces.Discrete(2), 50)
+    obs, ends, states = np.ones((3, 2), np.float32), np.ones(3, np.bool_), []
+    for standardized in (True, False):
+        config = reinforce.Config(episodes=1, standardized=standardized, network=NetworkSettings((4,), "tanh"))
+        border = make_border("reinforce", spec)
+        agent = TorchReinforce(spec, [0, 1, 2], config, (border, make_rule(spec, config, border)))
+        before = agent.state()["policy"]
+        for reward in (1.0, -2.0):
+            actions = agent.act(obs)
+            agent.learn(obs, actions, Step(obs, np.full(3, reward, np.float32), ends, ~ends, obs))
+        states.append(agent.state()["policy"])
+        with pytest.raises(AssertionError):
+            same(before, states[-1])
+    same(*states)
 
 
 def _pictures(**settings):

@@ -110,7 +110,7 @@ def main(lab: str, how: str) -> None:
     with Store(lab) as store:
         run = store.begin(storing.NEW)
     draw, step, steps = random.Random(7), 0, set()
-    moments = range(MOMENTS) if how == "random" else range(1, 700, 7)
+    moments = range(MOMENTS) if how == "random" else (*range(1, 1_000, 8), *range(1_000, 4_000, 100))
     for moment in moments:
         if how == "random":
             at_random(lab, run, draw)

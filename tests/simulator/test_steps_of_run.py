@@ -1,0 +1,77 @@
+"""Settings that last as long as the run unless they say otherwise."""
+
+import pytest
+
+from agents import dqn, hill_climbing
+from agents.parts.dqn_pace import make_schedule, pace_at
+from agents.parts.priorities import PrioritySettings
+from simulator.config import build, from_toml, to_toml
+from simulator.core import plugins
+from simulator.core.ranges import ENDLESS, OfRun
+from simulator.presets import find
+from simulator.session import Session
+from simulator.settings import of_run, settings
+
+CARTPOLE = {"seeds": 2, "world": {"name": "CartPole-v1"}}
+
+
+def beta_at(session, clock):
+    return pace_at(session.agent._schedule, clock).beta
+
+
+@pytest.mark.parametrize("steps", [300, 100_000])
+def test_the_correction_of_prioritized_draws_is_whole_at_the_end_of_the_run(steps):
+    session = Session(build({**CARTPOLE, "steps": steps, "agent": {"name": "dqn", "prioritized": True}}))
+    assert beta_at(session, 0) == 0.4
+    assert beta_at(session, steps // 2) == pytest.approx(0.7)
+    assert beta_at(session, steps - 1) < 1.0 == beta_at(session, steps)
+
+
+def test_what_is_said_counts():
+    for said, half in ((50_000, 0.4 + 0.6 * 150 / 50_000), (0, 0.4)):
+        agent = {"name": "dqn", "priority": {"beta_steps": said}}
+        assert beta_at(Session(build({**CARTPOLE, "steps": 300, "agent": agent})), 150) == pytest.approx(half)
+
+
+def test_noise_on_a_schedule_is_at_its_lowest_at_the_end_of_the_run():
+    agent = {"name": "hill_climbing", "anneal": "schedule"}
+    assert Session(build({**CARTPOLE, "steps": 700, "agent": agent})).agent._rule.steps == 700
+
+
+def test_the_settings_of_a_run_keep_that_they_were_left_to_it():
+    config = build({**CARTPOLE, "steps": 300, "agent": {"name": "dqn"}})
+    assert config.agent_settings.priority.beta_steps is None
+    assert 'beta_steps = "none"' in to_toml(config)
+    assert from_toml(to_toml(config), "here") == config
+    assert of_run(config.agent_settings, 300).priority == PrioritySettings(beta_steps=300)
+    assert of_run(config.agent_settings, 300).explore is not None
+
+
+def test_an_agent_outside_of_a_run_meets_no_end():
+    assert pace_at(make_schedule(dqn.Config()), 10**6).beta == pytest.approx(0.4, abs=1e-5)
+    assert make_schedule(dqn.Config()).beta_steps == ENDLESS
+    assert hill_climbing.Config().anneal_steps is None
+
+
+def test_the_preset_with_prioritized_replay_draws_as_before():
+    found = find("cartpole-dqn-prioritized", None, None).layer().values
+    session = Session(build({**found, "seeds": 1}))
+    assert session.agent._schedule.beta_steps == 50_000
+
+
+def test_no_agent_has_a_length_of_its_own_for_what_lasts_as_long_as_the_run():
+    def flat(kind, prefix=""):
+        for each in settings(kind):
+            if hasattr(each.hint, "__dataclass_fields__"):
+                yield from flat(each.hint, f"{prefix}{each.name}.")
+            else:
+                yield prefix + each.name, each
+
+    lasting = {}
+    for name in plugins.names("agents"):
+        for setting, each in flat(plugins.load("agents", name).Config):
+            if any(isinstance(meta, OfRun) for meta in getattr(each.hint, "__metadata__", ())):
+                lasting[name, setting] = each.default
+            elif setting.rpartition(".")[2].endswith("steps") and isinstance(each.default, int):
+                assert each.default <= 5_000, (name, setting)
+    assert lasting == {("dqn", "priority.beta_steps"): None, ("hill_climbing", "anneal_steps"): None}
