@@ -20,6 +20,7 @@ from simulator.core.compiled import compile_seconds, set_threads, working_second
 from simulator.core.devices import hold_torch
 from simulator.core.escaping import check_label
 from simulator.core.memories import RecallSnapshot
+from simulator.core.stopping import Stopped
 from simulator.records import EvaluationRow, NewRun, Progress, Rows, StoreError, StoreFailure
 from simulator.sitting import BadInput
 from simulator.store import Store
@@ -51,9 +52,10 @@ def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: 
             if run is None:
                 _drop(store, name, error)
             raise
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             with suppress(StoreError, StoreFailure):
-                store.mark(name, "interrupted")
+                nothing = isinstance(interrupt, Stopped) and not store.find(name).step
+                store.discard(name) if nothing else store.mark(name, "interrupted")
             raise
         except GeneratorExit:
             with suppress(StoreError, StoreFailure):
