@@ -52,10 +52,13 @@ def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: 
             if run is None:
                 _drop(store, name, error)
             raise
-        except KeyboardInterrupt as interrupt:
+        except Stopped:
             with suppress(StoreError, StoreFailure):
-                nothing = isinstance(interrupt, Stopped) and not store.find(name).step
-                store.discard(name) if nothing else store.mark(name, "interrupted")
+                store.mark(name, "interrupted") if store.find(name).step else store.discard(name)
+            raise
+        except KeyboardInterrupt:
+            with suppress(StoreError, StoreFailure):
+                store.mark(name, "interrupted")
             raise
         except GeneratorExit:
             with suppress(StoreError, StoreFailure):
