@@ -6,7 +6,7 @@ The best possible is what can be expected at most, given the cues: a mean over s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from simulator import tables

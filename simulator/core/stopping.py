@@ -8,8 +8,8 @@ from contextlib import contextmanager
 _asked: list[Callable[[], int]] = []
 
 
-class Stopped(KeyboardInterrupt):
-    """A signal that came before there was anything to be seen or stored.
+class Stopped(BaseException):
+    """A signal that came while files were read: no error, and nothing that catches errors may catch it.
 
     Args:
         number: the signal's.
