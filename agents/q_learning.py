@@ -112,6 +112,7 @@ class QLearning:
         row, at = np.zeros(tables.q.shape[::3]), np.zeros((len(seed_list), features.n_active), np.int64)
         self._scratch = Scratch(row, row.copy(), at, at.copy(), moves(legal), legal)
         self.gamma, self._trace = rule.gamma, trace_buffers(None, len(seed_list), 1)
+        self.failed_at = tables.failed_at
         if features.discrete:
             self.stretch = self._stretch
 
@@ -167,7 +168,7 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> QLearning:
     streams = seeds.words(seed_list, "exploration")
     visits = np.zeros(shape if config.step_power else (count, 1, 1, 1), np.int64)
     ints = (np.full(count, -1), np.zeros(count, np.int64))
-    tables = Tables(q, visits, *ints, streams, np.zeros(count))
+    tables = Tables(q, visits, *ints, streams, np.zeros(count), np.zeros(count, np.int64))
     target = ("max", "sarsa", "expected").index(config.target)
     explore = make_explore(config.explore)
     rule = Rule(target, float(config.step_size), float(config.step_power), discount(spec, config.gamma), explore)

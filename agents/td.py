@@ -84,6 +84,7 @@ class TD:
     def __init__(self, features: Features, rule: Rule, tables: Tables, scratch: Scratch, seed_list: list[int]) -> None:
         self._features, self._rule, self._tables, self._scratch = features, rule, tables, scratch
         self._seeds, self.gamma, self._trace = seed_list, rule.gamma, trace_buffers(None, len(seed_list), 1)
+        self.failed_at = tables.failed_at
         if features.discrete:
             self.stretch = self._stretch
 
@@ -166,6 +167,7 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> TD:
         clock=np.zeros(count, np.int64),
         stream=seeds.words(seed_list, "exploration"),
         error=np.zeros(count),
+        failed_at=np.zeros(count, np.int64),
     )
     legal = legal_rows(spec, n)
     given = (

@@ -20,6 +20,7 @@ from simulator.core.compiled import compile_seconds, set_threads, working_second
 from simulator.core.devices import hold_torch
 from simulator.core.escaping import check_label
 from simulator.core.memories import RecallSnapshot
+from simulator.core.stopping import Stopped
 from simulator.machine import joined, machine
 from simulator.records import EvaluationRow, NewRun, Progress, Rows, StoreError, StoreFailure
 from simulator.sitting import BadInput
@@ -51,6 +52,10 @@ def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: 
         except ValueError as error:
             if run is None:
                 _drop(store, name, error)
+            raise
+        except Stopped:
+            with suppress(StoreError, StoreFailure):
+                store.mark(name, "interrupted") if store.find(name).step else store.discard(name)
             raise
         except KeyboardInterrupt:
             with suppress(StoreError, StoreFailure):

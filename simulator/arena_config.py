@@ -20,6 +20,7 @@ from simulator.core.escaping import checked_name
 from simulator.core.python_files import identity
 from simulator.core.ranges import CountOrZero
 from simulator.core.reading import add_to
+from simulator.core.stopping import heed
 from simulator.renames import configured, read_stored
 from simulator.settings import Layer, Setting, check, overlay, settings
 
@@ -234,6 +235,7 @@ def _hash(tables: dict[str, Any], config: ArenaConfig) -> str:
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     read = getattr(plugins.load("challenges", config.challenge).module, "files", None)
     for path in read(config.challenge_settings) if read else ():
+        heed()
         digest.update(Path(path).name.encode())
         add_to(digest, path)
     return digest.hexdigest()

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input (one line, never a trac
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -18,6 +19,7 @@ from simulator.arena_config import arena_settings
 from simulator.arguments import Given
 from simulator.config import assemble, run_settings
 from simulator.core.escaping import checked_name, visible
+from simulator.core.stopping import Stopped
 from simulator.grammar import Answer, Command, Options, dispatch, layers
 
 
@@ -31,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # engram list | head -1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Stopped as stopped:
+        tables.say(f"engram: {signal.Signals(stopped.number).name} before anything was played")
+        return 128 + stopped.number
     except KeyboardInterrupt:
         tables.say("engram: interrupted")
         return 130

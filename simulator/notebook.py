@@ -214,6 +214,7 @@ def recall(
     named = listed if isinstance(listed, Mapping) else {name.replace("-", "_"): {"name": name} for name in listed}
     tables = {"memory": named, "challenge": {"name": challenge, **(challenge_settings or {})}}
     config = arena_config.build({**settings, **tables})
+    forget_notices()
     with Store(lab) as store:
         for snapshot in arena.recall(config, store, label=label):
             name = snapshot.run

@@ -6,11 +6,12 @@ The best possible is what can be expected at most, given the cues: a mean over s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from simulator import tables
 from simulator.core.escaping import csv_row, markdown, markdown_row
+from simulator.core.recall_rows import ceilings
 
 _SCORES = ("overlap", "exact")
 _PLACE = ("memory", "patterns", "damage")
@@ -113,11 +114,6 @@ def _sorted(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     order = {place: n for n, place in enumerate(places)}
     best = {id(cell): cell["overlap"]["mean"] if cell["overlap"] else -math.inf for cell in cells}
     return sorted(cells, key=lambda cell: (order[cell["patterns"], cell["damage"]], -best[id(cell)]))
-
-
-def ceilings(cells: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """By damage the cell that says what is best possible, the same for all contestants: one that lost fewest seeds."""
-    return {cell["damage"]: cell for cell in sorted(cells, key=lambda cell: -len(cell["failed"]))}
 
 
 def _row(cell: Mapping[str, Any], less: Mapping[Any, Any]) -> tuple[Any, ...]:

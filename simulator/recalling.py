@@ -17,6 +17,7 @@ from simulator.arguments import read as read_words
 from simulator.config import read as read_file
 from simulator.core import plugins
 from simulator.core.memories import RecallSnapshot
+from simulator.core.notices import forget_notices
 from simulator.core.python_files import is_path, label_of
 from simulator.grammar import Command, options_of
 from simulator.lab import existing
@@ -138,6 +139,7 @@ def begin(config: ArenaConfig, lab: str, make_view: MakeView, label: str = "") -
     from simulator import arena
 
     announce_compiling()
+    forget_notices()
     with Store(lab) as store:
         return play(arena.recall(config, store, label=label), store, make_view())
 
@@ -151,6 +153,7 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     from simulator import arena
 
     announce_compiling()
+    forget_notices()
     with Store(existing(lab)) as store:
         record = store.find(run)
         config = from_stored(record)

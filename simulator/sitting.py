@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from simulator.core.protocols import Snapshot, View
+from simulator.core.stopping import heeding
 
 _HANGUP = getattr(signal, "SIGHUP", 0)  # not every system has it
 _SIGNALS = tuple(filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)))
@@ -41,9 +42,10 @@ def sit(snapshots: Iterator[Snapshot], view: View | None, begun: Callable[[Snaps
     Raises:
         ValueError: the players cannot be built from these settings.
         RuntimeError: a player refused something while it was training.
+        Stopped: a signal came while files were read.
     """
     snapshot: Snapshot | None = None
-    with _stopping() as stop:
+    with _stopping() as stop, heeding(lambda: stop.number):
         try:
             while not stop.number:
                 following = _next(snapshots, snapshot)

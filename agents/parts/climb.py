@@ -105,7 +105,8 @@ class Climber:
         self._climb = make_climb(net.params, rule, seeds.words(seed_list, "exploration"))
         self._reader, self._trace = Reader(shape, net, self._climb.stream), trace_buffers(None, len(seed_list), 1)
         self._reward, self._ended = np.zeros(len(seed_list), np.float32), np.zeros(len(seed_list), np.bool_)
-        self._learn = door(_learn_all, self._climb, rule, scale, self._reward, self._ended)
+        self._learn = door(_learn_all, self._climb, rule, scale, self._reward, self._ended, self._reader.body.out)
+        self.failed_at = self._climb.failed_at
         self._metrics = {"champion": self._climb.score} | ({} if rule.fresh else {"sigma": self._climb.sigma})
         if shape.numbered and shape.box is None:
             self.stretch = self._stretch
@@ -118,7 +119,7 @@ class Climber:
         """Count the step; where a judgement ends with it, choose who is judged next."""
         self._reward[:] = step.reward
         np.logical_or(step.terminated, step.truncated, out=self._ended)
-        self._learn(self._climb, self._rule, self._scale, self._reward, self._ended)
+        self._learn(self._climb, self._rule, self._scale, self._reward, self._ended, self._reader.body.out)
         return self._metrics
 
     def _stretch(self, lanes: Lanes, n: int) -> Trace:
@@ -200,6 +201,7 @@ class Reader:
             return self._actions.copy()
         outputs = self.outputs(obs).reshape(-1, *self._box.shape).astype(np.float64)
         low, high = self._box.low, self._box.high
+        outputs[np.isnan(outputs)] = 0.0  # of a seed that fails with this step
         inside = low + (0.5 + 0.5 * np.tanh(outputs)) * (high - low)
         return np.clip(inside.astype(self._box.dtype), low, high)
 
@@ -245,9 +247,9 @@ def _choose_all(net, body, stream, actions):
 
 
 @compiled
-def _learn_all(climb, rule, scale, reward, ended):
+def _learn_all(climb, rule, scale, reward, ended, outputs):
     for i in range(len(reward)):
-        learn_lane(climb, rule, scale, i, reward[i], ended[i])
+        learn_lane(climb, rule, scale, i, reward[i], ended[i], outputs[i])
 
 
 @compiled
@@ -259,4 +261,4 @@ def _stretch_block(block, brain, lanes, reward, ended):
             action = _choose(net, body, climb.stream, i)
             _, gain, end = table_step(lanes, i, action)
             reward[i, t], ended[i, t] = gain, end != GOES_ON
-            learn_lane(climb, rule, scale, i, reward[i, t], ended[i, t])
+            learn_lane(climb, rule, scale, i, reward[i, t], ended[i, t], body.out[i])

@@ -57,6 +57,7 @@ class Climb(NamedTuple):
     score: Array  # float64 [S], the champion's mean return; 0 before it is judged
     clock: Array  # int64 [S], environment steps
     stream: Array  # uint64 [S, 4]
+    failed_at: Array  # int64 [S], the step at which weights or outputs were not finite, or 0; it climbs no more then
 
 
 def make_climb(playing: Array, rule: Rule, stream: Array) -> Climb:
@@ -66,7 +67,8 @@ def make_climb(playing: Array, rule: Rule, stream: Array) -> Climb:
     left, counters = np.full(n, rule.episodes), [np.zeros(n, np.int64) for _ in range(6)]
     who, clock, counters = counters[0], counters[1], (left, *counters[2:])
     floats = np.full(n, -np.inf), np.ones(n, np.bool_), np.full(n, rule.sigma), np.zeros(n)
-    return Climb(playing, playing.copy(), playing.copy(), *records, who, *counters, *floats, clock, stream)
+    weights = playing, playing.copy(), playing.copy()
+    return Climb(*weights, *records, who, *counters, *floats, clock, stream, np.zeros(n, np.int64))
 
 
 @lane
@@ -222,11 +224,30 @@ def _next_judgement(climb, rule, scale, i):
 
 
 @lane
-def learn_lane(climb, rule, scale, i, reward, ended):
-    """One environment step of seed i: its reward, and whether an episode ended by either way."""
+def _check(climb, i, numbers):
+    """Fail seed i where a number is not finite: its champion plays on, and nothing is judged any more."""
+    for number in numbers:
+        if not np.isfinite(number) and climb.failed_at[i] == 0:
+            climb.failed_at[i] = climb.clock[i]
+            _copy(climb.champion[i], climb.playing[i])
+
+
+@lane
+def learn_lane(climb, rule, scale, i, reward, ended, outputs):
+    """One environment step of seed i: its reward, whether an episode ended by either way, and what the network said."""
+    climb.clock[i] += 1
+    _check(climb, i, outputs)
+    if climb.failed_at[i] == 0:
+        _count(climb, rule, scale, i, reward, ended)
+        if ended:
+            _check(climb, i, climb.playing[i])
+
+
+@lane
+def _count(climb, rule, scale, i, reward, ended):
+    """Count a step in, and judge where an episode is over."""
     who, over = climb.who[i], False
     climb.total[i, who] += reward
-    climb.clock[i] += 1
     climb.spent[i] += 1
     if not ended:
         return

@@ -39,6 +39,7 @@ class Tables(NamedTuple):
     clock: Array  # int64 [S], environment steps
     stream: Array  # uint64 [S, 4]
     error: Array  # float64 [S], running mean of |TD error| over about 100 steps
+    failed_at: Array  # int64 [S], the step at which a TD error or a value was not finite, or 0; it learns no more then
 
 
 class Scratch(NamedTuple):
@@ -130,6 +131,17 @@ def _step_size(tables, rule, entry):
 
 
 @lane
+def _move(tables, i, entry, change):
+    """Add to a value of seed i, which fails where that is no finite number; the value then stays."""
+    d, feature, action = entry
+    moved = tables.q[i, d, feature, action] + change
+    if np.isfinite(moved):
+        tables.q[i, d, feature, action] = moved
+    else:
+        tables.failed_at[i] = tables.clock[i]
+
+
+@lane
 def learn_lane(tables, rule, scratch, i, moved, outcome):
     """Learn from one step of seed i.
 
@@ -138,21 +150,24 @@ def learn_lane(tables, rule, scratch, i, moved, outcome):
     """
     at, action = moved
     tables.clock[i] += 1
+    if tables.failed_at[i] > 0:
+        return
     d = np.int64(0)
     if tables.q.shape[1] == 2:
         d = np.int64(uniform(tables.stream, i) < 0.5)
     delta = _target(tables, rule, scratch, i, d, outcome)
     if _is_table(tables, scratch):
         delta -= tables.q[i, 0, at, action]
-        tables.q[i, 0, at, action] += _step_size(tables, rule, (i, 0, at, action)) * delta
+        _move(tables, i, (0, at, action), _step_size(tables, rule, (i, 0, at, action)) * delta)
     else:
         active, n_active = scratch.at[i], scratch.at.shape[1]
         for k in range(n_active):
             delta -= tables.q[i, d, active[k], action]
         for k in range(n_active):
             step_size = _step_size(tables, rule, (i, d, active[k], action)) / n_active
-            tables.q[i, d, active[k], action] += step_size * delta
-    tables.error[i] += 0.01 * (abs(delta) - tables.error[i])
+            _move(tables, i, (d, active[k], action), step_size * delta)
+    if tables.failed_at[i] == 0:
+        tables.error[i] += 0.01 * (abs(delta) - tables.error[i])
 
 
 @compiled

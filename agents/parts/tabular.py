@@ -86,9 +86,9 @@ def save(arrays: Any) -> State:
 
 
 def load(arrays: Any, state: State) -> None:
-    """Fill a NamedTuple of arrays from :func:`save`'s copies."""
+    """Fill a NamedTuple of arrays from :func:`save`'s copies; older ones do not say who failed: nobody had."""
     for name, array in arrays._asdict().items():
-        array[...] = state[name]
+        array[...] = state.get(name, 0) if name == "failed_at" else state[name]
 
 
 def policy_files(policy: str) -> list[str]:

@@ -44,6 +44,7 @@ class Tables(NamedTuple):
     clock: Array  # int64 [S], environment steps
     stream: Array  # uint64 [S, 4]
     error: Array  # float64 [S], running mean of |TD error| over about 100 steps
+    failed_at: Array  # int64 [S], the step at which a TD error or a value was not finite, or 0; it learns no more then
 
 
 class Scratch(NamedTuple):
@@ -102,6 +103,16 @@ def _remember(tables, i, at, action, then):
 
 
 @lane
+def _move(tables, i, at, change):
+    """Add to a value of seed i, which fails where that is no finite number; the value then stays."""
+    moved = tables.v[i, at] + change
+    if np.isfinite(moved):
+        tables.v[i, at] = moved
+    else:
+        tables.failed_at[i] = tables.clock[i]
+
+
+@lane
 def _learn_values(tables, rule, i, at, delta, ends):
     """Move the values along delta, by the traces."""
     step_size = rule.step_size
@@ -109,13 +120,13 @@ def _learn_values(tables, rule, i, at, delta, ends):
     if rule.power > 0.0:
         step_size *= tables.visits[i, at] ** -rule.power
     if rule.decay == 0.0:
-        tables.v[i, at] += step_size * delta
+        _move(tables, i, at, step_size * delta)
         return
     for f in range(tables.trace.shape[1]):
         tables.trace[i, f] *= rule.gamma * rule.decay
     tables.trace[i, at] = 1.0 if rule.replacing else tables.trace[i, at] + 1.0
     for f in range(tables.trace.shape[1]):
-        tables.v[i, f] += step_size * delta * tables.trace[i, f]
+        _move(tables, i, f, step_size * delta * tables.trace[i, f])
         if ends:
             tables.trace[i, f] = 0.0
 
@@ -126,12 +137,15 @@ def learn_lane(tables, rule, scratch, i, action, outcome):
     reward, terminated, goes_on = outcome
     at, then = scratch.at[i, 0], scratch.then[i, 0]
     tables.clock[i] += 1
+    if tables.failed_at[i] > 0:
+        return
     delta = reward + (0.0 if terminated else rule.gamma * tables.v[i, then]) - tables.v[i, at]
     if rule.control:
         _remember(tables, i, at, action, then + tables.v.shape[1] if terminated else then)
         tables.gain[i, at, action] += reward
     _learn_values(tables, rule, i, at, delta, not goes_on)
-    tables.error[i] += 0.01 * (abs(delta) - tables.error[i])
+    if tables.failed_at[i] == 0:
+        tables.error[i] += 0.01 * (abs(delta) - tables.error[i])
 
 
 @compiled

@@ -13,7 +13,9 @@ import numpy as np
 
 from simulator.core import seeds
 from simulator.core.memories import Draw, Units
+from simulator.core.notices import notice
 from simulator.core.protocols import Array
+from simulator.core.stopping import heed
 
 Row = Callable[[np.random.Generator, int], tuple[Array, Array]]  # (stream, n) -> patterns [n, N], labels [n]
 _CHUNK = 1 << 22  # numbers drawn at a time
@@ -86,9 +88,21 @@ def make_pool(pool: Pool) -> Pool:
     kept, seen = np.zeros(len(pool.values), np.bool_), set[bytes]()
     step = max(1, _CHUNK // max(1, pool.values.shape[1]))
     for first in range(0, len(kept), step):
+        heed()
         at = np.arange(first, min(first + step, len(kept)))
         kept[at] = fresh(pool.patterns(at), seen, two_valued=pool.levels == "two")
     return pool._replace(values=pool.values[kept], labels=pool.labels[kept])
+
+
+def distinct(name: str, pool: Pool) -> Pool:
+    """The same for a file of the user's: how many pictures are left out is said once, in ``name``'s words."""
+    kept = make_pool(pool)
+    n, left = len(pool.values), len(pool.values) - len(kept.values)
+    if left:
+        as_patterns = f" with levels = two and threshold = {pool.threshold:g}" if pool.levels == "two" else ""
+        equal = "is equal to an earlier one" if left == 1 else "are equal to earlier ones"
+        notice(name, f"{left:,} of {n:,} pictures {equal}{as_patterns} and left out, {n - left:,} remain")
+    return kept
 
 
 def fresh(patterns: Array, seen: set[bytes], *, two_valued: bool = True) -> Array:

@@ -17,6 +17,7 @@ import numpy as np
 from simulator.core.escaping import visible
 from simulator.core.protocols import Array
 from simulator.core.reading import DATA, DEFLATED, UnreadableError, check_size, open_file, read_npy
+from simulator.core.stopping import heed
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm", ".bmp", ".gif", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "DIB", "GIF", "TIFF")  # of Pillow; others can start programs
@@ -27,7 +28,7 @@ _SHADES = (np.arange(256) / 255.0).astype(np.float32)  # of grey in one byte
 _LUMA = (0.299, 0.587, 0.114)  # red, green, blue: ITU-R BT.601
 
 
-def read_pictures(path: str, size: int = 0) -> tuple[Array, Array]:
+def read_pictures(path: str, size: int = 0, background: float = 1.0, *, signs: bool = False) -> tuple[Array, Array]:
     """Pictures float32 [M, H, W] (or [M, N]) from 0 to 1, and their classes, int64 [M].
 
     The classes are those of the sub-folders that the files are in, in alphabetical order; -1 where there are none.
@@ -35,15 +36,18 @@ def read_pictures(path: str, size: int = 0) -> tuple[Array, Array]:
     Args:
         path: a .npy file, or a folder.
         size: pixels along a side that they are resized to; 0: as they are.
+        background: brightness from 0 to 1 that shows through where a picture is transparent.
+        signs: of an array of numbers from -1 to 1, take only these two.
 
     Raises:
         ValueError: nothing there, an unreadable file, one of another size, numbers in no usual range; one line.
+        Stopped: somebody asked to stop; see :mod:`simulator.core.stopping`.
     """
     if os.path.isdir(path):
-        return _folder(Path(path), size)
+        return _folder(Path(path), size, background)
     if not os.path.exists(path):
         raise ValueError(f"{visible(path)}: no such file or folder, expected a .npy file or a folder of images")
-    pictures = _array(path)
+    pictures = _array(path, background, signs=signs)
     if size and pictures.ndim == 2:
         raise ValueError(f"{path}: found {pictures.shape[1]} numbers in a row, expected height and width to resize")
     if size:
@@ -51,12 +55,12 @@ def read_pictures(path: str, size: int = 0) -> tuple[Array, Array]:
     return pictures, np.full(len(pictures), -1)
 
 
-def _folder(folder: Path, size: int) -> tuple[Array, Array]:
+def _folder(folder: Path, size: int, background: float) -> tuple[Array, Array]:
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and not file.is_dir())
     if not files:
         raise ValueError(f"{folder}: found no images, expected files that end in {' '.join(SUFFIXES)}")
     _check_heads(files, size)
-    pictures = [_resized(_image(file), size) if size else _image(file) for file in files]
+    pictures = [_resized(_image(file, background), size) if size else _image(file, background) for file in files]
     for file, picture in zip(files, pictures, strict=True):
         if picture.shape != pictures[0].shape:
             found, expected = ("{1} x {0}".format(*each.shape) for each in (picture, pictures[0]))
@@ -71,6 +75,7 @@ def _check_heads(files: Sequence[Path], size: int) -> None:
     """Refuse, by the heads of the files, more pictures than may be unpacked, before one of them is."""
     kept = 0
     for file in files:
+        heed()
         with _opened(file) as image:
             width, height = image.size
         _check_pixels(file, width, height, kept)
@@ -82,18 +87,35 @@ def _check_pixels(file: Path, width: int, height: int, before: int = 0) -> None:
     check_size(before + width * height * _PIXEL, DATA, file, what)
 
 
-def _image(file: Path) -> Array:
-    """One image file as grey from 0 to 1, float32 [H, W]."""
+def _image(file: Path, background: float) -> Array:
+    """One image file as grey from 0 to 1, float32 [H, W], laid on a background where it is transparent."""
+    heed()
     with _opened(file) as image:
         _check_pixels(file, *image.size)  # again: this is the one that is unpacked
-        mode = image.mode
+        mode, clear = image.mode, image.info.get("transparency")
         if mode[0] not in "IF":
-            return _SHADES[np.asarray(image.convert("L"))]
+            return _on_background(image, background)
         pixels = np.asarray(image).astype(np.float64)
     if mode == "F":
         return _from_zero(pixels, visible(str(file)))
+    through = pixels == clear if isinstance(clear, int) else np.zeros(pixels.shape, np.bool_)
     pixels /= 65535.0
+    pixels[through] = background
     return pixels.clip(0.0, 1.0, out=pixels).astype(np.float32)
+
+
+def _on_background(image: Any, background: float) -> Array:
+    """An image of bytes as grey from 0 to 1."""
+    if not image.has_transparency_data:
+        return _SHADES[np.asarray(image.convert("L"))]
+    layers = image.convert("RGBA")
+    opaque = np.asarray(layers.getchannel("A")) / np.float32(255.0)
+    return _laid(_SHADES[np.asarray(layers.convert("L"))], opaque, background)
+
+
+def _laid(grey: Array, opaque: Array, background: float) -> Array:
+    """What is seen of grey pixels, opaque as given, before a background; all from 0 to 1."""
+    return np.asarray(grey * opaque + np.float32(background) * (np.float32(1.0) - opaque), np.float32)
 
 
 @contextmanager
@@ -134,7 +156,7 @@ def _any_size() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = kept
 
 
-def _array(path: str) -> Array:
+def _array(path: str, background: float, *, signs: bool) -> Array:
     """The pictures of a .npy file as grey from 0 to 1, float32 [M, H, W] or [M, N]."""
     found = read_npy(path)
     coloured = found.ndim == 4 and found.shape[3] in (1, 3, 4)
@@ -142,11 +164,22 @@ def _array(path: str) -> Array:
         shapes = "(pictures, height, width), with 3 colours or without, or (pictures, numbers)"
         raise ValueError(f"{path}: found an array of shape {found.shape}, expected {shapes}")
     pixels = _from_zero(found, path)
-    if coloured:
-        pixels = (
-            (pixels[..., :3] @ np.array(_LUMA, np.float32)).clip(0.0, 1.0) if found.shape[3] > 1 else pixels[..., 0]
-        )
-    return pixels
+    if signs and found.min() < 0.0:
+        _check_signs(found, path)
+    if not coloured:
+        return pixels
+    grey = (pixels[..., :3] @ np.array(_LUMA, np.float32)).clip(0.0, 1.0) if found.shape[3] > 1 else pixels[..., 0]
+    return _laid(grey, pixels[..., 3], background) if found.shape[3] == 4 else grey
+
+
+def _check_signs(found: Array, path: str) -> None:
+    """Refuse numbers between -1 and 1 where two levels are asked for without a threshold."""
+    between = np.argwhere(np.abs(found) != 1)
+    if len(between):
+        at = tuple(int(place) for place in between[0])
+        turned = "+1" if found[at] > 0 else "-1"
+        rest = f"with levels = two it would become {turned}; levels = grey keeps it, and threshold = 0.5 allows it"
+        raise ValueError(f"{path}: pixel {at} is {found[at]:g}, expected -1 or +1: {rest}")
 
 
 def _from_zero(pixels: Array, source: str) -> Array:
@@ -166,5 +199,6 @@ def _from_zero(pixels: Array, source: str) -> Array:
 def _resized(picture: Array, size: int) -> Array:
     from PIL import Image
 
+    heed()
     image = Image.fromarray(np.ascontiguousarray(picture, np.float32))
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), np.float32).clip(0.0, 1.0)

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Meta
 
 from envs.parts.idx_files import find_labels, read_idx
-from envs.parts.pattern_draws import Patterns, Pool, make_pool
+from envs.parts.pattern_draws import Patterns, Pool, distinct
 from simulator.core.memories import Units
 
 _TOP = 255.0  # the brightest pixel
@@ -62,7 +62,7 @@ def _pool(config: Config) -> tuple[Pool, int, int]:
             raise ValueError(f"{where}: found {len(labels):,} labels, expected {expected}")
     n, height, width = pictures.shape
     pool = Pool(pictures.reshape(n, -1), labels, config.levels, config.threshold, _TOP)
-    return make_pool(pool), height, width
+    return distinct("idx", pool), height, width
 
 
 if __name__ == "__main__":

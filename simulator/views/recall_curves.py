@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from simulator.core.escaping import one_line
+from simulator.core.recall_rows import ceilings
 from simulator.core.writing import check_place
-from simulator.recall_tables import ceilings
 from simulator.views.standings import ENDINGS, save, style
 
 Cell = Mapping[str, Any]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
 import struct
 import zlib
 
@@ -10,8 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from envs.parts import pictures_in
 from envs.parts.pictures_in import read_pictures
 from envs.patterns import idx, images
+from simulator import cli
+from simulator.core.notices import forget_notices
 
 PIXELS = np.arange(5 * 2 * 3, dtype=np.uint8).reshape(5, 2, 3) * 8
 CLASSES = np.array([3, 1, 4, 1, 5], np.uint8)
@@ -106,8 +111,97 @@ def test_arrays_are_scaled_from_the_range_that_holds_them(tmp_path, array, expec
     challenge = _make(images, tmp_path / "x.npy", levels="grey")
     assert challenge.units.shape == array.shape[1:3] if array.ndim > 2 else (4,)
     np.testing.assert_allclose(challenge.draw(1, 0).stored[0, 0], np.array(expected) * 2 - 1, atol=1e-6)
-    signs = _make(images, tmp_path / "x.npy").draw(1, 0).stored[0, 0]
+    signs = _make(images, tmp_path / "x.npy", threshold=0.5).draw(1, 0).stored[0, 0]
     np.testing.assert_array_equal(signs, np.where(np.array(expected) > 0.5, 1, -1))
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (1, 1, 5)])
+def test_numbers_between_minus_one_and_one_are_no_signs_unless_a_threshold_says_so(tmp_path, shape):
+    path, whole = tmp_path / "x.npy", np.array([1, 0, -1, 0, 1])
+    np.save(path, whole.reshape(shape))
+    _refused(path, "is 0, expected -1 or +1: with levels = two it would become -1; levels = grey keeps it")
+    assert _make(images, path, threshold=0.5).draw(1, 0).stored[0, 0].tolist() == [1, -1, -1, -1, 1]
+    assert _make(images, path, threshold=0.4).draw(1, 0).stored[0, 0].tolist() == [1, 1, -1, 1, 1]
+    assert _make(images, path, levels="grey").draw(1, 0).stored[0, 0].tolist() == whole.tolist()
+    np.save(path, np.array([1.0, 0.25, -1, -1, 1]).reshape(shape))
+    _refused(path, "is 0.25, expected -1 or +1: with levels = two it would become +1")
+    np.save(path, np.array([1, -1, -1, -1, 1]).reshape(shape))
+    assert _make(images, path).draw(1, 0).stored[0, 0].tolist() == [1, -1, -1, -1, 1]
+
+
+def _clear_pictures():
+    """Black at the left and transparent at the right, as images of every mode that can be transparent."""
+    alpha = np.array([[255, 0], [255, 0]], np.uint8)
+    for mode, black in (("RGBA", (0, 0, 0)), ("LA", (0,))):
+        bands = [np.full((2, 2), value, np.uint8) for value in black]
+        yield mode, Image.fromarray(np.stack([*bands, alpha], axis=2)), {}
+    palette = Image.fromarray((alpha == 0).astype(np.uint8))
+    palette.putpalette([0, 0, 0] * 2)
+    yield "P", palette, {"transparency": 1}
+    yield "L", Image.fromarray(np.array([[0, 9], [0, 9]], np.uint8)), {"transparency": 9}
+    yield "RGB", Image.fromarray(np.array([[[0] * 3, [9] * 3]] * 2, np.uint8)), {"transparency": (9, 9, 9)}
+    yield "I;16", Image.fromarray(np.array([[0, 9], [0, 9]], np.uint16)), {"transparency": 9}
+
+
+@pytest.mark.parametrize(("mode", "image", "more"), list(_clear_pictures()), ids=lambda each: str(each)[:4])
+def test_what_is_transparent_shows_the_background(tmp_path, mode, image, more):
+    assert image.mode == mode
+    image.save(tmp_path / "x.png", **more)
+    for background in (1.0, 0.0, 0.25):
+        seen, _ = read_pictures(str(tmp_path), 0, background)
+        np.testing.assert_allclose(seen[0], [[0.0, background]] * 2, atol=1e-3 if mode == "I;16" else 1e-6)
+    assert _make(images, tmp_path).draw(1, 0).stored[0, 0].tolist() == [-1, 1, -1, 1]
+    assert _make(images, tmp_path, background=0.0).draw(1, 0).stored[0, 0].tolist() == [-1] * 4
+
+
+def test_half_transparent_pixels_and_arrays_of_four_channels(tmp_path):
+    pixels = np.array([[[255, 255, 255, 255], [0, 0, 0, 255]], [[0, 0, 0, 51], [255, 0, 0, 0]]], np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    np.save(tmp_path / "x.npy", pixels[None])
+    for path in (tmp_path, tmp_path / "x.npy"):
+        seen, _ = read_pictures(str(path))
+        np.testing.assert_allclose(seen[0], [[1.0, 0.0], [0.8, 1.0]], atol=1e-6)
+        seen, _ = read_pictures(str(path), 0, 0.0)
+        np.testing.assert_allclose(seen[0], [[1.0, 0.0], [0.0, 0.0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("module", [images, idx])
+def test_equal_pictures_that_are_left_out_are_counted_and_told_once(tmp_path, module, capsys):
+    pixels = np.stack([PIXELS[0], PIXELS[4], PIXELS[0], PIXELS[0]])
+    path = tmp_path / ("x.npy" if module is images else "x")
+    np.save(path, pixels) if module is images else path.write_bytes(_idx(pixels))
+    forget_notices()
+    for _ in range(2):
+        assert _make(module, path, levels="grey").most == 2
+    line = f"{module.__name__.rpartition('.')[2]}: 2 of 4 pictures are equal to earlier ones and left out"
+    assert capsys.readouterr().err.splitlines() == [f"{line}, 2 remain"]
+    np.save(path, pixels[:2]) if module is images else path.write_bytes(_idx(pixels[:2]))
+    assert _make(module, path, levels="grey").most == 2
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, capsys, number):
+    (tmp_path / "p").mkdir()
+    for n in range(6):
+        Image.fromarray(np.full((4, 4), n, np.uint8)).save(tmp_path / "p" / f"{n}.png")
+    read = list[str]()
+    opened = pictures_in._opened
+
+    def at_the_ninth(file):
+        read.append(file.name)
+        if len(read) == 9:  # six heads, and the third whole one
+            os.kill(os.getpid(), number)
+        return opened(file)
+
+    monkeypatch.setattr(pictures_in, "_opened", at_the_ninth)
+    monkeypatch.chdir(tmp_path)
+    words = ["recall", "nearest", "images", "--challenge.path", "p", "--patterns", "2", "--view", "none"]
+    assert cli.main(words) == 128 + number
+    assert len(read) == 9
+    assert capsys.readouterr().err.splitlines() == [f"engram: {signal.Signals(number).name} before anything was played"]
+    assert not (tmp_path / "lab").exists() or cli.main(["list", "runs"]) == 0
+    assert "r1" not in capsys.readouterr().out
 
 
 def test_a_folder_of_images_of_several_kinds_and_classes(tmp_path):

@@ -18,6 +18,7 @@ from simulator.tournaments import config as tournament_config
 from simulator.tournaments import host, verdict
 from simulator.tournaments.cell_store import CellStore
 from simulator.tournaments.workers import workers_of
+from simulator.views import recall_curves
 
 MEMORY = "tests.simulator.breaking_memory"
 PLACES = {"store": NOT_STORED, "recall": NOT_RECALLED, "trace": NOT_RECALLED, "energy": NOT_RECALLED}
@@ -112,6 +113,15 @@ def test_weights_that_grow_without_bound(tmp_path, capsys, monkeypatch, rate, fa
         assert "nearest" in text or "identical" in text
     alone = [word for word in words if word != "nearest"]
     assert cli.main(alone) == (1 if len(failed) == 2 else 0)
+
+
+@pytest.mark.parametrize("broken", [(1,), (0, 1, 2)])
+def test_a_picture_draws_what_there_is(tmp_path, broken):
+    found = played(tmp_path / "lab", broken, patterns=[5, 10])
+    recall_curves.draw(found, tmp_path / "x.svg")
+    text = (tmp_path / "x.svg").read_text()
+    assert "nan" not in text.lower()
+    assert text.count("<path") > 10
 
 
 def test_a_row_says_of_how_many_seeds_it_is(tmp_path, capsys):
