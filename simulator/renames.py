@@ -14,6 +14,7 @@ from contextlib import nullcontext, suppress
 from importlib.metadata import version
 from typing import Any, NamedTuple, TypeVar
 
+from simulator import imports
 from simulator.settings import Layer
 
 DISTRIBUTION = "engram-rl"
@@ -84,7 +85,9 @@ def configured(
         ValueError: they cannot be had any more; where another version stored them, the line names it.
     """
     try:
-        return assemble([read_stored(experiment, text, where, versions).layer])
+        stored = read_stored(experiment, text, where, versions).layer
+        imports.tell(stored.values, where)  # a lab may be from elsewhere too
+        return assemble([stored])
     except ValueError as error:
         made_by, here = versions.get(DISTRIBUTION), version(DISTRIBUTION)
         if made_by in (None, here):

@@ -82,11 +82,11 @@ def load(kind: str, name: str) -> Player:
         UnknownNameError: nobody is called so; one line with the near misses.
         ValueError: the file cannot be used, or the name has characters that cannot be seen; one line.
     """
+    if python_files.is_path(name):
+        return _of_file(kind, python_files.place_of(name))
     if not is_seen(name):
         checked_name(name, SINGULAR[kind], most=len(name))
     plain, files = name.replace("-", "_"), _files(kind)
-    if python_files.is_path(name):
-        return _of_file(kind, python_files.place_of(name))
     if plain in files:
         return _player(kind, plain, _import(files[plain]))
     announced = _announced(kind)

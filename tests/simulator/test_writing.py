@@ -247,6 +247,7 @@ def _cell(load: int, name: str) -> dict[str, object]:
         "overlap": score,
         "exact": score,
         "ceiling": {"overlap": 1.0, "exact": 1.0},
+        "failed": [],
     }
 
 
