@@ -145,7 +145,7 @@ def _compiling() -> None:
 
 
 def _interval(evaluation: Mapping[str, Any]) -> str:
-    return interval(evaluation["iqm"], evaluation["low"], evaluation["high"])
+    return interval(evaluation["iqm"], evaluation["low"], evaluation["high"], evaluation.get("equal"))
 
 
 def _steps(summary: Mapping[str, Any]) -> int | str:

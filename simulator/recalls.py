@@ -10,10 +10,11 @@ from simulator.arena_config import ArenaConfig, outline
 from simulator.contest import NOT_RECALLED, SCORES, Cell, plan
 from simulator.core.protocols import Array
 from simulator.records import RunRecord
-from simulator.stats import estimate
+from simulator.stats import UNBOUNDED, estimate
 from simulator.store import Store
 
 INTERVALS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
+BOUNDS = {"overlap": (-1.0, 1.0), "exact": (0.0, 1.0), "fixed": (0.0, 1.0), "familiarity": (0.0, 1.0)}
 _COPIED = ("run", "label", "status", "lost", "versions", "machines", "seconds", "cpu_seconds")
 _FLAGS = {"ceiling_at_least": False, "heard": True}  # and what holds of contests stored before there were these
 _PLAIN = ("spurious", "sweeps", "cue", "precision_code", "precision_pixel")
@@ -100,12 +101,15 @@ def _name(cell: Cell, config: ArenaConfig) -> dict[str, Any]:
     return {"memory": config.contestants[cell.contestant].label, "patterns": cell.patterns, "damage": cell.damage}
 
 
-def over_seeds(values: Array) -> dict[str, Any] | None:
-    """The mean of values [S] with its 95 % interval; None where nothing was measured."""
+def over_seeds(values: Array, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any] | None:
+    """The mean of values [S] with its 95 % interval; None where nothing was measured.
+
+    Equal values on a scale without bounds have no interval; see :func:`simulator.stats.interval`.
+    """
     known = values[np.isfinite(values)]
     if not len(known):
         return None
-    mean, low, high = (float(number) for number in estimate(known, np.mean))
+    mean, low, high = (float(number) for number in estimate(known, np.mean, bounds=bounds))
     single = {"low": None, "high": None} if np.isnan(low) else {"low": low, "high": high}
     return {"mean": mean, **single, "per_seed": [float(value) for value in values]}
 
@@ -113,7 +117,7 @@ def over_seeds(values: Array) -> dict[str, Any] | None:
 def _cell(played: Played, config: ArenaConfig) -> dict[str, Any]:
     scores, facts = played.scores, played.facts
     found = {**_name(played.cell, config), "way": facts["way"]}
-    found |= {name: over_seeds(scores[name]) for name in INTERVALS}
+    found |= {name: over_seeds(scores[name], BOUNDS.get(name, UNBOUNDED)) for name in INTERVALS}
     found["ceiling"] = {name: _mean(scores[f"ceiling_{name}"]) for name in ("overlap", "exact")}
     wide = {name: over_seeds(scores[f"ceiling_{name}"]) or {} for name in ("overlap", "exact")}
     found["ceiling_interval"] = {name: [each.get("low"), each.get("high")] for name, each in wide.items()}
@@ -153,7 +157,11 @@ def _differences(played: list[Played], config: ArenaConfig) -> list[dict[str, An
         if best is None:
             continue
         for each in here:
-            less = {name: over_seeds(each.scores[name] - best.scores[name]) for name in ("overlap", "exact")}
+            less = {
+                name: over_seeds(each.scores[name] - best.scores[name], (low - high, high - low))
+                for name, (low, high) in BOUNDS.items()
+                if name in ("overlap", "exact")
+            }
             name = _name(each.cell, config)
             found.append({**name, "than": config.contestants[best.cell.contestant].label, **less})
     return [each for each in found if each["memory"] != each["than"]]

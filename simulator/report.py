@@ -147,7 +147,9 @@ def _cells(run: Mapping[str, Any]) -> dict[str, str]:
         "solved": _of(solved["fraction"], n),
         "still solved after": _percent(stayed["mean"], stayed["low"], stayed["high"]),
         "solved at the end": _of(solved["final"], n),
-        "final return, IQM": tables.interval(judged["iqm"], _finite(judged["low"]), _finite(judged["high"]))
+        "final return, IQM": tables.interval(
+            judged["iqm"], _finite(judged["low"]), _finite(judged["high"]), judged.get("equal")
+        )
         + _cut(judged),
         "threshold or best": ", ".join(tables.written(mark) + what for mark, what in marks if mark is not None) or "-",
         "steps per CPU-second": tables.written(_rounded(run["steps_per_cpu_second"])),

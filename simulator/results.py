@@ -10,7 +10,7 @@ from simulator.config import stored_tables
 from simulator.core.episodes import cut_after, cut_seeds
 from simulator.core.protocols import Array, Curve
 from simulator.records import RunRecord
-from simulator.stats import Estimate, Statistic, estimate, interval, iqm, reaches, solves
+from simulator.stats import UNBOUNDED, Estimate, Statistic, equal_seeds, estimate, interval, iqm, reaches, solves
 from simulator.store import Store
 
 
@@ -104,7 +104,8 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
         ``step``: training steps before it; ``episodes``: how many each seed played; ``per_seed``: each seed's mean
         return; ``exact_per_seed``: its expected return by the world's finite MDP, None where there is none;
         ``iqm``, ``low``, ``high``: interquartile mean over seeds of the exact values where they exist, else of the
-        means, with a 95 % bootstrap interval; ``value_error``: each seed's largest error of an action value;
+        means, with a 95 % bootstrap interval, which fewer than 13 equal scores have not; ``equal``: how many
+        are all equal, else None; ``value_error``: each seed's largest error of an action value;
         ``left_out``: how many seeds failed and count in none of these (they have nan or None per seed); ``cut``: how
         many evaluation episodes of each seed were cut because they had not ended after ``cut_after`` steps, 0 or 1,
         for the first one ends the evaluation of its seed; ``without_score``: how many more seeds count in none of
@@ -115,7 +116,7 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
     final = sorted((row for row in rows if row.step == last), key=lambda row: record.seeds.index(row.seed))
     unknown = dict.fromkeys(("iqm", "low", "high", "exact_per_seed", "value_error"))
     empty = {"episodes": 0, **unknown, "per_seed": [], "left_out": int((~counted).sum())}
-    empty |= {"cut": [], "cut_after": _cut_after(record), "without_score": 0}
+    empty |= {"equal": None, "cut": [], "cut_after": _cut_after(record), "without_score": 0}
     if not final:
         return empty
     exact = None if all(row.exact is None for row in final) else [row.exact for row in final]
@@ -126,8 +127,8 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
     found["without_score"] = int((~np.isfinite(score)).sum())
     score = score[np.isfinite(score)]
     if len(score):
-        found["low"], found["high"] = interval(score)
-        found["iqm"] = iqm(score)
+        found["low"], found["high"] = map(_plain, interval(score))
+        found["iqm"], found["equal"] = iqm(score), equal_seeds(score)
     return found | {"value_error": record.known("value_error")}
 
 
@@ -153,7 +154,7 @@ def solving(store: Store, record: RunRecord) -> dict[str, Any]:
         return answer
     reached = reaches(score, threshold) & whole(record)[:, None]  # [S, K]
     ever, (first, stayed) = reached.any(axis=1), solves(steps, reached)
-    median, mean = over_seeds(first, np.median), over_seeds(stayed, np.mean)
+    median, mean = over_seeds(first, np.median), over_seeds(stayed, np.mean, (0.0, 1.0))
     answer |= {"fraction": float(ever.mean()), "fraction_interval": _wilson(int(ever.sum()), len(ever))}
     answer |= {"first_steps": {"median": median.pop("value"), **median}, "median_first_steps": None}
     answer |= {"stayed_interval": {"mean": mean.pop("value"), **mean}, "final": float(reached[:, -1].mean())}
@@ -163,10 +164,10 @@ def solving(store: Store, record: RunRecord) -> dict[str, Any]:
     }
 
 
-def over_seeds(values: Array, statistic: Statistic) -> dict[str, Any]:
+def over_seeds(values: Array, statistic: Statistic, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any]:
     """A statistic of the values [S] that are numbers, its 95 % interval, and all of them; None for what is none."""
     known = values[np.isfinite(values)]
-    found = estimate(known, statistic) if len(known) else Estimate(None, None, None)
+    found = estimate(known, statistic, bounds=bounds) if len(known) else Estimate(None, None, None)
     numbers = {name: _plain(value) for name, value in found._asdict().items()}
     return {**numbers, "per_seed": [_plain(value) for value in values]}
 

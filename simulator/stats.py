@@ -19,6 +19,8 @@ from simulator.core.seeds import generators
 Statistic = Callable[..., Any]  # (values, axis) -> values without that axis
 RESAMPLES = 2_000
 SAME = 1e-6  # part of a score that makes no difference where floor and ceiling are compared
+UNBOUNDED = (-np.inf, np.inf)
+_SEEDS = 1_000  # in which a share of all seeds is counted
 _BATCH = 1 << 20  # numbers resampled at once, 8 MB
 
 
@@ -26,7 +28,7 @@ class Estimate(NamedTuple):
     """A statistic of the scores of some seeds, and its interval; numbers, or arrays [P] over points."""
 
     value: Any
-    low: Any  # nan for a single seed
+    low: Any  # nan for a single seed, and for few equal ones on a scale without bounds
     high: Any
 
 
@@ -49,19 +51,31 @@ def iqm(values: Array, axis: int = 0) -> Any:
 
 
 def interval(
-    values: Array, statistic: Statistic = iqm, level: float = 0.95, resamples: int = RESAMPLES
+    values: Array,
+    statistic: Statistic = iqm,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    bounds: tuple[float, float] = UNBOUNDED,
 ) -> tuple[Any, Any]:
     """Bootstrap interval of a statistic over seeds, drawn with the same numbers every time; see :func:`tail`.
 
+    Equal scores resample to themselves, which says nothing: n of them are what one sees where up to
+    1 - (alpha / 2)**(1 / n) of all seeds differ (Clopper and Pearson 1934, Biometrika 26, for 0 of n). Their interval
+    goes from the statistic where that share of seeds is at the lower bound of the scale to the one where it is at the
+    upper. A scale without bounds has none, unless the statistic does not heed that share: the interquartile mean from
+    13 equal seeds on, the median from 6. Scores that are all at one or the other bound have at least the interval
+    that the same source gives the share of either.
+
     Args:
         values: scores [S] or [S, P]; every point is resampled by the same seeds.
-        statistic: called with values and ``axis``.
+        statistic: called with values and ``axis``; greater where scores are.
         level: how often such intervals hold the truth, between 0 and 1.
         resamples: bootstrap samples.
+        bounds: least and greatest score that there can be; infinite where it is not known.
 
     Returns:
-        (low, high), floats or [P]. nan for a single seed, which says nothing about others, and where a value is nan
-        or infinite.
+        (low, high), floats or [P]. nan for a single seed, which says nothing about others, where a value is nan or
+        infinite, and for few equal scores without bounds.
 
     Raises:
         ValueError: no seeds, or a level that is not between 0 and 1.
@@ -74,19 +88,70 @@ def interval(
     columns = values.reshape(len(values), -1)  # [S, P]
     band = np.full((2, columns.shape[1]), np.nan)
     known = np.isfinite(columns).all(axis=0) & (len(values) > 1)
-    constant = known & (columns == columns[0]).all(axis=0)  # not even a rounding error wide
+    constant = known & (columns == columns[0]).all(axis=0)
     if constant.any():
-        band[:, constant] = statistic(columns[:, constant], axis=0)
+        band[:, constant] = _of_equal(columns[0, constant], len(values), statistic, level, bounds)
     if (known & ~constant).any():
         band[:, known & ~constant] = _bootstrap(columns[:, known & ~constant], statistic, level, resamples)
+    for p in np.flatnonzero(known & ~constant & np.isin(columns, bounds).all(axis=0)):
+        low, high = _of_two(columns[:, p], statistic, level, bounds)
+        band[:, p] = min(low, band[0, p]), max(high, band[1, p])
     low, high = band.reshape(2, *values.shape[1:])
     return low[()], high[()]
 
 
-def estimate(values: Array, statistic: Statistic = iqm, level: float = 0.95, resamples: int = RESAMPLES) -> Estimate:
+def may_differ(n: Any, level: float) -> Any:
+    """The greatest share of all seeds that can differ where n that were seen are equal; see :func:`interval`."""
+    return 1.0 - (0.5 - 0.5 * level) ** (1.0 / np.asarray(n, np.float64))
+
+
+def _of_equal(
+    values: Array, n: int, statistic: Statistic, level: float, bounds: tuple[float, float]
+) -> tuple[Array, Array]:
+    """The intervals of points [P] at each of which n seeds have that one value."""
+    n_other = int(np.ceil(may_differ(n, level) * _SEEDS))
+    ends = []
+    for bound in bounds:
+        many = np.tile(values, (_SEEDS, 1))  # [_SEEDS, P], all seeds that there are
+        many[:n_other] = bound
+        with np.errstate(invalid="ignore"):
+            ends.append(np.asarray(statistic(many, axis=0)))
+    low, high = (np.where(np.isfinite(end), end, np.nan) for end in ends)
+    both = np.isfinite(low) & np.isfinite(high)
+    exact = both & (low == high)  # not even a rounding error wide
+    low, high = np.where(both, low, np.nan), np.where(both, high, np.nan)
+    return np.where(exact, values, low), np.where(exact, values, high)
+
+
+def _of_two(values: Array, statistic: Statistic, level: float, bounds: tuple[float, float]) -> tuple[float, float]:
+    """The interval of scores [S] of which each is at one of two bounds."""
+    from scipy.stats import binomtest
+
+    found = binomtest(int((values == bounds[1]).sum()), len(values)).proportion_ci(level, method="exact")
+    ends = []
+    for n_high in (int(np.floor(found.low * _SEEDS)), int(np.ceil(found.high * _SEEDS))):
+        many = np.full(_SEEDS, bounds[0])
+        many[:n_high] = bounds[1]
+        ends.append(float(statistic(many, axis=0)))
+    return ends[0], ends[1]
+
+
+def estimate(
+    values: Array,
+    statistic: Statistic = iqm,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    bounds: tuple[float, float] = UNBOUNDED,
+) -> Estimate:
     """A statistic of scores [S] with its interval, or of scores [S, P] with a band; see :func:`interval`."""
-    low, high = interval(values, statistic, level, resamples)
+    low, high = interval(values, statistic, level, resamples, bounds)
     return Estimate(statistic(np.asarray(values, np.float64), axis=0), low, high)
+
+
+def equal_seeds(values: Array) -> int | None:
+    """How many scores [S] of several seeds are all equal, which is why they can be without an interval; else None."""
+    values = np.asarray(values, np.float64)
+    return len(values) if len(values) > 1 and (values == values[0]).all() else None
 
 
 def _bootstrap(values: Array, statistic: Statistic, level: float, resamples: int) -> tuple[Any, Any]:

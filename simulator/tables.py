@@ -61,10 +61,11 @@ def written(cell: Any) -> str:
     return one_line(str(cell))
 
 
-def interval(middle: float | None, low: float | None, high: float | None) -> str:
-    """``-13.02 [-13.4, -12.9]``."""
-    around = "" if low is None or high is None else f" [{written(low)}, {written(high)}]"
-    return written(middle) + around
+def interval(middle: float | None, low: float | None, high: float | None, equal: int | None = None) -> str:
+    """``-13.02 [-13.4, -12.9]``; ``100 (5 equal)`` where so many equal scores say nothing of how others would vary."""
+    if low is None or high is None or (math.isnan(low) and math.isnan(high)):
+        return written(middle) + (f" ({equal} equal)" if equal else "")
+    return f"{written(middle)} [{written(low)}, {written(high)}]"
 
 
 def _plain_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

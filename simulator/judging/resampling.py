@@ -15,9 +15,10 @@ import numpy as np
 
 from simulator.core.protocols import Array
 from simulator.core.seeds import generators
-from simulator.stats import tail
+from simulator.stats import may_differ, tail
 
 SUMMARIES = ("mean", "iqm", "median", "optimality_gap")
+IGNORES = (0.0, 0.25, 0.5, 0.0)  # share of the seeds at either end that each does not heed
 _CHUNK = 1 << 20  # draws at once, 8 MB
 _BLOCK = 128  # resamples at once
 
@@ -124,7 +125,7 @@ def _summarise(rows, counts, goal, work, out):  # type: ignore[no-untyped-def]  
                     out[3, p, first + b] = gap[b] / total[b]
 
 
-def ends(resampled: Array, level: float, n: Any, df: Any = None) -> tuple[Array, Array]:
+def ends(resampled: Array, level: float, n: Any, df: Any = None, *, ignores: Any = 0.0) -> tuple[Array, Array]:
     """The two ends of the percentile interval, widened for few seeds; see :func:`simulator.stats.tail`.
 
     Args:
@@ -132,9 +133,12 @@ def ends(resampled: Array, level: float, n: Any, df: Any = None) -> tuple[Array,
         level: share of the distribution of the statistic inside.
         n: seeds behind each row, broadcast to [...]; below 2 there is no interval.
         df: degrees of freedom, likewise; n - 1 where None.
+        ignores: share of the seeds that can be anything without changing the statistic, likewise: .25 of an
+            interquartile mean.
 
     Returns:
-        low and high, float64 [...], nan where there is none.
+        low and high, float64 [...], nan where there is none. Nor is there one where all resamples are equal, of seeds
+        so few that more than ``ignores`` of all seeds may differ from them; see :func:`simulator.stats.interval`.
     """
     rows, shape = resampled.reshape(-1, resampled.shape[-1]), resampled.shape[:-1]
     n = np.broadcast_to(n, shape).ravel().astype(np.float64)
@@ -149,6 +153,10 @@ def ends(resampled: Array, level: float, n: Any, df: Any = None) -> tuple[Array,
         share = tail(level, n[i], df[i])
         some = rows[i : i + 1, known[i]]
         band[:, i : i + 1] = _quantile(some, share), 0.0 - _quantile(-some, share)
+    some = known.any(axis=1)
+    first = rows[np.arange(len(rows)), known.argmax(axis=1)]
+    equal = some & ((rows == first[:, None]) | ~known).all(axis=1) & (n > 1)
+    band[:, equal & (may_differ(np.maximum(n, 1.0), level) > np.broadcast_to(ignores, shape).ravel())] = np.nan
     low, high = band.reshape(2, *shape)
     return low, high
 

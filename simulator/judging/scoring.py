@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.core.protocols import Array
-from simulator.judging.resampling import SUMMARIES, Summaries, ends, summaries
-from simulator.stats import area, has_scale, normalise, reaches, solves
+from simulator.judging.resampling import IGNORES, SUMMARIES, Summaries, ends, summaries
+from simulator.stats import area, has_scale, may_differ, normalise, reaches, solves
 
 MINOR = 1_000  # resamples at most for curves, areas, first solves and profiles
 HEIGHTS = 51  # of a performance profile
@@ -51,7 +51,7 @@ def triple(found: Any, i: int, name: str = "value") -> dict[str, float | None]:
 
 def with_ends(found: Summaries, level: float, n: Array) -> dict[str, Any]:
     """(value, low, high) of each statistic; ``n`` seeds behind each row."""
-    low, high = ends(found.resampled, level, np.broadcast_to(n, found.value.shape))
+    low, high = ends(found.resampled, level, np.broadcast_to(n, found.value.shape), ignores=np.array(IGNORES)[:, None])
     return {name: (found.value[i], low[i], high[i]) for i, name in enumerate(SUMMARIES)}
 
 
@@ -73,7 +73,7 @@ def cells(scores: Array, floor: Array, ceiling: Array, draws: Draws, m: int) -> 
 def uncertain(values: Array, draws: Draws, m: int, statistic: str) -> Any:
     """(value, low, high) of one statistic of rows [P, S] that are not compared, by the first resamples; each [P]."""
     found, i = summaries(values, draws.minor(m)), SUMMARIES.index(statistic)
-    return found.value[i], *ends(found.resampled[i], draws.level, np.isfinite(values).sum(axis=1))
+    return found.value[i], *ends(found.resampled[i], draws.level, np.isfinite(values).sum(axis=1), ignores=IGNORES[i])
 
 
 def learning(steps: Array, normalised: Array, raw: Array, threshold: float, draws: Draws, m: int) -> dict[str, Any]:
@@ -149,7 +149,11 @@ def overall(normalised: Array, found: list[Cells], draws: Draws) -> dict[str, An
     }
     known = np.isfinite(normalised).sum(axis=2)  # [C, M]
     n, df = evidence(known)
-    return {name: (value, *ends(drawn, draws.level, n, df)) for name, (value, drawn) in both.items()}
+    heeds = {"iqm": IGNORES[at]}  # the others are of means of challenges, each of all of its seeds
+    return {
+        name: (value, *ends(drawn, draws.level, n, df, ignores=heeds.get(name, 0.0)))
+        for name, (value, drawn) in both.items()
+    }
 
 
 def evidence(known: Array) -> tuple[Array, Array]:
@@ -200,4 +204,7 @@ def profiles(normalised: Array, draws: Draws) -> dict[str, Any]:
         value = above.sum(axis=(0, 1), dtype=np.float64) / known.sum(axis=(1, 2))[:, None]
     n, df = (part[:, None] for part in evidence(known.sum(axis=2)))
     low, high = ends(share, draws.level, np.broadcast_to(n, value.shape), np.broadcast_to(df, value.shape))
+    other = may_differ(np.maximum(n, 1.0), draws.level)  # where all runs are above, or none is: a share has bounds
+    low = np.where(np.isnan(low) & np.isfinite(value) & (n > 1), value * (1.0 - other), low)
+    high = np.where(np.isnan(high) & np.isfinite(value) & (n > 1), value + (1.0 - value) * other, high)
     return {"taus": taus, "value": value, "low": low, "high": high}

@@ -6,8 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from simulator.stats import Estimate, estimate, interval, iqm, tail
 
@@ -91,9 +92,47 @@ def test_a_single_seed_says_nothing_about_others():
 
 
 @pytest.mark.parametrize("value", [0.0, 3.3, -1e300, 5e-324])
-def test_equal_scores_have_an_interval_without_width(value):
-    found = estimate(np.full(7, value))
-    assert found.low == found.value == found.high == pytest.approx(value, rel=1e-15)
+def test_equal_scores_without_bounds_have_no_interval_unless_they_are_many(value):
+    few = estimate(np.full(12, value))
+    assert few.value == pytest.approx(value, rel=1e-15)
+    assert np.isnan([few.low, few.high]).all()
+    many = estimate(np.full(13, value))  # of which the middle half does not change
+    assert many.low == many.high == value
+    assert np.isnan(interval(np.full(1_000, value), np.mean)).all()
+    assert np.isnan(interval(np.full(5, value), np.median)).all()
+    assert interval(np.full(6, value), np.median) == (value, value)
+
+
+def test_equal_scores_within_bounds_by_hand():
+    other = 1.0 - 0.025 ** (1 / 5)  # of 5 equal ones: 52 % of all can differ
+    np.testing.assert_allclose(interval(np.full(5, 1.0), np.mean, bounds=(0.0, 1.0)), [1.0 - other, 1.0], atol=1e-3)
+    np.testing.assert_allclose(interval(np.full(5, 0.0), np.mean, bounds=(-1.0, 1.0)), [-other, other], atol=1e-3)
+    low, high = interval(np.full(5, 1.0), iqm, bounds=(0.0, 1.0))
+    np.testing.assert_allclose([low, high], [1.0 - (other - 0.25) / 0.5, 1.0], atol=3e-3)
+    low, high = interval(np.full((16, 2), [0.25, 1.0]), np.mean, bounds=(0.0, 1.0))
+    other = 1.0 - 0.025 ** (1 / 16)
+    np.testing.assert_allclose(low, [0.25 * (1.0 - other), 1.0 - other], atol=1e-3)
+    np.testing.assert_allclose(high, [0.25 + 0.75 * other, 1.0], atol=1e-3)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 8, 16, 32])
+def test_intervals_of_seeds_that_solve_or_do_not_hold_what_they_say(n):
+    """The coverage of every share, summed over everything that n seeds can show."""
+    shares = np.linspace(0.005, 0.995, 199)
+    bands = [interval(np.arange(n) < k, np.mean, resamples=1_000, bounds=(0.0, 1.0)) for k in range(n + 1)]
+    hold = np.array([(low - 1e-12 <= shares) & (shares <= high + 1e-12) for low, high in bands])  # [n + 1, shares]
+    weights = np.array([binom.pmf(k, n, shares) for k in range(n + 1)])
+    assert (hold * weights).sum(axis=0).min() >= 0.95
+
+
+def test_an_interquartile_mean_of_few_seeds_holds_what_it_says():
+    shares = np.linspace(0.005, 0.995, 199)
+    of_all = np.clip((shares - 0.25) / 0.5, 0.0, 1.0)
+    for n in (3, 5):
+        bands = [interval(np.arange(n) < k, resamples=1_000, bounds=(0.0, 1.0)) for k in range(n + 1)]
+        hold = np.array([(low - 3e-3 <= of_all) & (of_all <= high + 3e-3) for low, high in bands])
+        weights = np.array([binom.pmf(k, n, shares) for k in range(n + 1)])
+        assert (hold * weights).sum(axis=0).min() >= 0.95
 
 
 def test_a_band_is_the_interval_of_each_point():
@@ -131,6 +170,7 @@ def test_a_curve_without_points_has_an_empty_band():
 )
 def test_intervals_lie_inside_the_scores_and_move_with_them(values, shift, scale):
     values = np.array(values)
+    assume(len(set(values.tolist())) > 1)
     low, high = interval(values, resamples=200)
     size = np.abs(values).max() + 200.0
     assert values.min() - 1e-9 * size <= low <= high + 1e-9 * size <= values.max() + 2e-9 * size

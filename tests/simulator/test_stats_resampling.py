@@ -88,8 +88,19 @@ def test_ends_are_numpys_quantiles(values, share):
     if not 0.0 < level < 1.0:
         return
     cut = tail(level, 9.0, 8.0)
-    low, high = ends(row, level, 9)
+    low, high = ends(row, level, 9, ignores=1.0)
     np.testing.assert_allclose([low[0], high[0]], np.quantile(values, [cut, 1.0 - cut]), rtol=1e-12, atol=1e-12)
+
+
+def test_few_equal_seeds_have_no_ends():
+    rows = np.array([[2.0, 2.0, 2.0], [2.0, np.nan, 2.0], [2.0, 2.0, 2.5]])
+    low, high = ends(rows, 0.95, [12, 12, 12])
+    assert np.isnan(low[:2]).all()
+    assert np.isnan(high[:2]).all()
+    assert low[2] == 2.0 < high[2]
+    for statistic, ignores, least in (("iqm", 0.25, 13), ("median", 0.5, 6)):
+        found = [ends(rows[:1], 0.95, n, ignores=ignores)[0][0] for n in (least - 1, least)]
+        np.testing.assert_array_equal(found, [np.nan, 2.0], err_msg=statistic)
 
 
 def test_the_tail_by_hand():

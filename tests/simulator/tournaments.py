@@ -17,7 +17,7 @@ BREAKING = "tests.simulator.breaking_agent"
 AGENTS: dict[str, Any] = {"q": {"name": "q_learning"}, "td": {}, "walk": {"name": "random_walk"}}
 WORLDS: dict[str, Any] = {"six": {"name": "rooms", "layout": "six"}, "four": {"name": "rooms", "layout": "four"}}
 SMALL: dict[str, Any] = {"seeds": 3, "steps": 400, "eval_every": 200, "eval_episodes": 5, "resamples": 100}
-TIMES = ("seconds", "cpu_seconds", "created", "store_seconds", "machine")  # and what it was made on
+TIMES = ("seconds", "cpu_seconds", "created", "store_seconds", "machine")
 
 
 def small(**changes: Any) -> dict[str, Any]:
