@@ -1,6 +1,7 @@
 """Beginning a run costs the same in an old lab as in a new one: counted, not timed."""
 
 import sqlite3
+import subprocess
 import sys
 from collections import Counter
 
@@ -82,3 +83,19 @@ def test_a_database_that_others_wrote_is_looked_through_before_it_is_written(tmp
     (tmp_path / database.NAME).write_bytes(content)  # another time of writing
     assert work(tmp_path, counting)["sqlite"] > known + 500
     assert work(tmp_path, counting)["sqlite"] <= 1.05 * known
+
+
+def test_a_reader_that_leaves_does_not_take_the_log_of_a_writer_away(tmp_path):
+    """It would if the writer had lost its locks, as it does where it opens and closes the file once more."""
+    read = (
+        "import sys; from simulator.store import Store\nwith Store(sys.argv[1]) as store: print(store.runs()[0].step)"
+    )
+    steps = []
+    with Store(tmp_path / "lab") as store:
+        run = store.begin(NEW)
+        for at in range(3):
+            write(store, run, at * 20, at * 20 + 20)
+            done = subprocess.run([sys.executable, "-c", read, str(tmp_path / "lab")], capture_output=True, text=True)
+            steps.append(done.stdout.strip() or done.stderr)
+            assert (tmp_path / "lab" / f"{database.NAME}-wal").exists()
+    assert steps == ["20", "40", "60"]
