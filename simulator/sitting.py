@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,6 +16,7 @@ from simulator.core.protocols import Snapshot, View
 from simulator.core.stopping import heeding
 
 _HANGUP = getattr(signal, "SIGHUP", 0)  # not every system has it
+AT_ONCE = 0.5  # seconds
 _SIGNALS = tuple(filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)))
 
 
@@ -135,11 +137,16 @@ def _stopping() -> Iterator[Stop]:
 
 
 def _answer(heard: int) -> None:
-    """Say what the signals do whose numbers arrive at a pipe, until it is closed."""
-    came = 0
+    """Say what the signals do whose numbers arrive at a pipe, until it is closed.
+
+    What comes within ``AT_ONCE`` of the first is of the same wish: ``timeout`` signals its child, and then its group.
+    """
+    came, first = 0, 0.0
     while numbers := os.read(heard, 64):
         for number in (each for each in numbers if each in _SIGNALS):
-            came += 1
+            if came and time.monotonic() - first < AT_ONCE:
+                continue
+            came, first = came + 1, first or time.monotonic()
             if number == _HANGUP:
                 _leave_terminal()
             if came == 1:

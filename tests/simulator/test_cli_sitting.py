@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from simulator.core.protocols import Curve, Snapshot
-from simulator.sitting import sit
+from simulator.sitting import AT_ONCE, sit
 
 NOTHING = Curve(np.zeros(0, np.int64), np.zeros((1, 0)), np.zeros((1, 0), np.int64))
 
@@ -102,7 +102,8 @@ def test_what_is_refused_before_the_first_snapshot_is_bad_input_and_later_a_fail
 def test_a_second_signal_leaves_at_once() -> None:
     code = (
         "import os, signal, threading\nfrom tests.simulator.test_cli_sitting import game, sit\n"
-        "def twice():\n    os.kill(os.getpid(), signal.SIGINT)\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "def twice():\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        f"    threading.Event().wait({AT_ONCE} + 0.2)\n    os.kill(os.getpid(), signal.SIGINT)\n"
         "    threading.Event().wait()\n    yield 1\n"
         "sit(twice(), None, print)\n"
     )
@@ -112,6 +113,21 @@ def test_a_second_signal_leaves_at_once() -> None:
     stopping, left = done.stderr.splitlines()
     assert stopping.startswith("engram: stopping")
     assert left == "engram: left at once; engram resume goes on from the last checkpoint"
+
+
+def test_signals_that_come_at_once_are_one() -> None:
+    """As ``timeout`` sends them: to its child, and to the child's group."""
+    code = (
+        "import os, signal\nfrom tests.simulator.test_cli_sitting import game, sit, snapshot\n"
+        "def twice(log):\n    try:\n        yield snapshot(0, 'preparing')\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        yield snapshot(1, 'training')\n        yield snapshot(2, 'training')\n"
+        "    except GeneratorExit:\n        log.append('checkpoint')\n        raise\n"
+        "log = []\nlast, number = sit(twice(log), None, lambda first: None)\nprint(number, log)\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root)
+    assert (done.returncode, done.stdout) == (0, f"{int(signal.SIGTERM)} ['checkpoint']\n")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
