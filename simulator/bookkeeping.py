@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from simulator.core.faults import PlayerError, fault_of
 from simulator.core.protocols import Array, Evaluation, Failure, Spec
 from simulator.records import EvaluationRow, NewRun
 from simulator.store import Store
+from simulator.versions import NOT_INSTALLED, version_of
 
 if TYPE_CHECKING:
     from simulator.arena_config import ArenaConfig
@@ -41,19 +41,16 @@ def installed() -> dict[str, str]:
 
 @cache  # reading one takes 3 ms
 def _installed() -> dict[str, str]:
-    return {name: version(name) for name in VERSIONS}
+    return {name: version_of(name) for name in VERSIONS}
 
 
 def changed(versions: Mapping[str, str]) -> dict[str, list[str | None]]:
     """The distributions that are others now, as [then, now]."""
     found: dict[str, list[str | None]] = {}
     for name, then in versions.items():
-        try:
-            now: str | None = version(name)
-        except PackageNotFoundError:
-            now = None
+        now = version_of(name)
         if now != then:
-            found[name] = [then, now]
+            found[name] = [then, None if now == NOT_INSTALLED else now]
     return found
 
 

@@ -158,9 +158,9 @@ def dispatch(commands: Mapping[str, Command], words: list[str]) -> int:
         overview(commands)
         return 0
     if words[0] == "--version":
-        from importlib.metadata import version
+        from simulator.versions import OURS, version_of
 
-        tables.tell(f"engram {version('engram-rl')}")
+        tables.tell(f"engram {version_of(OURS)}")
         return 0
     command = commands.get(words[0])
     if command is None:

@@ -11,13 +11,13 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from importlib.metadata import version
 from typing import Any, NamedTuple, TypeVar
 
 from simulator import imports
 from simulator.settings import Layer
+from simulator.versions import OURS, version_of
 
-DISTRIBUTION = "engram-rl"
+DISTRIBUTION = OURS
 _KINDS = {  # table of stored settings -> kind of the players whose names and settings stand in it
     **{"agent": "agents", "world": "worlds", "memory": "memories", "challenge": "challenges", "game": "games"},
     **{"player": "agents", "first": "agents", "second": "agents"},
@@ -89,7 +89,7 @@ def configured(
         imports.tell(stored.values, where)  # a lab may be from elsewhere too
         return assemble([stored])
     except ValueError as error:
-        made_by, here = versions.get(DISTRIBUTION), version(DISTRIBUTION)
+        made_by, here = versions.get(DISTRIBUTION), version_of(DISTRIBUTION)
         if made_by in (None, here):
             raise
         advice = f"{DISTRIBUTION} {made_by} made it and can play it, this is {here}; show and report still work here"

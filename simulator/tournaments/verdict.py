@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from simulator.tournaments.cell_store import Cell, CellStore, TournamentRecord
 from simulator.tournaments.config import stored_tables
 from simulator.tournaments.entries import SIDES
 from simulator.tournaments.plan import cells_of
+from simulator.versions import OURS, version_of
 
 _HOST = Path(__file__).parents[1]
 
@@ -53,7 +53,7 @@ def keep(store: CellStore, name: str) -> None:
 def _fingerprint(store: CellStore, record: TournamentRecord) -> str:
     """What the judgement of a tournament depends on."""
     cells = store.fingerprint(_keys(record))
-    text = "\0".join([cells, record.settings, json.dumps(record.plan), version("engram-rl")])
+    text = "\0".join([cells, record.settings, json.dumps(record.plan), version_of(OURS)])
     digest = hashlib.sha256(text.encode())
     for path in sorted([*_HOST.glob("judging/*.py"), *_HOST.glob("tournaments/*.py"), *_HOST.glob("*.py")]):
         digest.update(path.read_bytes())  # in a checkout what judges changes without its version

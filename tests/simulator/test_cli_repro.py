@@ -85,6 +85,6 @@ def test_a_run_that_comes_out_otherwise_is_told_and_fails(
     monkeypatch.setattr(engine, "run", another)
     assert cli.main(["repro", "latest", "--lab", str(tmp_path)]) == 1
     assert capsys.readouterr().out.startswith("r1: first differs in the ")
-    monkeypatch.setattr(bookkeeping, "version", lambda name: "0")
+    monkeypatch.setattr(bookkeeping, "version_of", lambda name: "0")
     assert cli.main(["repro", "latest", "--lab", str(tmp_path)]) == 1
     assert "  numpy was " in capsys.readouterr().out

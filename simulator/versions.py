@@ -1,0 +1,16 @@
+"""Versions of installed distributions; a checkout that was never installed has none of its own."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+OURS = "engram-rl"
+NOT_INSTALLED = "not installed"
+
+
+def version_of(name: str) -> str:
+    """The version of a distribution, or ``not installed``."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return NOT_INSTALLED
