@@ -45,6 +45,8 @@ class _Image(NamedTuple):
 def salvage(lab: Path, scratch: Path) -> Salvaged:
     """Whatever can be proven whole in a lab's database and its log; the lab is only read.
 
+    No store of this process may have the lab open: closing the file would let go of the locks that SQLite holds on it.
+
     Args:
         lab: its folder.
         scratch: a folder for copies.

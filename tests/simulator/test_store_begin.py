@@ -9,14 +9,18 @@ import pytest
 
 from simulator import database
 from simulator.store import Store
-from tests.simulator.storing import NEW, write
+from tests.simulator.storing import NEW, judge, write
 
 watched: list[Counter] = []  # who counts now; an audit hook cannot be taken away again
+watched_files: list[list[str]] = []  # likewise, of the files that are opened
+sys.addaudithook(lambda event, args: _audit(event, args))
 
 
 def _audit(event, args):
     if watched and event in ("open", "os.listdir", "os.scandir"):
         watched[-1][event] += 1
+    if watched_files and event == "open":
+        watched_files[-1].append(str(args[0]))
 
 
 @pytest.fixture
@@ -34,7 +38,6 @@ def counting(monkeypatch):
         return db
 
     monkeypatch.setattr(database.sqlite3, "connect", counted)
-    sys.addaudithook(_audit)
     yield count
     watched.clear()
 
@@ -85,17 +88,22 @@ def test_a_database_that_others_wrote_is_looked_through_before_it_is_written(tmp
     assert work(tmp_path, counting)["sqlite"] <= 1.05 * known
 
 
-def test_a_reader_that_leaves_does_not_take_the_log_of_a_writer_away(tmp_path):
-    """It would if the writer had lost its locks, as it does where it opens and closes the file once more."""
-    read = (
-        "import sys; from simulator.store import Store\nwith Store(sys.argv[1]) as store: print(store.runs()[0].step)"
-    )
-    steps = []
-    with Store(tmp_path / "lab") as store:
+def test_the_database_is_never_opened_beside_sqlite(tmp_path):
+    """Closing a file lets go of all locks that a process has on it: another one would take the log away."""
+    opened: list[str] = []
+    watched_files.append(opened)
+    with Store(tmp_path) as store:
         run = store.begin(NEW)
-        for at in range(3):
-            write(store, run, at * 20, at * 20 + 20)
-            done = subprocess.run([sys.executable, "-c", read, str(tmp_path / "lab")], capture_output=True, text=True)
-            steps.append(done.stdout.strip() or done.stderr)
-            assert (tmp_path / "lab" / f"{database.NAME}-wal").exists()
-    assert steps == ["20", "40", "60"]
+        write(store, run, 0, 3)
+        code = (
+            f"from simulator.store import Store\nwith Store({str(tmp_path)!r}) as store: print(store.find('r1').step)"
+        )
+        for last in (4, 5):
+            told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+            assert told == f"{last - 1}\n"
+            assert (tmp_path / f"{database.NAME}-wal").exists()
+            write(store, run, last - 1, last)
+    watched_files.clear()
+    assert str(tmp_path / database.NAME) not in opened
+    with Store(tmp_path) as store:
+        judge(store, run, (3, 4, 5))
