@@ -102,5 +102,5 @@ class AdamStep:
 
 def _filled(x: Tensor) -> Tensor:
     """The tensor laid out in one piece; with zeros behind where it does not fill whole vectors."""
-    x = x.detach().contiguous() if x.numel() % LANES == 0 else pad(x.detach().flatten(), (0, -x.numel() % LANES))
-    return x
+    short = -x.numel() % LANES
+    return pad(x.detach().flatten(), (0, short)) if short else x.detach().contiguous()

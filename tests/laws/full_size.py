@@ -26,6 +26,8 @@ from tests.laws.players import can_play, home
 
 SEEDS = [0, 1, 2]
 PATTERNS = 20
+PICTURES = "rooms in pictures"
+CONVOLUTIONAL = ("dqn", "reinforce")  # agents whose networks see pictures, by torch
 DAMAGE = ("flip:0.2", "erase:0.5", "block:0.5")
 
 
@@ -39,6 +41,7 @@ def agents() -> list[tuple[str, str]]:
     homes = {name: home(name) for name in plugins.names("agents")}
     found = [(name, world) for name, world in homes.items()]
     found += [(name, "CartPole-v1") for name in homes if can_play(name, "CartPole-v1")]
+    found += [(name, PICTURES) for name in homes if name in CONVOLUTIONAL]
     return [*found, *((each.name, "") for each in presets.every()[0])]
 
 
@@ -81,8 +84,12 @@ def remembered(name: str, seed_list: list[int], threads: int, updates: int) -> A
 
 def trained(name: str, world: str, seed_list: list[int], threads: int, steps: int) -> Any:
     """An agent's state after some steps with its own settings; of ``dqn``, those that begin to learn by then."""
-    if world:
-        values: dict[str, Any] = {"agent": {"name": name}, "world": {"name": world}}
+    values: dict[str, Any]
+    if world == PICTURES:
+        values = {"agent": {"name": name}, "world": {"name": "rooms", "observation": "pixels"}}
+        steps = min(steps, 80)
+    elif world:
+        values = {"agent": {"name": name}, "world": {"name": world}}
     else:
         preset = presets.find(name)
         name = preset.agent
@@ -91,7 +98,9 @@ def trained(name: str, world: str, seed_list: list[int], threads: int, steps: in
             "world": {"name": preset.world, **preset.world_settings},
         }
     if name == "dqn":
-        values["agent"] |= {"starts": min(steps // 2, values["agent"].get("starts", steps))}
+        values["agent"] |= {
+            "starts": min(steps - 5 if world == PICTURES else steps // 2, values["agent"].get("starts", steps))
+        }
     try:
         one = Session(
             build(

@@ -6,12 +6,20 @@ Small networks do not show it: kernels of products and vectorised functions diff
 
 from __future__ import annotations
 
+import ast
 from functools import partial
+from pathlib import Path
 
 import pytest
+import torch
 
+import memory
+from memory.parts import alike_torch
 from tests.laws.full_size import agents, broken, memories, remembered, trained
 
+FORBIDDEN = {"bmm", "baddbmm", "mm", "addmm", "matmul", "einsum", "linear"} | {
+    *("softplus", "sigmoid", "atanh", "logaddexp", "logsumexp", "softmax", "gelu", "silu", "elu", "conv2d"),
+}  # of torch: they round differently from place to place
 UPDATES = 3
 STEPS = 300
 
@@ -24,3 +32,45 @@ def test_a_memory_of_its_own_size(name):
 @pytest.mark.parametrize(("name", "world"), agents())
 def test_an_agent_of_its_own_size(name, world):
     assert broken(partial(trained, name, world, steps=STEPS)) == []
+
+
+@pytest.mark.parametrize("n_out", [1, 5, 16, 18, 192])
+@pytest.mark.parametrize("n_rows", [1, 3, 33])
+def test_a_product_and_its_slopes_are_those_of_a_seed_alone_and_of_a_row_alone(n_rows, n_out):
+    streams = torch.Generator().manual_seed(0)
+    x, w, b = (torch.randn(4, *shape, generator=streams) for shape in ((n_rows, 198), (198, n_out), (1, n_out)))
+
+    def slopes(*parts):
+        parts = [part.clone().requires_grad_() for part in parts]
+        y = alike_torch.product(*parts)
+        return [y.detach(), *torch.autograd.grad(y.square().sum(), parts)]
+
+    together = slopes(x, w, b)
+    for i in range(4):
+        alone = slopes(x[i : i + 1], w[i : i + 1], b[i : i + 1])
+        assert all(torch.equal(one[0], all_[i]) for one, all_ in zip(alone, together, strict=True))
+    for row in range(n_rows):
+        assert torch.equal(alike_torch.product(x[:, row : row + 1], w, b), together[0][:, row : row + 1])
+
+
+@pytest.mark.parametrize("function", [alike_torch.softplus, alike_torch.sigmoid, alike_torch.atanh])
+def test_a_function_rounds_alike_in_every_place_and_is_that_function(function):
+    x = torch.linspace(-0.99, 0.99, 4001) * (1.0 if function is alike_torch.atanh else 40.0)
+    y = function(x)
+    for length in (1, 7, 17, 31, 100):
+        for start in range(0, 4001 - length, 37):
+            assert torch.equal(function(x[start : start + length].clone()), y[start : start + length])
+    plain = {"softplus": torch.nn.functional.softplus}.get(function.__name__, getattr(torch, function.__name__, None))
+    torch.testing.assert_close(y, plain(x.double()).float(), rtol=1e-5, atol=1e-6)
+
+
+def test_no_memory_multiplies_or_bends_but_through_what_rounds_alike():
+    """Torch's own products and functions have one user."""
+    found = [
+        f"{path.name}:{node.lineno} {node.attr}"
+        for path in sorted(Path(memory.__file__).parent.rglob("*.py"))
+        if path.name != "alike_torch.py" and "torch" in path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr in FORBIDDEN and ast.unparse(node.value) != "np")
+    ]
+    assert found == []
