@@ -29,7 +29,7 @@ def toml(agent: str = "", top: str = "") -> str:
 
 def test_what_is_not_said_has_its_default() -> None:
     config = from_toml(toml(), "run.toml")
-    assert config == RunConfig(PATH, PATH, 8, 0, 50_000, 0, 100, 0, "cpu", Config(), Config())
+    assert config == RunConfig(PATH, PATH, 8, 0, 50_000, 0, 100, 0, 0, "cpu", Config(), Config())
     assert config.agent_settings.inner == Inner(level=0.75)
 
 

@@ -46,7 +46,9 @@ def test_a_seed_that_failed_is_named_and_left_out():
     text = page_of(snapshot(evaluations=(score,), failed=failed), None, (80, 40), Look()).plain
     assert "seed 1 failed at step 1,234: its loss was not finite, and 1 more" in text
     assert "IQM 5 " in text
-    nobody = snapshot(seeds=(1, 3), evaluations=(score._replace(exact=np.full(2, np.nan)),), failed=failed)
+    nobody = snapshot(
+        seeds=(1, 3), evaluations=(score._replace(returns=np.zeros((2, 0)), exact=np.full(2, np.nan)),), failed=failed
+    )
     assert "seed 1 failed" in plain_line(nobody)
     assert "IQM" not in page_of(nobody, None, (80, 40), Look()).plain
 
