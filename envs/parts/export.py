@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from envs.parts import native_ids
 from envs.parts.pictures import frame, letters
 from simulator.core import plugins, seeds
 from simulator.core.protocols import Array, Spec, World
@@ -75,6 +76,12 @@ class RoomsEnv(gymnasium.Env[Any, Any]):
     def render(self) -> Any:
         """The map as text, or uint8 [height, width, 3]; after an end, where the episode ended."""
         return _render(self._world.last_scene(0) if self._ended else self._world.scene(0), self.render_mode)
+
+
+def spec_of(env: gymnasium.Env[Any, Any]) -> Spec | None:
+    """What is known of ``env`` where it is the rooms and nothing else: no wrapper or subclass that changes a number."""
+    core = env.unwrapped
+    return core.world_spec if type(core) is RoomsEnv and native_ids.is_bare(env) else None
 
 
 class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):

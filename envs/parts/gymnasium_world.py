@@ -141,7 +141,7 @@ def _builder(env_id: str, found: EnvSpec, config: Config) -> Callable[[], Env]:
 
 def _described(spec: Spec, first: Env) -> tuple[Spec, Callable[[Sequence[int]], World] | None]:
     """What is known of the world beside its id, and what makes its compiled twin."""
-    from envs.parts import native_ids, toy_text  # loads the exact solvers
+    from envs.parts import export, native_ids, toy_text  # loads the exact solvers
 
     if toy_text.fits(first):
         spec = toy_text.describe(spec, first)
@@ -150,7 +150,7 @@ def _described(spec: Spec, first: Env) -> tuple[Spec, Callable[[Sequence[int]], 
     if twin is not None:
         spec = replace(twin.module.describe(twin.config), id=spec.id)
         return spec, lambda seeds: twin.make(seeds, spec)
-    known = getattr(first.unwrapped, "world_spec", None)
+    known = export.spec_of(first)
     if known is not None and known.max_steps == (spec.max_steps or known.max_steps):
         facts = ("max_steps", "floor", "solved", "mdp", "state_obs", "legal", "gamma")
         spec = replace(spec, **{name: getattr(known, name) for name in facts})

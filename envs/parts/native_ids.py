@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
+import numpy as np
 from gymnasium.envs.classic_control import AcrobotEnv, CartPoleEnv, MountainCarEnv
 from gymnasium.envs.toy_text import BlackjackEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
@@ -13,6 +14,10 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from simulator.core import plugins
 from simulator.core.protocols import Spec, World
 
+_MAY_DIFFER = (  # attributes of an original that change no number, or that its twin takes over as a setting
+    *("spec", "render_mode", "_np_random", "_np_random_seed"),
+    *("_sutton_barto_reward", "goal_velocity", "book_or_nips", "torque_noise_max", "sab", "natural"),
+)
 HARMLESS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # wrappers that change no number
 
 Settings = dict[str, Any]
@@ -69,10 +74,27 @@ def is_bare(env: gymnasium.Env[Any, Any]) -> bool:
     return True
 
 
+def _is_as_made(core: Any) -> bool:
+    """Whether an original has the numbers and methods that its class gives it, but for the settings a twin takes over.
+
+    Whoever registers it may have changed its gravity since, or put a method of their own in its place.
+    """
+    plain = type(core)()
+    return all(
+        _is_same(value, getattr(plain, name, None)) for name, value in vars(core).items() if name not in _MAY_DIFFER
+    )
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    if value is other:
+        return True
+    return type(value) is type(other) and bool(np.all(value == other))
+
+
 def twin(env: gymnasium.Env[Any, Any], max_steps: int | None) -> Twin | None:
     """The compiled world that plays as ``env`` does, or None."""
     name, settings_of = _TWINS.get(type(env.unwrapped), ("", None))
-    settings = settings_of(env.unwrapped) if settings_of and is_bare(env) else None
+    settings = settings_of(env.unwrapped) if settings_of and is_bare(env) and _is_as_made(env.unwrapped) else None
     if settings is None:
         return None
     player = plugins.load("worlds", name)

@@ -105,9 +105,9 @@ def load(kind: str, name: str) -> Player:
 
 
 def sources(kind: str, name: str) -> tuple[Path, ...]:
-    """The files that make a player what it is, as far as its name tells: its own, and who registers a Gymnasium id.
+    """The files that make a player what it is.
 
-    What they import does not count.
+    They are its own, those of whoever registers a Gymnasium id, and what of the user's own these import.
     """
     player = load(kind, name)
     found = [getattr(player.module, "__file__", None)]
@@ -116,7 +116,7 @@ def sources(kind: str, name: str) -> tuple[Path, ...]:
     elif kind == "worlds" and ":" in name:
         with suppress(ValueError):  # which making it will tell
             found += player.module.files_of(name)
-    return tuple(Path(each) for each in dict.fromkeys(found) if each)
+    return python_files.with_imports(Path(each) for each in dict.fromkeys(found) if each)
 
 
 def channel(text: str, units: Units) -> Channel:

@@ -8,18 +8,22 @@ Engram calls so is left alone.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import re
 import sys
+from collections.abc import Iterable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from simulator.core.own_packages import is_within
+from simulator.core.own_packages import NAMES, is_within
 
 PREFIX = "engram_file_"  # how the names of their modules begin
+_ROOT = Path(__file__).resolve().parents[2]
+_STANDARD = Path(os.__file__).resolve().parent  # where Python's own library lies
 _folders: list[str] = []  # of the files that were loaded
 
 
@@ -77,6 +81,56 @@ def identity(name: str) -> str:
         return name
     place = place_of(name)
     return f"{place._replace(file=Path(place.file.name))} {hashlib.sha256(place.file.read_bytes()).hexdigest()}"
+
+
+def with_imports(files: Iterable[Path]) -> tuple[Path, ...]:
+    """Files, and whatever of the user's own they import, directly or not, as far as their text tells.
+
+    The user's own lies beside a file, around its package or in the working folder; what is installed does not count.
+    """
+    found: dict[Path, None] = {}
+    waiting = [file.resolve() for file in files]
+    while waiting:
+        file = waiting.pop(0)
+        if file not in found:
+            found[file] = None
+            waiting += [] if _is_installed(file) else _imports_of(file)
+    return tuple(found)
+
+
+def _imports_of(file: Path) -> list[Path]:
+    """The files beside it that one file imports, in the order of its text; those that it may import among them."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, ValueError, SyntaxError):  # which loading it will tell
+        return []
+    package = file.parent
+    while (package / "__init__.py").is_file() and package != package.parent:
+        package = package.parent
+    tops, found = (file.parent, package, Path.cwd()), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [_modules(top, each.name) for each in node.names for top in tops]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            roots = (file.parent.joinpath(*[".."] * (node.level - 1)),) if node.level else tops
+            names = [module, *(f"{module}.{each.name}".strip(".") for each in node.names)]
+            found += [_modules(root, name) for name in names for root in roots]
+    return [each for modules in found for each in modules if not _is_installed(each)]
+
+
+def _modules(root: Path, name: str) -> list[Path]:
+    """The files under a folder that importing a dotted name runs: of its packages, and its own."""
+    parts = name.split(".") if name else []
+    packages = [root.joinpath(*parts[:n], "__init__.py") for n in range(1 if parts else 0, len(parts) + 1)]
+    module = [root.joinpath(*parts).with_suffix(".py")] if parts else []
+    return [each.resolve() for each in (*packages, *module) if each.is_file()]
+
+
+def _is_installed(file: Path) -> bool:
+    """Whether a file is a library's or one of ours, which versions and sources of ours stand for."""
+    ours = (_ROOT / each for each in ("simulator", *NAMES))
+    return "site-packages" in file.parts or any(file.is_relative_to(each) for each in (_STANDARD, *ours))
 
 
 def load(file: Path, *, anew: bool = False) -> ModuleType:

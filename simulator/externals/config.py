@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from simulator.config import files_of, parse, plain
 from simulator.core import plugins
-from simulator.core.python_files import identity
+from simulator.core.python_files import identity, with_imports
 from simulator.core.ranges import Count, CountOrZero
 from simulator.core.reading import add_to
 from simulator.settings import Layer, check, overlay, settings
@@ -122,7 +122,7 @@ def settings_hash(config: ExternalConfig) -> str:
     """SHA-256 of everything that the result depends on, in hex.
 
     Of a file that is named (a model, a Python file or module, a recording, a world's map) what it holds counts, and
-    not where it lies. What a Python file imports does not count.
+    not where it lies; of a Python file that of what it imports of the user's own, too.
     """
     tables = _tables(config)
     if not config.eval_max_steps:  # as in simulator.config.settings_hash
@@ -141,7 +141,8 @@ def _files(config: ExternalConfig) -> Iterator[Path]:
     named = [config.file] if config.file is not None else []
     if config.kind == "python" and not named:
         named = [Path(origin) for origin in [_origin(config.target.rpartition(":")[0])] if origin]
-    yield from (path for path in named if path.is_file())
+    there = [path for path in named if path.is_file()]
+    yield from with_imports(there) if config.kind == "python" else there
     yield from map(Path, files_of("worlds", config.world, config.world_settings))
 
 

@@ -1,9 +1,9 @@
 """The plan of a tournament as data: contestant x challenge x seed block -> cells, named by what they depend on.
 
 A pair's name is the SHA-256 of its complete settings but for the seeds, of the versions of what computes, of the
-sources of this distribution that can change a number, and of the file of whoever plays in it from outside: a cell of an
-older player is not taken for one of a newer. Nothing else of a tournament enters it, so that every tournament of a lab
-finds it.
+sources of this distribution that can change a number, and of the files of whoever plays in it from outside, with what
+these import of the user's own: a cell of an older player is not taken for one of a newer. Nothing else of a tournament
+enters it, so that every tournament of a lab finds it.
 """
 
 from __future__ import annotations

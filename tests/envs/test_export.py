@@ -12,6 +12,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import envs
+from envs.parts.export import RoomsEnv
 from envs.rooms import Config, make
 from simulator.core import plugins
 
@@ -183,3 +184,23 @@ def test_our_own_ids_keep_their_exact_answers():
     assert (foreign.max_steps, foreign.floor, foreign.solved, foreign.gamma) == (100, own.floor, own.solved, 0.8)
     np.testing.assert_array_equal(foreign.mdp.reward, own.mdp.reward)
     np.testing.assert_array_equal(foreign.legal, own.legal)
+
+
+class _Dear(RoomsEnv):
+    def step(self, action):
+        obs, reward, *rest = super().step(action)
+        return obs, reward - 1, *rest
+
+
+def _wrapped():
+    return gymnasium.wrappers.TransformReward(gymnasium.make("engram/SixRooms-v0"), lambda reward: reward - 1)
+
+
+@pytest.mark.parametrize("entry", [_Dear, _wrapped])
+def test_what_changes_a_reward_of_ours_has_no_exact_answers(entry, monkeypatch):
+    monkeypatch.setattr(gymnasium, "registry", dict(gymnasium.registry))
+    monkeypatch.setattr("gymnasium.envs.registration.registry", gymnasium.registry)
+    gymnasium.register("Dear-v0", entry, max_episode_steps=100)
+    player = plugins.load("worlds", "Dear-v0")
+    spec = player.make([0], player.Config()).spec
+    assert (spec.mdp, spec.floor, spec.solved) == (None, None, None)

@@ -3,7 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.envs.classic_control import AcrobotEnv, CartPoleEnv
+from gymnasium.envs.classic_control import AcrobotEnv, CartPoleEnv, MountainCarEnv
 from gymnasium.wrappers import TransformReward
 
 from envs.parts import gymnasium_world, native_ids
@@ -123,7 +123,18 @@ def test_only_the_very_originals_are_replaced():
     backward.kinematics_integrator = "semi-implicit euler"
     strong = AcrobotEnv()
     strong.AVAIL_TORQUE = [-2.0, 0.0, 2.0]
-    for env in (Heavy(), backward, strong, TransformReward(CartPoleEnv(), lambda reward: 2 * reward)):
+    weightless, upward, patched = CartPoleEnv(), MountainCarEnv(), CartPoleEnv()
+    weightless.force_mag, upward.gravity = 0.0, -0.0025
+    patched.step = lambda action: CartPoleEnv.step(patched, 1 - action)
+    for env in (
+        Heavy(),
+        backward,
+        weightless,
+        upward,
+        patched,
+        strong,
+        TransformReward(CartPoleEnv(), lambda reward: 2 * reward),
+    ):
         assert native_ids.twin(env, 500) is None
     assert native_ids.twin(CartPoleEnv(), 500) is not None
     odd = gymnasium_world.make("CartPole-v1", [0], Config(kwargs={"sutton_barto_reward": 1}))

@@ -167,6 +167,28 @@ def test_cells_know_what_registers_an_id_by_what_it_holds(project: Path, capsys:
         assert said() == "t1: 1 cell"
 
 
+def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "parts").mkdir()
+    for name, text in {"__init__": "", "sizes": "from . import units\n", "units": "UNIT = 1\n"}.items():
+        (project / "parts" / f"{name}.py").write_text(text)
+    (project / "policy.py").write_text("import parts.sizes\n" + POLICY)
+    (project / "t.toml").write_text(
+        'seeds = 2\nsteps = 40\neval_episodes = 1\nresamples = 100\n[agent.walk]\nname = "random_walk"\n'
+        '[agent.rule]\nname = "python:policy.py:act"\n[world.grid]\nname = "./envs/grid.py:MyGrid-v0"\n'
+    )
+
+    def said() -> str:
+        assert cli.main(["tournament", "t.toml", "--workers", "1", "--view", "none", "--json"]) == 0
+        return next(line for line in capsys.readouterr().err.splitlines() if line.startswith("t1:"))
+
+    assert said() == "t1: 2 cells"
+    assert said() == "t1: 2 cells, 2 of them played already"
+    (project / "parts" / "units.py").write_text("UNIT = 2\n")
+    assert said() == "t1: 2 cells, 1 of them played already"
+    (project / "envs" / "helper.py").write_text(HELPER.replace("3", "4"))
+    assert said() == "t1: 2 cells"
+
+
 def test_players_of_games(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--players", "./my-agent 2.py", "tit-for-tat", "--games", "iterated_matrix", *RUN, "--resamples", "100")
     found = told(capsys, "tournament", *words, "--workers", "1")
