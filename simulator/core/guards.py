@@ -8,6 +8,7 @@ names it, the call, the error and its place. What an environment shows must be w
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -84,6 +85,9 @@ def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[...
             raise told(f"{whose}: make", error) from error
         if kind == "worlds":
             _check_spec(whose, inner)
+        if kind == "agents":
+            spec, seeds = inspect.signature(make).bind(*args, **kwargs).args[:2]
+            return Guarded(inner, whose, functools.partial(_agent_gave, spec, len(seeds)))
         return Guarded(inner, whose, check)
 
     return build
@@ -108,9 +112,15 @@ def _gave(player: Guarded, name: str, result: Any) -> Any:
     return result
 
 
-def _agent_gave(agent: Guarded, name: str, result: Any) -> Any:
+def _agent_gave(spec: Spec, n_seeds: int, agent: Guarded, name: str, result: Any) -> Any:
     if name == "policy":
-        return Guarded(result, agent._whose + "'s policy", _agent_gave)
+        check = functools.partial(_agent_gave, spec, n_seeds)
+        return Guarded(result, agent._whose + "'s policy", check)
+    if name in ("probs", "values") and result is not None:
+        shape, n_actions = np.shape(result), getattr(spec.action, "n", None)
+        if len(shape) != 3 or shape[0] != n_seeds or n_actions not in (None, shape[2]):
+            expected = f"[S, B, A]: {n_seeds} seeds, the observations, {n_actions or 'the'} actions"
+            raise agent.refuse(name, f"an array of shape {shape}, expected {expected}")
     if name == "act":
         actions = np.asarray(result)
         if actions.dtype.kind not in "biuf" or not actions.ndim:
@@ -119,7 +129,13 @@ def _agent_gave(agent: Guarded, name: str, result: Any) -> Any:
     if name == "learn":
         if result is not None and not isinstance(result, Mapping):
             raise agent.refuse(name, f"{result!r:.100}, expected a table of metrics, name -> [S]")
-        return {str(key): np.atleast_1d(np.array(value)) for key, value in (result or {}).items()}
+        metrics = {str(key): np.atleast_1d(np.array(value)) for key, value in (result or {}).items()}
+        for key, value in metrics.items():
+            if value.shape != (n_seeds,):
+                raise agent.refuse(
+                    name, f"{key!r} of shape {value.shape}, expected one number for each of {n_seeds} seeds"
+                )
+        return metrics
     return result
 
 
@@ -161,7 +177,7 @@ def _seen(world: Guarded, name: str, given: Any) -> Array:
 
 
 _CHECKS: dict[str, tuple[str, Check]] = {
-    "agents": ("agent", _agent_gave),
+    "agents": ("agent", _gave),  # whose check knows the spec and the seeds
     "worlds": ("world", _world_gave),
     "memories": ("memory", _gave),
     "challenges": ("challenge", _gave),

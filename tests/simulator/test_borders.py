@@ -15,7 +15,10 @@ from envs.parts.gymnasium_world import Config
 from simulator import cli
 from simulator.config import build, settings_hash, to_toml
 from simulator.core.casts import held
+from simulator.core.faults import PlayerError
+from simulator.core.guards import guarded_make
 from simulator.core.notices import forget_notices, send_notices_to
+from simulator.core.protocols import Spec
 from simulator.evaluation import optimum
 from simulator.session import Session
 from simulator.store import Store
@@ -266,6 +269,39 @@ def test_what_breaks_later_is_stored_as_failed_with_reason_class_and_place(words
     assert (record.error["kind"], record.error["step"]) == error
     assert all(part in record.error["reason"] for part in said)
     assert (record.error["file"] is None) == (error[0] is None or "Limited" in words[1])
+
+
+@pytest.mark.parametrize(
+    ("gives", "said"),
+    [
+        (
+            {"probs": np.full((4, 3), 1 / 3)},
+            r"'s policy: probs gave an array of shape \(4, 3\), expected \[S, B, A\]: 2 seeds",
+        ),
+        ({"probs": np.full((2, 4, 5), 0.2)}, r"probs gave an array of shape \(2, 4, 5\), expected .* 3 actions"),
+        ({"values": np.zeros((3, 4, 3))}, r"values gave an array of shape \(3, 4, 3\)"),
+        (
+            {"learn": {"loss": np.zeros(1)}},
+            r"learn gave 'loss' of shape \(1,\), expected one number for each of 2 seeds",
+        ),
+    ],
+)
+def test_what_a_foreign_agent_gives_has_the_shapes_of_the_contract(gives, said):
+    class Odd:
+        def policy(self):
+            return self
+
+        def __getattr__(self, name):
+            return lambda *args: gives.get(name)
+
+    agent = guarded_make("agents", "odd", lambda spec, seed_list, config: Odd())(
+        Spec("toy", gymnasium.spaces.Discrete(4), gymnasium.spaces.Discrete(3)), [0, 1], None
+    )
+    (name,) = gives
+    with pytest.raises(PlayerError, match=said):
+        agent.learn(0, 0, 0) if name == "learn" else getattr(agent.policy(), name)(np.arange(4))
+    other = {"probs": "values", "values": "probs", "learn": "probs"}[name]
+    assert getattr(agent.policy(), other)(np.arange(4)) is None
 
 
 def test_an_interrupt_from_inside_stays_an_interrupt(tmp_path, capsys):
