@@ -188,7 +188,7 @@ def test_training_equals_a_plain_loop():
 @pytest.mark.parametrize("persistent", [False, True])
 def test_training_raises_the_exact_likelihood(gaussian, persistent):
     draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 4))
-    centres = np.where(draws.random((3, 10)) < 0.5, 0.1, 0.9)
+    centres = np.where([[1] * 5 + [0] * 5, [0] * 5 + [1] * 5, [1, 0] * 5], 0.9, 0.1)  # as different as three can be
     data = (draws.random((2, 200, 10)) < centres[draws.integers(3, size=(2, 200))]).astype(np.float32)
     if gaussian:
         data = (4.0 * data - 2.0 + draws.standard_normal(data.shape)).astype(np.float32)
@@ -203,5 +203,5 @@ def test_training_raises_the_exact_likelihood(gaussian, persistent):
         layers = [of_seed(stack, i)[0] for i in range(2)]
         z = [rbm_law.exact_log_z(layer, gaussian) for layer in layers]
         reached.append([rbm_law.log_likelihood(layers[i], gaussian, data[i], z[i]) for i in range(2)])
-    # nats a row; of 40 fresh pairs of seeds the worst gained .38, and half 1.0 and more (Gaussian units: 2.9, 6.0)
-    assert (np.subtract(reached[1], reached[0]) > 0.1).all()
+    # nats a row; of 60 fresh pairs of seeds the worst gained 1.3 (Gaussian units: 4.0), and half 1.6 (6.0) and more
+    assert (np.subtract(reached[1], reached[0]) > 0.8).all()
