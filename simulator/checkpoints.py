@@ -19,6 +19,7 @@ import numpy as np
 
 from simulator.core.protocols import Array, State
 from simulator.core.reading import open_file
+from simulator.lab_files import open_own
 from simulator.records import StoreError, StoreFailure
 
 _NATIVE = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
@@ -68,7 +69,7 @@ def write_file(path: Path, state: State, about: dict[str, Any] | None = None) ->
     data = packed(state, about)
     aside = path.with_name(path.name + ".partial")
     try:
-        with aside.open("wb") as file:
+        with open_own(aside, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -115,6 +116,7 @@ def about(path: Path) -> dict[str, Any] | None:
     """
     from safetensors import safe_open
 
+    open_own(path, "rb").close()
     with safe_open(path, framework="np") as file:
         if _ABOUT not in file.keys():
             return None
@@ -200,7 +202,7 @@ def verify(path: Path, written: Written) -> None:
         StoreError: it may not be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_own(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size != written.size:
                 raise Damaged(f"it has {size} bytes instead of {written.size}")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator.checkpoints import sync_folder
+from simulator.lab_files import read_own, write_own
 from simulator.records import StoreError, StoreFailure
 
 NAME = "engram.sqlite3"
@@ -224,7 +225,7 @@ class Database:
 
     def _noted(self) -> str:
         try:
-            return (self.path.parent / CHECKED).read_text("ascii")
+            return read_own(self.path.parent / CHECKED).decode("ascii")
         except (OSError, UnicodeDecodeError):
             return ""
 
@@ -233,7 +234,7 @@ class Database:
         with suppress(OSError):
             looks = self._looks()
             if looks != self._noted():
-                (self.path.parent / CHECKED).write_text(looks, "ascii")
+                write_own(self.path.parent / CHECKED, looks)
 
     def select(self, table: str, rest: str = "", args: Sequence[Any] = ()) -> list[Any]:
         """Rows of a table in the order of its columns, without their seals.

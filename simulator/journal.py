@@ -20,6 +20,7 @@ import numpy as np
 
 from simulator import checkpoints
 from simulator.checkpoints import Written
+from simulator.lab_files import open_own, read_own
 from simulator.records import EvaluationRow, PointRows, Rows
 
 NAME = "journal"
@@ -99,14 +100,14 @@ def read(folder: Path) -> Journal:
 def _append(folder: Path, state: dict[str, Any]) -> None:
     """Write one frame, whole or to be skipped."""
     payload = checkpoints.packed(state)
-    with (folder / NAME).open("ab") as file:
+    with open_own(folder / NAME, "ab") as file:
         file.write(_MAGIC + _HEAD.pack(len(payload), hashlib.sha256(payload).digest()) + payload)
         file.flush()
         os.fsync(file.fileno())
 
 
 def _states(path: Path) -> Iterator[dict[str, Any]]:
-    data, at = path.read_bytes() if path.exists() else b"", 0
+    data, at = read_own(path) if os.path.lexists(path) else b"", 0
     while (at := data.find(_MAGIC, at)) >= 0:
         start = at + len(_MAGIC) + _HEAD.size
         if start > len(data):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from simulator.core.escaping import checked_name
 from simulator.database import CHECKED, NAME, PATIENCE, create, repair_advice
+from simulator.lab_files import read_own, write_own
 from simulator.records import StoreError, StoreFailure
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def lock_run(folder: Path) -> FileLock:
     if lock is None:
         raise StoreError(f"run {folder.name} is being written by {_writer(folder)}")
     with suppress(OSError):  # a courtesy to whoever comes second
-        _note(folder).write_text(f"{os.getpid()} {socket.gethostname()}")
+        write_own(_note(folder), f"{os.getpid()} {socket.gethostname()}")
     return lock
 
 
@@ -131,7 +132,7 @@ def is_written(folder: Path) -> bool:
 def is_written_here(folder: Path, *, elsewhere: bool = False) -> bool:
     """The same, of processes on this host; of others, where only they can know, what ``elsewhere`` says."""
     try:
-        pid, host = _note(folder).read_text().split()
+        pid, host = read_own(_note(folder)).decode().split()
         if host != socket.gethostname():
             return elsewhere
         os.kill(int(pid), 0)
@@ -159,7 +160,7 @@ def _note(folder: Path) -> Path:
 
 def _writer(folder: Path) -> str:
     try:
-        pid, host = _note(folder).read_text().split()
+        pid, host = read_own(_note(folder)).decode().split()
     except (OSError, ValueError):
         return "another process"
     if host != socket.gethostname():

@@ -25,6 +25,7 @@ from simulator.checkpoints import Damaged, Written, file_of, sync_folder
 from simulator.core.escaping import checked_name, visible
 from simulator.database import NAME, Database, columns_of, key_of, translated
 from simulator.lab import is_written_here, prepare
+from simulator.lab_files import open_own
 from simulator.ledger import CheckpointRow, RunRow
 from simulator.records import StoreError
 from simulator.salvage import Row, Salvaged, salvage
@@ -183,7 +184,9 @@ def _run(number: int, folder: Path, row: RunRow | None, own: Mapping[str, list[R
     Raises:
         _Lost: nothing of it can be recovered.
     """
-    known = journal.read(folder) if folder.is_dir() else journal.Journal(None, ())
+    known = journal.Journal(None, ())
+    with suppress(OSError):  # it is no file, or cannot be read: as if there were none
+        known = journal.read(folder) if folder.is_dir() else known
     records = _records(own["checkpoints"])
     newest = _newest(folder, known)
     if row is not None and (newest is None or newest.number <= row.checkpoint or not newest.complete):
@@ -395,5 +398,5 @@ def _write(old: Path, made: Path, found: Iterable[_Found], salvaged: Salvaged) -
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as file:
+    with open_own(path, "rb") as file:
         os.fsync(file.fileno())

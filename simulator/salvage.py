@@ -7,6 +7,7 @@ apart by how many values a row has. Pages are read as the file format has them (
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import struct
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator.database import APPLICATION, NAME, SCHEMA, TABLES, columns_of, is_sealed, key_of
+from simulator.lab_files import read_own
 from simulator.records import StoreError
 
 Row = tuple[Any, ...]
@@ -185,7 +187,7 @@ def _summed(data: bytes, sums: tuple[int, int], words: str) -> tuple[int, int]:
 
 
 def _bytes(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
+    return read_own(path) if os.path.lexists(path) else b""
 
 
 def _page_size(field: bytes) -> int:

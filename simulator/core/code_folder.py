@@ -87,9 +87,9 @@ def _user_home(state: str) -> Path | None:
     home = Path(platformdirs.user_cache_dir("engram-rl"))
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if "written by others" in _fault(home.stat()):  # it is the user's, yet who knows what others put there
+        if "written by others" in folder_fault(home.stat()):  # it is the user's, yet who knows what others put there
             _take_back(home)
-        if fault := _fault(home.stat()):
+        if fault := folder_fault(home.stat()):
             say(f"{home} {fault}: compiled code is kept elsewhere")
             return None
         return _todays(home, state)
@@ -116,7 +116,7 @@ def _spare_home(state: str) -> Path | None:
         home = Path(tempfile.gettempdir()) / f"engram-rl-{_user()}"
         with suppress(FileExistsError):
             home.mkdir(mode=0o700)
-        fault = _fault(home.lstat(), alone=True)
+        fault = folder_fault(home.lstat(), alone=True)
         if not fault:
             return _todays(home, state)
         if not os.environ.get(_HANDED_DOWN):
@@ -128,7 +128,7 @@ def _private_home(state: str) -> Path | None:
     """A new folder that nobody else can look into, for this process and those that it starts."""
     with suppress(OSError):
         given = os.environ.get(_HANDED_DOWN)
-        if given and not _fault(os.lstat(given), alone=True):
+        if given and not folder_fault(os.lstat(given), alone=True):
             return _todays(Path(given), state)
         made = tempfile.mkdtemp(prefix="engram-rl-")
         os.environ[_HANDED_DOWN] = made
@@ -152,7 +152,7 @@ def _todays(home: Path, state: str) -> Path:
     place = home / state
     if not os.access(home, os.W_OK | os.X_OK):
         raise PermissionError(f"{home} cannot be written")
-    if place.exists() and not _fault(place.lstat()):
+    if place.exists() and not folder_fault(place.lstat()):
         return place
     shutil.rmtree(place, ignore_errors=True)
     with tempfile.TemporaryFile(dir=home) as probe:
@@ -163,7 +163,7 @@ def _todays(home: Path, state: str) -> Path:
     return place
 
 
-def _fault(found: os.stat_result, alone: bool = False) -> str:
+def folder_fault(found: os.stat_result, alone: bool = False) -> str:
     """Why code from a folder must not be run; empty where it may. ``alone``: nobody else may read there either."""
     if not stat.S_ISDIR(found.st_mode):
         return "is no folder"

@@ -25,6 +25,7 @@ from contextlib import suppress
 from threading import Event
 from typing import Any
 
+from simulator.core.code_folder import folder_fault
 from simulator.externals.trust import passed_on
 from simulator.tournaments.cells import Task
 from simulator.tournaments.places import ONE_THREAD, Answer
@@ -203,8 +204,11 @@ def play_task(fields: tuple[Any, ...], remote_disk: bool) -> dict[str, Any]:
         return answer(task, Event())
     named = Path(task.scratch)
     lab = hashlib.sha256(str(named.parent).encode()).hexdigest()[:12]  # of two labs each has its own
-    folder = Path(tempfile.gettempdir()) / "engram-cells" / f"{lab}-{named.name}"
-    folder.parent.mkdir(exist_ok=True)
+    own = Path(tempfile.gettempdir()) / f"engram-cells-{os.getuid()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    if why := folder_fault(own.lstat(), alone=True):
+        raise PermissionError(f"{own} {why}: checkpoints are kept in a folder that only this user can enter")
+    folder = own / f"{lab}-{named.name}"
     found = answer(task._replace(scratch=str(folder)), Event())
     if "died" not in found:
         shutil.rmtree(folder, ignore_errors=True)

@@ -109,7 +109,7 @@ def test_a_missing_file_or_a_folder_in_its_place_is_found(tmp_path):
     with pytest.raises(Damaged, match="it is gone"):
         read(file_of(tmp_path, 1), Written(1, ""))
     file_of(tmp_path, 1).mkdir()
-    with pytest.raises(Damaged, match="it cannot be read: Is a directory"):
+    with pytest.raises(Damaged, match="it cannot be read: it is a folder"):
         read(file_of(tmp_path, 1), Written(1, ""))
 
 
