@@ -150,7 +150,7 @@ def _number(value: float | None) -> str:
 
 
 def _pair(cell: Mapping[str, Any]) -> str:
-    """``.973 ±.004 / .901 ±.012``: half the width of the interval behind each mean."""
+    """``.973 ±.004 / .901 ±.012``: half the width of the interval behind each mean, or all of one to one side."""
     return f"{_half_width(cell['overlap'])} / {_half_width(cell['exact'])}{_of(cell)}"
 
 
@@ -167,6 +167,8 @@ def _best_pair(cell: Mapping[str, Any]) -> str:
 def _half_width(value: Mapping[str, Any] | None) -> str:
     if value is None:
         return "-"
+    if value["low"] is not None and value["mean"] in (value["low"], value["high"]):  # to one side only
+        return _with_interval(value)
     width = "" if value["low"] is None else f" ±{(value['high'] - value['low']) / 2:.3f}"
     return f"{value['mean']:.3f}{width}"
 
