@@ -10,6 +10,7 @@ import dataclasses
 import io
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
@@ -22,6 +23,7 @@ Players = Mapping[str, Player | None]  # table -> who sits there; None: not know
 
 _SHORT = {"output": ("-o",)}  # a command's flags that have a short form too
 _UNSET = "\0"  # no word of a command line can hold it
+_NARROWEST = 20  # columns; for fewer than its frames need tyro looks for a place to break a line for ever
 
 
 class Given(NamedTuple):
@@ -64,10 +66,26 @@ def show_help(usage: str, about: str, known: list[Setting], players: Players) ->
     form, page = _form(usage.split()[1], known, players), io.TextIOWrapper(io.BytesIO(), sys.stdout.encoding)
     # tyro leaves colours out where it writes to no terminal, but does not ask for NO_COLOR.
     uncoloured = contextlib.redirect_stdout(page) if os.environ.get("NO_COLOR") else contextlib.nullcontext()
-    with contextlib.suppress(SystemExit), uncoloured:
+    with contextlib.suppress(SystemExit), uncoloured, _wide_enough():
         tyro.cli(form, args=["--help"], prog=usage, description=about)
     page.seek(0)
     print(page.read(), end="")
+
+
+@contextlib.contextmanager
+def _wide_enough() -> Iterator[None]:
+    """Let tyro take a narrow terminal for one of the narrowest width that it can write to."""
+    before = os.environ.get("COLUMNS")
+    if shutil.get_terminal_size().columns >= _NARROWEST:
+        yield
+        return
+    os.environ["COLUMNS"] = str(_NARROWEST)
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
 
 
 def _parse(form: type[Any], words: list[str]) -> tuple[Any, list[str]]:
@@ -79,7 +97,7 @@ def _parse(form: type[Any], words: list[str]) -> tuple[Any, list[str]]:
     import tyro
 
     try:
-        with contextlib.redirect_stderr(io.StringIO()) as box:
+        with contextlib.redirect_stderr(io.StringIO()) as box, _wide_enough():
             return tyro.cli(form, args=words, description="", add_help=False, return_unknown_args=True)
     except SystemExit:
         squeezed = re.sub(r"[\s│|]+", "", box.getvalue())  # its text is broken at the width of a frame

@@ -20,7 +20,7 @@ from simulator.arguments import Given
 from simulator.config import assemble, run_settings
 from simulator.core.escaping import checked_name, visible
 from simulator.core.stopping import Stopped
-from simulator.grammar import Answer, Command, Options, dispatch, layers
+from simulator.grammar import Answer, Command, Options, dispatch, layers, refuse_unused
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,9 +80,14 @@ def _tournament(given: Given, options: Options) -> Answer:
     from simulator.tournaments import standings_tables
 
     if options.init:
+        if given.files or given.own:
+            raise ValueError("--init: writes an example as it is, expected no settings beside it")
+        refuse_unused(given, "tournament", "--init", ("init", "force"))
         return Answer(
             hosting.init(given.names, options.force), lambda data: tables.tell(visible(f"{data['file']} is written"))
         )
+    if options.force:
+        raise ValueError("--force: nothing is replaced, expected --init beside it")
     config = hosting.settings_of(given)
     data, code = hosting.begin(config, _lab(options), lambda: _view(options, "tournament"), options)
     return Answer(data, standings_tables.show, code)
@@ -97,6 +102,7 @@ def _resume(given: Given, options: Options) -> Answer:
     if catalog.is_tournament(name, lab):
         data, code = hosting.resume(name, lab, lambda: _view(options, "tournament"), options)
         return Answer(data, standings_tables.show, code)
+    refuse_unused(given, "resume", "a run", ("view",))
     if recalling.is_contest(name, lab):
         from simulator import recall_tables
 
@@ -109,6 +115,8 @@ def _resume(given: Given, options: Options) -> Answer:
 def _repro(given: Given, options: Options) -> Answer:
     from simulator import repro
 
+    if not catalog.is_tournament(given.names[0], _lab(options)):
+        refuse_unused(given, "repro", "a run", ())
     data = repro.again(given.names[0], _lab(options), options.workers)
     return Answer(data, repro.show, 0 if data["identical"] else 1)
 
@@ -141,6 +149,10 @@ def _show(given: Given, options: Options) -> Answer:
 def _solve(given: Given, options: Options) -> Answer:
     from simulator import solve
 
+    if "horizon" in given.options and options.criterion != "finite":
+        raise ValueError(f"--horizon: not with --criterion {options.criterion}, expected --criterion finite")
+    if "gamma" in given.options and options.criterion == "average":
+        raise ValueError("--gamma: not with --criterion average, which discounts nothing")
     name = given.names[0]
     world = solve.make_world(name, given.own.get("world", {}))
     usual = 1.0 if options.criterion == "finite" else world.spec.gamma
@@ -158,47 +170,86 @@ def _report(given: Given, options: Options) -> Answer:
     from simulator import recalling, report
 
     if len(given.names) == 1 and catalog.is_tournament(given.names[0], _lab(options)):
-        return _report_tournament(given.names[0], options)
+        refuse_unused(given, "report", "a tournament", ("table", "csv", "latex", "html", "picture", "force"))
+        return _report_tournament(given.names[0], _form(options), options)
     if len(given.names) == 1 and recalling.is_contest(given.names[0], _lab(options)):
-        from simulator import recall_tables
-
-        contest = recalling.stored(given.names[0], _lab(options))
-        if options.picture:
-            from simulator.views.recall_curves import draw
-
-            draw(contest, Path(options.picture), force=options.force)
-            drawn = {"run": contest["run"], "picture": options.picture}
-            return Answer(drawn, lambda data: tables.tell(visible(f"{data['picture']} is drawn")))
-        form = recall_tables.show_markdown if options.table else recall_tables.show_csv
-        return Answer(contest, form if options.table or options.csv else recall_tables.show)
+        files = ("picture", "force") if options.picture else ("picture",)
+        refuse_unused(given, "report", "a contest between memories", ("table", "csv", *files))
+        return _report_contest(given.names[0], _form(options), options)
+    refuse_unused(given, "report", "runs", ("table", "csv", "agent", "world"))
     data = report.gather(given.names, _lab(options), options.agent, options.world)
-    show = report.show_markdown if options.table else report.show_csv if options.csv else report.show
-    return Answer(data, show)
+    forms = {"table": report.show_markdown, "csv": report.show_csv}
+    return Answer(data, forms.get(_form(options), report.show))
 
 
-def _report_tournament(name: str, options: Options) -> Answer:
-    """The report of a tournament: a table in one form, pictures, or a page."""
+def _form(options: Options) -> str:
+    """The one form in which a report is printed for other programs; empty: for people.
+
+    Raises:
+        ValueError: several were asked for.
+    """
+    asked = [flag for flag in FORMS if getattr(options, flag)]
+    if len(asked) > 1:
+        raise ValueError(f"{' '.join(f'--{flag}' for flag in asked)}: expected one form at a time")
+    return asked[0] if asked else ""
+
+
+def _report_contest(name: str, form: str, options: Options) -> Answer:
+    """The report of a contest between memories: a table in one form, and a picture."""
+    from simulator import recall_tables, recalling
+
+    found = recalling.stored(name, _lab(options))
+    if options.picture:
+        from simulator.views.recall_curves import draw
+
+        draw(found, Path(options.picture), force=options.force)
+        found = {**found, "picture": options.picture}
+
+    def show(contest: Any) -> None:
+        if form:
+            {"table": recall_tables.show_markdown, "csv": recall_tables.show_csv}[form](contest)
+        elif not options.picture:
+            recall_tables.show(contest)
+        _tell_written([options.picture], aside=bool(form))
+
+    return Answer(found, show)
+
+
+def _report_tournament(name: str, form: str, options: Options) -> Answer:
+    """The report of a tournament: a table in one form, pictures, and a page."""
+    from simulator.core.writing import check_place
     from simulator.tournaments import listing, standings_tables
     from simulator.views import page, standings
 
     found = listing.stored(name, _lab(options))
-    forms = {"table": "show_markdown", "csv": "show_csv", "latex": "show_latex"}
-    for flag, form in forms.items():
-        if getattr(options, flag):
-            return Answer(found, getattr(standings_tables, form))
-    path = Path(options.picture or options.html or f"{found['tournament']}.html")
+    shown = standings_tables.show if options.html or not options.picture else None
+    forms = {"table": standings_tables.show_markdown, "csv": standings_tables.show_csv}
+    forms["latex"] = standings_tables.show_latex
+    html = options.html or ("" if form or options.picture else f"{found['tournament']}.html")
+    if options.force and not (html or options.picture):
+        raise ValueError("--force: nothing is written, expected --html or --picture beside it")
+    if html and options.picture and os.path.realpath(html) == os.path.realpath(options.picture):
+        raise ValueError(f"--html {html} --picture {options.picture}: expected two files")
+    if html:
+        check_place(Path(html), force=options.force)
     if options.picture:
-        standings.draw(found, path, force=options.force)
-    elif options.html or not options.json:
-        page.write_page(found, path, force=options.force)
+        standings.draw(found, Path(options.picture), force=options.force)
+    if html:
+        page.write_page(found, Path(html), force=options.force)
 
     def show(summary: Any) -> None:
-        if not options.picture:
-            standings_tables.show(summary)
-        if options.picture or options.html or not options.json:
-            tables.tell(visible(f"{path} is written"))
+        show_form = forms.get(form, shown)
+        if show_form:
+            show_form(summary)
+        _tell_written([html, options.picture], aside=bool(form))
 
     return Answer(found, show)
+
+
+def _tell_written(paths: Sequence[str], *, aside: bool) -> None:
+    """Say which files are written; ``aside``: stdout is for the table."""
+    for path in filter(None, paths):
+        (tables.say if aside else tables.tell)(visible(f"{path} is written"))
 
 
 def _demo(given: Given, options: Options) -> Answer:
@@ -257,6 +308,7 @@ def _of(module: str, name: str) -> Any:
 
 
 _KINDS = "|".join(catalog.SHOWN)
+FORMS = ("table", "csv", "latex", "json")  # of what a report prints; the last one is every command's
 ENTRIES = ("agents", "worlds", "memories", "challenges", "players", "games")
 COMMANDS = {
     "demo": Command("engram demo", "the main job in half a minute: agents in rooms, beside the optimum", _demo),

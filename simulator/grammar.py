@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -99,6 +99,7 @@ class Options:
     """games they play, likewise"""
 
 
+DASH = "nothing is written to stdout, expected a path, ./- for one that is called so"
 EVERYWHERE = ("lab", "json", "max_file_mb")  # flags of every command
 
 
@@ -188,7 +189,7 @@ def options_of(given: Given) -> Options:
     """The given flags that are no settings of a run; how large files may be holds from here on.
 
     Raises:
-        ValueError: a label or a lab with characters that cannot be seen, in one line.
+        ValueError: a label or a lab with characters that cannot be seen, or - for a file that is written; one line.
     """
     own = {setting.name for setting in settings(Options)}
     options = Options(**{key: value for key, value in given.options.items() if key in own})
@@ -196,9 +197,35 @@ def options_of(given: Given) -> Options:
         checked_name(options.label, "--label")
     if options.lab:
         checked_name(options.lab, "--lab", most=4096)
+    for name in ("html", "picture", "output"):
+        if getattr(options, name) == "-":
+            raise ValueError(f"{flag_of(name)} -: {DASH}")
     if options.max_file_mb is not None:
         set_limit(options.max_file_mb)
     return options
+
+
+def refuse_unused(given: Given, command: str, what: str, used: Collection[str]) -> None:
+    """Refuse flags that a command has, but not for what it is asked about.
+
+    Args:
+        given: the words.
+        command: which command.
+        what: what it is asked about, for the line.
+        used: its flags that mean something there, besides EVERYWHERE.
+
+    Raises:
+        ValueError: others were given, in one line.
+    """
+    unused = sorted(map(flag_of, given.options.keys() - {*used, *EVERYWHERE}))
+    if unused:
+        rest = f", expected {' or '.join(map(flag_of, used))}" if used else ""
+        raise ValueError(f"{' '.join(unused)}: not for {what}{rest} (engram {command} --help)")
+
+
+def flag_of(name: str) -> str:
+    """The flag of a setting of a command."""
+    return f"--{name.replace('_', '-')}"
 
 
 def parse(command: Command, words: Sequence[str]) -> Given:

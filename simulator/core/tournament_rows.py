@@ -125,19 +125,23 @@ def headline(summary: Summary) -> str:
     return f"{words}; {players}, {plural(len(summary['seeds']), 'seed')}{steps}"
 
 
-def ranking_rows(summary: Summary, division: str) -> list[tuple[int, Row]]:
-    """The leaderboard of a division, columns ``RANKING``, each row with its tier, the best first."""
+def ranking_rows(summary: Summary, division: str) -> list[tuple[int | None, Row]]:
+    """The leaderboard of a division, columns ``RANKING``, each row with its tier, the best first.
+
+    Whoever has no score at all is in no tier.
+    """
     rows = []
     for each in ranked(summary, division):
         score, share = each["score"] or {}, _known(each["lottery"])
         numbers = (each["strength"], score.get("iqm"), score.get("optimality_gap"), each["mean_rank"])
         told = [decimals(number, digits) for number, digits in zip(numbers, (2, 3, 3, 2), strict=True)]
         lottery = "-" if share is None else f"{share:.0%}"
-        rows.append((each["tier"], [str(each["tier"]), each["contestant"], *told, lottery]))
+        tier = "-" if each["tier"] is None else str(each["tier"])
+        rows.append((each["tier"], [tier, each["contestant"], *told, lottery]))
     return rows
 
 
-def by_tier(rows: list[tuple[int, Row]]) -> list[list[Row]]:
+def by_tier(rows: list[tuple[int | None, Row]]) -> list[list[Row]]:
     """The rows, tier by tier."""
     found = [[rows[0][1]]] if rows else []
     for (tier, _), (following, row) in pairwise(rows):

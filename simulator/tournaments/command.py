@@ -16,7 +16,7 @@ from simulator.config import read as read_file
 from simulator.core.contests import TournamentSnapshot
 from simulator.core.python_files import is_path, label_of
 from simulator.core.writing import write_file
-from simulator.grammar import Command, Options, options_of
+from simulator.grammar import DASH, Command, Options, options_of
 from simulator.lab import existing
 from simulator.playing import MakeView, Outcome, announce_compiling
 from simulator.settings import Layer
@@ -97,6 +97,8 @@ def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
     Raises:
         ValueError: a file is there already, or the place cannot be written.
     """
+    if names and names[0] == "-":
+        raise ValueError(f"-: {DASH}")
     path = Path(names[0] if names else "tournament.toml")
     text = (PRESETS / f"{EXAMPLE}.toml").read_text("utf-8").replace("THIS_FILE", str(path))
     write_file(path, text.encode(), force=force, kind=".toml")

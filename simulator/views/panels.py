@@ -114,7 +114,8 @@ def _paint_strengths(ax: Ax, rows: Sequence[Mapping[str, Any]], labels: Sequence
     for at in range(len(rows)):
         if at == 0 or tiers[at] != tiers[at - 1]:
             ax.axhline(at - 0.5, color=INK, linewidth=0.6, alpha=0.5)
-            ax.annotate(f"tier {tiers[at]}", (1.02, at), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+            tier = "no tier" if tiers[at] is None else f"tier {tiers[at]}"
+            ax.annotate(tier, (1.02, at), xycoords=("axes fraction", "data"), va="center", fontsize=8)
     ax.set_yticks(place, labels)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)

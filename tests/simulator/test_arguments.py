@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simulator import cli
 from simulator.arguments import Given, read, show_help
+from simulator.cli import COMMANDS
 from simulator.core.plugins import load
 from simulator.grammar import Options, parse
 from simulator.settings import settings
@@ -126,3 +129,18 @@ def test_help_has_no_colours_where_none_are_wanted(
     assert "\x1b" not in pages[1]
     assert pages[1].startswith(f"usage: {USAGE} [-h]")
     assert "agent.inner options" in pages[1]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("columns", ["1", "5", "20", "33"])
+def test_help_ends_on_the_narrowest_terminal(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    for command in COMMANDS:
+        assert cli.main([command, "--help"]) == 0
+        assert "--max-file-mb" in re.sub(r"\s|[│|]", "", capsys.readouterr().out)
+    assert cli.main(["run", "--seeds"]) == 2
+    assert capsys.readouterr().err == "engram: --seeds: expected a value after it\n"
+    assert os.environ["COLUMNS"] == columns

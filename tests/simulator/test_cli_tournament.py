@@ -81,6 +81,52 @@ def test_a_tournament_is_listed_shown_resumed_and_reported(lab, capsys, folder):
     assert "q_learning walk" in capsys.readouterr().out
 
 
+def test_a_report_makes_every_output_that_is_asked_for(lab, capsys, folder):
+    report = ["report", "t1", "--lab", str(lab)]
+    assert cli.main([*report, "--html", "a.html", "--picture", "a.svg", "--csv"]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("tournament,division,contestant,challenge,")
+    assert told.err == "a.html is written\na.svg is written\n"  # not among the rows
+    assert ask(capsys, *report, "--json", "--html", "b.html")[1]["tournament"] == "t1"
+    assert cli.main([*report, "--table", "--force", "--picture", "a.svg"]) == 0
+    assert cli.main([*report, "--html", "./-"]) == 0
+    assert sorted(each.name for each in folder.iterdir()) == ["-", "a.html", "a.svg", "b.html"]
+    assert (folder / "-").read_bytes() == (folder / "a.html").read_bytes() == (folder / "b.html").read_bytes()
+    capsys.readouterr()
+    assert cli.main(report) == 0
+    assert "t1.html is written" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["report", "t1", "--csv", "--latex"], "--csv --latex: expected one form at a time"),
+        (["report", "t1", "--html", "a.html", "--table", "--json"], "--table --json: expected one form at a time"),
+        (["report", "t1", "--agent", "td"], "--agent: not for a tournament, expected --table or"),
+        (["report", "t1", "--world", "rooms"], "--world: not for a tournament, expected --table or"),
+        (["report", "t1", "--csv", "--force"], "--force: nothing is written, expected --html or --picture"),
+        (["report", "t1", "--html", "a.svg", "--picture", "./a.svg"], "expected two files"),
+        (["report", "t1", "--html", "a.html", "--picture", "a.txt"], "a.txt: expected a file that ends in .svg"),
+        (["report", "t1", "--html", "taken", "--picture", "a.svg"], "taken is there already"),
+        (["report", "t1", "--html", "-"], "--html -: nothing is written to stdout, expected a path, ./- for one"),
+        (["tournament", "--init", "-"], "-: nothing is written to stdout, expected a path"),
+        (["tournament", "--init", "--seeds", "3"], "--seeds: not for --init, expected --init or --force"),
+        (["tournament", "--init", "--agents", "td"], "--init: writes an example as it is, expected no settings"),
+        (["tournament", "--preset", "games", "--force"], "--force: nothing is replaced, expected --init"),
+        (["solve", "rooms", "--horizon", "3"], "--horizon: not with --criterion discounted, expected --criterion"),
+        (["solve", "rooms", "--criterion", "average", "--gamma", "0.9"], "--gamma: not with --criterion average"),
+    ],
+)
+def test_a_flag_that_would_be_ignored_is_refused(lab, words, says, capsys, folder):
+    (folder / "taken").write_text("mine")
+    assert cli.main([*words, "--lab", str(lab)]) == 2
+    told = capsys.readouterr()
+    assert says in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+    assert [each.name for each in folder.iterdir()] == ["taken"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

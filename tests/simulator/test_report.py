@@ -164,3 +164,49 @@ def test_a_label_survives_until_the_end_and_is_no_setting(tmp_path: Path, capsys
 def test_a_setting_that_only_the_other_run_has_is_a_difference():
     assert report._changed({"a": 1}, {"a": 1, "b.c": 2}) == {"b.c": "unset"}
     assert report._changed({"a": 1, "b": 2}, {"a": 3}) == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["report", "r1", "--html", "o.html", "--picture", "p.svg"],
+            "--html --picture: not for runs, expected --table or --csv",
+        ),
+        (["report", "r1", "--latex"], "--latex: not for runs, expected"),
+        (["report", "--agent", "q_learning", "--force"], "--force: not for runs, expected"),
+        (["report", "r1", "--table", "--csv"], "--table --csv: expected one form at a time"),
+        (["resume", "r1", "--retry"], "--retry: not for a run, expected --view"),
+        (["repro", "r1", "--workers", "2"], "--workers: not for a run"),
+    ],
+)
+def test_a_flag_that_means_nothing_for_runs_is_refused(
+    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words, says
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*words, "--lab", str(lab)]) == 2
+    told = capsys.readouterr()
+    assert says in told.err
+    assert (told.err.count("\n"), told.out, list(tmp_path.iterdir())) == (1, "", [])
+
+
+def test_a_contest_is_drawn_and_printed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lab = ["--lab", "lab"]
+    played = ["recall", "nearest", "random_bits", "--patterns", "3", "6", "--seeds", "2", "--view", "none"]
+    assert cli.main([*played, *lab]) == 0
+    capsys.readouterr()
+    assert cli.main(["report", "r1", "--picture", "a.svg", "--csv", *lab]) == 0
+    told = capsys.readouterr()
+    assert len(list(csv.DictReader(io.StringIO(told.out)))) == 4
+    assert told.err == "a.svg is written\n"
+    assert cli.main(["report", "r1", "--picture", "a.svg", "--json", *lab]) == 0
+    assert json.loads(capsys.readouterr().out)["picture"] == "a.svg"
+    assert cli.main(["report", "r1", "--picture", "a.svg", *lab]) == 0
+    assert capsys.readouterr().out == "a.svg is written\n"
+    for words in (["--force"], ["--latex"], ["--html", "o.html"], ["--world", "rooms"], ["--csv", "--table"]):
+        assert cli.main(["report", "r1", *words, *lab]) == 2
+        assert capsys.readouterr().err.startswith(f"engram: {words[0]}")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.svg", "lab"]

@@ -10,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.core.escaping import latex
+from simulator.tournaments import standings_tables
 from simulator.tournaments.standings_export import show_csv, show_latex, show_markdown
+from simulator.views.page import write_page
+from simulator.views.panels import pictures_of
+from simulator.views.standings import svg
 from tests.simulator.tournament_summaries import HOSTILE, judged, summary
 
 
@@ -89,3 +93,23 @@ def test_latex_tabulars_are_closed_and_tiers_are_parted(capsys):
     assert [line.split(" & ")[0] for line in body] == ["1", "1", r"\midrule", "2", "2"]
     assert body[-1].startswith("2 & {[}d{]} & ")
     assert all(line.count(" & ") == 4 for line in body if line != r"\midrule")
+
+
+@pytest.mark.parametrize("n_without", [1, 3])
+def test_who_has_no_score_is_in_no_tier_in_every_form(n_without, capsys, tmp_path):
+    found = summary()
+    for each in found["ranking"][-n_without:]:
+        none = {"value": None, "low": None, "high": None}
+        each |= {"tier": None, "strength": none, "mean_rank": none, "lottery": None, "score": None}
+    for show in (standings_tables.show, show_markdown, show_csv, show_latex):
+        show(found)
+    said = capsys.readouterr().out
+    assert "None" not in said
+    assert said.count("| - | random_walk | - |") == 1
+    assert r"{-} & random\_walk & {-} & {-} & {-} \\" in said
+    write_page(found, tmp_path / "t1.html")
+    page = (tmp_path / "t1.html").read_text()
+    assert "None" not in page
+    assert page.count('<td class="number">-</td><td class="name">random_walk</td>') == 1
+    drawn = [svg(panel, "a", each.title) for each in pictures_of(found, "strengths") for panel in each.panels]
+    assert [("no tier" in each, "None" in each) for each in drawn] == [(True, False)] * (n_without < 3)
