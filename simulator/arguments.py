@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from simulator.core.plugins import Player, near_misses
+from simulator.core.reading import LEVELS
 from simulator.settings import Layer, Setting, check, describe, settings, within
 
 Parts = tuple[str, ...]  # of a flag: --agent.step-size is ("agent", "step_size")
@@ -45,6 +46,8 @@ def read(usage: str, words: Sequence[str], known: list[Setting], players: Player
     """
     command, paths = usage.split()[1], dict(_paths(known, players))
     free = {f"free_{n}": path for n, path in enumerate(_free(words, paths))}
+    if deep := next((path for path in free.values() if len(path) > LEVELS), None):
+        raise ValueError(f"{_flag(deep)[:57]}...: nested too deep, expected at most {LEVELS} tables within each other")
     # The command stays in front because tyro keeps words like --tyro-print-completion for itself where they are first.
     flags, left = _parse(_form(command, known, players, free), [command, *_switched(words, known)])
     # Names are what is left over: fields for them would swallow the flags that tyro does not know.

@@ -19,6 +19,7 @@ from simulator.arena_config import arena_settings
 from simulator.arguments import Given
 from simulator.config import assemble, run_settings
 from simulator.core.escaping import checked_name, visible
+from simulator.core.reading import readable_reason
 from simulator.core.stopping import Stopped
 from simulator.grammar import Answer, Command, Options, dispatch, layers, refuse_unused
 
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _line(error: Exception) -> str:
     """What went wrong, in one line."""
-    text = " ".join(str(error).split())
+    text = readable_reason(error)
     ours = type(error).__module__.startswith("simulator.")
     if text and (ours or isinstance(error, ValueError) or type(error) is RuntimeError):
         return text

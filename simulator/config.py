@@ -18,7 +18,7 @@ from simulator import imports
 from simulator.core import plugins
 from simulator.core.python_files import identity
 from simulator.core.ranges import CountOrZero
-from simulator.core.reading import add_to, names_file, read_text
+from simulator.core.reading import add_to, names_file, parse_toml, read_text
 from simulator.renames import configured, read_stored
 from simulator.settings import Layer, Setting, check, overlay, settings
 
@@ -122,13 +122,13 @@ def parse(text: str, where: str) -> Layer:
         ValueError: not TOML; says file, line and column.
     """
     try:
-        values = tomllib.loads(text)
-    except RecursionError:
-        raise ValueError(f"{where}: nested too deep") from None
+        values = parse_toml(text)
     except ValueError as error:
         at = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", str(error))
-        line, column = (at[1], at[2]) if at and at[1] else _end(text)
-        reason = str(error)[: at.start()] if at else str(error)
+        if not at:
+            raise ValueError(f"{where}: {error}") from None
+        line, column = (at[1], at[2]) if at[1] else _end(text)
+        reason = str(error)[: at.start()]
         raise ValueError(f"{where}: line {line}, column {column}: {' '.join(reason.split())}") from None
     if where != OF_A_CELL:  # its tournament has said it
         imports.tell(values, where)

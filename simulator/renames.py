@@ -8,12 +8,12 @@ ignored where its stored value changes nothing today, and refused elsewhere, wit
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any, NamedTuple, TypeVar
 
 from simulator import imports
+from simulator.core.reading import parse_toml
 from simulator.settings import Layer
 from simulator.versions import OURS, version_of
 
@@ -64,7 +64,7 @@ def read_stored(experiment: str, text: str, where: str, versions: Mapping[str, s
         ValueError: not TOML; a setting that was dropped stands at a value that nothing today is like; one line.
     """
     try:
-        tables, notes = tomllib.loads(text), list[str]()
+        tables, notes = parse_toml(text), list[str]()
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     made_by = versions.get(DISTRIBUTION)

@@ -13,7 +13,6 @@ import inspect
 import itertools
 import math
 import textwrap
-import tomllib
 import types
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -23,6 +22,7 @@ import msgspec
 
 from simulator.core.plugins import near_misses
 from simulator.core.ranges import OfRun
+from simulator.core.reading import parse_toml
 
 _SIMPLE = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Any: "a value"}
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -190,8 +190,8 @@ def _readings(text: str) -> Iterator[Any]:
         yield words[text.lower()]
     for form in (text, f"[{text}]", f"{{{text}}}"):
         if "#" not in text and "\n" not in text:
-            with contextlib.suppress(ValueError, RecursionError):
-                yield tomllib.loads(f"value = {form}")["value"]
+            with contextlib.suppress(ValueError):
+                yield parse_toml(f"value = {form}")["value"]
     yield text
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import stat
+import tomllib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -28,7 +30,12 @@ TEXT = 4.0  # MB of a text: settings, a map, a matrix of rooms
 DATA = 1024.0  # MB of data: pictures unpacked, a recording, a model
 DEFLATED = 1032  # bytes at most that one byte of deflate (gzip, PNG) can unpack to
 MEGABYTE = 1 << 20
+_ADVICE = re.compile(r"Exceeds the limit \([^)]*\) for integer string conversion(?:: value has (\d+) digits)?[^,]*")
+LEVELS = 64  # of tables within tables
 _PIECE = 1 << 20
+# Where a key can stand, and as many parts of it: tomllib takes time with the square of their number.
+_PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{{LEVELS}}}", re.MULTILINE)
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 _GZIP = b"\x1f\x8b"
 _KINDS = {
@@ -145,6 +152,44 @@ def read_text(place: Place, what: str = "a text file", usual: float = TEXT, *, h
         return page.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnreadableError(f"{_named(place)}: byte {error.start} is not UTF-8, expected {what}") from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The tables of a TOML text.
+
+    Raises:
+        ValueError: no TOML, or tables within tables without end; one line, with tomllib's place behind it.
+    """
+    deep = f"nested too deep, expected at most {LEVELS} tables within each other"
+    if _LONG_KEY.search(text):
+        raise ValueError(deep)
+    try:
+        tables = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(deep) from None
+    except ValueError as error:
+        raise ValueError(readable_reason(error)) from error
+    if is_deep(tables):
+        raise ValueError(deep)
+    return tables
+
+
+def is_deep(value: Any) -> bool:
+    """Whether there are more than ``LEVELS`` tables or lists within each other."""
+    level = [value]
+    for _ in range(LEVELS + 1):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, Mapping | list | tuple)
+            for inner in (each.values() if isinstance(each, Mapping) else each)
+        ]
+    return bool(level)
+
+
+def readable_reason(error: Exception) -> str:
+    """What a parser says, in one line; of a number that Python would not read, what is wrong and no advice."""
+    return _ADVICE.sub(r"found a whole number of \1 digits, expected at most 19", " ".join(str(error).split()))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.core.protocols import Spec
+from simulator.core.reading import readable_reason
 
 LIBRARY = "stable_baselines3"
 NO_MODEL = f"expected a model that was saved by {LIBRARY}"
@@ -74,11 +75,14 @@ def describe(path: Path) -> Described:
         ValueError: it is no such file, or too large; one line without the file's name.
         NeedsTrust: its policy is of no class that is known here.
     """
+    page = _member(path, "data", MOST_DATA)
     try:
-        data = json.loads(_member(path, "data", MOST_DATA))
+        data = json.loads(page)
         module = str(data["policy_class"]["__module__"]).split(".")
     except (KeyError, TypeError, RecursionError, UnicodeDecodeError, json.JSONDecodeError):
         raise ValueError(NO_MODEL) from None
+    except ValueError as error:  # what Python says of a number that it would not read is advice for its own users
+        raise ValueError(f"its data: {readable_reason(error)}; {NO_MODEL}") from None
     if len(module) < 2:
         raise ValueError(NO_MODEL)
     if module[0] != LIBRARY or module[1] not in _FAMILIES:

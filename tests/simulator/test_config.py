@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator import cli, config
 from simulator.config import RunConfig, assemble, build, eval_period, from_toml, load, settings_hash, to_toml
 from simulator.settings import Layer
 from tests.simulator.toys import PATH, Config, Inner
@@ -100,7 +101,13 @@ PLACES = [
     ("seeds = 3\nsteps == 5", "run.toml: line 2, column 8: Invalid value"),
     ("x = 1\nx = 2", "run.toml: line 2, column 6: Cannot overwrite a value"),
     ("x = " + "[" * 9_000, "run.toml: nested too deep"),
-    ("x = " + "1" * 5_000, "run.toml: line 1, column 5005: Exceeds the limit"),
+    ("x = " + "[" * 99 + "]" * 99, "run.toml: nested too deep, expected at most 64 tables within each other"),
+    (".".join("a" * 50_000) + " = 1", "run.toml: nested too deep"),
+    (" . ".join(["'a'", '"b\\""'] * 20_000) + " = 1", "run.toml: nested too deep"),
+    ("[" + ".".join("a" * 50_000) + "]", "run.toml: nested too deep"),
+    ("x = {y = 1, " + ".".join("a" * 50_000) + " = 1}", "run.toml: nested too deep"),
+    ("[" + ".".join("a" * 40) + "]\n" + ".".join("a" * 40) + " = 1", "run.toml: nested too deep"),
+    ("x = " + "1" * 5_000, "run.toml: found a whole number of 5000 digits, expected at most 19"),
     ("", "run.toml: agent.name is missing: expected the name of a player (engram list agents)"),
     ("agent = 5", "run.toml: agent = 5: expected a table of settings"),
     ("[agent]\nname = 5", "run.toml: agent.name = 5: expected the name of a player"),
@@ -114,6 +121,20 @@ PLACES = [
 @pytest.mark.parametrize(("text", "answer"), PLACES)
 def test_a_broken_text_is_named_with_its_place(text: str, answer: str) -> None:
     assert refusal(text).startswith(answer)
+
+
+def test_tables_within_tables_of_flags_end_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    key = ".".join("a" * 5_000)
+    for words in ([f"--world.kwargs.{key}", "1"], ["--world.kwargs", f"{{{key} = 1}}"], ["--world.kwargs", "[" * 5000]):
+        assert cli.main(["run", "td", "CartPole-v1", *words, "--lab", str(tmp_path / "l")]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("engram: --world.kwargs")
+        assert (said.count("\n"), len(said) < 200) == (1, True)
+
+
+def test_keys_of_many_parts_are_read_up_to_the_bound() -> None:
+    key = ".".join("a" * 63)
+    assert len(config.parse(f'{key} = "{"b." * 100}"\n', "x").values) == 1
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
