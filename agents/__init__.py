@@ -1,3 +1,3 @@
-from simulator.core import own_packages
+from simulator.core.foreign import own_packages
 
 __getattr__ = own_packages.beyond(__name__)

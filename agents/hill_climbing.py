@@ -29,11 +29,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from agents.parts.climb import Climber, make_climber
-from agents.parts.climb_update import Rule
-from agents.parts.network_compiled import NetworkSettings
+from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.policy_search.agent import Climber, make_climber
+from agents.common.policy_search.selection import Rule
+from simulator.core.field_types import Count, CountOrZero, Positive, PositiveShare, Share, StepsOfRun, steps_of_run
 from simulator.core.protocols import Spec
-from simulator.core.ranges import Count, CountOrZero, Positive, PositiveShare, Share, StepsOfRun, steps_of_run
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,6 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Climber:
 
 
 if __name__ == "__main__":
-    from agents.parts.show import show_agent
+    from agents.common.demo import show_agent
 
     show_agent("hill_climbing", make, Config())

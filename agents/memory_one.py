@@ -13,12 +13,12 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from simulator.core import seeds
-from simulator.core.compiled import compiled
-from simulator.core.draws import uniform
+from simulator.core import rng
+from simulator.core.field_types import Share
 from simulator.core.games import COOPERATE, DEFECT, is_iterated
+from simulator.core.jit import compiled
 from simulator.core.protocols import Array, Metrics, Spec, State, Step
-from simulator.core.ranges import Share
+from simulator.core.rng_compiled import uniform
 
 LEARNS = False
 
@@ -63,7 +63,7 @@ class MemoryOne:
 
     def __init__(self, cooperation: Array, seed_list: list[int], purpose: str = "exploration") -> None:
         self._cooperation, self._seeds = cooperation, seed_list  # [5]
-        self._stream = seeds.words(seed_list, purpose)
+        self._stream = rng.words(seed_list, purpose)
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
         """What to do at obs [S], int64 [S]."""

@@ -12,11 +12,11 @@ from typing import Literal
 
 import numpy as np
 
-from agents.parts.tabular import discount, moves, pick_all
-from simulator.core import seeds
-from simulator.core.mdp import evaluate_finite, finite_horizon, greedy_policy, value_iteration
+from agents.common.tabular import discount, moves, pick_all
+from simulator.core import rng
+from simulator.core.field_types import Share
+from simulator.core.mdp.solve import evaluate_finite, finite_horizon, greedy_policy, value_iteration
 from simulator.core.protocols import Array, Metrics, Spec, State, Step
-from simulator.core.ranges import Share
 
 LEARNS = False
 LARGEST_PLAN = 50_000_000  # entries of a time-dependent policy
@@ -46,7 +46,7 @@ class Planner:
 
     def __init__(self, plan: _Plan, seed_list: list[int], purpose: str = "exploration") -> None:
         self._plan, self._seeds = plan, seed_list
-        self._stream = seeds.words(seed_list, purpose)
+        self._stream = rng.words(seed_list, purpose)
         self._clock = np.zeros(len(seed_list), np.int64)
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
@@ -133,6 +133,6 @@ def _states(spec: Spec) -> dict[bytes, int]:
 
 
 if __name__ == "__main__":
-    from agents.parts.show import show_agent
+    from agents.common.demo import show_agent
 
     show_agent("planner", make, Config())

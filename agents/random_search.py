@@ -20,11 +20,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agents.parts.climb import Climber, make_climber
-from agents.parts.climb_update import FIXED, Rule
-from agents.parts.network_compiled import NetworkSettings
+from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.policy_search.agent import Climber, make_climber
+from agents.common.policy_search.selection import FIXED, Rule
+from simulator.core.field_types import Count, Share
 from simulator.core.protocols import Spec
-from simulator.core.ranges import Count, Share
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Climber:
 
 
 if __name__ == "__main__":
-    from agents.parts.show import show_agent
+    from agents.common.demo import show_agent
 
     show_agent("random_search", make, Config())

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from agents.parts.tabular import legal_rows, moves, trace_buffers
-from simulator.core import seeds
-from simulator.core.compiled import compiled, lane, spread
-from simulator.core.draws import below
+from agents.common.tabular import legal_rows, moves, trace_buffers
+from simulator.core import rng
+from simulator.core.jit import compiled, lane, spread
 from simulator.core.protocols import Array, Metrics, Spec, State, Step, Trace
-from simulator.core.table import GOES_ON, Lanes, table_step
+from simulator.core.rng_compiled import below
+from simulator.core.transition_table import GOES_ON, Lanes, table_step
 
 LEARNS = False
 
@@ -28,7 +28,7 @@ class RandomWalk:
 
     def __init__(self, legal: Array, discrete_obs: bool, seed_list: list[int], purpose: str = "exploration") -> None:
         self._legal, self._moves, self._seeds = legal, moves(legal), seed_list
-        self._stream = seeds.words(seed_list, purpose)
+        self._stream = rng.words(seed_list, purpose)
         self._discrete_obs, self._trace = discrete_obs, trace_buffers(None, len(seed_list), 1)
         if discrete_obs:
             self.stretch = self._stretch
@@ -79,7 +79,7 @@ class RandomMotion:
 
     def __init__(self, space: spaces.Space, seed_list: list[int], purpose: str = "exploration") -> None:
         self._space, self._seeds = space, seed_list
-        self._generators = seeds.generators(seed_list, purpose)
+        self._generators = rng.generators(seed_list, purpose)
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
         """A sample of the space for every seed, [S, *action]."""
@@ -101,11 +101,11 @@ class RandomMotion:
 
     def state(self) -> State:
         """The streams."""
-        return {"stream": np.stack([seeds.pack(generator.bit_generator) for generator in self._generators])}
+        return {"stream": np.stack([rng.pack(generator.bit_generator) for generator in self._generators])}
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
-        self._generators = [np.random.Generator(seeds.unpack(words)) for words in state["stream"]]
+        self._generators = [np.random.Generator(rng.unpack(words)) for words in state["stream"]]
 
 
 def make(spec: Spec, seed_list: Sequence[int], config: Config) -> RandomWalk | RandomMotion:
@@ -156,6 +156,6 @@ def _stretch_block(block, stream, listed, lanes, reward, ended):
 
 
 if __name__ == "__main__":
-    from agents.parts.show import show_agent
+    from agents.common.demo import show_agent
 
     show_agent("random_walk", make, Config())

@@ -2,14 +2,14 @@
 
 import gymnasium
 
-from simulator.core import own_packages
+from simulator.core.foreign import own_packages
 
 for _name, _settings in (("SixRooms", {"layout": "six"}), ("Rooms", {"layout": "four"})):
     if f"engram/{_name}-v0" not in gymnasium.registry:
         gymnasium.register(
             f"engram/{_name}-v0",
-            entry_point="envs.parts.export:RoomsEnv",
-            vector_entry_point="envs.parts.export:RoomsVectorEnv",
+            entry_point="envs.common.gymnasium.export:RoomsEnv",
+            vector_entry_point="envs.common.gymnasium.export:RoomsVectorEnv",
             kwargs=_settings,
         )
 

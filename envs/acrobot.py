@@ -15,11 +15,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from envs.parts.native_world import Loops, NativeWorld, between, copies, ends, first_wrong
-from envs.parts.show import show_world
-from simulator.core.compiled import compiled, lane
+from envs.common.compiled_env import Loops, NativeWorld, between, copies, ends, first_wrong
+from envs.common.demo import show_world
+from simulator.core.field_types import CountOrZero, NonNegative
+from simulator.core.jit import compiled, lane
 from simulator.core.protocols import Array, Spec
-from simulator.core.ranges import CountOrZero, NonNegative
 from simulator.core.scene import Scene
 
 MASS, LENGTH, CENTRE, INERTIA, GRAVITY = 1.0, 1.0, 0.5, 1.0, 9.8  # of either link

@@ -1,8 +1,8 @@
 """Blackjack against a dealer who draws to 17, from an endless deck (Gymnasium's Blackjack, compiled).
 
 Bit for bit Gymnasium's ``Blackjack-v1``, which runs this world unless ``--world.native false``; seen as one index of
-(sum, dealer's open card, usable ace) in row-major order. It is a finite MDP (:mod:`envs.parts.blackjack_law`), so that
-what was learned is valued exactly. Source: Sutton and Barto, Reinforcement Learning, 2018, example 5.1.
+(sum, dealer's open card, usable ace) in row-major order. It is a finite MDP (:mod:`envs.common.games.blackjack_mdp`),
+so that what was learned is valued exactly. Source: Sutton and Barto, Reinforcement Learning, 2018, example 5.1.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from envs.parts.blackjack_law import SEEN, law
-from envs.parts.native_world import Loops, NativeWorld, copies, ends, first_wrong, one_of
-from envs.parts.returns import solved_from
-from envs.parts.show import show_world
-from simulator.core.compiled import compiled, lane
-from simulator.core.mdp import evaluate_finite, uniform_policy, value_iteration
+from envs.common.compiled_env import Loops, NativeWorld, copies, ends, first_wrong, one_of
+from envs.common.demo import show_world
+from envs.common.games.blackjack_mdp import SEEN, law
+from envs.common.return_bounds import solved_from
+from simulator.core.field_types import CountOrZero
+from simulator.core.jit import compiled, lane
+from simulator.core.mdp.solve import evaluate_finite, uniform_policy, value_iteration
 from simulator.core.protocols import Array, Spec
-from simulator.core.ranges import CountOrZero
 from simulator.core.scene import Scene
 
 OPEN, DEALER, DEALER_ACE, DEALER_CARDS, PLAYER, PLAYER_ACE, PLAYER_CARDS = range(7)  # of a state; sums with aces as 1

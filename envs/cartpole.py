@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from envs.parts.native_world import Loops, NativeWorld, between, copies, ends, first_wrong
-from envs.parts.show import show_world
-from simulator.core.compiled import compiled, handed, lane
+from envs.common.compiled_env import Loops, NativeWorld, between, copies, ends, first_wrong
+from envs.common.demo import show_world
+from simulator.core.field_types import CountOrZero
+from simulator.core.jit import compiled, handed, lane
 from simulator.core.protocols import Array, Spec
-from simulator.core.ranges import CountOrZero
 from simulator.core.scene import Scene
 
 GRAVITY, CART, POLE, LENGTH = 9.8, 1.0, 0.1, 0.5  # the length is half the pole's

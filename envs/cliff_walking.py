@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from envs.parts import gymnasium_world
-from envs.parts.show import show_world
+from envs.common.demo import show_world
+from envs.common.gymnasium import env
+from simulator.core.field_types import CountOrZero
 from simulator.core.protocols import World
-from simulator.core.ranges import CountOrZero
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ def make(seed_list: Sequence[int], config: Config) -> World:
         ValueError: never, for settings within their ranges.
     """
     env_id = "CliffWalkingSlippery-v1" if config.is_slippery else "CliffWalking-v1"
-    settings = gymnasium_world.Config(max_steps=config.max_steps)
-    return gymnasium_world.make(env_id, seed_list, settings, "cliff_walking")
+    settings = env.Config(max_steps=config.max_steps)
+    return env.make(env_id, seed_list, settings, "cliff_walking")
 
 
 if __name__ == "__main__":

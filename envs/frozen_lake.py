@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from envs.parts import gymnasium_world
-from envs.parts.show import show_world
+from envs.common.demo import show_world
+from envs.common.gymnasium import env
+from simulator.core.field_types import CountOrZero, Share
 from simulator.core.protocols import World
-from simulator.core.ranges import CountOrZero, Share
 
 IDS = {"4x4": "FrozenLake-v1", "8x8": "FrozenLake8x8-v1"}
 
@@ -39,8 +39,8 @@ def make(seed_list: Sequence[int], config: Config) -> World:
         ValueError: never, for settings within their ranges.
     """
     kwargs = {"is_slippery": config.is_slippery, "success_rate": config.success_rate}
-    settings = gymnasium_world.Config(kwargs=kwargs, max_steps=config.max_steps)
-    return gymnasium_world.make(IDS[config.map_name], seed_list, settings, "frozen_lake")
+    settings = env.Config(kwargs=kwargs, max_steps=config.max_steps)
+    return env.make(IDS[config.map_name], seed_list, settings, "frozen_lake")
 
 
 if __name__ == "__main__":

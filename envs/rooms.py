@@ -2,8 +2,9 @@
 
 The layouts are ``six`` (the six-room graph that Q-learning is commonly taught with), ``four`` (Sutton, Precup and
 Singh 1999), ``corridor``, ``t-maze`` (Bakker 2002), ``key-door``, ``cliff`` (Sutton and Barto 2018, example 6.6),
-seeded mazes, and any map or R matrix in a file (:mod:`envs.parts.maps`, :mod:`envs.parts.room_files`). A grid's actions
-are up, right, down and left. In a graph action j is the door to room j; without that door the walker stays, for -1.
+seeded mazes, and any map or R matrix in a file (:mod:`envs.common.gridworld.map_file`,
+:mod:`envs.common.gridworld.graph_file`). A grid's actions are up, right, down and left. In a graph action j is the
+door to room j; without that door the walker stays, for -1.
 """
 
 from __future__ import annotations
@@ -16,18 +17,19 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from gymnasium import spaces
 
-from envs.parts import layouts, returns
-from envs.parts.grid_world import make_ground
-from envs.parts.ground import Ground, Look, Rules, Views, all_legal
-from envs.parts.maps import REWARD_LIMIT, Map
-from envs.parts.observed_world import ObservedWorld, Sensor
-from envs.parts.room_files import RoomGraph
-from envs.parts.room_graph import make_rooms
-from envs.parts.table_world import TableWorld
-from simulator.core import seeds
+from envs.common import return_bounds
+from envs.common.gridworld import layouts
+from envs.common.gridworld.finite_world import Ground, Look, Rules, Views, all_legal
+from envs.common.gridworld.graph_file import RoomGraph
+from envs.common.gridworld.graph_mdp import make_rooms
+from envs.common.gridworld.grid_observations import make_ground
+from envs.common.gridworld.map_file import REWARD_LIMIT, Map
+from envs.common.partially_observed import ObservedWorld, Sensor
+from envs.common.tabular_env import TableWorld
+from simulator.core import rng
+from simulator.core.field_types import CountOrZero, NonNegative, Share
 from simulator.core.protocols import Spec
-from simulator.core.ranges import CountOrZero, NonNegative, Share
-from simulator.core.table import make_table
+from simulator.core.transition_table import make_table
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def make(seed_list: Sequence[int], config: Config) -> TableWorld | ObservedWorld
     spec, ground, views = _describe(config)
     if views.table is None or not isinstance(views.space, spaces.Discrete) or config.sensor_noise:
         return _observed(seed_list, config, _World(spec, ground, views))
-    return TableWorld(spec, make_table(ground.mdp, views.table), seeds.words(seed_list, "world"), ground.draw)
+    return TableWorld(spec, make_table(ground.mdp, views.table), rng.words(seed_list, "world"), ground.draw)
 
 
 def files(config: Config) -> list[str]:
@@ -106,7 +108,7 @@ def make_observed(seed_list: Sequence[int], config: Config) -> ObservedWorld:
 
 def _observed(seed_list: Sequence[int], config: Config, world: _World) -> ObservedWorld:
     mdp, draw = world.ground.mdp, world.ground.draw
-    inner = TableWorld(world.spec, make_table(mdp), seeds.words(seed_list, "world"), draw)
+    inner = TableWorld(world.spec, make_table(mdp), rng.words(seed_list, "world"), draw)
     sensor = Sensor(seed_list, config.sensor_noise, len(mdp.start))
     return ObservedWorld(world.spec, inner, draw, world.views.look, sensor)
 
@@ -146,7 +148,7 @@ def _ground(layout: Map | RoomGraph, rules: Rules) -> Ground:
 def _returns(layout: Map | RoomGraph, rules: Rules, noise: float, all_exist: bool) -> tuple[float | None, float | None]:
     """The mean return of random play, and the one from which a world counts as solved."""
     mdp = _ground(layout, rules).mdp
-    return returns.thresholds(all_legal(mdp) if all_exist else mdp, noise)
+    return return_bounds.thresholds(all_legal(mdp) if all_exist else mdp, noise)
 
 
 def _check(config: Config) -> None:
@@ -163,7 +165,7 @@ def _check(config: Config) -> None:
 
 def _show() -> None:
     """Print some layouts."""
-    from envs.parts.pictures import letters
+    from envs.common.render import letters
 
     for layout in layouts.NAMES:
         scene = make([0], Config(layout=layout)).scene(0)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from envs.parts import gymnasium_world
-from envs.parts.show import show_world
+from envs.common.demo import show_world
+from envs.common.gymnasium import env
+from simulator.core.field_types import CountOrZero, Share
 from simulator.core.protocols import World
-from simulator.core.ranges import CountOrZero, Share
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def make(seed_list: Sequence[int], config: Config) -> World:
     """
     kwargs = asdict(config)
     own = {name: kwargs.pop(name) for name in ("max_steps", "masks")}
-    return gymnasium_world.make("Taxi-v4", seed_list, gymnasium_world.Config(kwargs=kwargs, **own), "taxi")
+    return env.make("Taxi-v4", seed_list, env.Config(kwargs=kwargs, **own), "taxi")
 
 
 if __name__ == "__main__":

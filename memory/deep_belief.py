@@ -2,12 +2,12 @@
 
 Hinton, Osindero and Teh 2006, "A fast learning algorithm for deep belief nets": each machine learns the mean codes of
 the one below. Recall goes up, takes a Gibbs step in the top machine, and comes down again, many times; see
-:mod:`memory.parts.rbm_recall`. Patterns are made by the same passes from anywhere.
+:mod:`memory.common.rbm.recall`. Patterns are made by the same passes from anywhere.
 
 Departures: weights are not untied and fine-tuned afterwards by the wake-sleep algorithm (their section 5); layers
-learn with centred gradients and a balance between patterns, see :mod:`memory.parts.rbm_train`; with the way "channel"
-the cue is evidence on the visible units, and of several annealed chains the one of lowest energy, field included, is
-given, where the energy is the variational bound of their section 4.
+learn with centred gradients and a balance between patterns, see :mod:`memory.common.rbm.contrastive_divergence`; with
+the way "channel" the cue is evidence on the visible units, and of several annealed chains the one of lowest energy,
+field included, is given, where the energy is the variational bound of their section 4.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from memory.parts.rbm_memory import StackMemory, design
-from memory.parts.rbm_settings import LearnSettings, RecallSettings, Way
+from memory.common.rbm.config import LearnSettings, RecallSettings, Way
+from memory.common.rbm.memory import StackMemory, design
+from simulator.core.field_types import NonNegative, Positive
 from simulator.core.memories import Units
-from simulator.core.ranges import NonNegative, Positive
 
 Width = Annotated[int, Meta(ge=1, le=65_536)]
 
@@ -59,6 +59,6 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> StackMemory:
 
 
 if __name__ == "__main__":
-    from memory.parts.show import show_memory
+    from memory.common.demo import show_memory
 
     show_memory("deep_belief", make, Config())

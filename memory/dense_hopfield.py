@@ -21,12 +21,12 @@ from typing import Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from memory.parts.overlaps import ENERGIES, EVEN, ODD, SLOPE, F, Net, Walk, settle
-from memory.parts.values import check, check_known
-from simulator.core import seeds
+from memory.common.asynchronous import ENERGIES, EVEN, ODD, SLOPE, F, Net, Walk, settle
+from memory.common.validation import check, check_known
+from simulator.core import rng
+from simulator.core.field_types import Count
 from simulator.core.memories import Recall, Units
 from simulator.core.protocols import Array, State
-from simulator.core.ranges import Count
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class DenseHopfield:
     def __init__(self, units: Units, seed_list: Sequence[int], config: Config) -> None:
         self.way: str = config.way
         self._units, self._config = units, config
-        self._streams = seeds.words(seed_list, "recall")
+        self._streams = rng.words(seed_list, "recall")
         exponential = config.kind == "exponential"
         self._table = exponential_table(units.n) if exponential else power_table(units.n, config)
         self._keep(np.zeros((len(seed_list), units.n, 0), np.int8))
@@ -148,6 +148,6 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> DenseHopfiel
 
 
 if __name__ == "__main__":
-    from memory.parts.show import show_memory
+    from memory.common.demo import show_memory
 
     show_memory("dense_hopfield", make, Config())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memory.parts.values import check
+from memory.common.validation import check
 from simulator.core.memories import Recall, Units
 from simulator.core.protocols import Array, State
 
@@ -61,6 +61,6 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> KeepCue:
 
 
 if __name__ == "__main__":
-    from memory.parts.show import show_memory
+    from memory.common.demo import show_memory
 
     show_memory("keep_cue", make, Config())

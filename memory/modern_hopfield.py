@@ -18,11 +18,11 @@ from typing import Literal
 
 import numpy as np
 
-from memory.parts.values import check, check_evidence, check_known, hold
-from simulator.core.compiled import spread
+from memory.common.validation import check, check_evidence, check_known, hold
+from simulator.core.field_types import Count, Positive
+from simulator.core.jit import spread
 from simulator.core.memories import Recall, Units
 from simulator.core.protocols import Array, State
-from simulator.core.ranges import Count, Positive
 
 _CHUNK = 256  # cues at a time: what lies between the products stays near
 
@@ -156,6 +156,6 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> ModernHopfie
 
 
 if __name__ == "__main__":
-    from memory.parts.show import show_memory
+    from memory.common.demo import show_memory
 
     show_memory("modern_hopfield", make, Config())

@@ -15,8 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from memory.parts.values import check, check_evidence, check_known, hold
-from simulator.core.compiled import spread
+from memory.common.validation import check, check_evidence, check_known, hold
+from simulator.core.jit import spread
 from simulator.core.memories import Recall, Units
 from simulator.core.protocols import Array, State
 
@@ -127,6 +127,6 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> Nearest:
 
 
 if __name__ == "__main__":
-    from memory.parts.show import show_memory
+    from memory.common.demo import show_memory
 
     show_memory("nearest", make, Config())

@@ -4,7 +4,8 @@ Smolensky 1986; Hinton 2002 (contrastive divergence); Tieleman 2008 (persistent 
 to training restricted Boltzmann machines". Binary visible units (-1 and +1 are 0 and 1 inside) or Gaussian ones.
 
 Departures: gradients are centred (Montavon and Mueller 2012), and beside contrastive divergence every pattern's
-likelihood among those of its batch is raised, which sampling nearby cannot do; see :mod:`memory.parts.rbm_train`. Set
+likelihood among those of its batch is raised, which sampling nearby cannot do; see
+:mod:`memory.common.rbm.contrastive_divergence`. Set
 ``centered`` off, ``balance`` and ``noise`` to 0 for the plain rule. Recall with the way "channel" takes the cue as a
 field on the visible units, runs several chains of annealed Gibbs sampling from it, and gives the one that ends at the
 lowest energy, field included.
@@ -16,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from memory.parts.rbm_memory import StackMemory, design
-from memory.parts.rbm_settings import LearnSettings, RecallSettings, Way
+from memory.common.rbm.config import LearnSettings, RecallSettings, Way
+from memory.common.rbm.memory import StackMemory, design
+from simulator.core.field_types import Count, NonNegative, Positive
 from simulator.core.memories import Units
-from simulator.core.ranges import Count, NonNegative, Positive
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,6 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> StackMemory:
 
 
 if __name__ == "__main__":
-    from memory.parts.show import show_memory
+    from memory.common.demo import show_memory
 
     show_memory("rbm", make, Config())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from simulator.core import own_packages
+from simulator.core.foreign import own_packages
 
 # Seeds share the cores already: a BLAS that starts threads of its own inside each of them is many times slower. It
 # reads this when numpy or torch is loaded, so a notebook imports simulator first, or sets it itself.
@@ -18,7 +18,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 own_packages.install()
 
 if TYPE_CHECKING:
-    from simulator.notebook import Result, Trainer, load, recall, run, tournament
+    from simulator.api import Result, Trainer, load, recall, run, tournament
 
 __all__ = ["Result", "Trainer", "load", "recall", "run", "tournament"]
 
@@ -27,6 +27,6 @@ def __getattr__(name: str) -> Any:
     """Load the notebook's names when they are asked for, so that the command line starts without them."""
     if name not in __all__:
         raise AttributeError(f"module 'simulator' has no attribute {name!r}")
-    from simulator import notebook
+    from simulator import api
 
-    return getattr(notebook, name)
+    return getattr(api, name)

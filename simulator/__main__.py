@@ -4,7 +4,7 @@ import os
 import sys
 import warnings
 
-from simulator import cli
+from simulator.commands import main as cli
 
 
 def main() -> int:

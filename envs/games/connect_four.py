@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from envs.parts.board_game import BoardGame, Rules, show_board
+from envs.common.games.board_game import BoardGame, Rules, show_board
 from simulator.core.protocols import Array, Spec
 
 N_ROWS, N_COLUMNS = 6, 7

@@ -17,13 +17,13 @@ import numpy as np
 from gymnasium import spaces
 from msgspec import Meta
 
-from simulator.core import seeds
-from simulator.core.casts import action_indices
-from simulator.core.compiled import compiled
-from simulator.core.draws import uniform
+from simulator.core import rng
+from simulator.core.field_types import CountOrZero, PartShare, Share
+from simulator.core.foreign.casts import action_indices
 from simulator.core.games import CC, START, memory_one_payoffs
+from simulator.core.jit import compiled
 from simulator.core.protocols import Array, Spec, State, Step
-from simulator.core.ranges import CountOrZero, PartShare, Share
+from simulator.core.rng_compiled import uniform
 
 _FOUR = "four numbers: the payoffs at CC, CD, DC and DD"
 Four = Annotated[tuple[float, ...], Meta(min_length=4, max_length=4, description=_FOUR)]
@@ -84,7 +84,7 @@ class IteratedMatrix:
         self.zero_sum = not rules.payoffs.sum(axis=0).any()
         self.symmetric = bool((rules.payoffs[1] == rules.payoffs[0][[0, 2, 1, 3]]).all())
         self.bounds = tuple((float(row.min()), float(row.max())) for row in rules.payoffs)
-        self._noise, self._ending = (seeds.words(seed_list, purpose) for purpose in ("noise", "ending"))
+        self._noise, self._ending = (rng.words(seed_list, purpose) for purpose in ("noise", "ending"))
         self._clock, self._turn = np.zeros(len(seed_list), np.int64), 0
         self._rooms = tuple(_room(len(seed_list)) for _ in range(2))
         self._steps = tuple(_steps(room) for room in self._rooms)
@@ -189,7 +189,7 @@ def _round(rules, streams, first, second, room):
 
 
 if __name__ == "__main__":
-    game, walkers = make([0], Config(noise=0.05)), seeds.generators([0], "exploration")[0]
+    game, walkers = make([0], Config(noise=0.05)), rng.generators([0], "exploration")[0]
     game.reset()
     print(f"{game.specs[0].id}: payoffs {game.bounds[0][0]:g} to {game.bounds[0][1]:g} a round, noise 0.05")
     for _ in range(6):

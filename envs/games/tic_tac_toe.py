@@ -14,8 +14,8 @@ from functools import cache
 
 from gymnasium import spaces
 
-from envs.parts.board_game import BoardGame, Rules, show_board
-from envs.parts.tic_tac_toe_tree import N_CODES, N_SQUARES, code, legal_moves, tree
+from envs.common.games.board_game import BoardGame, Rules, show_board
+from envs.common.games.tic_tac_toe_tree import N_CODES, N_SQUARES, code, legal_moves, tree
 from simulator.core.game_tree import against, perfect
 from simulator.core.protocols import Spec
 

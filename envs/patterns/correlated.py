@@ -22,10 +22,10 @@ from typing import Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from envs.parts.pattern_draws import Patterns, endless, signs
+from envs.common.patterns.sampling import Patterns, endless, signs
+from simulator.core.field_types import Count
 from simulator.core.memories import Units
 from simulator.core.protocols import Array
-from simulator.core.ranges import Count
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,6 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
 
 
 if __name__ == "__main__":
-    from envs.parts.pattern_show import show_patterns
+    from envs.common.patterns.demo import show_patterns
 
     show_patterns("correlated", make([0], Config()))

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from envs.parts.pattern_draws import Patterns, Pool, make_pool
+from envs.common.patterns.sampling import Patterns, Pool, make_pool
 from simulator.core.memories import Units
 
 _TOP = 16.0  # the brightest pixel
@@ -51,6 +51,6 @@ def _pool(levels: str, threshold: float) -> Pool:
 
 
 if __name__ == "__main__":
-    from envs.parts.pattern_show import show_patterns
+    from envs.common.patterns.demo import show_patterns
 
     show_patterns("digits", make([0], Config()))

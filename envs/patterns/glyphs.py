@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from envs.parts.glyph_bitmaps import NAMES, bitmaps
-from envs.parts.pattern_draws import Patterns, Pool
+from envs.common.patterns.glyph_bitmaps import NAMES, bitmaps
+from envs.common.patterns.sampling import Patterns, Pool
 from simulator.core.memories import Units
 
 _PARTS = {"all": slice(None), "letters": slice(0, 26), "digits": slice(26, None)}
@@ -36,6 +36,6 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
 
 
 if __name__ == "__main__":
-    from envs.parts.pattern_show import show_patterns
+    from envs.common.patterns.demo import show_patterns
 
     show_patterns("glyphs", make([0], Config()))

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from envs.parts.idx_files import find_labels, read_idx
-from envs.parts.pattern_draws import Patterns, Pool, distinct
+from envs.common.patterns.idx_reader import find_labels, read_idx
+from envs.common.patterns.sampling import Patterns, Pool, distinct
 from simulator.core.memories import Units
 
 _TOP = 255.0  # the brightest pixel
@@ -68,6 +68,6 @@ def _pool(config: Config) -> tuple[Pool, int, int]:
 if __name__ == "__main__":
     import sys
 
-    from envs.parts.pattern_show import show_patterns
+    from envs.common.patterns.demo import show_patterns
 
     show_patterns("idx", make([0], Config(path="".join(sys.argv[1:]))))

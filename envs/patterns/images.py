@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from envs.parts.pattern_draws import Patterns, Pool, distinct
-from envs.parts.pictures_in import read_pictures
+from envs.common.patterns.image_reader import read_pictures
+from envs.common.patterns.sampling import Patterns, Pool, distinct
 from simulator.core.memories import Units
 
 
@@ -66,6 +66,6 @@ def _pool(config: Config) -> tuple[Pool, tuple[int, ...]]:
 if __name__ == "__main__":
     import sys
 
-    from envs.parts.pattern_show import show_patterns
+    from envs.common.patterns.demo import show_patterns
 
     show_patterns("images", make([0], Config(path="".join(sys.argv[1:]))))

@@ -12,9 +12,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from envs.parts.pattern_draws import Patterns, endless, signs
+from envs.common.patterns.sampling import Patterns, endless, signs
+from simulator.core.field_types import Count
 from simulator.core.memories import Units
-from simulator.core.ranges import Count
 
 _COUNTABLE = 40  # units up to which it can be said how many patterns there are
 
@@ -37,6 +37,6 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
 
 
 if __name__ == "__main__":
-    from envs.parts.pattern_show import show_patterns
+    from envs.common.patterns.demo import show_patterns
 
     show_patterns("random_bits", make([0], Config()))

@@ -13,15 +13,15 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from envs.parts import layouts
-from envs.parts.grid import make_field, make_grid
-from envs.parts.grid_world import grid_views
-from envs.parts.ground import Look, Rules
-from envs.parts.maps import Map
-from envs.parts.pattern_draws import Patterns
+from envs.common.gridworld import layouts
+from envs.common.gridworld.finite_world import Look, Rules
+from envs.common.gridworld.grid_mdp import make_field, make_grid
+from envs.common.gridworld.grid_observations import grid_views
+from envs.common.gridworld.map_file import Map
+from envs.common.patterns.sampling import Patterns
+from simulator.core.field_types import Count, CountOrZero, Share
 from simulator.core.memories import Units
 from simulator.core.protocols import Array
-from simulator.core.ranges import Count, CountOrZero, Share
 
 _MAZE = 31  # cells along a side of a maze where nothing is said
 
@@ -87,6 +87,6 @@ def _walk(stream: np.random.Generator, n: int, n_steps: int, ways: tuple[list[in
 
 
 if __name__ == "__main__":
-    from envs.parts.pattern_show import show_patterns
+    from envs.common.patterns.demo import show_patterns
 
     show_patterns("rooms_seen", make([0], Config()))

@@ -11,9 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from gymnasium.spaces import Space
 
-    from simulator.core.mdp import FiniteMDP
+    from simulator.core.mdp.solve import FiniteMDP
     from simulator.core.scene import Scene
-    from simulator.core.table import Lanes
+    from simulator.core.transition_table import Lanes
 
 Array = np.ndarray[Any, Any]
 Metrics = Mapping[str, Array]  # name -> [S]
@@ -71,7 +71,8 @@ class World(Protocol):
     """S copies of one world, each on a stream of its own. A world file offers ``Config`` and ``make(seeds, config)``.
 
     A compiled world may offer ``lanes`` beside these, in which agents play many steps in one compiled call: a finite
-    table as :class:`simulator.core.table.Lanes`, vectors as :class:`simulator.core.lanes.VectorLanes`.
+    table as :class:`simulator.core.transition_table.Lanes`, vectors as
+    :class:`simulator.core.vector_batch.VectorLanes`.
     """
 
     spec: Spec
@@ -123,8 +124,8 @@ class Agent(Protocol):
 
     An agent that can run a stretch of a world in one compiled call offers ``stretch(lanes, n) -> Trace`` beside these,
     with the same bits as n rounds of act, step and learn, and ``runs_on``, the class of the lanes that it takes, where
-    that is not :class:`simulator.core.table.Lanes`, and ``piece``, the most steps that it should be asked for at once,
-    where they take long. One that discounts offers ``gamma``.
+    that is not :class:`simulator.core.transition_table.Lanes`, and ``piece``, the most steps that it should be asked
+    for at once, where they take long. One that discounts offers ``gamma``.
 
     One whose seeds can break down offers ``failed_at``, int64 [S]: the environment step, counted from 1, at which a
     seed's loss was not finite, 0 while it goes on; it is part of the agent's state. Such a seed learns no more, still

@@ -26,15 +26,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.bookkeeping import NOT_FINITE
-from simulator.core import plugins
-from simulator.core.compiled import working_seconds
+from simulator.config.match import Entrant, MatchConfig
+from simulator.core import registry
 from simulator.core.game_tree import GameTree, exploitability
 from simulator.core.games import COOPERATE, RoundGame, TurnGame, is_iterated
+from simulator.core.jit import working_seconds
 from simulator.core.protocols import Array, Policy
-from simulator.core.seeds import integers
-from simulator.matches.config import Entrant, MatchConfig
+from simulator.core.rng import integers
 from simulator.matches.rounds import BLOCK, Hand, Seat, Tally, Ticker, opened, play_game, play_rounds, playing
+from simulator.store.run_records import NOT_FINITE
 
 _SIDES = ("first", "second")
 
@@ -103,7 +103,7 @@ def checked(config: MatchConfig) -> Any:
 
 
 def _game(config: MatchConfig, seeds: Sequence[int]) -> Any:
-    return plugins.load("games", config.game).make(list(seeds), config.game_settings)
+    return registry.load("games", config.game).make(list(seeds), config.game_settings)
 
 
 def _entrants(config: MatchConfig) -> tuple[Entrant, Entrant]:
@@ -111,11 +111,11 @@ def _entrants(config: MatchConfig) -> tuple[Entrant, Entrant]:
 
 
 def _agent(entrant: Entrant, spec: Any, seeds: Sequence[int]) -> Any:
-    return plugins.load("agents", entrant.agent).make(spec, list(seeds), entrant.settings)
+    return registry.load("agents", entrant.agent).make(spec, list(seeds), entrant.settings)
 
 
 def _learns(entrant: Entrant) -> bool:
-    return getattr(plugins.load("agents", entrant.agent).module, "LEARNS", True)
+    return getattr(registry.load("agents", entrant.agent).module, "LEARNS", True)
 
 
 def _trained(config: MatchConfig, side: int, seeds: Sequence[int], ticker: Ticker) -> Any:

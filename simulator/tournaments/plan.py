@@ -16,20 +16,21 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from simulator import arena_config, config
-from simulator.bookkeeping import installed
-from simulator.core import plugins
-from simulator.presets import of_agent
-from simulator.settings import Layer, check, overlay, settings
-from simulator.tournaments.config import TournamentConfig
-from simulator.tournaments.entries import EXTERNAL, SIDES, Challenge, Contestant
+from simulator.config import recall
+from simulator.config import run as config
+from simulator.config.presets import of_agent
+from simulator.config.tournament import TournamentConfig
+from simulator.config.tournament_entries import EXTERNAL, SIDES, Challenge, Contestant
+from simulator.config.validation import Layer, check, overlay, settings
+from simulator.core import registry
+from simulator.store.run_records import installed
 
 RANDOM = "random_walk"  # the agent whose return is the floor of a world where that is not known
 REFERENCE = -1  # in place of a contestant: random play, which is not ranked
 TIMED = ("cpu_seconds", "wall_seconds")
 PLAYING = (  # what of simulator/ can change a number
-    *("engine.py", "session.py", "evaluation.py", "recorder.py", "contest.py", "scores.py"),
-    *("matches/*.py", "externals/*.py", "tournaments/cells.py"),
+    *("training/*.py", "recall/benchmark.py", "recall/metrics.py", "recall/finiteness.py", "recall/bayes_optimal.py"),
+    *("matches/*.py", "external/*.py", "tournaments/cell_runner.py"),
 )
 
 
@@ -162,8 +163,8 @@ def _computing(kind: str) -> tuple[str, ...]:
     known = dict(installed())
     if kind == "external":
         known |= {name: version(name) for name in ("stable-baselines3",) if find_spec(name.replace("-", "_"))}
-    digest, root = hashlib.sha256(), plugins.ROOT
-    for folder in (*(plugins.ROOT / name for name in ("agents", "memory", "envs")), root / "simulator" / "core"):
+    digest, root = hashlib.sha256(), registry.ROOT
+    for folder in (*(registry.ROOT / name for name in ("agents", "memory", "envs")), root / "simulator" / "core"):
         for path in sorted(folder.rglob("*.py")):
             digest.update(path.read_bytes())
     for name in PLAYING:
@@ -180,7 +181,7 @@ def _sources(own: Any) -> Iterator[str]:
     names += [("agents", side.agent) for side in (getattr(own, "first", None), getattr(own, "second", None)) if side]
     for kind, name in names:
         if name is not None:
-            files = plugins.sources(kind, name)
+            files = registry.sources(kind, name)
             yield from [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] or [name]
 
 
@@ -199,7 +200,7 @@ def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challe
 
 def _tuned(contestant: Contestant, challenge: Challenge) -> Iterator[Mapping[str, Any]]:
     """The settings that the agent's file recommends for this very world, its settings included."""
-    player = plugins.load("worlds", challenge.name)
+    player = registry.load("worlds", challenge.name)
     wanted = overlay(player.Config(), challenge.settings)
     for preset in of_agent(contestant.name):
         if preset.world.replace("-", "_") == challenge.name.replace("-", "_"):
@@ -208,15 +209,15 @@ def _tuned(contestant: Contestant, challenge: Challenge) -> Iterator[Mapping[str
                 yield preset.agent_settings
 
 
-def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> arena_config.ArenaConfig:
+def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> recall.ArenaConfig:
     own = {"name": contestant.name, **contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
     values: dict[str, Any] = {"memory": {"memory": own}, "challenge": {"name": challenge.name, **challenge.settings}}
     values |= {"patterns": [challenge.own.get("patterns", 20)], "damage": [challenge.own.get("damage", "flip:0.2")]}
-    return arena_config.build({"seeds": 1, "threads": 1, **values})
+    return recall.build({"seeds": 1, "threads": 1, **values})
 
 
 def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], challenge: Challenge) -> Any:
-    from simulator.matches import config as match_config
+    from simulator.config import match as match_config
 
     first, second = ({"name": each.name, **each.settings, **each.elsewhere.get(challenge.label, {})} for each in sides)
     first["label"], second["label"] = "first", "second"  # what they are called here changes no result
@@ -226,7 +227,7 @@ def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], c
 
 
 def _external(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> Any:
-    from simulator.externals import contestants as externals
+    from simulator.external import contestants as externals
 
     like = _run(tournament, Contestant("", "agent", RANDOM, {}), challenge)
     own = {**contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
@@ -236,14 +237,14 @@ def _external(tournament: TournamentConfig, contestant: Contestant, challenge: C
 def _codec(kind: str) -> Any:
     """The module that writes and hashes the settings of such cells."""
     if kind == "match":
-        from simulator.matches import config as match_config
+        from simulator.config import match as match_config
 
         return match_config
     if kind == "external":
-        from simulator.externals import contestants as externals
+        from simulator.external import contestants as externals
 
         return externals
-    return {"run": config, "recall": arena_config}[kind]
+    return {"run": config, "recall": recall}[kind]
 
 
 def plan_of(config: TournamentConfig, pairs: list[Pair], refused: dict[tuple[int, int], str]) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from simulator.tournaments.cell_store import Cell, Slot
-from simulator.tournaments.config import TournamentConfig
+from simulator.config.tournament import TournamentConfig
+from simulator.store.cell_store import Cell, Slot
 from simulator.tournaments.plan import cells_of, spans_of
-from simulator.tournaments.verdict import named
+from simulator.tournaments.summary import named
 
 
 class Schedule:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.text import Text
 
-from simulator.views.look import Look, number
+from simulator.views.style import Look, number
 
 if TYPE_CHECKING:
     from simulator.core.memories import RecallPicture

@@ -9,7 +9,7 @@ import numpy as np
 from rich.text import Text
 
 from simulator.core.protocols import Array, Curve
-from simulator.views.look import Look, Part, count, fit, number, stack
+from simulator.views.style import Look, Part, count, fit, number, stack
 
 MEAN, BAND, OPTIMUM, AXIS = "bold cyan", "blue", "green", "dim"
 FAR = 1e100  # returns beyond it are drawn as if they were here, so that no sum overflows

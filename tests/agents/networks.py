@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from agents.parts.modules_torch import dense
-from agents.parts.network_compiled import CompiledNetwork, make_net
-from agents.parts.network_torch import TorchNetwork
-from agents.parts.optimizers import OptimizerSettings
+from agents.common.networks.compiled_network import CompiledNetwork, make_net
+from agents.common.networks.modules_torch import dense
+from agents.common.networks.network_torch import TorchNetwork
+from agents.common.networks.optimizers import OptimizerSettings
 
 KINDS = ("compiled", "rows", "stack")  # numba; torch, seed by seed; torch, seeds as a tensor axis
 PLAIN = OptimizerSettings(kind="sgd", learning_rate=1.0)  # a step is the gradient itself

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.parts.conv_body import Body, ConvSettings, conv_builder, make_body
-from agents.parts.network_torch import TorchNetwork
+from agents.common.networks.conv import Body, ConvSettings, conv_builder, make_body
+from agents.common.networks.network_torch import TorchNetwork
 from tests.agents.networks import PLAIN, data, draws
 from tests.laws.players import lane, same
 

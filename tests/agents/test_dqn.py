@@ -10,16 +10,16 @@ import torch
 from gymnasium import spaces
 
 from agents import dqn
-from agents.parts.dqn_act import make_habit, roam
-from agents.parts.dqn_pace import pace_at
-from agents.parts.dqn_update import output_gradient, worth
-from agents.parts.dqn_values import action_values
-from agents.parts.explore_settings import ExploreSettings
-from agents.parts.network_compiled import NetworkSettings
-from agents.parts.observations import make_inputs
-from agents.parts.optimizers import OptimizerSettings
-from agents.parts.priorities import PrioritySettings, draw, revise
-from simulator.core import seeds
+from agents.common.explore_settings import ExploreSettings
+from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.networks.optimizers import OptimizerSettings
+from agents.common.replay.prioritized import PrioritySettings, draw, revise
+from agents.common.spaces import make_inputs
+from agents.dqn.policy import make_habit, roam
+from agents.dqn.schedule import pace_at
+from agents.dqn.targets import action_values
+from agents.dqn.update import output_gradient, worth
+from simulator.core import rng
 from simulator.core.protocols import Spec, Step
 from tests.called import called
 
@@ -220,7 +220,7 @@ def test_the_average_begins_where_the_network_does():
 
 
 def test_a_random_action_is_kept_for_k_steps_or_more_with_probability_one_over_k():
-    streams, moves, habit, lengths = seeds.words([5], "exploration"), np.array([4, 0, 1, 2, 3]), make_habit(8, 1), []
+    streams, moves, habit, lengths = rng.words([5], "exploration"), np.array([4, 0, 1, 2, 3]), make_habit(8, 1), []
     for _ in range(4_000):
         roam(streams, 0, moves, 1.0, habit)
         lengths.append(1 + habit.left[0])

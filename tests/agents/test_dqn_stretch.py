@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.parts import dqn_stretch
-from agents.parts.dqn_pace import Schedule, pace_at, trains_at
-from simulator.core.compiled import set_threads
+from agents.dqn import rollout
+from agents.dqn.schedule import Schedule, pace_at, trains_at
+from simulator.core.jit import set_threads
 from tests.laws.players import plays_stretches, same, session
 
 OFTEN = {"average": 0.01, "updates": 2, "train_every": 3, "n_step": 2, "random_steps": 4}
@@ -31,7 +31,7 @@ def test_the_compiled_worlds_of_vectors_are_played_in_stretches():
     ids=str,
 )
 def test_stretches_of_any_length_give_the_bits_of_single_steps(world, settings, monkeypatch):
-    monkeypatch.setattr(dqn_stretch, "LARGEST_PIECE", 3e7)  # pieces of some 40 steps
+    monkeypatch.setattr(rollout, "LARGEST_PIECE", 3e7)  # pieces of some 40 steps
     fast, slow = _pair(world, **settings)
     assert 10 < fast.agent.piece < 63
     for n in (1, 2, 250, 63):

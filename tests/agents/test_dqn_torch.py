@@ -7,11 +7,11 @@ import pytest
 from gymnasium import spaces
 
 from agents import dqn
-from agents.parts.conv_body import ConvSettings
-from agents.parts.dqn_torch import TorchLearner
-from agents.parts.network_compiled import NetworkSettings
-from agents.parts.optimizers import OptimizerSettings
-from agents.parts.priorities import PrioritySettings
+from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.networks.conv import ConvSettings
+from agents.common.networks.optimizers import OptimizerSettings
+from agents.common.replay.prioritized import PrioritySettings
+from agents.dqn.learner_torch import TorchLearner
 from simulator.core.protocols import Spec, Step
 from tests.laws.players import lane, same
 

@@ -7,12 +7,12 @@ import pytest
 from gymnasium import spaces
 
 from agents import dqn
-from agents.parts.dqn_torch import TorchLearner
-from agents.parts.dqn_update import make_batch, push_all
-from agents.parts.dqn_views import PictureView
-from agents.parts.network_compiled import NetworkSettings
-from agents.parts.priorities import make_priorities
-from agents.parts.replay import make_replay
+from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.replay.buffer import make_replay
+from agents.common.replay.prioritized import make_priorities
+from agents.dqn.learner_torch import TorchLearner
+from agents.dqn.update import make_batch, push_all
+from agents.dqn.views import PictureView
 from simulator.core.protocols import Spec, Step
 from tests.agents.networks import draws
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulator import engine, results
-from simulator.config import build
-from simulator.store import Store
+from simulator.config.run import build
+from simulator.store.run_store import Store
+from simulator.training import loop, summary
 from tests.laws.players import same, session
 
 LEARNS_TOO_MUCH = {"policy": "random", "decay": 1.0, "gamma": 1.0, "step_size": 1.0}
@@ -82,8 +82,8 @@ def test_it_is_said_and_has_no_score(tmp_path):
     tables = {"agent": {"name": "td", **LEARNS_TOO_MUCH}, "world": {"name": "CliffWalking-v1"}}
     played = {"seeds": 16, "steps": 600, "eval_every": 300, "eval_episodes": 2, "eval_max_steps": 200}
     with Store(tmp_path) as store:
-        list(engine.run(build({**played, **tables}), store))
-        told = results.summary(store, "r1")
+        list(loop.run(build({**played, **tables}), store))
+        told = summary.summary(store, "r1")
         rows = {row.seed: row.returns for row in store.evaluations("r1") if row.step == 600}
     lost = {each["seed"]: each["reason"] for each in told["failed"]}
     assert lost, "of 16 seeds about half"

@@ -8,7 +8,7 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.parts.frames import (
+from agents.common.replay.frames import (
     FrameStack,
     FrameStore,
     append,

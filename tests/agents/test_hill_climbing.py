@@ -7,7 +7,8 @@ import pytest
 from gymnasium import spaces
 
 from agents import hill_climbing, random_search
-from agents.parts.climb_update import (
+from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.policy_search.selection import (
     BY_SCHEDULE,
     BY_SUCCESS,
     FIXED,
@@ -22,7 +23,6 @@ from agents.parts.climb_update import (
     scheduled,
     verdict,
 )
-from agents.parts.network_compiled import NetworkSettings
 from simulator.core.protocols import Spec, Step
 from tests.called import called
 from tests.laws.players import session

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents.parts.network_compiled import CompiledNetwork, forward_row, make_net, n_params, twin
-from simulator.core import seeds
-from simulator.core.compiled import compiled
+from agents.common.networks.compiled_network import CompiledNetwork, forward_row, make_net, n_params, twin
+from simulator.core import rng
+from simulator.core.jit import compiled
 from tests.agents.networks import data, flat_of, make, module, plain_outputs
 
 SHAPES = [(3, 2), (1, 1), (5, 7, 3), (4, 13, 5, 2), (6, 3, 9, 5, 1), (2, 5, 4, 3, 8, 7)]  # depths 0 to 4
@@ -95,7 +95,7 @@ def test_weights_begin_uniform_by_fan_in_from_each_seeds_own_stream():
     assert 0.0495 < np.abs(second).max() <= 0.05  # 1 / sqrt(400)
     np.testing.assert_allclose(first.mean(axis=1), 0.0, atol=0.01)
     np.testing.assert_allclose(first.std(axis=1), 0.25 / np.sqrt(3), rtol=0.05)
-    generator = seeds.generators([6], "weights")[0]
+    generator = rng.generators([6], "weights")[0]
     np.testing.assert_array_equal(first[1], generator.uniform(-0.25, 0.25, 17 * 400).astype(np.float32))
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.parts.optimizers import KINDS as RULES
-from agents.parts.optimizers import OptimizerSettings, rate_after
+from agents.common.networks.optimizers import KINDS as RULES
+from agents.common.networks.optimizers import OptimizerSettings, rate_after
 from tests.agents.networks import KINDS, data, flat_of, make, module, weights
 
 PEERS = {

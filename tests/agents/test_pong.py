@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulator import engine
-from simulator.config import build
-from simulator.store import Store
+from simulator.config.run import build
+from simulator.store.run_store import Store
+from simulator.training import loop
 
 pytest.importorskip("ale_py")
 
@@ -19,11 +19,11 @@ SETTINGS = {"seeds": 1, "steps": 20_000, "eval_every": 20_000, "eval_episodes": 
 def test_pong_trains_resumes_and_evaluates(tmp_path):
     config = build({**SETTINGS, "agent": {**AGENT, "conv": {"kind": "small"}, "explore": OFTEN_RANDOM}})
     with Store(tmp_path) as store:
-        snapshots = engine.run(config, store, checkpoint_every=1e9)
+        snapshots = loop.run(config, store, checkpoint_every=1e9)
         while next(snapshots).step < 9_000:
             pass
         snapshots.close()
-        *_, snapshot = engine.run(config, store, "r1", checkpoint_every=1e9)
+        *_, snapshot = loop.run(config, store, "r1", checkpoint_every=1e9)
         record, (evaluation,) = store.find("r1"), store.evaluations("r1")
         points = store.points("r1")
     assert (record.status, record.step, record.exact) == ("done", 20_000, True)

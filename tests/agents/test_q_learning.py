@@ -7,8 +7,8 @@ import pytest
 from gymnasium import spaces
 
 from agents import q_learning
-from agents.parts.explore_settings import ExploreSettings
-from agents.parts.features import BoxFeatures
+from agents.common.explore_settings import ExploreSettings
+from agents.common.tile_coding import BoxFeatures
 from simulator.core.protocols import Spec
 from tests.agents.worlds import discrete, step
 

@@ -7,8 +7,8 @@ import pytest
 from gymnasium import spaces
 
 from agents import reinforce
-from agents.parts.network_compiled import NetworkSettings
-from agents.parts.optimizers import OptimizerSettings
+from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.networks.optimizers import OptimizerSettings
 from simulator.core.protocols import Spec, Step
 from tests.laws.players import lane, same, session
 from tests.seeding import seed_list

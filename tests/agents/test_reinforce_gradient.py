@@ -10,17 +10,17 @@ import torch
 from gymnasium import spaces
 
 from agents import reinforce
-from agents.parts import policy_gradient
-from agents.parts.network_compiled import NetworkSettings
-from agents.parts.optimizers import OptimizerSettings
-from agents.parts.policy_border import make_border
-from agents.parts.policy_setup import make_rule
-from agents.parts.policy_torch import TorchReinforce
+from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.networks.optimizers import OptimizerSettings
+from agents.reinforce import gradient
+from agents.reinforce.border import make_border
+from agents.reinforce.learner_torch import TorchReinforce
+from agents.reinforce.setup import make_rule
 from simulator.core.protocols import Spec, Step
 from tests.agents.networks import weights
 from tests.called import entries
 
-formulas = entries(policy_gradient)
+formulas = entries(gradient)
 GAMMA = 0.9
 
 

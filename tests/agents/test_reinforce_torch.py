@@ -7,10 +7,10 @@ import pytest
 from gymnasium import spaces
 
 from agents import reinforce
-from agents.parts.network_compiled import NetworkSettings
-from agents.parts.policy_border import make_border
-from agents.parts.policy_setup import make_rule
-from agents.parts.policy_torch import TorchReinforce
+from agents.common.networks.compiled_network import NetworkSettings
+from agents.reinforce.border import make_border
+from agents.reinforce.learner_torch import TorchReinforce
+from agents.reinforce.setup import make_rule
 from simulator.core.protocols import Spec, Step
 from tests.laws.players import lane, same, session
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.parts import priorities as pr
-from agents.parts.dqn_update import push_all
-from agents.parts.priorities import PrioritySettings, admit, draw, make_priorities, revise
-from agents.parts.replay import fill_of, load_replay, make_replay, push, save_replay
-from simulator.core import seeds
+from agents.common.replay import prioritized as pr
+from agents.common.replay.buffer import fill_of, load_replay, make_replay, push, save_replay
+from agents.common.replay.prioritized import PrioritySettings, admit, draw, make_priorities, revise
+from agents.dqn.update import push_all
+from simulator.core import rng
 from tests.called import called
 
 admit, draw, revise, fill_of, push = called(admit, draw, revise, fill_of, push)
@@ -85,7 +85,7 @@ def test_a_replay_goes_on_from_its_state():
 
 
 def _drawn(priorities, fill, n, rounds=400, beta=0.5):
-    streams, picked, weights = seeds.words([3], "replay"), np.zeros(n, np.int64), np.zeros(n, np.float32)
+    streams, picked, weights = rng.words([3], "replay"), np.zeros(n, np.int64), np.zeros(n, np.float32)
     count = np.zeros(fill)
     for _ in range(rounds):
         draw(priorities, streams, 0, (fill, beta), picked, weights)
@@ -183,7 +183,7 @@ def test_strata_are_drawn_from_one_each():
     for k in range(64):
         admit(priorities, 0, k, k)
     picked, weights = np.zeros(64, np.int64), np.zeros(64, np.float32)
-    draw(priorities, seeds.words([1], "replay"), 0, (64, 1.0), picked, weights)
+    draw(priorities, rng.words([1], "replay"), 0, (64, 1.0), picked, weights)
     np.testing.assert_array_equal(picked, np.arange(64))
 
 

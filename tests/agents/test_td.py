@@ -7,8 +7,8 @@ import pytest
 from gymnasium import spaces
 
 from agents import td
-from agents.parts.explore_settings import ExploreSettings
-from simulator.core.mdp import policy_evaluation, uniform_policy
+from agents.common.explore_settings import ExploreSettings
+from simulator.core.mdp.solve import policy_evaluation, uniform_policy
 from simulator.core.protocols import Spec
 from tests.agents.worlds import discrete, step
 from tests.laws.players import session

@@ -5,8 +5,8 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-from simulator.config import build
-from simulator.session import Session
+from simulator.config.run import build
+from simulator.training.session import Session
 
 AGENT = {"name": "dqn", "capacity": 100_000, "starts": 100_000}
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from agents.parts.dense import product
-from simulator.core.compiled import compiled
+from agents.common.networks.dense import product
+from simulator.core.jit import compiled
 
 
 def products(n: int, batch: int, width: tuple[int, int, int, int]) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from memory import hopfield, modern_hopfield
-from memory.parts.hopfield_rules import hebb
+from memory.hopfield.learning_rules import hebb
 from simulator.core.memories import Units
-from simulator.core.plugins import ROOT
 from simulator.core.protocols import Array
+from simulator.core.registry import ROOT
 from tests.benchmarks._clock import alternate, ratio
 
 N, P, CUES, BATCH, FLIP = 4_000, 400, 32, 256, 0.2

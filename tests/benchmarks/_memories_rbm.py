@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from memory.parts.rbm_law import annealed_log_z, exact_log_z, log_likelihood
-from memory.parts.rbm_settings import LearnSettings
-from memory.parts.rbm_stack import Layer, begin_biases, draw_weights, make_stack
-from memory.parts.rbm_train import train
-from simulator.core import seeds
+from memory.common.rbm.config import LearnSettings
+from memory.common.rbm.contrastive_divergence import train
+from memory.common.rbm.layers import Layer, begin_biases, draw_weights, make_stack
+from memory.common.rbm.likelihood import annealed_log_z, exact_log_z, log_likelihood
+from simulator.core import rng
 from simulator.core.protocols import Array
 from tests.benchmarks._clock import alternate, ratio
 
@@ -45,7 +45,7 @@ def _digits() -> Array:
     from sklearn.datasets import load_digits
 
     images = (load_digits().data >= 8.0).astype(np.float32)
-    order = seeds.generators([0], "patterns")[0].permutation(len(images))
+    order = rng.generators([0], "patterns")[0].permutation(len(images))
     return images[order]
 
 
@@ -61,7 +61,7 @@ def _ours(data: Array, hidden: int, updates: int, seed: int, **learn: Any) -> La
     if learn.get("centered"):
         begin_biases(stack.layers[0], False, data[None])
     settings = LearnSettings(**{**PLAIN.__dict__, "updates": updates, **learn})
-    train(stack.layers[0], False, data[None], seeds.words([seed], "training"), settings)
+    train(stack.layers[0], False, data[None], rng.words([seed], "training"), settings)
     return Layer(*(array[0] for array in stack.layers[0]))
 
 
@@ -101,7 +101,7 @@ def _likelihood(images: Array) -> dict[str, Any]:
         found[name] = {"mean of seeds": mean(values), "lowest": min(values), "highest": max(values)}
     layer = makers["ours, plain"](0)
     start = np.log(learned.mean(0) + 1e-3) - np.log(1.0 - learned.mean(0) + 1e-3)
-    estimate = annealed_log_z(layer, False, start, seeds.generators([0], "evaluation")[0])
+    estimate = annealed_log_z(layer, False, start, rng.generators([0], "evaluation")[0])
     found["log Z of one"] = {
         "enumerated": exact_log_z(layer, False),
         "annealed": estimate.value,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from simulator.core.protocols import Array
-from simulator.judging.comparing import compare
-from simulator.judging.judge import Played, judge
-from simulator.judging.resampling import drawn, ends, summaries
-from simulator.judging.scoring import Draws
+from simulator.statistics.aggregates import Draws
+from simulator.statistics.analysis import Played, judge
+from simulator.statistics.bootstrap import drawn, ends, summaries
+from simulator.statistics.comparisons import compare
 from tests.benchmarks._clock import cpu_seconds, show
 
 C, M, S, RESAMPLES = 20, 20, 32, 10_000

@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from simulator.core.compiled import set_threads
+from simulator.core.jit import set_threads
 from tests.benchmarks._clock import show
 from tests.benchmarks._memories_hopfield import capacity, hopfield_speed, modern_speed
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from simulator.config import build
-from simulator.core.compiled import set_threads, spread
-from simulator.core.plugins import ROOT
-from simulator.session import Session
+from simulator.config.run import build
+from simulator.core.jit import set_threads, spread
+from simulator.core.registry import ROOT
+from simulator.training.session import Session
 from tests.benchmarks import _scripts as peers
 from tests.benchmarks._clock import alternate, ratio, show
 from tests.benchmarks._limit import products

@@ -8,9 +8,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from simulator.config import build
-from simulator.core.compiled import set_threads
-from simulator.engine import Session
+from simulator.config.run import build
+from simulator.core.jit import set_threads
+from simulator.training.loop import Session
 from tests.benchmarks._clock import alternate, ratio, show
 
 SEEDS, STRETCH, REPEATS, PEER_STEPS = 16, 8_192, 10, 20_000

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from simulator.bookkeeping import installed
-from simulator.config import build as build_run
-from simulator.core.compiled import compile_cpu_seconds
-from simulator.core.seeds import generators
-from simulator.tournaments import host, verdict
-from simulator.tournaments.cell_store import Cell, CellStore
-from simulator.tournaments.config import assemble, build, settings_hash, to_toml
-from simulator.tournaments.listing import preset
-from simulator.tournaments.places import Workers
+from simulator.commands.tournament_listing import preset
+from simulator.config.run import build as build_run
+from simulator.config.tournament import assemble, build, settings_hash, to_toml
+from simulator.core.jit import compile_cpu_seconds
+from simulator.core.rng import generators
+from simulator.store.cell_store import Cell, CellStore
+from simulator.store.run_records import installed
+from simulator.tournaments import loop, summary
 from simulator.tournaments.plan import pairs_of, plan_of
-from simulator.tournaments.workers import Here, Processes
+from simulator.tournaments.workers.base import Workers
+from simulator.tournaments.workers.local import Here, Processes
 from tests.benchmarks._clock import show
 
 CONTESTANTS, CHALLENGES, BLOCKS, EVALUATIONS = 20, 25, 200, 20  # 100,000 cells of one seed
@@ -47,7 +47,7 @@ def _store() -> dict[str, float]:
         _fill(lab)
         began = time.perf_counter()
         with CellStore(lab) as store:
-            verdict.keep(store, "t1")
+            summary.keep(store, "t1")
         found = {"judging them once": time.perf_counter() - began}
         for words in (["list", "tournaments"], ["show", "t1"], ["report", "t1", "--csv"]):
             began = time.perf_counter()
@@ -97,7 +97,7 @@ def _host() -> dict[str, float]:
     spent = [_cpu(kind) for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     compiled = compile_cpu_seconds()
     with tempfile.TemporaryDirectory() as lab, CellStore(lab) as store:
-        for _ in host.play(build({**settings, "block": 4}), store, lambda n: Processes(2)):
+        for _ in loop.play(build({**settings, "block": 4}), store, lambda n: Processes(2)):
             pass
     own, theirs = (
         _cpu(kind) - before
@@ -114,7 +114,7 @@ def _cpu(kind: int) -> float:
 
 def _ray() -> dict[str, float]:
     """What a cell takes on Ray beyond what it takes in this process, with as many processors as this machine has."""
-    from simulator.tournaments.ray_workers import RayWorkers
+    from simulator.tournaments.workers.ray import RayWorkers
 
     began = time.perf_counter()
     place: Workers = RayWorkers()
@@ -134,7 +134,7 @@ def _per_cell(place: Workers) -> float:
         for first, seeds in ((0, 4 * place.n), (1_000, RAY_CELLS)):  # the first ones load what a worker needs
             config = build({**settings, **players, "seeds": seeds, "first_seed": first})
             began = time.perf_counter()
-            for _ in host.play(config, store, lambda n: _Shared(place)):
+            for _ in loop.play(config, store, lambda n: _Shared(place)):
                 pass
             took = time.perf_counter() - began
     return took / RAY_CELLS
@@ -153,7 +153,7 @@ class _Shared:
 
 def _peer() -> dict[str, float]:
     """CPU seconds of one seed of stable-baselines3's DQN in CartPole, and of as many as the preset would take."""
-    from simulator.externals.contestants import external, play_external
+    from simulator.external.contestants import external, play_external
 
     run = build_run({"seeds": 1, "steps": STEPS, "agent": {"name": "random_walk"}, "world": {"name": "CartPole-v1"}})
     own = {"learning_rate": 2.3e-3, "batch_size": 64, "train_freq": 256, "gradient_steps": 128}

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from simulator.core import plugins
+from simulator.core import registry
 from tests.benchmarks._clock import alternate, ratio, show
 
 SIZES = {1: 200_000, 16: 200_000, 64: 100_000, 1_024: 20_000}
@@ -33,12 +33,12 @@ def main(json: bool) -> dict[str, Any]:
 
 
 def _world(name: str, n: int, **settings: Any) -> Work:
-    player = plugins.load("worlds", name)
+    player = registry.load("worlds", name)
     return _stepped(player.make(list(range(n)), player.Config(**settings)), n, SIZES[n])
 
 
 def _foreign(env_id: str, n: int, rounds: int) -> Work:
-    player = plugins.load("worlds", env_id)
+    player = registry.load("worlds", env_id)
     return _stepped(player.make(list(range(n)), player.Config(native=False)), n, rounds)
 
 

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from simulator.core import seeds as streams
+from simulator.core import rng as streams
 
 
 def original(

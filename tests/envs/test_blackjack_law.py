@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from envs import blackjack
-from envs.parts.blackjack_law import HIT, STICK, index, law
-from simulator.core.mdp import evaluate_finite, value_iteration
+from envs.common.games.blackjack_mdp import HIT, STICK, index, law
+from simulator.core.mdp.solve import evaluate_finite, value_iteration
 
 
 def _state(seen, mdp, number, natural=False):

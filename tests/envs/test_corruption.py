@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from envs.parts.corruption import NAMES, parse
-from envs.parts.corruption_pictures import BLUR_NOISE, blocks, covered
-from simulator.core import seeds
+from envs.common.corruption.image import BLUR_NOISE, blocks, covered
+from envs.common.corruption.parse import NAMES, parse
+from simulator.core import rng
 from simulator.core.memories import CERTAIN, Cues, Units
 from tests.envs.corruption_oracle import LOST, law
 
@@ -77,7 +77,7 @@ def test_likelihood_is_the_enumerated_law_of_every_cue(name, amount, shape, stor
 def test_samples_follow_the_enumerated_law(name, amount, stored):
     channel, patterns, laws = _setup(name, amount, (2, 3), stored)
     n = 4000
-    cues = channel.damage(np.repeat(patterns[:, :1], n, axis=1), patterns, seeds.generators([11], "damage"))
+    cues = channel.damage(np.repeat(patterns[:, :1], n, axis=1), patterns, rng.generators([11], "damage"))
     names = _named(cues)
     assert set(names) <= set(laws[0])
     expected = np.array(list(laws[0].values())) * n
@@ -135,7 +135,7 @@ def test_gauss_by_hand():
 
 def test_gauss_adds_normal_noise_of_its_width():
     x = np.tile(np.array([[1, -1, 1, 1]], np.float32), (1, 2500, 1))
-    cues = parse("gauss:0.7", Units((4,))).damage(x, x, seeds.generators([5], "damage"))
+    cues = parse("gauss:0.7", Units((4,))).damage(x, x, rng.generators([5], "damage"))
     noise = (cues.values - x)[0]
     assert stats.kstest(noise.ravel(), "norm", args=(0.0, 0.7)).pvalue > 1e-3
     assert np.abs(np.corrcoef(noise.T) - np.eye(4)).max() < 0.08
@@ -144,7 +144,7 @@ def test_gauss_adds_normal_noise_of_its_width():
 @pytest.mark.parametrize("shape", [(4, 5), (20,)])
 def test_blur_is_a_gaussian_filter_over_paper_and_its_noise_is_as_stated(shape):
     channel, sigma = parse("blur:0.8", Units(shape)), 0.8
-    patterns = np.where(seeds.generators([3], "patterns")[0].random((1, 3, 20)) < 0.5, 1, -1).astype(np.float32)
+    patterns = np.where(rng.generators([3], "patterns")[0].random((1, 3, 20)) < 0.5, 1, -1).astype(np.float32)
     reach = np.arange(-3, 4)  # scipy cuts at four widths
     kernel = np.exp(-(reach**2) / (2 * sigma**2))
     kernel /= kernel.sum()
@@ -157,7 +157,7 @@ def test_blur_is_a_gaussian_filter_over_paper_and_its_noise_is_as_stated(shape):
     ]
     np.testing.assert_allclose(channel.blurred(patterns)[0], expected, atol=1e-6)
     many = np.repeat(patterns, 100, axis=1)
-    cues = channel.damage(many, patterns, seeds.generators([4], "damage"))
+    cues = channel.damage(many, patterns, rng.generators([4], "damage"))
     noise = cues.values - channel.blurred(many)
     assert stats.kstest(noise.ravel(), "norm", args=(0.0, BLUR_NOISE)).pvalue > 1e-3
     said = channel.log_likelihood(cues, patterns)[0]
@@ -197,11 +197,11 @@ def _text(name):
 def test_a_seed_is_damaged_alike_whoever_is_beside_it_and_however_many_cues_follow(name, two_valued):
     units = Units((3, 4), two_valued)
     channel = parse(_text(name), units)
-    numbers = np.stack([stream.random((6, 12)) for stream in seeds.generators(range(3), "patterns")])
+    numbers = np.stack([stream.random((6, 12)) for stream in rng.generators(range(3), "patterns")])
     patterns = (np.sign(numbers - 0.5) if two_valued else numbers * 2 - 1).astype(np.float32)
     kept = patterns.copy()
-    together = channel.damage(patterns, patterns, seeds.generators(range(3), "damage"))
-    alone = channel.damage(patterns[1:2, :4], patterns[1:2], seeds.generators([1], "damage"))
+    together = channel.damage(patterns, patterns, rng.generators(range(3), "damage"))
+    alone = channel.damage(patterns[1:2, :4], patterns[1:2], rng.generators([1], "damage"))
     np.testing.assert_array_equal(alone.values[0], together.values[1, :4])
     assert (alone.known is None) == (together.known is None)
     if alone.known is not None:
@@ -219,14 +219,14 @@ def _first(cues):
 def test_mixing_needs_another_pattern():
     x = np.ones((1, 2, 4), np.float32)
     with pytest.raises(ValueError, match="no other stored pattern, expected at least 2 that differ"):
-        parse("mix:0.2", Units((4,))).damage(x, x[:, :1], seeds.generators([0], "damage"))
+        parse("mix:0.2", Units((4,))).damage(x, x[:, :1], rng.generators([0], "damage"))
 
 
 def test_streams_are_counted():
     x = np.ones((2, 2, 4), np.float32)
     for name in ("flip:0.1", "mix:0.1"):
         with pytest.raises(ValueError, match="found 1 streams, expected one for each of 2 seeds"):
-            parse(name, Units((4,))).damage(x, x, seeds.generators([0], "damage"))
+            parse(name, Units((4,))).damage(x, x, rng.generators([0], "damage"))
 
 
 @pytest.mark.parametrize(
@@ -270,6 +270,4 @@ def test_names_are_as_asked_for():
         "none",
     ]
     with pytest.raises(ValueError, match="expected one or two dimensions"):
-        parse("blur:1", Units((2, 2, 3))).damage(
-            *[np.ones((1, 1, 12), np.float32)] * 2, seeds.generators([0], "damage")
-        )
+        parse("blur:1", Units((2, 2, 3))).damage(*[np.ones((1, 1, 12), np.float32)] * 2, rng.generators([0], "damage"))

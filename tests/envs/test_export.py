@@ -12,9 +12,9 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import envs
-from envs.parts.export import RoomsEnv
+from envs.common.gymnasium.export import RoomsEnv
 from envs.rooms import Config, make
-from simulator.core import plugins
+from simulator.core import registry
 
 IDS = ("engram/Rooms-v0", "engram/SixRooms-v0")
 SETTINGS = [
@@ -30,7 +30,8 @@ SETTINGS = [
 def test_both_are_registered_and_nothing_heavy_is_loaded():
     assert envs.__doc__
     assert set(IDS) <= set(gymnasium.registry)
-    code = "import sys, envs; print(sorted({'numba', 'torch', 'scipy', 'envs.parts.export'} & set(sys.modules)))"
+    heavy = {"numba", "torch", "scipy", "envs.common.gymnasium.export"}
+    code = f"import sys, envs; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -177,9 +178,9 @@ def _begun(env):
 
 
 def test_our_own_ids_keep_their_exact_answers():
-    player = plugins.load("worlds", "engram/SixRooms-v0")
+    player = registry.load("worlds", "engram/SixRooms-v0")
     foreign = player.make([0, 1], player.Config()).spec
-    rooms = plugins.load("worlds", "rooms")
+    rooms = registry.load("worlds", "rooms")
     own = rooms.make([0, 1], rooms.Config()).spec
     assert (foreign.max_steps, foreign.floor, foreign.solved, foreign.gamma) == (100, own.floor, own.solved, 0.8)
     np.testing.assert_array_equal(foreign.mdp.reward, own.mdp.reward)
@@ -201,6 +202,6 @@ def test_what_changes_a_reward_of_ours_has_no_exact_answers(entry, monkeypatch):
     monkeypatch.setattr(gymnasium, "registry", dict(gymnasium.registry))
     monkeypatch.setattr("gymnasium.envs.registration.registry", gymnasium.registry)
     gymnasium.register("Dear-v0", entry, max_episode_steps=100)
-    player = plugins.load("worlds", "Dear-v0")
+    player = registry.load("worlds", "Dear-v0")
     spec = player.make([0], player.Config()).spec
     assert (spec.mdp, spec.floor, spec.solved) == (None, None, None)

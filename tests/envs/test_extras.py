@@ -4,10 +4,10 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs.parts import gymnasium_world
-from envs.parts.atari import Atari
-from envs.parts.gymnasium_world import Config
-from simulator.core import seeds as streams
+from envs.common.gymnasium import env as gymnasium_world
+from envs.common.gymnasium.atari import Atari
+from envs.common.gymnasium.env import Config
+from simulator.core import rng as streams
 
 SEEDS = [4, 0]
 

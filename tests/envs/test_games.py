@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 
-from simulator.core import plugins, seeds
+from simulator.core import registry, rng
 from simulator.core.games import CC, START
 from tests.laws.players import GAMES, lane, same
 
 
 def made(name, seed_list, **settings):
-    player = plugins.load("games", name)
+    player = registry.load("games", name)
     return player.make(seed_list, player.Config(**settings))
 
 
@@ -111,7 +111,7 @@ def test_turns_pass_and_a_game_that_ends_begins_again(name):
 def test_a_move_that_does_not_exist_is_drawn_anew_from_the_games_own_stream(name):
     game = made(name, [9])
     game.reset()
-    draws, taken = seeds.generators([9], "noise")[0], []
+    draws, taken = rng.generators([9], "noise")[0], []
     for _ in range(20):
         turn = game.step(np.array([0]))
         taken.append(bool(turn.replaced[0]))
@@ -119,7 +119,7 @@ def test_a_move_that_does_not_exist_is_drawn_anew_from_the_games_own_stream(name
             break
     assert taken[0] is False
     assert any(taken)
-    drawn = np.random.Generator(seeds.unpack(game.state()["streams"][0]))
+    drawn = np.random.Generator(rng.unpack(game.state()["streams"][0]))
     [draws.random() for _ in range(sum(taken))]
     assert draws.random() == drawn.random()
 
@@ -136,7 +136,7 @@ def test_without_pettingzoo_one_line_says_what_is_missing(name, monkeypatch):
 def test_the_iterated_game_against_a_plain_loop():
     settings = {"kind": "chicken", "noise": 0.2, "continuation": 0.7}
     game, payoffs = made("iterated_matrix", [11, 12], **settings), ((3, 1), (4, 0))
-    noise, ending = seeds.generators([12], "noise")[0], seeds.generators([12], "ending")[0]
+    noise, ending = rng.generators([12], "noise")[0], rng.generators([12], "ending")[0]
     walker = np.random.Generator(np.random.PCG64(6))
     assert [view.tolist() for view in game.reset()] == [[START] * 2] * 2
     ends = 0

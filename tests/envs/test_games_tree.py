@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from envs.parts.tic_tac_toe_tree import LINES, code, legal_moves, tree
+from envs.common.games.tic_tac_toe_tree import LINES, code, legal_moves, tree
 from simulator.core.game_tree import against, best_reply, exploitability, game_value, move_values, perfect
-from simulator.core.mdp import evaluate_finite, value_iteration
+from simulator.core.mdp.solve import evaluate_finite, value_iteration
 
 UNIFORM = tree().legal / tree().legal.sum(axis=1, keepdims=True)
 

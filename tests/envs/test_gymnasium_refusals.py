@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs.parts import gymnasium_world
-from envs.parts.gymnasium_world import Config
+from envs.common.gymnasium import env
+from envs.common.gymnasium.env import Config
 from tests.envs.test_gymnasium_world import Probe
 
 
@@ -32,7 +32,7 @@ def _refused(call, *words):
     ],
 )
 def test_ids(env_id, words):
-    _refused(lambda: gymnasium_world.make(env_id, [0], Config()), "world", env_id, *words)
+    _refused(lambda: env.make(env_id, [0], Config()), "world", env_id, *words)
 
 
 @pytest.mark.parametrize(
@@ -45,20 +45,20 @@ def test_ids(env_id, words):
     ],
 )
 def test_kwargs(kwargs, words):
-    _refused(lambda: gymnasium_world.make("FrozenLake-v1", [0], Config(kwargs=kwargs)), "FrozenLake-v1", *words)
+    _refused(lambda: env.make("FrozenLake-v1", [0], Config(kwargs=kwargs)), "FrozenLake-v1", *words)
 
 
 def test_what_is_not_installed_is_named_with_its_extra(monkeypatch):
     for name in [name for name in sys.modules if name.startswith(("Box2D", "gymnasium.envs.box2d"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ale_py", None)
-    _refused(lambda: gymnasium_world.make("ALE/Pong-v5", [0], Config()), 'pip install "ale-py"')
+    _refused(lambda: env.make("ALE/Pong-v5", [0], Config()), 'pip install "ale-py"')
 
     def missing(**kwargs):
         raise ModuleNotFoundError("No module named 'Box2D'", name="Box2D")
 
     gymnasium.register("test/Lander-v0", missing)
-    _refused(lambda: gymnasium_world.make("test/Lander-v0", [0], Config()), 'pip install "gymnasium[box2d]"')
+    _refused(lambda: env.make("test/Lander-v0", [0], Config()), 'pip install "gymnasium[box2d]"')
     del gymnasium.registry["test/Lander-v0"]
 
 
@@ -67,18 +67,18 @@ def test_a_module_registers_its_worlds(tmp_path, monkeypatch):
     (tmp_path / "my_lab_of_tests.py").write_text(source)
     (tmp_path / "my_broken_lab.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert gymnasium_world.is_known("my_lab_of_tests:lab/Pole-v3")
-    assert gymnasium_world.make("my_lab_of_tests:lab/Pole-v3", [0], Config()).spec.action.n == 2
-    assert "lab/Pole-v3" in gymnasium_world.known_ids()
-    _refused(lambda: gymnasium_world.make("my_broken_lab:X-v0", [0], Config()), "my_broken_lab", "ZeroDivisionError")
+    assert env.is_known("my_lab_of_tests:lab/Pole-v3")
+    assert env.make("my_lab_of_tests:lab/Pole-v3", [0], Config()).spec.action.n == 2
+    assert "lab/Pole-v3" in env.known_ids()
+    _refused(lambda: env.make("my_broken_lab:X-v0", [0], Config()), "my_broken_lab", "ZeroDivisionError")
     del gymnasium.registry["lab/Pole-v3"]
 
 
 def test_known():
-    assert gymnasium_world.is_known("CartPole-v1")
-    assert not gymnasium_world.is_known("q_learning")
-    assert not gymnasium_world.is_known("rooms")
-    ids = gymnasium_world.known_ids()
+    assert env.is_known("CartPole-v1")
+    assert not env.is_known("q_learning")
+    assert not env.is_known("rooms")
+    ids = env.known_ids()
     assert ids == sorted(ids)
     assert {"Taxi-v4", "Acrobot-v1"} <= set(ids)
 
@@ -97,7 +97,7 @@ def test_known():
     ],
 )
 def test_actions(env_id, actions, words):
-    world = gymnasium_world.make(env_id, [0, 1], Config(native=False))
+    world = env.make(env_id, [0, 1], Config(native=False))
     before = world.reset()
     _refused(lambda: world.step(np.array(actions)), env_id, *words)
     assert (world.observe() == before).all()
@@ -120,7 +120,7 @@ def test_numbers_no_learner_can_use(trouble, words):
     gymnasium.register("test/Sick-v0", lambda: Probe(**trouble))
 
     def play():
-        world = gymnasium_world.make("test/Sick-v0", [0, 1], Config())
+        world = env.make("test/Sick-v0", [0, 1], Config())
         world.reset()
         for _ in range(13):
             world.step(np.zeros(2, int))

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from envs.parts import gymnasium_world
-from envs.parts.gymnasium_world import Config
-from simulator.core import seeds as streams
+from envs.common.gymnasium import env as gymnasium_world
+from envs.common.gymnasium.env import Config
+from simulator.core import rng as streams
 
 SEEDS = [3, 0, 99]
 FREEZABLE = ["FrozenLake-v1", "CartPole-v1", "Acrobot-v1", "MountainCarContinuous-v0", "Blackjack-v1", "test/Probe-v0"]

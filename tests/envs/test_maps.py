@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.parts import maps
-from envs.parts.maps import Map, load, parse, save, text
+from envs.common.gridworld import map_file
+from envs.common.gridworld.map_file import Map, load, parse, save, text
 from envs.rooms import Config, make
 
 HEADED = """title: a small map
@@ -35,7 +35,7 @@ def test_every_line_of_the_header_means_something():
     assert (plan.title, plan.goal, plan.others, plan.lava) == ("a small map", 2.0, (("1", -0.5),), -3.0)
     assert (plan.slippery, plan.step_cost, plan.max_steps, plan.cue, plan.start) == (0.25, 0.1, 40, "G1", "S")
     assert plan.at(2, 1) == "small.txt:12:2"
-    assert maps.cells(plan, "#")[:2] == [(0, 0), (0, 1)]
+    assert map_file.cells(plan, "#")[:2] == [(0, 0), (0, 1)]
 
 
 def test_text_is_what_differs_from_the_usual_and_the_grid():

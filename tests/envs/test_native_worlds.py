@@ -6,10 +6,11 @@ import pytest
 from gymnasium.envs.classic_control import AcrobotEnv, CartPoleEnv, MountainCarEnv
 from gymnasium.wrappers import TransformReward
 
-from envs.parts import gymnasium_world, native_ids
-from envs.parts.gymnasium_world import Config, GymnasiumWorld
-from envs.parts.native_world import NativeWorld
-from simulator.core import plugins
+from envs.common.compiled_env import NativeWorld
+from envs.common.gymnasium import compiled_equivalents
+from envs.common.gymnasium import env as gymnasium_world
+from envs.common.gymnasium.env import Config, GymnasiumWorld
+from simulator.core import registry
 from tests.envs.originals import original, same_step
 
 SEEDS = [0, 1, 7, 2**40]
@@ -59,7 +60,7 @@ def test_the_id_is_the_original_bit_for_bit_and_over_a_round_trip(env_id, share)
 
 @pytest.mark.parametrize(("name", "settings", "env_id", "kwargs", "change"), VARIANTS)
 def test_every_variant_is_the_originals(name, settings, env_id, kwargs, change):
-    player = plugins.load("worlds", name)
+    player = registry.load("worlds", name)
     world = player.make(SEEDS, player.Config(**settings))
     envs, seen = original(env_id, SEEDS, kwargs, settings.get("max_steps"), change or (lambda core: None))
     assert world.reset().tobytes() == seen.tobytes()
@@ -135,8 +136,8 @@ def test_only_the_very_originals_are_replaced():
         strong,
         TransformReward(CartPoleEnv(), lambda reward: 2 * reward),
     ):
-        assert native_ids.twin(env, 500) is None
-    assert native_ids.twin(CartPoleEnv(), 500) is not None
+        assert compiled_equivalents.twin(env, 500) is None
+    assert compiled_equivalents.twin(CartPoleEnv(), 500) is not None
     odd = gymnasium_world.make("CartPole-v1", [0], Config(kwargs={"sutton_barto_reward": 1}))
     assert isinstance(odd, GymnasiumWorld)
 
@@ -192,7 +193,7 @@ def test_scenes_are_strokes_within_the_unit_square():
 
 def test_an_upright_pole_is_drawn_upright():
     """Worked by hand: the cart in the middle of a track of 4.8, the pole 1 long, its foot 0.15 above the track."""
-    world = plugins.load("worlds", "cartpole").make([0], plugins.load("worlds", "cartpole").Config())
+    world = registry.load("worlds", "cartpole").make([0], registry.load("worlds", "cartpole").Config())
     world.reset()
     state = world.state()
     state["state"][0] = 0.0

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from envs.parts import pattern_draws
-from envs.parts.glyph_bitmaps import NAMES, bitmaps
-from envs.parts.pattern_draws import Pool, fresh, make_pool
+from envs.common.patterns import sampling
+from envs.common.patterns.glyph_bitmaps import NAMES, bitmaps
+from envs.common.patterns.sampling import Pool, fresh, make_pool
 from envs.patterns import correlated, digits, glyphs, random_bits, rooms_seen
-from simulator.core import plugins
+from simulator.core import registry
 
 SETTINGS = [
     (random_bits, {"n_units": 30}),
@@ -89,7 +89,7 @@ def test_all_that_there_are_can_be_drawn():
 @pytest.mark.parametrize("options", [{"kind": "hierarchical", "families": 3}, {"kind": "ising"}])
 def test_patterns_do_not_depend_on_how_many_are_made_at_a_time(monkeypatch, options):
     whole = _draw(correlated, {"n_units": 8, **options}, (1, 2), 11, 4)
-    monkeypatch.setattr(pattern_draws, "_CHUNK", 16)  # two patterns at a time
+    monkeypatch.setattr(sampling, "_CHUNK", 16)  # two patterns at a time
     for one, other in zip(_draw(correlated, {"n_units": 8, **options}, (1, 2), 11, 4), whole, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -240,7 +240,7 @@ def test_two_zeros_are_one():
 
 @pytest.mark.parametrize("name", ["random_bits", "correlated", "digits", "glyphs", "rooms_seen"])
 def test_a_challenge_shows_itself(name):
-    assert name in plugins.names("challenges")
+    assert name in registry.names("challenges")
     done = subprocess.run([sys.executable, "-m", f"envs.patterns.{name}"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"{name}: patterns of ")
     assert "@" in done.stdout

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from envs.parts import pictures_in
-from envs.parts.pictures_in import read_pictures
+from envs.common.patterns import image_reader
+from envs.common.patterns.image_reader import read_pictures
 from envs.patterns import idx, images
-from simulator import cli
+from simulator.commands import main
 from simulator.core.notices import forget_notices
 
 PIXELS = np.arange(5 * 2 * 3, dtype=np.uint8).reshape(5, 2, 3) * 8
@@ -186,7 +186,7 @@ def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, capsys,
     for n in range(6):
         Image.fromarray(np.full((4, 4), n, np.uint8)).save(tmp_path / "p" / f"{n}.png")
     read = list[str]()
-    opened = pictures_in._opened
+    opened = image_reader._opened
 
     def at_the_ninth(file):
         read.append(file.name)
@@ -194,13 +194,13 @@ def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, capsys,
             os.kill(os.getpid(), number)
         return opened(file)
 
-    monkeypatch.setattr(pictures_in, "_opened", at_the_ninth)
+    monkeypatch.setattr(image_reader, "_opened", at_the_ninth)
     monkeypatch.chdir(tmp_path)
     words = ["recall", "nearest", "images", "--challenge.path", "p", "--patterns", "2", "--view", "none"]
-    assert cli.main(words) == 128 + number
+    assert main.main(words) == 128 + number
     assert len(read) == 9
     assert capsys.readouterr().err.splitlines() == [f"engram: {signal.Signals(number).name} before anything was played"]
-    assert not (tmp_path / "lab").exists() or cli.main(["list", "runs"]) == 0
+    assert not (tmp_path / "lab").exists() or main.main(["list", "runs"]) == 0
     assert "r1" not in capsys.readouterr().out
 
 

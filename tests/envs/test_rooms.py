@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from envs.parts.layouts import NAMES
+from envs.common.gridworld.layouts import NAMES
 from envs.rooms import Config, make
-from simulator.core import seeds
-from simulator.core.mdp import (
+from simulator.core import rng
+from simulator.core.mdp.solve import (
     TERMINATES,
     TRUNCATES,
     evaluate_finite,
@@ -179,8 +179,8 @@ def test_the_compiled_world_walks_as_its_law_says(layout, slip):
     seed_list = [5, 0, 77]
     world = make(seed_list, Config(layout=layout, slip=slip, max_steps=15))
     mdp, see = world.spec.mdp, world.spec.state_obs
-    generators = seeds.generators(seed_list, "world")
-    actions = seeds.generators([1], "exploration")[0].integers(world.spec.action.n, size=(200, 3))
+    generators = rng.generators(seed_list, "world")
+    actions = rng.generators([1], "exploration")[0].integers(world.spec.action.n, size=(200, 3))
     seen, states, clocks = world.reset(), [_start(mdp, one) for one in generators], [0] * 3
     assert seen.tolist() == [see[state] for state in states]
     for row in actions:
@@ -232,7 +232,7 @@ def test_indices_make_a_world_by_table_and_other_views_do_not():
 @pytest.mark.parametrize("settings", [{}, {"observation": "window"}, {"sensor_noise": 0.4}])
 def test_a_seed_plays_alike_in_any_company(settings):
     config = Config(layout="four", slip=0.2, max_steps=9, **settings)
-    actions = seeds.generators([1], "exploration")[0].integers(4, size=(60, 3))
+    actions = rng.generators([1], "exploration")[0].integers(4, size=(60, 3))
     order = [2, 0, 1]
     one, other, alone = make([4, 5, 6], config), make([6, 4, 5], config), make([6], config)
     np.testing.assert_array_equal(one.reset()[order], other.reset())
@@ -247,7 +247,7 @@ def test_a_seed_plays_alike_in_any_company(settings):
 @pytest.mark.parametrize("settings", [{}, {"observation": "pixels"}, {"sensor_noise": 0.4, "observation": "walls"}])
 def test_a_restored_world_goes_on_as_if_nothing_had_been(settings):
     config = Config(layout="key-door", slip=0.2, max_steps=9, **settings)
-    actions = seeds.generators([1], "exploration")[0].integers(4, size=(40, 3))
+    actions = rng.generators([1], "exploration")[0].integers(4, size=(40, 3))
     one, other = make([4, 5, 6], config), make([0, 0, 0], config)
     one.reset()
     for row in actions[:20]:

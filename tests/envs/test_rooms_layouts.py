@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.parts import layouts, maps
-from envs.parts.grid_world import make_ground
-from envs.parts.ground import Look, Rules
-from envs.parts.layouts import Shape
-from envs.parts.maze import make_maze
-from envs.parts.pictures import frame, letters
+from envs.common.gridworld import layouts, map_file
+from envs.common.gridworld.finite_world import Look, Rules
+from envs.common.gridworld.grid_observations import make_ground
+from envs.common.gridworld.layouts import Shape
+from envs.common.gridworld.maze import make_maze
+from envs.common.render import frame, letters
 from envs.rooms import Config, make
-from simulator.core import seeds
-from simulator.core.mdp import value_iteration
+from simulator.core import rng
+from simulator.core.mdp.solve import value_iteration
 from simulator.core.scene import Mark
 from tests.envs.test_maps import plans
 
@@ -52,11 +52,11 @@ def test_four_rooms_of_any_size_are_one_whole_with_four_doors(size):
 
 @pytest.mark.parametrize(("size", "loops"), [(5, 0.0), (9, 0.0), (21, 0.0), (9, 0.5), (9, 1.0)])
 def test_a_maze_is_a_spanning_tree_and_its_loops(size, loops):
-    rows = make_maze(size, loops, seeds.generators([3], "layout")[0])
+    rows = make_maze(size, loops, rng.generators([3], "layout")[0])
     n, walls = (size // 2) ** 2, 2 * (size // 2) * (size // 2 - 1)
     opened = round(loops * (walls - (n - 1)))
     assert sum(row.count("#") for row in rows) == size * size - n - (n - 1) - opened
-    ground = make_ground(maps.Map(rows), Rules(start="random"))
+    ground = make_ground(map_file.Map(rows), Rules(start="random"))
     assert (ground.mdp.start > 0).sum() == 2 * n - 2 + opened  # from everywhere the goal can be reached
     assert value_iteration(ground.mdp, 1.0).start_value == pytest.approx(1.0)
 

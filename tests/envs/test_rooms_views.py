@@ -8,11 +8,11 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.parts import pictures
-from envs.parts.ground import TABLE_BYTES
-from envs.parts.sight import hidden
+from envs.common import render
+from envs.common.gridworld.finite_world import TABLE_BYTES
+from envs.common.gridworld.line_of_sight import hidden
 from envs.rooms import Config, make
-from simulator.core import seeds
+from simulator.core import rng
 from simulator.core.scene import Mark
 
 KEYS = "S K#\n#D#G\n   1\n"  # down through the door to the digit
@@ -121,12 +121,12 @@ def test_pixels_show_the_walker_the_goal_and_the_walls(at):
     spec = at("#S G\n", observation="pixels", cell_pixels=4)
     start, goal = spec.state_obs[0], spec.state_obs[2]
     assert start.shape == (4, 16, 3)
-    assert start[0, 0].tolist() == list(pictures.WALL)
-    assert start[1, 5].tolist() == list(pictures.WALKER)
-    assert start[0, 4].tolist() == list(pictures.COLOURS["start"])  # the walker is round
-    assert start[1, 13].tolist() == list(pictures.GOALS["G"])
-    assert goal[1, 13].tolist() == list(pictures.WALKER)
-    assert start[2, 9].tolist() == list(pictures.FLOOR)
+    assert start[0, 0].tolist() == list(render.WALL)
+    assert start[1, 5].tolist() == list(render.WALKER)
+    assert start[0, 4].tolist() == list(render.COLOURS["start"])  # the walker is round
+    assert start[1, 13].tolist() == list(render.GOALS["G"])
+    assert goal[1, 13].tolist() == list(render.WALKER)
+    assert start[2, 9].tolist() == list(render.FLOOR)
 
 
 @pytest.mark.parametrize("kind", ["index", "position", "onehot", "walls", "pixels"])
@@ -153,7 +153,7 @@ def test_what_the_walker_sees_is_the_view_of_its_state(kind, layout):
     world, plain = (make([3, 4], Config(layout=layout, max_steps=6, observation=one)) for one in (kind, "index"))
     one, states = world.spec, plain.spec.state_obs
     seen, index = world.reset(), plain.reset()
-    for row in seeds.generators([1], "exploration")[0].integers(4, size=(30, 2)):
+    for row in rng.generators([1], "exploration")[0].integers(4, size=(30, 2)):
         places = plain.lanes.place.copy()
         np.testing.assert_array_equal(seen, one.state_obs[places])
         np.testing.assert_array_equal(index, states[places])
@@ -212,8 +212,8 @@ def test_views_that_cannot_be_had_are_refused(settings, line):
 
 
 def test_shapes_lie_inside_their_cell():
-    canvas = pictures.paint(np.zeros((1, 4), bool), [Mark(0, i, k) for i, k in enumerate(["key", "door", "lava"])], 8)
-    floor = (canvas == pictures.FLOOR).all(axis=-1)
+    canvas = render.paint(np.zeros((1, 4), bool), [Mark(0, i, k) for i, k in enumerate(["key", "door", "lava"])], 8)
+    floor = (canvas == render.FLOOR).all(axis=-1)
     assert [int((~floor[:, 8 * i : 8 * i + 8]).sum()) for i in range(4)] == [16, 48, 64, 0]
 
 
@@ -221,7 +221,7 @@ def test_the_floor_counts_the_moves_that_a_mistaken_walker_makes():
     """Random play by the doors of the room that is shown, which may not be there: half of the looks are wrong."""
     world = make(range(4000), Config(sensor_noise=0.5, max_steps=6))
     returns, running = np.zeros(4000), np.ones(4000, np.bool_)
-    generator = seeds.generators([1], "exploration")[0]
+    generator = rng.generators([1], "exploration")[0]
     seen = world.reset()
     for _ in range(6):
         actions = (world.spec.legal[seen] * generator.random((4000, 6))).argmax(axis=1)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from envs.parts.gymnasium_world import GymnasiumWorld
-from envs.parts.table_world import TableWorld
-from simulator.core import plugins
+from envs.common.gymnasium.env import GymnasiumWorld
+from envs.common.tabular_env import TableWorld
+from simulator.core import registry
 from tests.envs.originals import original, same_step
 
 SEEDS = [0, 5, 99]
@@ -23,7 +23,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "settings", "env_id", "kwargs"), CASES)
 def test_the_player_is_the_original(name, settings, env_id, kwargs):
-    player = plugins.load("worlds", name)
+    player = registry.load("worlds", name)
     world = player.make(SEEDS, player.Config(**settings))
     assert isinstance(world, GymnasiumWorld if "fickle_passenger" in settings else TableWorld)
     assert world.spec.id == name

@@ -7,10 +7,10 @@ from gymnasium.envs.toy_text import FrozenLakeEnv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TransformReward
 
-from envs.parts import gymnasium_world, toy_text
-from envs.parts.gymnasium_world import Config, GymnasiumWorld
-from simulator.core import seeds as streams
-from simulator.core.mdp import finite_horizon
+from envs.common.gymnasium import env, toy_text
+from envs.common.gymnasium.env import Config, GymnasiumWorld
+from simulator.core import rng as streams
+from simulator.core.mdp.solve import finite_horizon
 
 SEEDS = [0, 1, 7, 123456]
 CASES = [
@@ -32,7 +32,7 @@ def _ids(case):
 @pytest.mark.parametrize("case", CASES, ids=_ids)
 def test_table_equals_original_slot_by_slot(case):
     env_id, kwargs, n_steps = case
-    world = gymnasium_world.make(env_id, SEEDS, Config(kwargs=kwargs))
+    world = env.make(env_id, SEEDS, Config(kwargs=kwargs))
     assert type(world).__name__ == "TableWorld"
     makers = [lambda: gymnasium.make(env_id, disable_env_checker=True, **kwargs)] * len(SEEDS)
     original = SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
@@ -58,7 +58,7 @@ def test_table_equals_original_slot_by_slot(case):
 
 def test_cliff_original_over_many_ends():
     """A short way round the cliff, again and again, so that resets are compared too."""
-    worlds = [gymnasium_world.make("CliffWalking-v1", SEEDS, Config(native=native)) for native in (True, False)]
+    worlds = [env.make("CliffWalking-v1", SEEDS, Config(native=native)) for native in (True, False)]
     assert (worlds[0].reset() == worlds[1].reset()).all()
     ends = 0
     for action in [0, *[1] * 11, 2] * 3:
@@ -70,7 +70,7 @@ def test_cliff_original_over_many_ends():
 
 @pytest.mark.parametrize("env_id", ["FrozenLake-v1", "Taxi-v4"])
 def test_native_or_not_gives_the_same(env_id):
-    worlds = [gymnasium_world.make(env_id, SEEDS, Config(native=native)) for native in (True, False)]
+    worlds = [env.make(env_id, SEEDS, Config(native=native)) for native in (True, False)]
     assert isinstance(worlds[1], GymnasiumWorld)
     assert (worlds[0].reset() == worlds[1].reset()).all()
     for action in np.random.default_rng(2).integers(worlds[0].spec.action.n, size=(800, len(SEEDS))):
@@ -88,7 +88,7 @@ def test_native_or_not_gives_the_same(env_id):
 def test_an_end_at_the_time_limit_is_an_end(native):
     """Six steps lead to the goal of the dry lake; with six allowed, the last one terminates and is not cut."""
     config = Config(native=native, kwargs={"is_slippery": False}, max_steps=6)
-    world = gymnasium_world.make("FrozenLake-v1", [3], config)
+    world = env.make("FrozenLake-v1", [3], config)
     world.reset()
     assert world.spec.max_steps == world.spec.mdp.max_steps == 6
     for action in (1, 1, 2, 1, 2, 2):
@@ -101,25 +101,25 @@ def test_an_end_at_the_time_limit_is_an_end(native):
 
 
 def test_what_the_specs_say():
-    spec = gymnasium_world.make("FrozenLake-v1", [0], Config()).spec
+    spec = env.make("FrozenLake-v1", [0], Config()).spec
     assert spec.floor == pytest.approx(0.0139, abs=5e-5)
     assert spec.solved == 0.70  # registered, and within reach
     assert (spec.observation.n, spec.action.n, spec.max_steps, spec.legal) == (16, 4, 100, None)
     assert (spec.state_obs == np.arange(16)).all()
-    taxi = gymnasium_world.make("Taxi-v4", [0], Config()).spec
+    taxi = env.make("Taxi-v4", [0], Config()).spec
     assert taxi.floor == pytest.approx(-771.09, abs=5e-3)
     assert taxi.solved == pytest.approx(7.93 * 0.99, abs=1e-3)  # 8 cannot be reached
-    cliff = gymnasium_world.make("CliffWalking-v1", [0], Config()).spec
+    cliff = env.make("CliffWalking-v1", [0], Config()).spec
     assert cliff.max_steps is None
     assert cliff.solved == pytest.approx(-13.13)
     assert -15 < cliff.solved <= -13  # of all ways only the shortest counts: the next one takes 15 steps
-    short = gymnasium_world.make("FrozenLake-v1", [0], Config(max_steps=10)).spec
+    short = env.make("FrozenLake-v1", [0], Config(max_steps=10)).spec
     best = finite_horizon(short.mdp, 10).start_value
     assert short.floor < short.solved <= best < 0.7
 
 
 def test_only_the_very_worlds_are_replaced():
-    fickle = gymnasium_world.make("Taxi-v4", [0], Config(kwargs={"fickle_passenger": True}))
+    fickle = env.make("Taxi-v4", [0], Config(kwargs={"fickle_passenger": True}))
     assert isinstance(fickle, GymnasiumWorld)
     assert fickle.spec.mdp is None
     assert fickle.spec.solved == 8
@@ -135,12 +135,12 @@ def test_only_the_very_worlds_are_replaced():
 
 
 def test_freezing_is_exact():
-    world = gymnasium_world.make("Taxi-v4", SEEDS, Config())
+    world = env.make("Taxi-v4", SEEDS, Config())
     world.reset()
     actions = np.random.default_rng(0).integers(6, size=(500, len(SEEDS)))
     for action in actions[:300]:
         world.step(action)
-    other = gymnasium_world.make("Taxi-v4", SEEDS, Config())
+    other = env.make("Taxi-v4", SEEDS, Config())
     assert other.restore(world.state())
     for action in actions[300:]:
         for one, two in zip(world.step(action), other.step(action), strict=True):
@@ -148,7 +148,7 @@ def test_freezing_is_exact():
 
 
 def test_scenes():
-    lake = gymnasium_world.make("FrozenLake-v1", [0], Config())
+    lake = env.make("FrozenLake-v1", [0], Config())
     lake.reset()
     scene = lake.scene(0)
     kinds = [mark.kind for mark in scene.marks]
@@ -157,7 +157,7 @@ def test_scenes():
     assert (scene.places[5] == [1, 1]).all()
     assert scene.actions == ("left", "down", "right", "up")
     assert scene.facts == {"step": "0", "ice": "slippery"}
-    cliff = gymnasium_world.make("CliffWalking-v1", [0], Config())
+    cliff = env.make("CliffWalking-v1", [0], Config())
     cliff.reset()
     cliff.step(np.array([0]))
     marks = cliff.scene(0).marks
@@ -166,7 +166,7 @@ def test_scenes():
 
 
 def test_taxi_scene_shows_the_states_of_its_errand():
-    taxi = gymnasium_world.make("Taxi-v4", [0], Config())
+    taxi = env.make("Taxi-v4", [0], Config())
     state = int(taxi.reset()[0])
     row, column, passenger, destination = state // 100, state // 20 % 5, state // 4 % 5, state % 4
     scene = taxi.scene(0)

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from simulator import presets
-from simulator.arena_config import find_memory, memory_presets
-from simulator.config import build
-from simulator.core import plugins, seeds
-from simulator.core.compiled import set_threads
-from simulator.engine import Session
+from simulator.config import presets
+from simulator.config.recall import find_memory, memory_presets
+from simulator.config.run import build
+from simulator.core import registry, rng
+from simulator.core.jit import set_threads
+from simulator.training.loop import Session
 from tests.laws.players import can_play, home
 
 SEEDS = [0, 1, 2]
@@ -33,12 +33,12 @@ DAMAGE = ("flip:0.2", "erase:0.5", "block:0.5")
 
 def memories() -> list[str]:
     """Every memory, and every preset of one."""
-    return [*plugins.names("memories"), *memory_presets()]
+    return [*registry.names("memories"), *memory_presets()]
 
 
 def agents() -> list[tuple[str, str]]:
     """Every agent with a world, and every preset by its name with no world of its own."""
-    homes = {name: home(name) for name in plugins.names("agents")}
+    homes = {name: home(name) for name in registry.names("agents")}
     found = [(name, world) for name, world in homes.items()]
     found += [(name, "CartPole-v1") for name in homes if can_play(name, "CartPole-v1")]
     found += [(name, PICTURES) for name in homes if name in CONVOLUTIONAL]
@@ -60,7 +60,7 @@ def fewer(config: Any, updates: int) -> Any:
 def remembered(name: str, seed_list: list[int], threads: int, updates: int) -> Any:
     """Everything that a memory of digits gives out: weights, restorations, energies, codes."""
     player, config = find_memory(name)
-    challenge = plugins.load("challenges", "digits")
+    challenge = registry.load("challenges", "digits")
     set_threads(threads)
     try:
         drawer = challenge.make(seed_list, challenge.Config())
@@ -71,8 +71,8 @@ def remembered(name: str, seed_list: list[int], threads: int, updates: int) -> A
         if hasattr(memory, "codes"):
             found["codes"] = memory.codes(patterns)
         for damage in DAMAGE:
-            channel = plugins.channel(damage, drawer.units)
-            cues = channel.damage(patterns, patterns, seeds.generators(seed_list, "damage"))
+            channel = registry.channel(damage, drawer.units)
+            cues = channel.damage(patterns, patterns, rng.generators(seed_list, "damage"))
             asked = (cues.values, cues.known, channel.evidence(cues))
             found[damage] = memory.recall(*asked)._asdict()
         if hasattr(memory, "generate"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simulator.core import plugins
+from simulator.core import registry
 from simulator.core.protocols import Array, State, Step
 from simulator.core.scene import Scene
 
@@ -20,7 +20,7 @@ class GameWorld:
     """What the first side of S games sees; its own streams and the other side's are the world's."""
 
     def __init__(self, seed_list: list[int]) -> None:
-        game, other = plugins.load("games", "iterated_matrix"), plugins.load("agents", "memory_one")
+        game, other = registry.load("games", "iterated_matrix"), registry.load("agents", "memory_one")
         self._game = game.make(seed_list, replace(game.Config(), noise=0.1, continuation=0.8))
         self.spec = replace(self._game.specs[0], id="probe-game")
         coin = replace(other.Config(), opening=0.5, cc=0.7, dd=0.2)

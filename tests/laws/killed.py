@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from simulator import engine
-from simulator.config import RunConfig, build
+from simulator.config.run import RunConfig, build
 from simulator.core.protocols import Snapshot
-from simulator.store import Store
+from simulator.store.run_store import Store
+from simulator.training import loop
 
 EVERY = 0.01  # seconds between checkpoints
 STEPS = {"rooms": 300_000, "FrozenLake-v1": 300_000}
@@ -24,7 +24,7 @@ def play(lab: Path, config: RunConfig) -> Snapshot:
     """Begin the lab's only run, or go on with it, to the end."""
     with Store(lab) as store:
         known = store.runs()
-        *_, last = engine.run(config, store, known[0].run if known else None, checkpoint_every=EVERY)
+        *_, last = loop.run(config, store, known[0].run if known else None, checkpoint_every=EVERY)
     return last
 
 
@@ -35,6 +35,6 @@ def child(lab: Path, config: RunConfig) -> None:
 
 
 for _world in STEPS:
-    _session = engine.Session(settings(_world, 20))
+    _session = loop.Session(settings(_world, 20))
     _session.play(20)
     _session.evaluator().evaluate(_session.agent, 20)

@@ -6,10 +6,11 @@ import os
 import tempfile
 from pathlib import Path
 
-from simulator import arena, arena_config
-from simulator.store import Store
+from simulator.config import recall
+from simulator.recall import loop
+from simulator.store.run_store import Store
 
-CONFIG = arena_config.build(
+CONFIG = recall.build(
     {
         "seeds": 4,
         "patterns": [5, 12, 20],
@@ -26,7 +27,7 @@ def play(lab: Path) -> None:
     """Begin the lab's only contest, or go on with it, to the end."""
     with Store(lab) as store:
         known = store.runs()
-        for _ in arena.recall(CONFIG, store, known[0].run if known else None):
+        for _ in loop.recall(CONFIG, store, known[0].run if known else None):
             pass
 
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from simulator.tournaments.workers import Here, Processes
+from simulator.tournaments.workers.local import Here, Processes
 from tests.simulator.tournaments import play
 
 CELLS = 22

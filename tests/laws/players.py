@@ -9,14 +9,14 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from simulator.config import build
-from simulator.core import plugins
-from simulator.engine import Session
+from simulator.config.run import build
+from simulator.core import registry
+from simulator.training.loop import Session
 from tests.seeding import FIRST_SEED
 
-AGENTS = plugins.names("agents")
-WORLDS = plugins.names("worlds")
-GAMES = plugins.names("games")
+AGENTS = registry.names("agents")
+WORLDS = registry.names("worlds")
+GAMES = registry.names("games")
 SMALL = ("rooms", "FrozenLake-v1", "CartPole-v1")  # by table, by table with a foreign law, and boxes in Python
 SOON = {"dqn": {"starts": 20, "batch": 8}}  # what else would not begin to learn within the steps of a law
 
@@ -65,7 +65,7 @@ def home(agent: str) -> str:
 
 def variants(kind: str, name: str) -> list[dict[str, Any]]:
     """The settings that turn each choice of a player's ``Config`` in turn, nested tables too."""
-    config = plugins.load(kind, name).Config
+    config = registry.load(kind, name).Config
     return [{}, *_turned(config)]
 
 

@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 from gymnasium import spaces
 
-from envs.parts.table_world import TableWorld
-from simulator.core import seeds
-from simulator.core.mdp import FiniteMDP
+from envs.common.tabular_env import TableWorld
+from simulator.core import rng
+from simulator.core.mdp.solve import FiniteMDP
 from simulator.core.protocols import Spec
 from simulator.core.scene import Scene
-from simulator.core.table import make_table
+from simulator.core.transition_table import make_table
 
 Kind = Literal["constant", "observed", "delayed", "action", "both"]
 GAMMA = 0.9
@@ -63,4 +63,4 @@ def make(seed_list: list[int], config: Config) -> TableWorld:
     law = mdp(config.kind)
     n = len(law.start)
     spec = Spec(f"probe-{config.kind}", spaces.Discrete(n), spaces.Discrete(2), 10, mdp=law, state_obs=np.arange(n))
-    return TableWorld(spec, make_table(law), seeds.words(seed_list, "world"), lambda place, clock: Scene("probe"))
+    return TableWorld(spec, make_table(law), rng.words(seed_list, "world"), lambda place, clock: Scene("probe"))

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from simulator.arguments import written
-from simulator.catalog import _player
-from simulator.core import plugins
+from simulator.commands.catalog import _player
+from simulator.commands.parser import written
+from simulator.config.validation import settings
+from simulator.core import registry
 from simulator.core.protocols import Spec
-from simulator.settings import settings
 from tests.laws.players import AGENTS, GAMES, SMALL, WORLDS, home, pairs, session, variants
 
 PLAYERS = [(kind, name) for kind, every in (("agents", AGENTS), ("worlds", WORLDS), ("games", GAMES)) for name in every]
@@ -23,7 +23,7 @@ PLAYERS = [(kind, name) for kind, every in (("agents", AGENTS), ("worlds", WORLD
 
 @pytest.mark.parametrize(("kind", "name"), PLAYERS)
 def test_config_is_frozen_and_every_field_has_a_default_and_a_sentence(kind, name):
-    player = plugins.load(kind, name)
+    player = registry.load(kind, name)
     assert dataclasses.is_dataclass(player.Config)
     assert player.Config.__dataclass_params__.frozen
     config = player.Config()
@@ -32,9 +32,9 @@ def test_config_is_frozen_and_every_field_has_a_default_and_a_sentence(kind, nam
         assert setting.doc, f"{name}.{setting.name} says nothing"
 
 
-@pytest.mark.parametrize(("kind", "name"), [*PLAYERS, *(("memories", name) for name in plugins.names("memories"))])
+@pytest.mark.parametrize(("kind", "name"), [*PLAYERS, *(("memories", name) for name in registry.names("memories"))])
 def test_the_defaults_that_are_shown_are_those_that_are_taken(kind, name):
-    player = plugins.load(kind, name)
+    player = registry.load(kind, name)
     shown = {row["name"]: row["default"] for row in _player(player)["settings"]}
     assert shown == {path: written(value) for path, value in _flat(player.Config())}
 
@@ -50,7 +50,7 @@ def _flat(config, prefix=""):
 
 @pytest.mark.parametrize(("kind", "name"), PLAYERS)
 def test_the_file_says_what_the_player_is_and_what_make_refuses(kind, name):
-    player = plugins.load(kind, name)
+    player = registry.load(kind, name)
     assert len(inspect.getdoc(player.module) or "") > 60
     assert inspect.getdoc(player.make)
 
@@ -108,7 +108,7 @@ def test_policies_agree_with_themselves(agent, world):
 
 @pytest.mark.parametrize("name", AGENTS)
 def test_an_impossible_world_is_refused_in_one_line(name):
-    player = plugins.load("agents", name)
+    player = registry.load("agents", name)
     spec = Spec("nowhere", spaces.Text(5), spaces.Text(5))
     with pytest.raises(ValueError, match="nowhere") as refused:
         player.make(spec, [0], player.Config())
@@ -117,7 +117,7 @@ def test_an_impossible_world_is_refused_in_one_line(name):
 
 @pytest.mark.parametrize("world", [*WORLDS, *SMALL[1:]])
 def test_a_world_resets_by_itself_and_says_what_the_step_led_to(world):
-    player = plugins.load("worlds", world)
+    player = registry.load("worlds", world)
     one = player.make(list(range(6)), player.Config())
     obs, walker = one.reset(), np.random.Generator(np.random.PCG64(2))
     assert obs.shape == (6, *one.spec.observation.shape)
@@ -136,6 +136,6 @@ def test_a_world_resets_by_itself_and_says_what_the_step_led_to(world):
 
 @pytest.mark.parametrize(("kind", "name"), PLAYERS)
 def test_a_player_shows_itself(kind, name):
-    words = [sys.executable, "-m", plugins.load(kind, name).module.__name__]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=plugins.ROOT)
+    words = [sys.executable, "-m", registry.load(kind, name).module.__name__]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=registry.ROOT)
     assert len(done.stdout.splitlines()) >= 2

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import memory
-from memory.parts import alike_torch
+from memory.common.networks import arithmetic_torch
 from tests.laws.full_size import agents, broken, memories, remembered, trained
 
 FORBIDDEN = {"bmm", "baddbmm", "mm", "addmm", "matmul", "einsum", "linear"} | {
@@ -42,7 +42,7 @@ def test_a_product_and_its_slopes_are_those_of_a_seed_alone_and_of_a_row_alone(n
 
     def slopes(*parts):
         parts = [part.clone().requires_grad_() for part in parts]
-        y = alike_torch.product(*parts)
+        y = arithmetic_torch.product(*parts)
         return [y.detach(), *torch.autograd.grad(y.square().sum(), parts)]
 
     together = slopes(x, w, b)
@@ -50,12 +50,12 @@ def test_a_product_and_its_slopes_are_those_of_a_seed_alone_and_of_a_row_alone(n
         alone = slopes(x[i : i + 1], w[i : i + 1], b[i : i + 1])
         assert all(torch.equal(one[0], all_[i]) for one, all_ in zip(alone, together, strict=True))
     for row in range(n_rows):
-        assert torch.equal(alike_torch.product(x[:, row : row + 1], w, b), together[0][:, row : row + 1])
+        assert torch.equal(arithmetic_torch.product(x[:, row : row + 1], w, b), together[0][:, row : row + 1])
 
 
-@pytest.mark.parametrize("function", [alike_torch.softplus, alike_torch.sigmoid, alike_torch.atanh])
+@pytest.mark.parametrize("function", [arithmetic_torch.softplus, arithmetic_torch.sigmoid, arithmetic_torch.atanh])
 def test_a_function_rounds_alike_in_every_place_and_is_that_function(function):
-    x = torch.linspace(-0.99, 0.99, 4001) * (1.0 if function is alike_torch.atanh else 40.0)
+    x = torch.linspace(-0.99, 0.99, 4001) * (1.0 if function is arithmetic_torch.atanh else 40.0)
     y = function(x)
     for length in (1, 7, 17, 31, 100):
         for start in range(0, 4001 - length, 37):

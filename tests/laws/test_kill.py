@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulator.core import seeds
-from simulator.store import Store
+from simulator.core import rng
+from simulator.store.run_store import Store
 from tests.laws import killed
 
 KILLS, BATCHES = 60, 10  # over both worlds; every first run of a batch is killed once more while it goes on
@@ -68,7 +68,7 @@ def _kill_after(seconds: float, lab: Path, config) -> bool:
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_a_killed_run_ends_in_the_same_bits(undisturbed, batch, tmp_path):
     config, (record, points, evaluations), took = undisturbed
-    moments = seeds.generators([batch], "bootstrap")[0].random(KILLS // BATCHES // len(killed.STEPS))
+    moments = rng.generators([batch], "bootstrap")[0].random(KILLS // BATCHES // len(killed.STEPS))
     for i, moment in enumerate(moments):
         lab, after = tmp_path / f"{i}-0", moment * took
         while not _kill_after(after, lab, config):  # it was done already: sooner, then

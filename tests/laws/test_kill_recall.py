@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator import repro
-from simulator.core import seeds
-from simulator.store import Store
+from simulator.commands import reproduce
+from simulator.core import rng
+from simulator.store.run_store import Store
 from tests.laws import killed_recall
 
 KILLS = 12
@@ -49,7 +49,7 @@ def undisturbed(tmp_path_factory):
 def test_a_killed_contest_ends_in_the_same_bits(undisturbed, tmp_path):
     whole, took = undisturbed
     met = 0
-    for i, moment in enumerate(seeds.generators([7], "bootstrap")[0].random(KILLS)):
+    for i, moment in enumerate(rng.generators([7], "bootstrap")[0].random(KILLS)):
         lab = tmp_path / str(i)
         child = _child(lab)
         child.join(moment * took)
@@ -59,7 +59,7 @@ def test_a_killed_contest_ends_in_the_same_bits(undisturbed, tmp_path):
             met += 1
         killed_recall.play(lab)
         with Store(whole) as one, Store(lab) as other:
-            assert repro.compare(repro.rows(one, "r1"), repro.rows(other, "r1")) is None
+            assert reproduce.compare(reproduce.rows(one, "r1"), reproduce.rows(other, "r1")) is None
             assert other.find("r1").status == "done"
             assert len(other.find("r1").known("cells")) == killed_recall.CELLS
     assert met > KILLS // 2

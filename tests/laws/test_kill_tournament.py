@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.core import seeds
-from simulator.tournaments.cell_store import CellStore
+from simulator.core import rng
+from simulator.store.cell_store import CellStore
 from tests.laws import killed_tournament
 from tests.simulator.tournaments import numbers, play, told
 
@@ -68,7 +68,7 @@ def _judge(lab: Path, whole: Path) -> None:
 def test_a_tournament_whose_host_is_killed_again_and_again(undisturbed, tmp_path):
     whole, took = undisturbed
     lab, met, done = tmp_path / "lab", 0, []
-    for moment in seeds.generators([7], "bootstrap")[0].random(HOSTS):
+    for moment in rng.generators([7], "bootstrap")[0].random(HOSTS):
         child = _child(lab)
         child.join(0.1 + moment * took / 4)
         if child.is_alive():
@@ -88,7 +88,7 @@ def test_a_tournament_whose_workers_are_killed(undisturbed, tmp_path):
     whole, _ = undisturbed
     lab, met = tmp_path / "lab", 0
     host = _child(lab, processes=True)
-    for moment in seeds.generators([8], "bootstrap")[0].random(WORKERS):
+    for moment in rng.generators([8], "bootstrap")[0].random(WORKERS):
         until = time.perf_counter() + 10
         workers: list[int] = []
         while not workers and host.is_alive() and time.perf_counter() < until:
@@ -107,4 +107,6 @@ def _workers_of(pid: int) -> list[int]:
     """The processes that a host has started."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     found = [int(each) for each in children.read_text().split()] if children.exists() else []
-    return [each for each in found if "simulator.tournaments.worker" in Path(f"/proc/{each}/cmdline").read_text()]
+    return [
+        each for each in found if "simulator.tournaments.workers.process" in Path(f"/proc/{each}/cmdline").read_text()
+    ]

@@ -11,16 +11,17 @@ import inspect
 import numpy as np
 import pytest
 
-from simulator import arena, arena_config, recalls
-from simulator.arena_config import find_memory, memory_presets
-from simulator.contest import Health
-from simulator.core import plugins, seeds
+from simulator.config import recall as arena_config
+from simulator.config.recall import find_memory, memory_presets
+from simulator.config.validation import check, overlay, settings
+from simulator.core import registry, rng
 from simulator.core.memories import Units
-from simulator.settings import check, overlay, settings
-from simulator.store import Store
+from simulator.recall import loop, summary
+from simulator.recall.benchmark import Health
+from simulator.store.run_store import Store
 from tests.laws.players import lane, same, variants
 
-NAMES = plugins.names("memories")
+NAMES = registry.names("memories")
 UNITS = Units((4, 4))
 SEEDS = [3, 11, 4]
 SHORT = {"updates": 40, "pretrain_updates": 10, "tries": 2}  # of those that train, and of those that search
@@ -29,7 +30,7 @@ TOLERANCE = 1e-3  # where torch multiplies, after a short training
 
 def quick(name: str, **changes):
     """A memory's module and its settings for a short training."""
-    player = plugins.load("memories", name)
+    player = registry.load("memories", name)
     config = player.Config()
     return player, overlay(config, {**shortened(config), **changes})
 
@@ -46,12 +47,12 @@ def shortened(config) -> dict:
 
 def drawn(seed_list, n: int) -> np.ndarray:
     """Patterns [S, n, 16] of -1 and +1, each seed's by itself."""
-    streams = seeds.generators(seed_list, "patterns")
+    streams = rng.generators(seed_list, "patterns")
     return np.stack([np.where(each.random((n, UNITS.n)) < 0.5, -1.0, 1.0) for each in streams]).astype(np.float32)
 
 
 def damaged(patterns: np.ndarray, seed_list) -> np.ndarray:
-    streams = seeds.generators(seed_list, "damage")
+    streams = rng.generators(seed_list, "damage")
     flips = np.stack([each.random(patterns.shape[1:]) < 0.15 for each in streams])
     return np.where(flips, -patterns, patterns).astype(np.float32)
 
@@ -84,7 +85,7 @@ def close(one, two, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_file_says_what_it_is(name):
-    player = plugins.load("memories", name)
+    player = registry.load("memories", name)
     assert dataclasses.is_dataclass(player.Config)
     assert player.Config.__dataclass_params__.frozen
     for setting in settings(player.Config):
@@ -200,18 +201,18 @@ def with_rate(config, rate: float) -> dict:
 
 
 def learns(name: str) -> bool:
-    return "learning_rate" in repr(plugins.load("memories", name).Config())
+    return "learning_rate" in repr(registry.load("memories", name).Config())
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if learns(name)])
 def test_weights_without_bound_are_found_and_no_contest_dies_of_them(name, tmp_path):
-    config = plugins.load("memories", name).Config()
+    config = registry.load("memories", name).Config()
     memories = {"wild": {"name": name, **with_rate(config, 1e38)}, "nearest": {}}
     contest = {"seeds": 2, "patterns": [6], "damage": ["flip:0.2"], "novel": 4, "challenge": {"name": "digits"}}
     with Store(tmp_path) as store:
-        for _ in arena.recall(arena_config.build({**contest, "memory": memories}), store):
+        for _ in loop.recall(arena_config.build({**contest, "memory": memories}), store):
             pass
-        found = recalls.summary(store, "r1")
+        found = summary.summary(store, "r1")
     assert [(each["memory"], each["seed"]) for each in found["failed"]] == [("wild", 0), ("wild", 1)]
     assert [each["overlap"] is None for each in found["cells"]] == [True, False]
 
@@ -227,6 +228,6 @@ def test_presets_are_settings_that_their_memory_has():
 
 
 def _layer():
-    from simulator.settings import Layer
+    from simulator.config.validation import Layer
 
     return Layer({})

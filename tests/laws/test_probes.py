@@ -7,8 +7,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from simulator.core import plugins
-from simulator.core.mdp import evaluate_finite, uniform_policy
+from simulator.core import registry
+from simulator.core.mdp.solve import evaluate_finite, uniform_policy
 from tests.laws.players import AGENTS, GAME, home, session
 from tests.laws.probes import GAMMA, VALUES, mdp
 
@@ -44,7 +44,7 @@ def test_probe(agent, kind):
 
 
 def _trained(agent, kind):
-    known = {field.name for field in fields(plugins.load("agents", agent).Config)}
+    known = {field.name for field in fields(registry.load("agents", agent).Config)}
     settings = {**FADING.get(agent, {}), **({"gamma": GAMMA} if "gamma" in known else {})}
     one = session(
         agent, "tests.laws.probes", seeds=16, steps=STEPS, eval_episodes=100, agent_=settings, world_={"kind": kind}

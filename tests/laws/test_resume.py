@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulator import checkpoints, engine
-from simulator.config import build
-from simulator.core import plugins
-from simulator.store import Store
+from simulator.config.run import build
+from simulator.core import registry
+from simulator.store import checkpoints
+from simulator.store.run_store import Store
+from simulator.training import loop
 from tests.laws.players import WORLDS, pairs, same, session
 
 
@@ -26,7 +27,7 @@ def test_a_session_goes_on_from_its_state_on_disk(agent, world, tmp_path):
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_world_goes_on_from_its_state(world):
-    player = plugins.load("worlds", world)
+    player = registry.load("worlds", world)
     one, two = (player.make([3, 4], player.Config()) for _ in range(2))
     one.reset()
     walker = np.random.Generator(np.random.PCG64(1))
@@ -47,12 +48,12 @@ def test_a_run_that_is_closed_and_resumed_ends_in_the_same_rows(world, tmp_path)
         | {"agent": {"name": "q_learning"}, "world": {"name": world}}
     )
     with Store(tmp_path / "whole") as store:
-        *_, last = engine.run(config, store)
+        *_, last = loop.run(config, store)
         whole = (store.points(last.run), store.evaluations(last.run))
     with Store(tmp_path / "parted") as store:
         for stop in (1, 2, 3, 10_000):
             run = None if stop == 1 else "r1"
-            snapshots = engine.run(config, store, run, checkpoint_every=0.0)
+            snapshots = loop.run(config, store, run, checkpoint_every=0.0)
             for _, snapshot in zip(range(stop), snapshots, strict=False):
                 assert snapshot.run == "r1"
             snapshots.close()

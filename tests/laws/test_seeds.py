@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulator.core import plugins, seeds
-from simulator.core.compiled import set_threads
+from simulator.core import registry, rng
+from simulator.core.jit import set_threads
 from tests.laws.players import AGENTS, SMALL, WORLDS, home, lane, pairs, plays_stretches, same, session, variants
 
 STEPS = 150
@@ -50,7 +50,7 @@ def test_threads_change_nothing(agent, world):
 
 @pytest.mark.parametrize("world", [*WORLDS, *SMALL[1:]])
 def test_permuted_seeds_give_permuted_worlds(world):
-    player = plugins.load("worlds", world)
+    player = registry.load("worlds", world)
     order = [2, 0, 3, 1]
     worlds = [player.make(list_, player.Config()) for list_ in ([0, 1, 2, 3], order)]
     first = [w.reset() for w in worlds]
@@ -102,15 +102,15 @@ def test_every_agent_plays_somewhere():
 
 
 def test_streams_share_nothing():
-    words = np.concatenate([seeds.words(range(50), purpose) for purpose in seeds.PURPOSES])
+    words = np.concatenate([rng.words(range(50), purpose) for purpose in rng.PURPOSES])
     assert len(np.unique(words[:, :2], axis=0)) == len(words)
     assert len(np.unique(words[:, 2:], axis=0)) == len(words)
 
 
 def test_packed_streams_go_on_where_they_stood():
-    generator = seeds.generators([5], "replay")[0]
+    generator = rng.generators([5], "replay")[0]
     generator.random(17)
-    twin = np.random.Generator(seeds.unpack(seeds.pack(generator.bit_generator)))
+    twin = np.random.Generator(rng.unpack(rng.pack(generator.bit_generator)))
     np.testing.assert_array_equal(generator.random(9), twin.random(9))
 
 

@@ -8,9 +8,9 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from memory import adversarial_autoencoder
-from memory.parts.adversarial_torch import AdversarialAutoencoder
-from memory.parts.stacked_torch import through
-from simulator.core import seeds
+from memory.adversarial_autoencoder.model_torch import AdversarialAutoencoder
+from memory.common.networks.layers_torch import through
+from simulator.core import rng
 from simulator.core.memories import Units
 from tests.seeding import seed_list
 
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.learning
 
 
 def _signs(n_seeds, n, units):
-    streams = seeds.generators(seed_list(n_seeds), "patterns")
+    streams = rng.generators(seed_list(n_seeds), "patterns")
     return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
 def test_the_discriminator_has_a_classifiers_loss():
     model = AdversarialAutoencoder(Units((6,)), adversarial_autoencoder.Config(hidden=(5,), code=3, judge=(4,)))
-    weights = model.draw(seeds.generators([0, 1], "weights"))
+    weights = model.draw(rng.generators([0, 1], "weights"))
     drawn, codes = (torch.from_numpy(_signs(2, n, 3)) for n in (7, 4))
     found = model.judging(weights, drawn, codes)
     for s in range(2):

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from memory import autoencoder
-from memory.parts.autoencoder_torch import Autoencoder, Output
-from memory.parts.learned_torch import Asked, by_passes
-from memory.parts.noise import damaged, draw_rows
-from memory.parts.penalties import contraction
-from memory.parts.pretrain_torch import _one_step, free_energy
-from memory.parts.stacked_torch import SLOPES, cross_entropy
-from simulator.core import seeds
+from memory.autoencoder.model_torch import Autoencoder, Output
+from memory.autoencoder.pretraining_torch import _one_step, free_energy
+from memory.common.networks.input_noise import damaged, draw_rows
+from memory.common.networks.layers_torch import SLOPES, cross_entropy
+from memory.common.networks.losses_torch import contraction
+from memory.common.networks.memory_torch import Asked, by_passes
+from simulator.core import rng
 from simulator.core.memories import Units
 from tests.seeding import seed_list
 
@@ -25,12 +25,12 @@ UNITS = Units((3, 4))
 
 def signs(n_seeds: int, n: int, units: int, first: int = 0) -> np.ndarray:
     """Random patterns [S, P, N]."""
-    streams = seeds.generators(seed_list(n_seeds, first), "patterns")
+    streams = rng.generators(seed_list(n_seeds, first), "patterns")
     return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
 def test_a_linear_autoencoder_finds_the_principal_components():
-    stream = seeds.generators([0], "patterns")[0]
+    stream = rng.generators([0], "patterns")[0]
     mixed = stream.standard_normal((80, 4)) @ stream.standard_normal((4, 10)) + 0.3 * stream.standard_normal((80, 10))
     patterns = (mixed / np.abs(mixed).max()).astype(np.float32)
     variances = np.linalg.svd(patterns - patterns.mean(0), compute_uv=False) ** 2 / len(patterns)
@@ -45,7 +45,7 @@ def test_a_linear_autoencoder_finds_the_principal_components():
 def test_the_contraction_is_the_squared_norm_of_the_jacobian(activation):
     config = autoencoder.Config(**SMALL, activation=activation)
     model = Autoencoder(UNITS, config)
-    weights = model.draw(seeds.generators([3, 4], "weights"))
+    weights = model.draw(rng.generators([3, 4], "weights"))
     x = torch.from_numpy(signs(2, 3, 12))
     found = contraction(SLOPES[activation](model.codes(weights, x)), weights["up0.w"])
     for s in range(2):
@@ -85,9 +85,9 @@ def _plain_loss(weights, config, x, seen):
 def test_the_loss_of_every_variant_against_a_plain_loop(fields):
     config = autoencoder.Config(**SMALL, **fields)
     model = Autoencoder(UNITS, config)
-    weights = model.draw(seeds.generators([1], "weights"))
+    weights = model.draw(rng.generators([1], "weights"))
     x = signs(1, 5, 12)
-    seen = damaged(x, "flip", (0.1, 0.4), seeds.generators([1], "training"))
+    seen = damaged(x, "flip", (0.1, 0.4), rng.generators([1], "training"))
     found = model.loss(weights, torch.from_numpy(x), torch.from_numpy(seen))
     assert found.item() == pytest.approx(_plain_loss(weights, config, x[0].astype(float), seen[0]), rel=1e-5)
     assert ("down0.w" in weights) is not config.tied
@@ -95,24 +95,24 @@ def test_the_loss_of_every_variant_against_a_plain_loop(fields):
 
 def test_dropout_leaves_units_out_and_keeps_the_mean():
     config = autoencoder.Config(**SMALL, dropout=0.25)
-    kept = Autoencoder(UNITS, config)._kept(4_000, seeds.generators(seed_list(2), "training"))
+    kept = Autoencoder(UNITS, config)._kept(4_000, rng.generators(seed_list(2), "training"))
     assert [tuple(each.shape) for each in kept] == [(2, 4_000, 12)]
     assert kept[0].unique().tolist() == pytest.approx([0.0, 4 / 3])
     assert kept[0].mean(1).numpy() == pytest.approx(np.ones((2, 12)), abs=0.05)
 
 
 def test_contrastive_divergence_has_the_textbook_gradient():
-    stream = seeds.generators([5], "weights")
+    stream = rng.generators([5], "weights")
     weights = {
         "up0.w": torch.from_numpy(stream[0].standard_normal((1, 4, 3), np.float32)).requires_grad_(),
         "up0.b": torch.zeros(1, 1, 3).requires_grad_(),
         "v": torch.zeros(1, 1, 4).requires_grad_(),
     }
     visible = torch.tensor([[[1.0, 0.0, 1.0, 1.0]]])
-    slope = torch.autograd.grad(_one_step(weights, visible, seeds.generators([5], "training")).sum(), weights["up0.w"])
+    slope = torch.autograd.grad(_one_step(weights, visible, rng.generators([5], "training")).sum(), weights["up0.w"])
     with torch.no_grad():
         up = torch.sigmoid(visible @ weights["up0.w"])
-        fired = (torch.from_numpy(seeds.generators([5], "training")[0].random((1, 3), np.float32)) < up).float()
+        fired = (torch.from_numpy(rng.generators([5], "training")[0].random((1, 3), np.float32)) < up).float()
         again = torch.sigmoid(fired @ weights["up0.w"].transpose(1, 2))
         negative = again.transpose(1, 2) @ torch.sigmoid(again @ weights["up0.w"])
         positive = visible.transpose(1, 2) @ up
@@ -120,7 +120,7 @@ def test_contrastive_divergence_has_the_textbook_gradient():
 
 
 def test_the_free_energy_of_a_layer_is_that_of_its_hidden_states_summed():
-    stream = seeds.generators([5], "weights")[0]
+    stream = rng.generators([5], "weights")[0]
     w, b, a = (torch.from_numpy(stream.standard_normal(shape)) for shape in ((1, 4, 3), (1, 1, 3), (1, 1, 4)))
     v = torch.tensor([1.0, 0.0, 1.0, 1.0], dtype=torch.float64)
     hidden = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 3)
@@ -136,10 +136,10 @@ def test_pretrained_layers_begin_nearer_to_the_patterns(pretrain, tied):
     fields = {"hidden": (20, 16), "batch": 10, "pretrain_updates": 300, "activation": "sigmoid", "noise": "none"}
     fields["learning_rate"] = 0.03
     model = Autoencoder(UNITS, autoencoder.Config(**fields, pretrain=pretrain, tied=tied, updates=1))
-    weights = model.draw(seeds.generators(seed_list(2), "weights"))
+    weights = model.draw(rng.generators(seed_list(2), "weights"))
     x = torch.from_numpy(patterns)
     before = model.energy(weights, x, []).mean(-1)
-    model._prepare(weights, patterns, seeds.generators(seed_list(2), "training"))
+    model._prepare(weights, patterns, rng.generators(seed_list(2), "training"))
     with torch.no_grad():
         assert (model.energy(weights, x, []).mean(-1) < 0.8 * before).all()
 
@@ -170,18 +170,18 @@ def test_noise_by_kind():
     rows = np.ones((2, 400, 50), np.float32)
     assert damaged(rows, "none", (0.0, 1.0), []) is rows
     for kind, worth in (("flip", -1.0), ("erase", 0.0)):
-        out = damaged(rows, kind, (0.1, 0.3), seeds.generators(seed_list(2), "training"))
+        out = damaged(rows, kind, (0.1, 0.3), rng.generators(seed_list(2), "training"))
         assert set(np.unique(out)) == {worth, 1.0}
         shares = (out == worth).mean(2)
         assert shares.mean() == pytest.approx(0.2, abs=0.01)
         assert shares.std() > np.sqrt(0.2 * 0.8 / 50)  # more than one amount for all rows would give
-    out = damaged(rows, "gaussian", (0.5, 0.5), seeds.generators(seed_list(2), "training")) - rows
+    out = damaged(rows, "gaussian", (0.5, 0.5), rng.generators(seed_list(2), "training")) - rows
     assert out.std() == pytest.approx(0.5, abs=0.01)
 
 
 def test_rows_are_drawn_from_each_seeds_own_patterns():
     patterns = signs(2, 3, 12)
-    rows = draw_rows(patterns, 200, seeds.generators(seed_list(2), "training"))
+    rows = draw_rows(patterns, 200, rng.generators(seed_list(2), "training"))
     for stored, drawn in zip(patterns, rows, strict=True):
         at = (drawn[:, None] == stored[None]).all(-1)
         assert at.any(1).all()

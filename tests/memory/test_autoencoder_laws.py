@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from memory import adversarial_autoencoder, autoencoder, conv_autoencoder, gan, pixel_by_pixel, vae
-from simulator.core import seeds
-from simulator.core.compiled import set_threads
+from simulator.core import rng
+from simulator.core.jit import set_threads
 from simulator.core.memories import Units
 
 UNITS = Units((4, 4))
@@ -37,7 +37,7 @@ def case(request):
 
 
 def _patterns(seed_list, n=5):
-    streams = seeds.generators(seed_list, "patterns")
+    streams = rng.generators(seed_list, "patterns")
     return np.stack([np.where(each.random((n, 16)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 

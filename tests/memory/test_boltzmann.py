@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from memory import boltzmann
-from memory.parts import boltzmann_exact as exact
-from memory.parts.boltzmann_train import LearnSettings
-from memory.parts.gibbs import anneal, cooling, make_chains, sweep
-from simulator.core import seeds
+from memory.boltzmann import enumeration as exact
+from memory.boltzmann.gibbs import anneal, cooling, make_chains, sweep
+from memory.boltzmann.training import LearnSettings
+from simulator.core import rng
 from simulator.core.memories import Units
 from tests.seeding import FIRST_SEED, seed_list
 
@@ -77,12 +77,12 @@ def test_samples_follow_the_enumerated_law_and_those_of_all_units_at_once_do_not
     states, p, _ = _law(weights, bias)
     n = 40_000
     chains = make_chains(n, 10)
-    single, stream = (weights.astype(np.float32), bias.astype(np.float32)), seeds.words(seed_list(1), "recall")
+    single, stream = (weights.astype(np.float32), bias.astype(np.float32)), rng.words(seed_list(1), "recall")
     for _ in range(25):
         sweep(*single, chains, 1.0, stream)
     expected = 0.5 * np.sqrt(2.0 * p * (1.0 - p) / (np.pi * n)).sum()
     assert 0.8 * expected < _variation(states, p, chains.states) < 1.2 * expected
-    together, draws = chains.states.copy(), seeds.generators([0], "recall")[0]
+    together, draws = chains.states.copy(), rng.generators([0], "recall")[0]
     for _ in range(25):
         up = 1.0 / (1.0 + np.exp(-2.0 * (together @ weights + bias)))
         together = np.where(draws.random(up.shape) < up, 1.0, -1.0)
@@ -91,11 +91,11 @@ def test_samples_follow_the_enumerated_law_and_those_of_all_units_at_once_do_not
 
 def test_a_sweep_equals_a_plain_loop():
     weights, bias = (array.astype(np.float32) for array in _machine(6, 0.7))
-    chains, draws = make_chains(3, 6), seeds.generators([4], "recall")[0]
+    chains, draws = make_chains(3, 6), rng.generators([4], "recall")[0]
     chains.field[:] = 0.3
     chains.held[1, 2] = True
     plain = chains.states.copy()
-    sweep(weights, bias, chains, 0.8, seeds.words([4], "recall"))
+    sweep(weights, bias, chains, 0.8, rng.words([4], "recall"))
     for r, i in itertools.product(range(3), range(6)):
         if not chains.held[r, i]:
             up = 1.0 / (1.0 + np.exp(-2.0 * (weights[i] @ plain[r] + bias[i] + 0.3) / 0.8))
@@ -111,7 +111,7 @@ def test_at_temperature_zero_it_is_the_hopfield_network():
     chains = make_chains(20, 40)
     chains.states[:] = plain = np.where(draws.random((20, 40)) < 0.5, -1.0, 1.0)
     temperatures, trace = np.full(15, 1e-4), np.zeros((20, 16))
-    anneal(weights, np.zeros(40, np.float32), chains, temperatures, trace, seeds.words(seed_list(1), "recall"))
+    anneal(weights, np.zeros(40, np.float32), chains, temperatures, trace, rng.words(seed_list(1), "recall"))
     for row in plain:
         for i in np.tile(np.arange(40), 15):
             row[i] = np.sign(weights[i].astype(float) @ row)
@@ -120,7 +120,7 @@ def test_at_temperature_zero_it_is_the_hopfield_network():
 
 
 def test_annealing_finds_ground_states_that_descent_misses():
-    found, n_glasses, stream = np.zeros(2), 60, seeds.words(seed_list(1), "recall")
+    found, n_glasses, stream = np.zeros(2), 60, rng.words(seed_list(1), "recall")
     for glass in range(n_glasses):
         weights, bias = _machine(12, 1.0, seed=100 + glass)
         bias[:] = 0.0

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from memory import boltzmann
-from memory.parts.boltzmann_memory import RecallSettings
-from memory.parts.boltzmann_train import LearnSettings
-from simulator.core.compiled import set_threads
+from memory.boltzmann.model import RecallSettings
+from memory.boltzmann.training import LearnSettings
+from simulator.core.jit import set_threads
 from simulator.core.memories import Units
 from tests.seeding import FIRST_SEED, seed_list
 

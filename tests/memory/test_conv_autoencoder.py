@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from memory import conv_autoencoder
-from memory.parts.conv_autoencoder_torch import ConvAutoencoder, convolve, copies, grow, to_places
-from simulator.core import seeds
+from memory.conv_autoencoder.model_torch import ConvAutoencoder, convolve, copies, grow, to_places
+from simulator.core import rng
 from simulator.core.memories import Units
 from tests.seeding import seed_list
 
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.learning
 
 
 def _signs(n_seeds, n, units):
-    streams = seeds.generators(seed_list(n_seeds), "patterns")
+    streams = rng.generators(seed_list(n_seeds), "patterns")
     return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
 def _numbers(*shape):
-    return torch.from_numpy(seeds.generators([4], "patterns")[0].standard_normal(shape, np.float32))
+    return torch.from_numpy(rng.generators([4], "patterns")[0].standard_normal(shape, np.float32))
 
 
 @pytest.mark.parametrize(("fan", "out"), [(3, 4), (4, 3), (1, 5), (5, 1)])
@@ -63,7 +63,7 @@ def test_unpooling_by_hand():
 def test_every_way_back_has_the_pictures_size_and_each_seed_its_own_output(up, shape):
     config = conv_autoencoder.Config(channels=(3, 4), code=6, up=up)
     model, units = ConvAutoencoder(Units(shape), config), shape[0] * shape[1]
-    weights, x = model.draw(seeds.generators([1, 2], "weights")), torch.from_numpy(_signs(2, 5, units))
+    weights, x = model.draw(rng.generators([1, 2], "weights")), torch.from_numpy(_signs(2, 5, units))
     found = model.log_odds(weights, x)
     assert found.shape == (2, 5, units)
     for s in range(2):

@@ -7,10 +7,10 @@ import pytest
 from scipy.special import logsumexp
 
 from memory import deep_belief, rbm
-from memory.parts import rbm_law
-from memory.parts.boltzmann_exact import states_of
-from memory.parts.rbm_settings import LearnSettings
-from memory.parts.rbm_stack import draw_weights, make_stack, of_seed
+from memory.boltzmann.enumeration import states_of
+from memory.common.rbm import likelihood
+from memory.common.rbm.config import LearnSettings
+from memory.common.rbm.layers import draw_weights, make_stack, of_seed
 from simulator.core.memories import Units
 from tests.seeding import FIRST_SEED, seed_list
 
@@ -50,9 +50,9 @@ def test_layers_are_learned_from_the_bottom_up():
     codes = high.codes(patterns)
     assert codes.shape == (2, 5, 7)
     weights, _, hidden = (array[0].astype(float) for array in high.state()["layers"][0])
-    below = rbm_law.sigmoid((0.5 * patterns[0] + 0.5) @ weights + hidden)
+    below = likelihood.sigmoid((0.5 * patterns[0] + 0.5) @ weights + hidden)
     weights, _, hidden = (array[0].astype(float) for array in high.state()["layers"][1])
-    np.testing.assert_allclose(codes[0], rbm_law.sigmoid(below @ weights + hidden), atol=1e-5)
+    np.testing.assert_allclose(codes[0], likelihood.sigmoid(below @ weights + hidden), atol=1e-5)
 
 
 def test_the_energy_bounds_the_exact_one_from_above():
@@ -61,13 +61,13 @@ def test_the_energy_bounds_the_exact_one_from_above():
     low, top = of_seed(stack, 0)
     units, middle = 0.5 * (states_of(6) + 1.0), 0.5 * (states_of(5) + 1.0)
     inputs = middle @ low.weights.T.astype(float) + low.visible  # [2^5, 6]
-    given = units @ inputs.T - rbm_law.softplus(inputs).sum(1)  # log p(v | h), [2^6, 2^5]
-    exact = -logsumexp(given - rbm_law.free_energy(top, False, middle), axis=1)
+    given = units @ inputs.T - likelihood.softplus(inputs).sum(1)  # log p(v | h), [2^6, 2^5]
+    exact = -logsumexp(given - likelihood.free_energy(top, False, middle), axis=1)
     # the bound averages the top's free energy over codes; here it is taken at their mean, which is lower still
-    found = rbm_law.energy((low, top), False, units)
-    codes = rbm_law.sigmoid(units @ low.weights.astype(float) + low.hidden)
+    found = likelihood.energy((low, top), False, units)
+    codes = likelihood.sigmoid(units @ low.weights.astype(float) + low.hidden)
     q = np.prod(np.where(middle[None] > 0, codes[:, None], 1.0 - codes[:, None]), axis=2)  # [2^6, 2^5]
-    bound = (q * (rbm_law.free_energy(top, False, middle) - given + np.log(q))).sum(1)
+    bound = (q * (likelihood.free_energy(top, False, middle) - given + np.log(q))).sum(1)
     assert (bound >= exact - 1e-9).all()
     assert (found >= exact - 1e-9).all()
     assert np.corrcoef(found, exact)[0, 1] > 0.8

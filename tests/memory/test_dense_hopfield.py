@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory import dense_hopfield
-from simulator.core import seeds
+from simulator.core import rng
 from simulator.core.memories import Units
 from tests.memory.test_hopfield import draw
 from tests.memory.test_hopfield import make as hopfield
@@ -34,7 +34,7 @@ def plain_energy(stored, state, config):
 
 def loop(stored, cue, seed, held, config):
     """Both energies of every unit, computed afresh."""
-    stream = np.random.Generator(seeds.unpack(seeds.words([seed], "recall")[0]))
+    stream = np.random.Generator(rng.unpack(rng.words([seed], "recall")[0]))
     state, order = cue.astype(np.float64), list(range(len(cue)))
     energies = [plain_energy(stored, state, config)]
     for _ in range(100):

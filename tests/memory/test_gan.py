@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory import gan
-from memory.parts.gan_torch import GAN
-from memory.parts.latent_torch import Search, misfit, search
-from memory.parts.penalties import closeness, gan_value
-from memory.parts.stacked_torch import judged, named
-from simulator.core import seeds
+from memory.common.networks.layers_torch import judged, named
+from memory.common.networks.losses_torch import closeness, gan_value
+from memory.gan.latent_search_torch import Search, misfit, search
+from memory.gan.model_torch import GAN
+from simulator.core import rng
 from simulator.core.memories import Units
 from tests.seeding import seed_list
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.learning
 
 
 def _signs(n_seeds, n, units):
-    streams = seeds.generators(seed_list(n_seeds), "patterns")
+    streams = rng.generators(seed_list(n_seeds), "patterns")
     return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
@@ -53,7 +53,7 @@ def test_unrolled_steps_are_steps_of_the_discriminator_and_are_differentiated_th
     units, fields = Units((5,)), {"generator": (4,), "discriminator": (6,), "code": 2, "minibatch_features": 2}
     plain = GAN(units, gan.Config(**fields, unrolled=0))
     ahead = GAN(units, gan.Config(**fields, unrolled=2, unrolled_rate=0.3))
-    weights = plain.draw(seeds.generators(seed_list(2), "weights"))
+    weights = plain.draw(rng.generators(seed_list(2), "weights"))
     judge = named(weights, "judge")
     for part in judge.values():
         part.requires_grad_()
@@ -86,11 +86,11 @@ def test_the_misfit_is_the_likelihood_of_the_cue():
 
 
 def test_the_search_finds_the_code_behind_a_cue_in_every_seed():
-    w = torch.from_numpy(seeds.generators(seed_list(1), "weights")[0].standard_normal((2, 2, 30), np.float32))
+    w = torch.from_numpy(rng.generators(seed_list(1), "weights")[0].standard_normal((2, 2, 30), np.float32))
     hidden = torch.tensor([[[1.0, -0.5], [-0.7, 0.9]], [[0.2, 1.1], [-1.0, -0.4]]])
     cues = torch.bmm(hidden, w).sign()
     pool = torch.from_numpy(
-        np.stack([each.standard_normal((50, 2)) for each in seeds.generators(seed_list(2), "recall")])
+        np.stack([each.standard_normal((50, 2)) for each in rng.generators(seed_list(2), "recall")])
     )
     code = search(lambda z: 3.0 * torch.bmm(z, w), 2.0 * cues, pool.float(), Search(50, 3, 40, 0.1))
     assert (torch.bmm(code, w).sign() == cues).float().mean(-1).min() > 0.9

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory import hopfield
-from simulator.core import seeds
+from simulator.core import rng
 from simulator.core.memories import Units
 
 X = np.array([[[1, -1, 1, -1, 1, 1], [1, 1, 1, -1, -1, -1]]], np.float32)
@@ -60,7 +60,7 @@ def test_the_four_fixed_points_and_their_basins(update):
 
 def loop(weights, cue, seed, push, held, n_sweeps=100):
     """The textbook: units one by one in the seed's order, float64, every field computed afresh."""
-    stream = np.random.Generator(seeds.unpack(seeds.words([seed], "recall")[0]))
+    stream = np.random.Generator(rng.unpack(rng.words([seed], "recall")[0]))
     state, order, n = cue.astype(np.float64), list(range(len(cue))), len(cue)
     energies = [-0.5 * state @ weights @ state - push @ state]
     for _ in range(n_sweeps):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memory import hopfield
-from simulator.core.compiled import set_threads
+from simulator.core.jit import set_threads
 from simulator.core.memories import Units
 from tests.memory.test_hopfield import draw, make
 

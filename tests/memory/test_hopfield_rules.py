@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 
 from memory import hopfield
-from memory.parts.hopfield_flow import flow, least_flow
-from memory.parts.hopfield_rules import hebb, perceptron, pseudo_inverse, storkey
+from memory.hopfield.flow import flow, least_flow
+from memory.hopfield.learning_rules import hebb, perceptron, pseudo_inverse, storkey
 from tests.memory.test_hopfield import draw, make
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from memory import pixel_by_pixel
-from memory.parts.pixel_by_pixel_torch import PixelByPixel
-from simulator.core import seeds
+from memory.pixel_by_pixel.model_torch import PixelByPixel
+from simulator.core import rng
 from simulator.core.memories import Units
 from tests.seeding import seed_list
 
@@ -21,7 +21,7 @@ ALL = np.array(list(product([-1.0, 1.0], repeat=N)), np.float32)
 
 
 def _signs(n_seeds, n, units, first=0):
-    streams = seeds.generators(seed_list(n_seeds, first), "patterns")
+    streams = rng.generators(seed_list(n_seeds, first), "patterns")
     return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
@@ -40,7 +40,7 @@ def test_probabilities_of_all_patterns_sum_to_one(order):
 
 def test_a_pixel_hears_of_all_before_it_and_of_no_other():
     model = PixelByPixel(Units((N,)), pixel_by_pixel.Config(hidden=(32, 32)))
-    weights = model.draw(seeds.generators([0], "weights"))
+    weights = model.draw(rng.generators([0], "weights"))
     for i in range(3):
         weights[f"net{i}.w"] = weights[f"net{i}.w"].abs()  # or paths might cancel
         weights[f"net{i}.b"] += 0.1
@@ -53,7 +53,7 @@ def test_a_pixel_hears_of_all_before_it_and_of_no_other():
 def test_a_wide_beam_finds_the_most_probable_restoration(order):
     memory = _learned(kept=2**N, order=order)
     cues = _signs(2, 6, N, 5)
-    stream = seeds.generators([3], "recall")[0]
+    stream = rng.generators([3], "recall")[0]
     evidence = (cues * stream.uniform(0.0, 1.0, cues.shape)).astype(np.float32)
     known = stream.random(cues.shape) < 0.2
     found = memory.recall(cues, known, evidence).patterns

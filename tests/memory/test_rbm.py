@@ -7,11 +7,11 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import logsumexp
 
-from memory.parts import rbm_law
-from memory.parts.boltzmann_exact import states_of
-from memory.parts.rbm_recall import energies, make_room
-from memory.parts.rbm_settings import LearnSettings
-from memory.parts.rbm_stack import (
+from memory.boltzmann.enumeration import states_of
+from memory.common.rbm import likelihood
+from memory.common.rbm.config import LearnSettings
+from memory.common.rbm.contrastive_divergence import train
+from memory.common.rbm.layers import (
     Layer,
     ahead,
     begin_biases,
@@ -22,8 +22,8 @@ from memory.parts.rbm_stack import (
     sigmoid,
     softplus_sum,
 )
-from memory.parts.rbm_train import train
-from simulator.core import seeds
+from memory.common.rbm.recall import energies, make_room
+from simulator.core import rng
 from tests.called import called
 from tests.seeding import FIRST_SEED, seed_list
 
@@ -45,33 +45,33 @@ def test_the_free_energy_equals_enumeration():
     weights, visible, hidden = layer = _layer(6, 5)
     for v in _bits(6):
         parts = [v @ visible + h @ hidden + v @ weights @ h for h in _bits(5)]
-        assert rbm_law.free_energy(layer, False, v) == pytest.approx(-logsumexp(parts), abs=1e-10)
+        assert likelihood.free_energy(layer, False, v) == pytest.approx(-logsumexp(parts), abs=1e-10)
 
 
 def test_the_free_energy_of_gaussian_units_equals_enumeration():
     weights, visible, hidden = layer = _layer(3, 4)
     for z in np.random.Generator(np.random.PCG64(FIRST_SEED + 1)).standard_normal((20, 3)):
         parts = [-0.5 * ((z - visible) ** 2).sum() + h @ hidden + z @ weights @ h for h in _bits(4)]
-        assert rbm_law.free_energy(layer, True, z) == pytest.approx(-logsumexp(parts), abs=1e-10)
+        assert likelihood.free_energy(layer, True, z) == pytest.approx(-logsumexp(parts), abs=1e-10)
 
 
 def test_the_partition_function_by_hidden_states_equals_that_by_visible_ones():
     layer = _layer(8, 14)
-    assert rbm_law.exact_log_z(layer, False) == pytest.approx(
-        logsumexp(-rbm_law.free_energy(layer, False, _bits(8))), abs=1e-10
+    assert likelihood.exact_log_z(layer, False) == pytest.approx(
+        logsumexp(-likelihood.free_energy(layer, False, _bits(8))), abs=1e-10
     )
 
 
 def test_the_partition_function_of_a_gaussian_unit_is_an_integral():
     layer = _layer(1, 3)
-    area = quad(lambda z: np.exp(-rbm_law.free_energy(layer, True, np.array([z]))), -30, 30, epsabs=1e-12)[0]
-    assert rbm_law.exact_log_z(layer, True) == pytest.approx(np.log(area), abs=1e-9)
+    area = quad(lambda z: np.exp(-likelihood.free_energy(layer, True, np.array([z]))), -30, 30, epsabs=1e-12)[0]
+    assert likelihood.exact_log_z(layer, True) == pytest.approx(np.log(area), abs=1e-9)
 
 
 def test_likelihoods_of_all_states_sum_to_one():
     layer = _layer(7, 4)
-    log_z = rbm_law.exact_log_z(layer, False)
-    total = sum(np.exp(rbm_law.log_likelihood(layer, False, v, log_z)) for v in _bits(7))
+    log_z = likelihood.exact_log_z(layer, False)
+    total = sum(np.exp(likelihood.log_likelihood(layer, False, v, log_z)) for v in _bits(7))
     assert total == pytest.approx(1.0, abs=1e-12)
 
 
@@ -80,25 +80,25 @@ def test_annealed_importance_sampling_is_within_its_error_of_enumeration(gaussia
     away = []
     for seed in seed_list(8):
         layer = _layer(12, 8, 0.5, seed)
-        draws = seeds.generators([seed], "evaluation")[0]
-        found = rbm_law.annealed_log_z(layer, gaussian, layer.visible * 0.5, draws, n_chains=100, n_steps=300)
+        draws = rng.generators([seed], "evaluation")[0]
+        found = likelihood.annealed_log_z(layer, gaussian, layer.visible * 0.5, draws, n_chains=100, n_steps=300)
         assert 0.0 < found.error < 0.5
-        away.append((found.value - rbm_law.exact_log_z(layer, gaussian)) / found.error)
+        away.append((found.value - likelihood.exact_log_z(layer, gaussian)) / found.error)
     assert np.abs(away).max() < 8.0  # of 900 fresh layers one was 4.4 errors away
     assert np.median(np.abs(away)) < 1.6  # .7 if the error is what it says
 
 
 def test_too_many_hidden_units_to_enumerate_are_refused():
     with pytest.raises(ValueError, match="21 hidden units: expected at most 20"):
-        rbm_law.exact_log_z(_layer(2, 21), False)
+        likelihood.exact_log_z(_layer(2, 21), False)
 
 
 def test_compiled_pieces_equal_numpy():
     x = np.linspace(-40.0, 40.0, 4_001, dtype=np.float32)
     found = np.array([sigmoid.py_func(value) for value in x[::40]])
-    np.testing.assert_allclose(found, rbm_law.sigmoid(x[::40].astype(float)), atol=4e-7)
+    np.testing.assert_allclose(found, likelihood.sigmoid(x[::40].astype(float)), atol=4e-7)
     row, bias = x[:1_301] / 4.0, np.full(1_301, 0.5, np.float32)
-    total = rbm_law.softplus((row + bias).astype(float)).sum()
+    total = likelihood.softplus((row + bias).astype(float)).sum()
     assert softplus_sum(row, bias, np.zeros_like(row)) == pytest.approx(total, rel=1e-6)
     units, weights = (np.array(_bits(5)[:, :4], np.float32), _layer(4, 3).weights.astype(np.float32))
     for rows in (units[:5], np.repeat(units, 3, axis=0)):  # few and many
@@ -110,7 +110,7 @@ def test_compiled_pieces_equal_numpy():
 def test_draws_follow_their_probabilities():
     p = np.tile(np.array([0.0, 0.1, 0.5, 0.9, 1.0], np.float32), (20_000, 1))
     out = np.empty_like(p)
-    draw(p, out, seeds.words(seed_list(1), "training"), 0)
+    draw(p, out, rng.words(seed_list(1), "training"), 0)
     assert set(np.unique(out)) == {0.0, 1.0}
     np.testing.assert_allclose(out.mean(0), p[0], atol=0.015)
     assert out[:, 0].max() == 0.0
@@ -127,7 +127,7 @@ def test_compiled_energies_equal_the_law(sizes, gaussian):
     room = make_room(stack, 9, 1)
     room.states[0][...] = units[0]
     energies(of_seed(stack, 0), gaussian, room)
-    np.testing.assert_allclose(room.energy, rbm_law.energy(of_seed(stack, 0), gaussian, units[0]), atol=1e-5)
+    np.testing.assert_allclose(room.energy, likelihood.energy(of_seed(stack, 0), gaussian, units[0]), atol=1e-5)
 
 
 class _Plain:
@@ -138,7 +138,7 @@ class _Plain:
         self.rate, self.momentum, self.decay, self.balance = rate, momentum, decay, balance
         self.moved = [np.zeros_like(a) for a in self.layer]
         self.mean, self.mean_hidden = self.data.mean(0), np.full(layer.hidden.shape, 0.5)
-        self.bits = np.random.PCG64(seeds.sequence(FIRST_SEED, "training"))
+        self.bits = np.random.PCG64(rng.sequence(FIRST_SEED, "training"))
 
     def _draw(self, p):
         out = np.empty_like(p)
@@ -153,10 +153,10 @@ class _Plain:
     def update(self):
         weights, visible, hidden = self.layer
         v, n = self.data, len(self.data)
-        up = rbm_law.sigmoid(v @ weights + hidden)
-        down = self._draw(rbm_law.sigmoid(self._draw(up) @ weights.T + visible))
-        again = rbm_law.sigmoid(down @ weights + hidden)
-        likely = -rbm_law.free_energy(Layer(*self.layer), False, v)
+        up = likelihood.sigmoid(v @ weights + hidden)
+        down = self._draw(likelihood.sigmoid(self._draw(up) @ weights.T + visible))
+        again = likelihood.sigmoid(down @ weights + hidden)
+        likely = -likelihood.free_energy(Layer(*self.layer), False, v)
         share = (1.0 + self.balance) / n - self.balance * np.exp(likely - logsumexp(likely))
         self.mean_hidden += 0.01 * (up.mean(0) - self.mean_hidden)
         slope = (share[:, None] * (v - self.mean)).T @ (up - self.mean_hidden)
@@ -177,7 +177,7 @@ def test_training_equals_a_plain_loop():
     begin_biases(stack.layers[0], False, data)
     plain = _Plain(of_seed(stack, 0)[0], data[0], 0.1, 0.8, 0.01, 0.7)
     settings = LearnSettings(updates=6, learning_rate=0.1, momentum=0.8, decay=0.01, balance=0.7, noise=0.0)
-    train(stack.layers[0], False, data, seeds.words(seed_list(1), "training"), settings)
+    train(stack.layers[0], False, data, rng.words(seed_list(1), "training"), settings)
     for _ in range(6):
         plain.update()
     for mine, theirs in zip(of_seed(stack, 0)[0], plain.layer, strict=True):
@@ -199,9 +199,9 @@ def test_training_raises_the_exact_likelihood(gaussian, persistent):
     for updates in (1, 1_500):
         plain = {"balance": 0.0, "noise": 0.0, "momentum": 0.5}
         learn = LearnSettings(updates=updates, batch=20, learning_rate=0.02, persistent=persistent, **plain)
-        train(stack.layers[0], gaussian, data, seeds.words(seed_list(2), "training"), learn)
+        train(stack.layers[0], gaussian, data, rng.words(seed_list(2), "training"), learn)
         layers = [of_seed(stack, i)[0] for i in range(2)]
-        z = [rbm_law.exact_log_z(layer, gaussian) for layer in layers]
-        reached.append([rbm_law.log_likelihood(layers[i], gaussian, data[i], z[i]) for i in range(2)])
+        z = [likelihood.exact_log_z(layer, gaussian) for layer in layers]
+        reached.append([likelihood.log_likelihood(layers[i], gaussian, data[i], z[i]) for i in range(2)])
     # nats a row; of 60 fresh pairs of seeds the worst gained 1.3 (Gaussian units: 4.0), and half 1.6 (6.0) and more
     assert (np.subtract(reached[1], reached[0]) > 0.8).all()

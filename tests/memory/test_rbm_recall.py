@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from memory import deep_belief, rbm
-from memory.parts.rbm_settings import LearnSettings, RecallSettings
-from simulator.core.compiled import set_threads
+from memory.common.rbm.config import LearnSettings, RecallSettings
+from simulator.core.jit import set_threads
 from simulator.core.memories import Units
 from tests.seeding import FIRST_SEED, seed_list
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memory import keep_cue, nearest
-from memory.parts.show import pictures, rows, show_memory
+from memory.common.demo import pictures, rows, show_memory
 
 
 def test_shades_and_blanks():

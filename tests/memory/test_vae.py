@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from memory import vae
-from memory.parts.penalties import gaussian_divergence
-from memory.parts.stacked_torch import through
-from memory.parts.vae_torch import VAE
-from simulator.core import seeds
+from memory.common.networks.layers_torch import through
+from memory.common.networks.losses_torch import gaussian_divergence
+from memory.vae.model_torch import VAE
+from simulator.core import rng
 from simulator.core.memories import Units
 from tests.seeding import seed_list
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.learning
 
 
 def _signs(n_seeds, n, units, first=0):
-    streams = seeds.generators(seed_list(n_seeds, first), "patterns")
+    streams = rng.generators(seed_list(n_seeds, first), "patterns")
     return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
@@ -45,7 +45,7 @@ def test_the_divergence_by_hand():
 
 def _model(code=2):
     model = VAE(Units((6,)), vae.Config(hidden=(7,), code=code))
-    return model, model.draw(seeds.generators(seed_list(2), "weights"))
+    return model, model.draw(rng.generators(seed_list(2), "weights"))
 
 
 def test_the_loss_is_what_the_distributions_say():
@@ -71,7 +71,7 @@ def test_the_loss_in_expectation_bounds_the_likelihood():
     density = q.log_prob(grid).exp()
     bound = torch.trapezoid(density * log_p, grid) - gaussian_divergence(mean, log_variance)
     assert (bound <= exact + 1e-4).all()
-    noise = torch.from_numpy(seeds.generators(seed_list(1), "recall")[0].standard_normal((1_000, 1, 1, 1), np.float32))
+    noise = torch.from_numpy(rng.generators(seed_list(1), "recall")[0].standard_normal((1_000, 1, 1, 1), np.float32))
     sampled = -torch.stack([model.loss(weights, x, x, each.expand(2, 5, 1), 1.0) for each in noise])
     errors = sampled.std(0) / len(noise) ** 0.5
     assert (abs(sampled.mean(0) - bound) < 6.0 * errors + 1e-3).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memory.parts.values import check, check_evidence, check_known, hold
+from memory.common.validation import check, check_evidence, check_known, hold
 from simulator.core.memories import Units
 
 UNITS = Units((5,))

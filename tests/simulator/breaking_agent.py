@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.core import seeds
+from simulator.core import rng
 from simulator.core.protocols import Array, Metrics, Spec, State, Step
 
 DEVICES = True
@@ -28,7 +28,7 @@ class Breaking:
 
     def __init__(self, n_actions: int, seed_list: list[int], fails: list[int]) -> None:
         self._n, self._fails, self._step = n_actions, np.array(fails, np.int64), 0
-        self._generators = seeds.generators(seed_list, "exploration")
+        self._generators = rng.generators(seed_list, "exploration")
         self.failed_at = np.zeros(len(seed_list), np.int64)
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
@@ -60,13 +60,13 @@ class Breaking:
 
     def state(self) -> State:
         """Everything."""
-        streams = np.stack([seeds.pack(each.bit_generator) for each in self._generators])
+        streams = np.stack([rng.pack(each.bit_generator) for each in self._generators])
         return {"step": self._step, "failed_at": self.failed_at.copy(), "streams": streams}
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
         self._step, self.failed_at[:] = state["step"], state["failed_at"]
-        self._generators = [np.random.Generator(seeds.unpack(words)) for words in state["streams"]]
+        self._generators = [np.random.Generator(rng.unpack(words)) for words in state["streams"]]
 
 
 def make(spec: Spec, seed_list: list[int], config: Config) -> Breaking:

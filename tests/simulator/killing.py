@@ -16,8 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from simulator import store as host
-from simulator.store import Store
+from simulator.store import run_store as host
+from simulator.store.run_store import Store
 from tests.simulator import storing
 
 MOMENTS = 15

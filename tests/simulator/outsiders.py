@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from simulator.config import RunConfig, build
-from simulator.core import plugins
-from simulator.externals.contestants import external, play_external
-from simulator.externals.recordings import Episode, Recording
+from simulator.config.run import RunConfig, build
+from simulator.core import registry
+from simulator.external.contestants import external, play_external
+from simulator.external.recordings import Episode, Recording
 
 HERE = f"python:{__name__}:"
 
@@ -84,7 +84,7 @@ def no_function(spec: Any, seed: int) -> int:
 
 def recorded(world: str, seed_list: list[int], policy: Any, episodes: int = 2, **settings: Any) -> Recording:
     """Episodes of a policy as if a person had played them."""
-    player, found = plugins.load("worlds", world), []
+    player, found = registry.load("worlds", world), []
     for seed in seed_list:
         made = player.make([seed], player.Config(**settings))
         obs = made.reset()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.store import EvaluationRow, NewRun, PointRows, Progress, Rows, Store
+from simulator.store.run_store import EvaluationRow, NewRun, PointRows, Progress, Rows, Store
 
 SEEDS = (3, 1, 2**62)
 NEW = NewRun("q_learning", "rooms", SEEDS, 100, 'agent = "q_learning"\n', "a1b2", {"numpy": "2"})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.store import Progress, Rows, Store, StoreError, StoreFailure
+from simulator.store.run_store import Progress, Rows, Store, StoreError, StoreFailure
 from tests.simulator import storing
 
 

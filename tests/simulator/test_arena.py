@@ -10,13 +10,17 @@ import pytest
 from rich.console import Console
 
 from memory.keep_cue import KeepCue
-from simulator import arena, arena_config, contest, recall_tables, recalls, repro
-from simulator.contest import SCORES, plan
+from simulator.commands import reproduce
+from simulator.config import recall as arena_config
 from simulator.core.memories import RecallPicture, RecallSnapshot
-from simulator.store import Store
-from simulator.views.arena import ArenaTerminal, page_of, plain_line
-from simulator.views.look import Look
+from simulator.recall import benchmark, loop
+from simulator.recall import summary as recalls
+from simulator.recall.benchmark import SCORES, plan
+from simulator.reporting import recall as recall_tables
+from simulator.store.run_store import Store
 from simulator.views.patterns import energy_line, grid_of, pattern_lines, recall_lines
+from simulator.views.recall import ArenaTerminal, page_of, plain_line
+from simulator.views.style import Look
 
 SMALL = {
     "seeds": 3,
@@ -35,7 +39,7 @@ def config(**changes):
 def play(lab, given, cells: int | None = None) -> str:
     """Play a contest, or so many cells of it; its run."""
     with Store(lab) as store:
-        snapshots = arena.recall(given, store)
+        snapshots = loop.recall(given, store)
         for snapshot in itertools.islice(snapshots, None if cells is None else cells + 1):
             run = snapshot.run
         snapshots.close()
@@ -126,12 +130,12 @@ def test_an_interrupted_contest_goes_on_and_ends_the_same(tmp_path):
     with Store(tmp_path / "parts") as store:
         record = store.find(run)
         assert (record.status, record.step, record.steps) == ("interrupted", 5, 12)
-        steps = [snapshot.step for snapshot in arena.recall(config(), store, run)]
+        steps = [snapshot.step for snapshot in loop.recall(config(), store, run)]
         assert steps == [5, 6, 7, 8, 9, 10, 11, 12]
     with Store(tmp_path / "whole") as whole, Store(tmp_path / "parts") as parts:
-        assert repro.compare(repro.rows(whole, "r1"), repro.rows(parts, "r1")) is None
+        assert reproduce.compare(reproduce.rows(whole, "r1"), reproduce.rows(parts, "r1")) is None
         assert parts.find("r1").status == "done"
-    assert repro.again("r1", str(tmp_path / "parts"))["identical"]
+    assert reproduce.again("r1", str(tmp_path / "parts"))["identical"]
 
 
 def test_a_memory_that_draws_while_it_recalls_goes_on_the_same(tmp_path):
@@ -140,9 +144,9 @@ def test_a_memory_that_draws_while_it_recalls_goes_on_the_same(tmp_path):
     play(tmp_path / "whole", given)
     run = play(tmp_path / "parts", given, cells=2)
     with Store(tmp_path / "whole") as whole, Store(tmp_path / "parts") as parts:
-        for _ in arena.recall(given, parts, run):
+        for _ in loop.recall(given, parts, run):
             pass
-        assert repro.compare(repro.rows(whole, "r1"), repro.rows(parts, "r1")) is None
+        assert reproduce.compare(reproduce.rows(whole, "r1"), reproduce.rows(parts, "r1")) is None
 
 
 def test_a_cell_does_not_depend_on_the_damages_beside_it(tmp_path):
@@ -252,7 +256,7 @@ def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_
         lab, skipping = tmp_path / str(n), config(**asked, seeds=2, patterns=[4], memory=competing, skip=True)
         run = play(lab, skipping, cells=1)  # two cells of each memory; go on after the first
         with Store(lab) as store:
-            for _ in arena.recall(skipping, store, run):
+            for _ in loop.recall(skipping, store, run):
                 pass
         found = told(lab)
         assert [each["memory"] for each in found["cells"]] == ["nearest"] * 2
@@ -262,7 +266,7 @@ def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_
         lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("refused")]
         assert len(lines) == 1
         assert lines[0].startswith(f"refused: {out}: ")
-        assert repro.again("r1", str(lab))["identical"]
+        assert reproduce.again("r1", str(lab))["identical"]
 
 
 def test_where_nobody_can_be_built_there_is_no_contest(tmp_path):
@@ -302,7 +306,7 @@ def test_what_stays_is_asked_once_in_pieces_and_of_no_more_patterns_than_cues(tm
         return recall(self, cues, known, evidence)
 
     monkeypatch.setattr(KeepCue, "recall", counted)
-    monkeypatch.setattr(contest, "PIECE", 3)
+    monkeypatch.setattr(benchmark, "PIECE", 3)
     damages = ["flip:0.1", "flip:0.2", "none"]
     for cues, pieces in ((0, [3, 3, 2]), (5, [3, 2])):
         asked.clear()

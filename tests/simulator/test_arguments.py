@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from simulator import cli
-from simulator.arguments import Given, read, show_help
-from simulator.cli import COMMANDS
-from simulator.core.plugins import load
-from simulator.grammar import Options, parse
-from simulator.settings import settings
+from simulator.commands import main
+from simulator.commands.command import Options, parse
+from simulator.commands.main import COMMANDS
+from simulator.commands.parser import Given, read, show_help
+from simulator.config.validation import settings
+from simulator.core.registry import load
 from tests.simulator.toys import PATH
 
 USAGE = "engram run AGENT WORLD"
@@ -103,8 +103,8 @@ def test_a_refusal_names_the_flag(typed: str, line: str, monkeypatch: pytest.Mon
 
 
 def test_a_file_that_can_be_read_only_once_says_who_plays(tmp_path: Path) -> None:
-    from simulator.cli import COMMANDS
-    from simulator.grammar import players
+    from simulator.commands.command import players
+    from simulator.commands.main import COMMANDS
 
     reader, writer = os.pipe()
     os.write(writer, f'[agent]\nname = "{PATH}"\n'.encode())
@@ -139,8 +139,8 @@ def test_help_ends_on_the_narrowest_terminal(
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setenv("NO_COLOR", "1")
     for command in COMMANDS:
-        assert cli.main([command, "--help"]) == 0
+        assert main.main([command, "--help"]) == 0
         assert "--max-file-mb" in re.sub(r"\s|[│|]", "", capsys.readouterr().out)
-    assert cli.main(["run", "--seeds"]) == 2
+    assert main.main(["run", "--seeds"]) == 2
     assert capsys.readouterr().err == "engram: --seeds: expected a value after it\n"
     assert os.environ["COLUMNS"] == columns

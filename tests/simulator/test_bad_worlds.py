@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulator import cli, engine
-from simulator.config import build
-from simulator.session import Session
-from simulator.store import Store
+from simulator.commands import main
+from simulator.config.run import build
+from simulator.store.run_store import Store
+from simulator.training import loop
+from simulator.training.session import Session
 from tests.laws.players import same
 
 AGENT, WORLD = "tests.simulator.breaking_agent", "tests.simulator.breaking_world"
@@ -43,14 +44,14 @@ def test_it_is_refused_in_the_step_in_which_it_happens(what, value, said, cut):
 
 def test_a_first_view_that_is_no_number_is_bad_input_and_leaves_no_lab(tmp_path, capsys):
     words = ["run", AGENT, WORLD, "--world.what", "seen", "--view", "none", "--lab", str(tmp_path / "lab")]
-    assert cli.main(words) == 2
+    assert main.main(words) == 2
     assert capsys.readouterr().err.endswith("seed 1 observed [nan nan] in step 0, expected finite numbers\n")
     assert not (tmp_path / "lab").exists()
 
 
 def test_later_the_run_fails_in_one_line_and_what_was_stored_stays(tmp_path, capsys):
     words = ["run", AGENT, WORLD, "--world.what", "reward", "--world.at", "300", "--view", "none", "--steps", "400"]
-    assert cli.main([*words, "--lab", str(tmp_path)]) == 1
+    assert main.main([*words, "--lab", str(tmp_path)]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("engram: r1 failed, step ")
     assert line.endswith(f" was still well: {WORLD}: seed 1 earned nan in step 300, expected a finite number")
@@ -61,7 +62,7 @@ def test_later_the_run_fails_in_one_line_and_what_was_stored_stays(tmp_path, cap
 def test_checkpoints_before_it_are_left(tmp_path):
     with Store(tmp_path) as store:
         with pytest.raises(ValueError, match="step 300"):
-            list(engine.run(config(what="reward", at=300), store, checkpoint_every=0.0))
+            list(loop.run(config(what="reward", at=300), store, checkpoint_every=0.0))
         record = store.find("r1")
         assert (record.status, record.step) == ("failed", 270)  # the border of an evaluation
         assert {row.step for row in store.evaluations("r1")} == {45, 90, 135, 180, 225}

@@ -10,18 +10,18 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs.parts import gymnasium_world
-from envs.parts.gymnasium_world import Config
-from simulator import cli
-from simulator.config import build, settings_hash, to_toml
-from simulator.core.casts import held
-from simulator.core.faults import PlayerError
-from simulator.core.guards import guarded_make
+from envs.common.gymnasium import env as gymnasium_world
+from envs.common.gymnasium.env import Config
+from simulator.commands import main
+from simulator.config.run import build, settings_hash, to_toml
+from simulator.core.foreign.casts import held
+from simulator.core.foreign.faults import PlayerError
+from simulator.core.foreign.guards import guarded_make
 from simulator.core.notices import forget_notices, send_notices_to
 from simulator.core.protocols import Spec
-from simulator.evaluation import optimum
-from simulator.session import Session
-from simulator.store import Store
+from simulator.store.run_store import Store
+from simulator.training.evaluation import optimum
+from simulator.training.session import Session
 from tests.envs.test_gymnasium_world import Probe
 from tests.laws.players import same
 
@@ -201,7 +201,7 @@ def test_an_agent_that_changes_what_it_was_handed_harms_nobody_else():
 
 def refused(tmp_path, capsys, *words, code):
     words = ["run", *words, "--view", "none", "--seeds", "2", "--first-seed", "40", "--steps", "40"]
-    assert cli.main([*words, "--eval-episodes", "2", "--lab", str(tmp_path / "lab")]) == code
+    assert main.main([*words, "--eval-episodes", "2", "--lab", str(tmp_path / "lab")]) == code
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err + captured.out
     return captured.err.splitlines()[-1]
@@ -319,14 +319,14 @@ def test_a_failed_run_is_told_everywhere_and_resume_says_what_it_needs(tmp_path,
     refused(tmp_path, capsys, *env_words("step"), code=1)
     lab = ["--lab", str(tmp_path / "lab")]
     for words in (["list", "runs"], ["show", "r1"], ["report", "r1"]):
-        assert cli.main([*words, *lab]) == 0
+        assert main.main([*words, *lab]) == 0
         assert "KeyError" in capsys.readouterr().out
-        assert cli.main([*words, "--json", *lab]) == 0
+        assert main.main([*words, "--json", *lab]) == 0
         found = json.loads(capsys.readouterr().out)
         error = (found["runs"][0] if "runs" in found else found)["error"]
         assert (error["kind"], error["step"]) == ("KeyError", 1)
         assert error["file"].endswith(HERE)
-    assert cli.main(["resume", "r1", "--view", "none", *lab]) == 1
+    assert main.main(["resume", "r1", "--view", "none", *lab]) == 1
     lines = capsys.readouterr().err
     assert "r1 failed at step 1: " in lines
     assert "goes on after step 0, and fails again unless that is mended" in lines
@@ -335,7 +335,7 @@ def test_a_failed_run_is_told_everywhere_and_resume_says_what_it_needs(tmp_path,
 def test_a_tournament_names_the_contestant(tmp_path, capsys):
     words = ["tournament", "--agents", "random_walk", f"mine={AGENT}", "--agent.mine.breaks", "learn"]
     words += ["--worlds", "FrozenLake-v1", "--seeds", "2", "--steps", "20", "--eval-episodes", "2", "--json"]
-    assert cli.main([*words, "--view", "none", "--lab", str(tmp_path)]) == 1
+    assert main.main([*words, "--view", "none", "--lab", str(tmp_path)]) == 1
     told = json.loads(capsys.readouterr().out)
     assert [(each["contestant"], each["seeds"]) for each in told["failures"]] == [("mine", [0, 1])]
     assert f"agent {AGENT}: learn: ZeroDivisionError: oh" in told["failures"][0]["reason"]
@@ -353,7 +353,7 @@ def test_masks_in_info_are_told_once(tmp_path, capsys):
     forget_notices()
     send_notices_to(lambda line: print(line))
     words = ["run", *env_words("", "mask"), "--view", "none", "--seeds", "3", "--steps", "40", "--eval-episodes", "2"]
-    assert cli.main([*words, "--lab", str(tmp_path)]) == 0
+    assert main.main([*words, "--lab", str(tmp_path)]) == 0
     assert capsys.readouterr().out.count("action_mask") == 1
 
 

@@ -8,9 +8,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from simulator.database import _LATER, NAME
-from simulator.store import Store, StoreError
-from simulator.tournaments.cell_store import Cell, CellStore, failed, is_tournament, of_result
+from simulator.store.cell_store import Cell, CellStore, failed, is_tournament, of_result
+from simulator.store.database import _LATER, NAME
+from simulator.store.run_store import Store, StoreError
 from tests.simulator.storing import two_runs
 
 SLOT = ("a" * 64, (3, 2))
@@ -120,7 +120,7 @@ def test_an_older_lab_is_gone_on_with(tmp_path):
 def test_an_older_lab_that_cannot_be_written_is_read(tmp_path, monkeypatch):
     lab = two_runs(tmp_path / "lab")
     _older(lab)
-    monkeypatch.setattr("simulator.database.os.access", lambda *given: False)
+    monkeypatch.setattr("simulator.store.database.os.access", lambda *given: False)
     with CellStore(lab) as store:
         assert store.tournaments() == []
         assert store.cells([SLOT[0]]) == {}

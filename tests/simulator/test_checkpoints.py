@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from simulator import checkpoints
-from simulator.checkpoints import Damaged, Written, file_of, read, sweep, write
-from simulator.records import StoreFailure
+from simulator.store import checkpoints
+from simulator.store.checkpoints import Damaged, Written, file_of, read, sweep, write
+from simulator.store.records import StoreFailure
 from tests.simulator.storing import same
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

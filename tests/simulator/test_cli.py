@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator import cli, playing
+from simulator.commands import main
+from simulator.commands import run as playing
 from tests.simulator.toys import PATH, Config, Inner
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +57,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    assert cli.main(words) == 2
+    assert main.main(words) == 2
     out, err = capsys.readouterr()
     assert (out, err[-1]) == ("", "\n")
     (line,) = [line for line in err.splitlines() if not line.startswith("compiling for this machine")]
@@ -128,7 +129,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 def test_no_refusal_makes_a_lab(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["show", "nobody"], ["resume", "r1"], ["repro", "latest"], ["run", PATH, PATH, "--seeds", "0"]):
         refusal(capsys, *words)
-    assert cli.main(["list", "runs"]) == 0
+    assert main.main(["list", "runs"]) == 0
     assert list(folder.iterdir()) == []
 
 
@@ -137,7 +138,7 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(folder: Path, play
         f'seeds = 3\nsteps = 9\n[agent]\nname = "{PATH}"\ncount = 5\nrate = 2.0\n[world]\nname = "{PATH}"\n'
     )
     words = ["run", "--config", "run.toml", "--seeds", "4", "--agent.count", "6", "--world.inner.level", ".5"]
-    assert cli.main([*words, "--lab", "other", "--view", "none", "--label", "my words"]) == 0
+    assert main.main([*words, "--lab", "other", "--view", "none", "--label", "my words"]) == 0
     config, lab, view, label = played[0]
     assert (config.seeds, config.steps, lab, view(), label) == (4, 9, "other", None, "my words")
     assert (config.agent_settings.count, config.agent_settings.rate) == (6, 2.0)
@@ -146,26 +147,26 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(folder: Path, play
 
 def test_a_preset_fills_the_run_and_flags_change_it(played: list[Any]) -> None:
     words = ["run", PATH, "--preset", "tuned", "--view", "none", "--agent.inner.kind", "exponential"]
-    assert cli.main(words) == 0
+    assert main.main(words) == 0
     config = played[0][0]
     assert (config.agent, config.world, config.steps) == (PATH, PATH, 77)
     assert config.agent_settings == Config(rate=2.0, inner=Inner(0.5, "exponential"))
     assert config.world_settings == Config(count=9)
-    assert cli.main([*words, "--agent.rate", "3", "--world.count=4", "--steps", "8"]) == 0
+    assert main.main([*words, "--agent.rate", "3", "--world.count=4", "--steps", "8"]) == 0
     config = played[1][0]
     assert (config.agent_settings.rate, config.world_settings.count, config.steps) == (3.0, 4, 8)
 
 
 def test_the_lab_comes_from_the_flag_else_the_environment(played: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for flag in ([], ["--lab", "b"]):
-        assert cli.main(["resume", "r1", "--view", "none", *flag]) == 0
+        assert main.main(["resume", "r1", "--view", "none", *flag]) == 0
     monkeypatch.setenv("ENGRAM_LAB", "a")
-    assert cli.main(["resume", "r1", "--view", "none"]) == 0
+    assert main.main(["resume", "r1", "--view", "none"]) == 0
     assert [lab for _, lab, _ in played] == ["lab", "b", "a"]
 
 
 def test_json_is_one_object_without_nan_and_nothing_else(played: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["run", PATH, PATH, "--view", "none", "--json"]) == 0
+    assert main.main(["run", PATH, PATH, "--view", "none", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == {**SUMMARY, "evaluation": {**EMPTY, "high": None}}
     assert out.count("\n") == 1
@@ -173,7 +174,7 @@ def test_json_is_one_object_without_nan_and_nothing_else(played: list[Any], caps
 
 
 def test_people_get_a_table(played: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["run", PATH, PATH, "--view", "none"]) == 0
+    assert main.main(["run", PATH, PATH, "--view", "none"]) == 0
     assert "greedy return, 5 episodes a seed  1 [0.5, -]\n" in capsys.readouterr().out
 
 
@@ -191,23 +192,23 @@ def test_a_failure_is_one_line_and_exit_code_1(
             raise error
 
         monkeypatch.setattr(playing, "resume", fail)
-        assert cli.main(["resume", "r1"]) == 1
+        assert main.main(["resume", "r1"]) == 1
         assert capsys.readouterr().err == line
     monkeypatch.setenv("ENGRAM_DEBUG", "1")
     with pytest.raises(TypeError):
-        cli.main(["resume", "r1"])
+        main.main(["resume", "r1"])
 
 
 def test_help_names_every_command_and_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["--help"]) == 0
+    assert main.main(["--help"]) == 0
     overview = capsys.readouterr().out
-    for name, command in cli.COMMANDS.items():
+    for name, command in main.COMMANDS.items():
         assert command.usage in overview
-        assert cli.main([name, "--help"]) == 0
+        assert main.main([name, "--help"]) == 0
         text = capsys.readouterr().out
         assert f"usage: {command.usage}" in text
         assert all(f"--{setting.name.replace('_', '-')}" in text for setting in command.known())
-    assert cli.main(["run", PATH, PATH, "--help"]) == 0
+    assert main.main(["run", PATH, PATH, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for table in ("agent", "world"):
         assert f"--{table}.step-size NUMBER a share above 0 (> 0 and <= 1; default: 0.5)" in text
@@ -216,7 +217,7 @@ def test_help_names_every_command_and_every_setting(capsys: pytest.CaptureFixtur
 
 
 def test_show_lists_the_settings_of_a_player(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["show", PATH, "--json"]) == 0
+    assert main.main(["show", PATH, "--json"]) == 0
     player = json.loads(capsys.readouterr().out)["players"][0]
     names = [setting["name"] for setting in player["settings"]]
     assert names[-2:] == ["inner.level", "inner.kind"]
@@ -231,24 +232,24 @@ def test_show_lists_the_settings_of_a_player(capsys: pytest.CaptureFixture[str])
 
 
 def test_lists_hold_the_names(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["list", "--json"]) == 0
+    assert main.main(["list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert {"name": "q_learning"}.items() <= next(a for a in listed["agents"] if a["name"] == "q_learning").items()
-    assert cli.main(["list", "worlds", "--json"]) == 0
+    assert main.main(["list", "worlds", "--json"]) == 0
     assert "CartPole-v1" in json.loads(capsys.readouterr().out)["gymnasium"]
-    assert cli.main(["list", "presets", "--json"]) == 0
+    assert main.main(["list", "presets", "--json"]) == 0
     presets = {each["name"]: each for each in json.loads(capsys.readouterr().out)["presets"]}
     assert presets["taxi"]["agent"] == "q_learning"
 
 
 def test_solve_prints_the_exact_values(capsys: pytest.CaptureFixture[str]) -> None:
     for words, start in ((["--gamma", ".95"], 0.1805), ([], 0.5420), (["--criterion", "finite"], 0.7442)):
-        assert cli.main(["solve", "FrozenLake-v1", *words, "--json"]) == 0
+        assert main.main(["solve", "FrozenLake-v1", *words, "--json"]) == 0
         solved = json.loads(capsys.readouterr().out)
         assert solved["start_value"] == pytest.approx(start, abs=5e-5)
         assert solved["optimal_return"] == pytest.approx(0.7442, abs=5e-5)
         assert len(solved["values"]) == len(solved["q"]) == len(solved["policy"]) == 16
-    assert cli.main(["solve", "FrozenLake-v1", "--world.kwargs.map_name", "8x8", "--json"]) == 0
+    assert main.main(["solve", "FrozenLake-v1", "--world.kwargs.map_name", "8x8", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["values"]) == 64
 
 
@@ -294,7 +295,7 @@ def test_any_words_are_done_or_refused_in_one_line(
     words: list[str], played: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [word for word in words if "/" not in word and word not in ("demo", "bench", "doctor")]
-    code = cli.main(words)
+    code = main.main(words)
     out, err = capsys.readouterr()
     assert code in (0, 2)
     assert "Traceback" not in out + err

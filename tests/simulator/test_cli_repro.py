@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simulator import bookkeeping, cli, engine
-from simulator.config import RunConfig, build
-from simulator.repro import compare
-from simulator.store import Store
+from simulator.commands import main
+from simulator.commands.reproduce import compare
+from simulator.config.run import RunConfig, build
+from simulator.store import run_records
+from simulator.store.run_store import Store
+from simulator.training import loop
 
 SMALL = build(
     {"seeds": 2, "steps": 400, "eval_episodes": 3, "agent": {"name": "q_learning"}, "world": {"name": "FrozenLake-v1"}}
@@ -20,7 +22,7 @@ SMALL = build(
 def stored(lab: Path, steps: int | None = None) -> str:
     """A run in a lab, whole or interrupted after some steps."""
     with Store(lab) as store:
-        snapshots = engine.run(SMALL, store)
+        snapshots = loop.run(SMALL, store)
         for snapshot in snapshots:
             if steps is not None and snapshot.step >= steps:
                 break
@@ -63,7 +65,7 @@ def test_a_row_too_few_or_too_many_is_a_difference_but_not_after_the_last_stored
 @pytest.mark.parametrize("steps", [None, 0])
 def test_a_stored_run_comes_out_again(tmp_path: Path, steps: int | None, capsys: pytest.CaptureFixture[str]) -> None:
     run = stored(tmp_path, steps)
-    assert cli.main(["repro", "latest", "--lab", str(tmp_path), "--json"]) == 0
+    assert main.main(["repro", "latest", "--lab", str(tmp_path), "--json"]) == 0
     outcome = json.loads(capsys.readouterr().out)
     assert (outcome["run"], outcome["identical"], outcome["difference"]) == (run, True, None)
     assert outcome["versions"] == {}
@@ -76,15 +78,15 @@ def test_a_run_that_comes_out_otherwise_is_told_and_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stored(tmp_path)
-    real = engine.run
+    real = loop.run
 
     def another(config: RunConfig, store: Store) -> Any:
         changed = {"seeds": 2, "steps": 400, "eval_episodes": 3, "world": {"name": "FrozenLake-v1"}}
         return real(build({**changed, "agent": {"name": "q_learning", "initial": 1.0}}), store)
 
-    monkeypatch.setattr(engine, "run", another)
-    assert cli.main(["repro", "latest", "--lab", str(tmp_path)]) == 1
+    monkeypatch.setattr(loop, "run", another)
+    assert main.main(["repro", "latest", "--lab", str(tmp_path)]) == 1
     assert capsys.readouterr().out.startswith("r1: first differs in the ")
-    monkeypatch.setattr(bookkeeping, "version_of", lambda name: "0")
-    assert cli.main(["repro", "latest", "--lab", str(tmp_path)]) == 1
+    monkeypatch.setattr(run_records, "version_of", lambda name: "0")
+    assert main.main(["repro", "latest", "--lab", str(tmp_path)]) == 1
     assert "  numpy was " in capsys.readouterr().out

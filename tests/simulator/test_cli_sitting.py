@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simulator.commands.driver import AT_ONCE, sit
 from simulator.core.protocols import Curve, Snapshot
-from simulator.sitting import AT_ONCE, sit
 
 NOTHING = Curve(np.zeros(0, np.int64), np.zeros((1, 0)), np.zeros((1, 0), np.int64))
 

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 import simulator
-from simulator import cli
-from simulator.tournaments import listing
-from simulator.tournaments.cell_store import CellStore
-from simulator.tournaments.config import from_toml
+from simulator.commands import main, tournament_listing
+from simulator.config.tournament import from_toml
+from simulator.store.cell_store import CellStore
 from simulator.tournaments.plan import pairs_of
 
 WORDS = ["tournament", "--agents", "q_learning", "walk=random_walk", "--worlds", "rooms", "lake=FrozenLake-v1"]
@@ -35,12 +34,12 @@ def folder(tmp_path, monkeypatch):
 def lab(tmp_path_factory):
     """A lab with one tournament."""
     place = tmp_path_factory.mktemp("cli") / "lab"
-    assert cli.main([*WORDS, *SMALL, "--lab", str(place), "--view", "none", "--label", "a <b>first</b> one"]) == 0
+    assert main.main([*WORDS, *SMALL, "--lab", str(place), "--view", "none", "--label", "a <b>first</b> one"]) == 0
     return place
 
 
 def ask(capsys, *words):
-    code = cli.main(list(words))
+    code = main.main(list(words))
     found = capsys.readouterr()
     assert found.out.count("\n") == 1, found.err
     return code, json.loads(found.out)
@@ -65,35 +64,35 @@ def test_a_tournament_is_listed_shown_resumed_and_reported(lab, capsys, folder):
     assert ask(capsys, "show", "t1", "--lab", str(lab), "--json")[1]["label"] == "a <b>first</b> one"
     assert ask(capsys, "resume", "t1", "--lab", str(lab), "--json")[1]["cells"]["done"] == 4
     assert ask(capsys, "report", "latest", "--lab", str(lab), "--json")[1]["tournament"] == "t1"
-    assert cli.main(["report", "t1", "--lab", str(lab), "--table"]) == 0
+    assert main.main(["report", "t1", "--lab", str(lab), "--table"]) == 0
     assert "| tier | contestant |" in capsys.readouterr().out
-    assert cli.main(["report", "t1", "--lab", str(lab), "--csv"]) == 0
+    assert main.main(["report", "t1", "--lab", str(lab), "--csv"]) == 0
     assert capsys.readouterr().out.startswith("tournament,division,contestant,challenge,")
-    assert cli.main(["report", "t1", "--lab", str(lab), "--latex"]) == 0
+    assert main.main(["report", "t1", "--lab", str(lab), "--latex"]) == 0
     assert r"\begin{tabular}" in capsys.readouterr().out
-    assert cli.main(["report", "t1", "--lab", str(lab), "--html", "page.html"]) == 0
+    assert main.main(["report", "t1", "--lab", str(lab), "--html", "page.html"]) == 0
     page = (folder / "page.html").read_text()
     assert "<b>first</b>" not in page
     assert "page.html is written" in capsys.readouterr().out
-    assert cli.main(["report", "t1", "--lab", str(lab), "--picture", "all.svg"]) == 0
+    assert main.main(["report", "t1", "--lab", str(lab), "--picture", "all.svg"]) == 0
     assert (folder / "all.svg").read_text().startswith("<?xml")
-    assert cli.main(["list", "tournaments", "--lab", str(lab)]) == 0
+    assert main.main(["list", "tournaments", "--lab", str(lab)]) == 0
     assert "q_learning walk" in capsys.readouterr().out
 
 
 def test_a_report_makes_every_output_that_is_asked_for(lab, capsys, folder):
     report = ["report", "t1", "--lab", str(lab)]
-    assert cli.main([*report, "--html", "a.html", "--picture", "a.svg", "--csv"]) == 0
+    assert main.main([*report, "--html", "a.html", "--picture", "a.svg", "--csv"]) == 0
     told = capsys.readouterr()
     assert told.out.startswith("tournament,division,contestant,challenge,")
     assert told.err == "a.html is written\na.svg is written\n"  # not among the rows
     assert ask(capsys, *report, "--json", "--html", "b.html")[1]["tournament"] == "t1"
-    assert cli.main([*report, "--table", "--force", "--picture", "a.svg"]) == 0
-    assert cli.main([*report, "--html", "./-"]) == 0
+    assert main.main([*report, "--table", "--force", "--picture", "a.svg"]) == 0
+    assert main.main([*report, "--html", "./-"]) == 0
     assert sorted(each.name for each in folder.iterdir()) == ["-", "a.html", "a.svg", "b.html"]
     assert (folder / "-").read_bytes() == (folder / "a.html").read_bytes() == (folder / "b.html").read_bytes()
     capsys.readouterr()
-    assert cli.main(report) == 0
+    assert main.main(report) == 0
     assert "t1.html is written" in capsys.readouterr().out
 
 
@@ -119,7 +118,7 @@ def test_a_report_makes_every_output_that_is_asked_for(lab, capsys, folder):
 )
 def test_a_flag_that_would_be_ignored_is_refused(lab, words, says, capsys, folder):
     (folder / "taken").write_text("mine")
-    assert cli.main([*words, "--lab", str(lab)]) == 2
+    assert main.main([*words, "--lab", str(lab)]) == 2
     told = capsys.readouterr()
     assert says in told.err
     assert told.err.count("\n") == 1
@@ -154,7 +153,7 @@ def test_a_flag_that_would_be_ignored_is_refused(lab, words, says, capsys, folde
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(words, says, capsys, folder):
-    assert cli.main(["tournament", *words]) == 2
+    assert main.main(["tournament", *words]) == 2
     told = capsys.readouterr()
     assert says in told.err
     assert told.err.count("\n") == 1
@@ -164,17 +163,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(words, says, capsys, folder):
 
 def test_a_file_that_is_wrong_is_named(capsys, folder):
     (folder / "t.toml").write_text("[agent.q]\nname = 'q_learning'\nstep_size = 7\n[world.rooms]\n")
-    assert cli.main(["tournament", "t.toml"]) == 2
+    assert main.main(["tournament", "t.toml"]) == 2
     assert "t.toml: agent.q.step_size = 7: expected a number" in capsys.readouterr().err
 
 
 def test_the_example_can_be_played(capsys, folder):
-    assert cli.main(["tournament", "--init"]) == 0
+    assert main.main(["tournament", "--init"]) == 0
     assert "tournament.toml is written" in capsys.readouterr().out
     text = (folder / "tournament.toml").read_text()
     assert "engram tournament tournament.toml" in text
     assert len(pairs_of(from_toml(text, "it"))) == 6
-    assert cli.main(["tournament", "--init"]) == 2
+    assert main.main(["tournament", "--init"]) == 2
     assert "tournament.toml is there already" in capsys.readouterr().err
     # whatever is commented out is right too
     table = text[text.index("# [memory.hopfield]") :].replace("# ", "")
@@ -182,12 +181,12 @@ def test_the_example_can_be_played(capsys, folder):
     assert len(pairs_of(from_toml(table, "it"))) == 3
 
 
-@pytest.mark.parametrize("name", listing.presets())
+@pytest.mark.parametrize("name", tournament_listing.presets())
 def test_presets_are_whole(name):
-    text = (listing.PRESETS / f"{name}.toml").read_text()
+    text = (tournament_listing.PRESETS / f"{name}.toml").read_text()
     config = from_toml(text, name)
     assert pairs_of(config)
-    assert listing.presets()[name]
+    assert tournament_listing.presets()[name]
 
 
 def test_the_notebook_plays_the_same(lab, folder):
@@ -196,7 +195,7 @@ def test_the_notebook_plays_the_same(lab, folder):
     found = simulator.tournament(lab="here", workers=1, **own, **tables)
     assert found["cells"]["done"] == 2
     with CellStore(lab) as store:
-        there = listing.stored("t1", str(lab))
+        there = tournament_listing.stored("t1", str(lab))
         assert store.find("t1").status == "done"
     mine = {each["contestant"]: each["raw"]["per_seed"] for each in found["scores"]}
     theirs = {e["contestant"]: e["raw"]["per_seed"] for e in there["scores"] if e["challenge"] == "rooms"}
@@ -223,4 +222,4 @@ def test_ctrl_c_leaves_whole_cells_and_says_how_to_go_on(folder):
     assert process.returncode == 130
     assert "go on with: engram resume t1 --lab lab" in err
     assert out == ""
-    assert json.loads(json.dumps(listing.listed("lab")))[0]["status"] == "interrupted"
+    assert json.loads(json.dumps(tournament_listing.listed("lab")))[0]["status"] == "interrupted"

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from simulator import cli
-from simulator.core import code_cache, code_folder
+from simulator.commands import main
+from simulator.core.jit_cache import folder as code_folder
+from simulator.core.jit_cache import numba_files
 
 PROGRAM = """
 import numpy as np
-from simulator.core.compiled import compile_seconds, compiled, lane
+from simulator.core.jit import compile_seconds, compiled, lane
 
 @lane
 def twice(x):
@@ -71,7 +72,7 @@ class Program:
             contextlib.redirect_stderr(err),
         ):
             patch.setattr(code_folder, "folder", lambda: self.kept)
-            patch.setattr(code_cache, "folder", lambda: self.kept)
+            patch.setattr(numba_files, "folder", lambda: self.kept)
             exec(compile(self.file.read_text(), str(self.file), "exec"), {"__name__": "program"})
         return out.getvalue(), err.getvalue()
 
@@ -161,7 +162,7 @@ def test_doctor_finds_damage_and_mends_it(
     monkeypatch.setattr(code_folder, "folder", lambda: program.kept)
 
     def told(*words: str) -> tuple[int, dict[str, str]]:
-        code = cli.main(["doctor", "--lab", str(tmp_path / "lab"), "--json", *words])
+        code = main.main(["doctor", "--lab", str(tmp_path / "lab"), "--json", *words])
         checks = json.loads(capsys.readouterr().out)["checks"]
         return code, next(each for each in checks if each["name"] == "compiled code")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import typeof
 
-from simulator.core.compiled import as_value, compiled, handed, lane
+from simulator.core.jit import as_value, compiled, handed, lane
 from tests.called import called
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator import cli, config
-from simulator.config import RunConfig, assemble, build, eval_period, from_toml, load, settings_hash, to_toml
-from simulator.settings import Layer
+from simulator.commands import main
+from simulator.config import run as config
+from simulator.config.run import RunConfig, assemble, build, eval_period, from_toml, load, settings_hash, to_toml
+from simulator.config.validation import Layer
 from tests.simulator.toys import PATH, Config, Inner
 
 PLAYERS: dict[str, Any] = {"agent": {"name": PATH}, "world": {"name": PATH}}
@@ -126,7 +127,7 @@ def test_a_broken_text_is_named_with_its_place(text: str, answer: str) -> None:
 def test_tables_within_tables_of_flags_end_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     key = ".".join("a" * 5_000)
     for words in ([f"--world.kwargs.{key}", "1"], ["--world.kwargs", f"{{{key} = 1}}"], ["--world.kwargs", "[" * 5000]):
-        assert cli.main(["run", "td", "CartPole-v1", *words, "--lab", str(tmp_path / "l")]) == 2
+        assert main.main(["run", "td", "CartPole-v1", *words, "--lab", str(tmp_path / "l")]) == 2
         said = capsys.readouterr().err
         assert said.startswith("engram: --world.kwargs")
         assert (said.count("\n"), len(said) < 200) == (1, True)

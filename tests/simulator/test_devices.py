@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from simulator import cli
-from simulator.config import build
+from simulator.commands import main
+from simulator.config.run import build
 from simulator.core import devices
-from simulator.session import Session
+from simulator.training.session import Session
 
 AGENT, WORLD = "tests.simulator.breaking_agent", "tests.simulator.breaking_world"
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -39,7 +39,7 @@ def session(**settings):
 def test_a_device_that_is_not_there_is_bad_input_and_leaves_no_lab(tmp_path, monkeypatch, capsys):
     torch_with(monkeypatch, 0)
     words = ["run", AGENT, WORLD, "--device", "cuda", "--view", "none", "--lab", str(tmp_path / "lab")]
-    assert cli.main(words) == 2
+    assert main.main(words) == 2
     assert capsys.readouterr().err == "engram: device cuda: torch finds no CUDA device here, expected cpu\n"
     assert not (tmp_path / "lab").exists()
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator import cli, doctor
-from simulator.core import plugins
+from simulator.commands import doctor, main
+from simulator.core import registry
 
 
 def finding(report: dict[str, object], name: str) -> dict[str, str]:
@@ -20,14 +20,14 @@ def installed(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
 
 
 def test_everything_is_well_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["doctor", "--lab", str(tmp_path / "lab"), "--json"]) == 0
+    assert main.main(["doctor", "--lab", str(tmp_path / "lab"), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["ok"]
     assert {"python", "numpy", "torch", "pygame", "cores", "compiled code", "lab", "display"} <= {
         each["name"] for each in report["checks"]
     }
     assert not (tmp_path / "lab").exists()
-    assert cli.main(["doctor", "--lab", str(tmp_path)]) == 0
+    assert main.main(["doctor", "--lab", str(tmp_path)]) == 0
     assert capsys.readouterr().out.endswith("everything that is needed is here\n")
 
 
@@ -42,7 +42,7 @@ def test_the_old_pygame_beside_the_new_one_is_found(tmp_path: Path, monkeypatch:
 
 def test_what_is_missing_is_bad_and_what_is_newer_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "constraints.txt").write_text("# pins\nnumpy==1.0\nTomli_W==1.2.0  # same\ntorch==2.13.0\n")
-    monkeypatch.setattr(plugins, "ROOT", tmp_path)
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
     installed(monkeypatch, rich=None, numpy="2.4.6", tomli_w="1.2.0", torch="2.13.0+cpu")
     report = doctor.examine(str(tmp_path))
     assert finding(report, "rich") == {
@@ -61,7 +61,7 @@ def test_a_lab_that_cannot_be_written_is_bad(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(doctor, "_writable", lambda place: place.name != "lab")
-    assert cli.main(["doctor", "--lab", str(tmp_path / "lab")]) == 1
+    assert main.main(["doctor", "--lab", str(tmp_path / "lab")]) == 1
     out = capsys.readouterr().out
     assert "lab cannot be written" in out
     assert out.endswith("1 of these must be put right\n")
@@ -77,9 +77,9 @@ def test_writing_is_tried_where_the_folder_would_be_made(tmp_path: Path) -> None
 def test_deep_looks_at_every_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_torch_deep", lambda: doctor.Finding("torch device", "ok", "not asked"))
     report = doctor.examine(str(tmp_path), deep=True)
-    n = len(plugins.names("agents"))
+    n = len(registry.names("agents"))
     assert finding(report, "agents")["found"] == f"{n} of {n} can be used"
-    monkeypatch.setattr(plugins, "names", lambda kind: ("q_learning", "nobody"))
+    monkeypatch.setattr(registry, "names", lambda kind: ("q_learning", "nobody"))
     found = finding(doctor.examine(str(tmp_path), deep=True), "agents")
     assert (found["verdict"], found["found"]) == ("bad", "1 of 2 can be used")
     assert "unknown agent 'nobody'" in found["advice"]

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from simulator import engine, results
-from simulator.config import build
-from simulator.store import Store
+from simulator.config.run import build
+from simulator.store.run_store import Store
+from simulator.training import loop, summary
 
 
 def _config(world, agent="q_learning", **settings):
@@ -20,23 +20,23 @@ def test_a_refused_run_leaves_no_lab(world, agent, tmp_path):
     lab = tmp_path / "new" / "lab"
     config = _config({"name": world}, agent)
     with Store(lab) as store, pytest.raises(ValueError, match=world):
-        next(engine.run(config, store))
+        next(loop.run(config, store))
     assert not lab.exists()
 
 
 def test_a_refused_run_leaves_an_old_lab_as_it_was(tmp_path):
     with Store(tmp_path) as store:
-        *_, last = engine.run(_config({"name": "rooms"}), store)
+        *_, last = loop.run(_config({"name": "rooms"}), store)
     with Store(tmp_path) as store:
         with pytest.raises(ValueError, match="planner"):
-            next(engine.run(_config({"name": "CartPole-v1"}, "planner"), store))
+            next(loop.run(_config({"name": "CartPole-v1"}, "planner"), store))
         assert [record.run for record in store.runs()] == [last.run]
 
 
 def test_a_run_that_fails_says_so_in_the_lab(tmp_path):
     with Store(tmp_path) as store:
         with pytest.raises(ValueError, match="n_successors"):
-            list(engine.run(_overflowing(), store))
+            list(loop.run(_overflowing(), store))
         assert store.runs()[0].status == "failed"
 
 
@@ -50,7 +50,7 @@ def test_training_time_adds_up_over_sittings(tmp_path):
     with Store(tmp_path) as store:
         run, training = None, [0.0]
         for _ in range(3):
-            snapshots = engine.run(config, store, run, checkpoint_every=0.0)
+            snapshots = loop.run(config, store, run, checkpoint_every=0.0)
             run = next(snapshots).run
             training.append(next(snapshots).training_seconds)
             snapshots.close()
@@ -60,7 +60,7 @@ def test_training_time_adds_up_over_sittings(tmp_path):
 
 def test_other_devices_are_refused(tmp_path):
     with Store(tmp_path / "lab") as store, pytest.raises(ValueError, match="device cuda: q_learning"):
-        next(engine.run(_config({"name": "rooms"}, device="cuda"), store))
+        next(loop.run(_config({"name": "rooms"}, device="cuda"), store))
 
 
 def test_a_map_that_changed_is_noticed(tmp_path):
@@ -68,18 +68,18 @@ def test_a_map_that_changed_is_noticed(tmp_path):
     path.write_text("#####\n#S G#\n#####\n")
     world = {"name": "rooms", "layout": str(path)}
     with Store(tmp_path / "lab") as store:
-        snapshots = engine.run(_config(world), store)
+        snapshots = loop.run(_config(world), store)
         next(snapshots)
         snapshots.close()
         path.write_text("######\n#S  G#\n######\n")
         with pytest.raises(ValueError, match="have changed"):
-            next(engine.run(_config(world), store, "r1"))
+            next(loop.run(_config(world), store, "r1"))
 
 
 def test_the_summary_has_every_key_and_is_json(tmp_path):
     with Store(tmp_path) as store:
-        *_, last = engine.run(_config({"name": "rooms"}), store)
-        told = json.loads(json.dumps(results.summary(store, last.run)))
+        *_, last = loop.run(_config({"name": "rooms"}), store)
+        told = json.loads(json.dumps(summary.summary(store, last.run)))
     keys = "run agent world seeds steps exact seconds cpu_seconds steps_per_second evaluation solved".split()
     assert told.keys() >= set(keys)
     assert told["evaluation"].keys() >= {"episodes", "iqm", "low", "high", "per_seed", "exact_per_seed"}

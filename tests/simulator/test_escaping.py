@@ -14,10 +14,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from simulator import cli, notebook, tables
-from simulator.arena_config import build as contest_of
-from simulator.core import plugins
-from simulator.core.escaping import (
+from simulator import api, console
+from simulator.commands import main
+from simulator.config.match import build as match_of
+from simulator.config.recall import build as contest_of
+from simulator.config.tournament import build as tournament_of
+from simulator.core import registry
+from simulator.core.files.escaping import (
     checked_name,
     csv_cell,
     csv_row,
@@ -29,8 +32,6 @@ from simulator.core.escaping import (
     visible,
     visible_lines,
 )
-from simulator.matches.config import build as match_of
-from simulator.tournaments.config import build as tournament_of
 from tests.simulator.tournament_summaries import HOSTILE
 
 NASTY = (
@@ -158,7 +159,7 @@ def test_latex_is_read_back_cell_by_cell(row):
 def test_html_holds_no_character_that_it_cannot(words):
     from markupsafe import escape
 
-    from simulator.core.tournament_rows import readable
+    from simulator.reporting.tournament_text import readable
 
     told = readable({"settings": words, "label": words})
     for each in told.values():
@@ -172,7 +173,7 @@ def test_html_holds_no_character_that_it_cannot(words):
 def test_tables_print_every_text_as_text(terminal, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
     monkeypatch.setenv("COLUMNS", "400")
-    tables.table("[bold]title[/bold] \x1b[31m", ("[red]head", "b"), [(each, "end") for each in NASTY])
+    console.table("[bold]title[/bold] \x1b[31m", ("[red]head", "b"), [(each, "end") for each in NASTY])
     lines = capsys.readouterr().out.splitlines()
     body = [line for line in lines if "end" in line]
     assert len(body) == len(NASTY)
@@ -185,9 +186,9 @@ def test_tables_print_every_text_as_text(terminal, capsys, monkeypatch):
 
 
 def test_lines_about_how_it_goes_are_lines(capsys):
-    tables.say("no such file a\x1b[2Jb\nengram: all is well\u202e")
+    console.say("no such file a\x1b[2Jb\nengram: all is well\u202e")
     assert capsys.readouterr().err == "no such file a\\x1b[2Jb\\nengram: all is well\\u202e\n"
-    tables.tell("two\nlines\r\x9b")
+    console.tell("two\nlines\r\x9b")
     assert capsys.readouterr().out == "two\nlines\\r\\u009b\n"
 
 
@@ -202,9 +203,9 @@ def test_a_name_that_cannot_be_seen_is_refused(bad):
 @pytest.mark.parametrize("name", ["a\n", "a\u202eb", "\u200ba", "a\x9b1m"], ids=ascii)
 def test_every_door_refuses_a_name_that_cannot_be_seen(name, tmp_path, capsys):
     for refuse in (
-        lambda: plugins.load("agents", name),
-        lambda: plugins.load("worlds", name),
-        lambda: plugins.load("challenges", name),
+        lambda: registry.load("agents", name),
+        lambda: registry.load("worlds", name),
+        lambda: registry.load("challenges", name),
         lambda: tournament_of({"agent": {name: {"name": "td"}}, "world": {"rooms": {}}}),
         lambda: tournament_of({"agent": {"td": {}}, "world": {name: {"name": "rooms"}}}),
         lambda: tournament_of({"agent": {"x": {"name": f"python:{name}:f"}}, "world": {"rooms": {}}}),
@@ -212,17 +213,17 @@ def test_every_door_refuses_a_name_that_cannot_be_seen(name, tmp_path, capsys):
         lambda: match_of(
             {"first": {"name": "td", "label": name}, "second": {"name": "td"}, "game": {"name": "tic_tac_toe"}}
         ),
-        lambda: notebook.run("td", "rooms", lab=tmp_path / "lab", label=name, steps=10, seeds=1),
-        lambda: notebook.run("td", "rooms", lab=tmp_path / name, steps=10, seeds=1),
-        lambda: notebook.recall("nearest", "digits", lab=tmp_path / "lab", label=name),
-        lambda: notebook.tournament(lab=tmp_path / "lab", label=name, agent={"td": {}}, world={"rooms": {}}),
+        lambda: api.run("td", "rooms", lab=tmp_path / "lab", label=name, steps=10, seeds=1),
+        lambda: api.run("td", "rooms", lab=tmp_path / name, steps=10, seeds=1),
+        lambda: api.recall("nearest", "digits", lab=tmp_path / "lab", label=name),
+        lambda: api.tournament(lab=tmp_path / "lab", label=name, agent={"td": {}}, world={"rooms": {}}),
     ):
         with pytest.raises(ValueError, match=r"with U\+[0-9A-F]{4,6}, expected .* can be seen") as told:
             refuse()
         assert is_seen(str(told.value))
     for words in (["--label", name], ["--lab", name]):
         assert (
-            cli.main(["run", "td", "rooms", *words, *(["--lab", str(tmp_path / "l")] if "--label" in words else [])])
+            main.main(["run", "td", "rooms", *words, *(["--lab", str(tmp_path / "l")] if "--label" in words else [])])
             == 2
         )
         assert is_seen(capsys.readouterr().err.removesuffix("\n"))
@@ -242,8 +243,8 @@ def test_a_name_without_end_or_edge_is_refused(name):
 
 def test_a_line_end_after_a_setting_is_no_part_of_it(capsys, tmp_path):
     words = ["run", "td", "rooms", "--lab", str(tmp_path / "l"), "--device"]
-    assert cli.main([*words, "cpu\n"]) == 2
-    assert cli.main([*words, "cuda:\u0661"]) == 2
+    assert main.main([*words, "cpu\n"]) == 2
+    assert main.main([*words, "cuda:\u0661"]) == 2
     assert "expected cpu, cuda or cuda:N" in capsys.readouterr().err
 
 

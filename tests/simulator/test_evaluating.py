@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulator import engine, repro
-from simulator.config import build
-from simulator.evaluation import next_size
-from simulator.store import Store
+from simulator.commands import reproduce
+from simulator.config.run import build
+from simulator.store.run_store import Store
+from simulator.training import loop
+from simulator.training.evaluation import next_size
 from tests.laws.players import session
 
 
@@ -45,12 +46,12 @@ def test_it_looks_up_about_ten_times_a_second():
 def test_a_run_that_is_closed_within_an_evaluation_plays_it_again(step, moment, tmp_path, monkeypatch):
     tables = {"agent": {"name": "q_learning"}, "world": {"name": "CartPole-v1"}}
     config = build({"seeds": 2, "steps": 400, "eval_every": 200, "eval_episodes": 40, **tables})
-    monkeypatch.setattr(engine, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(loop, "REPORT_EVERY", 0.0)
     with Store(tmp_path / "whole") as store:
-        *_, last = engine.run(config, store)
-        whole = repro.rows(store, last.run)
+        *_, last = loop.run(config, store)
+        whole = reproduce.rows(store, last.run)
     with Store(tmp_path / "parted") as store:
-        snapshots, left = engine.run(config, store), moment
+        snapshots, left = loop.run(config, store), moment
         for snapshot in snapshots:
             left -= (snapshot.phase, snapshot.step) == ("evaluating", step)
             if left == 0:
@@ -59,6 +60,6 @@ def test_a_run_that_is_closed_within_an_evaluation_plays_it_again(step, moment, 
         record = store.find("r1")
         assert (record.status, record.step) == ("interrupted", step)
         assert record.step not in {row.step for row in store.evaluations("r1")}
-        list(engine.run(config, store, "r1"))
-        assert repro.rows(store, "r1").keys() == whole.keys()
-        assert repro.compare(whole, repro.rows(store, "r1")) is None
+        list(loop.run(config, store, "r1"))
+        assert reproduce.rows(store, "r1").keys() == whole.keys()
+        assert reproduce.compare(whole, reproduce.rows(store, "r1")) is None

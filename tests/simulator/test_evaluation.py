@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from agents import random_walk
-from envs.parts import gymnasium_world
-from simulator import cli, results
+from envs.common.gymnasium import env
+from simulator.commands import main
 from simulator.core import episodes
 from simulator.core.episodes import cut_seeds, scores
-from simulator.evaluation import Evaluator, optimum
-from simulator.store import Store
+from simulator.store.run_store import Store
+from simulator.training import summary
+from simulator.training.evaluation import Evaluator, optimum
 from tests.laws.players import session
 
 
@@ -59,9 +60,9 @@ LONG = "tests.simulator.odd_envs:odd/Long-v0"
 
 
 def stored(tmp_path, *words):
-    assert cli.main(["run", "random_walk", *words, "--view", "none", "--lab", str(tmp_path)]) == 0
+    assert main.main(["run", "random_walk", *words, "--view", "none", "--lab", str(tmp_path)]) == 0
     with Store(tmp_path) as store:
-        return results.summary(store, "latest")
+        return summary.summary(store, "latest")
 
 
 def test_an_env_without_a_limit_plays_its_own_episodes(tmp_path, capsys):
@@ -78,15 +79,15 @@ def test_the_valve_makes_no_return(tmp_path, capsys):
     assert np.isnan(found["per_seed"]).all()
     assert (found["iqm"], found["cut"], found["cut_after"], found["without_score"]) == (None, [1, 1], 2_499, 2)
     assert "2 of 2" in capsys.readouterr().out
-    assert cli.main(["report", "latest", "--lab", str(tmp_path)]) == 0
+    assert main.main(["report", "latest", "--lab", str(tmp_path)]) == 0
     assert "(2 cut)" in capsys.readouterr().out
     found = stored(tmp_path, LONG, *words, "--eval-max-steps", "2500")["evaluation"]
     assert found["iqm"] == 2_500.0
 
 
 def evaluator(lengths, seeds, max_steps, episodes=3):
-    settings = gymnasium_world.Config(kwargs={"lengths": lengths})
-    make = functools.partial(gymnasium_world.make, LONG)
+    settings = env.Config(kwargs={"lengths": lengths})
+    make = functools.partial(env.make, LONG)
     found = Evaluator(make, settings, seeds, episodes, max_steps)
     agent = random_walk.make(make([0], settings).spec, seeds, random_walk.Config())
     return found.evaluate(agent, 0)
@@ -131,7 +132,7 @@ def test_a_tournament_says_who_was_cut_and_counts_it_as_the_floor(tmp_path, caps
         "5",
     ]
     words += ["--eval-episodes", "1", "--eval-max-steps", "100", "--view", "none", "--lab", str(tmp_path), "--json"]
-    assert cli.main(words) == 0
+    assert main.main(words) == 0
     told = json.loads(capsys.readouterr().out)
     lines = {(each["contestant"], tuple(each["seeds"])): each["reason"] for each in told["failures"]}
     assert set(lines) == {(name, (seed,)) for name in ("random_walk", "q_learning") for seed in (0, 1)}

@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from simulator.core import plugins, seeds
-from simulator.core.mdp import evaluate_finite
-from simulator.externals.contestants import external, from_toml, is_external, play_external, settings_hash, to_toml
+from simulator.core import registry, rng
+from simulator.core.mdp.solve import evaluate_finite
+from simulator.external.contestants import external, from_toml, is_external, play_external, settings_hash, to_toml
 from tests.simulator.outsiders import HERE, played, run
 
 LAKE = "FrozenLake-v1"
@@ -97,7 +97,7 @@ def test_a_file_is_found_from_every_folder(tmp_path, monkeypatch):
 
 def test_a_function_of_discrete_observations_is_judged_exactly():
     """Right in every state of the lake, worked out by the solver; every seed has the same."""
-    player = plugins.load("worlds", LAKE)
+    player = registry.load("worlds", LAKE)
     mdp = player.make([0], player.Config()).spec.mdp
     expected = float(evaluate_finite(mdp, np.eye(4)[np.full(len(mdp.start), 2)], 100))
     found = played(f"{HERE}right", LAKE)
@@ -115,7 +115,7 @@ def test_a_function_that_answers_otherwise_counts_by_what_it_played():
 
 def test_moves_that_do_not_exist_count_as_the_world_plays_them():
     """In the six rooms a door that is not there costs 1 and leads nowhere; a plain loop from each of the starts."""
-    player, config = plugins.load("worlds", "rooms"), run("rooms").world_settings
+    player, config = registry.load("worlds", "rooms"), run("rooms").world_settings
     for by in range(3):
         world, found = player.make([0], config), {}
         start = world.spec.mdp.start
@@ -131,9 +131,9 @@ def test_moves_that_do_not_exist_count_as_the_world_plays_them():
 
 def test_evaluation_episodes_are_those_of_our_agents():
     """The same choices on the same streams: a plain loop over the world that agents are evaluated in."""
-    player = plugins.load("worlds", "CartPole-v1")
+    player = registry.load("worlds", "CartPole-v1")
     for seed, score in zip((4, 5), played(f"{HERE}lean", "CartPole-v1", first_seed=4)["scores"], strict=True):
-        world = player.make(seeds.integers([seed], "evaluation"), player.Config())
+        world = player.make(rng.integers([seed], "evaluation"), player.Config())
         obs, returns = world.reset(), [0.0]
         while len(returns) <= 20:
             step = world.step(np.array([int(obs[0][2] > 0)]))
@@ -229,7 +229,7 @@ def test_what_a_tick_raises_passes_through(name, own):
 
 def test_ticks_come_while_a_slow_function_plays(monkeypatch):
     clock = iter(range(10**6))
-    monkeypatch.setattr("simulator.externals.judge.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("simulator.external.evaluate.time.perf_counter", lambda: next(clock))
     ticks = []
     play_external(external(f"{HERE}lean", {}, run("CartPole-v1", eval_episodes=2)), lambda: ticks.append(1))
     assert len(ticks) > 80  # every action of some 40 in each of four episodes

@@ -12,9 +12,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from simulator.core import plugins, seeds
-from simulator.externals.contestants import external, play_external, settings_hash
-from simulator.externals.sb3 import WorldEnv
+from simulator.core import registry, rng
+from simulator.external.contestants import external, play_external, settings_hash
+from simulator.external.sb3 import WorldEnv
 from tests.simulator import outsiders
 from tests.simulator.outsiders import HERE, played, run
 
@@ -44,9 +44,9 @@ def line(name, world, own=None, **settings):
 
 def test_an_environment_shows_the_same_as_gymnasiums():
     """Episode by episode, with the seed's own stream; the next one begins where the last one ended."""
-    player = plugins.load("worlds", POLE)
+    player = registry.load("worlds", POLE)
     ours, original = WorldEnv(player.make([5], player.Config())), gymnasium.make(POLE)
-    obs, (theirs, _) = ours.reset(seed=1)[0], original.reset(seed=seeds.integers([5], "world")[0])
+    obs, (theirs, _) = ours.reset(seed=1)[0], original.reset(seed=rng.integers([5], "world")[0])
     choices = np.random.Generator(np.random.PCG64(0))
     ends = 0
     for taken in range(1, 200):
@@ -141,17 +141,17 @@ def test_dqn_learns_here_as_it_does_in_gymnasiums_own_environment():
     import torch
     from stable_baselines3 import DQN
 
-    from simulator.externals.judge import Judge, Pulse, borrowed
-    from simulator.externals.sb3 import Training, build
+    from simulator.external.evaluate import Judge, Pulse, borrowed
+    from simulator.external.sb3 import Training, build
 
     config = external("sb3:DQN", SMALL, run(POLE, steps=120, eval_every=50, eval_episodes=2, first_seed=3))
-    judge, number = Judge(config, Pulse(lambda: None)), seeds.integers([3], "weights")[0] % 2**32
+    judge, number = Judge(config, Pulse(lambda: None)), rng.integers([3], "weights")[0] % 2**32
     with borrowed(0):
         training, ours = Training(judge, 3, number), build(config, judge, 3, number)
         training.run(ours)
         given = SMALL | {"train_freq": (4, "step"), "policy_kwargs": {"net_arch": [8], "activation_fn": torch.nn.Tanh}}
         theirs = DQN("MlpPolicy", gymnasium.make(POLE), seed=number, device="cpu", **given)
-        theirs.get_env().seed(seeds.integers([3], "world")[0])
+        theirs.get_env().seed(rng.integers([3], "world")[0])
         theirs.set_logger(ours.logger)
         theirs.learn(120, callback=lambda *_: theirs.num_timesteps < 120)
     assert len(training.scores) == 3
@@ -179,7 +179,7 @@ def test_a_trained_seed_is_the_same_in_every_block_and_nothing_else_changes():
 def test_a_saved_model_plays_as_it_is(tmp_path, kind):
     import stable_baselines3
 
-    from simulator.externals.judge import borrowed
+    from simulator.external.evaluate import borrowed
 
     path = tmp_path / "model.zip"
     with borrowed(0):

@@ -9,16 +9,21 @@ import json
 import numpy as np
 import pytest
 
-from simulator import arena, arena_config, cli, recall_tables, recalls, repro
-from simulator.contest import NOT_RECALLED, NOT_STORED, SCORES
-from simulator.core.finiteness import broken_seeds
+from simulator.commands import main, reproduce
+from simulator.config import recall
+from simulator.config import tournament as tournament_config
 from simulator.core.memories import Recall
-from simulator.store import Store
-from simulator.tournaments import config as tournament_config
-from simulator.tournaments import host, verdict
-from simulator.tournaments.cell_store import CellStore
-from simulator.tournaments.workers import workers_of
-from simulator.views import recall_curves
+from simulator.recall import loop
+from simulator.recall import summary as recalls
+from simulator.recall.benchmark import NOT_RECALLED, NOT_STORED, SCORES
+from simulator.recall.finiteness import broken_seeds
+from simulator.reporting import recall as recall_tables
+from simulator.reporting import recall_figures
+from simulator.store.cell_store import CellStore
+from simulator.store.run_store import Store
+from simulator.tournaments import loop as host
+from simulator.tournaments import summary as verdict
+from simulator.tournaments.workers.local import workers_of
 
 MEMORY = "tests.simulator.breaking_memory"
 PLACES = {"store": NOT_STORED, "recall": NOT_RECALLED, "trace": NOT_RECALLED, "energy": NOT_RECALLED}
@@ -39,7 +44,7 @@ def played(lab, broken=(1,), at="store", **changes):
         **changes,
     }
     with Store(lab) as store:
-        for last in arena.recall(arena_config.build(contest), store):
+        for last in loop.recall(recall.build(contest), store):
             run = last.run
         return recalls.summary(store, run)
 
@@ -88,7 +93,7 @@ def test_where_every_seed_fails_the_row_is_empty_and_the_others_are_seen(tmp_pat
         assert "nan" not in text
     lines = list(csv.DictReader(io.StringIO(text)))
     assert [row["overlap"] for row in lines if row["memory"] == "breaking"] == [""] * 6
-    assert repro.again("r1", str(tmp_path))["identical"]
+    assert reproduce.again("r1", str(tmp_path))["identical"]
 
 
 @pytest.mark.parametrize(("rate", "failed"), [("3", [0, 1]), ("1e38", [0, 1])])
@@ -100,7 +105,7 @@ def test_weights_that_grow_without_bound(tmp_path, capsys, monkeypatch, rate, fa
     damage = {"grey": "gauss:0.5", "two": "flip:0.1"}[levels]
     words = ["recall", "rbm", "nearest", "digits", "--challenge.levels", levels, "--damage", damage, "--view", "none"]
     words += ["--patterns", "10", "--memory.rbm.learn.learning-rate", rate, "--seeds", "2", "--novel", "5"]
-    assert cli.main([*words, "--json"]) == 0
+    assert main.main([*words, "--json"]) == 0
     told = capsys.readouterr()
     found = json.loads(told.out)
     assert [each["seed"] for each in found["failed"]] == failed
@@ -108,17 +113,17 @@ def test_weights_that_grow_without_bound(tmp_path, capsys, monkeypatch, rate, fa
     (cell,) = of(found, "rbm")
     assert (cell["overlap"] is None) == (len(failed) == 2)
     for command in ("show latest", "report latest --table", "report latest --csv", "resume latest", "repro latest"):
-        assert cli.main([*command.split()]) == 0, command
+        assert main.main([*command.split()]) == 0, command
         text = capsys.readouterr().out
         assert "nearest" in text or "identical" in text
     alone = [word for word in words if word != "nearest"]
-    assert cli.main(alone) == (1 if len(failed) == 2 else 0)
+    assert main.main(alone) == (1 if len(failed) == 2 else 0)
 
 
 @pytest.mark.parametrize("broken", [(1,), (0, 1, 2)])
 def test_a_picture_draws_what_there_is(tmp_path, broken):
     found = played(tmp_path / "lab", broken, patterns=[5, 10])
-    recall_curves.draw(found, tmp_path / "x.svg")
+    recall_figures.draw(found, tmp_path / "x.svg")
     text = (tmp_path / "x.svg").read_text()
     assert "nan" not in text.lower()
     assert text.count("<path") > 10
@@ -134,14 +139,14 @@ def test_a_row_says_of_how_many_seeds_it_is(tmp_path, capsys):
 
 def test_a_stored_contest_of_before_the_check_leaves_such_a_seed_out_too(tmp_path, monkeypatch):
     """The rows of one that was stored half: no overlap, and none recalled exactly."""
-    kept = arena._Host._keep
+    kept = loop._Host._keep
 
     def as_before(self, result):
         result.facts.pop("failed", None)
         result.scores[1, SCORES.index("overlap")] = np.nan
         kept(self, result)
 
-    monkeypatch.setattr(arena._Host, "_keep", as_before)
+    monkeypatch.setattr(loop._Host, "_keep", as_before)
     found = played(tmp_path, ())
     for cell in found["cells"]:
         assert [each["seed"] for each in cell["failed"]] == [1]
@@ -190,7 +195,7 @@ def test_broken_seeds_of_states_of_every_shape():
 
 
 def test_an_energy_may_be_missing_once_a_cue_is_at_rest():
-    from simulator.contest import Health
+    from simulator.recall.benchmark import Health
 
     energy = np.zeros((2, 1, 3))
     energy[:, :, 2] = np.nan

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import cli, engine, repro, results
-from simulator.config import build
-from simulator.playing import failure_lines, show_summary
-from simulator.session import Session
-from simulator.store import Store
+from simulator.commands import main, reproduce
+from simulator.commands.run import failure_lines, show_summary
+from simulator.config.run import build
+from simulator.store.run_store import Store
+from simulator.training import loop, summary
+from simulator.training.session import Session
 from tests.laws.players import same
 from tests.simulator.storing import files
 
@@ -29,13 +30,13 @@ def config(fails, **more):
 
 
 def rows(store, run="r1"):
-    return {**repro.rows(store, run), "result": [store.find(run).failed, store.find(run).step]}
+    return {**reproduce.rows(store, run), "result": [store.find(run).failed, store.find(run).step]}
 
 
 def equal(one, two):
     assert one.keys() == two.keys()
     assert one.pop("result") == two.pop("result")
-    assert repro.compare(one, two) is None
+    assert reproduce.compare(one, two) is None
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,8 @@ def whole(tmp_path_factory):
     found = {}
     for name, fails in (("none", {}), ("some", {"6": 123, "8": 300}), ("all", {"5": 9, "6": 77, "7": 301, "8": 64})):
         with Store(tmp_path_factory.mktemp(name)) as store:
-            *_, last = engine.run(config(fails), store)
-            found[name] = (rows(store), results.summary(store, "r1"), last)
+            *_, last = loop.run(config(fails), store)
+            found[name] = (rows(store), summary.summary(store, "r1"), last)
     return found
 
 
@@ -101,7 +102,7 @@ def test_they_survive_interruptions(name, whole, tmp_path):
     with Store(tmp_path) as store:
         for stop in (2, 2, 3, 10_000):
             run = store.runs()[0].run if store.runs() else None
-            snapshots = engine.run(config(fails), store, run, checkpoint_every=0.0)
+            snapshots = loop.run(config(fails), store, run, checkpoint_every=0.0)
             for _, snapshot in zip(range(stop), snapshots, strict=False):
                 assert snapshot.run == "r1"
             snapshots.close()
@@ -116,16 +117,16 @@ def test_where_every_seed_fails_the_run_stops_and_stays_as_it_is(whole, tmp_path
     assert max(step for step, _, kind in list(found)[:-1] if kind == "evaluation") == 300
     assert (told["evaluation"]["iqm"], told["evaluation"]["left_out"], told["solved"]["fraction"]) == (None, 4, 0.0)
     with Store(tmp_path) as store:
-        list(engine.run(config({str(seed): 40 for seed in range(5, 9)}), store))
+        list(loop.run(config({str(seed): 40 for seed in range(5, 9)}), store))
         before = files(store, "r1")
-        *_, again = engine.run(config({str(seed): 40 for seed in range(5, 9)}), store, "r1")
+        *_, again = loop.run(config({str(seed): 40 for seed in range(5, 9)}), store, "r1")
         assert (again.phase, files(store, "r1")) == ("failed", before)
-    assert cli.main(["repro", "latest", "--lab", str(tmp_path)]) == 0
+    assert main.main(["repro", "latest", "--lab", str(tmp_path)]) == 0
 
 
 def test_the_store_holds_null_and_never_nan(tmp_path):
     with Store(tmp_path) as store:
-        list(engine.run(config({"6": 1}, world={"name": "FrozenLake-v1"}), store))
+        list(loop.run(config({"6": 1}, world={"name": "FrozenLake-v1"}), store))
     (path,) = tmp_path.glob("*.sqlite3")
     with sqlite3.connect(path) as db:
         found = db.execute("SELECT seed, mean IS NULL, exact IS NULL FROM evaluations").fetchall()
@@ -135,28 +136,28 @@ def test_the_store_holds_null_and_never_nan(tmp_path):
     assert {row[1:] for row in found if row[0] != 6} == {(0, 0)}
     assert "NaN" not in text
     with Store(tmp_path) as store:
-        told = results.summary(store, "r1")
+        told = summary.summary(store, "r1")
     assert told["evaluation"]["exact_per_seed"][1] is None
     assert told["evaluation"]["iqm"] == told["evaluation"]["exact_per_seed"][0]
 
 
 def test_the_command_says_it_in_one_line_and_its_exit_code_tells(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli.main([*WORDS, "--seeds", "2", "--agent.fails.1", "300"]) == 0
+    assert main.main([*WORDS, "--seeds", "2", "--agent.fails.1", "300"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "seed 1 failed at step 300: its loss was not finite; the others went on" in lines
-    assert cli.main([*WORDS, "--seeds", "2", "--agent.fails.0", "7", "--agent.fails.1", "9", "--json"]) == 1
+    assert main.main([*WORDS, "--seeds", "2", "--agent.fails.0", "7", "--agent.fails.1", "9", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert [(each["seed"], each["step"]) for each in told["failed"]] == [(0, 7), (1, 9)]
-    assert cli.main(["resume", "latest", "--json"]) == 1
+    assert main.main(["resume", "latest", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["failed"] == told["failed"]
-    assert cli.main(["show", "latest"]) == 0
+    assert main.main(["show", "latest"]) == 0
     assert "seed 1 failed at step 9: its loss was not finite; every seed failed" in capsys.readouterr().out
-    assert cli.main(["list", "runs", "--json"]) == 0
+    assert main.main(["list", "runs", "--json"]) == 0
     assert [len(each["failed"]) for each in json.loads(capsys.readouterr().out)["runs"]] == [2, 1]
-    assert cli.main(["list", "runs"]) == 0
+    assert main.main(["list", "runs"]) == 0
     assert "done, 1 failed" in capsys.readouterr().out
-    assert cli.main(["repro", "r1"]) == 0
+    assert main.main(["repro", "r1"]) == 0
 
 
 def test_what_a_failed_seed_lacks_is_left_out_of_the_table(whole, capsys):

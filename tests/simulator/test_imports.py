@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator import cli, imports
+from simulator.commands import main
+from simulator.config import imports
 
 AGENT = """
 import sys
@@ -35,13 +36,13 @@ def test_a_run_from_a_file(folder, capsys):
     (folder / "run.toml").write_text(
         'steps = 20\nseeds = 1\n[agent]\nname = "players_of_theirs.walker"\n[world]\nname = "FrozenLake-v1"\n'
     )
-    assert cli.main(["run", "--config", "run.toml", "--view", "none"]) == 0
+    assert main.main(["run", "--config", "run.toml", "--view", "none"]) == 0
     said = lines(capsys)
     assert said[0] == "run.toml imports code: players_of_theirs.walker"
     assert said.count(said[0]) == 1
     assert said.index("IMPORTED") > 0
-    assert cli.main(["show", "r1"]) == 0
-    assert cli.main(["repro", "r1"]) == 0
+    assert main.main(["show", "r1"]) == 0
+    assert main.main(["repro", "r1"]) == 0
     assert "settings of r1 imports code: players_of_theirs.walker" in lines(capsys)  # a lab may be from elsewhere too
 
 
@@ -50,7 +51,7 @@ def test_a_tournament(folder, capsys):
         'steps = 20\nseeds = 1\nresamples = 100\n[agent.walk]\nname = "random_walk"\n'
         '[agent.them]\nname = "python:act.py:act"\n[agent."players_of_theirs.walker"]\n[world.FrozenLake-v1]\n'
     )
-    assert cli.main(["tournament", "t.toml", "--workers", "1", "--view", "none"]) == 0
+    assert main.main(["tournament", "t.toml", "--workers", "1", "--view", "none"]) == 0
     said = lines(capsys)
     assert said[0] == "t.toml imports code: players_of_theirs.walker, act.py"
     assert sum("imports code" in each for each in said) == 1
@@ -59,7 +60,7 @@ def test_a_tournament(folder, capsys):
 
 def test_what_our_own_players_are_is_not_told(folder, capsys):
     (folder / "run.toml").write_text('steps = 20\nseeds = 1\n[agent]\nname = "td"\n[world]\nname = "CartPole-v1"\n')
-    assert cli.main(["run", "--config", "run.toml", "--view", "none"]) == 0
+    assert main.main(["run", "--config", "run.toml", "--view", "none"]) == 0
     assert not [each for each in lines(capsys) if "imports code" in each]
 
 

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from simulator.judging.judge import Played, judge, undecided
-from simulator.stats import iqm
+from simulator.statistics.analysis import Played, judge, undecided
+from simulator.statistics.estimates import iqm
 
 FEW = 300
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.judging.judge import judge, undecided
+from simulator.statistics.analysis import judge, undecided
 from tests.simulator.test_judging import FEW, chosen, division, order, text
 
 NOTHING = {"value": None, "low": None, "high": None}

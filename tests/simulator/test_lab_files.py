@@ -6,16 +6,15 @@ import sys
 
 import pytest
 
-from simulator import cli
-from simulator.tournaments import ray_workers
+from simulator.commands import main
+from simulator.tournaments.workers import ray
 
 RUN = ["run", "q_learning", "rooms", "--steps", "600", "--seeds", "1", "--eval-episodes", "1", "--view", "none"]
 STOPPED = """
 import os, sys
-from simulator import store
-from simulator.config import build
-from simulator.engine import run
-from simulator.store import Store
+from simulator.config.run import build
+from simulator.training.loop import run
+from simulator.store.run_store import Store
 with Store(sys.argv[1]) as lab:
     config = {"seeds": 1, "steps": 600, "agent": {"name": "q_learning"}, "world": {"name": "rooms"}}
     snapshots = run(build(config), lab, checkpoint_every=0.0)
@@ -50,8 +49,8 @@ def test_a_link_in_a_lab_is_not_followed(lab, tmp_path, name):
     places["partial"] = lab / "runs" / "r1" / f"checkpoint-{max(numbers) + 1}.safetensors.partial"
     places[name].unlink(missing_ok=True)
     places[name].symlink_to(victim)
-    cli.main(["resume", "r1", "--view", "none", "--lab", str(lab)])
-    cli.main([*RUN, "--lab", str(lab)])
+    main.main(["resume", "r1", "--view", "none", "--lab", str(lab)])
+    main.main([*RUN, "--lab", str(lab)])
     assert victim.read_text() == "mine"
 
 
@@ -75,10 +74,10 @@ def test_nobody_waits_on_a_pipe_in_a_lab(lab, tmp_path, name, command):
 
 
 def test_cells_on_a_cluster_keep_checkpoints_where_nobody_else_can_write(tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_workers.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(ray.tempfile, "gettempdir", lambda: str(tmp_path))
     planted = tmp_path / f"engram-cells-{os.getuid()}"
     planted.mkdir()
     planted.chmod(0o777)
-    fields = ("k", "run", "", str(tmp_path / "scratch"), 1.0, *[None] * (len(ray_workers.Task._fields) - 5))
+    fields = ("k", "run", "", str(tmp_path / "scratch"), 1.0, *[None] * (len(ray.Task._fields) - 5))
     with pytest.raises(PermissionError, match="can be written by others"):
-        ray_workers.play_task(fields, remote_disk=True)
+        ray.play_task(fields, remote_disk=True)

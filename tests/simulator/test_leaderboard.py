@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from simulator.core.contests import Standing, TournamentSnapshot
-from simulator.views.leaderboard import Leaderboard, page_of, plain_line
-from simulator.views.look import Look
+from simulator.core.snapshots import Standing, TournamentSnapshot
+from simulator.views.style import Look
+from simulator.views.tournament import Leaderboard, page_of, plain_line
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = ("dqn", "q_learning", "sb3:DQN with a rather long label", "random_walk", "td")

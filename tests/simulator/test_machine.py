@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from simulator import cli, machine
-from simulator.tournaments.cell_store import CellStore
+from simulator import machine
+from simulator.commands import main
+from simulator.store.cell_store import CellStore
 
 NAMES = {"cpu", "instructions", "blas", "blas_threads", "compiled_for", "threads", "python"}
 RUN = ["run", "q_learning", "FrozenLake-v1", "--seeds", "2", "--steps", "300", "--threads", "2", "--view", "none"]
@@ -16,7 +17,7 @@ RECALL = ["recall", "hopfield", "random_bits", "--seeds", "2", "--patterns", "3"
 
 
 def engram(capsys, *words):
-    code = cli.main([*words])
+    code = main.main([*words])
     assert code == 0
     return json.loads(capsys.readouterr().out)
 
@@ -31,7 +32,7 @@ def test_a_run_says_what_it_was_made_on(tmp_path, capsys, words):
     assert set(made_on) >= NAMES
     assert made_on["threads"] == ("2" if words is RUN else str(os.cpu_count()))
     assert made_on == machine.machine(int(made_on["threads"]))
-    assert cli.main(["show", told["run"], "--lab", str(tmp_path)]) == 0
+    assert main.main(["show", told["run"], "--lab", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert f"made on {made_on['cpu']}, {made_on['instructions']}, BLAS {made_on['blas']}" in text
 
@@ -44,7 +45,7 @@ def test_reproducing_names_what_the_machine_has_otherwise(tmp_path, capsys, monk
     again = engram(capsys, "repro", run, *lab)
     assert again["identical"]
     assert again["machine"] == {"cpu": ["Z80", machine.machine()["cpu"]]}
-    assert cli.main(["repro", run, "--lab", str(tmp_path)]) == 0
+    assert main.main(["repro", run, "--lab", str(tmp_path)]) == 0
     assert f"  cpu was Z80, now {machine.machine()['cpu']}" in capsys.readouterr().out
     same = engram(capsys, *RUN, *lab)["run"]
     assert engram(capsys, "repro", same, *lab)["machine"] == {}

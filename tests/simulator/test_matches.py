@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from simulator.matches.config import build
+from simulator.config.match import build
 from simulator.matches.match import play_match
 from tests.simulator import lowest_agent
 

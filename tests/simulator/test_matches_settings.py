@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.matches.config import MatchConfig, assemble, build, from_toml, settings_hash, to_toml
-from simulator.settings import Layer
+from simulator.config.match import MatchConfig, assemble, build, from_toml, settings_hash, to_toml
+from simulator.config.validation import Layer
 
 TABLES = {
     "seeds": 3,
@@ -82,6 +82,6 @@ def test_what_is_wrong_is_named_in_one_line(change, line):
 
 
 def test_every_setting_has_a_sentence():
-    from simulator.settings import settings
+    from simulator.config.validation import settings
 
     assert all(each.doc for each in settings(MatchConfig) if each.name != "game_settings")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.core.mdp import (
+from simulator.core.mdp.solve import (
     FiniteMDP,
     average_reward,
     checked,

@@ -4,8 +4,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs.parts import toy_text
-from simulator.core.mdp import (
+from envs.common.gymnasium import toy_text
+from simulator.core.mdp.solve import (
     FiniteMDP,
     checked,
     epsilon_greedy,

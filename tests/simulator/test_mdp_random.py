@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.core.mdp import (
+from simulator.core.mdp.solve import (
     FiniteMDP,
     average_reward,
     checked,

@@ -125,7 +125,7 @@ except AttributeError as error:
 
 def test_ours_alone_run_nothing_of_theirs(project: Path) -> None:
     told = script(
-        project, "import simulator, agents, envs.rooms, memory\nfrom envs import parts\nprint(agents.__file__)"
+        project, "import simulator, agents, envs.rooms, memory\nfrom envs import common\nprint(agents.__file__)"
     )
     assert told == [str(ROOT / "agents" / "__init__.py")]
 
@@ -137,9 +137,9 @@ def test_what_was_imported_before_goes_on(project: Path) -> None:
 import envs, memory
 from envs.grid import MyGrid
 import simulator, envs.rooms
-from simulator.core import plugins
+from simulator.core import registry
 print(envs.grid.MyGrid is MyGrid, envs.NAME, memory.Buffer)
-print(envs.rooms.__file__, plugins.load("memories", "hopfield").name)
+print(envs.rooms.__file__, registry.load("memories", "hopfield").name)
 """,
     )
     assert told[2:] == [
@@ -168,7 +168,7 @@ print(envs.rooms.__file__)
 
 
 def test_a_package_of_theirs_may_import_us_while_it_is_imported(project: Path) -> None:
-    (project / "envs" / "__init__.py").write_text("import simulator\nfrom simulator.core import plugins\nHERE = 1\n")
+    (project / "envs" / "__init__.py").write_text("import simulator\nfrom simulator.core import registry\nHERE = 1\n")
     told = script(project, "import envs\nprint(envs.HERE)\nimport envs.grid, envs.rooms\nprint(envs.rooms.__file__)")
     assert told == ["1", "grid runs", str(ROOT / "envs" / "rooms.py")]
 

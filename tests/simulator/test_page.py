@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from simulator.views.page import command, page, write_page
+from simulator.reporting.html_page import command, page, write_page
 from tests.simulator.tournament_summaries import HOSTILE, judged, summary
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}

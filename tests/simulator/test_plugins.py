@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.core import plugins
-from simulator.core.plugins import UnknownNameError, about, load, names, near_misses, unknown
+from simulator.core import registry
+from simulator.core.registry import UnknownNameError, about, load, names, near_misses, unknown
 
 PLAYER = """
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def line_of(kind: str, name: str) -> str:
 
 
 def test_a_file_is_a_player_and_parts_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "ROOT", tmp_path)
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
     for path in (
         "agents/b.py",
         "agents/a_c.py",
@@ -63,14 +63,14 @@ def test_a_file_is_a_player_and_parts_are_none(tmp_path: Path, monkeypatch: pyte
 
 
 def test_listing_names_imports_no_player() -> None:
-    code = "import sys; from simulator.core import plugins\nfor k in plugins.FOLDERS: plugins.names(k)\n"
+    code = "import sys; from simulator.core import registry\nfor k in plugins.FOLDERS: registry.names(k)\n"
     code += "print([m for m in sys.modules if m.split('.')[0] in ('agents', 'envs', 'memory', 'numpy')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_every_player_of_the_league_has_settings_and_a_maker() -> None:
-    for kind in plugins.FOLDERS:
+    for kind in registry.FOLDERS:
         for name in names(kind):
             player = load(kind, name)
             assert (player.kind, player.name) == (kind, name)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from simulator import presets
-from simulator.config import assemble
-from simulator.presets import Preset, every, find, of_agent
+from simulator.config import presets
+from simulator.config.presets import Preset, every, find, of_agent
+from simulator.config.run import assemble
 from tests.simulator import toys
 from tests.simulator.toys import PATH
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import simulator
-from simulator import cli
-from simulator.core import plugins, python_files
+from simulator.commands import main
+from simulator.core import registry
+from simulator.core.foreign import python_files
 
 AGENT = """
 from agents.random_walk import Config
@@ -73,13 +74,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, object]:
-    assert cli.main(list(words)) == code, capsys.readouterr().err
+    assert main.main(list(words)) == code, capsys.readouterr().err
     return dict(json.loads(capsys.readouterr().out))
 
 
 def line_of(kind: str, name: str) -> str:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is what is tested
-        plugins.load(kind, name)
+        registry.load(kind, name)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -102,8 +103,8 @@ def test_a_file_that_is_gone_leaves_its_runs_to_be_shown(project: Path, capsys: 
     told(capsys, "run", "./my-agent 2.py", "rooms", *RUN)
     (project / "my-agent 2.py").unlink()
     assert told(capsys, "show", "r1", "--json")["steps"] == 40
-    assert cli.main(["report", "r1"]) == 0
-    assert cli.main(["resume", "r1"]) == 2
+    assert main.main(["report", "r1"]) == 0
+    assert main.main(["resume", "r1"]) == 2
     said = f"settings of r1: {project}/my-agent 2.py: no such file, expected a Python file (.py)\n"
     assert capsys.readouterr().err.endswith(said)
 
@@ -117,7 +118,7 @@ def test_files_of_settings_and_calls_take_paths(project: Path, capsys: pytest.Ca
 
 def test_home_is_a_path(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(project))
-    assert plugins.load("memories", "~/my_memory.py").name == f"{project}/my_memory.py"
+    assert registry.load("memories", "~/my_memory.py").name == f"{project}/my_memory.py"
 
 
 def test_memories_and_challenges(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +132,7 @@ def test_memories_and_challenges(project: Path, capsys: pytest.CaptureFixture[st
 def tournament(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """What a tournament of files says when it begins."""
     named = ("--agents", "./my-agent 2.py", "python:./policy.py:act", "--worlds", "./envs/grid.py:MyGrid")
-    assert cli.main(["tournament", *named, *RUN, "--resamples", "100", "--workers", "1", *words]) == 0
+    assert main.main(["tournament", *named, *RUN, "--resamples", "100", "--workers", "1", *words]) == 0
     caught = capsys.readouterr()
     assert json.loads(caught.out)["cells"]["failed"] == 0
     return next(line for line in caught.err.splitlines() if line.startswith("t"))
@@ -157,7 +158,7 @@ def test_cells_know_what_registers_an_id_by_what_it_holds(project: Path, capsys:
     words = ("--agents", "q_learning", "--worlds", "my_grid:MyGrid-v0", *RUN, "--resamples", "100", "--workers", "1")
 
     def said() -> str:
-        assert cli.main(["tournament", *words]) == 0
+        assert main.main(["tournament", *words]) == 0
         return next(line for line in capsys.readouterr().err.splitlines() if line.startswith("t"))
 
     assert said() == "t1: 1 cell"
@@ -178,7 +179,7 @@ def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, caps
     )
 
     def said() -> str:
-        assert cli.main(["tournament", "t.toml", "--workers", "1", "--view", "none", "--json"]) == 0
+        assert main.main(["tournament", "t.toml", "--workers", "1", "--view", "none", "--json"]) == 0
         return next(line for line in capsys.readouterr().err.splitlines() if line.startswith("t1:"))
 
     assert said() == "t1: 2 cells"
@@ -201,7 +202,7 @@ def test_files_of_one_name_and_one_id_never_meet(project: Path) -> None:
         (project / folder).mkdir()
         (project / folder / "grid.py").write_text(GRID)
         (project / folder / "helper.py").write_text(f"LENGTH = {length}")
-    players = [plugins.load("worlds", f"./{folder}/grid.py:MyGrid-v0") for folder in ("one", "two", "one")]
+    players = [registry.load("worlds", f"./{folder}/grid.py:MyGrid-v0") for folder in ("one", "two", "one")]
     worlds = [player.make([0], player.Config()) for player in players]
     assert [world.spec.observation.n for world in worlds] == [3, 4, 3]
     assert [world.spec.id for world in worlds] == [
@@ -234,9 +235,9 @@ def test_what_is_installed_is_not_replaced_by_what_lies_beside_a_file(project: P
 
 def test_the_users_file_of_a_name_of_ours_is_had_by_its_path(project: Path) -> None:
     (project / "envs" / "rooms.py").write_text(GRID)
-    player = plugins.load("worlds", "./envs/rooms.py:MyGrid")
+    player = registry.load("worlds", "./envs/rooms.py:MyGrid")
     assert player.make([0], player.Config()).spec.observation.n == 3
-    assert plugins.load("worlds", "rooms").module.__file__ == str(plugins.ROOT / "envs" / "rooms.py")
+    assert registry.load("worlds", "rooms").module.__file__ == str(registry.ROOT / "envs" / "rooms.py")
 
 
 REFUSED = {
@@ -286,4 +287,4 @@ def test_worlds_of_a_file_are_offered(project: Path) -> None:
         f"world {project}/envs/grid.py:My: no environment is called My there; {expected} MyGrid, MyGrid-v0"
     )
     assert line_of("worlds", "./helper.py:X").endswith("it has none")
-    assert not [each for each in plugins.candidates("worlds") if each.startswith(python_files.PREFIX)]
+    assert not [each for each in registry.candidates("worlds") if each.startswith(python_files.PREFIX)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from simulator.ranking import bradley_terry, credited, cycles, lottery, refit, tiers
+from simulator.statistics.ranking import bradley_terry, credited, cycles, lottery, refit, tiers
 
 
 def rng(seed=0):

@@ -16,14 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents import td
-from agents.parts.tabular import given_policy
-from envs.parts import room_files
-from envs.parts.idx_files import read_idx
-from envs.parts.maps import load as load_map
-from envs.parts.pictures_in import read_pictures
+from agents.common.tabular import given_policy
+from envs.common.gridworld import graph_file
+from envs.common.gridworld.map_file import load as load_map
+from envs.common.patterns.idx_reader import read_idx
+from envs.common.patterns.image_reader import read_pictures
 from envs.rooms import Config, files
-from simulator import arena_config, cli, config, notebook
-from simulator.core.reading import (
+from simulator import api
+from simulator.commands import main
+from simulator.commands.tournament_listing import preset
+from simulator.config import match as matches
+from simulator.config import recall
+from simulator.config import run as config
+from simulator.core.files.reading import (
     LIMIT,
     UnreadableError,
     is_path,
@@ -33,23 +38,21 @@ from simulator.core.reading import (
     read_npy,
     read_text,
 )
-from simulator.externals.recordings import read_recording
-from simulator.matches import config as matches
-from simulator.tournaments.listing import preset
+from simulator.external.recordings import read_recording
 
 READERS: dict[str, Callable[[Path], object]] = {
     "settings": config.load,
-    "preset of a run": lambda path: cli.main(["run", "--preset", str(path)]) == 2 and _refuse(path),
+    "preset of a run": lambda path: main.main(["run", "--preset", str(path)]) == 2 and _refuse(path),
     "preset of a tournament": lambda path: preset(str(path)),
     "map": load_map,
-    "rooms": room_files.load,
+    "rooms": graph_file.load,
     "layout": lambda path: Config(layout=str(path)) and load_map(path),
     "idx": lambda path: read_idx(path, 3),
     "numbers": read_npy,
     "pictures": lambda path: read_pictures(str(path)),
     "policy": lambda path: given_policy(None, str(path), 0.9, np.ones((1, 2)), 3),  # type: ignore[arg-type]
     "recording": read_recording,
-    "trainer": notebook.Trainer.load,
+    "trainer": api.Trainer.load,
     "bytes": read_bytes,
 }
 
@@ -143,11 +146,11 @@ def test_the_limit_is_a_flag_of_every_command(tmp_path, monkeypatch, capsys):
     path = tmp_path / "run.toml"
     path.write_text("#" * (5 << 20) + '\nsteps = 3\nseeds = 1\nagent.name = "td"\nworld.name = "rooms"\n')
     words = ["run", "--config", str(path), "--lab", str(tmp_path / "l"), "--json"]
-    assert cli.main(words) == 2
+    assert main.main(words) == 2
     assert "--max-file-mb" in capsys.readouterr().err
-    assert cli.main([*words, "--max-file-mb", "6"]) == 0
-    assert cli.main([*words, "--max-file-mb", "0"]) == 2
-    assert all("max_file_mb" in {each.name for each in command.known()} for command in cli.COMMANDS.values())
+    assert main.main([*words, "--max-file-mb", "6"]) == 0
+    assert main.main([*words, "--max-file-mb", "0"]) == 2
+    assert all("max_file_mb" in {each.name for each in command.known()} for command in main.COMMANDS.values())
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
@@ -242,7 +245,7 @@ def test_a_broken_array_is_one_line(tmp_path, name, capsys):
     path = tmp_path / "x.npy"
     path.write_bytes(BROKEN[name])
     words = ["recall", "nearest", "images", "--challenge.path", str(path), "--lab", str(tmp_path / "l")]
-    assert cli.main(words) == 2
+    assert main.main(words) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "x.npy: " in said
@@ -303,15 +306,15 @@ def test_a_file_in_the_working_folder_is_no_preset(tmp_path, monkeypatch, capsys
     assert preset("./games").values == {"seeds": 77}
     assert preset("games.toml").values == {"seeds": 77}
     for words in ("evil", "../presets/no-games", str(tmp_path / "no")):
-        assert cli.main(["tournament", "--preset", words, "--lab", "l"]) == 2
-    assert cli.main(["run", "--preset", "evil", "--lab", "l"]) == 2
+        assert main.main(["tournament", "--preset", words, "--lab", "l"]) == 2
+    assert main.main(["run", "--preset", "evil", "--lab", "l"]) == 2
     assert "unknown preset 'evil'" in capsys.readouterr().err
 
 
 def test_a_preset_of_a_run_by_path_is_a_file_of_settings(tmp_path, capsys):
     path = tmp_path / "mine.toml"
     path.write_text('steps = 3\nseeds = 1\nagent.name = "td"\nworld.name = "rooms"\n')
-    assert cli.main(["run", "--preset", str(path), "--lab", str(tmp_path / "l"), "--json"]) == 0
+    assert main.main(["run", "--preset", str(path), "--lab", str(tmp_path / "l"), "--json"]) == 0
 
 
 def test_a_file_called_like_a_setting_changes_no_key(tmp_path, monkeypatch):
@@ -342,8 +345,8 @@ def test_a_file_that_a_setting_means_is_part_of_the_key(tmp_path, monkeypatch, n
 def test_a_pipe_beside_the_pictures_holds_nothing_up(tmp_path):
     np.save(tmp_path / "x.npy", np.ones((2, 2, 2)))
     os.mkfifo(tmp_path / "pipe")
-    contest = arena_config.build({"memory": {"nearest": {}}, "challenge": {"name": "images", "path": str(tmp_path)}})
-    assert len(arena_config.settings_hash(contest)) == 64
+    contest = recall.build({"memory": {"nearest": {}}, "challenge": {"name": "images", "path": str(tmp_path)}})
+    assert len(recall.settings_hash(contest)) == 64
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(UnreadableError, match=r"pipe\.png: cannot be read: it is a pipe"):
         read_pictures(str(tmp_path))

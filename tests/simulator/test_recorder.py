@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.recorder import MOST_POINTS, Recorder
+from simulator.training.curves import MOST_POINTS, Recorder
 
 
 def _by_hand(reward, ended, width):

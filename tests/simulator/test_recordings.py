@@ -8,14 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from simulator.externals.contestants import external, play_external
-from simulator.externals.recordings import (
-    Episode,
-    Recording,
-    changed_settings,
-    read_recording,
-    write_recording,
-)
+from simulator.external.contestants import external, play_external
+from simulator.external.recordings import Episode, Recording, changed_settings, read_recording, write_recording
 from tests.simulator.outsiders import lean, played, recorded, run
 
 POLE = {"world": "CartPole-v1", "settings": {}}

@@ -4,11 +4,15 @@ import json
 
 import pytest
 
-from simulator import bookkeeping, cli, config, engine, renames
-from simulator.config import build
-from simulator.notebook import Trainer
-from simulator.renames import Change
-from simulator.store import Store
+from simulator.api import Trainer
+from simulator.commands import main
+from simulator.config import renames
+from simulator.config import run as config
+from simulator.config.renames import Change
+from simulator.config.run import build
+from simulator.store import run_records
+from simulator.store.run_store import Store
+from simulator.training import loop
 
 RUN = build(
     {
@@ -64,10 +68,10 @@ def former(monkeypatch):
 
             return digest(tomllib.loads(as_of_then(tomli_w.dumps(tables), words)), own)
 
-        monkeypatch.setattr(bookkeeping, "to_toml", lambda own: as_of_then(to_toml(own), words))
+        monkeypatch.setattr(run_records, "to_toml", lambda own: as_of_then(to_toml(own), words))
         monkeypatch.setattr(config, "_hash", hashed)
-        installed = {**bookkeeping.installed(), "engram-rl": version}
-        monkeypatch.setattr(bookkeeping, "_installed", lambda: installed)
+        installed = {**run_records.installed(), "engram-rl": version}
+        monkeypatch.setattr(run_records, "_installed", lambda: installed)
 
     yield begin
     monkeypatch.undo()
@@ -75,7 +79,7 @@ def former(monkeypatch):
 
 def interrupted(lab, until=200):
     with Store(lab) as store:
-        snapshots = engine.run(RUN, store)
+        snapshots = loop.run(RUN, store)
         for snapshot in snapshots:
             if snapshot.step >= until:
                 break
@@ -84,7 +88,7 @@ def interrupted(lab, until=200):
 
 
 def engram(capsys, *words, code=0):
-    assert cli.main([*words, "--json"]) == code
+    assert main.main([*words, "--json"]) == code
     return json.loads(capsys.readouterr().out)
 
 
@@ -97,7 +101,7 @@ def test_a_run_of_former_names_goes_on_and_is_shown_reported_and_played_again(tm
     assert "rate = 0.3" in shown["settings"]
     assert "engram-rl 0.0.7 made it and can play it" in shown["settings_notes"][0]
     for command in ("resume", "repro"):
-        assert cli.main([command, run, *lab]) == 2
+        assert main.main([command, run, *lab]) == 2
         assert "engram-rl 0.0.7 made it and can play it, this is " in capsys.readouterr().err
     monkeypatch.setattr(renames, "CHANGES", CHANGES)
     notes = engram(capsys, "show", run, *lab)["settings_notes"]
@@ -112,7 +116,7 @@ def test_a_run_of_former_names_goes_on_and_is_shown_reported_and_played_again(tm
     assert engram(capsys, "repro", run, *lab)["identical"]
     fresh = tmp_path / "fresh"
     with Store(fresh) as store:
-        *_, last = engine.run(RUN, store)
+        *_, last = loop.run(RUN, store)
     assert engram(capsys, "show", last.run, "--lab", str(fresh))["evaluation"] == done["evaluation"]
 
 
@@ -122,7 +126,7 @@ def test_what_was_dropped_is_refused_where_it_changed_something(tmp_path, capsys
     monkeypatch.undo()
     monkeypatch.setattr(renames, "CHANGES", CHANGES)
     lab = ["--lab", str(tmp_path)]
-    assert cli.main(["resume", run, *lab]) == 2
+    assert main.main(["resume", run, *lab]) == 2
     said = capsys.readouterr().err
     assert f"settings of {run}: world.frost = 3: version 0.0.9 dropped this setting; engram-rl 0.0.7 made it" in said
     assert "world.frost = 3" in engram(capsys, "show", run, *lab)["settings_notes"][0]
@@ -146,10 +150,10 @@ def test_a_changed_setting_or_file_is_still_refused(tmp_path, former, monkeypatc
     monkeypatch.setattr(renames, "CHANGES", CHANGES)
     other = build({**_tables(RUN), "steps": 500})
     with Store(tmp_path) as store, pytest.raises(ValueError, match="have changed since it began"):
-        next(engine.run(other, store, run))
+        next(loop.run(other, store, run))
     monkeypatch.setattr(config, "files_of", lambda *told: [__file__])
     with Store(tmp_path) as store, pytest.raises(ValueError, match="have changed since it began"):
-        next(engine.run(RUN, store, run))
+        next(loop.run(RUN, store, run))
 
 
 def _tables(own):
@@ -157,14 +161,15 @@ def _tables(own):
 
 
 def test_contests_and_tournaments_of_former_names(tmp_path, capsys, monkeypatch):
-    from simulator import arena, arena_config
-    from simulator.tournaments import host
-    from simulator.tournaments.cell_store import CellStore
+    from simulator.config import recall as arena_config
+    from simulator.recall import loop as arena
+    from simulator.store.cell_store import CellStore
+    from simulator.tournaments import loop as host
 
     lab = ["--lab", str(tmp_path), "--view", "none"]
     recall = ["recall", "hopfield", "random_bits", "--seeds", "2", "--patterns", "3", "--novel", "2"]
     tournament = ["tournament", "--agents", "random_walk", "--worlds", "rooms", "--seeds", "2", "--steps", "300"]
-    versions = {**bookkeeping.installed(), "engram-rl": "0.0.7"}
+    versions = {**run_records.installed(), "engram-rl": "0.0.7"}
     with monkeypatch.context() as then:
         then.setattr(arena, "installed", lambda: versions)
         then.setattr(host, "installed", lambda: versions)
@@ -192,14 +197,14 @@ def test_contests_and_tournaments_of_former_names(tmp_path, capsys, monkeypatch)
 
 
 def test_a_saved_trainer_of_former_names_is_loaded(tmp_path, monkeypatch):
-    from simulator import notebook
+    from simulator import api
 
     trainer = Trainer("q_learning", "FrozenLake-v1", agent_settings={"step_size": 0.3})
     trainer.learn(50)
     with monkeypatch.context() as then:
-        to_toml = notebook.to_toml
-        then.setattr(notebook, "to_toml", lambda own: as_of_then(to_toml(own), QUALITY))
-        then.setattr(notebook, "installed", lambda: {"engram-rl": "0.0.7"})
+        to_toml = api.to_toml
+        then.setattr(api, "to_toml", lambda own: as_of_then(to_toml(own), QUALITY))
+        then.setattr(api, "installed", lambda: {"engram-rl": "0.0.7"})
         trainer.save(tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match=r"quality.*engram-rl 0.0.7 made it"):
         Trainer.load(tmp_path / "a.safetensors")

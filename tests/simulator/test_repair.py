@@ -11,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator import cli, engine, journal, repro
-from simulator.config import build
-from simulator.database import NAME
-from simulator.repair import repair
-from simulator.store import Store, StoreError
+from simulator.commands import main, reproduce
+from simulator.config.run import build
+from simulator.store import journal
+from simulator.store.database import NAME
+from simulator.store.repair import repair
+from simulator.store.run_store import Store, StoreError
+from simulator.training import loop
 from tests.simulator.storing import (
     SEEDS,
     begin,
@@ -156,7 +158,7 @@ def test_a_lost_log_is_told_and_nothing_is_cleared_away(unclosed, harm, capsys):
         with pytest.raises(StoreError, match=told) as error:
             store.find("r2")
         line(error.value)
-    assert cli.main(["list", "runs", "--lab", str(unclosed)]) == 0
+    assert main.main(["list", "runs", "--lab", str(unclosed)]) == 0
     assert "fewer runs than there are checkpoints: r2 is not in" in capsys.readouterr().err
     assert files == {path for path in (unclosed / "runs").rglob("checkpoint-*")}
     answer, new = repaired(unclosed)
@@ -169,7 +171,7 @@ def test_a_lost_log_is_told_and_nothing_is_cleared_away(unclosed, harm, capsys):
 
 def test_a_log_beside_no_database_is_no_empty_lab(unclosed, capsys):
     (unclosed / NAME).unlink()
-    assert cli.main(["show", "latest", "--lab", str(unclosed)]) == 2
+    assert main.main(["show", "latest", "--lab", str(unclosed)]) == 2
     assert f"engram repair {unclosed} -o NEWLAB recovers what is whole" in capsys.readouterr().err
     answer, _ = repaired(unclosed)
     assert [each["step"] for each in answer["runs"]] == [17, 3]
@@ -320,12 +322,12 @@ def test_what_would_do_harm_is_refused(lab, tmp_path):
     with closing(sqlite3.connect(lab / NAME)) as db, db:
         db.execute("PRAGMA user_version = 99")
     refuse(lab, tmp_path / "new", "newer engram: its schema is 99")
-    assert cli.main(["repair", str(lab)]) == 2
+    assert main.main(["repair", str(lab)]) == 2
 
 
 def interrupted(lab, until=300):
     with Store(lab) as store:
-        snapshots = engine.run(SMALL, store, checkpoint_every=0.0)
+        snapshots = loop.run(SMALL, store, checkpoint_every=0.0)
         for snapshot in snapshots:
             if snapshot.step >= until:
                 break
@@ -335,17 +337,17 @@ def interrupted(lab, until=300):
 def end(lab):
     """Play the run on to its end; its rows."""
     with Store(lab) as store:
-        *_, last = engine.run(SMALL, store, "r1")
+        *_, last = loop.run(SMALL, store, "r1")
         assert store.find("r1").status == "done"
-        return repro.rows(store, last.run)
+        return reproduce.rows(store, last.run)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     lab = tmp_path_factory.mktemp("undisturbed")
     with Store(lab) as store:
-        *_, last = engine.run(SMALL, store)
-        return repro.rows(store, last.run)
+        *_, last = loop.run(SMALL, store)
+        return reproduce.rows(store, last.run)
 
 
 @pytest.mark.parametrize("spoiled", [0, 1, 3])
@@ -356,24 +358,24 @@ def test_a_repaired_run_ends_in_the_bits_of_an_undisturbed_one(tmp_path, undistu
     files = sorted((lab / "runs" / "r1").glob("checkpoint-*"), key=lambda path: path.stat().st_mtime_ns)
     for path in files[len(files) - spoiled :]:
         os.truncate(path, 100)
-    assert cli.main(["repair", str(lab), "-o", str(tmp_path / "new"), "--json"]) == 0
+    assert main.main(["repair", str(lab), "-o", str(tmp_path / "new"), "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)["runs"]
     assert told["from"] == ("settings" if spoiled == 3 else "journal")
-    assert repro.compare(undisturbed, end(tmp_path / "new")) is None
-    assert cli.main(["show", "r1", "--lab", str(tmp_path / "new"), "--json"]) == 0
+    assert reproduce.compare(undisturbed, end(tmp_path / "new")) is None
+    assert main.main(["show", "r1", "--lab", str(tmp_path / "new"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["status"] == "done"
-    assert cli.main(["report", "r1", "--lab", str(tmp_path / "new")]) == 0
+    assert main.main(["report", "r1", "--lab", str(tmp_path / "new")]) == 0
 
 
 def test_the_cells_of_tournaments_come_out_of_the_pages_that_are_whole(tmp_path, capsys):
     lab, words = tmp_path / "lab", ["--agents", "q_learning", "random_walk", "--worlds", "rooms", "FrozenLake-v1"]
     play = ["tournament", *words, "--seeds", "3", "--block", "1", "--steps", "200", "--workers", "1", "--view", "none"]
-    assert cli.main([*play, "--lab", str(lab)]) == 0
+    assert main.main([*play, "--lab", str(lab)]) == 0
     capsys.readouterr()
     headless(lab)
-    assert cli.main(["repair", str(lab), "-o", str(tmp_path / "new")]) == 0
+    assert main.main(["repair", str(lab), "-o", str(tmp_path / "new")]) == 0
     assert "t1: 12 of 12 cells" in capsys.readouterr().out
-    assert cli.main(["show", "t1", "--lab", str(tmp_path / "new"), "--json"]) == 0
+    assert main.main(["show", "t1", "--lab", str(tmp_path / "new"), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["cells"]["missing"] == 0
     size = (lab / NAME).stat().st_size
@@ -386,7 +388,7 @@ def test_the_cells_of_tournaments_come_out_of_the_pages_that_are_whole(tmp_path,
     assert max(told) == 12
     assert min(told) < 12
     at = tmp_path / f"new{1 + told.index(min(told))}"
-    assert cli.main(["resume", "t1", "--workers", "1", "--lab", str(at)]) in (0, 2)
+    assert main.main(["resume", "t1", "--workers", "1", "--lab", str(at)]) in (0, 2)
 
 
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

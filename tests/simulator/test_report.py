@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from simulator import cli, report, results
-from simulator.bookkeeping import new_run
-from simulator.config import build
+from simulator.commands import main
+from simulator.config.run import build
 from simulator.core.protocols import Failure
-from simulator.store import EvaluationRow, Progress, Rows, Store
+from simulator.reporting import runs as report
+from simulator.store.run_records import new_run
+from simulator.store.run_store import EvaluationRow, Progress, Rows, Store
+from simulator.training import summary
 
 SCORES = [  # [S, K] at steps 50, 100, 150, 200, against a threshold of 10
     [1.0, 10.0, 12.0, 3.0],
@@ -53,7 +55,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_numbers_by_hand(lab: Path) -> None:
     with Store(lab) as store:
-        told = results.summary(store, "r1")
+        told = summary.summary(store, "r1")
     solved = told["solved"]
     assert (solved["threshold"], solved["eval_every"], solved["fraction"], solved["final"]) == (10.0, 50, 0.75, 0.5)
     assert solved["first_steps"]["per_seed"] == [100.0, 50.0, None, 200.0]
@@ -73,7 +75,7 @@ def test_the_numbers_by_hand(lab: Path) -> None:
 
 def test_a_failed_seed_counts_in_the_fractions_only(lab: Path) -> None:
     with Store(lab) as store:
-        told = results.summary(store, "r3")
+        told = summary.summary(store, "r3")
     solved = told["solved"]
     assert (solved["fraction"], solved["final"]) == (0.5, 0.25)
     assert solved["first_steps"]["per_seed"] == [100.0, None, None, 200.0]
@@ -84,17 +86,17 @@ def test_where_nothing_was_evaluated_nothing_is_known(lab: Path, tmp_path: Path)
     config = build({"seeds": 2, "agent": {"name": "q_learning"}, "world": {"name": "rooms"}})
     with Store(tmp_path) as store:
         store.begin(new_run(config))
-        told = results.summary(store, "r1")
+        told = summary.summary(store, "r1")
     assert told["solved"]["first_steps"] == {"median": None, "low": None, "high": None, "per_seed": [None, None]}
     with Store(tmp_path) as store, Store(lab) as other:
-        assert results.summary(store, "r1")["solved"].keys() == results.summary(other, "r1")["solved"].keys()
+        assert summary.summary(store, "r1")["solved"].keys() == summary.summary(other, "r1")["solved"].keys()
     data = report.gather(["latest"], str(tmp_path))
     report.show_markdown(data)
     report.show(data)
 
 
 def test_the_table_of_an_ablation(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["report", "r1", "r2", "r3", "--lab", str(lab), "--table"]) == 0
+    assert main.main(["report", "r1", "r2", "r3", "--lab", str(lab), "--table"]) == 0
     head, rule, *rows = capsys.readouterr().out.splitlines()
     assert head.startswith("| run | agent | world | settings | seeds | steps | median first solve | solved | ")
     assert rule == "| --- " * 13 + "|"
@@ -120,21 +122,21 @@ def test_the_table_of_an_ablation(lab: Path, capsys: pytest.CaptureFixture[str])
 
 def test_filters_json_and_csv(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["report", "--agent", "q-learning", "--world", "rooms", "--lab", str(lab)]
-    assert cli.main([*words, "--json"]) == 0
+    assert main.main([*words, "--json"]) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert [run["run"] for run in runs] == ["r1", "r2", "r3"]
     assert [run["compared_with"] for run in runs] == ["r1"] * 3
     assert runs[1]["differs"] == {"agent.double": True, "agent.explore.level": 0.5}
     assert runs[0]["settings"] == {"eval_every": 50, "world.slip": 0.25}
-    assert cli.main([*words, "--csv"]) == 0
+    assert main.main([*words, "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["failed"] for row in rows] == ["0", "0", "1"]
     assert (rows[0]["first_steps"], rows[0]["first_steps_high"], rows[0]["solved"]) == ("100.0", "200.0", "0.75")
-    assert cli.main(["report", "latest", "--lab", str(lab)]) == 0
+    assert main.main(["report", "latest", "--lab", str(lab)]) == 0
     assert "eval_every = 50" in capsys.readouterr().out
-    assert cli.main(["report", "--lab", str(lab)]) == 2
+    assert main.main(["report", "--lab", str(lab)]) == 2
     assert "expected engram report RUN, or latest, or --agent NAME, or --world NAME" in capsys.readouterr().err
-    assert cli.main(["report", "--agent", "td", "--lab", str(lab)]) == 2
+    assert main.main(["report", "--agent", "td", "--lab", str(lab)]) == 2
     assert "has no run of td among those asked for" in capsys.readouterr().err
 
 
@@ -149,15 +151,15 @@ def test_a_player_that_is_gone_can_be_reported(lab: Path, monkeypatch: pytest.Mo
 
 def test_a_label_survives_until_the_end_and_is_no_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["run", "q_learning", "rooms", "--steps", "300", "--seeds", "2", "--view", "none", "--lab", str(tmp_path)]
-    assert cli.main([*words, "--label", "no double"]) == 0
+    assert main.main([*words, "--label", "no double"]) == 0
     assert ", no double\n" in capsys.readouterr().out
-    assert cli.main(words) == 0
+    assert main.main(words) == 0
     with Store(tmp_path) as store:
         assert [record.label for record in store.runs()] == ["", "no double"]
         assert len({record.settings_hash for record in store.runs()}) == 1
-    assert cli.main(["repro", "r1", "--lab", str(tmp_path)]) == 0
+    assert main.main(["repro", "r1", "--lab", str(tmp_path)]) == 0
     capsys.readouterr()
-    assert cli.main(["list", "runs", "--lab", str(tmp_path)]) == 0
+    assert main.main(["list", "runs", "--lab", str(tmp_path)]) == 0
     assert "no double" in capsys.readouterr().out
 
 
@@ -184,7 +186,7 @@ def test_a_flag_that_means_nothing_for_runs_is_refused(
     lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words, says
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main([*words, "--lab", str(lab)]) == 2
+    assert main.main([*words, "--lab", str(lab)]) == 2
     told = capsys.readouterr()
     assert says in told.err
     assert (told.err.count("\n"), told.out, list(tmp_path.iterdir())) == (1, "", [])
@@ -196,17 +198,17 @@ def test_a_contest_is_drawn_and_printed_at_once(
     monkeypatch.chdir(tmp_path)
     lab = ["--lab", "lab"]
     played = ["recall", "nearest", "random_bits", "--patterns", "3", "6", "--seeds", "2", "--view", "none"]
-    assert cli.main([*played, *lab]) == 0
+    assert main.main([*played, *lab]) == 0
     capsys.readouterr()
-    assert cli.main(["report", "r1", "--picture", "a.svg", "--csv", *lab]) == 0
+    assert main.main(["report", "r1", "--picture", "a.svg", "--csv", *lab]) == 0
     told = capsys.readouterr()
     assert len(list(csv.DictReader(io.StringIO(told.out)))) == 4
     assert told.err == "a.svg is written\n"
-    assert cli.main(["report", "r1", "--picture", "a.svg", "--json", *lab]) == 0
+    assert main.main(["report", "r1", "--picture", "a.svg", "--json", *lab]) == 0
     assert json.loads(capsys.readouterr().out)["picture"] == "a.svg"
-    assert cli.main(["report", "r1", "--picture", "a.svg", *lab]) == 0
+    assert main.main(["report", "r1", "--picture", "a.svg", *lab]) == 0
     assert capsys.readouterr().out == "a.svg is written\n"
     for words in (["--force"], ["--latex"], ["--html", "o.html"], ["--world", "rooms"], ["--csv", "--table"]):
-        assert cli.main(["report", "r1", *words, *lab]) == 2
+        assert main.main(["report", "r1", *words, *lab]) == 2
         assert capsys.readouterr().err.startswith("engram: --")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.svg", "lab"]

@@ -15,10 +15,10 @@ import gymnasium
 import numpy as np
 import pytest
 
-from simulator import cli
-from simulator.core import plugins
-from simulator.externals import sb3_weights_torch as files
-from simulator.externals.contestants import external, play_external
+from simulator.commands import main
+from simulator.core import registry
+from simulator.external import sb3_weights_torch as files
+from simulator.external.contestants import external, play_external
 from tests.simulator import outsiders
 from tests.simulator.outsiders import run
 
@@ -94,12 +94,12 @@ def test_what_a_file_contains_never_runs(library, tmp_path, monkeypatch, capsys)
         play_external(config, lambda: None)
     monkeypatch.chdir(tmp_path)
     words = ["tournament", "--agents", f"them=sb3:{path}", "random_walk", "--worlds", POLE, "--seeds", "1"]
-    code = cli.main([*words, "--steps", "10", "--resamples", "100", "--workers", "1", "--view", "none", "--json"])
+    code = main.main([*words, "--steps", "10", "--resamples", "100", "--workers", "1", "--view", "none", "--json"])
     assert code == 1
     told = json.loads(capsys.readouterr().out)
     assert [each["contestant"] for each in told["failures"]] == ["them"]
     assert "cannot be read as tensors alone" in told["failures"][0]["reason"]
-    assert cli.main(["show", "t1"]) == 0
+    assert main.main(["show", "t1"]) == 0
     assert not trace.exists()
 
 
@@ -167,7 +167,7 @@ def test_a_saved_model_acts_as_it_did(tmp_path, monkeypatch, kind, activation):
     import stable_baselines3
     import torch
 
-    from simulator.externals.judge import borrowed
+    from simulator.external.evaluate import borrowed
 
     monkeypatch.delenv("ENGRAM_TRUST_FILES", raising=False)
     world = POLE if kind in ("PPO", "A2C", "DQN") else "Pendulum-v1"
@@ -177,7 +177,7 @@ def test_a_saved_model_acts_as_it_did(tmp_path, monkeypatch, kind, activation):
         saved = getattr(stable_baselines3, kind)("MlpPolicy", world, seed=1, device="cpu", policy_kwargs=own, **brief)
         saved.learn(30)
     saved.save(tmp_path / "model.zip")
-    player = plugins.load("worlds", world)
+    player = registry.load("worlds", world)
     spec = player.make([0], player.Config()).spec
     obs = np.random.Generator(np.random.PCG64(0)).normal(size=(200, *spec.observation.shape)).astype(np.float32)
     policy = files.load(tmp_path / "model.zip", spec)
@@ -204,7 +204,7 @@ def test_one_that_sees_pictures_does_too(tmp_path, kind):
 
     import stable_baselines3
 
-    from simulator.externals.judge import borrowed
+    from simulator.external.evaluate import borrowed
 
     small = {"features_extractor_kwargs": {"features_dim": 20}}
     brief = {"n_steps": 64} if kind == "PPO" else {"buffer_size": 10}

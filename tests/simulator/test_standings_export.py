@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.core.escaping import latex
-from simulator.tournaments import standings_tables
-from simulator.tournaments.standings_export import show_csv, show_latex, show_markdown
-from simulator.views.page import write_page
-from simulator.views.panels import pictures_of
-from simulator.views.standings import svg
+from simulator.core.files.escaping import latex
+from simulator.reporting import tournament
+from simulator.reporting.figure_panels import pictures_of
+from simulator.reporting.figures import svg
+from simulator.reporting.html_page import write_page
+from simulator.reporting.tournament_export import show_csv, show_latex, show_markdown
 from tests.simulator.tournament_summaries import HOSTILE, judged, summary
 
 
@@ -101,7 +101,7 @@ def test_who_has_no_score_is_in_no_tier_in_every_form(n_without, capsys, tmp_pat
     for each in found["ranking"][-n_without:]:
         none = {"value": None, "low": None, "high": None}
         each |= {"tier": None, "strength": none, "mean_rank": none, "lottery": None, "score": None}
-    for show in (standings_tables.show, show_markdown, show_csv, show_latex):
+    for show in (tournament.show, show_markdown, show_csv, show_latex):
         show(found)
     said = capsys.readouterr().out
     assert "None" not in said

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from simulator.core.tournament_rows import readable
-from simulator.views import panels
-from simulator.views.panels import COLOURS, GROUP, KINDS, even_parts, numbers, pictures_of
-from simulator.views.standings import draw, svg
+from simulator.reporting import figure_panels
+from simulator.reporting.figure_panels import COLOURS, GROUP, KINDS, even_parts, numbers, pictures_of
+from simulator.reporting.figures import draw, svg
+from simulator.reporting.tournament_text import readable
 from tests.simulator.tournament_summaries import HOSTILE, judged, summary
 
 MAGIC = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
@@ -113,9 +113,9 @@ def test_a_matrix_holds_every_pair_twice_and_colours_only_what_is_decided():
 
 
 def test_shades_go_from_one_colour_to_the_other():
-    assert panels._shade(1.0)[0] == "#0072b2"
-    assert panels._shade(0.5) == ("#eeeeee", "#000001")
-    assert panels._shade(0.0)[0] == "#d55e00"
+    assert figure_panels._shade(1.0)[0] == "#0072b2"
+    assert figure_panels._shade(0.5) == ("#eeeeee", "#000001")
+    assert figure_panels._shade(0.0)[0] == "#d55e00"
 
 
 def test_a_single_evaluation_is_a_dot_and_what_is_missing_is_left_out():
@@ -159,7 +159,7 @@ def test_parts_are_about_equally_large():
 
 
 def test_numbers_that_cannot_be_drawn():
-    np.testing.assert_array_equal(numbers([1.0, None, float("inf"), 1e300]), [1.0, np.nan, np.nan, panels.FAR])
+    np.testing.assert_array_equal(numbers([1.0, None, float("inf"), 1e300]), [1.0, np.nan, np.nan, figure_panels.FAR])
 
 
 def test_one_contestant_has_neither_strengths_nor_pairs():

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from simulator.core import tournament_rows as rows_of
-from simulator.tournaments import standings_tables
-from simulator.tournaments.standings_tables import LABEL_AT_LEAST, sections, show
+from simulator.reporting import tournament
+from simulator.reporting import tournament_text as rows_of
+from simulator.reporting.tournament import LABEL_AT_LEAST, sections, show
 from tests.simulator.tournament_summaries import HOSTILE, judged, summary
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -110,7 +110,7 @@ def test_open_pairs_failures_and_cycles_are_told():
 def test_many_open_pairs_are_cut_short_and_counted():
     found = summary([f"agent_{i}" for i in range(30)])
     shown = next(section for section in sections(found) if section.title.startswith("not decided"))
-    assert len(shown.rows) == standings_tables.MOST_PAIRS
+    assert len(shown.rows) == tournament.MOST_PAIRS
     assert shown.notes[0] == "and 9 pairs more, in --json"
 
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from simulator.stats import Estimate, estimate, interval, iqm, tail
+from simulator.statistics.estimates import Estimate, estimate, interval, iqm, tail
 
 SCORES = np.array([3.0, 9.0, 4.0, 1.0, 7.0])
 
@@ -146,7 +146,7 @@ def test_a_band_is_the_interval_of_each_point():
 def test_the_size_of_a_batch_changes_nothing(monkeypatch):
     values = np.random.Generator(np.random.PCG64(3)).normal(size=(5, 3))
     before = interval(values)
-    monkeypatch.setattr("simulator.stats._BATCH", 40)
+    monkeypatch.setattr("simulator.statistics.estimates._BATCH", 40)
     assert np.array_equal(interval(values), before)
 
 
@@ -194,5 +194,8 @@ def test_a_level_that_is_no_share_is_refused(level):
 
 
 def test_scipy_is_not_loaded_before_it_is_needed():
-    code = "import simulator.stats, simulator.store, sys; print({'scipy', 'torch', 'filelock'} & set(sys.modules))"
+    code = (
+        "import simulator.statistics.estimates, simulator.store.run_store, sys; "
+        "print({'scipy', 'torch', 'filelock'} & set(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.stats import area, normalise, reaches, solves
+from simulator.statistics.estimates import area, normalise, reaches, solves
 
 
 def test_scores_are_normalised_by_hand():

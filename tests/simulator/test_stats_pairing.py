@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from simulator.judging.pairing import (
+from simulator.statistics.bootstrap import drawn
+from simulator.statistics.paired_tests import (
     better,
     difference,
     holm,
@@ -22,7 +23,6 @@ from simulator.judging.pairing import (
     sums,
     whole,
 )
-from simulator.judging.resampling import drawn
 
 
 def rng(seed=0):

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from simulator.judging.resampling import SUMMARIES, drawn, ends, summaries
-from simulator.stats import tail
+from simulator.statistics.bootstrap import SUMMARIES, drawn, ends, summaries
+from simulator.statistics.estimates import tail
 
 
 def rng(seed=0):
@@ -33,7 +33,7 @@ def test_every_seed_is_drawn_as_often_as_the_binomial_distribution_says():
 
 def test_blocks_of_draws_follow_one_stream(monkeypatch):
     whole = drawn(np.ones((2, 6), bool), 50)
-    monkeypatch.setattr("simulator.judging.resampling._CHUNK", 60)
+    monkeypatch.setattr("simulator.statistics.bootstrap._CHUNK", 60)
     assert np.array_equal(drawn(np.ones((2, 6), bool), 50), whole)
 
 

@@ -3,14 +3,14 @@
 import pytest
 
 from agents import dqn, hill_climbing
-from agents.parts.dqn_pace import make_schedule, pace_at
-from agents.parts.priorities import PrioritySettings
-from simulator.config import build, from_toml, to_toml
-from simulator.core import plugins
-from simulator.core.ranges import ENDLESS, OfRun
-from simulator.presets import find
-from simulator.session import Session
-from simulator.settings import of_run, settings
+from agents.common.replay.prioritized import PrioritySettings
+from agents.dqn.schedule import make_schedule, pace_at
+from simulator.config.presets import find
+from simulator.config.run import build, from_toml, to_toml
+from simulator.config.validation import of_run, settings
+from simulator.core import registry
+from simulator.core.field_types import ENDLESS, OfRun
+from simulator.training.session import Session
 
 CARTPOLE = {"seeds": 2, "world": {"name": "CartPole-v1"}}
 
@@ -68,8 +68,8 @@ def test_no_agent_has_a_length_of_its_own_for_what_lasts_as_long_as_the_run():
                 yield prefix + each.name, each
 
     lasting = {}
-    for name in plugins.names("agents"):
-        for setting, each in flat(plugins.load("agents", name).Config):
+    for name in registry.names("agents"):
+        for setting, each in flat(registry.load("agents", name).Config):
             if any(isinstance(meta, OfRun) for meta in getattr(each.hint, "__metadata__", ())):
                 lasting[name, setting] = each.default
             elif setting.rpartition(".")[2].endswith("steps") and isinstance(each.default, int):

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from simulator import database, store
-from simulator.store import EvaluationRow, PointRows, Progress, Rows, Store, StoreError, StoreFailure
+from simulator.store import database, run_store
+from simulator.store.run_store import EvaluationRow, PointRows, Progress, Rows, Store, StoreError, StoreFailure
 from tests.simulator.storing import NEW, ROOT, SEEDS, begin, child, files, judge, judge_newest, points, same, write
 
 
@@ -169,7 +169,7 @@ def test_readers_need_no_lock_and_see_whole_moments(lab):
 def test_a_checkpoint_dropped_while_it_is_being_read_is_not_called_damaged(lab, monkeypatch):
     run, seen = begin(lab, 1), []
     with Store(lab.lab) as reader:
-        read = store.checkpoints.read
+        read = run_store.checkpoints.read
 
         def slow(path, written):
             if not seen:
@@ -178,7 +178,7 @@ def test_a_checkpoint_dropped_while_it_is_being_read_is_not_called_damaged(lab, 
             seen.append(path.name)
             return read(path, written)
 
-        monkeypatch.setattr(store.checkpoints, "read", slow)
+        monkeypatch.setattr(run_store.checkpoints, "read", slow)
         saved = reader.newest(run)
     assert seen == ["checkpoint-1.safetensors", "checkpoint-5.safetensors"]
     assert (saved.progress.step, saved.warnings) == (5, ())
@@ -210,7 +210,7 @@ def test_an_interrupt_just_after_a_checkpoint_does_not_undo_it(lab, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "suppress", interrupted)
+        patch.setattr(run_store, "suppress", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write(lab, run, 3, 4)
     write(lab, run, 4, 5)
@@ -225,7 +225,7 @@ def test_an_interrupt_before_a_checkpoint_is_recorded_leaves_the_one_before(lab,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.ledger, "prune", interrupted)
+        patch.setattr(run_store.ledger, "prune", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write(lab, run, 2, 4)
     judge(lab, run, (1, 2))

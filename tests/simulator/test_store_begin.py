@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from simulator import database
-from simulator.store import Store
+from simulator.store import database
+from simulator.store.run_store import Store
 from tests.simulator.storing import NEW, judge, write
 
 watched: list[Counter] = []  # who counts now; an audit hook cannot be taken away again
@@ -95,9 +95,8 @@ def test_the_database_is_never_opened_beside_sqlite(tmp_path):
     with Store(tmp_path) as store:
         run = store.begin(NEW)
         write(store, run, 0, 3)
-        code = (
-            f"from simulator.store import Store\nwith Store({str(tmp_path)!r}) as store: print(store.find('r1').step)"
-        )
+        code = "from simulator.store.run_store import Store\n"
+        code += f"with Store({str(tmp_path)!r}) as store: print(store.find('r1').step)"
         for last in (4, 5):
             told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
             assert told == f"{last - 1}\n"

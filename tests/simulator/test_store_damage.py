@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.database import NAME
-from simulator.store import Store, StoreError, StoreFailure
+from simulator.store.database import NAME
+from simulator.store.run_store import Store, StoreError, StoreFailure
 from tests.simulator.storing import NEW, begin, contents, files, judge, judge_newest, line, two_runs, write
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator.database import NAME
-from simulator.store import Store, StoreError, StoreFailure
+from simulator.store.database import NAME
+from simulator.store.run_store import Store, StoreError, StoreFailure
 from tests.simulator.storing import contents, files, judge_two_runs, line, two_runs
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

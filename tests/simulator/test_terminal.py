@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 from rich.console import Console
 
 from simulator.core.protocols import Curve, Evaluation, Failure, Picture
-from simulator.views.look import Look
-from simulator.views.terminal import Terminal, page_of, plain_line
+from simulator.views.run import Terminal, page_of, plain_line
+from simulator.views.style import Look
 from tests.simulator.snapshots import graph, grid, snapshot
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -83,7 +83,7 @@ def test_the_cursor_comes_back():
 
 def test_drawing_is_skipped_while_the_last_one_is_fresh(monkeypatch):
     drawn = []
-    monkeypatch.setattr("simulator.views.terminal.page_of", lambda *_: drawn.append(1) or "")
+    monkeypatch.setattr("simulator.views.run.page_of", lambda *_: drawn.append(1) or "")
     view = Terminal(Console(file=io.StringIO(), width=80, force_terminal=True))
     for _ in range(200):
         view.show(snapshot())

@@ -8,14 +8,14 @@ import math
 import numpy as np
 import pytest
 
-from simulator import engine
-from simulator.config import build as build_run
-from simulator.results import judged
-from simulator.store import Store
-from simulator.tournaments import host as tournament
-from simulator.tournaments.cell_store import CellStore
-from simulator.tournaments.config import build
-from simulator.tournaments.workers import Here, Processes
+from simulator.config.run import build as build_run
+from simulator.config.tournament import build
+from simulator.store.cell_store import CellStore
+from simulator.store.run_store import Store
+from simulator.tournaments import loop as tournament
+from simulator.tournaments.workers.local import Here, Processes
+from simulator.training import loop
+from simulator.training.summary import judged
 from tests.simulator.tournaments import BREAKING, WORLDS, numbers, play, small, told
 
 
@@ -43,7 +43,7 @@ def test_a_cell_holds_what_a_run_gives(played, tmp_path):
     own = {"agent": {"name": "q_learning"}, "world": WORLDS["four"]}
     settings = {"seeds": 3, "steps": 400, "eval_every": 200, "eval_episodes": 5}
     with Store(tmp_path) as store:
-        for last in engine.run(build_run({**settings, **own}), store):  # noqa: B007
+        for last in loop.run(build_run({**settings, **own}), store):  # noqa: B007
             pass
         steps, scores = judged(store, store.find(last.run))
     with CellStore(lab) as store:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.settings import Layer
-from simulator.tournaments.config import assemble, build, from_toml, settings_hash, to_toml
+from simulator.config.tournament import assemble, build, from_toml, settings_hash, to_toml
+from simulator.config.validation import Layer
 from simulator.tournaments.plan import cells_of, pairs_of, plan_of, references, spans_of
 from tests.simulator.tournaments import AGENTS, WORLDS, small
 

@@ -7,14 +7,15 @@ import shutil
 import numpy as np
 import pytest
 
-from simulator import engine
-from simulator.store import Store
-from simulator.tournaments import cells, host, verdict
-from simulator.tournaments.cell_store import CellStore, failed
-from simulator.tournaments.cells import Task, limits_of
-from simulator.tournaments.config import build
+from simulator.config.tournament import build
+from simulator.store.cell_store import CellStore, failed
+from simulator.store.run_store import Store
+from simulator.tournaments import cell_runner, summary
+from simulator.tournaments import loop as host
+from simulator.tournaments.cell_runner import Task, limits_of
 from simulator.tournaments.plan import fitted, pairs_of
-from simulator.tournaments.workers import Here
+from simulator.tournaments.workers.local import Here
+from simulator.training import loop
 from tests.simulator.tournaments import WORLDS, numbers, play, small, told
 
 LONG = small(agent={"td": {}}, world={"pole": {"name": "CartPole-v1"}}, steps=60_000, eval_every=30_000)
@@ -42,10 +43,8 @@ def test_a_cell_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     interrupted(tmp_path / "lab", LONG)
     play(tmp_path / "other", small())  # makes no difference
     begun = []
-    run = engine.run
-    monkeypatch.setattr(
-        engine, "run", lambda config, store, name, **more: begun.append(name) or run(config, store, name)
-    )
+    run = loop.run
+    monkeypatch.setattr(loop, "run", lambda config, store, name, **more: begun.append(name) or run(config, store, name))
     play(tmp_path / "lab", LONG)
     assert begun == ["r1"]
     monkeypatch.undo()
@@ -100,7 +99,7 @@ def test_a_limit_of_time_is_of_each_seed():
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(28, "No space left on device"), MemoryError("too much"), cells.StoreFailure("x")]
+    "error", [OSError(28, "No space left on device"), MemoryError("too much"), cell_runner.StoreFailure("x")]
 )
 def test_what_is_not_the_cells_fault_is_taken_up_again(tmp_path, monkeypatch, error):
     calls = []
@@ -111,15 +110,15 @@ def test_what_is_not_the_cells_fault_is_taken_up_again(tmp_path, monkeypatch, er
             raise error
         return real(task, tick)
 
-    real = cells.play
-    monkeypatch.setattr(cells, "play", play_cell)
+    real = cell_runner.play
+    monkeypatch.setattr(cell_runner, "play", play_cell)
     last = play(tmp_path, small(agent={"td": {}}, world={"four": WORLDS["four"]}))
     assert (last.done, last.failed, len(calls)) == (1, 0, 2)
     assert "it is taken up again" in last.warnings[0]
 
 
 def test_whatever_ends_a_thread_is_answered(tmp_path, monkeypatch):
-    monkeypatch.setattr(cells, "play", lambda task, tick: (_ for _ in ()).throw(SystemExit(3)))
+    monkeypatch.setattr(cell_runner, "play", lambda task, tick: (_ for _ in ()).throw(SystemExit(3)))
     last = play(tmp_path, small(agent={"td": {}}, world={"four": WORLDS["four"]}, retries=0))
     assert last.failed == 1
     assert "SystemExit" in told(tmp_path)["failures"][0]["reason"]
@@ -127,21 +126,21 @@ def test_whatever_ends_a_thread_is_answered(tmp_path, monkeypatch):
 
 def test_as_many_looks_as_there_can_be_are_paid_for(tmp_path, monkeypatch):
     play(tmp_path, small(adaptive=True, most_seeds=8))
-    seen, judge = [], verdict.judge
-    monkeypatch.setattr(verdict, "judge", lambda *given, looks: seen.append(looks) or judge(*given, looks=looks))
+    seen, judge = [], summary.judge
+    monkeypatch.setattr(summary, "judge", lambda *given, looks: seen.append(looks) or judge(*given, looks=looks))
     with CellStore(tmp_path) as store:
-        verdict.summary(store, "t1", 100)
+        summary.summary(store, "t1", 100)
     assert seen == [3]  # 3, 6 and 8 seeds
 
 
 def test_a_kept_verdict_is_of_its_plan_and_settings(tmp_path):
     play(tmp_path, small())
     with CellStore(tmp_path) as store:
-        verdict.keep(store, "t1")
+        summary.keep(store, "t1")
         record = store.find("t1")
-        before = verdict._fingerprint(store, record)
-        assert verdict._fingerprint(store, record._replace(settings=record.settings + " ")) != before
-        assert verdict._fingerprint(store, record._replace(plan={**record.plan, "rounds": [[], []]})) != before
+        before = summary._fingerprint(store, record)
+        assert summary._fingerprint(store, record._replace(settings=record.settings + " ")) != before
+        assert summary._fingerprint(store, record._replace(plan={**record.plan, "rounds": [[], []]})) != before
 
 
 def test_random_play_is_measured_on_every_block(tmp_path):
@@ -191,16 +190,16 @@ def test_tuned_is_for_the_very_world():
 
 
 def test_a_lab_with_cells_in_it_is_never_taken_away(tmp_path, monkeypatch):
-    from simulator import cli
+    from simulator.commands import main
 
     monkeypatch.chdir(tmp_path)
 
     def broken(*given, **more):
         raise np.linalg.LinAlgError("Singular matrix")
 
-    monkeypatch.setattr(verdict, "judge", broken)
+    monkeypatch.setattr(summary, "judge", broken)
     words = ["tournament", "--agents", "td", "--worlds", "rooms", "--seeds", "2", "--steps", "100", "--workers", "1"]
-    assert cli.main([*words, "--view", "none"]) == 2
+    assert main.main([*words, "--view", "none"]) == 2
     monkeypatch.undo()
     assert told(tmp_path / "lab")["cells"]["done"] == 1
     shutil.rmtree(tmp_path / "lab")

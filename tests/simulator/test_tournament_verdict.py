@@ -8,11 +8,11 @@ from contextlib import closing
 
 import pytest
 
-from simulator import repro
-from simulator.database import NAME
-from simulator.tournaments import verdict
-from simulator.tournaments.cell_store import CellStore, failed
-from simulator.tournaments.config import build
+from simulator.commands import reproduce
+from simulator.config.tournament import build
+from simulator.store.cell_store import CellStore, failed
+from simulator.store.database import NAME
+from simulator.tournaments import summary
 from simulator.tournaments.plan import pairs_of, plan_of
 from simulator.tournaments.schedule import Schedule
 from tests.simulator.tournaments import BREAKING, WORLDS, play, small, told
@@ -33,19 +33,19 @@ def lab(original, tmp_path):
 def test_a_verdict_is_kept_until_a_cell_changes(lab, monkeypatch):
     fresh = told(lab)
     with CellStore(lab) as store:
-        verdict.keep(store, "t1")
-        monkeypatch.setattr(verdict, "judge", lambda *given, **more: pytest.fail("it was judged again"))
-        kept = verdict.summary(store, "t1")
+        summary.keep(store, "t1")
+        monkeypatch.setattr(summary, "judge", lambda *given, **more: pytest.fail("it was judged again"))
+        kept = summary.summary(store, "t1")
         assert {key: kept[key] for key in fresh} == fresh
-        verdict.keep(store, "t1")  # nothing to do
+        summary.keep(store, "t1")  # nothing to do
         monkeypatch.undo()
         pair = store.find("t1").plan["pairs"][0]
         store.add(failed((pair["key"], (0, 3)), "it broke"))
-        assert verdict.summary(store, "t1")["cells"] == {"planned": 6, "done": 5, "failed": 1, "missing": 0}
+        assert summary.summary(store, "t1")["cells"] == {"planned": 6, "done": 5, "failed": 1, "missing": 0}
 
 
 def test_a_tournament_is_played_again_with_the_same_bits(lab):
-    found = repro.again("t1", str(lab), "1")
+    found = reproduce.again("t1", str(lab), "1")
     assert (found["identical"], found["difference"]) == (True, None)
     assert found["compared"]["cells"] == 6
     assert found["compared"]["numbers"] > 6 * 3 * 3
@@ -57,20 +57,20 @@ def test_what_differs_is_named(lab, capsys):
         key = next(p["key"] for p in plan["pairs"] if (p["contestant"], p["challenge"]) == (1, 0))
         (cell,) = store.cells([key]).values()
         store.add(cell._replace(scores=cell.scores + 1e-12))
-    found = repro.again("t1", str(lab), "1")
+    found = reproduce.again("t1", str(lab), "1")
     assert not found["identical"]
     assert found["difference"] == {"contestant": "td", "challenge": "six", "seed": 0, "what": "other score"}
-    repro.show(found)
+    reproduce.show(found)
     assert "first differs in td in six, seed 0: other score" in capsys.readouterr().out
 
 
 def test_a_kept_verdict_that_was_changed_is_noticed(lab):
     with CellStore(lab) as store:
-        verdict.keep(store, "t1")
+        summary.keep(store, "t1")
     with closing(sqlite3.connect(lab / NAME)) as db, db:
         db.execute("UPDATE verdicts SET verdict = replace(verdict, 'td', 'tt')")
     with CellStore(lab) as store, pytest.raises(ValueError, match="a row of verdicts is not what was written"):
-        verdict.summary(store, "t1")
+        summary.summary(store, "t1")
 
 
 def test_seeds_are_added_to_whom_it_is_about_up_to_the_most():

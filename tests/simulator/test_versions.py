@@ -14,7 +14,7 @@ def version(name):
         raise importlib.metadata.PackageNotFoundError(name)
     return real(name)
 importlib.metadata.version = version
-from simulator.cli import main
+from simulator.commands.main import main
 run = ["run", "q_learning", "rooms", "--steps", "50", "--seeds", "1", "--eval-episodes", "1", "--view", "none"]
 sys.exit(main([*run, "--lab", sys.argv[1], "--json"]) or main(["show", "r1", "--lab", sys.argv[1]]))
 """

@@ -7,14 +7,14 @@ import signal
 
 import pytest
 
-from simulator.config import build, to_toml
-from simulator.store import Store
-from simulator.tournaments import workers
-from simulator.tournaments.cells import Task, reason_of
-from simulator.tournaments.config import build as build_tournament
-from simulator.tournaments.places import Answer
+from simulator.config.run import build, to_toml
+from simulator.config.tournament import build as build_tournament
+from simulator.store.run_store import Store
+from simulator.tournaments.cell_runner import Task, reason_of
 from simulator.tournaments.plan import pairs_of
-from simulator.tournaments.workers import Here, Processes, workers_of
+from simulator.tournaments.workers import local
+from simulator.tournaments.workers.base import Answer
+from simulator.tournaments.workers.local import Here, Processes, workers_of
 from tests.simulator.tournaments import AGENTS, WORLDS, numbers, play, small
 
 LONG = {"seeds": 1, "steps": 10**9, "eval_every": 10**8, "threads": 1}
@@ -45,9 +45,9 @@ def answers(place, seconds=60.0) -> list[Answer]:
 
 def test_ray_gives_the_same_bits(tmp_path, monkeypatch):
     pytest.importorskip("ray", reason="Ray is not installed (extra cluster)")
-    from simulator.tournaments.ray_workers import RayWorkers
+    from simulator.tournaments.workers.ray import RayWorkers
 
-    monkeypatch.setattr(workers.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(local.os, "cpu_count", lambda: 2)
     values = small(memory={"nearest": {}}, challenge={"random_bits": {"n_units": 30}}, steps=200)
     with _quiet():
         play(tmp_path / "ray", values, workers=RayWorkers)

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator import cli, notebook
-from simulator.core import writing
-from simulator.core.writing import is_ours, sealed, write_file
-from simulator.database import create
-from simulator.views import recall_curves, standings
-from simulator.views.page import write_page
+from simulator import api
+from simulator.commands import main
+from simulator.core.files import writing
+from simulator.core.files.writing import is_ours, sealed, write_file
+from simulator.reporting import figures, recall_figures
+from simulator.reporting.html_page import write_page
+from simulator.store.database import create
 from tests.simulator.tournament_summaries import summary
 
 SMALL = summary(("a", "b"), ("rooms",), points=2)
@@ -204,28 +205,28 @@ def test_permissions_of_the_page_that_is_replaced_stay(tmp_path):
 
 
 def test_a_trainer_is_saved_over_a_trainer_and_over_nothing_else(tmp_path):
-    trainer = notebook.Trainer("td", "rooms")
+    trainer = api.Trainer("td", "rooms")
     trainer.save(tmp_path / "a.safetensors")
     trainer.learn(10)
     trainer.save(tmp_path / "a.safetensors")
-    assert notebook.Trainer.load(tmp_path / "a.safetensors").num_timesteps == 10
+    assert api.Trainer.load(tmp_path / "a.safetensors").num_timesteps == 10
     (tmp_path / "mine").write_text("mine")
     (tmp_path / "mine.partial").write_text("mine too")
     with pytest.raises(ValueError, match="is there already"):
         trainer.save(tmp_path / "mine")
     trainer.save(tmp_path / "mine", force=True)
     assert (tmp_path / "mine.partial").read_text() == "mine too"
-    assert notebook.Trainer.load(tmp_path / "mine").num_timesteps == 10
+    assert api.Trainer.load(tmp_path / "mine").num_timesteps == 10
 
 
 def test_an_example_is_written_into_no_lab_and_over_no_file_without_force(lab, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text("mine")
     for words in (["mine.toml"], [str(lab / "new.toml")], [str(lab / "new.toml"), "--force"]):
-        assert cli.main(["tournament", "--init", *words]) == 2
+        assert main.main(["tournament", "--init", *words]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert (tmp_path / "mine.toml").read_text() == "mine"
-    assert cli.main(["tournament", "--init", "mine.toml", "--force"]) == 0
+    assert main.main(["tournament", "--init", "mine.toml", "--force"]) == 0
     assert (tmp_path / "mine.toml").read_text().startswith("#")
 
 
@@ -233,9 +234,9 @@ def _draw(kind: str, path: Path, force: bool = False) -> None:
     if kind == "html":
         write_page(SMALL, path, force=force)
     elif kind == "curves":
-        recall_curves.draw(CURVES, path, force=force)
+        recall_figures.draw(CURVES, path, force=force)
     else:
-        standings.draw(SMALL, path, "strengths", force=force)
+        figures.draw(SMALL, path, "strengths", force=force)
 
 
 def _cell(load: int, name: str) -> dict[str, object]:

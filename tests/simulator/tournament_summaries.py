@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.judging.judge import Played, judge
+from simulator.statistics.analysis import Played, judge
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -188,7 +188,7 @@ def _curve(challenge: str, m: int, name: str, i: int, points: int) -> dict[str, 
 
 
 def judged(n: int = 4, challenges: int = 3, seeds: int = 6, points: int = 4, resamples: int = 100) -> dict[str, Any]:
-    """The same shape with statistics by :func:`simulator.judging.judge`, one seed of the first contestant left out."""
+    """The same shape with statistics by ``analysis``, one seed of the first contestant left out."""
     names, worlds = [f"agent_{i}" for i in range(n)], [f"world_{m}" for m in range(challenges)]
     i, m, s, k = np.ogrid[:n, :challenges, :seeds, : max(points, 1)]
     final = 0.9 - 0.15 * i + 0.02 * m + 0.1 * np.sin(1.7 * s + i + m)  # [C, M, S, 1]

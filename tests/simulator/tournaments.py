@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from simulator.core.contests import TournamentSnapshot
-from simulator.tournaments import host as tournament
-from simulator.tournaments import verdict
-from simulator.tournaments.cell_store import CellStore
-from simulator.tournaments.config import build
-from simulator.tournaments.places import Workers
-from simulator.tournaments.workers import Here
+from simulator.config.tournament import build
+from simulator.core.snapshots import TournamentSnapshot
+from simulator.store.cell_store import CellStore
+from simulator.tournaments import loop as tournament
+from simulator.tournaments import summary
+from simulator.tournaments.workers.base import Workers
+from simulator.tournaments.workers.local import Here
 
 BREAKING = "tests.simulator.breaking_agent"
 AGENTS: dict[str, Any] = {"q": {"name": "q_learning"}, "td": {}, "walk": {"name": "random_walk"}}
@@ -36,7 +36,7 @@ def play(lab: Path, values: dict[str, Any], *, workers: Any = Here, **more: Any)
 def told(lab: Path, name: str = "t1") -> dict[str, Any]:
     """What a tournament came to, without what differs from time to time."""
     with CellStore(lab) as store:
-        found = verdict.summary(store, name)
+        found = summary.summary(store, name)
     return {key: value for key, value in found.items() if key not in TIMES}
 
 

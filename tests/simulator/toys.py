@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from simulator.core.ranges import Count, CountOrZero, Positive, PositiveShare, Share
+from simulator.core.field_types import Count, CountOrZero, Positive, PositiveShare, Share
 
 PATH = "tests.simulator.toys"
 

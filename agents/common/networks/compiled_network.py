@@ -1,0 +1,107 @@
+"""Dense networks behind the contract :class:`simulator.core.protocols.Network`: compiled, seeds as the outer loop."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.common.networks.dense import (
+    Net,
+    NetworkSettings,
+    backward,
+    follow,
+    forward,
+    forward_row,
+    make_net,
+    n_params,
+    outputs_at,
+    twin,
+)
+from agents.common.networks.optimizers import Optimizer, OptimizerSettings, make_optimizer, step_down
+from simulator.core.jit import compiled, spread
+from simulator.core.protocols import Array, State
+
+__all__ = [
+    "CompiledNetwork",
+    "Net",
+    "NetworkSettings",
+    "backward",
+    "follow",
+    "forward",
+    "forward_row",
+    "make_net",
+    "n_params",
+    "outputs_at",
+    "twin",
+]
+
+
+@compiled
+def _forward_block(block, net, x, y):
+    for i in range(block[0], block[1]):
+        forward(net, i, i, x[i])
+        n_rows, m = y.shape[1], y.shape[2]
+        start = outputs_at(net, n_rows)
+        for r in range(n_rows):
+            for c in range(m):
+                y[i, r, c] = net.outputs[i, start + r * m + c]
+
+
+@compiled
+def _improve_block(block, net, optimizer, x, dy, how):
+    mask, share, norm = how
+    for i in range(block[0], block[1]):
+        if mask[i]:
+            backward(net, i, i, x[i], dy[i])
+            norm[i] = step_down(optimizer, net, i, i, share)
+
+
+@compiled
+def _follow_block(block, weights, others, share):
+    for i in range(block[0], block[1]):
+        follow(weights, others, i, share)
+
+
+class CompiledNetwork:
+    """S dense networks; see :class:`simulator.core.protocols.Network`.
+
+    Args:
+        net: shape, weights and room.
+        settings: the optimiser; None for a network that only follows another.
+    """
+
+    def __init__(self, net: Net, settings: OptimizerSettings | None = None) -> None:
+        self.net = net
+        self.optimizer: Optimizer | None = make_optimizer(settings, *net.params.shape) if settings else None
+        self._x = np.zeros((len(net.params), 1, int(net.sizes[0])), np.float32)
+
+    def forward(self, x: Array) -> Array:
+        """Outputs float32 [S, B, out] at x [S, B, in]."""
+        self._x = np.ascontiguousarray(x, np.float32)
+        y = np.empty((*x.shape[:2], int(self.net.sizes[-1])), np.float32)
+        spread(lambda first, last: _forward_block((first, last), self.net, self._x, y), len(x))
+        return y
+
+    def update(self, dy: Array, mask: Array, share: float = 1.0) -> Array:
+        """One step of the optimiser in the seeds of ``mask``; norms of the gradients, float64 [S], 0 elsewhere."""
+        norm, given = np.zeros(len(mask)), np.ascontiguousarray(dy, np.float32)
+        net, optimizer, how = self.net, self.optimizer, (mask, float(share), norm)
+        spread(lambda first, last: _improve_block((first, last), net, optimizer, self._x, given, how), len(mask))
+        return norm
+
+    def copy_from(self, other: CompiledNetwork, share: float = 1.0) -> None:
+        """Move every weight towards the other network's by ``share``."""
+        mine, theirs = self.net.params, other.net.params
+        spread(lambda first, last: _follow_block((first, last), mine, theirs, float(share)), len(mine))
+
+    def state(self) -> State:
+        """Weights, and the optimiser's memory and counters."""
+        kept = {"params": self.net.params.copy()}
+        if self.optimizer is None:
+            return kept
+        return kept | {"slots": self.optimizer.slots.copy(), "updates": self.optimizer.updates.copy()}
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        self.net.params[...] = state["params"]
+        if self.optimizer is not None:
+            self.optimizer.slots[...], self.optimizer.updates[...] = state["slots"], state["updates"]

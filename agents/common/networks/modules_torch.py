@@ -1,0 +1,84 @@
+"""Torch modules that agents' networks are made of, and random weights for any module from a stream of numpy's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import prod, sqrt
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from simulator.core.protocols import Array
+
+_CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+_CONSTANT = (nn.LayerNorm, nn.GroupNorm)  # begin as ones and zeros, in every seed
+
+
+class Pixels(nn.Module):
+    """Bytes 0 to 255 become numbers 0 to 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32 of the shape of x."""
+        return x.float() / 255.0
+
+
+def dense(sizes: Sequence[int], tanh: bool = False) -> nn.Sequential:
+    """Dense layers of these sizes, from the inputs to the linear outputs."""
+    layers: list[nn.Module] = []
+    for n, m in pairwise(sizes):
+        layers += [nn.Linear(n, m), nn.Tanh() if tanh else nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def count_params(build: Callable[[], nn.Module]) -> int:
+    """Weights of the module that ``build`` makes; it is made without any."""
+    with torch.device("meta"):
+        return sum(value.numel() for value in build().parameters())
+
+
+def draw_weights(module: nn.Module, generator: np.random.Generator) -> dict[str, Array]:
+    """Weights for a module by name, in the bounds of torch's own beginnings but from the given stream.
+
+    Linear and convolution: uniform in +-1/sqrt(fan in), weights and biases (LeCun et al. 1998). A linear layer draws in
+    the order of :func:`agents.common.networks.compiled_network.make_net`, so both kinds of network begin with the same
+    weights.
+    Recurrent: uniform in +-1/sqrt(hidden units). Embedding: standard normal. Norms: as built.
+
+    Raises:
+        ValueError: a module with parameters of its own that is none of these.
+    """
+    drawn: dict[str, Array] = {}
+    for path, part in module.named_modules():
+        for name, value in part.named_parameters(recurse=False):
+            drawn[f"{path}.{name}" if path else name] = _draw(part, value, generator)
+    return drawn
+
+
+def _draw(part: nn.Module, value: Tensor, generator: np.random.Generator) -> Array:
+    shape = tuple(value.shape)
+    if isinstance(part, nn.Linear):
+        bound = 1.0 / sqrt(part.in_features)
+        return generator.uniform(-bound, bound, shape[::-1]).T  # drawn as [in, out]
+    if isinstance(part, _CONVOLUTION):
+        bound = 1.0 / sqrt(prod(part.weight.shape[1:]))
+        return generator.uniform(-bound, bound, shape)
+    if isinstance(part, _RECURRENT):
+        bound = 1.0 / sqrt(part.hidden_size)
+        return generator.uniform(-bound, bound, shape)
+    if isinstance(part, nn.Embedding):
+        return generator.standard_normal(shape)
+    if isinstance(part, _CONSTANT):
+        return value.detach().numpy()
+    raise ValueError(f"a module of the kind {type(part).__name__} has parameters, and no rule for random ones is known")
+
+
+def build_quietly(build: Callable[[], nn.Module]) -> nn.Module:
+    """What ``build()`` gives, on the CPU and in evaluation mode, leaving torch's global generator as it was.
+
+    In evaluation mode nothing is random and no running statistic changes, so nothing crosses seeds or batches.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return build().eval()

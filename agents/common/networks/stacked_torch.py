@@ -1,0 +1,167 @@
+"""Networks of torch over all seeds at once, the seeds as a tensor axis: for devices other than the CPU.
+
+The forward pass is one module mapped over S times its parameters; the optimisers are the rules of
+:mod:`agents.common.networks.optimizers` over tensors [S, P].
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from agents.common.networks.optimizers import KINDS, Optimizer, OptimizerSettings, make_optimizer
+from simulator.core.protocols import Array, State
+
+Moved = tuple[Tensor, Tensor, Tensor]  # weights and the two slots, [S, P]
+
+
+class Stack:
+    """On a device: one module called over tensors of S times its parameters."""
+
+    def __init__(self, module: nn.Module, weights: Array, settings: OptimizerSettings | None, device: str) -> None:
+        self._module, self.params = module.to(device), torch.tensor(weights, device=device)
+        self._shapes = [(name, tuple(value.shape)) for name, value in module.named_parameters()]
+        self._optimizer: Optimizer | None = None
+        if settings:
+            empty = make_optimizer(settings, len(weights), 0)
+            slots: Any = torch.zeros(len(weights), 2, weights.shape[1], device=device)
+            self._optimizer = empty._replace(slots=slots)
+        self._leaves: list[Tensor] = []
+        self.kept: Tensor | None = None
+
+    def _call(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
+        y: Tensor = functional_call(self._module, weights, (x,))
+        return y
+
+    def forward(self, x: Array, keep: bool) -> Array:
+        """Outputs [S, B, out]; see ``TorchNetwork``, as for the rest."""
+        weights, at = {}, 0
+        for name, shape in self._shapes:
+            size = int(np.prod(shape))
+            weights[name] = self.params[:, at : at + size].view(-1, *shape).detach().requires_grad_(keep)
+            at += size
+        with torch.set_grad_enabled(keep), _exact():
+            y = vmap(self._call)(weights, torch.tensor(x, device=self.params.device))
+        if keep:
+            self._leaves, self.kept = list(weights.values()), y
+        found: Array = y.detach().cpu().numpy()
+        return found
+
+    def _slopes(self, dy: Array) -> Tensor:
+        """The gradient of every seed, [S, P]."""
+        given = torch.tensor(dy, device=self.params.device)
+        with _exact():
+            parts = torch.autograd.grad(self.kept, self._leaves, given, allow_unused=True, materialize_grads=True)
+        self._leaves, self.kept = [], None
+        return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
+
+    def update(self, dy: Array, mask: Array, share: float) -> Array:
+        """One step of the seeds of ``mask``; norms of the gradients."""
+        sound = np.isfinite(dy).reshape(len(dy), -1).all(axis=1)  # nothing of a broken seed comes near the others
+        gradient = self._slopes(np.where(_spread_out(sound & mask, dy), dy, np.float32(0.0)))
+        norms = torch.linalg.vector_norm(gradient, dim=1).cpu().numpy().astype(np.float64)
+        norms = np.where(mask, np.where(sound, norms, np.nan), 0.0)
+        good, longest = mask & np.isfinite(norms), self._optimizer.max_norm
+        if longest > 0.0 and (norms[good] > longest).any():
+            gradient *= _column(longest / np.maximum(np.where(good, norms, longest), longest), gradient)
+        if good.any():
+            _descend(self._optimizer, self.params, gradient, good, share)
+        return norms
+
+    def copy_from(self, other: Any, share: float) -> None:
+        """Move towards another's weights."""
+        if share == 1.0:
+            self.params.copy_(other.params)
+        else:
+            self.params += share * (other.params - self.params)
+
+    def state(self) -> State:
+        """Weights, slots and counters as numpy arrays."""
+        kept: State = {"params": self.params.cpu().numpy().copy()}
+        if self._optimizer is None:
+            return kept
+        return kept | {"slots": self._optimizer.slots.cpu().numpy().copy(), "updates": self._optimizer.updates.copy()}
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        self.params.copy_(torch.tensor(state["params"]))
+        if self._optimizer is not None:
+            self._optimizer.slots.copy_(torch.tensor(state["slots"]))
+            self._optimizer.updates[:] = state["updates"]
+
+
+def _spread_out(flags: Array, like: Array) -> Array:
+    return flags.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _exact() -> AbstractContextManager[Any]:
+    """Convolutions in float32, not TF32, by algorithms that give the same bits each time."""
+    flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    return flags
+
+
+def _descend(optimizer: Optimizer, weights: Tensor, gradient: Tensor, good: Array, share: float) -> None:
+    """One step of the seeds of ``good`` bool [S]; the others keep their weights, slots and counters as they were.
+
+    Args:
+        optimizer: the rule; its ``slots`` are a tensor [S, 2, P] beside the weights, its counters numpy int64 [S].
+        weights: float32 [S, P], changed in place.
+        gradient: float32 [S, P].
+        good: which seeds.
+        share: scales the learning rate.
+    """
+    optimizer.updates[good] += 1
+    rate, kind = optimizer.rate * share, KINDS[optimizer.kind]
+    first, second = optimizer.slots[:, 0], optimizer.slots[:, 1]
+    if kind == "adam":
+        moved = _adam(optimizer, weights, gradient, rate)
+    elif kind in ("sgd", "momentum", "nesterov"):
+        moved = _along(optimizer, weights, gradient, rate)
+    else:
+        moved = _by_squares(optimizer, weights, gradient, rate)
+    chosen = _column(good, weights)
+    for held, new in zip((weights, first, second), moved, strict=True):
+        if new is not held:
+            held.copy_(torch.where(chosen, new, held))
+
+
+def _column(values: Array, like: Tensor) -> Tensor:
+    """One value per seed, [S], as a column [S, 1] beside a tensor; float64 becomes float32."""
+    kept = values.astype(np.float32) if values.dtype == np.float64 else values
+    return torch.as_tensor(kept[:, None], device=like.device)
+
+
+def _along(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
+    first, second, kind = optimizer.slots[:, 0], optimizer.slots[:, 1], KINDS[optimizer.kind]
+    if kind == "sgd":
+        return weights - rate * gradient, first, second
+    kept = optimizer.momentum * first + gradient
+    step = gradient + optimizer.momentum * kept if kind == "nesterov" else kept
+    return weights - rate * step, kept, second
+
+
+def _by_squares(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
+    first, second, kind = optimizer.slots[:, 0], optimizer.slots[:, 1], KINDS[optimizer.kind]
+    keep, epsilon = optimizer.decay, optimizer.epsilon
+    if kind == "adagrad":
+        squares = first + gradient * gradient
+        return weights - rate * gradient / (squares.sqrt() + epsilon), squares, second
+    squares = keep * first + (1.0 - keep) * gradient * gradient
+    if kind == "rmsprop":
+        return weights - rate * gradient / (squares.sqrt() + epsilon), squares, second
+    step = (second + epsilon).sqrt() / (squares + epsilon).sqrt() * gradient
+    return weights - rate * step, squares, keep * second + (1.0 - keep) * step * step
+
+
+def _adam(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
+    count = np.maximum(optimizer.updates, 1)  # a seed that never moved has no correction to divide by
+    size = _column(rate / (1.0 - optimizer.momentum**count), weights)
+    scale = _column(1.0 / np.sqrt(1.0 - optimizer.decay**count), weights)
+    first = optimizer.momentum * optimizer.slots[:, 0] + (1.0 - optimizer.momentum) * gradient
+    second = optimizer.decay * optimizer.slots[:, 1] + (1.0 - optimizer.decay) * gradient * gradient
+    return weights - size * first / (second.sqrt() * scale + optimizer.epsilon), first, second

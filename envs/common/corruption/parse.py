@@ -1,0 +1,114 @@
+"""Damage by name: ``flip:0.2`` -> a channel.
+
+=============  ========================================================================================================
+``none``       no damage
+``flip:p``     every unit changes its sign with probability p
+``flips:k``    exactly k units do
+``salt:p``     every unit is replaced by a fair coin with probability p
+``gauss:s``    normal noise of standard deviation s
+``erase:p``    every unit is lost with probability p, and the cue says which
+``hide:p``     every unit is set to -1 with probability p, and nobody says which
+``block:f``    a rectangle covers the share f of the picture, and the cue says where
+``shift:k``    the picture moves by up to k units along each axis
+``blur:s``     a Gaussian filter of width s, and normal noise of standard deviation 0.2
+``mix:p``      every unit is another stored pattern's with probability p
+=============  ========================================================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from envs.common.corruption import image as pictures
+from envs.common.corruption import pixelwise as single
+from simulator.core.memories import Channel, Units
+from simulator.core.registry import unknown
+
+_LARGEST = 100.0  # standard deviation
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+class _Kind(NamedTuple):
+    """A kind of damage: what makes it, what its amount can be, and how that is said."""
+
+    make: Callable[[str, Units, Any], Channel]
+    fits: Callable[[float, Units], bool]
+    expected: Callable[[Units], str]
+    example: str
+
+
+def parse(text: str, units: Units) -> Channel:
+    """The channel that ``name:amount`` stands for.
+
+    Args:
+        text: as ``flip:0.2``, ``flips:3`` or ``none``.
+        units: what the patterns to be damaged are made of.
+
+    Raises:
+        ValueError: an unknown name, or an amount that is missing, no number or out of range; one line.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"damage = {text!r}: expected a text as 'flip:0.2'")
+    name, colon, amount = (part.strip() for part in text.partition(":"))
+    if name == "none" and not colon:
+        return single.Nothing("none", units)
+    shown = f"damage = {text if len(text) <= 60 else text[:57] + '...'!r}"
+    if name == "none":
+        raise ValueError(f"{shown}: expected 'none' without an amount")
+    if name not in _KINDS:
+        raise ValueError(unknown("damage", name, NAMES, f"one of {', '.join(NAMES)}"))
+    kind = _KINDS[name]
+    value = float(amount) if _NUMBER.fullmatch(amount) else None
+    if value is None or not kind.fits(value, units):
+        raise ValueError(f"{shown}: expected {kind.expected(units)}, as '{name}:{kind.example}'")
+    return kind.make(f"{name}:{amount}", units, value)
+
+
+def _share(make: Callable[[str, Units, float], Channel], *, below: bool = False) -> _Kind:
+    """A probability; ``below``: less than 1, since nothing would be left."""
+    expected = "a probability from 0 to below 1" if below else "a probability from 0 to 1"
+    return _Kind(make, lambda p, units: 0.0 <= p < 1.0 or (p == 1.0 and not below), lambda units: expected, "0.2")
+
+
+def _deviation(make: Callable[[str, Units, float], Channel]) -> _Kind:
+    expected = f"a number from 0.001 to {_LARGEST:g}"
+    return _Kind(make, lambda value, units: 0.001 <= value <= _LARGEST, lambda units: expected, "0.5")
+
+
+def _whole(make: Callable[[str, Units, int], Channel], most: Callable[[Units], int]) -> _Kind:
+    return _Kind(
+        lambda name, units, value: make(name, units, int(value)),
+        lambda value, units: value.is_integer() and 0 <= value <= most(units),
+        lambda units: f"a whole number from 0 to {most(units)}",
+        "1",
+    )
+
+
+def _shortest(units: Units) -> int:
+    """The shorter side of a picture; its length where it is of one row."""
+    height, width = pictures.plane(units)
+    return min(height, width) if height > 1 else width
+
+
+def _block(name: str, units: Units, share: float) -> Channel:
+    places = pictures.blocks(units, share)
+    if places[:, 2:].prod(axis=1).max() == units.n:
+        raise ValueError(f"damage = {name!r}: covers all {units.n} units, expected a smaller share")
+    return pictures.Block(name, units, places)
+
+
+_KINDS = {
+    "flip": _share(single.Flip),
+    "flips": _whole(single.Flips, lambda units: units.n),
+    "salt": _share(single.Salt),
+    "gauss": _deviation(single.Gauss),
+    "erase": _share(single.Erase, below=True),
+    "hide": _share(single.Hide, below=True),
+    "block": _Kind(_block, lambda f, units: 0.0 < f < 1.0, lambda units: "a share between 0 and 1", "0.5"),
+    "shift": _whole(pictures.Shift, lambda units: _shortest(units) - 1),
+    "blur": _deviation(pictures.Blur),
+    "mix": _share(pictures.Mix),
+}
+NAMES = ("none", *_KINDS)

@@ -1,0 +1,225 @@
+"""Damage that strikes units wherever they are: flips, salt and pepper, Gaussian noise, erasure, known and not.
+
+Every channel is one of :class:`simulator.core.memories.Channel`. The damage of a seed's first cues does not depend on
+how many follow. Of units that are not two-valued a flip changes the sign, everything else is as said; single units
+then give no evidence, except through Gaussian noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln, xlogy
+
+from envs.common.corruption.likelihood import agreements, by_seed, distances, finite, half_log_odds, only_if
+from simulator.core.memories import CERTAIN, Cues, Units
+from simulator.core.protocols import Array
+
+Streams = Sequence[np.random.Generator]
+
+
+@dataclass
+class Nothing:
+    """No damage."""
+
+    name: str
+    units: Units
+
+    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+        """The patterns themselves; nobody says that they can be trusted."""
+        return Cues(by_seed(patterns, streams, lambda x, stream: x))
+
+    def evidence(self, cues: Cues) -> Array | None:
+        """CERTAIN."""
+        return CERTAIN * cues.values.astype(np.float64) if self.units.two_valued else None
+
+    def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
+        """0 of the pattern that equals the cue, -inf of others."""
+        return only_if(agreements(cues.values, patterns, self.units) == self.units.n, 0.0)
+
+
+@dataclass
+class Flip:
+    """Every unit changes its sign with probability p, each by itself: the binary symmetric channel."""
+
+    name: str
+    units: Units
+    p: float
+
+    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+        """Cues of any patterns."""
+        return Cues(by_seed(patterns, streams, lambda x, stream: np.where(stream.random(x.shape) < self.p, -x, x)))
+
+    def evidence(self, cues: Cues) -> Array | None:
+        """The cue times beta = ln((1 - p) / p) / 2."""
+        return _signed(cues, self.units, half_log_odds(1.0 - self.p, self.p))
+
+    def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
+        """By d units turned of N: d ln p + (N - d) ln(1 - p)."""
+        same, turned, zero = _turns(cues.values, patterns, self.units)
+        law = xlogy(same, 1.0 - self.p) + xlogy(turned, self.p)
+        return only_if(same + turned + zero == self.units.n, law)
+
+
+@dataclass
+class Flips:
+    """Exactly k units change their signs, every choice of k being as likely."""
+
+    name: str
+    units: Units
+    k: int
+
+    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+        """Cues of any patterns."""
+
+        def one(x: Array, stream: np.random.Generator) -> Array:
+            cues, ranks = x.copy(), stream.random(x.shape)
+            at = np.argpartition(ranks, self.k - 1, axis=1)[:, : self.k]
+            np.put_along_axis(cues, at, -np.take_along_axis(x, at, axis=1), axis=1)
+            return cues
+
+        return Cues(by_seed(patterns, streams, one))
+
+    def evidence(self, cues: Cues) -> Array | None:
+        """The cue times ln((1 - p) / p) / 2 at p = k / N: exact of each unit, though units depend on each other."""
+        p = self.k / self.units.n
+        return _signed(cues, self.units, half_log_odds(1.0 - p, p))
+
+    def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
+        """One over the number of choices where k units differ; a unit at 0 may have been turned unseen."""
+        same, turned, zero = _turns(cues.values, patterns, self.units)
+        rest = self.k - turned  # turned unseen
+        possible = (same + turned + zero == self.units.n) & (rest >= 0) & (rest <= zero)
+        rest = np.where(possible, rest, 0.0)
+        return only_if(possible, _log_choices(zero, rest) - _log_choices(self.units.n, self.k))
+
+
+@dataclass
+class Salt:
+    """Salt and pepper: every unit is replaced by a fair coin, +1 or -1, with probability p."""
+
+    name: str
+    units: Units
+    p: float
+
+    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+        """Cues of any patterns."""
+
+        def one(x: Array, stream: np.random.Generator) -> Array:
+            draws = stream.random(x.shape)
+            return np.where(draws < self.p / 2.0, 1.0, np.where(draws < self.p, -1.0, x))
+
+        return Cues(by_seed(patterns, streams, one))
+
+    def evidence(self, cues: Cues) -> Array | None:
+        """As of flips with half the probability."""
+        return _signed(cues, self.units, half_log_odds(1.0 - self.p / 2.0, self.p / 2.0))
+
+    def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
+        """A cue of -1 or +1 may be the coin's; anything between is the pattern's."""
+        coin = np.abs(cues.values) == 1.0
+        n_coin = coin.sum(axis=2)[..., None]
+        same = agreements(cues.values, patterns, self.units, coin)
+        law = xlogy(same, 1.0 - self.p / 2.0) + xlogy(n_coin - same, self.p / 2.0)
+        if self.units.two_valued:
+            return np.asarray(law)
+        between = agreements(cues.values, patterns, self.units, ~coin)
+        return only_if(between == self.units.n - n_coin, law + xlogy(between, 1.0 - self.p))
+
+
+@dataclass
+class Gauss:
+    """Normal noise of standard deviation sigma on every unit. Cues leave the range from -1 to 1: nothing is cut."""
+
+    name: str
+    units: Units
+    sigma: float
+
+    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+        """Cues of any patterns."""
+        return Cues(by_seed(patterns, streams, lambda x, stream: x + self.sigma * stream.standard_normal(x.shape)))
+
+    def evidence(self, cues: Cues) -> Array | None:
+        """The cue over sigma squared, of +1 against -1 whatever else a unit can be."""
+        return finite(cues.values.astype(np.float64) / self.sigma**2)
+
+    def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
+        """Minus the squared distance over 2 sigma squared."""
+        return distances(cues.values, patterns) / (-2.0 * self.sigma**2)
+
+
+@dataclass
+class Erase:
+    """Every unit is lost with probability p: 0 in the cue, which says by its mask that the others can be trusted."""
+
+    name: str
+    units: Units
+    p: float
+
+    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+        """Cues of any patterns, with their mask."""
+        known = by_seed(patterns, streams, lambda x, stream: np.asarray(stream.random(x.shape) >= self.p)) > 0
+        return Cues(np.where(known, patterns, np.float32(0)), known)
+
+    def evidence(self, cues: Cues) -> Array | None:
+        """CERTAIN where units are known, nothing elsewhere."""
+        return _signed(cues, self.units, CERTAIN)
+
+    def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
+        """-inf where a known unit differs; else the mask's."""
+        known = trusted(cues)
+        n_known = known.sum(axis=2)[..., None]
+        law = xlogy(self.units.n - n_known, self.p) + xlogy(n_known, 1.0 - self.p)
+        return only_if(agreements(cues.values, patterns, self.units, known) == n_known, law)
+
+
+@dataclass
+class Hide:
+    """Every unit is set to -1 with probability p, and nobody says which: units fall silent."""
+
+    name: str
+    units: Units
+    p: float
+
+    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+        """Cues of any patterns."""
+        return Cues(by_seed(patterns, streams, lambda x, stream: np.where(stream.random(x.shape) < self.p, -1.0, x)))
+
+    def evidence(self, cues: Cues) -> Array | None:
+        """CERTAIN where the cue is +1, ln(p) / 2 where it is -1."""
+        if not self.units.two_valued:
+            return None
+        return np.where(cues.values > 0, CERTAIN, half_log_odds(self.p, 1.0))
+
+    def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
+        """What is not -1 must be the pattern's; of what is -1, the pattern's others are hidden."""
+        silent = cues.values == -1.0
+        n_spoken = (~silent).sum(axis=2)[..., None]
+        spoken = agreements(cues.values, patterns, self.units, ~silent)
+        hidden = self.units.n - n_spoken - agreements(cues.values, patterns, self.units, silent)
+        return only_if(spoken == n_spoken, xlogy(n_spoken, 1.0 - self.p) + xlogy(hidden, self.p))
+
+
+def trusted(cues: Cues) -> Array:
+    """The mask of a cue, bool [S, Q, N]; what is not 0 where it has none."""
+    return cues.values != 0.0 if cues.known is None else cues.known
+
+
+def _signed(cues: Cues, units: Units, beta: float) -> Array | None:
+    return beta * cues.values.astype(np.float64) if units.two_valued else None
+
+
+def _turns(values: Array, patterns: Array, units: Units) -> tuple[Array, Array, Array]:
+    """Units that are alike and not 0, that have the other sign, and that are 0 in both, each [S, Q, P]."""
+    same = agreements(values, patterns, units)
+    if units.two_valued:
+        return same, units.n - same, np.zeros_like(same)
+    zero = agreements(values, patterns, units, values == 0.0)
+    return same - zero, agreements(-values, patterns, units) - zero, zero
+
+
+def _log_choices(n: Array | float, k: Array | float) -> Array:
+    """The logarithm of n over k."""
+    return np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0))

@@ -1,0 +1,160 @@
+"""A board game of PettingZoo as a game between two sides: one board per seed, none with a random number of its own.
+
+The original's rules are stepped without its wrappers: those answer an illegal move by ending the game, where this
+answers by a move that exists (see :class:`simulator.core.games.TurnGame`), and they copy every view. The board is read
+as it stands, a list of 0 (empty), 1 (who began) and 2; move number a exists while its square a is empty.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.core import rng
+from simulator.core.foreign.casts import held
+from simulator.core.game_tree import GameTree
+from simulator.core.games import Turn
+from simulator.core.protocols import Array, Spec, State
+
+
+class Rules(NamedTuple):
+    """What is known of a board game beside its original."""
+
+    spec: Spec
+    module: str  # below pettingzoo.classic
+    squares: Callable[[Any], list[int]]  # the original -> its board
+    view: Callable[[list[int], int], Any]  # (board, side) -> what that side sees
+    tree: GameTree | None = None
+
+
+class BoardGame:
+    """S boards; see :class:`simulator.core.games.TurnGame`."""
+
+    simultaneous, zero_sum = False, True
+    bounds = ((-1.0, 1.0), (-1.0, 1.0))
+
+    def __init__(self, rules: Rules, seed_list: Sequence[int]) -> None:
+        build = original(rules.spec.id, rules.module)
+        self.specs, self.tree, self._rules, self._seeds = (rules.spec, rules.spec), rules.tree, rules, list(seed_list)
+        self._boards = [build() for _ in seed_list]
+        self._names = tuple(build().possible_agents)
+        self._moves: list[list[int]] = [[] for _ in seed_list]
+        self._streams, self._n = rng.generators(seed_list, "noise"), int(rules.spec.action.n)  # type: ignore[attr-defined]
+        space = rules.spec.observation
+        self._blank = np.zeros((len(self._seeds), *(space.shape or ())), space.dtype)
+
+    def reset(self) -> Turn:
+        """Start a game in every seed."""
+        for i in range(len(self._boards)):
+            self._begin(i)
+        return self._now(self._nothing())
+
+    def step(self, actions: Array) -> Turn:
+        """Let the side to move take its action, [S].
+
+        Raises:
+            ValueError: an action outside the action space.
+        """
+        turn = self._nothing()
+        for i, board in enumerate(self._boards):
+            action = self._checked(i, actions[i])
+            squares = self._rules.squares(board)
+            if squares[action]:
+                action, turn.replaced[i] = self._drawn(i, squares), True
+            board.step(action)
+            self._moves[i].append(action)
+            if board.terminations[self._names[0]]:
+                self._end(i, turn)
+        return self._now(turn)
+
+    def _checked(self, i: int, action: Any) -> int:
+        index = held(action, np.dtype(np.int64))
+        if index is not None and index.shape == () and 0 <= index < self._n:
+            return int(index)
+        name, said = self.specs[0].id, f"seed {self._seeds[i]} was given action {action}"
+        raise ValueError(f"{name}: {said}, expected 0 to {self._n - 1}")
+
+    def _drawn(self, i: int, squares: list[int]) -> int:
+        """A move that exists, from the seed's own stream."""
+        free = [action for action in range(self._n) if not squares[action]]
+        return free[int(self._streams[i].random() * len(free))]
+
+    def _end(self, i: int, turn: Turn) -> None:
+        """Note how a game ended, and begin the next."""
+        board, squares = self._boards[i], self._rules.squares(self._boards[i])
+        turn.terminated[i] = True
+        for side, name in enumerate(self._names):
+            turn.reward[i, side] = board.rewards[name]
+            turn.final_obs[side][i] = self._rules.view(squares, side)
+        self._begin(i)
+
+    def _begin(self, i: int) -> None:
+        self._boards[i].reset()
+        self._moves[i] = []
+
+    def _nothing(self) -> Turn:
+        """A turn in which nothing has happened yet."""
+        n = len(self._boards)
+        flags, final_obs = np.zeros((2, n), np.bool_), (self._blank.copy(), self._blank.copy())
+        return Turn(flags[0], self._blank, np.zeros((n, 2), np.float32), flags[0], final_obs, flags[1])
+
+    def _now(self, turn: Turn) -> Turn:
+        """The turn with who is to move, and what is seen."""
+        movers = np.array([len(moves) % 2 for moves in self._moves], np.int64)
+        return turn._replace(mover=movers, obs=self._seen())
+
+    def _seen(self) -> Array:
+        """What the sides to move see."""
+        rules = self._rules
+        views = [
+            rules.view(rules.squares(board), len(moves) % 2)
+            for board, moves in zip(self._boards, self._moves, strict=True)
+        ]
+        return np.array(views, self._blank.dtype)
+
+    def state(self) -> State:
+        """The moves of every game, and the streams."""
+        streams = np.stack([rng.pack(stream.bit_generator) for stream in self._streams])
+        return {"moves": [list(moves) for moves in self._moves], "streams": streams}
+
+    def restore(self, state: State) -> Turn:
+        """Play every seed's game again, up to its last move."""
+        for i, moves in enumerate(state["moves"]):
+            self._begin(i)
+            for action in moves:
+                self._boards[i].step(int(action))
+                self._moves[i].append(int(action))
+        self._streams = [np.random.Generator(rng.unpack(words)) for words in state["streams"]]
+        return self._now(self._nothing())
+
+
+def original(name: str, module: str) -> Callable[[], Any]:
+    """What builds PettingZoo's game, without its wrappers.
+
+    Raises:
+        ValueError: PettingZoo is not installed.
+    """
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it greets on stdout
+    try:
+        return import_module(f"pettingzoo.classic.{module}").raw_env  # type: ignore[no-any-return]
+    except ImportError as error:
+        raise ValueError(f"{name} needs PettingZoo ({error}): pip install pettingzoo") from None
+
+
+def show_board(game: BoardGame, draw: Callable[[Array], str]) -> None:
+    """Print one game of random moves."""
+    walker, turn = rng.generators([0], "exploration")[0], game.reset()
+    print(f"{game.specs[0].id}: observes {game.specs[0].observation}, acts {game.specs[0].action}")
+    print("as the side to move sees it: its own marks x, the other's o")
+    for move in range(1, 100):
+        action, mover = walker.integers(0, game.specs[0].action.n, 1), int(turn.mover[0])  # type: ignore[attr-defined]
+        turn = game.step(action)
+        said = f"move {move}, side {mover} plays {action[0]}" + (", replaced" if turn.replaced[0] else "")
+        print(f"{said}: {draw(turn.final_obs[0][0] if turn.terminated[0] else turn.obs[0])}")
+        if turn.terminated[0]:
+            print(f"paid {turn.reward[0, 0]:g} and {turn.reward[0, 1]:g}")
+            return

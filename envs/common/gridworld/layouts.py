@@ -1,0 +1,158 @@
+"""Layouts by name: maps and graphs of rooms of our own, and those in files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from envs.common.gridworld import graph_file, map_file
+from envs.common.gridworld.graph_file import RoomGraph
+from envs.common.gridworld.map_file import Map
+from envs.common.gridworld.maze import LARGEST, SMALLEST, make_maze
+from simulator.core import rng
+from simulator.core.registry import unknown
+
+SIX = (
+    (-1, -1, -1, -1, 0, -1),
+    (-1, -1, -1, 0, -1, 100),
+    (-1, -1, -1, 0, -1, -1),
+    (-1, 0, 0, -1, 0, -1),
+    (0, -1, -1, 0, -1, 100),
+    (-1, 0, -1, -1, 0, 100),
+)
+SIX_PLACES = ((0.0, 0.8), (0.7, 0.1), (0.0, 0.1), (0.35, 0.1), (0.35, 0.8), (1.0, 0.45))
+
+
+class Shape(NamedTuple):
+    """What can be asked of a layout besides its name."""
+
+    seed: int = 0
+    size: int = 0  # 0: the layout's own
+    length: int = 0  # 0: the layout's own
+    loops: float = 0.0
+
+
+def find(name: str, shape: Shape) -> Map | RoomGraph:
+    """The layout of that name, or in that file: R matrices end in .toml or .json, everything else is a map.
+
+    Raises:
+        ValueError: no such layout, a size that it cannot have, or a file that is no layout; one line.
+    """
+    known = name.replace("_", "-")
+    if known in _MADE:
+        _check(known, shape)
+        return _MADE[known](shape)
+    if not os.path.exists(name):
+        hint = f"one of {', '.join(_MADE)}, or a file with a map or an R matrix"
+        if os.sep in name or "." in name:
+            raise ValueError(f"rooms: layout: no such file {name[:300]!r}, expected {hint}")
+        raise ValueError(f"rooms: {unknown('layout', name, _MADE, hint)}")
+    _check(name, shape)
+    return graph_file.load(name) if name.lower().endswith((".toml", ".json")) else map_file.load(name)
+
+
+def files(name: str) -> list[str]:
+    """The file that :func:`find` would read, if there is one."""
+    return [] if name.replace("_", "-") in _MADE or not os.path.isfile(name) else [name]
+
+
+def six(shape: Shape) -> RoomGraph:
+    """Six rooms and the goal outside, room 5: the exercise that Q-learning is commonly taught with."""
+    return RoomGraph(SIX, goals=(5,), starts=(2,), title="six rooms", places=SIX_PLACES, source="layout six")
+
+
+def four(shape: Shape) -> Map:
+    """Four rooms (Sutton, Precup and Singh 1999, figure 2): 104 free cells at the size of 13; the goal is (9, 9).
+
+    Other sizes have their walls, doors and goal at the same shares of the side.
+    """
+    size = shape.size or 13
+    middle, far = size // 2, (size // 2 + size - 1) // 2
+    grid = np.full((size, size), " ")
+    grid[[0, -1]] = grid[:, [0, -1]] = grid[:, middle : middle + 1] = "#"
+    grid[middle, :middle] = grid[middle + 1, middle:] = "#"
+    grid[middle // 2, middle] = grid[(middle + size + 1) // 2, middle] = " "
+    grid[middle, max(1, middle // 2 - 1)] = grid[middle + 1, far] = " "
+    grid[1, 1], grid[far, far] = "S", "G"
+    return Map(_rows(grid), title="four rooms", start="random", source="layout four")
+
+
+def corridor(shape: Shape) -> Map:
+    """A corridor with the goal at its far end: ``length`` steps."""
+    length = shape.length or 10
+    return Map(_walled(f"S{' ' * (length - 1)}G"), title=f"corridor of {length}", source="layout corridor")
+
+
+def t_maze(shape: Shape) -> Map:
+    """A cue at the start, ``length`` steps to a junction, two arms of which the cue tells the one that pays.
+
+    After Bakker 2002, section 3. The other arm ends the episode with nothing, so the mean return is the share of
+    episodes that ended well.
+    """
+    length = shape.length or 10
+    rows = _walled("#" * length + "G", "S" + " " * length, "#" * length + "1")
+    return Map(rows, title=f"T-maze of {length}", others=(("1", 0.0),), cue="G1", source="layout t-maze")
+
+
+def key_door(shape: Shape) -> Map:
+    """Two rooms with a locked door between them; the key is in the first."""
+    rows = _walled("S    #    ", "     #    ", "     D   G", "  K  #    ", "     #    ")
+    return Map(rows, title="key and door", source="layout key-door")
+
+
+def cliff(shape: Shape) -> Map:
+    """The cliff of Sutton and Barto 2018, example 6.6, but a fall ends the episode: -1 for every step, -100 for a fall.
+
+    A fall pays -99 because its step costs 1 as well.
+    """
+    rows = _walled(" " * 12, " " * 12, " " * 12, f"S{'L' * 10}G")
+    return Map(rows, title="the cliff", goal=0.0, lava=-99.0, step_cost=1.0, source="layout cliff")
+
+
+def maze(shape: Shape) -> Map:
+    """A maze of its own for every layout seed, 15 x 15 unless said otherwise."""
+    generator = np.random.Generator(np.random.PCG64(rng.sequence(shape.seed, "layout")))
+    rows = make_maze(shape.size or 15, shape.loops, generator)
+    return Map(rows, title=f"maze {shape.seed}", source="layout maze")
+
+
+_MADE: dict[str, Callable[[Shape], Map | RoomGraph]] = {
+    "six": six,
+    "four": four,
+    "corridor": corridor,
+    "t-maze": t_maze,
+    "key-door": key_door,
+    "cliff": cliff,
+    "maze": maze,
+}
+NAMES = tuple(_MADE)
+_SIZES = {"four": range(9, map_file.LARGEST + 1), "maze": range(SMALLEST, LARGEST + 1, 2)}
+_LENGTHS = {"corridor": range(1, map_file.LARGEST - 2), "t-maze": range(1, map_file.LARGEST - 2)}
+
+
+def _check(name: str, shape: Shape) -> None:
+    """Refuse what this layout cannot have."""
+    for what, value, ranges in (("size", shape.size, _SIZES), ("length", shape.length, _LENGTHS)):
+        allowed = ranges.get(name)
+        if not value or (allowed and value in allowed):
+            continue
+        expected = f"0, layout {name!r} has one {what} only"
+        if allowed:
+            odd = "an odd" if allowed.step == 2 else "a"
+            expected = f"0, or {odd} {what} from {allowed.start} to {allowed[-1]} for layout {name!r}"
+        raise ValueError(f"rooms: {what} = {value}: expected {expected}")
+    if shape.loops and name != "maze":
+        raise ValueError(f"rooms: loops = {shape.loops}: expected 0: only layout 'maze' can have loops opened")
+
+
+def _walled(*rows: str) -> tuple[str, ...]:
+    """The rows with a wall around."""
+    edge = "#" * (len(rows[0]) + 2)
+    return (edge, *(f"#{row}#" for row in rows), edge)
+
+
+def _rows(grid: np.ndarray) -> tuple[str, ...]:
+    return tuple("".join(row) for row in grid)

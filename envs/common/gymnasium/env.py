@@ -1,0 +1,355 @@
+"""Any Gymnasium id as a world: S environments side by side, each seeded by itself, none by its neighbour's stream.
+
+Never an environment's own vector version, whose slots may share one generator. Worlds that have a compiled twin here
+(classic control, toy text) run as that, with the same bits, unless ``native`` is off.
+
+Observations are Discrete or Box; a ``MultiDiscrete`` or a ``Tuple`` of ``Discrete`` (Blackjack) is seen as the one
+index that counts its values in row-major order. Actions are Discrete or Box. Both count from 0.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import le
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from envs.common.gymnasium import atari
+from envs.common.gymnasium.atari import Atari
+from envs.common.gymnasium.ids import (
+    Env,
+    create,
+    files_of,
+    find,
+    id_in_file,
+    instead_of_file,
+    is_known,
+    known_ids,
+    load_file,
+)
+from envs.common.gymnasium.single_env import Refused, Slot, brief
+from simulator.core import rng as streams
+from simulator.core.field_types import CountOrZero
+from simulator.core.foreign.casts import held
+from simulator.core.foreign.faults import FOREIGN, PlayerError, guarded, told
+from simulator.core.notices import notice
+from simulator.core.protocols import Array, Spec, State, Step, World
+from simulator.core.scene import Scene
+
+__all__ = [
+    "Config",
+    "GymnasiumWorld",
+    "files_of",
+    "find",
+    "id_in_file",
+    "instead_of_file",
+    "is_known",
+    "known_ids",
+    "load_file",
+    "make",
+]
+_MOST = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
+_FEW = 256
+MASKED = "its action_mask is not used, every action may be chosen; masks = true uses it"
+MASKS = "its info has an action_mask, which no agent looks at: every action may be chosen"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a Gymnasium id."""
+
+    native: bool = True
+    """Classic control and toy text run compiled, with the same numbers; off: the original is stepped."""
+    kwargs: dict[str, bool | int | float | str] = field(default_factory=dict)
+    """Settings of the environment itself, as its ``gymnasium.make`` takes them."""
+    max_steps: CountOrZero = 0
+    """Environment steps after which an episode is cut; 0: as registered."""
+    masks: bool = False
+    """Agents choose among the actions of the environment's ``action_mask(state)`` only (Taxi); masks that are known
+    from ``info`` alone are not used."""
+    atari: Atari = field(default_factory=Atari)
+    """How Atari games (ids of ALE/) are seen and played."""
+
+
+def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> World:
+    """The world ``env_id`` (``CartPole-v1``, ``module:EnvId``), one environment per seed.
+
+    ``name`` is what it goes by, where not by its id.
+
+    Raises:
+        ValueError: the id is not registered, cannot be made as asked, or has a space that is not supported.
+    """
+    found = find(env_id)
+    env_id = name or env_id
+    build = _builder(env_id, found, config)
+    first = build()
+    with guarded(f"world {env_id}: its spaces cannot be read"):
+        slot = Slot(first, env_id, 0)
+    limit = first.spec.max_episode_steps if first.spec else None
+    if limit is None and atari.is_atari(found):
+        limit = atari.longest(found, config.atari)
+    spec = Spec(env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
+    mask = getattr(first.unwrapped, "action_mask", None)
+    if config.masks:
+        spec = replace(spec, legal=_legal(env_id, spec, mask))
+    spec, native = _described(spec, first)
+    notes = (MASKED,) if callable(mask) and not config.masks else ()
+    if native and config.native:
+        world = native(seeds)
+        world.notes = notes  # type: ignore[attr-defined]
+        return world
+    with suppress(*FOREIGN):  # it is no longer needed
+        first.close()
+    envs = [build() for _ in seeds]
+    machines = [atari.Emulator(env) if atari.is_atari(found) else None for env in envs]
+    numbers = streams.integers(seeds, "world")
+    slots = [Slot(*each) for each in zip(envs, [env_id] * len(envs), numbers, machines, strict=True)]
+    world = GymnasiumWorld(spec, slots, seeds)
+    world.notes = notes
+    return world
+
+
+def _legal(env_id: str, spec: Spec, mask: Any) -> Array:
+    """Which actions exist at each observation, bool [n, A], by the environment's own ``action_mask(state)``."""
+    place = f"world {env_id}: masks = true"
+    numbered = isinstance(spec.observation, spaces.Discrete) and isinstance(spec.action, spaces.Discrete)
+    if not callable(mask) or not numbered:
+        raise ValueError(f"{place}: expected an environment with a method action_mask(state) of Discrete states")
+    space: Any = spec.observation
+    with guarded(place):
+        legal = np.array([mask(state) for state in range(space.n)], np.bool_)
+    if legal.shape != (space.n, spec.action.n) or not legal.any(axis=1).all():  # type: ignore[attr-defined]
+        raise ValueError(f"{place}: its masks have the shape {legal.shape}, expected an action at least in every state")
+    return legal
+
+
+def _builder(env_id: str, found: EnvSpec, config: Config) -> Callable[[], Env]:
+    atari.checked(env_id, config.atari, found, config.kwargs)
+    if not atari.is_atari(found):
+        return partial(create, env_id, found, config.kwargs, config.max_steps)
+    kwargs = {**config.kwargs, **atari.make_kwargs(config.atari)}
+    finish = partial(atari.preprocessed, settings=config.atari, max_steps=config.max_steps)
+    return partial(create, env_id, found, kwargs, 0, finish)
+
+
+def _described(spec: Spec, first: Env) -> tuple[Spec, Callable[[Sequence[int]], World] | None]:
+    """What is known of the world beside its id, and what makes its compiled twin."""
+    from envs.common.gymnasium import compiled_equivalents, export, toy_text  # loads the exact solvers
+
+    if toy_text.fits(first):
+        spec = toy_text.describe(spec, first)
+        return spec, lambda seeds: toy_text.world(spec, first, seeds)
+    twin = compiled_equivalents.twin(first, spec.max_steps)
+    if twin is not None:
+        spec = replace(twin.module.describe(twin.config), id=spec.id)
+        return spec, lambda seeds: twin.make(seeds, spec)
+    known = export.spec_of(first)
+    if known is not None and known.max_steps == (spec.max_steps or known.max_steps):
+        facts = ("max_steps", "floor", "solved", "mdp", "state_obs", "legal", "gamma")
+        spec = replace(spec, **{name: getattr(known, name) for name in facts})
+    return spec, None
+
+
+class GymnasiumWorld:
+    """S Gymnasium environments as one world.
+
+    Args:
+        spec: what they are.
+        slots: one environment per seed.
+        seeds: the seeds, for what errors say.
+    """
+
+    def __init__(self, spec: Spec, slots: Sequence[Slot], seeds: Sequence[int]) -> None:
+        self.spec, self.slots, self._seeds = spec, list(slots), list(seeds)
+        shape, kind = (len(self.slots), *(spec.observation.shape or ())), spec.observation.dtype
+        self._expected = (len(self.slots), *(spec.action.shape or ()))
+        self._steps = tuple(_buffers(shape, kind) for _ in range(2))
+        self._obs, self._turn, self._taken = np.zeros(shape, kind), 0, 0
+        space: Any = spec.action
+        n = len(self.slots)
+        box = isinstance(space, spaces.Box)
+        low, high = (_inside(space.low), _inside(space.high)) if box else ([0], [int(space.n) - 1])
+        self._bounds = (low * n, high * n)
+        self._told_of_masks = self._told_of_bounds = False
+        self.notes: tuple[str, ...] = ()  # what people should know of it; said when a run begins
+        self._may_be_nan = np.dtype(kind).kind == "f"
+
+    def reset(self) -> Array:
+        """Start an episode in every seed; [S, *obs]."""
+        self._obs = np.zeros_like(self._obs)
+        for i, slot in enumerate(self.slots):
+            self._obs[i] = self._begin(i, slot)
+            if self._may_be_nan and _has_nan(self._obs[i]):
+                raise self._sick(i, "observed", self._obs[i])
+        return self._obs.copy()
+
+    def step(self, actions: Array) -> Step:
+        """Move every seed by its action; see :class:`simulator.core.protocols.Step`.
+
+        Raises:
+            ValueError: an action outside the action space; nan from the world.
+        """
+        chosen = self._checked(np.asarray(actions))
+        self._turn, self._taken = self._turn ^ 1, self._taken + 1
+        step = self._steps[self._turn]
+        obs, reward, terminated, truncated, final_obs = step
+        for i, slot in enumerate(self.slots):
+            try:
+                seen, earned, terminated[i], truncated[i] = slot.step(chosen[i])
+            except FOREIGN as error:
+                raise self._failure(i, "step", error) from error
+            final_obs[i] = seen
+            next_seen = self._begin(i, slot) if terminated[i] or truncated[i] else seen
+            obs[i] = next_seen
+            if not -_MOST <= earned <= _MOST:
+                raise self._sick(i, "earned", earned)
+            reward[i] = earned
+            if self._may_be_nan and (_has_nan(final_obs[i]) or _has_nan(next_seen)):
+                raise self._sick(i, "observed", final_obs[i] if _has_nan(final_obs[i]) else next_seen)
+        np.copyto(self._obs, obs)  # what is handed out may be changed by whoever gets it
+        return step
+
+    def observe(self) -> Array:
+        """What is seen now, [S, *obs]."""
+        return self._obs.copy()
+
+    def scene(self, index: int) -> Scene:
+        """A picture where the environment can draw itself, and the step of the episode."""
+        slot = self.slots[index]
+        return Scene(self.spec.id, image=_picture(slot.env), facts={"step": str(len(slot.actions))})
+
+    def state(self) -> State:
+        """How every episode began, what was done since, and what is seen now."""
+        for slot in self.slots:
+            self._tell(slot)  # also of episodes that never end
+        return {"slots": [slot.note() for slot in self.slots], "taken": self._taken}
+
+    def restore(self, state: State) -> bool:
+        """Play every seed's episode again; False if one came out differently and a new one began there."""
+        exact, self._taken, self._obs = True, int(state["taken"]), np.zeros_like(self._obs)
+        for i, (slot, note) in enumerate(zip(self.slots, state["slots"], strict=True)):
+            try:
+                self._obs[i], same = slot.play(note)
+            except FOREIGN as error:
+                raise self._failure(i, "reset", error) from error
+            exact &= same
+        return exact
+
+    def _checked(self, given: Array) -> Array:
+        """The actions, as new memory in the space's own type."""
+        space: Any = self.spec.action
+        if given.shape != self._expected:
+            raise ValueError(f"{self.spec.id}: actions have the shape {given.shape}, expected {self._expected}")
+        if isinstance(space, spaces.Discrete):
+            if given.dtype.kind in "iu" and all(0 <= action < space.n for action in given.tolist()):
+                return given.astype(space.dtype)
+            expected = f"0 to {space.n - 1}"
+        else:
+            expected = "values within the bounds of the action space"
+        exact = held(given, np.dtype(space.dtype))
+        if exact is not None and self._within(exact):
+            return exact
+        for seed, action in zip(self._seeds, given, strict=True):
+            alone = held(action, np.dtype(space.dtype))
+            if alone is None or not self._within(np.broadcast_to(alone, given.shape)):
+                raise ValueError(f"{self.spec.id}: seed {seed} was given action {brief(action)}, expected {expected}")
+        raise ValueError(f"{self.spec.id}: actions {brief(given)}, expected {expected} for every seed")
+
+    def _within(self, actions: Array) -> bool:
+        """Whether actions of the space's own type are all within its bounds."""
+        flat = actions.ravel().tolist()
+        return all(map(le, self._bounds[0], flat)) and all(map(le, flat, self._bounds[1]))
+
+    def _begin(self, i: int, slot: Slot) -> Array:
+        """Start an episode in one slot."""
+        try:
+            obs = slot.reset()
+        except FOREIGN as error:
+            raise self._failure(i, "reset", error) from error
+        self._tell(slot)
+        return obs
+
+    def _tell(self, slot: Slot) -> None:
+        """Say once what of an environment is not used, or not as declared."""
+        if slot.masked and not self._told_of_masks and self.spec.legal is None:
+            self._told_of_masks = True
+            notice(self.spec.id, MASKS)
+        if slot.left_bounds and not self._told_of_bounds:
+            self._told_of_bounds = True
+            notice(self.spec.id, f"it shows what is outside of its {brief(self.spec.observation)}; taken as it is")
+
+    def _failure(self, i: int, call: str, error: BaseException) -> PlayerError:
+        """What the environment of one seed refused, or what went wrong in it, as one line."""
+        when = f"in step {self._taken}"
+        if call == "reset":
+            when = f"in the reset after step {self._taken}" if self._taken else "in its first reset"
+        whose = f"{self.spec.id}: seed {self._seeds[i]}"
+        if isinstance(error, Refused):
+            return PlayerError(f"{whose}, {when}: {error}")
+        return told(f"{whose} failed {when}", error, _hint(error))
+
+    def _sick(self, i: int, what: str, value: Any) -> PlayerError:
+        said = f"seed {self._seeds[i]} {what} {brief(value)} in step {self._taken}"
+        return PlayerError(f"{self.spec.id}: {said}, expected numbers")
+
+
+def _hint(error: BaseException) -> str:
+    """What an error says of an environment that is written for another API."""
+    text = str(error)
+    if isinstance(error, TypeError) and "unexpected keyword argument 'seed'" in text:
+        return "expected reset(*, seed=None, options=None), the API of gym before 0.26 has no seed there"
+    if isinstance(error, ValueError) and text.startswith("not enough values to unpack (expected 5, got 4"):
+        return "its step gives four values, that is the API of gym before 0.26, expected five"
+    return ""
+
+
+def _has_nan(obs: Array) -> bool:
+    """Sums of lists are the quickest way to look at few numbers; infinities of both signs need the second look."""
+    if obs.size <= _FEW:
+        total = sum(obs.ravel().tolist())
+        if total == total:
+            return False
+    return bool(np.isnan(obs).any())
+
+
+def _inside(bound: Array) -> list[float]:
+    """One bound of a Box of actions as numbers; where there is none, the largest that is finite."""
+    if bound.dtype.kind == "f":
+        most = np.finfo(bound.dtype).max
+        bound = np.clip(bound, -most, most)
+    return list(bound.ravel().tolist())
+
+
+def _buffers(shape: tuple[int, ...], kind: Any) -> Step:
+    flags = [np.zeros(shape[0], np.bool_) for _ in range(2)]
+    return Step(np.zeros(shape, kind), np.zeros(shape[0], np.float32), *flags, np.zeros(shape, kind))
+
+
+def _picture(env: Env) -> Array | None:
+    """uint8 [H, W, 3], or None. Some worlds open a display for it: without a screen, a dummy one."""
+    try:
+        core: Any = env.unwrapped
+        draws = env.render_mode in (None, "rgb_array") and "rgb_array" in core.metadata.get("render_modes", ())
+    except FOREIGN:
+        return None
+    if not draws:
+        return None
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    if not any(name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY")):
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    asked = getattr(core, "render_mode", None)
+    try:
+        core.render_mode = "rgb_array"  # for worlds that draw along as soon as they may
+        image = np.asarray(env.render())
+    except FOREIGN:  # drawing is a courtesy: a world that fails at it still runs
+        return None
+    finally:
+        core.render_mode = asked
+    return image if image.ndim == 3 and image.dtype == np.uint8 else None

@@ -1,0 +1,230 @@
+"""Our own worlds as Gymnasium environments, one at a time and in vectors.
+
+``gymnasium.make("engram/Rooms-v0", layout="four", slip=0.1)`` takes every setting of :class:`envs.rooms.Config`. A
+seed gives the episodes of the same seed in the simulator, and slot i of a vector gives those of one environment with
+slot i's seed. Where not all actions exist, ``info["action_mask"]`` marks those that do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from envs.common.gymnasium import compiled_equivalents
+from envs.common.render import frame, letters
+from simulator.core import registry, rng
+from simulator.core.protocols import Array, Spec, World
+from simulator.core.scene import Scene
+
+RENDER_MODES = ("ansi", "rgb_array")
+_FRAME_PIXELS = 512  # the longer side of a frame, about
+Info = dict[str, Any]
+
+
+class RoomsEnv(gymnasium.Env[Any, Any]):
+    """One walker in the rooms.
+
+    Args:
+        render_mode: None, "ansi" or "rgb_array".
+        settings: those of :class:`envs.rooms.Config`.
+
+    Raises:
+        ValueError: an unknown setting or a bad value; one line.
+    """
+
+    metadata = {"render_modes": list(RENDER_MODES), "render_fps": 8}  # noqa: RUF012 - Gymnasium's own form
+
+    def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
+        self.render_mode = _known_mode(render_mode)
+        player, config = _configured(settings)
+        self._world = player.module.make_observed([0], config)
+        self.observation_space, self.action_space = self._world.spec.observation, self._world.spec.action
+        self._seeded = self._ended = False
+
+    @property
+    def world_spec(self) -> Spec:
+        """What the rooms are: their finite MDP, what is seen of it, and what counts as solved."""
+        return self._world.spec
+
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
+        """Start an episode; without a seed, the next one of the same stream."""
+        super().reset(seed=seed)
+        if seed is not None or not self._seeded:
+            _reseed(self._world, [_entropy(self)])
+            self._seeded, self._ended = True, False
+        obs = self._world.observe() if self._ended else self._world.reset()  # after an end the next one has begun
+        self._ended = False
+        return _single(obs), _info(self._world.spec, obs[0])
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, Info]:
+        """Move.
+
+        Raises:
+            ValueError: an action that does not exist.
+        """
+        step = self._world.step(np.array([action]))
+        ends = bool(step.terminated[0]), bool(step.truncated[0])
+        self._ended = any(ends)
+        return _single(step.final_obs), float(step.reward[0]), *ends, _info(self._world.spec, step.final_obs[0])
+
+    def render(self) -> Any:
+        """The map as text, or uint8 [height, width, 3]; after an end, where the episode ended."""
+        return _render(self._world.last_scene(0) if self._ended else self._world.scene(0), self.render_mode)
+
+
+def spec_of(env: gymnasium.Env[Any, Any]) -> Spec | None:
+    """What is known of ``env`` where it is the rooms and nothing else: no wrapper or subclass that changes a number."""
+    core = env.unwrapped
+    return core.world_spec if type(core) is RoomsEnv and compiled_equivalents.is_bare(env) else None
+
+
+class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
+    """Many walkers, stepped in one call. Where an episode ends the next one begins in the same step.
+
+    Args:
+        num_envs: how many.
+        render_mode: None, "ansi" or "rgb_array".
+        max_episode_steps: cuts episodes earlier than the layout does.
+        settings: those of :class:`envs.rooms.Config`.
+
+    Raises:
+        ValueError: an unknown setting or a bad value; one line.
+    """
+
+    metadata = {**RoomsEnv.metadata, "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    def __init__(
+        self, num_envs: int = 1, render_mode: str | None = None, max_episode_steps: int | None = None, **settings: Any
+    ) -> None:
+        if num_envs < 1:
+            raise ValueError(f"rooms: num_envs = {num_envs}: expected at least 1")
+        self.num_envs, self.render_mode = num_envs, _known_mode(render_mode)
+        player, config = _configured(settings)
+        self._world: World = player.make([0] * num_envs, config)
+        limit = self._world.spec.max_steps
+        if max_episode_steps is not None and (limit is None or max_episode_steps < limit):
+            config = _configured({**settings, "max_steps": max_episode_steps})[1]
+            self._world = player.make([0] * num_envs, config)
+        self.single_observation_space, self.single_action_space = self._world.spec.observation, self._world.spec.action
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._seeded = False
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: Info | None = None
+    ) -> tuple[Array, Info]:
+        """Start an episode in every slot.
+
+        Args:
+            seed: one for each slot; a number n means n, n + 1, ..., None goes on with the slots' streams.
+            options: none are known.
+
+        Raises:
+            ValueError: a wrong number of seeds; a mask of slots, since no slot ever waits for a reset.
+        """
+        if options and "reset_mask" in options:
+            raise ValueError("rooms: options: reset_mask: expected none, every slot begins anew by itself")
+        self._seed_slots(seed)
+        obs = self._world.reset()
+        return obs.copy(), _infos(self._world.spec, obs)
+
+    def step(self, actions: Any) -> tuple[Array, Array, Array, Array, Info]:
+        """Move every walker by its action, [num_envs].
+
+        Raises:
+            ValueError: an action that does not exist.
+        """
+        step, spec = self._world.step(np.asarray(actions)), self._world.spec
+        ended = step.terminated | step.truncated
+        infos = _infos(spec, step.obs)
+        if ended.any():
+            final = np.full(self.num_envs, None, dtype=object)
+            for i in np.flatnonzero(ended):
+                final[i] = _single(step.final_obs[i : i + 1])
+            infos |= {"final_obs": final, "_final_obs": ended, "_final_info": ended.copy()}
+            infos["final_info"] = _infos(spec, step.final_obs, ended)
+        rewards = step.reward.astype(np.float64)
+        return step.obs.copy(), rewards, step.terminated.copy(), step.truncated.copy(), infos
+
+    def render(self) -> tuple[Any, ...]:
+        """What every walker's map looks like, as :meth:`RoomsEnv.render`."""
+        return tuple(_render(self._world.scene(i), self.render_mode) for i in range(self.num_envs))
+
+    def _seed_slots(self, seed: int | Sequence[int | None] | None) -> None:
+        """Give new streams to the slots that have a seed, and at first to all."""
+        given: list[int | None] = [None] * self.num_envs
+        if isinstance(seed, int | np.integer):
+            given = [int(seed) + i for i in range(self.num_envs)]
+        elif seed is not None:
+            given = list(seed)
+        if len(given) != self.num_envs:
+            raise ValueError(f"rooms: found {len(given)} seeds, expected {self.num_envs}, one for each slot")
+        if not self._seeded:
+            fresh = np.random.SeedSequence().generate_state(self.num_envs, np.uint64)
+            given = [int(fresh[i]) if one is None else one for i, one in enumerate(given)]
+        self._seeded = True
+        _reseed(self._world, given)
+
+
+def _configured(settings: Mapping[str, Any]) -> tuple[registry.Player, Any]:
+    """The rooms' player and its settings."""
+    player = registry.load("worlds", "rooms")
+    known = [field.name for field in fields(player.Config)]
+    for name in settings:
+        if name not in known:
+            raise ValueError(f"rooms: {registry.unknown('setting', name, known)}, expected {', '.join(known)}")
+    return player, player.Config(**settings)
+
+
+def _known_mode(render_mode: str | None) -> str | None:
+    if render_mode not in (None, *RENDER_MODES):
+        raise ValueError(f"rooms: render_mode = {render_mode!r}: expected {' or '.join(RENDER_MODES)}")
+    return render_mode
+
+
+def _entropy(env: RoomsEnv) -> int:
+    """The seed of an environment's own generator; where that was replaced, a draw from it."""
+    known = env.np_random_seed
+    return known if known is not None and known >= 0 else int(env.np_random.integers(2**63))
+
+
+def _reseed(world: World, given: Sequence[int | None]) -> None:
+    """Start new streams where a seed is given."""
+    state = world.state()
+    assert state is not None
+    for i, seed in enumerate(given):
+        if seed is not None:
+            for key, purpose in (("stream", "world"), ("sensor", "sensor")):
+                if key in state:
+                    state[key][i] = rng.words([seed], purpose)[0]
+    world.restore(state)
+
+
+def _single(obs: Array) -> Any:
+    """The observation of one slot, obs [1, *obs], as a new object."""
+    return int(obs[0]) if obs.ndim == 1 else obs[0].copy()
+
+
+def _info(spec: Spec, obs: Any) -> Info:
+    return {} if spec.legal is None else {"action_mask": spec.legal[obs].astype(np.int8)}
+
+
+def _infos(spec: Spec, obs: Array, where: Array | None = None) -> Info:
+    """The slots' infos in Gymnasium's form: arrays over slots, each with a mask of the slots that it is about."""
+    if spec.legal is None:
+        return {}
+    about = np.ones(len(obs), np.bool_) if where is None else where.copy()
+    mask = np.where(about[:, None], spec.legal[obs], False).astype(np.int8)
+    return {"action_mask": mask, "_action_mask": about}
+
+
+def _render(scene: Scene, mode: str | None) -> Any:
+    if mode is None:
+        return None
+    return letters(scene) if mode == "ansi" else frame(scene, _FRAME_PIXELS)

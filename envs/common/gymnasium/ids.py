@@ -1,0 +1,205 @@
+"""Gymnasium ids: which there are, and how one is made; whatever goes wrong becomes one clear line."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec, load_env_creator
+
+from simulator.core.foreign import own_packages
+from simulator.core.foreign.faults import FOREIGN, fault_of
+from simulator.core.foreign.python_files import PREFIX
+from simulator.core.registry import reason
+
+Env = gymnasium.Env[Any, Any]
+
+_REGISTERED_BY = {
+    "ALE": "ale_py",
+    "engram": "envs.common.gymnasium.export",
+}  # namespace -> the module that registers it
+_BROUGHT_BY = {  # a module that worlds need -> what installs it
+    "Box2D": "gymnasium[box2d]",
+    "ale_py": "ale-py",
+    "cv2": "opencv-python-headless",
+    "mujoco": "gymnasium[mujoco]",
+    "jax": "gymnasium[jax]",
+    "pygame": "pygame-ce",
+}
+_DRAWS_ALONG = (
+    "gymnasium.envs.box2d.lunar_lander:LunarLander",
+)  # simulates its sparks, which triples a step, where it may draw
+_SHIMS = ("GymV21Environment-v0", "GymV26Environment-v0")
+_CLASS = "class."  # before the name of a class of a file, which is not an id
+_OWN_SETTINGS = {
+    "render_mode": "leave it out",
+    "max_episode_steps": "use max_steps",
+    "disable_env_checker": "leave it out",
+}
+
+
+def known_ids() -> list[str]:
+    """Every id that is registered now, in order; some need an extra to be made."""
+    return sorted(each for each in gymnasium.registry if each not in _SHIMS and not each.startswith(PREFIX))
+
+
+def is_known(env_id: str) -> bool:
+    """Whether ``env_id`` is registered, or names the module that would register it (``module:EnvId``)."""
+    module, _, name = env_id.rpartition(":")
+    return bool(module and name) or name in gymnasium.registry or name.partition("/")[0] in _REGISTERED_BY
+
+
+def find(env_id: str) -> EnvSpec:
+    """The registered spec of ``env_id``; ``module:EnvId`` imports the module first.
+
+    Raises:
+        ValueError: the module cannot be imported, or the id is not registered.
+    """
+    module, _, name = env_id.rpartition(":")
+    module = module or _REGISTERED_BY.get(name.partition("/")[0], "")
+    if module:
+        _import(env_id, module)
+    if name not in gymnasium.registry:
+        near = difflib.get_close_matches(name, known_ids(), n=3, cutoff=0.5)
+        offer = f"the nearest are {', '.join(near)}" if near else "`engram list worlds` shows those there are"
+        raise ValueError(f"world {env_id}: no Gymnasium environment of this id is registered; {offer}")
+    return gymnasium.registry[name]
+
+
+def files_of(env_id: str) -> list[str]:
+    """The files of ``module:EnvId``: of the module that registers it, and of the environment's class.
+
+    Raises:
+        ValueError: see :func:`find`.
+    """
+    entry, module = find(env_id).entry_point, env_id.rpartition(":")[0]
+    with warnings.catch_warnings(), contextlib.suppress(Exception):  # which making it will tell
+        warnings.simplefilter("ignore")
+        entry = load_env_creator(entry) if isinstance(entry, str) else entry
+    modules = [sys.modules.get(module), sys.modules.get(getattr(entry, "__module__", ""))]
+    modules += own_packages.go_on(module) if module in own_packages.NAMES else ()
+    files = [getattr(each, "__file__", None) for each in modules]
+    return [file for file in dict.fromkeys(files) if file]
+
+
+def load_file(load: Callable[[], Any]) -> Any:
+    """The module of a Python file; what the file registers is registered once more, where no other file comes."""
+    before = dict(gymnasium.registry)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of ids that another file has registered too
+        module = load()
+    for each, spec in list(gymnasium.registry.items()):
+        if before.get(each) is not spec:
+            gymnasium.registry[_own_id(module, each)] = replace(spec, id=_own_id(module, each))
+    return module
+
+
+def id_in_file(file: str, module: Any, name: str) -> str:
+    """The id of an environment of a Python file: one that the file registers, or a class of it by name.
+
+    Raises:
+        ValueError: there is none of that name; one line.
+    """
+    own, found = _own_id(module, name), vars(module).get(name)
+    if own in gymnasium.registry:
+        return own
+    if name in gymnasium.registry:  # by what it imports
+        gymnasium.registry[own] = replace(gymnasium.registry[name], id=own)
+        return own
+    if isinstance(found, type) and issubclass(found, gymnasium.Env):
+        of_class = _own_id(module, f"{_CLASS}{name}")
+        gymnasium.registry[of_class] = EnvSpec(of_class, entry_point=found)
+        return of_class
+    raise ValueError(f"world {file}: no environment is called {name} there; {instead_of_file(module)}")
+
+
+def instead_of_file(module: Any) -> str:
+    """What is expected behind the path of a file, with what it holds."""
+    start = _own_id(module, "")
+    ids = {each.removeprefix(start) for each in gymnasium.registry if each.startswith(start)}
+    classes = {
+        name for name, each in vars(module).items() if isinstance(each, type) and issubclass(each, gymnasium.Env)
+    }
+    known = ", ".join(sorted(each for each in ids | classes if not each.startswith(_CLASS) and each != "Env")[:8])
+    return f"expected FILE.py:NAME, an id that it registers or a class of gymnasium.Env; it has {known or 'none'}"
+
+
+def _own_id(module: Any, name: str) -> str:
+    return f"{module.__name__}/{name.replace('/', '.')}"
+
+
+def create(
+    env_id: str, spec: EnvSpec, kwargs: Mapping[str, Any], max_steps: int, finish: Callable[[Env], Env] | None = None
+) -> Env:
+    """One environment, its pictures as arrays where it can draw; ``max_steps`` 0 keeps the registered limit.
+
+    ``finish`` puts wrappers around it.
+
+    Raises:
+        ValueError: it cannot be made: something is not installed, or a setting in ``kwargs`` is wrong.
+    """
+    for name, instead in _OWN_SETTINGS.items():
+        if name in kwargs:
+            raise ValueError(f"world {env_id}: kwargs has {name}, which the host sets itself: {instead}")
+    settings = dict(kwargs, disable_env_checker=True)
+    if max_steps:
+        settings["max_episode_steps"] = max_steps
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of old versions, of missing descriptions: not the user's affair
+        try:
+            env = gymnasium.make(spec, **_pictures(spec), **settings)
+            return finish(env) if finish else env
+        except FOREIGN as error:
+            raise ValueError(f"world {env_id}: {_reason(error, kwargs)}") from error
+
+
+def _pictures(spec: EnvSpec) -> dict[str, str]:
+    """The render mode to ask for: arrays, which cost nothing until they are asked for, but in the lunar lander."""
+    entry = spec.entry_point
+    if entry in _DRAWS_ALONG:
+        return {}
+    creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    metadata = getattr(creator, "metadata", None)
+    modes = metadata.get("render_modes") if isinstance(metadata, dict) else None
+    return {"render_mode": "rgb_array"} if "rgb_array" in (modes or ()) else {}
+
+
+def _import(env_id: str, module: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            loaded = importlib.import_module(module)
+            if module in own_packages.NAMES:  # who writes envs:EnvId means their own
+                any(env_id.rpartition(":")[2] in gymnasium.registry for _ in own_packages.go_on(module))
+        except FOREIGN as error:
+            told = _to_install(error) or reason(error)
+            raise ValueError(f"world {env_id}: {module} cannot be imported: {told}") from error
+    if module == "ale_py":
+        gymnasium.register_envs(loaded)
+        loaded.ALEInterface.setLoggerMode(loaded.LoggerMode.Error)  # or every emulator greets on stderr
+
+
+def _reason(error: BaseException, kwargs: Mapping[str, Any]) -> str:
+    """Why it failed, in one line, with the command that helps where something is not installed."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    if told := _to_install(error):
+        return told
+    if isinstance(error, ImportError):
+        return line
+    given = f" with kwargs {dict(kwargs)}" if kwargs else ""
+    return f"cannot be made{given}: {fault_of(error)}"
+
+
+def _to_install(error: BaseException) -> str:
+    """What is not installed and the command that helps, where that is why; else empty."""
+    for cause in (error, error.__cause__):
+        if isinstance(cause, ModuleNotFoundError) and cause.name in _BROUGHT_BY:
+            return f'{cause.name} is not installed; pip install "{_BROUGHT_BY[cause.name]}"'
+    return ""

@@ -1,0 +1,292 @@
+"""One Gymnasium environment of a batch: flat spaces, and a memory of its episode so that it can be played again.
+
+Between its start and now an episode is a function of the generator's state before the reset and of the actions since,
+for every environment that draws from its ``np_random`` only. A checksum over all that was seen tells whether it was.
+
+Nothing is shared with the environment: it gets copies of actions and may change them, what it shows is copied at once.
+Nothing is bent to fit either. What a space of whole numbers cannot hold exactly is refused, because what would be
+learned from it is something else (floats from 0 to 1 in bytes are all 0). Floats may be rounded to the space's own
+precision but not overflow. Floats outside of the bounds of their Box are taken as they are: many environments in use
+leave their declared bounds by a little, Gymnasium's own checker only warns, and no learner here depends on them; it is
+said once.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import zlib
+from operator import le
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from simulator.core import rng as streams
+from simulator.core.foreign.casts import held
+from simulator.core.foreign.faults import FOREIGN
+from simulator.core.protocols import Array
+
+_LARGEST = 10_000_000  # more states than a table should have
+_FEW = 256  # numbers that a list compares faster than an array
+Moved = tuple[Array, float, bool, bool]  # what is seen, reward, terminated, truncated
+
+
+class Refused(ValueError):  # noqa: N818 - the value is refused, nothing broke
+    """A value of an environment that cannot be used, in words that follow "seed 3"."""
+
+
+class Machine(Protocol):
+    """What an environment computes on that draws beside the environment's generator: an emulator."""
+
+    def save(self) -> Array:
+        """All of it between two episodes, uint8 [n]."""
+
+    def load(self, saved: Array) -> None:
+        """Go back there."""
+
+
+class Slot:
+    """An environment seen in indices from 0 for finite spaces, and in arrays of the space's own type and shape.
+
+    A ``Tuple`` of ``Discrete`` and a ``MultiDiscrete`` are seen as one ``Discrete``: the index in row-major order.
+
+    Args:
+        env: the environment.
+        name: what errors call it.
+        seed: what its first episode is seeded with.
+        machine: what else an episode begins with, where it draws beside its generator.
+
+    Raises:
+        ValueError: a space that no agent here can handle.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], name: str, seed: int, machine: Machine | None = None) -> None:
+        self.env, self._name, self._seed, self._fresh = env, name, seed, True
+        self._machine = machine
+        self._sizes, self._first = _finite(env.observation_space)
+        self._one = int(self._first[0]) if self._sizes and len(self._sizes) == 1 else None  # where one Discrete begins
+        self.observation_space = _seen(env.observation_space, self._sizes, name)
+        self.action_space, self._action_first = _actions(env.action_space, name)
+        self._kind, self._shape = np.dtype(self.observation_space.dtype), self.observation_space.shape or ()
+        self._bounds = _bounds(self.observation_space)
+        self._low, self._high = (each.ravel().tolist() for each in self._bounds) if self._bounds else ([], [])
+        self._origin: dict[str, Any] = self._beginning(seed)
+        self._obs = np.zeros(self._shape, self._kind)
+        self._trace, self._earned = 0, 0.0
+        self.actions: list[Any] = []
+        self.masked = False  # whether its info has had a mask of actions
+        self.left_bounds = False  # whether what was seen has left the bounds of its Box
+
+    @property
+    def unwrapped(self) -> gymnasium.Env[Any, Any]:
+        """The environment itself."""
+        return self.env.unwrapped
+
+    def reset(self) -> Array:
+        """Start an episode: the first one from the slot's seed, later ones from where the generator stands."""
+        first, self._fresh = self._fresh, False
+        self._origin = self._beginning(self._seed if first else -1)
+        return self._begin(self._seed if first else None)
+
+    def step(self, action: Any) -> Moved:
+        """Take a step; terminated and truncated are never both true. What is seen holds until the next step."""
+        self.actions.append(action)
+        given = np.array(action) if self._action_first is None else action + self._action_first
+        result = self.env.step(given)
+        if not isinstance(result, tuple) or len(result) != 5:
+            raise Refused(_wrong_step(result))
+        seen, earned, terminated, truncated, info = result
+        if self.masked is False and isinstance(info, dict) and "action_mask" in info:
+            self.masked = True
+        reward = earned if type(earned) is float else _number(earned)
+        ended = terminated if type(terminated) is bool else _flag("terminated", terminated)
+        cut = truncated if type(truncated) is bool else _flag("truncated", truncated)
+        self._earned += reward
+        return self._see(seen), reward, ended, cut and not ended
+
+    def note(self) -> dict[str, Any]:
+        """What it takes to come back to this moment."""
+        empty = np.zeros((0, *(self.action_space.shape or ())), self.action_space.dtype)
+        actions = np.stack(self.actions) if self.actions else empty
+        seen = {"obs": self._obs.copy(), "trace": self._trace, "earned": self._earned}
+        return {**self._origin, "actions": actions, **seen}
+
+    def play(self, note: dict[str, Any]) -> tuple[Array, bool]:
+        """Play a noted episode again: what is seen now, and whether all of it came out the same, bit for bit.
+
+        Where it did not, a new episode has begun.
+        """
+        self._fresh = False
+        try:
+            same = self._retrace(note)
+        except FOREIGN:  # a foreign world may raise anything when it does not stand where it stood
+            same = False
+        return (self._obs, True) if same else (self._return_to(note), False)
+
+    def _retrace(self, note: dict[str, Any]) -> bool:
+        self._return_to(note)
+        for action in np.asarray(note["actions"]):
+            _, _, terminated, truncated = self.step(action)
+            if terminated or truncated:  # the noted episode had not ended
+                return False
+        known = note["seed"] >= 0 or bool(note["known"])
+        same = self._trace == note["trace"] and self._earned == note["earned"]
+        return known and same and self._obs.tobytes() == np.asarray(note["obs"]).tobytes()
+
+    def _beginning(self, seed: int) -> dict[str, Any]:
+        """What the next episode begins with: a seed, or where that is -1, all that it draws from."""
+        machine = np.zeros(0, np.uint8) if self._machine is None or seed >= 0 else self._machine.save()
+        return {"seed": seed, **_generator(self.env.unwrapped if seed < 0 else None), "machine": machine}
+
+    def _return_to(self, note: dict[str, Any]) -> Array:
+        """Begin the episode that ``note`` begins with; where its generator is not known, the slot's first one."""
+        self._origin = {key: note[key] for key in ("seed", "known", "stream", "half", "machine")}
+        if note["seed"] >= 0 or not note["known"]:
+            self._origin["seed"] = self._seed
+            return self._begin(self._seed)
+        bits = streams.unpack(np.asarray(note["stream"], np.uint64))
+        has, value = (int(word) for word in note["half"])
+        bits.state = {**bits.state, "has_uint32": has, "uinteger": value}
+        self.env.unwrapped.np_random = np.random.Generator(bits)
+        if self._machine is not None:
+            self._machine.load(note["machine"])
+        return self._begin(None)
+
+    def _begin(self, seed: int | None) -> Array:
+        self.actions, self._trace, self._earned = [], 0, 0.0
+        result = self.env.reset(seed=seed)
+        if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict):
+            raise Refused(f"its reset gave {brief(result)}, expected the pair (observation, info)")
+        self.masked = self.masked or "action_mask" in result[1]
+        return self._see(result[0])
+
+    def _see(self, seen: Any) -> Array:
+        """Keep a copy of what is seen, in the space's own type and shape; only the slot ever changes it."""
+        if self._one is not None and isinstance(seen, int | np.integer):
+            index = int(seen) - self._one
+            obs, within = np.array(index), 0 <= index < self.observation_space.n  # type: ignore[attr-defined]
+        elif self._sizes is not None:
+            obs, within = self._index(seen)
+        elif type(seen) is np.ndarray and seen.dtype == self._kind:
+            obs = np.array(seen, order="C")
+            within = seen.shape == self._shape and (self._bounds is None or self._fits(obs))
+        else:
+            found = held(seen, self._kind)
+            within = found is not None and found.shape == self._shape
+            obs = self._obs if found is None else found
+            within = within and (self._bounds is None or self._fits(obs))
+        if not within:
+            raise Refused(f"observed {brief(seen)}, expected a value of {brief(self.env.observation_space)}")
+        self._obs, self._trace = obs, zlib.crc32(obs, self._trace)
+        return obs
+
+    def _index(self, seen: Any) -> tuple[Array, bool]:
+        """The index of a value of a finite space, and whether it is one."""
+        parts = held(seen, np.dtype(np.int64))
+        if parts is None or parts.size != len(self._first):
+            return self._obs, False
+        parts = parts.ravel() - self._first
+        if not ((parts >= 0) & (parts < self._sizes)).all():
+            return self._obs, False
+        return np.array(np.ravel_multi_index(tuple(parts), self._sizes or ())), True
+
+    def _fits(self, obs: Array) -> bool:
+        """Whether a value is within the bounds of its Box; floats need not be, which is noted."""
+        if obs.size <= _FEW:
+            flat = obs.ravel().tolist()
+            within = all(map(le, self._low, flat)) and all(map(le, flat, self._high))
+        else:
+            low, high = self._bounds or (obs, obs)
+            within = bool((obs >= low).all() and (obs <= high).all())
+        if within or self._kind.kind in "iub":
+            return within
+        self.left_bounds = True
+        self._bounds = None  # it is known now
+        return True
+
+
+def _bounds(space: spaces.Space[Any]) -> tuple[Array, Array] | None:
+    """The bounds of a Box that its type does not keep by itself; None where there are none to look at."""
+    if not isinstance(space, spaces.Box):
+        return None
+    low, high, kind = space.low, space.high, np.dtype(space.dtype)
+    if kind.kind in "iu":
+        ends = np.iinfo(kind)
+        return (low, high) if (low > ends.min).any() or (high < ends.max).any() else None
+    most = np.finfo(kind).max if kind.kind == "f" else np.inf
+    return (low, high) if (low > -most).any() or (high < most).any() else None
+
+
+def _number(earned: Any) -> float:
+    """A reward as one float."""
+    found = held(earned, np.dtype(np.float64))
+    if found is None or found.size != 1:
+        raise Refused(f"earned {brief(repr(earned))}, expected one number")
+    return float(found.item())
+
+
+def _flag(name: str, given: Any) -> bool:
+    """A truth value as what it is."""
+    found = held(given, np.dtype(np.bool_))
+    if found is None or found.size != 1:
+        raise Refused(f"its step gave {name} = {brief(repr(given))}, expected true or false")
+    return bool(found.item())
+
+
+def _wrong_step(result: Any) -> str:
+    """What is wrong with the result of a step that does not have five values."""
+    expected = "expected (observation, reward, terminated, truncated, info)"
+    if not isinstance(result, tuple):
+        return f"its step gave {brief(result)}, {expected}"
+    old = ": that is the API of gym before 0.26" if len(result) == 4 else ""
+    return f"its step gave {len(result)} values{old}, {expected}"
+
+
+def brief(value: Any) -> str:
+    """Some value of a foreign world for an error message: one line, not long."""
+    try:
+        return textwrap.shorten(str(value), 100, placeholder=" ...")
+    except FOREIGN:
+        return f"a {type(value).__name__}"
+
+
+def _generator(core: gymnasium.Env[Any, Any] | None) -> dict[str, Any]:
+    """The state of the environment's generator: the stream's four words and PCG64's half-used draw."""
+    bits = getattr(core.np_random, "bit_generator", None) if core is not None else None
+    if not isinstance(bits, np.random.PCG64):
+        return {"known": False, "stream": np.zeros(4, np.uint64), "half": np.zeros(2, np.uint64)}
+    half = np.array([bits.state["has_uint32"], bits.state["uinteger"]], np.uint64)
+    return {"known": True, "stream": streams.pack(bits), "half": half}
+
+
+def _finite(space: spaces.Space[Any]) -> tuple[tuple[int, ...] | None, np.ndarray]:
+    """The sizes and first values of the parts of a finite space; (None, ...) for any other."""
+    if isinstance(space, spaces.Discrete):
+        return (int(space.n),), np.array([space.start])
+    if isinstance(space, spaces.MultiDiscrete):
+        return tuple(int(n) for n in space.nvec.ravel()), space.start.ravel()
+    if isinstance(space, spaces.Tuple) and all(isinstance(part, spaces.Discrete) for part in space):
+        return tuple(int(part.n) for part in space), np.array([part.start for part in space])
+    return None, np.zeros(0)
+
+
+def _seen(space: spaces.Space[Any], sizes: tuple[int, ...] | None, name: str) -> spaces.Space[Any]:
+    if sizes is not None:
+        n = int(np.prod(sizes, dtype=object))
+        if n > _LARGEST:
+            raise ValueError(f"world {name}: the observation space has {n} values, expected at most {_LARGEST}")
+        return spaces.Discrete(n)
+    if isinstance(space, spaces.Box):
+        return space
+    expected = "Discrete, MultiDiscrete, a Tuple of Discrete, or Box"
+    raise ValueError(f"world {name}: the observation space is {brief(space)}, expected {expected}")
+
+
+def _actions(space: spaces.Space[Any], name: str) -> tuple[spaces.Space[Any], Any]:
+    """The action space from 0 on, and what to add to an action where it does not begin there."""
+    if isinstance(space, spaces.Discrete):
+        return spaces.Discrete(int(space.n)), np.int64(space.start)
+    if isinstance(space, spaces.Box):
+        return space, None
+    raise ValueError(f"world {name}: the action space is {brief(space)}, expected Discrete or Box")

@@ -1,0 +1,131 @@
+"""Gymnasium's toy-text worlds by table: their own ``P`` as a :class:`FiniteMDP`, stepped compiled.
+
+Each seed's stream is the one that the original would use after ``reset(seed=n)``, and it is drawn from in the same
+order, so a world by table and the original give the same states, rewards and ends, bit for bit.
+
+Sources: gymnasium.envs.toy_text (frozen_lake, cliffwalking, taxi); Taxi: Dietterich 2000, section 7.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.toy_text import CliffWalkingEnv, FrozenLakeEnv, TaxiEnv
+
+from envs.common.gymnasium.compiled_equivalents import is_bare
+from envs.common.gymnasium.rng import words
+from envs.common.return_bounds import solved_from
+from simulator.core.mdp.solve import (
+    FiniteMDP,
+    checked,
+    evaluate_finite,
+    finite_horizon,
+    uniform_policy,
+    value_iteration,
+)
+from simulator.core.protocols import Array, Spec
+from simulator.core.scene import Mark, Scene
+
+_KINDS: dict[type, tuple[str, ...]] = {
+    FrozenLakeEnv: ("left", "down", "right", "up"),
+    CliffWalkingEnv: ("up", "right", "down", "left"),
+    TaxiEnv: ("down", "up", "right", "left", "pick up", "drop off"),
+}
+_STANDS = ("R", "G", "Y", "B")
+
+
+def fits(env: gymnasium.Env[Any, Any]) -> bool:
+    """Whether ``env`` is one of the toy-text worlds, nothing added, and draws as its table says.
+
+    Taxi's fickle passenger draws beside the table, so that variant does not.
+    """
+    core = env.unwrapped
+    return type(core) in _KINDS and is_bare(env) and not getattr(core, "fickle_passenger", False)
+
+
+def model(env: gymnasium.Env[Any, Any], legal: Array | None = None) -> FiniteMDP:
+    """The finite MDP behind ``env``, cut after its registered number of steps; outcomes in the order of its ``P``.
+
+    ``legal`` bool [N, A]: the actions that exist; default: all.
+    """
+    law: Any = env.unwrapped
+    n_states, n_actions = len(law.P), len(law.P[0])
+    n_outcomes = max(len(outcomes) for row in law.P.values() for outcomes in row.values())
+    table = np.zeros((4, n_states, n_actions, n_outcomes))
+    for state, row in law.P.items():
+        for action, outcomes in row.items():
+            table[:, state, action, : len(outcomes)] = np.array(outcomes, float).T
+    prob, led_to, reward, end = table
+    start = law.initial_state_distrib.astype(float)
+    legal = np.ones((n_states, n_actions), bool) if legal is None else legal
+    limit = env.spec.max_episode_steps if env.spec else None
+    return checked(FiniteMDP(prob, led_to.astype(np.int64), reward, end.astype(np.uint8), start, legal, limit))
+
+
+def describe(spec: Spec, env: gymnasium.Env[Any, Any]) -> Spec:
+    """``spec`` with the finite MDP of ``env``, the exact return of random play, and what counts as solved.
+
+    Only the actions of ``spec.legal`` exist, where it says any. What counts as solved is the registered threshold where
+    the optimum reaches it, else within a hundredth of the optimum.
+    """
+    mdp = model(env, spec.legal)
+    floor = float(evaluate_finite(mdp, uniform_policy(mdp), mdp.max_steps))
+    best = finite_horizon(mdp, mdp.max_steps) if mdp.max_steps else value_iteration(mdp, 1.0)
+    registered = spec.solved is not None and spec.solved <= best.start_value
+    solved = spec.solved if registered else solved_from(best.start_value)
+    return replace(spec, floor=floor, solved=solved, mdp=mdp, state_obs=np.arange(len(mdp.prob)))
+
+
+def world(spec: Spec, env: gymnasium.Env[Any, Any], seeds: Sequence[int]) -> Any:
+    """S copies of ``env`` by table, as a ``TableWorld``; ``spec`` is :func:`describe`'s."""
+    from envs.common.tabular_env import TableWorld  # loads the compiler
+    from simulator.core.transition_table import make_table
+
+    assert spec.mdp is not None
+    core = env.unwrapped
+    draw = _taxi if isinstance(core, TaxiEnv) else _grid
+    table = make_table(spec.mdp, always_draws=True)
+    return TableWorld(spec, table, words(seeds), lambda state, clock: draw(spec.id, core, state, clock))
+
+
+def _grid(title: str, core: Any, state: int, clock: int) -> Scene:
+    """Frozen lake and cliff: one state per cell; holes and the cliff are lava."""
+    if isinstance(core, FrozenLakeEnv):
+        uncertain = any(len(outcomes) > 1 for row in core.P.values() for outcomes in row.values())
+        letters = core.desc.astype(str)
+        facts = {"step": str(clock), "ice": "slippery" if uncertain else "not slippery"}
+    else:
+        letters = np.where(core._cliff, "H", "F")
+        letters[3, 0], letters[3, -1] = "S", "G"
+        facts = {"step": str(clock), "ground": "slippery" if core.is_slippery else "not slippery"}
+    kinds = {"S": "start", "G": "goal", "H": "lava"}
+    cells = list(np.ndindex(letters.shape))
+    marks = [Mark(*cell, kinds[letters[cell]]) for cell in cells if letters[cell] in kinds]
+    marks.append(Mark(*cells[state], "walker"))
+    actions = _KINDS[type(core)]
+    return Scene(
+        title, np.zeros(letters.shape, bool), tuple(marks), places=np.array(cells), actions=actions, facts=facts
+    )
+
+
+def _taxi(title: str, core: Any, state: int, clock: int) -> Scene:
+    """Taxi: cells in the even columns, the walls between them in the odd ones; places of this errand only."""
+    walls = core.desc[1:-1, 1:-1] == b"|"
+    row, column, passenger, destination = core.decode(state)
+    marks = [Mark(r, 2 * c, "cue", name) for (r, c), name in zip(core.locs, _STANDS, strict=True)]
+    marks.append(Mark(core.locs[destination][0], 2 * core.locs[destination][1], "goal", _STANDS[destination]))
+    if passenger < len(core.locs):
+        marks.append(Mark(core.locs[passenger][0], 2 * core.locs[passenger][1], "key", "P"))
+    marks.append(Mark(row, 2 * column, "walker"))
+    places = np.full((len(core.P), 2), -1)
+    for other in range(len(places)):
+        r, c, *errand = core.decode(other)
+        if errand == [passenger, destination]:
+            places[other] = r, 2 * c
+    riding = "in the taxi" if passenger == len(core.locs) else f"waits at {_STANDS[passenger]}"
+    facts = {"step": str(clock), "passenger": riding, "destination": _STANDS[destination]}
+    return Scene(title, walls, tuple(marks), places=places, actions=_KINDS[TaxiEnv], facts=facts)

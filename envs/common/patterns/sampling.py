@@ -1,0 +1,149 @@
+"""What the challenges of recall share: for every seed one endless or finite row of distinct patterns.
+
+The first patterns of a seed's row are to be stored, the ones after them are novel. A row is the same each time it is
+asked for, and its beginning does not depend on how much of it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from simulator.core import rng
+from simulator.core.memories import Draw, Units
+from simulator.core.notices import notice
+from simulator.core.protocols import Array
+from simulator.core.stopping import heed
+
+Row = Callable[[np.random.Generator, int], tuple[Array, Array]]  # (stream, n) -> patterns [n, N], labels [n]
+_CHUNK = 1 << 22  # numbers drawn at a time
+
+
+class Patterns:
+    """A challenge: a row of distinct patterns for every seed, by its stream of the purpose "patterns".
+
+    Args:
+        name: what an error calls it.
+        units: what a pattern is.
+        most: patterns that there are in all; None: as many as one likes.
+        seed_list: one row for each.
+        row: makes the first n patterns of a row from a fresh stream, and their labels.
+    """
+
+    def __init__(self, name: str, units: Units, most: int | None, seed_list: Sequence[int], row: Row) -> None:
+        self.units, self.most = units, most
+        self._name, self._seeds, self._row = name, tuple(seed_list), row
+
+    def draw(self, n_stored: int, n_novel: int = 0) -> Draw:
+        """Patterns for every seed; see :class:`simulator.core.memories.Challenge`.
+
+        Raises:
+            ValueError: none to store, or more patterns than there are.
+        """
+        if n_stored < 1 or n_novel < 0:
+            raise ValueError(f"{self._name}: {n_stored} stored and {n_novel} novel patterns: expected at least 1 and 0")
+        n = n_stored + n_novel
+        if self.most is not None and n > self.most:
+            asked = f"{n_stored:,} stored and {n_novel:,} novel patterns"
+            raise ValueError(f"{self._name}: {asked}: expected at most {self.most:,} in all")
+        shape = (len(self._seeds), n, self.units.n)
+        try:
+            patterns = np.empty(shape, np.float32)
+        except MemoryError:
+            raise ValueError(
+                f"{self._name}: patterns of shape {shape}: expected no more than fit into memory"
+            ) from None
+        labels = np.empty((len(self._seeds), n), np.int64)
+        for i, stream in enumerate(rng.generators(self._seeds, "patterns")):
+            patterns[i], labels[i] = self._row(stream, n)
+        stored, novel = np.ascontiguousarray(patterns[:, :n_stored]), np.ascontiguousarray(patterns[:, n_stored:])
+        return Draw(stored, novel, labels[:, :n_stored], labels[:, n_stored:])
+
+
+class Pool(NamedTuple):
+    """A finite set of distinct pictures; a seed's row is a random order of them."""
+
+    values: Array  # [M, N], numbers from 0 to top
+    labels: Array  # int64 [M]
+    levels: str  # "two" or "grey"
+    threshold: float  # what is above it becomes +1
+    top: float
+
+    def patterns(self, at: Array) -> Array:
+        """The pictures of these numbers as patterns, float32 [len(at), N]."""
+        if self.levels == "two":
+            return np.where(self.values[at] > self.threshold, np.float32(1), np.float32(-1))
+        return (self.values[at] / np.float32(self.top / 2.0) - np.float32(1.0)).astype(np.float32)
+
+    def row(self, stream: np.random.Generator, n: int) -> tuple[Array, Array]:
+        """The first n of a random order."""
+        at = stream.permutation(len(self.values))[:n]
+        return self.patterns(at), self.labels[at]
+
+
+def make_pool(pool: Pool) -> Pool:
+    """The same without pictures that are equal to an earlier one once they are patterns."""
+    kept, seen = np.zeros(len(pool.values), np.bool_), set[bytes]()
+    step = max(1, _CHUNK // max(1, pool.values.shape[1]))
+    for first in range(0, len(kept), step):
+        heed()
+        at = np.arange(first, min(first + step, len(kept)))
+        kept[at] = fresh(pool.patterns(at), seen, two_valued=pool.levels == "two")
+    return pool._replace(values=pool.values[kept], labels=pool.labels[kept])
+
+
+def distinct(name: str, pool: Pool) -> Pool:
+    """The same for a file of the user's: how many pictures are left out is said once, in ``name``'s words."""
+    kept = make_pool(pool)
+    n, left = len(pool.values), len(pool.values) - len(kept.values)
+    if left:
+        as_patterns = f" with levels = two and threshold = {pool.threshold:g}" if pool.levels == "two" else ""
+        equal = "is equal to an earlier one" if left == 1 else "are equal to earlier ones"
+        notice(name, f"{left:,} of {n:,} pictures {equal}{as_patterns} and left out, {n - left:,} remain")
+    return kept
+
+
+def fresh(patterns: Array, seen: set[bytes], *, two_valued: bool = True) -> Array:
+    """Which patterns [n, N] are not in ``seen`` nor equal to an earlier one, bool [n]; adds them to ``seen``."""
+    keys = np.packbits(patterns > 0, axis=1) if two_valued else patterns + np.float32(0)  # there is one zero only
+    found = np.zeros(len(patterns), np.bool_)
+    for i, key in enumerate(map(bytes, np.ascontiguousarray(keys))):
+        found[i] = key not in seen
+        seen.add(key)
+    return found
+
+
+def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels: int = 0) -> Row:
+    """Rows of patterns that are made from random numbers.
+
+    Args:
+        name: what an error calls the challenge.
+        width: random numbers that a pattern takes.
+        make: (uniform numbers float64 [n, width], number of the first pattern) -> patterns [n, N].
+        n_labels: the k-th pattern made is of class k modulo this; 0: there are no classes.
+    """
+
+    def row(stream: np.random.Generator, n: int) -> tuple[Array, Array]:
+        rows, numbers, seen = [], [], set[bytes]()
+        made, left, most = 0, n, 1000 + 100 * n
+        while left:
+            if made >= most:
+                tries = f"{n - left:,} different ones in {made:,} tries"
+                raise ValueError(f"{name}: {n:,} patterns: found {tries}, expected to be asked for fewer")
+            batch = min(left, max(1, _CHUNK // width))
+            patterns = make(stream.random((batch, width)), made)
+            new = fresh(patterns, seen)
+            rows.append(patterns[new])
+            numbers.append(made + np.flatnonzero(new))
+            made, left = made + batch, left - int(new.sum())
+        number = np.concatenate(numbers)
+        return np.concatenate(rows), number % n_labels if n_labels else np.full(n, -1)
+
+    return row
+
+
+def signs(draws: Array, prob: float) -> Array:
+    """+1 with probability ``prob`` and -1 otherwise, float32, from uniform numbers."""
+    return np.where(draws < prob, np.float32(1), np.float32(-1))

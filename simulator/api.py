@@ -1,0 +1,271 @@
+"""Runs from Python: ``run`` for whole contests, ``Trainer`` for those who know stable-baselines3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simulator.config.renames import configured
+from simulator.config.run import RunConfig, assemble, build, to_toml
+from simulator.core.field_types import ENDLESS
+from simulator.core.files.writing import write_file
+from simulator.core.notices import forget_notices
+from simulator.core.protocols import Array, Curve, Failure
+from simulator.store import checkpoints
+from simulator.store.run_records import installed
+from simulator.store.run_store import Store
+from simulator.training import loop, summary
+
+
+class Result:
+    """A stored run, read from its lab.
+
+    Args:
+        lab: the lab's folder.
+        run: the run's id, or "latest".
+    """
+
+    def __init__(self, lab: str | Path, run: str = "latest") -> None:
+        self._lab = Path(lab)
+        with Store(self._lab) as store:
+            self.run = store.find(run).run
+            self.summary = summary.summary(store, self.run)
+
+    @property
+    def evaluation(self) -> Array:
+        """Each seed's mean return of the last greedy evaluation, float64 [S]; nan for one that failed."""
+        return np.array(self.summary["evaluation"]["per_seed"], np.float64)
+
+    @property
+    def exact(self) -> Array | None:
+        """Each seed's exact expected return, float64 [S]; None where the world is no finite MDP."""
+        exact = self.summary["evaluation"]["exact_per_seed"]
+        return None if exact is None else np.array(exact, np.float64)
+
+    def curve(self) -> Curve:
+        """The training curve: steps [P], mean_return [S, P] and episodes [S, P]."""
+        with Store(self._lab) as store:
+            return summary.curve(store, self.run)
+
+    def evaluations(self) -> tuple[Array, Array]:
+        """All evaluations: steps [K] and scores [S, K], exact where they can be."""
+        with Store(self._lab) as store:
+            return summary.judged(store, store.find(self.run))
+
+    def __repr__(self) -> str:
+        told, judged = self.summary, self.summary["evaluation"]
+        seeds = len(told["seeds"])
+        return f"<{self.run}: {told['agent']} on {told['world']}, {seeds} seeds, IQM {judged['iqm']}, {told['status']}>"
+
+
+def run(
+    agent: str,
+    world: str,
+    *,
+    lab: str | Path = "lab",
+    agent_settings: Mapping[str, Any] | None = None,
+    world_settings: Mapping[str, Any] | None = None,
+    label: str = "",
+    **settings: Any,
+) -> Result:
+    """Train and evaluate an agent in a world, and store it in the lab.
+
+    Args:
+        agent: a name of ``engram list agents``, or a dotted path.
+        world: a name of ``engram list worlds``, a Gymnasium id, ``module:EnvId`` or a dotted path.
+        lab: folder of the stored runs.
+        agent_settings: fields of the agent's ``Config``, nested ones as dicts.
+        world_settings: fields of the world's ``Config``.
+        label: what to call the run in lists and reports.
+        **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``,
+            ``eval_max_steps``, ``threads``, ``device``.
+
+    Raises:
+        ValueError: an unknown name or a bad value, in one line.
+    """
+    config = _config(agent, world, agent_settings, world_settings, settings)
+    forget_notices()
+    with Store(lab) as store:
+        for snapshot in loop.run(config, store, label=label):
+            name = snapshot.run
+    return Result(lab, name)
+
+
+def load(lab: str | Path = "lab", run: str = "latest") -> Result:
+    """A stored run."""
+    return Result(lab, run)
+
+
+class Trainer:
+    """An agent that is trained, asked and saved by hand, with stable-baselines3's four verbs.
+
+    Args:
+        agent: as in :func:`run`.
+        world: as in :func:`run`.
+        agent_settings: fields of the agent's ``Config``.
+        world_settings: fields of the world's ``Config``.
+        **settings: as in :func:`run`; ``seeds`` is 1 by default.
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        world: str,
+        *,
+        agent_settings: Mapping[str, Any] | None = None,
+        world_settings: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        self._start(_config(agent, world, agent_settings, world_settings, {"seeds": 1, "steps": ENDLESS, **settings}))
+
+    def _start(self, config: RunConfig) -> None:
+        self._session = loop.Session(config)
+
+    @property
+    def failed(self) -> tuple[Failure, ...]:
+        """The seeds whose loss was not finite, and when."""
+        return self._session.failed
+
+    @property
+    def num_timesteps(self) -> int:
+        """Environment steps trained so far, per seed."""
+        return self._session.step
+
+    def learn(self, total_timesteps: int) -> Trainer:
+        """Train every seed for so many more environment steps; returns itself."""
+        self._session.play(total_timesteps)
+        return self
+
+    def predict(self, observation: Any) -> tuple[Array, None]:
+        """Greedy actions [S] at one observation for all seeds, or one per seed [S, *obs]; and None, as SB3 does."""
+        obs = np.asarray(observation)
+        if obs.shape == self._session.world.spec.observation.shape:
+            obs = np.repeat(obs[None], len(self._session.seeds), axis=0)
+        return self._session.agent.policy().act(obs, np.ones(len(obs), np.bool_)), None
+
+    def evaluate(self) -> Array:
+        """Mean return of greedy episodes, float64 [S]: ``eval_episodes`` each, on streams of their own.
+
+        It is nan for a seed with an episode that did not end within ``eval_max_steps``.
+        """
+        return self._session.evaluator().evaluate(self._session.agent, self._session.step).returns.mean(axis=1)
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write everything into one file, whole or not at all; over one that ``save`` wrote.
+
+        Args:
+            path: the file, outside of every lab.
+            force: write over any other file too.
+
+        Raises:
+            ValueError: another file is there, or the place cannot be written.
+        """
+        state = {"settings": to_toml(self._session.config), "session": self._session.state()}
+        state["versions"] = installed()
+        ours = Path(path).is_file() and checkpoints.is_state(Path(path))
+        write_file(Path(path), checkpoints.packed(state), force=force or ours, kind=".safetensors")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Trainer:
+        """A trainer that goes on where the saved one stood, with the same bits.
+
+        Raises:
+            ValueError: no such file, or not one that ``save`` wrote.
+        """
+        state = checkpoints.read_file(Path(path))
+        if not {"settings", "session"} <= state.keys():
+            raise ValueError(f"{path} holds no trainer: expected a file that Trainer.save wrote")
+        trainer = cls.__new__(cls)
+        trainer._start(configured(assemble, "run", state["settings"], str(path), state.get("versions", {})))
+        trainer._session.restore(state["session"])
+        return trainer
+
+
+def recall(
+    memories: str | Sequence[str] | Mapping[str, Mapping[str, Any]],
+    challenge: str,
+    *,
+    lab: str | Path = "lab",
+    challenge_settings: Mapping[str, Any] | None = None,
+    label: str = "",
+    **settings: Any,
+) -> dict[str, Any]:
+    """Let memories recall the same damaged patterns, and store what comes out in the lab.
+
+    Args:
+        memories: names of ``engram list memories`` or of presets; or label -> settings, ``name`` among them.
+        challenge: a name of ``engram list challenges``, or a dotted path.
+        lab: folder of the stored contests.
+        challenge_settings: fields of the challenge's ``Config``.
+        label: what to call the contest in lists and reports.
+        **settings: ``patterns``, ``damage``, ``seeds``, ``first_seed``, ``cues``, ``novel``, ``basin``, ``capacity``.
+
+    Returns:
+        The JSON object of ``engram recall``; see :func:`simulator.recall.summary.summary`.
+
+    Raises:
+        ValueError: an unknown name, a bad value, or patterns that a memory refuses, in one line.
+    """
+    from simulator.config import recall as arena_config
+    from simulator.recall import loop as arena
+    from simulator.recall import summary as recalls
+
+    listed = [memories] if isinstance(memories, str) else memories
+    named = listed if isinstance(listed, Mapping) else {name.replace("-", "_"): {"name": name} for name in listed}
+    tables = {"memory": named, "challenge": {"name": challenge, **(challenge_settings or {})}}
+    config = arena_config.build({**settings, **tables})
+    forget_notices()
+    with Store(lab) as store:
+        for snapshot in arena.recall(config, store, label=label):
+            name = snapshot.run
+        return recalls.summary(store, name)
+
+
+def tournament(
+    *,
+    lab: str | Path = "lab",
+    label: str = "",
+    workers: str | int = "0",
+    **tables: Any,
+) -> dict[str, Any]:
+    """Play what is missing of a tournament, and say who is better and how sure that is.
+
+    Args:
+        lab: folder of the stored tournaments; cells that it holds are reused.
+        label: what to call it in lists and reports.
+        workers: where cells are played, as ``--workers``: a number of processes, ``ray`` or ``ray://ADDRESS``.
+        **tables: what a tournament's file holds: ``agent={"q": {"name": "q_learning"}, "td": {}}``,
+            ``world={"rooms": {"layout": "four"}}``, ``memory``, ``challenge``, ``player``, ``game``, ``seeds``,
+            ``steps`` and so on.
+
+    Returns:
+        The JSON object of ``engram tournament``; see :func:`simulator.tournaments.summary.summary`.
+
+    Raises:
+        ValueError: an unknown name or a bad value, in one line.
+    """
+    from simulator.config import tournament as tournament_config
+    from simulator.store.cell_store import CellStore
+    from simulator.tournaments import loop as host
+    from simulator.tournaments import summary as verdict
+    from simulator.tournaments.workers.local import workers_of
+
+    config = tournament_config.build(tables)
+    with CellStore(lab) as store:
+        for snapshot in host.play(config, store, lambda n: workers_of(str(workers), n), label=label):
+            name = snapshot.tournament
+        return verdict.summary(store, name)
+
+
+def _config(
+    agent: str,
+    world: str,
+    agent_settings: Mapping[str, Any] | None,
+    world_settings: Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+) -> RunConfig:
+    tables = {"agent": {"name": agent, **(agent_settings or {})}, "world": {"name": world, **(world_settings or {})}}
+    return build({**settings, **tables})

@@ -1,0 +1,48 @@
+"""``engram bench``: runs the measurements in a checkout's ``tests/benchmarks``, each a file with ``main(json)``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from simulator import console
+from simulator.core.registry import ROOT, unknown
+
+FOLDER = ROOT / "tests" / "benchmarks"
+
+
+def measure(name: str | None, json: bool) -> dict[str, Any]:
+    """Run one benchmark, or all of them; what they return, by name. Without ``json`` each prints its own table.
+
+    Raises:
+        ValueError: this is no checkout, or there is no such benchmark.
+    """
+    files = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if not path.stem.startswith("_")}
+    if not files:
+        raise ValueError(f"there are no benchmarks in {FOLDER}: expected engram bench to run from a checkout")
+    if name is None:
+        return {each: _run(path, json) for each, path in files.items()}
+    plain = name.replace("-", "_")
+    if plain not in files:
+        raise ValueError(unknown("benchmark", name, files, f"there are {', '.join(files)}"))
+    return {plain: _run(files[plain], json)}
+
+
+def show(measured: Mapping[str, Any]) -> None:
+    """Say what was run: the numbers are printed already."""
+    console.say(f"measured: {', '.join(measured)}")
+
+
+def _run(path: Path, json: bool) -> Any:
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))  # a benchmark may import what tests share
+    spec = spec_from_file_location(f"benchmarks_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.main(json)

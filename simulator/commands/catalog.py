@@ -1,0 +1,234 @@
+"""What there is: players, presets and runs for ``engram list``, and one of them in full for ``engram show``."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simulator import console
+from simulator.commands.parser import written
+from simulator.config import presets
+from simulator.config.validation import Setting, describe, settings, within
+from simulator.core import registry
+
+KINDS = (*registry.FOLDERS, "runs", "tournaments", "presets")
+SHOWN = tuple(kind for kind in KINDS if kind != "components" or registry.names(kind))  # there may be none of them
+
+
+def listing(kind: str | None, lab: str) -> dict[str, Any]:
+    """Every name of a kind, or of all kinds of players.
+
+    Raises:
+        ValueError: there is no such kind, or the lab cannot be read.
+    """
+    if kind is None:
+        return {each: _players(each) for each in registry.FOLDERS if each in SHOWN}
+    if kind not in KINDS:
+        raise ValueError(registry.unknown("list", kind, KINDS, f"expected one of {', '.join(SHOWN)}"))
+    if kind == "runs":
+        return {"runs": _runs(lab)}
+    if kind == "tournaments":
+        from simulator.commands import tournament_listing as listing
+
+        return {"tournaments": listing.listed(lab)}
+    if kind == "presets":
+        found, failed = presets.every()
+        for line in failed:
+            console.say(f"engram: {line}")
+        return {
+            "presets": [dataclasses.asdict(each) for each in found],
+            "memory_presets": _memory_presets(),
+            **_tournament_presets(),
+        }
+    return {kind: _players(kind)} | ({"gymnasium": _gymnasium()} if kind == "worlds" else {})
+
+
+def show_listing(listed: Mapping[str, Any]) -> None:
+    """Print a listing for people."""
+    if "runs" in listed:
+        _show_runs(listed["runs"])
+    elif "tournaments" in listed:
+        from simulator.commands import tournament_listing as listing
+
+        listing.show_listed(listed["tournaments"])
+    elif "presets" in listed:
+        columns = ("preset", "agent", "world", "steps", "about")
+        rows = [[each[key] if key != "preset" else each["name"] for key in columns] for each in listed["presets"]]
+        console.table("", columns, rows)
+        console.tell("engram run --preset NAME plays one of them\n")
+        rows = [[each["name"], each["memory"], each["about"]] for each in listed["memory_presets"]]
+        console.table("", ("preset", "memory", "about"), rows)
+        console.tell("engram recall NAME CHALLENGE lets one of them compete\n")
+        console.table("", ("preset", "about"), list(listed["tournament_presets"].items()))
+        console.tell("engram tournament --preset NAME plays one of them")
+    for kind in registry.FOLDERS:
+        if listed.get(kind):
+            console.table(kind, ("name", "about"), [(each["name"], each["about"]) for each in listed[kind]])
+        elif kind in listed and len(listed) == 1:
+            console.tell(f"there are no {kind} yet")
+    if "worlds" in listed:
+        count = f"{len(listed['gymnasium'])} ids are installed; " if "gymnasium" in listed else ""
+        console.tell(f"and every Gymnasium id, such as CartPole-v1 ({count}engram list worlds --json names them)")
+
+
+def entry(name: str, lab: str) -> dict[str, Any]:
+    """A player or a run in full.
+
+    Raises:
+        ValueError: nothing has that name.
+    """
+    found = [registry.load(kind, name) for kind in registry.FOLDERS if name.replace("-", "_") in _plain_names(kind)]
+    if found:
+        return {"name": found[0].name, "players": [_player(each) for each in found]}
+    if is_tournament(name, lab):
+        from simulator.commands import tournament_listing as listing
+
+        return {**listing.stored(name, lab), "settings_notes": listing.settings_notes(name, lab)}
+    if (summary := _run(name, lab)) is not None:
+        return summary
+    known = [each for kind in registry.FOLDERS for each in registry.names(kind)]
+    for kind in ("agents", "worlds"):
+        try:
+            return {"name": name, "players": [_player(registry.load(kind, name))]}
+        except registry.UnknownNameError:
+            known += registry.candidates(kind)
+    raise ValueError(
+        registry.unknown("name", name, [*known, *_run_ids(lab), "latest"], "engram list, engram list runs")
+    )
+
+
+def show_entry(found: Mapping[str, Any]) -> None:
+    """Print a player for people."""
+    for player in found["players"]:
+        console.tell(f"{player['name']}, {registry.SINGULAR[player['kind']]}, {player['file']}\n\n{player['doc']}\n")
+        rows = [(each["name"], each["default"], each["expected"], each["about"]) for each in player["settings"]]
+        if rows:
+            console.table("settings", ("name", "default", "expected", "about"), rows)
+
+
+def _players(kind: str) -> list[dict[str, str]]:
+    return [{"name": name, "about": registry.about(kind, name)} for name in registry.names(kind)]
+
+
+def _memory_presets() -> list[dict[str, Any]]:
+    from simulator.config.recall import memory_presets
+
+    rows = []
+    for name, (player, own) in memory_presets().items():
+        about = str(player.module.TUNED[name].get("about", ""))
+        rows.append({"name": name, "memory": player.name, "about": about, "settings": own})
+    return rows
+
+
+def _tournament_presets() -> dict[str, Any]:
+    from simulator.commands import tournament_listing as listing
+
+    return {"tournament_presets": listing.presets()}
+
+
+def _plain_names(kind: str) -> set[str]:
+    return {name.replace("-", "_") for name in registry.names(kind)}
+
+
+def _gymnasium() -> list[str]:
+    """Every registered Gymnasium id but ours."""
+    import gymnasium
+
+    return sorted(each for each in gymnasium.registry if not each.startswith("engram/"))
+
+
+def _player(player: registry.Player) -> dict[str, Any]:
+    return {
+        "kind": player.kind,
+        "name": player.name,
+        "file": getattr(player.module, "__file__", None),
+        "doc": inspect.getdoc(player.module) or "",
+        "settings": _flat(settings(player.Config), ""),
+    }
+
+
+def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
+    """Settings as rows; those of a table within under its name and a dot."""
+    rows: list[dict[str, str]] = []
+    for setting in known:
+        name, hint, default, doc = setting
+        if dataclasses.is_dataclass(hint):
+            rows += _flat(within(setting), f"{prefix}{name}.")
+        else:
+            form = {"name": prefix + name, "default": written(default), "expected": describe(hint), "about": doc}
+            rows.append(form)
+    return rows
+
+
+def is_tournament(name: str, lab: str) -> bool:
+    """Whether that is a tournament of the lab; "latest" is whatever was begun last."""
+    from simulator.store import cell_store
+
+    return cell_store.is_tournament(name, lab)
+
+
+def _runs(lab: str) -> list[dict[str, Any]]:
+    if not Path(lab).exists():
+        return []
+    from simulator.store.run_store import Store
+
+    keys = ("run", "label", "agent", "world", "status", "step", "steps", "created", "seconds", "failed", "error")
+    rows = []
+    with Store(lab) as store:
+        if told := store.forgotten():
+            console.say(f"engram: {told}")
+        for each in store.runs():
+            row = {"seeds": len(each.seeds), **{key: getattr(each, key) for key in keys}}
+            if each.status == "running" and not store.is_written(each.run):
+                row["status"] = "killed"  # it could not say so itself
+            rows.append(row)
+    return rows
+
+
+def _show_runs(runs: list[dict[str, Any]]) -> None:
+    if not runs:
+        console.tell("there are no runs yet; engram run q_learning rooms makes one")
+        return
+    labelled = ("label",) if any(each["label"] for each in runs) else ()
+    columns = ("run", *labelled, "agent", "world", "seeds", "status", "step", "steps", "created")
+    shown = [{**each, "status": _status(each)} for each in runs]
+    console.table("", columns, [[each[key] for key in columns] for each in shown])
+
+
+def _status(run: Mapping[str, Any]) -> str:
+    """What became of a run, and of those seeds that failed in it."""
+    if run["error"]:
+        return f"failed: {run['error']['kind'] or 'a value was refused'}"
+    return f"{run['status']}, {len(run['failed'])} failed" if run["failed"] else str(run["status"])
+
+
+def _run_ids(lab: str) -> list[str]:
+    return [each["run"] for each in _runs(lab)]
+
+
+def _run(name: str, lab: str) -> dict[str, Any] | None:
+    """The summary of a stored run, with its settings."""
+    from simulator.store.lab import existing
+
+    if name != "latest" and not Path(lab).exists():
+        return None
+    there = existing(lab)
+    from simulator.config import recall
+    from simulator.config import run as config
+    from simulator.config.renames import notes_of
+    from simulator.recall import summary as recalls
+    from simulator.store.run_store import Store
+    from simulator.training import summary as results
+
+    with Store(there) as store:
+        if name != "latest" and not store.has(name):
+            return None
+        record = store.find(name)
+        of_memories = recall.is_arena(record.settings)
+        summary, assemble = (recalls.summary, recall.assemble) if of_memories else (results.summary, config.assemble)
+        place = ("recall" if of_memories else "run", record.settings, f"settings of {record.run}", record.versions)
+        notes = notes_of(assemble, *place)
+        return {**summary(store, record.run), "settings": record.settings, "settings_notes": notes}

@@ -1,0 +1,204 @@
+"""``engram doctor``: what is installed here, and whether it can work."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from simulator import console
+from simulator.core import registry
+
+OK, NOTE, BAD = "ok", "note", "bad"
+_LEAST_SPACE = 100 << 20  # bytes
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    verdict: str  # OK, NOTE or BAD
+    found: str
+    advice: str = ""
+
+
+def examine(lab: str, deep: bool = False, fix: bool = False) -> dict[str, Any]:
+    """Look at everything; ``ok`` is False where something is BAD.
+
+    Args:
+        lab: the lab's folder.
+        deep: import torch and every player too.
+        fix: mend what can be mended without loss: damaged compiled code is removed.
+    """
+    findings = [*_python(), *_distributions(), _pygame(), *_machine(), _cache(fix), _lab(Path(lab)), _display()]
+    findings.append(_torch_deep() if deep else _torch())
+    if deep:
+        findings += _players()
+    return {"ok": all(each.verdict != BAD for each in findings), "checks": [each._asdict() for each in findings]}
+
+
+def show(report: Mapping[str, Any]) -> None:
+    """Print the findings for people."""
+    columns = ("name", "verdict", "found", "advice")
+    console.table("", columns, [[each[key] for key in columns] for each in report["checks"]])
+    bad = sum(each["verdict"] == BAD for each in report["checks"])
+    console.tell(f"{bad} of these must be put right" if bad else "everything that is needed is here")
+
+
+def _python() -> Iterator[Finding]:
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {sys.prefix}"
+    enough = sys.version_info >= (3, 11)
+    yield Finding("python", OK if enough else BAD, found, "" if enough else "expected 3.11 or later")
+    yield Finding("sqlite", OK, sqlite3.sqlite_version)
+
+
+def _distributions() -> Iterator[Finding]:
+    """Everything that the project needs, against ``constraints.txt`` where this is a checkout."""
+    pinned = _pins(registry.ROOT / "constraints.txt")
+    needed = [re.split(r"[\[<>=!~; ]", line)[0] for line in _requirements() if "extra ==" not in line]
+    for name in ("engram-rl", *needed):
+        found, wanted = _version(name), pinned.get(_canonical(name))
+        if found is None:
+            cure = "pip install -e . in the checkout" if name == "engram-rl" else f"pip install {name}"
+            yield Finding(name, BAD, "not installed", cure)
+        elif wanted is not None and found.partition("+")[0] != wanted:
+            yield Finding(name, NOTE, found, f"constraints.txt has {wanted}")
+        else:
+            yield Finding(name, OK, found)
+
+
+def _pygame() -> Finding:
+    """``pygame`` and ``pygame-ce`` install the same files: side by side they break each other."""
+    old, new = _version("pygame"), _version("pygame-ce")
+    if old and new:
+        cure = "pip uninstall -y pygame pygame-ce && pip install pygame-ce"
+        return Finding("pygame", BAD, f"pygame {old} and pygame-ce {new} overwrite each other", cure)
+    if old:
+        return Finding("pygame", BAD, f"pygame {old}", "pip uninstall -y pygame && pip install pygame-ce")
+    return Finding("pygame", OK, "only pygame-ce" if new else "none")
+
+
+def _machine() -> Iterator[Finding]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    blas = os.environ.get("OMP_NUM_THREADS") or "all"  # simulator/__init__.py sets it where nobody did
+    yield Finding("cores", OK, f"{cores}, all of them are used unless --threads says otherwise")
+    advice = "" if blas == "1" else "unset OMP_NUM_THREADS, or set it to 1: the seeds share the cores already"
+    yield Finding("threads", OK if blas == "1" else NOTE, f"{blas} for one seed's matrix products", advice)
+
+
+def _cache(fix: bool) -> Finding:
+    """Where machine code is kept, whether today's is there already, and whether it is whole; ``fix`` drops the rest."""
+    from simulator.core.jit_cache import folder as code_folder
+
+    folder = code_folder.folder()
+    if folder is None:
+        return Finding("compiled code", NOTE, "cannot be kept anywhere", "set NUMBA_CACHE_DIR to a folder that can")
+    found = code_folder.survey(folder)
+    held = code_folder.mend(folder) if fix and found.damaged else found
+    if not _writable(folder):
+        return Finding("compiled code", NOTE, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder that can")
+    n, damaged = held.n_functions, len(held.damaged)
+    if found.damaged and not damaged:
+        return Finding("compiled code", OK, f"{folder}, {len(found.damaged)} damaged files were removed")
+    if damaged:
+        advice = "engram doctor --fix removes them; what needs them compiles again"
+        return Finding("compiled code", BAD, f"{folder}, {damaged} damaged files", advice)
+    if not n:
+        return Finding("compiled code", NOTE, f"{folder}, empty", "the first run compiles, once")
+    return Finding("compiled code", OK, f"{folder}, warm ({n} functions, all whole)")
+
+
+def _lab(lab: Path) -> Finding:
+    place = lab.resolve()
+    if not _writable(place):
+        return Finding("lab", BAD, f"{place} cannot be written", "name another with --lab")
+    free = shutil.disk_usage(_existing(place)).free
+    found = f"{place}, {'there' if lab.exists() else 'not made yet'}, {free / 2**30:,.1f} GiB free"
+    return Finding("lab", OK if free > _LEAST_SPACE else BAD, found, "" if free > _LEAST_SPACE else "make room")
+
+
+def _display() -> Finding:
+    screen = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
+    if screen or platform.system() in ("Darwin", "Windows"):
+        return Finding("display", OK, screen or platform.system())
+    return Finding("display", NOTE, "none", "the terminal view needs none")
+
+
+def _torch() -> Finding:
+    found = _version("torch")
+    if found is None:
+        return Finding("torch device", NOTE, "torch is not installed")
+    build = "CPU only" if "+cpu" in found else "may use a GPU"
+    return Finding("torch device", OK, f"{build}, by its version", "engram doctor --deep asks torch itself")
+
+
+def _torch_deep() -> Finding:
+    try:
+        import torch
+    except Exception as error:
+        return Finding("torch device", BAD, f"torch cannot be imported: {type(error).__name__}: {error}")
+    if not torch.cuda.is_available():
+        return Finding("torch device", OK, f"CPU, {torch.get_num_threads()} threads")
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return Finding("torch device", OK, ", ".join(names))
+
+
+def _players() -> Iterator[Finding]:
+    """Whether every player's file can be used."""
+    for kind in registry.FOLDERS:
+        failed = []
+        for name in registry.names(kind):
+            try:
+                registry.load(kind, name)
+            except ValueError as error:
+                failed.append(str(error))
+        n = len(registry.names(kind))
+        yield Finding(kind, BAD if failed else OK, f"{n - len(failed)} of {n} can be used", "; ".join(failed))
+
+
+def _requirements() -> list[str]:
+    try:
+        return requires("engram-rl") or []
+    except PackageNotFoundError:
+        return []
+
+
+def _pins(path: Path) -> dict[str, str]:
+    """Distribution -> version, of the lines ``name==version``."""
+    if not path.is_file():
+        return {}
+    found = re.findall(r"^([\w.\-]+)==([^\s;#]+)", path.read_text("utf-8"), re.MULTILINE)
+    return {_canonical(name): pin for name, pin in found}
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _existing(place: Path) -> Path:
+    """The folder itself, or the nearest one above it that exists."""
+    return next(folder for folder in (place, *place.parents) if folder.exists())
+
+
+def _writable(place: Path) -> bool:
+    """Whether a file can be made there, or in what exists above it. It is tried, and the file is gone afterwards."""
+    try:
+        with tempfile.TemporaryFile(dir=_existing(place)):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,388 @@
+"""The commands. Thin: read the words, call the host, hand snapshots to views and answers to tables.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or bad input (one line, never a traceback unless ``ENGRAM_DEBUG=1``), 129,
+130 and 143 interrupted by SIGHUP, SIGINT and SIGTERM, after a checkpoint was written.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from simulator import console
+from simulator.commands import catalog
+from simulator.commands.command import Answer, Command, Options, dispatch, layers, refuse_unused
+from simulator.commands.parser import Given
+from simulator.config.recall import arena_settings
+from simulator.config.run import assemble, run_settings
+from simulator.core.files.escaping import checked_name, visible
+from simulator.core.files.reading import readable_reason
+from simulator.core.stopping import Stopped
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = dispatch(COMMANDS, words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # engram list | head -1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Stopped as stopped:
+        console.say(f"engram: {signal.Signals(stopped.number).name} before anything was played")
+        return 128 + stopped.number
+    except KeyboardInterrupt:
+        console.say("engram: interrupted")
+        return 130
+    except Exception as error:
+        if os.environ.get("ENGRAM_DEBUG"):
+            raise
+        console.say(f"engram: {_line(error)}")
+        return 2 if isinstance(error, ValueError) else 1
+
+
+def _line(error: Exception) -> str:
+    """What went wrong, in one line."""
+    text = readable_reason(error)
+    ours = type(error).__module__.startswith("simulator.")
+    if text and (ours or isinstance(error, ValueError) or type(error) is RuntimeError):
+        return text
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'the system'}: {error.strerror}"
+    return f"{type(error).__name__}: {text} (ENGRAM_DEBUG=1 shows where)"
+
+
+def _run(given: Given, options: Options) -> Answer:
+    if len(given.names) < 2 and not (options.config or options.preset):
+        raise ValueError("expected engram run AGENT WORLD, or --config FILE, or --preset NAME (engram run --help)")
+    config = assemble(layers(given))
+    from simulator.commands import run
+
+    data, code = run.begin(config, _lab(options), lambda: _view(options), options.label)
+    return Answer(data, run.show_summary, code)
+
+
+def _recall(given: Given, options: Options) -> Answer:
+    from simulator.commands import recall as recalling
+    from simulator.reporting import recall
+
+    config = recalling.settings_of(given)
+    data, code = recalling.begin(config, _lab(options), lambda: _view(options, "arena"), options.label)
+    return Answer(data, recall.show, code)
+
+
+def _tournament(given: Given, options: Options) -> Answer:
+    from simulator.commands import tournament as hosting
+    from simulator.reporting import tournament
+
+    if options.init:
+        if given.files or given.own:
+            raise ValueError("--init: writes an example as it is, expected no settings beside it")
+        refuse_unused(given, "tournament", "--init", ("init", "force"))
+        return Answer(
+            hosting.init(given.names, options.force), lambda data: console.tell(visible(f"{data['file']} is written"))
+        )
+    if options.force:
+        raise ValueError("--force: nothing is replaced, expected --init beside it")
+    config = hosting.settings_of(given)
+    data, code = hosting.begin(config, _lab(options), lambda: _view(options, "tournament"), options)
+    return Answer(data, tournament.show, code)
+
+
+def _resume(given: Given, options: Options) -> Answer:
+    from simulator.commands import recall as recalling
+    from simulator.commands import run
+    from simulator.commands import tournament as hosting
+    from simulator.reporting import tournament
+
+    name, lab = given.names[0], _lab(options)
+    if catalog.is_tournament(name, lab):
+        data, code = hosting.resume(name, lab, lambda: _view(options, "tournament"), options)
+        return Answer(data, tournament.show, code)
+    refuse_unused(given, "resume", "a run", ("view",))
+    if recalling.is_contest(name, lab):
+        from simulator.reporting import recall
+
+        data, code = recalling.resume(name, lab, lambda: _view(options, "arena"))
+        return Answer(data, recall.show, code)
+    data, code = run.resume(name, lab, lambda: _view(options))
+    return Answer(data, run.show_summary, code)
+
+
+def _repro(given: Given, options: Options) -> Answer:
+    from simulator.commands import reproduce
+
+    if not catalog.is_tournament(given.names[0], _lab(options)):
+        refuse_unused(given, "repro", "a run", ())
+    data = reproduce.again(given.names[0], _lab(options), options.workers)
+    return Answer(data, reproduce.show, 0 if data["identical"] else 1)
+
+
+def _list(given: Given, options: Options) -> Answer:
+    kind = given.names[0] if given.names else None
+    return Answer(catalog.listing(kind, _lab(options)), catalog.show_listing)
+
+
+def _show(given: Given, options: Options) -> Answer:
+    found = catalog.entry(given.names[0], _lab(options))
+    if "players" in found:
+        return Answer(found, catalog.show_entry)
+    from simulator.commands import run
+    from simulator.machine import made_with
+    from simulator.reporting import recall, tournament
+
+    def show(summary: Any) -> None:
+        forms = {"tournament": tournament.show, "challenge": recall.show}
+        next((forms[key] for key in forms if key in summary), run.show_summary)(summary)
+        for line in ("", *made_with(summary)):
+            console.tell(visible(line))
+        console.tell(f"\n{summary['settings'].rstrip()}")
+        for line in summary["settings_notes"]:
+            console.tell(visible(line))
+
+    return Answer(found, show)
+
+
+def _solve(given: Given, options: Options) -> Answer:
+    from simulator.commands import solve
+
+    if "horizon" in given.options and options.criterion != "finite":
+        raise ValueError(f"--horizon: not with --criterion {options.criterion}, expected --criterion finite")
+    if "gamma" in given.options and options.criterion == "average":
+        raise ValueError("--gamma: not with --criterion average, which discounts nothing")
+    name = given.names[0]
+    world = solve.make_world(name, given.own.get("world", {}))
+    usual = 1.0 if options.criterion == "finite" else world.spec.gamma
+    gamma = usual if options.gamma is None else options.gamma
+    data = solve.answer(name, world, options.criterion, gamma, options.horizon)
+
+    def show(solved: Any) -> None:
+        solve.show(world, solved)
+        solve.draw(solve.picture(world, solved))
+
+    return Answer(data, show)
+
+
+def _report(given: Given, options: Options) -> Answer:
+    from simulator.commands import recall as recalling
+    from simulator.reporting import runs
+
+    if len(given.names) == 1 and catalog.is_tournament(given.names[0], _lab(options)):
+        refuse_unused(given, "report", "a tournament", ("table", "csv", "latex", "html", "picture", "force"))
+        return _report_tournament(given.names[0], _form(options), options)
+    if len(given.names) == 1 and recalling.is_contest(given.names[0], _lab(options)):
+        files = ("picture", "force") if options.picture else ("picture",)
+        refuse_unused(given, "report", "a contest between memories", ("table", "csv", *files))
+        return _report_contest(given.names[0], _form(options), options)
+    refuse_unused(given, "report", "runs", ("table", "csv", "agent", "world"))
+    data = runs.gather(given.names, _lab(options), options.agent, options.world)
+    forms = {"table": runs.show_markdown, "csv": runs.show_csv}
+    return Answer(data, forms.get(_form(options), runs.show))
+
+
+def _form(options: Options) -> str:
+    """The one form in which a report is printed for other programs; empty: for people.
+
+    Raises:
+        ValueError: several were asked for.
+    """
+    asked = [flag for flag in FORMS if getattr(options, flag)]
+    if len(asked) > 1:
+        raise ValueError(f"{' '.join(f'--{flag}' for flag in asked)}: expected one form at a time")
+    return asked[0] if asked else ""
+
+
+def _report_contest(name: str, form: str, options: Options) -> Answer:
+    """The report of a contest between memories: a table in one form, and a picture."""
+    from simulator.commands import recall as recalling
+    from simulator.reporting import recall
+
+    found = recalling.stored(name, _lab(options))
+    if options.picture:
+        from simulator.reporting.recall_figures import draw
+
+        draw(found, Path(options.picture), force=options.force)
+        found = {**found, "picture": options.picture}
+
+    def show(contest: Any) -> None:
+        if form:
+            {"table": recall.show_markdown, "csv": recall.show_csv}[form](contest)
+        elif not options.picture:
+            recall.show(contest)
+        _tell_written([options.picture], aside=bool(form))
+
+    return Answer(found, show)
+
+
+def _report_tournament(name: str, form: str, options: Options) -> Answer:
+    """The report of a tournament: a table in one form, pictures, and a page."""
+    from simulator.commands import tournament_listing
+    from simulator.core.files.writing import check_place
+    from simulator.reporting import figures, html_page, tournament
+
+    found = tournament_listing.stored(name, _lab(options))
+    shown = tournament.show if options.html or not options.picture else None
+    forms = {"table": tournament.show_markdown, "csv": tournament.show_csv}
+    forms["latex"] = tournament.show_latex
+    html = options.html or ("" if form or options.picture else f"{found['tournament']}.html")
+    if options.force and not (html or options.picture):
+        raise ValueError("--force: nothing is written, expected --html or --picture beside it")
+    if html and options.picture and os.path.realpath(html) == os.path.realpath(options.picture):
+        raise ValueError(f"--html {html} --picture {options.picture}: expected two files")
+    if html:
+        check_place(Path(html), force=options.force)
+    if options.picture:
+        figures.draw(found, Path(options.picture), force=options.force)
+    if html:
+        html_page.write_page(found, Path(html), force=options.force)
+
+    def show(summary: Any) -> None:
+        show_form = forms.get(form, shown)
+        if show_form:
+            show_form(summary)
+        _tell_written([html, options.picture], aside=bool(form))
+
+    return Answer(found, show)
+
+
+def _tell_written(paths: Sequence[str], *, aside: bool) -> None:
+    """Say which files are written; ``aside``: stdout is for the table."""
+    for path in filter(None, paths):
+        (console.say if aside else console.tell)(visible(f"{path} is written"))
+
+
+def _demo(given: Given, options: Options) -> Answer:
+    from simulator.commands import demo, run, solve
+
+    run.announce_compiling()
+    played = demo.play(_lab(options))
+    return Answer(played.data, lambda data: demo.show(data, played.picture, solve.draw))
+
+
+def _doctor(given: Given, options: Options) -> Answer:
+    from simulator.commands import doctor
+
+    data = doctor.examine(_lab(options), options.deep, options.fix)
+    return Answer(data, doctor.show, 0 if data["ok"] else 1)
+
+
+def _repair(given: Given, options: Options) -> Answer:
+    from simulator.store import repair
+
+    if not options.output:
+        raise ValueError("-o is missing: expected engram repair LAB -o NEWLAB")
+    return Answer(repair.repair(given.names[0], options.output), repair.show)
+
+
+def _bench(given: Given, options: Options) -> Answer:
+    from simulator.commands import bench
+
+    return Answer(bench.measure(given.names[0] if given.names else None, options.json), bench.show)
+
+
+def _lab(options: Options) -> str:
+    named = os.environ.get("ENGRAM_LAB")
+    return options.lab or (checked_name(named, "ENGRAM_LAB", most=4096) if named else "lab")
+
+
+def _view(options: Options, of: str = "run") -> Any:
+    if options.view == "none":
+        return None
+    if of == "tournament":
+        from simulator.views.tournament import Leaderboard
+
+        return Leaderboard()
+    if of == "arena":
+        from simulator.views.recall import ArenaTerminal
+
+        return ArenaTerminal()
+    from simulator.views.run import Terminal
+
+    return Terminal()
+
+
+def _of(module: str, name: str) -> Any:
+    """A function of another module of simulator, imported when it is called."""
+    return lambda *given: getattr(import_module(f"simulator.{module}"), name)(*given)
+
+
+_KINDS = "|".join(catalog.SHOWN)
+FORMS = ("table", "csv", "latex", "json")  # of what a report prints; the last one is every command's
+ENTRIES = ("agents", "worlds", "memories", "challenges", "players", "games")
+COMMANDS = {
+    "demo": Command("engram demo", "the main job in half a minute: agents in rooms, beside the optimum", _demo),
+    "run": Command(
+        "engram run AGENT WORLD",
+        "train an agent in a world, over many seeds",
+        _run,
+        (0, 2),
+        ("config", "preset", "label", "view"),
+        ("agent", "world"),
+        own=run_settings,
+    ),
+    "recall": Command(
+        "engram recall MEMORY ... CHALLENGE",
+        "let memories recall the same damaged patterns, over many seeds",
+        _recall,
+        (0, 10_000),
+        ("config", "label", "view", "all", "presets"),
+        ("memory", "challenge"),
+        own=arena_settings,
+        read=_of("commands.recall", "read"),
+        sit=_of("commands.recall", "players"),
+    ),
+    "tournament": Command(
+        "engram tournament [FILE.toml]",
+        "who is better, and how sure is that: contestants meet challenges over many seeds",
+        _tournament,
+        (0, 1),
+        ("preset", "label", "view", "workers", "trust_files", "init", "force", "retry", *ENTRIES),
+        own=_of("config.tournament", "tournament_settings"),
+        read=_of("commands.tournament", "read"),
+    ),
+    "resume": Command(
+        "engram resume RUN|TOURNAMENT|latest",
+        "go on with what was interrupted",
+        _resume,
+        (1, 1),
+        ("view", "workers", "trust_files", "retry"),
+    ),
+    "list": Command("engram list [KIND]", f"names of a kind: {_KINDS}", _list, (0, 1)),
+    "show": Command("engram show NAME", "a player with its settings, or a run with its result", _show, (1, 1)),
+    "solve": Command(
+        "engram solve WORLD",
+        "the exact optimum of a finite world",
+        _solve,
+        (1, 1),
+        ("gamma", "criterion", "horizon"),
+        ("world",),
+    ),
+    "report": Command(
+        "engram report RUN|TOURNAMENT ...",
+        "stored runs beside each other in one table, or the report of a tournament",
+        _report,
+        (0, 10_000),
+        ("table", "csv", "latex", "html", "picture", "force", "agent", "world"),
+    ),
+    "repro": Command(
+        "engram repro RUN|TOURNAMENT",
+        "play it again and compare every number",
+        _repro,
+        (1, 1),
+        ("workers", "trust_files"),
+    ),
+    "repair": Command(
+        "engram repair LAB -o NEWLAB", "put what is whole of a damaged lab into a new one", _repair, (1, 1), ("output",)
+    ),
+    "bench": Command("engram bench [NAME]", "measure speed beside the peers, from a checkout", _bench, (0, 1)),
+    "doctor": Command(
+        "engram doctor", "what is installed here, and whether it works", _doctor, (0, 0), ("deep", "fix")
+    ),
+}

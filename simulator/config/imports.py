@@ -1,0 +1,65 @@
+"""What code a file of settings imports: said in one line before the first import, once for each file.
+
+Settings name players by dotted path, by ``module:EnvId``, by the path of a Python file or as ``python:module:name``;
+whoever runs a file from somewhere else runs that code. Names of our own players, ids of Gymnasium and classes of
+installed libraries that contestants are (``sb3:``) are none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from simulator import console
+
+_PLAYERS = ("agent", "memory", "player", "world", "challenge", "game")
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+_OF_A_MODULE = re.compile(r"([^\W\d][\w.]*):[^:]+")
+_KNOWN = ("torch",)  # what is loaded for networks in any case
+_SHORT = 80
+
+
+def tell(values: Mapping[str, Any], where: str) -> None:
+    """Say on stderr what code the settings read at ``where`` import, if any and if it was not said before."""
+    found = dict.fromkeys(shown for name in _names(values) if (shown := code_of(name)))
+    if found:
+        _say_once(where, tuple(found))
+
+
+@cache
+def _say_once(where: str, found: tuple[str, ...]) -> None:
+    console.say(f"{where} imports code: {', '.join(found)}")
+
+
+def code_of(name: str) -> str:
+    """The module or file that a name of a player imports, in one short line; empty where it imports none."""
+    kind, _, target = name.partition(":")
+    if kind == "python":
+        found = target.rpartition(":")[0] or target
+    elif kind in ("sb3", "human"):
+        return ""
+    elif at := re.fullmatch(r"(.*\.py)(:.*)?", name, re.DOTALL):
+        found = at[1]
+    elif of := _OF_A_MODULE.fullmatch(name):
+        found = of[1]
+    else:
+        found = name if _DOTTED.fullmatch(name) else ""
+    found = found if len(found) <= _SHORT else found[: _SHORT - 3] + "..."
+    return found if found.isprintable() else ascii(found)
+
+
+def _names(values: Mapping[str, Any]) -> Iterator[str]:
+    """Every text among settings that names a player, or a function or class."""
+    for table in _PLAYERS:
+        inner = values.get(table)
+        if isinstance(inner, Mapping) and "name" not in inner:  # players by label, which is the name where none is
+            yield from (label for label, own in inner.items() if isinstance(own, Mapping) and "name" not in own)
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _names(value)
+        elif isinstance(value, str) and key == "name":
+            yield value
+        elif isinstance(value, str) and key.endswith(("_fn", "_class")) and value.split(".")[0] not in _KNOWN:
+            yield value.rpartition(".")[0]

@@ -1,0 +1,234 @@
+"""Settings: what a dataclass of them expects, and the one check for files, flags and Python.
+
+A field's annotation is its rule (:mod:`simulator.core.field_types`, ``Literal``, lists, tables, dataclasses in
+dataclasses); msgspec judges it, and the answer to a bad value is one line.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import inspect
+import itertools
+import math
+import textwrap
+import types
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from simulator.core.field_types import OfRun
+from simulator.core.files.reading import parse_toml
+from simulator.core.registry import near_misses
+
+_SIMPLE = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Any: "a value"}
+_SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+_LARGEST = 2**63 - 1  # what compiled code and SQLite can hold
+
+
+class Setting(NamedTuple):
+    """One field of a dataclass of settings."""
+
+    name: str
+    hint: Any
+    default: Any
+    doc: str
+
+
+class Layer(NamedTuple):
+    """Some settings and where they were read, for the answer to a bad one."""
+
+    values: Mapping[str, Any]
+    where: str = ""  # "run.toml", "preset cliff"; "" for a call in Python
+    flags: bool = False  # from the command line: every value is a text
+
+    def place(self, path: tuple[str, ...], value: Any) -> str:
+        """``run.toml: agent.step_size = 1.5``, or ``--agent.step-size 1.5``."""
+        if self.flags:
+            return f"{self.name(path)} {_shown(value, bare=True)}"
+        return f"{self.name(path)} = {_shown(value)}"
+
+    def name(self, path: tuple[str, ...]) -> str:
+        """The same without the value."""
+        dotted = ".".join(path)
+        if self.flags:
+            return "--" + dotted.replace("_", "-")
+        return f"{self.where}: {dotted}" if self.where else dotted
+
+
+@cache
+def settings(kind: type[Any]) -> list[Setting]:
+    """The fields of a dataclass of settings, with what the docstring below each of them says."""
+    hints, docs = get_type_hints(kind, include_extras=True), _docs(kind)
+    return [
+        Setting(f.name, hints[f.name], _default(f), " ".join(docs.get(f.name, "").split()))
+        for f in dataclasses.fields(kind)
+    ]
+
+
+def within(table: Setting) -> list[Setting]:
+    """The fields of a table of settings in another one, with the defaults that they have there."""
+    return [each._replace(default=getattr(table.default, each.name)) for each in settings(table.hint)]
+
+
+def check(known: list[Setting], table: Any, layer: Layer, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The values of ``table``, found at ``path`` of a layer, as their fields want them.
+
+    Raises:
+        ValueError: an unknown name, a wrong type or a value out of range; one line.
+    """
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{layer.place(path, table)}: expected a table of settings")
+    by_name, checked = {setting.name: setting for setting in known}, {}
+    for key, value in table.items():
+        setting = by_name.get(key)
+        if setting is None:
+            raise ValueError(_stranger(layer, path, key, by_name))
+        if dataclasses.is_dataclass(setting.hint):
+            checked[key] = check(settings(setting.hint), value, layer, (*path, key))
+        else:
+            checked[key] = _judge(setting.hint, value, layer, (*path, key))
+    return checked
+
+
+def _stranger(layer: Layer, path: tuple[str, ...], key: str, known: Mapping[str, Setting]) -> str:
+    near = [layer.name((*path, name)).removeprefix(f"{layer.where}: ") for name in near_misses(key, known)]
+    question = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"{layer.name((*path, key))}: no such {'flag' if layer.flags else 'setting'}{question}"
+
+
+def overlay(base: Any, values: Mapping[str, Any]) -> Any:
+    """A dataclass of settings with some of them replaced, tables within tables too."""
+    changes = {
+        key: overlay(getattr(base, key), value) if dataclasses.is_dataclass(getattr(base, key)) else value
+        for key, value in values.items()
+    }
+    return dataclasses.replace(base, **changes)
+
+
+def of_run(chosen: Any, steps: int) -> Any:
+    """A dataclass of settings with a run's environment steps where a setting leaves them to the run."""
+    changes: dict[str, Any] = {}
+    for setting in settings(type(chosen)):
+        value = getattr(chosen, setting.name)
+        if dataclasses.is_dataclass(value):
+            changes[setting.name] = of_run(value, steps)
+        elif value is None and any(isinstance(meta, OfRun) for meta in getattr(setting.hint, "__metadata__", ())):
+            changes[setting.name] = steps
+    return dataclasses.replace(chosen, **changes) if changes else chosen
+
+
+def describe(hint: Any) -> str:
+    """What a field expects, in words: ``a number > 0 and <= 1``."""
+    parts, origin = get_args(hint), get_origin(hint)
+    if origin is Annotated:
+        return _ranged(describe(parts[0]), parts[1:])
+    if origin is Literal:
+        return ("one of " if len(parts) > 1 else "") + ", ".join(str(part) for part in parts)
+    if origin in (Union, types.UnionType):
+        return " or ".join("none" if part is type(None) else describe(part) for part in parts)
+    if origin in (list, tuple) or hint in (list, tuple):
+        return f"a list, each {describe(parts[0])}" if parts else "a list"
+    if origin in (dict, Mapping) or hint is dict or dataclasses.is_dataclass(hint):
+        return "a table of settings"
+    return _SIMPLE.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _ranged(text: str, metas: tuple[Any, ...]) -> str:
+    for meta in metas:
+        if getattr(meta, "description", None):
+            return str(meta.description)
+        bounds = {sign: getattr(meta, name, None) for name, sign in _SIGNS.items()}
+        limits = [
+            f"{sign} {bound:{',' if isinstance(bound, int) else 'g'}}"
+            for sign, bound in bounds.items()
+            if bound is not None
+        ]
+        text = f"{text} {' and '.join(limits)}" if limits else text
+    return text
+
+
+def _judge(hint: Any, value: Any, layer: Layer, path: tuple[str, ...]) -> Any:
+    if layer.flags and isinstance(value, Mapping):  # --world.kwargs.map_name 8x8
+        value = {key: next(_readings(text)) if isinstance(text, str) else text for key, text in value.items()}
+        candidates: Iterator[Any] = iter([value])
+    else:
+        candidates = _readings(value) if layer.flags else iter([None, value] if value == "none" else [value])
+    for candidate in candidates:
+        if _sound(candidate):
+            try:
+                return msgspec.convert(candidate, hint)
+            except msgspec.ValidationError:
+                continue
+    raise ValueError(f"{layer.place(path, value)}: expected {_expected(describe(hint), value)}")
+
+
+def _expected(text: str, value: Any) -> str:
+    """What a field expects, and what else a value misses that would seem to be just that."""
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        number = float(value)
+        if not math.isfinite(number):
+            return text.replace("a number", "a finite number")
+        if abs(number) > _LARGEST and "whole number" in text and "<" not in text:
+            return f"{text} and at most {_LARGEST:,}"
+    return text
+
+
+def _readings(text: str) -> Iterator[Any]:
+    """What the text of a flag can mean, the likeliest first: TOML whose quotes and brackets may be left out."""
+    for number in (int, float):
+        with contextlib.suppress(ValueError):
+            value = number(text)
+            if isinstance(value, float) and value.is_integer() and "." not in text:
+                yield int(value)  # 1e6
+            yield value
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        yield words[text.lower()]
+    for form in (text, f"[{text}]", f"{{{text}}}"):
+        if "#" not in text and "\n" not in text:
+            with contextlib.suppress(ValueError):
+                yield parse_toml(f"value = {form}")["value"]
+    yield text
+
+
+def _sound(value: Any) -> bool:
+    """No infinity, no number beyond 64 bits, no text that cannot be written down."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, int):
+        return abs(value) <= _LARGEST
+    if isinstance(value, str):
+        return value.isascii() or value.encode("utf-8", "replace").decode() == value
+    if isinstance(value, Mapping):
+        return all(_sound(key) and _sound(item) for key, item in value.items())
+    return all(map(_sound, value)) if isinstance(value, list | tuple) else True
+
+
+def _shown(value: Any, bare: bool = False) -> str:
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    if bare and isinstance(value, str) and value.isprintable() and value and " " not in value:
+        text = value
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _docs(kind: type[Any]) -> dict[str, str]:
+    """Field -> the string literal right below it; nothing where the source is not at hand."""
+    try:
+        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    return {
+        field.target.id: text.value.value
+        for field, text in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    }

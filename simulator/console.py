@@ -1,0 +1,93 @@
+"""What commands print: one JSON object, or tables for people; colours and boxes only on a terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from simulator.core.files.escaping import one_line, visible, visible_lines
+
+Row = Sequence[Any]
+
+
+def as_json(value: Any) -> str:
+    """One JSON object on one line; arrays become lists, and what is not finite becomes null."""
+    return json.dumps(_plain(value), allow_nan=False, ensure_ascii=True)
+
+
+def say(line: str) -> None:
+    """A line about how it goes, to stderr: stdout is for results."""
+    print(_safe(visible(line), sys.stderr.encoding), file=sys.stderr, flush=True)
+
+
+def tell(text: str = "") -> None:
+    """Text for people, to stdout."""
+    print(_safe(visible_lines(text), sys.stdout.encoding))
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """A table for people: drawn by rich on a terminal, plain columns elsewhere. Numbers keep four figures."""
+    title, columns = one_line(title), [one_line(column) for column in columns]
+    cells = [[written(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        _plain_table(title, columns, cells)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    form = Table(title=Text(title) if title else None, title_justify="left", show_header=any(columns))
+    for column in columns:
+        form.add_column(Text(column))  # as text: in a word, rich would take [bold] for a style
+    for row in cells:
+        form.add_row(*map(Text, row))
+    Console().print(form)
+
+
+def written(cell: Any) -> str:
+    """A cell as people read it: ``12,000``, ``0.5295``, ``-`` where there is nothing."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return "-"
+    if isinstance(cell, bool | str):
+        return ("no", "yes")[cell] if isinstance(cell, bool) else one_line(cell)
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    if isinstance(cell, float):
+        whole = cell.is_integer() or abs(cell) >= 1e4
+        return f"{cell:,.0f}" if whole and abs(cell) < 1e15 else f"{cell:.4g}"
+    return one_line(str(cell))
+
+
+def interval(middle: float | None, low: float | None, high: float | None, equal: int | None = None) -> str:
+    """``-13.02 [-13.4, -12.9]``; ``100 (5 equal)`` where so many equal scores say nothing of how others would vary."""
+    if low is None or high is None or (math.isnan(low) and math.isnan(high)):
+        return written(middle) + (f" ({equal} equal)" if equal else "")
+    return f"{written(middle)} [{written(low)}, {written(high)}]"
+
+
+def _plain_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    if title:
+        tell(title)
+    for row in (columns, *cells) if any(columns) else cells:
+        tell("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy's arrays and scalars
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _safe(text: str, encoding: str | None) -> str:
+    """The text as this stream can write it."""
+    return text.encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")

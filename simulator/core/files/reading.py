@@ -1,0 +1,317 @@
+"""The one reader of files that others wrote: regular files only, of a size that is allowed, before anything is read.
+
+A file is opened first and judged by what was opened, so nobody can put another one in its place in between, and
+opening never waits for the other end of a pipe. Sizes that a file declares (its head) are held against what is there
+and against the limit before anything is allocated. The limits are ``TEXT``, ``DATA`` and so on megabytes, or for all
+of them what ``--max-file-mb`` or the environment variable ``ENGRAM_MAX_FILE_MB`` says.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import stat
+import tomllib
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from simulator.core.files.escaping import visible
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Place = str | os.PathLike[str]
+LIMIT = "ENGRAM_MAX_FILE_MB"
+TEXT = 4.0  # MB of a text: settings, a map, a matrix of rooms
+DATA = 1024.0  # MB of data: pictures unpacked, a recording, a model
+DEFLATED = 1032  # bytes at most that one byte of deflate (gzip, PNG) can unpack to
+MEGABYTE = 1 << 20
+_ADVICE = re.compile(r"Exceeds the limit \([^)]*\) for integer string conversion(?:: value has (\d+) digits)?[^,]*")
+LEVELS = 64  # of tables within tables
+_PIECE = 1 << 20
+# Where a key can stand, and as many parts of it: tomllib takes time with the square of their number.
+_PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{{LEVELS}}}", re.MULTILINE)
+_FLAGS = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
+_GZIP = b"\x1f\x8b"
+_KINDS = {
+    stat.S_ISDIR: "a folder",
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+
+
+class UnreadableError(ValueError):
+    """A file that may not or cannot be read; one line that names it."""
+
+
+def set_limit(megabytes: float) -> None:
+    """Let files have so many megabytes, here and in the processes that are started from here."""
+    os.environ[LIMIT] = f"{megabytes:g}"
+
+
+def most_bytes(usual: float) -> int:
+    """Bytes that a file may have, read and unpacked, where ``usual`` megabytes are the limit unless another is set.
+
+    Raises:
+        ValueError: the limit that is set is no number above 0.
+    """
+    text = os.environ.get(LIMIT, "")
+    try:
+        megabytes = float(text) if text else usual
+    except ValueError:
+        megabytes = math.nan
+    if not 0.0 < megabytes < math.inf:
+        raise ValueError(f"{LIMIT} = {text!r}: expected a number of megabytes above 0")
+    return int(megabytes * MEGABYTE)
+
+
+def check_size(found: int, usual: float, place: Place, what: str = "bytes") -> None:
+    """Refuse what would need more memory than is allowed.
+
+    Raises:
+        UnreadableError: ``found`` bytes are too many; the line says how to allow them.
+    """
+    most = most_bytes(usual)
+    if found > most:
+        raise UnreadableError(
+            f"{_named(place)}: {found:,} {what}, expected at most {most:,} (--max-file-mb or {LIMIT} sets the limit)"
+        )
+
+
+def open_file(place: Place, what: str = "a file", usual: float | None = DATA) -> BinaryIO:
+    """A regular file of a size that is allowed, open for reading.
+
+    Args:
+        place: where it is.
+        what: what was expected there, for the line.
+        usual: megabytes that it may have unless another limit is set; None: any size, for whoever reads in pieces.
+
+    Raises:
+        UnreadableError: there is none, it is something else (a folder, a pipe, a device, a socket), it is too large,
+            or it may not be read.
+    """
+    try:
+        _check_kind(os.stat(place).st_mode, place, what)  # opening a device can do something by itself
+        handle = os.open(place, _FLAGS)
+    except UnreadableError:
+        raise
+    except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
+        raise UnreadableError(f"{_named(place)}: cannot be read: {_line(error)}, expected {what}") from error
+    try:
+        found = os.fstat(handle)
+        _check_kind(found.st_mode, place, what)
+        if usual is not None:
+            check_size(found.st_size, usual, place)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _check_kind(mode: int, place: Place, what: str) -> None:
+    if not stat.S_ISREG(mode):
+        raise UnreadableError(f"{_named(place)}: cannot be read: it is {kind_of(mode)}, expected {what}")
+
+
+def kind_of(mode: int) -> str:
+    """What a file's mode says that it is, in words."""
+    return next((words for is_kind, words in _KINDS.items() if is_kind(mode)), "no regular file")
+
+
+def read_bytes(place: Place, what: str = "a file", usual: float = DATA) -> bytes:
+    """All of a regular file.
+
+    Raises:
+        UnreadableError: see :func:`open_file`; also where it grows while it is read.
+    """
+    with open_file(place, what, usual) as file:
+        return _bytes_of(file, place, what, usual)
+
+
+def read_text(place: Place, what: str = "a text file", usual: float = TEXT, *, handed: bool = False) -> str:
+    """The text of a regular file in UTF-8.
+
+    Args:
+        place: where it is.
+        what: what was expected there, for the line.
+        usual: megabytes that it may have unless another limit is set.
+        handed: a pipe will do if it is a descriptor that this process was handed, as ``/dev/fd/63`` of ``<(...)``.
+
+    Raises:
+        UnreadableError: see :func:`open_file`, or it is no UTF-8.
+    """
+    page = _piped(place, usual) if handed and _is_handed(place) else read_bytes(place, what, usual)
+    try:
+        return page.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"{_named(place)}: byte {error.start} is not UTF-8, expected {what}") from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The tables of a TOML text.
+
+    Raises:
+        ValueError: no TOML, or tables within tables without end; one line, with tomllib's place behind it.
+    """
+    deep = f"nested too deep, expected at most {LEVELS} tables within each other"
+    if _LONG_KEY.search(text):
+        raise ValueError(deep)
+    try:
+        tables = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(deep) from None
+    except ValueError as error:
+        raise ValueError(readable_reason(error)) from error
+    if is_deep(tables):
+        raise ValueError(deep)
+    return tables
+
+
+def is_deep(value: Any) -> bool:
+    """Whether there are more than ``LEVELS`` tables or lists within each other."""
+    level = [value]
+    for _ in range(LEVELS + 1):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, Mapping | list | tuple)
+            for inner in (each.values() if isinstance(each, Mapping) else each)
+        ]
+    return bool(level)
+
+
+def readable_reason(error: Exception) -> str:
+    """What a parser says, in one line; of a number that Python would not read, what is wrong and no advice."""
+    return _ADVICE.sub(r"found a whole number of \1 digits, expected at most 19", " ".join(str(error).split()))
+
+
+@contextmanager
+def unpacked(place: Place, what: str = "a file", usual: float = DATA) -> Iterator[BinaryIO]:
+    """A regular file open for reading, gunzipped as it is read where it is gzipped, whatever its name.
+
+    Whoever reads asks for no more than the file's own head declares, after :func:`check_size` has allowed that.
+
+    Raises:
+        UnreadableError: see :func:`open_file`.
+    """
+    import gzip
+
+    with open_file(place, what, usual) as file:
+        packed = file.read(len(_GZIP)) == _GZIP
+        file.seek(0)
+        yield gzip.GzipFile(fileobj=file, mode="rb") if packed else file  # type: ignore[misc]
+
+
+def read_npy(place: Place, what: str = "a .npy file of numbers", usual: float = DATA) -> NDArray[Any]:
+    """The numbers of a .npy file: no objects, no records, and as many bytes as its head declares.
+
+    Raises:
+        UnreadableError: see :func:`open_file`; not such a file.
+    """
+    import numpy as np
+
+    with open_file(place, what, usual) as file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                version = np.lib.format.read_magic(file)
+                read_head = {(1, 0): np.lib.format.read_array_header_1_0}.get(
+                    version, np.lib.format.read_array_header_2_0
+                )
+                shape, by_columns, dtype = read_head(file)
+        except Exception as error:  # numpy's own parser of the head fails in many ways
+            raise UnreadableError(f"{_named(place)}: cannot be read: {_line(error)}, expected {what}") from error
+        if dtype.hasobject:
+            raise UnreadableError(
+                f"{_named(place)}: cannot be read: Object arrays cannot be loaded without running what they hold,"
+                f" expected {what}"
+            )
+        if dtype.kind not in "biuf":
+            raise UnreadableError(f"{_named(place)}: found an array of {visible(str(dtype))[:60]}, expected numbers")
+        declared, there = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
+        if any(size < 0 for size in shape) or declared != there:
+            raise UnreadableError(
+                f"{_named(place)}: cannot be read: found {there:,} bytes after the head, which declares {_sizes(shape)}"
+                f" numbers of {dtype.itemsize} bytes, expected {what}"
+            )
+        page = _bytes_of(file, place, what, usual)
+        if len(page) != declared:
+            raise UnreadableError(f"{_named(place)}: cannot be read: it changed meanwhile, expected {what}")
+        found = np.frombuffer(page, dtype)
+        return found.reshape(shape[::-1]).transpose() if by_columns else found.reshape(shape)
+
+
+def add_to(digest: Any, place: Place) -> None:
+    """Add what a regular file holds to a digest, piece by piece, whatever its size.
+
+    Raises:
+        UnreadableError: see :func:`open_file`.
+    """
+    with open_file(place, "a regular file", None) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+
+
+def is_path(text: str) -> bool:
+    """Whether a text is written as a path and not as a name: it has a separator, or ends in ``.toml``."""
+    return "/" in text or os.sep in text or text.endswith(".toml")
+
+
+def names_file(text: Any) -> bool:
+    """Whether the value of a setting is written as the path of a file, with a separator or an ending, and it is there.
+
+    A bare word is a name: a file of that name in the working folder changes nothing.
+    """
+    written = isinstance(text, str) and len(text) < 4096 and "\0" not in text
+    return written and (is_path(text) or bool(Path(text).suffix)) and Path(text).is_file()
+
+
+def _bytes_of(file: BinaryIO, place: Place, what: str, usual: float) -> bytes:
+    """What is left of a file, if that is not more than it was said to be when it was opened."""
+    there = os.fstat(file.fileno()).st_size
+    check_size(there, usual, place)
+    try:
+        page = file.read(there + 1)
+    except (OSError, MemoryError) as error:
+        raise UnreadableError(f"{_named(place)}: cannot be read: {_line(error)}, expected {what}") from error
+    if len(page) > there:
+        raise UnreadableError(f"{_named(place)}: cannot be read: it grows while it is read, expected {what}")
+    return page
+
+
+def _is_handed(place: Place) -> bool:
+    """Whether it is a pipe by the number of an open descriptor: nobody else's file leads there."""
+    name = os.fspath(place)
+    if not (name == "/dev/stdin" or name.startswith(("/dev/fd/", "/proc/self/fd/"))):
+        return False
+    try:
+        return stat.S_ISFIFO(os.stat(name).st_mode)
+    except OSError:
+        return False
+
+
+def _piped(place: Place, usual: float) -> bytes:
+    with open(place, "rb") as file:
+        page = file.read(most_bytes(usual) + 1)
+    check_size(len(page), usual, place)
+    return page
+
+
+def _named(place: Place) -> str:
+    return visible(os.fspath(place))
+
+
+def _line(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+    return visible(text or type(error).__name__)
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " x ".join(f"{size:,}" for size in shape) or "1"

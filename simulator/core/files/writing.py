@@ -1,0 +1,187 @@
+"""The one writer of files at places that people name: whole or not at all, and never over what is somebody else's.
+
+Every file that Engram writes ends in a seal (HTML, SVG: a comment; PDF: a comment; PNG: a text chunk) that holds the
+SHA-256 of the rest. A file with a whole seal is Engram's own and may be replaced; one without, or one that was changed
+since, is not, unless the caller says ``force``. Nothing is ever written into a lab, whatever leads there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+
+from simulator.core.files.escaping import visible
+from simulator.core.files.reading import UnreadableError, kind_of, open_file
+
+LAB = "engram.sqlite3"  # what a lab's folder holds
+_SQLITE, _APPLICATION = b"SQLite format 3\0", b"engr"  # the first bytes of a lab's database, and those at 68
+_SEALS = {  # ending -> the last line of a file; the digest of what stands above goes into it
+    ".html": b"<!-- engram %s -->\n",
+    ".svg": b"<!-- engram %s -->\n",
+    ".pdf": b"%%engram %s\n",
+}
+_SEAL = re.compile(rb"(?:<!-- |%)engram ([0-9a-f]{64})(?: -->)?\n\Z")
+_LONGEST = 100  # bytes, of a seal
+_PNG_END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+_PNG_KEY = b"engram\0"
+_CHUNK = 12 + len(_PNG_KEY) + 64  # bytes of the chunk with the seal
+
+
+def write_file(path: Path, data: bytes, *, force: bool = False, in_lab: bool = False, kind: str = "") -> None:
+    """Write a file aside and rename it, so that nobody ever sees half of one.
+
+    Args:
+        path: where.
+        data: what it holds, without the seal.
+        force: replace a file that Engram did not write.
+        in_lab: the place is Engram's own, inside a lab.
+        kind: the ending whose seal it gets; empty: the path's own.
+
+    Raises:
+        ValueError: the place is not to be written (see :func:`check_place`), or cannot be; one line.
+    """
+    there = check_place(path, force=force, in_lab=in_lab)
+    aside = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=there.parent, prefix=f".{there.name[:40]}.", delete=False) as file:
+            aside = Path(file.name)
+            file.write(sealed(data, kind or path.suffix))
+            file.flush()
+            os.fsync(file.fileno())
+        aside.chmod(_mode(there))
+        if check_place(there, force=force, in_lab=in_lab).exists():
+            aside.replace(there)
+        else:
+            _put(aside, there)
+    except OSError as error:
+        reason = "it has just come to be there" if isinstance(error, FileExistsError) else error.strerror
+        raise ValueError(f"{_named(path)}: cannot be written ({reason}), expected a place that can") from error
+    finally:
+        if aside is not None:
+            aside.unlink(missing_ok=True)
+
+
+def check_place(path: Path, *, force: bool = False, in_lab: bool = False) -> Path:
+    """Where a path leads to, links followed, if a file may be written there.
+
+    Raises:
+        ValueError: it is inside a lab or a lab's database; there is a folder, a pipe, a device; there is a file that
+            Engram did not write, or that was changed since, and nobody said ``force``; one line.
+    """
+    name = _named(path)
+    try:
+        there = Path(os.path.realpath(path))
+        lab = next((each for each in there.parents if not in_lab and _is_lab(each)), None)
+        mode = there.lstat().st_mode if os.path.lexists(there) else None
+    except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValueError(f"{name}: cannot be written ({reason}), expected a place that can") from error
+    if lab is not None:
+        raise ValueError(f"{name}: it is inside the lab {_named(lab)}, expected a place outside of every lab")
+    if mode is None:
+        return there
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{name}: cannot be written (it is {kind_of(mode)}), expected a place that can")
+    if _is_database(there):
+        raise ValueError(f"{name}: it is the database of a lab, expected another place")
+    if not force and not is_ours(there):
+        raise ValueError(
+            f"{name} is there already, and Engram did not write it or it was changed since:"
+            f" expected another place, or --force to replace it"
+        )
+    return there
+
+
+def sealed(data: bytes, ending: str) -> bytes:
+    """The file with its seal; where its kind has no place for one, as it is."""
+    digest = hashlib.sha256(data).hexdigest().encode()
+    if ending == ".png" and data.endswith(_PNG_END):
+        return data[: -len(_PNG_END)] + _png_end(digest)
+    form = _SEALS.get(ending)
+    if form is None:
+        return data
+    lines = data if data.endswith(b"\n") else data + b"\n"
+    return lines + form % hashlib.sha256(lines).hexdigest().encode()
+
+
+def is_ours(path: Path) -> bool:
+    """Whether Engram wrote this file and nobody changed it since."""
+    try:
+        with open_file(path, usual=None) as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(size - _CHUNK - len(_PNG_END), 0))
+            end = file.read()
+            told = end[8 + len(_PNG_KEY) :][:64]
+            if end == _png_end(told):
+                stop, rest = size - len(end), _PNG_END
+            elif found := _SEAL.search(end[-_LONGEST:]):
+                told, stop, rest = found[1], size - len(found[0]), b""
+            else:
+                return False
+            digest = hashlib.sha256()
+            file.seek(0)
+            while stop > 0 and (piece := file.read(min(stop, 1 << 20))):
+                digest.update(piece)
+                stop -= len(piece)
+            digest.update(rest)
+            return digest.hexdigest().encode() == told
+    except (UnreadableError, OSError):
+        return False
+
+
+def _png_end(digest: bytes) -> bytes:
+    """The last two chunks of a PNG file: the seal, and the end."""
+    body = b"tEXt" + _PNG_KEY + digest
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + _PNG_END
+
+
+def _is_lab(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (LAB, f"{LAB}-wal"))
+
+
+def _is_database(path: Path) -> bool:
+    """Whether it is a lab's database by what it holds: a hard link to one, or one that was renamed."""
+    try:
+        with open_file(path, usual=None) as file:
+            head = file.read(72)
+    except (UnreadableError, OSError):
+        return False
+    return head.startswith(_SQLITE) and head[68:72] == _APPLICATION
+
+
+def _put(aside: Path, there: Path) -> None:
+    """Give a file its name where nobody has taken that meanwhile.
+
+    Raises:
+        FileExistsError: somebody has.
+    """
+    try:
+        os.link(aside, there)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        with contextlib.suppress(OSError):
+            os.close(os.open(there, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            aside.replace(there)
+            return
+        raise
+
+
+def _mode(there: Path) -> int:
+    """The permissions of the file that is replaced, or those of a new one."""
+    with contextlib.suppress(OSError):
+        return stat.S_IMODE(there.stat().st_mode)
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _named(path: Path) -> str:
+    return visible(os.fspath(path))

@@ -1,0 +1,95 @@
+"""What goes wrong in code of somebody else's, told in one line: whose, in which call, kind, text and place."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+FOREIGN = (Exception, SystemExit)  # what foreign code may raise; KeyboardInterrupt stays an interrupt
+_LONGEST = 200  # characters of what an error says
+_ROOT = Path(__file__).parents[3]
+_STANDARD = Path(importlib.__file__).parents[1]  # where Python's own library lies
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error of foreign code, as plain values that a lab can keep.
+
+    Attributes:
+        kind: the class of the error.
+        text: what it says, in one line.
+        file: where it was raised, as far as that is known: the innermost file that is not a library's.
+        line: line number there; 0 where it is not known.
+    """
+
+    kind: str
+    text: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        place = f" ({_short(self.file)}, line {self.line})" if self.file else ""
+        return f"{self.kind}: {self.text}".removesuffix(": ") + place
+
+
+class PlayerError(ValueError):
+    """An agent, an environment or a memory broke down, or gave what cannot be used; one line.
+
+    Attributes:
+        fault: the error behind it; None where what it gave was refused.
+        step: environment step of training, counted from 1, in which it happened; 0 where that is not known.
+    """
+
+    def __init__(self, line: str, fault: Fault | None = None) -> None:
+        super().__init__(line)
+        self.fault, self.step = fault, 0
+
+    def happened(self, step: int) -> None:
+        """Note the step of training, where the line does not say one."""
+        if not self.step:
+            self.step = step
+            if " in step " not in self.args[0]:
+                self.args = (f"{self.args[0]}, in step {step:,}",)
+
+
+def fault_of(error: BaseException) -> Fault:
+    """What an error says, and where it was raised."""
+    text = " ".join(str(error).split())
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if not _is_library(frame.filename)]
+    at = own[-1] if own else None
+    return Fault(type(error).__name__, text, at.filename if at else "", (at.lineno or 0) if at else 0)
+
+
+@contextmanager
+def guarded(place: str) -> Iterator[None]:
+    """Tell what foreign code raises inside as a :class:`PlayerError` whose line begins with ``place``."""
+    try:
+        yield
+    except PlayerError:
+        raise
+    except FOREIGN as error:
+        raise told(place, error) from error
+
+
+def told(place: str, error: BaseException, hint: str = "") -> PlayerError:
+    """An error of foreign code as one line: where, its class, its text, its file and line, and what may help."""
+    fault = fault_of(error)
+    return PlayerError(f"{place}: {fault}{'; ' + hint if hint else ''}", fault)
+
+
+def _is_library(file: str) -> bool:
+    """Whether a file is a library's, or one of those that call foreign code here."""
+    path = Path(file)
+    calls = path.is_relative_to(_ROOT / "simulator") or path.match("envs/parts/gymnasium_*.py")
+    return "site-packages" in path.parts or path.is_relative_to(_STANDARD) or calls
+
+
+def _short(file: str) -> str:
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -1,0 +1,191 @@
+"""Players of somebody else's, so that what they do wrong is told, and what they get and give is nobody else's.
+
+A player that is no file of the league (a dotted name, an announced one) is wrapped where it is loaded. Arrays go both
+ways as copies: it may change what it was handed, and change or keep what it gave. What it raises becomes one line that
+names it, the call, the error and its place. What an environment shows must be what its spaces hold.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from simulator.core.foreign.casts import held
+from simulator.core.foreign.faults import FOREIGN, PlayerError, guarded, told
+from simulator.core.protocols import Array, Spec, Step
+
+Check = Callable[["Guarded", str, Any], Any]  # (player, method, result) -> the result as it is handed on
+_SHARED = ("stretch",)  # works in place on the arrays of both sides, by contract
+
+
+class Guarded:
+    """A foreign player, or what it gave to be played with; it has the attributes that the player has.
+
+    Args:
+        inner: the player.
+        whose: what errors call it.
+        check: looks at what its methods gave.
+    """
+
+    __slots__ = ("_check", "_inner", "_whose")
+
+    def __init__(self, inner: Any, whose: str, check: Check) -> None:
+        for name, value in (("_inner", inner), ("_whose", whose), ("_check", check)):
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            found = getattr(self._inner, name)
+        except AttributeError:  # it has none
+            raise
+        except FOREIGN as error:
+            raise told(f"{self._whose}: {name}", error) from error
+        if not callable(found) or isinstance(found, type):
+            return found
+
+        @functools.wraps(found)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with guarded(f"{self._whose}: {name}"):
+                if name in _SHARED:
+                    return found(*args, **kwargs)
+                result = found(*copied(args), **copied(kwargs))
+                return self._check(self, name, copied(result))
+
+        return call
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._inner, name, value)
+
+    def refuse(self, name: str, said: str) -> PlayerError:
+        """An error about what one of its methods gave."""
+        return PlayerError(f"{self._whose}: {name} gave {said}")
+
+
+def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+    """A foreign player's ``make`` whose players are guarded.
+
+    A ValueError is what ``make`` refuses settings with; it is passed on as it is.
+    """
+    if kind not in _CHECKS:
+        return make
+    word, check = _CHECKS[kind]
+    whose = f"{word} {name}"
+
+    @functools.wraps(make)
+    def build(*args: Any, **kwargs: Any) -> Any:
+        try:
+            inner = make(*args, **kwargs)
+        except ValueError:
+            raise
+        except FOREIGN as error:
+            raise told(f"{whose}: make", error) from error
+        if kind == "worlds":
+            _check_spec(whose, inner)
+        if kind == "agents":
+            spec, seeds = inspect.signature(make).bind(*args, **kwargs).args[:2]
+            return Guarded(inner, whose, functools.partial(_agent_gave, spec, len(seeds)))
+        return Guarded(inner, whose, check)
+
+    return build
+
+
+def copied(value: Any) -> Any:
+    """The same with arrays that are new memory, also within tuples, lists and tables."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, tuple):
+        parts = [copied(each) for each in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if isinstance(value, list):
+        return [copied(each) for each in value]
+    if isinstance(value, dict):
+        return {key: copied(each) for key, each in value.items()}
+    return value
+
+
+def _gave(player: Guarded, name: str, result: Any) -> Any:
+    """Anything."""
+    return result
+
+
+def _agent_gave(spec: Spec, n_seeds: int, agent: Guarded, name: str, result: Any) -> Any:
+    if name == "policy":
+        check = functools.partial(_agent_gave, spec, n_seeds)
+        return Guarded(result, agent._whose + "'s policy", check)
+    if name in ("probs", "values") and result is not None:
+        shape, n_actions = np.shape(result), getattr(spec.action, "n", None)
+        if len(shape) != 3 or shape[0] != n_seeds or n_actions not in (None, shape[2]):
+            expected = f"[S, B, A]: {n_seeds} seeds, the observations, {n_actions or 'the'} actions"
+            raise agent.refuse(name, f"an array of shape {shape}, expected {expected}")
+    if name == "act":
+        actions = np.asarray(result)
+        if actions.dtype.kind not in "biuf" or not actions.ndim:
+            raise agent.refuse(name, f"{result!r:.100}, expected an array of one action for each seed")
+        return actions
+    if name == "learn":
+        if result is not None and not isinstance(result, Mapping):
+            raise agent.refuse(name, f"{result!r:.100}, expected a table of metrics, name -> [S]")
+        metrics = {str(key): np.atleast_1d(np.array(value)) for key, value in (result or {}).items()}
+        for key, value in metrics.items():
+            if value.shape != (n_seeds,):
+                raise agent.refuse(
+                    name, f"{key!r} of shape {value.shape}, expected one number for each of {n_seeds} seeds"
+                )
+        return metrics
+    return result
+
+
+def _world_gave(world: Guarded, name: str, result: Any) -> Any:
+    if name in ("reset", "observe"):
+        return _seen(world, name, result)
+    if name != "step":
+        return result
+    if not isinstance(result, tuple) or len(result) != 5:
+        raise world.refuse(name, f"{result!r:.100}, expected a Step")
+    step = Step(*result)
+    reward = held(step.reward, np.dtype(np.float32))
+    flags = [held(each, np.dtype(np.bool_)) for each in (step.terminated, step.truncated)]
+    if reward is None:
+        raise world.refuse(name, f"the rewards {step.reward!r:.100}, expected finite numbers")
+    if flags[0] is None or flags[1] is None:
+        raise world.refuse(name, f"ends {step.terminated!r:.50}, {step.truncated!r:.50}, expected truth values")
+    obs, final_obs = _seen(world, name, step.obs), _seen(world, name, step.final_obs)
+    if not len(reward) == len(flags[0]) == len(flags[1]) == len(obs) == len(final_obs):
+        raise world.refuse(name, "arrays of different lengths, expected one entry for each seed")
+    return Step(obs, reward, flags[0], flags[1], final_obs)
+
+
+def _seen(world: Guarded, name: str, given: Any) -> Array:
+    """What is seen of every seed, [S, *obs], in the type of the observation space."""
+    space = world.spec.observation
+    obs = held(given, np.dtype(space.dtype))
+    if obs is None or obs.shape[1:] != tuple(space.shape or ()) or not obs.ndim:
+        shown = " ".join(repr(given).split())[:100]
+        raise world.refuse(name, f"the observations {shown}, expected values of {space} for each seed")
+    low, high = (0, space.n - 1) if hasattr(space, "n") else (space.low, space.high)
+    if obs.dtype.kind in "iu":
+        within = ((obs >= low) & (obs <= high)).reshape(len(obs), -1).all(axis=1)
+        if not within.all():
+            wrong = int(np.argmin(within))
+            shown = " ".join(np.array2string(obs[wrong], threshold=8).split())[:100]
+            raise world.refuse(name, f"seed number {wrong} the observation {shown}, expected a value of {space}")
+    return obs
+
+
+_CHECKS: dict[str, tuple[str, Check]] = {
+    "agents": ("agent", _gave),  # whose check knows the spec and the seeds
+    "worlds": ("world", _world_gave),
+    "memories": ("memory", _gave),
+    "challenges": ("challenge", _gave),
+    "games": ("game", _gave),
+}
+
+
+def _check_spec(whose: str, world: Any) -> None:
+    spec = getattr(world, "spec", None)
+    if not isinstance(spec, Spec):
+        raise PlayerError(f"{whose}: its spec is {spec!r:.100}, expected a simulator.core.protocols.Spec")

@@ -1,0 +1,189 @@
+"""Python files by path: ``./my_agent.py`` and ``./envs/grid.py:MyGrid-v0``, wherever a dotted name stands.
+
+A path begins with ``./``, ``../``, ``/`` or ``~``. Its file becomes a module under a name of its own, made of where it
+lies and what it holds: two files of one name never meet, and one that was changed is another. It runs as a script
+does, with its own folder first on Python's path, so that it can import what lies beside it; and what Python itself or
+Engram calls so is left alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from simulator.core.foreign.own_packages import NAMES, is_within
+
+PREFIX = "engram_file_"  # how the names of their modules begin
+_ROOT = Path(__file__).resolve().parents[3]
+_STANDARD = Path(os.__file__).resolve().parent  # where Python's own library lies
+_folders: list[str] = []  # of the files that were loaded
+
+
+class Place(NamedTuple):
+    """Where a path leads."""
+
+    file: Path  # absolute
+    name: str  # what stands behind ``.py:``, or empty
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.name}" if self.name else str(self.file)
+
+
+def is_path(name: str) -> bool:
+    """Whether a name says that it is a path."""
+    return name.startswith(("./", "../", "~")) or os.path.isabs(name)
+
+
+def place_of(name: str) -> Place:
+    """The file and the name in it that a path such as ``./envs/grid.py:MyGrid-v0`` leads to.
+
+    Raises:
+        ValueError: it is no Python file, or there is none; one line.
+    """
+    found = re.fullmatch(r"(.*?\.py)(?::(.*))?", name, re.DOTALL)
+    path, within = (found[1], found[2] or "") if found else (name, "")
+    try:
+        file = Path(path).expanduser().resolve()
+        is_file, exists = file.is_file(), file.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a null byte, a user that nobody is
+        raise ValueError(f"{_shown(path)}: no path of a file: {' '.join(str(error).split())}") from None
+    if not exists:
+        raise ValueError(f"{_shown(path)}: no such file, expected a Python file (.py)")
+    if not found or not is_file:
+        raise ValueError(f"{_shown(path)}: expected a Python file (.py)")
+    return Place(file, within)
+
+
+def absolute(name: str) -> str:
+    """A path as whoever stands in another folder would write it; every other name as it is."""
+    return str(place_of(name)) if is_path(name) else name
+
+
+def label_of(name: str) -> str:
+    """What something is called that a path names: its file without the ending; every other name as it is."""
+    if not is_path(name):
+        return name
+    path, _, within = name.partition(".py:")
+    return within or Path(path.removesuffix(".py")).name
+
+
+def identity(name: str) -> str:
+    """What a name stands for, wherever it lies: of a path the file's name and what it holds."""
+    if not is_path(name):
+        return name
+    place = place_of(name)
+    return f"{place._replace(file=Path(place.file.name))} {hashlib.sha256(place.file.read_bytes()).hexdigest()}"
+
+
+def with_imports(files: Iterable[Path]) -> tuple[Path, ...]:
+    """Files, and whatever of the user's own they import, directly or not, as far as their text tells.
+
+    The user's own lies beside a file, around its package or in the working folder; what is installed does not count.
+    """
+    found: dict[Path, None] = {}
+    waiting = [file.resolve() for file in files]
+    while waiting:
+        file = waiting.pop(0)
+        if file not in found:
+            found[file] = None
+            waiting += [] if _is_installed(file) else _imports_of(file)
+    return tuple(found)
+
+
+def _imports_of(file: Path) -> list[Path]:
+    """The files beside it that one file imports, in the order of its text; those that it may import among them."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, ValueError, SyntaxError):  # which loading it will tell
+        return []
+    package = file.parent
+    while (package / "__init__.py").is_file() and package != package.parent:
+        package = package.parent
+    tops, found = (file.parent, package, Path.cwd()), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [_modules(top, each.name) for each in node.names for top in tops]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            roots = (file.parent.joinpath(*[".."] * (node.level - 1)),) if node.level else tops
+            names = [module, *(f"{module}.{each.name}".strip(".") for each in node.names)]
+            found += [_modules(root, name) for name in names for root in roots]
+    return [each for modules in found for each in modules if not _is_installed(each)]
+
+
+def _modules(root: Path, name: str) -> list[Path]:
+    """The files under a folder that importing a dotted name runs: of its packages, and its own."""
+    parts = name.split(".") if name else []
+    packages = [root.joinpath(*parts[:n], "__init__.py") for n in range(1 if parts else 0, len(parts) + 1)]
+    module = [root.joinpath(*parts).with_suffix(".py")] if parts else []
+    return [each.resolve() for each in (*packages, *module) if each.is_file()]
+
+
+def _is_installed(file: Path) -> bool:
+    """Whether a file is a library's or one of ours, which versions and sources of ours stand for."""
+    ours = (_ROOT / each for each in ("simulator", *NAMES))
+    return "site-packages" in file.parts or any(file.is_relative_to(each) for each in (_STANDARD, *ours))
+
+
+def load(file: Path, *, anew: bool = False) -> ModuleType:
+    """The module of a file; whatever the file raises goes through.
+
+    Args:
+        file: an absolute path.
+        anew: run it again where it ran before.
+    """
+    content = file.read_bytes()
+    key = hashlib.sha256(bytes(file) + b"\0" + content).hexdigest()[:12]
+    name = f"{PREFIX}{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}_{key}"
+    if name in sys.modules and not anew:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, file)
+    assert spec is not None
+    module = sys.modules[name] = module_from_spec(spec)  # dataclasses look their module up
+    _put_first(str(file.parent))
+    try:
+        # Python would take compiled code that lies beside it for this second's, whatever was changed within it.
+        exec(compile(content, str(file), "exec"), module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        _put_last(str(file.parent))
+    return module
+
+
+def _put_first(folder: str) -> None:
+    """Let a file import what lies beside it, not what lies beside others that were loaded before."""
+    others = {os.path.realpath(each) for each in (*_folders, os.getcwd())} - {folder}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not file or name.startswith(PREFIX) or name == "__main__":
+            continue
+        top, above = name.partition(".")[0], Path(file).parents
+        depth = name.count(".") + (Path(file).name == "__init__.py")
+        if depth < len(above) and str(above[depth]) in others and not is_within(top, file):
+            if Path(folder, top).is_dir() or Path(folder, f"{top}.py").is_file():
+                del sys.modules[name]
+    sys.path.insert(0, folder)
+
+
+def _put_last(folder: str) -> None:
+    """Leave it to be found by what a file imports later, behind everything that is installed."""
+    sys.path.remove(folder)
+    if folder not in _folders:
+        _folders.append(folder)
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def _shown(path: str) -> str:
+    shown = path if len(path) <= 200 else path[:197] + "..."
+    return shown if shown.isprintable() else repr(shown)

@@ -1,0 +1,213 @@
+"""Where machine code is kept between processes: in a folder of the user's own, in files that can be checked.
+
+Whatever lies in a cache is run. So the folder must belong to the user, and nobody else may write there; and every file
+tells whether it is whole: a data file is named by the SHA-256 of what it holds, an index ends in the SHA-256 of the
+rest. A damaged file, such as a power cut leaves, is dropped and the function compiled again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numba
+import platformdirs
+
+_ROOT = Path(__file__).parents[3]
+INDEX, DATA = ".kept.nbi", ".kept.nbc"  # how our files end; others may lie in a folder that the user named
+_SEAL = hashlib.sha256().digest_size
+_HANDED_DOWN = "ENGRAM_PRIVATE_CODE"  # the private folder of the process that started this one
+_PROBE = bytes(1 << 16)
+
+
+class Survey(NamedTuple):
+    """What a folder of machine code holds."""
+
+    n_functions: int
+    damaged: tuple[Path, ...]
+
+
+@cache
+def folder() -> Path | None:
+    """The folder of this process: what NUMBA_CACHE_DIR says, else one for every state of our sources, else None.
+
+    Numba looks only at the file of the function itself, so a change in what it calls would go unnoticed.
+    """
+    if numba.config.CACHE_DIR:
+        return Path(numba.config.CACHE_DIR)
+    digest = hashlib.sha256()
+    for package in ("simulator", "agents", "memory", "envs"):
+        for path in sorted((_ROOT / package).rglob("*.py")):
+            digest.update(path.read_bytes())
+    state = digest.hexdigest()[:16]
+    for home in (_user_home, _spare_home, _private_home):
+        found = home(state)
+        if found is not None:
+            return found
+    say("nothing can be written for the next process: functions are compiled in every one")
+    return None
+
+
+def survey(place: Path) -> Survey:
+    """Look at every file that was kept there."""
+    indexes = sorted(place.rglob(f"*{INDEX}"))
+    looked_at = [(is_whole_index, path) for path in indexes]
+    looked_at += [(is_whole_data, path) for path in sorted(place.rglob(f"*{DATA}"))]
+    damaged: list[Path] = []
+    for is_whole, path in looked_at:
+        try:
+            if not is_whole(path):
+                damaged.append(path)
+        except FileNotFoundError:  # another process has just dropped it
+            continue
+        except OSError:
+            damaged.append(path)
+    return Survey(len(indexes), tuple(damaged))
+
+
+def mend(place: Path) -> Survey:
+    """Remove what is damaged: whatever needs it compiles again. What is left is returned."""
+    for path in survey(place).damaged:
+        with suppress(OSError):
+            path.unlink()
+    return survey(place)
+
+
+def _user_home(state: str) -> Path | None:
+    """Today's folder in the user's cache folder; None where that cannot be written, or is not the user's."""
+    home = Path(platformdirs.user_cache_dir("engram-rl"))
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if "written by others" in folder_fault(home.stat()):  # it is the user's, yet who knows what others put there
+            _take_back(home)
+        if fault := folder_fault(home.stat()):
+            say(f"{home} {fault}: compiled code is kept elsewhere")
+            return None
+        return _todays(home, state)
+    except OSError:
+        return None
+
+
+def _take_back(home: Path) -> None:
+    """Empty a folder of the user's that others could write to, and shut them out."""
+    before = stat.S_IMODE(home.stat().st_mode)
+    home.chmod(0o700)
+    try:
+        for each in home.iterdir():
+            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+    except OSError:
+        home.chmod(before)  # what is left there may not be trusted the next time either
+        raise
+    say(f"{home} could be written by others: it was emptied, and is the user's alone from now on")
+
+
+def _spare_home(state: str) -> Path | None:
+    """Today's folder in one of the user's among the temporary files, where anybody could have made it before."""
+    with suppress(OSError):
+        home = Path(tempfile.gettempdir()) / f"engram-rl-{_user()}"
+        with suppress(FileExistsError):
+            home.mkdir(mode=0o700)
+        fault = folder_fault(home.lstat(), alone=True)
+        if not fault:
+            return _todays(home, state)
+        if not os.environ.get(_HANDED_DOWN):
+            say(f"{home} {fault}: it is not used, compiled code is kept for this command only")
+    return None
+
+
+def _private_home(state: str) -> Path | None:
+    """A new folder that nobody else can look into, for this process and those that it starts."""
+    with suppress(OSError):
+        given = os.environ.get(_HANDED_DOWN)
+        if given and not folder_fault(os.lstat(given), alone=True):
+            return _todays(Path(given), state)
+        made = tempfile.mkdtemp(prefix="engram-rl-")
+        os.environ[_HANDED_DOWN] = made
+        atexit.register(_remove, made, os.getpid())
+        return _todays(Path(made), state)
+    return None
+
+
+def _remove(made: str, process: int) -> None:
+    if os.getpid() == process:  # and not one that was forked from it
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _todays(home: Path, state: str) -> Path:
+    """The folder of this state of our sources, only the last few of others beside it.
+
+    Raises:
+        OSError: nothing can be written there, or there is no room for a new one. One that is there is read on a full
+            disk too.
+    """
+    place = home / state
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise PermissionError(f"{home} cannot be written")
+    if place.exists() and not folder_fault(place.lstat()):
+        return place
+    shutil.rmtree(place, ignore_errors=True)
+    with tempfile.TemporaryFile(dir=home) as probe:
+        probe.write(_PROBE)
+    for old in sorted(home.iterdir(), key=lambda path: path.stat().st_mtime)[:-8]:
+        shutil.rmtree(old, ignore_errors=True)
+    place.mkdir(mode=0o700, exist_ok=True)
+    return place
+
+
+def folder_fault(found: os.stat_result, alone: bool = False) -> str:
+    """Why code from a folder must not be run; empty where it may. ``alone``: nobody else may read there either."""
+    if not stat.S_ISDIR(found.st_mode):
+        return "is no folder"
+    if found.st_uid != _user():
+        return "belongs to another user"
+    if found.st_mode & (0o077 if alone else 0o022) and os.name == "posix":
+        return "can be read by others" if not found.st_mode & 0o022 else "can be written by others"
+    return ""
+
+
+def _user() -> int:
+    return os.geteuid() if hasattr(os, "geteuid") else 0
+
+
+@cache
+def say(line: str) -> None:
+    """Tell the user, once a process."""
+    print(f"engram: {line}", file=sys.stderr, flush=True)
+
+
+def sealed(content: bytes) -> bytes:
+    """An index as it is written: with a checksum behind it."""
+    return content + hashlib.sha256(content).digest()
+
+
+def data_name(base: str, content: bytes) -> str:
+    """What the file of some machine code is called."""
+    return f"{base}.{hashlib.sha256(content).hexdigest()[:32]}{DATA}"
+
+
+def is_whole_index(path: Path) -> bool:
+    """Whether an index is as it was written."""
+    content = path.read_bytes()
+    return hashlib.sha256(content[:-_SEAL]).digest() == content[-_SEAL:]
+
+
+def is_whole_data(path: Path) -> bool:
+    """Whether a data file is as it was written."""
+    base = path.name.removesuffix(DATA).rpartition(".")[0]
+    return path.name == data_name(base, path.read_bytes())
+
+
+def drop(path: Path) -> None:
+    """Remove a damaged file, and say so."""
+    with suppress(OSError):
+        path.unlink()
+    say(f"damaged compiled code in {path.parents[1]} was dropped, and is compiled again")

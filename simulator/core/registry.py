@@ -1,0 +1,281 @@
+"""Players by name: name -> file -> (Config, make). A name that leads nowhere is answered with its near misses.
+
+A player is a file of the league (its name is the file's), an announcement of an installed distribution (entry points
+``engram.agents``, ``engram.worlds``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
+by its path (``./my_agent.py``); worlds are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file. ``-`` and
+``_`` are the same in a name. Listing names imports no player.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, is_dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulator.core.files.escaping import checked_name, is_seen
+from simulator.core.foreign import own_packages, python_files
+from simulator.core.foreign.faults import FOREIGN
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from simulator.core.memories import Channel, Units
+
+
+class UnknownNameError(ValueError):
+    """Nobody has that name; the line offers the nearest."""
+
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {
+    "agents": "agents",
+    "worlds": "envs",
+    "memories": "memory",
+    "components": "agents/components",
+    "challenges": "envs/patterns",
+    "games": "envs/games",
+}
+GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "worlds", "memories", "games")}
+SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"memories": "memory"}
+_NO_PLAYERS = ("common", "components", "patterns", "games")  # packages beside the players
+_ON_THE_WAY = (importlib.__file__, __file__, python_files.__file__, own_packages.__file__)  # no place of an error
+_GYMNASIUM = "envs.common.gymnasium.env"
+_CORRUPTION = "envs.common.corruption.parse"
+
+
+@dataclass(frozen=True)
+class Player:
+    """Whoever takes part.
+
+    Attributes:
+        kind: agents, worlds, memories, components, challenges or games.
+        name: what it is called in commands and in the store; of a file, its absolute path.
+        Config: its settings, a frozen dataclass.
+        make: what builds it; for a world of Gymnasium already bound to the id.
+        module: where it is from.
+    """
+
+    kind: str
+    name: str
+    Config: type[Any]
+    make: Callable[..., Any]
+    module: Any
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Every name of a kind, in order: the league's own files and what installed distributions announce."""
+    return tuple(sorted({*_files(kind), *_announced(kind)}))
+
+
+def load(kind: str, name: str) -> Player:
+    """The player of that name.
+
+    Raises:
+        UnknownNameError: nobody is called so; one line with the near misses.
+        ValueError: the file cannot be used, or the name has characters that cannot be seen; one line.
+    """
+    if python_files.is_path(name):
+        return _of_file(kind, python_files.place_of(name))
+    if not is_seen(name):
+        checked_name(name, SINGULAR[kind], most=len(name))
+    plain, files = name.replace("-", "_"), _files(kind)
+    if plain in files:
+        return _player(kind, plain, _import(files[plain]))
+    announced = _announced(kind)
+    if plain in announced:
+        return _player(kind, announced[plain].name, _import(announced[plain].module))
+    if kind == "worlds":
+        foreign = _import(_GYMNASIUM)
+        with_cwd_importable()
+        if _knows(foreign, name):
+            return Player(kind, name, foreign.Config, partial(foreign.make, name), foreign)
+    if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
+        return _player(kind, name, _import(name))
+    if Path(name.partition(".py:")[0].removesuffix(".py") + ".py").is_file():
+        raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean ./{name}? (a path begins with ./)")
+    raise UnknownNameError(unknown(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
+
+
+def sources(kind: str, name: str) -> tuple[Path, ...]:
+    """The files that make a player what it is.
+
+    They are its own, those of whoever registers a Gymnasium id, and what of the user's own these import.
+    """
+    player = load(kind, name)
+    found = [getattr(player.module, "__file__", None)]
+    if python_files.is_path(name):
+        found.append(str(python_files.place_of(name).file))
+    elif kind == "worlds" and ":" in name:
+        with suppress(ValueError):  # which making it will tell
+            found += player.module.files_of(name)
+    return python_files.with_imports(Path(each) for each in dict.fromkeys(found) if each)
+
+
+def channel(text: str, units: Units) -> Channel:
+    """The damage that a text such as ``flip:0.2`` names, for patterns of these units.
+
+    Raises:
+        ValueError: no such damage, or an amount that cannot be; one line.
+    """
+    found: Channel = _import(_CORRUPTION).parse(text, units)
+    return found
+
+
+def candidates(kind: str) -> list[str]:
+    """Every name that could have been meant, Gymnasium's ids among them where that is loaded."""
+    gymnasium = sys.modules.get("gymnasium") if kind == "worlds" else None
+    ids = [each for each in gymnasium.registry if not each.startswith(python_files.PREFIX)] if gymnasium else []
+    return [*names(kind), *ids]
+
+
+def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> str:
+    """The line for a name that nobody has: ``unknown agent 'q_lerning'; did you mean q_learning? (hint)``."""
+    meant = near_misses(name, known)
+    question = f"; did you mean {' or '.join(meant)}?" if meant else ""
+    shown = repr(name) if len(name) <= 60 else repr(name[:57] + "...")
+    return f"unknown {what} {shown}{question}" + (f" ({hint})" if hint else "")
+
+
+def near_misses(name: str, known: Iterable[str]) -> list[str]:
+    """At most three names that look like ``name``, the nearest first."""
+    plain = {each.lower().replace("-", "_"): each for each in known}
+    near = difflib.get_close_matches(name[:100].lower().replace("-", "_"), plain, n=3, cutoff=0.65)
+    return [plain[each] for each in near]
+
+
+def about(kind: str, name: str) -> str:
+    """The first line of a file's docstring, without importing it; empty for players from elsewhere."""
+    import ast
+
+    path = _files(kind).get(name)
+    if path is None:
+        return ""
+    place = ROOT / path.replace(".", "/")
+    try:
+        tree = ast.parse((place / "__init__.py" if place.is_dir() else place.with_suffix(".py")).read_text("utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return ""
+    return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+def with_cwd_importable() -> None:
+    """Let a dotted path start in the folder that the command was typed in."""
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+
+
+def _files(kind: str) -> dict[str, str]:
+    """Name -> module of every player, which is a file or a package."""
+    folder = ROOT / FOLDERS[kind]
+    package = FOLDERS[kind].replace("/", ".")
+    files = [path for path in folder.glob("*.py") if not path.name.startswith("_")]
+    packages = [path.parent for path in folder.glob("*/__init__.py") if path.parent.name not in _NO_PLAYERS]
+    return {path.stem: f"{package}.{path.stem}" for path in [*files, *packages]}
+
+
+def _announced(kind: str) -> dict[str, EntryPoint]:
+    if kind not in GROUPS:
+        return {}
+    from importlib.metadata import entry_points
+
+    return {each.name.replace("-", "_"): each for each in entry_points(group=GROUPS[kind])}
+
+
+def _module_of(file: Path) -> Any:
+    try:
+        return python_files.load(file)
+    except FOREIGN as error:
+        raise ValueError(f"{file} cannot be imported: {reason(error)}") from error
+
+
+def _of_file(kind: str, place: python_files.Place) -> Player:
+    """The player of a file, or the Gymnasium environment in it that its path names."""
+    if kind != "worlds":
+        if place.name:
+            raise ValueError(f"{place}: expected the path of a file alone, without :{place.name}")
+        return _player(kind, str(place), _module_of(place.file))
+    foreign = _import(_GYMNASIUM)
+    module = foreign.load_file(partial(_module_of, place.file))
+    if place.name:
+        own_id = foreign.id_in_file(str(place), module, place.name)
+        return Player(kind, str(place), foreign.Config, partial(foreign.make, own_id, name=str(place)), foreign)
+    if hasattr(module, "Config") or hasattr(module, "make"):
+        return _player(kind, str(place), module)
+    raise ValueError(f"{place}: {foreign.instead_of_file(module)}")
+
+
+def _knows(foreign: Any, name: str) -> bool:
+    """Whether Gymnasium has the world; ``module:EnvId`` imports that module, which can go wrong in every way."""
+    try:
+        return bool(foreign.is_known(name))
+    except FOREIGN as error:
+        raise ValueError(f"world {name!r} cannot be used: {reason(error)}") from error
+
+
+def _can_be_found(path: str) -> bool:
+    """Whether a dotted path is a module that exists."""
+    with_cwd_importable()
+    try:
+        return importlib.util.find_spec(path) is not None
+    except ModuleNotFoundError:
+        return False
+    except FOREIGN as error:
+        raise ValueError(f"{path} cannot be imported: {reason(error)}") from error
+
+
+def _import(path: str) -> Any:
+    try:
+        return importlib.import_module(path)
+    except FOREIGN as error:
+        raise ValueError(f"{path.replace('.', '/')}.py cannot be imported: {reason(error)}") from error
+
+
+def _player(kind: str, name: str, module: Any) -> Player:
+    config, make = getattr(module, "Config", None), getattr(module, "make", None)
+    if isinstance(config, type) and is_dataclass(config) and callable(make):
+        return Player(kind, name, config, make if _is_ours(module) else _guarded(kind, name, make), module)
+    lacks = "make" if not callable(make) else "Config"
+    shown = _shown(getattr(module, "__file__", None) or name)
+    expected = "a dataclass named Config and a function named make"
+    raise ValueError(f"{shown} is no {SINGULAR[kind]}: {lacks} is missing or of the wrong kind, expected {expected}")
+
+
+def _is_ours(module: Any) -> bool:
+    """Whether a module is a file of the league."""
+    path = Path(getattr(module, "__file__", None) or "/")
+    place = path.parent if path.name == "__init__.py" else path
+    return any(place.parent == ROOT / folder for folder in FOLDERS.values())
+
+
+def _guarded(kind: str, name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+    from simulator.core.foreign.guards import guarded_make  # loads numpy, which listing names does not need
+
+    return guarded_make(kind, name, make)
+
+
+def reason(error: BaseException) -> str:
+    """Kind, text and place of what went wrong in foreign code, in one line."""
+    at = [getattr(error, "filename", None), getattr(error, "lineno", None)]
+    trace = error.__traceback__
+    while trace is not None and not isinstance(error, SyntaxError):
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith("<frozen") and file not in _ON_THE_WAY:
+            at = [file, trace.tb_lineno]
+        trace = trace.tb_next
+    text = " ".join(str(getattr(error, "msg", None) or error).split())[:200]
+    place = f" ({_shown(at[0])}, line {at[1]})" if at[0] and at[1] else ""
+    return f"{type(error).__name__}: {text}{place}"
+
+
+def _shown(file: str) -> str:
+    return str(Path(file).relative_to(ROOT)) if Path(file).is_relative_to(ROOT) else file

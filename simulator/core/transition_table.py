@@ -1,0 +1,85 @@
+"""A finite world as a look-up table, and its one step in compiled code.
+
+Worlds by table (``envs/``) and tabular agents (``agents/``) meet here: both sides of a compiled stretch, and the
+world's own step-by-step path, run the same ``table_step``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from simulator.core.jit import lane
+from simulator.core.rng_compiled import categorical, uniform
+
+if TYPE_CHECKING:
+    from simulator.core.mdp.solve import FiniteMDP
+
+CUMULATIVE, REWARD = 0, 1  # the columns of an outcome
+GOES_ON, TERMINATES, TRUNCATES = 0, 1, 2  # how a step ends
+
+
+class Table(NamedTuple):
+    """A finite world's law. Outcomes that do not exist have the cumulative probability of the last one that does."""
+
+    outcomes: np.ndarray  # float64 [N, A, K, 2], cumulative probability and reward
+    codes: np.ndarray  # int64 [N, A, K], four times the next state, plus how the step ends
+    start: np.ndarray  # float64 [N], cumulative
+    see: np.ndarray  # int64 [N], the observation of each state
+    max_steps: int  # 0: no limit
+    always_draws: bool  # also where an action has one outcome only, as Gymnasium's toy texts do
+
+
+class Lanes(NamedTuple):
+    """S walkers in one table, moved on in place."""
+
+    table: Table
+    place: np.ndarray  # int64 [S]
+    clock: np.ndarray  # int64 [S], steps of the current episode
+    stream: np.ndarray  # uint64 [S, 4]
+
+
+def make_table(mdp: FiniteMDP, see: np.ndarray | None = None, *, always_draws: bool = False) -> Table:
+    """The table of ``mdp``; ``see`` int [N] gives each state's observation (default: the state itself)."""
+    n_states = mdp.prob.shape[0]
+    columns = [np.cumsum(mdp.prob, axis=-1), mdp.reward.astype(np.float32)]
+    outcomes = np.ascontiguousarray(np.stack([np.asarray(c, np.float64) for c in columns], axis=-1))
+    codes = np.ascontiguousarray(4 * mdp.next.astype(np.int64) + mdp.end)
+    seen = np.arange(n_states) if see is None else see
+    seen = np.ascontiguousarray(seen, np.int64)
+    return Table(outcomes, codes, np.cumsum(mdp.start), seen, int(mdp.max_steps or 0), always_draws)
+
+
+@lane
+def table_step(lanes, i, action):
+    """Move walker i: (state led to, reward, END code); a new episode has begun where the code is not GOES_ON."""
+    outcomes = lanes.table.outcomes
+    at, action = np.uint64(lanes.place[i]), np.uint64(action)  # spares the check for indices that count from the end
+    k, n = np.int64(0), outcomes.shape[2]
+    draw = uniform(lanes.stream, i) if n > 1 or lanes.table.always_draws else 0.0
+    if n > 1:
+        for j in range(n):  # no early exit: a branch that cannot be foreseen costs more than the look
+            k += outcomes[at, action, j, CUMULATIVE] <= draw
+        if k == n:
+            k = np.int64(0)  # rounding left none: the rule of gymnasium's categorical_sample
+    drawn = np.uint64(k)
+    code = lanes.table.codes[
+        at, action, drawn
+    ]  # whole numbers apart: a conversion would stand in the way of every step
+    led_to, end = code >> 2, code & 3
+    lanes.clock[i] += 1
+    if end == GOES_ON and lanes.clock[i] == lanes.table.max_steps:
+        end = np.int64(TRUNCATES)
+    if end == GOES_ON:
+        lanes.place[i] = led_to
+    else:
+        table_reset(lanes, i)
+    return led_to, outcomes[at, action, drawn, REWARD], end
+
+
+@lane
+def table_reset(lanes, i):
+    """Put walker i on a start drawn from its own stream."""
+    lanes.place[i] = categorical(lanes.stream, i, lanes.table.start)
+    lanes.clock[i] = 0

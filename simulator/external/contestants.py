@@ -1,0 +1,164 @@
+"""Contestants from outside, beside our agents: stable-baselines3, any Python callable, a person's recorded episodes.
+
+======================================  ===============================================================================
+``sb3:DQN``                             a class of stable-baselines3 (extra ``bench``), trained here
+``sb3:path/to/model.zip``               a saved model of it, evaluated as it is; setting ``class`` where it cannot tell
+``python:module:name``, ``...py:name``  a callable, evaluated as it is; see :mod:`simulator.external.callables`
+``human:FILE``                          a person's recorded episodes; see :mod:`simulator.external.recordings`
+======================================  ===============================================================================
+
+All but people are judged by the engine's evaluator on the evaluation streams of the seed, so their episodes are paired
+with everybody else's. A person has played what was recorded: a seed's score is the mean of the episodes recorded with
+that seed's number, in the world that agents of that seed train in. A seed without episodes was not played: nan.
+Whoever does not learn here has the same score at every evaluation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from simulator.config.external import (
+    ExternalConfig,
+    evaluation_steps,
+    from_toml,
+    is_external,
+    settings_hash,
+    to_toml,
+    unplain,
+)
+from simulator.config.run import RunConfig, eval_period
+from simulator.core.jit import working_seconds
+from simulator.external import callables, recordings, sb3
+from simulator.external.evaluate import ExternalFailure, Judge, Pulse, one_thread
+
+__all__ = ["ExternalConfig", "external", "from_toml", "is_external", "play_external", "settings_hash", "to_toml"]
+
+
+def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> ExternalConfig:
+    """A checked contestant from outside: its file or class is there, and can play in the world.
+
+    Args:
+        name: ``sb3:...``, ``python:...`` or ``human:...``.
+        settings: its own; plain values, lists and tables; the word none is None.
+        run: the world with its settings, seeds, steps and evaluations; its agent is not looked at.
+
+    Raises:
+        ValueError: it cannot play so; one line.
+    """
+    if not is_external(name):
+        raise ValueError(f"{name}: expected sb3:... or python:...")
+    kind, _, target = name.partition(":")
+    _check_plain(name, "settings", settings)
+    seeds = {"seeds": run.seeds, "first_seed": run.first_seed}
+    budget = {"steps": run.steps, "eval_every": eval_period(run), "eval_episodes": run.eval_episodes}
+    budget |= {"eval_max_steps": run.eval_max_steps}
+    world = {"world": run.world, "world_settings": run.world_settings}
+    config = ExternalConfig(kind, target, settings=unplain(settings), **seeds, **budget, **world)  # type: ignore[arg-type]
+    if config.file is not None:  # a worker may stand in another folder
+        config = dataclasses.replace(config, target=config.retargeted(str(config.file.expanduser().resolve())))
+    _check(config)
+    return config
+
+
+def _check(config: ExternalConfig) -> None:
+    """Whether a contestant can play at all, before anybody does."""
+    if config.kind == "human":
+        _recording(config)
+        return
+    if config.kind == "python":
+        callables.load(config)
+        return
+    sb3.prepare(config)
+    with one_thread():
+        sb3.check(config, Judge(config, Pulse(lambda: None)))
+
+
+def play_external(
+    config: ExternalConfig, tick: Callable[[], None], limits: tuple[float, float] = (0.0, 0.0)
+) -> dict[str, Any]:
+    """Play one cell.
+
+    Args:
+        config: whom, where, with which seeds.
+        tick: called about ten times a second; what it raises passes through.
+        limits: CPU and wall-clock seconds for the training of each seed, 0: none. Training that they end is
+            evaluated there, and scores the same from there on.
+
+    Returns:
+        Plain values: ``scores`` [S], ``steps`` [K], ``curve`` [S][K], nan for what failed or was not played;
+        ``failed``: ``[{seed, step, reason}]``; ``facts``: ``floor``, ``floor_is``, ``ceiling``, ``ceiling_is``,
+        ``threshold``, and of a person ``not_played``, the seeds without episodes; ``seconds`` and ``cpu_seconds``,
+        compiling left out; ``exact``: True, for nothing here is interrupted and continued.
+
+    Raises:
+        ValueError: the contestant broke down in every seed, or cannot play; one line.
+    """
+    if config.kind == "sb3":
+        sb3.prepare(config)
+    pulse, began = Pulse(tick), working_seconds()
+    try:
+        with one_thread():
+            found = _played(config, Judge(config, pulse, limits))
+    except Exception as error:
+        if pulse.raised is not None:
+            raise pulse.raised from None
+        if isinstance(error, ExternalFailure):
+            raise ValueError(str(error)) from None
+        raise
+    seconds, cpu_seconds = (now - then for now, then in zip(working_seconds(), began, strict=True))
+    return {**found, "seconds": seconds, "cpu_seconds": cpu_seconds, "exact": True}
+
+
+def _played(config: ExternalConfig, judge: Judge) -> dict[str, Any]:
+    judge.pulse()
+    steps, facts = evaluation_steps(config), judge.facts()
+    failed: list[dict[str, Any]] = []
+    if config.kind == "sb3":
+        curve, failed = sb3.play(config, judge)
+        if len(failed) == len(curve):
+            raise ExternalFailure(f"every seed failed: {failed[0]['reason']}")
+    else:
+        scores = callables.play(config, judge) if config.kind == "python" else _human(config, judge)
+        curve = [[each] * len(steps) for each in scores]
+    if config.kind == "human":
+        facts["not_played"] = [s for s, row in zip(config.seed_list, curve, strict=True) if math.isnan(row[-1])]
+    missing = {seed for seed, row in zip(config.seed_list, curve, strict=True) if math.isnan(row[-1])}
+    missing -= {each["seed"] for each in failed}
+    facts["without_score"] = [
+        {"seed": seed, "reason": why} for seed, why in judge.without_score.items() if seed in missing
+    ]
+    return {"scores": [row[-1] for row in curve], "steps": steps, "curve": curve, "failed": failed, "facts": facts}
+
+
+def _human(config: ExternalConfig, judge: Judge) -> list[float]:
+    """A person's score in every seed; nan without episodes."""
+    wanted, recording = set(config.seed_list), _recording(config)
+    returns = recordings.replay(config.target, recording, wanted, judge.world, judge.pulse)
+    return [float(np.mean(returns[seed])) if seed in returns else math.nan for seed in config.seed_list]
+
+
+def _recording(config: ExternalConfig) -> recordings.Recording:
+    if config.settings:
+        raise ValueError(f"{config.name}: {next(iter(config.settings))}: no such setting, expected none")
+    found = recordings.read_recording(config.target)
+    recordings.check_world(config.target, found, config.world, config.world_settings)
+    return found
+
+
+def _check_plain(name: str, place: str, value: Any) -> None:
+    """Whether settings are what TOML can hold."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_plain(name, f"{place}.{key}", item)
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            _check_plain(name, f"{place}[{i}]", item)
+    elif not isinstance(value, bool | int | float | str | None) or (
+        isinstance(value, float) and not math.isfinite(value)
+    ):
+        raise ValueError(f"{name}: {place} = {value!r}: expected true, false, a finite number, text, a list or a table")

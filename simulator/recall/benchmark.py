@@ -1,0 +1,369 @@
+"""One contest between memories as data: its cells, what a cell is played with, and what it came to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.config.recall import ArenaConfig, Contestant
+from simulator.core import registry, rng
+from simulator.core.jit import compile_seconds
+from simulator.core.memories import Channel, Cues, Draw, Recall, RecallPicture
+from simulator.core.protocols import Array
+from simulator.recall import metrics as scores
+from simulator.recall.bayes_optimal import ceiling
+from simulator.recall.finiteness import broken_seeds
+
+SCORES = (
+    *("overlap", "exact", "ceiling_overlap", "ceiling_exact", "cue", "spurious", "sweeps"),
+    *("fixed", "familiarity", "precision_code", "precision_pixel", "basin", "capacity_half", "capacity_most"),
+)
+RADII = 12  # at most, that basins are looked at
+FIRST_LOAD, LARGEST_LOAD, ENOUGH_CUES = 2, 4_096, 256  # patterns, and cues of each load, in a search for a capacity
+HALF, MOST = 0.5, 0.99  # shares of patterns recalled exactly that capacities are about
+PIECE = 256  # stored patterns that are recalled at a time
+NOT_STORED = "what it learned is not finite"
+NOT_RECALLED = "what it recalled is not finite"
+
+
+class Cell(NamedTuple):
+    """One contestant with so many patterns under one damage; 0 patterns: the search for its capacity."""
+
+    contestant: int
+    patterns: int
+    damage: str
+
+
+class Result(NamedTuple):
+    """What a cell came to. The fact ``failed`` names the seeds that broke down, each with a reason."""
+
+    scores: Array  # float64 [S, len(SCORES)], nan where something was not measured, and everywhere of a failed seed
+    facts: dict[str, Any]  # plain values
+    picture: RecallPicture | None
+
+
+class Health:
+    """Which seeds of a memory broke down, and why: whatever it learned or gave is looked at here, and only here.
+
+    Args:
+        n_seeds: how many there are.
+    """
+
+    def __init__(self, n_seeds: int) -> None:
+        self.why = [""] * n_seeds  # of each seed, empty while it is whole
+
+    @property
+    def failed(self) -> Array:
+        """Bool [S]."""
+        return np.array([bool(why) for why in self.why], np.bool_)
+
+    def note(self, broken: Array, why: str) -> None:
+        """Mark seeds; the first reason stays."""
+        for i in np.flatnonzero(broken):
+            self.why[i] = self.why[i] or why
+
+    def look(self, values: Any, why: str) -> None:
+        """Mark the seeds that hold a number that is not finite."""
+        self.note(broken_seeds(values, len(self.why)), why)
+
+    def look_at(self, recall: Recall) -> None:
+        """Mark the seeds whose patterns are not finite, or whose energies are not while a cue still moves."""
+        moving = np.arange(recall.energy.shape[2]) <= recall.sweeps[..., None]
+        self.look([recall.patterns, np.where(moving, recall.energy, 0.0)], NOT_RECALLED)
+
+    def join(self, other: Health) -> None:
+        """Mark the seeds that are marked in another."""
+        self.why = [own or theirs for own, theirs in zip(self.why, other.why, strict=True)]
+
+    def copy(self) -> Health:
+        """The same, to be marked apart."""
+        found = Health(len(self.why))
+        found.why = list(self.why)
+        return found
+
+
+@dataclass
+class _Group:
+    """A contestant that stored so many patterns, and what is measured once for all damages."""
+
+    memory: Any
+    draw: Draw
+    health: Health
+    state: dict[str, Any] = field(default_factory=dict)  # of the memory once it has stored
+    facts: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Array] = field(default_factory=dict)
+
+
+def plan(config: ArenaConfig) -> list[Cell]:
+    """Every cell, in the order in which they are played."""
+    loads = [*config.patterns, *([0] if config.capacity else [])]
+    return [
+        Cell(i, load, damage)
+        for i in range(len(config.contestants))
+        for load in dict.fromkeys(loads)
+        for damage in dict.fromkeys(config.damage)
+    ]
+
+
+class Contest:
+    """Plays cells. Patterns and damage are the same for every contestant.
+
+    Raises:
+        ValueError: players that cannot be built, without leave to skip them or with nobody left, or more patterns than
+            the challenge has.
+    """
+
+    def __init__(self, config: ArenaConfig, seed_list: list[int]) -> None:
+        self._config, self._seeds = config, seed_list
+        self._challenge = registry.load("challenges", config.challenge).make(seed_list, config.challenge_settings)
+        self.units = self._challenge.units
+        self._channels = {text: registry.channel(text, self.units) for text in config.damage}
+        self._draw(max(config.patterns))
+        self.refused = self._refused()
+        self._kept: tuple[tuple[int, int], _Group] | None = None
+
+    def play(self, cell: Cell) -> Result:
+        """Play one cell.
+
+        Raises:
+            ValueError: the memory cannot be built, or refuses these patterns or cues; the line names it.
+        """
+        if cell.contestant in self.refused:
+            raise ValueError(self.refused[cell.contestant])
+        contestant = self._config.contestants[cell.contestant]
+        try:
+            if not cell.patterns:
+                return self._capacity(contestant, self._channels[cell.damage])
+            return self._cell(self._group(cell), self._channels[cell.damage])
+        except ValueError as error:
+            raise ValueError(f"{contestant.label}, {cell.patterns} patterns, {cell.damage}: {error}") from None
+
+    def _refused(self) -> dict[int, str]:
+        """The contestants that cannot be built for this challenge, and why."""
+        found = {}
+        for i, contestant in enumerate(self._config.contestants):
+            try:
+                self._make(contestant)
+            except ValueError as error:
+                found[i] = str(error)
+        if found and not self._config.skip:
+            raise ValueError(f"{next(iter(found.values()))}; --skip goes on without")
+        if len(found) == len(self._config.contestants):
+            raise ValueError(next(iter(found.values())))
+        return found
+
+    def _make(self, contestant: Contestant) -> Any:
+        player = registry.load("memories", contestant.memory)
+        try:
+            return player.make(self.units, self._seeds, contestant.settings)
+        except ValueError as error:
+            raise ValueError(f"{contestant.label}: {error}") from None
+
+    def _draw(self, n: int) -> Draw:
+        most = self._challenge.most
+        n_novel = self._config.novel if most is None else min(self._config.novel, max(most - n, 0))
+        drawn: Draw = self._challenge.draw(n, n_novel)
+        return drawn
+
+    def _group(self, cell: Cell) -> _Group:
+        """The contestant with its patterns stored; kept from one damage to the next."""
+        key = (cell.contestant, cell.patterns)
+        if self._kept is None or self._kept[0] != key:
+            self._kept = None  # room for the next
+            contestant = self._config.contestants[cell.contestant]
+            draw = self._draw(cell.patterns)
+            memory, health, seconds = self._stored(contestant, draw)
+            facts = {"store_seconds": seconds, "parameters": int(memory.n_parameters), "way": memory.way}
+            facts |= {"units": self.units.n, "two_valued": self.units.two_valued}
+            group = _Group(memory, draw, health, deepcopy(memory.state()), facts)
+            self._measure(group)
+            self._kept = (key, group)
+        self._kept[1].memory.restore(deepcopy(self._kept[1].state))  # a cell does not depend on those before it
+        return self._kept[1]
+
+    def _stored(self, contestant: Contestant, draw: Draw) -> tuple[Any, Health, float]:
+        """A contestant that has stored patterns, which of its seeds broke down over it, and the seconds it took."""
+        memory, health = self._make(contestant), Health(len(self._seeds))
+        _, seconds = _timed(lambda: memory.store(draw.stored))
+        health.look(memory.state(), NOT_STORED)
+        return memory, health, seconds
+
+    def _measure(self, group: _Group) -> None:
+        """What does not depend on the damage that is asked for."""
+        memory, draw = group.memory, group.draw
+        if draw.novel.shape[1]:
+            energies = memory.energy(draw.stored), memory.energy(draw.novel)
+            group.health.look(energies, NOT_RECALLED)
+            whole = ~group.health.failed
+            group.scores["familiarity"] = scores.familiarity(*energies)
+            if whole.any():
+                curve = scores.roc(*(each[whole] for each in energies))
+                group.facts["roc"] = [points.round(4).tolist() for points in curve]
+        if draw.novel.shape[1] and (draw.labels >= 0).all():
+            classes = (draw.labels, draw.novel_labels)
+            group.scores["precision_pixel"] = scores.retrieval(draw.stored, draw.novel, *classes)
+            if hasattr(memory, "codes"):
+                codes = memory.codes(draw.stored), memory.codes(draw.novel)
+                group.health.look(codes, NOT_RECALLED)
+                if codes[0].shape[2]:  # a machine without hidden units has none
+                    group.scores["precision_code"] = scores.retrieval(*codes, *classes)
+        group.scores["fixed"] = self._fixed(group)
+        if self._config.basin:
+            group.scores["basin"] = self._basin(group)
+
+    def _fixed(self, group: _Group) -> Array:
+        """Share of the stored patterns that cues are made of which stay as they are, given whole and by themselves."""
+        stored, two = group.draw.stored, self.units.two_valued
+        stored = stored[:, : self._config.cues or None]
+        stays = np.empty(stored.shape[:2], np.bool_)
+        for first in range(0, stored.shape[1], PIECE):
+            piece = stored[:, first : first + PIECE]
+            recall = _recall(group.memory, _Given(Cues(piece)))
+            group.health.look_at(recall)
+            stays[:, first : first + PIECE] = scores.same(scores.decided(recall.patterns, two), piece, two)
+        return np.asarray(stays.mean(axis=1))
+
+    def _damaged(self, draw: Draw, channel: Channel, n_cues: int = 0) -> tuple[Array, Cues]:
+        """The true patterns [S, Q, N] of the cues, and the cues."""
+        n = n_cues or self._config.cues or draw.stored.shape[1]
+        truth = draw.stored[:, np.arange(n) % draw.stored.shape[1]]
+        return truth, channel.damage(truth, draw.stored, rng.generators(self._seeds, "damage"))
+
+    def _cell(self, group: _Group, channel: Channel) -> Result:
+        draw, two, health = group.draw, self.units.two_valued, group.health.copy()
+        truth, cues = self._damaged(draw, channel)
+        given = _given(channel, cues)
+        heard = group.memory.way == "channel" and given.evidence is not None
+        recall, seconds = _timed(lambda: _recall(group.memory, given))
+        health.look_at(recall)
+        restored = scores.decided(recall.patterns, two)
+        best = ceiling(channel, cues, draw.stored, median=not two, near=0.0 if two else scores.NEAR)
+        values = dict(group.scores)
+        values["overlap"] = scores.overlap(restored, truth)
+        values["exact"] = scores.same(restored, truth, two).mean(axis=1)
+        values["ceiling_overlap"], values["ceiling_exact"] = best.overlap.mean(axis=1), best.exact.mean(axis=1)
+        values["cue"] = scores.overlap(scores.decided(cues.values, two), truth)
+        values["spurious"] = 1.0 - scores.is_stored(restored, draw.stored, two).mean(axis=1)
+        values["sweeps"] = recall.sweeps.mean(axis=1)
+        picture = RecallPicture(
+            self.units.shape, truth[0, :3], cues.values[0, :3], restored[0, :3], recall.energy[0, 0]
+        )
+        facts = {**group.facts, "seconds": seconds, "ceiling_at_least": best.more, "heard": heard}
+        return self._result(values, facts, health, picture)
+
+    def _result(
+        self, values: dict[str, Array], facts: dict[str, Any], health: Health, picture: RecallPicture | None = None
+    ) -> Result:
+        """A cell's scores and facts, without the seeds that broke down."""
+        failed = health.failed
+        named = [{"seed": seed, "reason": why} for seed, why in zip(self._seeds, health.why, strict=True) if why]
+        found = _columns(values, len(failed))
+        found[failed] = np.nan
+        return Result(found, {**facts, "failed": named} if named else facts, None if failed[0] else picture)
+
+    def _basin(self, group: _Group) -> Array:
+        """Flipped units, as a share, of which half the patterns are still recalled exactly."""
+        n = self.units.n
+        radii = np.unique(np.linspace(0, n // 2, RADII + 1).round().astype(int))
+        channels = [registry.channel(f"flips:{radius}" if radius else "none", self.units) for radius in radii]
+        shares = [self._exact(group, each) for each in channels]
+        return scores.crossing(radii / n, np.stack(shares, axis=1), HALF)
+
+    def _exact(self, group: _Group, channel: Channel, n_cues: int = 0) -> Array:
+        """Shares recalled exactly; of the seeds that broke down over it the group takes note."""
+        truth, cues = self._damaged(group.draw, channel, n_cues)
+        recall = _recall(group.memory, _given(channel, cues))
+        group.health.look_at(recall)
+        two = self.units.two_valued
+        return np.asarray(scores.same(scores.decided(recall.patterns, two), truth, two).mean(axis=1))
+
+    def _capacity(self, contestant: Contestant, channel: Channel) -> Result:
+        """Loads that are doubled until less than half is recalled or the largest is met, then halved to both shares.
+
+        A seed that breaks down at one load has no capacity, and no say in the loads that follow.
+        """
+        met: dict[int, Array] = {}
+        health = Health(len(self._seeds))
+
+        def mean(load: int) -> float:
+            if load not in met:
+                met[load] = self._exact_at(contestant, channel, load, health)
+            whole = ~health.failed
+            return float(met[load][whole].mean()) if whole.any() else 0.0
+
+        largest, load = min(self._challenge.most or LARGEST_LOAD, LARGEST_LOAD), FIRST_LOAD
+        while mean(load) >= HALF and load < largest:
+            load = min(2 * load, largest)
+        for wanted in (HALF, MOST):
+            low, high = FIRST_LOAD, load
+            while high - low > max(1, low // 16):
+                middle = (low + high) // 2
+                low, high = (middle, high) if mean(middle) >= wanted else (low, middle)
+        loads, whole = np.array(sorted(met)), ~health.failed
+        shares = np.stack([met[load] for load in loads], axis=1)
+        values = {f"capacity_{name}": scores.crossing(loads, shares, at) for name, at in _CAPACITIES}
+        facts: dict[str, Any] = {"loads": loads.tolist(), "exact": [], "beyond": []}
+        if whole.any():
+            facts["exact"] = shares[whole].mean(axis=0).round(6).tolist()
+            facts["beyond"] = [name for name, at in _CAPACITIES if (shares[whole, -1] >= at).all()]  # of what was tried
+        return self._result(values, facts, health)
+
+    def _exact_at(self, contestant: Contestant, channel: Channel, load: int, health: Health) -> Array:
+        """Shares recalled exactly at one load; none where so many are refused."""
+        draw = self._challenge.draw(load, 0)
+        try:
+            memory, stored, _ = self._stored(contestant, draw)
+        except ValueError:
+            if load == FIRST_LOAD:
+                raise
+            return np.zeros(len(self._seeds))
+        group = _Group(memory, draw, stored)
+        shares = self._exact(group, channel, min(load, ENOUGH_CUES))
+        health.join(group.health)
+        return shares
+
+
+_CAPACITIES = (("half", HALF), ("most", MOST))
+
+
+class _Given(NamedTuple):
+    """What a memory is given of damaged patterns."""
+
+    cues: Cues
+    evidence: Array | None = None
+
+
+def _given(channel: Channel, cues: Cues) -> _Given:
+    """Cues and what they say of single units; the cues alone where nothing is damaged.
+
+    There the evidence, or the mask of what can be trusted, is the answer, and any memory that hears it would be right:
+    what is asked is what was stored.
+    """
+    _, _, amount = channel.name.partition(":")
+    nothing = not amount or float(amount) == 0.0
+    return _Given(Cues(cues.values)) if nothing else _Given(cues, channel.evidence(cues))
+
+
+def _recall(memory: Any, given: _Given) -> Recall:
+    """Ask a memory, in the alphabet that it takes."""
+    cues = given.cues
+    values = np.sign(cues.values) if memory.alphabet == "signs" else np.clip(cues.values, -1.0, 1.0)
+    found: Recall = memory.recall(values, cues.known, given.evidence)
+    return found
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What some work gives, and its seconds, compiling left out."""
+    began, compiled = time.perf_counter(), compile_seconds()
+    found = work()
+    return found, time.perf_counter() - began - (compile_seconds() - compiled)
+
+
+def _columns(values: dict[str, Array], n_seeds: int) -> Array:
+    missing = np.full(n_seeds, np.nan)
+    return np.stack([np.asarray(values.get(name, missing), np.float64) for name in SCORES], axis=1)

@@ -1,0 +1,178 @@
+"""What a stored contest between memories came to. Reads the store only, so it can be asked again without playing."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.config.recall import ArenaConfig, outline
+from simulator.core.protocols import Array
+from simulator.recall.benchmark import NOT_RECALLED, SCORES, Cell, plan
+from simulator.statistics.estimates import UNBOUNDED, estimate
+from simulator.store.records import RunRecord
+from simulator.store.run_store import Store
+
+INTERVALS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
+BOUNDS = {"overlap": (-1.0, 1.0), "exact": (0.0, 1.0), "fixed": (0.0, 1.0), "familiarity": (0.0, 1.0)}
+_COPIED = ("run", "label", "status", "lost", "versions", "machines", "seconds", "cpu_seconds")
+_FLAGS = {"ceiling_at_least": False, "heard": True}  # and what holds of contests stored before there were these
+_PLAIN = ("spurious", "sweeps", "cue", "precision_code", "precision_pixel")
+
+
+class Played(NamedTuple):
+    """A cell with its scores."""
+
+    cell: Cell
+    scores: dict[str, Array]  # name -> [S], nan where it was not measured
+    facts: dict[str, Any]
+
+
+def summary(store: Store, run: str) -> dict[str, Any]:
+    """The answer of ``engram recall --json``.
+
+    ``cells``: one for every contestant, number of patterns and damage. Where it gives ``{mean, low, high, per_seed}``,
+    those are the mean over seeds and its 95 % bootstrap interval:
+
+    * ``overlap``, ``exact``: mean agreement of units, from -1 to 1, and the share of patterns restored in every unit.
+    * ``ceiling``: ``{overlap, exact}``, the most that any memory can be expected to reach, given the damage and the
+      cues; ``ceiling_interval``: ``{overlap: [low, high], exact: [low, high]}`` over seeds, null for one;
+      ``ceiling_at_least``: whether more might be exact, since some grey patterns are nearly the same.
+      ``share_overlap``, ``share_exact``: fractions of the ceilings' means over seeds.
+    * ``cue``: overlap of the damaged patterns. ``bit_error``: share of wrong units, where units are two-valued.
+    * ``spurious``: share of recalls that end in none of the stored patterns. ``fixed``: share of stored patterns (of
+      those that cues are made of) that stay as they are, given whole and without evidence.
+    * ``familiarity``: area under the ROC curve of the energy, stored against novel; ``roc``: its points.
+    * ``precision_code``, ``precision_pixel``: share of the same class among a novel pattern's nearest stored ones.
+    * ``heard``: whether a memory of the way "channel" was given evidence: not where nothing is damaged, for there it is
+      the answer, nor where the damage says nothing of single units.
+    * ``way``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``, ``seconds``.
+
+    What was not measured is null, and so is everything of a seed that broke down: ``failed`` names those, each with its
+    ``reason``, and nothing of the cell counts them in.
+
+    ``differences``: for every number of patterns and damage, each contestant less the best one, paired by seed.
+    ``versions``, ``machines``: of the distributions when it began, and what it was played on.
+    ``basins``, ``capacities``: where they were asked for. ``refused``: cells that a memory did not take, and why.
+    ``failed``: every seed that broke down, with ``memory``, ``patterns``, ``damage``, ``seed`` and ``reason``.
+    """
+    record = store.find(run)
+    config = outline(record)
+    played = list(_played(store, record, config))
+    whole = [each for each in played if each.cell.patterns and "refused" not in each.facts]
+    found = {name: getattr(record, name) for name in _COPIED}
+    found |= {"challenge": record.world, "seeds": list(record.seeds), "step": record.step, "steps": record.steps}
+    found["contestants"] = [each.label for each in config.contestants]
+    found["cells"] = [_cell(each, config) for each in whole]
+    found["differences"] = _differences(whole, config)
+    found["basins"] = [_basin(each, config) for each in whole if np.isfinite(each.scores["basin"]).any()]
+    found["capacities"] = [_capacity(each, config) for each in played if "loads" in each.facts]
+    refused = [each for each in played if "refused" in each.facts]
+    found["refused"] = [{**_name(each.cell, config), "why": each.facts["refused"]} for each in refused]
+    found["failed"] = [{**_name(each.cell, config), **seed} for each in played for seed in each.facts["failed"]]
+    return found
+
+
+def _played(store: Store, record: RunRecord, config: ArenaConfig) -> Any:
+    facts, cells = record.known("cells") or [], plan(config)
+    rows: dict[int, dict[int, Array]] = {}
+    for row in store.evaluations(record.run):
+        rows.setdefault(row.step, {})[row.seed] = row.returns
+    for n, own in sorted(rows.items())[: len(facts)]:  # its writer may have played one more in between
+        table = np.stack([own[seed] for seed in record.seeds])
+        own_facts = {**facts[n - 1], "failed": _failed(cells[n - 1], facts[n - 1], table, record.seeds)}
+        table[[record.seeds.index(each["seed"]) for each in own_facts["failed"]]] = np.nan
+        scores = {name: table[:, k] for k, name in enumerate(SCORES)}
+        for name in ("overlap", "exact"):
+            best = _mean(scores[f"ceiling_{name}"])  # over seeds: a mean of ratios would lean upwards
+            scores[f"share_{name}"] = scores[name] / best if best else np.full(len(table), np.nan)
+        yield Played(cells[n - 1], scores, own_facts)
+
+
+def _failed(cell: Cell, facts: dict[str, Any], table: Array, seeds: tuple[int, ...]) -> list[dict[str, Any]]:
+    """The seeds that broke down in a cell; of one that was stored before they were named, those without an overlap."""
+    if "failed" in facts or "refused" in facts or not cell.patterns:
+        return list(facts.get("failed", ()))
+    lost = np.isnan(table[:, SCORES.index("overlap")])
+    return [{"seed": seed, "reason": NOT_RECALLED} for seed, gone in zip(seeds, lost, strict=True) if gone]
+
+
+def _name(cell: Cell, config: ArenaConfig) -> dict[str, Any]:
+    return {"memory": config.contestants[cell.contestant].label, "patterns": cell.patterns, "damage": cell.damage}
+
+
+def over_seeds(values: Array, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any] | None:
+    """The mean of values [S] with its 95 % interval; None where nothing was measured.
+
+    Equal values on a scale without bounds have no interval; see :func:`simulator.statistics.estimates.interval`.
+    """
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return None
+    mean, low, high = (float(number) for number in estimate(known, np.mean, bounds=bounds))
+    single = {"low": None, "high": None} if np.isnan(low) else {"low": low, "high": high}
+    return {"mean": mean, **single, "per_seed": [float(value) for value in values]}
+
+
+def _cell(played: Played, config: ArenaConfig) -> dict[str, Any]:
+    scores, facts = played.scores, played.facts
+    found = {**_name(played.cell, config), "way": facts["way"]}
+    found |= {name: over_seeds(scores[name], BOUNDS.get(name, UNBOUNDED)) for name in INTERVALS}
+    found["ceiling"] = {name: _mean(scores[f"ceiling_{name}"]) for name in ("overlap", "exact")}
+    wide = {name: over_seeds(scores[f"ceiling_{name}"]) or {} for name in ("overlap", "exact")}
+    found["ceiling_interval"] = {name: [each.get("low"), each.get("high")] for name, each in wide.items()}
+    found |= {name: bool(facts.get(name, default)) for name, default in _FLAGS.items()}
+    found |= {name: _mean(scores[name]) for name in _PLAIN}
+    overlap, bits = _mean(scores["overlap"]), _bits(played)
+    found["bit_error"] = (1.0 - overlap) / 2.0 if overlap is not None and facts.get("two_valued", True) else None
+    found["bits_per_parameter"] = None if bits is None else bits / max(facts["parameters"], 1)
+    found["failed"] = facts["failed"]
+    return found | {name: facts.get(name) for name in ("parameters", "seconds", "store_seconds", "roc")}
+
+
+def _bits(played: Played) -> float | None:
+    """Bits that recall adds to the cues of one seed, units taken one by one (a binary symmetric channel each)."""
+    left = [_entropy((1.0 - played.scores[name]) / 2.0) for name in ("cue", "overlap")]
+    gained = _mean(left[0] - left[1])
+    return None if gained is None else gained * played.cell.patterns * played.facts["units"]
+
+
+def _entropy(p: Array) -> Array:
+    p = np.clip(p, 1e-12, 0.5)
+    return np.asarray(-p * np.log2(p) - (1.0 - p) * np.log2(1.0 - p))
+
+
+def _mean(values: Array) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _differences(played: list[Played], config: ArenaConfig) -> list[dict[str, Any]]:
+    """Every contestant less the best in overlap, paired by the seeds that both have, for each load and damage."""
+    found = []
+    for place in dict.fromkeys((each.cell.patterns, each.cell.damage) for each in played):
+        here = [each for each in played if (each.cell.patterns, each.cell.damage) == place]
+        here = [each for each in here if _mean(each.scores["overlap"]) is not None]
+        best = max(here, key=lambda each: _mean(each.scores["overlap"]) or 0.0, default=None)
+        if best is None:
+            continue
+        for each in here:
+            less = {
+                name: over_seeds(each.scores[name] - best.scores[name], (low - high, high - low))
+                for name, (low, high) in BOUNDS.items()
+                if name in ("overlap", "exact")
+            }
+            name = _name(each.cell, config)
+            found.append({**name, "than": config.contestants[best.cell.contestant].label, **less})
+    return [each for each in found if each["memory"] != each["than"]]
+
+
+def _basin(played: Played, config: ArenaConfig) -> dict[str, Any]:
+    return {**_name(played.cell, config), "radius": over_seeds(played.scores["basin"])}
+
+
+def _capacity(played: Played, config: ArenaConfig) -> dict[str, Any]:
+    name = _name(played.cell, config)
+    del name["patterns"]
+    shares = {"half": over_seeds(played.scores["capacity_half"]), "most": over_seeds(played.scores["capacity_most"])}
+    return {**name, **shares, **{fact: played.facts[fact] for fact in ("loads", "exact", "beyond")}}

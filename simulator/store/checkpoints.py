@@ -1,0 +1,262 @@
+"""Checkpoint files: a tree of arrays and plain values as safetensors, written whole or not at all.
+
+The arrays are the file's tensors; everything else is JSON in its metadata. There, objects are dicts, plain values are
+themselves, and a JSON array is ``[kind, ...]`` (see ``_unpack``). A file is written aside, fsynced, renamed, and known
+by its size and SHA-256 from then on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.core.files.reading import open_file
+from simulator.core.protocols import Array, State
+from simulator.store.lab_files import open_own
+from simulator.store.records import StoreError, StoreFailure
+
+_NATIVE = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
+_TREE, _ABOUT = "state", "about"
+_SCHEMA = 1  # of what a checkpoint says of itself
+_TREE_LIMIT = 24 << 20  # characters; the library cannot read back a header above 100 MB
+
+
+class Written(NamedTuple):
+    """A checkpoint file on the disk."""
+
+    size: int  # bytes
+    sha256: str  # hexadecimal
+
+
+class Damaged(ValueError):  # noqa: N818
+    """A checkpoint file that is not what was written."""
+
+
+def file_of(folder: Path, number: int) -> Path:
+    """Where the checkpoint of that number lies in a run's folder."""
+    return folder / f"checkpoint-{number}.safetensors"
+
+
+def number_of(path: Path) -> int:
+    """The number of the checkpoint in a file of that name."""
+    return int(path.name.removeprefix("checkpoint-").partition(".")[0])
+
+
+def write(folder: Path, number: int, state: State, about: dict[str, Any] | None = None) -> Written:
+    """Write a checkpoint into a run's folder; see :func:`write_file`."""
+    return write_file(file_of(folder, number), state, about)
+
+
+def write_file(path: Path, state: State, about: dict[str, Any] | None = None) -> Written:
+    """Write a state; when this returns it is on the disk, whole and under its name.
+
+    Args:
+        path: where.
+        state: what it holds.
+        about: what it is of, plain values, so that the file stands for itself; see :func:`about`.
+
+    Raises:
+        StoreFailure: a state that a checkpoint cannot hold.
+        OSError: the disk did not take it; nothing is left behind.
+    """
+    data = packed(state, about)
+    aside = path.with_name(path.name + ".partial")
+    try:
+        with open_own(aside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+    return Written(len(data), hashlib.sha256(data).hexdigest())
+
+
+def packed(state: State, about: dict[str, Any] | None = None) -> bytes:
+    """A state as the bytes of a file; see :func:`write_file`.
+
+    Raises:
+        StoreFailure: a state that a checkpoint cannot hold.
+    """
+    from safetensors.numpy import save
+
+    arrays: dict[str, Array] = {}
+    tree = json.dumps(_pack(state, arrays, "state"))
+    if len(tree) > _TREE_LIMIT:
+        raise StoreFailure(f"the state has {len(tree):,} characters of plain values, expected at most {_TREE_LIMIT:,}")
+    if about is not None:
+        arrays[_ABOUT] = np.frombuffer(json.dumps({"schema": _SCHEMA, **about}).encode(), np.uint8)
+    return save(arrays, {_TREE: tree})
+
+
+def unpacked(data: bytes) -> State:
+    """The state in the bytes of a file, which were whole."""
+    from safetensors.numpy import load
+
+    (length,) = struct.unpack_from("<Q", data)
+    tree = json.loads(data[8 : 8 + length])["__metadata__"][_TREE]
+    state: State = _unpack(json.loads(tree), load(data).__getitem__)
+    return state
+
+
+def about(path: Path) -> dict[str, Any] | None:
+    """What a checkpoint file says of itself; None for those of former versions, which say nothing.
+
+    Raises:
+        StoreError: it is from a newer version.
+    """
+    from safetensors import safe_open
+
+    open_own(path, "rb").close()
+    with safe_open(path, framework="np") as file:
+        if _ABOUT not in file.keys():
+            return None
+        found: dict[str, Any] = json.loads(file.get_tensor(_ABOUT).tobytes())
+    if found["schema"] > _SCHEMA:
+        raise StoreError(f"{path} is from a newer engram: its schema is {found['schema']}, expected at most {_SCHEMA}")
+    return found
+
+
+def is_state(path: Path) -> bool:
+    """Whether a file is a state that :func:`packed` made."""
+    try:
+        read_file(path)
+    except ValueError:
+        return False
+    return True
+
+
+def read(path: Path, written: Written) -> State:
+    """The state in a checkpoint file.
+
+    Raises:
+        Damaged: the file is gone, or not the bytes that were written.
+        StoreError: the file may not be read.
+    """
+    verify(path, written)
+    return _state_in(path)
+
+
+def read_file(path: Path) -> State:
+    """The state in a file that :func:`write_file` wrote, wherever it has been since.
+
+    Raises:
+        StoreError: no such file, or not a whole one.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        open_file(path, "a saved state", None).close()
+    except ValueError as error:
+        raise StoreError(str(error)) from None
+    try:
+        return _state_in(path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{path} is no saved state, or not a whole one ({' '.join(str(error).split())[:80]})"
+        ) from None
+
+
+def _state_in(path: Path) -> State:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        tree = file.metadata()[_TREE]
+        state: State = _unpack(json.loads(tree), file.get_tensor)
+    return state
+
+
+def sweep(folder: Path, recorded: set[int]) -> None:
+    """Remove what a crash left: checkpoint files that are not among the recorded numbers."""
+    keep = {file_of(folder, number) for number in recorded}
+    for path in folder.glob("checkpoint-*.safetensors*"):
+        if path not in keep:
+            path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def verify(path: Path, written: Written) -> None:
+    """Make sure of a file.
+
+    Raises:
+        Damaged: it is gone, or not the bytes that were written.
+        StoreError: it may not be read.
+    """
+    try:
+        with open_own(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != written.size:
+                raise Damaged(f"it has {size} bytes instead of {written.size}")
+            if hashlib.file_digest(file, "sha256").hexdigest() != written.sha256:
+                raise Damaged("its SHA-256 differs from what was written")
+    except FileNotFoundError:
+        raise Damaged("it is gone") from None
+    except PermissionError as error:
+        raise StoreError(f"checkpoint {path} cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise Damaged(f"it cannot be read: {error.strerror}") from error
+
+
+def _pack(value: Any, arrays: dict[str, Array], place: str) -> Any:
+    """A value as JSON; its arrays go into ``arrays``."""
+    if isinstance(value, np.ndarray | np.generic):
+        return _pack_array(value, arrays, place)
+    if value is None or isinstance(value, bool | float | str):
+        return value
+    if isinstance(value, int):
+        return value if value.bit_length() < 64 else ["int", hex(value)]
+    if isinstance(value, list | tuple):
+        items = [_pack(item, arrays, f"{place}[{i}]") for i, item in enumerate(value)]
+        return ["list" if isinstance(value, list) else "tuple", items]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _pack(item, arrays, f"{place}.{key}") for key, item in value.items()}
+    kind = "dict with keys other than strings" if isinstance(value, dict) else type(value).__name__
+    raise StoreFailure(f"{place} is a {kind}, expected arrays, numbers, strings, and dicts and lists of them")
+
+
+def _pack_array(value: Array | np.generic, arrays: dict[str, Array], place: str) -> Any:
+    array = np.array(value, order="C", copy=None)
+    if array.dtype.hasobject or array.dtype.fields:
+        raise StoreFailure(f"{place} is an array of {array.dtype}, expected one of plain numbers")
+    kind, name = "array" if isinstance(value, np.ndarray) else "scalar", str(len(arrays))
+    if array.dtype.str in _NATIVE:
+        arrays[name] = array
+        return [kind, name]
+    arrays[name] = np.frombuffer(array.tobytes(), np.uint8)
+    return [kind, name, array.dtype.str, list(array.shape)]
+
+
+def _unpack(tree: Any, tensor: Callable[[str], Array]) -> Any:
+    if isinstance(tree, dict):
+        return {key: _unpack(item, tensor) for key, item in tree.items()}
+    if not isinstance(tree, list):
+        return tree
+    kind, first, *raw = tree
+    if kind in ("list", "tuple"):
+        items = [_unpack(item, tensor) for item in first]
+        return items if kind == "list" else tuple(items)
+    if kind == "int":
+        return int(first, 16)
+    array = tensor(first)
+    if raw:
+        array = np.frombuffer(array.tobytes(), np.dtype(raw[0])).reshape(raw[1]).copy()
+    return array[()] if kind == "scalar" else array

@@ -1,0 +1,354 @@
+"""The lab's SQLite file: made whole, opened only when it is ours, and every error of it told in one line.
+
+Every row ends in a seal, a checksum of its other values: SQLite notices damage to its own structure, but not a flipped
+bit in a number.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from simulator.store.checkpoints import sync_folder
+from simulator.store.lab_files import read_own, write_own
+from simulator.store.records import StoreError, StoreFailure
+
+NAME = "engram.sqlite3"
+PATIENCE = 30.0  # seconds to wait for another process's transaction
+APPLICATION = 0x656E6772  # "engr"
+SCHEMA = 2
+_SMALL = 64 << 20  # bytes up to which the whole file is checked before a write
+CHECKED = "checked"  # beside the database: what it looked like after the last write of ours
+TABLES = {
+    "runs": "id INTEGER PRIMARY KEY, agent TEXT, world TEXT, seeds TEXT, steps INTEGER, settings TEXT,"
+    " settings_hash TEXT, versions TEXT, status TEXT, created TEXT, step INTEGER, seconds REAL, cpu_seconds REAL,"
+    " exact INTEGER, result TEXT, checkpoint INTEGER, points INTEGER, evaluations INTEGER, seal INTEGER",
+    "checkpoints": "run INTEGER REFERENCES runs (id), number INTEGER, step INTEGER, seconds REAL, cpu_seconds REAL,"
+    " exact INTEGER, size INTEGER, sha256 TEXT, set_aside INTEGER, seal INTEGER, PRIMARY KEY (run, number)",
+    "points": "run INTEGER REFERENCES runs (id), checkpoint INTEGER, seed INTEGER, point INTEGER, step INTEGER,"
+    " episodes INTEGER, return_sum REAL, return_min REAL, return_max REAL, return_sq REAL, length_sum REAL,"
+    " seal INTEGER, PRIMARY KEY (run, seed, point)",
+    "evaluations": "run INTEGER REFERENCES runs (id), checkpoint INTEGER, seed INTEGER, step INTEGER, mean REAL,"
+    " exact REAL, returns BLOB, seal INTEGER, PRIMARY KEY (run, seed, step)",
+    "tournaments": "id INTEGER PRIMARY KEY, label TEXT, settings TEXT, settings_hash TEXT, plan TEXT, versions TEXT,"
+    " status TEXT, created TEXT, seconds REAL, cpu_seconds REAL, seal INTEGER",
+    "verdicts": "tournament INTEGER PRIMARY KEY, cells TEXT, verdict TEXT, seal INTEGER",
+    "cells": "pair TEXT, first INTEGER, count INTEGER, status TEXT, reason TEXT, scores BLOB, second BLOB, steps BLOB,"
+    " curve BLOB, facts TEXT, versions TEXT, seconds REAL, cpu_seconds REAL, exact INTEGER, created TEXT,"
+    " seal INTEGER, PRIMARY KEY (pair, first, count)",
+}
+_LATER = ("tournaments", "verdicts", "cells")  # tables that schema 1 had not
+_SQL = {name: f"CREATE TABLE {name} ({columns}) WITHOUT ROWID" for name, columns in TABLES.items()}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UNUSABLE = (
+    errno.ENOENT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)
+
+
+class Column(NamedTuple):
+    """A column of a table."""
+
+    name: str
+    kind: str  # INTEGER, REAL, TEXT or BLOB
+
+
+@cache
+def columns_of(table: str) -> tuple[Column, ...]:
+    """A table's columns, the seal last."""
+    words = [text.split() for text in TABLES[table].split(", PRIMARY KEY (")[0].split(", ")]
+    return tuple(Column(*each[:2]) for each in words)
+
+
+@cache
+def key_of(table: str) -> tuple[str, ...]:
+    """The columns that tell its rows apart."""
+    together = TABLES[table].partition(", PRIMARY KEY (")[2].removesuffix(")")
+    return tuple(together.split(", ")) if together else (columns_of(table)[0].name,)
+
+
+def is_sealed(row: Sequence[Any], table: str) -> bool:
+    """Whether a row, its seal last, is what was written."""
+    return bool(_seal(row[:-1], table)[-1] == row[-1])
+
+
+def create(path: Path) -> None:
+    """Make an empty database aside and rename it to ``path``: it is never seen half-made. The caller holds a lock."""
+    fresh = path.with_name(path.name + ".new")
+    try:
+        for rest in path.parent.glob(fresh.name + "*"):
+            rest.unlink()
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            with _transaction(db):
+                for sql in _SQL.values():
+                    db.execute(sql)
+                db.execute(f"PRAGMA application_id = {APPLICATION}")
+                db.execute(f"PRAGMA user_version = {SCHEMA}")
+        fresh.replace(path)
+    except BaseException:
+        for rest in path.parent.glob(fresh.name + "*"):
+            rest.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def open_file(path: Path, readonly: bool = False) -> sqlite3.Connection:
+    """Open a lab's database.
+
+    A folder without write permission cannot take the shared memory that a write-ahead log needs, so a closed
+    database is opened there as one that does not change.
+
+    Raises:
+        StoreError: it is not a lab's database, is from a newer version, or is damaged.
+    """
+    log = path.with_name(path.name + "-wal")
+    still = readonly and not (log.exists() and log.stat().st_size)
+    mode = "mode=ro&immutable=1" if still else "mode=ro" if readonly else "mode=rw"
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=PATIENCE, isolation_level=None)
+    try:
+        if _recognise(db, path) < SCHEMA and not readonly:
+            _upgrade(db)
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _recognise(db: sqlite3.Connection, path: Path) -> int:
+    """The schema of a lab's database."""
+    application, schema = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    if application != APPLICATION:
+        raise StoreError(f"{path} is not the database of a lab, or its header is damaged; {_untouched(path)}")
+    if schema > SCHEMA:
+        raise StoreError(f"{path} is from a newer engram: its schema is {schema}, expected at most {SCHEMA}")
+    tables = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
+    if schema < 1 or dict(tables) != {name: sql for name, sql in _SQL.items() if schema > 1 or name not in _LATER}:
+        raise StoreError(f"{path} is damaged: its tables are not those of schema {SCHEMA}; {_untouched(path)}")
+    return int(schema)
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Give a database of schema 1 the tables that came later; what it holds stays as it is."""
+    with _transaction(db):
+        if db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:  # else another process was first
+            for name in _LATER:
+                db.execute(_SQL[name])
+            db.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+class Database:
+    """A lab's database, open. Its errors are told as StoreError and StoreFailure.
+
+    Args:
+        path: its file; without write permission it can be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._wrote = path, False
+        self._readonly = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+        with translated(path, self._readonly):
+            self._db = open_file(path, self._readonly)
+            self._identity = path.stat().st_ino
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+        if self._wrote:  # closing moves the log into it
+            self._note()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One moment of the database; nobody waits for it."""
+        with translated(self.path, self._readonly):
+            if self._readonly:  # it was opened as unchanging: look again
+                self._db.close()
+                self._db = open_file(self.path, readonly=True)
+            try:
+                self._db.execute("BEGIN")
+                yield
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Everything inside becomes visible together, durably, or not at all."""
+        if self._readonly:
+            raise StoreError(f"lab {self.path.parent} is read-only: {self.path.name} cannot be written")
+        with translated(self.path):
+            self._still_there()
+            with _transaction(self._db):
+                self._check_whole()
+                yield
+            self._wrote = True
+            self._note()
+
+    def _still_there(self) -> None:
+        if not self.path.exists() or self.path.stat().st_ino != self._identity:
+            raise StoreFailure(f"{self.path} was moved or removed while it was in use; nothing more is recorded")
+
+    def _check_whole(self) -> None:
+        """Never write into a damaged database, as far as a quick look at a small one tells.
+
+        The look takes time with every run in it, so it is taken only where the file is not as we left it.
+        """
+        if self._looks() == self._noted() or self.path.stat().st_size > _SMALL:
+            return
+        answer = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if answer != "ok":
+            raise damaged(self.path, " ".join(answer.split()))
+
+    def _looks(self) -> str:
+        """What changes when somebody else changes the file, a copy and a restored backup among them.
+
+        The file is not opened for it: closing any descriptor of a file drops every lock that the process has on it,
+        those of SQLite's connection too, and whoever closes next would take the log away from those who still write.
+        """
+        found = self.path.stat()
+        return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+    def _noted(self) -> str:
+        try:
+            return read_own(self.path.parent / CHECKED).decode("ascii")
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def _note(self) -> None:
+        """Remember what the file looks like; where that cannot be, the next writer takes a look."""
+        with suppress(OSError):
+            looks = self._looks()
+            if looks != self._noted():
+                write_own(self.path.parent / CHECKED, looks)
+
+    def select(self, table: str, rest: str = "", args: Sequence[Any] = ()) -> list[Any]:
+        """Rows of a table in the order of its columns, without their seals.
+
+        Raises:
+            StoreError: a row is not what was written.
+        """
+        if table in _LATER and not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [table]).fetchone():
+            return []  # a lab of schema 1 that cannot be written
+        rows = self._db.execute(f"SELECT * FROM {table} {rest}", args).fetchall()
+        if not all(is_sealed(row, table) for row in rows):
+            raise damaged(self.path, f"a row of {table} is not what was written")
+        if len(set(rows)) != len(rows):
+            raise damaged(self.path, f"a row of {table} is there twice")
+        return [row[:-1] for row in rows]
+
+    def insert(self, table: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Seal and insert rows, given in the order of the table's columns; how many there were."""
+        sealed, marks = (_seal(row, table) for row in rows), ", ".join("?" * len(columns_of(table)))
+        return self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", sealed).rowcount
+
+    def update(self, table: str, row: Any, keys: Sequence[str]) -> None:
+        """Seal a row anew, a named tuple in the order of the table's columns, in the place that its keys name."""
+        columns = ", ".join(f"{name} = ?" for name in (*row._fields, "seal"))
+        where = " AND ".join(f"{key} = ?" for key in keys)
+        values = (*_seal(row, table), *(getattr(row, key) for key in keys))
+        self._db.execute(f"UPDATE {table} SET {columns} WHERE {where}", values)
+
+    def fingerprint(self, table: str, column: str, values: Sequence[Any]) -> tuple[int, int]:
+        """How many rows have one of these values in a column, and the sum of their seals."""
+        n, seals = 0, 0
+        for value in values:
+            sql = f"SELECT count(*), coalesce(sum(seal), 0) FROM {table} WHERE {column} = ?"
+            found = self._db.execute(sql, [value]).fetchone()
+            n, seals = n + found[0], seals + found[1]
+        return n, seals
+
+    def delete(self, table: str, where: str, args: Sequence[Any]) -> int:
+        """Delete rows; how many there were."""
+        return self._db.execute(f"DELETE FROM {table} WHERE {where}", args).rowcount
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _seal(row: Sequence[Any], table: str) -> tuple[Any, ...]:
+    """A row with its checksum at the end. Values must be of the types that SQLite gives back."""
+    known = row
+    if table in _LATER:  # the text of a long blob takes ten times as long as its checksum
+        known = [zlib.crc32(value) if type(value) is bytes else value for value in row]
+    return (*row, zlib.crc32(ascii(tuple(known)).encode()))
+
+
+def damaged(path: Path, how: str) -> StoreError:
+    """The answer to a damaged database."""
+    return StoreError(f"{path} is damaged: {how}; {_untouched(path)}")
+
+
+def _untouched(path: Path) -> str:
+    return f"nothing was changed, the checkpoints are in {path.parent / 'runs'}; {repair_advice(path.parent)}"
+
+
+def repair_advice(lab: Path) -> str:
+    """What to do about a lab that was damaged."""
+    return f"engram repair {lab} -o NEWLAB recovers what is whole"
+
+
+@contextmanager
+def translated(path: Path, readonly: bool = False) -> Iterator[None]:
+    """Tell the errors of a database and of its disk in one line.
+
+    Raises:
+        StoreError: it cannot be used as it is.
+        StoreFailure: it failed while working.
+    """
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise
+    except UnicodeDecodeError as error:  # sqlite3 quotes the damaged place in what it says
+        raise damaged(path, "a text in it is not UTF-8") from error
+    except sqlite3.Error as error:
+        raise _told(error, path, readonly) from error
+    except OSError as error:
+        place = error.filename or path
+        if error.errno in _FULL:
+            raise StoreFailure(f"no space for {place}: {error.strerror}; what was recorded before is whole") from error
+        if error.errno in _UNUSABLE:
+            raise StoreError(f"cannot use {place}: {error.strerror}") from error
+        raise StoreFailure(f"{place}: {error.strerror or error}") from error
+
+
+def _told(error: sqlite3.Error, path: Path, readonly: bool) -> StoreError | StoreFailure:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreFailure(f"{path} was locked by another process for more than {PATIENCE:g} s")
+    if code == sqlite3.SQLITE_FULL:
+        return StoreFailure(f"no space for {path}: {error}; what was recorded before is whole")
+    if code == sqlite3.SQLITE_IOERR:
+        return StoreFailure(
+            f"{path}: {error}: disk full, file too large or disk lost; what was recorded before is whole"
+        )
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        return StoreFailure(f"{path}: nothing was recorded, a row would be there twice: {error}")
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
+        why = "it was not closed, and reading it needs permission to write" if readonly else str(error)
+        return StoreError(f"{path} cannot be {'read' if readonly else 'written'}: {why}")
+    return damaged(path, " ".join(str(error).split()))

@@ -1,0 +1,135 @@
+"""What a run's folder says of the run without the lab's database: enough to have it back when that is lost.
+
+``journal`` is a file of frames, only ever added to: the first says what the run is, each checkpoint adds one with its
+number, the one that it went on from, the SHA-256 of its file, and the rows that became final with it. The rows of a
+checkpoint are those of the frames on its way back to the beginning. A frame that a crash left half, or that was
+damaged, fails its checksum and is skipped. While the database is whole it alone is asked; see
+:mod:`simulator.store.repair`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.store import checkpoints
+from simulator.store.checkpoints import Written
+from simulator.store.lab_files import open_own, read_own
+from simulator.store.records import EvaluationRow, PointRows, Rows
+
+NAME = "journal"
+_MAGIC = b"\x89engr\r\n\x1a"
+_HEAD = struct.Struct("<Q32s")  # length and SHA-256 of what follows
+
+
+class Entry(NamedTuple):
+    """What came with one checkpoint."""
+
+    number: int
+    parent: int  # the checkpoint that its writer went on from, 0 for the beginning
+    written: Written  # its file
+    rows: Rows
+
+
+class Journal(NamedTuple):
+    """What is whole of a journal."""
+
+    run: dict[str, Any] | None  # the row of the table ``runs`` with which the run began
+    entries: tuple[Entry, ...]  # in the order in which they were written
+
+
+def begin(folder: Path, run: dict[str, Any]) -> None:
+    """Write what a run is.
+
+    Args:
+        folder: the run's.
+        run: its row of the table ``runs``.
+    """
+    _append(folder, {"run": run})
+
+
+def add(folder: Path, entry: Entry) -> None:
+    """Write what came with a checkpoint; when this returns it is on the disk."""
+    evaluations = entry.rows.evaluations
+    packed = {
+        "seed": np.array([row.seed for row in evaluations], np.int64),
+        "step": np.array([row.step for row in evaluations], np.int64),
+        "mean": np.array([row.mean for row in evaluations], np.float64),
+        "exact": np.array([np.nan if row.exact is None else row.exact for row in evaluations], np.float64),
+        "episodes": np.array([len(row.returns) for row in evaluations], np.int64),
+        "returns": np.concatenate([np.zeros(0), *(np.asarray(row.returns, np.float64) for row in evaluations)]),
+    }
+    points = entry.rows.points
+    state = {
+        "number": entry.number,
+        "parent": entry.parent,
+        **entry.written._asdict(),
+        "points": None if points is None else {name: np.asarray(each) for name, each in points._asdict().items()},
+        "evaluations": packed,
+    }
+    _append(folder, state)
+
+
+def there(folder: Path) -> bool:
+    """Whether a run has a journal; those of former versions have none."""
+    return (folder / NAME).exists()
+
+
+def read(folder: Path) -> Journal:
+    """Whatever is whole of a run's journal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    run: dict[str, Any] | None = None
+    entries: list[Entry] = []
+    for state in _states(folder / NAME):
+        if "run" in state:
+            run = run or state["run"]
+        else:
+            entries.append(_entry(state))
+    return Journal(run, tuple(entries))
+
+
+def _append(folder: Path, state: dict[str, Any]) -> None:
+    """Write one frame, whole or to be skipped."""
+    payload = checkpoints.packed(state)
+    with open_own(folder / NAME, "ab") as file:
+        file.write(_MAGIC + _HEAD.pack(len(payload), hashlib.sha256(payload).digest()) + payload)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _states(path: Path) -> Iterator[dict[str, Any]]:
+    data, at = read_own(path) if os.path.lexists(path) else b"", 0
+    while (at := data.find(_MAGIC, at)) >= 0:
+        start = at + len(_MAGIC) + _HEAD.size
+        if start > len(data):
+            return
+        length, digest = _HEAD.unpack_from(data, at + len(_MAGIC))
+        payload = data[start : start + length]
+        if len(payload) == length and hashlib.sha256(payload).digest() == digest:
+            yield checkpoints.unpacked(payload)
+            at = start + length
+        else:
+            at += len(_MAGIC)
+
+
+def _entry(state: dict[str, Any]) -> Entry:
+    own = state["evaluations"]
+    ends = np.cumsum(own["episodes"])
+    evaluations = tuple(
+        EvaluationRow(int(step), int(seed), float(mean), None if np.isnan(exact) else float(exact), own["returns"][a:b])
+        for step, seed, mean, exact, a, b in zip(
+            own["step"], own["seed"], own["mean"], own["exact"], ends - own["episodes"], ends, strict=True
+        )
+    )
+    points = None if state["points"] is None else PointRows(**state["points"])
+    written = Written(state["size"], state["sha256"])
+    return Entry(state["number"], state["parent"], written, Rows(points, evaluations))

@@ -1,0 +1,168 @@
+"""The folder of a lab: made where there is none, and locked run by run."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Container, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simulator.core.files.escaping import checked_name
+from simulator.store.database import CHECKED, NAME, PATIENCE, create, repair_advice
+from simulator.store.lab_files import read_own, write_own
+from simulator.store.records import StoreError, StoreFailure
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+
+def prepare(lab: Path) -> Path:
+    """Make the lab if it is not there yet, wholly or not at all; its database's path.
+
+    Raises:
+        StoreError: something else is in the way, or a lab that lost its database.
+        OSError: the disk did not take it.
+    """
+    path = lab / NAME
+    if lab.exists() and not lab.is_dir():
+        raise StoreError(f"lab {lab} is not a folder")
+    if path.exists():
+        if not path.is_file():
+            raise StoreError(f"lab {lab}: {path} is not a file")
+        return path
+    rests = [lab / f"{NAME}-wal", *(lab / "runs").glob("*")]
+    if any(rest.exists() for rest in rests):
+        raise StoreError(
+            f"lab {lab} has runs but lost its database {path}: put it back, or name another lab;"
+            f" nothing was changed, the checkpoints are in {lab / 'runs'}; {repair_advice(lab)}"
+        )
+    _make(lab, path)
+    return path
+
+
+def _make(lab: Path, path: Path) -> None:
+    checked_name(str(lab), "lab", most=4096)
+    gate = lab / "lock"
+    missing = [folder for folder in (gate, lab, *lab.parents) if not folder.exists()]
+    try:
+        lab.mkdir(parents=True, exist_ok=True)
+        lock = _acquire(gate, PATIENCE)
+        if lock is None:
+            raise StoreFailure(f"lab {lab} was locked by another process for more than {PATIENCE:g} s")
+        try:
+            if not path.exists():
+                create(path)
+        finally:
+            lock.release()
+    except BaseException:
+        for made in missing:
+            with suppress(OSError):
+                made.unlink() if made == gate else made.rmdir()
+        raise
+
+
+def unmake(lab: Path) -> None:
+    """Remove a lab without runs."""
+    for name in (NAME, f"{NAME}-wal", f"{NAME}-shm", CHECKED, "lock"):
+        (lab / name).unlink(missing_ok=True)
+    for folder in (lab / "runs", lab):
+        with suppress(OSError):  # somebody else has put something there
+            folder.rmdir()
+
+
+def existing(lab: str) -> str:
+    """The lab, if there is one: looking makes none.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not Path(lab).exists():
+        raise ValueError(f"there is no run yet in {lab} (engram run AGENT WORLD)")
+    return lab
+
+
+def forgotten(lab: Path, known: Container[int]) -> list[int]:
+    """Runs that have checkpoints though a lab's database does not know them: it, or its log, was lost in part.
+
+    Args:
+        lab: its folder.
+        known: the runs of its database.
+    """
+    numbers = {int(path.parent.name[1:]) for path in (lab / "runs").glob("r[0-9]*/checkpoint-*.safetensors")}
+    return sorted(number for number in numbers if number not in known)
+
+
+def told_of_forgotten(lab: Path, runs: Sequence[int]) -> str:
+    """One line about runs that a lab's database forgot."""
+    shown = ", ".join(f"r{number}" for number in runs[:6]) + (", ..." if len(runs) > 6 else "")
+    what = (
+        f"the database knows fewer runs than there are checkpoints: {shown} {'are' if len(runs) > 1 else 'is'} not in"
+    )
+    return f"{what} {lab / NAME}; {repair_advice(lab)}"
+
+
+def lock_run(folder: Path) -> FileLock:
+    """The writer's lock of the run in ``folder``; the operating system lets go of it when the process ends, however.
+
+    Raises:
+        StoreError: somebody else writes this run.
+    """
+    lock = _acquire(folder / "lock", 0.0)
+    if lock is None:
+        raise StoreError(f"run {folder.name} is being written by {_writer(folder)}")
+    with suppress(OSError):  # a courtesy to whoever comes second
+        write_own(_note(folder), f"{os.getpid()} {socket.gethostname()}")
+    return lock
+
+
+def unlock_run(folder: Path, lock: FileLock) -> None:
+    """Let go of a run."""
+    with suppress(OSError):
+        _note(folder).unlink()
+    lock.release()
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a living process says that it writes the run in ``folder``; one on another host is believed."""
+    return is_written_here(folder, elsewhere=True)
+
+
+def is_written_here(folder: Path, *, elsewhere: bool = False) -> bool:
+    """The same, of processes on this host; of others, where only they can know, what ``elsewhere`` says."""
+    try:
+        pid, host = read_own(_note(folder)).decode().split()
+        if host != socket.gethostname():
+            return elsewhere
+        os.kill(int(pid), 0)
+    except PermissionError:  # somebody else's process
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _acquire(path: Path, timeout: float) -> FileLock | None:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=timeout, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    return lock
+
+
+def _note(folder: Path) -> Path:
+    return folder / "writer"
+
+
+def _writer(folder: Path) -> str:
+    try:
+        pid, host = read_own(_note(folder)).decode().split()
+    except (OSError, ValueError):
+        return "another process"
+    if host != socket.gethostname():
+        return f"process {pid} on {host}"
+    return "this process already" if int(pid) == os.getpid() else f"another process (pid {pid})"

@@ -1,0 +1,120 @@
+"""What the engine writes into the store about a run, and reads back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simulator.config.run import RunConfig, settings_hash, to_toml
+from simulator.core.files.escaping import check_label
+from simulator.core.foreign.faults import PlayerError, fault_of
+from simulator.core.protocols import Array, Evaluation, Failure, Spec
+from simulator.store.records import EvaluationRow, NewRun
+from simulator.store.run_store import Store
+from simulator.versions import NOT_INSTALLED, version_of
+
+if TYPE_CHECKING:
+    from simulator.config.recall import ArenaConfig
+
+NOT_FINITE = "its loss was not finite"
+VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
+
+
+def new_run(config: RunConfig, label: str = "") -> NewRun:
+    """The record of a run that is about to begin.
+
+    Raises:
+        ValueError: a label with characters that cannot be seen.
+    """
+    check_label(label)
+    settings = (to_toml(config), settings_hash(config))
+    return NewRun(config.agent, config.world, seeds_of(config), config.steps, *settings, installed(), label)
+
+
+def installed() -> dict[str, str]:
+    """The versions of whatever a result can depend on."""
+    return dict(_installed())
+
+
+@cache  # reading one takes 3 ms
+def _installed() -> dict[str, str]:
+    return {name: version_of(name) for name in VERSIONS}
+
+
+def changed(versions: Mapping[str, str]) -> dict[str, list[str | None]]:
+    """The distributions that are others now, as [then, now]."""
+    found: dict[str, list[str | None]] = {}
+    for name, then in versions.items():
+        now = version_of(name)
+        if now != then:
+            found[name] = [then, None if now == NOT_INSTALLED else now]
+    return found
+
+
+def seeds_of(config: RunConfig | ArenaConfig) -> tuple[int, ...]:
+    """The seeds of a run, in order."""
+    return tuple(range(config.first_seed, config.first_seed + config.seeds))
+
+
+def failures(seeds: tuple[int, ...], failed_at: Array) -> tuple[Failure, ...]:
+    """Who failed when, in the order of the seeds; ``failed_at`` int64 [S] is 0 for a seed that goes on."""
+    broken = np.flatnonzero(failed_at)
+    return tuple(Failure(seeds[i], int(failed_at[i]), NOT_FINITE) for i in broken)
+
+
+def failure_of(error: BaseException, step: int) -> dict[str, Any]:
+    """Why a run ended that an error ended, as the store keeps it.
+
+    Args:
+        error: what was raised.
+        step: the last environment step that was whole, for where the error does not say in which it happened.
+
+    Returns:
+        ``reason``: one line; ``kind``, ``file`` and ``line``: class and place of the error behind it, None where a
+        value was refused and nothing was raised; ``step``: environment step of training, counted from 1.
+    """
+    fault = (
+        error.fault if isinstance(error, PlayerError) else None if isinstance(error, ValueError) else fault_of(error)
+    )
+    told = {"reason": " ".join(str(error if isinstance(error, ValueError) else fault).split())}
+    known = {name: getattr(fault, name) or None for name in ("kind", "file", "line")} if fault else {}
+    at = error.step if isinstance(error, PlayerError) and error.step else step
+    return {**told, "kind": None, "file": None, "line": None, **known, "step": at}
+
+
+def outcome(spec: Spec, evaluations: list[Evaluation], failed: tuple[Failure, ...]) -> dict[str, Any]:
+    """What is known of a run's result, as the store keeps it: plain values, None for what is no number."""
+    facts: dict[str, Any] = {"threshold": spec.solved, "floor": spec.floor, "max_steps": spec.max_steps}
+    facts["failed"] = [failure._asdict() for failure in failed]
+    if evaluations and evaluations[-1].value_error is not None:
+        facts["value_error"] = [None if x != x else x for x in evaluations[-1].value_error.tolist()]
+    return facts
+
+
+def evaluation_rows(evaluations: list[Evaluation], seeds: tuple[int, ...]) -> Iterator[EvaluationRow]:
+    """One row for every evaluation and seed; nan for a seed that had failed."""
+    for evaluation in evaluations:
+        for i, seed in enumerate(seeds):
+            exact = None if evaluation.exact is None else float(evaluation.exact[i])
+            returns = evaluation.returns[i]
+            mean = float(returns.mean()) if len(returns) else exact
+            yield EvaluationRow(evaluation.step, seed, mean, exact, returns)
+
+
+def stored_evaluations(store: Store, run: str, until: int) -> list[Evaluation]:
+    """The evaluations that a store holds of a run, up to an environment step."""
+    by_step: dict[int, list[Any]] = {}
+    for row in store.evaluations(run):
+        if row.step <= until:
+            by_step.setdefault(row.step, []).append(row)
+    return [
+        Evaluation(
+            step,
+            np.stack([row.returns for row in rows]),
+            None if all(row.exact is None for row in rows) else np.array([row.exact for row in rows], np.float64),
+        )
+        for step, rows in sorted(by_step.items())
+    ]

@@ -1,0 +1,37 @@
+"""What every place where cells are played offers, and what it answers."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from simulator.tournaments.cell_runner import Task
+
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+
+
+class Answer(NamedTuple):
+    """What became of a task."""
+
+    key: str
+    result: dict[str, Any] | None = None
+    failed: str = ""  # the cell's own fault: playing it again would end the same way
+    died: str = ""  # its worker's fault: it can be taken up again
+    stopped: bool = False  # as was asked for
+
+
+class Workers(Protocol):
+    """A place where cells are played."""
+
+    n: int  # tasks at once
+
+    def start(self, task: Task) -> None:
+        """Begin with a task; no more than ``n`` at once."""
+
+    def wait(self, seconds: float) -> list[Answer]:
+        """The answers that came in, waiting so long for the first."""
+
+    def kill(self, key: str) -> None:
+        """Give a task up at once; no answer will come."""
+
+    def close(self) -> None:
+        """Stop every task in good order: each is left at a checkpoint."""

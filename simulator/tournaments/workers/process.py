@@ -1,0 +1,69 @@
+"""Worker process, ``python -m simulator.tournaments.workers.process``: plays the cells that its host writes to it.
+
+One JSON object a line: tasks in, results out. Where the host is gone, so is the worker, as soon as it notices; a cell
+that has a checkpoint goes on from it another time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import Any
+
+from simulator.store.records import StoreError, StoreFailure
+from simulator.tournaments import cell_runner
+
+
+def main() -> None:
+    """Play until the input ends."""
+    for name in ("SIGINT", "SIGHUP"):  # a terminal tells all its processes; the host says what to do
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever players print is no answer
+    tasks: queue.Queue[dict[str, Any]] = queue.Queue()
+    stop = threading.Event()
+    threading.Thread(target=_listen, args=(tasks, stop), daemon=True).start()
+    while not stop.is_set():
+        task = cell_runner.Task(**tasks.get())
+        print(json.dumps({"key": task.key, **answer(task, stop)}), file=out)
+
+
+def answer(task: cell_runner.Task, stop: threading.Event) -> dict[str, Any]:
+    """What a cell came to: ``{"result": ...}``, ``{"failed": reason}`` or ``{"stopped": true}``.
+
+    ``{"died": reason}`` where it was not the cell's fault: the disk, the memory, a lab that somebody else writes.
+    """
+
+    def tick() -> None:
+        if stop.is_set():
+            raise cell_runner.Stopped
+
+    try:
+        return {"result": cell_runner.play(task, tick)}
+    except cell_runner.Stopped:
+        return {"stopped": True}
+    except (OSError, MemoryError, StoreError, StoreFailure) as error:
+        return {"died": cell_runner.reason_of(error)}
+    except Exception as error:
+        if os.environ.get("ENGRAM_DEBUG"):
+            raise
+        return {"failed": cell_runner.reason_of(error)}
+
+
+def _listen(tasks: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
+    for line in sys.stdin:
+        said = json.loads(line)
+        if said.get("stop"):
+            stop.set()
+        else:
+            tasks.put(said)
+    os._exit(1)  # nobody is there to take an answer
+
+
+if __name__ == "__main__":
+    main()

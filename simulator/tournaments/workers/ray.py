@@ -1,0 +1,215 @@
+"""Cells on Ray: each a task, on this machine or on a cluster; the host takes up again what died.
+
+Without an address a Ray of this machine is started. Whoever reaches a Ray can run code in it, so that nobody else does:
+it listens on the loopback interface alone, asks for a token that is drawn anew and that only processes of this user can
+read, keeps its files and local sockets in a folder that only this user can enter, and starts no dashboard.
+
+An address, ``ray://HOST:PORT`` or that in ``RAY_ADDRESS``, is of the user's own cluster, which is taken as it is. Where
+it asks for a token, ``RAY_AUTH_MODE=token`` and ``RAY_AUTH_TOKEN`` or ``RAY_AUTH_TOKEN_PATH`` have it. On a cluster
+``engram-rl`` must be installed on every machine; a cell's checkpoints are in the temporary folder of whichever plays
+it, so a cell that Ray moves to another machine begins again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from threading import Event
+from typing import Any
+
+from simulator.core.jit_cache.folder import folder_fault
+from simulator.external.trust import passed_on
+from simulator.tournaments.cell_runner import Task
+from simulator.tournaments.workers.base import ONE_THREAD, Answer
+
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+LOOPBACK = {"127.0.0.1", "::1"}
+NEEDS = "a cluster of your own may ask for RAY_AUTH_MODE=token with RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+_NO_CLUSTER = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: Ray takes the loopback address as its own, on every system
+_TRIES = "RAY_NUM_REDIS_GET_RETRIES"  # to reach a cluster, each of half a minute; Ray's own 20 take twelve minutes
+_LONGEST = 20  # characters of a folder below which Ray's sockets still have names that the system takes
+BRIEFLY = 0.01  # seconds
+
+
+class RayWorkers:
+    """A place where cells are played; see :class:`simulator.tournaments.workers.base.Workers`.
+
+    Args:
+        address: of a cluster; empty: that in ``RAY_ADDRESS``, or else one of this machine, which ends with this object.
+            Where this process is connected to a Ray already, that one is used.
+
+    Raises:
+        ValueError: Ray is not installed, nobody is at that address, or it does not let us in; one line.
+    """
+
+    def __init__(self, address: str = "") -> None:
+        self._kept: dict[str, str | None] = {}  # what the environment held before
+        self._folder, self._thread = "", ThreadPoolExecutor(1)
+        named = address or os.environ.get("RAY_ADDRESS", "").strip()
+        alone = named in ("", "local")
+        self._set(QUIET | ({_NO_CLUSTER: "0"} if alone else {_TRIES: os.environ.get(_TRIES, "1")}))
+        try:
+            import ray
+        except ImportError:
+            self._restore()
+            raise ValueError("--workers ray: Ray is not installed, expected pip install ray") from None
+        self._ray, self._running = ray, dict[Any, Task]()
+        self._ours = not ray.is_initialized()
+        self._remote_disk = not alone
+        try:
+            if self._ours:  # else whoever started it ends it
+                self._start_alone() if alone else self._connect(f"ray://{address}" if address else named)
+        except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            self._end()
+            said, place = " ".join(str(error).split())[:200], "" if alone else f" at {named}"
+            hint = "" if alone else f"; {NEEDS}"
+            raise ValueError(f"--workers ray: Ray{place} cannot be reached: {said}{hint}") from None
+        self.n = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self._play = ray.remote(num_cpus=1, max_retries=0)(play_task)  # its host takes it up again, as everywhere
+
+    def _connect(self, address: str) -> None:
+        """Go to a cluster of the user's, as the user's environment says."""
+        self._init("auto" if address == "ray://auto" else address)
+
+    def _start_alone(self) -> None:
+        """Start a Ray of this machine that nobody but this user can reach.
+
+        Raises:
+            RuntimeError: it would listen to others, or let them in without the token.
+        """
+        from ray._private import ray_constants
+        from ray._raylet import AuthenticationMode, get_authentication_mode
+
+        self._set({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
+        base = tempfile.gettempdir()
+        self._folder = tempfile.mkdtemp(prefix="engram-", dir=base if len(base) <= _LONGEST else "/tmp")
+        _read_environment()
+        before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+        try:
+            inner = os.path.join(os.path.realpath(self._folder), "r")  # Ray opens its folder itself to everybody
+            self._init("local", num_cpus=os.cpu_count() or 1, include_dashboard=False, _temp_dir=inner)
+            open_to_others = self._ray.util.get_node_ip_address() not in LOOPBACK
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = before
+        if open_to_others or get_authentication_mode() != AuthenticationMode.TOKEN:
+            raise RuntimeError(f"version {self._ray.__version__} does not keep to this machine, expected 2.60 or later")
+
+    def _init(self, address: str, **more: Any) -> None:
+        """Start Ray, in a thread: it takes several seconds, and puts handlers of its own in place of ours.
+
+        One is Python's, which it sets in the main thread only; the other one, of its compiled part, writes a stack and
+        ends the process with the signal. The thread stays, for the system ends Ray's processes when it does.
+        """
+        told = ONE_THREAD | passed_on()
+        known = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": told}}
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        starting = self._thread.submit(self._ray.init, address, **known, **more)
+        while not starting.done():
+            wait([starting], BRIEFLY)
+            _take_signals_back()
+        starting.result()
+
+    def start(self, task: Task) -> None:
+        """See :class:`simulator.tournaments.workers.base.Workers`."""
+        self._running[self._play.remote(tuple(task), self._remote_disk)] = task
+
+    def wait(self, seconds: float) -> list[Answer]:
+        """See :class:`simulator.tournaments.workers.base.Workers`."""
+        if not self._running:
+            return []
+        over, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
+        return [self._answer(each) for each in over]
+
+    def kill(self, key: str) -> None:
+        """See :class:`simulator.tournaments.workers.base.Workers`."""
+        for each, task in list(self._running.items()):
+            if task.key == key:
+                del self._running[each]
+                with suppress(Exception):  # it may be over by now
+                    self._ray.cancel(each, force=True)
+
+    def close(self) -> None:
+        """See :class:`~simulator.tournaments.workers.base.Workers`; tasks go on from their checkpoints another time."""
+        for task in list(self._running.values()):
+            self.kill(task.key)
+        self._end()
+
+    def _end(self) -> None:
+        """Leave Ray as it was found: what was started here is over, and its files are gone."""
+        if self._ours:
+            self._ray.shutdown()
+        self._thread.shutdown()
+        self._restore()
+        if self._folder:
+            _read_environment()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _set(self, values: Mapping[str, str]) -> None:
+        """Change the environment until ``_restore``."""
+        self._kept |= {name: os.environ.get(name) for name in values if name not in self._kept}
+        os.environ.update(values)
+
+    def _restore(self) -> None:
+        for name, value in self._kept.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._kept = {}
+
+    def _answer(self, ref: Any) -> Answer:
+        task = self._running.pop(ref)
+        try:
+            return Answer(task.key, **self._ray.get(ref))
+        except self._ray.exceptions.RayError as error:
+            return Answer(task.key, died=f"Ray: {' '.join(str(error).split())[:200]}")
+
+
+def _take_signals_back() -> None:
+    """Install the handlers again that Python knows, where compiled code has put others in their place."""
+    if threading.current_thread() is threading.main_thread():
+        for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
+            handler = signal.getsignal(number)
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+def _read_environment() -> None:
+    """Let Ray read again what the environment says of tokens: it did so once, when it was loaded."""
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def play_task(fields: tuple[Any, ...], remote_disk: bool) -> dict[str, Any]:
+    """Play a task on whichever machine Ray has chosen; on a cluster its checkpoints are in a folder of that machine."""
+    import hashlib
+    import shutil
+    import tempfile
+    from pathlib import Path
+
+    from simulator.tournaments.workers.process import answer
+
+    task = Task(*fields)
+    if not remote_disk:
+        return answer(task, Event())
+    named = Path(task.scratch)
+    lab = hashlib.sha256(str(named.parent).encode()).hexdigest()[:12]  # of two labs each has its own
+    own = Path(tempfile.gettempdir()) / f"engram-cells-{os.getuid()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    if why := folder_fault(own.lstat(), alone=True):
+        raise PermissionError(f"{own} {why}: checkpoints are kept in a folder that only this user can enter")
+    folder = own / f"{lab}-{named.name}"
+    found = answer(task._replace(scratch=str(folder)), Event())
+    if "died" not in found:
+        shutil.rmtree(folder, ignore_errors=True)
+    return found

@@ -1,0 +1,237 @@
+"""Greedy evaluation on streams of its own, and exact evaluation where the world is a finite MDP.
+
+An evaluation never changes a learner: it plays a policy that the agent gives away, in a world of its own that starts
+from the same state of its streams every time, so that evaluations of different moments are paired.
+
+Episodes are the environment's own: they last until it ends them. An environment without a limit of steps may never end
+one, so there is a safety valve: an episode that is still going on after ``max_steps`` steps is cut. It has no return,
+and its seed has no score then. It also ends the evaluation of its seed, because no environment can be told to give an
+episode up: so a seed costs at most ``max_steps`` steps more than the episodes that it did end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.core import rng
+from simulator.core.episodes import cut_after, cut_seeds, of_users, of_users_seeds
+from simulator.core.foreign.faults import PlayerError
+from simulator.core.jit import compiled
+from simulator.core.mdp.solve import FiniteMDP, evaluate_finite, finite_horizon, met, uniform_policy, value_iteration
+from simulator.core.notices import notice
+from simulator.core.protocols import Agent, Array, Evaluation, Policy, Spec, World
+
+LOOK_UP_EVERY = 0.1  # seconds
+FEWEST, MOST = 16, 256  # steps of a seed that are played before the returns are added up
+LARGEST_PART = 500_000  # the same for all seeds together
+LARGEST = 50_000_000  # time x state x action entries up to which an exact answer is computed
+ENDLESS_COST = 1_000  # steps that an exact answer without a limit of steps is counted as
+
+
+class Evaluator:
+    """Evaluates the agents of one run.
+
+    Args:
+        make: a world's ``make(seeds, settings)``.
+        settings: the world's ``Config``.
+        seed_list: the run's seeds.
+        episodes: how many each seed plays.
+        max_steps: steps after which an episode that the world has not ended is cut; 0: after the world's own limit,
+            but not before ``MAX_STEPS``.
+    """
+
+    def __init__(
+        self,
+        make: Callable[..., World],
+        settings: Any,
+        seed_list: Sequence[int],
+        episodes: int,
+        max_steps: int = 0,
+    ) -> None:
+        own = rng.integers(seed_list, "evaluation")
+        self.seeds, self._own = tuple(seed_list), tuple(own)
+        self._episodes = episodes
+        self._remake = lambda: make(own, settings)
+        with of_users_seeds(self._own, self.seeds):
+            self._world = make(own, settings)
+            self._first = self._world.reset()
+            self._start = self._world.state()
+        self.max_steps = cut_after(self._world.spec.max_steps, max_steps)
+
+    def evaluate(self, agent: Agent, step: int, *, last: bool = True) -> Evaluation:
+        """The result of :meth:`evaluating`."""
+        *_, evaluation = self.evaluating(agent, step, last=last)
+        assert evaluation is not None
+        return evaluation
+
+    def evaluating(
+        self, agent: Agent, step: int, *, last: bool = True, failed: Array | None = None
+    ) -> Iterator[Evaluation | None]:
+        """Judge the agent's greedy policy as of now.
+
+        Every episode is played only for the last evaluation of a run: one on the way plays a tenth of them, or none
+        where the exact answer is known.
+
+        Args:
+            agent: whom to judge; its learning is left as it is, whether or not this is played to its end.
+            step: training steps that it has behind it.
+            last: whether this is the run's last evaluation.
+            failed: bool [S], seeds that are not judged; default: those that the agent says have failed.
+
+        Yields:
+            None now and then while it is played, and the evaluation at the end.
+
+        Raises:
+            ValueError: the world gave a reward that is no number.
+        """
+        out = np.asarray(getattr(agent, "failed_at", np.zeros(len(self._first)))) > 0 if failed is None else failed
+        spec = self._world.spec
+        with self._told(step):
+            exact = _exact(agent.policy(), spec, out)
+            n_episodes = self._episodes if last else max(1, self._episodes // 10) if exact is None else 0
+            returns = np.full((len(out), n_episodes), np.nan)
+            yield from self._play(agent.policy(), returns, out)
+            if cut_seeds(returns, out).any():
+                said = (
+                    f"an evaluation episode had not ended after {self.max_steps:,} steps and was cut, it is no return"
+                )
+                notice(spec.id, f"{said}; eval_max_steps sets another number")
+            value_error = _value_error(agent, spec, out) if last else None
+        yield Evaluation(step, returns, exact, value_error)
+
+    def _play(self, policy: Policy, returns: Array, failed: Array) -> Iterator[None]:
+        """Fill in the returns [S, E] of the first E episodes of every seed that has not failed.
+
+        Those of an episode that was cut, and of the ones that would have come after it, stay nan.
+        """
+        if not returns.size:
+            return
+        if self._start is None or not self._world.restore(self._start):
+            self._world = self._remake()
+            self._world.reset()
+        obs, first = self._world.observe(), np.ones(len(failed), np.bool_)
+        episodes = _Episodes(
+            np.zeros(len(failed)), np.zeros(len(failed), np.int64), np.zeros(len(failed), np.int64), failed.copy()
+        )
+        n = FEWEST
+        while not episodes.over.all():
+            began = time.perf_counter()
+            obs, first, reward, ended = _steps(policy, self._world, (obs, first), n)
+            wrong = _tally(episodes, returns, self.max_steps, failed, reward, ended)
+            if wrong >= 0:
+                raise ValueError(f"seed {self.seeds[wrong]} earned what is no number, expected finite rewards")
+            most = min(MOST, max(1, LARGEST_PART // len(failed)))
+            n = next_size(n, time.perf_counter() - began, most)
+            yield
+
+    @contextmanager
+    def _told(self, step: int) -> Iterator[None]:
+        """Say of an error that it happened in an evaluation, and in which of the run's seeds."""
+        try:
+            yield
+        except ValueError as error:
+            name = self._world.spec.id
+            said = of_users(str(error), self._own, self.seeds).removeprefix(f"{name}: ")
+            line = f"{name}: evaluation after step {step:,}: {said}"
+            raise PlayerError(line, error.fault if isinstance(error, PlayerError) else None) from error
+
+
+class _Episodes(NamedTuple):
+    """The episodes that go on, of every seed, [S]."""
+
+    gain: Array  # float64, what was earned in it so far
+    length: Array  # int64, steps of it
+    count: Array  # int64, episodes that ended before it
+    over: Array  # bool: no more is played for this seed
+
+
+def next_size(n: int, seconds: float, most: int) -> int:
+    """How many steps to play before looking up again, about ten times a second; it changes no result."""
+    if seconds > LOOK_UP_EVERY:
+        return max(n // 2, 1)
+    return min(2 * n, most) if seconds < LOOK_UP_EVERY / 3 else n
+
+
+def _steps(policy: Policy, world: World, now: tuple[Array, Array], n: int) -> tuple[Array, Array, Array, Array]:
+    """Play n steps on: what is seen then, whose episode begins there, rewards and ends [S, n]."""
+    obs, first = now
+    reward, ended = np.empty((n, len(first))), np.empty((n, len(first)), np.bool_)
+    for t in range(n):
+        step = world.step(policy.act(obs, first))
+        obs, first = step.obs, step.terminated | step.truncated
+        reward[t], ended[t] = step.reward, first
+    return obs, first, np.ascontiguousarray(reward.T), np.ascontiguousarray(ended.T)
+
+
+@compiled
+def _tally(episodes, returns, max_steps, failed, reward, ended):
+    """Add T steps to the episodes of every seed; the first seed with a reward that is no number, or -1."""
+    gain, length, count, over = episodes
+    for i in range(reward.shape[0]):
+        for t in range(reward.shape[1]):
+            if over[i]:
+                break
+            if not np.isfinite(reward[i, t]):
+                return i
+            gain[i] += reward[i, t]
+            length[i] += 1
+            if ended[i, t]:
+                returns[i, count[i]] = gain[i]
+                count[i] += 1
+                gain[i], length[i] = 0.0, 0
+                over[i] = count[i] == returns.shape[1]
+            elif length[i] >= max_steps:
+                over[i] = True
+    return -1
+
+
+def _exact(policy: Policy, spec: Spec, failed: Array) -> Array | None:
+    """The expected return of an episode, [S], or None where it cannot be computed.
+
+    Where the world sets no limit of steps it is that of an episode without end: infinite for a policy that may go on
+    for ever earning, or paying, on the way.
+    """
+    if hasattr(policy, "expected_return"):
+        return np.where(failed, np.nan, policy.expected_return())
+    if spec.mdp is None or spec.state_obs is None or _work(spec.mdp) > LARGEST:
+        return None
+    probs = policy.probs(spec.state_obs)
+    if probs is None:
+        return None
+    if failed.any():  # what a broken network says may be no probability
+        probs = np.where(failed[:, None, None], uniform_policy(spec.mdp), probs)
+    return np.where(failed, np.nan, evaluate_finite(spec.mdp, probs, spec.mdp.max_steps))
+
+
+def _value_error(agent: Agent, spec: Spec, failed: Array) -> Array | None:
+    """How far the learned action values are from the exact ones, [S], over legal moves in states that can be met."""
+    if spec.mdp is None or spec.state_obs is None or not hasattr(agent, "gamma") or _work(spec.mdp) > LARGEST:
+        return None
+    values = agent.policy().values(spec.state_obs)  # [S, N, A]
+    try:
+        best = value_iteration(spec.mdp, agent.gamma).q
+    except ValueError:  # no finite value at this discount
+        return None
+    learned = met(spec.mdp)[:, None] & spec.mdp.legal
+    return None if values is None else np.where(failed, np.nan, np.abs(values - best)[:, learned].max(axis=1))
+
+
+def optimum(spec: Spec) -> float | None:
+    """The best possible expected return of an episode, or None where it is not known."""
+    if spec.mdp is None or _work(spec.mdp) > LARGEST:
+        return None
+    if spec.mdp.max_steps:
+        return finite_horizon(spec.mdp, spec.mdp.max_steps).start_value
+    try:
+        return value_iteration(spec.mdp, 1.0).start_value
+    except ValueError:
+        return None
+
+
+def _work(mdp: FiniteMDP) -> int:
+    return int((mdp.max_steps or ENDLESS_COST) * mdp.legal.size)

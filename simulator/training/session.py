@@ -1,0 +1,213 @@
+"""An agent in a world over many seeds: act, step, learn, and the record of what happens."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.config.run import RunConfig
+from simulator.config.validation import of_run
+from simulator.core import registry
+from simulator.core.devices import hold_torch, set_device
+from simulator.core.episodes import of_users_seeds
+from simulator.core.foreign.faults import PlayerError
+from simulator.core.jit import set_threads
+from simulator.core.notices import notice
+from simulator.core.protocols import Array, Failure, Metrics, Picture, State
+from simulator.core.transition_table import Lanes
+from simulator.store.run_records import failures, seeds_of
+from simulator.training.curves import Recorder
+from simulator.training.evaluation import Evaluator
+
+LARGEST_STRETCH = 2_000_000  # steps of all seeds in one compiled call
+LARGEST_NOTES = 4 << 20  # bytes of the steps that are noted before they are recorded
+MOST_NOTES = 256  # steps, likewise
+LARGEST_PICTURE = 5_000  # states
+
+
+class _Notes(NamedTuple):
+    """Steps played one at a time, [T, S], until they are looked at and recorded together."""
+
+    reward: Array  # float32
+    terminated: Array  # bool
+    truncated: Array  # bool
+    obs: Array  # [T, S, *obs]; T is 0 where observations are whole numbers, which are always finite
+    final_obs: Array
+
+
+class Session:
+    """An agent in a world over many seeds, and the record of what happens.
+
+    Raises:
+        ValueError: an unknown player, or settings that cannot go together.
+    """
+
+    def __init__(self, config: RunConfig, *, stretches: bool = True) -> None:
+        threads = config.threads or os.cpu_count() or 1
+        set_threads(threads)
+        agent, world = registry.load("agents", config.agent), registry.load("worlds", config.world)
+        if config.device != "cpu" and not getattr(agent.module, "DEVICES", False):
+            raise ValueError(f"device {config.device}: {agent.name} computes on the CPU, expected cpu")
+        set_device(config.device)
+        self.config, self.seeds = config, seeds_of(config)
+        self.world = world.make(list(self.seeds), config.world_settings)
+        self.agent = agent.make(self.world.spec, list(self.seeds), of_run(config.agent_settings, config.steps))
+        hold_torch(threads)
+        self.recorder, self.step, self.exact = Recorder(self.seeds, config.steps), 0, True
+        self.failed_at = np.zeros(len(self.seeds), np.int64)  # see Agent in simulator.core.protocols
+        self.metrics: Metrics = {}
+        self._fast = stretches and _can_stretch(self.agent, self.world)
+        for line in getattr(self.world, "notes", ()):
+            notice(self.world.spec.id, line)
+        with of_users_seeds((), self.seeds):
+            self._obs = self.world.reset()
+        self._notes = _notes(0, self._obs)
+        self._real = np.asarray(self._obs).dtype.kind == "f"
+        size = sum(note.nbytes for note in _notes(1, self._obs))
+        longest = min(LARGEST_STRETCH // len(self.seeds), getattr(self.agent, "piece", LARGEST_STRETCH))
+        self._most = max(1, longest if self._fast else min(MOST_NOTES, LARGEST_NOTES // size))
+        self._look(np.asarray(self._obs)[None], 0)
+        self._make_world = world.make
+
+    @property
+    def over(self) -> bool:
+        """Whether every seed has failed."""
+        return bool((self.failed_at > 0).all())
+
+    @property
+    def failed(self) -> tuple[Failure, ...]:
+        """The seeds that failed so far."""
+        return failures(self.seeds, self.failed_at)
+
+    def evaluator(self) -> Evaluator:
+        """Who evaluates this session's agent."""
+        config = self.config
+        return Evaluator(
+            self._make_world, config.world_settings, self.seeds, config.eval_episodes, config.eval_max_steps
+        )
+
+    def play(self, n: int, seconds: float = math.inf) -> None:
+        """Train for n environment steps per seed, or for fewer once so many seconds have passed.
+
+        Raises:
+            ValueError: the world gave a reward or an observation that is no number, or refused an action.
+        """
+        until, end = time.perf_counter() + seconds, self.step + n
+        with of_users_seeds((), self.seeds):
+            while self.step < end:
+                part = min(end - self.step, self._most)
+                if self._fast:
+                    self._play_stretch(part)
+                else:
+                    self._play_steps(part, until)
+                if time.perf_counter() >= until:
+                    return
+
+    def _play_stretch(self, n: int) -> None:
+        trace = self.agent.stretch(self.world.lanes, n)
+        self.metrics = trace.metrics
+        self._record(trace.reward, trace.ended)
+
+    def _play_steps(self, n: int, until: float) -> None:
+        """Train step by step, at least one. Steps are noted and looked at together: one look costs more than a step."""
+        if n > len(self._notes.reward):
+            self._notes = _notes(n, self._obs)
+        (reward, terminated, truncated, seen, final), t = self._notes, 0
+        act, learn, move = self.agent.act, self.agent.learn, self.world.step
+        obs, real, now, at = self._obs, self._real, time.perf_counter, 0
+        try:
+            while t < n and (t == 0 or now() < until):
+                at = t
+                actions = act(obs)
+                step = move(actions)
+                reward[t], terminated[t], truncated[t] = step.reward, step.terminated, step.truncated
+                if real:
+                    seen[t], final[t] = step.obs, step.final_obs
+                t += 1
+                self.metrics = learn(obs, actions, step)
+                obs = step.obs
+        except PlayerError as error:
+            error.happened(self.step + at + 1)
+            raise
+        finally:  # also where a player refuses something: what the world gave may be why
+            self._obs = obs
+            self._note_failures()
+            self._look(final[:t], self.step + 1)
+            self._look(seen[:t], self.step + 1)
+            self._record(_by_seed(reward[:t]), _by_seed(terminated[:t] | truncated[:t]))
+
+    def _record(self, reward: Array, ended: Array) -> None:
+        """Take in steps [S, T]. Where a seed failed among them, as it says itself, what came later is left."""
+        self._note_failures()
+        try:
+            self.recorder.extend(reward, ended, self.failed_at)
+        except ValueError as error:
+            raise ValueError(f"{self.config.world}: {error}") from None
+        self.step += reward.shape[1]
+
+    def _note_failures(self) -> None:
+        found = getattr(self.agent, "failed_at", None)
+        if found is not None:
+            np.copyto(self.failed_at, found, where=self.failed_at == 0)
+
+    def _look(self, seen: Array, first: int) -> None:
+        """Refuse what no learner can use: views [T, S, *obs] after steps ``first`` and so on that are not finite.
+
+        What a seed met after it failed is nobody's fault.
+        """
+        if not self._real or np.isfinite(seen).all():
+            return
+        wrong = ~np.isfinite(seen).reshape(*seen.shape[:2], -1).all(axis=2)  # [T, S]
+        wrong &= (self.failed_at == 0) | (first + np.arange(len(seen))[:, None] <= self.failed_at)
+        for t, i in np.argwhere(wrong)[:1]:
+            shown = " ".join(np.array2string(seen[t, i], threshold=8).split())[:100]
+            where = f"seed {self.seeds[i]} observed {shown} in step {first + t:,}"
+            raise ValueError(f"{self.config.world}: {where}, expected finite numbers")
+
+    def state(self) -> State:
+        """Everything needed to go on."""
+        parts = {"agent": self.agent.state(), "world": self.world.state(), "recorder": self.recorder.state()}
+        return {"step": self.step, **parts, "failed_at": self.failed_at.copy()}
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``; ``exact`` turns False where the world could not be continued."""
+        self.step = state["step"]
+        self.agent.restore(state["agent"])
+        self.recorder.restore(state["recorder"])
+        self.failed_at[:] = state.get("failed_at", 0)
+        if state["world"] is None or not self.world.restore(state["world"]):
+            self.exact = False
+            self.recorder.drop_running()
+        self._obs = self.world.observe()
+
+    def picture(self) -> Picture | None:
+        """What the first seed's agent thinks of its world."""
+        scene, spec = self.world.scene(0), self.world.spec
+        if spec.state_obs is None or len(spec.state_obs) > LARGEST_PICTURE:
+            return Picture(scene, None, None)
+        policy = self.agent.policy()
+        values, probs = policy.values(spec.state_obs), policy.probs(spec.state_obs)
+        best = None if values is None else values[0].max(axis=-1)
+        return Picture(scene, best, None if probs is None else probs[0] > 0.0)
+
+
+def _can_stretch(agent: Any, world: Any) -> bool:
+    """Whether the agent can play many steps of the world in one call."""
+    return hasattr(agent, "stretch") and isinstance(getattr(world, "lanes", None), getattr(agent, "runs_on", Lanes))
+
+
+def _notes(n: int, obs: Array) -> _Notes:
+    """Room for n steps of a world that shows such observations."""
+    view = np.asarray(obs)
+    flags = [np.zeros((n, len(view)), np.bool_) for _ in range(2)]
+    views = [np.zeros((n if view.dtype.kind == "f" else 0, *view.shape), view.dtype) for _ in range(2)]
+    return _Notes(np.zeros((n, len(view)), np.float32), *flags, *views)
+
+
+def _by_seed(noted: Array) -> Array:
+    """[T, S] as [S, T]."""
+    return np.ascontiguousarray(noted.T)

@@ -1,0 +1,220 @@
+"""What a stored run came to. Reads the store only, so it can be asked again without playing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from simulator.config.run import stored_tables
+from simulator.core.episodes import cut_after, cut_seeds
+from simulator.core.protocols import Array, Curve
+from simulator.statistics.estimates import (
+    UNBOUNDED,
+    Estimate,
+    Statistic,
+    equal_seeds,
+    estimate,
+    interval,
+    iqm,
+    reaches,
+    solves,
+)
+from simulator.store.records import RunRecord
+from simulator.store.run_store import Store
+
+
+def summary(store: Store, run: str) -> dict[str, Any]:
+    """The answer of ``engram run --json``. Numbers over seeds are over those that did not fail.
+
+    Its keys, beside those of :class:`simulator.store.records.RunRecord`:
+
+    * ``error``: the error of an agent or an environment that ended the run, ``{reason, kind, file, line, step}``.
+    * ``failed``: the seeds whose loss was not finite, ``[{seed, step, reason}]``; empty as a rule.
+    * ``steps_per_second``: environment steps of all seeds per second of training by the wall clock, evaluations and
+      compiling left out; ``steps_per_cpu_second``: the same per second of CPU time.
+    * ``optimum``, ``floor``: mean return of the best possible and of random play, None where it is not known.
+    * ``lost``: what a repair of the lab could not recover, in one line (:mod:`simulator.store.repair`); empty as a
+      rule.
+    * ``versions``: of the distributions when it began; ``machines``: what it was played on, an entry for each machine
+      that had a part: see :func:`simulator.machine.machine`.
+    * ``evaluation``: see :func:`last_evaluation`. ``solved``: see :func:`solving`.
+    """
+    record = store.find(run)
+    return {
+        "run": record.run,
+        "label": record.label,
+        "agent": record.agent,
+        "world": record.world,
+        "seeds": list(record.seeds),
+        "steps": record.steps,
+        "step": record.step,
+        "status": record.status,
+        "failed": record.failed,
+        "error": record.error,
+        "exact": record.exact,
+        "seconds": record.seconds,
+        "cpu_seconds": record.cpu_seconds,
+        "steps_per_second": _rate(record, record.known("training")),
+        "steps_per_cpu_second": _rate(record, record.known("training_cpu")),
+        "optimum": record.known("optimum"),
+        "floor": record.known("floor"),
+        "lost": record.lost,
+        "versions": record.versions,
+        "machines": record.machines,
+        "evaluation": last_evaluation(store, record),
+        "solved": solving(store, record),
+    }
+
+
+def _rate(record: RunRecord, seconds: float | None) -> float | None:
+    return len(record.seeds) * record.step / seconds if seconds else None
+
+
+def curve(store: Store, run: str) -> Curve:
+    """The stored learning curve: see :class:`simulator.core.protocols.Curve`.
+
+    Points in which no seed's episode ended are left out, so its length depends on which seeds ran together; a seed's
+    numbers do not.
+    """
+    record, rows = store.find(run), store.points(run)
+    points, column = np.unique(rows.point, return_inverse=True)
+    row = np.searchsorted(record.seeds, rows.seed)
+    mean = np.full((len(record.seeds), len(points)), np.nan)
+    episodes = np.zeros(mean.shape, np.int64)
+    mean[row, column], episodes[row, column] = rows.return_sum / rows.episodes, rows.episodes
+    steps = np.zeros(len(points), np.int64)
+    steps[column] = rows.step
+    return Curve(steps, mean, episodes)
+
+
+def judged(store: Store, record: RunRecord) -> tuple[Array, Array]:
+    """The evaluations of a run as (steps [K], score [S, K]): exact expected returns where they exist, else means.
+
+    A seed has none, nan, where it had failed or was cut, and where its exact return is not finite.
+    """
+    rows = store.evaluations(record.run)
+    steps = np.unique([row.step for row in rows]).astype(np.int64)
+    score = np.full((len(record.seeds), len(steps)), np.nan)
+    for row in rows:
+        at = (record.seeds.index(row.seed), int(np.searchsorted(steps, row.step)))
+        score[at] = row.mean if row.exact is None else row.exact
+    return steps, np.where(np.isfinite(score), score, np.nan)
+
+
+def whole(record: RunRecord) -> Array:
+    """Which of a run's seeds did not fail, bool [S]."""
+    broken = [failure["seed"] for failure in record.failed]
+    return ~np.isin(record.seeds, broken)
+
+
+def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
+    """The last greedy evaluation of a run.
+
+    Returns:
+        ``step``: training steps before it; ``episodes``: how many each seed played; ``per_seed``: each seed's mean
+        return; ``exact_per_seed``: its expected return by the world's finite MDP, None where there is none;
+        ``iqm``, ``low``, ``high``: interquartile mean over seeds of the exact values where they exist, else of the
+        means, with a 95 % bootstrap interval, which fewer than 13 equal scores have not; ``equal``: how many
+        are all equal, else None; ``value_error``: each seed's largest error of an action value;
+        ``left_out``: how many seeds failed and count in none of these (they have nan or None per seed); ``cut``: how
+        many evaluation episodes of each seed were cut because they had not ended after ``cut_after`` steps, 0 or 1,
+        for the first one ends the evaluation of its seed; ``without_score``: how many more seeds count in none of
+        these, because an episode was cut, or because their exact return is not finite: the policy may go on for ever.
+    """
+    rows = store.evaluations(record.run)
+    last, counted = max((row.step for row in rows), default=None), whole(record)
+    final = sorted((row for row in rows if row.step == last), key=lambda row: record.seeds.index(row.seed))
+    unknown = dict.fromkeys(("iqm", "low", "high", "exact_per_seed", "value_error"))
+    empty = {"episodes": 0, **unknown, "per_seed": [], "left_out": int((~counted).sum())}
+    empty |= {"equal": None, "cut": [], "cut_after": _cut_after(record), "without_score": 0}
+    if not final:
+        return empty
+    exact = None if all(row.exact is None for row in final) else [row.exact for row in final]
+    means = [row.mean for row in final]
+    found = {**empty, "step": last, "episodes": len(final[0].returns), "per_seed": means, "exact_per_seed": exact}
+    found["cut"] = cut_seeds(np.array([row.returns for row in final]), ~counted).astype(int).tolist()
+    score = np.array(means if exact is None else exact, np.float64)[counted]
+    found["without_score"] = int((~np.isfinite(score)).sum())
+    score = score[np.isfinite(score)]
+    if len(score):
+        found["low"], found["high"] = map(_plain, interval(score))
+        found["iqm"], found["equal"] = iqm(score), equal_seeds(score)
+    return found | {"value_error": record.known("value_error")}
+
+
+def solving(store: Store, record: RunRecord) -> dict[str, Any]:
+    """When a run's seeds reached the threshold of their world, and whether they stayed there, by its evaluations.
+
+    Returns:
+        ``threshold``: mean return from which the world counts as solved; where it is None, so is everything else.
+        ``eval_every``: environment steps between evaluations. A first solve is counted in the training steps before
+        the evaluation that first met the threshold, so this is its resolution.
+        ``fraction``: share of all seeds that ever met it; a seed that failed counts as one that did not.
+        ``fraction_interval``: its 95 % interval ``{low, high}`` (Wilson 1927).
+        ``first_steps``: ``{median, low, high, per_seed}``: median over the seeds that met it, 95 % bootstrap interval
+        over these seeds (None for fewer than two); per seed None for never. ``median_first_steps``: the median again.
+        ``stayed``: of the evaluations after the first that met it, the share that did, mean over seeds;
+        ``stayed_interval``: ``{mean, low, high, per_seed}``; None for seeds that have no such evaluation.
+        ``final``: share of all seeds at or above the threshold in the last evaluation.
+    """
+    threshold = record.known("threshold")
+    steps, score = judged(store, record)
+    answer = {"threshold": threshold, "eval_every": _eval_every(record), **_unsolved(len(record.seeds))}
+    if threshold is None or not len(steps):
+        return answer
+    reached = reaches(score, threshold) & whole(record)[:, None]  # [S, K]
+    ever, (first, stayed) = reached.any(axis=1), solves(steps, reached)
+    median, mean = over_seeds(first, np.median), over_seeds(stayed, np.mean, (0.0, 1.0))
+    answer |= {"fraction": float(ever.mean()), "fraction_interval": _wilson(int(ever.sum()), len(ever))}
+    answer |= {"first_steps": {"median": median.pop("value"), **median}, "median_first_steps": None}
+    answer |= {"stayed_interval": {"mean": mean.pop("value"), **mean}, "final": float(reached[:, -1].mean())}
+    return answer | {
+        "median_first_steps": answer["first_steps"]["median"],
+        "stayed": answer["stayed_interval"]["mean"],
+    }
+
+
+def over_seeds(values: Array, statistic: Statistic, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any]:
+    """A statistic of the values [S] that are numbers, its 95 % interval, and all of them; None for what is none."""
+    known = values[np.isfinite(values)]
+    found = estimate(known, statistic, bounds=bounds) if len(known) else Estimate(None, None, None)
+    numbers = {name: _plain(value) for name, value in found._asdict().items()}
+    return {**numbers, "per_seed": [_plain(value) for value in values]}
+
+
+def _unsolved(n_seeds: int) -> dict[str, Any]:
+    """The keys of an answer where nothing is known."""
+    empty = {"low": None, "high": None, "per_seed": [None] * n_seeds}
+    return {
+        "fraction": None,
+        "fraction_interval": {"low": None, "high": None},
+        "median_first_steps": None,
+        "first_steps": {"median": None, **empty},
+        "stayed": None,
+        "stayed_interval": {"mean": None, **empty},
+        "final": None,
+    }
+
+
+def _wilson(k: int, n: int) -> dict[str, float]:
+    from scipy.stats import binomtest
+
+    found = binomtest(k, n).proportion_ci(method="wilson")
+    return {"low": float(found.low), "high": float(found.high)}
+
+
+def _cut_after(record: RunRecord) -> int:
+    """Steps after which an evaluation episode of a run is cut."""
+    asked = stored_tables(record).get("eval_max_steps", 0)
+    return cut_after(record.known("max_steps"), int(asked))
+
+
+def _eval_every(record: RunRecord) -> int | None:
+    """From the settings alone: a player that is gone cannot be asked."""
+    every = stored_tables(record).get("eval_every", 0)
+    return int(every) or max(1, record.steps // 20)
+
+
+def _plain(value: Any) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)

@@ -1,0 +1,216 @@
+"""A grid drawn with characters: walls, marks, the value of every cell and every best move."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from rich.text import Text
+
+from simulator.core.protocols import Array, Picture
+from simulator.core.scene import Scene
+from simulator.views.style import Look, Part, clean, fit, number, stack
+
+# dark to bright and readable to the colour-blind: eight stops of matplotlib's viridis
+SHADES = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")
+SIGNS = {
+    "walker": ("●", "@", "bold white on red"),
+    "goal": ("★", "G", "bold black on bright_green"),
+    "lava": ("▒", "L", "bold yellow on red"),
+    "door": ("D", "D", "bold black on bright_white"),
+    "key": ("K", "K", "bold black on bright_yellow"),
+    "cue": ("?", "?", "bold black on bright_cyan"),
+    "start": ("S", "S", "bold"),
+    "slippery": ("≈", "~", "bold"),
+}  # kind -> sign, ASCII sign, style; the first of them is what a cell shows that has several
+ENDS = ("goal", "lava")  # cells where no move follows
+MOVES = {"up": 1, "right": 2, "down": 4, "left": 8}
+ARROWS = " ↑→└↓│┌├←┘─┴┐┤┬·"  # by the sum of the best moves; a dot: all four alike
+ASCII_ARROWS = " ^>+v+++<++++++."
+
+
+class Cell(NamedTuple):
+    """What is known of one cell of the grid."""
+
+    value: float  # nan: unknown
+    arrow: str
+    mark: str  # kind, or nothing
+    label: str
+    wall: bool
+
+
+class Frame(NamedTuple):
+    """The part of the grid that is drawn, and how."""
+
+    rows: range
+    columns: range
+    cell: int  # characters that a cell is wide, 1 to 4
+    low: float  # lowest and highest value
+    high: float
+
+
+def grid_map(picture: Picture, width: int = 80, height: int | None = None, look: Look | None = None) -> Text:
+    """The grid with walls, marks, values and every best move of every cell.
+
+    With colours a value is the background's shade. Without, it is a number from 0 to 99, or from 0 to 9 where cells are
+    three characters wide. Where cells are narrower still only the moves are drawn, and a grid that does not fit is cut
+    around the walker, which a line below it says.
+
+    Args:
+        picture: a scene with ``walls``, and what the agent thinks.
+        width: columns of the terminal to fill at most.
+        height: lines to fill at most, title and legend among them; None: as many as needed.
+        look: what the terminal can show.
+    """
+    look, scene = look or Look(), picture.scene
+    walls = np.atleast_2d(np.asarray(scene.walls, np.bool_)) if scene.walls is not None else np.zeros((0, 0), np.bool_)
+    if not walls.size or width < 1:
+        return fit(width, ("no map", "dim"))
+    cells = _cells(picture, walls, look)
+    frame = _frame(picture, walls, (width, height), look)
+    page = [fit(width, (clean(scene.title), "bold"))]
+    for row in frame.rows:
+        line = Text()
+        for column in frame.columns:
+            _draw(line, cells[row][column], frame, look)
+        page.append(line)
+    return stack([*page, *_below(picture, walls.shape, frame, width, look)])
+
+
+def grid_width(scene: Scene, look: Look, cell: int | None = None) -> int:
+    """Columns that the grid takes, with cells of the given or of the preferred width."""
+    return int(np.asarray(scene.walls).shape[-1]) * (cell or (3 if look.colour else 4))
+
+
+def _cells(picture: Picture, walls: Array, look: Look) -> list[list[Cell]]:
+    n_rows, n_columns = walls.shape
+    kinds = [[("", "")] * n_columns for _ in range(n_rows)]
+    order = {kind: i for i, kind in enumerate(SIGNS)}
+    for mark in sorted(picture.scene.marks, key=lambda mark: -order.get(mark.kind, len(order))):
+        if 0 <= mark.row < n_rows and 0 <= mark.column < n_columns:
+            kinds[mark.row][mark.column] = (mark.kind, mark.label)
+    values, moves = place_values(picture, walls.shape), _moves(picture, walls.shape)
+    arrows = ASCII_ARROWS if look.ascii else ARROWS
+    return [
+        [Cell(float(values[r, c]), arrows[moves[r, c]], *kinds[r][c], bool(walls[r, c])) for c in range(n_columns)]
+        for r in range(n_rows)
+    ]
+
+
+def place_values(picture: Picture, shape: tuple[int, ...]) -> Array:
+    """The value of every place; nan where there is none. Of several states at a place the first counts."""
+    out = np.full(shape, np.nan)
+    if picture.values is not None and picture.scene.places is not None:
+        states, places = _shown(picture.scene, shape)
+        values = np.asarray(picture.values, np.float64)[states]
+        out[places[:, 0], places[:, 1]] = np.where(np.isfinite(values), values, np.nan)
+    return out
+
+
+def _moves(picture: Picture, shape: tuple[int, ...]) -> Array:
+    """The sum of the best moves of every place, 0 where nothing is known."""
+    out = np.zeros(shape, np.int64)
+    if picture.greedy is not None and picture.scene.places is not None:
+        states, places = _shown(picture.scene, shape)
+        greedy = np.asarray(picture.greedy, np.bool_)[states]
+        code = [MOVES.get(name, 0) for name in picture.scene.actions[: greedy.shape[1]]]
+        out[places[:, 0], places[:, 1]] = greedy[:, : len(code)] @ np.array(code, np.int64)
+    return out
+
+
+def _shown(scene: Scene, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """States that are on the map now, and where; last to first, so that the first at a place is written last."""
+    places = np.asarray(scene.places)
+    inside = (places >= 0).all(axis=1) & (places[:, 0] < shape[0]) & (places[:, 1] < shape[1])
+    states = np.flatnonzero(inside)[::-1]
+    return states, places[states]
+
+
+def _frame(picture: Picture, walls: Array, room: tuple[int, int | None], look: Look) -> Frame:
+    (n_rows, n_columns), (width, height) = walls.shape, room
+    cell = int(np.clip(width // n_columns, 1, 3 if look.colour else 4))
+    lines = n_rows if height is None else min(n_rows, max(height - 3, 1))
+    marks = {mark.kind: (mark.row, mark.column) for mark in picture.scene.marks}
+    centre = marks.get("walker", (n_rows // 2, n_columns // 2))
+    values = place_values(picture, walls.shape)
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    return Frame(
+        _window(n_rows, lines, centre[0]),
+        _window(n_columns, width // cell, centre[1]),
+        cell,
+        min(low, 0.0) if high > 0 else low,
+        high,
+    )
+
+
+def _window(length: int, room: int, centre: int) -> range:
+    if room >= length:
+        return range(length)
+    start = int(np.clip(centre - room // 2, 0, length - room))
+    return range(start, start + room)
+
+
+def _draw(line: Text, cell: Cell, frame: Frame, look: Look) -> None:
+    """One cell: number, arrow and mark, as far as they fit."""
+    if cell.wall:
+        line.append(("#" if look.ascii else "█") * frame.cell, "grey50")
+        return
+    sign, plain, style = SIGNS.get(cell.mark, (" ", " ", ""))
+    mark = cell.label if len(cell.label) == 1 and cell.label.isprintable() else (plain if look.ascii else sign)
+    arrow = " " if cell.mark in ENDS else cell.arrow
+    share = _share(cell.value, frame)
+    ground = _ground(share) if look.colour else ""
+    if cell.mark and frame.cell == 1:
+        line.append(mark, style)
+        return
+    if not look.colour and frame.cell > 2:
+        digits = frame.cell - 2
+        line.append(" " * digits if np.isnan(share) else f"{int(share * (10**digits - 1) + 0.5):>{digits}d}")
+        line.append(arrow + (mark if cell.mark else " "), "bold")
+        return
+    if frame.cell > 1:
+        line.append(mark if cell.mark else " ", style if " on " in style else f"{ground} bold")
+    line.append(arrow + " " * (frame.cell - 2), style if cell.mark in ENDS else ground)
+
+
+def _share(value: float, frame: Frame) -> float:
+    """Where between lowest and highest, 0 to 1. Divided first: the difference of two large values may overflow."""
+    if np.isnan(value) or frame.high <= frame.low:
+        return 0.0 if value == frame.high else float("nan")
+    scale = max(abs(frame.low), abs(frame.high))
+    return (value / scale - frame.low / scale) / (frame.high / scale - frame.low / scale)
+
+
+def _ground(share: float) -> str:
+    if np.isnan(share):
+        return ""
+    shade = min(int(share * len(SHADES)), len(SHADES) - 1)
+    return f"{'white' if shade < 4 else 'black'} on {SHADES[shade]}"
+
+
+def _below(picture: Picture, shape: tuple[int, ...], frame: Frame, width: int, look: Look) -> list[Text]:
+    """What the signs mean, what is missing, and the scene's facts."""
+    n_rows, n_columns = shape
+    lines = [_legend(picture, frame, width, look)]
+    cut = [f"rows {frame.rows[0]}-{frame.rows[-1]} of {n_rows}"] if len(frame.rows) < n_rows else []
+    if len(frame.columns) < n_columns:
+        cut.append(f"columns {frame.columns[0]}-{frame.columns[-1]} of {n_columns}")
+    facts = [(f"{clean(name)} {clean(text)}", "") for name, text in picture.scene.facts.items()]
+    if cut or facts:
+        lines.append(fit(width, *[(", ".join(cut), "yellow")] * bool(cut), *facts))
+    return lines
+
+
+def _legend(picture: Picture, frame: Frame, width: int, look: Look) -> Text:
+    parts: list[Part] = []
+    scale = f"value {number(frame.low)} to {number(frame.high)}"
+    if picture.values is not None and look.colour:
+        parts = [(f"value {number(frame.low)} ", "dim"), *((" ", f"on {shade}") for shade in SHADES)]
+        bar = Text.assemble(*parts, (f" {number(frame.high)}", "dim"))
+        return bar if bar.cell_len <= width else fit(width, (scale, "dim"))
+    if picture.values is not None and frame.cell > 2:
+        parts = [(f"0-{10 ** (frame.cell - 2) - 1}: {scale}", "dim")]
+    if look.ascii and picture.greedy is not None:
+        parts += [("+ several best moves", "dim"), (". any", "dim")]
+    return fit(width, *parts)

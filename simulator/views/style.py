@@ -1,0 +1,97 @@
+"""What a terminal can show, and how numbers, times and lines that must fit are written for it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from simulator.core.files.escaping import visible as clean
+
+__all__ = ["Look", "Part", "clean", "count", "duration", "fit", "look_of", "number", "stack"]
+
+Part = tuple[str, str]  # words and their style
+
+
+class Look(NamedTuple):
+    """What the terminal can show.
+
+    Attributes:
+        ascii: only ASCII characters.
+        colour: enough colours to shade a value by its cell's background.
+    """
+
+    ascii: bool = False
+    colour: bool = False
+
+
+def look_of(console: Console) -> Look:
+    """The look that this console can show: its encoding, its colours and NO_COLOR decide."""
+    shades = console.color_system in ("256", "truecolor") and not console.no_color
+    return Look(ascii=not console.encoding.startswith("utf") or console.legacy_windows, colour=shades)
+
+
+def number(value: float) -> str:
+    """Four significant figures, with k, M, G, T from 10,000 on: ``0.5295``, ``-771.1``, ``12.35k``; ``-`` for nan."""
+    return _short(value, 1e4)
+
+
+def count(value: float) -> str:
+    """Four significant figures, with k, M, G, T from 1,000 on: ``20k``, ``1.235M``."""
+    return _short(value, 1e3)
+
+
+def _short(value: float, suffix_from: float) -> str:
+    value = float(value)
+    if math.isnan(value):
+        return "-"
+    value = float(f"{value:.4g}")  # rounded first: 999,950 is 1M and not 1000k
+    if abs(value) < suffix_from or abs(value) >= 1e15:
+        return _figures(value)
+    power = min(int(math.log10(abs(value)) + 1e-9) // 3, 4)
+    return _figures(value / 1000**power) + " kMGT"[power]
+
+
+def _figures(value: float) -> str:
+    text = f"{value:.4g}"
+    if "e" not in text:
+        return "0" if text == "-0" else text
+    head, power = text.split("e")
+    return f"{head}e{int(power)}"
+
+
+def duration(seconds: float) -> str:
+    """A time that people read: ``0.8 s``, ``42 s``, ``3 min 20 s``, ``2 h 05 min``; ``-`` where it is not known."""
+    if not math.isfinite(seconds) or seconds < 0:
+        return "-"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 360_000:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{count(whole / 86400)} days"
+
+
+def fit(width: int, *parts: Part, gap: str = "  ") -> Text:
+    """One line of at most ``width`` cells. Parts that no longer fit are left out; the first is cut instead."""
+    line = Text(no_wrap=True, overflow="crop")
+    for words, style in parts:
+        space = gap if line.plain and words else ""
+        if not line.plain or cell_len(line.plain) + cell_len(space + words) <= width:
+            line.append(space).append(words, style)
+    line.truncate(max(width, 0))
+    return line
+
+
+def stack(lines: list[Text]) -> Text:
+    """Lines one below the other."""
+    page = Text("\n", no_wrap=True, overflow="crop").join(lines)
+    page.no_wrap, page.overflow = True, "crop"
+    return page

@@ -1,0 +1,255 @@
+"""A tournament on the terminal: how far it is, what is being played, and the leaderboard with its intervals.
+
+On a terminal the page is drawn over and over, at most ten times a second; elsewhere a plain line says how far the
+tournament is, a dozen in all.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from simulator.core.snapshots import Standing, TournamentSnapshot
+from simulator.reporting.tournament_text import PLURALS, shortened
+from simulator.views.style import Look, Part, clean, duration, fit, look_of, stack
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+REDRAW_EVERY = 0.1  # seconds
+MOST_LINES = 12
+OVER = ("done", "interrupted")
+NOW_AT_MOST, BOARD_AT_LEAST = 3, 6  # lines about cells being played; lines that the leaderboard gets first
+DROPPED = ("cells", "score")  # columns that go where there is no room, in turn, after the bar and before the interval
+LABEL_AT_LEAST, LABEL_AT_MOST, BAR_AT_LEAST, BAR_AT_MOST = 10, 28, 10, 40
+
+
+class Column(NamedTuple):
+    """A column of the leaderboard."""
+
+    name: str
+    cells: list[str]
+    style: str = ""
+
+
+class Leaderboard:
+    """Shows a tournament while it is played; see :class:`simulator.core.protocols.View`.
+
+    Args:
+        console: where to draw; stderr by default, so that results can be piped.
+        clock: seconds, for how often to draw.
+    """
+
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console or Console(stderr=True), clock
+        self._look = look_of(self._console)
+        self._live: Live | None = None
+        self._drawn, self._said = -math.inf, 0
+        self._last: TournamentSnapshot | None = None
+
+    def show(self, snapshot: TournamentSnapshot) -> None:
+        """Draw it unless the last drawing is fresh, or say it where there is no terminal."""
+        over = snapshot.phase in OVER
+        if not self._console.is_terminal:
+            self._say(snapshot, over)
+            return
+        self._last = snapshot
+        if over or self._clock() - self._drawn >= REDRAW_EVERY:
+            self._draw(snapshot)
+
+    def close(self) -> None:
+        """Leave the newest snapshot, and the cursor, as they should stay."""
+        if self._last is not None:
+            self._draw(self._last)
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _draw(self, snapshot: TournamentSnapshot) -> None:
+        from rich.live import Live
+
+        if self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+            self._live.start()
+        self._live.update(page_of(snapshot, self._console.size, self._look), refresh=True)
+        self._drawn, self._last = self._clock(), None
+
+    def _say(self, snapshot: TournamentSnapshot, over: bool) -> None:
+        twelfth = (MOST_LINES - 1) * _over(snapshot) // max(snapshot.planned, 1)
+        if twelfth > self._said or over:
+            self._said = max(twelfth, self._said)
+            self._console.print(clean(plain_line(snapshot)), soft_wrap=True, highlight=False, markup=False)
+
+
+def page_of(snapshot: TournamentSnapshot, size: tuple[int, int], look: Look) -> Text:
+    """Everything there is to see, for a terminal of ``size`` (columns, lines)."""
+    width, height = max(size[0] - 1, 1), max(size[1] - 1, 1)
+    lines, extra = header(snapshot, width, look), _extra(snapshot, width)
+    room = height - len(lines)
+    ranked = board(snapshot.rows, width, look) if snapshot.rows else []
+    lines += extra[: max(room - min(len(ranked), BOARD_AT_LEAST), 0)]
+    if height - len(lines) >= 2:
+        lines += _within(ranked, height - len(lines))
+    for line in lines:
+        line.truncate(width)
+    return stack([Text() if not line.plain else line for line in lines[:height]])
+
+
+def header(snapshot: TournamentSnapshot, width: int, look: Look) -> list[Text]:
+    """Which tournament, and how far it is."""
+    n = len({row.contestant for row in snapshot.rows})
+    entrants: list[Part] = [(f"{n} contestant{'s' * (n != 1)}", "")] if n else []
+    title: Part = (clean(snapshot.tournament), "bold")
+    counts: list[Part] = [(f"{snapshot.done:,} done", "green"), (f"{snapshot.running:,} running", "")]
+    counts += [(f"{snapshot.failed:,} failed", "red")] if snapshot.failed else []
+    counts += [(f"{snapshot.reused:,} reused", "dim")] if snapshot.reused else []
+    return [
+        fit(width, title, ("tournament", "bold cyan"), (snapshot.phase, "dim"), *entrants),
+        _progress(snapshot, width, look),
+        fit(width, *counts, (duration(snapshot.seconds), "")),
+    ]
+
+
+def _over(snapshot: TournamentSnapshot) -> int:
+    """Cells that need not be waited for any more."""
+    return snapshot.done + snapshot.failed
+
+
+def _extra(snapshot: TournamentSnapshot, width: int) -> list[Text]:
+    """What is said where there is room: warnings, the newest cell, those being played."""
+    parts: list[Part] = [(clean(warning), "yellow") for warning in snapshot.warnings[-2:]]
+    parts += [(f"newest {clean(snapshot.newest)}", "")] if snapshot.newest else []
+    now = snapshot.now if snapshot.phase not in OVER else ()
+    more = f" and {len(now) - NOW_AT_MOST} more" if len(now) > NOW_AT_MOST else ""
+    told = [f"now {clean(each)}" for each in now[:NOW_AT_MOST]]
+    parts += [(each + more * (each is told[-1]), "dim") for each in told]
+    return [fit(width, part) for part in parts]
+
+
+def _progress(snapshot: TournamentSnapshot, width: int, look: Look) -> Text:
+    share = min(_over(snapshot) / max(snapshot.planned, 1), 1.0)
+    going = snapshot.phase not in OVER and snapshot.left is not None
+    left = f"{duration(snapshot.left or 0.0)} left" if going else ""
+    words = fit(width, (f" {share:4.0%}", ""), (f"{_over(snapshot):,} of {snapshot.planned:,} cells", ""), (left, ""))
+    length = max(min(width - len(words.plain), 40), 0)
+    full = round(length * share)
+    signs = ("#", ".") if look.ascii else ("━", "─")
+    return Text.assemble((signs[0] * full, "green"), (signs[1] * (length - full), "dim"), words)
+
+
+def board(rows: Sequence[Standing], width: int, look: Look) -> list[Text]:
+    """The leaderboard, division by division: the best first, an empty line between tiers.
+
+    Where there is no room the bar goes first, then the columns of ``DROPPED`` in turn, then the interval.
+    """
+    lines: list[Text] = []
+    names = list(dict.fromkeys(row.division for row in rows))
+    for name in names:
+        own = [row for row in rows if row.division == name]
+        if len(names) > 1:
+            lines.append(fit(width, (PLURALS.get(name, clean(name)), "bold")))
+        columns = _columns(own, width, look)
+        lines.append(_line([column.name for column in columns], columns, "dim"))
+        cells = list(zip(*(column.cells for column in columns), strict=True))
+        for above, below, texts in zip([own[0], *own], own, cells, strict=False):
+            lines += [Text()] * (above.tier != below.tier) + [_line(texts, columns)]
+    return lines
+
+
+def _columns(rows: Sequence[Standing], width: int, look: Look) -> list[Column]:
+    names = [clean(row.contestant) for row in rows]
+    found = [
+        Column("tier", ["-" if row.tier is None else str(row.tier) for row in rows], "dim"),
+        Column("contestant", names, "bold"),
+        Column("strength", [_figure(row.strength) + _interval(row.strength_low, row.strength_high) for row in rows]),
+        Column("score", [_figure(row.score) for row in rows], "green"),
+        Column("cells", [f"{row.done:,}/{row.planned:,}" for row in rows], "dim"),
+    ]
+    label = max(min(_width(found[1]), LABEL_AT_MOST, width // 4), LABEL_AT_LEAST)
+    found[1] = found[1]._replace(cells=[shortened(name, label) for name in names])
+    for name in DROPPED:
+        if _free(found, width) >= 0:
+            break
+        found = [column for column in found if column.name != name]
+    if _free(found, width) < 0:
+        found[-1] = Column("strength", [_figure(row.strength) for row in rows])
+    if _free(found, width) >= BAR_AT_LEAST + 2:
+        bar = Column("", _bars(rows, min(_free(found, width) - 2, BAR_AT_MOST), look), "cyan")
+        found.insert(3, bar)
+    return found
+
+
+def _width(column: Column) -> int:
+    return max(map(cell_len, (column.name, *column.cells)))
+
+
+def _free(columns: Sequence[Column], width: int) -> int:
+    """Columns of the terminal that a leaderboard leaves, below 0 where it has no room."""
+    return width - sum(_width(column) + 2 for column in columns) + 2
+
+
+def _line(texts: Sequence[str], columns: Sequence[Column], style: str | None = None) -> Text:
+    line = Text(no_wrap=True, overflow="crop")
+    for text, column in zip(texts, columns, strict=True):
+        line.append(set_cell_size(text, _width(column)), column.style if style is None else style).append("  ")
+    line.rstrip()
+    return line
+
+
+def _bars(rows: Sequence[Standing], width: int, look: Look) -> list[str]:
+    """Every strength with its interval as a line of characters, all of them on one scale."""
+    ends, line, middle = ("[]", "-", "*") if look.ascii else ("├┤", "─", "●")
+    spans = [(row.strength_low, row.strength, row.strength_high) for row in rows]
+    known = [value for span in spans for value in span if math.isfinite(value)]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    found = []
+    for span in spans:
+        signs = [" "] * width
+        places = [
+            round((v - low) / (high - low) * (width - 1)) if math.isfinite(v) and high > low else None for v in span
+        ]
+        start, at, stop = places
+        if start is not None and stop is not None:
+            signs[start : stop + 1] = line * (stop - start + 1)
+            signs[start], signs[stop] = ends
+        if at is not None:
+            signs[at] = middle
+        found.append("".join(signs))
+    return found
+
+
+def _within(lines: list[Text], height: int) -> list[Text]:
+    """The lines in ``height``: empty ones go first, then the last ones, and a line says how many."""
+    if len(lines) > height:
+        lines = [line for line in lines if line.plain]
+    if len(lines) > height:
+        more = len(lines) - height + 1
+        lines = [*lines[: height - 1], Text(f"and {more} lines more", "dim")]
+    return lines
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "-"
+
+
+def _interval(low: float, high: float) -> str:
+    return f" [{low:.2f}, {high:.2f}]" if math.isfinite(low) and math.isfinite(high) else ""
+
+
+def plain_line(snapshot: TournamentSnapshot) -> str:
+    """One line for a log."""
+    words = [f"{snapshot.tournament}: {_over(snapshot):,} of {snapshot.planned:,} cells"]
+    words += [f"{snapshot.failed:,} failed"] if snapshot.failed else []
+    words.append(duration(snapshot.seconds))
+    if snapshot.phase in OVER:
+        words.append(snapshot.phase)
+    elif snapshot.left is not None:
+        words.append(f"{duration(snapshot.left)} left")
+    first = [row.contestant for row in snapshot.rows if row.tier == 1]
+    return ", ".join(words) + (f"; first tier: {', '.join(first)}" if first else "")
