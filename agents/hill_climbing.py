@@ -1,7 +1,8 @@
 """Hill climbing in the space of policies: a champion, and mutants that try to take its place.
 
 A mutant is the champion's weights plus sigma times normal noise. Both are judged by playing whole episodes in the
-world itself, so every step of judging is an environment step. A mutant whose mean return is at least the champion's
+environment itself, so every step of judging is an environment step. A mutant whose mean return is at least the
+champion's
 wins: champion <- (1 - blend) champion + blend mutant. Ties must win, or the climb ends on the first plateau.
 
 Beyond the plain rule, each by a field: a mutant that has fallen behind is dropped before its episodes are over
@@ -73,13 +74,13 @@ class Config:
 TUNED = {
     "cartpole-hill-climbing": {
         "about": "the default settings: solved in about 5,000 steps (median), and nearly always solved from then on",
-        "world": "CartPole-v1",
+        "env": "CartPole-v1",
         "steps": 60_000,
         "agent": {"episodes": 2, "rejudge": 0.2, "restart_after": 30},
     },
     "cartpole-hill-climbing-plain": {
         "about": "champion and mutant without anything else: quick, but a lucky champion keeps its score",
-        "world": "CartPole-v1",
+        "env": "CartPole-v1",
         "steps": 60_000,
         "agent": {"episodes": 1, "race": False, "rejudge": 0.0, "restart_after": 0, "anneal": "none"},
     },
@@ -87,7 +88,7 @@ TUNED = {
 
 
 def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Climber:
-    """Climbers for a world of discrete actions or of actions in a bounded box.
+    """Climbers for an environment of discrete actions or of actions in a bounded box.
 
     Raises:
         ValueError: a space or a size that this agent cannot have.

@@ -100,7 +100,7 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> MemoryOne:
     """Players of an iterated game of two actions.
 
     Raises:
-        ValueError: any other world.
+        ValueError: any other environment.
     """
     if not is_iterated(spec):
         seen = f"observation {spec.observation}, action {spec.action}"

@@ -1,7 +1,8 @@
-"""Acts by the exact optimum of the world's finite MDP: the ceiling of every table. It learns nothing.
+"""Acts by the exact optimum of the environment's finite MDP: the ceiling of every table. It learns nothing.
 
-With ``criterion = "finite"`` it follows the best time-dependent policy within the world's ``max_steps`` (Puterman 1994,
-section 4.5), which no policy beats in expected return; otherwise the best stationary policy at ``gamma`` (section 6.3).
+With ``criterion = "finite"`` it follows the best time-dependent policy within the environment's ``max_steps``
+(Puterman 1994, section 4.5), which no policy beats in expected return; otherwise the best stationary policy at
+``gamma`` (section 6.3).
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ class Config:
     """Settings of the planner."""
 
     criterion: Literal["finite", "discounted"] = "finite"
-    """finite: the best return of an episode within the world's max_steps; discounted: the best discounted return"""
+    """finite: the best return of an episode within the env's max_steps; discounted: the best discounted return"""
     gamma: Share | None = None
-    """discount per step, where an episode has no limit or the criterion is discounted; none: the world's own"""
+    """discount per step, where an episode has no limit or the criterion is discounted; none: the environment's own"""
 
 
 class Planner:
@@ -104,13 +105,15 @@ class _Plan:
 
 
 def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Planner:
-    """Planners for a world with a finite MDP whose state is seen.
+    """Planners for an environment with a finite MDP whose state is seen.
 
     Raises:
         ValueError: no finite MDP, or an observation that leaves the state open.
     """
     if spec.mdp is None:
-        raise ValueError(f"planner on {spec.id}: no finite MDP is known for this world, expected one (engram solve)")
+        raise ValueError(
+            f"planner on {spec.id}: no finite MDP is known for this environment, expected one (engram solve)"
+        )
     state_of = _states(spec)
     mdp, horizon, gamma = spec.mdp, spec.mdp.max_steps, discount(spec, config.gamma)
     entries = (horizon or 0) * mdp.legal.size

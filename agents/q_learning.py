@@ -2,8 +2,8 @@
 
 Watkins and Dayan 1992 (target "max"); Rummery and Niranjan 1994 ("sarsa"); van Seijen et al. 2009 ("expected");
 van Hasselt 2010 (double); Sutton and Barto 2018, chapters 6 and 9.5.4. With step size 1 the update is the
-deterministic rule of the textbooks' grid worlds. Departures: ties are broken at random; an action that does not exist
-is never chosen and never in a maximum; truncation bootstraps from the observation that the step led to.
+deterministic rule of the textbooks' grid environments. Departures: ties are broken at random; an action that does not
+exist is never chosen and never in a maximum; truncation bootstraps from the observation that the step led to.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Config:
     step_power: Share = 0.0
     """w: the n-th update of an entry learns step_size * n**-w; 0 keeps the step size constant"""
     gamma: Share | None = None
-    """discount per step; none: the world's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
+    """discount per step; none: the environment's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
     initial: float = 0.0
     """value of every entry before it is learned, in units of return; above the truth is optimistic"""
     explore: ExploreSettings = field(default_factory=ExploreSettings)
@@ -62,26 +62,26 @@ class Config:
 TUNED = {
     "six-rooms": {
         "about": "the textbook's exercise: random moves, step size 1",
-        "world": "rooms",
+        "env": "rooms",
         "steps": 60_000,
         "agent": {"step_size": 1.0, "explore": {"level": 1.0}},
         "settings": {"layout": "six"},
     },
     "cliff": {
         "about": "example 6.6 of Sutton and Barto 2018: the greedy path of -13",
-        "world": "CliffWalking-v1",
+        "env": "CliffWalking-v1",
         "steps": 3_000,
         "agent": {"step_size": 0.5, "gamma": 1.0, "explore": {"level": 0.1}},
     },
     "frozen-lake": {
         "about": "a success rate of .73 and more at the end: step size n**-0.55, epsilon falling to .05",
-        "world": "FrozenLake-v1",
+        "env": "FrozenLake-v1",
         "steps": 50_000,
         "agent": {"step_size": 1.0, "step_power": 0.55, "explore": {"level": 1.0, "last": 0.05, "steps": 50_000}},
     },
     "frozen-lake-fast": {
         "about": "the same in 12,000 steps, in nearly as many seeds: values begin at .5, epsilon falls from .5 to 0",
-        "world": "FrozenLake-v1",
+        "env": "FrozenLake-v1",
         "steps": 12_000,
         "agent": {
             "step_size": 1.0,
@@ -92,13 +92,13 @@ TUNED = {
     },
     "taxi": {
         "about": "the exact optimum 7.93 in 150,000 steps: eight moves in ten at random",
-        "world": "Taxi-v4",
+        "env": "Taxi-v4",
         "steps": 150_000,
         "agent": {"step_size": 1.0, "explore": {"level": 0.85, "last": 0.8, "steps": 150_000}},
     },
     "taxi-fast": {
         "about": "7.8 and more in 60,000 steps",
-        "world": "Taxi-v4",
+        "env": "Taxi-v4",
         "steps": 60_000,
         "agent": {"step_size": 1.0, "explore": {"level": 0.4, "last": 0.2, "steps": 60_000}},
     },
@@ -133,7 +133,7 @@ class QLearning:
         return {"td_error": self._tables.error}
 
     def _stretch(self, lanes: Lanes, n: int) -> Trace:
-        """N steps of a world by table in one call, with the bits of n rounds of act, step and learn."""
+        """N steps of an environment by table in one call, with the bits of n rounds of act, step and learn."""
         reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
 
         brain = (self._tables, self._rule, self._scratch)
@@ -154,7 +154,7 @@ class QLearning:
 
 
 def make(spec: Spec, seed_list: Sequence[int], config: Config) -> QLearning:
-    """Learners for a world of discrete actions.
+    """Learners for an environment of discrete actions.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have.

@@ -47,7 +47,7 @@ class Config:
 TUNED = {
     "cartpole-random-search": {
         "about": "the quickest first solve, about 2,800 steps (median)",
-        "world": "CartPole-v1",
+        "env": "CartPole-v1",
         "steps": 30_000,
         "agent": {"rejudge": 0.1},
     },
@@ -55,7 +55,7 @@ TUNED = {
 
 
 def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Climber:
-    """Searchers for a world of discrete actions or of actions in a bounded box.
+    """Searchers for an environment of discrete actions or of actions in a bounded box.
 
     Raises:
         ValueError: a space or a size that this agent cannot have.

@@ -47,7 +47,7 @@ class RandomWalk:
         return {}
 
     def _stretch(self, lanes: Lanes, n: int) -> Trace:
-        """N steps of a world by table in one call."""
+        """N steps of an environment by table in one call."""
         reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
         work = (self._stream, self._moves, lanes, reward, ended)
         spread(lambda first, last: _stretch_block((first, last), *work), len(self._seeds))
@@ -109,7 +109,7 @@ class RandomMotion:
 
 
 def make(spec: Spec, seed_list: Sequence[int], config: Config) -> RandomWalk | RandomMotion:
-    """Walkers for any world with discrete, multi-discrete, multi-binary or box actions.
+    """Walkers for any environment with discrete, multi-discrete, multi-binary or box actions.
 
     Raises:
         ValueError: another kind of action space.

@@ -1,9 +1,9 @@
 """Temporal-difference learning of state values: TD(0), and TD(lambda) by a field.
 
 Sutton 1988; Sutton and Barto 2018, chapters 6.1 and 12.2 (backward view, accumulating or replacing traces). It
-evaluates a given policy, or controls: then it chooses by one-step look-ahead through a model of the world that it
-learns from counts. With step size 1 the update is the deterministic rule of the textbooks' grid worlds. Departure:
-truncation bootstraps from the observation that the step led to.
+evaluates a given policy, or controls: then it chooses by one-step look-ahead through a model of the environment that it
+learns from counts. With step size 1 the update is the deterministic rule of the textbooks' grid environments.
+Departure: truncation bootstraps from the observation that the step led to.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Config:
     step_power: Share = 0.0
     """w: the n-th update of a state learns step_size * n**-w; 0 keeps the step size constant"""
     gamma: Share | None = None
-    """discount per step; none: the world's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
+    """discount per step; none: the environment's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
     initial: float = 0.0
     """value of every state before it is learned, in units of return"""
     untried_first: bool = True
@@ -71,7 +71,7 @@ class Config:
 TUNED = {
     "six-rooms-td": {
         "about": "TD(0) control of the six rooms, step size 1, random moves that fade away",
-        "world": "rooms",
+        "env": "rooms",
         "steps": 60_000,
         "agent": {"step_size": 1.0, "explore": {"level": 1.0, "last": 0.0, "steps": 40_000}},
         "settings": {"layout": "six"},
@@ -109,7 +109,7 @@ class TD:
         return self._checked()
 
     def _stretch(self, lanes: Lanes, n: int) -> Trace:
-        """N steps of a world by table in one call, with the bits of n rounds of act, step and learn."""
+        """N steps of an environment by table in one call, with the bits of n rounds of act, step and learn."""
         reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
         brain = (self._tables, self._rule, self._scratch)
         spread(lambda first, last: stretch_block((first, last), brain, lanes, reward, ended), len(self._seeds))
@@ -146,7 +146,7 @@ def files(config: Config) -> list[str]:
 
 
 def make(spec: Spec, seed_list: Sequence[int], config: Config) -> TD:
-    """Learners for a world of discrete actions.
+    """Learners for an environment of discrete actions.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have.

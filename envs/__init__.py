@@ -1,4 +1,4 @@
-"""Worlds. Importing this package makes its own known to Gymnasium as ``engram/SixRooms-v0`` and ``engram/Rooms-v0``."""
+"""Environments. Importing this package registers ``engram/SixRooms-v0`` and ``engram/Rooms-v0`` with Gymnasium."""
 
 import gymnasium
 

@@ -1,6 +1,6 @@
 """Acrobot: swing a two-link pendulum, driven at the elbow only, above a line (Gymnasium's Acrobot, compiled).
 
-Bit for bit Gymnasium's ``Acrobot-v1``, which runs this world unless ``--world.native false``. The state is theta1,
+Bit for bit Gymnasium's ``Acrobot-v1``, which runs this environment unless ``--env.native false``. The state is theta1,
 theta2 and their velocities. The original computes the first view of an episode in float32 with numpy's own sine, so
 that view is polished here by numpy too. Source: Sutton, Generalization in reinforcement learning, 1996 ("nips"); Sutton
 and Barto, Reinforcement Learning, 2018 ("book"); gymnasium.envs.classic_control.acrobot.
@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from envs.common.compiled_env import Loops, NativeWorld, between, copies, ends, first_wrong
-from envs.common.demo import show_world
+from envs.common.compiled_env import Loops, NativeEnv, between, copies, ends, first_wrong
+from envs.common.demo import show_env
 from simulator.core.field_types import CountOrZero, NonNegative
 from simulator.core.jit import compiled, lane
 from simulator.core.protocols import Array, Spec
@@ -49,7 +49,7 @@ class Rules(NamedTuple):
     square: float  # 2: handed in, so that powers are libm's as in the original and not rounded otherwise
 
 
-def make(seed_list: Sequence[int], config: Config) -> NativeWorld:
+def make(seed_list: Sequence[int], config: Config) -> NativeEnv:
     """One acrobot for every seed.
 
     Raises:
@@ -57,11 +57,11 @@ def make(seed_list: Sequence[int], config: Config) -> NativeWorld:
     """
     spec, rules = describe(config), Rules(config.equations == "book", float(config.torque_noise), 2.0)
     loops = Loops(_reset, _step, _draw, _polish)
-    return NativeWorld(spec, copies(seed_list, rules, 4, np.float64, spec.max_steps), loops)
+    return NativeEnv(spec, copies(seed_list, rules, 4, np.float64, spec.max_steps), loops)
 
 
 def describe(config: Config) -> Spec:
-    """What the world is."""
+    """What the environment is."""
     limit = config.max_steps or LIMIT
     high = np.array([1.0, 1.0, 1.0, 1.0, FASTEST_1, FASTEST_2], np.float32)
     floor = FLOOR if limit == LIMIT and config.equations == "book" and not config.torque_noise else None
@@ -174,4 +174,4 @@ def _draw(state: Array, clock: int) -> Scene:
 
 
 if __name__ == "__main__":
-    show_world(make([0], Config()))
+    show_env(make([0], Config()))

@@ -1,8 +1,9 @@
 """Blackjack against a dealer who draws to 17, from an endless deck (Gymnasium's Blackjack, compiled).
 
-Bit for bit Gymnasium's ``Blackjack-v1``, which runs this world unless ``--world.native false``; seen as one index of
-(sum, dealer's open card, usable ace) in row-major order. It is a finite MDP (:mod:`envs.common.games.blackjack_mdp`),
-so that what was learned is valued exactly. Source: Sutton and Barto, Reinforcement Learning, 2018, example 5.1.
+Bit for bit Gymnasium's ``Blackjack-v1``, which runs this environment unless ``--env.native false``; seen as one index
+of (sum, dealer's open card, usable ace) in row-major order. It is a finite MDP
+(:mod:`envs.common.games.blackjack_mdp`), so that what was learned is valued exactly. Source: Sutton and Barto,
+Reinforcement Learning, 2018, example 5.1.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from envs.common.compiled_env import Loops, NativeWorld, copies, ends, first_wrong, one_of
-from envs.common.demo import show_world
+from envs.common.compiled_env import Loops, NativeEnv, copies, ends, first_wrong, one_of
+from envs.common.demo import show_env
 from envs.common.games.blackjack_mdp import SEEN, law
 from envs.common.return_bounds import solved_from
 from simulator.core.field_types import CountOrZero
@@ -49,19 +50,19 @@ class Rules(NamedTuple):
     natural: bool
 
 
-def make(seed_list: Sequence[int], config: Config) -> NativeWorld:
+def make(seed_list: Sequence[int], config: Config) -> NativeEnv:
     """One table for every seed.
 
     Raises:
         ValueError: never, for settings within their ranges.
     """
     spec, rules = describe(config), Rules(config.sab, config.natural)
-    return NativeWorld(spec, copies(seed_list, rules, 7, np.int64, spec.max_steps), Loops(_reset, _step, _draw))
+    return NativeEnv(spec, copies(seed_list, rules, 7, np.int64, spec.max_steps), Loops(_reset, _step, _draw))
 
 
 @cache
 def describe(config: Config) -> Spec:
-    """What the world is; it counts as solved within a hundredth of the exact optimum."""
+    """What the environment is; it counts as solved within a hundredth of the exact optimum."""
     limit = config.max_steps or None
     mdp, seen = law(config.natural, config.sab, limit)
     floor = float(evaluate_finite(mdp, uniform_policy(mdp), limit))
@@ -165,4 +166,4 @@ def _draw(state: Array, clock: int) -> Scene:
 
 
 if __name__ == "__main__":
-    show_world(make([0], Config()))
+    show_env(make([0], Config()))

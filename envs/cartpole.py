@@ -1,6 +1,6 @@
 """Cart and pole: keep a pole upright on a cart by pushing the cart left or right (Gymnasium's CartPole, compiled).
 
-Bit for bit Gymnasium's ``CartPole-v1``, which runs this world unless ``--world.native false``. The state is x, x',
+Bit for bit Gymnasium's ``CartPole-v1``, which runs this environment unless ``--env.native false``. The state is x, x',
 theta, theta'. Source: Barto, Sutton and Anderson, Neuronlike adaptive elements that can solve difficult learning
 control problems, 1983; gymnasium.envs.classic_control.cartpole.
 """
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from envs.common.compiled_env import Loops, NativeWorld, between, copies, ends, first_wrong
-from envs.common.demo import show_world
+from envs.common.compiled_env import Loops, NativeEnv, between, copies, ends, first_wrong
+from envs.common.demo import show_env
 from simulator.core.field_types import CountOrZero
 from simulator.core.jit import compiled, handed, lane
 from simulator.core.protocols import Array, Spec
@@ -39,7 +39,7 @@ class Config:
     """steps after which an episode is cut; 0: 500, as CartPole-v1 (CartPole-v0: 200)"""
 
 
-def make(seed_list: Sequence[int], config: Config) -> NativeWorld:
+def make(seed_list: Sequence[int], config: Config) -> NativeEnv:
     """One cart for every seed.
 
     Raises:
@@ -47,11 +47,11 @@ def make(seed_list: Sequence[int], config: Config) -> NativeWorld:
     """
     rules = np.array([0.0, -1.0] if config.sutton_barto_reward else [1.0, 1.0])
     spec, loops = describe(config), Loops(_reset, _step, _draw, move=_take)
-    return NativeWorld(spec, copies(seed_list, rules, 4, np.float64, spec.max_steps), loops)
+    return NativeEnv(spec, copies(seed_list, rules, 4, np.float64, spec.max_steps), loops)
 
 
 def describe(config: Config) -> Spec:
-    """What the world is. It counts as solved from 95 % of the longest episode on, or 195 of 200 as registered."""
+    """What the environment is. It counts as solved from 95 % of the longest episode on, or 195 of 200 as registered."""
     limit, plain = config.max_steps or LIMIT, not config.sutton_barto_reward
     high = np.array([EDGE * 2, np.inf, ANGLE * 2, np.inf], np.float32)
     floor = FLOOR if plain and limit >= 200 else None
@@ -129,4 +129,4 @@ def _draw(state: Array, clock: int) -> Scene:
 
 
 if __name__ == "__main__":
-    show_world(make([0], Config()))
+    show_env(make([0], Config()))

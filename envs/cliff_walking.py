@@ -1,7 +1,7 @@
 """Cliff walking: the shortest way runs along a cliff (Gymnasium's CliffWalking, by table).
 
-Bit for bit Gymnasium's ``CliffWalking-v1`` and ``CliffWalkingSlippery-v1``, which run this world too, with its finite
-MDP. Source: Sutton and Barto, Reinforcement Learning, 2018, example 6.6; gymnasium.envs.toy_text.cliffwalking.
+Bit for bit Gymnasium's ``CliffWalking-v1`` and ``CliffWalkingSlippery-v1``, which run this environment too, with its
+finite MDP. Source: Sutton and Barto, Reinforcement Learning, 2018, example 6.6; gymnasium.envs.toy_text.cliffwalking.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from envs.common.demo import show_world
-from envs.common.gymnasium import env
+from envs.common.demo import show_env
+from envs.common.gymnasium import adapter
 from simulator.core.field_types import CountOrZero
-from simulator.core.protocols import World
+from simulator.core.protocols import Env
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,16 @@ class Config:
     """steps after which an episode is cut; 0: never"""
 
 
-def make(seed_list: Sequence[int], config: Config) -> World:
+def make(seed_list: Sequence[int], config: Config) -> Env:
     """One walker for every seed.
 
     Raises:
         ValueError: never, for settings within their ranges.
     """
     env_id = "CliffWalkingSlippery-v1" if config.is_slippery else "CliffWalking-v1"
-    settings = env.Config(max_steps=config.max_steps)
-    return env.make(env_id, seed_list, settings, "cliff_walking")
+    settings = adapter.Config(max_steps=config.max_steps)
+    return adapter.make(env_id, seed_list, settings, "cliff_walking")
 
 
 if __name__ == "__main__":
-    show_world(make([0], Config()))
+    show_env(make([0], Config()))

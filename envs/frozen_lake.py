@@ -1,6 +1,6 @@
 """Frozen lake: cross the ice to the goal without falling into a hole (Gymnasium's FrozenLake, by table).
 
-Bit for bit Gymnasium's ``FrozenLake-v1`` and ``FrozenLake8x8-v1``, which run this world too, with its finite MDP.
+Bit for bit Gymnasium's ``FrozenLake-v1`` and ``FrozenLake8x8-v1``, which run this environment too, with its finite MDP.
 Source: gymnasium.envs.toy_text.frozen_lake.
 """
 
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from envs.common.demo import show_world
-from envs.common.gymnasium import env
+from envs.common.demo import show_env
+from envs.common.gymnasium import adapter
 from simulator.core.field_types import CountOrZero, Share
-from simulator.core.protocols import World
+from simulator.core.protocols import Env
 
 IDS = {"4x4": "FrozenLake-v1", "8x8": "FrozenLake8x8-v1"}
 
@@ -32,16 +32,16 @@ class Config:
     """steps after which an episode is cut; 0: 100 on 4x4, 200 on 8x8, as registered"""
 
 
-def make(seed_list: Sequence[int], config: Config) -> World:
+def make(seed_list: Sequence[int], config: Config) -> Env:
     """One walker for every seed.
 
     Raises:
         ValueError: never, for settings within their ranges.
     """
     kwargs = {"is_slippery": config.is_slippery, "success_rate": config.success_rate}
-    settings = env.Config(kwargs=kwargs, max_steps=config.max_steps)
-    return env.make(IDS[config.map_name], seed_list, settings, "frozen_lake")
+    settings = adapter.Config(kwargs=kwargs, max_steps=config.max_steps)
+    return adapter.make(IDS[config.map_name], seed_list, settings, "frozen_lake")
 
 
 if __name__ == "__main__":
-    show_world(make([0], Config()))
+    show_env(make([0], Config()))

@@ -1,7 +1,8 @@
 """Mountain car: a car too weak for the hill must swing back to gain speed (Gymnasium's MountainCar, compiled).
 
-Bit for bit Gymnasium's ``MountainCar-v0``, which runs this world unless ``--world.native false``. The state is position
-and velocity. Source: Moore, Efficient memory-based learning for robot control, 1990; gymnasium.envs.classic_control.
+Bit for bit Gymnasium's ``MountainCar-v0``, which runs this environment unless ``--env.native false``. The state is
+position and velocity. Source: Moore, Efficient memory-based learning for robot control, 1990;
+gymnasium.envs.classic_control.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from envs.common.compiled_env import Loops, NativeWorld, between, copies, ends, first_wrong
-from envs.common.demo import show_world
+from envs.common.compiled_env import Loops, NativeEnv, between, copies, ends, first_wrong
+from envs.common.demo import show_env
 from simulator.core.field_types import CountOrZero
 from simulator.core.jit import compiled, handed, lane
 from simulator.core.protocols import Array, Spec
@@ -36,7 +37,7 @@ class Config:
     """steps after which an episode is cut; 0: 200, as MountainCar-v0"""
 
 
-def make(seed_list: Sequence[int], config: Config) -> NativeWorld:
+def make(seed_list: Sequence[int], config: Config) -> NativeEnv:
     """One car for every seed.
 
     Raises:
@@ -44,11 +45,11 @@ def make(seed_list: Sequence[int], config: Config) -> NativeWorld:
     """
     spec, loops = describe(config), Loops(_reset, _step, _draw, move=_take)
     rules = np.array([config.goal_velocity], np.float64)
-    return NativeWorld(spec, copies(seed_list, rules, 2, np.float64, spec.max_steps), loops)
+    return NativeEnv(spec, copies(seed_list, rules, 2, np.float64, spec.max_steps), loops)
 
 
 def describe(config: Config) -> Spec:
-    """What the world is. Not one of 409,600 random episodes came to the flag within 200 steps: that is the floor."""
+    """Description. Not one of 409,600 random episodes came to the flag within 200 steps: that is the floor."""
     limit = config.max_steps or LIMIT
     low, high = np.array([LEFT, -FASTEST], np.float32), np.array([RIGHT, FASTEST], np.float32)
     floor = float(-limit) if limit <= LIMIT else None
@@ -127,4 +128,4 @@ def _height(place: Array | float) -> Array:
 
 
 if __name__ == "__main__":
-    show_world(make([0], Config()))
+    show_env(make([0], Config()))

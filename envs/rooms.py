@@ -1,4 +1,4 @@
-"""Rooms: grid worlds from maps, and graphs of rooms, as finite worlds with exact laws.
+"""Rooms: grid environments from maps, and graphs of rooms, as finite environments with exact laws.
 
 The layouts are ``six`` (the six-room graph that Q-learning is commonly taught with), ``four`` (Sutton, Precup and
 Singh 1999), ``corridor``, ``t-maze`` (Bakker 2002), ``key-door``, ``cliff`` (Sutton and Barto 2018, example 6.6),
@@ -19,13 +19,13 @@ from gymnasium import spaces
 
 from envs.common import return_bounds
 from envs.common.gridworld import layouts
-from envs.common.gridworld.finite_world import Ground, Look, Rules, Views, all_legal
+from envs.common.gridworld.finite_env import Ground, Look, Rules, Views, all_legal
 from envs.common.gridworld.graph_file import RoomGraph
 from envs.common.gridworld.graph_mdp import make_rooms
 from envs.common.gridworld.grid_observations import make_ground
 from envs.common.gridworld.map_file import REWARD_LIMIT, Map
-from envs.common.partially_observed import ObservedWorld, Sensor
-from envs.common.tabular_env import TableWorld
+from envs.common.partially_observed import ObservedEnv, Sensor
+from envs.common.tabular_env import TableEnv
 from simulator.core import rng
 from simulator.core.field_types import CountOrZero, NonNegative, Share
 from simulator.core.protocols import Spec
@@ -72,24 +72,24 @@ class Config:
     """probability that an observation is that of another state"""
 
 
-class _World(NamedTuple):
-    """What the worlds of one config share, whatever their seeds."""
+class _Env(NamedTuple):
+    """What the environments of one config share, whatever their seeds."""
 
     spec: Spec
     ground: Ground
     views: Views
 
 
-def make(seed_list: Sequence[int], config: Config) -> TableWorld | ObservedWorld:
-    """One walker for every seed. Discrete observations without noise make a world by table, with ``lanes``.
+def make(seed_list: Sequence[int], config: Config) -> TableEnv | ObservedEnv:
+    """One walker for every seed. Discrete observations without noise make an environment by table, with ``lanes``.
 
     Raises:
         ValueError: a setting out of range, an unknown layout, a bad map or R matrix; one line.
     """
     spec, ground, views = _describe(config)
     if views.table is None or not isinstance(views.space, spaces.Discrete) or config.sensor_noise:
-        return _observed(seed_list, config, _World(spec, ground, views))
-    return TableWorld(spec, make_table(ground.mdp, views.table), rng.words(seed_list, "world"), ground.draw)
+        return _observed(seed_list, config, _Env(spec, ground, views))
+    return TableEnv(spec, make_table(ground.mdp, views.table), rng.words(seed_list, "env"), ground.draw)
 
 
 def files(config: Config) -> list[str]:
@@ -97,8 +97,8 @@ def files(config: Config) -> list[str]:
     return layouts.files(config.layout)
 
 
-def make_observed(seed_list: Sequence[int], config: Config) -> ObservedWorld:
-    """The same, but never by table: the world can then show where an episode ended (``last_scene``).
+def make_observed(seed_list: Sequence[int], config: Config) -> ObservedEnv:
+    """The same, but never by table: the environment can then show where an episode ended (``last_scene``).
 
     Raises:
         ValueError: see :func:`make`.
@@ -106,14 +106,14 @@ def make_observed(seed_list: Sequence[int], config: Config) -> ObservedWorld:
     return _observed(seed_list, config, _describe(config))
 
 
-def _observed(seed_list: Sequence[int], config: Config, world: _World) -> ObservedWorld:
-    mdp, draw = world.ground.mdp, world.ground.draw
-    inner = TableWorld(world.spec, make_table(mdp), rng.words(seed_list, "world"), draw)
+def _observed(seed_list: Sequence[int], config: Config, env: _Env) -> ObservedEnv:
+    mdp, draw = env.ground.mdp, env.ground.draw
+    inner = TableEnv(env.spec, make_table(mdp), rng.words(seed_list, "env"), draw)
     sensor = Sensor(seed_list, config.sensor_noise, len(mdp.start))
-    return ObservedWorld(world.spec, inner, draw, world.views.look, sensor)
+    return ObservedEnv(env.spec, inner, draw, env.views.look, sensor)
 
 
-def _describe(config: Config) -> _World:
+def _describe(config: Config) -> _Env:
     _check(config)
     shape = layouts.Shape(config.layout_seed, config.size, config.length, config.loops)
     layout = layouts.find(config.layout, shape)
@@ -137,7 +137,7 @@ def _describe(config: Config) -> _World:
         views.legal,
         gamma=0.99 if isinstance(layout, Map) else 0.8,
     )
-    return _World(spec, ground, views)
+    return _Env(spec, ground, views)
 
 
 def _ground(layout: Map | RoomGraph, rules: Rules) -> Ground:
@@ -146,7 +146,7 @@ def _ground(layout: Map | RoomGraph, rules: Rules) -> Ground:
 
 @lru_cache(maxsize=64)
 def _returns(layout: Map | RoomGraph, rules: Rules, noise: float, all_exist: bool) -> tuple[float | None, float | None]:
-    """The mean return of random play, and the one from which a world counts as solved."""
+    """The mean return of random play, and the one from which an environment counts as solved."""
     mdp = _ground(layout, rules).mdp
     return return_bounds.thresholds(all_legal(mdp) if all_exist else mdp, noise)
 

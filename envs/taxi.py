@@ -1,6 +1,6 @@
 """Taxi: fetch a passenger and bring them where they want to go (Gymnasium's Taxi, by table).
 
-Bit for bit Gymnasium's ``Taxi-v4``, which runs this world too, with its finite MDP. Only a fickle passenger draws
+Bit for bit Gymnasium's ``Taxi-v4``, which runs this environment too, with its finite MDP. Only a fickle passenger draws
 beside the table: then the original is stepped, and there is no MDP.
 Source: Dietterich, Hierarchical reinforcement learning with the MAXQ value function decomposition, 2000, section 7.1.
 """
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from envs.common.demo import show_world
-from envs.common.gymnasium import env
+from envs.common.demo import show_env
+from envs.common.gymnasium import adapter
 from simulator.core.field_types import CountOrZero, Share
-from simulator.core.protocols import World
+from simulator.core.protocols import Env
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Config:
     """steps after which an episode is cut; 0: 200, as Taxi-v4"""
 
 
-def make(seed_list: Sequence[int], config: Config) -> World:
+def make(seed_list: Sequence[int], config: Config) -> Env:
     """One taxi for every seed.
 
     Raises:
@@ -42,8 +42,8 @@ def make(seed_list: Sequence[int], config: Config) -> World:
     """
     kwargs = asdict(config)
     own = {name: kwargs.pop(name) for name in ("max_steps", "masks")}
-    return env.make("Taxi-v4", seed_list, env.Config(kwargs=kwargs, **own), "taxi")
+    return adapter.make("Taxi-v4", seed_list, adapter.Config(kwargs=kwargs, **own), "taxi")
 
 
 if __name__ == "__main__":
-    show_world(make([0], Config()))
+    show_env(make([0], Config()))

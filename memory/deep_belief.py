@@ -32,7 +32,7 @@ class Config:
 
     way: Way = "channel"
     """once: one pass up and down; settle: mean field until it rests; channel: the cue is evidence, and chains search,
-    and where a damage says nothing of single units, as with settle"""
+    and where a corruption says nothing of single units, as with settle"""
     hidden: Annotated[tuple[Width, ...], Meta(min_length=1)] = (64, 64)
     """units of every layer of codes, from the lowest on"""
     visible: Literal["auto", "binary", "gaussian"] = "auto"

@@ -5,9 +5,10 @@ step of attention, and it does not raise the energy
 E(q) = -log(sum_mu exp(beta x_mu . q)) / beta + q.q / 2 + log(P) / beta + M^2 / 2 (equation 2, M the longest pattern).
 
 With way = channel the step takes the evidence of the cue in place of beta q. For patterns of -1 and +1 that are equally
-likely, and damage that does its work unit by unit, this is the posterior over the stored patterns, and its mean is the
-best restoration there can be, unit by unit; for flips of probability p it is beta = ln((1 - p) / p) / 2. Where a damage
-gives no evidence this falls back to ``beta``. Every way takes numbers between -1 and +1; patterns are kept as they are.
+likely, and corruption that does its work unit by unit, this is the posterior over the stored patterns, and its mean is
+the best restoration there can be, unit by unit; for flips of probability p it is beta = ln((1 - p) / p) / 2. Where a
+corruption gives no evidence this falls back to ``beta``. Every way takes numbers between -1 and +1; patterns are kept
+as they are.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 With way = once that is the pattern at the least squared distance over the units of which the cue says anything: those
 that are known where there is a mask, and otherwise those that are not 0. For patterns of -1 and +1 it is the largest
 overlap, and the most likely pattern after independent flips of any one probability below one half. With way = channel
-the evidence of every unit is weighed: of patterns of -1 and +1 the most likely one for any damage that does its work
-unit by unit, all patterns being equally likely. Of patterns that are equally near the first is given.
+the evidence of every unit is weighed: of patterns of -1 and +1 the most likely one for any corruption that does its
+work unit by unit, all patterns being equally likely. Of patterns that are equally near the first is given.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Config:
     """Settings of the nearest pattern."""
 
     way: Literal["once", "channel"] = "once"
-    """nearest to the cue as it is, or most likely by the evidence of every unit, where the damage says something"""
+    """nearest to the cue as it is, or most likely by the evidence of every unit, where the corruption says something"""
 
 
 class Nearest:

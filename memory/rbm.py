@@ -29,7 +29,7 @@ class Config:
 
     way: Way = "channel"
     """once: one pass up and down; settle: mean field until it rests; channel: the cue is evidence, and chains search,
-    and where a damage says nothing of single units, as with settle"""
+    and where a corruption says nothing of single units, as with settle"""
     hidden: Count = 128
     """hidden units"""
     visible: Literal["auto", "binary", "gaussian"] = "auto"

@@ -41,7 +41,7 @@ class Result:
 
     @property
     def exact(self) -> Array | None:
-        """Each seed's exact expected return, float64 [S]; None where the world is no finite MDP."""
+        """Each seed's exact expected return, float64 [S]; None where the environment is no finite MDP."""
         exact = self.summary["evaluation"]["exact_per_seed"]
         return None if exact is None else np.array(exact, np.float64)
 
@@ -58,27 +58,27 @@ class Result:
     def __repr__(self) -> str:
         told, judged = self.summary, self.summary["evaluation"]
         seeds = len(told["seeds"])
-        return f"<{self.run}: {told['agent']} on {told['world']}, {seeds} seeds, IQM {judged['iqm']}, {told['status']}>"
+        return f"<{self.run}: {told['agent']} on {told['env']}, {seeds} seeds, IQM {judged['iqm']}, {told['status']}>"
 
 
 def run(
     agent: str,
-    world: str,
+    env: str,
     *,
     lab: str | Path = "lab",
     agent_settings: Mapping[str, Any] | None = None,
-    world_settings: Mapping[str, Any] | None = None,
+    env_settings: Mapping[str, Any] | None = None,
     label: str = "",
     **settings: Any,
 ) -> Result:
-    """Train and evaluate an agent in a world, and store it in the lab.
+    """Train and evaluate an agent in an environment, and store it in the lab.
 
     Args:
         agent: a name of ``engram list agents``, or a dotted path.
-        world: a name of ``engram list worlds``, a Gymnasium id, ``module:EnvId`` or a dotted path.
+        env: a name of ``engram list envs``, a Gymnasium id, ``module:EnvId`` or a dotted path.
         lab: folder of the stored runs.
         agent_settings: fields of the agent's ``Config``, nested ones as dicts.
-        world_settings: fields of the world's ``Config``.
+        env_settings: fields of the environment's ``Config``.
         label: what to call the run in lists and reports.
         **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``,
             ``eval_max_steps``, ``threads``, ``device``.
@@ -86,7 +86,7 @@ def run(
     Raises:
         ValueError: an unknown name or a bad value, in one line.
     """
-    config = _config(agent, world, agent_settings, world_settings, settings)
+    config = _config(agent, env, agent_settings, env_settings, settings)
     forget_notices()
     with Store(lab) as store:
         for snapshot in loop.run(config, store, label=label):
@@ -104,22 +104,22 @@ class Trainer:
 
     Args:
         agent: as in :func:`run`.
-        world: as in :func:`run`.
+        env: as in :func:`run`.
         agent_settings: fields of the agent's ``Config``.
-        world_settings: fields of the world's ``Config``.
+        env_settings: fields of the environment's ``Config``.
         **settings: as in :func:`run`; ``seeds`` is 1 by default.
     """
 
     def __init__(
         self,
         agent: str,
-        world: str,
+        env: str,
         *,
         agent_settings: Mapping[str, Any] | None = None,
-        world_settings: Mapping[str, Any] | None = None,
+        env_settings: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        self._start(_config(agent, world, agent_settings, world_settings, {"seeds": 1, "steps": ENDLESS, **settings}))
+        self._start(_config(agent, env, agent_settings, env_settings, {"seeds": 1, "steps": ENDLESS, **settings}))
 
     def _start(self, config: RunConfig) -> None:
         self._session = loop.Session(config)
@@ -142,7 +142,7 @@ class Trainer:
     def predict(self, observation: Any) -> tuple[Array, None]:
         """Greedy actions [S] at one observation for all seeds, or one per seed [S, *obs]; and None, as SB3 does."""
         obs = np.asarray(observation)
-        if obs.shape == self._session.world.spec.observation.shape:
+        if obs.shape == self._session.env.spec.observation.shape:
             obs = np.repeat(obs[None], len(self._session.seeds), axis=0)
         return self._session.agent.policy().act(obs, np.ones(len(obs), np.bool_)), None
 
@@ -193,7 +193,7 @@ def recall(
     label: str = "",
     **settings: Any,
 ) -> dict[str, Any]:
-    """Let memories recall the same damaged patterns, and store what comes out in the lab.
+    """Let memories recall the same corrupted patterns, and store what comes out in the lab.
 
     Args:
         memories: names of ``engram list memories`` or of presets; or label -> settings, ``name`` among them.
@@ -201,7 +201,8 @@ def recall(
         lab: folder of the stored contests.
         challenge_settings: fields of the challenge's ``Config``.
         label: what to call the contest in lists and reports.
-        **settings: ``patterns``, ``damage``, ``seeds``, ``first_seed``, ``cues``, ``novel``, ``basin``, ``capacity``.
+        **settings: ``patterns``, ``corruption``, ``seeds``, ``first_seed``, ``cues``, ``novel``, ``basin``,
+        ``capacity``.
 
     Returns:
         The JSON object of ``engram recall``; see :func:`simulator.recall.summary.summary`.
@@ -238,7 +239,7 @@ def tournament(
         label: what to call it in lists and reports.
         workers: where cells are played, as ``--workers``: a number of processes, ``ray`` or ``ray://ADDRESS``.
         **tables: what a tournament's file holds: ``agent={"q": {"name": "q_learning"}, "td": {}}``,
-            ``world={"rooms": {"layout": "four"}}``, ``memory``, ``challenge``, ``player``, ``game``, ``seeds``,
+            ``env={"rooms": {"layout": "four"}}``, ``memory``, ``challenge``, ``player``, ``game``, ``seeds``,
             ``steps`` and so on.
 
     Returns:
@@ -262,10 +263,10 @@ def tournament(
 
 def _config(
     agent: str,
-    world: str,
+    env: str,
     agent_settings: Mapping[str, Any] | None,
-    world_settings: Mapping[str, Any] | None,
+    env_settings: Mapping[str, Any] | None,
     settings: Mapping[str, Any],
 ) -> RunConfig:
-    tables = {"agent": {"name": agent, **(agent_settings or {})}, "world": {"name": world, **(world_settings or {})}}
+    tables = {"agent": {"name": agent, **(agent_settings or {})}, "env": {"name": env, **(env_settings or {})}}
     return build({**settings, **tables})

@@ -29,7 +29,7 @@ def corridor() -> FiniteMDP:
 
 def _step_by_step(agent: Any, mdp: FiniteMDP) -> None:
     """Train one seed that cannot run a stretch by itself."""
-    starts = rng.generators([0], "world")[0]
+    starts = rng.generators([0], "env")[0]
     place, age = np.array([starts.integers(N_CELLS - 1)]), 0
     for _ in range(STEPS):
         obs, actions = place, agent.act(place)
@@ -51,7 +51,7 @@ def show_agent(name: str, make: Any, config: Any) -> None:
     agent = make(spec, [0], config)
     if hasattr(agent, "stretch"):
         zeros = np.zeros(1, np.int64)
-        agent.stretch(Lanes(make_table(mdp), zeros, zeros.copy(), rng.words([0], "world")), STEPS)
+        agent.stretch(Lanes(make_table(mdp), zeros, zeros.copy(), rng.words([0], "env")), STEPS)
     else:
         _step_by_step(agent, mdp)
     exact = value_iteration(mdp, spec.gamma)

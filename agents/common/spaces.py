@@ -15,7 +15,7 @@ LARGEST_RANGE = 1e6  # wider bounds say nothing
 
 
 class Inputs(NamedTuple):
-    """How a world's observations become a network's input.
+    """How an environment's observations become a network's input.
 
     ``store`` maps [B, *obs] to float32 [B, F]: a vector as it is, or the class of a discrete observation (F = 1).
     """
@@ -28,10 +28,10 @@ class Inputs(NamedTuple):
 
 
 def make_inputs(spec: Spec, agent: str, scaled: bool = False) -> Inputs:
-    """The inputs of a network in a world of vectors or of discrete observations.
+    """The inputs of a network in an environment of vectors or of discrete observations.
 
     Args:
-        spec: the world.
+        spec: the environment.
         agent: who asks, for errors.
         scaled: numbers with bounds are moved from them to -1 and 1.
 
@@ -52,7 +52,7 @@ def make_inputs(spec: Spec, agent: str, scaled: bool = False) -> Inputs:
 
 
 def is_image(spec: Spec) -> bool:
-    """Whether a world shows pictures: uint8, [height, width] or [height, width, colours]."""
+    """Whether an environment shows pictures: uint8, [height, width] or [height, width, colours]."""
     space = spec.observation
     return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (2, 3)
 

@@ -20,7 +20,7 @@ LARGEST_TABLES = 2 << 30  # bytes
 
 
 def n_actions(spec: Spec, agent: str) -> int:
-    """How many actions a world offers.
+    """How many actions an environment offers.
 
     Raises:
         ValueError: actions that are not 0, 1, ..., n - 1.
@@ -44,12 +44,12 @@ def check_memory(agent: str, spec: Spec, n_bytes: int) -> None:
 
 
 def discount(spec: Spec, gamma: float | None) -> float:
-    """The discount per step that was set, or the world's own."""
+    """The discount per step that was set, or the environment's own."""
     return float(spec.gamma if gamma is None else gamma)
 
 
 def legal_rows(spec: Spec, n: int) -> Array:
-    """Bool [n_observations, A], or one row of True for a world where every action exists."""
+    """Bool [n_observations, A], or one row of True for an environment where every action exists."""
     return np.ones((1, n), np.bool_) if spec.legal is None else np.ascontiguousarray(spec.legal, np.bool_)
 
 

@@ -47,7 +47,7 @@ class Features(NamedTuple):
 
 
 def make_features(spec: Spec, box: BoxFeatures) -> Features:
-    """The encoding for a world's observations.
+    """The encoding for an environment's observations.
 
     Raises:
         ValueError: a space that cannot be cut (images, text, more cells than memory).

@@ -29,7 +29,7 @@ class Config:
     """Settings of DQN and its relatives."""
 
     gamma: Share | None = None
-    """discount per step; none: the world's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
+    """discount per step; none: the environment's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
     double: bool = True
     """the online network chooses the next action, the target network values it"""
     dueling: bool = False
@@ -84,43 +84,43 @@ _TAXI = {"n_step": 1, "capacity": 100_000, "train_every": 2, "optimizer": {"lear
 TUNED = {
     "cartpole-dqn": {
         "about": "solved by the median seed in about 15,000 steps, and mostly kept",
-        "world": "CartPole-v1",
+        "env": "CartPole-v1",
         "steps": 50_000,
         "agent": _CARTPOLE,
     },
     "cartpole-dqn-prioritized": {
         "about": "the same with prioritized replay: solved by every seed, by the median one in about 17,500 steps",
-        "world": "CartPole-v1",
+        "env": "CartPole-v1",
         "steps": 50_000,
         "agent": {**_CARTPOLE, "prioritized": True, "priority": {"alpha": 0.4}},
     },
     "acrobot-dqn": {
         "about": "-85 and more",
-        "world": "Acrobot-v1",
+        "env": "Acrobot-v1",
         "steps": 100_000,
         "agent": _fading(100_000, {"steps": 8_000}),
     },
     "mountain-car-dqn": {
         "about": "-100, two steps from the optimum: random actions are kept for a while",
-        "world": "MountainCar-v0",
+        "env": "MountainCar-v0",
         "steps": 120_000,
         "agent": _fading(120_000, {"last": 0.03, "steps": 24_000}, scaled=True, random_steps=40),
     },
     "lunar-lander-dqn": {
         "about": "about 240 in the mean of seeds, eight of eight at 200 and more",
-        "world": "LunarLander-v3",
+        "env": "LunarLander-v3",
         "steps": 300_000,
         "agent": _fading(300_000, {"last": 0.02, "steps": 30_000}, **_LUNAR),
     },
     "frozen-lake-dqn": {
         "about": "within 2 % of the optimum from one-hot observations",
-        "world": "FrozenLake-v1",
+        "env": "FrozenLake-v1",
         "steps": 60_000,
         "agent": _fading(60_000, {"last": 1.0, "steps": 30_000}, **_FROZEN),
     },
     "taxi-dqn": {
         "about": "the exact optimum from one-hot observations",
-        "world": "Taxi-v4",
+        "env": "Taxi-v4",
         "steps": 120_000,
         "agent": _fading(120_000, {"last": 0.5, "steps": 10_000}, **_TAXI),
     },
@@ -172,7 +172,7 @@ class DQN:
 
 
 def make(spec: Spec, seed_list: Sequence[int], config: Config) -> DQN:
-    """Learners for a world of discrete actions.
+    """Learners for an environment of discrete actions.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have, or more memory than there is.

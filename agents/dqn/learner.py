@@ -29,7 +29,7 @@ class DenseLearner:
     """S learners with dense networks.
 
     Args:
-        spec: the world.
+        spec: the environment.
         seed_list: the run's seeds.
         config: settings of the agent.
         inputs: how observations become inputs.

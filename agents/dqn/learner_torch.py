@@ -1,4 +1,4 @@
-"""What deep Q-learning does with torch networks: for pictures, and for every world on a device other than the CPU.
+"""Deep Q-learning with torch networks: for pictures, and for every environment on a device other than the CPU.
 
 The same pieces as the compiled kind, around the contract :class:`simulator.core.protocols.Network`.
 """
@@ -35,7 +35,7 @@ class TorchLearner:
     """S learners with torch networks; see :class:`agents.dqn.learner.DenseLearner` for what it does.
 
     Args:
-        spec: the world.
+        spec: the environment.
         seed_list: the run's seeds.
         config: settings of the agent.
     """

@@ -1,4 +1,4 @@
-"""What a network of any kind sees of a world, and what its replay keeps of it: vectors, or pictures frame by frame."""
+"""Observation stores: network inputs and replay entries of vectors, and of pictures frame by frame."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class PictureView:
     """Pictures, one frame at a time: every frame is kept once, the replay keeps their positions.
 
     Args:
-        spec: the world.
+        spec: the environment.
         n_seeds: S.
         depth: frames that are seen at once.
         capacity: transitions that are kept.
@@ -147,8 +147,8 @@ def replace_lost(replay: Any, batch: Any, least: Array) -> None:
 def room(spec: Spec, depth: int, capacity: int, n_step: int) -> int:
     """Frames that hold every transition: one each, and one more for every cut, whose last frame is its own.
 
-    Cuts are expected at the world's limit, or at every eighth step without one. Where they come more often, the oldest
-    transitions lose their frames and are no longer learned from.
+    Cuts are expected at the environment's limit, or at every eighth step without one. Where they come more often, the
+    oldest transitions lose their frames and are no longer learned from.
     """
     cuts = capacity // spec.max_steps + 1 if spec.max_steps else capacity // 8
     return capacity + cuts + depth + n_step + 1

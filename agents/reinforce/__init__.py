@@ -2,8 +2,8 @@
 
 Williams 1992 (Machine Learning 8); Sutton and Barto 2018, chapter 13. Discrete actions by a softmax over those that
 exist, Box actions by a normal distribution whose standard deviation is learned and the same in every state; what it
-draws is clipped into the bounds only on its way to the world. A batch's loss is summed over steps and averaged over
-episodes. Departures: the factor gamma**t is dropped unless asked for; episodes cut by time go on with the value
+draws is clipped into the bounds only on its way to the environment. A batch's loss is summed over steps and averaged
+over episodes. Departures: the factor gamma**t is dropped unless asked for; episodes cut by time go on with the value
 network's estimate; the baseline "mean" leaves an episode's own returns out; standardised advantages, on unless turned
 off, take the batch's mean off once more, whatever the baseline.
 """

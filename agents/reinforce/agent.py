@@ -48,7 +48,7 @@ class Config:
     episodes: Count = 4
     """episodes per update"""
     gamma: Share | None = None
-    """discount per step; none: the world's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
+    """discount per step; none: the environment's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
     gamma_t: bool = False
     """weigh step t of an episode by gamma**t, as the theorem has it; off: the factor is dropped, as is usual"""
     standardized: bool = True
@@ -60,7 +60,7 @@ class Config:
     bootstrap: bool = True
     """an episode cut by time goes on with the value of what it led to; off, or without a value baseline: with 0"""
     longest: CountOrZero = 0
-    """steps after which an episode's part is learned from as if time had cut it; 0: the world's limit, or 1,000"""
+    """steps after which an episode's part is learned from as if time had cut it; 0: the env's limit, or 1,000"""
     initial_std: Positive = 1.0
     """standard deviation of Box actions before they are learned, in units of half their range"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings((64,), "tanh"))
@@ -76,7 +76,7 @@ class Config:
 TUNED = {
     "cartpole-reinforce": {
         "about": "solved within 27,000 steps by the median seed, and stays solved: the learning rate falls in 20,000",
-        "world": "CartPole-v1",
+        "env": "CartPole-v1",
         "steps": 100_000,
         "agent": {
             "episodes": 2,
@@ -155,7 +155,7 @@ class Reinforce:
 
 
 def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Reinforce | TorchReinforce:
-    """Learners for a world of discrete or Box actions.
+    """Learners for an environment of discrete or Box actions.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.

@@ -1,4 +1,4 @@
-"""Between a world and a policy network: observations as rows of numbers, and drawn numbers as actions."""
+"""Between an environment and a policy network: observations as rows of numbers, and drawn numbers as actions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Border(NamedTuple):
 
 
 def make_border(agent: str, spec: Spec) -> Border:
-    """The border of a world.
+    """The border of an environment.
 
     Raises:
         ValueError: spaces that a dense policy network cannot have.

@@ -1,4 +1,4 @@
-"""REINFORCE with torch networks: for pictures, and for every world on a device other than the CPU.
+"""REINFORCE with torch networks: for pictures, and for every environment on a device other than the CPU.
 
 On the CPU every seed has networks of its own, so that it learns from its batch when that is complete, without the
 others; elsewhere all seeds are one tensor, and those that wait go along unused.
@@ -85,10 +85,10 @@ class TorchReinforce:
     """S learners; see :class:`simulator.core.protocols.Agent`.
 
     Args:
-        spec: the world.
+        spec: the environment.
         seed_list: the run's seeds.
         config: settings of the agent.
-        made: (border, rule) for the world and the settings.
+        made: (border, rule) for the environment and the settings.
     """
 
     def __init__(self, spec: Spec, seed_list: Sequence[int], config: Any, made: tuple[Border, Rule]) -> None:

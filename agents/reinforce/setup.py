@@ -18,7 +18,7 @@ from simulator.core import rng
 from simulator.core.protocols import Spec
 
 BASELINES = ("none", "mean", "value")
-UNKNOWN_LENGTH = 1_000  # steps that are kept of an episode where the world sets no limit
+UNKNOWN_LENGTH = 1_000  # steps that are kept of an episode where the environment sets no limit
 ADVICE = "a smaller agent.longest, agent.episodes or network, or fewer seeds"
 
 

@@ -1,4 +1,4 @@
-"""What torch policies see of a world, and what their batches keep of it: vectors, or pictures frame by frame."""
+"""What torch policies see of an environment, and what their batches keep of it: vectors, or pictures frame by frame."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Pictures:
     """Pictures: every frame is kept once, and batches keep positions of frames.
 
     Args:
-        spec: the world.
+        spec: the environment.
         border: how actions go out.
         settings: of the convolutional networks.
         n_frames: that a batch can need.

@@ -1,6 +1,6 @@
-"""A world of Gymnasium compiled anew: S copies, stepped by one compiled call into buffers that are used again.
+"""An environment of Gymnasium compiled anew: S copies, stepped by one compiled call into buffers that are used again.
 
-A world's own file brings the textbook part over one seed, as ``@lane`` functions (move, start, see), and two
+An environment's own file brings the textbook part over one seed, as ``@lane`` functions (move, start, see), and two
 ``@compiled`` loops over seeds. Each copy draws from the stream that the original has after ``reset(seed=n)``, in the
 original's order, and computes in float64 in the original's order, so that both give the same bits.
 """
@@ -22,9 +22,9 @@ from simulator.core.vector_batch import VectorLanes
 
 
 class Copies(NamedTuple):
-    """S copies of a world, moved on in place."""
+    """S copies of an environment, moved on in place."""
 
-    rules: Any  # the world's settings: float64 [R], or a NamedTuple of numbers
+    rules: Any  # the environment's settings: float64 [R], or a NamedTuple of numbers
     state: np.ndarray  # [S, K] float64 or int64
     clock: np.ndarray  # int64 [S], steps of the current episode
     stream: np.ndarray  # uint64 [S, 4]
@@ -33,7 +33,7 @@ class Copies(NamedTuple):
 
 
 class Loops(NamedTuple):
-    """What a world's file brings.
+    """What an environment's file brings.
 
     Attributes:
         reset: compiled (copies, obs): start an episode in every copy.
@@ -42,7 +42,7 @@ class Loops(NamedTuple):
         draw: (state [K], steps of the episode) -> what can be drawn.
         polish: (states [E, K], obs [E, ...]) rewrites the first views of episodes, or None.
         move: handed (copies, i, action, step): move copy i by an action that exists; whether its episode ended. None:
-            the world cannot be played many steps in one call.
+            the environment cannot be played many steps in one call.
     """
 
     reset: Any
@@ -59,11 +59,11 @@ def copies(seeds: Sequence[int], rules: Any, width: int, kind: Any, max_steps: i
     return Copies(rules, np.zeros((n, width), kind), np.zeros(n, np.int64), words(seeds), half, int(max_steps or 0))
 
 
-class NativeWorld:
-    """S copies of one world of Gymnasium.
+class NativeEnv:
+    """S copies of one environment of Gymnasium.
 
     Args:
-        spec: what the world is; its actions are Discrete.
+        spec: what the environment is; its actions are Discrete.
         copies: its state.
         loops: its law.
     """

@@ -1,4 +1,4 @@
-"""A world by table whose states are seen as more than a number, or through a sensor that errs."""
+"""An environment by table whose states are seen as more than a number, or through a sensor that errs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from envs.common.tabular_env import Draw, TableWorld
+from envs.common.tabular_env import Draw, TableEnv
 from simulator.core import rng
 from simulator.core.jit import compiled
 from simulator.core.protocols import Array, Spec, State, Step
@@ -20,7 +20,7 @@ class Sensor:
     """Reports the state, or with probability ``noise`` another one, each alike.
 
     Args:
-        seed_list: one stream for each, apart from the world's.
+        seed_list: one stream for each, apart from the environment's.
         noise: probability of a false report.
         n_states: how many states there are.
     """
@@ -37,20 +37,20 @@ class Sensor:
         return reports
 
 
-class ObservedWorld:
-    """The world ``inner``, which must be seen as its states, under views and a sensor of its own.
+class ObservedEnv:
+    """The environment ``inner``, which must be seen as its states, under views and a sensor of its own.
 
     It offers no ``lanes``: what is seen is no index of a table.
 
     Args:
-        spec: what the world is.
+        spec: what the environment is.
         inner: S walkers.
         draw: makes a scene from a state.
         see: what is seen of states.
         sensor: what becomes of states before they are seen.
     """
 
-    def __init__(self, spec: Spec, inner: TableWorld, draw: Draw, see: See, sensor: Sensor) -> None:
+    def __init__(self, spec: Spec, inner: TableEnv, draw: Draw, see: See, sensor: Sensor) -> None:
         self.spec, self._inner, self._draw, self._see, self._sensor = spec, inner, draw, see, sensor
         self._every = np.ones(len(inner.lanes.place), np.bool_)
         self._reports = np.zeros(len(inner.lanes.place), np.int64)  # the last ones

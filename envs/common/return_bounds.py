@@ -1,4 +1,4 @@
-"""What episodes of a finite world return at worst and at best: random play, and the exact optimum."""
+"""What episodes of a finite environment return at worst and at best: random play, and the exact optimum."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from simulator.core.mdp.solve import FiniteMDP, evaluate_finite, finite_horizon,
 
 MOST_STATES, MOST_STEPS, MOST_ENTRIES = 2_000, 20_000, 20_000_000  # beyond this an answer would keep its caller waiting
 FIRST_HORIZON = 64
-LEEWAY = 0.01  # share of the best return that a solved world may miss
+LEEWAY = 0.01  # share of the best return that a solved environment may miss
 
 
 def thresholds(mdp: FiniteMDP, noise: float = 0.0) -> tuple[float | None, float | None]:
-    """The mean return of uniformly random play, and the return from which the world counts as solved.
+    """The mean return of uniformly random play, and the return from which the environment counts as solved.
 
     Both are None where it would take long.
 
     Args:
-        mdp: the world, with a limit of steps.
+        mdp: the environment, with a limit of steps.
         noise: probability that a player sees another state than the one it is in, and so takes that one's actions.
     """
     n_states, limit = mdp.legal.shape[0], mdp.max_steps
@@ -28,7 +28,7 @@ def thresholds(mdp: FiniteMDP, noise: float = 0.0) -> tuple[float | None, float 
 
 
 def solved_from(best: float) -> float:
-    """The return from which a world counts as solved: its best, less a hundredth."""
+    """The return from which an environment counts as solved: its best, less a hundredth."""
     return best - LEEWAY * abs(best)
 
 

@@ -1,4 +1,4 @@
-"""Any world by table: S walkers, stepped by one compiled call into buffers that are used again."""
+"""Any environment by table: S walkers, stepped by one compiled call into buffers that are used again."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from simulator.core.transition_table import GOES_ON, TERMINATES, TRUNCATES, Lane
 Draw = Callable[[int, int], Scene]  # (state, steps of the episode) -> what can be drawn
 
 
-class TableWorld:
-    """S copies of a finite world, seen as the index that ``table.see`` gives.
+class TableEnv:
+    """S copies of a finite environment, seen as the index that ``table.see`` gives.
 
     Args:
-        spec: what the world is.
+        spec: what the environment is.
         table: its law.
         stream: uint64 [S, 4], a random stream for each copy.
         draw: makes a scene from a state.

@@ -1,7 +1,8 @@
 """Views of rooms: what a random walker saw of the walls around itself, each view once, in the order of first sight.
 
-The worlds are the maps of ``rooms``. A view is a window of cells with the walker in the middle, wall +1 and everything
-else -1; walls hide nothing, and outside of the map is wall. The map is the same for all seeds, the walks are not.
+The environments are the maps of ``rooms``. A view is a window of cells with the walker in the middle, wall +1 and
+everything else -1; walls hide nothing, and outside of the map is wall. The map is the same for all seeds, the walks
+are not.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from msgspec import Meta
 
 from envs.common.gridworld import layouts
-from envs.common.gridworld.finite_world import Look, Rules
+from envs.common.gridworld.finite_env import Look, Rules
 from envs.common.gridworld.grid_mdp import make_field, make_grid
 from envs.common.gridworld.grid_observations import grid_views
 from envs.common.gridworld.map_file import Map

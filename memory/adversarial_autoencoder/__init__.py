@@ -5,7 +5,7 @@ learns to tell normal draws from codes; the layers to the code learn to make cod
 decoder then makes new patterns from normal draws. Recall is one pass, passes until a cue rests, or passes that add the
 cue's evidence to the log odds of the output each time.
 
-Departures: what goes in is damaged, as by Creswell and Bharath 2018; Adam, and the learning rate falls to 0.
+Departures: what goes in is corrupted, as by Creswell and Bharath 2018; Adam, and the learning rate falls to 0.
 """
 
 from memory.adversarial_autoencoder.memory import Config, make

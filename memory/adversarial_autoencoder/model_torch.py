@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from memory.common.networks.input_noise import Streams, damaged, draw_rows
+from memory.common.networks.input_noise import Streams, corrupted, draw_rows
 from memory.common.networks.layers_torch import (
     Adam,
     Pace,
@@ -57,7 +57,7 @@ class AdversarialAutoencoder:
         coder, critic = Adam(named(weights, "up", "down")), Adam(named(weights, "judge"))
         for update in range(config.updates):
             rows = draw_rows(patterns, config.batch, streams)
-            seen = damaged(rows, config.noise, (config.noise_least, config.noise_most), streams)
+            seen = corrupted(rows, config.noise, (config.noise_least, config.noise_most), streams)
             drawn = normals((config.batch, config.code), streams)
             step = rate(Pace(config.updates, config.learning_rate), update)
             codes = self.codes(weights, torch.from_numpy(seen))

@@ -24,7 +24,7 @@ class Config:
 
     way: Literal["once", "settle", "channel"] = "channel"
     """recall: one pass; passes until the cue rests; or passes that add the cue's evidence to the output's log odds,
-    and where a damage says nothing of single units, as with settle"""
+    and where a corruption says nothing of single units, as with settle"""
     passes: Count = 20
     """most passes of a recall, with settle and channel"""
     hidden: tuple[Width, ...] = (192, 192)
@@ -36,11 +36,11 @@ class Config:
     tied: bool = False
     """layers back use the transposed weights of the layers down"""
     noise: Literal["none", "flip", "erase", "gaussian"] = "flip"
-    """damage to what goes in while learning: signs turned, units set to 0, normal noise added"""
+    """corruption to what goes in while learning: signs turned, units set to 0, normal noise added"""
     noise_least: NonNegative = 0.0
-    """least damage of a row: a share of its units, or a standard deviation"""
+    """least corruption of a row: a share of its units, or a standard deviation"""
     noise_most: NonNegative = 0.4
-    """most damage of a row; each row has its own amount, even between both"""
+    """most corruption of a row; each row has its own amount, even between both"""
     sparse: NonNegative = 0.0
     """weight of the sum of sizes of all hidden activations in the loss"""
     contractive: NonNegative = 0.0
@@ -63,10 +63,10 @@ class Config:
 
 _ONE_LAYER = {"hidden": [256], "activation": "sigmoid", "noise": "none"}
 TUNED = {
-    "autoencoder-settle": {"about": "is told nothing of the damage", "memory": {"way": "settle"}},
+    "autoencoder-settle": {"about": "is told nothing of the corruption", "memory": {"way": "settle"}},
     "autoencoder-sparse": {"about": "few hidden units active at a time", "memory": {"sparse": 0.01}},
     "autoencoder-contractive": {
-        "about": "one layer whose code hardly moves with the pattern; never shown any damage",
+        "about": "one layer whose code hardly moves with the pattern; never shown any corruption",
         "memory": {**_ONE_LAYER, "contractive": 1.0},
     },
     "autoencoder-dropout": {"about": "hidden units left out at random", "memory": {"dropout": 0.1}},

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from memory.autoencoder.pretraining_torch import by_autoencoders, by_rbms
 from memory.common.networks.arithmetic_torch import atanh, product
-from memory.common.networks.input_noise import Streams, damaged, draw_rows
+from memory.common.networks.input_noise import Streams, corrupted, draw_rows
 from memory.common.networks.layers_torch import (
     ACTIVATIONS,
     SLOPES,
@@ -130,7 +130,7 @@ class Autoencoder:
 
         def loss() -> Tensor:
             rows = draw_rows(patterns, config.batch, streams)
-            seen = damaged(rows, config.noise, (config.noise_least, config.noise_most), streams)
+            seen = corrupted(rows, config.noise, (config.noise_least, config.noise_most), streams)
             kept = self._kept(config.batch, streams)
             return self.loss(weights, torch.from_numpy(rows), torch.from_numpy(seen), kept)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from memory.common.networks.arithmetic_torch import product, sigmoid, softplus
-from memory.common.networks.input_noise import Streams, damaged, draw_rows
+from memory.common.networks.input_noise import Streams, corrupted, draw_rows
 from memory.common.networks.layers_torch import (
     ACTIVATIONS,
     Adam,
@@ -54,7 +54,7 @@ def by_autoencoders(inputs: Array, n: int, outer: bool, settings: tuple[Any, Pac
     def loss() -> Tensor:
         rows = draw_rows(inputs, config.batch, streams)
         span = (config.noise_least, config.noise_most)
-        seen = torch.from_numpy(damaged(rows, config.noise, span, streams) if outer else rows)
+        seen = torch.from_numpy(corrupted(rows, config.noise, span, streams) if outer else rows)
         code = bend(product(seen, weights["up0.w"], weights["up0.b"]))
         down = weights["up0.w"].transpose(1, 2) if config.tied else weights["down0.w"]
         out, wanted = product(code, down, weights["down0.b"]), torch.from_numpy(rows)

@@ -17,8 +17,8 @@ class Config:
     """Settings of a Boltzmann machine."""
 
     way: Literal["settle", "channel"] = "channel"
-    """settle: the chain begins at the cue; channel: the cue is also evidence, a field on every unit, where the damage
-    says something of single units"""
+    """settle: the chain begins at the cue; channel: the cue is also evidence, a field on every unit, where the
+    corruption says something of single units"""
     n_hidden: CountOrZero = 0
     """hidden units, connected with all others"""
     weight_size: Positive = 0.05

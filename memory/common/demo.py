@@ -1,4 +1,4 @@
-"""One look at a memory: three small pictures stored, and one of them brought back from a damaged cue."""
+"""One look at a memory: three small pictures stored, and one of them brought back from a corrupted cue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rows(pattern: Array) -> list[str]:
 
 def show_memory(name: str, make: Any, config: Any) -> None:
     """Store the pictures with one seed and print every picture, its cue and what was recalled."""
-    stored, draws = pictures(), rng.generators([0], "damage")[0]
+    stored, draws = pictures(), rng.generators([0], "corruption")[0]
     cues = np.where(draws.random(stored.shape) < FLIP_PROB, -stored, stored)
     memory = make(Units((SIDE, SIDE)), [0], config)
     memory.store(stored)

@@ -10,7 +10,7 @@ from torch import Tensor, unflatten
 from torch.nn import functional
 
 from memory.common.networks.arithmetic_torch import product
-from memory.common.networks.input_noise import Streams, damaged, draw_rows
+from memory.common.networks.input_noise import Streams, corrupted, draw_rows
 from memory.common.networks.layers_torch import Pace, Weights, cross_entropy, layers, train, uniform
 from memory.common.networks.memory_torch import Asked, Found, by_passes
 from simulator.core.memories import Units
@@ -132,12 +132,12 @@ class ConvAutoencoder:
         return maps.flatten(2)
 
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Learn to give out patterns [S, P, N] from damaged ones."""
+        """Learn to give out patterns [S, P, N] from corrupted ones."""
         config = self._config
 
         def loss() -> Tensor:
             rows = draw_rows(patterns, config.batch, streams)
-            seen = damaged(rows, config.noise, (config.noise_least, config.noise_most), streams)
+            seen = corrupted(rows, config.noise, (config.noise_least, config.noise_most), streams)
             return cross_entropy(self.log_odds(weights, torch.from_numpy(seen)), torch.from_numpy(rows)).mean(-1)
 
         train(weights, loss, Pace(config.updates, config.learning_rate))

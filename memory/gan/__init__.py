@@ -2,7 +2,7 @@
 
 Goodfellow et al. 2014, with the generator's non-saturating loss (section 3). Against making only a few of the patterns:
 minibatch features (Salimans et al. 2016, section 3.2), by which the discriminator sees how alike the rows of a batch
-are, and unrolled steps (Metz et al. 2017), by which the generator meets the discriminator as it will be. A damaged
+are, and unrolled steps (Metz et al. 2017), by which the generator meets the discriminator as it will be. A corrupted
 pattern is restored by searching the code whose pattern explains the cue best (Yeh et al. 2017; Bora et al. 2017): from
 several starts, by the likelihood of the cue and a normal law of codes.
 

@@ -23,7 +23,7 @@ class Config:
 
     way: Literal["settle", "channel"] = "channel"
     """recall: the search takes every unit of the cue to be wrong with probability `doubt`; or by the cue's evidence,
-    and where a damage says nothing of single units, as with settle"""
+    and where a corruption says nothing of single units, as with settle"""
     doubt: Annotated[float, Meta(gt=0.0, lt=0.5)] = 0.2
     """probability of a unit of the cue being wrong, where there is no evidence"""
     code: Width = 16
@@ -59,7 +59,7 @@ class Config:
 
 
 TUNED = {
-    "gan-settle": {"about": "is told nothing of the damage", "memory": {"way": "settle"}},
+    "gan-settle": {"about": "is told nothing of the corruption", "memory": {"way": "settle"}},
     "gan-plain": {"about": "nothing against making few of the patterns only", "memory": {"minibatch_features": 0}},
     "gan-unrolled": {
         "about": "the generator looks three steps of the discriminator ahead",

@@ -28,8 +28,8 @@ class Config:
     update: Literal["asynchronous", "synchronous"] = "asynchronous"
     """units turn one after the other, in a random order for every sweep, or all at once"""
     way: Literal["once", "settle", "channel"] = "settle"
-    """one sweep; sweeps until it rests; or the same with the evidence of the cue as a further field, where the damage
-    says something of single units"""
+    """one sweep; sweeps until it rests; or the same with the evidence of the cue as a further field, where the
+    corruption says something of single units"""
     sweeps: Count = 100
     """sweeps at most, with settle and channel"""
     bias: bool = False

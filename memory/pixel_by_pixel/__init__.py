@@ -5,7 +5,7 @@ which one pass gives all conditionals). Recall goes through the pixels in order:
 is chosen by the probability given the pixels before and by what the cue says of it. Several restorations are kept
 along the way and the most probable is given out.
 
-Departures: pixels before are damaged while learning (as by scheduled sampling, Bengio et al. 2015), so that a wrong
+Departures: pixels before are corrupted while learning (as by scheduled sampling, Bengio et al. 2015), so that a wrong
 choice does not spoil all that follow; a beam of restorations in place of one; Adam with a rate that falls to 0.
 """
 

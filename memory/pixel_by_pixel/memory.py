@@ -23,7 +23,7 @@ class Config:
 
     way: Literal["once", "channel"] = "channel"
     """recall, in one pass over the pixels: every pixel of the cue that is not 0 counts as wrong with probability
-    `doubt`; or the cue's evidence is taken, and where a damage says nothing of single pixels, as with once"""
+    `doubt`; or the cue's evidence is taken, and where a corruption says nothing of single pixels, as with once"""
     doubt: Annotated[float, Meta(gt=0.0, lt=0.5)] = 0.2
     """probability of a pixel of the cue being wrong, where there is no evidence"""
     pick: Literal["maximise", "sample"] = "maximise"
@@ -45,7 +45,7 @@ class Config:
 
 
 TUNED = {
-    "pixel-by-pixel-once": {"about": "is told nothing of the damage", "memory": {"way": "once"}},
+    "pixel-by-pixel-once": {"about": "is told nothing of the corruption", "memory": {"way": "once"}},
     "pixel-by-pixel-greedy": {"about": "keeps one restoration, pixel after pixel", "memory": {"kept": 1}},
 }
 

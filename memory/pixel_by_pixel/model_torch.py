@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from memory.common.networks.arithmetic_torch import product, sigmoid
-from memory.common.networks.input_noise import Streams, damaged, draw_rows
+from memory.common.networks.input_noise import Streams, corrupted, draw_rows
 from memory.common.networks.layers_torch import Pace, Weights, cross_entropy, layers, named, train, uniforms
 from memory.common.networks.memory_torch import Asked, Found
 from simulator.core.memories import Units
@@ -66,13 +66,13 @@ class PixelByPixel:
         return x
 
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Learn patterns [S, P, N] by the likelihood of every pixel given damaged ones before it."""
+        """Learn patterns [S, P, N] by the likelihood of every pixel given corrupted ones before it."""
         config = self._config
         ordered = np.take_along_axis(patterns, weights["order"].numpy()[:, None], 2)
 
         def loss() -> Tensor:
             rows = draw_rows(ordered, config.batch, streams)
-            seen = damaged(rows, "flip", (0.0, config.noise_most), streams)
+            seen = corrupted(rows, "flip", (0.0, config.noise_most), streams)
             return cross_entropy(self.log_odds(weights, torch.from_numpy(seen)), torch.from_numpy(rows)).mean(-1)
 
         train(named(weights, "net"), loss, Pace(config.updates, config.learning_rate))

@@ -24,7 +24,7 @@ class Config:
 
     way: Literal["once", "settle", "channel"] = "channel"
     """recall: one pass; passes until the cue rests; or passes that add the cue's evidence to the output's log odds,
-    and where a damage says nothing of single units, as with settle"""
+    and where a corruption says nothing of single units, as with settle"""
     passes: Count = 20
     """most passes of a recall, with settle and channel"""
     hidden: tuple[Width, ...] = (192,)
@@ -34,11 +34,11 @@ class Config:
     beta: NonNegative = 1.0
     """weight of the divergence in the loss"""
     noise: Literal["none", "flip", "erase", "gaussian"] = "flip"
-    """damage to what goes in while learning: signs turned, units set to 0, normal noise added"""
+    """corruption to what goes in while learning: signs turned, units set to 0, normal noise added"""
     noise_least: NonNegative = 0.0
-    """least damage of a row: a share of its units, or a standard deviation"""
+    """least corruption of a row: a share of its units, or a standard deviation"""
     noise_most: NonNegative = 0.4
-    """most damage of a row; each row has its own amount, even between both"""
+    """most corruption of a row; each row has its own amount, even between both"""
     batch: Count = 50
     """rows in an update, drawn evenly from the patterns"""
     updates: Count = 2_000
@@ -48,8 +48,8 @@ class Config:
 
 
 TUNED = {
-    "vae-plain": {"about": "never shown any damage while it learns", "memory": {"noise": "none"}},
-    "vae-settle": {"about": "is told nothing of the damage", "memory": {"way": "settle"}},
+    "vae-plain": {"about": "never shown any corruption while it learns", "memory": {"noise": "none"}},
+    "vae-settle": {"about": "is told nothing of the corruption", "memory": {"way": "settle"}},
 }
 
 

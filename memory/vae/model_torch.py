@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from memory.common.networks.input_noise import Streams, damaged, draw_rows
+from memory.common.networks.input_noise import Streams, corrupted, draw_rows
 from memory.common.networks.layers_torch import Pace, Weights, cross_entropy, layers, normals, through, train
 from memory.common.networks.losses_torch import gaussian_divergence
 from memory.common.networks.memory_torch import Asked, Found, by_passes
@@ -65,7 +65,7 @@ class VAE:
         def loss() -> Tensor:
             nonlocal done
             rows = draw_rows(patterns, config.batch, streams)
-            seen = damaged(rows, config.noise, (config.noise_least, config.noise_most), streams)
+            seen = corrupted(rows, config.noise, (config.noise_least, config.noise_most), streams)
             noise = normals((config.batch, config.code), streams)
             beta = config.beta * min(1.0, 10.0 * done / config.updates)
             done += 1

@@ -43,7 +43,7 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
             "memory_presets": _memory_presets(),
             **_tournament_presets(),
         }
-    return {kind: _players(kind)} | ({"gymnasium": _gymnasium()} if kind == "worlds" else {})
+    return {kind: _players(kind)} | ({"gymnasium": _gymnasium()} if kind == "envs" else {})
 
 
 def show_listing(listed: Mapping[str, Any]) -> None:
@@ -55,7 +55,7 @@ def show_listing(listed: Mapping[str, Any]) -> None:
 
         listing.show_listed(listed["tournaments"])
     elif "presets" in listed:
-        columns = ("preset", "agent", "world", "steps", "about")
+        columns = ("preset", "agent", "env", "steps", "about")
         rows = [[each[key] if key != "preset" else each["name"] for key in columns] for each in listed["presets"]]
         console.table("", columns, rows)
         console.tell("engram run --preset NAME plays one of them\n")
@@ -69,9 +69,9 @@ def show_listing(listed: Mapping[str, Any]) -> None:
             console.table(kind, ("name", "about"), [(each["name"], each["about"]) for each in listed[kind]])
         elif kind in listed and len(listed) == 1:
             console.tell(f"there are no {kind} yet")
-    if "worlds" in listed:
+    if "envs" in listed:
         count = f"{len(listed['gymnasium'])} ids are installed; " if "gymnasium" in listed else ""
-        console.tell(f"and every Gymnasium id, such as CartPole-v1 ({count}engram list worlds --json names them)")
+        console.tell(f"and every Gymnasium id, such as CartPole-v1 ({count}engram list environments --json names them)")
 
 
 def entry(name: str, lab: str) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def entry(name: str, lab: str) -> dict[str, Any]:
     if (summary := _run(name, lab)) is not None:
         return summary
     known = [each for kind in registry.FOLDERS for each in registry.names(kind)]
-    for kind in ("agents", "worlds"):
+    for kind in ("agents", "envs"):
         try:
             return {"name": name, "players": [_player(registry.load(kind, name))]}
         except registry.UnknownNameError:
@@ -175,7 +175,7 @@ def _runs(lab: str) -> list[dict[str, Any]]:
         return []
     from simulator.store.run_store import Store
 
-    keys = ("run", "label", "agent", "world", "status", "step", "steps", "created", "seconds", "failed", "error")
+    keys = ("run", "label", "agent", "env", "status", "step", "steps", "created", "seconds", "failed", "error")
     rows = []
     with Store(lab) as store:
         if told := store.forgotten():
@@ -193,7 +193,7 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
         console.tell("there are no runs yet; engram run q_learning rooms makes one")
         return
     labelled = ("label",) if any(each["label"] for each in runs) else ()
-    columns = ("run", *labelled, "agent", "world", "seeds", "status", "step", "steps", "created")
+    columns = ("run", *labelled, "agent", "env", "seeds", "status", "step", "steps", "created")
     shown = [{**each, "status": _status(each)} for each in runs]
     console.table("", columns, [[each[key] for key in columns] for each in shown])
 

@@ -35,15 +35,15 @@ class Options:
     config: str = ""
     """TOML file with the settings of a run"""
     preset: str = ""
-    """settings that an agent's file recommends for a world (engram list presets), by name; with a / or .toml, a file"""
+    """preset: settings that an agent recommends for an env (engram list presets), by name; with a / or .toml, a file"""
     view: Literal["terminal", "none"] = "terminal"
     """how the run is shown while it learns"""
     gamma: Share | None = None
-    """discount per step; where it is not given the world's own, or 1 with criterion finite"""
+    """discount per step; where it is not given the environment's own, or 1 with criterion finite"""
     criterion: Literal["discounted", "average", "finite"] = "discounted"
     """what is best: the discounted value, the reward per step for ever, or the return within a number of steps"""
     horizon: Annotated[int, Meta(ge=0, le=10**6)] = 0
-    """steps of criterion finite; 0: the world's own limit"""
+    """steps of criterion finite; 0: the environment's own limit"""
     label: str = ""
     """what to call the run in lists and reports; it is no setting"""
     table: bool = False
@@ -59,10 +59,10 @@ class Options:
     as settings and maps and 1,024 for pictures, recordings and models"""
     agent: str = ""
     """only runs of this agent"""
-    world: str = ""
-    """only runs in this world"""
+    env: str = ""
+    """only runs in this environment"""
     all: bool = False
-    """every memory; 20 and 100 patterns, five kinds of damage and 16 seeds unless given"""
+    """every memory; 20 and 100 patterns, five kinds of corruption and 16 seeds unless given"""
     presets: bool = False
     """every preset of a memory too"""
     deep: bool = False
@@ -87,8 +87,8 @@ class Options:
     """write the report of a tournament into this file, one page of HTML; t1.html where nothing else is asked for"""
     agents: str = ""
     """agents that compete: names, label=name, sb3:CLASS, sb3:FILE.zip, python:FILE.py:FUNCTION, up to the next flag"""
-    worlds: str = ""
-    """worlds they compete in, likewise"""
+    envs: str = ""
+    """environments they compete in, likewise"""
     memories: str = ""
     """memories that compete, likewise"""
     challenges: str = ""
@@ -138,7 +138,7 @@ def overview(commands: Mapping[str, Command]) -> None:
     tables.tell("usage: engram COMMAND ...\n\nContests between agents and between memories, over many seeds at once.\n")
     for command in commands.values():
         tables.tell(f"  {command.usage:<34} {command.about}")
-    tables.tell("\nengram COMMAND --help lists its flags; engram run AGENT WORLD --help the players' settings too")
+    tables.tell("\nengram COMMAND --help lists its flags; engram run AGENT ENV --help the players' settings too")
 
 
 def show_help_of(command: Command, given: Given) -> None:
@@ -262,7 +262,7 @@ def _files(given: Given) -> tuple[Layer, ...]:
 
 def layers(given: Given) -> list[Layer]:
     """Where the settings of a run come from, each over the ones before: preset, file, words."""
-    names = {table: {"name": name} for table, name in zip(("agent", "world"), given.names, strict=False) if name}
+    names = {table: {"name": name} for table, name in zip(("agent", "env"), given.names, strict=False) if name}
     fields = {setting.name for setting in run_settings()}
     words = Layer({key: value for key, value in given.options.items() if key in fields} | names)
     return [*given.files, words, Layer(given.own, flags=True)]
@@ -277,7 +277,7 @@ def seats(command: Command, given: Given) -> dict[str, registry.Player]:
 
 def players(command: Command, given: Given) -> dict[str, str]:
     """Table -> name of the players that the words, the file or the preset name."""
-    if command.tables == ("world",):
+    if command.tables == ("env",):
         return dict(zip(command.tables, given.names, strict=False))
     named: dict[str, str] = {}
     for layer in layers(given):

@@ -37,12 +37,12 @@ AGENTS: dict[str, dict[str, Any]] = {
     "Sarsa": {"name": "q_learning", "target": "sarsa"},
     "TD(0)": {"name": "td"},
 }
-WORLDS: dict[str, tuple[dict[str, Any], float, int]] = {  # settings, discount per step, environment steps per seed
+ENVS: dict[str, tuple[dict[str, Any], float, int]] = {  # settings, discount per step, environment steps per seed
     "the six rooms": ({"name": "rooms", "layout": "six"}, 0.8, 20_000),
     "the four rooms": ({"name": "rooms", "layout": "four"}, 0.9, 120_000),
 }
 MEMORIES = ("nearest", "modern_hopfield", "hopfield-flow", "hopfield", "keep_cue")
-CONTEST = {"patterns": [20], "damage": ["flip:0.2"]}  # of their digits
+CONTEST = {"patterns": [20], "corruption": ["flip:0.2"]}  # of their digits
 TOURNAMENT: dict[str, Any] = {
     "seeds": SEEDS,
     "steps": 4_000,
@@ -52,14 +52,14 @@ TOURNAMENT: dict[str, Any] = {
         "TD(0)": {"name": "td"},
         "random walk": {"name": "random_walk"},
     },
-    "world": {
+    "env": {
         "four rooms": {"name": "rooms", "layout": "four"},
         "slippery lake": {"name": "FrozenLake-v1"},
         "cliff": {"name": "CliffWalking-v1"},
     },
 }
 NEXT = {
-    "engram run q_learning rooms --world.layout four": "the same, watched while it learns",
+    "engram run q_learning rooms --env.layout four": "the same, watched while it learns",
     "engram run q_learning rooms --help": "every setting of both players",
     "engram solve rooms --gamma 0.8": "the exact optimum of the six rooms",
     "engram recall nearest rbm autoencoder digits": "trained memories repair digits",
@@ -78,21 +78,21 @@ class Demo(NamedTuple):
 
 
 def play(lab: str) -> Demo:
-    """Play every agent in every world, into the lab, and judge what each seed learned by exact evaluation."""
+    """Play every agent in every environment, into the lab, and judge what each seed learned by exact evaluation."""
     began, rows, picture = time.perf_counter(), [], None
     with Store(lab) as store:
-        for world, (settings, gamma, steps) in WORLDS.items():
+        for env, (settings, gamma, steps) in ENVS.items():
             for agent, own in AGENTS.items():
                 fading = {"level": 1.0, "last": 0.0, "steps": steps * 5 // 6}  # epsilon from all to none
                 learner = {**own, "gamma": gamma, "explore": fading}
-                config = build({"seeds": SEEDS, "steps": steps, "agent": learner, "world": settings})
+                config = build({"seeds": SEEDS, "steps": steps, "agent": learner, "env": settings})
                 last = None
                 for last in engine.run(config, store):  # noqa: B007 - only the last one counts
                     pass
                 assert last is not None
                 values, best = judge(config, store, last.run, gamma)
-                rows.append(_row(world, agent, last, values, best))
-                console.say(f"{last.run}: {agent} has learned {world}")
+                rows.append(_row(env, agent, last, values, best))
+                console.say(f"{last.run}: {agent} has learned {env}")
                 if agent == "Q-learning":
                     picture = last.picture
         memories = _contest(store)
@@ -134,7 +134,7 @@ def judge(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Arra
     session, saved = engine.Session(config), store.newest(run)
     assert saved is not None
     session.restore(saved.state)
-    spec = session.world.spec
+    spec = session.env.spec
     assert spec.mdp is not None
     probs = session.agent.policy().probs(spec.state_obs)  # [S, N, A]
     assert probs is not None
@@ -145,10 +145,10 @@ def judge(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Arra
 def show(data: Mapping[str, Any], picture: Picture | None, draw: Callable[[Picture], None]) -> None:
     """Print what was played, a map, and what to type next."""
     title = f"what {data['seeds']} seeds of each learned: discounted value of the start, 95 % intervals over seeds"
-    columns = ("world", "agent", "learned", "best possible", "seeds at it", "steps per second", "run")
+    columns = ("env", "agent", "learned", "best possible", "seeds at it", "steps per second", "run")
     rows = [
         [
-            each["world"],
+            each["env"],
             each["agent"],
             console.interval(each["value"], each["low"], each["high"]),
             each["best"],
@@ -176,10 +176,10 @@ def show(data: Mapping[str, Any], picture: Picture | None, draw: Callable[[Pictu
         console.tell(f"  {command:<48} {about}")
 
 
-def _row(world: str, agent: str, last: Any, values: Array, best: float) -> dict[str, Any]:
+def _row(env: str, agent: str, last: Any, values: Array, best: float) -> dict[str, Any]:
     low, high = estimates.interval(values)
     return {
-        "world": world,
+        "env": env,
         "agent": agent,
         "run": last.run,
         "value": estimates.iqm(values),

@@ -61,7 +61,7 @@ def _line(error: Exception) -> str:
 
 def _run(given: Given, options: Options) -> Answer:
     if len(given.names) < 2 and not (options.config or options.preset):
-        raise ValueError("expected engram run AGENT WORLD, or --config FILE, or --preset NAME (engram run --help)")
+        raise ValueError("expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)")
     config = assemble(layers(given))
     from simulator.commands import run
 
@@ -158,14 +158,14 @@ def _solve(given: Given, options: Options) -> Answer:
     if "gamma" in given.options and options.criterion == "average":
         raise ValueError("--gamma: not with --criterion average, which discounts nothing")
     name = given.names[0]
-    world = solve.make_world(name, given.own.get("world", {}))
-    usual = 1.0 if options.criterion == "finite" else world.spec.gamma
+    env = solve.make_env(name, given.own.get("env", {}))
+    usual = 1.0 if options.criterion == "finite" else env.spec.gamma
     gamma = usual if options.gamma is None else options.gamma
-    data = solve.answer(name, world, options.criterion, gamma, options.horizon)
+    data = solve.answer(name, env, options.criterion, gamma, options.horizon)
 
     def show(solved: Any) -> None:
-        solve.show(world, solved)
-        solve.draw(solve.picture(world, solved))
+        solve.show(env, solved)
+        solve.draw(solve.picture(env, solved))
 
     return Answer(data, show)
 
@@ -181,8 +181,8 @@ def _report(given: Given, options: Options) -> Answer:
         files = ("picture", "force") if options.picture else ("picture",)
         refuse_unused(given, "report", "a contest between memories", ("table", "csv", *files))
         return _report_contest(given.names[0], _form(options), options)
-    refuse_unused(given, "report", "runs", ("table", "csv", "agent", "world"))
-    data = runs.gather(given.names, _lab(options), options.agent, options.world)
+    refuse_unused(given, "report", "runs", ("table", "csv", "agent", "env"))
+    data = runs.gather(given.names, _lab(options), options.agent, options.env)
     forms = {"table": runs.show_markdown, "csv": runs.show_csv}
     return Answer(data, forms.get(_form(options), runs.show))
 
@@ -315,21 +315,21 @@ def _of(module: str, name: str) -> Any:
 
 _KINDS = "|".join(catalog.SHOWN)
 FORMS = ("table", "csv", "latex", "json")  # of what a report prints; the last one is every command's
-ENTRIES = ("agents", "worlds", "memories", "challenges", "players", "games")
+ENTRIES = ("agents", "envs", "memories", "challenges", "players", "games")
 COMMANDS = {
     "demo": Command("engram demo", "the main job in half a minute: agents in rooms, beside the optimum", _demo),
     "run": Command(
-        "engram run AGENT WORLD",
-        "train an agent in a world, over many seeds",
+        "engram run AGENT ENV",
+        "train an agent in an environment, over many seeds",
         _run,
         (0, 2),
         ("config", "preset", "label", "view"),
-        ("agent", "world"),
+        ("agent", "env"),
         own=run_settings,
     ),
     "recall": Command(
         "engram recall MEMORY ... CHALLENGE",
-        "let memories recall the same damaged patterns, over many seeds",
+        "let memories recall the same corrupted patterns, over many seeds",
         _recall,
         (0, 10_000),
         ("config", "label", "view", "all", "presets"),
@@ -357,19 +357,19 @@ COMMANDS = {
     "list": Command("engram list [KIND]", f"names of a kind: {_KINDS}", _list, (0, 1)),
     "show": Command("engram show NAME", "a player with its settings, or a run with its result", _show, (1, 1)),
     "solve": Command(
-        "engram solve WORLD",
-        "the exact optimum of a finite world",
+        "engram solve ENV",
+        "the exact optimum of a finite environment",
         _solve,
         (1, 1),
         ("gamma", "criterion", "horizon"),
-        ("world",),
+        ("env",),
     ),
     "report": Command(
         "engram report RUN|TOURNAMENT ...",
         "stored runs beside each other in one table, or the report of a tournament",
         _report,
         (0, 10_000),
-        ("table", "csv", "latex", "html", "picture", "force", "agent", "world"),
+        ("table", "csv", "latex", "html", "picture", "force", "agent", "env"),
     ),
     "repro": Command(
         "engram repro RUN|TOURNAMENT",

@@ -172,7 +172,7 @@ def _paths(known: list[Setting], players: Players) -> Iterator[tuple[Parts, bool
 
 
 def _free(words: Iterable[str], paths: Mapping[Parts, bool]) -> list[Parts]:
-    """The flags among the words that no form can list (``--world.kwargs.map-name``): tyro has no table of free keys."""
+    """The flags among the words that no form can list (``--env.kwargs.map-name``): tyro has no table of free keys."""
     starts = {path[:-1] if path[-1] == "" else path for path, free in paths.items() if free}
     typed = dict.fromkeys(_path(word.partition("=")[0]) for word in words if word.startswith("--"))
     return [path for path in typed if all(path) and any(path[:n] in starts for n in range(1, len(path)))]

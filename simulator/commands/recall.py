@@ -26,10 +26,10 @@ from simulator.core.notices import forget_notices
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
 
-_LISTS = {"--patterns": re.compile(r"\d[\d_,]*"), "--damage": re.compile(r"[a-z]+:[\d.,a-zA-Z:+-]+|none")}
+_LISTS = {"--patterns": re.compile(r"\d[\d_,]*"), "--corruption": re.compile(r"[a-z]+:[\d.,a-zA-Z:+-]+|none")}
 EVERYBODY = {
     "patterns": (20, 100),
-    "damage": ("flip:0.1", "flip:0.2", "flip:0.3", "erase:0.5", "block:0.5"),
+    "corruption": ("flip:0.1", "flip:0.2", "flip:0.3", "erase:0.5", "block:0.5"),
     "seeds": 16,
     "skip": True,
 }

@@ -79,7 +79,7 @@ def show(outcome: Mapping[str, Any]) -> None:
         console.tell(f"{outcome['run']}: first differs in the {place}: {told}")
     show_changes(outcome)
     if not outcome["exact"]:
-        console.tell("  the stored run was interrupted where its world could not be continued exactly")
+        console.tell("  the stored run was interrupted where its environment could not be continued exactly")
 
 
 def show_changes(outcome: Mapping[str, Any]) -> None:

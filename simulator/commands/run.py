@@ -86,7 +86,7 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         rows.append(("continued exactly", False))
     known = [row for row in rows if row[1] is not None and row[1] == row[1]]
     label = f", {summary['label']}" if summary.get("label") else ""
-    table(f"{summary['run']}: {summary['agent']} in {summary['world']}{label}", ("", ""), known)
+    table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), known)
     for line in failure_lines(summary.get("failed", []), len(seeds)):
         tell(line)
     if summary.get("lost"):
@@ -125,7 +125,7 @@ def _play(snapshots: Iterator[Snapshot], store: Store, view: View | None) -> Out
 
 def _begun(snapshot: Snapshot) -> None:
     seeds = len(snapshot.seeds)
-    say(f"{snapshot.run}: {snapshot.agent} in {snapshot.world}, seeds: {seeds:,}, steps of each: {snapshot.steps:,}")
+    say(f"{snapshot.run}: {snapshot.agent} in {snapshot.env}, seeds: {seeds:,}, steps of each: {snapshot.steps:,}")
     for line in snapshot.warnings:
         say(f"{snapshot.run}: {line}")
 

@@ -1,4 +1,4 @@
-"""The exact answer for a world that is a finite MDP: what ``engram solve`` computes and prints."""
+"""The exact answer for an environment that is a finite MDP: what ``engram solve`` computes and prints."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from simulator.config.validation import Layer, check, overlay, settings
 from simulator.core import registry
 from simulator.core.mdp.model import TERMINATES, TRUNCATES, expected_reward, transitions
 from simulator.core.mdp.solve import FiniteMDP, average_reward, finite_horizon, value_iteration
-from simulator.core.protocols import Array, Picture, World
+from simulator.core.protocols import Array, Env, Picture
 from simulator.training.evaluation import LARGEST, optimum
 
 _SHOWN = 40  # states that a table for people holds
 
 
-def make_world(name: str, own: Mapping[str, Any]) -> World:
-    """One copy of a world, with settings as they were typed.
+def make_env(name: str, own: Mapping[str, Any]) -> Env:
+    """One copy of an environment, with settings as they were typed.
 
     Raises:
-        ValueError: an unknown world or a bad setting.
+        ValueError: an unknown environment or a bad setting.
     """
-    player = registry.load("worlds", name)
-    chosen = check(settings(player.Config), own, Layer(own, flags=True), ("world",))
-    world: World = player.make([0], overlay(player.Config(), chosen))
-    return world
+    player = registry.load("envs", name)
+    chosen = check(settings(player.Config), own, Layer(own, flags=True), ("env",))
+    env: Env = player.make([0], overlay(player.Config(), chosen))
+    return env
 
 
-def answer(name: str, world: World, criterion: str, gamma: float, horizon: int) -> dict[str, Any]:
+def answer(name: str, env: Env, criterion: str, gamma: float, horizon: int) -> dict[str, Any]:
     """The optimum under a criterion.
 
     Args:
-        name: what the world was called.
-        world: one copy of it.
+        name: what the environment was called.
+        env: one copy of it.
         criterion: discounted, average or finite.
         gamma: discount, for all but average.
-        horizon: steps, for finite; 0: the world's own limit.
+        horizon: steps, for finite; 0: the environment's own limit.
 
     Returns:
         The JSON object of the command; ``policy`` lists every best action of every state, for ``finite`` those of the
@@ -47,19 +47,19 @@ def answer(name: str, world: World, criterion: str, gamma: float, horizon: int) 
     Raises:
         ValueError: no finite MDP, or none of finite value.
     """
-    mdp = world.spec.mdp
+    mdp = env.spec.mdp
     if mdp is None:
-        raise ValueError(f"{name} has no finite MDP to solve, expected a world with a table of outcomes")
+        raise ValueError(f"{name} has no finite MDP to solve, expected an environment with a table of outcomes")
     values, q, greedy, start = _optimum(mdp, criterion, gamma, horizon)
     return {
-        "world": world.spec.id,
+        "env": env.spec.id,
         "gamma": None if criterion == "average" else gamma,
         "criterion": criterion,
         "start_value": start,
         "values": values,
         "q": q,
         "policy": [np.flatnonzero(row) for row in greedy],
-        "optimal_return": optimum(world.spec),
+        "optimal_return": optimum(env.spec),
     }
 
 
@@ -73,7 +73,7 @@ def _optimum(mdp: FiniteMDP, criterion: str, gamma: float, horizon: int) -> tupl
         return endless.bias, endless.q, endless.greedy, endless.gain
     steps = horizon or mdp.max_steps
     if not steps:
-        raise ValueError("--criterion finite: this world has no limit of steps, expected --horizon K")
+        raise ValueError("--criterion finite: this environment has no limit of steps, expected --horizon K")
     if steps * mdp.legal.size > LARGEST:
         raise ValueError(f"--horizon {steps}: {steps * mdp.legal.size:,} entries, expected at most {LARGEST:,}")
     plan = finite_horizon(mdp, steps, gamma)
@@ -82,27 +82,27 @@ def _optimum(mdp: FiniteMDP, criterion: str, gamma: float, horizon: int) -> tupl
     return plan.values[0], q, plan.greedy[0], plan.start_value
 
 
-def picture(world: World, solved: Mapping[str, Any]) -> Picture:
-    """The world with its values and best actions, for a view."""
+def picture(env: Env, solved: Mapping[str, Any]) -> Picture:
+    """The environment with its values and best actions, for a view."""
     greedy = np.zeros(np.shape(solved["q"]), np.bool_)
     for state, actions in enumerate(solved["policy"]):
         greedy[state, actions] = True
-    world.reset()
-    return Picture(world.scene(0), np.asarray(solved["values"]), greedy)
+    env.reset()
+    return Picture(env.scene(0), np.asarray(solved["values"]), greedy)
 
 
-def show(world: World, solved: Mapping[str, Any]) -> None:
+def show(env: Env, solved: Mapping[str, Any]) -> None:
     """Print the answer for people: the facts, then q; a graph of rooms also as shares of the largest entry."""
     facts = [(key.replace("_", " "), solved[key]) for key in ("criterion", "gamma", "start_value", "optimal_return")]
-    tables.table(f"{solved['world']}: the exact optimum", ("", ""), [fact for fact in facts if fact[1] is not None])
-    mdp, names, q = world.spec.mdp, world.scene(0).actions, np.asarray(solved["q"])
+    tables.table(f"{solved['env']}: the exact optimum", ("", ""), [fact for fact in facts if fact[1] is not None])
+    mdp, names, q = env.spec.mdp, env.scene(0).actions, np.asarray(solved["q"])
     assert mdp is not None
     columns = [names[a] if a < len(names) else f"action {a}" for a in range(q.shape[1])]
     if len(q) > _SHOWN:
         tables.tell(f"{len(q):,} states; --json prints all of them")
         return
     _matrix("q, per state and action", columns, q, mdp.legal, solved["values"])
-    if world.scene(0).rooms is not None and q.max() > 0:
+    if env.scene(0).rooms is not None and q.max() > 0:
         shares = 100.0 * q / q.max()
         _matrix("q as a share of its largest entry, in hundredths", columns, shares, mdp.legal, shares.max(axis=1))
 

@@ -27,7 +27,7 @@ from simulator.store.cell_store import CellStore
 from simulator.store.lab import existing
 from simulator.tournaments.workers.local import check_place
 
-LISTS = {"agents": "agent", "worlds": "world", "memories": "memory", "challenges": "challenge"} | {
+LISTS = {"agents": "agent", "envs": "env", "memories": "memory", "challenges": "challenge"} | {
     "players": "player",
     "games": "game",
 }
@@ -85,7 +85,7 @@ def settings_of(given: Given) -> TournamentConfig:
         ValueError: nobody competes, or a bad setting; one line.
     """
     if not given.files:
-        raise ValueError("expected engram tournament FILE.toml, --preset NAME, or --agents A ... --worlds W ...")
+        raise ValueError("expected engram tournament FILE.toml, --preset NAME, or --agents A ... --envs W ...")
     fields = {setting.name for setting in tournament_settings()}
     options = Layer({key: value for key, value in given.options.items() if key in fields})
     return assemble([*given.files, options, Layer(given.own, flags=True)])

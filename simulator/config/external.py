@@ -25,14 +25,14 @@ KINDS = ("sb3", "python", "human")
 
 @dataclass(frozen=True)
 class ExternalConfig:
-    """One contestant from outside in one world, over many seeds."""
+    """One contestant from outside in one environment, over many seeds."""
 
     kind: Literal["sb3", "python", "human"]
     """where it is from: stable-baselines3, a Python callable, a person's recorded episodes"""
     target: str
     """which one: a class or a model's file, ``module:name`` or ``file.py:name``, a recording's file"""
-    world: str
-    """the world's name"""
+    env: str
+    """the environment's name"""
     seeds: Count = 8
     """how many seeds"""
     first_seed: Annotated[int, Meta(ge=0, le=10**15)] = 0
@@ -47,8 +47,8 @@ class ExternalConfig:
     """steps after which an evaluation episode that the environment has not ended is cut; see ``RunConfig``"""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """its own settings: plain values, lists and tables of them"""
-    world_settings: Any = None
-    """the world's own Config"""
+    env_settings: Any = None
+    """the environment's own Config"""
 
     @property
     def name(self) -> str:
@@ -102,34 +102,34 @@ def from_toml(text: str, where: str) -> ExternalConfig:
     Raises:
         ValueError: something in it is wrong, in one line.
     """
-    layer, own = parse(text, where), {"world", "world_settings"}
+    layer, own = parse(text, where), {"env", "env_settings"}
     known = [each for each in settings(ExternalConfig) if each.name not in own]
-    values = check(known, {key: value for key, value in layer.values.items() if key != "world"}, layer)
-    world = layer.values.get("world")
-    for name in ("kind", "target", "world"):
+    values = check(known, {key: value for key, value in layer.values.items() if key != "env"}, layer)
+    env = layer.values.get("env")
+    for name in ("kind", "target", "env"):
         if name not in layer.values:
             raise ValueError(f"{where}: {name} is missing")
-    if not isinstance(world, Mapping) or not isinstance(world.get("name"), str):
-        raise ValueError(f"{layer.place(('world',), world)}: expected a table of settings with a name")
-    player = registry.load("worlds", world["name"])
-    chosen = {key: value for key, value in world.items() if key != "name"}
-    found = overlay(player.Config(), check(settings(player.Config), chosen, Layer({}, where), ("world",)))
+    if not isinstance(env, Mapping) or not isinstance(env.get("name"), str):
+        raise ValueError(f"{layer.place(('env',), env)}: expected a table of settings with a name")
+    player = registry.load("envs", env["name"])
+    chosen = {key: value for key, value in env.items() if key != "name"}
+    found = overlay(player.Config(), check(settings(player.Config), chosen, Layer({}, where), ("env",)))
     values["settings"] = unplain(values.get("settings", {}))
-    return ExternalConfig(**values, world=player.name, world_settings=found)
+    return ExternalConfig(**values, env=player.name, env_settings=found)
 
 
 def settings_hash(config: ExternalConfig) -> str:
     """SHA-256 of everything that the result depends on, in hex.
 
-    Of a file that is named (a model, a Python file or module, a recording, a world's map) what it holds counts, and
-    not where it lies; of a Python file that of what it imports of the user's own, too.
+    Of a file that is named (a model, a Python file or module, a recording, an environment's map) what it holds counts,
+    and not where it lies; of a Python file that of what it imports of the user's own, too.
     """
     tables = _tables(config)
     if not config.eval_max_steps:  # as in simulator.config.run.settings_hash
         del tables["eval_max_steps"]
     if config.file is not None:
         tables["target"] = config.retargeted(config.file.name)
-    tables["world"]["name"] = identity(tables["world"]["name"])
+    tables["env"]["name"] = identity(tables["env"]["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     for path in _files(config):
         add_to(digest, path)
@@ -143,7 +143,7 @@ def _files(config: ExternalConfig) -> Iterator[Path]:
         named = [Path(origin) for origin in [_origin(config.target.rpartition(":")[0])] if origin]
     there = [path for path in named if path.is_file()]
     yield from with_imports(there) if config.kind == "python" else there
-    yield from map(Path, files_of("worlds", config.world, config.world_settings))
+    yield from map(Path, files_of("envs", config.env, config.env_settings))
 
 
 def _origin(module: str) -> str | None:
@@ -158,7 +158,7 @@ def _origin(module: str) -> str | None:
 
 def _tables(config: ExternalConfig) -> dict[str, Any]:
     every: dict[str, Any] = plain(dataclasses.asdict(config))
-    return every | {"world": {"name": config.world, **every.pop("world_settings")}}
+    return every | {"env": {"name": config.env, **every.pop("env_settings")}}
 
 
 def unplain(value: Any) -> Any:

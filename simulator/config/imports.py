@@ -14,7 +14,7 @@ from typing import Any
 
 from simulator import console
 
-_PLAYERS = ("agent", "memory", "player", "world", "challenge", "game")
+_PLAYERS = ("agent", "memory", "player", "env", "challenge", "game")
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _OF_A_MODULE = re.compile(r"([^\W\d][\w.]*):[^:]+")
 _KNOWN = ("torch",)  # what is loaded for networks in any case

@@ -1,6 +1,6 @@
-"""Presets: settings that an agent's file recommends for a world, in its ``TUNED`` table.
+"""Presets: settings that an agent's file recommends for an environment, in its ``TUNED`` table.
 
-An entry with settings of the agent and no world is a strategy: a contestant of its own name in games, and no run.
+An entry with settings of the agent and no environment is a strategy: a contestant of its own name in games, and no run.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from simulator.core.files.escaping import checked_name
 
 @dataclass(frozen=True)
 class Preset:
-    """An agent in a world, with the settings that serve it there."""
+    """An agent in an environment, with the settings that serve it there."""
 
     name: str
     agent: str
-    world: str
+    env: str
     about: str = ""
     steps: int = 50_000
     agent_settings: Mapping[str, Any] = field(default_factory=dict)
-    world_settings: Mapping[str, Any] = field(default_factory=dict)
+    env_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def layer(self) -> Layer:
         """The settings as ``config.assemble`` takes them."""
-        agent, world = {"name": self.agent, **self.agent_settings}, {"name": self.world, **self.world_settings}
-        return Layer({"steps": self.steps, "agent": agent, "world": world}, f"preset {self.name}")
+        agent, env = {"name": self.agent, **self.agent_settings}, {"name": self.env, **self.env_settings}
+        return Layer({"steps": self.steps, "agent": agent, "env": env}, f"preset {self.name}")
 
 
 def of_agent(name: str) -> list[Preset]:
@@ -43,7 +43,7 @@ def of_agent(name: str) -> list[Preset]:
     try:
         return [_preset(key, player.name, entry) for key, entry in tuned.items() if not is_strategy(entry)]
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"agent {player.name}: TUNED: {error!r}: expected presets with a world") from error
+        raise ValueError(f"agent {player.name}: TUNED: {error!r}: expected presets with an environment") from error
 
 
 def is_strategy(entry: Mapping[str, Any]) -> bool:
@@ -73,11 +73,11 @@ def every() -> tuple[list[Preset], list[str]]:
     return found, failed
 
 
-def find(name: str, agent: str | None = None, world: str | None = None) -> Preset:
-    """The preset of that name, of one agent or of any, for one world or for any.
+def find(name: str, agent: str | None = None, env: str | None = None) -> Preset:
+    """The preset of that name, of one agent or of any, for one environment or for any.
 
     Raises:
-        ValueError: there is none, there are several, or it is meant for another world; one line.
+        ValueError: there is none, there are several, or it is meant for another environment; one line.
     """
     offered = of_agent(agent) if agent else every()[0]
     found = [each for each in offered if each.name == name.replace("_", "-")]
@@ -86,10 +86,10 @@ def find(name: str, agent: str | None = None, world: str | None = None) -> Prese
             raise ValueError(f"preset {name} is for the agent {' or '.join(others)}, not for {agent}")
         known = [each.name for each in offered]
         raise ValueError(registry.unknown("preset", name, known, "engram list presets"))
-    if world is not None:
-        fitting = [each for each in found if each.world.replace("-", "_") == world.replace("-", "_")]
+    if env is not None:
+        fitting = [each for each in found if each.env.replace("-", "_") == env.replace("-", "_")]
         if not fitting:
-            raise ValueError(f"preset {name} is for the world {found[0].world}, not for {world}")
+            raise ValueError(f"preset {name} is for the environment {found[0].env}, not for {env}")
         found = fitting
     if len(found) > 1:
         agents = ", ".join(each.agent for each in found)
@@ -99,9 +99,9 @@ def find(name: str, agent: str | None = None, world: str | None = None) -> Prese
 
 def _preset(name: str, agent: str, entry: Mapping[str, Any]) -> Preset:
     checked_name(name, f"agent {agent}: TUNED")
-    known = {"about", "world", "steps", "agent", "settings"}
+    known = {"about", "env", "steps", "agent", "settings"}
     if strange := set(entry) - known:
         raise TypeError(f"{name} has {', '.join(sorted(strange))}")
     own, outer = dict(entry.get("agent", {})), dict(entry.get("settings", {}))
     steps = entry.get("steps", Preset.steps)
-    return Preset(name, agent, entry["world"], str(entry.get("about", "")), steps, own, outer)
+    return Preset(name, agent, entry["env"], str(entry.get("about", "")), steps, own, outer)

@@ -40,20 +40,20 @@ class Contestant(NamedTuple):
 
 @dataclass(frozen=True)
 class ArenaConfig:
-    """Memories that recall the same damaged patterns, over many seeds."""
+    """Memories that recall the same corrupted patterns, over many seeds."""
 
     challenge: str
     """the challenge's name"""
     contestants: tuple[Contestant, ...]
     """who competes"""
     seeds: Annotated[int, Meta(ge=1, le=10**5)] = 8
-    """how many seeds, each with patterns, damage and memories of its own"""
+    """how many seeds, each with patterns, corruption and memories of its own"""
     first_seed: Annotated[int, Meta(ge=0, le=10**15)] = 0
     """the first seed; the others follow it"""
     patterns: Annotated[tuple[Number, ...], Meta(min_length=1)] = (20,)
     """how many patterns are stored; each number makes cells of its own"""
-    damage: Annotated[tuple[str, ...], Meta(min_length=1)] = ("flip:0.2",)
-    """kinds of damage, each with its amount: flip, flips, salt, gauss, erase, hide, block, shift, blur, mix"""
+    corruption: Annotated[tuple[str, ...], Meta(min_length=1)] = ("flip:0.2",)
+    """kinds of corruption, each with its amount: flip, flips, salt, gauss, erase, hide, block, shift, blur, mix"""
     cues: CountOrZero = 0
     """cues per seed; 0: one of every stored pattern"""
     novel: Number = 100

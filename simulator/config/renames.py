@@ -19,7 +19,7 @@ from simulator.versions import OURS, version_of
 
 DISTRIBUTION = OURS
 _KINDS = {  # table of stored settings -> kind of the players whose names and settings stand in it
-    **{"agent": "agents", "world": "worlds", "memory": "memories", "challenge": "challenges", "game": "games"},
+    **{"agent": "agents", "env": "envs", "memory": "memories", "challenge": "challenges", "game": "games"},
     **{"player": "agents", "first": "agents", "second": "agents"},
 }
 _REFUSED = object()
@@ -30,10 +30,8 @@ class Change(NamedTuple):
     """A setting, or a player, that has another name since some version, or none."""
 
     version: str  # of engram-rl, the first that has it so
-    of: str  # "agents", "worlds", "memories", "challenges" or "games": theirs; "run", "recall", "tournament": its own
-    player: (
-        str  # whose setting it is, as it was called then; "*": of every player of the kind; "" for an experiment's own
-    )
+    of: str  # "agents", "envs", "memories", "challenges" or "games": theirs; "run", "recall", "tournament": its own
+    player: str  # whose setting it is, as it was called then; "*": of every player; "": an experiment's own
     old: str  # the setting, with a dot before what stands in a table within; "": the player itself
     new: str | None  # what it is called since; None: nothing
     values: Mapping[Any, Any] = {}  # its values that are called otherwise, old -> new

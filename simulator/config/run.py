@@ -30,12 +30,12 @@ Device = Annotated[str, Meta(pattern=r"\A(cpu|cuda(:[0-9]{1,3})?)\Z", descriptio
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One agent in one world, over many seeds."""
+    """One agent in one environment, over many seeds."""
 
     agent: str
     """the agent's name"""
-    world: str
-    """the world's name"""
+    env: str
+    """the environment's name"""
     seeds: Annotated[int, Meta(ge=1, le=10**6)] = 8
     """how many seeds learn at once, each on streams of its own"""
     first_seed: Annotated[int, Meta(ge=0, le=10**15)] = 0
@@ -55,12 +55,12 @@ class RunConfig:
     """where torch networks compute"""
     agent_settings: Any = None
     """the agent's own Config"""
-    world_settings: Any = None
-    """the world's own Config"""
+    env_settings: Any = None
+    """the environment's own Config"""
 
 
 OF_A_CELL = "settings of the cell"  # where the settings of a tournament's cell were read
-_PLAYERS = {"agent": "agents", "world": "worlds"}  # table of the file -> kind of player
+_PLAYERS = {"agent": "agents", "env": "envs"}  # table of the file -> kind of player
 
 
 def run_settings() -> list[Setting]:
@@ -69,7 +69,7 @@ def run_settings() -> list[Setting]:
 
 
 def build(values: Mapping[str, Any]) -> RunConfig:
-    """A run from nested tables: ``{"seeds": 16, "agent": {"name": "td", "gamma": 0.9}, "world": {"name": "rooms"}}``.
+    """A run from nested tables: ``{"seeds": 16, "agent": {"name": "td", "gamma": 0.9}, "env": {"name": "rooms"}}``.
 
     Raises:
         ValueError: a missing, unknown or bad setting, in one line.
@@ -193,8 +193,8 @@ def _hash(tables: dict[str, Any], config: RunConfig) -> str:
     tables.pop("threads", None)
     if not tables.get("eval_max_steps"):  # runs that were stored before there was this setting have the same hash
         tables.pop("eval_max_steps", None)
-    if tables["world"].get("masks") is False:  # likewise
-        del tables["world"]["masks"]
+    if tables["env"].get("masks") is False:  # likewise
+        del tables["env"]["masks"]
     for player in _PLAYERS:
         tables[player]["name"] = identity(tables[player]["name"])
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())

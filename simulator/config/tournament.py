@@ -1,7 +1,7 @@
 """The settings of a tournament: files and flags make one checked ``TournamentConfig``, and TOML again.
 
 Contestants and challenges keep the settings that they were given, not those they leave at their defaults: what a
-contestant is in one world may differ from what it is in another (``tuned``, ``in``).
+contestant is in one environment may differ from what it is in another (``tuned``, ``in``).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class TournamentConfig:
     block: Annotated[int, Meta(ge=1, le=10**6)] = 16
     """seeds that are played together in one cell; results do not depend on it, but for limits of time"""
     steps: Annotated[int, Meta(ge=1, le=10**12)] = 50_000
-    """environment steps of training per seed, in a world that names no number of its own"""
+    """environment steps of training per seed, in an environment that names no number of its own"""
     eval_every: CountOrZero = 0
     """environment steps between greedy evaluations; 0: a twentieth of steps"""
     eval_episodes: Annotated[int, Meta(ge=1, le=10**6)] = 100
@@ -94,7 +94,7 @@ def tournament_settings() -> list[Setting]:
 
 
 def build(values: Settings) -> TournamentConfig:
-    """A tournament from nested tables: ``{"seeds": 16, "agent": {"td": {}}, "world": {"rooms": {"layout": "four"}}}``.
+    """A tournament from nested tables: ``{"seeds": 16, "agent": {"td": {}}, "env": {"rooms": {"layout": "four"}}}``.
 
     Raises:
         ValueError: a missing, unknown or bad setting, in one line.
@@ -130,7 +130,7 @@ def stored_tables(record: TournamentRecord) -> dict[str, Any]:
 def assemble(layers: Sequence[Layer]) -> TournamentConfig:
     """A tournament from layers of settings, each over the ones before.
 
-    The tables ``agent``, ``memory`` and ``player`` hold a table for every contestant, ``world``, ``challenge`` and
+    The tables ``agent``, ``memory`` and ``player`` hold a table for every contestant, ``env``, ``challenge`` and
     ``game`` one for every challenge, by label: ``name`` (the label where it is missing) and settings.
 
     Raises:
@@ -150,7 +150,7 @@ def assemble(layers: Sequence[Layer]) -> TournamentConfig:
             there, missing = (kind, place) if mine else (place, kind)
             raise ValueError(f"{there} {(mine or theirs)[0].label}: expected a {missing} at least beside it")
     if not contestants:
-        raise ValueError("expected contestants and what they compete in: --agents A ... --worlds W ..., or a file")
+        raise ValueError("expected contestants and what they compete in: --agents A ... --envs W ..., or a file")
     labels = [each.label for each in contestants]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise ValueError(f"{twice} competes twice: expected a label of its own for each contestant")

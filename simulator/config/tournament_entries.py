@@ -18,15 +18,15 @@ from simulator.core.foreign.python_files import absolute, is_path
 Settings = Mapping[str, Any]
 Tables = list[tuple[Layer, Settings]]  # what each layer says of one contestant or challenge
 NONE: Settings = MappingProxyType({})
-SIDES = {"agent": "world", "memory": "challenge", "player": "game"}  # table of contestants -> of what they play
+SIDES = {"agent": "env", "memory": "challenge", "player": "game"}  # table of contestants -> of what they play
 KINDS = {"agent": "agents", "memory": "memories", "player": "agents"}
-PLACES = {"world": "worlds", "challenge": "challenges", "game": "games"}
+PLACES = {"env": "envs", "challenge": "challenges", "game": "games"}
 EXTERNAL = ("sb3:", "python:", "human:")
 _OWN = {  # settings of a challenge that are none of its player's
-    "world": [Setting("steps", Count, None, "")],
+    "env": [Setting("steps", Count, None, "")],
     "challenge": [
         Setting("patterns", Count, None, ""),
-        Setting("damage", str, None, ""),
+        Setting("corruption", str, None, ""),
         Setting("score", Literal["overlap", "exact"], None, ""),
     ],
     "game": [
@@ -46,17 +46,19 @@ class Contestant(NamedTuple):
     name: str
     settings: Settings  # as they were given
     tuned: bool = False
-    elsewhere: Mapping[str, Settings] = NONE  # world label -> settings there, over the others
+    elsewhere: Mapping[str, Settings] = NONE  # environment label -> settings there, over the others
 
 
 class Challenge(NamedTuple):
     """What they compete in, under a label of its own."""
 
     label: str
-    kind: str  # world, challenge or game
+    kind: str  # environment, challenge or game
     name: str
     settings: Settings
-    own: Settings = NONE  # steps of a world; patterns, damage and score of a challenge; episodes and so on of a game
+    own: Settings = (
+        NONE  # steps of an environment; patterns, corruption and score of a challenge; episodes and so on of a game
+    )
 
 
 def plain_label(label: str) -> str:

@@ -152,7 +152,7 @@ def _ranged(text: str, metas: tuple[Any, ...]) -> str:
 
 
 def _judge(hint: Any, value: Any, layer: Layer, path: tuple[str, ...]) -> Any:
-    if layer.flags and isinstance(value, Mapping):  # --world.kwargs.map_name 8x8
+    if layer.flags and isinstance(value, Mapping):  # --env.kwargs.map_name 8x8
         value = {key: next(_readings(text)) if isinstance(text, str) else text for key, text in value.items()}
         candidates: Iterator[Any] = iter([value])
     else:

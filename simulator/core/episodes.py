@@ -53,9 +53,10 @@ def of_users_seeds(own: Sequence[int], users: Sequence[int]) -> Iterator[None]:
 
 
 def of_users(text: str, own: Sequence[int], users: Sequence[int]) -> str:
-    """A line of a world about one of its seeds, with the seed of the run that it belongs to.
+    """A line of an environment about one of its seeds, with the seed of the run that it belongs to.
 
-    A world knows the seeds that it was made with, which in an evaluation are drawn from the run's, or positions only.
+    An environment knows the seeds that it was made with, which in an evaluation are drawn from the run's, or positions
+    only.
     """
     named = {f"seed number {i}": user for i, user in enumerate(users)}
     named |= {f"seed {mine}": user for mine, user in zip(own, users, strict=bool(own))}

@@ -1,8 +1,9 @@
 """The contract of a game between two sides, and the exact worth of memory-one play.
 
-A side is an agent of the league as it is: what the other side does is a part of its world. ``[S]`` copies of a game
-are played at once, each on streams of its own. Two kinds are told apart by ``simultaneous``: in a :class:`RoundGame`
-both sides move at once, in a :class:`TurnGame` they take turns, and a game is then played once from either side.
+A side is an agent of the league as it is: what the other side does is a part of its environment. ``[S]`` copies of a
+game are played at once, each on streams of its own. Two kinds are told apart by ``simultaneous``: in a
+:class:`RoundGame` both sides move at once, in a :class:`TurnGame` they take turns, and a game is then played once from
+either side.
 
 Exact values of memory-one play: Nowak and Sigmund 1993, A strategy of win-stay, lose-shift; Press and Dyson 2012,
 Iterated prisoner's dilemma contains strategies that dominate any evolutionary opponent.

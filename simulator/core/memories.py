@@ -1,4 +1,4 @@
-"""The contracts of recall: memories, the challenges they meet, and the damage in between.
+"""The contracts of recall: memories, the challenges they meet, and the corruption in between.
 
 Arrays lead with the seed axis ``[S]``; P patterns, Q cues, N units. A pattern is float32 with N numbers, -1 and +1 or
 anything between; what is not known of a cue is 0.
@@ -29,7 +29,7 @@ class Units(NamedTuple):
 
 
 class Cues(NamedTuple):
-    """Damaged patterns."""
+    """Corrupted patterns."""
 
     values: Array  # float32 [S, Q, N]
     known: Array | None = None  # bool [S, Q, N], units that can be trusted; None: nobody says which
@@ -68,12 +68,12 @@ class Memory(Protocol):
         """Restore cues [S, Q, N].
 
         Args:
-            cues: damaged patterns.
+            cues: corrupted patterns.
             known: bool [S, Q, N], units to be held at the cue's values; None: none is.
-            evidence: float [S, Q, N], what a cue says of every unit by itself if one knows the damage: half the
+            evidence: float [S, Q, N], what a cue says of every unit by itself if one knows the corruption: half the
                 log odds of +1 against -1 (for flips of probability p it is beta q with beta = ln((1 - p) / p) / 2).
-                Only a memory whose way is "channel" uses it; None where the damage is not one unit at a time, or where
-                nothing is damaged: then it goes by the cue alone.
+                Only a memory whose way is "channel" uses it; None where the corruption is not one unit at a time, or
+                where nothing is corrupted: then it goes by the cue alone.
         """
 
     def energy(self, patterns: Array) -> Array:
@@ -113,11 +113,11 @@ class Challenge(Protocol):
 
 
 class Channel(Protocol):
-    """A kind of damage, of which the likelihood is known."""
+    """A kind of corruption, of which the likelihood is known."""
 
     name: str  # as it was asked for: "flip:0.2"
 
-    def damage(self, patterns: Array, stored: Array, streams: Sequence[np.random.Generator]) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Sequence[np.random.Generator]) -> Cues:
         """Cues of patterns [S, Q, N], each seed by its stream; ``stored`` [S, P, N] is what a mixture draws from."""
 
     def evidence(self, cues: Cues) -> Array | None:

@@ -22,7 +22,7 @@ State = dict[str, Any]  # arrays, numbers, strings, and dicts or lists of them: 
 
 @dataclass(frozen=True)
 class Spec:
-    """What a world is.
+    """What an environment is.
 
     Attributes:
         id: the name it goes by.
@@ -30,11 +30,11 @@ class Spec:
         action: a gymnasium space, of one seed.
         max_steps: steps after which an episode is truncated, or None.
         floor: mean return of uniformly random play, or None where it is not known.
-        solved: mean return from which the world counts as solved, or None.
+        solved: mean return from which the environment counts as solved, or None.
         mdp: the finite MDP behind it, whatever of it is observed; None where there is none.
         state_obs: [N, *obs] what is seen in each state of ``mdp``; None where that is not a function of the state.
         legal: bool [n_observations, A] which actions exist at a discrete observation; None: all of them.
-        gamma: discount per step that the world is usually asked with.
+        gamma: discount per step that the environment is usually asked with.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Spec:
 
 
 class Step(NamedTuple):
-    """What one step of S worlds gave. The arrays are the world's own and hold until its next step but one."""
+    """Result of one step of S environments. The arrays are theirs, and hold until the next step but one."""
 
     obs: Array  # [S, *obs] what is seen next: the new episode's first view where one ended
     reward: Array  # [S] float32
@@ -67,11 +67,13 @@ class Trace(NamedTuple):
     metrics: Metrics  # as of the last step
 
 
-class World(Protocol):
-    """S copies of one world, each on a stream of its own. A world file offers ``Config`` and ``make(seeds, config)``.
+class Env(Protocol):
+    """S copies of one environment, each on a stream of its own.
 
-    A compiled world may offer ``lanes`` beside these, in which agents play many steps in one compiled call: a finite
-    table as :class:`simulator.core.transition_table.Lanes`, vectors as
+    An environment's file offers ``Config`` and ``make(seeds, config)``.
+
+    A compiled environment may offer ``lanes`` beside these, in which agents play many steps in one compiled call: a
+    finite table as :class:`simulator.core.transition_table.Lanes`, vectors as
     :class:`simulator.core.vector_batch.VectorLanes`.
     """
 
@@ -87,7 +89,7 @@ class World(Protocol):
         """What can be drawn of seed number ``index`` now."""
 
     def state(self) -> State | None:
-        """Everything needed to go on, or None: this world cannot be frozen."""
+        """Everything needed to go on, or None: this environment cannot be frozen."""
 
     def restore(self, state: State) -> bool:
         """Go on from ``state``, in place of ``reset``. False: it could not be done exactly, new episodes begin."""
@@ -96,8 +98,8 @@ class World(Protocol):
         """What is seen now, [S, *obs]; changes nothing."""
 
 
-class TableWorld(World, Protocol):
-    """A world whose step is a look-up: a tabular agent can run a whole stretch of it in one compiled call."""
+class TableEnv(Env, Protocol):
+    """An environment whose step is a look-up: a tabular agent can run a whole stretch of it in one compiled call."""
 
     lanes: Lanes
 
@@ -122,10 +124,10 @@ class Policy(Protocol):
 class Agent(Protocol):
     """S learners of one kind. An agent file offers ``Config`` and ``make(spec, seeds, config)``.
 
-    An agent that can run a stretch of a world in one compiled call offers ``stretch(lanes, n) -> Trace`` beside these,
-    with the same bits as n rounds of act, step and learn, and ``runs_on``, the class of the lanes that it takes, where
-    that is not :class:`simulator.core.transition_table.Lanes`, and ``piece``, the most steps that it should be asked
-    for at once, where they take long. One that discounts offers ``gamma``.
+    An agent that can run a stretch of an environment in one compiled call offers ``stretch(lanes, n) -> Trace`` beside
+    these, with the same bits as n rounds of act, step and learn, and ``runs_on``, the class of the lanes that it
+    takes, where that is not :class:`simulator.core.transition_table.Lanes`, and ``piece``, the most steps that it
+    should be asked for at once, where they take long. One that discounts offers ``gamma``.
 
     One whose seeds can break down offers ``failed_at``, int64 [S]: the environment step, counted from 1, at which a
     seed's loss was not finite, 0 while it goes on; it is part of the agent's state. Such a seed learns no more, still
@@ -191,7 +193,7 @@ class Evaluation(NamedTuple):
 
     step: int  # environment steps per seed that were trained before it
     returns: Array  # [S, E] undiscounted returns of the episodes played; E may be 0 where exact is known
-    exact: Array | None  # [S] expected return by the world's finite MDP, where there is one
+    exact: Array | None  # [S] expected return by the environment's finite MDP, where there is one
     value_error: Array | None = None  # [S] largest |q - q*| over the states that can be met, where both are known
 
 
@@ -204,7 +206,7 @@ class Failure(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """What one seed's agent thinks of its world, for the views."""
+    """What one seed's agent thinks of its environment, for the views."""
 
     scene: Scene
     values: Array | None  # [N] best action value of every state
@@ -217,7 +219,7 @@ class Snapshot:
 
     run: str
     agent: str
-    world: str
+    env: str
     phase: str  # "preparing", "training", "evaluating", "done", or "failed": every seed did
     seeds: tuple[int, ...]
     step: int  # environment steps per seed so far
@@ -231,7 +233,7 @@ class Snapshot:
     metrics: Metrics = field(default_factory=dict)
     picture: Picture | None = None
     optimum: float | None = None  # best possible expected return of an episode
-    exact: bool = True  # False: a foreign world could not be continued exactly
+    exact: bool = True  # False: a foreign environment could not be continued exactly
     compile_seconds: float = 0.0  # spent compiling by this process, not in seconds
     failed: tuple[Failure, ...] = ()  # seeds that broke down so far
     warnings: tuple[str, ...] = ()  # damaged checkpoints that were passed over

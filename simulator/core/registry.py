@@ -1,8 +1,9 @@
 """Players by name: name -> file -> (Config, make). A name that leads nowhere is answered with its near misses.
 
 A player is a file of the league (its name is the file's), an announcement of an installed distribution (entry points
-``engram.agents``, ``engram.worlds``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
-by its path (``./my_agent.py``); worlds are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file. ``-`` and
+``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
+by its path (``./my_agent.py``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file.
+``-`` and
 ``_`` are the same in a name. Listing names imports no player.
 """
 
@@ -38,17 +39,17 @@ class UnknownNameError(ValueError):
 ROOT = Path(__file__).parents[2]
 FOLDERS = {
     "agents": "agents",
-    "worlds": "envs",
+    "envs": "envs",
     "memories": "memory",
     "components": "agents/components",
     "challenges": "envs/patterns",
     "games": "envs/games",
 }
-GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "worlds", "memories", "games")}
-SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"memories": "memory"}
+GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "envs", "memories", "games")}
+SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"envs": "environment", "memories": "memory"}
 _NO_PLAYERS = ("common", "components", "patterns", "games")  # packages beside the players
 _ON_THE_WAY = (importlib.__file__, __file__, python_files.__file__, own_packages.__file__)  # no place of an error
-_GYMNASIUM = "envs.common.gymnasium.env"
+_GYMNASIUM = "envs.common.gymnasium.adapter"
 _CORRUPTION = "envs.common.corruption.parse"
 
 
@@ -57,10 +58,10 @@ class Player:
     """Whoever takes part.
 
     Attributes:
-        kind: agents, worlds, memories, components, challenges or games.
+        kind: agents, environments, memories, components, challenges or games.
         name: what it is called in commands and in the store; of a file, its absolute path.
         Config: its settings, a frozen dataclass.
-        make: what builds it; for a world of Gymnasium already bound to the id.
+        make: what builds it; for an environment of Gymnasium already bound to the id.
         module: where it is from.
     """
 
@@ -93,7 +94,7 @@ def load(kind: str, name: str) -> Player:
     announced = _announced(kind)
     if plain in announced:
         return _player(kind, announced[plain].name, _import(announced[plain].module))
-    if kind == "worlds":
+    if kind == "envs":
         foreign = _import(_GYMNASIUM)
         with_cwd_importable()
         if _knows(foreign, name):
@@ -114,17 +115,17 @@ def sources(kind: str, name: str) -> tuple[Path, ...]:
     found = [getattr(player.module, "__file__", None)]
     if python_files.is_path(name):
         found.append(str(python_files.place_of(name).file))
-    elif kind == "worlds" and ":" in name:
+    elif kind == "envs" and ":" in name:
         with suppress(ValueError):  # which making it will tell
             found += player.module.files_of(name)
     return python_files.with_imports(Path(each) for each in dict.fromkeys(found) if each)
 
 
 def channel(text: str, units: Units) -> Channel:
-    """The damage that a text such as ``flip:0.2`` names, for patterns of these units.
+    """The corruption that a text such as ``flip:0.2`` names, for patterns of these units.
 
     Raises:
-        ValueError: no such damage, or an amount that cannot be; one line.
+        ValueError: no such corruption, or an amount that cannot be; one line.
     """
     found: Channel = _import(_CORRUPTION).parse(text, units)
     return found
@@ -132,7 +133,7 @@ def channel(text: str, units: Units) -> Channel:
 
 def candidates(kind: str) -> list[str]:
     """Every name that could have been meant, Gymnasium's ids among them where that is loaded."""
-    gymnasium = sys.modules.get("gymnasium") if kind == "worlds" else None
+    gymnasium = sys.modules.get("gymnasium") if kind == "envs" else None
     ids = [each for each in gymnasium.registry if not each.startswith(python_files.PREFIX)] if gymnasium else []
     return [*names(kind), *ids]
 
@@ -200,7 +201,7 @@ def _module_of(file: Path) -> Any:
 
 def _of_file(kind: str, place: python_files.Place) -> Player:
     """The player of a file, or the Gymnasium environment in it that its path names."""
-    if kind != "worlds":
+    if kind != "envs":
         if place.name:
             raise ValueError(f"{place}: expected the path of a file alone, without :{place.name}")
         return _player(kind, str(place), _module_of(place.file))
@@ -215,11 +216,11 @@ def _of_file(kind: str, place: python_files.Place) -> Player:
 
 
 def _knows(foreign: Any, name: str) -> bool:
-    """Whether Gymnasium has the world; ``module:EnvId`` imports that module, which can go wrong in every way."""
+    """Whether Gymnasium has the environment; ``module:EnvId`` imports that module, which can go wrong in every way."""
     try:
         return bool(foreign.is_known(name))
     except FOREIGN as error:
-        raise ValueError(f"world {name!r} cannot be used: {reason(error)}") from error
+        raise ValueError(f"environment {name!r} cannot be used: {reason(error)}") from error
 
 
 def _can_be_found(path: str) -> bool:

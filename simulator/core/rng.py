@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 PURPOSES = (  # new ones at the end: the streams of the others stay as they are
-    *("world", "exploration", "replay", "weights", "evaluation", "ties", "layout", "bootstrap", "sensor"),
-    *("patterns", "damage", "training", "recall"),
+    *("env", "exploration", "replay", "weights", "evaluation", "ties", "layout", "bootstrap", "sensor"),
+    *("patterns", "corruption", "training", "recall"),
     *("permutation", "first", "second", "noise", "ending"),
 )
 _MASK = (1 << 64) - 1
@@ -37,7 +37,7 @@ def words(seeds: Sequence[int], purpose: str) -> np.ndarray:
 
 
 def integers(seeds: Sequence[int], purpose: str) -> list[int]:
-    """One plain integer per seed, ``[S]`` in [0, 2**63): what a foreign world is seeded with."""
+    """One plain integer per seed, ``[S]`` in [0, 2**63): what a foreign environment is seeded with."""
     return [int(sequence(seed, purpose).generate_state(1, np.uint64)[0] >> 1) for seed in seeds]
 
 

@@ -1,4 +1,4 @@
-"""What can be drawn, as plain arrays. Worlds make scenes; views turn them into characters or pixels."""
+"""What can be drawn, as plain arrays. Environments make scenes; views turn them into characters or pixels."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Scene:
-    """A moment of one seed's world.
+    """A moment of one seed's environment.
 
-    A grid gives ``walls``; a graph of rooms gives ``rooms`` and ``doors``; a machine gives ``lines``; a foreign world
-    gives ``image``.
+    A grid gives ``walls``; a graph of rooms gives ``rooms`` and ``doors``; a machine gives ``lines``; a foreign
+    environment gives ``image``.
 
     Attributes:
         title: what is shown, in a few words.
@@ -33,7 +33,7 @@ class Scene:
         doors: int [D, 2], pairs of rooms with a passage from the first to the second.
         walker: the room that the walker is in, where there are rooms.
         lines: float [L, 4], the ends x0, y0, x1, y1 of strokes in the unit square, y upwards, or None.
-        image: uint8 [H, W, 3] for a world that only draws itself, or None.
+        image: uint8 [H, W, 3] for an environment that only draws itself, or None.
         places: int [N, 2] row and column (or room, 0) of every state; states not shown now have row -1.
         actions: what each action does: ``"up"``, ``"right"``, ``"down"``, ``"left"`` or ``"room 3"``; ``[A]``.
         facts: short name -> text, shown beside the picture.

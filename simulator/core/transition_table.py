@@ -1,7 +1,7 @@
-"""A finite world as a look-up table, and its one step in compiled code.
+"""A finite environment as a look-up table, and its one step in compiled code.
 
-Worlds by table (``envs/``) and tabular agents (``agents/``) meet here: both sides of a compiled stretch, and the
-world's own step-by-step path, run the same ``table_step``.
+Environments by table (``envs/``) and tabular agents (``agents/``) meet here: both sides of a compiled stretch, and the
+environment's own step-by-step path, run the same ``table_step``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GOES_ON, TERMINATES, TRUNCATES = 0, 1, 2  # how a step ends
 
 
 class Table(NamedTuple):
-    """A finite world's law. Outcomes that do not exist have the cumulative probability of the last one that does."""
+    """Transitions of a finite MDP. Missing outcomes have the cumulative probability of the last one that exists."""
 
     outcomes: np.ndarray  # float64 [N, A, K, 2], cumulative probability and reward
     codes: np.ndarray  # int64 [N, A, K], four times the next state, plus how the step ends

@@ -1,4 +1,4 @@
-"""Compiled worlds of vectors, as compiled agents take them: many steps in one call, whatever the world."""
+"""Compiled environments of vectors, as compiled agents take them: many steps in one call, whatever the environment."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from simulator.core.protocols import Step
 
 
 class VectorLanes(NamedTuple):
-    """S copies of a world, moved on in place.
+    """S copies of an environment, moved on in place.
 
-    Worlds whose copies have the same types share the machine code of every agent that takes them.
+    Environments whose copies have the same types share the machine code of every agent that takes them.
     """
 
     move: Any  # (copies, i, action, step) -> whether an episode ended; see :func:`simulator.core.jit.as_value`
-    copies: Any  # the world's own
+    copies: Any  # the environment's own
     step: Step  # float32 observations [S, F]; row i of ``step.obs`` is what seed i sees now

@@ -1,4 +1,4 @@
-"""Actions from outside: whether a world's action space has them, and what to say where it has not."""
+"""Actions from outside: whether an environment's action space has them, and what to say where it has not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHORT = 80
 
 
 def checked(given: Any, spec: Spec) -> Any:
-    """One action as the world takes it, an int or an array, or None where the action space has no such action.
+    """One action as the environment takes it, an int or an array, or None where the action space has no such action.
 
     A whole number may come as an array of one. Texts, truth values and fractions are no discrete actions.
     """
@@ -32,7 +32,7 @@ def checked(given: Any, spec: Spec) -> Any:
 
 
 def expected(spec: Spec) -> str:
-    """What an action of this world is, in words."""
+    """What an action of this environment is, in words."""
     space: Any = spec.action
     if hasattr(space, "n"):
         return f"a whole number from 0 to {space.n - 1}"

@@ -5,8 +5,8 @@ each seed. A class is a factory; else two arguments without default make one, un
 other settings go to it as keyword arguments. ``obs`` is a whole number where observations are Discrete, else an array
 of its own. What a factory gives may have a method ``reset()``, called before the first observation of every episode.
 
-Where the world is a finite MDP, a function of the observation is judged exactly: it is asked once about every state.
-Where it answers otherwise while it plays, or has a ``reset``, it counts by the episodes that it plays.
+Where the environment is a finite MDP, a function of the observation is judged exactly: it is asked once about every
+state. Where it answers otherwise while it plays, or has a ``reset``, it counts by the episodes that it plays.
 """
 
 from __future__ import annotations

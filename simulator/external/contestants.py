@@ -9,7 +9,7 @@
 
 All but people are judged by the engine's evaluator on the evaluation streams of the seed, so their episodes are paired
 with everybody else's. A person has played what was recorded: a seed's score is the mean of the episodes recorded with
-that seed's number, in the world that agents of that seed train in. A seed without episodes was not played: nan.
+that seed's number, in the environment that agents of that seed train in. A seed without episodes was not played: nan.
 Whoever does not learn here has the same score at every evaluation.
 """
 
@@ -40,12 +40,12 @@ __all__ = ["ExternalConfig", "external", "from_toml", "is_external", "play_exter
 
 
 def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> ExternalConfig:
-    """A checked contestant from outside: its file or class is there, and can play in the world.
+    """A checked contestant from outside: its file or class is there, and can play in the environment.
 
     Args:
         name: ``sb3:...``, ``python:...`` or ``human:...``.
         settings: its own; plain values, lists and tables; the word none is None.
-        run: the world with its settings, seeds, steps and evaluations; its agent is not looked at.
+        run: the environment with its settings, seeds, steps and evaluations; its agent is not looked at.
 
     Raises:
         ValueError: it cannot play so; one line.
@@ -57,8 +57,8 @@ def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> External
     seeds = {"seeds": run.seeds, "first_seed": run.first_seed}
     budget = {"steps": run.steps, "eval_every": eval_period(run), "eval_episodes": run.eval_episodes}
     budget |= {"eval_max_steps": run.eval_max_steps}
-    world = {"world": run.world, "world_settings": run.world_settings}
-    config = ExternalConfig(kind, target, settings=unplain(settings), **seeds, **budget, **world)  # type: ignore[arg-type]
+    env = {"env": run.env, "env_settings": run.env_settings}
+    config = ExternalConfig(kind, target, settings=unplain(settings), **seeds, **budget, **env)  # type: ignore[arg-type]
     if config.file is not None:  # a worker may stand in another folder
         config = dataclasses.replace(config, target=config.retargeted(str(config.file.expanduser().resolve())))
     _check(config)
@@ -138,7 +138,7 @@ def _played(config: ExternalConfig, judge: Judge) -> dict[str, Any]:
 def _human(config: ExternalConfig, judge: Judge) -> list[float]:
     """A person's score in every seed; nan without episodes."""
     wanted, recording = set(config.seed_list), _recording(config)
-    returns = recordings.replay(config.target, recording, wanted, judge.world, judge.pulse)
+    returns = recordings.replay(config.target, recording, wanted, judge.env, judge.pulse)
     return [float(np.mean(returns[seed])) if seed in returns else math.nan for seed in config.seed_list]
 
 
@@ -146,7 +146,7 @@ def _recording(config: ExternalConfig) -> recordings.Recording:
     if config.settings:
         raise ValueError(f"{config.name}: {next(iter(config.settings))}: no such setting, expected none")
     found = recordings.read_recording(config.target)
-    recordings.check_world(config.target, found, config.world, config.world_settings)
+    recordings.check_env(config.target, found, config.env, config.env_settings)
     return found
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from simulator.config.external import ExternalConfig
 from simulator.core import registry
 from simulator.core.episodes import CUT, ENDLESS, scores
-from simulator.core.protocols import Array, Evaluation, Policy, World
+from simulator.core.protocols import Array, Env, Evaluation, Policy
 from simulator.training.evaluation import LOOK_UP_EVERY, Evaluator, optimum
 
 
@@ -44,27 +44,27 @@ class Pulse:
 
 
 class Judge:
-    """Gives worlds to train in, and evaluates policies as the engine evaluates agents.
+    """Gives environments to train in, and evaluates policies as the engine evaluates agents.
 
-    An action that does not exist at an observation (``Spec.legal``) does here what the world's ``step`` makes of it:
-    nobody from outside knows of such actions.
+    An action that does not exist at an observation (``Spec.legal``) does here what the environment's ``step`` makes of
+    it: nobody from outside knows of such actions.
     """
 
     def __init__(self, config: ExternalConfig, pulse: Pulse, limits: tuple[float, float] = (0.0, 0.0)) -> None:
         self.config, self.pulse, self.limits = config, pulse, limits
         self.without_score: dict[int, str] = {}  # seed -> why its last evaluation came to no number
-        self._make = registry.load("worlds", config.world).make
-        self.spec = self.world([config.first_seed]).spec
+        self._make = registry.load("envs", config.env).make
+        self.spec = self.env([config.first_seed]).spec
 
-    def world(self, seeds: Sequence[int]) -> World:
-        """The world in which these seeds train."""
-        world: World = self._make(list(seeds), self.config.world_settings)
-        return world
+    def env(self, seeds: Sequence[int]) -> Env:
+        """The environment in which these seeds train."""
+        env: Env = self._make(list(seeds), self.config.env_settings)
+        return env
 
     def evaluator(self, seed: int) -> Evaluator:
         """Who evaluates one seed, on the evaluation streams of that seed."""
         config = self.config
-        return Evaluator(self._open, config.world_settings, [seed], config.eval_episodes, config.eval_max_steps)
+        return Evaluator(self._open, config.env_settings, [seed], config.eval_episodes, config.eval_max_steps)
 
     def evaluate(
         self, evaluator: Evaluator, policy: Callable[[], Policy], step: int, *, last: bool = True
@@ -73,7 +73,7 @@ class Judge:
 
         Raises:
             ExternalFailure: the contestant broke down.
-            ValueError: the world did.
+            ValueError: the environment did.
         """
         agent: Any = SimpleNamespace(policy=policy)
         for found in evaluator.evaluating(agent, step, last=last):
@@ -85,20 +85,20 @@ class Judge:
         raise AssertionError("an evaluation ends with its result")
 
     def facts(self) -> dict[str, Any]:
-        """What is known of the world: random play, the best possible, and from when it counts as solved."""
+        """What is known of the environment: random play, the best possible, and from when it counts as solved."""
         best = optimum(self.spec)
         floor = None if self.spec.floor is None or not np.isfinite(self.spec.floor) else self.spec.floor
         known: dict[str, Any] = {"floor": floor, "ceiling": best, "threshold": self.spec.solved}
         known |= {"floor_is": None if floor is None else "random play"}
         return known | {"ceiling_is": None if best is None else "exact optimum"}
 
-    def _open(self, seeds: Sequence[int], settings: Any) -> World:
-        world: World = self._make(list(seeds), settings)
-        mdp = world.spec.mdp
+    def _open(self, seeds: Sequence[int], settings: Any) -> Env:
+        env: Env = self._make(list(seeds), settings)
+        mdp = env.spec.mdp
         if mdp is not None and not mdp.legal.all():
             mdp = dataclasses.replace(mdp, legal=np.ones_like(mdp.legal))
-            world.spec = dataclasses.replace(world.spec, mdp=mdp)
-        return world
+            env.spec = dataclasses.replace(env.spec, mdp=mdp)
+        return env
 
 
 def score(evaluation: Evaluation) -> float:

@@ -1,11 +1,11 @@
 """A person's recorded episodes: the file, and its check by playing the actions again.
 
-A recording is one JSON object: ``{"engram_recording": 1, "world": "CliffWalking-v1", "settings": {"max_steps": 50},
+A recording is one JSON object: ``{"engram_recording": 1, "env": "CliffWalking-v1", "settings": {"max_steps": 50},
 "episodes": [{"seed": 0, "actions": [0, 1], "return": -2.0, "terminated": true, "truncated": false}]}``. ``settings``
-are those of the world that differ from its defaults. Discrete actions are whole numbers, others lists of numbers.
+are those of the environment that differ from its defaults. Discrete actions are whole numbers, others lists of numbers.
 
 The n-th episode listed with a seed is the n-th episode of ``make([seed], settings)``: whoever plays on, plays on in
-the same world. Every episode came to its end.
+the same environment. Every episode came to its end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from simulator.config.run import plain
 from simulator.config.validation import Layer, check, overlay, settings
 from simulator.core.files.reading import read_bytes
 from simulator.core.files.writing import write_file
-from simulator.core.protocols import World
+from simulator.core.protocols import Env
 from simulator.external.action_check import brief, checked, expected
 
 VERSION = 1
@@ -44,15 +44,15 @@ class Episode(NamedTuple):
 
 @dataclass(frozen=True)
 class Recording:
-    """Episodes in one world.
+    """Episodes in one environment.
 
     Attributes:
-        world: its name.
+        environment: its name.
         settings: those of its settings that differ from the defaults, as plain tables.
         episodes: in the order in which they were played.
     """
 
-    world: str
+    env: str
     settings: Mapping[str, Any]
     episodes: tuple[Episode, ...]
 
@@ -67,13 +67,13 @@ class _Head:
 
 @dataclass
 class _File:
-    world: str
+    env: str
     settings: dict[str, Any]
     episodes: list[_Row]
 
 
 def changed_settings(config: Any) -> dict[str, Any]:
-    """The settings of a world's ``Config`` that differ from the defaults, as a recording names them."""
+    """The settings of an environment's ``Config`` that differ from the defaults, as a recording names them."""
     ours, usual = plain(dataclasses.asdict(config)), plain(dataclasses.asdict(type(config)()))
     return {key: value for key, value in ours.items() if value != usual[key]}
 
@@ -89,7 +89,7 @@ def write_recording(path: str | Path, recording: Recording, *, force: bool = Fal
         | {"terminated": bool(each.terminated), "truncated": bool(each.truncated)}
         for each in recording.episodes
     ]
-    head = {"engram_recording": VERSION, "world": recording.world, "settings": dict(recording.settings)}
+    head = {"engram_recording": VERSION, "env": recording.env, "settings": dict(recording.settings)}
     text = json.dumps(head | {"episodes": rows}, allow_nan=False) + "\n"
     write_file(Path(path), text.encode(), force=force, kind=".json")
 
@@ -116,7 +116,7 @@ def read_recording(path: str | Path) -> Recording:
         _check_episode(f"{path}: episodes[{i}]", episode)
     if not episodes:
         raise ValueError(f"{path}: episodes is empty, expected at least one")
-    return Recording(found.world, found.settings, tuple(episodes))
+    return Recording(found.env, found.settings, tuple(episodes))
 
 
 def _check_episode(place: str, episode: Episode) -> None:
@@ -128,14 +128,14 @@ def _check_episode(place: str, episode: Episode) -> None:
         raise ValueError(f"{place} neither terminated nor was truncated, expected an episode that came to its end")
 
 
-def check_world(path: str | Path, recording: Recording, world: str, config: Any) -> None:
-    """Whether a recording is of this world with these settings.
+def check_env(path: str | Path, recording: Recording, env: str, config: Any) -> None:
+    """Whether a recording is of this environment with these settings.
 
     Raises:
         ValueError: it is of another one; the line says where they differ.
     """
-    if recording.world.replace("-", "_") != world.replace("-", "_"):
-        raise ValueError(f"{path}: world = {recording.world!r}: expected {world!r}")
+    if recording.env.replace("-", "_") != env.replace("-", "_"):
+        raise ValueError(f"{path}: environment = {recording.env!r}: expected {env!r}")
     known = settings(type(config))
     chosen = overlay(type(config)(), check(known, recording.settings, Layer({}, str(path)), ("settings",)))
     for field in dataclasses.fields(config):
@@ -152,7 +152,7 @@ def replay(
     place: str,
     recording: Recording,
     wanted: Collection[int],
-    make: Callable[[list[int]], World],
+    make: Callable[[list[int]], Env],
     pulse: Callable[[], None],
 ) -> dict[int, list[float]]:
     """Play recorded actions again.
@@ -161,7 +161,7 @@ def replay(
         place: what names the recording in errors.
         recording: the episodes.
         wanted: the seeds whose episodes are to be played; the others are not looked at.
-        make: gives the world of some seeds.
+        make: gives the environment of some seeds.
         pulse: called at every step.
 
     Returns:
@@ -170,28 +170,28 @@ def replay(
     Raises:
         ValueError: an episode comes out otherwise than it was recorded; the line says which and how.
     """
-    worlds: dict[int, World] = {}
+    envs: dict[int, Env] = {}
     returns: dict[int, list[float]] = {}
     for i, episode in enumerate(recording.episodes):
         seed = episode.seed
         if seed not in wanted:
             continue
-        if seed not in worlds:
-            worlds[seed] = make([seed])
-            worlds[seed].reset()
-        found = _replayed(f"{place}: episodes[{i}], seed {seed},", episode, worlds[seed], pulse)
+        if seed not in envs:
+            envs[seed] = make([seed])
+            envs[seed].reset()
+        found = _replayed(f"{place}: episodes[{i}], seed {seed},", episode, envs[seed], pulse)
         returns.setdefault(seed, []).append(found)
     return returns
 
 
-def _replayed(place: str, episode: Episode, world: World, pulse: Callable[[], None]) -> float:
+def _replayed(place: str, episode: Episode, env: Env, pulse: Callable[[], None]) -> float:
     total, count, ends = 0.0, len(episode.actions), (False, False)
     for t, given in enumerate(episode.actions):
         pulse()
-        action = checked(given, world.spec)
+        action = checked(given, env.spec)
         if action is None:
-            raise ValueError(f"{place} actions[{t}] = {brief(given)}: expected {expected(world.spec)}")
-        step = world.step(np.array([action]))
+            raise ValueError(f"{place} actions[{t}] = {brief(given)}: expected {expected(env.spec)}")
+        step = env.step(np.array([action]))
         total, ends = total + float(step.reward[0]), (bool(step.terminated[0]), bool(step.truncated[0]))
         if any(ends) and t + 1 < count:
             raise ValueError(f"{place} ended after {t + 1} of its {count} actions, expected its end after the last")

@@ -1,8 +1,8 @@
 """stable-baselines3 as a contestant: a class that is trained here, one model for each seed, or a saved model.
 
-A class trains in the world of its seed, the one in which agents of that seed train, for exactly ``steps`` environment
-steps; where a period of collecting is longer than what is left, the last part is played and not learned from. It is
-judged by its deterministic actions. Models are seeded from the seed's stream for weights, on one thread.
+A class trains in the environment of its seed, the one in which agents of that seed train, for exactly ``steps``
+environment steps; where a period of collecting is longer than what is left, the last part is played and not learned
+from. It is judged by its deterministic actions. Models are seeded from the seed's stream for weights, on one thread.
 
 Settings go to the class as keyword arguments: a list becomes a tuple (``train_freq = [1, "episode"]``), "none" None,
 and in ``policy_kwargs`` the text below a name that ends in ``_fn`` or ``_class`` what it names
@@ -33,7 +33,7 @@ from simulator.core.jit import working_seconds
 from simulator.core.protocols import Array, Spec
 from simulator.external import sb3_weights_torch
 from simulator.external.evaluate import Judge, borrowed, one_hot, said, score
-from simulator.external.gym_env import WorldEnv
+from simulator.external.gym_env import ExportedEnv
 from simulator.external.trust import trusted
 
 LIBRARY = "stable_baselines3"
@@ -79,7 +79,7 @@ def prepare(config: ExternalConfig) -> None:
 
 
 def check(config: ExternalConfig, judge: Judge) -> None:
-    """Whether the class or the model can play in this world.
+    """Whether the class or the model can play in this environment.
 
     Raises:
         ValueError: it cannot; one line.
@@ -169,10 +169,10 @@ class Training:
 
 
 def build(config: ExternalConfig, judge: Judge, seed: int, number: int) -> Any:
-    """A new model in the world of its seed.
+    """A new model in the environment of its seed.
 
     Raises:
-        ValueError: no such class or setting, or the class refuses the settings or the world; one line.
+        ValueError: no such class or setting, or the class refuses the settings or the environment; one line.
     """
     kind = _kind(config, config.target)
     known = [name for name in inspect.signature(kind).parameters if name not in _HOSTS]
@@ -188,18 +188,18 @@ def build(config: ExternalConfig, judge: Judge, seed: int, number: int) -> Any:
         if given.get("policy_kwargs"):
             given["policy_kwargs"] = _resolved(given["policy_kwargs"])
         with _quiet():
-            model = kind(env=WorldEnv(judge.world([seed])), seed=number, **given)
+            model = kind(env=ExportedEnv(judge.env([seed])), seed=number, **given)
     except Exception as error:
-        raise ValueError(f"{config.name}: cannot be made for {config.world}: {said(error)}") from None
+        raise ValueError(f"{config.name}: cannot be made for {config.env}: {said(error)}") from None
     model.set_logger(importlib.import_module(f"{LIBRARY}.common.logger").Logger(None, []))  # or it writes into a folder
     return model
 
 
 def inspect_file(config: ExternalConfig, judge: Judge) -> None:
-    """Whether a saved model, by what its file says of itself, plays in this world; no code of it runs.
+    """Whether a saved model, by what its file says of itself, plays in this environment; no code of it runs.
 
     Raises:
-        ValueError: the file is no model, or one of another world; one line.
+        ValueError: the file is no model, or one of another environment; one line.
     """
     assert config.file is not None
     for name in config.settings:
@@ -221,7 +221,7 @@ def load(config: ExternalConfig, judge: Judge) -> Any:
     """A saved model, as it is: it learns no more.
 
     Raises:
-        ValueError: the file is no model, one of another world, or one that needs code that is in it; one line.
+        ValueError: the file is no model, one of another environment, or one that needs code that is in it; one line.
     """
     inspect_file(config, judge)
     assert config.file is not None
@@ -236,7 +236,7 @@ def load(config: ExternalConfig, judge: Judge) -> Any:
 
 
 def _placed(text: str, config: ExternalConfig) -> str:
-    return f"{text} as in {config.world}" if ", expected Box" in text or ", expected Discrete" in text else text
+    return f"{text} as in {config.env}" if ", expected Box" in text or ", expected Discrete" in text else text
 
 
 def _load_trusted(config: ExternalConfig, judge: Judge) -> Any:
@@ -250,7 +250,7 @@ def _load_trusted(config: ExternalConfig, judge: Judge) -> Any:
     for what in ("observation", "action"):
         ours, theirs = getattr(judge.spec, what), getattr(model, f"{what}_space")
         if _shape(ours) not in (_shape(theirs), _transposed(theirs)):
-            raise ValueError(f"{config.name}: its {what}s are {theirs}, expected {ours} as in {config.world}")
+            raise ValueError(f"{config.name}: its {what}s are {theirs}, expected {ours} as in {config.env}")
     return model
 
 

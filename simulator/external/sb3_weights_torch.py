@@ -3,8 +3,8 @@
 A model's file is a zip. Its member ``data`` is JSON in which whatever is no plain value is a pickle, written as text,
 with a readable description beside it; a pickle can run code when it is decoded. Here it never is: which policy it is
 follows from the module that the description names, its layers from the shapes of the weights, its activation from the
-name that the description gives, and the spaces from the world, as far as the description agrees with it. Weights are
-read as tensors alone. What cannot be told in this way is refused.
+name that the description gives, and the spaces from the environment, as far as the description agrees with it. Weights
+are read as tensors alone. What cannot be told in this way is refused.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def describe(path: Path) -> Described:
 
 
 def check(found: Described, spec: Spec) -> None:
-    """Whether a described model plays in a world of these spaces, and can be built from what is known here.
+    """Whether a described model plays in an environment of these spaces, and can be built from what is known here.
 
     Raises:
         ValueError: its spaces are others.
@@ -110,11 +110,11 @@ def load(path: Path, spec: Spec, algorithm: str = "") -> Any:
 
     Args:
         path: the model's file.
-        spec: of the world that it is to play in.
+        spec: of the environment that it is to play in.
         algorithm: the class that saved it, where the file is not to be asked.
 
     Raises:
-        ValueError: the file is no model, damaged, or of another world; one line without the file's name.
+        ValueError: the file is no model, corrupted, or of another environment; one line without the file's name.
         NeedsTrust: see :func:`check`.
     """
     found = describe(path)
@@ -254,7 +254,7 @@ def _class_of(value: Any, module: str) -> str:
 
 
 def _space(data: Mapping[str, Any], what: str, ours: Any) -> Any:
-    """The space that a model was made for, which is the world's but for where a picture's channels are.
+    """The space that a model was made for, which is the environment's but for where a picture's channels are.
 
     Raises:
         ValueError: it is another one.

@@ -5,7 +5,8 @@ game's streams are those of the seed, so that all matches of a seed meet the sam
 turns each entrant begins every other game, and seeds are played one after the other, for they get out of step.
 
 Before a match a learner may practise (``train_steps``) against a second learner of its kind, who is then forgotten.
-Each learns from its own side only: to an agent a trajectory is one side's, and what the other side does is its world.
+Each learns from its own side only: to an agent a trajectory is one side's, and what the other side does is its
+environment.
 
 The result:
 

@@ -1,6 +1,6 @@
-"""The exact ceiling of recall: what the best possible memory makes of damaged patterns.
+"""The exact ceiling of recall: what the best possible memory makes of corrupted patterns.
 
-If one of P stored patterns, each as likely, was damaged by a channel of known likelihood, the posterior over them is
+If one of P stored patterns, each as likely, was corrupted by a channel of known likelihood, the posterior over them is
 the softmax of their log likelihoods. Its mean has the least expected squared error of all restorations; the signs of
 the mean have the greatest expected overlap where units are -1 and +1, and its median unit by unit the least expected
 absolute error where they are grey; the pattern with most of its mass is the one most likely to be the right one. No
@@ -41,7 +41,7 @@ def ceiling(channel: Channel, cues: Cues, stored: Array, *, median: bool = False
     cues at a time.
 
     Args:
-        channel: the damage.
+        channel: the corruption.
         cues: what is left of the patterns.
         stored: the patterns.
         median: restore by the median, as is best where units are not two-valued.

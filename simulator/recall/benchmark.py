@@ -32,11 +32,11 @@ NOT_RECALLED = "what it recalled is not finite"
 
 
 class Cell(NamedTuple):
-    """One contestant with so many patterns under one damage; 0 patterns: the search for its capacity."""
+    """One contestant with so many patterns under one corruption; 0 patterns: the search for its capacity."""
 
     contestant: int
     patterns: int
-    damage: str
+    corruption: str
 
 
 class Result(NamedTuple):
@@ -89,7 +89,7 @@ class Health:
 
 @dataclass
 class _Group:
-    """A contestant that stored so many patterns, and what is measured once for all damages."""
+    """A contestant that stored so many patterns, and what is measured once for all corruptions."""
 
     memory: Any
     draw: Draw
@@ -103,15 +103,15 @@ def plan(config: ArenaConfig) -> list[Cell]:
     """Every cell, in the order in which they are played."""
     loads = [*config.patterns, *([0] if config.capacity else [])]
     return [
-        Cell(i, load, damage)
+        Cell(i, load, corruption)
         for i in range(len(config.contestants))
         for load in dict.fromkeys(loads)
-        for damage in dict.fromkeys(config.damage)
+        for corruption in dict.fromkeys(config.corruption)
     ]
 
 
 class Contest:
-    """Plays cells. Patterns and damage are the same for every contestant.
+    """Plays cells. Patterns and corruption are the same for every contestant.
 
     Raises:
         ValueError: players that cannot be built, without leave to skip them or with nobody left, or more patterns than
@@ -122,7 +122,7 @@ class Contest:
         self._config, self._seeds = config, seed_list
         self._challenge = registry.load("challenges", config.challenge).make(seed_list, config.challenge_settings)
         self.units = self._challenge.units
-        self._channels = {text: registry.channel(text, self.units) for text in config.damage}
+        self._channels = {text: registry.channel(text, self.units) for text in config.corruption}
         self._draw(max(config.patterns))
         self.refused = self._refused()
         self._kept: tuple[tuple[int, int], _Group] | None = None
@@ -138,10 +138,10 @@ class Contest:
         contestant = self._config.contestants[cell.contestant]
         try:
             if not cell.patterns:
-                return self._capacity(contestant, self._channels[cell.damage])
-            return self._cell(self._group(cell), self._channels[cell.damage])
+                return self._capacity(contestant, self._channels[cell.corruption])
+            return self._cell(self._group(cell), self._channels[cell.corruption])
         except ValueError as error:
-            raise ValueError(f"{contestant.label}, {cell.patterns} patterns, {cell.damage}: {error}") from None
+            raise ValueError(f"{contestant.label}, {cell.patterns} patterns, {cell.corruption}: {error}") from None
 
     def _refused(self) -> dict[int, str]:
         """The contestants that cannot be built for this challenge, and why."""
@@ -171,7 +171,7 @@ class Contest:
         return drawn
 
     def _group(self, cell: Cell) -> _Group:
-        """The contestant with its patterns stored; kept from one damage to the next."""
+        """The contestant with its patterns stored; kept from one corruption to the next."""
         key = (cell.contestant, cell.patterns)
         if self._kept is None or self._kept[0] != key:
             self._kept = None  # room for the next
@@ -194,7 +194,7 @@ class Contest:
         return memory, health, seconds
 
     def _measure(self, group: _Group) -> None:
-        """What does not depend on the damage that is asked for."""
+        """What does not depend on the corruption that is asked for."""
         memory, draw = group.memory, group.draw
         if draw.novel.shape[1]:
             energies = memory.energy(draw.stored), memory.energy(draw.novel)
@@ -228,15 +228,15 @@ class Contest:
             stays[:, first : first + PIECE] = scores.same(scores.decided(recall.patterns, two), piece, two)
         return np.asarray(stays.mean(axis=1))
 
-    def _damaged(self, draw: Draw, channel: Channel, n_cues: int = 0) -> tuple[Array, Cues]:
+    def _corrupted(self, draw: Draw, channel: Channel, n_cues: int = 0) -> tuple[Array, Cues]:
         """The true patterns [S, Q, N] of the cues, and the cues."""
         n = n_cues or self._config.cues or draw.stored.shape[1]
         truth = draw.stored[:, np.arange(n) % draw.stored.shape[1]]
-        return truth, channel.damage(truth, draw.stored, rng.generators(self._seeds, "damage"))
+        return truth, channel.corrupt(truth, draw.stored, rng.generators(self._seeds, "corruption"))
 
     def _cell(self, group: _Group, channel: Channel) -> Result:
         draw, two, health = group.draw, self.units.two_valued, group.health.copy()
-        truth, cues = self._damaged(draw, channel)
+        truth, cues = self._corrupted(draw, channel)
         given = _given(channel, cues)
         heard = group.memory.way == "channel" and given.evidence is not None
         recall, seconds = _timed(lambda: _recall(group.memory, given))
@@ -276,7 +276,7 @@ class Contest:
 
     def _exact(self, group: _Group, channel: Channel, n_cues: int = 0) -> Array:
         """Shares recalled exactly; of the seeds that broke down over it the group takes note."""
-        truth, cues = self._damaged(group.draw, channel, n_cues)
+        truth, cues = self._corrupted(group.draw, channel, n_cues)
         recall = _recall(group.memory, _given(channel, cues))
         group.health.look_at(recall)
         two = self.units.two_valued
@@ -332,14 +332,14 @@ _CAPACITIES = (("half", HALF), ("most", MOST))
 
 
 class _Given(NamedTuple):
-    """What a memory is given of damaged patterns."""
+    """What a memory is given of corrupted patterns."""
 
     cues: Cues
     evidence: Array | None = None
 
 
 def _given(channel: Channel, cues: Cues) -> _Given:
-    """Cues and what they say of single units; the cues alone where nothing is damaged.
+    """Cues and what they say of single units; the cues alone where nothing is corrupted.
 
     There the evidence, or the mask of what can be trusted, is the answer, and any memory that hears it would be right:
     what is asked is what was stored.

@@ -178,4 +178,4 @@ class _Host:
     def _named(self, at: int) -> str:
         cell = self._cells[at]
         what = f"{cell.patterns} patterns" if cell.patterns else "its capacity"
-        return f"{self._config.contestants[cell.contestant].label}, {what}, {cell.damage}"
+        return f"{self._config.contestants[cell.contestant].label}, {what}, {cell.corruption}"

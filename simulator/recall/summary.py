@@ -31,37 +31,37 @@ class Played(NamedTuple):
 def summary(store: Store, run: str) -> dict[str, Any]:
     """The answer of ``engram recall --json``.
 
-    ``cells``: one for every contestant, number of patterns and damage. Where it gives ``{mean, low, high, per_seed}``,
-    those are the mean over seeds and its 95 % bootstrap interval:
+    ``cells``: one for every contestant, number of patterns and corruption. Where it gives ``{mean, low, high,
+    per_seed}``, those are the mean over seeds and its 95 % bootstrap interval:
 
     * ``overlap``, ``exact``: mean agreement of units, from -1 to 1, and the share of patterns restored in every unit.
-    * ``ceiling``: ``{overlap, exact}``, the most that any memory can be expected to reach, given the damage and the
+    * ``ceiling``: ``{overlap, exact}``, the most that any memory can be expected to reach, given the corruption and the
       cues; ``ceiling_interval``: ``{overlap: [low, high], exact: [low, high]}`` over seeds, null for one;
       ``ceiling_at_least``: whether more might be exact, since some grey patterns are nearly the same.
       ``share_overlap``, ``share_exact``: fractions of the ceilings' means over seeds.
-    * ``cue``: overlap of the damaged patterns. ``bit_error``: share of wrong units, where units are two-valued.
+    * ``cue``: overlap of the corrupted patterns. ``bit_error``: share of wrong units, where units are two-valued.
     * ``spurious``: share of recalls that end in none of the stored patterns. ``fixed``: share of stored patterns (of
       those that cues are made of) that stay as they are, given whole and without evidence.
     * ``familiarity``: area under the ROC curve of the energy, stored against novel; ``roc``: its points.
     * ``precision_code``, ``precision_pixel``: share of the same class among a novel pattern's nearest stored ones.
-    * ``heard``: whether a memory of the way "channel" was given evidence: not where nothing is damaged, for there it is
-      the answer, nor where the damage says nothing of single units.
+    * ``heard``: whether a memory of the way "channel" was given evidence: not where nothing is corrupted, for there it
+      is the answer, nor where the corruption says nothing of single units.
     * ``way``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``, ``seconds``.
 
     What was not measured is null, and so is everything of a seed that broke down: ``failed`` names those, each with its
     ``reason``, and nothing of the cell counts them in.
 
-    ``differences``: for every number of patterns and damage, each contestant less the best one, paired by seed.
+    ``differences``: for every number of patterns and corruption, each contestant less the best one, paired by seed.
     ``versions``, ``machines``: of the distributions when it began, and what it was played on.
     ``basins``, ``capacities``: where they were asked for. ``refused``: cells that a memory did not take, and why.
-    ``failed``: every seed that broke down, with ``memory``, ``patterns``, ``damage``, ``seed`` and ``reason``.
+    ``failed``: every seed that broke down, with ``memory``, ``patterns``, ``corruption``, ``seed`` and ``reason``.
     """
     record = store.find(run)
     config = outline(record)
     played = list(_played(store, record, config))
     whole = [each for each in played if each.cell.patterns and "refused" not in each.facts]
     found = {name: getattr(record, name) for name in _COPIED}
-    found |= {"challenge": record.world, "seeds": list(record.seeds), "step": record.step, "steps": record.steps}
+    found |= {"challenge": record.env, "seeds": list(record.seeds), "step": record.step, "steps": record.steps}
     found["contestants"] = [each.label for each in config.contestants]
     found["cells"] = [_cell(each, config) for each in whole]
     found["differences"] = _differences(whole, config)
@@ -98,7 +98,11 @@ def _failed(cell: Cell, facts: dict[str, Any], table: Array, seeds: tuple[int, .
 
 
 def _name(cell: Cell, config: ArenaConfig) -> dict[str, Any]:
-    return {"memory": config.contestants[cell.contestant].label, "patterns": cell.patterns, "damage": cell.damage}
+    return {
+        "memory": config.contestants[cell.contestant].label,
+        "patterns": cell.patterns,
+        "corruption": cell.corruption,
+    }
 
 
 def over_seeds(values: Array, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any] | None:
@@ -148,10 +152,10 @@ def _mean(values: Array) -> float | None:
 
 
 def _differences(played: list[Played], config: ArenaConfig) -> list[dict[str, Any]]:
-    """Every contestant less the best in overlap, paired by the seeds that both have, for each load and damage."""
+    """Every contestant less the best in overlap, paired by the seeds that both have, for each load and corruption."""
     found = []
-    for place in dict.fromkeys((each.cell.patterns, each.cell.damage) for each in played):
-        here = [each for each in played if (each.cell.patterns, each.cell.damage) == place]
+    for place in dict.fromkeys((each.cell.patterns, each.cell.corruption) for each in played):
+        here = [each for each in played if (each.cell.patterns, each.cell.corruption) == place]
         here = [each for each in here if _mean(each.scores["overlap"]) is not None]
         best = max(here, key=lambda each: _mean(each.scores["overlap"]) or 0.0, default=None)
         if best is None:

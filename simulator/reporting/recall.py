@@ -14,9 +14,9 @@ from simulator.core.files.escaping import csv_row, markdown, markdown_row
 from simulator.reporting.recall_rows import ceilings
 
 _SCORES = ("overlap", "exact")
-_PLACE = ("memory", "patterns", "damage")
+_PLACE = ("memory", "patterns", "corruption")
 COLUMNS = (
-    *("patterns", "damage", "memory", "way", "overlap", "of the best possible", "exact", "best possible exact"),
+    *("patterns", "corruption", "memory", "way", "overlap", "of the best possible", "exact", "best possible exact"),
     *("less than the best", "spurious", "familiarity", "seconds"),
 )
 
@@ -24,7 +24,7 @@ COLUMNS = (
 def show(found: Mapping[str, Any]) -> None:
     """Print what a contest came to: a row for every cell, the best first."""
     seeds = found["seeds"]
-    less = {(each["memory"], each["patterns"], each["damage"]): each["overlap"] for each in found["differences"]}
+    less = {(each["memory"], each["patterns"], each["corruption"]): each["overlap"] for each in found["differences"]}
     title = f"{found['run']}: {found['challenge']}, {len(seeds)} seeds, means with 95 % intervals over seeds"
     console.table(title, COLUMNS, [_row(cell, less) for cell in _sorted(found["cells"])])
     for each in {(each["memory"], each["patterns"]): each for each in found["basins"]}.values():
@@ -32,7 +32,9 @@ def show(found: Mapping[str, Any]) -> None:
         console.tell(f"basin of {who}: half of them are repaired up to a share of {radius} flipped")
     for each in found["capacities"]:
         half, most = (_capacity(each, share) for share in ("half", "most"))
-        console.tell(f"capacity of {each['memory']} under {each['damage']}: {half} patterns at 50 %, {most} at 99 %")
+        console.tell(
+            f"capacity of {each['memory']} under {each['corruption']}: {half} patterns at 50 %, {most} at 99 %"
+        )
     for line in [*failure_lines(found), *_refusal_lines(found)]:
         console.tell(line)
     console.tell(f"next: engram report {found['run']} --table - engram list runs")
@@ -41,12 +43,12 @@ def show(found: Mapping[str, Any]) -> None:
 def failure_lines(found: Mapping[str, Any]) -> list[str]:
     """A line for every cell in which seeds broke down: which, why, and that nothing counts them."""
     lines = []
-    for each in {(each["memory"], each["patterns"], each["damage"]): each for each in found["failed"]}.values():
+    for each in {(each["memory"], each["patterns"], each["corruption"]): each for each in found["failed"]}.values():
         same = [one for one in found["failed"] if all(one[name] == each[name] for name in _PLACE)]
         seeds = ", ".join(f"{one['seed']} ({one['reason']})" for one in same)
         what = f"{each['patterns']} patterns" if each["patterns"] else "its capacity"
         rest = "nothing of it counts" if len(same) == len(found["seeds"]) else "left out of every number here"
-        lines.append(f"failed: {each['memory']}, {what}, {each['damage']}: seed {seeds}; {rest}")
+        lines.append(f"failed: {each['memory']}, {what}, {each['corruption']}: seed {seeds}; {rest}")
     return lines
 
 
@@ -54,7 +56,7 @@ def _refusal_lines(found: Mapping[str, Any]) -> list[str]:
     """A line for every memory and reason, and for which cells where not for all of them."""
     lines: dict[tuple[str, str], list[str]] = {}
     for each in found["refused"]:
-        place = f"{each['patterns']} patterns, {each['damage']}"
+        place = f"{each['patterns']} patterns, {each['corruption']}"
         why = each["why"].removeprefix(f"{each['memory']}, {place}: ").removeprefix(f"{each['memory']}: ")
         lines.setdefault((each["memory"], why), []).append(place)
     played = {each["memory"] for each in [*found["cells"], *found["capacities"]]}
@@ -65,44 +67,43 @@ def _refusal_lines(found: Mapping[str, Any]) -> list[str]:
 def show_short(found: Mapping[str, Any]) -> None:
     """Print the contestants of one cell beside the ceiling."""
     cells = _sorted(found["cells"])
-    patterns, damage = cells[0]["patterns"], cells[0]["damage"]
-    best = ceilings(cells)[damage]
+    patterns, corruption = cells[0]["patterns"], cells[0]["corruption"]
+    best = ceilings(cells)[corruption]
     rows = [
         [cell["memory"], *(_with_interval(cell[name]) for name in ("overlap", "exact", "familiarity"))]
         for cell in cells
     ]
     rows.append(["best possible", _ceiling(best, "overlap"), _ceiling(best, "exact"), ""])
-    title = (
-        f"{found['run']}: {patterns} {found['challenge']} of each of {len(found['seeds'])} seeds, damaged by {damage}"
-    )
+    seeds = len(found["seeds"])
+    title = f"{found['run']}: {patterns} {found['challenge']} of each of {seeds} seeds, corrupted by {corruption}"
     console.table(title, ("memory", "units right, from -1 to 1", "exactly right", "familiarity"), rows)
 
 
 def show_markdown(found: Mapping[str, Any]) -> None:
-    """Print one table for every number of patterns: contestants by damage, overlap / exact, and the ceiling last."""
+    """Print a table for every number of patterns: contestants by corruption, overlap / exact, the ceiling last."""
     for load in dict.fromkeys(cell["patterns"] for cell in found["cells"]):
         here = [cell for cell in found["cells"] if cell["patterns"] == load]
-        damages = list(dict.fromkeys(cell["damage"] for cell in here))
-        columns = (f"{load} patterns", *damages, "familiarity", "numbers kept", "seconds")
+        corruptions = list(dict.fromkeys(cell["corruption"] for cell in here))
+        columns = (f"{load} patterns", *corruptions, "familiarity", "numbers kept", "seconds")
         console.tell("\n" + markdown_row(map(markdown, columns)))
         console.tell(markdown_row(["---"] * len(columns)))
         for name in dict.fromkeys(cell["memory"] for cell in here):
-            own = {cell["damage"]: cell for cell in here if cell["memory"] == name}
-            texts = [_pair(own[damage]) if damage in own else "-" for damage in damages]
+            own = {cell["corruption"]: cell for cell in here if cell["memory"] == name}
+            texts = [_pair(own[corruption]) if corruption in own else "-" for corruption in corruptions]
             last = next(iter(own.values()))
             spent = (last["store_seconds"] or 0.0) + sum(cell["seconds"] or 0.0 for cell in own.values())
             rest = [_with_interval(last["familiarity"]), console.written(last["parameters"]), console.written(spent)]
             console.tell(markdown_row(map(markdown, [name, *texts, *rest])))
         best = ceilings(here)
-        texts = [f"**{_best_pair(best[at])}**" for at in damages]
+        texts = [f"**{_best_pair(best[at])}**" for at in corruptions]
         console.tell(markdown_row(["**best possible**", *texts, "", "", ""]))
 
 
 def show_csv(found: Mapping[str, Any]) -> None:
     """Print a line for every cell and seed."""
-    console.tell(csv_row(("run", "memory", "patterns", "damage", "seed", "overlap", "exact")))
+    console.tell(csv_row(("run", "memory", "patterns", "corruption", "seed", "overlap", "exact")))
     for cell in found["cells"]:
-        place = (found["run"], cell["memory"], cell["patterns"], cell["damage"])
+        place = (found["run"], cell["memory"], cell["patterns"], cell["corruption"])
         columns = [cell[name]["per_seed"] if cell[name] else [None] * len(found["seeds"]) for name in _SCORES]
         for seed, *row in zip(found["seeds"], *columns, strict=True):
             known = ["" if value is None or math.isnan(value) else value for value in row]
@@ -110,16 +111,22 @@ def show_csv(found: Mapping[str, Any]) -> None:
 
 
 def _sorted(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    places = list(dict.fromkeys((cell["patterns"], cell["damage"]) for cell in cells))
+    places = list(dict.fromkeys((cell["patterns"], cell["corruption"]) for cell in cells))
     order = {place: n for n, place in enumerate(places)}
     best = {id(cell): cell["overlap"]["mean"] if cell["overlap"] else -math.inf for cell in cells}
-    return sorted(cells, key=lambda cell: (order[cell["patterns"], cell["damage"]], -best[id(cell)]))
+    return sorted(cells, key=lambda cell: (order[cell["patterns"], cell["corruption"]], -best[id(cell)]))
 
 
 def _row(cell: Mapping[str, Any], less: Mapping[Any, Any]) -> tuple[Any, ...]:
-    share, behind = cell["share_overlap"], less.get((cell["memory"], cell["patterns"], cell["damage"]))
+    share, behind = cell["share_overlap"], less.get((cell["memory"], cell["patterns"], cell["corruption"]))
     return (
-        *(cell["patterns"], cell["damage"], cell["memory"], _way(cell), _with_interval(cell["overlap"]) + _of(cell)),
+        *(
+            cell["patterns"],
+            cell["corruption"],
+            cell["memory"],
+            _way(cell),
+            _with_interval(cell["overlap"]) + _of(cell),
+        ),
         f"{share['mean']:.1%}" if share else None,
         *(_with_interval(cell["exact"]), _ceiling(cell, "exact")),
         *(_with_interval(behind), _number(cell["spurious"])),

@@ -1,4 +1,4 @@
-"""Curves of a contest between memories, as a picture: recall against load and against damage, the ceiling dashed.
+"""Curves of a contest between memories, as a picture: recall against load and against corruption, the ceiling dashed.
 
 Drawn by matplotlib into SVG, PNG or PDF, by the file's ending; it opens no display.
 """
@@ -22,8 +22,8 @@ NAMED = ": "  # in front of every label, for matplotlib leaves out those that be
 def draw(found: Mapping[str, Any], path: Path, *, force: bool = False) -> None:
     """Draw the summary of a contest (:func:`simulator.recall.summary.summary`) into a file.
 
-    A row for each score and a column for each curve: against the number of patterns where one damage met several, and
-    against the amount of damage where one kind came in several. Bands are 95 % intervals over seeds.
+    A row for each score and a column for each curve: against the number of patterns where one corruption met several,
+    and against the amount of corruption where one kind came in several. Bands are 95 % intervals over seeds.
 
     Args:
         found: the summary.
@@ -35,7 +35,7 @@ def draw(found: Mapping[str, Any], path: Path, *, force: bool = False) -> None:
     """
     if path.suffix not in ENDINGS:
         raise ValueError(f"{path}: expected a file that ends in {', '.join(ENDINGS)}")
-    panels = [*_against_load(found["cells"]), *_against_damage(found["cells"])]
+    panels = [*_against_load(found["cells"]), *_against_corruption(found["cells"])]
     if not panels:
         raise ValueError(f"{found['run']}: no curve has two points, expected several numbers of patterns or amounts")
     check_place(path, force=force)
@@ -59,17 +59,17 @@ def draw(found: Mapping[str, Any], path: Path, *, force: bool = False) -> None:
 
 def _against_load(cells: Sequence[Cell]) -> list[tuple[str, str, list[tuple[float, Cell]]]]:
     found = []
-    for damage in dict.fromkeys(cell["damage"] for cell in cells):
-        points = [(float(cell["patterns"]), cell) for cell in cells if cell["damage"] == damage]
+    for corruption in dict.fromkeys(cell["corruption"] for cell in cells):
+        points = [(float(cell["patterns"]), cell) for cell in cells if cell["corruption"] == corruption]
         if len({at for at, _ in points}) > 1:
-            found.append((damage, "patterns stored", points))
+            found.append((corruption, "patterns stored", points))
     return found
 
 
-def _against_damage(cells: Sequence[Cell]) -> list[tuple[str, str, list[tuple[float, Cell]]]]:
+def _against_corruption(cells: Sequence[Cell]) -> list[tuple[str, str, list[tuple[float, Cell]]]]:
     found = []
     for load in dict.fromkeys(cell["patterns"] for cell in cells):
-        here = [(*cell["damage"].partition(":")[::2], cell) for cell in cells if cell["patterns"] == load]
+        here = [(*cell["corruption"].partition(":")[::2], cell) for cell in cells if cell["patterns"] == load]
         for kind in dict.fromkeys(kind for kind, _, _ in here):
             points = [(float(amount or 0.0), cell) for name, amount, cell in here if name == kind]
             if len({at for at, _ in points}) > 1:

@@ -9,5 +9,5 @@ Cell = Mapping[str, Any]  # of the summary of a contest
 
 
 def ceilings(cells: Sequence[Cell]) -> dict[str, Cell]:
-    """By damage the cell that says what is best possible, the same for all contestants: one that lost fewest seeds."""
-    return {cell["damage"]: cell for cell in sorted(cells, key=lambda cell: -len(cell["failed"]))}
+    """Cell of the best possible for each corruption, the same for all contestants: one that lost fewest seeds."""
+    return {cell["corruption"]: cell for cell in sorted(cells, key=lambda cell: -len(cell["failed"]))}

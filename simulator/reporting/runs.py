@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     from simulator.store.run_store import Store
 
 Flat = dict[str, Any]  # "agent.explore.level" -> value
-_OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "world.name")  # what the settings column leaves out
+_OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # what the settings column leaves out
 
 
-def gather(names: Sequence[str], lab: str, agent: str = "", world: str = "") -> dict[str, Any]:
+def gather(names: Sequence[str], lab: str, agent: str = "", env: str = "") -> dict[str, Any]:
     """What stored runs came to.
 
     Args:
         names: ids of runs, or "latest"; none: every run that the filters leave.
         lab: their lab.
         agent: only runs of this agent.
-        world: only runs in this world.
+        env: only runs in this environment.
 
     Returns:
         The JSON object of the command: ``runs``, each the summary of :func:`simulator.training.summary.summary` and
         ``settings``: what differs from the default settings, by dotted name; ``compared_with``: where several runs of
-        one agent in one world are given, the first of them; ``differs``: what differs from that run's settings.
+        one agent in one environment are given, the first of them; ``differs``: what differs from that run's settings.
 
     Raises:
         ValueError: there is no such run, or none is left.
     """
-    if not (names or agent or world):
-        raise ValueError("expected engram report RUN, or latest, or --agent NAME, or --world NAME")
+    if not (names or agent or env):
+        raise ValueError("expected engram report RUN, or latest, or --agent NAME, or --env NAME")
     from simulator.store.run_store import Store
     from simulator.training import summary
 
     with Store(existing(lab)) as store:
-        records = [each for each in _chosen(store, names) if _fits(each.agent, agent) and _fits(each.world, world)]
+        records = [each for each in _chosen(store, names) if _fits(each.agent, agent) and _fits(each.env, env)]
         if not records:
-            wanted = " ".join(filter(None, (agent and f"of {agent}", world and f"in {world}")))
+            wanted = " ".join(filter(None, (agent and f"of {agent}", env and f"in {env}")))
             raise ValueError(f"lab {lab} has no run {wanted} among those asked for (engram list runs)")
         summaries = [summary.summary(store, each.run) for each in records]
     return {"runs": [{**told, **found} for told, found in zip(summaries, _settings(records), strict=True)]}
@@ -85,16 +85,16 @@ def _fits(name: str, wanted: str) -> bool:
 
 
 def _settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """What is special about every run: against the defaults, and against the first of its agent and world."""
+    """What is special about every run: against the defaults, and against the first of its agent and environment."""
     first: dict[tuple[str, str], RunRecord] = {}
     count: dict[tuple[str, str], int] = {}
     for record in records:
-        players = (record.agent, record.world)
+        players = (record.agent, record.env)
         first.setdefault(players, record)
         count[players] = count.get(players, 0) + 1
     found = []
     for record in records:
-        own, players = _flat(config.stored_tables(record)), (record.agent, record.world)
+        own, players = _flat(config.stored_tables(record)), (record.agent, record.env)
         plain = _defaults(record)
         special = own if plain is None else _changed(own, plain)
         one = {"settings": special, "compared_with": None, "differs": {}}
@@ -108,7 +108,7 @@ def _settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
 def _defaults(record: RunRecord) -> Flat | None:
     """The settings of a run that names its players and nothing else; None where these cannot be had any more."""
     try:
-        plain = config.build({"agent": {"name": record.agent}, "world": {"name": record.world}})
+        plain = config.build({"agent": {"name": record.agent}, "env": {"name": record.env}})
     except ValueError:
         return None
     return _flat(tomllib.loads(config.to_toml(plain)))
@@ -117,7 +117,7 @@ def _defaults(record: RunRecord) -> Flat | None:
 def _changed(own: Flat, other: Flat) -> Flat:
     """What differs, by dotted name; what only the other one sets is "unset"."""
     found = {name: value for name, value in own.items() if name not in other or other[name] != value}
-    later = ("eval_max_steps", "world.masks")  # settings of a run that older runs were stored without
+    later = ("eval_max_steps", "env.masks")  # settings of a run that older runs were stored without
     return found | {name: "unset" for name in other if name not in own and name not in later}
 
 
@@ -140,7 +140,7 @@ def _cells(run: Mapping[str, Any]) -> dict[str, str]:
     return {
         "run": console.written(run["label"] or run["run"]),
         "agent": run["agent"],
-        "world": run["world"],
+        "env": run["env"],
         "settings": console.written(_special(run)),
         "seeds": f"{n}{failed}",
         "steps": f"{run['step']:,}" + ("" if run["step"] == run["steps"] else f" of {run['steps']:,}"),
@@ -160,7 +160,7 @@ def _cells(run: Mapping[str, Any]) -> dict[str, str]:
 def _numbers(run: Mapping[str, Any]) -> dict[str, Any]:
     """A row for CSV, by column; None is an empty cell."""
     solved = run["solved"]
-    found = {name: run[name] for name in ("run", "label", "agent", "world")}
+    found = {name: run[name] for name in ("run", "label", "agent", "env")}
     found |= {"settings": _special(run), "seeds": len(run["seeds"]), "failed": len(run["failed"])}
     found |= {"cut": sum(run["evaluation"]["cut"]), "without_score": run["evaluation"]["without_score"]}
     found |= {"steps": run["step"]}

@@ -79,7 +79,7 @@ def existing(lab: str) -> str:
         ValueError: there is none.
     """
     if not Path(lab).exists():
-        raise ValueError(f"there is no run yet in {lab} (engram run AGENT WORLD)")
+        raise ValueError(f"there is no run yet in {lab} (engram run AGENT ENV)")
     return lab
 
 

@@ -24,7 +24,7 @@ class NewRun:
 
     Attributes:
         agent: the agent's name.
-        world: the world's name.
+        environment: the environment's name.
         seeds: its seeds, [S].
         steps: environment steps per seed in all.
         settings: the complete settings, TOML.
@@ -34,7 +34,7 @@ class NewRun:
     """
 
     agent: str
-    world: str
+    env: str
     seeds: tuple[int, ...]
     steps: int
     settings: str
@@ -50,7 +50,7 @@ class RunRecord:
     Attributes:
         run: its id, such as "r1".
         agent: see :class:`NewRun`, as for the next six.
-        world: likewise.
+        environment: likewise.
         seeds: likewise.
         steps: likewise.
         settings: likewise.
@@ -61,13 +61,13 @@ class RunRecord:
         step: environment steps per seed at the newest checkpoint.
         seconds: wall clock until then, over all sittings.
         cpu_seconds: CPU time until then.
-        exact: False where a foreign world could not be continued exactly.
+        exact: False where a foreign environment could not be continued exactly.
         result: what is known as of the newest checkpoint, its label from the beginning; None where nothing is.
     """
 
     run: str
     agent: str
-    world: str
+    env: str
     seeds: tuple[int, ...]
     steps: int
     settings: str
@@ -142,7 +142,7 @@ class EvaluationRow(NamedTuple):
     step: int  # environment steps per seed that were trained before it
     seed: int
     mean: float  # of the returns
-    exact: float | None  # expected return by the world's finite MDP, where there is one
+    exact: float | None  # expected return by the environment's finite MDP, where there is one
     returns: Array  # [E] float64, undiscounted
 
 

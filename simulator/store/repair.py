@@ -67,7 +67,7 @@ def repair(lab: str, into: str) -> dict[str, Any]:
 
     Returns:
         The JSON object of the command: ``lab``, ``into``; ``database``: what is wrong with it, None where nothing is;
-        ``runs``: ``{run, agent, world, step, steps, status, from, points, evaluations, lost}`` for each that was
+        ``runs``: ``{run, agent, env, step, steps, status, from, points, evaluations, lost}`` for each that was
         recovered, ``lost`` a line for everything that was not; ``lost_runs``: ``{run, reason}``; ``tournaments``:
         ``{tournament, label, cells, planned}``; ``cells``: of tournaments, that were recovered.
 
@@ -90,7 +90,7 @@ def repair(lab: str, into: str) -> dict[str, Any]:
             sync_folder(new.parent)
     runs = [
         {
-            **{"run": f"r{each.row.id}", "agent": each.row.agent, "world": each.row.world},
+            **{"run": f"r{each.row.id}", "agent": each.row.agent, "env": each.row.env},
             **{"step": each.row.step, "steps": each.row.steps, "status": each.row.status, "from": each.source},
             **{"points": len(each.points), "evaluations": len(each.evaluations), "lost": each.lost},
         }
@@ -106,7 +106,7 @@ def show(outcome: Mapping[str, Any]) -> None:
     console.tell(visible(f"database of {outcome['lab']}: {wrong or 'whole'}"))
     for run in outcome["runs"]:
         what = (
-            f"{run['run']}: {run['agent']} in {run['world']}, step {run['step']:,} of {run['steps']:,}, {run['status']}"
+            f"{run['run']}: {run['agent']} in {run['env']}, step {run['step']:,} of {run['steps']:,}, {run['status']}"
         )
         rows = f"{run['points']:,} curve points and {run['evaluations']:,} evaluations, from the {run['from']}"
         console.tell(visible(f"{what}; {rows}; {'; '.join(run['lost']) or 'nothing is lost'}"))

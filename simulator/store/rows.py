@@ -26,7 +26,7 @@ class RunRow(NamedTuple):
 
     id: int
     agent: str
-    world: str
+    env: str
     seeds: str
     steps: int
     settings: str
@@ -82,7 +82,7 @@ def of_new_run(number: int, new: NewRun, created: str) -> RunRow:
     seeds, versions = json.dumps([int(seed) for seed in new.seeds]), json.dumps(new.versions)
     texts = (new.settings, new.settings_hash, versions, "running", created)
     result = json.dumps({"label": new.label} if new.label else None)
-    return RunRow(number, new.agent, new.world, seeds, int(new.steps), *texts, result=result)
+    return RunRow(number, new.agent, new.env, seeds, int(new.steps), *texts, result=result)
 
 
 def of_checkpoint(run: int, number: int, progress: Progress, written: Written) -> CheckpointRow:

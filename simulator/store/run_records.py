@@ -31,7 +31,7 @@ def new_run(config: RunConfig, label: str = "") -> NewRun:
     """
     check_label(label)
     settings = (to_toml(config), settings_hash(config))
-    return NewRun(config.agent, config.world, seeds_of(config), config.steps, *settings, installed(), label)
+    return NewRun(config.agent, config.env, seeds_of(config), config.steps, *settings, installed(), label)
 
 
 def installed() -> dict[str, str]:

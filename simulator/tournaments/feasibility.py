@@ -17,7 +17,7 @@ from simulator.tournaments.plan import Pair, all_spans, stored
 def prepare(
     plan: dict[str, Any], pairs: Mapping[str, Pair], cells: Mapping[Slot, Cell], config: TournamentConfig
 ) -> None:
-    """Build every player that has still to play, and plan random play in worlds that do not say what it returns.
+    """Build every player that has still to play, and plan random play in environments that do not say what it returns.
 
     A pair that cannot be moves from the plan's pairs to those refused, where the settings say so.
 
@@ -30,13 +30,13 @@ def prepare(
     Raises:
         ValueError: a pair cannot be; one line that names it.
     """
-    worlds: dict[int, Any] = {}
+    envs: dict[int, Any] = {}
     for pair in list(plan["pairs"]):
         missing = [span for span in pair["spans"] if (pair["key"], tuple(span)) not in cells]
         if not missing:
             continue
         try:
-            _try(pairs[pair["key"]], worlds, max(n for _, n in missing))
+            _try(pairs[pair["key"]], envs, max(n for _, n in missing))
         except ValueError as error:
             place, reason = summary.named(plan, pair), " ".join(str(error).split())
             if not config.skip:
@@ -44,23 +44,23 @@ def prepare(
                 raise ValueError(f"{told}; --skip goes on without") from None
             plan["refused"].append({**place, "reason": reason})
             plan["pairs"].remove(pair)
-    known = _with_floor(plan, worlds, cells)
+    known = _with_floor(plan, envs, cells)
     for each in pairs.values():
         if each.contestant < 0 and each.challenge not in known:
             spans = [list(span) for span in all_spans(plan)]
             plan["references"].append({**stored([each], config)[0], "spans": spans})
 
 
-def _with_floor(plan: Mapping[str, Any], worlds: Mapping[int, Any], cells: Mapping[Slot, Cell]) -> set[int]:
+def _with_floor(plan: Mapping[str, Any], envs: Mapping[int, Any], cells: Mapping[Slot, Cell]) -> set[int]:
     """The challenges that say what random play comes to."""
     told = {key for (key, _), cell in cells.items() if cell.facts.get("floor") is not None}
     known = {pair["challenge"] for pair in plan["pairs"] if pair["key"] in told}
-    known |= {m for m, each in enumerate(plan["challenges"]) if each["kind"] != "world"}
-    specs = {m: world.spec for m, world in worlds.items()}
+    known |= {m for m, each in enumerate(plan["challenges"]) if each["kind"] != "env"}
+    specs = {m: env.spec for m, env in envs.items()}
     return known | {m for m, spec in specs.items() if spec.floor is not None and math.isfinite(spec.floor)}
 
 
-def _try(pair: Pair, worlds: dict[int, Any], n_seeds: int) -> None:
+def _try(pair: Pair, envs: dict[int, Any], n_seeds: int) -> None:
     """Build the players of a pair, agents with as many seeds as a cell has: some need more memory than there is.
 
     Raises:
@@ -68,9 +68,9 @@ def _try(pair: Pair, worlds: dict[int, Any], n_seeds: int) -> None:
     """
     own = pair.config
     if pair.kind == "run":
-        if pair.challenge not in worlds:
-            worlds[pair.challenge] = registry.load("worlds", own.world).make([0], own.world_settings)
-        registry.load("agents", own.agent).make(worlds[pair.challenge].spec, list(range(n_seeds)), own.agent_settings)
+        if pair.challenge not in envs:
+            envs[pair.challenge] = registry.load("envs", own.env).make([0], own.env_settings)
+        registry.load("agents", own.agent).make(envs[pair.challenge].spec, list(range(n_seeds)), own.agent_settings)
     elif pair.kind == "recall":
         from simulator.recall.benchmark import Contest
 

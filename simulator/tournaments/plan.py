@@ -25,7 +25,7 @@ from simulator.config.validation import Layer, check, overlay, settings
 from simulator.core import registry
 from simulator.store.run_records import installed
 
-RANDOM = "random_walk"  # the agent whose return is the floor of a world where that is not known
+RANDOM = "random_walk"  # the agent whose return is the floor of an environment where that is not known
 REFERENCE = -1  # in place of a contestant: random play, which is not ranked
 TIMED = ("cpu_seconds", "wall_seconds")
 PLAYING = (  # what of simulator/ can change a number
@@ -80,11 +80,11 @@ def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] |
 
 
 def references(tournament: TournamentConfig) -> list[Pair]:
-    """Random play in every world, for where its return is not known otherwise."""
-    worlds = [m for m, challenge in enumerate(tournament.challenges) if challenge.kind == "world"]
+    """Random play in every environment, for where its return is not known otherwise."""
+    envs = [m for m, challenge in enumerate(tournament.challenges) if challenge.kind == "env"]
     plain = Contestant("random play", "agent", RANDOM, {})
     found = []
-    for m in worlds:
+    for m in envs:
         own = dataclasses.replace(_run(tournament, plain, tournament.challenges[m]), steps=1, eval_every=1)
         found.append(_named(Pair(REFERENCE, -1, m, "run", "", own), ()))
     return found
@@ -136,7 +136,7 @@ def stored(pairs: Sequence[Pair], tournament: TournamentConfig) -> list[dict[str
 
 def _pair(tournament: TournamentConfig, who: tuple[int, int], m: int) -> Pair:
     contestant, challenge = tournament.contestants[who[0]], tournament.challenges[m]
-    kind = {"world": "run", "challenge": "recall", "game": "match"}[challenge.kind]
+    kind = {"env": "run", "challenge": "recall", "game": "match"}[challenge.kind]
     try:
         if contestant.name.startswith(EXTERNAL):
             kind, own = "external", _external(tournament, contestant, challenge)
@@ -175,7 +175,7 @@ def _computing(kind: str) -> tuple[str, ...]:
 
 def _sources(own: Any) -> Iterator[str]:
     """What the files of the players hold, in hex."""
-    names = [("agents", getattr(own, "agent", None)), ("worlds", getattr(own, "world", None))]
+    names = [("agents", getattr(own, "agent", None)), ("envs", getattr(own, "env", None))]
     names += [("memories", each.memory) for each in getattr(own, "contestants", ())]
     names += [("challenges", getattr(own, "challenge", None)), ("games", getattr(own, "game", None))]
     names += [("agents", side.agent) for side in (getattr(own, "first", None), getattr(own, "second", None)) if side]
@@ -193,18 +193,18 @@ def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challe
     if contestant.tuned:
         layers += [Layer({"agent": each}) for each in _tuned(contestant, challenge)][:1]
     agent = {"name": contestant.name, **contestant.settings}
-    layers.append(Layer({"agent": agent, "world": {"name": challenge.name, **challenge.settings}}))
+    layers.append(Layer({"agent": agent, "env": {"name": challenge.name, **challenge.settings}}))
     layers.append(Layer({"agent": contestant.elsewhere.get(challenge.label, {})}))
     return config.assemble(layers)
 
 
 def _tuned(contestant: Contestant, challenge: Challenge) -> Iterator[Mapping[str, Any]]:
-    """The settings that the agent's file recommends for this very world, its settings included."""
-    player = registry.load("worlds", challenge.name)
+    """The settings that the agent's file recommends for this very environment, its settings included."""
+    player = registry.load("envs", challenge.name)
     wanted = overlay(player.Config(), challenge.settings)
     for preset in of_agent(contestant.name):
-        if preset.world.replace("-", "_") == challenge.name.replace("-", "_"):
-            own = check(settings(player.Config), preset.world_settings, Layer(preset.world_settings))
+        if preset.env.replace("-", "_") == challenge.name.replace("-", "_"):
+            own = check(settings(player.Config), preset.env_settings, Layer(preset.env_settings))
             if overlay(player.Config(), own) == wanted:
                 yield preset.agent_settings
 
@@ -212,7 +212,10 @@ def _tuned(contestant: Contestant, challenge: Challenge) -> Iterator[Mapping[str
 def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> recall.ArenaConfig:
     own = {"name": contestant.name, **contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
     values: dict[str, Any] = {"memory": {"memory": own}, "challenge": {"name": challenge.name, **challenge.settings}}
-    values |= {"patterns": [challenge.own.get("patterns", 20)], "damage": [challenge.own.get("damage", "flip:0.2")]}
+    values |= {
+        "patterns": [challenge.own.get("patterns", 20)],
+        "corruption": [challenge.own.get("corruption", "flip:0.2")],
+    }
     return recall.build({"seeds": 1, "threads": 1, **values})
 
 
@@ -255,7 +258,7 @@ def plan_of(config: TournamentConfig, pairs: list[Pair], refused: dict[tuple[int
     ]
     challenges = [
         {"label": each.label, "kind": each.kind, "name": each.name, "settings": _flat(each)}
-        | {"steps": each.own.get("steps", config.steps) if each.kind == "world" else None}
+        | {"steps": each.own.get("steps", config.steps) if each.kind == "env" else None}
         for each in config.challenges
     ]
     named = [

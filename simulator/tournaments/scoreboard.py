@@ -153,7 +153,7 @@ class _Board:
         threshold = next((each["threshold"] for each in facts if each.get("threshold") is not None), np.nan)
         if kind == "challenge":
             exact = self._score(m) == "exact"
-            low = (0.0, "nothing recalled") if exact else (self._by_seed(m, "cue"), "damaged cue")
+            low = (0.0, "nothing recalled") if exact else (self._by_seed(m, "cue"), "corrupted cue")
             return Marks(*low, self._by_seed(m, f"ceiling_{self._score(m)}"), "exact ceiling", np.nan)
         floor, floor_is = self._known(m, "floor", "random play")
         if floor_is == "" and (measured := self._measured(m)) is not None:

@@ -112,7 +112,7 @@ def _extend(running, points, place, failed, reward, ended):
         for t in range(reward.shape[1]):
             over = failed[i] > 0 and step + t + 1 >= failed[i]
             if not np.isfinite(reward[i, t]) and (not over or step + t + 1 == failed[i]):
-                return i, t  # the world broke down, not the agent
+                return i, t  # the environment broke down, not the agent
             if over:
                 running[i, 0], running[i, 1] = 0.0, 0.0
                 break

@@ -1,7 +1,7 @@
-"""Greedy evaluation on streams of its own, and exact evaluation where the world is a finite MDP.
+"""Greedy evaluation on streams of its own, and exact evaluation where the environment is a finite MDP.
 
-An evaluation never changes a learner: it plays a policy that the agent gives away, in a world of its own that starts
-from the same state of its streams every time, so that evaluations of different moments are paired.
+An evaluation never changes a learner: it plays a policy that the agent gives away, in an environment of its own that
+starts from the same state of its streams every time, so that evaluations of different moments are paired.
 
 Episodes are the environment's own: they last until it ends them. An environment without a limit of steps may never end
 one, so there is a safety valve: an episode that is still going on after ``max_steps`` steps is cut. It has no return,
@@ -24,7 +24,7 @@ from simulator.core.foreign.faults import PlayerError
 from simulator.core.jit import compiled
 from simulator.core.mdp.solve import FiniteMDP, evaluate_finite, finite_horizon, met, uniform_policy, value_iteration
 from simulator.core.notices import notice
-from simulator.core.protocols import Agent, Array, Evaluation, Policy, Spec, World
+from simulator.core.protocols import Agent, Array, Env, Evaluation, Policy, Spec
 
 LOOK_UP_EVERY = 0.1  # seconds
 FEWEST, MOST = 16, 256  # steps of a seed that are played before the returns are added up
@@ -37,17 +37,17 @@ class Evaluator:
     """Evaluates the agents of one run.
 
     Args:
-        make: a world's ``make(seeds, settings)``.
-        settings: the world's ``Config``.
+        make: an environment's ``make(seeds, settings)``.
+        settings: the environment's ``Config``.
         seed_list: the run's seeds.
         episodes: how many each seed plays.
-        max_steps: steps after which an episode that the world has not ended is cut; 0: after the world's own limit,
-            but not before ``MAX_STEPS``.
+        max_steps: steps after which an episode that the environment has not ended is cut; 0: after the environment's
+            own limit, but not before ``MAX_STEPS``.
     """
 
     def __init__(
         self,
-        make: Callable[..., World],
+        make: Callable[..., Env],
         settings: Any,
         seed_list: Sequence[int],
         episodes: int,
@@ -58,10 +58,10 @@ class Evaluator:
         self._episodes = episodes
         self._remake = lambda: make(own, settings)
         with of_users_seeds(self._own, self.seeds):
-            self._world = make(own, settings)
-            self._first = self._world.reset()
-            self._start = self._world.state()
-        self.max_steps = cut_after(self._world.spec.max_steps, max_steps)
+            self._env = make(own, settings)
+            self._first = self._env.reset()
+            self._start = self._env.state()
+        self.max_steps = cut_after(self._env.spec.max_steps, max_steps)
 
     def evaluate(self, agent: Agent, step: int, *, last: bool = True) -> Evaluation:
         """The result of :meth:`evaluating`."""
@@ -87,10 +87,10 @@ class Evaluator:
             None now and then while it is played, and the evaluation at the end.
 
         Raises:
-            ValueError: the world gave a reward that is no number.
+            ValueError: the environment gave a reward that is no number.
         """
         out = np.asarray(getattr(agent, "failed_at", np.zeros(len(self._first)))) > 0 if failed is None else failed
-        spec = self._world.spec
+        spec = self._env.spec
         with self._told(step):
             exact = _exact(agent.policy(), spec, out)
             n_episodes = self._episodes if last else max(1, self._episodes // 10) if exact is None else 0
@@ -111,17 +111,17 @@ class Evaluator:
         """
         if not returns.size:
             return
-        if self._start is None or not self._world.restore(self._start):
-            self._world = self._remake()
-            self._world.reset()
-        obs, first = self._world.observe(), np.ones(len(failed), np.bool_)
+        if self._start is None or not self._env.restore(self._start):
+            self._env = self._remake()
+            self._env.reset()
+        obs, first = self._env.observe(), np.ones(len(failed), np.bool_)
         episodes = _Episodes(
             np.zeros(len(failed)), np.zeros(len(failed), np.int64), np.zeros(len(failed), np.int64), failed.copy()
         )
         n = FEWEST
         while not episodes.over.all():
             began = time.perf_counter()
-            obs, first, reward, ended = _steps(policy, self._world, (obs, first), n)
+            obs, first, reward, ended = _steps(policy, self._env, (obs, first), n)
             wrong = _tally(episodes, returns, self.max_steps, failed, reward, ended)
             if wrong >= 0:
                 raise ValueError(f"seed {self.seeds[wrong]} earned what is no number, expected finite rewards")
@@ -135,7 +135,7 @@ class Evaluator:
         try:
             yield
         except ValueError as error:
-            name = self._world.spec.id
+            name = self._env.spec.id
             said = of_users(str(error), self._own, self.seeds).removeprefix(f"{name}: ")
             line = f"{name}: evaluation after step {step:,}: {said}"
             raise PlayerError(line, error.fault if isinstance(error, PlayerError) else None) from error
@@ -157,12 +157,12 @@ def next_size(n: int, seconds: float, most: int) -> int:
     return min(2 * n, most) if seconds < LOOK_UP_EVERY / 3 else n
 
 
-def _steps(policy: Policy, world: World, now: tuple[Array, Array], n: int) -> tuple[Array, Array, Array, Array]:
+def _steps(policy: Policy, env: Env, now: tuple[Array, Array], n: int) -> tuple[Array, Array, Array, Array]:
     """Play n steps on: what is seen then, whose episode begins there, rewards and ends [S, n]."""
     obs, first = now
     reward, ended = np.empty((n, len(first))), np.empty((n, len(first)), np.bool_)
     for t in range(n):
-        step = world.step(policy.act(obs, first))
+        step = env.step(policy.act(obs, first))
         obs, first = step.obs, step.terminated | step.truncated
         reward[t], ended[t] = step.reward, first
     return obs, first, np.ascontiguousarray(reward.T), np.ascontiguousarray(ended.T)
@@ -193,8 +193,8 @@ def _tally(episodes, returns, max_steps, failed, reward, ended):
 def _exact(policy: Policy, spec: Spec, failed: Array) -> Array | None:
     """The expected return of an episode, [S], or None where it cannot be computed.
 
-    Where the world sets no limit of steps it is that of an episode without end: infinite for a policy that may go on
-    for ever earning, or paying, on the way.
+    Where the environment sets no limit of steps it is that of an episode without end: infinite for a policy that may
+    go on for ever earning, or paying, on the way.
     """
     if hasattr(policy, "expected_return"):
         return np.where(failed, np.nan, policy.expected_return())

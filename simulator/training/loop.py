@@ -100,7 +100,7 @@ class _Host:
 
     def __init__(self, session: Session, store: Store, run: str) -> None:
         self._session, self._store, self.run = session, store, run
-        self._evaluator, self._optimum = session.evaluator(), optimum(session.world.spec)
+        self._evaluator, self._optimum = session.evaluator(), optimum(session.env.spec)
         self._training = self._training_cpu = 0.0  # seconds, without evaluations
         self._evaluations: list[Evaluation] = []
         self._unsaved: list[Evaluation] = []
@@ -193,7 +193,7 @@ class _Host:
         self._unsaved = []
 
     def _facts(self) -> dict[str, Any]:
-        facts = outcome(self._session.world.spec, self._evaluations, self._session.failed)
+        facts = outcome(self._session.env.spec, self._evaluations, self._session.failed)
         facts |= {"optimum": self._optimum, "training": self._training, "training_cpu": self._training_cpu}
         facts["machines"] = self._machines
         facts |= {"lost": self._lost} if self._lost else {}
@@ -213,7 +213,7 @@ class _Host:
         return Snapshot(
             run=self.run,
             agent=session.config.agent,
-            world=session.config.world,
+            env=session.config.env,
             phase=phase,
             seeds=session.seeds,
             step=progress.step,

@@ -1,4 +1,4 @@
-"""An agent in a world over many seeds: act, step, learn, and the record of what happens."""
+"""An agent in an environment over many seeds: act, step, learn, and the record of what happens."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Notes(NamedTuple):
 
 
 class Session:
-    """An agent in a world over many seeds, and the record of what happens.
+    """An agent in an environment over many seeds, and the record of what happens.
 
     Raises:
         ValueError: an unknown player, or settings that cannot go together.
@@ -49,29 +49,29 @@ class Session:
     def __init__(self, config: RunConfig, *, stretches: bool = True) -> None:
         threads = config.threads or os.cpu_count() or 1
         set_threads(threads)
-        agent, world = registry.load("agents", config.agent), registry.load("worlds", config.world)
+        agent, env = registry.load("agents", config.agent), registry.load("envs", config.env)
         if config.device != "cpu" and not getattr(agent.module, "DEVICES", False):
             raise ValueError(f"device {config.device}: {agent.name} computes on the CPU, expected cpu")
         set_device(config.device)
         self.config, self.seeds = config, seeds_of(config)
-        self.world = world.make(list(self.seeds), config.world_settings)
-        self.agent = agent.make(self.world.spec, list(self.seeds), of_run(config.agent_settings, config.steps))
+        self.env = env.make(list(self.seeds), config.env_settings)
+        self.agent = agent.make(self.env.spec, list(self.seeds), of_run(config.agent_settings, config.steps))
         hold_torch(threads)
         self.recorder, self.step, self.exact = Recorder(self.seeds, config.steps), 0, True
         self.failed_at = np.zeros(len(self.seeds), np.int64)  # see Agent in simulator.core.protocols
         self.metrics: Metrics = {}
-        self._fast = stretches and _can_stretch(self.agent, self.world)
-        for line in getattr(self.world, "notes", ()):
-            notice(self.world.spec.id, line)
+        self._fast = stretches and _can_stretch(self.agent, self.env)
+        for line in getattr(self.env, "notes", ()):
+            notice(self.env.spec.id, line)
         with of_users_seeds((), self.seeds):
-            self._obs = self.world.reset()
+            self._obs = self.env.reset()
         self._notes = _notes(0, self._obs)
         self._real = np.asarray(self._obs).dtype.kind == "f"
         size = sum(note.nbytes for note in _notes(1, self._obs))
         longest = min(LARGEST_STRETCH // len(self.seeds), getattr(self.agent, "piece", LARGEST_STRETCH))
         self._most = max(1, longest if self._fast else min(MOST_NOTES, LARGEST_NOTES // size))
         self._look(np.asarray(self._obs)[None], 0)
-        self._make_world = world.make
+        self._make_env = env.make
 
     @property
     def over(self) -> bool:
@@ -86,15 +86,13 @@ class Session:
     def evaluator(self) -> Evaluator:
         """Who evaluates this session's agent."""
         config = self.config
-        return Evaluator(
-            self._make_world, config.world_settings, self.seeds, config.eval_episodes, config.eval_max_steps
-        )
+        return Evaluator(self._make_env, config.env_settings, self.seeds, config.eval_episodes, config.eval_max_steps)
 
     def play(self, n: int, seconds: float = math.inf) -> None:
         """Train for n environment steps per seed, or for fewer once so many seconds have passed.
 
         Raises:
-            ValueError: the world gave a reward or an observation that is no number, or refused an action.
+            ValueError: the environment gave a reward or an observation that is no number, or refused an action.
         """
         until, end = time.perf_counter() + seconds, self.step + n
         with of_users_seeds((), self.seeds):
@@ -108,7 +106,7 @@ class Session:
                     return
 
     def _play_stretch(self, n: int) -> None:
-        trace = self.agent.stretch(self.world.lanes, n)
+        trace = self.agent.stretch(self.env.lanes, n)
         self.metrics = trace.metrics
         self._record(trace.reward, trace.ended)
 
@@ -117,7 +115,7 @@ class Session:
         if n > len(self._notes.reward):
             self._notes = _notes(n, self._obs)
         (reward, terminated, truncated, seen, final), t = self._notes, 0
-        act, learn, move = self.agent.act, self.agent.learn, self.world.step
+        act, learn, move = self.agent.act, self.agent.learn, self.env.step
         obs, real, now, at = self._obs, self._real, time.perf_counter, 0
         try:
             while t < n and (t == 0 or now() < until):
@@ -133,7 +131,7 @@ class Session:
         except PlayerError as error:
             error.happened(self.step + at + 1)
             raise
-        finally:  # also where a player refuses something: what the world gave may be why
+        finally:  # also where a player refuses something: what the environment gave may be why
             self._obs = obs
             self._note_failures()
             self._look(final[:t], self.step + 1)
@@ -146,7 +144,7 @@ class Session:
         try:
             self.recorder.extend(reward, ended, self.failed_at)
         except ValueError as error:
-            raise ValueError(f"{self.config.world}: {error}") from None
+            raise ValueError(f"{self.config.env}: {error}") from None
         self.step += reward.shape[1]
 
     def _note_failures(self) -> None:
@@ -166,27 +164,27 @@ class Session:
         for t, i in np.argwhere(wrong)[:1]:
             shown = " ".join(np.array2string(seen[t, i], threshold=8).split())[:100]
             where = f"seed {self.seeds[i]} observed {shown} in step {first + t:,}"
-            raise ValueError(f"{self.config.world}: {where}, expected finite numbers")
+            raise ValueError(f"{self.config.env}: {where}, expected finite numbers")
 
     def state(self) -> State:
         """Everything needed to go on."""
-        parts = {"agent": self.agent.state(), "world": self.world.state(), "recorder": self.recorder.state()}
+        parts = {"agent": self.agent.state(), "env": self.env.state(), "recorder": self.recorder.state()}
         return {"step": self.step, **parts, "failed_at": self.failed_at.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``; ``exact`` turns False where the world could not be continued."""
+        """Go on from ``state``; ``exact`` turns False where the environment could not be continued."""
         self.step = state["step"]
         self.agent.restore(state["agent"])
         self.recorder.restore(state["recorder"])
         self.failed_at[:] = state.get("failed_at", 0)
-        if state["world"] is None or not self.world.restore(state["world"]):
+        if state["env"] is None or not self.env.restore(state["env"]):
             self.exact = False
             self.recorder.drop_running()
-        self._obs = self.world.observe()
+        self._obs = self.env.observe()
 
     def picture(self) -> Picture | None:
-        """What the first seed's agent thinks of its world."""
-        scene, spec = self.world.scene(0), self.world.spec
+        """What the first seed's agent thinks of its environment."""
+        scene, spec = self.env.scene(0), self.env.spec
         if spec.state_obs is None or len(spec.state_obs) > LARGEST_PICTURE:
             return Picture(scene, None, None)
         policy = self.agent.policy()
@@ -195,13 +193,13 @@ class Session:
         return Picture(scene, best, None if probs is None else probs[0] > 0.0)
 
 
-def _can_stretch(agent: Any, world: Any) -> bool:
-    """Whether the agent can play many steps of the world in one call."""
-    return hasattr(agent, "stretch") and isinstance(getattr(world, "lanes", None), getattr(agent, "runs_on", Lanes))
+def _can_stretch(agent: Any, env: Any) -> bool:
+    """Whether the agent can play many steps of the environment in one call."""
+    return hasattr(agent, "stretch") and isinstance(getattr(env, "lanes", None), getattr(agent, "runs_on", Lanes))
 
 
 def _notes(n: int, obs: Array) -> _Notes:
-    """Room for n steps of a world that shows such observations."""
+    """Room for n steps of an environment that shows such observations."""
     view = np.asarray(obs)
     flags = [np.zeros((n, len(view)), np.bool_) for _ in range(2)]
     views = [np.zeros((n if view.dtype.kind == "f" else 0, *view.shape), view.dtype) for _ in range(2)]

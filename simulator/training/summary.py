@@ -45,7 +45,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
         "run": record.run,
         "label": record.label,
         "agent": record.agent,
-        "world": record.world,
+        "env": record.env,
         "seeds": list(record.seeds),
         "steps": record.steps,
         "step": record.step,
@@ -113,7 +113,7 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
 
     Returns:
         ``step``: training steps before it; ``episodes``: how many each seed played; ``per_seed``: each seed's mean
-        return; ``exact_per_seed``: its expected return by the world's finite MDP, None where there is none;
+        return; ``exact_per_seed``: its expected return by the environment's finite MDP, None where there is none;
         ``iqm``, ``low``, ``high``: interquartile mean over seeds of the exact values where they exist, else of the
         means, with a 95 % bootstrap interval, which fewer than 13 equal scores have not; ``equal``: how many
         are all equal, else None; ``value_error``: each seed's largest error of an action value;
@@ -144,10 +144,10 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
 
 
 def solving(store: Store, record: RunRecord) -> dict[str, Any]:
-    """When a run's seeds reached the threshold of their world, and whether they stayed there, by its evaluations.
+    """When a run's seeds reached the threshold of their environment, and whether they stayed there, by its evaluations.
 
     Returns:
-        ``threshold``: mean return from which the world counts as solved; where it is None, so is everything else.
+        ``threshold``: mean return from which the environment counts as solved; where it is None, so is everything else.
         ``eval_every``: environment steps between evaluations. A first solve is counted in the training steps before
         the evaluation that first met the threshold, so this is its resolution.
         ``fraction``: share of all seeds that ever met it; a seed that failed counts as one that did not.

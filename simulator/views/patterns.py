@@ -1,4 +1,4 @@
-"""Patterns as text: what was stored, the damaged cue, and what a memory made of it, side by side."""
+"""Patterns as text: what was stored, the corrupted cue, and what a memory made of it, side by side."""
 
 from __future__ import annotations
 

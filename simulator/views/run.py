@@ -94,7 +94,7 @@ def page_of(snapshot: Snapshot, before: Snapshot | None, size: tuple[int, int], 
 def header(snapshot: Snapshot, before: Snapshot | None, width: int, look: Look) -> list[Text]:
     """Who plays, how far it is, how fast, and what the last evaluation said."""
     seeds = f"{len(snapshot.seeds)} seed{'s' if len(snapshot.seeds) > 1 else ''}"
-    players = f"{clean(snapshot.agent)} in {clean(snapshot.world)}"
+    players = f"{clean(snapshot.agent)} in {clean(snapshot.env)}"
     lines = [
         fit(width, (clean(snapshot.run), "bold"), (players, "bold cyan"), (seeds, ""), (snapshot.phase, "dim")),
         _progress(snapshot, width, look),
@@ -108,7 +108,7 @@ def header(snapshot: Snapshot, before: Snapshot | None, width: int, look: Look) 
     if snapshot.failed:
         lines.append(fit(width, (_failures(snapshot), "red")))
     if not snapshot.exact:
-        lines.append(fit(width, ("the world could not be continued exactly: new episodes began", "yellow")))
+        lines.append(fit(width, ("the environment could not be continued exactly: new episodes began", "yellow")))
     return lines
 
 

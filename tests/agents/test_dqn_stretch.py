@@ -13,11 +13,11 @@ from tests.laws.players import plays_stretches, same, session
 OFTEN = {"average": 0.01, "updates": 2, "train_every": 3, "n_step": 2, "random_steps": 4}
 
 
-def _pair(world, **agent):
-    return [session("dqn", world, stretches=stretches, agent_=agent) for stretches in (True, False)]
+def _pair(env, **agent):
+    return [session("dqn", env, stretches=stretches, agent_=agent) for stretches in (True, False)]
 
 
-def test_the_compiled_worlds_of_vectors_are_played_in_stretches():
+def test_the_compiled_envs_of_vectors_are_played_in_stretches():
     assert plays_stretches("dqn", "CartPole-v1")
     assert plays_stretches("dqn", "MountainCar-v0")
     assert not plays_stretches("dqn", "Acrobot-v1")  # the first view of an episode is numpy's
@@ -26,19 +26,19 @@ def test_the_compiled_worlds_of_vectors_are_played_in_stretches():
 
 
 @pytest.mark.parametrize(
-    ("world", "settings"),
+    ("env", "settings"),
     [("CartPole-v1", OFTEN), ("CartPole-v1", {"target_every": 7}), ("MountainCar-v0", {"scaled": True, **OFTEN})],
     ids=str,
 )
-def test_stretches_of_any_length_give_the_bits_of_single_steps(world, settings, monkeypatch):
+def test_stretches_of_any_length_give_the_bits_of_single_steps(env, settings, monkeypatch):
     monkeypatch.setattr(rollout, "LARGEST_PIECE", 3e7)  # pieces of some 40 steps
-    fast, slow = _pair(world, **settings)
+    fast, slow = _pair(env, **settings)
     assert 10 < fast.agent.piece < 63
     for n in (1, 2, 250, 63):
         fast.play(n)
         slow.play(n)
         same(fast.state(), slow.state())
-        np.testing.assert_array_equal(fast.world.observe(), slow.world.observe())
+        np.testing.assert_array_equal(fast.env.observe(), slow.env.observe())
 
 
 def test_seeds_on_two_threads_share_nothing():
@@ -62,10 +62,10 @@ def test_a_stretch_that_goes_on_from_a_stored_state_ends_in_the_same_bits():
     same(whole.state(), second.state())
 
 
-def test_a_world_that_breaks_down_is_named_with_seed_and_step():
+def test_a_env_that_breaks_down_is_named_with_seed_and_step():
     for one in _pair("CartPole-v1"):
         one.play(40)
-        one.world._copies.state[1] = np.nan
+        one.env._copies.state[1] = np.nan
         with pytest.raises(ValueError, match=r"seed 1 observed \[nan nan nan nan\].* in step 41, expected"):
             one.play(10)
 

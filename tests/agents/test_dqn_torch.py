@@ -1,4 +1,4 @@
-"""DQN with torch networks: beside the compiled kind, and in a world of pictures."""
+"""DQN with torch networks: beside the compiled kind, and in an environment of pictures."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ class _Lights:
         return Step(self.see(), reward, np.zeros(self.n, bool), np.full(self.n, ended), final)
 
 
-def _watch(agent, n, world):
-    obs, earned = world.see(), []
+def _watch(agent, n, env):
+    obs, earned = env.see(), []
     for _ in range(n):
         actions = agent.act(obs).copy()
-        step = world.step(actions)
+        step = env.step(actions)
         agent.learn(obs, actions, step)
         obs, earned = step.obs, [*earned, step.reward.mean()]
     return np.array(earned)
@@ -99,12 +99,12 @@ def _watch(agent, n, world):
 
 def test_pictures_are_learned_from():
     agent = _picture_agent([0, 1, 2], gamma=0.0, optimizer=OptimizerSettings(learning_rate=0.003))
-    world = _Lights(3)
-    _watch(agent, 500, world)
-    policy, obs, first, right = agent.policy(), world.see(), np.ones(3, bool), []
+    env = _Lights(3)
+    _watch(agent, 500, env)
+    policy, obs, first, right = agent.policy(), env.see(), np.ones(3, bool), []
     for _ in range(36):
         actions = policy.act(obs, first)
-        step = world.step(actions)
+        step = env.step(actions)
         right.append(step.reward)
         obs, first = step.obs, step.terminated | step.truncated
     assert np.mean(right, axis=0).min() > 0.9
@@ -114,17 +114,17 @@ def test_pictures_are_learned_from():
 def test_a_seed_of_pictures_alone_equals_the_same_among_others(variant):
     together, alone = _picture_agent([4, 5, 6], **variant), _picture_agent([5], **variant)
     _watch(together, 90, _Lights(3))
-    world = _Lights(1)
-    world.at += 1
-    _watch(alone, 90, world)
+    env = _Lights(1)
+    env.at += 1
+    _watch(alone, 90, env)
     same(lane(alone.state(), 0, 1), lane(together.state(), 1, 3))
 
 
 def test_pictures_go_on_from_their_state():
     prioritized = {"prioritized": True, "priority": PrioritySettings(kind="rank")}
     whole, parted, other = (_picture_agent([0, 1], **prioritized) for _ in range(3))
-    world, twin = _Lights(2), _Lights(2)
-    _watch(whole, 120, world)
+    env, twin = _Lights(2), _Lights(2)
+    _watch(whole, 120, env)
     _watch(parted, 70, twin)
     other.restore(parted.state())
     _watch(other, 50, twin)
@@ -143,11 +143,11 @@ def test_a_picture_is_kept_once_as_bytes():
 def test_a_diverging_seed_of_pictures_stops_alone():
     agent, calm = (_picture_agent([0, 1], loss="squared") for _ in range(2))
     for one, wild in ((agent, True), (calm, False)):
-        world = _Lights(2)
-        obs = world.see()
+        env = _Lights(2)
+        obs = env.see()
         for t in range(80):
             actions = one.act(obs).copy()
-            step = world.step(actions)
+            step = env.step(actions)
             reward = step.reward * 0.1
             reward[0] = 3e38 if wild and t == 40 else reward[0]
             one.learn(obs, actions, step._replace(reward=reward))

@@ -22,15 +22,15 @@ WILD = [
 STEPS = 6_000
 
 
-@pytest.mark.parametrize(("agent", "world", "settings"), WILD)
-def test_a_seed_fails_at_the_same_step_however_it_is_played(agent, world, settings):
-    one, two = (session(agent, world, agent_=settings, stretches=stretches) for stretches in (True, False))
+@pytest.mark.parametrize(("agent", "env", "settings"), WILD)
+def test_a_seed_fails_at_the_same_step_however_it_is_played(agent, env, settings):
+    one, two = (session(agent, env, agent_=settings, stretches=stretches) for stretches in (True, False))
     one.play(STEPS)
     for n in (1, 700, 2_000, STEPS):
         two.play(min(n, STEPS - two.step))
     assert (one.failed_at > 0).any()
     same(one.state(), two.state())
-    alone = session(agent, world, agent_=settings, seeds=1, first_seed=1)
+    alone = session(agent, env, agent_=settings, seeds=1, first_seed=1)
     alone.play(STEPS)
     assert alone.failed_at[0] == one.failed_at[1]
     for state in (one.agent.state(), two.agent.state()):
@@ -38,12 +38,12 @@ def test_a_seed_fails_at_the_same_step_however_it_is_played(agent, world, settin
             assert np.isfinite(state.get(name, 0.0)).all(), name
 
 
-@pytest.mark.parametrize("world", ["FrozenLake-v1", "CartPole-v1"])
+@pytest.mark.parametrize("env", ["FrozenLake-v1", "CartPole-v1"])
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("target", ["max", "sarsa", "expected"])
-def test_a_value_that_overflows_fails_its_seed_only(world, double, target):
+def test_a_value_that_overflows_fails_its_seed_only(env, double, target):
     settings = {"double": double, "target": target, "gamma": 1.0, "step_size": 1.0}
-    clean, spoilt = (session("q_learning", world, agent_=settings) for _ in range(2))
+    clean, spoilt = (session("q_learning", env, agent_=settings) for _ in range(2))
     state = spoilt.agent.state()
     state["q"][1] = np.where(np.arange(state["q"][1].size) % 3, -1.7e308, 1.7e308).reshape(state["q"][1].shape)
     spoilt.agent.restore(state)
@@ -79,7 +79,7 @@ def test_a_state_of_before_says_that_nobody_had_failed():
 
 
 def test_it_is_said_and_has_no_score(tmp_path):
-    tables = {"agent": {"name": "td", **LEARNS_TOO_MUCH}, "world": {"name": "CliffWalking-v1"}}
+    tables = {"agent": {"name": "td", **LEARNS_TOO_MUCH}, "env": {"name": "CliffWalking-v1"}}
     played = {"seeds": 16, "steps": 600, "eval_every": 300, "eval_episodes": 2, "eval_max_steps": 200}
     with Store(tmp_path) as store:
         list(loop.run(build({**played, **tables}), store))

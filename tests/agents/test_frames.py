@@ -195,9 +195,9 @@ def test_memory_is_told_before_it_is_taken():
     ],
 )
 def test_pictures_are_known_by_their_space(space, shape):
-    spec = Spec("world", space, spaces.Discrete(2))
+    spec = Spec("env", space, spaces.Discrete(2))
     if shape is None:
-        with pytest.raises(ValueError, match=r"world: observation space .* expected one picture of bytes"):
+        with pytest.raises(ValueError, match=r"environment: observation space .* expected one picture of bytes"):
             frame_shape(spec)
     else:
         assert frame_shape(spec) == shape

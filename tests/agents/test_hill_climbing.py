@@ -265,15 +265,15 @@ def test_hidden_units_by_hand():
 @pytest.mark.parametrize(
     ("seen", "action", "said"),
     [
-        (spaces.Box(0, 255, (8, 8, 3), np.uint8), SPEC.action, "world-x: observation"),
-        (SPEC.observation, spaces.Box(-np.inf, np.inf, (1,)), "world-x: action space"),
+        (spaces.Box(0, 255, (8, 8, 3), np.uint8), SPEC.action, "environment-x: observation"),
+        (SPEC.observation, spaces.Box(-np.inf, np.inf, (1,)), "environment-x: action space"),
         (spaces.Discrete(10**9), SPEC.action, "weights of"),
     ],
 )
-def test_impossible_worlds_are_refused(seen, action, said):
+def test_impossible_envs_are_refused(seen, action, said):
     for player in (hill_climbing, random_search):
         with pytest.raises(ValueError, match=said):
-            player.make(Spec("world-x", seen, action), [0], player.Config())
+            player.make(Spec("env-x", seen, action), [0], player.Config())
 
 
 @pytest.mark.learning

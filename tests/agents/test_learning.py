@@ -17,13 +17,13 @@ LIMIT = 1_000  # steps of an episode that has no end
 
 def _tuned(name, seeds=SEEDS, **agent):
     preset = TUNED[name]
-    settings = {"agent_": {**preset["agent"], **agent}, "world_": preset.get("settings", {})}
-    return session("q_learning", preset["world"], seeds=seeds, steps=preset["steps"], **settings), preset["steps"]
+    settings = {"agent_": {**preset["agent"], **agent}, "env_": preset.get("settings", {})}
+    return session("q_learning", preset["env"], seeds=seeds, steps=preset["steps"], **settings), preset["steps"]
 
 
 def _exact(one):
     """Expected returns [S]."""
-    spec = one.world.spec
+    spec = one.env.spec
     return evaluate_finite(spec.mdp, one.agent.policy().probs(spec.state_obs), spec.max_steps or LIMIT)
 
 
@@ -39,7 +39,7 @@ def _history(one, steps, every):
 @pytest.mark.parametrize("goal", ["absorbing", "terminal"])
 def test_six_rooms_reach_the_textbooks_matrix(goal):
     preset = TUNED["six-rooms"]
-    one = session("q_learning", "rooms", seeds=SEEDS, agent_=preset["agent"], world_={"layout": "six", "goal": goal})
+    one = session("q_learning", "rooms", seeds=SEEDS, agent_=preset["agent"], env_={"layout": "six", "goal": goal})
     one.play(60_000)
     best = np.array(
         [
@@ -77,7 +77,7 @@ def test_cliff_online_returns_of_the_last_100_of_500_episodes(target, expected, 
     found = [[] for _ in range(n)]
     running = np.zeros(n)
     while min(map(len, found)) < 500:
-        trace = one.agent.stretch(one.world.lanes, 500)
+        trace = one.agent.stretch(one.env.lanes, 500)
         for t in range(500):
             running += trace.reward[:, t]
             for i in np.flatnonzero(trace.ended[:, t]):
@@ -114,9 +114,9 @@ def test_taxi_comes_near_the_optimum_and_then_to_it():
     ],
 )
 def test_others_find_the_shortest_ways_through_four_rooms(agent, settings):
-    one = session(agent, "rooms", seeds=SEEDS, world_={"layout": "four"}, agent_={"gamma": 0.9, **settings})
+    one = session(agent, "rooms", seeds=SEEDS, env_={"layout": "four"}, agent_={"gamma": 0.9, **settings})
     one.play(100_000)
-    spec = one.world.spec
+    spec = one.env.spec
     probs = one.agent.policy().probs(spec.state_obs)
     farthest = int(expected_steps(spec.mdp, greedy_policy(value_iteration(spec.mdp, 0.9))).max())
     assert farthest == 16

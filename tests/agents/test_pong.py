@@ -13,7 +13,7 @@ pytest.importorskip("ale_py")
 
 AGENT = {"name": "dqn", "batch": 8, "capacity": 12_000, "starts": 1_000, "train_every": 100, "prioritized": True}
 OFTEN_RANDOM = {"level": 1.0, "last": 0.9, "steps": 20_000}  # a random move needs no network
-SETTINGS = {"seeds": 1, "steps": 20_000, "eval_every": 20_000, "eval_episodes": 1, "world": {"name": "ALE/Pong-v5"}}
+SETTINGS = {"seeds": 1, "steps": 20_000, "eval_every": 20_000, "eval_episodes": 1, "env": {"name": "ALE/Pong-v5"}}
 
 
 def test_pong_trains_resumes_and_evaluates(tmp_path):

@@ -10,7 +10,7 @@ from agents import q_learning
 from agents.common.explore_settings import ExploreSettings
 from agents.common.tile_coding import BoxFeatures
 from simulator.core.protocols import Spec
-from tests.agents.worlds import discrete, step
+from tests.agents.envs import discrete, step
 
 GREEDY = ExploreSettings(level=0.0)
 

@@ -20,16 +20,16 @@ SMALL = {"conv": {"frames": 2, "hidden": (8,)}, "episodes": 2}
 
 def _torch(one, config):
     """The agent of a session on torch networks."""
-    border = make_border("reinforce", one.world.spec)
-    return TorchReinforce(one.world.spec, list(one.seeds), config, (border, make_rule(one.world.spec, config, border)))
+    border = make_border("reinforce", one.env.spec)
+    return TorchReinforce(one.env.spec, list(one.seeds), config, (border, make_rule(one.env.spec, config, border)))
 
 
 @pytest.mark.parametrize("settings", [{}, {"baseline": "mean", "standardized": True, "entropy": 0.01}], ids=str)
-@pytest.mark.parametrize("world", ["rooms", "CartPole-v1"])
-def test_it_learns_what_the_compiled_kind_learns(world, settings):
+@pytest.mark.parametrize("env", ["rooms", "CartPole-v1"])
+def test_it_learns_what_the_compiled_kind_learns(env, settings):
     config = reinforce.Config(episodes=2, value_updates=2, network=NetworkSettings((8,), "tanh"), **settings)
-    dense, other = (session("reinforce", world) for _ in range(2))
-    dense.agent = reinforce.make(dense.world.spec, list(dense.seeds), config)
+    dense, other = (session("reinforce", env) for _ in range(2))
+    dense.agent = reinforce.make(dense.env.spec, list(dense.seeds), config)
     other.agent = _torch(other, config)
     for one in (dense, other):
         one.play(400)
@@ -38,11 +38,11 @@ def test_it_learns_what_the_compiled_kind_learns(world, settings):
         np.testing.assert_array_equal(dense.agent.state()[name], other.agent.state()[name])
     for name in ("loss", "entropy"):
         np.testing.assert_allclose(dense.metrics[name], other.metrics[name], rtol=1e-3)
-    seen = np.repeat(dense.world.observe()[:1], 3, axis=0)
+    seen = np.repeat(dense.env.observe()[:1], 3, axis=0)
     first = np.ones(3, np.bool_)
     np.testing.assert_array_equal(*(one.agent.policy().act(seen, first) for one in (dense, other)))
-    if world == "rooms":
-        every = dense.world.spec.state_obs
+    if env == "rooms":
+        every = dense.env.spec.state_obs
         np.testing.assert_array_equal(*(one.agent.policy().probs(every) for one in (dense, other)))
 
 
@@ -64,7 +64,7 @@ def test_a_batch_of_one_step_is_learned_from_as_it_is():
 
 
 def _pictures(**settings):
-    return session("reinforce", "rooms", world_=PIXELS, agent_=SMALL, **settings)
+    return session("reinforce", "rooms", env_=PIXELS, agent_=SMALL, **settings)
 
 
 def test_pictures_alone_equal_pictures_together():

@@ -80,7 +80,7 @@ def test_a_grudger_minds_what_the_other_did_and_forgets_with_the_episode():
 @pytest.mark.parametrize(
     "spaces_", [(spaces.Discrete(6), spaces.Discrete(2)), (spaces.Discrete(5), spaces.Discrete(3))]
 )
-def test_other_worlds_are_refused(module, spaces_):
+def test_other_envs_are_refused(module, spaces_):
     name = module.__name__.rpartition(".")[2]
     with pytest.raises(ValueError, match=rf"^{name} on w: .*expected a side of an iterated game of two actions$"):
         module.make(Spec("w", *spaces_), [0], module.Config())

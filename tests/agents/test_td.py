@@ -10,7 +10,7 @@ from agents import td
 from agents.common.explore_settings import ExploreSettings
 from simulator.core.mdp.solve import policy_evaluation, uniform_policy
 from simulator.core.protocols import Spec
-from tests.agents.worlds import discrete, step
+from tests.agents.envs import discrete, step
 from tests.laws.players import session
 
 GREEDY = ExploreSettings(level=0.0)
@@ -102,7 +102,7 @@ def test_a_given_policy_is_valued_as_the_exact_solver_does(decay):
         agent_={"policy": "random", "gamma": 0.9, "decay": decay, "step_size": 1.0, "step_power": 0.8},
     )
     one.play(60_000)
-    exact = policy_evaluation(one.world.spec.mdp, uniform_policy(one.world.spec.mdp), 0.9)
+    exact = policy_evaluation(one.env.spec.mdp, uniform_policy(one.env.spec.mdp), 0.9)
     learned = one.agent.state()["v"]
     seen = one.agent.state()["visits"][0] > 1_000
     assert seen.sum() >= 4

@@ -14,7 +14,7 @@ AGENT = {"name": "dqn", "capacity": 100_000, "starts": 100_000}
 def fill() -> None:
     """Fill 16 replays of CartPole, train a little, and print this process's peak memory in megabytes."""
     session = Session(
-        build({"seeds": 16, "steps": 10**6, "threads": 1, "agent": AGENT, "world": {"name": "CartPole-v1"}})
+        build({"seeds": 16, "steps": 10**6, "threads": 1, "agent": AGENT, "env": {"name": "CartPole-v1"}})
     )
     session.play(100_100)
     print(peak())

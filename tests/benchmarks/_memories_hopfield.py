@@ -1,6 +1,6 @@
 """Hopfield networks beside plain loops and the PyPI package ``hopfieldnetwork``; the modern one beside its products.
 
-Everybody gets the same patterns and the same damage, works with float32 where it can choose, and runs to rest.
+Everybody gets the same patterns and the same corruption, works with float32 where it can choose, and runs to rest.
 """
 
 from __future__ import annotations

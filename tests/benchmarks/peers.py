@@ -1,7 +1,8 @@
 """Agents with networks beside their peers on CartPole: environment steps per CPU-second, learning included.
 
-The same world, the same settings (4-120-84-2, batch 128, an update every 10 steps, 200 steps before the first, epsilon
-.05, gradients of at most 10), one thread each, one after the other in every round. The peers come with the extra
+The same environment, the same settings (4-120-84-2, batch 128, an update every 10 steps, 200 steps before the first,
+epsilon .05, gradients of at most 10), one thread each, one after the other in every round. The peers come with the
+extra
 ``bench``; those missing are left out.
 """
 
@@ -82,7 +83,7 @@ def _libraries() -> dict[str, Callable[[int], Any]]:
 
 def _ours(agent: dict[str, Any], n_seeds: int, **run: Any) -> Work:
     """Training that goes on from round to round, past its first update."""
-    given = {"seeds": n_seeds, "steps": 10**7, "threads": 1, "agent": agent, "world": {"name": peers.ENV}}
+    given = {"seeds": n_seeds, "steps": 10**7, "threads": 1, "agent": agent, "env": {"name": peers.ENV}}
     session = Session(build({**given, **run}))
     set_threads(1)
     session.play(peers.START + 200)
@@ -106,7 +107,7 @@ def _two_cores() -> dict[str, dict[str, float]]:
 
     The limit is what two threads of products alone gain there: cores share memory and, in a rented machine, more.
     """
-    session = Session(build({"seeds": 16, "steps": 10**7, "agent": PLAIN, "world": {"name": peers.ENV}}))
+    session = Session(build({"seeds": 16, "steps": 10**7, "agent": PLAIN, "env": {"name": peers.ENV}}))
     session.play(peers.START + 200)
     work = partial(products, 16 * PRODUCTS // 2, peers.BATCH, (4, *peers.SHAPE, 2))
     limit = partial(spread, lambda first, last: [work() for _ in range(first, last)], 2)
@@ -129,11 +130,11 @@ def _gain(work: Callable[[], Any]) -> dict[str, float]:
 
 def _foreign() -> dict[str, float]:
     """CPU microseconds of a step of Gymnasium's own CartPole in Python with one seed, and the agent's share of them."""
-    world = {"name": peers.ENV, "native": False}
-    session = Session(build({"seeds": 1, "steps": 10**7, "threads": 1, "agent": PLAIN, "world": world}))
+    env = {"name": peers.ENV, "native": False}
+    session = Session(build({"seeds": 1, "steps": 10**7, "threads": 1, "agent": PLAIN, "env": env}))
     session.play(peers.START)
-    agent, obs = session.agent, session.world.observe()
-    step = session.world.step(agent.act(obs))
+    agent, obs = session.agent, session.env.observe()
+    step = session.env.step(agent.act(obs))
     rounds = 2_000
 
     def micros(work: Callable[[], Any]) -> float:

@@ -14,7 +14,7 @@ from simulator.training.loop import Session
 from tests.benchmarks._clock import alternate, ratio, show
 
 SEEDS, STRETCH, REPEATS, PEER_STEPS = 16, 8_192, 10, 20_000
-WORLDS = {
+ENVS = {
     "six rooms": ({"name": "rooms", "layout": "six"}, "engram/SixRooms-v0"),
     "FrozenLake 8x8": ({"name": "FrozenLake8x8-v1"}, "FrozenLake8x8-v1"),
 }
@@ -22,13 +22,13 @@ WORLDS = {
 
 def main(json: bool) -> dict[str, Any]:
     """Updates per CPU-second of one thread, 16 seeds at once, and of the plain loop with one."""
-    import envs  # noqa: F401 - registers our worlds with Gymnasium
+    import envs  # noqa: F401 - registers our environments with Gymnasium
 
     found: dict[str, Any] = {}
-    for name, (world, peer) in WORLDS.items():
-        ours = _stretch({"name": "q_learning", "step_size": 0.1}, world)
-        sarsa = _stretch({"name": "q_learning", "step_size": 0.1, "target": "sarsa"}, world)
-        td = _stretch({"name": "td", "step_size": 0.1}, world)
+    for name, (env, peer) in ENVS.items():
+        ours = _stretch({"name": "q_learning", "step_size": 0.1}, env)
+        sarsa = _stretch({"name": "q_learning", "step_size": 0.1, "target": "sarsa"}, env)
+        td = _stretch({"name": "td", "step_size": 0.1}, env)
         units = SEEDS * STRETCH * REPEATS
         works = {
             "engram q_learning": (ours, units),
@@ -44,13 +44,13 @@ def main(json: bool) -> dict[str, Any]:
 _PAIR = ("engram q_learning", "gymnasium + numpy")
 
 
-def _stretch(agent: dict[str, Any], world: dict[str, Any]) -> Callable[[], None]:
-    session = Session(build({"seeds": SEEDS, "steps": 10**12, "threads": 1, "agent": agent, "world": world}))
+def _stretch(agent: dict[str, Any], env: dict[str, Any]) -> Callable[[], None]:
+    session = Session(build({"seeds": SEEDS, "steps": 10**12, "threads": 1, "agent": agent, "env": env}))
     set_threads(1)
 
     def work() -> None:
         for _ in range(REPEATS):
-            session.agent.stretch(session.world.lanes, STRETCH)
+            session.agent.stretch(session.env.lanes, STRETCH)
 
     return work
 

@@ -60,8 +60,8 @@ def _store() -> dict[str, float]:
 
 def _fill(lab: str) -> None:
     agents = {f"a{i}": {"name": "q_learning", "step_size": (i + 1) / 100} for i in range(CONTESTANTS)}
-    worlds = {f"w{m}": {"name": "rooms", "slip": m / 100} for m in range(CHALLENGES)}
-    config = build({"agent": agents, "world": worlds, "seeds": BLOCKS, "block": 1})
+    envs = {f"w{m}": {"name": "rooms", "slip": m / 100} for m in range(CHALLENGES)}
+    config = build({"agent": agents, "env": envs, "seeds": BLOCKS, "block": 1})
     pairs, (rng,) = pairs_of(config), generators([0], "bootstrap")
     plan, steps = plan_of(config, pairs, {}), np.arange(1, EVALUATIONS + 1) * 1_000
     known = installed()
@@ -93,7 +93,7 @@ def _fill(lab: str) -> None:
 
 def _host() -> dict[str, float]:
     """The host's share of the CPU time of a tournament of some minutes, in per cent; compiling is left out."""
-    settings = {"seeds": 16, "steps": STEPS, "agent": {"dqn": {}, "q_learning": {}}, "world": {"CartPole-v1": {}}}
+    settings = {"seeds": 16, "steps": STEPS, "agent": {"dqn": {}, "q_learning": {}}, "env": {"CartPole-v1": {}}}
     spent = [_cpu(kind) for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     compiled = compile_cpu_seconds()
     with tempfile.TemporaryDirectory() as lab, CellStore(lab) as store:
@@ -128,7 +128,7 @@ def _ray() -> dict[str, float]:
 def _per_cell(place: Workers) -> float:
     """Seconds of the clock for each of many small cells."""
     settings = {"steps": 50, "eval_every": 50, "eval_episodes": 1, "block": 1}
-    players = {"agent": {"walk": {"name": "random_walk"}}, "world": {"rooms": {"layout": "four"}}}
+    players = {"agent": {"walk": {"name": "random_walk"}}, "env": {"rooms": {"layout": "four"}}}
     took = 0.0
     with tempfile.TemporaryDirectory() as lab, CellStore(lab) as store:
         for first, seeds in ((0, 4 * place.n), (1_000, RAY_CELLS)):  # the first ones load what a worker needs
@@ -155,7 +155,7 @@ def _peer() -> dict[str, float]:
     """CPU seconds of one seed of stable-baselines3's DQN in CartPole, and of as many as the preset would take."""
     from simulator.external.contestants import external, play_external
 
-    run = build_run({"seeds": 1, "steps": STEPS, "agent": {"name": "random_walk"}, "world": {"name": "CartPole-v1"}})
+    run = build_run({"seeds": 1, "steps": STEPS, "agent": {"name": "random_walk"}, "env": {"name": "CartPole-v1"}})
     own = {"learning_rate": 2.3e-3, "batch_size": 64, "train_freq": 256, "gradient_steps": 128}
     own |= {"policy_kwargs": {"net_arch": [256, 256]}, "learning_starts": 1_000, "target_update_interval": 10}
     found = play_external(external("sb3:DQN", own, run), lambda: None)

@@ -1,4 +1,4 @@
-"""Every outcome of damage on a tiny pattern with its probability, by plain enumeration."""
+"""Every outcome of corruption on a tiny pattern with its probability, by plain enumeration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blackjack's exact law: by hand, and against what the compiled world does."""
+"""Blackjack's exact law: by hand, and against what the compiled environment does."""
 
 import numpy as np
 import pytest
@@ -63,18 +63,18 @@ def test_the_best_policy_is_the_books():
 
 
 @pytest.mark.parametrize("settings", [{}, {"sab": False}, {"sab": False, "natural": True}])
-def test_the_law_is_what_the_world_does(settings):
+def test_the_law_is_what_the_env_does(settings):
     """Sticking from 17 on, a hundred thousand hands: within four standard errors of the exact return."""
     config = blackjack.Config(**settings)
-    world = blackjack.make(list(range(400)), config)
-    spec = world.spec
+    env = blackjack.make(list(range(400)), config)
+    spec = env.spec
     probs = np.zeros((len(spec.state_obs), 2))
     sticks = spec.state_obs // 22 >= 17
     probs[sticks, STICK], probs[~sticks, HIT] = 1, 1
     exact = evaluate_finite(spec.mdp, probs, None)
-    obs, earned, hands = world.reset(), [], 0
+    obs, earned, hands = env.reset(), [], 0
     while hands < 100_000:
-        step = world.step(np.where(obs // 22 >= 17, STICK, HIT))
+        step = env.step(np.where(obs // 22 >= 17, STICK, HIT))
         earned.append(step.reward[step.terminated].copy())
         hands, obs = hands + step.terminated.sum(), step.obs.copy()
     returns = np.concatenate(earned)

@@ -77,7 +77,7 @@ def test_likelihood_is_the_enumerated_law_of_every_cue(name, amount, shape, stor
 def test_samples_follow_the_enumerated_law(name, amount, stored):
     channel, patterns, laws = _setup(name, amount, (2, 3), stored)
     n = 4000
-    cues = channel.damage(np.repeat(patterns[:, :1], n, axis=1), patterns, rng.generators([11], "damage"))
+    cues = channel.corrupt(np.repeat(patterns[:, :1], n, axis=1), patterns, rng.generators([11], "corruption"))
     names = _named(cues)
     assert set(names) <= set(laws[0])
     expected = np.array(list(laws[0].values())) * n
@@ -135,7 +135,7 @@ def test_gauss_by_hand():
 
 def test_gauss_adds_normal_noise_of_its_width():
     x = np.tile(np.array([[1, -1, 1, 1]], np.float32), (1, 2500, 1))
-    cues = parse("gauss:0.7", Units((4,))).damage(x, x, rng.generators([5], "damage"))
+    cues = parse("gauss:0.7", Units((4,))).corrupt(x, x, rng.generators([5], "corruption"))
     noise = (cues.values - x)[0]
     assert stats.kstest(noise.ravel(), "norm", args=(0.0, 0.7)).pvalue > 1e-3
     assert np.abs(np.corrcoef(noise.T) - np.eye(4)).max() < 0.08
@@ -157,7 +157,7 @@ def test_blur_is_a_gaussian_filter_over_paper_and_its_noise_is_as_stated(shape):
     ]
     np.testing.assert_allclose(channel.blurred(patterns)[0], expected, atol=1e-6)
     many = np.repeat(patterns, 100, axis=1)
-    cues = channel.damage(many, patterns, rng.generators([4], "damage"))
+    cues = channel.corrupt(many, patterns, rng.generators([4], "corruption"))
     noise = cues.values - channel.blurred(many)
     assert stats.kstest(noise.ravel(), "norm", args=(0.0, BLUR_NOISE)).pvalue > 1e-3
     said = channel.log_likelihood(cues, patterns)[0]
@@ -194,14 +194,14 @@ def _text(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("two_valued", [True, False])
-def test_a_seed_is_damaged_alike_whoever_is_beside_it_and_however_many_cues_follow(name, two_valued):
+def test_a_seed_is_corrupted_alike_whoever_is_beside_it_and_however_many_cues_follow(name, two_valued):
     units = Units((3, 4), two_valued)
     channel = parse(_text(name), units)
     numbers = np.stack([stream.random((6, 12)) for stream in rng.generators(range(3), "patterns")])
     patterns = (np.sign(numbers - 0.5) if two_valued else numbers * 2 - 1).astype(np.float32)
     kept = patterns.copy()
-    together = channel.damage(patterns, patterns, rng.generators(range(3), "damage"))
-    alone = channel.damage(patterns[1:2, :4], patterns[1:2], rng.generators([1], "damage"))
+    together = channel.corrupt(patterns, patterns, rng.generators(range(3), "corruption"))
+    alone = channel.corrupt(patterns[1:2, :4], patterns[1:2], rng.generators([1], "corruption"))
     np.testing.assert_array_equal(alone.values[0], together.values[1, :4])
     assert (alone.known is None) == (together.known is None)
     if alone.known is not None:
@@ -219,29 +219,29 @@ def _first(cues):
 def test_mixing_needs_another_pattern():
     x = np.ones((1, 2, 4), np.float32)
     with pytest.raises(ValueError, match="no other stored pattern, expected at least 2 that differ"):
-        parse("mix:0.2", Units((4,))).damage(x, x[:, :1], rng.generators([0], "damage"))
+        parse("mix:0.2", Units((4,))).corrupt(x, x[:, :1], rng.generators([0], "corruption"))
 
 
 def test_streams_are_counted():
     x = np.ones((2, 2, 4), np.float32)
     for name in ("flip:0.1", "mix:0.1"):
         with pytest.raises(ValueError, match="found 1 streams, expected one for each of 2 seeds"):
-            parse(name, Units((4,))).damage(x, x, rng.generators([0], "damage"))
+            parse(name, Units((4,))).corrupt(x, x, rng.generators([0], "corruption"))
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("flup:0.2", "unknown damage 'flup'; did you mean flip or flips?"),
-        ("", "unknown damage '' (one of none, flip, flips"),
-        ("flip", "damage = 'flip': expected a probability from 0 to 1, as 'flip:0.2'"),
-        ("flip:", "damage = 'flip:': expected a prob"),
+        ("flup:0.2", "unknown corruption 'flup'; did you mean flip or flips?"),
+        ("", "unknown corruption '' (one of none, flip, flips"),
+        ("flip", "corruption = 'flip': expected a probability from 0 to 1, as 'flip:0.2'"),
+        ("flip:", "corruption = 'flip:': expected a prob"),
         ("flip:1.01", "a probability from 0 to 1, as"),
         ("flip:-0.1", "a probability from 0 to 1, as"),
         ("flip:nan", "a probability from 0 to 1, as"),
         ("flip:0_1", "a probability from 0 to 1, as"),
         ("flip:0.1:0.2", "a probability from 0 to 1, as"),
-        ("flips:0.5", "damage = 'flips:0.5': expected a whole number from 0 to 12, as 'flips:1'"),
+        ("flips:0.5", "corruption = 'flips:0.5': expected a whole number from 0 to 12, as 'flips:1'"),
         ("flips:13", "a whole number from 0 to 12"),
         ("flips:1e999", "a whole number from 0 to 12"),
         ("shift:3", "a whole number from 0 to 2"),
@@ -249,14 +249,14 @@ def test_streams_are_counted():
         ("hide:1", "a probability from 0 to below 1"),
         ("block:0", "a share between 0 and 1"),
         ("block:half", "a share between 0 and 1"),
-        ("block:0.99", "damage = 'block:0.99': covers all 12 units, expected a smaller share"),
+        ("block:0.99", "corruption = 'block:0.99': covers all 12 units, expected a smaller share"),
         ("gauss:0", "a number from 0.001 to 100"),
         ("blur:inf", "a number from 0.001 to 100"),
-        ("none:1", "damage = 'none:1': expected 'none' without an amount"),
-        (None, "damage = None: expected a text as 'flip:0.2'"),
+        ("none:1", "corruption = 'none:1': expected 'none' without an amount"),
+        (None, "corruption = None: expected a text as 'flip:0.2'"),
     ],
 )
-def test_bad_damage_is_one_line(text, line):
+def test_bad_corruption_is_one_line(text, line):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         parse(text, Units((3, 4)))
     assert line in str(caught.value)
@@ -270,4 +270,6 @@ def test_names_are_as_asked_for():
         "none",
     ]
     with pytest.raises(ValueError, match="expected one or two dimensions"):
-        parse("blur:1", Units((2, 2, 3))).damage(*[np.ones((1, 1, 12), np.float32)] * 2, rng.generators([0], "damage"))
+        parse("blur:1", Units((2, 2, 3))).corrupt(
+            *[np.ones((1, 1, 12), np.float32)] * 2, rng.generators([0], "corruption")
+        )

@@ -119,7 +119,7 @@ def test_what_is_expected_is_what_comes_of_it(text, levels):
     challenge = digits.make(seed_list, digits.Config(levels=levels))
     stored = challenge.draw(20, 0).stored
     channel = parse(text, challenge.units)
-    cues = channel.damage(stored, stored, rng.generators(seed_list, "damage"))
+    cues = channel.corrupt(stored, stored, rng.generators(seed_list, "corruption"))
     found = ceiling(channel, cues, stored, median=not two, near=0.0 if two else metrics.NEAR)
     guess = np.take_along_axis(stored, found.best[..., None], axis=1)
     overlap = 1.0 - np.abs(metrics.decided(found.restored, two).astype(np.float64) - stored).mean(axis=2)
@@ -150,7 +150,7 @@ def test_many_units_and_certain_channels_stay_finite():
     drawn = random_bits.make([0, 1], random_bits.Config(n_units=784)).draw(30, 0)
     for text in ("flip:0.001", "erase:0.9", "gauss:0.001", "mix:0.01", "flips:784"):
         channel = parse(text, Units((784,)))
-        cues = channel.damage(drawn.stored, drawn.stored, rng.generators([0, 1], "damage"))
+        cues = channel.corrupt(drawn.stored, drawn.stored, rng.generators([0, 1], "corruption"))
         found = ceiling(channel, cues, drawn.stored)
         np.testing.assert_array_equal(found.restored, drawn.stored)
         assert (found.best == np.arange(30)).all()
@@ -159,7 +159,7 @@ def test_many_units_and_certain_channels_stay_finite():
 def test_blocks_and_other_seeds_change_nothing(monkeypatch):
     drawn = random_bits.make(range(3), random_bits.Config(n_units=16)).draw(8, 0)
     channel = parse("erase:0.6", Units((4, 4)))
-    cues = channel.damage(drawn.stored, drawn.stored, rng.generators(range(3), "damage"))
+    cues = channel.corrupt(drawn.stored, drawn.stored, rng.generators(range(3), "corruption"))
     whole = ceiling(channel, cues, drawn.stored)
     monkeypatch.setattr(module, "_BLOCK", 24)  # three cues at a time
     split = ceiling(channel, cues, drawn.stored)
@@ -178,7 +178,7 @@ def test_nearest_restores_digits_as_often_as_it_must():
     challenge = digits.make(seed_list, digits.Config())
     stored = challenge.draw(20, 0).stored
     channel = parse("flip:0.2", challenge.units)
-    cues = channel.damage(stored, stored, rng.generators(seed_list, "damage"))
+    cues = channel.corrupt(stored, stored, rng.generators(seed_list, "corruption"))
     found = ceiling(channel, cues, stored)
     nearest = (cues.values @ stored.transpose(0, 2, 1)).argmax(axis=2)
     np.testing.assert_array_equal(found.best, nearest)

@@ -81,17 +81,17 @@ def equal(a, b):
         assert a == b
 
 
-def test_a_seed_plays_the_episodes_of_the_simulators_world():
+def test_a_seed_plays_the_episodes_of_the_simulators_env():
     settings = {"layout": "four", "slip": 0.2, "max_steps": 5}
-    env, world = gymnasium.make("engram/Rooms-v0", **settings), make([9], Config(**settings))
-    assert env.reset(seed=9)[0] == world.reset()[0]
+    single, env = gymnasium.make("engram/Rooms-v0", **settings), make([9], Config(**settings))
+    assert single.reset(seed=9)[0] == env.reset()[0]
     for i in range(40):
-        step = world.step(np.array([i % 4]))
-        obs, reward, terminated, truncated, info = env.step(i % 4)
+        step = env.step(np.array([i % 4]))
+        obs, reward, terminated, truncated, info = single.step(i % 4)
         assert (obs, reward) == (step.final_obs[0], step.reward[0])
         assert (terminated, truncated, info) == (step.terminated[0], step.truncated[0], {})
         if terminated or truncated:
-            assert env.reset()[0] == step.obs[0]
+            assert single.reset()[0] == step.obs[0]
 
 
 def test_reset_without_a_seed_goes_on_with_the_stream():
@@ -105,36 +105,36 @@ def test_reset_without_a_seed_goes_on_with_the_stream():
 
 
 def test_the_mask_marks_the_doors_and_suits_sampling():
-    env = gymnasium.make("engram/SixRooms-v0")
-    obs, info = env.reset(seed=1)
+    single = gymnasium.make("engram/SixRooms-v0")
+    obs, info = single.reset(seed=1)
     np.testing.assert_array_equal(info["action_mask"], make([1], Config()).spec.legal[obs])
-    env.action_space.seed(0)
+    single.action_space.seed(0)
     for _ in range(30):
-        action = env.action_space.sample(mask=info["action_mask"])
-        obs, reward, _, truncated, info = env.step(action)
+        action = single.action_space.sample(mask=info["action_mask"])
+        obs, reward, _, truncated, info = single.step(action)
         assert reward >= 0
         if truncated:
             assert obs == 5
-            _, info = env.reset()
+            _, info = single.reset()
 
 
 def test_text_frames_follow_the_walker_to_where_the_episode_ended():
-    env = gymnasium.make("engram/Rooms-v0", layout="corridor", length=3, render_mode="ansi")
-    env.reset(seed=0)
-    frames = [env.render()]
+    single = gymnasium.make("engram/Rooms-v0", layout="corridor", length=3, render_mode="ansi")
+    single.reset(seed=0)
+    frames = [single.render()]
     for _ in range(3):
-        ended = env.step(1)[2]
-        frames.append(env.render())
+        ended = single.step(1)[2]
+        frames.append(single.render())
     assert ended
     assert [frame.splitlines()[1] for frame in frames] == ["#@  G#", "#S@ G#", "#S @G#", "#S  @#"]
-    env.reset()
-    assert env.render() == frames[0] == "######\n#@  G#\n######"
+    single.reset()
+    assert single.render() == frames[0] == "######\n#@  G#\n######"
 
 
 def test_pixel_frames_are_pictures():
-    env = gymnasium.make("engram/SixRooms-v0", render_mode="rgb_array")
-    env.reset(seed=0)
-    frame = env.render()
+    single = gymnasium.make("engram/SixRooms-v0", render_mode="rgb_array")
+    single.reset(seed=0)
+    frame = single.render()
     assert frame.dtype == np.uint8
     assert frame.shape == (256, 256, 3)
     vector = gymnasium.make_vec("engram/Rooms-v0", 2, render_mode="rgb_array")
@@ -172,15 +172,15 @@ def test_what_cannot_be_is_refused(call, line):
     assert line in str(caught.value)
 
 
-def _begun(env):
-    env.reset(seed=0)
-    return env.unwrapped
+def _begun(single):
+    single.reset(seed=0)
+    return single.unwrapped
 
 
 def test_our_own_ids_keep_their_exact_answers():
-    player = registry.load("worlds", "engram/SixRooms-v0")
+    player = registry.load("envs", "engram/SixRooms-v0")
     foreign = player.make([0, 1], player.Config()).spec
-    rooms = registry.load("worlds", "rooms")
+    rooms = registry.load("envs", "rooms")
     own = rooms.make([0, 1], rooms.Config()).spec
     assert (foreign.max_steps, foreign.floor, foreign.solved, foreign.gamma) == (100, own.floor, own.solved, 0.8)
     np.testing.assert_array_equal(foreign.mdp.reward, own.mdp.reward)
@@ -202,6 +202,6 @@ def test_what_changes_a_reward_of_ours_has_no_exact_answers(entry, monkeypatch):
     monkeypatch.setattr(gymnasium, "registry", dict(gymnasium.registry))
     monkeypatch.setattr("gymnasium.envs.registration.registry", gymnasium.registry)
     gymnasium.register("Dear-v0", entry, max_episode_steps=100)
-    player = registry.load("worlds", "Dear-v0")
+    player = registry.load("envs", "Dear-v0")
     spec = player.make([0], player.Config()).spec
     assert (spec.mdp, spec.floor, spec.solved) == (None, None, None)

@@ -1,4 +1,4 @@
-"""What a Gymnasium world refuses, each in one line that names the place."""
+"""What a Gymnasium environment refuses, each in one line that names the place."""
 
 import sys
 
@@ -6,9 +6,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs.common.gymnasium import env
-from envs.common.gymnasium.env import Config
-from tests.envs.test_gymnasium_world import Probe
+from envs.common.gymnasium import adapter
+from envs.common.gymnasium.adapter import Config
+from tests.envs.test_gymnasium_env import Probe
 
 
 def _refused(call, *words):
@@ -25,14 +25,14 @@ def _refused(call, *words):
     [
         ("CartPole", ["CartPole", "CartPole-v1"]),
         ("FrozenLake-v9", ["FrozenLake-v1"]),
-        ("qqqq", ["qqqq", "engram list worlds"]),
+        ("qqqq", ["qqqq", "engram list environments"]),
         ("no_such_module:Thing-v0", ["no_such_module", "cannot be imported"]),
         ("json:Thing-v0", ["Thing-v0", "no Gymnasium environment"]),
         ("Ant-v2", ["gymnasium-robotics"]),
     ],
 )
 def test_ids(env_id, words):
-    _refused(lambda: env.make(env_id, [0], Config()), "world", env_id, *words)
+    _refused(lambda: adapter.make(env_id, [0], Config()), "env", env_id, *words)
 
 
 @pytest.mark.parametrize(
@@ -45,40 +45,40 @@ def test_ids(env_id, words):
     ],
 )
 def test_kwargs(kwargs, words):
-    _refused(lambda: env.make("FrozenLake-v1", [0], Config(kwargs=kwargs)), "FrozenLake-v1", *words)
+    _refused(lambda: adapter.make("FrozenLake-v1", [0], Config(kwargs=kwargs)), "FrozenLake-v1", *words)
 
 
 def test_what_is_not_installed_is_named_with_its_extra(monkeypatch):
     for name in [name for name in sys.modules if name.startswith(("Box2D", "gymnasium.envs.box2d"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ale_py", None)
-    _refused(lambda: env.make("ALE/Pong-v5", [0], Config()), 'pip install "ale-py"')
+    _refused(lambda: adapter.make("ALE/Pong-v5", [0], Config()), 'pip install "ale-py"')
 
     def missing(**kwargs):
         raise ModuleNotFoundError("No module named 'Box2D'", name="Box2D")
 
     gymnasium.register("test/Lander-v0", missing)
-    _refused(lambda: env.make("test/Lander-v0", [0], Config()), 'pip install "gymnasium[box2d]"')
+    _refused(lambda: adapter.make("test/Lander-v0", [0], Config()), 'pip install "gymnasium[box2d]"')
     del gymnasium.registry["test/Lander-v0"]
 
 
-def test_a_module_registers_its_worlds(tmp_path, monkeypatch):
+def test_a_module_registers_its_envs(tmp_path, monkeypatch):
     source = "import gymnasium\ngymnasium.register('lab/Pole-v3', 'gymnasium.envs.classic_control:CartPoleEnv')\n"
     (tmp_path / "my_lab_of_tests.py").write_text(source)
     (tmp_path / "my_broken_lab.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert env.is_known("my_lab_of_tests:lab/Pole-v3")
-    assert env.make("my_lab_of_tests:lab/Pole-v3", [0], Config()).spec.action.n == 2
-    assert "lab/Pole-v3" in env.known_ids()
-    _refused(lambda: env.make("my_broken_lab:X-v0", [0], Config()), "my_broken_lab", "ZeroDivisionError")
+    assert adapter.is_known("my_lab_of_tests:lab/Pole-v3")
+    assert adapter.make("my_lab_of_tests:lab/Pole-v3", [0], Config()).spec.action.n == 2
+    assert "lab/Pole-v3" in adapter.known_ids()
+    _refused(lambda: adapter.make("my_broken_lab:X-v0", [0], Config()), "my_broken_lab", "ZeroDivisionError")
     del gymnasium.registry["lab/Pole-v3"]
 
 
 def test_known():
-    assert env.is_known("CartPole-v1")
-    assert not env.is_known("q_learning")
-    assert not env.is_known("rooms")
-    ids = env.known_ids()
+    assert adapter.is_known("CartPole-v1")
+    assert not adapter.is_known("q_learning")
+    assert not adapter.is_known("rooms")
+    ids = adapter.known_ids()
     assert ids == sorted(ids)
     assert {"Taxi-v4", "Acrobot-v1"} <= set(ids)
 
@@ -97,10 +97,10 @@ def test_known():
     ],
 )
 def test_actions(env_id, actions, words):
-    world = env.make(env_id, [0, 1], Config(native=False))
-    before = world.reset()
-    _refused(lambda: world.step(np.array(actions)), env_id, *words)
-    assert (world.observe() == before).all()
+    env = adapter.make(env_id, [0, 1], Config(native=False))
+    before = env.reset()
+    _refused(lambda: env.step(np.array(actions)), env_id, *words)
+    assert (env.observe() == before).all()
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_numbers_no_learner_can_use(trouble, words):
     gymnasium.register("test/Sick-v0", lambda: Probe(**trouble))
 
     def play():
-        world = env.make("test/Sick-v0", [0, 1], Config())
-        world.reset()
+        env = adapter.make("test/Sick-v0", [0, 1], Config())
+        env.reset()
         for _ in range(13):
-            world.step(np.zeros(2, int))
+            env.step(np.zeros(2, int))
 
     _refused(play, "test/Sick-v0", *words)
     del gymnasium.registry["test/Sick-v0"]

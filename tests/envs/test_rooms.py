@@ -1,4 +1,4 @@
-"""The rooms as a world: exact laws, streams, and the compiled step beside a plain walk."""
+"""The rooms as an environment: exact laws, streams, and the compiled step beside a plain walk."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ def test_six_rooms_have_the_textbooks_values(goal, share):
 
 
 def test_a_move_without_a_door_stays_and_pays_minus_one():
-    world = make([3], Config(layout="six", start="fixed"))
-    assert world.reset().tolist() == [2]
-    step = world.step(np.array([5]))
+    env = make([3], Config(layout="six", start="fixed"))
+    assert env.reset().tolist() == [2]
+    step = env.step(np.array([5]))
     assert (step.obs[0], step.reward[0], step.terminated[0], step.truncated[0]) == (2, -1.0, False, False)
-    step = world.step(np.array([3]))
+    step = env.step(np.array([3]))
     assert (step.obs[0], step.reward[0]) == (3, 0.0)
 
 
 @pytest.mark.parametrize(("goal", "ends"), [("absorbing", (False, True)), ("terminal", (True, False))])
 def test_arriving_in_room_five_ends_the_episode(goal, ends):
-    world = make([3], Config(layout="six", goal=goal))
-    world.lanes.place[:] = 1
-    step = world.step(np.array([5]))
+    env = make([3], Config(layout="six", goal=goal))
+    env.lanes.place[:] = 1
+    step = env.step(np.array([5]))
     assert (step.final_obs[0], step.reward[0], bool(step.terminated[0]), bool(step.truncated[0])) == (5, 100.0, *ends)
-    assert step.obs[0] == world.observe()[0] == world.lanes.place[0]
+    assert step.obs[0] == env.observe()[0] == env.lanes.place[0]
 
 
 @pytest.mark.parametrize(("slip", "mean", "steps"), [(0.0, 0.5295, 7.845), (1 / 3, 0.3260, 15.57)])
@@ -95,9 +95,9 @@ def test_the_corridor_and_the_t_maze_are_as_long_as_they_say(length):
 
 def test_without_memory_the_t_maze_is_worth_a_half():
     """The best policy of the junction's observation alone: always up, say."""
-    world = make([1], Config(layout="t-maze", length=4))
-    see, mdp = world.spec.state_obs, world.spec.mdp
-    assert world.spec.observation.n == 2 + 4 + 2  # the start twice, the corridor and junction, the arms
+    env = make([1], Config(layout="t-maze", length=4))
+    see, mdp = env.spec.state_obs, env.spec.mdp
+    assert env.spec.observation.n == 2 + 4 + 2  # the start twice, the corridor and junction, the arms
     junction = [state for state in range(len(see)) if (mdp.end[state, 0] == TERMINATES) & (mdp.end[state, 2] > 0)]
     over = [state for state in junction if (mdp.next[state] == state).all()]
     junction = [state for state in junction if state not in over]
@@ -174,17 +174,17 @@ def test_step_costs_come_off_every_reward():
 
 @pytest.mark.parametrize("layout", NAMES)
 @pytest.mark.parametrize("slip", [0.0, 0.3])
-def test_the_compiled_world_walks_as_its_law_says(layout, slip):
+def test_the_compiled_env_walks_as_its_law_says(layout, slip):
     """Bit for bit beside numpy's generator on the same streams, episode after episode."""
     seed_list = [5, 0, 77]
-    world = make(seed_list, Config(layout=layout, slip=slip, max_steps=15))
-    mdp, see = world.spec.mdp, world.spec.state_obs
-    generators = rng.generators(seed_list, "world")
-    actions = rng.generators([1], "exploration")[0].integers(world.spec.action.n, size=(200, 3))
-    seen, states, clocks = world.reset(), [_start(mdp, one) for one in generators], [0] * 3
+    env = make(seed_list, Config(layout=layout, slip=slip, max_steps=15))
+    mdp, see = env.spec.mdp, env.spec.state_obs
+    generators = rng.generators(seed_list, "env")
+    actions = rng.generators([1], "exploration")[0].integers(env.spec.action.n, size=(200, 3))
+    seen, states, clocks = env.reset(), [_start(mdp, one) for one in generators], [0] * 3
     assert seen.tolist() == [see[state] for state in states]
     for row in actions:
-        step = world.step(row)
+        step = env.step(row)
         for i, (action, generator) in enumerate(zip(row, generators, strict=True)):
             chances = np.cumsum(mdp.prob[states[i], action])
             k = int(np.argmax(chances > generator.random())) if len(chances) > 1 else 0
@@ -213,7 +213,7 @@ def test_floor_and_solved_are_exact(layout):
     assert spec.solved == pytest.approx(best - 0.01 * abs(best), abs=1e-9)
 
 
-def test_large_worlds_are_not_solved_in_passing():
+def test_large_envs_are_not_solved_in_passing():
     spec = make([1], Config(layout="maze", size=101)).spec
     assert len(spec.mdp.start) > 2000
     assert spec.floor is None
@@ -221,7 +221,7 @@ def test_large_worlds_are_not_solved_in_passing():
     assert make([1], Config(max_steps=10**15)).spec.floor is None
 
 
-def test_indices_make_a_world_by_table_and_other_views_do_not():
+def test_indices_make_a_env_by_table_and_other_views_do_not():
     assert hasattr(make([1], Config(layout="four")), "lanes")
     assert hasattr(make([1], Config(layout="t-maze")), "lanes")
     assert hasattr(make([1], Config(layout="four", observation="walls")), "lanes")
@@ -245,7 +245,7 @@ def test_a_seed_plays_alike_in_any_company(settings):
 
 
 @pytest.mark.parametrize("settings", [{}, {"observation": "pixels"}, {"sensor_noise": 0.4, "observation": "walls"}])
-def test_a_restored_world_goes_on_as_if_nothing_had_been(settings):
+def test_a_restored_env_goes_on_as_if_nothing_had_been(settings):
     config = Config(layout="key-door", slip=0.2, max_steps=9, **settings)
     actions = rng.generators([1], "exploration")[0].integers(4, size=(40, 3))
     one, other = make([4, 5, 6], config), make([0, 0, 0], config)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.common.gridworld import graph_file
-from envs.common.gridworld.finite_world import Rules
+from envs.common.gridworld.finite_env import Rules
 from envs.common.gridworld.graph_mdp import make_rooms
 from envs.rooms import Config, make
 from simulator.core.mdp.solve import TRUNCATES, value_iteration
@@ -114,7 +114,7 @@ square = st.integers(1, 5).flatmap(
 
 
 @given(square, st.sampled_from(["absorbing", "terminal"]), st.sampled_from([0.0, 0.4]))
-def test_any_matrix_of_doors_is_a_sound_world_or_refused(rows, goal, slip):
+def test_any_matrix_of_doors_is_a_sound_env_or_refused(rows, goal, slip):
     if refusal({"R": rows}, goal, slip) is None:
         ground = make_rooms(graph_file.parse(rows), Rules(goal=goal, slip=slip))
         values = value_iteration(ground.mdp, 0.9).values

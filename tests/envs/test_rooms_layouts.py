@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.common.gridworld import layouts, map_file
-from envs.common.gridworld.finite_world import Look, Rules
+from envs.common.gridworld.finite_env import Look, Rules
 from envs.common.gridworld.grid_observations import make_ground
 from envs.common.gridworld.layouts import Shape
 from envs.common.gridworld.maze import make_maze
@@ -108,14 +108,14 @@ def test_starts_are_fixed_or_random_on_request():
 
 
 def test_the_scene_shows_what_is_there_now():
-    world = make([1], Config(layout="key-door"))
-    world.reset()
+    env = make([1], Config(layout="key-door"))
+    env.reset()
     for action in (1, 1, 2, 2):
-        world.step(np.array([action]))
-    assert Mark(4, 3, "key") in world.scene(0).marks
-    before = world.scene(0)
-    world.step(np.array([2]))
-    scene = world.scene(0)
+        env.step(np.array([action]))
+    assert Mark(4, 3, "key") in env.scene(0).marks
+    before = env.scene(0)
+    env.step(np.array([2]))
+    scene = env.scene(0)
     assert {mark.kind for mark in before.marks} == {"start", "key", "door", "goal", "walker"}
     assert {mark.kind for mark in scene.marks} == {"start", "goal", "walker"}
     assert Mark(4, 3, "walker") in scene.marks
@@ -128,9 +128,9 @@ def test_the_scene_shows_what_is_there_now():
 
 
 def test_letters_are_the_map_with_the_walker():
-    world = make([1], Config(layout="t-maze", length=2))
-    world.reset()
-    text = letters(world.scene(0))
+    env = make([1], Config(layout="t-maze", length=2))
+    env.reset()
+    text = letters(env.scene(0))
     assert text in ("#####\n###G#\n#@  #\n###1#\n#####\npays G", "#####\n###G#\n#@  #\n###1#\n#####\npays 1")
     six = make([1], Config(start="fixed"))
     six.reset()
@@ -139,13 +139,13 @@ def test_letters_are_the_map_with_the_walker():
 
 @pytest.mark.parametrize("layout", layouts.NAMES)
 def test_every_state_has_a_place_of_its_own_in_the_scene(layout):
-    world = make([1, 2], Config(layout=layout))
-    world.reset()
-    scene = world.scene(1)
+    env = make([1, 2], Config(layout=layout))
+    env.reset()
+    scene = env.scene(1)
     places = scene.places[scene.places[:, 0] >= 0]
     assert len({tuple(place) for place in places.tolist()}) == len(places)
-    assert len(scene.places) == len(world.spec.mdp.start)
-    assert len(scene.actions) == world.spec.action.n
+    assert len(scene.places) == len(env.spec.mdp.start)
+    assert len(scene.actions) == env.spec.action.n
     if scene.walls is not None:
         assert not scene.walls[places[:, 0], places[:, 1]].any()
     else:
@@ -162,7 +162,7 @@ def test_every_state_has_a_place_of_its_own_in_the_scene(layout):
     st.sampled_from([Rules(), Rules(slip=0.3, goal="absorbing", start="random"), Rules(slip=1.0, slip_kind="uniform")]),
     st.sampled_from(["index", "position", "onehot", "walls", "window", "pixels"]),
 )
-def test_any_map_is_a_sound_world_or_refused(plan, rules, kind):
+def test_any_map_is_a_sound_env_or_refused(plan, rules, kind):
     ground = attempt(plan, rules)
     if ground is None:
         return

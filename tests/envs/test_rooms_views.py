@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.common import render
-from envs.common.gridworld.finite_world import TABLE_BYTES
+from envs.common.gridworld.finite_env import TABLE_BYTES
 from envs.common.gridworld.line_of_sight import hidden
 from envs.rooms import Config, make
 from simulator.core import rng
@@ -150,15 +150,15 @@ def test_without_numbered_views_every_move_may_be_sent():
 @pytest.mark.parametrize("kind", ["index", "position", "onehot", "walls", "window", "pixels"])
 @pytest.mark.parametrize("layout", ["four", "t-maze", "key-door"])
 def test_what_the_walker_sees_is_the_view_of_its_state(kind, layout):
-    world, plain = (make([3, 4], Config(layout=layout, max_steps=6, observation=one)) for one in (kind, "index"))
-    one, states = world.spec, plain.spec.state_obs
-    seen, index = world.reset(), plain.reset()
+    env, plain = (make([3, 4], Config(layout=layout, max_steps=6, observation=one)) for one in (kind, "index"))
+    one, states = env.spec, plain.spec.state_obs
+    seen, index = env.reset(), plain.reset()
     for row in rng.generators([1], "exploration")[0].integers(4, size=(30, 2)):
         places = plain.lanes.place.copy()
         np.testing.assert_array_equal(seen, one.state_obs[places])
         np.testing.assert_array_equal(index, states[places])
         assert one.observation.contains(int(seen[0]) if seen.ndim == 1 else seen[0])
-        step, same = world.step(row), plain.step(row)
+        step, same = env.step(row), plain.step(row)
         seen, index = step.obs, same.obs
         np.testing.assert_array_equal(step.reward, same.reward)
         goes_on = ~(step.terminated | step.truncated)
@@ -168,28 +168,28 @@ def test_what_the_walker_sees_is_the_view_of_its_state(kind, layout):
 def test_views_too_large_for_a_table_are_made_when_looked_at():
     small, large = (Config(layout="maze", size=size, observation="pixels", cell_pixels=8) for size in (5, 31))
     assert make([1], small).spec.state_obs is not None
-    world = make([1, 2], large)
-    assert world.spec.state_obs is None
-    assert len(world.spec.mdp.start) * world.reset()[0].nbytes > TABLE_BYTES
-    assert world.spec.observation.contains(world.observe()[0])
+    env = make([1, 2], large)
+    assert env.spec.state_obs is None
+    assert len(env.spec.mdp.start) * env.reset()[0].nbytes > TABLE_BYTES
+    assert env.spec.observation.contains(env.observe()[0])
 
 
 def test_a_sensor_shows_any_other_state_as_often_as_it_errs():
     config = Config(layout="four", sensor_noise=0.25)
-    world, plain = make(range(400), config), make(range(400), Config(layout="four"))
-    world.reset()
+    env, plain = make(range(400), config), make(range(400), Config(layout="four"))
+    env.reset()
     plain.reset()
     wrong = np.zeros(0, np.int64)
     for _ in range(50):
         actions = np.zeros(400, np.int64)
-        seen, true = world.step(actions).final_obs, plain.step(actions).final_obs
+        seen, true = env.step(actions).final_obs, plain.step(actions).final_obs
         wrong = np.concatenate([wrong, seen[seen != true]])
-        np.testing.assert_array_equal(world.observe(), world.observe())
+        np.testing.assert_array_equal(env.observe(), env.observe())
     assert abs(len(wrong) / 20_000 - 0.25) < 0.0125  # four standard errors
     counts = np.bincount(wrong, minlength=104)
     assert counts.min() > 0
     assert ((counts - len(wrong) / 104) ** 2 / (len(wrong) / 104)).sum() < 170  # chi squared, 103 degrees: 1 in 30,000
-    spec = world.spec
+    spec = env.spec
     assert (spec.solved, spec.state_obs) == (None, None)
     assert spec.floor == pytest.approx(plain.spec.floor)
 
@@ -219,17 +219,17 @@ def test_shapes_lie_inside_their_cell():
 
 def test_the_floor_counts_the_moves_that_a_mistaken_walker_makes():
     """Random play by the doors of the room that is shown, which may not be there: half of the looks are wrong."""
-    world = make(range(4000), Config(sensor_noise=0.5, max_steps=6))
+    env = make(range(4000), Config(sensor_noise=0.5, max_steps=6))
     returns, running = np.zeros(4000), np.ones(4000, np.bool_)
     generator = rng.generators([1], "exploration")[0]
-    seen = world.reset()
+    seen = env.reset()
     for _ in range(6):
-        actions = (world.spec.legal[seen] * generator.random((4000, 6))).argmax(axis=1)
-        step = world.step(actions)
+        actions = (env.spec.legal[seen] * generator.random((4000, 6))).argmax(axis=1)
+        step = env.step(actions)
         returns += running * step.reward
         running &= ~step.truncated
         seen = step.obs.copy()
     assert not running.any()
     error = returns.std() / 4000**0.5
-    assert world.spec.floor == pytest.approx(returns.mean(), abs=4 * error)
-    assert abs(make([1], Config(max_steps=6)).spec.floor - world.spec.floor) > 8 * error
+    assert env.spec.floor == pytest.approx(returns.mean(), abs=4 * error)
+    assert abs(make([1], Config(max_steps=6)).spec.floor - env.spec.floor) > 8 * error

@@ -1,10 +1,10 @@
-"""The toy-text worlds as players of their own: the originals' settings, under names of ours."""
+"""The toy-text environments as players of their own: the originals' settings, under names of ours."""
 
 import numpy as np
 import pytest
 
-from envs.common.gymnasium.env import GymnasiumWorld
-from envs.common.tabular_env import TableWorld
+from envs.common.gymnasium.adapter import GymnasiumEnv
+from envs.common.tabular_env import TableEnv
 from simulator.core import registry
 from tests.envs.originals import original, same_step
 
@@ -23,11 +23,11 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "settings", "env_id", "kwargs"), CASES)
 def test_the_player_is_the_original(name, settings, env_id, kwargs):
-    player = registry.load("worlds", name)
-    world = player.make(SEEDS, player.Config(**settings))
-    assert isinstance(world, GymnasiumWorld if "fickle_passenger" in settings else TableWorld)
-    assert world.spec.id == name
+    player = registry.load("envs", name)
+    env = player.make(SEEDS, player.Config(**settings))
+    assert isinstance(env, GymnasiumEnv if "fickle_passenger" in settings else TableEnv)
+    assert env.spec.id == name
     envs, seen = original(env_id, SEEDS, kwargs, settings.get("max_steps"))
-    assert (world.reset() == seen).all()
-    actions = np.random.Generator(np.random.PCG64(5)).integers(world.spec.action.n, size=(450, len(SEEDS)))
-    assert sum(same_step(world.step(action), envs, action) for action in actions) > 0
+    assert (env.reset() == seen).all()
+    actions = np.random.Generator(np.random.PCG64(5)).integers(env.spec.action.n, size=(450, len(SEEDS)))
+    assert sum(same_step(env.step(action), envs, action) for action in actions) > 0

@@ -1,4 +1,4 @@
-"""Toy-text worlds by table against the originals, slot by slot and bit for bit."""
+"""Toy-text environments by table against the originals, slot by slot and bit for bit."""
 
 import gymnasium
 import numpy as np
@@ -7,8 +7,8 @@ from gymnasium.envs.toy_text import FrozenLakeEnv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TransformReward
 
-from envs.common.gymnasium import env, toy_text
-from envs.common.gymnasium.env import Config, GymnasiumWorld
+from envs.common.gymnasium import adapter, toy_text
+from envs.common.gymnasium.adapter import Config, GymnasiumEnv
 from simulator.core import rng as streams
 from simulator.core.mdp.solve import finite_horizon
 
@@ -32,17 +32,17 @@ def _ids(case):
 @pytest.mark.parametrize("case", CASES, ids=_ids)
 def test_table_equals_original_slot_by_slot(case):
     env_id, kwargs, n_steps = case
-    world = env.make(env_id, SEEDS, Config(kwargs=kwargs))
-    assert type(world).__name__ == "TableWorld"
+    env = adapter.make(env_id, SEEDS, Config(kwargs=kwargs))
+    assert type(env).__name__ == "TableEnv"
     makers = [lambda: gymnasium.make(env_id, disable_env_checker=True, **kwargs)] * len(SEEDS)
     original = SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
-    seen, _ = original.reset(seed=streams.integers(SEEDS, "world"))
-    assert (world.reset() == seen).all()
-    actions = np.random.default_rng(5).integers(world.spec.action.n, size=(n_steps, len(SEEDS)))
+    seen, _ = original.reset(seed=streams.integers(SEEDS, "env"))
+    assert (env.reset() == seen).all()
+    actions = np.random.default_rng(5).integers(env.spec.action.n, size=(n_steps, len(SEEDS)))
     n_ends = 0
     for action in actions:
         seen, reward, terminated, truncated, infos = original.step(action)
-        step = world.step(action)
+        step = env.step(action)
         ended = terminated | truncated
         n_ends += ended.sum()
         final = np.where(ended, infos.get("final_obs", seen), seen)
@@ -52,17 +52,17 @@ def test_table_equals_original_slot_by_slot(case):
         assert (step.truncated == (truncated & ~terminated)).all()
         assert (step.final_obs == final).all()
     assert n_ends > 0 or "Cliff" in env_id  # random play hardly ever crosses the cliff: see the next test
-    for stream, generator in zip(world.lanes.stream, original.np_random, strict=True):
+    for stream, generator in zip(env.lanes.stream, original.np_random, strict=True):
         assert (stream == streams.pack(generator.bit_generator)).all()
 
 
 def test_cliff_original_over_many_ends():
     """A short way round the cliff, again and again, so that resets are compared too."""
-    worlds = [env.make("CliffWalking-v1", SEEDS, Config(native=native)) for native in (True, False)]
-    assert (worlds[0].reset() == worlds[1].reset()).all()
+    envs = [adapter.make("CliffWalking-v1", SEEDS, Config(native=native)) for native in (True, False)]
+    assert (envs[0].reset() == envs[1].reset()).all()
     ends = 0
     for action in [0, *[1] * 11, 2] * 3:
-        steps = [world.step(np.full(len(SEEDS), action)) for world in worlds]
+        steps = [env.step(np.full(len(SEEDS), action)) for env in envs]
         assert all((a == b).all() for a, b in zip(*steps, strict=True))
         ends += steps[0].terminated.sum()
     assert ends == 3 * len(SEEDS)
@@ -70,15 +70,15 @@ def test_cliff_original_over_many_ends():
 
 @pytest.mark.parametrize("env_id", ["FrozenLake-v1", "Taxi-v4"])
 def test_native_or_not_gives_the_same(env_id):
-    worlds = [env.make(env_id, SEEDS, Config(native=native)) for native in (True, False)]
-    assert isinstance(worlds[1], GymnasiumWorld)
-    assert (worlds[0].reset() == worlds[1].reset()).all()
-    for action in np.random.default_rng(2).integers(worlds[0].spec.action.n, size=(800, len(SEEDS))):
-        steps = [world.step(action) for world in worlds]
+    envs = [adapter.make(env_id, SEEDS, Config(native=native)) for native in (True, False)]
+    assert isinstance(envs[1], GymnasiumEnv)
+    assert (envs[0].reset() == envs[1].reset()).all()
+    for action in np.random.default_rng(2).integers(envs[0].spec.action.n, size=(800, len(SEEDS))):
+        steps = [env.step(action) for env in envs]
         for one, other in zip(*steps, strict=True):
             assert one.dtype == other.dtype
             assert (one == other).all()
-    specs = [world.spec for world in worlds]
+    specs = [env.spec for env in envs]
     assert specs[0].floor == specs[1].floor
     assert specs[0].solved == specs[1].solved
     assert (specs[0].mdp.prob == specs[1].mdp.prob).all()
@@ -88,39 +88,39 @@ def test_native_or_not_gives_the_same(env_id):
 def test_an_end_at_the_time_limit_is_an_end(native):
     """Six steps lead to the goal of the dry lake; with six allowed, the last one terminates and is not cut."""
     config = Config(native=native, kwargs={"is_slippery": False}, max_steps=6)
-    world = env.make("FrozenLake-v1", [3], config)
-    world.reset()
-    assert world.spec.max_steps == world.spec.mdp.max_steps == 6
+    env = adapter.make("FrozenLake-v1", [3], config)
+    env.reset()
+    assert env.spec.max_steps == env.spec.mdp.max_steps == 6
     for action in (1, 1, 2, 1, 2, 2):
-        step = world.step(np.array([action]))
+        step = env.step(np.array([action]))
     assert (step.terminated[0], step.truncated[0], step.reward[0]) == (True, False, 1)
     assert (step.final_obs[0], step.obs[0]) == (15, 0)
     for _ in range(6):
-        step = world.step(np.array([3]))
+        step = env.step(np.array([3]))
     assert (step.terminated[0], step.truncated[0]) == (False, True)
 
 
 def test_what_the_specs_say():
-    spec = env.make("FrozenLake-v1", [0], Config()).spec
+    spec = adapter.make("FrozenLake-v1", [0], Config()).spec
     assert spec.floor == pytest.approx(0.0139, abs=5e-5)
     assert spec.solved == 0.70  # registered, and within reach
     assert (spec.observation.n, spec.action.n, spec.max_steps, spec.legal) == (16, 4, 100, None)
     assert (spec.state_obs == np.arange(16)).all()
-    taxi = env.make("Taxi-v4", [0], Config()).spec
+    taxi = adapter.make("Taxi-v4", [0], Config()).spec
     assert taxi.floor == pytest.approx(-771.09, abs=5e-3)
     assert taxi.solved == pytest.approx(7.93 * 0.99, abs=1e-3)  # 8 cannot be reached
-    cliff = env.make("CliffWalking-v1", [0], Config()).spec
+    cliff = adapter.make("CliffWalking-v1", [0], Config()).spec
     assert cliff.max_steps is None
     assert cliff.solved == pytest.approx(-13.13)
     assert -15 < cliff.solved <= -13  # of all ways only the shortest counts: the next one takes 15 steps
-    short = env.make("FrozenLake-v1", [0], Config(max_steps=10)).spec
+    short = adapter.make("FrozenLake-v1", [0], Config(max_steps=10)).spec
     best = finite_horizon(short.mdp, 10).start_value
     assert short.floor < short.solved <= best < 0.7
 
 
-def test_only_the_very_worlds_are_replaced():
-    fickle = env.make("Taxi-v4", [0], Config(kwargs={"fickle_passenger": True}))
-    assert isinstance(fickle, GymnasiumWorld)
+def test_only_the_very_envs_are_replaced():
+    fickle = adapter.make("Taxi-v4", [0], Config(kwargs={"fickle_passenger": True}))
+    assert isinstance(fickle, GymnasiumEnv)
     assert fickle.spec.mdp is None
     assert fickle.spec.solved == 8
 
@@ -135,20 +135,20 @@ def test_only_the_very_worlds_are_replaced():
 
 
 def test_freezing_is_exact():
-    world = env.make("Taxi-v4", SEEDS, Config())
-    world.reset()
+    env = adapter.make("Taxi-v4", SEEDS, Config())
+    env.reset()
     actions = np.random.default_rng(0).integers(6, size=(500, len(SEEDS)))
     for action in actions[:300]:
-        world.step(action)
-    other = env.make("Taxi-v4", SEEDS, Config())
-    assert other.restore(world.state())
+        env.step(action)
+    other = adapter.make("Taxi-v4", SEEDS, Config())
+    assert other.restore(env.state())
     for action in actions[300:]:
-        for one, two in zip(world.step(action), other.step(action), strict=True):
+        for one, two in zip(env.step(action), other.step(action), strict=True):
             assert (one == two).all()
 
 
 def test_scenes():
-    lake = env.make("FrozenLake-v1", [0], Config())
+    lake = adapter.make("FrozenLake-v1", [0], Config())
     lake.reset()
     scene = lake.scene(0)
     kinds = [mark.kind for mark in scene.marks]
@@ -157,7 +157,7 @@ def test_scenes():
     assert (scene.places[5] == [1, 1]).all()
     assert scene.actions == ("left", "down", "right", "up")
     assert scene.facts == {"step": "0", "ice": "slippery"}
-    cliff = env.make("CliffWalking-v1", [0], Config())
+    cliff = adapter.make("CliffWalking-v1", [0], Config())
     cliff.reset()
     cliff.step(np.array([0]))
     marks = cliff.scene(0).marks
@@ -166,7 +166,7 @@ def test_scenes():
 
 
 def test_taxi_scene_shows_the_states_of_its_errand():
-    taxi = env.make("Taxi-v4", [0], Config())
+    taxi = adapter.make("Taxi-v4", [0], Config())
     state = int(taxi.reset()[0])
     row, column, passenger, destination = state // 100, state // 20 % 5, state // 4 % 5, state % 4
     scene = taxi.scene(0)

@@ -28,7 +28,7 @@ SEEDS = [0, 1, 2]
 PATTERNS = 20
 PICTURES = "rooms in pictures"
 CONVOLUTIONAL = ("dqn", "reinforce")  # agents whose networks see pictures, by torch
-DAMAGE = ("flip:0.2", "erase:0.5", "block:0.5")
+CORRUPTION = ("flip:0.2", "erase:0.5", "block:0.5")
 
 
 def memories() -> list[str]:
@@ -37,9 +37,9 @@ def memories() -> list[str]:
 
 
 def agents() -> list[tuple[str, str]]:
-    """Every agent with a world, and every preset by its name with no world of its own."""
+    """Every agent with an environment, and every preset by its name with no environment of its own."""
     homes = {name: home(name) for name in registry.names("agents")}
-    found = [(name, world) for name, world in homes.items()]
+    found = [(name, env) for name, env in homes.items()]
     found += [(name, "CartPole-v1") for name in homes if can_play(name, "CartPole-v1")]
     found += [(name, PICTURES) for name in homes if name in CONVOLUTIONAL]
     return [*found, *((each.name, "") for each in presets.every()[0])]
@@ -70,11 +70,11 @@ def remembered(name: str, seed_list: list[int], threads: int, updates: int) -> A
         found = {"state": memory.state(), "energy": memory.energy(patterns)}
         if hasattr(memory, "codes"):
             found["codes"] = memory.codes(patterns)
-        for damage in DAMAGE:
-            channel = registry.channel(damage, drawer.units)
-            cues = channel.damage(patterns, patterns, rng.generators(seed_list, "damage"))
+        for corruption in CORRUPTION:
+            channel = registry.channel(corruption, drawer.units)
+            cues = channel.corrupt(patterns, patterns, rng.generators(seed_list, "corruption"))
             asked = (cues.values, cues.known, channel.evidence(cues))
-            found[damage] = memory.recall(*asked)._asdict()
+            found[corruption] = memory.recall(*asked)._asdict()
         if hasattr(memory, "generate"):
             found["generate"] = memory.generate(5)
     finally:
@@ -82,24 +82,24 @@ def remembered(name: str, seed_list: list[int], threads: int, updates: int) -> A
     return found
 
 
-def trained(name: str, world: str, seed_list: list[int], threads: int, steps: int) -> Any:
+def trained(name: str, env: str, seed_list: list[int], threads: int, steps: int) -> Any:
     """An agent's state after some steps with its own settings; of ``dqn``, those that begin to learn by then."""
     values: dict[str, Any]
-    if world == PICTURES:
-        values = {"agent": {"name": name}, "world": {"name": "rooms", "observation": "pixels"}}
+    if env == PICTURES:
+        values = {"agent": {"name": name}, "env": {"name": "rooms", "observation": "pixels"}}
         steps = min(steps, 80)
-    elif world:
-        values = {"agent": {"name": name}, "world": {"name": world}}
+    elif env:
+        values = {"agent": {"name": name}, "env": {"name": env}}
     else:
         preset = presets.find(name)
         name = preset.agent
         values = {
             "agent": {"name": name, **preset.agent_settings},
-            "world": {"name": preset.world, **preset.world_settings},
+            "env": {"name": preset.env, **preset.env_settings},
         }
     if name == "dqn":
         values["agent"] |= {
-            "starts": min(steps - 5 if world == PICTURES else steps // 2, values["agent"].get("starts", steps))
+            "starts": min(steps - 5 if env == PICTURES else steps // 2, values["agent"].get("starts", steps))
         }
     try:
         one = Session(

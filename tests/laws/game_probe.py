@@ -1,4 +1,4 @@
-"""One side of an iterated prisoner's dilemma as a world, for agents that play nothing else."""
+"""One side of an iterated prisoner's dilemma as an environment, for agents that play nothing else."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Config:
     """No settings."""
 
 
-class GameWorld:
-    """What the first side of S games sees; its own streams and the other side's are the world's."""
+class GameEnv:
+    """What the first side of S games sees; its own streams and the other side's are the environment's."""
 
     def __init__(self, seed_list: list[int]) -> None:
         game, other = registry.load("games", "iterated_matrix"), registry.load("agents", "memory_one")
@@ -50,6 +50,6 @@ class GameWorld:
         return True
 
 
-def make(seed_list: list[int], config: Config) -> GameWorld:
+def make(seed_list: list[int], config: Config) -> GameEnv:
     """The side for these seeds."""
-    return GameWorld(list(seed_list))
+    return GameEnv(list(seed_list))

@@ -14,9 +14,9 @@ EVERY = 0.01  # seconds between checkpoints
 STEPS = {"rooms": 300_000, "FrozenLake-v1": 300_000}
 
 
-def settings(world: str, steps: int) -> RunConfig:
+def settings(env: str, steps: int) -> RunConfig:
     """A run of 16 seeds."""
-    tables = {"agent": {"name": "q_learning", "step_size": 0.1}, "world": {"name": world}}
+    tables = {"agent": {"name": "q_learning", "step_size": 0.1}, "env": {"name": env}}
     return build({"seeds": 16, "steps": steps, "eval_episodes": 5, "threads": 1, **tables})
 
 
@@ -34,7 +34,7 @@ def child(lab: Path, config: RunConfig) -> None:
     play(lab, config)
 
 
-for _world in STEPS:
-    _session = loop.Session(settings(_world, 20))
+for _env in STEPS:
+    _session = loop.Session(settings(_env, 20))
     _session.play(20)
     _session.evaluator().evaluate(_session.agent, 20)

@@ -14,7 +14,7 @@ CONFIG = recall.build(
     {
         "seeds": 4,
         "patterns": [5, 12, 20],
-        "damage": ["flip:0.1", "flip:0.2", "erase:0.5", "salt:0.3"],
+        "corruption": ["flip:0.1", "flip:0.2", "erase:0.5", "salt:0.3"],
         "threads": 1,
         "challenge": {"name": "random_bits", "n_units": 60},
         "memory": {"nearest": {}, "hopfield": {}, "hopfield_storkey": {}, "modern_hopfield": {}},

@@ -19,7 +19,7 @@ CONFIG: dict[str, Any] = {
     "resamples": 100,
     "retries": 100,
     "agent": {"q": {"name": "q_learning"}, "td": {}, "search": {"name": "random_search"}},
-    "world": {"four": {"name": "rooms", "layout": "four"}, "pole": {"name": "CartPole-v1"}},
+    "env": {"four": {"name": "rooms", "layout": "four"}, "pole": {"name": "CartPole-v1"}},
     "memory": {"hopfield": {}, "nearest": {}},
     "challenge": {"bits": {"name": "random_bits", "n_units": 60}},
     "player": {"tit-for-tat": {}, "q2": {"name": "q_learning"}, "grudger": {}},

@@ -1,4 +1,4 @@
-"""Every player by name, in the worlds that the laws put it through. A new file is here on the day it appears."""
+"""Every player by name, in the environments that the laws put it through. A new file is here on the day it appears."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from simulator.training.loop import Session
 from tests.seeding import FIRST_SEED
 
 AGENTS = registry.names("agents")
-WORLDS = registry.names("worlds")
+ENVS = registry.names("envs")
 GAMES = registry.names("games")
 SMALL = ("rooms", "FrozenLake-v1", "CartPole-v1")  # by table, by table with a foreign law, and boxes in Python
 SOON = {"dqn": {"starts": 20, "batch": 8}}  # what else would not begin to learn within the steps of a law
@@ -25,41 +25,39 @@ GAME = "tests.laws.game_probe"  # for agents that play games only
 Settings = Mapping[str, Any]
 
 
-def session(agent: str, world: str, *, stretches: bool = True, **settings: Any) -> Session:
-    """A session of a few steps; ``agent_``, before ``SOON``, and ``world_`` hold the players' settings."""
+def session(agent: str, env: str, *, stretches: bool = True, **settings: Any) -> Session:
+    """A session of a few steps; ``agent_``, before ``SOON``, and ``env_`` hold the players' settings."""
     tables = {
         "agent": {"name": agent, **SOON.get(agent, {}), **settings.pop("agent_", {})},
-        "world": {"name": world, **settings.pop("world_", {})},
+        "env": {"name": env, **settings.pop("env_", {})},
     }
     run = {"seeds": 3, "first_seed": FIRST_SEED + settings.pop("first_seed", 0), "steps": 100_000, "threads": 1}
     return Session(build({**run, **settings, **tables}), stretches=stretches)
 
 
 @cache
-def can_play(agent: str, world: str) -> bool:
-    """Whether an agent takes a world at all."""
+def can_play(agent: str, env: str) -> bool:
+    """Whether an agent takes an environment at all."""
     try:
-        session(agent, world)
+        session(agent, env)
     except ValueError:
         return False
     return True
 
 
 @cache
-def plays_stretches(agent: str, world: str) -> bool:
-    """Whether an agent can play many steps of a world in one call."""
-    return can_play(agent, world) and session(agent, world)._fast
+def plays_stretches(agent: str, env: str) -> bool:
+    """Whether an agent can play many steps of an environment in one call."""
+    return can_play(agent, env) and session(agent, env)._fast
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Every agent with every small world that it takes, and with the game where it takes none of them."""
-    return [
-        (agent, world) for agent in AGENTS for world in dict.fromkeys((*SMALL, home(agent))) if can_play(agent, world)
-    ]
+    """Every agent with every small environment that it takes, and with the game where it takes none of them."""
+    return [(agent, env) for agent in AGENTS for env in dict.fromkeys((*SMALL, home(agent))) if can_play(agent, env)]
 
 
 def home(agent: str) -> str:
-    """The world in which an agent is put through a law of its own: rooms, or the game where it plays nothing else."""
+    """The env in which an agent is put through a law of its own: rooms, or the game where it plays nothing else."""
     return "rooms" if can_play(agent, "rooms") else GAME
 
 
@@ -115,10 +113,10 @@ def lane(state: Any, i: int, n: int) -> Any:
 
 __all__ = [
     "AGENTS",
+    "ENVS",
     "GAME",
     "GAMES",
     "SMALL",
-    "WORLDS",
     "can_play",
     "home",
     "lane",

@@ -1,4 +1,4 @@
-"""Five tiny worlds; each finds its own kind of bug in seconds.
+"""Five tiny environments; each finds its own kind of bug in seconds.
 
 Constant reward; reward that depends on the observation; a delay of two steps, which shows the discount; reward that
 depends on the action; reward that depends on both. Every one is a player by dotted path: ``make(seeds, config)``.
@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from gymnasium import spaces
 
-from envs.common.tabular_env import TableWorld
+from envs.common.tabular_env import TableEnv
 from simulator.core import rng
 from simulator.core.mdp.solve import FiniteMDP
 from simulator.core.protocols import Spec
@@ -58,9 +58,9 @@ def mdp(kind: Kind) -> FiniteMDP:
     return FiniteMDP(np.ones((n, 2, 1)), following, reward, end, start, np.ones((n, 2), np.bool_), 10)
 
 
-def make(seed_list: list[int], config: Config) -> TableWorld:
+def make(seed_list: list[int], config: Config) -> TableEnv:
     """The probe for these seeds."""
     law = mdp(config.kind)
     n = len(law.start)
     spec = Spec(f"probe-{config.kind}", spaces.Discrete(n), spaces.Discrete(2), 10, mdp=law, state_obs=np.arange(n))
-    return TableWorld(spec, make_table(law), rng.words(seed_list, "world"), lambda place, clock: Scene("probe"))
+    return TableEnv(spec, make_table(law), rng.words(seed_list, "env"), lambda place, clock: Scene("probe"))

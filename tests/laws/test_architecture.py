@@ -115,7 +115,7 @@ def test_inheritance_is_flat():
                 for base in node.bases:
                     text = ast.unparse(base)
                     fine = allowed.search(text) or text in _gymnasium_names(path) or "Module" in text
-                    fine = fine or (path.name == "protocols.py" and text in ("World", "Agent"))
+                    fine = fine or (path.name == "protocols.py" and text in ("Env", "Agent"))
                     assert fine, f"{path.name}: {node.name}({text})"
 
 
@@ -156,8 +156,9 @@ def test_torch_reads_weights_alone(path):
 def test_the_doors_stay_light():
     """Help, the notebook's door and the list of players load nothing heavy."""
     code = (
-        "import sys, simulator, simulator.commands.main; from simulator.core import registry; registry.names('agents'); "
-        "registry.names('worlds'); print(sorted({'torch','numba','matplotlib','pygame','sklearn'} & set(sys.modules)))"
+        "import sys, simulator, simulator.commands.main; from simulator.core import registry; "
+        "registry.names('agents'); registry.names('envs'); "
+        "print(sorted({'torch','numba','matplotlib','pygame','sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
@@ -166,7 +167,7 @@ def test_the_doors_stay_light():
 def test_a_tabular_run_never_loads_torch():
     code = (
         "import sys; from simulator.config.run import build; from simulator.training.loop import Session; "
-        "Session(build({'seeds': 2, 'agent': {'name': 'q_learning'}, 'world': {'name': 'rooms'}})).play(50); "
+        "Session(build({'seeds': 2, 'agent': {'name': 'q_learning'}, 'env': {'name': 'rooms'}})).play(50); "
         "print('torch' in sys.modules, 'pygame' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

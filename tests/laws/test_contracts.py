@@ -16,9 +16,9 @@ from simulator.commands.parser import written
 from simulator.config.validation import settings
 from simulator.core import registry
 from simulator.core.protocols import Spec
-from tests.laws.players import AGENTS, GAMES, SMALL, WORLDS, home, pairs, session, variants
+from tests.laws.players import AGENTS, ENVS, GAMES, SMALL, home, pairs, session, variants
 
-PLAYERS = [(kind, name) for kind, every in (("agents", AGENTS), ("worlds", WORLDS), ("games", GAMES)) for name in every]
+PLAYERS = [(kind, name) for kind, every in (("agents", AGENTS), ("envs", ENVS), ("games", GAMES)) for name in every]
 
 
 @pytest.mark.parametrize(("kind", "name"), PLAYERS)
@@ -68,37 +68,37 @@ def test_every_variant_of_an_agent_can_be_made_or_says_why_not(name):
     assert made
 
 
-@pytest.mark.parametrize(("agent", "world"), pairs())
-def test_actions_are_legal_and_metrics_have_one_number_per_seed(agent, world):
-    one = session(agent, world, seeds=4)
-    legal, space = one.world.spec.legal, one.world.spec.action
-    obs = one.world.observe()
+@pytest.mark.parametrize(("agent", "env"), pairs())
+def test_actions_are_legal_and_metrics_have_one_number_per_seed(agent, env):
+    one = session(agent, env, seeds=4)
+    legal, space = one.env.spec.legal, one.env.spec.action
+    obs = one.env.observe()
     for _ in range(60):
         actions = one.agent.act(obs)
         for i in range(4):
             assert space.contains(actions[i])
             assert legal is None or legal[obs[i], actions[i]]
-        step = one.world.step(actions)
+        step = one.env.step(actions)
         for values in one.agent.learn(obs.copy(), actions, step).values():
             assert values.shape == (4,)
             assert np.isfinite(values).all()
         obs = step.obs.copy()
 
 
-@pytest.mark.parametrize(("agent", "world"), pairs())
-def test_policies_agree_with_themselves(agent, world):
-    one = session(agent, world, seeds=4)
+@pytest.mark.parametrize(("agent", "env"), pairs())
+def test_policies_agree_with_themselves(agent, env):
+    one = session(agent, env, seeds=4)
     one.play(100)
-    seen = one.world.spec.state_obs
+    seen = one.env.spec.state_obs
     if seen is None:
-        acted = [one.agent.policy().act(one.world.observe(), np.ones(4, bool)) for _ in range(2)]
+        acted = [one.agent.policy().act(one.env.observe(), np.ones(4, bool)) for _ in range(2)]
         np.testing.assert_array_equal(*acted)
         return
     probs = one.agent.policy().probs(seen)
     if probs is None:
         assert one.agent.policy().expected_return().shape == (4,)
         return
-    assert probs.shape == (4, len(seen), one.world.spec.action.n)
+    assert probs.shape == (4, len(seen), one.env.spec.action.n)
     np.testing.assert_allclose(probs.sum(axis=-1), 1.0)
     policy = one.agent.policy()
     for state in range(0, len(seen), 7):
@@ -107,7 +107,7 @@ def test_policies_agree_with_themselves(agent, world):
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_an_impossible_world_is_refused_in_one_line(name):
+def test_an_impossible_env_is_refused_in_one_line(name):
     player = registry.load("agents", name)
     spec = Spec("nowhere", spaces.Text(5), spaces.Text(5))
     with pytest.raises(ValueError, match="nowhere") as refused:
@@ -115,9 +115,9 @@ def test_an_impossible_world_is_refused_in_one_line(name):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("world", [*WORLDS, *SMALL[1:]])
-def test_a_world_resets_by_itself_and_says_what_the_step_led_to(world):
-    player = registry.load("worlds", world)
+@pytest.mark.parametrize("env", [*ENVS, *SMALL[1:]])
+def test_a_env_resets_by_itself_and_says_what_the_step_led_to(env):
+    player = registry.load("envs", env)
     one = player.make(list(range(6)), player.Config())
     obs, walker = one.reset(), np.random.Generator(np.random.PCG64(2))
     assert obs.shape == (6, *one.spec.observation.shape)

@@ -29,9 +29,9 @@ def test_a_memory_of_its_own_size(name):
     assert broken(partial(remembered, name, updates=UPDATES)) == []
 
 
-@pytest.mark.parametrize(("name", "world"), agents())
-def test_an_agent_of_its_own_size(name, world):
-    assert broken(partial(trained, name, world, steps=STEPS)) == []
+@pytest.mark.parametrize(("name", "env"), agents())
+def test_an_agent_of_its_own_size(name, env):
+    assert broken(partial(trained, name, env, steps=STEPS)) == []
 
 
 @pytest.mark.parametrize("n_out", [1, 5, 16, 18, 192])

@@ -16,7 +16,7 @@ from simulator.core import rng
 from simulator.store.run_store import Store
 from tests.laws import killed
 
-KILLS, BATCHES = 60, 10  # over both worlds; every first run of a batch is killed once more while it goes on
+KILLS, BATCHES = 60, 10  # over both environments; every first run of a batch is killed once more while it goes on
 
 
 @cache
@@ -35,7 +35,7 @@ def _rows(lab: Path):
 
 @pytest.fixture(scope="module", params=killed.STEPS)
 def undisturbed(request, tmp_path_factory):
-    """World, its run's settings, what it comes to, and how long a child takes for it."""
+    """Environment, its run's settings, what it comes to, and how long a child takes for it."""
     config = killed.settings(request.param, killed.STEPS[request.param])
     lab = tmp_path_factory.mktemp("whole")
     child = _processes().Process(target=killed.child, args=(lab, config))

@@ -51,8 +51,8 @@ def drawn(seed_list, n: int) -> np.ndarray:
     return np.stack([np.where(each.random((n, UNITS.n)) < 0.5, -1.0, 1.0) for each in streams]).astype(np.float32)
 
 
-def damaged(patterns: np.ndarray, seed_list) -> np.ndarray:
-    streams = rng.generators(seed_list, "damage")
+def corrupted(patterns: np.ndarray, seed_list) -> np.ndarray:
+    streams = rng.generators(seed_list, "corruption")
     flips = np.stack([each.random(patterns.shape[1:]) < 0.15 for each in streams])
     return np.where(flips, -patterns, patterns).astype(np.float32)
 
@@ -62,7 +62,7 @@ def played(name: str, seed_list, rows=None, **changes):
     player, config = quick(name, **changes)
     memory = player.make(UNITS, list(seed_list), config)
     patterns = drawn(seed_list, 3)
-    cues = damaged(patterns, seed_list)
+    cues = corrupted(patterns, seed_list)
     for row in rows or ():
         patterns[row], cues[row] = -patterns[row], cues[row] * -1.0
     memory.store(patterns)
@@ -208,7 +208,7 @@ def learns(name: str) -> bool:
 def test_weights_without_bound_are_found_and_no_contest_dies_of_them(name, tmp_path):
     config = registry.load("memories", name).Config()
     memories = {"wild": {"name": name, **with_rate(config, 1e38)}, "nearest": {}}
-    contest = {"seeds": 2, "patterns": [6], "damage": ["flip:0.2"], "novel": 4, "challenge": {"name": "digits"}}
+    contest = {"seeds": 2, "patterns": [6], "corruption": ["flip:0.2"], "novel": 4, "challenge": {"name": "digits"}}
     with Store(tmp_path) as store:
         for _ in loop.recall(arena_config.build({**contest, "memory": memories}), store):
             pass

@@ -8,9 +8,9 @@ import pytest
 from tests.laws.players import pairs, session
 
 
-@pytest.mark.parametrize(("agent", "world"), pairs())
-def test_every_network_is_updated_within_the_steps_of_the_laws(agent, world):
-    one = session(agent, world, seeds=4)
+@pytest.mark.parametrize(("agent", "env"), pairs())
+def test_every_network_is_updated_within_the_steps_of_the_laws(agent, env):
+    one = session(agent, env, seeds=4)
     one.play(150)
     for place, updates in _updates(one.agent.state()).items():
         assert updates.shape == (4,)

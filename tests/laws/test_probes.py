@@ -1,4 +1,4 @@
-"""Every agent solves the five probe worlds, in every one of sixteen seeds, and values them right."""
+"""Every agent solves the five probe environments, in every one of sixteen seeds, and values them right."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VALUED = 0.02
 def test_probe(agent, kind):
     one = _trained(agent, kind)
     policy = one.agent.policy()
-    seen = one.world.spec.state_obs
+    seen = one.env.spec.state_obs
     returns = evaluate_finite(mdp(kind), policy.probs(seen), 10) if policy.probs(seen) is not None else None
     floor = evaluate_finite(mdp(kind), uniform_policy(mdp(kind)), 10)
     if agent == "random_walk":
@@ -47,7 +47,7 @@ def _trained(agent, kind):
     known = {field.name for field in fields(registry.load("agents", agent).Config)}
     settings = {**FADING.get(agent, {}), **({"gamma": GAMMA} if "gamma" in known else {})}
     one = session(
-        agent, "tests.laws.probes", seeds=16, steps=STEPS, eval_episodes=100, agent_=settings, world_={"kind": kind}
+        agent, "tests.laws.probes", seeds=16, steps=STEPS, eval_episodes=100, agent_=settings, env_={"kind": kind}
     )
     one.play(STEPS)
     return one

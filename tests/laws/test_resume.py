@@ -10,12 +10,12 @@ from simulator.core import registry
 from simulator.store import checkpoints
 from simulator.store.run_store import Store
 from simulator.training import loop
-from tests.laws.players import WORLDS, pairs, same, session
+from tests.laws.players import ENVS, pairs, same, session
 
 
-@pytest.mark.parametrize(("agent", "world"), pairs())
-def test_a_session_goes_on_from_its_state_on_disk(agent, world, tmp_path):
-    whole, first, second = (session(agent, world) for _ in range(3))
+@pytest.mark.parametrize(("agent", "env"), pairs())
+def test_a_session_goes_on_from_its_state_on_disk(agent, env, tmp_path):
+    whole, first, second = (session(agent, env) for _ in range(3))
     whole.play(300)
     first.play(150)
     written = checkpoints.write(tmp_path, 1, first.state())
@@ -25,9 +25,9 @@ def test_a_session_goes_on_from_its_state_on_disk(agent, world, tmp_path):
     same(whole.state(), second.state())
 
 
-@pytest.mark.parametrize("world", WORLDS)
-def test_a_world_goes_on_from_its_state(world):
-    player = registry.load("worlds", world)
+@pytest.mark.parametrize("env", ENVS)
+def test_a_env_goes_on_from_its_state(env):
+    player = registry.load("envs", env)
     one, two = (player.make([3, 4], player.Config()) for _ in range(2))
     one.reset()
     walker = np.random.Generator(np.random.PCG64(1))
@@ -41,11 +41,11 @@ def test_a_world_goes_on_from_its_state(world):
             np.testing.assert_array_equal(here, there)
 
 
-@pytest.mark.parametrize("world", ["rooms", "CartPole-v1"])
-def test_a_run_that_is_closed_and_resumed_ends_in_the_same_rows(world, tmp_path):
+@pytest.mark.parametrize("env", ["rooms", "CartPole-v1"])
+def test_a_run_that_is_closed_and_resumed_ends_in_the_same_rows(env, tmp_path):
     config = build(
         {"seeds": 3, "steps": 900, "eval_every": 300, "eval_episodes": 10}
-        | {"agent": {"name": "q_learning"}, "world": {"name": world}}
+        | {"agent": {"name": "q_learning"}, "env": {"name": env}}
     )
     with Store(tmp_path / "whole") as store:
         *_, last = loop.run(config, store)

@@ -7,59 +7,59 @@ import pytest
 
 from simulator.core import registry, rng
 from simulator.core.jit import set_threads
-from tests.laws.players import AGENTS, SMALL, WORLDS, home, lane, pairs, plays_stretches, same, session, variants
+from tests.laws.players import AGENTS, ENVS, SMALL, home, lane, pairs, plays_stretches, same, session, variants
 
 STEPS = 150
 
 
-def _train(agent, world, **settings):
-    one = session(agent, world, **settings)
+def _train(agent, env, **settings):
+    one = session(agent, env, **settings)
     one.play(STEPS)
     return one
 
 
-@pytest.mark.parametrize(("agent", "world"), pairs())
-def test_a_seed_alone_equals_the_same_seed_among_others(agent, world):
-    together = _train(agent, world, seeds=4)
+@pytest.mark.parametrize(("agent", "env"), pairs())
+def test_a_seed_alone_equals_the_same_seed_among_others(agent, env):
+    together = _train(agent, env, seeds=4)
     for i in (0, 3):
-        alone = _train(agent, world, seeds=1, first_seed=i)
+        alone = _train(agent, env, seeds=1, first_seed=i)
         same(lane(alone.state(), 0, 1), lane(together.state(), i, 4))
         evaluations = [s.evaluator().evaluate(s.agent, STEPS) for s in (alone, together)]
         np.testing.assert_array_equal(evaluations[0].returns[0], evaluations[1].returns[i])
 
 
-@pytest.mark.parametrize(("agent", "world"), [pair for pair in pairs() if plays_stretches(*pair)])
-def test_the_stretch_gives_the_bits_of_single_steps(agent, world):
+@pytest.mark.parametrize(("agent", "env"), [pair for pair in pairs() if plays_stretches(*pair)])
+def test_the_stretch_gives_the_bits_of_single_steps(agent, env):
     for settings in variants("agents", agent):
         fast, slow = (
-            _train(agent, world, stretches=stretches, agent_=_playable(agent, settings)) for stretches in (True, False)
+            _train(agent, env, stretches=stretches, agent_=_playable(agent, settings)) for stretches in (True, False)
         )
         same(fast.state(), slow.state(), f"{agent} {settings}")
 
 
 @pytest.mark.parametrize(
-    ("agent", "world"), sorted({*((a, home(a)) for a in AGENTS), *(pair for pair in pairs() if plays_stretches(*pair))})
+    ("agent", "env"), sorted({*((a, home(a)) for a in AGENTS), *(pair for pair in pairs() if plays_stretches(*pair))})
 )
-def test_threads_change_nothing(agent, world):
+def test_threads_change_nothing(agent, env):
     try:
-        one, two = (_train(agent, world, seeds=5, threads=threads) for threads in (1, 2))
+        one, two = (_train(agent, env, seeds=5, threads=threads) for threads in (1, 2))
     finally:
         set_threads(1)
     same(one.state(), two.state())
 
 
-@pytest.mark.parametrize("world", [*WORLDS, *SMALL[1:]])
-def test_permuted_seeds_give_permuted_worlds(world):
-    player = registry.load("worlds", world)
+@pytest.mark.parametrize("env", [*ENVS, *SMALL[1:]])
+def test_permuted_seeds_give_permuted_envs(env):
+    player = registry.load("envs", env)
     order = [2, 0, 3, 1]
-    worlds = [player.make(list_, player.Config()) for list_ in ([0, 1, 2, 3], order)]
-    first = [w.reset() for w in worlds]
+    envs = [player.make(list_, player.Config()) for list_ in ([0, 1, 2, 3], order)]
+    first = [w.reset() for w in envs]
     np.testing.assert_array_equal(first[0][order], first[1])
     walker = np.random.Generator(np.random.PCG64(7))
-    n = worlds[0].spec.action.n
+    n = envs[0].spec.action.n
     for _ in range(60):
         actions = walker.integers(0, n, 4)
-        straight, turned = (w.step(a) for w, a in zip(worlds, (actions, actions[order]), strict=True))
+        straight, turned = (w.step(a) for w, a in zip(envs, (actions, actions[order]), strict=True))
         for here, there in zip(straight, turned, strict=True):
             np.testing.assert_array_equal(np.asarray(here)[order], there)
 
@@ -67,14 +67,14 @@ def test_permuted_seeds_give_permuted_worlds(world):
 @pytest.mark.parametrize("agent", AGENTS)
 def test_poisoning_one_seeds_rewards_leaves_the_others_bits_alone(agent):
     sessions = [session(agent, home(agent), stretches=False) for _ in range(2)]
-    step = sessions[1].world.step
+    step = sessions[1].env.step
 
     def poisoned(actions):
         result = step(actions)
         result.reward[1] = 1e6
         return result
 
-    sessions[1].world.step = poisoned
+    sessions[1].env.step = poisoned
     for one in sessions:
         one.play(STEPS)
     clean, dirty = (one.agent.state() for one in sessions)
@@ -82,9 +82,9 @@ def test_poisoning_one_seeds_rewards_leaves_the_others_bits_alone(agent):
         same(lane(clean, i, 3), lane(dirty, i, 3))
 
 
-@pytest.mark.parametrize(("agent", "world"), pairs())
-def test_evaluation_never_changes_a_learner(agent, world):
-    watched, left = (session(agent, world) for _ in range(2))
+@pytest.mark.parametrize(("agent", "env"), pairs())
+def test_evaluation_never_changes_a_learner(agent, env):
+    watched, left = (session(agent, env) for _ in range(2))
     evaluator = watched.evaluator()
     returns = []
     for _ in range(3):

@@ -9,7 +9,7 @@ import torch
 from memory import autoencoder
 from memory.autoencoder.model_torch import Autoencoder, Output
 from memory.autoencoder.pretraining_torch import _one_step, free_energy
-from memory.common.networks.input_noise import damaged, draw_rows
+from memory.common.networks.input_noise import corrupted, draw_rows
 from memory.common.networks.layers_torch import SLOPES, cross_entropy
 from memory.common.networks.losses_torch import contraction
 from memory.common.networks.memory_torch import Asked, by_passes
@@ -87,7 +87,7 @@ def test_the_loss_of_every_variant_against_a_plain_loop(fields):
     model = Autoencoder(UNITS, config)
     weights = model.draw(rng.generators([1], "weights"))
     x = signs(1, 5, 12)
-    seen = damaged(x, "flip", (0.1, 0.4), rng.generators([1], "training"))
+    seen = corrupted(x, "flip", (0.1, 0.4), rng.generators([1], "training"))
     found = model.loss(weights, torch.from_numpy(x), torch.from_numpy(seen))
     assert found.item() == pytest.approx(_plain_loss(weights, config, x[0].astype(float), seen[0]), rel=1e-5)
     assert ("down0.w" in weights) is not config.tied
@@ -168,14 +168,14 @@ def test_passes_stop_where_a_cue_rests_and_hold_what_is_known():
 
 def test_noise_by_kind():
     rows = np.ones((2, 400, 50), np.float32)
-    assert damaged(rows, "none", (0.0, 1.0), []) is rows
+    assert corrupted(rows, "none", (0.0, 1.0), []) is rows
     for kind, worth in (("flip", -1.0), ("erase", 0.0)):
-        out = damaged(rows, kind, (0.1, 0.3), rng.generators(seed_list(2), "training"))
+        out = corrupted(rows, kind, (0.1, 0.3), rng.generators(seed_list(2), "training"))
         assert set(np.unique(out)) == {worth, 1.0}
         shares = (out == worth).mean(2)
         assert shares.mean() == pytest.approx(0.2, abs=0.01)
         assert shares.std() > np.sqrt(0.2 * 0.8 / 50)  # more than one amount for all rows would give
-    out = damaged(rows, "gaussian", (0.5, 0.5), rng.generators(seed_list(2), "training")) - rows
+    out = corrupted(rows, "gaussian", (0.5, 0.5), rng.generators(seed_list(2), "training")) - rows
     assert out.std() == pytest.approx(0.5, abs=0.01)
 
 

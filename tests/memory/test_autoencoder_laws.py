@@ -155,7 +155,7 @@ def test_what_cannot_be_used_is_refused(case):
             memory.recall(_patterns([0]), None, np.full((1, 5, 16), np.inf))
 
 
-def test_a_damage_without_evidence_is_recalled_as_if_it_were_not_known(case):
+def test_a_corruption_without_evidence_is_recalled_as_if_it_were_not_known(case):
     module, config = case
     blind = "once" if module is pixel_by_pixel else "settle"
     results = []

@@ -24,7 +24,7 @@ def _patterns(n_seeds, n_patterns, n, seed=0):
     return np.where(draws.random((n_seeds, n_patterns, n)) < 0.5, -1.0, 1.0).astype(np.float32)
 
 
-def _damaged(patterns, seed=1):
+def _corrupted(patterns, seed=1):
     draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
     return np.where(draws.random(patterns.shape) < FLIP, -patterns, patterns)
 
@@ -38,9 +38,9 @@ def _stored(patterns, **config):
 
 
 @pytest.mark.parametrize(("way", "least"), [("channel", 0.9), ("settle", 0.5)])
-def test_damaged_patterns_come_back(way, least):
+def test_corrupted_patterns_come_back(way, least):
     patterns = _patterns(4, 8, 48)
-    memory, cues = _stored(patterns, way=way), _damaged(patterns)
+    memory, cues = _stored(patterns, way=way), _corrupted(patterns)
     found = memory.recall(cues, None, BETA * cues if way == "channel" else None)
     assert set(np.unique(found.patterns)) == {-1.0, 1.0}
     assert (found.patterns == patterns).all(2).mean() > least
@@ -78,7 +78,7 @@ def test_made_patterns_are_mostly_stored_ones():
 @pytest.mark.parametrize("n_hidden", [0, 4])
 def test_a_seed_does_not_see_the_others_or_the_threads(n_hidden):
     patterns = _patterns(3, 6, 24)
-    cues = _damaged(patterns)
+    cues = _corrupted(patterns)
     config = boltzmann.Config(n_hidden=n_hidden, recall=SMALL, learn=LearnSettings(updates=50))
     together = boltzmann.make(Units((24,)), [5, 6, 7], config)
     set_threads(2)
@@ -105,7 +105,7 @@ def _made(memory, config, i):
 
 def test_a_restored_memory_goes_on_with_the_same_bits():
     patterns = _patterns(2, 4, 24)
-    memory, cues = _stored(patterns), _damaged(patterns)
+    memory, cues = _stored(patterns), _corrupted(patterns)
     other = boltzmann.make(Units((24,)), [0, 1], boltzmann.Config(recall=SMALL))
     other.restore(memory.state())
     first, second = (each.recall(cues, None, BETA * cues) for each in (memory, other))

@@ -25,7 +25,7 @@ def _patterns(n_seeds, n_patterns, n, seed=0):
     return np.where(draws.random((n_seeds, n_patterns, n)) < 0.5, -1.0, 1.0).astype(np.float32)
 
 
-def _damaged(patterns, seed=1):
+def _corrupted(patterns, seed=1):
     draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
     return np.where(draws.random(patterns.shape) < FLIP, -patterns, patterns)
 
@@ -39,13 +39,13 @@ def _stored(player, patterns, two_valued=True, **config):
 
 
 def _exact(memory, patterns):
-    cues = _damaged(patterns)
+    cues = _corrupted(patterns)
     found = memory.recall(cues, None, BETA * cues if memory.way == "channel" else None).patterns
     return (found == patterns).all(2).mean(), (found * patterns).mean()
 
 
 @pytest.mark.parametrize(("player", "hidden"), [(rbm, 64), (deep_belief, (64, 64))], ids=["rbm", "deep_belief"])
-def test_damaged_patterns_come_back_and_the_evidence_helps(player, hidden):
+def test_corrupted_patterns_come_back_and_the_evidence_helps(player, hidden):
     patterns = _patterns(4, 20, 64)
     memory = _stored(player, patterns, hidden=hidden)
     assert _exact(memory, patterns)[0] > 0.9
@@ -93,7 +93,7 @@ def test_half_a_pattern_brings_back_the_rest():
 def test_settling_falls_in_energy_and_ends_with_nan():
     patterns = _patterns(2, 6, 32)
     memory = _stored(rbm, patterns, hidden=32, way="settle")
-    found = memory.recall(_damaged(patterns))
+    found = memory.recall(_corrupted(patterns))
     for trace, used in zip(found.energy.reshape(12, -1), found.sweeps.ravel(), strict=True):
         assert np.isfinite(trace[: 1 + used]).all()
         assert np.isnan(trace[1 + used :]).all()
@@ -126,7 +126,7 @@ def test_made_patterns_resemble_stored_ones(player, hidden):
 @pytest.mark.parametrize("batch", [4, 100])
 def test_a_seed_does_not_see_the_others_or_the_threads(player, hidden, batch):
     patterns = _patterns(3, 9, 20)
-    cues = _damaged(patterns)
+    cues = _corrupted(patterns)
     config = player.Config(hidden=hidden, recall=QUICK, learn=LearnSettings(updates=60, batch=batch))
     together = player.make(Units((20,)), [5, 6, 7], config)
     set_threads(2)
@@ -148,7 +148,7 @@ def test_a_seed_does_not_see_the_others_or_the_threads(player, hidden, batch):
 @KINDS
 def test_a_restored_memory_goes_on_with_the_same_bits(player, hidden):
     patterns = _patterns(2, 4, 20)
-    memory, cues = _stored(player, patterns, hidden=hidden, learn=SHORT), _damaged(patterns)
+    memory, cues = _stored(player, patterns, hidden=hidden, learn=SHORT), _corrupted(patterns)
     other = player.make(Units((20,)), [0, 1], player.Config(hidden=hidden, recall=QUICK))
     other.restore(memory.state())
     first, second = (each.recall(cues, None, BETA * cues) for each in (memory, other))
@@ -161,7 +161,7 @@ def test_a_restored_memory_goes_on_with_the_same_bits(player, hidden):
 def test_without_evidence_a_cue_is_met_as_with_settle():
     patterns = _patterns(1, 3, 16)
     told, untold = (_stored(rbm, patterns, hidden=8, learn=SHORT, way=way) for way in ("channel", "settle"))
-    cues = _damaged(patterns)
+    cues = _corrupted(patterns)
     np.testing.assert_array_equal(told.recall(cues).patterns, untold.recall(cues).patterns)
 
 

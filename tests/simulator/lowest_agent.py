@@ -56,5 +56,5 @@ class Lowest:
 
 
 def make(spec, seed_list, config):
-    """Agents for any discrete world."""
+    """Agents for any discrete environment."""
     return Lowest(spec, list(seed_list), config)

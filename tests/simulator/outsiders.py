@@ -17,16 +17,16 @@ from simulator.external.recordings import Episode, Recording
 HERE = f"python:{__name__}:"
 
 
-def run(world: str, **settings: Any) -> RunConfig:
-    """A run in whose place a contestant plays; ``world_`` holds the world's settings."""
+def run(env: str, **settings: Any) -> RunConfig:
+    """A run in whose place a contestant plays; ``env_`` holds the environment's settings."""
     usual = {"seeds": 2, "steps": 60, "eval_every": 25, "eval_episodes": 20}
-    inner = {"name": world, **settings.pop("world_", {})}
-    return build({**usual, **settings, "agent": {"name": "random_walk"}, "world": inner})
+    inner = {"name": env, **settings.pop("env_", {})}
+    return build({**usual, **settings, "agent": {"name": "random_walk"}, "env": inner})
 
 
-def played(name: str, world: str, own: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
+def played(name: str, env: str, own: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
     """The result of a cell, without its times."""
-    result = play_external(external(name, own or {}, run(world, **settings)), lambda: None)
+    result = play_external(external(name, own or {}, run(env, **settings)), lambda: None)
     return {key: value for key, value in result.items() if "seconds" not in key}
 
 
@@ -82,9 +82,9 @@ def no_function(spec: Any, seed: int) -> int:
     return 3
 
 
-def recorded(world: str, seed_list: list[int], policy: Any, episodes: int = 2, **settings: Any) -> Recording:
+def recorded(env: str, seed_list: list[int], policy: Any, episodes: int = 2, **settings: Any) -> Recording:
     """Episodes of a policy as if a person had played them."""
-    player, found = registry.load("worlds", world), []
+    player, found = registry.load("envs", env), []
     for seed in seed_list:
         made = player.make([seed], player.Config(**settings))
         obs = made.reset()
@@ -96,7 +96,7 @@ def recorded(world: str, seed_list: list[int], policy: Any, episodes: int = 2, *
                 obs, total = step.obs, total + float(step.reward[0])
                 ended = bool(step.terminated[0] | step.truncated[0])
             found.append(Episode(seed, actions, total, bool(step.terminated[0]), bool(step.truncated[0])))
-    return Recording(world, settings, tuple(found))
+    return Recording(env, settings, tuple(found))
 
 
 @dataclass

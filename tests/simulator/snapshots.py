@@ -42,7 +42,7 @@ def snapshot(**changes: Any) -> Snapshot:
     usual = {
         "run": "r1",
         "agent": "q_learning",
-        "world": "rooms",
+        "env": "rooms",
         "phase": "training",
         "seeds": (0, 1, 2, 3),
         "step": 1_000,

@@ -1,4 +1,4 @@
-"""Contests between memories: the same damage for all, scores by the channel's laws, nothing lost or half-stored."""
+"""Contests between memories: the same corruption for all, scores by the channel's laws, nothing lost or half-stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from simulator.views.style import Look
 SMALL = {
     "seeds": 3,
     "patterns": [4, 8],
-    "damage": ["flip:0.1", "erase:0.5"],
+    "corruption": ["flip:0.1", "erase:0.5"],
     "novel": 10,
     "challenge": {"name": "random_bits", "n_units": 40},
     "memory": {"nearest": {}, "keep_cue": {}, "hopfield": {}},
@@ -51,9 +51,9 @@ def told(lab, run: str = "latest"):
         return recalls.summary(store, store.find(run).run)
 
 
-def cell(summary, memory: str, patterns: int, damage: str):
-    wanted = (memory, patterns, damage)
-    (found,) = [each for each in summary["cells"] if (each["memory"], each["patterns"], each["damage"]) == wanted]
+def cell(summary, memory: str, patterns: int, corruption: str):
+    wanted = (memory, patterns, corruption)
+    (found,) = [each for each in summary["cells"] if (each["memory"], each["patterns"], each["corruption"]) == wanted]
     return found
 
 
@@ -70,11 +70,11 @@ def test_the_plan_is_every_combination_once():
     assert [each.patterns for each in cells[:6]] == [4, 4, 8, 8, 0, 0]
 
 
-def test_every_contestant_meets_the_same_damage(summary):
-    for patterns, damage in itertools.product([4, 8], ["flip:0.1", "erase:0.5"]):
-        cues = {cell(summary, name, patterns, damage)["cue"] for name in SMALL["memory"]}
+def test_every_contestant_meets_the_same_corruption(summary):
+    for patterns, corruption in itertools.product([4, 8], ["flip:0.1", "erase:0.5"]):
+        cues = {cell(summary, name, patterns, corruption)["cue"] for name in SMALL["memory"]}
         assert len(cues) == 1
-        floor = cell(summary, "keep_cue", patterns, damage)
+        floor = cell(summary, "keep_cue", patterns, corruption)
         assert floor["overlap"]["mean"] == pytest.approx(floor["cue"])
     # 3 seeds * 8 cues * 40 units, each flipped with .1: overlap .8, four standard deviations are .08
     assert floor["cue"] == pytest.approx(0.5, abs=0.08)  # of erasure: half is not known
@@ -97,7 +97,9 @@ def test_numbers_are_over_seeds(summary):
     found = cell(summary, "hopfield", 8, "flip:0.1")["overlap"]
     assert found["mean"] == pytest.approx(np.mean(found["per_seed"]))
     assert found["low"] <= found["mean"] <= found["high"]
-    differences = [each for each in summary["differences"] if each["patterns"] == 8 and each["damage"] == "flip:0.1"]
+    differences = [
+        each for each in summary["differences"] if each["patterns"] == 8 and each["corruption"] == "flip:0.1"
+    ]
     assert {each["memory"] for each in differences} | {each["than"] for each in differences} == set(SMALL["memory"])
     for each in differences:
         ours, best = (cell(summary, each[name], 8, "flip:0.1") for name in ("memory", "than"))
@@ -118,7 +120,7 @@ def test_a_seed_is_the_same_alone(tmp_path, summary):
     play(tmp_path, config(seeds=1, first_seed=2))
     alone = told(tmp_path)
     for each in alone["cells"]:
-        together = cell(summary, each["memory"], each["patterns"], each["damage"])
+        together = cell(summary, each["memory"], each["patterns"], each["corruption"])
         for name in ("overlap", "exact", "fixed", "familiarity"):
             assert each[name]["per_seed"][0] == together[name]["per_seed"][2]
         assert each["overlap"]["low"] is None
@@ -139,7 +141,7 @@ def test_an_interrupted_contest_goes_on_and_ends_the_same(tmp_path):
 
 
 def test_a_memory_that_draws_while_it_recalls_goes_on_the_same(tmp_path):
-    drawing = {"seeds": 2, "patterns": [4], "damage": ["flip:0.1", "flip:0.2", "erase:0.5"]}
+    drawing = {"seeds": 2, "patterns": [4], "corruption": ["flip:0.1", "flip:0.2", "erase:0.5"]}
     given = config(**drawing, memory={"boltzmann": {"learn": {"updates": 10}}})
     play(tmp_path / "whole", given)
     run = play(tmp_path / "parts", given, cells=2)
@@ -149,21 +151,21 @@ def test_a_memory_that_draws_while_it_recalls_goes_on_the_same(tmp_path):
         assert reproduce.compare(reproduce.rows(whole, "r1"), reproduce.rows(parts, "r1")) is None
 
 
-def test_a_cell_does_not_depend_on_the_damages_beside_it(tmp_path):
-    damages = ["flip:0.01", "flip:0.45", "erase:0.5"]
+def test_a_cell_does_not_depend_on_the_corruptions_beside_it(tmp_path):
+    corruptions = ["flip:0.01", "flip:0.45", "erase:0.5"]
     only = {"patterns": [30], "memory": {"modern_hopfield": {}}}
-    for name, order in {"one": damages, "other": damages[::-1]}.items():
-        play(tmp_path / name, config(**only, damage=order))
+    for name, order in {"one": corruptions, "other": corruptions[::-1]}.items():
+        play(tmp_path / name, config(**only, corruption=order))
     one, other = told(tmp_path / "one"), told(tmp_path / "other")
-    for damage in damages:
+    for corruption in corruptions:
         for score in ("fixed", "overlap", "exact"):
-            here, there = (cell(each, "modern_hopfield", 30, damage)[score] for each in (one, other))
+            here, there = (cell(each, "modern_hopfield", 30, corruption)[score] for each in (one, other))
             assert here["per_seed"] == there["per_seed"]
 
 
 def test_a_radius_is_nothing_where_not_even_whole_patterns_stay(tmp_path):
     blurred = {"modern_hopfield": {"way": "once", "beta": 0.001}}
-    play(tmp_path, config(seeds=2, patterns=[8], damage=["flip:0.1"], memory=blurred, basin=True))
+    play(tmp_path, config(seeds=2, patterns=[8], corruption=["flip:0.1"], memory=blurred, basin=True))
     (found,) = told(tmp_path)["basins"]
     assert found["radius"]["mean"] == 0.0
 
@@ -198,7 +200,7 @@ def test_settings_go_to_toml_and_back():
         ({"challenge": {}}, r"challenge\.name is missing"),
         ({"patterns": [0]}, "patterns"),
         ({"patterns": []}, "patterns"),
-        ({"damage": []}, "damage"),
+        ({"corruption": []}, "corruption"),
         ({"memory": 3}, "memory = 3: expected a table"),
         ({"challenge": "digits"}, "challenge = 'digits': expected a table"),
         ({"memory": {"nearest": 3}}, r"memory\.nearest = 3: expected a table"),
@@ -214,8 +216,8 @@ def test_bad_settings_are_refused_in_one_line(changes, said):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"damage": ["flop:0.1"]}, "flip"),
-        ({"damage": ["flip:1.5"]}, "expected"),
+        ({"corruption": ["flop:0.1"]}, "flip"),
+        ({"corruption": ["flip:1.5"]}, "expected"),
         (
             {"patterns": [40], "memory": {"hopfield": {"rule": "pseudo_inverse"}}},
             "hopfield, 40 patterns, flip:0.1: .*expected",
@@ -240,8 +242,8 @@ def test_a_refusal_is_marked_where_others_go_on(tmp_path):
 
 def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_path, capsys):
     memories = {"conv_autoencoder": {}, "boltzmann": {}, "nearest": {}}
-    grey = {"damage": ["gauss:0.5", "none"], "novel": 5, "challenge": {"name": "digits", "levels": "grey"}}
-    bits = {"damage": ["flip:0.1", "none"], "challenge": {"name": "random_bits", "n_units": 40}}
+    grey = {"corruption": ["gauss:0.5", "none"], "novel": 5, "challenge": {"name": "digits", "levels": "grey"}}
+    bits = {"corruption": ["flip:0.1", "none"], "challenge": {"name": "random_bits", "n_units": 40}}
     for n, (asked, out, why) in enumerate(
         [
             (bits, "conv_autoencoder", "expected"),
@@ -270,7 +272,7 @@ def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_
 
 
 def test_where_nobody_can_be_built_there_is_no_contest(tmp_path):
-    grey = {"damage": ["none"], "challenge": {"name": "digits", "levels": "grey"}}
+    grey = {"corruption": ["none"], "challenge": {"name": "digits", "levels": "grey"}}
     with pytest.raises(ValueError, match="expected two-valued units"):
         play(tmp_path / "lab", config(**grey, patterns=[4], memory={"boltzmann": {}}, skip=True))
     assert not (tmp_path / "lab").exists()
@@ -279,20 +281,20 @@ def test_where_nobody_can_be_built_there_is_no_contest(tmp_path):
 HEARS = {"rbm": {"learn": {"updates": 5}}, "hopfield": {"way": "channel"}, "nearest": {"way": "channel"}}
 
 
-@pytest.mark.parametrize("damage", ["none", "flip:0.0", "erase:0.0"])
-def test_where_nothing_is_damaged_memories_say_what_they_stored(tmp_path, damage, capsys):
+@pytest.mark.parametrize("corruption", ["none", "flip:0.0", "erase:0.0"])
+def test_where_nothing_is_corrupted_memories_say_what_they_stored(tmp_path, corruption, capsys):
     """40 patterns of 40 units are too many for all but the list; what is certain of a cue would be the answer."""
     given = {"patterns": [40], "novel": 1, "seeds": 2, "memory": {**HEARS, "keep_cue": {}}}
-    play(tmp_path, config(**given, damage=[damage, "flip:0.01"]))
+    play(tmp_path, config(**given, corruption=[corruption, "flip:0.01"]))
     found = told(tmp_path)
     for name in ("rbm", "hopfield"):
-        whole, noisy = (cell(found, name, 40, each) for each in (damage, "flip:0.01"))
+        whole, noisy = (cell(found, name, 40, each) for each in (corruption, "flip:0.01"))
         assert whole["overlap"]["mean"] < 0.95
         assert whole["exact"]["mean"] < 0.5
         assert (whole["heard"], noisy["heard"]) == (False, True)
         assert whole["exact"]["per_seed"] == whole["fixed"]["per_seed"] == noisy["fixed"]["per_seed"]
-    assert cell(found, "nearest", 40, damage)["exact"]["mean"] == 1.0
-    assert cell(found, "keep_cue", 40, damage)["ceiling"] == {"overlap": 1.0, "exact": 1.0}
+    assert cell(found, "nearest", 40, corruption)["exact"]["mean"] == 1.0
+    assert cell(found, "keep_cue", 40, corruption)["ceiling"] == {"overlap": 1.0, "exact": 1.0}
     recall_tables.show(found)
     assert capsys.readouterr().out.count("channel, no evidence") == 3
 
@@ -307,11 +309,11 @@ def test_what_stays_is_asked_once_in_pieces_and_of_no_more_patterns_than_cues(tm
 
     monkeypatch.setattr(KeepCue, "recall", counted)
     monkeypatch.setattr(benchmark, "PIECE", 3)
-    damages = ["flip:0.1", "flip:0.2", "none"]
+    corruptions = ["flip:0.1", "flip:0.2", "none"]
     for cues, pieces in ((0, [3, 3, 2]), (5, [3, 2])):
         asked.clear()
-        play(tmp_path / str(cues), config(patterns=[8], damage=damages, cues=cues, memory={"keep_cue": {}}))
-        assert asked == [*pieces, *[cues or 8] * len(damages)]
+        play(tmp_path / str(cues), config(patterns=[8], corruption=corruptions, cues=cues, memory={"keep_cue": {}}))
+        assert asked == [*pieces, *[cues or 8] * len(corruptions)]
     (fixed,) = {each["fixed"]["mean"] for each in told(tmp_path / "5")["cells"]}
     assert fixed == 1.0
 
@@ -322,7 +324,7 @@ def test_codes_of_no_width_have_no_precision(tmp_path):
         "none": {"name": "boltzmann", "learn": learn},
         "some": {"name": "boltzmann", "n_hidden": 3, "learn": learn},
     }
-    given = {"patterns": [8], "damage": ["flip:0.1"], "seeds": 2, "challenge": {"name": "digits"}}
+    given = {"patterns": [8], "corruption": ["flip:0.1"], "seeds": 2, "challenge": {"name": "digits"}}
     play(tmp_path, config(**given, memory=memories))
     found = {each["memory"]: each for each in told(tmp_path)["cells"]}
     assert found["none"]["precision_code"] is None
@@ -331,7 +333,7 @@ def test_codes_of_no_width_have_no_precision(tmp_path):
 
 
 def test_capacity_and_basins(tmp_path):
-    hard = {"memory": {"nearest": {}, "hopfield": {}}, "patterns": [3], "damage": ["flip:0.05"], "seeds": 4}
+    hard = {"memory": {"nearest": {}, "hopfield": {}}, "patterns": [3], "corruption": ["flip:0.05"], "seeds": 4}
     play(tmp_path, config(**hard, basin=True, capacity=True, challenge={"name": "random_bits", "n_units": 40}))
     found = told(tmp_path)
     by_name = {each["memory"]: each for each in found["capacities"]}

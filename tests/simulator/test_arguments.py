@@ -15,9 +15,9 @@ from simulator.config.validation import settings
 from simulator.core.registry import load
 from tests.simulator.toys import PATH
 
-USAGE = "engram run AGENT WORLD"
-KNOWN = [each for each in settings(Options) if each.name not in ("agent", "world")]
-TOYS = {table: load(f"{table}s", PATH) for table in ("agent", "world")}
+USAGE = "engram run AGENT ENV"
+KNOWN = [each for each in settings(Options) if each.name not in ("agent", "env")]
+TOYS = {table: load(f"{table}s", PATH) for table in ("agent", "env")}
 
 
 def words(*typed: str) -> Given:
@@ -42,9 +42,9 @@ def test_a_flag_is_a_text_whatever_it_says() -> None:
         assert words(f"--agent.title={text}").own == {"agent": {"title": text}}
     assert words("--agent.shift", "-1e3").own == {"agent": {"shift": "-1e3"}}
     assert words("--agent.step_size", "1", "--agent.step-size", "2").own == {"agent": {"step_size": "2"}}
-    assert words("--agent.inner.level", "1", "--world.inner.level", "2").own == {
+    assert words("--agent.inner.level", "1", "--env.inner.level", "2").own == {
         "agent": {"inner": {"level": "1"}},
-        "world": {"inner": {"level": "2"}},
+        "env": {"inner": {"level": "2"}},
     }
 
 
@@ -56,11 +56,11 @@ def test_a_switch_needs_no_value_and_takes_no_name_for_one() -> None:
 
 
 def test_a_table_of_free_keys_takes_any_flag_below_it() -> None:
-    typed = words("--world.kwargs.map_name", "8x8", "--world.kwargs.is-slippery=false")
-    assert typed.own == {"world": {"kwargs": {"map_name": "8x8", "is_slippery": "false"}}}
+    typed = words("--env.kwargs.map_name", "8x8", "--env.kwargs.is-slippery=false")
+    assert typed.own == {"env": {"kwargs": {"map_name": "8x8", "is_slippery": "false"}}}
     assert words("--agent.kwargs", "{a = 1}").own == {"agent": {"kwargs": "{a = 1}"}}
-    assert refusal("--world.kwargs.a") == "--world.kwargs.a: expected a value after it"
-    assert refusal("--world.kwargs..a", "1").startswith("--world.kwargs..a: no such flag")
+    assert refusal("--env.kwargs.a") == "--env.kwargs.a: expected a value after it"
+    assert refusal("--env.kwargs..a", "1").startswith("--env.kwargs..a: no such flag")
 
 
 def test_any_flag_of_a_player_not_known_yet_is_taken() -> None:
@@ -73,7 +73,7 @@ def test_any_flag_of_a_player_not_known_yet_is_taken() -> None:
             ["--agent.a.b", "5", "--agent.a", "6"],
             "--agent.a: settings of a were given already, expected one or the oth",
         ),
-        (["--world.a", "5"], "--world.a: no such flag, expected --NAME or --agent.SETTING"),
+        (["--env.a", "5"], "--env.a: no such flag, expected --NAME or --agent.SETTING"),
     ):
         with pytest.raises(ValueError, match=line):
             read(USAGE, typed, [], {"agent": None})
@@ -82,15 +82,15 @@ def test_any_flag_of_a_player_not_known_yet_is_taken() -> None:
 @pytest.mark.parametrize(
     ("typed", "line"),
     [
-        ("--sede 3 a b", "--sede: no such flag, expected --NAME or --agent.SETTING or --world.SETTING"),
+        ("--sede 3 a b", "--sede: no such flag, expected --NAME or --agent.SETTING or --env.SETTING"),
         ("--agent.rat=3 a b", "--agent.rat: no such flag; did you mean --agent.rate?"),
         ("--agent.iner.level 3", "--agent.iner.level: no such flag; did you mean --agent.inner.level?"),
         ("--agent.inner.levl 3", "--agent.inner.levl: no such flag; did you mean --agent.inner.level?"),
         ("--agent.rate.x 3", "--agent.rate.x: no such flag"),
         ("--agent.inner 3", "--agent.inner: no such flag, expected --agent.inner.SETTING"),
         ("--agent 3", "--agent: no such flag, expected --agent.SETTING"),
-        ("--world.kwarg.a 3", "--world.kwarg.a: no such flag; did you mean --world.kwargs.a?"),
-        ("a -1", "-1: no such flag, expected --NAME or --agent.SETTING or --world.SETTING"),
+        ("--env.kwarg.a 3", "--env.kwarg.a: no such flag; did you mean --env.kwargs.a?"),
+        ("a -1", "-1: no such flag, expected --NAME or --agent.SETTING or --env.SETTING"),
         ("--lab --json", "--lab: expected a value after it"),
         ("a b --agent.inner.level", "--agent.inner.level: expected a value after it"),
         ("--tyro-print-completion bash", "--tyro-print-completion: no such flag, expected --NAME or"),
@@ -109,10 +109,10 @@ def test_a_file_that_can_be_read_only_once_says_who_plays(tmp_path: Path) -> Non
     reader, writer = os.pipe()
     os.write(writer, f'[agent]\nname = "{PATH}"\n'.encode())
     os.close(writer)
-    given = parse(COMMANDS["run"], ["--config", f"/dev/fd/{reader}", "--agent.rate", "3", "--world.anything", "4"])
+    given = parse(COMMANDS["run"], ["--config", f"/dev/fd/{reader}", "--agent.rate", "3", "--env.anything", "4"])
     os.close(reader)
     assert players(COMMANDS["run"], given) == {"agent": PATH}
-    assert given.own == {"agent": {"rate": "3"}, "world": {"anything": "4"}}
+    assert given.own == {"agent": {"rate": "3"}, "env": {"anything": "4"}}
 
 
 def test_help_has_no_colours_where_none_are_wanted(

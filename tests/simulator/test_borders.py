@@ -10,8 +10,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs.common.gymnasium import env as gymnasium_world
-from envs.common.gymnasium.env import Config
+from envs.common.gymnasium import adapter as gymnasium_env
+from envs.common.gymnasium.adapter import Config
 from simulator.commands import main
 from simulator.config.run import build, settings_hash, to_toml
 from simulator.core.foreign.casts import held
@@ -22,7 +22,7 @@ from simulator.core.protocols import Spec
 from simulator.store.run_store import Store
 from simulator.training.evaluation import optimum
 from simulator.training.session import Session
-from tests.envs.test_gymnasium_world import Probe
+from tests.envs.test_gymnasium_env import Probe
 from tests.laws.players import same
 
 ODD, AGENT = "tests.simulator.odd_envs:odd", "tests.simulator.odd_players"
@@ -72,11 +72,11 @@ def test_a_type_holds_a_value_exactly_or_not_at_all(value, kind, found):
 
 @pytest.fixture
 def probe():
-    def world(**trouble):
+    def env(**trouble):
         gymnasium.register("test/Border-v0", lambda: Probe(**trouble))
-        return gymnasium_world.make("test/Border-v0", [40, 41], Config())
+        return gymnasium_env.make("test/Border-v0", [40, 41], Config())
 
-    yield world
+    yield env
     del gymnasium.registry["test/Border-v0"]
 
 
@@ -99,10 +99,10 @@ BYTES = gymnasium.spaces.Box(0, 255, (2,), np.uint8)
     ],
 )
 def test_what_a_space_cannot_hold_is_refused_with_env_seed_step_and_value(probe, space, shown):
-    world = probe(observation=space, see=lambda t, rng: shown if t == 4 else space.sample())
-    world.reset()
+    env = probe(observation=space, see=lambda t, rng: shown if t == 4 else space.sample())
+    env.reset()
     with pytest.raises(ValueError, match=r"^test/Border-v0: seed 40, in step 4: observed ") as refusal:
-        stepped(world)
+        stepped(env)
     assert " ".join(str(shown).split()) in str(refusal.value)
 
 
@@ -117,21 +117,21 @@ def test_what_a_space_cannot_hold_is_refused_with_env_seed_step_and_value(probe,
     ],
 )
 def test_what_it_can_hold_is_taken(probe, space, shown, seen):
-    world = probe(observation=space, see=lambda t, rng: shown)
-    np.testing.assert_array_equal(world.reset(), np.array([seen, seen]))
+    env = probe(observation=space, see=lambda t, rng: shown)
+    np.testing.assert_array_equal(env.reset(), np.array([seen, seen]))
 
 
 @pytest.mark.parametrize("earned", ["3", None, [1.0, 2.0], 1j])
 def test_a_reward_is_one_number(probe, earned):
-    world = probe(earn=lambda t: earned if t == 3 else 0.0)
-    world.reset()
+    env = probe(earn=lambda t: earned if t == 3 else 0.0)
+    env.reset()
     with pytest.raises(ValueError, match=r"^test/Border-v0: seed 40, in step 3: earned .* expected one number"):
-        stepped(world)
+        stepped(env)
 
 
-def stepped(world, n=9):
+def stepped(env, n=9):
     for _ in range(n):
-        world.step(np.zeros(2, int))
+        env.step(np.zeros(2, int))
 
 
 @pytest.fixture
@@ -144,32 +144,32 @@ def notices():
 
 
 def test_floats_outside_of_their_box_are_taken_and_told_once(probe, notices):
-    world = probe(observation=gymnasium.spaces.Box(-1, 1, (2,), np.float32), see=lambda t, rng: np.full(2, t))
-    world.reset()
-    stepped(world, 40)
+    env = probe(observation=gymnasium.spaces.Box(-1, 1, (2,), np.float32), see=lambda t, rng: np.full(2, t))
+    env.reset()
+    stepped(env, 40)
     assert len(notices) == 1
     assert notices[0].startswith("test/Border-v0: it shows what is outside of its Box(-1.0, 1.0, (2,), float32)")
 
 
-@pytest.mark.parametrize("env", ["rooms", "FrozenLake-v1", "CartPole-v1"])
+@pytest.mark.parametrize("name", ["rooms", "FrozenLake-v1", "CartPole-v1"])
 @pytest.mark.parametrize("action", [0.7, "1", None, np.nan])
-def test_no_env_takes_a_fraction_or_a_text_for_an_action(env, action):
-    world = build_world(env)
-    world.reset()
+def test_no_env_takes_a_fraction_or_a_text_for_an_action(name, action):
+    env = build_env(name)
+    env.reset()
     with pytest.raises(ValueError, match=r"seed number 1 was given action|actions have the shape"):
-        world.step(np.array([0, action], object))
+        env.step(np.array([0, action], object))
 
 
-def build_world(env):
-    tables = {"agent": {"name": "random_walk"}, "world": {"name": env}}
-    return Session(build({"seeds": 2, "steps": 5, **tables})).world
+def build_env(name):
+    tables = {"agent": {"name": "random_walk"}, "env": {"name": name}}
+    return Session(build({"seeds": 2, "steps": 5, **tables})).env
 
 
 # memory that is nobody else's
 
 
 def session(spoils=False, seeds=3):
-    tables = {"agent": {"name": AGENT, "spoils": spoils}, "world": {"name": f"{ODD}/Sharing-v0"}}
+    tables = {"agent": {"name": AGENT, "spoils": spoils}, "env": {"name": f"{ODD}/Sharing-v0"}}
     return Session(build({"seeds": seeds, "first_seed": 7, "steps": 900, **tables}))
 
 
@@ -209,8 +209,8 @@ def refused(tmp_path, capsys, *words, code):
 
 def env_words(what, how="raise", env="Odd"):
     words = ["random_walk", f"{ODD}/{env}-v0"]
-    words += ["--world.kwargs.what", what] if what else []
-    return [*words, "--world.kwargs.how", how] if env != "NoSeed" else words
+    words += ["--env.kwargs.what", what] if what else []
+    return [*words, "--env.kwargs.how", how] if env != "NoSeed" else words
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_a_failed_run_is_told_everywhere_and_resume_says_what_it_needs(tmp_path,
 
 def test_a_tournament_names_the_contestant(tmp_path, capsys):
     words = ["tournament", "--agents", "random_walk", f"mine={AGENT}", "--agent.mine.breaks", "learn"]
-    words += ["--worlds", "FrozenLake-v1", "--seeds", "2", "--steps", "20", "--eval-episodes", "2", "--json"]
+    words += ["--envs", "FrozenLake-v1", "--seeds", "2", "--steps", "20", "--eval-episodes", "2", "--json"]
     assert main.main([*words, "--view", "none", "--lab", str(tmp_path)]) == 1
     told = json.loads(capsys.readouterr().out)
     assert [(each["contestant"], each["seeds"]) for each in told["failures"]] == [("mine", [0, 1])]
@@ -343,7 +343,7 @@ def test_a_tournament_names_the_contestant(tmp_path, capsys):
 
 def test_an_error_in_an_evaluation_names_the_seed_of_the_run(probe):
     probe(see=lambda t, rng: np.zeros(2) if t < 3 else 1 / 0)
-    tables = {"agent": {"name": "random_walk"}, "world": {"name": "test/Border-v0"}}
+    tables = {"agent": {"name": "random_walk"}, "env": {"name": "test/Border-v0"}}
     one = Session(build({"seeds": 2, "first_seed": 40, "steps": 5, **tables}))
     with pytest.raises(ValueError, match=r"^test/Border-v0: evaluation after step 0: seed 40 failed in step 3: ZeroD"):
         one.evaluator().evaluate(one.agent, 0)
@@ -357,8 +357,8 @@ def test_masks_in_info_are_told_once(tmp_path, capsys):
     assert capsys.readouterr().out.count("action_mask") == 1
 
 
-def taxi(**world):
-    tables = {"agent": {"name": "random_walk"}, "world": {"name": "Taxi-v4", **world}}
+def taxi(**env):
+    tables = {"agent": {"name": "random_walk"}, "env": {"name": "Taxi-v4", **env}}
     return Session(build({"seeds": 2, "steps": 500, **tables}))
 
 
@@ -374,28 +374,28 @@ def test_taxis_masks_can_be_used_and_are_told_where_they_are_not(native, notices
     assert notices == []
     core = gymnasium.make("Taxi-v4").unwrapped
     legal = np.array([core.action_mask(state) for state in range(500)], bool)
-    np.testing.assert_array_equal(masked.world.spec.legal, legal)
-    np.testing.assert_array_equal(masked.world.spec.mdp.legal, legal)
-    assert optimum(masked.world.spec) == pytest.approx(optimum(one.world.spec))
-    obs = masked.world.observe()
+    np.testing.assert_array_equal(masked.env.spec.legal, legal)
+    np.testing.assert_array_equal(masked.env.spec.mdp.legal, legal)
+    assert optimum(masked.env.spec) == pytest.approx(optimum(one.env.spec))
+    obs = masked.env.observe()
     for _ in range(100):
         actions = masked.agent.act(obs)
         assert legal[obs, actions].all()
-        obs = masked.world.step(actions).obs.copy()
+        obs = masked.env.step(actions).obs.copy()
 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "FrozenLake-v1", f"{ODD}/Odd-v0"])
 def test_masks_that_there_are_not_are_refused(env):
-    tables = {"agent": {"name": "random_walk"}, "world": {"name": env, "masks": True}}
+    tables = {"agent": {"name": "random_walk"}, "env": {"name": env, "masks": True}}
     with pytest.raises(ValueError, match=r"masks = true: expected an environment with a method action_mask"):
         Session(build(tables))
 
 
 def test_settings_that_came_later_leave_the_hash_of_older_runs_as_it_is():
-    tables = {"agent": {"name": "random_walk"}, "world": {"name": "Taxi-v4"}}
+    tables = {"agent": {"name": "random_walk"}, "env": {"name": "Taxi-v4"}}
     one = build(tables)
     table = {**tomllib.loads(to_toml(one)), "eval_every": 2_500}
-    del table["threads"], table["eval_max_steps"], table["world"]["masks"]
+    del table["threads"], table["eval_max_steps"], table["env"]["masks"]
     assert settings_hash(one) == hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
     assert settings_hash(build({**tables, "eval_max_steps": 5})) != settings_hash(one)
-    assert settings_hash(build({**tables, "world": {"name": "Taxi-v4", "masks": True}})) != settings_hash(one)
+    assert settings_hash(build({**tables, "env": {"name": "Taxi-v4", "masks": True}})) != settings_hash(one)

@@ -20,7 +20,7 @@ EMPTY = {"episodes": 5, "iqm": 1.0, "low": 0.5, "high": float("nan"), "per_seed"
 SUMMARY = {
     "run": "r7",
     "agent": "toy",
-    "world": "toy",
+    "env": "toy",
     "seeds": [3, 4],
     "steps": 10,
     "exact": True,
@@ -72,9 +72,9 @@ def run(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
 
 REFUSED = [
     (["rnu"], "unknown command 'rnu'; did you mean run? (engram --help)"),
-    (["run"], "expected engram run AGENT WORLD, or --config FILE, or --preset NAME (engram run --help)"),
-    (["run", "td"], "expected engram run AGENT WORLD, or --config FILE, or --preset NAME (engram run --help)"),
-    (["run", "a", "b", "c"], "expected engram run AGENT WORLD, got 'a b c' (engram run --help)"),
+    (["run"], "expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)"),
+    (["run", "td"], "expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)"),
+    (["run", "a", "b", "c"], "expected engram run AGENT ENV, got 'a b c' (engram run --help)"),
     (["resume"], "expected engram resume RUN|TOURNAMENT|latest, got 'nothing' (engram resume --help)"),
     (["run", "q_lerning", "x"], "unknown agent 'q_lerning'; did you mean q_learning? (engram list agents)"),
     (["run", PATH, PATH, "--seeds", "0"], "--seeds 0: expected a whole number >= 1 and <= 1,000,000"),
@@ -88,15 +88,15 @@ REFUSED = [
         ["run", PATH, PATH, "--label", "a\x07b"],
         "--label: found 'a\\x07b' with U+0007, expected 1 to 80 characters on one line",
     ),
-    (["report", "r1"], "there is no run yet in lab (engram run AGENT WORLD)"),
+    (["report", "r1"], "there is no run yet in lab (engram run AGENT ENV)"),
     (["run", PATH, PATH, "--jsn"], "--jsn: no such flag; did you mean --json?"),
     (["run", PATH, PATH, "--json=maybe"], "--json maybe: expected true or false"),
-    (["run", PATH, PATH, "-x"], "-x: no such flag, expected --NAME or --agent.SETTING or --world.SETTING"),
+    (["run", PATH, PATH, "-x"], "-x: no such flag, expected --NAME or --agent.SETTING or --env.SETTING"),
     (["run", PATH, PATH, "--agnet.rate", "2"], "--agnet.rate: no such flag; did you mean --agent.rate?"),
     (["run", PATH, PATH, "--agent.step-size", "1.5"], "--agent.step-size 1.5: expected a number > 0 and <= 1"),
     (["run", PATH, PATH, "--agent.step-size", "nan"], "--agent.step-size nan: expected a finite number > 0 and <= 1"),
     (["run", PATH, PATH, "--agent.step-sise", "1"], "--agent.step-sise: no such flag; did you mean --agent.step-size?"),
-    (["run", PATH, PATH, "--world.inner.kind", "lin"], "--world.inner.kind lin: expected one of linear, exponential"),
+    (["run", PATH, PATH, "--env.inner.kind", "lin"], "--env.inner.kind lin: expected one of linear, exponential"),
     (["run", PATH, PATH, "--agent.inner", "5"], "--agent.inner: no such flag, expected --agent.inner.SETTING"),
     (
         ["run", PATH, PATH, "--agent.a", "5", "--agent.a.b", "6"],
@@ -106,14 +106,20 @@ REFUSED = [
     (["run", "--preset", "clif"], "unknown preset 'clif'; did you mean cliff? (engram list presets)"),
     (
         ["run", "q_learning", "rooms", "--preset", "cliff"],
-        "preset cliff is for the world CliffWalking-v1, not for rooms",
+        "preset cliff is for the environment CliffWalking-v1, not for rooms",
     ),
     (["solve", "FrozenLake-v1", "--gamma", "1.1"], "--gamma 1.1: expected a number >= 0 and <= 1 or none"),
     (["solve", "FrozenLake-v1", "--agent.rate", "1"], "--agent.rate: no such flag"),
-    (["solve", "CartPole-v1"], "CartPole-v1 has no finite MDP to solve, expected a world with a table of outcomes"),
-    (["list", "agnets"], "unknown list 'agnets'; did you mean agents? (expected one of agents, worlds, memories, "),
+    (
+        ["solve", "CartPole-v1"],
+        "CartPole-v1 has no finite MDP to solve, expected an environment with a table of outcomes",
+    ),
+    (
+        ["list", "agnets"],
+        "unknown list 'agnets'; did you mean agents? (expected one of agents, environments, memories, ",
+    ),
     (["show", "nobody"], "unknown name 'nobody' (engram list, engram list runs)"),
-    (["show", "latest"], "there is no run yet in lab (engram run AGENT WORLD)"),
+    (["show", "latest"], "there is no run yet in lab (engram run AGENT ENV)"),
     (["demo", "--seeds", "3"], "--seeds: no such flag"),
     (["bench", "no-such"], ""),
 ]
@@ -135,26 +141,26 @@ def test_no_refusal_makes_a_lab(folder: Path, capsys: pytest.CaptureFixture[str]
 
 def test_flags_win_over_the_file_and_the_file_over_the_preset(folder: Path, played: list[Any]) -> None:
     Path("run.toml").write_text(
-        f'seeds = 3\nsteps = 9\n[agent]\nname = "{PATH}"\ncount = 5\nrate = 2.0\n[world]\nname = "{PATH}"\n'
+        f'seeds = 3\nsteps = 9\n[agent]\nname = "{PATH}"\ncount = 5\nrate = 2.0\n[env]\nname = "{PATH}"\n'
     )
-    words = ["run", "--config", "run.toml", "--seeds", "4", "--agent.count", "6", "--world.inner.level", ".5"]
+    words = ["run", "--config", "run.toml", "--seeds", "4", "--agent.count", "6", "--env.inner.level", ".5"]
     assert main.main([*words, "--lab", "other", "--view", "none", "--label", "my words"]) == 0
     config, lab, view, label = played[0]
     assert (config.seeds, config.steps, lab, view(), label) == (4, 9, "other", None, "my words")
     assert (config.agent_settings.count, config.agent_settings.rate) == (6, 2.0)
-    assert config.world_settings.inner.level == 0.5
+    assert config.env_settings.inner.level == 0.5
 
 
 def test_a_preset_fills_the_run_and_flags_change_it(played: list[Any]) -> None:
     words = ["run", PATH, "--preset", "tuned", "--view", "none", "--agent.inner.kind", "exponential"]
     assert main.main(words) == 0
     config = played[0][0]
-    assert (config.agent, config.world, config.steps) == (PATH, PATH, 77)
+    assert (config.agent, config.env, config.steps) == (PATH, PATH, 77)
     assert config.agent_settings == Config(rate=2.0, inner=Inner(0.5, "exponential"))
-    assert config.world_settings == Config(count=9)
-    assert main.main([*words, "--agent.rate", "3", "--world.count=4", "--steps", "8"]) == 0
+    assert config.env_settings == Config(count=9)
+    assert main.main([*words, "--agent.rate", "3", "--env.count=4", "--steps", "8"]) == 0
     config = played[1][0]
-    assert (config.agent_settings.rate, config.world_settings.count, config.steps) == (3.0, 4, 8)
+    assert (config.agent_settings.rate, config.env_settings.count, config.steps) == (3.0, 4, 8)
 
 
 def test_the_lab_comes_from_the_flag_else_the_environment(played: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +216,7 @@ def test_help_names_every_command_and_every_setting(capsys: pytest.CaptureFixtur
         assert all(f"--{setting.name.replace('_', '-')}" in text for setting in command.known())
     assert main.main(["run", PATH, PATH, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    for table in ("agent", "world"):
+    for table in ("agent", "env"):
         assert f"--{table}.step-size NUMBER a share above 0 (> 0 and <= 1; default: 0.5)" in text
         assert f"--{table}.inner.kind linear|exponential a choice (default: linear)" in text
         assert f"--{table}.hidden VALUE units of the layers (a list, each a whole number >= 1; default: 64,64)" in text
@@ -235,7 +241,7 @@ def test_lists_hold_the_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert {"name": "q_learning"}.items() <= next(a for a in listed["agents"] if a["name"] == "q_learning").items()
-    assert main.main(["list", "worlds", "--json"]) == 0
+    assert main.main(["list", "envs", "--json"]) == 0
     assert "CartPole-v1" in json.loads(capsys.readouterr().out)["gymnasium"]
     assert main.main(["list", "presets", "--json"]) == 0
     presets = {each["name"]: each for each in json.loads(capsys.readouterr().out)["presets"]}
@@ -249,7 +255,7 @@ def test_solve_prints_the_exact_values(capsys: pytest.CaptureFixture[str]) -> No
         assert solved["start_value"] == pytest.approx(start, abs=5e-5)
         assert solved["optimal_return"] == pytest.approx(0.7442, abs=5e-5)
         assert len(solved["values"]) == len(solved["q"]) == len(solved["policy"]) == 16
-    assert main.main(["solve", "FrozenLake-v1", "--world.kwargs.map_name", "8x8", "--json"]) == 0
+    assert main.main(["solve", "FrozenLake-v1", "--env.kwargs.map_name", "8x8", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["values"]) == 64
 
 
@@ -284,7 +290,7 @@ def test_outside_a_terminal_there_are_no_colours(folder: Path) -> None:
 vocabulary = st.sampled_from(
     "run resume list show solve repro q_learning td rooms FrozenLake-v1 CartPole-v1 r1 latest agents runs presets "
     "--seeds --steps --first-seed --json --lab --config --preset --view --gamma --criterion --horizon --help -h -- - "
-    "--agent.step-size --agent.explore.level --world.layout --world.kwargs.a --agent --world. --agent..x --threads=2 "
+    "--agent.step-size --agent.explore.level --env.layout --env.kwargs.a --agent --env. --agent..x --threads=2 "
     "none terminal 3 0 -1 1e9 nan inf 0.5 [] {} average finite discounted six cliff --steps=5 --json=false".split()
 )
 

@@ -21,22 +21,22 @@ state  room 0  room 1  room 2  room 3  room 4  room 5  best
 
 
 def test_solve_prints_the_six_rooms_as_the_textbook_does(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["solve", "rooms", "--world.layout", "six", "--gamma", "0.8"]) == 0
+    assert main.main(["solve", "rooms", "--env.layout", "six", "--gamma", "0.8"]) == 0
     out = capsys.readouterr().out
     assert SIX in out
     assert "\n3      -       400     256     -       400     -       400\n" in out
 
 
 def test_solve_prints_a_grid_as_a_map(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["solve", "rooms", "--world.layout", "corridor", "--world.length", "3", "--gamma", "0.5"]) == 0
+    assert main.main(["solve", "rooms", "--env.layout", "corridor", "--env.length", "3", "--gamma", "0.5"]) == 0
     assert "\n████25→S50→ 99→  0 ★████\n" in capsys.readouterr().out
 
 
 def test_what_has_no_finite_value_or_no_limit_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["solve", "rooms", "--world.layout", "six", "--gamma", "1"]) == 2
+    assert main.main(["solve", "rooms", "--env.layout", "six", "--gamma", "1"]) == 2
     assert "gamma is 1, but the total reward from the start has no finite value" in capsys.readouterr().err
     assert main.main(["solve", "CliffWalking-v1", "--criterion", "finite"]) == 2
-    assert "this world has no limit of steps, expected --horizon K" in capsys.readouterr().err
+    assert "this environment has no limit of steps, expected --horizon K" in capsys.readouterr().err
     assert main.main(["solve", "CliffWalking-v1", "--criterion", "finite", "--horizon", "1000000"]) == 2
     assert "entries, expected at most 50,000,000" in capsys.readouterr().err
 
@@ -59,12 +59,12 @@ def test_the_demo_fills_the_lab_and_shows_everybody_beside_the_optimum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "SEEDS", 2)
-    short = {name: (settings, gamma, 600) for name, (settings, gamma, _) in demo.WORLDS.items()}
-    monkeypatch.setattr(demo, "WORLDS", short)
+    short = {name: (settings, gamma, 600) for name, (settings, gamma, _) in demo.ENVS.items()}
+    monkeypatch.setattr(demo, "ENVS", short)
     monkeypatch.setenv("COLUMNS", "100")
     assert main.main(["demo", "--lab", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    for name in (*demo.AGENTS, *demo.WORLDS, "★", "best possible", "keep_cue", "engram show latest"):
+    for name in (*demo.AGENTS, *demo.ENVS, "★", "best possible", "keep_cue", "engram show latest"):
         assert name in out
     with Store(tmp_path) as store:
         assert [each.status for each in store.runs()] == ["done"] * 7
@@ -74,9 +74,7 @@ def test_the_demo_fills_the_lab_and_shows_everybody_beside_the_optimum(
     assert (len(rows), len(told["recall"]["cells"])) == (6, len(demo.MEMORIES))
     for row in rows:
         assert all(value <= row["best"] + 1e-9 for value in row["per_seed"])
-        assert row["best"] == pytest.approx(
-            {"the six rooms": 1310 / 3, "the four rooms": 0.5295}[row["world"]], abs=5e-5
-        )
+        assert row["best"] == pytest.approx({"the six rooms": 1310 / 3, "the four rooms": 0.5295}[row["env"]], abs=5e-5)
 
 
 def test_every_command_that_the_demo_suggests_exists() -> None:

@@ -15,7 +15,7 @@ from simulator.store.run_store import Store
 from simulator.training import loop
 
 SMALL = build(
-    {"seeds": 2, "steps": 400, "eval_episodes": 3, "agent": {"name": "q_learning"}, "world": {"name": "FrozenLake-v1"}}
+    {"seeds": 2, "steps": 400, "eval_episodes": 3, "agent": {"name": "q_learning"}, "env": {"name": "FrozenLake-v1"}}
 )
 
 
@@ -81,7 +81,7 @@ def test_a_run_that_comes_out_otherwise_is_told_and_fails(
     real = loop.run
 
     def another(config: RunConfig, store: Store) -> Any:
-        changed = {"seeds": 2, "steps": 400, "eval_episodes": 3, "world": {"name": "FrozenLake-v1"}}
+        changed = {"seeds": 2, "steps": 400, "eval_episodes": 3, "env": {"name": "FrozenLake-v1"}}
         return real(build({**changed, "agent": {"name": "q_learning", "initial": 1.0}}), store)
 
     monkeypatch.setattr(loop, "run", another)

@@ -152,7 +152,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_can(tmp_path: Path, number: in
 
 
 RUN = ["run", "q_learning", "FrozenLake-v1", "--steps", "1e12"]
-TOURNAMENT = ["tournament", "--agents", "q_learning", "td", "--worlds", "FrozenLake-v1", "--steps", "1e10"]
+TOURNAMENT = ["tournament", "--agents", "q_learning", "td", "--envs", "FrozenLake-v1", "--steps", "1e10"]
 
 
 @pytest.mark.parametrize("words", [RUN, [*TOURNAMENT, "--workers", "2", "--seeds", "1"]], ids=lambda w: w[0])

@@ -18,7 +18,7 @@ from simulator.config.tournament import from_toml
 from simulator.store.cell_store import CellStore
 from simulator.tournaments.plan import pairs_of
 
-WORDS = ["tournament", "--agents", "q_learning", "walk=random_walk", "--worlds", "rooms", "lake=FrozenLake-v1"]
+WORDS = ["tournament", "--agents", "q_learning", "walk=random_walk", "--envs", "rooms", "lake=FrozenLake-v1"]
 SMALL = ["--seeds", "2", "--steps", "300", "--eval-episodes", "5", "--resamples", "100", "--workers", "1"]
 
 
@@ -102,7 +102,7 @@ def test_a_report_makes_every_output_that_is_asked_for(lab, capsys, folder):
         (["report", "t1", "--csv", "--latex"], "--csv --latex: expected one form at a time"),
         (["report", "t1", "--html", "a.html", "--table", "--json"], "--table --json: expected one form at a time"),
         (["report", "t1", "--agent", "td"], "--agent: not for a tournament, expected --table or"),
-        (["report", "t1", "--world", "rooms"], "--world: not for a tournament, expected --table or"),
+        (["report", "t1", "--env", "rooms"], "--env: not for a tournament, expected --table or"),
         (["report", "t1", "--csv", "--force"], "--force: nothing is written, expected --html or --picture"),
         (["report", "t1", "--html", "a.svg", "--picture", "./a.svg"], "expected two files"),
         (["report", "t1", "--html", "a.html", "--picture", "a.txt"], "a.txt: expected a file that ends in .svg"),
@@ -129,27 +129,27 @@ def test_a_flag_that_would_be_ignored_is_refused(lab, words, says, capsys, folde
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([], "expected engram tournament FILE.toml, --preset NAME, or --agents A ... --worlds W ..."),
-        (["--agents", "--worlds", "rooms"], "--agents: expected a name after it"),
-        (["--agents", "td", "td", "--worlds", "rooms"], "td is there already, expected another label, such as td-2=td"),
-        (["--agents", "t", "--worlds", "rooms"], "unknown agent 't'"),
-        (["--agents", "td"], "agent td: expected a world at least beside it"),
+        ([], "expected engram tournament FILE.toml, --preset NAME, or --agents A ... --envs W ..."),
+        (["--agents", "--envs", "rooms"], "--agents: expected a name after it"),
+        (["--agents", "td", "td", "--envs", "rooms"], "td is there already, expected another label, such as td-2=td"),
+        (["--agents", "t", "--envs", "rooms"], "unknown agent 't'"),
+        (["--agents", "td"], "agent td: expected an environment at least beside it"),
         (
-            ["--agents", "td", "--worlds", "rooms", "--agent.td.gama", "1"],
+            ["--agents", "td", "--envs", "rooms", "--agent.td.gama", "1"],
             "--agent.td.gama: no such flag; did you mean",
         ),
         (
-            ["--agents", "td", "--worlds", "rooms", "--workers", "some"],
+            ["--agents", "td", "--envs", "rooms", "--workers", "some"],
             "--workers some: expected a number of processes",
         ),
         (["--preset", "clasic-control"], "did you mean classic-control"),
         (["nothing.toml"], "nothing.toml"),
         (
-            ["--agents", "planner", "--worlds", "CartPole-v1"],
+            ["--agents", "planner", "--envs", "CartPole-v1"],
             "planner in CartPole-v1: planner on CartPole-v1: no finite",
         ),
-        (["--agents", "python:none.py:act", "--worlds", "rooms"], "none.py"),
-        (["--agents", "human:none.json", "--worlds", "rooms"], "none.json"),
+        (["--agents", "python:none.py:act", "--envs", "rooms"], "none.py"),
+        (["--agents", "human:none.json", "--envs", "rooms"], "none.json"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(words, says, capsys, folder):
@@ -162,7 +162,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(words, says, capsys, folder):
 
 
 def test_a_file_that_is_wrong_is_named(capsys, folder):
-    (folder / "t.toml").write_text("[agent.q]\nname = 'q_learning'\nstep_size = 7\n[world.rooms]\n")
+    (folder / "t.toml").write_text("[agent.q]\nname = 'q_learning'\nstep_size = 7\n[env.rooms]\n")
     assert main.main(["tournament", "t.toml"]) == 2
     assert "t.toml: agent.q.step_size = 7: expected a number" in capsys.readouterr().err
 
@@ -190,7 +190,7 @@ def test_presets_are_whole(name):
 
 
 def test_the_notebook_plays_the_same(lab, folder):
-    tables = {"agent": {"q_learning": {}, "walk": {"name": "random_walk"}}, "world": {"rooms": {}}}
+    tables = {"agent": {"q_learning": {}, "walk": {"name": "random_walk"}}, "env": {"rooms": {}}}
     own = {"seeds": 2, "steps": 300, "eval_episodes": 5, "resamples": 100}
     found = simulator.tournament(lab="here", workers=1, **own, **tables)
     assert found["cells"]["done"] == 2
@@ -203,7 +203,7 @@ def test_the_notebook_plays_the_same(lab, folder):
 
 
 def test_ctrl_c_leaves_whole_cells_and_says_how_to_go_on(folder):
-    words = ["tournament", "--agents", "td", "q_learning", "--worlds", "CartPole-v1", "--steps", "100000000"]
+    words = ["tournament", "--agents", "td", "q_learning", "--envs", "CartPole-v1", "--steps", "100000000"]
     words += ["--workers", "2", "--seeds", "2", "--json"]
     process = subprocess.Popen(
         [sys.executable, "-m", "simulator", *words],

@@ -15,7 +15,7 @@ from simulator.config.run import RunConfig, assemble, build, eval_period, from_t
 from simulator.config.validation import Layer
 from tests.simulator.toys import PATH, Config, Inner
 
-PLAYERS: dict[str, Any] = {"agent": {"name": PATH}, "world": {"name": PATH}}
+PLAYERS: dict[str, Any] = {"agent": {"name": PATH}, "env": {"name": PATH}}
 
 
 def refusal(text: str) -> str:
@@ -26,12 +26,12 @@ def refusal(text: str) -> str:
 
 
 def toml(agent: str = "", top: str = "") -> str:
-    return f'{top}\n[agent]\nname = "{PATH}"\n{agent}\n[world]\nname = "{PATH}"\n'
+    return f'{top}\n[agent]\nname = "{PATH}"\n{agent}\n[env]\nname = "{PATH}"\n'
 
 
 def test_what_is_not_said_has_its_default() -> None:
     config = from_toml(toml(), "run.toml")
-    assert config == RunConfig(PATH, PATH, agent_settings=Config(), world_settings=Config())
+    assert config == RunConfig(PATH, PATH, agent_settings=Config(), env_settings=Config())
     assert config.agent_settings.inner == Inner(level=0.75)
 
 
@@ -126,10 +126,10 @@ def test_a_broken_text_is_named_with_its_place(text: str, answer: str) -> None:
 
 def test_tables_within_tables_of_flags_end_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     key = ".".join("a" * 5_000)
-    for words in ([f"--world.kwargs.{key}", "1"], ["--world.kwargs", f"{{{key} = 1}}"], ["--world.kwargs", "[" * 5000]):
+    for words in ([f"--env.kwargs.{key}", "1"], ["--env.kwargs", f"{{{key} = 1}}"], ["--env.kwargs", "[" * 5000]):
         assert main.main(["run", "td", "CartPole-v1", *words, "--lab", str(tmp_path / "l")]) == 2
         said = capsys.readouterr().err
-        assert said.startswith("engram: --world.kwargs")
+        assert said.startswith("engram: --env.kwargs")
         assert (said.count("\n"), len(said) < 200) == (1, True)
 
 
@@ -152,7 +152,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_later_layers_win_and_an_error_names_its_own_layer() -> None:
-    file = Layer({"seeds": 3, "agent": {"name": PATH, "count": 5, "rate": 2.0}, "world": {"name": PATH}}, "run.toml")
+    file = Layer({"seeds": 3, "agent": {"name": PATH, "count": 5, "rate": 2.0}, "env": {"name": PATH}}, "run.toml")
     flags = Layer({"agent": {"count": "7", "inner": {"level": "1"}}}, flags=True)
     config = assemble([file, flags])
     assert (config.seeds, config.agent_settings.count, config.agent_settings.rate) == (3, 7, 2.0)
@@ -211,7 +211,7 @@ players = st.builds(
 configs = st.builds(
     RunConfig,
     agent=st.just(PATH),
-    world=st.just(PATH),
+    env=st.just(PATH),
     seeds=st.integers(1, 10**6),
     first_seed=st.integers(0, 10**15),
     steps=st.integers(1, 10**12),
@@ -220,7 +220,7 @@ configs = st.builds(
     threads=st.integers(0, 1024),
     device=st.sampled_from(["cpu", "cuda", "cuda:1"]),
     agent_settings=players,
-    world_settings=players,
+    env_settings=players,
 )
 
 
@@ -240,7 +240,7 @@ def test_the_hash_is_about_what_the_result_depends_on() -> None:
         dataclasses.replace(config, eval_every=7),
         dataclasses.replace(config, eval_episodes=7),
         dataclasses.replace(config, agent_settings=Config(rate=2.0)),
-        dataclasses.replace(config, world_settings=Config(inner=Inner())),
+        dataclasses.replace(config, env_settings=Config(inner=Inner())),
     ]
     hashes = [settings_hash(each) for each in (config, *others)]
     assert len(set(hashes)) == len(hashes)
@@ -256,7 +256,7 @@ def test_evaluations_are_a_twentieth_apart_unless_told() -> None:
     assert eval_period(dataclasses.replace(config, eval_every=11)) == 11
 
 
-keys = st.sampled_from(["seeds", "steps", "agent", "world", "name", "inner", "level", "rate", "hidden", "kwargs", "x"])
+keys = st.sampled_from(["seeds", "steps", "agent", "env", "name", "inner", "level", "rate", "hidden", "kwargs", "x"])
 values = st.recursive(
     st.integers() | st.floats() | st.booleans() | texts | st.sampled_from([PATH, "rooms", "none", "td"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),

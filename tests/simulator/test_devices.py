@@ -14,7 +14,7 @@ from simulator.config.run import build
 from simulator.core import devices
 from simulator.training.session import Session
 
-AGENT, WORLD = "tests.simulator.breaking_agent", "tests.simulator.breaking_world"
+AGENT, ENV = "tests.simulator.breaking_agent", "tests.simulator.breaking_env"
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -33,12 +33,12 @@ def torch_with(monkeypatch, n_devices):
 
 
 def session(**settings):
-    return Session(build({"seeds": 2, **settings, "agent": {"name": AGENT}, "world": {"name": WORLD}}))
+    return Session(build({"seeds": 2, **settings, "agent": {"name": AGENT}, "env": {"name": ENV}}))
 
 
 def test_a_device_that_is_not_there_is_bad_input_and_leaves_no_lab(tmp_path, monkeypatch, capsys):
     torch_with(monkeypatch, 0)
-    words = ["run", AGENT, WORLD, "--device", "cuda", "--view", "none", "--lab", str(tmp_path / "lab")]
+    words = ["run", AGENT, ENV, "--device", "cuda", "--view", "none", "--lab", str(tmp_path / "lab")]
     assert main.main(words) == 2
     assert capsys.readouterr().err == "engram: device cuda: torch finds no CUDA device here, expected cpu\n"
     assert not (tmp_path / "lab").exists()

@@ -25,17 +25,17 @@ def _fill(stream, kind, given, out):
 
 
 def _draw(kind, n, given=(1.0,)):
-    stream, out = rng.words([3, 4], "world"), np.zeros(n)
+    stream, out = rng.words([3, 4], "env"), np.zeros(n)
     _fill(stream, kind, np.array(given), out)
     return out, stream
 
 
 def test_uniform_is_numpys_random_and_the_stream_goes_on_there():
     drawn, stream = _draw(0, 1_000)
-    generator = rng.generators([4], "world")[0]
+    generator = rng.generators([4], "env")[0]
     np.testing.assert_array_equal(drawn, generator.random(1_000))
     np.testing.assert_array_equal(stream[1], rng.pack(generator.bit_generator))
-    np.testing.assert_array_equal(stream[0], rng.words([3], "world")[0])
+    np.testing.assert_array_equal(stream[0], rng.words([3], "env")[0])
 
 
 def test_below_is_even():
@@ -51,7 +51,7 @@ def test_normal_is_normal():
 @pytest.mark.parametrize("probs", [[1.0], [0.2, 0.0, 0.5, 0.3], [0.0, 0.0, 1.0], [1 / 3, 1 / 3, 1 / 3]])
 def test_categorical_follows_gymnasiums_rule(probs):
     drawn = _draw(3, 2_000, np.cumsum(probs))[0]
-    uniforms = rng.generators([4], "world")[0].random(2_000)
+    uniforms = rng.generators([4], "env")[0].random(2_000)
     expected = [np.argmax(np.cumsum(probs) > draw) for draw in uniforms]
     np.testing.assert_array_equal(drawn, expected)
 

@@ -11,15 +11,15 @@ from simulator.store.run_store import Store
 from simulator.training import loop, summary
 
 
-def _config(world, agent="q_learning", **settings):
-    return build({"seeds": 2, "steps": 300, "eval_episodes": 2, "agent": {"name": agent}, "world": world, **settings})
+def _config(env, agent="q_learning", **settings):
+    return build({"seeds": 2, "steps": 300, "eval_episodes": 2, "agent": {"name": agent}, "env": env, **settings})
 
 
-@pytest.mark.parametrize(("world", "agent"), [("CartPole-v1", "planner"), ("Pendulum-v1", "q_learning")])
-def test_a_refused_run_leaves_no_lab(world, agent, tmp_path):
+@pytest.mark.parametrize(("env", "agent"), [("CartPole-v1", "planner"), ("Pendulum-v1", "q_learning")])
+def test_a_refused_run_leaves_no_lab(env, agent, tmp_path):
     lab = tmp_path / "new" / "lab"
-    config = _config({"name": world}, agent)
-    with Store(lab) as store, pytest.raises(ValueError, match=world):
+    config = _config({"name": env}, agent)
+    with Store(lab) as store, pytest.raises(ValueError, match=env):
         next(loop.run(config, store))
     assert not lab.exists()
 
@@ -42,7 +42,7 @@ def test_a_run_that_fails_says_so_in_the_lab(tmp_path):
 
 def _overflowing():
     agent = {"name": "td", "n_successors": 1}
-    return build({"seeds": 1, "steps": 5_000, "agent": agent, "world": {"name": "FrozenLake-v1"}})
+    return build({"seeds": 1, "steps": 5_000, "agent": agent, "env": {"name": "FrozenLake-v1"}})
 
 
 def test_training_time_adds_up_over_sittings(tmp_path):
@@ -66,21 +66,21 @@ def test_other_devices_are_refused(tmp_path):
 def test_a_map_that_changed_is_noticed(tmp_path):
     path = tmp_path / "my.map"
     path.write_text("#####\n#S G#\n#####\n")
-    world = {"name": "rooms", "layout": str(path)}
+    env = {"name": "rooms", "layout": str(path)}
     with Store(tmp_path / "lab") as store:
-        snapshots = loop.run(_config(world), store)
+        snapshots = loop.run(_config(env), store)
         next(snapshots)
         snapshots.close()
         path.write_text("######\n#S  G#\n######\n")
         with pytest.raises(ValueError, match="have changed"):
-            next(loop.run(_config(world), store, "r1"))
+            next(loop.run(_config(env), store, "r1"))
 
 
 def test_the_summary_has_every_key_and_is_json(tmp_path):
     with Store(tmp_path) as store:
         *_, last = loop.run(_config({"name": "rooms"}), store)
         told = json.loads(json.dumps(summary.summary(store, last.run)))
-    keys = "run agent world seeds steps exact seconds cpu_seconds steps_per_second evaluation solved".split()
+    keys = "run agent env seeds steps exact seconds cpu_seconds steps_per_second evaluation solved".split()
     assert told.keys() >= set(keys)
     assert told["evaluation"].keys() >= {"episodes", "iqm", "low", "high", "per_seed", "exact_per_seed"}
     assert told["solved"].keys() >= {"threshold", "fraction", "median_first_steps", "stayed", "first_steps", "final"}

@@ -204,11 +204,11 @@ def test_a_name_that_cannot_be_seen_is_refused(bad):
 def test_every_door_refuses_a_name_that_cannot_be_seen(name, tmp_path, capsys):
     for refuse in (
         lambda: registry.load("agents", name),
-        lambda: registry.load("worlds", name),
+        lambda: registry.load("envs", name),
         lambda: registry.load("challenges", name),
-        lambda: tournament_of({"agent": {name: {"name": "td"}}, "world": {"rooms": {}}}),
-        lambda: tournament_of({"agent": {"td": {}}, "world": {name: {"name": "rooms"}}}),
-        lambda: tournament_of({"agent": {"x": {"name": f"python:{name}:f"}}, "world": {"rooms": {}}}),
+        lambda: tournament_of({"agent": {name: {"name": "td"}}, "env": {"rooms": {}}}),
+        lambda: tournament_of({"agent": {"td": {}}, "env": {name: {"name": "rooms"}}}),
+        lambda: tournament_of({"agent": {"x": {"name": f"python:{name}:f"}}, "env": {"rooms": {}}}),
         lambda: contest_of({"memory": {name: {"name": "nearest"}}, "challenge": {"name": "digits"}}),
         lambda: match_of(
             {"first": {"name": "td", "label": name}, "second": {"name": "td"}, "game": {"name": "tic_tac_toe"}}
@@ -216,7 +216,7 @@ def test_every_door_refuses_a_name_that_cannot_be_seen(name, tmp_path, capsys):
         lambda: api.run("td", "rooms", lab=tmp_path / "lab", label=name, steps=10, seeds=1),
         lambda: api.run("td", "rooms", lab=tmp_path / name, steps=10, seeds=1),
         lambda: api.recall("nearest", "digits", lab=tmp_path / "lab", label=name),
-        lambda: api.tournament(lab=tmp_path / "lab", label=name, agent={"td": {}}, world={"rooms": {}}),
+        lambda: api.tournament(lab=tmp_path / "lab", label=name, agent={"td": {}}, env={"rooms": {}}),
     ):
         with pytest.raises(ValueError, match=r"with U\+[0-9A-F]{4,6}, expected .* can be seen") as told:
             refuse()

@@ -13,12 +13,12 @@ from simulator.training.evaluation import next_size
 from tests.laws.players import session
 
 
-def plain(policy, world, n_episodes):
+def plain(policy, env, n_episodes):
     """Returns [S, E], one step at a time."""
-    obs, returns = world.observe(), [[] for _ in range(3)]
+    obs, returns = env.observe(), [[] for _ in range(3)]
     first, running = np.ones(3, np.bool_), np.zeros(3)
-    for _ in range(n_episodes * (world.spec.max_steps or 1_000)):
-        step = world.step(policy.act(obs, first))
+    for _ in range(n_episodes * (env.spec.max_steps or 1_000)):
+        step = env.step(policy.act(obs, first))
         running += step.reward
         obs, first = step.obs, step.terminated | step.truncated
         for i in np.flatnonzero(first):
@@ -28,13 +28,13 @@ def plain(policy, world, n_episodes):
 
 
 @pytest.mark.parametrize("n_episodes", [1, 7])
-@pytest.mark.parametrize("world", ["FrozenLake-v1", "CartPole-v1", "tests.simulator.breaking_world"])
-def test_the_returns_are_those_of_a_plain_loop(world, n_episodes):
-    one = session("random_walk", world, eval_episodes=n_episodes)
+@pytest.mark.parametrize("env", ["FrozenLake-v1", "CartPole-v1", "tests.simulator.breaking_env"])
+def test_the_returns_are_those_of_a_plain_loop(env, n_episodes):
+    one = session("random_walk", env, eval_episodes=n_episodes)
     evaluator = one.evaluator()
     found = evaluator.evaluate(one.agent, 0).returns
-    evaluator._world.restore(evaluator._start)
-    np.testing.assert_array_equal(found, plain(one.agent.policy(), evaluator._world, n_episodes))
+    evaluator._env.restore(evaluator._start)
+    np.testing.assert_array_equal(found, plain(one.agent.policy(), evaluator._env, n_episodes))
 
 
 def test_it_looks_up_about_ten_times_a_second():
@@ -44,7 +44,7 @@ def test_it_looks_up_about_ten_times_a_second():
 
 @pytest.mark.parametrize(("step", "moment"), [(200, 1), (400, 1), (400, 2)])
 def test_a_run_that_is_closed_within_an_evaluation_plays_it_again(step, moment, tmp_path, monkeypatch):
-    tables = {"agent": {"name": "q_learning"}, "world": {"name": "CartPole-v1"}}
+    tables = {"agent": {"name": "q_learning"}, "env": {"name": "CartPole-v1"}}
     config = build({"seeds": 2, "steps": 400, "eval_every": 200, "eval_episodes": 40, **tables})
     monkeypatch.setattr(loop, "REPORT_EVERY", 0.0)
     with Store(tmp_path / "whole") as store:

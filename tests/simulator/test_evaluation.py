@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agents import random_walk
-from envs.common.gymnasium import env
+from envs.common.gymnasium import adapter
 from simulator.commands import main
 from simulator.core import episodes
 from simulator.core.episodes import cut_seeds, scores
@@ -20,11 +20,11 @@ from tests.laws.players import session
 
 
 @pytest.mark.parametrize(
-    ("agent", "world", "expected"),
+    ("agent", "env", "expected"),
     [("planner", "FrozenLake-v1", 0.74419), ("random_walk", "FrozenLake-v1", 0.01394), ("planner", "Taxi-v4", 7.93)],
 )
-def test_played_returns_agree_with_the_exact_one(agent, world, expected):
-    one = session(agent, world, seeds=8, eval_episodes=200)
+def test_played_returns_agree_with_the_exact_one(agent, env, expected):
+    one = session(agent, env, seeds=8, eval_episodes=200)
     found = one.evaluator().evaluate(one.agent, 0)
     np.testing.assert_allclose(found.exact, expected, atol=1e-5)
     error = found.returns.std() / np.sqrt(found.returns.size)
@@ -32,10 +32,10 @@ def test_played_returns_agree_with_the_exact_one(agent, world, expected):
 
 
 def test_the_optimum_is_the_planners():
-    for world in ("rooms", "FrozenLake-v1", "CliffWalking-v1"):
-        one = session("planner", world)
+    for env in ("rooms", "FrozenLake-v1", "CliffWalking-v1"):
+        one = session("planner", env)
         exact = one.evaluator().evaluate(one.agent, 0).exact
-        np.testing.assert_allclose(exact, optimum(one.world.spec), atol=1e-9)
+        np.testing.assert_allclose(exact, optimum(one.env.spec), atol=1e-9)
 
 
 def test_on_the_way_nothing_is_played_that_is_known_exactly_and_a_tenth_of_the_rest():
@@ -86,8 +86,8 @@ def test_the_valve_makes_no_return(tmp_path, capsys):
 
 
 def evaluator(lengths, seeds, max_steps, episodes=3):
-    settings = env.Config(kwargs={"lengths": lengths})
-    make = functools.partial(env.make, LONG)
+    settings = adapter.Config(kwargs={"lengths": lengths})
+    make = functools.partial(adapter.make, LONG)
     found = Evaluator(make, settings, seeds, episodes, max_steps)
     agent = random_walk.make(make([0], settings).spec, seeds, random_walk.Config())
     return found.evaluate(agent, 0)
@@ -95,7 +95,7 @@ def evaluator(lengths, seeds, max_steps, episodes=3):
 
 def test_a_cut_episode_ends_its_seed_and_keeps_what_ended_before():
     found = evaluator((30, 10, 90), [3], 50)
-    np.testing.assert_array_equal(found.returns, [[10.0, np.nan, np.nan]])  # the first reset opens the world
+    np.testing.assert_array_equal(found.returns, [[10.0, np.nan, np.nan]])  # the first reset opens the environment
     assert cut_seeds(found.returns, np.zeros(1, bool)).tolist() == [True]
     assert np.isnan(scores(found)).all()
 
@@ -114,7 +114,7 @@ def test_the_exact_return_without_a_limit_is_that_of_the_endless_episode():
     np.testing.assert_allclose(found.exact, -13.0, atol=1e-9)
     walk = session("random_walk", "CliffWalking-v1", eval_episodes=1)
     exact = walk.evaluator().evaluate(walk.agent, 0, last=False).exact
-    np.testing.assert_allclose(exact, walk.world.spec.floor)
+    np.testing.assert_allclose(exact, walk.env.spec.floor)
     assert exact.max() < -10_000  # far more than a thousand steps
 
 
@@ -124,7 +124,7 @@ def test_a_tournament_says_who_was_cut_and_counts_it_as_the_floor(tmp_path, caps
         "--agents",
         "random_walk",
         "q_learning",
-        "--worlds",
+        "--envs",
         LONG,
         "--seeds",
         "2",

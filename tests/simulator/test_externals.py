@@ -18,9 +18,9 @@ from tests.simulator.outsiders import HERE, played, run
 LAKE = "FrozenLake-v1"
 
 
-def line(name, world, own=None, **settings):
+def line(name, env, own=None, **settings):
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the text is what is tested
-        played(name, world, own, **settings)
+        played(name, env, own, **settings)
     assert "\n" not in str(error.value)
     return str(error.value).removeprefix(f"{name}: ")
 
@@ -39,7 +39,7 @@ def test_names_say_who_is_from_outside():
 
 def test_settings_survive_toml():
     own = {"action": [1, 2.5, None, "x"], "factory": False}
-    config = external(f"{HERE}given", own, run("rooms", world_={"layout": "four"}, first_seed=7))
+    config = external(f"{HERE}given", own, run("rooms", env_={"layout": "four"}, first_seed=7))
     assert config.settings == own
     assert (config.kind, config.target) == ("python", f"{HERE.removeprefix('python:')}given")
     assert from_toml(to_toml(config), "cell") == config
@@ -52,8 +52,8 @@ def test_settings_survive_toml():
     [
         ('target = "DQN"\nworld = {name = "rooms"}', "cell: kind is missing"),
         ('kind = "sb4"\ntarget = "DQN"', "cell: kind = 'sb4': expected one of sb3, python, human"),
-        ('kind = "sb3"\ntarget = "DQN"\nworld = "rooms"', "cell: world = 'rooms': expected a table of settings"),
-        ('kind = "sb3"\ntarget = "DQN"\nworld = {name = "rooms", slip = 2}', "cell: world.slip = 2: expected"),
+        ('kind = "sb3"\ntarget = "DQN"\nworld = "rooms"', "cell: environment = 'rooms': expected a table of settings"),
+        ('kind = "sb3"\ntarget = "DQN"\nworld = {name = "rooms", slip = 2}', "cell: environment.slip = 2: expected"),
         ('kind = "sb3"\ntarget = "DQN"\nsteps = 0\nworld = {name = "rooms"}', "cell: steps = 0: expected"),
         ("kind = ", "cell: line 1, column 8:"),
     ],
@@ -97,7 +97,7 @@ def test_a_file_is_found_from_every_folder(tmp_path, monkeypatch):
 
 def test_a_function_of_discrete_observations_is_judged_exactly():
     """Right in every state of the lake, worked out by the solver; every seed has the same."""
-    player = registry.load("worlds", LAKE)
+    player = registry.load("envs", LAKE)
     mdp = player.make([0], player.Config()).spec.mdp
     expected = float(evaluate_finite(mdp, np.eye(4)[np.full(len(mdp.start), 2)], 100))
     found = played(f"{HERE}right", LAKE)
@@ -113,15 +113,15 @@ def test_a_function_that_answers_otherwise_counts_by_what_it_played():
     assert played(f"{HERE}any_of", LAKE, {"n": 1}, eval_episodes=7)["scores"][0] == 0.0  # for ever left
 
 
-def test_moves_that_do_not_exist_count_as_the_world_plays_them():
+def test_moves_that_do_not_exist_count_as_the_env_plays_them():
     """In the six rooms a door that is not there costs 1 and leads nowhere; a plain loop from each of the starts."""
-    player, config = registry.load("worlds", "rooms"), run("rooms").world_settings
+    player, config = registry.load("envs", "rooms"), run("rooms").env_settings
     for by in range(3):
-        world, found = player.make([0], config), {}
-        start = world.spec.mdp.start
-        obs, first, total = int(world.reset()[0]), int(world.observe()[0]), 0.0
+        env, found = player.make([0], config), {}
+        start = env.spec.mdp.start
+        obs, first, total = int(env.reset()[0]), int(env.observe()[0]), 0.0
         while len(found) < np.count_nonzero(start):
-            step = world.step(np.array([(obs + by) % 6]))
+            step = env.step(np.array([(obs + by) % 6]))
             obs, total = int(step.obs[0]), total + float(step.reward[0])
             if step.terminated[0] or step.truncated[0]:
                 found[first], first, total = total, obs, 0.0
@@ -130,13 +130,13 @@ def test_moves_that_do_not_exist_count_as_the_world_plays_them():
 
 
 def test_evaluation_episodes_are_those_of_our_agents():
-    """The same choices on the same streams: a plain loop over the world that agents are evaluated in."""
-    player = registry.load("worlds", "CartPole-v1")
+    """The same choices on the same streams: a plain loop over the environment that agents are evaluated in."""
+    player = registry.load("envs", "CartPole-v1")
     for seed, score in zip((4, 5), played(f"{HERE}lean", "CartPole-v1", first_seed=4)["scores"], strict=True):
-        world = player.make(rng.integers([seed], "evaluation"), player.Config())
-        obs, returns = world.reset(), [0.0]
+        env = player.make(rng.integers([seed], "evaluation"), player.Config())
+        obs, returns = env.reset(), [0.0]
         while len(returns) <= 20:
-            step = world.step(np.array([int(obs[0][2] > 0)]))
+            step = env.step(np.array([int(obs[0][2] > 0)]))
             obs, returns[-1] = step.obs, returns[-1] + 1.0
             if step.terminated[0] or step.truncated[0]:
                 returns.append(0.0)

@@ -14,7 +14,7 @@ import pytest
 
 from simulator.core import registry, rng
 from simulator.external.contestants import external, play_external, settings_hash
-from simulator.external.sb3 import WorldEnv
+from simulator.external.sb3 import ExportedEnv
 from tests.simulator import outsiders
 from tests.simulator.outsiders import HERE, played, run
 
@@ -35,18 +35,18 @@ def counter(monkeypatch):
     return "sb3:Counter"
 
 
-def line(name, world, own=None, **settings):
+def line(name, env, own=None, **settings):
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the text is what is tested
-        played(name, world, own, **settings)
+        played(name, env, own, **settings)
     assert "\n" not in str(error.value)
     return str(error.value).removeprefix(f"{name}: ")
 
 
 def test_an_environment_shows_the_same_as_gymnasiums():
     """Episode by episode, with the seed's own stream; the next one begins where the last one ended."""
-    player = registry.load("worlds", POLE)
-    ours, original = WorldEnv(player.make([5], player.Config())), gymnasium.make(POLE)
-    obs, (theirs, _) = ours.reset(seed=1)[0], original.reset(seed=rng.integers([5], "world")[0])
+    player = registry.load("envs", POLE)
+    ours, original = ExportedEnv(player.make([5], player.Config())), gymnasium.make(POLE)
+    obs, (theirs, _) = ours.reset(seed=1)[0], original.reset(seed=rng.integers([5], "env")[0])
     choices = np.random.Generator(np.random.PCG64(0))
     ends = 0
     for taken in range(1, 200):
@@ -151,7 +151,7 @@ def test_dqn_learns_here_as_it_does_in_gymnasiums_own_environment():
         training.run(ours)
         given = SMALL | {"train_freq": (4, "step"), "policy_kwargs": {"net_arch": [8], "activation_fn": torch.nn.Tanh}}
         theirs = DQN("MlpPolicy", gymnasium.make(POLE), seed=number, device="cpu", **given)
-        theirs.get_env().seed(rng.integers([3], "world")[0])
+        theirs.get_env().seed(rng.integers([3], "env")[0])
         theirs.set_logger(ours.logger)
         theirs.learn(120, callback=lambda *_: theirs.num_timesteps < 120)
     assert len(training.scores) == 3

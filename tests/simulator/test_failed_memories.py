@@ -37,7 +37,7 @@ def played(lab, broken=(1,), at="store", **changes):
     contest = {
         "seeds": 3,
         "patterns": [10],
-        "damage": ["flip:0.2", "none"],
+        "corruption": ["flip:0.2", "none"],
         "novel": 5,
         "challenge": {"name": "digits"},
         "memory": {"breaking": breaking, "nearest": {}},
@@ -71,7 +71,7 @@ def test_a_failed_seed_counts_nowhere_and_the_others_keep_their_bits(tmp_path, a
         rows = [row.returns for row in store.evaluations("r1") if row.step <= 2 and row.seed == 1]
     assert np.isnan(rows).all(), "cue and ceilings among them"
     for name in ("overlap", "exact"):
-        (less,) = [each[name] for each in broken["differences"] if each["damage"] == "flip:0.2"]
+        (less,) = [each[name] for each in broken["differences"] if each["corruption"] == "flip:0.2"]
         assert np.flatnonzero(np.isnan(less["per_seed"])).tolist() == [1]
     assert of(clean, "nearest")[0]["overlap"] == of(broken, "nearest")[0]["overlap"]
 
@@ -102,8 +102,19 @@ def test_weights_that_grow_without_bound(tmp_path, capsys, monkeypatch, rate, fa
     if (rate, levels) == ("3", "two"):
         failed = []
     monkeypatch.chdir(tmp_path)
-    damage = {"grey": "gauss:0.5", "two": "flip:0.1"}[levels]
-    words = ["recall", "rbm", "nearest", "digits", "--challenge.levels", levels, "--damage", damage, "--view", "none"]
+    corruption = {"grey": "gauss:0.5", "two": "flip:0.1"}[levels]
+    words = [
+        "recall",
+        "rbm",
+        "nearest",
+        "digits",
+        "--challenge.levels",
+        levels,
+        "--corruption",
+        corruption,
+        "--view",
+        "none",
+    ]
     words += ["--patterns", "10", "--memory.rbm.learn.learning-rate", rate, "--seeds", "2", "--novel", "5"]
     assert main.main([*words, "--json"]) == 0
     told = capsys.readouterr()
@@ -155,7 +166,7 @@ def test_a_stored_contest_of_before_the_check_leaves_such_a_seed_out_too(tmp_pat
 
 def test_a_capacity_is_of_the_seeds_that_last(tmp_path):
     found = played(tmp_path, (2,), capacity=True)
-    both = {each["memory"]: each for each in found["capacities"] if each["damage"] == "none"}
+    both = {each["memory"]: each for each in found["capacities"] if each["corruption"] == "none"}
     assert np.flatnonzero(np.isnan(both["breaking"]["half"]["per_seed"])).tolist() == [2]
     assert not np.isnan(both["nearest"]["half"]["per_seed"]).any()
     lost = played(tmp_path, (0, 1, 2), capacity=True)
@@ -169,7 +180,7 @@ def test_a_tournament_leaves_it_out_too_and_says_so(tmp_path):
     tables = {
         "seeds": 3,
         "memory": {"some": some, "every": every, "nearest": {}},
-        "challenge": {"digits": {"name": "digits", "patterns": 10, "damage": "flip:0.2"}},
+        "challenge": {"digits": {"name": "digits", "patterns": 10, "corruption": "flip:0.2"}},
     }
     with CellStore(tmp_path) as store:
         for last in host.play(tournament_config.build(tables), store, lambda n: workers_of("0", n)):

@@ -19,13 +19,13 @@ from simulator.training.session import Session
 from tests.laws.players import same
 from tests.simulator.storing import files
 
-AGENT, WORLD = "tests.simulator.breaking_agent", "tests.simulator.breaking_world"
+AGENT, ENV = "tests.simulator.breaking_agent", "tests.simulator.breaking_env"
 STEPS = 600
-WORDS = ["run", AGENT, WORLD, "--steps", str(STEPS), "--eval-episodes", "10", "--view", "none"]
+WORDS = ["run", AGENT, ENV, "--steps", str(STEPS), "--eval-episodes", "10", "--view", "none"]
 
 
 def config(fails, **more):
-    tables = {"agent": {"name": AGENT, "fails": fails}, "world": {"name": WORLD}}
+    tables = {"agent": {"name": AGENT, "fails": fails}, "env": {"name": ENV}}
     return build({"seeds": 4, "first_seed": 5, "steps": STEPS, "eval_episodes": 10, **tables, **more})
 
 
@@ -126,7 +126,7 @@ def test_where_every_seed_fails_the_run_stops_and_stays_as_it_is(whole, tmp_path
 
 def test_the_store_holds_null_and_never_nan(tmp_path):
     with Store(tmp_path) as store:
-        list(loop.run(config({"6": 1}, world={"name": "FrozenLake-v1"}), store))
+        list(loop.run(config({"6": 1}, env={"name": "FrozenLake-v1"}), store))
     (path,) = tmp_path.glob("*.sqlite3")
     with sqlite3.connect(path) as db:
         found = db.execute("SELECT seed, mean IS NULL, exact IS NULL FROM evaluations").fetchall()

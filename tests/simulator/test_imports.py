@@ -34,7 +34,7 @@ def lines(capsys):
 
 def test_a_run_from_a_file(folder, capsys):
     (folder / "run.toml").write_text(
-        'steps = 20\nseeds = 1\n[agent]\nname = "players_of_theirs.walker"\n[world]\nname = "FrozenLake-v1"\n'
+        'steps = 20\nseeds = 1\n[agent]\nname = "players_of_theirs.walker"\n[env]\nname = "FrozenLake-v1"\n'
     )
     assert main.main(["run", "--config", "run.toml", "--view", "none"]) == 0
     said = lines(capsys)
@@ -49,7 +49,7 @@ def test_a_run_from_a_file(folder, capsys):
 def test_a_tournament(folder, capsys):
     (folder / "t.toml").write_text(
         'steps = 20\nseeds = 1\nresamples = 100\n[agent.walk]\nname = "random_walk"\n'
-        '[agent.them]\nname = "python:act.py:act"\n[agent."players_of_theirs.walker"]\n[world.FrozenLake-v1]\n'
+        '[agent.them]\nname = "python:act.py:act"\n[agent."players_of_theirs.walker"]\n[environment.FrozenLake-v1]\n'
     )
     assert main.main(["tournament", "t.toml", "--workers", "1", "--view", "none"]) == 0
     said = lines(capsys)
@@ -59,7 +59,7 @@ def test_a_tournament(folder, capsys):
 
 
 def test_what_our_own_players_are_is_not_told(folder, capsys):
-    (folder / "run.toml").write_text('steps = 20\nseeds = 1\n[agent]\nname = "td"\n[world]\nname = "CartPole-v1"\n')
+    (folder / "run.toml").write_text('steps = 20\nseeds = 1\n[agent]\nname = "td"\n[env]\nname = "CartPole-v1"\n')
     assert main.main(["run", "--config", "run.toml", "--view", "none"]) == 0
     assert not [each for each in lines(capsys) if "imports code" in each]
 
@@ -74,7 +74,7 @@ def test_what_our_own_players_are_is_not_told(folder, capsys):
         ("sb3:a/model.zip", ""),
         ("human:me.json", ""),
         ("mine.agent", "mine.agent"),
-        ("mine.worlds:Maze-v0", "mine.worlds"),
+        ("mine.envs:Maze-v0", "mine.envs"),
         ("./envs/grid.py:Grid-v0", "./envs/grid.py"),
         ("./agent.py", "./agent.py"),
         ("python:mine.policies:act", "mine.policies"),

@@ -16,7 +16,7 @@ from simulator.config.run import build
 from simulator.training.loop import run
 from simulator.store.run_store import Store
 with Store(sys.argv[1]) as lab:
-    config = {"seeds": 1, "steps": 600, "agent": {"name": "q_learning"}, "world": {"name": "rooms"}}
+    config = {"seeds": 1, "steps": 600, "agent": {"name": "q_learning"}, "env": {"name": "rooms"}}
     snapshots = run(build(config), lab, checkpoint_every=0.0)
     for snapshot in snapshots:
         if snapshot.step > 100:

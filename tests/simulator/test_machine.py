@@ -65,7 +65,7 @@ def test_the_kernel_that_is_used_is_the_one_that_is_named():
 
 
 def test_the_cells_of_a_tournament_say_it_too(tmp_path, capsys):
-    words = ["--agents", "q_learning", "random_walk", "--worlds", "FrozenLake-v1", "--seeds", "2", "--steps", "200"]
+    words = ["--agents", "q_learning", "random_walk", "--envs", "FrozenLake-v1", "--seeds", "2", "--steps", "200"]
     lab = ["--lab", str(tmp_path), "--json"]
     told = engram(capsys, "tournament", *words, "--workers", "1", "--view", "none", *lab)
     assert {name for each in told["machines"] for name in each} >= NAMES

@@ -1,4 +1,4 @@
-"""The exact solver on worlds of one to three states, worked by hand."""
+"""The exact solver on environments of one to three states, worked by hand."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from simulator.core.mdp.solve import (
 )
 
 
-def world(rows, start=None):
+def env(rows, start=None):
     """rows[state][action] is a list of (prob, next, reward, end); an empty list: not legal."""
     n_outcomes = max(len(outcomes) for row in rows for outcomes in row)
     shape = (len(rows), len(rows[0]), n_outcomes)
@@ -35,11 +35,11 @@ def world(rows, start=None):
     return checked(FiniteMDP(*arrays, begin, legal))
 
 
-WAIT_OR_GO = world(  # in 0: take 1 and stay, or go to 1 for nothing; in 1: take 5 and end
+WAIT_OR_GO = env(  # in 0: take 1 and stay, or go to 1 for nothing; in 1: take 5 and end
     [[[(1, 0, 1, 0)], [(1, 1, 0, 0)]], [[(1, 1, 5, 1)], []]]
 )
-CYCLE = world([[[(1, 1, 0, 0)]], [[(1, 0, 4, 0)]]])
-LOOP = world([[[(1, 0, -1, 0)]]])
+CYCLE = env([[[(1, 1, 0, 0)]], [[(1, 0, 4, 0)]]])
+LOOP = env([[[(1, 0, -1, 0)]]])
 
 
 def test_the_best_plan_depends_on_the_time_left():
@@ -66,7 +66,7 @@ def test_discounted_by_hand():
 
 def test_cut_and_end_are_told_apart():
     """Both pay 2 and lead to state 1, whose value is 10: a cut still counts it, but within a horizon it is over."""
-    both = world([[[(1, 1, 2, 1)], [(1, 1, 2, 2)]], [[(1, 1, 5, 0)], []]])
+    both = env([[[(1, 1, 2, 1)], [(1, 1, 2, 2)]], [[(1, 1, 5, 0)], []]])
     solution = value_iteration(both, 0.5)
     assert solution.q[0] == pytest.approx([2, 2 + 0.5 * 10])
     assert finite_horizon(both, 9).values[0].tolist() == [2, 45]
@@ -75,14 +75,14 @@ def test_cut_and_end_are_told_apart():
 
 
 def test_ties_and_their_policy():
-    even = world([[[(1, 0, 0, 1)], [(1, 0, 0, 1)], [(1, 0, -1, 1)], []]])
+    even = env([[[(1, 0, 0, 1)], [(1, 0, 0, 1)], [(1, 0, -1, 1)], []]])
     solution = value_iteration(even, 0.9)
     assert solution.greedy.tolist() == [[True, True, False, False]]
     policy = greedy_policy(solution)
     assert policy.tolist() == [[0.5, 0.5, 0, 0]]
     assert uniform_policy(even) == pytest.approx(np.array([[1 / 3, 1 / 3, 1 / 3, 0]]))
     assert epsilon_greedy(even, policy, 0.3) == pytest.approx(np.array([[0.45, 0.45, 0.1, 0]]))
-    near = world([[[(1, 0, 1, 1)], [(1, 0, 1 - 1e-6, 1)]]])
+    near = env([[[(1, 0, 1, 1)], [(1, 0, 1 - 1e-6, 1)]]])
     assert value_iteration(near, 0.9).greedy.tolist() == [[True, False]]
     assert value_iteration(near, 0.9, tolerance=1e-5).greedy.tolist() == [[True, True]]
 
@@ -90,7 +90,7 @@ def test_ties_and_their_policy():
 @pytest.mark.parametrize(("leaving", "value", "greedy"), [(-1, 0, [True, False]), (1, 1, [True, True])])
 def test_undiscounted_with_a_free_place_to_stay(leaving, value, greedy):
     """Staying costs nothing. Leaving for -1 is worse than that; leaving for +1 can be put off at will."""
-    stay = world([[[(1, 0, 0, 0)], [(1, 0, leaving, 1)]]])
+    stay = env([[[(1, 0, 0, 0)], [(1, 0, leaving, 1)]]])
     solution = value_iteration(stay, 1.0)
     assert solution.values.tolist() == [value]
     assert solution.greedy.tolist() == [greedy]
@@ -108,7 +108,7 @@ def test_undiscounted_values_without_bound():
 
 
 def test_a_trap_that_can_be_avoided_is_minus_infinity():
-    trap = world([[[(1, 1, -1, 0)], [(1, 0, -2, 1)]], [[(1, 1, -1, 0)], []]])
+    trap = env([[[(1, 1, -1, 0)], [(1, 0, -2, 1)]], [[(1, 1, -1, 0)], []]])
     solution = value_iteration(trap, 1.0)
     assert solution.values.tolist() == [-2, -np.inf]
     assert solution.q.tolist() == [[-np.inf, -2], [-np.inf, 0]]
@@ -119,13 +119,13 @@ def test_a_trap_that_can_be_avoided_is_minus_infinity():
 
 def test_a_hard_way_out_is_still_found():
     """Each try succeeds once in 10,000; leaving is worth 1 and a try costs 1: total 1 - 10,000."""
-    hard = world([[[(1e-4, 0, 0, 1), (1 - 1e-4, 0, -1, 0)], [(1, 0, -0.9, 0)]]])
+    hard = env([[[(1e-4, 0, 0, 1), (1 - 1e-4, 0, -1, 0)], [(1, 0, -0.9, 0)]]])
     assert value_iteration(hard, 1.0).values == pytest.approx([-9999])
 
 
 def test_average_reward_of_two_states():
     """Stay for 1, or move for nothing to where every step pays 2: gain 2, and being there is worth 2 more."""
-    better = world([[[(1, 0, 1, 0)], [(1, 1, 0, 0)]], [[(1, 1, 2, 0)], []]])
+    better = env([[[(1, 0, 1, 0)], [(1, 1, 0, 0)]], [[(1, 1, 2, 0)], []]])
     found = average_reward(better)
     assert found.gain == pytest.approx(2)
     assert found.bias == pytest.approx([0, 2])
@@ -143,7 +143,7 @@ def test_average_reward_of_a_cycle():
 
 def test_average_reward_over_episodes():
     """Starts even: one step from 0, two from 1; each episode pays 1 in 1.5 steps on average."""
-    episodes = world([[[(1, 0, 1, 1)]], [[(1, 0, 0, 0)]]], start=[0.5, 0.5])
+    episodes = env([[[(1, 0, 1, 1)]], [[(1, 0, 0, 0)]]], start=[0.5, 0.5])
     assert average_reward(episodes).gain == pytest.approx(2 / 3)
     policy = uniform_policy(episodes)
     assert stationary_distribution(episodes, policy) == pytest.approx([2 / 3, 1 / 3])
@@ -152,20 +152,20 @@ def test_average_reward_over_episodes():
 
 def test_average_reward_may_prefer_to_begin_again():
     """Stay for 1 a step, or end at once for 3 and begin again: 3 a step."""
-    assert average_reward(world([[[(1, 0, 1, 0)], [(1, 0, 3, 1)]]])).gain == pytest.approx(3)
-    assert average_reward(world([[[(1, 0, 1, 0)], [(1, 0, 3, 2)]]])).gain == pytest.approx(3)
-    absorbing = world([[[(1, 1, 3, 2)]], [[(1, 1, 1, 0)]]])  # a cut is no end: the 1 for ever counts
+    assert average_reward(env([[[(1, 0, 1, 0)], [(1, 0, 3, 1)]]])).gain == pytest.approx(3)
+    assert average_reward(env([[[(1, 0, 1, 0)], [(1, 0, 3, 2)]]])).gain == pytest.approx(3)
+    absorbing = env([[[(1, 1, 3, 2)]], [[(1, 1, 1, 0)]]])  # a cut is no end: the 1 for ever counts
     assert average_reward(absorbing).gain == pytest.approx(1)
 
 
 def test_average_reward_ignores_where_no_episode_comes():
-    apart = world([[[(1, 0, 1, 0)]], [[(1, 1, 9, 0)]]])
+    apart = env([[[(1, 0, 1, 0)]], [[(1, 1, 9, 0)]]])
     found = average_reward(apart)
     assert (found.gain, found.bias.tolist()) == (pytest.approx(1), [0, 0])
 
 
 def test_average_reward_that_depends_on_the_state_is_refused():
-    split = world([[[(0.5, 1, 0, 0), (0.5, 2, 0, 0)]], [[(1, 1, 1, 0)]], [[(1, 2, 3, 0)]]])
+    split = env([[[(0.5, 1, 0, 0), (0.5, 2, 0, 0)]], [[(1, 1, 1, 0)]], [[(1, 2, 3, 0)]]])
     with pytest.raises(ValueError, match="gain depends on the state"):
         average_reward(split)
     assert stationary_distribution(split, uniform_policy(split)) == pytest.approx([0, 0.5, 0.5])
@@ -173,14 +173,14 @@ def test_average_reward_that_depends_on_the_state_is_refused():
 
 def test_stationary_distribution_of_two_states():
     """Leaving 0 with .3 and 1 with .1: .25 and .75, wherever one begins."""
-    weather = world([[[(0.7, 0, 0, 0), (0.3, 1, 0, 0)]], [[(0.1, 0, 0, 0), (0.9, 1, 1, 0)]]])
+    weather = env([[[(0.7, 0, 0, 0), (0.3, 1, 0, 0)]], [[(0.1, 0, 0, 0), (0.9, 1, 1, 0)]]])
     policy = uniform_policy(weather)
     assert stationary_distribution(weather, policy) == pytest.approx([0.25, 0.75])
     assert average_reward(weather).gain == pytest.approx(0.75 * 0.9)
 
 
 def test_geometric_episodes():
-    coin = world([[[(0.2, 0, 1, 1), (0.8, 0, 0, 0)]]])
+    coin = env([[[(0.2, 0, 1, 1), (0.8, 0, 0, 0)]]])
     policy = uniform_policy(coin)
     assert expected_steps(coin, policy) == pytest.approx([5])
     assert policy_evaluation(coin, policy, 1.0) == pytest.approx([1])
@@ -201,14 +201,14 @@ def test_geometric_episodes():
         (lambda: policy_evaluation(LOOP, np.ones((2, 1)), 0.5), r"policy: the shape is \(2, 1\)"),
         (lambda: policy_evaluation(WAIT_OR_GO, np.full((2, 2), 0.5), 0.5), r"policy: row \(1,\)"),
         (lambda: policy_evaluation(LOOP, np.zeros((1, 1)), 0.5), "sum to 1"),
-        (lambda: world([[[(0.5, 0, 0, 0)]]]), r"prob of a legal action at \(0, 0\) is 0.5, expected 1"),
-        (lambda: world([[[(1, 3, 0, 0)]]]), r"next at \(0, 0, 0\) is 3, expected 0 to 0"),
-        (lambda: world([[[(1, 0, np.nan, 0)]]]), "reward .* is nan"),
-        (lambda: world([[[(1, 0, 0, 3)]]]), "end .* is 3, expected 0, 1 or 2"),
-        (lambda: world([[[(2, 0, 0, 0), (-1, 0, 0, 0)]]]), "prob .* is -1.0, expected at least 0"),
-        (lambda: world([[[(1, 0, 0, 0)]]], start=[0.5]), "start sums to 0.5"),
-        (lambda: world([[[(1, 1, 0, 0)]], [[]]]), "next .* is 1, expected a state with a legal action"),
-        (lambda: world([[[]]]), "start .* expected 0 where no action is legal"),
+        (lambda: env([[[(0.5, 0, 0, 0)]]]), r"prob of a legal action at \(0, 0\) is 0.5, expected 1"),
+        (lambda: env([[[(1, 3, 0, 0)]]]), r"next at \(0, 0, 0\) is 3, expected 0 to 0"),
+        (lambda: env([[[(1, 0, np.nan, 0)]]]), "reward .* is nan"),
+        (lambda: env([[[(1, 0, 0, 3)]]]), "end .* is 3, expected 0, 1 or 2"),
+        (lambda: env([[[(2, 0, 0, 0), (-1, 0, 0, 0)]]]), "prob .* is -1.0, expected at least 0"),
+        (lambda: env([[[(1, 0, 0, 0)]]], start=[0.5]), "start sums to 0.5"),
+        (lambda: env([[[(1, 1, 0, 0)]], [[]]]), "next .* is 1, expected a state with a legal action"),
+        (lambda: env([[[]]]), "start .* expected 0 where no action is legal"),
     ],
 )
 def test_what_is_refused(call, words):

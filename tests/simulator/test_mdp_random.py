@@ -1,4 +1,4 @@
-"""The exact solver against brute force over all deterministic policies of small random worlds."""
+"""The exact solver against brute force over all deterministic policies of small random environments."""
 
 import itertools
 
@@ -21,12 +21,12 @@ from simulator.core.mdp.solve import (
     value_iteration,
 )
 
-worlds = st.builds(lambda *args: _random(*args), st.integers(0, 10**9), st.integers(1, 4), st.integers(1, 3))
+envs = st.builds(lambda *args: _random(*args), st.integers(0, 10**9), st.integers(1, 4), st.integers(1, 3))
 quick = settings(max_examples=40, deadline=None)
 
 
 def _random(seed, n_states, n_actions):
-    """A world whose every action may end the episode for good, with some illegal actions and some cuts."""
+    """An environment whose every action may end the episode for good, with some illegal actions and some cuts."""
     rng = np.random.default_rng(seed)
     shape = (n_states, n_actions, 3)
     prob = rng.dirichlet([0.7] * 3, shape[:2])
@@ -62,7 +62,7 @@ def _value(mdp, policy, gamma):
 
 
 @quick
-@given(worlds, st.sampled_from([0.0, 0.5, 0.99, 1.0]), st.sampled_from([0.0, 0.2, 1.0]))
+@given(envs, st.sampled_from([0.0, 0.5, 0.99, 1.0]), st.sampled_from([0.0, 0.2, 1.0]))
 def test_optimal_values(mdp, gamma, epsilon):
     solution = value_iteration(mdp, gamma, epsilon=epsilon)
     every = [_value(mdp, epsilon_greedy(mdp, policy, epsilon), gamma) for policy in _policies(mdp)]
@@ -78,7 +78,7 @@ def test_optimal_values(mdp, gamma, epsilon):
 
 
 @quick
-@given(worlds, st.integers(0, 6), st.sampled_from([0.7, 1.0]))
+@given(envs, st.integers(0, 6), st.sampled_from([0.7, 1.0]))
 def test_finite_horizon(mdp, horizon, gamma):
     plan = finite_horizon(mdp, horizon, gamma)
     best = np.zeros(len(mdp.start))
@@ -93,7 +93,7 @@ def test_finite_horizon(mdp, horizon, gamma):
 
 
 @quick
-@given(worlds, st.sampled_from([0.0, 0.9, 1.0]), st.integers(0, 10**9))
+@given(envs, st.sampled_from([0.0, 0.9, 1.0]), st.integers(0, 10**9))
 def test_any_policy(mdp, gamma, seed):
     rows = np.random.default_rng(seed).random((2, *mdp.legal.shape)) * mdp.legal + 1e-3 * mdp.legal
     policies = rows / rows.sum(axis=-1, keepdims=True)
@@ -121,7 +121,7 @@ def _long_run(mdp, policy):
 
 
 @quick
-@given(worlds)
+@given(envs)
 def test_average_reward(mdp):
     found = average_reward(mdp)
     assert found.gain == pytest.approx(max(_long_run(mdp, policy)[0] for policy in _policies(mdp)), abs=1e-8)
@@ -132,7 +132,7 @@ def test_average_reward(mdp):
     assert np.allclose(stationary_distribution(mdp, uniform_policy(mdp)), shares)
 
 
-def test_large_worlds_stay_sparse():
+def test_large_envs_stay_sparse():
     """A walk on 20,000 places would need 3 GB if any matrix were dense."""
     n = 20_000
     places = np.arange(n)

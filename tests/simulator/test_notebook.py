@@ -10,7 +10,7 @@ from tests.laws.players import same
 
 
 def test_run_gives_arrays(tmp_path):
-    result = simulator.run("q_learning", "rooms", seeds=3, steps=4_000, lab=tmp_path, world_settings={"layout": "four"})
+    result = simulator.run("q_learning", "rooms", seeds=3, steps=4_000, lab=tmp_path, env_settings={"layout": "four"})
     assert result.evaluation.shape == result.exact.shape == (3,)
     curve = result.curve()
     assert curve.mean_return.shape == (3, len(curve.steps)) == curve.episodes.shape
@@ -28,11 +28,11 @@ def test_a_bad_name_is_one_line(tmp_path):
     assert not (tmp_path / "lab").exists()
 
 
-@pytest.mark.parametrize("world", ["FrozenLake-v1", "CartPole-v1"])
-def test_trainer_learns_predicts_saves_and_loads(tmp_path, world):
-    trainer = simulator.Trainer("q_learning", world, seeds=2, eval_episodes=5).learn(300)
+@pytest.mark.parametrize("env", ["FrozenLake-v1", "CartPole-v1"])
+def test_trainer_learns_predicts_saves_and_loads(tmp_path, env):
+    trainer = simulator.Trainer("q_learning", env, seeds=2, eval_episodes=5).learn(300)
     assert trainer.num_timesteps == 300
-    obs = trainer._session.world.observe()[0]
+    obs = trainer._session.env.observe()[0]
     actions, nothing = trainer.predict(obs)
     assert (actions.shape, nothing) == ((2,), None)
     assert trainer.evaluate().shape == (2,)

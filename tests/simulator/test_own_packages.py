@@ -80,17 +80,17 @@ RUN = ("--seeds", "2", "--steps", "40", "--eval-episodes", "1", "--view", "none"
 
 def test_the_command_runs_with_all_our_names_in_the_working_folder(project: Path) -> None:
     told = json.loads(python(project, "-P", "-c", ENGRAM, "run", "q_learning", "envs:MyGrid-v0", *RUN).stdout)
-    assert (told["agent"], told["world"], told["steps"]) == ("q_learning", "envs:MyGrid-v0", 40)
+    assert (told["agent"], told["env"], told["steps"]) == ("q_learning", "envs:MyGrid-v0", 40)
 
 
 def test_so_does_the_module(project: Path) -> None:
     (project / "simulator.py").unlink()
     told = json.loads(python(project, "-m", "simulator", "run", "q_learning", "envs.grid:MyGrid-v0", *RUN).stdout)
-    assert told["world"] == "envs.grid:MyGrid-v0"
+    assert told["env"] == "envs.grid:MyGrid-v0"
 
 
 def test_workers_run_there_too(project: Path) -> None:
-    words = ("--agents", "q_learning", "--worlds", "rooms", "./envs/grid.py:MyGrid", *RUN, "--workers", "1")
+    words = ("--agents", "q_learning", "--envs", "rooms", "./envs/grid.py:MyGrid", *RUN, "--workers", "1")
     told = json.loads(python(project, "-P", "-c", ENGRAM, "tournament", *words, "--resamples", "100").stdout)
     assert told["cells"] == {**told["cells"], "done": told["cells"]["planned"], "failed": 0}
 
@@ -177,4 +177,4 @@ def test_what_their_package_raises_is_one_line_with_its_place(project: Path) -> 
     (project / "envs" / "__init__.py").write_text("\n1 / 0\n")
     done = python(project, "-P", "-c", ENGRAM, "run", "q_learning", "envs.grid:MyGrid-v0", *RUN, code=2)
     reason = f"envs.grid cannot be imported: ZeroDivisionError: division by zero ({project}/envs/__init__.py, line 2)"
-    assert done.stderr == f"engram: world envs.grid:MyGrid-v0: {reason}\n"
+    assert done.stderr == f"engram: environment envs.grid:MyGrid-v0: {reason}\n"

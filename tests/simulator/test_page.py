@@ -108,7 +108,7 @@ def test_what_a_page_holds():
         *("leaderboard", "scores", "profiles", "curves", "pairs", "failures", "settings", "repeat", "words")
     ]
     assert found["divisions"][0]["tiers_note"] in reader.text["leaderboard"]
-    assert "world_0" in reader.text["scores"]
+    assert "env_0" in reader.text["scores"]
     assert "exact optimum" in reader.text["scores"]
     assert "it diverged" in reader.text["failures"]
     assert "left out" in reader.text["failures"]

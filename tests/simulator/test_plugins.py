@@ -57,7 +57,7 @@ def test_a_file_is_a_player_and_parts_are_none(tmp_path: Path, monkeypatch: pyte
         (tmp_path / path).write_text('"""What it is.\n\nMore."""\n')
     assert names("agents") == ("a_c", "b")
     assert names("challenges") == ("e",)
-    assert names("worlds") == ("f",)
+    assert names("envs") == ("f",)
     assert names("memories") == names("components") == ()
     assert about("agents", "b") == "What it is."
 
@@ -96,14 +96,14 @@ def test_a_distribution_announces_a_player(lab: Path, monkeypatch: pytest.Monkey
     assert "their_agent" in names("agents")
     assert load("agents", "their_agent").name == load("agents", "their-agent").name == "their-agent"
     with pytest.raises(UnknownNameError):
-        load("worlds", "their_agent")
+        load("envs", "their_agent")
 
 
-def test_a_gymnasium_id_is_a_world_with_its_maker_bound() -> None:
-    player = load("worlds", "FrozenLake-v1")
-    world = player.make([3, 4], player.Config())
-    assert (player.name, world.spec.id) == ("FrozenLake-v1", "FrozenLake-v1")
-    assert world.reset().shape == (2,)
+def test_a_gymnasium_id_is_a_env_with_its_maker_bound() -> None:
+    player = load("envs", "FrozenLake-v1")
+    env = player.make([3, 4], player.Config())
+    assert (player.name, env.spec.id) == ("FrozenLake-v1", "FrozenLake-v1")
+    assert env.reset().shape == (2,)
 
 
 BROKEN = [
@@ -137,7 +137,7 @@ def test_unknown_names_come_with_the_nearest() -> None:
     assert line_of("agents", "zzz") == "unknown agent 'zzz' (engram list agents)"
     assert line_of("agents", "no.such.module") == "unknown agent 'no.such.module' (engram list agents)"
     assert line_of("memories", "") == "unknown memory '' (engram list memories)"
-    assert "did you mean FrozenLake-v1" in line_of("worlds", "FrozenLak-v1")
+    assert "did you mean FrozenLake-v1" in line_of("envs", "FrozenLak-v1")
 
 
 def test_near_misses_ignore_case_and_hyphens_and_long_names_are_cut() -> None:

@@ -30,17 +30,17 @@ def test_an_entry_is_a_preset_with_defaults_for_what_it_leaves_out() -> None:
     assert find("plain", PATH, PATH).layer().values == {
         "steps": 50_000,
         "agent": {"name": PATH},
-        "world": {"name": PATH},
+        "env": {"name": PATH},
     }
 
 
 def test_presets_are_found_or_refused_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = [Preset("same", "a", "w"), Preset("same", "b", "w"), Preset("same", "b", "v-1")]
     monkeypatch.setattr(presets, "every", lambda: (twice, []))
-    assert find("same", world="v_1").agent == "b"
+    assert find("same", env="v_1").agent == "b"
     for words, reason in (
         (("same",), r"^preset same belongs to several agents \(a, b, b\): expected the agent's name before it$"),
-        (("same", None, "x"), "^preset same is for the world w, not for x$"),
+        (("same", None, "x"), "^preset same is for the environment w, not for x$"),
         (("sane",), r"^unknown preset 'sane'; did you mean same\? \(engram list presets\)$"),
         (("tuned", "q_learning"), r"^unknown preset 'tuned'"),
     ):
@@ -48,14 +48,14 @@ def test_presets_are_found_or_refused_with_a_reason(monkeypatch: pytest.MonkeyPa
             find(*words)
 
 
-@pytest.mark.parametrize("tuned", [{"x": {}}, {"x": {"world": "w", "wrold": 1}}, {"x": 3}, ["x"]])
+@pytest.mark.parametrize("tuned", [{"x": {}}, {"x": {"env": "w", "wrold": 1}}, {"x": 3}, ["x"]])
 def test_a_table_that_is_none_is_named(tuned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toys, "TUNED", tuned)
-    with pytest.raises(ValueError, match=rf"^agent {PATH}: TUNED: .* expected presets with a world$"):
+    with pytest.raises(ValueError, match=rf"^agent {PATH}: TUNED: .* expected presets with an environment$"):
         of_agent(PATH)
 
 
 def test_a_bad_value_names_the_preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toys, "TUNED", {"x": {"world": PATH, "agent": {"rate": 0}}})
+    monkeypatch.setattr(toys, "TUNED", {"x": {"env": PATH, "agent": {"rate": 0}}})
     with pytest.raises(ValueError, match=r"^preset x: agent\.rate = 0: expected a number > 0$"):
         assemble([find("x", PATH).layer()])

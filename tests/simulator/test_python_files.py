@@ -85,14 +85,14 @@ def line_of(kind: str, name: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("world", ["MyGrid-v0", "MyGrid"])
+@pytest.mark.parametrize("env", ["MyGrid-v0", "MyGrid"])
 def test_a_run_is_stored_so_that_it_can_be_played_from_anywhere(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: str
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], env: str
 ) -> None:
     lab = ("--lab", str(project / "lab"))
-    run = told(capsys, "run", "./my-agent 2.py", f"./envs/grid.py:{world}", *RUN, *lab)
+    run = told(capsys, "run", "./my-agent 2.py", f"./envs/grid.py:{env}", *RUN, *lab)
     assert run["agent"] == str(project / "my-agent 2.py")
-    assert run["world"] == f"{project}/envs/grid.py:{world}"
+    assert run["env"] == f"{project}/envs/grid.py:{env}"
     assert run["evaluation"]["iqm"] == 9.0  # type: ignore[index]
     monkeypatch.chdir("/")
     assert told(capsys, "repro", "r1", *lab, "--json")["identical"]
@@ -110,7 +110,7 @@ def test_a_file_that_is_gone_leaves_its_runs_to_be_shown(project: Path, capsys: 
 
 
 def test_files_of_settings_and_calls_take_paths(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (project / "run.toml").write_text("[agent]\nname = './my-agent 2.py'\n[world]\nname = './envs/grid.py:MyGrid'\n")
+    (project / "run.toml").write_text("[agent]\nname = './my-agent 2.py'\n[env]\nname = './envs/grid.py:MyGrid'\n")
     assert told(capsys, "run", "--config", "run.toml", *RUN)["agent"] == f"{project}/my-agent 2.py"
     found = simulator.run(f"{project}/my-agent 2.py", "../project/envs/grid.py:MyGrid", steps=40, eval_episodes=1)
     assert found.evaluation.tolist() == [9.0] * 8
@@ -131,7 +131,7 @@ def test_memories_and_challenges(project: Path, capsys: pytest.CaptureFixture[st
 
 def tournament(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """What a tournament of files says when it begins."""
-    named = ("--agents", "./my-agent 2.py", "python:./policy.py:act", "--worlds", "./envs/grid.py:MyGrid")
+    named = ("--agents", "./my-agent 2.py", "python:./policy.py:act", "--envs", "./envs/grid.py:MyGrid")
     assert main.main(["tournament", *named, *RUN, "--resamples", "100", "--workers", "1", *words]) == 0
     caught = capsys.readouterr()
     assert json.loads(caught.out)["cells"]["failed"] == 0
@@ -155,7 +155,7 @@ def test_cells_know_files_by_what_they_hold(
 def test_cells_know_what_registers_an_id_by_what_it_holds(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "my_grid.py").write_text(GRID.replace("entry_point=MyGrid", "entry_point='my_grid_class:MyGrid'"))
     (project / "my_grid_class.py").write_text(GRID.partition("gym.register")[0])
-    words = ("--agents", "q_learning", "--worlds", "my_grid:MyGrid-v0", *RUN, "--resamples", "100", "--workers", "1")
+    words = ("--agents", "q_learning", "--envs", "my_grid:MyGrid-v0", *RUN, "--resamples", "100", "--workers", "1")
 
     def said() -> str:
         assert main.main(["tournament", *words]) == 0
@@ -175,7 +175,7 @@ def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, caps
     (project / "policy.py").write_text("import parts.sizes\n" + POLICY)
     (project / "t.toml").write_text(
         'seeds = 2\nsteps = 40\neval_episodes = 1\nresamples = 100\n[agent.walk]\nname = "random_walk"\n'
-        '[agent.rule]\nname = "python:policy.py:act"\n[world.grid]\nname = "./envs/grid.py:MyGrid-v0"\n'
+        '[agent.rule]\nname = "python:policy.py:act"\n[env.grid]\nname = "./envs/grid.py:MyGrid-v0"\n'
     )
 
     def said() -> str:
@@ -202,12 +202,10 @@ def test_files_of_one_name_and_one_id_never_meet(project: Path) -> None:
         (project / folder).mkdir()
         (project / folder / "grid.py").write_text(GRID)
         (project / folder / "helper.py").write_text(f"LENGTH = {length}")
-    players = [registry.load("worlds", f"./{folder}/grid.py:MyGrid-v0") for folder in ("one", "two", "one")]
-    worlds = [player.make([0], player.Config()) for player in players]
-    assert [world.spec.observation.n for world in worlds] == [3, 4, 3]
-    assert [world.spec.id for world in worlds] == [
-        f"{project}/{each}/grid.py:MyGrid-v0" for each in ("one", "two", "one")
-    ]
+    players = [registry.load("envs", f"./{folder}/grid.py:MyGrid-v0") for folder in ("one", "two", "one")]
+    envs = [player.make([0], player.Config()) for player in players]
+    assert [env.spec.observation.n for env in envs] == [3, 4, 3]
+    assert [env.spec.id for env in envs] == [f"{project}/{each}/grid.py:MyGrid-v0" for each in ("one", "two", "one")]
 
 
 def test_what_was_changed_is_another(project: Path) -> None:
@@ -235,9 +233,9 @@ def test_what_is_installed_is_not_replaced_by_what_lies_beside_a_file(project: P
 
 def test_the_users_file_of_a_name_of_ours_is_had_by_its_path(project: Path) -> None:
     (project / "envs" / "rooms.py").write_text(GRID)
-    player = registry.load("worlds", "./envs/rooms.py:MyGrid")
+    player = registry.load("envs", "./envs/rooms.py:MyGrid")
     assert player.make([0], player.Config()).spec.observation.n == 3
-    assert registry.load("worlds", "rooms").module.__file__ == str(registry.ROOT / "envs" / "rooms.py")
+    assert registry.load("envs", "rooms").module.__file__ == str(registry.ROOT / "envs" / "rooms.py")
 
 
 REFUSED = {
@@ -280,11 +278,11 @@ def test_what_is_no_player_is_refused_in_one_line(project: Path, name: str) -> N
     assert line_of("agents", name) == REFUSED[name].replace("{}", str(project))
 
 
-def test_worlds_of_a_file_are_offered(project: Path) -> None:
+def test_envs_of_a_file_are_offered(project: Path) -> None:
     expected = "expected FILE.py:NAME, an id that it registers or a class of gymnasium.Env; it has"
-    assert line_of("worlds", "./envs/grid.py") == f"{project}/envs/grid.py: {expected} MyGrid, MyGrid-v0"
-    assert line_of("worlds", "./envs/grid.py:My") == (
-        f"world {project}/envs/grid.py:My: no environment is called My there; {expected} MyGrid, MyGrid-v0"
+    assert line_of("envs", "./envs/grid.py") == f"{project}/envs/grid.py: {expected} MyGrid, MyGrid-v0"
+    assert line_of("envs", "./envs/grid.py:My") == (
+        f"environment {project}/envs/grid.py:My: no environment is called My there; {expected} MyGrid, MyGrid-v0"
     )
-    assert line_of("worlds", "./helper.py:X").endswith("it has none")
-    assert not [each for each in registry.candidates("worlds") if each.startswith(python_files.PREFIX)]
+    assert line_of("envs", "./helper.py:X").endswith("it has none")
+    assert not [each for each in registry.candidates("envs") if each.startswith(python_files.PREFIX)]

@@ -22,7 +22,7 @@ TOURNAMENT = [
     "--agents",
     "q_learning",
     "td",
-    "--worlds",
+    "--envs",
     "FrozenLake-v1",
     "--steps",
     "1e10",

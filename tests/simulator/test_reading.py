@@ -319,7 +319,7 @@ def test_a_preset_of_a_run_by_path_is_a_file_of_settings(tmp_path, capsys):
 
 def test_a_file_called_like_a_setting_changes_no_key(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = config.build({"agent": {"name": "td", "policy": "random"}, "world": {"name": "rooms", "layout": "six"}})
+    run = config.build({"agent": {"name": "td", "policy": "random"}, "env": {"name": "rooms", "layout": "six"}})
     match = matches.build({"first": {"name": "td"}, "second": {"name": "td"}, "game": {"name": "tic_tac_toe"}})
     before = config.settings_hash(run), matches.settings_hash(match)
     for name in ("six", "random", "td", "rooms", "layout", "tic_tac_toe", "watkins", "accumulating", "terminal"):
@@ -330,11 +330,11 @@ def test_a_file_called_like_a_setting_changes_no_key(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["mine", "mine.txt", "./mine"])
 def test_a_file_that_a_setting_means_is_part_of_the_key(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    run = config.build({"agent": {"name": "td"}, "world": {"name": "rooms", "layout": name}})
+    run = config.build({"agent": {"name": "td"}, "env": {"name": "rooms", "layout": name}})
     keys = set()
     for page in ("S G", "S  G"):
         (tmp_path / name).write_text(page)
-        assert files(run.world_settings) == [name]
+        assert files(run.env_settings) == [name]
         keys.add(config.settings_hash(run))
     assert len(keys) == 2
     (tmp_path / "p").write_bytes(b"1")

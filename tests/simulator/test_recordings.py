@@ -12,7 +12,7 @@ from simulator.external.contestants import external, play_external
 from simulator.external.recordings import Episode, Recording, changed_settings, read_recording, write_recording
 from tests.simulator.outsiders import lean, played, recorded, run
 
-POLE = {"world": "CartPole-v1", "settings": {}}
+POLE = {"env": "CartPole-v1", "settings": {}}
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def file(tmp_path):
     return tmp_path / "person.json"
 
 
-def refusal(path, world="CartPole-v1", **settings):
+def refusal(path, env="CartPole-v1", **settings):
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the text is what is tested
-        played(f"human:{path}", world, seeds=3, **settings)
+        played(f"human:{path}", env, seeds=3, **settings)
     assert "\n" not in str(error.value)
     return str(error.value).removeprefix(f"{path}: ")
 
@@ -37,22 +37,22 @@ def edited(path, change):
 
 
 @pytest.mark.parametrize(
-    ("world", "policy", "settings"),
+    ("env", "policy", "settings"),
     [
         ("CartPole-v1", lean, {"max_steps": 30}),
         ("rooms", lambda obs: int(obs) % 4, {"layout": "four", "slip": 0.2}),
         ("MountainCarContinuous-v0", lambda obs: np.array([1.0 if obs[1] > 0 else -1.0], np.float32), {}),
     ],
 )
-def test_what_is_written_is_read_and_comes_out_again(tmp_path, world, policy, settings):
-    recording = recorded(world, [3, 5], policy, **settings)
+def test_what_is_written_is_read_and_comes_out_again(tmp_path, env, policy, settings):
+    recording = recorded(env, [3, 5], policy, **settings)
     write_recording(tmp_path / "r.json", recording)
     read = read_recording(tmp_path / "r.json")
-    assert (read.world, read.settings) == (recording.world, recording.settings)
+    assert (read.env, read.settings) == (recording.env, recording.settings)
     for ours, theirs in zip(read.episodes, recording.episodes, strict=True):
         np.testing.assert_array_equal(ours.actions, theirs.actions)
         assert ours._replace(actions=()) == theirs._replace(actions=())
-    scores = played(f"human:{tmp_path / 'r.json'}", world, seeds=3, first_seed=3, world_=settings)["scores"]
+    scores = played(f"human:{tmp_path / 'r.json'}", env, seeds=3, first_seed=3, env_=settings)["scores"]
     means = {seed: np.mean([each.total for each in recording.episodes if each.seed == seed]) for seed in (3, 5)}
     np.testing.assert_array_equal(scores, [means[3], math.nan, means[5]])
 
@@ -61,7 +61,7 @@ def test_a_return_worked_by_hand(tmp_path):
     """Down the cliff from its start: -100 and back to the start, until time is up after three steps."""
     fall = Episode(0, [1, 1, 1], -300.0, False, True)
     write_recording(tmp_path / "r.json", Recording("CliffWalking-v1", {"max_steps": 3}, (fall,)))
-    found = played(f"human:{tmp_path / 'r.json'}", "CliffWalking-v1", seeds=1, world_={"max_steps": 3})
+    found = played(f"human:{tmp_path / 'r.json'}", "CliffWalking-v1", seeds=1, env_={"max_steps": 3})
     assert found["scores"] == [-300.0]
 
 
@@ -86,7 +86,7 @@ def test_episodes_of_seeds_that_do_not_take_part_are_not_looked_at(file):
     [
         (lambda v: v.update(engram_recording=2), "engram_recording = 2: expected 1"),
         (lambda v: v.pop("engram_recording"), "Object missing required field `engram_recording`"),
-        (lambda v: v.update(world="Acrobot-v1"), "world = 'Acrobot-v1': expected 'CartPole-v1'"),
+        (lambda v: v.update(env="Acrobot-v1"), "environment = 'Acrobot-v1': expected 'CartPole-v1'"),
         (lambda v: v["settings"].update(max_stps=3), "settings.max_stps: no such setting; did you mean"),
         (lambda v: v["settings"].update(max_steps=30), "settings.max_steps = 30: expected 0, as in this contest"),
         (lambda v: v.update(episodes=[]), "episodes is empty, expected at least one"),
@@ -134,7 +134,7 @@ def test_a_recording_takes_the_place_of_no_other_file_unless_told_to(tmp_path):
         write_recording(path, recording)
     assert path.read_text() == "mine"
     write_recording(path, recording, force=True)
-    assert json.loads(path.read_text())["world"] == "CartPole-v1"
+    assert json.loads(path.read_text())["env"] == "CartPole-v1"
 
 
 def test_a_recording_takes_no_settings(file):
@@ -143,7 +143,7 @@ def test_a_recording_takes_no_settings(file):
 
 
 def test_settings_that_differ_from_the_defaults_are_found():
-    config = run("rooms", world_={"layout": "four", "slip": 0.2}).world_settings
+    config = run("rooms", env_={"layout": "four", "slip": 0.2}).env_settings
     assert changed_settings(config) == {"layout": "four", "slip": 0.2}
 
 

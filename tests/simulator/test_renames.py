@@ -20,7 +20,7 @@ RUN = build(
         "steps": 400,
         "eval_episodes": 3,
         "agent": {"name": "q_learning", "step_size": 0.3, "explore": {"level": 0.2}},
-        "world": {"name": "FrozenLake-v1"},
+        "env": {"name": "FrozenLake-v1"},
     }
 )
 CHANGES = (
@@ -28,10 +28,10 @@ CHANGES = (
     Change("0.0.9", "agents", "*", "explore.epsilon", "explore.level"),
     Change("0.0.9", "agents", "*", "explore.shape", "explore.schedule", {"straight": "linear"}),
     Change("0.0.9", "run", "", "budget", "steps"),
-    Change("0.0.9", "worlds", "FrozenLake-v1", "frost", None, harmless=0),
+    Change("0.0.9", "envs", "FrozenLake-v1", "frost", None, harmless=0),
     Change("0.0.9", "agents", "quality", "", "q_learning"),
     Change("0.0.9", "memories", "hopfield", "law", "rule"),
-    Change("0.0.9", "recall", "", "harm", "damage"),
+    Change("0.0.9", "recall", "", "harm", "corruption"),
     Change("0.0.9", "tournament", "", "budget", "steps"),
 )
 THEN = {
@@ -128,8 +128,10 @@ def test_what_was_dropped_is_refused_where_it_changed_something(tmp_path, capsys
     lab = ["--lab", str(tmp_path)]
     assert main.main(["resume", run, *lab]) == 2
     said = capsys.readouterr().err
-    assert f"settings of {run}: world.frost = 3: version 0.0.9 dropped this setting; engram-rl 0.0.7 made it" in said
-    assert "world.frost = 3" in engram(capsys, "show", run, *lab)["settings_notes"][0]
+    assert (
+        f"settings of {run}: environment.frost = 3: version 0.0.9 dropped this setting; engram-rl 0.0.7 made it" in said
+    )
+    assert "environment.frost = 3" in engram(capsys, "show", run, *lab)["settings_notes"][0]
     assert engram(capsys, "report", run, *lab)["runs"][0]["steps"] == 400
 
 
@@ -168,13 +170,13 @@ def test_contests_and_tournaments_of_former_names(tmp_path, capsys, monkeypatch)
 
     lab = ["--lab", str(tmp_path), "--view", "none"]
     recall = ["recall", "hopfield", "random_bits", "--seeds", "2", "--patterns", "3", "--novel", "2"]
-    tournament = ["tournament", "--agents", "random_walk", "--worlds", "rooms", "--seeds", "2", "--steps", "300"]
+    tournament = ["tournament", "--agents", "random_walk", "--envs", "rooms", "--seeds", "2", "--steps", "300"]
     versions = {**run_records.installed(), "engram-rl": "0.0.7"}
     with monkeypatch.context() as then:
         then.setattr(arena, "installed", lambda: versions)
         then.setattr(host, "installed", lambda: versions)
         to_recall, to_tournament = arena_config.to_toml, host.to_toml
-        words = {'rule = "hebb"': 'law = "hebb"', "damage = [": "harm = ["}
+        words = {'rule = "hebb"': 'law = "hebb"', "corruption = [": "harm = ["}
         then.setattr(arena, "to_toml", lambda own: as_of_then(to_recall(own), words))
         then.setattr(arena, "settings_hash", lambda own: "of then")
         then.setattr(host, "to_toml", lambda own: as_of_then(to_tournament(own), {"steps = 300": "budget = 300"}))

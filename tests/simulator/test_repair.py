@@ -34,7 +34,7 @@ from tests.simulator.storing import (
 
 PAGE = 4096
 SMALL = build(
-    {"seeds": 2, "steps": 600, "eval_episodes": 3, "agent": {"name": "q_learning"}, "world": {"name": "FrozenLake-v1"}}
+    {"seeds": 2, "steps": 600, "eval_episodes": 3, "agent": {"name": "q_learning"}, "env": {"name": "FrozenLake-v1"}}
 )
 
 
@@ -368,7 +368,7 @@ def test_a_repaired_run_ends_in_the_bits_of_an_undisturbed_one(tmp_path, undistu
 
 
 def test_the_cells_of_tournaments_come_out_of_the_pages_that_are_whole(tmp_path, capsys):
-    lab, words = tmp_path / "lab", ["--agents", "q_learning", "random_walk", "--worlds", "rooms", "FrozenLake-v1"]
+    lab, words = tmp_path / "lab", ["--agents", "q_learning", "random_walk", "--envs", "rooms", "FrozenLake-v1"]
     play = ["tournament", *words, "--seeds", "3", "--block", "1", "--steps", "200", "--workers", "1", "--view", "none"]
     assert main.main([*play, "--lab", str(lab)]) == 0
     capsys.readouterr()

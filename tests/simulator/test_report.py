@@ -29,7 +29,7 @@ SCORES = [  # [S, K] at steps 50, 100, 150, 200, against a threshold of 10
 
 def store_run(lab: Path, *, label: str = "", failed: tuple[Failure, ...] = (), **agent: object) -> None:
     """A run of four seeds with these scores; failed seeds have nan from then on."""
-    tables = {"agent": {"name": "q_learning", **agent}, "world": {"name": "rooms", "slip": 0.25}}
+    tables = {"agent": {"name": "q_learning", **agent}, "env": {"name": "rooms", "slip": 0.25}}
     config = build({"seeds": 4, "steps": 200, "eval_every": 50, "threads": 1, **tables})
     scores = np.array(SCORES)
     for failure in failed:
@@ -83,7 +83,7 @@ def test_a_failed_seed_counts_in_the_fractions_only(lab: Path) -> None:
 
 
 def test_where_nothing_was_evaluated_nothing_is_known(lab: Path, tmp_path: Path) -> None:
-    config = build({"seeds": 2, "agent": {"name": "q_learning"}, "world": {"name": "rooms"}})
+    config = build({"seeds": 2, "agent": {"name": "q_learning"}, "env": {"name": "rooms"}})
     with Store(tmp_path) as store:
         store.begin(new_run(config))
         told = summary.summary(store, "r1")
@@ -98,14 +98,14 @@ def test_where_nothing_was_evaluated_nothing_is_known(lab: Path, tmp_path: Path)
 def test_the_table_of_an_ablation(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["report", "r1", "r2", "r3", "--lab", str(lab), "--table"]) == 0
     head, rule, *rows = capsys.readouterr().out.splitlines()
-    assert head.startswith("| run | agent | world | settings | seeds | steps | median first solve | solved | ")
+    assert head.startswith("| run | agent | environment | settings | seeds | steps | median first solve | solved | ")
     assert rule == "| --- " * 13 + "|"
     cells = [[cell.strip() for cell in row.replace("\\|", "/")[1:-1].split("|")] for row in rows]
     assert cells[0] == [
         "a / b",
         "q_learning",
         "rooms",
-        "the first: eval_every = 50, world.slip = 0.25",
+        "the first: eval_every = 50, environment.slip = 0.25",
         "4",
         "200",
         "100 [50, 200]",
@@ -121,13 +121,13 @@ def test_the_table_of_an_ablation(lab: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_filters_json_and_csv(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["report", "--agent", "q-learning", "--world", "rooms", "--lab", str(lab)]
+    words = ["report", "--agent", "q-learning", "--env", "rooms", "--lab", str(lab)]
     assert main.main([*words, "--json"]) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert [run["run"] for run in runs] == ["r1", "r2", "r3"]
     assert [run["compared_with"] for run in runs] == ["r1"] * 3
     assert runs[1]["differs"] == {"agent.double": True, "agent.explore.level": 0.5}
-    assert runs[0]["settings"] == {"eval_every": 50, "world.slip": 0.25}
+    assert runs[0]["settings"] == {"eval_every": 50, "env.slip": 0.25}
     assert main.main([*words, "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["failed"] for row in rows] == ["0", "0", "1"]
@@ -135,7 +135,7 @@ def test_filters_json_and_csv(lab: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main.main(["report", "latest", "--lab", str(lab)]) == 0
     assert "eval_every = 50" in capsys.readouterr().out
     assert main.main(["report", "--lab", str(lab)]) == 2
-    assert "expected engram report RUN, or latest, or --agent NAME, or --world NAME" in capsys.readouterr().err
+    assert "expected engram report RUN, or latest, or --agent NAME, or --env NAME" in capsys.readouterr().err
     assert main.main(["report", "--agent", "td", "--lab", str(lab)]) == 2
     assert "has no run of td among those asked for" in capsys.readouterr().err
 
@@ -208,7 +208,7 @@ def test_a_contest_is_drawn_and_printed_at_once(
     assert json.loads(capsys.readouterr().out)["picture"] == "a.svg"
     assert main.main(["report", "r1", "--picture", "a.svg", *lab]) == 0
     assert capsys.readouterr().out == "a.svg is written\n"
-    for words in (["--force"], ["--latex"], ["--html", "o.html"], ["--world", "rooms"], ["--csv", "--table"]):
+    for words in (["--force"], ["--latex"], ["--html", "o.html"], ["--env", "rooms"], ["--csv", "--table"]):
         assert main.main(["report", "r1", *words, *lab]) == 2
         assert capsys.readouterr().err.startswith("engram: --")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.svg", "lab"]

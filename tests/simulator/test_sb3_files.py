@@ -93,7 +93,7 @@ def test_what_a_file_contains_never_runs(library, tmp_path, monkeypatch, capsys)
     with pytest.raises(ValueError, match=r"model\.zip: its weights cannot be read as tensors alone"):
         play_external(config, lambda: None)
     monkeypatch.chdir(tmp_path)
-    words = ["tournament", "--agents", f"them=sb3:{path}", "random_walk", "--worlds", POLE, "--seeds", "1"]
+    words = ["tournament", "--agents", f"them=sb3:{path}", "random_walk", "--envs", POLE, "--seeds", "1"]
     code = main.main([*words, "--steps", "10", "--resamples", "100", "--workers", "1", "--view", "none", "--json"])
     assert code == 1
     told = json.loads(capsys.readouterr().out)
@@ -170,14 +170,14 @@ def test_a_saved_model_acts_as_it_did(tmp_path, monkeypatch, kind, activation):
     from simulator.external.evaluate import borrowed
 
     monkeypatch.delenv("ENGRAM_TRUST_FILES", raising=False)
-    world = POLE if kind in ("PPO", "A2C", "DQN") else "Pendulum-v1"
+    env = POLE if kind in ("PPO", "A2C", "DQN") else "Pendulum-v1"
     brief = {"n_steps": 64} if kind in ("PPO", "A2C") else {"learning_starts": 10, "buffer_size": 100, "batch_size": 8}
     own = {"net_arch": [9, 7]} | ({"activation_fn": getattr(torch.nn, activation)} if activation else {})
     with borrowed(0):
-        saved = getattr(stable_baselines3, kind)("MlpPolicy", world, seed=1, device="cpu", policy_kwargs=own, **brief)
+        saved = getattr(stable_baselines3, kind)("MlpPolicy", env, seed=1, device="cpu", policy_kwargs=own, **brief)
         saved.learn(30)
     saved.save(tmp_path / "model.zip")
-    player = registry.load("worlds", world)
+    player = registry.load("envs", env)
     spec = player.make([0], player.Config()).spec
     obs = np.random.Generator(np.random.PCG64(0)).normal(size=(200, *spec.observation.shape)).astype(np.float32)
     policy = files.load(tmp_path / "model.zip", spec)

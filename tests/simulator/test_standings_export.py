@@ -33,7 +33,7 @@ def test_csv_is_one_tidy_table(capsys):
     show_csv(summary(("dqn", 'a "quoted", name'), seeds=1))
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["contestant"], row["challenge"]) for row in rows] == [
-        (name, world) for name in ("dqn", 'a "quoted", name') for world in ("CartPole-v1", "rooms")
+        (name, env) for name in ("dqn", 'a "quoted", name') for env in ("CartPole-v1", "rooms")
     ]
     assert float(rows[0]["raw_iqm"]) == 450.0
     assert rows[0]["raw_iqm_low"] == ""

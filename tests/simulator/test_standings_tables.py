@@ -90,10 +90,10 @@ def test_scores_stand_next_to_floor_and_ceiling_which_are_named():
 
 
 def test_wide_score_tables_are_split_and_lose_nothing():
-    found = summary(challenges=[f"world_{m}" for m in range(9)])
+    found = summary(challenges=[f"env_{m}" for m in range(9)])
     parts = [section for section in sections(found, 80) if section.title.startswith("scores")]
     assert len(parts) > 2
-    assert [name for part in parts for name in part.columns[1:]] == [f"world_{m}" for m in range(9)]
+    assert [name for part in parts for name in part.columns[1:]] == [f"env_{m}" for m in range(9)]
     assert {part.columns[0] for part in parts} == {"contestant"}
 
 
@@ -163,7 +163,7 @@ def test_what_a_judge_found_is_shown():
     assert [row[1] for row in told[1].rows if row[1]] == [each["contestant"] for each in found["ranking"]]
     first = next(section for section in told if section.title.startswith("scores"))
     assert first.rows[0][1].endswith("(5 seeds)")
-    assert told[-1].notes == ["failed: agent_0 in world_0, seed 1: it diverged (counted as: left out)"]
+    assert told[-1].notes == ["failed: agent_0 in env_0, seed 1: it diverged (counted as: left out)"]
 
 
 def test_nothing_played_yet_is_a_sentence(capsys):

@@ -12,7 +12,7 @@ from simulator.core import registry
 from simulator.core.field_types import ENDLESS, OfRun
 from simulator.training.session import Session
 
-CARTPOLE = {"seeds": 2, "world": {"name": "CartPole-v1"}}
+CARTPOLE = {"seeds": 2, "env": {"name": "CartPole-v1"}}
 
 
 def beta_at(session, clock):

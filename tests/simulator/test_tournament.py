@@ -16,7 +16,7 @@ from simulator.tournaments import loop as tournament
 from simulator.tournaments.workers.local import Here, Processes
 from simulator.training import loop
 from simulator.training.summary import judged
-from tests.simulator.tournaments import BREAKING, WORLDS, numbers, play, small, told
+from tests.simulator.tournaments import BREAKING, ENVS, numbers, play, small, told
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_every_cell_is_played_and_judged(played):
 
 def test_a_cell_holds_what_a_run_gives(played, tmp_path):
     lab, _ = played
-    own = {"agent": {"name": "q_learning"}, "world": WORLDS["four"]}
+    own = {"agent": {"name": "q_learning"}, "env": ENVS["four"]}
     settings = {"seeds": 3, "steps": 400, "eval_every": 200, "eval_episodes": 5}
     with Store(tmp_path) as store:
         for last in loop.run(build_run({**settings, **own}), store):  # noqa: B007
@@ -81,7 +81,7 @@ def test_results_do_not_depend_on_the_block_or_the_place(played, tmp_path):
 
 def test_a_seed_that_fails_counts_as_the_floor_or_is_left_out(tmp_path):
     entered = {"walk": {"name": "random_walk"}, "breaks": {"name": BREAKING, "fails": {"1": 50}}}
-    values = small(agent=entered, world={"four": WORLDS["four"]})
+    values = small(agent=entered, env={"four": ENVS["four"]})
     play(tmp_path, values)
     floor, *_ = [each for each in told(tmp_path)["scores"] if each["contestant"] == "breaks"]
     challenge = told(tmp_path)["challenges"][0]
@@ -101,7 +101,7 @@ def test_a_seed_that_fails_counts_as_the_floor_or_is_left_out(tmp_path):
 
 def test_a_cell_that_fails_is_marked_and_played_again_on_request(tmp_path, monkeypatch):
     entered = {"walk": {"name": "random_walk"}, "breaks": {"name": BREAKING, "fails": {"0": 5, "1": 6, "2": 7}}}
-    values = small(agent=entered, world={"four": WORLDS["four"]})
+    values = small(agent=entered, env={"four": ENVS["four"]})
     last = play(tmp_path, values)
     assert (last.done, last.failed) == (1, 1)
     reason = told(tmp_path)["failures"][0]["reason"]
@@ -113,7 +113,7 @@ def test_a_cell_that_fails_is_marked_and_played_again_on_request(tmp_path, monke
 
 
 def test_who_cannot_play_is_refused_or_skipped(tmp_path):
-    values = small(agent={"planner": {}, "walk": {"name": "random_walk"}}, world={"pole": {"name": "CartPole-v1"}})
+    values = small(agent={"planner": {}, "walk": {"name": "random_walk"}}, env={"pole": {"name": "CartPole-v1"}})
     with pytest.raises(ValueError, match="planner in pole: planner on CartPole-v1: no finite MDP"):
         play(tmp_path, values)
     with CellStore(tmp_path) as store:
@@ -124,8 +124,8 @@ def test_who_cannot_play_is_refused_or_skipped(tmp_path):
 
 
 def test_a_floor_that_is_not_known_is_measured(tmp_path):
-    values = small(agent={"walk": {"name": "random_walk"}}, world={"pole": {"name": "CartPole-v1", "native": False}})
-    values["world"] = {"acrobot": {"name": "Acrobot-v1", "native": False}}
+    values = small(agent={"walk": {"name": "random_walk"}}, env={"pole": {"name": "CartPole-v1", "native": False}})
+    values["env"] = {"acrobot": {"name": "Acrobot-v1", "native": False}}
     play(tmp_path, {**values, "steps": 600, "eval_every": 600})
     challenge = told(tmp_path)["challenges"][0]
     assert challenge["floor_is"] in ("random play", "measured random play")
@@ -135,17 +135,23 @@ def test_a_floor_that_is_not_known_is_measured(tmp_path):
 
 def test_memories_are_measured_by_their_ceiling(tmp_path):
     values = {
-        **small(agent={}, world={}),
+        **small(agent={}, env={}),
         "memory": {"nearest": {}, "keep_cue": {}, "hopfield-flow": {}},
         "challenge": {
-            "bits": {"name": "random_bits", "n_units": 40, "patterns": 8, "damage": "flip:0.2"},
-            "exactly": {"name": "random_bits", "n_units": 40, "patterns": 8, "damage": "flip:0.2", "score": "exact"},
+            "bits": {"name": "random_bits", "n_units": 40, "patterns": 8, "corruption": "flip:0.2"},
+            "exactly": {
+                "name": "random_bits",
+                "n_units": 40,
+                "patterns": 8,
+                "corruption": "flip:0.2",
+                "score": "exact",
+            },
         },
     }
     play(tmp_path, values)
     found = told(tmp_path)
     assert [each["ceiling_is"] for each in found["challenges"]] == ["exact ceiling"] * 2
-    assert [each["floor_is"] for each in found["challenges"]] == ["damaged cue", "nothing recalled"]
+    assert [each["floor_is"] for each in found["challenges"]] == ["corrupted cue", "nothing recalled"]
     keep = next(e for e in found["scores"] if (e["contestant"], e["challenge"]) == ("keep_cue", "bits"))
     assert keep["normalised"]["mean"]["value"] == 0.0
     assert found["ranking"][-1]["contestant"] == "keep_cue"
@@ -153,7 +159,7 @@ def test_memories_are_measured_by_their_ceiling(tmp_path):
 
 
 def test_time_ends_a_cell_before_its_steps(tmp_path):
-    values = small(agent={"td": {}}, world={"pole": {"name": "CartPole-v1"}}, steps=10**9, eval_every=10**8)
+    values = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=10**9, eval_every=10**8)
     play(tmp_path, {**values, "cpu_seconds": 0.05})
     with CellStore(tmp_path) as store:
         (cell,) = store.cells([store.find("t1").plan["pairs"][0]["key"]]).values()
@@ -163,7 +169,7 @@ def test_time_ends_a_cell_before_its_steps(tmp_path):
 
 
 def test_a_cell_that_takes_too_long_is_given_up(tmp_path):
-    values = small(agent={"td": {}}, world={"pole": {"name": "CartPole-v1"}}, steps=10**9, eval_every=10**8)
+    values = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=10**9, eval_every=10**8)
     last = play(tmp_path, {**values, "timeout": 0.3})
     assert (last.failed, last.done) == (1, 0)
     assert "longer than the 0.3 s of timeout" in told(tmp_path)["failures"][0]["reason"]
@@ -171,7 +177,7 @@ def test_a_cell_that_takes_too_long_is_given_up(tmp_path):
 
 def test_an_adaptive_tournament_adds_seeds_to_whom_it_cannot_tell_apart(tmp_path):
     entered = {"a": {"name": "random_walk"}, "b": {"name": "q_learning", "explore": {"level": 1.0}, "step_size": 1e-9}}
-    values = small(agent=entered, world={"pole": {"name": "CartPole-v1"}}, seeds=2, steps=50, eval_every=50)
+    values = small(agent=entered, env={"pole": {"name": "CartPole-v1"}}, seeds=2, steps=50, eval_every=50)
     last = play(tmp_path, {**values, "adaptive": True, "most_seeds": 6})
     found = told(tmp_path)
     assert found["seeds"] == list(range(6))

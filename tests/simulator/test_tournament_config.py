@@ -7,16 +7,16 @@ import pytest
 from simulator.config.tournament import assemble, build, from_toml, settings_hash, to_toml
 from simulator.config.validation import Layer
 from simulator.tournaments.plan import cells_of, pairs_of, plan_of, references, spans_of
-from tests.simulator.tournaments import AGENTS, WORLDS, small
+from tests.simulator.tournaments import AGENTS, ENVS, small
 
 EVERYBODY = {
     "agent": {
         "q": {"name": "q_learning", "step_size": 0.5, "in": {"six": {"step_size": 0.25}}},
         "dqn": {"tuned": True},
     },
-    "world": {**WORLDS, "CartPole-v1": {"steps": 77}},
+    "env": {**ENVS, "CartPole-v1": {"steps": 77}},
     "memory": {"hopfield-flow": {}, "mine": {"name": "hopfield", "rule": "storkey"}},
-    "challenge": {"digits": {"patterns": 30, "damage": "erase:0.5", "score": "exact"}},
+    "challenge": {"digits": {"patterns": 30, "corruption": "erase:0.5", "score": "exact"}},
     "player": {"tit-for-tat": {}, "q2": {"name": "q_learning"}},
     "game": {"iterated_matrix": {"noise": 0.1, "episodes": 7}},
 }
@@ -44,7 +44,7 @@ def test_pairs_are_played_with_the_settings_that_were_given():
     assert (tuned.agent_settings.optimizer.learning_rate, tuned.agent_settings.optimizer.steps) == (2e-3, 50_000)
     flow, mine = pairs[2, -1, 3].config, pairs[3, -1, 3].config
     assert [c.contestants[0].settings.rule for c in (flow, mine)] == ["flow", "storkey"]
-    assert (flow.patterns, flow.damage) == ((30,), ("erase:0.5",))
+    assert (flow.patterns, flow.corruption) == ((30,), ("erase:0.5",))
     match = pairs[4, 5, 4].config
     assert (match.first.agent, match.second.agent, match.episodes) == ("memory_one", "q_learning", 7)
     assert match.game_settings.noise == 0.1
@@ -94,15 +94,15 @@ def test_seeds_are_cut_into_blocks():
     ("values", "says"),
     [
         ({}, "expected contestants and what they compete in"),
-        ({"agent": AGENTS}, "agent q: expected a world at least beside it"),
-        ({"world": WORLDS}, "world six: expected a agent at least beside it"),
+        ({"agent": AGENTS}, "agent q: expected an environment at least beside it"),
+        ({"env": ENVS}, "environment six: expected a agent at least beside it"),
         (small(agent={"q_lerning": {}}), "q_lerning.*did you mean q_learning"),
         (small(agent={"q": {"name": "q_learning", "stepsize": 1}}), r"agent.q.stepsize: no such setting; did you mean"),
         (small(agent={"q": {"name": "q_learning", "step_size": 2.0}}), r"agent.q.step_size = 2.0: expected a number"),
         (small(agent={"q": {"name": "q_learning", "in": {"five": {}}}}), r"agent.q.in.five: .*'five'"),
         (small(agent={"q": 3}), "agent.q = 3: expected a table of settings"),
         (small(agent=3), "agent = 3: expected a table of settings"),
-        (small(world={"rooms": {"steps": 0}}), "world.rooms.steps = 0: expected"),
+        (small(env={"rooms": {"steps": 0}}), "env.rooms.steps = 0: expected"),
         (small(seeds=0), "seeds = 0: expected"),
         (small(agent={"": {"name": "td"}}), "agent: found '', expected 1 to 80 characters"),
         (small(failed="nothing"), "failed = 'nothing': expected one of floor, left-out"),
@@ -120,9 +120,9 @@ def test_bad_settings_are_told_in_one_line(values, says):
 
 
 def test_flags_may_write_labels_as_they_can():
-    layers = [Layer(small(world={"FrozenLake-v1": {}})), Layer({"agent": {"q": {"step_size": "0.5"}}}, flags=True)]
+    layers = [Layer(small(env={"FrozenLake-v1": {}})), Layer({"agent": {"q": {"step_size": "0.5"}}}, flags=True)]
     assert assemble(layers).contestants[0].settings == {"step_size": 0.5}
-    layers = [*layers, Layer({"world": {"FrozenLake_v1": {"steps": "9"}}}, flags=True)]
+    layers = [*layers, Layer({"env": {"FrozenLake_v1": {"steps": "9"}}}, flags=True)]
     assert assemble(layers).challenges[0].own == {"steps": 9}
     with pytest.raises(ValueError, match=r"--agent\.nobody: no agent is called so, expected one of q, td, walk"):
         assemble([*layers, Layer({"agent": {"nobody": {"gamma": "0.5"}}}, flags=True)])

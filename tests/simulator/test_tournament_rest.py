@@ -16,11 +16,11 @@ from simulator.tournaments.cell_runner import Task, limits_of
 from simulator.tournaments.plan import fitted, pairs_of
 from simulator.tournaments.workers.local import Here
 from simulator.training import loop
-from tests.simulator.tournaments import WORLDS, numbers, play, small, told
+from tests.simulator.tournaments import ENVS, numbers, play, small, told
 
-LONG = small(agent={"td": {}}, world={"pole": {"name": "CartPole-v1"}}, steps=60_000, eval_every=30_000)
+LONG = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=60_000, eval_every=30_000)
 GAME = {
-    **small(agent={}, world={}, seeds=4, block=2),
+    **small(agent={}, env={}, seeds=4, block=2),
     "player": {"tit-for-tat": {}, "always-defect": {}, "always-cooperate": {}},
     "game": {"dilemma": {"name": "iterated_matrix", "episodes": 10}},
 }
@@ -112,14 +112,14 @@ def test_what_is_not_the_cells_fault_is_taken_up_again(tmp_path, monkeypatch, er
 
     real = cell_runner.play
     monkeypatch.setattr(cell_runner, "play", play_cell)
-    last = play(tmp_path, small(agent={"td": {}}, world={"four": WORLDS["four"]}))
+    last = play(tmp_path, small(agent={"td": {}}, env={"four": ENVS["four"]}))
     assert (last.done, last.failed, len(calls)) == (1, 0, 2)
     assert "it is taken up again" in last.warnings[0]
 
 
 def test_whatever_ends_a_thread_is_answered(tmp_path, monkeypatch):
     monkeypatch.setattr(cell_runner, "play", lambda task, tick: (_ for _ in ()).throw(SystemExit(3)))
-    last = play(tmp_path, small(agent={"td": {}}, world={"four": WORLDS["four"]}, retries=0))
+    last = play(tmp_path, small(agent={"td": {}}, env={"four": ENVS["four"]}, retries=0))
     assert last.failed == 1
     assert "SystemExit" in told(tmp_path)["failures"][0]["reason"]
 
@@ -144,7 +144,7 @@ def test_a_kept_verdict_is_of_its_plan_and_settings(tmp_path):
 
 
 def test_random_play_is_measured_on_every_block(tmp_path):
-    play(tmp_path, small(agent={"random_search": {}}, world={"swing": {"name": "Pendulum-v1"}}, block=2))
+    play(tmp_path, small(agent={"random_search": {}}, env={"swing": {"name": "Pendulum-v1"}}, block=2))
     with CellStore(tmp_path) as store:
         (pair,) = store.find("t1").plan["references"]
     assert pair["spans"] == [[0, 2], [2, 1]]
@@ -174,13 +174,13 @@ def test_a_game_whose_sides_are_not_alike_is_refused(tmp_path, own):
 
 
 def test_skipping_everybody_leaves_the_others(tmp_path):
-    values = small(agent={"planner": {}}, world={"pole": {"name": "CartPole-v1"}}, skip=True)
+    values = small(agent={"planner": {}}, env={"pole": {"name": "CartPole-v1"}}, skip=True)
     last = play(tmp_path, {**values, "memory": {"nearest": {}}, "challenge": {"random_bits": {"n_units": 30}}})
     assert last.done == 1
     assert [each["division"] for each in told(tmp_path)["ranking"]] == ["memory"]
 
 
-def test_tuned_is_for_the_very_world():
+def test_tuned_is_for_the_very_env():
     entered = {"td": {"tuned": True}}
     pairs = pairs_of(build(small(agent=entered)))
     sizes = [pair.config.agent_settings.step_size for pair in pairs]
@@ -198,7 +198,7 @@ def test_a_lab_with_cells_in_it_is_never_taken_away(tmp_path, monkeypatch):
         raise np.linalg.LinAlgError("Singular matrix")
 
     monkeypatch.setattr(summary, "judge", broken)
-    words = ["tournament", "--agents", "td", "--worlds", "rooms", "--seeds", "2", "--steps", "100", "--workers", "1"]
+    words = ["tournament", "--agents", "td", "--envs", "rooms", "--seeds", "2", "--steps", "100", "--workers", "1"]
     assert main.main([*words, "--view", "none"]) == 2
     monkeypatch.undo()
     assert told(tmp_path / "lab")["cells"]["done"] == 1

@@ -15,7 +15,7 @@ from simulator.store.database import NAME
 from simulator.tournaments import summary
 from simulator.tournaments.plan import pairs_of, plan_of
 from simulator.tournaments.schedule import Schedule
-from tests.simulator.tournaments import BREAKING, WORLDS, play, small, told
+from tests.simulator.tournaments import BREAKING, ENVS, play, small, told
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +106,14 @@ def test_a_schedule_counts_what_is_over():
 
 
 def test_who_needs_more_memory_than_there_is_is_told_before_anything_is_played(tmp_path):
-    values = small(agent={"td": {}}, world={"acrobot": {"name": "Acrobot-v1"}}, seeds=16)
+    values = small(agent={"td": {}}, env={"acrobot": {"name": "Acrobot-v1"}}, seeds=16)
     with pytest.raises(ValueError, match=r"td in acrobot: td on Acrobot-v1: tables of [\d.]+ GiB for all seeds"):
         play(tmp_path, values)
 
 
 def test_games_are_played_among_all_and_with_oneself(tmp_path):
     values = {
-        **small(agent={}, world={}),
+        **small(agent={}, env={}),
         "player": {"tit-for-tat": {}, "always-defect": {}, "always-cooperate": {}},
         "game": {"dilemma": {"name": "iterated_matrix", "episodes": 20}},
     }
@@ -132,7 +132,7 @@ def test_games_are_played_among_all_and_with_oneself(tmp_path):
 def test_board_games_are_decided_by_who_beat_whom(tmp_path):
     pytest.importorskip("pettingzoo", reason="PettingZoo is not installed (extra pettingzoo)")
     values = {
-        **small(agent={}, world={}),
+        **small(agent={}, env={}),
         "player": {"planner": {}, "walk": {"name": "random_walk"}},
         "game": {"tic_tac_toe": {"episodes": 10, "train_steps": 0}},
     }
@@ -144,7 +144,7 @@ def test_board_games_are_decided_by_who_beat_whom(tmp_path):
 
 def test_a_seed_that_breaks_in_a_block_is_listed(tmp_path):
     entered = {"breaks": {"name": BREAKING, "fails": {"2": 50}}, "td": {}}
-    play(tmp_path, small(agent=entered, world={"four": WORLDS["four"]}, block=2))
+    play(tmp_path, small(agent=entered, env={"four": ENVS["four"]}, block=2))
     assert [(each["seeds"], each["reason"]) for each in told(tmp_path)["failures"]] == [
         ([2], "every seed failed: its loss was not finite")  # it was alone in its block
     ]

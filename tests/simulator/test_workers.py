@@ -15,10 +15,10 @@ from simulator.tournaments.plan import pairs_of
 from simulator.tournaments.workers import local
 from simulator.tournaments.workers.base import Answer
 from simulator.tournaments.workers.local import Here, Processes, workers_of
-from tests.simulator.tournaments import AGENTS, WORLDS, numbers, play, small
+from tests.simulator.tournaments import AGENTS, ENVS, numbers, play, small
 
 LONG = {"seeds": 1, "steps": 10**9, "eval_every": 10**8, "threads": 1}
-POLE = {"agent": {"name": "td"}, "world": {"name": "CartPole-v1"}}
+POLE = {"agent": {"name": "td"}, "env": {"name": "CartPole-v1"}}
 
 
 def task(folder, **settings) -> Task:
@@ -97,14 +97,14 @@ def test_a_worker_whose_host_is_gone_ends(tmp_path):
 def test_what_a_player_prints_is_no_answer(tmp_path):
     (tmp_path / "talks.py").write_text("def act(obs):\n    print('hello')\n    return 1\n")
     entered = {"talks": {"name": f"python:{tmp_path / 'talks.py'}:act"}, "td": AGENTS["td"]}
-    last = play(tmp_path / "lab", small(agent=entered, world={"four": WORLDS["four"]}), workers=lambda: Processes(2))
+    last = play(tmp_path / "lab", small(agent=entered, env={"four": ENVS["four"]}), workers=lambda: Processes(2))
     assert (last.done, last.failed) == (2, 0)
 
 
 def test_what_crashes_a_worker_fails_its_cell_alone(tmp_path):
     (tmp_path / "crashes.py").write_text("import os\n\ndef act(obs):\n    os._exit(7)\n")
     entered = {"crashes": {"name": f"python:{tmp_path / 'crashes.py'}:act"}, "td": AGENTS["td"]}
-    values = small(agent=entered, world={"pole": {"name": "CartPole-v1"}}, steps=50, retries=1)
+    values = small(agent=entered, env={"pole": {"name": "CartPole-v1"}}, steps=50, retries=1)
     last = play(tmp_path / "lab", values, workers=lambda: Processes(2))
     assert (last.done, last.failed) == (1, 1)
     from tests.simulator.tournaments import told

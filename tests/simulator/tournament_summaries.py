@@ -70,9 +70,9 @@ def _cells(n: int) -> dict[str, int]:
 def _challenge(name: str, m: int) -> dict[str, Any]:
     return {
         "label": name,
-        "kind": "world",
+        "kind": "env",
         "name": name,
-        "settings": {"world.slip": 0.1} if m else {},
+        "settings": {"env.slip": 0.1} if m else {},
         "steps": 1000,
         "floor": 20.0 * (m + 1),
         "floor_is": "measured random play",
@@ -189,7 +189,7 @@ def _curve(challenge: str, m: int, name: str, i: int, points: int) -> dict[str, 
 
 def judged(n: int = 4, challenges: int = 3, seeds: int = 6, points: int = 4, resamples: int = 100) -> dict[str, Any]:
     """The same shape with statistics by ``analysis``, one seed of the first contestant left out."""
-    names, worlds = [f"agent_{i}" for i in range(n)], [f"world_{m}" for m in range(challenges)]
+    names, envs = [f"agent_{i}" for i in range(n)], [f"env_{m}" for m in range(challenges)]
     i, m, s, k = np.ogrid[:n, :challenges, :seeds, : max(points, 1)]
     final = 0.9 - 0.15 * i + 0.02 * m + 0.1 * np.sin(1.7 * s + i + m)  # [C, M, S, 1]
     steps, grown = 100 * np.arange(1, points + 1), final * (1.0 - np.exp(-1.0 - k))
@@ -200,17 +200,17 @@ def judged(n: int = 4, challenges: int = 3, seeds: int = 6, points: int = 4, res
     curves = tuple((steps, grown[:, each, :, :points]) for each in range(challenges))
     kinds = ("random play",) * challenges, ("exact optimum",) * challenges
     threshold = np.array([0.5] + [np.nan] * (challenges - 1))
-    played = Played(tuple(names), tuple(worlds), tuple(range(seeds)), scores, *ends, *kinds, threshold, curves)
+    played = Played(tuple(names), tuple(envs), tuple(range(seeds)), scores, *ends, *kinds, threshold, curves)
     answer = judge(played, resamples=resamples)
     found = {key: [{"division": "agent", **each} for each in answer.pop(key)] for key in ("ranking", "scores")}
     failures = [
         {
             "contestant": names[0],
-            "challenge": worlds[0],
+            "challenge": envs[0],
             "seeds": [1],
             "reason": "it diverged",
             "counted_as": "left out",
         }
     ]
     kept = {"failures": failures if seeds > 2 else [], "divisions": [{"division": "agent", **answer}]}
-    return summary(names, worlds, seeds, points, **found, **kept)
+    return summary(names, envs, seeds, points, **found, **kept)

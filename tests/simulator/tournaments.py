@@ -15,14 +15,14 @@ from simulator.tournaments.workers.local import Here
 
 BREAKING = "tests.simulator.breaking_agent"
 AGENTS: dict[str, Any] = {"q": {"name": "q_learning"}, "td": {}, "walk": {"name": "random_walk"}}
-WORLDS: dict[str, Any] = {"six": {"name": "rooms", "layout": "six"}, "four": {"name": "rooms", "layout": "four"}}
+ENVS: dict[str, Any] = {"six": {"name": "rooms", "layout": "six"}, "four": {"name": "rooms", "layout": "four"}}
 SMALL: dict[str, Any] = {"seeds": 3, "steps": 400, "eval_every": 200, "eval_episodes": 5, "resamples": 100}
 TIMES = ("seconds", "cpu_seconds", "created", "store_seconds", "machine")
 
 
 def small(**changes: Any) -> dict[str, Any]:
     """Nested tables of a tournament of six cells."""
-    return {**SMALL, "agent": AGENTS, "world": WORLDS, **changes}
+    return {**SMALL, "agent": AGENTS, "env": ENVS, **changes}
 
 
 def play(lab: Path, values: dict[str, Any], *, workers: Any = Here, **more: Any) -> TournamentSnapshot:
@@ -55,4 +55,4 @@ def _facts(facts: dict[str, Any]) -> str:
     return repr({key: value for key, value in facts.items() if key not in TIMES})
 
 
-__all__ = ["AGENTS", "BREAKING", "SMALL", "WORLDS", "Workers", "numbers", "play", "small", "told"]
+__all__ = ["AGENTS", "BREAKING", "ENVS", "SMALL", "Workers", "numbers", "play", "small", "told"]

@@ -1,4 +1,4 @@
-"""A player with every kind of setting, for tests of settings: by its dotted path it is an agent and a world."""
+"""A player with every kind of setting, for tests of settings: by its dotted path it is an agent and an environment."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def make(*args: Any) -> None:
 TUNED = {
     "tuned": {
         "about": "all of it",
-        "world": PATH,
+        "env": PATH,
         "steps": 77,
         "agent": {"rate": 2.0, "inner": {"level": 0.5}},
         "settings": {"count": 9},
     },
-    "plain": {"world": PATH},
+    "plain": {"env": PATH},
 }

@@ -40,7 +40,7 @@ class Body(NamedTuple):
 
 @dataclass(frozen=True)
 class Shape:
-    """A world's spaces, as inputs and outputs of a network."""
+    """An environment's spaces, as inputs and outputs of a network."""
 
     n_inputs: int
     n_outputs: int
@@ -50,7 +50,7 @@ class Shape:
 
 
 def find_shape(agent: str, spec: Spec) -> Shape:
-    """The inputs and outputs that a world asks for.
+    """The inputs and outputs that an environment asks for.
 
     Raises:
         ValueError: images, text, or actions without numbers or bounds.
@@ -71,7 +71,7 @@ def find_shape(agent: str, spec: Spec) -> Shape:
 def make_climber(
     agent: str, spec: Spec, seed_list: Sequence[int], rule: Rule, network: NetworkSettings, bias: bool
 ) -> Climber:
-    """Climbers for a world; ``bias`` gives every unit a constant of its own beside its inputs.
+    """Climbers for an environment; ``bias`` gives every unit a constant of its own beside its inputs.
 
     Raises:
         ValueError: a space or a size that this agent cannot have.
@@ -123,7 +123,7 @@ class Climber:
         return self._metrics
 
     def _stretch(self, lanes: Lanes, n: int) -> Trace:
-        """N steps of a world by table in one call, with the bits of n rounds of act, step and learn."""
+        """N steps of an environment by table in one call, with the bits of n rounds of act, step and learn."""
         reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
         brain = (self._climb, self._rule, self._scale, self._net, self._reader.body)
         spread(lambda first, last: _stretch_block((first, last), brain, lanes, reward, ended), len(self._seeds))
@@ -148,7 +148,7 @@ class DirectPolicy:
     """What S networks do, held still; see :class:`simulator.core.protocols.Policy`.
 
     Args:
-        shape: the world's spaces.
+        shape: the environment's spaces.
         net: the networks' shape.
         weights: float32 [S, P], kept as they are.
         seed_list: the run's seeds, for the streams that break ties.
@@ -180,7 +180,7 @@ class Reader:
     """Reads actions off S networks.
 
     Args:
-        shape: the world's spaces.
+        shape: the environment's spaces.
         net: the networks, read as they are now.
         stream: uint64 [S, 4], for ties.
     """

@@ -1,8 +1,9 @@
 """How a champion is judged against its mutants, over one seed: compiled, and free of what the weights are for.
 
-A judgement is some fresh episodes, played in the world itself. A record is the mean return of all the episodes that
-were judged with the same weights, and how many they were. A mutant wins by a higher mean over ``episodes`` episodes,
-or by an equal mean over as many as stand behind the champion: with nothing judged twice that is the plain ``>=``.
+A judgement is some fresh episodes, played in the environment itself. A record is the mean return of all the episodes
+that were judged with the same weights, and how many they were. A mutant wins by a higher mean over ``episodes``
+episodes, or by an equal mean over as many as stand behind the champion: with nothing judged twice that is the plain
+``>=``.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Pictures as networks see them: the last k frames at once, and a ring in which every frame is stored once, as bytes.
 
-Mnih et al. 2015 (frame stacking). A world shows one frame at a time, uint8 [H, W] or [H, W, C]; a stacked observation
-is [k * C, H, W], the newest frame last. Frames before an episode's start are zeros, as in the papers' own programs.
+Mnih et al. 2015 (frame stacking). An environment shows one frame at a time, uint8 [H, W] or [H, W, C]; a stacked
+observation is [k * C, H, W], the newest frame last. Frames before an episode's start are zeros, as in the papers' own
+programs.
 
 A frame's position counts the frames of its seed, from 0; its place in the ring is the position modulo the capacity N.
-A replay keeps two positions per transition instead of two stacks of k frames. Where an episode ends, the world shows
-two frames: the true last one, which is appended like any other, and the next episode's, appended with ``first``.
+A replay keeps two positions per transition instead of two stacks of k frames. Where an episode ends, the environment
+shows two frames: the true last one, which is appended like any other, and the next episode's, appended with ``first``.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ class FrameStore(NamedTuple):
 
 
 def frame_shape(spec: Spec) -> tuple[int, int, int]:
-    """Colours, height and width (C, H, W) of a world's frames.
+    """Colours, height and width (C, H, W) of an environment's frames.
 
     Raises:
-        ValueError: a world that does not show one picture at a time.
+        ValueError: an environment that does not show one picture at a time.
     """
     space = spec.observation
     shape = space.shape if isinstance(space, spaces.Box) and space.dtype == np.uint8 else ()

@@ -1,4 +1,4 @@
-"""Damage that knows where units are, or what else is stored: an occluding block, a shift, a blur, a mixture.
+"""Corruption that knows where units are, or what else is stored: an occluding block, a shift, a blur, a mixture.
 
 Every channel is one of :class:`simulator.core.memories.Channel`. A pattern of one dimension counts as a picture of one
 row.
@@ -30,7 +30,7 @@ def plane(units: Units) -> tuple[int, int]:
         ValueError: more than two dimensions.
     """
     if len(units.shape) > 2:
-        raise ValueError(f"damage: patterns of shape {units.shape}: expected one or two dimensions")
+        raise ValueError(f"corruption: patterns of shape {units.shape}: expected one or two dimensions")
     return (1, units.n) if len(units.shape) == 1 else (units.shape[0], units.shape[1])
 
 
@@ -68,7 +68,7 @@ class Block:
     units: Units
     places: Array  # int64 [R, 4], see blocks; each as likely
 
-    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """Cues of any patterns, with their mask."""
 
         def one(x: Array, stream: np.random.Generator) -> Array:
@@ -103,7 +103,7 @@ class Shift:
         reach = range(-self.k, self.k + 1)
         return [(down, right) for down in (reach if plane(self.units)[0] > 1 else (0,)) for right in reach]
 
-    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """Cues of any patterns."""
         moves = self.moves
 
@@ -145,7 +145,7 @@ class Blur:
     units: Units
     sigma: float
 
-    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """Cues of any patterns."""
         return Cues(by_seed(patterns, streams, self._one))
 
@@ -179,7 +179,7 @@ class Mix:
     units: Units
     p: float
 
-    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """Cues of stored or other patterns.
 
         Raises:
@@ -196,7 +196,9 @@ class Mix:
         draws = stream.random((len(patterns), 1 + self.units.n))
         others = agreements(patterns[None], stored[None], self.units)[0] < self.units.n  # [Q, P]
         if not others.any(axis=1).all():
-            raise ValueError(f"damage = {self.name!r}: found no other stored pattern, expected at least 2 that differ")
+            raise ValueError(
+                f"corruption = {self.name!r}: found no other stored pattern, expected at least 2 that differ"
+            )
         nth = (draws[:, 0] * others.sum(axis=1)).astype(int)[:, None]
         mixed_in = stored[(np.cumsum(others, axis=1) > nth).argmax(axis=1)]
         return np.where(draws[:, 1:] < self.p, mixed_in, patterns)

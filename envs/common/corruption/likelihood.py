@@ -1,4 +1,4 @@
-"""What the channels share: how often cues and patterns agree, and damage seed by seed."""
+"""What the channels share: how often cues and patterns agree, and corruption seed by seed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _BLOCK = 1 << 24  # comparisons at a time
 
 
 def by_seed(
-    patterns: Array, streams: Sequence[np.random.Generator], damage: Callable[[Array, np.random.Generator], Array]
+    patterns: Array, streams: Sequence[np.random.Generator], corruption: Callable[[Array, np.random.Generator], Array]
 ) -> Array:
-    """Damaged patterns, float32 [S, Q, N]: ``damage(patterns [Q, N], stream)`` of every seed.
+    """Corrupted patterns, float32 [S, Q, N]: ``corruption(patterns [Q, N], stream)`` of every seed.
 
     Raises:
         ValueError: not one stream for each seed.
@@ -23,14 +23,14 @@ def by_seed(
     check_streams(patterns, streams)
     cues = np.empty(patterns.shape, np.float32)
     for i, stream in enumerate(streams):
-        cues[i] = damage(patterns[i], stream)
+        cues[i] = corruption(patterns[i], stream)
     return cues
 
 
 def check_streams(patterns: Array, streams: Sequence[np.random.Generator]) -> None:
     """Refuse any other number of streams than there are seeds; see :func:`by_seed`."""
     if len(streams) != len(patterns):
-        raise ValueError(f"damage: found {len(streams)} streams, expected one for each of {len(patterns)} seeds")
+        raise ValueError(f"corruption: found {len(streams)} streams, expected one for each of {len(patterns)} seeds")
 
 
 def agreements(values: Array, patterns: Array, units: Units, where: Array | None = None) -> Array:

@@ -1,7 +1,7 @@
-"""Damage by name: ``flip:0.2`` -> a channel.
+"""Corruption by name: ``flip:0.2`` -> a channel.
 
 =============  ========================================================================================================
-``none``       no damage
+``none``       no corruption
 ``flip:p``     every unit changes its sign with probability p
 ``flips:k``    exactly k units do
 ``salt:p``     every unit is replaced by a fair coin with probability p
@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 class _Kind(NamedTuple):
-    """A kind of damage: what makes it, what its amount can be, and how that is said."""
+    """A kind of corruption: what makes it, what its amount can be, and how that is said."""
 
     make: Callable[[str, Units, Any], Channel]
     fits: Callable[[float, Units], bool]
@@ -44,21 +44,21 @@ def parse(text: str, units: Units) -> Channel:
 
     Args:
         text: as ``flip:0.2``, ``flips:3`` or ``none``.
-        units: what the patterns to be damaged are made of.
+        units: what the patterns to be corrupted are made of.
 
     Raises:
         ValueError: an unknown name, or an amount that is missing, no number or out of range; one line.
     """
     if not isinstance(text, str):
-        raise ValueError(f"damage = {text!r}: expected a text as 'flip:0.2'")
+        raise ValueError(f"corruption = {text!r}: expected a text as 'flip:0.2'")
     name, colon, amount = (part.strip() for part in text.partition(":"))
     if name == "none" and not colon:
         return single.Nothing("none", units)
-    shown = f"damage = {text if len(text) <= 60 else text[:57] + '...'!r}"
+    shown = f"corruption = {text if len(text) <= 60 else text[:57] + '...'!r}"
     if name == "none":
         raise ValueError(f"{shown}: expected 'none' without an amount")
     if name not in _KINDS:
-        raise ValueError(unknown("damage", name, NAMES, f"one of {', '.join(NAMES)}"))
+        raise ValueError(unknown("corruption", name, NAMES, f"one of {', '.join(NAMES)}"))
     kind = _KINDS[name]
     value = float(amount) if _NUMBER.fullmatch(amount) else None
     if value is None or not kind.fits(value, units):
@@ -95,7 +95,7 @@ def _shortest(units: Units) -> int:
 def _block(name: str, units: Units, share: float) -> Channel:
     places = pictures.blocks(units, share)
     if places[:, 2:].prod(axis=1).max() == units.n:
-        raise ValueError(f"damage = {name!r}: covers all {units.n} units, expected a smaller share")
+        raise ValueError(f"corruption = {name!r}: covers all {units.n} units, expected a smaller share")
     return pictures.Block(name, units, places)
 
 

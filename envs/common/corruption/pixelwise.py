@@ -1,7 +1,7 @@
-"""Damage that strikes units wherever they are: flips, salt and pepper, Gaussian noise, erasure, known and not.
+"""Corruption that strikes units wherever they are: flips, salt and pepper, Gaussian noise, erasure, known and not.
 
-Every channel is one of :class:`simulator.core.memories.Channel`. The damage of a seed's first cues does not depend on
-how many follow. Of units that are not two-valued a flip changes the sign, everything else is as said; single units
+Every channel is one of :class:`simulator.core.memories.Channel`. The corruption of a seed's first cues does not depend
+on how many follow. Of units that are not two-valued a flip changes the sign, everything else is as said; single units
 then give no evidence, except through Gaussian noise.
 """
 
@@ -22,12 +22,12 @@ Streams = Sequence[np.random.Generator]
 
 @dataclass
 class Nothing:
-    """No damage."""
+    """No corruption."""
 
     name: str
     units: Units
 
-    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """The patterns themselves; nobody says that they can be trusted."""
         return Cues(by_seed(patterns, streams, lambda x, stream: x))
 
@@ -48,7 +48,7 @@ class Flip:
     units: Units
     p: float
 
-    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """Cues of any patterns."""
         return Cues(by_seed(patterns, streams, lambda x, stream: np.where(stream.random(x.shape) < self.p, -x, x)))
 
@@ -71,7 +71,7 @@ class Flips:
     units: Units
     k: int
 
-    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """Cues of any patterns."""
 
         def one(x: Array, stream: np.random.Generator) -> Array:
@@ -104,7 +104,7 @@ class Salt:
     units: Units
     p: float
 
-    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """Cues of any patterns."""
 
         def one(x: Array, stream: np.random.Generator) -> Array:
@@ -137,7 +137,7 @@ class Gauss:
     units: Units
     sigma: float
 
-    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """Cues of any patterns."""
         return Cues(by_seed(patterns, streams, lambda x, stream: x + self.sigma * stream.standard_normal(x.shape)))
 
@@ -158,7 +158,7 @@ class Erase:
     units: Units
     p: float
 
-    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """Cues of any patterns, with their mask."""
         known = by_seed(patterns, streams, lambda x, stream: np.asarray(stream.random(x.shape) >= self.p)) > 0
         return Cues(np.where(known, patterns, np.float32(0)), known)
@@ -183,7 +183,7 @@ class Hide:
     units: Units
     p: float
 
-    def damage(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """Cues of any patterns."""
         return Cues(by_seed(patterns, streams, lambda x, stream: np.where(stream.random(x.shape) < self.p, -1.0, x)))
 

@@ -1,4 +1,4 @@
-"""A graph of rooms, given by its R matrix, as a finite world: action j is the door to room j."""
+"""A graph of rooms, given by its R matrix, as a finite environment: action j is the door to room j."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from scipy import sparse
 
-from envs.common.gridworld.finite_world import Ground, Look, Rules, Views, boxed, indexed, onehot, placed
+from envs.common.gridworld.finite_env import Ground, Look, Rules, Views, boxed, indexed, onehot, placed
 from envs.common.gridworld.graph_file import NO_DOOR, RoomGraph
 from envs.common.render import paint_rooms, rooms_side, stamp_room
 from simulator.core.mdp.markov_chains import leads_to
@@ -23,7 +23,7 @@ _FEWEST_STEPS = 100
 
 
 def make_rooms(graph: RoomGraph, rules: Rules) -> Ground:
-    """The rooms as a finite world; the goal is absorbing unless the rules say otherwise.
+    """The rooms as a finite environment; the goal is absorbing unless the rules say otherwise.
 
     Raises:
         ValueError: a room without a door, a start from which no goal can be reached, too many rooms.

@@ -1,4 +1,4 @@
-"""A map as a finite world: which states there are, where every move leads, and what it pays.
+"""A map as a finite environment: which states there are, where every move leads, and what it pays.
 
 A state is a cell, the keys held and, where the map has a cue, which of the two goals pays. Only states that can be
 reached from a start exist. They are numbered by cue, then keys, then in reading order.
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from envs.common.gridworld.finite_world import Rules
+from envs.common.gridworld.finite_env import Rules
 from envs.common.gridworld.map_file import GOALS, Map, cells
 from simulator.core.mdp.markov_chains import leads_to
 from simulator.core.mdp.solve import GOES_ON, TERMINATES, TRUNCATES, FiniteMDP, checked

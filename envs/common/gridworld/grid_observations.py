@@ -1,4 +1,4 @@
-"""A map as a finite world that can be drawn and seen.
+"""A map as a finite environment that can be drawn and seen.
 
 Seen are an index, a position, the walls around, a window, or the whole map as pixels.
 
@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 import numpy as np
 from gymnasium import spaces
 
-from envs.common.gridworld.finite_world import Ground, Look, Rules, Views, boxed, indexed, onehot, placed
+from envs.common.gridworld.finite_env import Ground, Look, Rules, Views, boxed, indexed, onehot, placed
 from envs.common.gridworld.grid_mdp import ACTIONS, STEPS, Grid, blocked, make_field, make_grid, make_mdp
 from envs.common.gridworld.line_of_sight import hidden
 from envs.common.gridworld.map_file import GOALS, Map
@@ -25,7 +25,7 @@ _KINDS = {"S": "start", "D": "door", "K": "key", "L": "lava", "~": "slippery"} |
 
 
 def make_ground(plan: Map, rules: Rules) -> Ground:
-    """The map as a finite world; a goal is terminal unless the rules say otherwise.
+    """The map as a finite environment; a goal is terminal unless the rules say otherwise.
 
     Raises:
         ValueError: no start, a start from which no goal can be reached, too many states.

@@ -1,4 +1,4 @@
-"""Maps of grid worlds as text files: a few lines ``key: value``, then the grid. They are read strictly.
+"""Maps of grid environments as text files: a few lines ``key: value``, then the grid. They are read strictly.
 
 =========  ============================================================================================
 ``#``      wall; so is everything outside the map
@@ -42,7 +42,7 @@ _KEYS = ("title", "start", "max_steps", "cue", *_NUMBERS)
 
 @dataclass(frozen=True)
 class Map:
-    """A grid world.
+    """A grid environment.
 
     Attributes:
         rows: the grid, text rows of equal length.

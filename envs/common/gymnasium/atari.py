@@ -63,10 +63,12 @@ def checked(env_id: str, settings: Atari, spec: EnvSpec, kwargs: Mapping[str, An
         ValueError: one line.
     """
     if not is_atari(spec) and settings != Atari():
-        raise ValueError(f"world {env_id}: atari: these settings are for Atari games, expected an id of {NAMESPACE}/")
+        raise ValueError(
+            f"environment {env_id}: atari: these settings are for Atari games, expected an id of {NAMESPACE}/"
+        )
     for name in kwargs if is_atari(spec) else ():
         if name in _SET_HERE:
-            raise ValueError(f"world {env_id}: kwargs has {name}, expected it as {_SET_HERE[name]}")
+            raise ValueError(f"environment {env_id}: kwargs has {name}, expected it as {_SET_HERE[name]}")
 
 
 def make_kwargs(settings: Atari) -> dict[str, Any]:

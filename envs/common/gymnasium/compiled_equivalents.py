@@ -12,7 +12,7 @@ from gymnasium.envs.toy_text import BlackjackEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from simulator.core import registry
-from simulator.core.protocols import Spec, World
+from simulator.core.protocols import Env, Spec
 
 _MAY_DIFFER = (  # attributes of an original that change no number, or that its twin takes over as a setting
     *("spec", "render_mode", "_np_random", "_np_random_seed"),
@@ -24,16 +24,16 @@ Settings = dict[str, Any]
 
 
 class Twin(NamedTuple):
-    """A world of ours that gives the same numbers."""
+    """An environment of ours that gives the same numbers."""
 
     module: Any  # its file
     config: Any  # its settings
 
-    def make(self, seeds: Sequence[int], spec: Spec) -> World:
+    def make(self, seeds: Sequence[int], spec: Spec) -> Env:
         """One copy per seed, under the name that ``spec`` gives it."""
-        world: World = self.module.make(seeds, self.config)
-        world.spec = spec
-        return world
+        env: Env = self.module.make(seeds, self.config)
+        env.spec = spec
+        return env
 
 
 def _cartpole(core: Any) -> Settings | None:
@@ -92,10 +92,10 @@ def _is_same(value: Any, other: Any) -> bool:
 
 
 def twin(env: gymnasium.Env[Any, Any], max_steps: int | None) -> Twin | None:
-    """The compiled world that plays as ``env`` does, or None."""
+    """The compiled environment that plays as ``env`` does, or None."""
     name, settings_of = _TWINS.get(type(env.unwrapped), ("", None))
     settings = settings_of(env.unwrapped) if settings_of and is_bare(env) and _is_as_made(env.unwrapped) else None
     if settings is None:
         return None
-    player = registry.load("worlds", name)
+    player = registry.load("envs", name)
     return Twin(player.module, player.Config(**settings, max_steps=max_steps or 0))

@@ -1,4 +1,4 @@
-"""Our own worlds as Gymnasium environments, one at a time and in vectors.
+"""Our own environments as Gymnasium environments, one at a time and in vectors.
 
 ``gymnasium.make("engram/Rooms-v0", layout="four", slip=0.1)`` takes every setting of :class:`envs.rooms.Config`. A
 seed gives the episodes of the same seed in the simulator, and slot i of a vector gives those of one environment with
@@ -19,7 +19,7 @@ from gymnasium.vector.utils import batch_space
 from envs.common.gymnasium import compiled_equivalents
 from envs.common.render import frame, letters
 from simulator.core import registry, rng
-from simulator.core.protocols import Array, Spec, World
+from simulator.core.protocols import Array, Env, Spec
 from simulator.core.scene import Scene
 
 RENDER_MODES = ("ansi", "rgb_array")
@@ -43,24 +43,24 @@ class RoomsEnv(gymnasium.Env[Any, Any]):
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         self.render_mode = _known_mode(render_mode)
         player, config = _configured(settings)
-        self._world = player.module.make_observed([0], config)
-        self.observation_space, self.action_space = self._world.spec.observation, self._world.spec.action
+        self._env = player.module.make_observed([0], config)
+        self.observation_space, self.action_space = self._env.spec.observation, self._env.spec.action
         self._seeded = self._ended = False
 
     @property
-    def world_spec(self) -> Spec:
+    def env_spec(self) -> Spec:
         """What the rooms are: their finite MDP, what is seen of it, and what counts as solved."""
-        return self._world.spec
+        return self._env.spec
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
         """Start an episode; without a seed, the next one of the same stream."""
         super().reset(seed=seed)
         if seed is not None or not self._seeded:
-            _reseed(self._world, [_entropy(self)])
+            _reseed(self._env, [_entropy(self)])
             self._seeded, self._ended = True, False
-        obs = self._world.observe() if self._ended else self._world.reset()  # after an end the next one has begun
+        obs = self._env.observe() if self._ended else self._env.reset()  # after an end the next one has begun
         self._ended = False
-        return _single(obs), _info(self._world.spec, obs[0])
+        return _single(obs), _info(self._env.spec, obs[0])
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, Info]:
         """Move.
@@ -68,20 +68,20 @@ class RoomsEnv(gymnasium.Env[Any, Any]):
         Raises:
             ValueError: an action that does not exist.
         """
-        step = self._world.step(np.array([action]))
+        step = self._env.step(np.array([action]))
         ends = bool(step.terminated[0]), bool(step.truncated[0])
         self._ended = any(ends)
-        return _single(step.final_obs), float(step.reward[0]), *ends, _info(self._world.spec, step.final_obs[0])
+        return _single(step.final_obs), float(step.reward[0]), *ends, _info(self._env.spec, step.final_obs[0])
 
     def render(self) -> Any:
         """The map as text, or uint8 [height, width, 3]; after an end, where the episode ended."""
-        return _render(self._world.last_scene(0) if self._ended else self._world.scene(0), self.render_mode)
+        return _render(self._env.last_scene(0) if self._ended else self._env.scene(0), self.render_mode)
 
 
 def spec_of(env: gymnasium.Env[Any, Any]) -> Spec | None:
     """What is known of ``env`` where it is the rooms and nothing else: no wrapper or subclass that changes a number."""
     core = env.unwrapped
-    return core.world_spec if type(core) is RoomsEnv and compiled_equivalents.is_bare(env) else None
+    return core.env_spec if type(core) is RoomsEnv and compiled_equivalents.is_bare(env) else None
 
 
 class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
@@ -106,12 +106,12 @@ class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             raise ValueError(f"rooms: num_envs = {num_envs}: expected at least 1")
         self.num_envs, self.render_mode = num_envs, _known_mode(render_mode)
         player, config = _configured(settings)
-        self._world: World = player.make([0] * num_envs, config)
-        limit = self._world.spec.max_steps
+        self._env: Env = player.make([0] * num_envs, config)
+        limit = self._env.spec.max_steps
         if max_episode_steps is not None and (limit is None or max_episode_steps < limit):
             config = _configured({**settings, "max_steps": max_episode_steps})[1]
-            self._world = player.make([0] * num_envs, config)
-        self.single_observation_space, self.single_action_space = self._world.spec.observation, self._world.spec.action
+            self._env = player.make([0] * num_envs, config)
+        self.single_observation_space, self.single_action_space = self._env.spec.observation, self._env.spec.action
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._seeded = False
@@ -131,8 +131,8 @@ class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         if options and "reset_mask" in options:
             raise ValueError("rooms: options: reset_mask: expected none, every slot begins anew by itself")
         self._seed_slots(seed)
-        obs = self._world.reset()
-        return obs.copy(), _infos(self._world.spec, obs)
+        obs = self._env.reset()
+        return obs.copy(), _infos(self._env.spec, obs)
 
     def step(self, actions: Any) -> tuple[Array, Array, Array, Array, Info]:
         """Move every walker by its action, [num_envs].
@@ -140,7 +140,7 @@ class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         Raises:
             ValueError: an action that does not exist.
         """
-        step, spec = self._world.step(np.asarray(actions)), self._world.spec
+        step, spec = self._env.step(np.asarray(actions)), self._env.spec
         ended = step.terminated | step.truncated
         infos = _infos(spec, step.obs)
         if ended.any():
@@ -154,7 +154,7 @@ class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def render(self) -> tuple[Any, ...]:
         """What every walker's map looks like, as :meth:`RoomsEnv.render`."""
-        return tuple(_render(self._world.scene(i), self.render_mode) for i in range(self.num_envs))
+        return tuple(_render(self._env.scene(i), self.render_mode) for i in range(self.num_envs))
 
     def _seed_slots(self, seed: int | Sequence[int | None] | None) -> None:
         """Give new streams to the slots that have a seed, and at first to all."""
@@ -169,12 +169,12 @@ class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             fresh = np.random.SeedSequence().generate_state(self.num_envs, np.uint64)
             given = [int(fresh[i]) if one is None else one for i, one in enumerate(given)]
         self._seeded = True
-        _reseed(self._world, given)
+        _reseed(self._env, given)
 
 
 def _configured(settings: Mapping[str, Any]) -> tuple[registry.Player, Any]:
     """The rooms' player and its settings."""
-    player = registry.load("worlds", "rooms")
+    player = registry.load("envs", "rooms")
     known = [field.name for field in fields(player.Config)]
     for name in settings:
         if name not in known:
@@ -194,16 +194,16 @@ def _entropy(env: RoomsEnv) -> int:
     return known if known is not None and known >= 0 else int(env.np_random.integers(2**63))
 
 
-def _reseed(world: World, given: Sequence[int | None]) -> None:
+def _reseed(env: Env, given: Sequence[int | None]) -> None:
     """Start new streams where a seed is given."""
-    state = world.state()
+    state = env.state()
     assert state is not None
     for i, seed in enumerate(given):
         if seed is not None:
-            for key, purpose in (("stream", "world"), ("sensor", "sensor")):
+            for key, purpose in (("stream", "env"), ("sensor", "sensor")):
                 if key in state:
                     state[key][i] = rng.words([seed], purpose)[0]
-    world.restore(state)
+    env.restore(state)
 
 
 def _single(obs: Array) -> Any:

@@ -19,13 +19,13 @@ from simulator.core.foreign.faults import FOREIGN, fault_of
 from simulator.core.foreign.python_files import PREFIX
 from simulator.core.registry import reason
 
-Env = gymnasium.Env[Any, Any]
+SingleEnv = gymnasium.Env[Any, Any]
 
 _REGISTERED_BY = {
     "ALE": "ale_py",
     "engram": "envs.common.gymnasium.export",
 }  # namespace -> the module that registers it
-_BROUGHT_BY = {  # a module that worlds need -> what installs it
+_BROUGHT_BY = {  # a module that environments need -> what installs it
     "Box2D": "gymnasium[box2d]",
     "ale_py": "ale-py",
     "cv2": "opencv-python-headless",
@@ -68,8 +68,8 @@ def find(env_id: str) -> EnvSpec:
         _import(env_id, module)
     if name not in gymnasium.registry:
         near = difflib.get_close_matches(name, known_ids(), n=3, cutoff=0.5)
-        offer = f"the nearest are {', '.join(near)}" if near else "`engram list worlds` shows those there are"
-        raise ValueError(f"world {env_id}: no Gymnasium environment of this id is registered; {offer}")
+        offer = f"the nearest are {', '.join(near)}" if near else "`engram list environments` shows those there are"
+        raise ValueError(f"environment {env_id}: no Gymnasium environment of this id is registered; {offer}")
     return gymnasium.registry[name]
 
 
@@ -117,7 +117,7 @@ def id_in_file(file: str, module: Any, name: str) -> str:
         of_class = _own_id(module, f"{_CLASS}{name}")
         gymnasium.registry[of_class] = EnvSpec(of_class, entry_point=found)
         return of_class
-    raise ValueError(f"world {file}: no environment is called {name} there; {instead_of_file(module)}")
+    raise ValueError(f"environment {file}: no environment is called {name} there; {instead_of_file(module)}")
 
 
 def instead_of_file(module: Any) -> str:
@@ -136,8 +136,12 @@ def _own_id(module: Any, name: str) -> str:
 
 
 def create(
-    env_id: str, spec: EnvSpec, kwargs: Mapping[str, Any], max_steps: int, finish: Callable[[Env], Env] | None = None
-) -> Env:
+    env_id: str,
+    spec: EnvSpec,
+    kwargs: Mapping[str, Any],
+    max_steps: int,
+    finish: Callable[[SingleEnv], SingleEnv] | None = None,
+) -> SingleEnv:
     """One environment, its pictures as arrays where it can draw; ``max_steps`` 0 keeps the registered limit.
 
     ``finish`` puts wrappers around it.
@@ -147,7 +151,7 @@ def create(
     """
     for name, instead in _OWN_SETTINGS.items():
         if name in kwargs:
-            raise ValueError(f"world {env_id}: kwargs has {name}, which the host sets itself: {instead}")
+            raise ValueError(f"environment {env_id}: kwargs has {name}, which the host sets itself: {instead}")
     settings = dict(kwargs, disable_env_checker=True)
     if max_steps:
         settings["max_episode_steps"] = max_steps
@@ -157,7 +161,7 @@ def create(
             env = gymnasium.make(spec, **_pictures(spec), **settings)
             return finish(env) if finish else env
         except FOREIGN as error:
-            raise ValueError(f"world {env_id}: {_reason(error, kwargs)}") from error
+            raise ValueError(f"environment {env_id}: {_reason(error, kwargs)}") from error
 
 
 def _pictures(spec: EnvSpec) -> dict[str, str]:
@@ -180,7 +184,7 @@ def _import(env_id: str, module: str) -> None:
                 any(env_id.rpartition(":")[2] in gymnasium.registry for _ in own_packages.go_on(module))
         except FOREIGN as error:
             told = _to_install(error) or reason(error)
-            raise ValueError(f"world {env_id}: {module} cannot be imported: {told}") from error
+            raise ValueError(f"environment {env_id}: {module} cannot be imported: {told}") from error
     if module == "ale_py":
         gymnasium.register_envs(loaded)
         loaded.ALEInterface.setLoggerMode(loaded.LoggerMode.Error)  # or every emulator greets on stderr

@@ -120,7 +120,7 @@ class Slot:
         self._fresh = False
         try:
             same = self._retrace(note)
-        except FOREIGN:  # a foreign world may raise anything when it does not stand where it stood
+        except FOREIGN:  # a foreign environment may raise anything when it does not stand where it stood
             same = False
         return (self._obs, True) if same else (self._return_to(note), False)
 
@@ -244,7 +244,7 @@ def _wrong_step(result: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """Some value of a foreign world for an error message: one line, not long."""
+    """Some value of a foreign environment for an error message: one line, not long."""
     try:
         return textwrap.shorten(str(value), 100, placeholder=" ...")
     except FOREIGN:
@@ -275,12 +275,12 @@ def _seen(space: spaces.Space[Any], sizes: tuple[int, ...] | None, name: str) ->
     if sizes is not None:
         n = int(np.prod(sizes, dtype=object))
         if n > _LARGEST:
-            raise ValueError(f"world {name}: the observation space has {n} values, expected at most {_LARGEST}")
+            raise ValueError(f"environment {name}: the observation space has {n} values, expected at most {_LARGEST}")
         return spaces.Discrete(n)
     if isinstance(space, spaces.Box):
         return space
     expected = "Discrete, MultiDiscrete, a Tuple of Discrete, or Box"
-    raise ValueError(f"world {name}: the observation space is {brief(space)}, expected {expected}")
+    raise ValueError(f"environment {name}: the observation space is {brief(space)}, expected {expected}")
 
 
 def _actions(space: spaces.Space[Any], name: str) -> tuple[spaces.Space[Any], Any]:
@@ -289,4 +289,4 @@ def _actions(space: spaces.Space[Any], name: str) -> tuple[spaces.Space[Any], An
         return spaces.Discrete(int(space.n)), np.int64(space.start)
     if isinstance(space, spaces.Box):
         return space, None
-    raise ValueError(f"world {name}: the action space is {brief(space)}, expected Discrete or Box")
+    raise ValueError(f"environment {name}: the action space is {brief(space)}, expected Discrete or Box")

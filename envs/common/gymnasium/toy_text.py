@@ -1,7 +1,7 @@
-"""Gymnasium's toy-text worlds by table: their own ``P`` as a :class:`FiniteMDP`, stepped compiled.
+"""Gymnasium's toy-text environments by table: their own ``P`` as a :class:`FiniteMDP`, stepped compiled.
 
 Each seed's stream is the one that the original would use after ``reset(seed=n)``, and it is drawn from in the same
-order, so a world by table and the original give the same states, rewards and ends, bit for bit.
+order, so an environment by table and the original give the same states, rewards and ends, bit for bit.
 
 Sources: gymnasium.envs.toy_text (frozen_lake, cliffwalking, taxi); Taxi: Dietterich 2000, section 7.1.
 """
@@ -39,7 +39,7 @@ _STANDS = ("R", "G", "Y", "B")
 
 
 def fits(env: gymnasium.Env[Any, Any]) -> bool:
-    """Whether ``env`` is one of the toy-text worlds, nothing added, and draws as its table says.
+    """Whether ``env`` is one of the toy-text environments, nothing added, and draws as its table says.
 
     Taxi's fickle passenger draws beside the table, so that variant does not.
     """
@@ -80,16 +80,16 @@ def describe(spec: Spec, env: gymnasium.Env[Any, Any]) -> Spec:
     return replace(spec, floor=floor, solved=solved, mdp=mdp, state_obs=np.arange(len(mdp.prob)))
 
 
-def world(spec: Spec, env: gymnasium.Env[Any, Any], seeds: Sequence[int]) -> Any:
-    """S copies of ``env`` by table, as a ``TableWorld``; ``spec`` is :func:`describe`'s."""
-    from envs.common.tabular_env import TableWorld  # loads the compiler
+def env(spec: Spec, env: gymnasium.Env[Any, Any], seeds: Sequence[int]) -> Any:
+    """S copies of ``env`` by table, as a ``TableEnv``; ``spec`` is :func:`describe`'s."""
+    from envs.common.tabular_env import TableEnv  # loads the compiler
     from simulator.core.transition_table import make_table
 
     assert spec.mdp is not None
     core = env.unwrapped
     draw = _taxi if isinstance(core, TaxiEnv) else _grid
     table = make_table(spec.mdp, always_draws=True)
-    return TableWorld(spec, table, words(seeds), lambda state, clock: draw(spec.id, core, state, clock))
+    return TableEnv(spec, table, words(seeds), lambda state, clock: draw(spec.id, core, state, clock))
 
 
 def _grid(title: str, core: Any, state: int, clock: int) -> Scene:

@@ -1,4 +1,4 @@
-"""Rows of stored patterns and the damage done to them while a network learns: numpy, a stream for each seed."""
+"""Rows of stored patterns and the corruption done to them while a network learns: numpy, a stream for each seed."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def draw_rows(patterns: Array, n_rows: int, streams: Streams) -> Array:
     return drawn
 
 
-def damaged(rows: Array, kind: Noise, span: tuple[float, float], streams: Streams) -> Array:
-    """A damaged copy of rows [S, B, N] (Vincent et al. 2008; Bengio et al. 2013 for the span of amounts).
+def corrupted(rows: Array, kind: Noise, span: tuple[float, float], streams: Streams) -> Array:
+    """A corrupted copy of rows [S, B, N] (Vincent et al. 2008; Bengio et al. 2013 for the span of amounts).
 
     Args:
-        rows: what is damaged.
+        rows: what is corrupted.
         kind: the sign of a unit is turned, or the unit is set to 0, or a normal draw is added to it; or nothing.
         span: least and most of the amount: the share of units, or the standard deviation. Each row has an amount of
             its own, even over the span.

@@ -25,7 +25,7 @@ class Asked(NamedTuple):
 
     cues: Tensor  # [S, Q, N]
     known: Tensor  # bool [S, Q, N]
-    evidence: Tensor | None  # [S, Q, N], half log odds; given where the way is "channel" and the damage has one
+    evidence: Tensor | None  # [S, Q, N], half log odds; given where the way is "channel" and the corruption has one
 
 
 class Found(NamedTuple):

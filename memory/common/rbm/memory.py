@@ -125,7 +125,7 @@ class StackMemory:
         return Recall(hold(restored, found, given.known), ends.energy, ends.sweeps)
 
     def _listens(self, evidence: Array | None) -> bool:
-        """Whether evidence counts: a damage that says nothing of single units is met as with "settle"."""
+        """Whether evidence counts: a corruption that says nothing of single units is met as with "settle"."""
         return self.way == "channel" and evidence is not None
 
     def _given(self, cues: Array, known: Array, evidence: Array | None) -> _Given:

@@ -83,7 +83,7 @@ def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[...
             raise
         except FOREIGN as error:
             raise told(f"{whose}: make", error) from error
-        if kind == "worlds":
+        if kind == "envs":
             _check_spec(whose, inner)
         if kind == "agents":
             spec, seeds = inspect.signature(make).bind(*args, **kwargs).args[:2]
@@ -139,53 +139,53 @@ def _agent_gave(spec: Spec, n_seeds: int, agent: Guarded, name: str, result: Any
     return result
 
 
-def _world_gave(world: Guarded, name: str, result: Any) -> Any:
+def _env_gave(env: Guarded, name: str, result: Any) -> Any:
     if name in ("reset", "observe"):
-        return _seen(world, name, result)
+        return _seen(env, name, result)
     if name != "step":
         return result
     if not isinstance(result, tuple) or len(result) != 5:
-        raise world.refuse(name, f"{result!r:.100}, expected a Step")
+        raise env.refuse(name, f"{result!r:.100}, expected a Step")
     step = Step(*result)
     reward = held(step.reward, np.dtype(np.float32))
     flags = [held(each, np.dtype(np.bool_)) for each in (step.terminated, step.truncated)]
     if reward is None:
-        raise world.refuse(name, f"the rewards {step.reward!r:.100}, expected finite numbers")
+        raise env.refuse(name, f"the rewards {step.reward!r:.100}, expected finite numbers")
     if flags[0] is None or flags[1] is None:
-        raise world.refuse(name, f"ends {step.terminated!r:.50}, {step.truncated!r:.50}, expected truth values")
-    obs, final_obs = _seen(world, name, step.obs), _seen(world, name, step.final_obs)
+        raise env.refuse(name, f"ends {step.terminated!r:.50}, {step.truncated!r:.50}, expected truth values")
+    obs, final_obs = _seen(env, name, step.obs), _seen(env, name, step.final_obs)
     if not len(reward) == len(flags[0]) == len(flags[1]) == len(obs) == len(final_obs):
-        raise world.refuse(name, "arrays of different lengths, expected one entry for each seed")
+        raise env.refuse(name, "arrays of different lengths, expected one entry for each seed")
     return Step(obs, reward, flags[0], flags[1], final_obs)
 
 
-def _seen(world: Guarded, name: str, given: Any) -> Array:
+def _seen(env: Guarded, name: str, given: Any) -> Array:
     """What is seen of every seed, [S, *obs], in the type of the observation space."""
-    space = world.spec.observation
+    space = env.spec.observation
     obs = held(given, np.dtype(space.dtype))
     if obs is None or obs.shape[1:] != tuple(space.shape or ()) or not obs.ndim:
         shown = " ".join(repr(given).split())[:100]
-        raise world.refuse(name, f"the observations {shown}, expected values of {space} for each seed")
+        raise env.refuse(name, f"the observations {shown}, expected values of {space} for each seed")
     low, high = (0, space.n - 1) if hasattr(space, "n") else (space.low, space.high)
     if obs.dtype.kind in "iu":
         within = ((obs >= low) & (obs <= high)).reshape(len(obs), -1).all(axis=1)
         if not within.all():
             wrong = int(np.argmin(within))
             shown = " ".join(np.array2string(obs[wrong], threshold=8).split())[:100]
-            raise world.refuse(name, f"seed number {wrong} the observation {shown}, expected a value of {space}")
+            raise env.refuse(name, f"seed number {wrong} the observation {shown}, expected a value of {space}")
     return obs
 
 
 _CHECKS: dict[str, tuple[str, Check]] = {
     "agents": ("agent", _gave),  # whose check knows the spec and the seeds
-    "worlds": ("world", _world_gave),
+    "envs": ("env", _env_gave),
     "memories": ("memory", _gave),
     "challenges": ("challenge", _gave),
     "games": ("game", _gave),
 }
 
 
-def _check_spec(whose: str, world: Any) -> None:
-    spec = getattr(world, "spec", None)
+def _check_spec(whose: str, env: Any) -> None:
+    spec = getattr(env, "spec", None)
     if not isinstance(spec, Spec):
         raise PlayerError(f"{whose}: its spec is {spec!r:.100}, expected a simulator.core.protocols.Spec")

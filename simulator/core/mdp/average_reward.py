@@ -1,5 +1,6 @@
-"""What a world is worth per step in the long run. An episode that terminates begins again from the start distribution.
+"""Average reward per step in the long run.
 
+An episode that terminates begins again from the start distribution.
 END code 2 is no end here: an absorbing goal is stayed in.
 """
 
@@ -30,7 +31,7 @@ class LongRun(NamedTuple):
 
 
 class _Endless(NamedTuple):
-    """The part of a world that episodes come to, as the sweeps need it."""
+    """The part of an environment that episodes come to, as the sweeps need it."""
 
     matrix: Any  # sparse [M * A, M], without the steps that terminate
     reward: np.ndarray  # [M, A]
@@ -43,11 +44,11 @@ def average_reward(mdp: FiniteMDP, *, tolerance: float = 1e-10) -> LongRun:
     """The best reward per step, by relative value iteration until the span of a sweep's change is small.
 
     Puterman 1994, 8.5.5, on the aperiodic transform of 8.5.4; half the span left bounds the error of the gain. Now and
-    then the values leap to the exact ones of the greedy policy (8.6, policy iteration), which spares a slow world
+    then the values leap to the exact ones of the greedy policy (8.6, policy iteration), which spares a slow environment
     most of the sweeps and leaves the stopping rule as it is.
 
     Args:
-        mdp: the world; its ``max_steps`` do not count.
+        mdp: the environment; its ``max_steps`` do not count.
         tolerance: the span at which to stop, relative to the largest reward.
 
     Raises:

@@ -53,7 +53,7 @@ def evaluate_finite(mdp: FiniteMDP, policy: np.ndarray, horizon: int | None, gam
     """The expected return of an episode of at most ``horizon`` steps from the start distribution.
 
     Args:
-        mdp: the world.
+        mdp: the environment.
         policy: [..., N, A] probabilities; [H, N, A] is read as H policies, not as one that depends on the time.
         horizon: steps after which the episode is cut; None: never. Then a policy whose return has no finite value
             has an infinite one.

@@ -39,7 +39,7 @@ class FiniteMDP:
 
 
 def checked(mdp: FiniteMDP) -> FiniteMDP:
-    """The same ``mdp``, once it is known to be sound: for worlds to call where they build one.
+    """The same ``mdp``, once it is known to be sound: for environments to call where they build one.
 
     Raises:
         ValueError: an array of the wrong shape, a probability below 0, probabilities of a legal action or of the

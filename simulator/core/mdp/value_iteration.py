@@ -41,7 +41,7 @@ class Solution(NamedTuple):
 
 
 class Law(NamedTuple):
-    """A world as the sweeps need it."""
+    """An environment as the sweeps need it."""
 
     matrix: Any  # sparse [N * A, N], without the outcomes that end a value
     reward: np.ndarray  # [N, A]
@@ -56,7 +56,7 @@ def value_iteration(mdp: FiniteMDP, gamma: float, *, epsilon: float = 0.0, toler
     optimality, 10.1.2), and its total is then computed at gamma = 1 itself.
 
     Args:
-        mdp: the world.
+        mdp: the environment.
         gamma: discount, 0 to 1.
         epsilon: above 0: the best among the policies that take any legal action with this probability
             (Sutton and Barto 2018, 5.4); q and greedy are about the action chosen with the rest.

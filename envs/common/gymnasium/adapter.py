@@ -1,7 +1,7 @@
-"""Any Gymnasium id as a world: S environments side by side, each seeded by itself, none by its neighbour's stream.
+"""Adapter of Gymnasium ids: S environments side by side, each seeded by itself, none by its neighbour's stream.
 
-Never an environment's own vector version, whose slots may share one generator. Worlds that have a compiled twin here
-(classic control, toy text) run as that, with the same bits, unless ``native`` is off.
+Never an environment's own vector version, whose slots may share one generator. Environments that have a compiled twin
+here (classic control, toy text) run as that, with the same bits, unless ``native`` is off.
 
 Observations are Discrete or Box; a ``MultiDiscrete`` or a ``Tuple`` of ``Discrete`` (Blackjack) is seen as the one
 index that counts its values in row-major order. Actions are Discrete or Box. Both count from 0.
@@ -24,7 +24,7 @@ from gymnasium.envs.registration import EnvSpec
 from envs.common.gymnasium import atari
 from envs.common.gymnasium.atari import Atari
 from envs.common.gymnasium.ids import (
-    Env,
+    SingleEnv,
     create,
     files_of,
     find,
@@ -40,12 +40,12 @@ from simulator.core.field_types import CountOrZero
 from simulator.core.foreign.casts import held
 from simulator.core.foreign.faults import FOREIGN, PlayerError, guarded, told
 from simulator.core.notices import notice
-from simulator.core.protocols import Array, Spec, State, Step, World
+from simulator.core.protocols import Array, Env, Spec, State, Step
 from simulator.core.scene import Scene
 
 __all__ = [
     "Config",
-    "GymnasiumWorld",
+    "GymnasiumEnv",
     "files_of",
     "find",
     "id_in_file",
@@ -78,8 +78,8 @@ class Config:
     """How Atari games (ids of ALE/) are seen and played."""
 
 
-def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> World:
-    """The world ``env_id`` (``CartPole-v1``, ``module:EnvId``), one environment per seed.
+def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> Env:
+    """The environment ``env_id`` (``CartPole-v1``, ``module:EnvId``), one environment per seed.
 
     ``name`` is what it goes by, where not by its id.
 
@@ -90,7 +90,7 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> W
     env_id = name or env_id
     build = _builder(env_id, found, config)
     first = build()
-    with guarded(f"world {env_id}: its spaces cannot be read"):
+    with guarded(f"environment {env_id}: its spaces cannot be read"):
         slot = Slot(first, env_id, 0)
     limit = first.spec.max_episode_steps if first.spec else None
     if limit is None and atari.is_atari(found):
@@ -102,23 +102,23 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> W
     spec, native = _described(spec, first)
     notes = (MASKED,) if callable(mask) and not config.masks else ()
     if native and config.native:
-        world = native(seeds)
-        world.notes = notes  # type: ignore[attr-defined]
-        return world
+        env = native(seeds)
+        env.notes = notes  # type: ignore[attr-defined]
+        return env
     with suppress(*FOREIGN):  # it is no longer needed
         first.close()
-    envs = [build() for _ in seeds]
-    machines = [atari.Emulator(env) if atari.is_atari(found) else None for env in envs]
-    numbers = streams.integers(seeds, "world")
-    slots = [Slot(*each) for each in zip(envs, [env_id] * len(envs), numbers, machines, strict=True)]
-    world = GymnasiumWorld(spec, slots, seeds)
-    world.notes = notes
-    return world
+    singles = [build() for _ in seeds]
+    machines = [atari.Emulator(each) if atari.is_atari(found) else None for each in singles]
+    numbers = streams.integers(seeds, "env")
+    slots = [Slot(*each) for each in zip(singles, [env_id] * len(singles), numbers, machines, strict=True)]
+    env = GymnasiumEnv(spec, slots, seeds)
+    env.notes = notes
+    return env
 
 
 def _legal(env_id: str, spec: Spec, mask: Any) -> Array:
     """Which actions exist at each observation, bool [n, A], by the environment's own ``action_mask(state)``."""
-    place = f"world {env_id}: masks = true"
+    place = f"environment {env_id}: masks = true"
     numbered = isinstance(spec.observation, spaces.Discrete) and isinstance(spec.action, spaces.Discrete)
     if not callable(mask) or not numbered:
         raise ValueError(f"{place}: expected an environment with a method action_mask(state) of Discrete states")
@@ -130,7 +130,7 @@ def _legal(env_id: str, spec: Spec, mask: Any) -> Array:
     return legal
 
 
-def _builder(env_id: str, found: EnvSpec, config: Config) -> Callable[[], Env]:
+def _builder(env_id: str, found: EnvSpec, config: Config) -> Callable[[], SingleEnv]:
     atari.checked(env_id, config.atari, found, config.kwargs)
     if not atari.is_atari(found):
         return partial(create, env_id, found, config.kwargs, config.max_steps)
@@ -139,13 +139,13 @@ def _builder(env_id: str, found: EnvSpec, config: Config) -> Callable[[], Env]:
     return partial(create, env_id, found, kwargs, 0, finish)
 
 
-def _described(spec: Spec, first: Env) -> tuple[Spec, Callable[[Sequence[int]], World] | None]:
-    """What is known of the world beside its id, and what makes its compiled twin."""
+def _described(spec: Spec, first: SingleEnv) -> tuple[Spec, Callable[[Sequence[int]], Env] | None]:
+    """What is known of the environment beside its id, and what makes its compiled twin."""
     from envs.common.gymnasium import compiled_equivalents, export, toy_text  # loads the exact solvers
 
     if toy_text.fits(first):
         spec = toy_text.describe(spec, first)
-        return spec, lambda seeds: toy_text.world(spec, first, seeds)
+        return spec, lambda seeds: toy_text.env(spec, first, seeds)
     twin = compiled_equivalents.twin(first, spec.max_steps)
     if twin is not None:
         spec = replace(twin.module.describe(twin.config), id=spec.id)
@@ -157,8 +157,8 @@ def _described(spec: Spec, first: Env) -> tuple[Spec, Callable[[Sequence[int]], 
     return spec, None
 
 
-class GymnasiumWorld:
-    """S Gymnasium environments as one world.
+class GymnasiumEnv:
+    """S Gymnasium environments as one environment.
 
     Args:
         spec: what they are.
@@ -194,7 +194,7 @@ class GymnasiumWorld:
         """Move every seed by its action; see :class:`simulator.core.protocols.Step`.
 
         Raises:
-            ValueError: an action outside the action space; nan from the world.
+            ValueError: an action outside the action space; nan from the environment.
         """
         chosen = self._checked(np.asarray(actions))
         self._turn, self._taken = self._turn ^ 1, self._taken + 1
@@ -332,8 +332,8 @@ def _buffers(shape: tuple[int, ...], kind: Any) -> Step:
     return Step(np.zeros(shape, kind), np.zeros(shape[0], np.float32), *flags, np.zeros(shape, kind))
 
 
-def _picture(env: Env) -> Array | None:
-    """uint8 [H, W, 3], or None. Some worlds open a display for it: without a screen, a dummy one."""
+def _picture(env: SingleEnv) -> Array | None:
+    """uint8 [H, W, 3], or None. Some environments open a display for it: without a screen, a dummy one."""
     try:
         core: Any = env.unwrapped
         draws = env.render_mode in (None, "rgb_array") and "rgb_array" in core.metadata.get("render_modes", ())
@@ -346,9 +346,9 @@ def _picture(env: Env) -> Array | None:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     asked = getattr(core, "render_mode", None)
     try:
-        core.render_mode = "rgb_array"  # for worlds that draw along as soon as they may
+        core.render_mode = "rgb_array"  # for environments that draw along as soon as they may
         image = np.asarray(env.render())
-    except FOREIGN:  # drawing is a courtesy: a world that fails at it still runs
+    except FOREIGN:  # drawing is a courtesy: an environment that fails at it still runs
         return None
     finally:
         core.render_mode = asked

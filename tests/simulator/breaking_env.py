@@ -1,4 +1,4 @@
-"""A world by dotted path, in plain Python, that shows or pays what is no number when it is told to."""
+"""An environment by dotted path, in plain Python, that shows or pays what is no number when it is told to."""
 
 from __future__ import annotations
 

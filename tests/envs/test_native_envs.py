@@ -6,10 +6,10 @@ import pytest
 from gymnasium.envs.classic_control import AcrobotEnv, CartPoleEnv, MountainCarEnv
 from gymnasium.wrappers import TransformReward
 
-from envs.common.compiled_env import NativeWorld
+from envs.common.compiled_env import NativeEnv
+from envs.common.gymnasium import adapter as gymnasium_env
 from envs.common.gymnasium import compiled_equivalents
-from envs.common.gymnasium import env as gymnasium_world
-from envs.common.gymnasium.env import Config, GymnasiumWorld
+from envs.common.gymnasium.adapter import Config, GymnasiumEnv
 from simulator.core import registry
 from tests.envs.originals import original, same_step
 
@@ -38,44 +38,44 @@ VARIANTS = [
 ]
 
 
-def _play(world, envs, n_steps, number=5):
+def _play(env, envs, n_steps, number=5):
     rng = np.random.Generator(np.random.PCG64(number))
-    actions = rng.integers(world.spec.action.n, size=(n_steps, len(SEEDS)))
-    return sum(same_step(world.step(action), envs, action) for action in actions)
+    actions = rng.integers(env.spec.action.n, size=(n_steps, len(SEEDS)))
+    return sum(same_step(env.step(action), envs, action) for action in actions)
 
 
 @pytest.mark.parametrize(("env_id", "share"), LONG)
 def test_the_id_is_the_original_bit_for_bit_and_over_a_round_trip(env_id, share):
-    world, other = (gymnasium_world.make(env_id, SEEDS, Config()) for _ in range(2))
-    assert isinstance(world, NativeWorld)
+    env, other = (gymnasium_env.make(env_id, SEEDS, Config()) for _ in range(2))
+    assert isinstance(env, NativeEnv)
     envs, seen = original(env_id, SEEDS, {})
-    assert world.reset().tobytes() == seen.tobytes()
+    assert env.reset().tobytes() == seen.tobytes()
     half = int(10_000 * share) // 2
-    ends = _play(world, envs, half)
-    assert other.restore(world.state())
-    assert other.observe().tobytes() == world.observe().tobytes()
-    world.reset()  # shares nothing with the one that goes on
+    ends = _play(env, envs, half)
+    assert other.restore(env.state())
+    assert other.observe().tobytes() == env.observe().tobytes()
+    env.reset()  # shares nothing with the one that goes on
     assert ends + _play(other, envs, half, 6) > 20
 
 
 @pytest.mark.parametrize(("name", "settings", "env_id", "kwargs", "change"), VARIANTS)
 def test_every_variant_is_the_originals(name, settings, env_id, kwargs, change):
-    player = registry.load("worlds", name)
-    world = player.make(SEEDS, player.Config(**settings))
+    player = registry.load("envs", name)
+    env = player.make(SEEDS, player.Config(**settings))
     envs, seen = original(env_id, SEEDS, kwargs, settings.get("max_steps"), change or (lambda core: None))
-    assert world.reset().tobytes() == seen.tobytes()
-    assert _play(world, envs, 1_200) > 0
+    assert env.reset().tobytes() == seen.tobytes()
+    assert _play(env, envs, 1_200) > 0
 
 
 def test_the_car_reaches_the_flag_as_the_originals():
     """Pushing along with the motion: random play never gets there."""
-    world = gymnasium_world.make("MountainCar-v0", SEEDS, Config())
+    env = gymnasium_env.make("MountainCar-v0", SEEDS, Config())
     envs, seen = original("MountainCar-v0", SEEDS, {})
-    assert world.reset().tobytes() == seen.tobytes()
+    assert env.reset().tobytes() == seen.tobytes()
     arrived = 0
     for _ in range(1_000):
-        actions = np.where(world.observe()[:, 1] >= 0, 2, 0)
-        step = world.step(actions)
+        actions = np.where(env.observe()[:, 1] >= 0, 2, 0)
+        step = env.step(actions)
         same_step(step, envs, actions)
         arrived += step.terminated.sum()
     assert arrived > 10
@@ -83,7 +83,7 @@ def test_the_car_reaches_the_flag_as_the_originals():
 
 @pytest.mark.parametrize("env_id", [env_id for env_id, _ in LONG])
 def test_native_or_not_says_the_same_of_itself(env_id):
-    specs = [gymnasium_world.make(env_id, [3], Config(native=native)).spec for native in (True, False)]
+    specs = [gymnasium_env.make(env_id, [3], Config(native=native)).spec for native in (True, False)]
     for name in ("id", "observation", "action", "max_steps", "floor", "solved", "gamma"):
         assert getattr(specs[0], name) == getattr(specs[1], name)
     assert specs[0].id == env_id
@@ -96,7 +96,7 @@ def test_native_or_not_says_the_same_of_itself(env_id):
 
 def test_what_counts_as_solved_goes_with_the_limit():
     def solved(env_id, **settings):
-        return gymnasium_world.make(env_id, [0], Config(**settings)).spec.solved
+        return gymnasium_env.make(env_id, [0], Config(**settings)).spec.solved
 
     assert (solved("CartPole-v1"), solved("CartPole-v0")) == (475, 195)
     assert solved("CartPole-v1", max_steps=100) == 95
@@ -106,14 +106,14 @@ def test_what_counts_as_solved_goes_with_the_limit():
 
 
 def test_the_floor_is_what_random_play_returns():
-    world = gymnasium_world.make("CartPole-v1", list(range(200)), Config())
-    world.reset()
+    env = gymnasium_env.make("CartPole-v1", list(range(200)), Config())
+    env.reset()
     rng, earned, episodes = np.random.Generator(np.random.PCG64(8)), 0.0, 0
     for _ in range(1_000):
-        step = world.step(rng.integers(0, 2, 200))
+        step = env.step(rng.integers(0, 2, 200))
         earned += step.reward.sum()
         episodes += step.terminated.sum()
-    assert earned / episodes == pytest.approx(world.spec.floor, abs=0.5)  # standard error 0.13
+    assert earned / episodes == pytest.approx(env.spec.floor, abs=0.5)  # standard error 0.13
 
 
 def test_only_the_very_originals_are_replaced():
@@ -138,8 +138,8 @@ def test_only_the_very_originals_are_replaced():
     ):
         assert compiled_equivalents.twin(env, 500) is None
     assert compiled_equivalents.twin(CartPoleEnv(), 500) is not None
-    odd = gymnasium_world.make("CartPole-v1", [0], Config(kwargs={"sutton_barto_reward": 1}))
-    assert isinstance(odd, GymnasiumWorld)
+    odd = gymnasium_env.make("CartPole-v1", [0], Config(kwargs={"sutton_barto_reward": 1}))
+    assert isinstance(odd, GymnasiumEnv)
 
 
 @pytest.mark.parametrize(
@@ -153,38 +153,38 @@ def test_only_the_very_originals_are_replaced():
     ],
 )
 def test_wrong_actions_are_refused_and_move_nothing(actions, words):
-    world = gymnasium_world.make("CartPole-v1", [0, 1], Config())
-    world.reset()
-    world.step(np.array([0, 1]))
-    before = world.state()
+    env = gymnasium_env.make("CartPole-v1", [0, 1], Config())
+    env.reset()
+    env.step(np.array([0, 1]))
+    before = env.state()
     with pytest.raises(ValueError, match=words) as refusal:
-        world.step(np.array(actions))
+        env.step(np.array(actions))
     assert "\n" not in str(refusal.value)
-    after = world.state()
+    after = env.state()
     assert all(before[name].tobytes() == after[name].tobytes() for name in before)
-    world.step(np.array([1.0, 0.0]))  # whole numbers of another type are fine
+    env.step(np.array([1.0, 0.0]))  # whole numbers of another type are fine
 
 
 def test_a_step_holds_until_the_next_but_one():
-    world = gymnasium_world.make("CartPole-v1", [0], Config())
-    world.reset()
-    one = world.step(np.array([0]))
+    env = gymnasium_env.make("CartPole-v1", [0], Config())
+    env.reset()
+    one = env.step(np.array([0]))
     kept = one.obs.copy()
-    world.step(np.array([0]))
+    env.step(np.array([0]))
     assert one.obs.tobytes() == kept.tobytes()
 
 
 def test_scenes_are_strokes_within_the_unit_square():
     for env_id, n_lines in (("CartPole-v1", 5), ("MountainCar-v0", 42), ("Acrobot-v1", 3)):
-        world = gymnasium_world.make(env_id, [0, 1], Config())
-        world.reset()
+        env = gymnasium_env.make(env_id, [0, 1], Config())
+        env.reset()
         for _ in range(30):
-            world.step(np.zeros(2, int))
-            scene = world.scene(1)
+            env.step(np.zeros(2, int))
+            scene = env.scene(1)
             assert scene.lines.shape == (n_lines, 4)
             assert ((scene.lines >= 0) & (scene.lines <= 1)).all()
-            assert len(scene.actions) == world.spec.action.n
-    table = gymnasium_world.make("Blackjack-v1", [0], Config())
+            assert len(scene.actions) == env.spec.action.n
+    table = gymnasium_env.make("Blackjack-v1", [0], Config())
     number = int(table.reset()[0])
     total, dealer, ace = number // 22, number // 2 % 11, number % 2
     shown = f"{total} with a usable ace" if ace else str(total)
@@ -193,9 +193,9 @@ def test_scenes_are_strokes_within_the_unit_square():
 
 def test_an_upright_pole_is_drawn_upright():
     """Worked by hand: the cart in the middle of a track of 4.8, the pole 1 long, its foot 0.15 above the track."""
-    world = registry.load("worlds", "cartpole").make([0], registry.load("worlds", "cartpole").Config())
-    world.reset()
-    state = world.state()
+    env = registry.load("envs", "cartpole").make([0], registry.load("envs", "cartpole").Config())
+    env.reset()
+    state = env.state()
     state["state"][0] = 0.0
-    world.restore(state)
-    np.testing.assert_allclose(world.scene(0).lines[-1], [0.5, 0.25 + 0.15 / 4.8, 0.5, 0.25 + 1.15 / 4.8])
+    env.restore(state)
+    np.testing.assert_allclose(env.scene(0).lines[-1], [0.5, 0.25 + 0.15 / 4.8, 0.5, 0.25 + 1.15 / 4.8])

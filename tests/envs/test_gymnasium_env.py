@@ -1,12 +1,12 @@
-"""Any Gymnasium id as a world: slots against single environments, freezing, spaces, and what is refused."""
+"""Any Gymnasium id as an environment: slots against single environments, freezing, spaces, and what is refused."""
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
 
-from envs.common.gymnasium import env as gymnasium_world
-from envs.common.gymnasium.env import Config
+from envs.common.gymnasium import adapter as gymnasium_env
+from envs.common.gymnasium.adapter import Config
 from simulator.core import rng as streams
 
 SEEDS = [3, 0, 99]
@@ -72,23 +72,23 @@ def _same(one, other):
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Acrobot-v1", "MountainCarContinuous-v0", "Pendulum-v1"])
 def test_every_slot_is_the_single_environment(env_id):
-    world = gymnasium_world.make(env_id, SEEDS, Config(max_steps=40, native=False))
+    env = gymnasium_env.make(env_id, SEEDS, Config(max_steps=40, native=False))
     singles = [gymnasium.make(env_id, max_episode_steps=40) for _ in SEEDS]
-    numbers = streams.integers(SEEDS, "world")
-    first = [env.reset(seed=n)[0] for env, n in zip(singles, numbers, strict=True)]
-    assert world.reset().tobytes() == np.stack(first).tobytes()
-    for action in _actions(world.spec, 130):
-        step = world.step(action)
+    numbers = streams.integers(SEEDS, "env")
+    first = [single.reset(seed=n)[0] for single, n in zip(singles, numbers, strict=True)]
+    assert env.reset().tobytes() == np.stack(first).tobytes()
+    for action in _actions(env.spec, 130):
+        step = env.step(action)
         assert step.obs.flags.c_contiguous
         assert step.reward.dtype == np.float32
-        for i, env in enumerate(singles):
-            final, reward, terminated, truncated, _ = env.step(action[i])
-            seen = env.reset()[0] if terminated or truncated else final
+        for i, single in enumerate(singles):
+            final, reward, terminated, truncated, _ = single.step(action[i])
+            seen = single.reset()[0] if terminated or truncated else final
             assert (step.obs[i] == seen).all()
             assert (step.final_obs[i] == final).all()
             assert step.reward[i] == np.float32(reward)
             assert (step.terminated[i], step.truncated[i]) == (terminated, truncated and not terminated)
-        assert (world.observe() == step.obs).all()
+        assert (env.observe() == step.obs).all()
 
 
 @pytest.mark.parametrize(
@@ -98,67 +98,67 @@ def test_every_slot_is_the_single_environment(env_id):
 @pytest.mark.parametrize("at", [0, 7, 90])
 def test_freezing_is_exact(env_id, at):
     config = Config(native=False)
-    world, other = (gymnasium_world.make(env_id, SEEDS, config) for _ in range(2))
-    world.reset()
-    actions = _actions(world.spec, at + 90)
+    env, other = (gymnasium_env.make(env_id, SEEDS, config) for _ in range(2))
+    env.reset()
+    actions = _actions(env.spec, at + 90)
     for action in actions[:at]:
-        world.step(action)
-    assert other.restore(world.state())
-    assert other.observe().tobytes() == world.observe().tobytes()
+        env.step(action)
+    assert other.restore(env.state())
+    assert other.observe().tobytes() == env.observe().tobytes()
     for action in actions[at:]:
-        assert _same(world.step(action), other.step(action))
-    again = gymnasium_world.make(env_id, SEEDS, config)
+        assert _same(env.step(action), other.step(action))
+    again = gymnasium_env.make(env_id, SEEDS, config)
     assert again.restore(other.state())  # what was played again can be played again
 
 
 @pytest.mark.parametrize(("env_id", "at"), [("test/Unseeded-v0", 5), ("test/Foreign-v0", 20)])
 def test_what_cannot_be_played_again_begins_a_new_episode(env_id, at):
-    world, other = (gymnasium_world.make(env_id, SEEDS, Config()) for _ in range(2))
-    world.reset()
-    for action in _actions(world.spec, at):
-        world.step(action)
-    assert not other.restore(world.state())
+    env, other = (gymnasium_env.make(env_id, SEEDS, Config()) for _ in range(2))
+    env.reset()
+    for action in _actions(env.spec, at):
+        env.step(action)
+    assert not other.restore(env.state())
     assert [slot.unwrapped.t for slot in other.slots] == [0] * len(SEEDS)
     other.step(np.zeros(len(SEEDS), int))
 
 
 def test_the_first_episode_of_a_foreign_generator_is_exact():
-    world, other = (gymnasium_world.make("test/Foreign-v0", SEEDS, Config()) for _ in range(2))
-    world.reset()
-    for action in _actions(world.spec, 9):
-        world.step(action)
-    assert other.restore(world.state())
+    env, other = (gymnasium_env.make("test/Foreign-v0", SEEDS, Config()) for _ in range(2))
+    env.reset()
+    for action in _actions(env.spec, 9):
+        env.step(action)
+    assert other.restore(env.state())
 
 
 def test_an_altered_state_is_noticed_where_it_was_altered():
-    world, other = (gymnasium_world.make("CartPole-v1", SEEDS, Config(native=False)) for _ in range(2))
-    world.reset()
-    for action in _actions(world.spec, 6):
-        world.step(action)
-    state = world.state()
+    env, other = (gymnasium_env.make("CartPole-v1", SEEDS, Config(native=False)) for _ in range(2))
+    env.reset()
+    for action in _actions(env.spec, 6):
+        env.step(action)
+    state = env.state()
     state["slots"][1]["actions"][2] ^= 1
     assert not other.restore(state)
-    assert [len(slot.actions) for slot in other.slots] == [len(world.slots[0].actions), 0, len(world.slots[2].actions)]
-    assert (other.observe()[[0, 2]] == world.observe()[[0, 2]]).all()
+    assert [len(slot.actions) for slot in other.slots] == [len(env.slots[0].actions), 0, len(env.slots[2].actions)]
+    assert (other.observe()[[0, 2]] == env.observe()[[0, 2]]).all()
 
 
 def test_seeds_alone_and_together():
     config = Config(native=False)
-    together = gymnasium_world.make("CartPole-v1", SEEDS, config)
-    alone = [gymnasium_world.make("CartPole-v1", [seed], config) for seed in SEEDS]
+    together = gymnasium_env.make("CartPole-v1", SEEDS, config)
+    alone = [gymnasium_env.make("CartPole-v1", [seed], config) for seed in SEEDS]
     first = together.reset()
-    assert all((first[i] == world.reset()[0]).all() for i, world in enumerate(alone))
+    assert all((first[i] == env.reset()[0]).all() for i, env in enumerate(alone))
     for action in _actions(together.spec, 60):
         step = together.step(action)
-        for i, world in enumerate(alone):
-            assert _same([part[i : i + 1] for part in step], world.step(action[i : i + 1]))
+        for i, env in enumerate(alone):
+            assert _same([part[i : i + 1] for part in step], env.step(action[i : i + 1]))
 
 
 def test_blackjack_is_seen_as_an_index():
-    world = gymnasium_world.make("Blackjack-v1", SEEDS, Config(native=False))
-    assert world.spec.observation == spaces.Discrete(32 * 11 * 2)
-    obs = world.reset()
-    for i, slot in enumerate(world.slots):
+    env = gymnasium_env.make("Blackjack-v1", SEEDS, Config(native=False))
+    assert env.spec.observation == spaces.Discrete(32 * 11 * 2)
+    obs = env.reset()
+    for i, slot in enumerate(env.slots):
         player, dealer, ace = slot.unwrapped._get_obs()
         assert obs[i] == (player * 11 + dealer) * 2 + int(ace)
 
@@ -166,17 +166,17 @@ def test_blackjack_is_seen_as_an_index():
 def test_finite_spaces_begin_at_0():
     offset = {"observation": spaces.Discrete(5, start=-2), "action": spaces.Discrete(3, start=4)}
     gymnasium.register("test/Offset-v0", lambda: Probe(see=lambda t, rng: t % 5 - 2, **offset))
-    world = gymnasium_world.make("test/Offset-v0", [0], Config())
-    assert (world.spec.observation, world.spec.action) == (spaces.Discrete(5), spaces.Discrete(3))
-    assert world.reset().tolist() == [0]
-    assert world.step(np.array([2])).obs.tolist() == [1]
-    assert world.slots[0].unwrapped.got == [6]
+    env = gymnasium_env.make("test/Offset-v0", [0], Config())
+    assert (env.spec.observation, env.spec.action) == (spaces.Discrete(5), spaces.Discrete(3))
+    assert env.reset().tolist() == [0]
+    assert env.step(np.array([2])).obs.tolist() == [1]
+    assert env.slots[0].unwrapped.got == [6]
     pairs = spaces.MultiDiscrete([3, 4], start=[0, 1])
     gymnasium.register("test/Pairs-v0", lambda: Probe(observation=pairs, see=lambda t, rng: np.array([t % 3, 4])))
-    world = gymnasium_world.make("test/Pairs-v0", [0], Config())
-    assert world.spec.observation == spaces.Discrete(12)
-    world.reset()
-    assert world.step(np.array([0])).obs.tolist() == [7]
+    env = gymnasium_env.make("test/Pairs-v0", [0], Config())
+    assert env.spec.observation == spaces.Discrete(12)
+    env.reset()
+    assert env.step(np.array([0])).obs.tolist() == [7]
 
 
 @pytest.mark.parametrize(
@@ -191,33 +191,33 @@ def test_finite_spaces_begin_at_0():
 def test_other_spaces_are_refused(space, expected):
     gymnasium.register("test/Odd-v0", lambda: Probe(**space))
     with pytest.raises(ValueError, match=expected) as refusal:
-        gymnasium_world.make("test/Odd-v0", [0], Config())
+        gymnasium_env.make("test/Odd-v0", [0], Config())
     assert "\n" not in str(refusal.value)
 
 
 def test_specs():
-    spec = gymnasium_world.make("Pendulum-v1", [0], Config()).spec
+    spec = gymnasium_env.make("Pendulum-v1", [0], Config()).spec
     assert (spec.id, spec.max_steps, spec.solved, spec.floor, spec.mdp) == ("Pendulum-v1", 200, None, None, None)
-    probe = gymnasium_world.make("test/Probe-v0", [0], Config()).spec
+    probe = gymnasium_env.make("test/Probe-v0", [0], Config()).spec
     assert (probe.max_steps, probe.solved) == (10, 4)
-    assert gymnasium_world.make("test/Probe-v0", [0], Config(max_steps=3)).spec.max_steps == 3
+    assert gymnasium_env.make("test/Probe-v0", [0], Config(max_steps=3)).spec.max_steps == 3
 
 
 def test_scene_draws_without_a_display(monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
-    world = gymnasium_world.make("MountainCar-v0", [0, 1], Config(native=False))
-    world.reset()
-    world.step(np.array([1, 1]))
-    scene = world.scene(1)
+    env = gymnasium_env.make("MountainCar-v0", [0, 1], Config(native=False))
+    env.reset()
+    env.step(np.array([1, 1]))
+    scene = env.scene(1)
     assert scene.image.shape == (400, 600, 3)
     assert scene.facts == {"step": "1"}
-    probe = gymnasium_world.make("test/Probe-v0", [0], Config())
+    probe = gymnasium_env.make("test/Probe-v0", [0], Config())
     probe.reset()
     assert probe.scene(0).image is None
 
 
 def test_views_may_share_memory():
-    """A world that writes every view into the same array, as some do to save time."""
+    """An environment that writes every view into the same array, as some do to save time."""
     memory = np.zeros(2)
 
     def see(t, rng):
@@ -225,10 +225,10 @@ def test_views_may_share_memory():
         return memory
 
     gymnasium.register("test/Same-v0", lambda: Probe(see=see))
-    world = gymnasium_world.make("test/Same-v0", [0], Config())
-    world.reset()
-    kept = [world.step(np.array([0])) for _ in range(11)][-1]
-    last = world.step(np.array([0]))
+    env = gymnasium_env.make("test/Same-v0", [0], Config())
+    env.reset()
+    kept = [env.step(np.array([0])) for _ in range(11)][-1]
+    last = env.step(np.array([0]))
     assert kept.obs[0].tolist() == [11, 11]
     assert last.terminated[0]
     assert (last.final_obs[0].tolist(), last.obs[0].tolist()) == ([12, 12], [0, 0])
@@ -237,6 +237,6 @@ def test_views_may_share_memory():
 def test_infinities_of_both_signs_are_seen():
     """Only nan is refused; the sum of these is nan."""
     gymnasium.register("test/Wide-v0", lambda: Probe(see=lambda t, rng: np.array([np.inf, -np.inf])))
-    world = gymnasium_world.make("test/Wide-v0", [0], Config())
-    world.reset()
-    assert world.step(np.array([0])).obs.tolist() == [[np.inf, -np.inf]]
+    env = gymnasium_env.make("test/Wide-v0", [0], Config())
+    env.reset()
+    assert env.step(np.array([0])).obs.tolist() == [[np.inf, -np.inf]]

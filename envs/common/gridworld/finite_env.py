@@ -1,4 +1,4 @@
-"""A layout made into a finite world, as grids and graphs of rooms hand it to ``envs/rooms.py``."""
+"""A layout made into a finite environment, as grids and graphs of rooms hand it to ``envs/rooms.py``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Look(NamedTuple):
 
 
 class Views(NamedTuple):
-    """What is seen in every state of a finite world."""
+    """What is seen in every state of a finite environment."""
 
     space: spaces.Space[Any]
     look: Callable[[Array], Array]  # states int64 [B] -> [B, *obs]
@@ -46,7 +46,7 @@ class Views(NamedTuple):
 
 
 class Ground(NamedTuple):
-    """A layout as a finite world."""
+    """A layout as a finite environment."""
 
     mdp: FiniteMDP
     draw: Callable[[int, int], Scene]  # (state, steps of the episode) -> what can be drawn

@@ -1,4 +1,4 @@
-"""Worlds stepped one call at a time, random actions: steps per CPU-second of one thread."""
+"""Environments stepped one call at a time, random actions: steps per CPU-second of one thread."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ Work = tuple[Callable[[], None], int]
 
 
 def main(json: bool) -> dict[str, Any]:
-    """Four rooms and CartPole at several numbers of seeds, every native world at 64, Gymnasium beside them."""
-    works: dict[str, Work] = {f"rooms N={n:,}": _world("rooms", n, layout="four", size=19) for n in SIZES}
-    works |= {f"cartpole N={n:,}": _world("cartpole", n) for n in SIZES}
-    works |= {f"{name} N=64": _world(name, SIDE_BY_SIDE) for name in NATIVE if name != "cartpole"}
+    """Four rooms and CartPole at several numbers of seeds, every native environment at 64, Gymnasium beside them."""
+    works: dict[str, Work] = {f"rooms N={n:,}": _env("rooms", n, layout="four", size=19) for n in SIZES}
+    works |= {f"cartpole N={n:,}": _env("cartpole", n) for n in SIZES}
+    works |= {f"{name} N=64": _env(name, SIDE_BY_SIDE) for name in NATIVE if name != "cartpole"}
     peer = f"gymnasium's vector CartPole-v1 N={SIDE_BY_SIDE}"
     works[peer] = _vector("CartPole-v1", SIDE_BY_SIDE, 6_400)
     works["gymnasium CartPole-v1 N=1"] = _gymnasium("CartPole-v1", 20_000)
     works["gymnasium FrozenLake-v1 N=1"] = _gymnasium("FrozenLake-v1", 20_000)
-    works["CartPole-v1 in Python, as a world N=1"] = _foreign("CartPole-v1", 1, 20_000)
+    works["CartPole-v1 in Python, as an environment N=1"] = _foreign("CartPole-v1", 1, 20_000)
     rates = alternate(works)
     times = ratio(rates, f"cartpole N={SIDE_BY_SIDE}", peer)
     return show(__doc__, {"steps_per_cpu_second": rates, "cartpole_times_the_vector": times}, json)
 
 
-def _world(name: str, n: int, **settings: Any) -> Work:
-    player = registry.load("worlds", name)
+def _env(name: str, n: int, **settings: Any) -> Work:
+    player = registry.load("envs", name)
     return _stepped(player.make(list(range(n)), player.Config(**settings)), n, SIZES[n])
 
 
 def _foreign(env_id: str, n: int, rounds: int) -> Work:
-    player = registry.load("worlds", env_id)
+    player = registry.load("envs", env_id)
     return _stepped(player.make(list(range(n)), player.Config(native=False)), n, rounds)
 
 
-def _stepped(world: Any, n: int, rounds: int) -> Work:
-    world.reset()
-    actions = np.random.Generator(np.random.PCG64(0)).integers(0, world.spec.action.n, (64, n))
+def _stepped(env: Any, n: int, rounds: int) -> Work:
+    env.reset()
+    actions = np.random.Generator(np.random.PCG64(0)).integers(0, env.spec.action.n, (64, n))
 
     def work() -> None:
-        step = world.step
+        step = env.step
         for _ in range(rounds // 64):
             for row in actions:
                 step(row)

@@ -1,4 +1,4 @@
-"""Small worlds for tests by hand."""
+"""Small environments for tests by hand."""
 
 from __future__ import annotations
 

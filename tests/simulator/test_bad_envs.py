@@ -1,4 +1,4 @@
-"""A world that gives what is no number: one line names it, the seed, the step and the value; what was stored stays."""
+"""An env that gives NaN: one line names it, the seed, the step and the value; what was stored stays."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from simulator.training import loop
 from simulator.training.session import Session
 from tests.laws.players import same
 
-AGENT, WORLD = "tests.simulator.breaking_agent", "tests.simulator.breaking_world"
+AGENT, ENV = "tests.simulator.breaking_agent", "tests.simulator.breaking_env"
 
 
-def config(fails=None, **world):
-    tables = {"agent": {"name": AGENT, "fails": fails or {}}, "world": {"name": WORLD, **world}}
+def config(fails=None, **env):
+    tables = {"agent": {"name": AGENT, "fails": fails or {}}, "env": {"name": ENV, **env}}
     return build({"seeds": 3, "first_seed": 40, "steps": 900, "eval_episodes": 5, **tables})
 
 
@@ -37,24 +37,24 @@ def test_it_is_refused_in_the_step_in_which_it_happens(what, value, said, cut):
         while session.step < 900:
             session.play(min(cut, 900 - session.step))
 
-    with pytest.raises(ValueError, match=r"^tests\.simulator\.breaking_world: seed 41") as refusal:
+    with pytest.raises(ValueError, match=r"^tests\.simulator\.breaking_env: seed 41") as refusal:
         play()
-    assert str(refusal.value) == f"{WORLD}: {said}"
+    assert str(refusal.value) == f"{ENV}: {said}"
 
 
 def test_a_first_view_that_is_no_number_is_bad_input_and_leaves_no_lab(tmp_path, capsys):
-    words = ["run", AGENT, WORLD, "--world.what", "seen", "--view", "none", "--lab", str(tmp_path / "lab")]
+    words = ["run", AGENT, ENV, "--env.what", "seen", "--view", "none", "--lab", str(tmp_path / "lab")]
     assert main.main(words) == 2
     assert capsys.readouterr().err.endswith("seed 1 observed [nan nan] in step 0, expected finite numbers\n")
     assert not (tmp_path / "lab").exists()
 
 
 def test_later_the_run_fails_in_one_line_and_what_was_stored_stays(tmp_path, capsys):
-    words = ["run", AGENT, WORLD, "--world.what", "reward", "--world.at", "300", "--view", "none", "--steps", "400"]
+    words = ["run", AGENT, ENV, "--env.what", "reward", "--env.at", "300", "--view", "none", "--steps", "400"]
     assert main.main([*words, "--lab", str(tmp_path)]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("engram: r1 failed, step ")
-    assert line.endswith(f" was still well: {WORLD}: seed 1 earned nan in step 300, expected a finite number")
+    assert line.endswith(f" was still well: {ENV}: seed 1 earned nan in step 300, expected a finite number")
     with Store(tmp_path) as store:
         assert (store.runs()[0].status, store.runs()[0].failed) == ("failed", [])
 
@@ -82,7 +82,9 @@ def test_what_a_failed_seed_meets_stops_nobody():
     same(one.state(), two.state())
     np.testing.assert_array_equal(two.failed_at, [0, 300, 0])
     spoilt = Session(config({"41": 300}, what="reward", at=300))
-    with pytest.raises(ValueError, match="earned nan in step 300"):  # here the world broke the seed, not the agent
+    with pytest.raises(
+        ValueError, match="earned nan in step 300"
+    ):  # here the environment broke the seed, not the agent
         spoilt.play(900)
 
 
