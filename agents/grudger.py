@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.core.games import CD, COOPERATE, DD, DEFECT, START, is_iterated
-from simulator.core.protocols import Array, Metrics, Spec, State, Step
+from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
-LEARNS = False
+TRAINABLE = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Grudger:
         self._grudge = state["grudge"].copy()
 
 
-def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Grudger:
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Grudger:
     """Players of an iterated game of two actions.
 
     Raises:

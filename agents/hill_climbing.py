@@ -34,7 +34,7 @@ from agents.common.networks.compiled_network import NetworkSettings
 from agents.common.policy_search.agent import Climber, make_climber
 from agents.common.policy_search.selection import Rule
 from simulator.core.field_types import Count, CountOrZero, Positive, PositiveShare, Share, StepsOfRun, steps_of_run
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,15 @@ class Config:
     """units have a constant of their own beside their inputs"""
 
 
-TUNED = {
+PRESETS = {
     "cartpole-hill-climbing": {
-        "about": "the default settings: solved in about 5,000 steps (median), and nearly always solved from then on",
-        "env": "CartPole-v1",
+        "description": "the default settings: solved in about 5,000 steps (median), and nearly always solved from then
+        on", "env": "CartPole-v1",
         "steps": 60_000,
         "agent": {"episodes": 2, "rejudge": 0.2, "restart_after": 30},
     },
     "cartpole-hill-climbing-plain": {
-        "about": "champion and mutant without anything else: quick, but a lucky champion keeps its score",
+        "description": "champion and mutant without anything else: quick, but a lucky champion keeps its score",
         "env": "CartPole-v1",
         "steps": 60_000,
         "agent": {"episodes": 1, "race": False, "rejudge": 0.0, "restart_after": 0, "anneal": "none"},
@@ -87,7 +87,7 @@ TUNED = {
 }
 
 
-def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Climber:
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Climber:
     """Climbers for an environment of discrete actions or of actions in a bounded box.
 
     Raises:

@@ -16,11 +16,11 @@ import numpy as np
 from simulator.core import rng
 from simulator.core.field_types import Share
 from simulator.core.games import COOPERATE, DEFECT, is_iterated
-from simulator.core.jit import compiled
-from simulator.core.protocols import Array, Metrics, Spec, State, Step
+from simulator.core.jit import jit
+from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 from simulator.core.rng_compiled import uniform
 
-LEARNS = False
+TRAINABLE = False
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Config:
 
 
 def _preset(about: str, opening: float, cc: float, cd: float, dc: float, dd: float) -> dict[str, object]:
-    return {"about": about, "agent": {"opening": opening, "cc": cc, "cd": cd, "dc": dc, "dd": dd}}
+    return {"description": about, "agent": {"opening": opening, "cc": cc, "cd": cd, "dc": dc, "dd": dd}}
 
 
-TUNED = {
+PRESETS = {
     "tit-for-tat": _preset("cooperates, then does what the other did", 1.0, 1.0, 0.0, 1.0, 0.0),
     "suspicious-tit-for-tat": _preset("defects, then does what the other did", 0.0, 1.0, 0.0, 1.0, 0.0),
     "generous-tit-for-tat": _preset("tit for tat that forgives one time in three", 1.0, 1.0, 1 / 3, 1.0, 1 / 3),
@@ -63,7 +63,7 @@ class MemoryOne:
 
     def __init__(self, cooperation: Array, seed_list: list[int], purpose: str = "exploration") -> None:
         self._cooperation, self._seeds = cooperation, seed_list  # [5]
-        self._stream = rng.words(seed_list, purpose)
+        self._stream = rng.pcg64_states(seed_list, purpose)
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
         """What to do at obs [S], int64 [S]."""
@@ -96,7 +96,7 @@ class MemoryOne:
         self._stream[...] = state["stream"]
 
 
-def make(spec: Spec, seed_list: Sequence[int], config: Config) -> MemoryOne:
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> MemoryOne:
     """Players of an iterated game of two actions.
 
     Raises:
@@ -108,7 +108,7 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> MemoryOne:
     return MemoryOne(np.array(astuple(config), np.float64), list(seed_list))
 
 
-@compiled
+@jit
 def _act_all(stream, cooperation, obs, actions):
     for i in range(len(actions)):
         p = cooperation[obs[i]]
@@ -118,5 +118,5 @@ def _act_all(stream, cooperation, obs, actions):
 
 if __name__ == "__main__":
     print("probability of cooperating at      start    CC    CD    DC    DD")
-    for name, entry in TUNED.items():
+    for name, entry in PRESETS.items():
         print(f"{name:32s}" + "".join(f"{p:6.2f}" for p in astuple(Config(**entry["agent"]))))  # type: ignore[arg-type]

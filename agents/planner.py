@@ -13,13 +13,13 @@ from typing import Literal
 
 import numpy as np
 
-from agents.common.tabular import discount, moves, pick_all
+from agents.common.tabular import action_lists, discount, pick_all
 from simulator.core import rng
 from simulator.core.field_types import Share
 from simulator.core.mdp.solve import evaluate_finite, finite_horizon, greedy_policy, value_iteration
-from simulator.core.protocols import Array, Metrics, Spec, State, Step
+from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
-LEARNS = False
+TRAINABLE = False
 LARGEST_PLAN = 50_000_000  # entries of a time-dependent policy
 
 
@@ -47,7 +47,7 @@ class Planner:
 
     def __init__(self, plan: _Plan, seed_list: list[int], purpose: str = "exploration") -> None:
         self._plan, self._seeds = plan, seed_list
-        self._stream = rng.words(seed_list, purpose)
+        self._stream = rng.pcg64_states(seed_list, purpose)
         self._clock = np.zeros(len(seed_list), np.int64)
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
@@ -56,7 +56,7 @@ class Planner:
             self._clock[first] = 0
         rows = self._plan.probs[np.minimum(self._clock, len(self._plan.probs) - 1), self._states(obs)]
         actions = np.zeros(len(rows), np.int64)
-        pick_all(self._stream, rows, moves(np.ones((1, rows.shape[1]), np.bool_)), actions)
+        pick_all(self._stream, rows, action_lists(np.ones((1, rows.shape[1]), np.bool_)), actions)
         if first is not None:
             self._clock += 1
         return actions
@@ -65,7 +65,7 @@ class Planner:
         return np.array([self._plan.state_of[np.ascontiguousarray(one).tobytes()] for one in obs], np.int64)
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
-        """Learn nothing; only the episode's clock moves."""
+        """Learn nothing; only the episode's clock legal_actions."""
         self._clock = np.where(step.terminated | step.truncated, 0, self._clock + 1)
         return {}
 
@@ -104,7 +104,7 @@ class _Plan:
     q: Array
 
 
-def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Planner:
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Planner:
     """Planners for an environment with a finite MDP whose state is seen.
 
     Raises:
@@ -127,7 +127,7 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Planner:
     return Planner(_Plan(probs[None], state_of, expected, stationary.q), list(seed_list))
 
 
-def _states(spec: Spec) -> dict[bytes, int]:
+def _states(spec: EnvSpec) -> dict[bytes, int]:
     """Which state an observation shows."""
     seen = None if spec.state_obs is None else [np.ascontiguousarray(obs).tobytes() for obs in spec.state_obs]
     if seen is None or len(set(seen)) < len(seen):

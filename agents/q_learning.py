@@ -19,11 +19,11 @@ from agents.common.exploration import Explore, argmax, choose, expectation, high
 from agents.common.explore_settings import ExploreSettings, make_explore
 from agents.common.tabular import (
     GreedyTable,
+    action_lists,
     check_memory,
     discount,
     legal_rows,
     load,
-    moves,
     n_actions,
     save,
     trace_buffers,
@@ -31,10 +31,10 @@ from agents.common.tabular import (
 from agents.common.tile_coding import BoxFeatures, Features, make_features
 from simulator.core import rng
 from simulator.core.field_types import PositiveShare, Share
-from simulator.core.jit import compiled, lane, spread
-from simulator.core.protocols import Array, Metrics, Spec, State, Step, Trace
+from simulator.core.jit import jit, jit_inline, parallel_for
+from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
 from simulator.core.rng_compiled import uniform
-from simulator.core.transition_table import GOES_ON, TERMINATES, Lanes, table_step
+from simulator.core.transition_table import GOES_ON, TERMINATES, TabularBatch, table_step
 
 
 @dataclass(frozen=True)
@@ -59,29 +59,29 @@ class Config:
     """how real-valued observations are cut"""
 
 
-TUNED = {
+PRESETS = {
     "six-rooms": {
-        "about": "the textbook's exercise: random moves, step size 1",
+        "description": "the textbook's exercise: random legal_actions, step size 1",
         "env": "rooms",
         "steps": 60_000,
         "agent": {"step_size": 1.0, "explore": {"level": 1.0}},
-        "settings": {"layout": "six"},
+        "env_settings": {"layout": "six"},
     },
     "cliff": {
-        "about": "example 6.6 of Sutton and Barto 2018: the greedy path of -13",
+        "description": "example 6.6 of Sutton and Barto 2018: the greedy path of -13",
         "env": "CliffWalking-v1",
         "steps": 3_000,
         "agent": {"step_size": 0.5, "gamma": 1.0, "explore": {"level": 0.1}},
     },
     "frozen-lake": {
-        "about": "a success rate of .73 and more at the end: step size n**-0.55, epsilon falling to .05",
+        "description": "a success rate of .73 and more at the end: step size n**-0.55, epsilon falling to .05",
         "env": "FrozenLake-v1",
         "steps": 50_000,
         "agent": {"step_size": 1.0, "step_power": 0.55, "explore": {"level": 1.0, "last": 0.05, "steps": 50_000}},
     },
     "frozen-lake-fast": {
-        "about": "the same in 12,000 steps, in nearly as many seeds: values begin at .5, epsilon falls from .5 to 0",
-        "env": "FrozenLake-v1",
+        "description": "the same in 12,000 steps, in nearly as many seeds: values begin at .5, epsilon falls from .5 to
+        0", "env": "FrozenLake-v1",
         "steps": 12_000,
         "agent": {
             "step_size": 1.0,
@@ -91,13 +91,13 @@ TUNED = {
         },
     },
     "taxi": {
-        "about": "the exact optimum 7.93 in 150,000 steps: eight moves in ten at random",
+        "description": "the exact optimum 7.93 in 150,000 steps: eight moves in ten at random",
         "env": "Taxi-v4",
         "steps": 150_000,
         "agent": {"step_size": 1.0, "explore": {"level": 0.85, "last": 0.8, "steps": 150_000}},
     },
     "taxi-fast": {
-        "about": "7.8 and more in 60,000 steps",
+        "description": "7.8 and more in 60,000 steps",
         "env": "Taxi-v4",
         "steps": 60_000,
         "agent": {"step_size": 1.0, "explore": {"level": 0.4, "last": 0.2, "steps": 60_000}},
@@ -111,11 +111,11 @@ class QLearning:
     def __init__(self, features: Features, rule: Rule, tables: Tables, legal: Array, seed_list: list[int]) -> None:
         self._features, self._rule, self._tables, self._seeds = features, rule, tables, seed_list
         row, at = np.zeros(tables.q.shape[::3]), np.zeros((len(seed_list), features.n_active), np.int64)
-        self._scratch = Scratch(row, row.copy(), at, at.copy(), moves(legal), legal)
+        self._scratch = Scratch(row, row.copy(), at, at.copy(), action_lists(legal), legal)
         self.gamma, self._trace = rule.gamma, trace_buffers(None, len(seed_list), 1)
         self.failed_at = tables.failed_at
         if features.discrete:
-            self.stretch = self._stretch
+            self.rollout = self._stretch
 
     def act(self, obs: Array) -> Array:
         """Exploring actions, int64 [S]."""
@@ -132,13 +132,15 @@ class QLearning:
         learn_all(self._tables, self._rule, self._scratch, np.asarray(actions, np.int64), ends)
         return {"td_error": self._tables.error}
 
-    def _stretch(self, lanes: Lanes, n: int) -> Trace:
+    def _stretch(self, env_batch: TabularBatch, n: int) -> Rollout:
         """N steps of an environment by table in one call, with the bits of n rounds of act, step and learn."""
         reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
 
         brain = (self._tables, self._rule, self._scratch)
-        spread(lambda first, last: stretch_block((first, last), brain, lanes, reward, ended), len(self._seeds))
-        return Trace(reward, ended, {"td_error": self._tables.error})
+        parallel_for(
+            lambda first, last: stretch_block((first, last), brain, env_batch, reward, ended), len(self._seeds)
+        )
+        return Rollout(reward, ended, {"td_error": self._tables.error})
 
     def policy(self) -> GreedyTable:
         """The greedy policy as of now; double tables act by their mean."""
@@ -153,7 +155,7 @@ class QLearning:
         load(self._tables, state)
 
 
-def make(spec: Spec, seed_list: Sequence[int], config: Config) -> QLearning:
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning:
     """Learners for an environment of discrete actions.
 
     Raises:
@@ -166,7 +168,7 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> QLearning:
     q = np.full(shape, config.initial / features.n_active)
     if features.discrete:
         q *= legal[None, None]
-    streams = rng.words(seed_list, "exploration")
+    streams = rng.pcg64_states(seed_list, "exploration")
     visits = np.zeros(shape if config.step_power else (count, 1, 1, 1), np.int64)
     ints = (np.full(count, -1), np.zeros(count, np.int64))
     tables = Tables(q, visits, *ints, streams, np.zeros(count), np.zeros(count, np.int64))
@@ -208,17 +210,17 @@ class Scratch(NamedTuple):
     value: Array  # float64 [S, A]
     at: Array  # int64 [S, k], the active features now
     then: Array  # int64 [S, k], those of the observation that the step led to
-    moves: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
+    legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
     legal: Array  # bool, the same as a mask, for the policy
 
 
-@lane
+@jit_inline
 def _is_table(tables, scratch):
     """Whether a value is one entry of one table, so that its row can be read where it stands."""
     return tables.q.shape[1] == 1 and scratch.at.shape[1] == 1
 
 
-@lane
+@jit_inline
 def _add_up(row, tables, which, i, active):
     """Fill row [A] with the values of table ``which``, or of the tables' sum where it is negative."""
     for action in range(row.shape[0]):
@@ -229,45 +231,49 @@ def _add_up(row, tables, which, i, active):
                     row[action] += tables.q[i, d, active[k], action]
 
 
-@lane
+@jit_inline
 def act_lane(tables, rule, scratch, i, first):
     """The exploring action of seed i; ``first`` is the first of the features that are active now."""
     action = tables.next_action[i] if rule.target == SARSA else -1
     if action >= 0:
         tables.next_action[i] = -1
         return action
-    moves = scratch.moves[first if scratch.moves.shape[0] > 1 else np.uint64(0)]
+    legal_actions = scratch.legal_actions[first if scratch.legal_actions.shape[0] > 1 else np.uint64(0)]
     if _is_table(tables, scratch):
-        return choose(tables.stream, i, tables.q[i, 0, first], moves, rule.explore, tables.clock[i])
+        return choose(tables.stream, i, tables.q[i, 0, first], legal_actions, rule.explore, tables.clock[i])
     _add_up(scratch.prefer[i], tables, -1, i, scratch.at[i])
-    return choose(tables.stream, i, scratch.prefer[i], moves, rule.explore, tables.clock[i])
+    return choose(tables.stream, i, scratch.prefer[i], legal_actions, rule.explore, tables.clock[i])
 
 
-@lane
+@jit_inline
 def _bootstrap(tables, rule, scratch, i, d, then):
     """What the observation that the step led to is worth to table d, and the action chosen there, or -1."""
-    moves = scratch.moves[then if scratch.moves.shape[0] > 1 else np.uint64(0)]
+    legal_actions = scratch.legal_actions[then if scratch.legal_actions.shape[0] > 1 else np.uint64(0)]
     if _is_table(tables, scratch):
         row = tables.q[i, 0, then]
-        return (highest(row, moves), -1) if rule.target == MAX else _chosen(tables, rule, i, row, row, moves)
+        return (
+            (highest(row, legal_actions), -1)
+            if rule.target == MAX
+            else _chosen(tables, rule, i, row, row, legal_actions)
+        )
     prefer, value, double = scratch.prefer[i], scratch.value[i], tables.q.shape[1] == 2
     _add_up(value, tables, 1 - d if double else 0, i, scratch.then[i])
     _add_up(prefer, tables, d if rule.target == MAX else -1, i, scratch.then[i])
-    return _chosen(tables, rule, i, prefer, value, moves)
+    return _chosen(tables, rule, i, prefer, value, legal_actions)
 
 
-@lane
-def _chosen(tables, rule, i, prefer, value, moves):
+@jit_inline
+def _chosen(tables, rule, i, prefer, value, legal_actions):
     """What ``value`` says of the choice that ``prefer`` makes, and Sarsa's choice, or -1."""
     if rule.target == EXPECTED:
-        return expectation(prefer, value, moves, rule.explore, tables.clock[i]), -1
+        return expectation(prefer, value, legal_actions, rule.explore, tables.clock[i]), -1
     if rule.target == MAX:
-        return value[argmax(tables.stream, i, prefer, moves)], -1
-    action = choose(tables.stream, i, prefer, moves, rule.explore, tables.clock[i])
+        return value[argmax(tables.stream, i, prefer, legal_actions)], -1
+    action = choose(tables.stream, i, prefer, legal_actions, rule.explore, tables.clock[i])
     return value[action], action
 
 
-@lane
+@jit_inline
 def _target(tables, rule, scratch, i, d, outcome):
     """What the step was worth; Sarsa's choice is kept while the episode goes on."""
     reward, terminated, goes_on, then = outcome
@@ -279,7 +285,7 @@ def _target(tables, rule, scratch, i, d, outcome):
     return reward + rule.gamma * bootstrap
 
 
-@lane
+@jit_inline
 def _step_size(tables, rule, entry):
     """The share of an entry's error that is learned now; counts the update where that share falls."""
     i, d, feature, action = entry
@@ -289,7 +295,7 @@ def _step_size(tables, rule, entry):
     return rule.step_size * tables.visits[i, d, feature, action] ** -rule.power
 
 
-@lane
+@jit_inline
 def _move(tables, i, entry, change):
     """Add to a value of seed i, which fails where that is no finite number; the value then stays."""
     d, feature, action = entry
@@ -300,7 +306,7 @@ def _move(tables, i, entry, change):
         tables.failed_at[i] = tables.clock[i]
 
 
-@lane
+@jit_inline
 def learn_lane(tables, rule, scratch, i, moved, outcome):
     """Learn from one step of seed i.
 
@@ -329,14 +335,14 @@ def learn_lane(tables, rule, scratch, i, moved, outcome):
         tables.error[i] += 0.01 * (abs(delta) - tables.error[i])
 
 
-@compiled
+@jit
 def act_all(tables, rule, scratch, actions):
     """Exploring actions of all seeds at ``scratch.at``, written to ``actions`` [S]."""
     for i in range(len(actions)):
         actions[i] = act_lane(tables, rule, scratch, i, np.uint64(scratch.at[i, 0]))
 
 
-@compiled
+@jit
 def learn_all(tables, rule, scratch, actions, step):
     """One update of every seed from ``step`` (reward, terminated, truncated), each [S]."""
     reward, terminated, truncated = step
@@ -347,19 +353,19 @@ def learn_all(tables, rule, scratch, actions, step):
         learn_lane(tables, rule, scratch, i, moved, outcome)
 
 
-@compiled
-def stretch_block(block, brain, lanes, reward, ended):
+@jit
+def stretch_block(block, brain, env_batch, reward, ended):
     """Act, step and learn for the seeds from block[0] to block[1]; fills reward and ended, [S, T]."""
     tables, rule, scratch = brain
     many = not _is_table(tables, scratch)
     for i in range(block[0], block[1]):
         for t in range(reward.shape[1]):
-            at = np.uint64(lanes.table.see[np.uint64(lanes.place[i])])
+            at = np.uint64(env_batch.table.see[np.uint64(env_batch.place[i])])
             if many:
                 scratch.at[i, 0] = at
             action = np.uint64(act_lane(tables, rule, scratch, i, at))
-            led_to, gain, end = table_step(lanes, i, action)
-            then, gain = np.uint64(lanes.table.see[np.uint64(led_to)]), np.float32(gain)
+            led_to, gain, end = table_step(env_batch, i, action)
+            then, gain = np.uint64(env_batch.table.see[np.uint64(led_to)]), np.float32(gain)
             if many:
                 scratch.then[i, 0] = then
             learn_lane(tables, rule, scratch, i, (at, action), (gain, end == TERMINATES, end == GOES_ON, then))

@@ -24,7 +24,7 @@ from agents.common.networks.compiled_network import NetworkSettings
 from agents.common.policy_search.agent import Climber, make_climber
 from agents.common.policy_search.selection import FIXED, Rule
 from simulator.core.field_types import Count, Share
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Config:
     """units have a constant of their own beside their inputs"""
 
 
-TUNED = {
+PRESETS = {
     "cartpole-random-search": {
-        "about": "the quickest first solve, about 2,800 steps (median)",
+        "description": "the quickest first solve, about 2,800 steps (median)",
         "env": "CartPole-v1",
         "steps": 30_000,
         "agent": {"rejudge": 0.1},
@@ -54,7 +54,7 @@ TUNED = {
 }
 
 
-def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Climber:
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Climber:
     """Searchers for an environment of discrete actions or of actions in a bounded box.
 
     Raises:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from agents.common.tabular import legal_rows, moves, trace_buffers
+from agents.common.tabular import action_lists, legal_rows, trace_buffers
 from simulator.core import rng
-from simulator.core.jit import compiled, lane, spread
-from simulator.core.protocols import Array, Metrics, Spec, State, Step, Trace
+from simulator.core.jit import jit, jit_inline, parallel_for
+from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
 from simulator.core.rng_compiled import below
-from simulator.core.transition_table import GOES_ON, Lanes, table_step
+from simulator.core.transition_table import GOES_ON, TabularBatch, table_step
 
-LEARNS = False
+TRAINABLE = False
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class RandomWalk:
     """S walkers among numbered actions; an agent and its own policy."""
 
     def __init__(self, legal: Array, discrete_obs: bool, seed_list: list[int], purpose: str = "exploration") -> None:
-        self._legal, self._moves, self._seeds = legal, moves(legal), seed_list
-        self._stream = rng.words(seed_list, purpose)
+        self._legal, self._legal_actions, self._seeds = legal, action_lists(legal), seed_list
+        self._stream = rng.pcg64_states(seed_list, purpose)
         self._discrete_obs, self._trace = discrete_obs, trace_buffers(None, len(seed_list), 1)
         if discrete_obs:
-            self.stretch = self._stretch
+            self.rollout = self._stretch
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
         """One of the actions that exist, int64 [S]."""
         actions = np.zeros(len(self._seeds), np.int64)
-        _act_all(self._stream, self._moves, self._rows(obs), actions)
+        _act_all(self._stream, self._legal_actions, self._rows(obs), actions)
         return actions
 
     def _rows(self, obs: Array) -> Array:
@@ -46,12 +46,12 @@ class RandomWalk:
         """Learn nothing."""
         return {}
 
-    def _stretch(self, lanes: Lanes, n: int) -> Trace:
+    def _stretch(self, env_batch: TabularBatch, n: int) -> Rollout:
         """N steps of an environment by table in one call."""
         reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
-        work = (self._stream, self._moves, lanes, reward, ended)
-        spread(lambda first, last: _stretch_block((first, last), *work), len(self._seeds))
-        return Trace(reward, ended, {})
+        work = (self._stream, self._legal_actions, env_batch, reward, ended)
+        parallel_for(lambda first, last: _stretch_block((first, last), *work), len(self._seeds))
+        return Rollout(reward, ended, {})
 
     def policy(self) -> RandomWalk:
         """The same walk on streams of its own."""
@@ -101,14 +101,14 @@ class RandomMotion:
 
     def state(self) -> State:
         """The streams."""
-        return {"stream": np.stack([rng.pack(generator.bit_generator) for generator in self._generators])}
+        return {"stream": np.stack([rng.pack_state(generator.bit_generator) for generator in self._generators])}
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
-        self._generators = [np.random.Generator(rng.unpack(words)) for words in state["stream"]]
+        self._generators = [np.random.Generator(rng.unpack_state(words)) for words in state["stream"]]
 
 
-def make(spec: Spec, seed_list: Sequence[int], config: Config) -> RandomWalk | RandomMotion:
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> RandomWalk | RandomMotion:
     """Walkers for any environment with discrete, multi-discrete, multi-binary or box actions.
 
     Raises:
@@ -134,24 +134,24 @@ def _sample(space: spaces.Space, generator: np.random.Generator) -> Array:
     return (start + np.floor(draw * n)).astype(space.dtype)
 
 
-@lane
+@jit_inline
 def _act_lane(stream, i, move):
     return move[1 + below(stream, i, move[0])]
 
 
-@compiled
+@jit
 def _act_all(stream, listed, rows, actions):
     for i in range(len(actions)):
         actions[i] = _act_lane(stream, i, listed[rows[i]])
 
 
-@compiled
-def _stretch_block(block, stream, listed, lanes, reward, ended):
+@jit
+def _stretch_block(block, stream, listed, env_batch, reward, ended):
     for i in range(block[0], block[1]):
         for t in range(reward.shape[1]):
-            at = lanes.table.see[lanes.place[i]]
+            at = env_batch.table.see[env_batch.place[i]]
             action = _act_lane(stream, i, listed[at if listed.shape[0] > 1 else 0])
-            _, gain, end = table_step(lanes, i, action)
+            _, gain, end = table_step(env_batch, i, action)
             reward[i, t], ended[i, t] = gain, end != GOES_ON
 
 

@@ -20,12 +20,12 @@ from agents.common.explore_settings import ExploreSettings, make_explore
 from agents.common.tabular import (
     GivenPolicy,
     GreedyTable,
+    action_lists,
     check_memory,
     discount,
     given_policy,
     legal_rows,
     load,
-    moves,
     n_actions,
     policy_files,
     save,
@@ -34,10 +34,10 @@ from agents.common.tabular import (
 from agents.common.tile_coding import BoxFeatures, Features, make_features
 from simulator.core import rng
 from simulator.core.field_types import Count, PositiveShare, Share
-from simulator.core.jit import compiled, lane, spread
-from simulator.core.protocols import Array, Metrics, Policy, Spec, State, Step, Trace
+from simulator.core.jit import jit, jit_inline, parallel_for
+from simulator.core.protocols import Array, EnvSpec, Metrics, Policy, Rollout, State, Step
 from simulator.core.rng_compiled import uniform
-from simulator.core.transition_table import GOES_ON, TERMINATES, Lanes, table_step
+from simulator.core.transition_table import GOES_ON, TERMINATES, TabularBatch, table_step
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ class Config:
     """how real-valued observations are cut"""
 
 
-TUNED = {
+PRESETS = {
     "six-rooms-td": {
-        "about": "TD(0) control of the six rooms, step size 1, random moves that fade away",
+        "description": "TD(0) control of the six rooms, step size 1, random moves that fade away",
         "env": "rooms",
         "steps": 60_000,
         "agent": {"step_size": 1.0, "explore": {"level": 1.0, "last": 0.0, "steps": 40_000}},
-        "settings": {"layout": "six"},
+        "env_settings": {"layout": "six"},
     },
 }
 
@@ -87,7 +87,7 @@ class TD:
         self._seeds, self.gamma, self._trace = seed_list, rule.gamma, trace_buffers(None, len(seed_list), 1)
         self.failed_at = tables.failed_at
         if features.discrete:
-            self.stretch = self._stretch
+            self.rollout = self._stretch
 
     def act(self, obs: Array) -> Array:
         """Actions of the look-ahead or of the given policy, int64 [S]."""
@@ -108,12 +108,14 @@ class TD:
         learn_all(self._tables, self._rule, self._scratch, np.asarray(actions, np.int64), ends)
         return self._checked()
 
-    def _stretch(self, lanes: Lanes, n: int) -> Trace:
+    def _stretch(self, env_batch: TabularBatch, n: int) -> Rollout:
         """N steps of an environment by table in one call, with the bits of n rounds of act, step and learn."""
         reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
         brain = (self._tables, self._rule, self._scratch)
-        spread(lambda first, last: stretch_block((first, last), brain, lanes, reward, ended), len(self._seeds))
-        return Trace(reward, ended, self._checked())
+        parallel_for(
+            lambda first, last: stretch_block((first, last), brain, env_batch, reward, ended), len(self._seeds)
+        )
+        return Rollout(reward, ended, self._checked())
 
     def _checked(self) -> Metrics:
         full = np.flatnonzero(self._tables.overflow)
@@ -145,7 +147,7 @@ def files(config: Config) -> list[str]:
     return policy_files(config.policy)
 
 
-def make(spec: Spec, seed_list: Sequence[int], config: Config) -> TD:
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> TD:
     """Learners for an environment of discrete actions.
 
     Raises:
@@ -166,7 +168,7 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> TD:
         gain=np.zeros(model[:3]),
         overflow=np.zeros(count, np.int64),
         clock=np.zeros(count, np.int64),
-        stream=rng.words(seed_list, "exploration"),
+        stream=rng.pcg64_states(seed_list, "exploration"),
         error=np.zeros(count),
         failed_at=np.zeros(count, np.int64),
     )
@@ -177,11 +179,11 @@ def make(spec: Spec, seed_list: Sequence[int], config: Config) -> TD:
         else np.cumsum(given_policy(spec, config.policy, discount(spec, config.gamma), legal, n_states), axis=1)
     )
     at = np.zeros((count, 1), np.int64)
-    scratch = Scratch(np.zeros((count, n)), at, at.copy(), moves(legal), legal, given)
+    scratch = Scratch(np.zeros((count, n)), at, at.copy(), action_lists(legal), legal, given)
     return TD(features, _rule(spec, config, control), tables, scratch, list(seed_list))
 
 
-def _rule(spec: Spec, config: Config, control: bool) -> Rule:
+def _rule(spec: EnvSpec, config: Config, control: bool) -> Rule:
     return Rule(
         control=control,
         step_size=float(config.step_size),
@@ -231,12 +233,12 @@ class Scratch(NamedTuple):
     prefer: Array  # float64 [S, A]
     at: Array  # int64 [S, 1], the state now
     then: Array  # int64 [S, 1], the state that the step led to
-    moves: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
+    legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
     legal: Array  # bool, the same as a mask, for the policy
     given: Array  # float64 [F, A], the given policy's cumulative probabilities; [1, A] when controlling
 
 
-@lane
+@jit_inline
 def look_ahead(tables, rule, i, at, action):
     """The value of an action by the learned model, mean reward plus discounted mean of the next; nan: untried."""
     total, n = 0.0, 0
@@ -250,7 +252,7 @@ def look_ahead(tables, rule, i, at, action):
     return (total + tables.gain[i, at, action]) / n if n else np.nan
 
 
-@lane
+@jit_inline
 def act_lane(tables, rule, scratch, i):
     """The action of seed i at ``scratch.at``."""
     at = scratch.at[i, 0]
@@ -259,16 +261,16 @@ def act_lane(tables, rule, scratch, i):
         while action < scratch.given.shape[1] - 1 and scratch.given[at, action] <= draw:
             action += 1
         return action
-    moves = scratch.moves[at if scratch.moves.shape[0] > 1 else 0]
-    for m in range(1, 1 + moves[0]):
-        value = look_ahead(tables, rule, i, at, moves[m])
+    legal_actions = scratch.legal_actions[at if scratch.legal_actions.shape[0] > 1 else 0]
+    for m in range(1, 1 + legal_actions[0]):
+        value = look_ahead(tables, rule, i, at, legal_actions[m])
         if np.isnan(value):
             value = 1e300 if rule.untried_first else rule.initial
-        scratch.prefer[i, moves[m]] = value
-    return choose(tables.stream, i, scratch.prefer[i], moves, rule.explore, tables.clock[i])
+        scratch.prefer[i, legal_actions[m]] = value
+    return choose(tables.stream, i, scratch.prefer[i], legal_actions, rule.explore, tables.clock[i])
 
 
-@lane
+@jit_inline
 def _remember(tables, i, at, action, then):
     """Count one more move from ``at`` to ``then``."""
     for k in range(tables.successor.shape[3]):
@@ -280,7 +282,7 @@ def _remember(tables, i, at, action, then):
     tables.overflow[i] = max(tables.overflow[i], at + 1)
 
 
-@lane
+@jit_inline
 def _move(tables, i, at, change):
     """Add to a value of seed i, which fails where that is no finite number; the value then stays."""
     moved = tables.v[i, at] + change
@@ -290,7 +292,7 @@ def _move(tables, i, at, change):
         tables.failed_at[i] = tables.clock[i]
 
 
-@lane
+@jit_inline
 def _learn_values(tables, rule, i, at, delta, ends):
     """Move the values along delta, by the traces."""
     step_size = rule.step_size
@@ -309,7 +311,7 @@ def _learn_values(tables, rule, i, at, delta, ends):
             tables.trace[i, f] = 0.0
 
 
-@lane
+@jit_inline
 def learn_lane(tables, rule, scratch, i, action, outcome):
     """Learn from one step of seed i; ``outcome`` is (reward, terminated, whether the episode goes on)."""
     reward, terminated, goes_on = outcome
@@ -326,14 +328,14 @@ def learn_lane(tables, rule, scratch, i, action, outcome):
         tables.error[i] += 0.01 * (abs(delta) - tables.error[i])
 
 
-@compiled
+@jit
 def act_all(tables, rule, scratch, actions):
     """Actions of all seeds, written to ``actions`` [S]."""
     for i in range(len(actions)):
         actions[i] = act_lane(tables, rule, scratch, i)
 
 
-@compiled
+@jit
 def learn_all(tables, rule, scratch, actions, step):
     """One update of every seed from ``step`` (reward, terminated, truncated), each [S]."""
     reward, terminated, truncated = step
@@ -342,7 +344,7 @@ def learn_all(tables, rule, scratch, actions, step):
         learn_lane(tables, rule, scratch, i, actions[i], (reward[i], terminated[i], goes_on))
 
 
-@compiled
+@jit
 def look_ahead_all(tables, rule, q):
     """The model's action values, written to ``q`` [S, F, A]; an untried action is worth ``rule.initial``."""
     for i in range(q.shape[0]):
@@ -352,16 +354,16 @@ def look_ahead_all(tables, rule, q):
                 q[i, at, action] = rule.initial if np.isnan(value) else value
 
 
-@compiled
-def stretch_block(block, brain, lanes, reward, ended):
+@jit
+def stretch_block(block, brain, env_batch, reward, ended):
     """Act, step and learn for the seeds from block[0] to block[1]; fills reward and ended, [S, T]."""
     tables, rule, scratch = brain
     for i in range(block[0], block[1]):
         for t in range(reward.shape[1]):
-            scratch.at[i, 0] = lanes.table.see[lanes.place[i]]
+            scratch.at[i, 0] = env_batch.table.see[env_batch.place[i]]
             action = act_lane(tables, rule, scratch, i)
-            led_to, gain, end = table_step(lanes, i, action)
-            scratch.then[i, 0] = lanes.table.see[led_to]
+            led_to, gain, end = table_step(env_batch, i, action)
+            scratch.then[i, 0] = env_batch.table.see[led_to]
             gain = np.float32(gain)
             learn_lane(tables, rule, scratch, i, action, (gain, end == TERMINATES, end == GOES_ON))
             reward[i, t], ended[i, t] = gain, end != GOES_ON

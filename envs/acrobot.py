@@ -18,8 +18,8 @@ from gymnasium import spaces
 from envs.common.compiled_env import Loops, NativeEnv, between, copies, ends, first_wrong
 from envs.common.demo import show_env
 from simulator.core.field_types import CountOrZero, NonNegative
-from simulator.core.jit import compiled, lane
-from simulator.core.protocols import Array, Spec
+from simulator.core.jit import jit, jit_inline
+from simulator.core.protocols import Array, EnvSpec
 from simulator.core.scene import Scene
 
 MASS, LENGTH, CENTRE, INERTIA, GRAVITY = 1.0, 1.0, 0.5, 1.0, 9.8  # of either link
@@ -60,22 +60,22 @@ def make(seed_list: Sequence[int], config: Config) -> NativeEnv:
     return NativeEnv(spec, copies(seed_list, rules, 4, np.float64, spec.max_steps), loops)
 
 
-def describe(config: Config) -> Spec:
+def describe(config: Config) -> EnvSpec:
     """What the environment is."""
     limit = config.max_steps or LIMIT
     high = np.array([1.0, 1.0, 1.0, 1.0, FASTEST_1, FASTEST_2], np.float32)
     floor = FLOOR if limit == LIMIT and config.equations == "book" and not config.torque_noise else None
     solved = SOLVED if limit > -SOLVED else None
-    return Spec("acrobot", spaces.Box(-high, high), spaces.Discrete(3), limit, floor, solved)
+    return EnvSpec("acrobot", spaces.Box(-high, high), spaces.Discrete(3), limit, floor, solved)
 
 
-@lane
+@jit_inline
 def _start(copies, i):
     for k in range(4):
         copies.state[i, k] = np.float32(between(copies, i, -0.1, 0.1))
 
 
-@lane
+@jit_inline
 def _rates(rules, torque, theta1, theta2, speed1, speed2):
     """The accelerations of both joints."""
     d1 = MASS * CENTRE**2 + MASS * (LENGTH**2 + CENTRE**2 + 2 * LENGTH * CENTRE * np.cos(theta2)) + INERTIA + INERTIA
@@ -94,7 +94,7 @@ def _rates(rules, torque, theta1, theta2, speed1, speed2):
     return -(d2 * acceleration2 + phi1) / d1, acceleration2
 
 
-@lane
+@jit_inline
 def _move(copies, i, action):
     """One step of Runge and Kutta's fourth order; whether the tip is above the line."""
     s, rules = copies.state, copies.rules
@@ -117,7 +117,7 @@ def _move(copies, i, action):
     return -np.cos(s[i, 0]) - np.cos(s[i, 1] + s[i, 0]) > 1.0
 
 
-@lane
+@jit_inline
 def _wrapped(angle):
     """The same angle from -pi to pi."""
     while angle > np.pi:
@@ -127,14 +127,14 @@ def _wrapped(angle):
     return angle
 
 
-@lane
+@jit_inline
 def _see(copies, i, obs):
     theta1, theta2 = copies.state[i, 0], copies.state[i, 1]
     obs[i, 0], obs[i, 1], obs[i, 2], obs[i, 3] = np.cos(theta1), np.sin(theta1), np.cos(theta2), np.sin(theta2)
     obs[i, 4], obs[i, 5] = copies.state[i, 2], copies.state[i, 3]
 
 
-@compiled
+@jit
 def _reset(copies, obs):
     for i in range(len(obs)):
         copies.clock[i] = 0
@@ -142,7 +142,7 @@ def _reset(copies, obs):
         _see(copies, i, obs)
 
 
-@compiled
+@jit
 def _step(copies, actions, step):
     wrong, ended = first_wrong(actions, 3), 0
     if wrong >= 0:

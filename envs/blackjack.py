@@ -22,9 +22,9 @@ from envs.common.demo import show_env
 from envs.common.games.blackjack_mdp import SEEN, law
 from envs.common.return_bounds import solved_from
 from simulator.core.field_types import CountOrZero
-from simulator.core.jit import compiled, lane
+from simulator.core.jit import jit, jit_inline
 from simulator.core.mdp.solve import evaluate_finite, uniform_policy, value_iteration
-from simulator.core.protocols import Array, Spec
+from simulator.core.protocols import Array, EnvSpec
 from simulator.core.scene import Scene
 
 OPEN, DEALER, DEALER_ACE, DEALER_CARDS, PLAYER, PLAYER_ACE, PLAYER_CARDS = range(7)  # of a state; sums with aces as 1
@@ -61,22 +61,22 @@ def make(seed_list: Sequence[int], config: Config) -> NativeEnv:
 
 
 @cache
-def describe(config: Config) -> Spec:
+def describe(config: Config) -> EnvSpec:
     """What the environment is; it counts as solved within a hundredth of the exact optimum."""
     limit = config.max_steps or None
     mdp, seen = law(config.natural, config.sab, limit)
     floor = float(evaluate_finite(mdp, uniform_policy(mdp), limit))
     solved = solved_from(value_iteration(mdp, 1.0).start_value)
     space = spaces.Discrete(prod(SEEN))
-    return Spec("blackjack", space, spaces.Discrete(2), limit, floor, solved, mdp, seen, gamma=1.0)
+    return EnvSpec("blackjack", space, spaces.Discrete(2), limit, floor, solved, mdp, seen, gamma=1.0)
 
 
-@lane
+@jit_inline
 def _card(copies, i):
     return min(one_of(copies, i, 13) + 1, 10)
 
 
-@lane
+@jit_inline
 def _deal(copies, i, total):
     """A card to the hand whose sum is at ``total``; its ace and its number of cards follow there."""
     card = _card(copies, i)
@@ -86,18 +86,18 @@ def _deal(copies, i, total):
     return card
 
 
-@lane
+@jit_inline
 def _best(copies, i, total):
     hard = copies.state[i, total]
     return hard + 10 if copies.state[i, total + 1] and hard <= 11 else hard
 
 
-@lane
+@jit_inline
 def _is_natural(copies, i, total):
     return copies.state[i, total + 2] == 2 and _best(copies, i, total) == 21
 
 
-@lane
+@jit_inline
 def _start(copies, i):
     copies.state[i, :] = 0
     for k in range(4):
@@ -109,7 +109,7 @@ def _start(copies, i):
         one_of(copies, i, COURT)
 
 
-@lane
+@jit_inline
 def _move(copies, i, action):
     """Reward, and whether that was the end."""
     if action == 1:
@@ -128,13 +128,13 @@ def _move(copies, i, action):
     return reward, True
 
 
-@lane
+@jit_inline
 def _see(copies, i, obs):
     usable = copies.state[i, PLAYER_ACE] and copies.state[i, PLAYER] <= 11
     obs[i] = (_best(copies, i, PLAYER) * 11 + copies.state[i, OPEN]) * 2 + (1 if usable else 0)
 
 
-@compiled
+@jit
 def _reset(copies, obs):
     for i in range(len(obs)):
         copies.clock[i] = 0
@@ -142,7 +142,7 @@ def _reset(copies, obs):
         _see(copies, i, obs)
 
 
-@compiled
+@jit
 def _step(copies, actions, step):
     wrong, ended = first_wrong(actions, 2), 0
     if wrong >= 0:

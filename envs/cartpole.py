@@ -16,8 +16,8 @@ from gymnasium import spaces
 from envs.common.compiled_env import Loops, NativeEnv, between, copies, ends, first_wrong
 from envs.common.demo import show_env
 from simulator.core.field_types import CountOrZero
-from simulator.core.jit import compiled, handed, lane
-from simulator.core.protocols import Array, Spec
+from simulator.core.jit import jit, jit_callback, jit_inline
+from simulator.core.protocols import Array, EnvSpec
 from simulator.core.scene import Scene
 
 GRAVITY, CART, POLE, LENGTH = 9.8, 1.0, 0.1, 0.5  # the length is half the pole's
@@ -50,22 +50,22 @@ def make(seed_list: Sequence[int], config: Config) -> NativeEnv:
     return NativeEnv(spec, copies(seed_list, rules, 4, np.float64, spec.max_steps), loops)
 
 
-def describe(config: Config) -> Spec:
+def describe(config: Config) -> EnvSpec:
     """What the environment is. It counts as solved from 95 % of the longest episode on, or 195 of 200 as registered."""
     limit, plain = config.max_steps or LIMIT, not config.sutton_barto_reward
     high = np.array([EDGE * 2, np.inf, ANGLE * 2, np.inf], np.float32)
     floor = FLOOR if plain and limit >= 200 else None
     solved = (195.0 if limit == 200 else 0.95 * limit) if plain else None
-    return Spec("cartpole", spaces.Box(-high, high), spaces.Discrete(2), limit, floor, solved)
+    return EnvSpec("cartpole", spaces.Box(-high, high), spaces.Discrete(2), limit, floor, solved)
 
 
-@lane
+@jit_inline
 def _start(copies, i):
     for k in range(4):
         copies.state[i, k] = between(copies, i, -0.05, 0.05)
 
 
-@lane
+@jit_inline
 def _move(copies, i, action):
     """Reward, and whether the pole fell or the cart left the track."""
     x, x_dot, theta, theta_dot = copies.state[i, 0], copies.state[i, 1], copies.state[i, 2], copies.state[i, 3]
@@ -81,13 +81,13 @@ def _move(copies, i, action):
     return (copies.rules[FALLING] if fell else copies.rules[STANDING]), fell
 
 
-@lane
+@jit_inline
 def _see(copies, i, obs):
     for k in range(4):
         obs[i, k] = copies.state[i, k]
 
 
-@handed
+@jit_callback
 def _take(copies, i, action, step):
     """One step of copy i; whether its episode ended."""
     reward, fell = _move(copies, i, action)
@@ -99,7 +99,7 @@ def _take(copies, i, action, step):
     return ended
 
 
-@compiled
+@jit
 def _reset(copies, obs):
     for i in range(len(obs)):
         copies.clock[i] = 0
@@ -107,7 +107,7 @@ def _reset(copies, obs):
         _see(copies, i, obs)
 
 
-@compiled
+@jit
 def _step(copies, actions, step):
     wrong, ended = first_wrong(actions, 2), 0
     if wrong >= 0:

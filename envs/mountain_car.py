@@ -17,8 +17,8 @@ from gymnasium import spaces
 from envs.common.compiled_env import Loops, NativeEnv, between, copies, ends, first_wrong
 from envs.common.demo import show_env
 from simulator.core.field_types import CountOrZero
-from simulator.core.jit import compiled, handed, lane
-from simulator.core.protocols import Array, Spec
+from simulator.core.jit import jit, jit_callback, jit_inline
+from simulator.core.protocols import Array, EnvSpec
 from simulator.core.scene import Scene
 
 LEFT, RIGHT, GOAL, FASTEST = -1.2, 0.6, 0.5, 0.07
@@ -48,21 +48,21 @@ def make(seed_list: Sequence[int], config: Config) -> NativeEnv:
     return NativeEnv(spec, copies(seed_list, rules, 2, np.float64, spec.max_steps), loops)
 
 
-def describe(config: Config) -> Spec:
+def describe(config: Config) -> EnvSpec:
     """Description. Not one of 409,600 random episodes came to the flag within 200 steps: that is the floor."""
     limit = config.max_steps or LIMIT
     low, high = np.array([LEFT, -FASTEST], np.float32), np.array([RIGHT, FASTEST], np.float32)
     floor = float(-limit) if limit <= LIMIT else None
     solved = SOLVED if limit > -SOLVED and config.goal_velocity <= 0.0 else None
-    return Spec("mountain_car", spaces.Box(low, high), spaces.Discrete(3), limit, floor, solved)
+    return EnvSpec("mountain_car", spaces.Box(low, high), spaces.Discrete(3), limit, floor, solved)
 
 
-@lane
+@jit_inline
 def _start(copies, i):
     copies.state[i, 0], copies.state[i, 1] = between(copies, i, -0.6, -0.4), 0.0
 
 
-@lane
+@jit_inline
 def _move(copies, i, action):
     """Whether the car reached the flag, fast enough."""
     position, velocity = copies.state[i, 0], copies.state[i, 1]
@@ -75,12 +75,12 @@ def _move(copies, i, action):
     return position >= GOAL and velocity >= copies.rules[GOAL_VELOCITY]
 
 
-@lane
+@jit_inline
 def _see(copies, i, obs):
     obs[i, 0], obs[i, 1] = copies.state[i, 0], copies.state[i, 1]
 
 
-@handed
+@jit_callback
 def _take(copies, i, action, step):
     """One step of copy i; whether its episode ended."""
     arrived = _move(copies, i, action)
@@ -92,7 +92,7 @@ def _take(copies, i, action, step):
     return ended
 
 
-@compiled
+@jit
 def _reset(copies, obs):
     for i in range(len(obs)):
         copies.clock[i] = 0
@@ -100,7 +100,7 @@ def _reset(copies, obs):
         _see(copies, i, obs)
 
 
-@compiled
+@jit
 def _step(copies, actions, step):
     wrong, ended = first_wrong(actions, 3), 0
     if wrong >= 0:

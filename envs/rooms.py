@@ -28,7 +28,7 @@ from envs.common.partially_observed import ObservedEnv, Sensor
 from envs.common.tabular_env import TableEnv
 from simulator.core import rng
 from simulator.core.field_types import CountOrZero, NonNegative, Share
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 from simulator.core.transition_table import make_table
 
 
@@ -75,13 +75,13 @@ class Config:
 class _Env(NamedTuple):
     """What the environments of one config share, whatever their seeds."""
 
-    spec: Spec
+    spec: EnvSpec
     ground: Ground
     views: Views
 
 
 def make(seed_list: Sequence[int], config: Config) -> TableEnv | ObservedEnv:
-    """One walker for every seed. Discrete observations without noise make an environment by table, with ``lanes``.
+    """One walker for every seed. Discrete observations without noise make an environment by table, with ``env_batch``.
 
     Raises:
         ValueError: a setting out of range, an unknown layout, a bad map or R matrix; one line.
@@ -89,7 +89,7 @@ def make(seed_list: Sequence[int], config: Config) -> TableEnv | ObservedEnv:
     spec, ground, views = _describe(config)
     if views.table is None or not isinstance(views.space, spaces.Discrete) or config.sensor_noise:
         return _observed(seed_list, config, _Env(spec, ground, views))
-    return TableEnv(spec, make_table(ground.mdp, views.table), rng.words(seed_list, "env"), ground.draw)
+    return TableEnv(spec, make_table(ground.mdp, views.table), rng.pcg64_states(seed_list, "env"), ground.draw)
 
 
 def files(config: Config) -> list[str]:
@@ -108,7 +108,7 @@ def make_observed(seed_list: Sequence[int], config: Config) -> ObservedEnv:
 
 def _observed(seed_list: Sequence[int], config: Config, env: _Env) -> ObservedEnv:
     mdp, draw = env.ground.mdp, env.ground.draw
-    inner = TableEnv(env.spec, make_table(mdp), rng.words(seed_list, "env"), draw)
+    inner = TableEnv(env.spec, make_table(mdp), rng.pcg64_states(seed_list, "env"), draw)
     sensor = Sensor(seed_list, config.sensor_noise, len(mdp.start))
     return ObservedEnv(env.spec, inner, draw, env.views.look, sensor)
 
@@ -125,7 +125,7 @@ def _describe(config: Config) -> _Env:
         ground = ground._replace(mdp=all_legal(ground.mdp))
     floor, solved = _returns(layout, rules, config.sensor_noise, views.legal is None)
     noisy = config.sensor_noise > 0 and len(ground.mdp.start) > 1
-    spec = Spec(
+    spec = EnvSpec(
         "rooms",
         views.space,
         spaces.Discrete(ground.mdp.legal.shape[1]),

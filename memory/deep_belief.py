@@ -6,8 +6,8 @@ the one below. Recall goes up, takes a Gibbs step in the top machine, and comes 
 
 Departures: weights are not untied and fine-tuned afterwards by the wake-sleep algorithm (their section 5); layers
 learn with centred gradients and a balance between patterns, see :mod:`memory.common.rbm.contrastive_divergence`; with
-the way "channel" the cue is evidence on the visible units, and of several annealed chains the one of lowest energy,
-field included, is given, where the energy is the variational bound of their section 4.
+recall_mode "noise_aware" the cue is evidence on the visible units, and of several annealed chains the one of lowest
+energy, field included, is given, where the energy is the variational bound of their section 4.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from msgspec import Meta
 from memory.common.rbm.config import LearnSettings, RecallSettings, Way
 from memory.common.rbm.memory import StackMemory, design
 from simulator.core.field_types import NonNegative, Positive
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 Width = Annotated[int, Meta(ge=1, le=65_536)]
 
@@ -30,9 +30,9 @@ Width = Annotated[int, Meta(ge=1, le=65_536)]
 class Config:
     """Settings of a deep belief network."""
 
-    way: Way = "channel"
-    """once: one pass up and down; settle: mean field until it rests; channel: the cue is evidence, and chains search,
-    and where a corruption says nothing of single units, as with settle"""
+    recall_mode: Way = "noise_aware"
+    """single_pass: one pass up and down; fixed_point: mean field until it rests; noise_aware: the cue is evidence, and
+    chains search, and where a corruption says nothing of single units, as with fixed_point"""
     hidden: Annotated[tuple[Width, ...], Meta(min_length=1)] = (64, 64)
     """units of every layer of codes, from the lowest on"""
     visible: Literal["auto", "binary", "gaussian"] = "auto"
@@ -47,7 +47,7 @@ class Config:
     """how it recalls and makes patterns"""
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> StackMemory:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> StackMemory:
     """Networks for patterns of these units.
 
     Raises:

@@ -25,7 +25,7 @@ from memory.common.asynchronous import ENERGIES, EVEN, ODD, SLOPE, F, Net, Walk,
 from memory.common.validation import check, check_known
 from simulator.core import rng
 from simulator.core.field_types import Count
-from simulator.core.memories import Recall, Units
+from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, State
 
 
@@ -39,21 +39,21 @@ class Config:
     """power of the overlap, with kind = polynomial"""
     rectified: bool = False
     """overlaps below 0 count nothing, with kind = polynomial"""
-    way: Literal["once", "settle"] = "settle"
+    recall_mode: Literal["single_pass", "fixed_point"] = "fixed_point"
     """one sweep, or sweeps until it rests"""
     sweeps: Count = 100
-    """sweeps at most, with settle"""
+    """sweeps at most, with fixed_point"""
 
 
 class DenseHopfield:
     """S networks of N units; see :class:`simulator.core.memories.Memory`."""
 
-    alphabet = "signs"
+    domain = "bipolar"
 
-    def __init__(self, units: Units, seed_list: Sequence[int], config: Config) -> None:
-        self.way: str = config.way
+    def __init__(self, units: PatternSpec, seed_list: Sequence[int], config: Config) -> None:
+        self.recall_mode: str = config.recall_mode
         self._units, self._config = units, config
-        self._streams = rng.words(seed_list, "recall")
+        self._streams = rng.pcg64_states(seed_list, "recall")
         exponential = config.kind == "exponential"
         self._table = exponential_table(units.n) if exponential else power_table(units.n, config)
         self._keep(np.zeros((len(seed_list), units.n, 0), np.int8))
@@ -69,7 +69,7 @@ class DenseHopfield:
         Raises:
             ValueError: other values.
         """
-        x = check(patterns, len(self._streams), self._units, "pattern", alphabet="signs")
+        x = check(patterns, len(self._streams), self._units, "pattern", domain="bipolar")
         self._keep(np.ascontiguousarray(x.astype(np.int8).transpose(0, 2, 1)))
 
     def recall(self, cues: Array, known: Array | None = None, evidence: Array | None = None) -> Recall:
@@ -78,7 +78,7 @@ class DenseHopfield:
         Raises:
             ValueError: other values, or nothing is stored.
         """
-        return self._walk(cues, known, 1 if self.way == "once" else self._config.sweeps)
+        return self._walk(cues, known, 1 if self.recall_mode == "single_pass" else self._config.sweeps)
 
     def energy(self, patterns: Array) -> Array:
         """The energy at patterns [S, Q, N] of -1, +1 and 0."""
@@ -97,7 +97,7 @@ class DenseHopfield:
         self._net = Net(ENERGIES, columns, np.zeros((1, 1, 1), np.float32), True, self._table, exponential)
 
     def _walk(self, cues: Array, known: Array | None, n_sweeps: int) -> Recall:
-        found = check(cues, len(self._streams), self._units, "cue", alphabet="cue")
+        found = check(cues, len(self._streams), self._units, "cue", domain="cue")
         if not self._net.columns.size:
             raise ValueError("dense_hopfield: nothing is stored yet, expected patterns before cues")
         states, held = found.astype(np.int8), check_known(known, found)
@@ -142,7 +142,7 @@ def _table(heights: Array, before: Array, here: Array, after: Array) -> Array:
     return table
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> DenseHopfield:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> DenseHopfield:
     """Networks for patterns of these units; they hold -1 and +1."""
     return DenseHopfield(units, seed_list, config)
 

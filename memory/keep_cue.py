@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memory.common.validation import check
-from simulator.core.memories import Recall, Units
+from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, State
 
 
@@ -23,11 +23,11 @@ class Config:
 class KeepCue:
     """S memories that remember nothing; see :class:`simulator.core.memories.Memory`."""
 
-    way = "once"
-    alphabet = "real"
+    recall_mode = "single_pass"
+    domain = "continuous"
     n_parameters = 0
 
-    def __init__(self, units: Units, n_seeds: int) -> None:
+    def __init__(self, units: PatternSpec, n_seeds: int) -> None:
         self._units, self._n_seeds = units, n_seeds
 
     def store(self, patterns: Array) -> None:
@@ -55,7 +55,7 @@ class KeepCue:
         """There is nothing to go on from."""
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> KeepCue:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> KeepCue:
     """Memories for patterns of these units."""
     return KeepCue(units, len(seed_list))
 

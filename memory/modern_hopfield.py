@@ -4,11 +4,11 @@ Ramsauer et al. 2021, "Hopfield networks is all you need": one step is q <- X so
 step of attention, and it does not raise the energy
 E(q) = -log(sum_mu exp(beta x_mu . q)) / beta + q.q / 2 + log(P) / beta + M^2 / 2 (equation 2, M the longest pattern).
 
-With way = channel the step takes the evidence of the cue in place of beta q. For patterns of -1 and +1 that are equally
-likely, and corruption that does its work unit by unit, this is the posterior over the stored patterns, and its mean is
-the best restoration there can be, unit by unit; for flips of probability p it is beta = ln((1 - p) / p) / 2. Where a
-corruption gives no evidence this falls back to ``beta``. Every way takes numbers between -1 and +1; patterns are kept
-as they are.
+With recall_mode = noise_aware the step takes the evidence of the cue in place of beta q. For patterns of -1 and +1
+that are equally likely, and corruption that does its work unit by unit, this is the posterior over the stored
+patterns, and its mean is the best restoration there can be, unit by unit; for flips of probability p it is beta =
+ln((1 - p) / p) / 2. Where a corruption gives no evidence this falls back to ``beta``. Every mode takes numbers between
+-1 and +1; patterns are kept as they are.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy as np
 
 from memory.common.validation import check, check_evidence, check_known, hold
 from simulator.core.field_types import Count, Positive
-from simulator.core.jit import spread
-from simulator.core.memories import Recall, Units
+from simulator.core.jit import parallel_for
+from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, State
 
 _CHUNK = 256  # cues at a time: what lies between the products stays near
@@ -32,24 +32,24 @@ _CHUNK = 256  # cues at a time: what lies between the products stays near
 class Config:
     """Settings of a modern Hopfield network."""
 
-    way: Literal["once", "settle", "channel"] = "channel"
+    recall_mode: Literal["single_pass", "fixed_point", "noise_aware"] = "noise_aware"
     """one step; steps until nothing moves; or one step from the evidence of the cue, which is Bayes' rule"""
     beta: Positive = 0.55
     """inverse temperature per unit of overlap, where the evidence is not used; Bayes' for flips of p is
     ln((1 - p) / p) / 2: 0.55 for p = .25"""
     steps: Count = 50
-    """steps at most, with settle"""
+    """steps at most, with fixed_point"""
     still: Positive = 1e-4
-    """largest move of a unit that counts as rest, with settle"""
+    """largest move of a unit that counts as rest, with fixed_point"""
 
 
 class ModernHopfield:
     """S networks of N units; see :class:`simulator.core.memories.Memory`."""
 
-    alphabet = "real"
+    domain = "continuous"
 
-    def __init__(self, units: Units, n_seeds: int, config: Config) -> None:
-        self.way: str = config.way
+    def __init__(self, units: PatternSpec, n_seeds: int, config: Config) -> None:
+        self.recall_mode: str = config.recall_mode
         self._units, self._config = units, config
         self._patterns = np.zeros((n_seeds, 0, units.n), np.float32)
 
@@ -76,9 +76,9 @@ class ModernHopfield:
         self._ready()
         held = check_known(known, found)
         begin = found
-        if self.way == "channel" and evidence is not None:
+        if self.recall_mode == "noise_aware" and evidence is not None:
             begin = check_evidence(evidence, found, "modern_hopfield") / np.float32(self._config.beta)
-        n_steps = self._config.steps if self.way == "settle" else 1
+        n_steps = self._config.steps if self.recall_mode == "fixed_point" else 1
         patterns, sweeps = np.empty_like(found), np.zeros(found.shape[:2], np.int64)
         energy = np.full((*found.shape[:2], 1 + n_steps), np.nan)
 
@@ -89,7 +89,7 @@ class ModernHopfield:
                     patterns[at] = begin[at]
                     self._descend(self._patterns[i], patterns[at], (found[at], held[at]), energy[at], sweeps[at])
 
-        spread(work, len(found))
+        parallel_for(work, len(found))
         return Recall(patterns, energy, sweeps)
 
     def energy(self, patterns: Array) -> Array:
@@ -114,7 +114,7 @@ class ModernHopfield:
 
     def _descend(self, stored: Array, q: Array, cue: tuple[Array, Array], energy: Array, sweeps: Array) -> None:
         """Move q [Q, N] of one seed step by step, in place, and write energies [Q, 1 + T] and sweeps [Q]."""
-        beta, still = self._config.beta, self._config.still if self.way == "settle" else -1.0
+        beta, still = self._config.beta, self._config.still if self.recall_mode == "fixed_point" else -1.0
         values, held = cue
         going = np.arange(len(q))
         for step in range(energy.shape[1]):
@@ -151,7 +151,7 @@ def energies(q: Array, lse: Array, stored: Array, beta: float) -> Array:
     return found
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> ModernHopfield:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> ModernHopfield:
     """Networks for patterns of these units."""
     return ModernHopfield(units, len(seed_list), config)
 

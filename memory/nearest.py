@@ -1,10 +1,11 @@
 """The stored pattern that is nearest to the cue: the ceiling of restoring whole patterns.
 
-With way = once that is the pattern at the least squared distance over the units of which the cue says anything: those
-that are known where there is a mask, and otherwise those that are not 0. For patterns of -1 and +1 it is the largest
-overlap, and the most likely pattern after independent flips of any one probability below one half. With way = channel
-the evidence of every unit is weighed: of patterns of -1 and +1 the most likely one for any corruption that does its
-work unit by unit, all patterns being equally likely. Of patterns that are equally near the first is given.
+With recall_mode = single_pass that is the pattern at the least squared distance over the units of which the cue says
+anything: those that are known where there is a mask, and otherwise those that are not 0. For patterns of -1 and +1 it
+is the largest overlap, and the most likely pattern after independent flips of any one probability below one half. With
+recall_mode = noise_aware the evidence of every unit is weighed: of patterns of -1 and +1 the most likely one for any
+corruption that does its work unit by unit, all patterns being equally likely. Of patterns that are equally near the
+first is given.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Literal
 import numpy as np
 
 from memory.common.validation import check, check_evidence, check_known, hold
-from simulator.core.jit import spread
-from simulator.core.memories import Recall, Units
+from simulator.core.jit import parallel_for
+from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, State
 
 _CHUNK = 256  # cues at a time
@@ -27,17 +28,17 @@ _CHUNK = 256  # cues at a time
 class Config:
     """Settings of the nearest pattern."""
 
-    way: Literal["once", "channel"] = "once"
+    recall_mode: Literal["single_pass", "noise_aware"] = "single_pass"
     """nearest to the cue as it is, or most likely by the evidence of every unit, where the corruption says something"""
 
 
 class Nearest:
     """S lists of patterns; see :class:`simulator.core.memories.Memory`."""
 
-    alphabet = "real"
+    domain = "continuous"
 
-    def __init__(self, units: Units, n_seeds: int, config: Config) -> None:
-        self.way: str = config.way
+    def __init__(self, units: PatternSpec, n_seeds: int, config: Config) -> None:
+        self.recall_mode: str = config.recall_mode
         self._units, self._patterns = units, np.zeros((n_seeds, 0, units.n), np.float32)
 
     @property
@@ -63,7 +64,7 @@ class Nearest:
         self._ready()
         held = check_known(known, found)
         mask = found != 0.0 if known is None else held
-        heard = self.way == "channel" and evidence is not None  # otherwise as with "once"
+        heard = self.recall_mode == "noise_aware" and evidence is not None  # otherwise as with "single_pass"
         best, before = self._look(found, mask, check_evidence(evidence, found, "nearest") if heard else None)
         patterns = np.take_along_axis(self._patterns, best[:, :, None], axis=1)
         energy = np.stack([before, np.zeros_like(before)], axis=2)
@@ -99,7 +100,7 @@ class Nearest:
                     least[at] = far.min(1)
                     best[at] = (far if evidence is None else -agreement(evidence[at], self._patterns[i])).argmin(1)
 
-        spread(work, len(found))
+        parallel_for(work, len(found))
         return best, least
 
 
@@ -121,7 +122,7 @@ def agreement(evidence: Array, patterns: Array) -> Array:
     return found
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> Nearest:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> Nearest:
     """Lists for patterns of these units."""
     return Nearest(units, len(seed_list), config)
 

@@ -6,9 +6,9 @@ to training restricted Boltzmann machines". Binary visible units (-1 and +1 are 
 Departures: gradients are centred (Montavon and Mueller 2012), and beside contrastive divergence every pattern's
 likelihood among those of its batch is raised, which sampling nearby cannot do; see
 :mod:`memory.common.rbm.contrastive_divergence`. Set
-``centered`` off, ``balance`` and ``noise`` to 0 for the plain rule. Recall with the way "channel" takes the cue as a
-field on the visible units, runs several chains of annealed Gibbs sampling from it, and gives the one that ends at the
-lowest energy, field included.
+``centered`` off, ``balance`` and ``noise`` to 0 for the plain rule. Recall with recall_mode "noise_aware" takes the
+cue as a field on the visible units, runs several chains of annealed Gibbs sampling from it, and gives the one that
+ends at the lowest energy, field included.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from typing import Literal
 from memory.common.rbm.config import LearnSettings, RecallSettings, Way
 from memory.common.rbm.memory import StackMemory, design
 from simulator.core.field_types import Count, NonNegative, Positive
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 
 @dataclass(frozen=True)
 class Config:
     """Settings of a restricted Boltzmann machine."""
 
-    way: Way = "channel"
-    """once: one pass up and down; settle: mean field until it rests; channel: the cue is evidence, and chains search,
-    and where a corruption says nothing of single units, as with settle"""
+    recall_mode: Way = "noise_aware"
+    """single_pass: one pass up and down; fixed_point: mean field until it rests; noise_aware: the cue is evidence, and
+    chains search, and where a corruption says nothing of single units, as with fixed_point"""
     hidden: Count = 128
     """hidden units"""
     visible: Literal["auto", "binary", "gaussian"] = "auto"
@@ -44,15 +44,15 @@ class Config:
     """how it recalls and makes patterns"""
 
 
-TUNED = {
+PRESETS = {
     "rbm-plain": {
-        "about": "contrastive divergence as in the textbook, and one pass up and down",
-        "memory": {"way": "once", "learn": {"centered": False, "balance": 0.0, "noise": 0.0}},
+        "description": "contrastive divergence as in the textbook, and one pass up and down",
+        "memory": {"recall_mode": "single_pass", "learn": {"centered": False, "balance": 0.0, "noise": 0.0}},
     },
 }
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> StackMemory:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> StackMemory:
     """Machines for patterns of these units.
 
     Raises:

@@ -18,20 +18,20 @@ def as_json(value: Any) -> str:
     return json.dumps(_plain(value), allow_nan=False, ensure_ascii=True)
 
 
-def say(line: str) -> None:
+def print_status(line: str) -> None:
     """A line about how it goes, to stderr: stdout is for results."""
     print(_safe(visible(line), sys.stderr.encoding), file=sys.stderr, flush=True)
 
 
-def tell(text: str = "") -> None:
+def print_result(text: str = "") -> None:
     """Text for people, to stdout."""
     print(_safe(visible_lines(text), sys.stdout.encoding))
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
     """A table for people: drawn by rich on a terminal, plain columns elsewhere. Numbers keep four figures."""
     title, columns = one_line(title), [one_line(column) for column in columns]
-    cells = [[written(cell) for cell in row] for row in rows]
+    cells = [[format_cell(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         _plain_table(title, columns, cells)
         return
@@ -47,7 +47,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
     Console().print(form)
 
 
-def written(cell: Any) -> str:
+def format_cell(cell: Any) -> str:
     """A cell as people read it: ``12,000``, ``0.5295``, ``-`` where there is nothing."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return "-"
@@ -64,16 +64,16 @@ def written(cell: Any) -> str:
 def interval(middle: float | None, low: float | None, high: float | None, equal: int | None = None) -> str:
     """``-13.02 [-13.4, -12.9]``; ``100 (5 equal)`` where so many equal scores say nothing of how others would vary."""
     if low is None or high is None or (math.isnan(low) and math.isnan(high)):
-        return written(middle) + (f" ({equal} equal)" if equal else "")
-    return f"{written(middle)} [{written(low)}, {written(high)}]"
+        return format_cell(middle) + (f" ({equal} equal)" if equal else "")
+    return f"{format_cell(middle)} [{format_cell(low)}, {format_cell(high)}]"
 
 
 def _plain_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     if title:
-        tell(title)
+        print_result(title)
     for row in (columns, *cells) if any(columns) else cells:
-        tell("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print_result("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _plain(value: Any) -> Any:

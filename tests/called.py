@@ -9,9 +9,9 @@ from typing import Any
 from numba import njit
 
 
-def called(*lanes: Any) -> tuple[Callable[..., Any], ...]:
+def called(*env_batch: Any) -> tuple[Callable[..., Any], ...]:
     """The lanes, each behind an entry from Python; compiled when it is called first."""
-    return tuple(_entry(lane) for lane in lanes)
+    return tuple(_entry(lane) for lane in env_batch)
 
 
 def _entry(lane: Any) -> Callable[..., Any]:

@@ -9,8 +9,8 @@ from gymnasium import spaces
 
 from simulator.core import rng
 from simulator.core.mdp.solve import FiniteMDP, value_iteration
-from simulator.core.protocols import Spec, Step
-from simulator.core.transition_table import Lanes, make_table
+from simulator.core.protocols import EnvSpec, Step
+from simulator.core.transition_table import TabularBatch, make_table
 
 N_CELLS, STEPS = 6, 3_000
 
@@ -47,11 +47,11 @@ def show_agent(name: str, make: Any, config: Any) -> None:
     """Train one seed in the corridor and print values and best moves."""
     mdp = corridor()
     observed = spaces.Discrete(N_CELLS)
-    spec = Spec("corridor", observed, spaces.Discrete(2), 50, mdp=mdp, state_obs=np.arange(N_CELLS))
+    spec = EnvSpec("corridor", observed, spaces.Discrete(2), 50, mdp=mdp, state_obs=np.arange(N_CELLS))
     agent = make(spec, [0], config)
-    if hasattr(agent, "stretch"):
+    if hasattr(agent, "rollout"):
         zeros = np.zeros(1, np.int64)
-        agent.stretch(Lanes(make_table(mdp), zeros, zeros.copy(), rng.words([0], "env")), STEPS)
+        agent.rollout(TabularBatch(make_table(mdp), zeros, zeros.copy(), rng.pcg64_states([0], "env")), STEPS)
     else:
         _step_by_step(agent, mdp)
     exact = value_iteration(mdp, spec.gamma)

@@ -1,7 +1,7 @@
 """How an agent chooses: greedy with random ties, epsilon-greedy, softmax, and their schedules.
 
-Preferences are a ``row`` [A]; ``moves`` [1 + A] lists the actions that exist: their number, then they. Unsigned indices
-spare compiled code the check for indices that count from the end.
+Preferences are a ``row`` [A]; ``legal_actions`` [1 + A] lists the actions that exist: their number, then they.
+Unsigned indices spare compiled code the check for indices that count from the end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.core.jit import lane
+from simulator.core.jit import jit_inline
 from simulator.core.rng_compiled import below, uniform
 
 
@@ -27,7 +27,7 @@ class Explore(NamedTuple):
     exponential: bool
 
 
-@lane
+@jit_inline
 def level(explore, clock):
     """The level after ``clock`` environment steps; exactly ``last`` from ``explore.steps`` on."""
     if explore.steps == 0:
@@ -40,63 +40,63 @@ def level(explore, clock):
     return explore.first + (explore.last - explore.first) * share
 
 
-@lane
-def argmax(stream, i, row, moves):
+@jit_inline
+def argmax(stream, i, row, legal_actions):
     """The action of the highest preference. Ties are broken at random, and only they cost a draw."""
-    chosen, ties = moves[1], 1
+    chosen, ties = legal_actions[1], 1
     best = row[np.uint64(chosen)]
-    for m in range(2, 1 + moves[0]):  # selections, not branches: nothing foresees which action is best
-        value = row[np.uint64(moves[m])]
+    for m in range(2, 1 + legal_actions[0]):  # selections, not branches: nothing foresees which action is best
+        value = row[np.uint64(legal_actions[m])]
         better = value > best
         ties = 1 if better else ties + (value == best)
-        chosen = moves[m] if better else chosen
+        chosen = legal_actions[m] if better else chosen
         best = value if better else best
     if ties == 1:
         return chosen
     skip = below(stream, i, ties)
-    for m in range(1, 1 + moves[0]):
-        if row[np.uint64(moves[m])] == best:
+    for m in range(1, 1 + legal_actions[0]):
+        if row[np.uint64(legal_actions[m])] == best:
             if skip == 0:
-                return moves[m]
+                return legal_actions[m]
             skip -= 1
     return chosen
 
 
-@lane
-def highest(row, moves):
+@jit_inline
+def highest(row, legal_actions):
     """The highest preference."""
-    best = row[np.uint64(moves[1])]
-    for m in range(2, 1 + moves[0]):
-        best = max(best, row[np.uint64(moves[m])])
+    best = row[np.uint64(legal_actions[1])]
+    for m in range(2, 1 + legal_actions[0]):
+        best = max(best, row[np.uint64(legal_actions[m])])
     return best
 
 
-@lane
-def choose(stream, i, row, moves, explore, clock):
+@jit_inline
+def choose(stream, i, row, legal_actions, explore, clock):
     """An exploring action."""
     now = level(explore, clock)
     if not explore.softmax:
         if uniform(stream, i) < now:
-            return moves[1 + below(stream, i, moves[0])]
-        return argmax(stream, i, row, moves)
-    best, total = highest(row, moves), 0.0
-    for m in range(1, 1 + moves[0]):
-        total += np.exp((row[np.uint64(moves[m])] - best) / now)
+            return legal_actions[1 + below(stream, i, legal_actions[0])]
+        return argmax(stream, i, row, legal_actions)
+    best, total = highest(row, legal_actions), 0.0
+    for m in range(1, 1 + legal_actions[0]):
+        total += np.exp((row[np.uint64(legal_actions[m])] - best) / now)
     left = uniform(stream, i) * total
-    for m in range(1, 1 + moves[0]):
-        left -= np.exp((row[np.uint64(moves[m])] - best) / now)
+    for m in range(1, 1 + legal_actions[0]):
+        left -= np.exp((row[np.uint64(legal_actions[m])] - best) / now)
         if left < 0.0:
-            return moves[m]
-    return argmax(stream, i, row, moves)  # rounding left a crumb
+            return legal_actions[m]
+    return argmax(stream, i, row, legal_actions)  # rounding left a crumb
 
 
-@lane
-def expectation(row, value, moves, explore, clock):
+@jit_inline
+def expectation(row, value, legal_actions, explore, clock):
     """The mean of ``value`` under the exploring policy that the preferences ``row`` give."""
-    now, best = level(explore, clock), highest(row, moves)
+    now, best = level(explore, clock), highest(row, legal_actions)
     total, weights, ties, greedy, uniformly = 0.0, 0.0, 0, 0.0, 0.0
-    for m in range(1, 1 + moves[0]):
-        action = moves[m]
+    for m in range(1, 1 + legal_actions[0]):
+        action = legal_actions[m]
         uniformly += value[action]
         if row[action] == best:
             ties += 1
@@ -107,4 +107,4 @@ def expectation(row, value, moves, explore, clock):
             total += weight * value[action]
     if explore.softmax:
         return total / weights
-    return (1.0 - now) * greedy / ties + now * uniformly / moves[0]
+    return (1.0 - now) * greedy / ties + now * uniformly / legal_actions[0]

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 
 
 def free_bytes() -> int:
@@ -18,7 +18,7 @@ def free_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def check_fits(agent: str, spec: Spec, n_bytes: int, advice: str) -> None:
+def check_fits(agent: str, spec: EnvSpec, n_bytes: int, advice: str) -> None:
     """Refuse what would not fit.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from simulator.core.protocols import Array, Spec
+from simulator.core.protocols import Array, EnvSpec
 
 LARGEST_RANGE = 1e6  # wider bounds say nothing
 
@@ -27,7 +27,7 @@ class Inputs(NamedTuple):
     scale: Array  # float32 [2, F], of a vector: what is taken off a feature, and what it is then multiplied by
 
 
-def make_inputs(spec: Spec, agent: str, scaled: bool = False) -> Inputs:
+def make_inputs(spec: EnvSpec, agent: str, scaled: bool = False) -> Inputs:
     """The inputs of a network in an environment of vectors or of discrete observations.
 
     Args:
@@ -51,7 +51,7 @@ def make_inputs(spec: Spec, agent: str, scaled: bool = False) -> Inputs:
     return Inputs(width, width, 0, lambda obs: (_rows(obs) - scale[0]) * scale[1], scale)
 
 
-def is_image(spec: Spec) -> bool:
+def is_image(spec: EnvSpec) -> bool:
     """Whether an environment shows pictures: uint8, [height, width] or [height, width, colours]."""
     space = spec.observation
     return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (2, 3)

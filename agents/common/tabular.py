@@ -12,14 +12,14 @@ from agents.common.exploration import argmax
 from agents.common.tile_coding import Features
 from simulator.core import rng
 from simulator.core.files.reading import read_npy
-from simulator.core.jit import compiled
+from simulator.core.jit import jit
 from simulator.core.mdp.solve import greedy_policy, value_iteration
-from simulator.core.protocols import Array, Spec, State
+from simulator.core.protocols import Array, EnvSpec, State
 
 LARGEST_TABLES = 2 << 30  # bytes
 
 
-def n_actions(spec: Spec, agent: str) -> int:
+def n_actions(spec: EnvSpec, agent: str) -> int:
     """How many actions an environment offers.
 
     Raises:
@@ -30,7 +30,7 @@ def n_actions(spec: Spec, agent: str) -> int:
     return int(spec.action.n)
 
 
-def check_memory(agent: str, spec: Spec, n_bytes: int) -> None:
+def check_memory(agent: str, spec: EnvSpec, n_bytes: int) -> None:
     """Refuse tables that no machine at hand would hold, before they are made.
 
     Raises:
@@ -43,17 +43,17 @@ def check_memory(agent: str, spec: Spec, n_bytes: int) -> None:
         )
 
 
-def discount(spec: Spec, gamma: float | None) -> float:
+def discount(spec: EnvSpec, gamma: float | None) -> float:
     """The discount per step that was set, or the environment's own."""
     return float(spec.gamma if gamma is None else gamma)
 
 
-def legal_rows(spec: Spec, n: int) -> Array:
+def legal_rows(spec: EnvSpec, n: int) -> Array:
     """Bool [n_observations, A], or one row of True for an environment where every action exists."""
     return np.ones((1, n), np.bool_) if spec.legal is None else np.ascontiguousarray(spec.legal, np.bool_)
 
 
-def moves(legal: Array) -> Array:
+def action_lists(legal: Array) -> Array:
     """The actions that exist as lists, int64 [n_observations, 1 + A]: their number, then they, then zeros."""
     listed = np.zeros((len(legal), 1 + legal.shape[1]), np.int64)
     listed[:, 0] = legal.sum(axis=1)
@@ -62,9 +62,13 @@ def moves(legal: Array) -> Array:
     return listed
 
 
-def uniform_best(y: Array, moves: Array, seen: Array) -> Array:
+def uniform_best(y: Array, legal_actions: Array, seen: Array) -> Array:
     """Probabilities [S, B, A], uniform over the highest outputs y of the actions that exist at ``seen`` [B, K]."""
-    listed = moves[seen[:, 0].astype(np.int64)] if len(moves) > 1 else np.repeat(moves, len(seen), axis=0)
+    listed = (
+        legal_actions[seen[:, 0].astype(np.int64)]
+        if len(legal_actions) > 1
+        else np.repeat(legal_actions, len(seen), axis=0)
+    )
     exists = np.zeros(y.shape[1:], np.bool_)
     for row, at in zip(exists, listed, strict=True):
         row[at[1 : 1 + at[0]]] = True
@@ -96,7 +100,7 @@ def policy_files(policy: str) -> list[str]:
     return [] if policy in ("control", "random", "optimal") or not os.path.isfile(policy) else [policy]
 
 
-def given_policy(spec: Spec, policy: str, gamma: float, legal: Array, n_states: int) -> Array:
+def given_policy(spec: EnvSpec, policy: str, gamma: float, legal: Array, n_states: int) -> Array:
     """A policy by name (random, optimal) or from a .npy file, probabilities [N, A].
 
     Raises:
@@ -130,13 +134,13 @@ class GreedyTable:
 
     def __init__(self, table: Array, legal: Array, features: Features, seed_list: list[int]) -> None:
         self._table, self._legal, self._features = table, legal, features
-        self._stream, self._moves = rng.words(seed_list, "ties"), moves(legal)
+        self._stream, self._legal_actions = rng.pcg64_states(seed_list, "ties"), action_lists(legal)
         self._row = np.zeros(table.shape[2])
 
     def act(self, obs: Array, first: Array) -> Array:
         """One of the best actions at obs [S, *obs], int64 [S]."""
         actions = np.zeros(len(self._table), np.int64)
-        _act_all(self._stream, self._table, (self._features.encode(obs), self._moves), self._row, actions)
+        _act_all(self._stream, self._table, (self._features.encode(obs), self._legal_actions), self._row, actions)
         return actions
 
     def values(self, obs: Array) -> Array:
@@ -186,18 +190,18 @@ class GivenPolicy:
         return np.repeat(rows[None], len(self._v), axis=0)
 
 
-@compiled
+@jit
 def _act_all(stream, table, seen, row, actions):
-    active, moves = seen
+    active, legal_actions = seen
     for i in range(len(actions)):
         for action in range(len(row)):
             row[action] = 0.0
             for k in range(active.shape[1]):
                 row[action] += table[i, active[i, k], action]
-        actions[i] = argmax(stream, i, row, moves[active[i, 0] if moves.shape[0] > 1 else 0])
+        actions[i] = argmax(stream, i, row, legal_actions[active[i, 0] if legal_actions.shape[0] > 1 else 0])
 
 
-@compiled
+@jit
 def pick_all(stream, prefer, every_move, actions):
     """One of the best of ``prefer`` [S, A] for every seed, written to ``actions`` [S]."""
     for i in range(len(actions)):

@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium import spaces
 
 from simulator.core.field_types import Count, Positive
-from simulator.core.protocols import Array, Spec
+from simulator.core.protocols import Array, EnvSpec
 
 LARGEST = 20_000_000  # features
 
@@ -46,7 +46,7 @@ class Features(NamedTuple):
     discrete: bool  # the observation is its own feature
 
 
-def make_features(spec: Spec, box: BoxFeatures) -> Features:
+def make_features(spec: EnvSpec, box: BoxFeatures) -> Features:
     """The encoding for an environment's observations.
 
     Raises:
@@ -65,7 +65,7 @@ def make_features(spec: Spec, box: BoxFeatures) -> Features:
     )
 
 
-def _product(spec: Spec, sizes: list[int]) -> Features:
+def _product(spec: EnvSpec, sizes: list[int]) -> Features:
     _check_size(spec, prod(sizes))
     strides = np.array([prod(sizes[i + 1 :]) for i in range(len(sizes))], np.int64)
 
@@ -75,7 +75,7 @@ def _product(spec: Spec, sizes: list[int]) -> Features:
     return Features(prod(sizes), 1, encode, False)
 
 
-def _grid(spec: Spec, space: spaces.Box, box: BoxFeatures) -> Features:
+def _grid(spec: EnvSpec, space: spaces.Box, box: BoxFeatures) -> Features:
     """Bins, or tilings displaced by odd multiples (1, 3, 5, ...) of a tile's n_tilings-th part."""
     low, high = (np.ravel(bound).astype(np.float64) for bound in (space.low, space.high))
     endless = ~(np.isfinite(low) & np.isfinite(high)) | (np.abs(high) > 1e18)
@@ -101,7 +101,7 @@ def _grid(spec: Spec, space: spaces.Box, box: BoxFeatures) -> Features:
     return Features(n_grids * per_grid, n_grids, encode, False)
 
 
-def _check_size(spec: Spec, n_features: int) -> None:
+def _check_size(spec: EnvSpec, n_features: int) -> None:
     if n_features > LARGEST:
         raise ValueError(
             f"{spec.id}: observation {spec.observation} makes {n_features:.3g} features, expected at most {LARGEST:,}; "

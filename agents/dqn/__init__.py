@@ -6,6 +6,6 @@ evaluation plays by a running average of the weights (Polyak and Juditsky 1992);
 without correction for exploration; random moves can be kept for a while (Dabney et al. 2021).
 """
 
-from agents.dqn.agent import DEVICES, DQN, TUNED, Config, make
+from agents.dqn.agent import DQN, PRESETS, SUPPORTS_GPU, Config, make
 
-__all__ = ["DEVICES", "DQN", "TUNED", "Config", "make"]
+__all__ = ["SUPPORTS_GPU", "DQN", "PRESETS", "Config", "make"]

@@ -17,8 +17,8 @@ from agents.dqn.rollout import piece_of, play_stretch
 from agents.dqn.schedule import copies_at, make_schedule, pace_at, trains_at
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, Share
-from simulator.core.protocols import Array, Metrics, Policy, Spec, State, Step, Trace
-from simulator.core.vector_batch import VectorLanes
+from simulator.core.protocols import Array, EnvSpec, Metrics, Policy, Rollout, State, Step
+from simulator.core.vector_batch import VectorBatch
 
 if TYPE_CHECKING:
     from agents.dqn.learner_torch import TorchLearner
@@ -81,63 +81,63 @@ _CARTPOLE = {"optimizer": {"learning_rate": 2e-3, "steps": 50_000}}
 _LUNAR = {"n_step": 3, "capacity": 100_000, "network": {"hidden": [128, 128]}}
 _FROZEN = {"n_step": 1, "average": 0.0005, "target_share": 0.01}
 _TAXI = {"n_step": 1, "capacity": 100_000, "train_every": 2, "optimizer": {"learning_rate": 2e-3, "steps": 120_000}}
-TUNED = {
+PRESETS = {
     "cartpole-dqn": {
-        "about": "solved by the median seed in about 15,000 steps, and mostly kept",
+        "description": "solved by the median seed in about 15,000 steps, and mostly kept",
         "env": "CartPole-v1",
         "steps": 50_000,
         "agent": _CARTPOLE,
     },
     "cartpole-dqn-prioritized": {
-        "about": "the same with prioritized replay: solved by every seed, by the median one in about 17,500 steps",
-        "env": "CartPole-v1",
+        "description": "the same with prioritized replay: solved by every seed, by the median one in about 17,500
+        steps", "env": "CartPole-v1",
         "steps": 50_000,
         "agent": {**_CARTPOLE, "prioritized": True, "priority": {"alpha": 0.4}},
     },
     "acrobot-dqn": {
-        "about": "-85 and more",
+        "description": "-85 and more",
         "env": "Acrobot-v1",
         "steps": 100_000,
         "agent": _fading(100_000, {"steps": 8_000}),
     },
     "mountain-car-dqn": {
-        "about": "-100, two steps from the optimum: random actions are kept for a while",
+        "description": "-100, two steps from the optimum: random actions are kept for a while",
         "env": "MountainCar-v0",
         "steps": 120_000,
         "agent": _fading(120_000, {"last": 0.03, "steps": 24_000}, scaled=True, random_steps=40),
     },
     "lunar-lander-dqn": {
-        "about": "about 240 in the mean of seeds, eight of eight at 200 and more",
+        "description": "about 240 in the mean of seeds, eight of eight at 200 and more",
         "env": "LunarLander-v3",
         "steps": 300_000,
         "agent": _fading(300_000, {"last": 0.02, "steps": 30_000}, **_LUNAR),
     },
     "frozen-lake-dqn": {
-        "about": "within 2 % of the optimum from one-hot observations",
+        "description": "within 2 % of the optimum from one-hot observations",
         "env": "FrozenLake-v1",
         "steps": 60_000,
         "agent": _fading(60_000, {"last": 1.0, "steps": 30_000}, **_FROZEN),
     },
     "taxi-dqn": {
-        "about": "the exact optimum from one-hot observations",
+        "description": "the exact optimum from one-hot observations",
         "env": "Taxi-v4",
         "steps": 120_000,
         "agent": _fading(120_000, {"last": 0.5, "steps": 10_000}, **_TAXI),
     },
 }
-DEVICES = True  # other than the CPU
+SUPPORTS_GPU = True  # other than the CPU
 
 
 class DQN:
     """S learners; see :class:`simulator.core.protocols.Agent`."""
 
-    runs_on = VectorLanes
+    rollout_batch = VectorBatch
 
     def __init__(self, config: Config, learner: DenseLearner | TorchLearner) -> None:
         self._learner, self._schedule, self._clock = learner, make_schedule(config), 0
         self.gamma, self.failed_at = learner.gamma, learner.failed_at
         if getattr(learner, "takes_lanes", False):
-            self.stretch, self.piece = self._stretch, piece_of(learner.parts, self._schedule)
+            self.rollout, self.piece = self._stretch, piece_of(learner.parts, self._schedule)
 
     def act(self, obs: Array) -> Array:
         """Exploring actions, int64 [S]."""
@@ -153,8 +153,8 @@ class DQN:
             self._learner.copy()
         return self._learner.metrics
 
-    def _stretch(self, lanes: VectorLanes, n: int) -> Trace:
-        trace, self._clock = play_stretch(self._learner, lanes, n, self._schedule, self._clock), self._clock + n
+    def _stretch(self, env_batch: VectorBatch, n: int) -> Rollout:
+        trace, self._clock = play_stretch(self._learner, env_batch, n, self._schedule, self._clock), self._clock + n
         return trace
 
     def policy(self) -> Policy:
@@ -171,7 +171,7 @@ class DQN:
         self._learner.restore(state["learner"])
 
 
-def make(spec: Spec, seed_list: Sequence[int], config: Config) -> DQN:
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
     """Learners for an environment of discrete actions.
 
     Raises:

@@ -8,10 +8,10 @@ from agents.common.replay.prioritized import draw
 from agents.dqn.policy import roam
 from agents.dqn.targets import Rule, action_values, row_at
 from agents.dqn.update import gradients, revise_all, targets
-from simulator.core.jit import compiled
+from simulator.core.jit import jit
 
 
-@compiled
+@jit
 def draw_all(stored, batch, beta, mask):
     """Draw a batch for every seed of ``mask`` [S]."""
     replay, priorities, streams = stored
@@ -20,7 +20,7 @@ def draw_all(stored, batch, beta, mask):
             draw(priorities, streams, i, (fill_of(replay, i), beta), batch.picked[i], batch.weights[i])
 
 
-@compiled
+@jit
 def gather_all(replay, rule: Rule, batch):
     """The drawn observations of vectors and classes as a network's inputs, into ``batch.x`` and ``batch.following``."""
     for i in range(batch.picked.shape[0]):
@@ -30,7 +30,7 @@ def gather_all(replay, rule: Rule, batch):
             expand(replay.following[i, at], rule.n_classes, batch.following[i, j])
 
 
-@compiled
+@jit
 def places_all(replay, batch, least, places):
     """Where the frames of the drawn transitions are, int64 [S, 2 B]: of the observations, then of what they led to."""
     n = batch.picked.shape[1]
@@ -41,7 +41,7 @@ def places_all(replay, batch, least, places):
             places[i, n + j] = max(replay.following[i, at, 0], least[i])
 
 
-@compiled
+@jit
 def slopes_all(stored, rule: Rule, batch, outputs, told):
     """dL/d(outputs) [S, B, out] into ``batch.dy`` and losses into ``told[1]`` [S], for the seeds of ``told[0]`` [S].
 
@@ -54,7 +54,7 @@ def slopes_all(stored, rule: Rule, batch, outputs, told):
             loss[i] = gradients(here[i], replay, rule, batch, i, i)
 
 
-@compiled
+@jit
 def revise_everywhere(stored, batch, mask):
     """TD errors become priorities in the seeds of ``mask`` [S]."""
     replay, priorities, _ = stored
@@ -63,27 +63,27 @@ def revise_everywhere(stored, batch, mask):
             revise_all(priorities, batch, fill_of(replay, i), i, i)
 
 
-@compiled
+@jit
 def roam_all(rule: Rule, seen, draws, actions):
     """Random actions [S] where exploration wants them, else -1; how many are still to be chosen."""
     streams, explore, clock, habit = draws
     now, left = level(explore, clock), 0
     for i in range(len(actions)):
-        moves = rule.moves[row_at(rule, seen[i])]
-        actions[i] = -1 if explore.softmax else roam(streams, i, moves, now, habit)
+        legal_actions = rule.legal_actions[row_at(rule, seen[i])]
+        actions[i] = -1 if explore.softmax else roam(streams, i, legal_actions, now, habit)
         left += actions[i] < 0
     return left
 
 
-@compiled
+@jit
 def settle_all(outputs, rule: Rule, seen, draws, actions):
     """Choose where ``roam_all`` did not, from a network's outputs [S, out] at stored observations ``seen`` [S, F]."""
     streams, explore, clock, q = draws
     for i in range(len(actions)):
         if actions[i] < 0:
-            moves = rule.moves[row_at(rule, seen[i])]
+            legal_actions = rule.legal_actions[row_at(rule, seen[i])]
             action_values(outputs[i], rule.dueling, q)
             if explore.softmax:
-                actions[i] = choose(streams, i, q, moves, explore, clock)
+                actions[i] = choose(streams, i, q, legal_actions, explore, clock)
             else:
-                actions[i] = argmax(streams, i, q, moves)
+                actions[i] = argmax(streams, i, q, legal_actions)

@@ -15,14 +15,14 @@ from agents.common.networks.optimizers import make_optimizer
 from agents.common.replay.buffer import load_replay, make_replay, replay_bytes, save_replay
 from agents.common.replay.prioritized import bytes_of, load_priorities, make_priorities, save_priorities
 from agents.common.spaces import Inputs
-from agents.common.tabular import discount, legal_rows, moves, n_actions, trace_buffers, uniform_best
+from agents.common.tabular import action_lists, discount, legal_rows, n_actions, trace_buffers, uniform_best
 from agents.dqn.policy import GREEDY, act_all, make_hand, values_all
 from agents.dqn.schedule import Pace
 from agents.dqn.targets import Rule
 from agents.dqn.update import Brain, Parts, copy_all, make_batch, push_all, train_block
 from simulator.core import rng
-from simulator.core.jit import door, spread
-from simulator.core.protocols import Array, Metrics, Spec, State, Step
+from simulator.core.jit import parallel_for, specialize
+from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
 
 class DenseLearner:
@@ -35,7 +35,7 @@ class DenseLearner:
         inputs: how observations become inputs.
     """
 
-    def __init__(self, spec: Spec, seed_list: Sequence[int], config: Any, inputs: Inputs) -> None:
+    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any, inputs: Inputs) -> None:
         self._spec, self._inputs, self._seeds = spec, inputs, list(seed_list)
         self.gamma = discount(spec, config.gamma)
         self.parts = _make_parts(spec, seed_list, config, inputs)
@@ -49,14 +49,14 @@ class DenseLearner:
         """What every step needs goes without type dispatch; its arguments are made to fit in ``act`` and ``push``."""
         parts = self.parts
         seen = np.ascontiguousarray(parts.views[:, 0])
-        return door(act_all, parts.brain.online, parts.rule, parts.hand, seen, 0, self._actions)
+        return specialize(act_all, parts.brain.online, parts.rule, parts.hand, seen, 0, self._actions)
 
     @cached_property
     def _push(self) -> Any:
         parts = self.parts
         seen, flags = np.ascontiguousarray(parts.views[:, 0]), parts.loss > 0.0
         step = (parts.loss.astype(np.float32), flags, flags, seen)
-        return door(push_all, parts.replay, parts.priorities, seen, self._actions, step)
+        return specialize(push_all, parts.replay, parts.priorities, seen, self._actions, step)
 
     def act(self, obs: Array, clock: int) -> Array:
         """Exploring actions, int64 [S], at obs [S, *obs] after ``clock`` environment steps."""
@@ -90,7 +90,7 @@ class DenseLearner:
     def train(self, pace: Pace) -> None:
         """Update every seed's networks."""
         parts = self.parts
-        spread(lambda first, last: train_block((first, last), parts, pace), len(self._seeds))
+        parallel_for(lambda first, last: train_block((first, last), parts, pace), len(self._seeds))
 
     def copy(self) -> None:
         """The target networks become the online ones."""
@@ -126,7 +126,7 @@ class DenseLearner:
         load_priorities(parts.priorities, state["priorities"])
 
 
-def _make_parts(spec: Spec, seed_list: Sequence[int], config: Any, inputs: Inputs) -> Parts:
+def _make_parts(spec: EnvSpec, seed_list: Sequence[int], config: Any, inputs: Inputs) -> Parts:
     """The parts of a learner that has learned nothing yet."""
     n, n_seeds = n_actions(spec, "dqn"), len(seed_list)
     out, explore = n + config.dueling, make_explore(config.explore)
@@ -135,13 +135,15 @@ def _make_parts(spec: Spec, seed_list: Sequence[int], config: Any, inputs: Input
     sizes = (inputs.width, *config.network.hidden, out)
     online = make_net(sizes, config.network.activation == "tanh", seed_list, config.batch)
     average = online.params.copy() if config.average else online.params
-    draws, priorities = rng.words(seed_list, "exploration"), config.priority if config.prioritized else None
+    draws, priorities = rng.pcg64_states(seed_list, "exploration"), config.priority if config.prioritized else None
     return Parts(
-        rule=Rule(config.double, config.dueling, config.loss == "huber", inputs.n_classes, moves(legal_rows(spec, n))),
+        rule=Rule(
+            config.double, config.dueling, config.loss == "huber", inputs.n_classes, action_lists(legal_rows(spec, n))
+        ),
         brain=Brain(online, twin(online), average, make_optimizer(config.optimizer, n_seeds, n_params(sizes))),
         replay=make_replay((n_seeds, config.capacity, inputs.n_stored), config.n_step, discount(spec, config.gamma)),
         priorities=make_priorities(priorities, n_seeds, config.capacity),
-        streams=rng.words(seed_list, "replay"),
+        streams=rng.pcg64_states(seed_list, "replay"),
         batch=make_batch(n_seeds, config.batch, (inputs.width, out, n)),
         hand=make_hand(draws, explore, config.random_steps, (max(inputs.width, out), n)),
         scale=inputs.scale,
@@ -163,8 +165,8 @@ class GreedyNetwork:
 
     def __init__(self, net: Net, rule: Rule, inputs: Inputs, seed_list: list[int]) -> None:
         self._net, self._rule, self._inputs = net._replace(params=net.params.copy()), rule, inputs
-        widest, n = max(inputs.width, int(net.sizes[-1])), rule.moves.shape[1] - 1
-        self._hand = make_hand(rng.words(seed_list, "ties"), GREEDY, 1, (widest, n))
+        widest, n = max(inputs.width, int(net.sizes[-1])), rule.legal_actions.shape[1] - 1
+        self._hand = make_hand(rng.pcg64_states(seed_list, "ties"), GREEDY, 1, (widest, n))
 
     def act(self, obs: Array, first: Array) -> Array:
         """One of the best actions at obs [S, *obs], int64 [S]."""
@@ -181,7 +183,7 @@ class GreedyNetwork:
 
     def probs(self, obs: Array) -> Array:
         """Uniform over the best actions, [S, B, A]."""
-        return uniform_best(self.values(obs), self._rule.moves, self._inputs.store(obs))
+        return uniform_best(self.values(obs), self._rule.legal_actions, self._inputs.store(obs))
 
 
 def _bytes(config: Any, n_seeds: int, inputs: Inputs, out: int) -> int:

@@ -18,7 +18,7 @@ from agents.common.networks.network_torch import TorchNetwork
 from agents.common.replay.buffer import load_replay, make_replay, replay_bytes, save_replay
 from agents.common.replay.prioritized import bytes_of, load_priorities, make_priorities, save_priorities
 from agents.common.spaces import is_image, make_inputs
-from agents.common.tabular import discount, legal_rows, moves, n_actions
+from agents.common.tabular import action_lists, discount, legal_rows, n_actions
 from agents.dqn.blocks import draw_all, revise_everywhere, roam_all, settle_all, slopes_all
 from agents.dqn.policy import GREEDY, make_habit
 from agents.dqn.schedule import Pace
@@ -26,7 +26,7 @@ from agents.dqn.targets import Rule
 from agents.dqn.update import make_batch, push_all
 from agents.dqn.views import PictureView, VectorView, picture_bytes
 from simulator.core import rng
-from simulator.core.protocols import Array, Metrics, Spec, State, Step
+from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
 NETWORK_BYTES = 4 * 6  # of a weight: online, target, average, gradient and two slots of the optimiser
 
@@ -40,7 +40,7 @@ class TorchLearner:
         config: settings of the agent.
     """
 
-    def __init__(self, spec: Spec, seed_list: Sequence[int], config: Any) -> None:
+    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any) -> None:
         n, n_seeds = n_actions(spec, "dqn"), len(seed_list)
         self._spec, self._seeds, out = spec, list(seed_list), n + config.dueling
         self.gamma, self._explore = discount(spec, config.gamma), make_explore(config.explore)
@@ -50,11 +50,11 @@ class TorchLearner:
         self._target = self._online.twin()
         self._average = self._online.twin() if config.average else self._online
         huber = config.loss == "huber"
-        self._rule = Rule(config.double, config.dueling, huber, self._view.n_classes, moves(legal_rows(spec, n)))
+        self._rule = Rule(config.double, config.dueling, huber, self._view.n_classes, action_lists(legal_rows(spec, n)))
         shape = (n_seeds, config.capacity, self._view.n_stored)
         replay = make_replay(shape, config.n_step, self.gamma, self._view.kind)
         priorities = make_priorities(config.priority if config.prioritized else None, n_seeds, config.capacity)
-        self._streams = {name: rng.words(seed_list, name) for name in ("exploration", "replay")}
+        self._streams = {name: rng.pcg64_states(seed_list, name) for name in ("exploration", "replay")}
         self._stored = (replay, priorities, self._streams["replay"])
         self._batch = make_batch(n_seeds, config.batch, (self._view.width, out, n))
         self._loss, self.failed_at = np.zeros(n_seeds), np.zeros(n_seeds, np.int64)
@@ -155,7 +155,10 @@ class TorchPolicy:
     def __init__(self, net: TorchNetwork, rule: Rule, view: VectorView | PictureView, seed_list: list[int]) -> None:
         self._net, self._rule, self._view, self._watch = net, rule, view, view.watcher()
         self._habit = make_habit(1, len(seed_list))
-        self._stream, self._q = rng.words(seed_list, "ties"), np.zeros(rule.moves.shape[1] - 1, np.float32)
+        self._stream, self._q = (
+            rng.pcg64_states(seed_list, "ties"),
+            np.zeros(rule.legal_actions.shape[1] - 1, np.float32),
+        )
 
     def act(self, obs: Array, first: Array) -> Array:
         """One of the best actions at obs [S, *obs], int64 [S]."""
@@ -173,7 +176,7 @@ class TorchPolicy:
         """None: what it does depends on the frames before."""
 
 
-def _view(spec: Spec, n_seeds: int, config: Any, out: int) -> tuple[VectorView | PictureView, Callable[[], Any]]:
+def _view(spec: EnvSpec, n_seeds: int, config: Any, out: int) -> tuple[VectorView | PictureView, Callable[[], Any]]:
     advice = "a smaller agent.capacity, or fewer seeds"
     drawn = bytes_of(config.priority.kind if config.prioritized else "", config.capacity)
     if is_image(spec):

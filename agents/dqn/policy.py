@@ -10,7 +10,7 @@ from agents.common.exploration import Explore, argmax, choose, level
 from agents.common.networks.dense import forward_row
 from agents.common.replay.buffer import expand
 from agents.dqn.targets import action_values, row_at
-from simulator.core.jit import compiled, lane
+from simulator.core.jit import jit, jit_inline
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import below, uniform
 
@@ -53,8 +53,8 @@ def make_habit(longest: int, n_seeds: int, softmax: bool = False) -> Habit:
     return Habit(longest, np.zeros(n_seeds, np.int64), np.zeros(n_seeds, np.int64))
 
 
-@lane
-def roam(streams, i, moves, now, habit):
+@jit_inline
+def roam(streams, i, legal_actions, now, habit):
     """A random action of seed i, or -1 where it should be greedy.
 
     A random action is kept for k steps or more with probability 1/k, up to ``habit.longest`` (after Dabney, Ostrovski
@@ -63,40 +63,40 @@ def roam(streams, i, moves, now, habit):
     held, left = habit.held, habit.left
     if left[i] > 0:
         left[i] -= 1
-        for m in range(1, 1 + moves[0]):
-            if moves[m] == held[i]:
+        for m in range(1, 1 + legal_actions[0]):
+            if legal_actions[m] == held[i]:
                 return held[i]
         left[i] = 0
     if uniform(streams, i) >= now:
         return -1
-    held[i] = moves[1 + below(streams, i, moves[0])]
+    held[i] = legal_actions[1 + below(streams, i, legal_actions[0])]
     if habit.longest > 1:
         left[i] = np.int64(min(1.0 / (1.0 - uniform(streams, i)), habit.longest)) - 1
     return held[i]
 
 
-@lane
+@jit_inline
 def act_lane(net, rule, hand, i, stored, clock):
     """The exploring action of seed i at one stored observation [F]."""
-    moves, explore = rule.moves[row_at(rule, stored)], hand.explore
-    action = -1 if explore.softmax else roam(hand.stream, i, moves, level(explore, clock), hand.habit)
+    legal_actions, explore = rule.legal_actions[row_at(rule, stored)], hand.explore
+    action = -1 if explore.softmax else roam(hand.stream, i, legal_actions, level(explore, clock), hand.habit)
     if action < 0:
         values_at(net, rule, i, stored, (hand.x[i], hand.q[i]))
         if explore.softmax:
-            action = choose(hand.stream, i, hand.q[i], moves, explore, clock)
+            action = choose(hand.stream, i, hand.q[i], legal_actions, explore, clock)
         else:
-            action = argmax(hand.stream, i, hand.q[i], moves)
+            action = argmax(hand.stream, i, hand.q[i], legal_actions)
     return action
 
 
-@compiled
+@jit
 def act_all(net, rule, hand, seen, clock, actions):
     """Exploring actions [S] at stored observations ``seen`` [S, F]."""
     for i in range(len(actions)):
         actions[i] = act_lane(net, rule, hand, i, seen[i], clock)
 
 
-@lane
+@jit_inline
 def values_at(net, rule, i, stored, room):
     """Action values of seed i at one stored observation, into ``room``'s q [A]; its x [2, max(in, out)] is room."""
     x, q = room
@@ -105,12 +105,12 @@ def values_at(net, rule, i, stored, room):
     action_values(x[1], rule.dueling, q)
 
 
-@compiled
+@jit
 def values_all(net, rule, hand, stored, values):
     """Action values [S, B, A] at stored observations [B, F]; actions that do not exist are left as they are."""
     for i in range(values.shape[0]):
         for b in range(values.shape[1]):
             values_at(net, rule, i, stored[b], (hand.x[i], hand.q[i]))
-            moves = rule.moves[row_at(rule, stored[b])]
-            for m in range(1, 1 + moves[0]):
-                values[i, b, moves[m]] = hand.q[i, moves[m]]
+            legal_actions = rule.legal_actions[row_at(rule, stored[b])]
+            for m in range(1, 1 + legal_actions[0]):
+                values[i, b, legal_actions[m]] = hand.q[i, legal_actions[m]]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.core.jit import lane
+from simulator.core.jit import jit_inline
 from simulator.core.protocols import Array
 
 
@@ -17,10 +17,10 @@ class Rule(NamedTuple):
     dueling: bool
     huber: bool
     n_classes: int  # of a discrete observation, which is seen as one-hot; 0: a vector
-    moves: Array  # int64 [n_observations or 1, 1 + A], actions that exist: their number, then they
+    legal_actions: Array  # int64 [n_observations or 1, 1 + A], actions that exist: their number, then they
 
 
-@lane
+@jit_inline
 def action_values(outputs, dueling, q):
     """Action values q [A] from a network's outputs: themselves, or V + A - mean A from [V, A ...]."""
     n = len(q)
@@ -36,7 +36,7 @@ def action_values(outputs, dueling, q):
             q[a] = outputs[a]
 
 
-@lane
+@jit_inline
 def row_at(rule, stored):
-    """Which row of ``rule.moves`` counts at a stored observation."""
-    return np.int64(stored[0]) if rule.moves.shape[0] > 1 else 0
+    """Which row of ``rule.legal_actions`` counts at a stored observation."""
+    return np.int64(stored[0]) if rule.legal_actions.shape[0] > 1 else 0

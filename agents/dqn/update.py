@@ -16,7 +16,7 @@ from agents.common.networks.optimizers import Optimizer, step_down
 from agents.common.replay.buffer import Replay, expand, fill_of, push
 from agents.common.replay.prioritized import Priorities, admit, draw, revise
 from agents.dqn.targets import Rule, action_values, row_at
-from simulator.core.jit import compiled, lane
+from simulator.core.jit import jit, jit_inline
 from simulator.core.protocols import Array
 
 
@@ -64,7 +64,7 @@ def make_batch(n_seeds: int, size: int, sizes: tuple[int, int, int]) -> Batch:
     return Batch(*drawn, x, x.copy(), dy, np.zeros((n_seeds, 2, n_actions), np.float32))
 
 
-@lane
+@jit_inline
 def output_gradient(slope, action, dueling, dy):
     """dL/d(outputs) dy [out] from ``slope`` = dL/dq(action)."""
     dy[:] = np.float32(0.0)
@@ -77,7 +77,7 @@ def output_gradient(slope, action, dueling, dy):
         dy[action] = slope
 
 
-@lane
+@jit_inline
 def loss_slope(td_error, huber):
     """Loss of one TD error (target - value), and its slope with respect to the value."""
     if huber and abs(td_error) > np.float32(1.0):
@@ -85,16 +85,16 @@ def loss_slope(td_error, huber):
     return np.float32(0.5) * td_error * td_error, -td_error
 
 
-@lane
-def worth(chooser, valuer, moves):
+@jit_inline
+def worth(chooser, valuer, legal_actions):
     """What the next state is worth: the action that ``chooser`` [A] prefers, by the values of ``valuer`` [A]."""
-    best = moves[1]
-    for m in range(2, 1 + moves[0]):
-        best = moves[m] if chooser[moves[m]] > chooser[best] else best
+    best = legal_actions[1]
+    for m in range(2, 1 + legal_actions[0]):
+        best = legal_actions[m] if chooser[legal_actions[m]] > chooser[best] else best
     return valuer[best]
 
 
-@lane
+@jit_inline
 def _gather(replay, rule, batch, i, w):
     for j in range(batch.picked.shape[1]):
         at = batch.picked[w, j]
@@ -102,7 +102,7 @@ def _gather(replay, rule, batch, i, w):
         expand(replay.following[i, at], rule.n_classes, batch.following[w, j])
 
 
-@lane
+@jit_inline
 def targets(outputs, replay, rule, batch, i, w):
     """Targets of seed i's batch, float32 [B], into ``batch.dy[w, :, 0]``.
 
@@ -115,11 +115,13 @@ def targets(outputs, replay, rule, batch, i, w):
         action_values(outputs[0][j * out : (j + 1) * out], rule.dueling, valuer)
         if rule.double:
             action_values(outputs[1][j * out : (j + 1) * out], rule.dueling, chooser)
-        value = worth(chooser if rule.double else valuer, valuer, rule.moves[row_at(rule, replay.following[i, at])])
+        value = worth(
+            chooser if rule.double else valuer, valuer, rule.legal_actions[row_at(rule, replay.following[i, at])]
+        )
         batch.dy[w, j, 0] = replay.earned[i, at] + replay.discount[i, at] * value
 
 
-@lane
+@jit_inline
 def gradients(outputs, replay, rule, batch, i, w):
     """Targets in ``batch.dy[w, :, 0]`` become dL/d(outputs) [B, out]; TD errors go to ``batch.weights[w]``; the loss.
 
@@ -138,14 +140,14 @@ def gradients(outputs, replay, rule, batch, i, w):
     return loss / n_rows
 
 
-@lane
+@jit_inline
 def revise_all(priorities, batch, fill, i, w):
     """TD errors in ``batch.weights[w]`` become priorities."""
     for j in range(batch.picked.shape[1]):
         revise(priorities, i, batch.picked[w, j], batch.weights[w, j], fill)
 
 
-@compiled
+@jit
 def train_one(parts: Parts, i, w, pace):
     """One training of seed i, in the room of row w."""
     brain, replay, batch, rule = parts.brain, parts.replay, parts.batch, parts.rule
@@ -167,7 +169,7 @@ def train_one(parts: Parts, i, w, pace):
             follow(brain.average, brain.online.params, i, pace.average_share)
 
 
-@compiled
+@jit
 def _improve(brain, replay, rule, batch, place, share):
     """One update of the online network from the batch in its row; the loss, not finite where the gradient is not."""
     i, w = place
@@ -184,21 +186,21 @@ def _improve(brain, replay, rule, batch, place, share):
     return loss if np.isfinite(norm) else norm
 
 
-@compiled
+@jit
 def train_block(block, parts: Parts, pace):
     """One training of every seed from ``block[0]`` to before ``block[1]``, in the room of the first of them."""
     for i in range(block[0], block[1]):
         train_one(parts, i, block[0], pace)
 
 
-@compiled
+@jit
 def copy_all(brain: Brain):
     """The target networks become the online ones."""
     for i in range(brain.online.params.shape[0]):
         follow(brain.target.params, brain.online.params, i, 1.0)
 
 
-@lane
+@jit_inline
 def push_lane(replay, priorities, i, seen, action, result):
     """Store one step of seed i; False, and nothing is stored, where an observation or the reward is no number."""
     reward, terminated, truncated, led_to = result
@@ -213,7 +215,7 @@ def push_lane(replay, priorities, i, seen, action, result):
     return sound
 
 
-@compiled
+@jit
 def push_all(replay: Replay, priorities: Priorities, seen, actions, step):
     """Store one step of every seed; the first seed whose observation or reward is no number, or -1."""
     reward, terminated, truncated, led_to = step

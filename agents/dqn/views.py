@@ -21,7 +21,7 @@ from agents.common.replay.frames import (
 )
 from agents.common.spaces import Inputs
 from agents.dqn.blocks import gather_all, places_all
-from simulator.core.protocols import Array, Spec, State, Step
+from simulator.core.protocols import Array, EnvSpec, State, Step
 
 
 class VectorView:
@@ -80,7 +80,7 @@ class PictureView:
     kind: type = np.int64
     n_stored, n_classes, width = 1, 0, 0
 
-    def __init__(self, spec: Spec, n_seeds: int, depth: int, capacity: int, n_step: int) -> None:
+    def __init__(self, spec: EnvSpec, n_seeds: int, depth: int, capacity: int, n_step: int) -> None:
         self.shape, self._depth, self._n = frame_shape(spec), depth, n_seeds
         self._room = room(spec, depth, capacity, n_step)
         self._frames = make_frames(n_seeds, self.shape, self._room, depth)
@@ -144,7 +144,7 @@ def replace_lost(replay: Any, batch: Any, least: Array) -> None:
             batch.picked[i], batch.weights[i] = (replay.pushed[i] - 1) % replay.obs.shape[1], 1.0
 
 
-def room(spec: Spec, depth: int, capacity: int, n_step: int) -> int:
+def room(spec: EnvSpec, depth: int, capacity: int, n_step: int) -> int:
     """Frames that hold every transition: one each, and one more for every cut, whose last frame is its own.
 
     Cuts are expected at the environment's limit, or at every eighth step without one. Where they come more often, the
@@ -154,6 +154,6 @@ def room(spec: Spec, depth: int, capacity: int, n_step: int) -> int:
     return capacity + cuts + depth + n_step + 1
 
 
-def picture_bytes(spec: Spec, n_seeds: int, depth: int, capacity: int, n_step: int) -> int:
+def picture_bytes(spec: EnvSpec, n_seeds: int, depth: int, capacity: int, n_step: int) -> int:
     """Memory of the frames of all seeds, in bytes."""
     return frame_bytes(n_seeds, frame_shape(spec), room(spec, depth, capacity, n_step))

@@ -8,6 +8,6 @@ network's estimate; the baseline "mean" leaves an episode's own returns out; sta
 off, take the batch's mean off once more, whatever the baseline.
 """
 
-from agents.reinforce.agent import DEVICES, TUNED, Config, Reinforce, make
+from agents.reinforce.agent import PRESETS, SUPPORTS_GPU, Config, Reinforce, make
 
-__all__ = ["DEVICES", "TUNED", "Config", "Reinforce", "make"]
+__all__ = ["SUPPORTS_GPU", "PRESETS", "Config", "Reinforce", "make"]

@@ -30,13 +30,13 @@ from agents.reinforce.setup import check_batches, make_hand, make_rule
 from agents.reinforce.update import CHUNK, Brain, kept, make_scratch, update_block
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, NonNegative, Positive, Share
-from simulator.core.jit import door, spread
-from simulator.core.protocols import Array, Metrics, Spec, State, Step
+from simulator.core.jit import parallel_for, specialize
+from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
 if TYPE_CHECKING:
     from agents.reinforce.learner_torch import TorchReinforce
 
-DEVICES = True  # other than the CPU
+SUPPORTS_GPU = True  # other than the CPU
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ class Config:
     """how the value baseline follows its own"""
 
 
-TUNED = {
+PRESETS = {
     "cartpole-reinforce": {
-        "about": "solved within 27,000 steps by the median seed, and stays solved: the learning rate falls in 20,000",
-        "env": "CartPole-v1",
+        "description": "solved within 27,000 steps by the median seed, and stays solved: the learning rate falls in
+        20,000", "env": "CartPole-v1",
         "steps": 100_000,
         "agent": {
             "episodes": 2,
@@ -109,8 +109,8 @@ class Reinforce:
         self._drawn = np.zeros((n, border.n_drawn), np.float32)
         seen, ends = np.zeros((n, border.n_kept), np.float32), np.zeros(n, np.bool_)
         step = (np.zeros(n, np.float32), ends, ends, seen)
-        self._act = door(act_all, nets[0], hand, rule, seen, self._drawn)
-        self._record = door(record_all, self._episodes, rule, counts, seen, self._drawn, step)
+        self._act = specialize(act_all, nets[0], hand, rule, seen, self._drawn)
+        self._record = specialize(record_all, self._episodes, rule, counts, seen, self._drawn, step)
 
     def act(self, obs: Array) -> Array:
         """Actions drawn from the policy, int64 [S] or [S, *action]."""
@@ -132,7 +132,7 @@ class Reinforce:
         clock = int(self._brain.counts.clock[0])
         shares = tuple(rate_after(each, clock) for each in (self._config.optimizer, self._config.value_optimizer))
         work = (self._brain, self._episodes, self._rule, self._scratch, shares)
-        spread(lambda first, last: update_block((first, last), *work), len(self._seeds))
+        parallel_for(lambda first, last: update_block((first, last), *work), len(self._seeds))
 
     def policy(self) -> GreedyPolicy:
         """The most probable action, or the mean one, as of now."""
@@ -154,7 +154,7 @@ class Reinforce:
         load(kept(self._brain), state)
 
 
-def make(spec: Spec, seed_list: Sequence[int], config: Config) -> Reinforce | TorchReinforce:
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Reinforce | TorchReinforce:
     """Learners for an environment of discrete or Box actions.
 
     Raises:

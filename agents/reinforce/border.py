@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from simulator.core.protocols import Array, Spec
+from simulator.core.protocols import Array, EnvSpec
 
 
 class Border(NamedTuple):
@@ -24,7 +24,7 @@ class Border(NamedTuple):
     actions: Callable[[Array], Array]  # float32 [S, n_drawn] -> [S, *action]
 
 
-def make_border(agent: str, spec: Spec) -> Border:
+def make_border(agent: str, spec: EnvSpec) -> Border:
     """The border of an environment.
 
     Raises:
@@ -45,7 +45,7 @@ def make_border(agent: str, spec: Spec) -> Border:
     )
 
 
-def _inward(agent: str, spec: Spec) -> tuple[int, Callable[[Array], Array]]:
+def _inward(agent: str, spec: EnvSpec) -> tuple[int, Callable[[Array], Array]]:
     """Numbers stay as they are; whole ones between bounds become 0 to 1."""
     space = spec.observation
     if isinstance(space, spaces.Discrete) and int(space.start) == 0:
@@ -64,7 +64,7 @@ def _inward(agent: str, spec: Spec) -> tuple[int, Callable[[Array], Array]]:
     return size, scaled
 
 
-def _outward(agent: str, spec: Spec) -> tuple[int, Callable[[Array], Array]]:
+def _outward(agent: str, spec: EnvSpec) -> tuple[int, Callable[[Array], Array]]:
     """Box actions are drawn in units of half their range around its middle, and clipped into it on their way out."""
     space = spec.action
     if isinstance(space, spaces.Discrete) and int(space.start) == 0:

@@ -19,7 +19,7 @@ from agents.reinforce.gradient import (
     subtract_mean,
     weigh_by_age,
 )
-from simulator.core.jit import compiled, lane
+from simulator.core.jit import jit, jit_inline
 from simulator.core.protocols import Array, State
 from simulator.core.rng_compiled import normal
 
@@ -58,7 +58,7 @@ class Hand(NamedTuple):
 
     log_std: Array  # float32 [S, D]
     stream: Array  # uint64 [S, 4]
-    moves: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
+    legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
     x: Array  # float32 [S, F], room
     y: Array  # float32 [S, out], room
 
@@ -116,7 +116,7 @@ def load_episodes(episodes: Episodes, kept: list[State]) -> None:
         episodes.n_rows[i], episodes.n_episodes[i] = len(state["reward"]), len(state["end"])
 
 
-@lane
+@jit_inline
 def see(source, rule, x):
     """Fill the rows of ``x`` [B, F] with what a network sees of observations [B, K]."""
     for r in range(x.shape[0]):
@@ -129,35 +129,35 @@ def see(source, rule, x):
                 x[r, k] = source[r, k]
 
 
-@lane
-def moves_at(moves, rule, seen):
-    """The row of ``moves`` that lists the actions at an observation [K]."""
-    return np.int64(seen[0]) if rule.one_hot and moves.shape[0] > 1 else 0
+@jit_inline
+def moves_at(legal_actions, rule, seen):
+    """The row of ``legal_actions`` that lists the actions at an observation [K]."""
+    return np.int64(seen[0]) if rule.one_hot and legal_actions.shape[0] > 1 else 0
 
 
-@lane
+@jit_inline
 def draw(hand, rule, i, seen, drawn):
     """Draw an action of seed i from the outputs ``hand.y[i]`` at ``seen`` [K], into ``drawn`` [D]."""
     if rule.discrete:
-        moves = hand.moves[moves_at(hand.moves, rule, seen)]
-        drawn[0] = choose(hand.stream, i, hand.y[i], moves, rule.explore, 0)
+        legal_actions = hand.legal_actions[moves_at(hand.legal_actions, rule, seen)]
+        drawn[0] = choose(hand.stream, i, hand.y[i], legal_actions, rule.explore, 0)
     else:
         for d in range(len(drawn)):
             action = hand.y[i, d] + np.exp(hand.log_std[i, d]) * normal(hand.stream, i)
             drawn[d] = action if action == action else 0.0  # a broken network still has to move
 
 
-@lane
+@jit_inline
 def best(hand, rule, i, seen, chosen):
     """The most probable or the mean action at the outputs ``hand.y[i]``, into ``chosen`` [D]."""
     if rule.discrete:
-        chosen[0] = argmax(hand.stream, i, hand.y[i], hand.moves[moves_at(hand.moves, rule, seen)])
+        chosen[0] = argmax(hand.stream, i, hand.y[i], hand.legal_actions[moves_at(hand.legal_actions, rule, seen)])
     else:
         for d in range(len(chosen)):
             chosen[d] = hand.y[i, d] if hand.y[i, d] == hand.y[i, d] else np.float32(0.0)
 
 
-@lane
+@jit_inline
 def _record_lane(episodes, rule, i, seen, drawn, step):
     """Add one step of seed i; whether its batch is complete."""
     reward, terminated, truncated, led_to = step
@@ -177,7 +177,7 @@ def _record_lane(episodes, rule, i, seen, drawn, step):
     return episodes.n_episodes[i] == episodes.end.shape[1]
 
 
-@compiled
+@jit
 def record_all(episodes, rule, counts, seen, drawn, step):
     """Add one step of every seed that goes on; how many batches are complete.
 
@@ -191,7 +191,7 @@ def record_all(episodes, rule, counts, seen, drawn, step):
     return complete
 
 
-@lane
+@jit_inline
 def weigh(episodes, rule, i, rows):
     """Advantages of seed i from ``rows``: (returns, values, advantages), float64 [T] each; the last is written."""
     returns, value, advantage = rows
@@ -206,7 +206,7 @@ def weigh(episodes, rule, i, rows):
         weigh_by_age(advantage, end, rule.gamma)
 
 
-@lane
+@jit_inline
 def policy_slopes(episodes, hand, rule, rows, arrays):
     """DL/d(outputs) of some rows of seed i's batch; the sums of their loss and of the policy's entropy.
 
@@ -224,8 +224,8 @@ def policy_slopes(episodes, hand, rule, rows, arrays):
         y, dy = outputs[r * width : (r + 1) * width], slopes[r * width : (r + 1) * width]
         weights, drawn = (advantage[first + r], rule.entropy, share), episodes.action[i, first + r]
         if rule.discrete:
-            moves = hand.moves[moves_at(hand.moves, rule, episodes.obs[i, first + r])]
-            part, more = softmax_gradient(y, moves, np.int64(drawn[0]), weights, dy)
+            legal_actions = hand.legal_actions[moves_at(hand.legal_actions, rule, episodes.obs[i, first + r])]
+            part, more = softmax_gradient(y, legal_actions, np.int64(drawn[0]), weights, dy)
         else:
             part, more = gaussian_gradient(y, hand.log_std[i], drawn, weights, (dy, std_slope))
         loss += part

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.core.jit import lane
+from simulator.core.jit import jit_inline
 
 NONE, MEAN, VALUE = 0, 1, 2  # baselines
 HALF_LOG_2_PI = 0.9189385332046727
 
 
-@lane
+@jit_inline
 def returns_to_go(reward, end, tail, gamma, out):
     """G_t = r_t + gamma G_t+1 for every row of ``out`` float64 [T]; ``tail`` [E] is what follows an episode's last."""
     first = 0
@@ -30,7 +30,7 @@ def returns_to_go(reward, end, tail, gamma, out):
         first = end[e]
 
 
-@lane
+@jit_inline
 def subtract_mean(advantage, end):
     """Turn returns [T] into advantages over the mean return of the batch's *other* episodes.
 
@@ -50,7 +50,7 @@ def subtract_mean(advantage, end):
         first = end[e]
 
 
-@lane
+@jit_inline
 def standardize(advantage, n):
     """Give the first n advantages mean 0 and standard deviation 1; equal ones become 0."""
     mean, square = 0.0, 0.0
@@ -62,7 +62,7 @@ def standardize(advantage, n):
         advantage[row] = (advantage[row] - mean) / (np.sqrt(square) + 1e-8)
 
 
-@lane
+@jit_inline
 def weigh_by_age(advantage, end, gamma):
     """Multiply the advantage of step t of every episode by gamma**t (Sutton and Barto 2018, box of section 13.3)."""
     first = 0
@@ -74,38 +74,38 @@ def weigh_by_age(advantage, end, gamma):
         first = end[e]
 
 
-@lane
-def softmax_gradient(logits, moves, action, weights, dy):
+@jit_inline
+def softmax_gradient(logits, legal_actions, action, weights, dy):
     """DL/d(logits) of one step, written to ``dy`` [A]; the loss and the policy's entropy.
 
     Args:
         logits: [A].
-        moves: int64 [1 + A], how many actions exist, and which; the others have no probability.
+        legal_actions: int64 [1 + A], how many actions exist, and which; the others have no probability.
         action: the one taken.
         weights: (advantage, entropy bonus, share of the step in the loss).
         dy: float32 [A], written.
     """
     advantage, bonus, share = weights
     highest, total, mean = -np.inf, 0.0, 0.0
-    for m in range(1, 1 + moves[0]):
-        highest = max(highest, np.float64(logits[moves[m]]))
-    for m in range(1, 1 + moves[0]):
-        part = np.exp(logits[moves[m]] - highest)
+    for m in range(1, 1 + legal_actions[0]):
+        highest = max(highest, np.float64(logits[legal_actions[m]]))
+    for m in range(1, 1 + legal_actions[0]):
+        part = np.exp(logits[legal_actions[m]] - highest)
         total += part
-        mean += part * (logits[moves[m]] - highest)
+        mean += part * (logits[legal_actions[m]] - highest)
     log_total = np.log(total)
     entropy = log_total - mean / total
     for a in range(len(dy)):
         dy[a] = np.float32(0.0)
-    for m in range(1, 1 + moves[0]):
-        log_prob = logits[moves[m]] - highest - log_total
-        prob, taken = np.exp(log_prob), 1.0 if moves[m] == action else 0.0
-        dy[moves[m]] = share * (advantage * (prob - taken) + bonus * prob * (log_prob + entropy))
+    for m in range(1, 1 + legal_actions[0]):
+        log_prob = logits[legal_actions[m]] - highest - log_total
+        prob, taken = np.exp(log_prob), 1.0 if legal_actions[m] == action else 0.0
+        dy[legal_actions[m]] = share * (advantage * (prob - taken) + bonus * prob * (log_prob + entropy))
     log_prob = logits[action] - highest - log_total
     return -share * (advantage * log_prob + bonus * entropy), entropy
 
 
-@lane
+@jit_inline
 def gaussian_gradient(mean, log_std, action, weights, slopes):
     """DL/d(mean) and dL/d(log std) of one step of independent normal actions; the loss and the policy's entropy.
 
@@ -129,7 +129,7 @@ def gaussian_gradient(mean, log_std, action, weights, slopes):
     return -share * (advantage * log_prob + bonus * entropy), entropy
 
 
-@lane
+@jit_inline
 def squared_gradient(value, target, share):
     """DL/d(value) of ``share / 2 (value - target)**2``, and that loss."""
     error = np.float64(value) - target

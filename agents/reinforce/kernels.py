@@ -7,24 +7,24 @@ import numpy as np
 from agents.common.networks.optimizers import descend, shortened
 from agents.reinforce.episodes import best, draw, policy_slopes, weigh
 from agents.reinforce.gradient import VALUE, returns_to_go, squared_gradient
-from simulator.core.jit import compiled
+from simulator.core.jit import jit
 
 
-@compiled
+@jit
 def draw_all(hand, rule, seen, drawn):
     """Actions float32 [S, D] drawn by the outputs ``hand.y`` at what was kept, ``seen`` [S, K]."""
     for i in range(len(drawn)):
         draw(hand, rule, i, seen[i], drawn[i])
 
 
-@compiled
+@jit
 def best_all(hand, rule, seen, chosen):
     """The best actions, float32 [S, D]."""
     for i in range(len(chosen)):
         best(hand, rule, i, seen[i], chosen[i])
 
 
-@compiled
+@jit
 def value_all(episodes, rule, full, given, out):
     """Returns, and the gradient of half the mean squared error of the values, of the seeds that are ``full`` [G].
 
@@ -48,7 +48,7 @@ def value_all(episodes, rule, full, given, out):
                 losses[i] += part
 
 
-@compiled
+@jit
 def policy_all(episodes, hand, rule, full, given, out):
     """Gradients of the policy's loss in the seeds that are ``full`` [G].
 
@@ -71,7 +71,7 @@ def policy_all(episodes, hand, rule, full, given, out):
             loss[i, 0], loss[i, 2] = part, more / n
 
 
-@compiled
+@jit
 def std_all(optimizer, log_std, gradient, sound, share):
     """One step of the log std float32 [G, D] along ``gradient``, in the seeds that are ``sound`` [G]."""
     for i in range(len(sound)):

@@ -33,8 +33,8 @@ from agents.reinforce.setup import ADVICE, make_hand, row_bytes
 from agents.reinforce.views_torch import Pictures, Vectors
 from simulator.core import rng
 from simulator.core.devices import device
-from simulator.core.jit import spread
-from simulator.core.protocols import Array, Metrics, Spec, State, Step
+from simulator.core.jit import parallel_for
+from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
 
 class Groups:
@@ -56,7 +56,7 @@ class Groups:
             for g in range(first, last):
                 outputs[g] = self.nets[g].forward(x[self.members[g]], keep=False)
 
-        spread(work, len(self.nets))
+        parallel_for(work, len(self.nets))
         return np.concatenate(outputs)
 
     def twin(self) -> Groups:
@@ -91,7 +91,7 @@ class TorchReinforce:
         made: (border, rule) for the environment and the settings.
     """
 
-    def __init__(self, spec: Spec, seed_list: Sequence[int], config: Any, made: tuple[Border, Rule]) -> None:
+    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any, made: tuple[Border, Rule]) -> None:
         n, self._seeds, self._config, (_, self._rule) = len(seed_list), list(seed_list), config, made
         self._view, self._valued = _view(spec, n, config, made), config.baseline == "value"
         border = self._border = self._view.border
@@ -120,7 +120,7 @@ class TorchReinforce:
         ends = (np.ascontiguousarray(flag, np.bool_) for flag in (step.terminated, step.truncated))
         outcome = (np.ascontiguousarray(step.reward, np.float32), *ends, led_to)
         if record_all(self._episodes, self._rule, self._counts, seen, self._drawn, outcome):
-            spread(self._update, len(self._policy.members))
+            parallel_for(self._update, len(self._policy.members))
         return self._metrics
 
     def _update(self, first: int, last: int) -> None:
@@ -165,7 +165,7 @@ class TorchReinforce:
         """One step of the policy and its log std; what is not finite leaves ``sound``."""
         (episodes, x), (returns, value), (sound, loss, share) = batch, rows, how
         at, net = self._policy.members[g], self._policy.nets[g]
-        hand, y = _part(self._hand, at)._replace(moves=self._hand.moves), net.forward(x)
+        hand, y = _part(self._hand, at)._replace(legal_actions=self._hand.legal_actions), net.forward(x)
         flat, std = y.reshape(len(y), -1), np.zeros(hand.log_std.shape)
         dy = np.zeros_like(flat)
         out = (np.zeros(returns.shape), dy, std, loss)
@@ -214,7 +214,7 @@ class TorchPolicy:
 
     def __init__(self, nets: Groups, hand: Hand, rule: Rule, view: Any, seed_list: list[int]) -> None:
         self._nets, self._rule, self._view = nets, rule, view
-        self._hand = hand._replace(stream=rng.words(seed_list, "ties"), y=np.zeros_like(hand.y))
+        self._hand = hand._replace(stream=rng.pcg64_states(seed_list, "ties"), y=np.zeros_like(hand.y))
         self._watch, self._chosen = view.watcher(), np.zeros((len(seed_list), view.border.n_drawn), np.float32)
 
     def act(self, obs: Array, first: Array) -> Array:
@@ -230,7 +230,7 @@ class TorchPolicy:
             return None
         seen, x = self._view.enter(obs)
         every = np.repeat(x[None, :, 0], len(self._chosen), axis=0)
-        return uniform_best(self._nets.forward(every), self._hand.moves, seen)
+        return uniform_best(self._nets.forward(every), self._hand.legal_actions, seen)
 
     def values(self, obs: Array) -> None:
         """It has no action values."""
@@ -241,7 +241,7 @@ def _part(arrays: Any, at: slice) -> Any:
     return type(arrays)(*(array[at] for array in arrays))
 
 
-def _view(spec: Spec, n_seeds: int, config: Any, made: tuple[Border, Rule]) -> Vectors | Pictures:
+def _view(spec: EnvSpec, n_seeds: int, config: Any, made: tuple[Border, Rule]) -> Vectors | Pictures:
     """What the networks see.
 
     Raises:

@@ -9,11 +9,11 @@ from agents.common.tabular import uniform_best
 from agents.reinforce.border import Border
 from agents.reinforce.episodes import Hand, Rule, best, draw, see
 from simulator.core import rng
-from simulator.core.jit import compiled
+from simulator.core.jit import jit
 from simulator.core.protocols import Array
 
 
-@compiled
+@jit
 def act_all(policy, hand, rule, seen, drawn):
     """Actions of all seeds at ``seen`` float32 [S, K], written to ``drawn`` float32 [S, D]."""
     for i in range(len(drawn)):
@@ -22,7 +22,7 @@ def act_all(policy, hand, rule, seen, drawn):
         draw(hand, rule, i, seen[i], drawn[i])
 
 
-@compiled
+@jit
 def _greedy_all(policy, hand, rule, seen, chosen):
     for i in range(len(chosen)):
         see(seen[i : i + 1], rule, hand.x[i : i + 1])
@@ -30,7 +30,7 @@ def _greedy_all(policy, hand, rule, seen, chosen):
         best(hand, rule, i, seen[i], chosen[i])
 
 
-@compiled
+@jit
 def _outputs_all(policy, hand, rule, seen, y):
     for i in range(y.shape[0]):
         for b in range(y.shape[1]):
@@ -52,7 +52,7 @@ class GreedyPolicy:
     def __init__(self, policy: Net, hand: Hand, rule: Rule, border: Border, seed_list: list[int]) -> None:
         self._policy, self._rule, self._border = twin(policy), rule, border
         room = {"x": np.zeros_like(hand.x), "y": np.zeros_like(hand.y)}
-        self._hand = hand._replace(stream=rng.words(seed_list, "ties"), **room)
+        self._hand = hand._replace(stream=rng.pcg64_states(seed_list, "ties"), **room)
         self._chosen = np.zeros((len(seed_list), border.n_drawn), np.float32)
 
     def act(self, obs: Array, first: Array) -> Array:
@@ -67,7 +67,7 @@ class GreedyPolicy:
         seen, n_actions = self._border.encode(obs), int(self._policy.sizes[-1])
         y = np.zeros((len(self._chosen), len(seen), n_actions), np.float32)
         _outputs_all(self._policy, self._hand, self._rule, seen, y)
-        return uniform_best(y, self._hand.moves, seen)
+        return uniform_best(y, self._hand.legal_actions, seen)
 
     def values(self, obs: Array) -> None:
         """It has no action values."""

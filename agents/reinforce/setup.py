@@ -11,18 +11,18 @@ import numpy as np
 from agents.common.exploration import Explore
 from agents.common.memory_check import check_fits
 from agents.common.networks.dense import n_params
-from agents.common.tabular import discount, legal_rows, moves
+from agents.common.tabular import action_lists, discount, legal_rows
 from agents.reinforce.border import Border
 from agents.reinforce.episodes import Hand, Rule
 from simulator.core import rng
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 
 BASELINES = ("none", "mean", "value")
 UNKNOWN_LENGTH = 1_000  # steps that are kept of an episode where the environment sets no limit
 ADVICE = "a smaller agent.longest, agent.episodes or network, or fewer seeds"
 
 
-def make_rule(spec: Spec, config: Any, border: Border) -> Rule:
+def make_rule(spec: EnvSpec, config: Any, border: Border) -> Rule:
     """The settings as compiled code takes them.
 
     Raises:
@@ -47,12 +47,12 @@ def make_rule(spec: Spec, config: Any, border: Border) -> Rule:
     )
 
 
-def make_hand(spec: Spec, seed_list: Sequence[int], config: Any, border: Border) -> Hand:
+def make_hand(spec: EnvSpec, seed_list: Sequence[int], config: Any, border: Border) -> Hand:
     """What draws the actions of S seeds."""
     n, legal = len(seed_list), legal_rows(spec, border.n_outputs)
     log_std = np.full((n, border.n_drawn), log(config.initial_std), np.float32)
     room = (np.zeros((n, width), np.float32) for width in (border.n_inputs, border.n_outputs))
-    return Hand(log_std, rng.words(seed_list, "exploration"), moves(legal), *room)
+    return Hand(log_std, rng.pcg64_states(seed_list, "exploration"), action_lists(legal), *room)
 
 
 def row_bytes(border: Border) -> int:
@@ -60,7 +60,7 @@ def row_bytes(border: Border) -> int:
     return 4 * (border.n_kept + border.n_drawn + 1) + 24
 
 
-def check_batches(spec: Spec, n_seeds: int, config: Any, border: Border, rule: Rule) -> None:
+def check_batches(spec: EnvSpec, n_seeds: int, config: Any, border: Border, rule: Rule) -> None:
     """Refuse batches and dense networks that do not fit, before they are made.
 
     Raises:

@@ -14,7 +14,7 @@ from agents.common.networks.dense import Net, backward, forward, forward_row, ou
 from agents.common.networks.optimizers import Optimizer, descend, shortened
 from agents.reinforce.episodes import Counts, Hand, policy_slopes, see, weigh
 from agents.reinforce.gradient import VALUE, returns_to_go, squared_gradient
-from simulator.core.jit import compiled, lane
+from simulator.core.jit import jit, jit_inline
 from simulator.core.protocols import Array
 
 CHUNK = 128  # rows that go through a network at once: they stay in the cache
@@ -77,7 +77,7 @@ def make_scratch(brain: Brain, n_episodes: int, longest: int) -> Scratch:
     return Scratch(wide, dy, *rows, np.zeros((n, n_episodes)), *slopes, std, std.astype(np.float32))
 
 
-@compiled
+@jit
 def _returns(brain, episodes, rule, scratch, at):
     """Returns of every row; after the last step of a truncated episode follows V of what it led to."""
     i, w = at
@@ -91,13 +91,13 @@ def _returns(brain, episodes, rule, scratch, at):
     returns_to_go(reward, episodes.end[i], scratch.tail[w], rule.gamma, scratch.returns[w])
 
 
-@lane
+@jit_inline
 def _add(total, part):
     for k in range(len(total)):
         total[k] += part[k]
 
 
-@compiled
+@jit
 def _value_pass(brain, episodes, rule, scratch, at):
     """Value every row, and gather the gradient of half the mean squared error; that loss, nan if either is broken."""
     (i, w), loss, first = at, 0.0, 0
@@ -121,7 +121,7 @@ def _value_pass(brain, episodes, rule, scratch, at):
     return loss if np.isfinite(shortened(brain.value_optimizer, scratch.value_slope[w])) else np.nan
 
 
-@compiled
+@jit
 def _policy_pass(brain, episodes, rule, scratch, at):
     """Gather the gradient of the policy's loss; that loss and the mean entropy."""
     (i, w), loss, entropy, first = at, 0.0, 0.0, 0
@@ -145,13 +145,13 @@ def _policy_pass(brain, episodes, rule, scratch, at):
     return loss, entropy / n_rows
 
 
-@compiled
+@jit
 def _follow(optimizer, i, weights, slope, share):
     """One step of an optimiser in seed i, compiled once for all three: inlined, it triples what has to be compiled."""
     descend(optimizer, i, weights[i], slope, share)
 
 
-@lane
+@jit_inline
 def _improve_policy(brain, rule, scratch, at, share):
     """One step of the policy and its log std; False, and nothing done, where a gradient is not finite."""
     i, w = at
@@ -168,7 +168,7 @@ def _improve_policy(brain, rule, scratch, at, share):
     return True
 
 
-@lane
+@jit_inline
 def _learn_policy(brain, episodes, rule, scratch, at, share):
     """One step along the advantages; False, and nothing done, where loss or gradient is not finite."""
     i, w = at
@@ -180,7 +180,7 @@ def _learn_policy(brain, episodes, rule, scratch, at, share):
     return True
 
 
-@compiled
+@jit
 def update_block(block, brain, episodes, rule, scratch, shares):
     """Update the seeds from block[0] to block[1] whose batches are complete, and empty these.
 

@@ -22,7 +22,7 @@ from agents.common.replay.frames import (
     save_frames,
 )
 from agents.reinforce.border import Border
-from simulator.core.protocols import Array, Spec, State, Step
+from simulator.core.protocols import Array, EnvSpec, State, Step
 
 
 class Vectors:
@@ -96,7 +96,7 @@ class Pictures:
 
     kind: type = np.int64
 
-    def __init__(self, spec: Spec, border: Border, settings: ConvSettings, n_frames: int) -> None:
+    def __init__(self, spec: EnvSpec, border: Border, settings: ConvSettings, n_frames: int) -> None:
         self.border, self._settings, self._shape = border._replace(n_kept=1, n_inputs=1), settings, frame_shape(spec)
         self._room, self._body = n_frames + settings.frames + 2, make_body(settings, self._shape)
         self._frames = make_frames(0, self._shape, self._room, settings.frames)

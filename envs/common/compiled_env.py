@@ -14,11 +14,11 @@ import numpy as np
 
 from envs.common.gymnasium.rng import words
 from simulator.core.foreign.casts import action_indices
-from simulator.core.jit import as_value, door, lane
-from simulator.core.protocols import Array, Spec, State, Step
+from simulator.core.jit import function_pointer, jit_inline, specialize
+from simulator.core.protocols import Array, EnvSpec, State, Step
 from simulator.core.rng_compiled import bits, uniform
 from simulator.core.scene import Scene
-from simulator.core.vector_batch import VectorLanes
+from simulator.core.vector_batch import VectorBatch
 
 
 class Copies(NamedTuple):
@@ -68,15 +68,15 @@ class NativeEnv:
         loops: its law.
     """
 
-    def __init__(self, spec: Spec, copies: Copies, loops: Loops) -> None:
+    def __init__(self, spec: EnvSpec, copies: Copies, loops: Loops) -> None:
         self.spec, self._copies, self._loops = spec, copies, loops
         n, kind = len(copies.clock), spec.observation.dtype
         shape = (n, *(spec.observation.shape or ()))
         self._steps = tuple(_buffers(shape, kind) for _ in range(2))
         self._obs, self._actions, self._turn = np.zeros(shape, kind), np.zeros(n, np.int64), 0
         self._move: Any = None
-        self._enter = door(loops.step, copies, self._actions, self._steps[0])
-        self._begin = door(loops.reset, copies, self._obs)
+        self._enter = specialize(loops.step, copies, self._actions, self._steps[0])
+        self._begin = specialize(loops.reset, copies, self._obs)
 
     def reset(self) -> Array:
         """Start an episode in every seed; [S, *obs]."""
@@ -107,7 +107,7 @@ class NativeEnv:
         return step
 
     @property
-    def lanes(self) -> VectorLanes | None:
+    def env_batch(self) -> VectorBatch | None:
         """The copies, to be played on by compiled code: what is seen now is in ``step.obs``, before and after."""
         if self._loops.move is None:
             return None
@@ -115,8 +115,8 @@ class NativeEnv:
         np.copyto(step.obs, self._obs)
         self._obs = step.obs
         if self._move is None:
-            self._move = as_value(self._loops.move, self._copies, 0, 0, step)
-        return VectorLanes(self._move, self._copies, step)
+            self._move = function_pointer(self._loops.move, self._copies, 0, 0, step)
+        return VectorBatch(self._move, self._copies, step)
 
     def observe(self) -> Array:
         """What is seen now, [S, *obs]."""
@@ -154,7 +154,7 @@ def _buffers(shape: tuple[int, ...], kind: Any) -> Step:
     return Step(np.zeros(shape, kind), np.zeros(shape[0], np.float32), *flags, np.zeros(shape, kind))
 
 
-@lane
+@jit_inline
 def first_wrong(actions, n):
     """The first seed whose action is not one of n, or -1."""
     for i in range(len(actions)):
@@ -163,7 +163,7 @@ def first_wrong(actions, n):
     return -1
 
 
-@lane
+@jit_inline
 def ends(copies, i, reward, terminated, step):
     """Note how the step of copy i went; whether its episode is over."""
     copies.clock[i] += 1
@@ -175,13 +175,13 @@ def ends(copies, i, reward, terminated, step):
     return False
 
 
-@lane
+@jit_inline
 def between(copies, i, low, high):
     """A float64 in [low, high): the bits of ``numpy.random.Generator.uniform``."""
     return low + (high - low) * uniform(copies.stream, i)
 
 
-@lane
+@jit_inline
 def one_of(copies, i, n):
     """An integer in [0, n): the bits of ``numpy.random.Generator.integers`` and ``choice``.
 
@@ -196,7 +196,7 @@ def one_of(copies, i, n):
             return np.int64(product >> np.uint64(32))
 
 
-@lane
+@jit_inline
 def _half_draw(copies, i):
     """32 random bits: the lower half of a draw of PCG64, or the upper half of the last."""
     if copies.half[i, 0]:

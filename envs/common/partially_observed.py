@@ -8,8 +8,8 @@ import numpy as np
 
 from envs.common.tabular_env import Draw, TableEnv
 from simulator.core import rng
-from simulator.core.jit import compiled
-from simulator.core.protocols import Array, Spec, State, Step
+from simulator.core.jit import jit
+from simulator.core.protocols import Array, EnvSpec, State, Step
 from simulator.core.rng_compiled import below, uniform
 from simulator.core.scene import Scene
 
@@ -26,7 +26,7 @@ class Sensor:
     """
 
     def __init__(self, seed_list: Sequence[int], noise: float, n_states: int) -> None:
-        self.stream = rng.words(seed_list, "sensor")
+        self.stream = rng.pcg64_states(seed_list, "sensor")
         self._noise, self._n = (noise if n_states > 1 else 0.0), n_states
 
     def report(self, states: Array, seen_anew: Array) -> Array:
@@ -40,7 +40,7 @@ class Sensor:
 class ObservedEnv:
     """The environment ``inner``, which must be seen as its states, under views and a sensor of its own.
 
-    It offers no ``lanes``: what is seen is no index of a table.
+    It offers no ``env_batch``: what is seen is no index of a table.
 
     Args:
         spec: what the environment is.
@@ -50,10 +50,10 @@ class ObservedEnv:
         sensor: what becomes of states before they are seen.
     """
 
-    def __init__(self, spec: Spec, inner: TableEnv, draw: Draw, see: See, sensor: Sensor) -> None:
+    def __init__(self, spec: EnvSpec, inner: TableEnv, draw: Draw, see: See, sensor: Sensor) -> None:
         self.spec, self._inner, self._draw, self._see, self._sensor = spec, inner, draw, see, sensor
-        self._every = np.ones(len(inner.lanes.place), np.bool_)
-        self._reports = np.zeros(len(inner.lanes.place), np.int64)  # the last ones
+        self._every = np.ones(len(inner.env_batch.place), np.bool_)
+        self._reports = np.zeros(len(inner.env_batch.place), np.int64)  # the last ones
         self._arrived = self._reports  # states that the last step led to
 
     def reset(self) -> Array:
@@ -100,7 +100,7 @@ class ObservedEnv:
         return exact
 
 
-@compiled
+@jit
 def _report(stream, reports, seen_anew, noise, n_states):
     """Turn states into reports, in place."""
     for i in range(len(reports)):

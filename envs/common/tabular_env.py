@@ -7,10 +7,18 @@ from collections.abc import Callable
 import numpy as np
 
 from simulator.core.foreign.casts import action_indices
-from simulator.core.jit import compiled, door
-from simulator.core.protocols import Array, Spec, State, Step
+from simulator.core.jit import jit, specialize
+from simulator.core.protocols import Array, EnvSpec, State, Step
 from simulator.core.scene import Scene
-from simulator.core.transition_table import GOES_ON, TERMINATES, TRUNCATES, Lanes, Table, table_reset, table_step
+from simulator.core.transition_table import (
+    GOES_ON,
+    TERMINATES,
+    TRUNCATES,
+    TabularBatch,
+    TransitionTable,
+    table_reset,
+    table_step,
+)
 
 Draw = Callable[[int, int], Scene]  # (state, steps of the episode) -> what can be drawn
 
@@ -25,16 +33,16 @@ class TableEnv:
         draw: makes a scene from a state.
     """
 
-    def __init__(self, spec: Spec, table: Table, stream: Array, draw: Draw) -> None:
+    def __init__(self, spec: EnvSpec, table: TransitionTable, stream: Array, draw: Draw) -> None:
         self.spec, self._draw, self._n = spec, draw, len(stream)
-        self.lanes = Lanes(table, np.zeros(self._n, np.int64), np.zeros(self._n, np.int64), stream.copy())
+        self.env_batch = TabularBatch(table, np.zeros(self._n, np.int64), np.zeros(self._n, np.int64), stream.copy())
         self._steps = (_buffers(self._n), _buffers(self._n))
         self._actions, self._turn = np.zeros(self._n, np.int64), 0
-        self._enter = door(_step_all, self.lanes, self._actions, self._steps[0])
+        self._enter = specialize(_step_all, self.env_batch, self._actions, self._steps[0])
 
     def reset(self) -> Array:
         """Start an episode in every seed; int64 [S]."""
-        _reset_all(self.lanes)
+        _reset_all(self.env_batch)
         return self.observe()
 
     def step(self, actions: Array) -> Step:
@@ -48,27 +56,31 @@ class TableEnv:
         self._actions[:] = actions
         self._turn ^= 1
         step = self._steps[self._turn]
-        wrong = self._enter(self.lanes, self._actions, step)
+        wrong = self._enter(self.env_batch, self._actions, step)
         if wrong >= 0:
             raise ValueError(_refusal(self.spec, wrong, self._actions[wrong]))
         return step
 
     def observe(self) -> Array:
         """What is seen now, int64 [S]."""
-        return self.lanes.table.see[self.lanes.place]
+        return self.env_batch.table.see[self.env_batch.place]
 
     def scene(self, index: int) -> Scene:
         """What can be drawn of one walker."""
-        return self._draw(int(self.lanes.place[index]), int(self.lanes.clock[index]))
+        return self._draw(int(self.env_batch.place[index]), int(self.env_batch.clock[index]))
 
     def state(self) -> State:
         """Places, clocks and streams."""
-        return {"place": self.lanes.place.copy(), "clock": self.lanes.clock.copy(), "stream": self.lanes.stream.copy()}
+        return {
+            "place": self.env_batch.place.copy(),
+            "clock": self.env_batch.clock.copy(),
+            "stream": self.env_batch.stream.copy(),
+        }
 
     def restore(self, state: State) -> bool:
         """Go on from ``state``; always exact."""
         for name in ("place", "clock", "stream"):
-            getattr(self.lanes, name)[:] = state[name]
+            getattr(self.env_batch, name)[:] = state[name]
         return True
 
 
@@ -76,29 +88,29 @@ def _buffers(n: int) -> Step:
     return Step(*(np.zeros(n, kind) for kind in (np.int64, np.float32, np.bool_, np.bool_, np.int64)))
 
 
-def _refusal(spec: Spec, seed: int, action: int) -> str:
+def _refusal(spec: EnvSpec, seed: int, action: int) -> str:
     n = spec.action.n  # type: ignore[attr-defined]
     return f"{spec.id}: seed number {seed} was given action {action}, expected 0 to {n - 1}"
 
 
-@compiled
-def _reset_all(lanes):
-    for i in range(len(lanes.place)):
-        table_reset(lanes, i)
+@jit
+def _reset_all(env_batch):
+    for i in range(len(env_batch.place)):
+        table_reset(env_batch, i)
 
 
-@compiled
-def _step_all(lanes, actions, step):
+@jit
+def _step_all(env_batch, actions, step):
     """Step every walker; the first seed whose action does not exist, or -1. Nothing moves where one is wrong."""
-    n_actions = lanes.table.outcomes.shape[1]
+    n_actions = env_batch.table.outcomes.shape[1]
     for i in range(len(actions)):
         if actions[i] < 0 or actions[i] >= n_actions:
             return i
     for i in range(len(actions)):
-        led_to, reward, end = table_step(lanes, i, actions[i])
-        seen = lanes.table.see[np.uint64(led_to)]
+        led_to, reward, end = table_step(env_batch, i, actions[i])
+        seen = env_batch.table.see[np.uint64(led_to)]
         step.final_obs[i] = seen
-        step.obs[i] = seen if end == GOES_ON else lanes.table.see[lanes.place[i]]
+        step.obs[i] = seen if end == GOES_ON else env_batch.table.see[env_batch.place[i]]
         step.reward[i] = reward
         step.terminated[i] = end == TERMINATES
         step.truncated[i] = end == TRUNCATES

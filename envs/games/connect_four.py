@@ -14,10 +14,10 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.common.games.board_game import BoardGame, Rules, show_board
-from simulator.core.protocols import Array, Spec
+from simulator.core.protocols import Array, EnvSpec
 
 N_ROWS, N_COLUMNS = 6, 7
-MATCH = {"episodes": 20, "train_steps": 5_000, "learn": False}
+MATCH_DEFAULTS = {"episodes": 20, "train_steps": 5_000, "learn": False}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def make(seed_list: Sequence[int], config: Config) -> BoardGame:
         ValueError: PettingZoo is not installed.
     """
     seen = spaces.Box(0.0, 1.0, (2, N_ROWS, N_COLUMNS), np.float32)
-    spec = Spec("connect_four", seen, spaces.Discrete(N_COLUMNS), gamma=1.0)
+    spec = EnvSpec("connect_four", seen, spaces.Discrete(N_COLUMNS), gamma=1.0)
     return BoardGame(Rules(spec, "connect_four.connect_four", lambda env: env.board, _planes), seed_list)
 
 

@@ -21,8 +21,8 @@ from simulator.core import rng
 from simulator.core.field_types import CountOrZero, PartShare, Share
 from simulator.core.foreign.casts import action_indices
 from simulator.core.games import CC, START, memory_one_payoffs
-from simulator.core.jit import compiled
-from simulator.core.protocols import Array, Spec, State, Step
+from simulator.core.jit import jit
+from simulator.core.protocols import Array, EnvSpec, State, Step
 from simulator.core.rng_compiled import uniform
 
 _FOUR = "four numbers: the payoffs at CC, CD, DC and DD"
@@ -33,7 +33,7 @@ PAYOFFS = {  # to a side at CC, CD, DC, DD, its own action first: reward, sucker
     "chicken": (3.0, 1.0, 4.0, 0.0),
     "matching_pennies": (1.0, -1.0, -1.0, 1.0),  # the first side's; the second pays them
 }
-MATCH = {"episodes": 20, "train_steps": 0, "learn": True}
+MATCH_DEFAULTS = {"episodes": 20, "train_steps": 0, "learn": True}
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ class IteratedMatrix:
     simultaneous = True
 
     def __init__(self, name: str, rules: Rules, seed_list: list[int]) -> None:
-        spec = Spec(name, spaces.Discrete(5), spaces.Discrete(2), rules.rounds or None)
+        spec = EnvSpec(name, spaces.Discrete(5), spaces.Discrete(2), rules.rounds or None)
         self.specs, self._rules, self._seeds = (spec, spec), rules, seed_list
         self.zero_sum = not rules.payoffs.sum(axis=0).any()
         self.symmetric = bool((rules.payoffs[1] == rules.payoffs[0][[0, 2, 1, 3]]).all())
         self.bounds = tuple((float(row.min()), float(row.max())) for row in rules.payoffs)
-        self._noise, self._ending = (rng.words(seed_list, purpose) for purpose in ("noise", "ending"))
+        self._noise, self._ending = (rng.pcg64_states(seed_list, purpose) for purpose in ("noise", "ending"))
         self._clock, self._turn = np.zeros(len(seed_list), np.int64), 0
         self._rooms = tuple(_room(len(seed_list)) for _ in range(2))
         self._steps = tuple(_steps(room) for room in self._rooms)
@@ -164,7 +164,7 @@ def _steps(room: Room) -> tuple[Step, Step]:
     return first, second
 
 
-@compiled
+@jit
 def _round(rules, streams, first, second, room):
     """Play a round of every seed into ``room``; the first seed with an action that does not exist, or -1."""
     noise, ending, clock = streams

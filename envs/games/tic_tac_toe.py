@@ -17,9 +17,9 @@ from gymnasium import spaces
 from envs.common.games.board_game import BoardGame, Rules, show_board
 from envs.common.games.tic_tac_toe_tree import N_CODES, N_SQUARES, code, legal_moves, tree
 from simulator.core.game_tree import against, perfect
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 
-MATCH = {"episodes": 100, "train_steps": 20_000, "learn": False}
+MATCH_DEFAULTS = {"episodes": 100, "train_steps": 20_000, "learn": False}
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ def make(seed_list: Sequence[int], config: Config) -> BoardGame:
 
 
 @cache
-def _spec() -> Spec:
+def _spec() -> EnvSpec:
     every = tree()
     model = against(every, perfect(every))
     seen, acts = spaces.Discrete(N_CODES), spaces.Discrete(N_SQUARES)
-    return Spec("tic_tac_toe", seen, acts, mdp=model, state_obs=every.obs, legal=legal_moves(), gamma=1.0)
+    return EnvSpec("tic_tac_toe", seen, acts, mdp=model, state_obs=every.obs, legal=legal_moves(), gamma=1.0)
 
 
 def _drawn(seen: int) -> str:

@@ -24,7 +24,7 @@ from msgspec import Meta
 
 from envs.common.patterns.sampling import Patterns, endless, signs
 from simulator.core.field_types import Count
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
 
@@ -78,7 +78,7 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
         return endless("correlated", n, children, config.families)(stream, n_patterns)
 
     rows = {"biased": endless("correlated", n, biased), "ising": endless("correlated", n, ising)}
-    return Patterns("correlated", Units((n,)), None, seed_list, rows.get(config.kind, hierarchical))
+    return Patterns("correlated", PatternSpec((n,)), None, seed_list, rows.get(config.kind, hierarchical))
 
 
 if __name__ == "__main__":

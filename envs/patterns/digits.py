@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Meta
 
 from envs.common.patterns.sampling import Patterns, Pool, make_pool
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 _TOP = 16.0  # the brightest pixel
 
@@ -37,7 +37,7 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
         ValueError: scikit-learn is not installed.
     """
     pool = _pool(config.levels, config.threshold)
-    return Patterns("digits", Units((8, 8), config.levels == "two"), len(pool.values), seed_list, pool.row)
+    return Patterns("digits", PatternSpec((8, 8), config.levels == "two"), len(pool.values), seed_list, pool.row)
 
 
 @lru_cache(maxsize=8)

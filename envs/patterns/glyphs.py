@@ -14,7 +14,7 @@ import numpy as np
 
 from envs.common.patterns.glyph_bitmaps import NAMES, bitmaps
 from envs.common.patterns.sampling import Patterns, Pool
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 _PARTS = {"all": slice(None), "letters": slice(0, 26), "digits": slice(26, None)}
 
@@ -32,7 +32,7 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
     part = _PARTS[config.which]
     labels = np.arange(len(NAMES))[part]
     pool = Pool(bitmaps()[part].reshape(len(labels), -1), labels, "two", 0.5, 1.0)
-    return Patterns("glyphs", Units((8, 8)), len(labels), seed_list, pool.row)
+    return Patterns("glyphs", PatternSpec((8, 8)), len(labels), seed_list, pool.row)
 
 
 if __name__ == "__main__":

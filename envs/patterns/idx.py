@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from envs.common.patterns.idx_reader import find_labels, read_idx
 from envs.common.patterns.sampling import Patterns, Pool, distinct
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 _TOP = 255.0  # the brightest pixel
 
@@ -49,7 +49,7 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
     if not config.path:
         raise ValueError("idx: path = '': expected an idx file of pictures, as train-images-idx3-ubyte.gz")
     pool, height, width = _pool(config)
-    return Patterns("idx", Units((height, width), config.levels == "two"), len(pool.values), seed_list, pool.row)
+    return Patterns("idx", PatternSpec((height, width), config.levels == "two"), len(pool.values), seed_list, pool.row)
 
 
 def _pool(config: Config) -> tuple[Pool, int, int]:

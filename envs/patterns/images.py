@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from envs.common.patterns.image_reader import read_pictures
 from envs.common.patterns.sampling import Patterns, Pool, distinct
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
     if not config.path:
         raise ValueError("images: path = '': expected a .npy file or a folder of images")
     pool, shape = _pool(config)
-    return Patterns("images", Units(shape, config.levels == "two"), len(pool.values), seed_list, pool.row)
+    return Patterns("images", PatternSpec(shape, config.levels == "two"), len(pool.values), seed_list, pool.row)
 
 
 def _pool(config: Config) -> tuple[Pool, tuple[int, ...]]:

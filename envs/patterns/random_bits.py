@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from envs.common.patterns.sampling import Patterns, endless, signs
 from simulator.core.field_types import Count
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 _COUNTABLE = 40  # units up to which it can be said how many patterns there are
 
@@ -33,7 +33,7 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
     """Random patterns of ``n_units`` units for every seed."""
     n, prob = config.n_units, (1.0 + config.bias) / 2.0
     row = endless("random_bits", n, lambda draws, first: signs(draws, prob))
-    return Patterns("random_bits", Units((n,)), 2**n if n <= _COUNTABLE else None, seed_list, row)
+    return Patterns("random_bits", PatternSpec((n,)), 2**n if n <= _COUNTABLE else None, seed_list, row)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from envs.common.gridworld.grid_observations import grid_views
 from envs.common.gridworld.map_file import Map
 from envs.common.patterns.sampling import Patterns
 from simulator.core.field_types import Count, CountOrZero, Share
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
 _MAZE = 31  # cells along a side of a maze where nothing is said
@@ -58,7 +58,7 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
     def row(stream: np.random.Generator, n: int) -> tuple[Array, Array]:
         return views[_walk(stream, n, config.walk, (kind, moves))], np.full(n, -1)
 
-    return Patterns("rooms_seen", Units((config.window, config.window)), len(views), seed_list, row)
+    return Patterns("rooms_seen", PatternSpec((config.window, config.window)), len(views), seed_list, row)
 
 
 def _views(config: Config) -> tuple[Array, list[int], list[list[int]]]:

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from memory.common.networks.input_noise import check_noise
 from simulator.core.field_types import Count, NonNegative, Positive
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 if TYPE_CHECKING:
     from memory.common.networks.memory_torch import Learned
@@ -22,11 +22,11 @@ Width = Annotated[int, Meta(ge=1, le=65_536)]
 class Config:
     """Settings of an adversarial autoencoder."""
 
-    way: Literal["once", "settle", "channel"] = "channel"
+    recall_mode: Literal["single_pass", "fixed_point", "noise_aware"] = "noise_aware"
     """recall: one pass; passes until the cue rests; or passes that add the cue's evidence to the output's log odds,
-    and where a corruption says nothing of single units, as with settle"""
+    and where a corruption says nothing of single units, as with fixed_point"""
     passes: Count = 20
-    """most passes of a recall, with settle and channel"""
+    """most passes of a recall, with fixed_point and noise_aware"""
     hidden: tuple[Width, ...] = (192,)
     """units of the layers from the pattern on; the layers from the code back mirror them"""
     code: Width = 16
@@ -49,7 +49,7 @@ class Config:
     """step size of Adam; it falls to 0 over the updates"""
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> Learned:
     """Adversarial autoencoders of patterns of any shape.
 
     Raises:
@@ -59,7 +59,9 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
     from memory.adversarial_autoencoder.model_torch import AdversarialAutoencoder  # loads torch
     from memory.common.networks.memory_torch import Learned
 
-    return Learned("adversarial_autoencoder", units, seed_list, config.way, AdversarialAutoencoder(units, config))
+    return Learned(
+        "adversarial_autoencoder", units, seed_list, config.recall_mode, AdversarialAutoencoder(units, config)
+    )
 
 
 if __name__ == "__main__":

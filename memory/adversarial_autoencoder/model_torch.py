@@ -21,7 +21,7 @@ from memory.common.networks.layers_torch import (
     through,
 )
 from memory.common.networks.memory_torch import Asked, Found, by_passes
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
 
@@ -33,7 +33,7 @@ class AdversarialAutoencoder:
         config: settings, as the player of this name has them.
     """
 
-    def __init__(self, units: Units, config: Any) -> None:
+    def __init__(self, units: PatternSpec, config: Any) -> None:
         self._config, self._n = config, units.n
 
     def draw(self, streams: Streams) -> Weights:
@@ -84,7 +84,7 @@ class AdversarialAutoencoder:
         def once(x: Tensor) -> Tensor:
             return torch.tanh(0.5 * self.log_odds(weights, x) + says)
 
-        most = 1 if self._config.way == "once" else self._config.passes
+        most = 1 if self._config.recall_mode == "single_pass" else self._config.passes
         return by_passes(once, lambda x: self.energy(weights, x, streams), asked, most)
 
     def generate(self, weights: Weights, n: int, streams: Streams) -> Tensor:

@@ -11,6 +11,6 @@ mirror each other, and the code's units bend like all others; the contractive pe
 hidden layer and refused for more.
 """
 
-from memory.autoencoder.memory import TUNED, Config, make
+from memory.autoencoder.memory import PRESETS, Config, make
 
-__all__ = ["TUNED", "Config", "make"]
+__all__ = ["PRESETS", "Config", "make"]

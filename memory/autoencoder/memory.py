@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from memory.common.networks.input_noise import check_noise
 from simulator.core.field_types import Count, NonNegative, PartShare, Positive
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 if TYPE_CHECKING:
     from memory.common.networks.memory_torch import Learned
@@ -22,11 +22,11 @@ Width = Annotated[int, Meta(ge=1, le=65_536)]
 class Config:
     """Settings of an autoencoder."""
 
-    way: Literal["once", "settle", "channel"] = "channel"
+    recall_mode: Literal["single_pass", "fixed_point", "noise_aware"] = "noise_aware"
     """recall: one pass; passes until the cue rests; or passes that add the cue's evidence to the output's log odds,
-    and where a corruption says nothing of single units, as with settle"""
+    and where a corruption says nothing of single units, as with fixed_point"""
     passes: Count = 20
-    """most passes of a recall, with settle and channel"""
+    """most passes of a recall, with fixed_point and noise_aware"""
     hidden: tuple[Width, ...] = (192, 192)
     """units of the layers from the pattern to the code, which is the last; the layers back mirror them"""
     activation: Literal["relu", "sigmoid", "tanh", "linear"] = "relu"
@@ -62,20 +62,23 @@ class Config:
 
 
 _ONE_LAYER = {"hidden": [256], "activation": "sigmoid", "noise": "none"}
-TUNED = {
-    "autoencoder-settle": {"about": "is told nothing of the corruption", "memory": {"way": "settle"}},
-    "autoencoder-sparse": {"about": "few hidden units active at a time", "memory": {"sparse": 0.01}},
+PRESETS = {
+    "autoencoder-settle": {
+        "description": "is told nothing of the corruption",
+        "memory": {"recall_mode": "fixed_point"},
+    },
+    "autoencoder-sparse": {"description": "few hidden units active at a time", "memory": {"sparse": 0.01}},
     "autoencoder-contractive": {
-        "about": "one layer whose code hardly moves with the pattern; never shown any corruption",
+        "description": "one layer whose code hardly moves with the pattern; never shown any corruption",
         "memory": {**_ONE_LAYER, "contractive": 1.0},
     },
-    "autoencoder-dropout": {"about": "hidden units left out at random", "memory": {"dropout": 0.1}},
+    "autoencoder-dropout": {"description": "hidden units left out at random", "memory": {"dropout": 0.1}},
     "autoencoder-tied": {
-        "about": "the layers back are the layers down, transposed",
+        "description": "the layers back are the layers down, transposed",
         "memory": {"tied": True, "activation": "tanh"},
     },
     "autoencoder-pretrained": {
-        "about": "logistic layers, learned one by one as restricted Boltzmann machines first",
+        "description": "logistic layers, learned one by one as restricted Boltzmann machines first",
         "memory": {"activation": "sigmoid", "pretrain": "rbms"},
     },
 }
@@ -94,7 +97,7 @@ def _check(config: Config) -> None:
         raise ValueError(f"memory.pretrain = rbms with activation = {config.activation}: expected sigmoid")
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> Learned:
     """Autoencoders of patterns of any shape.
 
     Raises:
@@ -104,7 +107,7 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
     from memory.autoencoder.model_torch import Autoencoder  # loads torch
     from memory.common.networks.memory_torch import Learned
 
-    return Learned("autoencoder", units, seed_list, config.way, Autoencoder(units, config))
+    return Learned("autoencoder", units, seed_list, config.recall_mode, Autoencoder(units, config))
 
 
 if __name__ == "__main__":

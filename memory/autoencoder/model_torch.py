@@ -23,7 +23,7 @@ from memory.common.networks.layers_torch import (
 )
 from memory.common.networks.losses_torch import contraction
 from memory.common.networks.memory_torch import Asked, Found, by_passes
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
 _SURE = 0.999  # a linear output's mean is kept within this where odds are asked for
@@ -54,7 +54,7 @@ class Autoencoder:
         config: settings, as the player of this name has them.
     """
 
-    def __init__(self, units: Units, config: Any) -> None:
+    def __init__(self, units: PatternSpec, config: Any) -> None:
         self._config, self._sizes = config, (units.n, *config.hidden)
         self._bend, self._output = ACTIVATIONS[config.activation], Output(config.output == "logistic")
 
@@ -158,7 +158,7 @@ class Autoencoder:
 
     def recall(self, weights: Weights, asked: Asked, streams: Streams) -> Found:
         """Pass after pass."""
-        most = 1 if self._config.way == "once" else self._config.passes
+        most = 1 if self._config.recall_mode == "single_pass" else self._config.passes
 
         def once(x: Tensor) -> Tensor:
             return self._output.mean(self.out(weights, x), asked.evidence)

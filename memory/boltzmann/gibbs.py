@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.core.jit import blas, compiled, lane
+from simulator.core.jit import jit, jit_blas, jit_inline
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import uniform
 
@@ -33,13 +33,13 @@ def make_chains(n_rows: int, n: int) -> Chains:
     return Chains(states, np.zeros(states.shape, np.bool_), np.zeros_like(states), np.zeros_like(states))
 
 
-@blas
+@jit_blas
 def product(a, b, out):
     """``out`` = a b, by BLAS."""
     np.dot(a, b, out)
 
 
-@compiled
+@jit
 def sweep(weights, bias, chains, temperature, stream):
     """Every free unit of every chain once, in order; ``weights`` [n, n] are symmetric with zero diagonal."""
     product(chains.states, weights, chains.inputs)
@@ -47,7 +47,7 @@ def sweep(weights, bias, chains, temperature, stream):
         _sweep_row(weights, bias, chains, r, 1.0 / temperature, stream)
 
 
-@lane
+@jit_inline
 def _sweep_row(weights, bias, chains, r, sharp, stream):
     states, held, field, inputs = chains.states[r], chains.held[r], chains.field[r], chains.inputs[r]
     for i in range(len(states)):
@@ -65,7 +65,7 @@ def _sweep_row(weights, bias, chains, r, sharp, stream):
                 inputs[j] += twice * row[j]
 
 
-@lane
+@jit_inline
 def row_energy(weights, bias, chains, r):
     """E of a state without the field; its inputs must be of now."""
     states, inputs, total = chains.states[r], chains.inputs[r], 0.0
@@ -74,7 +74,7 @@ def row_energy(weights, bias, chains, r):
     return total
 
 
-@compiled
+@jit
 def anneal(weights, bias, chains, temperatures, trace, stream):
     """One sweep at each of the temperatures [T]; energies go to ``trace`` [R, 1 + T] from column 1 on."""
     for t in range(len(temperatures)):

@@ -9,15 +9,15 @@ from typing import Literal
 from memory.boltzmann.model import BoltzmannMemory, Design, RecallSettings
 from memory.boltzmann.training import LearnSettings
 from simulator.core.field_types import CountOrZero, Positive
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 
 @dataclass(frozen=True)
 class Config:
     """Settings of a Boltzmann machine."""
 
-    way: Literal["settle", "channel"] = "channel"
-    """settle: the chain begins at the cue; channel: the cue is also evidence, a field on every unit, where the
+    recall_mode: Literal["fixed_point", "noise_aware"] = "noise_aware"
+    """fixed_point: the chain begins at the cue; noise_aware: the cue is also evidence, a field on every unit, where the
     corruption says something of single units"""
     n_hidden: CountOrZero = 0
     """hidden units, connected with all others"""
@@ -29,14 +29,14 @@ class Config:
     """how it recalls and makes patterns"""
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> BoltzmannMemory:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> BoltzmannMemory:
     """Machines for two-valued patterns.
 
     Raises:
         ValueError: patterns of real numbers, more weights than there is memory for, or exact phases of too many units.
     """
     return BoltzmannMemory(
-        units, seed_list, Design(config.way, config.n_hidden, config.weight_size, config.learn, config.recall)
+        units, seed_list, Design(config.recall_mode, config.n_hidden, config.weight_size, config.learn, config.recall)
     )
 
 

@@ -16,8 +16,8 @@ from memory.boltzmann.training import LearnSettings, Machine, is_exact, learn
 from memory.common.validation import check, check_evidence, check_known, hold
 from simulator.core import rng
 from simulator.core.field_types import Count, CountOrZero, Positive
-from simulator.core.jit import spread
-from simulator.core.memories import Recall, Units
+from simulator.core.jit import parallel_for
+from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, State
 
 ENUMERATED = 12  # hidden units that are summed out exactly
@@ -36,9 +36,9 @@ class RecallSettings:
     tries: Count = 4
     """chains per cue, of which the one that ends at the lowest energy counts, evidence included"""
     hot: Positive = 3.0
-    """temperature of the first sweep with channel, and when making patterns"""
+    """temperature of the first sweep with noise_aware, and when making patterns"""
     warm: Positive = 0.5
-    """temperature of the first sweep with settle, where nothing but the beginning speaks for the cue"""
+    """temperature of the first sweep with fixed_point, where nothing but the beginning speaks for the cue"""
     cold: Annotated[float, Meta(ge=1e-3)] = 0.1
     """temperature of the last sweep; it falls geometrically"""
 
@@ -47,7 +47,7 @@ class RecallSettings:
 class Design:
     """What a machine is made from."""
 
-    way: Literal["settle", "channel"]
+    recall_mode: Literal["fixed_point", "noise_aware"]
     n_hidden: CountOrZero
     weight_size: float
     learn: LearnSettings
@@ -57,19 +57,19 @@ class Design:
 class BoltzmannMemory:
     """S machines; see :class:`simulator.core.memories.Memory`."""
 
-    alphabet = "signs"
+    domain = "bipolar"
 
-    def __init__(self, units: Units, seed_list: Sequence[int], design: Design) -> None:
-        self._units, self._seeds, self._design, self.way = units, list(seed_list), design, design.way
+    def __init__(self, units: PatternSpec, seed_list: Sequence[int], design: Design) -> None:
+        self._units, self._seeds, self._design, self.recall_mode = units, list(seed_list), design, design.recall_mode
         n, n_seeds = units.n + design.n_hidden, len(self._seeds)
-        if not units.two_valued:
+        if not units.is_bipolar:
             raise ValueError("boltzmann: patterns of real numbers, expected two-valued units")
         if 4 * n * n * n_seeds > LARGEST:
             size = 4 * n * n * n_seeds / 2**30
             raise ValueError(f"boltzmann: weights of {size:,.1f} GiB for all seeds, expected at most 2")
         is_exact(design.learn, n)
         self._machine = Machine(np.zeros((n_seeds, n, n), np.float32), np.zeros((n_seeds, n), np.float32))
-        self._stream = rng.words(self._seeds, "recall")
+        self._stream = rng.pcg64_states(self._seeds, "recall")
 
     @property
     def n_parameters(self) -> int:
@@ -83,15 +83,15 @@ class BoltzmannMemory:
         Raises:
             ValueError: another shape, or entries other than -1 and +1.
         """
-        found = check(patterns, len(self._seeds), self._units, "pattern", alphabet="signs")
+        found = check(patterns, len(self._seeds), self._units, "pattern", domain="bipolar")
         self._begin(found)
-        streams, learning = rng.words(self._seeds, "training"), self._design.learn
+        streams, learning = rng.pcg64_states(self._seeds, "training"), self._design.learn
 
         def work(first: int, last: int) -> None:
             for i in range(first, last):
                 learn(self._of(i), found[i], streams[i : i + 1], learning)
 
-        spread(work, len(found))
+        parallel_for(work, len(found))
 
     def _begin(self, patterns: Array) -> None:
         """Biases that give the patterns' means, and weights of hidden units by each seed's own stream."""
@@ -117,10 +117,10 @@ class BoltzmannMemory:
         Raises:
             ValueError: another shape, or entries other than -1, 0 and +1.
         """
-        found, how = check(cues, len(self._seeds), self._units, "cue", alphabet="cue"), self._design.recall
+        found, how = check(cues, len(self._seeds), self._units, "cue", domain="cue"), self._design.recall
         mask, field = check_known(known, found), np.zeros_like(found)
         hot = how.warm
-        if self.way == "channel" and evidence is not None:  # otherwise as with "settle"
+        if self.recall_mode == "noise_aware" and evidence is not None:  # otherwise as with "fixed_point"
             field, hot = check_evidence(evidence, found, "boltzmann"), how.hot
         restored, trace = np.empty_like(found), np.empty((*found.shape[:2], 1 + how.sweeps))
         n_cues = max(1, ROWS // how.tries)
@@ -132,7 +132,7 @@ class BoltzmannMemory:
                     given = (found[block], mask[block], field[block])
                     restored[block], trace[block] = self._search(i, given, hot)
 
-        spread(work, len(found))
+        parallel_for(work, len(found))
         sweeps = np.full(found.shape[:2], how.sweeps, np.int64)
         return Recall(hold(restored, found, mask), trace, sweeps)
 
@@ -156,9 +156,9 @@ class BoltzmannMemory:
     def _scattered(self, i: int, n_rows: int) -> Chains:
         """Chains at random states."""
         chains = make_chains(n_rows, self._machine.bias.shape[1])
-        bits = np.random.Generator(rng.unpack(self._stream[i]))
+        bits = np.random.Generator(rng.unpack_state(self._stream[i]))
         chains.states[:] = np.where(bits.random(chains.states.shape) < 0.5, 1.0, -1.0)
-        self._stream[i] = rng.pack(bits.bit_generator)  # type: ignore[arg-type]
+        self._stream[i] = rng.pack_state(bits.bit_generator)  # type: ignore[arg-type]
         return chains
 
     def energy(self, patterns: Array) -> Array:

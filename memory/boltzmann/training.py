@@ -17,7 +17,7 @@ import numpy as np
 from memory.boltzmann.enumeration import MOST_UNITS, clamped, moments
 from memory.boltzmann.gibbs import make_chains, product, sweep
 from simulator.core.field_types import Count, NonNegative, PartShare, Positive
-from simulator.core.jit import compiled, lane
+from simulator.core.jit import jit, jit_inline
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import uniform
 
@@ -127,7 +127,7 @@ def _learn_exactly(machine: Machine, patterns: Array, mean: Array, settings: Lea
     machine.weights[...], machine.bias[...] = weights, bias
 
 
-@compiled
+@jit
 def _learn(machine, rule, room, positive, negative, stream):
     """All updates of one seed by sampling."""
     n_seen = len(positive.states)
@@ -147,13 +147,13 @@ def _learn(machine, rule, room, positive, negative, stream):
         _step(machine, rule, room)
 
 
-@lane
+@jit_inline
 def _copy(source, out):
     for c in range(len(out)):
         out[c] = source[c]
 
 
-@lane
+@jit_inline
 def _scatter(chains, n_visible, stream):
     """Hidden units, which stand at -1, are drawn evenly."""
     for r in range(len(chains.states)):
@@ -161,7 +161,7 @@ def _scatter(chains, n_visible, stream):
             chains.states[r, i] = np.float32(1.0) if uniform(stream, 0) < 0.5 else np.float32(-1.0)
 
 
-@lane
+@jit_inline
 def _shares(machine, rule, room, positive):
     """How much each pattern counts in the positive phase."""
     n_seen, least, total = len(positive.states), np.inf, 0.0
@@ -177,7 +177,7 @@ def _shares(machine, rule, room, positive):
         room.shares[r] = (1.0 + rule.balance) / n_seen - rule.balance * room.shares[r] / total
 
 
-@lane
+@jit_inline
 def _phases(room, positive, negative):
     """States of both phases, as they are and weighted, and the sum of the latter."""
     n_seen = len(positive.states)
@@ -193,7 +193,7 @@ def _phases(room, positive, negative):
             room.pull[i] += room.weighted[r, i]
 
 
-@lane
+@jit_inline
 def _step(machine, rule, room):
     """One step along the centred gradient; both places of a weight get the same numbers."""
     keep, size, decay = np.float32(rule.momentum), np.float32(rule.rate), np.float32(rule.decay)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.core.jit import compiled, lane, spread, sums
+from simulator.core.jit import jit, jit_inline, jit_reassociate, parallel_for
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import below
 
@@ -75,10 +75,10 @@ def settle(net: Net, walk: Walk, streams: Array) -> None:
         slopes=np.empty((n_seeds, _BLOCK, 2, lifted)),
         tilt=np.empty((n_seeds, _BLOCK)),
     )
-    spread(lambda first, last: _settle(net, walk, room, first, last), n_seeds)
+    parallel_for(lambda first, last: _settle(net, walk, room, first, last), n_seeds)
 
 
-@compiled
+@jit
 def _settle(net, walk, room, first, last):
     """All cues of seeds first to last, block by block."""
     n_cues, n_blocks = walk.states.shape[1], room.turned.shape[1]
@@ -87,7 +87,7 @@ def _settle(net, walk, room, first, last):
             _block(net, walk, room, i, start, min(n_blocks, n_cues - start))
 
 
-@compiled
+@jit
 def _block(net, walk, room, i, start, width):
     """Cues start to start + width of seed i, sweep by sweep."""
     for k in range(4):
@@ -106,7 +106,7 @@ def _block(net, walk, room, i, start, width):
             return
 
 
-@lane
+@jit_inline
 def shuffle(streams, i, order):
     """Put ``order`` [N] into random order, in place (Fisher and Yates)."""
     for k in range(len(order) - 1, 0, -1):
@@ -114,7 +114,7 @@ def shuffle(streams, i, order):
         order[k], order[other] = order[other], order[k]
 
 
-@lane
+@jit_inline
 def _begin(net, walk, room, i, b, q):
     """Overlaps, slopes and the energy at the cue."""
     room.turned[i, b, 0], room.turned[i, b, 1] = 0, 0
@@ -131,14 +131,14 @@ def _begin(net, walk, room, i, b, q):
     walk.energy[i, q, 0] = _energy(net, walk, room, i, b, q)
 
 
-@lane
+@jit_inline
 def _add(m, column, times):
     """Overlaps m [P] += times column [P]."""
     for k in range(len(m)):
         m[k] += times * column[k]
 
 
-@lane
+@jit_inline
 def _climb(net, room, i, b):
     """Read the slopes of the energy [P] off the table, at the overlaps as they are."""
     m, tilt = room.overlaps[i, b], 0.0
@@ -151,7 +151,7 @@ def _climb(net, room, i, b):
     room.tilt[i, b] = tilt
 
 
-@lane
+@jit_inline
 def largest(m):
     """The largest of the overlaps [P]."""
     found = np.int64(m[0])
@@ -160,7 +160,7 @@ def largest(m):
     return found
 
 
-@lane
+@jit_inline
 def _dot(column, m):
     """Whole numbers: column [P] . m [P], below 2**31."""
     total = np.int32(0)
@@ -169,7 +169,7 @@ def _dot(column, m):
     return total
 
 
-@sums
+@jit_reassociate
 def _weighted(column, slopes):
     """Sum over patterns of column [P] times slopes [P]."""
     total = 0.0
@@ -178,7 +178,7 @@ def _weighted(column, slopes):
     return total
 
 
-@lane
+@jit_inline
 def _visit(net, walk, room, at, unit):
     """Let a unit of one cue follow its field; a field of exactly 0 leaves it."""
     i, b, q = at
@@ -195,7 +195,7 @@ def _visit(net, walk, room, at, unit):
         _turn(net, walk, room, at, unit, new - old)
 
 
-@lane
+@jit_inline
 def _field(net, walk, room, at, unit):
     """What the other units, and the unit itself where there is a diagonal, say to a unit."""
     i, b, q = at
@@ -210,7 +210,7 @@ def _field(net, walk, room, at, unit):
     return _weighted(column, room.slopes[i, b, 0]) + state * room.tilt[i, b]
 
 
-@lane
+@jit_inline
 def _turn(net, walk, room, at, unit, change):
     """What follows from a unit that has changed."""
     i, b, q = at
@@ -224,7 +224,7 @@ def _turn(net, walk, room, at, unit, change):
         _climb(net, room, i, b)
 
 
-@lane
+@jit_inline
 def _close(net, walk, room, block, sweep):
     """End a sweep: energies of the cues that moved; how many did."""
     i, start, width = block
@@ -240,7 +240,7 @@ def _close(net, walk, room, block, sweep):
     return moved
 
 
-@lane
+@jit_inline
 def _energy(net, walk, room, i, b, q):
     """The energy of a cue's state, its push included."""
     total, known = 0.0, 0

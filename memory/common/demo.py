@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from simulator.core import rng
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
 SIDE, FLIP_PROB = 8, 0.15
@@ -39,11 +39,14 @@ def show_memory(name: str, make: Any, config: Any) -> None:
     """Store the pictures with one seed and print every picture, its cue and what was recalled."""
     stored, draws = pictures(), rng.generators([0], "corruption")[0]
     cues = np.where(draws.random(stored.shape) < FLIP_PROB, -stored, stored)
-    memory = make(Units((SIDE, SIDE)), [0], config)
+    memory = make(PatternSpec((SIDE, SIDE)), [0], config)
     memory.store(stored)
     odds = 0.5 * np.log((1.0 - FLIP_PROB) / FLIP_PROB)
     found = memory.recall(cues, None, (odds * cues).astype(np.float32))
-    print(f"{name}, way = {memory.way}: {stored.shape[1]} pictures, every pixel flipped with probability {FLIP_PROB}")
+    print(
+        f"{name}, recall_mode = {memory.recall_mode}: {stored.shape[1]} pictures, every pixel flipped with probability
+        {FLIP_PROB}"
+    )
     for q in range(stored.shape[1]):
         print(f"\n  {'stored':<11}{'cue':<11}recalled")
         for line in zip(rows(stored[0, q]), rows(cues[0, q]), rows(found.patterns[0, q]), strict=True):

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
 
-def check(values: Any, n_seeds: int, units: Units, what: str, *, alphabet: str = "real") -> Array:
+def check(values: Any, n_seeds: int, units: PatternSpec, what: str, *, domain: str = "continuous") -> Array:
     """Patterns or cues [S, Q, N] as contiguous float32, if a memory can use them.
 
     Args:
@@ -18,7 +18,7 @@ def check(values: Any, n_seeds: int, units: Units, what: str, *, alphabet: str =
         n_seeds: seeds S.
         units: what a pattern is.
         what: how an error calls them: "pattern" or "cue".
-        alphabet: "signs" (-1 and +1), "cue" (-1, 0 and +1; 0 is not known) or "real" (from -1 to 1).
+        alphabet: "bipolar" (-1 and +1), "cue" (-1, 0 and +1; 0 is not known) or "continuous" (from -1 to 1).
 
     Raises:
         ValueError: another shape, or an entry outside the alphabet; says which.
@@ -26,19 +26,19 @@ def check(values: Any, n_seeds: int, units: Units, what: str, *, alphabet: str =
     found = np.ascontiguousarray(values, np.float32)
     if found.ndim != 3 or found.shape[0] != n_seeds or found.shape[2] != units.n or not found.shape[1]:
         raise ValueError(f"{what}s of shape {found.shape}: expected ({n_seeds} seeds, some {what}s, {units.n} units)")
-    good = _inside(found, alphabet)
+    good = _inside(found, domain)
     if not good.all():
         i, q, at = np.argwhere(~good)[0]
-        expected = {"signs": "-1 or +1", "cue": "-1, 0 or +1", "real": "a number from -1 to 1"}[alphabet]
+        expected = {"bipolar": "-1 or +1", "cue": "-1, 0 or +1", "continuous": "a number from -1 to 1"}[domain]
         raise ValueError(f"{what} {q} of seed number {i}: unit {at} is {found[i, q, at]:g}, expected {expected}")
     return found
 
 
-def _inside(values: Array, alphabet: str) -> Array:
+def _inside(values: Array, domain: str) -> Array:
     size = np.abs(values)
-    if alphabet == "real":
+    if domain == "continuous":
         return size <= 1.0
-    return (size == 1.0) | ((size == 0.0) & (alphabet == "cue"))
+    return (size == 1.0) | ((size == 0.0) & (domain == "cue"))
 
 
 def check_known(known: Any, cues: Array) -> Array:

@@ -9,6 +9,6 @@ Departures: Adam; a dense layer between the smallest maps and the code, so that 
 and not only what its corners are; pooling rounds sizes up, and what is laid over the edge on the way back is cut off.
 """
 
-from memory.conv_autoencoder.memory import SMALLEST, TUNED, Config, make
+from memory.conv_autoencoder.memory import PRESETS, SMALLEST, Config, make
 
-__all__ = ["SMALLEST", "TUNED", "Config", "make"]
+__all__ = ["SMALLEST", "PRESETS", "Config", "make"]

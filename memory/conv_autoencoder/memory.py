@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from memory.common.networks.input_noise import check_noise
 from simulator.core.field_types import Count, NonNegative, Positive
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 if TYPE_CHECKING:
     from memory.common.networks.memory_torch import Learned
@@ -23,11 +23,11 @@ SMALLEST = 4  # pixels of a side
 class Config:
     """Settings of a convolutional autoencoder."""
 
-    way: Literal["once", "settle", "channel"] = "channel"
+    recall_mode: Literal["single_pass", "fixed_point", "noise_aware"] = "noise_aware"
     """recall: one pass; passes until the cue rests; or passes that add the cue's evidence to the output's log odds,
-    and where a corruption says nothing of single units, as with settle"""
+    and where a corruption says nothing of single units, as with fixed_point"""
     passes: Count = 20
-    """most passes of a recall, with settle and channel"""
+    """most passes of a recall, with fixed_point and noise_aware"""
     channels: tuple[Width, ...] = (16,)
     """maps of every layer from the picture on; each is pooled to half its side"""
     kernel: Literal[3, 5, 7] = 3
@@ -53,16 +53,16 @@ class Config:
     """step size of Adam; it falls to 0 over the updates"""
 
 
-TUNED = {
+PRESETS = {
     "conv-autoencoder-places": {
-        "about": "back to the places that pooling remembers of the cue",
+        "description": "back to the places that pooling remembers of the cue",
         "memory": {"up": "places"},
     },
-    "conv-autoencoder-transposed": {"about": "back by transposed convolutions", "memory": {"up": "transposed"}},
+    "conv-autoencoder-transposed": {"description": "back by transposed convolutions", "memory": {"up": "transposed"}},
 }
 
 
-def _check(units: Units, config: Config) -> None:
+def _check(units: PatternSpec, config: Config) -> None:
     if len(units.shape) != 2 or min(units.shape) < SMALLEST:
         raise ValueError(
             f"conv_autoencoder: patterns of shape {units.shape}, expected pictures of at least {SMALLEST} by {SMALLEST}"
@@ -74,7 +74,7 @@ def _check(units: Units, config: Config) -> None:
         raise ValueError(f"memory.up = places with pool = {config.pool}: expected max, a mean has no place")
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> Learned:
     """Autoencoders of pictures.
 
     Raises:
@@ -84,7 +84,7 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
     from memory.common.networks.memory_torch import Learned
     from memory.conv_autoencoder.model_torch import ConvAutoencoder  # loads torch
 
-    return Learned("conv_autoencoder", units, seed_list, config.way, ConvAutoencoder(units, config))
+    return Learned("conv_autoencoder", units, seed_list, config.recall_mode, ConvAutoencoder(units, config))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from memory.common.networks.arithmetic_torch import product
 from memory.common.networks.input_noise import Streams, corrupted, draw_rows
 from memory.common.networks.layers_torch import Pace, Weights, cross_entropy, layers, train, uniform
 from memory.common.networks.memory_torch import Asked, Found, by_passes
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
 Size = tuple[int, int]
@@ -73,7 +73,7 @@ class ConvAutoencoder:
         config: settings, as the player of this name has them.
     """
 
-    def __init__(self, units: Units, config: Any) -> None:
+    def __init__(self, units: PatternSpec, config: Any) -> None:
         self._config, self._maps = config, (1, *config.channels)
         self._sizes: list[Size] = [(units.shape[0], units.shape[1])]  # before each pooling, and after the last
         for _ in config.channels:
@@ -153,5 +153,5 @@ class ConvAutoencoder:
         def once(x: Tensor) -> Tensor:
             return torch.tanh(0.5 * self.log_odds(weights, x) + says)
 
-        most = 1 if self._config.way == "once" else self._config.passes
+        most = 1 if self._config.recall_mode == "single_pass" else self._config.passes
         return by_passes(once, lambda x: self.energy(weights, x, streams), asked, most)

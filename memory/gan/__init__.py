@@ -11,6 +11,6 @@ means go to the discriminator; the starts of a search are the best of many drawn
 fall to 0.
 """
 
-from memory.gan.memory import TUNED, Config, make
+from memory.gan.memory import PRESETS, Config, make
 
-__all__ = ["TUNED", "Config", "make"]
+__all__ = ["PRESETS", "Config", "make"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from simulator.core.field_types import Count, CountOrZero, NonNegative, Positive
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 if TYPE_CHECKING:
     from memory.common.networks.memory_torch import Learned
@@ -21,9 +21,9 @@ Width = Annotated[int, Meta(ge=1, le=65_536)]
 class Config:
     """Settings of a generative adversarial network."""
 
-    way: Literal["settle", "channel"] = "channel"
+    recall_mode: Literal["fixed_point", "noise_aware"] = "noise_aware"
     """recall: the search takes every unit of the cue to be wrong with probability `doubt`; or by the cue's evidence,
-    and where a corruption says nothing of single units, as with settle"""
+    and where a corruption says nothing of single units, as with fixed_point"""
     doubt: Annotated[float, Meta(gt=0.0, lt=0.5)] = 0.2
     """probability of a unit of the cue being wrong, where there is no evidence"""
     code: Width = 16
@@ -58,17 +58,20 @@ class Config:
     """step size of a search, by Adam; it falls to 0"""
 
 
-TUNED = {
-    "gan-settle": {"about": "is told nothing of the corruption", "memory": {"way": "settle"}},
-    "gan-plain": {"about": "nothing against making few of the patterns only", "memory": {"minibatch_features": 0}},
+PRESETS = {
+    "gan-settle": {"description": "is told nothing of the corruption", "memory": {"recall_mode": "fixed_point"}},
+    "gan-plain": {
+        "description": "nothing against making few of the patterns only",
+        "memory": {"minibatch_features": 0},
+    },
     "gan-unrolled": {
-        "about": "the generator looks three steps of the discriminator ahead",
+        "description": "the generator looks three steps of the discriminator ahead",
         "memory": {"minibatch_features": 0, "unrolled": 3, "updates": 1_000},
     },
 }
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> Learned:
     """Adversarial networks of patterns of any shape.
 
     Raises:
@@ -83,7 +86,7 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
     from memory.common.networks.memory_torch import Learned
     from memory.gan.model_torch import GAN  # loads torch
 
-    return Learned("gan", units, seed_list, config.way, GAN(units, config))
+    return Learned("gan", units, seed_list, config.recall_mode, GAN(units, config))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from memory.common.networks.layers_torch import (
 from memory.common.networks.losses_torch import closeness
 from memory.common.networks.memory_torch import Asked, Found
 from memory.gan.latent_search_torch import Search, search
-from simulator.core.memories import CERTAIN, Units
+from simulator.core.memories import CERTAIN, PatternSpec
 from simulator.core.protocols import Array
 
 _SURE = 4.0  # half log odds by which the energy's search follows a pattern
@@ -38,7 +38,7 @@ class GAN:
         config: settings, as the player of this name has them.
     """
 
-    def __init__(self, units: Units, config: Any) -> None:
+    def __init__(self, units: PatternSpec, config: Any) -> None:
         self._config, self._n = config, units.n
         self._plan = Search(config.drawn, config.starts, config.steps, config.search_rate)
 

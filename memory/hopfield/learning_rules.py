@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from memory.hopfield.flow import least_flow
-from simulator.core.jit import spread
+from simulator.core.jit import parallel_for
 from simulator.core.protocols import Array
 
 _EXACT = 2**24  # whole numbers up to here are exact in float32
@@ -39,7 +39,7 @@ def learn(x: Array, learning: Learning) -> Array:
         for i in range(first, last):
             weights[i] = _one(x[i], learning)
 
-    spread(work, n_seeds)
+    parallel_for(work, n_seeds)
     if learning.rule == "hebb" and np.abs(weights).sum(2).max() >= _EXACT:
         return weights.astype(np.float64)
     return weights

@@ -15,7 +15,7 @@ from memory.hopfield import synchronous
 from memory.hopfield.learning_rules import Learning, learn
 from simulator.core import rng
 from simulator.core.field_types import Count, NonNegative
-from simulator.core.memories import Recall, Units
+from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, State
 
 
@@ -27,11 +27,11 @@ class Config:
     """how weights are learned"""
     update: Literal["asynchronous", "synchronous"] = "asynchronous"
     """units turn one after the other, in a random order for every sweep, or all at once"""
-    way: Literal["once", "settle", "channel"] = "settle"
+    recall_mode: Literal["single_pass", "fixed_point", "noise_aware"] = "fixed_point"
     """one sweep; sweeps until it rests; or the same with the evidence of the cue as a further field, where the
     corruption says something of single units"""
     sweeps: Count = 100
-    """sweeps at most, with settle and channel"""
+    """sweeps at most, with fixed_point and noise_aware"""
     bias: bool = False
     """units have a bias each"""
     zero_diagonal: bool = True
@@ -39,15 +39,15 @@ class Config:
     scale: Literal["units", "patterns", "none"] = "units"
     """what the sum of outer products is divided by, with rule = hebb: changes energies, and what evidence weighs"""
     cue_field: NonNegative = 1.0
-    """field per unit of evidence, with way = channel"""
+    """field per unit of evidence, with recall_mode = noise_aware"""
     margin: NonNegative = 8.0
     """field that the perceptron asks of every unit of every pattern, in corrections; more than 0"""
     passes: Count = 200
     """passes over the patterns at most, with rule = perceptron or flow"""
 
 
-TUNED = {
-    f"hopfield-{name.replace('_', '-')}": {"about": about, "memory": {"rule": name}}
+PRESETS = {
+    f"hopfield-{name.replace('_', '-')}": {"description": about, "memory": {"rule": name}}
     for name, about in (
         ("storkey", "Storkey's local rule: holds more than Hebb's"),
         ("pseudo_inverse", "the projection on the patterns: holds correlated ones too"),
@@ -60,15 +60,15 @@ TUNED = {
 class Hopfield:
     """S networks of N units; see :class:`simulator.core.memories.Memory`."""
 
-    alphabet = "signs"
+    domain = "bipolar"
 
-    def __init__(self, units: Units, seed_list: Sequence[int], config: Config) -> None:
+    def __init__(self, units: PatternSpec, seed_list: Sequence[int], config: Config) -> None:
         if config.rule == "perceptron" and not config.margin:
             none = "weights of 0 meet it, and every state is at rest"
             raise ValueError(f"hopfield: margin = 0 with rule = perceptron, expected more than 0: {none}")
-        self.way: str = config.way
+        self.recall_mode: str = config.recall_mode
         self._units, self._config = units, config
-        self._streams = rng.words(seed_list, "recall")
+        self._streams = rng.pcg64_states(seed_list, "recall")
         self._n, n_seeds = units.n + config.bias, len(seed_list)
         diagonal = not config.zero_diagonal
         self._learning = Learning(config.rule, float(config.margin), config.passes, diagonal, config.bias)
@@ -87,7 +87,7 @@ class Hopfield:
             ValueError: other values, or N patterns and more for the pseudo-inverse.
         """
         n_seeds = len(self._streams)
-        x = self._whole(check(patterns, n_seeds, self._units, "pattern", alphabet="signs"))
+        x = self._whole(check(patterns, n_seeds, self._units, "pattern", domain="bipolar"))
         n_patterns, rule = x.shape[1], self._config.rule
         if rule == "pseudo_inverse" and n_patterns >= self._units.n:
             fewer = f"expected fewer than the {self._units.n} units with rule = pseudo_inverse"
@@ -103,14 +103,14 @@ class Hopfield:
         Raises:
             ValueError: other values, or nothing is stored.
         """
-        found = check(cues, len(self._streams), self._units, "cue", alphabet="cue")
+        found = check(cues, len(self._streams), self._units, "cue", domain="cue")
         self._ready()
         push = np.zeros((len(found), 1, self._n))
-        if self.way == "channel" and evidence is not None:  # otherwise as with "settle"
+        if self.recall_mode == "noise_aware" and evidence is not None:  # otherwise as with "fixed_point"
             given = check_evidence(evidence, found, "hopfield")
             push = self._with_constant(given.astype(np.float64) * (self._config.cue_field / self._scale), 0.0)
         states, held = self._whole(found), self._with_constant(check_known(known, found), True)
-        n_sweeps = 1 if self.way == "once" else self._config.sweeps
+        n_sweeps = 1 if self.recall_mode == "single_pass" else self._config.sweeps
         energy = np.full((*states.shape[:2], 1 + n_sweeps), np.nan)
         walk = Walk(states, held, push, np.zeros((1, 1, 1), np.float32), energy, np.zeros(states.shape[:2], np.int64))
         if self._config.update == "synchronous":
@@ -123,7 +123,7 @@ class Hopfield:
 
     def energy(self, patterns: Array) -> Array:
         """-s.W s / 2 - b.s at patterns [S, Q, N] of -1, +1 and 0."""
-        x = self._whole(check(patterns, len(self._streams), self._units, "pattern", alphabet="cue"))
+        x = self._whole(check(patterns, len(self._streams), self._units, "pattern", domain="cue"))
         self._ready()
         return self._scale * (synchronous.energies(self._net, x) + self._apart)
 
@@ -163,7 +163,7 @@ class Hopfield:
         return np.concatenate([values, np.full((*values.shape[:2], 1), constant, values.dtype)], axis=2)
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> Hopfield:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> Hopfield:
     """Networks for patterns of these units; they hold -1 and +1.
 
     Raises:

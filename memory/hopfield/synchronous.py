@@ -1,4 +1,4 @@
-"""Units that all turn at once: whole batches of cues by two products a sweep, or one with weights.
+"""Units that all turn at single_pass: whole batches of cues by two products a sweep, or one with weights.
 
 All states at once come to rest or into a cycle of two (Goles, Fogelman and Pellegrin 1985), for symmetric weights.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from memory.common.asynchronous import OVERLAPS, WEIGHTS, Net, Walk
-from simulator.core.jit import compiled, spread, sums
+from simulator.core.jit import jit, jit_reassociate, parallel_for
 from simulator.core.protocols import Array
 
 _CHUNK = 256  # cues at a time
@@ -42,7 +42,7 @@ def settle(net: Net, walk: Walk) -> None:
                 cues = np.arange(walk.states.shape[1])[start : start + _CHUNK]
                 _chunk((matrix, own, net.columns[i]), walk, i, cues)
 
-    spread(work, walk.states.shape[0])
+    parallel_for(work, walk.states.shape[0])
 
 
 def energies(net: Net, states: Array) -> Array:
@@ -130,7 +130,7 @@ def _chunk(of: tuple[Array, float, Array], walk: Walk, i: int, at: Array) -> Non
             return
 
 
-@compiled
+@jit
 def _turn_all(batch, fields, columns, own, ended, energy):
     """Replace the states by the signs of their fields [Q, N]; the older ones become those from before.
 
@@ -151,7 +151,7 @@ def _turn_all(batch, fields, columns, own, ended, energy):
                         overlaps[k] += change * columns[unit, k]
 
 
-@sums
+@jit_reassociate
 def _row_energy(state, field, push, own):
     """The energy of one state [N]."""
     total = 0.0
@@ -162,7 +162,7 @@ def _row_energy(state, field, push, own):
     return total
 
 
-@sums
+@jit_reassociate
 def _turn_row(state, older, field, held, push, own):
     """Turn one state [N]; how many units are not as they were, and not as they were before that."""
     moved, away, pushed = 0, 0, len(push) > 0

@@ -9,6 +9,6 @@ Departures: pixels before are corrupted while learning (as by scheduled sampling
 choice does not spoil all that follow; a beam of restorations in place of one; Adam with a rate that falls to 0.
 """
 
-from memory.pixel_by_pixel.memory import TUNED, Config, make
+from memory.pixel_by_pixel.memory import PRESETS, Config, make
 
-__all__ = ["TUNED", "Config", "make"]
+__all__ = ["PRESETS", "Config", "make"]

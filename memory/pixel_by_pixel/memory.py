@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from simulator.core.field_types import Count, Positive, Share
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 if TYPE_CHECKING:
     from memory.common.networks.memory_torch import Learned
@@ -21,7 +21,7 @@ Width = Annotated[int, Meta(ge=1, le=65_536)]
 class Config:
     """Settings of the autoregressive memory."""
 
-    way: Literal["once", "channel"] = "channel"
+    recall_mode: Literal["single_pass", "noise_aware"] = "noise_aware"
     """recall, in one pass over the pixels: every pixel of the cue that is not 0 counts as wrong with probability
     `doubt`; or the cue's evidence is taken, and where a corruption says nothing of single pixels, as with once"""
     doubt: Annotated[float, Meta(gt=0.0, lt=0.5)] = 0.2
@@ -44,26 +44,29 @@ class Config:
     """step size of Adam; it falls to 0 over the updates"""
 
 
-TUNED = {
-    "pixel-by-pixel-once": {"about": "is told nothing of the corruption", "memory": {"way": "once"}},
-    "pixel-by-pixel-greedy": {"about": "keeps one restoration, pixel after pixel", "memory": {"kept": 1}},
+PRESETS = {
+    "pixel-by-pixel-once": {
+        "description": "is told nothing of the corruption",
+        "memory": {"recall_mode": "single_pass"},
+    },
+    "pixel-by-pixel-greedy": {"description": "keeps one restoration, pixel after pixel", "memory": {"kept": 1}},
 }
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> Learned:
     """Autoregressive memories of two-valued patterns of any shape.
 
     Raises:
         ValueError: patterns of real numbers, or of a single unit.
     """
-    if not units.two_valued:
+    if not units.is_bipolar:
         raise ValueError("pixel_by_pixel: patterns of real numbers, expected -1 and +1 only")
     if units.n < 2:
         raise ValueError(f"pixel_by_pixel: patterns of {units.n} unit, expected at least 2")
     from memory.common.networks.memory_torch import Learned  # loads torch
     from memory.pixel_by_pixel.model_torch import PixelByPixel
 
-    return Learned("pixel_by_pixel", units, seed_list, config.way, PixelByPixel(units, config))
+    return Learned("pixel_by_pixel", units, seed_list, config.recall_mode, PixelByPixel(units, config))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from memory.common.networks.arithmetic_torch import product, sigmoid
 from memory.common.networks.input_noise import Streams, corrupted, draw_rows
 from memory.common.networks.layers_torch import Pace, Weights, cross_entropy, layers, named, train, uniforms
 from memory.common.networks.memory_torch import Asked, Found
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
 _CUES = 128  # filled in at a time
@@ -40,7 +40,7 @@ class PixelByPixel:
         config: settings, as the player of this name has them.
     """
 
-    def __init__(self, units: Units, config: Any) -> None:
+    def __init__(self, units: PatternSpec, config: Any) -> None:
         self._config, self._n = config, units.n
         steps = degrees(units.n, config.hidden)
         masks = [steps[i][:, None] <= steps[i + 1][None] for i in range(len(config.hidden))]

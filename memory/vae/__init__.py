@@ -9,6 +9,6 @@ Departures: Adam with a learning rate that falls to 0; ``beta`` rises from 0 ove
 et al. 2016), or the code would stay empty.
 """
 
-from memory.vae.memory import TUNED, Config, make
+from memory.vae.memory import PRESETS, Config, make
 
-__all__ = ["TUNED", "Config", "make"]
+__all__ = ["PRESETS", "Config", "make"]

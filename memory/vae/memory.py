@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from memory.common.networks.input_noise import check_noise
 from simulator.core.field_types import Count, NonNegative, Positive
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 if TYPE_CHECKING:
     from memory.common.networks.memory_torch import Learned
@@ -22,11 +22,11 @@ Width = Annotated[int, Meta(ge=1, le=65_536)]
 class Config:
     """Settings of a variational autoencoder."""
 
-    way: Literal["once", "settle", "channel"] = "channel"
+    recall_mode: Literal["single_pass", "fixed_point", "noise_aware"] = "noise_aware"
     """recall: one pass; passes until the cue rests; or passes that add the cue's evidence to the output's log odds,
-    and where a corruption says nothing of single units, as with settle"""
+    and where a corruption says nothing of single units, as with fixed_point"""
     passes: Count = 20
-    """most passes of a recall, with settle and channel"""
+    """most passes of a recall, with fixed_point and noise_aware"""
     hidden: tuple[Width, ...] = (192,)
     """units of the layers from the pattern on; the layers from the code back mirror them"""
     code: Width = 16
@@ -47,13 +47,13 @@ class Config:
     """step size of Adam; it falls to 0 over the updates"""
 
 
-TUNED = {
-    "vae-plain": {"about": "never shown any corruption while it learns", "memory": {"noise": "none"}},
-    "vae-settle": {"about": "is told nothing of the corruption", "memory": {"way": "settle"}},
+PRESETS = {
+    "vae-plain": {"description": "never shown any corruption while it learns", "memory": {"noise": "none"}},
+    "vae-settle": {"description": "is told nothing of the corruption", "memory": {"recall_mode": "fixed_point"}},
 }
 
 
-def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
+def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> Learned:
     """Variational autoencoders of patterns of any shape.
 
     Raises:
@@ -63,7 +63,7 @@ def make(units: Units, seed_list: Sequence[int], config: Config) -> Learned:
     from memory.common.networks.memory_torch import Learned  # loads torch
     from memory.vae.model_torch import VAE
 
-    return Learned("vae", units, seed_list, config.way, VAE(units, config))
+    return Learned("vae", units, seed_list, config.recall_mode, VAE(units, config))
 
 
 if __name__ == "__main__":

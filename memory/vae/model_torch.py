@@ -11,7 +11,7 @@ from memory.common.networks.input_noise import Streams, corrupted, draw_rows
 from memory.common.networks.layers_torch import Pace, Weights, cross_entropy, layers, normals, through, train
 from memory.common.networks.losses_torch import gaussian_divergence
 from memory.common.networks.memory_torch import Asked, Found, by_passes
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
 N_DRAWS = 8  # of the code, for the energy
@@ -25,7 +25,7 @@ class VAE:
         config: settings, as the player of this name has them.
     """
 
-    def __init__(self, units: Units, config: Any) -> None:
+    def __init__(self, units: PatternSpec, config: Any) -> None:
         self._config, self._n = config, units.n
 
     def draw(self, streams: Streams) -> Weights:
@@ -90,7 +90,7 @@ class VAE:
         def once(x: Tensor) -> Tensor:
             return torch.tanh(0.5 * through(weights, "down", self.codes(weights, x), "relu") + says)
 
-        most = 1 if self._config.way == "once" else self._config.passes
+        most = 1 if self._config.recall_mode == "single_pass" else self._config.passes
         return by_passes(once, lambda x: self._energy(weights, x, noise), asked, most)
 
     def generate(self, weights: Weights, n: int, streams: Streams) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import console
-from simulator.core.registry import ROOT, unknown
+from simulator.core.registry import ROOT, unknown_name_message
 
 FOLDER = ROOT / "tests" / "benchmarks"
 
@@ -27,13 +27,13 @@ def measure(name: str | None, json: bool) -> dict[str, Any]:
         return {each: _run(path, json) for each, path in files.items()}
     plain = name.replace("-", "_")
     if plain not in files:
-        raise ValueError(unknown("benchmark", name, files, f"there are {', '.join(files)}"))
+        raise ValueError(unknown_name_message("benchmark", name, files, f"there are {', '.join(files)}"))
     return {plain: _run(files[plain], json)}
 
 
 def show(measured: Mapping[str, Any]) -> None:
     """Say what was run: the numbers are printed already."""
-    console.say(f"measured: {', '.join(measured)}")
+    console.print_status(f"measured: {', '.join(measured)}")
 
 
 def _run(path: Path, json: bool) -> Any:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from simulator import console
-from simulator.commands.parser import written
+from simulator.commands.parser import format_value
 from simulator.config import presets
-from simulator.config.validation import Setting, describe, settings, within
+from simulator.config.validation import Setting, describe, nested_fields, settings
 from simulator.core import registry
 
 KINDS = (*registry.FOLDERS, "runs", "tournaments", "presets")
@@ -27,7 +27,7 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
     if kind is None:
         return {each: _players(each) for each in registry.FOLDERS if each in SHOWN}
     if kind not in KINDS:
-        raise ValueError(registry.unknown("list", kind, KINDS, f"expected one of {', '.join(SHOWN)}"))
+        raise ValueError(registry.unknown_name_message("list", kind, KINDS, f"expected one of {', '.join(SHOWN)}"))
     if kind == "runs":
         return {"runs": _runs(lab)}
     if kind == "tournaments":
@@ -37,7 +37,7 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
     if kind == "presets":
         found, failed = presets.every()
         for line in failed:
-            console.say(f"engram: {line}")
+            console.print_status(f"engram: {line}")
         return {
             "presets": [dataclasses.asdict(each) for each in found],
             "memory_presets": _memory_presets(),
@@ -57,21 +57,23 @@ def show_listing(listed: Mapping[str, Any]) -> None:
     elif "presets" in listed:
         columns = ("preset", "agent", "env", "steps", "about")
         rows = [[each[key] if key != "preset" else each["name"] for key in columns] for each in listed["presets"]]
-        console.table("", columns, rows)
-        console.tell("engram run --preset NAME plays one of them\n")
+        console.print_table("", columns, rows)
+        console.print_result("engram run --preset NAME plays one of them\n")
         rows = [[each["name"], each["memory"], each["about"]] for each in listed["memory_presets"]]
-        console.table("", ("preset", "memory", "about"), rows)
-        console.tell("engram recall NAME CHALLENGE lets one of them compete\n")
-        console.table("", ("preset", "about"), list(listed["tournament_presets"].items()))
-        console.tell("engram tournament --preset NAME plays one of them")
+        console.print_table("", ("preset", "memory", "about"), rows)
+        console.print_result("engram recall NAME CHALLENGE lets one of them compete\n")
+        console.print_table("", ("preset", "about"), list(listed["tournament_presets"].items()))
+        console.print_result("engram tournament --preset NAME plays one of them")
     for kind in registry.FOLDERS:
         if listed.get(kind):
-            console.table(kind, ("name", "about"), [(each["name"], each["about"]) for each in listed[kind]])
+            console.print_table(kind, ("name", "about"), [(each["name"], each["about"]) for each in listed[kind]])
         elif kind in listed and len(listed) == 1:
-            console.tell(f"there are no {kind} yet")
+            console.print_result(f"there are no {kind} yet")
     if "envs" in listed:
         count = f"{len(listed['gymnasium'])} ids are installed; " if "gymnasium" in listed else ""
-        console.tell(f"and every Gymnasium id, such as CartPole-v1 ({count}engram list environments --json names them)")
+        console.print_result(
+            f"and every Gymnasium id, such as CartPole-v1 ({count}engram list environments --json names them)"
+        )
 
 
 def entry(name: str, lab: str) -> dict[str, Any]:
@@ -96,17 +98,19 @@ def entry(name: str, lab: str) -> dict[str, Any]:
         except registry.UnknownNameError:
             known += registry.candidates(kind)
     raise ValueError(
-        registry.unknown("name", name, [*known, *_run_ids(lab), "latest"], "engram list, engram list runs")
+        registry.unknown_name_message("name", name, [*known, *_run_ids(lab), "latest"], "engram list, engram list runs")
     )
 
 
 def show_entry(found: Mapping[str, Any]) -> None:
     """Print a player for people."""
     for player in found["players"]:
-        console.tell(f"{player['name']}, {registry.SINGULAR[player['kind']]}, {player['file']}\n\n{player['doc']}\n")
+        console.print_result(
+            f"{player['name']}, {registry.SINGULAR[player['kind']]}, {player['file']}\n\n{player['doc']}\n"
+        )
         rows = [(each["name"], each["default"], each["expected"], each["about"]) for each in player["settings"]]
         if rows:
-            console.table("settings", ("name", "default", "expected", "about"), rows)
+            console.print_table("settings", ("name", "default", "expected", "about"), rows)
 
 
 def _players(kind: str) -> list[dict[str, str]]:
@@ -118,7 +122,7 @@ def _memory_presets() -> list[dict[str, Any]]:
 
     rows = []
     for name, (player, own) in memory_presets().items():
-        about = str(player.module.TUNED[name].get("about", ""))
+        about = str(player.module.PRESETS[name].get("description", ""))
         rows.append({"name": name, "memory": player.name, "about": about, "settings": own})
     return rows
 
@@ -140,7 +144,7 @@ def _gymnasium() -> list[str]:
     return sorted(each for each in gymnasium.registry if not each.startswith("engram/"))
 
 
-def _player(player: registry.Player) -> dict[str, Any]:
+def _player(player: registry.Plugin) -> dict[str, Any]:
     return {
         "kind": player.kind,
         "name": player.name,
@@ -156,9 +160,9 @@ def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
     for setting in known:
         name, hint, default, doc = setting
         if dataclasses.is_dataclass(hint):
-            rows += _flat(within(setting), f"{prefix}{name}.")
+            rows += _flat(nested_fields(setting), f"{prefix}{name}.")
         else:
-            form = {"name": prefix + name, "default": written(default), "expected": describe(hint), "about": doc}
+            form = {"name": prefix + name, "default": format_value(default), "expected": describe(hint), "about": doc}
             rows.append(form)
     return rows
 
@@ -179,7 +183,7 @@ def _runs(lab: str) -> list[dict[str, Any]]:
     rows = []
     with Store(lab) as store:
         if told := store.forgotten():
-            console.say(f"engram: {told}")
+            console.print_status(f"engram: {told}")
         for each in store.runs():
             row = {"seeds": len(each.seeds), **{key: getattr(each, key) for key in keys}}
             if each.status == "running" and not store.is_written(each.run):
@@ -190,12 +194,12 @@ def _runs(lab: str) -> list[dict[str, Any]]:
 
 def _show_runs(runs: list[dict[str, Any]]) -> None:
     if not runs:
-        console.tell("there are no runs yet; engram run q_learning rooms makes one")
+        console.print_result("there are no runs yet; engram run q_learning rooms makes one")
         return
     labelled = ("label",) if any(each["label"] for each in runs) else ()
     columns = ("run", *labelled, "agent", "env", "seeds", "status", "step", "steps", "created")
     shown = [{**each, "status": _status(each)} for each in runs]
-    console.table("", columns, [[each[key] for key in columns] for each in shown])
+    console.print_table("", columns, [[each[key] for key in columns] for each in shown])
 
 
 def _status(run: Mapping[str, Any]) -> str:

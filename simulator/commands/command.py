@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 from msgspec import Meta
 
 from simulator import console as tables
-from simulator.commands.parser import Given, show_help
+from simulator.commands.parser import ParsedArgs, show_help
 from simulator.commands.parser import read as read_words
 from simulator.config.presets import find
 from simulator.config.run import read as read_file
 from simulator.config.run import run_settings
-from simulator.config.validation import Layer, Setting, settings
+from simulator.config.validation import ConfigSource, Setting, settings
 from simulator.core import registry
 from simulator.core.field_types import Share
 from simulator.core.files.escaping import checked_name
@@ -103,7 +103,7 @@ DASH = "nothing is written to stdout, expected a path, ./- for one that is calle
 EVERYWHERE = ("lab", "json", "max_file_mb")  # flags of every command
 
 
-class Answer(NamedTuple):
+class CommandResult(NamedTuple):
     """What a command came to."""
 
     data: Mapping[str, Any] | None  # the JSON object; None: there is nothing to print
@@ -116,13 +116,15 @@ class Command(NamedTuple):
 
     usage: str
     about: str
-    act: Callable[[Given, Options], Answer]
+    act: Callable[[ParsedArgs, Options], CommandResult]
     names: tuple[int, int] = (0, 0)  # how many names it takes
     flags: tuple[str, ...] = ()  # besides EVERYWHERE
     tables: tuple[str, ...] = ()  # players whose settings are flags
     own: Callable[[], list[Setting]] = list  # settings of what it starts, which are flags too
-    read: Callable[[Command, Sequence[str]], Given] | None = None  # how its words are read, where not as a run's are
-    sit: Callable[[Given], dict[str, registry.Player]] | None = None  # who sits at which table, likewise
+    read: Callable[[Command, Sequence[str]], ParsedArgs] | None = (
+        None  # how its words are read, where not as a run's are
+    )
+    sit: Callable[[ParsedArgs], dict[str, registry.Plugin]] | None = None  # who sits at which table, likewise
 
     def options(self) -> list[Setting]:
         """Its flags that are no settings of a run."""
@@ -135,13 +137,17 @@ class Command(NamedTuple):
 
 def overview(commands: Mapping[str, Command]) -> None:
     """Print every command."""
-    tables.tell("usage: engram COMMAND ...\n\nContests between agents and between memories, over many seeds at once.\n")
+    tables.print_result(
+        "usage: engram COMMAND ...\n\nContests between agents and between memories, over many seeds at once.\n"
+    )
     for command in commands.values():
-        tables.tell(f"  {command.usage:<34} {command.about}")
-    tables.tell("\nengram COMMAND --help lists its flags; engram run AGENT ENV --help the players' settings too")
+        tables.print_result(f"  {command.usage:<34} {command.about}")
+    tables.print_result(
+        "\nengram COMMAND --help lists its flags; engram run AGENT ENV --help the players' settings too"
+    )
 
 
-def show_help_of(command: Command, given: Given) -> None:
+def show_help_of(command: Command, given: ParsedArgs) -> None:
     """Print help for one command; where its players are named, with their settings."""
     shown, about = seats(command, given), command.about
     if command.tables and not shown:
@@ -161,11 +167,11 @@ def dispatch(commands: Mapping[str, Command], words: list[str]) -> int:
     if words[0] == "--version":
         from simulator.versions import OURS, version_of
 
-        tables.tell(f"engram {version_of(OURS)}")
+        tables.print_result(f"engram {version_of(OURS)}")
         return 0
     command = commands.get(words[0])
     if command is None:
-        raise ValueError(registry.unknown("command", words[0], commands, "engram --help"))
+        raise ValueError(registry.unknown_name_message("command", words[0], commands, "engram --help"))
     helps = [word for word in words if word in ("--help", "-h")]
     given = parse(command, [word for word in words[1:] if word not in helps])
     if helps:
@@ -185,7 +191,7 @@ def dispatch(commands: Mapping[str, Command], words: list[str]) -> int:
     return answer.code
 
 
-def options_of(given: Given) -> Options:
+def options_of(given: ParsedArgs) -> Options:
     """The given flags that are no settings of a run; how large files may be holds from here on.
 
     Raises:
@@ -205,7 +211,7 @@ def options_of(given: Given) -> Options:
     return options
 
 
-def refuse_unused(given: Given, command: str, what: str, used: Collection[str]) -> None:
+def refuse_unused(given: ParsedArgs, command: str, what: str, used: Collection[str]) -> None:
     """Refuse flags that a command has, but not for what it is asked about.
 
     Args:
@@ -228,7 +234,7 @@ def flag_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def parse(command: Command, words: Sequence[str]) -> Given:
+def parse(command: Command, words: Sequence[str]) -> ParsedArgs:
     """The words of a command, read twice: for who plays, then with the flags that those players have.
 
     Raises:
@@ -239,7 +245,7 @@ def parse(command: Command, words: Sequence[str]) -> Given:
     known, sat = command.known(), dict.fromkeys(command.tables)
     given = read_words(command.usage, words, known, sat)
     files = _files(given)
-    found: dict[str, registry.Player] = {}
+    found: dict[str, registry.Plugin] = {}
     for table, name in players(command, given._replace(files=files)).items():
         # One that cannot be had is refused where the run is put together, which knows the place that names it.
         with contextlib.suppress(ValueError):
@@ -249,7 +255,7 @@ def parse(command: Command, words: Sequence[str]) -> Given:
     return given._replace(files=files)
 
 
-def _files(given: Given) -> tuple[Layer, ...]:
+def _files(given: ParsedArgs) -> tuple[ConfigSource, ...]:
     """What --preset and --config lead to, the latter over the former."""
     options, found = options_of(given), []
     if options.preset:
@@ -260,22 +266,22 @@ def _files(given: Given) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-def layers(given: Given) -> list[Layer]:
+def layers(given: ParsedArgs) -> list[ConfigSource]:
     """Where the settings of a run come from, each over the ones before: preset, file, words."""
     names = {table: {"name": name} for table, name in zip(("agent", "env"), given.names, strict=False) if name}
     fields = {setting.name for setting in run_settings()}
-    words = Layer({key: value for key, value in given.options.items() if key in fields} | names)
-    return [*given.files, words, Layer(given.own, flags=True)]
+    words = ConfigSource({key: value for key, value in given.options.items() if key in fields} | names)
+    return [*given.files, words, ConfigSource(given.own, flags=True)]
 
 
-def seats(command: Command, given: Given) -> dict[str, registry.Player]:
+def seats(command: Command, given: ParsedArgs) -> dict[str, registry.Plugin]:
     """Table -> whoever sits there, for help."""
     if command.sit is not None:
         return command.sit(given)
     return {table: registry.load(f"{table}s", name) for table, name in players(command, given).items()}
 
 
-def players(command: Command, given: Given) -> dict[str, str]:
+def players(command: Command, given: ParsedArgs) -> dict[str, str]:
     """Table -> name of the players that the words, the file or the preset name."""
     if command.tables == ("env",):
         return dict(zip(command.tables, given.names, strict=False))

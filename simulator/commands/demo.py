@@ -19,7 +19,7 @@ from simulator.config import tournament as tournament_config
 from simulator.config.run import RunConfig, build
 from simulator.core.jit import compile_seconds
 from simulator.core.mdp.solve import policy_evaluation, start_value, value_iteration
-from simulator.core.protocols import Array, Picture
+from simulator.core.protocols import AgentView, Array
 from simulator.recall import loop, summary
 from simulator.reporting import recall as recall_tables
 from simulator.reporting import tournament
@@ -74,7 +74,7 @@ class Demo(NamedTuple):
     """What was played."""
 
     data: dict[str, Any]  # the JSON object of the command
-    picture: Picture | None  # what Q-learning's first seed thinks of the four rooms
+    picture: AgentView | None  # what Q-learning's first seed thinks of the four rooms
 
 
 def play(lab: str) -> Demo:
@@ -92,13 +92,13 @@ def play(lab: str) -> Demo:
                 assert last is not None
                 values, best = judge(config, store, last.run, gamma)
                 rows.append(_row(env, agent, last, values, best))
-                console.say(f"{last.run}: {agent} has learned {env}")
+                console.print_status(f"{last.run}: {agent} has learned {env}")
                 if agent == "Q-learning":
                     picture = last.picture
         memories = _contest(store)
-        console.say(f"{memories['run']}: memories have repaired digits")
+        console.print_status(f"{memories['run']}: memories have repaired digits")
     standings = _tournament(lab)
-    console.say(f"{standings['tournament']}: agents have met in a tournament")
+    console.print_status(f"{standings['tournament']}: agents have met in a tournament")
     seconds = {"seconds": time.perf_counter() - began, "compile_seconds": compile_seconds()}
     contests = {"recall": memories, "tournament": standings}
     return Demo({"seeds": SEEDS, "rows": rows, **contests, **seconds}, picture)
@@ -124,7 +124,7 @@ def _tournament(lab: str) -> dict[str, Any]:
     try:
         write_page(found, path, in_lab=True)
     except ValueError as error:  # somebody's own file is there: the contests were played all the same
-        console.say(f"engram: no report was written: {error}")
+        console.print_status(f"engram: no report was written: {error}")
         return {**found, "report": None}
     return {**found, "report": str(path)}
 
@@ -142,7 +142,7 @@ def judge(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Arra
     return np.array(values), value_iteration(spec.mdp, gamma).start_value
 
 
-def show(data: Mapping[str, Any], picture: Picture | None, draw: Callable[[Picture], None]) -> None:
+def show(data: Mapping[str, Any], picture: AgentView | None, draw: Callable[[AgentView], None]) -> None:
     """Print what was played, a map, and what to type next."""
     title = f"what {data['seeds']} seeds of each learned: discounted value of the start, 95 % intervals over seeds"
     columns = ("env", "agent", "learned", "best possible", "seeds at it", "steps per second", "run")
@@ -158,22 +158,22 @@ def show(data: Mapping[str, Any], picture: Picture | None, draw: Callable[[Pictu
         ]
         for each in data["rows"]
     ]
-    console.table(title, columns, rows)
+    console.print_table(title, columns, rows)
     if picture is not None:
-        console.tell("\nWhat the first seed of Q-learning thinks of the four rooms: values and best moves")
+        console.print_result("\nWhat the first seed of Q-learning thinks of the four rooms: values and best moves")
         draw(picture)
-    console.tell()
+    console.print_result()
     recall_tables.show_short(data["recall"])
-    console.tell()
+    console.print_result()
     tournament.show(data["tournament"])
     if data["tournament"]["report"] is not None:
-        console.tell(f"its report, one page for any browser: {data['tournament']['report']}")
+        console.print_result(f"its report, one page for any browser: {data['tournament']['report']}")
     spent = f"{data['seconds']:.0f} s" + (
         f", {data['compile_seconds']:.0f} s of it compiling" * (data["compile_seconds"] > 1)
     )
-    console.tell(f"\nThat took {spent}. Next:")
+    console.print_result(f"\nThat took {spent}. Next:")
     for command, about in NEXT.items():
-        console.tell(f"  {command:<48} {about}")
+        console.print_result(f"  {command:<48} {about}")
 
 
 def _row(env: str, agent: str, last: Any, values: Array, best: float) -> dict[str, Any]:

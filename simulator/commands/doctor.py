@@ -48,9 +48,9 @@ def examine(lab: str, deep: bool = False, fix: bool = False) -> dict[str, Any]:
 def show(report: Mapping[str, Any]) -> None:
     """Print the findings for people."""
     columns = ("name", "verdict", "found", "advice")
-    console.table("", columns, [[each[key] for key in columns] for each in report["checks"]])
+    console.print_table("", columns, [[each[key] for key in columns] for each in report["checks"]])
     bad = sum(each["verdict"] == BAD for each in report["checks"])
-    console.tell(f"{bad} of these must be put right" if bad else "everything that is needed is here")
+    console.print_result(f"{bad} of these must be put right" if bad else "everything that is needed is here")
 
 
 def _python() -> Iterator[Finding]:

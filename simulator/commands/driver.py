@@ -24,13 +24,13 @@ class BadInput(ValueError):  # noqa: N818 - what it is called is what it is
     """Bad input that shows only while playing: patterns that a memory refuses."""
 
 
-class Stop:
+class StopSignal:
     """The signal that asked the run to stop, or 0."""
 
     number = 0
 
 
-def sit(snapshots: Iterator[Snapshot], view: View | None, begun: Callable[[Snapshot], None]) -> tuple[Snapshot, int]:
+def drive(snapshots: Iterator[Snapshot], view: View | None, begun: Callable[[Snapshot], None]) -> tuple[Snapshot, int]:
     """Play a run to its end, or until Ctrl-C, SIGTERM or SIGHUP; then it is closed, which writes a checkpoint.
 
     Args:
@@ -108,13 +108,13 @@ def _leave_terminal() -> None:
 
 
 @contextmanager
-def _stopping() -> Iterator[Stop]:
+def _stopping() -> Iterator[StopSignal]:
     """Note the first Ctrl-C, SIGTERM or SIGHUP. A second one leaves at once, as harmless as ``kill -9``.
 
     A thread answers them: the main one may be in compiled code for long, and until then Python calls no handler. A
     SIGHUP that is ignored already, as under ``nohup``, stays so.
     """
-    stop, (heard, told) = Stop(), os.pipe()
+    stop, (heard, told) = StopSignal(), os.pipe()
     os.set_blocking(told, False)
 
     def note(number: int, frame: FrameType | None) -> None:

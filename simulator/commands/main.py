@@ -16,8 +16,8 @@ from typing import Any
 
 from simulator import console
 from simulator.commands import catalog
-from simulator.commands.command import Answer, Command, Options, dispatch, layers, refuse_unused
-from simulator.commands.parser import Given
+from simulator.commands.command import Command, CommandResult, Options, dispatch, layers, refuse_unused
+from simulator.commands.parser import ParsedArgs
 from simulator.config.recall import arena_settings
 from simulator.config.run import assemble, run_settings
 from simulator.core.files.escaping import checked_name, visible
@@ -36,15 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Stopped as stopped:
-        console.say(f"engram: {signal.Signals(stopped.number).name} before anything was played")
+        console.print_status(f"engram: {signal.Signals(stopped.number).name} before anything was played")
         return 128 + stopped.number
     except KeyboardInterrupt:
-        console.say("engram: interrupted")
+        console.print_status("engram: interrupted")
         return 130
     except Exception as error:
         if os.environ.get("ENGRAM_DEBUG"):
             raise
-        console.say(f"engram: {_line(error)}")
+        console.print_status(f"engram: {_line(error)}")
         return 2 if isinstance(error, ValueError) else 1
 
 
@@ -59,26 +59,26 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {text} (ENGRAM_DEBUG=1 shows where)"
 
 
-def _run(given: Given, options: Options) -> Answer:
+def _run(given: ParsedArgs, options: Options) -> CommandResult:
     if len(given.names) < 2 and not (options.config or options.preset):
         raise ValueError("expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)")
     config = assemble(layers(given))
     from simulator.commands import run
 
     data, code = run.begin(config, _lab(options), lambda: _view(options), options.label)
-    return Answer(data, run.show_summary, code)
+    return CommandResult(data, run.show_summary, code)
 
 
-def _recall(given: Given, options: Options) -> Answer:
+def _recall(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.commands import recall as recalling
     from simulator.reporting import recall
 
     config = recalling.settings_of(given)
     data, code = recalling.begin(config, _lab(options), lambda: _view(options, "arena"), options.label)
-    return Answer(data, recall.show, code)
+    return CommandResult(data, recall.show, code)
 
 
-def _tournament(given: Given, options: Options) -> Answer:
+def _tournament(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.commands import tournament as hosting
     from simulator.reporting import tournament
 
@@ -86,17 +86,18 @@ def _tournament(given: Given, options: Options) -> Answer:
         if given.files or given.own:
             raise ValueError("--init: writes an example as it is, expected no settings beside it")
         refuse_unused(given, "tournament", "--init", ("init", "force"))
-        return Answer(
-            hosting.init(given.names, options.force), lambda data: console.tell(visible(f"{data['file']} is written"))
+        return CommandResult(
+            hosting.init(given.names, options.force),
+            lambda data: console.print_result(visible(f"{data['file']} is written")),
         )
     if options.force:
         raise ValueError("--force: nothing is replaced, expected --init beside it")
     config = hosting.settings_of(given)
     data, code = hosting.begin(config, _lab(options), lambda: _view(options, "tournament"), options)
-    return Answer(data, tournament.show, code)
+    return CommandResult(data, tournament.show, code)
 
 
-def _resume(given: Given, options: Options) -> Answer:
+def _resume(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.commands import recall as recalling
     from simulator.commands import run
     from simulator.commands import tournament as hosting
@@ -105,35 +106,35 @@ def _resume(given: Given, options: Options) -> Answer:
     name, lab = given.names[0], _lab(options)
     if catalog.is_tournament(name, lab):
         data, code = hosting.resume(name, lab, lambda: _view(options, "tournament"), options)
-        return Answer(data, tournament.show, code)
+        return CommandResult(data, tournament.show, code)
     refuse_unused(given, "resume", "a run", ("view",))
     if recalling.is_contest(name, lab):
         from simulator.reporting import recall
 
         data, code = recalling.resume(name, lab, lambda: _view(options, "arena"))
-        return Answer(data, recall.show, code)
+        return CommandResult(data, recall.show, code)
     data, code = run.resume(name, lab, lambda: _view(options))
-    return Answer(data, run.show_summary, code)
+    return CommandResult(data, run.show_summary, code)
 
 
-def _repro(given: Given, options: Options) -> Answer:
+def _repro(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.commands import reproduce
 
     if not catalog.is_tournament(given.names[0], _lab(options)):
         refuse_unused(given, "repro", "a run", ())
     data = reproduce.again(given.names[0], _lab(options), options.workers)
-    return Answer(data, reproduce.show, 0 if data["identical"] else 1)
+    return CommandResult(data, reproduce.show, 0 if data["identical"] else 1)
 
 
-def _list(given: Given, options: Options) -> Answer:
+def _list(given: ParsedArgs, options: Options) -> CommandResult:
     kind = given.names[0] if given.names else None
-    return Answer(catalog.listing(kind, _lab(options)), catalog.show_listing)
+    return CommandResult(catalog.listing(kind, _lab(options)), catalog.show_listing)
 
 
-def _show(given: Given, options: Options) -> Answer:
+def _show(given: ParsedArgs, options: Options) -> CommandResult:
     found = catalog.entry(given.names[0], _lab(options))
     if "players" in found:
-        return Answer(found, catalog.show_entry)
+        return CommandResult(found, catalog.show_entry)
     from simulator.commands import run
     from simulator.machine import made_with
     from simulator.reporting import recall, tournament
@@ -142,15 +143,15 @@ def _show(given: Given, options: Options) -> Answer:
         forms = {"tournament": tournament.show, "challenge": recall.show}
         next((forms[key] for key in forms if key in summary), run.show_summary)(summary)
         for line in ("", *made_with(summary)):
-            console.tell(visible(line))
-        console.tell(f"\n{summary['settings'].rstrip()}")
+            console.print_result(visible(line))
+        console.print_result(f"\n{summary['settings'].rstrip()}")
         for line in summary["settings_notes"]:
-            console.tell(visible(line))
+            console.print_result(visible(line))
 
-    return Answer(found, show)
+    return CommandResult(found, show)
 
 
-def _solve(given: Given, options: Options) -> Answer:
+def _solve(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.commands import solve
 
     if "horizon" in given.options and options.criterion != "finite":
@@ -167,10 +168,10 @@ def _solve(given: Given, options: Options) -> Answer:
         solve.show(env, solved)
         solve.draw(solve.picture(env, solved))
 
-    return Answer(data, show)
+    return CommandResult(data, show)
 
 
-def _report(given: Given, options: Options) -> Answer:
+def _report(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.commands import recall as recalling
     from simulator.reporting import runs
 
@@ -184,7 +185,7 @@ def _report(given: Given, options: Options) -> Answer:
     refuse_unused(given, "report", "runs", ("table", "csv", "agent", "env"))
     data = runs.gather(given.names, _lab(options), options.agent, options.env)
     forms = {"table": runs.show_markdown, "csv": runs.show_csv}
-    return Answer(data, forms.get(_form(options), runs.show))
+    return CommandResult(data, forms.get(_form(options), runs.show))
 
 
 def _form(options: Options) -> str:
@@ -199,7 +200,7 @@ def _form(options: Options) -> str:
     return asked[0] if asked else ""
 
 
-def _report_contest(name: str, form: str, options: Options) -> Answer:
+def _report_contest(name: str, form: str, options: Options) -> CommandResult:
     """The report of a contest between memories: a table in one form, and a picture."""
     from simulator.commands import recall as recalling
     from simulator.reporting import recall
@@ -218,10 +219,10 @@ def _report_contest(name: str, form: str, options: Options) -> Answer:
             recall.show(contest)
         _tell_written([options.picture], aside=bool(form))
 
-    return Answer(found, show)
+    return CommandResult(found, show)
 
 
-def _report_tournament(name: str, form: str, options: Options) -> Answer:
+def _report_tournament(name: str, form: str, options: Options) -> CommandResult:
     """The report of a tournament: a table in one form, pictures, and a page."""
     from simulator.commands import tournament_listing
     from simulator.core.files.writing import check_place
@@ -249,42 +250,42 @@ def _report_tournament(name: str, form: str, options: Options) -> Answer:
             show_form(summary)
         _tell_written([html, options.picture], aside=bool(form))
 
-    return Answer(found, show)
+    return CommandResult(found, show)
 
 
 def _tell_written(paths: Sequence[str], *, aside: bool) -> None:
     """Say which files are written; ``aside``: stdout is for the table."""
     for path in filter(None, paths):
-        (console.say if aside else console.tell)(visible(f"{path} is written"))
+        (console.print_status if aside else console.print_result)(visible(f"{path} is written"))
 
 
-def _demo(given: Given, options: Options) -> Answer:
+def _demo(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.commands import demo, run, solve
 
     run.announce_compiling()
     played = demo.play(_lab(options))
-    return Answer(played.data, lambda data: demo.show(data, played.picture, solve.draw))
+    return CommandResult(played.data, lambda data: demo.show(data, played.picture, solve.draw))
 
 
-def _doctor(given: Given, options: Options) -> Answer:
+def _doctor(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.commands import doctor
 
     data = doctor.examine(_lab(options), options.deep, options.fix)
-    return Answer(data, doctor.show, 0 if data["ok"] else 1)
+    return CommandResult(data, doctor.show, 0 if data["ok"] else 1)
 
 
-def _repair(given: Given, options: Options) -> Answer:
+def _repair(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.store import repair
 
     if not options.output:
         raise ValueError("-o is missing: expected engram repair LAB -o NEWLAB")
-    return Answer(repair.repair(given.names[0], options.output), repair.show)
+    return CommandResult(repair.repair(given.names[0], options.output), repair.show)
 
 
-def _bench(given: Given, options: Options) -> Answer:
+def _bench(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.commands import bench
 
-    return Answer(bench.measure(given.names[0] if given.names else None, options.json), bench.show)
+    return CommandResult(bench.measure(given.names[0] if given.names else None, options.json), bench.show)
 
 
 def _lab(options: Options) -> str:

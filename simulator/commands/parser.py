@@ -16,28 +16,28 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
-from simulator.config.validation import Layer, Setting, check, describe, settings, within
+from simulator.config.validation import ConfigSource, Setting, check, describe, nested_fields, settings
 from simulator.core.files.reading import LEVELS
-from simulator.core.registry import Player, near_misses
+from simulator.core.registry import Plugin, suggestions
 
 Parts = tuple[str, ...]  # of a flag: --agent.step-size is ("agent", "step_size")
-Players = Mapping[str, Player | None]  # table -> who sits there; None: not known yet
+Players = Mapping[str, Plugin | None]  # table -> who sits there; None: not known yet
 
 _SHORT = {"output": ("-o",)}  # a command's flags that have a short form too
 _UNSET = "\0"  # no word of a command line can hold it
 _NARROWEST = 20  # columns; for fewer than its frames need tyro looks for a place to break a line for ever
 
 
-class Given(NamedTuple):
+class ParsedArgs(NamedTuple):
     """What a command was given."""
 
     names: list[str]
     options: dict[str, Any]  # checked; only what was given
     own: dict[str, Any]  # table -> nested settings of a player, texts as they were typed
-    files: tuple[Layer, ...] = ()  # the settings that --preset and --config lead to
+    files: tuple[ConfigSource, ...] = ()  # the settings that --preset and --config lead to
 
 
-def read(usage: str, words: Sequence[str], known: list[Setting], players: Players) -> Given:
+def read(usage: str, words: Sequence[str], known: list[Setting], players: Players) -> ParsedArgs:
     """The words after ``engram COMMAND``: names, the command's own flags and those of players (``--agent.step-size``).
 
     Where a player is not known yet, every flag below its table is taken.
@@ -59,8 +59,8 @@ def read(usage: str, words: Sequence[str], known: list[Setting], players: Player
     own = {table: _typed(getattr(flags, table)) for table, player in players.items() if player}
     for field, path in free.items():
         _put(own, path, getattr(flags, field))
-    options = check(known, texts, Layer(texts, flags=True))
-    return Given(left[1:], options, {table: typed for table, typed in own.items() if typed})
+    options = check(known, texts, ConfigSource(texts, flags=True))
+    return ParsedArgs(left[1:], options, {table: typed for table, typed in own.items() if typed})
 
 
 def show_help(usage: str, about: str, known: list[Setting], players: Players) -> None:
@@ -133,14 +133,14 @@ def _flags(known: list[Setting], switches: bool = False) -> Any:
     fields: list[Any] = []
     for setting in known:
         if dataclasses.is_dataclass(setting.hint):
-            inner, title = _flags(within(setting)), tyro.conf.arg(help=setting.doc)
+            inner, title = _flags(nested_fields(setting)), tyro.conf.arg(help=setting.doc)
             fields.append((setting.name, Annotated[inner, title], dataclasses.field(default_factory=inner)))
         elif setting.hint is bool and switches:
             switch = tyro.conf.arg(help=setting.doc, help_behavior_hint="")
             fields.append((setting.name, Annotated[tyro.conf.FlagCreatePairsOff[bool], switch], False))
         else:
             metavar, range_ = _value(setting.hint)
-            hint = f"({range_}default: {written(setting.default)})"
+            hint = f"({range_}default: {format_value(setting.default)})"
             short = _SHORT.get(setting.name) if switches else None
             named = tyro.conf.arg(metavar=metavar, help=setting.doc, help_behavior_hint=hint, aliases=short)
             fields.append((setting.name, Annotated[str, named], _UNSET))
@@ -186,7 +186,7 @@ def _switched(words: Iterable[str], known: list[Setting]) -> Iterator[str]:
         path = _path(flag)
         if not (sign and flag.startswith("--") and path[0] in switches):
             yield word
-        elif check(known, {path[0]: text}, Layer({}, flags=True))[path[0]]:
+        elif check(known, {path[0]: text}, ConfigSource({}, flags=True))[path[0]]:
             yield flag
 
 
@@ -202,7 +202,7 @@ def _stranger(flag: str, flags: Mapping[Parts, bool], heads: Sequence[str]) -> s
             known = flags if at + 1 == len(path) else tables | {each for each, free in flags.items() if free}
             level = {each[-1] for each in known if each[:-1] == path[:at]}
             if part not in level:
-                meant = [_flag((*path[:at], near, *path[at + 1 :])) for near in near_misses(part, level)]
+                meant = [_flag((*path[:at], near, *path[at + 1 :])) for near in suggestions(part, level)]
                 forms = forms if at == 0 else []
                 break
     shown = flag if len(flag) <= 60 and flag.isprintable() else repr(flag[:57] + "...")
@@ -241,12 +241,12 @@ def _value(hint: Any) -> tuple[str, str]:
     return "VALUE", f"{text}; "
 
 
-def written(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as it is written on a command line."""
     if value is None or isinstance(value, bool):
         return "none" if value is None else str(value).lower()
     if isinstance(value, list | tuple):
-        return ",".join(map(written, value))
+        return ",".join(map(format_value, value))
     if isinstance(value, dict):
-        return ",".join(f"{key}={written(item)}" for key, item in value.items()) or "{}"
+        return ",".join(f"{key}={format_value(item)}" for key, item in value.items()) or "{}"
     return f"{value:_}" if isinstance(value, int) else str(value)

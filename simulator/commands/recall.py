@@ -12,13 +12,13 @@ from typing import Any
 
 from simulator import console
 from simulator.commands.command import Command, options_of
-from simulator.commands.driver import sit
-from simulator.commands.parser import Given
+from simulator.commands.driver import drive
+from simulator.commands.parser import ParsedArgs
 from simulator.commands.parser import read as read_words
 from simulator.commands.run import MakeView, Outcome, announce_compiling
 from simulator.config.recall import ArenaConfig, assemble, find_memory, from_stored, is_arena, memory_presets
 from simulator.config.run import read as read_file
-from simulator.config.validation import Layer
+from simulator.config.validation import ConfigSource
 from simulator.core import registry
 from simulator.core.foreign.python_files import is_path, label_of
 from simulator.core.memories import RecallSnapshot
@@ -35,7 +35,7 @@ EVERYBODY = {
 }
 
 
-def read(command: Command, words: Sequence[str]) -> Given:
+def read(command: Command, words: Sequence[str]) -> ParsedArgs:
     """The words of ``engram recall``, read twice: for who competes, then with the flags that those players have.
 
     Raises:
@@ -46,13 +46,13 @@ def read(command: Command, words: Sequence[str]) -> Given:
     path = options_of(given).config
     given = given._replace(files=(read_file(path),) if path else ())
     competing = {label: find_memory(name)[0] for label, name in _memories(given).items()}
-    seats: dict[str, registry.Player | None] = {"memory": _seat(competing) if competing else None, "challenge": None}
+    seats: dict[str, registry.Plugin | None] = {"memory": _seat(competing) if competing else None, "challenge": None}
     if name := _challenge(given):
         seats["challenge"] = registry.load("challenges", name)
     return read_words(command.usage, words, known, seats)._replace(files=given.files)
 
 
-def settings_of(given: Given) -> ArenaConfig:
+def settings_of(given: ParsedArgs) -> ArenaConfig:
     """The contest that the words describe.
 
     Raises:
@@ -65,11 +65,11 @@ def settings_of(given: Given) -> ArenaConfig:
         named["challenge"] = {"name": given.names[-1]}
     fields = {field.name for field in dataclasses.fields(ArenaConfig)}
     options = {key: value for key, value in given.options.items() if key in fields}
-    first = [Layer(EVERYBODY)] if options_of(given).all else []
-    return assemble([*first, *given.files, Layer({**options, **named}), Layer(given.own, flags=True)])
+    first = [ConfigSource(EVERYBODY)] if options_of(given).all else []
+    return assemble([*first, *given.files, ConfigSource({**options, **named}), ConfigSource(given.own, flags=True)])
 
 
-def players(given: Given) -> dict[str, registry.Player]:
+def players(given: ParsedArgs) -> dict[str, registry.Plugin]:
     """Who is named, for help: the memories under one table, and the challenge."""
     competing = {label: find_memory(name)[0] for label, name in _memories(given).items()}
     found = {"memory": _seat(competing)} if competing else {}
@@ -94,7 +94,7 @@ def _joined(words: Sequence[str]) -> list[str]:
     return joined
 
 
-def _memories(given: Given, *, files: bool = True) -> dict[str, str]:
+def _memories(given: ParsedArgs, *, files: bool = True) -> dict[str, str]:
     """Label -> name of whoever competes: files, then words, ``label=name`` or a name that is its own label."""
     found: dict[str, str] = {}
     for layer in given.files if files else ():
@@ -114,20 +114,20 @@ def _memories(given: Given, *, files: bool = True) -> dict[str, str]:
     return found
 
 
-def _challenge(given: Given) -> str:
+def _challenge(given: ParsedArgs) -> str:
     named = [layer.values.get("challenge", {}) for layer in given.files]
     names = [table["name"] for table in named if isinstance(table, Mapping) and "name" in table]
     return str([*names, *given.names[-1:]][-1]) if names or given.names else ""
 
 
-def _seat(competing: Mapping[str, registry.Player]) -> registry.Player:
+def _seat(competing: Mapping[str, registry.Plugin]) -> registry.Plugin:
     """All contestants as one player, whose settings are theirs under their labels."""
     for label in competing:
         if not label.isidentifier() or keyword.iskeyword(label):
             raise ValueError(f"memory {label!r}: expected a label of letters, digits and _ that begins with a letter")
     fields = [(label, each.Config, dataclasses.field(default_factory=each.Config)) for label, each in competing.items()]
     every = dataclasses.make_dataclass("Memories", fields, frozen=True)
-    return registry.Player("memories", ", ".join(competing), every, dict, None)
+    return registry.Plugin("memories", ", ".join(competing), every, dict, None)
 
 
 def begin(config: ArenaConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
@@ -181,20 +181,22 @@ def play(snapshots: Iterator[RecallSnapshot], store: Store, view: Any) -> Outcom
     from simulator.recall import summary
     from simulator.reporting import recall
 
-    snapshot, number = sit(snapshots, view, _begun)  # type: ignore[arg-type]
+    snapshot, number = drive(snapshots, view, _begun)  # type: ignore[arg-type]
     if not number:
         found = summary.summary(store, snapshot.run)
         for line in recall.failure_lines(found):
-            console.say(f"{snapshot.run}: {line}")
+            console.print_status(f"{snapshot.run}: {line}")
         return found, 0 if any(cell["overlap"] for cell in found["cells"]) or found["capacities"] else 1
     done, how = f"{snapshot.step:,} of {snapshot.steps:,} cells", signal.Signals(number).name
-    console.say(f"engram: {how} after {done}, stored; go on with: engram resume {snapshot.run} --lab {store.lab}")
+    console.print_status(
+        f"engram: {how} after {done}, stored; go on with: engram resume {snapshot.run} --lab {store.lab}"
+    )
     return None, 128 + number
 
 
 def _begun(snapshot: Any) -> None:
     seeds = f"{len(snapshot.seeds):,} seed{'s' * (len(snapshot.seeds) > 1)}"
     who = ", ".join(snapshot.contestants)
-    console.say(f"{snapshot.run}: {who} recall {snapshot.challenge}, {seeds}, {snapshot.steps:,} cells")
+    console.print_status(f"{snapshot.run}: {who} recall {snapshot.challenge}, {seeds}, {snapshot.steps:,} cells")
     for line in snapshot.warnings:
-        console.say(f"{snapshot.run}: {line}")
+        console.print_status(f"{snapshot.run}: {line}")

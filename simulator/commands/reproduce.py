@@ -72,22 +72,24 @@ def show(outcome: Mapping[str, Any]) -> None:
     compared, found = outcome["compared"], outcome["difference"]
     if found is None:
         numbers = f"{compared['points']:,} curve points and {compared['evaluations']:,} evaluations"
-        console.tell(f"{outcome['run']}: identical, {numbers}, bit for bit")
+        console.print_result(f"{outcome['run']}: identical, {numbers}, bit for bit")
     else:
         place = f"{found['what']} of seed {found['seed']} at step {found['step']:,}"
         told = f"{found['number']} was {found['stored']}, now {found['again']}"
-        console.tell(f"{outcome['run']}: first differs in the {place}: {told}")
+        console.print_result(f"{outcome['run']}: first differs in the {place}: {told}")
     show_changes(outcome)
     if not outcome["exact"]:
-        console.tell("  the stored run was interrupted where its environment could not be continued exactly")
+        console.print_result("  the stored run was interrupted where its environment could not be continued exactly")
 
 
 def show_changes(outcome: Mapping[str, Any]) -> None:
     """Print what is otherwise than when it was stored."""
     for name, (then, now) in {**outcome["versions"], **outcome["machine"]}.items():
-        console.tell(visible(f"  {name.replace('_', ' ')} was {then}, now {now}"))
+        console.print_result(visible(f"  {name.replace('_', ' ')} was {then}, now {now}"))
     if outcome["machine"] and outcome["difference"]:
-        console.tell("  other machines give other last bits, and from there other runs that agree in distribution")
+        console.print_result(
+            "  other machines give other last bits, and from there other runs that agree in distribution"
+        )
 
 
 def rows(store: Store, run: str) -> Rows:

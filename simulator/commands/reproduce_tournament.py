@@ -62,10 +62,10 @@ def show(outcome: Mapping[str, Any]) -> None:
     compared, found = outcome["compared"], outcome["difference"]
     if found is None:
         numbers = f"{compared['numbers']:,} numbers of {compared['cells']:,} cells"
-        console.tell(f"{outcome['tournament']}: identical, {numbers}, bit for bit")
+        console.print_result(f"{outcome['tournament']}: identical, {numbers}, bit for bit")
     else:
         place = f"{found['contestant']} in {found['challenge']}, seed {found['seed']}"
-        console.tell(f"{outcome['tournament']}: first differs in {place}: {found['what']}")
+        console.print_result(f"{outcome['tournament']}: first differs in {place}: {found['what']}")
     show_changes(outcome)
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from simulator.commands.driver import sit
+from simulator.commands.driver import drive
 from simulator.config.run import RunConfig, from_stored
-from simulator.console import interval, say, table, tell
+from simulator.console import interval, print_result, print_status, print_table
 from simulator.core.files.escaping import visible
 from simulator.core.notices import forget_notices, send_notices_to
 from simulator.core.protocols import Snapshot, View
@@ -54,8 +54,8 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
         record = store.find(run)
         config = from_stored(record)
         if record.error:
-            say(error_line(record.run, record.error))
-            say(f"{record.run}: it goes on after step {record.step:,}, and fails again unless that is mended")
+            print_status(error_line(record.run, record.error))
+            print_status(f"{record.run}: it goes on after step {record.step:,}, and fails again unless that is mended")
         return _play(loop.run(config, store, record.run), store, make_view())
 
 
@@ -86,14 +86,14 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         rows.append(("continued exactly", False))
     known = [row for row in rows if row[1] is not None and row[1] == row[1]]
     label = f", {summary['label']}" if summary.get("label") else ""
-    table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), known)
+    print_table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), known)
     for line in failure_lines(summary.get("failed", []), len(seeds)):
-        tell(line)
+        print_result(line)
     if summary.get("lost"):
-        tell(visible(f"{summary['run']}: {summary['lost']}"))
+        print_result(visible(f"{summary['run']}: {summary['lost']}"))
     if summary.get("error"):
-        tell(error_line(summary["run"], summary["error"]))
-    tell(f"next: engram show {summary['run']} - engram list runs")
+        print_result(error_line(summary["run"], summary["error"]))
+    print_result(f"next: engram show {summary['run']} - engram list runs")
 
 
 def error_line(run: str, error: Mapping[str, Any]) -> str:
@@ -110,24 +110,28 @@ def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str
 
 
 def _play(snapshots: Iterator[Snapshot], store: Store, view: View | None) -> Outcome:
-    snapshot, number = sit(snapshots, view, _begun)
+    snapshot, number = drive(snapshots, view, _begun)
     if snapshot.compile_seconds > 0:
-        say(f"compiling took {snapshot.compile_seconds:.1f} s, which the times below leave out")
+        print_status(f"compiling took {snapshot.compile_seconds:.1f} s, which the times below leave out")
     if not number:
         from simulator.training import summary as results
 
         return results.summary(store, snapshot.run), 1 if snapshot.phase == "failed" else 0
     done = f"{snapshot.step:,} of {snapshot.steps:,} steps"
     how = signal.Signals(number).name
-    say(f"engram: {how} after {done}, all of it is stored; go on with: engram resume {snapshot.run} --lab {store.lab}")
+    print_status(
+        f"engram: {how} after {done}, all of it is stored; go on with: engram resume {snapshot.run} --lab {store.lab}"
+    )
     return None, 128 + number
 
 
 def _begun(snapshot: Snapshot) -> None:
     seeds = len(snapshot.seeds)
-    say(f"{snapshot.run}: {snapshot.agent} in {snapshot.env}, seeds: {seeds:,}, steps of each: {snapshot.steps:,}")
+    print_status(
+        f"{snapshot.run}: {snapshot.agent} in {snapshot.env}, seeds: {seeds:,}, steps of each: {snapshot.steps:,}"
+    )
     for line in snapshot.warnings:
-        say(f"{snapshot.run}: {line}")
+        print_status(f"{snapshot.run}: {line}")
 
 
 @cache  # once in a process
@@ -136,12 +140,12 @@ def announce_compiling() -> None:
     from simulator.core.jit import on_compile
 
     on_compile(_compiling)
-    send_notices_to(say)
+    send_notices_to(print_status)
 
 
 @cache
 def _compiling() -> None:
-    say("compiling for this machine; it happens once, later starts take it from the cache")
+    print_status("compiling for this machine; it happens once, later starts take it from the cache")
 
 
 def _interval(evaluation: Mapping[str, Any]) -> str:

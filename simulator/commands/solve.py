@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from simulator import console as tables
-from simulator.config.validation import Layer, check, overlay, settings
+from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.core.mdp.model import TERMINATES, TRUNCATES, expected_reward, transitions
 from simulator.core.mdp.solve import FiniteMDP, average_reward, finite_horizon, value_iteration
-from simulator.core.protocols import Array, Env, Picture
+from simulator.core.protocols import AgentView, Array, Env
 from simulator.training.evaluation import LARGEST, optimum
 
 _SHOWN = 40  # states that a table for people holds
@@ -25,8 +25,8 @@ def make_env(name: str, own: Mapping[str, Any]) -> Env:
         ValueError: an unknown environment or a bad setting.
     """
     player = registry.load("envs", name)
-    chosen = check(settings(player.Config), own, Layer(own, flags=True), ("env",))
-    env: Env = player.make([0], overlay(player.Config(), chosen))
+    chosen = check(settings(player.Config), own, ConfigSource(own, flags=True), ("env",))
+    env: Env = player.make([0], merge(player.Config(), chosen))
     return env
 
 
@@ -82,24 +82,24 @@ def _optimum(mdp: FiniteMDP, criterion: str, gamma: float, horizon: int) -> tupl
     return plan.values[0], q, plan.greedy[0], plan.start_value
 
 
-def picture(env: Env, solved: Mapping[str, Any]) -> Picture:
+def picture(env: Env, solved: Mapping[str, Any]) -> AgentView:
     """The environment with its values and best actions, for a view."""
     greedy = np.zeros(np.shape(solved["q"]), np.bool_)
     for state, actions in enumerate(solved["policy"]):
         greedy[state, actions] = True
     env.reset()
-    return Picture(env.scene(0), np.asarray(solved["values"]), greedy)
+    return AgentView(env.scene(0), np.asarray(solved["values"]), greedy)
 
 
 def show(env: Env, solved: Mapping[str, Any]) -> None:
     """Print the answer for people: the facts, then q; a graph of rooms also as shares of the largest entry."""
     facts = [(key.replace("_", " "), solved[key]) for key in ("criterion", "gamma", "start_value", "optimal_return")]
-    tables.table(f"{solved['env']}: the exact optimum", ("", ""), [fact for fact in facts if fact[1] is not None])
+    tables.print_table(f"{solved['env']}: the exact optimum", ("", ""), [fact for fact in facts if fact[1] is not None])
     mdp, names, q = env.spec.mdp, env.scene(0).actions, np.asarray(solved["q"])
     assert mdp is not None
     columns = [names[a] if a < len(names) else f"action {a}" for a in range(q.shape[1])]
     if len(q) > _SHOWN:
-        tables.tell(f"{len(q):,} states; --json prints all of them")
+        tables.print_result(f"{len(q):,} states; --json prints all of them")
         return
     _matrix("q, per state and action", columns, q, mdp.legal, solved["values"])
     if env.scene(0).rooms is not None and q.max() > 0:
@@ -112,7 +112,7 @@ def _matrix(title: str, columns: list[str], q: Array, legal: Array, values: Arra
         [i, *(float(x) if ok else None for x, ok in zip(q[i], legal[i], strict=True)), float(values[i])]
         for i in range(len(q))
     ]
-    tables.table(title, ("state", *columns, "best"), rows)
+    tables.print_table(title, ("state", *columns, "best"), rows)
 
 
 def draw(picture: Any) -> None:

@@ -11,15 +11,15 @@ from typing import Any
 
 from simulator import console
 from simulator.commands.command import DASH, Command, Options, options_of
-from simulator.commands.driver import sit
-from simulator.commands.parser import Given
+from simulator.commands.driver import drive
+from simulator.commands.parser import ParsedArgs
 from simulator.commands.parser import read as read_words
 from simulator.commands.run import MakeView, Outcome, announce_compiling
 from simulator.commands.tournament_listing import EXAMPLE, PRESETS, named, preset
 from simulator.config.run import read as read_file
 from simulator.config.tournament import TournamentConfig, assemble, from_stored, tournament_settings
 from simulator.config.tournament_entries import SIDES
-from simulator.config.validation import Layer
+from simulator.config.validation import ConfigSource
 from simulator.core.files.writing import write_file
 from simulator.core.foreign.python_files import is_path, label_of
 from simulator.core.snapshots import TournamentSnapshot
@@ -33,7 +33,7 @@ LISTS = {"agents": "agent", "envs": "env", "memories": "memory", "challenges": "
 }
 
 
-def read(command: Command, words: Sequence[str]) -> Given:
+def read(command: Command, words: Sequence[str]) -> ParsedArgs:
     """The words of ``engram tournament``; ``--agents A B`` takes every word up to the next flag.
 
     Raises:
@@ -46,7 +46,7 @@ def read(command: Command, words: Sequence[str]) -> Given:
     if options.preset:
         files.append(preset(options.preset))
     files += [read_file(path) for path in given.names if not options.init]
-    return given._replace(files=(*files, Layer(entered)) if entered else tuple(files))
+    return given._replace(files=(*files, ConfigSource(entered)) if entered else tuple(files))
 
 
 def _entered(words: Sequence[str]) -> tuple[dict[str, dict[str, dict[str, str]]], list[str]]:
@@ -78,7 +78,7 @@ def _enter(table: dict[str, dict[str, str]], flag: str, word: str) -> None:
     table[label] = {"name": name}
 
 
-def settings_of(given: Given) -> TournamentConfig:
+def settings_of(given: ParsedArgs) -> TournamentConfig:
     """The tournament that the words describe.
 
     Raises:
@@ -87,8 +87,8 @@ def settings_of(given: Given) -> TournamentConfig:
     if not given.files:
         raise ValueError("expected engram tournament FILE.toml, --preset NAME, or --agents A ... --envs W ...")
     fields = {setting.name for setting in tournament_settings()}
-    options = Layer({key: value for key, value in given.options.items() if key in fields})
-    return assemble([*given.files, options, Layer(given.own, flags=True)])
+    options = ConfigSource({key: value for key, value in given.options.items() if key in fields})
+    return assemble([*given.files, options, ConfigSource(given.own, flags=True)])
 
 
 def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def _play(
         retry=options.retry,
         identity=identity,
     )
-    last, number = sit(snapshots, make_view(), _begun)  # type: ignore[arg-type]
+    last, number = drive(snapshots, make_view(), _begun)  # type: ignore[arg-type]
     if not number:
         summary.keep(store, last.tournament)  # type: ignore[attr-defined]
         found = summary.summary(store, last.tournament)  # type: ignore[attr-defined]
@@ -172,7 +172,7 @@ def _play(
 def _interrupted(last: Any, number: int, store: CellStore) -> int:
     done, how = f"{last.done:,} of {last.planned:,} cells", signal.Signals(number).name
     again = f"engram resume {last.tournament} --lab {store.lab}"
-    console.say(
+    console.print_status(
         f"engram: {how} after {done}, stored; a cell that had a checkpoint goes on from it; go on with: {again}"
     )
     return number
@@ -181,4 +181,4 @@ def _interrupted(last: Any, number: int, store: CellStore) -> int:
 def _begun(snapshot: Any) -> None:
     assert isinstance(snapshot, TournamentSnapshot)
     there = f", {snapshot.done:,} of them played already" if snapshot.done else ""
-    console.say(f"{snapshot.tournament}: {snapshot.planned:,} cell{'s' * (snapshot.planned != 1)}{there}")
+    console.print_status(f"{snapshot.tournament}: {snapshot.planned:,} cell{'s' * (snapshot.planned != 1)}{there}")

@@ -11,7 +11,7 @@ from simulator import console
 from simulator.config.renames import notes_of
 from simulator.config.run import parse, read
 from simulator.config.tournament import assemble
-from simulator.config.validation import Layer
+from simulator.config.validation import ConfigSource
 from simulator.core import registry
 from simulator.core.files.reading import is_path
 from simulator.store.cell_store import CellStore
@@ -22,7 +22,7 @@ PRESETS = Path(__file__).parents[1] / "config" / "tournament_presets"
 EXAMPLE = "example"
 
 
-def preset(name: str) -> Layer:
+def preset(name: str) -> ConfigSource:
     """The settings of a tournament that comes with this distribution; of a file where it is written as a path.
 
     Raises:
@@ -32,7 +32,7 @@ def preset(name: str) -> Layer:
         return read(name)
     known = name.replace("_", "-")
     if known not in presets():
-        raise ValueError(registry.unknown("tournament preset", name, presets(), "engram list presets"))
+        raise ValueError(registry.unknown_name_message("tournament preset", name, presets(), "engram list presets"))
     return parse((PRESETS / f"{known}.toml").read_text("utf-8"), f"preset {name}")
 
 
@@ -64,12 +64,12 @@ def listed(lab: str) -> list[dict[str, Any]]:
 def show_listed(found: Sequence[dict[str, Any]]) -> None:
     """Print them for people."""
     if not found:
-        console.tell("there are no tournaments yet: engram tournament --init")
+        console.print_result("there are no tournaments yet: engram tournament --init")
         return
     columns = ("tournament", "label", "contestants", "challenges", "cells", "status", "begun")
     rows = [list(each.values()) for each in found]
     rows = [[" ".join(value) if isinstance(value, list) else value for value in row] for row in rows]
-    console.table("", columns, rows)
+    console.print_table("", columns, rows)
 
 
 def stored(name: str, lab: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from simulator.config.run import files_of, parse, plain
-from simulator.config.validation import Layer, check, overlay, settings
+from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.files.reading import add_to
@@ -113,7 +113,7 @@ def from_toml(text: str, where: str) -> ExternalConfig:
         raise ValueError(f"{layer.place(('env',), env)}: expected a table of settings with a name")
     player = registry.load("envs", env["name"])
     chosen = {key: value for key, value in env.items() if key != "name"}
-    found = overlay(player.Config(), check(settings(player.Config), chosen, Layer({}, where), ("env",)))
+    found = merge(player.Config(), check(settings(player.Config), chosen, ConfigSource({}, where), ("env",)))
     values["settings"] = unplain(values.get("settings", {}))
     return ExternalConfig(**values, env=player.name, env_settings=found)
 

@@ -30,7 +30,7 @@ def tell(values: Mapping[str, Any], where: str) -> None:
 
 @cache
 def _say_once(where: str, found: tuple[str, ...]) -> None:
-    console.say(f"{where} imports code: {', '.join(found)}")
+    console.print_status(f"{where} imports code: {', '.join(found)}")
 
 
 def code_of(name: str) -> str:

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from simulator.config.presets import strategies
 from simulator.config.run import files_of, parse, plain
-from simulator.config.validation import Layer, Setting, check, overlay, settings
+from simulator.config.validation import ConfigSource, Setting, check, merge, settings
 from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.files.escaping import checked_name
@@ -75,7 +75,7 @@ def build(values: Mapping[str, Any]) -> MatchConfig:
     Raises:
         ValueError: a missing, unknown or bad setting, in one line.
     """
-    return assemble([Layer(values)])
+    return assemble([ConfigSource(values)])
 
 
 def from_toml(text: str, where: str) -> MatchConfig:
@@ -87,8 +87,9 @@ def from_toml(text: str, where: str) -> MatchConfig:
     return assemble([parse(text, where)])
 
 
-def assemble(layers: Sequence[Layer]) -> MatchConfig:
-    """A match from layers of settings, each over the ones before, and all over what the game recommends (``MATCH``).
+def assemble(layers: Sequence[ConfigSource]) -> MatchConfig:
+    """A match from layers of settings, each over the ones before, and all over what the game recommends
+    (``MATCH_DEFAULTS``).
 
     The tables ``first`` and ``second`` hold ``name``, the agent's or a strategy's, ``label`` (the name where it is
     missing) and settings of the agent; the table ``game`` holds ``name`` and the game's settings.
@@ -102,12 +103,12 @@ def assemble(layers: Sequence[Layer]) -> MatchConfig:
         parts |= check(known, {key: value for key, value in layer.values.items() if key not in _TABLES}, layer)
     player = _named(layers, "game", "games")
     entrants = [_entrant(layers, side) for side in _SIDES]
-    advice = getattr(player.module, "MATCH", {})
-    parts = check(known, advice, Layer({}, f"game {player.name}: MATCH")) | parts
+    advice = getattr(player.module, "MATCH_DEFAULTS", {})
+    parts = check(known, advice, ConfigSource({}, f"game {player.name}: MATCH")) | parts
     return MatchConfig(player.name, *entrants, **parts, game_settings=_chosen(layers, "game", player, player.Config()))
 
 
-def find_agent(name: str) -> tuple[registry.Player, Any]:
+def find_agent(name: str) -> tuple[registry.Plugin, Any]:
     """The agent of that name, or of the strategy of that name, and its settings.
 
     Raises:
@@ -120,12 +121,12 @@ def find_agent(name: str) -> tuple[registry.Player, Any]:
         known = strategies()
         if (found := known.get(name.replace("_", "-"))) is None:
             every = [*registry.candidates("agents"), *known]
-            raise ValueError(registry.unknown("agent", name, every, "engram list agents")) from error
+            raise ValueError(registry.unknown_name_message("agent", name, every, "engram list agents")) from error
     player, own = found
-    return player, overlay(player.Config(), check(settings(player.Config), own, Layer(own, f"preset {name}")))
+    return player, merge(player.Config(), check(settings(player.Config), own, ConfigSource(own, f"preset {name}")))
 
 
-def _entrant(layers: Sequence[Layer], side: str) -> Entrant:
+def _entrant(layers: Sequence[ConfigSource], side: str) -> Entrant:
     name, layer = _name(layers, side, "agents")
     try:
         player, base = find_agent(name)
@@ -135,15 +136,15 @@ def _entrant(layers: Sequence[Layer], side: str) -> Entrant:
     return Entrant(checked_name(str(label), f"{side}.label"), player.name, _chosen(layers, side, player, base))
 
 
-def _chosen(layers: Sequence[Layer], table: str, player: registry.Player, base: Any) -> Any:
+def _chosen(layers: Sequence[ConfigSource], table: str, player: registry.Plugin, base: Any) -> Any:
     """The player's settings by every layer."""
     for layer, own in zip(layers, _of(layers, table), strict=True):
         left = {key: value for key, value in own.items() if key != "name" and (key != "label" or table == "game")}
-        base = overlay(base, check(settings(player.Config), left, layer, (table,)))
+        base = merge(base, check(settings(player.Config), left, layer, (table,)))
     return base
 
 
-def _named(layers: Sequence[Layer], table: str, kind: str) -> registry.Player:
+def _named(layers: Sequence[ConfigSource], table: str, kind: str) -> registry.Plugin:
     name, layer = _name(layers, table, kind)
     try:
         return registry.load(kind, name)
@@ -151,7 +152,7 @@ def _named(layers: Sequence[Layer], table: str, kind: str) -> registry.Player:
         raise ValueError(f"{layer.where}: {error}" if layer.where else str(error)) from error
 
 
-def _name(layers: Sequence[Layer], table: str, kind: str) -> tuple[str, Layer]:
+def _name(layers: Sequence[ConfigSource], table: str, kind: str) -> tuple[str, ConfigSource]:
     """The name that the last layer with one gives, and that layer."""
     for layer, own in zip(reversed(layers), reversed(_of(layers, table)), strict=True):
         if "name" in own:
@@ -162,7 +163,7 @@ def _name(layers: Sequence[Layer], table: str, kind: str) -> tuple[str, Layer]:
     raise ValueError(f"{place}{table}.name is missing: expected the name of a player (engram list {kind})")
 
 
-def _of(layers: Sequence[Layer], table: str) -> list[Mapping[str, Any]]:
+def _of(layers: Sequence[ConfigSource], table: str) -> list[Mapping[str, Any]]:
     found = [layer.values.get(table, {}) for layer in layers]
     for layer, own in zip(layers, found, strict=True):
         if not isinstance(own, Mapping):

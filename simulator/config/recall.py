@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from simulator.config.renames import configured, read_stored
 from simulator.config.run import parse, plain
-from simulator.config.validation import Layer, Setting, check, overlay, settings
+from simulator.config.validation import ConfigSource, Setting, check, merge, settings
 from simulator.core import registry
 from simulator.core.field_types import CountOrZero
 from simulator.core.files.escaping import checked_name
@@ -90,7 +90,7 @@ def build(values: Mapping[str, Any]) -> ArenaConfig:
     Raises:
         ValueError: a missing, unknown or bad setting, in one line.
     """
-    return assemble([Layer(values)])
+    return assemble([ConfigSource(values)])
 
 
 def from_toml(text: str, where: str) -> ArenaConfig:
@@ -131,7 +131,7 @@ def is_as_stored(config: ArenaConfig, record: RunRecord) -> bool:
     return _hash(tomllib.loads(record.settings), config) == record.settings_hash  # under the names of its time
 
 
-def assemble(layers: Sequence[Layer]) -> ArenaConfig:
+def assemble(layers: Sequence[ConfigSource]) -> ArenaConfig:
     """A contest from layers of settings, each over the ones before.
 
     A table ``memory`` holds a table for every contestant, by its label: ``name``, the memory's or a preset's (the
@@ -149,7 +149,7 @@ def assemble(layers: Sequence[Layer]) -> ArenaConfig:
     return ArenaConfig(challenge, _contestants(layers), **parts, challenge_settings=chosen)
 
 
-def _challenge(layers: Sequence[Layer]) -> tuple[str, Any]:
+def _challenge(layers: Sequence[ConfigSource]) -> tuple[str, Any]:
     for layer in layers:
         for table in _TABLES:
             if not isinstance(layer.values.get(table, {}), Mapping):
@@ -161,18 +161,18 @@ def _challenge(layers: Sequence[Layer]) -> tuple[str, Any]:
     known, chosen = settings(player.Config), player.Config()
     for layer in layers:
         own = {key: value for key, value in layer.values.get("challenge", {}).items() if key != "name"}
-        chosen = overlay(chosen, check(known, own, layer, ("challenge",)))
+        chosen = merge(chosen, check(known, own, layer, ("challenge",)))
     return player.name, chosen
 
 
-def _contestants(layers: Sequence[Layer]) -> tuple[Contestant, ...]:
+def _contestants(layers: Sequence[ConfigSource]) -> tuple[Contestant, ...]:
     labels = list(dict.fromkeys(label for layer in layers for label in layer.values.get("memory", {})))
     if not labels:
         raise ValueError("expected a memory at least (engram list memories)")
     return tuple(_contestant(checked_name(label, "memory"), layers) for label in labels)
 
 
-def _contestant(label: str, layers: Sequence[Layer]) -> Contestant:
+def _contestant(label: str, layers: Sequence[ConfigSource]) -> Contestant:
     tables = [(layer, layer.values.get("memory", {}).get(label, {})) for layer in layers]
     for layer, table in tables:
         if not isinstance(table, Mapping):
@@ -182,11 +182,11 @@ def _contestant(label: str, layers: Sequence[Layer]) -> Contestant:
     known = settings(player.Config)
     for layer, table in tables:
         own = {key: value for key, value in table.items() if key != "name"}
-        chosen = overlay(chosen, check(known, own, layer, ("memory", label)))
+        chosen = merge(chosen, check(known, own, layer, ("memory", label)))
     return Contestant(label, player.name, chosen)
 
 
-def find_memory(name: str) -> tuple[registry.Player, Any]:
+def find_memory(name: str) -> tuple[registry.Plugin, Any]:
     """The memory of that name or preset, and its settings.
 
     Raises:
@@ -199,19 +199,19 @@ def find_memory(name: str) -> tuple[registry.Player, Any]:
         presets = memory_presets()
         if (found := presets.get(name.replace("_", "-"))) is None:
             known = [*registry.candidates("memories"), *presets]
-            raise ValueError(registry.unknown("memory", name, known, "engram list memories")) from error
+            raise ValueError(registry.unknown_name_message("memory", name, known, "engram list memories")) from error
     player, own = found
-    layer = Layer(own, f"preset {name}")
-    return player, overlay(player.Config(), check(settings(player.Config), own, layer))
+    layer = ConfigSource(own, f"preset {name}")
+    return player, merge(player.Config(), check(settings(player.Config), own, layer))
 
 
-def memory_presets() -> dict[str, tuple[registry.Player, Mapping[str, Any]]]:
-    """Name -> memory and settings of the presets in all memories' files (their ``TUNED``)."""
+def memory_presets() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
+    """Name -> memory and settings of the presets in all memories' files (their ``PRESETS``)."""
     players = [registry.load("memories", name) for name in registry.names("memories")]
     return {
         preset: (player, entry.get("memory", {}))
         for player in players
-        for preset, entry in getattr(player.module, "TUNED", {}).items()
+        for preset, entry in getattr(player.module, "PRESETS", {}).items()
     }
 
 

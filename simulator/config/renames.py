@@ -13,7 +13,7 @@ from contextlib import nullcontext, suppress
 from typing import Any, NamedTuple, TypeVar
 
 from simulator.config import imports
-from simulator.config.validation import Layer
+from simulator.config.validation import ConfigSource
 from simulator.core.files.reading import parse_toml
 from simulator.versions import OURS, version_of
 
@@ -44,7 +44,7 @@ CHANGES: tuple[Change, ...] = ()  # the oldest first
 class Stored(NamedTuple):
     """Settings that were stored, as this version calls them."""
 
-    layer: Layer  # not yet checked
+    layer: ConfigSource  # not yet checked
     notes: tuple[str, ...]  # a line for everything that was called otherwise
 
 
@@ -71,11 +71,15 @@ def read_stored(experiment: str, text: str, where: str, versions: Mapping[str, s
             for place, table in list(_places(experiment, tables, change)):
                 with nullcontext() if refuse else suppress(ValueError):
                     notes += _apply(change, place, table, where)
-    return Stored(Layer(tables, where), tuple(notes))
+    return Stored(ConfigSource(tables, where), tuple(notes))
 
 
 def configured(
-    assemble: Callable[[Sequence[Layer]], Config], experiment: str, text: str, where: str, versions: Mapping[str, str]
+    assemble: Callable[[Sequence[ConfigSource]], Config],
+    experiment: str,
+    text: str,
+    where: str,
+    versions: Mapping[str, str],
 ) -> Config:
     """The checked settings of something stored; see :func:`read_stored`.
 
@@ -95,7 +99,11 @@ def configured(
 
 
 def notes_of(
-    assemble: Callable[[Sequence[Layer]], Any], experiment: str, text: str, where: str, versions: Mapping[str, str]
+    assemble: Callable[[Sequence[ConfigSource]], Any],
+    experiment: str,
+    text: str,
+    where: str,
+    versions: Mapping[str, str],
 ) -> list[str]:
     """What people should know of stored settings: what is called otherwise now, and why they cannot be played."""
     try:

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from simulator.config import imports
 from simulator.config.renames import configured, read_stored
-from simulator.config.validation import Layer, Setting, check, overlay, settings
+from simulator.config.validation import ConfigSource, Setting, check, merge, settings
 from simulator.core import registry
 from simulator.core.field_types import CountOrZero
 from simulator.core.files.reading import add_to, names_file, parse_toml, read_text
@@ -74,10 +74,10 @@ def build(values: Mapping[str, Any]) -> RunConfig:
     Raises:
         ValueError: a missing, unknown or bad setting, in one line.
     """
-    return assemble([Layer(values)])
+    return assemble([ConfigSource(values)])
 
 
-def assemble(layers: Sequence[Layer]) -> RunConfig:
+def assemble(layers: Sequence[ConfigSource]) -> RunConfig:
     """A run from layers of settings, each over the ones before. See ``build`` for their form.
 
     Raises:
@@ -92,7 +92,7 @@ def assemble(layers: Sequence[Layer]) -> RunConfig:
         known, chosen = settings(player.Config), player.Config()
         for layer in layers:
             own = {key: value for key, value in _table(layer, table).items() if key != "name"}
-            chosen = overlay(chosen, check(known, own, layer, (table,)))
+            chosen = merge(chosen, check(known, own, layer, (table,)))
         parts |= {table: player.name, f"{table}_settings": chosen}
     return RunConfig(**parts)
 
@@ -106,7 +106,7 @@ def load(path: str | Path) -> RunConfig:
     return assemble([read(path)])
 
 
-def read(path: str | Path) -> Layer:
+def read(path: str | Path) -> ConfigSource:
     """The settings in a TOML file, not yet checked.
 
     Raises:
@@ -115,7 +115,7 @@ def read(path: str | Path) -> Layer:
     return parse(read_text(path, "a TOML file", handed=True), str(path))
 
 
-def parse(text: str, where: str) -> Layer:
+def parse(text: str, where: str) -> ConfigSource:
     """The settings in a TOML text, not yet checked; ``where`` names it in errors. Says what code they import.
 
     Raises:
@@ -132,7 +132,7 @@ def parse(text: str, where: str) -> Layer:
         raise ValueError(f"{where}: line {line}, column {column}: {' '.join(reason.split())}") from None
     if where != OF_A_CELL:  # its tournament has said it
         imports.tell(values, where)
-    return Layer(values, where)
+    return ConfigSource(values, where)
 
 
 def from_toml(text: str, where: str) -> RunConfig:
@@ -223,7 +223,7 @@ def eval_period(config: RunConfig) -> int:
     return config.eval_every or max(1, config.steps // 20)
 
 
-def _player(layers: Sequence[Layer], table: str, kind: str) -> registry.Player:
+def _player(layers: Sequence[ConfigSource], table: str, kind: str) -> registry.Plugin:
     """The player that the last layer with a name names."""
     naming = [layer for layer in layers if "name" in _table(layer, table)]
     place = next((f"{layer.where}: " for layer in reversed(naming or layers) if layer.where), "")
@@ -238,7 +238,7 @@ def _player(layers: Sequence[Layer], table: str, kind: str) -> registry.Player:
         raise ValueError(f"{place if naming[-1].where else ''}{error}") from error
 
 
-def _table(layer: Layer, name: str) -> Mapping[str, Any]:
+def _table(layer: ConfigSource, name: str) -> Mapping[str, Any]:
     table = layer.values.get(name, {})
     if not isinstance(table, Mapping):
         raise ValueError(f"{layer.place((name,), table)}: expected a table of settings")

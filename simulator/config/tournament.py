@@ -28,7 +28,7 @@ from simulator.config.tournament_entries import (
     plain_label,
     table_at,
 )
-from simulator.config.validation import Layer, Setting, check, settings
+from simulator.config.validation import ConfigSource, Setting, check, settings
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.files.escaping import checked_name
 
@@ -99,7 +99,7 @@ def build(values: Settings) -> TournamentConfig:
     Raises:
         ValueError: a missing, unknown or bad setting, in one line.
     """
-    return assemble([Layer(values)])
+    return assemble([ConfigSource(values)])
 
 
 def from_toml(text: str, where: str) -> TournamentConfig:
@@ -127,7 +127,7 @@ def stored_tables(record: TournamentRecord) -> dict[str, Any]:
     return {**{each.name: each.default for each in tournament_settings()}, **found.layer.values}
 
 
-def assemble(layers: Sequence[Layer]) -> TournamentConfig:
+def assemble(layers: Sequence[ConfigSource]) -> TournamentConfig:
     """A tournament from layers of settings, each over the ones before.
 
     The tables ``agent``, ``memory`` and ``player`` hold a table for every contestant, ``env``, ``challenge`` and
@@ -157,13 +157,13 @@ def assemble(layers: Sequence[Layer]) -> TournamentConfig:
     return TournamentConfig(contestants, challenges, **parts)
 
 
-def _flat(layer: Layer, tables: Sequence[str]) -> None:
+def _flat(layer: ConfigSource, tables: Sequence[str]) -> None:
     for table in tables:
         for label, own in table_at(layer, (table,), layer.values.get(table, {})).items():
             table_at(layer, (table, label), own)
 
 
-def _tables_of(kind: str, layers: Sequence[Layer]) -> list[tuple[str, Tables]]:
+def _tables_of(kind: str, layers: Sequence[ConfigSource]) -> list[tuple[str, Tables]]:
     """Label -> what every layer says of it. Flags write ``_`` where a label has ``-`` or the like."""
     found: dict[str, Tables] = {}
     for layer in layers:
@@ -176,7 +176,7 @@ def _tables_of(kind: str, layers: Sequence[Layer]) -> list[tuple[str, Tables]]:
     return list(found.items())
 
 
-def _label(layer: Layer, kind: str, label: str) -> str:
+def _label(layer: ConfigSource, kind: str, label: str) -> str:
     return checked_name(label, f"{layer.where}: {kind}" if layer.where else kind)
 
 

@@ -9,14 +9,14 @@ from typing import Any, Literal, NamedTuple
 
 from simulator.config.match import find_agent
 from simulator.config.recall import find_memory, memory_presets
-from simulator.config.validation import Layer, Setting, check, settings
+from simulator.config.validation import ConfigSource, Setting, check, settings
 from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.files.escaping import checked_name
 from simulator.core.foreign.python_files import absolute, is_path
 
 Settings = Mapping[str, Any]
-Tables = list[tuple[Layer, Settings]]  # what each layer says of one contestant or challenge
+Tables = list[tuple[ConfigSource, Settings]]  # what each layer says of one contestant or challenge
 NONE: Settings = MappingProxyType({})
 SIDES = {"agent": "env", "memory": "challenge", "player": "game"}  # table of contestants -> of what they play
 KINDS = {"agent": "agents", "memory": "memories", "player": "agents"}
@@ -66,7 +66,7 @@ def plain_label(label: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in label)
 
 
-def table_at(layer: Layer, path: tuple[str, ...], value: Any) -> Settings:
+def table_at(layer: ConfigSource, path: tuple[str, ...], value: Any) -> Settings:
     """The value found at ``path`` of a layer, which must be a table."""
     if not isinstance(value, Mapping):
         raise ValueError(f"{layer.place(path, value)}: expected a table of settings")
@@ -125,7 +125,7 @@ def _from_anywhere(name: str) -> str:
     return f"{kind}:{Path(path).expanduser().resolve()}{colon}{within}" if is_path(path) else name
 
 
-def _player(kind: str, name: str, tables: Tables) -> tuple[registry.Player, str, dict[str, Any]]:
+def _player(kind: str, name: str, tables: Tables) -> tuple[registry.Plugin, str, dict[str, Any]]:
     """The player of that name, its name, and the settings that a preset of that name has."""
     if kind == "memory":
         player, _ = find_memory(name)
@@ -136,8 +136,8 @@ def _player(kind: str, name: str, tables: Tables) -> tuple[registry.Player, str,
     return _named(KINDS[kind], name, tables), absolute(name), {}
 
 
-def _named(kind: str, label: str, tables: Tables) -> registry.Player:
-    name, layer = label, Layer({})
+def _named(kind: str, label: str, tables: Tables) -> registry.Plugin:
+    name, layer = label, ConfigSource({})
     for each, table in tables:
         if "name" in table:
             name, layer = str(table["name"]), each
@@ -147,18 +147,21 @@ def _named(kind: str, label: str, tables: Tables) -> registry.Player:
         raise ValueError(f"{layer.where}: {error}" if layer.where else str(error)) from error
 
 
-def _checked(known: list[Setting] | None, values: Settings, layer: Layer, path: tuple[str, ...]) -> dict[str, Any]:
+def _checked(
+    known: list[Setting] | None, values: Settings, layer: ConfigSource, path: tuple[str, ...]
+) -> dict[str, Any]:
     """Settings of a player of ours as its fields want them; those of others as they are."""
     return dict(values) if known is None else check(known, values, layer, path)
 
 
-def _place(label: str, challenges: Sequence[Challenge], layer: Layer, path: tuple[str, ...]) -> str:
+def _place(label: str, challenges: Sequence[Challenge], layer: ConfigSource, path: tuple[str, ...]) -> str:
     for each in challenges:
         if label == each.label or (layer.flags and plain_label(label) == plain_label(each.label)):
             return each.label
     known = [each.label for each in challenges]
     raise ValueError(
-        f"{layer.name((*path, label))}: {registry.unknown('challenge', label, known, 'of this tournament')}"
+        f"{layer.name((*path, label))}: {registry.unknown_name_message('challenge', label, known, 'of this
+        tournament')}"
     )
 
 

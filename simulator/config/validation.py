@@ -22,7 +22,7 @@ import msgspec
 
 from simulator.core.field_types import OfRun
 from simulator.core.files.reading import parse_toml
-from simulator.core.registry import near_misses
+from simulator.core.registry import suggestions
 
 _SIMPLE = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Any: "a value"}
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -38,7 +38,7 @@ class Setting(NamedTuple):
     doc: str
 
 
-class Layer(NamedTuple):
+class ConfigSource(NamedTuple):
     """Some settings and where they were read, for the answer to a bad one."""
 
     values: Mapping[str, Any]
@@ -69,12 +69,12 @@ def settings(kind: type[Any]) -> list[Setting]:
     ]
 
 
-def within(table: Setting) -> list[Setting]:
+def nested_fields(table: Setting) -> list[Setting]:
     """The fields of a table of settings in another one, with the defaults that they have there."""
     return [each._replace(default=getattr(table.default, each.name)) for each in settings(table.hint)]
 
 
-def check(known: list[Setting], table: Any, layer: Layer, path: tuple[str, ...] = ()) -> dict[str, Any]:
+def check(known: list[Setting], table: Any, layer: ConfigSource, path: tuple[str, ...] = ()) -> dict[str, Any]:
     """The values of ``table``, found at ``path`` of a layer, as their fields want them.
 
     Raises:
@@ -94,16 +94,16 @@ def check(known: list[Setting], table: Any, layer: Layer, path: tuple[str, ...] 
     return checked
 
 
-def _stranger(layer: Layer, path: tuple[str, ...], key: str, known: Mapping[str, Setting]) -> str:
-    near = [layer.name((*path, name)).removeprefix(f"{layer.where}: ") for name in near_misses(key, known)]
+def _stranger(layer: ConfigSource, path: tuple[str, ...], key: str, known: Mapping[str, Setting]) -> str:
+    near = [layer.name((*path, name)).removeprefix(f"{layer.where}: ") for name in suggestions(key, known)]
     question = f"; did you mean {' or '.join(near)}?" if near else ""
     return f"{layer.name((*path, key))}: no such {'flag' if layer.flags else 'setting'}{question}"
 
 
-def overlay(base: Any, values: Mapping[str, Any]) -> Any:
+def merge(base: Any, values: Mapping[str, Any]) -> Any:
     """A dataclass of settings with some of them replaced, tables within tables too."""
     changes = {
-        key: overlay(getattr(base, key), value) if dataclasses.is_dataclass(getattr(base, key)) else value
+        key: merge(getattr(base, key), value) if dataclasses.is_dataclass(getattr(base, key)) else value
         for key, value in values.items()
     }
     return dataclasses.replace(base, **changes)
@@ -151,7 +151,7 @@ def _ranged(text: str, metas: tuple[Any, ...]) -> str:
     return text
 
 
-def _judge(hint: Any, value: Any, layer: Layer, path: tuple[str, ...]) -> Any:
+def _judge(hint: Any, value: Any, layer: ConfigSource, path: tuple[str, ...]) -> Any:
     if layer.flags and isinstance(value, Mapping):  # --env.kwargs.map_name 8x8
         value = {key: next(_readings(text)) if isinstance(text, str) else text for key, text in value.items()}
         candidates: Iterator[Any] = iter([value])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from gymnasium import spaces
 
-from simulator.core.protocols import Array, Spec, State, Step
+from simulator.core.protocols import Array, EnvSpec, State, Step
 
 if TYPE_CHECKING:
     from simulator.core.game_tree import GameTree
@@ -31,10 +31,11 @@ MIRRORED = np.array([START, CC, DC, CD, DD])
 class RoundGame(Protocol):
     """S copies of a game in which both sides move at once. A game's file offers ``Config`` and ``make(seeds, config)``.
 
-    A file may recommend the settings of a match in a table ``MATCH``: ``episodes``, ``train_steps``, ``learn``.
+    A file may recommend the settings of a match in a table ``MATCH_DEFAULTS``: ``episodes``, ``train_steps``,
+    ``learn``.
     """
 
-    specs: tuple[Spec, Spec]  # what each side sees and can do
+    specs: tuple[EnvSpec, EnvSpec]  # what each side sees and can do
     simultaneous: bool  # True
     zero_sum: bool  # what one side is paid, the other pays
     symmetric: bool  # it does not matter which side one is
@@ -81,7 +82,7 @@ class TurnGame(Protocol):
     an agent that is not told which moves exist still plays to the end.
     """
 
-    specs: tuple[Spec, Spec]
+    specs: tuple[EnvSpec, EnvSpec]
     simultaneous: bool  # False
     zero_sum: bool
     bounds: tuple[tuple[float, float], tuple[float, float]]  # lowest and highest payoff of a game, of each side
@@ -104,7 +105,7 @@ class TurnGame(Protocol):
         """Go on from ``state``, in place of ``reset``."""
 
 
-def is_iterated(spec: Spec) -> bool:
+def is_iterated(spec: EnvSpec) -> bool:
     """Whether a side sees and does what it does in an iterated game of two actions."""
     return spec.observation == spaces.Discrete(5) and spec.action == spaces.Discrete(2)
 

@@ -1,7 +1,7 @@
 """How the project compiles: one decorator, told apart from the work, spread over seeds by plain threads.
 
 Functions marked ``@compiled`` are written over one seed, like the textbook. They release the interpreter lock,
-so ``spread`` runs blocks of seeds in threads: a seed's numbers do not depend on how many there are.
+so ``parallel_for`` runs blocks of seeds in threads: a seed's numbers do not depend on how many there are.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _announcers: list[Callable[[], None]] = []
 _PLAIN: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 
-def compiled(function: Callable[..., Any]) -> Any:
+def jit(function: Callable[..., Any]) -> Any:
     """Compile on first call and keep the machine code on disk for the next process."""
     return _kept(njit(**_PLAIN, _nrt=False)(function))
 
 
-def lane(function: Callable[..., Any]) -> Any:
+def jit_inline(function: Callable[..., Any]) -> Any:
     """Compile a piece over one seed, to be called from ``@compiled`` loops only.
 
     LLVM inlines it, and it counts no references: passing a tuple of arrays by call costs some 30 ns a step, more than
@@ -42,12 +42,12 @@ def lane(function: Callable[..., Any]) -> Any:
     return _inner(function)
 
 
-def handed(function: Callable[..., Any]) -> Any:
-    """A lane that other compiled code can also be given; see :func:`as_value`."""
+def jit_callback(function: Callable[..., Any]) -> Any:
+    """A lane that other compiled code can also be given; see :func:`function_pointer`."""
     return _inner(function, no_cfunc_wrapper=False)
 
 
-def sums(function: Callable[..., Any]) -> Any:
+def jit_reassociate(function: Callable[..., Any]) -> Any:
     """A lane whose sums of floats may be taken in another order, always the same: only so are they vectorised."""
     return _inner(function, fastmath={"reassoc"})
 
@@ -66,7 +66,7 @@ def _inner(function: Callable[..., Any], **options: Any) -> Any:
     return piece
 
 
-def blas(function: Callable[..., Any]) -> Any:
+def jit_blas(function: Callable[..., Any]) -> Any:
     """Compile a piece that multiplies by ``np.dot``: numba types that only where references are counted."""
     return _kept(njit(**_PLAIN, _nrt=True)(function))
 
@@ -77,7 +77,7 @@ def _kept(dispatcher: Any) -> Any:
         try:
             from simulator.core.jit_cache.numba_files import KeptCode
         except ImportError as error:
-            folder.say(f"{error}: every command compiles anew")
+            folder.warn_once(f"{error}: every command compiles anew")
         else:
             dispatcher._cache = KeptCode(dispatcher.py_func)
     return dispatcher
@@ -128,12 +128,12 @@ def on_compile(announce: Callable[[], None]) -> None:
 
 
 def set_threads(n: int) -> None:
-    """How many threads ``spread`` may use from now on."""
+    """How many threads ``parallel_for`` may use from now on."""
     global _threads
     _threads = max(1, n)
 
 
-def spread(work: Callable[[int, int], None], n_seeds: int) -> None:
+def parallel_for(work: Callable[[int, int], None], n_seeds: int) -> None:
     """Run ``work(first, last)`` over blocks of seeds, one block per thread, and wait for all of them.
 
     The caller takes the first block: a thread that only waits would have to be woken again.
@@ -157,7 +157,7 @@ def _pool(n: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n, thread_name_prefix="seeds")
 
 
-def door(function: Any, *example: Any) -> Callable[..., Any]:
+def specialize(function: Any, *example: Any) -> Callable[..., Any]:
     """The machine code of ``function`` for arguments of exactly the example's types, without the type dispatch.
 
     Saves about half of a short call. The caller vouches for the types: nothing checks them any more.
@@ -184,7 +184,7 @@ class _Value(types.WrapperAddressProtocol):
         return self._signature
 
 
-def as_value(function: Any, *example: Any) -> Any:
+def function_pointer(function: Any, *example: Any) -> Any:
     """A ``@handed`` function for arguments of the example's types, for other compiled code to take and to call.
 
     Functions of one signature have one type: what takes them is compiled once, and kept, whichever it is given. A call

@@ -16,11 +16,11 @@ import numpy as np
 from simulator.core.protocols import Array, State
 
 
-class Units(NamedTuple):
+class PatternSpec(NamedTuple):
     """What a pattern is made of."""
 
     shape: tuple[int, ...]  # of its picture: (8, 8), or (N,) where there is none
-    two_valued: bool = True  # only -1 and +1; otherwise numbers from -1 to 1
+    is_bipolar: bool = True  # only -1 and +1; otherwise numbers from -1 to 1
 
     @property
     def n(self) -> int:
@@ -50,8 +50,11 @@ class Memory(Protocol):
     patterns of its own offers ``generate(n) -> [S, n, N]``.
     """
 
-    way: str  # how it recalls: "once", one pass; "settle", until it rests; "channel", with the cue as evidence
-    alphabet: str  # what its cues may hold: "signs" (-1, +1, and 0 where nothing is known) or "real" (from -1 to 1)
+    recall_mode: str  # how it recalls: "single_pass", one pass; "fixed_point", until it rests; "noise_aware", with the
+    cue as evidence
+    domain: (
+        str  # what its cues may hold: "bipolar" (-1, +1, and 0 where nothing is known) or "continuous" (from -1 to 1)
+    )
 
     @property
     def n_parameters(self) -> int:
@@ -72,8 +75,8 @@ class Memory(Protocol):
             known: bool [S, Q, N], units to be held at the cue's values; None: none is.
             evidence: float [S, Q, N], what a cue says of every unit by itself if one knows the corruption: half the
                 log odds of +1 against -1 (for flips of probability p it is beta q with beta = ln((1 - p) / p) / 2).
-                Only a memory whose way is "channel" uses it; None where the corruption is not one unit at a time, or
-                where nothing is corrupted: then it goes by the cue alone.
+                Only a memory whose recall_mode is "noise_aware" uses it; None where the corruption is not one unit at
+                a time, or where nothing is corrupted: then it goes by the cue alone.
         """
 
     def energy(self, patterns: Array) -> Array:
@@ -86,7 +89,7 @@ class Memory(Protocol):
         """Go on from ``state``."""
 
 
-class Draw(NamedTuple):
+class PatternSplit(NamedTuple):
     """Patterns of a challenge."""
 
     stored: Array  # float32 [S, P, N], to be stored
@@ -101,10 +104,10 @@ class Challenge(Protocol):
     One that reads files offers ``files(config) -> paths`` beside these: what they hold is part of a contest's settings.
     """
 
-    units: Units
+    units: PatternSpec
     most: int | None  # patterns that there are in all; None: as many as one likes
 
-    def draw(self, n_stored: int, n_novel: int) -> Draw:
+    def draw(self, n_stored: int, n_novel: int) -> PatternSplit:
         """Patterns for every seed, by a stream of its own; the same each time, and the first ones whatever n.
 
         Raises:
@@ -112,7 +115,7 @@ class Challenge(Protocol):
         """
 
 
-class Channel(Protocol):
+class CorruptionModel(Protocol):
     """A kind of corruption, of which the likelihood is known."""
 
     name: str  # as it was asked for: "flip:0.2"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from simulator.core.mdp.solve import FiniteMDP
     from simulator.core.scene import Scene
-    from simulator.core.transition_table import Lanes
+    from simulator.core.transition_table import TabularBatch
 
 Array = np.ndarray[Any, Any]
 Metrics = Mapping[str, Array]  # name -> [S]
@@ -21,7 +21,7 @@ State = dict[str, Any]  # arrays, numbers, strings, and dicts or lists of them: 
 
 
 @dataclass(frozen=True)
-class Spec:
+class EnvSpec:
     """What an environment is.
 
     Attributes:
@@ -59,7 +59,7 @@ class Step(NamedTuple):
     final_obs: Array  # [S, *obs] what the step itself led to (equal to obs where nothing ended)
 
 
-class Trace(NamedTuple):
+class Rollout(NamedTuple):
     """What a compiled stretch of T steps gave. The arrays are the agent's own and hold until its next stretch."""
 
     reward: Array  # [S, T] float32
@@ -72,12 +72,12 @@ class Env(Protocol):
 
     An environment's file offers ``Config`` and ``make(seeds, config)``.
 
-    A compiled environment may offer ``lanes`` beside these, in which agents play many steps in one compiled call: a
-    finite table as :class:`simulator.core.transition_table.Lanes`, vectors as
-    :class:`simulator.core.vector_batch.VectorLanes`.
+    A compiled environment may offer ``env_batch`` beside these, in which agents play many steps in one compiled call: a
+    finite table as :class:`simulator.core.transition_table.TabularBatch`, vectors as
+    :class:`simulator.core.vector_batch.VectorBatch`.
     """
 
-    spec: Spec
+    spec: EnvSpec
 
     def reset(self) -> Array:
         """Start an episode in every seed; [S, *obs]."""
@@ -101,7 +101,7 @@ class Env(Protocol):
 class TableEnv(Env, Protocol):
     """An environment whose step is a look-up: a tabular agent can run a whole stretch of it in one compiled call."""
 
-    lanes: Lanes
+    env_batch: TabularBatch
 
 
 class Policy(Protocol):
@@ -125,9 +125,9 @@ class Agent(Protocol):
     """S learners of one kind. An agent file offers ``Config`` and ``make(spec, seeds, config)``.
 
     An agent that can run a stretch of an environment in one compiled call offers ``stretch(lanes, n) -> Trace`` beside
-    these, with the same bits as n rounds of act, step and learn, and ``runs_on``, the class of the lanes that it
-    takes, where that is not :class:`simulator.core.transition_table.Lanes`, and ``piece``, the most steps that it
-    should be asked for at once, where they take long. One that discounts offers ``gamma``.
+    these, with the same bits as n rounds of act, step and learn, and ``rollout_batch``, the class of the lanes that it
+    takes, where that is not :class:`simulator.core.transition_table.TabularBatch`, and ``piece``, the most steps that
+    it should be asked for at once, where they take long. One that discounts offers ``gamma``.
 
     One whose seeds can break down offers ``failed_at``, int64 [S]: the environment step, counted from 1, at which a
     seed's loss was not finite, 0 while it goes on; it is part of the agent's state. Such a seed learns no more, still
@@ -205,7 +205,7 @@ class Failure(NamedTuple):
     reason: str
 
 
-class Picture(NamedTuple):
+class AgentView(NamedTuple):
     """What one seed's agent thinks of its environment, for the views."""
 
     scene: Scene
@@ -231,7 +231,7 @@ class Snapshot:
     curve: Curve
     evaluations: tuple[Evaluation, ...] = ()
     metrics: Metrics = field(default_factory=dict)
-    picture: Picture | None = None
+    picture: AgentView | None = None
     optimum: float | None = None  # best possible expected return of an episode
     exact: bool = True  # False: a foreign environment could not be continued exactly
     compile_seconds: float = 0.0  # spent compiling by this process, not in seconds

@@ -29,7 +29,7 @@ from simulator.core.foreign.faults import FOREIGN
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from simulator.core.memories import Channel, Units
+    from simulator.core.memories import CorruptionModel, PatternSpec
 
 
 class UnknownNameError(ValueError):
@@ -54,7 +54,7 @@ _CORRUPTION = "envs.common.corruption.parse"
 
 
 @dataclass(frozen=True)
-class Player:
+class Plugin:
     """Whoever takes part.
 
     Attributes:
@@ -77,7 +77,7 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted({*_files(kind), *_announced(kind)}))
 
 
-def load(kind: str, name: str) -> Player:
+def load(kind: str, name: str) -> Plugin:
     """The player of that name.
 
     Raises:
@@ -98,12 +98,12 @@ def load(kind: str, name: str) -> Player:
         foreign = _import(_GYMNASIUM)
         with_cwd_importable()
         if _knows(foreign, name):
-            return Player(kind, name, foreign.Config, partial(foreign.make, name), foreign)
+            return Plugin(kind, name, foreign.Config, partial(foreign.make, name), foreign)
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
         return _player(kind, name, _import(name))
     if Path(name.partition(".py:")[0].removesuffix(".py") + ".py").is_file():
         raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean ./{name}? (a path begins with ./)")
-    raise UnknownNameError(unknown(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
+    raise UnknownNameError(unknown_name_message(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
 
 
 def sources(kind: str, name: str) -> tuple[Path, ...]:
@@ -121,13 +121,13 @@ def sources(kind: str, name: str) -> tuple[Path, ...]:
     return python_files.with_imports(Path(each) for each in dict.fromkeys(found) if each)
 
 
-def channel(text: str, units: Units) -> Channel:
+def corruption_model(text: str, units: PatternSpec) -> CorruptionModel:
     """The corruption that a text such as ``flip:0.2`` names, for patterns of these units.
 
     Raises:
         ValueError: no such corruption, or an amount that cannot be; one line.
     """
-    found: Channel = _import(_CORRUPTION).parse(text, units)
+    found: CorruptionModel = _import(_CORRUPTION).parse(text, units)
     return found
 
 
@@ -138,15 +138,15 @@ def candidates(kind: str) -> list[str]:
     return [*names(kind), *ids]
 
 
-def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> str:
+def unknown_name_message(what: str, name: str, known: Iterable[str], hint: str = "") -> str:
     """The line for a name that nobody has: ``unknown agent 'q_lerning'; did you mean q_learning? (hint)``."""
-    meant = near_misses(name, known)
+    meant = suggestions(name, known)
     question = f"; did you mean {' or '.join(meant)}?" if meant else ""
     shown = repr(name) if len(name) <= 60 else repr(name[:57] + "...")
     return f"unknown {what} {shown}{question}" + (f" ({hint})" if hint else "")
 
 
-def near_misses(name: str, known: Iterable[str]) -> list[str]:
+def suggestions(name: str, known: Iterable[str]) -> list[str]:
     """At most three names that look like ``name``, the nearest first."""
     plain = {each.lower().replace("-", "_"): each for each in known}
     near = difflib.get_close_matches(name[:100].lower().replace("-", "_"), plain, n=3, cutoff=0.65)
@@ -199,7 +199,7 @@ def _module_of(file: Path) -> Any:
         raise ValueError(f"{file} cannot be imported: {reason(error)}") from error
 
 
-def _of_file(kind: str, place: python_files.Place) -> Player:
+def _of_file(kind: str, place: python_files.Place) -> Plugin:
     """The player of a file, or the Gymnasium environment in it that its path names."""
     if kind != "envs":
         if place.name:
@@ -209,7 +209,7 @@ def _of_file(kind: str, place: python_files.Place) -> Player:
     module = foreign.load_file(partial(_module_of, place.file))
     if place.name:
         own_id = foreign.id_in_file(str(place), module, place.name)
-        return Player(kind, str(place), foreign.Config, partial(foreign.make, own_id, name=str(place)), foreign)
+        return Plugin(kind, str(place), foreign.Config, partial(foreign.make, own_id, name=str(place)), foreign)
     if hasattr(module, "Config") or hasattr(module, "make"):
         return _player(kind, str(place), module)
     raise ValueError(f"{place}: {foreign.instead_of_file(module)}")
@@ -241,10 +241,10 @@ def _import(path: str) -> Any:
         raise ValueError(f"{path.replace('.', '/')}.py cannot be imported: {reason(error)}") from error
 
 
-def _player(kind: str, name: str, module: Any) -> Player:
+def _player(kind: str, name: str, module: Any) -> Plugin:
     config, make = getattr(module, "Config", None), getattr(module, "make", None)
     if isinstance(config, type) and is_dataclass(config) and callable(make):
-        return Player(kind, name, config, make if _is_ours(module) else _guarded(kind, name, make), module)
+        return Plugin(kind, name, config, make if _is_ours(module) else _guarded(kind, name, make), module)
     lacks = "make" if not callable(make) else "Config"
     shown = _shown(getattr(module, "__file__", None) or name)
     expected = "a dataclass named Config and a function named make"

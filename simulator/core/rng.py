@@ -31,24 +31,24 @@ def generators(seeds: Sequence[int], purpose: str) -> list[np.random.Generator]:
     return [np.random.Generator(np.random.PCG64(sequence(seed, purpose))) for seed in seeds]
 
 
-def words(seeds: Sequence[int], purpose: str) -> np.ndarray:
+def pcg64_states(seeds: Sequence[int], purpose: str) -> np.ndarray:
     """The streams as words for compiled code, ``uint64 [S, 4]``: state high, low, increment high, low."""
-    return np.array([pack(np.random.PCG64(sequence(seed, purpose))) for seed in seeds], np.uint64).reshape(-1, 4)
+    return np.array([pack_state(np.random.PCG64(sequence(seed, purpose))) for seed in seeds], np.uint64).reshape(-1, 4)
 
 
-def integers(seeds: Sequence[int], purpose: str) -> list[int]:
+def derived_seeds(seeds: Sequence[int], purpose: str) -> list[int]:
     """One plain integer per seed, ``[S]`` in [0, 2**63): what a foreign environment is seeded with."""
     return [int(sequence(seed, purpose).generate_state(1, np.uint64)[0] >> 1) for seed in seeds]
 
 
-def pack(bits: np.random.PCG64) -> np.ndarray:
+def pack_state(bits: np.random.PCG64) -> np.ndarray:
     """A PCG64's state as ``uint64 [4]``."""
     inner: Any = bits.state["state"]
     state, inc = inner["state"], inner["inc"]
     return np.array([state >> 64, state & _MASK, inc >> 64, inc & _MASK], np.uint64)
 
 
-def unpack(stream: np.ndarray) -> np.random.PCG64:
+def unpack_state(stream: np.ndarray) -> np.random.PCG64:
     """A PCG64 that goes on where the words ``uint64 [4]`` stand."""
     high, low, inc_high, inc_low = (int(word) for word in stream)
     bits = np.random.PCG64(0)

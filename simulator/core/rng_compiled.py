@@ -1,4 +1,4 @@
-"""Random draws for compiled code, from the words of :func:`simulator.core.rng.words`.
+"""Random draws for compiled code, from the words of :func:`simulator.core.rng.pcg64_states`.
 
 PCG64 (O'Neill 2014, XSL-RR 128/64) in 128-bit arithmetic, bit for bit numpy's: ``uniform(words)`` equals
 ``Generator.random()``, and a stream can change hands between the two at any point.
@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from simulator.core.jit import lane
+from simulator.core.jit import jit_inline
 
 _MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
 _WORD, _LONG = ir.IntType(64), ir.IntType(128)
@@ -41,7 +41,7 @@ def _advance(typing: Any, high: Any, low: Any, inc_high: Any, inc_low: Any) -> A
     return signature, build
 
 
-@lane
+@jit_inline
 def bits(streams, i):
     """The next 64 random bits of stream i of ``streams`` (uint64 [S, 4], moved on in place)."""
     high, low, out = _advance(streams[i, 0], streams[i, 1], streams[i, 2], streams[i, 3])
@@ -49,26 +49,26 @@ def bits(streams, i):
     return out
 
 
-@lane
+@jit_inline
 def uniform(streams, i):
     """A float64 in [0, 1): the bits of ``numpy.random.Generator.random``."""
     return (bits(streams, i) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@lane
+@jit_inline
 def below(streams, i, n):
     """An integer in [0, n), one draw. Bias below n / 2**53."""
     return min(np.int64(uniform(streams, i) * n), n - 1)
 
 
-@lane
+@jit_inline
 def normal(streams, i):
     """A standard normal draw (Box and Muller 1958, the cosine half)."""
     radius = np.sqrt(-2.0 * np.log(1.0 - uniform(streams, i)))
     return radius * np.cos(2.0 * np.pi * uniform(streams, i))
 
 
-@lane
+@jit_inline
 def categorical(streams, i, cumulative):
     """The first index whose cumulative probability exceeds a uniform draw; 0 if rounding left none.
 

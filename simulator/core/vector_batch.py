@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from simulator.core.protocols import Step
 
 
-class VectorLanes(NamedTuple):
+class VectorBatch(NamedTuple):
     """S copies of an environment, moved on in place.
 
     Environments whose copies have the same types share the machine code of every agent that takes them.
     """
 
-    move: Any  # (copies, i, action, step) -> whether an episode ended; see :func:`simulator.core.jit.as_value`
+    move: Any  # (copies, i, action, step) -> whether an episode ended; see :func:`simulator.core.jit.function_pointer`
     copies: Any  # the environment's own
     step: Step  # float32 observations [S, F]; row i of ``step.obs`` is what seed i sees now

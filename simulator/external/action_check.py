@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from simulator.core.foreign.casts import held
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 
 _SHORT = 80
 
 
-def checked(given: Any, spec: Spec) -> Any:
+def checked(given: Any, spec: EnvSpec) -> Any:
     """One action as the environment takes it, an int or an array, or None where the action space has no such action.
 
     A whole number may come as an array of one. Texts, truth values and fractions are no discrete actions.
@@ -31,7 +31,7 @@ def checked(given: Any, spec: Spec) -> Any:
         return None
 
 
-def expected(spec: Spec) -> str:
+def expected(spec: EnvSpec) -> str:
     """What an action of this environment is, in words."""
     space: Any = spec.action
     if hasattr(space, "n"):

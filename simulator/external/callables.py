@@ -50,7 +50,9 @@ def load(config: ExternalConfig) -> Bound:
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            raise ValueError(f"{config.name}: {registry.unknown('name', name, vars(module))}, expected one of {place}")
+            raise ValueError(
+                f"{config.name}: {registry.unknown_name_message('name', name, vars(module))}, expected one of {place}"
+            )
         found = getattr(found, part)
     if not callable(found):
         raise ValueError(f"{config.name}: found {brief(found)}, expected a callable")
@@ -104,7 +106,7 @@ def play(config: ExternalConfig, judge: Judge) -> list[float]:
         ValueError: see :func:`load`.
         ExternalFailure: it raised, or chose an action that does not exist.
     """
-    found, numbers = load(config), rng.integers(config.seed_list, "exploration")
+    found, numbers = load(config), rng.derived_seeds(config.seed_list, "exploration")
     scores = []
     for seed, number in zip(config.seed_list, numbers, strict=True):
         with borrowed(number):

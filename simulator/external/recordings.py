@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from simulator.config.run import plain
-from simulator.config.validation import Layer, check, overlay, settings
+from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core.files.reading import read_bytes
 from simulator.core.files.writing import write_file
 from simulator.core.protocols import Env
@@ -137,7 +137,7 @@ def check_env(path: str | Path, recording: Recording, env: str, config: Any) -> 
     if recording.env.replace("-", "_") != env.replace("-", "_"):
         raise ValueError(f"{path}: environment = {recording.env!r}: expected {env!r}")
     known = settings(type(config))
-    chosen = overlay(type(config)(), check(known, recording.settings, Layer({}, str(path)), ("settings",)))
+    chosen = merge(type(config)(), check(known, recording.settings, ConfigSource({}, str(path)), ("settings",)))
     for field in dataclasses.fields(config):
         ours, theirs = getattr(config, field.name), getattr(chosen, field.name)
         if plain(_table(ours)) != plain(_table(theirs)):

@@ -30,7 +30,7 @@ import numpy as np
 from simulator.config.external import ExternalConfig, evaluation_steps
 from simulator.core import registry, rng
 from simulator.core.jit import working_seconds
-from simulator.core.protocols import Array, Spec
+from simulator.core.protocols import Array, EnvSpec
 from simulator.external import sb3_weights_torch
 from simulator.external.evaluate import Judge, borrowed, one_hot, said, score
 from simulator.external.gym_env import ExportedEnv
@@ -46,7 +46,7 @@ _CHUNK = 1_024  # observations that are shown to a model at once
 class ModelPolicy:
     """The deterministic actions of a model as the policy of one seed; see :class:`simulator.core.protocols.Policy`."""
 
-    def __init__(self, model: Any, spec: Spec) -> None:
+    def __init__(self, model: Any, spec: EnvSpec) -> None:
         self._model, self._space = model, spec.action
 
     def act(self, obs: Array, first: Array) -> Array:
@@ -178,7 +178,7 @@ def build(config: ExternalConfig, judge: Judge, seed: int, number: int) -> Any:
     known = [name for name in inspect.signature(kind).parameters if name not in _HOSTS]
     for name in config.settings:
         if name not in known:
-            raise ValueError(f"{config.name}: {registry.unknown('setting', name, known)}")
+            raise ValueError(f"{config.name}: {registry.unknown_name_message('setting', name, known)}")
     given = {
         "policy": "MlpPolicy",
         "device": "cpu",
@@ -204,7 +204,9 @@ def inspect_file(config: ExternalConfig, judge: Judge) -> None:
     assert config.file is not None
     for name in config.settings:
         if name != "class":
-            raise ValueError(f"{config.name}: {registry.unknown('setting', name, ['class'])}, expected class alone")
+            raise ValueError(
+                f"{config.name}: {registry.unknown_name_message('setting', name, ['class'])}, expected class alone"
+            )
     if "class" in config.settings:
         _kind(config, config.settings["class"])
     try:
@@ -260,7 +262,7 @@ def _kind(config: ExternalConfig, name: str) -> Any:
     kinds = {key: each for key, each in vars(library).items() if inspect.isclass(each) and hasattr(each, "learn")}
     if name not in kinds:
         raise ValueError(
-            f"{config.name}: {registry.unknown('class', name, kinds)}, expected {', '.join(sorted(kinds))}"
+            f"{config.name}: {registry.unknown_name_message('class', name, kinds)}, expected {', '.join(sorted(kinds))}"
         )
     return kinds[name]
 
@@ -294,7 +296,7 @@ def _transposed(space: Any) -> tuple[Any, ...]:
 
 def _numbers(seed_list: list[int]) -> list[int]:
     """One seed for the library for each of ours."""
-    return [number % _SEEDS for number in rng.integers(seed_list, "weights")]
+    return [number % _SEEDS for number in rng.derived_seeds(seed_list, "weights")]
 
 
 def _finite(model: Any) -> bool:

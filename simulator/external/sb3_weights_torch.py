@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.core.files.reading import readable_reason
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 
 LIBRARY = "stable_baselines3"
 NO_MODEL = f"expected a model that was saved by {LIBRARY}"
@@ -93,7 +93,7 @@ def describe(path: Path) -> Described:
     return Described(module[1], settings, data)
 
 
-def check(found: Described, spec: Spec) -> None:
+def check(found: Described, spec: EnvSpec) -> None:
     """Whether a described model plays in an environment of these spaces, and can be built from what is known here.
 
     Raises:
@@ -105,7 +105,7 @@ def check(found: Described, spec: Spec) -> None:
     _settings(found.settings)
 
 
-def load(path: Path, spec: Spec, algorithm: str = "") -> Any:
+def load(path: Path, spec: EnvSpec, algorithm: str = "") -> Any:
     """The policy of a saved model, with its weights; ``predict`` gives its actions.
 
     Args:

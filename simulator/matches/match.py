@@ -33,7 +33,7 @@ from simulator.core.game_tree import GameTree, exploitability
 from simulator.core.games import COOPERATE, RoundGame, TurnGame, is_iterated
 from simulator.core.jit import working_seconds
 from simulator.core.protocols import Array, Policy
-from simulator.core.rng import integers
+from simulator.core.rng import derived_seeds
 from simulator.matches.rounds import BLOCK, Hand, Seat, Tally, Ticker, opened, play_game, play_rounds, playing
 from simulator.store.run_records import NOT_FINITE
 
@@ -116,17 +116,17 @@ def _agent(entrant: Entrant, spec: Any, seeds: Sequence[int]) -> Any:
 
 
 def _learns(entrant: Entrant) -> bool:
-    return getattr(registry.load("agents", entrant.agent).module, "LEARNS", True)
+    return getattr(registry.load("agents", entrant.agent).module, "TRAINABLE", True)
 
 
 def _trained(config: MatchConfig, side: int, seeds: Sequence[int], ticker: Ticker) -> Any:
     """The entrant of a side as it comes to the match."""
-    own = integers(seeds, _SIDES[side])
-    entrant, game = _entrants(config)[side], _game(config, integers(own, "training"))
+    own = derived_seeds(seeds, _SIDES[side])
+    entrant, game = _entrants(config)[side], _game(config, derived_seeds(own, "training"))
     agent = _agent(entrant, game.specs[side], own)
     if not config.train_steps or not _learns(entrant):
         return agent
-    other = _agent(entrant, game.specs[1 - side], integers(own, "second"))
+    other = _agent(entrant, game.specs[1 - side], derived_seeds(own, "second"))
     practise = _practise_rounds if game.simultaneous else _practise_turns
     practise(game, (agent, other) if side == 0 else (other, agent), side, config.train_steps, ticker)
     return agent

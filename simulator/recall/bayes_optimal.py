@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.core.memories import Channel, Cues
+from simulator.core.memories import CorruptionModel, Cues
 from simulator.core.protocols import Array
 
 _BLOCK = 1 << 21  # log likelihoods at a time
@@ -34,14 +34,14 @@ class Ceiling(NamedTuple):
     more: bool  # whether an answer between stored patterns might count as exact for more of them than ``exact`` does
 
 
-def ceiling(channel: Channel, cues: Cues, stored: Array, *, median: bool = False, near: float = 0.0) -> Ceiling:
+def ceiling(channel: CorruptionModel, cues: Cues, stored: Array, *, median: bool = False, near: float = 0.0) -> Ceiling:
     """The best restoration of cues [S, Q, N] that were made of ``stored`` [S, P, N] by ``channel``.
 
     A cue that the channel cannot have made of any of them leaves them all as likely. Works on one seed and a block of
     cues at a time.
 
     Args:
-        channel: the corruption.
+        noise_aware: the corruption.
         cues: what is left of the patterns.
         stored: the patterns.
         median: restore by the median, as is best where units are not two-valued.

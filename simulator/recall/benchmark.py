@@ -13,7 +13,7 @@ import numpy as np
 from simulator.config.recall import ArenaConfig, Contestant
 from simulator.core import registry, rng
 from simulator.core.jit import compile_seconds
-from simulator.core.memories import Channel, Cues, Draw, Recall, RecallPicture
+from simulator.core.memories import CorruptionModel, Cues, PatternSplit, Recall, RecallPicture
 from simulator.core.protocols import Array
 from simulator.recall import metrics as scores
 from simulator.recall.bayes_optimal import ceiling
@@ -92,7 +92,7 @@ class _Group:
     """A contestant that stored so many patterns, and what is measured once for all corruptions."""
 
     memory: Any
-    draw: Draw
+    draw: PatternSplit
     health: Health
     state: dict[str, Any] = field(default_factory=dict)  # of the memory once it has stored
     facts: dict[str, Any] = field(default_factory=dict)
@@ -122,7 +122,7 @@ class Contest:
         self._config, self._seeds = config, seed_list
         self._challenge = registry.load("challenges", config.challenge).make(seed_list, config.challenge_settings)
         self.units = self._challenge.units
-        self._channels = {text: registry.channel(text, self.units) for text in config.corruption}
+        self._channels = {text: registry.corruption_model(text, self.units) for text in config.corruption}
         self._draw(max(config.patterns))
         self.refused = self._refused()
         self._kept: tuple[tuple[int, int], _Group] | None = None
@@ -164,10 +164,10 @@ class Contest:
         except ValueError as error:
             raise ValueError(f"{contestant.label}: {error}") from None
 
-    def _draw(self, n: int) -> Draw:
+    def _draw(self, n: int) -> PatternSplit:
         most = self._challenge.most
         n_novel = self._config.novel if most is None else min(self._config.novel, max(most - n, 0))
-        drawn: Draw = self._challenge.draw(n, n_novel)
+        drawn: PatternSplit = self._challenge.draw(n, n_novel)
         return drawn
 
     def _group(self, cell: Cell) -> _Group:
@@ -178,15 +178,19 @@ class Contest:
             contestant = self._config.contestants[cell.contestant]
             draw = self._draw(cell.patterns)
             memory, health, seconds = self._stored(contestant, draw)
-            facts = {"store_seconds": seconds, "parameters": int(memory.n_parameters), "way": memory.way}
-            facts |= {"units": self.units.n, "two_valued": self.units.two_valued}
+            facts = {
+                "store_seconds": seconds,
+                "parameters": int(memory.n_parameters),
+                "recall_mode": memory.recall_mode,
+            }
+            facts |= {"units": self.units.n, "is_bipolar": self.units.is_bipolar}
             group = _Group(memory, draw, health, deepcopy(memory.state()), facts)
             self._measure(group)
             self._kept = (key, group)
         self._kept[1].memory.restore(deepcopy(self._kept[1].state))  # a cell does not depend on those before it
         return self._kept[1]
 
-    def _stored(self, contestant: Contestant, draw: Draw) -> tuple[Any, Health, float]:
+    def _stored(self, contestant: Contestant, draw: PatternSplit) -> tuple[Any, Health, float]:
         """A contestant that has stored patterns, which of its seeds broke down over it, and the seconds it took."""
         memory, health = self._make(contestant), Health(len(self._seeds))
         _, seconds = _timed(lambda: memory.store(draw.stored))
@@ -218,7 +222,7 @@ class Contest:
 
     def _fixed(self, group: _Group) -> Array:
         """Share of the stored patterns that cues are made of which stay as they are, given whole and by themselves."""
-        stored, two = group.draw.stored, self.units.two_valued
+        stored, two = group.draw.stored, self.units.is_bipolar
         stored = stored[:, : self._config.cues or None]
         stays = np.empty(stored.shape[:2], np.bool_)
         for first in range(0, stored.shape[1], PIECE):
@@ -228,17 +232,17 @@ class Contest:
             stays[:, first : first + PIECE] = scores.same(scores.decided(recall.patterns, two), piece, two)
         return np.asarray(stays.mean(axis=1))
 
-    def _corrupted(self, draw: Draw, channel: Channel, n_cues: int = 0) -> tuple[Array, Cues]:
+    def _corrupted(self, draw: PatternSplit, channel: CorruptionModel, n_cues: int = 0) -> tuple[Array, Cues]:
         """The true patterns [S, Q, N] of the cues, and the cues."""
         n = n_cues or self._config.cues or draw.stored.shape[1]
         truth = draw.stored[:, np.arange(n) % draw.stored.shape[1]]
         return truth, channel.corrupt(truth, draw.stored, rng.generators(self._seeds, "corruption"))
 
-    def _cell(self, group: _Group, channel: Channel) -> Result:
-        draw, two, health = group.draw, self.units.two_valued, group.health.copy()
+    def _cell(self, group: _Group, channel: CorruptionModel) -> Result:
+        draw, two, health = group.draw, self.units.is_bipolar, group.health.copy()
         truth, cues = self._corrupted(draw, channel)
         given = _given(channel, cues)
-        heard = group.memory.way == "channel" and given.evidence is not None
+        heard = group.memory.recall_mode == "noise_aware" and given.evidence is not None
         recall, seconds = _timed(lambda: _recall(group.memory, given))
         health.look_at(recall)
         restored = scores.decided(recall.patterns, two)
@@ -270,19 +274,19 @@ class Contest:
         """Flipped units, as a share, of which half the patterns are still recalled exactly."""
         n = self.units.n
         radii = np.unique(np.linspace(0, n // 2, RADII + 1).round().astype(int))
-        channels = [registry.channel(f"flips:{radius}" if radius else "none", self.units) for radius in radii]
+        channels = [registry.corruption_model(f"flips:{radius}" if radius else "none", self.units) for radius in radii]
         shares = [self._exact(group, each) for each in channels]
         return scores.crossing(radii / n, np.stack(shares, axis=1), HALF)
 
-    def _exact(self, group: _Group, channel: Channel, n_cues: int = 0) -> Array:
+    def _exact(self, group: _Group, channel: CorruptionModel, n_cues: int = 0) -> Array:
         """Shares recalled exactly; of the seeds that broke down over it the group takes note."""
         truth, cues = self._corrupted(group.draw, channel, n_cues)
         recall = _recall(group.memory, _given(channel, cues))
         group.health.look_at(recall)
-        two = self.units.two_valued
+        two = self.units.is_bipolar
         return np.asarray(scores.same(scores.decided(recall.patterns, two), truth, two).mean(axis=1))
 
-    def _capacity(self, contestant: Contestant, channel: Channel) -> Result:
+    def _capacity(self, contestant: Contestant, channel: CorruptionModel) -> Result:
         """Loads that are doubled until less than half is recalled or the largest is met, then halved to both shares.
 
         A seed that breaks down at one load has no capacity, and no say in the loads that follow.
@@ -313,7 +317,7 @@ class Contest:
             facts["beyond"] = [name for name, at in _CAPACITIES if (shares[whole, -1] >= at).all()]  # of what was tried
         return self._result(values, facts, health)
 
-    def _exact_at(self, contestant: Contestant, channel: Channel, load: int, health: Health) -> Array:
+    def _exact_at(self, contestant: Contestant, channel: CorruptionModel, load: int, health: Health) -> Array:
         """Shares recalled exactly at one load; none where so many are refused."""
         draw = self._challenge.draw(load, 0)
         try:
@@ -338,7 +342,7 @@ class _Given(NamedTuple):
     evidence: Array | None = None
 
 
-def _given(channel: Channel, cues: Cues) -> _Given:
+def _given(channel: CorruptionModel, cues: Cues) -> _Given:
     """Cues and what they say of single units; the cues alone where nothing is corrupted.
 
     There the evidence, or the mask of what can be trusted, is the answer, and any memory that hears it would be right:
@@ -352,7 +356,7 @@ def _given(channel: Channel, cues: Cues) -> _Given:
 def _recall(memory: Any, given: _Given) -> Recall:
     """Ask a memory, in the alphabet that it takes."""
     cues = given.cues
-    values = np.sign(cues.values) if memory.alphabet == "signs" else np.clip(cues.values, -1.0, 1.0)
+    values = np.sign(cues.values) if memory.domain == "bipolar" else np.clip(cues.values, -1.0, 1.0)
     found: Recall = memory.recall(values, cues.known, given.evidence)
     return found
 

@@ -14,9 +14,9 @@ NEAR = 0.1  # how far grey units may be off in a pattern that counts as exact
 NEIGHBOURS = 5  # of a query, whose classes are looked at
 
 
-def decided(patterns: Array, two_valued: bool) -> Array:
+def decided(patterns: Array, is_bipolar: bool) -> Array:
     """What a restoration says: signs where patterns are of two values."""
-    return np.sign(patterns) if two_valued else np.clip(patterns, -1.0, 1.0)
+    return np.sign(patterns) if is_bipolar else np.clip(patterns, -1.0, 1.0)
 
 
 def overlap(restored: Array, truth: Array) -> Array:
@@ -24,16 +24,16 @@ def overlap(restored: Array, truth: Array) -> Array:
     return 1.0 - np.abs(restored.astype(np.float64) - truth).mean(axis=(1, 2))
 
 
-def same(restored: Array, truth: Array, two_valued: bool) -> Array:
+def same(restored: Array, truth: Array, is_bipolar: bool) -> Array:
     """Which cues were restored in every unit, bool [S, Q]."""
-    return (np.abs(restored - truth) <= (0.0 if two_valued else NEAR)).all(axis=2)
+    return (np.abs(restored - truth) <= (0.0 if is_bipolar else NEAR)).all(axis=2)
 
 
-def is_stored(restored: Array, stored: Array, two_valued: bool) -> Array:
+def is_stored(restored: Array, stored: Array, is_bipolar: bool) -> Array:
     """Which restorations [S, Q, N] are one of the stored patterns [S, P, N], bool [S, Q]."""
     found = np.zeros(restored.shape[:2], np.bool_)
     for i, (ours, kept) in enumerate(zip(restored, stored, strict=True)):
-        if two_valued:  # products of signs: N where all agree
+        if is_bipolar:  # products of signs: N where all agree
             found[i] = (ours @ kept.T >= ours.shape[1]).any(axis=1)
         else:
             found[i] = [bool((np.abs(one - kept) <= NEAR).all(axis=1).any()) for one in ours]

@@ -44,9 +44,10 @@ def summary(store: Store, run: str) -> dict[str, Any]:
       those that cues are made of) that stay as they are, given whole and without evidence.
     * ``familiarity``: area under the ROC curve of the energy, stored against novel; ``roc``: its points.
     * ``precision_code``, ``precision_pixel``: share of the same class among a novel pattern's nearest stored ones.
-    * ``heard``: whether a memory of the way "channel" was given evidence: not where nothing is corrupted, for there it
-      is the answer, nor where the corruption says nothing of single units.
-    * ``way``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``, ``seconds``.
+    * ``heard``: whether a memory of recall_mode "noise_aware" was given evidence: not where nothing is corrupted, for
+      there it is the answer, nor where the corruption says nothing of single units.
+    * ``recall_mode``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``,
+      ``seconds``.
 
     What was not measured is null, and so is everything of a seed that broke down: ``failed`` names those, each with its
     ``reason``, and nothing of the cell counts them in.
@@ -120,7 +121,7 @@ def over_seeds(values: Array, bounds: tuple[float, float] = UNBOUNDED) -> dict[s
 
 def _cell(played: Played, config: ArenaConfig) -> dict[str, Any]:
     scores, facts = played.scores, played.facts
-    found = {**_name(played.cell, config), "way": facts["way"]}
+    found = {**_name(played.cell, config), "recall_mode": facts["recall_mode"]}
     found |= {name: over_seeds(scores[name], BOUNDS.get(name, UNBOUNDED)) for name in INTERVALS}
     found["ceiling"] = {name: _mean(scores[f"ceiling_{name}"]) for name in ("overlap", "exact")}
     wide = {name: over_seeds(scores[f"ceiling_{name}"]) or {} for name in ("overlap", "exact")}
@@ -128,7 +129,7 @@ def _cell(played: Played, config: ArenaConfig) -> dict[str, Any]:
     found |= {name: bool(facts.get(name, default)) for name, default in _FLAGS.items()}
     found |= {name: _mean(scores[name]) for name in _PLAIN}
     overlap, bits = _mean(scores["overlap"]), _bits(played)
-    found["bit_error"] = (1.0 - overlap) / 2.0 if overlap is not None and facts.get("two_valued", True) else None
+    found["bit_error"] = (1.0 - overlap) / 2.0 if overlap is not None and facts.get("is_bipolar", True) else None
     found["bits_per_parameter"] = None if bits is None else bits / max(facts["parameters"], 1)
     found["failed"] = facts["failed"]
     return found | {name: facts.get(name) for name in ("parameters", "seconds", "store_seconds", "roc")}

@@ -16,7 +16,16 @@ from simulator.reporting.recall_rows import ceilings
 _SCORES = ("overlap", "exact")
 _PLACE = ("memory", "patterns", "corruption")
 COLUMNS = (
-    *("patterns", "corruption", "memory", "way", "overlap", "of the best possible", "exact", "best possible exact"),
+    *(
+        "patterns",
+        "corruption",
+        "memory",
+        "recall_mode",
+        "overlap",
+        "of the best possible",
+        "exact",
+        "best possible exact",
+    ),
     *("less than the best", "spurious", "familiarity", "seconds"),
 )
 
@@ -26,18 +35,18 @@ def show(found: Mapping[str, Any]) -> None:
     seeds = found["seeds"]
     less = {(each["memory"], each["patterns"], each["corruption"]): each["overlap"] for each in found["differences"]}
     title = f"{found['run']}: {found['challenge']}, {len(seeds)} seeds, means with 95 % intervals over seeds"
-    console.table(title, COLUMNS, [_row(cell, less) for cell in _sorted(found["cells"])])
+    console.print_table(title, COLUMNS, [_row(cell, less) for cell in _sorted(found["cells"])])
     for each in {(each["memory"], each["patterns"]): each for each in found["basins"]}.values():
         who, radius = f"{each['memory']} with {each['patterns']} patterns", _with_interval(each["radius"])
-        console.tell(f"basin of {who}: half of them are repaired up to a share of {radius} flipped")
+        console.print_result(f"basin of {who}: half of them are repaired up to a share of {radius} flipped")
     for each in found["capacities"]:
         half, most = (_capacity(each, share) for share in ("half", "most"))
-        console.tell(
+        console.print_result(
             f"capacity of {each['memory']} under {each['corruption']}: {half} patterns at 50 %, {most} at 99 %"
         )
     for line in [*failure_lines(found), *_refusal_lines(found)]:
-        console.tell(line)
-    console.tell(f"next: engram report {found['run']} --table - engram list runs")
+        console.print_result(line)
+    console.print_result(f"next: engram report {found['run']} --table - engram list runs")
 
 
 def failure_lines(found: Mapping[str, Any]) -> list[str]:
@@ -76,7 +85,7 @@ def show_short(found: Mapping[str, Any]) -> None:
     rows.append(["best possible", _ceiling(best, "overlap"), _ceiling(best, "exact"), ""])
     seeds = len(found["seeds"])
     title = f"{found['run']}: {patterns} {found['challenge']} of each of {seeds} seeds, corrupted by {corruption}"
-    console.table(title, ("memory", "units right, from -1 to 1", "exactly right", "familiarity"), rows)
+    console.print_table(title, ("memory", "units right, from -1 to 1", "exactly right", "familiarity"), rows)
 
 
 def show_markdown(found: Mapping[str, Any]) -> None:
@@ -85,29 +94,33 @@ def show_markdown(found: Mapping[str, Any]) -> None:
         here = [cell for cell in found["cells"] if cell["patterns"] == load]
         corruptions = list(dict.fromkeys(cell["corruption"] for cell in here))
         columns = (f"{load} patterns", *corruptions, "familiarity", "numbers kept", "seconds")
-        console.tell("\n" + markdown_row(map(markdown, columns)))
-        console.tell(markdown_row(["---"] * len(columns)))
+        console.print_result("\n" + markdown_row(map(markdown, columns)))
+        console.print_result(markdown_row(["---"] * len(columns)))
         for name in dict.fromkeys(cell["memory"] for cell in here):
             own = {cell["corruption"]: cell for cell in here if cell["memory"] == name}
             texts = [_pair(own[corruption]) if corruption in own else "-" for corruption in corruptions]
             last = next(iter(own.values()))
             spent = (last["store_seconds"] or 0.0) + sum(cell["seconds"] or 0.0 for cell in own.values())
-            rest = [_with_interval(last["familiarity"]), console.written(last["parameters"]), console.written(spent)]
-            console.tell(markdown_row(map(markdown, [name, *texts, *rest])))
+            rest = [
+                _with_interval(last["familiarity"]),
+                console.format_cell(last["parameters"]),
+                console.format_cell(spent),
+            ]
+            console.print_result(markdown_row(map(markdown, [name, *texts, *rest])))
         best = ceilings(here)
         texts = [f"**{_best_pair(best[at])}**" for at in corruptions]
-        console.tell(markdown_row(["**best possible**", *texts, "", "", ""]))
+        console.print_result(markdown_row(["**best possible**", *texts, "", "", ""]))
 
 
 def show_csv(found: Mapping[str, Any]) -> None:
     """Print a line for every cell and seed."""
-    console.tell(csv_row(("run", "memory", "patterns", "corruption", "seed", "overlap", "exact")))
+    console.print_result(csv_row(("run", "memory", "patterns", "corruption", "seed", "overlap", "exact")))
     for cell in found["cells"]:
         place = (found["run"], cell["memory"], cell["patterns"], cell["corruption"])
         columns = [cell[name]["per_seed"] if cell[name] else [None] * len(found["seeds"]) for name in _SCORES]
         for seed, *row in zip(found["seeds"], *columns, strict=True):
             known = ["" if value is None or math.isnan(value) else value for value in row]
-            console.tell(csv_row((*place, seed, *known)))
+            console.print_result(csv_row((*place, seed, *known)))
 
 
 def _sorted(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -136,7 +149,7 @@ def _row(cell: Mapping[str, Any], less: Mapping[Any, Any]) -> tuple[Any, ...]:
 
 def _way(cell: Mapping[str, Any]) -> str:
     """How a memory recalled; of one that would have heard evidence, whether there was any."""
-    return f"{cell['way']}{'' if cell['heard'] or cell['way'] != 'channel' else ', no evidence'}"
+    return f"{cell['recall_mode']}{'' if cell['heard'] or cell['recall_mode'] != 'noise_aware' else ', no evidence'}"
 
 
 def _ceiling(cell: Mapping[str, Any], score: str) -> str:

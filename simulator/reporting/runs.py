@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simulator import console
-from simulator.commands.parser import written
+from simulator.commands.parser import format_value
 from simulator.config import run as config
 from simulator.core.files.escaping import csv_row, markdown, markdown_row
 from simulator.store.lab import existing
@@ -54,26 +54,26 @@ def gather(names: Sequence[str], lab: str, agent: str = "", env: str = "") -> di
 def show(report: Mapping[str, Any]) -> None:
     """Print the report for people."""
     rows = [_cells(run) for run in report["runs"]]
-    console.table("", tuple(rows[0]), [list(row.values()) for row in rows])
+    console.print_table("", tuple(rows[0]), [list(row.values()) for row in rows])
     for run in report["runs"]:
         if run["error"]:
-            console.tell(f"{run['run']} failed at step {run['error']['step']:,}: {run['error']['reason']}")
+            console.print_result(f"{run['run']} failed at step {run['error']['step']:,}: {run['error']['reason']}")
 
 
 def show_markdown(report: Mapping[str, Any]) -> None:
     """Print the report as a Markdown table."""
     rows = [_cells(run) for run in report["runs"]]
-    console.tell(markdown_row(map(markdown, rows[0])))
-    console.tell(markdown_row(["---"] * len(rows[0])))
+    console.print_result(markdown_row(map(markdown, rows[0])))
+    console.print_result(markdown_row(["---"] * len(rows[0])))
     for row in rows:
-        console.tell(markdown_row(map(markdown, row.values())))
+        console.print_result(markdown_row(map(markdown, row.values())))
 
 
 def show_csv(report: Mapping[str, Any]) -> None:
     """Print the report as CSV: plain numbers, intervals in columns of their own."""
     rows = [_numbers(run) for run in report["runs"]]
     for row in (rows[0], *(each.values() for each in rows)):
-        console.tell(csv_row(row))
+        console.print_result(csv_row(row))
 
 
 def _chosen(store: Store, names: Sequence[str]) -> list[RunRecord]:
@@ -138,10 +138,10 @@ def _cells(run: Mapping[str, Any]) -> dict[str, str]:
     failed = f" ({len(run['failed'])} failed)" if run["failed"] else " (an error ended it)" if run["error"] else ""
     marks = [(solved["threshold"], ""), (best, " is best")]
     return {
-        "run": console.written(run["label"] or run["run"]),
+        "run": console.format_cell(run["label"] or run["run"]),
         "agent": run["agent"],
         "env": run["env"],
-        "settings": console.written(_special(run)),
+        "settings": console.format_cell(_special(run)),
         "seeds": f"{n}{failed}",
         "steps": f"{run['step']:,}" + ("" if run["step"] == run["steps"] else f" of {run['steps']:,}"),
         "median first solve": console.interval(*map(_rounded, (first["median"], first["low"], first["high"]))),
@@ -152,8 +152,9 @@ def _cells(run: Mapping[str, Any]) -> dict[str, str]:
             judged["iqm"], _finite(judged["low"]), _finite(judged["high"]), judged.get("equal")
         )
         + _cut(judged),
-        "threshold or best": ", ".join(console.written(mark) + what for mark, what in marks if mark is not None) or "-",
-        "steps per CPU-second": console.written(_rounded(run["steps_per_cpu_second"])),
+        "threshold or best": ", ".join(console.format_cell(mark) + what for mark, what in marks if mark is not None)
+        or "-",
+        "steps per CPU-second": console.format_cell(_rounded(run["steps_per_cpu_second"])),
     }
 
 
@@ -185,7 +186,7 @@ def _special(run: Mapping[str, Any]) -> str:
 
 
 def _told(settings: Flat) -> str:
-    return ", ".join(f"{name} = {written(value)}" for name, value in settings.items())
+    return ", ".join(f"{name} = {format_value(value)}" for name, value in settings.items())
 
 
 def _of(share: float | None, n: int) -> str:

@@ -51,12 +51,12 @@ def show(summary: Summary, width: int | None = None) -> None:
     following = Section("", [], [], [f"next: engram report {name} - engram report {name} --table"])
     for section in [*sections(summary, width), following]:
         if section.rows:
-            console.table(section.title, section.columns, section.rows)
+            console.print_table(section.title, section.columns, section.rows)
         for note in section.notes:
             for line in _wrapped(note, width):
-                console.tell(line)
+                console.print_result(line)
         if section is not following:
-            console.tell()
+            console.print_result()
 
 
 def sections(summary: Summary, width: int | None = None) -> list[Section]:
@@ -118,8 +118,8 @@ def _undecided(summary: Summary, division: str, width: int | None) -> list[Secti
         return []
     rows = []
     for pair in pairs[:MOST_PAIRS]:
-        numbers = (decimals(pair["probability"], 2), console.written(pair["seeds_needed"]))
-        less = (decimals(pair["difference"], 3), console.written(pair["p_holm"]))
+        numbers = (decimals(pair["probability"], 2), console.format_cell(pair["seeds_needed"]))
+        less = (decimals(pair["difference"], 3), console.format_cell(pair["p_holm"]))
         rows.append([pair["first"], pair["second"], *numbers, *less])
     columns = ["first", "second", "first is better", "seeds needed", "difference", "p (Holm)"]
     columns, rows, left_out = _fitted(columns, rows, width)

@@ -28,12 +28,12 @@ ON_PAPER = ("tier", "contestant", "strength", "score", "mean rank")  # what a pa
 def show_markdown(summary: Summary) -> None:
     """Print the rankings and the scores as Markdown tables."""
     summary = readable(summary)
-    console.tell(markdown(headline(summary)))
+    console.print_result(markdown(headline(summary)))
     for division in divisions(summary):
         heads, rows = score_rows(summary, division)
-        console.tell(f"\n**{PLURALS.get(division, division)}**, with {level(summary)} intervals over seeds\n")
+        console.print_result(f"\n**{PLURALS.get(division, division)}**, with {level(summary)} intervals over seeds\n")
         _markdown(RANKING, [row for _, row in ranking_rows(summary, division)])
-        console.tell("\nInterquartile mean of the final scores over seeds\n")
+        console.print_result("\nInterquartile mean of the final scores over seeds\n")
         _markdown(heads, rows)
 
 
@@ -44,30 +44,30 @@ def show_csv(summary: Summary) -> None:
     """
     rows = list(_tidy(readable(summary)))
     for row in (rows[0] if rows else ["tournament"], *(each.values() for each in rows)):
-        console.tell(csv_row(row))
+        console.print_result(csv_row(row))
 
 
 def show_latex(summary: Summary) -> None:
     """Print the rankings (``ON_PAPER`` of them) and the scores as tabulars that need no package but booktabs."""
     summary = readable(summary)
-    console.tell(r"% \usepackage{booktabs}")
+    console.print_result(r"% \usepackage{booktabs}")
     for division in divisions(summary):
         kept, lines = [RANKING.index(name) for name in ON_PAPER], []
         for tier in by_tier(ranking_rows(summary, division)):
             lines += [r"\midrule"] * bool(lines) + [latex_row([row[at] for at in kept]) for row in tier]
-        console.tell(_tabular(ON_PAPER, lines))
+        console.print_result(_tabular(ON_PAPER, lines))
         heads, rows = score_rows(summary, division)
         for start in range(1, len(heads), PER_TABULAR):
             part = [[row[0], *row[start : start + PER_TABULAR]] for row in (heads, *rows)]
             body = [*map(latex_row, part[1:-4]), r"\midrule", *map(latex_row, part[-4:])]
-            console.tell("\n" + _tabular(part[0], body))
+            console.print_result("\n" + _tabular(part[0], body))
 
 
 def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    console.tell(markdown_row(map(markdown, columns)))
-    console.tell(markdown_row(["---"] * len(columns)))
+    console.print_result(markdown_row(map(markdown, columns)))
+    console.print_result(markdown_row(["---"] * len(columns)))
     for row in rows:
-        console.tell(markdown_row(map(markdown, row)))
+        console.print_result(markdown_row(map(markdown, row)))
 
 
 def _tabular(columns: Sequence[str], lines: Sequence[str]) -> str:

@@ -79,9 +79,9 @@ def summaries(values: Array, counts: Array, goal: float = 1.0) -> Summaries:
 
 @cache
 def _kernel() -> Callable[..., None]:
-    from simulator.core.jit import compiled
+    from simulator.core.jit import jit
 
-    return compiled(_summarise)  # type: ignore[no-any-return]
+    return jit(_summarise)  # type: ignore[no-any-return]
 
 
 def _summarise(rows, counts, goal, work, out):  # type: ignore[no-untyped-def]  # noqa: C901 - compiled loops

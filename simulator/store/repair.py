@@ -103,20 +103,20 @@ def repair(lab: str, into: str) -> dict[str, Any]:
 def show(outcome: Mapping[str, Any]) -> None:
     """Print the outcome for people."""
     wrong = outcome["database"]
-    console.tell(visible(f"database of {outcome['lab']}: {wrong or 'whole'}"))
+    console.print_result(visible(f"database of {outcome['lab']}: {wrong or 'whole'}"))
     for run in outcome["runs"]:
         what = (
             f"{run['run']}: {run['agent']} in {run['env']}, step {run['step']:,} of {run['steps']:,}, {run['status']}"
         )
         rows = f"{run['points']:,} curve points and {run['evaluations']:,} evaluations, from the {run['from']}"
-        console.tell(visible(f"{what}; {rows}; {'; '.join(run['lost']) or 'nothing is lost'}"))
+        console.print_result(visible(f"{what}; {rows}; {'; '.join(run['lost']) or 'nothing is lost'}"))
     for run in outcome["lost_runs"]:
-        console.tell(visible(f"{run['run']} is lost: {run['reason']}"))
+        console.print_result(visible(f"{run['run']} is lost: {run['reason']}"))
     for each in outcome["tournaments"]:
         lost = each["planned"] - each["cells"]
         again = f", the others are played again by engram resume {each['tournament']}" if lost else ""
-        console.tell(visible(f"{each['tournament']}: {each['cells']:,} of {each['planned']:,} cells{again}"))
-    console.tell(visible(f"next: engram list runs --lab {outcome['into']}"))
+        console.print_result(visible(f"{each['tournament']}: {each['cells']:,} of {each['planned']:,} cells{again}"))
+    console.print_result(visible(f"next: engram list runs --lab {outcome['into']}"))
 
 
 def _check(old: Path, new: Path) -> None:

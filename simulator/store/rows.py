@@ -147,7 +147,7 @@ def candidates(db: Database, row: RunRow) -> list[CheckpointRow]:
     return found
 
 
-def set_back(db: Database, row: RunRow, tip: int) -> RunRow:
+def truncate_after(db: Database, row: RunRow, tip: int) -> RunRow:
     """Forget what a run recorded after checkpoint ``tip``; the damaged files stay where they are."""
     for later in checkpoint_rows(db, row.id):
         if later.number > tip:

@@ -11,7 +11,7 @@ import numpy as np
 from simulator.config.run import RunConfig, settings_hash, to_toml
 from simulator.core.files.escaping import check_label
 from simulator.core.foreign.faults import PlayerError, fault_of
-from simulator.core.protocols import Array, Evaluation, Failure, Spec
+from simulator.core.protocols import Array, EnvSpec, Evaluation, Failure
 from simulator.store.records import EvaluationRow, NewRun
 from simulator.store.run_store import Store
 from simulator.versions import NOT_INSTALLED, version_of
@@ -85,7 +85,7 @@ def failure_of(error: BaseException, step: int) -> dict[str, Any]:
     return {**told, "kind": None, "file": None, "line": None, **known, "step": at}
 
 
-def outcome(spec: Spec, evaluations: list[Evaluation], failed: tuple[Failure, ...]) -> dict[str, Any]:
+def outcome(spec: EnvSpec, evaluations: list[Evaluation], failed: tuple[Failure, ...]) -> dict[str, Any]:
     """What is known of a run's result, as the store keeps it: plain values, None for what is no number."""
     facts: dict[str, Any] = {"threshold": spec.solved, "floor": spec.floor, "max_steps": spec.max_steps}
     facts["failed"] = [failure._asdict() for failure in failed]

@@ -182,7 +182,7 @@ class Store:
             written = checkpoints.write(folder, number, state, about)
             journal.add(folder, journal.Entry(number, tip, written, rows))
         with self._db.writing():
-            row = ledger.add(self._db, ledger.set_back(self._db, row, tip), number, rows)
+            row = ledger.add(self._db, ledger.truncate_after(self._db, row, tip), number, rows)
             self._db.insert("checkpoints", [ledger.of_checkpoint(row.id, number, progress, written)])
             self._db.update("runs", row.moved(progress, status, outcome), ("id",))
             dropped = ledger.prune(self._db, row.id, KEEP)

@@ -21,7 +21,7 @@ from simulator.config import run as config
 from simulator.config.presets import of_agent
 from simulator.config.tournament import TournamentConfig
 from simulator.config.tournament_entries import EXTERNAL, SIDES, Challenge, Contestant
-from simulator.config.validation import Layer, check, overlay, settings
+from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.store.run_records import installed
 
@@ -189,23 +189,23 @@ def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challe
     steps = challenge.own.get("steps", tournament.steps)
     outer = {"seeds": 1, "steps": steps, "eval_every": tournament.eval_every, "threads": 1}
     outer |= {"eval_episodes": tournament.eval_episodes, "eval_max_steps": tournament.eval_max_steps}
-    layers = [Layer(outer)]
+    layers = [ConfigSource(outer)]
     if contestant.tuned:
-        layers += [Layer({"agent": each}) for each in _tuned(contestant, challenge)][:1]
+        layers += [ConfigSource({"agent": each}) for each in _tuned(contestant, challenge)][:1]
     agent = {"name": contestant.name, **contestant.settings}
-    layers.append(Layer({"agent": agent, "env": {"name": challenge.name, **challenge.settings}}))
-    layers.append(Layer({"agent": contestant.elsewhere.get(challenge.label, {})}))
+    layers.append(ConfigSource({"agent": agent, "env": {"name": challenge.name, **challenge.settings}}))
+    layers.append(ConfigSource({"agent": contestant.elsewhere.get(challenge.label, {})}))
     return config.assemble(layers)
 
 
 def _tuned(contestant: Contestant, challenge: Challenge) -> Iterator[Mapping[str, Any]]:
     """The settings that the agent's file recommends for this very environment, its settings included."""
     player = registry.load("envs", challenge.name)
-    wanted = overlay(player.Config(), challenge.settings)
+    wanted = merge(player.Config(), challenge.settings)
     for preset in of_agent(contestant.name):
         if preset.env.replace("-", "_") == challenge.name.replace("-", "_"):
-            own = check(settings(player.Config), preset.env_settings, Layer(preset.env_settings))
-            if overlay(player.Config(), own) == wanted:
+            own = check(settings(player.Config), preset.env_settings, ConfigSource(preset.env_settings))
+            if merge(player.Config(), own) == wanted:
                 yield preset.agent_settings
 
 

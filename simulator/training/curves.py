@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.core.jit import compiled
+from simulator.core.jit import jit
 from simulator.core.protocols import Array, Curve, State
 from simulator.store.records import PointRows
 
@@ -104,7 +104,7 @@ class Recorder:
             column[...] = state[name]
 
 
-@compiled
+@jit
 def _extend(running, points, place, failed, reward, ended):
     """Add T steps of every seed; (seed, step) of the first reward that is no number, (-1, -1) where all are."""
     step, width = place

@@ -21,10 +21,10 @@ import numpy as np
 from simulator.core import rng
 from simulator.core.episodes import cut_after, cut_seeds, of_users, of_users_seeds
 from simulator.core.foreign.faults import PlayerError
-from simulator.core.jit import compiled
+from simulator.core.jit import jit
 from simulator.core.mdp.solve import FiniteMDP, evaluate_finite, finite_horizon, met, uniform_policy, value_iteration
 from simulator.core.notices import notice
-from simulator.core.protocols import Agent, Array, Env, Evaluation, Policy, Spec
+from simulator.core.protocols import Agent, Array, Env, EnvSpec, Evaluation, Policy
 
 LOOK_UP_EVERY = 0.1  # seconds
 FEWEST, MOST = 16, 256  # steps of a seed that are played before the returns are added up
@@ -53,7 +53,7 @@ class Evaluator:
         episodes: int,
         max_steps: int = 0,
     ) -> None:
-        own = rng.integers(seed_list, "evaluation")
+        own = rng.derived_seeds(seed_list, "evaluation")
         self.seeds, self._own = tuple(seed_list), tuple(own)
         self._episodes = episodes
         self._remake = lambda: make(own, settings)
@@ -168,7 +168,7 @@ def _steps(policy: Policy, env: Env, now: tuple[Array, Array], n: int) -> tuple[
     return obs, first, np.ascontiguousarray(reward.T), np.ascontiguousarray(ended.T)
 
 
-@compiled
+@jit
 def _tally(episodes, returns, max_steps, failed, reward, ended):
     """Add T steps to the episodes of every seed; the first seed with a reward that is no number, or -1."""
     gain, length, count, over = episodes
@@ -190,7 +190,7 @@ def _tally(episodes, returns, max_steps, failed, reward, ended):
     return -1
 
 
-def _exact(policy: Policy, spec: Spec, failed: Array) -> Array | None:
+def _exact(policy: Policy, spec: EnvSpec, failed: Array) -> Array | None:
     """The expected return of an episode, [S], or None where it cannot be computed.
 
     Where the environment sets no limit of steps it is that of an episode without end: infinite for a policy that may
@@ -208,7 +208,7 @@ def _exact(policy: Policy, spec: Spec, failed: Array) -> Array | None:
     return np.where(failed, np.nan, evaluate_finite(spec.mdp, probs, spec.mdp.max_steps))
 
 
-def _value_error(agent: Agent, spec: Spec, failed: Array) -> Array | None:
+def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
     """How far the learned action values are from the exact ones, [S], over legal moves in states that can be met."""
     if spec.mdp is None or spec.state_obs is None or not hasattr(agent, "gamma") or _work(spec.mdp) > LARGEST:
         return None
@@ -221,7 +221,7 @@ def _value_error(agent: Agent, spec: Spec, failed: Array) -> Array | None:
     return None if values is None else np.where(failed, np.nan, np.abs(values - best)[:, learned].max(axis=1))
 
 
-def optimum(spec: Spec) -> float | None:
+def optimum(spec: EnvSpec) -> float | None:
     """The best possible expected return of an episode, or None where it is not known."""
     if spec.mdp is None or _work(spec.mdp) > LARGEST:
         return None

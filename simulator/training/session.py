@@ -17,8 +17,8 @@ from simulator.core.episodes import of_users_seeds
 from simulator.core.foreign.faults import PlayerError
 from simulator.core.jit import set_threads
 from simulator.core.notices import notice
-from simulator.core.protocols import Array, Failure, Metrics, Picture, State
-from simulator.core.transition_table import Lanes
+from simulator.core.protocols import AgentView, Array, Failure, Metrics, State
+from simulator.core.transition_table import TabularBatch
 from simulator.store.run_records import failures, seeds_of
 from simulator.training.curves import Recorder
 from simulator.training.evaluation import Evaluator
@@ -50,7 +50,7 @@ class Session:
         threads = config.threads or os.cpu_count() or 1
         set_threads(threads)
         agent, env = registry.load("agents", config.agent), registry.load("envs", config.env)
-        if config.device != "cpu" and not getattr(agent.module, "DEVICES", False):
+        if config.device != "cpu" and not getattr(agent.module, "SUPPORTS_GPU", False):
             raise ValueError(f"device {config.device}: {agent.name} computes on the CPU, expected cpu")
         set_device(config.device)
         self.config, self.seeds = config, seeds_of(config)
@@ -106,7 +106,7 @@ class Session:
                     return
 
     def _play_stretch(self, n: int) -> None:
-        trace = self.agent.stretch(self.env.lanes, n)
+        trace = self.agent.rollout(self.env.env_batch, n)
         self.metrics = trace.metrics
         self._record(trace.reward, trace.ended)
 
@@ -182,20 +182,22 @@ class Session:
             self.recorder.drop_running()
         self._obs = self.env.observe()
 
-    def picture(self) -> Picture | None:
+    def picture(self) -> AgentView | None:
         """What the first seed's agent thinks of its environment."""
         scene, spec = self.env.scene(0), self.env.spec
         if spec.state_obs is None or len(spec.state_obs) > LARGEST_PICTURE:
-            return Picture(scene, None, None)
+            return AgentView(scene, None, None)
         policy = self.agent.policy()
         values, probs = policy.values(spec.state_obs), policy.probs(spec.state_obs)
         best = None if values is None else values[0].max(axis=-1)
-        return Picture(scene, best, None if probs is None else probs[0] > 0.0)
+        return AgentView(scene, best, None if probs is None else probs[0] > 0.0)
 
 
 def _can_stretch(agent: Any, env: Any) -> bool:
     """Whether the agent can play many steps of the environment in one call."""
-    return hasattr(agent, "stretch") and isinstance(getattr(env, "lanes", None), getattr(agent, "runs_on", Lanes))
+    return hasattr(agent, "rollout") and isinstance(
+        getattr(env, "env_batch", None), getattr(agent, "rollout_batch", TabularBatch)
+    )
 
 
 def _notes(n: int, obs: Array) -> _Notes:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from rich.text import Text
 
-from simulator.core.protocols import Array, Picture
+from simulator.core.protocols import AgentView, Array
 from simulator.core.scene import Scene
 from simulator.views.style import Look, Part, clean, fit, number, stack
 
@@ -49,7 +49,7 @@ class Frame(NamedTuple):
     high: float
 
 
-def grid_map(picture: Picture, width: int = 80, height: int | None = None, look: Look | None = None) -> Text:
+def grid_map(picture: AgentView, width: int = 80, height: int | None = None, look: Look | None = None) -> Text:
     """The grid with walls, marks, values and every best move of every cell.
 
     With colours a value is the background's shade. Without, it is a number from 0 to 99, or from 0 to 9 where cells are
@@ -82,7 +82,7 @@ def grid_width(scene: Scene, look: Look, cell: int | None = None) -> int:
     return int(np.asarray(scene.walls).shape[-1]) * (cell or (3 if look.colour else 4))
 
 
-def _cells(picture: Picture, walls: Array, look: Look) -> list[list[Cell]]:
+def _cells(picture: AgentView, walls: Array, look: Look) -> list[list[Cell]]:
     n_rows, n_columns = walls.shape
     kinds = [[("", "")] * n_columns for _ in range(n_rows)]
     order = {kind: i for i, kind in enumerate(SIGNS)}
@@ -97,7 +97,7 @@ def _cells(picture: Picture, walls: Array, look: Look) -> list[list[Cell]]:
     ]
 
 
-def place_values(picture: Picture, shape: tuple[int, ...]) -> Array:
+def place_values(picture: AgentView, shape: tuple[int, ...]) -> Array:
     """The value of every place; nan where there is none. Of several states at a place the first counts."""
     out = np.full(shape, np.nan)
     if picture.values is not None and picture.scene.places is not None:
@@ -107,7 +107,7 @@ def place_values(picture: Picture, shape: tuple[int, ...]) -> Array:
     return out
 
 
-def _moves(picture: Picture, shape: tuple[int, ...]) -> Array:
+def _moves(picture: AgentView, shape: tuple[int, ...]) -> Array:
     """The sum of the best moves of every place, 0 where nothing is known."""
     out = np.zeros(shape, np.int64)
     if picture.greedy is not None and picture.scene.places is not None:
@@ -126,7 +126,7 @@ def _shown(scene: Scene, shape: tuple[int, ...]) -> tuple[Array, Array]:
     return states, places[states]
 
 
-def _frame(picture: Picture, walls: Array, room: tuple[int, int | None], look: Look) -> Frame:
+def _frame(picture: AgentView, walls: Array, room: tuple[int, int | None], look: Look) -> Frame:
     (n_rows, n_columns), (width, height) = walls.shape, room
     cell = int(np.clip(width // n_columns, 1, 3 if look.colour else 4))
     lines = n_rows if height is None else min(n_rows, max(height - 3, 1))
@@ -189,7 +189,7 @@ def _ground(share: float) -> str:
     return f"{'white' if shade < 4 else 'black'} on {SHADES[shade]}"
 
 
-def _below(picture: Picture, shape: tuple[int, ...], frame: Frame, width: int, look: Look) -> list[Text]:
+def _below(picture: AgentView, shape: tuple[int, ...], frame: Frame, width: int, look: Look) -> list[Text]:
     """What the signs mean, what is missing, and the scene's facts."""
     n_rows, n_columns = shape
     lines = [_legend(picture, frame, width, look)]
@@ -202,7 +202,7 @@ def _below(picture: Picture, shape: tuple[int, ...], frame: Frame, width: int, l
     return lines
 
 
-def _legend(picture: Picture, frame: Frame, width: int, look: Look) -> Text:
+def _legend(picture: AgentView, frame: Frame, width: int, look: Look) -> Text:
     parts: list[Part] = []
     scale = f"value {number(frame.low)} to {number(frame.high)}"
     if picture.values is not None and look.colour:

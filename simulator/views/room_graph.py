@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from rich.text import Text
 
-from simulator.core.protocols import Picture
+from simulator.core.protocols import AgentView
 from simulator.views.style import Look, clean, fit, number
 
 BAR = 20  # characters
 
 
-def room_table(picture: Picture, width: int, look: Look) -> list[Text]:
+def room_table(picture: AgentView, width: int, look: Look) -> list[Text]:
     """One line a room: where the walker is, the value as a bar and a number, and the best moves."""
     scene, values, greedy = picture.scene, picture.values, picture.greedy
     assert scene.rooms is not None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from gymnasium import spaces
 
-from simulator.core.protocols import Spec, Step
+from simulator.core.protocols import EnvSpec, Step
 
 
-def discrete(n_states: int, n_actions: int, legal: np.ndarray | None = None) -> Spec:
+def discrete(n_states: int, n_actions: int, legal: np.ndarray | None = None) -> EnvSpec:
     """A spec of numbered states and actions, and nothing else."""
-    return Spec("by-hand", spaces.Discrete(n_states), spaces.Discrete(n_actions), legal=legal)
+    return EnvSpec("by-hand", spaces.Discrete(n_states), spaces.Discrete(n_actions), legal=legal)
 
 
 def step(reward: float, then: int, *, terminated: bool = False, truncated: bool = False, obs: int = -1) -> Step:

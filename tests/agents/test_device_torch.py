@@ -11,7 +11,7 @@ from torch.utils import _pytree as trees
 
 from agents import dqn, reinforce
 from simulator.core import devices
-from simulator.core.protocols import Spec, Step
+from simulator.core.protocols import EnvSpec, Step
 
 MOVES = ("copy_", "cpu", "to", "_has_compatible_shallow_copy_type")  # what may see two devices
 SEEN = {
@@ -49,7 +49,7 @@ def far(monkeypatch):
 def test_networks_stay_on_their_device(far, player, seen):
     space, name = SEEN[seen], player.__name__.split(".")[-1]
     space.seed(3)
-    agent = player.make(Spec("toy", space, spaces.Discrete(3)), [0, 1], OFTEN[name])
+    agent = player.make(EnvSpec("toy", space, spaces.Discrete(3)), [0, 1], OFTEN[name])
     obs = np.stack([space.sample() for _ in range(2)])
     for t in range(40):
         actions, following = agent.act(obs), np.stack([space.sample() for _ in range(2)])

@@ -20,10 +20,10 @@ from agents.dqn.schedule import pace_at
 from agents.dqn.targets import action_values
 from agents.dqn.update import output_gradient, worth
 from simulator.core import rng
-from simulator.core.protocols import Spec, Step
+from simulator.core.protocols import EnvSpec, Step
 from tests.called import called
 
-SPEC = Spec("toy", spaces.Box(-5, 5, (3,), np.float32), spaces.Discrete(4))
+SPEC = EnvSpec("toy", spaces.Box(-5, 5, (3,), np.float32), spaces.Discrete(4))
 SMALL = NetworkSettings(hidden=(8, 6))
 action_values, output_gradient, worth = called(action_values, output_gradient, worth)
 draw, revise, roam = called(draw, revise, roam)
@@ -220,7 +220,12 @@ def test_the_average_begins_where_the_network_does():
 
 
 def test_a_random_action_is_kept_for_k_steps_or_more_with_probability_one_over_k():
-    streams, moves, habit, lengths = rng.words([5], "exploration"), np.array([4, 0, 1, 2, 3]), make_habit(8, 1), []
+    streams, moves, habit, lengths = (
+        rng.pcg64_states([5], "exploration"),
+        np.array([4, 0, 1, 2, 3]),
+        make_habit(8, 1),
+        [],
+    )
     for _ in range(4_000):
         roam(streams, 0, moves, 1.0, habit)
         lengths.append(1 + habit.left[0])
@@ -236,7 +241,7 @@ def test_a_random_action_is_kept_for_k_steps_or_more_with_probability_one_over_k
 
 def test_scaled_inputs_run_from_minus_one_to_one_where_there_are_bounds():
     low, high = np.array([-2.0, 10.0, -np.inf], np.float32), np.array([2.0, 30.0, np.inf], np.float32)
-    spec = Spec("scaled", spaces.Box(low, high), SPEC.action)
+    spec = EnvSpec("scaled", spaces.Box(low, high), SPEC.action)
     stored = make_inputs(spec, "dqn", scaled=True).store(np.array([[2.0, 10.0, 7.0], [0.0, 25.0, -1.0]]))
     np.testing.assert_allclose(stored, [[1.0, -1.0, 7.0], [0.0, 0.5, -1.0]])
 
@@ -282,8 +287,8 @@ def test_a_reward_that_is_no_number_names_seed_step_and_value():
 @pytest.mark.parametrize(
     ("spec", "settings", "line"),
     [
-        (Spec("pull", SPEC.observation, spaces.Box(-1, 1, (1,))), {}, "dqn on pull: action space"),
-        (Spec("says", spaces.Text(4), SPEC.action), {}, "dqn on says: observation space"),
+        (EnvSpec("pull", SPEC.observation, spaces.Box(-1, 1, (1,))), {}, "dqn on pull: action space"),
+        (EnvSpec("says", spaces.Text(4), SPEC.action), {}, "dqn on says: observation space"),
         (SPEC, {"batch": 64, "capacity": 32}, "agent.capacity = 32: expected at least agent.batch, 64"),
         (SPEC, {"capacity": 10**12}, "GiB"),
         (SPEC, {"n_step": 10**12, "starts": 10**12}, "GiB"),

@@ -12,12 +12,12 @@ from agents.common.networks.conv import ConvSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.replay.prioritized import PrioritySettings
 from agents.dqn.learner_torch import TorchLearner
-from simulator.core.protocols import Spec, Step
+from simulator.core.protocols import EnvSpec, Step
 from tests.laws.players import lane, same
 
-BOX = Spec("box", spaces.Box(-5, 5, (3,), np.float32), spaces.Discrete(4))
-CLASSES = Spec("classes", spaces.Discrete(5), spaces.Discrete(4))
-PICTURES = Spec("pictures", spaces.Box(0, 255, (8, 8), np.uint8), spaces.Discrete(3), 12)
+BOX = EnvSpec("box", spaces.Box(-5, 5, (3,), np.float32), spaces.Discrete(4))
+CLASSES = EnvSpec("classes", spaces.Discrete(5), spaces.Discrete(4))
+PICTURES = EnvSpec("pictures", spaces.Box(0, 255, (8, 8), np.uint8), spaces.Discrete(3), 12)
 
 
 def _observed(spec, generator, n):

@@ -13,11 +13,11 @@ from agents.common.replay.prioritized import make_priorities
 from agents.dqn.learner_torch import TorchLearner
 from agents.dqn.update import make_batch, push_all
 from agents.dqn.views import PictureView
-from simulator.core.protocols import Spec, Step
+from simulator.core.protocols import EnvSpec, Step
 from tests.agents.networks import draws
 
-BOX = Spec("box", spaces.Box(-5, 5, (3,), np.float32), spaces.Discrete(4))
-CLASSES = Spec("classes", spaces.Discrete(50), spaces.Discrete(4))
+BOX = EnvSpec("box", spaces.Box(-5, 5, (3,), np.float32), spaces.Discrete(4))
+CLASSES = EnvSpec("classes", spaces.Discrete(50), spaces.Discrete(4))
 ENDS = np.array([[4, 9], [9, 4]])  # steps at which seeds end, and at which time cuts them
 DEPTH, CAPACITY = 3, 24
 
@@ -50,7 +50,7 @@ class _Film:
     """
 
     def __init__(self, max_steps, n_step):
-        spec = Spec("film", spaces.Box(0, 255, (2, 2), np.uint8), spaces.Discrete(2), max_steps)
+        spec = EnvSpec("film", spaces.Box(0, 255, (2, 2), np.uint8), spaces.Discrete(2), max_steps)
         self.view = PictureView(spec, 2, DEPTH, CAPACITY, n_step)
         self.replay = make_replay((2, CAPACITY, 1), n_step, 0.0, np.int64)
         self.t, self.n_step, self.draws = 0, n_step, draws(5)

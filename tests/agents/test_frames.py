@@ -22,7 +22,7 @@ from agents.common.replay.frames import (
     oldest_positions,
     save_frames,
 )
-from simulator.core.protocols import Spec, Step
+from simulator.core.protocols import EnvSpec, Step
 from tests.agents.networks import draws
 
 SHAPE = (1, 2, 3)
@@ -195,7 +195,7 @@ def test_memory_is_told_before_it_is_taken():
     ],
 )
 def test_pictures_are_known_by_their_space(space, shape):
-    spec = Spec("env", space, spaces.Discrete(2))
+    spec = EnvSpec("env", space, spaces.Discrete(2))
     if shape is None:
         with pytest.raises(ValueError, match=r"environment: observation space .* expected one picture of bytes"):
             frame_shape(spec)

@@ -23,14 +23,14 @@ from agents.common.policy_search.selection import (
     scheduled,
     verdict,
 )
-from simulator.core.protocols import Spec, Step
+from simulator.core.protocols import EnvSpec, Step
 from tests.called import called
 from tests.laws.players import session
 
 ahead, annealed, blended, is_due, scheduled, verdict = called(ahead, annealed, blended, is_due, scheduled, verdict)
 CHAMPION, MUTANT = 0, 1
 PLAIN = {"episodes": 1, "race": False, "rejudge": 0.0, "restart_after": 0, "anneal": "none"}
-SPEC = Spec("by-hand", spaces.Box(-np.inf, np.inf, (2,)), spaces.Discrete(3))
+SPEC = EnvSpec("by-hand", spaces.Box(-np.inf, np.inf, (2,)), spaces.Discrete(3))
 
 
 def _agent(**settings):
@@ -235,14 +235,14 @@ def test_actions_are_the_greatest_output_and_ties_are_even():
     assert counts[0] == 0
     assert abs(counts[1] - 200) < 50
     assert agent.act(np.array([[-2.0, 0.0]]))[0] == 0
-    rooms = Spec("rooms", spaces.Discrete(3), spaces.Discrete(2), legal=np.array([[1, 1], [1, 0], [1, 1]], bool))
+    rooms = EnvSpec("rooms", spaces.Discrete(3), spaces.Discrete(2), legal=np.array([[1, 1], [1, 0], [1, 1]], bool))
     numbered = _with(hill_climbing.make(rooms, [0], hill_climbing.Config()), [[0, 1], [0, 1], [1, 0], [0, 0]])
     assert [numbered.act(np.array([room]))[0] for room in (0, 1, 2, 0)] == [1, 0, 0, 1]
 
 
 def test_boxed_actions_are_squashed_into_their_bounds():
     space = spaces.Box(np.array([-1.0, 0.0], np.float32), np.array([3.0, 8.0], np.float32))
-    agent = hill_climbing.make(Spec("box", SPEC.observation, space), [0], hill_climbing.Config())
+    agent = hill_climbing.make(EnvSpec("box", SPEC.observation, space), [0], hill_climbing.Config())
     _with(agent, [[1.0, 0.0], [0.0, -99.0], [0.0, 0.0]])
     expected = [-1 + 4 * (0.5 + 0.5 * np.tanh(0.7)), 0.0]
     acted = agent.act(np.array([[0.7, 1.0]]))[0]
@@ -273,7 +273,7 @@ def test_hidden_units_by_hand():
 def test_impossible_envs_are_refused(seen, action, said):
     for player in (hill_climbing, random_search):
         with pytest.raises(ValueError, match=said):
-            player.make(Spec("env-x", seen, action), [0], player.Config())
+            player.make(EnvSpec("env-x", seen, action), [0], player.Config())
 
 
 @pytest.mark.learning

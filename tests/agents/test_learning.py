@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.q_learning import TUNED
+from agents.q_learning import PRESETS
 from simulator.core.mdp.solve import evaluate_finite, expected_steps, greedy_policy, value_iteration
 from tests.laws.players import session
 
@@ -16,8 +16,8 @@ LIMIT = 1_000  # steps of an episode that has no end
 
 
 def _tuned(name, seeds=SEEDS, **agent):
-    preset = TUNED[name]
-    settings = {"agent_": {**preset["agent"], **agent}, "env_": preset.get("settings", {})}
+    preset = PRESETS[name]
+    settings = {"agent_": {**preset["agent"], **agent}, "env_": preset.get("env_settings", {})}
     return session("q_learning", preset["env"], seeds=seeds, steps=preset["steps"], **settings), preset["steps"]
 
 
@@ -38,7 +38,7 @@ def _history(one, steps, every):
 
 @pytest.mark.parametrize("goal", ["absorbing", "terminal"])
 def test_six_rooms_reach_the_textbooks_matrix(goal):
-    preset = TUNED["six-rooms"]
+    preset = PRESETS["six-rooms"]
     one = session("q_learning", "rooms", seeds=SEEDS, agent_=preset["agent"], env_={"layout": "six", "goal": goal})
     one.play(60_000)
     best = np.array(
@@ -77,7 +77,7 @@ def test_cliff_online_returns_of_the_last_100_of_500_episodes(target, expected, 
     found = [[] for _ in range(n)]
     running = np.zeros(n)
     while min(map(len, found)) < 500:
-        trace = one.agent.stretch(one.env.lanes, 500)
+        trace = one.agent.rollout(one.env.env_batch, 500)
         for t in range(500):
             running += trace.reward[:, t]
             for i in np.flatnonzero(trace.ended[:, t]):

@@ -8,13 +8,13 @@ import torch
 
 from agents.common.networks.compiled_network import CompiledNetwork, forward_row, make_net, n_params, twin
 from simulator.core import rng
-from simulator.core.jit import compiled
+from simulator.core.jit import jit
 from tests.agents.networks import data, flat_of, make, module, plain_outputs
 
 SHAPES = [(3, 2), (1, 1), (5, 7, 3), (4, 13, 5, 2), (6, 3, 9, 5, 1), (2, 5, 4, 3, 8, 7)]  # depths 0 to 4
 
 
-@compiled
+@jit
 def _rows(net, x, y):
     for i in range(x.shape[0]):
         for b in range(x.shape[1]):

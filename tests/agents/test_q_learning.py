@@ -9,7 +9,7 @@ from gymnasium import spaces
 from agents import q_learning
 from agents.common.explore_settings import ExploreSettings
 from agents.common.tile_coding import BoxFeatures
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 from tests.agents.envs import discrete, step
 
 GREEDY = ExploreSettings(level=0.0)
@@ -154,7 +154,7 @@ def test_softmax_chooses_in_proportion():
 
 
 def test_tiles_share_a_value_and_a_step():
-    spec = Spec("box", spaces.Box(0.0, 1.0, (2,)), spaces.Discrete(2))
+    spec = EnvSpec("box", spaces.Box(0.0, 1.0, (2,)), spaces.Discrete(2))
     config = q_learning.Config(
         step_size=0.5, gamma=0.0, explore=GREEDY, box=BoxFeatures(kind="tiles", n_bins=4, n_tilings=8)
     )
@@ -169,7 +169,7 @@ def test_tiles_share_a_value_and_a_step():
 
 
 def test_bins_by_hand():
-    spec = Spec("box", spaces.Box(np.array([0.0, -1.0]), np.array([1.0, 1.0]), dtype=np.float64), spaces.Discrete(2))
+    spec = EnvSpec("box", spaces.Box(np.array([0.0, -1.0]), np.array([1.0, 1.0]), dtype=np.float64), spaces.Discrete(2))
     agent = q_learning.make(spec, [0], q_learning.Config(box=BoxFeatures(n_bins=4)))
     cells = agent._features.encode(np.array([[0.0, -1.0], [0.26, 0.1], [1.0, 1.0], [5.0, -9.0]]))[:, 0]
     assert list(cells) == [0, 4 + 2, 15, 12]
@@ -185,25 +185,25 @@ def test_bins_by_hand():
     ],
 )
 def test_impossible_settings_are_refused(config, said):
-    spec = Spec("box", spaces.Box(0.0, 1.0, (3,)), spaces.Discrete(2))
+    spec = EnvSpec("box", spaces.Box(0.0, 1.0, (3,)), spaces.Discrete(2))
     with pytest.raises(ValueError, match=said.replace(".", r"\.")):
         q_learning.make(spec, [0], config)
 
 
 def test_images_are_refused():
-    spec = Spec("pixels", spaces.Box(0, 255, (8, 8, 3), np.uint8), spaces.Discrete(2))
+    spec = EnvSpec("pixels", spaces.Box(0, 255, (8, 8, 3), np.uint8), spaces.Discrete(2))
     with pytest.raises(ValueError, match="pixels: observation"):
         q_learning.make(spec, [0], q_learning.Config())
 
 
 def test_whole_numbers_get_no_more_bins_than_values():
-    spec = Spec("switches", spaces.Box(0, 1, (6,), np.uint8), spaces.Discrete(2))
+    spec = EnvSpec("switches", spaces.Box(0, 1, (6,), np.uint8), spaces.Discrete(2))
     features = q_learning.make(spec, [0], q_learning.Config())._features
     assert features.n_features == 64
     assert list(features.encode(np.array([[0, 0, 0, 0, 0, 1], [1, 1, 1, 1, 1, 1]]))[:, 0]) == [1, 63]
 
 
 def test_tables_that_no_machine_holds_are_refused():
-    spec = Spec("box", spaces.Box(0.0, 1.0, (6,)), spaces.Discrete(4))
+    spec = EnvSpec("box", spaces.Box(0.0, 1.0, (6,)), spaces.Discrete(4))
     with pytest.raises(ValueError, match=r"q_learning on box: tables of 2\.4 GiB"):
         q_learning.make(spec, list(range(80)), q_learning.Config())

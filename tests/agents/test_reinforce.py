@@ -9,12 +9,12 @@ from gymnasium import spaces
 from agents import reinforce
 from agents.common.networks.compiled_network import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
-from simulator.core.protocols import Spec, Step
+from simulator.core.protocols import EnvSpec, Step
 from tests.laws.players import lane, same, session
 from tests.seeding import seed_list
 
 SMALL = NetworkSettings((4,), "tanh")
-SPEC = Spec("by-hand", spaces.Box(-9.0, 9.0, (2,)), spaces.Discrete(2), 50)
+SPEC = EnvSpec("by-hand", spaces.Box(-9.0, 9.0, (2,)), spaces.Discrete(2), 50)
 
 
 def _agent(n_seeds=3, spec=SPEC, **settings):
@@ -111,9 +111,9 @@ def test_a_gradient_is_shortened_by_its_own_seeds_norm():
             {"longest": 10**9},
             r"by-hand needs [\d,.]+ GiB and [\d,.]+ are free|by-hand needs .* expected a smaller",
         ),
-        (Spec("texts", spaces.Text(3), spaces.Discrete(2)), {}, "texts: observation"),
-        (Spec("switches", SPEC.observation, spaces.MultiBinary(2)), {}, "switches: actions"),
-        (Spec("whole", SPEC.observation, spaces.Box(0, 5, (1,), np.int64)), {}, "whole: actions"),
+        (EnvSpec("texts", spaces.Text(3), spaces.Discrete(2)), {}, "texts: observation"),
+        (EnvSpec("switches", SPEC.observation, spaces.MultiBinary(2)), {}, "switches: actions"),
+        (EnvSpec("whole", SPEC.observation, spaces.Box(0, 5, (1,), np.int64)), {}, "whole: actions"),
     ],
 )
 def test_what_cannot_be_is_refused(spec, settings, said):
@@ -123,7 +123,7 @@ def test_what_cannot_be_is_refused(spec, settings, said):
 
 
 def test_box_actions_are_clipped_only_on_their_way_out():
-    spec = Spec(
+    spec = EnvSpec(
         "boxed", SPEC.observation, spaces.Box(np.array([-1.0, 10.0]), np.array([1.0, 30.0]), dtype=np.float64), 50
     )
     agent = _agent(64, spec, episodes=1, initial_std=3.0)
@@ -140,7 +140,7 @@ def test_box_actions_are_clipped_only_on_their_way_out():
 
 @pytest.mark.learning
 def test_a_continuous_bandit_is_learned():
-    spec = Spec("bandit", spaces.Box(-1.0, 1.0, (1,)), spaces.Box(-2.0, 2.0, (1,)), 1)
+    spec = EnvSpec("bandit", spaces.Box(-1.0, 1.0, (1,)), spaces.Box(-2.0, 2.0, (1,)), 1)
     agent = reinforce.make(spec, seed_list(16), reinforce.Config())
     obs, ends = np.ones((16, 1), np.float32), np.ones(16, np.bool_)
     for _ in range(6_000):

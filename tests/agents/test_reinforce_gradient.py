@@ -16,7 +16,7 @@ from agents.reinforce import gradient
 from agents.reinforce.border import make_border
 from agents.reinforce.learner_torch import TorchReinforce
 from agents.reinforce.setup import make_rule
-from simulator.core.protocols import Spec, Step
+from simulator.core.protocols import EnvSpec, Step
 from tests.agents.networks import weights
 from tests.called import entries
 
@@ -119,7 +119,7 @@ VALUE_RATE = 0.25
 @pytest.mark.parametrize("settings", VARIANTS, ids=str)
 def test_the_update_is_that_of_autograd(settings, boxed, kind):
     action = spaces.Box(-1.0, 1.0, (2,)) if boxed else spaces.Discrete(3)
-    spec = Spec("by-hand", spaces.Box(-9.0, 9.0, (4,)), action, 200)
+    spec = EnvSpec("by-hand", spaces.Box(-9.0, 9.0, (4,)), action, 200)
     config = reinforce.Config(
         episodes=2,
         gamma=GAMMA,

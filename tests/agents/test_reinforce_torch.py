@@ -11,7 +11,7 @@ from agents.common.networks.compiled_network import NetworkSettings
 from agents.reinforce.border import make_border
 from agents.reinforce.learner_torch import TorchReinforce
 from agents.reinforce.setup import make_rule
-from simulator.core.protocols import Spec, Step
+from simulator.core.protocols import EnvSpec, Step
 from tests.laws.players import lane, same, session
 
 PIXELS = {"layout": "corridor", "length": 3, "observation": "pixels", "cell_pixels": 3}
@@ -47,7 +47,7 @@ def test_it_learns_what_the_compiled_kind_learns(env, settings):
 
 
 def test_a_batch_of_one_step_is_learned_from_as_it_is():
-    spec = Spec("by-hand", spaces.Box(-9.0, 9.0, (2,)), spaces.Discrete(2), 50)
+    spec = EnvSpec("by-hand", spaces.Box(-9.0, 9.0, (2,)), spaces.Discrete(2), 50)
     obs, ends, states = np.ones((3, 2), np.float32), np.ones(3, np.bool_), []
     for standardized in (True, False):
         config = reinforce.Config(episodes=1, standardized=standardized, network=NetworkSettings((4,), "tanh"))
@@ -94,6 +94,6 @@ def test_a_corridor_is_learned_from_pictures():
 
 
 def test_batches_of_pictures_that_do_not_fit_are_refused():
-    spec = Spec("large", spaces.Box(0, 255, (210, 160, 3), np.uint8), spaces.Discrete(6), 100_000)
+    spec = EnvSpec("large", spaces.Box(0, 255, (210, 160, 3), np.uint8), spaces.Discrete(6), 100_000)
     with pytest.raises(ValueError, match=r"large needs [\d,.]+ GiB and .* expected a smaller agent.longest"):
         reinforce.make(spec, [0], reinforce.Config())

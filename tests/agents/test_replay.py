@@ -85,7 +85,7 @@ def test_a_replay_goes_on_from_its_state():
 
 
 def _drawn(priorities, fill, n, rounds=400, beta=0.5):
-    streams, picked, weights = rng.words([3], "replay"), np.zeros(n, np.int64), np.zeros(n, np.float32)
+    streams, picked, weights = rng.pcg64_states([3], "replay"), np.zeros(n, np.int64), np.zeros(n, np.float32)
     count = np.zeros(fill)
     for _ in range(rounds):
         draw(priorities, streams, 0, (fill, beta), picked, weights)
@@ -183,7 +183,7 @@ def test_strata_are_drawn_from_one_each():
     for k in range(64):
         admit(priorities, 0, k, k)
     picked, weights = np.zeros(64, np.int64), np.zeros(64, np.float32)
-    draw(priorities, rng.words([1], "replay"), 0, (64, 1.0), picked, weights)
+    draw(priorities, rng.pcg64_states([1], "replay"), 0, (64, 1.0), picked, weights)
     np.testing.assert_array_equal(picked, np.arange(64))
 
 

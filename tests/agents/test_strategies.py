@@ -9,16 +9,16 @@ import pytest
 from gymnasium import spaces
 
 from agents import grudger, memory_one
-from agents.memory_one import TUNED, Config
+from agents.memory_one import PRESETS, Config
 from simulator.core.games import CC, CD, DC, DD, START
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 
-SIDE = Spec("iterated", spaces.Discrete(5), spaces.Discrete(2))
+SIDE = EnvSpec("iterated", spaces.Discrete(5), spaces.Discrete(2))
 C, D = 0, 1
 
 
 def player(name, seeds=(0,)):
-    return memory_one.make(SIDE, list(seeds), Config(**TUNED[name]["agent"]))
+    return memory_one.make(SIDE, list(seeds), Config(**PRESETS[name]["agent"]))
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def test_a_policy_has_streams_of_its_own():
 
 
 def test_every_preset_is_a_strategy_with_a_sentence():
-    assert astuple(Config()) == tuple(TUNED["tit-for-tat"]["agent"].values())
-    for entry in TUNED.values():
-        assert set(entry) == {"about", "agent"}
-        assert entry["about"]
+    assert astuple(Config()) == tuple(PRESETS["tit-for-tat"]["agent"].values())
+    for entry in PRESETS.values():
+        assert set(entry) == {"description", "agent"}
+        assert entry["description"]
         assert all(0.0 <= p <= 1.0 for p in astuple(Config(**entry["agent"])))
 
 
@@ -83,4 +83,4 @@ def test_a_grudger_minds_what_the_other_did_and_forgets_with_the_episode():
 def test_other_envs_are_refused(module, spaces_):
     name = module.__name__.rpartition(".")[2]
     with pytest.raises(ValueError, match=rf"^{name} on w: .*expected a side of an iterated game of two actions$"):
-        module.make(Spec("w", *spaces_), [0], module.Config())
+        module.make(EnvSpec("w", *spaces_), [0], module.Config())

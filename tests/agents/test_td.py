@@ -9,7 +9,7 @@ from gymnasium import spaces
 from agents import td
 from agents.common.explore_settings import ExploreSettings
 from simulator.core.mdp.solve import policy_evaluation, uniform_policy
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 from tests.agents.envs import discrete, step
 from tests.laws.players import session
 
@@ -130,6 +130,6 @@ def test_a_bad_policy_file_is_refused(tmp_path, content):
 
 
 def test_a_model_that_no_machine_holds_is_refused():
-    spec = Spec("box", spaces.Box(0.0, 1.0, (6,)), spaces.Discrete(6))
+    spec = EnvSpec("box", spaces.Box(0.0, 1.0, (6,)), spaces.Discrete(6))
     with pytest.raises(ValueError, match="td on box: tables of"):
         td.make(spec, list(range(4)), td.Config())

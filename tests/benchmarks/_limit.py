@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from agents.common.networks.dense import product
-from simulator.core.jit import compiled
+from simulator.core.jit import jit
 
 
 def products(n: int, batch: int, width: tuple[int, int, int, int]) -> None:
@@ -16,7 +16,7 @@ def products(n: int, batch: int, width: tuple[int, int, int, int]) -> None:
     _multiply(n, tuple(rows), tuple(np.zeros(pair, np.float32) for pair in pairwise(width)))
 
 
-@compiled
+@jit
 def _multiply(n, rows, weights):
     (x, h, g, y), (u, v, w) = rows, weights
     for _ in range(n):

@@ -16,7 +16,7 @@ import numpy as np
 
 from memory import hopfield, modern_hopfield
 from memory.hopfield.learning_rules import hebb
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 from simulator.core.registry import ROOT
 from tests.benchmarks._clock import alternate, ratio
@@ -43,7 +43,7 @@ def hopfield_speed() -> dict[str, Any]:
     np.fill_diagonal(weights, 0.0)
     memories = {update: _network(stored, update=update) for update in ("asynchronous", "synchronous")}
     signs, double = stored[0].astype(np.int8), weights.astype(np.float64)
-    fresh = hopfield.make(Units((N,)), [0], hopfield.Config())
+    fresh = hopfield.make(PatternSpec((N,)), [0], hopfield.Config())
     works: dict[str, Work] = {
         "store": (lambda: fresh.store(stored), P),
         "weights by one product": (lambda: hebb(signs), P),
@@ -78,7 +78,7 @@ def hopfield_speed() -> dict[str, Any]:
 
 
 def _network(stored: Array, **config: Any) -> hopfield.Hopfield:
-    memory = hopfield.make(Units((stored.shape[2],)), list(range(len(stored))), hopfield.Config(**config))
+    memory = hopfield.make(PatternSpec((stored.shape[2],)), list(range(len(stored))), hopfield.Config(**config))
     memory.store(stored)
     return memory
 
@@ -146,7 +146,7 @@ def modern_speed() -> dict[str, Any]:
     A recall is three products of [Q, D] and [K, D]: the step's two, and one more for the energy where it led to.
     """
     stored, cues = drawn(1, K, D, QUERIES)
-    memory = modern_hopfield.make(Units((D,)), [0], modern_hopfield.Config(way="once"))
+    memory = modern_hopfield.make(PatternSpec((D,)), [0], modern_hopfield.Config(recall_mode="single_pass"))
     memory.store(stored)
     flops = 2 * QUERIES * K * D
     fits, back = np.empty((QUERIES, K), np.float32), np.empty((QUERIES, D), np.float32)

@@ -61,7 +61,7 @@ def _ours(data: Array, hidden: int, updates: int, seed: int, **learn: Any) -> La
     if learn.get("centered"):
         begin_biases(stack.layers[0], False, data[None])
     settings = LearnSettings(**{**PLAIN.__dict__, "updates": updates, **learn})
-    train(stack.layers[0], False, data[None], rng.words([seed], "training"), settings)
+    train(stack.layers[0], False, data[None], rng.pcg64_states([seed], "training"), settings)
     return Layer(*(array[0] for array in stack.layers[0]))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from memory import autoencoder
 from simulator.core import rng
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.benchmarks._clock import cpu_seconds
 
 N_SEEDS, ROUNDS = 16, 5
@@ -19,7 +19,7 @@ SMALL = autoencoder.Config(hidden=(32,), batch=20, updates=500)
 def _store(n_seeds: int) -> None:
     streams = rng.generators(range(n_seeds), "patterns")
     patterns = np.stack([np.where(each.random((20, 64)) < 0.5, 1.0, -1.0) for each in streams])
-    autoencoder.make(Units((8, 8)), range(n_seeds), SMALL).store(patterns.astype(np.float32))
+    autoencoder.make(PatternSpec((8, 8)), range(n_seeds), SMALL).store(patterns.astype(np.float32))
 
 
 def autoencoder_speed() -> dict[str, Any]:

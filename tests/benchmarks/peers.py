@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from simulator.config.run import build
-from simulator.core.jit import set_threads, spread
+from simulator.core.jit import parallel_for, set_threads
 from simulator.core.registry import ROOT
 from simulator.training.session import Session
 from tests.benchmarks import _scripts as peers
@@ -110,7 +110,7 @@ def _two_cores() -> dict[str, dict[str, float]]:
     session = Session(build({"seeds": 16, "steps": 10**7, "agent": PLAIN, "env": {"name": peers.ENV}}))
     session.play(peers.START + 200)
     work = partial(products, 16 * PRODUCTS // 2, peers.BATCH, (4, *peers.SHAPE, 2))
-    limit = partial(spread, lambda first, last: [work() for _ in range(first, last)], 2)
+    limit = partial(parallel_for, lambda first, last: [work() for _ in range(first, last)], 2)
     return {"dqn S=16": _gain(lambda: session.play(2_000)), "limit: products only": _gain(limit)}
 
 

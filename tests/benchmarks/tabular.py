@@ -50,7 +50,7 @@ def _stretch(agent: dict[str, Any], env: dict[str, Any]) -> Callable[[], None]:
 
     def work() -> None:
         for _ in range(REPEATS):
-            session.agent.stretch(session.env.lanes, STRETCH)
+            session.agent.rollout(session.env.env_batch, STRETCH)
 
     return work
 

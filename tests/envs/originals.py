@@ -28,7 +28,7 @@ def original(
         return env
 
     envs = SyncVectorEnv([build] * len(seeds), autoreset_mode=AutoresetMode.SAME_STEP)
-    return envs, as_arrays(envs.reset(seed=streams.integers(seeds, "env"))[0])
+    return envs, as_arrays(envs.reset(seed=streams.derived_seeds(seeds, "env"))[0])
 
 
 def as_arrays(seen: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy import stats
 from envs.common.corruption.image import BLUR_NOISE, blocks, covered
 from envs.common.corruption.parse import NAMES, parse
 from simulator.core import rng
-from simulator.core.memories import CERTAIN, Cues, Units
+from simulator.core.memories import CERTAIN, Cues, PatternSpec
 from tests.envs.corruption_oracle import LOST, law
 
 DISCRETE = (
@@ -39,7 +39,7 @@ each_channel = pytest.mark.parametrize(("name", "amount"), DISCRETE)
 
 
 def _setup(name, amount, shape, stored):
-    units = Units(shape, two_valued=stored is TWO)
+    units = PatternSpec(shape, is_bipolar=stored is TWO)
     channel = parse(f"{name}:{amount}" if amount else name, units)
     stored = tuple(tuple(float(x) for x in pattern) for pattern in stored)
     laws = [law(name, float(amount or 0), pattern, shape, stored) for pattern in stored]
@@ -119,23 +119,23 @@ def _alone(patterns, laws, unit, sign):
 
 @pytest.mark.parametrize("name", ["none", "flip:0.2", "flips:2", "salt:0.2", "erase:0.2", "hide:0.2", "block:0.5"])
 def test_units_that_are_not_two_valued_give_no_evidence(name):
-    channel = parse(name, Units((2, 3), two_valued=False))
+    channel = parse(name, PatternSpec((2, 3), is_bipolar=False))
     assert channel.evidence(Cues(np.full((1, 1, 6), 0.5, np.float32), np.ones((1, 1, 6), bool))) is None
 
 
 def test_gauss_by_hand():
-    channel = parse("gauss:0.5", Units((2,)))
+    channel = parse("gauss:0.5", PatternSpec((2,)))
     cues = Cues(np.array([[[0.5, -3.0]]], np.float32))
     np.testing.assert_allclose(channel.evidence(cues), [[[2.0, -12.0]]])
     patterns = np.array([[[1, -1], [1, 1], [-1, -1]]], np.float32)
     # squared distances 4.25, 16.25 and 6.25, over 2 * 0.25
     np.testing.assert_allclose(channel.log_likelihood(cues, patterns), [[[-8.5, -32.5, -12.5]]])
-    assert parse("gauss:0.1", Units((2,))).evidence(cues)[0, 0].tolist() == [CERTAIN, -CERTAIN]
+    assert parse("gauss:0.1", PatternSpec((2,))).evidence(cues)[0, 0].tolist() == [CERTAIN, -CERTAIN]
 
 
 def test_gauss_adds_normal_noise_of_its_width():
     x = np.tile(np.array([[1, -1, 1, 1]], np.float32), (1, 2500, 1))
-    cues = parse("gauss:0.7", Units((4,))).corrupt(x, x, rng.generators([5], "corruption"))
+    cues = parse("gauss:0.7", PatternSpec((4,))).corrupt(x, x, rng.generators([5], "corruption"))
     noise = (cues.values - x)[0]
     assert stats.kstest(noise.ravel(), "norm", args=(0.0, 0.7)).pvalue > 1e-3
     assert np.abs(np.corrcoef(noise.T) - np.eye(4)).max() < 0.08
@@ -143,7 +143,7 @@ def test_gauss_adds_normal_noise_of_its_width():
 
 @pytest.mark.parametrize("shape", [(4, 5), (20,)])
 def test_blur_is_a_gaussian_filter_over_paper_and_its_noise_is_as_stated(shape):
-    channel, sigma = parse("blur:0.8", Units(shape)), 0.8
+    channel, sigma = parse("blur:0.8", PatternSpec(shape)), 0.8
     patterns = np.where(rng.generators([3], "patterns")[0].random((1, 3, 20)) < 0.5, 1, -1).astype(np.float32)
     reach = np.arange(-3, 4)  # scipy cuts at four widths
     kernel = np.exp(-(reach**2) / (2 * sigma**2))
@@ -167,19 +167,19 @@ def test_blur_is_a_gaussian_filter_over_paper_and_its_noise_is_as_stated(shape):
 
 
 def test_half_a_picture_is_covered_across_or_along():
-    units = Units((8, 8))
+    units = PatternSpec((8, 8))
     places = blocks(units, 0.5)
     masks = covered(units, places)
     assert len(places) == 10
     assert (masks.sum(axis=1) == 32).all()
     assert {(int(h), int(w)) for h, w in places[:, 2:]} == {(4, 8), (8, 4)}
-    assert covered(Units((10,)), blocks(Units((10,)), 0.3)).sum(axis=1).tolist() == [3] * 8
+    assert covered(PatternSpec((10,)), blocks(PatternSpec((10,)), 0.3)).sum(axis=1).tolist() == [3] * 8
 
 
 @settings(deadline=None)
 @given(st.integers(1, 6), st.integers(2, 6), st.floats(0.05, 0.95))
 def test_a_block_is_nearest_to_its_share(height, width, share):
-    units = Units((height, width))
+    units = PatternSpec((height, width))
     sizes = covered(units, blocks(units, share)).sum(axis=1)
     areas = [h * w for h in range(1, height + 1) for w in range(1, width + 1)]
     assert len({abs(n - share * units.n) < min(abs(a - share * units.n) for a in areas) + 1e-6 for n in sizes}) == 1
@@ -193,12 +193,12 @@ def _text(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("two_valued", [True, False])
-def test_a_seed_is_corrupted_alike_whoever_is_beside_it_and_however_many_cues_follow(name, two_valued):
-    units = Units((3, 4), two_valued)
+@pytest.mark.parametrize("is_bipolar", [True, False])
+def test_a_seed_is_corrupted_alike_whoever_is_beside_it_and_however_many_cues_follow(name, is_bipolar):
+    units = PatternSpec((3, 4), is_bipolar)
     channel = parse(_text(name), units)
     numbers = np.stack([stream.random((6, 12)) for stream in rng.generators(range(3), "patterns")])
-    patterns = (np.sign(numbers - 0.5) if two_valued else numbers * 2 - 1).astype(np.float32)
+    patterns = (np.sign(numbers - 0.5) if is_bipolar else numbers * 2 - 1).astype(np.float32)
     kept = patterns.copy()
     together = channel.corrupt(patterns, patterns, rng.generators(range(3), "corruption"))
     alone = channel.corrupt(patterns[1:2, :4], patterns[1:2], rng.generators([1], "corruption"))
@@ -219,14 +219,14 @@ def _first(cues):
 def test_mixing_needs_another_pattern():
     x = np.ones((1, 2, 4), np.float32)
     with pytest.raises(ValueError, match="no other stored pattern, expected at least 2 that differ"):
-        parse("mix:0.2", Units((4,))).corrupt(x, x[:, :1], rng.generators([0], "corruption"))
+        parse("mix:0.2", PatternSpec((4,))).corrupt(x, x[:, :1], rng.generators([0], "corruption"))
 
 
 def test_streams_are_counted():
     x = np.ones((2, 2, 4), np.float32)
     for name in ("flip:0.1", "mix:0.1"):
         with pytest.raises(ValueError, match="found 1 streams, expected one for each of 2 seeds"):
-            parse(name, Units((4,))).corrupt(x, x, rng.generators([0], "corruption"))
+            parse(name, PatternSpec((4,))).corrupt(x, x, rng.generators([0], "corruption"))
 
 
 @pytest.mark.parametrize(
@@ -258,18 +258,18 @@ def test_streams_are_counted():
 )
 def test_bad_corruption_is_one_line(text, line):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
-        parse(text, Units((3, 4)))
+        parse(text, PatternSpec((3, 4)))
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_names_are_as_asked_for():
-    assert [parse(text, Units((3, 4))).name for text in ("flip:0.2", " shift : 2 ", "none")] == [
+    assert [parse(text, PatternSpec((3, 4))).name for text in ("flip:0.2", " shift : 2 ", "none")] == [
         "flip:0.2",
         "shift:2",
         "none",
     ]
     with pytest.raises(ValueError, match="expected one or two dimensions"):
-        parse("blur:1", Units((2, 2, 3))).corrupt(
+        parse("blur:1", PatternSpec((2, 2, 3))).corrupt(
             *[np.ones((1, 1, 12), np.float32)] * 2, rng.generators([0], "corruption")
         )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from envs.common.corruption.parse import parse
 from envs.patterns import digits, random_bits
 from simulator.core import rng
-from simulator.core.memories import Cues, Units
+from simulator.core.memories import Cues, PatternSpec
 from simulator.recall import bayes_optimal as module
 from simulator.recall import metrics
 from simulator.recall.bayes_optimal import ceiling, posterior
@@ -29,7 +29,7 @@ def test_posterior_of_two_patterns_by_hand():
     stored = np.array([[[1, 1, 1], [-1, -1, -1]]], np.float32)
     cues = Cues(np.array([[[1, 1, -1], [-1, -1, -1]]], np.float32))
     # .8 .8 .2 against .2 .2 .8 is 4 to 1; .2^3 against .8^3 is 1 to 64
-    found = ceiling(parse("flip:0.2", Units((3,))), cues, stored)
+    found = ceiling(parse("flip:0.2", PatternSpec((3,))), cues, stored)
     np.testing.assert_allclose(found.restored[0, 0], 0.6, rtol=1e-6)
     np.testing.assert_allclose(found.restored[0, 1], -63 / 65, rtol=1e-6)
     assert found.best.tolist() == [[0, 1]]
@@ -38,7 +38,7 @@ def test_posterior_of_two_patterns_by_hand():
 
 def test_posterior_is_the_softmax_of_beta_times_overlap():
     cues, beta = _all_cues(4)[None], np.log(0.7 / 0.3) / 2
-    found = posterior(parse("flip:0.3", Units((4,))).log_likelihood(Cues(cues), THREE))
+    found = posterior(parse("flip:0.3", PatternSpec((4,))).log_likelihood(Cues(cues), THREE))
     weights = np.exp(beta * (cues @ THREE.transpose(0, 2, 1)))
     np.testing.assert_allclose(found, weights / weights.sum(axis=2, keepdims=True), rtol=1e-6)
 
@@ -50,7 +50,7 @@ def test_nothing_beats_the_ceiling(name, amount):
     laws = [law(name, amount, pattern, (2, 2), stored) for pattern in stored]
     cues = sorted({cue for each in laws for cue in each})
     joint = np.array([[each.get(cue, 0.0) for each in laws] for cue in cues]) / 3  # [Q, P]
-    channel = parse(f"{name}:{amount}", Units((2, 2)))
+    channel = parse(f"{name}:{amount}", PatternSpec((2, 2)))
     found = ceiling(channel, Cues(np.array([cues], np.float32)), THREE)
     answers = _all_cues(4)
     overlap = joint @ THREE[0] @ answers.T / 4  # [Q, answers], each cue's share of the expected overlap
@@ -106,7 +106,7 @@ def test_nothing_beats_the_ceiling_of_grey_patterns(apart, more):
 
 def test_equal_patterns_share_their_mass():
     stored = np.array([[[1, 1, -1], [-1, -1, 1], [1, 1, -1]]], np.float32)
-    found = ceiling(parse("flip:0.5", Units((3,))), Cues(stored), stored)
+    found = ceiling(parse("flip:0.5", PatternSpec((3,))), Cues(stored), stored)
     np.testing.assert_allclose(found.exact, 2 / 3)
     assert found.best.tolist() == [[0, 0, 0]]
     assert not found.more
@@ -132,7 +132,7 @@ def test_what_is_expected_is_what_comes_of_it(text, levels):
 
 def test_what_a_channel_cannot_have_made_leaves_all_as_likely():
     cues = Cues(np.array([[[1, 1, 1, 1]]], np.float32))
-    found = ceiling(parse("none", Units((4,))), cues, THREE)
+    found = ceiling(parse("none", PatternSpec((4,))), cues, THREE)
     np.testing.assert_allclose(found.restored[0, 0], THREE[0].mean(axis=0), rtol=1e-6)
     assert found.best[0, 0] == 0
 
@@ -149,7 +149,7 @@ def test_posterior_is_stable_and_forgets_a_constant(values, constant):
 def test_many_units_and_certain_channels_stay_finite():
     drawn = random_bits.make([0, 1], random_bits.Config(n_units=784)).draw(30, 0)
     for text in ("flip:0.001", "erase:0.9", "gauss:0.001", "mix:0.01", "flips:784"):
-        channel = parse(text, Units((784,)))
+        channel = parse(text, PatternSpec((784,)))
         cues = channel.corrupt(drawn.stored, drawn.stored, rng.generators([0, 1], "corruption"))
         found = ceiling(channel, cues, drawn.stored)
         np.testing.assert_array_equal(found.restored, drawn.stored)
@@ -158,7 +158,7 @@ def test_many_units_and_certain_channels_stay_finite():
 
 def test_blocks_and_other_seeds_change_nothing(monkeypatch):
     drawn = random_bits.make(range(3), random_bits.Config(n_units=16)).draw(8, 0)
-    channel = parse("erase:0.6", Units((4, 4)))
+    channel = parse("erase:0.6", PatternSpec((4, 4)))
     cues = channel.corrupt(drawn.stored, drawn.stored, rng.generators(range(3), "corruption"))
     whole = ceiling(channel, cues, drawn.stored)
     monkeypatch.setattr(module, "_BLOCK", 24)  # three cues at a time

@@ -38,7 +38,7 @@ def test_the_lander_is_the_single_environment_and_resumes():
     env = gymnasium_env.make("LunarLander-v3", SEEDS, Config())
     assert (env.spec.max_steps, env.spec.solved, env.spec.observation.shape) == (1000, 200, (8,))
     singles = [gymnasium.make("LunarLander-v3") for _ in SEEDS]
-    first = [single.reset(seed=n)[0] for single, n in zip(singles, streams.integers(SEEDS, "env"), strict=True)]
+    first = [single.reset(seed=n)[0] for single, n in zip(singles, streams.derived_seeds(SEEDS, "env"), strict=True)]
     assert (env.reset() == first).all()
     for number in range(150):
         actions = np.array([number % 4, (number // 7) % 4])
@@ -79,7 +79,7 @@ def test_pong_is_the_librarys_over_several_games():
         )
         for _ in SEEDS
     ]
-    first = [single.reset(seed=n)[0] for single, n in zip(singles, streams.integers(SEEDS, "env"), strict=True)]
+    first = [single.reset(seed=n)[0] for single, n in zip(singles, streams.derived_seeds(SEEDS, "env"), strict=True)]
     assert (env.reset() == first).all()
     ended, rng = 0, np.random.Generator(np.random.PCG64(2))
     for _ in range(120):

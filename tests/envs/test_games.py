@@ -119,7 +119,7 @@ def test_a_move_that_does_not_exist_is_drawn_anew_from_the_games_own_stream(name
             break
     assert taken[0] is False
     assert any(taken)
-    drawn = np.random.Generator(rng.unpack(game.state()["streams"][0]))
+    drawn = np.random.Generator(rng.unpack_state(game.state()["streams"][0]))
     [draws.random() for _ in range(sum(taken))]
     assert draws.random() == drawn.random()
 

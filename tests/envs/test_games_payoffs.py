@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.memory_one import TUNED
+from agents.memory_one import PRESETS
 from simulator.core.games import CC, CD, DC, DD, memory_one_payoffs
 
 PD = np.array([[3.0, 0.0, 5.0, 1.0], [3.0, 5.0, 0.0, 1.0]])
@@ -19,7 +19,7 @@ players = st.lists(shares, min_size=5, max_size=5).map(np.array)
 
 
 def of(name):
-    return np.array([TUNED[name]["agent"][key] for key in KEYS])
+    return np.array([PRESETS[name]["agent"][key] for key in KEYS])
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_by_hand_with_noise():
 
 def test_with_noise_win_stay_lose_shift_mends_what_tit_for_tat_does_not():
     law = {"noise": 0.01, "continuation": 1 - 1e-7}
-    among = {name: memory_one_payoffs((of(name), of(name)), PD, **law)[0] for name in TUNED}
+    among = {name: memory_one_payoffs((of(name), of(name)), PD, **law)[0] for name in PRESETS}
     assert among["tit-for-tat"] == pytest.approx(2.25, abs=1e-3)  # Nowak and Sigmund 1993
     assert min(among["win-stay-lose-shift"], among["generous-tit-for-tat"]) > 2.9
 
@@ -113,7 +113,7 @@ def test_the_presets_hold_theirs_in_the_long_run(other):
 
 
 def test_many_players_at_once():
-    names = list(TUNED)
+    names = list(PRESETS)
     first, second = np.array([of(a) for a in names])[:, None], np.array([of(b) for b in names])
     table = memory_one_payoffs((first, second), PD, noise=0.02, continuation=0.9)[0]
     assert table.shape == (len(names), len(names))

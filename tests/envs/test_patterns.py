@@ -60,7 +60,7 @@ def test_patterns_are_distinct_and_of_their_alphabet(module, options):
     for seed in range(2):
         assert len(np.unique(rows[seed], axis=0)) == 21
     assert (np.abs(rows) <= 1).all()
-    assert (np.abs(rows) == 1).all() == challenge.units.two_valued
+    assert (np.abs(rows) == 1).all() == challenge.units.is_bipolar
     assert [each.dtype for each in draw] == [np.float32, np.float32, np.int64, np.int64]
     assert all(each.flags.c_contiguous for each in draw[:2])
 
@@ -235,7 +235,7 @@ def _levelled(values, levels):
 
 
 def test_two_zeros_are_one():
-    assert fresh(np.array([[0.0, 0.5], [-0.0, 0.5]], np.float32), set(), two_valued=False).tolist() == [True, False]
+    assert fresh(np.array([[0.0, 0.5], [-0.0, 0.5]], np.float32), set(), is_bipolar=False).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("name", ["random_bits", "correlated", "digits", "glyphs", "rooms_seen"])

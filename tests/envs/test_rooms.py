@@ -57,10 +57,10 @@ def test_a_move_without_a_door_stays_and_pays_minus_one():
 @pytest.mark.parametrize(("goal", "ends"), [("absorbing", (False, True)), ("terminal", (True, False))])
 def test_arriving_in_room_five_ends_the_episode(goal, ends):
     env = make([3], Config(layout="six", goal=goal))
-    env.lanes.place[:] = 1
+    env.env_batch.place[:] = 1
     step = env.step(np.array([5]))
     assert (step.final_obs[0], step.reward[0], bool(step.terminated[0]), bool(step.truncated[0])) == (5, 100.0, *ends)
-    assert step.obs[0] == env.observe()[0] == env.lanes.place[0]
+    assert step.obs[0] == env.observe()[0] == env.env_batch.place[0]
 
 
 @pytest.mark.parametrize(("slip", "mean", "steps"), [(0.0, 0.5295, 7.845), (1 / 3, 0.3260, 15.57)])
@@ -222,11 +222,11 @@ def test_large_envs_are_not_solved_in_passing():
 
 
 def test_indices_make_a_env_by_table_and_other_views_do_not():
-    assert hasattr(make([1], Config(layout="four")), "lanes")
-    assert hasattr(make([1], Config(layout="t-maze")), "lanes")
-    assert hasattr(make([1], Config(layout="four", observation="walls")), "lanes")
-    assert not hasattr(make([1], Config(layout="four", sensor_noise=0.1)), "lanes")
-    assert not hasattr(make([1], Config(layout="four", observation="onehot")), "lanes")
+    assert hasattr(make([1], Config(layout="four")), "env_batch")
+    assert hasattr(make([1], Config(layout="t-maze")), "env_batch")
+    assert hasattr(make([1], Config(layout="four", observation="walls")), "env_batch")
+    assert not hasattr(make([1], Config(layout="four", sensor_noise=0.1)), "env_batch")
+    assert not hasattr(make([1], Config(layout="four", observation="onehot")), "env_batch")
 
 
 @pytest.mark.parametrize("settings", [{}, {"observation": "window"}, {"sensor_noise": 0.4}])

@@ -154,7 +154,7 @@ def test_what_the_walker_sees_is_the_view_of_its_state(kind, layout):
     one, states = env.spec, plain.spec.state_obs
     seen, index = env.reset(), plain.reset()
     for row in rng.generators([1], "exploration")[0].integers(4, size=(30, 2)):
-        places = plain.lanes.place.copy()
+        places = plain.env_batch.place.copy()
         np.testing.assert_array_equal(seen, one.state_obs[places])
         np.testing.assert_array_equal(index, states[places])
         assert one.observation.contains(int(seen[0]) if seen.ndim == 1 else seen[0])

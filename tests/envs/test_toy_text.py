@@ -36,7 +36,7 @@ def test_table_equals_original_slot_by_slot(case):
     assert type(env).__name__ == "TableEnv"
     makers = [lambda: gymnasium.make(env_id, disable_env_checker=True, **kwargs)] * len(SEEDS)
     original = SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
-    seen, _ = original.reset(seed=streams.integers(SEEDS, "env"))
+    seen, _ = original.reset(seed=streams.derived_seeds(SEEDS, "env"))
     assert (env.reset() == seen).all()
     actions = np.random.default_rng(5).integers(env.spec.action.n, size=(n_steps, len(SEEDS)))
     n_ends = 0
@@ -52,8 +52,8 @@ def test_table_equals_original_slot_by_slot(case):
         assert (step.truncated == (truncated & ~terminated)).all()
         assert (step.final_obs == final).all()
     assert n_ends > 0 or "Cliff" in env_id  # random play hardly ever crosses the cliff: see the next test
-    for stream, generator in zip(env.lanes.stream, original.np_random, strict=True):
-        assert (stream == streams.pack(generator.bit_generator)).all()
+    for stream, generator in zip(env.env_batch.stream, original.np_random, strict=True):
+        assert (stream == streams.pack_state(generator.bit_generator)).all()
 
 
 def test_cliff_original_over_many_ends():

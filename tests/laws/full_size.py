@@ -71,7 +71,7 @@ def remembered(name: str, seed_list: list[int], threads: int, updates: int) -> A
         if hasattr(memory, "codes"):
             found["codes"] = memory.codes(patterns)
         for corruption in CORRUPTION:
-            channel = registry.channel(corruption, drawer.units)
+            channel = registry.corruption_model(corruption, drawer.units)
             cues = channel.corrupt(patterns, patterns, rng.generators(seed_list, "corruption"))
             asked = (cues.values, cues.known, channel.evidence(cues))
             found[corruption] = memory.recall(*asked)._asdict()

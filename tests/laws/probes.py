@@ -15,7 +15,7 @@ from gymnasium import spaces
 from envs.common.tabular_env import TableEnv
 from simulator.core import rng
 from simulator.core.mdp.solve import FiniteMDP
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 from simulator.core.scene import Scene
 from simulator.core.transition_table import make_table
 
@@ -62,5 +62,5 @@ def make(seed_list: list[int], config: Config) -> TableEnv:
     """The probe for these seeds."""
     law = mdp(config.kind)
     n = len(law.start)
-    spec = Spec(f"probe-{config.kind}", spaces.Discrete(n), spaces.Discrete(2), 10, mdp=law, state_obs=np.arange(n))
-    return TableEnv(spec, make_table(law), rng.words(seed_list, "env"), lambda place, clock: Scene("probe"))
+    spec = EnvSpec(f"probe-{config.kind}", spaces.Discrete(n), spaces.Discrete(2), 10, mdp=law, state_obs=np.arange(n))
+    return TableEnv(spec, make_table(law), rng.pcg64_states(seed_list, "env"), lambda place, clock: Scene("probe"))

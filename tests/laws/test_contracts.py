@@ -12,10 +12,10 @@ import pytest
 from gymnasium import spaces
 
 from simulator.commands.catalog import _player
-from simulator.commands.parser import written
+from simulator.commands.parser import format_value
 from simulator.config.validation import settings
 from simulator.core import registry
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 from tests.laws.players import AGENTS, ENVS, GAMES, SMALL, home, pairs, session, variants
 
 PLAYERS = [(kind, name) for kind, every in (("agents", AGENTS), ("envs", ENVS), ("games", GAMES)) for name in every]
@@ -36,7 +36,7 @@ def test_config_is_frozen_and_every_field_has_a_default_and_a_sentence(kind, nam
 def test_the_defaults_that_are_shown_are_those_that_are_taken(kind, name):
     player = registry.load(kind, name)
     shown = {row["name"]: row["default"] for row in _player(player)["settings"]}
-    assert shown == {path: written(value) for path, value in _flat(player.Config())}
+    assert shown == {path: format_value(value) for path, value in _flat(player.Config())}
 
 
 def _flat(config, prefix=""):
@@ -109,7 +109,7 @@ def test_policies_agree_with_themselves(agent, env):
 @pytest.mark.parametrize("name", AGENTS)
 def test_an_impossible_env_is_refused_in_one_line(name):
     player = registry.load("agents", name)
-    spec = Spec("nowhere", spaces.Text(5), spaces.Text(5))
+    spec = EnvSpec("nowhere", spaces.Text(5), spaces.Text(5))
     with pytest.raises(ValueError, match="nowhere") as refused:
         player.make(spec, [0], player.Config())
     assert "\n" not in str(refused.value)

@@ -13,16 +13,16 @@ import pytest
 
 from simulator.config import recall as arena_config
 from simulator.config.recall import find_memory, memory_presets
-from simulator.config.validation import check, overlay, settings
+from simulator.config.validation import check, merge, settings
 from simulator.core import registry, rng
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from simulator.recall import loop, summary
 from simulator.recall.benchmark import Health
 from simulator.store.run_store import Store
 from tests.laws.players import lane, same, variants
 
 NAMES = registry.names("memories")
-UNITS = Units((4, 4))
+UNITS = PatternSpec((4, 4))
 SEEDS = [3, 11, 4]
 SHORT = {"updates": 40, "pretrain_updates": 10, "tries": 2}  # of those that train, and of those that search
 TOLERANCE = 1e-3  # where torch multiplies, after a short training
@@ -32,7 +32,7 @@ def quick(name: str, **changes):
     """A memory's module and its settings for a short training."""
     player = registry.load("memories", name)
     config = player.Config()
-    return player, overlay(config, {**shortened(config), **changes})
+    return player, merge(config, {**shortened(config), **changes})
 
 
 def shortened(config) -> dict:
@@ -104,8 +104,8 @@ def test_recall_has_the_shapes_and_the_kinds_of_the_contract(name):
     assert recall.energy.shape[2] >= 1
     assert np.isfinite(recall.energy[:, :, 0]).all()
     assert recall.sweeps.shape == cues.shape[:2]
-    assert memory.way in ("once", "settle", "channel")
-    assert memory.alphabet in ("signs", "real")
+    assert memory.recall_mode in ("single_pass", "fixed_point", "noise_aware")
+    assert memory.domain in ("bipolar", "continuous")
     assert memory.n_parameters >= 0
     energy = memory.energy(patterns)
     assert energy.shape == patterns.shape[:2]
@@ -228,6 +228,6 @@ def test_presets_are_settings_that_their_memory_has():
 
 
 def _layer():
-    from simulator.config.validation import Layer
+    from simulator.config.validation import ConfigSource
 
-    return Layer({})
+    return ConfigSource({})

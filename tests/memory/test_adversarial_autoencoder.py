@@ -11,7 +11,7 @@ from memory import adversarial_autoencoder
 from memory.adversarial_autoencoder.model_torch import AdversarialAutoencoder
 from memory.common.networks.layers_torch import through
 from simulator.core import rng
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.seeding import seed_list
 
 pytestmark = pytest.mark.learning
@@ -23,7 +23,7 @@ def _signs(n_seeds, n, units):
 
 
 def test_the_discriminator_has_a_classifiers_loss():
-    model = AdversarialAutoencoder(Units((6,)), adversarial_autoencoder.Config(hidden=(5,), code=3, judge=(4,)))
+    model = AdversarialAutoencoder(PatternSpec((6,)), adversarial_autoencoder.Config(hidden=(5,), code=3, judge=(4,)))
     weights = model.draw(rng.generators([0, 1], "weights"))
     drawn, codes = (torch.from_numpy(_signs(2, n, 3)) for n in (7, 4))
     found = model.judging(weights, drawn, codes)
@@ -38,7 +38,7 @@ def test_the_discriminator_has_a_classifiers_loss():
 
 def _spread(press):
     config = adversarial_autoencoder.Config(hidden=(32,), code=4, judge=(24,), press=press, updates=300, batch=25)
-    memory = adversarial_autoencoder.make(Units((5, 5)), seed_list(3), config)
+    memory = adversarial_autoencoder.make(PatternSpec((5, 5)), seed_list(3), config)
     patterns = _signs(3, 6, 25)
     memory.store(patterns)
     return memory, patterns, memory.codes(patterns)
@@ -58,4 +58,4 @@ def test_codes_are_pressed_into_a_normal_law_and_patterns_come_back():
 
 def test_a_span_of_noise_that_runs_backwards_is_refused():
     with pytest.raises(ValueError, match="expected at least"):
-        adversarial_autoencoder.make(Units((4, 4)), [0], adversarial_autoencoder.Config(noise_least=0.5))
+        adversarial_autoencoder.make(PatternSpec((4, 4)), [0], adversarial_autoencoder.Config(noise_least=0.5))

@@ -14,13 +14,13 @@ from memory.common.networks.layers_torch import SLOPES, cross_entropy
 from memory.common.networks.losses_torch import contraction
 from memory.common.networks.memory_torch import Asked, by_passes
 from simulator.core import rng
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.seeding import seed_list
 
 pytestmark = pytest.mark.learning
 
 SMALL = {"hidden": (12,), "updates": 30, "batch": 10, "pretrain_updates": 10}
-UNITS = Units((3, 4))
+UNITS = PatternSpec((3, 4))
 
 
 def signs(n_seeds: int, n: int, units: int, first: int = 0) -> np.ndarray:
@@ -36,7 +36,7 @@ def test_a_linear_autoencoder_finds_the_principal_components():
     variances = np.linalg.svd(patterns - patterns.mean(0), compute_uv=False) ** 2 / len(patterns)
     linear = {"activation": "linear", "output": "linear", "noise": "none"}
     config = autoencoder.Config(**linear, hidden=(2,), batch=80, updates=800, learning_rate=0.03)
-    memory = autoencoder.make(Units((10,), two_valued=False), [0], config)
+    memory = autoencoder.make(PatternSpec((10,), is_bipolar=False), [0], config)
     memory.store(patterns[None])
     assert memory.energy(patterns[None]).mean() == pytest.approx(variances[2:].sum(), rel=0.01)
 
@@ -188,21 +188,21 @@ def test_rows_are_drawn_from_each_seeds_own_patterns():
         assert (at.sum(0) > 40).all()
 
 
-@pytest.mark.parametrize("preset", [None, *autoencoder.TUNED])
+@pytest.mark.parametrize("preset", [None, *autoencoder.PRESETS])
 def test_every_preset_brings_patterns_back(preset):
-    fields = dict(autoencoder.TUNED[preset]["memory"]) if preset else {}
+    fields = dict(autoencoder.PRESETS[preset]["memory"]) if preset else {}
     fields |= {
         "hidden": (48,) * len(fields.get("hidden", (0, 0))),
         "updates": 300,
         "pretrain_updates": 100,
         "batch": 25,
     }
-    memory = autoencoder.make(Units((6, 6)), seed_list(2), autoencoder.Config(**fields))
+    memory = autoencoder.make(PatternSpec((6, 6)), seed_list(2), autoencoder.Config(**fields))
     patterns = signs(2, 4, 36)
     memory.store(patterns)
     cues = patterns.copy()
     cues[:, :, [3, 20, 31]] *= -1
-    evidence = 1.1 * cues if memory.way == "channel" else None
+    evidence = 1.1 * cues if memory.recall_mode == "noise_aware" else None
     found = memory.recall(cues, None, evidence)
     assert ((found.patterns == patterns).all(-1).mean(-1) >= 0.75).all()
     assert (memory.energy(patterns).mean(-1) < memory.energy(signs(2, 9, 36, 50)).mean(-1)).all()

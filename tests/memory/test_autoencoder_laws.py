@@ -10,13 +10,13 @@ import pytest
 from memory import adversarial_autoencoder, autoencoder, conv_autoencoder, gan, pixel_by_pixel, vae
 from simulator.core import rng
 from simulator.core.jit import set_threads
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
-UNITS = Units((4, 4))
+UNITS = PatternSpec((4, 4))
 _FEW = {"updates": 4, "batch": 8}
 CASES = {
-    "autoencoder": (autoencoder, {"hidden": (9, 7), "way": "settle", **_FEW}),
-    "dropout": (autoencoder, {"hidden": (9, 7), **_FEW, "dropout": 0.2, "tied": True, "way": "channel"}),
+    "autoencoder": (autoencoder, {"hidden": (9, 7), "recall_mode": "fixed_point", **_FEW}),
+    "dropout": (autoencoder, {"hidden": (9, 7), **_FEW, "dropout": 0.2, "tied": True, "recall_mode": "noise_aware"}),
     "pretrained": (
         autoencoder,
         {"hidden": (9, 7), **_FEW, "pretrain": "rbms", "pretrain_updates": 3, "activation": "sigmoid"},
@@ -26,7 +26,7 @@ CASES = {
     "adversarial": (adversarial_autoencoder, {"hidden": (9,), "judge": (5,), "code": 3, **_FEW}),
     "gan": (gan, {"generator": (9,), "discriminator": (7,), "code": 3, "unrolled": 1, "drawn": 9, **_FEW, "steps": 3}),
     "pixels": (pixel_by_pixel, {"hidden": (9, 9), "order": "random", **_FEW}),
-    "drawn pixels": (pixel_by_pixel, {"hidden": (9, 9), "pick": "sample", "way": "channel", **_FEW}),
+    "drawn pixels": (pixel_by_pixel, {"hidden": (9, 9), "pick": "sample", "recall_mode": "noise_aware", **_FEW}),
 }
 
 
@@ -53,7 +53,7 @@ def _weights(memory):
 
 
 def _evidence(memory, cues):
-    return 0.7 * cues if memory.way == "channel" else None
+    return 0.7 * cues if memory.recall_mode == "noise_aware" else None
 
 
 def test_a_seeds_weights_do_not_depend_on_the_others(case):
@@ -150,17 +150,17 @@ def test_what_cannot_be_used_is_refused(case):
         memory.recall(np.ones((1, 2, 15)))
     with pytest.raises(ValueError, match="unit 3 is nan"):
         memory.energy(np.where(np.arange(16) == 3, np.nan, 1.0)[None, None])
-    if memory.way == "channel":
+    if memory.recall_mode == "noise_aware":
         with pytest.raises(ValueError, match="expected finite numbers"):
             memory.recall(_patterns([0]), None, np.full((1, 5, 16), np.inf))
 
 
 def test_a_corruption_without_evidence_is_recalled_as_if_it_were_not_known(case):
     module, config = case
-    blind = "once" if module is pixel_by_pixel else "settle"
+    blind = "single_pass" if module is pixel_by_pixel else "fixed_point"
     results = []
-    for way in ("channel", blind):
-        memory = module.make(UNITS, [4], replace(config, way=way))
+    for recall_mode in ("noise_aware", blind):
+        memory = module.make(UNITS, [4], replace(config, recall_mode=recall_mode))
         memory.store(_patterns([4]))
         results.append(memory.recall(_patterns([9])))
     for a, b in zip(*results, strict=True):
@@ -171,8 +171,8 @@ def test_evidence_is_used_by_the_channel_only(case):
     module, config = case
     cues = np.zeros((1, 3, 16), np.float32)
     evidence = np.where(np.arange(16) % 3 == 0, 9.0, -9.0) * np.ones((1, 3, 1))
-    for way in ("channel", "once" if module is pixel_by_pixel else "settle"):
-        memory = module.make(UNITS, [4], replace(config, way=way))
+    for recall_mode in ("noise_aware", "single_pass" if module is pixel_by_pixel else "fixed_point"):
+        memory = module.make(UNITS, [4], replace(config, recall_mode=recall_mode))
         memory.store(_patterns([4]))
         found = memory.recall(cues, None, evidence).patterns
-        assert (found == np.sign(evidence)).all() == (way == "channel")
+        assert (found == np.sign(evidence)).all() == (recall_mode == "noise_aware")

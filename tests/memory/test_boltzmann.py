@@ -12,7 +12,7 @@ from memory.boltzmann import enumeration as exact
 from memory.boltzmann.gibbs import anneal, cooling, make_chains, sweep
 from memory.boltzmann.training import LearnSettings
 from simulator.core import rng
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.seeding import FIRST_SEED, seed_list
 
 pytestmark = pytest.mark.learning
@@ -77,7 +77,7 @@ def test_samples_follow_the_enumerated_law_and_those_of_all_units_at_once_do_not
     states, p, _ = _law(weights, bias)
     n = 40_000
     chains = make_chains(n, 10)
-    single, stream = (weights.astype(np.float32), bias.astype(np.float32)), rng.words(seed_list(1), "recall")
+    single, stream = (weights.astype(np.float32), bias.astype(np.float32)), rng.pcg64_states(seed_list(1), "recall")
     for _ in range(25):
         sweep(*single, chains, 1.0, stream)
     expected = 0.5 * np.sqrt(2.0 * p * (1.0 - p) / (np.pi * n)).sum()
@@ -95,7 +95,7 @@ def test_a_sweep_equals_a_plain_loop():
     chains.field[:] = 0.3
     chains.held[1, 2] = True
     plain = chains.states.copy()
-    sweep(weights, bias, chains, 0.8, rng.words([4], "recall"))
+    sweep(weights, bias, chains, 0.8, rng.pcg64_states([4], "recall"))
     for r, i in itertools.product(range(3), range(6)):
         if not chains.held[r, i]:
             up = 1.0 / (1.0 + np.exp(-2.0 * (weights[i] @ plain[r] + bias[i] + 0.3) / 0.8))
@@ -111,7 +111,7 @@ def test_at_temperature_zero_it_is_the_hopfield_network():
     chains = make_chains(20, 40)
     chains.states[:] = plain = np.where(draws.random((20, 40)) < 0.5, -1.0, 1.0)
     temperatures, trace = np.full(15, 1e-4), np.zeros((20, 16))
-    anneal(weights, np.zeros(40, np.float32), chains, temperatures, trace, rng.words(seed_list(1), "recall"))
+    anneal(weights, np.zeros(40, np.float32), chains, temperatures, trace, rng.pcg64_states(seed_list(1), "recall"))
     for row in plain:
         for i in np.tile(np.arange(40), 15):
             row[i] = np.sign(weights[i].astype(float) @ row)
@@ -120,16 +120,16 @@ def test_at_temperature_zero_it_is_the_hopfield_network():
 
 
 def test_annealing_finds_ground_states_that_descent_misses():
-    found, n_glasses, stream = np.zeros(2), 60, rng.words(seed_list(1), "recall")
+    found, n_glasses, stream = np.zeros(2), 60, rng.pcg64_states(seed_list(1), "recall")
     for glass in range(n_glasses):
         weights, bias = _machine(12, 1.0, seed=100 + glass)
         bias[:] = 0.0
         ground = exact.energy(weights, bias, exact.states_of(12)).min()
-        for way, temperatures in enumerate((cooling(3.0, 0.1, 100), np.full(100, 1e-4))):
+        for recall_mode, temperatures in enumerate((cooling(3.0, 0.1, 100), np.full(100, 1e-4))):
             chains, trace = make_chains(20, 12), np.zeros((20, 101))
             chains.states[:] = exact.states_of(12)[np.arange(20) * 199 + glass]
             anneal(weights.astype(np.float32), bias.astype(np.float32), chains, temperatures, trace, stream)
-            found[way] += (trace[:, 1:].min(1) < ground + 1e-4).mean() / n_glasses
+            found[recall_mode] += (trace[:, 1:].min(1) < ground + 1e-4).mean() / n_glasses
     assert found[0] > 0.9  # that visit it; of descents that begin anywhere .42
     assert 0.3 < found[1] < 0.55
 
@@ -140,7 +140,7 @@ def test_exact_learning_reaches_a_law_that_pairs_alone_cannot_hold():
     reached = {}
     for n_hidden in (0, 2):
         memory = boltzmann.make(
-            Units((3,)), seed_list(1), boltzmann.Config(n_hidden=n_hidden, weight_size=0.5, learn=learn)
+            PatternSpec((3,)), seed_list(1), boltzmann.Config(n_hidden=n_hidden, weight_size=0.5, learn=learn)
         )
         memory.store(parity)
         state = memory.state()
@@ -158,7 +158,7 @@ def test_sampled_and_exact_phases_learn_the_same_law():
     reached = []
     for phases in ("exact", "sampled"):
         learn = LearnSettings(phases=phases, updates=300, learning_rate=0.04, momentum=0.0, chains=400, balance=0.0)
-        memory = boltzmann.make(Units((6,)), seed_list(1), boltzmann.Config(learn=learn))
+        memory = boltzmann.make(PatternSpec((6,)), seed_list(1), boltzmann.Config(learn=learn))
         memory.store(patterns)
         state = memory.state()
         weights, bias = (state[name][0].astype(float) for name in ("weights", "bias"))
@@ -170,7 +170,7 @@ def test_sampled_and_exact_phases_learn_the_same_law():
 
 
 def test_hidden_units_are_summed_out_of_the_energy():
-    memory = boltzmann.make(Units((4,)), [3], boltzmann.Config(n_hidden=3, weight_size=0.8))
+    memory = boltzmann.make(PatternSpec((4,)), [3], boltzmann.Config(n_hidden=3, weight_size=0.8))
     memory.store(exact.states_of(4)[None, [2, 9]].astype(np.float32))
     state, rows = memory.state(), exact.states_of(4)
     weights, bias = (state[name][0].astype(float) for name in ("weights", "bias"))

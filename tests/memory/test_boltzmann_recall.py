@@ -9,7 +9,7 @@ from memory import boltzmann
 from memory.boltzmann.model import RecallSettings
 from memory.boltzmann.training import LearnSettings
 from simulator.core.jit import set_threads
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.seeding import FIRST_SEED, seed_list
 
 pytestmark = pytest.mark.learning
@@ -31,17 +31,17 @@ def _corrupted(patterns, seed=1):
 
 def _stored(patterns, **config):
     memory = boltzmann.make(
-        Units(patterns.shape[2:]), seed_list(len(patterns)), boltzmann.Config(recall=SMALL, **config)
+        PatternSpec(patterns.shape[2:]), seed_list(len(patterns)), boltzmann.Config(recall=SMALL, **config)
     )
     memory.store(patterns)
     return memory
 
 
-@pytest.mark.parametrize(("way", "least"), [("channel", 0.9), ("settle", 0.5)])
-def test_corrupted_patterns_come_back(way, least):
+@pytest.mark.parametrize(("recall_mode", "least"), [("noise_aware", 0.9), ("fixed_point", 0.5)])
+def test_corrupted_patterns_come_back(recall_mode, least):
     patterns = _patterns(4, 8, 48)
-    memory, cues = _stored(patterns, way=way), _corrupted(patterns)
-    found = memory.recall(cues, None, BETA * cues if way == "channel" else None)
+    memory, cues = _stored(patterns, recall_mode=recall_mode), _corrupted(patterns)
+    found = memory.recall(cues, None, BETA * cues if recall_mode == "noise_aware" else None)
     assert set(np.unique(found.patterns)) == {-1.0, 1.0}
     assert (found.patterns == patterns).all(2).mean() > least
     assert found.energy.shape == (4, 8, 1 + SMALL.sweeps)
@@ -51,7 +51,7 @@ def test_corrupted_patterns_come_back(way, least):
 
 def test_known_units_are_held_and_unknown_ones_filled_in():
     patterns = _patterns(2, 5, 40)
-    memory = _stored(patterns, way="settle")
+    memory = _stored(patterns, recall_mode="fixed_point")
     known = np.zeros(patterns.shape, bool)
     known[:, :, :20] = True
     cues = np.where(known, patterns, 0.0)
@@ -80,7 +80,7 @@ def test_a_seed_does_not_see_the_others_or_the_threads(n_hidden):
     patterns = _patterns(3, 6, 24)
     cues = _corrupted(patterns)
     config = boltzmann.Config(n_hidden=n_hidden, recall=SMALL, learn=LearnSettings(updates=50))
-    together = boltzmann.make(Units((24,)), [5, 6, 7], config)
+    together = boltzmann.make(PatternSpec((24,)), [5, 6, 7], config)
     set_threads(2)
     try:
         together.store(patterns)
@@ -88,7 +88,7 @@ def test_a_seed_does_not_see_the_others_or_the_threads(n_hidden):
     finally:
         set_threads(1)
     for i, seed in enumerate((5, 6, 7)):
-        alone = boltzmann.make(Units((24,)), [seed], config)
+        alone = boltzmann.make(PatternSpec((24,)), [seed], config)
         alone.store(patterns[i : i + 1])
         single = alone.recall(cues[i : i + 1], None, BETA * cues[i : i + 1])
         np.testing.assert_array_equal(single.patterns[0], found.patterns[i])
@@ -98,7 +98,7 @@ def test_a_seed_does_not_see_the_others_or_the_threads(n_hidden):
 
 def _made(memory, config, i):
     """What seed i makes next, without moving the memory on."""
-    twin = boltzmann.make(Units((24,)), [5, 6, 7], config)
+    twin = boltzmann.make(PatternSpec((24,)), [5, 6, 7], config)
     twin.restore(memory.state())
     return twin.generate(3)[i]
 
@@ -106,7 +106,7 @@ def _made(memory, config, i):
 def test_a_restored_memory_goes_on_with_the_same_bits():
     patterns = _patterns(2, 4, 24)
     memory, cues = _stored(patterns), _corrupted(patterns)
-    other = boltzmann.make(Units((24,)), [0, 1], boltzmann.Config(recall=SMALL))
+    other = boltzmann.make(PatternSpec((24,)), [0, 1], boltzmann.Config(recall=SMALL))
     other.restore(memory.state())
     first, second = (each.recall(cues, None, BETA * cues) for each in (memory, other))
     np.testing.assert_array_equal(first.patterns, second.patterns)
@@ -122,11 +122,11 @@ def test_storing_replaces_what_was_stored():
 
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="real numbers"):
-        boltzmann.make(Units((8,), two_valued=False), [0], boltzmann.Config())
+        boltzmann.make(PatternSpec((8,), is_bipolar=False), [0], boltzmann.Config())
     with pytest.raises(ValueError, match="phases = exact with 30 units: expected at most 20"):
-        boltzmann.make(Units((30,)), [0], boltzmann.Config(learn=LearnSettings(phases="exact")))
+        boltzmann.make(PatternSpec((30,)), [0], boltzmann.Config(learn=LearnSettings(phases="exact")))
     with pytest.raises(ValueError, match="expected at most 2"):
-        boltzmann.make(Units((50_000,)), [0], boltzmann.Config())
+        boltzmann.make(PatternSpec((50_000,)), [0], boltzmann.Config())
     patterns = _patterns(1, 3, 24)
     memory = _stored(patterns)
     with pytest.raises(ValueError, match=r"pattern 1 of seed number 0: unit 4 is 0, expected -1 or \+1"):
@@ -135,5 +135,5 @@ def test_bad_input_is_refused():
 
 def test_without_evidence_a_cue_is_met_as_with_settle():
     patterns = _patterns(1, 3, 24)
-    told, untold = _stored(patterns), _stored(patterns, way="settle")
+    told, untold = _stored(patterns), _stored(patterns, recall_mode="fixed_point")
     np.testing.assert_array_equal(told.recall(patterns).patterns, untold.recall(patterns).patterns)

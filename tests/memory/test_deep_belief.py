@@ -11,7 +11,7 @@ from memory.boltzmann.enumeration import states_of
 from memory.common.rbm import likelihood
 from memory.common.rbm.config import LearnSettings
 from memory.common.rbm.layers import draw_weights, make_stack, of_seed
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.seeding import FIRST_SEED, seed_list
 
 pytestmark = pytest.mark.learning
@@ -25,14 +25,14 @@ def _patterns(n_seeds, n_patterns, n):
 
 
 def _make(hidden, patterns):
-    memory = deep_belief.make(Units((16,)), seed_list(2), deep_belief.Config(hidden=hidden, learn=LEARN))
+    memory = deep_belief.make(PatternSpec((16,)), seed_list(2), deep_belief.Config(hidden=hidden, learn=LEARN))
     memory.store(patterns)
     return memory
 
 
 def test_one_layer_is_the_restricted_machine():
     patterns = _patterns(2, 5, 16)
-    plain = rbm.make(Units((16,)), seed_list(2), rbm.Config(hidden=12, learn=LEARN))
+    plain = rbm.make(PatternSpec((16,)), seed_list(2), rbm.Config(hidden=12, learn=LEARN))
     plain.store(patterns)
     deep = _make((12,), patterns)
     np.testing.assert_array_equal(deep.energy(patterns), plain.energy(patterns))

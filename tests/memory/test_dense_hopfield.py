@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from memory import dense_hopfield
 from simulator.core import rng
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.memory.test_hopfield import draw
 from tests.memory.test_hopfield import make as hopfield
 from tests.seeding import FIRST_SEED
@@ -19,7 +19,7 @@ from tests.seeding import FIRST_SEED
 
 def make(stored, seed_list=None, **config):
     seed_list = list(range(len(stored))) if seed_list is None else seed_list
-    memory = dense_hopfield.make(Units((stored.shape[2],)), seed_list, dense_hopfield.Config(**config))
+    memory = dense_hopfield.make(PatternSpec((stored.shape[2],)), seed_list, dense_hopfield.Config(**config))
     memory.store(stored)
     return memory
 
@@ -34,7 +34,7 @@ def plain_energy(stored, state, config):
 
 def loop(stored, cue, seed, held, config):
     """Both energies of every unit, computed afresh."""
-    stream = np.random.Generator(rng.unpack(rng.words([seed], "recall")[0]))
+    stream = np.random.Generator(rng.unpack_state(rng.pcg64_states([seed], "recall")[0]))
     state, order = cue.astype(np.float64), list(range(len(cue)))
     energies = [plain_energy(stored, state, config)]
     for _ in range(100):
@@ -98,7 +98,7 @@ def test_capacity_without_errors(degree):
     shares = {}
     for times in (0.5, 4.0):
         stored = draw(FIRST_SEED, 4, round(times * most), n)
-        shares[times] = (make(stored, degree=degree, way="once").recall(stored).sweeps == 0).mean()
+        shares[times] = (make(stored, degree=degree, recall_mode="single_pass").recall(stored).sweeps == 0).mean()
     assert shares[0.5] > 0.97
     assert shares[4.0] < 0.5
 
@@ -144,7 +144,7 @@ def test_seeds_and_cues_do_not_know_of_each_other(kind):
 
 def test_state_and_refusals():
     stored = draw(0, 1, 3, 10)
-    memory, other = make(stored), dense_hopfield.make(Units((10,)), [0], dense_hopfield.Config())
+    memory, other = make(stored), dense_hopfield.make(PatternSpec((10,)), [0], dense_hopfield.Config())
     with pytest.raises(ValueError, match="dense_hopfield: nothing is stored yet"):
         other.recall(stored)
     other.restore(memory.state())

@@ -14,7 +14,7 @@ from memory.common.networks.losses_torch import closeness, gan_value
 from memory.gan.latent_search_torch import Search, misfit, search
 from memory.gan.model_torch import GAN
 from simulator.core import rng
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.seeding import seed_list
 
 pytestmark = pytest.mark.learning
@@ -50,7 +50,7 @@ def test_closeness_by_hand():
 
 
 def test_unrolled_steps_are_steps_of_the_discriminator_and_are_differentiated_through():
-    units, fields = Units((5,)), {"generator": (4,), "discriminator": (6,), "code": 2, "minibatch_features": 2}
+    units, fields = PatternSpec((5,)), {"generator": (4,), "discriminator": (6,), "code": 2, "minibatch_features": 2}
     plain = GAN(units, gan.Config(**fields, unrolled=0))
     ahead = GAN(units, gan.Config(**fields, unrolled=2, unrolled_rate=0.3))
     weights = plain.draw(rng.generators(seed_list(2), "weights"))
@@ -105,7 +105,7 @@ def test_patterns_are_made_and_found():
     config = gan.Config(
         generator=(32,), discriminator=(32,), code=4, batch=16, starts=2, updates=400, learning_rate=4e-3
     )
-    memory = gan.make(Units((4, 4)), seed_list(2), config)
+    memory = gan.make(PatternSpec((4, 4)), seed_list(2), config)
     patterns = _signs(2, 3, 16)
     memory.store(patterns)
     made = memory.generate(100)
@@ -122,4 +122,4 @@ def test_patterns_are_made_and_found():
 )
 def test_settings_that_do_not_go_together_are_refused(fields, said):
     with pytest.raises(ValueError, match=said):
-        gan.make(Units((4, 4)), [0], gan.Config(**fields))
+        gan.make(PatternSpec((4, 4)), [0], gan.Config(**fields))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from memory import hopfield
 from simulator.core import rng
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 X = np.array([[[1, -1, 1, -1, 1, 1], [1, 1, 1, -1, -1, -1]]], np.float32)
 EVERY = np.array([list(product([1.0, -1.0], repeat=6))], np.float32)
@@ -20,7 +20,7 @@ UPDATES = ("asynchronous", "synchronous")
 
 def make(stored, seed_list=None, **config):
     seed_list = list(range(len(stored))) if seed_list is None else seed_list
-    memory = hopfield.make(Units((stored.shape[2],)), seed_list, hopfield.Config(**config))
+    memory = hopfield.make(PatternSpec((stored.shape[2],)), seed_list, hopfield.Config(**config))
     memory.store(stored)
     return memory
 
@@ -60,7 +60,7 @@ def test_the_four_fixed_points_and_their_basins(update):
 
 def loop(weights, cue, seed, push, held, n_sweeps=100):
     """The textbook: units one by one in the seed's order, float64, every field computed afresh."""
-    stream = np.random.Generator(rng.unpack(rng.words([seed], "recall")[0]))
+    stream = np.random.Generator(rng.unpack_state(rng.pcg64_states([seed], "recall")[0]))
     state, order, n = cue.astype(np.float64), list(range(len(cue))), len(cue)
     energies = [-0.5 * state @ weights @ state - push @ state]
     for _ in range(n_sweeps):
@@ -113,7 +113,7 @@ def test_recall_is_the_plain_loop(seed, n, n_patterns, bias, zero_diagonal, upda
         bias=bias,
         zero_diagonal=zero_diagonal,
         update=update,
-        way="channel",
+        recall_mode="noise_aware",
         scale="none",
         cue_field=1.5,
     )
@@ -171,7 +171,7 @@ def test_all_at_once_the_period_is_at_most_two(seed, n_patterns):
     memory = make(draw(seed, 1, n_patterns, 15), update="synchronous")
     found = memory.recall(draw(seed + 1, 1, 20, 15))
     assert (found.sweeps < 100).all()
-    once = make(draw(seed, 1, n_patterns, 15), update="synchronous", way="once")
+    once = make(draw(seed, 1, n_patterns, 15), update="synchronous", recall_mode="single_pass")
     twice = once.recall(once.recall(found.patterns).patterns).patterns
     np.testing.assert_array_equal(twice, found.patterns)
 

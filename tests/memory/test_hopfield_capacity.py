@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from memory import hopfield
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.memory.test_hopfield import draw as drawn
 from tests.memory.test_hopfield import make
 from tests.seeding import FIRST_SEED
@@ -35,7 +35,7 @@ def _flipped(patterns, share, seed=9):
 def test_the_error_of_one_step(alpha, zero_diagonal):
     """(1/2) erfc(sqrt(1 / (2 alpha))), and (1/2) erfc((1 + alpha) / sqrt(2 alpha)) with the diagonal."""
     stored = draw(0, 16, round(alpha * N), N)
-    found = make(stored, way="once", update="synchronous", zero_diagonal=zero_diagonal).recall(stored)
+    found = make(stored, recall_mode="single_pass", update="synchronous", zero_diagonal=zero_diagonal).recall(stored)
     errors = (found.patterns != stored).mean((1, 2))
     expected = 0.5 * erfc(sqrt(1 / (2 * alpha)) if zero_diagonal else (1 + alpha) / sqrt(2 * alpha))
     assert errors.mean() == pytest.approx(expected, abs=6 * errors.std(ddof=1) / 4 + 3e-4)
@@ -104,7 +104,7 @@ def test_pictures_that_are_alike_are_lost_by_hebb_and_kept_by_the_other_rules():
 
 def test_without_weights_a_large_network_is_no_trouble():
     stored = draw(0, 1, 100, 5_000)
-    memory = hopfield.make(Units((5_000,)), [0], hopfield.Config())
+    memory = hopfield.make(PatternSpec((5_000,)), [0], hopfield.Config())
     memory.store(stored)
     assert sum(np.asarray(each).nbytes for each in memory.state().values()) < 600_000
     np.testing.assert_array_equal(memory.recall(_flipped(stored[:, :4], 0.2)).patterns, stored[:, :4])

@@ -7,7 +7,7 @@ import pytest
 
 from memory import hopfield
 from simulator.core.jit import set_threads
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.memory.test_hopfield import draw, make
 
 UPDATES = ("asynchronous", "synchronous")
@@ -73,7 +73,7 @@ def test_ties_are_real():
         fields = draw(1, 1, 50, 100)[0] @ memory.weights()[0]
         share = (fields == 0.0).mean()
         assert least <= share <= most
-        once = make(draw(0, 1, n_patterns, 100), scale="none", way="once", update="synchronous")
+        once = make(draw(0, 1, n_patterns, 100), scale="none", recall_mode="single_pass", update="synchronous")
         cues = draw(1, 1, 50, 100)
         stay = once.recall(cues).patterns[0][fields == 0.0]
         np.testing.assert_array_equal(stay, cues[0][fields == 0.0])
@@ -82,7 +82,10 @@ def test_ties_are_real():
 @pytest.mark.parametrize("update", UPDATES)
 def test_once_is_the_first_sweep(update):
     stored, cues = draw(0, 1, 9, 40), draw(1, 1, 30, 40)
-    once, settled = (make(stored, update=update, way=way).recall(cues) for way in ("once", "settle"))
+    once, settled = (
+        make(stored, update=update, recall_mode=recall_mode).recall(cues)
+        for recall_mode in ("single_pass", "fixed_point")
+    )
     assert once.energy.shape == (1, 30, 2)
     np.testing.assert_array_equal(once.energy, settled.energy[:, :, :2])
     assert settled.sweeps.max() > once.sweeps.max() == 1
@@ -92,11 +95,11 @@ def test_once_is_the_first_sweep(update):
 def test_strong_evidence_wins_and_none_changes_nothing(update):
     stored, cues, evidence = draw(0, 1, 4, 40), draw(1, 1, 10, 40), draw(2, 1, 10, 40)
     settled = make(stored, update=update).recall(cues)
-    free = make(stored, update=update, way="channel", cue_field=0.0).recall(cues, None, evidence)
+    free = make(stored, update=update, recall_mode="noise_aware", cue_field=0.0).recall(cues, None, evidence)
     _same(settled, free)
-    bound = make(stored, update=update, way="channel", cue_field=100.0).recall(cues, None, evidence)
+    bound = make(stored, update=update, recall_mode="noise_aware", cue_field=100.0).recall(cues, None, evidence)
     np.testing.assert_array_equal(bound.patterns, evidence)
-    _same(settled, make(stored, update=update, way="channel").recall(cues))
+    _same(settled, make(stored, update=update, recall_mode="noise_aware").recall(cues))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -104,7 +107,7 @@ def test_strong_evidence_wins_and_none_changes_nothing(update):
 def test_a_restored_network_recalls_the_same(rule, bias):
     stored, cues = draw(0, 2, 7, 24), draw(1, 2, 9, 24)
     memory = make(stored, rule=rule, bias=bias)
-    other = hopfield.make(Units((24,)), [0, 1], hopfield.Config(rule=rule, bias=bias))
+    other = hopfield.make(PatternSpec((24,)), [0, 1], hopfield.Config(rule=rule, bias=bias))
     with pytest.raises(ValueError, match="hopfield: nothing is stored yet"):
         other.recall(cues)
     other.restore(memory.state())
@@ -124,7 +127,7 @@ def test_biases_are_the_patterns_sum():
 
 
 def test_what_it_refuses():
-    memory = hopfield.make(Units((5,)), [0], hopfield.Config(rule="pseudo_inverse"))
+    memory = hopfield.make(PatternSpec((5,)), [0], hopfield.Config(rule="pseudo_inverse"))
     with pytest.raises(ValueError, match=r"pattern 0 of seed number 0: unit 1 is 0, expected -1 or \+1"):
         memory.store([[[1, 0, -1, 0, 1]]])
     with pytest.raises(

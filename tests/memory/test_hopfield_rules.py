@@ -109,7 +109,7 @@ def test_a_perceptron_without_a_margin_is_refused():
 
 
 def test_the_presets_are_the_other_rules():
-    rules = {name: preset["memory"]["rule"] for name, preset in hopfield.TUNED.items()}
+    rules = {name: preset["memory"]["rule"] for name, preset in hopfield.PRESETS.items()}
     assert rules == {
         "hopfield-storkey": "storkey",
         "hopfield-pseudo-inverse": "pseudo_inverse",

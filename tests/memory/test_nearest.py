@@ -8,13 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory import keep_cue, nearest
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
 STORED = np.array([[[1, 1, 1, 1], [1, 1, -1, -1], [-1, 1, -1, 1]]], np.float32)
 
 
-def _nearest(stored=STORED, way="once"):
-    memory = nearest.make(Units((stored.shape[2],)), list(range(len(stored))), nearest.Config(way=way))
+def _nearest(stored=STORED, recall_mode="single_pass"):
+    memory = nearest.make(
+        PatternSpec((stored.shape[2],)), list(range(len(stored))), nearest.Config(recall_mode=recall_mode)
+    )
     memory.store(stored)
     return memory
 
@@ -37,7 +39,7 @@ def test_unknown_units_count_nothing():
 
 def test_evidence_weighs_the_units():
     evidence = np.array([[[0.1, 0.1, -3.0, 0.2]]], np.float32)
-    memory = _nearest(way="channel")
+    memory = _nearest(recall_mode="noise_aware")
     scores = STORED[0] @ evidence[0, 0]
     found = memory.recall([[[1, 1, 1, 1]]], None, evidence).patterns[0, 0]
     np.testing.assert_array_equal(found, STORED[0, scores.argmax()])
@@ -75,7 +77,7 @@ def test_many_cues_are_no_different_from_few():
 
 def test_state_and_its_absence():
     memory = _nearest()
-    other = nearest.make(Units((4,)), [0], nearest.Config())
+    other = nearest.make(PatternSpec((4,)), [0], nearest.Config())
     with pytest.raises(ValueError, match="nearest: nothing is stored yet"):
         other.recall(STORED)
     other.restore(memory.state())
@@ -84,7 +86,7 @@ def test_state_and_its_absence():
 
 
 def test_keeping_the_cue():
-    memory = keep_cue.make(Units((4,)), [0], keep_cue.Config())
+    memory = keep_cue.make(PatternSpec((4,)), [0], keep_cue.Config())
     memory.store(STORED)
     cue = np.array([[[1, 0, -1, 0.5]]], np.float32)
     found = memory.recall(cue)

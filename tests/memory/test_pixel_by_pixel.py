@@ -11,7 +11,7 @@ import torch
 from memory import pixel_by_pixel
 from memory.pixel_by_pixel.model_torch import PixelByPixel
 from simulator.core import rng
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.seeding import seed_list
 
 pytestmark = pytest.mark.learning
@@ -27,7 +27,7 @@ def _signs(n_seeds, n, units, first=0):
 
 def _learned(**fields):
     fields = {"hidden": (16, 16), "updates": 60, "batch": 10, **fields}
-    memory = pixel_by_pixel.make(Units((N,)), [0, 1], pixel_by_pixel.Config(**fields))
+    memory = pixel_by_pixel.make(PatternSpec((N,)), [0, 1], pixel_by_pixel.Config(**fields))
     memory.store(_signs(2, 3, N))
     return memory
 
@@ -39,7 +39,7 @@ def test_probabilities_of_all_patterns_sum_to_one(order):
 
 
 def test_a_pixel_hears_of_all_before_it_and_of_no_other():
-    model = PixelByPixel(Units((N,)), pixel_by_pixel.Config(hidden=(32, 32)))
+    model = PixelByPixel(PatternSpec((N,)), pixel_by_pixel.Config(hidden=(32, 32)))
     weights = model.draw(rng.generators([0], "weights"))
     for i in range(3):
         weights[f"net{i}.w"] = weights[f"net{i}.w"].abs()  # or paths might cancel
@@ -64,7 +64,7 @@ def test_a_wide_beam_finds_the_most_probable_restoration(order):
 
 
 def test_a_single_path_takes_the_better_choice_at_every_pixel():
-    memory = _learned(kept=1, way="once", doubt=0.3)
+    memory = _learned(kept=1, recall_mode="single_pass", doubt=0.3)
     cues = _signs(2, 4, N, 9)
     found = memory.recall(cues).patterns
     half = 0.5 * np.log(0.7 / 0.3)
@@ -99,10 +99,10 @@ def test_drawn_restorations_hold_what_is_known_and_differ_by_seed_only():
     np.testing.assert_array_equal(first[held], cues[held])
 
 
-@pytest.mark.parametrize("way", ["once", "channel"])
-def test_patterns_come_back(way):
-    config = pixel_by_pixel.Config(hidden=(48, 48), updates=400, way=way)
-    memory = pixel_by_pixel.make(Units((5, 5)), seed_list(3), config)
+@pytest.mark.parametrize("recall_mode", ["single_pass", "noise_aware"])
+def test_patterns_come_back(recall_mode):
+    config = pixel_by_pixel.Config(hidden=(48, 48), updates=400, recall_mode=recall_mode)
+    memory = pixel_by_pixel.make(PatternSpec((5, 5)), seed_list(3), config)
     patterns = _signs(3, 4, 25)
     memory.store(patterns)
     cues = patterns.copy()
@@ -111,7 +111,9 @@ def test_patterns_come_back(way):
     assert memory.energy(patterns).mean() < memory.energy(_signs(3, 4, 25, 30)).mean() - 5
 
 
-@pytest.mark.parametrize(("units", "said"), [(Units((9,), False), "real numbers"), (Units((1,)), "at least 2")])
+@pytest.mark.parametrize(
+    ("units", "said"), [(PatternSpec((9,), False), "real numbers"), (PatternSpec((1,)), "at least 2")]
+)
 def test_patterns_that_it_cannot_have_are_refused(units, said):
     with pytest.raises(ValueError, match=said):
         pixel_by_pixel.make(units, [0], pixel_by_pixel.Config())

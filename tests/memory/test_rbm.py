@@ -110,7 +110,7 @@ def test_compiled_pieces_equal_numpy():
 def test_draws_follow_their_probabilities():
     p = np.tile(np.array([0.0, 0.1, 0.5, 0.9, 1.0], np.float32), (20_000, 1))
     out = np.empty_like(p)
-    draw(p, out, rng.words(seed_list(1), "training"), 0)
+    draw(p, out, rng.pcg64_states(seed_list(1), "training"), 0)
     assert set(np.unique(out)) == {0.0, 1.0}
     np.testing.assert_allclose(out.mean(0), p[0], atol=0.015)
     assert out[:, 0].max() == 0.0
@@ -177,7 +177,7 @@ def test_training_equals_a_plain_loop():
     begin_biases(stack.layers[0], False, data)
     plain = _Plain(of_seed(stack, 0)[0], data[0], 0.1, 0.8, 0.01, 0.7)
     settings = LearnSettings(updates=6, learning_rate=0.1, momentum=0.8, decay=0.01, balance=0.7, noise=0.0)
-    train(stack.layers[0], False, data, rng.words(seed_list(1), "training"), settings)
+    train(stack.layers[0], False, data, rng.pcg64_states(seed_list(1), "training"), settings)
     for _ in range(6):
         plain.update()
     for mine, theirs in zip(of_seed(stack, 0)[0], plain.layer, strict=True):
@@ -199,7 +199,7 @@ def test_training_raises_the_exact_likelihood(gaussian, persistent):
     for updates in (1, 1_500):
         plain = {"balance": 0.0, "noise": 0.0, "momentum": 0.5}
         learn = LearnSettings(updates=updates, batch=20, learning_rate=0.02, persistent=persistent, **plain)
-        train(stack.layers[0], gaussian, data, rng.words(seed_list(2), "training"), learn)
+        train(stack.layers[0], gaussian, data, rng.pcg64_states(seed_list(2), "training"), learn)
         layers = [of_seed(stack, i)[0] for i in range(2)]
         z = [likelihood.exact_log_z(layer, gaussian) for layer in layers]
         reached.append([likelihood.log_likelihood(layers[i], gaussian, data[i], z[i]) for i in range(2)])

@@ -8,7 +8,7 @@ import pytest
 from memory import deep_belief, rbm
 from memory.common.rbm.config import LearnSettings, RecallSettings
 from simulator.core.jit import set_threads
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.seeding import FIRST_SEED, seed_list
 
 pytestmark = pytest.mark.learning
@@ -30,9 +30,11 @@ def _corrupted(patterns, seed=1):
     return np.where(draws.random(patterns.shape) < FLIP, -patterns, patterns)
 
 
-def _stored(player, patterns, two_valued=True, **config):
+def _stored(player, patterns, is_bipolar=True, **config):
     memory = player.make(
-        Units(patterns.shape[2:], two_valued), seed_list(len(patterns)), player.Config(**{"recall": QUICK, **config})
+        PatternSpec(patterns.shape[2:], is_bipolar),
+        seed_list(len(patterns)),
+        player.Config(**{"recall": QUICK, **config}),
     )
     memory.store(patterns)
     return memory
@@ -40,7 +42,7 @@ def _stored(player, patterns, two_valued=True, **config):
 
 def _exact(memory, patterns):
     cues = _corrupted(patterns)
-    found = memory.recall(cues, None, BETA * cues if memory.way == "channel" else None).patterns
+    found = memory.recall(cues, None, BETA * cues if memory.recall_mode == "noise_aware" else None).patterns
     return (found == patterns).all(2).mean(), (found * patterns).mean()
 
 
@@ -50,7 +52,8 @@ def test_corrupted_patterns_come_back_and_the_evidence_helps(player, hidden):
     memory = _stored(player, patterns, hidden=hidden)
     assert _exact(memory, patterns)[0] > 0.9
     once, settled = (
-        player.make(Units((64,)), range(4), player.Config(hidden=hidden, way=w)) for w in ("once", "settle")
+        player.make(PatternSpec((64,)), range(4), player.Config(hidden=hidden, recall_mode=w))
+        for w in ("single_pass", "fixed_point")
     )
     for other in (once, settled):
         other.restore(memory.state())
@@ -68,14 +71,14 @@ def test_balance_makes_stored_patterns_equally_likely():
 
 
 @KINDS
-@pytest.mark.parametrize("way", ["once", "settle", "channel"])
+@pytest.mark.parametrize("recall_mode", ["single_pass", "fixed_point", "noise_aware"])
 @pytest.mark.parametrize("visible", ["binary", "gaussian"])
-def test_known_units_are_held_in_every_way(player, hidden, way, visible):
+def test_known_units_are_held_in_every_way(player, hidden, recall_mode, visible):
     patterns = _patterns(2, 4, 15)
-    memory = _stored(player, patterns, hidden=hidden, way=way, visible=visible, learn=SHORT)
+    memory = _stored(player, patterns, hidden=hidden, recall_mode=recall_mode, visible=visible, learn=SHORT)
     known = np.random.Generator(np.random.PCG64(FIRST_SEED + 5)).random(patterns.shape) < 0.4
     cues = np.where(known, -patterns, 0.0).astype(np.float32)
-    found = memory.recall(cues, known, 4.0 * cues if way == "channel" else None)
+    found = memory.recall(cues, known, 4.0 * cues if recall_mode == "noise_aware" else None)
     np.testing.assert_array_equal(found.patterns[known], cues[known])
     assert np.isfinite(found.energy[:, :, 0]).all()
     np.testing.assert_allclose(found.energy[:, :, 0], memory.energy(cues), atol=1e-3)
@@ -92,7 +95,7 @@ def test_half_a_pattern_brings_back_the_rest():
 
 def test_settling_falls_in_energy_and_ends_with_nan():
     patterns = _patterns(2, 6, 32)
-    memory = _stored(rbm, patterns, hidden=32, way="settle")
+    memory = _stored(rbm, patterns, hidden=32, recall_mode="fixed_point")
     found = memory.recall(_corrupted(patterns))
     for trace, used in zip(found.energy.reshape(12, -1), found.sweeps.ravel(), strict=True):
         assert np.isfinite(trace[: 1 + used]).all()
@@ -102,13 +105,13 @@ def test_settling_falls_in_energy_and_ends_with_nan():
     assert found.sweeps.max() < QUICK.sweeps
 
 
-@pytest.mark.parametrize("way", ["settle", "channel"])
-def test_gaussian_units_restore_real_patterns(way):
+@pytest.mark.parametrize("recall_mode", ["fixed_point", "noise_aware"])
+def test_gaussian_units_restore_real_patterns(recall_mode):
     draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 8))
     patterns = draws.uniform(-0.9, 0.9, (3, 8, 40)).astype(np.float32)
     cues = np.clip(patterns + 0.4 * draws.standard_normal(patterns.shape), -1.0, 1.0).astype(np.float32)
-    memory = _stored(rbm, patterns, two_valued=False, hidden=64, way=way)
-    found = memory.recall(cues, None, cues / 0.4**2 if way == "channel" else None).patterns
+    memory = _stored(rbm, patterns, is_bipolar=False, hidden=64, recall_mode=recall_mode)
+    found = memory.recall(cues, None, cues / 0.4**2 if recall_mode == "noise_aware" else None).patterns
     assert ((found - patterns) ** 2).mean() < 0.5 * ((cues - patterns) ** 2).mean()
 
 
@@ -128,7 +131,7 @@ def test_a_seed_does_not_see_the_others_or_the_threads(player, hidden, batch):
     patterns = _patterns(3, 9, 20)
     cues = _corrupted(patterns)
     config = player.Config(hidden=hidden, recall=QUICK, learn=LearnSettings(updates=60, batch=batch))
-    together = player.make(Units((20,)), [5, 6, 7], config)
+    together = player.make(PatternSpec((20,)), [5, 6, 7], config)
     set_threads(2)
     try:
         together.store(patterns)
@@ -137,7 +140,7 @@ def test_a_seed_does_not_see_the_others_or_the_threads(player, hidden, batch):
     finally:
         set_threads(1)
     for i, seed in enumerate((5, 6, 7)):
-        alone = player.make(Units((20,)), [seed], config)
+        alone = player.make(PatternSpec((20,)), [seed], config)
         alone.store(patterns[i : i + 1])
         single = alone.recall(cues[i : i + 1], None, BETA * cues[i : i + 1])
         np.testing.assert_array_equal(single.patterns[0], found.patterns[i])
@@ -149,7 +152,7 @@ def test_a_seed_does_not_see_the_others_or_the_threads(player, hidden, batch):
 def test_a_restored_memory_goes_on_with_the_same_bits(player, hidden):
     patterns = _patterns(2, 4, 20)
     memory, cues = _stored(player, patterns, hidden=hidden, learn=SHORT), _corrupted(patterns)
-    other = player.make(Units((20,)), [0, 1], player.Config(hidden=hidden, recall=QUICK))
+    other = player.make(PatternSpec((20,)), [0, 1], player.Config(hidden=hidden, recall=QUICK))
     other.restore(memory.state())
     first, second = (each.recall(cues, None, BETA * cues) for each in (memory, other))
     np.testing.assert_array_equal(first.patterns, second.patterns)
@@ -160,7 +163,10 @@ def test_a_restored_memory_goes_on_with_the_same_bits(player, hidden):
 
 def test_without_evidence_a_cue_is_met_as_with_settle():
     patterns = _patterns(1, 3, 16)
-    told, untold = (_stored(rbm, patterns, hidden=8, learn=SHORT, way=way) for way in ("channel", "settle"))
+    told, untold = (
+        _stored(rbm, patterns, hidden=8, learn=SHORT, recall_mode=recall_mode)
+        for recall_mode in ("noise_aware", "fixed_point")
+    )
     cues = _corrupted(patterns)
     np.testing.assert_array_equal(told.recall(cues).patterns, untold.recall(cues).patterns)
 
@@ -173,6 +179,6 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="cues of shape"):
         memory.recall(patterns[:, :, :5])
     with pytest.raises(ValueError, match="rbm: weights of"):
-        rbm.make(Units((784,)), range(1_000), rbm.Config(hidden=4_096))
+        rbm.make(PatternSpec((784,)), range(1_000), rbm.Config(hidden=4_096))
     with pytest.raises(ValueError, match="at least one layer"):
-        deep_belief.make(Units((16,)), [0], deep_belief.Config(hidden=()))
+        deep_belief.make(PatternSpec((16,)), [0], deep_belief.Config(hidden=()))

@@ -26,7 +26,9 @@ def test_the_pictures_are_hardly_alike():
 def test_one_recall_is_printed(player, overlap, capsys):
     show_memory("its name", player.make, player.Config())
     said = capsys.readouterr().out
-    assert said.startswith("its name, way = once: 3 pictures, every pixel flipped with probability 0.15\n")
+    assert said.startswith(
+        "its name, recall_mode = single_pass: 3 pictures, every pixel flipped with probability 0.15\n"
+    )
     assert said.count("  stored     cue        recalled\n") == 3
     assert f"  overlap {overlap}   sweeps" in said
     assert max(len(line) for line in said.splitlines()) <= 80

@@ -14,7 +14,7 @@ from memory.common.networks.layers_torch import through
 from memory.common.networks.losses_torch import gaussian_divergence
 from memory.vae.model_torch import VAE
 from simulator.core import rng
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 from tests.seeding import seed_list
 
 pytestmark = pytest.mark.learning
@@ -44,7 +44,7 @@ def test_the_divergence_by_hand():
 
 
 def _model(code=2):
-    model = VAE(Units((6,)), vae.Config(hidden=(7,), code=code))
+    model = VAE(PatternSpec((6,)), vae.Config(hidden=(7,), code=code))
     return model, model.draw(rng.generators(seed_list(2), "weights"))
 
 
@@ -77,14 +77,18 @@ def test_the_loss_in_expectation_bounds_the_likelihood():
     assert (abs(sampled.mean(0) - bound) < 6.0 * errors + 1e-3).all()
 
 
-@pytest.mark.parametrize("way", ["once", "settle", "channel"])
-def test_patterns_come_back_and_are_familiar(way):
-    memory = vae.make(Units((5, 5)), seed_list(2), vae.Config(hidden=(48,), code=6, updates=400, batch=25, way=way))
+@pytest.mark.parametrize("recall_mode", ["single_pass", "fixed_point", "noise_aware"])
+def test_patterns_come_back_and_are_familiar(recall_mode):
+    memory = vae.make(
+        PatternSpec((5, 5)),
+        seed_list(2),
+        vae.Config(hidden=(48,), code=6, updates=400, batch=25, recall_mode=recall_mode),
+    )
     patterns = _signs(2, 4, 25)
     memory.store(patterns)
     cues = patterns.copy()
     cues[:, :, [3, 20]] *= -1
-    found = memory.recall(cues, None, 1.2 * cues if way == "channel" else None)
+    found = memory.recall(cues, None, 1.2 * cues if recall_mode == "noise_aware" else None)
     assert (found.patterns * patterns).mean() > 0.8  # of 120 fresh trainings the worst came to .89, the next to .95
     assert (memory.energy(patterns).mean(-1) < memory.energy(_signs(2, 9, 25, 40)).mean(-1)).all()
     made = memory.generate(60)
@@ -96,4 +100,4 @@ def test_patterns_come_back_and_are_familiar(way):
 
 def test_a_span_of_noise_that_runs_backwards_is_refused():
     with pytest.raises(ValueError, match="expected at least"):
-        vae.make(Units((4, 4)), [0], vae.Config(noise_least=0.5))
+        vae.make(PatternSpec((4, 4)), [0], vae.Config(noise_least=0.5))

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 from memory.common.validation import check, check_evidence, check_known, hold
-from simulator.core.memories import Units
+from simulator.core.memories import PatternSpec
 
-UNITS = Units((5,))
+UNITS = PatternSpec((5,))
 
 
 def test_a_stored_vector_with_a_zero_is_refused_with_its_entry():
     with pytest.raises(ValueError, match=r"pattern 0 of seed number 0: unit 1 is 0, expected -1 or \+1"):
-        check([[[1, 0, -1, 0, 1]]], 1, UNITS, "pattern", alphabet="signs")
+        check([[[1, 0, -1, 0, 1]]], 1, UNITS, "pattern", domain="bipolar")
 
 
 def test_the_first_bad_entry_is_named():
     cues = np.ones((2, 3, 5))
     cues[1, 2, 3] = 0.5
     with pytest.raises(ValueError, match=r"cue 2 of seed number 1: unit 3 is 0.5, expected -1, 0 or \+1"):
-        check(cues, 2, UNITS, "cue", alphabet="cue")
+        check(cues, 2, UNITS, "cue", domain="cue")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.01])
@@ -38,7 +38,7 @@ def test_other_shapes_are_refused(shape):
 
 
 def test_what_is_fine_comes_back_as_contiguous_float32():
-    found = check(np.ones((1, 5, 2), np.int64).transpose(0, 2, 1), 1, UNITS, "cue", alphabet="signs")
+    found = check(np.ones((1, 5, 2), np.int64).transpose(0, 2, 1), 1, UNITS, "cue", domain="bipolar")
     assert found.dtype == np.float32
     assert found.flags.c_contiguous
     assert found.shape == (1, 2, 5)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from simulator.core import rng
-from simulator.core.protocols import Array, Metrics, Spec, State, Step
+from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
-DEVICES = True
+SUPPORTS_GPU = True
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,16 @@ class Breaking:
 
     def state(self) -> State:
         """Everything."""
-        streams = np.stack([rng.pack(each.bit_generator) for each in self._generators])
+        streams = np.stack([rng.pack_state(each.bit_generator) for each in self._generators])
         return {"step": self._step, "failed_at": self.failed_at.copy(), "streams": streams}
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
         self._step, self.failed_at[:] = state["step"], state["failed_at"]
-        self._generators = [np.random.Generator(rng.unpack(words)) for words in state["streams"]]
+        self._generators = [np.random.Generator(rng.unpack_state(words)) for words in state["streams"]]
 
 
-def make(spec: Spec, seed_list: list[int], config: Config) -> Breaking:
+def make(spec: EnvSpec, seed_list: list[int], config: Config) -> Breaking:
     """Walkers among numbered actions."""
     space: Any = spec.action
     return Breaking(int(space.n), list(seed_list), [int(config.fails.get(str(seed), 0)) for seed in seed_list])

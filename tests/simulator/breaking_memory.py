@@ -22,7 +22,7 @@ class Config:
 class Breaking:
     """S memories; see :class:`simulator.core.memories.Memory`."""
 
-    way, alphabet, n_parameters = "once", "real", 1
+    recall_mode, domain, n_parameters = "single_pass", "continuous", 1
 
     def __init__(self, seed_list, config):
         self._broken = np.isin(seed_list, config.seeds)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.core.protocols import Array, Metrics, Spec, State, Step
+from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ RAISES = {"raise": ZeroDivisionError, "exit": SystemExit, "interrupt": KeyboardI
 class Walker:
     """Acts by the sign of what it sees, or 0."""
 
-    def __init__(self, spec: Spec, n_seeds: int, config: Config, place: str = "") -> None:
+    def __init__(self, spec: EnvSpec, n_seeds: int, config: Config, place: str = "") -> None:
         self._spec, self._n, self._config, self._place, self._calls = spec, n_seeds, config, place, 0
         self._do("make")
 
@@ -76,5 +76,5 @@ class Walker:
         pass
 
 
-def make(spec: Spec, seeds: list[int], config: Config) -> Walker:
+def make(spec: EnvSpec, seeds: list[int], config: Config) -> Walker:
     return Walker(spec, len(seeds), config)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.core.protocols import Curve, Evaluation, Picture, Snapshot
+from simulator.core.protocols import AgentView, Curve, Evaluation, Snapshot
 from simulator.core.scene import Mark, Scene
 
 
@@ -17,7 +17,7 @@ def curve(n: int = 10, n_seeds: int = 4) -> Curve:
     return Curve(steps, mean, np.full((n_seeds, n), 3))
 
 
-def grid() -> Picture:
+def grid() -> AgentView:
     """A corridor of four cells with a goal."""
     walls = np.ones((3, 6), np.bool_)
     walls[1, 1:5] = False
@@ -26,15 +26,15 @@ def grid() -> Picture:
     scene = Scene("a corridor", walls, marks, places=places, actions=("up", "right", "down", "left"))
     greedy = np.zeros((4, 4), np.bool_)
     greedy[:, 1] = True
-    return Picture(scene, np.array([0.81, 0.9, 1.0, 0.0]), greedy)
+    return AgentView(scene, np.array([0.81, 0.9, 1.0, 0.0]), greedy)
 
 
-def graph() -> Picture:
+def graph() -> AgentView:
     """Three rooms in a row."""
     doors = np.array([[0, 1], [1, 0], [1, 2]])
     scene = Scene("three rooms", rooms=np.zeros((3, 2)), doors=doors, walker=1, actions=("room 0", "room 1", "room 2"))
     greedy = np.array([[False, True, False], [True, False, True], [False, False, False]])
-    return Picture(scene, np.array([80.0, 100.0, np.nan]), greedy)
+    return AgentView(scene, np.array([80.0, 100.0, np.nan]), greedy)
 
 
 def snapshot(**changes: Any) -> Snapshot:

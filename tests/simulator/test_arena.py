@@ -164,7 +164,7 @@ def test_a_cell_does_not_depend_on_the_corruptions_beside_it(tmp_path):
 
 
 def test_a_radius_is_nothing_where_not_even_whole_patterns_stay(tmp_path):
-    blurred = {"modern_hopfield": {"way": "once", "beta": 0.001}}
+    blurred = {"modern_hopfield": {"recall_mode": "single_pass", "beta": 0.001}}
     play(tmp_path, config(seeds=2, patterns=[8], corruption=["flip:0.1"], memory=blurred, basin=True))
     (found,) = told(tmp_path)["basins"]
     assert found["radius"]["mean"] == 0.0
@@ -278,7 +278,11 @@ def test_where_nobody_can_be_built_there_is_no_contest(tmp_path):
     assert not (tmp_path / "lab").exists()
 
 
-HEARS = {"rbm": {"learn": {"updates": 5}}, "hopfield": {"way": "channel"}, "nearest": {"way": "channel"}}
+HEARS = {
+    "rbm": {"learn": {"updates": 5}},
+    "hopfield": {"recall_mode": "noise_aware"},
+    "nearest": {"recall_mode": "noise_aware"},
+}
 
 
 @pytest.mark.parametrize("corruption", ["none", "flip:0.0", "erase:0.0"])

@@ -10,7 +10,7 @@ import pytest
 from simulator.commands import main
 from simulator.commands.command import Options, parse
 from simulator.commands.main import COMMANDS
-from simulator.commands.parser import Given, read, show_help
+from simulator.commands.parser import ParsedArgs, read, show_help
 from simulator.config.validation import settings
 from simulator.core.registry import load
 from tests.simulator.toys import PATH
@@ -20,7 +20,7 @@ KNOWN = [each for each in settings(Options) if each.name not in ("agent", "env")
 TOYS = {table: load(f"{table}s", PATH) for table in ("agent", "env")}
 
 
-def words(*typed: str) -> Given:
+def words(*typed: str) -> ParsedArgs:
     return read(USAGE, typed, KNOWN, TOYS)
 
 
@@ -31,7 +31,7 @@ def refusal(*typed: str) -> str:
 
 
 def test_names_and_flags_may_stand_in_any_order() -> None:
-    expected = Given(["a", "b"], {"lab": "x", "json": True}, {"agent": {"rate": "2"}})
+    expected = ParsedArgs(["a", "b"], {"lab": "x", "json": True}, {"agent": {"rate": "2"}})
     for typed in ("a b --lab x --json --agent.rate 2", "--json a --agent.rate=2 b --lab=x", "--lab x --json a -- b"):
         own = expected.own if "rate" in typed else {}
         assert words(*typed.split()) == expected._replace(own=own)
@@ -51,7 +51,7 @@ def test_a_flag_is_a_text_whatever_it_says() -> None:
 def test_a_switch_needs_no_value_and_takes_no_name_for_one() -> None:
     assert words("--json", "a").names == ["a"]
     assert words("--json=true", "a").options == {"json": True}
-    assert words("--json=false", "a") == Given(["a"], {}, {})
+    assert words("--json=false", "a") == ParsedArgs(["a"], {}, {})
     assert refusal("--json=2") == "--json 2: expected true or false"
 
 
@@ -66,7 +66,7 @@ def test_a_table_of_free_keys_takes_any_flag_below_it() -> None:
 def test_any_flag_of_a_player_not_known_yet_is_taken() -> None:
     typed = ["--agent.x.y", "1", "--agent.x.z", "2", "a"]
     given = read(USAGE, typed, [], {"agent": None})
-    assert given == Given(["a"], {}, {"agent": {"x": {"y": "1", "z": "2"}}})
+    assert given == ParsedArgs(["a"], {}, {"agent": {"x": {"y": "1", "z": "2"}}})
     for typed, line in (
         (["--agent.a", "5", "--agent.a.b", "6"], "--agent.a.b: a was given a value already, expected one or the other"),
         (

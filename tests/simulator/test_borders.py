@@ -18,7 +18,7 @@ from simulator.core.foreign.casts import held
 from simulator.core.foreign.faults import PlayerError
 from simulator.core.foreign.guards import guarded_make
 from simulator.core.notices import forget_notices, send_notices_to
-from simulator.core.protocols import Spec
+from simulator.core.protocols import EnvSpec
 from simulator.store.run_store import Store
 from simulator.training.evaluation import optimum
 from simulator.training.session import Session
@@ -295,7 +295,7 @@ def test_what_a_foreign_agent_gives_has_the_shapes_of_the_contract(gives, said):
             return lambda *args: gives.get(name)
 
     agent = guarded_make("agents", "odd", lambda spec, seed_list, config: Odd())(
-        Spec("toy", gymnasium.spaces.Discrete(4), gymnasium.spaces.Discrete(3)), [0, 1], None
+        EnvSpec("toy", gymnasium.spaces.Discrete(4), gymnasium.spaces.Discrete(3)), [0, 1], None
     )
     (name,) = gives
     with pytest.raises(PlayerError, match=said):

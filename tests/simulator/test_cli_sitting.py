@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulator.commands.driver import AT_ONCE, sit
+from simulator.commands.driver import AT_ONCE, drive
 from simulator.core.protocols import Curve, Snapshot
 
 NOTHING = Curve(np.zeros(0, np.int64), np.zeros((1, 0)), np.zeros((1, 0), np.int64))
@@ -57,7 +57,7 @@ def game(log: list[str], at: int = -1, number: int = 0, error: Exception | None 
 
 def test_a_run_is_watched_to_its_end() -> None:
     log, view, begun = [], Watcher(), []
-    last, number = sit(game(log), view, begun.append)
+    last, number = drive(game(log), view, begun.append)
     assert (last.phase, number, log) == ("done", 0, [])
     assert (view.seen, view.closed, [each.step for each in begun]) == ([0, 1, 2, 3, 4], 1, [0])
 
@@ -66,7 +66,7 @@ def test_a_run_is_watched_to_its_end() -> None:
 def test_a_signal_ends_the_sitting_after_the_next_snapshot_with_a_checkpoint(number: int) -> None:
     before = signal.getsignal(number)
     log, view = [], Watcher()
-    last, stopped = sit(game(log, 2, number), view, lambda first: None)
+    last, stopped = drive(game(log, 2, number), view, lambda first: None)
     assert (last.step, stopped, log) == (2, number, ["checkpoint"])
     assert (view.seen, view.closed) == ([0, 1, 2], 1)
     assert signal.getsignal(number) is before
@@ -76,7 +76,7 @@ def test_a_hangup_that_is_ignored_stays_so() -> None:
     """As under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        last, number = sit(game([], 2, signal.SIGHUP), None, lambda first: None)
+        last, number = drive(game([], 2, signal.SIGHUP), None, lambda first: None)
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -84,18 +84,18 @@ def test_a_hangup_that_is_ignored_stays_so() -> None:
 
 
 def test_a_signal_at_the_very_end_changes_nothing() -> None:
-    last, number = sit(game([], 4, signal.SIGINT), None, lambda first: None)
+    last, number = drive(game([], 4, signal.SIGINT), None, lambda first: None)
     assert (last.phase, number) == ("done", 0)
 
 
 def test_what_is_refused_before_the_first_snapshot_is_bad_input_and_later_a_failure() -> None:
     view = Watcher()
     with pytest.raises(ValueError, match=r"^no such door$"):
-        sit(game([], 0, error=ValueError("no such door")), view, lambda first: None)
+        drive(game([], 0, error=ValueError("no such door")), view, lambda first: None)
     with pytest.raises(RuntimeError, match=r"^r1 failed, step 1 was still well: action 9$"):
-        sit(game([], 2, error=ValueError("action 9")), view, lambda first: None)
+        drive(game([], 2, error=ValueError("action 9")), view, lambda first: None)
     with pytest.raises(KeyError):
-        sit(game([], 2, error=KeyError("x")), view, lambda first: None)
+        drive(game([], 2, error=KeyError("x")), view, lambda first: None)
     assert view.closed == 3
 
 
@@ -202,6 +202,6 @@ def test_signals_are_answered_while_the_main_thread_runs_no_python(monkeypatch: 
 
     locked, write = threading.Event(), os.write
     monkeypatch.setattr("os.write", lambda number, data: write(told if number == 2 else number, data))
-    last, number = sit(snapshots(), None, lambda first: None)
+    last, number = drive(snapshots(), None, lambda first: None)
     assert (last.step, number) == (1, signal.SIGINT)
     assert answers == [b"engram: stopping as soon as this step is done; once more to leave at once\n"]

@@ -64,7 +64,7 @@ class Program:
 
     def again(self) -> tuple[str, str]:
         """What it prints in this process, where its functions are made anew, and look for their code on disk."""
-        code_folder.say.cache_clear()
+        code_folder.warn_once.cache_clear()
         out, err = io.StringIO(), io.StringIO()
         with (
             pytest.MonkeyPatch.context() as patch,

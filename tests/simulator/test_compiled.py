@@ -6,26 +6,26 @@ import numpy as np
 import pytest
 from numba import typeof
 
-from simulator.core.jit import as_value, compiled, handed, lane
+from simulator.core.jit import function_pointer, jit, jit_callback, jit_inline
 from tests.called import called
 
 
-@lane
+@jit_inline
 def _twice(x):
     return 2.0 * x
 
 
-@handed
+@jit_callback
 def _sum(row, i):
     return row[i] + _twice(row[0])
 
 
-@handed
+@jit_callback
 def _product(row, i):
     return row[i] * _twice(row[0])
 
 
-@compiled
+@jit
 def _apply(function, row, out):
     for i in range(len(row)):
         out[i] = function(row, i)
@@ -33,7 +33,7 @@ def _apply(function, row, out):
 
 def test_functions_of_one_signature_are_one_type_to_what_takes_them():
     row, out = np.array([3.0, 4.0]), np.zeros(2)
-    values = [as_value(function, row, 0) for function in (_sum, _product)]
+    values = [function_pointer(function, row, 0) for function in (_sum, _product)]
     found = []
     for value in values:
         _apply(value, row, out)
@@ -47,7 +47,7 @@ def test_pieces_say_that_they_cannot_be_called_from_python():
     row = np.array([1.0])
     with pytest.raises(TypeError, match=r"test_compiled\._twice is a piece of compiled code"):
         _twice(1.0)  # not compiled yet, or within others
-    as_value(_sum, row, 0)
+    function_pointer(_sum, row, 0)
     with pytest.raises(TypeError, match=r"test_compiled\._sum is a piece of compiled code"):
         _sum(row, 0)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from simulator.commands import main
 from simulator.config import run as config
 from simulator.config.run import RunConfig, assemble, build, eval_period, from_toml, load, settings_hash, to_toml
-from simulator.config.validation import Layer
+from simulator.config.validation import ConfigSource
 from tests.simulator.toys import PATH, Config, Inner
 
 PLAYERS: dict[str, Any] = {"agent": {"name": PATH}, "env": {"name": PATH}}
@@ -152,13 +152,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_later_layers_win_and_an_error_names_its_own_layer() -> None:
-    file = Layer({"seeds": 3, "agent": {"name": PATH, "count": 5, "rate": 2.0}, "env": {"name": PATH}}, "run.toml")
-    flags = Layer({"agent": {"count": "7", "inner": {"level": "1"}}}, flags=True)
+    file = ConfigSource(
+        {"seeds": 3, "agent": {"name": PATH, "count": 5, "rate": 2.0}, "env": {"name": PATH}}, "run.toml"
+    )
+    flags = ConfigSource({"agent": {"count": "7", "inner": {"level": "1"}}}, flags=True)
     config = assemble([file, flags])
     assert (config.seeds, config.agent_settings.count, config.agent_settings.rate) == (3, 7, 2.0)
     assert config.agent_settings.inner == Inner(level=1.0)
     with pytest.raises(ValueError, match=r"^--agent\.inner\.level 2: expected a number >= 0 and <= 1$"):
-        assemble([file, Layer({"agent": {"inner": {"level": "2"}}}, flags=True)])
+        assemble([file, ConfigSource({"agent": {"inner": {"level": "2"}}}, flags=True)])
 
 
 FLAGS = [
@@ -182,14 +184,14 @@ FLAGS = [
 
 @pytest.mark.parametrize(("name", "text", "value"), FLAGS)
 def test_a_flag_is_read_as_its_field_wants_it(name: str, text: Any, value: Any) -> None:
-    config = assemble([Layer(PLAYERS), Layer({"agent": {name: text}}, flags=True)])
+    config = assemble([ConfigSource(PLAYERS), ConfigSource({"agent": {name: text}}, flags=True)])
     assert getattr(config.agent_settings, name) == value
 
 
 @pytest.mark.parametrize("text", ["", "nan", "1e999", "0y10", "5 # five", "5\nx = 1", "--", "\udcff", "9" * 5_000])
 def test_a_flag_that_is_no_number_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"^--agent\.rate .{1,70}: expected a (finite )?number > 0$"):
-        assemble([Layer(PLAYERS), Layer({"agent": {"rate": text}}, flags=True)])
+        assemble([ConfigSource(PLAYERS), ConfigSource({"agent": {"rate": text}}, flags=True)])
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -275,8 +277,8 @@ def refused(make: Callable[[], RunConfig]) -> str | None:
 
 @given(st.dictionaries(keys, values, max_size=5))
 def test_any_tables_are_a_run_or_one_line(tables: dict[str, Any]) -> None:
-    typed = Layer(_texts(tables), flags=True)
-    for layers in ([Layer({**PLAYERS, **tables}, "run.toml")], [Layer(PLAYERS), typed]):
+    typed = ConfigSource(_texts(tables), flags=True)
+    for layers in ([ConfigSource({**PLAYERS, **tables}, "run.toml")], [ConfigSource(PLAYERS), typed]):
         line = refused(lambda layers=layers: assemble(layers))
         assert line is None or (line.isprintable() and len(line) < 400)
 

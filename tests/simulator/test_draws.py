@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from simulator.core import rng
-from simulator.core.jit import compiled
+from simulator.core.jit import jit
 from simulator.core.rng_compiled import below, categorical, normal, uniform
 
 
-@compiled
+@jit
 def _fill(stream, kind, given, out):
     for k in range(len(out)):
         if kind == 0:
@@ -25,7 +25,7 @@ def _fill(stream, kind, given, out):
 
 
 def _draw(kind, n, given=(1.0,)):
-    stream, out = rng.words([3, 4], "env"), np.zeros(n)
+    stream, out = rng.pcg64_states([3, 4], "env"), np.zeros(n)
     _fill(stream, kind, np.array(given), out)
     return out, stream
 
@@ -34,8 +34,8 @@ def test_uniform_is_numpys_random_and_the_stream_goes_on_there():
     drawn, stream = _draw(0, 1_000)
     generator = rng.generators([4], "env")[0]
     np.testing.assert_array_equal(drawn, generator.random(1_000))
-    np.testing.assert_array_equal(stream[1], rng.pack(generator.bit_generator))
-    np.testing.assert_array_equal(stream[0], rng.words([3], "env")[0])
+    np.testing.assert_array_equal(stream[1], rng.pack_state(generator.bit_generator))
+    np.testing.assert_array_equal(stream[0], rng.pcg64_states([3], "env")[0])
 
 
 def test_below_is_even():

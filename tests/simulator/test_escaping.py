@@ -173,7 +173,7 @@ def test_html_holds_no_character_that_it_cannot(words):
 def test_tables_print_every_text_as_text(terminal, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
     monkeypatch.setenv("COLUMNS", "400")
-    console.table("[bold]title[/bold] \x1b[31m", ("[red]head", "b"), [(each, "end") for each in NASTY])
+    console.print_table("[bold]title[/bold] \x1b[31m", ("[red]head", "b"), [(each, "end") for each in NASTY])
     lines = capsys.readouterr().out.splitlines()
     body = [line for line in lines if "end" in line]
     assert len(body) == len(NASTY)
@@ -186,9 +186,9 @@ def test_tables_print_every_text_as_text(terminal, capsys, monkeypatch):
 
 
 def test_lines_about_how_it_goes_are_lines(capsys):
-    console.say("no such file a\x1b[2Jb\nengram: all is well\u202e")
+    console.print_status("no such file a\x1b[2Jb\nengram: all is well\u202e")
     assert capsys.readouterr().err == "no such file a\\x1b[2Jb\\nengram: all is well\\u202e\n"
-    console.tell("two\nlines\r\x9b")
+    console.print_result("two\nlines\r\x9b")
     assert capsys.readouterr().out == "two\nlines\\r\\u009b\n"
 
 

@@ -133,7 +133,7 @@ def test_evaluation_episodes_are_those_of_our_agents():
     """The same choices on the same streams: a plain loop over the environment that agents are evaluated in."""
     player = registry.load("envs", "CartPole-v1")
     for seed, score in zip((4, 5), played(f"{HERE}lean", "CartPole-v1", first_seed=4)["scores"], strict=True):
-        env = player.make(rng.integers([seed], "evaluation"), player.Config())
+        env = player.make(rng.derived_seeds([seed], "evaluation"), player.Config())
         obs, returns = env.reset(), [0.0]
         while len(returns) <= 20:
             step = env.step(np.array([int(obs[0][2] > 0)]))

@@ -46,7 +46,7 @@ def test_an_environment_shows_the_same_as_gymnasiums():
     """Episode by episode, with the seed's own stream; the next one begins where the last one ended."""
     player = registry.load("envs", POLE)
     ours, original = ExportedEnv(player.make([5], player.Config())), gymnasium.make(POLE)
-    obs, (theirs, _) = ours.reset(seed=1)[0], original.reset(seed=rng.integers([5], "env")[0])
+    obs, (theirs, _) = ours.reset(seed=1)[0], original.reset(seed=rng.derived_seeds([5], "env")[0])
     choices = np.random.Generator(np.random.PCG64(0))
     ends = 0
     for taken in range(1, 200):
@@ -145,13 +145,13 @@ def test_dqn_learns_here_as_it_does_in_gymnasiums_own_environment():
     from simulator.external.sb3 import Training, build
 
     config = external("sb3:DQN", SMALL, run(POLE, steps=120, eval_every=50, eval_episodes=2, first_seed=3))
-    judge, number = Judge(config, Pulse(lambda: None)), rng.integers([3], "weights")[0] % 2**32
+    judge, number = Judge(config, Pulse(lambda: None)), rng.derived_seeds([3], "weights")[0] % 2**32
     with borrowed(0):
         training, ours = Training(judge, 3, number), build(config, judge, 3, number)
         training.run(ours)
         given = SMALL | {"train_freq": (4, "step"), "policy_kwargs": {"net_arch": [8], "activation_fn": torch.nn.Tanh}}
         theirs = DQN("MlpPolicy", gymnasium.make(POLE), seed=number, device="cpu", **given)
-        theirs.get_env().seed(rng.integers([3], "env")[0])
+        theirs.get_env().seed(rng.derived_seeds([3], "env")[0])
         theirs.set_logger(ours.logger)
         theirs.learn(120, callback=lambda *_: theirs.num_timesteps < 120)
     assert len(training.scores) == 3

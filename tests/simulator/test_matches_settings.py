@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from simulator.config.match import MatchConfig, assemble, build, from_toml, settings_hash, to_toml
-from simulator.config.validation import Layer
+from simulator.config.validation import ConfigSource
 
 TABLES = {
     "seeds": 3,
@@ -54,7 +54,7 @@ def test_the_hash_knows_what_the_result_depends_on_and_no_label(tmp_path):
 def test_later_layers_come_over_earlier_ones():
     flags = {"seeds": "2", "first": {"dd": "0.5"}, "game": {"rounds": "9"}, "second": {"name": "grudger"}}
     base = {**TABLES, "second": {"name": "grudger"}}
-    config = assemble([Layer(base, "a.toml"), Layer(flags, flags=True)])
+    config = assemble([ConfigSource(base, "a.toml"), ConfigSource(flags, flags=True)])
     assert (config.seeds, config.first.settings.dd, config.game_settings.rounds) == (2, 0.5, 9)
     assert (config.first.settings.cc, config.second.agent) == (0.9, "grudger")
 
@@ -77,7 +77,7 @@ def test_later_layers_come_over_earlier_ones():
 )
 def test_what_is_wrong_is_named_in_one_line(change, line):
     with pytest.raises(ValueError, match=line) as refused:
-        assemble([Layer({**TABLES, **change}, "m")])
+        assemble([ConfigSource({**TABLES, **change}, "m")])
     assert "\n" not in str(refused.value)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulator.core import registry
-from simulator.core.registry import UnknownNameError, about, load, names, near_misses, unknown
+from simulator.core.registry import UnknownNameError, about, load, names, suggestions, unknown_name_message
 
 PLAYER = """
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def test_a_file_is_a_player_and_parts_are_none(tmp_path: Path, monkeypatch: pyte
 
 
 def test_listing_names_imports_no_player() -> None:
-    code = "import sys; from simulator.core import registry\nfor k in plugins.FOLDERS: registry.names(k)\n"
+    code = "import sys; from simulator.core import registry\nfor k in registry.FOLDERS: registry.names(k)\n"
     code += "print([m for m in sys.modules if m.split('.')[0] in ('agents', 'envs', 'memory', 'numpy')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -141,6 +141,6 @@ def test_unknown_names_come_with_the_nearest() -> None:
 
 
 def test_near_misses_ignore_case_and_hyphens_and_long_names_are_cut() -> None:
-    assert near_misses("Cart-Pole", ["cart_pole", "acrobot"]) == ["cart_pole"]
-    assert near_misses("abcdef", ["abcdeg", "abcdeh", "abcdei", "abcdej"]) == ["abcdej", "abcdei", "abcdeh"]
-    assert len(unknown("agent", "x" * 10_000, [])) < 90
+    assert suggestions("Cart-Pole", ["cart_pole", "acrobot"]) == ["cart_pole"]
+    assert suggestions("abcdef", ["abcdeg", "abcdeh", "abcdei", "abcdej"]) == ["abcdej", "abcdei", "abcdeh"]
+    assert len(unknown_name_message("agent", "x" * 10_000, [])) < 90

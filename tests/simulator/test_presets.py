@@ -50,12 +50,12 @@ def test_presets_are_found_or_refused_with_a_reason(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("tuned", [{"x": {}}, {"x": {"env": "w", "wrold": 1}}, {"x": 3}, ["x"]])
 def test_a_table_that_is_none_is_named(tuned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toys, "TUNED", tuned)
-    with pytest.raises(ValueError, match=rf"^agent {PATH}: TUNED: .* expected presets with an environment$"):
+    monkeypatch.setattr(toys, "PRESETS", tuned)
+    with pytest.raises(ValueError, match=rf"^agent {PATH}: PRESETS: .* expected presets with an environment$"):
         of_agent(PATH)
 
 
 def test_a_bad_value_names_the_preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toys, "TUNED", {"x": {"env": PATH, "agent": {"rate": 0}}})
+    monkeypatch.setattr(toys, "PRESETS", {"x": {"env": PATH, "agent": {"rate": 0}}})
     with pytest.raises(ValueError, match=r"^preset x: agent\.rate = 0: expected a number > 0$"):
         assemble([find("x", PATH).layer()])

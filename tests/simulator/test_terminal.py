@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from rich.console import Console
 
-from simulator.core.protocols import Curve, Evaluation, Failure, Picture
+from simulator.core.protocols import AgentView, Curve, Evaluation, Failure
 from simulator.views.run import Terminal, page_of, plain_line
 from simulator.views.style import Look
 from tests.simulator.snapshots import graph, grid, snapshot
@@ -116,7 +116,7 @@ def test_any_snapshot_can_be_drawn(data, size, ascii_only, step, seconds):
         curve=curve,
         evaluations=(Evaluation(step, np.zeros((n_seeds, 0)), exact),),
         metrics={"x": exact},
-        picture=Picture(graph().scene, values, None),
+        picture=AgentView(graph().scene, values, None),
         optimum=data.draw(st.none() | _floats),
     )
     page = page_of(one, snapshot(), size, Look(ascii=ascii_only))

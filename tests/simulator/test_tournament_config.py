@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simulator.config.tournament import assemble, build, from_toml, settings_hash, to_toml
-from simulator.config.validation import Layer
+from simulator.config.validation import ConfigSource
 from simulator.tournaments.plan import cells_of, pairs_of, plan_of, references, spans_of
 from tests.simulator.tournaments import AGENTS, ENVS, small
 
@@ -120,9 +120,12 @@ def test_bad_settings_are_told_in_one_line(values, says):
 
 
 def test_flags_may_write_labels_as_they_can():
-    layers = [Layer(small(env={"FrozenLake-v1": {}})), Layer({"agent": {"q": {"step_size": "0.5"}}}, flags=True)]
+    layers = [
+        ConfigSource(small(env={"FrozenLake-v1": {}})),
+        ConfigSource({"agent": {"q": {"step_size": "0.5"}}}, flags=True),
+    ]
     assert assemble(layers).contestants[0].settings == {"step_size": 0.5}
-    layers = [*layers, Layer({"env": {"FrozenLake_v1": {"steps": "9"}}}, flags=True)]
+    layers = [*layers, ConfigSource({"env": {"FrozenLake_v1": {"steps": "9"}}}, flags=True)]
     assert assemble(layers).challenges[0].own == {"steps": 9}
     with pytest.raises(ValueError, match=r"--agent\.nobody: no agent is called so, expected one of q, td, walk"):
-        assemble([*layers, Layer({"agent": {"nobody": {"gamma": "0.5"}}}, flags=True)])
+        assemble([*layers, ConfigSource({"agent": {"nobody": {"gamma": "0.5"}}}, flags=True)])

@@ -50,7 +50,7 @@ def make(*args: Any) -> None:
     """Nothing: these tests play no run."""
 
 
-TUNED = {
+PRESETS = {
     "tuned": {
         "about": "all of it",
         "env": PATH,

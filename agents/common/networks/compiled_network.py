@@ -17,7 +17,7 @@ from agents.common.networks.dense import (
     twin,
 )
 from agents.common.networks.optimizers import Optimizer, OptimizerSettings, make_optimizer, step_down
-from simulator.core.jit import compiled, spread
+from simulator.core.jit import jit, parallel_for
 from simulator.core.protocols import Array, State
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-@compiled
+@jit
 def _forward_block(block, net, x, y):
     for i in range(block[0], block[1]):
         forward(net, i, i, x[i])
@@ -46,7 +46,7 @@ def _forward_block(block, net, x, y):
                 y[i, r, c] = net.outputs[i, start + r * m + c]
 
 
-@compiled
+@jit
 def _improve_block(block, net, optimizer, x, dy, how):
     mask, share, norm = how
     for i in range(block[0], block[1]):
@@ -55,7 +55,7 @@ def _improve_block(block, net, optimizer, x, dy, how):
             norm[i] = step_down(optimizer, net, i, i, share)
 
 
-@compiled
+@jit
 def _follow_block(block, weights, others, share):
     for i in range(block[0], block[1]):
         follow(weights, others, i, share)
@@ -78,20 +78,20 @@ class CompiledNetwork:
         """Outputs float32 [S, B, out] at x [S, B, in]."""
         self._x = np.ascontiguousarray(x, np.float32)
         y = np.empty((*x.shape[:2], int(self.net.sizes[-1])), np.float32)
-        spread(lambda first, last: _forward_block((first, last), self.net, self._x, y), len(x))
+        parallel_for(lambda first, last: _forward_block((first, last), self.net, self._x, y), len(x))
         return y
 
     def update(self, dy: Array, mask: Array, share: float = 1.0) -> Array:
         """One step of the optimiser in the seeds of ``mask``; norms of the gradients, float64 [S], 0 elsewhere."""
         norm, given = np.zeros(len(mask)), np.ascontiguousarray(dy, np.float32)
         net, optimizer, how = self.net, self.optimizer, (mask, float(share), norm)
-        spread(lambda first, last: _improve_block((first, last), net, optimizer, self._x, given, how), len(mask))
+        parallel_for(lambda first, last: _improve_block((first, last), net, optimizer, self._x, given, how), len(mask))
         return norm
 
     def copy_from(self, other: CompiledNetwork, share: float = 1.0) -> None:
         """Move every weight towards the other network's by ``share``."""
         mine, theirs = self.net.params, other.net.params
-        spread(lambda first, last: _follow_block((first, last), mine, theirs, float(share)), len(mine))
+        parallel_for(lambda first, last: _follow_block((first, last), mine, theirs, float(share)), len(mine))
 
     def state(self) -> State:
         """Weights, and the optimiser's memory and counters."""

@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 
 from simulator.core import rng
-from simulator.core.jit import blas, compiled, lane
+from simulator.core.jit import jit, jit_blas, jit_inline
 from simulator.core.protocols import Array
 
 Width = Annotated[int, Meta(ge=1, le=65_536)]
@@ -73,13 +73,13 @@ def twin(net: Net) -> Net:
     return shares._replace(deltas=np.zeros((1, 2, 1), np.float32), gradient=np.zeros((1, 1), np.float32))
 
 
-@blas
+@jit_blas
 def product(a, b, out):
     """``out`` = a b, by BLAS."""
     np.dot(a, b, out)
 
 
-@lane
+@jit_inline
 def _activate(net, out, bias, last):
     """Add the biases; hidden layers bend."""
     if last:
@@ -97,7 +97,7 @@ def _activate(net, out, bias, last):
                 out[r, c] = value if value > np.float32(0.0) else np.float32(0.0)
 
 
-@compiled
+@jit
 def forward(net, i, w, x):
     """Outputs of seed i at x [B, in]; they lie at ``net.outputs[w, outputs_at(net, B):]``, [B, out] in rows."""
     n_rows, last = x.shape[0], len(net.sizes) - 2
@@ -112,13 +112,13 @@ def forward(net, i, w, x):
         at, inputs, start = at + (n + 1) * m, out, start + n_rows * m
 
 
-@lane
+@jit_inline
 def outputs_at(net, n_rows):
     """Where the outputs of the last layer begin."""
     return n_rows * net.sizes[1:-1].sum()
 
 
-@lane
+@jit_inline
 def forward_row(net, i, w, x, out):
     """Outputs [out] of seed i at one observation x [in], without a batch: what acting needs."""
     last, at = len(net.sizes) - 2, 0
@@ -141,7 +141,7 @@ def forward_row(net, i, w, x, out):
         out[c] = net.row[w, last % 2, c]
 
 
-@lane
+@jit_inline
 def _through(net, delta, out):
     """Multiply a gradient at a hidden layer's outputs by the slope of what the layer does."""
     for r in range(out.shape[0]):
@@ -152,7 +152,7 @@ def _through(net, delta, out):
                 delta[r, c] = delta[r, c] if out[r, c] > np.float32(0.0) else np.float32(0.0)
 
 
-@compiled
+@jit
 def backward(net, i, w, x, dy):
     """Gradient [P] of a loss at ``net.gradient[w]``, from dL/d(outputs) dy [B, out] after ``forward`` at x."""
     n_rows, last = x.shape[0], len(net.sizes) - 2
@@ -179,7 +179,7 @@ def backward(net, i, w, x, dy):
             delta = further
 
 
-@lane
+@jit_inline
 def follow(weights, others, i, share):
     """Weights [S, P] of seed i move towards other ones by ``share``; 1 copies them."""
     mine, theirs, part = weights[i], others[i], np.float32(share)

@@ -20,7 +20,7 @@ from agents.common.networks.modules_torch import build_quietly, draw_weights
 from agents.common.networks.optimizers import Optimizer, OptimizerSettings, descend, make_optimizer, shortened
 from agents.common.networks.stacked_torch import Stack
 from simulator.core import devices, rng
-from simulator.core.jit import compiled, spread
+from simulator.core.jit import jit, parallel_for
 from simulator.core.protocols import Array, State
 
 _LINE = 16  # float32 in 64 bytes
@@ -134,7 +134,7 @@ class _Rows:
                 for i in range(first, last):
                     outputs[i] = self._modules[i](torch.tensor(x[i]))  # a copy, on a boundary
 
-        spread(work, len(x))
+        parallel_for(work, len(x))
         if keep:
             self.kept = outputs
         return torch.stack([each.detach() for each in outputs]).numpy()
@@ -156,12 +156,12 @@ class _Rows:
                     self._slopes(i, kept[i], dy[i], row[: self._size])
                     _improve_row(self._optimizer, i, self.params, (row.numpy(), share), norms)
 
-        spread(work, len(mask))
+        parallel_for(work, len(mask))
         return norms
 
     def copy_from(self, other: Any, share: float) -> None:
         mine, theirs = self.params, other.params
-        spread(lambda first, last: _follow_block((first, last), mine, theirs, share), len(mine))
+        parallel_for(lambda first, last: _follow_block((first, last), mine, theirs, share), len(mine))
 
     def state(self) -> State:
         kept: State = {"params": self.params[:, : self._size].copy()}
@@ -192,7 +192,7 @@ def _one_thread() -> None:
         torch.set_num_threads(1)
 
 
-@compiled
+@jit
 def _improve_row(optimizer, i, params, how, norms):
     gradient, share = how
     norms[i] = shortened(optimizer, gradient)
@@ -200,7 +200,7 @@ def _improve_row(optimizer, i, params, how, norms):
         descend(optimizer, i, params[i], gradient, share)
 
 
-@compiled
+@jit
 def _follow_block(block, mine, theirs, share):
     part = np.float32(share)
     for i in range(block[0], block[1]):

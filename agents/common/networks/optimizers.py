@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from simulator.core.field_types import CountOrZero, NonNegative, PartShare, Positive
-from simulator.core.jit import blas, compiled, lane
+from simulator.core.jit import jit, jit_blas, jit_inline
 from simulator.core.protocols import Array
 
 KINDS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
@@ -73,7 +73,7 @@ def rate_after(settings: OptimizerSettings, clock: int) -> float:
     return rate
 
 
-@compiled
+@jit
 def faded(clock, steps, first, last):
     """A rate after ``clock`` of the steps in which it goes from ``first`` to ``last``, as a share of the first."""
     if steps == 0:
@@ -82,13 +82,13 @@ def faded(clock, steps, first, last):
     return (1.0 - share) + share * last / first
 
 
-@blas
+@jit_blas
 def squared_norm(gradient):
     """The sum of squares of a flat gradient."""
     return np.dot(gradient, gradient)
 
 
-@lane
+@jit_inline
 def shortened(optimizer, gradient):
     """Scale a flat gradient down to the longest norm allowed; the norm it had, float64."""
     norm = np.sqrt(np.float64(squared_norm(gradient)))
@@ -99,7 +99,7 @@ def shortened(optimizer, gradient):
     return norm
 
 
-@compiled
+@jit
 def step_down(optimizer, net, i, w, share):
     """Shorten the gradient in row ``w`` of a ``Net`` and let seed i follow it; its norm.
 
@@ -111,7 +111,7 @@ def step_down(optimizer, net, i, w, share):
     return norm
 
 
-@lane
+@jit_inline
 def descend(optimizer, i, weights, gradient, share):
     """One step of seed i: ``weights`` [P] follow ``gradient`` [P]; ``share`` scales the learning rate."""
     optimizer.updates[i] += 1
@@ -124,7 +124,7 @@ def descend(optimizer, i, weights, gradient, share):
         _by_squares(optimizer, (first, second), weights, gradient, rate)
 
 
-@lane
+@jit_inline
 def _along(optimizer, first, weights, gradient, rate):
     """SGD, momentum and Nesterov's look ahead."""
     keep, ahead = np.float32(optimizer.momentum), optimizer.kind == _NESTEROV
@@ -137,7 +137,7 @@ def _along(optimizer, first, weights, gradient, rate):
         weights[k] -= rate * (gradient[k] + keep * first[k] if ahead else first[k])
 
 
-@lane
+@jit_inline
 def _by_squares(optimizer, slots, weights, gradient, rate):
     """AdaGrad, RMSProp and AdaDelta: steps in units of the gradient's own size."""
     first, second = slots
@@ -158,7 +158,7 @@ def _by_squares(optimizer, slots, weights, gradient, rate):
             weights[k] -= rate * step
 
 
-@lane
+@jit_inline
 def _adam(optimizer, i, weights, gradient, rate):
     """Adam with the bias correction of the seed's own count."""
     first, second, count = optimizer.slots[i, 0], optimizer.slots[i, 1], optimizer.updates[i]

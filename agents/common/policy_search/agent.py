@@ -18,11 +18,11 @@ from gymnasium import spaces
 from agents.common.exploration import argmax
 from agents.common.networks.compiled_network import Net, NetworkSettings, forward_row, make_net, n_params
 from agents.common.policy_search.selection import Rule, learn_lane, make_climb
-from agents.common.tabular import legal_rows, load, moves, save, trace_buffers
+from agents.common.tabular import action_lists, legal_rows, load, save, trace_buffers
 from simulator.core import rng
-from simulator.core.jit import compiled, door, lane, spread
-from simulator.core.protocols import Array, Metrics, Spec, State, Step, Trace
-from simulator.core.transition_table import GOES_ON, Lanes, table_step
+from simulator.core.jit import jit, jit_inline, parallel_for, specialize
+from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
+from simulator.core.transition_table import GOES_ON, TabularBatch, table_step
 
 LARGEST = 2 << 30  # bytes of weights
 
@@ -35,7 +35,7 @@ class Body(NamedTuple):
     was: Array  # int64 [S], the number whose input is 1
     x: Array  # float32 [S, in]
     out: Array  # float32 [S, out]
-    moves: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
+    legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Shape:
     legal: Array  # bool [n_observations or 1, A]
 
 
-def find_shape(agent: str, spec: Spec) -> Shape:
+def find_shape(agent: str, spec: EnvSpec) -> Shape:
     """The inputs and outputs that an environment asks for.
 
     Raises:
@@ -69,7 +69,7 @@ def find_shape(agent: str, spec: Spec) -> Shape:
 
 
 def make_climber(
-    agent: str, spec: Spec, seed_list: Sequence[int], rule: Rule, network: NetworkSettings, bias: bool
+    agent: str, spec: EnvSpec, seed_list: Sequence[int], rule: Rule, network: NetworkSettings, bias: bool
 ) -> Climber:
     """Climbers for an environment; ``bias`` gives every unit a constant of its own beside its inputs.
 
@@ -102,14 +102,14 @@ class Climber:
 
     def __init__(self, shape: Shape, rule: Rule, net: Net, scale: Array, seed_list: list[int]) -> None:
         self._shape, self._rule, self._net, self._scale, self._seeds = shape, rule, net, scale, seed_list
-        self._climb = make_climb(net.params, rule, rng.words(seed_list, "exploration"))
+        self._climb = make_climb(net.params, rule, rng.pcg64_states(seed_list, "exploration"))
         self._reader, self._trace = Reader(shape, net, self._climb.stream), trace_buffers(None, len(seed_list), 1)
         self._reward, self._ended = np.zeros(len(seed_list), np.float32), np.zeros(len(seed_list), np.bool_)
-        self._learn = door(_learn_all, self._climb, rule, scale, self._reward, self._ended, self._reader.body.out)
+        self._learn = specialize(_learn_all, self._climb, rule, scale, self._reward, self._ended, self._reader.body.out)
         self.failed_at = self._climb.failed_at
         self._metrics = {"champion": self._climb.score} | ({} if rule.fresh else {"sigma": self._climb.sigma})
         if shape.numbered and shape.box is None:
-            self.stretch = self._stretch
+            self.rollout = self._stretch
 
     def act(self, obs: Array) -> Array:
         """The action of the weights that are judged now: int64 [S], or [S, *action] in a box."""
@@ -122,12 +122,14 @@ class Climber:
         self._learn(self._climb, self._rule, self._scale, self._reward, self._ended, self._reader.body.out)
         return self._metrics
 
-    def _stretch(self, lanes: Lanes, n: int) -> Trace:
+    def _stretch(self, env_batch: TabularBatch, n: int) -> Rollout:
         """N steps of an environment by table in one call, with the bits of n rounds of act, step and learn."""
         reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
         brain = (self._climb, self._rule, self._scale, self._net, self._reader.body)
-        spread(lambda first, last: _stretch_block((first, last), brain, lanes, reward, ended), len(self._seeds))
-        return Trace(reward, ended, self._metrics)
+        parallel_for(
+            lambda first, last: _stretch_block((first, last), brain, env_batch, reward, ended), len(self._seeds)
+        )
+        return Rollout(reward, ended, self._metrics)
 
     def policy(self) -> DirectPolicy:
         """The policy of the best champion so far; the first one before any was judged."""
@@ -156,7 +158,7 @@ class DirectPolicy:
 
     def __init__(self, shape: Shape, net: Net, weights: Array, seed_list: list[int]) -> None:
         net = net._replace(params=weights, row=np.zeros_like(net.row))
-        self._shape, self._reader = shape, Reader(shape, net, rng.words(seed_list, "ties"))
+        self._shape, self._reader = shape, Reader(shape, net, rng.pcg64_states(seed_list, "ties"))
 
     def act(self, obs: Array, first: Array) -> Array:
         """The action of the greatest output at obs [S, *obs]."""
@@ -188,10 +190,10 @@ class Reader:
     def __init__(self, shape: Shape, net: Net, stream: Array) -> None:
         n, widths = len(net.params), (shape.n_inputs, shape.n_outputs)
         at, rows = np.zeros((2, n), np.int64), [np.zeros((n, width), np.float32) for width in widths]
-        self.body = Body(shape.numbered, *at, *rows, moves(shape.legal))
+        self.body = Body(shape.numbered, *at, *rows, action_lists(shape.legal))
         self._net, self._stream, self._box, self._actions = net, stream, shape.box, np.zeros(n, np.int64)
-        self._choose = door(_choose_all, net, self.body, stream, self._actions)
-        self._fill = door(_outputs_all, net, self.body)
+        self._choose = specialize(_choose_all, net, self.body, stream, self._actions)
+        self._fill = specialize(_outputs_all, net, self.body)
 
     def act(self, obs: Array) -> Array:
         """The greatest output's number, int64 [S], or the outputs squashed into their box, [S, *action]."""
@@ -218,7 +220,7 @@ class Reader:
             self.body.x[...] = np.reshape(obs, (len(obs), -1))
 
 
-@lane
+@jit_inline
 def _outputs(net, body, i):
     """Fill ``body.out`` of seed i."""
     if body.numbered:
@@ -228,37 +230,37 @@ def _outputs(net, body, i):
     forward_row(net, i, i, body.x[i], body.out[i])
 
 
-@lane
+@jit_inline
 def _choose(net, body, stream, i):
     _outputs(net, body, i)
-    return argmax(stream, i, body.out[i], body.moves[body.at[i] if body.moves.shape[0] > 1 else 0])
+    return argmax(stream, i, body.out[i], body.legal_actions[body.at[i] if body.legal_actions.shape[0] > 1 else 0])
 
 
-@compiled
+@jit
 def _outputs_all(net, body):
     for i in range(body.out.shape[0]):
         _outputs(net, body, i)
 
 
-@compiled
+@jit
 def _choose_all(net, body, stream, actions):
     for i in range(len(actions)):
         actions[i] = _choose(net, body, stream, i)
 
 
-@compiled
+@jit
 def _learn_all(climb, rule, scale, reward, ended, outputs):
     for i in range(len(reward)):
         learn_lane(climb, rule, scale, i, reward[i], ended[i], outputs[i])
 
 
-@compiled
-def _stretch_block(block, brain, lanes, reward, ended):
+@jit
+def _stretch_block(block, brain, env_batch, reward, ended):
     climb, rule, scale, net, body = brain
     for i in range(block[0], block[1]):
         for t in range(reward.shape[1]):
-            body.at[i] = lanes.table.see[lanes.place[i]]
+            body.at[i] = env_batch.table.see[env_batch.place[i]]
             action = _choose(net, body, climb.stream, i)
-            _, gain, end = table_step(lanes, i, action)
+            _, gain, end = table_step(env_batch, i, action)
             reward[i, t], ended[i, t] = gain, end != GOES_ON
             learn_lane(climb, rule, scale, i, reward[i, t], ended[i, t], body.out[i])

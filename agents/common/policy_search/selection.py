@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.core.jit import lane
+from simulator.core.jit import jit_inline
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import normal, uniform
 
@@ -72,13 +72,13 @@ def make_climb(playing: Array, rule: Rule, stream: Array) -> Climb:
     return Climb(*weights, *records, who, *counters, *floats, clock, stream, np.zeros(n, np.int64))
 
 
-@lane
+@jit_inline
 def ahead(mean, n, other_mean, other_n):
     """Whether a record beats another: a higher mean, or an equal one over at least as many episodes."""
     return mean > other_mean or (mean == other_mean and n >= other_n)
 
 
-@lane
+@jit_inline
 def verdict(rule, mean, n, champion_mean, champion_n):
     """What a mutant's record of n episodes comes to: WINS, LOSES or PLAYS_ON. nan never wins."""
     if n < rule.episodes:
@@ -88,13 +88,13 @@ def verdict(rule, mean, n, champion_mean, champion_n):
     return WINS if mean >= champion_mean else LOSES
 
 
-@lane
+@jit_inline
 def blended(champion, mutant, blend):
     """The new champion's weight; exactly the mutant's with a blend of 1."""
     return np.float32((1.0 - blend) * champion + blend * mutant)
 
 
-@lane
+@jit_inline
 def annealed(rule, sigma, won):
     """The noise after a mutant won or lost, within its bounds."""
     if rule.anneal != BY_SUCCESS:
@@ -104,43 +104,43 @@ def annealed(rule, sigma, won):
     return min(sigma * rule.factor, rule.highest * rule.sigma)
 
 
-@lane
+@jit_inline
 def scheduled(rule, clock):
     """The noise after ``clock`` environment steps; exactly its last from ``rule.steps`` on."""
     share = min(clock / rule.steps, 1.0)
     return rule.sigma * ((1.0 - share) + share * rule.lowest)
 
 
-@lane
+@jit_inline
 def _mean(climb, i, whose):
     return climb.total[i, whose] / climb.count[i, whose]
 
 
-@lane
+@jit_inline
 def _copy(weights, to):
     for k in range(len(weights)):
         to[k] = weights[k]
 
 
-@lane
+@jit_inline
 def _take(climb, i, whose, to):
     """One record becomes another's."""
     climb.total[i, to], climb.count[i, to] = climb.total[i, whose], climb.count[i, whose]
 
 
-@lane
+@jit_inline
 def _clear(climb, i, whose):
     climb.total[i, whose], climb.count[i, whose] = 0.0, 0
 
 
-@lane
+@jit_inline
 def _judge_champion(climb, rule, i):
     """Let the champion play."""
     climb.who[i], climb.left[i], climb.spent[i] = CHAMPION, rule.episodes, 0
     _copy(climb.champion[i], climb.playing[i])
 
 
-@lane
+@jit_inline
 def _judge_mutant(climb, rule, scale, i):
     """Let new weights play; ``scale`` [P] bounds fresh ones and is 0 where there is to be no weight."""
     climb.who[i], climb.left[i], climb.spent[i] = MUTANT, rule.episodes, 0
@@ -154,7 +154,7 @@ def _judge_mutant(climb, rule, scale, i):
             climb.playing[i, k] = climb.champion[i, k] + np.float32(climb.sigma[i] * normal(climb.stream, i))
 
 
-@lane
+@jit_inline
 def _restart(climb, rule, scale, i):
     """Keep the best champion aside and begin another climb."""
     if climb.leads[i]:
@@ -166,7 +166,7 @@ def _restart(climb, rule, scale, i):
     _clear(climb, i, CHAMPION)
 
 
-@lane
+@jit_inline
 def _crown(climb, rule, i):
     """The champion moves towards the mutant that won; as a blend of two it has no record of its own."""
     for k in range(climb.champion.shape[1]):
@@ -178,7 +178,7 @@ def _crown(climb, rule, i):
         _clear(climb, i, CHAMPION)
 
 
-@lane
+@jit_inline
 def _end_mutant(climb, rule, i, won):
     """What follows for champion and noise when a mutant's judgement is over."""
     higher = won and _mean(climb, i, MUTANT) > climb.peak[i]
@@ -189,20 +189,20 @@ def _end_mutant(climb, rule, i, won):
         _crown(climb, rule, i)
 
 
-@lane
+@jit_inline
 def _end_champion(climb, i):
     """What follows when the champion's judgement is over."""
     climb.score[i], climb.cost[i], climb.since[i] = _mean(climb, i, CHAMPION), climb.spent[i], 0
     climb.peak[i] = max(climb.peak[i], climb.score[i])
 
 
-@lane
+@jit_inline
 def is_due(rule, cost, since):
     """Whether judging the champion again keeps within its share of the steps."""
     return rule.rejudge * (since + cost) >= cost
 
 
-@lane
+@jit_inline
 def _compare_with_best(climb, i):
     """The champion leads once its record beats the best one's."""
     if not climb.leads[i] and climb.count[i, CHAMPION] > 0:
@@ -210,7 +210,7 @@ def _compare_with_best(climb, i):
         climb.leads[i] = ahead(_mean(climb, i, CHAMPION), climb.count[i, CHAMPION], mean, n)
 
 
-@lane
+@jit_inline
 def _next_judgement(climb, rule, scale, i):
     """Who plays next: a mutant after the champion; after a mutant either."""
     again = False
@@ -224,7 +224,7 @@ def _next_judgement(climb, rule, scale, i):
         _judge_mutant(climb, rule, scale, i)
 
 
-@lane
+@jit_inline
 def _check(climb, i, numbers):
     """Fail seed i where a number is not finite: its champion plays on, and nothing is judged any more."""
     for number in numbers:
@@ -233,7 +233,7 @@ def _check(climb, i, numbers):
             _copy(climb.champion[i], climb.playing[i])
 
 
-@lane
+@jit_inline
 def learn_lane(climb, rule, scale, i, reward, ended, outputs):
     """One environment step of seed i: its reward, whether an episode ended by either way, and what the network said."""
     climb.clock[i] += 1
@@ -244,7 +244,7 @@ def learn_lane(climb, rule, scale, i, reward, ended, outputs):
             _check(climb, i, climb.playing[i])
 
 
-@lane
+@jit_inline
 def _count(climb, rule, scale, i, reward, ended):
     """Count a step in, and judge where an episode is over."""
     who, over = climb.who[i], False

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.core.jit import lane
+from simulator.core.jit import jit_inline
 from simulator.core.protocols import Array, State
 
 
@@ -73,13 +73,13 @@ _RING = ("obs", "following", "action", "earned", "discount")
 _REST = ("pushed", "window_obs", "window_action", "window_reward", "waiting")
 
 
-@lane
+@jit_inline
 def fill_of(replay, i):
     """How many transitions of seed i can be drawn."""
     return min(replay.pushed[i], replay.action.shape[1])
 
 
-@lane
+@jit_inline
 def push(replay, i, seen, action, result):
     """Add one step of seed i: what was seen, done, and (reward, terminated, truncated, what it led to).
 
@@ -106,7 +106,7 @@ def push(replay, i, seen, action, result):
     replay.waiting[i] = length
 
 
-@lane
+@jit_inline
 def _emit(replay, i, steps, terminated, led_to):
     """Make a transition of the waiting steps from ``steps[0]`` to before ``steps[1]``."""
     oldest, end = steps
@@ -122,7 +122,7 @@ def _emit(replay, i, steps, terminated, led_to):
     replay.pushed[i] += 1
 
 
-@lane
+@jit_inline
 def expand(stored, n_classes, x):
     """Stored features [F] as a network's input [in]: as they are, or the class they name as one-hot."""
     if n_classes == 0:

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from simulator.core.jit import compiled, lane, spread
-from simulator.core.protocols import Array, Spec, State, Step
+from simulator.core.jit import jit, jit_inline, parallel_for
+from simulator.core.protocols import Array, EnvSpec, State, Step
 
 DEEPEST = 64  # frames in a stack
 MOST_COLOURS = 4
@@ -32,7 +32,7 @@ class FrameStore(NamedTuple):
     depth: int  # k
 
 
-def frame_shape(spec: Spec) -> tuple[int, int, int]:
+def frame_shape(spec: EnvSpec) -> tuple[int, int, int]:
     """Colours, height and width (C, H, W) of an environment's frames.
 
     Raises:
@@ -67,7 +67,7 @@ def make_frames(n_seeds: int, shape: tuple[int, int, int], capacity: int, depth:
     return FrameStore(frames, np.zeros((n_seeds, capacity), np.uint8), np.zeros(n_seeds, np.int64), depth)
 
 
-@lane
+@jit_inline
 def _copy(source, target):
     """Copy a frame, byte by byte for the compiler to widen: slices would be copied by way of fresh memory."""
     flat, room = source.reshape(source.size), target.reshape(source.size)
@@ -75,7 +75,7 @@ def _copy(source, target):
         room[np.uint64(d)] = flat[np.uint64(d)]
 
 
-@lane
+@jit_inline
 def push(store, i, frame, first):
     """Append a frame, uint8 [C, H, W], to seed i; its position. ``first``: an episode begins with it."""
     position, n = store.pushed[i], store.frames.shape[1]
@@ -89,14 +89,14 @@ def push(store, i, frame, first):
     return position
 
 
-@lane
+@jit_inline
 def oldest(store, i):
     """The first position of seed i whose stack is whole: every later one is, up to the newest."""
     overwritten = store.pushed[i] - store.frames.shape[1]
     return max(overwritten + store.depth - 1, 0) if overwritten > 0 else 0
 
 
-@lane
+@jit_inline
 def stack(store, i, position, out):
     """The stacked observation at a position of seed i, written to ``out``, uint8 [k * C, H, W]."""
     n, depth = store.frames.shape[1], store.depth
@@ -109,21 +109,21 @@ def stack(store, i, position, out):
             row[:] = 0
 
 
-@compiled
+@jit
 def _append_all(store, frames, first, mask):
     for i in range(len(first)):
         if mask[i]:
             push(store, i, frames[i], first[i])
 
 
-@compiled
+@jit
 def _gather_block(block, store, positions, out):
     for i in range(block[0], block[1]):
         for b in range(positions.shape[1]):
             stack(store, i, positions[i, b], out[i, b])
 
 
-@compiled
+@jit
 def _oldest_all(store, out):
     for i in range(len(out)):
         out[i] = oldest(store, i)
@@ -160,7 +160,7 @@ def gather(store: FrameStore, positions: Array, out: Array | None = None) -> Arr
     colours, height, width = store.frames.shape[2:]
     if out is None:
         out = np.empty((*positions.shape, store.depth * colours, height, width), np.uint8)
-    spread(lambda first, last: _gather_block((first, last), store, positions, out), len(positions))
+    parallel_for(lambda first, last: _gather_block((first, last), store, positions, out), len(positions))
     return out
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Meta
 
 from simulator.core.field_types import Positive, Share, StepsOfRun
-from simulator.core.jit import lane
+from simulator.core.jit import jit_inline
 from simulator.core.protocols import Array, State
 from simulator.core.rng_compiled import below, uniform
 
@@ -81,7 +81,7 @@ def bytes_of(kind: str, capacity: int) -> int:
     return {"": 0, "proportional": 16 * (1 << max(capacity - 1, 0).bit_length()), "rank": 24 * capacity}[kind]
 
 
-@lane
+@jit_inline
 def admit(priorities, i, at, count):
     """Transition ``at`` of seed i is new: it gets the largest priority; ``count`` were pushed before it."""
     if priorities.kind == RANK and count < priorities.heap.shape[1]:
@@ -91,7 +91,7 @@ def admit(priorities, i, at, count):
         _set(priorities, i, at, priorities.largest[i], min(count + 1, priorities.heap.shape[1]))
 
 
-@lane
+@jit_inline
 def revise(priorities, i, at, td_error, fill):
     """Transition ``at`` was learned from with this TD error, unclipped."""
     if priorities.kind != UNIFORM:
@@ -100,7 +100,7 @@ def revise(priorities, i, at, td_error, fill):
         _set(priorities, i, at, value, fill)
 
 
-@lane
+@jit_inline
 def _set(priorities, i, at, value, fill):
     if priorities.kind == PROPORTIONAL:
         tree, node = priorities.tree[i], at + priorities.tree.shape[1] // 2
@@ -116,14 +116,14 @@ def _set(priorities, i, at, value, fill):
         _sink(heap, place, key, place[at], fill)
 
 
-@lane
+@jit_inline
 def _rise(heap, place, key, spot):
     while spot > 0 and key[heap[spot]] > key[heap[(spot - 1) // 2]]:
         _swap(heap, place, spot, (spot - 1) // 2)
         spot = (spot - 1) // 2
 
 
-@lane
+@jit_inline
 def _sink(heap, place, key, spot, fill):
     below_it = 2 * spot + 1
     while below_it < fill:
@@ -135,13 +135,13 @@ def _sink(heap, place, key, spot, fill):
         spot, below_it = below_it, 2 * below_it + 1
 
 
-@lane
+@jit_inline
 def _swap(heap, place, a, b):
     heap[a], heap[b] = heap[b], heap[a]
     place[heap[a]], place[heap[b]] = a, b
 
 
-@lane
+@jit_inline
 def draw(priorities, streams, i, how, picked, weights):
     """Fill ``picked`` [B] with transitions of seed i, ``weights`` [B] with what they weigh; ``how``: (fill, beta)."""
     fill, beta = how
@@ -166,7 +166,7 @@ def draw(priorities, streams, i, how, picked, weights):
         weights[j] /= np.float32(heaviest)
 
 
-@lane
+@jit_inline
 def _descend(tree, left, fill):
     """The leaf below which the sum of all leaves before it and its own first exceeds ``left``."""
     leaves, node = len(tree) // 2, 1
@@ -178,7 +178,7 @@ def _descend(tree, left, fill):
     return min(node - leaves, fill - 1)
 
 
-@lane
+@jit_inline
 def _bisect(cumulative, left, fill):
     """The first rank, from 1 to ``fill``, whose cumulative sum exceeds ``left``."""
     low, high = 1, fill

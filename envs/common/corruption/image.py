@@ -1,7 +1,7 @@
 """Corruption that knows where units are, or what else is stored: an occluding block, a shift, a blur, a mixture.
 
-Every channel is one of :class:`simulator.core.memories.Channel`. A pattern of one dimension counts as a picture of one
-row.
+Every channel is one of :class:`simulator.core.memories.CorruptionModel`. A pattern of one dimension counts as a
+picture of one row.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy.special import xlogy
 
 from envs.common.corruption.likelihood import agreements, by_seed, check_streams, distances, only_if
 from envs.common.corruption.pixelwise import trusted
-from simulator.core.memories import CERTAIN, Cues, Units
+from simulator.core.memories import CERTAIN, Cues, PatternSpec
 from simulator.core.protocols import Array
 
 Streams = Sequence[np.random.Generator]
@@ -23,7 +23,7 @@ BLUR_NOISE = 0.2  # standard deviation of what is added to a blurred picture
 _PAIRS = 1 << 22  # pairs of patterns at a time
 
 
-def plane(units: Units) -> tuple[int, int]:
+def plane(units: PatternSpec) -> tuple[int, int]:
     """Height and width of a picture.
 
     Raises:
@@ -34,7 +34,7 @@ def plane(units: Units) -> tuple[int, int]:
     return (1, units.n) if len(units.shape) == 1 else (units.shape[0], units.shape[1])
 
 
-def blocks(units: Units, share: float) -> Array:
+def blocks(units: PatternSpec, share: float) -> Array:
     """Every block that covers nearest to ``share`` of a picture: int64 [R, 4], its top, left, height and width.
 
     Of several shapes the most nearly square ones are taken, 4 x 8 as well as 8 x 4.
@@ -51,7 +51,7 @@ def blocks(units: Units, share: float) -> Array:
     return np.concatenate(found)
 
 
-def covered(units: Units, places: Array) -> Array:
+def covered(units: PatternSpec, places: Array) -> Array:
     """The units under blocks [B, 4], bool [B, N]."""
     height, width = plane(units)
     top, left, h, w = (side[:, None] for side in places.T)
@@ -65,7 +65,7 @@ class Block:
     """A rectangle covers a share of the picture at a random place: 0 there, and the mask says so."""
 
     name: str
-    units: Units
+    units: PatternSpec
     places: Array  # int64 [R, 4], see blocks; each as likely
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
@@ -80,7 +80,7 @@ class Block:
 
     def evidence(self, cues: Cues) -> Array | None:
         """CERTAIN where nothing covers the picture, nothing elsewhere."""
-        return CERTAIN * cues.values.astype(np.float64) if self.units.two_valued else None
+        return CERTAIN * cues.values.astype(np.float64) if self.units.is_bipolar else None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
         """-inf where a known unit differs; else one over the number of places."""
@@ -94,7 +94,7 @@ class Shift:
     """The picture moves by up to k units along each axis, every move as likely; what comes in is -1."""
 
     name: str
-    units: Units
+    units: PatternSpec
     k: int
 
     @property
@@ -142,7 +142,7 @@ class Blur:
     """A Gaussian filter of width sigma, with -1 around the picture, and normal noise of BLUR_NOISE on every unit."""
 
     name: str
-    units: Units
+    units: PatternSpec
     sigma: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
@@ -176,7 +176,7 @@ class Mix:
     """
 
     name: str
-    units: Units
+    units: PatternSpec
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from simulator.core.memories import CERTAIN, Units
+from simulator.core.memories import CERTAIN, PatternSpec
 from simulator.core.protocols import Array
 
 _BLOCK = 1 << 24  # comparisons at a time
@@ -33,7 +33,7 @@ def check_streams(patterns: Array, streams: Sequence[np.random.Generator]) -> No
         raise ValueError(f"corruption: found {len(streams)} streams, expected one for each of {len(patterns)} seeds")
 
 
-def agreements(values: Array, patterns: Array, units: Units, where: Array | None = None) -> Array:
+def agreements(values: Array, patterns: Array, units: PatternSpec, where: Array | None = None) -> Array:
     """In how many units a cue equals a pattern, float64 [S, Q, P].
 
     Sums of products of signs are whole numbers, which float32 holds exactly up to 2^24 units.
@@ -44,7 +44,7 @@ def agreements(values: Array, patterns: Array, units: Units, where: Array | None
         units: what a pattern is.
         where: bool [S, Q, N], units that count; None: all do.
     """
-    if not units.two_valued:
+    if not units.is_bipolar:
         return _equal(values, patterns, where)
     counted = values if where is None else np.where(where, values, np.float32(0))
     n = units.n if where is None else where.sum(axis=2)[..., None]

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 from envs.common.corruption import image as pictures
 from envs.common.corruption import pixelwise as single
-from simulator.core.memories import Channel, Units
-from simulator.core.registry import unknown
+from simulator.core.memories import CorruptionModel, PatternSpec
+from simulator.core.registry import unknown_name_message
 
 _LARGEST = 100.0  # standard deviation
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -33,13 +33,13 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 class _Kind(NamedTuple):
     """A kind of corruption: what makes it, what its amount can be, and how that is said."""
 
-    make: Callable[[str, Units, Any], Channel]
-    fits: Callable[[float, Units], bool]
-    expected: Callable[[Units], str]
+    make: Callable[[str, PatternSpec, Any], CorruptionModel]
+    fits: Callable[[float, PatternSpec], bool]
+    expected: Callable[[PatternSpec], str]
     example: str
 
 
-def parse(text: str, units: Units) -> Channel:
+def parse(text: str, units: PatternSpec) -> CorruptionModel:
     """The channel that ``name:amount`` stands for.
 
     Args:
@@ -58,7 +58,7 @@ def parse(text: str, units: Units) -> Channel:
     if name == "none":
         raise ValueError(f"{shown}: expected 'none' without an amount")
     if name not in _KINDS:
-        raise ValueError(unknown("corruption", name, NAMES, f"one of {', '.join(NAMES)}"))
+        raise ValueError(unknown_name_message("corruption", name, NAMES, f"one of {', '.join(NAMES)}"))
     kind = _KINDS[name]
     value = float(amount) if _NUMBER.fullmatch(amount) else None
     if value is None or not kind.fits(value, units):
@@ -66,18 +66,18 @@ def parse(text: str, units: Units) -> Channel:
     return kind.make(f"{name}:{amount}", units, value)
 
 
-def _share(make: Callable[[str, Units, float], Channel], *, below: bool = False) -> _Kind:
+def _share(make: Callable[[str, PatternSpec, float], CorruptionModel], *, below: bool = False) -> _Kind:
     """A probability; ``below``: less than 1, since nothing would be left."""
     expected = "a probability from 0 to below 1" if below else "a probability from 0 to 1"
     return _Kind(make, lambda p, units: 0.0 <= p < 1.0 or (p == 1.0 and not below), lambda units: expected, "0.2")
 
 
-def _deviation(make: Callable[[str, Units, float], Channel]) -> _Kind:
+def _deviation(make: Callable[[str, PatternSpec, float], CorruptionModel]) -> _Kind:
     expected = f"a number from 0.001 to {_LARGEST:g}"
     return _Kind(make, lambda value, units: 0.001 <= value <= _LARGEST, lambda units: expected, "0.5")
 
 
-def _whole(make: Callable[[str, Units, int], Channel], most: Callable[[Units], int]) -> _Kind:
+def _whole(make: Callable[[str, PatternSpec, int], CorruptionModel], most: Callable[[PatternSpec], int]) -> _Kind:
     return _Kind(
         lambda name, units, value: make(name, units, int(value)),
         lambda value, units: value.is_integer() and 0 <= value <= most(units),
@@ -86,13 +86,13 @@ def _whole(make: Callable[[str, Units, int], Channel], most: Callable[[Units], i
     )
 
 
-def _shortest(units: Units) -> int:
+def _shortest(units: PatternSpec) -> int:
     """The shorter side of a picture; its length where it is of one row."""
     height, width = pictures.plane(units)
     return min(height, width) if height > 1 else width
 
 
-def _block(name: str, units: Units, share: float) -> Channel:
+def _block(name: str, units: PatternSpec, share: float) -> CorruptionModel:
     places = pictures.blocks(units, share)
     if places[:, 2:].prod(axis=1).max() == units.n:
         raise ValueError(f"corruption = {name!r}: covers all {units.n} units, expected a smaller share")

@@ -1,8 +1,8 @@
 """Corruption that strikes units wherever they are: flips, salt and pepper, Gaussian noise, erasure, known and not.
 
-Every channel is one of :class:`simulator.core.memories.Channel`. The corruption of a seed's first cues does not depend
-on how many follow. Of units that are not two-valued a flip changes the sign, everything else is as said; single units
-then give no evidence, except through Gaussian noise.
+Every channel is one of :class:`simulator.core.memories.CorruptionModel`. The corruption of a seed's first cues does
+not depend on how many follow. Of units that are not two-valued a flip changes the sign, everything else is as said;
+single units then give no evidence, except through Gaussian noise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import gammaln, xlogy
 
 from envs.common.corruption.likelihood import agreements, by_seed, distances, finite, half_log_odds, only_if
-from simulator.core.memories import CERTAIN, Cues, Units
+from simulator.core.memories import CERTAIN, Cues, PatternSpec
 from simulator.core.protocols import Array
 
 Streams = Sequence[np.random.Generator]
@@ -25,7 +25,7 @@ class Nothing:
     """No corruption."""
 
     name: str
-    units: Units
+    units: PatternSpec
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
         """The patterns themselves; nobody says that they can be trusted."""
@@ -33,7 +33,7 @@ class Nothing:
 
     def evidence(self, cues: Cues) -> Array | None:
         """CERTAIN."""
-        return CERTAIN * cues.values.astype(np.float64) if self.units.two_valued else None
+        return CERTAIN * cues.values.astype(np.float64) if self.units.is_bipolar else None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
         """0 of the pattern that equals the cue, -inf of others."""
@@ -45,7 +45,7 @@ class Flip:
     """Every unit changes its sign with probability p, each by itself: the binary symmetric channel."""
 
     name: str
-    units: Units
+    units: PatternSpec
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
@@ -68,7 +68,7 @@ class Flips:
     """Exactly k units change their signs, every choice of k being as likely."""
 
     name: str
-    units: Units
+    units: PatternSpec
     k: int
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
@@ -101,7 +101,7 @@ class Salt:
     """Salt and pepper: every unit is replaced by a fair coin, +1 or -1, with probability p."""
 
     name: str
-    units: Units
+    units: PatternSpec
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
@@ -123,7 +123,7 @@ class Salt:
         n_coin = coin.sum(axis=2)[..., None]
         same = agreements(cues.values, patterns, self.units, coin)
         law = xlogy(same, 1.0 - self.p / 2.0) + xlogy(n_coin - same, self.p / 2.0)
-        if self.units.two_valued:
+        if self.units.is_bipolar:
             return np.asarray(law)
         between = agreements(cues.values, patterns, self.units, ~coin)
         return only_if(between == self.units.n - n_coin, law + xlogy(between, 1.0 - self.p))
@@ -134,7 +134,7 @@ class Gauss:
     """Normal noise of standard deviation sigma on every unit. Cues leave the range from -1 to 1: nothing is cut."""
 
     name: str
-    units: Units
+    units: PatternSpec
     sigma: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
@@ -155,7 +155,7 @@ class Erase:
     """Every unit is lost with probability p: 0 in the cue, which says by its mask that the others can be trusted."""
 
     name: str
-    units: Units
+    units: PatternSpec
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
@@ -180,7 +180,7 @@ class Hide:
     """Every unit is set to -1 with probability p, and nobody says which: units fall silent."""
 
     name: str
-    units: Units
+    units: PatternSpec
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
@@ -189,7 +189,7 @@ class Hide:
 
     def evidence(self, cues: Cues) -> Array | None:
         """CERTAIN where the cue is +1, ln(p) / 2 where it is -1."""
-        if not self.units.two_valued:
+        if not self.units.is_bipolar:
             return None
         return np.where(cues.values > 0, CERTAIN, half_log_odds(self.p, 1.0))
 
@@ -207,14 +207,14 @@ def trusted(cues: Cues) -> Array:
     return cues.values != 0.0 if cues.known is None else cues.known
 
 
-def _signed(cues: Cues, units: Units, beta: float) -> Array | None:
-    return beta * cues.values.astype(np.float64) if units.two_valued else None
+def _signed(cues: Cues, units: PatternSpec, beta: float) -> Array | None:
+    return beta * cues.values.astype(np.float64) if units.is_bipolar else None
 
 
-def _turns(values: Array, patterns: Array, units: Units) -> tuple[Array, Array, Array]:
+def _turns(values: Array, patterns: Array, units: PatternSpec) -> tuple[Array, Array, Array]:
     """Units that are alike and not 0, that have the other sign, and that are 0 in both, each [S, Q, P]."""
     same = agreements(values, patterns, units)
-    if units.two_valued:
+    if units.is_bipolar:
         return same, units.n - same, np.zeros_like(same)
     zero = agreements(values, patterns, units, values == 0.0)
     return same - zero, agreements(-values, patterns, units) - zero, zero

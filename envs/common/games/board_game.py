@@ -18,13 +18,13 @@ from simulator.core import rng
 from simulator.core.foreign.casts import held
 from simulator.core.game_tree import GameTree
 from simulator.core.games import Turn
-from simulator.core.protocols import Array, Spec, State
+from simulator.core.protocols import Array, EnvSpec, State
 
 
 class Rules(NamedTuple):
     """What is known of a board game beside its original."""
 
-    spec: Spec
+    spec: EnvSpec
     module: str  # below pettingzoo.classic
     squares: Callable[[Any], list[int]]  # the original -> its board
     view: Callable[[list[int], int], Any]  # (board, side) -> what that side sees
@@ -118,7 +118,7 @@ class BoardGame:
 
     def state(self) -> State:
         """The moves of every game, and the streams."""
-        streams = np.stack([rng.pack(stream.bit_generator) for stream in self._streams])
+        streams = np.stack([rng.pack_state(stream.bit_generator) for stream in self._streams])
         return {"moves": [list(moves) for moves in self._moves], "streams": streams}
 
     def restore(self, state: State) -> Turn:
@@ -128,7 +128,7 @@ class BoardGame:
             for action in moves:
                 self._boards[i].step(int(action))
                 self._moves[i].append(int(action))
-        self._streams = [np.random.Generator(rng.unpack(words)) for words in state["streams"]]
+        self._streams = [np.random.Generator(rng.unpack_state(words)) for words in state["streams"]]
         return self._now(self._nothing())
 
 

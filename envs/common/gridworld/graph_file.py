@@ -19,7 +19,7 @@ from typing import Any
 from envs.common.gridworld.map_file import REWARD_LIMIT
 from simulator.core.files.escaping import visible
 from simulator.core.files.reading import read_text
-from simulator.core.registry import unknown
+from simulator.core.registry import unknown_name_message
 
 LARGEST = 500  # rooms
 _KEYS = ("R", "goal", "start", "title")
@@ -75,7 +75,7 @@ def parse(data: Any, source: str = "R matrix") -> RoomGraph:
         raise ValueError(f"{source}: found no R, expected a square list of lists of numbers with that name")
     for key in table:
         if key not in _KEYS:
-            raise ValueError(f"{source}: {unknown('key', str(key), _KEYS)}, expected {', '.join(_KEYS)}")
+            raise ValueError(f"{source}: {unknown_name_message('key', str(key), _KEYS)}, expected {', '.join(_KEYS)}")
     rewards = _matrix(table["R"], source)
     title = table.get("title", "")
     if not isinstance(title, str) or not title.isprintable() or len(title) > 200:

@@ -13,7 +13,7 @@ from envs.common.gridworld.graph_file import RoomGraph
 from envs.common.gridworld.map_file import Map
 from envs.common.gridworld.maze import LARGEST, SMALLEST, make_maze
 from simulator.core import rng
-from simulator.core.registry import unknown
+from simulator.core.registry import unknown_name_message
 
 SIX = (
     (-1, -1, -1, -1, 0, -1),
@@ -49,7 +49,7 @@ def find(name: str, shape: Shape) -> Map | RoomGraph:
         hint = f"one of {', '.join(_MADE)}, or a file with a map or an R matrix"
         if os.sep in name or "." in name:
             raise ValueError(f"rooms: layout: no such file {name[:300]!r}, expected {hint}")
-        raise ValueError(f"rooms: {unknown('layout', name, _MADE, hint)}")
+        raise ValueError(f"rooms: {unknown_name_message('layout', name, _MADE, hint)}")
     _check(name, shape)
     return graph_file.load(name) if name.lower().endswith((".toml", ".json")) else map_file.load(name)
 

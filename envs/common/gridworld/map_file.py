@@ -27,7 +27,7 @@ from typing import Any
 from simulator.core.files.escaping import visible
 from simulator.core.files.reading import read_text
 from simulator.core.files.writing import write_file
-from simulator.core.registry import unknown
+from simulator.core.registry import unknown_name_message
 
 LARGEST = 1000  # rows or columns
 REWARD_LIMIT = 1e9  # what a file can ask for without leaving float32
@@ -143,7 +143,9 @@ def parse(page: str, source: str = "map") -> Map:
 def _header(values: dict[str, Any], match: re.Match[str], place: str) -> None:
     key, value = match[1], match[2].strip()
     if key not in (*_KEYS, *_DIGITS):
-        raise ValueError(f"{place}:{match.start(1) + 1}: {unknown('key', key, _KEYS)}, expected a map's setting or row")
+        raise ValueError(
+            f"{place}:{match.start(1) + 1}: {unknown_name_message('key', key, _KEYS)}, expected a map's setting or row"
+        )
     if key in values:
         raise ValueError(f"{place}:{match.start(1) + 1}: found {key!r} again, expected it once")
     sound, expected = _judged(key, value)

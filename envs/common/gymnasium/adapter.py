@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec as GymSpec
 
 from envs.common.gymnasium import atari
 from envs.common.gymnasium.atari import Atari
@@ -38,9 +38,9 @@ from envs.common.gymnasium.single_env import Refused, Slot, brief
 from simulator.core import rng as streams
 from simulator.core.field_types import CountOrZero
 from simulator.core.foreign.casts import held
-from simulator.core.foreign.faults import FOREIGN, PlayerError, guarded, told
+from simulator.core.foreign.faults import FOREIGN, PlayerError, guarded, player_error
 from simulator.core.notices import notice
-from simulator.core.protocols import Array, Env, Spec, State, Step
+from simulator.core.protocols import Array, Env, EnvSpec, State, Step
 from simulator.core.scene import Scene
 
 __all__ = [
@@ -95,7 +95,7 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
     limit = first.spec.max_episode_steps if first.spec else None
     if limit is None and atari.is_atari(found):
         limit = atari.longest(found, config.atari)
-    spec = Spec(env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
+    spec = EnvSpec(env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
     mask = getattr(first.unwrapped, "action_mask", None)
     if config.masks:
         spec = replace(spec, legal=_legal(env_id, spec, mask))
@@ -109,14 +109,14 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
         first.close()
     singles = [build() for _ in seeds]
     machines = [atari.Emulator(each) if atari.is_atari(found) else None for each in singles]
-    numbers = streams.integers(seeds, "env")
+    numbers = streams.derived_seeds(seeds, "env")
     slots = [Slot(*each) for each in zip(singles, [env_id] * len(singles), numbers, machines, strict=True)]
     env = GymnasiumEnv(spec, slots, seeds)
     env.notes = notes
     return env
 
 
-def _legal(env_id: str, spec: Spec, mask: Any) -> Array:
+def _legal(env_id: str, spec: EnvSpec, mask: Any) -> Array:
     """Which actions exist at each observation, bool [n, A], by the environment's own ``action_mask(state)``."""
     place = f"environment {env_id}: masks = true"
     numbered = isinstance(spec.observation, spaces.Discrete) and isinstance(spec.action, spaces.Discrete)
@@ -130,7 +130,7 @@ def _legal(env_id: str, spec: Spec, mask: Any) -> Array:
     return legal
 
 
-def _builder(env_id: str, found: EnvSpec, config: Config) -> Callable[[], SingleEnv]:
+def _builder(env_id: str, found: GymSpec, config: Config) -> Callable[[], SingleEnv]:
     atari.checked(env_id, config.atari, found, config.kwargs)
     if not atari.is_atari(found):
         return partial(create, env_id, found, config.kwargs, config.max_steps)
@@ -139,7 +139,7 @@ def _builder(env_id: str, found: EnvSpec, config: Config) -> Callable[[], Single
     return partial(create, env_id, found, kwargs, 0, finish)
 
 
-def _described(spec: Spec, first: SingleEnv) -> tuple[Spec, Callable[[Sequence[int]], Env] | None]:
+def _described(spec: EnvSpec, first: SingleEnv) -> tuple[EnvSpec, Callable[[Sequence[int]], Env] | None]:
     """What is known of the environment beside its id, and what makes its compiled twin."""
     from envs.common.gymnasium import compiled_equivalents, export, toy_text  # loads the exact solvers
 
@@ -166,7 +166,7 @@ class GymnasiumEnv:
         seeds: the seeds, for what errors say.
     """
 
-    def __init__(self, spec: Spec, slots: Sequence[Slot], seeds: Sequence[int]) -> None:
+    def __init__(self, spec: EnvSpec, slots: Sequence[Slot], seeds: Sequence[int]) -> None:
         self.spec, self.slots, self._seeds = spec, list(slots), list(seeds)
         shape, kind = (len(self.slots), *(spec.observation.shape or ())), spec.observation.dtype
         self._expected = (len(self.slots), *(spec.action.shape or ()))
@@ -293,7 +293,7 @@ class GymnasiumEnv:
         whose = f"{self.spec.id}: seed {self._seeds[i]}"
         if isinstance(error, Refused):
             return PlayerError(f"{whose}, {when}: {error}")
-        return told(f"{whose} failed {when}", error, _hint(error))
+        return player_error(f"{whose} failed {when}", error, _hint(error))
 
     def _sick(self, i: int, what: str, value: Any) -> PlayerError:
         said = f"seed {self._seeds[i]} {what} {brief(value)} in step {self._taken}"

@@ -16,7 +16,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec as GymSpec
 from gymnasium.wrappers import AtariPreprocessing, TimeLimit
 
 from simulator.core.field_types import Count, CountOrZero, Share
@@ -51,12 +51,12 @@ class Atari:
     """all 18 actions; off: those that do something in this game"""
 
 
-def is_atari(spec: EnvSpec) -> bool:
+def is_atari(spec: GymSpec) -> bool:
     """Whether ``spec`` is one of the emulator's games with frames."""
     return spec.namespace == NAMESPACE
 
 
-def checked(env_id: str, settings: Atari, spec: EnvSpec, kwargs: Mapping[str, Any]) -> None:
+def checked(env_id: str, settings: Atari, spec: GymSpec, kwargs: Mapping[str, Any]) -> None:
     """Refuse settings that do not go together.
 
     Raises:
@@ -81,7 +81,7 @@ def make_kwargs(settings: Atari) -> dict[str, Any]:
     }
 
 
-def longest(spec: EnvSpec, settings: Atari) -> int | None:
+def longest(spec: GymSpec, settings: Atari) -> int | None:
     """Steps after which the emulator itself cuts an episode."""
     frames = spec.kwargs.get("max_num_frames_per_episode")
     return None if frames is None else -(-int(frames) // settings.frame_skip)

@@ -12,7 +12,7 @@ from gymnasium.envs.toy_text import BlackjackEnv
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from simulator.core import registry
-from simulator.core.protocols import Env, Spec
+from simulator.core.protocols import Env, EnvSpec
 
 _MAY_DIFFER = (  # attributes of an original that change no number, or that its twin takes over as a setting
     *("spec", "render_mode", "_np_random", "_np_random_seed"),
@@ -29,7 +29,7 @@ class Twin(NamedTuple):
     module: Any  # its file
     config: Any  # its settings
 
-    def make(self, seeds: Sequence[int], spec: Spec) -> Env:
+    def make(self, seeds: Sequence[int], spec: EnvSpec) -> Env:
         """One copy per seed, under the name that ``spec`` gives it."""
         env: Env = self.module.make(seeds, self.config)
         env.spec = spec

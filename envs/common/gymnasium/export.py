@@ -19,7 +19,7 @@ from gymnasium.vector.utils import batch_space
 from envs.common.gymnasium import compiled_equivalents
 from envs.common.render import frame, letters
 from simulator.core import registry, rng
-from simulator.core.protocols import Array, Env, Spec
+from simulator.core.protocols import Array, Env, EnvSpec
 from simulator.core.scene import Scene
 
 RENDER_MODES = ("ansi", "rgb_array")
@@ -48,7 +48,7 @@ class RoomsEnv(gymnasium.Env[Any, Any]):
         self._seeded = self._ended = False
 
     @property
-    def env_spec(self) -> Spec:
+    def env_spec(self) -> EnvSpec:
         """What the rooms are: their finite MDP, what is seen of it, and what counts as solved."""
         return self._env.spec
 
@@ -78,7 +78,7 @@ class RoomsEnv(gymnasium.Env[Any, Any]):
         return _render(self._env.last_scene(0) if self._ended else self._env.scene(0), self.render_mode)
 
 
-def spec_of(env: gymnasium.Env[Any, Any]) -> Spec | None:
+def spec_of(env: gymnasium.Env[Any, Any]) -> EnvSpec | None:
     """What is known of ``env`` where it is the rooms and nothing else: no wrapper or subclass that changes a number."""
     core = env.unwrapped
     return core.env_spec if type(core) is RoomsEnv and compiled_equivalents.is_bare(env) else None
@@ -172,13 +172,15 @@ class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         _reseed(self._env, given)
 
 
-def _configured(settings: Mapping[str, Any]) -> tuple[registry.Player, Any]:
+def _configured(settings: Mapping[str, Any]) -> tuple[registry.Plugin, Any]:
     """The rooms' player and its settings."""
     player = registry.load("envs", "rooms")
     known = [field.name for field in fields(player.Config)]
     for name in settings:
         if name not in known:
-            raise ValueError(f"rooms: {registry.unknown('setting', name, known)}, expected {', '.join(known)}")
+            raise ValueError(
+                f"rooms: {registry.unknown_name_message('setting', name, known)}, expected {', '.join(known)}"
+            )
     return player, player.Config(**settings)
 
 
@@ -202,7 +204,7 @@ def _reseed(env: Env, given: Sequence[int | None]) -> None:
         if seed is not None:
             for key, purpose in (("stream", "env"), ("sensor", "sensor")):
                 if key in state:
-                    state[key][i] = rng.words([seed], purpose)[0]
+                    state[key][i] = rng.pcg64_states([seed], purpose)[0]
     env.restore(state)
 
 
@@ -211,11 +213,11 @@ def _single(obs: Array) -> Any:
     return int(obs[0]) if obs.ndim == 1 else obs[0].copy()
 
 
-def _info(spec: Spec, obs: Any) -> Info:
+def _info(spec: EnvSpec, obs: Any) -> Info:
     return {} if spec.legal is None else {"action_mask": spec.legal[obs].astype(np.int8)}
 
 
-def _infos(spec: Spec, obs: Array, where: Array | None = None) -> Info:
+def _infos(spec: EnvSpec, obs: Array, where: Array | None = None) -> Info:
     """The slots' infos in Gymnasium's form: arrays over slots, each with a mask of the slots that it is about."""
     if spec.legal is None:
         return {}

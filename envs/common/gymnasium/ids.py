@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 import gymnasium
-from gymnasium.envs.registration import EnvSpec, load_env_creator
+from gymnasium.envs.registration import EnvSpec as GymSpec
+from gymnasium.envs.registration import load_env_creator
 
 from simulator.core.foreign import own_packages
 from simulator.core.foreign.faults import FOREIGN, fault_of
@@ -56,7 +57,7 @@ def is_known(env_id: str) -> bool:
     return bool(module and name) or name in gymnasium.registry or name.partition("/")[0] in _REGISTERED_BY
 
 
-def find(env_id: str) -> EnvSpec:
+def find(env_id: str) -> GymSpec:
     """The registered spec of ``env_id``; ``module:EnvId`` imports the module first.
 
     Raises:
@@ -115,7 +116,7 @@ def id_in_file(file: str, module: Any, name: str) -> str:
         return own
     if isinstance(found, type) and issubclass(found, gymnasium.Env):
         of_class = _own_id(module, f"{_CLASS}{name}")
-        gymnasium.registry[of_class] = EnvSpec(of_class, entry_point=found)
+        gymnasium.registry[of_class] = GymSpec(of_class, entry_point=found)
         return of_class
     raise ValueError(f"environment {file}: no environment is called {name} there; {instead_of_file(module)}")
 
@@ -137,7 +138,7 @@ def _own_id(module: Any, name: str) -> str:
 
 def create(
     env_id: str,
-    spec: EnvSpec,
+    spec: GymSpec,
     kwargs: Mapping[str, Any],
     max_steps: int,
     finish: Callable[[SingleEnv], SingleEnv] | None = None,
@@ -164,7 +165,7 @@ def create(
             raise ValueError(f"environment {env_id}: {_reason(error, kwargs)}") from error
 
 
-def _pictures(spec: EnvSpec) -> dict[str, str]:
+def _pictures(spec: GymSpec) -> dict[str, str]:
     """The render mode to ask for: arrays, which cost nothing until they are asked for, but in the lunar lander."""
     entry = spec.entry_point
     if entry in _DRAWS_ALONG:

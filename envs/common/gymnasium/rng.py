@@ -12,5 +12,5 @@ from simulator.core.protocols import Array
 
 def words(seeds: Sequence[int]) -> Array:
     """What the originals' ``np_random`` is after ``reset(seed=n)``, for the integer n of every seed; uint64 [S, 4]."""
-    bits = [np.random.PCG64(np.random.SeedSequence(n)) for n in streams.integers(seeds, "env")]
-    return np.array([streams.pack(one) for one in bits], np.uint64).reshape(-1, 4)
+    bits = [np.random.PCG64(np.random.SeedSequence(n)) for n in streams.derived_seeds(seeds, "env")]
+    return np.array([streams.pack_state(one) for one in bits], np.uint64).reshape(-1, 4)

@@ -145,7 +145,7 @@ class Slot:
         if note["seed"] >= 0 or not note["known"]:
             self._origin["seed"] = self._seed
             return self._begin(self._seed)
-        bits = streams.unpack(np.asarray(note["stream"], np.uint64))
+        bits = streams.unpack_state(np.asarray(note["stream"], np.uint64))
         has, value = (int(word) for word in note["half"])
         bits.state = {**bits.state, "has_uint32": has, "uinteger": value}
         self.env.unwrapped.np_random = np.random.Generator(bits)
@@ -257,7 +257,7 @@ def _generator(core: gymnasium.Env[Any, Any] | None) -> dict[str, Any]:
     if not isinstance(bits, np.random.PCG64):
         return {"known": False, "stream": np.zeros(4, np.uint64), "half": np.zeros(2, np.uint64)}
     half = np.array([bits.state["has_uint32"], bits.state["uinteger"]], np.uint64)
-    return {"known": True, "stream": streams.pack(bits), "half": half}
+    return {"known": True, "stream": streams.pack_state(bits), "half": half}
 
 
 def _finite(space: spaces.Space[Any]) -> tuple[tuple[int, ...] | None, np.ndarray]:

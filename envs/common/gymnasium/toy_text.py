@@ -27,7 +27,7 @@ from simulator.core.mdp.solve import (
     uniform_policy,
     value_iteration,
 )
-from simulator.core.protocols import Array, Spec
+from simulator.core.protocols import Array, EnvSpec
 from simulator.core.scene import Mark, Scene
 
 _KINDS: dict[type, tuple[str, ...]] = {
@@ -66,7 +66,7 @@ def model(env: gymnasium.Env[Any, Any], legal: Array | None = None) -> FiniteMDP
     return checked(FiniteMDP(prob, led_to.astype(np.int64), reward, end.astype(np.uint8), start, legal, limit))
 
 
-def describe(spec: Spec, env: gymnasium.Env[Any, Any]) -> Spec:
+def describe(spec: EnvSpec, env: gymnasium.Env[Any, Any]) -> EnvSpec:
     """``spec`` with the finite MDP of ``env``, the exact return of random play, and what counts as solved.
 
     Only the actions of ``spec.legal`` exist, where it says any. What counts as solved is the registered threshold where
@@ -80,7 +80,7 @@ def describe(spec: Spec, env: gymnasium.Env[Any, Any]) -> Spec:
     return replace(spec, floor=floor, solved=solved, mdp=mdp, state_obs=np.arange(len(mdp.prob)))
 
 
-def env(spec: Spec, env: gymnasium.Env[Any, Any], seeds: Sequence[int]) -> Any:
+def env(spec: EnvSpec, env: gymnasium.Env[Any, Any], seeds: Sequence[int]) -> Any:
     """S copies of ``env`` by table, as a ``TableEnv``; ``spec`` is :func:`describe`'s."""
     from envs.common.tabular_env import TableEnv  # loads the compiler
     from simulator.core.transition_table import make_table

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from simulator.core import rng
-from simulator.core.memories import Draw, Units
+from simulator.core.memories import PatternSpec, PatternSplit
 from simulator.core.notices import notice
 from simulator.core.protocols import Array
 from simulator.core.stopping import heed
@@ -32,11 +32,11 @@ class Patterns:
         row: makes the first n patterns of a row from a fresh stream, and their labels.
     """
 
-    def __init__(self, name: str, units: Units, most: int | None, seed_list: Sequence[int], row: Row) -> None:
+    def __init__(self, name: str, units: PatternSpec, most: int | None, seed_list: Sequence[int], row: Row) -> None:
         self.units, self.most = units, most
         self._name, self._seeds, self._row = name, tuple(seed_list), row
 
-    def draw(self, n_stored: int, n_novel: int = 0) -> Draw:
+    def draw(self, n_stored: int, n_novel: int = 0) -> PatternSplit:
         """Patterns for every seed; see :class:`simulator.core.memories.Challenge`.
 
         Raises:
@@ -59,7 +59,7 @@ class Patterns:
         for i, stream in enumerate(rng.generators(self._seeds, "patterns")):
             patterns[i], labels[i] = self._row(stream, n)
         stored, novel = np.ascontiguousarray(patterns[:, :n_stored]), np.ascontiguousarray(patterns[:, n_stored:])
-        return Draw(stored, novel, labels[:, :n_stored], labels[:, n_stored:])
+        return PatternSplit(stored, novel, labels[:, :n_stored], labels[:, n_stored:])
 
 
 class Pool(NamedTuple):
@@ -90,7 +90,7 @@ def make_pool(pool: Pool) -> Pool:
     for first in range(0, len(kept), step):
         heed()
         at = np.arange(first, min(first + step, len(kept)))
-        kept[at] = fresh(pool.patterns(at), seen, two_valued=pool.levels == "two")
+        kept[at] = fresh(pool.patterns(at), seen, is_bipolar=pool.levels == "two")
     return pool._replace(values=pool.values[kept], labels=pool.labels[kept])
 
 
@@ -105,9 +105,9 @@ def distinct(name: str, pool: Pool) -> Pool:
     return kept
 
 
-def fresh(patterns: Array, seen: set[bytes], *, two_valued: bool = True) -> Array:
+def fresh(patterns: Array, seen: set[bytes], *, is_bipolar: bool = True) -> Array:
     """Which patterns [n, N] are not in ``seen`` nor equal to an earlier one, bool [n]; adds them to ``seen``."""
-    keys = np.packbits(patterns > 0, axis=1) if two_valued else patterns + np.float32(0)  # there is one zero only
+    keys = np.packbits(patterns > 0, axis=1) if is_bipolar else patterns + np.float32(0)  # there is one zero only
     found = np.zeros(len(patterns), np.bool_)
     for i, key in enumerate(map(bytes, np.ascontiguousarray(keys))):
         found[i] = key not in seen

@@ -13,8 +13,8 @@ from memory.common.networks.input_noise import Streams
 from memory.common.networks.layers_torch import Weights
 from memory.common.validation import check, check_evidence, check_known
 from simulator.core import rng
-from simulator.core.jit import spread
-from simulator.core.memories import Recall, Units
+from simulator.core.jit import parallel_for
+from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, State
 
 REST = 1e-3  # a cue rests when no unit moves by more
@@ -25,7 +25,9 @@ class Asked(NamedTuple):
 
     cues: Tensor  # [S, Q, N]
     known: Tensor  # bool [S, Q, N]
-    evidence: Tensor | None  # [S, Q, N], half log odds; given where the way is "channel" and the corruption has one
+    evidence: (
+        Tensor | None
+    )  # [S, Q, N], half log odds; given where recall_mode is "noise_aware" and the corruption has one
 
 
 class Found(NamedTuple):
@@ -93,13 +95,19 @@ class Learned:
         model: what it learns with.
     """
 
-    alphabet = "real"
+    domain = "continuous"
 
-    def __init__(self, name: str, units: Units, seed_list: Sequence[int], way: str, model: Any) -> None:
+    def __init__(self, name: str, units: PatternSpec, seed_list: Sequence[int], recall_mode: str, model: Any) -> None:
         torch.set_num_threads(1)
-        self.way, self._name, self._units, self._seeds, self._model = way, name, units, list(seed_list), model
+        self.recall_mode, self._name, self._units, self._seeds, self._model = (
+            recall_mode,
+            name,
+            units,
+            list(seed_list),
+            model,
+        )
         self._weights: Weights = model.draw(rng.generators(self._seeds, "weights"))
-        self._stored, self._words = False, rng.words(self._seeds, "recall")
+        self._stored, self._words = False, rng.pcg64_states(self._seeds, "recall")
         if hasattr(model, "codes"):
             self.codes = self._codes
         if hasattr(model, "generate"):
@@ -113,7 +121,7 @@ class Learned:
     def store(self, patterns: Array) -> None:
         """Learn patterns [S, P, N] from the beginning."""
         n = len(self._seeds)
-        kept = check(patterns, n, self._units, "pattern", alphabet="signs" if self._units.two_valued else "real")
+        kept = check(patterns, n, self._units, "pattern", domain="bipolar" if self._units.is_bipolar else "continuous")
         weights = self._model.draw(rng.generators(self._seeds, "weights"))
         streams = rng.generators(self._seeds, "training")
         learned: dict[int, Weights] = {}
@@ -124,7 +132,7 @@ class Learned:
             self._model.fit(block, kept[first:last], streams[first:last])
             learned[first] = block
 
-        spread(learn, n)
+        parallel_for(learn, n)
         blocks = [learned[first] for first in sorted(learned)]
         self._weights = {name: torch.cat([block[name].detach() for block in blocks]) for name in weights}
         self._stored = True
@@ -134,12 +142,12 @@ class Learned:
         given = self._enter(cues, "cue")
         held = check_known(known, given)
         says = None
-        if self.way == "channel" and evidence is not None:
+        if self.recall_mode == "noise_aware" and evidence is not None:
             says = torch.tensor(check_evidence(evidence, given, self._name))
         asked = Asked(torch.tensor(given), torch.tensor(held), says)
         found = self._model.recall(self._weights, asked, self._fresh())
         restored = found.patterns.numpy()
-        if self._units.two_valued:
+        if self._units.is_bipolar:
             restored = np.where(restored >= 0.0, np.float32(1.0), np.float32(-1.0))
         patterns = np.where(held, given, np.clip(restored, -1.0, 1.0)).astype(np.float32)
         return Recall(patterns, found.energy.numpy().astype(np.float64), found.sweeps.numpy())
@@ -160,12 +168,12 @@ class Learned:
 
     def _generate(self, n: int) -> Array:
         """New patterns [S, n, N], each seed by its stream, which moves on; signs where units are two-valued."""
-        streams = [np.random.Generator(rng.unpack(words)) for words in self._words]
+        streams = [np.random.Generator(rng.unpack_state(words)) for words in self._words]
         with torch.no_grad():
             made: Array = self._model.generate(self._weights, n, streams).numpy()
         for words, stream in zip(self._words, streams, strict=True):
-            words[:] = rng.pack(stream.bit_generator)  # type: ignore[arg-type]
-        if self._units.two_valued:
+            words[:] = rng.pack_state(stream.bit_generator)  # type: ignore[arg-type]
+        if self._units.is_bipolar:
             return np.where(made >= 0.0, np.float32(1.0), np.float32(-1.0))
         return np.clip(made, -1.0, 1.0)
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from simulator.core.field_types import Count, NonNegative, PartShare, Positive, Share
 
-Way = Literal["once", "settle", "channel"]
+Way = Literal["single_pass", "fixed_point", "noise_aware"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class RecallSettings:
     """How a restricted Boltzmann machine looks for what a cue was."""
 
     sweeps: Count = 40
-    """most passes with settle; sweeps of a chain with channel"""
+    """most passes with fixed_point; sweeps of a chain with noise_aware"""
     tries: Count = 16
-    """chains per cue with channel, of which the one that ends at the lowest energy counts"""
+    """chains per cue with noise_aware, of which the one that ends at the lowest energy counts"""
     hot: Annotated[float, Meta(ge=1.0)] = 1.5
-    """temperature of the first sweep with channel and when making patterns; it falls geometrically to 1"""
+    """temperature of the first sweep with noise_aware and when making patterns; it falls geometrically to 1"""

@@ -31,7 +31,7 @@ from memory.common.rbm.layers import (
     squash,
     visible_energy,
 )
-from simulator.core.jit import compiled, lane, spread
+from simulator.core.jit import jit, jit_inline, parallel_for
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import below, uniform
 
@@ -100,7 +100,7 @@ def train(layer: Layer, gaussian: bool, data: Array, streams: Array, settings: L
             learner = _learner(n, m, data.shape[1], rule.batch)
             _train(machine, gaussian, rule, learner, data[i], streams[i : i + 1])
 
-    spread(work, len(data))
+    parallel_for(work, len(data))
 
 
 def _learner(n: int, m: int, n_patterns: int, batch: int) -> Learner:
@@ -110,7 +110,7 @@ def _learner(n: int, m: int, n_patterns: int, batch: int) -> Learner:
     return Learner(*kept, np.arange(n_patterns), *(np.zeros(shape, np.float32) for shape in rooms), np.zeros(batch))
 
 
-@compiled
+@jit
 def _train(layer, gaussian, rule, learner, data, stream):
     """All updates of one machine on data [P, N]."""
     n_batches = max(len(data) // rule.batch, 1)
@@ -127,7 +127,7 @@ def _train(layer, gaussian, rule, learner, data, stream):
         _step(layer, rule, learner, rule.rate * share)
 
 
-@compiled
+@jit
 def _begin(layer, learner, rule, data, stream):
     """Means of the data, and chains at patterns drawn at random."""
     if rule.centered:
@@ -143,7 +143,7 @@ def _begin(layer, learner, rule, data, stream):
         draw(learner.chains, learner.chains, stream, 0)
 
 
-@compiled
+@jit
 def _shuffle(order, stream):
     """Fisher and Yates."""
     for last in range(len(order) - 1, 0, -1):
@@ -151,7 +151,7 @@ def _shuffle(order, stream):
         order[last], order[other] = order[other], order[last]
 
 
-@compiled
+@jit
 def _positive(layer, gaussian, rule, learner):
     """Hidden probabilities of the batch, and how much each of its patterns counts."""
     batch = rule.batch
@@ -164,7 +164,7 @@ def _positive(layer, gaussian, rule, learner):
     squash(codes, layer.hidden, np.float32(1.0))
 
 
-@compiled
+@jit
 def _balance(layer, gaussian, learner, units, inputs):
     """The probability of each pattern of the batch among them, softmax(-F), to ``learner.shares``."""
     top, total, shares = -np.inf, 0.0, learner.shares
@@ -179,7 +179,7 @@ def _balance(layer, gaussian, learner, units, inputs):
         shares[r] /= total
 
 
-@compiled
+@jit
 def _negative(layer, gaussian, rule, learner, stream):
     """Chains k sweeps on, and their hidden probabilities."""
     units, codes = learner.units[rule.batch :], learner.codes[rule.batch :]
@@ -209,13 +209,13 @@ def _negative(layer, gaussian, rule, learner, stream):
         draw(codes, learner.chains, stream, 0)
 
 
-@lane
+@jit_inline
 def _copy_rows(source, out):
     for r in range(len(out)):
         copy(source[r], out[r])
 
 
-@compiled
+@jit
 def _disturb(learner, rule, units, stream, gaussian):
     """Chains begin at the batch, disturbed a little."""
     _copy_rows(learner.units[: rule.batch], units)
@@ -228,7 +228,7 @@ def _disturb(learner, rule, units, stream, gaussian):
                 units[r, c] = np.float32(1.0) - units[r, c]
 
 
-@compiled
+@jit
 def _sums(learner, batch):
     """Gradients of the biases by themselves; hidden probabilities are weighted in place."""
     sums, n, m = learner.sums, learner.units.shape[1], learner.codes.shape[1]
@@ -242,7 +242,7 @@ def _sums(learner, batch):
             sums[0, c] += weight * learner.units[r, c]
 
 
-@compiled
+@jit
 def _step(layer, rule, learner, rate):
     """One step along the (centred) gradient, with momentum and decay."""
     if rule.centered:
@@ -269,7 +269,7 @@ def _step(layer, rule, learner, rate):
         layer.hidden[j] += learner.moved_hidden[j]
 
 
-@lane
+@jit_inline
 def _slope(learner, c):
     """The gradient of one visible unit's weights, to ``learner.slope``."""
     slope, sums, means = learner.slope, learner.sums, learner.mean_hidden
@@ -279,7 +279,7 @@ def _slope(learner, c):
         add(learner.units[r, c], learner.codes[r], slope)
 
 
-@lane
+@jit_inline
 def _move(row, moved, slope, how):
     """One visible unit's weights along their gradient; how = (momentum, rate, decay)."""
     keep, size, decay = how

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from simulator.core import rng
-from simulator.core.jit import blas, compiled, lane
+from simulator.core.jit import jit, jit_blas, jit_inline
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import bits, normal
 
@@ -73,14 +73,14 @@ def to_units(stack: Stack, patterns: Array) -> Array:
     return np.ascontiguousarray(0.5 * (patterns + 1.0), np.float32)
 
 
-def to_patterns(stack: Stack, units: Array, two_valued: bool) -> Array:
+def to_patterns(stack: Stack, units: Array, is_bipolar: bool) -> Array:
     """Visible units [S, *, N] as patterns: the likelier value of each where there are only two, else the mean."""
     values = units * stack.deviation[:, None] if stack.gaussian else 2.0 * units - 1.0
-    found = np.where(values >= 0.0, 1.0, -1.0) if two_valued else np.clip(values, -1.0, 1.0)
+    found = np.where(values >= 0.0, 1.0, -1.0) if is_bipolar else np.clip(values, -1.0, 1.0)
     return found.astype(np.float32)
 
 
-@blas
+@jit_blas
 def product(a, b, out):
     """``out`` = a b, by BLAS."""
     np.dot(a, b, out)
@@ -89,7 +89,7 @@ def product(a, b, out):
 FEW = 32  # rows below which units that are 0 are left out instead
 
 
-@compiled
+@jit
 def ahead(units, weights, out):
     """``out`` [B, H] = units [B, N] times weights [N, H]; with few rows that are half zeros BLAS is the slower way."""
     if len(units) >= FEW:
@@ -103,7 +103,7 @@ def ahead(units, weights, out):
             add(units[r, c], weights[c], row)
 
 
-@lane
+@jit_inline
 def add(share, source, out):
     """``out`` += share times source, rows of one length."""
     if share != np.float32(0.0):
@@ -111,18 +111,18 @@ def add(share, source, out):
             out[j] += share * source[j]
 
 
-@lane
+@jit_inline
 def copy(source, out):
     """Numbers of one row to another; slices by themselves would make room for a copy."""
     for c in range(len(out)):
         out[c] = source[c]
 
 
-@lane
+@jit_inline
 def sigmoid(x):
     """1 / (1 + exp(-x)) within 3e-7, float32, as half of 1 + tanh(x / 2) by Eigen's rational approximation.
 
-    Arithmetic only, so that whole rows are done at once: several times faster than the exponential.
+    Arithmetic only, so that whole rows are done at single_pass: several times faster than the exponential.
     """
     x = np.float32(0.5) * min(max(x, np.float32(-15.8)), np.float32(15.8))
     y = x * x
@@ -138,7 +138,7 @@ def sigmoid(x):
     return np.float32(0.5) + np.float32(0.5) * x * top / below
 
 
-@compiled
+@jit
 def squash(rows, bias, sharp):
     """Rows [B, N] of inputs become the probabilities sigmoid(sharp (input + bias)), in place."""
     for r in range(rows.shape[0]):
@@ -147,7 +147,7 @@ def squash(rows, bias, sharp):
             row[c] = sigmoid(sharp * (row[c] + bias[c]))
 
 
-@compiled
+@jit
 def draw(rows, out, stream, i):
     """Binary units ``out`` [B, N] from probabilities ``rows``: two draws of 24 bits from every word."""
     unit = np.float32(1.0 / 16777216.0)
@@ -162,7 +162,7 @@ def draw(rows, out, stream, i):
             drawn[n - 1] = np.float32(np.float32(np.int64(bits(stream, i) >> np.uint64(40))) * unit < row[n - 1])
 
 
-@compiled
+@jit
 def draw_normal(rows, deviation, stream, i):
     """Gaussian noise of one standard deviation added to every row [B, N]."""
     for r in range(rows.shape[0]):
@@ -170,7 +170,7 @@ def draw_normal(rows, deviation, stream, i):
             rows[r, c] += np.float32(deviation * normal(stream, i))
 
 
-@compiled
+@jit
 def softplus_sum(row, bias, room):
     """The sum of log(1 + exp(input + bias)) over a row, float64; ``room`` has space for a row.
 
@@ -190,7 +190,7 @@ def softplus_sum(row, bias, room):
     return total
 
 
-@compiled
+@jit
 def visible_energy(units, bias, gaussian):
     """What visible units cost by themselves: -b'v, or |z - b|^2 / 2."""
     total = np.float32(0.0)

@@ -16,8 +16,8 @@ from memory.common.rbm.likelihood import energy, sigmoid
 from memory.common.rbm.recall import POLISH, Room, anneal, make_room, polish, settle
 from memory.common.validation import check, check_evidence, check_known, hold
 from simulator.core import rng
-from simulator.core.jit import spread
-from simulator.core.memories import Recall, Units
+from simulator.core.jit import parallel_for
+from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, State
 
 USUAL = 64  # visible units for which the learning rate is meant
@@ -36,15 +36,15 @@ class Design:
     gaussian: bool
     deviation: float  # of Gaussian units, as a share of each unit's own; 0: 1 for all
     size: float  # standard deviation of the first weights
-    way: Way
+    recall_mode: Way
     learn: LearnSettings
     recall: RecallSettings
 
 
-def design(name: str, hidden: tuple[int, ...], units: Units, config: Any) -> Design:
+def design(name: str, hidden: tuple[int, ...], units: PatternSpec, config: Any) -> Design:
     """What the settings of `rbm` or `deep_belief` ask for, for patterns of these units."""
-    gaussian = config.visible == "gaussian" or (config.visible == "auto" and not units.two_valued)
-    ways = (config.way, config.learn, config.recall)
+    gaussian = config.visible == "gaussian" or (config.visible == "auto" and not units.is_bipolar)
+    ways = (config.recall_mode, config.learn, config.recall)
     return Design(name, hidden, gaussian, config.deviation, config.weight_size, *ways)
 
 
@@ -68,16 +68,16 @@ class _Found(NamedTuple):
 class StackMemory:
     """S stacks; see :class:`simulator.core.memories.Memory`."""
 
-    alphabet = "real"
+    domain = "continuous"
 
-    def __init__(self, units: Units, seed_list: Sequence[int], design: Design) -> None:
-        self._units, self._seeds, self._design, self.way = units, list(seed_list), design, design.way
+    def __init__(self, units: PatternSpec, seed_list: Sequence[int], design: Design) -> None:
+        self._units, self._seeds, self._design, self.recall_mode = units, list(seed_list), design, design.recall_mode
         sizes = (units.n, *design.hidden)
         n_bytes = 4 * len(self._seeds) * sum(n * m for n, m in pairwise(sizes))
         if n_bytes > LARGEST:
             raise ValueError(f"{design.name}: weights of {n_bytes / 2**30:,.1f} GiB for all seeds, expected at most 4")
         self._stack = make_stack(sizes, design.gaussian, len(self._seeds))
-        self._stream = rng.words(self._seeds, "recall")
+        self._stream = rng.pcg64_states(self._seeds, "recall")
 
     @property
     def n_parameters(self) -> int:
@@ -91,9 +91,9 @@ class StackMemory:
         Raises:
             ValueError: another shape, or values outside the alphabet.
         """
-        alphabet = "signs" if self._units.two_valued else "real"
-        found = check(patterns, len(self._seeds), self._units, "pattern", alphabet=alphabet)
-        stack, streams = self._stack, rng.words(self._seeds, "training")
+        domain = "bipolar" if self._units.is_bipolar else "continuous"
+        found = check(patterns, len(self._seeds), self._units, "pattern", domain=domain)
+        stack, streams = self._stack, rng.pcg64_states(self._seeds, "training")
         draw_weights(stack, self._seeds, self._design.size)
         if stack.gaussian:
             share = self._design.deviation
@@ -116,17 +116,17 @@ class StackMemory:
         found = check(cues, len(self._seeds), self._units, "cue")
         given = self._given(found, check_known(known, found), evidence)
         if self._listens(evidence):
-            rounded = self._units.two_valued and not self._design.gaussian
+            rounded = self._units.is_bipolar and not self._design.gaussian
             ends = _search(self._stack, given, self._stream, self._design.recall, rounded)
         else:
-            n = 1 if self.way == "once" else self._design.recall.sweeps
+            n = 1 if self.recall_mode == "single_pass" else self._design.recall.sweeps
             ends = _settle(self._stack, given, n)
-        restored = to_patterns(self._stack, ends.units, self._units.two_valued)
+        restored = to_patterns(self._stack, ends.units, self._units.is_bipolar)
         return Recall(hold(restored, found, given.known), ends.energy, ends.sweeps)
 
     def _listens(self, evidence: Array | None) -> bool:
-        """Whether evidence counts: a corruption that says nothing of single units is met as with "settle"."""
-        return self.way == "channel" and evidence is not None
+        """Whether evidence counts: a corruption that says nothing of single units is met as with "fixed_point"."""
+        return self.recall_mode == "noise_aware" and evidence is not None
 
     def _given(self, cues: Array, known: Array, evidence: Array | None) -> _Given:
         """Cues in units of the stack, and what they say of each unit by itself."""
@@ -157,7 +157,7 @@ class StackMemory:
         """Patterns [S, n, N] of its own, from annealed chains that begin anywhere."""
         how = self._design.recall
         made = _sample(self._stack, n, self._stream, how, SPAN * how.sweeps)
-        return to_patterns(self._stack, made, self._units.two_valued)
+        return to_patterns(self._stack, made, self._units.is_bipolar)
 
     def state(self) -> State:
         """Weights, biases, deviations and streams."""
@@ -185,7 +185,7 @@ def _settle(stack: Stack, given: _Given, n_passes: int) -> _Found:
                 found.units[block], found.energy[block] = room.states[0], room.trace
                 found.sweeps[block] = room.used
 
-    spread(work, len(given.cues))
+    parallel_for(work, len(given.cues))
     return found
 
 
@@ -209,7 +209,7 @@ def _search(stack: Stack, given: _Given, streams: Array, how: RecallSettings, ro
                 found.units[block], found.energy[block] = room.states[0][best], room.trace[best]
                 found.sweeps[block] = n_sweeps
 
-    spread(work, len(given.cues))
+    parallel_for(work, len(given.cues))
     return found
 
 
@@ -226,7 +226,7 @@ def _sample(stack: Stack, n: int, streams: Array, how: RecallSettings, n_sweeps:
             anneal(of_seed(stack, i), stack.gaussian, room, (n_sweeps, float(how.hot)), streams[i : i + 1])
             made[i] = room.states[0]
 
-    spread(work, len(made))
+    parallel_for(work, len(made))
     return made
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from memory.common.rbm.layers import Stack, copy, draw, product, sigmoid, softplus_sum, squash, visible_energy
-from simulator.core.jit import compiled, lane
+from simulator.core.jit import jit, jit_inline
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import normal
 
@@ -50,7 +50,7 @@ def make_room(stack: Stack, n_rows: int, n_sweeps: int) -> Room:
     return Room(states, codes, back, cues, known, field, grip, before, spare, *counts)
 
 
-@compiled
+@jit
 def _up(layers, room, how, stream):
     """Every layer from the one below; how = (inverse temperature, share of the field, 1 to draw units, 0 for means)."""
     for at in range(len(layers)):
@@ -61,7 +61,7 @@ def _up(layers, room, how, stream):
             draw(above, above, stream, 0)
 
 
-@compiled
+@jit
 def _down(layers, gaussian, room, how, stream):
     """Every layer from the one above; how as in ``_up``."""
     for back in range(1, len(layers)):
@@ -78,7 +78,7 @@ def _down(layers, gaussian, room, how, stream):
         _binary_bottom(layers[0].visible, room, how, stream)
 
 
-@compiled
+@jit
 def _binary_bottom(bias, room, how, stream):
     """Visible units from their inputs, the field and what is known."""
     units, sharp, share = room.states[0], np.float32(how[0]), np.float32(how[1])
@@ -91,7 +91,7 @@ def _binary_bottom(bias, room, how, stream):
     _hold(room)
 
 
-@compiled
+@jit
 def _gaussian_bottom(bias, room, how, stream):
     """The same for Gaussian units: two estimates, each weighted by its precision."""
     units, sharp, share = room.states[0], np.float32(how[0]), np.float32(how[1])
@@ -104,7 +104,7 @@ def _gaussian_bottom(bias, room, how, stream):
     _hold(room)
 
 
-@compiled
+@jit
 def _hold(room):
     units = room.states[0]
     for r in range(len(units)):
@@ -113,13 +113,13 @@ def _hold(room):
                 units[r, c] = room.cues[r, c]
 
 
-@lane
+@jit_inline
 def _note(room, column):
     for r in range(len(room.energy)):
         room.trace[r, column] = room.energy[r]
 
 
-@compiled
+@jit
 def anneal(layers, gaussian, room, schedule, stream):
     """Gibbs sweeps while the temperature falls; schedule = (sweeps, first temperature)."""
     n, hot = schedule
@@ -133,7 +133,7 @@ def anneal(layers, gaussian, room, schedule, stream):
         _note(room, 1 + t)
 
 
-@compiled
+@jit
 def polish(layers, gaussian, room, at, stream):
     """Mean field while the evidence fades: the end is a state of the machine's own. Its energy includes the field."""
     (begun, rounded), units = at, room.states[0]
@@ -152,7 +152,7 @@ def polish(layers, gaussian, room, at, stream):
             room.energy[r] += value * (np.float32(0.5) * room.grip[r, c] * value - room.field[r, c])
 
 
-@compiled
+@jit
 def settle(layers, gaussian, room, n, stream):
     """Mean field until each state rests; one at rest is not touched any more."""
     units, before = room.states[0], room.before
@@ -171,7 +171,7 @@ def settle(layers, gaussian, room, n, stream):
                 room.trace[r, 1 + t] = room.energy[r]
 
 
-@compiled
+@jit
 def _still(room, t):
     """Count the pass for states that move, put the others back, and say how many those are."""
     units, n_still = room.states[0], 0
@@ -187,7 +187,7 @@ def _still(room, t):
     return n_still
 
 
-@compiled
+@jit
 def energies(layers, gaussian, room):
     """Energies of the visible units in ``room.states[0]``, to ``room.energy``.
 
@@ -206,7 +206,7 @@ def energies(layers, gaussian, room):
             _code_cost(layers[at], gaussian and at == 0, units, room, at)
 
 
-@compiled
+@jit
 def _code_cost(layer, gaussian, units, room, at):
     """What units need beside their code, -log p(units | code) - entropy of the code, added to ``room.energy``."""
     codes, back = room.codes[at], room.back[at]

@@ -74,10 +74,10 @@ def guarded(place: str) -> Iterator[None]:
     except PlayerError:
         raise
     except FOREIGN as error:
-        raise told(place, error) from error
+        raise player_error(place, error) from error
 
 
-def told(place: str, error: BaseException, hint: str = "") -> PlayerError:
+def player_error(place: str, error: BaseException, hint: str = "") -> PlayerError:
     """An error of foreign code as one line: where, its class, its text, its file and line, and what may help."""
     fault = fault_of(error)
     return PlayerError(f"{place}: {fault}{'; ' + hint if hint else ''}", fault)

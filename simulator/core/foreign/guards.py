@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from simulator.core.foreign.casts import held
-from simulator.core.foreign.faults import FOREIGN, PlayerError, guarded, told
-from simulator.core.protocols import Array, Spec, Step
+from simulator.core.foreign.faults import FOREIGN, PlayerError, guarded, player_error
+from simulator.core.protocols import Array, EnvSpec, Step
 
 Check = Callable[["Guarded", str, Any], Any]  # (player, method, result) -> the result as it is handed on
-_SHARED = ("stretch",)  # works in place on the arrays of both sides, by contract
+_SHARED = ("rollout",)  # works in place on the arrays of both sides, by contract
 
 
 class Guarded:
@@ -43,7 +43,7 @@ class Guarded:
         except AttributeError:  # it has none
             raise
         except FOREIGN as error:
-            raise told(f"{self._whose}: {name}", error) from error
+            raise player_error(f"{self._whose}: {name}", error) from error
         if not callable(found) or isinstance(found, type):
             return found
 
@@ -82,7 +82,7 @@ def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[...
         except ValueError:
             raise
         except FOREIGN as error:
-            raise told(f"{whose}: make", error) from error
+            raise player_error(f"{whose}: make", error) from error
         if kind == "envs":
             _check_spec(whose, inner)
         if kind == "agents":
@@ -112,7 +112,7 @@ def _gave(player: Guarded, name: str, result: Any) -> Any:
     return result
 
 
-def _agent_gave(spec: Spec, n_seeds: int, agent: Guarded, name: str, result: Any) -> Any:
+def _agent_gave(spec: EnvSpec, n_seeds: int, agent: Guarded, name: str, result: Any) -> Any:
     if name == "policy":
         check = functools.partial(_agent_gave, spec, n_seeds)
         return Guarded(result, agent._whose + "'s policy", check)
@@ -187,5 +187,5 @@ _CHECKS: dict[str, tuple[str, Check]] = {
 
 def _check_spec(whose: str, env: Any) -> None:
     spec = getattr(env, "spec", None)
-    if not isinstance(spec, Spec):
+    if not isinstance(spec, EnvSpec):
         raise PlayerError(f"{whose}: its spec is {spec!r:.100}, expected a simulator.core.protocols.Spec")

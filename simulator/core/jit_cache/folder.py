@@ -53,7 +53,7 @@ def folder() -> Path | None:
         found = home(state)
         if found is not None:
             return found
-    say("nothing can be written for the next process: functions are compiled in every one")
+    warn_once("nothing can be written for the next process: functions are compiled in every one")
     return None
 
 
@@ -90,7 +90,7 @@ def _user_home(state: str) -> Path | None:
         if "written by others" in folder_fault(home.stat()):  # it is the user's, yet who knows what others put there
             _take_back(home)
         if fault := folder_fault(home.stat()):
-            say(f"{home} {fault}: compiled code is kept elsewhere")
+            warn_once(f"{home} {fault}: compiled code is kept elsewhere")
             return None
         return _todays(home, state)
     except OSError:
@@ -107,7 +107,7 @@ def _take_back(home: Path) -> None:
     except OSError:
         home.chmod(before)  # what is left there may not be trusted the next time either
         raise
-    say(f"{home} could be written by others: it was emptied, and is the user's alone from now on")
+    warn_once(f"{home} could be written by others: it was emptied, and is the user's alone from now on")
 
 
 def _spare_home(state: str) -> Path | None:
@@ -120,7 +120,7 @@ def _spare_home(state: str) -> Path | None:
         if not fault:
             return _todays(home, state)
         if not os.environ.get(_HANDED_DOWN):
-            say(f"{home} {fault}: it is not used, compiled code is kept for this command only")
+            warn_once(f"{home} {fault}: it is not used, compiled code is kept for this command only")
     return None
 
 
@@ -179,7 +179,7 @@ def _user() -> int:
 
 
 @cache
-def say(line: str) -> None:
+def warn_once(line: str) -> None:
     """Tell the user, once a process."""
     print(f"engram: {line}", file=sys.stderr, flush=True)
 
@@ -210,4 +210,4 @@ def drop(path: Path) -> None:
     """Remove a damaged file, and say so."""
     with suppress(OSError):
         path.unlink()
-    say(f"damaged compiled code in {path.parents[1]} was dropped, and is compiled again")
+    warn_once(f"damaged compiled code in {path.parents[1]} was dropped, and is compiled again")

@@ -28,8 +28,8 @@ from simulator.core.jit_cache.folder import (
     folder,
     is_whole_data,
     is_whole_index,
-    say,
     sealed,
+    warn_once,
 )
 
 _KNOWN_FORM: dict[str, dict[str, tuple[str, ...]]] = {  # what is used of numba below, and how it is called
@@ -172,4 +172,4 @@ class KeptCode(caching.FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
         except OSError as error:
             KeptCode._full = True
-            say(f"{folder()}: {error.strerror or error}: compiled code is not kept, this command goes on without")
+            warn_once(f"{folder()}: {error.strerror or error}: compiled code is not kept, this command goes on without")
