@@ -73,8 +73,8 @@ class Config:
 
 PRESETS = {
     "cartpole-hill-climbing": {
-        "description": "the default settings: solved in about 5,000 steps (median), and nearly always solved from then
-        on", "env": "CartPole-v1",
+        "description": "the default settings: solved in about 5,000 steps (median), and nearly always from then on",
+        "env": "CartPole-v1",
         "steps": 60_000,
         "agent": {"episodes": 2, "rejudge": 0.2, "restart_after": 30},
     },

@@ -80,8 +80,8 @@ PRESETS = {
         "agent": {"step_size": 1.0, "step_power": 0.55, "explore": {"level": 1.0, "last": 0.05, "steps": 50_000}},
     },
     "frozen-lake-fast": {
-        "description": "the same in 12,000 steps, in nearly as many seeds: values begin at .5, epsilon falls from .5 to
-        0", "env": "FrozenLake-v1",
+        "description": "the same in 12,000 steps, in nearly as many seeds: initial values .5, epsilon from .5 to 0",
+        "env": "FrozenLake-v1",
         "steps": 12_000,
         "agent": {
             "step_size": 1.0,

@@ -8,4 +8,4 @@ without correction for exploration; random moves can be kept for a while (Dabney
 
 from agents.dqn.agent import DQN, PRESETS, SUPPORTS_GPU, Config, make
 
-__all__ = ["SUPPORTS_GPU", "DQN", "PRESETS", "Config", "make"]
+__all__ = ["DQN", "PRESETS", "SUPPORTS_GPU", "Config", "make"]

@@ -89,8 +89,8 @@ PRESETS = {
         "agent": _CARTPOLE,
     },
     "cartpole-dqn-prioritized": {
-        "description": "the same with prioritized replay: solved by every seed, by the median one in about 17,500
-        steps", "env": "CartPole-v1",
+        "description": "the same with prioritized replay: solved by every seed, by the median in about 17,500 steps",
+        "env": "CartPole-v1",
         "steps": 50_000,
         "agent": {**_CARTPOLE, "prioritized": True, "priority": {"alpha": 0.4}},
     },

@@ -10,4 +10,4 @@ off, take the batch's mean off once more, whatever the baseline.
 
 from agents.reinforce.agent import PRESETS, SUPPORTS_GPU, Config, Reinforce, make
 
-__all__ = ["SUPPORTS_GPU", "PRESETS", "Config", "Reinforce", "make"]
+__all__ = ["PRESETS", "SUPPORTS_GPU", "Config", "Reinforce", "make"]

@@ -75,8 +75,8 @@ class Config:
 
 PRESETS = {
     "cartpole-reinforce": {
-        "description": "solved within 27,000 steps by the median seed, and stays solved: the learning rate falls in
-        20,000", "env": "CartPole-v1",
+        "description": "solved within 27,000 steps by the median seed, and stays so: the learning rate falls in 20,000",
+        "env": "CartPole-v1",
         "steps": 100_000,
         "agent": {
             "episodes": 2,

@@ -43,10 +43,7 @@ def show_memory(name: str, make: Any, config: Any) -> None:
     memory.store(stored)
     odds = 0.5 * np.log((1.0 - FLIP_PROB) / FLIP_PROB)
     found = memory.recall(cues, None, (odds * cues).astype(np.float32))
-    print(
-        f"{name}, recall_mode = {memory.recall_mode}: {stored.shape[1]} pictures, every pixel flipped with probability
-        {FLIP_PROB}"
-    )
+    print(f"{name}, recall_mode = {memory.recall_mode}: {stored.shape[1]} pictures, flip probability {FLIP_PROB}")
     for q in range(stored.shape[1]):
         print(f"\n  {'stored':<11}{'cue':<11}recalled")
         for line in zip(rows(stored[0, q]), rows(cues[0, q]), rows(found.patterns[0, q]), strict=True):

@@ -18,7 +18,7 @@ def check(values: Any, n_seeds: int, units: PatternSpec, what: str, *, domain: s
         n_seeds: seeds S.
         units: what a pattern is.
         what: how an error calls them: "pattern" or "cue".
-        alphabet: "bipolar" (-1 and +1), "cue" (-1, 0 and +1; 0 is not known) or "continuous" (from -1 to 1).
+        domain: "bipolar" (-1 and +1), "cue" (-1, 0 and +1; 0 is not known) or "continuous" (from -1 to 1).
 
     Raises:
         ValueError: another shape, or an entry outside the alphabet; says which.

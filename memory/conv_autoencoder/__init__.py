@@ -11,4 +11,4 @@ and not only what its corners are; pooling rounds sizes up, and what is laid ove
 
 from memory.conv_autoencoder.memory import PRESETS, SMALLEST, Config, make
 
-__all__ = ["SMALLEST", "PRESETS", "Config", "make"]
+__all__ = ["PRESETS", "SMALLEST", "Config", "make"]

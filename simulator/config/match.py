@@ -88,8 +88,7 @@ def from_toml(text: str, where: str) -> MatchConfig:
 
 
 def assemble(layers: Sequence[ConfigSource]) -> MatchConfig:
-    """A match from layers of settings, each over the ones before, and all over what the game recommends
-    (``MATCH_DEFAULTS``).
+    """Merge layers of settings into a match, each over the ones before, all over the game's ``MATCH_DEFAULTS``.
 
     The tables ``first`` and ``second`` hold ``name``, the agent's or a strategy's, ``label`` (the name where it is
     missing) and settings of the agent; the table ``game`` holds ``name`` and the game's settings.

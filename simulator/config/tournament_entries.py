@@ -160,8 +160,8 @@ def _place(label: str, challenges: Sequence[Challenge], layer: ConfigSource, pat
             return each.label
     known = [each.label for each in challenges]
     raise ValueError(
-        f"{layer.name((*path, label))}: {registry.unknown_name_message('challenge', label, known, 'of this
-        tournament')}"
+        f"{layer.name((*path, label))}: "
+        f"{registry.unknown_name_message('challenge', label, known, 'of this tournament')}"
     )
 
 

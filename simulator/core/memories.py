@@ -50,11 +50,8 @@ class Memory(Protocol):
     patterns of its own offers ``generate(n) -> [S, n, N]``.
     """
 
-    recall_mode: str  # how it recalls: "single_pass", one pass; "fixed_point", until it rests; "noise_aware", with the
-    cue as evidence
-    domain: (
-        str  # what its cues may hold: "bipolar" (-1, +1, and 0 where nothing is known) or "continuous" (from -1 to 1)
-    )
+    recall_mode: str  # "single_pass", one pass; "fixed_point", until it rests; "noise_aware", with the cue as evidence
+    domain: str  # of its cues: "bipolar" (-1, +1, and 0 where nothing is known) or "continuous" (from -1 to 1)
 
     @property
     def n_parameters(self) -> int:

@@ -41,7 +41,7 @@ def ceiling(channel: CorruptionModel, cues: Cues, stored: Array, *, median: bool
     cues at a time.
 
     Args:
-        noise_aware: the corruption.
+        channel: the corruption.
         cues: what is left of the patterns.
         stored: the patterns.
         median: restore by the median, as is best where units are not two-valued.
