@@ -11,6 +11,7 @@ from gymnasium import spaces
 from agents.common.exploration import argmax
 from agents.common.tile_coding import Features
 from simulator.core import rng
+from simulator.core.files.escaping import shortened
 from simulator.core.files.reading import read_npy
 from simulator.core.jit import jit
 from simulator.core.mdp.solve import greedy_policy, value_iteration
@@ -114,7 +115,7 @@ def given_policy(spec: EnvSpec, policy: str, gamma: float, legal: Array, n_state
             raise ValueError(f"agent.policy = 'optimal': no finite MDP of what is seen is known for {spec.id}")
         return greedy_policy(value_iteration(spec.mdp, gamma))
     if not os.path.exists(policy):
-        raise ValueError(f"agent.policy = {policy!r}: expected control, random, optimal or a .npy file")
+        raise ValueError(f"agent.policy = {shortened(policy)!r}: expected control, random, optimal or a .npy file")
     given = read_npy(policy)
     fits = given.shape == shape and np.all(given >= 0) and np.allclose(given.sum(axis=1), 1.0)
     if not fits or np.any(given[~np.broadcast_to(legal, shape)] > 0):

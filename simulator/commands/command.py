@@ -203,7 +203,7 @@ def options_of(given: ParsedArgs) -> Options:
         checked_name(options.label, "--label")
     if options.lab:
         checked_name(options.lab, "--lab", most=4096)
-    for name in ("html", "picture", "output"):
+    for name in ("html", "picture", "output", "lab"):
         if getattr(options, name) == "-":
             raise ValueError(f"{flag_of(name)} -: {DASH}")
     if options.max_file_mb is not None:

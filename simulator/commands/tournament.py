@@ -20,6 +20,7 @@ from simulator.config.run import read as read_file
 from simulator.config.tournament import TournamentConfig, assemble, from_stored, tournament_settings
 from simulator.config.tournament_entries import SIDES
 from simulator.config.validation import ConfigSource
+from simulator.core.files.escaping import checked_name
 from simulator.core.files.writing import write_file
 from simulator.core.foreign.python_files import is_path, label_of
 from simulator.core.snapshots import TournamentSnapshot
@@ -99,7 +100,7 @@ def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
     """
     if names and names[0] == "-":
         raise ValueError(f"-: {DASH}")
-    path = Path(names[0] if names else "tournament.toml")
+    path = Path(checked_name(names[0], "--init", most=4096) if names else "tournament.toml")
     text = (PRESETS / f"{EXAMPLE}.toml").read_text("utf-8").replace("THIS_FILE", str(path))
     write_file(path, text.encode(), force=force, kind=".toml")
     return {"file": str(path)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -13,7 +12,7 @@ from simulator.config.validation import ConfigSource, Setting, check, settings
 from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.files.escaping import checked_name
-from simulator.core.foreign.python_files import absolute, is_path
+from simulator.core.foreign.python_files import absolute, is_path, resolved
 
 Settings = Mapping[str, Any]
 Tables = list[tuple[ConfigSource, Settings]]  # what each layer says of one contestant or challenge
@@ -122,7 +121,7 @@ def _from_anywhere(name: str) -> str:
     """The name of a contestant from outside, its path as whoever resumes in another folder would write it."""
     kind, _, target = name.partition(":")
     path, colon, within = target.rpartition(":") if kind == "python" else (target, "", "")
-    return f"{kind}:{Path(path).expanduser().resolve()}{colon}{within}" if is_path(path) else name
+    return f"{kind}:{resolved(path)}{colon}{within}" if is_path(path) else name
 
 
 def _player(kind: str, name: str, tables: Tables) -> tuple[registry.Plugin, str, dict[str, Any]]:

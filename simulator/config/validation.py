@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import msgspec
 
 from simulator.core.field_types import OfRun
+from simulator.core.files.escaping import LONGEST, shortened
 from simulator.core.files.reading import parse_toml
 from simulator.core.registry import suggestions
 
@@ -53,7 +54,7 @@ class ConfigSource(NamedTuple):
 
     def name(self, path: tuple[str, ...]) -> str:
         """The same without the value."""
-        dotted = ".".join(path)
+        dotted = shortened(".".join(path), LONGEST)
         if self.flags:
             return "--" + dotted.replace("_", "-")
         return f"{self.where}: {dotted}" if self.where else dotted

@@ -21,6 +21,7 @@ import numpy as np
 
 from simulator.config.external import ExternalConfig
 from simulator.core import registry, rng
+from simulator.core.files.reading import is_path, why_unread
 from simulator.core.foreign import python_files
 from simulator.core.protocols import Array
 from simulator.external.action_check import brief, checked, expected
@@ -61,8 +62,11 @@ def load(config: ExternalConfig) -> Bound:
 
 def _module(config: ExternalConfig, place: str) -> Any:
     """The module; of a file, executed anew: what an earlier contest left in it is gone."""
-    if config.file is not None and not config.file.is_file():
-        raise ValueError(f"{config.name}: no such file, expected python:path/to/file.py:name")
+    form = "expected python:path/to/file.py:name"
+    if config.file is not None and (unread := why_unread(config.file)):
+        raise ValueError(f"{config.name}: {unread}, {form}")
+    if config.file is None and is_path(place):
+        raise ValueError(f"{config.name}: no Python file, {form}")
     try:
         if config.file is not None:
             return python_files.load(config.file.resolve(), anew=True)

@@ -32,6 +32,7 @@ from simulator.config.external import (
     unplain,
 )
 from simulator.config.run import RunConfig, eval_period
+from simulator.core.foreign.python_files import resolved
 from simulator.core.jit import working_seconds
 from simulator.external import callables, recordings, sb3
 from simulator.external.evaluate import ExternalFailure, Judge, Pulse, one_thread
@@ -60,7 +61,7 @@ def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> External
     env = {"env": run.env, "env_settings": run.env_settings}
     config = ExternalConfig(kind, target, settings=unplain(settings), **seeds, **budget, **env)  # type: ignore[arg-type]
     if config.file is not None:  # a worker may stand in another folder
-        config = dataclasses.replace(config, target=config.retargeted(str(config.file.expanduser().resolve())))
+        config = dataclasses.replace(config, target=config.retargeted(str(resolved(str(config.file)))))
     _check(config)
     return config
 

@@ -29,6 +29,7 @@ import numpy as np
 
 from simulator.config.external import ExternalConfig, evaluation_steps
 from simulator.core import registry, rng
+from simulator.core.files.reading import why_unread
 from simulator.core.jit import working_seconds
 from simulator.core.protocols import Array, EnvSpec
 from simulator.external import sb3_weights_torch
@@ -273,8 +274,8 @@ def _saved_class(config: ExternalConfig) -> str:
     A2C and PPO share their policies, DDPG is TD3 with other settings: only what tells them apart for playing counts.
     """
     assert config.file is not None
-    if not config.file.is_file():
-        raise ValueError(f"{config.name}: no such file, expected a model that was saved by {LIBRARY}")
+    if unread := why_unread(config.file):
+        raise ValueError(f"{config.name}: {unread}, expected a model that was saved by {LIBRARY}")
     try:
         with zipfile.ZipFile(config.file) as archive:
             data = json.loads(archive.read("data"))

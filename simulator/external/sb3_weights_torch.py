@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.core.files.reading import readable_reason
+from simulator.core.files.reading import readable_reason, why_unread
 from simulator.core.protocols import EnvSpec
 
 LIBRARY = "stable_baselines3"
@@ -149,8 +149,8 @@ def _member(path: Path, name: str, most: int) -> bytes:
     Raises:
         ValueError: no such file or member, or too large.
     """
-    if not path.is_file():
-        raise ValueError(f"no such file, {NO_MODEL}")
+    if unread := why_unread(path):
+        raise ValueError(f"{unread}, {NO_MODEL}")
     try:
         with zipfile.ZipFile(path) as archive:
             declared = archive.getinfo(name).file_size

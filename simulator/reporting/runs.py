@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from simulator import console
 from simulator.commands.parser import format_value
 from simulator.config import run as config
-from simulator.core.files.escaping import csv_row, markdown, markdown_row
+from simulator.core.files.escaping import csv_row, markdown, markdown_row, shortened
 from simulator.store.lab import existing
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def gather(names: Sequence[str], lab: str, agent: str = "", env: str = "") -> di
     with Store(existing(lab)) as store:
         records = [each for each in _chosen(store, names) if _fits(each.agent, agent) and _fits(each.env, env)]
         if not records:
-            wanted = " ".join(filter(None, (agent and f"of {agent}", env and f"in {env}")))
+            asked = (agent and f"of {shortened(agent)}", env and f"in {shortened(env)}")
+            wanted = " ".join(filter(None, asked))
             raise ValueError(f"lab {lab} has no run {wanted} among those asked for (engram list runs)")
         summaries = [summary.summary(store, each.run) for each in records]
     return {"runs": [{**told, **found} for told, found in zip(summaries, _settings(records), strict=True)]}

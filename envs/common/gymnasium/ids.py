@@ -15,6 +15,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymSpec
 from gymnasium.envs.registration import load_env_creator
 
+from simulator.core.files.escaping import LONGEST, shortened, visible
 from simulator.core.foreign import own_packages
 from simulator.core.foreign.faults import FOREIGN, fault_of
 from simulator.core.foreign.python_files import PREFIX
@@ -118,7 +119,8 @@ def id_in_file(file: str, module: Any, name: str) -> str:
         of_class = _own_id(module, f"{_CLASS}{name}")
         gymnasium.registry[of_class] = GymSpec(of_class, entry_point=found)
         return of_class
-    raise ValueError(f"environment {file}: no environment is called {name} there; {instead_of_file(module)}")
+    shown, called = visible(shortened(file, LONGEST)), visible(shortened(name))
+    raise ValueError(f"environment {shown}: no environment is called {called} there; {instead_of_file(module)}")
 
 
 def instead_of_file(module: Any) -> str:
