@@ -9,6 +9,7 @@ from agents.parts import dqn_stretch
 from agents.parts.dqn_pace import Schedule, pace_at, trains_at
 from simulator.core.compiled import set_threads
 from tests.laws.players import plays_stretches, same, session
+from tests.seeding import FIRST_SEED
 
 OFTEN = {"average": 0.01, "updates": 2, "train_every": 3, "n_step": 2, "random_steps": 4}
 
@@ -66,14 +67,15 @@ def test_a_world_that_breaks_down_is_named_with_seed_and_step():
     for one in _pair("CartPole-v1"):
         one.play(40)
         one.world._copies.state[1] = np.nan
-        with pytest.raises(ValueError, match=r"seed 1 observed \[nan nan nan nan\].* in step 41, expected"):
+        said = rf"seed {FIRST_SEED + 1} observed \[nan nan nan nan\].* in step 41, expected"
+        with pytest.raises(ValueError, match=said):
             one.play(10)
 
 
 def test_the_seed_that_breaks_down_first_is_named():
     one = session("dqn", "CartPole-v1")
     one.agent._learner.enter = lambda *given: given[-1][2].__setitem__(slice(None), [7, 0, 3])
-    with pytest.raises(ValueError, match=r"seed 2 observed .* in step 3, expected"):
+    with pytest.raises(ValueError, match=rf"seed {FIRST_SEED + 2} observed .* in step 3, expected"):
         one.play(10)
     assert one.agent.state()["clock"] == 0  # what was refused was not played
 
