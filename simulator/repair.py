@@ -24,7 +24,7 @@ from simulator import checkpoints, journal, ledger, tables
 from simulator.checkpoints import Damaged, Written, file_of, sync_folder
 from simulator.core.escaping import checked_name, visible
 from simulator.database import NAME, Database, columns_of, key_of, translated
-from simulator.lab import is_written_here, prepare
+from simulator.lab import check_can_be_lab, is_written_here, prepare
 from simulator.lab_files import open_own
 from simulator.ledger import CheckpointRow, RunRow
 from simulator.records import StoreError
@@ -119,6 +119,8 @@ def show(outcome: Mapping[str, Any]) -> None:
 
 def _check(old: Path, new: Path) -> None:
     """Refuse what would do harm, or nothing."""
+    check_can_be_lab(old)
+    check_can_be_lab(new)
     if not old.is_dir():
         raise StoreError(f"lab {old}: there is no such folder, expected one with a lab in it")
     if not any((old / name).exists() for name in (NAME, f"{NAME}-wal", "runs")):
