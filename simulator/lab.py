@@ -57,10 +57,11 @@ def check_can_be_lab(lab: Path) -> None:
         for link in (lab, *lab.parents):
             if link.is_symlink() and not link.exists():
                 leads = visible(shortened(os.readlink(link), LONGEST))
-                raise StoreError(f"lab {name}: {link} is a link to {leads}, which is not there, {expected}") from None
+                which = "it" if link == lab else visible(shortened(str(link), LONGEST))
+                raise StoreError(f"lab {name}: {which} is a link to {leads}, which is not there, {expected}") from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
-            why = "it is a link that leads to itself" if error.errno == errno.ELOOP else "a name in it is too long"
+            why = "it is a link that leads to itself" if error.errno == errno.ELOOP else error.strerror
             raise StoreError(f"lab {name}: {why}, {expected}") from None
 
 

@@ -120,12 +120,13 @@ def show(outcome: Mapping[str, Any]) -> None:
 def _check(old: Path, new: Path) -> None:
     """Refuse what would do harm, or nothing."""
     check_can_be_lab(old)
-    check_can_be_lab(new)
+    if not os.path.islink(new):
+        check_can_be_lab(new)
     if not old.is_dir():
         raise StoreError(f"lab {old}: there is no such folder, expected one with a lab in it")
     if not any((old / name).exists() for name in (NAME, f"{NAME}-wal", "runs")):
         raise StoreError(f"lab {old}: there is no lab in it, expected {NAME} or runs")
-    if new.resolve() == old.resolve() or old.resolve() in new.resolve().parents:
+    if Path(os.path.realpath(new)).is_relative_to(os.path.realpath(old)):
         raise StoreError(f"-o {new}: it is in the lab that is repaired, expected another place")
     if new.is_symlink() or (new.exists() and (not new.is_dir() or any(new.iterdir()))):
         raise StoreError(f"-o {new}: something is there already, expected a folder that is not there yet, or empty")

@@ -149,7 +149,7 @@ def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> str:
     """The line for a name that nobody has: ``unknown agent 'q_lerning'; did you mean q_learning? (hint)``."""
     meant = near_misses(name, known)
     question = f"; did you mean {' or '.join(meant)}?" if meant else ""
-    return f"unknown {what} {shortened(name)!r}{question}" + (f" ({hint})" if hint else "")
+    return f"unknown {what} {shortened(name, 60)!r}{question}" + (f" ({hint})" if hint else "")
 
 
 def near_misses(name: str, known: Iterable[str]) -> list[str]:

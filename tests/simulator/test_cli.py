@@ -400,7 +400,7 @@ def test_a_lab_that_is_a_link_to_nothing_is_called_so(lab, words, capsys, folder
     links = {"self": "self", "circle": "there", "there": "circle", "dangling": "nowhere"}
     for link, leads in links.items():
         (folder / link).symlink_to(leads)
-    said = "dangling is a link to nowhere, which is not there" if "dangling" in lab else "a link that leads to itself"
+    said = "is a link to nowhere, which is not there" if "dangling" in lab else "it is a link that leads to itself"
     for more in (["--lab", lab], ["--lab", str(folder / lab)]):
         line = refusal(capsys, *words, *more)
         assert said in line
