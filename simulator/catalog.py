@@ -79,6 +79,7 @@ def entry(name: str, lab: str) -> dict[str, Any]:
     Raises:
         ValueError: nothing has that name.
     """
+    plugins.check_can_be_name(name, "name")
     found = [plugins.load(kind, name) for kind in plugins.FOLDERS if name.replace("-", "_") in _plain_names(kind)]
     if found:
         return {"name": found[0].name, "players": [_player(each) for each in found]}

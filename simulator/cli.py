@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input (one line, never a trac
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -18,10 +19,12 @@ from simulator import catalog, tables
 from simulator.arena_config import arena_settings
 from simulator.arguments import Given
 from simulator.config import assemble, run_settings
-from simulator.core.escaping import checked_name, visible
+from simulator.core.escaping import LONGEST, checked_name, shortened, visible
 from simulator.core.reading import readable_reason
 from simulator.core.stopping import Stopped
 from simulator.grammar import Answer, Command, Options, dispatch, layers, refuse_unused
+
+_LONGEST_LINE = 2000  # characters of what is said of an error, whatever it repeats of what was given
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("ENGRAM_DEBUG"):
             raise
-        tables.say(f"engram: {_line(error)}")
-        return 2 if isinstance(error, ValueError) else 1
+        tables.say(f"engram: {shortened(_line(error), _LONGEST_LINE)}")
+        return 2 if isinstance(error, ValueError) or _is_no_path(error) else 1
 
 
 def _line(error: Exception) -> str:
@@ -54,8 +57,14 @@ def _line(error: Exception) -> str:
     if text and (ours or isinstance(error, ValueError) or type(error) is RuntimeError):
         return text
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'the system'}: {error.strerror}"
+        expected = ", expected another path" if _is_no_path(error) else ""
+        return f"{shortened(str(error.filename or 'the system'), LONGEST)}: {error.strerror}{expected}"
     return f"{type(error).__name__}: {text} (ENGRAM_DEBUG=1 shows where)"
+
+
+def _is_no_path(error: Exception) -> bool:
+    """Whether no file can have the name that was given: one that is too long, or of a link that leads to itself."""
+    return isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def _run(given: Given, options: Options) -> Answer:
@@ -283,8 +292,12 @@ def _bench(given: Given, options: Options) -> Answer:
 
 
 def _lab(options: Options) -> str:
+    from simulator.lab import check_can_be_lab
+
     named = os.environ.get("ENGRAM_LAB")
-    return options.lab or (checked_name(named, "ENGRAM_LAB", most=4096) if named else "lab")
+    lab = options.lab or (checked_name(named, "ENGRAM_LAB", most=4096) if named else "lab")
+    check_can_be_lab(Path(lab))
+    return lab
 
 
 def _view(options: Options, of: str = "run") -> Any:

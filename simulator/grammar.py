@@ -197,7 +197,7 @@ def options_of(given: Given) -> Options:
         checked_name(options.label, "--label")
     if options.lab:
         checked_name(options.lab, "--lab", most=4096)
-    for name in ("html", "picture", "output"):
+    for name in ("html", "picture", "output", "lab"):
         if getattr(options, name) == "-":
             raise ValueError(f"{flag_of(name)} -: {DASH}")
     if options.max_file_mb is not None:

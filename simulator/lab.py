@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Container, Sequence
@@ -9,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.core.escaping import checked_name
+from simulator.core.escaping import LONGEST, checked_name, shortened, visible
 from simulator.database import CHECKED, NAME, PATIENCE, create, repair_advice
 from simulator.lab_files import read_own, write_own
 from simulator.records import StoreError, StoreFailure
@@ -25,6 +26,7 @@ def prepare(lab: Path) -> Path:
         StoreError: something else is in the way, or a lab that lost its database.
         OSError: the disk did not take it.
     """
+    check_can_be_lab(lab)
     path = lab / NAME
     if lab.exists() and not lab.is_dir():
         raise StoreError(f"lab {lab} is not a folder")
@@ -40,6 +42,27 @@ def prepare(lab: Path) -> Path:
         )
     _make(lab, path)
     return path
+
+
+def check_can_be_lab(lab: Path) -> None:
+    """Refuse a place where there is no folder and none can be made.
+
+    Raises:
+        StoreError: a name in it is too long, or a link in it leads nowhere, or to itself.
+    """
+    name, expected = visible(shortened(str(lab), LONGEST)), "expected a folder, or a place where one can be made"
+    try:
+        os.stat(lab)
+    except FileNotFoundError:
+        for link in (lab, *lab.parents):
+            if link.is_symlink() and not link.exists():
+                leads = visible(shortened(os.readlink(link), LONGEST))
+                which = "it" if link == lab else visible(shortened(str(link), LONGEST))
+                raise StoreError(f"lab {name}: {which} is a link to {leads}, which is not there, {expected}") from None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            why = "it is a link that leads to itself" if error.errno == errno.ELOOP else error.strerror
+            raise StoreError(f"lab {name}: {why}, {expected}") from None
 
 
 def _make(lab: Path, path: Path) -> None:
@@ -78,6 +101,7 @@ def existing(lab: str) -> str:
     Raises:
         ValueError: there is none.
     """
+    check_can_be_lab(Path(lab))
     if not Path(lab).exists():
         raise ValueError(f"there is no run yet in {lab} (engram run AGENT WORLD)")
     return lab

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.checkpoints import Written
+from simulator.core.escaping import shortened
 from simulator.database import Database, damaged
 from simulator.lab import forgotten, told_of_forgotten
 from simulator.records import EvaluationRow, NewRun, PointRows, Progress, Rows, RunRecord, StoreError
@@ -120,14 +121,15 @@ def newest_run(db: Database) -> RunRow | None:
 
 def _unknown(db: Database, name: str) -> str:
     runs, lab = [row.id for row in run_rows(db)], db.path.parent
+    unknown = f"lab {lab} has no run {shortened(name)!r}"
     if lost := forgotten(lab, runs):
-        return f"lab {lab} has no run {name!r}: {told_of_forgotten(lab, lost)}"
+        return f"{unknown}: {told_of_forgotten(lab, lost)}"
     if not runs:
-        return f"lab {db.path.parent} has no run {name!r}: it has no runs yet"
+        return f"{unknown}: it has no runs yet"
     digits = re.search(r"[0-9]{1,18}", name)
     wanted = int(digits[0]) if digits else runs[0]
     near = sorted(runs, key=lambda run: abs(run - wanted))[:3]
-    return f"lab {db.path.parent} has no run {name!r}; nearest: {', '.join(f'r{run}' for run in near)}, or latest"
+    return f"{unknown}; nearest: {', '.join(f'r{run}' for run in near)}, or latest"
 
 
 def checkpoint_rows(db: Database, run: int) -> list[CheckpointRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ class Trainer:
         """
         state = {"settings": to_toml(self._session.config), "session": self._session.state()}
         state["versions"] = installed()
-        ours = Path(path).is_file() and checkpoints.is_state(Path(path))
+        ours = os.path.isfile(path) and checkpoints.is_state(Path(path))
         write_file(Path(path), checkpoints.packed(state), force=force or ours, kind=".safetensors")
 
     @classmethod

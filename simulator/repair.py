@@ -24,7 +24,7 @@ from simulator import checkpoints, journal, ledger, tables
 from simulator.checkpoints import Damaged, Written, file_of, sync_folder
 from simulator.core.escaping import checked_name, visible
 from simulator.database import NAME, Database, columns_of, key_of, translated
-from simulator.lab import is_written_here, prepare
+from simulator.lab import check_can_be_lab, is_written_here, prepare
 from simulator.lab_files import open_own
 from simulator.ledger import CheckpointRow, RunRow
 from simulator.records import StoreError
@@ -119,11 +119,14 @@ def show(outcome: Mapping[str, Any]) -> None:
 
 def _check(old: Path, new: Path) -> None:
     """Refuse what would do harm, or nothing."""
+    check_can_be_lab(old)
+    if not os.path.islink(new):
+        check_can_be_lab(new)
     if not old.is_dir():
         raise StoreError(f"lab {old}: there is no such folder, expected one with a lab in it")
     if not any((old / name).exists() for name in (NAME, f"{NAME}-wal", "runs")):
         raise StoreError(f"lab {old}: there is no lab in it, expected {NAME} or runs")
-    if new.resolve() == old.resolve() or old.resolve() in new.resolve().parents:
+    if Path(os.path.realpath(new)).is_relative_to(os.path.realpath(old)):
         raise StoreError(f"-o {new}: it is in the lab that is repaired, expected another place")
     if new.is_symlink() or (new.exists() and (not new.is_dir() or any(new.iterdir()))):
         raise StoreError(f"-o {new}: something is there already, expected a folder that is not there yet, or empty")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator import config, tables
 from simulator.arguments import written
-from simulator.core.escaping import csv_row, markdown, markdown_row
+from simulator.core.escaping import csv_row, markdown, markdown_row, shortened
 from simulator.lab import existing
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def gather(names: Sequence[str], lab: str, agent: str = "", world: str = "") -> 
     with Store(existing(lab)) as store:
         records = [each for each in _chosen(store, names) if _fits(each.agent, agent) and _fits(each.world, world)]
         if not records:
-            wanted = " ".join(filter(None, (agent and f"of {agent}", world and f"in {world}")))
+            asked = (agent and f"of {shortened(agent)}", world and f"in {shortened(world)}")
+            wanted = " ".join(filter(None, asked))
             raise ValueError(f"lab {lab} has no run {wanted} among those asked for (engram list runs)")
         summaries = [results.summary(store, each.run) for each in records]
     return {"runs": [{**told, **found} for told, found in zip(summaries, _settings(records), strict=True)]}

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import msgspec
 
+from simulator.core.escaping import LONGEST, shortened
 from simulator.core.plugins import near_misses
 from simulator.core.ranges import OfRun
 from simulator.core.reading import parse_toml
@@ -53,7 +54,7 @@ class Layer(NamedTuple):
 
     def name(self, path: tuple[str, ...]) -> str:
         """The same without the value."""
-        dotted = ".".join(path)
+        dotted = shortened(".".join(path), LONGEST)
         if self.flags:
             return "--" + dotted.replace("_", "-")
         return f"{self.where}: {dotted}" if self.where else dotted

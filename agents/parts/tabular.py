@@ -12,6 +12,7 @@ from agents.parts.explore import argmax
 from agents.parts.features import Features
 from simulator.core import seeds
 from simulator.core.compiled import compiled
+from simulator.core.escaping import shortened
 from simulator.core.mdp import greedy_policy, value_iteration
 from simulator.core.protocols import Array, Spec, State
 from simulator.core.reading import read_npy
@@ -110,7 +111,7 @@ def given_policy(spec: Spec, policy: str, gamma: float, legal: Array, n_states: 
             raise ValueError(f"agent.policy = 'optimal': no finite MDP of what is seen is known for {spec.id}")
         return greedy_policy(value_iteration(spec.mdp, gamma))
     if not os.path.exists(policy):
-        raise ValueError(f"agent.policy = {policy!r}: expected control, random, optimal or a .npy file")
+        raise ValueError(f"agent.policy = {shortened(policy)!r}: expected control, random, optimal or a .npy file")
     given = read_npy(policy)
     fits = given.shape == shape and np.all(given >= 0) and np.allclose(given.sum(axis=1), 1.0)
     if not fits or np.any(given[~np.broadcast_to(legal, shape)] > 0):

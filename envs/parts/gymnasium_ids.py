@@ -15,6 +15,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from simulator.core import own_packages
+from simulator.core.escaping import LONGEST, shortened, visible
 from simulator.core.faults import FOREIGN, fault_of
 from simulator.core.plugins import reason
 from simulator.core.python_files import PREFIX
@@ -114,7 +115,8 @@ def id_in_file(file: str, module: Any, name: str) -> str:
         of_class = _own_id(module, f"{_CLASS}{name}")
         gymnasium.registry[of_class] = EnvSpec(of_class, entry_point=found)
         return of_class
-    raise ValueError(f"world {file}: no environment is called {name} there; {instead_of_file(module)}")
+    shown, called = visible(shortened(file, LONGEST)), visible(shortened(name))
+    raise ValueError(f"world {shown}: no environment is called {called} there; {instead_of_file(module)}")
 
 
 def instead_of_file(module: Any) -> str:

@@ -70,6 +70,6 @@ def find_labels(path: str) -> str:
     pictures = Path(path)
     for old, new in (("images-idx3", "labels-idx1"), ("images.idx3", "labels.idx1")):
         other = pictures.with_name(pictures.name.replace(old, new))
-        if other != pictures and other.is_file():
+        if other != pictures and os.path.isfile(other):
             return str(other)
     return ""

@@ -13,6 +13,7 @@ from envs.parts.maps import Map
 from envs.parts.maze import LARGEST, SMALLEST, make_maze
 from envs.parts.room_files import RoomGraph
 from simulator.core import seeds
+from simulator.core.escaping import LONGEST, shortened
 from simulator.core.plugins import unknown
 
 SIX = (
@@ -48,7 +49,7 @@ def find(name: str, shape: Shape) -> Map | RoomGraph:
     if not os.path.exists(name):
         hint = f"one of {', '.join(_MADE)}, or a file with a map or an R matrix"
         if os.sep in name or "." in name:
-            raise ValueError(f"rooms: layout: no such file {name[:300]!r}, expected {hint}")
+            raise ValueError(f"rooms: layout: no such file {shortened(name, LONGEST)!r}, expected {hint}")
         raise ValueError(f"rooms: {unknown('layout', name, _MADE, hint)}")
     _check(name, shape)
     return room_files.load(name) if name.lower().endswith((".toml", ".json")) else maps.load(name)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.core.escaping import visible
+from simulator.core.escaping import LONGEST, shortened, visible
 from simulator.core.protocols import Array
 from simulator.core.reading import DATA, DEFLATED, UnreadableError, check_size, open_file, read_npy
 from simulator.core.stopping import heed
@@ -46,7 +46,9 @@ def read_pictures(path: str, size: int = 0, background: float = 1.0, *, signs: b
     if os.path.isdir(path):
         return _folder(Path(path), size, background)
     if not os.path.exists(path):
-        raise ValueError(f"{visible(path)}: no such file or folder, expected a .npy file or a folder of images")
+        raise ValueError(
+            f"{visible(shortened(path, LONGEST))}: no such file or folder, expected a .npy file or a folder of images"
+        )
     pictures = _array(path, background, signs=signs)
     if size and pictures.ndim == 2:
         raise ValueError(f"{path}: found {pictures.shape[1]} numbers in a row, expected height and width to resize")

@@ -58,7 +58,7 @@ def load(path: str | os.PathLike[str]) -> RoomGraph:
     page, source = read_text(path), visible(os.fspath(path))
     kind = "JSON" if source.lower().endswith(".json") else "TOML"
     try:
-        data = (json if kind == "JSON" else tomllib).loads(page.removeprefix("\ufeff"))
+        data = (json if kind == "JSON" else tomllib).loads(page)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{source}: not {kind}: {' '.join(str(error).split())[:200]}") from error
     return parse(data, source)

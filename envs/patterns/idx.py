@@ -5,9 +5,9 @@ Pixels are bytes. Nothing is downloaded: the files are asked for by path, gzippe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -37,7 +37,7 @@ class Config:
 def files(config: Config) -> list[str]:
     """The files that the patterns come from, those that are there."""
     found = [config.path, config.labels or find_labels(config.path)]
-    return [path for path in found if Path(path).is_file()]
+    return [path for path in found if os.path.isfile(path)]
 
 
 def make(seed_list: Sequence[int], config: Config) -> Patterns:

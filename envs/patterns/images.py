@@ -6,6 +6,7 @@ Colours become grey; what is transparent shows the background, which is white. W
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,8 @@ class Config:
 def files(config: Config) -> list[str]:
     """The files that the patterns come from."""
     path = Path(config.path)
-    found = sorted(path.rglob("*")) if path.is_dir() and config.path else [path]
-    return [str(each) for each in found if each.is_file()]
+    found = sorted(path.rglob("*")) if os.path.isdir(config.path) else [path]
+    return [str(each) for each in found if os.path.isfile(each)]
 
 
 def make(seed_list: Sequence[int], config: Config) -> Patterns:

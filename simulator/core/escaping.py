@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from typing import Any
 
 MOST = 80  # characters of a name
+LONGEST = 255  # characters of a file's name, and of a path that a line shows whole
 # Marks, letters and symbols that leave no ink; everything else without ink is not printable in Python's sense: control
 # and format characters (bidirectional overrides, zero-width spaces), separators of lines, surrogates, unknown codes.
 _INKLESS = re.compile(
@@ -61,7 +62,7 @@ def checked_name(text: str, place: str, most: int = MOST) -> str:
     if text and len(text) <= most and is_seen(text) and text == text.strip():
         return text
     bad = next((f" with U+{ord(c):04X}" for c in text if not is_seen(c)), "")
-    shown = visible(text if len(text) <= most else text[: most - 3] + "...")
+    shown = visible(shortened(text, min(most, MOST)) if len(text) > most else text)
     expected = f"1 to {most} characters on one line that can be seen, no space at an end"
     raise ValueError(f"{place}: found '{shown}'{bad}, expected {expected}")
 
@@ -77,6 +78,12 @@ def visible(text: str) -> str:
     if is_seen(text):
         return text
     return "".join(c if is_seen(c) else _code(c) for c in text)
+
+
+def shortened(text: str, most: int = MOST) -> str:
+    """The text, or its beginning and its end where it has more characters than ``most``."""
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - end - 3]}...{text[-end:]}"
 
 
 def _code(sign: str) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.core import own_packages, python_files
-from simulator.core.escaping import checked_name, is_seen
+from simulator.core.escaping import LONGEST, checked_name, is_seen, shortened
 from simulator.core.faults import FOREIGN
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ def load(kind: str, name: str) -> Player:
     """
     if python_files.is_path(name):
         return _of_file(kind, python_files.place_of(name))
-    if not is_seen(name):
-        checked_name(name, SINGULAR[kind], most=len(name))
+    check_can_be_name(name, SINGULAR[kind])
     plain, files = name.replace("-", "_"), _files(kind)
     if plain in files:
         return _player(kind, plain, _import(files[plain]))
@@ -99,9 +98,19 @@ def load(kind: str, name: str) -> Player:
             return Player(kind, name, foreign.Config, partial(foreign.make, name), foreign)
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
         return _player(kind, name, _import(name))
-    if Path(name.partition(".py:")[0].removesuffix(".py") + ".py").is_file():
+    if os.path.isfile(name.partition(".py:")[0].removesuffix(".py") + ".py"):
         raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean ./{name}? (a path begins with ./)")
     raise UnknownNameError(unknown(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
+
+
+def check_can_be_name(name: str, what: str) -> None:
+    """Refuse what can be nobody's name, however it is looked for; ``what`` is named, for the line.
+
+    Raises:
+        ValueError: it has characters that cannot be seen, or too many of them; one line.
+    """
+    if not python_files.is_path(name) and (len(name) > LONGEST or not is_seen(name)):
+        checked_name(name, what, most=LONGEST)
 
 
 def sources(kind: str, name: str) -> tuple[Path, ...]:
@@ -140,8 +149,7 @@ def unknown(what: str, name: str, known: Iterable[str], hint: str = "") -> str:
     """The line for a name that nobody has: ``unknown agent 'q_lerning'; did you mean q_learning? (hint)``."""
     meant = near_misses(name, known)
     question = f"; did you mean {' or '.join(meant)}?" if meant else ""
-    shown = repr(name) if len(name) <= 60 else repr(name[:57] + "...")
-    return f"unknown {what} {shown}{question}" + (f" ({hint})" if hint else "")
+    return f"unknown {what} {shortened(name, 60)!r}{question}" + (f" ({hint})" if hint else "")
 
 
 def near_misses(name: str, known: Iterable[str]) -> list[str]:
@@ -198,7 +206,7 @@ def _of_file(kind: str, place: python_files.Place) -> Player:
     """The player of a file, or the Gymnasium environment in it that its path names."""
     if kind != "worlds":
         if place.name:
-            raise ValueError(f"{place}: expected the path of a file alone, without :{place.name}")
+            raise ValueError(f"{place.shown()}: expected the path of a file alone, without :{shortened(place.name)}")
         return _player(kind, str(place), _module_of(place.file))
     foreign = _import(_GYMNASIUM)
     module = foreign.load_file(partial(_module_of, place.file))
@@ -207,7 +215,7 @@ def _of_file(kind: str, place: python_files.Place) -> Player:
         return Player(kind, str(place), foreign.Config, partial(foreign.make, own_id, name=str(place)), foreign)
     if hasattr(module, "Config") or hasattr(module, "make"):
         return _player(kind, str(place), module)
-    raise ValueError(f"{place}: {foreign.instead_of_file(module)}")
+    raise ValueError(f"{place.shown()}: {foreign.instead_of_file(module)}")
 
 
 def _knows(foreign: Any, name: str) -> bool:

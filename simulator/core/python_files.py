@@ -19,7 +19,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+from simulator.core.escaping import LONGEST, shortened, visible
 from simulator.core.own_packages import NAMES, is_within
+from simulator.core.reading import why_unread
 
 PREFIX = "engram_file_"  # how the names of their modules begin
 _ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +38,10 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         return f"{self.file}:{self.name}" if self.name else str(self.file)
 
+    def shown(self) -> str:
+        """The same in a line for people."""
+        return _shown(str(self))
+
 
 def is_path(name: str) -> bool:
     """Whether a name says that it is a path."""
@@ -50,16 +56,25 @@ def place_of(name: str) -> Place:
     """
     found = re.fullmatch(r"(.*?\.py)(?::(.*))?", name, re.DOTALL)
     path, within = (found[1], found[2] or "") if found else (name, "")
-    try:
-        file = Path(path).expanduser().resolve()
-        is_file, exists = file.is_file(), file.exists()
-    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a null byte, a user that nobody is
-        raise ValueError(f"{_shown(path)}: no path of a file: {' '.join(str(error).split())}") from None
-    if not exists:
-        raise ValueError(f"{_shown(path)}: no such file, expected a Python file (.py)")
-    if not found or not is_file:
+    file = resolved(path)
+    if unread := why_unread(file):
+        raise ValueError(f"{_shown(path)}: {unread}, expected a Python file (.py)")
+    if not found:
         raise ValueError(f"{_shown(path)}: expected a Python file (.py)")
     return Place(file, within)
+
+
+def resolved(path: str) -> Path:
+    """Where a path of a file leads to, whether or not something is there.
+
+    Raises:
+        ValueError: nothing can be: a loop of links, a null byte, a user that nobody is; one line.
+    """
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ValueError(f"{_shown(path)}: no path of a file ({_shown(reason)}), expected another") from None
 
 
 def absolute(name: str) -> str:
@@ -185,5 +200,4 @@ def _put_last(folder: str) -> None:
 
 
 def _shown(path: str) -> str:
-    shown = path if len(path) <= 200 else path[:197] + "..."
-    return shown if shown.isprintable() else repr(shown)
+    return visible(shortened(path, LONGEST))

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from simulator.core.escaping import visible
+from simulator.core.escaping import LONGEST, shortened, visible
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +38,7 @@ _PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{{LEVELS}}}", re.MULTILINE)
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 _GZIP = b"\x1f\x8b"
+_MARK = "\ufeff"  # of the byte order
 _KINDS = {
     stat.S_ISDIR: "a folder",
     stat.S_ISFIFO: "a pipe",
@@ -125,6 +126,17 @@ def kind_of(mode: int) -> str:
     return next((words for is_kind, words in _KINDS.items() if is_kind(mode)), "no regular file")
 
 
+def why_unread(place: Place) -> str:
+    """What keeps a place from being read as a file: that nothing is there, or something else; empty: nothing does."""
+    try:
+        mode = os.stat(place).st_mode
+    except FileNotFoundError:
+        return "no such file"
+    except (OSError, ValueError) as error:
+        return _line(error)
+    return "" if stat.S_ISREG(mode) else f"it is {kind_of(mode)}"
+
+
 def read_bytes(place: Place, what: str = "a file", usual: float = DATA) -> bytes:
     """All of a regular file.
 
@@ -136,7 +148,7 @@ def read_bytes(place: Place, what: str = "a file", usual: float = DATA) -> bytes
 
 
 def read_text(place: Place, what: str = "a text file", usual: float = TEXT, *, handed: bool = False) -> str:
-    """The text of a regular file in UTF-8.
+    """The text of a regular file in UTF-8, without the byte order mark that some editors begin it with.
 
     Args:
         place: where it is.
@@ -149,7 +161,7 @@ def read_text(place: Place, what: str = "a text file", usual: float = TEXT, *, h
     """
     page = _piped(place, usual) if handed and _is_handed(place) else read_bytes(place, what, usual)
     try:
-        return page.decode("utf-8")
+        return page.decode("utf-8").removeprefix(_MARK)
     except UnicodeDecodeError as error:
         raise UnreadableError(f"{_named(place)}: byte {error.start} is not UTF-8, expected {what}") from None
 
@@ -235,8 +247,12 @@ def read_npy(place: Place, what: str = "a .npy file of numbers", usual: float = 
             )
         if dtype.kind not in "biuf":
             raise UnreadableError(f"{_named(place)}: found an array of {visible(str(dtype))[:60]}, expected numbers")
+        if any(type(size) is not int or size < 0 for size in shape):  # numpy lets True through
+            raise UnreadableError(
+                f"{_named(place)}: cannot be read: its head declares {_sizes(shape)} numbers, expected {what}"
+            )
         declared, there = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
-        if any(size < 0 for size in shape) or declared != there:
+        if declared != there:
             raise UnreadableError(
                 f"{_named(place)}: cannot be read: found {there:,} bytes after the head, which declares {_sizes(shape)}"
                 f" numbers of {dtype.itemsize} bytes, expected {what}"
@@ -245,7 +261,10 @@ def read_npy(place: Place, what: str = "a .npy file of numbers", usual: float = 
         if len(page) != declared:
             raise UnreadableError(f"{_named(place)}: cannot be read: it changed meanwhile, expected {what}")
         found = np.frombuffer(page, dtype)
-        return found.reshape(shape[::-1]).transpose() if by_columns else found.reshape(shape)
+        try:
+            return found.reshape(shape[::-1]).transpose() if by_columns else found.reshape(shape)
+        except ValueError as error:  # more dimensions, or beside a size of 0 larger ones, than numpy can hold
+            raise UnreadableError(f"{_named(place)}: cannot be read: {_line(error)}, expected {what}") from error
 
 
 def add_to(digest: Any, place: Place) -> None:
@@ -270,7 +289,7 @@ def names_file(text: Any) -> bool:
     A bare word is a name: a file of that name in the working folder changes nothing.
     """
     written = isinstance(text, str) and len(text) < 4096 and "\0" not in text
-    return written and (is_path(text) or bool(Path(text).suffix)) and Path(text).is_file()
+    return written and (is_path(text) or bool(Path(text).suffix)) and os.path.isfile(text)
 
 
 def _bytes_of(file: BinaryIO, place: Place, what: str, usual: float) -> bytes:
@@ -305,7 +324,7 @@ def _piped(place: Place, usual: float) -> bytes:
 
 
 def _named(place: Place) -> str:
-    return visible(os.fspath(place))
+    return visible(shortened(os.fspath(place), LONGEST))
 
 
 def _line(error: Exception) -> str:
@@ -314,4 +333,4 @@ def _line(error: Exception) -> str:
 
 
 def _sizes(shape: tuple[int, ...]) -> str:
-    return " x ".join(f"{size:,}" for size in shape) or "1"
+    return shortened(" x ".join(f"{size:,}" if type(size) is int else str(size) for size in shape)) or "1"

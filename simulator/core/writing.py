@@ -17,7 +17,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from simulator.core.escaping import visible
+from simulator.core.escaping import LONGEST, shortened, visible
 from simulator.core.reading import UnreadableError, kind_of, open_file
 
 LAB = "engram.sqlite3"  # what a lab's folder holds
@@ -184,4 +184,4 @@ def _mode(there: Path) -> int:
 
 
 def _named(path: Path) -> str:
-    return visible(os.fspath(path))
+    return visible(shortened(os.fspath(path), LONGEST))

@@ -21,6 +21,7 @@ import numpy as np
 
 from simulator.core import plugins, python_files, seeds
 from simulator.core.protocols import Array
+from simulator.core.reading import is_path, why_unread
 from simulator.externals.actions import brief, checked, expected
 from simulator.externals.config import ExternalConfig
 from simulator.externals.judge import ExternalFailure, Judge, borrowed, one_hot, said, score
@@ -58,8 +59,11 @@ def load(config: ExternalConfig) -> Bound:
 
 def _module(config: ExternalConfig, place: str) -> Any:
     """The module; of a file, executed anew: what an earlier contest left in it is gone."""
-    if config.file is not None and not config.file.is_file():
-        raise ValueError(f"{config.name}: no such file, expected python:path/to/file.py:name")
+    form = "expected python:path/to/file.py:name"
+    if config.file is not None and (unread := why_unread(config.file)):
+        raise ValueError(f"{config.name}: {unread}, {form}")
+    if config.file is None and is_path(place):
+        raise ValueError(f"{config.name}: no Python file, {form}")
     try:
         if config.file is not None:
             return python_files.load(config.file.resolve(), anew=True)

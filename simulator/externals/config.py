@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +142,7 @@ def _files(config: ExternalConfig) -> Iterator[Path]:
     named = [config.file] if config.file is not None else []
     if config.kind == "python" and not named:
         named = [Path(origin) for origin in [_origin(config.target.rpartition(":")[0])] if origin]
-    there = [path for path in named if path.is_file()]
+    there = [path for path in named if os.path.isfile(path)]
     yield from with_imports(there) if config.kind == "python" else there
     yield from map(Path, files_of("worlds", config.world, config.world_settings))
 

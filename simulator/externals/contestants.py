@@ -24,6 +24,7 @@ import numpy as np
 
 from simulator.config import RunConfig, eval_period
 from simulator.core.compiled import working_seconds
+from simulator.core.python_files import resolved
 from simulator.externals import callables, recordings, sb3
 from simulator.externals.config import (
     ExternalConfig,
@@ -60,7 +61,7 @@ def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> External
     world = {"world": run.world, "world_settings": run.world_settings}
     config = ExternalConfig(kind, target, settings=unplain(settings), **seeds, **budget, **world)  # type: ignore[arg-type]
     if config.file is not None:  # a worker may stand in another folder
-        config = dataclasses.replace(config, target=config.retargeted(str(config.file.expanduser().resolve())))
+        config = dataclasses.replace(config, target=config.retargeted(str(resolved(str(config.file)))))
     _check(config)
     return config
 

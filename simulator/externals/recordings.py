@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,7 @@ def read_recording(path: str | Path) -> Recording:
         ValueError: the file cannot be read or is no recording; one line that names the file and the place in it.
     """
     try:
-        data = read_bytes(path, "a recording of episodes")
+        data = read_bytes(path, "a recording of episodes").removeprefix(BOM_UTF8)
         version = msgspec.json.decode(data, type=_Head).engram_recording
         if version != VERSION:
             raise ValueError(f"{path}: engram_recording = {version}: expected {VERSION}")

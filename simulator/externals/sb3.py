@@ -30,6 +30,7 @@ import numpy as np
 from simulator.core import plugins, seeds
 from simulator.core.compiled import working_seconds
 from simulator.core.protocols import Array, Spec
+from simulator.core.reading import why_unread
 from simulator.externals import sb3_weights_torch
 from simulator.externals.config import ExternalConfig, evaluation_steps
 from simulator.externals.environment import WorldEnv
@@ -269,8 +270,8 @@ def _saved_class(config: ExternalConfig) -> str:
     A2C and PPO share their policies, DDPG is TD3 with other settings: only what tells them apart for playing counts.
     """
     assert config.file is not None
-    if not config.file.is_file():
-        raise ValueError(f"{config.name}: no such file, expected a model that was saved by {LIBRARY}")
+    if unread := why_unread(config.file):
+        raise ValueError(f"{config.name}: {unread}, expected a model that was saved by {LIBRARY}")
     try:
         with zipfile.ZipFile(config.file) as archive:
             data = json.loads(archive.read("data"))

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.core.protocols import Spec
-from simulator.core.reading import readable_reason
+from simulator.core.reading import readable_reason, why_unread
 
 LIBRARY = "stable_baselines3"
 NO_MODEL = f"expected a model that was saved by {LIBRARY}"
@@ -149,8 +149,8 @@ def _member(path: Path, name: str, most: int) -> bytes:
     Raises:
         ValueError: no such file or member, or too large.
     """
-    if not path.is_file():
-        raise ValueError(f"no such file, {NO_MODEL}")
+    if unread := why_unread(path):
+        raise ValueError(f"{unread}, {NO_MODEL}")
     try:
         with zipfile.ZipFile(path) as archive:
             declared = archive.getinfo(name).file_size

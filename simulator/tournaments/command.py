@@ -14,6 +14,7 @@ from simulator.arguments import Given
 from simulator.arguments import read as read_words
 from simulator.config import read as read_file
 from simulator.core.contests import TournamentSnapshot
+from simulator.core.escaping import checked_name
 from simulator.core.python_files import is_path, label_of
 from simulator.core.writing import write_file
 from simulator.grammar import DASH, Command, Options, options_of
@@ -99,7 +100,7 @@ def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
     """
     if names and names[0] == "-":
         raise ValueError(f"-: {DASH}")
-    path = Path(names[0] if names else "tournament.toml")
+    path = Path(checked_name(names[0], "--init", most=4096) if names else "tournament.toml")
     text = (PRESETS / f"{EXAMPLE}.toml").read_text("utf-8").replace("THIS_FILE", str(path))
     write_file(path, text.encode(), force=force, kind=".toml")
     return {"file": str(path)}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from simulator.arena_config import find_memory, memory_presets
 from simulator.core import plugins
 from simulator.core.escaping import checked_name
-from simulator.core.python_files import absolute, is_path
+from simulator.core.python_files import absolute, is_path, resolved
 from simulator.core.ranges import Count, CountOrZero
 from simulator.matches.config import find_agent
 from simulator.settings import Layer, Setting, check, settings
@@ -120,7 +119,7 @@ def _from_anywhere(name: str) -> str:
     """The name of a contestant from outside, its path as whoever resumes in another folder would write it."""
     kind, _, target = name.partition(":")
     path, colon, within = target.rpartition(":") if kind == "python" else (target, "", "")
-    return f"{kind}:{Path(path).expanduser().resolve()}{colon}{within}" if is_path(path) else name
+    return f"{kind}:{resolved(path)}{colon}{within}" if is_path(path) else name
 
 
 def _player(kind: str, name: str, tables: Tables) -> tuple[plugins.Player, str, dict[str, Any]]:

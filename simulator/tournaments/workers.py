@@ -18,6 +18,7 @@ from selectors import EVENT_READ, DefaultSelector
 from typing import IO, Any
 
 from simulator.core import plugins
+from simulator.core.escaping import shortened
 from simulator.tournaments.cells import Task
 from simulator.tournaments.places import ONE_THREAD, Answer, Workers
 from simulator.tournaments.worker import answer
@@ -215,5 +216,7 @@ def check_place(text: str) -> str:
     if text == "ray" or text.startswith("ray://"):
         return "ray"
     if not text.isdecimal() or int(text) > MOST:
-        raise ValueError(f"--workers {text}: expected a number of processes up to {MOST:,}, ray, or ray://ADDRESS")
+        raise ValueError(
+            f"--workers {shortened(text)}: expected a number of processes up to {MOST:,}, ray, or ray://ADDRESS"
+        )
     return "processes"

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator import cli, playing
+from simulator.store import Store
 from tests.simulator.toys import PATH, Config, Inner
 
 ROOT = Path(__file__).parents[2]
@@ -300,3 +301,117 @@ def test_any_words_are_done_or_refused_in_one_line(
     assert "Traceback" not in out + err
     if code == 2:
         assert [line.startswith("engram: ") for line in err.splitlines() if line != "a library greets"] == [True]
+
+
+ENDLESS = {
+    "a word": "a" * 100_000,
+    "an id of Gymnasium": "FrozenLake-v" + "9" * 5000,
+    "a module": "a." * 50_000 + "a",
+    "a path": f"./{'a' * 100_000}.py",
+    "a class of a file": f"./a.py:{'A' * 100_000}",
+    "folders": "a/" * 40_000 + "a.toml",
+    "a contestant from outside": f"python:./{'a' * 5000}.py:f",
+}
+DOORS = (
+    ["run", "?", "rooms"],
+    ["run", "td", "?"],
+    ["run", "?", "rooms", "--help"],
+    ["run", "td", "rooms", "--preset", "?"],
+    ["run", "--preset", "?"],
+    ["run", "--config", "?"],
+    ["run", "td", "rooms", "--label", "?"],
+    ["run", "td", "rooms", "--world.layout", "?"],
+    ["run", "td", "rooms", "--agent.policy", "?"],
+    ["run", "td", "rooms", "--lab", "?"],
+    ["list", "runs", "--lab", "?"],
+    ["recall", "?", "digits"],
+    ["recall", "nearest", "?"],
+    ["recall", "nearest", "images", "--challenge.path", "?"],
+    ["recall", "nearest", "idx", "--challenge.path", "?"],
+    ["tournament", "?"],
+    ["tournament", "--preset", "?"],
+    ["tournament", "--agents", "?", "--worlds", "rooms"],
+    ["tournament", "--agents", "m=?", "--worlds", "rooms"],
+    ["tournament", "--agents", "td", "--worlds", "?"],
+    ["tournament", "--agents", "td", "--worlds", "rooms", "--workers", "?"],
+    ["tournament", "--init", "?"],
+    ["show", "?"],
+    ["solve", "?"],
+    ["resume", "?"],
+    ["repro", "?"],
+    ["report", "?"],
+    ["report", "--agent", "?", "--world", "?"],
+    ["repair", "?", "-o", "new"],
+    ["repair", ".", "-o", "?"],
+    ["list", "?"],
+    ["bench", "?"],
+    ["?"],
+)
+
+
+@pytest.mark.parametrize("door", DOORS, ids=" ".join)
+def test_a_name_without_end_is_refused_in_a_short_line(door, capsys, folder):
+    Store(folder / "lab").close()
+    (folder / "a.py").write_text("")
+    before = set(folder.rglob("*"))
+    for kind in ENDLESS if door[0] in ("solve", "show") else ("a word", "a path"):
+        line = refusal(capsys, *(word.replace("?", ENDLESS[kind]) for word in door))
+        assert len(line) < 700
+        assert "..." in line
+    assert set(folder.rglob("*")) - before <= {folder / "lab" / "checked", folder / "lab" / "runs"}  # no run in it
+
+
+def test_whatever_an_error_repeats_its_line_is_not_endless(capsys, monkeypatch):
+    for error in (ValueError("x" * 100_000 + ": expected less"), OSError(36, "File name too long", "x" * 100_000)):
+        monkeypatch.setattr(cli.catalog, "listing", _raise(error))
+        line = refusal(capsys, "list")
+        assert len(line) < 2100
+        assert "expected" in line
+
+
+def _raise(error: Exception) -> Any:
+    def refuse(*given: Any) -> Any:
+        raise error
+
+    return refuse
+
+
+def test_a_byte_that_is_no_text_is_told_with_what_a_name_can_be(capsys):
+    for door in (*DOORS[:2], ["show", "?"], ["recall", "?", "digits"], ["solve", "?"]):
+        line = refusal(capsys, *(word.replace("?", os.fsdecode(b"\xff")) for word in door))
+        assert r"found '\udcff' with U+DCFF, expected 1 to 255 characters on one line that can be seen" in line
+    assert r"found '\udcff'" in refusal(capsys, "tournament", "--init", os.fsdecode(b"\xff"))
+
+
+@pytest.mark.parametrize("lab", ["self", "circle", "dangling", "dangling/lab"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "td", "rooms"],
+        ["recall", "nearest", "digits"],
+        ["tournament", "--agents", "td", "--worlds", "rooms"],
+        ["list", "runs"],
+        ["report", "r1"],
+        ["doctor"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_lab_that_is_a_link_to_nothing_is_called_so(lab, words, capsys, folder):
+    links = {"self": "self", "circle": "there", "there": "circle", "dangling": "nowhere"}
+    for link, leads in links.items():
+        (folder / link).symlink_to(leads)
+    said = "is a link to nowhere, which is not there" if "dangling" in lab else "it is a link that leads to itself"
+    for more in (["--lab", lab], ["--lab", str(folder / lab)]):
+        line = refusal(capsys, *words, *more)
+        assert said in line
+        assert "expected a folder, or a place where one can be made" in line
+    assert {each.name for each in folder.rglob("*")} == set(links)
+
+
+def test_a_lab_is_found_through_a_link_and_in_a_folder_of_any_name(folder, capsys):
+    (folder / "-").mkdir()
+    (folder / "link").symlink_to("-")
+    assert cli.main(["list", "runs", "--lab", "link"]) == 0
+    assert cli.main(["list", "runs", "--lab", "./-"]) == 0
+    capsys.readouterr()
+    assert "expected a path, ./- for one that is called so" in refusal(capsys, "list", "runs", "--lab", "-")

@@ -54,6 +54,7 @@ BAD = [
     ("shift = -inf", "run.toml: agent.shift = -inf: expected a finite number"),
     ("shift = 1e400", "run.toml: agent.shift = inf: expected a finite number"),
     ("count = 2.0", "run.toml: agent.count = 2.0: expected a whole number >= 1"),
+    (f"{'x' * 10_000} = 1", f"run.toml: agent.{'x' * 161}...{'x' * 85}: no such setting"),
     (f"count = {10**400}", f"run.toml: agent.count = {str(10**400)[:57]}...: expected a whole number >= 1"),
     ("count = true", "run.toml: agent.count = true: expected a whole number >= 1"),
     (

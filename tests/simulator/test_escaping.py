@@ -22,6 +22,7 @@ from simulator.core.escaping import (
     csv_cell,
     csv_row,
     is_seen,
+    latex,
     latex_row,
     markdown,
     markdown_row,
@@ -151,7 +152,22 @@ def test_latex_is_read_back_cell_by_cell(row):
     line = latex_row(row)
     assert line.isascii()
     assert "\n" not in line
+    assert ",," not in line
     assert _latex_cells(line) == [_plain_ascii(visible(each)) for each in row]
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        (",,", ",{},"),  # TeX makes a quotation mark of two commas
+        ("a,,,b", "a,{},{},b"),
+        ("-3.5", "$-$3.5"),
+        ("1.5 [-4, -3]", "1.5 {[}$-$4, $-$3{]}"),
+        ("q-learning CartPole-v1 2026-01-02", "q{-}learning CartPole{-}v1 2026{-}01{-}02"),
+    ],
+)
+def test_latex_prints_commas_as_commas_and_a_minus_as_a_minus(words, printed):
+    assert latex(words) == printed
 
 
 @given(text)

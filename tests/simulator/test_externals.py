@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import random
 import sys
 
@@ -210,6 +211,9 @@ def test_files_and_modules_that_cannot_be_had_are_named(tmp_path):
         f"cannot be imported: ModuleNotFoundError: No module named 'nothing_of_this_name' ({path}, line 1)"
     )
     assert line(f"python:{tmp_path}/no.py:act", LAKE).startswith("no such file, expected")
+    os.mkfifo(tmp_path / "pipe.py")
+    assert line(f"python:{tmp_path}/pipe.py:act", LAKE) == "it is a pipe, expected python:path/to/file.py:name"
+    assert line(f"python:{tmp_path}:act", LAKE) == "no Python file, expected python:path/to/file.py:name"
     assert line("python:no_such.module:act", LAKE).startswith("cannot be imported: ModuleNotFoundError")
     assert line("python:act", LAKE).startswith("expected python:package.module:name or")
 

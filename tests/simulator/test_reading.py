@@ -8,7 +8,9 @@ import socket
 import struct
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -229,6 +231,13 @@ BROKEN = {
     "beyond": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (9223372036854775808, 4)}\n", bytes(8)),
     "negative": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -1)}\n", bytes(8)),
     "bool": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': True}\n", bytes(8)),
+    "true": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (True,)}\n", bytes(8)),
+    "false": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (False,)}\n"),
+    "huge beside none": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (0, %d)}\n" % 10**32),
+    "large beside none": _npy(b"{'descr': '<f8', 'fortran_order': True, 'shape': (0, %d, 4)}\n" % 2**62),
+    "70 dimensions": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (%s)}\n" % (b"1," * 70), bytes(8)),
+    "many dimensions": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (%s)}\n" % (b"9," * 4000)),
+    "many digits": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (%s,)}\n" % (b"9" * 4000)),
     "too little": _npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}\n", bytes(9)),
     "version 9": _npy(b"{}\n", version=b"\x09\x00"),
     "latin": _npy(b"{'descr': '\xff', 'fortran_order': False, 'shape': (1,)}\n", bytes(8), b"\x03\x00"),
@@ -245,7 +254,10 @@ def test_a_broken_array_is_one_line(tmp_path, name, capsys):
     assert cli.main(words) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
+    assert len(said) < 500
     assert "x.npy: " in said
+    with pytest.raises(UnreadableError, match=r"x\.npy: .*, expected .*numbers"):
+        read_npy(path)
 
 
 @settings(max_examples=200, deadline=None)
@@ -275,6 +287,97 @@ def test_whole_arrays_are_read_as_numpy_reads_them(tmp_path, order, shape, dtype
     found = read_npy(tmp_path / "x.npy")
     np.testing.assert_array_equal(found, array)
     assert found.dtype == array.dtype
+
+
+@pytest.mark.parametrize("length", [100_000, 300_000])
+def test_an_array_that_shrinks_or_grows_while_it_is_read_is_refused(tmp_path, monkeypatch, length):
+    path, real, seen = tmp_path / "x.npy", os.fstat, list[int]()
+    np.save(path, np.zeros(25_000))
+
+    def changed(handle: int) -> os.stat_result:
+        found = real(handle)
+        seen.append(found.st_size)
+        if len(seen) == 2:  # its head was held against its size
+            os.truncate(path, length)
+        return found
+
+    monkeypatch.setattr(os, "fstat", changed)
+    with pytest.raises(UnreadableError, match="it changed meanwhile, expected"):
+        read_npy(path)
+
+
+# -------------------------------------------------------------------------------------------- descriptors and texts
+
+
+@pytest.fixture
+def no_stdin():
+    before = os.dup(0)
+    yield
+    os.dup2(before, 0)
+    os.close(before)
+
+
+@pytest.mark.parametrize(("opened", "said"), [("/dev/zero", "it is a device"), ("/", "it is a folder")])
+def test_only_a_pipe_is_read_by_the_number_of_a_descriptor(no_stdin, opened, said):
+    handle = os.open(opened, os.O_RDONLY)
+    os.dup2(handle, 0)
+    for place in (f"/dev/fd/{handle}", f"/proc/self/fd/{handle}", "/dev/stdin"):
+        with pytest.raises(UnreadableError, match=said):
+            read_text(place, handed=True)
+    os.close(handle)
+
+
+def test_a_large_file_is_refused_unread_by_the_number_of_its_descriptor_too(tmp_path):
+    with (tmp_path / "x").open("w+b") as file:
+        file.truncate(5 << 20)
+        with pytest.raises(UnreadableError, match=r": 5,242,880 bytes, expected at most 4,194,304"):
+            read_text(f"/dev/fd/{file.fileno()}", handed=True)
+
+
+@pytest.fixture
+def piped():
+    """Write so many bytes into a pipe; the descriptor that they are read from."""
+    handle, into = os.pipe()
+    writers = []
+
+    def write(n: int) -> int:
+        def work() -> None:
+            with suppress(BrokenPipeError), os.fdopen(into, "wb") as file:
+                file.write(b"#" * n)
+
+        writers.append(Thread(target=work))
+        writers[0].start()
+        return handle
+
+    yield write
+    os.close(handle)
+    writers[0].join()
+
+
+@pytest.mark.parametrize(("length", "fits"), [((1 << 20), True), ((1 << 20) + 1, False), (3 << 20, False)])
+def test_a_pipe_is_read_no_further_than_is_allowed(piped, monkeypatch, length, fits):
+    monkeypatch.setenv(LIMIT, "1")
+    place = f"/dev/fd/{piped(length)}"
+    if fits:
+        assert len(read_text(place, handed=True)) == length
+    else:
+        with pytest.raises(UnreadableError, match=r": 1,048,577 bytes, expected at most 1,048,576"):
+            read_text(place, handed=True)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, capsys):
+    path = tmp_path / "run.toml"
+    path.write_bytes(b'\xef\xbb\xbfsteps = 3\nseeds = 1\nagent.name = "td"\nworld.name = "rooms"\n')
+    assert read_text(path).startswith("steps")
+    assert config.load(path).steps == 3
+    path.write_bytes(b"\xef\xbb\xbfsteps = \n")
+    with pytest.raises(ValueError, match=r"run\.toml: line 1, column 9: "):
+        config.load(path)
+    path.write_bytes(b"\xff\xfes\0t\0")
+    with pytest.raises(UnreadableError, match="byte 0 is not UTF-8, expected a TOML file"):
+        config.load(path)
+    (tmp_path / "m.txt").write_bytes(b"\xef\xbb\xbfS G\n")
+    assert load_map(tmp_path / "m.txt").rows == ("S G",)
 
 
 # ------------------------------------------------------------------------------------------------- names and paths

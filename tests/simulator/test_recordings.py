@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,6 +62,13 @@ def test_what_is_written_is_read_and_comes_out_again(tmp_path, world, policy, se
     scores = played(f"human:{tmp_path / 'r.json'}", world, seeds=3, first_seed=3, world_=settings)["scores"]
     means = {seed: np.mean([each.total for each in recording.episodes if each.seed == seed]) for seed in (3, 5)}
     np.testing.assert_array_equal(scores, [means[3], math.nan, means[5]])
+
+
+def test_an_editor_may_put_a_byte_order_mark_before_a_recording(file):
+    before = read_recording(file)
+    Path(file).write_bytes(b"\xef\xbb\xbf" + Path(file).read_bytes())
+    assert read_recording(file).settings == before.settings
+    assert len(read_recording(file).episodes) == len(before.episodes)
 
 
 def test_a_return_worked_by_hand(tmp_path):

@@ -312,6 +312,11 @@ def test_what_would_do_harm_is_refused(lab, tmp_path):
     refuse(lab, tmp_path / "taken" / "file", "something is there already")
     os.symlink(tmp_path / "nowhere", tmp_path / "link")
     refuse(lab, tmp_path / "link", "something is there already")
+    refuse(tmp_path / "link", tmp_path / "new", "it is a link to .*/nowhere, which is not there, expected a folder")
+    os.symlink("round", tmp_path / "round")
+    refuse(lab, tmp_path / "round", "something is there already")
+    refuse(tmp_path / "round", tmp_path / "new", "it is a link that leads to itself, expected a folder")
+    refuse(lab, tmp_path / ("x" * 300), "File name too long, expected a folder")
     refuse(tmp_path / "taken", tmp_path / "new", "there is no lab in it")
     refuse(tmp_path / "nowhere", tmp_path / "new", "there is no such folder")
     with Store(lab) as store:

@@ -95,10 +95,16 @@ def test_something_else_in_the_place_of_the_database_or_of_the_lab(tmp_path):
     with pytest.raises(StoreError, match="is not a file"):
         Store(tmp_path / "lab")
     (tmp_path / "round").symlink_to("round")
-    with pytest.raises(StoreError, match=r"cannot use .*/round: File exists"):
+    with pytest.raises(StoreError, match=r"lab .*/round: it is a link that leads to itself, expected"):
         Store(tmp_path / "round")
     with pytest.raises(StoreError, match="File name too long"):
         Store(tmp_path / ("x" * 300))
+    (tmp_path / "gone").symlink_to("nowhere")
+    with pytest.raises(
+        StoreError, match=r"lab .*/gone: it is a link to nowhere, which is not there, expected a folder"
+    ):
+        Store(tmp_path / "gone")
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_place_where_no_folder_can_be_made():

@@ -138,6 +138,16 @@ def test_no_trick_leads_into_a_lab_or_over_what_is_no_file(lab, tmp_path, monkey
     assert {each: each.lstat().st_mtime_ns for each in tmp_path.rglob("*")} == before
 
 
+def test_a_lab_that_lost_its_database_is_a_lab(lab):
+    log = lab / f"{writing.LAB}-wal"
+    (lab / writing.LAB).rename(log)
+    for place in (lab / "page.html", lab / "runs" / "r1" / "page.html"):
+        with pytest.raises(ValueError, match="it is inside the lab"):
+            write_page(SMALL, place, force=True)
+    log.unlink()
+    write_page(SMALL, lab / "page.html")
+
+
 def test_a_link_to_a_page_of_ours_leads_to_the_page_that_is_written(tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "link.html").symlink_to(tmp_path / "there" / "page.html")
