@@ -55,6 +55,14 @@ def game(log: list[str], at: int = -1, number: int = 0, error: Exception | None 
         raise
 
 
+@pytest.fixture(autouse=True)
+def _heard_hangup() -> Iterator[None]:
+    """A suite that nohup started ignores hangups, and so would what it starts."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def test_a_run_is_watched_to_its_end() -> None:
     log, view, begun = [], Watcher(), []
     last, number = sit(game(log), view, begun.append)
