@@ -51,11 +51,11 @@ def test_settings_survive_toml():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('target = "DQN"\nworld = {name = "rooms"}', "cell: kind is missing"),
+        ('target = "DQN"\nenv = {name = "rooms"}', "cell: kind is missing"),
         ('kind = "sb4"\ntarget = "DQN"', "cell: kind = 'sb4': expected one of sb3, python, human"),
-        ('kind = "sb3"\ntarget = "DQN"\nworld = "rooms"', "cell: environment = 'rooms': expected a table of settings"),
-        ('kind = "sb3"\ntarget = "DQN"\nworld = {name = "rooms", slip = 2}', "cell: environment.slip = 2: expected"),
-        ('kind = "sb3"\ntarget = "DQN"\nsteps = 0\nworld = {name = "rooms"}', "cell: steps = 0: expected"),
+        ('kind = "sb3"\ntarget = "DQN"\nenv = "rooms"', "cell: env = 'rooms': expected a table of settings"),
+        ('kind = "sb3"\ntarget = "DQN"\nenv = {name = "rooms", slip = 2}', "cell: env.slip = 2: expected"),
+        ('kind = "sb3"\ntarget = "DQN"\nsteps = 0\nenv = {name = "rooms"}', "cell: steps = 0: expected"),
         ("kind = ", "cell: line 1, column 8:"),
     ],
 )
