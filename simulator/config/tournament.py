@@ -148,7 +148,7 @@ def assemble(layers: Sequence[ConfigSource]) -> TournamentConfig:
         mine, theirs = [c for c in contestants if c.kind == kind], [c for c in challenges if c.kind == place]
         if bool(mine) != bool(theirs):
             there, missing = (kind, place) if mine else (place, kind)
-            raise ValueError(f"{there} {(mine or theirs)[0].label}: expected a {missing} at least beside it")
+            raise ValueError(f"{there} {(mine or theirs)[0].label}: expected at least one {missing} beside it")
     if not contestants:
         raise ValueError("expected contestants and what they compete in: --agents A ... --envs W ..., or a file")
     labels = [each.label for each in contestants]

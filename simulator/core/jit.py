@@ -1,6 +1,6 @@
 """How the project compiles: one decorator, told apart from the work, spread over seeds by plain threads.
 
-Functions marked ``@compiled`` are written over one seed, like the textbook. They release the interpreter lock,
+Functions marked ``@jit`` are written over one seed, like the textbook. They release the interpreter lock,
 so ``parallel_for`` runs blocks of seeds in threads: a seed's numbers do not depend on how many there are.
 """
 
@@ -34,7 +34,7 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 def jit_inline(function: Callable[..., Any]) -> Any:
-    """Compile a piece over one seed, to be called from ``@compiled`` loops only.
+    """Compile a piece over one seed, to be called from ``@jit`` loops only.
 
     LLVM inlines it, and it counts no references: passing a tuple of arrays by call costs some 30 ns a step, more than
     the step itself. The price: it cannot allocate.

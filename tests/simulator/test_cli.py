@@ -117,7 +117,7 @@ REFUSED = [
     ),
     (
         ["list", "agnets"],
-        "unknown list 'agnets'; did you mean agents? (expected one of agents, environments, memories, ",
+        "unknown list 'agnets'; did you mean agents? (expected one of agents, envs, memories, ",
     ),
     (["show", "nobody"], "unknown name 'nobody' (engram list, engram list runs)"),
     (["show", "latest"], "there is no run yet in lab (engram run AGENT ENV)"),

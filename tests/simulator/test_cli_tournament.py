@@ -133,7 +133,7 @@ def test_a_flag_that_would_be_ignored_is_refused(lab, words, says, capsys, folde
         (["--agents", "--envs", "rooms"], "--agents: expected a name after it"),
         (["--agents", "td", "td", "--envs", "rooms"], "td is there already, expected another label, such as td-2=td"),
         (["--agents", "t", "--envs", "rooms"], "unknown agent 't'"),
-        (["--agents", "td"], "agent td: expected an environment at least beside it"),
+        (["--agents", "td"], "agent td: expected at least one env beside it"),
         (
             ["--agents", "td", "--envs", "rooms", "--agent.td.gama", "1"],
             "--agent.td.gama: no such flag; did you mean",

@@ -226,7 +226,7 @@ def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     monkeypatch.setattr(code_folder.platformdirs, "user_cache_dir", lambda name: str(cache / name))
     monkeypatch.setattr(code_folder.tempfile, "tempdir", str(spare))
     monkeypatch.setenv("ENGRAM_PRIVATE_CODE", "")  # and whatever is set there meanwhile is forgotten
-    monkeypatch.setattr(code_folder, "say", lambda line: print(line, file=sys.stderr))
+    monkeypatch.setattr(code_folder, "warn_once", lambda line: print(line, file=sys.stderr))
     return cache / "engram-rl", spare / f"engram-rl-{os.geteuid()}"
 
 

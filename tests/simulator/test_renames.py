@@ -128,9 +128,7 @@ def test_what_was_dropped_is_refused_where_it_changed_something(tmp_path, capsys
     lab = ["--lab", str(tmp_path)]
     assert main.main(["resume", run, *lab]) == 2
     said = capsys.readouterr().err
-    assert (
-        f"settings of {run}: env.frost = 3: version 0.0.9 dropped this setting; engram-rl 0.0.7 made it" in said
-    )
+    assert f"settings of {run}: env.frost = 3: version 0.0.9 dropped this setting; engram-rl 0.0.7 made it" in said
     assert "env.frost = 3" in engram(capsys, "show", run, *lab)["settings_notes"][0]
     assert engram(capsys, "report", run, *lab)["runs"][0]["steps"] == 400
 

@@ -94,8 +94,8 @@ def test_seeds_are_cut_into_blocks():
     ("values", "says"),
     [
         ({}, "expected contestants and what they compete in"),
-        ({"agent": AGENTS}, "agent q: expected an environment at least beside it"),
-        ({"env": ENVS}, "environment six: expected a agent at least beside it"),
+        ({"agent": AGENTS}, "agent q: expected at least one env beside it"),
+        ({"env": ENVS}, "environment six: expected at least one agent beside it"),
         (small(agent={"q_lerning": {}}), "q_lerning.*did you mean q_learning"),
         (small(agent={"q": {"name": "q_learning", "stepsize": 1}}), r"agent.q.stepsize: no such setting; did you mean"),
         (small(agent={"q": {"name": "q_learning", "step_size": 2.0}}), r"agent.q.step_size = 2.0: expected a number"),
