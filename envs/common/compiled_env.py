@@ -1,6 +1,7 @@
 """An environment of Gymnasium compiled anew: S copies, stepped by one compiled call into buffers that are used again.
 
-An environment's own file brings the textbook part over one seed, as ``@jit_inline`` functions (move, start, see), and two
+An environment's own file brings the textbook part over one seed, as ``@jit_inline`` functions (move, start, see), and
+two
 ``@jit`` loops over seeds. Each copy draws from the stream that the original has after ``reset(seed=n)``, in the
 original's order, and computes in float64 in the original's order, so that both give the same bits.
 """

@@ -95,7 +95,7 @@ def test_seeds_are_cut_into_blocks():
     [
         ({}, "expected contestants and what they compete in"),
         ({"agent": AGENTS}, "agent q: expected at least one env beside it"),
-        ({"env": ENVS}, "environment six: expected at least one agent beside it"),
+        ({"env": ENVS}, "env six: expected at least one agent beside it"),
         (small(agent={"q_lerning": {}}), "q_lerning.*did you mean q_learning"),
         (small(agent={"q": {"name": "q_learning", "stepsize": 1}}), r"agent.q.stepsize: no such setting; did you mean"),
         (small(agent={"q": {"name": "q_learning", "step_size": 2.0}}), r"agent.q.step_size = 2.0: expected a number"),
