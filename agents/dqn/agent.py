@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from agents.common.explore_settings import ExploreSettings
+from agents.common.exploration import ExploreSettings
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
@@ -38,29 +38,33 @@ class Config:
     """transitions are drawn by their TD error instead of evenly"""
     n_step: Count = 5
     """steps of reward in a target, in environment steps"""
-    loss: Literal["huber", "squared"] = "huber"
+    loss: Literal["huber", "mse"] = "huber"
     """of a TD error: squared within 1 and linear beyond, or squared"""
-    batch: Count = 64
+    batch_size: Count = 64
     """transitions in an update"""
-    capacity: Count = 50_000
+    buffer_size: Count = 50_000
     """transitions that are kept, per seed"""
-    starts: Count = 1_000
+    learning_starts: Count = 1_000
     """environment steps before the first update"""
-    train_every: Count = 1
+    train_frequency: Count = 1
     """environment steps from one training to the next"""
-    updates: Count = 1
+    gradient_steps: Count = 1
     """updates in a training"""
-    target_every: CountOrZero = 0
+    target_update_interval: CountOrZero = 0
     """environment steps from one copy of the online network to the next; 0: the target follows softly"""
-    target_share: Share = 0.005
+    tau: Share = 0.005
     """share of the way to the online network that the target goes after every update; unused with target_every"""
-    average: Share = 0.002
+    eval_ema: Share = 0.002
     """share of the newest weights in the running average that evaluation plays by, per update; 0: no average"""
-    explore: ExploreSettings = field(default_factory=lambda: ExploreSettings(level=1.0, last=0.04, steps=5_000))
+    explore: ExploreSettings = field(
+        default_factory=lambda: ExploreSettings(
+            epsilon_start=1.0, epsilon_end=0.04, temperature_start=1.0, temperature_end=0.04, decay_steps=5_000
+        )
+    )
     """exploration while training"""
-    random_steps: Count = 1
+    max_action_repeat: Count = 1
     """most environment steps that a random action is kept for (k or more with probability 1/k); 1 with softmax"""
-    scaled: bool = False
+    normalize_obs: bool = False
     """observations with bounds are seen as -1 to 1 between them; off: as they are"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=(64, 64)))
     """the network of action values, where observations are vectors or classes"""
@@ -74,13 +78,18 @@ class Config:
 
 def _fading(steps: int, explore: dict[str, float], **agent: object) -> dict[str, object]:
     """Settings whose learning rate falls from 1e-3 to 0."""
-    return {"explore": explore, "optimizer": {"learning_rate": 1e-3, "steps": steps}, **agent}
+    return {"explore": explore, "optimizer": {"learning_rate": 1e-3, "lr_decay_steps": steps}, **agent}
 
 
-_CARTPOLE = {"optimizer": {"learning_rate": 2e-3, "steps": 50_000}}
-_LUNAR = {"n_step": 3, "capacity": 100_000, "network": {"hidden": [128, 128]}}
-_FROZEN = {"n_step": 1, "average": 0.0005, "target_share": 0.01}
-_TAXI = {"n_step": 1, "capacity": 100_000, "train_every": 2, "optimizer": {"learning_rate": 2e-3, "steps": 120_000}}
+_CARTPOLE = {"optimizer": {"learning_rate": 2e-3, "lr_decay_steps": 50_000}}
+_LUNAR = {"n_step": 3, "buffer_size": 100_000, "network": {"hidden": [128, 128]}}
+_FROZEN = {"n_step": 1, "eval_ema": 0.0005, "tau": 0.01}
+_TAXI = {
+    "n_step": 1,
+    "buffer_size": 100_000,
+    "train_frequency": 2,
+    "optimizer": {"learning_rate": 2e-3, "lr_decay_steps": 120_000},
+}
 PRESETS = {
     "cartpole-dqn": {
         "description": "solved by the median seed in about 15,000 steps, and mostly kept",
@@ -98,31 +107,33 @@ PRESETS = {
         "description": "-85 and more",
         "env": "Acrobot-v1",
         "steps": 100_000,
-        "agent": _fading(100_000, {"steps": 8_000}),
+        "agent": _fading(100_000, {"decay_steps": 8_000}),
     },
     "mountain-car-dqn": {
         "description": "-100, two steps from the optimum: random actions are kept for a while",
         "env": "MountainCar-v0",
         "steps": 120_000,
-        "agent": _fading(120_000, {"last": 0.03, "steps": 24_000}, scaled=True, random_steps=40),
+        "agent": _fading(
+            120_000, {"epsilon_end": 0.03, "decay_steps": 24_000}, normalize_obs=True, max_action_repeat=40
+        ),
     },
     "lunar-lander-dqn": {
         "description": "about 240 in the mean of seeds, eight of eight at 200 and more",
         "env": "LunarLander-v3",
         "steps": 300_000,
-        "agent": _fading(300_000, {"last": 0.02, "steps": 30_000}, **_LUNAR),
+        "agent": _fading(300_000, {"epsilon_end": 0.02, "decay_steps": 30_000}, **_LUNAR),
     },
     "frozen-lake-dqn": {
         "description": "within 2 % of the optimum from one-hot observations",
         "env": "FrozenLake-v1",
         "steps": 60_000,
-        "agent": _fading(60_000, {"last": 1.0, "steps": 30_000}, **_FROZEN),
+        "agent": _fading(60_000, {"epsilon_end": 1.0, "decay_steps": 30_000}, **_FROZEN),
     },
     "taxi-dqn": {
         "description": "the exact optimum from one-hot observations",
         "env": "Taxi-v4",
         "steps": 120_000,
-        "agent": _fading(120_000, {"last": 0.5, "steps": 10_000}, **_TAXI),
+        "agent": _fading(120_000, {"epsilon_end": 0.5, "decay_steps": 10_000}, **_TAXI),
     },
 }
 SUPPORTS_GPU = True  # other than the CPU
@@ -177,12 +188,16 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
     Raises:
         ValueError: a space or a setting that this agent cannot have, or more memory than there is.
     """
-    if config.batch > config.capacity:
-        raise ValueError(f"agent.capacity = {config.capacity}: expected at least agent.batch, {config.batch}")
-    if config.starts < config.n_step:  # until then there may be nothing to learn from
-        raise ValueError(f"agent.starts = {config.starts}: expected at least agent.n_step, {config.n_step}")
+    if config.batch_size > config.buffer_size:
+        raise ValueError(
+            f"agent.buffer_size = {config.buffer_size}: expected at least agent.batch_size, {config.batch_size}"
+        )
+    if config.learning_starts < config.n_step:  # until then there may be nothing to learn from
+        raise ValueError(
+            f"agent.learning_starts = {config.learning_starts}: expected at least agent.n_step, {config.n_step}"
+        )
     if device() == "cpu" and not is_image(spec):
-        return DQN(config, DenseLearner(spec, seed_list, config, make_inputs(spec, "dqn", config.scaled)))
+        return DQN(config, DenseLearner(spec, seed_list, config, make_inputs(spec, "dqn", config.normalize_obs)))
     from agents.dqn.learner_torch import TorchLearner  # loads torch
 
     return DQN(config, TorchLearner(spec, seed_list, config))
@@ -191,4 +206,4 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
 if __name__ == "__main__":
     from agents.common.demo import show_agent
 
-    show_agent("dqn", make, Config(starts=100, capacity=3_000))
+    show_agent("dqn", make, Config(learning_starts=100, buffer_size=3_000))

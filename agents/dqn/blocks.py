@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.common.exploration import argmax, choose, level
+from agents.common.exploration import argmax, choose, scheduled
 from agents.common.replay.buffer import expand, fill_of
 from agents.common.replay.prioritized import draw
 from agents.dqn.policy import roam
@@ -67,7 +67,7 @@ def revise_everywhere(stored, batch, mask):
 def roam_all(rule: Rule, seen, draws, actions):
     """Random actions [S] where exploration wants them, else -1; how many are still to be chosen."""
     streams, explore, clock, habit = draws
-    now, left = level(explore, clock), 0
+    now, left = scheduled(explore, clock), 0
     for i in range(len(actions)):
         legal_actions = rule.legal_actions[row_at(rule, seen[i])]
         actions[i] = -1 if explore.softmax else roam(streams, i, legal_actions, now, habit)

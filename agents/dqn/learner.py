@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from agents.common.explore_settings import make_explore
+from agents.common.exploration import make_explore
 from agents.common.memory_check import check_fits
-from agents.common.networks.dense import Net, make_net, n_params, twin
+from agents.common.networks.dense import Net, clone, make_net, n_params
 from agents.common.networks.optimizers import make_optimizer
 from agents.common.replay.buffer import load_replay, make_replay, replay_bytes, save_replay
 from agents.common.replay.prioritized import bytes_of, load_priorities, make_priorities, save_priorities
@@ -104,9 +104,9 @@ class DenseLearner:
     def state(self) -> State:
         """Networks, optimiser, replay, priorities, streams."""
         parts, brain, habit = self.parts, self.parts.brain, self.parts.hand.habit
-        weights = {"online": brain.online.params, "target": brain.target.params, "average": brain.average}
+        weights = {"online": brain.online.params, "target": brain.target.params, "eval_ema": brain.average}
         nets = {name: each.copy() for name, each in weights.items()}
-        slots = {"slots": brain.optimizer.slots.copy(), "updates": brain.optimizer.updates.copy()}
+        slots = {"moments": brain.optimizer.moments.copy(), "step_count": brain.optimizer.step_count.copy()}
         counted = {"loss": parts.loss.copy(), "failed_at": parts.failed_at.copy()}
         counted |= {"held": habit.held.copy(), "left": habit.left.copy()}
         streams = {"exploration": parts.hand.stream.copy(), "replay": parts.streams.copy()}
@@ -117,8 +117,8 @@ class DenseLearner:
         """Go on from ``state``."""
         parts, brain, habit = self.parts, self.parts.brain, self.parts.hand.habit
         brain.online.params[...], brain.target.params[...] = state["online"], state["target"]
-        brain.average[...] = state["average"]
-        brain.optimizer.slots[...], brain.optimizer.updates[...] = state["slots"], state["updates"]
+        brain.average[...] = state["eval_ema"]
+        brain.optimizer.moments[...], brain.optimizer.step_count[...] = state["moments"], state["step_count"]
         parts.loss[:], parts.failed_at[:] = state["loss"], state["failed_at"]
         habit.held[:], habit.left[:] = state["held"], state["left"]
         parts.hand.stream[...], parts.streams[...] = state["streams"]["exploration"], state["streams"]["replay"]
@@ -130,22 +130,22 @@ def _make_parts(spec: EnvSpec, seed_list: Sequence[int], config: Any, inputs: In
     """The parts of a learner that has learned nothing yet."""
     n, n_seeds = n_actions(spec, "dqn"), len(seed_list)
     out, explore = n + config.dueling, make_explore(config.explore)
-    fewer = "fewer seeds, or a smaller agent.capacity, agent.batch or agent.network"
+    fewer = "fewer seeds, or a smaller agent.buffer_size, agent.batch_size or agent.network"
     check_fits("dqn", spec, _bytes(config, n_seeds, inputs, out), fewer)
     sizes = (inputs.width, *config.network.hidden, out)
-    online = make_net(sizes, config.network.activation == "tanh", seed_list, config.batch)
-    average = online.params.copy() if config.average else online.params
+    online = make_net(sizes, config.network.activation == "tanh", seed_list, config.batch_size)
+    average = online.params.copy() if config.eval_ema else online.params
     draws, priorities = rng.pcg64_states(seed_list, "exploration"), config.priority if config.prioritized else None
     return Parts(
         rule=Rule(
             config.double, config.dueling, config.loss == "huber", inputs.n_classes, action_lists(legal_rows(spec, n))
         ),
-        brain=Brain(online, twin(online), average, make_optimizer(config.optimizer, n_seeds, n_params(sizes))),
-        replay=make_replay((n_seeds, config.capacity, inputs.n_stored), config.n_step, discount(spec, config.gamma)),
-        priorities=make_priorities(priorities, n_seeds, config.capacity),
+        brain=Brain(online, clone(online), average, make_optimizer(config.optimizer, n_seeds, n_params(sizes))),
+        replay=make_replay((n_seeds, config.buffer_size, inputs.n_stored), config.n_step, discount(spec, config.gamma)),
+        priorities=make_priorities(priorities, n_seeds, config.buffer_size),
         streams=rng.pcg64_states(seed_list, "replay"),
-        batch=make_batch(n_seeds, config.batch, (inputs.width, out, n)),
-        hand=make_hand(draws, explore, config.random_steps, (max(inputs.width, out), n)),
+        batch=make_batch(n_seeds, config.batch_size, (inputs.width, out, n)),
+        hand=make_hand(draws, explore, config.max_action_repeat, (max(inputs.width, out), n)),
         scale=inputs.scale,
         views=np.zeros((n_seeds, 2, inputs.n_stored), np.float32),
         loss=np.zeros(n_seeds),
@@ -189,7 +189,7 @@ class GreedyNetwork:
 def _bytes(config: Any, n_seeds: int, inputs: Inputs, out: int) -> int:
     """Memory of replay, priorities, networks and batches of all seeds."""
     kind = config.priority.kind if config.prioritized else ""
-    replay = replay_bytes(config.capacity, config.n_step, 4 * inputs.n_stored) + bytes_of(kind, config.capacity)
+    replay = replay_bytes(config.buffer_size, config.n_step, 4 * inputs.n_stored) + bytes_of(kind, config.buffer_size)
     sizes = (inputs.width, *config.network.hidden, out)
-    batch = 4 * config.batch * (2 * inputs.width + 4 * sum(sizes[1:]))
+    batch = 4 * config.batch_size * (2 * inputs.width + 4 * sum(sizes[1:]))
     return n_seeds * (replay + 4 * 6 * n_params(sizes) + batch)

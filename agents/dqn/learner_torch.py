@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.common.explore_settings import make_explore
+from agents.common.exploration import make_explore
 from agents.common.memory_check import check_fits
 from agents.common.networks.conv import conv_builder
 from agents.common.networks.modules_torch import count_params, dense
@@ -47,20 +47,20 @@ class TorchLearner:
         self._view, build = _view(spec, n_seeds, config, out)
         check_fits("dqn", spec, n_seeds * NETWORK_BYTES * count_params(build), "smaller networks, or fewer seeds")
         self._online = TorchNetwork(build, seed_list, config.optimizer)
-        self._target = self._online.twin()
-        self._average = self._online.twin() if config.average else self._online
+        self._target = self._online.clone()
+        self._average = self._online.clone() if config.eval_ema else self._online
         huber = config.loss == "huber"
         self._rule = Rule(config.double, config.dueling, huber, self._view.n_classes, action_lists(legal_rows(spec, n)))
-        shape = (n_seeds, config.capacity, self._view.n_stored)
+        shape = (n_seeds, config.buffer_size, self._view.n_stored)
         replay = make_replay(shape, config.n_step, self.gamma, self._view.kind)
-        priorities = make_priorities(config.priority if config.prioritized else None, n_seeds, config.capacity)
+        priorities = make_priorities(config.priority if config.prioritized else None, n_seeds, config.buffer_size)
         self._streams = {name: rng.pcg64_states(seed_list, name) for name in ("exploration", "replay")}
         self._stored = (replay, priorities, self._streams["replay"])
-        self._batch = make_batch(n_seeds, config.batch, (self._view.width, out, n))
+        self._batch = make_batch(n_seeds, config.batch_size, (self._view.width, out, n))
         self._loss, self.failed_at = np.zeros(n_seeds), np.zeros(n_seeds, np.int64)
         self.metrics: Metrics = {"loss": self._loss}
         self._actions, self._q = np.zeros(n_seeds, np.int64), np.zeros(n, np.float32)
-        self._habit = make_habit(config.random_steps, n_seeds, self._explore.softmax)
+        self._habit = make_habit(config.max_action_repeat, n_seeds, self._explore.softmax)
         self._seen = np.zeros((n_seeds, self._view.n_stored), self._view.kind)
 
     def act(self, obs: Array, clock: int) -> Array:
@@ -90,7 +90,7 @@ class TorchLearner:
 
     def train(self, pace: Pace) -> None:
         """Update every seed's networks."""
-        for _ in range(pace.updates):
+        for _ in range(pace.gradient_steps):
             mask = self.failed_at == 0
             draw_all(self._stored, self._batch, pace.beta, mask)
             self._update(pace, mask)
@@ -102,27 +102,27 @@ class TorchLearner:
         outputs = tuple(y.reshape(len(y), -1) for y in (valued, chosen, self._online.forward(x)))
         loss = self._loss.copy()
         slopes_all(self._stored, self._rule, self._batch, outputs, (mask, loss))
-        norm = self._online.update(self._batch.dy, mask, pace.share)
+        norm = self._online.apply_gradient(self._batch.dy, mask, pace.share)
         sound = mask & np.isfinite(loss) & np.isfinite(norm)
         self.failed_at[mask & ~sound] = pace.clock
         self._loss[sound] = loss[sound]
         revise_everywhere(self._stored, self._batch, sound)
-        if pace.target_share:
-            self._target.copy_from(self._online, pace.target_share)
-        if pace.average_share:
-            self._average.copy_from(self._online, pace.average_share)
+        if pace.tau:
+            self._target.polyak_update(self._online, pace.tau)
+        if pace.eval_ema:
+            self._average.polyak_update(self._online, pace.eval_ema)
 
     def copy(self) -> None:
         """The target networks become the online ones."""
-        self._target.copy_from(self._online)
+        self._target.polyak_update(self._online)
 
     def greedy(self) -> TorchPolicy:
         """The greedy policy as of now."""
-        return TorchPolicy(self._average.twin(), self._rule, self._view, self._seeds)
+        return TorchPolicy(self._average.clone(), self._rule, self._view, self._seeds)
 
     def state(self) -> State:
         """Networks, optimiser, replay, priorities, frames, streams."""
-        nets = {"online": self._online, "target": self._target, "average": self._average}
+        nets = {"online": self._online, "target": self._target, "eval_ema": self._average}
         counted = {"loss": self._loss.copy(), "failed_at": self.failed_at.copy(), "view": self._view.state()}
         counted |= {"held": self._habit.held.copy(), "left": self._habit.left.copy()}
         streams = {name: words.copy() for name, words in self._streams.items()}
@@ -131,7 +131,7 @@ class TorchLearner:
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
-        for name, net in (("target", self._target), ("average", self._average), ("online", self._online)):
+        for name, net in (("target", self._target), ("eval_ema", self._average), ("online", self._online)):
             net.restore(state[name])
         self._loss[:], self.failed_at[:] = state["loss"], state["failed_at"]
         self._view.restore(state["view"])
@@ -177,16 +177,16 @@ class TorchPolicy:
 
 
 def _view(spec: EnvSpec, n_seeds: int, config: Any, out: int) -> tuple[VectorView | PictureView, Callable[[], Any]]:
-    advice = "a smaller agent.capacity, or fewer seeds"
-    drawn = bytes_of(config.priority.kind if config.prioritized else "", config.capacity)
+    advice = "a smaller agent.buffer_size, or fewer seeds"
+    drawn = bytes_of(config.priority.kind if config.prioritized else "", config.buffer_size)
     if is_image(spec):
-        size = (spec, n_seeds, config.conv.frames, config.capacity, config.n_step)
-        places = replay_bytes(config.capacity, config.n_step, 8)
+        size = (spec, n_seeds, config.conv.frames, config.buffer_size, config.n_step)
+        places = replay_bytes(config.buffer_size, config.n_step, 8)
         check_fits("dqn", spec, picture_bytes(*size) + n_seeds * (places + drawn), advice)
         view = PictureView(*size)
         return view, conv_builder(config.conv, view.shape, out)
-    inputs = make_inputs(spec, "dqn", config.scaled)
-    kept = replay_bytes(config.capacity, config.n_step, 4 * inputs.n_stored)
+    inputs = make_inputs(spec, "dqn", config.normalize_obs)
+    kept = replay_bytes(config.buffer_size, config.n_step, 4 * inputs.n_stored)
     check_fits("dqn", spec, n_seeds * (kept + drawn), advice)
     sizes = (inputs.width, *config.network.hidden, out)
     return VectorView(inputs), lambda: dense(sizes, config.network.activation == "tanh")

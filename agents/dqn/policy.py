@@ -6,15 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.common.exploration import Explore, argmax, choose, level
+from agents.common.exploration import Explore, argmax, choose, scheduled
 from agents.common.networks.dense import forward_row
 from agents.common.replay.buffer import expand
 from agents.dqn.targets import action_values, row_at
 from simulator.core.jit import jit, jit_inline
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import below, uniform
-
-GREEDY = Explore(False, 0.0, 0.0, 0, False)
 
 
 class Habit(NamedTuple):
@@ -49,7 +47,7 @@ def make_habit(longest: int, n_seeds: int, softmax: bool = False) -> Habit:
         ValueError: random actions are to be kept where a softmax chooses all of them.
     """
     if softmax and longest > 1:
-        raise ValueError(f"agent.random_steps = {longest}: expected 1 with agent.explore.kind = 'softmax'")
+        raise ValueError(f"agent.max_action_repeat = {longest}: expected 1 with agent.explore.kind = 'softmax'")
     return Habit(longest, np.zeros(n_seeds, np.int64), np.zeros(n_seeds, np.int64))
 
 
@@ -79,7 +77,7 @@ def roam(streams, i, legal_actions, now, habit):
 def act_lane(net, rule, hand, i, stored, clock):
     """The exploring action of seed i at one stored observation [F]."""
     legal_actions, explore = rule.legal_actions[row_at(rule, stored)], hand.explore
-    action = -1 if explore.softmax else roam(hand.stream, i, legal_actions, level(explore, clock), hand.habit)
+    action = -1 if explore.softmax else roam(hand.stream, i, legal_actions, scheduled(explore, clock), hand.habit)
     if action < 0:
         values_at(net, rule, i, stored, (hand.x[i], hand.q[i]))
         if explore.softmax:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agents.common.networks.dense import follow
+from agents.common.networks.dense import polyak_update
 from agents.common.tabular import trace_buffers
 from agents.dqn.policy import act_lane
 from agents.dqn.schedule import Schedule, copies_at, pace_at, trains_at
@@ -51,7 +51,12 @@ def piece_of(parts: Parts, schedule: Schedule) -> int:
     """Steps of all seeds that take about a tenth of a second, however large networks and batches are."""
     (n_seeds, n_params), drawn = parts.brain.online.params.shape, parts.batch.picked.shape[1]
     update = AN_UPDATE + drawn * (A_DRAW + 4 * n_params)
-    return max(1, int(LARGEST_PIECE / n_seeds / (A_STEP + n_params + update * schedule.updates / schedule.train_every)))
+    return max(
+        1,
+        int(
+            LARGEST_PIECE / n_seeds / (A_STEP + n_params + update * schedule.gradient_steps / schedule.train_frequency)
+        ),
+    )
 
 
 @jit_inline
@@ -84,4 +89,4 @@ def _stretch_block(block, parts, schedule, env_batch, clock, told):
             if _trains_at(schedule, clock + t + 1):
                 train_one(parts, i, block[0], _pace_at(schedule, clock + t + 1))
             if _copies_at(schedule, clock + t + 1):
-                follow(parts.brain.target.params, parts.brain.online.params, i, 1.0)
+                polyak_update(parts.brain.target.params, parts.brain.online.params, i, 1.0)

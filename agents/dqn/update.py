@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents.common.networks.dense import Net, backward, follow, forward, outputs_at
-from agents.common.networks.optimizers import Optimizer, step_down
+from agents.common.networks.dense import Net, backward, forward, outputs_at, polyak_update
+from agents.common.networks.optimizers import Optimizer, clip_and_update
 from agents.common.replay.buffer import Replay, expand, fill_of, push
 from agents.common.replay.prioritized import Priorities, admit, draw, revise
 from agents.dqn.targets import Rule, action_values, row_at
@@ -151,7 +151,7 @@ def revise_all(priorities, batch, fill, i, w):
 def train_one(parts: Parts, i, w, pace):
     """One training of seed i, in the room of row w."""
     brain, replay, batch, rule = parts.brain, parts.replay, parts.batch, parts.rule
-    for _ in range(pace.updates):
+    for _ in range(pace.gradient_steps):
         if parts.failed_at[i] > 0:
             break
         fill = fill_of(replay, i)
@@ -163,10 +163,10 @@ def train_one(parts: Parts, i, w, pace):
             break
         parts.loss[i] = loss
         revise_all(parts.priorities, batch, fill, i, w)
-        if pace.target_share > 0.0:
-            follow(brain.target.params, brain.online.params, i, pace.target_share)
-        if pace.average_share > 0.0:
-            follow(brain.average, brain.online.params, i, pace.average_share)
+        if pace.tau > 0.0:
+            polyak_update(brain.target.params, brain.online.params, i, pace.tau)
+        if pace.eval_ema > 0.0:
+            polyak_update(brain.average, brain.online.params, i, pace.eval_ema)
 
 
 @jit
@@ -182,7 +182,7 @@ def _improve(brain, replay, rule, batch, place, share):
     forward(brain.online, i, w, batch.x[w])
     loss = gradients(brain.online.outputs[w, start:], replay, rule, batch, i, w)
     backward(brain.online, i, w, batch.x[w], batch.dy[w])
-    norm = step_down(brain.optimizer, brain.online, i, w, share)
+    norm = clip_and_update(brain.optimizer, i, brain.online.params[i], brain.online.gradient[w], share)
     return loss if np.isfinite(norm) else norm
 
 
@@ -197,7 +197,7 @@ def train_block(block, parts: Parts, pace):
 def copy_all(brain: Brain):
     """The target networks become the online ones."""
     for i in range(brain.online.params.shape[0]):
-        follow(brain.target.params, brain.online.params, i, 1.0)
+        polyak_update(brain.target.params, brain.online.params, i, 1.0)
 
 
 @jit_inline

@@ -58,7 +58,7 @@ def test_every_seeds_gradient_is_autograds(stacked):
     network = TorchNetwork(build, [0, 1], PLAIN, device="cpu", stacked=stacked)
     x, dy = draws(0).integers(0, 256, (2, 4, 2, 9, 8), dtype=np.uint8), data((2, 4, 3))
     begun, outputs = network.parameters(), network.forward(x)
-    network.update(dy, np.ones(2, bool))
+    network.apply_gradient(dy, np.ones(2, bool))
     moved = network.parameters()
     for i in range(2):
         made = build()
@@ -76,7 +76,7 @@ def _train(seeds):
     for t in range(6):
         x = draws(t).integers(0, 256, (4, 5, 2, 9, 8), dtype=np.uint8)[seeds]
         y = network.forward(x)
-        network.update((y - data((4, 5, 3), t)[seeds]) / 50, np.ones(len(seeds), bool))
+        network.apply_gradient((y - data((4, 5, 3), t)[seeds]) / 50, np.ones(len(seeds), bool))
     return network.state()
 
 

@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 
 from agents import dqn
-from agents.common.explore_settings import ExploreSettings
+from agents.common.exploration import ExploreSettings
 from agents.common.networks.compiled_network import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.replay.prioritized import PrioritySettings, draw, revise
@@ -35,8 +35,8 @@ def _agent(n_seeds=2, **settings):
 
 
 def _config(**settings):
-    plain = {"prioritized": False, "n_step": 1, "average": 0.0}
-    given = {"network": SMALL, "batch": 16, "capacity": 40, "starts": 50, **plain, **settings}
+    plain = {"prioritized": False, "n_step": 1, "eval_ema": 0.0}
+    given = {"network": SMALL, "batch_size": 16, "buffer_size": 40, "learning_starts": 50, **plain, **settings}
     return dqn.Config(**given)
 
 
@@ -107,10 +107,10 @@ VARIANTS = [
     {},
     {"double": False},
     {"dueling": True},
-    {"loss": "squared"},
+    {"loss": "mse"},
     {"n_step": 3, "dueling": True},
     {"prioritized": True},
-    {"prioritized": True, "loss": "squared", "priority": PrioritySettings(alpha=0.9, beta=0.7)},
+    {"prioritized": True, "loss": "mse", "priority": PrioritySettings(alpha=0.9, beta=0.7)},
     {"prioritized": True, "priority": PrioritySettings(kind="rank")},
 ]
 
@@ -118,7 +118,7 @@ VARIANTS = [
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_an_update_equals_a_plain_torch_one(variant):
     """One step of plain descent, which has the length of the gradient, with draws that weigh differently."""
-    settings = {"starts": 10_000, "optimizer": OptimizerSettings("sgd", 0.1), **variant}
+    settings = {"learning_starts": 10_000, "optimizer": OptimizerSettings("sgd", 0.1), **variant}
     agent, config = _agent(**settings), _config(**settings)
     _feed(agent, 60)
     learner = agent._learner
@@ -169,13 +169,13 @@ def _changed(agent, n):
 
 
 def test_periods_count_environment_steps():
-    trained, copied = _changed(_agent(starts=20, train_every=6, target_every=15), 62)
+    trained, copied = _changed(_agent(learning_starts=20, train_frequency=6, target_update_interval=15), 62)
     assert trained == [24, 30, 36, 42, 48, 54, 60]
     assert copied == [30, 45, 60]  # at 15 the networks are still equal
 
 
 def test_a_soft_target_follows_after_every_update():
-    agent = _agent(starts=20, train_every=5, target_share=0.25)
+    agent = _agent(learning_starts=20, train_frequency=5, tau=0.25)
     _feed(agent, 19)
     brain = agent._learner.parts.brain
     old = brain.target.params.copy()
@@ -184,7 +184,7 @@ def test_a_soft_target_follows_after_every_update():
 
 
 def test_the_learning_rate_and_beta_end_exactly_where_they_should():
-    decays = OptimizerSettings(learning_rate=0.01, last=0.002, steps=40)
+    decays = OptimizerSettings(learning_rate=0.01, lr_end=0.002, lr_decay_steps=40)
     agent = _agent(optimizer=decays, prioritized=True, priority=PrioritySettings(beta=0.4, beta_steps=80))
     shares = {}
     for t in range(1, 101):
@@ -196,7 +196,9 @@ def test_the_learning_rate_and_beta_end_exactly_where_they_should():
 
 
 def test_epsilon_is_a_share_of_random_actions_and_evaluation_has_none():
-    agent = _agent(1, explore=ExploreSettings(level=1.0, last=0.0, steps=30), starts=10_000)
+    agent = _agent(
+        1, explore=ExploreSettings(epsilon_start=1.0, epsilon_end=0.0, decay_steps=30), learning_starts=10_000
+    )
     obs = np.ones((1, 3), np.float32)
     greedy = agent.policy().act(obs, np.ones(1, bool))[0]
     early = []
@@ -210,7 +212,7 @@ def test_epsilon_is_a_share_of_random_actions_and_evaluation_has_none():
 
 
 def test_the_average_begins_where_the_network_does():
-    agent = _agent(starts=20, average=0.01)
+    agent = _agent(learning_starts=20, eval_ema=0.01)
     _feed(agent, 20)
     brain = agent._learner.parts.brain
     np.testing.assert_array_equal(brain.average, brain.online.params)  # one update: all there is
@@ -242,12 +244,12 @@ def test_a_random_action_is_kept_for_k_steps_or_more_with_probability_one_over_k
 def test_scaled_inputs_run_from_minus_one_to_one_where_there_are_bounds():
     low, high = np.array([-2.0, 10.0, -np.inf], np.float32), np.array([2.0, 30.0, np.inf], np.float32)
     spec = EnvSpec("scaled", spaces.Box(low, high), SPEC.action)
-    stored = make_inputs(spec, "dqn", scaled=True).store(np.array([[2.0, 10.0, 7.0], [0.0, 25.0, -1.0]]))
+    stored = make_inputs(spec, "dqn", normalize_obs=True).store(np.array([[2.0, 10.0, 7.0], [0.0, 25.0, -1.0]]))
     np.testing.assert_allclose(stored, [[1.0, -1.0, 7.0], [0.0, 0.5, -1.0]])
 
 
 def test_evaluation_plays_by_the_average_where_there_is_one():
-    agent = _agent(starts=20, average=0.01)
+    agent = _agent(learning_starts=20, eval_ema=0.01)
     _feed(agent, 60)
     brain = agent._learner.parts.brain
     assert not np.array_equal(brain.average, brain.online.params)
@@ -258,7 +260,7 @@ def test_evaluation_plays_by_the_average_where_there_is_one():
 
 
 def test_a_seed_that_diverges_stops_alone():
-    settings = {"optimizer": OptimizerSettings(learning_rate=0.01), "starts": 20, "loss": "squared"}
+    settings = {"optimizer": OptimizerSettings(learning_rate=0.01), "learning_starts": 20, "loss": "mse"}
     agent, calm = _agent(**settings), _agent(**settings)
     obs = np.zeros((2, 3), np.float32)
     for t in range(80):
@@ -289,13 +291,13 @@ def test_a_reward_that_is_no_number_names_seed_step_and_value():
     [
         (EnvSpec("pull", SPEC.observation, spaces.Box(-1, 1, (1,))), {}, "dqn on pull: action space"),
         (EnvSpec("says", spaces.Text(4), SPEC.action), {}, "dqn on says: observation space"),
-        (SPEC, {"batch": 64, "capacity": 32}, "agent.capacity = 32: expected at least agent.batch, 64"),
-        (SPEC, {"capacity": 10**12}, "GiB"),
-        (SPEC, {"n_step": 10**12, "starts": 10**12}, "GiB"),
+        (SPEC, {"batch_size": 64, "buffer_size": 32}, "agent.buffer_size = 32: expected at least agent.batch_size, 64"),
+        (SPEC, {"buffer_size": 10**12}, "GiB"),
+        (SPEC, {"n_step": 10**12, "learning_starts": 10**12}, "GiB"),
         (
             SPEC,
-            {"random_steps": 5, "explore": ExploreSettings("softmax", 1.0)},
-            "agent.random_steps = 5: expected 1 with",
+            {"max_action_repeat": 5, "explore": ExploreSettings("softmax", temperature_start=1.0)},
+            "agent.max_action_repeat = 5: expected 1 with",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from simulator.core.jit import set_threads
 from tests.laws.players import plays_stretches, same, session
 from tests.seeding import FIRST_SEED
 
-OFTEN = {"average": 0.01, "updates": 2, "train_every": 3, "n_step": 2, "random_steps": 4}
+OFTEN = {"eval_ema": 0.01, "gradient_steps": 2, "train_frequency": 3, "n_step": 2, "max_action_repeat": 4}
 
 
 def _pair(env, **agent):
@@ -28,7 +28,11 @@ def test_the_compiled_envs_of_vectors_are_played_in_stretches():
 
 @pytest.mark.parametrize(
     ("env", "settings"),
-    [("CartPole-v1", OFTEN), ("CartPole-v1", {"target_every": 7}), ("MountainCar-v0", {"scaled": True, **OFTEN})],
+    [
+        ("CartPole-v1", OFTEN),
+        ("CartPole-v1", {"target_update_interval": 7}),
+        ("MountainCar-v0", {"normalize_obs": True, **OFTEN}),
+    ],
     ids=str,
 )
 def test_stretches_of_any_length_give_the_bits_of_single_steps(env, settings, monkeypatch):
@@ -91,13 +95,11 @@ def test_a_seed_that_diverges_stops_learning_at_the_same_step_either_way():
 
 
 def test_the_average_counts_the_updates_that_were_made():
-    counts = {"starts": 10, "train_every": 4, "updates": 3, "target_every": 0}
-    schedule = Schedule(
-        **counts, target_share=0.5, average=1e-9, beta=1.0, beta_steps=0, rate=1.0, last_rate=1.0, rate_steps=0
-    )
+    counts = {"learning_starts": 10, "train_frequency": 4, "gradient_steps": 3, "target_update_interval": 0}
+    schedule = Schedule(**counts, tau=0.5, eval_ema=1e-9, beta=1.0, beta_steps=0, rate=1.0, last_rate=1.0, rate_steps=0)
     made = 0
     for clock in range(1, 60):
         if trains_at(schedule, clock):
-            assert pace_at(schedule, clock).average_share == pytest.approx(1.0 / (1 + made))
+            assert pace_at(schedule, clock).eval_ema == pytest.approx(1.0 / (1 + made))
             made += 3
     assert made == 36

@@ -43,17 +43,23 @@ def _train(agent, spec, n, n_seeds=2):
 @pytest.mark.parametrize("spec", [BOX, CLASSES], ids=lambda spec: spec.id)
 @pytest.mark.parametrize(
     "variant",
-    [{}, {"dueling": True, "double": False, "average": 0.1}, {"prioritized": True, "n_step": 3, "loss": "squared"}],
+    [{}, {"dueling": True, "double": False, "eval_ema": 0.1}, {"prioritized": True, "n_step": 3, "loss": "mse"}],
     ids=str,
 )
 def test_both_kinds_of_network_learn_the_same(spec, variant):
-    given = {"network": NetworkSettings(hidden=(8, 6)), "batch": 16, "capacity": 40, "starts": 30, "train_every": 4}
+    given = {
+        "network": NetworkSettings(hidden=(8, 6)),
+        "batch_size": 16,
+        "buffer_size": 40,
+        "learning_starts": 30,
+        "train_frequency": 4,
+    }
     given |= {"prioritized": False, "n_step": 1}
     config = dqn.Config(**{**given, **variant}, optimizer=OptimizerSettings(learning_rate=0.003))
     compiled = dqn.make(spec, [0, 1], config)
     other = dqn.DQN(config, TorchLearner(spec, [0, 1], config))
     np.testing.assert_array_equal(_train(compiled, spec, 60), _train(other, spec, 60))
-    for name in ("online", "target", "average"):
+    for name in ("online", "target", "eval_ema"):
         parts = getattr(other._learner, f"_{name}").parameters().values()
         theirs = np.concatenate([np.moveaxis(part, 1, -1).reshape(2, -1) for part in parts], axis=1)  # [in, out]
         np.testing.assert_allclose(compiled._learner.state()[name], theirs, atol=1e-5)
@@ -62,8 +68,8 @@ def test_both_kinds_of_network_learn_the_same(spec, variant):
 
 def _picture_agent(seed_list, **settings):
     conv = ConvSettings(kind="tiny", frames=2, hidden=(16,))
-    given = {"conv": conv, "batch": 8, "capacity": 60, "starts": 20, "train_every": 4}
-    given |= {"prioritized": False, "n_step": 1, "average": 0.0, **settings}
+    given = {"conv": conv, "batch_size": 8, "buffer_size": 60, "learning_starts": 20, "train_frequency": 4}
+    given |= {"prioritized": False, "n_step": 1, "eval_ema": 0.0, **settings}
     return dqn.make(PICTURES, seed_list, dqn.Config(**given))
 
 
@@ -132,16 +138,16 @@ def test_pictures_go_on_from_their_state():
 
 
 def test_a_picture_is_kept_once_as_bytes():
-    agent = _picture_agent([0], capacity=240)
+    agent = _picture_agent([0], buffer_size=240)
     frames = agent._learner._view._frames.frames
     assert frames.dtype == np.uint8
     assert frames.nbytes < 240 * 64 * 1.2
     with pytest.raises(ValueError, match=r"dqn on pictures needs [\d,.]+ GiB and [\d,.]+ GiB are free, expected"):
-        _picture_agent([0, 1], capacity=4_000_000_000)
+        _picture_agent([0, 1], buffer_size=4_000_000_000)
 
 
 def test_a_diverging_seed_of_pictures_stops_alone():
-    agent, calm = (_picture_agent([0, 1], loss="squared") for _ in range(2))
+    agent, calm = (_picture_agent([0, 1], loss="mse") for _ in range(2))
     for one, wild in ((agent, True), (calm, False)):
         env = _Lights(2)
         obs = env.see()

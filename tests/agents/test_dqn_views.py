@@ -25,7 +25,7 @@ DEPTH, CAPACITY = 3, 24
 @pytest.mark.parametrize("kind", ["compiled", "torch"])
 @pytest.mark.parametrize("spec", [BOX, CLASSES], ids=lambda spec: spec.id)
 def test_the_replay_holds_what_a_step_led_to_and_not_what_is_seen_next(spec, kind):
-    config = dqn.Config(n_step=1, capacity=30, batch=4, network=NetworkSettings(hidden=(4,)))
+    config = dqn.Config(n_step=1, buffer_size=30, batch_size=4, network=NetworkSettings(hidden=(4,)))
     make = dqn.make if kind == "compiled" else lambda *given: dqn.DQN(config, TorchLearner(*given))
     agent = make(spec, [0, 1], config)
     shape = (2, 3) if spec is BOX else (2,)

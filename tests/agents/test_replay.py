@@ -96,7 +96,7 @@ def _drawn(priorities, fill, n, rounds=400, beta=0.5):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0])
 def test_proportional_draws_and_weights(alpha):
-    priorities = make_priorities(PrioritySettings(alpha=alpha, offset=0.01), 1, 8)
+    priorities = make_priorities(PrioritySettings(alpha=alpha, eps=0.01), 1, 8)
     td = np.array([0.09, -0.99, 1.99, 0.49, 3.99])
     for k in range(5):
         admit(priorities, 0, k, k)
@@ -143,7 +143,7 @@ def test_the_heap_stays_a_heap_and_the_tree_a_tree_of_sums(changes):
 
 
 def test_a_new_transition_gets_the_largest_priority_so_far():
-    priorities = make_priorities(PrioritySettings(alpha=1.0, offset=0.5), 1, 4)
+    priorities = make_priorities(PrioritySettings(alpha=1.0, eps=0.5), 1, 4)
     admit(priorities, 0, 0, 0)
     assert priorities.tree[0, 4] == 1.0
     revise(priorities, 0, 0, -7.5, 1)  # |TD error| is not clipped

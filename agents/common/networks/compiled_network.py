@@ -8,15 +8,15 @@ from agents.common.networks.dense import (
     Net,
     NetworkSettings,
     backward,
-    follow,
+    clone,
     forward,
     forward_row,
     make_net,
     n_params,
     outputs_at,
-    twin,
+    polyak_update,
 )
-from agents.common.networks.optimizers import Optimizer, OptimizerSettings, make_optimizer, step_down
+from agents.common.networks.optimizers import Optimizer, OptimizerSettings, clip_and_update, make_optimizer
 from simulator.core.jit import jit, parallel_for
 from simulator.core.protocols import Array, State
 
@@ -25,13 +25,13 @@ __all__ = [
     "Net",
     "NetworkSettings",
     "backward",
-    "follow",
+    "clone",
     "forward",
     "forward_row",
     "make_net",
     "n_params",
     "outputs_at",
-    "twin",
+    "polyak_update",
 ]
 
 
@@ -48,17 +48,17 @@ def _forward_block(block, net, x, y):
 
 @jit
 def _improve_block(block, net, optimizer, x, dy, how):
-    mask, share, norm = how
+    mask, lr_scale, norm = how
     for i in range(block[0], block[1]):
         if mask[i]:
             backward(net, i, i, x[i], dy[i])
-            norm[i] = step_down(optimizer, net, i, i, share)
+            norm[i] = clip_and_update(optimizer, i, net.params[i], net.gradient[i], lr_scale)
 
 
 @jit
-def _follow_block(block, weights, others, share):
+def _polyak_block(block, weights, others, tau):
     for i in range(block[0], block[1]):
-        follow(weights, others, i, share)
+        polyak_update(weights, others, i, tau)
 
 
 class CompiledNetwork:
@@ -81,27 +81,27 @@ class CompiledNetwork:
         parallel_for(lambda first, last: _forward_block((first, last), self.net, self._x, y), len(x))
         return y
 
-    def update(self, dy: Array, mask: Array, share: float = 1.0) -> Array:
+    def apply_gradient(self, dy: Array, mask: Array, lr_scale: float = 1.0) -> Array:
         """One step of the optimiser in the seeds of ``mask``; norms of the gradients, float64 [S], 0 elsewhere."""
         norm, given = np.zeros(len(mask)), np.ascontiguousarray(dy, np.float32)
-        net, optimizer, how = self.net, self.optimizer, (mask, float(share), norm)
+        net, optimizer, how = self.net, self.optimizer, (mask, float(lr_scale), norm)
         parallel_for(lambda first, last: _improve_block((first, last), net, optimizer, self._x, given, how), len(mask))
         return norm
 
-    def copy_from(self, other: CompiledNetwork, share: float = 1.0) -> None:
-        """Move every weight towards the other network's by ``share``."""
+    def polyak_update(self, other: CompiledNetwork, tau: float = 1.0) -> None:
+        """Move every weight towards the other network's by ``tau``."""
         mine, theirs = self.net.params, other.net.params
-        parallel_for(lambda first, last: _follow_block((first, last), mine, theirs, float(share)), len(mine))
+        parallel_for(lambda first, last: _polyak_block((first, last), mine, theirs, float(tau)), len(mine))
 
     def state(self) -> State:
         """Weights, and the optimiser's memory and counters."""
         kept = {"params": self.net.params.copy()}
         if self.optimizer is None:
             return kept
-        return kept | {"slots": self.optimizer.slots.copy(), "updates": self.optimizer.updates.copy()}
+        return kept | {"moments": self.optimizer.moments.copy(), "step_count": self.optimizer.step_count.copy()}
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
         self.net.params[...] = state["params"]
         if self.optimizer is not None:
-            self.optimizer.slots[...], self.optimizer.updates[...] = state["slots"], state["updates"]
+            self.optimizer.moments[...], self.optimizer.step_count[...] = state["moments"], state["step_count"]

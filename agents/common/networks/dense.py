@@ -67,10 +67,10 @@ def make_net(sizes: Sequence[int], tanh: bool, seed_list: Sequence[int], batch: 
     return Net(np.array(sizes, np.int64), tanh, params, outputs, deltas, gradient, row)
 
 
-def twin(net: Net) -> Net:
+def clone(net: Net) -> Net:
     """A network of the same shape and weights, with room of its own for outputs; it cannot be trained."""
-    shares = net._replace(params=net.params.copy(), outputs=np.zeros_like(net.outputs), row=np.zeros_like(net.row))
-    return shares._replace(deltas=np.zeros((1, 2, 1), np.float32), gradient=np.zeros((1, 1), np.float32))
+    shared = net._replace(params=net.params.copy(), outputs=np.zeros_like(net.outputs), row=np.zeros_like(net.row))
+    return shared._replace(deltas=np.zeros((1, 2, 1), np.float32), gradient=np.zeros((1, 1), np.float32))
 
 
 @jit_blas
@@ -180,10 +180,12 @@ def backward(net, i, w, x, dy):
 
 
 @jit_inline
-def follow(weights, others, i, share):
-    """Weights [S, P] of seed i move towards other ones by ``share``; 1 copies them."""
-    mine, theirs, part = weights[i], others[i], np.float32(share)
-    if share == 1.0:
+def polyak_update(weights, others, i, tau):
+    """Move weights [S, P] of seed i towards other ones by the fraction ``tau``; 1 copies them."""
+    mine = weights[i]
+    theirs = others[i]
+    part = np.float32(tau)
+    if tau == 1.0:
         for k in range(len(mine)):
             mine[k] = theirs[k]
     else:

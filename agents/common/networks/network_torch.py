@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.common.networks.modules_torch import build_quietly, draw_weights
-from agents.common.networks.optimizers import Optimizer, OptimizerSettings, descend, make_optimizer, shortened
+from agents.common.networks.optimizers import Optimizer, OptimizerSettings, apply_update, clip_grad_norm, make_optimizer
 from agents.common.networks.stacked_torch import Stack
 from simulator.core import devices, rng
 from simulator.core.jit import jit, parallel_for
@@ -68,7 +68,7 @@ class TorchNetwork:
         """
         return self._inner.forward(_given(x), keep and self._trains)
 
-    def update(self, dy: Array, mask: Array, share: float = 1.0) -> Array:
+    def apply_gradient(self, dy: Array, mask: Array, lr_scale: float = 1.0) -> Array:
         """One step of the optimiser in the seeds of ``mask``, from dL/d(outputs) at the latest forward that was kept.
 
         Norms of the gradients before clipping, float64 [S], 0 elsewhere; what was held is given up.
@@ -77,14 +77,14 @@ class TorchNetwork:
             RuntimeError: nothing is held, or this network has no optimiser.
         """
         if self._inner.kept is None:
-            raise RuntimeError("update: expected a network with an optimiser, and a forward that was kept")
-        return self._inner.update(np.asarray(dy, np.float32), np.asarray(mask, np.bool_), float(share))
+            raise RuntimeError("apply_gradient: expected a network with an optimiser, and a forward that was kept")
+        return self._inner.apply_gradient(np.asarray(dy, np.float32), np.asarray(mask, np.bool_), float(lr_scale))
 
-    def copy_from(self, other: TorchNetwork, share: float = 1.0) -> None:
-        """Move every weight towards the other network's by ``share``."""
-        self._inner.copy_from(other._inner, float(share))
+    def polyak_update(self, other: TorchNetwork, tau: float = 1.0) -> None:
+        """Move every weight towards the other network's by ``tau``."""
+        self._inner.polyak_update(other._inner, float(tau))
 
-    def twin(self) -> TorchNetwork:
+    def clone(self) -> TorchNetwork:
         """A network of the same weights that only follows."""
         other, (kind, module, place) = copy.copy(self), self._made
         other._trains, other._inner = False, kind(module, self._inner.state()["params"], None, place)
@@ -139,13 +139,13 @@ class _Rows:
             self.kept = outputs
         return torch.stack([each.detach() for each in outputs]).numpy()
 
-    def _slopes(self, i: int, y: Tensor, dy: Array, out: Tensor) -> None:
+    def _gradient(self, i: int, y: Tensor, dy: Array, out: Tensor) -> None:
         """The gradient of seed i from dL/d(outputs) dy [B, out] at its outputs, written to ``out`` [P]."""
         given = torch.tensor(dy)
         parts = torch.autograd.grad(y, self._leaves[i], given, allow_unused=True, materialize_grads=True)
         torch.cat([part.reshape(-1) for part in parts], out=out)
 
-    def update(self, dy: Array, mask: Array, share: float) -> Array:
+    def apply_gradient(self, dy: Array, mask: Array, lr_scale: float) -> Array:
         norms, kept, self.kept = np.zeros(len(mask)), self.kept or [], None
 
         def work(first: int, last: int) -> None:
@@ -153,28 +153,28 @@ class _Rows:
             row = torch.zeros(self.params.shape[1])
             for i in range(first, last):
                 if mask[i]:
-                    self._slopes(i, kept[i], dy[i], row[: self._size])
-                    _improve_row(self._optimizer, i, self.params, (row.numpy(), share), norms)
+                    self._gradient(i, kept[i], dy[i], row[: self._size])
+                    _improve_row(self._optimizer, i, self.params, (row.numpy(), lr_scale), norms)
 
         parallel_for(work, len(mask))
         return norms
 
-    def copy_from(self, other: Any, share: float) -> None:
+    def polyak_update(self, other: Any, tau: float) -> None:
         mine, theirs = self.params, other.params
-        parallel_for(lambda first, last: _follow_block((first, last), mine, theirs, share), len(mine))
+        parallel_for(lambda first, last: _polyak_block((first, last), mine, theirs, tau), len(mine))
 
     def state(self) -> State:
         kept: State = {"params": self.params[:, : self._size].copy()}
         if self._optimizer is None:
             return kept
-        slots = self._optimizer.slots[:, :, : self._size].copy()
-        return kept | {"slots": slots, "updates": self._optimizer.updates.copy()}
+        moments = self._optimizer.moments[:, :, : self._size].copy()
+        return kept | {"moments": moments, "step_count": self._optimizer.step_count.copy()}
 
     def restore(self, state: State) -> None:
         self.params[:, : self._size] = state["params"]
         if self._optimizer is not None:
-            self._optimizer.slots[:, :, : self._size] = state["slots"]
-            self._optimizer.updates[:] = state["updates"]
+            self._optimizer.moments[:, :, : self._size] = state["moments"]
+            self._optimizer.step_count[:] = state["step_count"]
 
 
 def _attach(module: nn.Module, row: Array) -> list[nn.Parameter]:
@@ -194,15 +194,15 @@ def _one_thread() -> None:
 
 @jit
 def _improve_row(optimizer, i, params, how, norms):
-    gradient, share = how
-    norms[i] = shortened(optimizer, gradient)
+    gradient, lr_scale = how
+    norms[i] = clip_grad_norm(optimizer, gradient)
     if np.isfinite(norms[i]):
-        descend(optimizer, i, params[i], gradient, share)
+        apply_update(optimizer, i, params[i], gradient, lr_scale)
 
 
 @jit
-def _follow_block(block, mine, theirs, share):
-    part = np.float32(share)
+def _polyak_block(block, mine, theirs, tau):
+    part = np.float32(tau)
     for i in range(block[0], block[1]):
         for k in range(mine.shape[1]):
-            mine[i, k] = theirs[i, k] if share == 1.0 else mine[i, k] + part * (theirs[i, k] - mine[i, k])
+            mine[i, k] = theirs[i, k] if tau == 1.0 else mine[i, k] + part * (theirs[i, k] - mine[i, k])

@@ -17,7 +17,7 @@ from torch.func import functional_call, vmap
 from agents.common.networks.optimizers import KINDS, Optimizer, OptimizerSettings, make_optimizer
 from simulator.core.protocols import Array, State
 
-Moved = tuple[Tensor, Tensor, Tensor]  # weights and the two slots, [S, P]
+Moved = tuple[Tensor, Tensor, Tensor]  # weights and the two moments, [S, P]
 
 
 class Stack:
@@ -29,8 +29,8 @@ class Stack:
         self._optimizer: Optimizer | None = None
         if settings:
             empty = make_optimizer(settings, len(weights), 0)
-            slots: Any = torch.zeros(len(weights), 2, weights.shape[1], device=device)
-            self._optimizer = empty._replace(slots=slots)
+            moments: Any = torch.zeros(len(weights), 2, weights.shape[1], device=device)
+            self._optimizer = empty._replace(moments=moments)
         self._leaves: list[Tensor] = []
         self.kept: Tensor | None = None
 
@@ -52,7 +52,7 @@ class Stack:
         found: Array = y.detach().cpu().numpy()
         return found
 
-    def _slopes(self, dy: Array) -> Tensor:
+    def _gradient(self, dy: Array) -> Tensor:
         """The gradient of every seed, [S, P]."""
         given = torch.tensor(dy, device=self.params.device)
         with _exact():
@@ -60,39 +60,42 @@ class Stack:
         self._leaves, self.kept = [], None
         return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
 
-    def update(self, dy: Array, mask: Array, share: float) -> Array:
+    def apply_gradient(self, dy: Array, mask: Array, lr_scale: float) -> Array:
         """One step of the seeds of ``mask``; norms of the gradients."""
         sound = np.isfinite(dy).reshape(len(dy), -1).all(axis=1)  # nothing of a broken seed comes near the others
-        gradient = self._slopes(np.where(_spread_out(sound & mask, dy), dy, np.float32(0.0)))
+        gradient = self._gradient(np.where(_spread_out(sound & mask, dy), dy, np.float32(0.0)))
         norms = torch.linalg.vector_norm(gradient, dim=1).cpu().numpy().astype(np.float64)
         norms = np.where(mask, np.where(sound, norms, np.nan), 0.0)
-        good, longest = mask & np.isfinite(norms), self._optimizer.max_norm
+        good, longest = mask & np.isfinite(norms), self._optimizer.max_grad_norm
         if longest > 0.0 and (norms[good] > longest).any():
             gradient *= _column(longest / np.maximum(np.where(good, norms, longest), longest), gradient)
         if good.any():
-            _descend(self._optimizer, self.params, gradient, good, share)
+            _descend(self._optimizer, self.params, gradient, good, lr_scale)
         return norms
 
-    def copy_from(self, other: Any, share: float) -> None:
+    def polyak_update(self, other: Any, tau: float) -> None:
         """Move towards another's weights."""
-        if share == 1.0:
+        if tau == 1.0:
             self.params.copy_(other.params)
         else:
-            self.params += share * (other.params - self.params)
+            self.params += tau * (other.params - self.params)
 
     def state(self) -> State:
-        """Weights, slots and counters as numpy arrays."""
+        """Weights, moments and counters as numpy arrays."""
         kept: State = {"params": self.params.cpu().numpy().copy()}
         if self._optimizer is None:
             return kept
-        return kept | {"slots": self._optimizer.slots.cpu().numpy().copy(), "updates": self._optimizer.updates.copy()}
+        return kept | {
+            "moments": self._optimizer.moments.cpu().numpy().copy(),
+            "step_count": self._optimizer.step_count.copy(),
+        }
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
         self.params.copy_(torch.tensor(state["params"]))
         if self._optimizer is not None:
-            self._optimizer.slots.copy_(torch.tensor(state["slots"]))
-            self._optimizer.updates[:] = state["updates"]
+            self._optimizer.moments.copy_(torch.tensor(state["moments"]))
+            self._optimizer.step_count[:] = state["step_count"]
 
 
 def _spread_out(flags: Array, like: Array) -> Array:
@@ -105,25 +108,25 @@ def _exact() -> AbstractContextManager[Any]:
     return flags
 
 
-def _descend(optimizer: Optimizer, weights: Tensor, gradient: Tensor, good: Array, share: float) -> None:
-    """One step of the seeds of ``good`` bool [S]; the others keep their weights, slots and counters as they were.
+def _descend(optimizer: Optimizer, weights: Tensor, gradient: Tensor, good: Array, lr_scale: float) -> None:
+    """One step of the seeds of ``good`` bool [S]; the others keep their weights, moments and counters as they were.
 
     Args:
-        optimizer: the rule; its ``slots`` are a tensor [S, 2, P] beside the weights, its counters numpy int64 [S].
+        optimizer: the rule; its ``moments`` are a tensor [S, 2, P] beside the weights, its counters numpy int64 [S].
         weights: float32 [S, P], changed in place.
         gradient: float32 [S, P].
         good: which seeds.
-        share: scales the learning rate.
+        lr_scale: scales the learning rate.
     """
-    optimizer.updates[good] += 1
-    rate, kind = optimizer.rate * share, KINDS[optimizer.kind]
-    first, second = optimizer.slots[:, 0], optimizer.slots[:, 1]
+    optimizer.step_count[good] += 1
+    rate, kind = optimizer.learning_rate * lr_scale, KINDS[optimizer.kind]
+    first, second = optimizer.moments[:, 0], optimizer.moments[:, 1]
     if kind == "adam":
         moved = _adam(optimizer, weights, gradient, rate)
     elif kind in ("sgd", "momentum", "nesterov"):
-        moved = _along(optimizer, weights, gradient, rate)
+        moved = _momentum(optimizer, weights, gradient, rate)
     else:
-        moved = _by_squares(optimizer, weights, gradient, rate)
+        moved = _adaptive(optimizer, weights, gradient, rate)
     chosen = _column(good, weights)
     for held, new in zip((weights, first, second), moved, strict=True):
         if new is not held:
@@ -136,18 +139,18 @@ def _column(values: Array, like: Tensor) -> Tensor:
     return torch.as_tensor(kept[:, None], device=like.device)
 
 
-def _along(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
-    first, second, kind = optimizer.slots[:, 0], optimizer.slots[:, 1], KINDS[optimizer.kind]
+def _momentum(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
+    first, second, kind = optimizer.moments[:, 0], optimizer.moments[:, 1], KINDS[optimizer.kind]
     if kind == "sgd":
         return weights - rate * gradient, first, second
-    kept = optimizer.momentum * first + gradient
-    step = gradient + optimizer.momentum * kept if kind == "nesterov" else kept
+    kept = optimizer.beta1 * first + gradient
+    step = gradient + optimizer.beta1 * kept if kind == "nesterov" else kept
     return weights - rate * step, kept, second
 
 
-def _by_squares(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
-    first, second, kind = optimizer.slots[:, 0], optimizer.slots[:, 1], KINDS[optimizer.kind]
-    keep, epsilon = optimizer.decay, optimizer.epsilon
+def _adaptive(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
+    first, second, kind = optimizer.moments[:, 0], optimizer.moments[:, 1], KINDS[optimizer.kind]
+    keep, epsilon = optimizer.beta2, optimizer.eps
     if kind == "adagrad":
         squares = first + gradient * gradient
         return weights - rate * gradient / (squares.sqrt() + epsilon), squares, second
@@ -159,9 +162,9 @@ def _by_squares(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: f
 
 
 def _adam(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
-    count = np.maximum(optimizer.updates, 1)  # a seed that never moved has no correction to divide by
-    size = _column(rate / (1.0 - optimizer.momentum**count), weights)
-    scale = _column(1.0 / np.sqrt(1.0 - optimizer.decay**count), weights)
-    first = optimizer.momentum * optimizer.slots[:, 0] + (1.0 - optimizer.momentum) * gradient
-    second = optimizer.decay * optimizer.slots[:, 1] + (1.0 - optimizer.decay) * gradient * gradient
-    return weights - size * first / (second.sqrt() * scale + optimizer.epsilon), first, second
+    count = np.maximum(optimizer.step_count, 1)  # a seed that never moved has no correction to divide by
+    size = _column(rate / (1.0 - optimizer.beta1**count), weights)
+    scale = _column(1.0 / np.sqrt(1.0 - optimizer.beta2**count), weights)
+    first = optimizer.beta1 * optimizer.moments[:, 0] + (1.0 - optimizer.beta1) * gradient
+    second = optimizer.beta2 * optimizer.moments[:, 1] + (1.0 - optimizer.beta2) * gradient * gradient
+    return weights - size * first / (second.sqrt() * scale + optimizer.eps), first, second

@@ -26,14 +26,14 @@ class PrioritySettings:
     """How the priority of a transition follows its TD error; counts only with prioritized replay."""
 
     kind: Literal["proportional", "rank"] = "proportional"
-    """proportional: to |TD error| + offset; rank: to one over the rank of |TD error| in the replay"""
+    """proportional: to |TD error| + eps; rank: to one over the rank of |TD error| in the replay"""
     alpha: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.6
     """exponent of the priority; 0: every transition alike"""
     beta: Share = 0.4
     """exponent of the correction for drawing unevenly, at the first environment step"""
     beta_steps: StepsOfRun = None
     """environment steps in which beta rises, linearly, to 1; none: as many as the run has; 0 keeps it"""
-    offset: Positive = 1e-6
+    eps: Positive = 1e-6
     """added to |TD error|, in units of value, so that no transition is never drawn"""
 
 
@@ -42,9 +42,9 @@ class Priorities(NamedTuple):
 
     kind: int
     alpha: float
-    offset: float
+    eps: float
     tree: Array  # float64 [S, 2 M], M >= N a power of 2: node k is the sum of 2 k and 2 k + 1, leaves from M on
-    largest: Array  # float64 [S], the largest |TD error| + offset so far, 1 at first: what a new transition gets
+    largest: Array  # float64 [S], the largest |TD error| + eps so far, 1 at first: what a new transition gets
     key: Array  # float64 [S, N], |TD error| of every transition, for ranks
     heap: Array  # int64 [S, N], transitions, the largest key first
     place: Array  # int64 [S, N], where in the heap a transition is
@@ -60,7 +60,7 @@ def make_priorities(settings: PrioritySettings | None, n_seeds: int, capacity: i
     ranked = (n_seeds, capacity if kind == RANK else 1)
     sums = np.zeros(1 + (capacity if kind == RANK else 0))
     sums[1:] = np.cumsum(np.arange(1.0, len(sums)) ** -given.alpha)
-    numbers = (kind, float(given.alpha), float(given.offset))
+    numbers = (kind, float(given.alpha), float(given.eps))
     heap = (np.zeros(ranked), np.zeros(ranked, np.int64), np.zeros(ranked, np.int64))
     return Priorities(*numbers, tree, np.ones(n_seeds), *heap, sums)
 
@@ -95,7 +95,7 @@ def admit(priorities, i, at, count):
 def revise(priorities, i, at, td_error, fill):
     """Transition ``at`` was learned from with this TD error, unclipped."""
     if priorities.kind != UNIFORM:
-        value = abs(np.float64(td_error)) + priorities.offset
+        value = abs(np.float64(td_error)) + priorities.eps
         priorities.largest[i] = max(priorities.largest[i], value)
         _set(priorities, i, at, value, fill)
 
