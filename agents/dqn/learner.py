@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.common.exploration import make_explore
+from agents.common.exploration import GREEDY, make_explore
 from agents.common.memory_check import check_fits
 from agents.common.networks.dense import Net, clone, make_net, n_params
 from agents.common.networks.optimizers import make_optimizer
@@ -16,7 +16,7 @@ from agents.common.replay.buffer import load_replay, make_replay, replay_bytes, 
 from agents.common.replay.prioritized import bytes_of, load_priorities, make_priorities, save_priorities
 from agents.common.spaces import Inputs
 from agents.common.tabular import action_lists, discount, legal_rows, n_actions, trace_buffers, uniform_best
-from agents.dqn.policy import GREEDY, act_all, make_hand, values_all
+from agents.dqn.policy import act_all, make_hand, values_all
 from agents.dqn.schedule import Pace
 from agents.dqn.targets import Rule
 from agents.dqn.update import Brain, Parts, copy_all, make_batch, push_all, train_block

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.common.exploration import make_explore
+from agents.common.exploration import GREEDY, make_explore
 from agents.common.memory_check import check_fits
 from agents.common.networks.conv import conv_builder
 from agents.common.networks.modules_torch import count_params, dense
@@ -20,7 +20,7 @@ from agents.common.replay.prioritized import bytes_of, load_priorities, make_pri
 from agents.common.spaces import is_image, make_inputs
 from agents.common.tabular import action_lists, discount, legal_rows, n_actions
 from agents.dqn.blocks import draw_all, revise_everywhere, roam_all, settle_all, slopes_all
-from agents.dqn.policy import GREEDY, make_habit
+from agents.dqn.policy import make_habit
 from agents.dqn.schedule import Pace
 from agents.dqn.targets import Rule
 from agents.dqn.update import make_batch, push_all
