@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from agents.common.networks.compiled_network import CompiledNetwork
 from agents.common.networks.conv import ConvSettings
-from agents.common.networks.dense import NetworkSettings, make_net
+from agents.common.networks.dense import CompiledNetwork, NetworkSettings, make_net
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at, make_optimizer
 from agents.common.spaces import is_image
 from agents.common.tabular import load, save

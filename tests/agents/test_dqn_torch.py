@@ -7,8 +7,8 @@ import pytest
 from gymnasium import spaces
 
 from agents import dqn
-from agents.common.networks.compiled_network import NetworkSettings
 from agents.common.networks.conv import ConvSettings
+from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.replay.prioritized import PrioritySettings
 from agents.dqn.learner_torch import TorchLearner
@@ -57,13 +57,13 @@ def test_both_kinds_of_network_learn_the_same(spec, variant):
     given |= {"prioritized": False, "n_step": 1}
     config = dqn.Config(**{**given, **variant}, optimizer=OptimizerSettings(learning_rate=0.003))
     compiled = dqn.make(spec, [0, 1], config)
-    other = dqn.DQN(config, TorchLearner(spec, [0, 1], config))
+    other = dqn.DQN(spec, [0, 1], TorchLearner(spec, [0, 1], config))
     np.testing.assert_array_equal(_train(compiled, spec, 60), _train(other, spec, 60))
-    for name in ("online", "target", "eval_ema"):
-        parts = getattr(other._learner, f"_{name}").parameters().values()
+    for name in ("online", "target", "eval_net"):
+        parts = other._learner.networks[name].parameters().values()
         theirs = np.concatenate([np.moveaxis(part, 1, -1).reshape(2, -1) for part in parts], axis=1)  # [in, out]
-        np.testing.assert_allclose(compiled._learner.state()[name], theirs, atol=1e-5)
-    np.testing.assert_allclose(compiled._learner.metrics["loss"], other._learner.metrics["loss"], rtol=1e-4)
+        np.testing.assert_allclose(compiled.state()[name]["params"], theirs, atol=1e-5)
+    np.testing.assert_allclose(compiled.state()["loss"], other.state()["loss"], rtol=1e-4)
 
 
 def _picture_agent(seed_list, **settings):
@@ -139,7 +139,7 @@ def test_pictures_go_on_from_their_state():
 
 def test_a_picture_is_kept_once_as_bytes():
     agent = _picture_agent([0], buffer_size=240)
-    frames = agent._learner._view._frames.frames
+    frames = agent._learner.store._ring.frames
     assert frames.dtype == np.uint8
     assert frames.nbytes < 240 * 64 * 1.2
     with pytest.raises(ValueError, match=r"dqn on pictures needs [\d,.]+ GiB and [\d,.]+ GiB are free, expected"):
@@ -160,6 +160,6 @@ def test_a_diverging_seed_of_pictures_stops_alone():
             obs = step.obs
     assert 41 <= agent.failed_at[0] <= 80
     assert agent.failed_at[1] == 0
-    mine, theirs = (each._learner.state()["online"]["params"] for each in (agent, calm))
+    mine, theirs = (each.state()["online"]["params"] for each in (agent, calm))
     assert np.isfinite(mine).all()
     np.testing.assert_array_equal(mine[1], theirs[1])

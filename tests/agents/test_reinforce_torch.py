@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from agents import reinforce
-from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.networks.dense import NetworkSettings
 from agents.reinforce.border import make_border
 from agents.reinforce.learner_torch import TorchReinforce
 from agents.reinforce.setup import make_rule

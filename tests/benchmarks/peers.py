@@ -147,7 +147,8 @@ def _foreign() -> dict[str, float]:
         agent.learn(obs, agent.act(obs), step)
 
     def choose_and_store() -> None:
-        agent._learner.push(obs, agent.act(obs), step, 0)
+        store = agent._learner.store
+        agent._learner.store_steps(store.current(obs), agent.act(obs), step, store.add_step(step))
 
     return {
         "all": micros(lambda: session.play(1)),

@@ -36,7 +36,7 @@ CHANGES = (
 )
 THEN = {
     "step_size = 0.3": "rate = 0.3",
-    "level = 0.2": "epsilon = 0.2",
+    "epsilon_start = 0.2": "epsilon = 0.2",
     'schedule = "linear"': 'shape = "straight"',
     "steps = 400": "budget = 400",
     'name = "FrozenLake-v1"': 'name = "FrozenLake-v1"\nfrost = 0',

@@ -43,7 +43,7 @@ def draw_weights(module: nn.Module, generator: np.random.Generator) -> dict[str,
     """Weights for a module by name, in the bounds of torch's own beginnings but from the given stream.
 
     Linear and convolution: uniform in +-1/sqrt(fan in), weights and biases (LeCun et al. 1998). A linear layer draws in
-    the order of :func:`agents.common.networks.compiled_network.make_net`, so both kinds of network begin with the same
+    the order of :func:`agents.common.networks.dense.make_net`, so both kinds of network begin with the same
     weights.
     Recurrent: uniform in +-1/sqrt(hidden units). Embedding: standard normal. Norms: as built.
 
@@ -76,7 +76,7 @@ def _draw(part: nn.Module, value: Tensor, generator: np.random.Generator) -> Arr
 
 
 def build_quietly(build: Callable[[], nn.Module]) -> nn.Module:
-    """What ``build()`` gives, on the CPU and in evaluation mode, leaving torch's global generator as it was.
+    """Build a module on the CPU and in evaluation mode, leaving torch's global generator as it was.
 
     In evaluation mode nothing is random and no running statistic changes, so nothing crosses seeds or batches.
     """

@@ -1,6 +1,6 @@
-"""Any torch module as S networks: on the CPU one seed after the other, on other devices all of them as one tensor.
+"""Any torch module as S networks: on the CPU one seed after the other, on other devices seeds as a tensor axis.
 
-The parameters of a seed lie flat, in the order of ``named_parameters``, [S, P]; what a checkpoint holds is the same on
+The parameters of a seed lie flat, in the order of ``named_parameters``, [S, P]; a checkpoint is the same on
 every device. On the CPU a seed's numbers are the same bits whichever seeds are beside it and however many threads
 share them: every operation of torch is left one thread, seeds are spread over threads, and every seed's arrays begin on
 a boundary of 64 bytes, since BLAS rounds by alignment. Elsewhere they agree within rounding; TF32 is off.
@@ -17,13 +17,19 @@ import torch
 from torch import Tensor, nn
 
 from agents.common.networks.modules_torch import build_quietly, draw_weights
-from agents.common.networks.optimizers import Optimizer, OptimizerSettings, apply_update, clip_grad_norm, make_optimizer
-from agents.common.networks.stacked_torch import Stack
+from agents.common.networks.optimizers import (
+    Optimizer,
+    OptimizerSettings,
+    clip_and_update,
+    make_optimizer,
+    polyak_update,
+)
+from agents.common.networks.stacked_torch import StackedModule
 from simulator.core import devices, rng
 from simulator.core.jit import jit, parallel_for
 from simulator.core.protocols import Array, State
 
-_LINE = 16  # float32 in 64 bytes
+_CACHE_LINE = 16  # float32 in 64 bytes
 
 
 class TorchNetwork:
@@ -35,8 +41,8 @@ class TorchNetwork:
     Args:
         build: makes the module, without random buffers; called once.
         seed_list: the run's seeds.
-        settings: the optimiser; None for a network that only follows another.
-        device: where to compute; None: where the run does.
+        settings: the optimiser; None for a network that is not trained.
+        device: of the weights; None: the run's.
         stacked: seeds as a tensor axis; None: everywhere but on the CPU.
     """
 
@@ -56,17 +62,20 @@ class TorchNetwork:
         for row, generator in zip(weights, rng.generators(seed_list, "weights"), strict=True):
             drawn = draw_weights(module, generator)
             row[:] = np.concatenate([drawn[name].ravel() for name, _ in self._shapes])
-        place = devices.device() if device is None else device
-        kind = Stack if (place != "cpu" if stacked is None else stacked) else _Rows
-        self._trains, self._made = settings is not None, (kind, module, place)
-        self._inner: _Rows | Stack = kind(module, weights, settings, place)
+        device = devices.device() if device is None else device
+        self._backend = StackedModule if (device != "cpu" if stacked is None else stacked) else _Rows
+        self._module = module
+        self._device = device
+        self._trains = settings is not None
+        self._inner: _Rows | StackedModule = self._backend(module, weights, settings, device)
 
     def forward(self, x: Array, keep: bool = True) -> Array:
         """Outputs float32 [S, B, out] at x [S, B, *in].
 
-        Without ``keep`` nothing is held for ``update``, and what an earlier call held stays.
+        Without ``keep`` nothing is held for ``apply_gradient``, and what an earlier call held stays.
         """
-        return self._inner.forward(_given(x), keep and self._trains)
+        x = np.ascontiguousarray(x, None if x.dtype == np.uint8 else np.float32)
+        return self._inner.forward(x, keep and self._trains)
 
     def apply_gradient(self, dy: Array, mask: Array, lr_scale: float = 1.0) -> Array:
         """One step of the optimiser in the seeds of ``mask``, from dL/d(outputs) at the latest forward that was kept.
@@ -81,13 +90,14 @@ class TorchNetwork:
         return self._inner.apply_gradient(np.asarray(dy, np.float32), np.asarray(mask, np.bool_), float(lr_scale))
 
     def polyak_update(self, other: TorchNetwork, tau: float = 1.0) -> None:
-        """Move every weight towards the other network's by ``tau``."""
+        """Move every weight towards the other network's by the fraction ``tau``."""
         self._inner.polyak_update(other._inner, float(tau))
 
     def clone(self) -> TorchNetwork:
-        """A network of the same weights that only follows."""
-        other, (kind, module, place) = copy.copy(self), self._made
-        other._trains, other._inner = False, kind(module, self._inner.state()["params"], None, place)
+        """A network of the same weights that is not trained."""
+        other = copy.copy(self)
+        other._trains = False
+        other._inner = self._backend(self._module, self._inner.state()["params"], None, self._device)
         return other
 
     def state(self) -> State:
@@ -100,16 +110,14 @@ class TorchNetwork:
 
     def parameters(self) -> dict[str, Array]:
         """Weights by name, copies [S, *shape]."""
-        flat, found, at = self._inner.state()["params"], {}, 0
+        flat = self._inner.state()["params"]
+        named = {}
+        start = 0
         for name, shape in self._shapes:
             size = int(np.prod(shape))
-            found[name] = flat[:, at : at + size].reshape(-1, *shape)
-            at += size
-        return found
-
-
-def _given(x: Array) -> Array:
-    return np.ascontiguousarray(x, None if x.dtype == np.uint8 else np.float32)
+            named[name] = flat[:, start : start + size].reshape(-1, *shape)
+            start += size
+        return named
 
 
 class _Rows:
@@ -117,7 +125,7 @@ class _Rows:
 
     def __init__(self, module: nn.Module, weights: Array, settings: OptimizerSettings | None, device: str) -> None:
         n_seeds, self._size = weights.shape
-        width = -(-self._size // _LINE) * _LINE
+        width = -(-self._size // _CACHE_LINE) * _CACHE_LINE
         self.params = torch.zeros(n_seeds, width).numpy()
         self.params[:, : self._size] = weights
         self._optimizer: Optimizer | None = make_optimizer(settings, n_seeds, width) if settings else None
@@ -140,35 +148,35 @@ class _Rows:
         return torch.stack([each.detach() for each in outputs]).numpy()
 
     def _gradient(self, i: int, y: Tensor, dy: Array, out: Tensor) -> None:
-        """The gradient of seed i from dL/d(outputs) dy [B, out] at its outputs, written to ``out`` [P]."""
-        given = torch.tensor(dy)
-        parts = torch.autograd.grad(y, self._leaves[i], given, allow_unused=True, materialize_grads=True)
+        """Write the gradient of seed i to ``out`` [P], from dL/d(outputs) dy [B, out] at its outputs."""
+        parts = torch.autograd.grad(y, self._leaves[i], torch.tensor(dy), allow_unused=True, materialize_grads=True)
         torch.cat([part.reshape(-1) for part in parts], out=out)
 
     def apply_gradient(self, dy: Array, mask: Array, lr_scale: float) -> Array:
-        norms, kept, self.kept = np.zeros(len(mask)), self.kept or [], None
+        norms = np.zeros(len(mask))
+        outputs = self.kept or []
+        self.kept = None
 
         def work(first: int, last: int) -> None:
             _one_thread()
             row = torch.zeros(self.params.shape[1])
             for i in range(first, last):
                 if mask[i]:
-                    self._gradient(i, kept[i], dy[i], row[: self._size])
-                    _improve_row(self._optimizer, i, self.params, (row.numpy(), lr_scale), norms)
+                    self._gradient(i, outputs[i], dy[i], row[: self._size])
+                    norms[i] = clip_and_update(self._optimizer, i, self.params[i], row.numpy(), lr_scale)
 
         parallel_for(work, len(mask))
         return norms
 
     def polyak_update(self, other: Any, tau: float) -> None:
-        mine, theirs = self.params, other.params
-        parallel_for(lambda first, last: _polyak_block((first, last), mine, theirs, tau), len(mine))
+        parallel_for(lambda first, last: _polyak_block(first, last, self.params, other.params, tau), len(self.params))
 
     def state(self) -> State:
-        kept: State = {"params": self.params[:, : self._size].copy()}
+        saved: State = {"params": self.params[:, : self._size].copy()}
         if self._optimizer is None:
-            return kept
+            return saved
         moments = self._optimizer.moments[:, :, : self._size].copy()
-        return kept | {"moments": moments, "step_count": self._optimizer.step_count.copy()}
+        return saved | {"moments": moments, "step_count": self._optimizer.step_count.copy()}
 
     def restore(self, state: State) -> None:
         self.params[:, : self._size] = state["params"]
@@ -178,11 +186,12 @@ class _Rows:
 
 
 def _attach(module: nn.Module, row: Array) -> list[nn.Parameter]:
-    """Let the parameters of a module live in a flat row."""
-    leaves, at = list(module.parameters()), 0
+    """Make the parameters of a module views of a flat row."""
+    leaves = list(module.parameters())
+    start = 0
     for leaf in leaves:
-        leaf.data = torch.from_numpy(row[at : at + leaf.numel()]).view(leaf.shape)
-        at += leaf.numel()
+        leaf.data = torch.from_numpy(row[start : start + leaf.numel()]).view(leaf.shape)
+        start += leaf.numel()
     return leaves
 
 
@@ -193,16 +202,6 @@ def _one_thread() -> None:
 
 
 @jit
-def _improve_row(optimizer, i, params, how, norms):
-    gradient, lr_scale = how
-    norms[i] = clip_grad_norm(optimizer, gradient)
-    if np.isfinite(norms[i]):
-        apply_update(optimizer, i, params[i], gradient, lr_scale)
-
-
-@jit
-def _polyak_block(block, mine, theirs, tau):
-    part = np.float32(tau)
-    for i in range(block[0], block[1]):
-        for k in range(mine.shape[1]):
-            mine[i, k] = theirs[i, k] if tau == 1.0 else mine[i, k] + part * (theirs[i, k] - mine[i, k])
+def _polyak_block(first, last, params, others, tau):
+    for i in range(first, last):
+        polyak_update(params, others, i, tau)

@@ -185,3 +185,17 @@ def _adam(optimizer, i, weights, gradient, rate):
         mean[k] = beta1 * mean[k] + rest1 * gradient[k]
         squares[k] = beta2 * squares[k] + rest2 * gradient[k] * gradient[k]
         weights[k] -= step_size * mean[k] / (np.sqrt(squares[k]) * root_scale + eps)
+
+
+@jit_inline
+def polyak_update(weights, others, i, tau):
+    """Move weights [S, P] of seed i towards other ones by the fraction ``tau``; 1 copies them."""
+    mine = weights[i]
+    theirs = others[i]
+    part = np.float32(tau)
+    if tau == 1.0:
+        for k in range(len(mine)):
+            mine[k] = theirs[k]
+    else:
+        for k in range(len(mine)):
+            mine[k] += part * (theirs[k] - mine[k])

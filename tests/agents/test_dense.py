@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from agents.common.networks.compiled_network import CompiledNetwork, clone, forward_row, make_net, n_params
+from agents.common.networks.dense import clone, forward_row, make_net, n_params
 from simulator.core import rng
 from simulator.core.jit import jit
-from tests.agents.networks import data, flat_of, make, module, plain_outputs
+from tests.agents.networks import Compiled, data, flat_of, make, module, plain_outputs
 
 SHAPES = [(3, 2), (1, 1), (5, 7, 3), (4, 13, 5, 2), (6, 3, 9, 5, 1), (2, 5, 4, 3, 8, 7)]  # depths 0 to 4
 
@@ -99,9 +99,9 @@ def test_weights_begin_uniform_by_fan_in_from_each_seeds_own_stream():
     np.testing.assert_array_equal(first[1], generator.uniform(-0.25, 0.25, 17 * 400).astype(np.float32))
 
 
-def test_a_twin_follows_and_has_room_of_its_own():
+def test_a_clone_is_updated_and_has_working_space_of_its_own():
     online = make("compiled", (3, 4, 2))
-    target, x = CompiledNetwork(clone(online.net)), data((3, 5, 3))
+    target, x = Compiled(clone(online.net)), data((3, 5, 3))
     before = online.forward(x)
     online.apply_gradient(np.ones((3, 5, 2)), np.ones(3, bool))
     np.testing.assert_array_equal(target.forward(x), before)
