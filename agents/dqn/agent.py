@@ -113,7 +113,7 @@ PRESETS = {
         "agent": _fading(100_000, {"decay_steps": 8_000}),
     },
     "mountain-car-dqn": {
-        "description": "-100, two steps from the optimum: random actions are kept for a while",
+        "description": "-100, two steps from the optimum: random actions are repeated",
         "env": "MountainCar-v0",
         "steps": 120_000,
         "agent": _fading(

@@ -308,9 +308,9 @@ class DenseLearner:
     @staticmethod
     def values(net: Net, store: VectorStore, hyper: DQNHyperparams, sampler: ActionSampler, obs: Array) -> Array:
         """Action values float64 [S, B, A] at stored observations [B, F]; 0 for illegal actions."""
-        found = np.zeros((len(sampler.stream), len(obs), sampler.q.shape[1]))
-        values_all(net, store.encoding, hyper, sampler, obs, found)
-        return found
+        values = np.zeros((len(sampler.stream), len(obs), sampler.q.shape[1]))
+        values_all(net, store.encoding, hyper, sampler, obs, values)
+        return values
 
 
 def _make_buffers(n_seeds: int, n_steps: int, n_features: int) -> RolloutBuffers:

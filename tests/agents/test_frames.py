@@ -197,7 +197,7 @@ def test_memory_is_told_before_it_is_taken():
 def test_pictures_are_known_by_their_space(space, shape):
     spec = EnvSpec("env", space, spaces.Discrete(2))
     if shape is None:
-        with pytest.raises(ValueError, match=r"env: observation space .* expected one picture of bytes"):
+        with pytest.raises(ValueError, match=r"env: observation space .* expected one image of bytes"):
             frame_shape(spec)
     else:
         assert frame_shape(spec) == shape

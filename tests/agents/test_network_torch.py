@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from agents.common.networks.modules_torch import Pixels, dense, draw_weights
+from agents.common.networks.modules_torch import Pixels, dense, init_weights
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.networks.optimizers import OptimizerSettings
 from simulator.core import rng
@@ -195,7 +195,7 @@ def test_any_module_is_drawn_in_torchs_own_bounds_from_the_seeds_stream():
     assert 0.8 < found["0.weight"].std() < 1.2
     np.testing.assert_array_equal(found["3.weight"], 1.0)
     assert not np.array_equal(found["1.weight_hh_l0"][0], found["1.weight_hh_l0"][1])
-    drawn = draw_weights(_Bytes(), rng.generators([9], "weights")[0])
+    drawn = init_weights(_Bytes(), rng.generators([9], "weights")[0])
     np.testing.assert_array_equal(found["5.bias"][1], drawn["inner.5.bias"].astype(np.float32))
 
 

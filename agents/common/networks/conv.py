@@ -66,7 +66,7 @@ def make_body(settings: ConvSettings, shape: tuple[int, int, int]) -> ConvSizes:
     """The sizes for frames (C, H, W).
 
     Raises:
-        ValueError: sizes that do not go together, or a picture that is too small for them.
+        ValueError: sizes that do not go together, or an image that is too small for them.
     """
     height, width = shape[1:]
     layers, hidden = _layers(settings, min(height, width))
@@ -88,12 +88,12 @@ def make_body(settings: ConvSettings, shape: tuple[int, int, int]) -> ConvSizes:
 def _layers(settings: ConvSettings, side: int) -> tuple[tuple[ConvLayer, ...], tuple[int, ...]]:
     kind = settings.kind if settings.kind != "fitting" else ("nature" if side >= 36 else "tiny")
     layers, hidden = _BODIES[kind]
-    given = (settings.channels, settings.kernels, settings.strides)
-    if any(given):
-        if len({len(each) for each in given}) > 1:
-            counts = ", ".join(str(len(each)) for each in given)
+    custom = (settings.channels, settings.kernels, settings.strides)
+    if any(custom):
+        if len({len(values) for values in custom}) > 1:
+            counts = ", ".join(str(len(values)) for values in custom)
             raise ValueError(f"agent.conv.channels, kernels, strides: {counts} layers, expected as many of each")
-        layers = tuple(ConvLayer(*each) for each in zip(*given, strict=True))
+        layers = tuple(ConvLayer(*sizes) for sizes in zip(*custom, strict=True))
     return layers, tuple(settings.hidden) or hidden
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.common.networks.modules_torch import build_quietly, draw_weights
+from agents.common.networks.modules_torch import build_quietly, init_weights
 from agents.common.networks.optimizers import (
     Optimizer,
     OptimizerSettings,
@@ -60,8 +60,8 @@ class TorchNetwork:
         self.n_params = sum(value.numel() for value in module.parameters())
         weights = np.empty((len(seed_list), self.n_params), np.float32)
         for row, generator in zip(weights, rng.generators(seed_list, "weights"), strict=True):
-            drawn = draw_weights(module, generator)
-            row[:] = np.concatenate([drawn[name].ravel() for name, _ in self._shapes])
+            named = init_weights(module, generator)
+            row[:] = np.concatenate([named[name].ravel() for name, _ in self._shapes])
         device = devices.device() if device is None else device
         self._backend = StackedModule if (device != "cpu" if stacked is None else stacked) else _Rows
         self._module = module
@@ -78,14 +78,14 @@ class TorchNetwork:
         return self._inner.forward(x, keep and self._trains)
 
     def apply_gradient(self, dy: Array, mask: Array, lr_scale: float = 1.0) -> Array:
-        """One step of the optimiser in the seeds of ``mask``, from dL/d(outputs) at the latest forward that was kept.
+        """One step of the optimiser in the seeds of ``mask``, from dL/d(outputs) at the latest kept forward.
 
-        Norms of the gradients before clipping, float64 [S], 0 elsewhere; what was held is given up.
+        Norms of the gradients before clipping, float64 [S], 0 elsewhere; the outputs held are released.
 
         Raises:
-            RuntimeError: nothing is held, or this network has no optimiser.
+            RuntimeError: no outputs are held, or this network has no optimiser.
         """
-        if self._inner.kept is None:
+        if self._inner.held_outputs is None:
             raise RuntimeError("apply_gradient: expected a network with an optimiser, and a forward that was kept")
         return self._inner.apply_gradient(np.asarray(dy, np.float32), np.asarray(mask, np.bool_), float(lr_scale))
 
@@ -131,7 +131,7 @@ class _Rows:
         self._optimizer: Optimizer | None = make_optimizer(settings, n_seeds, width) if settings else None
         self._modules = [copy.deepcopy(module) for _ in range(n_seeds)]
         self._leaves = [_attach(each, row) for each, row in zip(self._modules, self.params, strict=True)]
-        self.kept: list[Tensor] | None = None
+        self.held_outputs: list[Tensor] | None = None
 
     def forward(self, x: Array, keep: bool) -> Array:
         outputs: list[Tensor] = [torch.empty(0)] * len(x)
@@ -144,7 +144,7 @@ class _Rows:
 
         parallel_for(work, len(x))
         if keep:
-            self.kept = outputs
+            self.held_outputs = outputs
         return torch.stack([each.detach() for each in outputs]).numpy()
 
     def _gradient(self, i: int, y: Tensor, dy: Array, out: Tensor) -> None:
@@ -154,8 +154,8 @@ class _Rows:
 
     def apply_gradient(self, dy: Array, mask: Array, lr_scale: float) -> Array:
         norms = np.zeros(len(mask))
-        outputs = self.kept or []
-        self.kept = None
+        outputs = self.held_outputs or []
+        self.held_outputs = None
 
         def work(first: int, last: int) -> None:
             _one_thread()

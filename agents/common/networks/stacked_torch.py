@@ -39,7 +39,7 @@ class StackedModule:
             moments: Any = torch.zeros(len(weights), 2, weights.shape[1], device=device)
             self._optimizer = empty._replace(moments=moments)
         self._leaves: list[Tensor] = []
-        self.kept: Tensor | None = None
+        self.held_outputs: Tensor | None = None
 
     def _call(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
         y: Tensor = functional_call(self._module, weights, (x,))
@@ -57,7 +57,7 @@ class StackedModule:
             y = vmap(self._call)(weights, torch.tensor(x, device=self.params.device))
         if keep:
             self._leaves = list(weights.values())
-            self.kept = y
+            self.held_outputs = y
         outputs: Array = y.detach().cpu().numpy()
         return outputs
 
@@ -65,9 +65,11 @@ class StackedModule:
         """The gradient of every seed, [S, P]."""
         output_grad = torch.tensor(dy, device=self.params.device)
         with _exact():
-            parts = torch.autograd.grad(self.kept, self._leaves, output_grad, allow_unused=True, materialize_grads=True)
+            parts = torch.autograd.grad(
+                self.held_outputs, self._leaves, output_grad, allow_unused=True, materialize_grads=True
+            )
         self._leaves = []
-        self.kept = None
+        self.held_outputs = None
         return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
 
     def apply_gradient(self, dy: Array, mask: Array, lr_scale: float) -> Array:
@@ -94,10 +96,10 @@ class StackedModule:
 
     def state(self) -> State:
         """Weights, moments and counters as numpy arrays."""
-        kept: State = {"params": self.params.cpu().numpy().copy()}
+        saved: State = {"params": self.params.cpu().numpy().copy()}
         if self._optimizer is None:
-            return kept
-        return kept | {
+            return saved
+        return saved | {
             "moments": self._optimizer.moments.cpu().numpy().copy(),
             "step_count": self._optimizer.step_count.copy(),
         }

@@ -36,13 +36,13 @@ def frame_shape(spec: EnvSpec) -> tuple[int, int, int]:
     """Colours, height and width (C, H, W) of an environment's frames.
 
     Raises:
-        ValueError: an environment that does not show one picture at a time.
+        ValueError: an environment that does not show one image at a time.
     """
     space = spec.observation
     shape = space.shape if isinstance(space, spaces.Box) and space.dtype == np.uint8 else ()
     if len(shape) not in (2, 3) or 0 in shape or (len(shape) == 3 and shape[2] > MAX_COLOURS):
         raise ValueError(
-            f"{spec.id}: observation space {space}, expected one picture of bytes, [height, width] or "
+            f"{spec.id}: observation space {space}, expected one image of bytes, [height, width] or "
             f"[height, width, colours up to {MAX_COLOURS}]; stacks of frames are made by the agent"
         )
     return (*shape[2:], *shape[:2]) if len(shape) == 3 else (1, *shape)
@@ -125,8 +125,8 @@ def _append_all(ring, frames, first, mask):
 
 
 @jit
-def _gather_block(block, ring, positions, out):
-    for i in range(block[0], block[1]):
+def _gather_block(first, last, ring, positions, out):
+    for i in range(first, last):
         for b in range(positions.shape[1]):
             stack(ring, i, positions[i, b], out[i, b])
 
@@ -169,7 +169,7 @@ def gather(ring: FrameRing, positions: Array, out: Array | None = None) -> Array
     colours, height, width = ring.frames.shape[2:]
     if out is None:
         out = np.empty((*positions.shape, ring.depth * colours, height, width), np.uint8)
-    parallel_for(lambda first, last: _gather_block((first, last), ring, positions, out), len(positions))
+    parallel_for(lambda first, last: _gather_block(first, last, ring, positions, out), len(positions))
     return out
 
 
@@ -219,7 +219,7 @@ _RINGS = ("frames", "n_before")
 
 
 class FrameStack:
-    """The last k frames of every seed and nothing more: for acting without a replay, and for evaluation.
+    """The last k frames of every seed, for evaluation.
 
     Args:
         n_seeds: S.
@@ -231,7 +231,7 @@ class FrameStack:
         self._ring = make_frames(n_seeds, shape, depth, depth)
 
     def see(self, obs: Array, first: Array) -> Array:
-        """Stacked observations uint8 [S, k * C, H, W] once obs [S, H, W] or [S, H, W, C] is seen.
+        """Append obs [S, H, W] or [S, H, W, C]; the stacked observations uint8 [S, k * C, H, W].
 
         ``first`` bool [S] marks the seeds whose episode begins with it.
         """
