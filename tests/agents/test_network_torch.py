@@ -217,7 +217,7 @@ def test_any_module_learns_by_autograd():
 
 
 def test_parameters_without_a_rule_are_refused():
-    with pytest.raises(ValueError, match="kind PReLU has parameters, and no rule"):
+    with pytest.raises(ValueError, match="module PReLU: expected one with a rule"):
         TorchNetwork(lambda: nn.Sequential(nn.Linear(2, 2), nn.PReLU()), [0], device="cpu")
 
 
