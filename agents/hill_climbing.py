@@ -30,7 +30,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.networks.dense import NetworkSettings
 from agents.common.policy_search.agent import Climber, make_climber
 from agents.common.policy_search.selection import Rule
 from simulator.core.field_types import Count, CountOrZero, Positive, PositiveShare, Share, StepsOfRun, steps_of_run

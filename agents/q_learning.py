@@ -15,8 +15,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from agents.common.exploration import Explore, argmax, choose, expectation, highest
-from agents.common.explore_settings import ExploreSettings, make_explore
+from agents.common.exploration import Explore, ExploreSettings, argmax, choose, expectation, highest, make_explore
 from agents.common.tabular import (
     GreedyTable,
     action_lists,
@@ -64,20 +63,24 @@ PRESETS = {
         "description": "the textbook's exercise: random legal_actions, step size 1",
         "env": "rooms",
         "steps": 60_000,
-        "agent": {"step_size": 1.0, "explore": {"level": 1.0}},
+        "agent": {"step_size": 1.0, "explore": {"epsilon_start": 1.0}},
         "env_settings": {"layout": "six"},
     },
     "cliff": {
         "description": "example 6.6 of Sutton and Barto 2018: the greedy path of -13",
         "env": "CliffWalking-v1",
         "steps": 3_000,
-        "agent": {"step_size": 0.5, "gamma": 1.0, "explore": {"level": 0.1}},
+        "agent": {"step_size": 0.5, "gamma": 1.0, "explore": {"epsilon_start": 0.1}},
     },
     "frozen-lake": {
         "description": "a success rate of .73 and more at the end: step size n**-0.55, epsilon falling to .05",
         "env": "FrozenLake-v1",
         "steps": 50_000,
-        "agent": {"step_size": 1.0, "step_power": 0.55, "explore": {"level": 1.0, "last": 0.05, "steps": 50_000}},
+        "agent": {
+            "step_size": 1.0,
+            "step_power": 0.55,
+            "explore": {"epsilon_start": 1.0, "epsilon_end": 0.05, "decay_steps": 50_000},
+        },
     },
     "frozen-lake-fast": {
         "description": "the same in 12,000 steps, in nearly as many seeds: initial values .5, epsilon from .5 to 0",
@@ -87,20 +90,20 @@ PRESETS = {
             "step_size": 1.0,
             "step_power": 0.55,
             "initial": 0.5,
-            "explore": {"level": 0.5, "last": 0.0, "steps": 12_000},
+            "explore": {"epsilon_start": 0.5, "epsilon_end": 0.0, "decay_steps": 12_000},
         },
     },
     "taxi": {
         "description": "the exact optimum 7.93 in 150,000 steps: eight moves in ten at random",
         "env": "Taxi-v4",
         "steps": 150_000,
-        "agent": {"step_size": 1.0, "explore": {"level": 0.85, "last": 0.8, "steps": 150_000}},
+        "agent": {"step_size": 1.0, "explore": {"epsilon_start": 0.85, "epsilon_end": 0.8, "decay_steps": 150_000}},
     },
     "taxi-fast": {
         "description": "7.8 and more in 60,000 steps",
         "env": "Taxi-v4",
         "steps": 60_000,
-        "agent": {"step_size": 1.0, "explore": {"level": 0.4, "last": 0.2, "steps": 60_000}},
+        "agent": {"step_size": 1.0, "explore": {"epsilon_start": 0.4, "epsilon_end": 0.2, "decay_steps": 60_000}},
     },
 }
 

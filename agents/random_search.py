@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.networks.dense import NetworkSettings
 from agents.common.policy_search.agent import Climber, make_climber
 from agents.common.policy_search.selection import FIXED, Rule
 from simulator.core.field_types import Count, Share

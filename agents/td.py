@@ -15,8 +15,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from agents.common.exploration import Explore, choose
-from agents.common.explore_settings import ExploreSettings, make_explore
+from agents.common.exploration import Explore, ExploreSettings, choose, make_explore
 from agents.common.tabular import (
     GivenPolicy,
     GreedyTable,
@@ -73,7 +72,7 @@ PRESETS = {
         "description": "TD(0) control of the six rooms, step size 1, random moves that fade away",
         "env": "rooms",
         "steps": 60_000,
-        "agent": {"step_size": 1.0, "explore": {"level": 1.0, "last": 0.0, "steps": 40_000}},
+        "agent": {"step_size": 1.0, "explore": {"epsilon_start": 1.0, "epsilon_end": 0.0, "decay_steps": 40_000}},
         "env_settings": {"layout": "six"},
     },
 }

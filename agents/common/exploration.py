@@ -1,4 +1,4 @@
-"""How an agent chooses: greedy with random ties, epsilon-greedy, softmax, and their schedules.
+"""Exploration around preferences: greedy with random ties, epsilon-greedy, softmax, and their schedules.
 
 Preferences are a ``row`` [A]; ``legal_actions`` [1 + A] lists the actions that exist: their number, then they.
 Unsigned indices spare compiled code the check for indices that count from the end.
@@ -6,44 +6,88 @@ Unsigned indices spare compiled code the check for indices that count from the e
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from simulator.core.field_types import CountOrZero, NonNegative, Share
 from simulator.core.jit import jit_inline
 from simulator.core.rng_compiled import below, uniform
 
 
-class Explore(NamedTuple):
-    """A schedule of exploration in environment steps.
+@dataclass(frozen=True)
+class ExploreSettings:
+    """Epsilon-greedy or softmax, constant or on a schedule in environment steps."""
 
-    ``level`` is the probability of a random action, or the temperature of a softmax.
-    """
+    kind: Literal["epsilon", "softmax"] = "epsilon"
+    """epsilon: the best action, or with probability epsilon a random one; softmax: P ~ exp(preference / temperature)"""
+    epsilon_start: Share = 0.1
+    """probability that a random action begins, at environment step 0; counts only where kind is epsilon"""
+    epsilon_end: Share = 0.0
+    """the same from environment step `decay_steps` on; counts only where decay_steps is above 0"""
+    temperature_start: NonNegative = 0.1
+    """temperature of the softmax at environment step 0, in units of reward; counts only where kind is softmax"""
+    temperature_end: NonNegative = 0.0
+    """the same from environment step `decay_steps` on; counts only where decay_steps is above 0"""
+    decay_steps: CountOrZero = 0
+    """environment steps in which epsilon or the temperature goes from its start to its end; 0 keeps the start"""
+    schedule: Literal["linear", "exponential"] = "linear"
+    """shape of that decay"""
+
+
+class Explore(NamedTuple):
+    """A schedule of exploration in environment steps: of epsilon, or of a softmax's temperature."""
 
     softmax: bool
-    first: float
-    last: float
-    steps: int  # environment steps from first to last; 0: always first
+    start: float
+    end: float
+    decay_steps: int  # environment steps from start to end; 0: always start
     exponential: bool
 
 
+GREEDY = Explore(softmax=False, start=0.0, end=0.0, decay_steps=0, exponential=False)
+
+
+def make_explore(settings: ExploreSettings) -> Explore:
+    """Check the settings and give them as compiled code takes them.
+
+    Raises:
+        ValueError: a value that the kind or the schedule cannot have.
+    """
+    softmax = settings.kind == "softmax"
+    exponential = settings.schedule == "exponential"
+    name = "temperature" if softmax else "epsilon"
+    start = float(getattr(settings, f"{name}_start"))
+    end = float(getattr(settings, f"{name}_end"))
+    used = {f"{name}_start": start, f"{name}_end": end} if settings.decay_steps else {f"{name}_start": start}
+    for field, value in used.items():
+        if not softmax and value > 1.0:
+            raise ValueError(f"agent.explore.{field} = {value}: expected a probability, 0 to 1")
+        if value <= 0.0 and (softmax or (exponential and settings.decay_steps)):
+            reason = "kind = 'softmax'" if softmax else "schedule = 'exponential'"
+            raise ValueError(f"agent.explore.{field} = {value}: expected a number above 0 with {reason}")
+    return Explore(softmax, start, end, settings.decay_steps, exponential)
+
+
 @jit_inline
-def level(explore, clock):
-    """The level after ``clock`` environment steps; exactly ``last`` from ``explore.steps`` on."""
-    if explore.steps == 0:
-        return explore.first
-    if clock >= explore.steps:
-        return explore.last
-    share = clock / explore.steps
+def scheduled(explore, clock):
+    """Epsilon or the temperature after ``clock`` environment steps; exactly ``end`` from ``decay_steps`` on."""
+    if explore.decay_steps == 0:
+        return explore.start
+    if clock >= explore.decay_steps:
+        return explore.end
+    fraction = clock / explore.decay_steps
     if explore.exponential:
-        return explore.first * (explore.last / explore.first) ** share
-    return explore.first + (explore.last - explore.first) * share
+        return explore.start * (explore.end / explore.start) ** fraction
+    return explore.start + (explore.end - explore.start) * fraction
 
 
 @jit_inline
 def argmax(stream, i, row, legal_actions):
     """The action of the highest preference. Ties are broken at random, and only they cost a draw."""
-    chosen, ties = legal_actions[1], 1
+    chosen = legal_actions[1]
+    ties = 1
     best = row[np.uint64(chosen)]
     for m in range(2, 1 + legal_actions[0]):  # selections, not branches: nothing foresees which action is best
         value = row[np.uint64(legal_actions[m])]
@@ -64,7 +108,7 @@ def argmax(stream, i, row, legal_actions):
 
 @jit_inline
 def highest(row, legal_actions):
-    """The highest preference."""
+    """The highest preference among the actions that exist."""
     best = row[np.uint64(legal_actions[1])]
     for m in range(2, 1 + legal_actions[0]):
         best = max(best, row[np.uint64(legal_actions[m])])
@@ -74,12 +118,13 @@ def highest(row, legal_actions):
 @jit_inline
 def choose(stream, i, row, legal_actions, explore, clock):
     """An exploring action."""
-    now = level(explore, clock)
+    now = scheduled(explore, clock)
     if not explore.softmax:
         if uniform(stream, i) < now:
             return legal_actions[1 + below(stream, i, legal_actions[0])]
         return argmax(stream, i, row, legal_actions)
-    best, total = highest(row, legal_actions), 0.0
+    best = highest(row, legal_actions)
+    total = 0.0
     for m in range(1, 1 + legal_actions[0]):
         total += np.exp((row[np.uint64(legal_actions[m])] - best) / now)
     left = uniform(stream, i) * total
@@ -87,14 +132,19 @@ def choose(stream, i, row, legal_actions, explore, clock):
         left -= np.exp((row[np.uint64(legal_actions[m])] - best) / now)
         if left < 0.0:
             return legal_actions[m]
-    return argmax(stream, i, row, legal_actions)  # rounding left a crumb
+    return argmax(stream, i, row, legal_actions)  # rounding left a remainder
 
 
 @jit_inline
 def expectation(row, value, legal_actions, explore, clock):
     """The mean of ``value`` under the exploring policy that the preferences ``row`` give."""
-    now, best = level(explore, clock), highest(row, legal_actions)
-    total, weights, ties, greedy, uniformly = 0.0, 0.0, 0, 0.0, 0.0
+    now = scheduled(explore, clock)
+    best = highest(row, legal_actions)
+    total = 0.0
+    weights = 0.0
+    ties = 0
+    greedy = 0.0
+    uniformly = 0.0
     for m in range(1, 1 + legal_actions[0]):
         action = legal_actions[m]
         uniformly += value[action]

@@ -1,4 +1,4 @@
-"""Whether what an agent will keep fits into this machine, asked before it is made."""
+"""Check of memory before an agent is made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from simulator.core.protocols import EnvSpec
 
 
 def free_bytes() -> int:
-    """Memory that can still be had, in bytes: what the kernel says, else all there is."""
+    """Available memory in bytes: the kernel's estimate, else the machine's whole memory."""
     with suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/meminfo").read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):
@@ -19,12 +19,13 @@ def free_bytes() -> int:
 
 
 def check_fits(agent: str, spec: EnvSpec, n_bytes: int, advice: str) -> None:
-    """Refuse what would not fit.
+    """Check that ``n_bytes`` are available.
 
     Raises:
-        ValueError: more bytes than are free; ``advice`` says what to give less of.
+        ValueError: they are not; ``advice`` names the settings to reduce.
     """
     free = free_bytes()
     if n_bytes > free:
-        need, have = n_bytes / 2**30, free / 2**30
+        need = n_bytes / 2**30
+        have = free / 2**30
         raise ValueError(f"{agent} on {spec.id} needs {need:,.1f} GiB and {have:,.1f} GiB are free, expected {advice}")

@@ -1,4 +1,4 @@
-"""What networks are given: observations as rows of float32, a discrete one as the class it names."""
+"""Adapters between an environment's spaces and agents: observations as network inputs, and the actions that exist."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from gymnasium import spaces
 
 from simulator.core.protocols import Array, EnvSpec
 
-LARGEST_RANGE = 1e6  # wider bounds say nothing
+MAX_RANGE = 1e6  # wider bounds tell nothing about the numbers between them
 
 
-class Inputs(NamedTuple):
-    """How an environment's observations become a network's input.
+class ObservationAdapter(NamedTuple):
+    """Converter of observations to rows of float32, and their size as a network's input.
 
-    ``store`` maps [B, *obs] to float32 [B, F]: a vector as it is, or the class of a discrete observation (F = 1).
+    ``encode`` maps [B, *obs] to float32 [B, F]: a vector, or the class of a discrete observation (F = 1).
     """
 
-    width: int  # units of the input layer
+    n_inputs: int  # units of the input layer
     n_stored: int  # F
-    n_classes: int  # of a discrete observation, which the network sees as one-hot; 0: a vector
-    store: Callable[[Array], Array]
-    scale: Array  # float32 [2, F], of a vector: what is taken off a feature, and what it is then multiplied by
+    n_classes: int  # of a discrete observation, which a network gets as one-hot; 0: a vector
+    scale: Array  # float32 [2, F]: offset that is subtracted from a feature, factor by which it is then multiplied
+    encode: Callable[[Array], Array]
 
 
-def make_inputs(spec: EnvSpec, agent: str, scaled: bool = False) -> Inputs:
-    """The inputs of a network in an environment of vectors or of discrete observations.
+def make_observation_adapter(spec: EnvSpec, agent: str, normalize: bool = False) -> ObservationAdapter:
+    """Make the adapter of an environment of vectors or of discrete observations.
 
     Args:
         spec: the environment.
-        agent: who asks, for errors.
-        scaled: numbers with bounds are moved from them to -1 and 1.
+        agent: name of the agent, for errors.
+        normalize: move features with bounds from these to -1 and 1.
 
     Raises:
-        ValueError: a space that is neither.
+        ValueError: an observation space that is neither.
     """
     space = spec.observation
     if isinstance(space, spaces.Discrete) and int(space.start) == 0:
-        return Inputs(int(space.n), 1, int(space.n), _column, _no_scale(1))
-    numbers = isinstance(space, spaces.Box | spaces.MultiBinary | spaces.MultiDiscrete) and not is_image(spec)
-    if not numbers or space.shape is None or prod(space.shape) == 0:
+        return ObservationAdapter(int(space.n), 1, int(space.n), _identity_scale(1), _column)
+    is_vector = isinstance(space, spaces.Box | spaces.MultiBinary | spaces.MultiDiscrete) and not is_image(spec)
+    if not is_vector or space.shape is None or prod(space.shape) == 0:
         raise ValueError(f"{agent} on {spec.id}: observation space {space}, expected Discrete or a Box of numbers")
-    width = prod(space.shape)
-    if not scaled or not isinstance(space, spaces.Box):
-        return Inputs(width, width, 0, _rows, _no_scale(width))
-    scale = _scale(space)
-    return Inputs(width, width, 0, lambda obs: (_rows(obs) - scale[0]) * scale[1], scale)
+    n_features = prod(space.shape)
+    if not normalize or not isinstance(space, spaces.Box):
+        return ObservationAdapter(n_features, n_features, 0, _identity_scale(n_features), _rows)
+    scale = _scale_to_unit(space)
+    return ObservationAdapter(n_features, n_features, 0, scale, lambda obs: (_rows(obs) - scale[0]) * scale[1])
 
 
 def is_image(spec: EnvSpec) -> bool:
-    """Whether an environment shows pictures: uint8, [height, width] or [height, width, colours]."""
+    """Tell whether an environment shows images: uint8, [height, width] or [height, width, colours]."""
     space = spec.observation
     return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (2, 3)
 
@@ -66,14 +66,61 @@ def _rows(obs: Array) -> Array:
     return obs if obs.ndim == 2 else obs.reshape(len(obs), -1)
 
 
-def _no_scale(width: int) -> Array:
-    return np.repeat(np.array([[0.0], [1.0]], np.float32), width, axis=1)
+def _identity_scale(n_features: int) -> Array:
+    return np.repeat(np.array([[0.0], [1.0]], np.float32), n_features, axis=1)
 
 
-def _scale(space: spaces.Box) -> Array:
+def _scale_to_unit(space: spaces.Box) -> Array:
+    """Offset and factor that move a feature with finite bounds into [-1, 1]; others stay as they are."""
     finite = np.isfinite(space.low.ravel()) & np.isfinite(space.high.ravel())
-    low, high = (np.where(finite, each.ravel(), 0.0).astype(np.float64) for each in (space.low, space.high))
-    bounded = (high > low) & (high - low < LARGEST_RANGE)
-    middle = np.where(bounded, (low + high) / 2.0, 0.0)
-    size = np.where(bounded, 2.0 / np.where(bounded, high - low, 1.0), 1.0)
-    return np.array([middle, size], np.float32)
+    low = np.where(finite, space.low.ravel(), 0.0).astype(np.float64)
+    high = np.where(finite, space.high.ravel(), 0.0).astype(np.float64)
+    bounded = (high > low) & (high - low < MAX_RANGE)
+    offset = np.where(bounded, (low + high) / 2.0, 0.0)
+    factor = np.where(bounded, 2.0 / np.where(bounded, high - low, 1.0), 1.0)
+    return np.array([offset, factor], np.float32)
+
+
+def n_actions(spec: EnvSpec, agent: str) -> int:
+    """Count the actions of an environment.
+
+    Raises:
+        ValueError: actions that are not 0, 1, ..., n - 1.
+    """
+    if not isinstance(spec.action, spaces.Discrete) or int(spec.action.start) != 0:
+        raise ValueError(f"{agent} on {spec.id}: action space {spec.action}, expected Discrete actions from 0")
+    return int(spec.action.n)
+
+
+def legal_rows(spec: EnvSpec, n: int) -> Array:
+    """Bool [n_observations, A], or one row of True for an environment where every action exists."""
+    return np.ones((1, n), np.bool_) if spec.legal is None else np.ascontiguousarray(spec.legal, np.bool_)
+
+
+def action_lists(legal: Array) -> Array:
+    """Legal actions as lists, int64 [n_observations, 1 + A]: their number, then they, then zeros."""
+    listed = np.zeros((len(legal), 1 + legal.shape[1]), np.int64)
+    listed[:, 0] = legal.sum(axis=1)
+    exist_first = np.argsort(~legal, axis=1, kind="stable")
+    listed[:, 1:] = np.where(np.arange(legal.shape[1]) < listed[:, :1], exist_first, 0)
+    return listed
+
+
+def uniform_best(y: Array, legal_actions: Array, stored: Array) -> Array:
+    """Probabilities [S, B, A], uniform over the highest outputs y of the legal actions at ``stored`` [B, K]."""
+    listed = (
+        legal_actions[stored[:, 0].astype(np.int64)]
+        if len(legal_actions) > 1
+        else np.repeat(legal_actions, len(stored), axis=0)
+    )
+    legal = np.zeros(y.shape[1:], np.bool_)
+    for row, actions in zip(legal, listed, strict=True):
+        row[actions[1 : 1 + actions[0]]] = True
+    preference = np.where(legal, y, -np.inf)
+    best = preference == preference.max(axis=-1, keepdims=True)
+    return best / best.sum(axis=-1, keepdims=True)
+
+
+def discount(spec: EnvSpec, gamma: float | None) -> float:
+    """Discount per step: the setting, or the environment's own."""
+    return float(spec.gamma if gamma is None else gamma)

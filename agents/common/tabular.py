@@ -6,9 +6,13 @@ import os
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 
 from agents.common.exploration import argmax
+from agents.common.spaces import action_lists as action_lists
+from agents.common.spaces import discount as discount
+from agents.common.spaces import legal_rows as legal_rows
+from agents.common.spaces import n_actions as n_actions
+from agents.common.spaces import uniform_best as uniform_best
 from agents.common.tile_coding import Features
 from simulator.core import rng
 from simulator.core.files.escaping import shortened
@@ -18,17 +22,6 @@ from simulator.core.mdp.solve import greedy_policy, value_iteration
 from simulator.core.protocols import Array, EnvSpec, State
 
 LARGEST_TABLES = 2 << 30  # bytes
-
-
-def n_actions(spec: EnvSpec, agent: str) -> int:
-    """How many actions an environment offers.
-
-    Raises:
-        ValueError: actions that are not 0, 1, ..., n - 1.
-    """
-    if not isinstance(spec.action, spaces.Discrete) or int(spec.action.start) != 0:
-        raise ValueError(f"{agent} on {spec.id}: action space {spec.action}, expected Discrete actions from 0")
-    return int(spec.action.n)
 
 
 def check_memory(agent: str, spec: EnvSpec, n_bytes: int) -> None:
@@ -42,40 +35,6 @@ def check_memory(agent: str, spec: EnvSpec, n_bytes: int) -> None:
             f"{agent} on {spec.id}: tables of {n_bytes / 2**30:,.1f} GiB for all seeds, expected at most "
             f"{LARGEST_TABLES >> 30}; give fewer seeds, bins or successors, or another observation"
         )
-
-
-def discount(spec: EnvSpec, gamma: float | None) -> float:
-    """The discount per step that was set, or the environment's own."""
-    return float(spec.gamma if gamma is None else gamma)
-
-
-def legal_rows(spec: EnvSpec, n: int) -> Array:
-    """Bool [n_observations, A], or one row of True for an environment where every action exists."""
-    return np.ones((1, n), np.bool_) if spec.legal is None else np.ascontiguousarray(spec.legal, np.bool_)
-
-
-def action_lists(legal: Array) -> Array:
-    """The actions that exist as lists, int64 [n_observations, 1 + A]: their number, then they, then zeros."""
-    listed = np.zeros((len(legal), 1 + legal.shape[1]), np.int64)
-    listed[:, 0] = legal.sum(axis=1)
-    exist_first = np.argsort(~legal, axis=1, kind="stable")
-    listed[:, 1:] = np.where(np.arange(legal.shape[1]) < listed[:, :1], exist_first, 0)
-    return listed
-
-
-def uniform_best(y: Array, legal_actions: Array, seen: Array) -> Array:
-    """Probabilities [S, B, A], uniform over the highest outputs y of the actions that exist at ``seen`` [B, K]."""
-    listed = (
-        legal_actions[seen[:, 0].astype(np.int64)]
-        if len(legal_actions) > 1
-        else np.repeat(legal_actions, len(seen), axis=0)
-    )
-    exists = np.zeros(y.shape[1:], np.bool_)
-    for row, at in zip(exists, listed, strict=True):
-        row[at[1 : 1 + at[0]]] = True
-    prefer = np.where(exists, y, -np.inf)
-    highest = prefer == prefer.max(axis=-1, keepdims=True)
-    return highest / highest.sum(axis=-1, keepdims=True)
 
 
 def trace_buffers(held: tuple[Array, Array] | None, n_seeds: int, n_steps: int) -> tuple[Array, Array]:

@@ -1,23 +1,26 @@
-"""The dqn agent: settings, construction, acting and learning."""
+"""The dqn agent: settings, presets, and the agent around a learner of either backend."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from agents.common.explore_settings import ExploreSettings
+import numpy as np
+
+from agents.common.exploration import GREEDY, ExploreSettings
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
-from agents.common.replay.prioritized import PrioritySettings
-from agents.common.spaces import is_image, make_inputs
+from agents.common.replay.buffer import load_replay, save_replay
+from agents.common.replay.prioritized import PrioritySettings, load_priorities, save_priorities
+from agents.common.spaces import is_image, uniform_best
 from agents.dqn.learner import DenseLearner
-from agents.dqn.rollout import piece_of, play_stretch
-from agents.dqn.schedule import copies_at, make_schedule, pace_at, trains_at
+from agents.dqn.update import copies_at, make_sampler, trains_at
+from simulator.core import rng
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, Share
-from simulator.core.protocols import Array, EnvSpec, Metrics, Policy, Rollout, State, Step
+from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
 from simulator.core.vector_batch import VectorBatch
 
 if TYPE_CHECKING:
@@ -26,61 +29,70 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of DQN and its relatives."""
+    """Settings of DQN and its variants."""
 
     gamma: Share | None = None
     """discount per step; none: the environment's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
     double: bool = True
-    """the online network chooses the next action, the target network values it"""
+    """double Q-learning: the online network selects the next action, the target network values it"""
     dueling: bool = False
-    """outputs are a value and advantages, whose mean is taken off"""
+    """dueling network: outputs are a value and advantages, whose mean is subtracted"""
     prioritized: bool = False
-    """transitions are drawn by their TD error instead of evenly"""
+    """prioritized replay: transitions are sampled by their TD error instead of uniformly"""
     n_step: Count = 5
     """steps of reward in a target, in environment steps"""
-    loss: Literal["huber", "squared"] = "huber"
+    loss: Literal["huber", "mse"] = "huber"
     """of a TD error: squared within 1 and linear beyond, or squared"""
-    batch: Count = 64
+    batch_size: Count = 64
     """transitions in an update"""
-    capacity: Count = 50_000
-    """transitions that are kept, per seed"""
-    starts: Count = 1_000
+    buffer_size: Count = 50_000
+    """transitions in the replay, per seed"""
+    learning_starts: Count = 1_000
     """environment steps before the first update"""
-    train_every: Count = 1
-    """environment steps from one training to the next"""
-    updates: Count = 1
-    """updates in a training"""
-    target_every: CountOrZero = 0
-    """environment steps from one copy of the online network to the next; 0: the target follows softly"""
-    target_share: Share = 0.005
-    """share of the way to the online network that the target goes after every update; unused with target_every"""
-    average: Share = 0.002
-    """share of the newest weights in the running average that evaluation plays by, per update; 0: no average"""
-    explore: ExploreSettings = field(default_factory=lambda: ExploreSettings(level=1.0, last=0.04, steps=5_000))
+    train_frequency: Count = 1
+    """environment steps from one round of updates to the next"""
+    gradient_steps: Count = 1
+    """updates in a round"""
+    target_update_interval: CountOrZero = 0
+    """environment steps from one copy of the online to the target network to the next; 0: soft updates by tau"""
+    tau: Share = 0.005
+    """Polyak averaging coefficient of the target network, per update; ignored if target_update_interval > 0"""
+    eval_ema: Share = 0.002
+    """weight of the newest network in the running average that evaluation plays by, per update; 0: no average"""
+    explore: ExploreSettings = field(
+        default_factory=lambda: ExploreSettings(
+            epsilon_start=1.0, epsilon_end=0.04, temperature_start=1.0, temperature_end=0.04, decay_steps=5_000
+        )
+    )
     """exploration while training"""
-    random_steps: Count = 1
-    """most environment steps that a random action is kept for (k or more with probability 1/k); 1 with softmax"""
-    scaled: bool = False
-    """observations with bounds are seen as -1 to 1 between them; off: as they are"""
+    max_action_repeat: Count = 1
+    """longest repetition of a random action in environment steps (k or more with probability 1/k); 1 with softmax"""
+    normalize_obs: bool = False
+    """move observations with bounds from these to -1 and 1; off: as they are"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=(64, 64)))
     """the network of action values, where observations are vectors or classes"""
     conv: ConvSettings = field(default_factory=ConvSettings)
-    """the network of action values, where observations are pictures"""
+    """the network of action values, where observations are images"""
     optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(learning_rate=2e-3))
-    """how it learns"""
+    """optimiser of the online network"""
     priority: PrioritySettings = field(default_factory=PrioritySettings)
     """priorities; count only where prioritized is on"""
 
 
 def _fading(steps: int, explore: dict[str, float], **agent: object) -> dict[str, object]:
     """Settings whose learning rate falls from 1e-3 to 0."""
-    return {"explore": explore, "optimizer": {"learning_rate": 1e-3, "steps": steps}, **agent}
+    return {"explore": explore, "optimizer": {"learning_rate": 1e-3, "lr_decay_steps": steps}, **agent}
 
 
-_CARTPOLE = {"optimizer": {"learning_rate": 2e-3, "steps": 50_000}}
-_LUNAR = {"n_step": 3, "capacity": 100_000, "network": {"hidden": [128, 128]}}
-_FROZEN = {"n_step": 1, "average": 0.0005, "target_share": 0.01}
-_TAXI = {"n_step": 1, "capacity": 100_000, "train_every": 2, "optimizer": {"learning_rate": 2e-3, "steps": 120_000}}
+_CARTPOLE = {"optimizer": {"learning_rate": 2e-3, "lr_decay_steps": 50_000}}
+_LUNAR = {"n_step": 3, "buffer_size": 100_000, "network": {"hidden": [128, 128]}}
+_FROZEN = {"n_step": 1, "eval_ema": 0.0005, "tau": 0.01}
+_TAXI = {
+    "n_step": 1,
+    "buffer_size": 100_000,
+    "train_frequency": 2,
+    "optimizer": {"learning_rate": 2e-3, "lr_decay_steps": 120_000},
+}
 PRESETS = {
     "cartpole-dqn": {
         "description": "solved by the median seed in about 15,000 steps, and mostly kept",
@@ -98,97 +110,195 @@ PRESETS = {
         "description": "-85 and more",
         "env": "Acrobot-v1",
         "steps": 100_000,
-        "agent": _fading(100_000, {"steps": 8_000}),
+        "agent": _fading(100_000, {"decay_steps": 8_000}),
     },
     "mountain-car-dqn": {
-        "description": "-100, two steps from the optimum: random actions are kept for a while",
+        "description": "-100, two steps from the optimum: random actions are repeated",
         "env": "MountainCar-v0",
         "steps": 120_000,
-        "agent": _fading(120_000, {"last": 0.03, "steps": 24_000}, scaled=True, random_steps=40),
+        "agent": _fading(
+            120_000, {"epsilon_end": 0.03, "decay_steps": 24_000}, normalize_obs=True, max_action_repeat=40
+        ),
     },
     "lunar-lander-dqn": {
         "description": "about 240 in the mean of seeds, eight of eight at 200 and more",
         "env": "LunarLander-v3",
         "steps": 300_000,
-        "agent": _fading(300_000, {"last": 0.02, "steps": 30_000}, **_LUNAR),
+        "agent": _fading(300_000, {"epsilon_end": 0.02, "decay_steps": 30_000}, **_LUNAR),
     },
     "frozen-lake-dqn": {
         "description": "within 2 % of the optimum from one-hot observations",
         "env": "FrozenLake-v1",
         "steps": 60_000,
-        "agent": _fading(60_000, {"last": 1.0, "steps": 30_000}, **_FROZEN),
+        "agent": _fading(60_000, {"epsilon_end": 1.0, "decay_steps": 30_000}, **_FROZEN),
     },
     "taxi-dqn": {
         "description": "the exact optimum from one-hot observations",
         "env": "Taxi-v4",
         "steps": 120_000,
-        "agent": _fading(120_000, {"last": 0.5, "steps": 10_000}, **_TAXI),
+        "agent": _fading(120_000, {"epsilon_end": 0.5, "decay_steps": 10_000}, **_TAXI),
     },
 }
-SUPPORTS_GPU = True  # other than the CPU
+SUPPORTS_GPU = True
 
 
 class DQN:
-    """S learners; see :class:`simulator.core.protocols.Agent`."""
+    """S learners; see :class:`simulator.core.protocols.Agent`.
+
+    Args:
+        spec: the environment.
+        seed_list: the run's seeds.
+        learner: networks, replay and streams, of either backend.
+    """
 
     rollout_batch = VectorBatch
 
-    def __init__(self, config: Config, learner: DenseLearner | TorchLearner) -> None:
-        self._learner, self._schedule, self._clock = learner, make_schedule(config), 0
-        self.gamma, self.failed_at = learner.gamma, learner.failed_at
-        if getattr(learner, "takes_lanes", False):
-            self.rollout, self.piece = self._stretch, piece_of(learner.parts, self._schedule)
+    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], learner: DenseLearner | TorchLearner) -> None:
+        self._spec = spec
+        self._seeds = list(seed_list)
+        self._learner = learner
+        self._clock = 0
+        self._metrics: Metrics = {"loss": learner.state.loss}
+        self.gamma = learner.state.replay.gamma
+        self.failed_at = learner.state.failed_at
+        if learner.plays_rollouts:
+            self.rollout = self._rollout
+            self.piece = learner.max_rollout_steps
 
     def act(self, obs: Array) -> Array:
         """Exploring actions, int64 [S]."""
-        return self._learner.act(obs, self._clock)
+        return self._learner.act(self._learner.store.current(obs), self._clock)
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
-        """Store one step of every seed; train and copy when it is time."""
-        self._learner.push(obs, actions, step, self._clock)
+        """Store one step of every seed; train and copy the target network where it is time."""
+        learner = self._learner
+        stored = learner.store.current(obs)
+        broken = learner.store_steps(stored, actions, step, learner.store.add_step(step))
+        if broken >= 0:
+            self._refuse(broken, step, self._clock + 1)
         self._clock += 1
-        if trains_at(self._schedule, self._clock):
-            self._learner.train(pace_at(self._schedule, self._clock))
-        if copies_at(self._schedule, self._clock):
-            self._learner.copy()
-        return self._learner.metrics
+        if trains_at(learner.state.hyper, self._clock) or copies_at(learner.state.hyper, self._clock):
+            learner.learn(self._clock)
+        return self._metrics
 
-    def _stretch(self, env_batch: VectorBatch, n: int) -> Rollout:
-        trace, self._clock = play_stretch(self._learner, env_batch, n, self._schedule, self._clock), self._clock + n
-        return trace
+    def _rollout(self, env_batch: VectorBatch, n: int) -> Rollout:
+        """Play and learn for n steps in one compiled call."""
+        buffers = self._learner.rollout(env_batch, n, self._clock)
+        if buffers.broken_at.any():
+            broken = int(np.argmin(np.where(buffers.broken_at > 0, buffers.broken_at, n + 1)))
+            self._refuse(broken, env_batch.step, self._clock + int(buffers.broken_at[broken]))
+        self._clock += n
+        return Rollout(buffers.reward, buffers.ended, self._metrics)
 
-    def policy(self) -> Policy:
+    def _refuse(self, i: int, step: Step, clock: int) -> None:
+        """Raise the error of seed number i, whose observation or reward is not finite in environment step ``clock``.
+
+        Raises:
+            ValueError: always.
+        """
+        observed = "" if is_image(self._spec) else f"observed {step.final_obs[i]} and "
+        raise ValueError(
+            f"{self._spec.id}: seed {self._seeds[i]} {observed}earned {step.reward[i]} in step {clock:,}, "
+            "expected finite numbers"
+        )
+
+    def policy(self) -> DQNPolicy:
         """The greedy policy as of now."""
-        return self._learner.greedy()
+        return DQNPolicy(self._learner, self._seeds)
 
     def state(self) -> State:
         """Networks, optimiser, replay, streams and counters."""
-        return {"clock": self._clock, "learner": self._learner.state()}
+        state = self._learner.state
+        return {
+            "clock": self._clock,
+            **{name: network.state() for name, network in self._learner.networks.items()},
+            "replay": save_replay(state.replay),
+            "priorities": save_priorities(state.priorities),
+            "observations": self._learner.store.state(),
+            **{name: array.copy() for name, array in self._arrays().items()},
+        }
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
         self._clock = state["clock"]
-        self._learner.restore(state["learner"])
+        for name, network in self._learner.networks.items():
+            network.restore(state[name])
+        load_replay(self._learner.state.replay, state["replay"])
+        load_priorities(self._learner.state.priorities, state["priorities"])
+        self._learner.store.restore(state["observations"])
+        for name, array in self._arrays().items():
+            array[...] = state[name]
+
+    def _arrays(self) -> dict[str, Array]:
+        state = self._learner.state
+        return {
+            "exploration_stream": state.sampler.stream,
+            "sample_stream": state.sample_stream,
+            "repeated_action": state.sampler.repeated_action,
+            "repeats_left": state.sampler.repeats_left,
+            "loss": state.loss,
+            "failed_at": state.failed_at,
+        }
+
+
+class DQNPolicy:
+    """Acts by the highest value, ties at random; see :class:`simulator.core.protocols.Policy`.
+
+    Args:
+        learner: networks and observations; the weights are copied.
+        seed_list: the run's seeds, for the streams that break ties.
+    """
+
+    def __init__(self, learner: DenseLearner | TorchLearner, seed_list: list[int]) -> None:
+        sampler = learner.state.sampler
+        shapes = (sampler.inputs.shape[1], sampler.outputs.shape[1], sampler.q.shape[1])
+        self._learner: Any = learner
+        self._net = learner.frozen()
+        self._store: Any = learner.store.for_evaluation()
+        self._hyper = learner.state.hyper._replace(explore=GREEDY, max_action_repeat=1)
+        self._sampler = make_sampler(rng.pcg64_states(seed_list, "ties"), *shapes)
+
+    def act(self, obs: Array, first: Array) -> Array:
+        """One of the best actions at obs [S, *obs], int64 [S]."""
+        actions = np.zeros(len(self._sampler.stream), np.int64)
+        stored = self._store.observe(obs, first)
+        self._learner.act_greedily(self._net, self._store, self._hyper, self._sampler, stored, actions)
+        return actions
+
+    def values(self, obs: Array) -> Array | None:
+        """Action values [S, B, A] at obs [B, *obs], 0 for illegal actions; None with torch's networks."""
+        if not isinstance(self._learner, DenseLearner):
+            return None  # of images they depend on the frames before
+        return self._learner.values(self._net, self._store, self._hyper, self._sampler, self._store.current(obs))
+
+    def probs(self, obs: Array) -> Array | None:
+        """Uniform over the best actions, [S, B, A]; None with torch's networks."""
+        values = self.values(obs)
+        return None if values is None else uniform_best(values, self._hyper.legal_actions, self._store.current(obs))
 
 
 def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
-    """Learners for an environment of discrete actions.
+    """Make learners for an environment of discrete actions.
 
     Raises:
-        ValueError: a space or a setting that this agent cannot have, or more memory than there is.
+        ValueError: a space or a setting that this agent does not support, or more memory than is free.
     """
-    if config.batch > config.capacity:
-        raise ValueError(f"agent.capacity = {config.capacity}: expected at least agent.batch, {config.batch}")
-    if config.starts < config.n_step:  # until then there may be nothing to learn from
-        raise ValueError(f"agent.starts = {config.starts}: expected at least agent.n_step, {config.n_step}")
+    if config.batch_size > config.buffer_size:
+        raise ValueError(
+            f"agent.buffer_size = {config.buffer_size}: expected at least agent.batch_size, {config.batch_size}"
+        )
+    if config.learning_starts < config.n_step:  # until then there may be no transition
+        raise ValueError(
+            f"agent.learning_starts = {config.learning_starts}: expected at least agent.n_step, {config.n_step}"
+        )
     if device() == "cpu" and not is_image(spec):
-        return DQN(config, DenseLearner(spec, seed_list, config, make_inputs(spec, "dqn", config.scaled)))
+        return DQN(spec, seed_list, DenseLearner(spec, seed_list, config))
     from agents.dqn.learner_torch import TorchLearner  # loads torch
 
-    return DQN(config, TorchLearner(spec, seed_list, config))
+    return DQN(spec, seed_list, TorchLearner(spec, seed_list, config))
 
 
 if __name__ == "__main__":
     from agents.common.demo import show_agent
 
-    show_agent("dqn", make, Config(starts=100, capacity=3_000))
+    show_agent("dqn", make, Config(learning_starts=100, buffer_size=3_000))

@@ -1,28 +1,181 @@
-"""What deep Q-learning does with networks, replay and streams: the compiled kind, for vectors and discrete views."""
+"""The compiled backend of deep Q-learning: dense networks, for vectors and discrete observations on the CPU.
+
+Seeds are the outer loop: one seed's data stay in the cache, and threads take blocks of seeds. A rollout of many steps
+is one compiled call, with the bits of single steps.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents.common.explore_settings import make_explore
 from agents.common.memory_check import check_fits
-from agents.common.networks.dense import Net, make_net, n_params, twin
-from agents.common.networks.optimizers import make_optimizer
-from agents.common.replay.buffer import load_replay, make_replay, replay_bytes, save_replay
-from agents.common.replay.prioritized import bytes_of, load_priorities, make_priorities, save_priorities
-from agents.common.spaces import Inputs
-from agents.common.tabular import action_lists, discount, legal_rows, n_actions, trace_buffers, uniform_best
-from agents.dqn.policy import GREEDY, act_all, make_hand, values_all
-from agents.dqn.schedule import Pace
-from agents.dqn.targets import Rule
-from agents.dqn.update import Brain, Parts, copy_all, make_batch, push_all, train_block
+from agents.common.networks.dense import (
+    CompiledNetwork,
+    Net,
+    backward,
+    clone,
+    forward_row,
+    make_net,
+    n_params,
+    outputs_at,
+)
+from agents.common.networks.dense import forward as forward_batch
+from agents.common.networks.optimizers import clip_and_update
+from agents.common.networks.optimizers import polyak_update as polyak_update_seed
+from agents.common.observation_store import VectorStore, encode_vector, expand_vector
+from agents.common.replay.buffer import make_replay, replay_bytes
+from agents.common.replay.prioritized import make_priorities, priority_bytes
+from agents.common.spaces import action_lists, discount, legal_rows, make_observation_adapter, n_actions
+from agents.dqn.update import (
+    ActionSampler,
+    DQNHyperparams,
+    Seeds,
+    TrainState,
+    act,
+    action_values,
+    apply_gradient,
+    encode,
+    forward,
+    forward_obs,
+    learn,
+    legal_row,
+    make_batch,
+    make_hyperparams,
+    make_sampler,
+    polyak_update,
+    store_steps,
+)
 from simulator.core import rng
-from simulator.core.jit import parallel_for, specialize
-from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
+from simulator.core.jit import jit, jit_implementation, parallel_for, specialize
+from simulator.core.protocols import Array, EnvSpec, Step
+from simulator.core.vector_batch import VectorBatch
+
+ROLLOUT_COST = 3e9  # multiplications in the longest rollout: about a tenth of a second
+STEP_COST = 1e4  # the rest of a step, in multiplications
+UPDATE_COST = 6e4  # the rest of an update
+SAMPLE_COST = 2e3  # one sampled transition
+
+
+@jit_implementation(encode, inline=True)
+def _encode(state, seeds):
+    batch = state.batch
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        for j in range(batch.indices.shape[1]):
+            k = batch.indices[row, j]
+            expand_vector(state.observations, state.replay.obs[i, k], batch.obs_tm1[row, j])
+            expand_vector(state.observations, state.replay.next_obs[i, k], batch.obs_t[row, j])
+
+
+@jit_implementation(forward, inline=True)
+def _forward(net, x, outputs, keep, seeds):
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        forward_batch(net, i, row, x[row])
+        start = outputs_at(net, x.shape[1])
+        for j in range(outputs.shape[1]):
+            for c in range(outputs.shape[2]):
+                outputs[row, j, c] = net.outputs[row, start + j * outputs.shape[2] + c]
+
+
+@jit_implementation(forward_obs, inline=True)
+def _forward_obs(net, observations, sampler, obs, actions, seeds):
+    for i in range(seeds.first, seeds.last):
+        if actions[i] < 0:
+            expand_vector(observations, obs[i], sampler.inputs[i])
+            forward_row(net, i, i, sampler.inputs[i], sampler.outputs[i])
+
+
+@jit_implementation(apply_gradient, inline=True)
+def _apply_gradient(state, lr_scale, seeds):
+    batch = state.batch
+    net = state.online
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if state.failed_at[i] == 0:
+            backward(net, i, row, batch.obs_tm1[row], batch.output_grad[row])
+            batch.grad_norm[row] = clip_and_update(state.optimizer, i, net.params[i], net.gradient[row], lr_scale)
+
+
+@jit_implementation(polyak_update, inline=True)
+def _polyak_update(net, online, tau, failed_at, seeds):
+    for i in range(seeds.first, seeds.last):
+        if failed_at[i] == 0:
+            polyak_update_seed(net.params, online.params, i, tau)
+
+
+@jit
+def act_all(net, observations, hyper, sampler, obs, clock, actions):
+    """Write the actions [S] of every seed; see :func:`agents.dqn.update.act`."""
+    for i in range(len(actions)):
+        act(net, observations, hyper, sampler, obs, clock, actions, Seeds(i, i + 1, i))
+
+
+@jit
+def values_all(net, observations, hyper, sampler, obs, values):
+    """Write action values [S, B, A] at stored observations [B, F]; those of illegal actions are left as they are."""
+    for i in range(values.shape[0]):
+        for b in range(values.shape[1]):
+            expand_vector(observations, obs[b], sampler.inputs[i])
+            forward_row(net, i, i, sampler.inputs[i], sampler.outputs[i])
+            action_values(sampler.outputs[i], hyper.dueling, sampler.q[i])
+            legal = hyper.legal_actions[legal_row(hyper, obs[b])]
+            for m in range(1, 1 + legal[0]):
+                values[i, b, legal[m]] = sampler.q[i, legal[m]]
+
+
+@jit
+def learn_block(first, last, state, clock):
+    """Let the seeds from ``first`` to before ``last`` learn, one after the other, in the same working space."""
+    for i in range(first, last):
+        if state.failed_at[i] == 0:
+            learn(state, clock, Seeds(i, i + 1, first))
+
+
+class RolloutBuffers(NamedTuple):
+    """Results and scratch of a rollout of T steps."""
+
+    reward: Array  # float32 [S, T]
+    ended: Array  # bool [S, T]
+    broken_at: Array  # int64 [S], the first step, counted from 1, with a number that is not finite; 0: none
+    obs: Array  # float32 [S, F], scratch
+    next_obs: Array  # float32 [S, F], scratch
+    actions: Array  # int64 [S], scratch
+
+
+@jit
+def rollout_block(first, last, state, env_batch, clock, buffers):
+    """Let the seeds from ``first`` to before ``last`` act, step, store and learn, one seed after the other."""
+    step = env_batch.step
+    for i in range(first, last):
+        seeds = Seeds(i, i + 1, first)
+        for t in range(buffers.reward.shape[1]):
+            now = clock + t
+            encode_vector(state.observations, step.obs[i], buffers.obs[i])
+            act(state.online, state.observations, state.hyper, state.sampler, buffers.obs, now, buffers.actions, seeds)
+            buffers.ended[i, t] = env_batch.move(env_batch.copies, i, buffers.actions[i], step)
+            buffers.reward[i, t] = step.reward[i]
+            encode_vector(state.observations, step.final_obs[i], buffers.next_obs[i])
+            broken = store_steps(
+                state.replay,
+                state.priorities,
+                buffers.obs,
+                buffers.actions,
+                step.reward,
+                step.terminated,
+                step.truncated,
+                buffers.next_obs,
+                seeds,
+            )
+            if broken >= 0:
+                buffers.broken_at[i] = t + 1
+                break
+            if state.failed_at[i] == 0:
+                learn(state, now + 1, seeds)
 
 
 class DenseLearner:
@@ -32,164 +185,140 @@ class DenseLearner:
         spec: the environment.
         seed_list: the run's seeds.
         config: settings of the agent.
-        inputs: how observations become inputs.
     """
 
-    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any, inputs: Inputs) -> None:
-        self._spec, self._inputs, self._seeds = spec, inputs, list(seed_list)
-        self.gamma = discount(spec, config.gamma)
-        self.parts = _make_parts(spec, seed_list, config, inputs)
-        self.failed_at, self._actions = self.parts.failed_at, np.zeros(len(seed_list), np.int64)
-        self.metrics: Metrics = {"loss": self.parts.loss}
-        self.takes_lanes, self.trace = not inputs.n_classes, trace_buffers(None, len(seed_list), 1)
-        self.enter: Any = None  # the compiled stretch, once there was one
+    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any) -> None:
+        n_seeds = len(seed_list)
+        n = n_actions(spec, "dqn")
+        n_outputs = n + config.dueling
+        adapter = make_observation_adapter(spec, "dqn", config.normalize_obs)
+        sizes = (adapter.n_inputs, *config.network.hidden, n_outputs)
+        priority = config.priority if config.prioritized else None
+        batch_bytes = 4 * config.batch_size * (2 * adapter.n_inputs + 4 * sum(sizes[1:]) + 4 * n_outputs)
+        replay = replay_bytes(config.buffer_size, config.n_step, 4 * adapter.n_stored)
+        seed_bytes = replay + priority_bytes(priority, config.buffer_size) + 4 * 6 * n_params(sizes) + batch_bytes
+        advice = "fewer seeds, or a smaller agent.buffer_size, agent.batch_size or agent.network"
+        check_fits("dqn", spec, n_seeds * seed_bytes, advice)
+        hyper = make_hyperparams(config, action_lists(legal_rows(spec, n)))
+        online = make_net(sizes, config.network.activation == "tanh", seed_list, config.batch_size)
+        network = CompiledNetwork(online, config.optimizer)
+        self.store = VectorStore(adapter)
+        self.state = TrainState(
+            hyper=hyper,
+            online=online,
+            target=clone(online),
+            eval_net=online._replace(params=online.params.copy()) if config.eval_ema else online,
+            optimizer=network.optimizer,
+            replay=make_replay(
+                n_seeds, config.buffer_size, adapter.n_stored, config.n_step, discount(spec, config.gamma)
+            ),
+            priorities=make_priorities(priority, n_seeds, config.buffer_size),
+            sample_stream=rng.pcg64_states(seed_list, "replay"),
+            observations=self.store.encoding,
+            sampler=make_sampler(rng.pcg64_states(seed_list, "exploration"), adapter.n_inputs, n_outputs, n),
+            batch=make_batch(n_seeds, config.batch_size, (adapter.n_inputs,), np.float32, n_outputs, n),
+            loss=np.zeros(n_seeds),
+            failed_at=np.zeros(n_seeds, np.int64),
+        )
+        self.networks = {"online": network, "target": CompiledNetwork(self.state.target)}
+        if config.eval_ema:
+            self.networks["eval_net"] = CompiledNetwork(self.state.eval_net)
+        self._n_features = adapter.n_stored
+        self._actions = np.zeros(n_seeds, np.int64)
+        self._buffers = _make_buffers(n_seeds, 1, self._n_features)
+        self._rollout_entry: Any = None
+        self.plays_rollouts = not adapter.n_classes
+        update_cost = UPDATE_COST + config.batch_size * (SAMPLE_COST + 4 * n_params(sizes))
+        step_cost = STEP_COST + n_params(sizes) + update_cost * config.gradient_steps / config.train_frequency
+        self.max_rollout_steps = max(1, int(ROLLOUT_COST / n_seeds / step_cost))
+
+    # Calls of every step go without type dispatch, which would take as long as they do.
 
     @cached_property
     def _act(self) -> Any:
-        """What every step needs goes without type dispatch; its arguments are made to fit in ``act`` and ``push``."""
-        parts = self.parts
-        seen = np.ascontiguousarray(parts.views[:, 0])
-        return specialize(act_all, parts.brain.online, parts.rule, parts.hand, seen, 0, self._actions)
+        state = self.state
+        obs = np.zeros((len(self._actions), self._n_features), np.float32)
+        return specialize(act_all, state.online, state.observations, state.hyper, state.sampler, obs, 0, self._actions)
 
     @cached_property
-    def _push(self) -> Any:
-        parts = self.parts
-        seen, flags = np.ascontiguousarray(parts.views[:, 0]), parts.loss > 0.0
-        step = (parts.loss.astype(np.float32), flags, flags, seen)
-        return specialize(push_all, parts.replay, parts.priorities, seen, self._actions, step)
+    def _store(self) -> Any:
+        state = self.state
+        n_seeds = len(self._actions)
+        obs = np.zeros((n_seeds, self._n_features), np.float32)
+        flags = np.zeros(n_seeds, np.bool_)
+        reward = np.zeros(n_seeds, np.float32)
+        seeds = Seeds(0, n_seeds, 0)
+        return specialize(
+            store_steps, state.replay, state.priorities, obs, self._actions, reward, flags, flags, obs, seeds
+        )
+
+    @cached_property
+    def _learn(self) -> Any:
+        return specialize(learn_block, 0, 1, self.state, 0)
 
     def act(self, obs: Array, clock: int) -> Array:
-        """Exploring actions, int64 [S], at obs [S, *obs] after ``clock`` environment steps."""
-        parts = self.parts
-        self._act(parts.brain.online, parts.rule, parts.hand, self._inputs.store(obs), clock, self._actions)
+        """Exploring actions int64 [S] at stored observations [S, F], after ``clock`` environment steps."""
+        state = self.state
+        self._act(state.online, state.observations, state.hyper, state.sampler, obs, clock, self._actions)
         return self._actions
 
-    def push(self, obs: Array, actions: Array, step: Step, clock: int) -> None:
-        """Store one step of every seed.
+    def store_steps(self, obs: Array, actions: Array, step: Step, next_obs: Array) -> int:
+        """Store one step of every seed; the first seed with a number that is not finite, or -1."""
+        return int(
+            self._store(
+                self.state.replay,
+                self.state.priorities,
+                obs,
+                np.ascontiguousarray(actions, np.int64),
+                np.ascontiguousarray(step.reward, np.float32),
+                np.ascontiguousarray(step.terminated, np.bool_),
+                np.ascontiguousarray(step.truncated, np.bool_),
+                next_obs,
+                Seeds(0, len(obs), 0),
+            )
+        )
 
-        Raises:
-            ValueError: a reward or an observation that is no number.
-        """
-        seen, led_to = self._inputs.store(obs), self._inputs.store(step.final_obs)
-        flags = (np.asarray(step.terminated, np.bool_), np.asarray(step.truncated, np.bool_))
-        result = (np.ascontiguousarray(step.reward, np.float32), *flags, led_to)
-        done = np.ascontiguousarray(actions, np.int64)
-        wrong = self._push(self.parts.replay, self.parts.priorities, seen, done, result)
-        if wrong >= 0:
-            self.refuse(wrong, step, clock + 1)
+    def learn(self, clock: int) -> None:
+        """Learn after environment step ``clock``."""
+        parallel_for(lambda first, last: self._learn(first, last, self.state, clock), len(self._actions))
 
-    def refuse(self, i: int, step: Step, clock: int) -> None:
-        """Say what learner i met that is no number, in environment step ``clock``.
+    def rollout(self, env_batch: VectorBatch, n: int, clock: int) -> RolloutBuffers:
+        """Act, step, store and learn for ``n`` steps after the first ``clock`` ones."""
+        if self._buffers.reward.shape[1] != n:  # fresh memory costs time
+            self._buffers = _make_buffers(len(self._actions), n, self._n_features)
+        buffers = self._buffers
+        buffers.broken_at[:] = 0
+        if self._rollout_entry is None:
+            self._rollout_entry = specialize(rollout_block, 0, 1, self.state, env_batch, 0, buffers)
+        enter = self._rollout_entry
+        parallel_for(lambda first, last: enter(first, last, self.state, env_batch, clock, buffers), len(self._actions))
+        return buffers
 
-        Raises:
-            ValueError: always.
-        """
-        met = f"observed {step.final_obs[i]} and earned {step.reward[i]}"
-        raise ValueError(f"{self._spec.id}: seed {self._seeds[i]} {met} in step {clock:,}, expected finite numbers")
+    def frozen(self) -> Net:
+        """Copies of the networks that evaluation plays by."""
+        return self.state.eval_net._replace(params=self.state.eval_net.params.copy())
 
-    def train(self, pace: Pace) -> None:
-        """Update every seed's networks."""
-        parts = self.parts
-        parallel_for(lambda first, last: train_block((first, last), parts, pace), len(self._seeds))
+    @staticmethod
+    def act_greedily(
+        net: Net, store: VectorStore, hyper: DQNHyperparams, sampler: ActionSampler, obs: Array, actions: Array
+    ) -> None:
+        """Write the actions [S] of a policy at stored observations [S, F]."""
+        act_all(net, store.encoding, hyper, sampler, obs, 0, actions)
 
-    def copy(self) -> None:
-        """The target networks become the online ones."""
-        copy_all(self.parts.brain)
-
-    def greedy(self) -> GreedyNetwork:
-        """The greedy policy as of now."""
-        averaged = self.parts.brain.online._replace(params=self.parts.brain.average)
-        return GreedyNetwork(averaged, self.parts.rule, self._inputs, self._seeds)
-
-    def state(self) -> State:
-        """Networks, optimiser, replay, priorities, streams."""
-        parts, brain, habit = self.parts, self.parts.brain, self.parts.hand.habit
-        weights = {"online": brain.online.params, "target": brain.target.params, "average": brain.average}
-        nets = {name: each.copy() for name, each in weights.items()}
-        slots = {"slots": brain.optimizer.slots.copy(), "updates": brain.optimizer.updates.copy()}
-        counted = {"loss": parts.loss.copy(), "failed_at": parts.failed_at.copy()}
-        counted |= {"held": habit.held.copy(), "left": habit.left.copy()}
-        streams = {"exploration": parts.hand.stream.copy(), "replay": parts.streams.copy()}
-        kept = {"replay": save_replay(parts.replay), "priorities": save_priorities(parts.priorities)}
-        return nets | slots | counted | kept | {"streams": streams}
-
-    def restore(self, state: State) -> None:
-        """Go on from ``state``."""
-        parts, brain, habit = self.parts, self.parts.brain, self.parts.hand.habit
-        brain.online.params[...], brain.target.params[...] = state["online"], state["target"]
-        brain.average[...] = state["average"]
-        brain.optimizer.slots[...], brain.optimizer.updates[...] = state["slots"], state["updates"]
-        parts.loss[:], parts.failed_at[:] = state["loss"], state["failed_at"]
-        habit.held[:], habit.left[:] = state["held"], state["left"]
-        parts.hand.stream[...], parts.streams[...] = state["streams"]["exploration"], state["streams"]["replay"]
-        load_replay(parts.replay, state["replay"])
-        load_priorities(parts.priorities, state["priorities"])
-
-
-def _make_parts(spec: EnvSpec, seed_list: Sequence[int], config: Any, inputs: Inputs) -> Parts:
-    """The parts of a learner that has learned nothing yet."""
-    n, n_seeds = n_actions(spec, "dqn"), len(seed_list)
-    out, explore = n + config.dueling, make_explore(config.explore)
-    fewer = "fewer seeds, or a smaller agent.capacity, agent.batch or agent.network"
-    check_fits("dqn", spec, _bytes(config, n_seeds, inputs, out), fewer)
-    sizes = (inputs.width, *config.network.hidden, out)
-    online = make_net(sizes, config.network.activation == "tanh", seed_list, config.batch)
-    average = online.params.copy() if config.average else online.params
-    draws, priorities = rng.pcg64_states(seed_list, "exploration"), config.priority if config.prioritized else None
-    return Parts(
-        rule=Rule(
-            config.double, config.dueling, config.loss == "huber", inputs.n_classes, action_lists(legal_rows(spec, n))
-        ),
-        brain=Brain(online, twin(online), average, make_optimizer(config.optimizer, n_seeds, n_params(sizes))),
-        replay=make_replay((n_seeds, config.capacity, inputs.n_stored), config.n_step, discount(spec, config.gamma)),
-        priorities=make_priorities(priorities, n_seeds, config.capacity),
-        streams=rng.pcg64_states(seed_list, "replay"),
-        batch=make_batch(n_seeds, config.batch, (inputs.width, out, n)),
-        hand=make_hand(draws, explore, config.random_steps, (max(inputs.width, out), n)),
-        scale=inputs.scale,
-        views=np.zeros((n_seeds, 2, inputs.n_stored), np.float32),
-        loss=np.zeros(n_seeds),
-        failed_at=np.zeros(n_seeds, np.int64),
-    )
-
-
-class GreedyNetwork:
-    """Acts by the highest value, ties at random; see :class:`simulator.core.protocols.Policy`.
-
-    Args:
-        net: the networks; their weights are copied.
-        rule: how outputs are values, and which actions exist.
-        inputs: how observations become inputs.
-        seed_list: the run's seeds, for the streams that break ties.
-    """
-
-    def __init__(self, net: Net, rule: Rule, inputs: Inputs, seed_list: list[int]) -> None:
-        self._net, self._rule, self._inputs = net._replace(params=net.params.copy()), rule, inputs
-        widest, n = max(inputs.width, int(net.sizes[-1])), rule.legal_actions.shape[1] - 1
-        self._hand = make_hand(rng.pcg64_states(seed_list, "ties"), GREEDY, 1, (widest, n))
-
-    def act(self, obs: Array, first: Array) -> Array:
-        """One of the best actions at obs [S, *obs], int64 [S]."""
-        actions = np.zeros(len(self._hand.stream), np.int64)
-        act_all(self._net, self._rule, self._hand, self._inputs.store(obs), 0, actions)
-        return actions
-
-    def values(self, obs: Array) -> Array:
-        """Action values [S, B, A] at obs [B, *obs]; 0 for actions that do not exist."""
-        stored = self._inputs.store(obs)
-        values = np.zeros((len(self._hand.stream), len(stored), self._hand.q.shape[1]))
-        values_all(self._net, self._rule, self._hand, stored, values)
+    @staticmethod
+    def values(net: Net, store: VectorStore, hyper: DQNHyperparams, sampler: ActionSampler, obs: Array) -> Array:
+        """Action values float64 [S, B, A] at stored observations [B, F]; 0 for illegal actions."""
+        values = np.zeros((len(sampler.stream), len(obs), sampler.q.shape[1]))
+        values_all(net, store.encoding, hyper, sampler, obs, values)
         return values
 
-    def probs(self, obs: Array) -> Array:
-        """Uniform over the best actions, [S, B, A]."""
-        return uniform_best(self.values(obs), self._rule.legal_actions, self._inputs.store(obs))
 
-
-def _bytes(config: Any, n_seeds: int, inputs: Inputs, out: int) -> int:
-    """Memory of replay, priorities, networks and batches of all seeds."""
-    kind = config.priority.kind if config.prioritized else ""
-    replay = replay_bytes(config.capacity, config.n_step, 4 * inputs.n_stored) + bytes_of(kind, config.capacity)
-    sizes = (inputs.width, *config.network.hidden, out)
-    batch = 4 * config.batch * (2 * inputs.width + 4 * sum(sizes[1:]))
-    return n_seeds * (replay + 4 * 6 * n_params(sizes) + batch)
+def _make_buffers(n_seeds: int, n_steps: int, n_features: int) -> RolloutBuffers:
+    return RolloutBuffers(
+        reward=np.empty((n_seeds, n_steps), np.float32),
+        ended=np.empty((n_seeds, n_steps), np.bool_),
+        broken_at=np.zeros(n_seeds, np.int64),
+        obs=np.zeros((n_seeds, n_features), np.float32),
+        next_obs=np.zeros((n_seeds, n_features), np.float32),
+        actions=np.zeros(n_seeds, np.int64),
+    )

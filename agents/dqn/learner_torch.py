@@ -1,6 +1,6 @@
-"""Deep Q-learning with torch networks: for pictures, and for every environment on a device other than the CPU.
+"""The torch backend of deep Q-learning: for images, and for every environment on a device other than the CPU.
 
-The same pieces as the compiled kind, around the contract :class:`simulator.core.protocols.Network`.
+Seeds are the first axis of every array; :mod:`agents.dqn.update` runs in Python, with all of them at once.
 """
 
 from __future__ import annotations
@@ -10,29 +10,35 @@ from typing import Any
 
 import numpy as np
 
-from agents.common.explore_settings import make_explore
 from agents.common.memory_check import check_fits
 from agents.common.networks.conv import conv_builder
 from agents.common.networks.modules_torch import count_params, dense
 from agents.common.networks.network_torch import TorchNetwork
-from agents.common.replay.buffer import load_replay, make_replay, replay_bytes, save_replay
-from agents.common.replay.prioritized import bytes_of, load_priorities, make_priorities, save_priorities
-from agents.common.spaces import is_image, make_inputs
-from agents.common.tabular import action_lists, discount, legal_rows, n_actions
-from agents.dqn.blocks import draw_all, revise_everywhere, roam_all, settle_all, slopes_all
-from agents.dqn.policy import GREEDY, make_habit
-from agents.dqn.schedule import Pace
-from agents.dqn.targets import Rule
-from agents.dqn.update import make_batch, push_all
-from agents.dqn.views import PictureView, VectorView, picture_bytes
+from agents.common.observation_store import FrameStore, VectorStore
+from agents.common.replay.buffer import make_replay, replay_bytes
+from agents.common.replay.frames import frame_bytes, frame_shape
+from agents.common.replay.prioritized import make_priorities, priority_bytes
+from agents.common.spaces import action_lists, discount, is_image, legal_rows, make_observation_adapter, n_actions
+from agents.dqn.update import (
+    ActionSampler,
+    DQNHyperparams,
+    Seeds,
+    TrainState,
+    act,
+    learn,
+    make_batch,
+    make_hyperparams,
+    make_sampler,
+    store_steps,
+)
 from simulator.core import rng
-from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
+from simulator.core.protocols import Array, EnvSpec, Step
 
-NETWORK_BYTES = 4 * 6  # of a weight: online, target, average, gradient and two slots of the optimiser
+WEIGHT_BYTES = 4 * 6  # of one: online, target, average, gradient and two moments of the optimiser
 
 
 class TorchLearner:
-    """S learners with torch networks; see :class:`agents.dqn.learner.DenseLearner` for what it does.
+    """S learners with torch networks; see :class:`agents.dqn.learner.DenseLearner`.
 
     Args:
         spec: the environment.
@@ -40,153 +46,115 @@ class TorchLearner:
         config: settings of the agent.
     """
 
+    plays_rollouts = False
+
     def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any) -> None:
-        n, n_seeds = n_actions(spec, "dqn"), len(seed_list)
-        self._spec, self._seeds, out = spec, list(seed_list), n + config.dueling
-        self.gamma, self._explore = discount(spec, config.gamma), make_explore(config.explore)
-        self._view, build = _view(spec, n_seeds, config, out)
-        check_fits("dqn", spec, n_seeds * NETWORK_BYTES * count_params(build), "smaller networks, or fewer seeds")
-        self._online = TorchNetwork(build, seed_list, config.optimizer)
-        self._target = self._online.twin()
-        self._average = self._online.twin() if config.average else self._online
-        huber = config.loss == "huber"
-        self._rule = Rule(config.double, config.dueling, huber, self._view.n_classes, action_lists(legal_rows(spec, n)))
-        shape = (n_seeds, config.capacity, self._view.n_stored)
-        replay = make_replay(shape, config.n_step, self.gamma, self._view.kind)
-        priorities = make_priorities(config.priority if config.prioritized else None, n_seeds, config.capacity)
-        self._streams = {name: rng.pcg64_states(seed_list, name) for name in ("exploration", "replay")}
-        self._stored = (replay, priorities, self._streams["replay"])
-        self._batch = make_batch(n_seeds, config.batch, (self._view.width, out, n))
-        self._loss, self.failed_at = np.zeros(n_seeds), np.zeros(n_seeds, np.int64)
-        self.metrics: Metrics = {"loss": self._loss}
-        self._actions, self._q = np.zeros(n_seeds, np.int64), np.zeros(n, np.float32)
-        self._habit = make_habit(config.random_steps, n_seeds, self._explore.softmax)
-        self._seen = np.zeros((n_seeds, self._view.n_stored), self._view.kind)
+        n_seeds = len(seed_list)
+        n = n_actions(spec, "dqn")
+        n_outputs = n + config.dueling
+        hyper = make_hyperparams(config, action_lists(legal_rows(spec, n)))
+        priority = config.priority if config.prioritized else None
+        self.store, build = _make_store(spec, n_seeds, config, n_outputs)
+        check_fits("dqn", spec, n_seeds * WEIGHT_BYTES * count_params(build), "smaller networks, or fewer seeds")
+        online = TorchNetwork(build, seed_list, config.optimizer)
+        n_inputs = self.store.input_shape[0]
+        self.state = TrainState(
+            hyper=hyper,
+            online=online,
+            target=online.clone(),
+            eval_net=online.clone() if config.eval_ema else online,
+            optimizer=None,
+            replay=make_replay(
+                n_seeds,
+                config.buffer_size,
+                self.store.n_stored,
+                config.n_step,
+                discount(spec, config.gamma),
+                self.store.dtype,
+            ),
+            priorities=make_priorities(priority, n_seeds, config.buffer_size),
+            sample_stream=rng.pcg64_states(seed_list, "replay"),
+            observations=self.store,
+            sampler=make_sampler(rng.pcg64_states(seed_list, "exploration"), n_inputs, n_outputs, n),
+            batch=make_batch(n_seeds, config.batch_size, self.store.input_shape, self.store.input_dtype, n_outputs, n),
+            loss=np.zeros(n_seeds),
+            failed_at=np.zeros(n_seeds, np.int64),
+        )
+        self.networks = {"online": online, "target": self.state.target}
+        if config.eval_ema:
+            self.networks["eval_net"] = self.state.eval_net
+        self._seeds = Seeds(0, n_seeds, 0)
+        self._actions = np.zeros(n_seeds, np.int64)
 
     def act(self, obs: Array, clock: int) -> Array:
-        """Exploring actions, int64 [S], at obs [S, *obs] after ``clock`` environment steps."""
-        self._seen, x = self._view.enter(obs)
-        draws = (self._streams["exploration"], self._explore, clock)
-        if roam_all(self._rule, self._seen, (*draws, self._habit), self._actions):
-            outputs = self._online.forward(x, keep=False)[:, 0]
-            settle_all(outputs, self._rule, self._seen, (*draws, self._q), self._actions)
+        """Exploring actions int64 [S] at stored observations [S, F], after ``clock`` environment steps."""
+        state = self.state
+        act(state.online, self.store, state.hyper, state.sampler, obs, clock, self._actions, self._seeds)
         return self._actions
 
-    def push(self, obs: Array, actions: Array, step: Step, clock: int) -> None:
-        """Store one step of every seed.
-
-        Raises:
-            ValueError: a reward or an observation that is no number.
-        """
-        seen, led_to = self._view.enter(obs)[0], self._view.leave(step)
-        flags = (np.asarray(step.terminated, np.bool_), np.asarray(step.truncated, np.bool_))
-        result = (np.ascontiguousarray(step.reward, np.float32), *flags, led_to)
-        wrong = push_all(*self._stored[:2], seen, np.asarray(actions, np.int64), result)
-        if wrong >= 0:
-            raise ValueError(
-                f"{self._spec.id}: seed {self._seeds[wrong]} earned {step.reward[wrong]} in step {clock + 1:,}, "
-                "expected finite numbers"
+    def store_steps(self, obs: Array, actions: Array, step: Step, next_obs: Array) -> int:
+        """Store one step of every seed; the first seed with a number that is not finite, or -1."""
+        return int(
+            store_steps(
+                self.state.replay,
+                self.state.priorities,
+                obs,
+                np.asarray(actions, np.int64),
+                np.asarray(step.reward, np.float32),
+                np.asarray(step.terminated, np.bool_),
+                np.asarray(step.truncated, np.bool_),
+                next_obs,
+                self._seeds,
             )
-
-    def train(self, pace: Pace) -> None:
-        """Update every seed's networks."""
-        for _ in range(pace.updates):
-            mask = self.failed_at == 0
-            draw_all(self._stored, self._batch, pace.beta, mask)
-            self._update(pace, mask)
-
-    def _update(self, pace: Pace, mask: Array) -> None:
-        x, following = self._view.batch(self._stored[0], self._rule, self._batch)
-        valued = self._target.forward(following, keep=False)
-        chosen = self._online.forward(following, keep=False) if self._rule.double else valued
-        outputs = tuple(y.reshape(len(y), -1) for y in (valued, chosen, self._online.forward(x)))
-        loss = self._loss.copy()
-        slopes_all(self._stored, self._rule, self._batch, outputs, (mask, loss))
-        norm = self._online.update(self._batch.dy, mask, pace.share)
-        sound = mask & np.isfinite(loss) & np.isfinite(norm)
-        self.failed_at[mask & ~sound] = pace.clock
-        self._loss[sound] = loss[sound]
-        revise_everywhere(self._stored, self._batch, sound)
-        if pace.target_share:
-            self._target.copy_from(self._online, pace.target_share)
-        if pace.average_share:
-            self._average.copy_from(self._online, pace.average_share)
-
-    def copy(self) -> None:
-        """The target networks become the online ones."""
-        self._target.copy_from(self._online)
-
-    def greedy(self) -> TorchPolicy:
-        """The greedy policy as of now."""
-        return TorchPolicy(self._average.twin(), self._rule, self._view, self._seeds)
-
-    def state(self) -> State:
-        """Networks, optimiser, replay, priorities, frames, streams."""
-        nets = {"online": self._online, "target": self._target, "average": self._average}
-        counted = {"loss": self._loss.copy(), "failed_at": self.failed_at.copy(), "view": self._view.state()}
-        counted |= {"held": self._habit.held.copy(), "left": self._habit.left.copy()}
-        streams = {name: words.copy() for name, words in self._streams.items()}
-        kept = {"replay": save_replay(self._stored[0]), "priorities": save_priorities(self._stored[1])}
-        return {name: net.state() for name, net in nets.items()} | counted | kept | {"streams": streams}
-
-    def restore(self, state: State) -> None:
-        """Go on from ``state``."""
-        for name, net in (("target", self._target), ("average", self._average), ("online", self._online)):
-            net.restore(state[name])
-        self._loss[:], self.failed_at[:] = state["loss"], state["failed_at"]
-        self._view.restore(state["view"])
-        self._habit.held[:], self._habit.left[:] = state["held"], state["left"]
-        for name, words in self._streams.items():
-            words[...] = state["streams"][name]
-        load_replay(self._stored[0], state["replay"])
-        load_priorities(self._stored[1], state["priorities"])
-
-
-class TorchPolicy:
-    """Acts by the highest value, ties at random; see :class:`simulator.core.protocols.Policy`.
-
-    Args:
-        net: the networks, held still.
-        rule: how outputs are values, and which actions exist.
-        view: what they see.
-        seed_list: the run's seeds, for the streams that break ties.
-    """
-
-    def __init__(self, net: TorchNetwork, rule: Rule, view: VectorView | PictureView, seed_list: list[int]) -> None:
-        self._net, self._rule, self._view, self._watch = net, rule, view, view.watcher()
-        self._habit = make_habit(1, len(seed_list))
-        self._stream, self._q = (
-            rng.pcg64_states(seed_list, "ties"),
-            np.zeros(rule.legal_actions.shape[1] - 1, np.float32),
         )
 
-    def act(self, obs: Array, first: Array) -> Array:
-        """One of the best actions at obs [S, *obs], int64 [S]."""
-        stored, x = self._watch(obs, first)
-        actions = np.zeros(len(self._stream), np.int64)
-        draws = (self._stream, GREEDY, 0)
-        roam_all(self._rule, stored, (*draws, self._habit), actions)
-        settle_all(self._net.forward(x, keep=False)[:, 0], self._rule, stored, (*draws, self._q), actions)
-        return actions
+    def learn(self, clock: int) -> None:
+        """Learn after environment step ``clock``."""
+        learn(self.state, clock, self._seeds)
 
-    def values(self, obs: Array) -> None:
-        """None: what it thinks depends on the frames before."""
+    def frozen(self) -> TorchNetwork:
+        """Copies of the networks that evaluation plays by."""
+        copies: TorchNetwork = self.state.eval_net.clone()
+        return copies
 
-    def probs(self, obs: Array) -> None:
-        """None: what it does depends on the frames before."""
+    @staticmethod
+    def act_greedily(
+        net: TorchNetwork,
+        store: VectorStore | FrameStore,
+        hyper: DQNHyperparams,
+        sampler: ActionSampler,
+        obs: Array,
+        actions: Array,
+    ) -> None:
+        """Write the actions [S] of a policy at stored observations [S, F]."""
+        act(net, store, hyper, sampler, obs, 0, actions, Seeds(0, len(actions), 0))
 
 
-def _view(spec: EnvSpec, n_seeds: int, config: Any, out: int) -> tuple[VectorView | PictureView, Callable[[], Any]]:
-    advice = "a smaller agent.capacity, or fewer seeds"
-    drawn = bytes_of(config.priority.kind if config.prioritized else "", config.capacity)
+def _make_store(
+    spec: EnvSpec, n_seeds: int, config: Any, n_outputs: int
+) -> tuple[VectorStore | FrameStore, Callable[[], Any]]:
+    """The observation store, and the function that builds the module which fits it."""
+    priorities = priority_bytes(config.priority if config.prioritized else None, config.buffer_size)
+    advice = "a smaller agent.buffer_size, or fewer seeds"
     if is_image(spec):
-        size = (spec, n_seeds, config.conv.frames, config.capacity, config.n_step)
-        places = replay_bytes(config.capacity, config.n_step, 8)
-        check_fits("dqn", spec, picture_bytes(*size) + n_seeds * (places + drawn), advice)
-        view = PictureView(*size)
-        return view, conv_builder(config.conv, view.shape, out)
-    inputs = make_inputs(spec, "dqn", config.scaled)
-    kept = replay_bytes(config.capacity, config.n_step, 4 * inputs.n_stored)
-    check_fits("dqn", spec, n_seeds * (kept + drawn), advice)
-    sizes = (inputs.width, *config.network.hidden, out)
-    return VectorView(inputs), lambda: dense(sizes, config.network.activation == "tanh")
+        shape = frame_shape(spec)
+        capacity = frame_capacity(spec, config.conv.frames, config.buffer_size, config.n_step)
+        replay = replay_bytes(config.buffer_size, config.n_step, 8)
+        check_fits("dqn", spec, frame_bytes(n_seeds, shape, capacity) + n_seeds * (replay + priorities), advice)
+        frames = FrameStore(spec, n_seeds, config.conv.frames, capacity)
+        return frames, conv_builder(config.conv, shape, n_outputs)
+    adapter = make_observation_adapter(spec, "dqn", config.normalize_obs)
+    replay = replay_bytes(config.buffer_size, config.n_step, 4 * adapter.n_stored)
+    check_fits("dqn", spec, n_seeds * (replay + priorities), advice)
+    sizes = (adapter.n_inputs, *config.network.hidden, n_outputs)
+    return VectorStore(adapter), lambda: dense(sizes, config.network.activation == "tanh")
+
+
+def frame_capacity(spec: EnvSpec, depth: int, buffer_size: int, n_step: int) -> int:
+    """Frames that hold every transition: one each, and one more for every truncation, whose last frame is its own.
+
+    Truncations are expected at the environment's limit, or at every eighth step without one. Where they come more
+    often, the oldest transitions lose their frames and are no longer sampled.
+    """
+    truncations = buffer_size // spec.max_steps + 1 if spec.max_steps else buffer_size // 8
+    return buffer_size + truncations + depth + n_step + 1

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from agents.common.networks.compiled_network import CompiledNetwork
 from agents.common.networks.conv import ConvSettings
-from agents.common.networks.dense import NetworkSettings, make_net
-from agents.common.networks.optimizers import OptimizerSettings, make_optimizer, rate_after
+from agents.common.networks.dense import CompiledNetwork, NetworkSettings, make_net
+from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at, make_optimizer
 from agents.common.spaces import is_image
 from agents.common.tabular import load, save
 from agents.reinforce.border import Border, make_border
@@ -81,7 +80,7 @@ PRESETS = {
         "agent": {
             "episodes": 2,
             "gamma": 0.995,
-            "optimizer": {"learning_rate": 1e-2, "last": 5e-4, "steps": 20_000},
+            "optimizer": {"learning_rate": 1e-2, "lr_end": 5e-4, "lr_decay_steps": 20_000},
         },
     },
 }
@@ -130,7 +129,7 @@ class Reinforce:
 
     def _update(self) -> None:
         clock = int(self._brain.counts.clock[0])
-        shares = tuple(rate_after(each, clock) for each in (self._config.optimizer, self._config.value_optimizer))
+        shares = tuple(lr_scale_at(each, clock) for each in (self._config.optimizer, self._config.value_optimizer))
         work = (self._brain, self._episodes, self._rule, self._scratch, shares)
         parallel_for(lambda first, last: update_block((first, last), *work), len(self._seeds))
 

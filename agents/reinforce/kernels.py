@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.common.networks.optimizers import descend, shortened
+from agents.common.networks.optimizers import apply_update, clip_grad_norm
 from agents.reinforce.episodes import best, draw, policy_slopes, weigh
 from agents.reinforce.gradient import VALUE, returns_to_go, squared_gradient
 from simulator.core.jit import jit
@@ -75,5 +75,5 @@ def policy_all(episodes, hand, rule, full, given, out):
 def std_all(optimizer, log_std, gradient, sound, share):
     """One step of the log std float32 [G, D] along ``gradient``, in the seeds that are ``sound`` [G]."""
     for i in range(len(sound)):
-        if sound[i] and np.isfinite(shortened(optimizer, gradient[i])):
-            descend(optimizer, i, log_std[i], gradient[i], share)
+        if sound[i] and np.isfinite(clip_grad_norm(optimizer, gradient[i])):
+            apply_update(optimizer, i, log_std[i], gradient[i], share)

@@ -14,7 +14,7 @@ import numpy as np
 
 from agents.common.memory_check import check_fits
 from agents.common.networks.network_torch import TorchNetwork
-from agents.common.networks.optimizers import OptimizerSettings, make_optimizer, rate_after
+from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at, make_optimizer
 from agents.common.spaces import is_image
 from agents.common.tabular import uniform_best
 from agents.reinforce.border import Border
@@ -61,7 +61,7 @@ class Groups:
 
     def twin(self) -> Groups:
         """Networks of the same weights that are held still."""
-        return Groups(self.members, [net.twin() for net in self.nets])
+        return Groups(self.members, [net.clone() for net in self.nets])
 
     def state(self) -> State:
         """Weights and optimisers, [S, ...], however they are grouped."""
@@ -136,7 +136,7 @@ class TorchReinforce:
         n_rows = np.where(full, episodes.n_rows, 0)
         used = np.arange(n_rows.max()) < n_rows[:, None]
         x, tail = self._view.batch(at, episodes.obs[:, : used.shape[1]], used), self._tails(g, full)
-        shares = [rate_after(each, clock) for each in (self._config.optimizer, self._config.value_optimizer)]
+        shares = [lr_scale_at(each, clock) for each in (self._config.optimizer, self._config.value_optimizer)]
         for update in range(self._rule.value_updates):
             returns, dv, losses = np.zeros(used.shape), np.zeros(used.shape, np.float32), np.zeros(len(full))
             value = self._value.nets[g].forward(x)[..., 0] if self._valued else np.zeros(used.shape, np.float32)
@@ -146,7 +146,7 @@ class TorchReinforce:
                 loss[:, 1] = losses
                 self._improve_policy(g, (episodes, x), (returns, np.ascontiguousarray(value)), (sound, loss, shares[0]))
             if self._valued:
-                sound &= np.isfinite(self._value.nets[g].update(dv[..., None], sound, shares[1]))
+                sound &= np.isfinite(self._value.nets[g].apply_gradient(dv[..., None], sound, shares[1]))
         self._loss[at][sound] = loss[sound]
         self.failed_at[at][full & ~sound] = clock
         episodes.n_rows[full], episodes.n_episodes[full] = 0, 0
@@ -171,9 +171,9 @@ class TorchReinforce:
         out = (np.zeros(returns.shape), dy, std, loss)
         policy_all(episodes, hand, self._rule, sound, (returns, value, flat), out)
         sound &= np.isfinite(loss[:, 0])
-        sound &= np.isfinite(net.update(dy.reshape(y.shape), sound, share))
+        sound &= np.isfinite(net.apply_gradient(dy.reshape(y.shape), sound, share))
         if not self._rule.discrete:
-            optimizer = self._std._replace(slots=self._std.slots[at], updates=self._std.updates[at])
+            optimizer = self._std._replace(moments=self._std.moments[at], step_count=self._std.step_count[at])
             std_all(optimizer, hand.log_std, std.astype(np.float32), sound, share)
 
     def policy(self) -> TorchPolicy:
@@ -196,7 +196,7 @@ class TorchReinforce:
             values[...] = state[name]
 
     def _kept(self) -> dict[str, Array]:
-        std = {"std_slots": self._std.slots, "std_updates": self._std.updates}
+        std = {"std_slots": self._std.moments, "std_updates": self._std.step_count}
         own = {"log_std": self._hand.log_std, "stream": self._hand.stream, "loss": self._loss}
         return self._counts._asdict() | std | own
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.common.networks.dense import Net, forward_row, twin
+from agents.common.networks.dense import Net, clone, forward_row
 from agents.common.tabular import uniform_best
 from agents.reinforce.border import Border
 from agents.reinforce.episodes import Hand, Rule, best, draw, see
@@ -50,7 +50,7 @@ class GreedyPolicy:
     """
 
     def __init__(self, policy: Net, hand: Hand, rule: Rule, border: Border, seed_list: list[int]) -> None:
-        self._policy, self._rule, self._border = twin(policy), rule, border
+        self._policy, self._rule, self._border = clone(policy), rule, border
         room = {"x": np.zeros_like(hand.x), "y": np.zeros_like(hand.y)}
         self._hand = hand._replace(stream=rng.pcg64_states(seed_list, "ties"), **room)
         self._chosen = np.zeros((len(seed_list), border.n_drawn), np.float32)

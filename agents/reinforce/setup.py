@@ -43,7 +43,7 @@ def make_rule(spec: EnvSpec, config: Any, border: Border) -> Rule:
         value_updates=config.value_updates if config.baseline == "value" else 1,
         entropy=float(config.entropy),
         longest=config.longest or spec.max_steps or UNKNOWN_LENGTH,
-        explore=Explore(True, 1.0, 1.0, 0, False),
+        explore=Explore(softmax=True, start=1.0, end=1.0, decay_steps=0, exponential=False),
     )
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from agents.common.networks.dense import Net, backward, forward, forward_row, outputs_at
-from agents.common.networks.optimizers import Optimizer, descend, shortened
+from agents.common.networks.optimizers import Optimizer, apply_update, clip_grad_norm
 from agents.reinforce.episodes import Counts, Hand, policy_slopes, see, weigh
 from agents.reinforce.gradient import VALUE, returns_to_go, squared_gradient
 from simulator.core.jit import jit, jit_inline
@@ -48,7 +48,7 @@ class Kept(NamedTuple):
 def kept(brain: Brain) -> Kept:
     """What of a brain goes into a checkpoint beside the networks."""
     hand, optimizer = brain.hand, brain.std_optimizer
-    return Kept(hand.log_std, hand.stream, optimizer.slots, optimizer.updates, *brain.counts, brain.loss)
+    return Kept(hand.log_std, hand.stream, optimizer.moments, optimizer.step_count, *brain.counts, brain.loss)
 
 
 class Scratch(NamedTuple):
@@ -118,7 +118,7 @@ def _value_pass(brain, episodes, rule, scratch, at):
         backward(brain.value, i, w, x, dy)
         _add(scratch.value_slope[w], brain.value.gradient[w])
         first += n
-    return loss if np.isfinite(shortened(brain.value_optimizer, scratch.value_slope[w])) else np.nan
+    return loss if np.isfinite(clip_grad_norm(brain.value_optimizer, scratch.value_slope[w])) else np.nan
 
 
 @jit
@@ -148,7 +148,7 @@ def _policy_pass(brain, episodes, rule, scratch, at):
 @jit
 def _follow(optimizer, i, weights, slope, share):
     """One step of an optimiser in seed i, compiled once for all three: inlined, it triples what has to be compiled."""
-    descend(optimizer, i, weights[i], slope, share)
+    apply_update(optimizer, i, weights[i], slope, share)
 
 
 @jit_inline
@@ -157,9 +157,9 @@ def _improve_policy(brain, rule, scratch, at, share):
     i, w = at
     for d in range(scratch.std_slope.shape[1]):
         scratch.std_gradient[w, d] = scratch.std_slope[w, d]
-    norm = shortened(brain.policy_optimizer, scratch.policy_slope[w])
+    norm = clip_grad_norm(brain.policy_optimizer, scratch.policy_slope[w])
     if not rule.discrete:
-        norm += shortened(brain.std_optimizer, scratch.std_gradient[w])
+        norm += clip_grad_norm(brain.std_optimizer, scratch.std_gradient[w])
     if not np.isfinite(norm):
         return False
     _follow(brain.policy_optimizer, i, brain.policy.params, scratch.policy_slope[w], share)

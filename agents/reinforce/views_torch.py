@@ -10,8 +10,8 @@ import numpy as np
 from agents.common.networks.conv import ConvSettings, conv_builder, make_body
 from agents.common.networks.modules_torch import dense
 from agents.common.replay.frames import (
+    FrameRing,
     FrameStack,
-    FrameStore,
     frame_bytes,
     frame_shape,
     gather,
@@ -120,13 +120,13 @@ class Pictures:
 
     def batch(self, members: slice, kept: Array, used: Array) -> Array:
         """The networks' inputs uint8 [G, B, k * C, H, W] at positions [G, B, 1] of some seeds; ``used`` bool [G, B]."""
-        frames, since, pushed, depth = self._frames
-        store = FrameStore(frames[members], since[members], pushed[members], depth)
-        return gather(store, np.where(used, kept[..., 0], store.pushed[:, None] - 1))
+        frames, n_before, n_added, depth = self._frames
+        store = FrameRing(frames[members], n_before[members], n_added[members], depth)
+        return gather(store, np.where(used, kept[..., 0], store.n_added[:, None] - 1))
 
     def watcher(self) -> Callable[[Array, Array], tuple[Array, Array]]:
         """For evaluation, with frames of its own: (obs, first) -> nothing, and the networks' input."""
-        n = len(self._frames.pushed)
+        n = len(self._frames.n_added)
         stack, nothing = FrameStack(n, self._shape, self._frames.depth), np.zeros((n, 1), np.int64)
         return lambda obs, first: (nothing, stack.see(obs, first)[:, None])
 

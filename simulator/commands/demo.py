@@ -83,7 +83,11 @@ def play(lab: str) -> Demo:
     with Store(lab) as store:
         for env, (settings, gamma, steps) in ENVS.items():
             for agent, own in AGENTS.items():
-                fading = {"level": 1.0, "last": 0.0, "steps": steps * 5 // 6}  # epsilon from all to none
+                fading = {
+                    "epsilon_start": 1.0,
+                    "epsilon_end": 0.0,
+                    "decay_steps": steps * 5 // 6,
+                }  # epsilon from all to none
                 learner = {**own, "gamma": gamma, "explore": fading}
                 config = build({"seeds": SEEDS, "steps": steps, "agent": learner, "env": settings})
                 last = None

@@ -10,12 +10,13 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+from functools import cache, wraps
 from itertools import pairwise
 from typing import Any
 
 from numba import njit, typeof
 from numba.core import event, types
+from numba.extending import overload
 
 from simulator.core.jit_cache import folder
 
@@ -64,6 +65,33 @@ def _inner(function: Callable[..., Any], **options: Any) -> Any:
 
     piece._insert, piece._compile_for_args = lambda *entry, **kind: None, refuse
     return piece
+
+
+def jit_shared(function: Callable[..., Any]) -> Any:
+    """Compile a piece that LLVM inlines like :func:`jit_inline`, and that Python can call too."""
+    return _kept(njit(**_PLAIN, forceinline=True, _nrt=False)(function))
+
+
+def jit_or_python(*, inline: bool) -> Callable[..., Any]:
+    """Leave a function plain where Python calls it, and compile it where compiled code does.
+
+    So one text runs on arrays in compiled code and on objects, such as networks of torch, in Python.
+    """
+    return lambda function: jit_implementation(function, inline=inline)(function)
+
+
+def jit_implementation(generic: Callable[..., Any], *, inline: bool) -> Callable[..., Any]:
+    """Let compiled code that calls the plain function ``generic`` call the decorated function in its place."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)  # numba compares the signatures
+        def implementation(*args: Any) -> Callable[..., Any]:
+            return function
+
+        overload(generic, jit_options={**_PLAIN, "forceinline": inline, "_nrt": False})(implementation)
+        return function
+
+    return register
 
 
 def jit_blas(function: Callable[..., Any]) -> Any:

@@ -157,21 +157,21 @@ class Agent(Protocol):
 class Network(Protocol):
     """S function approximators of one shape, each with weights, optimiser and counters of its own.
 
-    An algorithm gives the gradient of its loss with respect to the outputs; the network takes it from there.
+    An algorithm gives the gradient of its loss with respect to the outputs; the network backpropagates it.
     """
 
     def forward(self, x: Array) -> Array:
-        """Outputs float32 [S, B, out] at x [S, B, *in]; what ``update`` needs is kept until the next call."""
+        """Outputs float32 [S, B, out] at x [S, B, *in]; what ``apply_gradient`` needs is kept until the next call."""
 
-    def update(self, dy: Array, mask: Array, share: float = 1.0) -> Array:
+    def apply_gradient(self, dy: Array, mask: Array, lr_scale: float = 1.0) -> Array:
         """Backpropagate dL/d(outputs) [S, B, out] at the latest ``forward`` and step the optimiser.
 
-        Only in the seeds of ``mask`` bool [S], with the learning rate times ``share``. Gives the norm of every seed's
+        Only in the seeds of ``mask`` bool [S], with the learning rate times ``lr_scale``. Gives the norm of each seed's
         gradient before clipping, float64 [S], 0 outside the mask; a seed whose norm is not finite is left as it was.
         """
 
-    def copy_from(self, other: Any, share: float = 1.0) -> None:
-        """Move every weight towards those of a network of the same kind by ``share``."""
+    def polyak_update(self, other: Any, tau: float = 1.0) -> None:
+        """Move every weight towards those of a network of the same kind by the fraction ``tau``."""
 
     def state(self) -> State:
         """Weights, the optimiser's memory, its counters."""

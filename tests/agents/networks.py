@@ -7,19 +7,66 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from agents.common.networks.compiled_network import CompiledNetwork, make_net
+from agents.common.networks.dense import CompiledNetwork, backward, forward, make_net, outputs_at
 from agents.common.networks.modules_torch import dense
 from agents.common.networks.network_torch import TorchNetwork
-from agents.common.networks.optimizers import OptimizerSettings
+from agents.common.networks.optimizers import OptimizerSettings, clip_and_update, polyak_update
+from simulator.core.jit import jit
 
 KINDS = ("compiled", "rows", "stack")  # numba; torch, seed by seed; torch, seeds as a tensor axis
 PLAIN = OptimizerSettings(kind="sgd", learning_rate=1.0)  # a step is the gradient itself
 
 
+@jit
+def _forward_all(net, x, y):
+    for i in range(len(x)):
+        forward(net, i, i, x[i])
+        start = outputs_at(net, y.shape[1])
+        for b in range(y.shape[1]):
+            for c in range(y.shape[2]):
+                y[i, b, c] = net.outputs[i, start + b * y.shape[2] + c]
+
+
+@jit
+def _apply_all(net, optimizer, x, dy, mask, lr_scale, norm):
+    for i in range(len(x)):
+        if mask[i]:
+            backward(net, i, i, x[i], dy[i])
+            norm[i] = clip_and_update(optimizer, i, net.params[i], net.gradient[i], lr_scale)
+
+
+@jit
+def _polyak_all(params, others, tau):
+    for i in range(len(params)):
+        polyak_update(params, others, i, tau)
+
+
+class Compiled(CompiledNetwork):
+    """The functions of the compiled kind, called for all seeds as those of the other kinds are."""
+
+    def forward(self, x):
+        """Outputs [S, B, out] at x [S, B, in]."""
+        self._x = np.ascontiguousarray(x, np.float32)
+        y = np.empty((*x.shape[:2], int(self.net.sizes[-1])), np.float32)
+        _forward_all(self.net, self._x, y)
+        return y
+
+    def apply_gradient(self, dy, mask, lr_scale=1.0):
+        """One step of the optimiser in the seeds of ``mask``; norms of the gradients."""
+        norm = np.zeros(len(mask))
+        dy = np.ascontiguousarray(dy, np.float32)
+        _apply_all(self.net, self.optimizer, self._x, dy, mask, float(lr_scale), norm)
+        return norm
+
+    def polyak_update(self, other, tau=1.0):
+        """Move every weight towards the other network's."""
+        _polyak_all(self.net.params, other.net.params, float(tau))
+
+
 def make(kind, sizes, seeds=(0, 1, 2), settings=PLAIN, *, tanh=False, batch=16):
     """Dense networks of a kind; all kinds begin with the same weights."""
     if kind == "compiled":
-        return CompiledNetwork(make_net(sizes, tanh, seeds, batch), settings)
+        return Compiled(make_net(sizes, tanh, seeds, batch), settings)
     return TorchNetwork(lambda: dense(sizes, tanh), seeds, settings, device="cpu", stacked=kind == "stack")
 
 

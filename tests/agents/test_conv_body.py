@@ -1,4 +1,4 @@
-"""Convolutional networks: sizes by the papers, pictures that are too small, and gradients of every seed."""
+"""Convolutional networks: sizes by the papers, images that are too small, and gradients of every seed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.common.networks.conv import Body, ConvSettings, conv_builder, make_body
+from agents.common.networks.conv import ConvSettings, ConvSizes, conv_builder, make_body
 from agents.common.networks.network_torch import TorchNetwork
 from tests.agents.networks import PLAIN, data, draws
 from tests.laws.players import lane, same
@@ -25,7 +25,7 @@ def test_the_bodies_of_the_papers_have_the_papers_sizes():
 
 
 @pytest.mark.parametrize(("side", "n_layers"), [(84, 3), (36, 3), (35, 1), (10, 1), (8, 1)])
-def test_the_body_fits_the_picture(side, n_layers):
+def test_the_body_fits_the_image(side, n_layers):
     settings, shape = ConvSettings(frames=3), (2, side, side + 4)
     assert len(make_body(settings, shape).layers) == n_layers
     network = TorchNetwork(conv_builder(settings, shape, 5), [0, 1], device="cpu")
@@ -33,16 +33,16 @@ def test_the_body_fits_the_picture(side, n_layers):
 
 
 def test_own_sizes_replace_those_of_the_kind():
-    assert make_body(OWN, (1, 9, 8)) == Body(2, ((3, 3, 2), (5, 2, 1)), 5 * 3 * 2, (7,))
+    assert make_body(OWN, (1, 9, 8)) == ConvSizes(2, ((3, 3, 2), (5, 2, 1)), 5 * 3 * 2, (7,))
 
 
 @pytest.mark.parametrize(
     ("settings", "side", "said"),
     [
-        (ConvSettings(kind="nature"), 35, "kind = 'nature': pictures of 35 x 40 pixels, expected at least 36 x 36"),
-        (ConvSettings(kind="small"), 19, "kind = 'small': pictures of 19 x 40 pixels, expected at least 20 x 20"),
-        (ConvSettings(), 2, "kind = 'fitting': pictures of 2 x 40 pixels, expected at least 3 x 3"),
-        (OWN, 4, "agent.conv.channels: pictures of 4 x 40 pixels, expected at least 5 x 5"),
+        (ConvSettings(kind="nature"), 35, "kind = 'nature': images of 35 x 40 pixels, expected at least 36 x 36"),
+        (ConvSettings(kind="small"), 19, "kind = 'small': images of 19 x 40 pixels, expected at least 20 x 20"),
+        (ConvSettings(), 2, "kind = 'fitting': images of 2 x 40 pixels, expected at least 3 x 3"),
+        (OWN, 4, "agent.conv.channels: images of 4 x 40 pixels, expected at least 5 x 5"),
         (ConvSettings(channels=(3, 4), kernels=(3,)), 40, "2, 1, 0 layers, expected as many of each"),
     ],
 )
@@ -58,7 +58,7 @@ def test_every_seeds_gradient_is_autograds(stacked):
     network = TorchNetwork(build, [0, 1], PLAIN, device="cpu", stacked=stacked)
     x, dy = draws(0).integers(0, 256, (2, 4, 2, 9, 8), dtype=np.uint8), data((2, 4, 3))
     begun, outputs = network.parameters(), network.forward(x)
-    network.update(dy, np.ones(2, bool))
+    network.apply_gradient(dy, np.ones(2, bool))
     moved = network.parameters()
     for i in range(2):
         made = build()
@@ -76,7 +76,7 @@ def _train(seeds):
     for t in range(6):
         x = draws(t).integers(0, 256, (4, 5, 2, 9, 8), dtype=np.uint8)[seeds]
         y = network.forward(x)
-        network.update((y - data((4, 5, 3), t)[seeds]) / 50, np.ones(len(seeds), bool))
+        network.apply_gradient((y - data((4, 5, 3), t)[seeds]) / 50, np.ones(len(seeds), bool))
     return network.state()
 
 

@@ -20,7 +20,7 @@ SEEN = {
     "picture": spaces.Box(0, 255, (40, 40, 3), np.uint8),
 }
 OFTEN = {
-    "dqn": dqn.Config(starts=20, batch=8, capacity=200, prioritized=True, dueling=True),
+    "dqn": dqn.Config(learning_starts=20, batch_size=8, buffer_size=200, prioritized=True, dueling=True),
     "reinforce": reinforce.Config(baseline="value"),
 }
 

@@ -7,8 +7,8 @@ import pytest
 from gymnasium import spaces
 
 from agents import dqn
-from agents.common.networks.compiled_network import NetworkSettings
 from agents.common.networks.conv import ConvSettings
+from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.replay.prioritized import PrioritySettings
 from agents.dqn.learner_torch import TorchLearner
@@ -43,27 +43,33 @@ def _train(agent, spec, n, n_seeds=2):
 @pytest.mark.parametrize("spec", [BOX, CLASSES], ids=lambda spec: spec.id)
 @pytest.mark.parametrize(
     "variant",
-    [{}, {"dueling": True, "double": False, "average": 0.1}, {"prioritized": True, "n_step": 3, "loss": "squared"}],
+    [{}, {"dueling": True, "double": False, "eval_ema": 0.1}, {"prioritized": True, "n_step": 3, "loss": "mse"}],
     ids=str,
 )
 def test_both_kinds_of_network_learn_the_same(spec, variant):
-    given = {"network": NetworkSettings(hidden=(8, 6)), "batch": 16, "capacity": 40, "starts": 30, "train_every": 4}
+    given = {
+        "network": NetworkSettings(hidden=(8, 6)),
+        "batch_size": 16,
+        "buffer_size": 40,
+        "learning_starts": 30,
+        "train_frequency": 4,
+    }
     given |= {"prioritized": False, "n_step": 1}
     config = dqn.Config(**{**given, **variant}, optimizer=OptimizerSettings(learning_rate=0.003))
     compiled = dqn.make(spec, [0, 1], config)
-    other = dqn.DQN(config, TorchLearner(spec, [0, 1], config))
+    other = dqn.DQN(spec, [0, 1], TorchLearner(spec, [0, 1], config))
     np.testing.assert_array_equal(_train(compiled, spec, 60), _train(other, spec, 60))
-    for name in ("online", "target", "average"):
-        parts = getattr(other._learner, f"_{name}").parameters().values()
+    for name in ("online", "target", "eval_net"):
+        parts = other._learner.networks[name].parameters().values()
         theirs = np.concatenate([np.moveaxis(part, 1, -1).reshape(2, -1) for part in parts], axis=1)  # [in, out]
-        np.testing.assert_allclose(compiled._learner.state()[name], theirs, atol=1e-5)
-    np.testing.assert_allclose(compiled._learner.metrics["loss"], other._learner.metrics["loss"], rtol=1e-4)
+        np.testing.assert_allclose(compiled.state()[name]["params"], theirs, atol=1e-5)
+    np.testing.assert_allclose(compiled.state()["loss"], other.state()["loss"], rtol=1e-4)
 
 
 def _picture_agent(seed_list, **settings):
     conv = ConvSettings(kind="tiny", frames=2, hidden=(16,))
-    given = {"conv": conv, "batch": 8, "capacity": 60, "starts": 20, "train_every": 4}
-    given |= {"prioritized": False, "n_step": 1, "average": 0.0, **settings}
+    given = {"conv": conv, "batch_size": 8, "buffer_size": 60, "learning_starts": 20, "train_frequency": 4}
+    given |= {"prioritized": False, "n_step": 1, "eval_ema": 0.0, **settings}
     return dqn.make(PICTURES, seed_list, dqn.Config(**given))
 
 
@@ -132,16 +138,16 @@ def test_pictures_go_on_from_their_state():
 
 
 def test_a_picture_is_kept_once_as_bytes():
-    agent = _picture_agent([0], capacity=240)
-    frames = agent._learner._view._frames.frames
+    agent = _picture_agent([0], buffer_size=240)
+    frames = agent._learner.store._ring.frames
     assert frames.dtype == np.uint8
     assert frames.nbytes < 240 * 64 * 1.2
     with pytest.raises(ValueError, match=r"dqn on pictures needs [\d,.]+ GiB and [\d,.]+ GiB are free, expected"):
-        _picture_agent([0, 1], capacity=4_000_000_000)
+        _picture_agent([0, 1], buffer_size=4_000_000_000)
 
 
 def test_a_diverging_seed_of_pictures_stops_alone():
-    agent, calm = (_picture_agent([0, 1], loss="squared") for _ in range(2))
+    agent, calm = (_picture_agent([0, 1], loss="mse") for _ in range(2))
     for one, wild in ((agent, True), (calm, False)):
         env = _Lights(2)
         obs = env.see()
@@ -154,6 +160,6 @@ def test_a_diverging_seed_of_pictures_stops_alone():
             obs = step.obs
     assert 41 <= agent.failed_at[0] <= 80
     assert agent.failed_at[1] == 0
-    mine, theirs = (each._learner.state()["online"]["params"] for each in (agent, calm))
+    mine, theirs = (each.state()["online"]["params"] for each in (agent, calm))
     assert np.isfinite(mine).all()
     np.testing.assert_array_equal(mine[1], theirs[1])

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.common.replay.frames import (
+    FrameRing,
     FrameStack,
-    FrameStore,
     append,
     frame_bytes,
     frame_shape,
@@ -52,7 +52,7 @@ class _Lists:
 
 def _seed(store, i):
     """One seed's part of a store."""
-    return FrameStore(*(array[i : i + 1] for array in store[:3]), store.depth)
+    return FrameRing(*(array[i : i + 1] for array in store[:3]), store.depth)
 
 
 @st.composite
@@ -127,7 +127,7 @@ def test_a_step_keeps_the_true_last_frame_where_time_cuts_and_none_where_an_epis
     np.testing.assert_array_equal(stacks[0][1], [[0, 1], [1, 2], [0, 20], [20, 21], [0, 30]])
     bootstrapped = [0, 2, 3, 4]  # nothing is, from a true end
     np.testing.assert_array_equal(stacks[1][1][bootstrapped], [[1, 2], [20, 21], [21, 22], [30, 31]])
-    np.testing.assert_array_equal(store.pushed, [7, 7])  # six of a step and the start, and one of each seed's cut
+    np.testing.assert_array_equal(store.n_added, [7, 7])  # six of a step and the start, and one of each seed's cut
 
 
 def test_colours_become_channels_frame_by_frame():
@@ -173,7 +173,7 @@ def test_what_is_saved_of_a_seed_depends_on_that_seed_alone():
         append(together, np.stack([_frame(t)] * 2), np.array([t % 3 == 0] * 2), np.array([t < 3, True]))
         append(alone, _frame(t)[None], np.array([t % 3 == 0]))
     saved, single = save_frames(together), save_frames(alone)
-    for name in ("frames", "since", "pushed"):
+    for name in ("frames", "n_before", "n_added"):
         np.testing.assert_array_equal(saved[name][1], single[name][0])
     assert len(saved["frames"][0]) == 3
 
@@ -197,7 +197,7 @@ def test_memory_is_told_before_it_is_taken():
 def test_pictures_are_known_by_their_space(space, shape):
     spec = EnvSpec("env", space, spaces.Discrete(2))
     if shape is None:
-        with pytest.raises(ValueError, match=r"environment: observation space .* expected one picture of bytes"):
+        with pytest.raises(ValueError, match=r"env: observation space .* expected one image of bytes"):
             frame_shape(spec)
     else:
         assert frame_shape(spec) == shape

@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from agents import hill_climbing, random_search
-from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.networks.dense import NetworkSettings
 from agents.common.policy_search.selection import (
     BY_SCHEDULE,
     BY_SUCCESS,

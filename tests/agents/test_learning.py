@@ -109,8 +109,8 @@ def test_taxi_comes_near_the_optimum_and_then_to_it():
 @pytest.mark.parametrize(
     ("agent", "settings"),
     [
-        ("td", {"explore": {"level": 1.0, "last": 0.0, "steps": 60_000}}),
-        ("q_learning", {"double": True, "explore": {"level": 1.0}}),
+        ("td", {"explore": {"epsilon_start": 1.0, "epsilon_end": 0.0, "decay_steps": 60_000}}),
+        ("q_learning", {"double": True, "explore": {"epsilon_start": 1.0}}),
     ],
 )
 def test_others_find_the_shortest_ways_through_four_rooms(agent, settings):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from agents.common.networks.modules_torch import Pixels, dense, draw_weights
+from agents.common.networks.modules_torch import Pixels, dense, init_weights
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.networks.optimizers import OptimizerSettings
 from simulator.core import rng
@@ -16,7 +16,7 @@ from tests.agents.networks import KINDS, PLAIN, data, draws, flat_of, make, modu
 from tests.laws.players import lane, same
 
 SHAPES = [(3, 2), (1, 1), (5, 7, 3), (4, 13, 5, 2), (6, 3, 9, 5, 1), (2, 5, 4, 3, 8, 7)]  # depths 0 to 4
-ADAM = OptimizerSettings(kind="adam", learning_rate=0.01, max_norm=1.0)
+ADAM = OptimizerSettings(kind="adam", learning_rate=0.01, max_grad_norm=1.0)
 EVERY = np.ones(3, bool)
 
 
@@ -24,7 +24,7 @@ def _train(network, sizes, *, steps=12, columns=slice(None), batch=9):
     """Steps on made-up data; ``columns``: which seeds' data."""
     for t in range(steps):
         x, goal = data((5, batch, sizes[0]), t)[columns], data((5, batch, sizes[-1]), t + 100)[columns]
-        network.update(network.forward(x) - goal, np.ones(len(x), bool))
+        network.apply_gradient(network.forward(x) - goal, np.ones(len(x), bool))
     return network.state()
 
 
@@ -35,7 +35,7 @@ def test_both_networks_begin_alike_and_give_the_same_outputs_and_gradients(sizes
     networks = {kind: make(kind, sizes, tanh=tanh) for kind in KINDS}
     begun = weights(networks["compiled"], sizes)
     outputs = {kind: network.forward(x) for kind, network in networks.items()}
-    norms = {kind: network.update(dy, EVERY) for kind, network in networks.items()}
+    norms = {kind: network.apply_gradient(dy, EVERY) for kind, network in networks.items()}
     made = [module(row, sizes, tanh=tanh) for row in begun]
     for each, rows, slope in zip(made, x, dy, strict=True):
         each(torch.tensor(rows)).backward(torch.tensor(slope))
@@ -60,7 +60,7 @@ def test_stacked_seeds_agree_with_each_alone_within_the_law():
     sizes = (4, 13, 5, 2)
     together, alone = make("stack", sizes, range(5), ADAM), make("stack", sizes, [3], ADAM)
     states = _train(together, sizes, steps=1), _train(alone, sizes, steps=1, columns=slice(3, 4))
-    for name in ("params", "slots"):
+    for name in ("params", "moments"):
         np.testing.assert_allclose(states[0][name][3], states[1][name][0], atol=1e-5, rtol=0)
 
 
@@ -86,8 +86,8 @@ def test_going_on_from_a_state_gives_the_same_bits(kind):
     _train(second, sizes)
     _train(whole, sizes)
     same(_train(whole, sizes), second.state())
-    assert set(second.state()) == {"params", "slots", "updates"}
-    np.testing.assert_array_equal(second.state()["updates"], [24] * 5)
+    assert set(second.state()) == {"params", "moments", "step_count"}
+    np.testing.assert_array_equal(second.state()["step_count"], [24] * 5)
     assert all(isinstance(value, np.ndarray) for value in second.state().values())
 
 
@@ -110,7 +110,7 @@ def test_a_poisoned_seed_stays_as_it_was_and_leaves_the_others_bits_alone(kind, 
     bad[1, 4] = poison
     for network, slope in ((clean, dy), (dirty, bad)):
         network.forward(x)
-        norms = network.update(slope, EVERY)
+        norms = network.apply_gradient(slope, EVERY)
     assert not np.isfinite(norms[1])
     assert np.isfinite(norms[[0, 2]]).all()
     for i in (0, 2):
@@ -123,11 +123,11 @@ def test_masked_seeds_rest(kind):
     network, sizes = make(kind, (4, 6, 2), settings=ADAM), (4, 6, 2)
     x, dy, begun = data((3, 9, 4)), data((3, 9, 2), 1), network.state()
     network.forward(x)
-    norms = network.update(dy, np.array([True, False, True]))
+    norms = network.apply_gradient(dy, np.array([True, False, True]))
     now = network.state()
     same(lane(now, 1, 3), lane(begun, 1, 3))
     assert norms[1] == 0.0
-    np.testing.assert_array_equal(now["updates"], [1, 0, 1])
+    np.testing.assert_array_equal(now["step_count"], [1, 0, 1])
     assert np.abs(weights(network, sizes)[[0, 2]] - begun["params"][[0, 2]]).max() > 0.001
 
 
@@ -136,9 +136,9 @@ def test_following_moves_a_share_of_the_way(kind):
     online, target = make(kind, (2, 1)), make(kind, (2, 1), settings=None)
     online.restore({**online.state(), "params": np.full((3, 3), 8.0, np.float32)})
     target.restore({"params": np.full((3, 3), 4.0, np.float32)})
-    target.copy_from(online, 0.25)
+    target.polyak_update(online, 0.25)
     np.testing.assert_array_equal(target.state()["params"], np.full((3, 3), 5.0))
-    target.copy_from(online)
+    target.polyak_update(online)
     np.testing.assert_array_equal(target.state()["params"], np.full((3, 3), 8.0))
 
 
@@ -148,14 +148,14 @@ def test_a_forward_that_is_not_kept_leaves_what_was_kept(kind):
     x, dy = data((3, 9, 4)), data((3, 9, 2), 1)
     for each in (network, plain):
         each.forward(x)
-    np.testing.assert_array_equal(network.forward(2 * x[:, :1], keep=False), plain.twin().forward(2 * x[:, :1]))
+    np.testing.assert_array_equal(network.forward(2 * x[:, :1], keep=False), plain.clone().forward(2 * x[:, :1]))
     for each in (network, plain):
-        each.update(dy, EVERY)
+        each.apply_gradient(dy, EVERY)
     same(network.state(), plain.state())
-    for wrong in (network, network.twin()):
+    for wrong in (network, network.clone()):
         wrong.forward(x, keep=wrong is not network)
         with pytest.raises(RuntimeError, match="a forward that was kept"):
-            wrong.update(dy, EVERY)
+            wrong.apply_gradient(dy, EVERY)
 
 
 def test_nothing_is_drawn_from_torchs_generator_and_its_threads_are_one():
@@ -195,7 +195,7 @@ def test_any_module_is_drawn_in_torchs_own_bounds_from_the_seeds_stream():
     assert 0.8 < found["0.weight"].std() < 1.2
     np.testing.assert_array_equal(found["3.weight"], 1.0)
     assert not np.array_equal(found["1.weight_hh_l0"][0], found["1.weight_hh_l0"][1])
-    drawn = draw_weights(_Bytes(), rng.generators([9], "weights")[0])
+    drawn = init_weights(_Bytes(), rng.generators([9], "weights")[0])
     np.testing.assert_array_equal(found["5.bias"][1], drawn["inner.5.bias"].astype(np.float32))
 
 
@@ -204,7 +204,7 @@ def test_any_module_learns_by_autograd():
     x, dy = draws(0).integers(0, 11, (2, 7, 2), dtype=np.uint8), data((2, 7, 3))
     twins, begun = [_Bytes(), _Bytes()], network.parameters()
     outputs = network.forward(x)
-    network.update(dy, np.ones(2, bool))
+    network.apply_gradient(dy, np.ones(2, bool))
     moved = network.parameters()
     for i, made in enumerate(twins):
         for name, value in made.named_parameters():
@@ -217,7 +217,7 @@ def test_any_module_learns_by_autograd():
 
 
 def test_parameters_without_a_rule_are_refused():
-    with pytest.raises(ValueError, match="kind PReLU has parameters, and no rule"):
+    with pytest.raises(ValueError, match="module PReLU: expected one with a rule"):
         TorchNetwork(lambda: nn.Sequential(nn.Linear(2, 2), nn.PReLU()), [0], device="cpu")
 
 

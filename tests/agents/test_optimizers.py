@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from agents.common.networks.optimizers import KINDS as RULES
-from agents.common.networks.optimizers import OptimizerSettings, rate_after
+from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
 from tests.agents.networks import KINDS, data, flat_of, make, module, weights
 
 PEERS = {
@@ -51,13 +51,13 @@ def test_the_rule_is_torchs_over_100_steps_and_a_masked_seed_does_not_count(rule
         mask, (x, dy) = np.array([True, t not in MASKED]), _gradients(sizes, t)
         for network in networks:
             network.forward(x)
-            network.update(dy, mask)
+            network.apply_gradient(dy, mask)
         for i in np.flatnonzero(mask):
             _move(made[i], peers[i], x[i], lambda y, dy=dy[i]: dy)
     for network in networks:
         expected = np.stack([flat_of(each) for each in made])
         np.testing.assert_allclose(weights(network, sizes), expected, atol=2e-7, rtol=0)
-        np.testing.assert_array_equal(network.state()["updates"], [100, 100 - len(MASKED)])
+        np.testing.assert_array_equal(network.state()["step_count"], [100, 100 - len(MASKED)])
 
 
 @pytest.mark.parametrize("tanh", [False, True])
@@ -70,7 +70,7 @@ def test_networks_learn_as_torchs_do_over_100_steps(rule, tanh):
     for t in range(100):
         x, goal = data((2, 8, 4), 2 * t), data((2, 8, 2), 2 * t + 1)
         for network in networks:
-            network.update((network.forward(x) - goal) / 8, np.ones(2, bool))
+            network.apply_gradient((network.forward(x) - goal) / 8, np.ones(2, bool))
         for i in range(2):
             _move(made[i], peers[i], x[i], lambda y, goal=goal[i]: (y - goal) / 8)
     for network in networks:
@@ -85,7 +85,7 @@ def test_adam_by_hand():
     m = v = moved = 0.0
     for t, gradient in enumerate((2.0, -1.0), start=1):
         network.forward(np.ones((1, 1, 1)))
-        network.update(np.full((1, 1, 1), gradient), np.ones(1, bool))
+        network.apply_gradient(np.full((1, 1, 1), gradient), np.ones(1, bool))
         m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
         moved -= 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
         assert float(network.net.params[0, 0]) - start == pytest.approx(moved, abs=1e-6)
@@ -97,13 +97,13 @@ def test_the_first_square_is_weighted_to_the_last_digit(rule, slot, expected, ki
     """Gradient 3: (1 - decay) 9. Formed in float32, 1 - .999 is off by 5e-5, and 100 steps of Adam drift apart."""
     network = make(kind, (1, 1), (0,), OptimizerSettings(kind=rule))
     network.forward(np.ones((1, 1, 1)))
-    network.update(np.full((1, 1, 1), 3.0), np.ones(1, bool))
-    np.testing.assert_allclose(network.state()["slots"][0, slot], expected, rtol=3e-7)
+    network.apply_gradient(np.full((1, 1, 1), 3.0), np.ones(1, bool))
+    np.testing.assert_allclose(network.state()["moments"][0, slot], expected, rtol=3e-7)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_settings_of_the_rule_are_used(rule):
-    settings, sizes = OptimizerSettings(kind=rule, learning_rate=0.01, momentum=0.8, decay=0.7, epsilon=0.01), (3, 2)
+    settings, sizes = OptimizerSettings(kind=rule, learning_rate=0.01, beta1=0.8, beta2=0.7, eps=0.01), (3, 2)
     networks, made = _networks(sizes, settings)
     peer = {
         "sgd": lambda p: torch.optim.SGD(p, 0.01),
@@ -119,7 +119,7 @@ def test_settings_of_the_rule_are_used(rule):
         x, dy = _gradients(sizes, t)
         for network in networks:
             network.forward(x)
-            network.update(dy, np.ones(2, bool))
+            network.apply_gradient(dy, np.ones(2, bool))
         for i in range(2):
             _move(made[i], peers[i], x[i], lambda y, dy=dy[i]: dy)
     for network in networks:
@@ -129,12 +129,12 @@ def test_settings_of_the_rule_are_used(rule):
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_shortened_by_each_seeds_own_norm(kind):
     sizes = (2, 1)
-    network = make(kind, sizes, (0, 1, 2), OptimizerSettings(kind="sgd", learning_rate=1.0, max_norm=6.5))
+    network = make(kind, sizes, (0, 1, 2), OptimizerSettings(kind="sgd", learning_rate=1.0, max_grad_norm=6.5))
     before = weights(network, sizes)
     x = np.array([[[3.0, 4.0]]] * 3)  # gradient (3, 4, 1) dy: norms 5.099 dy
     network.forward(x)
     dy = np.array([1.0, 10.0, -100.0]).reshape(3, 1, 1)
-    norms = network.update(dy, np.ones(3, bool))
+    norms = network.apply_gradient(dy, np.ones(3, bool))
     np.testing.assert_allclose(norms, np.sqrt(26.0) * np.abs(dy.ravel()), rtol=1e-6)
     unit = np.array([3.0, 4.0, 1.0]) / np.sqrt(26.0)
     steps = np.array([np.sqrt(26.0), 6.5, -6.5])[:, None] * unit
@@ -149,12 +149,12 @@ def test_share_scales_the_learning_rate(rule, kind):
     for _ in range(5):
         for network, share in ((full, 1.0), (half, 0.5)):
             network.forward(x)
-            network.update(dy, np.ones(2, bool), share)
+            network.apply_gradient(dy, np.ones(2, bool), share)
     np.testing.assert_allclose(full.state()["params"], half.state()["params"], atol=1e-7)
 
 
 def test_the_learning_rate_falls_linearly_and_ends_exactly():
-    settings = OptimizerSettings(learning_rate=0.4, last=0.1, steps=100)
-    assert [0.4 * rate_after(settings, t) for t in (0, 50, 100, 10_000)] == pytest.approx([0.4, 0.25, 0.1, 0.1])
-    assert rate_after(OptimizerSettings(learning_rate=0.4, last=0.0, steps=7), 7) == 0.0
-    assert rate_after(OptimizerSettings(learning_rate=0.4, last=0.1), 10_000) == 1.0
+    settings = OptimizerSettings(learning_rate=0.4, lr_end=0.1, lr_decay_steps=100)
+    assert [0.4 * lr_scale_at(settings, t) for t in (0, 50, 100, 10_000)] == pytest.approx([0.4, 0.25, 0.1, 0.1])
+    assert lr_scale_at(OptimizerSettings(learning_rate=0.4, lr_end=0.0, lr_decay_steps=7), 7) == 0.0
+    assert lr_scale_at(OptimizerSettings(learning_rate=0.4, lr_end=0.1), 10_000) == 1.0

@@ -11,8 +11,15 @@ from simulator.training import loop
 
 pytest.importorskip("ale_py")
 
-AGENT = {"name": "dqn", "batch": 8, "capacity": 12_000, "starts": 1_000, "train_every": 100, "prioritized": True}
-OFTEN_RANDOM = {"level": 1.0, "last": 0.9, "steps": 20_000}  # a random move needs no network
+AGENT = {
+    "name": "dqn",
+    "batch_size": 8,
+    "buffer_size": 12_000,
+    "learning_starts": 1_000,
+    "train_frequency": 100,
+    "prioritized": True,
+}
+OFTEN_RANDOM = {"epsilon_start": 1.0, "epsilon_end": 0.9, "decay_steps": 20_000}  # a random move needs no network
 SETTINGS = {"seeds": 1, "steps": 20_000, "eval_every": 20_000, "eval_episodes": 1, "env": {"name": "ALE/Pong-v5"}}
 
 

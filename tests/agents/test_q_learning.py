@@ -7,12 +7,12 @@ import pytest
 from gymnasium import spaces
 
 from agents import q_learning
-from agents.common.explore_settings import ExploreSettings
+from agents.common.exploration import ExploreSettings
 from agents.common.tile_coding import BoxFeatures
 from simulator.core.protocols import EnvSpec
 from tests.agents.envs import discrete, step
 
-GREEDY = ExploreSettings(level=0.0)
+GREEDY = ExploreSettings(epsilon_start=0.0)
 
 
 def _agent(config, spec=None, **tables):
@@ -52,7 +52,7 @@ def test_termination_does_not_bootstrap_and_truncation_does_from_the_final_obser
 
 def test_sarsa_learns_from_the_action_that_it_takes_next():
     q = [[[0.0, 0.0], [2.0, 4.0], [0.0, 0.0]]]
-    config = q_learning.Config(target="sarsa", step_size=1.0, gamma=1.0, explore=ExploreSettings(level=1.0))
+    config = q_learning.Config(target="sarsa", step_size=1.0, gamma=1.0, explore=ExploreSettings(epsilon_start=1.0))
     seen = set()
     for seed in range(20):
         agent = q_learning.make(discrete(3, 2), [seed], config)
@@ -73,10 +73,10 @@ def test_sarsa_draws_afresh_where_an_episode_begins():
 
 def test_expected_sarsa_by_hand():
     q = [[[0.0, 0.0], [2.0, 4.0], [0.0, 0.0]]]
-    epsilon = q_learning.Config(target="expected", step_size=1.0, gamma=1.0, explore=ExploreSettings(level=0.2))
+    epsilon = q_learning.Config(target="expected", step_size=1.0, gamma=1.0, explore=ExploreSettings(epsilon_start=0.2))
     assert _learn(_agent(epsilon, q=q), 0, 0, step(0.0, 1))[0, 0, 0] == pytest.approx(0.8 * 4 + 0.2 * 3)
     softmax = q_learning.Config(
-        target="expected", step_size=1.0, gamma=1.0, explore=ExploreSettings(kind="softmax", level=2.0)
+        target="expected", step_size=1.0, gamma=1.0, explore=ExploreSettings(kind="softmax", temperature_start=2.0)
     )
     weight = 1 / (1 + np.exp(-1.0))
     expected = weight * 4 + (1 - weight) * 2
@@ -89,7 +89,9 @@ def test_double_learning_values_by_the_other_table(target, first, second):
         [[0, 0], [2.0, 3.0], [0, 0]],
         [[0, 0], [4.0, 1.0], [0, 0]],
     ]  # table 0 prefers 1, table 1 prefers 0
-    config = q_learning.Config(target=target, double=True, step_size=1.0, gamma=1.0, explore=ExploreSettings(level=1.0))
+    config = q_learning.Config(
+        target=target, double=True, step_size=1.0, gamma=1.0, explore=ExploreSettings(epsilon_start=1.0)
+    )
     seen = set()
     for seed in range(30):
         agent = q_learning.make(discrete(3, 2), [seed], config)
@@ -111,7 +113,7 @@ def test_the_step_size_falls_with_the_visits_of_an_entry():
 
 def test_moves_that_do_not_exist_are_never_chosen_never_in_a_maximum_and_stay_zero():
     legal = np.array([[True, False], [False, True], [True, True]])
-    config = q_learning.Config(step_size=1.0, gamma=1.0, initial=-5.0, explore=ExploreSettings(level=0.5))
+    config = q_learning.Config(step_size=1.0, gamma=1.0, initial=-5.0, explore=ExploreSettings(epsilon_start=0.5))
     agent = q_learning.make(discrete(3, 2, legal), [0], config)
     assert (agent.state()["q"][0, 0][~legal] == 0.0).all()
     assert {int(agent.act(np.array([0]))[0]) for _ in range(50)} == {0}
@@ -128,7 +130,7 @@ def test_ties_are_broken_evenly():
 
 
 def test_epsilon_falls_in_environment_steps_and_reaches_its_end_exactly():
-    explore = ExploreSettings(level=1.0, last=0.0, steps=100)
+    explore = ExploreSettings(epsilon_start=1.0, epsilon_end=0.0, decay_steps=100)
     agent = q_learning.make(discrete(2, 2), list(range(500)), q_learning.Config(explore=explore, initial=0.0))
     state = agent.state()
     state["q"][:, :, :, 1] = 1.0  # the best action is 1
@@ -144,7 +146,9 @@ def test_epsilon_falls_in_environment_steps_and_reaches_its_end_exactly():
 
 def test_softmax_chooses_in_proportion():
     agent = q_learning.make(
-        discrete(1, 2), list(range(4_000)), q_learning.Config(explore=ExploreSettings(kind="softmax", level=0.5))
+        discrete(1, 2),
+        list(range(4_000)),
+        q_learning.Config(explore=ExploreSettings(kind="softmax", temperature_start=0.5)),
     )
     state = agent.state()
     state["q"][:, 0, 0] = [0.0, 0.5]
@@ -178,9 +182,12 @@ def test_bins_by_hand():
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (q_learning.Config(explore=ExploreSettings(level=1.5)), "explore.level = 1.5"),
-        (q_learning.Config(explore=ExploreSettings(kind="softmax", level=0.0)), "above 0"),
-        (q_learning.Config(explore=ExploreSettings(schedule="exponential", steps=9)), "explore.last = 0.0"),
+        (q_learning.Config(explore=ExploreSettings(epsilon_start=1.5)), "explore.epsilon_start = 1.5"),
+        (q_learning.Config(explore=ExploreSettings(kind="softmax", temperature_start=0.0)), "above 0"),
+        (
+            q_learning.Config(explore=ExploreSettings(schedule="exponential", decay_steps=9)),
+            "explore.epsilon_end = 0.0",
+        ),
         (q_learning.Config(box=BoxFeatures(n_bins=10_000)), "features"),
     ],
 )

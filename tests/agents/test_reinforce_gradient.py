@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 
 from agents import reinforce
-from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.reinforce import gradient
 from agents.reinforce.border import make_border

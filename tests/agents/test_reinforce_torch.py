@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from agents import reinforce
-from agents.common.networks.compiled_network import NetworkSettings
+from agents.common.networks.dense import NetworkSettings
 from agents.reinforce.border import make_border
 from agents.reinforce.learner_torch import TorchReinforce
 from agents.reinforce.setup import make_rule
@@ -33,7 +33,7 @@ def test_it_learns_what_the_compiled_kind_learns(env, settings):
     other.agent = _torch(other, config)
     for one in (dense, other):
         one.play(400)
-    assert dense.agent.state()["policy"]["updates"].min() >= 2
+    assert dense.agent.state()["policy"]["step_count"].min() >= 2
     for name in ("clock", "stream", "failed_at"):
         np.testing.assert_array_equal(dense.agent.state()[name], other.agent.state()[name])
     for name in ("loss", "entropy"):
@@ -72,7 +72,7 @@ def test_pictures_alone_equal_pictures_together():
     for one in (together, alone):
         one.play(150)
     state = together.state()
-    assert state["agent"]["policy"]["updates"].min() >= 1
+    assert state["agent"]["policy"]["step_count"].min() >= 1
     same(lane(alone.state(), 0, 1), lane(state, 2, 3))
 
 

@@ -7,13 +7,13 @@ import pytest
 from gymnasium import spaces
 
 from agents import td
-from agents.common.explore_settings import ExploreSettings
+from agents.common.exploration import ExploreSettings
 from simulator.core.mdp.solve import policy_evaluation, uniform_policy
 from simulator.core.protocols import EnvSpec
 from tests.agents.envs import discrete, step
 from tests.laws.players import session
 
-GREEDY = ExploreSettings(level=0.0)
+GREEDY = ExploreSettings(epsilon_start=0.0)
 
 
 def _learn(agent, obs, action, result):

@@ -8,7 +8,7 @@ from pathlib import Path
 from simulator.config.run import build
 from simulator.training.session import Session
 
-AGENT = {"name": "dqn", "capacity": 100_000, "starts": 100_000}
+AGENT = {"name": "dqn", "buffer_size": 100_000, "learning_starts": 100_000}
 
 
 def fill() -> None:

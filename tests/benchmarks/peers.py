@@ -33,15 +33,15 @@ PLAIN = {
     "double": False,
     "prioritized": False,
     "n_step": 1,
-    "average": 0.0,
-    "train_every": peers.PERIOD,
-    "batch": peers.BATCH,
-    "capacity": peers.CAPACITY,
-    "starts": peers.START,
-    "target_every": peers.COPY,
+    "eval_ema": 0.0,
+    "train_frequency": peers.PERIOD,
+    "batch_size": peers.BATCH,
+    "buffer_size": peers.CAPACITY,
+    "learning_starts": peers.START,
+    "target_update_interval": peers.COPY,
     "network": {"hidden": list(peers.SHAPE)},
-    "optimizer": {"learning_rate": peers.RATE, "max_norm": peers.NORM},
-    "explore": {"level": peers.EPSILON},
+    "optimizer": {"learning_rate": peers.RATE, "max_grad_norm": peers.NORM},
+    "explore": {"epsilon_start": peers.EPSILON},
 }
 FULL = PLAIN | {"double": True, "prioritized": True}
 Work = tuple[Callable[[], Any], int]
@@ -147,7 +147,8 @@ def _foreign() -> dict[str, float]:
         agent.learn(obs, agent.act(obs), step)
 
     def choose_and_store() -> None:
-        agent._learner.push(obs, agent.act(obs), step, 0)
+        store = agent._learner.store
+        agent._learner.store_steps(store.current(obs), agent.act(obs), step, store.add_step(step))
 
     return {
         "all": micros(lambda: session.play(1)),

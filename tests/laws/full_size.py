@@ -99,7 +99,9 @@ def trained(name: str, env: str, seed_list: list[int], threads: int, steps: int)
         }
     if name == "dqn":
         values["agent"] |= {
-            "starts": min(steps - 5 if env == PICTURES else steps // 2, values["agent"].get("starts", steps))
+            "learning_starts": min(
+                steps - 5 if env == PICTURES else steps // 2, values["agent"].get("learning_starts", steps)
+            )
         }
     try:
         one = Session(

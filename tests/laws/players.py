@@ -18,7 +18,7 @@ AGENTS = registry.names("agents")
 ENVS = registry.names("envs")
 GAMES = registry.names("games")
 SMALL = ("rooms", "FrozenLake-v1", "CartPole-v1")  # by table, by table with a foreign law, and boxes in Python
-SOON = {"dqn": {"starts": 20, "batch": 8}}  # what else would not begin to learn within the steps of a law
+SOON = {"dqn": {"learning_starts": 20, "batch_size": 8}}  # what else would not begin to learn within the steps of a law
 
 GAME = "tests.laws.game_probe"  # for agents that play games only
 

@@ -23,14 +23,14 @@ def _updates(state, place=""):
     for key, value in state.items():
         if isinstance(value, dict):
             found |= _updates(value, f"{place}.{key}")
-        elif key == "updates":
+        elif key == "step_count":
             found[f"{place}.{key}"] = value
     return found
 
 
 def test_settings_that_are_given_come_before_those_of_the_laws():
-    config = session("dqn", "rooms", agent_={"starts": 30}).config.agent_settings
-    assert (config.starts, config.batch) == (30, 8)
+    config = session("dqn", "rooms", agent_={"learning_starts": 30}).config.agent_settings
+    assert (config.learning_starts, config.batch_size) == (30, 8)
 
 
 def test_counters_are_found_where_there_are_networks():

@@ -14,7 +14,9 @@ from tests.laws.probes import GAMMA, VALUES, mdp
 
 STEPS = 4_000
 BEST = {"constant": 1.0, "observed": 0.0, "delayed": 1.0, "action": 1.0, "both": 1.0}  # return of an episode
-FADING = {"dqn": {"optimizer": {"steps": STEPS}}}  # at a constant rate, Adam bursts long after it has converged
+FADING = {
+    "dqn": {"optimizer": {"lr_decay_steps": STEPS}}
+}  # at a constant rate, Adam bursts long after it has converged
 # A wrong action costs 1 and more. 100 episodes of "observed" come to 0 with a standard deviation of 0.1.
 PLAYED = 0.6
 # Of 20 fresh sets of 16 seeds for each agent and probe, the worst value was 2e-4 away (dqn, "both").

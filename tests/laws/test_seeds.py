@@ -118,5 +118,5 @@ def _playable(agent, settings):
     """Settings of exploration that go together."""
     explore = settings.get("explore", {})
     if explore.get("schedule") == "exponential":
-        return {**settings, "explore": {**explore, "level": 0.5, "last": 0.1, "steps": 100}}
+        return {**settings, "explore": {**explore, "epsilon_start": 0.5, "epsilon_end": 0.1, "decay_steps": 100}}
     return settings

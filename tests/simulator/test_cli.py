@@ -291,7 +291,7 @@ def test_outside_a_terminal_there_are_no_colours(folder: Path) -> None:
 vocabulary = st.sampled_from(
     "run resume list show solve repro q_learning td rooms FrozenLake-v1 CartPole-v1 r1 latest agents runs presets "
     "--seeds --steps --first-seed --json --lab --config --preset --view --gamma --criterion --horizon --help -h -- - "
-    "--agent.step-size --agent.explore.level --env.layout --env.kwargs.a --agent --env. --agent..x --threads=2 "
+    "--agent.step-size --agent.explore.epsilon_start --env.layout --env.kwargs.a --agent --env. --agent..x --threads=2 "
     "none terminal 3 0 -1 1e9 nan inf 0.5 [] {} average finite discounted six cliff --steps=5 --json=false".split()
 )
 

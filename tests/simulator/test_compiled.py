@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from numba import typeof
 
-from simulator.core.jit import function_pointer, jit, jit_callback, jit_inline
+from simulator.core.jit import (
+    function_pointer,
+    jit,
+    jit_callback,
+    jit_implementation,
+    jit_inline,
+    jit_or_python,
+    jit_shared,
+)
 from tests.called import called
 
 
@@ -54,3 +62,40 @@ def test_pieces_say_that_they_cannot_be_called_from_python():
 
 def test_compiled_code_calls_them():
     assert called(_twice)[0](4.0) == 8.0
+
+
+@jit_shared
+def _thrice(x):
+    return 3.0 * x
+
+
+def _scaled(net, out):
+    """A stand-in for what a backend does with objects in Python."""
+    out[0] = net.scale
+
+
+@jit_implementation(_scaled, inline=True)
+def _scaled_array(net, out):
+    out[0] = net[0]
+
+
+@jit_or_python(inline=True)
+def _work(net, out):
+    _scaled(net, out)
+    out[0] = _thrice(out[0])
+
+
+@jit
+def _compiled_work(net, out):
+    _work(net, out)
+
+
+def test_one_text_runs_in_python_and_in_compiled_code_with_the_functions_of_either():
+    class Net:
+        scale = 5.0
+
+    out = np.zeros(1)
+    _work(Net(), out)
+    assert out[0] == 15.0
+    _compiled_work(np.array([7.0]), out)
+    assert out[0] == 21.0

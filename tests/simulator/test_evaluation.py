@@ -46,7 +46,7 @@ def test_on_the_way_nothing_is_played_that_is_known_exactly_and_a_tenth_of_the_r
 
 
 def test_a_policy_that_never_arrives_is_cut():
-    one = session("q_learning", "CliffWalking-v1", eval_episodes=2, agent_={"explore": {"level": 0.0}})
+    one = session("q_learning", "CliffWalking-v1", eval_episodes=2, agent_={"explore": {"epsilon_start": 0.0}})
     state = one.agent.state()
     state["q"][..., 0] = 1.0  # up, for ever
     one.agent.restore(state)

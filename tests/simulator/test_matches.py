@@ -97,7 +97,7 @@ def test_a_learner_is_trained_before_the_match():
 
 def test_a_learner_learns_in_the_match_where_it_may():
     game = {"name": "iterated_matrix", "rounds": 100}
-    greedy = {"name": "q_learning", "gamma": 0.5, "explore": {"level": 0.05}}
+    greedy = {"name": "q_learning", "gamma": 0.5, "explore": {"epsilon_start": 0.05}}
     learns, still = (match(greedy, "always-cooperate", game, episodes=20, learn=learn) for learn in (True, False))
     assert min(learns["scores"]) > 4.7  # it learns to defect
     assert learns["facts"]["expected"] is None

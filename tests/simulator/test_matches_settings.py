@@ -9,7 +9,7 @@ TABLES = {
     "seeds": 3,
     "game": {"name": "iterated_matrix", "noise": 0.1, "payoffs": [3, 0, 5, 1]},
     "first": {"name": "tit-for-tat", "cc": 0.9},
-    "second": {"name": "q_learning", "label": "learner", "explore": {"level": 0.3}},
+    "second": {"name": "q_learning", "label": "learner", "explore": {"epsilon_start": 0.3}},
 }
 
 
@@ -19,7 +19,7 @@ def test_names_presets_labels_and_what_the_game_recommends():
     assert config.first[:2] == ("tit-for-tat", "memory_one")
     assert (config.first.settings.cc, config.first.settings.cd) == (0.9, 0.0)
     assert config.second[:2] == ("learner", "q_learning")
-    assert config.second.settings.explore.level == 0.3
+    assert config.second.settings.explore.epsilon_start == 0.3
     assert config.game_settings.payoffs == (3.0, 0.0, 5.0, 1.0)
     sides = {"first": {"name": "random-walk"}, "second": {"name": "planner"}}
     board = build({"game": {"name": "tic-tac-toe"}, **sides, "train_steps": 7})

@@ -19,13 +19,13 @@ RUN = build(
         "seeds": 2,
         "steps": 400,
         "eval_episodes": 3,
-        "agent": {"name": "q_learning", "step_size": 0.3, "explore": {"level": 0.2}},
+        "agent": {"name": "q_learning", "step_size": 0.3, "explore": {"epsilon_start": 0.2}},
         "env": {"name": "FrozenLake-v1"},
     }
 )
 CHANGES = (
     Change("0.0.8", "agents", "quality", "rate", "step_size"),
-    Change("0.0.9", "agents", "*", "explore.epsilon", "explore.level"),
+    Change("0.0.9", "agents", "*", "explore.epsilon", "explore.epsilon_start"),
     Change("0.0.9", "agents", "*", "explore.shape", "explore.schedule", {"straight": "linear"}),
     Change("0.0.9", "run", "", "budget", "steps"),
     Change("0.0.9", "envs", "FrozenLake-v1", "frost", None, harmless=0),
@@ -36,7 +36,7 @@ CHANGES = (
 )
 THEN = {
     "step_size = 0.3": "rate = 0.3",
-    "level = 0.2": "epsilon = 0.2",
+    "epsilon_start = 0.2": "epsilon = 0.2",
     'schedule = "linear"': 'shape = "straight"',
     "steps = 400": "budget = 400",
     'name = "FrozenLake-v1"': 'name = "FrozenLake-v1"\nfrost = 0',

@@ -48,7 +48,7 @@ def store_run(lab: Path, *, label: str = "", failed: tuple[Failure, ...] = (), *
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lab")
     store_run(folder, label="a | b")
-    store_run(folder, double=True, explore={"level": 0.5})
+    store_run(folder, double=True, explore={"epsilon_start": 0.5})
     store_run(folder, failed=(Failure(1, 120, "its loss was not finite"),))
     return folder
 
@@ -116,7 +116,7 @@ def test_the_table_of_an_ablation(lab: Path, capsys: pytest.CaptureFixture[str])
         "10, 21.5 is best",
         "3,200",
     ]
-    assert cells[1][:4] == ["r2", "q_learning", "rooms", "agent.double = true, agent.explore.level = 0.5"]
+    assert cells[1][:4] == ["r2", "q_learning", "rooms", "agent.double = true, agent.explore.epsilon_start = 0.5"]
     assert cells[2][3:5] == ["as the first", "4 (1 failed)"]
 
 
@@ -126,7 +126,7 @@ def test_filters_json_and_csv(lab: Path, capsys: pytest.CaptureFixture[str]) -> 
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert [run["run"] for run in runs] == ["r1", "r2", "r3"]
     assert [run["compared_with"] for run in runs] == ["r1"] * 3
-    assert runs[1]["differs"] == {"agent.double": True, "agent.explore.level": 0.5}
+    assert runs[1]["differs"] == {"agent.double": True, "agent.explore.epsilon_start": 0.5}
     assert runs[0]["settings"] == {"eval_every": 50, "env.slip": 0.25}
     assert main.main([*words, "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))

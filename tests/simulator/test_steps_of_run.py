@@ -1,10 +1,11 @@
 """Settings that last as long as the run unless they say otherwise."""
 
+import numpy as np
 import pytest
 
 from agents import dqn, hill_climbing
 from agents.common.replay.prioritized import PrioritySettings
-from agents.dqn.schedule import make_schedule, pace_at
+from agents.dqn.update import make_hyperparams, update_params
 from simulator.config.presets import find
 from simulator.config.run import build, from_toml, to_toml
 from simulator.config.validation import of_run, settings
@@ -16,7 +17,7 @@ CARTPOLE = {"seeds": 2, "env": {"name": "CartPole-v1"}}
 
 
 def beta_at(session, clock):
-    return pace_at(session.agent._schedule, clock).beta
+    return update_params(session.agent._learner.state.hyper, clock).beta
 
 
 @pytest.mark.parametrize("steps", [300, 100_000])
@@ -48,15 +49,16 @@ def test_the_settings_of_a_run_keep_that_they_were_left_to_it():
 
 
 def test_an_agent_outside_of_a_run_meets_no_end():
-    assert pace_at(make_schedule(dqn.Config()), 10**6).beta == pytest.approx(0.4, abs=1e-5)
-    assert make_schedule(dqn.Config()).beta_steps == ENDLESS
+    hyper = make_hyperparams(dqn.Config(), np.array([[2, 0, 1]]))
+    assert update_params(hyper, 10**6).beta == pytest.approx(0.4, abs=1e-5)
+    assert hyper.beta_steps == ENDLESS
     assert hill_climbing.Config().anneal_steps is None
 
 
 def test_the_preset_with_prioritized_replay_draws_as_before():
     found = find("cartpole-dqn-prioritized", None, None).layer().values
     session = Session(build({**found, "seeds": 1}))
-    assert session.agent._schedule.beta_steps == 50_000
+    assert session.agent._learner.state.hyper.beta_steps == 50_000
 
 
 def test_no_agent_has_a_length_of_its_own_for_what_lasts_as_long_as_the_run():

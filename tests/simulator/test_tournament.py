@@ -176,7 +176,10 @@ def test_a_cell_that_takes_too_long_is_given_up(tmp_path):
 
 
 def test_an_adaptive_tournament_adds_seeds_to_whom_it_cannot_tell_apart(tmp_path):
-    entered = {"a": {"name": "random_walk"}, "b": {"name": "q_learning", "explore": {"level": 1.0}, "step_size": 1e-9}}
+    entered = {
+        "a": {"name": "random_walk"},
+        "b": {"name": "q_learning", "explore": {"epsilon_start": 1.0}, "step_size": 1e-9},
+    }
     values = small(agent=entered, env={"pole": {"name": "CartPole-v1"}}, seeds=2, steps=50, eval_every=50)
     last = play(tmp_path, {**values, "adaptive": True, "most_seeds": 6})
     found = told(tmp_path)

@@ -41,7 +41,10 @@ def test_pairs_are_played_with_the_settings_that_were_given():
     assert [pairs[0, -1, m].config.agent_settings.step_size for m in range(3)] == [0.25, 0.5, 0.5]
     assert pairs[0, -1, 2].config.steps == 77
     tuned = pairs[1, -1, 2].config
-    assert (tuned.agent_settings.optimizer.learning_rate, tuned.agent_settings.optimizer.steps) == (2e-3, 50_000)
+    assert (tuned.agent_settings.optimizer.learning_rate, tuned.agent_settings.optimizer.lr_decay_steps) == (
+        2e-3,
+        50_000,
+    )
     flow, mine = pairs[2, -1, 3].config, pairs[3, -1, 3].config
     assert [c.contestants[0].settings.rule for c in (flow, mine)] == ["flow", "storkey"]
     assert (flow.patterns, flow.corruption) == ((30,), ("erase:0.5",))

@@ -1,4 +1,4 @@
-"""Convolutional networks for pictures: the bodies of the papers, and one that fits small pictures.
+"""Convolutional networks for images: the sizes of the papers, and one that fits small images.
 
 Mnih et al. 2015 (nature): 32 8x8/4, 64 4x4/2, 64 3x3/1, 512. Mnih et al. 2013 (small): 16 8x8/4, 32 4x4/2, 256.
 Young and Tian 2019 (tiny): 16 3x3/1, 128. Rectified throughout; the outputs are linear.
@@ -22,12 +22,12 @@ Frames = Annotated[int, Meta(ge=1, le=64)]
 
 @dataclass(frozen=True)
 class ConvSettings:
-    """A convolutional network between pictures and outputs."""
+    """A convolutional network between images and outputs."""
 
     kind: Literal["fitting", "nature", "small", "tiny"] = "fitting"
     """sizes by paper: Mnih 2015, Mnih 2013, Young and Tian 2019; fitting: nature from 36 x 36 pixels on, else tiny"""
     frames: Frames = 4
-    """frames that are seen at once, the newest last"""
+    """frames in a stack, the newest last"""
     channels: tuple[Channels, ...] = ()
     """filters of every convolution, in place of those of `kind`; give kernels and strides with them"""
     kernels: tuple[Side, ...] = ()
@@ -38,7 +38,7 @@ class ConvSettings:
     """units of the dense layers between convolutions and outputs; empty: those of `kind`"""
 
 
-class Layer(NamedTuple):
+class ConvLayer(NamedTuple):
     """One convolution."""
 
     channels: int
@@ -47,26 +47,26 @@ class Layer(NamedTuple):
 
 
 _BODIES = {
-    "nature": ((Layer(32, 8, 4), Layer(64, 4, 2), Layer(64, 3, 1)), (512,)),
-    "small": ((Layer(16, 8, 4), Layer(32, 4, 2)), (256,)),
-    "tiny": ((Layer(16, 3, 1),), (128,)),
+    "nature": ((ConvLayer(32, 8, 4), ConvLayer(64, 4, 2), ConvLayer(64, 3, 1)), (512,)),
+    "small": ((ConvLayer(16, 8, 4), ConvLayer(32, 4, 2)), (256,)),
+    "tiny": ((ConvLayer(16, 3, 1),), (128,)),
 }
 
 
-class Body(NamedTuple):
+class ConvSizes(NamedTuple):
     """The sizes of a convolutional network."""
 
     inputs: int  # frames times colours
-    layers: tuple[Layer, ...]
+    layers: tuple[ConvLayer, ...]
     flat: int  # units after the last convolution
     hidden: tuple[int, ...]
 
 
-def make_body(settings: ConvSettings, shape: tuple[int, int, int]) -> Body:
+def make_body(settings: ConvSettings, shape: tuple[int, int, int]) -> ConvSizes:
     """The sizes for frames (C, H, W).
 
     Raises:
-        ValueError: sizes that do not go together, or a picture that is too small for them.
+        ValueError: sizes that do not go together, or an image that is too small for them.
     """
     height, width = shape[1:]
     layers, hidden = _layers(settings, min(height, width))
@@ -76,29 +76,29 @@ def make_body(settings: ConvSettings, shape: tuple[int, int, int]) -> Body:
     if min(height, width) < least:
         named = "agent.conv.channels" if settings.channels else f"agent.conv.kind = {settings.kind!r}"
         raise ValueError(
-            f"{named}: pictures of {height} x {width} pixels, expected at least {least} x {least}; "
+            f"{named}: images of {height} x {width} pixels, expected at least {least} x {least}; "
             "'tiny' takes 3 x 3 and more"
         )
     for layer in layers:
         height, width = ((side - layer.kernel) // layer.stride + 1 for side in (height, width))
     flat = (layers[-1].channels if layers else shape[0] * settings.frames) * height * width
-    return Body(shape[0] * settings.frames, layers, flat, hidden)
+    return ConvSizes(shape[0] * settings.frames, layers, flat, hidden)
 
 
-def _layers(settings: ConvSettings, side: int) -> tuple[tuple[Layer, ...], tuple[int, ...]]:
+def _layers(settings: ConvSettings, side: int) -> tuple[tuple[ConvLayer, ...], tuple[int, ...]]:
     kind = settings.kind if settings.kind != "fitting" else ("nature" if side >= 36 else "tiny")
     layers, hidden = _BODIES[kind]
-    given = (settings.channels, settings.kernels, settings.strides)
-    if any(given):
-        if len({len(each) for each in given}) > 1:
-            counts = ", ".join(str(len(each)) for each in given)
+    custom = (settings.channels, settings.kernels, settings.strides)
+    if any(custom):
+        if len({len(values) for values in custom}) > 1:
+            counts = ", ".join(str(len(values)) for values in custom)
             raise ValueError(f"agent.conv.channels, kernels, strides: {counts} layers, expected as many of each")
-        layers = tuple(Layer(*each) for each in zip(*given, strict=True))
+        layers = tuple(ConvLayer(*sizes) for sizes in zip(*custom, strict=True))
     return layers, tuple(settings.hidden) or hidden
 
 
 def conv_builder(settings: ConvSettings, shape: tuple[int, int, int], n_outputs: int) -> Callable[[], nn.Module]:
-    """What builds the module, [B, frames * C, H, W] bytes -> [B, n_outputs], for ``TorchNetwork``.
+    """The function that builds the module, [B, frames * C, H, W] bytes -> [B, n_outputs], for ``TorchNetwork``.
 
     Raises:
         ValueError: as :func:`make_body`, at once.
@@ -107,7 +107,7 @@ def conv_builder(settings: ConvSettings, shape: tuple[int, int, int], n_outputs:
     return lambda: _build(body, n_outputs)
 
 
-def _build(body: Body, n_outputs: int) -> nn.Module:
+def _build(body: ConvSizes, n_outputs: int) -> nn.Module:
     from torch import nn
 
     from agents.common.networks.modules_torch import Pixels, dense

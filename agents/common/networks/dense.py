@@ -3,8 +3,7 @@
 Rumelhart, Hinton and Williams 1986. The parameters of a seed lie flat, layer by layer: weights [in, out], then biases
 [out]; weights and biases begin uniform in +-1/sqrt(in), as ``torch.nn.Linear`` does. The last layer is linear.
 
-The pieces work on one seed ``i`` in row ``w`` of the working space, and are what compiled algorithms are made of;
-:mod:`agents.common.networks.compiled_network` is the same behind the contract of networks.
+The functions work on one seed ``i`` in row ``w`` of the working space; compiled algorithms are made of them.
 """
 
 from __future__ import annotations
@@ -18,9 +17,10 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from msgspec import Meta
 
+from agents.common.networks.optimizers import Optimizer, OptimizerSettings, make_optimizer
 from simulator.core import rng
 from simulator.core.jit import jit, jit_blas, jit_inline
-from simulator.core.protocols import Array
+from simulator.core.protocols import Array, State
 
 Width = Annotated[int, Meta(ge=1, le=65_536)]
 
@@ -30,58 +30,97 @@ class NetworkSettings:
     """A dense network between observations and outputs."""
 
     hidden: tuple[Width, ...] = (64, 64)
-    """units of every hidden layer, from the first on; empty: a linear map"""
+    """units of every hidden layer, the first layer first; empty: a linear map"""
     activation: Literal["relu", "tanh"] = "relu"
-    """what hidden units do with their input"""
+    """activation function of the hidden units"""
 
 
 class Net(NamedTuple):
-    """S networks of one shape, and room for one batch."""
+    """S networks of one shape, and working space for W batches."""
 
     sizes: Array  # int64 [L + 1]: inputs, hidden units, outputs
     tanh: bool
     params: Array  # float32 [S, P]
-    outputs: Array  # float32 [W, *]: what every layer gave for the batch, one after the other
+    outputs: Array  # float32 [W, *]: outputs of every layer for the batch, one layer after the other
     deltas: Array  # float32 [W, 2, *]: gradients at two neighbouring layers
     gradient: Array  # float32 [W, P]
-    row: Array  # float32 [W, 2, widest]: the same for a single observation
+    row: Array  # float32 [W, 2, widest]: outputs of two neighbouring layers for a single observation
 
 
 def n_params(sizes: Sequence[int]) -> int:
-    """How many weights and biases layers of these sizes have."""
+    """Number of weights and biases of layers of these sizes."""
     return sum((n + 1) * m for n, m in pairwise(sizes))
 
 
 def make_net(sizes: Sequence[int], tanh: bool, seed_list: Sequence[int], batch: int) -> Net:
-    """S networks with random weights from each seed's own stream, and room for batches of up to ``batch`` rows."""
-    n, total, widest = len(seed_list), n_params(sizes), max(sizes)
-    params = np.empty((n, total), np.float32)
+    """Make S networks with random weights from each seed's own stream, for batches of up to ``batch`` rows."""
+    n_seeds = len(seed_list)
+    total = n_params(sizes)
+    params = np.empty((n_seeds, total), np.float32)
     for row, generator in zip(params, rng.generators(seed_list, "weights"), strict=True):
         end = 0
-        for fan, width in pairwise(sizes):
-            start, end = end, end + (fan + 1) * width
-            row[start:end] = generator.uniform(-1.0 / sqrt(fan), 1.0 / sqrt(fan), (fan + 1) * width)
-    outputs = np.zeros((n, batch * sum(sizes[1:])), np.float32)
-    deltas = np.zeros((n, 2, batch * max(sizes[1:])), np.float32)
-    gradient, row = np.zeros((n, total), np.float32), np.zeros((n, 2, widest), np.float32)
-    return Net(np.array(sizes, np.int64), tanh, params, outputs, deltas, gradient, row)
+        for fan_in, width in pairwise(sizes):
+            start = end
+            end += (fan_in + 1) * width
+            row[start:end] = generator.uniform(-1.0 / sqrt(fan_in), 1.0 / sqrt(fan_in), (fan_in + 1) * width)
+    return Net(
+        sizes=np.array(sizes, np.int64),
+        tanh=tanh,
+        params=params,
+        outputs=np.zeros((n_seeds, batch * sum(sizes[1:])), np.float32),
+        deltas=np.zeros((n_seeds, 2, batch * max(sizes[1:])), np.float32),
+        gradient=np.zeros((n_seeds, total), np.float32),
+        row=np.zeros((n_seeds, 2, max(sizes)), np.float32),
+    )
 
 
-def twin(net: Net) -> Net:
-    """A network of the same shape and weights, with room of its own for outputs; it cannot be trained."""
-    shares = net._replace(params=net.params.copy(), outputs=np.zeros_like(net.outputs), row=np.zeros_like(net.row))
-    return shares._replace(deltas=np.zeros((1, 2, 1), np.float32), gradient=np.zeros((1, 1), np.float32))
+def clone(net: Net) -> Net:
+    """Copy a network, with working space of its own for outputs; the copy cannot be trained."""
+    return net._replace(
+        params=net.params.copy(),
+        outputs=np.zeros_like(net.outputs),
+        row=np.zeros_like(net.row),
+        deltas=np.zeros((1, 2, 1), np.float32),
+        gradient=np.zeros((1, 1), np.float32),
+    )
+
+
+class CompiledNetwork:
+    """S dense networks with their optimiser, as a checkpoint holds them.
+
+    Args:
+        net: shape, weights and working space.
+        settings: the optimiser; None for a network that is not trained.
+    """
+
+    def __init__(self, net: Net, settings: OptimizerSettings | None = None) -> None:
+        self.net = net
+        self.optimizer: Optimizer | None = make_optimizer(settings, *net.params.shape) if settings else None
+
+    def state(self) -> State:
+        """Weights [S, P], and the optimiser's moments [S, 2, P] and step counts [S]."""
+        saved = {"params": self.net.params.copy()}
+        if self.optimizer is None:
+            return saved
+        return saved | {"moments": self.optimizer.moments.copy(), "step_count": self.optimizer.step_count.copy()}
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        self.net.params[...] = state["params"]
+        if self.optimizer is not None:
+            self.optimizer.moments[...] = state["moments"]
+            self.optimizer.step_count[...] = state["step_count"]
 
 
 @jit_blas
 def product(a, b, out):
-    """``out`` = a b, by BLAS."""
+    """Write the matrix product a b to ``out``, by BLAS."""
     np.dot(a, b, out)
 
 
 @jit_inline
 def _activate(net, out, bias, last):
-    """Add the biases; hidden layers bend."""
+    """Add the biases, and apply the activation function of hidden layers."""
     if last:
         for r in range(out.shape[0]):
             for c in range(out.shape[1]):
@@ -99,31 +138,39 @@ def _activate(net, out, bias, last):
 
 @jit
 def forward(net, i, w, x):
-    """Outputs of seed i at x [B, in]; they lie at ``net.outputs[w, outputs_at(net, B):]``, [B, out] in rows."""
-    n_rows, last = x.shape[0], len(net.sizes) - 2
-    at, inputs, start = 0, x, 0
+    """Write outputs of seed i at x [B, in] to ``net.outputs[w, outputs_at(net, B):]``, [B, out] in rows."""
+    n_rows = x.shape[0]
+    last = len(net.sizes) - 2
+    at = 0
+    start = 0
+    inputs = x
     for layer in range(last + 1):
-        n, m = net.sizes[layer], net.sizes[layer + 1]
+        n = net.sizes[layer]
+        m = net.sizes[layer + 1]
         weights = net.params[i, at : at + n * m].reshape((n, m))
         bias = net.params[i, at + n * m : at + (n + 1) * m]
         out = net.outputs[w, start : start + n_rows * m].reshape((n_rows, m))
         product(inputs, weights, out)
         _activate(net, out, bias, layer == last)
-        at, inputs, start = at + (n + 1) * m, out, start + n_rows * m
+        at += (n + 1) * m
+        start += n_rows * m
+        inputs = out
 
 
 @jit_inline
 def outputs_at(net, n_rows):
-    """Where the outputs of the last layer begin."""
+    """Index in ``net.outputs[w]`` at which the outputs of the last layer begin."""
     return n_rows * net.sizes[1:-1].sum()
 
 
 @jit_inline
 def forward_row(net, i, w, x, out):
-    """Outputs [out] of seed i at one observation x [in], without a batch: what acting needs."""
-    last, at = len(net.sizes) - 2, 0
+    """Write outputs ``out`` [out] of seed i at one observation x [in], without a batch, for acting."""
+    last = len(net.sizes) - 2
+    at = 0
     for layer in range(last + 1):
-        n, m = net.sizes[layer], net.sizes[layer + 1]
+        n = net.sizes[layer]
+        m = net.sizes[layer + 1]
         here = net.row[w, layer % 2]
         for c in range(m):
             here[c] = net.params[i, at + n * m + c]
@@ -142,8 +189,8 @@ def forward_row(net, i, w, x, out):
 
 
 @jit_inline
-def _through(net, delta, out):
-    """Multiply a gradient at a hidden layer's outputs by the slope of what the layer does."""
+def _activation_gradient(net, delta, out):
+    """Multiply a gradient at a hidden layer's outputs by the derivative of its activation function."""
     for r in range(out.shape[0]):
         for c in range(out.shape[1]):
             if net.tanh:
@@ -154,38 +201,30 @@ def _through(net, delta, out):
 
 @jit
 def backward(net, i, w, x, dy):
-    """Gradient [P] of a loss at ``net.gradient[w]``, from dL/d(outputs) dy [B, out] after ``forward`` at x."""
-    n_rows, last = x.shape[0], len(net.sizes) - 2
-    at, start, delta = net.params.shape[1], outputs_at(net, n_rows), dy
+    """Write the gradient [P] to ``net.gradient[w]``, from dL/d(outputs) dy [B, out] after ``forward`` at x."""
+    n_rows = x.shape[0]
+    last = len(net.sizes) - 2
+    at = net.params.shape[1]
+    start = outputs_at(net, n_rows)
+    delta = dy
     for back in range(last + 1):
         layer = last - back
-        n, m = net.sizes[layer], net.sizes[layer + 1]
+        n = net.sizes[layer]
+        m = net.sizes[layer + 1]
         at -= (n + 1) * m
-        slope = net.gradient[w, at : at + n * m].reshape((n, m))
-        bias = net.gradient[w, at + n * m : at + (n + 1) * m]
-        bias[:] = np.float32(0.0)
+        weight_grad = net.gradient[w, at : at + n * m].reshape((n, m))
+        bias_grad = net.gradient[w, at + n * m : at + (n + 1) * m]
+        bias_grad[:] = np.float32(0.0)
         for r in range(n_rows):
             for c in range(m):
-                bias[c] += delta[r, c]
+                bias_grad[c] += delta[r, c]
         if layer == 0:
-            product(x.T, delta, slope)
+            product(x.T, delta, weight_grad)
         else:
             start -= n_rows * n
             before = net.outputs[w, start : start + n_rows * n].reshape((n_rows, n))
-            product(before.T, delta, slope)
+            product(before.T, delta, weight_grad)
             further = net.deltas[w, back % 2, : n_rows * n].reshape((n_rows, n))
             product(delta, net.params[i, at : at + n * m].reshape((n, m)).T, further)
-            _through(net, further, before)
+            _activation_gradient(net, further, before)
             delta = further
-
-
-@jit_inline
-def follow(weights, others, i, share):
-    """Weights [S, P] of seed i move towards other ones by ``share``; 1 copies them."""
-    mine, theirs, part = weights[i], others[i], np.float32(share)
-    if share == 1.0:
-        for k in range(len(mine)):
-            mine[k] = theirs[k]
-    else:
-        for k in range(len(mine)):
-            mine[k] += part * (theirs[k] - mine[k])

@@ -14,7 +14,7 @@ from simulator.core.protocols import Array
 
 _CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-_CONSTANT = (nn.LayerNorm, nn.GroupNorm)  # begin as ones and zeros, in every seed
+_CONSTANT = (nn.LayerNorm, nn.GroupNorm)  # ones and zeros at first, in every seed
 
 
 class Pixels(nn.Module):
@@ -39,29 +39,28 @@ def count_params(build: Callable[[], nn.Module]) -> int:
         return sum(value.numel() for value in build().parameters())
 
 
-def draw_weights(module: nn.Module, generator: np.random.Generator) -> dict[str, Array]:
-    """Weights for a module by name, in the bounds of torch's own beginnings but from the given stream.
+def init_weights(module: nn.Module, generator: np.random.Generator) -> dict[str, Array]:
+    """Sample initial weights of a module by name, in the bounds of torch's own but from ``generator``.
 
-    Linear and convolution: uniform in +-1/sqrt(fan in), weights and biases (LeCun et al. 1998). A linear layer draws in
-    the order of :func:`agents.common.networks.compiled_network.make_net`, so both kinds of network begin with the same
-    weights.
+    Linear and convolution: uniform in +-1/sqrt(fan in), weights and biases (LeCun et al. 1998). A linear layer samples
+    in the order of :func:`agents.common.networks.dense.make_net`, so both kinds of network begin with the same weights.
     Recurrent: uniform in +-1/sqrt(hidden units). Embedding: standard normal. Norms: as built.
 
     Raises:
         ValueError: a module with parameters of its own that is none of these.
     """
-    drawn: dict[str, Array] = {}
+    weights: dict[str, Array] = {}
     for path, part in module.named_modules():
         for name, value in part.named_parameters(recurse=False):
-            drawn[f"{path}.{name}" if path else name] = _draw(part, value, generator)
-    return drawn
+            weights[f"{path}.{name}" if path else name] = _init(part, value, generator)
+    return weights
 
 
-def _draw(part: nn.Module, value: Tensor, generator: np.random.Generator) -> Array:
+def _init(part: nn.Module, value: Tensor, generator: np.random.Generator) -> Array:
     shape = tuple(value.shape)
     if isinstance(part, nn.Linear):
         bound = 1.0 / sqrt(part.in_features)
-        return generator.uniform(-bound, bound, shape[::-1]).T  # drawn as [in, out]
+        return generator.uniform(-bound, bound, shape[::-1]).T  # sampled as [in, out]
     if isinstance(part, _CONVOLUTION):
         bound = 1.0 / sqrt(prod(part.weight.shape[1:]))
         return generator.uniform(-bound, bound, shape)
@@ -72,11 +71,11 @@ def _draw(part: nn.Module, value: Tensor, generator: np.random.Generator) -> Arr
         return generator.standard_normal(shape)
     if isinstance(part, _CONSTANT):
         return value.detach().numpy()
-    raise ValueError(f"a module of the kind {type(part).__name__} has parameters, and no rule for random ones is known")
+    raise ValueError(f"module {type(part).__name__}: expected one with a rule for initial weights, as Linear has")
 
 
 def build_quietly(build: Callable[[], nn.Module]) -> nn.Module:
-    """What ``build()`` gives, on the CPU and in evaluation mode, leaving torch's global generator as it was.
+    """Build a module on the CPU and in evaluation mode, leaving torch's global generator as it was.
 
     In evaluation mode nothing is random and no running statistic changes, so nothing crosses seeds or batches.
     """

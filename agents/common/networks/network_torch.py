@@ -1,6 +1,6 @@
-"""Any torch module as S networks: on the CPU one seed after the other, on other devices all of them as one tensor.
+"""Any torch module as S networks: on the CPU one seed after the other, on other devices seeds as a tensor axis.
 
-The parameters of a seed lie flat, in the order of ``named_parameters``, [S, P]; what a checkpoint holds is the same on
+The parameters of a seed lie flat, in the order of ``named_parameters``, [S, P]; a checkpoint is the same on
 every device. On the CPU a seed's numbers are the same bits whichever seeds are beside it and however many threads
 share them: every operation of torch is left one thread, seeds are spread over threads, and every seed's arrays begin on
 a boundary of 64 bytes, since BLAS rounds by alignment. Elsewhere they agree within rounding; TF32 is off.
@@ -16,14 +16,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.common.networks.modules_torch import build_quietly, draw_weights
-from agents.common.networks.optimizers import Optimizer, OptimizerSettings, descend, make_optimizer, shortened
-from agents.common.networks.stacked_torch import Stack
+from agents.common.networks.modules_torch import build_quietly, init_weights
+from agents.common.networks.optimizers import (
+    Optimizer,
+    OptimizerSettings,
+    clip_and_update,
+    make_optimizer,
+    polyak_update,
+)
+from agents.common.networks.stacked_torch import StackedModule
 from simulator.core import devices, rng
 from simulator.core.jit import jit, parallel_for
 from simulator.core.protocols import Array, State
 
-_LINE = 16  # float32 in 64 bytes
+_CACHE_LINE = 16  # float32 in 64 bytes
 
 
 class TorchNetwork:
@@ -35,8 +41,8 @@ class TorchNetwork:
     Args:
         build: makes the module, without random buffers; called once.
         seed_list: the run's seeds.
-        settings: the optimiser; None for a network that only follows another.
-        device: where to compute; None: where the run does.
+        settings: the optimiser; None for a network that is not trained.
+        device: of the weights; None: the run's.
         stacked: seeds as a tensor axis; None: everywhere but on the CPU.
     """
 
@@ -54,40 +60,44 @@ class TorchNetwork:
         self.n_params = sum(value.numel() for value in module.parameters())
         weights = np.empty((len(seed_list), self.n_params), np.float32)
         for row, generator in zip(weights, rng.generators(seed_list, "weights"), strict=True):
-            drawn = draw_weights(module, generator)
-            row[:] = np.concatenate([drawn[name].ravel() for name, _ in self._shapes])
-        place = devices.device() if device is None else device
-        kind = Stack if (place != "cpu" if stacked is None else stacked) else _Rows
-        self._trains, self._made = settings is not None, (kind, module, place)
-        self._inner: _Rows | Stack = kind(module, weights, settings, place)
+            named = init_weights(module, generator)
+            row[:] = np.concatenate([named[name].ravel() for name, _ in self._shapes])
+        device = devices.device() if device is None else device
+        self._backend = StackedModule if (device != "cpu" if stacked is None else stacked) else _Rows
+        self._module = module
+        self._device = device
+        self._trains = settings is not None
+        self._inner: _Rows | StackedModule = self._backend(module, weights, settings, device)
 
     def forward(self, x: Array, keep: bool = True) -> Array:
         """Outputs float32 [S, B, out] at x [S, B, *in].
 
-        Without ``keep`` nothing is held for ``update``, and what an earlier call held stays.
+        Without ``keep`` nothing is held for ``apply_gradient``, and what an earlier call held stays.
         """
-        return self._inner.forward(_given(x), keep and self._trains)
+        x = np.ascontiguousarray(x, None if x.dtype == np.uint8 else np.float32)
+        return self._inner.forward(x, keep and self._trains)
 
-    def update(self, dy: Array, mask: Array, share: float = 1.0) -> Array:
-        """One step of the optimiser in the seeds of ``mask``, from dL/d(outputs) at the latest forward that was kept.
+    def apply_gradient(self, dy: Array, mask: Array, lr_scale: float = 1.0) -> Array:
+        """One step of the optimiser in the seeds of ``mask``, from dL/d(outputs) at the latest kept forward.
 
-        Norms of the gradients before clipping, float64 [S], 0 elsewhere; what was held is given up.
+        Norms of the gradients before clipping, float64 [S], 0 elsewhere; the outputs held are released.
 
         Raises:
-            RuntimeError: nothing is held, or this network has no optimiser.
+            RuntimeError: no outputs are held, or this network has no optimiser.
         """
-        if self._inner.kept is None:
-            raise RuntimeError("update: expected a network with an optimiser, and a forward that was kept")
-        return self._inner.update(np.asarray(dy, np.float32), np.asarray(mask, np.bool_), float(share))
+        if self._inner.held_outputs is None:
+            raise RuntimeError("apply_gradient: expected a network with an optimiser, and a forward that was kept")
+        return self._inner.apply_gradient(np.asarray(dy, np.float32), np.asarray(mask, np.bool_), float(lr_scale))
 
-    def copy_from(self, other: TorchNetwork, share: float = 1.0) -> None:
-        """Move every weight towards the other network's by ``share``."""
-        self._inner.copy_from(other._inner, float(share))
+    def polyak_update(self, other: TorchNetwork, tau: float = 1.0) -> None:
+        """Move every weight towards the other network's by the fraction ``tau``."""
+        self._inner.polyak_update(other._inner, float(tau))
 
-    def twin(self) -> TorchNetwork:
-        """A network of the same weights that only follows."""
-        other, (kind, module, place) = copy.copy(self), self._made
-        other._trains, other._inner = False, kind(module, self._inner.state()["params"], None, place)
+    def clone(self) -> TorchNetwork:
+        """A network of the same weights that is not trained."""
+        other = copy.copy(self)
+        other._trains = False
+        other._inner = self._backend(self._module, self._inner.state()["params"], None, self._device)
         return other
 
     def state(self) -> State:
@@ -100,16 +110,14 @@ class TorchNetwork:
 
     def parameters(self) -> dict[str, Array]:
         """Weights by name, copies [S, *shape]."""
-        flat, found, at = self._inner.state()["params"], {}, 0
+        flat = self._inner.state()["params"]
+        named = {}
+        start = 0
         for name, shape in self._shapes:
             size = int(np.prod(shape))
-            found[name] = flat[:, at : at + size].reshape(-1, *shape)
-            at += size
-        return found
-
-
-def _given(x: Array) -> Array:
-    return np.ascontiguousarray(x, None if x.dtype == np.uint8 else np.float32)
+            named[name] = flat[:, start : start + size].reshape(-1, *shape)
+            start += size
+        return named
 
 
 class _Rows:
@@ -117,13 +125,13 @@ class _Rows:
 
     def __init__(self, module: nn.Module, weights: Array, settings: OptimizerSettings | None, device: str) -> None:
         n_seeds, self._size = weights.shape
-        width = -(-self._size // _LINE) * _LINE
+        width = -(-self._size // _CACHE_LINE) * _CACHE_LINE
         self.params = torch.zeros(n_seeds, width).numpy()
         self.params[:, : self._size] = weights
         self._optimizer: Optimizer | None = make_optimizer(settings, n_seeds, width) if settings else None
         self._modules = [copy.deepcopy(module) for _ in range(n_seeds)]
         self._leaves = [_attach(each, row) for each, row in zip(self._modules, self.params, strict=True)]
-        self.kept: list[Tensor] | None = None
+        self.held_outputs: list[Tensor] | None = None
 
     def forward(self, x: Array, keep: bool) -> Array:
         outputs: list[Tensor] = [torch.empty(0)] * len(x)
@@ -136,53 +144,54 @@ class _Rows:
 
         parallel_for(work, len(x))
         if keep:
-            self.kept = outputs
+            self.held_outputs = outputs
         return torch.stack([each.detach() for each in outputs]).numpy()
 
-    def _slopes(self, i: int, y: Tensor, dy: Array, out: Tensor) -> None:
-        """The gradient of seed i from dL/d(outputs) dy [B, out] at its outputs, written to ``out`` [P]."""
-        given = torch.tensor(dy)
-        parts = torch.autograd.grad(y, self._leaves[i], given, allow_unused=True, materialize_grads=True)
+    def _gradient(self, i: int, y: Tensor, dy: Array, out: Tensor) -> None:
+        """Write the gradient of seed i to ``out`` [P], from dL/d(outputs) dy [B, out] at its outputs."""
+        parts = torch.autograd.grad(y, self._leaves[i], torch.tensor(dy), allow_unused=True, materialize_grads=True)
         torch.cat([part.reshape(-1) for part in parts], out=out)
 
-    def update(self, dy: Array, mask: Array, share: float) -> Array:
-        norms, kept, self.kept = np.zeros(len(mask)), self.kept or [], None
+    def apply_gradient(self, dy: Array, mask: Array, lr_scale: float) -> Array:
+        norms = np.zeros(len(mask))
+        outputs = self.held_outputs or []
+        self.held_outputs = None
 
         def work(first: int, last: int) -> None:
             _one_thread()
             row = torch.zeros(self.params.shape[1])
             for i in range(first, last):
                 if mask[i]:
-                    self._slopes(i, kept[i], dy[i], row[: self._size])
-                    _improve_row(self._optimizer, i, self.params, (row.numpy(), share), norms)
+                    self._gradient(i, outputs[i], dy[i], row[: self._size])
+                    norms[i] = clip_and_update(self._optimizer, i, self.params[i], row.numpy(), lr_scale)
 
         parallel_for(work, len(mask))
         return norms
 
-    def copy_from(self, other: Any, share: float) -> None:
-        mine, theirs = self.params, other.params
-        parallel_for(lambda first, last: _follow_block((first, last), mine, theirs, share), len(mine))
+    def polyak_update(self, other: Any, tau: float) -> None:
+        parallel_for(lambda first, last: _polyak_block(first, last, self.params, other.params, tau), len(self.params))
 
     def state(self) -> State:
-        kept: State = {"params": self.params[:, : self._size].copy()}
+        saved: State = {"params": self.params[:, : self._size].copy()}
         if self._optimizer is None:
-            return kept
-        slots = self._optimizer.slots[:, :, : self._size].copy()
-        return kept | {"slots": slots, "updates": self._optimizer.updates.copy()}
+            return saved
+        moments = self._optimizer.moments[:, :, : self._size].copy()
+        return saved | {"moments": moments, "step_count": self._optimizer.step_count.copy()}
 
     def restore(self, state: State) -> None:
         self.params[:, : self._size] = state["params"]
         if self._optimizer is not None:
-            self._optimizer.slots[:, :, : self._size] = state["slots"]
-            self._optimizer.updates[:] = state["updates"]
+            self._optimizer.moments[:, :, : self._size] = state["moments"]
+            self._optimizer.step_count[:] = state["step_count"]
 
 
 def _attach(module: nn.Module, row: Array) -> list[nn.Parameter]:
-    """Let the parameters of a module live in a flat row."""
-    leaves, at = list(module.parameters()), 0
+    """Make the parameters of a module views of a flat row."""
+    leaves = list(module.parameters())
+    start = 0
     for leaf in leaves:
-        leaf.data = torch.from_numpy(row[at : at + leaf.numel()]).view(leaf.shape)
-        at += leaf.numel()
+        leaf.data = torch.from_numpy(row[start : start + leaf.numel()]).view(leaf.shape)
+        start += leaf.numel()
     return leaves
 
 
@@ -193,16 +202,6 @@ def _one_thread() -> None:
 
 
 @jit
-def _improve_row(optimizer, i, params, how, norms):
-    gradient, share = how
-    norms[i] = shortened(optimizer, gradient)
-    if np.isfinite(norms[i]):
-        descend(optimizer, i, params[i], gradient, share)
-
-
-@jit
-def _follow_block(block, mine, theirs, share):
-    part = np.float32(share)
-    for i in range(block[0], block[1]):
-        for k in range(mine.shape[1]):
-            mine[i, k] = theirs[i, k] if share == 1.0 else mine[i, k] + part * (theirs[i, k] - mine[i, k])
+def _polyak_block(first, last, params, others, tau):
+    for i in range(first, last):
+        polyak_update(params, others, i, tau)

@@ -18,155 +18,184 @@ from simulator.core.protocols import Array
 
 KINDS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 _SGD, _MOMENTUM, _NESTEROV, _ADAGRAD, _ADADELTA, _RMSPROP, _ADAM = range(7)
-_DECAY = {"adadelta": 0.9, "rmsprop": 0.99, "adam": 0.999}
-_EPSILON = {"adagrad": 1e-10, "adadelta": 1e-6}
+_BETA2 = {"adadelta": 0.9, "rmsprop": 0.99, "adam": 0.999}
+_EPS = {"adagrad": 1e-10, "adadelta": 1e-6}
 
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """How a network's weights follow their gradient."""
+    """Rule, learning rate and gradient clipping."""
 
     kind: Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam"] = "adam"
     """the rule"""
     learning_rate: Positive = 1e-3
     """step size of the rule, at the first environment step"""
-    last: NonNegative = 0.0
-    """learning rate from environment step `steps` on; counts only where steps is above 0"""
-    steps: CountOrZero = 0
-    """environment steps in which the learning rate falls, linearly, to `last`; 0 keeps it"""
-    momentum: PartShare = 0.9
-    """share of the running direction that is kept by momentum, nesterov and adam (beta 1)"""
-    decay: PartShare | None = None
-    """share of the running squares that is kept by adadelta (none: .9), rmsprop (.99) and adam (.999, beta 2)"""
-    epsilon: Positive | None = None
+    lr_end: NonNegative = 0.0
+    """learning rate from environment step `lr_decay_steps` on; counts only where that is above 0"""
+    lr_decay_steps: CountOrZero = 0
+    """environment steps in which the learning rate falls, linearly, to `lr_end`; 0 keeps it constant"""
+    beta1: PartShare = 0.9
+    """decay of the running mean of gradients: momentum, nesterov and adam"""
+    beta2: PartShare | None = None
+    """decay of the running mean of squared gradients; none: adadelta 0.9, rmsprop 0.99, adam 0.999"""
+    eps: Positive | None = None
     """added to the root of the running squares, with adadelta below it; none: 1e-8, adagrad 1e-10, adadelta 1e-6"""
-    max_norm: NonNegative = 0.0
-    """longest gradient of a seed, as a Euclidean norm; longer ones are shortened; 0: any"""
+    max_grad_norm: NonNegative = 0.0
+    """Euclidean norm to which each seed's gradient is clipped; 0: no clipping"""
 
 
 class Optimizer(NamedTuple):
-    """A rule and what it remembers of every seed."""
+    """A rule and its memory of every seed."""
 
     kind: int
-    rate: float
-    momentum: float
-    decay: float
-    epsilon: float
-    max_norm: float
-    slots: Array  # float32 [S, 2, P]
-    updates: Array  # int64 [S], per seed: a masked seed does not count
+    learning_rate: float
+    beta1: float
+    beta2: float
+    eps: float
+    max_grad_norm: float
+    moments: Array  # float32 [S, 2, P]
+    step_count: Array  # int64 [S], per seed: a masked seed does not count
 
 
 def make_optimizer(settings: OptimizerSettings, n_seeds: int, n_params: int) -> Optimizer:
-    """The rule as compiled code takes it, with nothing remembered yet."""
-    decay = _DECAY.get(settings.kind, 0.0) if settings.decay is None else settings.decay
-    epsilon = _EPSILON.get(settings.kind, 1e-8) if settings.epsilon is None else settings.epsilon
-    numbers = (float(settings.learning_rate), float(settings.momentum), float(decay), float(epsilon))
-    slots = np.zeros((n_seeds, 2, n_params), np.float32)
-    kind = KINDS.index(settings.kind)
-    return Optimizer(kind, *numbers, float(settings.max_norm), slots, np.zeros(n_seeds, np.int64))
+    """Give the rule as compiled code takes it, with an empty memory."""
+    beta2 = _BETA2.get(settings.kind, 0.0) if settings.beta2 is None else settings.beta2
+    eps = _EPS.get(settings.kind, 1e-8) if settings.eps is None else settings.eps
+    return Optimizer(
+        kind=KINDS.index(settings.kind),
+        learning_rate=float(settings.learning_rate),
+        beta1=float(settings.beta1),
+        beta2=float(beta2),
+        eps=float(eps),
+        max_grad_norm=float(settings.max_grad_norm),
+        moments=np.zeros((n_seeds, 2, n_params), np.float32),
+        step_count=np.zeros(n_seeds, np.int64),
+    )
 
 
-def rate_after(settings: OptimizerSettings, clock: int) -> float:
-    """The learning rate after ``clock`` environment steps, as a share of the first; ends exactly at its last."""
-    rate: float = faded(clock, settings.steps, float(settings.learning_rate), float(settings.last))
-    return rate
+def lr_scale_at(settings: OptimizerSettings, clock: int) -> float:
+    """Learning rate after ``clock`` environment steps, as a fraction of the first; ends exactly at ``lr_end``."""
+    scale: float = linear_decay(clock, settings.lr_decay_steps, float(settings.learning_rate), float(settings.lr_end))
+    return scale
 
 
 @jit
-def faded(clock, steps, first, last):
-    """A rate after ``clock`` of the steps in which it goes from ``first`` to ``last``, as a share of the first."""
-    if steps == 0:
+def linear_decay(clock, decay_steps, start, end):
+    """A rate that goes linearly from ``start`` to ``end``, after ``clock`` steps, as a fraction of ``start``."""
+    if decay_steps == 0:
         return 1.0
-    share = min(clock / steps, 1.0)
-    return (1.0 - share) + share * last / first
+    fraction = min(clock / decay_steps, 1.0)
+    return (1.0 - fraction) + fraction * end / start
 
 
 @jit_blas
 def squared_norm(gradient):
-    """The sum of squares of a flat gradient."""
+    """Sum of squares of a flat gradient."""
     return np.dot(gradient, gradient)
 
 
 @jit_inline
-def shortened(optimizer, gradient):
-    """Scale a flat gradient down to the longest norm allowed; the norm it had, float64."""
+def clip_grad_norm(optimizer, gradient):
+    """Scale a flat gradient down to ``max_grad_norm``; the norm that it had, float64."""
     norm = np.sqrt(np.float64(squared_norm(gradient)))
-    if optimizer.max_norm > 0.0 and norm > optimizer.max_norm:
-        share = np.float32(optimizer.max_norm / norm)
+    if optimizer.max_grad_norm > 0.0 and norm > optimizer.max_grad_norm:
+        scale = np.float32(optimizer.max_grad_norm / norm)
         for k in range(len(gradient)):
-            gradient[k] *= share
+            gradient[k] *= scale
     return norm
 
 
 @jit
-def step_down(optimizer, net, i, w, share):
-    """Shorten the gradient in row ``w`` of a ``Net`` and let seed i follow it; its norm.
+def clip_and_update(optimizer, i, weights, gradient, lr_scale):
+    """Clip a gradient [P] and let the weights [P] of seed i follow it; its norm before clipping.
 
     A norm that is not finite leaves weights and optimiser as they were.
     """
-    norm = shortened(optimizer, net.gradient[w])
+    norm = clip_grad_norm(optimizer, gradient)
     if np.isfinite(norm):
-        descend(optimizer, i, net.params[i], net.gradient[w], share)
+        apply_update(optimizer, i, weights, gradient, lr_scale)
     return norm
 
 
 @jit_inline
-def descend(optimizer, i, weights, gradient, share):
-    """One step of seed i: ``weights`` [P] follow ``gradient`` [P]; ``share`` scales the learning rate."""
-    optimizer.updates[i] += 1
-    first, second, rate = optimizer.slots[i, 0], optimizer.slots[i, 1], np.float32(optimizer.rate * share)
+def apply_update(optimizer, i, weights, gradient, lr_scale):
+    """Move ``weights`` [P] of seed i along ``gradient`` [P], with the learning rate times ``lr_scale``."""
+    optimizer.step_count[i] += 1
     if optimizer.kind == _ADAM:
-        _adam(optimizer, i, weights, gradient, optimizer.rate * share)
+        _adam(optimizer, i, weights, gradient, optimizer.learning_rate * lr_scale)
     elif optimizer.kind <= _NESTEROV:
-        _along(optimizer, first, weights, gradient, rate)
+        _momentum(optimizer, i, weights, gradient, np.float32(optimizer.learning_rate * lr_scale))
     else:
-        _by_squares(optimizer, (first, second), weights, gradient, rate)
+        _adaptive(optimizer, i, weights, gradient, np.float32(optimizer.learning_rate * lr_scale))
 
 
 @jit_inline
-def _along(optimizer, first, weights, gradient, rate):
-    """SGD, momentum and Nesterov's look ahead."""
-    keep, ahead = np.float32(optimizer.momentum), optimizer.kind == _NESTEROV
+def _momentum(optimizer, i, weights, gradient, rate):
+    """SGD, heavy-ball momentum, and Nesterov's look ahead."""
+    velocity = optimizer.moments[i, 0]
+    beta1 = np.float32(optimizer.beta1)
+    nesterov = optimizer.kind == _NESTEROV
     if optimizer.kind == _SGD:
         for k in range(len(weights)):
             weights[k] -= rate * gradient[k]
         return
     for k in range(len(weights)):
-        first[k] = keep * first[k] + gradient[k]
-        weights[k] -= rate * (gradient[k] + keep * first[k] if ahead else first[k])
+        velocity[k] = beta1 * velocity[k] + gradient[k]
+        weights[k] -= rate * (gradient[k] + beta1 * velocity[k] if nesterov else velocity[k])
 
 
 @jit_inline
-def _by_squares(optimizer, slots, weights, gradient, rate):
+def _adaptive(optimizer, i, weights, gradient, rate):
     """AdaGrad, RMSProp and AdaDelta: steps in units of the gradient's own size."""
-    first, second = slots
-    keep, epsilon, rest = np.float32(optimizer.decay), np.float32(optimizer.epsilon), np.float32(1.0 - optimizer.decay)
+    squares = optimizer.moments[i, 0]
+    step_squares = optimizer.moments[i, 1]
+    beta2 = np.float32(optimizer.beta2)
+    rest = np.float32(1.0 - optimizer.beta2)
+    eps = np.float32(optimizer.eps)
     if optimizer.kind == _ADAGRAD:
         for k in range(len(weights)):
-            first[k] += gradient[k] * gradient[k]
-            weights[k] -= rate * gradient[k] / (np.sqrt(first[k]) + epsilon)
+            squares[k] += gradient[k] * gradient[k]
+            weights[k] -= rate * gradient[k] / (np.sqrt(squares[k]) + eps)
     elif optimizer.kind == _RMSPROP:
         for k in range(len(weights)):
-            first[k] = keep * first[k] + rest * gradient[k] * gradient[k]
-            weights[k] -= rate * gradient[k] / (np.sqrt(first[k]) + epsilon)
+            squares[k] = beta2 * squares[k] + rest * gradient[k] * gradient[k]
+            weights[k] -= rate * gradient[k] / (np.sqrt(squares[k]) + eps)
     else:
         for k in range(len(weights)):
-            first[k] = keep * first[k] + rest * gradient[k] * gradient[k]
-            step = np.sqrt(second[k] + epsilon) / np.sqrt(first[k] + epsilon) * gradient[k]
-            second[k] = keep * second[k] + rest * step * step
+            squares[k] = beta2 * squares[k] + rest * gradient[k] * gradient[k]
+            step = np.sqrt(step_squares[k] + eps) / np.sqrt(squares[k] + eps) * gradient[k]
+            step_squares[k] = beta2 * step_squares[k] + rest * step * step
             weights[k] -= rate * step
 
 
 @jit_inline
 def _adam(optimizer, i, weights, gradient, rate):
-    """Adam with the bias correction of the seed's own count."""
-    first, second, count = optimizer.slots[i, 0], optimizer.slots[i, 1], optimizer.updates[i]
-    size = np.float32(rate / (1.0 - optimizer.momentum**count))
-    scale = np.float32(1.0 / np.sqrt(1.0 - optimizer.decay**count))
-    keep, hold, epsilon = np.float32(optimizer.momentum), np.float32(optimizer.decay), np.float32(optimizer.epsilon)
-    new, fresh = np.float32(1.0 - optimizer.momentum), np.float32(1.0 - optimizer.decay)
+    """Adam with the bias correction of the seed's own step count."""
+    mean = optimizer.moments[i, 0]
+    squares = optimizer.moments[i, 1]
+    count = optimizer.step_count[i]
+    step_size = np.float32(rate / (1.0 - optimizer.beta1**count))
+    root_scale = np.float32(1.0 / np.sqrt(1.0 - optimizer.beta2**count))
+    beta1 = np.float32(optimizer.beta1)
+    beta2 = np.float32(optimizer.beta2)
+    rest1 = np.float32(1.0 - optimizer.beta1)
+    rest2 = np.float32(1.0 - optimizer.beta2)
+    eps = np.float32(optimizer.eps)
     for k in range(len(weights)):
-        first[k] = keep * first[k] + new * gradient[k]
-        second[k] = hold * second[k] + fresh * gradient[k] * gradient[k]
-        weights[k] -= size * first[k] / (np.sqrt(second[k]) * scale + epsilon)
+        mean[k] = beta1 * mean[k] + rest1 * gradient[k]
+        squares[k] = beta2 * squares[k] + rest2 * gradient[k] * gradient[k]
+        weights[k] -= step_size * mean[k] / (np.sqrt(squares[k]) * root_scale + eps)
+
+
+@jit_inline
+def polyak_update(weights, others, i, tau):
+    """Move weights [S, P] of seed i towards other ones by the fraction ``tau``; 1 copies them."""
+    mine = weights[i]
+    theirs = others[i]
+    part = np.float32(tau)
+    if tau == 1.0:
+        for k in range(len(mine)):
+            mine[k] = theirs[k]
+    else:
+        for k in range(len(mine)):
+            mine[k] += part * (theirs[k] - mine[k])

@@ -7,7 +7,7 @@ The forward pass is one module mapped over S times its parameters; the optimiser
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,22 +17,29 @@ from torch.func import functional_call, vmap
 from agents.common.networks.optimizers import KINDS, Optimizer, OptimizerSettings, make_optimizer
 from simulator.core.protocols import Array, State
 
-Moved = tuple[Tensor, Tensor, Tensor]  # weights and the two slots, [S, P]
+
+class Moved(NamedTuple):
+    """Weights and moments after a step, [S, P] each."""
+
+    weights: Tensor
+    first: Tensor
+    second: Tensor
 
 
-class Stack:
+class StackedModule:
     """On a device: one module called over tensors of S times its parameters."""
 
     def __init__(self, module: nn.Module, weights: Array, settings: OptimizerSettings | None, device: str) -> None:
-        self._module, self.params = module.to(device), torch.tensor(weights, device=device)
+        self._module = module.to(device)
+        self.params = torch.tensor(weights, device=device)
         self._shapes = [(name, tuple(value.shape)) for name, value in module.named_parameters()]
         self._optimizer: Optimizer | None = None
         if settings:
             empty = make_optimizer(settings, len(weights), 0)
-            slots: Any = torch.zeros(len(weights), 2, weights.shape[1], device=device)
-            self._optimizer = empty._replace(slots=slots)
+            moments: Any = torch.zeros(len(weights), 2, weights.shape[1], device=device)
+            self._optimizer = empty._replace(moments=moments)
         self._leaves: list[Tensor] = []
-        self.kept: Tensor | None = None
+        self.held_outputs: Tensor | None = None
 
     def _call(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
         y: Tensor = functional_call(self._module, weights, (x,))
@@ -40,63 +47,69 @@ class Stack:
 
     def forward(self, x: Array, keep: bool) -> Array:
         """Outputs [S, B, out]; see ``TorchNetwork``, as for the rest."""
-        weights, at = {}, 0
+        weights = {}
+        start = 0
         for name, shape in self._shapes:
             size = int(np.prod(shape))
-            weights[name] = self.params[:, at : at + size].view(-1, *shape).detach().requires_grad_(keep)
-            at += size
+            weights[name] = self.params[:, start : start + size].view(-1, *shape).detach().requires_grad_(keep)
+            start += size
         with torch.set_grad_enabled(keep), _exact():
             y = vmap(self._call)(weights, torch.tensor(x, device=self.params.device))
         if keep:
-            self._leaves, self.kept = list(weights.values()), y
-        found: Array = y.detach().cpu().numpy()
-        return found
+            self._leaves = list(weights.values())
+            self.held_outputs = y
+        outputs: Array = y.detach().cpu().numpy()
+        return outputs
 
-    def _slopes(self, dy: Array) -> Tensor:
+    def _gradient(self, dy: Array) -> Tensor:
         """The gradient of every seed, [S, P]."""
-        given = torch.tensor(dy, device=self.params.device)
+        output_grad = torch.tensor(dy, device=self.params.device)
         with _exact():
-            parts = torch.autograd.grad(self.kept, self._leaves, given, allow_unused=True, materialize_grads=True)
-        self._leaves, self.kept = [], None
+            parts = torch.autograd.grad(
+                self.held_outputs, self._leaves, output_grad, allow_unused=True, materialize_grads=True
+            )
+        self._leaves = []
+        self.held_outputs = None
         return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
 
-    def update(self, dy: Array, mask: Array, share: float) -> Array:
+    def apply_gradient(self, dy: Array, mask: Array, lr_scale: float) -> Array:
         """One step of the seeds of ``mask``; norms of the gradients."""
-        sound = np.isfinite(dy).reshape(len(dy), -1).all(axis=1)  # nothing of a broken seed comes near the others
-        gradient = self._slopes(np.where(_spread_out(sound & mask, dy), dy, np.float32(0.0)))
+        finite = np.isfinite(dy).reshape(len(dy), -1).all(axis=1)  # nothing of a failed seed comes near the others
+        used = (finite & mask).reshape(-1, *[1] * (dy.ndim - 1))
+        gradient = self._gradient(np.where(used, dy, np.float32(0.0)))
         norms = torch.linalg.vector_norm(gradient, dim=1).cpu().numpy().astype(np.float64)
-        norms = np.where(mask, np.where(sound, norms, np.nan), 0.0)
-        good, longest = mask & np.isfinite(norms), self._optimizer.max_norm
-        if longest > 0.0 and (norms[good] > longest).any():
-            gradient *= _column(longest / np.maximum(np.where(good, norms, longest), longest), gradient)
-        if good.any():
-            _descend(self._optimizer, self.params, gradient, good, share)
+        norms = np.where(mask, np.where(finite, norms, np.nan), 0.0)
+        updated = mask & np.isfinite(norms)
+        max_norm = self._optimizer.max_grad_norm
+        if max_norm > 0.0 and (norms[updated] > max_norm).any():
+            gradient *= _column(max_norm / np.maximum(np.where(updated, norms, max_norm), max_norm), gradient)
+        if updated.any():
+            _apply_update(self._optimizer, self.params, gradient, updated, lr_scale)
         return norms
 
-    def copy_from(self, other: Any, share: float) -> None:
+    def polyak_update(self, other: Any, tau: float) -> None:
         """Move towards another's weights."""
-        if share == 1.0:
+        if tau == 1.0:
             self.params.copy_(other.params)
         else:
-            self.params += share * (other.params - self.params)
+            self.params += tau * (other.params - self.params)
 
     def state(self) -> State:
-        """Weights, slots and counters as numpy arrays."""
-        kept: State = {"params": self.params.cpu().numpy().copy()}
+        """Weights, moments and counters as numpy arrays."""
+        saved: State = {"params": self.params.cpu().numpy().copy()}
         if self._optimizer is None:
-            return kept
-        return kept | {"slots": self._optimizer.slots.cpu().numpy().copy(), "updates": self._optimizer.updates.copy()}
+            return saved
+        return saved | {
+            "moments": self._optimizer.moments.cpu().numpy().copy(),
+            "step_count": self._optimizer.step_count.copy(),
+        }
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
         self.params.copy_(torch.tensor(state["params"]))
         if self._optimizer is not None:
-            self._optimizer.slots.copy_(torch.tensor(state["slots"]))
-            self._optimizer.updates[:] = state["updates"]
-
-
-def _spread_out(flags: Array, like: Array) -> Array:
-    return flags.reshape(-1, *[1] * (like.ndim - 1))
+            self._optimizer.moments.copy_(torch.tensor(state["moments"]))
+            self._optimizer.step_count[:] = state["step_count"]
 
 
 def _exact() -> AbstractContextManager[Any]:
@@ -105,26 +118,28 @@ def _exact() -> AbstractContextManager[Any]:
     return flags
 
 
-def _descend(optimizer: Optimizer, weights: Tensor, gradient: Tensor, good: Array, share: float) -> None:
-    """One step of the seeds of ``good`` bool [S]; the others keep their weights, slots and counters as they were.
+def _apply_update(optimizer: Optimizer, weights: Tensor, gradient: Tensor, updated: Array, lr_scale: float) -> None:
+    """Step the seeds of ``updated`` bool [S]; the others keep their weights, moments and counters as they were.
 
     Args:
-        optimizer: the rule; its ``slots`` are a tensor [S, 2, P] beside the weights, its counters numpy int64 [S].
+        optimizer: the rule; its ``moments`` are a tensor [S, 2, P] beside the weights, its counters numpy int64 [S].
         weights: float32 [S, P], changed in place.
         gradient: float32 [S, P].
-        good: which seeds.
-        share: scales the learning rate.
+        updated: bool [S].
+        lr_scale: scales the learning rate.
     """
-    optimizer.updates[good] += 1
-    rate, kind = optimizer.rate * share, KINDS[optimizer.kind]
-    first, second = optimizer.slots[:, 0], optimizer.slots[:, 1]
+    optimizer.step_count[updated] += 1
+    rate = optimizer.learning_rate * lr_scale
+    kind = KINDS[optimizer.kind]
+    first = optimizer.moments[:, 0]
+    second = optimizer.moments[:, 1]
     if kind == "adam":
         moved = _adam(optimizer, weights, gradient, rate)
     elif kind in ("sgd", "momentum", "nesterov"):
-        moved = _along(optimizer, weights, gradient, rate)
+        moved = _momentum(optimizer, weights, gradient, rate)
     else:
-        moved = _by_squares(optimizer, weights, gradient, rate)
-    chosen = _column(good, weights)
+        moved = _adaptive(optimizer, weights, gradient, rate)
+    chosen = _column(updated, weights)
     for held, new in zip((weights, first, second), moved, strict=True):
         if new is not held:
             held.copy_(torch.where(chosen, new, held))
@@ -132,36 +147,41 @@ def _descend(optimizer: Optimizer, weights: Tensor, gradient: Tensor, good: Arra
 
 def _column(values: Array, like: Tensor) -> Tensor:
     """One value per seed, [S], as a column [S, 1] beside a tensor; float64 becomes float32."""
-    kept = values.astype(np.float32) if values.dtype == np.float64 else values
-    return torch.as_tensor(kept[:, None], device=like.device)
+    values = values.astype(np.float32) if values.dtype == np.float64 else values
+    return torch.as_tensor(values[:, None], device=like.device)
 
 
-def _along(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
-    first, second, kind = optimizer.slots[:, 0], optimizer.slots[:, 1], KINDS[optimizer.kind]
+def _momentum(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
+    kind = KINDS[optimizer.kind]
+    velocity = optimizer.moments[:, 0]
+    unused = optimizer.moments[:, 1]
     if kind == "sgd":
-        return weights - rate * gradient, first, second
-    kept = optimizer.momentum * first + gradient
-    step = gradient + optimizer.momentum * kept if kind == "nesterov" else kept
-    return weights - rate * step, kept, second
+        return Moved(weights - rate * gradient, velocity, unused)
+    velocity = optimizer.beta1 * velocity + gradient
+    step = gradient + optimizer.beta1 * velocity if kind == "nesterov" else velocity
+    return Moved(weights - rate * step, velocity, unused)
 
 
-def _by_squares(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
-    first, second, kind = optimizer.slots[:, 0], optimizer.slots[:, 1], KINDS[optimizer.kind]
-    keep, epsilon = optimizer.decay, optimizer.epsilon
+def _adaptive(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
+    kind = KINDS[optimizer.kind]
+    beta2 = optimizer.beta2
+    eps = optimizer.eps
+    squares = optimizer.moments[:, 0]
+    step_squares = optimizer.moments[:, 1]
     if kind == "adagrad":
-        squares = first + gradient * gradient
-        return weights - rate * gradient / (squares.sqrt() + epsilon), squares, second
-    squares = keep * first + (1.0 - keep) * gradient * gradient
+        squares = squares + gradient * gradient
+        return Moved(weights - rate * gradient / (squares.sqrt() + eps), squares, step_squares)
+    squares = beta2 * squares + (1.0 - beta2) * gradient * gradient
     if kind == "rmsprop":
-        return weights - rate * gradient / (squares.sqrt() + epsilon), squares, second
-    step = (second + epsilon).sqrt() / (squares + epsilon).sqrt() * gradient
-    return weights - rate * step, squares, keep * second + (1.0 - keep) * step * step
+        return Moved(weights - rate * gradient / (squares.sqrt() + eps), squares, step_squares)
+    step = (step_squares + eps).sqrt() / (squares + eps).sqrt() * gradient
+    return Moved(weights - rate * step, squares, beta2 * step_squares + (1.0 - beta2) * step * step)
 
 
 def _adam(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> Moved:
-    count = np.maximum(optimizer.updates, 1)  # a seed that never moved has no correction to divide by
-    size = _column(rate / (1.0 - optimizer.momentum**count), weights)
-    scale = _column(1.0 / np.sqrt(1.0 - optimizer.decay**count), weights)
-    first = optimizer.momentum * optimizer.slots[:, 0] + (1.0 - optimizer.momentum) * gradient
-    second = optimizer.decay * optimizer.slots[:, 1] + (1.0 - optimizer.decay) * gradient * gradient
-    return weights - size * first / (second.sqrt() * scale + optimizer.epsilon), first, second
+    count = np.maximum(optimizer.step_count, 1)  # a seed that never moved has no correction to divide by
+    step_size = _column(rate / (1.0 - optimizer.beta1**count), weights)
+    root_scale = _column(1.0 / np.sqrt(1.0 - optimizer.beta2**count), weights)
+    mean = optimizer.beta1 * optimizer.moments[:, 0] + (1.0 - optimizer.beta1) * gradient
+    squares = optimizer.beta2 * optimizer.moments[:, 1] + (1.0 - optimizer.beta2) * gradient * gradient
+    return Moved(weights - step_size * mean / (squares.sqrt() * root_scale + optimizer.eps), mean, squares)

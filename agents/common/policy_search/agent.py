@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium import spaces
 
 from agents.common.exploration import argmax
-from agents.common.networks.compiled_network import Net, NetworkSettings, forward_row, make_net, n_params
+from agents.common.networks.dense import Net, NetworkSettings, forward_row, make_net, n_params
 from agents.common.policy_search.selection import Rule, learn_lane, make_climb
 from agents.common.tabular import action_lists, legal_rows, load, save, trace_buffers
 from simulator.core import rng

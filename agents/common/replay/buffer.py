@@ -1,8 +1,8 @@
-"""Experience replay of one seed beside another: a ring of n-step transitions.
+"""Experience replay, one seed beside another: a ring buffer of n-step transitions.
 
 Lin 1992; Mnih et al. 2015; n steps as in Sutton 1988 and Hessel et al. 2018. A transition is (observation, action,
-return of the steps really taken, discount, what they led to). Its discount is gamma**k after k steps, 0 after a true
-end: truncation bootstraps, termination does not, and nothing crosses an episode's end.
+return of the steps really taken, discount, next observation). Its discount is gamma**k after k steps, 0 after a
+termination: truncation bootstraps, termination does not, and nothing crosses an episode's end.
 """
 
 from __future__ import annotations
@@ -19,115 +19,118 @@ class Replay(NamedTuple):
     """N transitions per seed, and the last steps that are not n steps old yet."""
 
     gamma: float
-    obs: Array  # float32 [S, N, F]
-    following: Array  # float32 [S, N, F]
+    obs: Array  # [S, N, F] float32, or int64 positions of frames
+    next_obs: Array  # [S, N, F], n steps later, or at the episode's end
     action: Array  # int32 [S, N]
-    earned: Array  # float32 [S, N], discounted return of the steps in between
+    n_step_return: Array  # float32 [S, N], discounted sum of the rewards in between
     discount: Array  # float32 [S, N]
-    pushed: Array  # int64 [S], transitions since the beginning
-    window_obs: Array  # float32 [S, n, F], steps waiting, the oldest first
+    n_added: Array  # int64 [S], transitions since the beginning
+    window_obs: Array  # [S, n, F], pending steps, the oldest first
     window_action: Array  # int32 [S, n]
     window_reward: Array  # float32 [S, n]
-    waiting: Array  # int64 [S]
+    n_pending: Array  # int64 [S]
 
 
-def make_replay(shape: tuple[int, int, int], n_step: int, gamma: float, kind: type = np.float32) -> Replay:
-    """An empty replay.
+_RING = ("obs", "next_obs", "action", "n_step_return", "discount")
+_REST = ("n_added", "window_obs", "window_action", "window_reward", "n_pending")
+
+
+def make_replay(
+    n_seeds: int, capacity: int, n_features: int, n_step: int, gamma: float, dtype: type = np.float32
+) -> Replay:
+    """Make an empty replay.
 
     Args:
-        shape: seeds S, capacity N, features F of an observation.
+        n_seeds: S.
+        capacity: N, transitions.
+        n_features: F, of a stored observation.
         n_step: steps in a transition.
         gamma: discount per step.
-        kind: of a stored observation's features; int64 where they are places of frames.
+        dtype: of a stored observation's features; int64 where they are positions of frames.
     """
-    n, capacity, width = shape
-    rows = [np.zeros(shape, kind) for _ in range(2)]
-    numbers = [np.zeros((n, capacity), kind) for kind in (np.int32, np.float32, np.float32)]
-    window = (np.zeros((n, n_step, width), kind), np.zeros((n, n_step), np.int32))
-    counts = (np.zeros(n, np.int64), np.zeros(n, np.int64))
-    return Replay(gamma, *rows, *numbers, counts[0], *window, np.zeros((n, n_step), np.float32), counts[1])
+    return Replay(
+        gamma=gamma,
+        obs=np.zeros((n_seeds, capacity, n_features), dtype),
+        next_obs=np.zeros((n_seeds, capacity, n_features), dtype),
+        action=np.zeros((n_seeds, capacity), np.int32),
+        n_step_return=np.zeros((n_seeds, capacity), np.float32),
+        discount=np.zeros((n_seeds, capacity), np.float32),
+        n_added=np.zeros(n_seeds, np.int64),
+        window_obs=np.zeros((n_seeds, n_step, n_features), dtype),
+        window_action=np.zeros((n_seeds, n_step), np.int32),
+        window_reward=np.zeros((n_seeds, n_step), np.float32),
+        n_pending=np.zeros(n_seeds, np.int64),
+    )
 
 
-def replay_bytes(capacity: int, n_step: int, width: int) -> int:
-    """Memory of one seed's replay, in bytes; an observation takes ``width``."""
-    return capacity * (2 * width + 12) + n_step * (width + 8)
+def replay_bytes(capacity: int, n_step: int, obs_bytes: int) -> int:
+    """Memory of one seed's replay, in bytes; a stored observation takes ``obs_bytes``."""
+    return capacity * (2 * obs_bytes + 12) + n_step * (obs_bytes + 8)
 
 
 def save_replay(replay: Replay) -> State:
-    """What is in the ring, seed by seed, and in the window; slots never written are left out."""
-    fill = np.minimum(replay.pushed, replay.action.shape[1])
-    ring = {name: [row[:n].copy() for row, n in zip(getattr(replay, name), fill, strict=True)] for name in _RING}
+    """Copy the ring, seed by seed, and the window; slots never written are left out."""
+    sizes = np.minimum(replay.n_added, replay.action.shape[1])
+    ring = {name: [row[:n].copy() for row, n in zip(getattr(replay, name), sizes, strict=True)] for name in _RING}
     return ring | {name: getattr(replay, name).copy() for name in _REST}
 
 
 def load_replay(replay: Replay, state: State) -> None:
     """Go on from :func:`save_replay`'s copies."""
     for name in _RING:
-        for row, kept in zip(getattr(replay, name), state[name], strict=True):
-            row[: len(kept)] = kept
+        for row, saved in zip(getattr(replay, name), state[name], strict=True):
+            row[: len(saved)] = saved
     for name in _REST:
         getattr(replay, name)[...] = state[name]
 
 
-_RING = ("obs", "following", "action", "earned", "discount")
-_REST = ("pushed", "window_obs", "window_action", "window_reward", "waiting")
+@jit_inline
+def replay_size(replay, i):
+    """Number of transitions of seed i that can be sampled."""
+    return min(replay.n_added[i], replay.action.shape[1])
 
 
 @jit_inline
-def fill_of(replay, i):
-    """How many transitions of seed i can be drawn."""
-    return min(replay.pushed[i], replay.action.shape[1])
+def add_step(replay, i, obs, action, reward, terminated, truncated, next_obs):
+    """Add one environment step of seed i: ``obs`` [F], and ``next_obs`` [F] that the step itself led to.
 
-
-@jit_inline
-def push(replay, i, seen, action, result):
-    """Add one step of seed i: what was seen, done, and (reward, terminated, truncated, what it led to).
-
-    It makes one transition once n steps wait, and one of every waiting step where an episode ends.
+    It completes one transition once n steps are pending, and one for every pending step where an episode ends.
     """
-    reward, terminated, truncated, led_to = result
-    length, n = replay.waiting[i], replay.window_action.shape[1]
+    length = replay.n_pending[i]
+    n_step = replay.window_action.shape[1]
     for f in range(replay.obs.shape[2]):
-        replay.window_obs[i, length, f] = seen[f]
-    replay.window_action[i, length], replay.window_reward[i, length] = action, reward
+        replay.window_obs[i, length, f] = obs[f]
+    replay.window_action[i, length] = action
+    replay.window_reward[i, length] = reward
     length += 1
     if terminated or truncated:
         for oldest in range(length):
-            _emit(replay, i, (oldest, length), terminated, led_to)
+            _add_transition(replay, i, oldest, length, terminated, next_obs)
         length = 0
-    elif length == n:
-        _emit(replay, i, (0, length), terminated, led_to)
+    elif length == n_step:
+        _add_transition(replay, i, 0, length, terminated, next_obs)
         length -= 1
         for k in range(length):
             for f in range(replay.obs.shape[2]):
                 replay.window_obs[i, k, f] = replay.window_obs[i, k + 1, f]
             replay.window_action[i, k] = replay.window_action[i, k + 1]
             replay.window_reward[i, k] = replay.window_reward[i, k + 1]
-    replay.waiting[i] = length
+    replay.n_pending[i] = length
 
 
 @jit_inline
-def _emit(replay, i, steps, terminated, led_to):
-    """Make a transition of the waiting steps from ``steps[0]`` to before ``steps[1]``."""
-    oldest, end = steps
-    at = replay.pushed[i] % replay.action.shape[1]
-    total, discount = 0.0, 1.0
+def _add_transition(replay, i, oldest, end, terminated, next_obs):
+    """Make a transition of the pending steps from ``oldest`` to before ``end``."""
+    slot = replay.n_added[i] % replay.action.shape[1]
+    n_step_return = 0.0
+    discount = 1.0
     for k in range(oldest, end):
-        total += discount * replay.window_reward[i, k]
+        n_step_return += discount * replay.window_reward[i, k]
         discount *= replay.gamma
     for f in range(replay.obs.shape[2]):
-        replay.obs[i, at, f], replay.following[i, at, f] = replay.window_obs[i, oldest, f], led_to[f]
-    replay.action[i, at], replay.earned[i, at] = replay.window_action[i, oldest], total
-    replay.discount[i, at] = 0.0 if terminated else discount
-    replay.pushed[i] += 1
-
-
-@jit_inline
-def expand(stored, n_classes, x):
-    """Stored features [F] as a network's input [in]: as they are, or the class they name as one-hot."""
-    if n_classes == 0:
-        for f in range(len(stored)):
-            x[f] = stored[f]
-    else:
-        x[:] = np.float32(0.0)
-        x[np.int64(stored[0])] = np.float32(1.0)
+        replay.obs[i, slot, f] = replay.window_obs[i, oldest, f]
+        replay.next_obs[i, slot, f] = next_obs[f]
+    replay.action[i, slot] = replay.window_action[i, oldest]
+    replay.n_step_return[i, slot] = n_step_return
+    replay.discount[i, slot] = 0.0 if terminated else discount
+    replay.n_added[i] += 1

@@ -1,8 +1,8 @@
-"""Prioritized replay: which stored transition is drawn, and what its draw weighs.
+"""Prioritized replay: which stored transitions are sampled, and their importance weights.
 
-Schaul et al. 2016, sections 3.3 and 3.4. Proportional: P(i) = p_i**alpha / sum, by a tree of sums. Rank-based:
-P(i) = rank(i)**-alpha / sum, ranks read off a heap, which is nearly sorted, as in the paper. Draws are stratified, one
-from each of B equal parts; weights are (n P(i))**-beta over the batch's largest, n the current fill.
+Schaul et al. 2016, sections 3.3 and 3.4. Proportional: P(k) = p_k**alpha / sum, by a sum tree. Rank-based:
+P(k) = rank(k)**-alpha / sum, ranks read off a heap, which is nearly sorted, as in the paper. Samples are stratified,
+one from each of B equal parts; weights are (n P(k))**-beta over the batch's largest, n the current size of the replay.
 """
 
 from __future__ import annotations
@@ -18,56 +18,69 @@ from simulator.core.jit import jit_inline
 from simulator.core.protocols import Array, State
 from simulator.core.rng_compiled import below, uniform
 
-UNIFORM, PROPORTIONAL, RANK = range(3)
+UNIFORM = 0
+PROPORTIONAL = 1
+RANK = 2
 
 
 @dataclass(frozen=True)
 class PrioritySettings:
-    """How the priority of a transition follows its TD error; counts only with prioritized replay."""
+    """Priority of a transition as a function of its TD error; counts only with prioritized replay."""
 
     kind: Literal["proportional", "rank"] = "proportional"
-    """proportional: to |TD error| + offset; rank: to one over the rank of |TD error| in the replay"""
+    """proportional: to |TD error| + eps; rank: to one over the rank of |TD error| in the replay"""
     alpha: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.6
-    """exponent of the priority; 0: every transition alike"""
+    """exponent of the priority; 0: uniform sampling"""
     beta: Share = 0.4
-    """exponent of the correction for drawing unevenly, at the first environment step"""
+    """exponent of the importance weights, at the first environment step"""
     beta_steps: StepsOfRun = None
-    """environment steps in which beta rises, linearly, to 1; none: as many as the run has; 0 keeps it"""
-    offset: Positive = 1e-6
-    """added to |TD error|, in units of value, so that no transition is never drawn"""
+    """environment steps in which beta rises, linearly, to 1; none: as many as the run has; 0 keeps it constant"""
+    eps: Positive = 1e-6
+    """added to |TD error|, in units of value, so that every transition can be sampled"""
 
 
 class Priorities(NamedTuple):
-    """What is needed to draw from N transitions per seed. Arrays that the kind does not use have a length of 1."""
+    """Priorities of N transitions per seed. Arrays that the kind does not use have a length of 1."""
 
     kind: int
     alpha: float
-    offset: float
+    eps: float
     tree: Array  # float64 [S, 2 M], M >= N a power of 2: node k is the sum of 2 k and 2 k + 1, leaves from M on
-    largest: Array  # float64 [S], the largest |TD error| + offset so far, 1 at first: what a new transition gets
-    key: Array  # float64 [S, N], |TD error| of every transition, for ranks
-    heap: Array  # int64 [S, N], transitions, the largest key first
-    place: Array  # int64 [S, N], where in the heap a transition is
+    max_priority: Array  # float64 [S], the largest |TD error| + eps so far, 1 at first: that of a new transition
+    abs_td_error: Array  # float64 [S, N], |TD error| + eps of every transition, for ranks
+    heap: Array  # int64 [S, N], transitions, the largest TD error first
+    heap_position: Array  # int64 [S, N], of every transition
     cumulative: Array  # float64 [1 + N], sums of rank**-alpha
 
 
 def make_priorities(settings: PrioritySettings | None, n_seeds: int, capacity: int) -> Priorities:
-    """Nothing stored yet; None draws uniformly."""
+    """Make the priorities of an empty replay; None samples uniformly."""
     kind = UNIFORM if settings is None else PROPORTIONAL if settings.kind == "proportional" else RANK
-    leaves = 1 << max(capacity - 1, 0).bit_length()
-    given = settings or PrioritySettings()
-    tree = np.zeros((n_seeds, 2 * leaves if kind == PROPORTIONAL else 1))
-    ranked = (n_seeds, capacity if kind == RANK else 1)
-    sums = np.zeros(1 + (capacity if kind == RANK else 0))
-    sums[1:] = np.cumsum(np.arange(1.0, len(sums)) ** -given.alpha)
-    numbers = (kind, float(given.alpha), float(given.offset))
-    heap = (np.zeros(ranked), np.zeros(ranked, np.int64), np.zeros(ranked, np.int64))
-    return Priorities(*numbers, tree, np.ones(n_seeds), *heap, sums)
+    settings = settings or PrioritySettings()
+    n_ranked = capacity if kind == RANK else 1
+    cumulative = np.zeros(1 + (capacity if kind == RANK else 0))
+    cumulative[1:] = np.cumsum(np.arange(1.0, len(cumulative)) ** -settings.alpha)
+    return Priorities(
+        kind=kind,
+        alpha=float(settings.alpha),
+        eps=float(settings.eps),
+        tree=np.zeros((n_seeds, 2 * _n_leaves(capacity) if kind == PROPORTIONAL else 1)),
+        max_priority=np.ones(n_seeds),
+        abs_td_error=np.zeros((n_seeds, n_ranked)),
+        heap=np.zeros((n_seeds, n_ranked), np.int64),
+        heap_position=np.zeros((n_seeds, n_ranked), np.int64),
+        cumulative=cumulative,
+    )
+
+
+def _n_leaves(capacity: int) -> int:
+    return 1 << max(capacity - 1, 0).bit_length()
 
 
 def save_priorities(priorities: Priorities) -> State:
-    """Copies of what is remembered of every seed."""
-    return {name: getattr(priorities, name).copy() for name in ("tree", "largest", "key", "heap", "place")}
+    """Copy the priorities of every seed."""
+    names = ("tree", "max_priority", "abs_td_error", "heap", "heap_position")
+    return {name: getattr(priorities, name).copy() for name in names}
 
 
 def load_priorities(priorities: Priorities, state: State) -> None:
@@ -76,115 +89,125 @@ def load_priorities(priorities: Priorities, state: State) -> None:
         getattr(priorities, name)[...] = array
 
 
-def bytes_of(kind: str, capacity: int) -> int:
-    """Memory of one seed, in bytes; ``kind`` as in the settings, or empty."""
-    return {"": 0, "proportional": 16 * (1 << max(capacity - 1, 0).bit_length()), "rank": 24 * capacity}[kind]
+def priority_bytes(settings: PrioritySettings | None, capacity: int) -> int:
+    """Memory of one seed's priorities, in bytes."""
+    if settings is None:
+        return 0
+    return 16 * _n_leaves(capacity) if settings.kind == "proportional" else 24 * capacity
 
 
 @jit_inline
-def admit(priorities, i, at, count):
-    """Transition ``at`` of seed i is new: it gets the largest priority; ``count`` were pushed before it."""
-    if priorities.kind == RANK and count < priorities.heap.shape[1]:
-        priorities.heap[i, count], priorities.place[i, at] = at, count
-        priorities.key[i, at] = -1.0
+def add_priority(priorities, i, slot, n_before):
+    """Give the new transition ``slot`` of seed i the largest priority; ``n_before`` were added before it."""
+    if priorities.kind == RANK and n_before < priorities.heap.shape[1]:
+        priorities.heap[i, n_before] = slot
+        priorities.heap_position[i, slot] = n_before
+        priorities.abs_td_error[i, slot] = -1.0
     if priorities.kind != UNIFORM:
-        _set(priorities, i, at, priorities.largest[i], min(count + 1, priorities.heap.shape[1]))
+        _set_priority(priorities, i, slot, priorities.max_priority[i], min(n_before + 1, priorities.heap.shape[1]))
 
 
 @jit_inline
-def revise(priorities, i, at, td_error, fill):
-    """Transition ``at`` was learned from with this TD error, unclipped."""
+def update_priority(priorities, i, slot, td_error, size):
+    """Set the priority of transition ``slot`` of seed i from its unclipped TD error; ``size`` is the replay's."""
     if priorities.kind != UNIFORM:
-        value = abs(np.float64(td_error)) + priorities.offset
-        priorities.largest[i] = max(priorities.largest[i], value)
-        _set(priorities, i, at, value, fill)
+        value = abs(np.float64(td_error)) + priorities.eps
+        priorities.max_priority[i] = max(priorities.max_priority[i], value)
+        _set_priority(priorities, i, slot, value, size)
 
 
 @jit_inline
-def _set(priorities, i, at, value, fill):
+def _set_priority(priorities, i, slot, value, size):
     if priorities.kind == PROPORTIONAL:
-        tree, node = priorities.tree[i], at + priorities.tree.shape[1] // 2
+        tree = priorities.tree[i]
+        node = slot + priorities.tree.shape[1] // 2
         tree[node] = value**priorities.alpha
         node //= 2
         while node >= 1:
             tree[node] = tree[2 * node] + tree[2 * node + 1]
             node //= 2
     else:
-        heap, place, key = priorities.heap[i], priorities.place[i], priorities.key[i]
-        key[at] = value
-        _rise(heap, place, key, place[at])
-        _sink(heap, place, key, place[at], fill)
+        heap = priorities.heap[i]
+        position = priorities.heap_position[i]
+        key = priorities.abs_td_error[i]
+        key[slot] = value
+        _sift_up(heap, position, key, position[slot])
+        _sift_down(heap, position, key, position[slot], size)
 
 
 @jit_inline
-def _rise(heap, place, key, spot):
-    while spot > 0 and key[heap[spot]] > key[heap[(spot - 1) // 2]]:
-        _swap(heap, place, spot, (spot - 1) // 2)
-        spot = (spot - 1) // 2
+def _sift_up(heap, position, key, node):
+    while node > 0 and key[heap[node]] > key[heap[(node - 1) // 2]]:
+        _swap(heap, position, node, (node - 1) // 2)
+        node = (node - 1) // 2
 
 
 @jit_inline
-def _sink(heap, place, key, spot, fill):
-    below_it = 2 * spot + 1
-    while below_it < fill:
-        if below_it + 1 < fill and key[heap[below_it + 1]] > key[heap[below_it]]:
-            below_it += 1
-        if key[heap[below_it]] <= key[heap[spot]]:
+def _sift_down(heap, position, key, node, size):
+    child = 2 * node + 1
+    while child < size:
+        if child + 1 < size and key[heap[child + 1]] > key[heap[child]]:
+            child += 1
+        if key[heap[child]] <= key[heap[node]]:
             break
-        _swap(heap, place, spot, below_it)
-        spot, below_it = below_it, 2 * below_it + 1
+        _swap(heap, position, node, child)
+        node = child
+        child = 2 * child + 1
 
 
 @jit_inline
-def _swap(heap, place, a, b):
+def _swap(heap, position, a, b):
     heap[a], heap[b] = heap[b], heap[a]
-    place[heap[a]], place[heap[b]] = a, b
+    position[heap[a]] = a
+    position[heap[b]] = b
 
 
 @jit_inline
-def draw(priorities, streams, i, how, picked, weights):
-    """Fill ``picked`` [B] with transitions of seed i, ``weights`` [B] with what they weigh; ``how``: (fill, beta)."""
-    fill, beta = how
-    n, heaviest = len(picked), 0.0
+def sample(priorities, streams, i, size, beta, indices, weights):
+    """Fill ``indices`` [B] with sampled transitions of seed i, and ``weights`` [B] with their importance weights."""
+    n = len(indices)
+    max_weight = 0.0
     for j in range(n):
-        share = 1.0 / fill
+        probability = 1.0 / size
         if priorities.kind == UNIFORM:
-            picked[j] = below(streams, i, fill)
+            indices[j] = below(streams, i, size)
         elif priorities.kind == PROPORTIONAL:
             total = priorities.tree[i, 1]
-            picked[j] = _descend(priorities.tree[i], total * (j + uniform(streams, i)) / n, fill)
-            share = priorities.tree[i, priorities.tree.shape[1] // 2 + picked[j]] / total
+            indices[j] = _find_prefix_sum(priorities.tree[i], total * (j + uniform(streams, i)) / n, size)
+            probability = priorities.tree[i, priorities.tree.shape[1] // 2 + indices[j]] / total
         else:
-            total = priorities.cumulative[fill]
-            rank = _bisect(priorities.cumulative, total * (j + uniform(streams, i)) / n, fill)
-            picked[j] = priorities.heap[i, rank - 1]
-            share = (priorities.cumulative[rank] - priorities.cumulative[rank - 1]) / total
-        weight = (fill * share) ** -beta if priorities.kind != UNIFORM else 1.0
+            total = priorities.cumulative[size]
+            rank = _find_rank(priorities.cumulative, total * (j + uniform(streams, i)) / n, size)
+            indices[j] = priorities.heap[i, rank - 1]
+            probability = (priorities.cumulative[rank] - priorities.cumulative[rank - 1]) / total
+        weight = (size * probability) ** -beta if priorities.kind != UNIFORM else 1.0
         weights[j] = weight
-        heaviest = max(heaviest, weight)
+        max_weight = max(max_weight, weight)
     for j in range(n):
-        weights[j] /= np.float32(heaviest)
+        weights[j] /= np.float32(max_weight)
 
 
 @jit_inline
-def _descend(tree, left, fill):
-    """The leaf below which the sum of all leaves before it and its own first exceeds ``left``."""
-    leaves, node = len(tree) // 2, 1
-    while node < leaves:
+def _find_prefix_sum(tree, prefix_sum, size):
+    """The leaf at which the sum of all leaves up to it first exceeds ``prefix_sum``."""
+    n_leaves = len(tree) // 2
+    node = 1
+    while node < n_leaves:
         node *= 2
-        if left >= tree[node] and tree[node + 1] > 0.0:  # rounding must not lead to a leaf that is empty
-            left -= tree[node]
+        if prefix_sum >= tree[node] and tree[node + 1] > 0.0:  # rounding must not lead to an empty leaf
+            prefix_sum -= tree[node]
             node += 1
-    return min(node - leaves, fill - 1)
+    return min(node - n_leaves, size - 1)
 
 
 @jit_inline
-def _bisect(cumulative, left, fill):
-    """The first rank, from 1 to ``fill``, whose cumulative sum exceeds ``left``."""
-    low, high = 1, fill
+def _find_rank(cumulative, prefix_sum, size):
+    """The first rank, from 1 to ``size``, whose cumulative sum exceeds ``prefix_sum``."""
+    low = 1
+    high = size
     while low < high:
         middle = (low + high) // 2
-        if cumulative[middle] > left:
+        if cumulative[middle] > prefix_sum:
             high = middle
         else:
             low = middle + 1

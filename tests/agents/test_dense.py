@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from agents.common.networks.compiled_network import CompiledNetwork, forward_row, make_net, n_params, twin
+from agents.common.networks.dense import clone, forward_row, make_net, n_params
 from simulator.core import rng
 from simulator.core.jit import jit
-from tests.agents.networks import data, flat_of, make, module, plain_outputs
+from tests.agents.networks import Compiled, data, flat_of, make, module, plain_outputs
 
 SHAPES = [(3, 2), (1, 1), (5, 7, 3), (4, 13, 5, 2), (6, 3, 9, 5, 1), (2, 5, 4, 3, 8, 7)]  # depths 0 to 4
 
@@ -48,7 +48,7 @@ def test_the_gradient_is_autograds(sizes, tanh):
     network, x, dy = make("compiled", sizes, tanh=tanh), data((3, 9, sizes[0])), data((3, 9, sizes[-1]), 1)
     before = network.net.params.copy()
     network.forward(x)
-    norms = network.update(dy, np.ones(3, bool))
+    norms = network.apply_gradient(dy, np.ones(3, bool))
     for i in range(3):
         made = module(before[i], sizes, tanh=tanh)
         made(torch.tensor(x[i])).backward(torch.tensor(dy[i]))
@@ -63,7 +63,7 @@ def test_the_gradient_is_that_of_finite_differences(sizes, tanh):
     network, x, dy = make("compiled", sizes, tanh=tanh), data((3, 5, sizes[0])), data((3, 5, sizes[-1]), 1)
     row = network.net.params[1].astype(np.float64)
     network.forward(x)
-    network.update(dy, np.ones(3, bool))
+    network.apply_gradient(dy, np.ones(3, bool))
     found = np.zeros(len(row))
     for k in range(len(row)):
         sides = []
@@ -81,7 +81,7 @@ def test_two_layers_by_hand():
     network.net.params[0] = [1.0, 1.0, 1.0, -1.0, 0.0, 0.0, 2.0, 5.0, 1.0]
     assert network.forward(np.array([[[1.0, 2.0]]])).item() == 7.0
     # dy = 1: output weights get (3, 0), bias 1; the first unit gets 2 times the inputs, the second is shut
-    norm = network.update(np.ones((1, 1, 1)), np.ones(1, bool))
+    norm = network.apply_gradient(np.ones((1, 1, 1)), np.ones(1, bool))
     np.testing.assert_array_equal(network.net.gradient[0], [2.0, 0.0, 4.0, 0.0, 2.0, 0.0, 3.0, 0.0, 1.0])
     assert norm[0] == pytest.approx(np.sqrt(4 + 16 + 4 + 9 + 1))
     np.testing.assert_array_equal(network.net.params[0], [-1.0, 1.0, -3.0, -1.0, -2.0, 0.0, -1.0, 5.0, 0.0])
@@ -99,14 +99,14 @@ def test_weights_begin_uniform_by_fan_in_from_each_seeds_own_stream():
     np.testing.assert_array_equal(first[1], generator.uniform(-0.25, 0.25, 17 * 400).astype(np.float32))
 
 
-def test_a_twin_follows_and_has_room_of_its_own():
+def test_a_clone_is_updated_and_has_working_space_of_its_own():
     online = make("compiled", (3, 4, 2))
-    target, x = CompiledNetwork(twin(online.net)), data((3, 5, 3))
+    target, x = Compiled(clone(online.net)), data((3, 5, 3))
     before = online.forward(x)
-    online.update(np.ones((3, 5, 2)), np.ones(3, bool))
+    online.apply_gradient(np.ones((3, 5, 2)), np.ones(3, bool))
     np.testing.assert_array_equal(target.forward(x), before)
     assert np.abs(online.forward(x) - before).max() > 0.01
-    target.copy_from(online)
+    target.polyak_update(online)
     np.testing.assert_array_equal(target.forward(x), online.forward(x))
     assert set(target.state()) == {"params"}
 
@@ -117,7 +117,7 @@ def test_batches_of_other_sizes_than_the_largest_use_the_same_room():
         network, x, dy = make("compiled", sizes, batch=16), data((3, n, 4)), data((3, n, 3), 1)
         before = network.net.params.copy()
         network.forward(x)
-        network.update(dy, np.ones(3, bool))
+        network.apply_gradient(dy, np.ones(3, bool))
         made = module(before[2], sizes)
         made(torch.tensor(x[2])).backward(torch.tensor(dy[2]))
         np.testing.assert_allclose(network.net.gradient[2], flat_of(made, "grad"), atol=2e-6, rtol=1e-5)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.dqn import rollout
-from agents.dqn.schedule import Schedule, pace_at, trains_at
+from agents import dqn
+from agents.dqn import learner
+from agents.dqn.update import make_hyperparams, trains_at, update_params
 from simulator.core.jit import set_threads
 from tests.laws.players import plays_stretches, same, session
 from tests.seeding import FIRST_SEED
 
-OFTEN = {"average": 0.01, "updates": 2, "train_every": 3, "n_step": 2, "random_steps": 4}
+OFTEN = {"eval_ema": 0.01, "gradient_steps": 2, "train_frequency": 3, "n_step": 2, "max_action_repeat": 4}
 
 
 def _pair(env, **agent):
@@ -28,11 +29,15 @@ def test_the_compiled_envs_of_vectors_are_played_in_stretches():
 
 @pytest.mark.parametrize(
     ("env", "settings"),
-    [("CartPole-v1", OFTEN), ("CartPole-v1", {"target_every": 7}), ("MountainCar-v0", {"scaled": True, **OFTEN})],
+    [
+        ("CartPole-v1", OFTEN),
+        ("CartPole-v1", {"target_update_interval": 7}),
+        ("MountainCar-v0", {"normalize_obs": True, **OFTEN}),
+    ],
     ids=str,
 )
 def test_stretches_of_any_length_give_the_bits_of_single_steps(env, settings, monkeypatch):
-    monkeypatch.setattr(rollout, "LARGEST_PIECE", 3e7)  # pieces of some 40 steps
+    monkeypatch.setattr(learner, "ROLLOUT_COST", 3e7)  # rollouts of some 40 steps
     fast, slow = _pair(env, **settings)
     assert 10 < fast.agent.piece < 63
     for n in (1, 2, 250, 63):
@@ -74,7 +79,7 @@ def test_a_env_that_breaks_down_is_named_with_seed_and_step():
 
 def test_the_seed_that_breaks_down_first_is_named():
     one = session("dqn", "CartPole-v1")
-    one.agent._learner.enter = lambda *given: given[-1][2].__setitem__(slice(None), [7, 0, 3])
+    one.agent._learner._rollout_entry = lambda *given: given[-1].broken_at.__setitem__(slice(None), [7, 0, 3])
     with pytest.raises(ValueError, match=rf"seed {FIRST_SEED + 2} observed .* in step 3, expected"):
         one.play(10)
     assert one.agent.state()["clock"] == 0  # what was refused was not played
@@ -84,20 +89,18 @@ def test_a_seed_that_diverges_stops_learning_at_the_same_step_either_way():
     fast, slow = _pair("CartPole-v1")
     for one in (fast, slow):
         one.play(30)
-        one.agent._learner.parts.brain.online.params[2] = np.inf
+        one.agent._learner.state.online.params[2] = np.inf
         one.play(100)
     assert list(fast.failed_at) == list(slow.failed_at) == [0, 0, 31]
     same(fast.state(), slow.state())
 
 
 def test_the_average_counts_the_updates_that_were_made():
-    counts = {"starts": 10, "train_every": 4, "updates": 3, "target_every": 0}
-    schedule = Schedule(
-        **counts, target_share=0.5, average=1e-9, beta=1.0, beta_steps=0, rate=1.0, last_rate=1.0, rate_steps=0
-    )
+    counts = {"learning_starts": 10, "train_frequency": 4, "gradient_steps": 3, "target_update_interval": 0}
+    hyper = make_hyperparams(dqn.Config(**counts, eval_ema=1e-9), np.array([[2, 0, 1]]))
     made = 0
     for clock in range(1, 60):
-        if trains_at(schedule, clock):
-            assert pace_at(schedule, clock).average_share == pytest.approx(1.0 / (1 + made))
+        if trains_at(hyper, clock):
+            assert update_params(hyper, clock).eval_ema == pytest.approx(1.0 / (1 + made))
             made += 3
     assert made == 36
