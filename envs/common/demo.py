@@ -11,7 +11,8 @@ from simulator.core.protocols import Env
 def show_env(env: Env, n_steps: int = 8) -> None:
     """Print what an environment is, and what its first copy goes through under random play."""
     spec, walker = env.spec, rng.generators([0], "exploration")[0]
-    print(f"{spec.id}: observes {spec.observation}, acts {spec.action}, random play {spec.floor}, solved {spec.solved}")
+    print(f"{spec.id}: observes {spec.observation}, acts {spec.action}")
+    print(f"random play {spec.random_score}, solved {spec.reward_threshold}")
     env.reset()
     for _ in range(n_steps):
         action = walker.integers(0, spec.action.n, len(env.observe()))  # type: ignore[attr-defined]

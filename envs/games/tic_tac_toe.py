@@ -41,7 +41,7 @@ def _spec() -> EnvSpec:
     every = tree()
     model = against(every, perfect(every))
     seen, acts = spaces.Discrete(N_CODES), spaces.Discrete(N_SQUARES)
-    return EnvSpec("tic_tac_toe", seen, acts, mdp=model, state_obs=every.obs, legal=legal_moves(), gamma=1.0)
+    return EnvSpec("tic_tac_toe", seen, acts, mdp=model, state_obs=every.obs, legal_actions=legal_moves(), gamma=1.0)
 
 
 def _drawn(seen: int) -> str:

@@ -84,8 +84,8 @@ def test_the_law_is_what_the_env_does(settings):
 def test_what_it_says_of_itself():
     spec = blackjack.describe(blackjack.Config())
     assert (spec.max_steps, spec.gamma, spec.observation.n) == (None, 1.0, 32 * 11 * 2)
-    assert spec.floor == pytest.approx(-0.394, abs=1e-3)
-    assert spec.solved == pytest.approx(1.01 * value_iteration(spec.mdp, 1.0).start_value)
+    assert spec.random_score == pytest.approx(-0.394, abs=1e-3)
+    assert spec.reward_threshold == pytest.approx(1.01 * value_iteration(spec.mdp, 1.0).start_value)
     plain, seen = law(natural=False, sab=False)
     assert len(set(seen)) == len(seen)  # without a reward for naturals every state shows itself
     assert len(law(natural=False, sab=True, max_steps=9)[1]) == len(seen) + 10

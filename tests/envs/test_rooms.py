@@ -209,16 +209,16 @@ def test_floor_and_solved_are_exact(layout):
     spec = make([1], Config(layout=layout)).spec
     floor = evaluate_finite(spec.mdp, uniform_policy(spec.mdp), spec.max_steps)
     best = finite_horizon(spec.mdp, spec.max_steps).start_value
-    assert spec.floor == pytest.approx(floor, abs=1e-12)
-    assert spec.solved == pytest.approx(best - 0.01 * abs(best), abs=1e-9)
+    assert spec.random_score == pytest.approx(floor, abs=1e-12)
+    assert spec.reward_threshold == pytest.approx(best - 0.01 * abs(best), abs=1e-9)
 
 
 def test_large_envs_are_not_solved_in_passing():
     spec = make([1], Config(layout="maze", size=101)).spec
     assert len(spec.mdp.start) > 2000
-    assert spec.floor is None
-    assert spec.solved is None
-    assert make([1], Config(max_steps=10**15)).spec.floor is None
+    assert spec.random_score is None
+    assert spec.reward_threshold is None
+    assert make([1], Config(max_steps=10**15)).spec.random_score is None
 
 
 def test_indices_make_a_env_by_table_and_other_views_do_not():

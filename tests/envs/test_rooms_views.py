@@ -135,16 +135,16 @@ def test_rooms_of_a_graph_can_be_seen_too(kind):
     seen = {array.tobytes() for array in np.asarray(spec.state_obs)}
     assert len(seen) == 6
     assert all(spec.observation.contains(array) for array in spec.state_obs)
-    assert (spec.legal is not None) == (kind in ("index", "walls"))
-    if spec.legal is not None:
-        np.testing.assert_array_equal(spec.legal[spec.state_obs], spec.mdp.legal)
+    assert (spec.legal_actions is not None) == (kind in ("index", "walls"))
+    if spec.legal_actions is not None:
+        np.testing.assert_array_equal(spec.legal_actions[spec.state_obs], spec.mdp.legal)
 
 
 def test_without_numbered_views_every_move_may_be_sent():
     plain, boxed = make([1], Config()).spec, make([1], Config(observation="onehot")).spec
     assert boxed.mdp.legal.all()
-    assert boxed.floor < plain.floor
-    assert boxed.solved == pytest.approx(99.0)
+    assert boxed.random_score < plain.random_score
+    assert boxed.reward_threshold == pytest.approx(99.0)
 
 
 @pytest.mark.parametrize("kind", ["index", "position", "onehot", "walls", "window", "pixels"])
@@ -190,8 +190,8 @@ def test_a_sensor_shows_any_other_state_as_often_as_it_errs():
     assert counts.min() > 0
     assert ((counts - len(wrong) / 104) ** 2 / (len(wrong) / 104)).sum() < 170  # chi squared, 103 degrees: 1 in 30,000
     spec = env.spec
-    assert (spec.solved, spec.state_obs) == (None, None)
-    assert spec.floor == pytest.approx(plain.spec.floor)
+    assert (spec.reward_threshold, spec.state_obs) == (None, None)
+    assert spec.random_score == pytest.approx(plain.spec.random_score)
 
 
 @pytest.mark.parametrize(
@@ -224,12 +224,12 @@ def test_the_floor_counts_the_moves_that_a_mistaken_walker_makes():
     generator = rng.generators([1], "exploration")[0]
     seen = env.reset()
     for _ in range(6):
-        actions = (env.spec.legal[seen] * generator.random((4000, 6))).argmax(axis=1)
+        actions = (env.spec.legal_actions[seen] * generator.random((4000, 6))).argmax(axis=1)
         step = env.step(actions)
         returns += running * step.reward
         running &= ~step.truncated
         seen = step.obs.copy()
     assert not running.any()
     error = returns.std() / 4000**0.5
-    assert env.spec.floor == pytest.approx(returns.mean(), abs=4 * error)
-    assert abs(make([1], Config(max_steps=6)).spec.floor - env.spec.floor) > 8 * error
+    assert env.spec.random_score == pytest.approx(returns.mean(), abs=4 * error)
+    assert abs(make([1], Config(max_steps=6)).spec.random_score - env.spec.random_score) > 8 * error

@@ -95,10 +95,10 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
     limit = first.spec.max_episode_steps if first.spec else None
     if limit is None and atari.is_atari(found):
         limit = atari.longest(found, config.atari)
-    spec = EnvSpec(env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
+    spec = EnvSpec(env_id, slot.observation_space, slot.action_space, limit, reward_threshold=found.reward_threshold)
     mask = getattr(first.unwrapped, "action_mask", None)
     if config.masks:
-        spec = replace(spec, legal=_legal(env_id, spec, mask))
+        spec = replace(spec, legal_actions=_legal(env_id, spec, mask))
     spec, native = _described(spec, first)
     notes = (MASKED,) if callable(mask) and not config.masks else ()
     if native and config.native:
@@ -152,7 +152,7 @@ def _described(spec: EnvSpec, first: SingleEnv) -> tuple[EnvSpec, Callable[[Sequ
         return spec, lambda seeds: twin.make(seeds, spec)
     known = export.spec_of(first)
     if known is not None and known.max_steps == (spec.max_steps or known.max_steps):
-        facts = ("max_steps", "floor", "solved", "mdp", "state_obs", "legal", "gamma")
+        facts = ("max_steps", "random_score", "reward_threshold", "mdp", "state_obs", "legal_actions", "gamma")
         spec = replace(spec, **{name: getattr(known, name) for name in facts})
     return spec, None
 
@@ -278,7 +278,7 @@ class GymnasiumEnv:
 
     def _tell(self, slot: Slot) -> None:
         """Say once what of an environment is not used, or not as declared."""
-        if slot.masked and not self._told_of_masks and self.spec.legal is None:
+        if slot.masked and not self._told_of_masks and self.spec.legal_actions is None:
             self._told_of_masks = True
             notice(self.spec.id, MASKS)
         if slot.left_bounds and not self._told_of_bounds:

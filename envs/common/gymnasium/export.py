@@ -214,15 +214,15 @@ def _single(obs: Array) -> Any:
 
 
 def _info(spec: EnvSpec, obs: Any) -> Info:
-    return {} if spec.legal is None else {"action_mask": spec.legal[obs].astype(np.int8)}
+    return {} if spec.legal_actions is None else {"action_mask": spec.legal_actions[obs].astype(np.int8)}
 
 
 def _infos(spec: EnvSpec, obs: Array, where: Array | None = None) -> Info:
     """The slots' infos in Gymnasium's form: arrays over slots, each with a mask of the slots that it is about."""
-    if spec.legal is None:
+    if spec.legal_actions is None:
         return {}
     about = np.ones(len(obs), np.bool_) if where is None else where.copy()
-    mask = np.where(about[:, None], spec.legal[obs], False).astype(np.int8)
+    mask = np.where(about[:, None], spec.legal_actions[obs], False).astype(np.int8)
     return {"action_mask": mask, "_action_mask": about}
 
 

@@ -69,15 +69,15 @@ def model(env: gymnasium.Env[Any, Any], legal: Array | None = None) -> FiniteMDP
 def describe(spec: EnvSpec, env: gymnasium.Env[Any, Any]) -> EnvSpec:
     """``spec`` with the finite MDP of ``env``, the exact return of random play, and what counts as solved.
 
-    Only the actions of ``spec.legal`` exist, where it says any. What counts as solved is the registered threshold where
-    the optimum reaches it, else within a hundredth of the optimum.
+    Only the actions of ``spec.legal_actions`` exist, where it says any. What counts as solved is the registered
+    threshold where the optimum reaches it, else within a hundredth of the optimum.
     """
-    mdp = model(env, spec.legal)
+    mdp = model(env, spec.legal_actions)
     floor = float(evaluate_finite(mdp, uniform_policy(mdp), mdp.max_steps))
     best = finite_horizon(mdp, mdp.max_steps) if mdp.max_steps else value_iteration(mdp, 1.0)
-    registered = spec.solved is not None and spec.solved <= best.start_value
-    solved = spec.solved if registered else solved_from(best.start_value)
-    return replace(spec, floor=floor, solved=solved, mdp=mdp, state_obs=np.arange(len(mdp.prob)))
+    registered = spec.reward_threshold is not None and spec.reward_threshold <= best.start_value
+    solved = spec.reward_threshold if registered else solved_from(best.start_value)
+    return replace(spec, random_score=floor, reward_threshold=solved, mdp=mdp, state_obs=np.arange(len(mdp.prob)))
 
 
 def env(spec: EnvSpec, env: gymnasium.Env[Any, Any], seeds: Sequence[int]) -> Any:
