@@ -1,4 +1,4 @@
-"""An environment by table whose states are seen as more than a number, or through a sensor that errs."""
+"""Observations of a tabular environment that are more than a number, or come through a noisy sensor."""
 
 from __future__ import annotations
 
@@ -6,89 +6,97 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from envs.common.tabular_env import Draw, TableEnv
+from envs.common.tabular_env import SceneOfState, TabularEnv
 from simulator.core import rng
 from simulator.core.jit import jit
 from simulator.core.protocols import Array, EnvSpec, State, Step
 from simulator.core.rng_compiled import below, uniform
 from simulator.core.scene import Scene
 
-See = Callable[[Array], Array]  # states int64 [B] -> what is seen of them [B, *obs]
+Encode = Callable[[Array], Array]  # states int64 [B] -> their observations [B, *obs]
 
 
 class Sensor:
-    """Reports the state, or with probability ``noise`` another one, each alike.
+    """Reports the state, or with probability ``noise`` one of the others, each alike.
 
     Args:
         seed_list: one stream for each, apart from the environment's.
         noise: probability of a false report.
-        n_states: how many states there are.
+        n_states: number of states.
     """
 
     def __init__(self, seed_list: Sequence[int], noise: float, n_states: int) -> None:
         self.stream = rng.pcg64_states(seed_list, "sensor")
-        self._noise, self._n = (noise if n_states > 1 else 0.0), n_states
+        self._noise = noise if n_states > 1 else 0.0
+        self._n_states = n_states
 
-    def report(self, states: Array, seen_anew: Array) -> Array:
-        """What is reported of states [S]; only seeds marked by ``seen_anew`` bool [S] look, and draw."""
+    def report(self, states: Array, looks: Array) -> Array:
+        """Report on states [S]; only seeds marked by ``looks`` bool [S] draw from their streams."""
         reports = states.copy()
         if self._noise:
-            _report(self.stream, reports, seen_anew, self._noise, self._n)
+            _report(self.stream, reports, looks, self._noise, self._n_states)
         return reports
 
 
-class ObservedEnv:
-    """The environment ``inner``, which must be seen as its states, under views and a sensor of its own.
+class PartiallyObservedEnv:
+    """A tabular environment whose observations are its states, seen through a sensor and an encoding.
 
-    It offers no ``env_batch``: what is seen is no index of a table.
+    It offers no ``env_batch``: its observations are no indices of a table.
 
     Args:
-        spec: what the environment is.
-        inner: S walkers.
-        draw: makes a scene from a state.
-        see: what is seen of states.
-        sensor: what becomes of states before they are seen.
+        spec: description of the environment.
+        inner: S copies of it.
+        render: makes a scene from a state.
+        encode: makes observations from states.
+        sensor: reports the states.
     """
 
-    def __init__(self, spec: EnvSpec, inner: TableEnv, draw: Draw, see: See, sensor: Sensor) -> None:
-        self.spec, self._inner, self._draw, self._see, self._sensor = spec, inner, draw, see, sensor
-        self._every = np.ones(len(inner.env_batch.place), np.bool_)
-        self._reports = np.zeros(len(inner.env_batch.place), np.int64)  # the last ones
-        self._arrived = self._reports  # states that the last step led to
+    def __init__(self, spec: EnvSpec, inner: TabularEnv, render: SceneOfState, encode: Encode, sensor: Sensor) -> None:
+        n_seeds = len(inner.env_batch.state)
+        self.spec = spec
+        self._inner = inner
+        self._render = render
+        self._encode = encode
+        self._sensor = sensor
+        self._all_seeds = np.ones(n_seeds, np.bool_)
+        self._reports = np.zeros(n_seeds, np.int64)  # the latest
+        self._next_states = self._reports  # of the latest step, before a new episode began
 
     def reset(self) -> Array:
         """Start an episode in every seed; [S, *obs]."""
-        self._arrived = self._inner.reset()
-        self._reports = self._sensor.report(self._arrived, self._every)
+        self._next_states = self._inner.reset()
+        self._reports = self._sensor.report(self._next_states, self._all_seeds)
         return self.observe()
 
     def step(self, actions: Array) -> Step:
-        """Move every walker; see :class:`simulator.core.protocols.Step`."""
+        """Move every copy; see :class:`simulator.core.protocols.Step`."""
         step = self._inner.step(actions)
-        ended = step.terminated | step.truncated
-        reports = self._sensor.report(step.final_obs, self._every)
-        final = obs = self._see(reports)
-        if ended.any():
-            reports = np.where(ended, self._sensor.report(step.obs, ended), reports)
-            obs = final.copy()
-            obs[ended] = self._see(reports[ended])
-        self._reports, self._arrived = reports, step.final_obs
-        return step._replace(obs=obs, final_obs=final)
+        done = step.terminated | step.truncated
+        reports = self._sensor.report(step.final_obs, self._all_seeds)
+        final_obs = self._encode(reports)
+        obs = final_obs
+        if done.any():
+            reports = np.where(done, self._sensor.report(step.obs, done), reports)
+            obs = final_obs.copy()
+            obs[done] = self._encode(reports[done])
+        self._reports = reports
+        self._next_states = step.final_obs
+        return step._replace(obs=obs, final_obs=final_obs)
 
     def observe(self) -> Array:
-        """What is seen now, [S, *obs]; the same each time."""
-        return self._see(self._reports)
+        """Current observations, [S, *obs]; the same each time."""
+        return self._encode(self._reports)
 
     def scene(self, index: int) -> Scene:
-        """What can be drawn of one walker."""
+        """Picture of one copy."""
         return self._inner.scene(index)
 
     def last_scene(self, index: int) -> Scene:
-        """What could be drawn where the last step led to, before a new episode began."""
-        return self._draw(int(self._arrived[index]), 0)
+        """Picture of the state that the latest step led to, before a new episode began."""
+        return self._render(int(self._next_states[index]), 0)
 
     def state(self) -> State:
-        """The walkers, the sensors' streams and last reports."""
+        """The inner environment, the sensor's streams and its latest reports."""
         return {**self._inner.state(), "sensor": self._sensor.stream.copy(), "reports": self._reports.copy()}
 
     def restore(self, state: State) -> bool:
@@ -96,14 +104,14 @@ class ObservedEnv:
         self._sensor.stream[:] = state["sensor"]
         self._reports = np.array(state["reports"], np.int64)
         exact = self._inner.restore(state)
-        self._arrived = self._inner.observe()
+        self._next_states = self._inner.observe()
         return exact
 
 
 @jit
-def _report(stream, reports, seen_anew, noise, n_states):
+def _report(stream, reports, looks, noise, n_states):
     """Turn states into reports, in place."""
     for i in range(len(reports)):
-        if seen_anew[i] and uniform(stream, i) < noise:
+        if looks[i] and uniform(stream, i) < noise:
             other = below(stream, i, n_states - 1)
             reports[i] = other + (other >= reports[i])

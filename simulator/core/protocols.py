@@ -11,9 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from gymnasium.spaces import Space
 
-    from simulator.core.mdp.solve import FiniteMDP
+    from simulator.core.mdp.model import FiniteMDP
     from simulator.core.scene import Scene
-    from simulator.core.transition_table import TabularBatch
 
 Array = np.ndarray[Any, Any]
 Metrics = Mapping[str, Array]  # name -> [S]
@@ -96,12 +95,6 @@ class Env(Protocol):
 
     def observe(self) -> Array:
         """What is seen now, [S, *obs]; changes nothing."""
-
-
-class TableEnv(Env, Protocol):
-    """An environment whose step is a look-up: a tabular agent can run a whole stretch of it in one compiled call."""
-
-    env_batch: TabularBatch
 
 
 class Policy(Protocol):

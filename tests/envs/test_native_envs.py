@@ -6,7 +6,7 @@ import pytest
 from gymnasium.envs.classic_control import AcrobotEnv, CartPoleEnv, MountainCarEnv
 from gymnasium.wrappers import TransformReward
 
-from envs.common.compiled_env import NativeEnv
+from envs.common.compiled_env import CompiledEnv
 from envs.common.gymnasium import adapter as gymnasium_env
 from envs.common.gymnasium import compiled_equivalents
 from envs.common.gymnasium.adapter import Config, GymnasiumEnv
@@ -47,7 +47,7 @@ def _play(env, envs, n_steps, number=5):
 @pytest.mark.parametrize(("env_id", "share"), LONG)
 def test_the_id_is_the_original_bit_for_bit_and_over_a_round_trip(env_id, share):
     env, other = (gymnasium_env.make(env_id, SEEDS, Config()) for _ in range(2))
-    assert isinstance(env, NativeEnv)
+    assert isinstance(env, CompiledEnv)
     envs, seen = original(env_id, SEEDS, {})
     assert env.reset().tobytes() == seen.tobytes()
     half = int(10_000 * share) // 2

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.common import render
-from envs.common.gridworld.finite_env import TABLE_BYTES
-from envs.common.gridworld.line_of_sight import hidden
+from envs.common.gridworld.finite_world import MAX_TABLE_BYTES
+from envs.common.gridworld.grid_observations import hidden
 from envs.rooms import Config, make
 from simulator.core import rng
 from simulator.core.scene import Mark
@@ -66,7 +66,7 @@ def test_onehot_is_the_index_as_a_vector(at):
 
 
 def test_the_window_shows_planes_with_the_walker_in_the_middle(at):
-    spec = at("1: 0\n\n" + KEYS, observation="window", window=3, see_through=True)
+    spec = at("1: 0\n\n" + KEYS, observation="window", window=3, xray=True)
     wall, goal, digit, door, key = range(5)
     assert spec.observation.shape == (3, 3, 5)
     above = spec.state_obs[1]  # from the cell above the door, without the key
@@ -154,7 +154,7 @@ def test_what_the_walker_sees_is_the_view_of_its_state(kind, layout):
     one, states = env.spec, plain.spec.state_obs
     seen, index = env.reset(), plain.reset()
     for row in rng.generators([1], "exploration")[0].integers(4, size=(30, 2)):
-        places = plain.env_batch.place.copy()
+        places = plain.env_batch.state.copy()
         np.testing.assert_array_equal(seen, one.state_obs[places])
         np.testing.assert_array_equal(index, states[places])
         assert one.observation.contains(int(seen[0]) if seen.ndim == 1 else seen[0])
@@ -170,7 +170,7 @@ def test_views_too_large_for_a_table_are_made_when_looked_at():
     assert make([1], small).spec.state_obs is not None
     env = make([1, 2], large)
     assert env.spec.state_obs is None
-    assert len(env.spec.mdp.start) * env.reset()[0].nbytes > TABLE_BYTES
+    assert len(env.spec.mdp.start) * env.reset()[0].nbytes > MAX_TABLE_BYTES
     assert env.spec.observation.contains(env.observe()[0])
 
 

@@ -33,7 +33,7 @@ def _ids(case):
 def test_table_equals_original_slot_by_slot(case):
     env_id, kwargs, n_steps = case
     env = adapter.make(env_id, SEEDS, Config(kwargs=kwargs))
-    assert type(env).__name__ == "TableEnv"
+    assert type(env).__name__ == "TabularEnv"
     makers = [lambda: gymnasium.make(env_id, disable_env_checker=True, **kwargs)] * len(SEEDS)
     original = SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
     seen, _ = original.reset(seed=streams.derived_seeds(SEEDS, "env"))

@@ -259,7 +259,7 @@ def _stretch_block(block, brain, env_batch, reward, ended):
     climb, rule, scale, net, body = brain
     for i in range(block[0], block[1]):
         for t in range(reward.shape[1]):
-            body.at[i] = env_batch.table.see[env_batch.place[i]]
+            body.at[i] = env_batch.table.obs_of_state[env_batch.state[i]]
             action = _choose(net, body, climb.stream, i)
             _, gain, end = table_step(env_batch, i, action)
             reward[i, t], ended[i, t] = gain, end != GOES_ON

@@ -41,7 +41,8 @@ def blocks(units: PatternSpec, share: float) -> Array:
     """
     height, width = plane(units)
     tall, wide = (side.ravel() for side in np.mgrid[1 : height + 1, 1 : width + 1])
-    miss, length = np.abs(tall * wide - share * units.n), tall + wide
+    miss = np.abs(tall * wide - share * units.n)
+    length = tall + wide
     near = np.isclose(miss, miss.min())
     best = np.flatnonzero(near & (length == length[near].min()))
     found = []
@@ -108,7 +109,8 @@ class Shift:
         moves = self.moves
 
         def one(x: Array, stream: np.random.Generator) -> Array:
-            cues, move = np.empty_like(x), (stream.random(len(x)) * len(moves)).astype(int)
+            cues = np.empty_like(x)
+            move = (stream.random(len(x)) * len(moves)).astype(int)
             for i, by in enumerate(moves):
                 cues[move == i] = self.moved(x[move == i], by)
             return cues
@@ -121,7 +123,8 @@ class Shift:
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
         """The share of moves that make the cue of the pattern."""
-        moves, ways = self.moves, np.zeros((*cues.values.shape[:2], patterns.shape[1]))
+        moves = self.moves
+        ways = np.zeros((*cues.values.shape[:2], patterns.shape[1]))
         for by in moves:
             ways += agreements(cues.values, self.moved(patterns, by), self.units) == self.units.n
         with np.errstate(divide="ignore"):
@@ -132,7 +135,8 @@ class Shift:
         height, width = plane(self.units)
         pictures = patterns.reshape(*patterns.shape[:-1], height, width)
         found = np.full_like(pictures, -1.0)
-        (to_row, of_row), (to_column, of_column) = _overlap(by[0], height), _overlap(by[1], width)
+        to_row, of_row = _overlap(by[0], height)
+        to_column, of_column = _overlap(by[1], width)
         found[..., to_row, to_column] = pictures[..., of_row, of_column]
         return found.reshape(patterns.shape)
 
@@ -216,7 +220,8 @@ class Mix:
         found = np.empty((*cues.values.shape[:2], patterns.shape[1]))
         step = max(1, _PAIRS // patterns.shape[1] ** 2)
         for i in range(len(found)):
-            own, x = slice(i, i + 1), patterns[i : i + 1]
+            own = slice(i, i + 1)
+            x = patterns[i : i + 1]
             common = agreements(x, x, self.units)[0]
             for first in range(0, found.shape[1], step):
                 block = slice(first, first + step)
@@ -225,7 +230,8 @@ class Mix:
 
     def _mean(self, agrees: Array, common: Array) -> Array:
         """Log likelihoods [B, P] of cues that agree with patterns in so many units, which have [P, P] in common."""
-        n, differs = self.units.n, common < self.units.n
+        n = self.units.n
+        differs = common < self.units.n
         possible = (agrees[:, :, None] + agrees[:, None, :] == n + common) & differs
         row, other = np.nonzero(possible.reshape(-1, len(common)))  # few; rows of cue and pattern
         cue, pattern = np.divmod(row, len(common))
@@ -239,5 +245,5 @@ class Mix:
 
 
 def _overlap(by: int, side: int) -> tuple[slice, slice]:
-    """Where units come to lie after a move along an axis, and where they come from."""
+    """Return the slices of units after a move along an axis, and before it."""
     return slice(max(by, 0), side + min(by, 0)), slice(max(-by, 0), side - max(by, 0))

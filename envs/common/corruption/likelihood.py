@@ -1,4 +1,4 @@
-"""What the channels share: how often cues and patterns agree, and corruption seed by seed."""
+"""Likelihoods of cues: agreement of cues and patterns, and corruption seed by seed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def agreements(values: Array, patterns: Array, units: PatternSpec, where: Array 
 
 def _equal(values: Array, patterns: Array, where: Array | None) -> Array:
     """The same of any numbers, compared one by one, a block of cues at a time."""
-    (n_seeds, n_cues, n), n_patterns = values.shape, patterns.shape[1]
+    (n_seeds, n_cues, n) = values.shape
+    n_patterns = patterns.shape[1]
     found = np.empty((n_seeds, n_cues, n_patterns))
     step = max(1, _BLOCK // max(1, n_patterns * n))
     for i in range(n_seeds):
@@ -71,7 +72,8 @@ def distances(values: Array, patterns: Array) -> Array:
     """Squared distances |q - x|^2, float64 [S, Q, P]."""
     found = np.empty((len(values), values.shape[1], patterns.shape[1]))
     for i in range(len(values)):
-        q, x = values[i].astype(np.float64), patterns[i].astype(np.float64)
+        q = values[i].astype(np.float64)
+        x = patterns[i].astype(np.float64)
         found[i] = (q * q).sum(axis=1)[:, None] + (x * x).sum(axis=1) - 2.0 * (q @ x.T)
     return found
 
