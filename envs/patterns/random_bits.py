@@ -30,7 +30,7 @@ class Config:
 
 
 def make(seed_list: Sequence[int], config: Config) -> Patterns:
-    """Random patterns of ``n_units`` units for every seed."""
+    """Make random patterns of ``n_units`` units for every seed."""
     n = config.n_units
     prob = (1.0 + config.bias) / 2.0
     row = endless("random_bits", n, lambda draws, first: signs(draws, prob))

@@ -1,6 +1,6 @@
-"""Corruption that knows where units are, or what else is stored: an occluding block, a shift, a blur, a mixture.
+"""Corruption by position, or by the other stored patterns: an occluding block, a shift, a blur, a mixture.
 
-Every channel is one of :class:`simulator.core.memories.CorruptionModel`. A pattern of one dimension counts as a
+Every class is a :class:`simulator.core.memories.CorruptionModel`. A pattern of one dimension counts as a
 picture of one row.
 """
 
@@ -24,7 +24,7 @@ _PAIRS = 1 << 22  # pairs of patterns at a time
 
 
 def plane(units: PatternSpec) -> tuple[int, int]:
-    """Height and width of a picture.
+    """Return height and width of a picture.
 
     Raises:
         ValueError: more than two dimensions.
@@ -34,14 +34,14 @@ def plane(units: PatternSpec) -> tuple[int, int]:
     return (1, units.n) if len(units.shape) == 1 else (units.shape[0], units.shape[1])
 
 
-def blocks(units: PatternSpec, share: float) -> Array:
-    """Every block that covers nearest to ``share`` of a picture: int64 [R, 4], its top, left, height and width.
+def blocks(units: PatternSpec, fraction: float) -> Array:
+    """List every block that covers nearest to ``fraction`` of a picture: int64 [R, 4], its top, left, height and width.
 
     Of several shapes the most nearly square ones are taken, 4 x 8 as well as 8 x 4.
     """
     height, width = plane(units)
     tall, wide = (side.ravel() for side in np.mgrid[1 : height + 1, 1 : width + 1])
-    miss = np.abs(tall * wide - share * units.n)
+    miss = np.abs(tall * wide - fraction * units.n)
     length = tall + wide
     near = np.isclose(miss, miss.min())
     best = np.flatnonzero(near & (length == length[near].min()))
@@ -53,7 +53,7 @@ def blocks(units: PatternSpec, share: float) -> Array:
 
 
 def covered(units: PatternSpec, places: Array) -> Array:
-    """The units under blocks [B, 4], bool [B, N]."""
+    """Mark the units under blocks [B, 4], bool [B, N]."""
     height, width = plane(units)
     top, left, h, w = (side[:, None] for side in places.T)
     across = (np.arange(height) >= top) & (np.arange(height) < top + h)  # [B, height]
@@ -63,7 +63,7 @@ def covered(units: PatternSpec, places: Array) -> Array:
 
 @dataclass
 class Block:
-    """A rectangle covers a share of the picture at a random place: 0 there, and the mask says so."""
+    """A rectangle covers a fraction of the picture at a random place: 0 there, and the mask says so."""
 
     name: str
     units: PatternSpec
@@ -122,13 +122,13 @@ class Shift:
         return None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """The share of moves that make the cue of the pattern."""
+        """Log of the fraction of moves that make the cue of the pattern."""
         moves = self.moves
-        ways = np.zeros((*cues.values.shape[:2], patterns.shape[1]))
+        n_moves = np.zeros((*cues.values.shape[:2], patterns.shape[1]))
         for by in moves:
-            ways += agreements(cues.values, self.moved(patterns, by), self.units) == self.units.n
+            n_moves += agreements(cues.values, self.moved(patterns, by), self.units) == self.units.n
         with np.errstate(divide="ignore"):
-            return np.asarray(np.log(ways / len(moves)))
+            return np.asarray(np.log(n_moves / len(moves)))
 
     def moved(self, patterns: Array, by: tuple[int, int]) -> Array:
         """Patterns [..., N] after a move."""

@@ -1,6 +1,6 @@
-"""Corruption that strikes units wherever they are: flips, salt and pepper, Gaussian noise, erasure, known and not.
+"""Corruption of single units: flips, salt and pepper, Gaussian noise, erasure with a mask and without.
 
-Every channel is one of :class:`simulator.core.memories.CorruptionModel`. The corruption of a seed's first cues does
+Every class is a :class:`simulator.core.memories.CorruptionModel`. The corruption of a seed's first cues does
 not depend on how many follow. Of units that are not two-valued a flip changes the sign, everything else is as said;
 single units then give no evidence, except through Gaussian noise.
 """
