@@ -30,9 +30,9 @@ class Grudger:
         self._grudge = np.zeros(n_seeds, np.bool_)
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
-        """What to do at obs [S], int64 [S]; an episode begins at the start."""
-        seen = np.asarray(obs)
-        self._grudge = (self._grudge & (seen != START)) | (seen == CD) | (seen == DD)
+        """Cooperate or defect at obs [S], int64 [S]; an episode begins at the start."""
+        outcome = np.asarray(obs)
+        self._grudge = (self._grudge & (outcome != START)) | (outcome == CD) | (outcome == DD)
         return np.where(self._grudge, DEFECT, COOPERATE)
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
@@ -44,13 +44,13 @@ class Grudger:
         return Grudger(len(self._grudge))
 
     def probs(self, obs: Array) -> None:
-        """What it does depends on more than what it sees."""
+        """None: actions depend on more than the observation."""
 
     def values(self, obs: Array) -> None:
-        """It values nothing."""
+        """None: there are no values."""
 
     def state(self) -> State:
-        """Against whom there is a grudge."""
+        """The sides against whom there is a grudge."""
         return {"grudge": self._grudge.copy()}
 
     def restore(self, state: State) -> None:
@@ -59,7 +59,7 @@ class Grudger:
 
 
 def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Grudger:
-    """Players of an iterated game of two actions.
+    """Make players of an iterated game of two actions.
 
     Raises:
         ValueError: any other environment.

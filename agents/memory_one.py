@@ -62,11 +62,12 @@ class MemoryOne:
     """S players of one strategy; an agent and its own policy."""
 
     def __init__(self, cooperation: Array, seed_list: list[int], purpose: str = "exploration") -> None:
-        self._cooperation, self._seeds = cooperation, seed_list  # [5]
+        self._cooperation = cooperation  # [5]
+        self._seeds = seed_list
         self._stream = rng.pcg64_states(seed_list, purpose)
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
-        """What to do at obs [S], int64 [S]."""
+        """Sample actions at obs [S], int64 [S]."""
         actions = np.empty(len(self._seeds), np.int64)
         _act_all(self._stream, self._cooperation, obs, actions)
         return actions
@@ -85,7 +86,7 @@ class MemoryOne:
         return np.repeat(np.stack([p, 1.0 - p], axis=-1)[None], len(self._seeds), axis=0)
 
     def values(self, obs: Array) -> None:
-        """It values nothing."""
+        """None: there are no values."""
 
     def state(self) -> State:
         """The streams."""
@@ -97,7 +98,7 @@ class MemoryOne:
 
 
 def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> MemoryOne:
-    """Players of an iterated game of two actions.
+    """Make players of an iterated game of two actions.
 
     Raises:
         ValueError: any other environment.

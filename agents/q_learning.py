@@ -1,9 +1,23 @@
-"""Tabular and tile-coded Q-learning, Sarsa and Expected Sarsa, each single or double.
+"""Q-learning, Sarsa and Expected Sarsa, each single or double, on tables, bins or tiles.
 
-Watkins and Dayan 1992 (target "max"); Rummery and Niranjan 1994 ("sarsa"); van Seijen et al. 2009 ("expected");
-van Hasselt 2010 (double); Sutton and Barto 2018, chapters 6 and 9.5.4. With step size 1 the update is the
-deterministic rule of the textbooks' grid environments. Departures: ties are broken at random; an action that does not
-exist is never chosen and never in a maximum; truncation bootstraps from the observation that the step led to.
+One update after every step from s by a to s' with reward R, where Q is one table or a sum over active tiles:
+
+    Q(s, a) <- Q(s, a) + alpha * (R + gamma * V(s') - Q(s, a)),   V(s') = 0 where the episode terminates
+
+=============  ====================================================  ===================================================
+target         V(s')                                                 source
+=============  ====================================================  ===================================================
+``max``        max over a' of Q(s', a')                              Watkins and Dayan 1992; SB (6.8)
+``sarsa``      Q(s', a'), a' being the action that is taken next     Rummery and Niranjan 1994; SB (6.7)
+``expected``   sum over a' of pi(a' | s') Q(s', a')                  van Seijen et al. 2009; SB (6.9)
+=============  ====================================================  ===================================================
+
+With ``double`` a coin chooses which of two tables is updated. That table selects a' and the other one says what a' is
+worth (van Hasselt 2010; SB (6.10)); the behaviour policy uses their sum. With tiles alpha is divided by the number of
+tilings (SB 9.5.4). SB is Sutton and Barto, Reinforcement Learning, 2nd edition, 2018.
+
+Departures: ties are broken at random; an action that is not legal is never chosen and never in a maximum; truncation
+bootstraps from the observation that the step led to.
 """
 
 from __future__ import annotations
@@ -16,17 +30,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from agents.common.exploration import Explore, ExploreSettings, argmax, choose, expectation, highest, make_explore
-from agents.common.tabular import (
-    GreedyTable,
-    action_lists,
-    check_memory,
-    discount,
-    legal_rows,
-    load,
-    n_actions,
-    save,
-    trace_buffers,
-)
+from agents.common.spaces import action_lists, discount, legal_rows, n_actions
+from agents.common.tabular import GreedyTable, check_memory, load, save, trace_buffers
 from agents.common.tile_coding import BoxFeatures, Features, make_features
 from simulator.core import rng
 from simulator.core.field_types import PositiveShare, Share
@@ -41,26 +46,26 @@ class Config:
     """Settings of Q-learning and its relatives."""
 
     target: Literal["max", "sarsa", "expected"] = "max"
-    """what the next state is worth: its best action, the action taken next, or the mean over actions to be taken"""
+    """value of the next state: its best action, the action taken next, or the mean under the behaviour policy"""
     double: bool = False
-    """two tables, each valued by the other's choice"""
+    """double learning: two tables, each bootstraps from the other's value of its own best action"""
     step_size: PositiveShare = 0.5
-    """share of the TD error that is learned from one step; 1 is the deterministic rule"""
-    step_power: Share = 0.0
-    """w: the n-th update of an entry learns step_size * n**-w; 0 keeps the step size constant"""
+    """learning rate alpha; 1 replaces the old value by the target"""
+    step_size_exponent: Share = 0.0
+    """w: the n-th update of an entry uses step_size * n**-w; 0 keeps the step size constant"""
     gamma: Share | None = None
     """discount per step; none: the environment's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
-    initial: float = 0.0
-    """value of every entry before it is learned, in units of return; above the truth is optimistic"""
+    init_value: float = 0.0
+    """initial value of every entry, in units of return; optimistic if above the true values"""
     explore: ExploreSettings = field(default_factory=ExploreSettings)
     """exploration while training"""
     box: BoxFeatures = field(default_factory=BoxFeatures)
-    """how real-valued observations are cut"""
+    """discretization of real-valued observations"""
 
 
 PRESETS = {
     "six-rooms": {
-        "description": "the textbook's exercise: random legal_actions, step size 1",
+        "description": "the textbook's exercise: random moves, step size 1",
         "env": "rooms",
         "steps": 60_000,
         "agent": {"step_size": 1.0, "explore": {"epsilon_start": 1.0}},
@@ -78,7 +83,7 @@ PRESETS = {
         "steps": 50_000,
         "agent": {
             "step_size": 1.0,
-            "step_power": 0.55,
+            "step_size_exponent": 0.55,
             "explore": {"epsilon_start": 1.0, "epsilon_end": 0.05, "decay_steps": 50_000},
         },
     },
@@ -88,8 +93,8 @@ PRESETS = {
         "steps": 12_000,
         "agent": {
             "step_size": 1.0,
-            "step_power": 0.55,
-            "initial": 0.5,
+            "step_size_exponent": 0.55,
+            "init_value": 0.5,
             "explore": {"epsilon_start": 0.5, "epsilon_end": 0.0, "decay_steps": 12_000},
         },
     },
@@ -108,271 +113,306 @@ PRESETS = {
 }
 
 
-class QLearning:
-    """S learners; see :class:`simulator.core.protocols.Agent`."""
-
-    def __init__(self, features: Features, rule: Rule, tables: Tables, legal: Array, seed_list: list[int]) -> None:
-        self._features, self._rule, self._tables, self._seeds = features, rule, tables, seed_list
-        row, at = np.zeros(tables.q.shape[::3]), np.zeros((len(seed_list), features.n_active), np.int64)
-        self._scratch = Scratch(row, row.copy(), at, at.copy(), action_lists(legal), legal)
-        self.gamma, self._trace = rule.gamma, trace_buffers(None, len(seed_list), 1)
-        self.failed_at = tables.failed_at
-        if features.discrete:
-            self.rollout = self._stretch
-
-    def act(self, obs: Array) -> Array:
-        """Exploring actions, int64 [S]."""
-        actions = np.zeros(len(self._seeds), np.int64)
-        self._scratch.at[:] = self._features.encode(obs)
-        act_all(self._tables, self._rule, self._scratch, actions)
-        return actions
-
-    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
-        """One update of every seed."""
-        self._scratch.at[:] = self._features.encode(obs)
-        self._scratch.then[:] = self._features.encode(step.final_obs)
-        ends = (step.reward, step.terminated, step.truncated)
-        learn_all(self._tables, self._rule, self._scratch, np.asarray(actions, np.int64), ends)
-        return {"td_error": self._tables.error}
-
-    def _stretch(self, env_batch: TabularBatch, n: int) -> Rollout:
-        """N steps of an environment by table in one call, with the bits of n rounds of act, step and learn."""
-        reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
-
-        brain = (self._tables, self._rule, self._scratch)
-        parallel_for(
-            lambda first, last: stretch_block((first, last), brain, env_batch, reward, ended), len(self._seeds)
-        )
-        return Rollout(reward, ended, {"td_error": self._tables.error})
-
-    def policy(self) -> GreedyTable:
-        """The greedy policy as of now; double tables act by their mean."""
-        return GreedyTable(self._tables.q.mean(axis=1), self._scratch.legal, self._features, self._seeds)
-
-    def state(self) -> State:
-        """Tables, counters and streams."""
-        return save(self._tables)
-
-    def restore(self, state: State) -> None:
-        """Go on from ``state``."""
-        load(self._tables, state)
+MAX = 0
+SARSA = 1
+EXPECTED = 2
+TARGETS = ("max", "sarsa", "expected")  # by the numbers above
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning:
-    """Learners for an environment of discrete actions.
-
-    Raises:
-        ValueError: a space or a setting that this agent cannot have.
-    """
-    n, features = n_actions(spec, "q_learning"), make_features(spec, config.box)
-    legal, count = legal_rows(spec, n), len(seed_list)
-    shape = (count, 2 if config.double else 1, features.n_features, n)
-    check_memory("q_learning", spec, 8 * prod(shape) * (2 if config.step_power else 1))
-    q = np.full(shape, config.initial / features.n_active)
-    if features.discrete:
-        q *= legal[None, None]
-    streams = rng.pcg64_states(seed_list, "exploration")
-    visits = np.zeros(shape if config.step_power else (count, 1, 1, 1), np.int64)
-    ints = (np.full(count, -1), np.zeros(count, np.int64))
-    tables = Tables(q, visits, *ints, streams, np.zeros(count), np.zeros(count, np.int64))
-    target = ("max", "sarsa", "expected").index(config.target)
-    explore = make_explore(config.explore)
-    rule = Rule(target, float(config.step_size), float(config.step_power), discount(spec, config.gamma), explore)
-    return QLearning(features, rule, tables, legal, list(seed_list))
-
-
-MAX, SARSA, EXPECTED = 0, 1, 2
-
-
-class Rule(NamedTuple):
+class QLearningHyperparams(NamedTuple):
     """The settings as compiled code takes them."""
 
-    target: int
+    target: int  # MAX, SARSA or EXPECTED
     step_size: float
-    power: float  # w of n**-w; 0: constant
+    step_size_exponent: float  # 0: constant step size
     gamma: float
     explore: Explore
 
 
-class Tables(NamedTuple):
-    """Everything S learners know; D is 2 for double learning, else 1."""
+class QLearningTrainState(NamedTuple):
+    """Everything S learners know. D is 2 with double learning, else 1; F features, A actions."""
 
     q: Array  # float64 [S, D, F, A]
     visits: Array  # int64 [S, D, F, A], updates of each entry; [S, 1, 1, 1] where the step size is constant
     next_action: Array  # int64 [S], the action that Sarsa has already chosen, or -1
-    clock: Array  # int64 [S], environment steps
+    env_steps: Array  # int64 [S]
     stream: Array  # uint64 [S, 4]
-    error: Array  # float64 [S], running mean of |TD error| over about 100 steps
+    td_error: Array  # float64 [S], running mean of |TD error| over about 100 steps
     failed_at: Array  # int64 [S], the step at which a TD error or a value was not finite, or 0; it learns no more then
 
 
-class Scratch(NamedTuple):
-    """Room for compiled code, and the actions that exist; never part of the state."""
+class QLearningWorkspace(NamedTuple):
+    """Buffers of compiled code that are no part of the state, and the legal actions."""
 
-    prefer: Array  # float64 [S, A]
-    value: Array  # float64 [S, A]
-    at: Array  # int64 [S, k], the active features now
-    then: Array  # int64 [S, k], those of the observation that the step led to
-    legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
-    legal: Array  # bool, the same as a mask, for the policy
-
-
-@jit_inline
-def _is_table(tables, scratch):
-    """Whether a value is one entry of one table, so that its row can be read where it stands."""
-    return tables.q.shape[1] == 1 and scratch.at.shape[1] == 1
+    features: Array  # int64 [S, K], active at the observation
+    next_features: Array  # int64 [S, K], active at the observation that the step led to
+    selection: Array  # float64 [S, A], the values by which an action is selected
+    evaluation: Array  # float64 [S, A], the values that say what it is worth
+    legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
 
 
 @jit_inline
-def _add_up(row, tables, which, i, active):
-    """Fill row [A] with the values of table ``which``, or of the tables' sum where it is negative."""
-    for action in range(row.shape[0]):
-        row[action] = 0.0
-        for d in range(tables.q.shape[1]):
-            if which < 0 or d == which:
-                for k in range(active.shape[0]):
-                    row[action] += tables.q[i, d, active[k], action]
+def _is_lookup(state, work):
+    """Return whether action values are single entries, so that a row of them can be read where it stands."""
+    return state.q.shape[1] == 1 and work.features.shape[1] == 1
 
 
 @jit_inline
-def act_lane(tables, rule, scratch, i, first):
-    """The exploring action of seed i; ``first`` is the first of the features that are active now."""
-    action = tables.next_action[i] if rule.target == SARSA else -1
-    if action >= 0:
-        tables.next_action[i] = -1
+def _sum_values(out, q, features, first_table, last_table):
+    """Fill out [A] with the sum over features and over tables first_table to last_table - 1 of q [D, F, A]."""
+    for action in range(out.shape[0]):
+        out[action] = 0.0
+        for table in range(first_table, last_table):
+            for k in range(features.shape[0]):
+                out[action] += q[table, features[k], action]
+
+
+@jit_inline
+def select_action(state, hyper, work, i, feature):
+    """Sample an action of seed i from the behaviour policy; ``feature`` is the first active one."""
+    if hyper.target == SARSA and state.next_action[i] >= 0:
+        action = state.next_action[i]
+        state.next_action[i] = -1
         return action
-    legal_actions = scratch.legal_actions[first if scratch.legal_actions.shape[0] > 1 else np.uint64(0)]
-    if _is_table(tables, scratch):
-        return choose(tables.stream, i, tables.q[i, 0, first], legal_actions, rule.explore, tables.clock[i])
-    _add_up(scratch.prefer[i], tables, -1, i, scratch.at[i])
-    return choose(tables.stream, i, scratch.prefer[i], legal_actions, rule.explore, tables.clock[i])
+    legal_actions = work.legal_actions[feature if work.legal_actions.shape[0] > 1 else np.uint64(0)]
+    if _is_lookup(state, work):
+        return choose(state.stream, i, state.q[i, 0, feature], legal_actions, hyper.explore, state.env_steps[i])
+    _sum_values(work.selection[i], state.q[i], work.features[i], 0, state.q.shape[1])
+    return choose(state.stream, i, work.selection[i], legal_actions, hyper.explore, state.env_steps[i])
 
 
 @jit_inline
-def _bootstrap(tables, rule, scratch, i, d, then):
-    """What the observation that the step led to is worth to table d, and the action chosen there, or -1."""
-    legal_actions = scratch.legal_actions[then if scratch.legal_actions.shape[0] > 1 else np.uint64(0)]
-    if _is_table(tables, scratch):
-        row = tables.q[i, 0, then]
-        return (
-            (highest(row, legal_actions), -1)
-            if rule.target == MAX
-            else _chosen(tables, rule, i, row, row, legal_actions)
-        )
-    prefer, value, double = scratch.prefer[i], scratch.value[i], tables.q.shape[1] == 2
-    _add_up(value, tables, 1 - d if double else 0, i, scratch.then[i])
-    _add_up(prefer, tables, d if rule.target == MAX else -1, i, scratch.then[i])
-    return _chosen(tables, rule, i, prefer, value, legal_actions)
+def _policy_value(state, hyper, i, selection, evaluation, legal_actions):
+    """Return V(s') of the target policy that ``selection`` [A] gives, valued by ``evaluation`` [A].
 
-
-@jit_inline
-def _chosen(tables, rule, i, prefer, value, legal_actions):
-    """What ``value`` says of the choice that ``prefer`` makes, and Sarsa's choice, or -1."""
-    if rule.target == EXPECTED:
-        return expectation(prefer, value, legal_actions, rule.explore, tables.clock[i]), -1
-    if rule.target == MAX:
-        return value[argmax(tables.stream, i, prefer, legal_actions)], -1
-    action = choose(tables.stream, i, prefer, legal_actions, rule.explore, tables.clock[i])
-    return value[action], action
-
-
-@jit_inline
-def _target(tables, rule, scratch, i, d, outcome):
-    """What the step was worth; Sarsa's choice is kept while the episode goes on."""
-    reward, terminated, goes_on, then = outcome
-    if terminated:
-        return np.float64(reward)
-    bootstrap, action = _bootstrap(tables, rule, scratch, i, d, then)
-    if rule.target == SARSA and goes_on:
-        tables.next_action[i] = action
-    return reward + rule.gamma * bootstrap
-
-
-@jit_inline
-def _step_size(tables, rule, entry):
-    """The share of an entry's error that is learned now; counts the update where that share falls."""
-    i, d, feature, action = entry
-    if rule.power == 0.0:
-        return rule.step_size
-    tables.visits[i, d, feature, action] += 1
-    return rule.step_size * tables.visits[i, d, feature, action] ** -rule.power
-
-
-@jit_inline
-def _move(tables, i, entry, change):
-    """Add to a value of seed i, which fails where that is no finite number; the value then stays."""
-    d, feature, action = entry
-    moved = tables.q[i, d, feature, action] + change
-    if np.isfinite(moved):
-        tables.q[i, d, feature, action] = moved
-    else:
-        tables.failed_at[i] = tables.clock[i]
-
-
-@jit_inline
-def learn_lane(tables, rule, scratch, i, moved, outcome):
-    """Learn from one step of seed i.
-
-    ``moved`` is (first active feature, action), ``outcome`` (reward, terminated, whether the episode goes on, first
-    feature of the observation that the step led to).
+    The second result is the action that Sarsa chose, else -1.
     """
-    at, action = moved
-    tables.clock[i] += 1
-    if tables.failed_at[i] > 0:
-        return
-    d = np.int64(0)
-    if tables.q.shape[1] == 2:
-        d = np.int64(uniform(tables.stream, i) < 0.5)
-    delta = _target(tables, rule, scratch, i, d, outcome)
-    if _is_table(tables, scratch):
-        delta -= tables.q[i, 0, at, action]
-        _move(tables, i, (0, at, action), _step_size(tables, rule, (i, 0, at, action)) * delta)
+    if hyper.target == EXPECTED:
+        return expectation(selection, evaluation, legal_actions, hyper.explore, state.env_steps[i]), -1
+    if hyper.target == MAX:
+        return evaluation[argmax(state.stream, i, selection, legal_actions)], -1
+    action = choose(state.stream, i, selection, legal_actions, hyper.explore, state.env_steps[i])
+    return evaluation[action], action
+
+
+@jit_inline
+def bootstrap_value(state, hyper, work, i, table, next_feature):
+    """Return V(s') for the update of ``table``, and the action that Sarsa chose there, else -1."""
+    legal_actions = work.legal_actions[next_feature if work.legal_actions.shape[0] > 1 else np.uint64(0)]
+    if _is_lookup(state, work):
+        q_t = state.q[i, 0, next_feature]
+        if hyper.target == MAX:
+            return highest(q_t, legal_actions), -1
+        return _policy_value(state, hyper, i, q_t, q_t, legal_actions)
+    n_tables = state.q.shape[1]
+    other = 1 - table if n_tables == 2 else table
+    _sum_values(work.evaluation[i], state.q[i], work.next_features[i], other, other + 1)
+    if hyper.target == MAX:
+        _sum_values(work.selection[i], state.q[i], work.next_features[i], table, table + 1)
     else:
-        active, n_active = scratch.at[i], scratch.at.shape[1]
+        _sum_values(work.selection[i], state.q[i], work.next_features[i], 0, n_tables)
+    return _policy_value(state, hyper, i, work.selection[i], work.evaluation[i], legal_actions)
+
+
+@jit_inline
+def _step_size(state, hyper, i, table, feature, action):
+    """Return the step size of an entry's next update, and count that update where the step size falls."""
+    if hyper.step_size_exponent == 0.0:
+        return hyper.step_size
+    state.visits[i, table, feature, action] += 1
+    return hyper.step_size * state.visits[i, table, feature, action] ** -hyper.step_size_exponent
+
+
+@jit_inline
+def _add(state, i, table, feature, action, change):
+    """Add to a value of seed i, unless the sum is not finite: then the value stays and the seed has failed."""
+    value = state.q[i, table, feature, action] + change
+    if np.isfinite(value):
+        state.q[i, table, feature, action] = value
+    else:
+        state.failed_at[i] = state.env_steps[i]
+
+
+@jit_inline
+def update(state, hyper, work, i, feature, action, reward, terminated, ended, next_feature):
+    """Update seed i after one step; ``feature`` and ``next_feature`` are the first active ones before and after it."""
+    state.env_steps[i] += 1
+    if state.failed_at[i] > 0:
+        return
+    table = np.int64(0)
+    if state.q.shape[1] == 2:
+        table = np.int64(uniform(state.stream, i) < 0.5)
+
+    discount_t = 0.0 if terminated else hyper.gamma
+    v_t = 0.0
+    if not terminated:
+        v_t, next_action = bootstrap_value(state, hyper, work, i, table, next_feature)
+        if hyper.target == SARSA and not ended:
+            state.next_action[i] = next_action
+    td_error = reward + discount_t * v_t
+
+    if _is_lookup(state, work):
+        td_error -= state.q[i, 0, feature, action]
+        _add(state, i, 0, feature, action, _step_size(state, hyper, i, 0, feature, action) * td_error)
+    else:
+        active = work.features[i]
+        n_active = work.features.shape[1]
         for k in range(n_active):
-            delta -= tables.q[i, d, active[k], action]
+            td_error -= state.q[i, table, active[k], action]
         for k in range(n_active):
-            step_size = _step_size(tables, rule, (i, d, active[k], action)) / n_active
-            _move(tables, i, (d, active[k], action), step_size * delta)
-    if tables.failed_at[i] == 0:
-        tables.error[i] += 0.01 * (abs(delta) - tables.error[i])
+            step_size = _step_size(state, hyper, i, table, active[k], action) / n_active
+            _add(state, i, table, active[k], action, step_size * td_error)
+    if state.failed_at[i] == 0:
+        state.td_error[i] += 0.01 * (abs(td_error) - state.td_error[i])
 
 
 @jit
-def act_all(tables, rule, scratch, actions):
-    """Exploring actions of all seeds at ``scratch.at``, written to ``actions`` [S]."""
+def act_all(state, hyper, work, actions):
+    """Sample an action of every seed at ``work.features``, written to ``actions`` int64 [S]."""
     for i in range(len(actions)):
-        actions[i] = act_lane(tables, rule, scratch, i, np.uint64(scratch.at[i, 0]))
+        actions[i] = select_action(state, hyper, work, i, np.uint64(work.features[i, 0]))
 
 
 @jit
-def learn_all(tables, rule, scratch, actions, step):
-    """One update of every seed from ``step`` (reward, terminated, truncated), each [S]."""
-    reward, terminated, truncated = step
+def update_all(state, hyper, work, actions, reward, terminated, truncated):
+    """Update every seed after one step from ``work.features`` to ``work.next_features``; arrays are [S]."""
     for i in range(len(actions)):
-        goes_on = not (terminated[i] or truncated[i])
-        moved = (np.uint64(scratch.at[i, 0]), np.uint64(actions[i]))
-        outcome = (reward[i], terminated[i], goes_on, np.uint64(scratch.then[i, 0]))
-        learn_lane(tables, rule, scratch, i, moved, outcome)
+        feature = np.uint64(work.features[i, 0])
+        next_feature = np.uint64(work.next_features[i, 0])
+        ended = terminated[i] or truncated[i]
+        action = np.uint64(actions[i])
+        update(state, hyper, work, i, feature, action, reward[i], terminated[i], ended, next_feature)
 
 
 @jit
-def stretch_block(block, brain, env_batch, reward, ended):
-    """Act, step and learn for the seeds from block[0] to block[1]; fills reward and ended, [S, T]."""
-    tables, rule, scratch = brain
-    many = not _is_table(tables, scratch)
-    for i in range(block[0], block[1]):
+def train_rollout(first_seed, last_seed, state, hyper, work, env_batch, reward, ended):
+    """Act, step and update T times for seeds first_seed to last_seed - 1; fills ``reward`` and ``ended`` [S, T]."""
+    is_lookup = _is_lookup(state, work)
+    obs_of_state = env_batch.table.obs_of_state
+    for i in range(first_seed, last_seed):
         for t in range(reward.shape[1]):
-            at = np.uint64(env_batch.table.see[np.uint64(env_batch.place[i])])
-            if many:
-                scratch.at[i, 0] = at
-            action = np.uint64(act_lane(tables, rule, scratch, i, at))
-            led_to, gain, end = table_step(env_batch, i, action)
-            then, gain = np.uint64(env_batch.table.see[np.uint64(led_to)]), np.float32(gain)
-            if many:
-                scratch.then[i, 0] = then
-            learn_lane(tables, rule, scratch, i, (at, action), (gain, end == TERMINATES, end == GOES_ON, then))
-            reward[i, t], ended[i, t] = gain, end != GOES_ON
+            obs = np.uint64(obs_of_state[np.uint64(env_batch.state[i])])
+            if not is_lookup:
+                work.features[i, 0] = obs
+            action = np.uint64(select_action(state, hyper, work, i, obs))
+            step = table_step(env_batch, i, action)
+            next_obs = np.uint64(obs_of_state[np.uint64(step.next_state)])
+            if not is_lookup:
+                work.next_features[i, 0] = next_obs
+            r_t = np.float32(step.reward)
+            update(state, hyper, work, i, obs, action, r_t, step.end == TERMINATES, step.end != GOES_ON, next_obs)
+            reward[i, t] = r_t
+            ended[i, t] = step.end != GOES_ON
+
+
+class QLearning:
+    """S learners; see :class:`simulator.core.protocols.Agent`."""
+
+    def __init__(
+        self,
+        features: Features,
+        hyper: QLearningHyperparams,
+        train_state: QLearningTrainState,
+        legal: Array,
+        seed_list: list[int],
+    ) -> None:
+        n_seeds = len(seed_list)
+        n_actions = train_state.q.shape[3]
+        self._features = features
+        self._hyper = hyper
+        self._train_state = train_state
+        self._legal = legal  # bool [n_observations or 1, A]
+        self._seeds = seed_list
+        self._workspace = QLearningWorkspace(
+            features=np.zeros((n_seeds, features.n_active), np.int64),
+            next_features=np.zeros((n_seeds, features.n_active), np.int64),
+            selection=np.zeros((n_seeds, n_actions)),
+            evaluation=np.zeros((n_seeds, n_actions)),
+            legal_actions=action_lists(legal),
+        )
+        self._buffers = trace_buffers(None, n_seeds, 1)
+        self.gamma = hyper.gamma
+        self.failed_at = train_state.failed_at
+        if features.discrete:
+            self.rollout = self._rollout
+
+    def act(self, obs: Array) -> Array:
+        """Sample actions from the behaviour policy, int64 [S]."""
+        actions = np.zeros(len(self._seeds), np.int64)
+        self._workspace.features[:] = self._features.encode(obs)
+        act_all(self._train_state, self._hyper, self._workspace, actions)
+        return actions
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """Update every seed after one step."""
+        self._workspace.features[:] = self._features.encode(obs)
+        self._workspace.next_features[:] = self._features.encode(step.final_obs)
+        update_all(
+            self._train_state,
+            self._hyper,
+            self._workspace,
+            np.asarray(actions, np.int64),
+            step.reward,
+            step.terminated,
+            step.truncated,
+        )
+        return {"td_error": self._train_state.td_error}
+
+    def _rollout(self, env_batch: TabularBatch, n: int) -> Rollout:
+        """Play n steps of a tabular environment in one call, with the bits of n rounds of act, step and learn."""
+        reward, ended = self._buffers = trace_buffers(self._buffers, len(self._seeds), n)
+
+        def train(first: int, last: int) -> None:
+            train_rollout(first, last, self._train_state, self._hyper, self._workspace, env_batch, reward, ended)
+
+        parallel_for(train, len(self._seeds))
+        return Rollout(reward, ended, {"td_error": self._train_state.td_error})
+
+    def policy(self) -> GreedyTable:
+        """The greedy policy as of now; double tables act by their mean."""
+        return GreedyTable(self._train_state.q.mean(axis=1), self._legal, self._features, self._seeds)
+
+    def state(self) -> State:
+        """The whole train state, by name."""
+        return save(self._train_state)
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        load(self._train_state, state)
+
+
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning:
+    """Make learners for an environment of discrete actions.
+
+    Raises:
+        ValueError: a space or a setting that this agent cannot have.
+    """
+    n = n_actions(spec, "q_learning")
+    features = make_features(spec, config.box)
+    legal = legal_rows(spec, n)
+    n_seeds = len(seed_list)
+    shape = (n_seeds, 2 if config.double else 1, features.n_features, n)
+    check_memory("q_learning", spec, 8 * prod(shape) * (2 if config.step_size_exponent else 1))
+    q = np.full(shape, config.init_value / features.n_active)
+    if features.discrete:
+        q *= legal[None, None]
+    train_state = QLearningTrainState(
+        q=q,
+        visits=np.zeros(shape if config.step_size_exponent else (n_seeds, 1, 1, 1), np.int64),
+        next_action=np.full(n_seeds, -1),
+        env_steps=np.zeros(n_seeds, np.int64),
+        stream=rng.pcg64_states(seed_list, "exploration"),
+        td_error=np.zeros(n_seeds),
+        failed_at=np.zeros(n_seeds, np.int64),
+    )
+    hyper = QLearningHyperparams(
+        target=TARGETS.index(config.target),
+        step_size=float(config.step_size),
+        step_size_exponent=float(config.step_size_exponent),
+        gamma=discount(spec, config.gamma),
+        explore=make_explore(config.explore),
+    )
+    return QLearning(features, hyper, train_state, legal, list(seed_list))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Uniformly random actions: the floor of every table. It learns nothing."""
+"""Random walk: uniformly random actions, the baseline of every table. It learns nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from agents.common.tabular import action_lists, legal_rows, trace_buffers
+from agents.common.spaces import action_lists, legal_rows
+from agents.common.tabular import trace_buffers
 from simulator.core import rng
 from simulator.core.jit import jit, jit_inline, parallel_for
 from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
@@ -27,14 +28,17 @@ class RandomWalk:
     """S walkers among numbered actions; an agent and its own policy."""
 
     def __init__(self, legal: Array, discrete_obs: bool, seed_list: list[int], purpose: str = "exploration") -> None:
-        self._legal, self._legal_actions, self._seeds = legal, action_lists(legal), seed_list
+        self._legal = legal  # bool [n_observations or 1, A]
+        self._legal_actions = action_lists(legal)
+        self._discrete_obs = discrete_obs
+        self._seeds = seed_list
         self._stream = rng.pcg64_states(seed_list, purpose)
-        self._discrete_obs, self._trace = discrete_obs, trace_buffers(None, len(seed_list), 1)
+        self._buffers = trace_buffers(None, len(seed_list), 1)
         if discrete_obs:
-            self.rollout = self._stretch
+            self.rollout = self._rollout
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
-        """One of the actions that exist, int64 [S]."""
+        """One of the legal actions, int64 [S]."""
         actions = np.zeros(len(self._seeds), np.int64)
         _act_all(self._stream, self._legal_actions, self._rows(obs), actions)
         return actions
@@ -46,11 +50,14 @@ class RandomWalk:
         """Learn nothing."""
         return {}
 
-    def _stretch(self, env_batch: TabularBatch, n: int) -> Rollout:
-        """N steps of an environment by table in one call."""
-        reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
-        work = (self._stream, self._legal_actions, env_batch, reward, ended)
-        parallel_for(lambda first, last: _stretch_block((first, last), *work), len(self._seeds))
+    def _rollout(self, env_batch: TabularBatch, n: int) -> Rollout:
+        """Play n steps of a tabular environment in one call."""
+        reward, ended = self._buffers = trace_buffers(self._buffers, len(self._seeds), n)
+
+        def play(first: int, last: int) -> None:
+            _play_rollout(first, last, self._stream, self._legal_actions, env_batch, reward, ended)
+
+        parallel_for(play, len(self._seeds))
         return Rollout(reward, ended, {})
 
     def policy(self) -> RandomWalk:
@@ -63,7 +70,7 @@ class RandomWalk:
         return np.repeat((legal / legal.sum(axis=-1, keepdims=True))[None], len(self._seeds), axis=0)
 
     def values(self, obs: Array) -> None:
-        """It values nothing."""
+        """None: there are no values."""
 
     def state(self) -> State:
         """The streams."""
@@ -78,7 +85,8 @@ class RandomMotion:
     """S walkers in any other action space (boxes, several switches)."""
 
     def __init__(self, space: spaces.Space, seed_list: list[int], purpose: str = "exploration") -> None:
-        self._space, self._seeds = space, seed_list
+        self._space = space
+        self._seeds = seed_list
         self._generators = rng.generators(seed_list, purpose)
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
@@ -94,10 +102,10 @@ class RandomMotion:
         return RandomMotion(self._space, self._seeds, "ties")
 
     def probs(self, obs: Array) -> None:
-        """Not a table of probabilities."""
+        """None: there is no table of probabilities."""
 
     def values(self, obs: Array) -> None:
-        """It values nothing."""
+        """None: there are no values."""
 
     def state(self) -> State:
         """The streams."""
@@ -109,7 +117,7 @@ class RandomMotion:
 
 
 def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> RandomWalk | RandomMotion:
-    """Walkers for any environment with discrete, multi-discrete, multi-binary or box actions.
+    """Make walkers for any environment with discrete, multi-discrete, multi-binary or box actions.
 
     Raises:
         ValueError: another kind of action space.
@@ -123,10 +131,11 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> RandomWalk 
 
 
 def _sample(space: spaces.Space, generator: np.random.Generator) -> Array:
-    """A uniform sample by doubles only, so that a stream is its 128-bit state and nothing buffered beside it."""
+    """Sample uniformly, by doubles only: so a stream is its 128-bit state and nothing buffered beside it."""
     draw = generator.random(space.shape)
     if isinstance(space, spaces.Box):
-        low, high = np.clip(space.low, -1e6, 1e6), np.clip(space.high, -1e6, 1e6)
+        low = np.clip(space.low, -1e6, 1e6)
+        high = np.clip(space.high, -1e6, 1e6)
         return (low + draw * (high - low)).astype(space.dtype)
     start = getattr(space, "start", 0)
     sizes = {spaces.Discrete: "n", spaces.MultiDiscrete: "nvec"}.get(type(space))
@@ -135,24 +144,25 @@ def _sample(space: spaces.Space, generator: np.random.Generator) -> Array:
 
 
 @jit_inline
-def _act_lane(stream, i, move):
-    return move[1 + below(stream, i, move[0])]
+def _random_action(stream, i, actions):
+    return actions[1 + below(stream, i, actions[0])]
 
 
 @jit
-def _act_all(stream, listed, rows, actions):
+def _act_all(stream, legal_actions, rows, actions):
     for i in range(len(actions)):
-        actions[i] = _act_lane(stream, i, listed[rows[i]])
+        actions[i] = _random_action(stream, i, legal_actions[rows[i]])
 
 
 @jit
-def _stretch_block(block, stream, listed, env_batch, reward, ended):
-    for i in range(block[0], block[1]):
+def _play_rollout(first_seed, last_seed, stream, legal_actions, env_batch, reward, ended):
+    for i in range(first_seed, last_seed):
         for t in range(reward.shape[1]):
-            at = env_batch.table.see[env_batch.place[i]]
-            action = _act_lane(stream, i, listed[at if listed.shape[0] > 1 else 0])
-            _, gain, end = table_step(env_batch, i, action)
-            reward[i, t], ended[i, t] = gain, end != GOES_ON
+            obs = env_batch.table.obs_of_state[env_batch.state[i]]
+            action = _random_action(stream, i, legal_actions[obs if legal_actions.shape[0] > 1 else 0])
+            step = table_step(env_batch, i, action)
+            reward[i, t] = step.reward
+            ended[i, t] = step.end != GOES_ON
 
 
 if __name__ == "__main__":

@@ -1,13 +1,21 @@
-"""Temporal-difference learning of state values: TD(0), and TD(lambda) by a field.
+"""Temporal-difference learning of state values: TD(0) and TD(lambda), which evaluates a policy or controls.
 
-Sutton 1988; Sutton and Barto 2018, chapters 6.1 and 12.2 (backward view, accumulating or replacing traces). It
-evaluates a given policy, or controls: then it chooses by one-step look-ahead through a model of the environment that it
-learns from counts. With step size 1 the update is the deterministic rule of the textbooks' grid environments.
-Departure: truncation bootstraps from the observation that the step led to.
+After every step from s to s' with reward R (Sutton 1988; Sutton and Barto 2018, (6.2) and 12.2, the backward view):
+
+    delta = R + gamma * V(s') - V(s),   where V(s') = 0 if the episode terminates
+    e(x) <- gamma * lambda * e(x) for all x, then e(s) <- e(s) + 1, or e(s) <- 1 with replacing traces
+    V(x) <- V(x) + alpha * delta * e(x) for all x
+
+With ``policy = "control"`` actions are chosen by one-step look-ahead through a model that counts what it has seen:
+
+    q(s, a) = mean reward of (s, a) + gamma * sum over s' of n(s, a, s') / n(s, a) * V(s')
+
+Departures: truncation bootstraps from the observation that the step led to; ties are broken at random.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -16,24 +24,16 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from agents.common.exploration import Explore, ExploreSettings, choose, make_explore
-from agents.common.tabular import (
-    GivenPolicy,
-    GreedyTable,
-    action_lists,
-    check_memory,
-    discount,
-    given_policy,
-    legal_rows,
-    load,
-    n_actions,
-    policy_files,
-    save,
-    trace_buffers,
-)
+from agents.common.spaces import action_lists, discount, legal_rows, n_actions
+from agents.common.tabular import GreedyTable, check_memory, load, save, trace_buffers
 from agents.common.tile_coding import BoxFeatures, Features, make_features
 from simulator.core import rng
 from simulator.core.field_types import Count, PositiveShare, Share
+from simulator.core.files.escaping import shortened
+from simulator.core.files.reading import read_npy
 from simulator.core.jit import jit, jit_inline, parallel_for
+from simulator.core.mdp.model import greedy_policy
+from simulator.core.mdp.solve import value_iteration
 from simulator.core.protocols import Array, EnvSpec, Metrics, Policy, Rollout, State, Step
 from simulator.core.rng_compiled import uniform
 from simulator.core.transition_table import GOES_ON, TERMINATES, TabularBatch, table_step
@@ -45,26 +45,26 @@ class Config:
 
     policy: str = "control"
     """control: look ahead through a learned model; random or optimal: evaluate that policy; or a .npy file [N, A]"""
-    decay: Share = 0.0
-    """lambda: how much of a trace is left after a step, before the discount; 0 is TD(0)"""
+    lambda_: Share = 0.0
+    """trace decay; 0 is TD(0), 1 is Monte Carlo"""
     traces: Literal["accumulating", "replacing"] = "accumulating"
-    """whether a state seen again raises its trace by 1 or sets it to 1"""
+    """eligibility of a state that is visited again: raised by 1, or set to 1"""
     step_size: PositiveShare = 0.5
-    """share of the TD error that is learned from one step; 1 is the deterministic rule"""
-    step_power: Share = 0.0
-    """w: the n-th update of a state learns step_size * n**-w; 0 keeps the step size constant"""
+    """learning rate alpha; 1 replaces the old value by the target"""
+    step_size_exponent: Share = 0.0
+    """w: the n-th update of a state uses step_size * n**-w; 0 keeps the step size constant"""
     gamma: Share | None = None
     """discount per step; none: the environment's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
-    initial: float = 0.0
-    """value of every state before it is learned, in units of return"""
-    untried_first: bool = True
+    init_value: float = 0.0
+    """initial value of every state, in units of return"""
+    try_untried_first: bool = True
     """control tries every action of a state once before it prefers any"""
     n_successors: Count = 16
     """distinct next states that the model holds for one state and action"""
     explore: ExploreSettings = field(default_factory=ExploreSettings)
     """exploration while training, with control"""
     box: BoxFeatures = field(default_factory=BoxFeatures)
-    """how real-valued observations are cut"""
+    """discretization of real-valued observations"""
 
 
 PRESETS = {
@@ -77,295 +77,377 @@ PRESETS = {
     },
 }
 
-
-class TD:
-    """S learners; see :class:`simulator.core.protocols.Agent`."""
-
-    def __init__(self, features: Features, rule: Rule, tables: Tables, scratch: Scratch, seed_list: list[int]) -> None:
-        self._features, self._rule, self._tables, self._scratch = features, rule, tables, scratch
-        self._seeds, self.gamma, self._trace = seed_list, rule.gamma, trace_buffers(None, len(seed_list), 1)
-        self.failed_at = tables.failed_at
-        if features.discrete:
-            self.rollout = self._stretch
-
-    def act(self, obs: Array) -> Array:
-        """Actions of the look-ahead or of the given policy, int64 [S]."""
-        actions = np.zeros(len(self._seeds), np.int64)
-        self._scratch.at[:] = self._features.encode(obs)
-        act_all(self._tables, self._rule, self._scratch, actions)
-        return actions
-
-    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
-        """One update of every seed.
-
-        Raises:
-            ValueError: more successors than the model holds.
-        """
-        self._scratch.at[:] = self._features.encode(obs)
-        self._scratch.then[:] = self._features.encode(step.final_obs)
-        ends = (step.reward, step.terminated, step.truncated)
-        learn_all(self._tables, self._rule, self._scratch, np.asarray(actions, np.int64), ends)
-        return self._checked()
-
-    def _stretch(self, env_batch: TabularBatch, n: int) -> Rollout:
-        """N steps of an environment by table in one call, with the bits of n rounds of act, step and learn."""
-        reward, ended = self._trace = trace_buffers(self._trace, len(self._seeds), n)
-        brain = (self._tables, self._rule, self._scratch)
-        parallel_for(
-            lambda first, last: stretch_block((first, last), brain, env_batch, reward, ended), len(self._seeds)
-        )
-        return Rollout(reward, ended, self._checked())
-
-    def _checked(self) -> Metrics:
-        full = np.flatnonzero(self._tables.overflow)
-        if len(full):
-            seed, at = self._seeds[full[0]], self._tables.overflow[full[0]] - 1
-            n = self._tables.successor.shape[3]
-            raise ValueError(f"agent.n_successors = {n}: seed {seed} met more next states than that from state {at}")
-        return {"td_error": self._tables.error}
-
-    def policy(self) -> Policy:
-        """The greedy look-ahead as of now, or the given policy."""
-        if not self._rule.control:
-            return GivenPolicy(self._scratch.given, self._tables.v.copy(), self._features, self._seeds)
-        q = np.zeros((*self._tables.v.shape, self._tables.gain.shape[2]))
-        look_ahead_all(self._tables, self._rule, q)
-        return GreedyTable(q, self._scratch.legal, self._features, self._seeds)
-
-    def state(self) -> State:
-        """Values, traces, model, counters and streams."""
-        return save(self._tables)
-
-    def restore(self, state: State) -> None:
-        """Go on from ``state``."""
-        load(self._tables, state)
+UNTRIED_VALUE = 1e300  # preference of an action that is to be tried before all others
 
 
-def files(config: Config) -> list[str]:
-    """The file that the policy comes from; none where it is one that has a name."""
-    return policy_files(config.policy)
-
-
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> TD:
-    """Learners for an environment of discrete actions.
-
-    Raises:
-        ValueError: a space or a setting that this agent cannot have.
-    """
-    n, features, count = n_actions(spec, "td"), make_features(spec, config.box), len(seed_list)
-    control, n_states = config.policy == "control", features.n_features
-    if features.n_active > 1:
-        raise ValueError(f"agent.box.kind = {config.box.kind!r}: td looks states up one by one, expected 'bins'")
-    model = (count, n_states, n, config.n_successors) if control else (count, 1, 1, 1)
-    check_memory("td", spec, 8 * prod(model) + 24 * count * n_states)
-    tables = Tables(
-        v=np.full((count, n_states), float(config.initial)),
-        trace=np.zeros((count, n_states if config.decay else 1)),
-        visits=np.zeros((count, n_states), np.int64),
-        successor=np.full(model, -1, np.int32),
-        count=np.zeros(model, np.int32),
-        gain=np.zeros(model[:3]),
-        overflow=np.zeros(count, np.int64),
-        clock=np.zeros(count, np.int64),
-        stream=rng.pcg64_states(seed_list, "exploration"),
-        error=np.zeros(count),
-        failed_at=np.zeros(count, np.int64),
-    )
-    legal = legal_rows(spec, n)
-    given = (
-        np.zeros((1, n))
-        if control
-        else np.cumsum(given_policy(spec, config.policy, discount(spec, config.gamma), legal, n_states), axis=1)
-    )
-    at = np.zeros((count, 1), np.int64)
-    scratch = Scratch(np.zeros((count, n)), at, at.copy(), action_lists(legal), legal, given)
-    return TD(features, _rule(spec, config, control), tables, scratch, list(seed_list))
-
-
-def _rule(spec: EnvSpec, config: Config, control: bool) -> Rule:
-    return Rule(
-        control=control,
-        step_size=float(config.step_size),
-        power=float(config.step_power),
-        gamma=discount(spec, config.gamma),
-        decay=float(config.decay),
-        replacing=config.traces == "replacing",
-        untried_first=config.untried_first,
-        initial=float(config.initial),
-        explore=make_explore(config.explore),
-    )
-
-
-class Rule(NamedTuple):
+class TDHyperparams(NamedTuple):
     """The settings as compiled code takes them."""
 
     control: bool  # choose by look-ahead through the model; otherwise by a given policy
     step_size: float
-    power: float  # w of n**-w; 0: constant
+    step_size_exponent: float  # 0: constant step size
     gamma: float
-    decay: float  # lambda
+    lambda_: float
     replacing: bool  # traces are set to 1 instead of raised by 1
-    untried_first: bool
-    initial: float
+    try_untried_first: bool
+    init_value: float
     explore: Explore
 
 
-class Tables(NamedTuple):
-    """Everything S learners know. K successors are remembered; a successor that ends the episode is F + state."""
+class TDTrainState(NamedTuple):
+    """Everything S learners know of N states and A actions. The model holds K successors of a state and action.
 
-    v: Array  # float64 [S, F]
-    trace: Array  # float64 [S, F]; [S, 1] where lambda is 0
-    visits: Array  # int64 [S, F], updates of each state
-    successor: Array  # int32 [S, F, A, K], -1 where none is known
-    count: Array  # int32 [S, F, A, K]
-    gain: Array  # float64 [S, F, A], sum of rewards
-    overflow: Array  # int64 [S], 1 + the first feature that had more than K successors, or 0
-    clock: Array  # int64 [S], environment steps
+    A successor that terminates the episode is stored as N + state.
+    """
+
+    v: Array  # float64 [S, N]
+    trace: Array  # float64 [S, N]; [S, 1] where lambda is 0
+    visits: Array  # int64 [S, N], updates of each state
+    successor: Array  # int32 [S, N, A, K], -1 where none is known
+    count: Array  # int32 [S, N, A, K]
+    reward_sum: Array  # float64 [S, N, A]
+    overflow: Array  # int64 [S], 1 + the first state that had more than K successors, or 0
+    env_steps: Array  # int64 [S]
     stream: Array  # uint64 [S, 4]
-    error: Array  # float64 [S], running mean of |TD error| over about 100 steps
+    td_error: Array  # float64 [S], running mean of |TD error| over about 100 steps
     failed_at: Array  # int64 [S], the step at which a TD error or a value was not finite, or 0; it learns no more then
 
 
-class Scratch(NamedTuple):
-    """Room for compiled code and what is given; never part of the state."""
+class TDWorkspace(NamedTuple):
+    """A buffer of compiled code, and the policies that are given; never part of the state."""
 
-    prefer: Array  # float64 [S, A]
-    at: Array  # int64 [S, 1], the state now
-    then: Array  # int64 [S, 1], the state that the step led to
-    legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions exist, and which
-    legal: Array  # bool, the same as a mask, for the policy
-    given: Array  # float64 [F, A], the given policy's cumulative probabilities; [1, A] when controlling
+    preference: Array  # float64 [S, A]
+    legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
+    given_policy: Array  # float64 [N, A], cumulative probabilities; [1, A] with control
 
 
 @jit_inline
-def look_ahead(tables, rule, i, at, action):
-    """The value of an action by the learned model, mean reward plus discounted mean of the next; nan: untried."""
-    total, n = 0.0, 0
-    for k in range(tables.successor.shape[3]):
-        then = tables.successor[i, at, action, k]
-        if then < 0:
+def look_ahead(train_state, hyper, i, state, action):
+    """Return the value of an action by the learned model of seed i, or NaN where the action is untried."""
+    discounted = 0.0
+    n = 0
+    for k in range(train_state.successor.shape[3]):
+        successor = train_state.successor[i, state, action, k]
+        if successor < 0:
             break
-        n += tables.count[i, at, action, k]
-        if then < tables.v.shape[1]:
-            total += tables.count[i, at, action, k] * rule.gamma * tables.v[i, then]
-    return (total + tables.gain[i, at, action]) / n if n else np.nan
+        n += train_state.count[i, state, action, k]
+        if successor < train_state.v.shape[1]:
+            discounted += train_state.count[i, state, action, k] * hyper.gamma * train_state.v[i, successor]
+    return (discounted + train_state.reward_sum[i, state, action]) / n if n else np.nan
 
 
 @jit_inline
-def act_lane(tables, rule, scratch, i):
-    """The action of seed i at ``scratch.at``."""
-    at = scratch.at[i, 0]
-    if not rule.control:
-        draw, action = uniform(tables.stream, i), 0
-        while action < scratch.given.shape[1] - 1 and scratch.given[at, action] <= draw:
+def select_action(train_state, hyper, work, i, state):
+    """Sample an action of seed i from the given policy, or by look-ahead with exploration."""
+    if not hyper.control:
+        draw = uniform(train_state.stream, i)
+        action = 0
+        while action < work.given_policy.shape[1] - 1 and work.given_policy[state, action] <= draw:
             action += 1
         return action
-    legal_actions = scratch.legal_actions[at if scratch.legal_actions.shape[0] > 1 else 0]
+    legal_actions = work.legal_actions[state if work.legal_actions.shape[0] > 1 else 0]
     for m in range(1, 1 + legal_actions[0]):
-        value = look_ahead(tables, rule, i, at, legal_actions[m])
+        value = look_ahead(train_state, hyper, i, state, legal_actions[m])
         if np.isnan(value):
-            value = 1e300 if rule.untried_first else rule.initial
-        scratch.prefer[i, legal_actions[m]] = value
-    return choose(tables.stream, i, scratch.prefer[i], legal_actions, rule.explore, tables.clock[i])
+            value = UNTRIED_VALUE if hyper.try_untried_first else hyper.init_value
+        work.preference[i, legal_actions[m]] = value
+    return choose(train_state.stream, i, work.preference[i], legal_actions, hyper.explore, train_state.env_steps[i])
 
 
 @jit_inline
-def _remember(tables, i, at, action, then):
-    """Count one more move from ``at`` to ``then``."""
-    for k in range(tables.successor.shape[3]):
-        if tables.successor[i, at, action, k] < 0:
-            tables.successor[i, at, action, k] = then
-        if tables.successor[i, at, action, k] == then:
-            tables.count[i, at, action, k] += 1
+def _update_model(train_state, i, state, action, reward, successor):
+    """Count one more transition to ``successor``, or note that the model is full."""
+    train_state.reward_sum[i, state, action] += reward
+    for k in range(train_state.successor.shape[3]):
+        if train_state.successor[i, state, action, k] < 0:
+            train_state.successor[i, state, action, k] = successor
+        if train_state.successor[i, state, action, k] == successor:
+            train_state.count[i, state, action, k] += 1
             return
-    tables.overflow[i] = max(tables.overflow[i], at + 1)
+    train_state.overflow[i] = max(train_state.overflow[i], state + 1)
 
 
 @jit_inline
-def _move(tables, i, at, change):
-    """Add to a value of seed i, which fails where that is no finite number; the value then stays."""
-    moved = tables.v[i, at] + change
-    if np.isfinite(moved):
-        tables.v[i, at] = moved
+def _add(train_state, i, state, change):
+    """Add to a value of seed i, unless the sum is not finite: then the value stays and the seed has failed."""
+    value = train_state.v[i, state] + change
+    if np.isfinite(value):
+        train_state.v[i, state] = value
     else:
-        tables.failed_at[i] = tables.clock[i]
+        train_state.failed_at[i] = train_state.env_steps[i]
 
 
 @jit_inline
-def _learn_values(tables, rule, i, at, delta, ends):
-    """Move the values along delta, by the traces."""
-    step_size = rule.step_size
-    tables.visits[i, at] += 1
-    if rule.power > 0.0:
-        step_size *= tables.visits[i, at] ** -rule.power
-    if rule.decay == 0.0:
-        _move(tables, i, at, step_size * delta)
+def _update_values(train_state, hyper, i, state, delta, ended):
+    """Move all values along ``delta``, each by its trace."""
+    step_size = hyper.step_size
+    train_state.visits[i, state] += 1
+    if hyper.step_size_exponent > 0.0:
+        step_size *= train_state.visits[i, state] ** -hyper.step_size_exponent
+    if hyper.lambda_ == 0.0:
+        _add(train_state, i, state, step_size * delta)
         return
-    for f in range(tables.trace.shape[1]):
-        tables.trace[i, f] *= rule.gamma * rule.decay
-    tables.trace[i, at] = 1.0 if rule.replacing else tables.trace[i, at] + 1.0
-    for f in range(tables.trace.shape[1]):
-        _move(tables, i, f, step_size * delta * tables.trace[i, f])
-        if ends:
-            tables.trace[i, f] = 0.0
+    for x in range(train_state.trace.shape[1]):
+        train_state.trace[i, x] *= hyper.gamma * hyper.lambda_
+    train_state.trace[i, state] = 1.0 if hyper.replacing else train_state.trace[i, state] + 1.0
+    for x in range(train_state.trace.shape[1]):
+        _add(train_state, i, x, step_size * delta * train_state.trace[i, x])
+        if ended:
+            train_state.trace[i, x] = 0.0
 
 
 @jit_inline
-def learn_lane(tables, rule, scratch, i, action, outcome):
-    """Learn from one step of seed i; ``outcome`` is (reward, terminated, whether the episode goes on)."""
-    reward, terminated, goes_on = outcome
-    at, then = scratch.at[i, 0], scratch.then[i, 0]
-    tables.clock[i] += 1
-    if tables.failed_at[i] > 0:
+def update(train_state, hyper, i, state, action, reward, terminated, ended, next_state):
+    """Update the values and the model of seed i after one step."""
+    train_state.env_steps[i] += 1
+    if train_state.failed_at[i] > 0:
         return
-    delta = reward + (0.0 if terminated else rule.gamma * tables.v[i, then]) - tables.v[i, at]
-    if rule.control:
-        _remember(tables, i, at, action, then + tables.v.shape[1] if terminated else then)
-        tables.gain[i, at, action] += reward
-    _learn_values(tables, rule, i, at, delta, not goes_on)
-    if tables.failed_at[i] == 0:
-        tables.error[i] += 0.01 * (abs(delta) - tables.error[i])
+    discount_t = 0.0 if terminated else hyper.gamma
+    v_t = 0.0 if terminated else train_state.v[i, next_state]
+    delta = reward + discount_t * v_t - train_state.v[i, state]
+    if hyper.control:
+        successor = next_state + train_state.v.shape[1] if terminated else next_state
+        _update_model(train_state, i, state, action, reward, successor)
+    _update_values(train_state, hyper, i, state, delta, ended)
+    if train_state.failed_at[i] == 0:
+        train_state.td_error[i] += 0.01 * (abs(delta) - train_state.td_error[i])
 
 
 @jit
-def act_all(tables, rule, scratch, actions):
-    """Actions of all seeds, written to ``actions`` [S]."""
+def act_all(train_state, hyper, work, states, actions):
+    """Sample an action of every seed at ``states`` [S], written to ``actions`` int64 [S]."""
     for i in range(len(actions)):
-        actions[i] = act_lane(tables, rule, scratch, i)
+        actions[i] = select_action(train_state, hyper, work, i, states[i])
 
 
 @jit
-def learn_all(tables, rule, scratch, actions, step):
-    """One update of every seed from ``step`` (reward, terminated, truncated), each [S]."""
-    reward, terminated, truncated = step
+def update_all(train_state, hyper, states, actions, reward, terminated, truncated, next_states):
+    """Update every seed after one step; arrays are [S]."""
     for i in range(len(actions)):
-        goes_on = not (terminated[i] or truncated[i])
-        learn_lane(tables, rule, scratch, i, actions[i], (reward[i], terminated[i], goes_on))
+        ended = terminated[i] or truncated[i]
+        update(train_state, hyper, i, states[i], actions[i], reward[i], terminated[i], ended, next_states[i])
 
 
 @jit
-def look_ahead_all(tables, rule, q):
-    """The model's action values, written to ``q`` [S, F, A]; an untried action is worth ``rule.initial``."""
+def look_ahead_all(train_state, hyper, q):
+    """Write the model's action values to ``q`` [S, N, A]; an untried action is worth ``hyper.init_value``."""
     for i in range(q.shape[0]):
-        for at in range(q.shape[1]):
+        for state in range(q.shape[1]):
             for action in range(q.shape[2]):
-                value = look_ahead(tables, rule, i, at, action)
-                q[i, at, action] = rule.initial if np.isnan(value) else value
+                value = look_ahead(train_state, hyper, i, state, action)
+                q[i, state, action] = hyper.init_value if np.isnan(value) else value
 
 
 @jit
-def stretch_block(block, brain, env_batch, reward, ended):
-    """Act, step and learn for the seeds from block[0] to block[1]; fills reward and ended, [S, T]."""
-    tables, rule, scratch = brain
-    for i in range(block[0], block[1]):
+def train_rollout(first_seed, last_seed, train_state, hyper, work, env_batch, reward, ended):
+    """Act, step and update T times for seeds first_seed to last_seed - 1; fills ``reward`` and ``ended`` [S, T]."""
+    obs_of_state = env_batch.table.obs_of_state
+    for i in range(first_seed, last_seed):
         for t in range(reward.shape[1]):
-            scratch.at[i, 0] = env_batch.table.see[env_batch.place[i]]
-            action = act_lane(tables, rule, scratch, i)
-            led_to, gain, end = table_step(env_batch, i, action)
-            scratch.then[i, 0] = env_batch.table.see[led_to]
-            gain = np.float32(gain)
-            learn_lane(tables, rule, scratch, i, action, (gain, end == TERMINATES, end == GOES_ON))
-            reward[i, t], ended[i, t] = gain, end != GOES_ON
+            obs = obs_of_state[env_batch.state[i]]
+            action = select_action(train_state, hyper, work, i, obs)
+            step = table_step(env_batch, i, action)
+            r_t = np.float32(step.reward)
+            done = step.end != GOES_ON
+            next_obs = obs_of_state[step.next_state]
+            update(train_state, hyper, i, obs, action, r_t, step.end == TERMINATES, done, next_obs)
+            reward[i, t] = r_t
+            ended[i, t] = done
+
+
+class TD:
+    """S learners; see :class:`simulator.core.protocols.Agent`."""
+
+    def __init__(
+        self,
+        features: Features,
+        hyper: TDHyperparams,
+        train_state: TDTrainState,
+        workspace: TDWorkspace,
+        legal: Array,
+        seed_list: list[int],
+    ) -> None:
+        self._features = features
+        self._hyper = hyper
+        self._train_state = train_state
+        self._workspace = workspace
+        self._legal = legal  # bool [n_observations or 1, A]
+        self._seeds = seed_list
+        self._buffers = trace_buffers(None, len(seed_list), 1)
+        self.gamma = hyper.gamma
+        self.failed_at = train_state.failed_at
+        if features.discrete:
+            self.rollout = self._rollout
+
+    def act(self, obs: Array) -> Array:
+        """Sample actions by look-ahead or from the given policy, int64 [S]."""
+        actions = np.zeros(len(self._seeds), np.int64)
+        act_all(self._train_state, self._hyper, self._workspace, self._states(obs), actions)
+        return actions
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """Update every seed after one step.
+
+        Raises:
+            ValueError: more successors than the model holds.
+        """
+        update_all(
+            self._train_state,
+            self._hyper,
+            self._states(obs),
+            np.asarray(actions, np.int64),
+            step.reward,
+            step.terminated,
+            step.truncated,
+            self._states(step.final_obs),
+        )
+        return self._metrics()
+
+    def _rollout(self, env_batch: TabularBatch, n: int) -> Rollout:
+        """Play n steps of a tabular environment in one call, with the bits of n rounds of act, step and learn."""
+        reward, ended = self._buffers = trace_buffers(self._buffers, len(self._seeds), n)
+
+        def train(first: int, last: int) -> None:
+            train_rollout(first, last, self._train_state, self._hyper, self._workspace, env_batch, reward, ended)
+
+        parallel_for(train, len(self._seeds))
+        return Rollout(reward, ended, self._metrics())
+
+    def _states(self, obs: Array) -> Array:
+        """Return the states of obs [S, *obs], int64 [S]."""
+        return np.ascontiguousarray(self._features.encode(obs)[:, 0])
+
+    def _metrics(self) -> Metrics:
+        full = np.flatnonzero(self._train_state.overflow)
+        if len(full):
+            seed = self._seeds[full[0]]
+            state = self._train_state.overflow[full[0]] - 1
+            n = self._train_state.successor.shape[3]
+            raise ValueError(f"agent.n_successors = {n}: seed {seed} met more next states than that from state {state}")
+        return {"td_error": self._train_state.td_error}
+
+    def policy(self) -> Policy:
+        """The greedy look-ahead as of now, or the given policy."""
+        if not self._hyper.control:
+            return GivenPolicy(self._workspace.given_policy, self._train_state.v.copy(), self._features, self._seeds)
+        q = np.zeros((*self._train_state.v.shape, self._train_state.reward_sum.shape[2]))
+        look_ahead_all(self._train_state, self._hyper, q)
+        return GreedyTable(q, self._legal, self._features, self._seeds)
+
+    def state(self) -> State:
+        """The whole train state, by name."""
+        return save(self._train_state)
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``."""
+        load(self._train_state, state)
+
+
+class GivenPolicy:
+    """A fixed policy, shown with the state values that were learned for it.
+
+    Args:
+        cumulative: float64 [N, A], cumulative action probabilities.
+        v: float64 [S, N], the values learned.
+        features: encoding of observations as states.
+        seed_list: the run's seeds.
+    """
+
+    def __init__(self, cumulative: Array, v: Array, features: Features, seed_list: list[int]) -> None:
+        self._cumulative = cumulative
+        self._v = v
+        self._features = features
+        self._generators = rng.generators(seed_list, "ties")
+
+    def act(self, obs: Array, first: Array) -> Array:
+        """Sample from the policy at obs [S, *obs], int64 [S]."""
+        cumulative = self._cumulative[self._features.encode(obs)[:, 0]]
+        draws = np.array([generator.random() for generator in self._generators])
+        return np.minimum((cumulative <= draws[:, None]).sum(axis=1), cumulative.shape[1] - 1)
+
+    def values(self, obs: Array) -> Array:
+        """The state's value for every action, [S, B, A]: there are none per action."""
+        v = self._v[:, self._features.encode(obs)[:, 0]]  # [S, B]
+        return np.repeat(v[..., None], self._cumulative.shape[1], axis=-1)
+
+    def probs(self, obs: Array) -> Array:
+        """The policy's probabilities, [S, B, A]."""
+        probs = np.diff(self._cumulative, axis=1, prepend=0.0)[self._features.encode(obs)[:, 0]]
+        return np.repeat(probs[None], len(self._v), axis=0)
+
+
+def given_policy(spec: EnvSpec, policy: str, gamma: float, legal: Array, n_states: int) -> Array:
+    """Return a policy by name (random, optimal) or from a .npy file, probabilities [N, A].
+
+    Raises:
+        ValueError: no such policy, or a file that holds none.
+    """
+    shape = (n_states, legal.shape[1])
+    if policy == "random":
+        return np.broadcast_to(legal / legal.sum(axis=1, keepdims=True), shape)
+    if policy == "optimal":
+        if spec.mdp is None or len(spec.mdp.start) != n_states:
+            raise ValueError(f"agent.policy = 'optimal': no finite MDP of the observations is known for {spec.id}")
+        return greedy_policy(value_iteration(spec.mdp, gamma))
+    if not os.path.exists(policy):
+        raise ValueError(f"agent.policy = {shortened(policy)!r}: expected control, random, optimal or a .npy file")
+    probs = read_npy(policy)
+    fits = probs.shape == shape and np.all(probs >= 0) and np.allclose(probs.sum(axis=1), 1.0)
+    if not fits or np.any(probs[~np.broadcast_to(legal, shape)] > 0):
+        raise ValueError(f"{policy}: expected probabilities {shape} that sum to 1 over actions that exist")
+    return probs / probs.sum(axis=1, keepdims=True)
+
+
+def files(config: Config) -> list[str]:
+    """Return the file that the policy is read from; none where it goes by a name."""
+    named = config.policy in ("control", "random", "optimal")
+    return [] if named or not os.path.isfile(config.policy) else [config.policy]
+
+
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> TD:
+    """Make learners for an environment of discrete actions.
+
+    Raises:
+        ValueError: a space or a setting that this agent cannot have.
+    """
+    n = n_actions(spec, "td")
+    features = make_features(spec, config.box)
+    if features.n_active > 1:
+        raise ValueError(f"agent.box.kind = {config.box.kind!r}: td looks states up one by one, expected 'bins'")
+    n_seeds = len(seed_list)
+    n_states = features.n_features
+    control = config.policy == "control"
+    gamma = discount(spec, config.gamma)
+    legal = legal_rows(spec, n)
+    model_shape = (n_seeds, n_states, n, config.n_successors) if control else (n_seeds, 1, 1, 1)
+    check_memory("td", spec, 8 * prod(model_shape) + 24 * n_seeds * n_states)
+    hyper = TDHyperparams(
+        control=control,
+        step_size=float(config.step_size),
+        step_size_exponent=float(config.step_size_exponent),
+        gamma=gamma,
+        lambda_=float(config.lambda_),
+        replacing=config.traces == "replacing",
+        try_untried_first=config.try_untried_first,
+        init_value=float(config.init_value),
+        explore=make_explore(config.explore),
+    )
+    train_state = TDTrainState(
+        v=np.full((n_seeds, n_states), float(config.init_value)),
+        trace=np.zeros((n_seeds, n_states if config.lambda_ else 1)),
+        visits=np.zeros((n_seeds, n_states), np.int64),
+        successor=np.full(model_shape, -1, np.int32),
+        count=np.zeros(model_shape, np.int32),
+        reward_sum=np.zeros(model_shape[:3]),
+        overflow=np.zeros(n_seeds, np.int64),
+        env_steps=np.zeros(n_seeds, np.int64),
+        stream=rng.pcg64_states(seed_list, "exploration"),
+        td_error=np.zeros(n_seeds),
+        failed_at=np.zeros(n_seeds, np.int64),
+    )
+    probs = np.zeros((1, n)) if control else given_policy(spec, config.policy, gamma, legal, n_states)
+    workspace = TDWorkspace(np.zeros((n_seeds, n)), action_lists(legal), np.cumsum(probs, axis=1))
+    return TD(features, hyper, train_state, workspace, legal, list(seed_list))
 
 
 if __name__ == "__main__":

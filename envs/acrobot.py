@@ -1,9 +1,33 @@
 """Acrobot: swing a two-link pendulum, driven at the elbow only, above a line (Gymnasium's Acrobot, compiled).
 
-Bit for bit Gymnasium's ``Acrobot-v1``, which runs this environment unless ``--env.native false``. The state is theta1,
-theta2 and their velocities. The original computes the first view of an episode in float32 with numpy's own sine, so
-that view is polished here by numpy too. Source: Sutton, Generalization in reinforcement learning, 1996 ("nips"); Sutton
-and Barto, Reinforcement Learning, 2018 ("book"); gymnasium.envs.classic_control.acrobot.
+Bit for bit Gymnasium's ``Acrobot-v1``, which runs this environment unless ``--env.native false``. The original computes
+the first observation of an episode in float32 with numpy's own sine, so that observation is polished here by numpy too.
+Source: Sutton, Generalization in reinforcement learning, 1996 ("nips"); Sutton and Barto, Reinforcement Learning, 2018
+("book"); gymnasium.envs.classic_control.acrobot.
+
+=========  ======================================
+action     meaning
+=========  ======================================
+0          torque -1 N m at the joint of the links
+1          no torque
+2          torque 1 N m
+=========  ======================================
+
+=============  ==================================================================================================
+observation    float32 [6]; an episode begins with both angles and both velocities between -0.1 and 0.1
+=============  ==================================================================================================
+0, 1           cosine and sine of theta1, the angle of the first link, 0 hanging down
+2, 3           cosine and sine of theta2, the angle of the second link relative to the first
+4, 5           velocities of theta1 and theta2, within 4 pi and 9 pi radians per second
+=============  ==================================================================================================
+
+=================================================  ======================================================
+event                                              reward and end
+=================================================  ======================================================
+a step                                             -1
+tip of the second link above the line              0; terminates
+500 steps (``max_steps``)                          truncates
+=================================================  ======================================================
 """
 
 from __future__ import annotations
@@ -15,18 +39,24 @@ from typing import Literal, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from envs.common.compiled_env import Loops, NativeEnv, between, copies, ends, first_wrong
+from envs.common.compiled_env import CompiledEnv, Dynamics, uniform_between
 from envs.common.demo import show_env
 from simulator.core.field_types import CountOrZero, NonNegative
-from simulator.core.jit import jit, jit_inline
+from simulator.core.jit import jit_inline
 from simulator.core.protocols import Array, EnvSpec
 from simulator.core.scene import Scene
 
-MASS, LENGTH, CENTRE, INERTIA, GRAVITY = 1.0, 1.0, 0.5, 1.0, 9.8  # of either link
-FASTEST_1, FASTEST_2 = 4 * np.pi, 9 * np.pi
-SECONDS = 0.2
-LIMIT, SOLVED = 500, -100.0
-FLOOR = -499.0  # mean of 40,960 episodes of random play, standard error 0.05
+MASS = 1.0  # of either link, kg
+LENGTH = 1.0  # of either link, m
+CENTRE = 0.5  # of mass, from the link's beginning, m
+INERTIA = 1.0  # of either link, kg m^2
+GRAVITY = 9.8  # m / s^2
+MAX_SPEED_1 = 4 * np.pi  # radians / s
+MAX_SPEED_2 = 9 * np.pi
+TIME_STEP = 0.2  # s
+MAX_STEPS = 500
+REWARD_THRESHOLD = -100.0
+RANDOM_SCORE = -499.0  # mean of 40,960 episodes of random play, standard error 0.05
 
 
 @dataclass(frozen=True)
@@ -34,92 +64,112 @@ class Config:
     """Settings of the acrobot."""
 
     equations: Literal["book", "nips"] = "book"
-    """whose equations of motion: the book's, as Acrobot-v1, or the paper's"""
+    """equations of motion: the book's, as Acrobot-v1, or the paper's"""
     torque_noise: NonNegative = 0.0
     """largest random torque that is added to the agent's, in newton metres"""
     max_steps: CountOrZero = 0
-    """steps after which an episode is cut; 0: 500, as Acrobot-v1"""
+    """steps after which an episode is truncated; 0: 500, as Acrobot-v1"""
 
 
-class Rules(NamedTuple):
-    """The settings as the compiled law sees them."""
+class AcrobotSettings(NamedTuple):
+    """The settings as compiled code takes them."""
 
     book: bool
-    noise: float
-    square: float  # 2: handed in, so that powers are libm's as in the original and not rounded otherwise
+    torque_noise: float
+    two: float  # exponent of squares, known at run time only: so libm computes powers, as in the original
 
 
-def make(seed_list: Sequence[int], config: Config) -> NativeEnv:
-    """One acrobot for every seed.
+def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
+    """Make one acrobot for every seed.
 
     Raises:
         ValueError: never, for settings within their ranges.
     """
-    spec, rules = describe(config), Rules(config.equations == "book", float(config.torque_noise), 2.0)
-    loops = Loops(_reset, _step, _draw, _polish)
-    return NativeEnv(spec, copies(seed_list, rules, 4, np.float64, spec.max_steps), loops)
+    settings = AcrobotSettings(config.equations == "book", float(config.torque_noise), 2.0)
+    dynamics = Dynamics(_start, _transition, _observe)
+    return CompiledEnv(describe(config), seed_list, dynamics, settings, np.zeros(4), _render, _polish)
 
 
 def describe(config: Config) -> EnvSpec:
-    """What the environment is."""
-    limit = config.max_steps or LIMIT
-    high = np.array([1.0, 1.0, 1.0, 1.0, FASTEST_1, FASTEST_2], np.float32)
-    floor = FLOOR if limit == LIMIT and config.equations == "book" and not config.torque_noise else None
-    solved = SOLVED if limit > -SOLVED else None
-    return EnvSpec("acrobot", spaces.Box(-high, high), spaces.Discrete(3), limit, floor, solved)
+    """Describe the environment."""
+    max_steps = config.max_steps or MAX_STEPS
+    high = np.array([1.0, 1.0, 1.0, 1.0, MAX_SPEED_1, MAX_SPEED_2], np.float32)
+    measured = max_steps == MAX_STEPS and config.equations == "book" and not config.torque_noise
+    random_score = RANDOM_SCORE if measured else None
+    reward_threshold = REWARD_THRESHOLD if max_steps > -REWARD_THRESHOLD else None
+    return EnvSpec("acrobot", spaces.Box(-high, high), spaces.Discrete(3), max_steps, random_score, reward_threshold)
 
 
 @jit_inline
 def _start(copies, i):
     for k in range(4):
-        copies.state[i, k] = np.float32(between(copies, i, -0.1, 0.1))
+        copies.state[i, k] = np.float32(uniform_between(copies, i, -0.1, 0.1))
+
+
+class _Accelerations(NamedTuple):
+    """Second derivatives of both angles."""
+
+    theta1: float
+    theta2: float
 
 
 @jit_inline
-def _rates(rules, torque, theta1, theta2, speed1, speed2):
-    """The accelerations of both joints."""
+def _accelerations(settings, torque, theta1, theta2, speed1, speed2):
+    """Return the accelerations of both joints by the equations of motion."""
     d1 = MASS * CENTRE**2 + MASS * (LENGTH**2 + CENTRE**2 + 2 * LENGTH * CENTRE * np.cos(theta2)) + INERTIA + INERTIA
     d2 = MASS * (CENTRE**2 + LENGTH * CENTRE * np.cos(theta2)) + INERTIA
     phi2 = MASS * CENTRE * GRAVITY * np.cos(theta1 + theta2 - np.pi / 2.0)
     phi1 = (
-        -MASS * LENGTH * CENTRE * speed2**rules.square * np.sin(theta2)
+        -MASS * LENGTH * CENTRE * speed2**settings.two * np.sin(theta2)
         - 2 * MASS * LENGTH * CENTRE * speed2 * speed1 * np.sin(theta2)
         + (MASS * CENTRE + MASS * LENGTH) * GRAVITY * np.cos(theta1 - np.pi / 2)
         + phi2
     )
     pull = torque + d2 / d1 * phi1
-    if rules.book:
-        pull = pull - MASS * LENGTH * CENTRE * speed1**rules.square * np.sin(theta2)
-    acceleration2 = (pull - phi2) / (MASS * CENTRE**2 + INERTIA - d2**rules.square / d1)
-    return -(d2 * acceleration2 + phi1) / d1, acceleration2
+    if settings.book:
+        pull = pull - MASS * LENGTH * CENTRE * speed1**settings.two * np.sin(theta2)
+    acceleration2 = (pull - phi2) / (MASS * CENTRE**2 + INERTIA - d2**settings.two / d1)
+    return _Accelerations(-(d2 * acceleration2 + phi1) / d1, acceleration2)
 
 
 @jit_inline
-def _move(copies, i, action):
-    """One step of Runge and Kutta's fourth order; whether the tip is above the line."""
-    s, rules = copies.state, copies.rules
+def _transition(copies, i, action):
+    """Integrate one time step by the Runge-Kutta method of fourth order."""
+    settings = copies.settings
     torque = action - 1.0
-    if rules.noise > 0.0:
-        torque += between(copies, i, -rules.noise, rules.noise)
-    half, sixth = SECONDS / 2.0, SECONDS / 6.0
-    a, b, c, d = s[i, 0], s[i, 1], s[i, 2], s[i, 3]
-    c1, d1 = _rates(rules, torque, a, b, c, d)
-    a2, b2 = c + half * c1, d + half * d1
-    c2, d2 = _rates(rules, torque, a + half * c, b + half * d, a2, b2)
-    a3, b3 = c + half * c2, d + half * d2
-    c3, d3 = _rates(rules, torque, a + half * a2, b + half * b2, a3, b3)
-    a4, b4 = c + SECONDS * c3, d + SECONDS * d3
-    c4, d4 = _rates(rules, torque, a + SECONDS * a3, b + SECONDS * b3, a4, b4)
-    s[i, 0] = _wrapped(a + sixth * (c + 2 * a2 + 2 * a3 + a4))
-    s[i, 1] = _wrapped(b + sixth * (d + 2 * b2 + 2 * b3 + b4))
-    s[i, 2] = min(max(c + sixth * (c1 + 2 * c2 + 2 * c3 + c4), -FASTEST_1), FASTEST_1)
-    s[i, 3] = min(max(d + sixth * (d1 + 2 * d2 + 2 * d3 + d4), -FASTEST_2), FASTEST_2)
-    return -np.cos(s[i, 0]) - np.cos(s[i, 1] + s[i, 0]) > 1.0
+    if settings.torque_noise > 0.0:
+        torque += uniform_between(copies, i, -settings.torque_noise, settings.torque_noise)
+    half = TIME_STEP / 2.0
+    sixth = TIME_STEP / 6.0
+    theta1 = copies.state[i, 0]
+    theta2 = copies.state[i, 1]
+    v1 = copies.state[i, 2]  # velocities at the beginning
+    v2 = copies.state[i, 3]
+    a = _accelerations(settings, torque, theta1, theta2, v1, v2)
+    v1b = v1 + half * a.theta1  # in the middle
+    v2b = v2 + half * a.theta2
+    b = _accelerations(settings, torque, theta1 + half * v1, theta2 + half * v2, v1b, v2b)
+    v1c = v1 + half * b.theta1  # in the middle, once more
+    v2c = v2 + half * b.theta2
+    c = _accelerations(settings, torque, theta1 + half * v1b, theta2 + half * v2b, v1c, v2c)
+    v1d = v1 + TIME_STEP * c.theta1  # at the end
+    v2d = v2 + TIME_STEP * c.theta2
+    d = _accelerations(settings, torque, theta1 + TIME_STEP * v1c, theta2 + TIME_STEP * v2c, v1d, v2d)
+    theta1 = _wrap(theta1 + sixth * (v1 + 2 * v1b + 2 * v1c + v1d))
+    theta2 = _wrap(theta2 + sixth * (v2 + 2 * v2b + 2 * v2c + v2d))
+    v1 = v1 + sixth * (a.theta1 + 2 * b.theta1 + 2 * c.theta1 + d.theta1)
+    v2 = v2 + sixth * (a.theta2 + 2 * b.theta2 + 2 * c.theta2 + d.theta2)
+    copies.state[i, 0] = theta1
+    copies.state[i, 1] = theta2
+    copies.state[i, 2] = min(max(v1, -MAX_SPEED_1), MAX_SPEED_1)
+    copies.state[i, 3] = min(max(v2, -MAX_SPEED_2), MAX_SPEED_2)
+    is_above = -np.cos(theta1) - np.cos(theta2 + theta1) > 1.0
+    return (0.0 if is_above else -1.0), is_above
 
 
 @jit_inline
-def _wrapped(angle):
-    """The same angle from -pi to pi."""
+def _wrap(angle):
+    """Return the same angle from -pi to pi."""
     while angle > np.pi:
         angle = angle - 2 * np.pi
     while angle < -np.pi:
@@ -128,48 +178,31 @@ def _wrapped(angle):
 
 
 @jit_inline
-def _see(copies, i, obs):
-    theta1, theta2 = copies.state[i, 0], copies.state[i, 1]
-    obs[i, 0], obs[i, 1], obs[i, 2], obs[i, 3] = np.cos(theta1), np.sin(theta1), np.cos(theta2), np.sin(theta2)
-    obs[i, 4], obs[i, 5] = copies.state[i, 2], copies.state[i, 3]
-
-
-@jit
-def _reset(copies, obs):
-    for i in range(len(obs)):
-        copies.clock[i] = 0
-        _start(copies, i)
-        _see(copies, i, obs)
-
-
-@jit
-def _step(copies, actions, step):
-    wrong, ended = first_wrong(actions, 3), 0
-    if wrong >= 0:
-        return -1 - wrong
-    for i in range(len(actions)):
-        up = _move(copies, i, actions[i])
-        _see(copies, i, step.final_obs)
-        for k in range(6):
-            step.obs[i, k] = step.final_obs[i, k]
-        if ends(copies, i, 0.0 if up else -1.0, up, step):
-            _start(copies, i)
-            _see(copies, i, step.obs)
-            ended += 1
-    return ended
+def _observe(copies, i, obs):
+    theta1 = copies.state[i, 0]
+    theta2 = copies.state[i, 1]
+    obs[i, 0] = np.cos(theta1)
+    obs[i, 1] = np.sin(theta1)
+    obs[i, 2] = np.cos(theta2)
+    obs[i, 3] = np.sin(theta2)
+    obs[i, 4] = copies.state[i, 2]
+    obs[i, 5] = copies.state[i, 3]
 
 
 def _polish(states: Array, obs: Array) -> None:
+    """Rewrite first observations in float32, as the original computes them."""
     angles = states[:, :2].astype(np.float32)
-    obs[:, 0:4:2], obs[:, 1:4:2] = np.cos(angles), np.sin(angles)
+    obs[:, 0:4:2] = np.cos(angles)
+    obs[:, 1:4:2] = np.sin(angles)
 
 
-def _draw(state: Array, clock: int) -> Scene:
-    """The line to reach, and both links."""
+def _render(state: Array, episode_step: int) -> Scene:
+    """Draw the line to reach, and both links."""
     angles = np.cumsum(state[:2])
-    x, y = np.cumsum([0.0, *np.sin(angles)]), np.cumsum([0.0, *-np.cos(angles)])
+    x = np.cumsum([0.0, *np.sin(angles)])
+    y = np.cumsum([0.0, *-np.cos(angles)])
     lines = np.array([(-2.2, 1.0, 2.2, 1.0), (x[0], y[0], x[1], y[1]), (x[1], y[1], x[2], y[2])]) / 4.4 + 0.5
-    facts = {"step": str(clock), "tip": f"{y[2]:.2f} (line at 1)"}
+    facts = {"step": str(episode_step), "tip": f"{y[2]:.2f} (line at 1)"}
     return Scene("acrobot", lines=lines, actions=("pull back", "idle", "pull forth"), facts=facts)
 
 

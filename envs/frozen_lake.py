@@ -2,6 +2,28 @@
 
 Bit for bit Gymnasium's ``FrozenLake-v1`` and ``FrozenLake8x8-v1``, which run this environment too, with its finite MDP.
 Source: gymnasium.envs.toy_text.frozen_lake.
+
+=========  ==========
+action     meaning
+=========  ==========
+0          left
+1          down
+2          right
+3          up
+=========  ==========
+
+=============  ==================================================================================
+observation    Discrete(16), or Discrete(64) on 8x8: row * width + column; an episode begins at 0
+=============  ==================================================================================
+
+=================================================  ======================================================
+event                                              reward and end
+=================================================  ======================================================
+a step                                             0
+a hole                                             0; terminates
+the goal, in the lower right corner                1; terminates
+100 steps, 200 on 8x8 (``max_steps``)              truncates
+=================================================  ======================================================
 """
 
 from __future__ import annotations
@@ -23,17 +45,17 @@ class Config:
     """Settings of the frozen lake."""
 
     map_name: Literal["4x4", "8x8"] = "4x4"
-    """which lake"""
+    """size of the lake"""
     is_slippery: bool = True
-    """whether moves also go to either side"""
+    """moves also go to either side"""
     success_rate: Share = 1.0 / 3.0
     """probability that a move on slippery ice goes where it was meant to"""
     max_steps: CountOrZero = 0
-    """steps after which an episode is cut; 0: 100 on 4x4, 200 on 8x8, as registered"""
+    """steps after which an episode is truncated; 0: 100 on 4x4, 200 on 8x8, as registered"""
 
 
 def make(seed_list: Sequence[int], config: Config) -> Env:
-    """One walker for every seed.
+    """Make one walker for every seed.
 
     Raises:
         ValueError: never, for settings within their ranges.

@@ -1,8 +1,30 @@
 """Mountain car: a car too weak for the hill must swing back to gain speed (Gymnasium's MountainCar, compiled).
 
-Bit for bit Gymnasium's ``MountainCar-v0``, which runs this environment unless ``--env.native false``. The state is
-position and velocity. Source: Moore, Efficient memory-based learning for robot control, 1990;
-gymnasium.envs.classic_control.
+Bit for bit Gymnasium's ``MountainCar-v0``, which runs this environment unless ``--env.native false``. Source: Moore,
+Efficient memory-based learning for robot control, 1990; gymnasium.envs.classic_control.
+
+=========  ====================
+action     meaning
+=========  ====================
+0          accelerate left
+1          do not accelerate
+2          accelerate right
+=========  ====================
+
+=============  ====================================================================================
+observation    float32 [2]; an episode begins at rest between -0.6 and -0.4
+=============  ====================================================================================
+0              position along the x axis, -1.2 to 0.6; the flag stands at 0.5
+1              velocity, -0.07 to 0.07 per step
+=============  ====================================================================================
+
+=================================================  ======================================================
+event                                              reward and end
+=================================================  ======================================================
+a step                                             -1
+the flag, with at least ``goal_velocity``          -1; terminates
+200 steps (``max_steps``)                          truncates
+=================================================  ======================================================
 """
 
 from __future__ import annotations
@@ -14,17 +36,22 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from envs.common.compiled_env import Loops, NativeEnv, between, copies, ends, first_wrong
+from envs.common.compiled_env import CompiledEnv, Dynamics, uniform_between
 from envs.common.demo import show_env
 from simulator.core.field_types import CountOrZero
-from simulator.core.jit import jit, jit_callback, jit_inline
+from simulator.core.jit import jit_inline
 from simulator.core.protocols import Array, EnvSpec
 from simulator.core.scene import Scene
 
-LEFT, RIGHT, GOAL, FASTEST = -1.2, 0.6, 0.5, 0.07
-FORCE, GRAVITY = 0.001, 0.0025
-LIMIT, SOLVED = 200, -110.0
-GOAL_VELOCITY = 0  # its place in the rules
+MIN_POSITION = -1.2
+MAX_POSITION = 0.6
+GOAL_POSITION = 0.5
+MAX_SPEED = 0.07
+FORCE = 0.001
+GRAVITY = 0.0025
+MAX_STEPS = 200
+REWARD_THRESHOLD = -110.0
+GOAL_VELOCITY = 0  # its place in the settings
 
 
 @dataclass(frozen=True)
@@ -34,92 +61,67 @@ class Config:
     goal_velocity: float = 0.0
     """speed in units per step that the car must have at the flag, at least"""
     max_steps: CountOrZero = 0
-    """steps after which an episode is cut; 0: 200, as MountainCar-v0"""
+    """steps after which an episode is truncated; 0: 200, as MountainCar-v0"""
 
 
-def make(seed_list: Sequence[int], config: Config) -> NativeEnv:
-    """One car for every seed.
+def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
+    """Make one car for every seed.
 
     Raises:
         ValueError: never, for settings within their ranges.
     """
-    spec, loops = describe(config), Loops(_reset, _step, _draw, move=_take)
-    rules = np.array([config.goal_velocity], np.float64)
-    return NativeEnv(spec, copies(seed_list, rules, 2, np.float64, spec.max_steps), loops)
+    settings = np.array([config.goal_velocity], np.float64)
+    dynamics = Dynamics(_start, _transition, _observe)
+    return CompiledEnv(describe(config), seed_list, dynamics, settings, np.zeros(2), _render)
 
 
 def describe(config: Config) -> EnvSpec:
-    """Description. Not one of 409,600 random episodes came to the flag within 200 steps: that is the floor."""
-    limit = config.max_steps or LIMIT
-    low, high = np.array([LEFT, -FASTEST], np.float32), np.array([RIGHT, FASTEST], np.float32)
-    floor = float(-limit) if limit <= LIMIT else None
-    solved = SOLVED if limit > -SOLVED and config.goal_velocity <= 0.0 else None
-    return EnvSpec("mountain_car", spaces.Box(low, high), spaces.Discrete(3), limit, floor, solved)
+    """Describe the environment. Not one of 409,600 random episodes came to the flag within 200 steps."""
+    max_steps = config.max_steps or MAX_STEPS
+    low = np.array([MIN_POSITION, -MAX_SPEED], np.float32)
+    high = np.array([MAX_POSITION, MAX_SPEED], np.float32)
+    random_score = float(-max_steps) if max_steps <= MAX_STEPS else None
+    reachable = max_steps > -REWARD_THRESHOLD and config.goal_velocity <= 0.0
+    reward_threshold = REWARD_THRESHOLD if reachable else None
+    return EnvSpec("mountain_car", spaces.Box(low, high), spaces.Discrete(3), max_steps, random_score, reward_threshold)
 
 
 @jit_inline
 def _start(copies, i):
-    copies.state[i, 0], copies.state[i, 1] = between(copies, i, -0.6, -0.4), 0.0
+    copies.state[i, 0] = uniform_between(copies, i, -0.6, -0.4)
+    copies.state[i, 1] = 0.0
 
 
 @jit_inline
-def _move(copies, i, action):
-    """Whether the car reached the flag, fast enough."""
-    position, velocity = copies.state[i, 0], copies.state[i, 1]
+def _transition(copies, i, action):
+    position = copies.state[i, 0]
+    velocity = copies.state[i, 1]
     velocity += (action - 1) * FORCE + math.cos(3 * position) * (-GRAVITY)
-    velocity = min(max(velocity, -FASTEST), FASTEST)
-    position = min(max(position + velocity, LEFT), RIGHT)
-    if position == LEFT and velocity < 0:
+    velocity = min(max(velocity, -MAX_SPEED), MAX_SPEED)
+    position = min(max(position + velocity, MIN_POSITION), MAX_POSITION)
+    if position == MIN_POSITION and velocity < 0:
         velocity = 0.0
-    copies.state[i, 0], copies.state[i, 1] = position, velocity
-    return position >= GOAL and velocity >= copies.rules[GOAL_VELOCITY]
+    copies.state[i, 0] = position
+    copies.state[i, 1] = velocity
+    return -1.0, position >= GOAL_POSITION and velocity >= copies.settings[GOAL_VELOCITY]
 
 
 @jit_inline
-def _see(copies, i, obs):
-    obs[i, 0], obs[i, 1] = copies.state[i, 0], copies.state[i, 1]
+def _observe(copies, i, obs):
+    obs[i, 0] = copies.state[i, 0]
+    obs[i, 1] = copies.state[i, 1]
 
 
-@jit_callback
-def _take(copies, i, action, step):
-    """One step of copy i; whether its episode ended."""
-    arrived = _move(copies, i, action)
-    _see(copies, i, step.final_obs)
-    ended = ends(copies, i, -1.0, arrived, step)
-    if ended:
-        _start(copies, i)
-    _see(copies, i, step.obs)
-    return ended
-
-
-@jit
-def _reset(copies, obs):
-    for i in range(len(obs)):
-        copies.clock[i] = 0
-        _start(copies, i)
-        _see(copies, i, obs)
-
-
-@jit
-def _step(copies, actions, step):
-    wrong, ended = first_wrong(actions, 3), 0
-    if wrong >= 0:
-        return -1 - wrong
-    for i in range(len(actions)):
-        ended += _take(copies, i, actions[i], step)
-    return ended
-
-
-def _draw(state: Array, clock: int) -> Scene:
-    """The hills, the flag, and the car as a stroke along the ground."""
+def _render(state: Array, episode_step: int) -> Scene:
+    """Draw the hills, the flag, and the car as a stroke along the ground."""
     position, velocity = state
-    ground = np.linspace(LEFT, RIGHT, 41)
+    ground = np.linspace(MIN_POSITION, MAX_POSITION, 41)
     hills = np.stack([ground[:-1], _height(ground[:-1]), ground[1:], _height(ground[1:])], axis=1)
-    flag = [GOAL, _height(GOAL), GOAL, _height(GOAL) + 0.15]
+    flag = [GOAL_POSITION, _height(GOAL_POSITION), GOAL_POSITION, _height(GOAL_POSITION) + 0.15]
     ends_of_car = np.array([position - 0.05, position + 0.05])
     car = np.stack([ends_of_car, _height(ends_of_car) + 0.04], axis=1).ravel()
-    lines = (np.vstack([hills, flag, car]) - [LEFT, 0, LEFT, 0]) / (RIGHT - LEFT)
-    facts = {"step": str(clock), "position": f"{position:.2f}", "velocity": f"{velocity:.3f}"}
+    lines = (np.vstack([hills, flag, car]) - [MIN_POSITION, 0, MIN_POSITION, 0]) / (MAX_POSITION - MIN_POSITION)
+    facts = {"step": str(episode_step), "position": f"{position:.2f}", "velocity": f"{velocity:.3f}"}
     return Scene("mountain car", lines=lines, actions=("left", "idle", "right"), facts=facts)
 
 

@@ -1,34 +1,65 @@
-"""Rooms: grid environments from maps, and graphs of rooms, as finite environments with exact laws.
+"""Rooms: grid environments from maps, and graphs of rooms, as finite environments with exact MDPs.
 
 The layouts are ``six`` (the six-room graph that Q-learning is commonly taught with), ``four`` (Sutton, Precup and
 Singh 1999), ``corridor``, ``t-maze`` (Bakker 2002), ``key-door``, ``cliff`` (Sutton and Barto 2018, example 6.6),
 seeded mazes, and any map or R matrix in a file (:mod:`envs.common.gridworld.map_file`,
-:mod:`envs.common.gridworld.graph_file`). A grid's actions are up, right, down and left. In a graph action j is the
-door to room j; without that door the walker stays, for -1.
+:mod:`envs.common.gridworld.graph_file`).
+
+================  =====================================================================
+action            meaning
+================  =====================================================================
+0, 1, 2, 3        on a grid: up, right, down, left; a wall or a closed door stops the walker
+j                 in a graph: through the door to room j, which is legal where there is one
+================  =====================================================================
+
+================  =====================================================================================================
+``observation``   contents
+================  =====================================================================================================
+``index``         Discrete: the state's number
+``position``      Box in [0, 1]: coordinates, on a grid also keys held and cue
+``onehot``        Box in [0, 1]: one-hot vector of the index
+``walls``         Discrete: the blocked directions, and the cue; in a graph the set of doors
+``window``        Box in [0, 1], float32 [window, window, planes]: the cells around; grids only
+``pixels``        Box in [0, 255], uint8 [height, width, 3]: the whole map
+================  =====================================================================================================
+
+=========================================  ============================================================================
+event                                      reward and end
+=========================================  ============================================================================
+a step                                     minus ``step_cost``
+a goal                                     what the layout says (100 in ``six``, else 1); an absorbing goal truncates
+                                           and keeps its value (graphs), a terminal one terminates (grids)
+lava                                       what the layout says (-1); terminates
+a move without a door, in a graph          -1, where the action is taken although it is not legal
+``max_steps``                              truncates; by default by the layout's size, at least 100
+=========================================  ============================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
+import numpy as np
 from gymnasium import spaces
 
-from envs.common import return_bounds
 from envs.common.gridworld import layouts
-from envs.common.gridworld.finite_env import Ground, Look, Rules, Views, all_legal
+from envs.common.gridworld.finite_world import FiniteWorld, ObservationConfig, ObservationModel, WorldRules, all_legal
 from envs.common.gridworld.graph_file import RoomGraph
-from envs.common.gridworld.graph_mdp import make_rooms
-from envs.common.gridworld.grid_observations import make_ground
+from envs.common.gridworld.graph_mdp import make_graph_world
+from envs.common.gridworld.grid_observations import make_grid_world
 from envs.common.gridworld.map_file import REWARD_LIMIT, Map
-from envs.common.partially_observed import ObservedEnv, Sensor
-from envs.common.tabular_env import TableEnv
+from envs.common.return_bounds import ReturnBounds, return_bounds
+from envs.common.tabular_env import SceneOfState, TabularEnv
 from simulator.core import rng
 from simulator.core.field_types import CountOrZero, NonNegative, Share
-from simulator.core.protocols import EnvSpec
+from simulator.core.jit import jit
+from simulator.core.protocols import Array, EnvSpec, State, Step
+from simulator.core.rng_compiled import below, uniform
+from simulator.core.scene import Scene
 from simulator.core.transition_table import make_table
 
 
@@ -38,67 +69,172 @@ class Config:
 
     layout: str = "six"
     """six, four, corridor, t-maze, key-door, cliff, maze, or a file: a map, or an R matrix in .toml or .json"""
-    layout_seed: CountOrZero = 0
-    """which maze; apart from the seeds of a run"""
+    maze_seed: CountOrZero = 0
+    """seed of the maze, apart from the seeds of a run"""
     size: CountOrZero = 0
     """cells along a side of four or of a maze (odd); 0: 13 and 15"""
     length: CountOrZero = 0
     """cells from the start to the goal of a corridor or the junction of a T-maze; 0: 10"""
-    loops: Share = 0.0
-    """share of a maze's inner walls that are opened"""
+    extra_openings: Share = 0.0
+    """fraction of a maze's inner walls that are opened, which makes loops"""
     slip: Share = 0.0
-    """share of moves that go elsewhere; in a graph, through another door of the room"""
-    slip_kind: Literal["perpendicular", "uniform"] = "perpendicular"
-    """where slips go on a grid: to either side, or in any of the other three directions"""
+    """probability that a move goes elsewhere; in a graph, through another door of the room"""
+    slip_direction: Literal["perpendicular", "uniform"] = "perpendicular"
+    """direction of slips on a grid: to either side, or any of the other three"""
     step_cost: NonNegative | None = None
-    """taken from the reward of every step; none: the layout's own, 1 on the cliff and 0 elsewhere"""
+    """subtracted from the reward of every step; none: the layout's own, 1 on the cliff and 0 elsewhere"""
     goal: Literal["layout", "absorbing", "terminal"] = "layout"
     """absorbing: arriving cuts the episode and the goal keeps its value; terminal: no value follows;
     layout: absorbing in graphs, terminal on grids"""
     start: Literal["layout", "fixed", "random"] = "layout"
     """fixed: the places marked S; random: any floor or room, an absorbing goal too; layout: its own way"""
     max_steps: CountOrZero = 0
-    """steps after which an episode is cut; 0: the layout's own, by its size at least 100"""
+    """steps after which an episode is truncated; 0: the layout's own, by its size at least 100"""
     observation: Literal["index", "position", "onehot", "walls", "window", "pixels"] = "index"
-    """what is seen: the state's number, its coordinates from 0 to 1, a vector with a one, which ways are shut,
-    the cells around, or the whole map"""
+    """the state's number, its coordinates from 0 to 1, a one-hot vector, the blocked directions, the cells around, or
+    the whole map"""
     window: Annotated[int, msgspec.Meta(ge=1, le=31)] = 5
     """cells along a side of the window, odd"""
-    see_through: bool = False
-    """whether the window shows what is behind walls"""
+    xray: bool = False
+    """let the window show cells behind walls"""
     cell_pixels: Annotated[int, msgspec.Meta(ge=3, le=64)] = 8
     """pixels along a side of a cell"""
     sensor_noise: Share = 0.0
     """probability that an observation is that of another state"""
 
 
-class _Env(NamedTuple):
-    """What the environments of one config share, whatever their seeds."""
+class Sensor:
+    """Reports the state, or with probability ``noise`` one of the others, each alike.
+
+    Args:
+        seed_list: one stream for each, apart from the environment's.
+        noise: probability of a false report.
+        n_states: number of states.
+    """
+
+    def __init__(self, seed_list: Sequence[int], noise: float, n_states: int) -> None:
+        self.stream = rng.pcg64_states(seed_list, "sensor")
+        self._noise = noise if n_states > 1 else 0.0
+        self._n_states = n_states
+
+    def report(self, states: Array, looks: Array) -> Array:
+        """Report on states [S]; only seeds marked by ``looks`` bool [S] draw from their streams."""
+        reports = states.copy()
+        if self._noise:
+            _report(self.stream, reports, looks, self._noise, self._n_states)
+        return reports
+
+
+class PartiallyObservedEnv:
+    """A tabular environment whose observations are its states, seen through a sensor and an encoding.
+
+    It offers no ``env_batch``: its observations are no indices of a table.
+
+    Args:
+        spec: description of the environment.
+        inner: S copies of it.
+        render: makes a scene from a state.
+        encode: states int64 [B] -> their observations [B, *obs].
+        sensor: reports the states.
+    """
+
+    def __init__(
+        self, spec: EnvSpec, inner: TabularEnv, render: SceneOfState, encode: Callable[[Array], Array], sensor: Sensor
+    ) -> None:
+        n_seeds = len(inner.env_batch.state)
+        self.spec = spec
+        self._inner = inner
+        self._render = render
+        self._encode = encode
+        self._sensor = sensor
+        self._all_seeds = np.ones(n_seeds, np.bool_)
+        self._reports = np.zeros(n_seeds, np.int64)  # the latest
+        self._next_states = self._reports  # of the latest step, before a new episode began
+
+    def reset(self) -> Array:
+        """Start an episode in every seed; [S, *obs]."""
+        self._next_states = self._inner.reset()
+        self._reports = self._sensor.report(self._next_states, self._all_seeds)
+        return self.observe()
+
+    def step(self, actions: Array) -> Step:
+        """Move every copy; see :class:`simulator.core.protocols.Step`."""
+        step = self._inner.step(actions)
+        done = step.terminated | step.truncated
+        reports = self._sensor.report(step.final_obs, self._all_seeds)
+        final_obs = self._encode(reports)
+        obs = final_obs
+        if done.any():
+            reports = np.where(done, self._sensor.report(step.obs, done), reports)
+            obs = final_obs.copy()
+            obs[done] = self._encode(reports[done])
+        self._reports = reports
+        self._next_states = step.final_obs
+        return step._replace(obs=obs, final_obs=final_obs)
+
+    def observe(self) -> Array:
+        """Current observations, [S, *obs]; the same each time."""
+        return self._encode(self._reports)
+
+    def scene(self, index: int) -> Scene:
+        """Picture of one copy."""
+        return self._inner.scene(index)
+
+    def last_scene(self, index: int) -> Scene:
+        """Picture of the state that the latest step led to, before a new episode began."""
+        return self._render(int(self._next_states[index]), 0)
+
+    def state(self) -> State:
+        """The inner environment, the sensor's streams and its latest reports."""
+        return {**self._inner.state(), "sensor": self._sensor.stream.copy(), "reports": self._reports.copy()}
+
+    def restore(self, state: State) -> bool:
+        """Go on from ``state``; always exact."""
+        self._sensor.stream[:] = state["sensor"]
+        self._reports = np.array(state["reports"], np.int64)
+        exact = self._inner.restore(state)
+        self._next_states = self._inner.observe()
+        return exact
+
+
+@jit
+def _report(stream, reports, looks, noise, n_states):
+    """Turn states into reports, in place."""
+    for i in range(len(reports)):
+        if looks[i] and uniform(stream, i) < noise:
+            other = below(stream, i, n_states - 1)
+            reports[i] = other + (other >= reports[i])
+
+
+class _Description(NamedTuple):
+    """The parts that the environments of one config share, whatever their seeds."""
 
     spec: EnvSpec
-    ground: Ground
-    views: Views
+    world: FiniteWorld
+    observations: ObservationModel
 
 
-def make(seed_list: Sequence[int], config: Config) -> TableEnv | ObservedEnv:
-    """One walker for every seed. Discrete observations without noise make an environment by table, with ``env_batch``.
+def make(seed_list: Sequence[int], config: Config) -> TabularEnv | PartiallyObservedEnv:
+    """Make one walker for every seed. Discrete observations without noise make a tabular environment.
 
     Raises:
         ValueError: a setting out of range, an unknown layout, a bad map or R matrix; one line.
     """
-    spec, ground, views = _describe(config)
-    if views.table is None or not isinstance(views.space, spaces.Discrete) or config.sensor_noise:
-        return _observed(seed_list, config, _Env(spec, ground, views))
-    return TableEnv(spec, make_table(ground.mdp, views.table), rng.pcg64_states(seed_list, "env"), ground.draw)
+    description = _describe(config)
+    spec, world, observations = description
+    if observations.table is None or not isinstance(observations.space, spaces.Discrete) or config.sensor_noise:
+        return _observed(seed_list, config, description)
+    table = make_table(world.mdp, observations.table)
+    return TabularEnv(spec, table, rng.pcg64_states(seed_list, "env"), world.render)
 
 
 def files(config: Config) -> list[str]:
-    """The file that the layout comes from; none where it is one of ours, whatever the working folder holds."""
+    """Return the file that the layout is read from; none where it is one of ours, whatever the working folder holds."""
     return layouts.files(config.layout)
 
 
-def make_observed(seed_list: Sequence[int], config: Config) -> ObservedEnv:
-    """The same, but never by table: the environment can then show where an episode ended (``last_scene``).
+def make_observed(seed_list: Sequence[int], config: Config) -> PartiallyObservedEnv:
+    """Make the same, but never tabular: the environment can then show where an episode ended (``last_scene``).
 
     Raises:
         ValueError: see :func:`make`.
@@ -106,49 +242,50 @@ def make_observed(seed_list: Sequence[int], config: Config) -> ObservedEnv:
     return _observed(seed_list, config, _describe(config))
 
 
-def _observed(seed_list: Sequence[int], config: Config, env: _Env) -> ObservedEnv:
-    mdp, draw = env.ground.mdp, env.ground.draw
-    inner = TableEnv(env.spec, make_table(mdp), rng.pcg64_states(seed_list, "env"), draw)
-    sensor = Sensor(seed_list, config.sensor_noise, len(mdp.start))
-    return ObservedEnv(env.spec, inner, draw, env.views.look, sensor)
+def _observed(seed_list: Sequence[int], config: Config, description: _Description) -> PartiallyObservedEnv:
+    spec, world, observations = description
+    inner = TabularEnv(spec, make_table(world.mdp), rng.pcg64_states(seed_list, "env"), world.render)
+    sensor = Sensor(seed_list, config.sensor_noise, len(world.mdp.start))
+    return PartiallyObservedEnv(spec, inner, world.render, observations.encode, sensor)
 
 
-def _describe(config: Config) -> _Env:
+def _describe(config: Config) -> _Description:
     _check(config)
-    shape = layouts.Shape(config.layout_seed, config.size, config.length, config.loops)
-    layout = layouts.find(config.layout, shape)
-    names = ("slip", "slip_kind", "step_cost", "goal", "start", "max_steps")
-    rules = Rules(**{name: getattr(config, name) for name in names})
-    ground = _ground(layout, rules)
-    views = ground.views(Look(config.observation, config.window, config.see_through, config.cell_pixels))
-    if views.legal is None:
-        ground = ground._replace(mdp=all_legal(ground.mdp))
-    floor, solved = _returns(layout, rules, config.sensor_noise, views.legal is None)
-    noisy = config.sensor_noise > 0 and len(ground.mdp.start) > 1
+    options = layouts.LayoutOptions(config.maze_seed, config.size, config.length, config.extra_openings)
+    layout = layouts.find(config.layout, options)
+    rules = WorldRules(**{name: getattr(config, name) for name in WorldRules._fields})
+    world = _make_world(layout, rules)
+    observations = world.observations(
+        ObservationConfig(config.observation, config.window, config.xray, config.cell_pixels)
+    )
+    every_action = observations.legal_actions is None
+    if every_action:
+        world = world._replace(mdp=all_legal(world.mdp))
+    bounds = _return_bounds(layout, rules, config.sensor_noise, every_action)
+    noisy = config.sensor_noise > 0 and len(world.mdp.start) > 1
     spec = EnvSpec(
-        "rooms",
-        views.space,
-        spaces.Discrete(ground.mdp.legal.shape[1]),
-        ground.mdp.max_steps,
-        floor,
-        None if noisy else solved,
-        ground.mdp,
-        None if noisy else views.table,
-        views.legal,
+        id="rooms",
+        observation=observations.space,
+        action=spaces.Discrete(world.mdp.legal.shape[1]),
+        max_steps=world.mdp.max_steps,
+        random_score=bounds.random_score,
+        reward_threshold=None if noisy else bounds.reward_threshold,
+        mdp=world.mdp,
+        state_obs=None if noisy else observations.table,
+        legal_actions=observations.legal_actions,
         gamma=0.99 if isinstance(layout, Map) else 0.8,
     )
-    return _Env(spec, ground, views)
+    return _Description(spec, world, observations)
 
 
-def _ground(layout: Map | RoomGraph, rules: Rules) -> Ground:
-    return make_ground(layout, rules) if isinstance(layout, Map) else make_rooms(layout, rules)
+def _make_world(layout: Map | RoomGraph, rules: WorldRules) -> FiniteWorld:
+    return make_grid_world(layout, rules) if isinstance(layout, Map) else make_graph_world(layout, rules)
 
 
 @lru_cache(maxsize=64)
-def _returns(layout: Map | RoomGraph, rules: Rules, noise: float, all_exist: bool) -> tuple[float | None, float | None]:
-    """The mean return of random play, and the one from which an environment counts as solved."""
-    mdp = _ground(layout, rules).mdp
-    return return_bounds.thresholds(all_legal(mdp) if all_exist else mdp, noise)
+def _return_bounds(layout: Map | RoomGraph, rules: WorldRules, noise: float, every_action: bool) -> ReturnBounds:
+    mdp = _make_world(layout, rules).mdp
+    return return_bounds(all_legal(mdp) if every_action else mdp, noise)
 
 
 def _check(config: Config) -> None:
@@ -165,11 +302,11 @@ def _check(config: Config) -> None:
 
 def _show() -> None:
     """Print some layouts."""
-    from envs.common.render import letters
+    from envs.common.render import render_text
 
     for layout in layouts.NAMES:
         scene = make([0], Config(layout=layout)).scene(0)
-        print(scene.title, letters(scene), sep="\n", end="\n\n")
+        print(scene.title, render_text(scene), sep="\n", end="\n\n")
 
 
 if __name__ == "__main__":

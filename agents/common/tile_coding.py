@@ -1,4 +1,4 @@
-"""Observations as a few active features out of many: what a table or a linear value function is indexed with.
+"""Tile coding and binning: observations as the indices of a few active features out of many.
 
 A discrete observation is one feature, itself. A box is cut into bins (one feature) or covered by tilings (one
 feature each; Sutton and Barto 2018, section 9.5.4).
@@ -17,12 +17,12 @@ from gymnasium import spaces
 from simulator.core.field_types import Count, Positive
 from simulator.core.protocols import Array, EnvSpec
 
-LARGEST = 20_000_000  # features
+MAX_FEATURES = 20_000_000
 
 
 @dataclass(frozen=True)
 class BoxFeatures:
-    """How a box of real observations becomes features; discrete observations need none of it."""
+    """Discretization of a box of real observations; discrete observations need none of it."""
 
     kind: Literal["bins", "tiles"] = "bins"
     """bins: one cell of a grid; tiles: several shifted grids, one active tile in each"""
@@ -47,7 +47,7 @@ class Features(NamedTuple):
 
 
 def make_features(spec: EnvSpec, box: BoxFeatures) -> Features:
-    """The encoding for an environment's observations.
+    """Make the encoding of an environment's observations.
 
     Raises:
         ValueError: a space that cannot be cut (images, text, more cells than memory).
@@ -76,34 +76,40 @@ def _product(spec: EnvSpec, sizes: list[int]) -> Features:
 
 
 def _grid(spec: EnvSpec, space: spaces.Box, box: BoxFeatures) -> Features:
-    """Bins, or tilings displaced by odd multiples (1, 3, 5, ...) of a tile's n_tilings-th part."""
-    low, high = (np.ravel(bound).astype(np.float64) for bound in (space.low, space.high))
+    """Cut a box into bins, or cover it by tilings.
+
+    Tilings are displaced by odd multiples (1, 3, 5, ...) of a tile's n_tilings-th part.
+    """
+    low = np.ravel(space.low).astype(np.float64)
+    high = np.ravel(space.high).astype(np.float64)
     endless = ~(np.isfinite(low) & np.isfinite(high)) | (np.abs(high) > 1e18)
-    low, high = np.where(endless, -box.unbounded, low), np.where(endless, box.unbounded, high)
+    low = np.where(endless, -box.unbounded, low)
+    high = np.where(endless, box.unbounded, high)
     width = np.where(high > low, high - low, 1.0)
     n_bins = np.full(len(low), box.n_bins, np.int64)
     if space.dtype.kind in "iu":
         n_bins = np.minimum(n_bins, width + 1).astype(np.int64)
-    tiles = box.kind == "tiles"
-    n_grids, n_cells = (box.n_tilings, [int(n) + 1 for n in n_bins]) if tiles else (1, [int(n) for n in n_bins])
-    per_grid = prod(n_cells)
-    _check_size(spec, n_grids * per_grid)
+    is_tiled = box.kind == "tiles"
+    n_grids = box.n_tilings if is_tiled else 1
+    n_cells = [int(n) + is_tiled for n in n_bins]
+    cells_per_grid = prod(n_cells)
+    _check_size(spec, n_grids * cells_per_grid)
     strides = np.array([prod(n_cells[i + 1 :]) for i in range(len(n_cells))], np.int64)
     odd = 2 * np.arange(len(low)) + 1
     shifts = (np.arange(n_grids)[:, None] * odd % n_grids) / n_grids  # [grids, D] in tiles
 
     def encode(obs: Array) -> Array:
-        at = (np.asarray(obs, np.float64).reshape(-1, len(low)) - low) / width
-        at = np.clip(at, 0.0, 1.0 - 1e-12) * n_bins  # [B, D]
-        cells = np.floor(at[:, None, :] + shifts).astype(np.int64)  # [B, grids, D]
-        return cells @ strides + np.arange(n_grids) * per_grid
+        position = (np.asarray(obs, np.float64).reshape(-1, len(low)) - low) / width
+        position = np.clip(position, 0.0, 1.0 - 1e-12) * n_bins  # [B, D]
+        cells = np.floor(position[:, None, :] + shifts).astype(np.int64)  # [B, grids, D]
+        return cells @ strides + np.arange(n_grids) * cells_per_grid
 
-    return Features(n_grids * per_grid, n_grids, encode, False)
+    return Features(n_grids * cells_per_grid, n_grids, encode, False)
 
 
 def _check_size(spec: EnvSpec, n_features: int) -> None:
-    if n_features > LARGEST:
+    if n_features > MAX_FEATURES:
         raise ValueError(
-            f"{spec.id}: observation {spec.observation} makes {n_features:.3g} features, expected at most {LARGEST:,}; "
-            "give fewer bins, or an agent with a network"
+            f"{spec.id}: observation {spec.observation} makes {n_features:.3g} features, "
+            f"expected at most {MAX_FEATURES:,}; give fewer bins, or an agent with a network"
         )

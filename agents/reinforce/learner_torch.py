@@ -15,8 +15,7 @@ import numpy as np
 from agents.common.memory_check import check_fits
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at, make_optimizer
-from agents.common.spaces import is_image
-from agents.common.tabular import uniform_best
+from agents.common.spaces import is_image, uniform_best
 from agents.reinforce.border import Border
 from agents.reinforce.episodes import (
     Counts,

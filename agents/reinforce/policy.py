@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.common.networks.dense import Net, clone, forward_row
-from agents.common.tabular import uniform_best
+from agents.common.spaces import uniform_best
 from agents.reinforce.border import Border
 from agents.reinforce.episodes import Hand, Rule, best, draw, see
 from simulator.core import rng

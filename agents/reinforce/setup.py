@@ -11,7 +11,7 @@ import numpy as np
 from agents.common.exploration import Explore
 from agents.common.memory_check import check_fits
 from agents.common.networks.dense import n_params
-from agents.common.tabular import action_lists, discount, legal_rows
+from agents.common.spaces import action_lists, discount, legal_rows
 from agents.reinforce.border import Border
 from agents.reinforce.episodes import Hand, Rule
 from simulator.core import rng

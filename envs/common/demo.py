@@ -1,4 +1,4 @@
-"""How an environment shows itself: the first steps of random play."""
+"""Demonstration of an environment: the first steps of random play."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from simulator.core.protocols import Env
 
 def show_env(env: Env, n_steps: int = 8) -> None:
     """Print what an environment is, and what its first copy goes through under random play."""
-    spec, walker = env.spec, rng.generators([0], "exploration")[0]
-    print(f"{spec.id}: observes {spec.observation}, acts {spec.action}, random play {spec.floor}, solved {spec.solved}")
+    spec = env.spec
+    walker = rng.generators([0], "exploration")[0]
+    print(f"{spec.id}: observes {spec.observation}, acts {spec.action}")
+    print(f"random play {spec.random_score}, solved {spec.reward_threshold}")
     env.reset()
     for _ in range(n_steps):
         action = walker.integers(0, spec.action.n, len(env.observe()))  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Scenes as pixels, for observations and ``rgb_array``, and as letters, for ``ansi``; no display is needed."""
+"""Render scenes as pixels, for observations and ``rgb_array``, and as text, for ``ansi``; no display is needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import numpy as np
 from simulator.core.protocols import Array
 from simulator.core.scene import Mark, Scene
 
-FLOOR, WALL, PASSAGE, ROOM, WALKER = (245, 245, 240), (70, 70, 75), (150, 150, 155), (205, 210, 215), (200, 30, 40)
+FLOOR = (245, 245, 240)
+WALL = (70, 70, 75)
+PASSAGE = (150, 150, 155)
+ROOM = (205, 210, 215)
+WALKER = (200, 30, 40)
 COLOURS = {
     "start": (225, 225, 200),
     "door": (120, 75, 30),
@@ -26,21 +30,21 @@ SHAPES = {"walker": "disc", "key": "inner", "door": "frame"}  # everything else 
 SIGNS = {"walker": "@", "cue": "?", "goal": "G", "lava": "L", "door": "D", "key": "K", "start": "S", "slippery": "~"}
 
 
-def picture(scene: Scene, size: int) -> Array:
-    """A scene with ``size`` pixels for a cell or a room, uint8 [height, width, 3]."""
+def render_pixels(scene: Scene, size: int) -> Array:
+    """Render a scene with ``size`` pixels for a cell or a room, uint8 [height, width, 3]."""
     if scene.walls is not None:
         return paint(scene.walls, scene.marks, size)
     return stamp_room(paint_rooms(scene, size), scene, scene.walker, size)
 
 
-def frame(scene: Scene, longest: int) -> Array:
-    """A scene whose longer side has about ``longest`` pixels, and a cell at most a sixteenth of that."""
+def render_frame(scene: Scene, longest: int) -> Array:
+    """Render a scene whose longer side has about ``longest`` pixels, and a cell at most a sixteenth of that."""
     cells = rooms_side(len(_places(scene)), 1) if scene.walls is None else max(np.shape(scene.walls))
-    return picture(scene, max(1, min(longest // cells, longest // 16)))
+    return render_pixels(scene, max(1, min(longest // cells, longest // 16)))
 
 
 def paint(walls: Array, marks: Iterable[Mark], size: int) -> Array:
-    """A grid, uint8 [H * size, W * size, 3]; later marks lie on top."""
+    """Paint a grid, uint8 [H * size, W * size, 3]; later marks lie on top."""
     cells = np.where(np.asarray(walls)[..., None], np.array(WALL, np.uint8), np.array(FLOOR, np.uint8))
     canvas = np.repeat(np.repeat(cells, size, axis=0), size, axis=1)
     for mark in marks:
@@ -56,8 +60,9 @@ def stamp(canvas: Array, mark: Mark, size: int) -> Array:
 
 
 def paint_rooms(scene: Scene, size: int) -> Array:
-    """A graph of rooms without the walker, uint8 [side, side, 3]."""
-    corners, goals = _corners(scene, size), {mark.row for mark in scene.marks if mark.kind == "goal"}
+    """Paint a graph of rooms without the walker, uint8 [side, side, 3]."""
+    corners = _corners(scene, size)
+    goals = {mark.row for mark in scene.marks if mark.kind == "goal"}
     side = rooms_side(len(corners), size)
     canvas = np.full((side, side, 3), FLOOR, np.uint8)
     for first, second in () if scene.doors is None else scene.doors:
@@ -76,12 +81,12 @@ def stamp_room(canvas: Array, scene: Scene, room: int, size: int) -> Array:
 
 
 def rooms_side(n_rooms: int, size: int) -> int:
-    """The side of the picture of a graph, in pixels: rooms on a circle do not touch."""
+    """Return the side of the picture of a graph, in pixels: rooms on a circle do not touch."""
     return size * max(8, n_rooms // 2 + 2)
 
 
-def letters(scene: Scene) -> str:
-    """A scene as text: the map's own symbols and ``@`` for the walker, or a line for every room; then the facts."""
+def render_text(scene: Scene) -> str:
+    """Render a scene as text: the map's symbols and ``@`` for the walker, or a line for every room; then the facts."""
     lines = _room_lines(scene) if scene.walls is None else _grid_lines(scene)
     facts = ", ".join(f"{name} {fact}" for name, fact in scene.facts.items() if name != "step")
     return "\n".join([*lines, *([facts] if facts else [])])
@@ -114,7 +119,7 @@ def _places(scene: Scene) -> Array:
 
 
 def _corners(scene: Scene, size: int) -> Array:
-    """The upper left corner of every room, int [N, 2]: row and column in pixels."""
+    """Return the upper left corner of every room, int [N, 2]: row and column in pixels."""
     places = _places(scene)
     room = rooms_side(len(places), size) - 2 * size  # a margin of half a room
     return np.asarray((size // 2 + places[:, ::-1] * room).astype(np.int64))
@@ -126,9 +131,10 @@ def _fill(canvas: Array, corner: tuple[int, ...], shape: str, colour: tuple[int,
 
 @cache
 def _mask(shape: str, size: int) -> Array:
-    """Which pixels of a cell a shape covers, bool [size, size]."""
+    """Mark the pixels of a cell that a shape covers, bool [size, size]."""
     off = np.abs(np.arange(size) - (size - 1) / 2)
-    row, column = off[:, None], off[None, :]
+    row = off[:, None]
+    column = off[None, :]
     far = np.maximum(row, column)
     masks = {
         "disc": row**2 + column**2 <= (0.4 * size) ** 2,

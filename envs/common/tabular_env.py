@@ -1,4 +1,4 @@
-"""Any environment by table: S walkers, stepped by one compiled call into buffers that are used again."""
+"""Tabular environments: S copies of a finite MDP, stepped by one compiled call into buffers that are used again."""
 
 from __future__ import annotations
 
@@ -20,25 +20,28 @@ from simulator.core.transition_table import (
     table_step,
 )
 
-Draw = Callable[[int, int], Scene]  # (state, steps of the episode) -> what can be drawn
+SceneOfState = Callable[[int, int], Scene]  # (state, steps of the episode) -> its picture
 
 
-class TableEnv:
-    """S copies of a finite environment, seen as the index that ``table.see`` gives.
+class TabularEnv:
+    """S copies of a finite environment that returns ``table.obs_of_state`` as observations.
 
     Args:
-        spec: what the environment is.
-        table: its law.
+        spec: description of the environment.
+        table: its transitions.
         stream: uint64 [S, 4], a random stream for each copy.
-        draw: makes a scene from a state.
+        render: makes a scene from a state.
     """
 
-    def __init__(self, spec: EnvSpec, table: TransitionTable, stream: Array, draw: Draw) -> None:
-        self.spec, self._draw, self._n = spec, draw, len(stream)
-        self.env_batch = TabularBatch(table, np.zeros(self._n, np.int64), np.zeros(self._n, np.int64), stream.copy())
-        self._steps = (_buffers(self._n), _buffers(self._n))
-        self._actions, self._turn = np.zeros(self._n, np.int64), 0
-        self._enter = specialize(_step_all, self.env_batch, self._actions, self._steps[0])
+    def __init__(self, spec: EnvSpec, table: TransitionTable, stream: Array, render: SceneOfState) -> None:
+        n_seeds = len(stream)
+        self.spec = spec
+        self.env_batch = TabularBatch(table, np.zeros(n_seeds, np.int64), np.zeros(n_seeds, np.int64), stream.copy())
+        self._render = render
+        self._buffers = (_step_buffers(n_seeds), _step_buffers(n_seeds))  # in turn: a step holds until the next but one
+        self._turn = 0
+        self._actions = np.zeros(n_seeds, np.int64)
+        self._step_all = specialize(_step_all, self.env_batch, self._actions, self._buffers[0])
 
     def reset(self) -> Array:
         """Start an episode in every seed; int64 [S]."""
@@ -46,7 +49,7 @@ class TableEnv:
         return self.observe()
 
     def step(self, actions: Array) -> Step:
-        """Move every walker by its action, int [S]; see :class:`simulator.core.protocols.Step`.
+        """Move every copy by its action, int [S]; see :class:`simulator.core.protocols.Step`.
 
         Raises:
             ValueError: an action outside the action space.
@@ -55,63 +58,67 @@ class TableEnv:
             actions = action_indices(actions, self._actions.shape, self.spec.id)
         self._actions[:] = actions
         self._turn ^= 1
-        step = self._steps[self._turn]
-        wrong = self._enter(self.env_batch, self._actions, step)
-        if wrong >= 0:
-            raise ValueError(_refusal(self.spec, wrong, self._actions[wrong]))
+        step = self._buffers[self._turn]
+        invalid = self._step_all(self.env_batch, self._actions, step)
+        if invalid >= 0:
+            n_actions = self.spec.action.n  # type: ignore[attr-defined]
+            given = f"seed number {invalid} was given action {self._actions[invalid]}"
+            raise ValueError(f"{self.spec.id}: {given}, expected 0 to {n_actions - 1}")
         return step
 
     def observe(self) -> Array:
-        """What is seen now, int64 [S]."""
-        return self.env_batch.table.see[self.env_batch.place]
+        """Current observations, int64 [S]."""
+        return self.env_batch.table.obs_of_state[self.env_batch.state]
 
     def scene(self, index: int) -> Scene:
-        """What can be drawn of one walker."""
-        return self._draw(int(self.env_batch.place[index]), int(self.env_batch.clock[index]))
+        """Picture of one copy."""
+        return self._render(int(self.env_batch.state[index]), int(self.env_batch.episode_step[index]))
 
     def state(self) -> State:
-        """Places, clocks and streams."""
+        """States, steps of the current episodes, and streams."""
         return {
-            "place": self.env_batch.place.copy(),
-            "clock": self.env_batch.clock.copy(),
+            "state": self.env_batch.state.copy(),
+            "episode_step": self.env_batch.episode_step.copy(),
             "stream": self.env_batch.stream.copy(),
         }
 
     def restore(self, state: State) -> bool:
         """Go on from ``state``; always exact."""
-        for name in ("place", "clock", "stream"):
-            getattr(self.env_batch, name)[:] = state[name]
+        self.env_batch.state[:] = state["state"]
+        self.env_batch.episode_step[:] = state["episode_step"]
+        self.env_batch.stream[:] = state["stream"]
         return True
 
 
-def _buffers(n: int) -> Step:
-    return Step(*(np.zeros(n, kind) for kind in (np.int64, np.float32, np.bool_, np.bool_, np.int64)))
-
-
-def _refusal(spec: EnvSpec, seed: int, action: int) -> str:
-    n = spec.action.n  # type: ignore[attr-defined]
-    return f"{spec.id}: seed number {seed} was given action {action}, expected 0 to {n - 1}"
+def _step_buffers(n_seeds: int) -> Step:
+    return Step(
+        obs=np.zeros(n_seeds, np.int64),
+        reward=np.zeros(n_seeds, np.float32),
+        terminated=np.zeros(n_seeds, np.bool_),
+        truncated=np.zeros(n_seeds, np.bool_),
+        final_obs=np.zeros(n_seeds, np.int64),
+    )
 
 
 @jit
 def _reset_all(env_batch):
-    for i in range(len(env_batch.place)):
+    for i in range(len(env_batch.state)):
         table_reset(env_batch, i)
 
 
 @jit
 def _step_all(env_batch, actions, step):
-    """Step every walker; the first seed whose action does not exist, or -1. Nothing moves where one is wrong."""
+    """Step every copy; return -1, or the first seed whose action does not exist: then no copy has moved."""
     n_actions = env_batch.table.outcomes.shape[1]
     for i in range(len(actions)):
         if actions[i] < 0 or actions[i] >= n_actions:
             return i
     for i in range(len(actions)):
-        led_to, reward, end = table_step(env_batch, i, actions[i])
-        seen = env_batch.table.see[np.uint64(led_to)]
-        step.final_obs[i] = seen
-        step.obs[i] = seen if end == GOES_ON else env_batch.table.see[env_batch.place[i]]
-        step.reward[i] = reward
-        step.terminated[i] = end == TERMINATES
-        step.truncated[i] = end == TRUNCATES
+        outcome = table_step(env_batch, i, actions[i])
+        next_obs = env_batch.table.obs_of_state[np.uint64(outcome.next_state)]
+        step.final_obs[i] = next_obs
+        step.obs[i] = next_obs if outcome.end == GOES_ON else env_batch.table.obs_of_state[env_batch.state[i]]
+        step.reward[i] = outcome.reward
+        step.terminated[i] = outcome.end == TERMINATES
+        step.truncated[i] = outcome.end == TRUNCATES
     return -1

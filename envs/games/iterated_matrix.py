@@ -1,10 +1,30 @@
 """Iterated matrix games of two actions: the prisoner's dilemma and its relatives, with noise and an unknown end.
 
-Both sides choose at once, 0 to cooperate or 1 to defect, are paid, and see what was done: Discrete(5), the start or
-the last outcome with one's own action first (CC, CD, DC, DD). With noise an action is sometimes flipped; both see what
-was really done. An unknown end is a true one (``terminated``), drawn after every round; a fixed number of rounds is a
-limit of time (``truncated``) that nobody sees coming. Axelrod, The Evolution of Cooperation, 1984; Nowak and Sigmund
-1993. The sides' roles are not exchanged: in matching pennies the first side is the one that wants a match.
+Both sides choose at once. With noise an action is sometimes flipped, and both sides observe the flipped action. The
+sides' roles are not exchanged: in matching pennies the first side is the one that wants a match. Axelrod, The Evolution
+of Cooperation, 1984; Nowak and Sigmund 1993.
+
+=========  ===========
+action     meaning
+=========  ===========
+0          cooperate
+1          defect
+=========  ===========
+
+=============  ================================================================
+observation    Discrete(5)
+=============  ================================================================
+0              start of the episode
+1, 2, 3, 4     last outcome, own action first: CC, CD, DC, DD
+=============  ================================================================
+
+=================================================  ======================================================
+event                                              reward and end
+=================================================  ======================================================
+a round                                            the payoff of its outcome
+no further round, after each by chance             terminates
+``rounds``, which no side observes                 truncates
+=================================================  ======================================================
 """
 
 from __future__ import annotations
@@ -41,7 +61,7 @@ class Config:
     """Settings of an iterated matrix game."""
 
     kind: Literal["prisoners_dilemma", "stag_hunt", "chicken", "matching_pennies"] = "prisoners_dilemma"
-    """whose payoffs"""
+    """game whose payoffs are used"""
     payoffs: Four | None = None
     """payoffs of the first side at CC, CD, DC, DD, its own action first; none: those of the kind"""
     second_payoffs: Four | None = None
@@ -54,8 +74,8 @@ class Config:
     """rounds of every episode; 0: the end is unknown"""
 
 
-class Rules(NamedTuple):
-    """The settings as compiled code sees them."""
+class MatrixGameRules(NamedTuple):
+    """The settings as compiled code takes them."""
 
     payoffs: Array  # float64 [2, 4]
     noise: float
@@ -63,8 +83,8 @@ class Rules(NamedTuple):
     rounds: int
 
 
-class Room(NamedTuple):
-    """What one step of both sides gave, [2, S]; the ends [S]."""
+class RoundBuffers(NamedTuple):
+    """The results of one round: of both sides [2, S], the ends [S]."""
 
     obs: Array
     final_obs: Array
@@ -72,69 +92,96 @@ class Room(NamedTuple):
     terminated: Array
     truncated: Array
 
+    def step(self, side: int) -> Step:
+        """View the round as one side's step; it is filled again every other round."""
+        return Step(self.obs[side], self.reward[side], self.terminated, self.truncated, self.final_obs[side])
+
+
+def _round_buffers(n_seeds: int) -> RoundBuffers:
+    return RoundBuffers(
+        obs=np.zeros((2, n_seeds), np.int64),
+        final_obs=np.zeros((2, n_seeds), np.int64),
+        reward=np.zeros((2, n_seeds), np.float32),
+        terminated=np.zeros(n_seeds, np.bool_),
+        truncated=np.zeros(n_seeds, np.bool_),
+    )
+
 
 class IteratedMatrix:
     """S copies of the game; see :class:`simulator.core.games.RoundGame`."""
 
     simultaneous = True
 
-    def __init__(self, name: str, rules: Rules, seed_list: list[int]) -> None:
+    def __init__(self, name: str, rules: MatrixGameRules, seed_list: list[int]) -> None:
+        n_seeds = len(seed_list)
         spec = EnvSpec(name, spaces.Discrete(5), spaces.Discrete(2), rules.rounds or None)
-        self.specs, self._rules, self._seeds = (spec, spec), rules, seed_list
+        self.specs = (spec, spec)
         self.zero_sum = not rules.payoffs.sum(axis=0).any()
         self.symmetric = bool((rules.payoffs[1] == rules.payoffs[0][[0, 2, 1, 3]]).all())
         self.bounds = tuple((float(row.min()), float(row.max())) for row in rules.payoffs)
-        self._noise, self._ending = (rng.pcg64_states(seed_list, purpose) for purpose in ("noise", "ending"))
-        self._clock, self._turn = np.zeros(len(seed_list), np.int64), 0
-        self._rooms = tuple(_room(len(seed_list)) for _ in range(2))
-        self._steps = tuple(_steps(room) for room in self._rooms)
+        self._rules = rules
+        self._seeds = seed_list
+        self._noise = rng.pcg64_states(seed_list, "noise")
+        self._ending = rng.pcg64_states(seed_list, "ending")
+        self._episode_step = np.zeros(n_seeds, np.int64)
+        self._buffers = (_round_buffers(n_seeds), _round_buffers(n_seeds))  # in turn
+        self._turn = 0
 
     def reset(self) -> tuple[Array, Array]:
-        """Start an episode in every seed; what each side sees, int64 [S]."""
-        self._clock[:] = 0
-        seen = self._rooms[self._turn].obs
-        seen[:] = START
-        return seen[0], seen[1]
+        """Start an episode in every seed; the observations of each side, int64 [S]."""
+        self._episode_step[:] = 0
+        obs = self._buffers[self._turn].obs
+        obs[:] = START
+        return obs[0], obs[1]
 
     def step(self, first: Array, second: Array) -> tuple[Step, Step]:
-        """Both sides' actions, [S]; what the round gave to each.
+        """Play both sides' actions, [S]; the round as a step of each side.
 
         Raises:
             ValueError: an action that is neither 0 nor 1.
         """
-        shape, name = self._clock.shape, self.specs[0].id
-        first, second = action_indices(first, shape, name), action_indices(second, shape, name)
+        name = self.specs[0].id
+        first = action_indices(first, self._episode_step.shape, name)
+        second = action_indices(second, self._episode_step.shape, name)
         self._turn ^= 1
-        streams = (self._noise, self._ending, self._clock)
-        wrong = _round(self._rules, streams, first, second, self._rooms[self._turn])
-        if wrong >= 0:
-            given = f"{first[wrong]} and {second[wrong]}"
-            raise ValueError(
-                f"{self.specs[0].id}: seed {self._seeds[wrong]} was given actions {given}, expected 0 or 1"
-            )
-        return self._steps[self._turn]
+        buffers = self._buffers[self._turn]
+        invalid = _play_round(self._rules, self._noise, self._ending, self._episode_step, first, second, buffers)
+        if invalid >= 0:
+            given = f"{first[invalid]} and {second[invalid]}"
+            raise ValueError(f"{name}: seed {self._seeds[invalid]} was given actions {given}, expected 0 or 1")
+        return buffers.step(0), buffers.step(1)
 
     def expected(self, first: Array, second: Array) -> tuple[Array, Array]:
         """Exact payoffs per round; see :func:`simulator.core.games.memory_one_payoffs`."""
-        law = {"noise": self._rules.noise, "continuation": self._rules.continuation, "rounds": self._rules.rounds}
-        return memory_one_payoffs((first, second), self._rules.payoffs, **law)
+        return memory_one_payoffs(
+            (first, second),
+            self._rules.payoffs,
+            noise=self._rules.noise,
+            continuation=self._rules.continuation,
+            rounds=self._rules.rounds,
+        )
 
     def state(self) -> State:
-        """Streams, clocks and what is seen."""
-        seen = self._rooms[self._turn].obs
-        held = {"noise": self._noise, "ending": self._ending, "clock": self._clock, "seen": seen.T}
-        return {name: array.copy() for name, array in held.items()}
+        """Streams, rounds of the current episodes, and observations."""
+        return {
+            "noise": self._noise.copy(),
+            "ending": self._ending.copy(),
+            "episode_step": self._episode_step.copy(),
+            "obs": self._buffers[self._turn].obs.T.copy(),
+        }
 
     def restore(self, state: State) -> tuple[Array, Array]:
-        """Go on from ``state``; what each side sees."""
-        self._noise[...], self._ending[...], self._clock[...] = state["noise"], state["ending"], state["clock"]
-        seen = self._rooms[self._turn].obs
-        seen[...] = state["seen"].T
-        return seen[0], seen[1]
+        """Go on from ``state``; the observations of each side."""
+        self._noise[...] = state["noise"]
+        self._ending[...] = state["ending"]
+        self._episode_step[...] = state["episode_step"]
+        obs = self._buffers[self._turn].obs
+        obs[...] = state["obs"].T
+        return obs[0], obs[1]
 
 
 def make(seed_list: Sequence[int], config: Config) -> IteratedMatrix:
-    """One game for every seed.
+    """Make one game for every seed.
 
     Raises:
         ValueError: payoffs of the second side without those of the first.
@@ -147,49 +194,39 @@ def make(seed_list: Sequence[int], config: Config) -> IteratedMatrix:
     else:
         other = own[[0, 2, 1, 3]] if config.second_payoffs is None else np.array(config.second_payoffs, np.float64)
     name = config.kind if config.payoffs is None else "matrix game"
-    rules = Rules(np.stack([own, other]), float(config.noise), float(config.continuation), config.rounds)
+    rules = MatrixGameRules(np.stack([own, other]), float(config.noise), float(config.continuation), config.rounds)
     return IteratedMatrix(f"iterated {name.replace('_', ' ')}", rules, list(seed_list))
 
 
-def _room(n_seeds: int) -> Room:
-    obs, final_obs = np.zeros((2, 2, n_seeds), np.int64)
-    ends = np.zeros((2, n_seeds), np.bool_)
-    return Room(obs, final_obs, np.zeros((2, n_seeds), np.float32), ends[0], ends[1])
-
-
-def _steps(room: Room) -> tuple[Step, Step]:
-    """The room as each side's step; they are filled again every other round."""
-    ends = (room.terminated, room.truncated)
-    first, second = (Step(room.obs[k], room.reward[k], *ends, room.final_obs[k]) for k in (0, 1))
-    return first, second
-
-
 @jit
-def _round(rules, streams, first, second, room):
-    """Play a round of every seed into ``room``; the first seed with an action that does not exist, or -1."""
-    noise, ending, clock = streams
-    for i in range(len(clock)):
+def _play_round(rules, noise, ending, episode_step, first, second, buffers):
+    """Play a round of every seed into ``buffers``; return -1, or the first seed with an action that does not exist."""
+    for i in range(len(episode_step)):
         if not (0 <= first[i] <= 1 and 0 <= second[i] <= 1):
             return i
-    for i in range(len(clock)):
-        a, b = first[i], second[i]
+    for i in range(len(episode_step)):
+        a = first[i]
+        b = second[i]
         if rules.noise > 0.0:
             a ^= uniform(noise, i) < rules.noise
             b ^= uniform(noise, i) < rules.noise
-        clock[i] += 1
-        room.final_obs[0, i], room.final_obs[1, i] = CC + 2 * a + b, CC + 2 * b + a
-        room.reward[0, i], room.reward[1, i] = rules.payoffs[0, 2 * a + b], rules.payoffs[1, 2 * a + b]
-        room.truncated[i] = clock[i] == rules.rounds
-        room.terminated[i] = rules.rounds == 0 and uniform(ending, i) >= rules.continuation
-        over = room.truncated[i] or room.terminated[i]
-        clock[i] = 0 if over else clock[i]
+        episode_step[i] += 1
+        buffers.final_obs[0, i] = CC + 2 * a + b
+        buffers.final_obs[1, i] = CC + 2 * b + a
+        buffers.reward[0, i] = rules.payoffs[0, 2 * a + b]
+        buffers.reward[1, i] = rules.payoffs[1, 2 * a + b]
+        buffers.truncated[i] = episode_step[i] == rules.rounds
+        buffers.terminated[i] = rules.rounds == 0 and uniform(ending, i) >= rules.continuation
+        done = buffers.truncated[i] or buffers.terminated[i]
+        episode_step[i] = 0 if done else episode_step[i]
         for k in range(2):
-            room.obs[k, i] = START if over else room.final_obs[k, i]
+            buffers.obs[k, i] = START if done else buffers.final_obs[k, i]
     return -1
 
 
 if __name__ == "__main__":
-    game, walkers = make([0], Config(noise=0.05)), rng.generators([0], "exploration")[0]
+    game = make([0], Config(noise=0.05))
+    walkers = rng.generators([0], "exploration")[0]
     game.reset()
     print(f"{game.specs[0].id}: payoffs {game.bounds[0][0]:g} to {game.bounds[0][1]:g} a round, noise 0.05")
     for _ in range(6):

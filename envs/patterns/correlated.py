@@ -33,7 +33,7 @@ class Config:
     """Settings of correlated patterns."""
 
     kind: Literal["hierarchical", "biased", "ising"] = "hierarchical"
-    """what is correlated: patterns of one family, all patterns, or the neighbouring units of each pattern"""
+    """correlation within: patterns of one family, all patterns, or neighbouring units of each pattern"""
     correlation: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.5
     """mean product c of a unit in two siblings (hierarchical), in two patterns (biased), of two neighbours (ising)"""
     n_units: Count = 100
@@ -43,22 +43,23 @@ class Config:
 
 
 def pattern_correlation(config: Config, *, same_family: bool) -> float:
-    """Expected mean product of two patterns, E[x . y] / N, of one family or of two; only families tell them apart."""
+    """Return the expected mean product of two patterns, E[x . y] / N; only families tell them apart."""
     if config.kind == "biased":
         return config.correlation
     return config.correlation if config.kind == "hierarchical" and same_family else 0.0
 
 
 def unit_correlation(config: Config, distance: int) -> float:
-    """Expected product of two units of one pattern, E[x_i x_(i + distance)], over seeds."""
+    """Return the expected product of two units of one pattern, E[x_i x_(i + distance)], over seeds."""
     if config.kind == "ising" or distance == 0:
         return float(config.correlation**distance)
     return config.correlation if config.kind == "biased" else 0.0
 
 
 def make(seed_list: Sequence[int], config: Config) -> Patterns:
-    """Correlated patterns for every seed; those of hierarchical have their family as label."""
-    n, root = config.n_units, sqrt(config.correlation)
+    """Make correlated patterns for every seed; those of hierarchical have their family as label."""
+    n = config.n_units
+    root = sqrt(config.correlation)
 
     def biased(draws: Array, first: int) -> Array:
         return signs(draws, (1.0 + root) / 2.0)

@@ -17,7 +17,7 @@ from msgspec import Meta
 from envs.common.patterns.sampling import Patterns, Pool, make_pool
 from simulator.core.memories import PatternSpec
 
-_TOP = 16.0  # the brightest pixel
+MAX_BRIGHTNESS = 16.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Config:
 
 
 def make(seed_list: Sequence[int], config: Config) -> Patterns:
-    """Digits in a random order for every seed, labelled 0 to 9.
+    """Make digits in a random order for every seed, labelled 0 to 9.
 
     Raises:
         ValueError: scikit-learn is not installed.
@@ -47,7 +47,7 @@ def _pool(levels: str, threshold: float) -> Pool:
     except ImportError as error:
         raise ValueError(f"digits: {error}: expected scikit-learn, which has the pictures, to be installed") from error
     pixels, classes = load_digits(return_X_y=True)
-    return make_pool(Pool(pixels.astype(np.float32), classes.astype(np.int64), levels, threshold, _TOP))
+    return make_pool(Pool(pixels.astype(np.float32), classes.astype(np.int64), levels, threshold, MAX_BRIGHTNESS))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from simulator.config import recall
 from simulator.config import tournament as tournament_config
 from simulator.config.run import RunConfig, build
 from simulator.core.jit import compile_seconds
-from simulator.core.mdp.solve import policy_evaluation, start_value, value_iteration
+from simulator.core.mdp.model import start_value
+from simulator.core.mdp.solve import policy_evaluation, value_iteration
 from simulator.core.protocols import AgentView, Array
 from simulator.recall import loop, summary
 from simulator.reporting import recall as recall_tables

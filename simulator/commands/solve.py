@@ -10,8 +10,9 @@ import numpy as np
 from simulator import console as tables
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
-from simulator.core.mdp.model import TERMINATES, TRUNCATES, expected_reward, transitions
-from simulator.core.mdp.solve import FiniteMDP, average_reward, finite_horizon, value_iteration
+from simulator.core.mdp.average_reward import average_reward
+from simulator.core.mdp.model import TERMINATES, TRUNCATES, FiniteMDP, expected_reward, transitions
+from simulator.core.mdp.solve import finite_horizon, value_iteration
 from simulator.core.protocols import AgentView, Array, Env
 from simulator.training.evaluation import LARGEST, optimum
 

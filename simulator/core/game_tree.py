@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.core.mdp.solve import GOES_ON, TERMINATES, FiniteMDP, checked
+from simulator.core.mdp.model import GOES_ON, TERMINATES, FiniteMDP, checked
 from simulator.core.protocols import Array
 
 

@@ -11,9 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from gymnasium.spaces import Space
 
-    from simulator.core.mdp.solve import FiniteMDP
+    from simulator.core.mdp.model import FiniteMDP
     from simulator.core.scene import Scene
-    from simulator.core.transition_table import TabularBatch
 
 Array = np.ndarray[Any, Any]
 Metrics = Mapping[str, Array]  # name -> [S]
@@ -29,11 +28,11 @@ class EnvSpec:
         observation: a gymnasium space, of one seed.
         action: a gymnasium space, of one seed.
         max_steps: steps after which an episode is truncated, or None.
-        floor: mean return of uniformly random play, or None where it is not known.
-        solved: mean return from which the environment counts as solved, or None.
+        random_score: mean return of uniformly random play, or None where it is not known.
+        reward_threshold: mean return from which the environment counts as solved, or None.
         mdp: the finite MDP behind it, whatever of it is observed; None where there is none.
         state_obs: [N, *obs] what is seen in each state of ``mdp``; None where that is not a function of the state.
-        legal: bool [n_observations, A] which actions exist at a discrete observation; None: all of them.
+        legal_actions: bool [n_observations, A] which actions exist at a discrete observation; None: all of them.
         gamma: discount per step that the environment is usually asked with.
     """
 
@@ -41,11 +40,11 @@ class EnvSpec:
     observation: Space[Any]
     action: Space[Any]
     max_steps: int | None = None
-    floor: float | None = None
-    solved: float | None = None
+    random_score: float | None = None
+    reward_threshold: float | None = None
     mdp: FiniteMDP | None = None
     state_obs: Array | None = None
-    legal: Array | None = None
+    legal_actions: Array | None = None
     gamma: float = 0.99
 
 
@@ -96,12 +95,6 @@ class Env(Protocol):
 
     def observe(self) -> Array:
         """What is seen now, [S, *obs]; changes nothing."""
-
-
-class TableEnv(Env, Protocol):
-    """An environment whose step is a look-up: a tabular agent can run a whole stretch of it in one compiled call."""
-
-    env_batch: TabularBatch
 
 
 class Policy(Protocol):

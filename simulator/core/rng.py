@@ -1,8 +1,8 @@
-"""One random stream per seed and purpose: the only door to randomness.
+"""One random stream per seed and purpose: all randomness comes from here.
 
 A stream is numpy's PCG64, seeded from ``SeedSequence(seed, spawn_key=(purpose,))``. Spawn keys are hashed, so
 neighbouring seeds and different purposes share nothing (O'Neill 2014, PCG; numpy.random.SeedSequence).
-Compiled code holds the same streams as four ``uint64`` words per seed (see :mod:`simulator.core.rng_compiled`), so a
+Compiled code holds the same streams as four ``uint64`` per seed (see :mod:`simulator.core.rng_compiled`), so a
 compiled draw and ``numpy.random.Generator.random`` give the same bits.
 """
 
@@ -22,34 +22,35 @@ _MASK = (1 << 64) - 1
 
 
 def sequence(seed: int, purpose: str) -> np.random.SeedSequence:
-    """The entropy of one seed for one purpose (a name in ``PURPOSES``)."""
+    """Return the entropy of one seed for one purpose (a name in ``PURPOSES``)."""
     return np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose),))
 
 
 def generators(seeds: Sequence[int], purpose: str) -> list[np.random.Generator]:
-    """One numpy generator per seed, ``[S]``."""
+    """Make one numpy generator per seed, ``[S]``."""
     return [np.random.Generator(np.random.PCG64(sequence(seed, purpose))) for seed in seeds]
 
 
 def pcg64_states(seeds: Sequence[int], purpose: str) -> np.ndarray:
-    """The streams as words for compiled code, ``uint64 [S, 4]``: state high, low, increment high, low."""
+    """Make the streams for compiled code, ``uint64 [S, 4]``: state high, low, increment high, low."""
     return np.array([pack_state(np.random.PCG64(sequence(seed, purpose))) for seed in seeds], np.uint64).reshape(-1, 4)
 
 
 def derived_seeds(seeds: Sequence[int], purpose: str) -> list[int]:
-    """One plain integer per seed, ``[S]`` in [0, 2**63): what a foreign environment is seeded with."""
+    """Derive one integer per seed, ``[S]`` in [0, 2**63), to seed a foreign environment with."""
     return [int(sequence(seed, purpose).generate_state(1, np.uint64)[0] >> 1) for seed in seeds]
 
 
 def pack_state(bits: np.random.PCG64) -> np.ndarray:
-    """A PCG64's state as ``uint64 [4]``."""
+    """Pack a PCG64's state as ``uint64 [4]``."""
     inner: Any = bits.state["state"]
-    state, inc = inner["state"], inner["inc"]
+    state = inner["state"]
+    inc = inner["inc"]
     return np.array([state >> 64, state & _MASK, inc >> 64, inc & _MASK], np.uint64)
 
 
 def unpack_state(stream: np.ndarray) -> np.random.PCG64:
-    """A PCG64 that goes on where the words ``uint64 [4]`` stand."""
+    """Make a PCG64 that goes on from a packed state, ``uint64 [4]``."""
     high, low, inc_high, inc_low = (int(word) for word in stream)
     bits = np.random.PCG64(0)
     inner: Any = {"state": high << 64 | low, "inc": inc_high << 64 | inc_low}

@@ -1,4 +1,4 @@
-"""Compiled environments of vectors, as compiled agents take them: many steps in one call, whatever the environment."""
+"""A batch of a compiled environment with vector observations, in the form that compiled rollouts take."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ class VectorBatch(NamedTuple):
 
     move: Any  # (copies, i, action, step) -> whether an episode ended; see :func:`simulator.core.jit.function_pointer`
     copies: Any  # the environment's own
-    step: Step  # float32 observations [S, F]; row i of ``step.obs`` is what seed i sees now
+    step: Step  # float32 observations [S, F]; row i of ``step.obs`` is the current observation of seed i

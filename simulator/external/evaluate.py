@@ -46,8 +46,8 @@ class Pulse:
 class Judge:
     """Gives environments to train in, and evaluates policies as the engine evaluates agents.
 
-    An action that does not exist at an observation (``Spec.legal``) does here what the environment's ``step`` makes of
-    it: nobody from outside knows of such actions.
+    An action that does not exist at an observation (``EnvSpec.legal_actions``) does here what the environment's
+    ``step`` makes of it: nobody from outside knows of such actions.
     """
 
     def __init__(self, config: ExternalConfig, pulse: Pulse, limits: tuple[float, float] = (0.0, 0.0)) -> None:
@@ -87,8 +87,10 @@ class Judge:
     def facts(self) -> dict[str, Any]:
         """What is known of the environment: random play, the best possible, and from when it counts as solved."""
         best = optimum(self.spec)
-        floor = None if self.spec.floor is None or not np.isfinite(self.spec.floor) else self.spec.floor
-        known: dict[str, Any] = {"floor": floor, "ceiling": best, "threshold": self.spec.solved}
+        floor = self.spec.random_score
+        if floor is not None and not np.isfinite(floor):
+            floor = None
+        known: dict[str, Any] = {"floor": floor, "ceiling": best, "threshold": self.spec.reward_threshold}
         known |= {"floor_is": None if floor is None else "random play"}
         return known | {"ceiling_is": None if best is None else "exact optimum"}
 

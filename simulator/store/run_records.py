@@ -87,7 +87,11 @@ def failure_of(error: BaseException, step: int) -> dict[str, Any]:
 
 def outcome(spec: EnvSpec, evaluations: list[Evaluation], failed: tuple[Failure, ...]) -> dict[str, Any]:
     """What is known of a run's result, as the store keeps it: plain values, None for what is no number."""
-    facts: dict[str, Any] = {"threshold": spec.solved, "floor": spec.floor, "max_steps": spec.max_steps}
+    facts: dict[str, Any] = {
+        "threshold": spec.reward_threshold,
+        "floor": spec.random_score,
+        "max_steps": spec.max_steps,
+    }
     facts["failed"] = [failure._asdict() for failure in failed]
     if evaluations and evaluations[-1].value_error is not None:
         facts["value_error"] = [None if x != x else x for x in evaluations[-1].value_error.tolist()]

@@ -57,7 +57,9 @@ def _with_floor(plan: Mapping[str, Any], envs: Mapping[int, Any], cells: Mapping
     known = {pair["challenge"] for pair in plan["pairs"] if pair["key"] in told}
     known |= {m for m, each in enumerate(plan["challenges"]) if each["kind"] != "env"}
     specs = {m: env.spec for m, env in envs.items()}
-    return known | {m for m, spec in specs.items() if spec.floor is not None and math.isfinite(spec.floor)}
+    return known | {
+        m for m, spec in specs.items() if spec.random_score is not None and math.isfinite(spec.random_score)
+    }
 
 
 def _try(pair: Pair, envs: dict[int, Any], n_seeds: int) -> None:

@@ -22,7 +22,8 @@ from simulator.core import rng
 from simulator.core.episodes import cut_after, cut_seeds, of_users, of_users_seeds
 from simulator.core.foreign.faults import PlayerError
 from simulator.core.jit import jit
-from simulator.core.mdp.solve import FiniteMDP, evaluate_finite, finite_horizon, met, uniform_policy, value_iteration
+from simulator.core.mdp.model import FiniteMDP, uniform_policy
+from simulator.core.mdp.solve import evaluate_finite, finite_horizon, reachable, value_iteration
 from simulator.core.notices import notice
 from simulator.core.protocols import Agent, Array, Env, EnvSpec, Evaluation, Policy
 
@@ -217,7 +218,7 @@ def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
         best = value_iteration(spec.mdp, agent.gamma).q
     except ValueError:  # no finite value at this discount
         return None
-    learned = met(spec.mdp)[:, None] & spec.mdp.legal
+    learned = reachable(spec.mdp)[:, None] & spec.mdp.legal
     return None if values is None else np.where(failed, np.nan, np.abs(values - best)[:, learned].max(axis=1))
 
 

@@ -10,7 +10,7 @@ from simulator.core.protocols import EnvSpec, Step
 
 def discrete(n_states: int, n_actions: int, legal: np.ndarray | None = None) -> EnvSpec:
     """A spec of numbered states and actions, and nothing else."""
-    return EnvSpec("by-hand", spaces.Discrete(n_states), spaces.Discrete(n_actions), legal=legal)
+    return EnvSpec("by-hand", spaces.Discrete(n_states), spaces.Discrete(n_actions), legal_actions=legal)
 
 
 def step(reward: float, then: int, *, terminated: bool = False, truncated: bool = False, obs: int = -1) -> Step:

@@ -53,7 +53,7 @@ def test_a_value_that_overflows_fails_its_seed_only(env, double, target):
     assert not spoilt.failed_at[[0, 2]].any()
     assert not clean.failed_at.any()
     ours, theirs = spoilt.agent.state(), clean.agent.state()
-    for name in ("q", "error", "clock", "stream"):
+    for name in ("q", "td_error", "env_steps", "stream"):
         np.testing.assert_array_equal(ours[name][[0, 2]], theirs[name][[0, 2]])
     assert np.isfinite(ours["q"]).all()
     failed = int(spoilt.failed_at[1])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from agents.q_learning import PRESETS
-from simulator.core.mdp.solve import evaluate_finite, expected_steps, greedy_policy, value_iteration
+from simulator.core.mdp.model import greedy_policy
+from simulator.core.mdp.solve import evaluate_finite, expected_steps, value_iteration
 from tests.laws.players import session
 
 pytestmark = pytest.mark.learning

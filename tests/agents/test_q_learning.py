@@ -104,7 +104,7 @@ def test_double_learning_values_by_the_other_table(target, first, second):
 
 
 def test_the_step_size_falls_with_the_visits_of_an_entry():
-    config = q_learning.Config(step_size=1.0, step_power=0.5, gamma=0.0, explore=GREEDY)
+    config = q_learning.Config(step_size=1.0, step_size_exponent=0.5, gamma=0.0, explore=GREEDY)
     agent, value = _agent(config), 0.0
     for n, reward in enumerate([4.0, 8.0, 1.0], start=1):
         value += n**-0.5 * (reward - value)
@@ -113,7 +113,7 @@ def test_the_step_size_falls_with_the_visits_of_an_entry():
 
 def test_moves_that_do_not_exist_are_never_chosen_never_in_a_maximum_and_stay_zero():
     legal = np.array([[True, False], [False, True], [True, True]])
-    config = q_learning.Config(step_size=1.0, gamma=1.0, initial=-5.0, explore=ExploreSettings(epsilon_start=0.5))
+    config = q_learning.Config(step_size=1.0, gamma=1.0, init_value=-5.0, explore=ExploreSettings(epsilon_start=0.5))
     agent = q_learning.make(discrete(3, 2, legal), [0], config)
     assert (agent.state()["q"][0, 0][~legal] == 0.0).all()
     assert {int(agent.act(np.array([0]))[0]) for _ in range(50)} == {0}
@@ -131,12 +131,12 @@ def test_ties_are_broken_evenly():
 
 def test_epsilon_falls_in_environment_steps_and_reaches_its_end_exactly():
     explore = ExploreSettings(epsilon_start=1.0, epsilon_end=0.0, decay_steps=100)
-    agent = q_learning.make(discrete(2, 2), list(range(500)), q_learning.Config(explore=explore, initial=0.0))
+    agent = q_learning.make(discrete(2, 2), list(range(500)), q_learning.Config(explore=explore, init_value=0.0))
     state = agent.state()
     state["q"][:, :, :, 1] = 1.0  # the best action is 1
     shares = {}
     for clock in (0, 50, 99, 100, 1_000):
-        state["clock"][:] = clock
+        state["env_steps"][:] = clock
         agent.restore(state)
         shares[clock] = 1.0 - agent.act(np.zeros(500, int)).mean()
     assert shares[0] == pytest.approx(0.5, abs=0.12)

@@ -8,7 +8,8 @@ from gymnasium import spaces
 
 from agents import td
 from agents.common.exploration import ExploreSettings
-from simulator.core.mdp.solve import policy_evaluation, uniform_policy
+from simulator.core.mdp.model import uniform_policy
+from simulator.core.mdp.solve import policy_evaluation
 from simulator.core.protocols import EnvSpec
 from tests.agents.envs import discrete, step
 from tests.laws.players import session
@@ -41,7 +42,7 @@ def test_termination_does_not_bootstrap_and_truncation_does():
 
 @pytest.mark.parametrize(("traces", "trace"), [("accumulating", 1.0 + 0.5 * 0.8 * (0.5 * 0.8)), ("replacing", 1.0)])
 def test_traces_by_hand(traces, trace):
-    agent = _given(step_size=1.0, decay=0.8, traces=traces)
+    agent = _given(step_size=1.0, lambda_=0.8, traces=traces)
     _learn(agent, 0, 0, step(0.0, 1))
     _learn(agent, 1, 0, step(0.0, 0))
     values = _learn(agent, 0, 0, step(1.0, 2))  # delta is 1
@@ -49,13 +50,13 @@ def test_traces_by_hand(traces, trace):
 
 
 def test_traces_end_with_the_episode():
-    agent = _given(step_size=1.0, decay=1.0)
+    agent = _given(step_size=1.0, lambda_=1.0)
     _learn(agent, 0, 0, step(0.0, 1, truncated=True, obs=2))
     np.testing.assert_allclose(_learn(agent, 2, 0, step(1.0, 1)), [0.0, 0.0, 1.0])
 
 
 def test_lambda_one_is_monte_carlo_on_an_episode_without_repeats():
-    agent = td.make(discrete(4, 1), [0], td.Config(policy="random", gamma=0.9, decay=1.0, step_size=1.0))
+    agent = td.make(discrete(4, 1), [0], td.Config(policy="random", gamma=0.9, lambda_=1.0, step_size=1.0))
     for at, reward in ((0, 1.0), (1, 2.0)):
         agent.learn(np.array([at]), np.zeros(1, int), step(reward, at + 1))
     values = _learn(agent, 2, 0, step(3.0, 3, terminated=True, obs=0))
@@ -63,7 +64,7 @@ def test_lambda_one_is_monte_carlo_on_an_episode_without_repeats():
 
 
 def test_the_model_counts_and_looks_ahead():
-    agent = td.make(discrete(3, 2), [0], td.Config(gamma=0.5, step_size=1e-9, explore=GREEDY, untried_first=False))
+    agent = td.make(discrete(3, 2), [0], td.Config(gamma=0.5, step_size=1e-9, explore=GREEDY, try_untried_first=False))
     agent.restore({**agent.state(), "v": np.array([[0.0, 8.0, 2.0]])})
     for reward, then, ends in ((1.0, 1, {}), (3.0, 2, {}), (2.0, 1, {"terminated": True, "obs": 0})):
         agent.learn(np.array([0]), np.array([1]), step(reward, then, **ends))
@@ -99,7 +100,7 @@ def test_a_given_policy_is_valued_as_the_exact_solver_does(decay):
         "FrozenLake-v1",
         seeds=16,
         steps=60_000,
-        agent_={"policy": "random", "gamma": 0.9, "decay": decay, "step_size": 1.0, "step_power": 0.8},
+        agent_={"policy": "random", "gamma": 0.9, "lambda_": decay, "step_size": 1.0, "step_size_exponent": 0.8},
     )
     one.play(60_000)
     exact = policy_evaluation(one.env.spec.mdp, uniform_policy(one.env.spec.mdp), 0.9)

@@ -107,7 +107,7 @@ def test_reset_without_a_seed_goes_on_with_the_stream():
 def test_the_mask_marks_the_doors_and_suits_sampling():
     single = gymnasium.make("engram/SixRooms-v0")
     obs, info = single.reset(seed=1)
-    np.testing.assert_array_equal(info["action_mask"], make([1], Config()).spec.legal[obs])
+    np.testing.assert_array_equal(info["action_mask"], make([1], Config()).spec.legal_actions[obs])
     single.action_space.seed(0)
     for _ in range(30):
         action = single.action_space.sample(mask=info["action_mask"])
@@ -182,9 +182,14 @@ def test_our_own_ids_keep_their_exact_answers():
     foreign = player.make([0, 1], player.Config()).spec
     rooms = registry.load("envs", "rooms")
     own = rooms.make([0, 1], rooms.Config()).spec
-    assert (foreign.max_steps, foreign.floor, foreign.solved, foreign.gamma) == (100, own.floor, own.solved, 0.8)
+    assert (foreign.max_steps, foreign.random_score, foreign.reward_threshold, foreign.gamma) == (
+        100,
+        own.random_score,
+        own.reward_threshold,
+        0.8,
+    )
     np.testing.assert_array_equal(foreign.mdp.reward, own.mdp.reward)
-    np.testing.assert_array_equal(foreign.legal, own.legal)
+    np.testing.assert_array_equal(foreign.legal_actions, own.legal_actions)
 
 
 class _Dear(RoomsEnv):
@@ -204,4 +209,4 @@ def test_what_changes_a_reward_of_ours_has_no_exact_answers(entry, monkeypatch):
     gymnasium.register("Dear-v0", entry, max_episode_steps=100)
     player = registry.load("envs", "Dear-v0")
     spec = player.make([0], player.Config()).spec
-    assert (spec.mdp, spec.floor, spec.solved) == (None, None, None)
+    assert (spec.mdp, spec.random_score, spec.reward_threshold) == (None, None, None)

@@ -36,7 +36,7 @@ def _resumes(env_id, config, at):
 def test_the_lander_is_the_single_environment_and_resumes():
     pytest.importorskip("Box2D")
     env = gymnasium_env.make("LunarLander-v3", SEEDS, Config())
-    assert (env.spec.max_steps, env.spec.solved, env.spec.observation.shape) == (1000, 200, (8,))
+    assert (env.spec.max_steps, env.spec.reward_threshold, env.spec.observation.shape) == (1000, 200, (8,))
     singles = [gymnasium.make("LunarLander-v3") for _ in SEEDS]
     first = [single.reset(seed=n)[0] for single, n in zip(singles, streams.derived_seeds(SEEDS, "env"), strict=True)]
     assert (env.reset() == first).all()

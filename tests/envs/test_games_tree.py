@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from envs.common.games.tic_tac_toe_tree import LINES, code, legal_moves, tree
+from envs.games.tic_tac_toe import LINES, code, legal_moves, tree
 from simulator.core.game_tree import against, best_reply, exploitability, game_value, move_values, perfect
 from simulator.core.mdp.solve import evaluate_finite, value_iteration
 

@@ -197,9 +197,15 @@ def test_other_spaces_are_refused(space, expected):
 
 def test_specs():
     spec = gymnasium_env.make("Pendulum-v1", [0], Config()).spec
-    assert (spec.id, spec.max_steps, spec.solved, spec.floor, spec.mdp) == ("Pendulum-v1", 200, None, None, None)
+    assert (spec.id, spec.max_steps, spec.reward_threshold, spec.random_score, spec.mdp) == (
+        "Pendulum-v1",
+        200,
+        None,
+        None,
+        None,
+    )
     probe = gymnasium_env.make("test/Probe-v0", [0], Config()).spec
-    assert (probe.max_steps, probe.solved) == (10, 4)
+    assert (probe.max_steps, probe.reward_threshold) == (10, 4)
     assert gymnasium_env.make("test/Probe-v0", [0], Config(max_steps=3)).spec.max_steps == 3
 
 

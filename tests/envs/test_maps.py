@@ -35,7 +35,7 @@ def test_every_line_of_the_header_means_something():
     assert (plan.title, plan.goal, plan.others, plan.lava) == ("a small map", 2.0, (("1", -0.5),), -3.0)
     assert (plan.slippery, plan.step_cost, plan.max_steps, plan.cue, plan.start) == (0.25, 0.1, 40, "G1", "S")
     assert plan.at(2, 1) == "small.txt:12:2"
-    assert map_file.cells(plan, "#")[:2] == [(0, 0), (0, 1)]
+    assert map_file.find_cells(plan, "#")[:2] == [(0, 0), (0, 1)]
 
 
 def test_text_is_what_differs_from_the_usual_and_the_grid():

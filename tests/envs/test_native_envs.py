@@ -6,7 +6,7 @@ import pytest
 from gymnasium.envs.classic_control import AcrobotEnv, CartPoleEnv, MountainCarEnv
 from gymnasium.wrappers import TransformReward
 
-from envs.common.compiled_env import NativeEnv
+from envs.common.compiled_env import CompiledEnv
 from envs.common.gymnasium import adapter as gymnasium_env
 from envs.common.gymnasium import compiled_equivalents
 from envs.common.gymnasium.adapter import Config, GymnasiumEnv
@@ -47,7 +47,7 @@ def _play(env, envs, n_steps, number=5):
 @pytest.mark.parametrize(("env_id", "share"), LONG)
 def test_the_id_is_the_original_bit_for_bit_and_over_a_round_trip(env_id, share):
     env, other = (gymnasium_env.make(env_id, SEEDS, Config()) for _ in range(2))
-    assert isinstance(env, NativeEnv)
+    assert isinstance(env, CompiledEnv)
     envs, seen = original(env_id, SEEDS, {})
     assert env.reset().tobytes() == seen.tobytes()
     half = int(10_000 * share) // 2
@@ -84,10 +84,10 @@ def test_the_car_reaches_the_flag_as_the_originals():
 @pytest.mark.parametrize("env_id", [env_id for env_id, _ in LONG])
 def test_native_or_not_says_the_same_of_itself(env_id):
     specs = [gymnasium_env.make(env_id, [3], Config(native=native)).spec for native in (True, False)]
-    for name in ("id", "observation", "action", "max_steps", "floor", "solved", "gamma"):
+    for name in ("id", "observation", "action", "max_steps", "random_score", "reward_threshold", "gamma"):
         assert getattr(specs[0], name) == getattr(specs[1], name)
     assert specs[0].id == env_id
-    assert specs[0].solved == (gymnasium.spec(env_id).reward_threshold or specs[0].solved)
+    assert specs[0].reward_threshold == (gymnasium.spec(env_id).reward_threshold or specs[0].reward_threshold)
     env = gymnasium.make(env_id)
     assert specs[0].action == env.action_space
     if env_id != "Blackjack-v1":
@@ -96,7 +96,7 @@ def test_native_or_not_says_the_same_of_itself(env_id):
 
 def test_what_counts_as_solved_goes_with_the_limit():
     def solved(env_id, **settings):
-        return gymnasium_env.make(env_id, [0], Config(**settings)).spec.solved
+        return gymnasium_env.make(env_id, [0], Config(**settings)).spec.reward_threshold
 
     assert (solved("CartPole-v1"), solved("CartPole-v0")) == (475, 195)
     assert solved("CartPole-v1", max_steps=100) == 95
@@ -113,7 +113,7 @@ def test_the_floor_is_what_random_play_returns():
         step = env.step(rng.integers(0, 2, 200))
         earned += step.reward.sum()
         episodes += step.terminated.sum()
-    assert earned / episodes == pytest.approx(env.spec.floor, abs=0.5)  # standard error 0.13
+    assert earned / episodes == pytest.approx(env.spec.random_score, abs=0.5)  # standard error 0.13
 
 
 def test_only_the_very_originals_are_replaced():

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from envs.common.patterns import sampling
-from envs.common.patterns.glyph_bitmaps import NAMES, bitmaps
 from envs.common.patterns.sampling import Pool, fresh, make_pool
 from envs.patterns import correlated, digits, glyphs, random_bits, rooms_seen
+from envs.patterns.glyphs import NAMES, bitmaps
 from simulator.core import registry
 
 SETTINGS = [

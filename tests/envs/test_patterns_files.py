@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from envs.common.patterns import image_reader
-from envs.common.patterns.image_reader import read_pictures
 from envs.patterns import idx, images
+from envs.patterns.images import read_pictures
 from simulator.commands import main
 from simulator.core.notices import forget_notices
 

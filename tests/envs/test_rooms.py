@@ -8,17 +8,8 @@ import pytest
 from envs.common.gridworld.layouts import NAMES
 from envs.rooms import Config, make
 from simulator.core import rng
-from simulator.core.mdp.solve import (
-    TERMINATES,
-    TRUNCATES,
-    evaluate_finite,
-    expected_steps,
-    finite_horizon,
-    greedy_policy,
-    start_value,
-    uniform_policy,
-    value_iteration,
-)
+from simulator.core.mdp.model import TERMINATES, TRUNCATES, greedy_policy, start_value, uniform_policy
+from simulator.core.mdp.solve import evaluate_finite, expected_steps, finite_horizon, value_iteration
 
 Q_SIX = np.array(
     [
@@ -57,15 +48,15 @@ def test_a_move_without_a_door_stays_and_pays_minus_one():
 @pytest.mark.parametrize(("goal", "ends"), [("absorbing", (False, True)), ("terminal", (True, False))])
 def test_arriving_in_room_five_ends_the_episode(goal, ends):
     env = make([3], Config(layout="six", goal=goal))
-    env.env_batch.place[:] = 1
+    env.env_batch.state[:] = 1
     step = env.step(np.array([5]))
     assert (step.final_obs[0], step.reward[0], bool(step.terminated[0]), bool(step.truncated[0])) == (5, 100.0, *ends)
-    assert step.obs[0] == env.observe()[0] == env.env_batch.place[0]
+    assert step.obs[0] == env.observe()[0] == env.env_batch.state[0]
 
 
 @pytest.mark.parametrize(("slip", "mean", "steps"), [(0.0, 0.5295, 7.845), (1 / 3, 0.3260, 15.57)])
 def test_four_rooms_have_the_known_optimum(slip, mean, steps):
-    rules = {"layout": "four", "slip": slip, "slip_kind": "uniform"}
+    rules = {"layout": "four", "slip": slip, "slip_direction": "uniform"}
     mdp = law(**rules)
     assert len(mdp.start) == 104
     assert (mdp.start > 0).sum() == 103
@@ -129,7 +120,7 @@ def test_the_key_opens_the_door_and_is_part_of_the_state():
 def test_slips_go_where_they_say(tmp_path, slip, kind, want):
     path = tmp_path / "open.txt"
     path.write_text("S  G\n    \n    \n")
-    mdp = law(layout=str(path), slip=slip, slip_kind=kind)
+    mdp = law(layout=str(path), slip=slip, slip_direction=kind)
     left = zip(mdp.next[5, 3].tolist(), mdp.prob[5, 3].tolist(), strict=True)  # from the second cell of the second row
     assert {state: chance for state, chance in left if chance} == pytest.approx(want)
 
@@ -209,16 +200,16 @@ def test_floor_and_solved_are_exact(layout):
     spec = make([1], Config(layout=layout)).spec
     floor = evaluate_finite(spec.mdp, uniform_policy(spec.mdp), spec.max_steps)
     best = finite_horizon(spec.mdp, spec.max_steps).start_value
-    assert spec.floor == pytest.approx(floor, abs=1e-12)
-    assert spec.solved == pytest.approx(best - 0.01 * abs(best), abs=1e-9)
+    assert spec.random_score == pytest.approx(floor, abs=1e-12)
+    assert spec.reward_threshold == pytest.approx(best - 0.01 * abs(best), abs=1e-9)
 
 
 def test_large_envs_are_not_solved_in_passing():
     spec = make([1], Config(layout="maze", size=101)).spec
     assert len(spec.mdp.start) > 2000
-    assert spec.floor is None
-    assert spec.solved is None
-    assert make([1], Config(max_steps=10**15)).spec.floor is None
+    assert spec.random_score is None
+    assert spec.reward_threshold is None
+    assert make([1], Config(max_steps=10**15)).spec.random_score is None
 
 
 def test_indices_make_a_env_by_table_and_other_views_do_not():

@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.common.gridworld import layouts, map_file
-from envs.common.gridworld.finite_env import Look, Rules
-from envs.common.gridworld.grid_observations import make_ground
-from envs.common.gridworld.layouts import Shape
-from envs.common.gridworld.maze import make_maze
-from envs.common.render import frame, letters
+from envs.common.gridworld.finite_world import ObservationConfig, WorldRules
+from envs.common.gridworld.grid_observations import make_grid_world
+from envs.common.gridworld.layouts import LayoutOptions, make_maze
+from envs.common.render import render_frame, render_text
 from envs.rooms import Config, make
 from simulator.core import rng
 from simulator.core.mdp.solve import value_iteration
@@ -37,17 +36,17 @@ FOUR = """\
 
 
 def test_four_rooms_are_the_classic_ones():
-    assert "\n".join(layouts.four(Shape()).rows) + "\n" == FOUR
+    assert "\n".join(layouts.four(LayoutOptions()).rows) + "\n" == FOUR
 
 
 @pytest.mark.parametrize("size", range(9, 30))
 def test_four_rooms_of_any_size_are_one_whole_with_four_doors(size):
-    plan = layouts.four(Shape(size=size))
-    ground = make_ground(plan, Rules())
+    plan = layouts.four(LayoutOptions(size=size))
+    world = make_grid_world(plan, WorldRules())
     assert len(plan.rows) == len(plan.rows[0]) == size
     free = sum(row.count(" ") + row.count("S") + row.count("G") for row in plan.rows)
-    assert len(ground.mdp.start) == free == (size - 2) ** 2 - (2 * size - 5) + 4
-    assert (ground.mdp.start > 0).sum() == free - 1
+    assert len(world.mdp.start) == free == (size - 2) ** 2 - (2 * size - 5) + 4
+    assert (world.mdp.start > 0).sum() == free - 1
 
 
 @pytest.mark.parametrize(("size", "loops"), [(5, 0.0), (9, 0.0), (21, 0.0), (9, 0.5), (9, 1.0)])
@@ -56,15 +55,15 @@ def test_a_maze_is_a_spanning_tree_and_its_loops(size, loops):
     n, walls = (size // 2) ** 2, 2 * (size // 2) * (size // 2 - 1)
     opened = round(loops * (walls - (n - 1)))
     assert sum(row.count("#") for row in rows) == size * size - n - (n - 1) - opened
-    ground = make_ground(map_file.Map(rows), Rules(start="random"))
-    assert (ground.mdp.start > 0).sum() == 2 * n - 2 + opened  # from everywhere the goal can be reached
-    assert value_iteration(ground.mdp, 1.0).start_value == pytest.approx(1.0)
+    world = make_grid_world(map_file.Map(rows), WorldRules(start="random"))
+    assert (world.mdp.start > 0).sum() == 2 * n - 2 + opened  # from everywhere the goal can be reached
+    assert value_iteration(world.mdp, 1.0).start_value == pytest.approx(1.0)
 
 
 def test_a_maze_depends_on_the_layout_seed_only():
-    one, same, other = (layouts.maze(Shape(seed=seed)).rows for seed in (1, 1, 2))
+    one, same, other = (layouts.maze(LayoutOptions(maze_seed=seed)).rows for seed in (1, 1, 2))
     assert one == same != other
-    first, second = (make([seed], Config(layout="maze", layout_seed=1)).spec for seed in (5, 6))
+    first, second = (make([seed], Config(layout="maze", maze_seed=1)).spec for seed in (5, 6))
     np.testing.assert_array_equal(first.mdp.next, second.mdp.next)
 
 
@@ -85,8 +84,8 @@ def test_a_maze_depends_on_the_layout_seed_only():
         ),
         ({"layout": "four", "size": 8}, "rooms: size = 8: expected 0, or a size from 9 to 1000 for layout 'four'"),
         ({"layout": "four", "length": 8}, "rooms: length = 8: expected 0, layout 'four' has one length only"),
-        ({"layout": "cliff", "loops": 0.5}, "rooms: loops = 0.5: expected 0: only layout 'maze' can have loops opened"),
-        ({"layout": "four", "start": "random", "layout_seed": -1}, "rooms: layout_seed = -1: expected `int` >= 0"),
+        ({"layout": "cliff", "extra_openings": 0.5}, "rooms: extra_openings = 0.5: expected 0, only layout 'maze' has"),
+        ({"layout": "four", "start": "random", "maze_seed": -1}, "rooms: maze_seed = -1: expected `int` >= 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(wrong, line):
@@ -130,11 +129,11 @@ def test_the_scene_shows_what_is_there_now():
 def test_letters_are_the_map_with_the_walker():
     env = make([1], Config(layout="t-maze", length=2))
     env.reset()
-    text = letters(env.scene(0))
+    text = render_text(env.scene(0))
     assert text in ("#####\n###G#\n#@  #\n###1#\n#####\npays G", "#####\n###G#\n#@  #\n###1#\n#####\npays 1")
     six = make([1], Config(start="fixed"))
     six.reset()
-    assert letters(six.scene(0)) == "   0 -> 4\n   1 -> 3 5\n@  2 -> 3\n   3 -> 1 2 4\n   4 -> 0 3 5\n G 5 -> 1 4"
+    assert render_text(six.scene(0)) == "   0 -> 4\n   1 -> 3 5\n@  2 -> 3\n   3 -> 1 2 4\n   4 -> 0 3 5\n G 5 -> 1 4"
 
 
 @pytest.mark.parametrize("layout", layouts.NAMES)
@@ -150,7 +149,7 @@ def test_every_state_has_a_place_of_its_own_in_the_scene(layout):
         assert not scene.walls[places[:, 0], places[:, 1]].any()
     else:
         assert ((scene.rooms >= 0) & (scene.rooms <= 1)).all()
-    picture = frame(scene, 512)
+    picture = render_frame(scene, 512)
     assert picture.dtype == np.uint8
     assert picture.ndim == 3
     assert 100 < max(picture.shape) <= 512
@@ -159,23 +158,29 @@ def test_every_state_has_a_place_of_its_own_in_the_scene(layout):
 @settings(max_examples=150)
 @given(
     plans(),
-    st.sampled_from([Rules(), Rules(slip=0.3, goal="absorbing", start="random"), Rules(slip=1.0, slip_kind="uniform")]),
+    st.sampled_from(
+        [
+            WorldRules(),
+            WorldRules(slip=0.3, goal="absorbing", start="random"),
+            WorldRules(slip=1.0, slip_direction="uniform"),
+        ]
+    ),
     st.sampled_from(["index", "position", "onehot", "walls", "window", "pixels"]),
 )
 def test_any_map_is_a_sound_env_or_refused(plan, rules, kind):
-    ground = attempt(plan, rules)
-    if ground is None:
+    world = attempt(plan, rules)
+    if world is None:
         return
-    mdp, views = ground.mdp, ground.views(Look(kind=kind, cell_pixels=3))
+    mdp, views = world.mdp, world.observations(ObservationConfig(kind=kind, cell_pixels=3))
     np.testing.assert_allclose(mdp.prob.sum(axis=-1), 1.0)
     assert np.isfinite(value_iteration(mdp, 0.9).values).all()
-    assert views.space.contains(views.look(np.array([0]))[0])
-    assert letters(ground.draw(0, 0)).count("@") == 1
+    assert views.space.contains(views.encode(np.array([0]))[0])
+    assert render_text(world.render(0, 0)).count("@") == 1
 
 
 def attempt(plan, rules):
     try:
-        return make_ground(plan, rules)
+        return make_grid_world(plan, rules)
     except ValueError as error:
         if "expected" not in str(error):
             raise AssertionError(str(error)) from error

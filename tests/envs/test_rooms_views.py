@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.common import render
-from envs.common.gridworld.finite_env import TABLE_BYTES
-from envs.common.gridworld.line_of_sight import hidden
+from envs.common.gridworld.finite_world import MAX_TABLE_BYTES
+from envs.common.gridworld.grid_observations import hidden
 from envs.rooms import Config, make
 from simulator.core import rng
 from simulator.core.scene import Mark
@@ -66,7 +66,7 @@ def test_onehot_is_the_index_as_a_vector(at):
 
 
 def test_the_window_shows_planes_with_the_walker_in_the_middle(at):
-    spec = at("1: 0\n\n" + KEYS, observation="window", window=3, see_through=True)
+    spec = at("1: 0\n\n" + KEYS, observation="window", window=3, xray=True)
     wall, goal, digit, door, key = range(5)
     assert spec.observation.shape == (3, 3, 5)
     above = spec.state_obs[1]  # from the cell above the door, without the key
@@ -135,16 +135,16 @@ def test_rooms_of_a_graph_can_be_seen_too(kind):
     seen = {array.tobytes() for array in np.asarray(spec.state_obs)}
     assert len(seen) == 6
     assert all(spec.observation.contains(array) for array in spec.state_obs)
-    assert (spec.legal is not None) == (kind in ("index", "walls"))
-    if spec.legal is not None:
-        np.testing.assert_array_equal(spec.legal[spec.state_obs], spec.mdp.legal)
+    assert (spec.legal_actions is not None) == (kind in ("index", "walls"))
+    if spec.legal_actions is not None:
+        np.testing.assert_array_equal(spec.legal_actions[spec.state_obs], spec.mdp.legal)
 
 
 def test_without_numbered_views_every_move_may_be_sent():
     plain, boxed = make([1], Config()).spec, make([1], Config(observation="onehot")).spec
     assert boxed.mdp.legal.all()
-    assert boxed.floor < plain.floor
-    assert boxed.solved == pytest.approx(99.0)
+    assert boxed.random_score < plain.random_score
+    assert boxed.reward_threshold == pytest.approx(99.0)
 
 
 @pytest.mark.parametrize("kind", ["index", "position", "onehot", "walls", "window", "pixels"])
@@ -154,7 +154,7 @@ def test_what_the_walker_sees_is_the_view_of_its_state(kind, layout):
     one, states = env.spec, plain.spec.state_obs
     seen, index = env.reset(), plain.reset()
     for row in rng.generators([1], "exploration")[0].integers(4, size=(30, 2)):
-        places = plain.env_batch.place.copy()
+        places = plain.env_batch.state.copy()
         np.testing.assert_array_equal(seen, one.state_obs[places])
         np.testing.assert_array_equal(index, states[places])
         assert one.observation.contains(int(seen[0]) if seen.ndim == 1 else seen[0])
@@ -170,7 +170,7 @@ def test_views_too_large_for_a_table_are_made_when_looked_at():
     assert make([1], small).spec.state_obs is not None
     env = make([1, 2], large)
     assert env.spec.state_obs is None
-    assert len(env.spec.mdp.start) * env.reset()[0].nbytes > TABLE_BYTES
+    assert len(env.spec.mdp.start) * env.reset()[0].nbytes > MAX_TABLE_BYTES
     assert env.spec.observation.contains(env.observe()[0])
 
 
@@ -190,8 +190,8 @@ def test_a_sensor_shows_any_other_state_as_often_as_it_errs():
     assert counts.min() > 0
     assert ((counts - len(wrong) / 104) ** 2 / (len(wrong) / 104)).sum() < 170  # chi squared, 103 degrees: 1 in 30,000
     spec = env.spec
-    assert (spec.solved, spec.state_obs) == (None, None)
-    assert spec.floor == pytest.approx(plain.spec.floor)
+    assert (spec.reward_threshold, spec.state_obs) == (None, None)
+    assert spec.random_score == pytest.approx(plain.spec.random_score)
 
 
 @pytest.mark.parametrize(
@@ -224,12 +224,12 @@ def test_the_floor_counts_the_moves_that_a_mistaken_walker_makes():
     generator = rng.generators([1], "exploration")[0]
     seen = env.reset()
     for _ in range(6):
-        actions = (env.spec.legal[seen] * generator.random((4000, 6))).argmax(axis=1)
+        actions = (env.spec.legal_actions[seen] * generator.random((4000, 6))).argmax(axis=1)
         step = env.step(actions)
         returns += running * step.reward
         running &= ~step.truncated
         seen = step.obs.copy()
     assert not running.any()
     error = returns.std() / 4000**0.5
-    assert env.spec.floor == pytest.approx(returns.mean(), abs=4 * error)
-    assert abs(make([1], Config(max_steps=6)).spec.floor - env.spec.floor) > 8 * error
+    assert env.spec.random_score == pytest.approx(returns.mean(), abs=4 * error)
+    assert abs(make([1], Config(max_steps=6)).spec.random_score - env.spec.random_score) > 8 * error

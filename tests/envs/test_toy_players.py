@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from envs.common.gymnasium.adapter import GymnasiumEnv
-from envs.common.tabular_env import TableEnv
+from envs.common.tabular_env import TabularEnv
 from simulator.core import registry
 from tests.envs.originals import original, same_step
 
@@ -25,7 +25,7 @@ CASES = [
 def test_the_player_is_the_original(name, settings, env_id, kwargs):
     player = registry.load("envs", name)
     env = player.make(SEEDS, player.Config(**settings))
-    assert isinstance(env, GymnasiumEnv if "fickle_passenger" in settings else TableEnv)
+    assert isinstance(env, GymnasiumEnv if "fickle_passenger" in settings else TabularEnv)
     assert env.spec.id == name
     envs, seen = original(env_id, SEEDS, kwargs, settings.get("max_steps"))
     assert (env.reset() == seen).all()

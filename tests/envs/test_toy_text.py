@@ -33,7 +33,7 @@ def _ids(case):
 def test_table_equals_original_slot_by_slot(case):
     env_id, kwargs, n_steps = case
     env = adapter.make(env_id, SEEDS, Config(kwargs=kwargs))
-    assert type(env).__name__ == "TableEnv"
+    assert type(env).__name__ == "TabularEnv"
     makers = [lambda: gymnasium.make(env_id, disable_env_checker=True, **kwargs)] * len(SEEDS)
     original = SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
     seen, _ = original.reset(seed=streams.derived_seeds(SEEDS, "env"))
@@ -79,8 +79,8 @@ def test_native_or_not_gives_the_same(env_id):
             assert one.dtype == other.dtype
             assert (one == other).all()
     specs = [env.spec for env in envs]
-    assert specs[0].floor == specs[1].floor
-    assert specs[0].solved == specs[1].solved
+    assert specs[0].random_score == specs[1].random_score
+    assert specs[0].reward_threshold == specs[1].reward_threshold
     assert (specs[0].mdp.prob == specs[1].mdp.prob).all()
 
 
@@ -102,27 +102,27 @@ def test_an_end_at_the_time_limit_is_an_end(native):
 
 def test_what_the_specs_say():
     spec = adapter.make("FrozenLake-v1", [0], Config()).spec
-    assert spec.floor == pytest.approx(0.0139, abs=5e-5)
-    assert spec.solved == 0.70  # registered, and within reach
-    assert (spec.observation.n, spec.action.n, spec.max_steps, spec.legal) == (16, 4, 100, None)
+    assert spec.random_score == pytest.approx(0.0139, abs=5e-5)
+    assert spec.reward_threshold == 0.70  # registered, and within reach
+    assert (spec.observation.n, spec.action.n, spec.max_steps, spec.legal_actions) == (16, 4, 100, None)
     assert (spec.state_obs == np.arange(16)).all()
     taxi = adapter.make("Taxi-v4", [0], Config()).spec
-    assert taxi.floor == pytest.approx(-771.09, abs=5e-3)
-    assert taxi.solved == pytest.approx(7.93 * 0.99, abs=1e-3)  # 8 cannot be reached
+    assert taxi.random_score == pytest.approx(-771.09, abs=5e-3)
+    assert taxi.reward_threshold == pytest.approx(7.93 * 0.99, abs=1e-3)  # 8 cannot be reached
     cliff = adapter.make("CliffWalking-v1", [0], Config()).spec
     assert cliff.max_steps is None
-    assert cliff.solved == pytest.approx(-13.13)
-    assert -15 < cliff.solved <= -13  # of all ways only the shortest counts: the next one takes 15 steps
+    assert cliff.reward_threshold == pytest.approx(-13.13)
+    assert -15 < cliff.reward_threshold <= -13  # of all ways only the shortest counts: the next one takes 15 steps
     short = adapter.make("FrozenLake-v1", [0], Config(max_steps=10)).spec
     best = finite_horizon(short.mdp, 10).start_value
-    assert short.floor < short.solved <= best < 0.7
+    assert short.random_score < short.reward_threshold <= best < 0.7
 
 
 def test_only_the_very_envs_are_replaced():
     fickle = adapter.make("Taxi-v4", [0], Config(kwargs={"fickle_passenger": True}))
     assert isinstance(fickle, GymnasiumEnv)
     assert fickle.spec.mdp is None
-    assert fickle.spec.solved == 8
+    assert fickle.spec.reward_threshold == 8
 
     class Lake(FrozenLakeEnv):
         pass

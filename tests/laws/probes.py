@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from gymnasium import spaces
 
-from envs.common.tabular_env import TableEnv
+from envs.common.tabular_env import TabularEnv
 from simulator.core import rng
-from simulator.core.mdp.solve import FiniteMDP
+from simulator.core.mdp.model import FiniteMDP
 from simulator.core.protocols import EnvSpec
 from simulator.core.scene import Scene
 from simulator.core.transition_table import make_table
@@ -58,9 +58,9 @@ def mdp(kind: Kind) -> FiniteMDP:
     return FiniteMDP(np.ones((n, 2, 1)), following, reward, end, start, np.ones((n, 2), np.bool_), 10)
 
 
-def make(seed_list: list[int], config: Config) -> TableEnv:
+def make(seed_list: list[int], config: Config) -> TabularEnv:
     """The probe for these seeds."""
     law = mdp(config.kind)
     n = len(law.start)
     spec = EnvSpec(f"probe-{config.kind}", spaces.Discrete(n), spaces.Discrete(2), 10, mdp=law, state_obs=np.arange(n))
-    return TableEnv(spec, make_table(law), rng.pcg64_states(seed_list, "env"), lambda place, clock: Scene("probe"))
+    return TabularEnv(spec, make_table(law), rng.pcg64_states(seed_list, "env"), lambda place, clock: Scene("probe"))

@@ -71,7 +71,7 @@ def test_every_variant_of_an_agent_can_be_made_or_says_why_not(name):
 @pytest.mark.parametrize(("agent", "env"), pairs())
 def test_actions_are_legal_and_metrics_have_one_number_per_seed(agent, env):
     one = session(agent, env, seeds=4)
-    legal, space = one.env.spec.legal, one.env.spec.action
+    legal, space = one.env.spec.legal_actions, one.env.spec.action
     obs = one.env.observe()
     for _ in range(60):
         actions = one.agent.act(obs)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from simulator.core import registry
-from simulator.core.mdp.solve import evaluate_finite, uniform_policy
+from simulator.core.mdp.model import uniform_policy
+from simulator.core.mdp.solve import evaluate_finite
 from tests.laws.players import AGENTS, GAME, home, session
 from tests.laws.probes import GAMMA, VALUES, mdp
 

@@ -30,7 +30,7 @@ class Clock:
 
     def __init__(self, seeds: list[int], config: Config) -> None:
         box = spaces.Box(-1.0, 100.0, (2,), np.float32)
-        self.spec = EnvSpec("clock", box, spaces.Discrete(2), 50, solved=config.solved)
+        self.spec = EnvSpec("clock", box, spaces.Discrete(2), 50, reward_threshold=config.solved)
         self._config, self._limits = config, 4 + np.arange(len(seeds))
         self._time, self._taken = np.zeros(len(seeds), np.int64), 0
 

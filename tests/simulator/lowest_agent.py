@@ -27,7 +27,7 @@ class Lowest:
     """S of them."""
 
     def __init__(self, spec, seed_list, config):
-        self._legal, self._seeds, self._config, self._steps = spec.legal, seed_list, config, 0
+        self._legal, self._seeds, self._config, self._steps = spec.legal_actions, seed_list, config, 0
         self.failed_at = np.zeros(len(seed_list), np.int64)
 
     def act(self, obs, first=None):

@@ -374,7 +374,7 @@ def test_taxis_masks_can_be_used_and_are_told_where_they_are_not(native, notices
     assert notices == []
     core = gymnasium.make("Taxi-v4").unwrapped
     legal = np.array([core.action_mask(state) for state in range(500)], bool)
-    np.testing.assert_array_equal(masked.env.spec.legal, legal)
+    np.testing.assert_array_equal(masked.env.spec.legal_actions, legal)
     np.testing.assert_array_equal(masked.env.spec.mdp.legal, legal)
     assert optimum(masked.env.spec) == pytest.approx(optimum(one.env.spec))
     obs = masked.env.observe()

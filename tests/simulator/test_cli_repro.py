@@ -82,7 +82,7 @@ def test_a_run_that_comes_out_otherwise_is_told_and_fails(
 
     def another(config: RunConfig, store: Store) -> Any:
         changed = {"seeds": 2, "steps": 400, "eval_episodes": 3, "env": {"name": "FrozenLake-v1"}}
-        return real(build({**changed, "agent": {"name": "q_learning", "initial": 1.0}}), store)
+        return real(build({**changed, "agent": {"name": "q_learning", "init_value": 1.0}}), store)
 
     monkeypatch.setattr(loop, "run", another)
     assert main.main(["repro", "latest", "--lab", str(tmp_path)]) == 1

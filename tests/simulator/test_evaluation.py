@@ -114,7 +114,7 @@ def test_the_exact_return_without_a_limit_is_that_of_the_endless_episode():
     np.testing.assert_allclose(found.exact, -13.0, atol=1e-9)
     walk = session("random_walk", "CliffWalking-v1", eval_episodes=1)
     exact = walk.evaluator().evaluate(walk.agent, 0, last=False).exact
-    np.testing.assert_allclose(exact, walk.env.spec.floor)
+    np.testing.assert_allclose(exact, walk.env.spec.random_score)
     assert exact.max() < -10_000  # far more than a thousand steps
 
 

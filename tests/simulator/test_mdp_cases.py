@@ -3,19 +3,14 @@
 import numpy as np
 import pytest
 
+from simulator.core.mdp.average_reward import average_reward, stationary_distribution
+from simulator.core.mdp.model import FiniteMDP, checked, epsilon_greedy, greedy_policy, uniform_policy
 from simulator.core.mdp.solve import (
-    FiniteMDP,
-    average_reward,
-    checked,
-    epsilon_greedy,
     evaluate_finite,
     expected_steps,
     finite_horizon,
-    greedy_policy,
     policy_evaluation,
     regret,
-    stationary_distribution,
-    uniform_policy,
     value_iteration,
 )
 

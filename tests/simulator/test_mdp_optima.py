@@ -5,18 +5,13 @@ import numpy as np
 import pytest
 
 from envs.common.gymnasium import toy_text
+from simulator.core.mdp.model import FiniteMDP, checked, epsilon_greedy, greedy_policy, start_value, uniform_policy
 from simulator.core.mdp.solve import (
-    FiniteMDP,
-    checked,
-    epsilon_greedy,
     evaluate_finite,
     expected_steps,
     finite_horizon,
-    greedy_policy,
     policy_evaluation,
     regret,
-    start_value,
-    uniform_policy,
     value_iteration,
 )
 

@@ -7,19 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.core.mdp.solve import (
-    FiniteMDP,
-    average_reward,
-    checked,
-    epsilon_greedy,
-    evaluate_finite,
-    expected_steps,
-    finite_horizon,
-    policy_evaluation,
-    stationary_distribution,
-    uniform_policy,
-    value_iteration,
-)
+from simulator.core.mdp.average_reward import average_reward, stationary_distribution
+from simulator.core.mdp.model import FiniteMDP, checked, epsilon_greedy, uniform_policy
+from simulator.core.mdp.solve import evaluate_finite, expected_steps, finite_horizon, policy_evaluation, value_iteration
 
 envs = st.builds(lambda *args: _random(*args), st.integers(0, 10**9), st.integers(1, 4), st.integers(1, 3))
 quick = settings(max_examples=40, deadline=None)

@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents import td
-from agents.common.tabular import given_policy
+from agents.td import given_policy
 from envs.common.gridworld import graph_file
 from envs.common.gridworld.map_file import load as load_map
-from envs.common.patterns.idx_reader import read_idx
-from envs.common.patterns.image_reader import read_pictures
+from envs.patterns.idx import read_idx
+from envs.patterns.images import read_pictures
 from envs.rooms import Config, files
 from simulator import api
 from simulator.commands import main

@@ -18,7 +18,8 @@ from gymnasium import spaces
 from agents.common.exploration import argmax
 from agents.common.networks.dense import Net, NetworkSettings, forward_row, make_net, n_params
 from agents.common.policy_search.selection import Rule, learn_lane, make_climb
-from agents.common.tabular import action_lists, legal_rows, load, save, trace_buffers
+from agents.common.spaces import action_lists, legal_rows
+from agents.common.tabular import load, save, trace_buffers
 from simulator.core import rng
 from simulator.core.jit import jit, jit_inline, parallel_for, specialize
 from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
@@ -259,7 +260,7 @@ def _stretch_block(block, brain, env_batch, reward, ended):
     climb, rule, scale, net, body = brain
     for i in range(block[0], block[1]):
         for t in range(reward.shape[1]):
-            body.at[i] = env_batch.table.see[env_batch.place[i]]
+            body.at[i] = env_batch.table.obs_of_state[env_batch.state[i]]
             action = _choose(net, body, climb.stream, i)
             _, gain, end = table_step(env_batch, i, action)
             reward[i, t], ended[i, t] = gain, end != GOES_ON

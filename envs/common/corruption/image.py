@@ -1,6 +1,6 @@
-"""Corruption that knows where units are, or what else is stored: an occluding block, a shift, a blur, a mixture.
+"""Corruption by position, or by the other stored patterns: an occluding block, a shift, a blur, a mixture.
 
-Every channel is one of :class:`simulator.core.memories.CorruptionModel`. A pattern of one dimension counts as a
+Every class is a :class:`simulator.core.memories.CorruptionModel`. A pattern of one dimension counts as a
 picture of one row.
 """
 
@@ -24,7 +24,7 @@ _PAIRS = 1 << 22  # pairs of patterns at a time
 
 
 def plane(units: PatternSpec) -> tuple[int, int]:
-    """Height and width of a picture.
+    """Return height and width of a picture.
 
     Raises:
         ValueError: more than two dimensions.
@@ -34,14 +34,15 @@ def plane(units: PatternSpec) -> tuple[int, int]:
     return (1, units.n) if len(units.shape) == 1 else (units.shape[0], units.shape[1])
 
 
-def blocks(units: PatternSpec, share: float) -> Array:
-    """Every block that covers nearest to ``share`` of a picture: int64 [R, 4], its top, left, height and width.
+def blocks(units: PatternSpec, fraction: float) -> Array:
+    """List every block that covers nearest to ``fraction`` of a picture: int64 [R, 4], its top, left, height and width.
 
     Of several shapes the most nearly square ones are taken, 4 x 8 as well as 8 x 4.
     """
     height, width = plane(units)
     tall, wide = (side.ravel() for side in np.mgrid[1 : height + 1, 1 : width + 1])
-    miss, length = np.abs(tall * wide - share * units.n), tall + wide
+    miss = np.abs(tall * wide - fraction * units.n)
+    length = tall + wide
     near = np.isclose(miss, miss.min())
     best = np.flatnonzero(near & (length == length[near].min()))
     found = []
@@ -52,7 +53,7 @@ def blocks(units: PatternSpec, share: float) -> Array:
 
 
 def covered(units: PatternSpec, places: Array) -> Array:
-    """The units under blocks [B, 4], bool [B, N]."""
+    """Mark the units under blocks [B, 4], bool [B, N]."""
     height, width = plane(units)
     top, left, h, w = (side[:, None] for side in places.T)
     across = (np.arange(height) >= top) & (np.arange(height) < top + h)  # [B, height]
@@ -62,7 +63,7 @@ def covered(units: PatternSpec, places: Array) -> Array:
 
 @dataclass
 class Block:
-    """A rectangle covers a share of the picture at a random place: 0 there, and the mask says so."""
+    """A rectangle covers a fraction of the picture at a random place: 0 there, and the mask says so."""
 
     name: str
     units: PatternSpec
@@ -108,7 +109,8 @@ class Shift:
         moves = self.moves
 
         def one(x: Array, stream: np.random.Generator) -> Array:
-            cues, move = np.empty_like(x), (stream.random(len(x)) * len(moves)).astype(int)
+            cues = np.empty_like(x)
+            move = (stream.random(len(x)) * len(moves)).astype(int)
             for i, by in enumerate(moves):
                 cues[move == i] = self.moved(x[move == i], by)
             return cues
@@ -120,19 +122,21 @@ class Shift:
         return None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """The share of moves that make the cue of the pattern."""
-        moves, ways = self.moves, np.zeros((*cues.values.shape[:2], patterns.shape[1]))
+        """Log of the fraction of moves that make the cue of the pattern."""
+        moves = self.moves
+        n_moves = np.zeros((*cues.values.shape[:2], patterns.shape[1]))
         for by in moves:
-            ways += agreements(cues.values, self.moved(patterns, by), self.units) == self.units.n
+            n_moves += agreements(cues.values, self.moved(patterns, by), self.units) == self.units.n
         with np.errstate(divide="ignore"):
-            return np.asarray(np.log(ways / len(moves)))
+            return np.asarray(np.log(n_moves / len(moves)))
 
     def moved(self, patterns: Array, by: tuple[int, int]) -> Array:
         """Patterns [..., N] after a move."""
         height, width = plane(self.units)
         pictures = patterns.reshape(*patterns.shape[:-1], height, width)
         found = np.full_like(pictures, -1.0)
-        (to_row, of_row), (to_column, of_column) = _overlap(by[0], height), _overlap(by[1], width)
+        to_row, of_row = _overlap(by[0], height)
+        to_column, of_column = _overlap(by[1], width)
         found[..., to_row, to_column] = pictures[..., of_row, of_column]
         return found.reshape(patterns.shape)
 
@@ -216,7 +220,8 @@ class Mix:
         found = np.empty((*cues.values.shape[:2], patterns.shape[1]))
         step = max(1, _PAIRS // patterns.shape[1] ** 2)
         for i in range(len(found)):
-            own, x = slice(i, i + 1), patterns[i : i + 1]
+            own = slice(i, i + 1)
+            x = patterns[i : i + 1]
             common = agreements(x, x, self.units)[0]
             for first in range(0, found.shape[1], step):
                 block = slice(first, first + step)
@@ -225,7 +230,8 @@ class Mix:
 
     def _mean(self, agrees: Array, common: Array) -> Array:
         """Log likelihoods [B, P] of cues that agree with patterns in so many units, which have [P, P] in common."""
-        n, differs = self.units.n, common < self.units.n
+        n = self.units.n
+        differs = common < self.units.n
         possible = (agrees[:, :, None] + agrees[:, None, :] == n + common) & differs
         row, other = np.nonzero(possible.reshape(-1, len(common)))  # few; rows of cue and pattern
         cue, pattern = np.divmod(row, len(common))
@@ -239,5 +245,5 @@ class Mix:
 
 
 def _overlap(by: int, side: int) -> tuple[slice, slice]:
-    """Where units come to lie after a move along an axis, and where they come from."""
+    """Return the slices of units after a move along an axis, and before it."""
     return slice(max(by, 0), side + min(by, 0)), slice(max(-by, 0), side - max(by, 0))

@@ -1,4 +1,4 @@
-"""Corruption by name: ``flip:0.2`` -> a channel.
+"""Corruption models by name, as ``flip:0.2``.
 
 =============  ========================================================================================================
 ``none``       no corruption
@@ -6,9 +6,9 @@
 ``flips:k``    exactly k units do
 ``salt:p``     every unit is replaced by a fair coin with probability p
 ``gauss:s``    normal noise of standard deviation s
-``erase:p``    every unit is lost with probability p, and the cue says which
-``hide:p``     every unit is set to -1 with probability p, and nobody says which
-``block:f``    a rectangle covers the share f of the picture, and the cue says where
+``erase:p``    every unit is lost with probability p, and the mask says which
+``hide:p``     every unit is set to -1 with probability p, without a mask
+``block:f``    a rectangle covers the fraction f of the picture, and the mask says where
 ``shift:k``    the picture moves by up to k units along each axis
 ``blur:s``     a Gaussian filter of width s, and normal noise of standard deviation 0.2
 ``mix:p``      every unit is another stored pattern's with probability p
@@ -21,17 +21,16 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from envs.common.corruption import image as pictures
-from envs.common.corruption import pixelwise as single
+from envs.common.corruption import image, pixelwise
 from simulator.core.memories import CorruptionModel, PatternSpec
 from simulator.core.registry import unknown_name_message
 
-_LARGEST = 100.0  # standard deviation
+MAX_DEVIATION = 100.0
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 class _Kind(NamedTuple):
-    """A kind of corruption: what makes it, what its amount can be, and how that is said."""
+    """A kind of corruption: its constructor, the range of its amount, and the words for that range."""
 
     make: Callable[[str, PatternSpec, Any], CorruptionModel]
     fits: Callable[[float, PatternSpec], bool]
@@ -40,11 +39,11 @@ class _Kind(NamedTuple):
 
 
 def parse(text: str, units: PatternSpec) -> CorruptionModel:
-    """The channel that ``name:amount`` stands for.
+    """Make the corruption model that ``name:amount`` stands for.
 
     Args:
         text: as ``flip:0.2``, ``flips:3`` or ``none``.
-        units: what the patterns to be corrupted are made of.
+        units: specification of the patterns to be corrupted.
 
     Raises:
         ValueError: an unknown name, or an amount that is missing, no number or out of range; one line.
@@ -53,7 +52,7 @@ def parse(text: str, units: PatternSpec) -> CorruptionModel:
         raise ValueError(f"corruption = {text!r}: expected a text as 'flip:0.2'")
     name, colon, amount = (part.strip() for part in text.partition(":"))
     if name == "none" and not colon:
-        return single.Nothing("none", units)
+        return pixelwise.Nothing("none", units)
     shown = f"corruption = {text if len(text) <= 60 else text[:57] + '...'!r}"
     if name == "none":
         raise ValueError(f"{shown}: expected 'none' without an amount")
@@ -66,15 +65,15 @@ def parse(text: str, units: PatternSpec) -> CorruptionModel:
     return kind.make(f"{name}:{amount}", units, value)
 
 
-def _share(make: Callable[[str, PatternSpec, float], CorruptionModel], *, below: bool = False) -> _Kind:
-    """A probability; ``below``: less than 1, since nothing would be left."""
+def _probability(make: Callable[[str, PatternSpec, float], CorruptionModel], *, below: bool = False) -> _Kind:
+    """Take a probability; ``below``: less than 1, since nothing would be left."""
     expected = "a probability from 0 to below 1" if below else "a probability from 0 to 1"
     return _Kind(make, lambda p, units: 0.0 <= p < 1.0 or (p == 1.0 and not below), lambda units: expected, "0.2")
 
 
 def _deviation(make: Callable[[str, PatternSpec, float], CorruptionModel]) -> _Kind:
-    expected = f"a number from 0.001 to {_LARGEST:g}"
-    return _Kind(make, lambda value, units: 0.001 <= value <= _LARGEST, lambda units: expected, "0.5")
+    expected = f"a number from 0.001 to {MAX_DEVIATION:g}"
+    return _Kind(make, lambda value, units: 0.001 <= value <= MAX_DEVIATION, lambda units: expected, "0.5")
 
 
 def _whole(make: Callable[[str, PatternSpec, int], CorruptionModel], most: Callable[[PatternSpec], int]) -> _Kind:
@@ -87,28 +86,28 @@ def _whole(make: Callable[[str, PatternSpec, int], CorruptionModel], most: Calla
 
 
 def _shortest(units: PatternSpec) -> int:
-    """The shorter side of a picture; its length where it is of one row."""
-    height, width = pictures.plane(units)
+    """Return the shorter side of a picture; its length where it is of one row."""
+    height, width = image.plane(units)
     return min(height, width) if height > 1 else width
 
 
-def _block(name: str, units: PatternSpec, share: float) -> CorruptionModel:
-    places = pictures.blocks(units, share)
+def _block(name: str, units: PatternSpec, fraction: float) -> CorruptionModel:
+    places = image.blocks(units, fraction)
     if places[:, 2:].prod(axis=1).max() == units.n:
-        raise ValueError(f"corruption = {name!r}: covers all {units.n} units, expected a smaller share")
-    return pictures.Block(name, units, places)
+        raise ValueError(f"corruption = {name!r}: covers all {units.n} units, expected a smaller fraction")
+    return image.Block(name, units, places)
 
 
 _KINDS = {
-    "flip": _share(single.Flip),
-    "flips": _whole(single.Flips, lambda units: units.n),
-    "salt": _share(single.Salt),
-    "gauss": _deviation(single.Gauss),
-    "erase": _share(single.Erase, below=True),
-    "hide": _share(single.Hide, below=True),
-    "block": _Kind(_block, lambda f, units: 0.0 < f < 1.0, lambda units: "a share between 0 and 1", "0.5"),
-    "shift": _whole(pictures.Shift, lambda units: _shortest(units) - 1),
-    "blur": _deviation(pictures.Blur),
-    "mix": _share(pictures.Mix),
+    "flip": _probability(pixelwise.Flip),
+    "flips": _whole(pixelwise.Flips, lambda units: units.n),
+    "salt": _probability(pixelwise.Salt),
+    "gauss": _deviation(pixelwise.Gauss),
+    "erase": _probability(pixelwise.Erase, below=True),
+    "hide": _probability(pixelwise.Hide, below=True),
+    "block": _Kind(_block, lambda f, units: 0.0 < f < 1.0, lambda units: "a fraction between 0 and 1", "0.5"),
+    "shift": _whole(image.Shift, lambda units: _shortest(units) - 1),
+    "blur": _deviation(image.Blur),
+    "mix": _probability(image.Mix),
 }
 NAMES = ("none", *_KINDS)

@@ -1,6 +1,6 @@
-"""Corruption that strikes units wherever they are: flips, salt and pepper, Gaussian noise, erasure, known and not.
+"""Corruption of single units: flips, salt and pepper, Gaussian noise, erasure with a mask and without.
 
-Every channel is one of :class:`simulator.core.memories.CorruptionModel`. The corruption of a seed's first cues does
+Every class is a :class:`simulator.core.memories.CorruptionModel`. The corruption of a seed's first cues does
 not depend on how many follow. Of units that are not two-valued a flip changes the sign, everything else is as said;
 single units then give no evidence, except through Gaussian noise.
 """
@@ -75,7 +75,8 @@ class Flips:
         """Cues of any patterns."""
 
         def one(x: Array, stream: np.random.Generator) -> Array:
-            cues, ranks = x.copy(), stream.random(x.shape)
+            cues = x.copy()
+            ranks = stream.random(x.shape)
             at = np.argpartition(ranks, self.k - 1, axis=1)[:, : self.k]
             np.put_along_axis(cues, at, -np.take_along_axis(x, at, axis=1), axis=1)
             return cues
@@ -194,7 +195,7 @@ class Hide:
         return np.where(cues.values > 0, CERTAIN, half_log_odds(self.p, 1.0))
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """What is not -1 must be the pattern's; of what is -1, the pattern's others are hidden."""
+        """Units that are not -1 must be the pattern's; of those that are -1, the pattern's others are hidden."""
         silent = cues.values == -1.0
         n_spoken = (~silent).sum(axis=2)[..., None]
         spoken = agreements(cues.values, patterns, self.units, ~silent)

@@ -21,37 +21,42 @@ from simulator.core.games import Turn
 from simulator.core.protocols import Array, EnvSpec, State
 
 
-class Rules(NamedTuple):
-    """What is known of a board game beside its original."""
+class BoardGameRules(NamedTuple):
+    """The facts of a board game beside its original."""
 
     spec: EnvSpec
     module: str  # below pettingzoo.classic
     squares: Callable[[Any], list[int]]  # the original -> its board
-    view: Callable[[list[int], int], Any]  # (board, side) -> what that side sees
+    observe: Callable[[list[int], int], Any]  # (board, side) -> the observation of that side
     tree: GameTree | None = None
 
 
 class BoardGame:
     """S boards; see :class:`simulator.core.games.TurnGame`."""
 
-    simultaneous, zero_sum = False, True
+    simultaneous = False
+    zero_sum = True
     bounds = ((-1.0, 1.0), (-1.0, 1.0))
 
-    def __init__(self, rules: Rules, seed_list: Sequence[int]) -> None:
+    def __init__(self, rules: BoardGameRules, seed_list: Sequence[int]) -> None:
         build = original(rules.spec.id, rules.module)
-        self.specs, self.tree, self._rules, self._seeds = (rules.spec, rules.spec), rules.tree, rules, list(seed_list)
+        observation = rules.spec.observation
+        self.specs = (rules.spec, rules.spec)
+        self.tree = rules.tree
+        self._rules = rules
+        self._seeds = list(seed_list)
         self._boards = [build() for _ in seed_list]
         self._names = tuple(build().possible_agents)
         self._moves: list[list[int]] = [[] for _ in seed_list]
-        self._streams, self._n = rng.generators(seed_list, "noise"), int(rules.spec.action.n)  # type: ignore[attr-defined]
-        space = rules.spec.observation
-        self._blank = np.zeros((len(self._seeds), *(space.shape or ())), space.dtype)
+        self._streams = rng.generators(seed_list, "noise")
+        self._n_actions = int(rules.spec.action.n)  # type: ignore[attr-defined]
+        self._blank = np.zeros((len(self._seeds), *(observation.shape or ())), observation.dtype)
 
     def reset(self) -> Turn:
         """Start a game in every seed."""
         for i in range(len(self._boards)):
             self._begin(i)
-        return self._now(self._nothing())
+        return self._with_observations(self._empty_turn())
 
     def step(self, actions: Array) -> Turn:
         """Let the side to move take its action, [S].
@@ -59,62 +64,63 @@ class BoardGame:
         Raises:
             ValueError: an action outside the action space.
         """
-        turn = self._nothing()
+        turn = self._empty_turn()
         for i, board in enumerate(self._boards):
-            action = self._checked(i, actions[i])
+            action = self._check_action(i, actions[i])
             squares = self._rules.squares(board)
             if squares[action]:
-                action, turn.replaced[i] = self._drawn(i, squares), True
+                action = self._random_move(i, squares)
+                turn.replaced[i] = True
             board.step(action)
             self._moves[i].append(action)
             if board.terminations[self._names[0]]:
                 self._end(i, turn)
-        return self._now(turn)
+        return self._with_observations(turn)
 
-    def _checked(self, i: int, action: Any) -> int:
+    def _check_action(self, i: int, action: Any) -> int:
         index = held(action, np.dtype(np.int64))
-        if index is not None and index.shape == () and 0 <= index < self._n:
+        if index is not None and index.shape == () and 0 <= index < self._n_actions:
             return int(index)
-        name, said = self.specs[0].id, f"seed {self._seeds[i]} was given action {action}"
-        raise ValueError(f"{name}: {said}, expected 0 to {self._n - 1}")
+        given = f"seed {self._seeds[i]} was given action {action}"
+        raise ValueError(f"{self.specs[0].id}: {given}, expected 0 to {self._n_actions - 1}")
 
-    def _drawn(self, i: int, squares: list[int]) -> int:
-        """A move that exists, from the seed's own stream."""
-        free = [action for action in range(self._n) if not squares[action]]
+    def _random_move(self, i: int, squares: list[int]) -> int:
+        """Draw a legal move from the seed's own stream."""
+        free = [action for action in range(self._n_actions) if not squares[action]]
         return free[int(self._streams[i].random() * len(free))]
 
     def _end(self, i: int, turn: Turn) -> None:
-        """Note how a game ended, and begin the next."""
-        board, squares = self._boards[i], self._rules.squares(self._boards[i])
+        """Write the end of a game to ``turn`` and begin the next."""
+        board = self._boards[i]
+        squares = self._rules.squares(board)
         turn.terminated[i] = True
         for side, name in enumerate(self._names):
             turn.reward[i, side] = board.rewards[name]
-            turn.final_obs[side][i] = self._rules.view(squares, side)
+            turn.final_obs[side][i] = self._rules.observe(squares, side)
         self._begin(i)
 
     def _begin(self, i: int) -> None:
         self._boards[i].reset()
         self._moves[i] = []
 
-    def _nothing(self) -> Turn:
-        """A turn in which nothing has happened yet."""
+    def _empty_turn(self) -> Turn:
+        """Make a turn in which nothing has happened yet."""
         n = len(self._boards)
-        flags, final_obs = np.zeros((2, n), np.bool_), (self._blank.copy(), self._blank.copy())
-        return Turn(flags[0], self._blank, np.zeros((n, 2), np.float32), flags[0], final_obs, flags[1])
+        return Turn(
+            mover=np.zeros(n, np.int64),
+            obs=self._blank,
+            reward=np.zeros((n, 2), np.float32),
+            terminated=np.zeros(n, np.bool_),
+            final_obs=(self._blank.copy(), self._blank.copy()),
+            replaced=np.zeros(n, np.bool_),
+        )
 
-    def _now(self, turn: Turn) -> Turn:
-        """The turn with who is to move, and what is seen."""
+    def _with_observations(self, turn: Turn) -> Turn:
+        """Return the turn with the sides to move and their observations."""
         movers = np.array([len(moves) % 2 for moves in self._moves], np.int64)
-        return turn._replace(mover=movers, obs=self._seen())
-
-    def _seen(self) -> Array:
-        """What the sides to move see."""
-        rules = self._rules
-        views = [
-            rules.view(rules.squares(board), len(moves) % 2)
-            for board, moves in zip(self._boards, self._moves, strict=True)
-        ]
-        return np.array(views, self._blank.dtype)
+        squares = [self._rules.squares(board) for board in self._boards]
+        obs = [self._rules.observe(*each) for each in zip(squares, movers.tolist(), strict=True)]
+        return turn._replace(mover=movers, obs=np.array(obs, self._blank.dtype))
 
     def state(self) -> State:
         """The moves of every game, and the streams."""
@@ -129,11 +135,11 @@ class BoardGame:
                 self._boards[i].step(int(action))
                 self._moves[i].append(int(action))
         self._streams = [np.random.Generator(rng.unpack_state(words)) for words in state["streams"]]
-        return self._now(self._nothing())
+        return self._with_observations(self._empty_turn())
 
 
 def original(name: str, module: str) -> Callable[[], Any]:
-    """What builds PettingZoo's game, without its wrappers.
+    """Return the class of PettingZoo's game, without its wrappers.
 
     Raises:
         ValueError: PettingZoo is not installed.
@@ -145,16 +151,18 @@ def original(name: str, module: str) -> Callable[[], Any]:
         raise ValueError(f"{name} needs PettingZoo ({error}): pip install pettingzoo") from None
 
 
-def show_board(game: BoardGame, draw: Callable[[Array], str]) -> None:
+def show_board(game: BoardGame, text: Callable[[Array], str]) -> None:
     """Print one game of random moves."""
-    walker, turn = rng.generators([0], "exploration")[0], game.reset()
+    walker = rng.generators([0], "exploration")[0]
+    turn = game.reset()
     print(f"{game.specs[0].id}: observes {game.specs[0].observation}, acts {game.specs[0].action}")
     print("as the side to move sees it: its own marks x, the other's o")
     for move in range(1, 100):
-        action, mover = walker.integers(0, game.specs[0].action.n, 1), int(turn.mover[0])  # type: ignore[attr-defined]
+        action = walker.integers(0, game.specs[0].action.n, 1)  # type: ignore[attr-defined]
+        mover = int(turn.mover[0])
         turn = game.step(action)
         said = f"move {move}, side {mover} plays {action[0]}" + (", replaced" if turn.replaced[0] else "")
-        print(f"{said}: {draw(turn.final_obs[0][0] if turn.terminated[0] else turn.obs[0])}")
+        print(f"{said}: {text(turn.final_obs[0][0] if turn.terminated[0] else turn.obs[0])}")
         if turn.terminated[0]:
             print(f"paid {turn.reward[0, 0]:g} and {turn.reward[0, 1]:g}")
             return

@@ -55,7 +55,8 @@ def load(path: str | os.PathLike[str]) -> RoomGraph:
     Raises:
         ValueError: no readable file, or no R matrix; one line: file, key, row, column, what was found and expected.
     """
-    page, source = read_text(path), visible(os.fspath(path))
+    page = read_text(path)
+    source = visible(os.fspath(path))
     kind = "JSON" if source.lower().endswith(".json") else "TOML"
     try:
         data = (json if kind == "JSON" else tomllib).loads(page)

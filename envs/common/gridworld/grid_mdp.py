@@ -1,4 +1,4 @@
-"""A map as a finite environment: which states there are, where every move leads, and what it pays.
+"""A map as a finite MDP: its states, transitions and rewards.
 
 A state is a cell, the keys held and, where the map has a cue, which of the two goals pays. Only states that can be
 reached from a start exist. They are numbered by cue, then keys, then in reading order.
@@ -6,30 +6,30 @@ reached from a start exist. They are numbered by cue, then keys, then in reading
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
-from envs.common.gridworld.finite_env import Rules
-from envs.common.gridworld.map_file import GOALS, Map, cells
-from simulator.core.mdp.markov_chains import leads_to
-from simulator.core.mdp.solve import GOES_ON, TERMINATES, TRUNCATES, FiniteMDP, checked
+from envs.common.gridworld.finite_world import WorldRules
+from envs.common.gridworld.map_file import GOALS, Map, find_cells
+from simulator.core.mdp.markov_chains import can_reach, reachable_from
+from simulator.core.mdp.model import GOES_ON, TERMINATES, TRUNCATES, FiniteMDP, checked
 from simulator.core.protocols import Array
 
 ACTIONS = ("up", "right", "down", "left")
-STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # rows down, columns right
-LARGEST = 2_000_000  # cells times sets of keys
-_FEWEST_STEPS = 100
+DIRECTIONS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # rows down, columns right
+MAX_CELL_STATES = 2_000_000  # cells times sets of keys
+MIN_EPISODE_LIMIT = 100
 
 
-class Field(NamedTuple):
+class MapCells(NamedTuple):
     """The cells of a map, row by row: C = height * width."""
 
     plan: Map
     shape: tuple[int, int]
     symbol: Array  # '<U1' [C]
-    opens: Array  # int64 [C], on a key and on the door that it opens: the key's bit; else 0
+    key_bit: Array  # int64 [C], on a key and on the door that it opens: the key's bit; else 0
     n_keys: int
     n_cues: int
 
@@ -37,145 +37,170 @@ class Field(NamedTuple):
 class Grid(NamedTuple):
     """The states of a map."""
 
-    field: Field
+    cells: MapCells
     cell: Array  # int64 [N]
     keys: Array  # int64 [N], a bit for every key held
     cue: Array  # int64 [N], 0 or 1: 1 where the two goals of the cue have changed rewards
-    moves: Array  # int64 [N, 4], the state led to; itself where the way is blocked
+    next_state: Array  # int64 [N, 4]; the state itself where the way is blocked
     start: Array  # float64 [N]
 
     @property
     def starts_marked(self) -> bool:
-        """Whether S says where episodes start, or where the cue is seen."""
-        return bool(self.field.plan.cue) or bool((self.field.symbol[self.cell[self.start > 0]] == "S").all())
+        """True where S marks the starts, or where the cue shows."""
+        return bool(self.cells.plan.cue) or bool((self.cells.symbol[self.cell[self.start > 0]] == "S").all())
 
 
-def make_field(plan: Map) -> Field:
-    """The cells of a map.
+def make_cells(plan: Map) -> MapCells:
+    """Make the cells of a map.
 
     Raises:
         ValueError: more states than a table can hold.
     """
     symbol = np.array([list(row) for row in plan.rows])
-    doors, keys = cells(plan, "D"), cells(plan, "K")
-    if len(keys) > 20 or symbol.size << len(keys) > LARGEST:
+    doors = find_cells(plan, "D")
+    keys = find_cells(plan, "K")
+    if len(keys) > 20 or symbol.size << len(keys) > MAX_CELL_STATES:
         found = f"found {symbol.size:,} cells and {len(keys)} keys"
-        raise ValueError(f"{plan.source}: {found}, expected at most {LARGEST:,} pairs of a cell and a set of keys")
-    opens = np.zeros(symbol.shape, np.int64)
+        raise ValueError(
+            f"{plan.source}: {found}, expected at most {MAX_CELL_STATES:,} pairs of a cell and a set of keys"
+        )
+    key_bit = np.zeros(symbol.shape, np.int64)
     for n, place in enumerate(keys):
-        opens[place] = 1 << n
+        key_bit[place] = 1 << n
     for n, place in enumerate(doors):
-        opens[place] = 1 << (n if len(keys) > 1 else 0)
-    return Field(plan, symbol.shape, symbol.ravel(), opens.ravel(), len(keys), 2 if plan.cue else 1)
+        key_bit[place] = 1 << (n if len(keys) > 1 else 0)
+    return MapCells(plan, symbol.shape, symbol.ravel(), key_bit.ravel(), len(keys), 2 if plan.cue else 1)
 
 
-def make_grid(field: Field, rules: Rules) -> Grid:
-    """Every state that can be reached.
+def make_grid(cells: MapCells, rules: WorldRules) -> Grid:
+    """Make every state that can be reached.
 
     Raises:
         ValueError: no start, or one from which no goal can be reached.
     """
-    moves = _moves(field)
-    n_all, n_cells = len(moves), len(field.symbol)
-    links = (np.ones(moves.size), (np.repeat(np.arange(n_all), 4), moves.ravel()))
-    graph = sparse.csr_matrix(links, shape=(n_all, n_all))
-    hopeful = leads_to(graph, np.tile(_is_goal(field.symbol), n_all // n_cells))
-    first = np.zeros(n_all, np.bool_)
-    first[_starts(field, rules, hopeful[:n_cells])] = True
-    reached = np.flatnonzero(leads_to(graph.T.tocsr(), first))  # by keys, then cell
+    next_state = _next_states(cells)
+    n_all = len(next_state)
+    n_cells = len(cells.symbol)
+    edges = (np.repeat(np.arange(n_all), 4), next_state.ravel())
+    graph = sparse.csr_matrix((np.ones(next_state.size), edges), shape=(n_all, n_all))
+    hopeful = can_reach(graph, np.tile(_is_goal(cells.symbol), n_all // n_cells))
+    is_start = np.zeros(n_all, np.bool_)
+    is_start[_start_cells(cells, rules, hopeful[:n_cells])] = True
+    reached = np.flatnonzero(reachable_from(graph, is_start))  # by keys, then cell
     number = np.full(n_all, -1)
     number[reached] = np.arange(len(reached))
-    inner, shift = number[moves[reached]], np.arange(field.n_cues) * len(reached)
+    cue = np.arange(cells.n_cues)
     return Grid(
-        field,
-        np.tile(reached % n_cells, field.n_cues),
-        np.tile(reached // n_cells, field.n_cues),
-        np.repeat(np.arange(field.n_cues), len(reached)),
-        (inner + shift[:, None, None]).reshape(-1, 4),
-        np.tile(first[reached] / (first.sum() * field.n_cues), field.n_cues),
+        cells=cells,
+        cell=np.tile(reached % n_cells, cells.n_cues),
+        keys=np.tile(reached // n_cells, cells.n_cues),
+        cue=np.repeat(cue, len(reached)),
+        next_state=(number[next_state[reached]] + (cue * len(reached))[:, None, None]).reshape(-1, 4),
+        start=np.tile(is_start[reached] / (is_start.sum() * cells.n_cues), cells.n_cues),
     )
 
 
-def make_mdp(grid: Grid, rules: Rules) -> FiniteMDP:
-    """The law of a grid; actions are up, right, down and left. See :class:`envs.rooms.Config` for the rules."""
-    plan, at = grid.field.plan, grid.field.symbol[grid.cell]
-    cost = plan.step_cost if rules.step_cost is None else rules.step_cost
-    pays, goal, lava = _gains(grid) - cost, _is_goal(at), at == "L"
+def make_mdp(grid: Grid, rules: WorldRules) -> FiniteMDP:
+    """Make the MDP of a grid; actions are up, right, down and left. See :class:`envs.rooms.Config` for the rules."""
+    plan = grid.cells.plan
+    symbol = grid.cells.symbol[grid.cell]
+    step_cost = plan.step_cost if rules.step_cost is None else rules.step_cost
+    is_goal = _is_goal(symbol)
+    is_lava = symbol == "L"
     absorbing = rules.goal == "absorbing"
-    ends = np.where(goal, TRUNCATES if absorbing else TERMINATES, np.where(lava, TERMINATES, GOES_ON))
-    prob, turns = _slips(np.where(at == "~", max(plan.slippery, rules.slip), rules.slip), rules.slip_kind)
-    direction = (np.arange(4)[:, None] + turns) % 4  # [A, K]
-    led_to = grid.moves[:, direction]  # [N, A, K]; where a move is blocked, the state itself
-    reward = pays[led_to]
-    reward[lava | (goal & (not absorbing))] = 0.0  # nobody moves on from an end
-    prob = np.ascontiguousarray(np.broadcast_to(prob[:, None, :], led_to.shape))
-    legal, end = np.ones(led_to.shape[:2], np.bool_), ends[led_to].astype(np.uint8)
-    return checked(FiniteMDP(prob, led_to, reward, end, grid.start, legal, _max_steps(grid, rules)))
+    goal_end = TRUNCATES if absorbing else TERMINATES
+    end = np.where(is_goal, goal_end, np.where(is_lava, TERMINATES, GOES_ON))
+    slips = _slips(np.where(symbol == "~", max(plan.slippery, rules.slip), rules.slip), rules.slip_direction)
+    direction = (np.arange(4)[:, None] + slips.quarter_turns) % 4  # [A, K]
+    next_state = grid.next_state[:, direction]  # [N, A, K]
+    reward = (_arrival_rewards(grid) - step_cost)[next_state]
+    reward[is_lava | (is_goal & (not absorbing))] = 0.0  # nobody moves on from an end
+    mdp = FiniteMDP(
+        prob=np.ascontiguousarray(np.broadcast_to(slips.prob[:, None, :], next_state.shape)),
+        next=next_state,
+        reward=reward,
+        end=end[next_state].astype(np.uint8),
+        start=grid.start,
+        legal=np.ones(next_state.shape[:2], np.bool_),
+        max_steps=(
+            rules.max_steps or plan.max_steps or max(MIN_EPISODE_LIMIT, 4 * len(grid.cell) // grid.cells.n_cues)
+        ),
+    )
+    return checked(mdp)
 
 
-def blocked(field: Field, keys: Array, at: Array) -> Array:
-    """Whether cell ``at`` is a wall, or a door whose key is not among ``keys``; of two shapes that broadcast."""
-    return np.asarray((field.symbol == "#")[at] | ((field.symbol == "D")[at] & (field.opens[at] & keys == 0)))
+def blocked(cells: MapCells, keys: Array, at: Array) -> Array:
+    """Return where cell ``at`` is a wall, or a door whose key is not among ``keys``; shapes broadcast."""
+    shut = (cells.symbol == "D")[at] & (cells.key_bit[at] & keys == 0)
+    return np.asarray((cells.symbol == "#")[at] | shut)
 
 
-def _moves(field: Field) -> Array:
-    """Where each of the four moves leads from every cell with every set of keys, int64 [2^keys * C, 4]."""
-    (height, width), n_cells = field.shape, len(field.symbol)
+def _next_states(cells: MapCells) -> Array:
+    """Return the next state of all four moves from every cell with every set of keys, int64 [2^keys * C, 4]."""
+    height, width = cells.shape
+    n_cells = len(cells.symbol)
     row, column = np.divmod(np.arange(n_cells), width)
-    keys = np.arange(1 << field.n_keys)[:, None]
-    over, found = _is_goal(field.symbol) | (field.symbol == "L"), np.where(field.symbol == "K", field.opens, 0)
-    moves = np.empty((len(keys), n_cells, 4), np.int64)
-    for a, (down, right) in enumerate(STEPS):
-        r, c = row + down, column + right
-        inside = (r >= 0) & (r < height) & (c >= 0) & (c < width) & ~over
+    keys = np.arange(1 << cells.n_keys)[:, None]
+    is_end = _is_goal(cells.symbol) | (cells.symbol == "L")
+    key_found = np.where(cells.symbol == "K", cells.key_bit, 0)
+    next_state = np.empty((len(keys), n_cells, 4), np.int64)
+    for action, (down, right) in enumerate(DIRECTIONS):
+        r = row + down
+        c = column + right
+        inside = (r >= 0) & (r < height) & (c >= 0) & (c < width) & ~is_end
         target = np.where(inside, r * width + c, np.arange(n_cells))
-        led_to = np.where(blocked(field, keys, target), np.arange(n_cells), target)  # [2^keys, C]
-        moves[:, :, a] = (keys | found[led_to]) * n_cells + led_to
-    return moves.reshape(-1, 4)
+        arrived = np.where(blocked(cells, keys, target), np.arange(n_cells), target)  # [2^keys, C]
+        next_state[:, :, action] = (keys | key_found[arrived]) * n_cells + arrived
+    return next_state.reshape(-1, 4)
 
 
-def _starts(field: Field, rules: Rules, hopeful: Array) -> Array:
-    """The cells that episodes begin on; ``hopeful`` [C] marks those from which a goal can be reached."""
-    plan, fixed = field.plan, np.flatnonzero(field.symbol == "S")
+def _start_cells(cells: MapCells, rules: WorldRules, hopeful: Array) -> Array:
+    """Return the cells that episodes begin on; ``hopeful`` [C] marks those from which a goal can be reached."""
+    plan = cells.plan
     if rules.start == "random" or (rules.start == "layout" and plan.start == "random"):
-        free = np.isin(field.symbol, (" ", "S", "~"))
+        free = np.isin(cells.symbol, (" ", "S", "~"))
         if rules.goal == "absorbing":
-            free |= _is_goal(field.symbol)
+            free |= _is_goal(cells.symbol)
         found = np.flatnonzero(free & hopeful)
         if len(found) == 0:
             raise ValueError(f"{plan.source}: found no floor from which a goal can be reached, expected a start")
         return found
-    if len(fixed) == 0:
+    marked = np.flatnonzero(cells.symbol == "S")
+    if len(marked) == 0:
         raise ValueError(f"{plan.source}: found no 'S', expected a start, or a line 'start: random' above the map")
-    if not hopeful[fixed].all():
-        place = divmod(int(fixed[~hopeful[fixed]][0]), field.shape[1])
+    if not hopeful[marked].all():
+        place = divmod(int(marked[~hopeful[marked]][0]), cells.shape[1])
         raise ValueError(f"{plan.at(*place)}: found 'S' from which no goal can be reached, expected a way to one")
-    return fixed
+    return marked
 
 
-def _gains(grid: Grid) -> Array:
-    """What arriving in a state pays, float64 [N]."""
-    plan, rewards = grid.field.plan, grid.field.plan.rewards
-    at = grid.field.symbol[grid.cell]
-    gains = np.where(at == "L", plan.lava, 0.0)
-    for symbol in GOALS:
-        other = plan.cue.replace(symbol, "") if symbol in plan.cue else symbol
-        if symbol in rewards:
-            gains = np.where(at == symbol, np.where(grid.cue == 1, rewards.get(other, 0.0), rewards[symbol]), gains)
-    return gains
+def _arrival_rewards(grid: Grid) -> Array:
+    """Return the reward of arriving in a state, before the cost of the step, float64 [N]."""
+    plan = grid.cells.plan
+    symbol = grid.cells.symbol[grid.cell]
+    rewards = np.where(symbol == "L", plan.lava, 0.0)
+    for goal, reward in plan.rewards.items():
+        other = plan.cue.replace(goal, "") if goal in plan.cue else goal
+        changed = plan.rewards.get(other, 0.0)
+        rewards = np.where(symbol == goal, np.where(grid.cue == 1, changed, reward), rewards)
+    return rewards
 
 
-def _slips(share: Array, kind: str) -> tuple[Array, Array]:
-    """Probabilities [N, K] of going a number of quarter turns [K] off the intended way, from shares [N]."""
-    if not share.any():
-        return np.ones((len(share), 1)), np.zeros(1, np.int64)
-    turns: Any = (0, 1, 3) if kind == "perpendicular" else (0, 1, 2, 3)
-    wrong = share[:, None] / (len(turns) - 1)
-    return np.concatenate([1.0 - share[:, None], np.repeat(wrong, len(turns) - 1, axis=1)], axis=1), np.array(turns)
+class _Slips(NamedTuple):
+    """The directions that a move can take, K of them."""
+
+    prob: Array  # float64 [N, K]
+    quarter_turns: Array  # int64 [K], to the right of the intended direction
 
 
-def _max_steps(grid: Grid, rules: Rules) -> int:
-    return rules.max_steps or grid.field.plan.max_steps or max(_FEWEST_STEPS, 4 * len(grid.cell) // grid.field.n_cues)
+def _slips(slip: Array, slip_direction: str) -> _Slips:
+    """Make the directions from the probability of a slip in every state, [N]."""
+    if not slip.any():
+        return _Slips(np.ones((len(slip), 1)), np.zeros(1, np.int64))
+    turns = [0, 1, 3] if slip_direction == "perpendicular" else [0, 1, 2, 3]
+    n_wrong = len(turns) - 1
+    wrong = np.repeat(slip[:, None] / n_wrong, n_wrong, axis=1)
+    return _Slips(np.concatenate([1.0 - slip[:, None], wrong], axis=1), np.array(turns))
 
 
 def _is_goal(symbol: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Layouts by name: maps and graphs of rooms of our own, and those in files."""
+"""Layouts by name or from a file: maps and graphs of rooms."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from envs.common.gridworld import graph_file, map_file
 from envs.common.gridworld.graph_file import RoomGraph
 from envs.common.gridworld.map_file import Map
-from envs.common.gridworld.maze import LARGEST, SMALLEST, make_maze
 from simulator.core import rng
 from simulator.core.files.escaping import LONGEST, shortened
+from simulator.core.protocols import Array
 from simulator.core.registry import unknown_name_message
 
 SIX = (
@@ -26,85 +26,91 @@ SIX = (
 )
 SIX_PLACES = ((0.0, 0.8), (0.7, 0.1), (0.0, 0.1), (0.35, 0.1), (0.35, 0.8), (1.0, 0.45))
 
+MIN_MAZE = 5  # cells along a side
+MAX_MAZE = 999
+_NEIGHBOURS = ((-2, 0), (0, 2), (2, 0), (0, -2))
 
-class Shape(NamedTuple):
-    """What can be asked of a layout besides its name."""
 
-    seed: int = 0
+class LayoutOptions(NamedTuple):
+    """The options of a layout."""
+
+    maze_seed: int = 0
     size: int = 0  # 0: the layout's own
     length: int = 0  # 0: the layout's own
-    loops: float = 0.0
+    extra_openings: float = 0.0
 
 
-def find(name: str, shape: Shape) -> Map | RoomGraph:
-    """The layout of that name, or in that file: R matrices end in .toml or .json, everything else is a map.
+def find(name: str, options: LayoutOptions) -> Map | RoomGraph:
+    """Return the layout of that name, or in that file: R matrices end in .toml or .json, everything else is a map.
 
     Raises:
         ValueError: no such layout, a size that it cannot have, or a file that is no layout; one line.
     """
     known = name.replace("_", "-")
-    if known in _MADE:
-        _check(known, shape)
-        return _MADE[known](shape)
+    if known in _LAYOUTS:
+        _check(known, options)
+        return _LAYOUTS[known](options)
     if not os.path.exists(name):
-        hint = f"one of {', '.join(_MADE)}, or a file with a map or an R matrix"
+        hint = f"one of {', '.join(_LAYOUTS)}, or a file with a map or an R matrix"
         if os.sep in name or "." in name:
             raise ValueError(f"rooms: layout: no such file {shortened(name, LONGEST)!r}, expected {hint}")
-        raise ValueError(f"rooms: {unknown_name_message('layout', name, _MADE, hint)}")
-    _check(name, shape)
+        raise ValueError(f"rooms: {unknown_name_message('layout', name, _LAYOUTS, hint)}")
+    _check(name, options)
     return graph_file.load(name) if name.lower().endswith((".toml", ".json")) else map_file.load(name)
 
 
 def files(name: str) -> list[str]:
-    """The file that :func:`find` would read, if there is one."""
-    return [] if name.replace("_", "-") in _MADE or not os.path.isfile(name) else [name]
+    """Return the file that :func:`find` would read, if there is one."""
+    return [] if name.replace("_", "-") in _LAYOUTS or not os.path.isfile(name) else [name]
 
 
-def six(shape: Shape) -> RoomGraph:
+def six(options: LayoutOptions) -> RoomGraph:
     """Six rooms and the goal outside, room 5: the exercise that Q-learning is commonly taught with."""
     return RoomGraph(SIX, goals=(5,), starts=(2,), title="six rooms", places=SIX_PLACES, source="layout six")
 
 
-def four(shape: Shape) -> Map:
+def four(options: LayoutOptions) -> Map:
     """Four rooms (Sutton, Precup and Singh 1999, figure 2): 104 free cells at the size of 13; the goal is (9, 9).
 
     Other sizes have their walls, doors and goal at the same shares of the side.
     """
-    size = shape.size or 13
-    middle, far = size // 2, (size // 2 + size - 1) // 2
+    size = options.size or 13
+    middle = size // 2
+    far = (middle + size - 1) // 2
     grid = np.full((size, size), " ")
     grid[[0, -1]] = grid[:, [0, -1]] = grid[:, middle : middle + 1] = "#"
     grid[middle, :middle] = grid[middle + 1, middle:] = "#"
     grid[middle // 2, middle] = grid[(middle + size + 1) // 2, middle] = " "
     grid[middle, max(1, middle // 2 - 1)] = grid[middle + 1, far] = " "
-    grid[1, 1], grid[far, far] = "S", "G"
+    grid[1, 1] = "S"
+    grid[far, far] = "G"
     return Map(_rows(grid), title="four rooms", start="random", source="layout four")
 
 
-def corridor(shape: Shape) -> Map:
+def corridor(options: LayoutOptions) -> Map:
     """A corridor with the goal at its far end: ``length`` steps."""
-    length = shape.length or 10
+    length = options.length or 10
     return Map(_walled(f"S{' ' * (length - 1)}G"), title=f"corridor of {length}", source="layout corridor")
 
 
-def t_maze(shape: Shape) -> Map:
+def t_maze(options: LayoutOptions) -> Map:
     """A cue at the start, ``length`` steps to a junction, two arms of which the cue tells the one that pays.
 
     After Bakker 2002, section 3. The other arm ends the episode with nothing, so the mean return is the share of
     episodes that ended well.
     """
-    length = shape.length or 10
+    length = options.length or 10
     rows = _walled("#" * length + "G", "S" + " " * length, "#" * length + "1")
     return Map(rows, title=f"T-maze of {length}", others=(("1", 0.0),), cue="G1", source="layout t-maze")
 
 
-def key_door(shape: Shape) -> Map:
+def key_door(options: LayoutOptions) -> Map:
     """Two rooms with a locked door between them; the key is in the first."""
     rows = _walled("S    #    ", "     #    ", "     D   G", "  K  #    ", "     #    ")
     return Map(rows, title="key and door", source="layout key-door")
 
 
-def cliff(shape: Shape) -> Map:
+def cliff(options: LayoutOptions) -> Map:
     """The cliff of Sutton and Barto 2018, example 6.6, but a fall ends the episode: -1 for every step, -100 for a fall.
 
     A fall pays -99 because its step costs 1 as well.
@@ -113,14 +119,14 @@ def cliff(shape: Shape) -> Map:
     return Map(rows, title="the cliff", goal=0.0, lava=-99.0, step_cost=1.0, source="layout cliff")
 
 
-def maze(shape: Shape) -> Map:
+def maze(options: LayoutOptions) -> Map:
     """A maze of its own for every layout seed, 15 x 15 unless said otherwise."""
-    generator = np.random.Generator(np.random.PCG64(rng.sequence(shape.seed, "layout")))
-    rows = make_maze(shape.size or 15, shape.loops, generator)
-    return Map(rows, title=f"maze {shape.seed}", source="layout maze")
+    generator = np.random.Generator(np.random.PCG64(rng.sequence(options.maze_seed, "layout")))
+    rows = make_maze(options.size or 15, options.extra_openings, generator)
+    return Map(rows, title=f"maze {options.maze_seed}", source="layout maze")
 
 
-_MADE: dict[str, Callable[[Shape], Map | RoomGraph]] = {
+_LAYOUTS: dict[str, Callable[[LayoutOptions], Map | RoomGraph]] = {
     "six": six,
     "four": four,
     "corridor": corridor,
@@ -129,14 +135,14 @@ _MADE: dict[str, Callable[[Shape], Map | RoomGraph]] = {
     "cliff": cliff,
     "maze": maze,
 }
-NAMES = tuple(_MADE)
-_SIZES = {"four": range(9, map_file.LARGEST + 1), "maze": range(SMALLEST, LARGEST + 1, 2)}
-_LENGTHS = {"corridor": range(1, map_file.LARGEST - 2), "t-maze": range(1, map_file.LARGEST - 2)}
+NAMES = tuple(_LAYOUTS)
+_SIZES = {"four": range(9, map_file.MAX_SIDE + 1), "maze": range(MIN_MAZE, MAX_MAZE + 1, 2)}
+_LENGTHS = {"corridor": range(1, map_file.MAX_SIDE - 2), "t-maze": range(1, map_file.MAX_SIDE - 2)}
 
 
-def _check(name: str, shape: Shape) -> None:
+def _check(name: str, options: LayoutOptions) -> None:
     """Refuse what this layout cannot have."""
-    for what, value, ranges in (("size", shape.size, _SIZES), ("length", shape.length, _LENGTHS)):
+    for what, value, ranges in (("size", options.size, _SIZES), ("length", options.length, _LENGTHS)):
         allowed = ranges.get(name)
         if not value or (allowed and value in allowed):
             continue
@@ -145,8 +151,10 @@ def _check(name: str, shape: Shape) -> None:
             odd = "an odd" if allowed.step == 2 else "a"
             expected = f"0, or {odd} {what} from {allowed.start} to {allowed[-1]} for layout {name!r}"
         raise ValueError(f"rooms: {what} = {value}: expected {expected}")
-    if shape.loops and name != "maze":
-        raise ValueError(f"rooms: loops = {shape.loops}: expected 0: only layout 'maze' can have loops opened")
+    if options.extra_openings and name != "maze":
+        raise ValueError(
+            f"rooms: extra_openings = {options.extra_openings}: expected 0, only layout 'maze' has inner walls to open"
+        )
 
 
 def _walled(*rows: str) -> tuple[str, ...]:
@@ -157,3 +165,52 @@ def _walled(*rows: str) -> tuple[str, ...]:
 
 def _rows(grid: np.ndarray) -> tuple[str, ...]:
     return tuple("".join(row) for row in grid)
+
+
+def make_maze(size: int, extra_openings: float, generator: np.random.Generator) -> tuple[str, ...]:
+    """Make a maze by depth-first search with backtracking, then open some walls.
+
+    The start is in the upper left corner, the goal in the lower right one.
+
+    Args:
+        size: rows and columns, odd, walls included.
+        extra_openings: fraction of the inner walls between two passages that are opened; 0: a spanning tree.
+        generator: source of randomness.
+    """
+    is_open = np.zeros((size, size), np.bool_)
+    _carve(is_open, generator)
+    between = np.argwhere(_separates(is_open))
+    opened = between[generator.permutation(len(between))[: round(extra_openings * len(between))]]
+    is_open[opened[:, 0], opened[:, 1]] = True
+    rows = np.where(is_open, " ", "#")
+    rows[1, 1] = "S"
+    rows[size - 2, size - 2] = "G"
+    return _rows(rows)
+
+
+def _carve(is_open: Array, generator: np.random.Generator) -> None:
+    """Open passages, in place, until every odd cell is reached."""
+    size = len(is_open)
+    is_open[1, 1] = True
+    path = [(1, 1)]
+    while path:
+        row, column = path[-1]
+        ways = [
+            (row + down, column + right)
+            for down, right in _NEIGHBOURS
+            if 0 < row + down < size and 0 < column + right < size and not is_open[row + down, column + right]
+        ]
+        if not ways:
+            path.pop()
+            continue
+        way = ways[int(generator.integers(len(ways)))]
+        is_open[way] = is_open[(row + way[0]) // 2, (column + way[1]) // 2] = True
+        path.append(way)
+
+
+def _separates(is_open: Array) -> Array:
+    """Mark inner walls with a passage on either side, bool [size, size]."""
+    row, column = np.indices(is_open.shape)
+    inner = (row % 2 != column % 2) & (row > 0) & (column > 0)
+    inner &= (row < len(is_open) - 1) & (column < len(is_open) - 1)
+    return np.asarray(inner & ~is_open)

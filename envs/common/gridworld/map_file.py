@@ -8,7 +8,7 @@ space      floor
 0 to 9     other goals, each with a line of its own in the header (``3: 0.5``)
 ``D K``    door and key: one key opens every door, or the n-th key in reading order opens the n-th door
 ``L``      lava: ends the episode (``lava: -1`` is what it pays)
-``~``      slippery: at least this share of moves goes elsewhere (``slippery: 0.5``)
+``~``      slippery: at least this fraction of moves goes elsewhere (``slippery: 0.5``)
 =========  ============================================================================================
 
 More of the header: ``title``; ``start: random`` (any floor instead of S); ``step_cost``, taken from every step;
@@ -22,14 +22,14 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from simulator.core.files.escaping import visible
 from simulator.core.files.reading import read_text
 from simulator.core.files.writing import write_file
 from simulator.core.registry import unknown_name_message
 
-LARGEST = 1000  # rows or columns
+MAX_SIDE = 1000  # rows or columns
 REWARD_LIMIT = 1e9  # what a file can ask for without leaving float32
 _DIGITS = "0123456789"
 GOALS = "G" + _DIGITS
@@ -46,16 +46,16 @@ class Map:
 
     Attributes:
         rows: the grid, text rows of equal length.
-        title: what it is, in a few words.
+        title: description in a few words.
         goal: reward of ``G``.
         others: (digit, reward) of the other goals, by digit.
         lava: reward of falling into lava.
-        slippery: least share of slipping on ``~``.
+        slippery: lowest probability of slipping on ``~``.
         start: "S" or "random".
         step_cost: taken from the reward of every step.
         max_steps: steps after which an episode is cut; 0: by the map's size.
         cue: two goals that change rewards in half of the episodes, or nothing.
-        source: where it was read, for errors.
+        source: file that it was read from, for errors.
         first_line: the line of the grid's first row there.
     """
 
@@ -104,12 +104,12 @@ def save(plan: Map, path: str | os.PathLike[str], *, force: bool = False) -> Non
 
 
 def text(plan: Map) -> str:
-    """The map as :func:`save` writes it: what differs from the usual, an empty line, the grid."""
-    usual = Map(())
+    """Return the text of a map: settings that differ from the defaults, an empty line, the grid."""
+    defaults = Map(())
     lines = [
         f"{key}: {getattr(plan, key)}"
         for key in ("title", "goal", "lava", "slippery", "start", "step_cost", "max_steps", "cue")
-        if getattr(plan, key) != getattr(usual, key)
+        if getattr(plan, key) != getattr(defaults, key)
     ]
     lines += [f"{digit}: {reward!r}" for digit, reward in plan.others]
     return "\n".join([*lines, *([""] if lines else []), *plan.rows, ""])
@@ -141,37 +141,46 @@ def parse(page: str, source: str = "map") -> Map:
 
 
 def _header(values: dict[str, Any], match: re.Match[str], place: str) -> None:
-    key, value = match[1], match[2].strip()
+    key = match[1]
+    value = match[2].strip()
     if key not in (*_KEYS, *_DIGITS):
         raise ValueError(
             f"{place}:{match.start(1) + 1}: {unknown_name_message('key', key, _KEYS)}, expected a map's setting or row"
         )
     if key in values:
         raise ValueError(f"{place}:{match.start(1) + 1}: found {key!r} again, expected it once")
-    sound, expected = _judged(key, value)
-    if sound is None:
-        raise ValueError(f"{place}:{match.start(2) + 1}: {key}: found {value[:60]!r}, expected {expected}")
-    values[key] = sound
+    parsed = _parse_value(key, value)
+    if parsed.value is None:
+        raise ValueError(f"{place}:{match.start(2) + 1}: {key}: found {value[:60]!r}, expected {parsed.expected}")
+    values[key] = parsed.value
 
 
-def _judged(key: str, value: str) -> tuple[Any, str]:
-    """The value of a header line, or None and what was expected."""
+class _Parsed(NamedTuple):
+    """A value, or None and the expected form."""
+
+    value: Any
+    expected: str
+
+
+def _parse_value(key: str, value: str) -> _Parsed:
+    """Parse the value of a header line."""
     if key == "title":
-        return (value if value.isprintable() and len(value) <= 200 else None), "up to 200 printable characters"
+        fits = value.isprintable() and len(value) <= 200
+        return _Parsed(value if fits else None, "up to 200 printable characters")
     if key == "start":
-        return (value if value in ("S", "random") else None), "S or random"
+        return _Parsed(value if value in ("S", "random") else None, "S or random")
     if key == "cue":
         fits = len(value) == 2 and value[0] != value[1] and set(value) <= set(GOALS)
-        return (value if fits else None), "two different goals, such as G1"
+        return _Parsed(value if fits else None, "two different goals, such as G1")
     if key == "max_steps":
         fits = value.isascii() and value.isdecimal() and 0 < len(value) <= 9
-        return (int(value) if fits else None), "a whole number of at least 0"
+        return _Parsed(int(value) if fits else None, "a whole number of at least 0")
     low, high = {"slippery": (0.0, 1.0), "step_cost": (0.0, REWARD_LIMIT)}.get(key, (-REWARD_LIMIT, REWARD_LIMIT))
     try:
         number = float(value)
     except ValueError:
         number = math.nan
-    return (number if low <= number <= high else None), f"a number from {low:g} to {high:g}"
+    return _Parsed(number if low <= number <= high else None, f"a number from {low:g} to {high:g}")
 
 
 def _check_grid(plan: Map) -> None:
@@ -180,8 +189,8 @@ def _check_grid(plan: Map) -> None:
     if not rows:
         raise ValueError(f"{plan.source}: found no rows, expected a map of at least one")
     for size, what in ((len(rows), "rows"), (len(rows[0]), "columns")):
-        if size > LARGEST:
-            raise ValueError(f"{plan.at(0, 0)}: found {size:,} {what}, expected at most {LARGEST:,}")
+        if size > MAX_SIDE:
+            raise ValueError(f"{plan.at(0, 0)}: found {size:,} {what}, expected at most {MAX_SIDE:,}")
     for i, row in enumerate(rows):
         wrong = re.search(f"[^{re.escape(_SYMBOLS)}]", row)
         if wrong:
@@ -193,9 +202,9 @@ def _check_grid(plan: Map) -> None:
 
 def _check_meaning(plan: Map) -> None:
     """Refuse goals without a reward, a map without a goal, keys and doors that do not fit."""
-    known, places = plan.rewards, {symbol: cells(plan, symbol) for symbol in GOALS + "DK"}
+    places = {symbol: find_cells(plan, symbol) for symbol in GOALS + "DK"}
     for digit in _DIGITS:
-        if places[digit] and digit not in known:
+        if places[digit] and digit not in plan.rewards:
             expected = f"its reward as a line '{digit}: NUMBER' above the map"
             raise ValueError(f"{plan.at(*places[digit][0])}: found {digit!r}, expected {expected}")
     if not any(places[symbol] for symbol in GOALS):
@@ -203,7 +212,8 @@ def _check_meaning(plan: Map) -> None:
     missing = [symbol for symbol in plan.cue if not places[symbol]]
     if missing:
         raise ValueError(f"{plan.source}: cue: {plan.cue}: found no {missing[0]!r} in the map, expected both goals")
-    doors, keys = places["D"], places["K"]
+    doors = places["D"]
+    keys = places["K"]
     if len(keys) != len(doors) and not (len(keys) == 1 and doors):
         expected = "one key for all doors, or as many keys as doors"
         raise ValueError(
@@ -211,6 +221,6 @@ def _check_meaning(plan: Map) -> None:
         )
 
 
-def cells(plan: Map, symbol: str) -> list[tuple[int, int]]:
-    """(row, column) of every cell with this symbol, in reading order."""
+def find_cells(plan: Map, symbol: str) -> list[tuple[int, int]]:
+    """Return (row, column) of every cell with this symbol, in reading order."""
     return [(i, match.start()) for i, row in enumerate(plan.rows) for match in re.finditer(re.escape(symbol), row)]

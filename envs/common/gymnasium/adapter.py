@@ -1,7 +1,7 @@
 """Adapter of Gymnasium ids: S environments side by side, each seeded by itself, none by its neighbour's stream.
 
-Never an environment's own vector version, whose slots may share one generator. Environments that have a compiled twin
-here (classic control, toy text) run as that, with the same bits, unless ``native`` is off.
+Never an environment's own vector version, whose slots may share one generator. Environments that have a compiled
+equivalent here (classic control, toy text) run as that, with the same bits, unless ``native`` is off.
 
 Observations are Discrete or Box; a ``MultiDiscrete`` or a ``Tuple`` of ``Discrete`` (Blackjack) is seen as the one
 index that counts its values in row-major order. Actions are Discrete or Box. Both count from 0.
@@ -55,8 +55,8 @@ __all__ = [
     "load_file",
     "make",
 ]
-_MOST = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
-_FEW = 256
+MAX_REWARD = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
+SMALL_SIZE = 256  # numbers that a list sums faster than an array
 MASKED = "its action_mask is not used, every action may be chosen; masks = true uses it"
 MASKS = "its info has an action_mask, which no agent looks at: every action may be chosen"
 
@@ -70,18 +70,18 @@ class Config:
     kwargs: dict[str, bool | int | float | str] = field(default_factory=dict)
     """Settings of the environment itself, as its ``gymnasium.make`` takes them."""
     max_steps: CountOrZero = 0
-    """Environment steps after which an episode is cut; 0: as registered."""
+    """Environment steps after which an episode is truncated; 0: as registered."""
     masks: bool = False
     """Agents choose among the actions of the environment's ``action_mask(state)`` only (Taxi); masks that are known
     from ``info`` alone are not used."""
     atari: Atari = field(default_factory=Atari)
-    """How Atari games (ids of ALE/) are seen and played."""
+    """Preprocessing of Atari games (ids of ALE/)."""
 
 
 def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> Env:
-    """The environment ``env_id`` (``CartPole-v1``, ``module:EnvId``), one environment per seed.
+    """Make the environment ``env_id`` (``CartPole-v1``, ``module:EnvId``), one environment per seed.
 
-    ``name`` is what it goes by, where not by its id.
+    ``name`` replaces the id in the spec.
 
     Raises:
         ValueError: the id is not registered, cannot be made as asked, or has a space that is not supported.
@@ -95,11 +95,11 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
     limit = first.spec.max_episode_steps if first.spec else None
     if limit is None and atari.is_atari(found):
         limit = atari.longest(found, config.atari)
-    spec = EnvSpec(env_id, slot.observation_space, slot.action_space, limit, solved=found.reward_threshold)
+    spec = EnvSpec(env_id, slot.observation_space, slot.action_space, limit, reward_threshold=found.reward_threshold)
     mask = getattr(first.unwrapped, "action_mask", None)
     if config.masks:
-        spec = replace(spec, legal=_legal(env_id, spec, mask))
-    spec, native = _described(spec, first)
+        spec = replace(spec, legal_actions=_legal(env_id, spec, mask))
+    spec, native = _describe(spec, first)
     notes = (MASKED,) if callable(mask) and not config.masks else ()
     if native and config.native:
         env = native(seeds)
@@ -117,7 +117,7 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
 
 
 def _legal(env_id: str, spec: EnvSpec, mask: Any) -> Array:
-    """Which actions exist at each observation, bool [n, A], by the environment's own ``action_mask(state)``."""
+    """Ask the environment's own ``action_mask(state)`` for the legal actions at each observation, bool [n, A]."""
     place = f"environment {env_id}: masks = true"
     numbered = isinstance(spec.observation, spaces.Discrete) and isinstance(spec.action, spaces.Discrete)
     if not callable(mask) or not numbered:
@@ -139,20 +139,20 @@ def _builder(env_id: str, found: GymSpec, config: Config) -> Callable[[], Single
     return partial(create, env_id, found, kwargs, 0, finish)
 
 
-def _described(spec: EnvSpec, first: SingleEnv) -> tuple[EnvSpec, Callable[[Sequence[int]], Env] | None]:
-    """What is known of the environment beside its id, and what makes its compiled twin."""
+def _describe(spec: EnvSpec, first: SingleEnv) -> tuple[EnvSpec, Callable[[Sequence[int]], Env] | None]:
+    """Describe the environment beyond its id, and return the maker of its compiled equivalent, if there is one."""
     from envs.common.gymnasium import compiled_equivalents, export, toy_text  # loads the exact solvers
 
     if toy_text.fits(first):
         spec = toy_text.describe(spec, first)
         return spec, lambda seeds: toy_text.env(spec, first, seeds)
-    twin = compiled_equivalents.twin(first, spec.max_steps)
-    if twin is not None:
-        spec = replace(twin.module.describe(twin.config), id=spec.id)
-        return spec, lambda seeds: twin.make(seeds, spec)
+    equivalent = compiled_equivalents.compiled_equivalent(first, spec.max_steps)
+    if equivalent is not None:
+        spec = replace(equivalent.module.describe(equivalent.config), id=spec.id)
+        return spec, lambda seeds: equivalent.make(seeds, spec)
     known = export.spec_of(first)
     if known is not None and known.max_steps == (spec.max_steps or known.max_steps):
-        facts = ("max_steps", "floor", "solved", "mdp", "state_obs", "legal", "gamma")
+        facts = ("max_steps", "random_score", "reward_threshold", "mdp", "state_obs", "legal_actions", "gamma")
         spec = replace(spec, **{name: getattr(known, name) for name in facts})
     return spec, None
 
@@ -161,17 +161,22 @@ class GymnasiumEnv:
     """S Gymnasium environments as one environment.
 
     Args:
-        spec: what they are.
+        spec: description of the environments.
         slots: one environment per seed.
         seeds: the seeds, for what errors say.
     """
 
     def __init__(self, spec: EnvSpec, slots: Sequence[Slot], seeds: Sequence[int]) -> None:
-        self.spec, self.slots, self._seeds = spec, list(slots), list(seeds)
-        shape, kind = (len(self.slots), *(spec.observation.shape or ())), spec.observation.dtype
+        self.spec = spec
+        self.slots = list(slots)
+        self._seeds = list(seeds)
+        shape = (len(self.slots), *(spec.observation.shape or ()))
+        kind = spec.observation.dtype
         self._expected = (len(self.slots), *(spec.action.shape or ()))
         self._steps = tuple(_buffers(shape, kind) for _ in range(2))
-        self._obs, self._turn, self._taken = np.zeros(shape, kind), 0, 0
+        self._obs = np.zeros(shape, kind)
+        self._turn = 0
+        self._taken = 0
         space: Any = spec.action
         n = len(self.slots)
         box = isinstance(space, spaces.Box)
@@ -187,7 +192,7 @@ class GymnasiumEnv:
         for i, slot in enumerate(self.slots):
             self._obs[i] = self._begin(i, slot)
             if self._may_be_nan and _has_nan(self._obs[i]):
-                raise self._sick(i, "observed", self._obs[i])
+                raise self._not_finite(i, "observed", self._obs[i])
         return self._obs.copy()
 
     def step(self, actions: Array) -> Step:
@@ -197,7 +202,8 @@ class GymnasiumEnv:
             ValueError: an action outside the action space; nan from the environment.
         """
         chosen = self._checked(np.asarray(actions))
-        self._turn, self._taken = self._turn ^ 1, self._taken + 1
+        self._turn ^= 1
+        self._taken += 1
         step = self._steps[self._turn]
         obs, reward, terminated, truncated, final_obs = step
         for i, slot in enumerate(self.slots):
@@ -208,16 +214,16 @@ class GymnasiumEnv:
             final_obs[i] = seen
             next_seen = self._begin(i, slot) if terminated[i] or truncated[i] else seen
             obs[i] = next_seen
-            if not -_MOST <= earned <= _MOST:
-                raise self._sick(i, "earned", earned)
+            if not -MAX_REWARD <= earned <= MAX_REWARD:
+                raise self._not_finite(i, "earned", earned)
             reward[i] = earned
             if self._may_be_nan and (_has_nan(final_obs[i]) or _has_nan(next_seen)):
-                raise self._sick(i, "observed", final_obs[i] if _has_nan(final_obs[i]) else next_seen)
+                raise self._not_finite(i, "observed", final_obs[i] if _has_nan(final_obs[i]) else next_seen)
         np.copyto(self._obs, obs)  # what is handed out may be changed by whoever gets it
         return step
 
     def observe(self) -> Array:
-        """What is seen now, [S, *obs]."""
+        """Current observations, [S, *obs]."""
         return self._obs.copy()
 
     def scene(self, index: int) -> Scene:
@@ -226,14 +232,16 @@ class GymnasiumEnv:
         return Scene(self.spec.id, image=_picture(slot.env), facts={"step": str(len(slot.actions))})
 
     def state(self) -> State:
-        """How every episode began, what was done since, and what is seen now."""
+        """The beginning of every episode, the actions since, and the current observations."""
         for slot in self.slots:
             self._tell(slot)  # also of episodes that never end
         return {"slots": [slot.note() for slot in self.slots], "taken": self._taken}
 
     def restore(self, state: State) -> bool:
         """Play every seed's episode again; False if one came out differently and a new one began there."""
-        exact, self._taken, self._obs = True, int(state["taken"]), np.zeros_like(self._obs)
+        exact = True
+        self._taken = int(state["taken"])
+        self._obs = np.zeros_like(self._obs)
         for i, (slot, note) in enumerate(zip(self.slots, state["slots"], strict=True)):
             try:
                 self._obs[i], same = slot.play(note)
@@ -263,7 +271,7 @@ class GymnasiumEnv:
         raise ValueError(f"{self.spec.id}: actions {brief(given)}, expected {expected} for every seed")
 
     def _within(self, actions: Array) -> bool:
-        """Whether actions of the space's own type are all within its bounds."""
+        """Return whether actions of the space's own type are all within its bounds."""
         flat = actions.ravel().tolist()
         return all(map(le, self._bounds[0], flat)) and all(map(le, flat, self._bounds[1]))
 
@@ -278,7 +286,7 @@ class GymnasiumEnv:
 
     def _tell(self, slot: Slot) -> None:
         """Say once what of an environment is not used, or not as declared."""
-        if slot.masked and not self._told_of_masks and self.spec.legal is None:
+        if slot.masked and not self._told_of_masks and self.spec.legal_actions is None:
             self._told_of_masks = True
             notice(self.spec.id, MASKS)
         if slot.left_bounds and not self._told_of_bounds:
@@ -286,7 +294,7 @@ class GymnasiumEnv:
             notice(self.spec.id, f"it shows what is outside of its {brief(self.spec.observation)}; taken as it is")
 
     def _failure(self, i: int, call: str, error: BaseException) -> PlayerError:
-        """What the environment of one seed refused, or what went wrong in it, as one line."""
+        """Describe the failure of one seed's environment in one line."""
         when = f"in step {self._taken}"
         if call == "reset":
             when = f"in the reset after step {self._taken}" if self._taken else "in its first reset"
@@ -295,13 +303,13 @@ class GymnasiumEnv:
             return PlayerError(f"{whose}, {when}: {error}")
         return player_error(f"{whose} failed {when}", error, _hint(error))
 
-    def _sick(self, i: int, what: str, value: Any) -> PlayerError:
+    def _not_finite(self, i: int, what: str, value: Any) -> PlayerError:
         said = f"seed {self._seeds[i]} {what} {brief(value)} in step {self._taken}"
         return PlayerError(f"{self.spec.id}: {said}, expected numbers")
 
 
 def _hint(error: BaseException) -> str:
-    """What an error says of an environment that is written for another API."""
+    """Return a hint where an error shows that an environment is written for another API."""
     text = str(error)
     if isinstance(error, TypeError) and "unexpected keyword argument 'seed'" in text:
         return "expected reset(*, seed=None, options=None), the API of gym before 0.26 has no seed there"
@@ -312,7 +320,7 @@ def _hint(error: BaseException) -> str:
 
 def _has_nan(obs: Array) -> bool:
     """Sums of lists are the quickest way to look at few numbers; infinities of both signs need the second look."""
-    if obs.size <= _FEW:
+    if obs.size <= SMALL_SIZE:
         total = sum(obs.ravel().tolist())
         if total == total:
             return False

@@ -33,7 +33,7 @@ _SET_HERE = {
 
 @dataclass(frozen=True)
 class Atari:
-    """How Atari games (ids of ``ALE/``) are seen and played."""
+    """Preprocessing of Atari games (ids of ``ALE/``)."""
 
     frame_skip: Count = 4
     """frames for which an action is held, seen as the brighter of the last two"""
@@ -42,9 +42,9 @@ class Atari:
     greyscale: bool = True
     """uint8 [84, 84]; off: with colours, uint8 [84, 84, 3]"""
     screen: Count = 84
-    """pixels along a side of a frame as it is seen"""
+    """pixels along a side of an observation"""
     terminal_on_life_loss: bool = False
-    """whether a lost life ends the episode, and a new game begins"""
+    """a lost life ends the episode, and a new game begins"""
     repeat_action_probability: Share = 0.25
     """probability per frame that the action before it is repeated (sticky actions)"""
     full_action_space: bool = False
@@ -52,7 +52,7 @@ class Atari:
 
 
 def is_atari(spec: GymSpec) -> bool:
-    """Whether ``spec`` is one of the emulator's games with frames."""
+    """Return whether ``spec`` is one of the emulator's games with frames."""
     return spec.namespace == NAMESPACE
 
 
@@ -72,7 +72,7 @@ def checked(env_id: str, settings: Atari, spec: GymSpec, kwargs: Mapping[str, An
 
 
 def make_kwargs(settings: Atari) -> dict[str, Any]:
-    """What the environment itself is made with."""
+    """Return the keyword arguments of the environment itself."""
     return {
         "frameskip": 1,
         "obs_type": "grayscale" if settings.greyscale else "rgb",

@@ -1,4 +1,4 @@
-"""Which environments of Gymnasium have a compiled twin, and with which settings it plays the same."""
+"""Compiled equivalents of Gymnasium's environments, and the settings with which they give the same numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from simulator.core import registry
 from simulator.core.protocols import Env, EnvSpec
 
-_MAY_DIFFER = (  # attributes of an original that change no number, or that its twin takes over as a setting
+_MAY_DIFFER = (  # attributes of an original that change no number, or that its equivalent takes over as a setting
     *("spec", "render_mode", "_np_random", "_np_random_seed"),
     *("_sutton_barto_reward", "goal_velocity", "book_or_nips", "torque_noise_max", "sab", "natural"),
 )
@@ -23,7 +23,7 @@ HARMLESS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # wrappers that chang
 Settings = dict[str, Any]
 
 
-class Twin(NamedTuple):
+class CompiledEquivalent(NamedTuple):
     """An environment of ours that gives the same numbers."""
 
     module: Any  # its file
@@ -56,7 +56,7 @@ def _blackjack(core: Any) -> Settings | None:
     return {"sab": core.sab, "natural": core.natural} if plain else None
 
 
-_TWINS: dict[type, tuple[str, Callable[[Any], Settings | None]]] = {
+_EQUIVALENTS: dict[type, tuple[str, Callable[[Any], Settings | None]]] = {
     CartPoleEnv: ("cartpole", _cartpole),
     MountainCarEnv: ("mountain_car", _mountain_car),
     AcrobotEnv: ("acrobot", _acrobot),
@@ -65,7 +65,7 @@ _TWINS: dict[type, tuple[str, Callable[[Any], Settings | None]]] = {
 
 
 def is_bare(env: gymnasium.Env[Any, Any]) -> bool:
-    """Whether nothing is wrapped around ``env`` that could change a number."""
+    """Return whether nothing is wrapped around ``env`` that could change a number."""
     core = env.unwrapped
     while env is not core:
         if type(env) not in HARMLESS:
@@ -75,7 +75,7 @@ def is_bare(env: gymnasium.Env[Any, Any]) -> bool:
 
 
 def _is_as_made(core: Any) -> bool:
-    """Whether an original has the numbers and methods that its class gives it, but for the settings a twin takes over.
+    """Return whether an original has its class's numbers and methods, but for settings that its equivalent takes over.
 
     Whoever registers it may have changed its gravity since, or put a method of their own in its place.
     """
@@ -91,11 +91,11 @@ def _is_same(value: Any, other: Any) -> bool:
     return type(value) is type(other) and bool(np.all(value == other))
 
 
-def twin(env: gymnasium.Env[Any, Any], max_steps: int | None) -> Twin | None:
+def compiled_equivalent(env: gymnasium.Env[Any, Any], max_steps: int | None) -> CompiledEquivalent | None:
     """The compiled environment that plays as ``env`` does, or None."""
-    name, settings_of = _TWINS.get(type(env.unwrapped), ("", None))
+    name, settings_of = _EQUIVALENTS.get(type(env.unwrapped), ("", None))
     settings = settings_of(env.unwrapped) if settings_of and is_bare(env) and _is_as_made(env.unwrapped) else None
     if settings is None:
         return None
     player = registry.load("envs", name)
-    return Twin(player.module, player.Config(**settings, max_steps=max_steps or 0))
+    return CompiledEquivalent(player.module, player.Config(**settings, max_steps=max_steps or 0))

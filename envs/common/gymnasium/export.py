@@ -17,7 +17,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from envs.common.gymnasium import compiled_equivalents
-from envs.common.render import frame, letters
+from envs.common.render import render_frame, render_text
 from simulator.core import registry, rng
 from simulator.core.protocols import Array, Env, EnvSpec
 from simulator.core.scene import Scene
@@ -44,12 +44,13 @@ class RoomsEnv(gymnasium.Env[Any, Any]):
         self.render_mode = _known_mode(render_mode)
         player, config = _configured(settings)
         self._env = player.module.make_observed([0], config)
-        self.observation_space, self.action_space = self._env.spec.observation, self._env.spec.action
+        self.observation_space = self._env.spec.observation
+        self.action_space = self._env.spec.action
         self._seeded = self._ended = False
 
     @property
     def env_spec(self) -> EnvSpec:
-        """What the rooms are: their finite MDP, what is seen of it, and what counts as solved."""
+        """Description of the rooms: spaces, finite MDP, and reward threshold."""
         return self._env.spec
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
@@ -57,7 +58,8 @@ class RoomsEnv(gymnasium.Env[Any, Any]):
         super().reset(seed=seed)
         if seed is not None or not self._seeded:
             _reseed(self._env, [_entropy(self)])
-            self._seeded, self._ended = True, False
+            self._seeded = True
+            self._ended = False
         obs = self._env.observe() if self._ended else self._env.reset()  # after an end the next one has begun
         self._ended = False
         return _single(obs), _info(self._env.spec, obs[0])
@@ -79,7 +81,7 @@ class RoomsEnv(gymnasium.Env[Any, Any]):
 
 
 def spec_of(env: gymnasium.Env[Any, Any]) -> EnvSpec | None:
-    """What is known of ``env`` where it is the rooms and nothing else: no wrapper or subclass that changes a number."""
+    """Describe ``env`` where it is the rooms and nothing else: no wrapper or subclass that changes a number."""
     core = env.unwrapped
     return core.env_spec if type(core) is RoomsEnv and compiled_equivalents.is_bare(env) else None
 
@@ -104,14 +106,16 @@ class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"rooms: num_envs = {num_envs}: expected at least 1")
-        self.num_envs, self.render_mode = num_envs, _known_mode(render_mode)
+        self.num_envs = num_envs
+        self.render_mode = _known_mode(render_mode)
         player, config = _configured(settings)
         self._env: Env = player.make([0] * num_envs, config)
         limit = self._env.spec.max_steps
         if max_episode_steps is not None and (limit is None or max_episode_steps < limit):
             config = _configured({**settings, "max_steps": max_episode_steps})[1]
             self._env = player.make([0] * num_envs, config)
-        self.single_observation_space, self.single_action_space = self._env.spec.observation, self._env.spec.action
+        self.single_observation_space = self._env.spec.observation
+        self.single_action_space = self._env.spec.action
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._seeded = False
@@ -140,7 +144,8 @@ class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         Raises:
             ValueError: an action that does not exist.
         """
-        step, spec = self._env.step(np.asarray(actions)), self._env.spec
+        step = self._env.step(np.asarray(actions))
+        spec = self._env.spec
         ended = step.terminated | step.truncated
         infos = _infos(spec, step.obs)
         if ended.any():
@@ -153,7 +158,7 @@ class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return step.obs.copy(), rewards, step.terminated.copy(), step.truncated.copy(), infos
 
     def render(self) -> tuple[Any, ...]:
-        """What every walker's map looks like, as :meth:`RoomsEnv.render`."""
+        """Pictures of every walker's map, as :meth:`RoomsEnv.render`."""
         return tuple(_render(self._env.scene(i), self.render_mode) for i in range(self.num_envs))
 
     def _seed_slots(self, seed: int | Sequence[int | None] | None) -> None:
@@ -214,19 +219,19 @@ def _single(obs: Array) -> Any:
 
 
 def _info(spec: EnvSpec, obs: Any) -> Info:
-    return {} if spec.legal is None else {"action_mask": spec.legal[obs].astype(np.int8)}
+    return {} if spec.legal_actions is None else {"action_mask": spec.legal_actions[obs].astype(np.int8)}
 
 
 def _infos(spec: EnvSpec, obs: Array, where: Array | None = None) -> Info:
     """The slots' infos in Gymnasium's form: arrays over slots, each with a mask of the slots that it is about."""
-    if spec.legal is None:
+    if spec.legal_actions is None:
         return {}
     about = np.ones(len(obs), np.bool_) if where is None else where.copy()
-    mask = np.where(about[:, None], spec.legal[obs], False).astype(np.int8)
+    mask = np.where(about[:, None], spec.legal_actions[obs], False).astype(np.int8)
     return {"action_mask": mask, "_action_mask": about}
 
 
 def _render(scene: Scene, mode: str | None) -> Any:
     if mode is None:
         return None
-    return letters(scene) if mode == "ansi" else frame(scene, _FRAME_PIXELS)
+    return render_text(scene) if mode == "ansi" else render_frame(scene, _FRAME_PIXELS)

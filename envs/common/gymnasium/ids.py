@@ -1,4 +1,4 @@
-"""Gymnasium ids: which there are, and how one is made; whatever goes wrong becomes one clear line."""
+"""Gymnasium ids: look them up and make their environments; every failure becomes one clear line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def known_ids() -> list[str]:
 
 
 def is_known(env_id: str) -> bool:
-    """Whether ``env_id`` is registered, or names the module that would register it (``module:EnvId``)."""
+    """Return whether ``env_id`` is registered, or names the module that would register it (``module:EnvId``)."""
     module, _, name = env_id.rpartition(":")
     return bool(module and name) or name in gymnasium.registry or name.partition("/")[0] in _REGISTERED_BY
 
@@ -81,7 +81,8 @@ def files_of(env_id: str) -> list[str]:
     Raises:
         ValueError: see :func:`find`.
     """
-    entry, module = find(env_id).entry_point, env_id.rpartition(":")[0]
+    entry = find(env_id).entry_point
+    module = env_id.rpartition(":")[0]
     with warnings.catch_warnings(), contextlib.suppress(Exception):  # which making it will tell
         warnings.simplefilter("ignore")
         entry = load_env_creator(entry) if isinstance(entry, str) else entry
@@ -109,7 +110,8 @@ def id_in_file(file: str, module: Any, name: str) -> str:
     Raises:
         ValueError: there is none of that name; one line.
     """
-    own, found = _own_id(module, name), vars(module).get(name)
+    own = _own_id(module, name)
+    found = vars(module).get(name)
     if own in gymnasium.registry:
         return own
     if name in gymnasium.registry:  # by what it imports
@@ -119,12 +121,13 @@ def id_in_file(file: str, module: Any, name: str) -> str:
         of_class = _own_id(module, f"{_CLASS}{name}")
         gymnasium.registry[of_class] = GymSpec(of_class, entry_point=found)
         return of_class
-    shown, called = visible(shortened(file, LONGEST)), visible(shortened(name))
+    shown = visible(shortened(file, LONGEST))
+    called = visible(shortened(name))
     raise ValueError(f"environment {shown}: no environment is called {called} there; {instead_of_file(module)}")
 
 
 def instead_of_file(module: Any) -> str:
-    """What is expected behind the path of a file, with what it holds."""
+    """Describe the expected name behind the path of a file, with the names that it holds."""
     start = _own_id(module, "")
     ids = {each.removeprefix(start) for each in gymnasium.registry if each.startswith(start)}
     classes = {
@@ -205,7 +208,7 @@ def _reason(error: BaseException, kwargs: Mapping[str, Any]) -> str:
 
 
 def _to_install(error: BaseException) -> str:
-    """What is not installed and the command that helps, where that is why; else empty."""
+    """Name the missing package and the command that installs it, where that is the reason; else empty."""
     for cause in (error, error.__cause__):
         if isinstance(cause, ModuleNotFoundError) and cause.name in _BROUGHT_BY:
             return f'{cause.name} is not installed; pip install "{_BROUGHT_BY[cause.name]}"'

@@ -27,8 +27,8 @@ from simulator.core.foreign.casts import held
 from simulator.core.foreign.faults import FOREIGN
 from simulator.core.protocols import Array
 
-_LARGEST = 10_000_000  # more states than a table should have
-_FEW = 256  # numbers that a list compares faster than an array
+MAX_STATES = 10_000_000  # of an index
+SMALL_SIZE = 256  # numbers that a list compares faster than an array
 Moved = tuple[Array, float, bool, bool]  # what is seen, reward, terminated, truncated
 
 
@@ -36,8 +36,8 @@ class Refused(ValueError):  # noqa: N818 - the value is refused, nothing broke
     """A value of an environment that cannot be used, in words that follow "seed 3"."""
 
 
-class Machine(Protocol):
-    """What an environment computes on that draws beside the environment's generator: an emulator."""
+class EmulatorState(Protocol):
+    """An emulator inside an environment, which draws beside the environment's generator."""
 
     def save(self) -> Array:
         """All of it between two episodes, uint8 [n]."""
@@ -61,19 +61,26 @@ class Slot:
         ValueError: a space that no agent here can handle.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], name: str, seed: int, machine: Machine | None = None) -> None:
-        self.env, self._name, self._seed, self._fresh = env, name, seed, True
+    def __init__(
+        self, env: gymnasium.Env[Any, Any], name: str, seed: int, machine: EmulatorState | None = None
+    ) -> None:
+        self.env = env
+        self._name = name
+        self._seed = seed
+        self._fresh = True
         self._machine = machine
         self._sizes, self._first = _finite(env.observation_space)
         self._one = int(self._first[0]) if self._sizes and len(self._sizes) == 1 else None  # where one Discrete begins
         self.observation_space = _seen(env.observation_space, self._sizes, name)
         self.action_space, self._action_first = _actions(env.action_space, name)
-        self._kind, self._shape = np.dtype(self.observation_space.dtype), self.observation_space.shape or ()
+        self._kind = np.dtype(self.observation_space.dtype)
+        self._shape = self.observation_space.shape or ()
         self._bounds = _bounds(self.observation_space)
         self._low, self._high = (each.ravel().tolist() for each in self._bounds) if self._bounds else ([], [])
         self._origin: dict[str, Any] = self._beginning(seed)
         self._obs = np.zeros(self._shape, self._kind)
-        self._trace, self._earned = 0, 0.0
+        self._trace = 0
+        self._earned = 0.0
         self.actions: list[Any] = []
         self.masked = False  # whether its info has had a mask of actions
         self.left_bounds = False  # whether what was seen has left the bounds of its Box
@@ -85,7 +92,8 @@ class Slot:
 
     def reset(self) -> Array:
         """Start an episode: the first one from the slot's seed, later ones from where the generator stands."""
-        first, self._fresh = self._fresh, False
+        first = self._fresh
+        self._fresh = False
         self._origin = self._beginning(self._seed if first else -1)
         return self._begin(self._seed if first else None)
 
@@ -106,7 +114,7 @@ class Slot:
         return self._see(seen), reward, ended, cut and not ended
 
     def note(self) -> dict[str, Any]:
-        """What it takes to come back to this moment."""
+        """Note all that it takes to come back to this moment."""
         empty = np.zeros((0, *(self.action_space.shape or ())), self.action_space.dtype)
         actions = np.stack(self.actions) if self.actions else empty
         seen = {"obs": self._obs.copy(), "trace": self._trace, "earned": self._earned}
@@ -135,7 +143,7 @@ class Slot:
         return known and same and self._obs.tobytes() == np.asarray(note["obs"]).tobytes()
 
     def _beginning(self, seed: int) -> dict[str, Any]:
-        """What the next episode begins with: a seed, or where that is -1, all that it draws from."""
+        """Note the beginning of the next episode: a seed, or where that is -1, all that it draws from."""
         machine = np.zeros(0, np.uint8) if self._machine is None or seed >= 0 else self._machine.save()
         return {"seed": seed, **_generator(self.env.unwrapped if seed < 0 else None), "machine": machine}
 
@@ -154,7 +162,9 @@ class Slot:
         return self._begin(None)
 
     def _begin(self, seed: int | None) -> Array:
-        self.actions, self._trace, self._earned = [], 0, 0.0
+        self.actions = []
+        self._trace = 0
+        self._earned = 0.0
         result = self.env.reset(seed=seed)
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict):
             raise Refused(f"its reset gave {brief(result)}, expected the pair (observation, info)")
@@ -165,7 +175,8 @@ class Slot:
         """Keep a copy of what is seen, in the space's own type and shape; only the slot ever changes it."""
         if self._one is not None and isinstance(seen, int | np.integer):
             index = int(seen) - self._one
-            obs, within = np.array(index), 0 <= index < self.observation_space.n  # type: ignore[attr-defined]
+            obs = np.array(index)
+            within = 0 <= index < self.observation_space.n  # type: ignore[attr-defined]
         elif self._sizes is not None:
             obs, within = self._index(seen)
         elif type(seen) is np.ndarray and seen.dtype == self._kind:
@@ -178,7 +189,8 @@ class Slot:
             within = within and (self._bounds is None or self._fits(obs))
         if not within:
             raise Refused(f"observed {brief(seen)}, expected a value of {brief(self.env.observation_space)}")
-        self._obs, self._trace = obs, zlib.crc32(obs, self._trace)
+        self._obs = obs
+        self._trace = zlib.crc32(obs, self._trace)
         return obs
 
     def _index(self, seen: Any) -> tuple[Array, bool]:
@@ -192,8 +204,8 @@ class Slot:
         return np.array(np.ravel_multi_index(tuple(parts), self._sizes or ())), True
 
     def _fits(self, obs: Array) -> bool:
-        """Whether a value is within the bounds of its Box; floats need not be, which is noted."""
-        if obs.size <= _FEW:
+        """Return whether a value is within the bounds of its Box; floats need not be, which is noted."""
+        if obs.size <= SMALL_SIZE:
             flat = obs.ravel().tolist()
             within = all(map(le, self._low, flat)) and all(map(le, flat, self._high))
         else:
@@ -210,7 +222,9 @@ def _bounds(space: spaces.Space[Any]) -> tuple[Array, Array] | None:
     """The bounds of a Box that its type does not keep by itself; None where there are none to look at."""
     if not isinstance(space, spaces.Box):
         return None
-    low, high, kind = space.low, space.high, np.dtype(space.dtype)
+    low = space.low
+    high = space.high
+    kind = np.dtype(space.dtype)
     if kind.kind in "iu":
         ends = np.iinfo(kind)
         return (low, high) if (low > ends.min).any() or (high < ends.max).any() else None
@@ -235,7 +249,7 @@ def _flag(name: str, given: Any) -> bool:
 
 
 def _wrong_step(result: Any) -> str:
-    """What is wrong with the result of a step that does not have five values."""
+    """Describe the result of a step that does not have five values."""
     expected = "expected (observation, reward, terminated, truncated, info)"
     if not isinstance(result, tuple):
         return f"its step gave {brief(result)}, {expected}"
@@ -274,8 +288,8 @@ def _finite(space: spaces.Space[Any]) -> tuple[tuple[int, ...] | None, np.ndarra
 def _seen(space: spaces.Space[Any], sizes: tuple[int, ...] | None, name: str) -> spaces.Space[Any]:
     if sizes is not None:
         n = int(np.prod(sizes, dtype=object))
-        if n > _LARGEST:
-            raise ValueError(f"environment {name}: the observation space has {n} values, expected at most {_LARGEST}")
+        if n > MAX_STATES:
+            raise ValueError(f"environment {name}: the observation space has {n} values, expected at most {MAX_STATES}")
         return spaces.Discrete(n)
     if isinstance(space, spaces.Box):
         return space

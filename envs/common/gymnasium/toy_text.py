@@ -17,16 +17,10 @@ import numpy as np
 from gymnasium.envs.toy_text import CliffWalkingEnv, FrozenLakeEnv, TaxiEnv
 
 from envs.common.gymnasium.compiled_equivalents import is_bare
-from envs.common.gymnasium.rng import words
+from envs.common.gymnasium.rng import gymnasium_streams
 from envs.common.return_bounds import solved_from
-from simulator.core.mdp.solve import (
-    FiniteMDP,
-    checked,
-    evaluate_finite,
-    finite_horizon,
-    uniform_policy,
-    value_iteration,
-)
+from simulator.core.mdp.model import FiniteMDP, checked, uniform_policy
+from simulator.core.mdp.solve import evaluate_finite, finite_horizon, value_iteration
 from simulator.core.protocols import Array, EnvSpec
 from simulator.core.scene import Mark, Scene
 
@@ -39,7 +33,7 @@ _STANDS = ("R", "G", "Y", "B")
 
 
 def fits(env: gymnasium.Env[Any, Any]) -> bool:
-    """Whether ``env`` is one of the toy-text environments, nothing added, and draws as its table says.
+    """Return whether ``env`` is one of the toy-text environments, nothing added, and draws as its table says.
 
     Taxi's fickle passenger draws beside the table, so that variant does not.
     """
@@ -52,44 +46,45 @@ def model(env: gymnasium.Env[Any, Any], legal: Array | None = None) -> FiniteMDP
 
     ``legal`` bool [N, A]: the actions that exist; default: all.
     """
-    law: Any = env.unwrapped
-    n_states, n_actions = len(law.P), len(law.P[0])
-    n_outcomes = max(len(outcomes) for row in law.P.values() for outcomes in row.values())
+    core: Any = env.unwrapped
+    n_states = len(core.P)
+    n_actions = len(core.P[0])
+    n_outcomes = max(len(outcomes) for row in core.P.values() for outcomes in row.values())
     table = np.zeros((4, n_states, n_actions, n_outcomes))
-    for state, row in law.P.items():
+    for state, row in core.P.items():
         for action, outcomes in row.items():
             table[:, state, action, : len(outcomes)] = np.array(outcomes, float).T
-    prob, led_to, reward, end = table
-    start = law.initial_state_distrib.astype(float)
+    prob, next_state, reward, end = table
+    start = core.initial_state_distrib.astype(float)
     legal = np.ones((n_states, n_actions), bool) if legal is None else legal
     limit = env.spec.max_episode_steps if env.spec else None
-    return checked(FiniteMDP(prob, led_to.astype(np.int64), reward, end.astype(np.uint8), start, legal, limit))
+    return checked(FiniteMDP(prob, next_state.astype(np.int64), reward, end.astype(np.uint8), start, legal, limit))
 
 
 def describe(spec: EnvSpec, env: gymnasium.Env[Any, Any]) -> EnvSpec:
     """``spec`` with the finite MDP of ``env``, the exact return of random play, and what counts as solved.
 
-    Only the actions of ``spec.legal`` exist, where it says any. What counts as solved is the registered threshold where
-    the optimum reaches it, else within a hundredth of the optimum.
+    Only the actions of ``spec.legal_actions`` exist, where it says any. What counts as solved is the registered
+    threshold where the optimum reaches it, else within a hundredth of the optimum.
     """
-    mdp = model(env, spec.legal)
+    mdp = model(env, spec.legal_actions)
     floor = float(evaluate_finite(mdp, uniform_policy(mdp), mdp.max_steps))
     best = finite_horizon(mdp, mdp.max_steps) if mdp.max_steps else value_iteration(mdp, 1.0)
-    registered = spec.solved is not None and spec.solved <= best.start_value
-    solved = spec.solved if registered else solved_from(best.start_value)
-    return replace(spec, floor=floor, solved=solved, mdp=mdp, state_obs=np.arange(len(mdp.prob)))
+    registered = spec.reward_threshold is not None and spec.reward_threshold <= best.start_value
+    solved = spec.reward_threshold if registered else solved_from(best.start_value)
+    return replace(spec, random_score=floor, reward_threshold=solved, mdp=mdp, state_obs=np.arange(len(mdp.prob)))
 
 
 def env(spec: EnvSpec, env: gymnasium.Env[Any, Any], seeds: Sequence[int]) -> Any:
-    """S copies of ``env`` by table, as a ``TableEnv``; ``spec`` is :func:`describe`'s."""
-    from envs.common.tabular_env import TableEnv  # loads the compiler
+    """S copies of ``env`` by table, as a ``TabularEnv``; ``spec`` is :func:`describe`'s."""
+    from envs.common.tabular_env import TabularEnv  # loads the compiler
     from simulator.core.transition_table import make_table
 
     assert spec.mdp is not None
     core = env.unwrapped
     draw = _taxi if isinstance(core, TaxiEnv) else _grid
     table = make_table(spec.mdp, always_draws=True)
-    return TableEnv(spec, table, words(seeds), lambda state, clock: draw(spec.id, core, state, clock))
+    return TabularEnv(spec, table, gymnasium_streams(seeds), lambda state, clock: draw(spec.id, core, state, clock))
 
 
 def _grid(title: str, core: Any, state: int, clock: int) -> Scene:
@@ -100,7 +95,8 @@ def _grid(title: str, core: Any, state: int, clock: int) -> Scene:
         facts = {"step": str(clock), "ice": "slippery" if uncertain else "not slippery"}
     else:
         letters = np.where(core._cliff, "H", "F")
-        letters[3, 0], letters[3, -1] = "S", "G"
+        letters[3, 0] = "S"
+        letters[3, -1] = "G"
         facts = {"step": str(clock), "ground": "slippery" if core.is_slippery else "not slippery"}
     kinds = {"S": "start", "G": "goal", "H": "lava"}
     cells = list(np.ndindex(letters.shape))

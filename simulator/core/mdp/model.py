@@ -1,15 +1,16 @@
-"""A finite Markov decision process as a record, and as the sparse matrices that its solvers work on."""
+"""A finite Markov decision process, its policies, and the sparse matrices that its solvers work on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
 
-GOES_ON, TERMINATES, TRUNCATES = 0, 1, 2
-"""What ``FiniteMDP.end`` says of an outcome."""
+GOES_ON = 0  # values of ``FiniteMDP.end``
+TERMINATES = 1
+TRUNCATES = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class FiniteMDP:
 
 
 def checked(mdp: FiniteMDP) -> FiniteMDP:
-    """The same ``mdp``, once it is known to be sound: for environments to call where they build one.
+    """Check ``mdp`` and return it: for environments to call where they build one.
 
     Raises:
         ValueError: an array of the wrong shape, a probability below 0, probabilities of a legal action or of the
@@ -52,29 +53,30 @@ def checked(mdp: FiniteMDP) -> FiniteMDP:
         if have != want:
             raise ValueError(f"finite MDP: {name} has the shape {have}, expected {want}")
     sums = np.where(mdp.legal, mdp.prob.sum(axis=-1), 1.0)
-    _refuse("prob", "at least 0", mdp.prob, mdp.prob < 0)
-    _refuse("the sum of prob of a legal action", "1", sums, ~(np.abs(sums - 1) < 1e-9))
-    _refuse("next", f"0 to {shape[0] - 1}", mdp.next, (mdp.next < 0) | (mdp.next >= shape[0]))
-    _refuse("reward", "a finite number", mdp.reward, ~np.isfinite(mdp.reward))
-    _refuse("end", "0, 1 or 2", mdp.end, mdp.end > TRUNCATES)
-    _refuse("start", "at least 0", mdp.start, mdp.start < 0)
+    _check("prob", "at least 0", mdp.prob, mdp.prob < 0)
+    _check("the sum of prob of a legal action", "1", sums, ~(np.abs(sums - 1) < 1e-9))
+    _check("next", f"0 to {shape[0] - 1}", mdp.next, (mdp.next < 0) | (mdp.next >= shape[0]))
+    _check("reward", "a finite number", mdp.reward, ~np.isfinite(mdp.reward))
+    _check("end", "0, 1 or 2", mdp.end, mdp.end > TRUNCATES)
+    _check("start", "at least 0", mdp.start, mdp.start < 0)
     if not abs(mdp.start.sum() - 1) < 1e-9:
         raise ValueError(f"finite MDP: start sums to {mdp.start.sum()}, expected 1")
     stuck = np.asarray(~mdp.legal.any(axis=1))
     into = stuck[mdp.next] & mdp.legal[..., None] & (mdp.prob > 0) & (mdp.end == GOES_ON)
-    _refuse("next", "a state with a legal action", mdp.next, into)
-    _refuse("start", "0 where no action is legal", mdp.start, stuck & (mdp.start > 0))
+    _check("next", "a state with a legal action", mdp.next, into)
+    _check("start", "0 where no action is legal", mdp.start, stuck & (mdp.start > 0))
     return mdp
 
 
-def _refuse(name: str, expected: str, values: np.ndarray, wrong: np.ndarray) -> None:
+def _check(name: str, expected: str, values: np.ndarray, wrong: np.ndarray) -> None:
+    """Raise an error that names the first entry of ``values`` that is marked in ``wrong``."""
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(f"finite MDP: {name} at {place} is {values[place]}, expected {expected}")
 
 
 def transitions(mdp: FiniteMDP, ends: tuple[int, ...]) -> Any:
-    """P as a sparse matrix [N * A, N] of the outcomes whose END code is not in ``ends``; illegal rows are empty."""
+    """Return P as a sparse matrix [N * A, N], without outcomes whose end code is in ``ends`` and illegal actions."""
     n_states, n_actions, _ = mdp.prob.shape
     kept = mdp.legal[..., None] & (mdp.prob > 0) & ~np.isin(mdp.end, ends)
     state, action, _ = np.nonzero(kept)
@@ -83,12 +85,12 @@ def transitions(mdp: FiniteMDP, ends: tuple[int, ...]) -> Any:
 
 
 def expected_reward(mdp: FiniteMDP) -> np.ndarray:
-    """The mean reward of every state and action, [N, A]; 0 where the action is not legal."""
+    """Return the mean reward of every state and action, [N, A]; 0 where the action is not legal."""
     return np.where(mdp.legal, np.einsum("nak,nak->na", mdp.prob, mdp.reward), 0.0)
 
 
 def policy_rows(mdp: FiniteMDP, policy: np.ndarray) -> np.ndarray:
-    """The policy [..., N, A] as float64 whose rows sum to 1 exactly.
+    """Check a policy [..., N, A] and return it as float64 whose rows sum to 1 exactly.
 
     Raises:
         ValueError: a wrong shape, a negative or illegal choice, a row that does not sum to 1.
@@ -107,10 +109,11 @@ def policy_rows(mdp: FiniteMDP, policy: np.ndarray) -> np.ndarray:
     return rows / np.where(sums > 0, sums, 1.0)
 
 
-def under(policy: np.ndarray, matrix: Any) -> Any:
-    """The chain [N, N] that a policy [N, A] makes of transitions [N * A, N]."""
+def policy_chain(policy: np.ndarray, matrix: Any) -> Any:
+    """Return the Markov chain [N, N] that a policy [N, A] makes of transitions [N * A, N]."""
     n_states, n_actions = policy.shape
-    rows, columns = np.repeat(np.arange(n_states), n_actions), np.arange(n_states * n_actions)
+    rows = np.repeat(np.arange(n_states), n_actions)
+    columns = np.arange(n_states * n_actions)
     weights = sparse.csr_matrix((policy.ravel(), (rows, columns)), shape=(n_states, n_states * n_actions))
     chain = (weights @ matrix).tocsr()
     chain.eliminate_zeros()
@@ -118,6 +121,35 @@ def under(policy: np.ndarray, matrix: Any) -> Any:
 
 
 def start_value(mdp: FiniteMDP, values: np.ndarray) -> float:
-    """The mean of ``values`` [N] over the start distribution; what is no start does not count, even if infinite."""
+    """Return the mean of ``values`` [N] over the start distribution; other states do not count, even if infinite."""
     starts = mdp.start > 0
     return float(mdp.start[starts] @ values[starts])
+
+
+class HasGreedy(Protocol):
+    """A solution: ``greedy``, bool [..., N, A], marks every best action."""
+
+    @property
+    def greedy(self) -> np.ndarray:
+        """Bool [..., N, A]."""
+
+
+def uniform_over(choices: np.ndarray) -> np.ndarray:
+    """Return equal probabilities for all that is marked in a row of bool [..., N, A]; zeros where nothing is."""
+    n = choices.sum(axis=-1, keepdims=True)
+    return choices / np.where(n > 0, n, 1)
+
+
+def uniform_policy(mdp: FiniteMDP) -> np.ndarray:
+    """Return the random policy [N, A]: every legal action alike; a row of zeros where there is none."""
+    return uniform_over(mdp.legal)
+
+
+def greedy_policy(solution: HasGreedy) -> np.ndarray:
+    """Return every best action of ``solution`` alike: [N, A], or [H, N, A] for a plan that depends on the time."""
+    return uniform_over(solution.greedy)
+
+
+def epsilon_greedy(mdp: FiniteMDP, policy: np.ndarray, epsilon: float) -> np.ndarray:
+    """Mix ``policy`` [..., N, A] with the random policy, by probability epsilon (Sutton and Barto 2018, 2.2)."""
+    return (1.0 - epsilon) * policy + epsilon * uniform_policy(mdp)
