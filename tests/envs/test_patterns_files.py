@@ -196,7 +196,7 @@ def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, capsys,
 
     monkeypatch.setattr(image_reader, "_opened", at_the_ninth)
     monkeypatch.chdir(tmp_path)
-    words = ["recall", "nearest", "images", "--challenge.path", "p", "--patterns", "2", "--view", "none"]
+    words = ["recall", "nearest_neighbor", "images", "--challenge.path", "p", "--patterns", "2", "--view", "none"]
     assert main.main(words) == 128 + number
     assert len(read) == 9
     assert capsys.readouterr().err.splitlines() == [f"engram: {signal.Signals(number).name} before anything was played"]

@@ -207,7 +207,7 @@ def learns(name: str) -> bool:
 @pytest.mark.parametrize("name", [name for name in NAMES if learns(name)])
 def test_weights_without_bound_are_found_and_no_contest_dies_of_them(name, tmp_path):
     config = registry.load("memories", name).Config()
-    memories = {"wild": {"name": name, **with_rate(config, 1e38)}, "nearest": {}}
+    memories = {"wild": {"name": name, **with_rate(config, 1e38)}, "nearest_neighbor": {}}
     contest = {"seeds": 2, "patterns": [6], "corruption": ["flip:0.2"], "novel": 4, "challenge": {"name": "digits"}}
     with Store(tmp_path) as store:
         for _ in loop.recall(arena_config.build({**contest, "memory": memories}), store):
