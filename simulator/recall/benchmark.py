@@ -73,7 +73,7 @@ class Health:
 
     def look_at(self, recall: Recall) -> None:
         """Mark the seeds whose patterns are not finite, or whose energies are not while a cue still moves."""
-        moving = np.arange(recall.energy.shape[2]) <= recall.sweeps[..., None]
+        moving = np.arange(recall.energy.shape[2]) <= recall.n_iters[..., None]
         self.look([recall.patterns, np.where(moving, recall.energy, 0.0)], NOT_RECALLED)
 
     def join(self, other: Health) -> None:
@@ -253,7 +253,7 @@ class Contest:
         values["ceiling_overlap"], values["ceiling_exact"] = best.overlap.mean(axis=1), best.exact.mean(axis=1)
         values["cue"] = scores.overlap(scores.decided(cues.values, two), truth)
         values["spurious"] = 1.0 - scores.is_stored(restored, draw.stored, two).mean(axis=1)
-        values["sweeps"] = recall.sweeps.mean(axis=1)
+        values["sweeps"] = recall.n_iters.mean(axis=1)
         picture = RecallPicture(
             self.units.shape, truth[0, :3], cues.values[0, :3], restored[0, :3], recall.energy[0, 0]
         )

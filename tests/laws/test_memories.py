@@ -24,7 +24,7 @@ from tests.laws.players import lane, same, variants
 NAMES = registry.names("memories")
 UNITS = PatternSpec((4, 4))
 SEEDS = [3, 11, 4]
-SHORT = {"updates": 40, "pretrain_updates": 10, "tries": 2}  # of those that train, and of those that search
+SHORT = {"updates": 40, "pretrain_updates": 10, "n_chains": 2}  # of those that train, and of those that search
 TOLERANCE = 1e-3  # where torch multiplies, after a short training
 
 
@@ -103,7 +103,7 @@ def test_recall_has_the_shapes_and_the_kinds_of_the_contract(name):
     assert recall.energy.shape[:2] == cues.shape[:2]
     assert recall.energy.shape[2] >= 1
     assert np.isfinite(recall.energy[:, :, 0]).all()
-    assert recall.sweeps.shape == cues.shape[:2]
+    assert recall.n_iters.shape == cues.shape[:2]
     assert memory.recall_mode in ("single_pass", "fixed_point", "noise_aware")
     assert memory.domain in ("bipolar", "continuous")
     assert memory.n_parameters >= 0

@@ -26,7 +26,7 @@ def test_by_hand():
     # 1 1 1 -1 is one flip from the first two: the first is given; -1 1 -1 -1 likewise from the last two
     np.testing.assert_array_equal(found.patterns[0], STORED[0, [0, 1, 2]])
     np.testing.assert_array_equal(found.energy[0], [[1, 0], [1, 0], [1, 0]])
-    np.testing.assert_array_equal(found.sweeps, [[1, 1, 1]])
+    np.testing.assert_array_equal(found.n_iters, [[1, 1, 1]])
 
 
 def test_unknown_units_count_nothing():
@@ -92,6 +92,6 @@ def test_keeping_the_cue():
     found = memory.recall(cue)
     np.testing.assert_array_equal(found.patterns, cue)
     assert found.energy.shape == (1, 1, 1)
-    assert list(found.sweeps[0]) == [0]
+    assert list(found.n_iters[0]) == [0]
     assert memory.n_parameters == 0
     np.testing.assert_array_equal(memory.energy(STORED), [[0, 0, 0]])

@@ -28,5 +28,5 @@ def test_one_recall_is_printed(player, overlap, capsys):
     said = capsys.readouterr().out
     assert said.startswith("its name, recall_mode = single_pass: 3 pictures, flip probability 0.15\n")
     assert said.count("  stored     cue        recalled\n") == 3
-    assert f"  overlap {overlap}   sweeps" in said
+    assert f"  overlap {overlap}   iterations" in said
     assert max(len(line) for line in said.splitlines()) <= 80
