@@ -90,9 +90,9 @@ class PatternSplit(NamedTuple):
     """Patterns of a challenge: those to store, and others held out."""
 
     stored: Array  # float32 [S, P, N], to be stored
-    novel: Array  # float32 [S, M, N], of the same distribution, held out
+    held_out: Array  # float32 [S, M, N], of the same distribution, never stored
     labels: Array  # int64 [S, P], classes of the stored ones; -1 where there are none
-    novel_labels: Array  # int64 [S, M]
+    held_out_labels: Array  # int64 [S, M]
 
 
 class Challenge(Protocol):
@@ -101,10 +101,10 @@ class Challenge(Protocol):
     One that reads files offers ``files(config) -> paths`` beside these: their contents are settings too.
     """
 
-    units: PatternSpec
-    most: int | None  # number of patterns in all; None: unlimited
+    spec: PatternSpec
+    max_patterns: int | None  # number of patterns in all; None: unlimited
 
-    def draw(self, n_stored: int, n_novel: int) -> PatternSplit:
+    def draw(self, n_stored: int, n_held_out: int) -> PatternSplit:
         """Draw patterns for every seed, by its own stream: the same each time, and fewer are the first of more.
 
         Raises:
