@@ -1,64 +1,51 @@
-"""Restricted Boltzmann machine: one layer of hidden units, none connected to its like.
+"""Restricted Boltzmann machine: a layer of visible and a layer of hidden units, connected only with each other.
 
 Smolensky 1986; Hinton 2002 (contrastive divergence); Tieleman 2008 (persistent chains); Hinton 2012, "A practical guide
 to training restricted Boltzmann machines". Binary visible units (-1 and +1 are 0 and 1 inside) or Gaussian ones.
 
 Departures: gradients are centred (Montavon and Mueller 2012), and beside contrastive divergence every pattern's
-likelihood among those of its batch is raised, which sampling nearby cannot do; see
-:mod:`memory.common.rbm.contrastive_divergence`. Set
-``centered`` off, ``balance`` and ``noise`` to 0 for the plain rule. Recall with recall_mode "noise_aware" takes the
-cue as a field on the visible units, runs several chains of annealed Gibbs sampling from it, and gives the one that
-ends at the lowest energy, field included.
+likelihood among those of its batch is raised, which sampling close by cannot do; see
+:mod:`memory.common.rbm.contrastive_divergence`. The preset ``rbm-plain`` has the textbook rule. Recall with recall_mode
+= noise_aware takes the evidence of the cue as a field on the visible units, runs several chains of annealed Gibbs
+sampling, and returns the one of lowest energy, field included; see :mod:`memory.common.rbm.recall`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
-from memory.common.rbm.config import LearnSettings, RecallSettings, Way
-from memory.common.rbm.memory import StackMemory, design
-from simulator.core.field_types import Count, NonNegative, Positive
+from memory.common.rbm.memory import RBMStackConfig, RBMStackMemory
+from simulator.core.field_types import Count
 from simulator.core.memories import PatternSpec
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(RBMStackConfig):
     """Settings of a restricted Boltzmann machine."""
 
-    recall_mode: Way = "noise_aware"
-    """single_pass: one pass up and down; fixed_point: mean field until it rests; noise_aware: the cue is evidence, and
-    chains search, and where a corruption says nothing of single units, as with fixed_point"""
-    hidden: Count = 128
+    n_hidden: Count = 128
     """hidden units"""
-    visible: Literal["auto", "binary", "gaussian"] = "auto"
-    """visible units; auto: binary where patterns are two-valued, else Gaussian"""
-    deviation: NonNegative = 0.6
-    """standard deviation of a Gaussian unit, as a share of its own over the stored patterns; 0: 1 for every unit"""
-    weight_size: Positive = 0.01
-    """standard deviation of the first weights"""
-    learn: LearnSettings = field(default_factory=LearnSettings)
-    """how it learns"""
-    recall: RecallSettings = field(default_factory=RecallSettings)
-    """how it recalls and makes patterns"""
 
 
 PRESETS = {
     "rbm-plain": {
-        "description": "contrastive divergence as in the textbook, and one pass up and down",
-        "memory": {"recall_mode": "single_pass", "learn": {"centered": False, "balance": 0.0, "noise": 0.0}},
+        "description": "plain contrastive divergence, and one pass up and down",
+        "memory": {
+            "recall_mode": "single_pass",
+            "learn": {"centered": False, "batch_likelihood_weight": 0.0, "input_noise": 0.0},
+        },
     },
 }
 
 
-def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> StackMemory:
-    """Machines for patterns of these units.
+def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> RBMStackMemory:
+    """Make machines for patterns of this spec.
 
     Raises:
-        ValueError: more weights than there is memory for.
+        ValueError: weights of more than 4 GiB.
     """
-    return StackMemory(units, seed_list, design("rbm", (config.hidden,), units, config))
+    return RBMStackMemory("rbm", spec, seed_list, (config.n_hidden,), config)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Gibbs sampling of +-1 units, one unit at a time, compiled.
 
 P(s_i = +1 | the others) = 1 / (1 + exp(-2 h_i / T)) with h_i = sum_j W_ij s_j + b_i (Geman and Geman 1984; Ackley,
-Hinton and Sejnowski 1985). Units that are not connected may be drawn together; any others may not: that would be
-another law. Inputs are kept and corrected where a unit flips, so that a sweep in which few do costs little.
+Hinton and Sejnowski 1985). Connected units must not be sampled together: that would change the distribution. Inputs are
+kept, and corrected where a unit flips, so a sweep in which few do is cheap.
 """
 
 from __future__ import annotations
@@ -11,64 +11,78 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.core.jit import jit, jit_blas, jit_inline
+from memory.common.kernels import matmul
+from simulator.core.jit import jit, jit_inline
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import uniform
 
-SURE = 40.0  # log odds from which a unit is not left to chance
+MAX_LOG_ODDS = 40.0  # beyond, a unit takes its likelier value
 
 
-class Chains(NamedTuple):
-    """R states of n units, and room to move them."""
+class GibbsChains(NamedTuple):
+    """R chains of n units."""
 
     states: Array  # float32 [R, n], -1 and +1
-    held: Array  # bool [R, n], units that stay
-    field: Array  # float32 [R, n], from outside, added to the inputs
-    inputs: Array  # float32 [R, n]
+    clamped: Array  # bool [R, n], units that keep their state
+    field: Array  # float32 [R, n], external, added to the inputs
+    inputs: Array  # float32 [R, n], states times weights
 
 
-def make_chains(n_rows: int, n: int) -> Chains:
-    """Chains whose units are all -1."""
-    states = np.full((n_rows, n), -1.0, np.float32)
-    return Chains(states, np.zeros(states.shape, np.bool_), np.zeros_like(states), np.zeros_like(states))
-
-
-@jit_blas
-def product(a, b, out):
-    """``out`` = a b, by BLAS."""
-    np.dot(a, b, out)
+def make_chains(n_chains: int, n: int) -> GibbsChains:
+    """Make chains whose units are all -1, with no field and none clamped."""
+    return GibbsChains(
+        states=np.full((n_chains, n), -1.0, np.float32),
+        clamped=np.zeros((n_chains, n), np.bool_),
+        field=np.zeros((n_chains, n), np.float32),
+        inputs=np.zeros((n_chains, n), np.float32),
+    )
 
 
 @jit
-def sweep(weights, bias, chains, temperature, stream):
-    """Every free unit of every chain once, in order; ``weights`` [n, n] are symmetric with zero diagonal."""
-    product(chains.states, weights, chains.inputs)
+def gibbs_sweep(weights, bias, chains, temperature, stream):
+    """Sample each unit of every chain that is not clamped once, in order.
+
+    Args:
+        weights: float32 [n, n], symmetric, diagonal 0.
+        bias: float32 [n].
+        chains: changed in place.
+        temperature: T.
+        stream: uint64 [1, 4], advanced in place.
+    """
+    matmul(chains.states, weights, chains.inputs)
     for r in range(len(chains.states)):
-        _sweep_row(weights, bias, chains, r, 1.0 / temperature, stream)
+        _sweep_chain(weights, bias, chains, r, 1.0 / temperature, stream)
 
 
 @jit_inline
-def _sweep_row(weights, bias, chains, r, sharp, stream):
-    states, held, field, inputs = chains.states[r], chains.held[r], chains.field[r], chains.inputs[r]
+def _sweep_chain(weights, bias, chains, r, inverse_temperature, stream):
+    states = chains.states[r]
+    clamped = chains.clamped[r]
+    field = chains.field[r]
+    inputs = chains.inputs[r]
     for i in range(len(states)):
-        if held[i]:
+        if clamped[i]:
             continue
-        odds = 2.0 * sharp * np.float64(inputs[i] + bias[i] + field[i])
-        up, chance = odds > 0.0, uniform(stream, 0)
-        if -SURE < odds < SURE:
-            up = chance * (1.0 + np.exp(-odds)) < 1.0
-        new = np.float32(1.0) if up else np.float32(-1.0)
+        log_odds = 2.0 * inverse_temperature * np.float64(inputs[i] + bias[i] + field[i])
+        is_up = log_odds > 0.0
+        random = uniform(stream, 0)
+        if -MAX_LOG_ODDS < log_odds < MAX_LOG_ODDS:
+            is_up = random * (1.0 + np.exp(-log_odds)) < 1.0
+        new = np.float32(1.0) if is_up else np.float32(-1.0)
         if new != states[i]:
             states[i] = new
-            row, twice = weights[i], np.float32(2.0) * new
+            row = weights[i]
+            change = np.float32(2.0) * new
             for j in range(len(row)):
-                inputs[j] += twice * row[j]
+                inputs[j] += change * row[j]
 
 
 @jit_inline
-def row_energy(weights, bias, chains, r):
-    """E of a state without the field; its inputs must be of now."""
-    states, inputs, total = chains.states[r], chains.inputs[r], 0.0
+def _chain_energy(weights, bias, chains, r):
+    """Compute the energy of chain r without the field, from inputs that are up to date."""
+    states = chains.states[r]
+    inputs = chains.inputs[r]
+    total = 0.0
     for i in range(len(states)):
         total -= np.float64(states[i]) * (0.5 * np.float64(inputs[i]) + np.float64(bias[i]))
     return total
@@ -76,13 +90,13 @@ def row_energy(weights, bias, chains, r):
 
 @jit
 def anneal(weights, bias, chains, temperatures, trace, stream):
-    """One sweep at each of the temperatures [T]; energies go to ``trace`` [R, 1 + T] from column 1 on."""
+    """Run one sweep at each of the temperatures [T]; energies go to ``trace`` [R, 1 + T] from column 1 on."""
     for t in range(len(temperatures)):
-        sweep(weights, bias, chains, temperatures[t], stream)
+        gibbs_sweep(weights, bias, chains, temperatures[t], stream)
         for r in range(len(chains.states)):
-            trace[r, 1 + t] = row_energy(weights, bias, chains, r)
+            trace[r, 1 + t] = _chain_energy(weights, bias, chains, r)
 
 
-def cooling(hot: float, cold: float, n: int) -> Array:
-    """N temperatures that fall geometrically from hot to cold."""
-    return np.geomspace(hot, cold, n) if n > 1 else np.full(n, cold)
+def geometric_schedule(t_init: float, t_final: float, n: int) -> Array:
+    """Return n temperatures that fall geometrically from t_init to t_final, float64 [n]."""
+    return np.geomspace(t_init, t_final, n) if n > 1 else np.full(n, t_final)

@@ -1,15 +1,47 @@
-"""The boltzmann memory: settings and construction."""
+"""The Boltzmann machine as a memory: settings, learning, annealed recall, energies and new patterns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal, NamedTuple
 
-from memory.boltzmann.model import BoltzmannMemory, Design, RecallSettings
-from memory.boltzmann.training import LearnSettings
-from simulator.core.field_types import CountOrZero, Positive
-from simulator.core.memories import PatternSpec
+import numpy as np
+from msgspec import Meta
+from scipy.special import entr
+
+from memory.boltzmann.enumeration import clamped_phase, energy
+from memory.boltzmann.gibbs import GibbsChains, anneal, geometric_schedule, make_chains
+from memory.boltzmann.training import BoltzmannLearning, BoltzmannParams, is_exact, train
+from memory.common.validation import check, check_evidence, check_known, hold
+from simulator.core import rng
+from simulator.core.field_types import Count, CountOrZero, Positive
+from simulator.core.jit import parallel_for
+from simulator.core.memories import PatternSpec, Recall
+from simulator.core.protocols import Array, State
+
+MAX_SUMMED_HIDDEN = 12  # hidden units that are summed out of the energy exactly
+MEAN_FIELD_ITERS = 50  # iterations of mean field where they are more
+MAX_INITIAL_BIAS = 2.0  # bound of the initial visible biases
+MAX_ROWS = 256  # chains that are moved at once
+MAX_WEIGHT_BYTES = 2 << 30
+GENERATE_SWEEPS = 5  # sweeps of a generating chain, as a multiple of recall.max_iters
+
+
+@dataclass(frozen=True)
+class BoltzmannRecall:
+    """Recall and generation of a Boltzmann machine."""
+
+    max_iters: Count = 60
+    """Gibbs sweeps of each chain"""
+    n_chains: Count = 4
+    """chains per cue; the one that ends at the lowest energy, evidence included, is returned"""
+    t_init: Positive = 3.0
+    """temperature of the first sweep with noise_aware, and when generating"""
+    t_init_fixed_point: Positive = 0.5
+    """temperature of the first sweep with fixed_point, where only the initial state depends on the cue"""
+    t_final: Annotated[float, Meta(ge=1e-3)] = 0.1
+    """temperature of the last sweep; it falls geometrically"""
 
 
 @dataclass(frozen=True)
@@ -17,27 +49,219 @@ class Config:
     """Settings of a Boltzmann machine."""
 
     recall_mode: Literal["fixed_point", "noise_aware"] = "noise_aware"
-    """fixed_point: the chain begins at the cue; noise_aware: the cue is also evidence, a field on every unit, where the
-    corruption says something of single units"""
+    """fixed_point: the chains begin at the cue; noise_aware: the evidence of the cue is also a field on every unit,
+    where the corruption gives any"""
     n_hidden: CountOrZero = 0
     """hidden units, connected with all others"""
-    weight_size: Positive = 0.05
-    """standard deviation of the first weights of hidden units; all others begin at 0"""
-    learn: LearnSettings = field(default_factory=LearnSettings)
-    """how it learns"""
-    recall: RecallSettings = field(default_factory=RecallSettings)
-    """how it recalls and makes patterns"""
+    weight_init_std: Positive = 0.05
+    """standard deviation of the initial weights of hidden units; all others begin at 0"""
+    learn: BoltzmannLearning = field(default_factory=BoltzmannLearning)
+    """learning"""
+    recall: BoltzmannRecall = field(default_factory=BoltzmannRecall)
+    """recall and generation"""
 
 
-def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> BoltzmannMemory:
-    """Machines for two-valued patterns.
+class AnnealedStates(NamedTuple):
+    """Ends of the best chains of Q cues."""
+
+    visible: Array  # float32 [Q, N]
+    energy: Array  # float64 [Q, 1 + T], of the whole state, at the cue and after each sweep
+
+
+class BoundedFreeEnergy(NamedTuple):
+    """Free energies of Q patterns."""
+
+    value: Array  # float64 [Q], exact for few hidden units, else the mean-field bound
+    codes: Array  # float64 [Q, H], mean hidden units by mean field
+
+
+class BoltzmannMemory:
+    """S machines; see :class:`simulator.core.memories.Memory`."""
+
+    domain = "bipolar"
+
+    def __init__(self, spec: PatternSpec, seed_list: Sequence[int], config: Config) -> None:
+        n = spec.n + config.n_hidden
+        n_seeds = len(seed_list)
+        if not spec.is_bipolar:
+            raise ValueError("boltzmann: patterns of real numbers, expected bipolar units")
+        if 4 * n * n * n_seeds > MAX_WEIGHT_BYTES:
+            size = 4 * n * n * n_seeds / 2**30
+            raise ValueError(f"boltzmann: weights of {size:,.1f} GiB for all seeds, expected at most 2")
+        is_exact(config.learn, n)  # raises where exact phases are impossible
+        self.recall_mode: str = config.recall_mode
+        self._spec = spec
+        self._seeds = list(seed_list)
+        self._config = config
+        self._params = BoltzmannParams(np.zeros((n_seeds, n, n), np.float32), np.zeros((n_seeds, n), np.float32))
+        self._streams = rng.pcg64_states(self._seeds, "recall")
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights of pairs and biases of one seed."""
+        n = self._params.bias.shape[1]
+        return n * (n + 1) // 2
+
+    def store(self, patterns: Array) -> None:
+        """Learn patterns [S, P, N] from initial weights.
+
+        Raises:
+            ValueError: another shape, or values other than -1 and +1.
+        """
+        values = check(patterns, len(self._seeds), self._spec, "pattern", domain="bipolar")
+        self._init_params(values)
+        streams = rng.pcg64_states(self._seeds, "training")
+
+        def work(first: int, last: int) -> None:
+            for i in range(first, last):
+                train(self._seed_params(i), values[i], streams[i : i + 1], self._config.learn)
+
+        parallel_for(work, len(values))
+
+    def _init_params(self, patterns: Array) -> None:
+        """Set visible biases to the patterns' means, and draw the weights of hidden units by each seed's own stream."""
+        n = self._params.bias.shape[1]
+        n_visible = self._spec.n
+        self._params.bias[:] = 0.0
+        mean = np.clip(patterns.mean(1), -1.0 + 1e-6, 1.0 - 1e-6)
+        self._params.bias[:, :n_visible] = np.clip(np.arctanh(mean), -MAX_INITIAL_BIAS, MAX_INITIAL_BIAS)
+        for weights, generator in zip(self._params.weights, rng.generators(self._seeds, "weights"), strict=True):
+            upper = np.triu(generator.standard_normal((n, n)), 1) * self._config.weight_init_std
+            upper[:n_visible, :n_visible] = 0.0
+            weights[:] = upper + upper.T
+
+    def _seed_params(self, i: int) -> BoltzmannParams:
+        return BoltzmannParams(self._params.weights[i], self._params.bias[i])
+
+    def recall(self, cues: Array, known: Array | None = None, evidence: Array | None = None) -> Recall:
+        """Restore cues [S, Q, N]; patterns are returned as -1 and +1.
+
+        The trace holds energies of the whole state, hidden units included; at the cue they count as 0, as do unknown
+        visible units.
+
+        Raises:
+            ValueError: another shape, or values other than -1, 0 and +1.
+        """
+        settings = self._config.recall
+        values = check(cues, len(self._seeds), self._spec, "cue", domain="cue")
+        mask = check_known(known, values)
+        if self.recall_mode == "noise_aware" and evidence is not None:
+            field = check_evidence(evidence, values, "boltzmann")
+            t_init = settings.t_init
+        else:
+            field = np.zeros_like(values)
+            t_init = settings.t_init_fixed_point
+        restored = np.empty_like(values)
+        trace = np.empty((*values.shape[:2], 1 + settings.max_iters))
+        n_cues = max(1, MAX_ROWS // settings.n_chains)
+
+        def work(first: int, last: int) -> None:
+            for i in range(first, last):
+                for start in range(0, values.shape[1], n_cues):
+                    at = (i, slice(start, start + n_cues))
+                    found = self._anneal_cues(i, values[at], mask[at], field[at], t_init)
+                    restored[at] = found.visible
+                    trace[at] = found.energy
+
+        parallel_for(work, len(values))
+        n_iters = np.full(values.shape[:2], settings.max_iters, np.int64)
+        return Recall(hold(restored, values, mask), trace, n_iters)
+
+    def _anneal_cues(self, i: int, cues: Array, known: Array, field: Array, t_init: float) -> AnnealedStates:
+        """Anneal chains of seed i from cues [Q, N], and keep the best of each."""
+        settings = self._config.recall
+        n_chains = settings.n_chains
+        n = self._spec.n
+        params = self._seed_params(i)
+        chain_cues = np.repeat(cues, n_chains, axis=0)
+        chains = self._random_chains(i, len(chain_cues))
+        chains.states[:, :n] = np.where(chain_cues != 0.0, chain_cues, chains.states[:, :n])
+        chains.clamped[:, :n] = np.repeat(known, n_chains, axis=0) & (chain_cues != 0.0)
+        chains.field[:, :n] = np.repeat(field, n_chains, axis=0)
+        initial = np.zeros(chains.states.shape)
+        initial[:, :n] = chain_cues
+        trace = np.empty((len(chain_cues), 1 + settings.max_iters))
+        trace[:, 0] = energy(params.weights.astype(np.float64), params.bias.astype(np.float64), initial)
+        temperatures = geometric_schedule(t_init, settings.t_final, settings.max_iters)
+        anneal(params.weights, params.bias, chains, temperatures, trace, self._streams[i : i + 1])
+        final = trace[:, -1] - (chains.states * chains.field).sum(1, dtype=np.float64)
+        best = final.reshape(-1, n_chains).argmin(1) + n_chains * np.arange(len(cues))
+        return AnnealedStates(chains.states[best, :n], trace[best])
+
+    def _random_chains(self, i: int, n_chains: int) -> GibbsChains:
+        """Make chains of seed i at random states."""
+        chains = make_chains(n_chains, self._params.bias.shape[1])
+        generator = np.random.Generator(rng.unpack_state(self._streams[i]))
+        chains.states[:] = np.where(generator.random(chains.states.shape) < 0.5, 1.0, -1.0)
+        self._streams[i] = rng.pack_state(generator.bit_generator)  # type: ignore[arg-type]
+        return chains
+
+    def energy(self, patterns: Array) -> Array:
+        """Compute the free energy [S, Q] of patterns [S, Q, N].
+
+        Hidden units are summed out; where they are more than 12 it is the mean-field bound.
+        """
+        values = check(patterns, len(self._seeds), self._spec, "pattern").astype(np.float64)
+        return np.array([self._free_energy(i, rows).value for i, rows in enumerate(values)])
+
+    def codes(self, patterns: Array) -> Array:
+        """Compute the mean hidden units [S, Q, H], from -1 to 1, at patterns [S, Q, N], by mean field."""
+        values = check(patterns, len(self._seeds), self._spec, "pattern").astype(np.float64)
+        return np.array([self._free_energy(i, rows).codes for i, rows in enumerate(values)], np.float32)
+
+    def _free_energy(self, i: int, patterns: Array) -> BoundedFreeEnergy:
+        """Compute the free energies of patterns [Q, N] under seed i."""
+        n = self._spec.n
+        weights = self._params.weights[i].astype(np.float64)
+        bias = self._params.bias[i].astype(np.float64)
+        codes = np.zeros((len(patterns), len(bias) - n))
+        if not codes.shape[1]:
+            return BoundedFreeEnergy(energy(weights, bias, patterns), codes)
+        for _ in range(MEAN_FIELD_ITERS):
+            inputs = patterns @ weights[:n, n:] + codes @ weights[n:, n:] + bias[n:]
+            codes = 0.5 * codes + 0.5 * np.tanh(inputs)
+        if codes.shape[1] <= MAX_SUMMED_HIDDEN:
+            return BoundedFreeEnergy(clamped_phase(weights, bias, patterns).free_energy, codes)
+        p_up = 0.5 * (1.0 + codes)
+        entropy = (entr(p_up) + entr(1.0 - p_up)).sum(1)
+        mean_energy = energy(weights, bias, np.concatenate([patterns, codes], axis=1))
+        return BoundedFreeEnergy(mean_energy - entropy, codes)
+
+    def generate(self, n: int) -> Array:
+        """Sample new patterns [S, n, N] by chains from random states, annealed to temperature 1."""
+        settings = self._config.recall
+        temperatures = geometric_schedule(max(settings.t_init, 1.0), 1.0, GENERATE_SWEEPS * settings.max_iters)
+        trace = np.empty((n, 1 + len(temperatures)))
+        patterns = np.empty((len(self._seeds), n, self._spec.n), np.float32)
+        for i in range(len(self._seeds)):
+            chains = self._random_chains(i, n)
+            params = self._seed_params(i)
+            anneal(params.weights, params.bias, chains, temperatures, trace, self._streams[i : i + 1])
+            patterns[i] = chains.states[:, : self._spec.n]
+        return patterns
+
+    def state(self) -> State:
+        """Return weights, biases and streams."""
+        return {
+            "weights": self._params.weights.copy(),
+            "bias": self._params.bias.copy(),
+            "streams": self._streams.copy(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Continue from ``state``."""
+        self._params.weights[...] = state["weights"]
+        self._params.bias[...] = state["bias"]
+        self._streams[...] = state["streams"]
+
+
+def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> BoltzmannMemory:
+    """Make machines for bipolar patterns.
 
     Raises:
-        ValueError: patterns of real numbers, more weights than there is memory for, or exact phases of too many units.
+        ValueError: patterns of real numbers, weights of more than 2 GiB, or exact phases of more than 20 units.
     """
-    return BoltzmannMemory(
-        units, seed_list, Design(config.recall_mode, config.n_hidden, config.weight_size, config.learn, config.recall)
-    )
+    return BoltzmannMemory(spec, seed_list, config)
 
 
 if __name__ == "__main__":

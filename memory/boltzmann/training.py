@@ -1,10 +1,14 @@
-"""Learning of a Boltzmann machine: the positive minus the negative phase, exactly or by sampling.
+"""Learning of a Boltzmann machine (Ackley, Hinton and Sejnowski 1985, equation 6).
 
-Ackley, Hinton and Sejnowski 1985. The sampled negative phase has chains of its own that go on from one update to the
-next (Tieleman 2008), or that begin at the patterns each time (Hinton 2002); see ``persistent``. Gradients are centred
-(Montavon and Mueller 2012). Beside it a pattern's likelihood among the stored ones is raised (``balance``), as in
-:mod:`memory.common.rbm.contrastive_divergence`; hidden units count as they were drawn in the positive phase, which is
-exact where there are none and near where a pattern leaves them little choice.
+The gradient of the log likelihood by a weight is <s_i s_j>_clamped - <s_i s_j>_free, the positive minus the negative
+phase. Both are computed by enumeration for few units, otherwise by Gibbs sampling: the chains of the negative phase
+continue from one update to the next (Tieleman 2008) or begin at the patterns each time (Hinton 2002); see
+``persistent``.
+
+Departures: gradients are centred (Montavon and Mueller 2012); by sampling also each pattern's likelihood among the
+stored ones is raised (``batch_likelihood_weight``), as in :mod:`memory.common.rbm.contrastive_divergence`. There hidden
+units count as sampled in the positive phase, which is exact without hidden units, and close where a pattern determines
+them.
 """
 
 from __future__ import annotations
@@ -14,198 +18,233 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from memory.boltzmann.enumeration import MOST_UNITS, clamped, moments
-from memory.boltzmann.gibbs import make_chains, product, sweep
-from simulator.core.field_types import Count, NonNegative, PartShare, Positive
+from memory.boltzmann.enumeration import MAX_ENUMERATED_UNITS, clamped_phase, free_moments
+from memory.boltzmann.gibbs import gibbs_sweep, make_chains
+from memory.common.kernels import copy_row, matmul
+from memory.common.phase_learning import PhaseLearning
+from simulator.core.field_types import Count, Positive
 from simulator.core.jit import jit, jit_inline
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import uniform
 
-USUAL = 64  # units for which the learning rate is meant
+LR_REFERENCE_UNITS = 64  # units up to which the learning rate is used as given
 
 
 @dataclass(frozen=True)
-class LearnSettings:
-    """How a Boltzmann machine learns."""
+class BoltzmannLearning(PhaseLearning):
+    """Learning of a Boltzmann machine; each update uses all patterns."""
 
     phases: Literal["auto", "exact", "sampled"] = "auto"
-    """exact: all states are enumerated; auto: exactly with 20 units or fewer in all, else by sampling"""
+    """exact: all states are enumerated; sampled: Gibbs sampling; auto: exact with 20 units or fewer in all"""
     updates: Count = 500
-    """steps along the gradient of the likelihood of all patterns"""
+    """gradient steps"""
     learning_rate: Positive = 0.005
-    """length of a step, in gradients of the mean log likelihood of a pattern; of it, (64 / n)^2 where there are n > 64
-    units in all, as energies are sums over pairs"""
-    momentum: PartShare = 0.9
-    """share of the running step that is kept"""
-    decay: NonNegative = 0.0
-    """pull of the weights to 0, per step, as a share of the learning rate"""
-    k: Count = 1
-    """sweeps of a chain in every update"""
-    chains: Count = 100
+    """learning rate, per mean log likelihood of a pattern; multiplied by (64 / n)^2 where there are n > 64 units in
+    all, as energies are sums over pairs"""
+    n_chains: Count = 100
     """chains of the negative phase"""
     persistent: bool = True
-    """chains go on from where they were; off: they begin at the patterns in every update"""
-    balance: NonNegative = 1.0
-    """weight of a pattern's log likelihood among the stored ones, beside the two phases; by sampling only"""
+    """chains continue from the previous update instead of beginning at the patterns"""
 
 
-class Machine(NamedTuple):
-    """Parameters of S machines of n units, or without the first axis of one; visible units come first."""
+class BoltzmannParams(NamedTuple):
+    """Parameters of S machines of n units, or of one without the first axis; visible units come first."""
 
-    weights: Array  # float32 [S, n, n], symmetric, zero diagonal
+    weights: Array  # float32 [S, n, n], symmetric, diagonal 0
     bias: Array  # float32 [S, n]
 
 
-class Rule(NamedTuple):
-    """Settings as compiled code takes them."""
+class BoltzmannHyperparams(NamedTuple):
+    """:class:`BoltzmannLearning` as compiled code takes it."""
 
     updates: int
-    rate: float
+    learning_rate: float
     momentum: float
-    decay: float
+    weight_decay: float
     k: int
     persistent: bool
-    balance: float
+    batch_likelihood_weight: float
     n_visible: int
 
 
-class Room(NamedTuple):
-    """What learning remembers of one seed, and space for it."""
+class BoltzmannTrainState(NamedTuple):
+    """State and buffers of learning one seed, from P patterns and C chains of n units."""
 
-    weighted: Array  # float32 [P + C, n]
-    all: Array  # float32 [P + C, n], states of both phases
-    slope: Array  # float32 [n, n]
-    pull: Array  # float32 [n]
-    moved: Array  # float32 [n, n]
-    moved_bias: Array  # float32 [n]
-    mean: Array  # float32 [n], of the patterns; 0 for hidden units
-    shares: Array  # float64 [P]
+    weights_velocity: Array  # float32 [n, n]
+    bias_velocity: Array  # float32 [n]
+    data_mean: Array  # float32 [n], of the patterns; 0 for hidden units
+    energies: Array  # float64 [P], of the clamped states
+    pattern_probs: Array  # float64 [P], exp(-E) among the patterns, not normalised
+    pattern_weights: Array  # float64 [P], in the positive phase
+    states: Array  # float32 [P + C, n], of both phases
+    weighted_states: Array  # float32 [P + C, n], times their weights, negative in the negative phase
+    weights_grad: Array  # float32 [n, n], not centred
+    bias_grad: Array  # float32 [n], not centred
 
 
-def is_exact(settings: LearnSettings, n: int) -> bool:
-    """Whether all states are enumerated.
+def is_exact(settings: BoltzmannLearning, n: int) -> bool:
+    """Tell whether the phases of n units are enumerated.
 
     Raises:
-        ValueError: they should be, and there are too many.
+        ValueError: phases = exact with more than 20 units.
     """
-    if settings.phases == "exact" and n > MOST_UNITS:
-        raise ValueError(f"boltzmann.learn.phases = exact with {n} units: expected at most {MOST_UNITS} in all")
-    return settings.phases != "sampled" and n <= MOST_UNITS
+    if settings.phases == "exact" and n > MAX_ENUMERATED_UNITS:
+        raise ValueError(
+            f"boltzmann.learn.phases = exact with {n} units: expected at most {MAX_ENUMERATED_UNITS} in all"
+        )
+    return settings.phases != "sampled" and n <= MAX_ENUMERATED_UNITS
 
 
-def learn(machine: Machine, patterns: Array, stream: Array, settings: LearnSettings) -> None:
-    """Train the machine of one seed on patterns [P, N], in place; ``stream`` uint64 [1, 4] is moved on."""
-    n, n_visible = len(machine.bias), patterns.shape[1]
-    mean = np.zeros(n, np.float32)
-    mean[:n_visible] = patterns.mean(0)
-    if is_exact(settings, n):
-        _learn_exactly(machine, patterns.astype(np.float64), mean.astype(np.float64), settings)
-        return
-    n_rows, begin = len(patterns) + settings.chains, patterns[np.arange(settings.chains) % len(patterns)]
-    positive, negative = make_chains(len(patterns), n), make_chains(settings.chains, n)
-    positive.held[:, :n_visible] = True
-    positive.states[:, :n_visible], negative.states[:, :n_visible] = patterns, begin
-    spaces = [np.zeros(shape, np.float32) for shape in ((n_rows, n), (n_rows, n), (n, n), (n,), (n, n), (n,))]
-    rate = settings.learning_rate * min(1.0, USUAL / n) ** 2
-    numbers = (float(rate), float(settings.momentum), float(settings.decay))
-    balance = float(settings.balance)
-    rule = Rule(settings.updates, *numbers, settings.k, settings.persistent, balance, n_visible)
-    _learn(machine, rule, Room(*spaces, mean, np.zeros(len(patterns))), positive, negative, stream)
+def train(params: BoltzmannParams, patterns: Array, stream: Array, settings: BoltzmannLearning) -> None:
+    """Train the machine of one seed on patterns [P, N], in place; ``stream`` uint64 [1, 4] is advanced."""
+    data_mean = np.zeros(len(params.bias), np.float32)
+    data_mean[: patterns.shape[1]] = patterns.mean(0)
+    if is_exact(settings, len(params.bias)):
+        _train_exactly(params, patterns.astype(np.float64), data_mean.astype(np.float64), settings)
+    else:
+        _train_by_sampling(params, patterns, data_mean, stream, settings)
 
 
-def _learn_exactly(machine: Machine, patterns: Array, mean: Array, settings: LearnSettings) -> None:
-    weights, bias = machine.weights.astype(np.float64), machine.bias.astype(np.float64)
-    moved, moved_bias = np.zeros_like(weights), np.zeros_like(bias)
+def _train_exactly(params: BoltzmannParams, patterns: Array, data_mean: Array, settings: BoltzmannLearning) -> None:
+    weights = params.weights.astype(np.float64)
+    bias = params.bias.astype(np.float64)
+    weights_velocity = np.zeros_like(weights)
+    bias_velocity = np.zeros_like(bias)
+    rate = settings.learning_rate
     for _ in range(settings.updates):
-        up, down = clamped(weights, bias, patterns)[1], moments(weights, bias)
-        pull = up.mean - down.mean
-        slope = up.second - down.second - np.outer(pull, mean) - np.outer(mean, pull)
-        np.fill_diagonal(slope, 0.0)
-        moved = settings.momentum * moved + settings.learning_rate * (slope - settings.decay * weights)
-        moved_bias = settings.momentum * moved_bias + settings.learning_rate * (pull - slope @ mean)
-        weights, bias = weights + moved, bias + moved_bias
-    machine.weights[...], machine.bias[...] = weights, bias
+        positive = clamped_phase(weights, bias, patterns).moments
+        negative = free_moments(weights, bias)
+        bias_grad = positive.mean - negative.mean
+        centering = np.outer(bias_grad, data_mean)
+        weights_grad = positive.second - negative.second - centering - centering.T
+        np.fill_diagonal(weights_grad, 0.0)
+        weights_velocity = settings.momentum * weights_velocity + rate * (
+            weights_grad - settings.weight_decay * weights
+        )
+        bias_velocity = settings.momentum * bias_velocity + rate * (bias_grad - weights_grad @ data_mean)
+        weights = weights + weights_velocity
+        bias = bias + bias_velocity
+    params.weights[...] = weights
+    params.bias[...] = bias
+
+
+def _train_by_sampling(
+    params: BoltzmannParams, patterns: Array, data_mean: Array, stream: Array, settings: BoltzmannLearning
+) -> None:
+    n = len(params.bias)
+    n_patterns, n_visible = patterns.shape
+    n_rows = n_patterns + settings.n_chains
+    positive = make_chains(n_patterns, n)
+    positive.clamped[:, :n_visible] = True
+    positive.states[:, :n_visible] = patterns
+    negative = make_chains(settings.n_chains, n)
+    negative.states[:, :n_visible] = patterns[np.arange(settings.n_chains) % n_patterns]
+    hyper = BoltzmannHyperparams(
+        updates=settings.updates,
+        learning_rate=float(settings.learning_rate * min(1.0, LR_REFERENCE_UNITS / n) ** 2),
+        momentum=float(settings.momentum),
+        weight_decay=float(settings.weight_decay),
+        k=settings.k,
+        persistent=settings.persistent,
+        batch_likelihood_weight=float(settings.batch_likelihood_weight),
+        n_visible=n_visible,
+    )
+    state = BoltzmannTrainState(
+        weights_velocity=np.zeros((n, n), np.float32),
+        bias_velocity=np.zeros(n, np.float32),
+        data_mean=data_mean,
+        energies=np.zeros(n_patterns),
+        pattern_probs=np.zeros(n_patterns),
+        pattern_weights=np.zeros(n_patterns),
+        states=np.zeros((n_rows, n), np.float32),
+        weighted_states=np.zeros((n_rows, n), np.float32),
+        weights_grad=np.zeros((n, n), np.float32),
+        bias_grad=np.zeros(n, np.float32),
+    )
+    _run_updates(params, hyper, state, positive, negative, stream)
 
 
 @jit
-def _learn(machine, rule, room, positive, negative, stream):
-    """All updates of one seed by sampling."""
-    n_seen = len(positive.states)
-    _scatter(positive, rule.n_visible, stream)
-    _scatter(negative, rule.n_visible, stream)
-    for _ in range(rule.updates):
-        for _ in range(rule.k):
-            sweep(machine.weights, machine.bias, positive, 1.0, stream)
-        if not rule.persistent:
+def _run_updates(params, hyper, state, positive, negative, stream):
+    """Run all updates of one seed by sampling."""
+    n_patterns = len(positive.states)
+    _randomize_hidden(positive, hyper.n_visible, stream)
+    _randomize_hidden(negative, hyper.n_visible, stream)
+    for _ in range(hyper.updates):
+        for _ in range(hyper.k):
+            gibbs_sweep(params.weights, params.bias, positive, 1.0, stream)
+        if not hyper.persistent:
             for r in range(len(negative.states)):
-                _copy(positive.states[r % n_seen], negative.states[r])
-        for _ in range(rule.k):
-            sweep(machine.weights, machine.bias, negative, 1.0, stream)
-        _shares(machine, rule, room, positive)
-        _phases(room, positive, negative)
-        product(room.weighted.T, room.all, room.slope)
-        _step(machine, rule, room)
+                copy_row(positive.states[r % n_patterns], negative.states[r])
+        for _ in range(hyper.k):
+            gibbs_sweep(params.weights, params.bias, negative, 1.0, stream)
+        _compute_pattern_weights(params, hyper, state, positive)
+        _collect_phases(state, positive, negative)
+        matmul(state.weighted_states.T, state.states, state.weights_grad)
+        _apply_gradient(params, hyper, state)
 
 
 @jit_inline
-def _copy(source, out):
-    for c in range(len(out)):
-        out[c] = source[c]
-
-
-@jit_inline
-def _scatter(chains, n_visible, stream):
-    """Hidden units, which stand at -1, are drawn evenly."""
+def _randomize_hidden(chains, n_visible, stream):
+    """Set the hidden units to -1 or +1 with equal probability."""
     for r in range(len(chains.states)):
         for i in range(n_visible, chains.states.shape[1]):
             chains.states[r, i] = np.float32(1.0) if uniform(stream, 0) < 0.5 else np.float32(-1.0)
 
 
 @jit_inline
-def _shares(machine, rule, room, positive):
-    """How much each pattern counts in the positive phase."""
-    n_seen, least, total = len(positive.states), np.inf, 0.0
-    for r in range(n_seen):
-        room.shares[r] = 0.0
-        for i in range(len(machine.bias)):
-            room.shares[r] -= positive.states[r, i] * (0.5 * positive.inputs[r, i] + machine.bias[i])
-        least = min(least, room.shares[r])
-    for r in range(n_seen):
-        room.shares[r] = np.exp(least - room.shares[r])
-        total += room.shares[r]
-    for r in range(n_seen):
-        room.shares[r] = (1.0 + rule.balance) / n_seen - rule.balance * room.shares[r] / total
+def _compute_pattern_weights(params, hyper, state, positive):
+    """Compute the weight of each pattern in the positive phase: 1 / P, and the gradient of log softmax(-E)."""
+    n_patterns = len(positive.states)
+    lowest = np.inf
+    total = 0.0
+    for r in range(n_patterns):
+        state.energies[r] = 0.0
+        for i in range(len(params.bias)):
+            state.energies[r] -= positive.states[r, i] * (0.5 * positive.inputs[r, i] + params.bias[i])
+        lowest = min(lowest, state.energies[r])
+    for r in range(n_patterns):
+        state.pattern_probs[r] = np.exp(lowest - state.energies[r])
+        total += state.pattern_probs[r]
+    extra = hyper.batch_likelihood_weight
+    for r in range(n_patterns):
+        state.pattern_weights[r] = (1.0 + extra) / n_patterns - extra * state.pattern_probs[r] / total
 
 
 @jit_inline
-def _phases(room, positive, negative):
-    """States of both phases, as they are and weighted, and the sum of the latter."""
-    n_seen = len(positive.states)
-    room.pull[:] = np.float32(0.0)
-    for r in range(len(room.all)):
-        if r < n_seen:
-            _copy(positive.states[r], room.all[r])
+def _collect_phases(state, positive, negative):
+    """Gather the states of both phases, as they are and weighted, and sum the latter: the gradient of the biases."""
+    n_patterns = len(positive.states)
+    state.bias_grad[:] = np.float32(0.0)
+    for r in range(len(state.states)):
+        if r < n_patterns:
+            copy_row(positive.states[r], state.states[r])
         else:
-            _copy(negative.states[r - n_seen], room.all[r])
-        weight = np.float32(room.shares[r] if r < n_seen else -1.0 / len(negative.states))
-        for i in range(room.all.shape[1]):
-            room.weighted[r, i] = weight * room.all[r, i]
-            room.pull[i] += room.weighted[r, i]
+            copy_row(negative.states[r - n_patterns], state.states[r])
+        weight = np.float32(state.pattern_weights[r] if r < n_patterns else -1.0 / len(negative.states))
+        for i in range(state.states.shape[1]):
+            state.weighted_states[r, i] = weight * state.states[r, i]
+            state.bias_grad[i] += state.weighted_states[r, i]
 
 
 @jit_inline
-def _step(machine, rule, room):
-    """One step along the centred gradient; both places of a weight get the same numbers."""
-    keep, size, decay = np.float32(rule.momentum), np.float32(rule.rate), np.float32(rule.decay)
-    for i in range(len(machine.bias)):
-        back = np.float32(0.0)
-        for j in range(len(machine.bias)):
+def _apply_gradient(params, hyper, state):
+    """Step along the centred gradient; both places of a weight get the same numbers."""
+    momentum = np.float32(hyper.momentum)
+    rate = np.float32(hyper.learning_rate)
+    weight_decay = np.float32(hyper.weight_decay)
+    n = len(params.bias)
+    for i in range(n):
+        centering = np.float32(0.0)
+        for j in range(n):
             if i != j:
-                slope = room.slope[min(i, j), max(i, j)]
-                slope -= room.pull[i] * room.mean[j] + room.pull[j] * room.mean[i]
-                back += slope * room.mean[j]
-                room.moved[i, j] = keep * room.moved[i, j] + size * (slope - decay * machine.weights[i, j])
-                machine.weights[i, j] += room.moved[i, j]
-        room.moved_bias[i] = keep * room.moved_bias[i] + size * (room.pull[i] - back)
-    for i in range(len(machine.bias)):
-        machine.bias[i] += room.moved_bias[i]
+                gradient = state.weights_grad[min(i, j), max(i, j)]
+                gradient -= state.bias_grad[i] * state.data_mean[j] + state.bias_grad[j] * state.data_mean[i]
+                centering += gradient * state.data_mean[j]
+                state.weights_velocity[i, j] = momentum * state.weights_velocity[i, j] + rate * (
+                    gradient - weight_decay * params.weights[i, j]
+                )
+                params.weights[i, j] += state.weights_velocity[i, j]
+        state.bias_velocity[i] = momentum * state.bias_velocity[i] + rate * (state.bias_grad[i] - centering)
+    for i in range(n):
+        params.bias[i] += state.bias_velocity[i]

@@ -1,13 +1,16 @@
-"""Units that turn one at a time, in random order, until none does: compiled, and without weights where it can be.
+"""Asynchronous dynamics: +-1 units updated one at a time, in random order, until none changes; compiled.
 
-Three kinds of network share the walk. OVERLAPS is Hopfield's with the weights sum x x^T: with the overlaps
-m_mu = x_mu . s the field of unit i is sum_mu x_mu_i m_mu, less P s_i where the diagonal is 0. A unit costs P steps in
-whole numbers, so ties are exact, and one that turns moves P overlaps and no N fields. WEIGHTS is any symmetric matrix:
-fields are kept, and only a unit that turns moves them. ENERGIES is a dense memory: a unit compares the energies of its
-two states by tables over the overlaps, which are whole numbers (see :mod:`memory.dense_hopfield`).
+Three kinds of network share the dynamics:
 
-The order of a sweep is drawn once per seed and shared by its cues, so what becomes of a cue does not depend on its
-neighbours. A unit is looked at again only if another one has turned since.
+* OVERLAPS is Hopfield's network with the weights sum_mu x_mu x_mu^T, which are never formed. With the overlaps
+  m_mu = x_mu . s the local field of unit i is sum_mu x_mu_i m_mu, less P s_i where the diagonal is 0. A unit costs P
+  steps in whole numbers, so ties are exact, and a flip changes P overlaps instead of N fields.
+* WEIGHTS is any symmetric matrix. The local fields are kept, and only a flip changes them.
+* ENERGIES is a dense memory: a unit compares the energies of its two states by tables over the overlaps, which are
+  whole numbers (see :mod:`memory.dense_hopfield`).
+
+The order of a sweep is drawn once per seed and shared by its cues, so the recall of a cue does not depend on the cues
+beside it. A unit is evaluated again only if another one has flipped since.
 """
 
 from __future__ import annotations
@@ -16,249 +19,267 @@ from typing import NamedTuple
 
 import numpy as np
 
+from memory.common.kernels import shuffle
 from simulator.core.jit import jit, jit_inline, jit_reassociate, parallel_for
 from simulator.core.protocols import Array
-from simulator.core.rng_compiled import below
 
 OVERLAPS, WEIGHTS, ENERGIES = range(3)
-F, EVEN, ODD, SLOPE = range(4)  # the rows of a table
-_BLOCK = 8  # cues that walk side by side: a unit's column is read once for all of them
+_BLOCK_SIZE = 8  # cues updated side by side: a unit's column is read once for all of them
 
 
-class Net(NamedTuple):
-    """S networks of one kind; what a kind does not need has length 1 along every axis."""
+class EnergyTable(NamedTuple):
+    """Functions of the overlap m of a dense memory, float64 [2 N + 1] each; see :mod:`memory.dense_hopfield`.
+
+    Entry k is for m = k - N, or for m = max(m) - k where ``from_largest``.
+    """
+
+    height: Array  # F(m)
+    even: Array  # (G(m - 1) + G(m + 1)) / 2
+    odd: Array  # (G(m - 1) - G(m + 1)) / 2
+    slope: Array  # G(m)
+
+
+NO_TABLE = EnergyTable(np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1))
+NO_WEIGHTS = np.zeros((1, 1, 1), np.float32)
+
+
+class AsyncNetwork(NamedTuple):
+    """S networks of one kind; arrays that the kind does not need have length 1, or 0 patterns."""
 
     kind: int  # OVERLAPS, WEIGHTS or ENERGIES
     columns: Array  # int8 [S, N, P], patterns by unit
-    weights: Array  # float32 or float64 [S, N, N], symmetric
-    free: bool  # the diagonal counts as 0 (OVERLAPS)
-    table: Array  # float64 [4, 2 N + 1], see :mod:`memory.dense_hopfield` (ENERGIES)
-    shifts: bool  # the table is for exp and counts down from the largest overlap; else up from -N (ENERGIES)
+    weights: Array  # float32 or float64 [S, N, N], symmetric (WEIGHTS)
+    zero_diagonal: bool  # units do not act on themselves (OVERLAPS)
+    table: EnergyTable  # (ENERGIES)
+    from_largest: bool  # F = exp, and the table is relative to the largest overlap (ENERGIES)
 
 
-class Walk(NamedTuple):
-    """Cues of S seeds, moved on in place."""
+class AsyncState(NamedTuple):
+    """Q cues of S seeds and their recall so far, updated in place."""
 
     states: Array  # int8 [S, Q, N]
-    held: Array  # bool [S, Q, N]
-    push: Array  # float64 [S, Q or 1, N], a field from outside, in units of the weights
-    fields: Array  # [S, Q, N] at the start, like the weights (WEIGHTS)
-    energy: Array  # float64 [S, Q, 1 + T], written from the cue to where it comes to rest
-    sweeps: Array  # int64 [S, Q], written
+    clamped: Array  # bool [S, Q, N], units that keep their state
+    external_field: Array  # float64 [S, Q or 1, N], in units of the weights
+    local_field: Array  # [S, Q, N], states times weights, like them (WEIGHTS)
+    energy: Array  # float64 [S, Q, 1 + T], written from the cue to the fixed point
+    n_iters: Array  # int64 [S, Q], sweeps in which a unit changed
 
 
-class _Room(NamedTuple):
-    """Working space of S seeds for blocks of B cues."""
+class AsyncWorkspace(NamedTuple):
+    """Buffers of S seeds for blocks of B cues."""
 
-    streams: Array  # uint64 [S, 4], where the orders of every block begin
-    stream: Array  # uint64 [S, 4]
+    initial_streams: Array  # uint64 [S, 4], where the orders of every block begin
+    streams: Array  # uint64 [S, 4]
     order: Array  # int32 [S, N]
-    seen: Array  # int64 [S, B, N], units that had turned in a cue when this one was last looked at
-    turned: Array  # int64 [S, B, 2], units that have turned, and had before this sweep; -1: at rest
+    evaluated_at: Array  # int64 [S, B, N], the cue's number of flips when the unit was last evaluated
+    n_flips: Array  # int64 [S, B], -1 at a fixed point
+    n_flips_before: Array  # int64 [S, B], when the sweep began
     overlaps: Array  # int16 or int32 [S, B, P]
-    slopes: Array  # float64 [S, B, 2, P], of the energy for a unit that is known, and for one that is 0
-    tilt: Array  # float64 [S, B], what a known unit has of its own (ENERGIES)
+    slopes: Array  # float64 [S, B, P], sum over patterns of x times it is the field of a unit of +-1 (ENERGIES)
+    slopes_at_zero: Array  # float64 [S, B, P], the same for a unit of 0 (ENERGIES)
+    self_field: Array  # float64 [S, B], a unit's own contribution to its field, times its state (ENERGIES)
 
 
-def settle(net: Net, walk: Walk, streams: Array) -> None:
-    """Walk every cue to rest, or for T sweeps; ``streams`` uint64 [S, 4] are left where they are."""
-    n_seeds, _, n = walk.states.shape
+def settle(net: AsyncNetwork, state: AsyncState, streams: Array) -> None:
+    """Update every cue to a fixed point, or for T sweeps; ``streams`` uint64 [S, 4] are not advanced."""
+    n_seeds, _, n = state.states.shape
     n_patterns = net.columns.shape[2]
-    lifted = n_patterns if net.kind == ENERGIES else 1
-    room = _Room(
-        streams=streams,
-        stream=streams.copy(),
+    n_slopes = n_patterns if net.kind == ENERGIES else 1
+    workspace = AsyncWorkspace(
+        initial_streams=streams,
+        streams=streams.copy(),
         order=np.empty((n_seeds, n), np.int32),
-        seen=np.empty((n_seeds, _BLOCK, n), np.int64),
-        turned=np.empty((n_seeds, _BLOCK, 2), np.int64),
-        overlaps=np.empty((n_seeds, _BLOCK, n_patterns), np.int16 if n < 2**15 else np.int32),
-        slopes=np.empty((n_seeds, _BLOCK, 2, lifted)),
-        tilt=np.empty((n_seeds, _BLOCK)),
+        evaluated_at=np.empty((n_seeds, _BLOCK_SIZE, n), np.int64),
+        n_flips=np.empty((n_seeds, _BLOCK_SIZE), np.int64),
+        n_flips_before=np.empty((n_seeds, _BLOCK_SIZE), np.int64),
+        overlaps=np.empty((n_seeds, _BLOCK_SIZE, n_patterns), np.int16 if n < 2**15 else np.int32),
+        slopes=np.empty((n_seeds, _BLOCK_SIZE, n_slopes)),
+        slopes_at_zero=np.empty((n_seeds, _BLOCK_SIZE, n_slopes)),
+        self_field=np.empty((n_seeds, _BLOCK_SIZE)),
     )
-    parallel_for(lambda first, last: _settle(net, walk, room, first, last), n_seeds)
+    parallel_for(lambda first, last: _settle_seeds(net, state, workspace, first, last), n_seeds)
 
 
 @jit
-def _settle(net, walk, room, first, last):
-    """All cues of seeds first to last, block by block."""
-    n_cues, n_blocks = walk.states.shape[1], room.turned.shape[1]
+def _settle_seeds(net, state, workspace, first, last):
+    """Settle all cues of seeds first to last, block by block."""
+    n_cues = state.states.shape[1]
+    block_size = workspace.n_flips.shape[1]
     for i in range(first, last):
-        for start in range(0, n_cues, n_blocks):
-            _block(net, walk, room, i, start, min(n_blocks, n_cues - start))
+        for start in range(0, n_cues, block_size):
+            _settle_block(net, state, workspace, i, start, min(block_size, n_cues - start))
 
 
 @jit
-def _block(net, walk, room, i, start, width):
-    """Cues start to start + width of seed i, sweep by sweep."""
+def _settle_block(net, state, workspace, i, start, width):
+    """Settle cues start to start + width of seed i, sweep by sweep."""
     for k in range(4):
-        room.stream[i, k] = room.streams[i, k]
-    for k in range(room.order.shape[1]):
-        room.order[i, k] = k
+        workspace.streams[i, k] = workspace.initial_streams[i, k]
+    for k in range(workspace.order.shape[1]):
+        workspace.order[i, k] = k
     for b in range(width):
-        _begin(net, walk, room, i, b, start + b)
-    for sweep in range(walk.energy.shape[2] - 1):
-        shuffle(room.stream, i, room.order[i])
-        for k in range(room.order.shape[1]):
-            unit = room.order[i, k]
+        _begin_cue(net, state, workspace, i, b, start + b)
+    for sweep in range(state.energy.shape[2] - 1):
+        shuffle(workspace.streams, i, workspace.order[i])
+        for k in range(workspace.order.shape[1]):
+            unit = workspace.order[i, k]
             for b in range(width):
-                _visit(net, walk, room, (i, b, start + b), unit)
-        if _close(net, walk, room, (i, start, width), sweep + 1) == 0:
+                _update_unit(net, state, workspace, i, b, start + b, unit)
+        if _end_sweep(net, state, workspace, i, start, width, sweep + 1) == 0:
             return
 
 
 @jit_inline
-def shuffle(streams, i, order):
-    """Put ``order`` [N] into random order, in place (Fisher and Yates)."""
-    for k in range(len(order) - 1, 0, -1):
-        other = below(streams, i, k + 1)
-        order[k], order[other] = order[other], order[k]
-
-
-@jit_inline
-def _begin(net, walk, room, i, b, q):
-    """Overlaps, slopes and the energy at the cue."""
-    room.turned[i, b, 0], room.turned[i, b, 1] = 0, 0
-    room.seen[i, b, :] = -1
-    walk.sweeps[i, q] = 0
+def _begin_cue(net, state, workspace, i, b, q):
+    """Compute the overlaps, the slopes and the energy of cue q, in place b of the block."""
+    workspace.n_flips[i, b] = 0
+    workspace.n_flips_before[i, b] = 0
+    workspace.evaluated_at[i, b, :] = -1
+    state.n_iters[i, q] = 0
     if net.kind != WEIGHTS:
-        m = room.overlaps[i, b]
-        m[:] = 0
-        for unit in range(walk.states.shape[2]):
-            if walk.states[i, q, unit] != 0:
-                _add(m, net.columns[i, unit], walk.states[i, q, unit])
+        overlaps = workspace.overlaps[i, b]
+        overlaps[:] = 0
+        for unit in range(state.states.shape[2]):
+            if state.states[i, q, unit] != 0:
+                _add_column(overlaps, net.columns[i, unit], state.states[i, q, unit])
     if net.kind == ENERGIES:
-        _climb(net, room, i, b)
-    walk.energy[i, q, 0] = _energy(net, walk, room, i, b, q)
+        _read_slopes(net, workspace, i, b)
+    state.energy[i, q, 0] = _energy(net, state, workspace, i, b, q)
 
 
 @jit_inline
-def _add(m, column, times):
-    """Overlaps m [P] += times column [P]."""
-    for k in range(len(m)):
-        m[k] += times * column[k]
+def _update_unit(net, state, workspace, i, b, q, unit):
+    """Set a unit to the sign of its field; a field of exactly 0 leaves it as it is."""
+    n_flips = workspace.n_flips[i, b]
+    if n_flips < 0 or workspace.evaluated_at[i, b, unit] == n_flips or state.clamped[i, q, unit]:
+        return
+    workspace.evaluated_at[i, b, unit] = n_flips
+    old = state.states[i, q, unit]
+    external_field = state.external_field[i, q if state.external_field.shape[1] > 1 else 0, unit]
+    field = _field(net, state, workspace, i, b, q, unit) + external_field
+    new = np.int8(1) if field > 0.0 else (np.int8(-1) if field < 0.0 else old)
+    if new != old:
+        state.states[i, q, unit] = new
+        workspace.n_flips[i, b] = n_flips + 1
+        _propagate_flip(net, state, workspace, i, b, q, unit, new - old)
 
 
 @jit_inline
-def _climb(net, room, i, b):
+def _field(net, state, workspace, i, b, q, unit):
+    """Compute the local field of a unit: half the energy gap between its two states."""
+    own_state = state.states[i, q, unit]
+    if net.kind == WEIGHTS:
+        return np.float64(state.local_field[i, q, unit])
+    column = net.columns[i, unit]
+    if net.kind == OVERLAPS:
+        return np.float64(
+            _dot_integers(column, workspace.overlaps[i, b]) - (len(column) * own_state if net.zero_diagonal else 0)
+        )
+    if own_state == 0:
+        return _dot_floats(column, workspace.slopes_at_zero[i, b])
+    return _dot_floats(column, workspace.slopes[i, b]) + own_state * workspace.self_field[i, b]
+
+
+@jit_inline
+def _propagate_flip(net, state, workspace, i, b, q, unit, change):
+    """Update what depends on a unit that has changed."""
+    if net.kind == WEIGHTS:
+        fields = state.local_field[i, q]
+        row = net.weights[i, unit]
+        for k in range(len(fields)):
+            fields[k] += change * row[k]
+        return
+    _add_column(workspace.overlaps[i, b], net.columns[i, unit], change)
+    if net.kind == ENERGIES:
+        _read_slopes(net, workspace, i, b)
+
+
+@jit_inline
+def _end_sweep(net, state, workspace, i, start, width, sweep):
+    """Record the energies of the cues that changed, and return how many did."""
+    n_changed = 0
+    for b in range(width):
+        if workspace.n_flips[i, b] == workspace.n_flips_before[i, b]:
+            workspace.n_flips[i, b] = -1
+        if workspace.n_flips[i, b] >= 0:
+            n_changed += 1
+            workspace.n_flips_before[i, b] = workspace.n_flips[i, b]
+            state.n_iters[i, start + b] = sweep
+            state.energy[i, start + b, sweep] = _energy(net, state, workspace, i, b, start + b)
+    return n_changed
+
+
+@jit_inline
+def _energy(net, state, workspace, i, b, q):
+    """Compute the energy of a cue's state, in the external field."""
+    total = 0.0
+    n_known = 0
+    for unit in range(state.states.shape[2]):
+        own_state = state.states[i, q, unit]
+        n_known += own_state != 0
+        total -= own_state * state.external_field[i, q if state.external_field.shape[1] > 1 else 0, unit]
+        if net.kind == WEIGHTS:
+            total -= 0.5 * own_state * state.local_field[i, q, unit]
+    if net.kind == WEIGHTS:
+        return total
+    overlaps = workspace.overlaps[i, b]
+    if net.kind == OVERLAPS:
+        squares = -float(n_known * len(overlaps)) if net.zero_diagonal else 0.0
+        for k in range(len(overlaps)):
+            squares += np.float64(overlaps[k]) * overlaps[k]
+        return total - 0.5 * squares
+    origin = _table_origin(net, overlaps)
+    heights = 0.0
+    for k in range(len(overlaps)):
+        heights += net.table.height[abs(np.int64(overlaps[k]) - origin)]
+    return total - (origin + np.log(heights) if net.from_largest else heights)
+
+
+@jit_inline
+def _read_slopes(net, workspace, i, b):
     """Read the slopes of the energy [P] off the table, at the overlaps as they are."""
-    m, tilt = room.overlaps[i, b], 0.0
-    origin = largest(m) if net.shifts else -(net.table.shape[1] // 2)
-    for k in range(len(m)):
-        at = abs(np.int64(m[k]) - origin)
-        room.slopes[i, b, 0, k] = net.table[EVEN, at]
-        room.slopes[i, b, 1, k] = net.table[SLOPE, at]
-        tilt += net.table[ODD, at]
-    room.tilt[i, b] = tilt
+    overlaps = workspace.overlaps[i, b]
+    self_field = 0.0
+    origin = _table_origin(net, overlaps)
+    for k in range(len(overlaps)):
+        entry = abs(np.int64(overlaps[k]) - origin)
+        workspace.slopes[i, b, k] = net.table.even[entry]
+        workspace.slopes_at_zero[i, b, k] = net.table.slope[entry]
+        self_field += net.table.odd[entry]
+    workspace.self_field[i, b] = self_field
 
 
 @jit_inline
-def largest(m):
-    """The largest of the overlaps [P]."""
-    found = np.int64(m[0])
-    for k in range(1, len(m)):
-        found = max(found, np.int64(m[k]))
-    return found
+def _table_origin(net, overlaps):
+    """Return the overlap of the table's first entry."""
+    if not net.from_largest:
+        return -(len(net.table.height) // 2)
+    largest = np.int64(overlaps[0])
+    for k in range(1, len(overlaps)):
+        largest = max(largest, np.int64(overlaps[k]))
+    return largest
 
 
 @jit_inline
-def _dot(column, m):
-    """Whole numbers: column [P] . m [P], below 2**31."""
+def _add_column(overlaps, column, factor):
+    """Add factor times ``column`` [P] to ``overlaps`` [P]."""
+    for k in range(len(overlaps)):
+        overlaps[k] += factor * column[k]
+
+
+@jit_inline
+def _dot_integers(column, overlaps):
+    """Compute column [P] . overlaps [P] in int32; it must stay below 2**31."""
     total = np.int32(0)
-    for k in range(len(m)):
-        total = np.int32(total + np.int32(column[k]) * np.int32(m[k]))
+    for k in range(len(overlaps)):
+        total = np.int32(total + np.int32(column[k]) * np.int32(overlaps[k]))
     return total
 
 
 @jit_reassociate
-def _weighted(column, slopes):
-    """Sum over patterns of column [P] times slopes [P]."""
+def _dot_floats(column, slopes):
+    """Compute column [P] . slopes [P]."""
     total = 0.0
     for k in range(len(slopes)):
         total += column[k] * slopes[k]
     return total
-
-
-@jit_inline
-def _visit(net, walk, room, at, unit):
-    """Let a unit of one cue follow its field; a field of exactly 0 leaves it."""
-    i, b, q = at
-    turned = room.turned[i, b, 0]
-    if turned < 0 or room.seen[i, b, unit] == turned or walk.held[i, q, unit]:
-        return
-    room.seen[i, b, unit] = turned
-    old = walk.states[i, q, unit]
-    field = _field(net, walk, room, at, unit) + walk.push[i, q if walk.push.shape[1] > 1 else 0, unit]
-    new = np.int8(1) if field > 0.0 else (np.int8(-1) if field < 0.0 else old)
-    if new != old:
-        walk.states[i, q, unit] = new
-        room.turned[i, b, 0] = turned + 1
-        _turn(net, walk, room, at, unit, new - old)
-
-
-@jit_inline
-def _field(net, walk, room, at, unit):
-    """What the other units, and the unit itself where there is a diagonal, say to a unit."""
-    i, b, q = at
-    state = walk.states[i, q, unit]
-    if net.kind == WEIGHTS:
-        return np.float64(walk.fields[i, q, unit])
-    column = net.columns[i, unit]
-    if net.kind == OVERLAPS:
-        return np.float64(_dot(column, room.overlaps[i, b]) - (len(column) * state if net.free else 0))
-    if state == 0:
-        return _weighted(column, room.slopes[i, b, 1])
-    return _weighted(column, room.slopes[i, b, 0]) + state * room.tilt[i, b]
-
-
-@jit_inline
-def _turn(net, walk, room, at, unit, change):
-    """What follows from a unit that has changed."""
-    i, b, q = at
-    if net.kind == WEIGHTS:
-        fields, row = walk.fields[i, q], net.weights[i, unit]
-        for k in range(len(fields)):
-            fields[k] += change * row[k]
-        return
-    _add(room.overlaps[i, b], net.columns[i, unit], change)
-    if net.kind == ENERGIES:
-        _climb(net, room, i, b)
-
-
-@jit_inline
-def _close(net, walk, room, block, sweep):
-    """End a sweep: energies of the cues that moved; how many did."""
-    i, start, width = block
-    moved = 0
-    for b in range(width):
-        if room.turned[i, b, 0] == room.turned[i, b, 1]:
-            room.turned[i, b, 0] = -1
-        if room.turned[i, b, 0] >= 0:
-            moved += 1
-            room.turned[i, b, 1] = room.turned[i, b, 0]
-            walk.sweeps[i, start + b] = sweep
-            walk.energy[i, start + b, sweep] = _energy(net, walk, room, i, b, start + b)
-    return moved
-
-
-@jit_inline
-def _energy(net, walk, room, i, b, q):
-    """The energy of a cue's state, its push included."""
-    total, known = 0.0, 0
-    for unit in range(walk.states.shape[2]):
-        state = walk.states[i, q, unit]
-        known += state != 0
-        total -= state * walk.push[i, q if walk.push.shape[1] > 1 else 0, unit]
-        if net.kind == WEIGHTS:
-            total -= 0.5 * state * walk.fields[i, q, unit]
-    if net.kind == WEIGHTS:
-        return total
-    m = room.overlaps[i, b]
-    if net.kind == OVERLAPS:
-        squares = -float(known * len(m)) if net.free else 0.0
-        for k in range(len(m)):
-            squares += np.float64(m[k]) * m[k]
-        return total - 0.5 * squares
-    origin, heights = largest(m) if net.shifts else -(net.table.shape[1] // 2), 0.0
-    for k in range(len(m)):
-        heights += net.table[F, abs(np.int64(m[k]) - origin)]
-    return total - (origin + np.log(heights) if net.shifts else heights)

@@ -1,4 +1,4 @@
-"""What memories accept: shapes, finite numbers, and the alphabet."""
+"""Checks of what memories are given: shapes, finite values, and the domain."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
 
-def check(values: Any, n_seeds: int, units: PatternSpec, what: str, *, domain: str = "continuous") -> Array:
-    """Patterns or cues [S, Q, N] as contiguous float32, if a memory can use them.
+def check(values: Any, n_seeds: int, spec: PatternSpec, what: str, *, domain: str = "continuous") -> Array:
+    """Check patterns or cues [S, Q, N], and return them as contiguous float32.
 
     Args:
-        values: what was given.
+        values: patterns or cues.
         n_seeds: seeds S.
-        units: what a pattern is.
-        what: how an error calls them: "pattern" or "cue".
-        domain: "bipolar" (-1 and +1), "cue" (-1, 0 and +1; 0 is not known) or "continuous" (from -1 to 1).
+        spec: shape of a pattern.
+        what: their name in errors: "pattern" or "cue".
+        domain: "bipolar" (-1 and +1), "cue" (-1, 0 and +1; 0 is unknown) or "continuous" (from -1 to 1).
 
     Raises:
-        ValueError: another shape, or an entry outside the alphabet; says which.
+        ValueError: another shape, or a value outside the domain; names the first.
     """
-    found = np.ascontiguousarray(values, np.float32)
-    if found.ndim != 3 or found.shape[0] != n_seeds or found.shape[2] != units.n or not found.shape[1]:
-        raise ValueError(f"{what}s of shape {found.shape}: expected ({n_seeds} seeds, some {what}s, {units.n} units)")
-    good = _inside(found, domain)
-    if not good.all():
-        i, q, at = np.argwhere(~good)[0]
+    checked = np.ascontiguousarray(values, np.float32)
+    if checked.ndim != 3 or checked.shape[0] != n_seeds or checked.shape[2] != spec.n or not checked.shape[1]:
+        raise ValueError(f"{what}s of shape {checked.shape}: expected ({n_seeds} seeds, some {what}s, {spec.n} units)")
+    is_valid = _is_in_domain(checked, domain)
+    if not is_valid.all():
+        i, q, unit = np.argwhere(~is_valid)[0]
         expected = {"bipolar": "-1 or +1", "cue": "-1, 0 or +1", "continuous": "a number from -1 to 1"}[domain]
-        raise ValueError(f"{what} {q} of seed number {i}: unit {at} is {found[i, q, at]:g}, expected {expected}")
-    return found
+        raise ValueError(f"{what} {q} of seed number {i}: unit {unit} is {checked[i, q, unit]:g}, expected {expected}")
+    return checked
 
 
-def _inside(values: Array, domain: str) -> Array:
+def _is_in_domain(values: Array, domain: str) -> Array:
     size = np.abs(values)
     if domain == "continuous":
         return size <= 1.0
@@ -42,7 +42,7 @@ def _inside(values: Array, domain: str) -> Array:
 
 
 def check_known(known: Any, cues: Array) -> Array:
-    """The mask of trusted units as bool [S, Q, N]; all False where None is given.
+    """Check the mask of known units, and return it as bool [S, Q, N]; all False for None.
 
     Raises:
         ValueError: another shape than the cues'.
@@ -56,17 +56,17 @@ def check_known(known: Any, cues: Array) -> Array:
 
 
 def check_evidence(evidence: Any, cues: Array, name: str) -> Array:
-    """Evidence as float32 [S, Q, N].
+    """Check evidence for cues [S, Q, N], and return it as float32 [S, Q, N].
 
     Raises:
-        ValueError: it has another shape than the cues, or is not finite; ``name`` is the memory's.
+        ValueError: another shape than the cues', or values that are not finite; ``name`` is the memory's.
     """
-    found = np.ascontiguousarray(evidence, np.float32)
-    if found.shape != cues.shape or not np.isfinite(found).all():
-        raise ValueError(f"{name}: evidence of shape {found.shape}, expected finite numbers of shape {cues.shape}")
-    return found
+    checked = np.ascontiguousarray(evidence, np.float32)
+    if checked.shape != cues.shape or not np.isfinite(checked).all():
+        raise ValueError(f"{name}: evidence of shape {checked.shape}, expected finite numbers of shape {cues.shape}")
+    return checked
 
 
 def hold(patterns: Array, cues: Array, known: Array) -> Array:
-    """Patterns with the trusted units as the cue has them."""
+    """Return the patterns with the known units set to the cues' values."""
     return np.where(known, cues, patterns)

@@ -1,6 +1,8 @@
-"""Learning rules of Hopfield networks: symmetric weights [N, N] from patterns x [P, N] of -1 and +1, seed by seed.
+"""Learning rules of Hopfield networks: symmetric weights [N, N] from patterns x [P, N] of -1 and +1.
 
-All of them are pure functions; the last unit may be a constant (held at +1), whose weights are the other units' biases.
+Five rules, all pure functions of one seed's patterns: ``hebb``, ``storkey``, ``pseudo_inverse``, ``perceptron`` and
+minimum probability ``flow``. With biases the last unit is constant, always +1: its weights are the biases of the
+others, and its own field is not learned.
 """
 
 from __future__ import annotations
@@ -10,25 +12,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from memory.hopfield.flow import least_flow
 from simulator.core.jit import parallel_for
 from simulator.core.protocols import Array
 
-_EXACT = 2**24  # whole numbers up to here are exact in float32
+_EXACT_FLOAT32 = 2**24  # whole numbers up to here are exact in float32
+_MAX_RATE_EXPONENT = 50.0  # of the flow: larger ones overflow where the line search steps too far
 
 
-class Learning(NamedTuple):
-    """How weights are learned."""
+class LearningRule(NamedTuple):
+    """A learning rule and its settings."""
 
-    rule: str  # hebb, storkey, pseudo_inverse, perceptron or flow
+    name: str  # hebb, storkey, pseudo_inverse, perceptron or flow
     margin: float  # of the perceptron
-    passes: int  # at most, of perceptron and flow
-    diagonal: bool  # units act on themselves
-    constant: bool  # the last unit is held at +1 and is nobody's to learn
+    n_epochs: int  # at most, of perceptron and flow
+    zero_diagonal: bool  # units do not act on themselves
+    constant_unit: bool  # the last unit is constant
 
 
-def learn(x: Array, learning: Learning) -> Array:
-    """Weights [S, N, N] from patterns x int8 [S, P, N].
+def learn(x: Array, rule: LearningRule) -> Array:
+    """Learn weights [S, N, N] from patterns x int8 [S, P, N].
 
     float32; float64 where sums of whole numbers could otherwise become inexact.
     """
@@ -37,89 +39,147 @@ def learn(x: Array, learning: Learning) -> Array:
 
     def work(first: int, last: int) -> None:
         for i in range(first, last):
-            weights[i] = _one(x[i], learning)
+            weights[i] = _learn_seed(x[i], rule)
 
     parallel_for(work, n_seeds)
-    if learning.rule == "hebb" and np.abs(weights).sum(2).max() >= _EXACT:
+    if rule.name == "hebb" and np.abs(weights).sum(2).max() >= _EXACT_FLOAT32:
         return weights.astype(np.float64)
     return weights
 
 
-def _one(x: Array, learning: Learning) -> Array:
-    if learning.rule == "perceptron":
-        weights = perceptron(x, learning.margin, learning.passes, learning.constant)
-    elif learning.rule == "flow":
-        weights = least_flow(x, learning.passes, learning.constant)
+def _learn_seed(x: Array, rule: LearningRule) -> Array:
+    if rule.name == "perceptron":
+        weights = perceptron(x, rule.margin, rule.n_epochs, rule.constant_unit)
+    elif rule.name == "flow":
+        weights = minimum_probability_flow(x, rule.n_epochs, rule.constant_unit)
     else:
-        weights = _CLOSED[learning.rule](x)
-    if not learning.diagonal:
+        closed_form: dict[str, Callable[[Array], Array]] = {
+            "hebb": hebb,
+            "storkey": storkey,
+            "pseudo_inverse": pseudo_inverse,
+        }
+        weights = closed_form[rule.name](x)
+    if rule.zero_diagonal:
         np.fill_diagonal(weights, 0.0)
-    elif learning.constant:
+    elif rule.constant_unit:
         weights[-1, -1] = 0.0
     return weights
 
 
 def hebb(x: Array) -> Array:
-    """Sum of outer products, whole numbers: W_ij = sum_mu x_mu_i x_mu_j (Hopfield 1982, equation 2, with a diagonal).
+    """Sum the outer products: W_ij = sum_mu x_mu_i x_mu_j (Hopfield 1982, equation 2, with a diagonal).
 
-    Exact in float32 below 2**24 patterns.
+    Whole numbers, exact in float32 below 2**24 patterns.
     """
-    real = x.astype(np.float32)
-    return real.T @ real
+    patterns = x.astype(np.float32)
+    return patterns.T @ patterns
 
 
 def storkey(x: Array) -> Array:
-    """The local, incremental rule of Storkey (1997), "Increasing the capacity of a Hopfield network", equation 4.
+    """Apply the local, incremental rule of Storkey 1997, "Increasing the capacity of a Hopfield network", equation 4.
 
-    For pattern after pattern, with h_ij = sum_(k not i, j) w_ik x_k, the weights grow by
+    For each pattern in turn, with h_ij = sum_(k not i, j) w_ik x_k, the weights grow by
     (x_i x_j - x_i h_ji - h_ij x_j) / N. As x is -1 or +1 this is w <- (1 + 2 / N) w + (x c^T + c x^T) / N off the
-    diagonal, c = x / 2 - a with a_i = sum_(k not i) w_ik x_k: all that has to be kept are the c, and the fields of a
-    pattern cost N P steps instead of N^2.
+    diagonal, where c = x / 2 - a and a_i = sum_(k not i) w_ik x_k. So only the vectors c are kept, and the fields a of
+    a pattern cost N P steps instead of N^2.
     """
     n_patterns, n = x.shape
-    real, others = x.astype(np.float64), np.zeros(x.shape)
+    patterns = x.astype(np.float64)
+    corrections = np.zeros(x.shape)  # c of each pattern
     growth = 1.0 + 2.0 / n
-    shares, low, own = np.zeros(n_patterns), np.zeros(n), np.zeros(n)  # low: the diagonal that the products would have
-    for at, pattern in enumerate(real):
-        old, c, weight = real[:at], others[:at], shares[:at]
-        field = old.T @ (weight * (c @ pattern)) + c.T @ (weight * (old @ pattern)) - low * pattern
-        others[at] = 0.5 * pattern - field
-        shares[:at] *= growth
-        shares[at] = 1.0 / n
-        low = growth * low + 2.0 * pattern * others[at] / n
-        own += (1.0 - 2.0 * pattern * field) / n
-    weights = (real * shares[:, None]).T @ others
+    coefficients = np.zeros(n_patterns)  # of each pattern's product in the weights so far
+    product_diagonal = np.zeros(n)  # of the sum of products, which the weights do not have
+    diagonal = np.zeros(n)  # of the weights
+    for mu, pattern in enumerate(patterns):
+        earlier = patterns[:mu]
+        c = corrections[:mu]
+        coefficient = coefficients[:mu]
+        field = earlier.T @ (coefficient * (c @ pattern)) + c.T @ (coefficient * (earlier @ pattern))
+        field = field - product_diagonal * pattern
+        corrections[mu] = 0.5 * pattern - field
+        coefficients[:mu] *= growth
+        coefficients[mu] = 1.0 / n
+        product_diagonal = growth * product_diagonal + 2.0 * pattern * corrections[mu] / n
+        diagonal += (1.0 - 2.0 * pattern * field) / n
+    weights = (patterns * coefficients[:, None]).T @ corrections
     weights += weights.T.copy()
-    np.fill_diagonal(weights, own)
+    np.fill_diagonal(weights, diagonal)
     return weights
 
 
 def pseudo_inverse(x: Array) -> Array:
-    """The projection on what the patterns span (Personnaz, Guyon and Dreyfus 1985); they may be linearly dependent."""
-    real = x.astype(np.float64)
-    inverse = np.linalg.pinv(real @ real.T, hermitian=True)
-    return real.T @ (inverse @ real)
+    """Project on the span of the patterns (Personnaz, Guyon and Dreyfus 1985); they may be linearly dependent."""
+    patterns = x.astype(np.float64)
+    inverse = np.linalg.pinv(patterns @ patterns.T, hermitian=True)
+    return patterns.T @ (inverse @ patterns)
 
 
-def perceptron(x: Array, margin: float, passes: int, constant: bool = False) -> Array:
-    """Correct every unit of every pattern whose field has not yet the margin; symmetric, all patterns at once.
+def perceptron(x: Array, margin: float, n_epochs: int, constant_unit: bool = False) -> Array:
+    """Correct every unit of every pattern whose field is below the margin; symmetric, all patterns at once.
 
     Gardner 1988, "The space of interactions in neural network models", section 5, for symmetric weights: W_ij grows by
     (e_i + e_j) x_i x_j / N, where e is 1 for a unit with x_i h_i < margin. No diagonal. Ends when there is none, or
-    after ``passes``.
+    after ``n_epochs``.
     """
-    real, n = x.astype(np.float32), x.shape[1]
+    n = x.shape[1]
+    patterns = x.astype(np.float32)
     weights = np.zeros((n, n), np.float32)
-    for _ in range(passes):
-        wrong = real * (real * (real @ weights) < margin)
-        if constant:
-            wrong[:, -1] = 0.0
-        if not wrong.any():
+    for _ in range(n_epochs):
+        errors = patterns * (patterns * (patterns @ weights) < margin)
+        if constant_unit:
+            errors[:, -1] = 0.0
+        if not errors.any():
             break
-        step = wrong.T @ real / np.float32(n)
+        step = errors.T @ patterns / np.float32(n)
         weights += step + step.T
         np.fill_diagonal(weights, 0.0)
     return weights
 
 
-_CLOSED: dict[str, Callable[[Array], Array]] = {"hebb": hebb, "storkey": storkey, "pseudo_inverse": pseudo_inverse}
+class FlowObjective(NamedTuple):
+    """Probability flow of weights, per pattern and unit."""
+
+    value: float
+    gradient: Array  # [N, N], symmetric: W_ij and W_ji are one number, half of whose gradient stands in each place
+
+
+def probability_flow(weights: Array, x: Array, constant_unit: bool = False) -> FlowObjective:
+    """Compute K = mean over patterns and units of exp(-x_i h_i), with h = W x, and its gradient.
+
+    Sohl-Dickstein, Battaglino and DeWeese 2011; Hillar, Sohl-Dickstein and Koepsell 2012, equation 5: probability flows
+    from a pattern to the states one unit away at the rates exp((E(x) - E(x')) / 2) = exp(-x_i h_i). The objective is
+    convex.
+
+    Args:
+        weights: float64 [N, N], symmetric, diagonal 0.
+        x: float64 [P, N], -1 and +1.
+        constant_unit: the last unit never changes, so nothing flows there.
+    """
+    size = x.size
+    rates = np.exp(np.minimum(-x * (x @ weights), _MAX_RATE_EXPONENT))
+    if constant_unit:
+        rates[:, -1] = 0.0
+    one_sided = (x * rates).T @ x / -size
+    gradient = 0.5 * (one_sided + one_sided.T)
+    np.fill_diagonal(gradient, 0.0)
+    return FlowObjective(float(rates.sum() / size), gradient)
+
+
+def minimum_probability_flow(x: Array, n_epochs: int, constant_unit: bool = False) -> Array:
+    """Minimise the probability flow from weights of 0 by at most ``n_epochs`` steps of L-BFGS.
+
+    Weights of little flow make every pattern a minimum of the energy.
+    """
+    from scipy.optimize import minimize
+
+    n = x.shape[1]
+    patterns = x.astype(np.float64)
+
+    def objective(flat_weights: Array) -> tuple[float, Array]:
+        flow = probability_flow(flat_weights.reshape(n, n), patterns, constant_unit)
+        return flow.value, flow.gradient.ravel()
+
+    options = {"maxiter": n_epochs, "maxcor": 10}
+    result = minimize(objective, np.zeros(n * n), jac=True, method="L-BFGS-B", options=options)
+    weights = np.asarray(result.x).reshape(n, n)
+    return 0.5 * (weights + weights.T)

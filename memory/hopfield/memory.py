@@ -1,4 +1,4 @@
-"""The hopfield memory: settings and construction."""
+"""The Hopfield network as a memory: settings, learning and recall."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 
 from memory.common import asynchronous
-from memory.common.asynchronous import OVERLAPS, WEIGHTS, Net, Walk
+from memory.common.asynchronous import NO_TABLE, OVERLAPS, WEIGHTS, AsyncNetwork, AsyncState
 from memory.common.validation import check, check_evidence, check_known
 from memory.hopfield import synchronous
-from memory.hopfield.learning_rules import Learning, learn
+from memory.hopfield.learning_rules import LearningRule, learn
 from simulator.core import rng
 from simulator.core.field_types import Count, NonNegative
 from simulator.core.memories import PatternSpec, Recall
@@ -24,33 +24,33 @@ class Config:
     """Settings of a Hopfield network."""
 
     rule: Literal["hebb", "storkey", "pseudo_inverse", "perceptron", "flow"] = "hebb"
-    """how weights are learned"""
+    """learning rule"""
     update: Literal["asynchronous", "synchronous"] = "asynchronous"
-    """units turn one after the other, in a random order for every sweep, or all at once"""
+    """asynchronous: units are updated one after another, in a random order for every sweep; synchronous: all at once"""
     recall_mode: Literal["single_pass", "fixed_point", "noise_aware"] = "fixed_point"
-    """one sweep; sweeps until it rests; or the same with the evidence of the cue as a further field, where the
-    corruption says something of single units"""
-    sweeps: Count = 100
+    """single_pass: one sweep; fixed_point: sweeps until nothing changes; noise_aware: the same with the evidence of the
+    cue as an external field, where the corruption gives any"""
+    max_iters: Count = 100
     """sweeps at most, with fixed_point and noise_aware"""
     bias: bool = False
-    """units have a bias each"""
+    """each unit has a bias"""
     zero_diagonal: bool = True
     """units do not act on themselves"""
     scale: Literal["units", "patterns", "none"] = "units"
-    """what the sum of outer products is divided by, with rule = hebb: changes energies, and what evidence weighs"""
+    """divisor of the sum of outer products, with rule = hebb: changes energies, and the weight of the evidence"""
     cue_field: NonNegative = 1.0
-    """field per unit of evidence, with recall_mode = noise_aware"""
+    """external field per unit of evidence, with recall_mode = noise_aware"""
     margin: NonNegative = 8.0
-    """field that the perceptron asks of every unit of every pattern, in corrections; more than 0"""
-    passes: Count = 200
-    """passes over the patterns at most, with rule = perceptron or flow"""
+    """least field of every unit of every pattern, in corrections, with rule = perceptron; more than 0"""
+    n_epochs: Count = 200
+    """epochs of learning at most, with rule = perceptron or flow"""
 
 
 PRESETS = {
-    f"hopfield-{name.replace('_', '-')}": {"description": about, "memory": {"rule": name}}
-    for name, about in (
-        ("storkey", "Storkey's local rule: holds more than Hebb's"),
-        ("pseudo_inverse", "the projection on the patterns: holds correlated ones too"),
+    f"hopfield-{rule.replace('_', '-')}": {"description": description, "memory": {"rule": rule}}
+    for rule, description in (
+        ("storkey", "Storkey's local rule: more capacity than Hebb's"),
+        ("pseudo_inverse", "projection on the patterns: stores correlated ones too"),
         ("perceptron", "weights corrected until every pattern is stable with a margin"),
         ("flow", "minimum probability flow: every pattern becomes a minimum of the energy"),
     )
@@ -62,22 +62,22 @@ class Hopfield:
 
     domain = "bipolar"
 
-    def __init__(self, units: PatternSpec, seed_list: Sequence[int], config: Config) -> None:
+    def __init__(self, spec: PatternSpec, seed_list: Sequence[int], config: Config) -> None:
         if config.rule == "perceptron" and not config.margin:
-            none = "weights of 0 meet it, and every state is at rest"
-            raise ValueError(f"hopfield: margin = 0 with rule = perceptron, expected more than 0: {none}")
+            why = "weights of 0 meet it, and every state is a fixed point"
+            raise ValueError(f"hopfield: margin = 0 with rule = perceptron, expected more than 0: {why}")
         self.recall_mode: str = config.recall_mode
-        self._units, self._config = units, config
+        self._spec = spec
+        self._config = config
         self._streams = rng.pcg64_states(seed_list, "recall")
-        self._n, n_seeds = units.n + config.bias, len(seed_list)
-        diagonal = not config.zero_diagonal
-        self._learning = Learning(config.rule, float(config.margin), config.passes, diagonal, config.bias)
-        self._keep(np.zeros((n_seeds, self._n, 0), np.int8), np.zeros((n_seeds, 0, 0), np.float32), 0)
+        self._n_units = spec.n + config.bias  # with the constant unit
+        n_seeds = len(seed_list)
+        self._set_network(np.zeros((n_seeds, self._n_units, 0), np.int8), np.zeros((n_seeds, 0, 0), np.float32), 0)
 
     @property
     def n_parameters(self) -> int:
-        """Weights of the network, however they are kept: pairs of units, biases, and the diagonal if there is one."""
-        n = self._units.n
+        """Weights of one seed, in whatever form they are kept: pairs of units, biases, and the diagonal if any."""
+        n = self._spec.n
         return n * (n - 1) // 2 + n * self._config.bias + n * (not self._config.zero_diagonal)
 
     def store(self, patterns: Array) -> None:
@@ -87,89 +87,101 @@ class Hopfield:
             ValueError: other values, or N patterns and more for the pseudo-inverse.
         """
         n_seeds = len(self._streams)
-        x = self._whole(check(patterns, n_seeds, self._units, "pattern", domain="bipolar"))
-        n_patterns, rule = x.shape[1], self._config.rule
-        if rule == "pseudo_inverse" and n_patterns >= self._units.n:
-            fewer = f"expected fewer than the {self._units.n} units with rule = pseudo_inverse"
-            raise ValueError(f"hopfield: {n_patterns} patterns, {fewer}: from there on every state is at rest")
-        if rule == "hebb" and n_patterns < self._n / 2:
-            self._keep(np.ascontiguousarray(x.transpose(0, 2, 1)), np.zeros((n_seeds, 0, 0), np.float32), n_patterns)
+        values = check(patterns, n_seeds, self._spec, "pattern", domain="bipolar")
+        x = self._append_constant(values.astype(np.int8), 1)
+        n_patterns = x.shape[1]
+        config = self._config
+        if config.rule == "pseudo_inverse" and n_patterns >= self._spec.n:
+            expected = f"expected fewer than the {self._spec.n} units with rule = pseudo_inverse"
+            raise ValueError(f"hopfield: {n_patterns} patterns, {expected}: from there on every state is a fixed point")
+        if config.rule == "hebb" and n_patterns < self._n_units / 2:
+            columns = np.ascontiguousarray(x.transpose(0, 2, 1))
+            self._set_network(columns, np.zeros((n_seeds, 0, 0), np.float32), n_patterns)
         else:
-            self._keep(np.zeros((n_seeds, self._n, 0), np.int8), learn(x, self._learning), n_patterns)
+            rule = LearningRule(config.rule, float(config.margin), config.n_epochs, config.zero_diagonal, config.bias)
+            self._set_network(np.zeros((n_seeds, self._n_units, 0), np.int8), learn(x, rule), n_patterns)
 
     def recall(self, cues: Array, known: Array | None = None, evidence: Array | None = None) -> Recall:
-        """Let cues [S, Q, N] of -1, +1 and 0 come to rest; units that are 0 to the end have no field.
+        """Update cues [S, Q, N] of -1, +1 and 0 to a fixed point; units that are still 0 then have no field.
 
         Raises:
             ValueError: other values, or nothing is stored.
         """
-        found = check(cues, len(self._streams), self._units, "cue", domain="cue")
-        self._ready()
-        push = np.zeros((len(found), 1, self._n))
-        if self.recall_mode == "noise_aware" and evidence is not None:  # otherwise as with "fixed_point"
-            given = check_evidence(evidence, found, "hopfield")
-            push = self._with_constant(given.astype(np.float64) * (self._config.cue_field / self._scale), 0.0)
-        states, held = self._whole(found), self._with_constant(check_known(known, found), True)
-        n_sweeps = 1 if self.recall_mode == "single_pass" else self._config.sweeps
-        energy = np.full((*states.shape[:2], 1 + n_sweeps), np.nan)
-        walk = Walk(states, held, push, np.zeros((1, 1, 1), np.float32), energy, np.zeros(states.shape[:2], np.int64))
-        if self._config.update == "synchronous":
-            synchronous.settle(self._net, walk)
+        config = self._config
+        values = check(cues, len(self._streams), self._spec, "cue", domain="cue")
+        self._require_patterns()
+        external_field = np.zeros((len(values), 1, self._n_units))
+        if self.recall_mode == "noise_aware" and evidence is not None:
+            field = check_evidence(evidence, values, "hopfield").astype(np.float64) * (config.cue_field / self._scale)
+            external_field = self._append_constant(field, 0.0)
+        states = self._append_constant(values.astype(np.int8), 1)
+        n_cues = states.shape[1]
+        max_iters = 1 if self.recall_mode == "single_pass" else config.max_iters
+        is_asynchronous = config.update == "asynchronous"
+        state = AsyncState(
+            states=states,
+            clamped=self._append_constant(check_known(known, values), True),
+            external_field=external_field,
+            local_field=synchronous.local_fields(self._net, states) if is_asynchronous else np.zeros((1, 1, 1)),
+            energy=np.full((len(states), n_cues, 1 + max_iters), np.nan),
+            n_iters=np.zeros((len(states), n_cues), np.int64),
+        )
+        if is_asynchronous:
+            asynchronous.settle(self._net, state, self._streams)
         else:
-            fields = synchronous.fields(self._net, states)
-            asynchronous.settle(self._net, walk._replace(fields=fields), self._streams)
-        patterns = states[:, :, : self._units.n].astype(np.float32)
-        return Recall(patterns, self._scale * (energy + self._apart), walk.sweeps)
+            synchronous.settle(self._net, state)
+        patterns = states[:, :, : self._spec.n].astype(np.float32)
+        return Recall(patterns, self._scale * (state.energy + self._constant_unit_energy), state.n_iters)
 
     def energy(self, patterns: Array) -> Array:
-        """-s.W s / 2 - b.s at patterns [S, Q, N] of -1, +1 and 0."""
-        x = self._whole(check(patterns, len(self._streams), self._units, "pattern", domain="cue"))
-        self._ready()
-        return self._scale * (synchronous.energies(self._net, x) + self._apart)
+        """Compute E = -s.W s / 2 - b.s at patterns [S, Q, N] of -1, +1 and 0; float64 [S, Q]."""
+        values = check(patterns, len(self._streams), self._spec, "pattern", domain="cue")
+        self._require_patterns()
+        states = self._append_constant(values.astype(np.int8), 1)
+        return self._scale * (synchronous.energies(self._net, states) + self._constant_unit_energy)
 
     def weights(self) -> Array:
-        """The weights float64 [S, N, N]; with biases [S, N + 1, N + 1], the last row and column of which they are."""
-        self._ready()
-        return self._scale * synchronous.formed(self._net, self._config.bias)
+        """Return the weights float64 [S, N, N]; with biases [S, N + 1, N + 1], last row and column."""
+        self._require_patterns()
+        return self._scale * synchronous.dense_weights(self._net, self._config.bias)
 
     def state(self) -> State:
-        """Patterns by unit, or weights, whichever is kept."""
+        """Return patterns by unit or weights, whichever is kept."""
         return {"columns": self._net.columns, "weights": self._net.weights, "n_patterns": self._n_patterns}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
-        self._keep(np.array(state["columns"]), np.array(state["weights"]), int(state["n_patterns"]))
+        """Continue from ``state``."""
+        self._set_network(np.array(state["columns"]), np.array(state["weights"]), int(state["n_patterns"]))
 
-    def _keep(self, columns: Array, weights: Array, n_patterns: int) -> None:
-        """Hold either patterns by unit or weights; the other of the two is empty."""
-        free, kind = self._config.zero_diagonal, WEIGHTS if weights.size else OVERLAPS
-        self._net, self._n_patterns = Net(kind, columns, weights, free, np.zeros((4, 1)), False), n_patterns
-        own = self._config.bias and not free and kind == OVERLAPS
-        self._apart = 0.5 * n_patterns * own  # what the constant would have on itself
-        divisors = {"units": self._units.n, "patterns": max(n_patterns, 1), "none": 1}
-        self._scale = 1.0 / divisors[self._config.scale] if self._config.rule == "hebb" else 1.0
+    def _set_network(self, columns: Array, weights: Array, n_patterns: int) -> None:
+        """Keep patterns by unit or weights; the other of the two is empty."""
+        config = self._config
+        kind = WEIGHTS if weights.size else OVERLAPS
+        self._net = AsyncNetwork(kind, columns, weights, config.zero_diagonal, NO_TABLE, False)
+        self._n_patterns = n_patterns
+        acts_on_itself = config.bias and not config.zero_diagonal and kind == OVERLAPS
+        self._constant_unit_energy = 0.5 * n_patterns * acts_on_itself
+        divisors = {"units": self._spec.n, "patterns": max(n_patterns, 1), "none": 1}
+        self._scale = 1.0 / divisors[config.scale] if config.rule == "hebb" else 1.0
 
-    def _ready(self) -> None:
+    def _require_patterns(self) -> None:
         if not self._n_patterns:
             raise ValueError("hopfield: nothing is stored yet, expected patterns before cues")
 
-    def _whole(self, values: Array) -> Array:
-        return self._with_constant(values.astype(np.int8), 1)
-
-    def _with_constant(self, values: Array, constant: float) -> Array:
-        """Values [S, Q, N] and, where there are biases, those of the unit that is always +1."""
+    def _append_constant(self, values: Array, constant: float) -> Array:
+        """Append to values [S, Q, N] that of the constant unit, where there are biases."""
         if not self._config.bias:
             return values
         return np.concatenate([values, np.full((*values.shape[:2], 1), constant, values.dtype)], axis=2)
 
 
-def make(units: PatternSpec, seed_list: Sequence[int], config: Config) -> Hopfield:
-    """Networks for patterns of these units; they hold -1 and +1.
+def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Hopfield:
+    """Make networks for patterns of this spec; they store -1 and +1.
 
     Raises:
         ValueError: a perceptron without a margin.
     """
-    return Hopfield(units, seed_list, config)
+    return Hopfield(spec, seed_list, config)
 
 
 if __name__ == "__main__":

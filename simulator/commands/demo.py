@@ -42,7 +42,7 @@ ENVS: dict[str, tuple[dict[str, Any], float, int]] = {  # settings, discount per
     "the six rooms": ({"name": "rooms", "layout": "six"}, 0.8, 20_000),
     "the four rooms": ({"name": "rooms", "layout": "four"}, 0.9, 120_000),
 }
-MEMORIES = ("nearest", "modern_hopfield", "hopfield-flow", "hopfield", "keep_cue")
+MEMORIES = ("nearest_neighbor", "modern_hopfield", "hopfield-flow", "hopfield", "identity")
 CONTEST = {"patterns": [20], "corruption": ["flip:0.2"]}  # of their digits
 TOURNAMENT: dict[str, Any] = {
     "seeds": SEEDS,
@@ -63,7 +63,7 @@ NEXT = {
     "engram run q_learning rooms --env.layout four": "the same, watched while it learns",
     "engram run q_learning rooms --help": "every setting of both players",
     "engram solve rooms --gamma 0.8": "the exact optimum of the six rooms",
-    "engram recall nearest rbm autoencoder digits": "trained memories repair digits",
+    "engram recall nearest_neighbor rbm autoencoder digits": "trained memories repair digits",
     "engram tournament --init": "a tournament of your own",
     "engram list": "who there is",
     "engram list runs": "what is stored by now",

@@ -1,7 +1,7 @@
 """The contracts of recall: memories, the challenges they meet, and the corruption in between.
 
-Arrays lead with the seed axis ``[S]``; P patterns, Q cues, N units. A pattern is float32 with N numbers, -1 and +1 or
-anything between; what is not known of a cue is 0.
+Arrays lead with the seed axis ``[S]``; P patterns, Q cues, N units. A pattern is float32 [N], of -1 and +1 (bipolar) or
+of values between them; an unknown unit of a cue is 0.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from simulator.core.protocols import Array, State
 
 
 class PatternSpec(NamedTuple):
-    """What a pattern is made of."""
+    """Shape and domain of a pattern."""
 
-    shape: tuple[int, ...]  # of its picture: (8, 8), or (N,) where there is none
-    is_bipolar: bool = True  # only -1 and +1; otherwise numbers from -1 to 1
+    shape: tuple[int, ...]  # of the picture: (8, 8), or (N,) where there is none
+    is_bipolar: bool = True  # only -1 and +1; otherwise values from -1 to 1
 
     @property
     def n(self) -> int:
@@ -32,36 +32,36 @@ class Cues(NamedTuple):
     """Corrupted patterns."""
 
     values: Array  # float32 [S, Q, N]
-    known: Array | None = None  # bool [S, Q, N], units that can be trusted; None: nobody says which
+    known: Array | None = None  # bool [S, Q, N], mask of units that are certain; None: no mask
 
 
 class Recall(NamedTuple):
-    """What a memory made of cues. An energy may count evidence in, and begin where recall does."""
+    """Recalled patterns. The energy may include the evidence, and then begins at the initial state of recall."""
 
     patterns: Array  # float32 [S, Q, N], from -1 to 1
-    energy: Array  # float64 [S, Q, 1 + T], at the cue and after each sweep; nan from where the cue had come to rest
-    sweeps: Array  # int64 [S, Q], sweeps or passes used
+    energy: Array  # float64 [S, Q, 1 + T], at the cue and after each iteration; NaN after the fixed point
+    n_iters: Array  # int64 [S, Q], iterations until the fixed point
 
 
 class Memory(Protocol):
-    """S memories of one kind. A memory's file offers ``Config`` and ``make(units, seeds, config)``.
+    """S memories of one kind. A memory's file offers ``Config`` and ``make(spec, seeds, config)``.
 
-    One that has an inner code offers ``codes(patterns [S, Q, N]) -> [S, Q, H]`` beside these; one that makes new
-    patterns of its own offers ``generate(n) -> [S, n, N]``.
+    Beside these, one that has hidden codes offers ``codes(patterns [S, Q, N]) -> [S, Q, H]``, and one that makes new
+    patterns ``generate(n) -> [S, n, N]``.
     """
 
-    recall_mode: str  # "single_pass", one pass; "fixed_point", until it rests; "noise_aware", with the cue as evidence
-    domain: str  # of its cues: "bipolar" (-1, +1, and 0 where nothing is known) or "continuous" (from -1 to 1)
+    recall_mode: str  # "single_pass"; "fixed_point", iterated to convergence; "noise_aware", by the evidence of the cue
+    domain: str  # of cues: "bipolar" (-1, +1, and 0 for unknown units) or "continuous" (from -1 to 1)
 
     @property
     def n_parameters(self) -> int:
-        """Numbers that it keeps per seed once patterns are stored."""
+        """Number of values stored per seed, once patterns are stored."""
 
     def store(self, patterns: Array) -> None:
-        """Keep patterns [S, P, N] in place of what was kept before.
+        """Store patterns [S, P, N] in place of those before.
 
         Raises:
-            ValueError: values that it cannot hold, or more patterns than it can.
+            ValueError: values outside the domain, or more patterns than the memory can store.
         """
 
     def recall(self, cues: Array, known: Array | None = None, evidence: Array | None = None) -> Recall:
@@ -69,43 +69,43 @@ class Memory(Protocol):
 
         Args:
             cues: corrupted patterns.
-            known: bool [S, Q, N], units to be held at the cue's values; None: none is.
-            evidence: float [S, Q, N], what a cue says of every unit by itself if one knows the corruption: half the
-                log odds of +1 against -1 (for flips of probability p it is beta q with beta = ln((1 - p) / p) / 2).
-                Only a memory whose recall_mode is "noise_aware" uses it; None where the corruption is not one unit at
-                a time, or where nothing is corrupted: then it goes by the cue alone.
+            known: bool [S, Q, N], mask of units to clamp to the cue's values; None: none.
+            evidence: float [S, Q, N], half the log likelihood ratio of +1 against -1 by the cue's value of each unit
+                alone (for flips of probability p it is beta q with beta = ln((1 - p) / p) / 2). Only a memory whose
+                recall_mode is "noise_aware" uses it; None where the corruption does not act on units independently, or
+                where nothing is corrupted: recall then uses the cue alone.
         """
 
     def energy(self, patterns: Array) -> Array:
-        """Energy [S, Q] at patterns [S, Q, N]: the lower, the more familiar."""
+        """Compute the energy [S, Q] of patterns [S, Q, N]: the lower, the more familiar."""
 
     def state(self) -> State:
-        """Everything: weights or patterns, and streams."""
+        """Return the whole state: weights or patterns, and random streams."""
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
 
 
 class PatternSplit(NamedTuple):
-    """Patterns of a challenge."""
+    """Patterns of a challenge: those to store, and others held out."""
 
     stored: Array  # float32 [S, P, N], to be stored
-    novel: Array  # float32 [S, M, N], of the same kind and never stored
+    held_out: Array  # float32 [S, M, N], of the same distribution, never stored
     labels: Array  # int64 [S, P], classes of the stored ones; -1 where there are none
-    novel_labels: Array  # int64 [S, M]
+    held_out_labels: Array  # int64 [S, M]
 
 
 class Challenge(Protocol):
     """Patterns to recall. A challenge's file offers ``Config`` and ``make(seeds, config)``.
 
-    One that reads files offers ``files(config) -> paths`` beside these: what they hold is part of a contest's settings.
+    One that reads files offers ``files(config) -> paths`` beside these: their contents are settings too.
     """
 
-    units: PatternSpec
-    most: int | None  # patterns that there are in all; None: as many as one likes
+    spec: PatternSpec
+    max_patterns: int | None  # number of patterns in all; None: unlimited
 
-    def draw(self, n_stored: int, n_novel: int) -> PatternSplit:
-        """Patterns for every seed, by a stream of its own; the same each time, and the first ones whatever n.
+    def draw(self, n_stored: int, n_held_out: int) -> PatternSplit:
+        """Draw patterns for every seed, by its own stream: the same each time, and fewer are the first of more.
 
         Raises:
             ValueError: more patterns than there are.
@@ -113,21 +113,21 @@ class Challenge(Protocol):
 
 
 class CorruptionModel(Protocol):
-    """A kind of corruption, of which the likelihood is known."""
+    """A corruption with a known likelihood."""
 
-    name: str  # as it was asked for: "flip:0.2"
+    name: str  # as in settings: "flip:0.2"
 
     def corrupt(self, patterns: Array, stored: Array, streams: Sequence[np.random.Generator]) -> Cues:
-        """Cues of patterns [S, Q, N], each seed by its stream; ``stored`` [S, P, N] is what a mixture draws from."""
+        """Corrupt patterns [S, Q, N], each seed by its stream; a mixture draws from ``stored`` [S, P, N]."""
 
     def evidence(self, cues: Cues) -> Array | None:
-        """Half the log odds of +1 against -1 by each unit alone, float64 [S, Q, N]; None: units are not independent.
+        """Compute half the log likelihood ratio of +1 against -1 of each unit, float64 [S, Q, N].
 
-        Finite: what is certain has the odds of e to the 2 * CERTAIN.
+        None where units are not corrupted independently. Finite: certainty is 2 * CERTAIN nats.
         """
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """Log likelihood of each cue under each pattern [S, P, N], up to a constant of the cue; float64 [S, Q, P]."""
+        """Compute log p(cue | pattern) for patterns [S, P, N], up to a constant of the cue; float64 [S, Q, P]."""
 
 
 CERTAIN = 20.0

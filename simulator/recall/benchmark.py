@@ -73,7 +73,7 @@ class Health:
 
     def look_at(self, recall: Recall) -> None:
         """Mark the seeds whose patterns are not finite, or whose energies are not while a cue still moves."""
-        moving = np.arange(recall.energy.shape[2]) <= recall.sweeps[..., None]
+        moving = np.arange(recall.energy.shape[2]) <= recall.n_iters[..., None]
         self.look([recall.patterns, np.where(moving, recall.energy, 0.0)], NOT_RECALLED)
 
     def join(self, other: Health) -> None:
@@ -121,7 +121,7 @@ class Contest:
     def __init__(self, config: ArenaConfig, seed_list: list[int]) -> None:
         self._config, self._seeds = config, seed_list
         self._challenge = registry.load("challenges", config.challenge).make(seed_list, config.challenge_settings)
-        self.units = self._challenge.units
+        self.units = self._challenge.spec
         self._channels = {text: registry.corruption_model(text, self.units) for text in config.corruption}
         self._draw(max(config.patterns))
         self.refused = self._refused()
@@ -165,7 +165,7 @@ class Contest:
             raise ValueError(f"{contestant.label}: {error}") from None
 
     def _draw(self, n: int) -> PatternSplit:
-        most = self._challenge.most
+        most = self._challenge.max_patterns
         n_novel = self._config.novel if most is None else min(self._config.novel, max(most - n, 0))
         drawn: PatternSplit = self._challenge.draw(n, n_novel)
         return drawn
@@ -200,19 +200,19 @@ class Contest:
     def _measure(self, group: _Group) -> None:
         """What does not depend on the corruption that is asked for."""
         memory, draw = group.memory, group.draw
-        if draw.novel.shape[1]:
-            energies = memory.energy(draw.stored), memory.energy(draw.novel)
+        if draw.held_out.shape[1]:
+            energies = memory.energy(draw.stored), memory.energy(draw.held_out)
             group.health.look(energies, NOT_RECALLED)
             whole = ~group.health.failed
             group.scores["familiarity"] = scores.familiarity(*energies)
             if whole.any():
                 curve = scores.roc(*(each[whole] for each in energies))
                 group.facts["roc"] = [points.round(4).tolist() for points in curve]
-        if draw.novel.shape[1] and (draw.labels >= 0).all():
-            classes = (draw.labels, draw.novel_labels)
-            group.scores["precision_pixel"] = scores.retrieval(draw.stored, draw.novel, *classes)
+        if draw.held_out.shape[1] and (draw.labels >= 0).all():
+            classes = (draw.labels, draw.held_out_labels)
+            group.scores["precision_pixel"] = scores.retrieval(draw.stored, draw.held_out, *classes)
             if hasattr(memory, "codes"):
-                codes = memory.codes(draw.stored), memory.codes(draw.novel)
+                codes = memory.codes(draw.stored), memory.codes(draw.held_out)
                 group.health.look(codes, NOT_RECALLED)
                 if codes[0].shape[2]:  # a machine without hidden units has none
                     group.scores["precision_code"] = scores.retrieval(*codes, *classes)
@@ -253,7 +253,7 @@ class Contest:
         values["ceiling_overlap"], values["ceiling_exact"] = best.overlap.mean(axis=1), best.exact.mean(axis=1)
         values["cue"] = scores.overlap(scores.decided(cues.values, two), truth)
         values["spurious"] = 1.0 - scores.is_stored(restored, draw.stored, two).mean(axis=1)
-        values["sweeps"] = recall.sweeps.mean(axis=1)
+        values["sweeps"] = recall.n_iters.mean(axis=1)
         picture = RecallPicture(
             self.units.shape, truth[0, :3], cues.values[0, :3], restored[0, :3], recall.energy[0, 0]
         )
@@ -300,7 +300,7 @@ class Contest:
             whole = ~health.failed
             return float(met[load][whole].mean()) if whole.any() else 0.0
 
-        largest, load = min(self._challenge.most or LARGEST_LOAD, LARGEST_LOAD), FIRST_LOAD
+        largest, load = min(self._challenge.max_patterns or LARGEST_LOAD, LARGEST_LOAD), FIRST_LOAD
         while mean(load) >= HALF and load < largest:
             load = min(2 * load, largest)
         for wanted in (HALF, MOST):

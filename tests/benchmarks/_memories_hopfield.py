@@ -71,7 +71,7 @@ def hopfield_speed() -> dict[str, Any]:
     if "asynchronous, hopfieldnetwork" in works:
         pairs["asynchronous / hopfieldnetwork"] = ("asynchronous", "asynchronous, hopfieldnetwork")
     times = {name: ratio(rates, *pair) for name, pair in pairs.items()}
-    sweeps = 1.0 + memories["synchronous"].recall(cues).sweeps.mean()  # the last one finds nothing to do
+    sweeps = 1.0 + memories["synchronous"].recall(cues).n_iters.mean()  # the last one finds nothing to do
     more = float(sweeps / one_by_one(weights, cues[0, 0]))
     times["synchronous / loop over units, sweep for sweep"] = more * times["synchronous / loop over units"]
     return {"per_cpu_second": rates, "times": times, "large": _large()}

@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from memory.common.rbm.config import LearnSettings
-from memory.common.rbm.contrastive_divergence import train
-from memory.common.rbm.layers import Layer, begin_biases, draw_weights, make_stack
+from memory.common.rbm.contrastive_divergence import RBMLearning, train
+from memory.common.rbm.layers import RBMParams, init_visible_bias, init_weights, make_stack
 from memory.common.rbm.likelihood import annealed_log_z, exact_log_z, log_likelihood
 from simulator.core import rng
 from simulator.core.protocols import Array
@@ -27,8 +26,14 @@ from tests.benchmarks._clock import alternate, ratio
 
 RATE, BATCH, HIDDEN, EPOCHS, SEEDS, N_TRAIN = 0.1, 10, 16, 20, 8, 1_500
 SPEED_EPOCHS, SPEED_HIDDEN = 2, {64: 64, 784: 256}
-PLAIN = LearnSettings(
-    batch=BATCH, learning_rate=RATE, momentum=0.0, persistent=True, centered=False, balance=0.0, noise=0.0
+PLAIN = RBMLearning(
+    batch_size=BATCH,
+    learning_rate=RATE,
+    momentum=0.0,
+    persistent=True,
+    centered=False,
+    batch_likelihood_weight=0.0,
+    input_noise=0.0,
 )
 
 
@@ -55,21 +60,21 @@ def _large(images: Array) -> Array:
     return np.ascontiguousarray(images.reshape(-1, 8, 8)[:, at][:, :, at].reshape(len(images), 784))
 
 
-def _ours(data: Array, hidden: int, updates: int, seed: int, **learn: Any) -> Layer:
+def _ours(data: Array, hidden: int, updates: int, seed: int, **learn: Any) -> RBMParams:
     stack = make_stack((data.shape[1], hidden), False, 1)
-    draw_weights(stack, [seed], 0.01)
+    init_weights(stack, [seed], 0.01)
     if learn.get("centered"):
-        begin_biases(stack.layers[0], False, data[None])
-    settings = LearnSettings(**{**PLAIN.__dict__, "updates": updates, **learn})
+        init_visible_bias(stack.layers[0], False, data[None])
+    settings = RBMLearning(**{**PLAIN.__dict__, "updates": updates, **learn})
     train(stack.layers[0], False, data[None], rng.pcg64_states([seed], "training"), settings)
-    return Layer(*(array[0] for array in stack.layers[0]))
+    return RBMParams(*(array[0] for array in stack.layers[0]))
 
 
-def _theirs(data: Array, hidden: int, epochs: int, seed: int) -> Layer:
+def _theirs(data: Array, hidden: int, epochs: int, seed: int) -> RBMParams:
     from sklearn.neural_network import BernoulliRBM
 
     found = BernoulliRBM(hidden, learning_rate=RATE, batch_size=BATCH, n_iter=epochs, random_state=seed).fit(data)
-    return Layer(found.components_.T, found.intercept_visible_, found.intercept_hidden_)
+    return RBMParams(found.components_.T, found.intercept_visible_, found.intercept_hidden_)
 
 
 def _speed(images: Array) -> dict[str, Any]:
@@ -89,7 +94,7 @@ def _speed(images: Array) -> dict[str, Any]:
 def _likelihood(images: Array) -> dict[str, Any]:
     learned, held_out = images[:N_TRAIN], images[N_TRAIN:]
     updates = EPOCHS * (N_TRAIN // BATCH)
-    makers: dict[str, Callable[[int], Layer]] = {
+    makers: dict[str, Callable[[int], RBMParams]] = {
         "ours, plain": lambda seed: _ours(learned, HIDDEN, updates, seed),
         "ours, centred": lambda seed: _ours(learned, HIDDEN, updates, seed, centered=True),
         "scikit-learn": lambda seed: _theirs(learned, HIDDEN, EPOCHS, seed),

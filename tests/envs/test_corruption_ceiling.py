@@ -118,7 +118,7 @@ def test_what_is_expected_is_what_comes_of_it(text, levels):
     seed_list, two = range(100), levels == "two"
     challenge = digits.make(seed_list, digits.Config(levels=levels))
     stored = challenge.draw(20, 0).stored
-    channel = parse(text, challenge.units)
+    channel = parse(text, challenge.spec)
     cues = channel.corrupt(stored, stored, rng.generators(seed_list, "corruption"))
     found = ceiling(channel, cues, stored, median=not two, near=0.0 if two else metrics.NEAR)
     guess = np.take_along_axis(stored, found.best[..., None], axis=1)
@@ -177,7 +177,7 @@ def test_nearest_restores_digits_as_often_as_it_must():
     seed_list = range(32)
     challenge = digits.make(seed_list, digits.Config())
     stored = challenge.draw(20, 0).stored
-    channel = parse("flip:0.2", challenge.units)
+    channel = parse("flip:0.2", challenge.spec)
     cues = channel.corrupt(stored, stored, rng.generators(seed_list, "corruption"))
     found = ceiling(channel, cues, stored)
     nearest = (cues.values @ stored.transpose(0, 2, 1)).argmax(axis=2)

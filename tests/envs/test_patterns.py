@@ -46,8 +46,8 @@ def test_the_first_patterns_are_the_same_whatever_follows_and_whoever_is_beside(
     np.testing.assert_array_equal(many.stored[1, :4], few.stored[0])
     np.testing.assert_array_equal(many.labels[1, :4], few.labels[0])
     np.testing.assert_array_equal(again.stored, many.stored[[2, 1]])
-    np.testing.assert_array_equal(again.novel, many.novel[[2, 1], :5])
-    np.testing.assert_array_equal(again.novel_labels, many.novel_labels[[2, 1], :5])
+    np.testing.assert_array_equal(again.held_out, many.held_out[[2, 1], :5])
+    np.testing.assert_array_equal(again.held_out_labels, many.held_out_labels[[2, 1], :5])
     assert not np.array_equal(many.stored[0], many.stored[1])
 
 
@@ -55,12 +55,12 @@ def test_the_first_patterns_are_the_same_whatever_follows_and_whoever_is_beside(
 def test_patterns_are_distinct_and_of_their_alphabet(module, options):
     challenge = module.make((1, 2), module.Config(**options))
     draw = challenge.draw(12, 9)
-    rows = np.concatenate([draw.stored, draw.novel], axis=1)
-    assert rows.shape == (2, 21, challenge.units.n)
+    rows = np.concatenate([draw.stored, draw.held_out], axis=1)
+    assert rows.shape == (2, 21, challenge.spec.n)
     for seed in range(2):
         assert len(np.unique(rows[seed], axis=0)) == 21
     assert (np.abs(rows) <= 1).all()
-    assert (np.abs(rows) == 1).all() == challenge.units.is_bipolar
+    assert (np.abs(rows) == 1).all() == challenge.spec.is_bipolar
     assert [each.dtype for each in draw] == [np.float32, np.float32, np.int64, np.int64]
     assert all(each.flags.c_contiguous for each in draw[:2])
 
@@ -69,11 +69,11 @@ def test_patterns_are_distinct_and_of_their_alphabet(module, options):
 def test_the_same_each_time_and_no_more_than_there_are(module, options):
     challenge = module.make((4,), module.Config(**options))
     np.testing.assert_array_equal(challenge.draw(5, 2).stored, challenge.draw(5, 2).stored)
-    with pytest.raises(ValueError, match=r"0 stored and 1 novel patterns: expected at least 1 and 0"):
+    with pytest.raises(ValueError, match=r"0 stored and 1 held-out patterns: expected at least 1 and 0"):
         challenge.draw(0, 1)
-    if challenge.most is not None:
-        with pytest.raises(ValueError, match=f"expected at most {challenge.most:,} in all"):
-            challenge.draw(challenge.most, 1)
+    if challenge.max_patterns is not None:
+        with pytest.raises(ValueError, match=f"expected at most {challenge.max_patterns:,} in all"):
+            challenge.draw(challenge.max_patterns, 1)
 
 
 def test_all_that_there_are_can_be_drawn():
@@ -81,9 +81,9 @@ def test_all_that_there_are_can_be_drawn():
         random_bits.make((1,), random_bits.Config(n_units=6)),
         rooms_seen.make((1,), rooms_seen.Config()),
     ):
-        draw = challenge.draw(challenge.most, 0)
-        assert len(np.unique(draw.stored[0], axis=0)) == challenge.most
-        assert draw.novel.shape == (1, 0, challenge.units.n)
+        draw = challenge.draw(challenge.max_patterns, 0)
+        assert len(np.unique(draw.stored[0], axis=0)) == challenge.max_patterns
+        assert draw.held_out.shape == (1, 0, challenge.spec.n)
 
 
 @pytest.mark.parametrize("options", [{"kind": "hierarchical", "families": 3}, {"kind": "ising"}])
@@ -138,7 +138,7 @@ def test_expected_correlations_by_hand():
 
 def test_siblings_share_a_label_and_other_challenges_have_none():
     assert _draw(correlated, {"families": 3}, (1,), 5, 2).labels.tolist() == [[0, 1, 2, 0, 1]]
-    assert _draw(correlated, {"families": 3}, (1,), 5, 2).novel_labels.tolist() == [[2, 0]]
+    assert _draw(correlated, {"families": 3}, (1,), 5, 2).held_out_labels.tolist() == [[2, 0]]
     for module, options in ((correlated, {"kind": "ising"}), (random_bits, {}), (rooms_seen, {})):
         assert (_draw(module, options, (1,), 5).labels == -1).all()
 
@@ -148,7 +148,7 @@ def test_digits_are_scikit_learns(levels, most):
     from sklearn.datasets import load_digits  # a second, and only here
 
     challenge = digits.make((7,), digits.Config(levels=levels))
-    assert (challenge.most, challenge.units.shape) == (most, (8, 8))
+    assert (challenge.max_patterns, challenge.spec.shape) == (most, (8, 8))
     pixels, classes = load_digits(return_X_y=True)
     table = np.where(pixels > 7.5, 1, -1) if levels == "two" else pixels / 8 - 1
     draw = challenge.draw(40, 10)
@@ -180,7 +180,7 @@ def test_rooms_are_seen_as_windows_of_walls(tmp_path):
     path = tmp_path / "map.txt"
     path.write_text("S  #\n# G#\n")
     challenge = rooms_seen.make((1, 2), rooms_seen.Config(layout=str(path), window=3))
-    assert challenge.most == 5
+    assert challenge.max_patterns == 5
     draw = challenge.draw(5, 0)
     start = np.array([1, 1, 1, 1, -1, -1, 1, 1, -1])  # outside and walls are +1
     goal = np.array([-1, -1, 1, -1, -1, 1, 1, 1, 1])

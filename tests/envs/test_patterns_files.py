@@ -38,7 +38,7 @@ def test_idx_files_are_read_with_the_labels_beside_them(tmp_path, packed):
     path.write_bytes(pack(_idx(PIXELS)))
     (tmp_path / f"train-labels-idx1-ubyte{suffix}").write_bytes(pack(_idx(CLASSES)))
     challenge = _make(idx, path, levels="grey")
-    assert (challenge.most, challenge.units) == (5, ((2, 3), False))
+    assert (challenge.max_patterns, challenge.spec) == (5, ((2, 3), False))
     draw = challenge.draw(5, 0)
     for row, label in zip(draw.stored[0], draw.labels[0], strict=True):
         which = np.flatnonzero((np.abs(PIXELS.reshape(5, 6) / 127.5 - 1 - row) < 1e-6).all(axis=1))
@@ -52,7 +52,7 @@ def test_idx_files_at_two_levels_without_labels(tmp_path):
     assert draw.labels.tolist() == [[-1, -1]]
     assert set(np.unique(draw.stored)) <= {-1.0, 1.0}
     expected = np.unique(np.where(PIXELS.reshape(5, 6) > 100, 1, -1), axis=0)
-    assert _make(idx, path, threshold=100.0).most == len(expected) == 3
+    assert _make(idx, path, threshold=100.0).max_patterns == len(expected) == 3
 
 
 def _bad_idx(tmp_path):
@@ -109,7 +109,7 @@ def test_arrays_are_scaled_from_the_range_that_holds_them(tmp_path, array, expec
     np.testing.assert_allclose(pictures.ravel(), expected, atol=1e-6)
     assert labels.tolist() == [-1]
     challenge = _make(images, tmp_path / "x.npy", levels="grey")
-    assert challenge.units.shape == array.shape[1:3] if array.ndim > 2 else (4,)
+    assert challenge.spec.shape == array.shape[1:3] if array.ndim > 2 else (4,)
     np.testing.assert_allclose(challenge.draw(1, 0).stored[0, 0], np.array(expected) * 2 - 1, atol=1e-6)
     signs = _make(images, tmp_path / "x.npy", threshold=0.5).draw(1, 0).stored[0, 0]
     np.testing.assert_array_equal(signs, np.where(np.array(expected) > 0.5, 1, -1))
@@ -172,11 +172,11 @@ def test_equal_pictures_that_are_left_out_are_counted_and_told_once(tmp_path, mo
     np.save(path, pixels) if module is images else path.write_bytes(_idx(pixels))
     forget_notices()
     for _ in range(2):
-        assert _make(module, path, levels="grey").most == 2
+        assert _make(module, path, levels="grey").max_patterns == 2
     line = f"{module.__name__.rpartition('.')[2]}: 2 of 4 pictures are equal to earlier ones and left out"
     assert capsys.readouterr().err.splitlines() == [f"{line}, 2 remain"]
     np.save(path, pixels[:2]) if module is images else path.write_bytes(_idx(pixels[:2]))
-    assert _make(module, path, levels="grey").most == 2
+    assert _make(module, path, levels="grey").max_patterns == 2
     assert capsys.readouterr().err == ""
 
 
@@ -196,7 +196,7 @@ def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, capsys,
 
     monkeypatch.setattr(image_reader, "_opened", at_the_ninth)
     monkeypatch.chdir(tmp_path)
-    words = ["recall", "nearest", "images", "--challenge.path", "p", "--patterns", "2", "--view", "none"]
+    words = ["recall", "nearest_neighbor", "images", "--challenge.path", "p", "--patterns", "2", "--view", "none"]
     assert main.main(words) == 128 + number
     assert len(read) == 9
     assert capsys.readouterr().err.splitlines() == [f"engram: {signal.Signals(number).name} before anything was played"]
@@ -215,7 +215,7 @@ def test_a_folder_of_images_of_several_kinds_and_classes(tmp_path):
     pictures, labels = read_pictures(str(tmp_path))
     np.testing.assert_allclose(pictures, np.broadcast_to(grey / 255, (5, 2, 3)), atol=1e-6)
     assert labels.tolist() == [0, 0, -1, 1, -1]  # by path: cats, d.png, dogs, e.png
-    assert _make(images, tmp_path).most == 1  # they are one picture
+    assert _make(images, tmp_path).max_patterns == 1  # they are one picture
 
 
 def test_images_are_resized_where_asked(tmp_path):
@@ -228,7 +228,7 @@ def test_images_are_resized_where_asked(tmp_path):
     draw = _make(images, tmp_path, size=2).draw(2, 0)
     assert {tuple(row) for row in draw.stored[0].tolist()} == {(1, -1, 1, -1), (1, 1, -1, -1)}
     np.save(tmp_path / "x.npy", np.ones((1, 4, 4)))
-    assert _make(images, tmp_path / "x.npy", size=2).units.shape == (2, 2)
+    assert _make(images, tmp_path / "x.npy", size=2).spec.shape == (2, 2)
 
 
 def _bad_pictures(folder):
@@ -289,7 +289,7 @@ def test_pictures_that_are_too_large_are_refused_one_by_one_and_together(tmp_pat
     monkeypatch.setenv("ENGRAM_MAX_FILE_MB", "0.05")
     _refused(tmp_path, "2.png: 65,536 bytes unpacked")
     monkeypatch.setenv("ENGRAM_MAX_FILE_MB", "0.07")
-    assert _make(images, tmp_path).most == 1
+    assert _make(images, tmp_path).max_patterns == 1
 
 
 def test_a_picture_that_declares_more_than_its_bytes_can_hold_is_refused_before_it_is_unpacked(tmp_path):

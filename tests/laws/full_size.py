@@ -64,14 +64,14 @@ def remembered(name: str, seed_list: list[int], threads: int, updates: int) -> A
     set_threads(threads)
     try:
         drawer = challenge.make(seed_list, challenge.Config())
-        memory = player.make(drawer.units, seed_list, fewer(config, updates))
+        memory = player.make(drawer.spec, seed_list, fewer(config, updates))
         patterns = drawer.draw(PATTERNS, 0).stored
         memory.store(patterns)
         found = {"state": memory.state(), "energy": memory.energy(patterns)}
         if hasattr(memory, "codes"):
             found["codes"] = memory.codes(patterns)
         for corruption in CORRUPTION:
-            channel = registry.corruption_model(corruption, drawer.units)
+            channel = registry.corruption_model(corruption, drawer.spec)
             cues = channel.corrupt(patterns, patterns, rng.generators(seed_list, "corruption"))
             asked = (cues.values, cues.known, channel.evidence(cues))
             found[corruption] = memory.recall(*asked)._asdict()

@@ -17,7 +17,7 @@ CONFIG = recall.build(
         "corruption": ["flip:0.1", "flip:0.2", "erase:0.5", "salt:0.3"],
         "threads": 1,
         "challenge": {"name": "random_bits", "n_units": 60},
-        "memory": {"nearest": {}, "hopfield": {}, "hopfield_storkey": {}, "modern_hopfield": {}},
+        "memory": {"nearest_neighbor": {}, "hopfield": {}, "hopfield_storkey": {}, "modern_hopfield": {}},
     }
 )
 CELLS = 48

@@ -20,7 +20,7 @@ CONFIG: dict[str, Any] = {
     "retries": 100,
     "agent": {"q": {"name": "q_learning"}, "td": {}, "search": {"name": "random_search"}},
     "env": {"four": {"name": "rooms", "layout": "four"}, "pole": {"name": "CartPole-v1"}},
-    "memory": {"hopfield": {}, "nearest": {}},
+    "memory": {"hopfield": {}, "nearest_neighbor": {}},
     "challenge": {"bits": {"name": "random_bits", "n_units": 60}},
     "player": {"tit-for-tat": {}, "q2": {"name": "q_learning"}, "grudger": {}},
     "game": {"dilemma": {"name": "iterated_matrix", "episodes": 40}},

@@ -24,7 +24,7 @@ from tests.laws.players import lane, same, variants
 NAMES = registry.names("memories")
 UNITS = PatternSpec((4, 4))
 SEEDS = [3, 11, 4]
-SHORT = {"updates": 40, "pretrain_updates": 10, "tries": 2}  # of those that train, and of those that search
+SHORT = {"updates": 40, "pretrain_updates": 10, "n_chains": 2}  # of those that train, and of those that search
 TOLERANCE = 1e-3  # where torch multiplies, after a short training
 
 
@@ -103,7 +103,7 @@ def test_recall_has_the_shapes_and_the_kinds_of_the_contract(name):
     assert recall.energy.shape[:2] == cues.shape[:2]
     assert recall.energy.shape[2] >= 1
     assert np.isfinite(recall.energy[:, :, 0]).all()
-    assert recall.sweeps.shape == cues.shape[:2]
+    assert recall.n_iters.shape == cues.shape[:2]
     assert memory.recall_mode in ("single_pass", "fixed_point", "noise_aware")
     assert memory.domain in ("bipolar", "continuous")
     assert memory.n_parameters >= 0
@@ -207,7 +207,7 @@ def learns(name: str) -> bool:
 @pytest.mark.parametrize("name", [name for name in NAMES if learns(name)])
 def test_weights_without_bound_are_found_and_no_contest_dies_of_them(name, tmp_path):
     config = registry.load("memories", name).Config()
-    memories = {"wild": {"name": name, **with_rate(config, 1e38)}, "nearest": {}}
+    memories = {"wild": {"name": name, **with_rate(config, 1e38)}, "nearest_neighbor": {}}
     contest = {"seeds": 2, "patterns": [6], "corruption": ["flip:0.2"], "novel": 4, "challenge": {"name": "digits"}}
     with Store(tmp_path) as store:
         for _ in loop.recall(arena_config.build({**contest, "memory": memories}), store):

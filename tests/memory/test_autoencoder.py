@@ -161,7 +161,7 @@ def test_passes_stop_where_a_cue_rests_and_hold_what_is_known():
     found = by_passes(lambda x: x / 2 * (x.abs() > 0.5), lambda x: x.sum(-1), Asked(cues, known, None), 10)
     # 1: .5, 0, rest. 8: 4, 2, 1, .5, 0, rest, with 4 held
     assert found.patterns.tolist() == [[[1.0, 0.0, 0.0], [0.0, 0.0, 4.0]]]
-    assert found.sweeps.tolist() == [[3, 6]]
+    assert found.n_iters.tolist() == [[3, 6]]
     wanted = [[2.0, 1.5, 1.0, 1.0] + [np.nan] * 3, [12.0, 8.0, 6.0, 5.0, 4.5, 4.0, 4.0]]
     np.testing.assert_array_equal(found.energy[0].numpy(), wanted)
 

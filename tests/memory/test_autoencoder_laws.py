@@ -111,9 +111,9 @@ def test_recall_gives_signs_holds_the_known_and_reports_its_passes(case):
     np.testing.assert_array_equal(found.patterns[known], cues[known])
     assert found.patterns.dtype == np.float32
     assert found.energy.dtype == np.float64
-    assert found.sweeps.dtype == np.int64
-    assert found.energy.shape[2] == 1 + found.sweeps.max()
-    np.testing.assert_array_equal(np.isfinite(found.energy).sum(-1), 1 + found.sweeps)
+    assert found.n_iters.dtype == np.int64
+    assert found.energy.shape[2] == 1 + found.n_iters.max()
+    np.testing.assert_array_equal(np.isfinite(found.energy).sum(-1), 1 + found.n_iters)
     np.testing.assert_allclose(found.energy[:, :, 0], memory.energy(cues), rtol=1e-4)
     assert memory.n_parameters == sum(part[0].size for part in _weights(memory).values())
 

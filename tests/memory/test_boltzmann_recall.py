@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from memory import boltzmann
-from memory.boltzmann.model import RecallSettings
-from memory.boltzmann.training import LearnSettings
+from memory.boltzmann.memory import BoltzmannRecall
+from memory.boltzmann.training import BoltzmannLearning
 from simulator.core.jit import set_threads
 from simulator.core.memories import PatternSpec
 from tests.seeding import FIRST_SEED, seed_list
 
 pytestmark = pytest.mark.learning
 
-SMALL = RecallSettings(sweeps=30, tries=2)
+SMALL = BoltzmannRecall(max_iters=30, n_chains=2)
 FLIP = 0.15
 BETA = 0.5 * np.log((1.0 - FLIP) / FLIP)
 
@@ -44,7 +44,7 @@ def test_corrupted_patterns_come_back(recall_mode, least):
     found = memory.recall(cues, None, BETA * cues if recall_mode == "noise_aware" else None)
     assert set(np.unique(found.patterns)) == {-1.0, 1.0}
     assert (found.patterns == patterns).all(2).mean() > least
-    assert found.energy.shape == (4, 8, 1 + SMALL.sweeps)
+    assert found.energy.shape == (4, 8, 1 + SMALL.max_iters)
     np.testing.assert_allclose(found.energy[:, :, 0], memory.energy(cues), atol=1e-4)
     np.testing.assert_allclose(found.energy[:, :, -1], memory.energy(found.patterns), rtol=1e-4, atol=1e-3)
 
@@ -79,7 +79,7 @@ def test_made_patterns_are_mostly_stored_ones():
 def test_a_seed_does_not_see_the_others_or_the_threads(n_hidden):
     patterns = _patterns(3, 6, 24)
     cues = _corrupted(patterns)
-    config = boltzmann.Config(n_hidden=n_hidden, recall=SMALL, learn=LearnSettings(updates=50))
+    config = boltzmann.Config(n_hidden=n_hidden, recall=SMALL, learn=BoltzmannLearning(updates=50))
     together = boltzmann.make(PatternSpec((24,)), [5, 6, 7], config)
     set_threads(2)
     try:
@@ -121,10 +121,10 @@ def test_storing_replaces_what_was_stored():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(ValueError, match="real numbers"):
+    with pytest.raises(ValueError, match="expected bipolar units"):
         boltzmann.make(PatternSpec((8,), is_bipolar=False), [0], boltzmann.Config())
     with pytest.raises(ValueError, match="phases = exact with 30 units: expected at most 20"):
-        boltzmann.make(PatternSpec((30,)), [0], boltzmann.Config(learn=LearnSettings(phases="exact")))
+        boltzmann.make(PatternSpec((30,)), [0], boltzmann.Config(learn=BoltzmannLearning(phases="exact")))
     with pytest.raises(ValueError, match="expected at most 2"):
         boltzmann.make(PatternSpec((50_000,)), [0], boltzmann.Config())
     patterns = _patterns(1, 3, 24)

@@ -7,16 +7,16 @@ import pytest
 from scipy.special import logsumexp
 
 from memory import deep_belief, rbm
-from memory.boltzmann.enumeration import states_of
+from memory.boltzmann.enumeration import enumerate_states
 from memory.common.rbm import likelihood
-from memory.common.rbm.config import LearnSettings
-from memory.common.rbm.layers import draw_weights, make_stack, of_seed
+from memory.common.rbm.contrastive_divergence import RBMLearning
+from memory.common.rbm.layers import init_weights, make_stack, seed_params
 from simulator.core.memories import PatternSpec
 from tests.seeding import FIRST_SEED, seed_list
 
 pytestmark = pytest.mark.learning
 
-LEARN = LearnSettings(updates=200)
+LEARN = RBMLearning(updates=200)
 
 
 def _patterns(n_seeds, n_patterns, n):
@@ -32,7 +32,7 @@ def _make(hidden, patterns):
 
 def test_one_layer_is_the_restricted_machine():
     patterns = _patterns(2, 5, 16)
-    plain = rbm.make(PatternSpec((16,)), seed_list(2), rbm.Config(hidden=12, learn=LEARN))
+    plain = rbm.make(PatternSpec((16,)), seed_list(2), rbm.Config(n_hidden=12, learn=LEARN))
     plain.store(patterns)
     deep = _make((12,), patterns)
     np.testing.assert_array_equal(deep.energy(patterns), plain.energy(patterns))
@@ -57,15 +57,15 @@ def test_layers_are_learned_from_the_bottom_up():
 
 def test_the_energy_bounds_the_exact_one_from_above():
     stack = make_stack((6, 5, 4), False, 1)
-    draw_weights(stack, [1], 0.8)
-    low, top = of_seed(stack, 0)
-    units, middle = 0.5 * (states_of(6) + 1.0), 0.5 * (states_of(5) + 1.0)
-    inputs = middle @ low.weights.T.astype(float) + low.visible  # [2^5, 6]
+    init_weights(stack, [1], 0.8)
+    low, top = seed_params(stack, 0)
+    units, middle = 0.5 * (enumerate_states(6) + 1.0), 0.5 * (enumerate_states(5) + 1.0)
+    inputs = middle @ low.weights.T.astype(float) + low.visible_bias  # [2^5, 6]
     given = units @ inputs.T - likelihood.softplus(inputs).sum(1)  # log p(v | h), [2^6, 2^5]
     exact = -logsumexp(given - likelihood.free_energy(top, False, middle), axis=1)
     # the bound averages the top's free energy over codes; here it is taken at their mean, which is lower still
-    found = likelihood.energy((low, top), False, units)
-    codes = likelihood.sigmoid(units @ low.weights.astype(float) + low.hidden)
+    found = likelihood.stack_energy((low, top), False, units)
+    codes = likelihood.sigmoid(units @ low.weights.astype(float) + low.hidden_bias)
     q = np.prod(np.where(middle[None] > 0, codes[:, None], 1.0 - codes[:, None]), axis=2)  # [2^6, 2^5]
     bound = (q * (likelihood.free_energy(top, False, middle) - given + np.log(q))).sum(1)
     assert (bound >= exact - 1e-9).all()

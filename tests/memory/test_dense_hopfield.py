@@ -84,7 +84,7 @@ def test_degree_two_is_hopfield_without_a_diagonal():
     stored, cues = draw(0, 2, 10, 60), draw(1, 2, 20, 60)
     dense, plain = make(stored, degree=2).recall(cues), hopfield(stored).recall(cues)
     np.testing.assert_array_equal(dense.patterns, plain.patterns)
-    np.testing.assert_array_equal(dense.sweeps, plain.sweeps)
+    np.testing.assert_array_equal(dense.n_iters, plain.n_iters)
     # -sum m^2 / N^2 against -(sum m^2 - N P) / 2 N
     np.testing.assert_allclose(30 * dense.energy + 5, plain.energy, atol=1e-9)
 
@@ -98,7 +98,7 @@ def test_capacity_without_errors(degree):
     shares = {}
     for times in (0.5, 4.0):
         stored = draw(FIRST_SEED, 4, round(times * most), n)
-        shares[times] = (make(stored, degree=degree, recall_mode="single_pass").recall(stored).sweeps == 0).mean()
+        shares[times] = (make(stored, degree=degree, recall_mode="single_pass").recall(stored).n_iters == 0).mean()
     assert shares[0.5] > 0.97
     assert shares[4.0] < 0.5
 

@@ -51,7 +51,7 @@ def test_the_four_fixed_points_and_their_basins(update):
     memory = make(X, update=update)
     found = memory.recall(EVERY)
     expected = np.concatenate([X[0], -X[0]])
-    at_rest = EVERY[0][found.sweeps[0] == 0]
+    at_rest = EVERY[0][found.n_iters[0] == 0]
     assert {tuple(x) for x in at_rest} == {tuple(x) for x in expected}
     assert [int((found.patterns[0] == x).all(1).sum()) for x in expected] == [16] * 4
     flips = np.where(np.eye(6, dtype=bool), -X[0][:, None], X[0][:, None]).reshape(1, 12, 6)
@@ -128,7 +128,7 @@ def test_recall_is_the_plain_loop(seed, n, n_patterns, bias, zero_diagonal, upda
         else:
             state, energies = synchronous_loop(w, cue, push, held)
         np.testing.assert_array_equal(found.patterns[i, q], state[:n])
-        assert found.sweeps[i, q] == len(energies) - 1
+        assert found.n_iters[i, q] == len(energies) - 1
         np.testing.assert_allclose(found.energy[i, q, : len(energies)], energies, atol=1e-9)
         assert np.isnan(found.energy[i, q, len(energies) :]).all()
 
@@ -163,14 +163,14 @@ def test_the_energy_falls_strictly_to_a_fixed_point(seed, n_patterns):
     found = memory.recall(draw(seed + 1, 1, 20, 15))
     falls = np.diff(found.energy[0], axis=1)
     assert (falls[np.isfinite(falls)] < 0).all()
-    assert (memory.recall(found.patterns).sweeps == 0).all()
+    assert (memory.recall(found.patterns).n_iters == 0).all()
 
 
 @given(st.integers(0, 2**20), st.integers(1, 8))
 def test_all_at_once_the_period_is_at_most_two(seed, n_patterns):
     memory = make(draw(seed, 1, n_patterns, 15), update="synchronous")
     found = memory.recall(draw(seed + 1, 1, 20, 15))
-    assert (found.sweeps < 100).all()
+    assert (found.n_iters < 100).all()
     once = make(draw(seed, 1, n_patterns, 15), update="synchronous", recall_mode="single_pass")
     twice = once.recall(once.recall(found.patterns).patterns).patterns
     np.testing.assert_array_equal(twice, found.patterns)
@@ -179,7 +179,7 @@ def test_all_at_once_the_period_is_at_most_two(seed, n_patterns):
 def test_a_cycle_of_two_is_seen():
     memory = make(np.ones((1, 1, 2), np.float32), update="synchronous")  # each of two units copies the other
     found = memory.recall([[[1, -1]]])
-    assert found.sweeps[0, 0] == 2
+    assert found.n_iters[0, 0] == 2
     np.testing.assert_array_equal(found.patterns[0, 0], [1, -1])
     np.testing.assert_array_equal(found.energy[0, 0, :3], [0.5, 0.5, 0.5])
 

@@ -83,8 +83,8 @@ def test_minimum_probability_flow_brings_back_as_much():
 def test_storing_is_not_recalling(rule, stays):
     """At nine patterns in ten units all but Hebb and Storkey keep every pattern at rest; none brings one back."""
     stored = draw(1, 1, 180, 200)
-    memory = make(stored, rule=rule, passes=1_000, margin=1.0)
-    assert (memory.recall(stored).sweeps == 0).all() == stays
+    memory = make(stored, rule=rule, n_epochs=1_000, margin=1.0)
+    assert (memory.recall(stored).n_iters == 0).all() == stays
     assert not (memory.recall(_flipped(stored, 0.2)).patterns == stored).all(2).any()
 
 
@@ -95,9 +95,9 @@ def test_pictures_that_are_alike_are_lost_by_hebb_and_kept_by_the_other_rules():
     draws, kept = np.random.Generator(np.random.PCG64(FIRST_SEED + 0)), {}
     for n_patterns in (3, 5, 10):
         stored = np.stack([values[draws.permutation(len(values))[:n_patterns]] for _ in range(200)])
-        kept[n_patterns] = (make(stored).recall(stored).sweeps == 0).all(1).mean()
+        kept[n_patterns] = (make(stored).recall(stored).n_iters == 0).all(1).mean()
         for rule in ("pseudo_inverse", "perceptron", "flow"):
-            assert (make(stored[:3], rule=rule).recall(stored[:3]).sweeps == 0).all()
+            assert (make(stored[:3], rule=rule).recall(stored[:3]).n_iters == 0).all()
     assert kept[3] == pytest.approx(0.27, abs=0.1)
     assert kept[5] == kept[10] == 0.0
 

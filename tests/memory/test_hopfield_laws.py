@@ -51,7 +51,7 @@ def test_through_overlaps_and_through_weights_is_the_same(update):
     assert not by_weights.state()["columns"].size
     one, other = memory.recall(cues), by_weights.recall(cues)
     np.testing.assert_array_equal(one.patterns, other.patterns)
-    np.testing.assert_array_equal(one.sweeps, other.sweeps)
+    np.testing.assert_array_equal(one.n_iters, other.n_iters)
     np.testing.assert_allclose(one.energy * 31 * 2, other.energy * 30, rtol=1e-12)
 
 
@@ -88,7 +88,7 @@ def test_once_is_the_first_sweep(update):
     )
     assert once.energy.shape == (1, 30, 2)
     np.testing.assert_array_equal(once.energy, settled.energy[:, :, :2])
-    assert settled.sweeps.max() > once.sweeps.max() == 1
+    assert settled.n_iters.max() > once.n_iters.max() == 1
 
 
 @pytest.mark.parametrize("update", UPDATES)

@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 
 from memory import hopfield
-from memory.hopfield.flow import flow, least_flow
-from memory.hopfield.learning_rules import hebb, perceptron, pseudo_inverse, storkey
+from memory.hopfield.learning_rules import (
+    hebb,
+    minimum_probability_flow,
+    perceptron,
+    probability_flow,
+    pseudo_inverse,
+    storkey,
+)
 from tests.memory.test_hopfield import draw, make
 
 
@@ -52,7 +58,7 @@ def test_the_perceptron_s_first_two_corrections_by_hand():
 
 def test_the_perceptron_reaches_its_margin_and_leaves_the_constant_alone():
     x = np.concatenate([draw(0, 30, 60), np.ones((30, 1))], axis=1)
-    weights = perceptron(x, 8.0, 500, constant=True)
+    weights = perceptron(x, 8.0, 500, constant_unit=True)
     fields = x * (x @ weights)
     assert fields[:, :-1].min() >= 8.0 - 1e-4
     np.testing.assert_array_equal(weights, weights.T)
@@ -71,9 +77,9 @@ def test_the_gradient_of_the_flow_is_that_of_finite_differences(constant):
     def of_pairs(pairs):
         full = np.zeros((n, n))
         full[above] = pairs
-        return flow(full + full.T, x, constant)[0]
+        return probability_flow(full + full.T, x, constant).value
 
-    value, gradient = flow(weights, x, constant)
+    value, gradient = probability_flow(weights, x, constant)
     np.testing.assert_allclose(2 * gradient[above], approx_fprime(weights[above], of_pairs, 1e-7), atol=1e-6)
     h = x @ weights
     rates = np.exp(-x * h)[:, : n - constant]
@@ -88,17 +94,17 @@ def test_the_flow_is_the_rate_to_all_states_one_unit_away():
         return -0.5 * s @ weights @ s
 
     total = sum(np.exp((energy(p) - energy(np.where(np.arange(5) == i, -p, p))) / 2) for p in x for i in range(5))
-    assert flow(weights, x)[0] == pytest.approx(total / 15)
+    assert probability_flow(weights, x).value == pytest.approx(total / 15)
 
 
 def test_least_flow_is_less_than_anything_near():
     x = draw(0, 12, 8).astype(np.float64)  # more than fit: the minimum is finite
-    best = least_flow(x, 500)
-    value, gradient = flow(best, x)
+    best = minimum_probability_flow(x, 500)
+    value, gradient = probability_flow(best, x)
     assert abs(gradient).max() < 1e-5
     for seed in range(5):
         step = np.triu(draw(seed + 1, 8, 8), 1) * 0.01
-        assert flow(best + step + step.T, x)[0] > value
+        assert probability_flow(best + step + step.T, x).value > value
 
 
 def test_a_perceptron_without_a_margin_is_refused():
@@ -118,4 +124,4 @@ def test_the_presets_are_the_other_rules():
     }
     for rule in rules.values():
         memory = make(draw(0, 1, 10, 50), rule=rule)
-        assert (memory.recall(draw(0, 1, 10, 50)).sweeps == 0).all()
+        assert (memory.recall(draw(0, 1, 10, 50)).n_iters == 0).all()

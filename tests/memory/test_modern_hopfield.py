@@ -68,7 +68,7 @@ def test_no_step_raises_the_energy(seed, beta):
     found = memory.recall(reals(seed + 1, 1, 6, 8))
     falls = np.diff(found.energy[0], axis=1)
     assert (falls[np.isfinite(falls)] < 1e-5).all()
-    at = found.sweeps[0]
+    at = found.n_iters[0]
     ends = np.take_along_axis(found.energy[0], at[:, None], 1)[:, 0]
     np.testing.assert_allclose(ends, memory.energy(found.patterns)[0], atol=1e-5)
     assert np.isfinite(found.energy[0]).sum() == (at + 1).sum()
@@ -76,14 +76,14 @@ def test_no_step_raises_the_energy(seed, beta):
 
 def test_settling_is_taking_steps_until_nothing_moves():
     stored, q = reals(0, 1, 5, 8), reals(1, 1, 1, 8)
-    found = make(stored, recall_mode="fixed_point", beta=3.0, still=1e-3, steps=500).recall(q)
+    found = make(stored, recall_mode="fixed_point", beta=3.0, tol=1e-3, max_iters=500).recall(q)
     once, steps = make(stored, recall_mode="single_pass", beta=3.0), 0
     while True:
         new = once.recall(q).patterns
         if abs(new - q).max() <= 1e-3:
             break
         q, steps = new, steps + 1
-    assert found.sweeps[0, 0] == steps > 1
+    assert found.n_iters[0, 0] == steps > 1
     np.testing.assert_allclose(found.patterns, q, atol=1e-6)
 
 

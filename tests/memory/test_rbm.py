@@ -7,38 +7,37 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import logsumexp
 
-from memory.boltzmann.enumeration import states_of
+from memory.boltzmann.enumeration import enumerate_states
 from memory.common.rbm import likelihood
-from memory.common.rbm.config import LearnSettings
-from memory.common.rbm.contrastive_divergence import train
+from memory.common.rbm.contrastive_divergence import RBMLearning, train
 from memory.common.rbm.layers import (
-    Layer,
-    ahead,
-    begin_biases,
-    draw,
-    draw_weights,
+    RBMParams,
+    binary_matmul,
+    fast_sigmoid,
+    init_visible_bias,
+    init_weights,
     make_stack,
-    of_seed,
-    sigmoid,
+    sample_binary,
+    seed_params,
     softplus_sum,
 )
-from memory.common.rbm.recall import energies, make_room
+from memory.common.rbm.recall import compute_energies, make_workspace
 from simulator.core import rng
 from tests.called import called
 from tests.seeding import FIRST_SEED, seed_list
 
 pytestmark = pytest.mark.learning
 
-ahead, draw = called(ahead, draw)
+binary_matmul, sample_binary = called(binary_matmul, sample_binary)
 
 
 def _layer(n, m, size=1.0, seed=0):
     draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
-    return Layer(*(size * draws.standard_normal(shape) for shape in ((n, m), n, m)))
+    return RBMParams(*(size * draws.standard_normal(shape) for shape in ((n, m), n, m)))
 
 
 def _bits(n):
-    return 0.5 * (states_of(n) + 1.0)
+    return 0.5 * (enumerate_states(n) + 1.0)
 
 
 def test_the_free_energy_equals_enumeration():
@@ -81,7 +80,7 @@ def test_annealed_importance_sampling_is_within_its_error_of_enumeration(gaussia
     for seed in seed_list(8):
         layer = _layer(12, 8, 0.5, seed)
         draws = rng.generators([seed], "evaluation")[0]
-        found = likelihood.annealed_log_z(layer, gaussian, layer.visible * 0.5, draws, n_chains=100, n_steps=300)
+        found = likelihood.annealed_log_z(layer, gaussian, layer.visible_bias * 0.5, draws, n_chains=100, n_steps=300)
         assert 0.0 < found.error < 0.5
         away.append((found.value - likelihood.exact_log_z(layer, gaussian)) / found.error)
     assert np.abs(away).max() < 8.0  # of 900 fresh layers one was 4.4 errors away
@@ -95,7 +94,7 @@ def test_too_many_hidden_units_to_enumerate_are_refused():
 
 def test_compiled_pieces_equal_numpy():
     x = np.linspace(-40.0, 40.0, 4_001, dtype=np.float32)
-    found = np.array([sigmoid.py_func(value) for value in x[::40]])
+    found = np.array([fast_sigmoid.py_func(value) for value in x[::40]])
     np.testing.assert_allclose(found, likelihood.sigmoid(x[::40].astype(float)), atol=4e-7)
     row, bias = x[:1_301] / 4.0, np.full(1_301, 0.5, np.float32)
     total = likelihood.softplus((row + bias).astype(float)).sum()
@@ -103,14 +102,14 @@ def test_compiled_pieces_equal_numpy():
     units, weights = (np.array(_bits(5)[:, :4], np.float32), _layer(4, 3).weights.astype(np.float32))
     for rows in (units[:5], np.repeat(units, 3, axis=0)):  # few and many
         out = np.empty((len(rows), 3), np.float32)
-        ahead(rows, weights, out)
+        binary_matmul(rows, weights, out)
         np.testing.assert_allclose(out, rows @ weights, atol=1e-6)
 
 
 def test_draws_follow_their_probabilities():
     p = np.tile(np.array([0.0, 0.1, 0.5, 0.9, 1.0], np.float32), (20_000, 1))
     out = np.empty_like(p)
-    draw(p, out, rng.pcg64_states(seed_list(1), "training"), 0)
+    sample_binary(p, out, rng.pcg64_states(seed_list(1), "training"), 0)
     assert set(np.unique(out)) == {0.0, 1.0}
     np.testing.assert_allclose(out.mean(0), p[0], atol=0.015)
     assert out[:, 0].max() == 0.0
@@ -122,12 +121,14 @@ def test_draws_follow_their_probabilities():
 @pytest.mark.parametrize("sizes", [(6, 5), (6, 5, 4)])
 def test_compiled_energies_equal_the_law(sizes, gaussian):
     stack = make_stack(sizes, gaussian, 1)
-    draw_weights(stack, [3], 0.7)
+    init_weights(stack, [3], 0.7)
     units = np.random.Generator(np.random.PCG64(FIRST_SEED + 2)).random((1, 9, 6)).astype(np.float32)
-    room = make_room(stack, 9, 1)
-    room.states[0][...] = units[0]
-    energies(of_seed(stack, 0), gaussian, room)
-    np.testing.assert_allclose(room.energy, likelihood.energy(of_seed(stack, 0), gaussian, units[0]), atol=1e-5)
+    workspace = make_workspace(stack, 9, 1)
+    workspace.units[0][...] = units[0]
+    compute_energies(seed_params(stack, 0), gaussian, workspace)
+    np.testing.assert_allclose(
+        workspace.energy, likelihood.stack_energy(seed_params(stack, 0), gaussian, units[0]), atol=1e-5
+    )
 
 
 class _Plain:
@@ -137,7 +138,7 @@ class _Plain:
         self.layer, self.data, self.bits = [a.astype(float).copy() for a in layer], data.astype(float), None
         self.rate, self.momentum, self.decay, self.balance = rate, momentum, decay, balance
         self.moved = [np.zeros_like(a) for a in self.layer]
-        self.mean, self.mean_hidden = self.data.mean(0), np.full(layer.hidden.shape, 0.5)
+        self.mean, self.mean_hidden = self.data.mean(0), np.full(layer.hidden_bias.shape, 0.5)
         self.bits = np.random.PCG64(rng.sequence(FIRST_SEED, "training"))
 
     def _draw(self, p):
@@ -156,7 +157,7 @@ class _Plain:
         up = likelihood.sigmoid(v @ weights + hidden)
         down = self._draw(likelihood.sigmoid(self._draw(up) @ weights.T + visible))
         again = likelihood.sigmoid(down @ weights + hidden)
-        likely = -likelihood.free_energy(Layer(*self.layer), False, v)
+        likely = -likelihood.free_energy(RBMParams(*self.layer), False, v)
         share = (1.0 + self.balance) / n - self.balance * np.exp(likely - logsumexp(likely))
         self.mean_hidden += 0.01 * (up.mean(0) - self.mean_hidden)
         slope = (share[:, None] * (v - self.mean)).T @ (up - self.mean_hidden)
@@ -173,14 +174,16 @@ def test_training_equals_a_plain_loop():
     draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 3))
     data = np.where(draws.random((1, 7, 9)) < 0.4, 1.0, 0.0).astype(np.float32)
     stack = make_stack((9, 5), False, 1)
-    draw_weights(stack, [0], 0.5)
-    begin_biases(stack.layers[0], False, data)
-    plain = _Plain(of_seed(stack, 0)[0], data[0], 0.1, 0.8, 0.01, 0.7)
-    settings = LearnSettings(updates=6, learning_rate=0.1, momentum=0.8, decay=0.01, balance=0.7, noise=0.0)
+    init_weights(stack, [0], 0.5)
+    init_visible_bias(stack.layers[0], False, data)
+    plain = _Plain(seed_params(stack, 0)[0], data[0], 0.1, 0.8, 0.01, 0.7)
+    settings = RBMLearning(
+        updates=6, learning_rate=0.1, momentum=0.8, weight_decay=0.01, batch_likelihood_weight=0.7, input_noise=0.0
+    )
     train(stack.layers[0], False, data, rng.pcg64_states(seed_list(1), "training"), settings)
     for _ in range(6):
         plain.update()
-    for mine, theirs in zip(of_seed(stack, 0)[0], plain.layer, strict=True):
+    for mine, theirs in zip(seed_params(stack, 0)[0], plain.layer, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=2e-5)
 
 
@@ -193,14 +196,14 @@ def test_training_raises_the_exact_likelihood(gaussian, persistent):
     if gaussian:
         data = (4.0 * data - 2.0 + draws.standard_normal(data.shape)).astype(np.float32)
     stack = make_stack((10, 6), gaussian, 2)
-    draw_weights(stack, [0, 1], 0.01)
-    begin_biases(stack.layers[0], gaussian, data)
+    init_weights(stack, [0, 1], 0.01)
+    init_visible_bias(stack.layers[0], gaussian, data)
     reached = []
     for updates in (1, 1_500):
-        plain = {"balance": 0.0, "noise": 0.0, "momentum": 0.5}
-        learn = LearnSettings(updates=updates, batch=20, learning_rate=0.02, persistent=persistent, **plain)
+        plain = {"batch_likelihood_weight": 0.0, "input_noise": 0.0, "momentum": 0.5}
+        learn = RBMLearning(updates=updates, batch_size=20, learning_rate=0.02, persistent=persistent, **plain)
         train(stack.layers[0], gaussian, data, rng.pcg64_states(seed_list(2), "training"), learn)
-        layers = [of_seed(stack, i)[0] for i in range(2)]
+        layers = [seed_params(stack, i)[0] for i in range(2)]
         z = [likelihood.exact_log_z(layer, gaussian) for layer in layers]
         reached.append([likelihood.log_likelihood(layers[i], gaussian, data[i], z[i]) for i in range(2)])
     # nats a row; of 60 fresh pairs of seeds the worst gained 1.3 (Gaussian units: 4.0), and half 1.6 (6.0) and more

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memory import keep_cue, nearest
+from memory import identity, nearest_neighbor
 from memory.common.demo import pictures, rows, show_memory
 
 
@@ -22,13 +22,11 @@ def test_the_pictures_are_hardly_alike():
     assert abs(stored @ stored.T - 64 * np.eye(3)).max() <= 16
 
 
-@pytest.mark.parametrize(("player", "overlap"), [(nearest, "1.00"), (keep_cue, "0.78")])
+@pytest.mark.parametrize(("player", "overlap"), [(nearest_neighbor, "1.00"), (identity, "0.78")])
 def test_one_recall_is_printed(player, overlap, capsys):
     show_memory("its name", player.make, player.Config())
     said = capsys.readouterr().out
-    assert said.startswith(
-        "its name, recall_mode = single_pass: 3 pictures, every pixel flipped with probability 0.15\n"
-    )
+    assert said.startswith("its name, recall_mode = single_pass: 3 pictures, flip probability 0.15\n")
     assert said.count("  stored     cue        recalled\n") == 3
-    assert f"  overlap {overlap}   sweeps" in said
+    assert f"  overlap {overlap}   iterations" in said
     assert max(len(line) for line in said.splitlines()) <= 80

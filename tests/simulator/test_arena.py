@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from memory.keep_cue import KeepCue
+from memory.identity import Identity
 from simulator.commands import reproduce
 from simulator.config import recall as arena_config
 from simulator.core.memories import RecallPicture, RecallSnapshot
@@ -28,7 +28,7 @@ SMALL = {
     "corruption": ["flip:0.1", "erase:0.5"],
     "novel": 10,
     "challenge": {"name": "random_bits", "n_units": 40},
-    "memory": {"nearest": {}, "keep_cue": {}, "hopfield": {}},
+    "memory": {"nearest_neighbor": {}, "identity": {}, "hopfield": {}},
 }
 
 
@@ -74,16 +74,16 @@ def test_every_contestant_meets_the_same_corruption(summary):
     for patterns, corruption in itertools.product([4, 8], ["flip:0.1", "erase:0.5"]):
         cues = {cell(summary, name, patterns, corruption)["cue"] for name in SMALL["memory"]}
         assert len(cues) == 1
-        floor = cell(summary, "keep_cue", patterns, corruption)
+        floor = cell(summary, "identity", patterns, corruption)
         assert floor["overlap"]["mean"] == pytest.approx(floor["cue"])
     # 3 seeds * 8 cues * 40 units, each flipped with .1: overlap .8, four standard deviations are .08
     assert floor["cue"] == pytest.approx(0.5, abs=0.08)  # of erasure: half is not known
-    assert cell(summary, "keep_cue", 8, "flip:0.1")["cue"] == pytest.approx(0.8, abs=0.08)
+    assert cell(summary, "identity", 8, "flip:0.1")["cue"] == pytest.approx(0.8, abs=0.08)
 
 
 def test_the_nearest_pattern_is_the_ceiling_of_exact_recall(summary):
     for each in summary["cells"]:
-        if each["memory"] == "nearest":
+        if each["memory"] == "nearest_neighbor":
             # 3 seeds * 4 cues at least; the ceiling is what is expected of them
             assert each["exact"]["mean"] == pytest.approx(each["ceiling"]["exact"], abs=0.15)
             assert each["share_exact"]["mean"] == pytest.approx(1.0, abs=0.15)
@@ -109,11 +109,11 @@ def test_numbers_are_over_seeds(summary):
 
 
 def test_bits_that_recall_adds(summary):
-    found = cell(summary, "nearest", 8, "flip:0.1")
-    wrong = (1.0 - np.array(cell(summary, "keep_cue", 8, "flip:0.1")["overlap"]["per_seed"])) / 2.0
+    found = cell(summary, "nearest_neighbor", 8, "flip:0.1")
+    wrong = (1.0 - np.array(cell(summary, "identity", 8, "flip:0.1")["overlap"]["per_seed"])) / 2.0
     entropy = -wrong * np.log2(wrong) - (1.0 - wrong) * np.log2(1.0 - wrong)
     assert found["bits_per_parameter"] == pytest.approx(entropy.mean() * 8 * 40 / found["parameters"], rel=1e-3)
-    assert cell(summary, "keep_cue", 8, "flip:0.1")["bits_per_parameter"] == 0.0
+    assert cell(summary, "identity", 8, "flip:0.1")["bits_per_parameter"] == 0.0
 
 
 def test_a_seed_is_the_same_alone(tmp_path, summary):
@@ -203,7 +203,7 @@ def test_settings_go_to_toml_and_back():
         ({"corruption": []}, "corruption"),
         ({"memory": 3}, "memory = 3: expected a table"),
         ({"challenge": "digits"}, "challenge = 'digits': expected a table"),
-        ({"memory": {"nearest": 3}}, r"memory\.nearest = 3: expected a table"),
+        ({"memory": {"nearest_neighbor": 3}}, r"memory\.nearest_neighbor = 3: expected a table"),
         ({"pattern": [4]}, "no such setting; did you mean patterns"),
     ],
 )
@@ -232,7 +232,7 @@ def test_what_cannot_be_played_leaves_no_run(tmp_path, changes, said):
 
 
 def test_a_refusal_is_marked_where_others_go_on(tmp_path):
-    rules = {"nearest": {}, "hopfield": {"rule": "pseudo_inverse"}}
+    rules = {"nearest_neighbor": {}, "hopfield": {"rule": "pseudo_inverse"}}
     play(tmp_path, config(patterns=[4, 40], skip=True, memory=rules))
     found = told(tmp_path)
     assert {(each["memory"], each["patterns"]) for each in found["refused"]} == {("hopfield", 40)}
@@ -241,7 +241,7 @@ def test_a_refusal_is_marked_where_others_go_on(tmp_path):
 
 
 def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_path, capsys):
-    memories = {"conv_autoencoder": {}, "boltzmann": {}, "nearest": {}}
+    memories = {"conv_autoencoder": {}, "boltzmann": {}, "nearest_neighbor": {}}
     grey = {"corruption": ["gauss:0.5", "none"], "novel": 5, "challenge": {"name": "digits", "levels": "grey"}}
     bits = {"corruption": ["flip:0.1", "none"], "challenge": {"name": "random_bits", "n_units": 40}}
     for n, (asked, out, why) in enumerate(
@@ -250,7 +250,7 @@ def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_
             (grey, "boltzmann", "patterns of real numbers, expected two-valued units"),
         ]
     ):
-        competing = {name: {} for name in memories if name == out or name == "nearest"}
+        competing = {name: {} for name in memories if name == out or name == "nearest_neighbor"}
         given = config(**asked, seeds=2, patterns=[4], memory=competing)
         with pytest.raises(ValueError, match="--skip goes on without"):
             play(tmp_path / f"no{n}", given)
@@ -261,7 +261,7 @@ def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_
             for _ in loop.recall(skipping, store, run):
                 pass
         found = told(lab)
-        assert [each["memory"] for each in found["cells"]] == ["nearest"] * 2
+        assert [each["memory"] for each in found["cells"]] == ["nearest_neighbor"] * 2
         assert [each["memory"] for each in found["refused"]] == [out] * 2
         assert all(why in each["why"] for each in found["refused"])
         recall_tables.show(found)
@@ -281,14 +281,14 @@ def test_where_nobody_can_be_built_there_is_no_contest(tmp_path):
 HEARS = {
     "rbm": {"learn": {"updates": 5}},
     "hopfield": {"recall_mode": "noise_aware"},
-    "nearest": {"recall_mode": "noise_aware"},
+    "nearest_neighbor": {"recall_mode": "noise_aware"},
 }
 
 
 @pytest.mark.parametrize("corruption", ["none", "flip:0.0", "erase:0.0"])
 def test_where_nothing_is_corrupted_memories_say_what_they_stored(tmp_path, corruption, capsys):
     """40 patterns of 40 units are too many for all but the list; what is certain of a cue would be the answer."""
-    given = {"patterns": [40], "novel": 1, "seeds": 2, "memory": {**HEARS, "keep_cue": {}}}
+    given = {"patterns": [40], "novel": 1, "seeds": 2, "memory": {**HEARS, "identity": {}}}
     play(tmp_path, config(**given, corruption=[corruption, "flip:0.01"]))
     found = told(tmp_path)
     for name in ("rbm", "hopfield"):
@@ -297,26 +297,26 @@ def test_where_nothing_is_corrupted_memories_say_what_they_stored(tmp_path, corr
         assert whole["exact"]["mean"] < 0.5
         assert (whole["heard"], noisy["heard"]) == (False, True)
         assert whole["exact"]["per_seed"] == whole["fixed"]["per_seed"] == noisy["fixed"]["per_seed"]
-    assert cell(found, "nearest", 40, corruption)["exact"]["mean"] == 1.0
-    assert cell(found, "keep_cue", 40, corruption)["ceiling"] == {"overlap": 1.0, "exact": 1.0}
+    assert cell(found, "nearest_neighbor", 40, corruption)["exact"]["mean"] == 1.0
+    assert cell(found, "identity", 40, corruption)["ceiling"] == {"overlap": 1.0, "exact": 1.0}
     recall_tables.show(found)
     assert capsys.readouterr().out.count("noise_aware, no evidence") == 3
 
 
 def test_what_stays_is_asked_once_in_pieces_and_of_no_more_patterns_than_cues(tmp_path, monkeypatch):
     asked = []
-    recall = KeepCue.recall
+    recall = Identity.recall
 
     def counted(self, cues, known=None, evidence=None):
         asked.append(cues.shape[1])
         return recall(self, cues, known, evidence)
 
-    monkeypatch.setattr(KeepCue, "recall", counted)
+    monkeypatch.setattr(Identity, "recall", counted)
     monkeypatch.setattr(benchmark, "PIECE", 3)
     corruptions = ["flip:0.1", "flip:0.2", "none"]
     for cues, pieces in ((0, [3, 3, 2]), (5, [3, 2])):
         asked.clear()
-        play(tmp_path / str(cues), config(patterns=[8], corruption=corruptions, cues=cues, memory={"keep_cue": {}}))
+        play(tmp_path / str(cues), config(patterns=[8], corruption=corruptions, cues=cues, memory={"identity": {}}))
         assert asked == [*pieces, *[cues or 8] * len(corruptions)]
     (fixed,) = {each["fixed"]["mean"] for each in told(tmp_path / "5")["cells"]}
     assert fixed == 1.0
@@ -337,17 +337,25 @@ def test_codes_of_no_width_have_no_precision(tmp_path):
 
 
 def test_capacity_and_basins(tmp_path):
-    hard = {"memory": {"nearest": {}, "hopfield": {}}, "patterns": [3], "corruption": ["flip:0.05"], "seeds": 4}
+    hard = {
+        "memory": {"nearest_neighbor": {}, "hopfield": {}},
+        "patterns": [3],
+        "corruption": ["flip:0.05"],
+        "seeds": 4,
+    }
     play(tmp_path, config(**hard, basin=True, capacity=True, challenge={"name": "random_bits", "n_units": 40}))
     found = told(tmp_path)
     by_name = {each["memory"]: each for each in found["capacities"]}
     hopfield = by_name["hopfield"]
     assert 1 <= hopfield["most"]["mean"] <= hopfield["half"]["mean"] <= 12  # .138 * 40 is 5.5
-    assert by_name["nearest"]["half"]["mean"] > 100
+    assert by_name["nearest_neighbor"]["half"]["mean"] > 100
     assert hopfield["exact"][0] > 0.9 > 0.5 > hopfield["exact"][-1]
-    assert by_name["nearest"]["beyond"] == ["half"] or by_name["nearest"]["beyond"] == ["half", "most"]
+    assert by_name["nearest_neighbor"]["beyond"] == ["half"] or by_name["nearest_neighbor"]["beyond"] == [
+        "half",
+        "most",
+    ]
     radius = {each["memory"]: each["radius"]["mean"] for each in found["basins"]}
-    assert 0.1 < radius["hopfield"] <= radius["nearest"] < 0.5
+    assert 0.1 < radius["hopfield"] <= radius["nearest_neighbor"] < 0.5
 
 
 def test_an_unknown_label_of_a_dotted_path():
@@ -363,7 +371,7 @@ PICTURE = RecallPicture(
     np.array([-1.0, -3.0, -4.0, np.nan]),
 )
 SNAPSHOT = RecallSnapshot(
-    "r7", ("nearest", "hopfield"), "digits", "playing", (0, 1), 3, 12, 4.2, "hopfield, 8 patterns, flip:0.1",
+    "r7", ("nearest_neighbor", "hopfield"), "digits", "playing", (0, 1), 3, 12, 4.2, "hopfield, 8 patterns, flip:0.1",
     PICTURE, dict.fromkeys(SCORES[:4], 0.5), "hopfield, 4 patterns, erase:0.5",
 )  # fmt: skip
 

@@ -225,13 +225,13 @@ def test_every_door_refuses_a_name_that_cannot_be_seen(name, tmp_path, capsys):
         lambda: tournament_of({"agent": {name: {"name": "td"}}, "env": {"rooms": {}}}),
         lambda: tournament_of({"agent": {"td": {}}, "env": {name: {"name": "rooms"}}}),
         lambda: tournament_of({"agent": {"x": {"name": f"python:{name}:f"}}, "env": {"rooms": {}}}),
-        lambda: contest_of({"memory": {name: {"name": "nearest"}}, "challenge": {"name": "digits"}}),
+        lambda: contest_of({"memory": {name: {"name": "nearest_neighbor"}}, "challenge": {"name": "digits"}}),
         lambda: match_of(
             {"first": {"name": "td", "label": name}, "second": {"name": "td"}, "game": {"name": "tic_tac_toe"}}
         ),
         lambda: api.run("td", "rooms", lab=tmp_path / "lab", label=name, steps=10, seeds=1),
         lambda: api.run("td", "rooms", lab=tmp_path / name, steps=10, seeds=1),
-        lambda: api.recall("nearest", "digits", lab=tmp_path / "lab", label=name),
+        lambda: api.recall("nearest_neighbor", "digits", lab=tmp_path / "lab", label=name),
         lambda: api.tournament(lab=tmp_path / "lab", label=name, agent={"td": {}}, env={"rooms": {}}),
     ):
         with pytest.raises(ValueError, match=r"with U\+[0-9A-F]{4,6}, expected .* can be seen") as told:

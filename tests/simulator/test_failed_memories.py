@@ -40,7 +40,7 @@ def played(lab, broken=(1,), at="store", **changes):
         "corruption": ["flip:0.2", "none"],
         "novel": 5,
         "challenge": {"name": "digits"},
-        "memory": {"breaking": breaking, "nearest": {}},
+        "memory": {"breaking": breaking, "nearest_neighbor": {}},
         **changes,
     }
     with Store(lab) as store:
@@ -73,17 +73,17 @@ def test_a_failed_seed_counts_nowhere_and_the_others_keep_their_bits(tmp_path, a
     for name in ("overlap", "exact"):
         (less,) = [each[name] for each in broken["differences"] if each["corruption"] == "flip:0.2"]
         assert np.flatnonzero(np.isnan(less["per_seed"])).tolist() == [1]
-    assert of(clean, "nearest")[0]["overlap"] == of(broken, "nearest")[0]["overlap"]
+    assert of(clean, "nearest_neighbor")[0]["overlap"] == of(broken, "nearest_neighbor")[0]["overlap"]
 
 
 def test_where_every_seed_fails_the_row_is_empty_and_the_others_are_seen(tmp_path, capsys):
     found = played(tmp_path, (0, 1, 2), basin=True)
-    (cell, _), (other, _) = of(found, "breaking"), of(found, "nearest")
+    (cell, _), (other, _) = of(found, "breaking"), of(found, "nearest_neighbor")
     assert [cell[name] for name in NUMBERS] == [None] * len(NUMBERS)
     assert (cell["bit_error"], cell["bits_per_parameter"], cell["cue"], cell["spurious"]) == (None,) * 4
     assert other["overlap"]["mean"] > 0.5
     assert len(found["failed"]) == 6
-    assert {each["memory"] for each in found["basins"]} == {"nearest"}
+    assert {each["memory"] for each in found["basins"]} == {"nearest_neighbor"}
     recall_tables.show_short({**found, "cells": [cell, other]})
     capsys.readouterr()
     for show in (recall_tables.show, recall_tables.show_markdown, recall_tables.show_csv):
@@ -106,7 +106,7 @@ def test_weights_that_grow_without_bound(tmp_path, capsys, monkeypatch, rate, fa
     words = [
         "recall",
         "rbm",
-        "nearest",
+        "nearest_neighbor",
         "digits",
         "--challenge.levels",
         levels,
@@ -126,8 +126,8 @@ def test_weights_that_grow_without_bound(tmp_path, capsys, monkeypatch, rate, fa
     for command in ("show latest", "report latest --table", "report latest --csv", "resume latest", "repro latest"):
         assert main.main([*command.split()]) == 0, command
         text = capsys.readouterr().out
-        assert "nearest" in text or "identical" in text
-    alone = [word for word in words if word != "nearest"]
+        assert "nearest_neighbor" in text or "identical" in text
+    alone = [word for word in words if word != "nearest_neighbor"]
     assert main.main(alone) == (1 if len(failed) == 2 else 0)
 
 
@@ -168,7 +168,7 @@ def test_a_capacity_is_of_the_seeds_that_last(tmp_path):
     found = played(tmp_path, (2,), capacity=True)
     both = {each["memory"]: each for each in found["capacities"] if each["corruption"] == "none"}
     assert np.flatnonzero(np.isnan(both["breaking"]["half"]["per_seed"])).tolist() == [2]
-    assert not np.isnan(both["nearest"]["half"]["per_seed"]).any()
+    assert not np.isnan(both["nearest_neighbor"]["half"]["per_seed"]).any()
     lost = played(tmp_path, (0, 1, 2), capacity=True)
     recall_tables.show(lost)
     mine = next(each for each in lost["capacities"] if each["memory"] == "breaking")
@@ -179,7 +179,7 @@ def test_a_tournament_leaves_it_out_too_and_says_so(tmp_path):
     some, every = ({"name": MEMORY, "seeds": seeds, "at": "recall"} for seeds in ([1], [0, 1, 2]))
     tables = {
         "seeds": 3,
-        "memory": {"some": some, "every": every, "nearest": {}},
+        "memory": {"some": some, "every": every, "nearest_neighbor": {}},
         "challenge": {"digits": {"name": "digits", "patterns": 10, "corruption": "flip:0.2"}},
     }
     with CellStore(tmp_path) as store:

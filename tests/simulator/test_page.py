@@ -126,7 +126,7 @@ def test_tiers_are_bodies_of_their_own():
     "found",
     [
         summary(("dqn",), ("rooms",), seeds=1, points=1),
-        summary(("hopfield", "nearest"), ("digits",), points=0),
+        summary(("hopfield", "nearest_neighbor"), ("digits",), points=0),
         summary(ranking=[], scores=[], divisions=[], status="interrupted", label=None),
     ],
     ids=["one of each", "no curves", "nothing yet"],

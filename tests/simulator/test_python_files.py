@@ -43,7 +43,7 @@ class MyGrid(gym.Env):
 gym.register("MyGrid-v0", entry_point=MyGrid, max_episode_steps=20)
 """
 HELPER = "NAME = 'mine'\nLENGTH = 3\n"
-MEMORY = "from memory.nearest import Config, make\n"
+MEMORY = "from memory.nearest_neighbor import Config, make\n"
 CHALLENGE = "from envs.patterns.random_bits import Config, make\n"
 POLICY = "from helper import LENGTH\n\ndef act(obs):\n    return LENGTH % 2\n"
 RUN = ("--seeds", "2", "--steps", "40", "--eval-episodes", "1", "--view", "none", "--json")
@@ -123,9 +123,9 @@ def test_home_is_a_path(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_memories_and_challenges(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--seeds", "2", "--patterns", "3", "--challenge.n-units", "32", "--view", "none", "--json")
-    found = told(capsys, "recall", "./my_memory.py", "other=./my_memory.py", "nearest", "./bits.py", *words)
+    found = told(capsys, "recall", "./my_memory.py", "other=./my_memory.py", "nearest_neighbor", "./bits.py", *words)
     cells: list[dict[str, object]] = found["cells"]  # type: ignore[assignment]
-    assert [each["memory"] for each in cells] == ["my_memory", "other", "nearest"]
+    assert [each["memory"] for each in cells] == ["my_memory", "other", "nearest_neighbor"]
     assert cells[0]["overlap"] == cells[1]["overlap"] == cells[2]["overlap"]
 
 

@@ -253,7 +253,7 @@ BROKEN = {
 def test_a_broken_array_is_one_line(tmp_path, name, capsys):
     path = tmp_path / "x.npy"
     path.write_bytes(BROKEN[name])
-    words = ["recall", "nearest", "images", "--challenge.path", str(path), "--lab", str(tmp_path / "l")]
+    words = ["recall", "nearest_neighbor", "images", "--challenge.path", str(path), "--lab", str(tmp_path / "l")]
     assert main.main(words) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -448,7 +448,7 @@ def test_a_file_that_a_setting_means_is_part_of_the_key(tmp_path, monkeypatch, n
 def test_a_pipe_beside_the_pictures_holds_nothing_up(tmp_path):
     np.save(tmp_path / "x.npy", np.ones((2, 2, 2)))
     os.mkfifo(tmp_path / "pipe")
-    contest = recall.build({"memory": {"nearest": {}}, "challenge": {"name": "images", "path": str(tmp_path)}})
+    contest = recall.build({"memory": {"nearest_neighbor": {}}, "challenge": {"name": "images", "path": str(tmp_path)}})
     assert len(recall.settings_hash(contest)) == 64
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(UnreadableError, match=r"pipe\.png: cannot be read: it is a pipe"):

@@ -197,7 +197,7 @@ def test_a_contest_is_drawn_and_printed_at_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     lab = ["--lab", "lab"]
-    played = ["recall", "nearest", "random_bits", "--patterns", "3", "6", "--seeds", "2", "--view", "none"]
+    played = ["recall", "nearest_neighbor", "random_bits", "--patterns", "3", "6", "--seeds", "2", "--view", "none"]
     assert main.main([*played, *lab]) == 0
     capsys.readouterr()
     assert main.main(["report", "r1", "--picture", "a.svg", "--csv", *lab]) == 0

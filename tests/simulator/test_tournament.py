@@ -136,7 +136,7 @@ def test_a_floor_that_is_not_known_is_measured(tmp_path):
 def test_memories_are_measured_by_their_ceiling(tmp_path):
     values = {
         **small(agent={}, env={}),
-        "memory": {"nearest": {}, "keep_cue": {}, "hopfield-flow": {}},
+        "memory": {"nearest_neighbor": {}, "identity": {}, "hopfield-flow": {}},
         "challenge": {
             "bits": {"name": "random_bits", "n_units": 40, "patterns": 8, "corruption": "flip:0.2"},
             "exactly": {
@@ -152,9 +152,9 @@ def test_memories_are_measured_by_their_ceiling(tmp_path):
     found = told(tmp_path)
     assert [each["ceiling_is"] for each in found["challenges"]] == ["exact ceiling"] * 2
     assert [each["floor_is"] for each in found["challenges"]] == ["corrupted cue", "nothing recalled"]
-    keep = next(e for e in found["scores"] if (e["contestant"], e["challenge"]) == ("keep_cue", "bits"))
+    keep = next(e for e in found["scores"] if (e["contestant"], e["challenge"]) == ("identity", "bits"))
     assert keep["normalised"]["mean"]["value"] == 0.0
-    assert found["ranking"][-1]["contestant"] == "keep_cue"
+    assert found["ranking"][-1]["contestant"] == "identity"
     assert found["cells"]["planned"] == 3  # how they are scored is no part of what is played
 
 

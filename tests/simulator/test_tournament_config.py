@@ -111,7 +111,10 @@ def test_seeds_are_cut_into_blocks():
         (small(failed="nothing"), "failed = 'nothing': expected one of floor, left-out"),
         (small(sedes=3), "sedes: no such setting; did you mean seeds"),
         ({"memory": {"hopfild": {}}, "challenge": {"digits": {}}}, "hopfild.*did you mean hopfield"),
-        ({"memory": {"nearest": {}}, "challenge": {"digits": {"score": "best"}}}, "score = 'best': expected one of"),
+        (
+            {"memory": {"nearest_neighbor": {}}, "challenge": {"digits": {"score": "best"}}},
+            "score = 'best': expected one of",
+        ),
         ({"player": {"tit-for-tit": {}}, "game": {"iterated_matrix": {}}}, "tit-for-tit.*did you mean tit-for-tat"),
         ({"player": {"td": {}}, "game": {"iterated_matrix": {"noise": 3}}}, r"game.iterated_matrix.noise = 3"),
     ],

@@ -175,7 +175,7 @@ def test_a_game_whose_sides_are_not_alike_is_refused(tmp_path, own):
 
 def test_skipping_everybody_leaves_the_others(tmp_path):
     values = small(agent={"planner": {}}, env={"pole": {"name": "CartPole-v1"}}, skip=True)
-    last = play(tmp_path, {**values, "memory": {"nearest": {}}, "challenge": {"random_bits": {"n_units": 30}}})
+    last = play(tmp_path, {**values, "memory": {"nearest_neighbor": {}}, "challenge": {"random_bits": {"n_units": 30}}})
     assert last.done == 1
     assert [each["division"] for each in told(tmp_path)["ranking"]] == ["memory"]
 

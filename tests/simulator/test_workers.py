@@ -48,7 +48,7 @@ def test_ray_gives_the_same_bits(tmp_path, monkeypatch):
     from simulator.tournaments.workers.ray import RayWorkers
 
     monkeypatch.setattr(local.os, "cpu_count", lambda: 2)
-    values = small(memory={"nearest": {}}, challenge={"random_bits": {"n_units": 30}}, steps=200)
+    values = small(memory={"nearest_neighbor": {}}, challenge={"random_bits": {"n_units": 30}}, steps=200)
     with _quiet():
         play(tmp_path / "ray", values, workers=RayWorkers)
     play(tmp_path / "here", values)

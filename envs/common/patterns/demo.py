@@ -11,11 +11,11 @@ _INK = " .:-=+*#%@"
 
 def show_patterns(name: str, challenge: Challenge, n: int = 5) -> None:
     """Print what a challenge is, and the first patterns of its first seed."""
-    units = challenge.units
+    spec = challenge.spec
     draw = challenge.draw(n, 0)
-    most = "as many as one likes" if challenge.most is None else f"{challenge.most:,}"
-    print(f"{name}: patterns of {units.n} units, shape {units.shape}; there are {most}; classes {draw.labels[0]}")
-    rows, columns = units.shape if len(units.shape) == 2 else (1, units.n)
+    total = "unlimited" if challenge.max_patterns is None else f"{challenge.max_patterns:,} in all"
+    print(f"{name}: patterns of {spec.n} units, shape {spec.shape}; {total}; classes {draw.labels[0]}")
+    rows, columns = spec.shape if len(spec.shape) == 2 else (1, spec.n)
     shades = np.clip((draw.stored[0] + 1.0) / 2.0 * (len(_INK) - 1), 0, len(_INK) - 1).astype(int)
     pictures = np.array(list(_INK))[shades].reshape(n, rows, columns)
     for row in range(rows) if rows > 1 else ():

@@ -1,6 +1,6 @@
 """Sampling of patterns for challenges of recall: for every seed one endless or finite row of distinct ones.
 
-The first patterns of a seed's row are to be stored, the ones after them are novel. A row is the same each time it is
+The first patterns of a seed's row are to be stored, the ones after them are held out. A row is the same each time it is
 asked for, and its beginning does not depend on how much of it is asked for.
 """
 
@@ -26,32 +26,36 @@ class Patterns:
 
     Args:
         name: what an error calls it.
-        units: what a pattern is.
-        most: patterns that there are in all; None: as many as one likes.
+        spec: shape and domain of a pattern.
+        max_patterns: number of patterns in all; None: unlimited.
         seed_list: one row for each.
         row: makes the first n patterns of a row from a fresh stream, and their labels.
     """
 
-    def __init__(self, name: str, units: PatternSpec, most: int | None, seed_list: Sequence[int], row: Row) -> None:
-        self.units = units
-        self.most = most
+    def __init__(
+        self, name: str, spec: PatternSpec, max_patterns: int | None, seed_list: Sequence[int], row: Row
+    ) -> None:
+        self.spec = spec
+        self.max_patterns = max_patterns
         self._name = name
         self._seeds = tuple(seed_list)
         self._row = row
 
-    def draw(self, n_stored: int, n_novel: int = 0) -> PatternSplit:
+    def draw(self, n_stored: int, n_held_out: int = 0) -> PatternSplit:
         """Patterns for every seed; see :class:`simulator.core.memories.Challenge`.
 
         Raises:
             ValueError: none to store, or more patterns than there are.
         """
-        if n_stored < 1 or n_novel < 0:
-            raise ValueError(f"{self._name}: {n_stored} stored and {n_novel} novel patterns: expected at least 1 and 0")
-        n = n_stored + n_novel
-        if self.most is not None and n > self.most:
-            asked = f"{n_stored:,} stored and {n_novel:,} novel patterns"
-            raise ValueError(f"{self._name}: {asked}: expected at most {self.most:,} in all")
-        shape = (len(self._seeds), n, self.units.n)
+        if n_stored < 1 or n_held_out < 0:
+            raise ValueError(
+                f"{self._name}: {n_stored} stored and {n_held_out} held-out patterns: expected at least 1 and 0"
+            )
+        n = n_stored + n_held_out
+        if self.max_patterns is not None and n > self.max_patterns:
+            asked = f"{n_stored:,} stored and {n_held_out:,} held-out patterns"
+            raise ValueError(f"{self._name}: {asked}: expected at most {self.max_patterns:,} in all")
+        shape = (len(self._seeds), n, self.spec.n)
         try:
             patterns = np.empty(shape, np.float32)
         except MemoryError:
@@ -61,9 +65,12 @@ class Patterns:
         labels = np.empty((len(self._seeds), n), np.int64)
         for i, stream in enumerate(rng.generators(self._seeds, "patterns")):
             patterns[i], labels[i] = self._row(stream, n)
-        stored = np.ascontiguousarray(patterns[:, :n_stored])
-        novel = np.ascontiguousarray(patterns[:, n_stored:])
-        return PatternSplit(stored, novel, labels[:, :n_stored], labels[:, n_stored:])
+        return PatternSplit(
+            stored=np.ascontiguousarray(patterns[:, :n_stored]),
+            held_out=np.ascontiguousarray(patterns[:, n_stored:]),
+            labels=labels[:, :n_stored],
+            held_out_labels=labels[:, n_stored:],
+        )
 
 
 class Pool(NamedTuple):

@@ -1,292 +1,364 @@
-"""Contrastive divergence for restricted Boltzmann machines, compiled, seeds as the outer loop.
+"""Contrastive divergence for restricted Boltzmann machines: compiled, with seeds as the outer loop.
 
-CD-k: Hinton 2002; persistent chains: Tieleman 2008; momentum and weight decay as in Hinton 2012, "A practical guide to
-training restricted Boltzmann machines". Beside them, each by a field:
+The update, in the order of Hinton 2012, "A practical guide to training restricted Boltzmann machines":
 
-* centred gradients (Montavon and Mueller 2012; Melchior, Fischer and Wiskott 2016): the units' means are taken off in
-  the gradient of the weights, which makes learning the same whichever value of a unit is called 1;
-* balance: contrastive divergence, whose chains stay near the pattern where they begin, cannot see how probability is
-  shared between patterns that lie far apart. Its missing part is the gradient of every pattern's likelihood among those
-  of its batch, log softmax(-F), which needs no chain at all. Without it the free energies of stored patterns differ by
-  several nats, and recall prefers some of them for no reason;
-* noise: chains begin at data some of whose units are flipped, so that basins grow (Bengio et al. 2013: walkback).
+    positive phase   v0 = batch, p(h0 = 1 | v0) = sigmoid(c + v0 W)
+    negative phase   k Gibbs sweeps from h0 (CD-k, Hinton 2002) or from chains that persist (Tieleman 2008)
+    gradient         <v h>_data - <v h>_chains
+    step             velocity <- momentum velocity + rate (gradient - weight_decay W);  W <- W + velocity
+
+Departures, each switched by a setting:
+
+* ``centered``: the units' means are subtracted in the gradient of the weights (Montavon and Mueller 2012; Melchior,
+  Fischer and Wiskott 2016), which makes learning the same whichever value of a unit is called 1.
+* ``batch_likelihood_weight``: contrastive divergence, whose chains stay near the pattern where they begin, is blind to
+  how probability is divided among distant patterns. The missing part is the gradient of every pattern's likelihood
+  among those of its batch, log softmax(-F), which needs no chain. Without it the free energies of stored patterns
+  differ by several nats, and recall prefers some of them.
+* ``input_noise``: chains begin at patterns some of whose units are flipped, which widens the basins (walkback, Bengio
+  et al. 2013).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from msgspec import Meta
 
-from memory.common.rbm.config import LearnSettings
+from memory.common.kernels import copy_row, matmul, shuffle
+from memory.common.phase_learning import PhaseLearning
 from memory.common.rbm.layers import (
-    Layer,
-    add,
-    ahead,
-    copy,
-    draw,
-    draw_normal,
-    product,
+    RBMParams,
+    add_normal_noise,
+    axpy,
+    binary_matmul,
+    inputs_to_probs,
+    sample_binary,
     softplus_sum,
-    squash,
     visible_energy,
 )
+from simulator.core.field_types import Count, Positive, Share
 from simulator.core.jit import jit, jit_inline, parallel_for
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import below, uniform
 
-GAUSSIAN_RATE = 0.1
+GAUSSIAN_LR_SCALE = 0.1  # Gaussian units are unbounded: Hinton 2012, section 13.2
+HIDDEN_MEAN_RATE = 0.01  # of the running mean of the hidden units
 
 
-class Rule(NamedTuple):
-    """The settings as compiled code takes them."""
+@dataclass(frozen=True)
+class RBMLearning(PhaseLearning):
+    """Learning of a restricted Boltzmann machine."""
+
+    updates: Count = 2_000
+    """gradient steps, each on one batch"""
+    batch_size: Count = 100
+    """patterns per batch; all of them where there are fewer"""
+    learning_rate: Positive = 0.05
+    """learning rate, per mean log likelihood of a pattern; multiplied by 64 / N where a layer has N > 64 visible units,
+    as energies change by so much more, and by 0.1 where they are Gaussian"""
+    lr_end: Share = 1.0
+    """learning rate at the last update, as a fraction of learning_rate; it falls linearly"""
+    persistent: bool = False
+    """chains continue from the previous update (PCD) instead of beginning at the batch (CD)"""
+    centered: bool = True
+    """the units' means are subtracted in the gradient of the weights"""
+    input_noise: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.05
+    """noise on the batch where chains begin: probability of flipping a binary unit, standard deviation added to a
+    Gaussian one"""
+
+
+class CDHyperparams(NamedTuple):
+    """:class:`RBMLearning` as compiled code takes it."""
 
     updates: int
-    batch: int
-    rate: float
-    last: float
+    batch_size: int
+    learning_rate: float
+    lr_end: float
     momentum: float
-    decay: float
+    weight_decay: float
     k: int
     persistent: bool
     centered: bool
-    balance: float
-    noise: float
+    batch_likelihood_weight: float
+    input_noise: float
 
 
-class Learner(NamedTuple):
-    """What learning one layer remembers, and room for it, of a block of seeds; begins anew for each layer."""
+class CDState(NamedTuple):
+    """State and buffers of learning one layer of one seed; rows 0 to B are the batch's, rows B to 2 B the chains'."""
 
-    moved: Array  # float32 [N, H], the running step of the weights
-    moved_visible: Array  # float32 [N]
-    moved_hidden: Array  # float32 [H]
-    mean_visible: Array  # float32 [N], of the data; 0 if not centred
-    mean_hidden: Array  # float32 [H], running
+    weights_velocity: Array  # float32 [N, H]
+    visible_velocity: Array  # float32 [N]
+    hidden_velocity: Array  # float32 [H]
+    visible_mean: Array  # float32 [N], of the data; 0 if not centred
+    hidden_mean: Array  # float32 [H], running mean of the batch's; 0 if not centred
     chains: Array  # float32 [B, H], hidden units of persistent chains
-    order: Array  # int64 [P], patterns as they will come
-    units: Array  # float32 [2 B, N], the batch and then the chains
-    codes: Array  # float32 [2 B, H], their hidden probabilities
-    drawn: Array  # float32 [B, H]
-    slope: Array  # float32 [H], of the weights of one visible unit
-    sums: Array  # float32 [2, max(N, H)]
-    shares: Array  # float64 [B]
+    order: Array  # int64 [P], permutation of the patterns
+    visible: Array  # float32 [2 B, N]
+    hidden_probs: Array  # float32 [2 B, H]
+    hidden_sample: Array  # float32 [B, H], of the chains
+    batch_probs: Array  # float64 [B], of each pattern among those of the batch
+    batch_weights: Array  # float64 [B], of each pattern in the positive phase
+    weighted_hidden: Array  # float32 [2 B, H], hidden_probs times the rows' weights, negative for chains
+    weights_grad: Array  # float32 [H], of one visible unit's weights
+    visible_grad: Array  # float32 [N]
+    hidden_grad: Array  # float32 [H]
+    scratch: Array  # float32 [H]
 
 
-def rule_of(settings: LearnSettings, n_patterns: int) -> Rule:
-    """The settings for so many patterns."""
-    steps = (settings.learning_rate, settings.last, settings.momentum, settings.decay)
-    chains = (settings.k, settings.persistent, settings.centered, float(settings.balance), float(settings.noise))
-    return Rule(settings.updates, min(settings.batch, n_patterns), *(float(number) for number in steps), *chains)
+def make_cd_state(n: int, m: int, n_patterns: int, batch_size: int) -> CDState:
+    """Make the state for N visible and M hidden units, all 0."""
+
+    def zeros(*shape: int) -> Array:
+        return np.zeros(shape, np.float32)
+
+    return CDState(
+        weights_velocity=zeros(n, m),
+        visible_velocity=zeros(n),
+        hidden_velocity=zeros(m),
+        visible_mean=zeros(n),
+        hidden_mean=zeros(m),
+        chains=zeros(batch_size, m),
+        order=np.arange(n_patterns),
+        visible=zeros(2 * batch_size, n),
+        hidden_probs=zeros(2 * batch_size, m),
+        hidden_sample=zeros(batch_size, m),
+        batch_probs=np.zeros(batch_size),
+        batch_weights=np.zeros(batch_size),
+        weighted_hidden=zeros(2 * batch_size, m),
+        weights_grad=zeros(m),
+        visible_grad=zeros(n),
+        hidden_grad=zeros(m),
+        scratch=zeros(m),
+    )
 
 
-def train(layer: Layer, gaussian: bool, data: Array, streams: Array, settings: LearnSettings) -> None:
+def train(layer: RBMParams, gaussian: bool, data: Array, streams: Array, settings: RBMLearning) -> None:
     """Train the machines of every seed on their own data, in place.
 
     Args:
-        layer: the machines.
-        gaussian: their visible units are.
-        data: float32 [S, P, N], what the visible units hold.
-        streams: uint64 [S, 4], moved on in place.
-        settings: how.
+        layer: parameters of S machines.
+        gaussian: visible units are Gaussian.
+        data: float32 [S, P, N], visible units.
+        streams: uint64 [S, 4], advanced in place.
+        settings: learning settings.
     """
-    rule = rule_of(settings, data.shape[1])
-    if gaussian:  # whose size nothing bounds: Hinton 2012, section 13.2
-        rule = rule._replace(rate=GAUSSIAN_RATE * rule.rate)
-    n, m = layer.weights.shape[1:]
+    _, n_patterns, n = data.shape
+    m = layer.hidden_bias.shape[1]
+    hyper = CDHyperparams(
+        updates=settings.updates,
+        batch_size=min(settings.batch_size, n_patterns),
+        learning_rate=float(settings.learning_rate) * (GAUSSIAN_LR_SCALE if gaussian else 1.0),
+        lr_end=float(settings.lr_end),
+        momentum=float(settings.momentum),
+        weight_decay=float(settings.weight_decay),
+        k=settings.k,
+        persistent=settings.persistent,
+        centered=settings.centered,
+        batch_likelihood_weight=float(settings.batch_likelihood_weight),
+        input_noise=float(settings.input_noise),
+    )
 
     def work(first: int, last: int) -> None:
         for i in range(first, last):
-            machine = Layer(*(array[i] for array in layer))
-            learner = _learner(n, m, data.shape[1], rule.batch)
-            _train(machine, gaussian, rule, learner, data[i], streams[i : i + 1])
+            params = RBMParams(*(array[i] for array in layer))
+            state = make_cd_state(n, m, n_patterns, hyper.batch_size)
+            _train(params, gaussian, hyper, state, data[i], streams[i : i + 1])
 
     parallel_for(work, len(data))
 
 
-def _learner(n: int, m: int, n_patterns: int, batch: int) -> Learner:
-    shapes = [(n, m), (n,), (m,), (n,), (m,), (batch, m)]
-    rooms = [(2 * batch, n), (2 * batch, m), (batch, m), (m,), (2, max(n, m))]
-    kept = [np.zeros(shape, np.float32) for shape in shapes]
-    return Learner(*kept, np.arange(n_patterns), *(np.zeros(shape, np.float32) for shape in rooms), np.zeros(batch))
+@jit
+def _train(params, gaussian, hyper, state, data, stream):
+    """Run all updates of one machine on data [P, N]."""
+    _init_means_and_chains(params, hyper, state, data, stream)
+    n_batches = max(len(data) // hyper.batch_size, 1)
+    for update in range(hyper.updates):
+        if update % n_batches == 0 and hyper.batch_size < len(data):
+            shuffle(stream, 0, state.order)
+        start = update % n_batches * hyper.batch_size
+        for r in range(hyper.batch_size):
+            copy_row(data[state.order[start + r]], state.visible[r])
+        _positive_phase(params, gaussian, hyper, state)
+        _negative_phase(params, gaussian, hyper, state, stream)
+        _compute_bias_gradients(hyper, state)
+        lr_fraction = 1.0 + (hyper.lr_end - 1.0) * update / max(hyper.updates - 1, 1)
+        _apply_gradient(params, hyper, state, hyper.learning_rate * lr_fraction)
 
 
 @jit
-def _train(layer, gaussian, rule, learner, data, stream):
-    """All updates of one machine on data [P, N]."""
-    n_batches = max(len(data) // rule.batch, 1)
-    _begin(layer, learner, rule, data, stream)
-    for update in range(rule.updates):
-        if update % n_batches == 0 and rule.batch < len(data):
-            _shuffle(learner.order, stream)
-        start = update % n_batches * rule.batch
-        for r in range(rule.batch):
-            copy(data[learner.order[start + r]], learner.units[r])
-        _positive(layer, gaussian, rule, learner)
-        _negative(layer, gaussian, rule, learner, stream)
-        share = 1.0 + (rule.last - 1.0) * update / max(rule.updates - 1, 1)
-        _step(layer, rule, learner, rule.rate * share)
-
-
-@jit
-def _begin(layer, learner, rule, data, stream):
-    """Means of the data, and chains at patterns drawn at random."""
-    if rule.centered:
+def _init_means_and_chains(params, hyper, state, data, stream):
+    """Set the means of the data, and begin persistent chains at patterns drawn at random."""
+    if hyper.centered:
         for r in range(len(data)):
             for c in range(data.shape[1]):
-                learner.mean_visible[c] += data[r, c] / np.float32(len(data))
-        learner.mean_hidden[:] = np.float32(0.5)
-    if rule.persistent:
-        for r in range(rule.batch):
-            copy(data[below(stream, 0, len(data))], learner.units[r])
-        ahead(learner.units[: rule.batch], layer.weights, learner.chains)
-        squash(learner.chains, layer.hidden, np.float32(1.0))
-        draw(learner.chains, learner.chains, stream, 0)
+                state.visible_mean[c] += data[r, c] / np.float32(len(data))
+        state.hidden_mean[:] = np.float32(0.5)
+    if hyper.persistent:
+        for r in range(hyper.batch_size):
+            copy_row(data[below(stream, 0, len(data))], state.visible[r])
+        binary_matmul(state.visible[: hyper.batch_size], params.weights, state.chains)
+        inputs_to_probs(state.chains, params.hidden_bias, np.float32(1.0))
+        sample_binary(state.chains, state.chains, stream, 0)
 
 
 @jit
-def _shuffle(order, stream):
-    """Fisher and Yates."""
-    for last in range(len(order) - 1, 0, -1):
-        other = below(stream, 0, last + 1)
-        order[last], order[other] = order[other], order[last]
+def _positive_phase(params, gaussian, hyper, state):
+    """Compute p(h | batch) and the weight of each pattern of the batch."""
+    batch_size = hyper.batch_size
+    visible = state.visible[:batch_size]
+    hidden = state.hidden_probs[:batch_size]
+    binary_matmul(visible, params.weights, hidden)
+    if hyper.batch_likelihood_weight > 0.0:
+        _compute_batch_probs(params, gaussian, state, visible, hidden)
+    for r in range(batch_size):
+        state.batch_weights[r] = (
+            1.0 + hyper.batch_likelihood_weight
+        ) / batch_size - hyper.batch_likelihood_weight * state.batch_probs[r]
+    inputs_to_probs(hidden, params.hidden_bias, np.float32(1.0))
 
 
 @jit
-def _positive(layer, gaussian, rule, learner):
-    """Hidden probabilities of the batch, and how much each of its patterns counts."""
-    batch = rule.batch
-    units, codes = learner.units[:batch], learner.codes[:batch]
-    ahead(units, layer.weights, codes)
-    if rule.balance > 0.0:
-        _balance(layer, gaussian, learner, units, codes)
-    for r in range(batch):
-        learner.shares[r] = (1.0 + rule.balance) / batch - rule.balance * learner.shares[r]
-    squash(codes, layer.hidden, np.float32(1.0))
+def _compute_batch_probs(params, gaussian, state, visible, hidden_inputs):
+    """Compute the probability of each pattern among those of the batch, softmax(-F)."""
+    largest = -np.inf
+    total = 0.0
+    probs = state.batch_probs
+    for r in range(len(visible)):
+        probs[r] = softplus_sum(hidden_inputs[r], params.hidden_bias, state.scratch)
+        probs[r] -= visible_energy(visible[r], params.visible_bias, gaussian)
+        largest = max(largest, probs[r])
+    for r in range(len(visible)):
+        probs[r] = np.exp(probs[r] - largest)
+        total += probs[r]
+    for r in range(len(visible)):
+        probs[r] /= total
 
 
 @jit
-def _balance(layer, gaussian, learner, units, inputs):
-    """The probability of each pattern of the batch among them, softmax(-F), to ``learner.shares``."""
-    top, total, shares = -np.inf, 0.0, learner.shares
-    for r in range(len(units)):
-        shares[r] = softplus_sum(inputs[r], layer.hidden, learner.drawn[r])
-        shares[r] -= visible_energy(units[r], layer.visible, gaussian)
-        top = max(top, shares[r])
-    for r in range(len(units)):
-        shares[r] = np.exp(shares[r] - top)
-        total += shares[r]
-    for r in range(len(units)):
-        shares[r] /= total
-
-
-@jit
-def _negative(layer, gaussian, rule, learner, stream):
-    """Chains k sweeps on, and their hidden probabilities."""
-    units, codes = learner.units[rule.batch :], learner.codes[rule.batch :]
-    if rule.persistent:
-        _copy_rows(learner.chains, learner.drawn)
-    elif rule.noise > 0.0:
-        _disturb(learner, rule, units, stream, gaussian)
-        ahead(units, layer.weights, codes)
-        squash(codes, layer.hidden, np.float32(1.0))
+def _negative_phase(params, gaussian, hyper, state, stream):
+    """Run the chains for k Gibbs sweeps, and compute p(h | their visible units)."""
+    visible = state.visible[hyper.batch_size :]
+    hidden = state.hidden_probs[hyper.batch_size :]
+    if hyper.persistent:
+        _copy_rows(state.chains, state.hidden_sample)
+    elif hyper.input_noise > 0.0:
+        _corrupt_batch(hyper, state, visible, stream, gaussian)
+        binary_matmul(visible, params.weights, hidden)
+        inputs_to_probs(hidden, params.hidden_bias, np.float32(1.0))
     else:
-        _copy_rows(learner.codes[: rule.batch], codes)
-    for step in range(rule.k):
-        if step > 0 or not rule.persistent:
-            draw(codes, learner.drawn, stream, 0)
-        product(learner.drawn, layer.weights.T, units)
-        if gaussian:
-            for r in range(len(units)):
-                for c in range(units.shape[1]):
-                    units[r, c] += layer.visible[c]
-            draw_normal(units, 1.0, stream, 0)
-        else:
-            squash(units, layer.visible, np.float32(1.0))
-            draw(units, units, stream, 0)
-        ahead(units, layer.weights, codes)
-        squash(codes, layer.hidden, np.float32(1.0))
-    if rule.persistent:
-        draw(codes, learner.chains, stream, 0)
+        _copy_rows(state.hidden_probs[: hyper.batch_size], hidden)
+    for step in range(hyper.k):
+        if step > 0 or not hyper.persistent:
+            sample_binary(hidden, state.hidden_sample, stream, 0)
+        _sample_visible(params, gaussian, state.hidden_sample, visible, stream)
+        binary_matmul(visible, params.weights, hidden)
+        inputs_to_probs(hidden, params.hidden_bias, np.float32(1.0))
+    if hyper.persistent:
+        sample_binary(hidden, state.chains, stream, 0)
 
 
 @jit_inline
 def _copy_rows(source, out):
     for r in range(len(out)):
-        copy(source[r], out[r])
+        copy_row(source[r], out[r])
 
 
 @jit
-def _disturb(learner, rule, units, stream, gaussian):
-    """Chains begin at the batch, disturbed a little."""
-    _copy_rows(learner.units[: rule.batch], units)
+def _corrupt_batch(hyper, state, out, stream, gaussian):
+    """Write the batch with noise to ``out`` [B, N]."""
+    _copy_rows(state.visible[: hyper.batch_size], out)
     if gaussian:
-        draw_normal(units, rule.noise, stream, 0)
+        add_normal_noise(out, hyper.input_noise, stream, 0)
         return
-    for r in range(len(units)):
-        for c in range(units.shape[1]):
-            if uniform(stream, 0) < rule.noise:
-                units[r, c] = np.float32(1.0) - units[r, c]
+    for r in range(len(out)):
+        for c in range(out.shape[1]):
+            if uniform(stream, 0) < hyper.input_noise:
+                out[r, c] = np.float32(1.0) - out[r, c]
 
 
 @jit
-def _sums(learner, batch):
-    """Gradients of the biases by themselves; hidden probabilities are weighted in place."""
-    sums, n, m = learner.sums, learner.units.shape[1], learner.codes.shape[1]
-    sums[:] = np.float32(0.0)
-    for r in range(2 * batch):
-        weight = np.float32(learner.shares[r] if r < batch else -1.0 / batch)
-        for j in range(m):
-            learner.codes[r, j] *= weight
-            sums[1, j] += learner.codes[r, j]
-        for c in range(n):
-            sums[0, c] += weight * learner.units[r, c]
+def _sample_visible(params, gaussian, hidden, visible, stream):
+    """Sample visible units [B, N] given hidden ones [B, H]."""
+    matmul(hidden, params.weights.T, visible)
+    if gaussian:
+        for r in range(len(visible)):
+            for c in range(visible.shape[1]):
+                visible[r, c] += params.visible_bias[c]
+        add_normal_noise(visible, 1.0, stream, 0)
+    else:
+        inputs_to_probs(visible, params.visible_bias, np.float32(1.0))
+        sample_binary(visible, visible, stream, 0)
 
 
 @jit
-def _step(layer, rule, learner, rate):
-    """One step along the (centred) gradient, with momentum and decay."""
-    if rule.centered:
-        for j in range(len(learner.mean_hidden)):
+def _compute_bias_gradients(hyper, state):
+    """Compute the gradients of the biases, not centred, and the weighted hidden probabilities of both phases.
+
+    Also moves the running mean of the hidden units towards that of the batch.
+    """
+    batch_size = hyper.batch_size
+    if hyper.centered:
+        for j in range(len(state.hidden_mean)):
             mean = np.float32(0.0)
-            for r in range(rule.batch):
-                mean += learner.codes[r, j]
-            learner.mean_hidden[j] += np.float32(0.01) * (mean / np.float32(rule.batch) - learner.mean_hidden[j])
-    _sums(learner, rule.batch)
-    keep, size, sums, means = np.float32(rule.momentum), np.float32(rate), learner.sums, learner.mean_hidden
-    for j in range(len(means)):
-        learner.moved_hidden[j] = keep * learner.moved_hidden[j] + size * sums[1, j]
-    for c in range(len(layer.visible)):
-        _slope(learner, c)
-        _move(layer.weights[c], learner.moved[c], learner.slope, (keep, size, np.float32(rule.decay)))
-        back = np.float32(0.0)
-        if rule.centered:
-            for j in range(len(means)):
-                back += learner.slope[j] * means[j]
-                learner.moved_hidden[j] -= size * learner.mean_visible[c] * learner.slope[j]
-        learner.moved_visible[c] = keep * learner.moved_visible[c] + size * (sums[0, c] - back)
-        layer.visible[c] += learner.moved_visible[c]
-    for j in range(len(means)):
-        layer.hidden[j] += learner.moved_hidden[j]
+            for r in range(batch_size):
+                mean += state.hidden_probs[r, j]
+            state.hidden_mean[j] += np.float32(HIDDEN_MEAN_RATE) * (
+                mean / np.float32(batch_size) - state.hidden_mean[j]
+            )
+    state.visible_grad[:] = np.float32(0.0)
+    state.hidden_grad[:] = np.float32(0.0)
+    for r in range(2 * batch_size):
+        weight = np.float32(state.batch_weights[r] if r < batch_size else -1.0 / batch_size)
+        for j in range(len(state.hidden_grad)):
+            state.weighted_hidden[r, j] = state.hidden_probs[r, j] * weight
+            state.hidden_grad[j] += state.weighted_hidden[r, j]
+        for c in range(len(state.visible_grad)):
+            state.visible_grad[c] += weight * state.visible[r, c]
+
+
+@jit
+def _apply_gradient(params, hyper, state, learning_rate):
+    """Step along the (centred) gradient, with momentum and weight decay."""
+    momentum = np.float32(hyper.momentum)
+    rate = np.float32(learning_rate)
+    weight_decay = np.float32(hyper.weight_decay)
+    n_hidden = len(params.hidden_bias)
+    for j in range(n_hidden):
+        state.hidden_velocity[j] = momentum * state.hidden_velocity[j] + rate * state.hidden_grad[j]
+    for c in range(len(params.visible_bias)):
+        _compute_weights_gradient(state, c)
+        _step_weights(params.weights[c], state.weights_velocity[c], state.weights_grad, momentum, rate, weight_decay)
+        centering = np.float32(0.0)
+        if hyper.centered:
+            for j in range(n_hidden):
+                centering += state.weights_grad[j] * state.hidden_mean[j]
+                state.hidden_velocity[j] -= rate * state.visible_mean[c] * state.weights_grad[j]
+        state.visible_velocity[c] = momentum * state.visible_velocity[c] + rate * (state.visible_grad[c] - centering)
+        params.visible_bias[c] += state.visible_velocity[c]
+    for j in range(n_hidden):
+        params.hidden_bias[j] += state.hidden_velocity[j]
 
 
 @jit_inline
-def _slope(learner, c):
-    """The gradient of one visible unit's weights, to ``learner.slope``."""
-    slope, sums, means = learner.slope, learner.sums, learner.mean_hidden
-    for j in range(len(slope)):
-        slope[j] = -(learner.mean_visible[c] * sums[1, j] + sums[0, c] * means[j])
-    for r in range(len(learner.units)):
-        add(learner.units[r, c], learner.codes[r], slope)
+def _compute_weights_gradient(state, c):
+    """Compute <(v - mean v)(h - mean h)> of both phases for the weights of visible unit c."""
+    gradient = state.weights_grad
+    for j in range(len(gradient)):
+        gradient[j] = -(state.visible_mean[c] * state.hidden_grad[j] + state.visible_grad[c] * state.hidden_mean[j])
+    for r in range(len(state.visible)):
+        axpy(state.visible[r, c], state.weighted_hidden[r], gradient)
 
 
 @jit_inline
-def _move(row, moved, slope, how):
-    """One visible unit's weights along their gradient; how = (momentum, rate, decay)."""
-    keep, size, decay = how
-    if keep == np.float32(0.0):
-        for j in range(len(row)):
-            row[j] += size * (slope[j] - decay * row[j])
+def _step_weights(weights, velocity, gradient, momentum, rate, weight_decay):
+    """Step one visible unit's weights [H] along their gradient."""
+    if momentum == np.float32(0.0):
+        for j in range(len(weights)):
+            weights[j] += rate * (gradient[j] - weight_decay * weights[j])
         return
-    for j in range(len(row)):
-        moved[j] = keep * moved[j] + size * (slope[j] - decay * row[j])
-        row[j] += moved[j]
+    for j in range(len(weights)):
+        velocity[j] = momentum * velocity[j] + rate * (gradient[j] - weight_decay * weights[j])
+        weights[j] += velocity[j]

@@ -1,225 +1,389 @@
-"""Recall by stacks of restricted Boltzmann machines, compiled: passes up and down with many cues at once.
+"""Recall by stacks of restricted Boltzmann machines: compiled Gibbs sampling and mean field for many cues at once.
 
-A sweep draws (or, in mean field, computes) the units of every layer from those below, and then from the top down those
-of every layer from above: for one machine it is block Gibbs sampling; for a deep belief network the top machine's Gibbs
-step between an upward and a downward pass (Hinton, Osindero and Teh 2006, section 5). What a cue says of a unit by
-itself is a field on the visible units; units that can be trusted are held.
+A sweep updates every layer from the one below, then from the top every layer from the one above. For one machine that
+is block Gibbs sampling; for a deep belief network it is the top machine's Gibbs step between an upward and a downward
+pass (Hinton, Osindero and Teh 2006, section 5). The evidence of a cue is a field on the visible units; known units are
+clamped.
+
+Two procedures, and the sampling of new patterns:
+
+* mean field (single_pass, fixed_point): probabilities instead of samples, until no visible unit moves;
+* annealed Gibbs sampling (noise_aware): several chains per cue while the temperature falls from t_init to 1
+  (Kirkpatrick, Gelatt and Vecchi 1983), refined by mean field; the chain of lowest energy, field included, is returned.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from msgspec import Meta
 
-from memory.common.rbm.layers import Stack, copy, draw, product, sigmoid, softplus_sum, squash, visible_energy
-from simulator.core.jit import jit, jit_inline
+from memory.common.kernels import copy_row, matmul
+from memory.common.rbm.layers import (
+    RBMStack,
+    fast_sigmoid,
+    inputs_to_probs,
+    sample_binary,
+    seed_params,
+    softplus_sum,
+    visible_energy,
+)
+from simulator.core.field_types import Count
+from simulator.core.jit import jit, jit_inline, parallel_for
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import normal
 
-POLISH, FADE, SHARP = 10, 5, 1.5  # passes at the end, those in which the evidence fades, and their inverse temperature
-REST = 1e-3  # the largest change of a unit at rest
+REFINE_STEPS = 10  # mean-field steps after annealing
+REFINE_EVIDENCE_STEPS = 5  # of these, in which the evidence fades to 0
+REFINE_INVERSE_TEMPERATURE = 1.5
+FIXED_POINT_TOL = 1e-3  # largest change of a visible unit at a fixed point
+MAX_ROWS = 256  # states worked on at once: they stay in the cache
 
 
-class Room(NamedTuple):
-    """Space for R states of a stack of L machines."""
+@dataclass(frozen=True)
+class RBMRecall:
+    """Recall of a restricted Boltzmann machine."""
 
-    states: tuple[Array, ...]  # L + 1 of float32 [R, units]
-    codes: tuple[Array, ...]  # L of float32 [R, hidden units], for energies
-    back: tuple[Array, ...]  # L of float32 [R, visible units]
+    max_iters: Count = 40
+    """mean-field iterations at most, with fixed_point; Gibbs sweeps of each chain, with noise_aware"""
+    n_chains: Count = 16
+    """chains per cue, with noise_aware; the one that ends at the lowest energy is returned"""
+    t_init: Annotated[float, Meta(ge=1.0)] = 1.5
+    """temperature of the first sweep, with noise_aware and when generating; it falls geometrically to 1"""
+
+
+class VisibleCues(NamedTuple):
+    """Cues in visible units, [S, Q, N] each."""
+
+    values: Array  # float32
+    known: Array  # bool, units clamped to their values
+    field: Array  # float32, added to the log odds of a binary unit, or to a Gaussian unit's mean times precision
+    precision: Array  # float32, added to a Gaussian unit's precision
+
+
+class VisibleRecall(NamedTuple):
+    """Visible units to which cues led."""
+
+    visible: Array  # float32 [S, Q, N]
+    energy: Array  # float64 [S, Q, 1 + T]
+    n_iters: Array  # int64 [S, Q]
+
+
+class RBMWorkspace(NamedTuple):
+    """Buffers for R states of a stack of L machines of one seed."""
+
+    units: tuple[Array, ...]  # L + 1 of float32 [R, units], visible ones first
     cues: Array  # float32 [R, N]
     known: Array  # bool [R, N]
-    field: Array  # float32 [R, N]: added to the log odds of a binary unit; to a Gaussian unit's mean times precision
-    grip: Array  # float32 [R, N]: added to a Gaussian unit's precision
-    before: Array  # float32 [R, N], the units before a pass
-    spare: Array  # float32 [R, widest]
-    energy: Array  # float64 [R]
-    trace: Array  # float64 [R, 1 + T]
-    used: Array  # int64 [R]
+    field: Array  # float32 [R, N]
+    precision: Array  # float32 [R, N]
+    previous: Array  # float32 [R, N], visible units before an iteration
+    mean_hidden: tuple[Array, ...]  # L of float32 [R, hidden units], for energies
+    reconstruction: tuple[Array, ...]  # L of float32 [R, visible units], for energies
+    scratch: Array  # float32 [widest layer]
+    energy: Array  # float64 [R], of the visible units
+    trace: Array  # float64 [R, 1 + T], energies; NaN where there was no iteration
+    n_iters: Array  # int64 [R]
 
 
-def make_room(stack: Stack, n_rows: int, n_sweeps: int) -> Room:
-    """Space for so many states and sweeps."""
-    sizes = [stack.deviation.shape[1], *(layer.hidden.shape[1] for layer in stack.layers)]
-    states, codes, back = (
-        tuple(np.zeros((n_rows, n), np.float32) for n in wide) for wide in (sizes, sizes[1:], sizes[:-1])
+def make_workspace(stack: RBMStack, n_rows: int, n_iters: int) -> RBMWorkspace:
+    """Make buffers for R states and T iterations."""
+    n = stack.visible_std.shape[1]
+    hidden_sizes = [layer.hidden_bias.shape[1] for layer in stack.layers]
+    sizes = [n, *hidden_sizes]
+
+    def zeros(width: int) -> Array:
+        return np.zeros((n_rows, width), np.float32)
+
+    return RBMWorkspace(
+        units=tuple(zeros(size) for size in sizes),
+        cues=zeros(n),
+        known=np.zeros((n_rows, n), np.bool_),
+        field=zeros(n),
+        precision=zeros(n),
+        previous=zeros(n),
+        mean_hidden=tuple(zeros(size) for size in hidden_sizes),
+        reconstruction=tuple(zeros(size) for size in sizes[:-1]),
+        scratch=np.zeros(max(sizes), np.float32),
+        energy=np.zeros(n_rows),
+        trace=np.full((n_rows, 1 + n_iters), np.nan),
+        n_iters=np.zeros(n_rows, np.int64),
     )
-    cues, field, grip, before = (np.zeros((n_rows, sizes[0]), np.float32) for _ in range(4))
-    known, spare = np.zeros(cues.shape, np.bool_), np.zeros((n_rows, max(sizes)), np.float32)
-    counts = np.zeros(n_rows), np.full((n_rows, 1 + n_sweeps), np.nan), np.zeros(n_rows, np.int64)
-    return Room(states, codes, back, cues, known, field, grip, before, spare, *counts)
+
+
+def _load(stack: RBMStack, cues: VisibleCues, at: tuple[int, slice], n_chains: int, n_iters: int) -> RBMWorkspace:
+    """Make a workspace that begins at a block of one seed's cues, each n_chains times."""
+    values, known, field, precision = (np.repeat(array[at], n_chains, axis=0) for array in cues)
+    workspace = make_workspace(stack, len(values), n_iters)
+    workspace.units[0][...] = values
+    workspace.cues[...] = values
+    workspace.known[...] = known
+    workspace.field[...] = field
+    workspace.precision[...] = precision
+    return workspace
+
+
+def _empty_recall(cues: VisibleCues, n_iters: int) -> VisibleRecall:
+    shape = cues.values.shape[:2]
+    return VisibleRecall(np.empty_like(cues.values), np.empty((*shape, 1 + n_iters)), np.zeros(shape, np.int64))
+
+
+def mean_field_recall(stack: RBMStack, cues: VisibleCues, max_iters: int) -> VisibleRecall:
+    """Iterate mean field from the cues until nothing moves, or max_iters times."""
+    found = _empty_recall(cues, max_iters)
+
+    def work(first: int, last: int) -> None:
+        for i in range(first, last):
+            for start in range(0, cues.values.shape[1], MAX_ROWS):
+                at = (i, slice(start, start + MAX_ROWS))
+                workspace = _load(stack, cues, at, 1, max_iters)
+                mean_field(seed_params(stack, i), stack.gaussian, workspace, max_iters, np.zeros((1, 4), np.uint64))
+                found.visible[at] = workspace.units[0]
+                found.energy[at] = workspace.trace
+                found.n_iters[at] = workspace.n_iters
+
+    parallel_for(work, len(cues.values))
+    return found
+
+
+def annealed_recall(
+    stack: RBMStack, cues: VisibleCues, streams: Array, settings: RBMRecall, binarize: bool
+) -> VisibleRecall:
+    """Anneal several chains from every cue, refine them, and keep the one of lowest energy, field included.
+
+    Args:
+        stack: machines.
+        cues: cues in visible units.
+        streams: uint64 [S, 4], advanced in place.
+        settings: recall settings.
+        binarize: the visible units end at their likelier value.
+    """
+    n_chains = settings.n_chains
+    n_iters = settings.max_iters + REFINE_STEPS
+    n_cues = max(1, MAX_ROWS // n_chains)
+    found = _empty_recall(cues, n_iters)
+
+    def work(first: int, last: int) -> None:
+        for i in range(first, last):
+            layers = seed_params(stack, i)
+            stream = streams[i : i + 1]
+            for start in range(0, cues.values.shape[1], n_cues):
+                at = (i, slice(start, start + n_cues))
+                workspace = _load(stack, cues, at, n_chains, n_iters)
+                anneal(layers, stack.gaussian, workspace, settings.max_iters, float(settings.t_init), stream)
+                mean_field_refine(layers, stack.gaussian, workspace, settings.max_iters, binarize, stream)
+                n = len(workspace.energy) // n_chains
+                best = workspace.energy.reshape(n, n_chains).argmin(1) + n_chains * np.arange(n)
+                found.visible[at] = workspace.units[0][best]
+                found.energy[at] = workspace.trace[best]
+                found.n_iters[at] = n_iters
+
+    parallel_for(work, len(cues.values))
+    return found
+
+
+def sample_visible(stack: RBMStack, n: int, streams: Array, t_init: float, n_sweeps: int) -> Array:
+    """Sample n states of the visible units by annealed chains from uninformative ones, float32 [S, n, N]."""
+    n_seeds, n_units = stack.visible_std.shape
+    shape = (n_seeds, n, n_units)
+    zeros = np.zeros(shape, np.float32)
+    values = np.full(shape, 0.0 if stack.gaussian else 0.5, np.float32)
+    cues = VisibleCues(values, zeros.astype(np.bool_), zeros, zeros)
+    samples = np.empty(shape, np.float32)
+
+    def work(first: int, last: int) -> None:
+        for i in range(first, last):
+            workspace = _load(stack, cues, (i, slice(None)), 1, n_sweeps)
+            anneal(seed_params(stack, i), stack.gaussian, workspace, n_sweeps, t_init, streams[i : i + 1])
+            samples[i] = workspace.units[0]
+
+    parallel_for(work, n_seeds)
+    return samples
 
 
 @jit
-def _up(layers, room, how, stream):
-    """Every layer from the one below; how = (inverse temperature, share of the field, 1 to draw units, 0 for means)."""
-    for at in range(len(layers)):
-        above = room.states[at + 1]
-        product(room.states[at], layers[at].weights, above)
-        squash(above, layers[at].hidden, np.float32(how[0]))
-        if how[2] > 0.0:
-            draw(above, above, stream, 0)
+def anneal(layers, gaussian, workspace, n_sweeps, t_init, stream):
+    """Run Gibbs sweeps while the temperature falls geometrically from t_init to 1."""
+    compute_energies(layers, gaussian, workspace)
+    _record_energies(workspace, 0)
+    for t in range(n_sweeps):
+        inverse_temperature = t_init ** (t / max(n_sweeps - 1, 1) - 1.0)
+        _upward_pass(layers, workspace, inverse_temperature, True, stream)
+        _downward_pass(layers, gaussian, workspace, inverse_temperature, 1.0, True, stream)
+        compute_energies(layers, gaussian, workspace)
+        _record_energies(workspace, 1 + t)
 
 
 @jit
-def _down(layers, gaussian, room, how, stream):
-    """Every layer from the one above; how as in ``_up``."""
-    for back in range(1, len(layers)):
-        at = len(layers) - back
-        below = room.states[at]
-        product(room.states[at + 1], layers[at].weights.T, below)
-        squash(below, layers[at].visible, np.float32(how[0]))
-        if how[2] > 0.0:
-            draw(below, below, stream, 0)
-    product(room.states[1], layers[0].weights.T, room.states[0])
-    if gaussian:
-        _gaussian_bottom(layers[0].visible, room, how, stream)
-    else:
-        _binary_bottom(layers[0].visible, room, how, stream)
+def mean_field_refine(layers, gaussian, workspace, n_sweeps, binarize, stream):
+    """Iterate mean field while the evidence fades, so that chains end at a state of the machine's own.
+
+    The trace continues after its first ``n_sweeps`` entries; the field is added to the final energies.
+    """
+    visible = workspace.units[0]
+    for t in range(REFINE_STEPS):
+        field_weight = max(0.0, 1.0 - (t + 1) / REFINE_EVIDENCE_STEPS)
+        _upward_pass(layers, workspace, REFINE_INVERSE_TEMPERATURE, False, stream)
+        _downward_pass(layers, gaussian, workspace, REFINE_INVERSE_TEMPERATURE, field_weight, False, stream)
+        if binarize and t == REFINE_STEPS - 1:
+            for r in range(len(visible)):
+                for c in range(visible.shape[1]):
+                    visible[r, c] = np.float32(visible[r, c] >= np.float32(0.5))
+        compute_energies(layers, gaussian, workspace)
+        _record_energies(workspace, 1 + n_sweeps + t)
+    for r in range(len(visible)):
+        for c in range(visible.shape[1]):
+            value = visible[r, c]
+            workspace.energy[r] += value * (np.float32(0.5) * workspace.precision[r, c] * value - workspace.field[r, c])
 
 
 @jit
-def _binary_bottom(bias, room, how, stream):
-    """Visible units from their inputs, the field and what is known."""
-    units, sharp, share = room.states[0], np.float32(how[0]), np.float32(how[1])
-    for r in range(len(units)):
-        row, field = units[r], room.field[r]
-        for c in range(len(row)):
-            row[c] = sigmoid(sharp * (row[c] + bias[c]) + share * field[c])
-    if how[2] > 0.0:
-        draw(units, units, stream, 0)
-    _hold(room)
+def mean_field(layers, gaussian, workspace, max_iters, stream):
+    """Iterate mean field until every state is at a fixed point; one that is there is not changed any more."""
+    visible = workspace.units[0]
+    compute_energies(layers, gaussian, workspace)
+    _record_energies(workspace, 0)
+    for t in range(max_iters):
+        for r in range(len(visible)):
+            copy_row(visible[r], workspace.previous[r])
+        _upward_pass(layers, workspace, 1.0, False, stream)
+        _downward_pass(layers, gaussian, workspace, 1.0, 1.0, False, stream)
+        if _count_fixed_points(workspace, t) == len(visible):
+            break
+        compute_energies(layers, gaussian, workspace)
+        for r in range(len(visible)):
+            if workspace.n_iters[r] == t + 1:
+                workspace.trace[r, 1 + t] = workspace.energy[r]
 
 
 @jit
-def _gaussian_bottom(bias, room, how, stream):
-    """The same for Gaussian units: two estimates, each weighted by its precision."""
-    units, sharp, share = room.states[0], np.float32(how[0]), np.float32(how[1])
-    for r in range(len(units)):
-        for c in range(units.shape[1]):
-            precision = sharp + share * room.grip[r, c]
-            units[r, c] = (sharp * (units[r, c] + bias[c]) + share * room.field[r, c]) / precision
-            if how[2] > 0.0:
-                units[r, c] += np.float32(normal(stream, 0)) / np.sqrt(precision)
-    _hold(room)
-
-
-@jit
-def _hold(room):
-    units = room.states[0]
-    for r in range(len(units)):
-        for c in range(units.shape[1]):
-            if room.known[r, c]:
-                units[r, c] = room.cues[r, c]
+def _count_fixed_points(workspace, t):
+    """Count iteration t for states that moved, undo it for the others, and return the number of these."""
+    visible = workspace.units[0]
+    n_fixed = 0
+    for r in range(len(visible)):
+        change = np.float32(0.0)
+        for c in range(visible.shape[1]):
+            change = max(change, abs(visible[r, c] - workspace.previous[r, c]))
+        if workspace.n_iters[r] == t and (change >= FIXED_POINT_TOL or t == 0):
+            workspace.n_iters[r] = t + 1
+        else:
+            n_fixed += 1
+            copy_row(workspace.previous[r], visible[r])
+    return n_fixed
 
 
 @jit_inline
-def _note(room, column):
-    for r in range(len(room.energy)):
-        room.trace[r, column] = room.energy[r]
+def _record_energies(workspace, column):
+    for r in range(len(workspace.energy)):
+        workspace.trace[r, column] = workspace.energy[r]
 
 
 @jit
-def anneal(layers, gaussian, room, schedule, stream):
-    """Gibbs sweeps while the temperature falls; schedule = (sweeps, first temperature)."""
-    n, hot = schedule
-    energies(layers, gaussian, room)
-    _note(room, 0)
-    for t in range(n):
-        sharp = hot ** (t / max(n - 1, 1) - 1.0)
-        _up(layers, room, (sharp, 1.0, 1.0), stream)
-        _down(layers, gaussian, room, (sharp, 1.0, 1.0), stream)
-        energies(layers, gaussian, room)
-        _note(room, 1 + t)
-
-
-@jit
-def polish(layers, gaussian, room, at, stream):
-    """Mean field while the evidence fades: the end is a state of the machine's own. Its energy includes the field."""
-    (begun, rounded), units = at, room.states[0]
-    for t in range(POLISH):
-        _up(layers, room, (SHARP, 0.0, 0.0), stream)
-        _down(layers, gaussian, room, (SHARP, max(0.0, 1.0 - (t + 1) / FADE), 0.0), stream)
-        if rounded and t == POLISH - 1:
-            for r in range(len(units)):
-                for c in range(units.shape[1]):
-                    units[r, c] = np.float32(units[r, c] >= np.float32(0.5))
-        energies(layers, gaussian, room)
-        _note(room, 1 + begun + t)
-    for r in range(len(units)):
-        for c in range(units.shape[1]):
-            value = units[r, c]
-            room.energy[r] += value * (np.float32(0.5) * room.grip[r, c] * value - room.field[r, c])
-
-
-@jit
-def settle(layers, gaussian, room, n, stream):
-    """Mean field until each state rests; one at rest is not touched any more."""
-    units, before = room.states[0], room.before
-    energies(layers, gaussian, room)
-    _note(room, 0)
-    for t in range(n):
-        for r in range(len(units)):
-            copy(units[r], before[r])
-        _up(layers, room, (1.0, 1.0, 0.0), stream)
-        _down(layers, gaussian, room, (1.0, 1.0, 0.0), stream)
-        if _still(room, t) == len(units):
-            break
-        energies(layers, gaussian, room)
-        for r in range(len(units)):
-            if room.used[r] == t + 1:
-                room.trace[r, 1 + t] = room.energy[r]
-
-
-@jit
-def _still(room, t):
-    """Count the pass for states that move, put the others back, and say how many those are."""
-    units, n_still = room.states[0], 0
-    for r in range(len(units)):
-        change = np.float32(0.0)
-        for c in range(units.shape[1]):
-            change = max(change, abs(units[r, c] - room.before[r, c]))
-        if room.used[r] == t and (change >= REST or t == 0):
-            room.used[r] = t + 1
-        else:
-            n_still += 1
-            copy(room.before[r], units[r])
-    return n_still
-
-
-@jit
-def energies(layers, gaussian, room):
-    """Energies of the visible units in ``room.states[0]``, to ``room.energy``.
-
-    The free energy of the top machine at the mean codes, plus what the layers below need to say what is under them
-    (the variational bound of Hinton, Osindero and Teh 2006, section 4); for one machine exactly its free energy.
-    """
-    room.energy[:] = 0.0
+def _upward_pass(layers, workspace, inverse_temperature, sample, stream):
+    """Update every layer of hidden units from the layer below: samples, or probabilities (mean field)."""
     for at in range(len(layers)):
-        units = room.states[0] if at == 0 else room.codes[at - 1]
-        product(units, layers[at].weights, room.codes[at])
+        hidden = workspace.units[at + 1]
+        matmul(workspace.units[at], layers[at].weights, hidden)
+        inputs_to_probs(hidden, layers[at].hidden_bias, np.float32(inverse_temperature))
+        if sample:
+            sample_binary(hidden, hidden, stream, 0)
+
+
+@jit
+def _downward_pass(layers, gaussian, workspace, inverse_temperature, field_weight, sample, stream):
+    """Update every layer but the top one from the one above; visible units feel the field, known ones are clamped."""
+    for depth in range(1, len(layers)):
+        at = len(layers) - depth
+        units = workspace.units[at]
+        matmul(workspace.units[at + 1], layers[at].weights.T, units)
+        inputs_to_probs(units, layers[at].visible_bias, np.float32(inverse_temperature))
+        if sample:
+            sample_binary(units, units, stream, 0)
+    matmul(workspace.units[1], layers[0].weights.T, workspace.units[0])
+    if gaussian:
+        _update_gaussian_visible(
+            layers[0].visible_bias, workspace, np.float32(inverse_temperature), np.float32(field_weight), sample, stream
+        )
+    else:
+        _update_binary_visible(
+            layers[0].visible_bias, workspace, np.float32(inverse_temperature), np.float32(field_weight), sample, stream
+        )
+    _clamp_known(workspace)
+
+
+@jit
+def _update_binary_visible(bias, workspace, inverse_temperature, field_weight, sample, stream):
+    """Replace the inputs of binary visible units by probabilities or samples."""
+    visible = workspace.units[0]
+    for r in range(len(visible)):
+        row = visible[r]
+        field = workspace.field[r]
+        for c in range(len(row)):
+            row[c] = fast_sigmoid(inverse_temperature * (row[c] + bias[c]) + field_weight * field[c])
+    if sample:
+        sample_binary(visible, visible, stream, 0)
+
+
+@jit
+def _update_gaussian_visible(bias, workspace, inverse_temperature, field_weight, sample, stream):
+    """Replace the inputs of Gaussian visible units by means or samples: two estimates, weighted by precision."""
+    visible = workspace.units[0]
+    for r in range(len(visible)):
+        for c in range(visible.shape[1]):
+            precision = inverse_temperature + field_weight * workspace.precision[r, c]
+            visible[r, c] = (
+                inverse_temperature * (visible[r, c] + bias[c]) + field_weight * workspace.field[r, c]
+            ) / precision
+            if sample:
+                visible[r, c] += np.float32(normal(stream, 0)) / np.sqrt(precision)
+
+
+@jit
+def _clamp_known(workspace):
+    visible = workspace.units[0]
+    for r in range(len(visible)):
+        for c in range(visible.shape[1]):
+            if workspace.known[r, c]:
+                visible[r, c] = workspace.cues[r, c]
+
+
+@jit
+def compute_energies(layers, gaussian, workspace):
+    """Compute the energies of the visible units, to ``workspace.energy``; float32 arithmetic.
+
+    That is the free energy of the top machine at the mean hidden units below it, plus -log p(v | h) - entropy(h) of
+    each lower layer (the variational bound of Hinton, Osindero and Teh 2006, section 4); for one machine its free
+    energy. :func:`memory.common.rbm.likelihood.stack_energy` is the same in float64.
+    """
+    workspace.energy[:] = 0.0
+    for at in range(len(layers)):
+        units = workspace.units[0] if at == 0 else workspace.mean_hidden[at - 1]
+        hidden = workspace.mean_hidden[at]
+        matmul(units, layers[at].weights, hidden)
         if at == len(layers) - 1:
             for r in range(len(units)):
-                room.energy[r] += visible_energy(units[r], layers[at].visible, gaussian and at == 0)
-                room.energy[r] -= softplus_sum(room.codes[at][r], layers[at].hidden, room.states[at + 1][r])
+                workspace.energy[r] += visible_energy(units[r], layers[at].visible_bias, gaussian and at == 0)
+                workspace.energy[r] -= softplus_sum(hidden[r], layers[at].hidden_bias, workspace.scratch)
         else:
-            _code_cost(layers[at], gaussian and at == 0, units, room, at)
+            _add_coding_cost(layers[at], gaussian and at == 0, units, hidden, workspace.reconstruction[at], workspace)
 
 
 @jit
-def _code_cost(layer, gaussian, units, room, at):
-    """What units need beside their code, -log p(units | code) - entropy of the code, added to ``room.energy``."""
-    codes, back = room.codes[at], room.back[at]
+def _add_coding_cost(layer, gaussian, units, hidden, reconstruction, workspace):
+    """Add -log p(units | h) - entropy(h) to the energies, and replace the inputs ``hidden`` by the mean h."""
     for r in range(len(units)):
-        room.energy[r] -= softplus_sum(codes[r], layer.hidden, room.states[at + 1][r])
-        for j in range(codes.shape[1]):
-            value = codes[r, j] + layer.hidden[j]
-            room.energy[r] += value * sigmoid(value)
-    squash(codes, layer.hidden, np.float32(1.0))
-    product(codes, layer.weights.T, back)
+        workspace.energy[r] -= softplus_sum(hidden[r], layer.hidden_bias, workspace.scratch)
+        for j in range(hidden.shape[1]):
+            value = hidden[r, j] + layer.hidden_bias[j]
+            workspace.energy[r] += value * fast_sigmoid(value)
+    inputs_to_probs(hidden, layer.hidden_bias, np.float32(1.0))
+    matmul(hidden, layer.weights.T, reconstruction)
     for r in range(len(units)):
         if not gaussian:
-            room.energy[r] += softplus_sum(back[r], layer.visible, room.spare[r])
+            workspace.energy[r] += softplus_sum(reconstruction[r], layer.visible_bias, workspace.scratch)
         for c in range(units.shape[1]):
-            value = back[r, c] + layer.visible[c]
-            room.energy[r] += 0.5 * (units[r, c] - value) ** 2 if gaussian else -units[r, c] * value
+            value = reconstruction[r, c] + layer.visible_bias[c]
+            workspace.energy[r] += 0.5 * (units[r, c] - value) ** 2 if gaussian else -units[r, c] * value

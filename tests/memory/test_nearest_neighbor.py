@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory import keep_cue, nearest
+from memory import identity, nearest_neighbor
 from simulator.core.memories import PatternSpec
 
 STORED = np.array([[[1, 1, 1, 1], [1, 1, -1, -1], [-1, 1, -1, 1]]], np.float32)
 
 
 def _nearest(stored=STORED, recall_mode="single_pass"):
-    memory = nearest.make(
-        PatternSpec((stored.shape[2],)), list(range(len(stored))), nearest.Config(recall_mode=recall_mode)
+    memory = nearest_neighbor.make(
+        PatternSpec((stored.shape[2],)), list(range(len(stored))), nearest_neighbor.Config(recall_mode=recall_mode)
     )
     memory.store(stored)
     return memory
@@ -26,7 +26,7 @@ def test_by_hand():
     # 1 1 1 -1 is one flip from the first two: the first is given; -1 1 -1 -1 likewise from the last two
     np.testing.assert_array_equal(found.patterns[0], STORED[0, [0, 1, 2]])
     np.testing.assert_array_equal(found.energy[0], [[1, 0], [1, 0], [1, 0]])
-    np.testing.assert_array_equal(found.sweeps, [[1, 1, 1]])
+    np.testing.assert_array_equal(found.n_iters, [[1, 1, 1]])
 
 
 def test_unknown_units_count_nothing():
@@ -77,8 +77,8 @@ def test_many_cues_are_no_different_from_few():
 
 def test_state_and_its_absence():
     memory = _nearest()
-    other = nearest.make(PatternSpec((4,)), [0], nearest.Config())
-    with pytest.raises(ValueError, match="nearest: nothing is stored yet"):
+    other = nearest_neighbor.make(PatternSpec((4,)), [0], nearest_neighbor.Config())
+    with pytest.raises(ValueError, match="nearest_neighbor: nothing is stored yet"):
         other.recall(STORED)
     other.restore(memory.state())
     np.testing.assert_array_equal(other.recall(STORED).patterns, STORED)
@@ -86,12 +86,12 @@ def test_state_and_its_absence():
 
 
 def test_keeping_the_cue():
-    memory = keep_cue.make(PatternSpec((4,)), [0], keep_cue.Config())
+    memory = identity.make(PatternSpec((4,)), [0], identity.Config())
     memory.store(STORED)
     cue = np.array([[[1, 0, -1, 0.5]]], np.float32)
     found = memory.recall(cue)
     np.testing.assert_array_equal(found.patterns, cue)
     assert found.energy.shape == (1, 1, 1)
-    assert list(found.sweeps[0]) == [0]
+    assert list(found.n_iters[0]) == [0]
     assert memory.n_parameters == 0
     np.testing.assert_array_equal(memory.energy(STORED), [[0, 0, 0]])
