@@ -58,7 +58,8 @@ def unit_correlation(config: Config, distance: int) -> float:
 
 def make(seed_list: Sequence[int], config: Config) -> Patterns:
     """Correlated patterns for every seed; those of hierarchical have their family as label."""
-    n, root = config.n_units, sqrt(config.correlation)
+    n = config.n_units
+    root = sqrt(config.correlation)
 
     def biased(draws: Array, first: int) -> Array:
         return signs(draws, (1.0 + root) / 2.0)

@@ -54,7 +54,8 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
 
 def _pool(config: Config) -> tuple[Pool, int, int]:
     pictures = read_idx(config.path, 3)
-    labels, where = np.full(len(pictures), -1), config.labels or find_labels(config.path)
+    labels = np.full(len(pictures), -1)
+    where = config.labels or find_labels(config.path)
     if where:
         labels = read_idx(where, 1).astype(np.int64)
         if len(labels) != len(pictures):

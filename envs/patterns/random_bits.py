@@ -31,7 +31,8 @@ class Config:
 
 def make(seed_list: Sequence[int], config: Config) -> Patterns:
     """Random patterns of ``n_units`` units for every seed."""
-    n, prob = config.n_units, (1.0 + config.bias) / 2.0
+    n = config.n_units
+    prob = (1.0 + config.bias) / 2.0
     row = endless("random_bits", n, lambda draws, first: signs(draws, prob))
     return Patterns("random_bits", PatternSpec((n,)), 2**n if n <= _COUNTABLE else None, seed_list, row)
 

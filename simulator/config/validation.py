@@ -223,13 +223,16 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _docs(kind: type[Any]) -> dict[str, str]:
-    """Field -> the string literal right below it; nothing where the source is not at hand."""
-    try:
-        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
-    except (OSError, TypeError, SyntaxError):
-        return {}
-    return {
-        field.target.id: text.value.value
-        for field, text in itertools.pairwise(body)
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
-    }
+    """Field -> the string literal right below it, bases included; nothing where the source is not at hand."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):  # without object
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
+        except (OSError, TypeError, SyntaxError):
+            continue
+        found |= {
+            field.target.id: text.value.value
+            for field, text in itertools.pairwise(body)
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        }
+    return found

@@ -1,4 +1,4 @@
-"""Corruption that knows where units are, or what else is stored: an occluding block, a shift, a blur, a mixture.
+"""Corruption models of pictures and of mixtures of patterns: an occluding block, a shift, a blur, a mixture.
 
 Every channel is one of :class:`simulator.core.memories.CorruptionModel`. A pattern of one dimension counts as a
 picture of one row.
@@ -24,7 +24,7 @@ _PAIRS = 1 << 22  # pairs of patterns at a time
 
 
 def plane(units: PatternSpec) -> tuple[int, int]:
-    """Height and width of a picture.
+    """Return height and width of a picture.
 
     Raises:
         ValueError: more than two dimensions.
@@ -35,13 +35,14 @@ def plane(units: PatternSpec) -> tuple[int, int]:
 
 
 def blocks(units: PatternSpec, share: float) -> Array:
-    """Every block that covers nearest to ``share`` of a picture: int64 [R, 4], its top, left, height and width.
+    """Find all blocks that cover nearest to ``share`` of a picture: int64 [R, 4], their top, left, height and width.
 
     Of several shapes the most nearly square ones are taken, 4 x 8 as well as 8 x 4.
     """
     height, width = plane(units)
     tall, wide = (side.ravel() for side in np.mgrid[1 : height + 1, 1 : width + 1])
-    miss, length = np.abs(tall * wide - share * units.n), tall + wide
+    miss = np.abs(tall * wide - share * units.n)
+    length = tall + wide
     near = np.isclose(miss, miss.min())
     best = np.flatnonzero(near & (length == length[near].min()))
     found = []
@@ -52,7 +53,7 @@ def blocks(units: PatternSpec, share: float) -> Array:
 
 
 def covered(units: PatternSpec, places: Array) -> Array:
-    """The units under blocks [B, 4], bool [B, N]."""
+    """Mark the units under blocks [B, 4]: bool [B, N]."""
     height, width = plane(units)
     top, left, h, w = (side[:, None] for side in places.T)
     across = (np.arange(height) >= top) & (np.arange(height) < top + h)  # [B, height]
@@ -62,7 +63,7 @@ def covered(units: PatternSpec, places: Array) -> Array:
 
 @dataclass
 class Block:
-    """A rectangle covers a share of the picture at a random place: 0 there, and the mask says so."""
+    """Occlusion: a rectangle at a random position covers a fraction of the picture, with 0 and unknown units."""
 
     name: str
     units: PatternSpec
@@ -83,7 +84,7 @@ class Block:
         return CERTAIN * cues.values.astype(np.float64) if self.units.is_bipolar else None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """-inf where a known unit differs; else one over the number of places."""
+        """-inf where a known unit differs; else one over the number of positions."""
         known = trusted(cues)
         same = agreements(cues.values, patterns, self.units, known)
         return only_if(same == known.sum(axis=2)[..., None], -np.log(len(self.places)))
@@ -91,7 +92,7 @@ class Block:
 
 @dataclass
 class Shift:
-    """The picture moves by up to k units along each axis, every move as likely; what comes in is -1."""
+    """Shift by up to k units along each axis, uniformly over all shifts; the uncovered units are -1."""
 
     name: str
     units: PatternSpec
@@ -99,7 +100,7 @@ class Shift:
 
     @property
     def moves(self) -> list[tuple[int, int]]:
-        """Units down and to the right."""
+        """Return all shifts, as units down and to the right."""
         reach = range(-self.k, self.k + 1)
         return [(down, right) for down in (reach if plane(self.units)[0] > 1 else (0,)) for right in reach]
 
@@ -108,7 +109,8 @@ class Shift:
         moves = self.moves
 
         def one(x: Array, stream: np.random.Generator) -> Array:
-            cues, move = np.empty_like(x), (stream.random(len(x)) * len(moves)).astype(int)
+            cues = np.empty_like(x)
+            move = (stream.random(len(x)) * len(moves)).astype(int)
             for i, by in enumerate(moves):
                 cues[move == i] = self.moved(x[move == i], by)
             return cues
@@ -120,26 +122,28 @@ class Shift:
         return None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """The share of moves that make the cue of the pattern."""
-        moves, ways = self.moves, np.zeros((*cues.values.shape[:2], patterns.shape[1]))
+        """Compute the log of the fraction of shifts that turn the pattern into the cue."""
+        moves = self.moves
+        ways = np.zeros((*cues.values.shape[:2], patterns.shape[1]))
         for by in moves:
             ways += agreements(cues.values, self.moved(patterns, by), self.units) == self.units.n
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(ways / len(moves)))
 
     def moved(self, patterns: Array, by: tuple[int, int]) -> Array:
-        """Patterns [..., N] after a move."""
+        """Shift patterns [..., N]."""
         height, width = plane(self.units)
         pictures = patterns.reshape(*patterns.shape[:-1], height, width)
         found = np.full_like(pictures, -1.0)
-        (to_row, of_row), (to_column, of_column) = _overlap(by[0], height), _overlap(by[1], width)
+        to_row, of_row = _overlap(by[0], height)
+        to_column, of_column = _overlap(by[1], width)
         found[..., to_row, to_column] = pictures[..., of_row, of_column]
         return found.reshape(patterns.shape)
 
 
 @dataclass
 class Blur:
-    """A Gaussian filter of width sigma, with -1 around the picture, and normal noise of BLUR_NOISE on every unit."""
+    """Gaussian blur of width sigma, with -1 around the picture, and normal noise of BLUR_NOISE on every unit."""
 
     name: str
     units: PatternSpec
@@ -157,11 +161,11 @@ class Blur:
         return None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """Minus the squared distance to the blurred pattern over 2 BLUR_NOISE squared."""
+        """Compute -|cue - blurred pattern|^2 / (2 BLUR_NOISE^2)."""
         return distances(cues.values, self.blurred(patterns)) / (-2.0 * BLUR_NOISE**2)
 
     def blurred(self, patterns: Array) -> Array:
-        """Patterns [..., N] without the noise, float64."""
+        """Blur patterns [..., N], without noise: float64."""
         height, width = plane(self.units)
         pictures = patterns.reshape(-1, height, width).astype(np.float64)
         sigma = (0.0, self.sigma if height > 1 else 0.0, self.sigma)
@@ -170,9 +174,9 @@ class Blur:
 
 @dataclass
 class Mix:
-    """Every unit is another stored pattern's with probability p; the other one is the same for the whole cue.
+    """Mixture: every unit comes from another stored pattern with probability p, the same one for the whole cue.
 
-    The other one is any stored pattern that differs, each as likely.
+    The other pattern is uniform over the stored ones that differ.
     """
 
     name: str
@@ -180,7 +184,7 @@ class Mix:
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of stored or other patterns.
+        """Corrupt stored or other patterns.
 
         Raises:
             ValueError: a pattern from which no stored one differs.
@@ -192,7 +196,7 @@ class Mix:
         return Cues(cues)
 
     def _one(self, patterns: Array, stored: Array, stream: np.random.Generator) -> Array:
-        """Cues [Q, N] of one seed."""
+        """Corrupt the patterns [Q, N] of one seed."""
         draws = stream.random((len(patterns), 1 + self.units.n))
         others = agreements(patterns[None], stored[None], self.units)[0] < self.units.n  # [Q, P]
         if not others.any(axis=1).all():
@@ -208,7 +212,7 @@ class Mix:
         return None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """The mean over the other ones among ``patterns``, which are those stored.
+        """Average over the other pattern, among ``patterns``, which are those stored.
 
         With a and b units in which the cue agrees with the pattern and the other one, and c in which these two do: the
         cue can be made of them if a + b = N + c, and is with (1 - p)^(a - c) p^(b - c).
@@ -216,7 +220,8 @@ class Mix:
         found = np.empty((*cues.values.shape[:2], patterns.shape[1]))
         step = max(1, _PAIRS // patterns.shape[1] ** 2)
         for i in range(len(found)):
-            own, x = slice(i, i + 1), patterns[i : i + 1]
+            own = slice(i, i + 1)
+            x = patterns[i : i + 1]
             common = agreements(x, x, self.units)[0]
             for first in range(0, found.shape[1], step):
                 block = slice(first, first + step)
@@ -224,8 +229,9 @@ class Mix:
         return found
 
     def _mean(self, agrees: Array, common: Array) -> Array:
-        """Log likelihoods [B, P] of cues that agree with patterns in so many units, which have [P, P] in common."""
-        n, differs = self.units.n, common < self.units.n
+        """Compute log likelihoods [B, P] from the agreements [B, P] of cues and those [P, P] of patterns."""
+        n = self.units.n
+        differs = common < self.units.n
         possible = (agrees[:, :, None] + agrees[:, None, :] == n + common) & differs
         row, other = np.nonzero(possible.reshape(-1, len(common)))  # few; rows of cue and pattern
         cue, pattern = np.divmod(row, len(common))
@@ -239,5 +245,5 @@ class Mix:
 
 
 def _overlap(by: int, side: int) -> tuple[slice, slice]:
-    """Where units come to lie after a move along an axis, and where they come from."""
+    """Return the target and the source of the units that stay in the picture after a shift along an axis."""
     return slice(max(by, 0), side + min(by, 0)), slice(max(-by, 0), side - max(by, 0))

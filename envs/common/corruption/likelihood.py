@@ -1,4 +1,4 @@
-"""What the channels share: how often cues and patterns agree, and corruption seed by seed."""
+"""Functions that corruption models share: agreement of cues and patterns, and corruption seed by seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BLOCK = 1 << 24  # comparisons at a time
 def by_seed(
     patterns: Array, streams: Sequence[np.random.Generator], corruption: Callable[[Array, np.random.Generator], Array]
 ) -> Array:
-    """Corrupted patterns, float32 [S, Q, N]: ``corruption(patterns [Q, N], stream)`` of every seed.
+    """Apply ``corruption(patterns [Q, N], stream)`` to every seed: float32 [S, Q, N].
 
     Raises:
         ValueError: not one stream for each seed.
@@ -34,7 +34,7 @@ def check_streams(patterns: Array, streams: Sequence[np.random.Generator]) -> No
 
 
 def agreements(values: Array, patterns: Array, units: PatternSpec, where: Array | None = None) -> Array:
-    """In how many units a cue equals a pattern, float64 [S, Q, P].
+    """Count the units in which a cue equals a pattern: float64 [S, Q, P].
 
     Sums of products of signs are whole numbers, which float32 holds exactly up to 2^24 units.
 
@@ -53,8 +53,9 @@ def agreements(values: Array, patterns: Array, units: PatternSpec, where: Array 
 
 
 def _equal(values: Array, patterns: Array, where: Array | None) -> Array:
-    """The same of any numbers, compared one by one, a block of cues at a time."""
-    (n_seeds, n_cues, n), n_patterns = values.shape, patterns.shape[1]
+    """Count equal units of continuous values, a block of cues at a time."""
+    n_seeds, n_cues, n = values.shape
+    n_patterns = patterns.shape[1]
     found = np.empty((n_seeds, n_cues, n_patterns))
     step = max(1, _BLOCK // max(1, n_patterns * n))
     for i in range(n_seeds):
@@ -68,25 +69,26 @@ def _equal(values: Array, patterns: Array, where: Array | None) -> Array:
 
 
 def distances(values: Array, patterns: Array) -> Array:
-    """Squared distances |q - x|^2, float64 [S, Q, P]."""
+    """Compute the squared distances |q - x|^2: float64 [S, Q, P]."""
     found = np.empty((len(values), values.shape[1], patterns.shape[1]))
     for i in range(len(values)):
-        q, x = values[i].astype(np.float64), patterns[i].astype(np.float64)
+        q = values[i].astype(np.float64)
+        x = patterns[i].astype(np.float64)
         found[i] = (q * q).sum(axis=1)[:, None] + (x * x).sum(axis=1) - 2.0 * (q @ x.T)
     return found
 
 
 def only_if(possible: Array, log_likelihood: Array | float) -> Array:
-    """The log likelihood where it is possible, and -inf elsewhere."""
+    """Return the log likelihood where the cue is possible, and -inf elsewhere."""
     return np.where(possible, log_likelihood, -np.inf)
 
 
 def finite(evidence: Array) -> Array:
-    """Evidence float64, what is certain as CERTAIN."""
+    """Clip evidence to CERTAIN: float64."""
     return np.clip(evidence, -CERTAIN, CERTAIN).astype(np.float64)
 
 
 def half_log_odds(prob: float, other: float) -> float:
-    """Half the logarithm of prob / other, at most CERTAIN in size."""
+    """Compute half the logarithm of prob / other, clipped to CERTAIN."""
     with np.errstate(divide="ignore"):
         return float(finite(0.5 * (np.log(np.float64(prob)) - np.log(np.float64(other)))))

@@ -75,7 +75,8 @@ class Flips:
         """Cues of any patterns."""
 
         def one(x: Array, stream: np.random.Generator) -> Array:
-            cues, ranks = x.copy(), stream.random(x.shape)
+            cues = x.copy()
+            ranks = stream.random(x.shape)
             at = np.argpartition(ranks, self.k - 1, axis=1)[:, : self.k]
             np.put_along_axis(cues, at, -np.take_along_axis(x, at, axis=1), axis=1)
             return cues

@@ -1,4 +1,4 @@
-"""How a challenge shows itself: its first patterns as pictures, side by side."""
+"""Demonstration of a challenge: its first patterns as pictures, side by side."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ _INK = " .:-=+*#%@"
 
 
 def show_patterns(name: str, challenge: Challenge, n: int = 5) -> None:
-    """Print what a challenge is, and the first patterns of its first seed."""
-    units, draw = challenge.units, challenge.draw(n, 0)
+    """Print a description of a challenge and the first patterns of its first seed."""
+    units = challenge.units
+    draw = challenge.draw(n, 0)
     most = "as many as one likes" if challenge.most is None else f"{challenge.most:,}"
     print(f"{name}: patterns of {units.n} units, shape {units.shape}; there are {most}; classes {draw.labels[0]}")
     rows, columns = units.shape if len(units.shape) == 2 else (1, units.n)

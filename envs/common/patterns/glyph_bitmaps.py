@@ -39,6 +39,7 @@ def bitmaps() -> Array:
     bands = [band.split("\n") for band in _PAGE.strip().split("\n\n")]
     field = np.zeros((len(NAMES), 8, 8), np.uint8)
     for n in range(len(NAMES)):
-        band, left = bands[n // 12], 6 * (n % 12)
+        band = bands[n // 12]
+        left = 6 * (n % 12)
         field[n, :7, 1:6] = [[dot == "#" for dot in line[left : left + 5]] for line in band]
     return field

@@ -30,7 +30,8 @@ def read_idx(path: str | os.PathLike[str], n_sizes: int) -> Array:
     Raises:
         ValueError: no readable file, another format, or fewer or more bytes than its sizes say; one line.
     """
-    source, first = visible(os.fspath(path)), 4 + 4 * n_sizes
+    source = visible(os.fspath(path))
+    first = 4 + 4 * n_sizes
     expected = bytes((0, 0, _UBYTE, n_sizes))
     try:
         with unpacked(path, _EXPECTED) as file:
@@ -42,7 +43,8 @@ def read_idx(path: str | os.PathLike[str], n_sizes: int) -> Array:
             shape = tuple(int(size) for size in np.frombuffer(head, ">u4", n_sizes, 4))
             named = " x ".join(map(str, shape))
             size = os.fstat(file.fileno()).st_size
-            most, packed = size - first, isinstance(file, GzipFile)
+            most = size - first
+            packed = isinstance(file, GzipFile)
             if not prod(shape) or (prod(shape) > size * DEFLATED if packed else prod(shape) != most):
                 there = f"at most {size * DEFLATED:,}" if packed else f"{most:,}"
                 raise ValueError(f"{source}: found {there} bytes after the head, expected {named}, more than none")

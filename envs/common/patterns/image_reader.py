@@ -22,7 +22,8 @@ from simulator.core.stopping import heed
 SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm", ".bmp", ".gif", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "DIB", "GIF", "TIFF")  # of Pillow; others can start programs
 _WHOLE = "a whole image"
-_PIXEL, _KEPT = 8, 4  # bytes of a pixel while it is unpacked, and afterwards
+_PIXEL = 8  # bytes of a pixel while it is unpacked
+_KEPT = 4  # bytes of a pixel afterwards
 _RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (0.0, 65535.0))
 _SHADES = (np.arange(256) / 255.0).astype(np.float32)  # of grey in one byte
 _LUMA = (0.299, 0.587, 0.114)  # red, green, blue: ITU-R BT.601
@@ -94,7 +95,8 @@ def _image(file: Path, background: float) -> Array:
     heed()
     with _opened(file) as image:
         _check_pixels(file, *image.size)  # again: this is the one that is unpacked
-        mode, clear = image.mode, image.info.get("transparency")
+        mode = image.mode
+        clear = image.info.get("transparency")
         if mode[0] not in "IF":
             return _on_background(image, background)
         pixels = np.asarray(image).astype(np.float64)
@@ -116,7 +118,7 @@ def _on_background(image: Any, background: float) -> Array:
 
 
 def _laid(grey: Array, opaque: Array, background: float) -> Array:
-    """What is seen of grey pixels, opaque as given, before a background; all from 0 to 1."""
+    """Blend grey pixels with a background by their opacity; all from 0 to 1."""
     return np.asarray(grey * opaque + np.float32(background) * (np.float32(1.0) - opaque), np.float32)
 
 
@@ -134,7 +136,8 @@ def _opened(file: Path) -> Iterator[Any]:
             with warnings.catch_warnings(), _any_size():
                 warnings.simplefilter("ignore")
                 with Image.open(page, formats=FORMATS) as image:
-                    (width, height), size = image.size, os.fstat(page.fileno()).st_size
+                    width, height = image.size
+                    size = os.fstat(page.fileno()).st_size
                     if image.format == "PNG" and width * height > 8 * DEFLATED * size:
                         declared = f"{width:,} x {height:,} pixels, more than its {size:,} bytes can hold"
                         raise ValueError(f"found {declared}")
@@ -151,7 +154,8 @@ def _any_size() -> Iterator[None]:
     """Pillow without its own limit of pixels: ours stands in its place."""
     from PIL import Image
 
-    kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    kept = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
     try:
         yield
     finally:
@@ -190,7 +194,8 @@ def _from_zero(pixels: Array, source: str) -> Array:
     if len(bad):
         at = tuple(int(place) for place in bad[0])
         raise ValueError(f"{source}: pixel {at} is {pixels[at]:g}, expected a finite number")
-    least, greatest = float(pixels.min()), float(pixels.max())
+    least = float(pixels.min())
+    greatest = float(pixels.max())
     for low, high in _RANGES:
         if low <= least and greatest <= high:
             return ((pixels - np.float64(low)) / (high - low)).astype(np.float32)

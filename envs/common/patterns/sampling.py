@@ -1,4 +1,4 @@
-"""What the challenges of recall share: for every seed one endless or finite row of distinct patterns.
+"""Sampling that recall challenges share: for every seed one endless or finite row of distinct patterns.
 
 The first patterns of a seed's row are to be stored, the ones after them are novel. A row is the same each time it is
 asked for, and its beginning does not depend on how much of it is asked for.
@@ -33,8 +33,11 @@ class Patterns:
     """
 
     def __init__(self, name: str, units: PatternSpec, most: int | None, seed_list: Sequence[int], row: Row) -> None:
-        self.units, self.most = units, most
-        self._name, self._seeds, self._row = name, tuple(seed_list), row
+        self.units = units
+        self.most = most
+        self._name = name
+        self._seeds = tuple(seed_list)
+        self._row = row
 
     def draw(self, n_stored: int, n_novel: int = 0) -> PatternSplit:
         """Patterns for every seed; see :class:`simulator.core.memories.Challenge`.
@@ -58,7 +61,8 @@ class Patterns:
         labels = np.empty((len(self._seeds), n), np.int64)
         for i, stream in enumerate(rng.generators(self._seeds, "patterns")):
             patterns[i], labels[i] = self._row(stream, n)
-        stored, novel = np.ascontiguousarray(patterns[:, :n_stored]), np.ascontiguousarray(patterns[:, n_stored:])
+        stored = np.ascontiguousarray(patterns[:, :n_stored])
+        novel = np.ascontiguousarray(patterns[:, n_stored:])
         return PatternSplit(stored, novel, labels[:, :n_stored], labels[:, n_stored:])
 
 
@@ -72,20 +76,21 @@ class Pool(NamedTuple):
     top: float
 
     def patterns(self, at: Array) -> Array:
-        """The pictures of these numbers as patterns, float32 [len(at), N]."""
+        """Return the pictures at these indices as patterns, float32 [len(at), N]."""
         if self.levels == "two":
             return np.where(self.values[at] > self.threshold, np.float32(1), np.float32(-1))
         return (self.values[at] / np.float32(self.top / 2.0) - np.float32(1.0)).astype(np.float32)
 
     def row(self, stream: np.random.Generator, n: int) -> tuple[Array, Array]:
-        """The first n of a random order."""
+        """Return the first n pictures and labels of a random order."""
         at = stream.permutation(len(self.values))[:n]
         return self.patterns(at), self.labels[at]
 
 
 def make_pool(pool: Pool) -> Pool:
-    """The same without pictures that are equal to an earlier one once they are patterns."""
-    kept, seen = np.zeros(len(pool.values), np.bool_), set[bytes]()
+    """Drop pictures that are equal to an earlier one once they are patterns."""
+    kept = np.zeros(len(pool.values), np.bool_)
+    seen = set[bytes]()
     step = max(1, _CHUNK // max(1, pool.values.shape[1]))
     for first in range(0, len(kept), step):
         heed()
@@ -95,9 +100,10 @@ def make_pool(pool: Pool) -> Pool:
 
 
 def distinct(name: str, pool: Pool) -> Pool:
-    """The same for a file of the user's: how many pictures are left out is said once, in ``name``'s words."""
+    """Drop duplicates of a user's file, and print one notice with their number."""
     kept = make_pool(pool)
-    n, left = len(pool.values), len(pool.values) - len(kept.values)
+    n = len(pool.values)
+    left = len(pool.values) - len(kept.values)
     if left:
         as_patterns = f" with levels = two and threshold = {pool.threshold:g}" if pool.levels == "two" else ""
         equal = "is equal to an earlier one" if left == 1 else "are equal to earlier ones"
@@ -106,7 +112,7 @@ def distinct(name: str, pool: Pool) -> Pool:
 
 
 def fresh(patterns: Array, seen: set[bytes], *, is_bipolar: bool = True) -> Array:
-    """Which patterns [n, N] are not in ``seen`` nor equal to an earlier one, bool [n]; adds them to ``seen``."""
+    """Mark the patterns [n, N] that are not in ``seen`` nor equal to an earlier one, bool [n]; add them to ``seen``."""
     keys = np.packbits(patterns > 0, axis=1) if is_bipolar else patterns + np.float32(0)  # there is one zero only
     found = np.zeros(len(patterns), np.bool_)
     for i, key in enumerate(map(bytes, np.ascontiguousarray(keys))):
@@ -116,7 +122,7 @@ def fresh(patterns: Array, seen: set[bytes], *, is_bipolar: bool = True) -> Arra
 
 
 def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels: int = 0) -> Row:
-    """Rows of patterns that are made from random numbers.
+    """Return a row of patterns that are made from random numbers.
 
     Args:
         name: what an error calls the challenge.
@@ -126,8 +132,12 @@ def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels
     """
 
     def row(stream: np.random.Generator, n: int) -> tuple[Array, Array]:
-        rows, numbers, seen = [], [], set[bytes]()
-        made, left, most = 0, n, 1000 + 100 * n
+        rows = []
+        numbers = []
+        seen = set[bytes]()
+        made = 0
+        left = n
+        most = 1000 + 100 * n
         while left:
             if made >= most:
                 tries = f"{n - left:,} different ones in {made:,} tries"
@@ -137,7 +147,8 @@ def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels
             new = fresh(patterns, seen)
             rows.append(patterns[new])
             numbers.append(made + np.flatnonzero(new))
-            made, left = made + batch, left - int(new.sum())
+            made += batch
+            left -= int(new.sum())
         number = np.concatenate(numbers)
         return np.concatenate(rows), number % n_labels if n_labels else np.full(n, -1)
 
@@ -145,5 +156,5 @@ def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels
 
 
 def signs(draws: Array, prob: float) -> Array:
-    """+1 with probability ``prob`` and -1 otherwise, float32, from uniform numbers."""
+    """Turn uniform numbers into +1 with probability ``prob`` and -1 otherwise, float32."""
     return np.where(draws < prob, np.float32(1), np.float32(-1))
