@@ -1,13 +1,57 @@
-"""An autoencoder whose codes are pressed into a normal law by a discriminator.
+"""Adversarial autoencoder: a discriminator shapes the codes of an autoencoder into a normal distribution.
 
-Makhzani et al. 2016. Each update has the paper's three phases: the autoencoder restores patterns; the discriminator
-learns to tell normal draws from codes; the layers to the code learn to make codes that pass for normal draws. The
-decoder then makes new patterns from normal draws. Recall is one pass, passes until a cue rests, or passes that add the
-cue's evidence to the log odds of the output each time.
+Makhzani et al. 2016. Each update has the paper's three phases, the first and the third in one step:
 
-Departures: what goes in is corrupted, as by Creswell and Bharath 2018; Adam, and the learning rate falls to 0.
+* Reconstruction: minimize -log p(x | encoder(noisy x)), with logits ``decoder(z)``.
+* Discriminator: minimize -log D(z) - log(1 - D(encoder(noisy x))) with z ~ N(0, I).
+* Regularization: minimize -adversarial_weight log D(encoder(noisy x)) over the encoder.
+
+Recall: x <- tanh(logits(x) / 2 + evidence), once or until convergence. Energy: the reconstruction error. The decoder
+generates patterns from normal codes.
+
+Differences from the paper: noise on inputs, as in Creswell and Bharath 2018; Adam with a learning rate that decays to
+0.
 """
 
-from memory.adversarial_autoencoder.memory import Config, make
+from __future__ import annotations
 
-__all__ = ["Config", "make"]
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memory.common.networks.config import DenoisingConfig, LayerWidth, check_noise
+from simulator.core.field_types import NonNegative, Positive
+from simulator.core.memories import PatternSpec
+
+if TYPE_CHECKING:
+    from memory.common.networks.memory_torch import NetworkMemory
+
+
+@dataclass(frozen=True)
+class Config(DenoisingConfig):
+    """Settings of an adversarial autoencoder."""
+
+    learning_rate: Positive = 3e-3
+    """peak learning rate of Adam; it rises over the first twentieth of the updates and decays to 0, both linearly"""
+    hidden: tuple[LayerWidth, ...] = (192,)
+    """hidden units of the encoder, layer by layer; the decoder mirrors them"""
+    latent_dim: LayerWidth = 16
+    """dimension of the latent code"""
+    discriminator_hidden: tuple[LayerWidth, ...] = (64,)
+    """hidden units of the discriminator of codes, layer by layer"""
+    adversarial_weight: NonNegative = 1.0
+    """weight of the encoder's adversarial loss, beside the reconstruction error"""
+
+
+def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> NetworkMemory:
+    """Make adversarial autoencoders of patterns of any shape.
+
+    Raises:
+        ValueError: settings that contradict each other.
+    """
+    check_noise(config)
+    from memory.adversarial_autoencoder.model_torch import AdversarialAutoencoder  # loads torch
+    from memory.common.networks.memory_torch import NetworkMemory
+
+    network = AdversarialAutoencoder(spec, config)
+    return NetworkMemory("adversarial_autoencoder", spec, seed_list, config.recall_mode, network)

@@ -1,92 +1,97 @@
-"""Adversarial autoencoders of S seeds."""
+"""Adversarial autoencoders of S seeds: model, losses, training, recall."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from memory.common.networks.input_noise import Streams, corrupted, draw_rows
-from memory.common.networks.layers_torch import (
-    Adam,
-    Pace,
-    Weights,
+from memory.common.networks.arithmetic_torch import Adam
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset
+from memory.common.networks.memory_torch import CueBatch, Restoration, mean_pattern, recall_by_reconstruction
+from memory.common.networks.training_torch import (
+    add_noise,
     cross_entropy,
-    judged,
-    layers,
-    named,
-    normals,
-    rate,
-    through,
+    discriminator_loss,
+    generator_loss,
+    sample_rows,
+    train,
 )
-from memory.common.networks.memory_torch import Asked, Found, by_passes
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
+if TYPE_CHECKING:
+    from memory.adversarial_autoencoder import Config
+
 
 class AdversarialAutoencoder:
-    """See :class:`memory.common.networks.memory_torch.Model`.
+    """Adversarial autoencoders; see :class:`memory.common.networks.memory_torch.MemoryNetwork`.
 
     Args:
-        units: what a pattern is.
-        config: settings, as the player of this name has them.
+        spec: shape and domain of a pattern.
+        config: settings.
     """
 
-    def __init__(self, units: PatternSpec, config: Any) -> None:
-        self._config, self._n = config, units.n
+    def __init__(self, spec: PatternSpec, config: Config) -> None:
+        self._config = config
+        self._n = spec.n
 
-    def draw(self, streams: Streams) -> Weights:
-        """Layers ``up`` to the code, ``down`` to log odds, and ``judge`` of codes."""
+    def init_weights(self, streams: Streams) -> Weights:
+        """Sample ``encoder`` layers to the code, ``decoder`` layers to logits, and a ``discriminator`` of codes."""
         config = self._config
-        weights = layers("up", (self._n, *config.hidden, config.code), "relu", streams)
-        weights |= layers("down", (config.code, *config.hidden[::-1], self._n), "relu", streams)
-        return weights | layers("judge", (config.code, *config.judge, 1), "relu", streams)
+        encoder = init_mlp("encoder", (self._n, *config.hidden, config.latent_dim), "relu", streams)
+        decoder = init_mlp("decoder", (config.latent_dim, *config.hidden[::-1], self._n), "relu", streams)
+        discriminator = init_mlp("discriminator", (config.latent_dim, *config.discriminator_hidden, 1), "relu", streams)
+        return encoder | decoder | discriminator
 
     def codes(self, weights: Weights, x: Tensor) -> Tensor:
-        """Codes [S, B, H]."""
-        return through(weights, "up", x, "relu")
+        """Encode x [S, B, N] as codes [S, B, H]."""
+        return mlp(weights, "encoder", x)
 
-    def log_odds(self, weights: Weights, x: Tensor) -> Tensor:
-        """Of +1 at every unit, [S, B, N]."""
-        return through(weights, "down", self.codes(weights, x), "relu")
+    def reconstruct(self, weights: Weights, x: Tensor) -> Tensor:
+        """Compute the logits [S, B, N] of +1 at every unit."""
+        return mlp(weights, "decoder", self.codes(weights, x))
+
+    def discriminate(self, weights: Weights, codes: Tensor) -> Tensor:
+        """Compute the logits [S, B] of codes [S, B, H] being samples of the normal distribution."""
+        return mlp(weights, "discriminator", codes)[..., 0]
 
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Learn patterns [S, P, N]: judging, then restoring and passing in one step."""
+        """Train on patterns [S, P, N]."""
         config = self._config
-        coder, critic = Adam(named(weights, "up", "down")), Adam(named(weights, "judge"))
-        for update in range(config.updates):
-            rows = draw_rows(patterns, config.batch, streams)
-            seen = corrupted(rows, config.noise, (config.noise_least, config.noise_most), streams)
-            drawn = normals((config.batch, config.code), streams)
-            step = rate(Pace(config.updates, config.learning_rate), update)
-            codes = self.codes(weights, torch.from_numpy(seen))
-            critic.step(self.judging(weights, drawn, codes.detach()), step)
-            out = through(weights, "down", codes, "relu")
-            restoring = cross_entropy(out, torch.from_numpy(rows)).mean(-1)
-            coder.step(restoring + config.press * judged(True, through(weights, "judge", codes, "relu")[..., 0]), step)
-        for part in weights.values():
-            part.requires_grad_(False)
+        autoencoder_optimizer = Adam(subset(weights, "encoder", "decoder"))
+        discriminator_optimizer = Adam(subset(weights, "discriminator"))
 
-    def judging(self, weights: Weights, drawn: Tensor, codes: Tensor) -> Tensor:
-        """Loss [S] of the discriminator, which should tell normal draws from codes."""
-        real = judged(True, through(weights, "judge", drawn, "relu")[..., 0])
-        return real + judged(False, through(weights, "judge", codes, "relu")[..., 0])
+        def update(_: int, learning_rate: float) -> None:
+            x = sample_rows(patterns, config.batch_size, streams)
+            noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
+            prior_codes = normals((config.batch_size, config.latent_dim), streams)
+            codes = self.codes(weights, torch.from_numpy(noisy))
+            real_logits = self.discriminate(weights, prior_codes)
+            fake_logits = self.discriminate(weights, codes.detach())
+            discriminator_optimizer.minimize(discriminator_loss(real_logits, fake_logits), learning_rate)
+            reconstruction_loss = cross_entropy(mlp(weights, "decoder", codes), torch.from_numpy(x)).mean(-1)
+            adversarial_loss = generator_loss(self.discriminate(weights, codes))
+            autoencoder_optimizer.minimize(
+                reconstruction_loss + config.adversarial_weight * adversarial_loss, learning_rate
+            )
+
+        train(weights, update, config.updates, config.learning_rate)
 
     def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
-        """Reconstruction error [S, Q]: cross entropy."""
-        return cross_entropy(self.log_odds(weights, patterns), patterns)
+        """Compute the reconstruction error [S, Q], a cross entropy."""
+        return cross_entropy(self.reconstruct(weights, patterns), patterns)
 
-    def recall(self, weights: Weights, asked: Asked, streams: Streams) -> Found:
-        """Pass after pass."""
-        says = 0.0 if asked.evidence is None else asked.evidence
-
-        def once(x: Tensor) -> Tensor:
-            return torch.tanh(0.5 * self.log_odds(weights, x) + says)
-
-        most = 1 if self._config.recall_mode == "single_pass" else self._config.passes
-        return by_passes(once, lambda x: self.energy(weights, x, streams), asked, most)
+    def recall(self, weights: Weights, cues: CueBatch, streams: Streams) -> Restoration:
+        """Reconstruct cues."""
+        return recall_by_reconstruction(
+            lambda x: mean_pattern(self.reconstruct(weights, x), cues.evidence),
+            lambda x: self.energy(weights, x, streams),
+            cues,
+            self._config,
+        )
 
     def generate(self, weights: Weights, n: int, streams: Streams) -> Tensor:
-        """Means of new patterns [S, n, N], from normal codes."""
-        return torch.tanh(0.5 * through(weights, "down", normals((n, self._config.code), streams), "relu"))
+        """Generate mean patterns [S, n, N] from normal codes."""
+        return mean_pattern(mlp(weights, "decoder", normals((n, self._config.latent_dim), streams)))

@@ -1,16 +1,107 @@
-"""Autoencoders: layers down to a code and back, which learn to give out what corrupted patterns were before.
+"""Autoencoder: dense layers to a code and back, trained to give the clean pattern for a noisy one.
 
-Hinton and Salakhutdinov 2006 (deep, pre-trained layer by layer); Bengio et al. 2007 (pre-trained by autoencoders);
-Vincent et al. 2008 (denoising, the default); Ng 2011, section on sparsity, here with an L1 norm; Rifai et al. 2011
-(contractive); Srivastava et al. 2014 (dropout). Every variant is a field, and fields can be mixed. Recall is one pass,
-or passes until a cue rests (Bengio et al. 2013: a denoising autoencoder's passes lead towards what it has learned), or
-passes that add the cue's evidence to the log odds of the output each time.
+Hinton and Salakhutdinov 2006 (deep, pretrained layer by layer); Bengio et al. 2007 (pretrained by autoencoders);
+Vincent et al. 2008 (denoising, the default); Ng 2011 (sparse, here with an L1 norm); Rifai et al. 2011 (contractive);
+Srivastava et al. 2014 (dropout). Every variant is a setting, and settings can be combined.
 
-Departures: Adam throughout; the learning rate falls to 0; rows of a batch are corrupted by different amounts; layers
-mirror each other, and the code's units bend like all others; the contractive penalty is the exact one of a single
-hidden layer and refused for more.
+* Model: h_0 = x, h_i = activation(W_i h_{i-1} + b_i) to the code, and mirrored layers back to logits or values.
+* Loss: cross entropy or squared error of the reconstruction of a noisy x, plus the penalties
+  sparsity_weight sum |h|, latent_l2_weight |code|^2 and contractive_weight |d code / d x|^2.
+* Recall: x <- reconstruction(x), once or until convergence (Bengio et al. 2013: repeated denoising leads towards what
+  was learned); noise-aware recall adds the cue's evidence to the logits every time.
+* Energy: the reconstruction error.
+
+Differences from the papers: Adam throughout, with a learning rate that decays to 0; every row of a batch has its own
+noise level; the code has the activation of all hidden layers; the contractive penalty is the exact one of a single
+hidden layer, and refused for more.
 """
 
-from memory.autoencoder.memory import PRESETS, Config, make
+from __future__ import annotations
 
-__all__ = ["PRESETS", "Config", "make"]
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from memory.common.networks.config import DenoisingConfig, LayerWidth, check_noise
+from simulator.core.field_types import Count, NonNegative, PartShare, Positive
+from simulator.core.memories import PatternSpec
+
+if TYPE_CHECKING:
+    from memory.common.networks.memory_torch import NetworkMemory
+
+
+@dataclass(frozen=True)
+class Config(DenoisingConfig):
+    """Settings of an autoencoder."""
+
+    learning_rate: Positive = 8e-3
+    """peak learning rate of Adam; it rises over the first twentieth of the updates and decays to 0, both linearly"""
+    hidden: tuple[LayerWidth, ...] = (192, 192)
+    """units of the layers from the pattern to the code, which is the last; the layers back mirror them"""
+    activation: Literal["relu", "sigmoid", "tanh", "linear"] = "relu"
+    """activation of hidden units"""
+    output: Literal["logistic", "linear"] = "logistic"
+    """logistic: logits, trained by cross entropy; linear: values, trained by squared error"""
+    tied: bool = False
+    """use the transposed weights of the encoder in the decoder"""
+    sparsity_weight: NonNegative = 0.0
+    """weight of the L1 norm of all hidden activations in the loss"""
+    contractive_weight: NonNegative = 0.0
+    """weight of the squared Frobenius norm of the code's Jacobian in the loss"""
+    latent_l2_weight: NonNegative = 0.0
+    """weight of the squared norm of the code in the loss"""
+    dropout: PartShare = 0.0
+    """probability of a hidden unit being dropped during training"""
+    pretrain: Literal["none", "autoencoders", "rbms"] = "none"
+    """pretrain the layers one by one: not; as autoencoders; as restricted Boltzmann machines"""
+    pretrain_updates: Count = 500
+    """gradient updates of every pretrained layer"""
+
+
+_ONE_LAYER = {"hidden": [256], "activation": "sigmoid", "noise": "none"}
+PRESETS = {
+    "autoencoder-fixed-point": {
+        "description": "knows nothing of the corruption",
+        "memory": {"recall_mode": "fixed_point"},
+    },
+    "autoencoder-sparse": {"description": "few hidden units active at a time", "memory": {"sparsity_weight": 0.01}},
+    "autoencoder-contractive": {
+        "description": "one layer with a code that hardly changes with the pattern; trained without noise",
+        "memory": {**_ONE_LAYER, "contractive_weight": 1.0},
+    },
+    "autoencoder-dropout": {"description": "dropout of hidden units", "memory": {"dropout": 0.1}},
+    "autoencoder-tied": {
+        "description": "the decoder has the transposed weights of the encoder",
+        "memory": {"tied": True, "activation": "tanh"},
+    },
+    "autoencoder-pretrained": {
+        "description": "sigmoid layers, pretrained one by one as restricted Boltzmann machines",
+        "memory": {"activation": "sigmoid", "pretrain": "rbms"},
+    },
+}
+
+
+def _check(config: Config) -> None:
+    if not config.hidden:
+        raise ValueError("memory.hidden = (): expected at least one layer")
+    check_noise(config)
+    if config.contractive_weight and (len(config.hidden) > 1 or config.activation == "relu"):
+        raise ValueError(
+            f"memory.contractive_weight = {config.contractive_weight} with {len(config.hidden)} layers of "
+            f"{config.activation}: expected one hidden layer of sigmoid, tanh or linear units"
+        )
+    if config.pretrain == "rbms" and config.activation != "sigmoid":
+        raise ValueError(f"memory.pretrain = rbms with activation = {config.activation}: expected sigmoid")
+
+
+def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> NetworkMemory:
+    """Make autoencoders of patterns of any shape.
+
+    Raises:
+        ValueError: settings that contradict each other.
+    """
+    _check(config)
+    from memory.autoencoder.model_torch import Autoencoder  # loads torch
+    from memory.common.networks.memory_torch import NetworkMemory
+
+    return NetworkMemory("autoencoder", spec, seed_list, config.recall_mode, Autoencoder(spec, config))

@@ -1,166 +1,179 @@
-"""Dense autoencoders of S seeds: layers down to a code and back, every variant's loss, and recall by passes."""
+"""Dense autoencoders of S seeds: model, losses of all variants, training, recall."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from memory.autoencoder.pretraining_torch import by_autoencoders, by_rbms
-from memory.common.networks.arithmetic_torch import atanh, product
-from memory.common.networks.input_noise import Streams, corrupted, draw_rows
-from memory.common.networks.layers_torch import (
-    ACTIVATIONS,
-    SLOPES,
-    Pace,
-    Weights,
-    cross_entropy,
-    layers,
-    train,
-    uniforms_kept,
-)
-from memory.common.networks.losses_torch import contraction
-from memory.common.networks.memory_torch import Asked, Found, by_passes
+from memory.autoencoder.pretraining_torch import pretrain
+from memory.common.networks.arithmetic_torch import Adam, atanh, product
+from memory.common.networks.layers_torch import ACTIVATIONS, Streams, Weights, init_mlp, uniforms
+from memory.common.networks.memory_torch import CueBatch, Restoration, mean_pattern, recall_by_reconstruction
+from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
-_SURE = 0.999  # a linear output's mean is kept within this where odds are asked for
+if TYPE_CHECKING:
+    from memory.autoencoder import Config
+
+MAX_MEAN = 0.999  # a linear output is clamped to it where log odds are needed
+ACTIVATION_DERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {  # as functions of the activation itself
+    "sigmoid": lambda h: h * (1.0 - h),
+    "tanh": lambda h: 1.0 - h * h,
+    "linear": torch.ones_like,
+}
 
 
-class Output(NamedTuple):
-    """What the last layer's numbers mean."""
+def contraction(derivatives: Tensor, weight: Tensor) -> Tensor:
+    """Compute the squared Frobenius norm of the Jacobian of one layer (Rifai et al. 2011, equation 7).
 
-    logistic: bool  # log odds of +1; otherwise the value itself
+    Args:
+        derivatives: [S, B, H], of every hidden unit by its input: h (1 - h) for the logistic function.
+        weight: [S, N, H].
 
-    def loss(self, out: Tensor, x: Tensor) -> Tensor:
-        """[S, B]: cross entropy, or squared error."""
-        return cross_entropy(out, x) if self.logistic else (out - x).square().sum(-1)
+    Returns:
+        [S, B]: sum_j derivative_j^2 |W_j|^2.
+    """
+    return (derivatives.square() * weight.square().sum(1, keepdim=True)).sum(-1)
 
-    def mean(self, out: Tensor, evidence: Tensor | None = None) -> Tensor:
-        """Restored values from -1 to 1; evidence is added to half the log odds."""
-        if evidence is None:
-            return torch.tanh(0.5 * out) if self.logistic else out.clamp(-1.0, 1.0)
-        half = 0.5 * out if self.logistic else atanh(out.clamp(-_SURE, _SURE))
-        return torch.tanh(half + evidence)
+
+class Decoded(NamedTuple):
+    """Activations of the layers from the code back to the pattern."""
+
+    hidden: list[Tensor]  # [S, B, H_i] each
+    output: Tensor  # [S, B, N], logits or values
 
 
 class Autoencoder:
-    """See :class:`memory.common.networks.memory_torch.Model`.
+    """Autoencoders; see :class:`memory.common.networks.memory_torch.MemoryNetwork`.
 
     Args:
-        units: what a pattern is.
-        config: settings, as the player of this name has them.
+        spec: shape and domain of a pattern.
+        config: settings.
     """
 
-    def __init__(self, units: PatternSpec, config: Any) -> None:
-        self._config, self._sizes = config, (units.n, *config.hidden)
-        self._bend, self._output = ACTIVATIONS[config.activation], Output(config.output == "logistic")
+    def __init__(self, spec: PatternSpec, config: Config) -> None:
+        self._config = config
+        self._sizes = (spec.n, *config.hidden)
+        self._activate = ACTIVATIONS[config.activation]
 
-    def draw(self, streams: Streams) -> Weights:
-        """Layers ``up0.w`` [S, in, out] from the pattern to the code, and ``down0.w`` from the code back."""
-        activation = self._config.activation
-        weights = layers("up", self._sizes, activation, streams)
-        back = layers("down", self._sizes[::-1], activation, streams)
+    def init_weights(self, streams: Streams) -> Weights:
+        """Sample ``encoder`` layers from the pattern to the code, and ``decoder`` layers back."""
+        encoder = init_mlp("encoder", self._sizes, self._config.activation, streams)
+        decoder = init_mlp("decoder", self._sizes[::-1], self._config.activation, streams)
         if self._config.tied:
-            back = {name: part for name, part in back.items() if name.endswith("b")}
-        return weights | back
+            decoder = {name: bias for name, bias in decoder.items() if name.endswith("bias")}
+        return encoder | decoder
+
+    def encode(self, weights: Weights, x: Tensor, dropout_masks: list[Tensor] | None = None) -> list[Tensor]:
+        """Compute the activations [S, B, H_i] of all layers to the code, which is the last."""
+        activations = []
+        for i in range(len(self._config.hidden)):
+            x = self._activate(product(x, weights[f"encoder.{i}.weight"], weights[f"encoder.{i}.bias"]))
+            if dropout_masks is not None:
+                x = x * dropout_masks[i]
+            activations.append(x)
+        return activations
+
+    def decode(self, weights: Weights, code: Tensor, dropout_masks: list[Tensor] | None = None) -> Decoded:
+        """Compute the activations of all layers from the code [S, B, H] to the pattern."""
+        n_layers = len(self._config.hidden)
+        hidden = []
+        h = code
+        for i in range(n_layers):
+            if self._config.tied:
+                weight = weights[f"encoder.{n_layers - 1 - i}.weight"].transpose(1, 2)
+            else:
+                weight = weights[f"decoder.{i}.weight"]
+            h = product(h, weight, weights[f"decoder.{i}.bias"])
+            if i < n_layers - 1:
+                h = self._activate(h)
+                if dropout_masks is not None:
+                    h = h * dropout_masks[n_layers + i]
+                hidden.append(h)
+        return Decoded(hidden, h)
 
     def codes(self, weights: Weights, x: Tensor) -> Tensor:
-        """Activations [S, B, H] of the innermost layer."""
-        return self._encode(weights, x, None)[-1]
+        """Encode x [S, B, N] as codes [S, B, H]."""
+        return self.encode(weights, x)[-1]
 
-    def _encode(self, weights: Weights, x: Tensor, kept: list[Tensor] | None) -> list[Tensor]:
-        found = []
-        for i in range(len(self._sizes) - 1):
-            x = self._bend(product(x, weights[f"up{i}.w"], weights[f"up{i}.b"]))
-            x = x if kept is None else x * kept[i]
-            found.append(x)
-        return found
+    def reconstruct(self, weights: Weights, x: Tensor) -> Tensor:
+        """Compute the outputs [S, B, N], logits or values."""
+        return self.decode(weights, self.codes(weights, x)).output
 
-    def _decode(self, weights: Weights, code: Tensor, kept: list[Tensor] | None) -> tuple[list[Tensor], Tensor]:
-        found, last = [], len(self._sizes) - 2
-        for i in range(last + 1):
-            tied = self._config.tied
-            w = weights[f"up{last - i}.w"].transpose(1, 2) if tied else weights[f"down{i}.w"]
-            code = product(code, w, weights[f"down{i}.b"])
-            if i < last:
-                code = self._bend(code)
-                code = code if kept is None else code * kept[last + 1 + i]
-                found.append(code)
-        return found, code
+    def reconstruction_loss(self, output: Tensor, x: Tensor) -> Tensor:
+        """Compute the cross entropy or squared error [S, B] of outputs for patterns x [S, B, N]."""
+        if self._config.output == "logistic":
+            return cross_entropy(output, x)
+        return (output - x).square().sum(-1)
 
-    def out(self, weights: Weights, x: Tensor) -> Tensor:
-        """The last layer's numbers [S, B, N]."""
-        return self._decode(weights, self.codes(weights, x), None)[1]
+    def mean_pattern(self, output: Tensor, evidence: Tensor | None = None) -> Tensor:
+        """Compute the mean pattern of outputs [S, B, N], with evidence added to half the log odds."""
+        if self._config.output == "logistic":
+            return mean_pattern(output, evidence)
+        if evidence is None:
+            return output.clamp(-1.0, 1.0)
+        return torch.tanh(atanh(output.clamp(-MAX_MEAN, MAX_MEAN)) + evidence)
 
-    def loss(self, weights: Weights, rows: Tensor, seen: Tensor, kept: list[Tensor] | None = None) -> Tensor:
-        """Loss [S]: of restoring rows [S, B, N] from what was seen of them, and the penalties of the variants.
+    def loss(self, weights: Weights, x: Tensor, noisy: Tensor, dropout_masks: list[Tensor] | None = None) -> Tensor:
+        """Compute the loss [S]: reconstruction of x [S, B, N] from noisy inputs, plus the penalties of the variants.
 
         Args:
             weights: of the layers.
-            rows: what is to come out.
-            seen: what goes in.
-            kept: by hidden layer what its units are multiplied by, for dropout; None: nothing.
+            x: clean patterns.
+            noisy: inputs.
+            dropout_masks: factors of the units of every hidden layer; None: no dropout.
         """
         config = self._config
-        ups = self._encode(weights, seen, kept)
-        downs, out = self._decode(weights, ups[-1], kept)
-        total = self._output.loss(out, rows)
-        if config.sparse:
-            total = total + config.sparse * sum(h.abs().sum(-1) for h in (*ups, *downs))
-        if config.code_square:
-            total = total + config.code_square * ups[-1].square().sum(-1)
-        if config.contractive:
-            total = total + config.contractive * contraction(SLOPES[config.activation](ups[0]), weights["up0.w"])
-        return total.mean(-1)
+        encoded = self.encode(weights, noisy, dropout_masks)
+        code = encoded[-1]
+        decoded = self.decode(weights, code, dropout_masks)
+        loss = self.reconstruction_loss(decoded.output, x)
+        if config.sparsity_weight:
+            loss = loss + config.sparsity_weight * sum(h.abs().sum(-1) for h in (*encoded, *decoded.hidden))
+        if config.latent_l2_weight:
+            loss = loss + config.latent_l2_weight * code.square().sum(-1)
+        if config.contractive_weight:
+            derivatives = ACTIVATION_DERIVATIVES[config.activation](code)
+            loss = loss + config.contractive_weight * contraction(derivatives, weights["encoder.0.weight"])
+        return loss.mean(-1)
 
-    def _kept(self, n_rows: int, streams: Streams) -> list[Tensor] | None:
+    def dropout_masks(self, n_rows: int, streams: Streams) -> list[Tensor] | None:
+        """Sample a factor for every hidden unit: 0 if it is dropped, otherwise 1 / (1 - dropout); None: no dropout."""
         if not self._config.dropout:
             return None
-        sizes = (*self._sizes[1:], *self._sizes[-2:0:-1])
-        return [uniforms_kept((n_rows, width), 1.0 - self._config.dropout, streams) for width in sizes]
+        keep_prob = 1.0 - self._config.dropout
+        widths = (*self._config.hidden, *self._config.hidden[-2::-1])
+        return [(uniforms((n_rows, width), streams) < keep_prob) / keep_prob for width in widths]
 
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Learn patterns [S, P, N]: layer by layer first where that is asked for, then all layers together."""
+        """Train on patterns [S, P, N], after pretraining if that is set."""
         config = self._config
         if config.pretrain != "none":
-            self._prepare(weights, patterns, streams)
+            pretrain(weights, patterns, config, streams)
+        optimizer = Adam(weights)
 
-        def loss() -> Tensor:
-            rows = draw_rows(patterns, config.batch, streams)
-            seen = corrupted(rows, config.noise, (config.noise_least, config.noise_most), streams)
-            kept = self._kept(config.batch, streams)
-            return self.loss(weights, torch.from_numpy(rows), torch.from_numpy(seen), kept)
+        def update(_: int, learning_rate: float) -> None:
+            x = sample_rows(patterns, config.batch_size, streams)
+            noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
+            masks = self.dropout_masks(config.batch_size, streams)
+            loss = self.loss(weights, torch.from_numpy(x), torch.from_numpy(noisy), masks)
+            optimizer.minimize(loss, learning_rate)
 
-        train(weights, loss, Pace(config.updates, config.learning_rate))
-
-    def _prepare(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        config, last = self._config, len(self._sizes) - 2
-        learn = by_rbms if config.pretrain == "rbms" else by_autoencoders
-        pace = Pace(config.pretrain_updates, config.learning_rate)
-        for i, _ in enumerate(pairwise(self._sizes)):
-            inputs = self._inputs(weights, torch.from_numpy(patterns), i)
-            found = learn(inputs.numpy(), self._sizes[i + 1], i == 0, (config, pace), streams)
-            weights[f"up{i}.w"].copy_(found.up)
-            weights[f"up{i}.b"].copy_(found.up_bias)
-            weights[f"down{last - i}.b"].copy_(found.down_bias)
-            if not config.tied:
-                weights[f"down{last - i}.w"].copy_(found.down)
-
-    def _inputs(self, weights: Weights, x: Tensor, layer: int) -> Tensor:
-        return self._encode(weights, x, None)[layer - 1] if layer else x
+        train(weights, update, config.updates, config.learning_rate)
 
     def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
-        """Reconstruction error [S, Q]."""
-        return self._output.loss(self.out(weights, patterns), patterns)
+        """Compute the reconstruction error [S, Q]."""
+        return self.reconstruction_loss(self.reconstruct(weights, patterns), patterns)
 
-    def recall(self, weights: Weights, asked: Asked, streams: Streams) -> Found:
-        """Pass after pass."""
-        most = 1 if self._config.recall_mode == "single_pass" else self._config.passes
-
-        def once(x: Tensor) -> Tensor:
-            return self._output.mean(self.out(weights, x), asked.evidence)
-
-        return by_passes(once, lambda x: self.energy(weights, x, streams), asked, most)
+    def recall(self, weights: Weights, cues: CueBatch, streams: Streams) -> Restoration:
+        """Reconstruct cues."""
+        return recall_by_reconstruction(
+            lambda x: self.mean_pattern(self.reconstruct(weights, x), cues.evidence),
+            lambda x: self.energy(weights, x, streams),
+            cues,
+            self._config,
+        )

@@ -1,101 +1,123 @@
-"""Layers learned one at a time, each from what the layers before it give, before a deep autoencoder learns as a whole.
+"""Greedy layerwise pretraining of an autoencoder: each layer learns from the activations of the layer before it.
 
 By autoencoders of one hidden layer: Bengio et al. 2007. By restricted Boltzmann machines: Hinton and Salakhutdinov
-2006; one step of contrastive divergence (Hinton 2002), with probabilities in place of samples for the visible units.
+2006, with one step of contrastive divergence (Hinton 2002) and probabilities in place of visible samples.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from memory.common.networks.arithmetic_torch import product, sigmoid, softplus
-from memory.common.networks.input_noise import Streams, corrupted, draw_rows
-from memory.common.networks.layers_torch import (
-    ACTIVATIONS,
-    Adam,
-    Pace,
-    Weights,
-    cross_entropy,
-    layers,
-    rate,
-    train,
-    uniforms,
-)
+from memory.common.networks.arithmetic_torch import Adam, product, sigmoid, softplus
+from memory.common.networks.layers_torch import ACTIVATIONS, Streams, Weights, init_mlp, uniforms
+from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
 from simulator.core.protocols import Array
 
-
-class Layer(NamedTuple):
-    """What one layer of an autoencoder begins with."""
-
-    up: Tensor  # [S, n, m]
-    up_bias: Tensor  # [S, 1, m]
-    down: Tensor  # [S, m, n]
-    down_bias: Tensor  # [S, 1, n]
+if TYPE_CHECKING:
+    from memory.autoencoder import Config
 
 
-def by_autoencoders(inputs: Array, n: int, outer: bool, settings: tuple[Any, Pace], streams: Streams) -> Layer:
-    """A layer of n units learned as an autoencoder of inputs [S, P, m].
+class PretrainedLayer(NamedTuple):
+    """Initial weights of one layer of the encoder and of its mirror in the decoder."""
+
+    encoder_weight: Tensor  # [S, in, out]
+    encoder_bias: Tensor  # [S, 1, out]
+    decoder_weight: Tensor  # [S, out, in]
+    decoder_bias: Tensor  # [S, 1, in]
+
+
+def pretrain(weights: Weights, patterns: Array, config: Config, streams: Streams) -> None:
+    """Pretrain all layers, one after the other, on patterns [S, P, N]; the weights change in place."""
+    pretrain_layer = rbm_layer if config.pretrain == "rbms" else autoencoder_layer
+    inputs = torch.from_numpy(patterns)
+    for i, width in enumerate(config.hidden):
+        layer = pretrain_layer(inputs.numpy(), width, i == 0, config, streams)
+        mirror = len(config.hidden) - 1 - i
+        weights[f"encoder.{i}.weight"].copy_(layer.encoder_weight)
+        weights[f"encoder.{i}.bias"].copy_(layer.encoder_bias)
+        weights[f"decoder.{mirror}.bias"].copy_(layer.decoder_bias)
+        if not config.tied:
+            weights[f"decoder.{mirror}.weight"].copy_(layer.decoder_weight)
+        inputs = product(inputs, weights[f"encoder.{i}.weight"], weights[f"encoder.{i}.bias"])
+        inputs = ACTIVATIONS[config.activation](inputs)
+
+
+def autoencoder_layer(inputs: Array, width: int, is_first: bool, config: Config, streams: Streams) -> PretrainedLayer:
+    """Pretrain a layer as an autoencoder of its inputs [S, P, in].
 
     Args:
-        inputs: what the layers before give.
-        n: hidden units.
-        outer: the inputs are the patterns themselves: their noise and their loss are those of the whole.
-        settings: of the autoencoder, and how long to learn.
+        inputs: patterns or activations.
+        width: units of the layer.
+        is_first: the inputs are patterns: noise and loss are those of the whole autoencoder.
+        config: settings of the whole autoencoder.
         streams: one for each seed.
     """
-    config, pace = settings
-    bend, logistic = ACTIVATIONS[config.activation], config.output == "logistic"
-    sizes = (inputs.shape[2], n)
-    weights = layers("up", sizes, config.activation, streams) | layers("down", sizes[::-1], config.activation, streams)
+    activate = ACTIVATIONS[config.activation]
+    sizes = (inputs.shape[2], width)
+    weights = init_mlp("encoder", sizes, config.activation, streams)
+    weights |= init_mlp("decoder", sizes[::-1], config.activation, streams)
+    trained = {name: weight for name, weight in weights.items() if not config.tied or name != "decoder.0.weight"}
+    optimizer = Adam(trained)
 
-    def loss() -> Tensor:
-        rows = draw_rows(inputs, config.batch, streams)
-        span = (config.noise_least, config.noise_most)
-        seen = torch.from_numpy(corrupted(rows, config.noise, span, streams) if outer else rows)
-        code = bend(product(seen, weights["up0.w"], weights["up0.b"]))
-        down = weights["up0.w"].transpose(1, 2) if config.tied else weights["down0.w"]
-        out, wanted = product(code, down, weights["down0.b"]), torch.from_numpy(rows)
-        if outer and logistic:
-            return cross_entropy(out, wanted).mean(-1)
-        return ((out if outer else bend(out)) - wanted).square().sum(-1).mean(-1)
+    def update(_: int, learning_rate: float) -> None:
+        x = sample_rows(inputs, config.batch_size, streams)
+        noise = config.noise if is_first else "none"
+        noisy = torch.from_numpy(add_noise(x, noise, config.noise_min, config.noise_max, streams))
+        code = activate(product(noisy, weights["encoder.0.weight"], weights["encoder.0.bias"]))
+        tied_weight = weights["encoder.0.weight"].transpose(1, 2)
+        decoder_weight = tied_weight if config.tied else weights["decoder.0.weight"]
+        output = product(code, decoder_weight, weights["decoder.0.bias"])
+        if is_first and config.output == "logistic":
+            loss = cross_entropy(output, torch.from_numpy(x))
+        else:
+            loss = ((output if is_first else activate(output)) - torch.from_numpy(x)).square().sum(-1)
+        optimizer.minimize(loss.mean(-1), learning_rate)
 
-    moving = {name: part for name, part in weights.items() if not (config.tied and name == "down0.w")}
-    train(moving, loss, pace)
-    return Layer(weights["up0.w"], weights["up0.b"], weights["down0.w"], weights["down0.b"])
+    train(trained, update, config.pretrain_updates, config.learning_rate)
+    return PretrainedLayer(
+        weights["encoder.0.weight"],
+        weights["encoder.0.bias"],
+        weights["decoder.0.weight"],
+        weights["decoder.0.bias"],
+    )
 
 
-def by_rbms(inputs: Array, n: int, outer: bool, settings: tuple[Any, Pace], streams: Streams) -> Layer:
-    """A layer of n logistic units learned as a restricted Boltzmann machine; see :func:`by_autoencoders`.
+def rbm_layer(inputs: Array, width: int, is_first: bool, config: Config, streams: Streams) -> PretrainedLayer:
+    """Pretrain a layer as a restricted Boltzmann machine; see :func:`autoencoder_layer` for the arguments.
 
-    Patterns from -1 to 1 are seen as probabilities (1 + x) / 2, and the layer is given for -1 to 1.
+    Patterns x from -1 to 1 count as probabilities (1 + x) / 2; the layer that is returned takes x.
     """
-    config, pace = settings
-    weights = layers("up", (inputs.shape[2], n), "sigmoid", streams)
-    weights["v"] = torch.zeros(len(streams), 1, inputs.shape[2])
-    adam = Adam(weights)
-    for update in range(pace.updates):
-        rows = torch.from_numpy(draw_rows(inputs, config.batch, streams))
-        visible = 0.5 * (1.0 + rows) if outer else rows
-        adam.step(_one_step(weights, visible, streams), rate(pace, update))
-    up, bias, back = (weights[name].detach() for name in ("up0.w", "up0.b", "v"))
-    if outer:  # W v + b with v = (1 + x) / 2
-        return Layer(0.5 * up, bias + 0.5 * up.sum(1, keepdim=True), up.transpose(1, 2), back)
-    return Layer(up, bias, up.transpose(1, 2), back)
+    weights = init_mlp("rbm", (inputs.shape[2], width), "sigmoid", streams)
+    weights["visible_bias"] = torch.zeros(len(streams), 1, inputs.shape[2])
+    optimizer = Adam(weights)
+
+    def update(_: int, learning_rate: float) -> None:
+        x = torch.from_numpy(sample_rows(inputs, config.batch_size, streams))
+        visible = 0.5 * (1.0 + x) if is_first else x
+        optimizer.minimize(contrastive_divergence_loss(weights, visible, streams), learning_rate)
+
+    train(weights, update, config.pretrain_updates, config.learning_rate)
+    weight = weights["rbm.0.weight"]
+    bias = weights["rbm.0.bias"]
+    if is_first:  # v W + b with v = (1 + x) / 2
+        encoder_bias = bias + 0.5 * weight.sum(1, keepdim=True)
+        return PretrainedLayer(0.5 * weight, encoder_bias, weight.transpose(1, 2), weights["visible_bias"])
+    return PretrainedLayer(weight, bias, weight.transpose(1, 2), weights["visible_bias"])
 
 
-def _one_step(weights: Weights, visible: Tensor, streams: Streams) -> Tensor:
-    """A loss [S] whose gradient is that of CD-1: free energy at the data less that at their reconstruction."""
+def contrastive_divergence_loss(weights: Weights, visible: Tensor, streams: Streams) -> Tensor:
+    """Compute a loss [S] with the gradient of CD-1: free energy of the data minus that of their reconstruction."""
     with torch.no_grad():
-        hidden = sigmoid(product(visible, weights["up0.w"], weights["up0.b"]))
-        fired = (uniforms(tuple(hidden.shape[1:]), streams) < hidden).float()
-        again = sigmoid(product(fired, weights["up0.w"].transpose(1, 2), weights["v"]))
-    return (free_energy(weights, visible) - free_energy(weights, again)).mean(-1)
+        hidden_probs = sigmoid(product(visible, weights["rbm.0.weight"], weights["rbm.0.bias"]))
+        hidden = (uniforms(tuple(hidden_probs.shape[1:]), streams) < hidden_probs).float()
+        reconstruction = sigmoid(product(hidden, weights["rbm.0.weight"].transpose(1, 2), weights["visible_bias"]))
+    return (free_energy(weights, visible) - free_energy(weights, reconstruction)).mean(-1)
 
 
 def free_energy(weights: Weights, visible: Tensor) -> Tensor:
-    """[S, B]: -v a - sum_j softplus(b_j + v W_j), visible units from 0 to 1."""
-    inputs = product(visible, weights["up0.w"], weights["up0.b"])
-    return -(visible * weights["v"]).sum(-1) - softplus(inputs).sum(-1)
+    """Compute -v a - sum_j softplus(b_j + v W_j) [S, B] of visible units [S, B, N] from 0 to 1."""
+    inputs = product(visible, weights["rbm.0.weight"], weights["rbm.0.bias"])
+    return -(visible * weights["visible_bias"]).sum(-1) - softplus(inputs).sum(-1)

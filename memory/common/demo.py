@@ -57,3 +57,13 @@ def show_memory(name: str, make: Any, config: Any) -> None:
         trace = recall.energy[0, q][np.isfinite(recall.energy[0, q])]
         falling = " ".join(f"{value:.2f}" for value in trace[:6]) + (" ..." if len(trace) > 6 else "")
         print(f"  overlap {overlap:.2f}   iterations {int(recall.n_iters[0, q])}   energy {falling}")
+
+
+if __name__ == "__main__":  # python -m memory.common.demo vae
+    import sys
+
+    from simulator.core import registry
+
+    for name in sys.argv[1:]:
+        player = registry.load("memories", name)
+        show_memory(name, player.make, player.Config())

@@ -1,16 +1,101 @@
-"""A generative adversarial network: a generator learns to make patterns that pass for stored ones.
+"""Generative adversarial network: a generator learns to make patterns that a discriminator takes for stored ones.
 
-Goodfellow et al. 2014, with the generator's non-saturating loss (section 3). Against making only a few of the patterns:
-minibatch features (Salimans et al. 2016, section 3.2), by which the discriminator sees how alike the rows of a batch
-are, and unrolled steps (Metz et al. 2017), by which the generator meets the discriminator as it will be. A corrupted
-pattern is restored by searching the code whose pattern explains the cue best (Yeh et al. 2017; Bora et al. 2017): from
-several starts, by the likelihood of the cue and a normal law of codes.
+Goodfellow et al. 2014.
 
-Departures: minibatch features are means over the batch, not sums; the generator's numbers are log odds of +1 and their
-means go to the discriminator; the starts of a search are the best of many drawn codes; Adam, and learning rates that
-fall to 0.
+* Model: x = tanh(generator(z) / 2) with z ~ N(0, I); ``discriminator(x)`` gives the logit of x being stored.
+* Discriminator loss: -log D(x) - log(1 - D(G(z))) (equation 1).
+* Generator loss: -log D(G(z)), the non-saturating loss (section 3).
+* Against mode collapse: minibatch features (Salimans et al. 2016, section 3.2), by which the discriminator sees how
+  similar the rows of a batch are; and unrolled steps (Metz et al. 2017), by which the generator meets the
+  discriminator of a few steps later.
+* Recall: argmin over z of -log p(cue | z) + |z|^2 / 2 by Adam, from several starts (Yeh et al. 2017; Bora et al. 2017).
+* Energy: min over z of -log p(x | z) + |z|^2 / 2, by the same search.
+
+Differences from the papers: minibatch features are means over the batch, not sums; the discriminator is given means of
+the generator's units; a search starts from the best of many sampled codes; Adam with learning rates that decay to 0.
 """
 
-from memory.gan.memory import PRESETS, Config, make
+from __future__ import annotations
 
-__all__ = ["PRESETS", "Config", "make"]
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from memory.common.networks.config import FlipProb, LayerWidth, TrainingConfig
+from simulator.core.field_types import Count, CountOrZero, PartShare, Positive
+from simulator.core.memories import PatternSpec
+
+if TYPE_CHECKING:
+    from memory.common.networks.memory_torch import NetworkMemory
+
+
+@dataclass(frozen=True)
+class Config(TrainingConfig):
+    """Settings of a generative adversarial network."""
+
+    batch_size: Count = 32
+    """patterns per update, sampled uniformly with replacement, and as many generated ones"""
+    learning_rate: Positive = 2e-3
+    """peak learning rate of Adam; it rises over the first twentieth of the updates and decays to 0, both linearly"""
+    beta1: PartShare = 0.5
+    """decay rate of Adam's first moment"""
+    recall_mode: Literal["fixed_point", "noise_aware"] = "noise_aware"
+    """fixed_point: search with every unit of the cue wrong with probability `assumed_flip_prob`; noise_aware: search
+    with the cue's evidence (without evidence: as fixed_point)"""
+    assumed_flip_prob: FlipProb = 0.2
+    """assumed probability of a unit of the cue being wrong, where there is no evidence"""
+    latent_dim: LayerWidth = 16
+    """dimension of the latent code"""
+    generator_hidden: tuple[LayerWidth, ...] = (192,)
+    """hidden units of the generator, layer by layer"""
+    discriminator_hidden: tuple[LayerWidth, ...] = (192,)
+    """hidden units of the discriminator, layer by layer"""
+    minibatch_features: CountOrZero = 6
+    """features by which the rows of a batch are compared; 0: none"""
+    minibatch_feature_dim: Count = 3
+    """dimension of a minibatch feature"""
+    unrolled_steps: CountOrZero = 0
+    """discriminator steps that the generator looks ahead"""
+    unrolled_lr: Positive = 0.1
+    """learning rate of the unrolled steps, by plain gradient descent"""
+    n_candidates: Count = 512
+    """codes sampled for a search, of which the best are its starts"""
+    n_starts: Count = 4
+    """starts of a search"""
+    latent_steps: Count = 40
+    """steps of a search from every start"""
+    latent_lr: Positive = 0.1
+    """peak learning rate of a search, by Adam; it decays to 0"""
+
+
+PRESETS = {
+    "gan-fixed-point": {
+        "description": "knows nothing of the corruption",
+        "memory": {"recall_mode": "fixed_point"},
+    },
+    "gan-plain": {"description": "has nothing against mode collapse", "memory": {"minibatch_features": 0}},
+    "gan-unrolled": {
+        "description": "unrolls three steps of the discriminator",
+        "memory": {"minibatch_features": 0, "unrolled_steps": 3, "updates": 1_000},
+    },
+}
+
+
+def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> NetworkMemory:
+    """Make adversarial networks of patterns of any shape.
+
+    Raises:
+        ValueError: settings that contradict each other.
+    """
+    if config.n_starts > config.n_candidates:
+        raise ValueError(
+            f"memory.n_starts = {config.n_starts}: expected at most memory.n_candidates, {config.n_candidates}"
+        )
+    if not config.discriminator_hidden or not config.generator_hidden:
+        raise ValueError("memory.discriminator_hidden and memory.generator_hidden: expected at least one layer each")
+    if config.beta1 >= 1.0:
+        raise ValueError(f"memory.beta1 = {config.beta1}: expected below 1")
+    from memory.common.networks.memory_torch import NetworkMemory  # loads torch
+    from memory.gan.model_torch import GAN
+
+    return NetworkMemory("gan", spec, seed_list, config.recall_mode, GAN(spec, config))

@@ -1,121 +1,190 @@
-"""Generative adversarial networks of S seeds."""
+"""Generative adversarial networks of S seeds: model, losses, training, and recall by search for a code."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
-from memory.common.networks.arithmetic_torch import product
-from memory.common.networks.input_noise import Streams, draw_rows
-from memory.common.networks.layers_torch import (
-    Adam,
-    Pace,
-    Weights,
+from memory.common.networks.arithmetic_torch import Adam, product
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset
+from memory.common.networks.memory_torch import CueBatch, Restoration, cue_evidence, mean_pattern
+from memory.common.networks.training_torch import (
     cross_entropy,
-    judged,
-    layers,
-    named,
-    normals,
-    rate,
-    through,
+    discriminator_loss,
+    generator_loss,
+    sample_rows,
+    train,
 )
-from memory.common.networks.losses_torch import closeness
-from memory.common.networks.memory_torch import Asked, Found
-from memory.gan.latent_search_torch import Search, search
 from simulator.core.memories import CERTAIN, PatternSpec
 from simulator.core.protocols import Array
 
-_SURE = 4.0  # half log odds by which the energy's search follows a pattern
+if TYPE_CHECKING:
+    from memory.gan import Config
+
+CUES_PER_SEARCH = 256  # bounds the memory used
+ENERGY_EVIDENCE = 4.0  # half log odds that a pattern's units give in the search for its energy
+
+
+def minibatch_similarity(features: Tensor) -> Tensor:
+    """Compute how similar every row is to the others of its batch (Salimans et al. 2016, section 3.2).
+
+    Args:
+        features: [S, B, F, C], F features of dimension C.
+
+    Returns:
+        [S, B, F]: sum over the other rows of exp(-|difference|_1).
+    """
+    distances = (features.unsqueeze(2) - features.unsqueeze(1)).abs().sum(-1)  # [S, B, B, F]
+    return (-distances).exp().sum(2) - 1.0
 
 
 class GAN:
-    """See :class:`memory.common.networks.memory_torch.Model`.
+    """Adversarial networks; see :class:`memory.common.networks.memory_torch.MemoryNetwork`.
 
     Args:
-        units: what a pattern is.
-        config: settings, as the player of this name has them.
+        spec: shape and domain of a pattern.
+        config: settings.
     """
 
-    def __init__(self, units: PatternSpec, config: Any) -> None:
-        self._config, self._n = config, units.n
-        self._plan = Search(config.drawn, config.starts, config.steps, config.search_rate)
+    def __init__(self, spec: PatternSpec, config: Config) -> None:
+        self._config = config
+        self._n = spec.n
 
-    def draw(self, streams: Streams) -> Weights:
-        """Layers ``make`` from the code to log odds, and ``judge`` from the pattern to the log odds of being stored."""
-        config, last = self._config, self._config.discriminator[-1]
-        weights = layers("make", (config.code, *config.generator, self._n), "relu", streams)
-        weights |= layers("judge_in", (self._n, *config.discriminator), "relu", streams)
-        compared = config.minibatch_features
-        if compared:
-            near = layers("judge_near", (last, compared * config.feature_numbers), "linear", streams)
-            weights["judge_near"] = near["judge_near0.w"]  # differences know no bias
-        return weights | layers("judge_out", (last + compared, 1), "linear", streams)
-
-    def log_odds(self, weights: Weights, code: Tensor) -> Tensor:
-        """Of +1 at every unit, [S, B, N], for codes [S, B, H]."""
-        return through(weights, "make", code, "relu")
-
-    def judge(self, weights: Weights, x: Tensor) -> Tensor:
-        """Log odds [S, B] of the rows of one batch [S, B, N] being stored patterns."""
-        features, config = torch.relu(through(weights, "judge_in", x, "relu")), self._config
+    def init_weights(self, streams: Streams) -> Weights:
+        """Sample ``generator`` layers from the code to logits, and ``discriminator`` layers to the logit of real."""
+        config = self._config
+        n_features = config.discriminator_hidden[-1]
+        weights = init_mlp("generator", (config.latent_dim, *config.generator_hidden, self._n), "relu", streams)
+        weights |= init_mlp("discriminator.hidden", (self._n, *config.discriminator_hidden), "relu", streams)
         if config.minibatch_features:
-            near = product(features, weights["judge_near"])
-            near = closeness(torch.unflatten(near, -1, (config.minibatch_features, config.feature_numbers)))
-            features = torch.cat([features, near / max(1, x.shape[1] - 1)], -1)  # a mean: a sum would outweigh the rest
-        return through(weights, "judge_out", features, "linear")[..., 0]
+            sizes = (n_features, config.minibatch_features * config.minibatch_feature_dim)
+            layer = init_mlp("minibatch", sizes, "linear", streams)
+            weights["discriminator.minibatch"] = layer["minibatch.0.weight"]  # differences need no bias
+        sizes = (n_features + config.minibatch_features, 1)
+        return weights | init_mlp("discriminator.output", sizes, "linear", streams)
 
-    def judging(self, weights: Weights, rows: Tensor, made: Tensor) -> Tensor:
-        """Loss [S] of the discriminator: less by as much as the game is worth more to it."""
-        return judged(True, self.judge(weights, rows)) + judged(False, self.judge(weights, made))
+    def decode(self, weights: Weights, codes: Tensor) -> Tensor:
+        """Compute the logits [S, B, N] of +1 at every unit for codes [S, B, H]."""
+        return mlp(weights, "generator", codes)
 
-    def making(self, weights: Weights, rows: Tensor, made: Tensor) -> Tensor:
-        """Loss [S] of the generator, against the discriminator as it will be some steps later."""
-        ahead = named(weights, "judge")
-        for _ in range(self._config.unrolled):
-            loss = self.judging(ahead, rows, made).sum()
-            slopes = torch.autograd.grad(loss, list(ahead.values()), create_graph=True)
-            moved = zip(ahead.items(), slopes, strict=True)
-            ahead = {name: part - self._config.unrolled_rate * slope for (name, part), slope in moved}
-        return judged(True, self.judge(ahead, made))
+    def discriminate(self, weights: Weights, x: Tensor) -> Tensor:
+        """Compute the logits [S, B] of the rows of one batch [S, B, N] being stored patterns."""
+        config = self._config
+        features = torch.relu(mlp(weights, "discriminator.hidden", x))
+        if config.minibatch_features:
+            projected = product(features, weights["discriminator.minibatch"])
+            projected = torch.unflatten(projected, -1, (config.minibatch_features, config.minibatch_feature_dim))
+            similarity = minibatch_similarity(projected) / max(1, x.shape[1] - 1)  # a sum would outweigh the features
+            features = torch.cat([features, similarity], -1)
+        return mlp(weights, "discriminator.output", features)[..., 0]
+
+    def discriminator_loss(self, weights: Weights, real: Tensor, fake: Tensor) -> Tensor:
+        """Compute the discriminator's loss [S] on stored and generated rows [S, B, N]."""
+        return discriminator_loss(self.discriminate(weights, real), self.discriminate(weights, fake))
+
+    def generator_loss(self, weights: Weights, real: Tensor, fake: Tensor) -> Tensor:
+        """Compute the generator's loss [S] against the discriminator after its unrolled steps (Metz et al. 2017)."""
+        discriminator = subset(weights, "discriminator")
+        for _ in range(self._config.unrolled_steps):
+            loss = self.discriminator_loss(discriminator, real, fake).sum()
+            gradients = torch.autograd.grad(loss, list(discriminator.values()), create_graph=True)
+            discriminator = {
+                name: weight - self._config.unrolled_lr * gradient
+                for (name, weight), gradient in zip(discriminator.items(), gradients, strict=True)
+            }
+        return generator_loss(self.discriminate(discriminator, fake))
 
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Let both networks play against each other over patterns [S, P, N]."""
+        """Train both networks on patterns [S, P, N]."""
         config = self._config
-        maker, critic = (Adam(named(weights, name), config.momentum) for name in ("make", "judge"))
-        for update in range(config.updates):
-            rows = torch.from_numpy(draw_rows(patterns, config.batch, streams))
-            step = rate(Pace(config.updates, config.learning_rate), update)
-            made = torch.tanh(0.5 * self.log_odds(weights, normals((config.batch, config.code), streams)))
-            critic.step(self.judging(weights, rows, made.detach()), step)
-            maker.step(self.making(weights, rows, made), step)
-        for part in weights.values():
-            part.requires_grad_(False)
+        generator_optimizer = Adam(subset(weights, "generator"), config.beta1)
+        discriminator_optimizer = Adam(subset(weights, "discriminator"), config.beta1)
 
-    def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
-        """[S, Q]: the least found, over codes z, of -log p(x | z) + |z|^2 / 2."""
-        return self._energy(weights, patterns, self._pool(streams))
+        def update(_: int, learning_rate: float) -> None:
+            real = torch.from_numpy(sample_rows(patterns, config.batch_size, streams))
+            fake = self.generate(weights, config.batch_size, streams)
+            discriminator_optimizer.minimize(self.discriminator_loss(weights, real, fake.detach()), learning_rate)
+            generator_optimizer.minimize(self.generator_loss(weights, real, fake), learning_rate)
 
-    def _pool(self, streams: Streams) -> Tensor:
-        return normals((self._config.drawn, self._config.code), streams)
-
-    def recall(self, weights: Weights, asked: Asked, streams: Streams) -> Found:
-        """One search; the energy is that of the cue and that of what was found."""
-        pool = self._pool(streams)
-        doubt = torch.tensor((1.0 - self._config.doubt) / self._config.doubt).log()
-        says = 0.5 * doubt * asked.cues if asked.evidence is None else asked.evidence
-        says = torch.where(asked.known, CERTAIN * asked.cues, says)
-        odds = self.log_odds(weights, search(lambda z: self.log_odds(weights, z), says, pool, self._plan))
-        restored = torch.tanh(0.5 * odds + (0.0 if asked.evidence is None else asked.evidence))
-        restored = torch.where(asked.known, asked.cues, restored)
-        trace = [self._energy(weights, x, pool) for x in (asked.cues, restored)]
-        return Found(restored, torch.stack(trace, -1), torch.ones(restored.shape[:2], dtype=torch.int64))
-
-    def _energy(self, weights: Weights, patterns: Tensor, pool: Tensor) -> Tensor:
-        code = search(lambda z: self.log_odds(weights, z), _SURE * patterns, pool, self._plan)
-        return cross_entropy(self.log_odds(weights, code), patterns) + 0.5 * code.square().sum(-1)
+        train(weights, update, config.updates, config.learning_rate)
 
     def generate(self, weights: Weights, n: int, streams: Streams) -> Tensor:
-        """Means of new patterns [S, n, N], from normal codes."""
-        return torch.tanh(0.5 * self.log_odds(weights, normals((n, self._config.code), streams)))
+        """Generate mean patterns [S, n, N] from normal codes."""
+        return mean_pattern(self.decode(weights, normals((n, self._config.latent_dim), streams)))
+
+    def recall(self, weights: Weights, cues: CueBatch, streams: Streams) -> Restoration:
+        """Search the code of each cue; the energies are those of the cue and of the pattern that was found."""
+        candidates = self._sample_candidates(streams)
+        evidence = cue_evidence(cues, self._config.assumed_flip_prob)
+        evidence = torch.where(cues.known, CERTAIN * cues.values, evidence)
+        codes = search_codes(lambda z: self.decode(weights, z), evidence, candidates, self._config)
+        restored = mean_pattern(self.decode(weights, codes), cues.evidence)
+        restored = torch.where(cues.known, cues.values, restored)
+        energies = [self._energy(weights, x, candidates) for x in (cues.values, restored)]
+        n_iters = torch.ones(restored.shape[:2], dtype=torch.int64)
+        return Restoration(restored, torch.stack(energies, -1), n_iters)
+
+    def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
+        """Compute the minimum over codes z of -log p(x | z) + |z|^2 / 2, as far as the search finds it: [S, Q]."""
+        return self._energy(weights, patterns, self._sample_candidates(streams))
+
+    def _energy(self, weights: Weights, patterns: Tensor, candidates: Tensor) -> Tensor:
+        evidence = ENERGY_EVIDENCE * patterns
+        codes = search_codes(lambda z: self.decode(weights, z), evidence, candidates, self._config)
+        return cross_entropy(self.decode(weights, codes), patterns) + 0.5 * codes.square().sum(-1)
+
+    def _sample_candidates(self, streams: Streams) -> Tensor:
+        return normals((self._config.n_candidates, self._config.latent_dim), streams)
+
+
+def cue_loss(logits: Tensor, evidence: Tensor) -> Tensor:
+    """Compute -log p(cue | code), up to a constant of the cue, summed over units.
+
+    Args:
+        logits: [..., N], of +1 at every unit given the code.
+        evidence: [..., N], half the log odds of +1 given the cue's unit alone.
+    """
+    return (logsigmoid(logits + 2.0 * evidence) - logsigmoid(logits) - evidence).sum(-1)
+
+
+def search_codes(decode: Callable[[Tensor], Tensor], evidence: Tensor, candidates: Tensor, config: Config) -> Tensor:
+    """Search codes z [S, Q, H] with a low cue_loss + |z|^2 / 2.
+
+    Args:
+        decode: codes [S, B, H] -> logits [S, B, N].
+        evidence: of the cues, [S, Q, N].
+        candidates: sampled codes [S, C, H].
+        config: n_starts, latent_steps and latent_lr.
+    """
+    with torch.no_grad():
+        means = mean_pattern(decode(candidates))
+    parts = torch.split(evidence, CUES_PER_SEARCH, 1)
+    return torch.cat([_search_codes(decode, part, candidates, means, config) for part in parts], 1)
+
+
+def _search_codes(
+    decode: Callable[[Tensor], Tensor], evidence: Tensor, candidates: Tensor, means: Tensor, config: Config
+) -> Tensor:
+    """Search codes for a few cues; ``means`` are the patterns [S, C, N] of the candidates."""
+    scores = product(evidence, means.transpose(1, 2))  # [S, Q, C]
+    starts = scores.topk(config.n_starts, -1).indices.flatten(1)  # [S, Q * R]
+    codes = candidates.gather(1, starts.unsqueeze(-1).expand(-1, -1, candidates.shape[-1])).clone()
+    repeated_evidence = evidence.repeat_interleave(config.n_starts, 1)  # [S, Q * R, N]
+
+    def cost() -> Tensor:
+        return cue_loss(decode(codes), repeated_evidence) + 0.5 * codes.square().sum(-1)
+
+    def update(_: int, learning_rate: float) -> None:
+        optimizer.minimize(cost().sum(-1), learning_rate)
+
+    with torch.enable_grad():
+        optimizer = Adam({"codes": codes})
+        train({"codes": codes}, update, config.latent_steps, config.latent_lr)
+    shape = (evidence.shape[1], config.n_starts)
+    best = torch.unflatten(cost(), 1, shape).argmin(-1)[..., None, None]  # [S, Q, 1, 1]
+    found = torch.unflatten(codes, 1, shape)  # [S, Q, R, H]
+    return found.gather(2, best.expand(-1, -1, -1, found.shape[-1]))[:, :, 0]

@@ -1,14 +1,61 @@
-"""A variational autoencoder: patterns are made from a normal code, and a second network guesses the code.
+"""Variational autoencoder: a decoder generates patterns from normal codes, an encoder infers the code of a pattern.
 
-Kingma and Welling 2014, Rezende et al. 2014; Higgins et al. 2017 for ``beta``; Im et al. 2017 for what goes in being
-corrupted. The loss is -ELBO = -log p(x | z) + beta KL(q(z | x) | N(0, 1)), with one draw of z for each row. Recall
-leads patterns through the mean of the code: one pass, passes until a cue rests, or passes that add the cue's evidence
-to the log odds of the output each time (pseudo-Gibbs, Rezende et al. 2014, appendix F, with means in place of draws).
+Kingma and Welling 2014; Rezende et al. 2014; Higgins et al. 2017 for ``beta``; Im et al. 2017 for the noise on inputs.
 
-Departures: Adam with a learning rate that falls to 0; ``beta`` rises from 0 over the first tenth of the updates (Bowman
-et al. 2016), or the code would stay empty.
+* Model: p(z) = N(0, I); p(x | z) has independent units with logits ``decoder(z)``;
+  q(z | x) = N(mean, exp(log_variance)) with both from ``encoder(x)``.
+* Loss: -ELBO = -log p(x | z) + beta KL(q(z | noisy x) | p(z)), with one sample of z per row.
+* Recall: x <- tanh(logits(mean(x)) / 2 + evidence), once or until convergence (pseudo-Gibbs, Rezende et al. 2014,
+  appendix F, with means in place of samples).
+* Energy: -ELBO, averaged over a few samples of z.
+
+Differences from the papers: Adam with a learning rate that decays to 0; ``beta`` rises from 0 over the first tenth of
+the updates (Bowman et al. 2016), which keeps the code from being ignored.
 """
 
-from memory.vae.memory import PRESETS, Config, make
+from __future__ import annotations
 
-__all__ = ["PRESETS", "Config", "make"]
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memory.common.networks.config import DenoisingConfig, LayerWidth, check_noise
+from simulator.core.field_types import NonNegative
+from simulator.core.memories import PatternSpec
+
+if TYPE_CHECKING:
+    from memory.common.networks.memory_torch import NetworkMemory
+
+
+@dataclass(frozen=True)
+class Config(DenoisingConfig):
+    """Settings of a variational autoencoder."""
+
+    hidden: tuple[LayerWidth, ...] = (192,)
+    """hidden units of the encoder, layer by layer; the decoder mirrors them"""
+    latent_dim: LayerWidth = 16
+    """dimension of the latent code"""
+    beta: NonNegative = 1.0
+    """weight of the KL divergence in the loss"""
+
+
+PRESETS = {
+    "vae-plain": {"description": "is trained without noise", "memory": {"noise": "none"}},
+    "vae-fixed-point": {
+        "description": "knows nothing of the corruption",
+        "memory": {"recall_mode": "fixed_point"},
+    },
+}
+
+
+def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> NetworkMemory:
+    """Make variational autoencoders of patterns of any shape.
+
+    Raises:
+        ValueError: settings that contradict each other.
+    """
+    check_noise(config)
+    from memory.common.networks.memory_torch import NetworkMemory  # loads torch
+    from memory.vae.model_torch import VAE
+
+    return NetworkMemory("vae", spec, seed_list, config.recall_mode, VAE(spec, config))

@@ -1,98 +1,119 @@
-"""Variational autoencoders of S seeds."""
+"""Variational autoencoders of S seeds: model, loss, training, recall."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from memory.common.networks.input_noise import Streams, corrupted, draw_rows
-from memory.common.networks.layers_torch import Pace, Weights, cross_entropy, layers, normals, through, train
-from memory.common.networks.losses_torch import gaussian_divergence
-from memory.common.networks.memory_torch import Asked, Found, by_passes
+from memory.common.networks.arithmetic_torch import Adam
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals
+from memory.common.networks.memory_torch import CueBatch, Restoration, mean_pattern, recall_by_reconstruction
+from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
-N_DRAWS = 8  # of the code, for the energy
+if TYPE_CHECKING:
+    from memory.vae import Config
+
+N_ENERGY_SAMPLES = 8  # of the code
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Compute KL(N(mean, exp(log_variance)) | N(0, I)), summed over the last axis.
+
+    -(1/2) sum(1 + log_variance - mean^2 - exp(log_variance)) (Kingma and Welling 2014, appendix B).
+    """
+    return -0.5 * (1.0 + log_variance - mean * mean - log_variance.exp()).sum(-1)
+
+
+class CodeDistribution(NamedTuple):
+    """Normal distribution q(z | x) of the codes of B patterns."""
+
+    mean: Tensor  # [S, B, H]
+    log_variance: Tensor  # [S, B, H]
 
 
 class VAE:
-    """See :class:`memory.common.networks.memory_torch.Model`.
+    """Variational autoencoders; see :class:`memory.common.networks.memory_torch.MemoryNetwork`.
 
     Args:
-        units: what a pattern is.
-        config: settings, as the player of this name has them.
+        spec: shape and domain of a pattern.
+        config: settings.
     """
 
-    def __init__(self, units: PatternSpec, config: Any) -> None:
-        self._config, self._n = config, units.n
+    def __init__(self, spec: PatternSpec, config: Config) -> None:
+        self._config = config
+        self._n = spec.n
 
-    def draw(self, streams: Streams) -> Weights:
-        """Layers ``up`` to the mean and the log variance of the code, and ``down`` to log odds."""
+    def init_weights(self, streams: Streams) -> Weights:
+        """Sample ``encoder`` layers to mean and log variance of the code, and ``decoder`` layers to logits."""
         config = self._config
-        weights = layers("up", (self._n, *config.hidden, 2 * config.code), "relu", streams)
-        return weights | layers("down", (config.code, *config.hidden[::-1], self._n), "relu", streams)
+        encoder = init_mlp("encoder", (self._n, *config.hidden, 2 * config.latent_dim), "relu", streams)
+        decoder = init_mlp("decoder", (config.latent_dim, *config.hidden[::-1], self._n), "relu", streams)
+        return encoder | decoder
 
-    def guess(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance [S, B, H] of the code."""
-        mean, log_variance = through(weights, "up", x, "relu").chunk(2, -1)
-        return mean, log_variance
+    def encode(self, weights: Weights, x: Tensor) -> CodeDistribution:
+        """Infer the distribution of the codes of x [S, B, N]."""
+        return CodeDistribution(*mlp(weights, "encoder", x).chunk(2, -1))
 
     def codes(self, weights: Weights, x: Tensor) -> Tensor:
-        """Mean of the code [S, B, H]."""
-        return self.guess(weights, x)[0]
+        """Infer the mean codes [S, B, H]."""
+        return self.encode(weights, x).mean
 
-    def loss(self, weights: Weights, seen: Tensor, rows: Tensor, noise: Tensor, beta: float) -> Tensor:
-        """-ELBO [S, B] of rows by one draw of the code each, guessed from what was seen of them.
+    def loss(self, weights: Weights, x: Tensor, noisy: Tensor, epsilon: Tensor, beta: float) -> Tensor:
+        """Compute -ELBO [S, B] by one sample of the code per row.
 
         Args:
-            weights: of the layers.
-            seen: what goes in, [S, B, N].
-            rows: what is to come out, [S, B, N].
-            noise: standard normal draws [S, B, H].
-            beta: weight of the divergence.
+            weights: of both networks.
+            x: patterns [S, B, N].
+            noisy: inputs of the encoder [S, B, N].
+            epsilon: standard normal samples [S, B, H].
+            beta: weight of the KL divergence.
         """
-        mean, log_variance = self.guess(weights, seen)
-        code = mean + (0.5 * log_variance).exp() * noise
-        out = through(weights, "down", code, "relu")
-        return cross_entropy(out, rows) + beta * gaussian_divergence(mean, log_variance)
+        mean, log_variance = self.encode(weights, noisy)
+        code = mean + (0.5 * log_variance).exp() * epsilon
+        logits = mlp(weights, "decoder", code)
+        return cross_entropy(logits, x) + beta * gaussian_kl(mean, log_variance)
 
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Learn patterns [S, P, N]."""
-        config, done = self._config, 0
+        """Train on patterns [S, P, N]."""
+        config = self._config
+        optimizer = Adam(weights)
 
-        def loss() -> Tensor:
-            nonlocal done
-            rows = draw_rows(patterns, config.batch, streams)
-            seen = corrupted(rows, config.noise, (config.noise_least, config.noise_most), streams)
-            noise = normals((config.batch, config.code), streams)
-            beta = config.beta * min(1.0, 10.0 * done / config.updates)
-            done += 1
-            return self.loss(weights, torch.from_numpy(seen), torch.from_numpy(rows), noise, beta).mean(-1)
+        def update(step: int, learning_rate: float) -> None:
+            x = sample_rows(patterns, config.batch_size, streams)
+            noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
+            epsilon = normals((config.batch_size, config.latent_dim), streams)
+            beta = config.beta * min(1.0, 10.0 * step / config.updates)
+            loss = self.loss(weights, torch.from_numpy(x), torch.from_numpy(noisy), epsilon, beta)
+            optimizer.minimize(loss.mean(-1), learning_rate)
 
-        train(weights, loss, Pace(config.updates, config.learning_rate))
+        train(weights, update, config.updates, config.learning_rate)
 
     def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
-        """-ELBO [S, Q], the mean over the same few draws for every pattern."""
-        noise = normals((N_DRAWS, 1, self._config.code), streams)
-        return self._energy(weights, patterns, noise)
+        """Compute -ELBO [S, Q], averaged over the same samples of epsilon for every pattern."""
+        return self._energy(weights, patterns, self._energy_samples(streams))
 
-    def _energy(self, weights: Weights, patterns: Tensor, noise: Tensor) -> Tensor:
-        drawn = [self.loss(weights, patterns, patterns, noise[:, i], self._config.beta) for i in range(N_DRAWS)]
-        return torch.stack(drawn, -1).mean(-1)
+    def _energy_samples(self, streams: Streams) -> Tensor:
+        return normals((N_ENERGY_SAMPLES, 1, self._config.latent_dim), streams)
 
-    def recall(self, weights: Weights, asked: Asked, streams: Streams) -> Found:
-        """Pass after pass through the mean of the code."""
-        noise = normals((N_DRAWS, 1, self._config.code), streams)
-        says = 0.0 if asked.evidence is None else asked.evidence
+    def _energy(self, weights: Weights, patterns: Tensor, epsilon: Tensor) -> Tensor:
+        losses = [
+            self.loss(weights, patterns, patterns, epsilon[:, i], self._config.beta) for i in range(N_ENERGY_SAMPLES)
+        ]
+        return torch.stack(losses, -1).mean(-1)
 
-        def once(x: Tensor) -> Tensor:
-            return torch.tanh(0.5 * through(weights, "down", self.codes(weights, x), "relu") + says)
+    def recall(self, weights: Weights, cues: CueBatch, streams: Streams) -> Restoration:
+        """Reconstruct cues through their mean codes."""
+        epsilon = self._energy_samples(streams)
 
-        most = 1 if self._config.recall_mode == "single_pass" else self._config.passes
-        return by_passes(once, lambda x: self._energy(weights, x, noise), asked, most)
+        def reconstruct(x: Tensor) -> Tensor:
+            return mean_pattern(mlp(weights, "decoder", self.codes(weights, x)), cues.evidence)
+
+        return recall_by_reconstruction(reconstruct, lambda x: self._energy(weights, x, epsilon), cues, self._config)
 
     def generate(self, weights: Weights, n: int, streams: Streams) -> Tensor:
-        """Means of new patterns [S, n, N], from normal codes."""
-        return torch.tanh(0.5 * through(weights, "down", normals((n, self._config.code), streams), "relu"))
+        """Generate mean patterns [S, n, N] from normal codes."""
+        return mean_pattern(mlp(weights, "decoder", normals((n, self._config.latent_dim), streams)))

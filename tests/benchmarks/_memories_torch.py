@@ -13,7 +13,7 @@ from simulator.core.memories import PatternSpec
 from tests.benchmarks._clock import cpu_seconds
 
 N_SEEDS, ROUNDS = 16, 5
-SMALL = autoencoder.Config(hidden=(32,), batch=20, updates=500)
+SMALL = autoencoder.Config(hidden=(32,), batch_size=20, updates=500)
 
 
 def _store(n_seeds: int) -> None:

@@ -7,19 +7,17 @@ import pytest
 import torch
 
 from memory import autoencoder
-from memory.autoencoder.model_torch import Autoencoder, Output
-from memory.autoencoder.pretraining_torch import _one_step, free_energy
-from memory.common.networks.input_noise import corrupted, draw_rows
-from memory.common.networks.layers_torch import SLOPES, cross_entropy
-from memory.common.networks.losses_torch import contraction
-from memory.common.networks.memory_torch import Asked, by_passes
+from memory.autoencoder.model_torch import ACTIVATION_DERIVATIVES, Autoencoder, contraction
+from memory.autoencoder.pretraining_torch import contrastive_divergence_loss, free_energy, pretrain
+from memory.common.networks.memory_torch import CueBatch, recall_by_reconstruction
+from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
 from tests.seeding import seed_list
 
 pytestmark = pytest.mark.learning
 
-SMALL = {"hidden": (12,), "updates": 30, "batch": 10, "pretrain_updates": 10}
+SMALL = {"hidden": (12,), "updates": 30, "batch_size": 10, "pretrain_updates": 10}
 UNITS = PatternSpec((3, 4))
 
 
@@ -35,7 +33,7 @@ def test_a_linear_autoencoder_finds_the_principal_components():
     patterns = (mixed / np.abs(mixed).max()).astype(np.float32)
     variances = np.linalg.svd(patterns - patterns.mean(0), compute_uv=False) ** 2 / len(patterns)
     linear = {"activation": "linear", "output": "linear", "noise": "none"}
-    config = autoencoder.Config(**linear, hidden=(2,), batch=80, updates=800, learning_rate=0.03)
+    config = autoencoder.Config(**linear, hidden=(2,), batch_size=80, updates=800, learning_rate=0.03)
     memory = autoencoder.make(PatternSpec((10,), is_bipolar=False), [0], config)
     memory.store(patterns[None])
     assert memory.energy(patterns[None]).mean() == pytest.approx(variances[2:].sum(), rel=0.01)
@@ -45,9 +43,9 @@ def test_a_linear_autoencoder_finds_the_principal_components():
 def test_the_contraction_is_the_squared_norm_of_the_jacobian(activation):
     config = autoencoder.Config(**SMALL, activation=activation)
     model = Autoencoder(UNITS, config)
-    weights = model.draw(rng.generators([3, 4], "weights"))
+    weights = model.init_weights(rng.generators([3, 4], "weights"))
     x = torch.from_numpy(signs(2, 3, 12))
-    found = contraction(SLOPES[activation](model.codes(weights, x)), weights["up0.w"])
+    found = contraction(ACTIVATION_DERIVATIVES[activation](model.codes(weights, x)), weights["encoder.0.weight"])
     for s in range(2):
         alone = {name: part[s : s + 1] for name, part in weights.items()}
         for b in range(3):
@@ -63,12 +61,12 @@ def _plain_loss(weights, config, x, seen):
     w = {name: part[0].double().numpy() for name, part in weights.items()}
     total = 0.0
     for row, given in zip(x, seen, strict=True):
-        h = bend[config.activation](given @ w["up0.w"] + w["up0.b"][0])
-        z = h @ (w["up0.w"].T if config.tied else w["down0.w"]) + w["down0.b"][0]
+        h = bend[config.activation](given @ w["encoder.0.weight"] + w["encoder.0.bias"][0])
+        z = h @ (w["encoder.0.weight"].T if config.tied else w["decoder.0.weight"]) + w["decoder.0.bias"][0]
         total += sum(np.log1p(np.exp(-a * v)) for a, v in zip(row, z, strict=True))
-        total += config.sparse * np.abs(h).sum() + config.code_square * (h**2).sum()
-        if config.contractive:
-            total += config.contractive * ((h * (1 - h))[None] ** 2 * w["up0.w"] ** 2).sum()
+        total += config.sparsity_weight * np.abs(h).sum() + config.latent_l2_weight * (h**2).sum()
+        if config.contractive_weight:
+            total += config.contractive_weight * ((h * (1 - h))[None] ** 2 * w["encoder.0.weight"] ** 2).sum()
     return total / len(x)
 
 
@@ -77,25 +75,25 @@ def _plain_loss(weights, config, x, seen):
     [
         {},
         {"tied": True, "activation": "tanh"},
-        {"sparse": 0.3},
-        {"code_square": 0.2, "activation": "tanh"},
-        {"contractive": 0.7, "activation": "sigmoid"},
+        {"sparsity_weight": 0.3},
+        {"latent_l2_weight": 0.2, "activation": "tanh"},
+        {"contractive_weight": 0.7, "activation": "sigmoid"},
     ],
 )
 def test_the_loss_of_every_variant_against_a_plain_loop(fields):
     config = autoencoder.Config(**SMALL, **fields)
     model = Autoencoder(UNITS, config)
-    weights = model.draw(rng.generators([1], "weights"))
+    weights = model.init_weights(rng.generators([1], "weights"))
     x = signs(1, 5, 12)
-    seen = corrupted(x, "flip", (0.1, 0.4), rng.generators([1], "training"))
+    seen = add_noise(x, "flip", 0.1, 0.4, rng.generators([1], "training"))
     found = model.loss(weights, torch.from_numpy(x), torch.from_numpy(seen))
     assert found.item() == pytest.approx(_plain_loss(weights, config, x[0].astype(float), seen[0]), rel=1e-5)
-    assert ("down0.w" in weights) is not config.tied
+    assert ("decoder.0.weight" in weights) is not config.tied
 
 
 def test_dropout_leaves_units_out_and_keeps_the_mean():
     config = autoencoder.Config(**SMALL, dropout=0.25)
-    kept = Autoencoder(UNITS, config)._kept(4_000, rng.generators(seed_list(2), "training"))
+    kept = Autoencoder(UNITS, config).dropout_masks(4_000, rng.generators(seed_list(2), "training"))
     assert [tuple(each.shape) for each in kept] == [(2, 4_000, 12)]
     assert kept[0].unique().tolist() == pytest.approx([0.0, 4 / 3])
     assert kept[0].mean(1).numpy() == pytest.approx(np.ones((2, 12)), abs=0.05)
@@ -104,17 +102,18 @@ def test_dropout_leaves_units_out_and_keeps_the_mean():
 def test_contrastive_divergence_has_the_textbook_gradient():
     stream = rng.generators([5], "weights")
     weights = {
-        "up0.w": torch.from_numpy(stream[0].standard_normal((1, 4, 3), np.float32)).requires_grad_(),
-        "up0.b": torch.zeros(1, 1, 3).requires_grad_(),
-        "v": torch.zeros(1, 1, 4).requires_grad_(),
+        "rbm.0.weight": torch.from_numpy(stream[0].standard_normal((1, 4, 3), np.float32)).requires_grad_(),
+        "rbm.0.bias": torch.zeros(1, 1, 3).requires_grad_(),
+        "visible_bias": torch.zeros(1, 1, 4).requires_grad_(),
     }
     visible = torch.tensor([[[1.0, 0.0, 1.0, 1.0]]])
-    slope = torch.autograd.grad(_one_step(weights, visible, rng.generators([5], "training")).sum(), weights["up0.w"])
+    loss = contrastive_divergence_loss(weights, visible, rng.generators([5], "training"))
+    slope = torch.autograd.grad(loss.sum(), weights["rbm.0.weight"])
     with torch.no_grad():
-        up = torch.sigmoid(visible @ weights["up0.w"])
+        up = torch.sigmoid(visible @ weights["rbm.0.weight"])
         fired = (torch.from_numpy(rng.generators([5], "training")[0].random((1, 3), np.float32)) < up).float()
-        again = torch.sigmoid(fired @ weights["up0.w"].transpose(1, 2))
-        negative = again.transpose(1, 2) @ torch.sigmoid(again @ weights["up0.w"])
+        again = torch.sigmoid(fired @ weights["rbm.0.weight"].transpose(1, 2))
+        negative = again.transpose(1, 2) @ torch.sigmoid(again @ weights["rbm.0.weight"])
         positive = visible.transpose(1, 2) @ up
     torch.testing.assert_close(slope[0], negative - positive)
 
@@ -125,40 +124,46 @@ def test_the_free_energy_of_a_layer_is_that_of_its_hidden_states_summed():
     v = torch.tensor([1.0, 0.0, 1.0, 1.0], dtype=torch.float64)
     hidden = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 3)
     energies = -(v @ a[0, 0]) - hidden @ b[0, 0] - hidden @ (v @ w[0])
-    found = free_energy({"up0.w": w, "up0.b": b, "v": a}, v[None, None])
+    found = free_energy({"rbm.0.weight": w, "rbm.0.bias": b, "visible_bias": a}, v[None, None])
     assert found.item() == pytest.approx(-torch.logsumexp(-energies, 0).item())
 
 
-@pytest.mark.parametrize("pretrain", ["autoencoders", "rbms"])
+@pytest.mark.parametrize("method", ["autoencoders", "rbms"])
 @pytest.mark.parametrize("tied", [False, True])
-def test_pretrained_layers_begin_nearer_to_the_patterns(pretrain, tied):
+def test_pretrained_layers_begin_nearer_to_the_patterns(method, tied):
     patterns = signs(2, 6, 12)
-    fields = {"hidden": (20, 16), "batch": 10, "pretrain_updates": 300, "activation": "sigmoid", "noise": "none"}
+    fields = {"hidden": (20, 16), "batch_size": 10, "pretrain_updates": 300, "activation": "sigmoid", "noise": "none"}
     fields["learning_rate"] = 0.03
-    model = Autoencoder(UNITS, autoencoder.Config(**fields, pretrain=pretrain, tied=tied, updates=1))
-    weights = model.draw(rng.generators(seed_list(2), "weights"))
+    config = autoencoder.Config(**fields, pretrain=method, tied=tied, updates=1)
+    model = Autoencoder(UNITS, config)
+    weights = model.init_weights(rng.generators(seed_list(2), "weights"))
     x = torch.from_numpy(patterns)
     before = model.energy(weights, x, []).mean(-1)
-    model._prepare(weights, patterns, rng.generators(seed_list(2), "training"))
+    pretrain(weights, patterns, config, rng.generators(seed_list(2), "training"))
     with torch.no_grad():
         assert (model.energy(weights, x, []).mean(-1) < 0.8 * before).all()
 
 
 def test_output_means_by_hand():
+    logistic = Autoencoder(UNITS, autoencoder.Config(output="logistic"))
+    linear = Autoencoder(UNITS, autoencoder.Config(output="linear"))
     out, evidence = torch.tensor([2.0]), torch.tensor([0.5])
-    assert Output(True).mean(out).item() == pytest.approx(np.tanh(1.0))
-    assert Output(True).mean(out, evidence).item() == pytest.approx(np.tanh(1.5))
-    assert Output(False).mean(out).item() == 1.0
-    assert Output(False).mean(torch.tensor([0.5]), evidence).item() == pytest.approx(np.tanh(np.arctanh(0.5) + 0.5))
+    assert logistic.mean_pattern(out).item() == pytest.approx(np.tanh(1.0))
+    assert logistic.mean_pattern(out, evidence).item() == pytest.approx(np.tanh(1.5))
+    assert linear.mean_pattern(out).item() == 1.0
+    assert linear.mean_pattern(torch.tensor([0.5]), evidence).item() == pytest.approx(np.tanh(np.arctanh(0.5) + 0.5))
     assert cross_entropy(torch.tensor([[1.0, -2.0]]), torch.tensor([[1.0, 0.0]])).item() == pytest.approx(
         np.log1p(np.exp(-1.0)) + 0.5 * (np.log1p(np.exp(2.0)) + np.log1p(np.exp(-2.0))), rel=1e-6
     )
 
 
-def test_passes_stop_where_a_cue_rests_and_hold_what_is_known():
+def test_recall_stops_where_a_cue_converges_and_holds_what_is_known():
     cues = torch.tensor([[[1.0, 1.0, 0.0], [8.0, 0.0, 4.0]]])
     known = torch.tensor([[[True, False, False], [False, False, True]]])
-    found = by_passes(lambda x: x / 2 * (x.abs() > 0.5), lambda x: x.sum(-1), Asked(cues, known, None), 10)
+    config = autoencoder.Config(recall_mode="fixed_point", max_iters=10)
+    found = recall_by_reconstruction(
+        lambda x: x / 2 * (x.abs() > 0.5), lambda x: x.sum(-1), CueBatch(cues, known, None), config
+    )
     # 1: .5, 0, rest. 8: 4, 2, 1, .5, 0, rest, with 4 held
     assert found.patterns.tolist() == [[[1.0, 0.0, 0.0], [0.0, 0.0, 4.0]]]
     assert found.n_iters.tolist() == [[3, 6]]
@@ -168,20 +173,20 @@ def test_passes_stop_where_a_cue_rests_and_hold_what_is_known():
 
 def test_noise_by_kind():
     rows = np.ones((2, 400, 50), np.float32)
-    assert corrupted(rows, "none", (0.0, 1.0), []) is rows
+    assert add_noise(rows, "none", 0.0, 1.0, []) is rows
     for kind, worth in (("flip", -1.0), ("erase", 0.0)):
-        out = corrupted(rows, kind, (0.1, 0.3), rng.generators(seed_list(2), "training"))
+        out = add_noise(rows, kind, 0.1, 0.3, rng.generators(seed_list(2), "training"))
         assert set(np.unique(out)) == {worth, 1.0}
         shares = (out == worth).mean(2)
         assert shares.mean() == pytest.approx(0.2, abs=0.01)
         assert shares.std() > np.sqrt(0.2 * 0.8 / 50)  # more than one amount for all rows would give
-    out = corrupted(rows, "gaussian", (0.5, 0.5), rng.generators(seed_list(2), "training")) - rows
+    out = add_noise(rows, "gaussian", 0.5, 0.5, rng.generators(seed_list(2), "training")) - rows
     assert out.std() == pytest.approx(0.5, abs=0.01)
 
 
 def test_rows_are_drawn_from_each_seeds_own_patterns():
     patterns = signs(2, 3, 12)
-    rows = draw_rows(patterns, 200, rng.generators(seed_list(2), "training"))
+    rows = sample_rows(patterns, 200, rng.generators(seed_list(2), "training"))
     for stored, drawn in zip(patterns, rows, strict=True):
         at = (drawn[:, None] == stored[None]).all(-1)
         assert at.any(1).all()
@@ -195,7 +200,7 @@ def test_every_preset_brings_patterns_back(preset):
         "hidden": (48,) * len(fields.get("hidden", (0, 0))),
         "updates": 300,
         "pretrain_updates": 100,
-        "batch": 25,
+        "batch_size": 25,
     }
     memory = autoencoder.make(PatternSpec((6, 6)), seed_list(2), autoencoder.Config(**fields))
     patterns = signs(2, 4, 36)
@@ -211,10 +216,10 @@ def test_every_preset_brings_patterns_back(preset):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"contractive": 1.0}, "expected one hidden layer"),
+        ({"contractive_weight": 1.0}, "expected one hidden layer"),
         ({"pretrain": "rbms"}, "expected sigmoid"),
-        ({"noise_least": 0.5}, r"noise_most = 0\.4: expected at least 0\.5"),
-        ({"noise_most": 1.5}, "at most 1"),
+        ({"noise_min": 0.5}, r"noise_max = 0\.4: expected at least noise_min, 0\.5"),
+        ({"noise_max": 1.5}, "at most 1"),
         ({"hidden": ()}, "at least one layer"),
     ],
 )

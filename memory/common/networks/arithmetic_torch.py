@@ -1,17 +1,18 @@
-"""Products and functions of stacked networks whose bits do not depend on what stands beside a seed, or a cue.
+"""Matrix products, functions and Adam for stacked networks, with bits that depend on no neighbour.
 
-Torch and its BLAS round differently from place to place: a product takes another kernel where a matrix has one column
-or few rows and when it is the only one of its batch, the last few numbers of a tensor are left to scalar code that
-rounds unlike the vector code before them. Every network over all seeds multiplies, bends and learns by what is here:
+A seed must give the same bits alone and among other seeds, and a cue the same bits alone and among other cues. Torch
+does not promise that. Its BLAS takes another kernel for a matrix with one column or few rows, and for a batch of one
+matrix. Its vectorized functions leave the last few numbers of a tensor to scalar code, which rounds differently. All
+networks with a seed axis therefore compute with what is defined here:
 
-* Products have their columns filled up with zeros to whole cache lines and their rows to ``ROWS``. From there on one
-  kernel serves a seed alone and among others, and a row wherever it stands.
-* Functions are made of those that torch rounds alike in every place (exp, tanh, log1p, logsigmoid and the basic
-  operations): ``softplus``, ``sigmoid``, ``atanh`` and ``logaddexp`` of torch are not among them.
-* Adam's fused step works on tensors filled up to whole vectors.
+* Products have their columns padded with zeros to whole cache lines, and their rows to ``MIN_ROWS``. From there on one
+  kernel serves a seed alone and among others, and a row at any position.
+* Functions are built from those that round the same at every position (exp, tanh, log1p, logsigmoid and basic
+  arithmetic). Torch's ``softplus``, ``sigmoid``, ``atanh`` and ``logaddexp`` are not among them.
+* Adam's fused step works on tensors padded to whole vectors.
 
-Sums along the last axis are added in one order for every row, and along an axis behind the seeds' in one order for
-every seed; along the seeds' or one before it they are not.
+Sums along the last axis, and along any axis behind the seed axis, are added in the same order for every row or seed.
+Sums along the seed axis or an axis before it are not.
 """
 
 from __future__ import annotations
@@ -21,86 +22,95 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, pad
 from torch.optim.adam import adam
 
-LINE = 16  # float32 numbers in a cache line
-ROWS = 16  # of a product at least
-LANES = 64  # numbers that vector code takes in one turn, at most
+CACHE_LINE = 16  # float32 numbers
+MIN_ROWS = 16  # of a product
+VECTOR = 64  # numbers that vectorized code processes at once, at most
 
 
-def product(x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x w + bias``, one product for each entry of the first axis.
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Compute ``x weight + bias``, one product for each entry of the first axis.
 
     Args:
         x: [S, B, in].
-        w: [S, in, out].
+        weight: [S, in, out].
         bias: [S, 1, out].
+
+    Returns:
+        [S, B, out].
     """
-    n_rows, n_out = x.shape[1], w.shape[2]
-    fan, width, rows = -x.shape[2] % LINE, -n_out % LINE, max(0, ROWS - n_rows)
-    if fan or rows:
-        x = pad(x, (0, fan, 0, rows))
-    if fan or width:
-        w = pad(w, (0, width, 0, fan))
+    n_rows = x.shape[1]
+    n_out = weight.shape[2]
+    extra_in = -x.shape[2] % CACHE_LINE
+    extra_out = -n_out % CACHE_LINE
+    extra_rows = max(0, MIN_ROWS - n_rows)
+    if extra_in or extra_rows:
+        x = pad(x, (0, extra_in, 0, extra_rows))
+    if extra_in or extra_out:
+        weight = pad(weight, (0, extra_out, 0, extra_in))
     if bias is None:
-        y = torch.bmm(x, w)
+        y = torch.bmm(x, weight)
     else:
-        y = torch.baddbmm(pad(bias, (0, width)) if width else bias, x, w)
-    return y[:, :n_rows, :n_out] if width or rows else y
+        y = torch.baddbmm(pad(bias, (0, extra_out)) if extra_out else bias, x, weight)
+    return y[:, :n_rows, :n_out] if extra_out or extra_rows else y
 
 
 def softplus(x: Tensor) -> Tensor:
-    """log(1 + exp(x))."""
+    """Compute log(1 + exp(x))."""
     return -logsigmoid(-x)
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """1 / (1 + exp(-x))."""
+    """Compute 1 / (1 + exp(-x))."""
     return logsigmoid(x).exp()
 
 
 def atanh(x: Tensor) -> Tensor:
-    """The number whose tanh is x."""
+    """Compute the inverse of tanh."""
     return 0.5 * (torch.log1p(x) - torch.log1p(-x))
 
 
-class AdamStep:
-    """Adam's step over tensors of one loss, number by number (Kingma and Ba 2015): the fused kind of torch.
+class Adam:
+    """Adam (Kingma and Ba 2015) over stacked weights, element by element, with torch's fused step.
 
     Args:
-        parts: what is to move, contiguous.
-        momentum: share of the running direction that is kept.
+        weights: contiguous tensors by name, updated in place; they require gradients from now on.
+        beta1: decay rate of the first moment.
     """
 
-    def __init__(self, parts: list[Tensor], momentum: float) -> None:
-        self._parts, self._momentum = parts, momentum
-        self._first, self._second = ([torch.zeros_like(_filled(part)) for part in parts] for _ in range(2))
-        self._counts = [torch.zeros(()) for _ in parts]
+    def __init__(self, weights: dict[str, Tensor], beta1: float = 0.9) -> None:
+        self._weights = [weight.requires_grad_() for weight in weights.values()]
+        self._beta1 = beta1
+        self._exp_avgs = [torch.zeros_like(_padded(weight)) for weight in self._weights]
+        self._exp_avg_sqs = [torch.zeros_like(_padded(weight)) for weight in self._weights]
+        self._step_counts = [torch.zeros(()) for _ in self._weights]
 
-    @torch.no_grad()
-    def __call__(self, slopes: list[Tensor], learning_rate: float) -> None:
-        """Move the tensors, in place, by their slopes."""
-        moved = [_filled(part) for part in self._parts]
-        adam(
-            moved,
-            [_filled(slope) for slope in slopes],
-            self._first,
-            self._second,
-            [],
-            self._counts,
-            lr=learning_rate,
-            beta1=self._momentum,
-            beta2=0.999,
-            eps=1e-8,
-            weight_decay=0.0,
-            amsgrad=False,
-            maximize=False,
-            fused=True,
-        )
-        for part, new in zip(self._parts, moved, strict=True):
-            if new is not part:
-                part.copy_(new[: part.numel()].view_as(part))
+    def minimize(self, loss: Tensor, learning_rate: float) -> None:
+        """Take one step down the gradient of the losses [S]; no other weights than the optimizer's change."""
+        gradients = torch.autograd.grad(loss.sum(), self._weights)
+        with torch.no_grad():
+            updated = [_padded(weight) for weight in self._weights]
+            adam(
+                updated,
+                [_padded(gradient) for gradient in gradients],
+                self._exp_avgs,
+                self._exp_avg_sqs,
+                [],
+                self._step_counts,
+                lr=learning_rate,
+                beta1=self._beta1,
+                beta2=0.999,
+                eps=1e-8,
+                weight_decay=0.0,
+                amsgrad=False,
+                maximize=False,
+                fused=True,
+            )
+            for weight, new in zip(self._weights, updated, strict=True):
+                if new is not weight:
+                    weight.copy_(new[: weight.numel()].view_as(weight))
 
 
-def _filled(x: Tensor) -> Tensor:
-    """The tensor laid out in one piece; with zeros behind where it does not fill whole vectors."""
-    short = -x.numel() % LANES
-    return pad(x.detach().flatten(), (0, short)) if short else x.detach().contiguous()
+def _padded(x: Tensor) -> Tensor:
+    """Return the tensor in contiguous memory, flattened and padded with zeros unless it fills whole vectors."""
+    missing = -x.numel() % VECTOR
+    return pad(x.detach().flatten(), (0, missing)) if missing else x.detach().contiguous()

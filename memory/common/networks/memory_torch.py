@@ -1,4 +1,4 @@
-"""The shell of every memory that learns by gradients: the contract around a model, and recall by passes."""
+"""The memory contract around stacked networks, and recall by repeated reconstruction."""
 
 from __future__ import annotations
 
@@ -9,188 +9,206 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from memory.common.networks.input_noise import Streams
-from memory.common.networks.layers_torch import Weights
+from memory.common.networks.config import DenoisingConfig
+from memory.common.networks.layers_torch import Streams, Weights
 from memory.common.validation import check, check_evidence, check_known
 from simulator.core import rng
 from simulator.core.jit import parallel_for
 from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, State
 
-REST = 1e-3  # a cue rests when no unit moves by more
+TOLERANCE = 1e-3  # a cue has converged when no unit changes by more
 
 
-class Asked(NamedTuple):
-    """Cues as a model gets them."""
+class CueBatch(NamedTuple):
+    """Cues as tensors."""
 
-    cues: Tensor  # [S, Q, N]
+    values: Tensor  # [S, Q, N]
     known: Tensor  # bool [S, Q, N]
-    evidence: (
-        Tensor | None
-    )  # [S, Q, N], half log odds; given where recall_mode is "noise_aware" and the corruption has one
+    evidence: Tensor | None  # [S, Q, N], half log odds of +1; None unless recall_mode is "noise_aware" and it is given
 
 
-class Found(NamedTuple):
-    """What a model made of cues."""
+class Restoration(NamedTuple):
+    """Restored cues."""
 
     patterns: Tensor  # [S, Q, N], from -1 to 1
-    energy: Tensor  # [S, Q, 1 + T]
-    sweeps: Tensor  # int64 [S, Q]
+    energy: Tensor  # [S, Q, 1 + T], at the cue and after each iteration; NaN after convergence
+    n_iters: Tensor  # int64 [S, Q], iterations used
 
 
-class Model(Protocol):
-    """S networks of one kind; the weights are given with each call.
+class MemoryNetwork(Protocol):
+    """S networks of one kind; the weights are passed to every call.
 
-    One with a code has ``codes(weights, patterns) -> [S, Q, H]``, one that makes patterns has
+    A network with a latent code has ``codes(weights, patterns) -> [S, Q, H]``. One that generates patterns has
     ``generate(weights, n, streams) -> [S, n, N]``.
     """
 
-    def draw(self, streams: Streams) -> Weights:
-        """Random weights."""
+    def init_weights(self, streams: Streams) -> Weights:
+        """Sample initial weights."""
 
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Learn patterns [S, P, N]: the tensors change in place."""
+        """Train the weights, in place, on patterns [S, P, N]."""
 
-    def recall(self, weights: Weights, asked: Asked, streams: Streams) -> Found:
+    def recall(self, weights: Weights, cues: CueBatch, streams: Streams) -> Restoration:
         """Restore cues."""
 
     def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
-        """[S, Q] at patterns [S, Q, N]."""
+        """Compute the energy [S, Q] of patterns [S, Q, N]."""
 
 
-def by_passes(once: Callable[[Tensor], Tensor], energy: Callable[[Tensor], Tensor], asked: Asked, most: int) -> Found:
-    """Let cues run through ``once`` until each rests, at most ``most`` times; known units are held.
+def mean_pattern(logits: Tensor, evidence: Tensor | None = None) -> Tensor:
+    """Compute the mean of units of -1 and +1 from the logits of +1, plus evidence as half log odds."""
+    return torch.tanh(0.5 * logits if evidence is None else 0.5 * logits + evidence)
+
+
+def cue_evidence(cues: CueBatch, assumed_flip_prob: float) -> Tensor:
+    """Return the evidence of the cues, or that of units which are wrong with the assumed probability: [S, Q, N]."""
+    if cues.evidence is not None:
+        return cues.evidence
+    return 0.5 * torch.tensor((1.0 - assumed_flip_prob) / assumed_flip_prob).log() * cues.values
+
+
+def recall_by_reconstruction(
+    reconstruct: Callable[[Tensor], Tensor],
+    energy: Callable[[Tensor], Tensor],
+    cues: CueBatch,
+    config: DenoisingConfig,
+) -> Restoration:
+    """Reconstruct each cue until it converges, at most ``config.max_iters`` times; known units are held.
 
     Args:
-        once: [S, Q, N] -> [S, Q, N], one pass.
+        reconstruct: [S, Q, N] -> [S, Q, N].
         energy: [S, Q, N] -> [S, Q].
-        asked: the cues.
-        most: passes.
+        cues: the cues.
+        config: gives recall_mode and max_iters.
     """
-    x = asked.cues
-    trace, moving = [energy(x)], torch.ones(x.shape[:2], dtype=torch.bool)
-    sweeps = torch.zeros(x.shape[:2], dtype=torch.int64)
-    for _ in range(most):
-        new = torch.where(asked.known, asked.cues, once(x))
-        still = (new - x).abs().amax(-1) <= REST
-        x = torch.where(moving.unsqueeze(-1), new, x)
-        trace.append(torch.where(moving, energy(x), torch.nan))
-        sweeps += moving
-        moving = moving & ~still
-        if not moving.any():
+    x = cues.values
+    energies = [energy(x)]
+    is_active = torch.ones(x.shape[:2], dtype=torch.bool)
+    n_iters = torch.zeros(x.shape[:2], dtype=torch.int64)
+    for _ in range(1 if config.recall_mode == "single_pass" else config.max_iters):
+        new = torch.where(cues.known, cues.values, reconstruct(x))
+        has_converged = (new - x).abs().amax(-1) <= TOLERANCE
+        x = torch.where(is_active.unsqueeze(-1), new, x)
+        energies.append(torch.where(is_active, energy(x), torch.nan))
+        n_iters += is_active
+        is_active = is_active & ~has_converged
+        if not is_active.any():
             break
-    return Found(x, torch.stack(trace, -1), sweeps)
+    return Restoration(x, torch.stack(energies, -1), n_iters)
 
 
-class Learned:
-    """S memories around one model; see :class:`simulator.core.memories.Memory`.
+class NetworkMemory:
+    """S memories around stacked networks; see :class:`simulator.core.memories.Memory`.
 
-    Storing begins with new random weights, always the same ones, so it depends on nothing but the patterns.
+    Storing begins with the seed's own initial weights, so it depends on nothing but the patterns.
 
     Args:
         name: of the memory, for errors.
-        units: what a pattern is.
-        seed_list: the run's seeds.
-        way: how it recalls.
-        model: what it learns with.
+        spec: shape and domain of a pattern.
+        seed_list: seeds of the run.
+        recall_mode: as in the settings.
+        network: a :class:`MemoryNetwork`.
     """
 
     domain = "continuous"
 
-    def __init__(self, name: str, units: PatternSpec, seed_list: Sequence[int], recall_mode: str, model: Any) -> None:
+    def __init__(self, name: str, spec: PatternSpec, seed_list: Sequence[int], recall_mode: str, network: Any) -> None:
         torch.set_num_threads(1)
-        self.recall_mode, self._name, self._units, self._seeds, self._model = (
-            recall_mode,
-            name,
-            units,
-            list(seed_list),
-            model,
-        )
-        self._weights: Weights = model.draw(rng.generators(self._seeds, "weights"))
-        self._stored, self._words = False, rng.pcg64_states(self._seeds, "recall")
-        if hasattr(model, "codes"):
+        self.recall_mode = recall_mode
+        self._name = name
+        self._spec = spec
+        self._seeds = list(seed_list)
+        self._network = network
+        self._weights: Weights = network.init_weights(rng.generators(self._seeds, "weights"))
+        self._is_stored = False
+        self._generate_states = rng.pcg64_states(self._seeds, "recall")
+        if hasattr(network, "codes"):
             self.codes = self._codes
-        if hasattr(model, "generate"):
+        if hasattr(network, "generate"):
             self.generate = self._generate
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases of a seed."""
-        return sum(part[0].numel() for part in self._weights.values())
+        """Weights and biases per seed."""
+        return sum(weight[0].numel() for weight in self._weights.values())
 
     def store(self, patterns: Array) -> None:
-        """Learn patterns [S, P, N] from the beginning."""
-        n = len(self._seeds)
-        kept = check(patterns, n, self._units, "pattern", domain="bipolar" if self._units.is_bipolar else "continuous")
-        weights = self._model.draw(rng.generators(self._seeds, "weights"))
+        """Train on patterns [S, P, N] from the initial weights."""
+        n_seeds = len(self._seeds)
+        domain = "bipolar" if self._spec.is_bipolar else "continuous"
+        stored = check(patterns, n_seeds, self._spec, "pattern", domain=domain)
+        initial: Weights = self._network.init_weights(rng.generators(self._seeds, "weights"))
         streams = rng.generators(self._seeds, "training")
-        learned: dict[int, Weights] = {}
+        trained: dict[int, Weights] = {}
 
-        def learn(first: int, last: int) -> None:
-            torch.set_num_threads(1)  # torch counts per thread that calls it
-            block = {name: part[first:last].clone() for name, part in weights.items()}
-            self._model.fit(block, kept[first:last], streams[first:last])
-            learned[first] = block
+        def train_block(first: int, last: int) -> None:
+            torch.set_num_threads(1)  # torch counts threads for each thread that calls it
+            weights = {name: weight[first:last].clone() for name, weight in initial.items()}
+            self._network.fit(weights, stored[first:last], streams[first:last])
+            trained[first] = weights
 
-        parallel_for(learn, n)
-        blocks = [learned[first] for first in sorted(learned)]
-        self._weights = {name: torch.cat([block[name].detach() for block in blocks]) for name in weights}
-        self._stored = True
+        parallel_for(train_block, n_seeds)
+        blocks = [trained[first] for first in sorted(trained)]
+        self._weights = {name: torch.cat([block[name].detach() for block in blocks]) for name in initial}
+        self._is_stored = True
 
     def recall(self, cues: Array, known: Array | None = None, evidence: Array | None = None) -> Recall:
-        """Restore cues [S, Q, N]; signs where units are two-valued."""
-        given = self._enter(cues, "cue")
-        held = check_known(known, given)
-        says = None
+        """Restore cues [S, Q, N]; patterns are bipolar where the stored ones are."""
+        values = self._check(cues, "cue")
+        mask = check_known(known, values)
+        used_evidence = None
         if self.recall_mode == "noise_aware" and evidence is not None:
-            says = torch.tensor(check_evidence(evidence, given, self._name))
-        asked = Asked(torch.tensor(given), torch.tensor(held), says)
-        found = self._model.recall(self._weights, asked, self._fresh())
-        restored = found.patterns.numpy()
-        if self._units.is_bipolar:
-            restored = np.where(restored >= 0.0, np.float32(1.0), np.float32(-1.0))
-        patterns = np.where(held, given, np.clip(restored, -1.0, 1.0)).astype(np.float32)
-        return Recall(patterns, found.energy.numpy().astype(np.float64), found.sweeps.numpy())
+            used_evidence = torch.tensor(check_evidence(evidence, values, self._name))
+        batch = CueBatch(torch.tensor(values), torch.tensor(mask), used_evidence)
+        found: Restoration = self._network.recall(self._weights, batch, self._recall_streams())
+        restored = self._in_domain(found.patterns.numpy())
+        patterns = np.where(mask, values, restored).astype(np.float32)
+        return Recall(patterns, found.energy.numpy().astype(np.float64), found.n_iters.numpy())
 
     def energy(self, patterns: Array) -> Array:
-        """Energy [S, Q] at patterns [S, Q, N]."""
-        given = torch.tensor(self._enter(patterns, "pattern"))
+        """Compute the energy [S, Q] of patterns [S, Q, N]."""
+        x = torch.tensor(self._check(patterns, "pattern"))
         with torch.no_grad():
-            found: Array = self._model.energy(self._weights, given, self._fresh()).numpy().astype(np.float64)
-        return found
+            energies: Tensor = self._network.energy(self._weights, x, self._recall_streams())
+        return energies.numpy().astype(np.float64)
 
     def _codes(self, patterns: Array) -> Array:
-        """Inner codes [S, Q, H] of patterns [S, Q, N]."""
-        given = torch.tensor(self._enter(patterns, "pattern"))
+        """Compute the latent codes [S, Q, H] of patterns [S, Q, N]."""
+        x = torch.tensor(self._check(patterns, "pattern"))
         with torch.no_grad():
-            found: Array = self._model.codes(self._weights, given).numpy()
-        return found
+            codes: Array = self._network.codes(self._weights, x).numpy()
+        return codes
 
     def _generate(self, n: int) -> Array:
-        """New patterns [S, n, N], each seed by its stream, which moves on; signs where units are two-valued."""
-        streams = [np.random.Generator(rng.unpack_state(words)) for words in self._words]
+        """Generate patterns [S, n, N]; every call goes on with each seed's stream."""
+        streams = [np.random.Generator(rng.unpack_state(state)) for state in self._generate_states]
         with torch.no_grad():
-            made: Array = self._model.generate(self._weights, n, streams).numpy()
-        for words, stream in zip(self._words, streams, strict=True):
-            words[:] = rng.pack_state(stream.bit_generator)  # type: ignore[arg-type]
-        if self._units.is_bipolar:
-            return np.where(made >= 0.0, np.float32(1.0), np.float32(-1.0))
-        return np.clip(made, -1.0, 1.0)
+            patterns: Array = self._network.generate(self._weights, n, streams).numpy()
+        for state, stream in zip(self._generate_states, streams, strict=True):
+            state[:] = rng.pack_state(stream.bit_generator)  # type: ignore[arg-type]
+        return self._in_domain(patterns)
 
-    def _enter(self, values: Array, what: str) -> Array:
-        if not self._stored:
-            raise ValueError(f"{self._name}: nothing is stored yet, expected store before anything is asked")
-        return check(values, len(self._seeds), self._units, what)
+    def _in_domain(self, patterns: Array) -> Array:
+        if self._spec.is_bipolar:
+            return np.where(patterns >= 0.0, np.float32(1.0), np.float32(-1.0))
+        return np.clip(patterns, -1.0, 1.0)
 
-    def _fresh(self) -> Streams:
-        return rng.generators(self._seeds, "recall")  # the same for every call: what is asked changes nothing
+    def _check(self, values: Array, what: str) -> Array:
+        if not self._is_stored:
+            raise ValueError(f"{self._name}: nothing is stored yet, call store first")
+        return check(values, len(self._seeds), self._spec, what)
+
+    def _recall_streams(self) -> Streams:
+        return rng.generators(self._seeds, "recall")  # new for every call: no call changes the result of another
 
     def state(self) -> State:
-        """Weights, and the streams of generating."""
-        weights = {name: part.numpy().copy() for name, part in self._weights.items()}
-        return {"weights": weights, "stored": self._stored, "streams": self._words.copy()}
+        """Return the weights and the streams of generation."""
+        weights = {name: weight.numpy().copy() for name, weight in self._weights.items()}
+        return {"weights": weights, "stored": self._is_stored, "streams": self._generate_states.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._weights = {name: torch.tensor(state["weights"][name]) for name in self._weights}
-        self._stored, self._words = bool(state["stored"]), np.array(state["streams"], np.uint64)
+        self._is_stored = bool(state["stored"])
+        self._generate_states = np.array(state["streams"], np.uint64)

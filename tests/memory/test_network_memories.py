@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from memory import adversarial_autoencoder, autoencoder, conv_autoencoder, gan, pixel_by_pixel, vae
+from memory import adversarial_autoencoder, autoencoder, autoregressive, conv_autoencoder, gan, vae
 from simulator.core import rng
 from simulator.core.jit import set_threads
 from simulator.core.memories import PatternSpec
 
 UNITS = PatternSpec((4, 4))
-_FEW = {"updates": 4, "batch": 8}
+_FEW = {"updates": 4, "batch_size": 8}
 CASES = {
     "autoencoder": (autoencoder, {"hidden": (9, 7), "recall_mode": "fixed_point", **_FEW}),
     "dropout": (autoencoder, {"hidden": (9, 7), **_FEW, "dropout": 0.2, "tied": True, "recall_mode": "noise_aware"}),
@@ -21,12 +21,23 @@ CASES = {
         autoencoder,
         {"hidden": (9, 7), **_FEW, "pretrain": "rbms", "pretrain_updates": 3, "activation": "sigmoid"},
     ),
-    "conv": (conv_autoencoder, {"channels": (3,), "code": 8, **_FEW}),
-    "vae": (vae, {"hidden": (9,), "code": 3, **_FEW}),
-    "adversarial": (adversarial_autoencoder, {"hidden": (9,), "judge": (5,), "code": 3, **_FEW}),
-    "gan": (gan, {"generator": (9,), "discriminator": (7,), "code": 3, "unrolled": 1, "drawn": 9, **_FEW, "steps": 3}),
-    "pixels": (pixel_by_pixel, {"hidden": (9, 9), "order": "random", **_FEW}),
-    "drawn pixels": (pixel_by_pixel, {"hidden": (9, 9), "pick": "sample", "recall_mode": "noise_aware", **_FEW}),
+    "conv": (conv_autoencoder, {"channels": (3,), "latent_dim": 8, **_FEW}),
+    "vae": (vae, {"hidden": (9,), "latent_dim": 3, **_FEW}),
+    "adversarial": (adversarial_autoencoder, {"hidden": (9,), "discriminator_hidden": (5,), "latent_dim": 3, **_FEW}),
+    "gan": (
+        gan,
+        {
+            "generator_hidden": (9,),
+            "discriminator_hidden": (7,),
+            "latent_dim": 3,
+            "unrolled_steps": 1,
+            "n_candidates": 9,
+            "latent_steps": 3,
+            **_FEW,
+        },
+    ),
+    "pixels": (autoregressive, {"hidden": (9, 9), "order": "random", **_FEW}),
+    "sampled pixels": (autoregressive, {"hidden": (9, 9), "selection": "sample", "recall_mode": "noise_aware", **_FEW}),
 }
 
 
@@ -119,8 +130,8 @@ def test_recall_gives_signs_holds_the_known_and_reports_its_passes(case):
 
 
 def test_a_cue_does_not_depend_on_the_others(case):
-    if getattr(case[1], "pick", "") == "sample":
-        pytest.skip("drawn pixel by pixel, all cues from one stream")
+    if getattr(case[1], "selection", "") == "sample":
+        pytest.skip("sampled pixel by pixel, all cues from one stream")
     memory = _made(case, [1, 2])
     cues = _patterns([7, 9], 6)
     all_of_them = memory.recall(cues, None, _evidence(memory, cues))
@@ -133,7 +144,7 @@ def test_codes_are_one_row_for_each_pattern(case):
     if hasattr(memory, "codes"):
         assert memory.codes(_patterns([1, 2], 3)).shape[:2] == (2, 3)
     else:
-        assert case[0] in (gan, pixel_by_pixel)
+        assert case[0] in (gan, autoregressive)
 
 
 def test_what_cannot_be_used_is_refused(case):
@@ -157,7 +168,7 @@ def test_what_cannot_be_used_is_refused(case):
 
 def test_a_corruption_without_evidence_is_recalled_as_if_it_were_not_known(case):
     module, config = case
-    blind = "single_pass" if module is pixel_by_pixel else "fixed_point"
+    blind = "single_pass" if module is autoregressive else "fixed_point"
     results = []
     for recall_mode in ("noise_aware", blind):
         memory = module.make(UNITS, [4], replace(config, recall_mode=recall_mode))
@@ -167,11 +178,11 @@ def test_a_corruption_without_evidence_is_recalled_as_if_it_were_not_known(case)
         np.testing.assert_array_equal(a, b)
 
 
-def test_evidence_is_used_by_the_channel_only(case):
+def test_evidence_is_used_by_noise_aware_recall_only(case):
     module, config = case
     cues = np.zeros((1, 3, 16), np.float32)
     evidence = np.where(np.arange(16) % 3 == 0, 9.0, -9.0) * np.ones((1, 3, 1))
-    for recall_mode in ("noise_aware", "single_pass" if module is pixel_by_pixel else "fixed_point"):
+    for recall_mode in ("noise_aware", "single_pass" if module is autoregressive else "fixed_point"):
         memory = module.make(UNITS, [4], replace(config, recall_mode=recall_mode))
         memory.store(_patterns([4]))
         found = memory.recall(cues, None, evidence).patterns

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from memory import pixel_by_pixel
-from memory.pixel_by_pixel.model_torch import PixelByPixel
+from memory import autoregressive
+from memory.autoregressive.model_torch import AutoregressiveNetwork
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
 from tests.seeding import seed_list
@@ -26,8 +26,8 @@ def _signs(n_seeds, n, units, first=0):
 
 
 def _learned(**fields):
-    fields = {"hidden": (16, 16), "updates": 60, "batch": 10, **fields}
-    memory = pixel_by_pixel.make(PatternSpec((N,)), [0, 1], pixel_by_pixel.Config(**fields))
+    fields = {"hidden": (16, 16), "updates": 60, "batch_size": 10, **fields}
+    memory = autoregressive.make(PatternSpec((N,)), [0, 1], autoregressive.Config(**fields))
     memory.store(_signs(2, 3, N))
     return memory
 
@@ -39,19 +39,19 @@ def test_probabilities_of_all_patterns_sum_to_one(order):
 
 
 def test_a_pixel_hears_of_all_before_it_and_of_no_other():
-    model = PixelByPixel(PatternSpec((N,)), pixel_by_pixel.Config(hidden=(32, 32)))
-    weights = model.draw(rng.generators([0], "weights"))
+    model = AutoregressiveNetwork(PatternSpec((N,)), autoregressive.Config(hidden=(32, 32)))
+    weights = model.init_weights(rng.generators([0], "weights"))
     for i in range(3):
-        weights[f"net{i}.w"] = weights[f"net{i}.w"].abs()  # or paths might cancel
-        weights[f"net{i}.b"] += 0.1
+        weights[f"net.{i}.weight"] = weights[f"net.{i}.weight"].abs()  # or paths might cancel
+        weights[f"net.{i}.bias"] += 0.1
     x = torch.ones(1, 1, N)
-    jacobian = torch.autograd.functional.jacobian(lambda row: model.log_odds(weights, row)[0, 0], x)[:, 0, 0]
+    jacobian = torch.autograd.functional.jacobian(lambda row: model.conditional_logits(weights, row)[0, 0], x)[:, 0, 0]
     np.testing.assert_array_equal(jacobian.numpy() != 0.0, np.tril(np.ones((N, N), bool), -1))
 
 
 @pytest.mark.parametrize("order", ["raster", "random"])
 def test_a_wide_beam_finds_the_most_probable_restoration(order):
-    memory = _learned(kept=2**N, order=order)
+    memory = _learned(beam_width=2**N, order=order)
     cues = _signs(2, 6, N, 5)
     stream = rng.generators([3], "recall")[0]
     evidence = (cues * stream.uniform(0.0, 1.0, cues.shape)).astype(np.float32)
@@ -64,7 +64,7 @@ def test_a_wide_beam_finds_the_most_probable_restoration(order):
 
 
 def test_a_single_path_takes_the_better_choice_at_every_pixel():
-    memory = _learned(kept=1, recall_mode="single_pass", doubt=0.3)
+    memory = _learned(beam_width=1, recall_mode="single_pass", assumed_flip_prob=0.3)
     cues = _signs(2, 4, N, 9)
     found = memory.recall(cues).patterns
     half = 0.5 * np.log(0.7 / 0.3)
@@ -79,7 +79,7 @@ def test_a_single_path_takes_the_better_choice_at_every_pixel():
             np.testing.assert_array_equal(found[s, q], ALL[alive][0])
 
 
-def test_drawn_patterns_have_the_probabilities_that_the_energy_says():
+def test_sampled_patterns_have_the_probabilities_that_the_energy_says():
     memory = _learned(hidden=(8, 8), updates=10)
     made = memory.generate(20_000)
     p = np.exp(-memory.energy(np.stack([ALL, ALL])))
@@ -90,8 +90,8 @@ def test_drawn_patterns_have_the_probabilities_that_the_energy_says():
         assert 0.5 * np.abs(shares - p[s]).sum() < 1.3 * noise
 
 
-def test_drawn_restorations_hold_what_is_known_and_differ_by_seed_only():
-    memory = _learned(pick="sample", kept=3)
+def test_sampled_restorations_hold_what_is_known_and_differ_by_seed_only():
+    memory = _learned(selection="sample", beam_width=3)
     cues, known = _signs(2, 5, N, 5), np.arange(N) < 4
     held = np.broadcast_to(known, cues.shape)
     first, second = (memory.recall(cues, held, 0.0 * cues).patterns for _ in range(2))
@@ -101,8 +101,8 @@ def test_drawn_restorations_hold_what_is_known_and_differ_by_seed_only():
 
 @pytest.mark.parametrize("recall_mode", ["single_pass", "noise_aware"])
 def test_patterns_come_back(recall_mode):
-    config = pixel_by_pixel.Config(hidden=(48, 48), updates=400, recall_mode=recall_mode)
-    memory = pixel_by_pixel.make(PatternSpec((5, 5)), seed_list(3), config)
+    config = autoregressive.Config(hidden=(48, 48), updates=400, recall_mode=recall_mode)
+    memory = autoregressive.make(PatternSpec((5, 5)), seed_list(3), config)
     patterns = _signs(3, 4, 25)
     memory.store(patterns)
     cues = patterns.copy()
@@ -112,8 +112,8 @@ def test_patterns_come_back(recall_mode):
 
 
 @pytest.mark.parametrize(
-    ("units", "said"), [(PatternSpec((9,), False), "real numbers"), (PatternSpec((1,)), "at least 2")]
+    ("units", "said"), [(PatternSpec((9,), False), "continuous patterns"), (PatternSpec((1,)), "at least 2")]
 )
 def test_patterns_that_it_cannot_have_are_refused(units, said):
     with pytest.raises(ValueError, match=said):
-        pixel_by_pixel.make(units, [0], pixel_by_pixel.Config())
+        autoregressive.make(units, [0], autoregressive.Config())
