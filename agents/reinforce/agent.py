@@ -32,7 +32,7 @@ from simulator.core import rng
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, NonNegative, Positive, Share
 from simulator.core.jit import specialize
-from simulator.core.protocols import Array, EnvSpec, Metrics, Network, State, Step
+from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
 SUPPORTS_GPU = True
 UNKNOWN_LENGTH = 1_000  # steps of an episode where neither settings nor environment set a limit
@@ -89,8 +89,6 @@ PRESETS = {
 class PolicyLearner(Protocol):
     """The networks of S learners, compiled (``learner.py``) or of torch (``learner_torch.py``)."""
 
-    policy: Network
-    value: Network
     obs_dtype: type  # of stored observations
 
     def encode_obs(self, obs: Array) -> Array:
