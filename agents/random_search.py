@@ -1,8 +1,9 @@
-"""Random search in the space of policies: new random weights for every judgement, and the best are kept.
+"""Random search in the space of policies: new random weights for every evaluation, and the best are kept.
 
-The baseline of :mod:`agents.hill_climbing`: the same judging, but nothing is learned from the champion. Every step of
-judging is an environment step. The champion is judged again now and then, all its episodes together, and a tie counts
-only over as many episodes as stand behind it: without that, whoever was lucky once would keep the title.
+The baseline of :mod:`agents.hill_climbing`: the same evaluations, but nothing is learned from the incumbent. Every step
+of an evaluation is an environment step. The incumbent is evaluated again now and then, all its episodes together, and a
+tie counts only over as many episodes as stand behind it: without that, lucky weights would stay for good. The search
+itself is :mod:`agents.common.policy_search`.
 
 Measured on CartPole-v1, 30,000 steps, evaluated every 250 (solved: the mean of ten episodes is at least 475):
 
@@ -10,9 +11,9 @@ Measured on CartPole-v1, 30,000 steps, evaluated every 250 (solved: the mean of 
 |---|---|---|---|---|---|
 | default settings | 0-15 | 16 of 16 | 3,750 | 82 % | 15 of 16 |
 | | 1000-1399 | 100 % | 3,125 | 80 % | 83 % |
-| preset cartpole-random-search: rejudge .1 | 0-15 | 16 of 16 | 3,125 | 69 % | 13 of 16 |
+| preset cartpole-random-search: reevaluation_fraction .1 | 0-15 | 16 of 16 | 3,125 | 69 % | 13 of 16 |
 | | 1000-1399 | 100 % | 2,750 | 70 % | 72 % |
-| rejudge 0 | 1000-1399 | 100 % | 2,750 | 53 % | 46 % |
+| reevaluation_fraction 0 | 1000-1399 | 100 % | 2,750 | 53 % | 46 % |
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agents.common.networks.dense import NetworkSettings
-from agents.common.policy_search.agent import Climber, make_climber
-from agents.common.policy_search.selection import FIXED, Rule
+from agents.common.policy_search import FIXED, PolicySearch, PolicySearchHyperparams, make_policy_search
 from simulator.core.field_types import Count, Share
 from simulator.core.protocols import EnvSpec
 
@@ -32,12 +32,12 @@ class Config:
     """Settings of random search."""
 
     episodes: Count = 1
-    """fresh episodes in a judgement"""
-    race: bool = True
-    """weights are dropped at the end of the first episode after which their mean return is below the champion's"""
-    rejudge: Share = 0.2
-    """share of environment steps that go into judging the champion again; 1: each round; 0: never, and the score of
-    its first judgement is kept"""
+    """fresh episodes of an evaluation"""
+    early_reject: bool = True
+    """reject weights at the end of the first episode after which their mean return is below the incumbent's"""
+    reevaluation_fraction: Share = 0.2
+    """fraction of environment steps spent on evaluating the incumbent again; 1: after every candidate; 0: never, and
+    the score of its first evaluation is kept"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=()))
     """the policy; without hidden units it is linear"""
     bias: bool = False
@@ -49,32 +49,32 @@ PRESETS = {
         "description": "the quickest first solve, about 2,800 steps (median)",
         "env": "CartPole-v1",
         "steps": 30_000,
-        "agent": {"rejudge": 0.1},
+        "agent": {"reevaluation_fraction": 0.1},
     },
 }
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Climber:
-    """Searchers for an environment of discrete actions or of actions in a bounded box.
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> PolicySearch:
+    """Searches for an environment of discrete actions or of actions in a bounded box.
 
     Raises:
         ValueError: a space or a size that this agent cannot have.
     """
-    rule = Rule(
+    hp = PolicySearchHyperparams(
         episodes=config.episodes,
-        race=config.race,
-        rejudge=float(config.rejudge),
-        restart_after=0,
-        blend=1.0,
-        fresh=True,
+        early_reject=config.early_reject,
+        reevaluation_fraction=float(config.reevaluation_fraction),
+        patience=0,
+        step_size=1.0,
+        independent=True,
         anneal=FIXED,
         sigma=1.0,
-        factor=1.0,
-        lowest=1.0,
-        highest=1.0,
-        steps=1,
+        sigma_factor=1.0,
+        sigma_min=1.0,
+        sigma_max=1.0,
+        anneal_steps=1,
     )
-    return make_climber("random_search", spec, seed_list, rule, config.network, config.bias)
+    return make_policy_search("random_search", spec, seed_list, hp, config.network, config.bias)
 
 
 if __name__ == "__main__":

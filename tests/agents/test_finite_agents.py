@@ -34,7 +34,7 @@ def test_a_seed_fails_at_the_same_step_however_it_is_played(agent, env, settings
     alone.play(STEPS)
     assert alone.failed_at[0] == one.failed_at[1]
     for state in (one.agent.state(), two.agent.state()):
-        for name in ("q", "v", "playing", "champion", "best", "error", "score"):
+        for name in ("q", "v", "evaluated", "incumbent", "best", "error", "score"):
             assert np.isfinite(state.get(name, 0.0)).all(), name
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agents.common.networks.compiled_network import NetworkSettings
 from gymnasium import spaces
 
 from agents import reinforce
-from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from simulator.core.protocols import EnvSpec, Step
 from tests.laws.players import lane, same, session
@@ -30,27 +30,27 @@ def _learn(agent, reward, terminated, truncated=None):
 
 
 def test_every_seed_learns_when_its_own_batch_is_complete():
-    agent = _agent(episodes=2)
+    agent = _agent(episodes_per_update=2)
     updates = []
     for t in range(1, 7):
         _learn(agent, [1.0] * 3, [t % 1 == 0, t % 2 == 0, t % 3 == 0])  # episodes of 1, 2 and 3 steps
-        updates.append(agent.state()["policy"]["step_count"].tolist())
+        updates.append(agent.state()["policy"]["updates"].tolist())
     assert updates == [[0, 0, 0], [1, 0, 0], [1, 0, 0], [2, 1, 0], [2, 1, 0], [3, 1, 1]]
 
 
 def test_a_batch_waits_in_the_state_and_goes_on():
-    agent, other = _agent(episodes=2), _agent(episodes=2)
+    agent, other = _agent(episodes_per_update=2), _agent(episodes_per_update=2)
     _learn(agent, [1.0, 2.0, 3.0], [True, False, False])
     _learn(agent, [1.0, 2.0, 3.0], [False, False, True])
     other.restore(agent.state())
     for one in (agent, other):
         _learn(one, [1.0, 2.0, 3.0], [True, True, True])
     same(agent.state(), other.state())
-    assert agent.state()["policy"]["step_count"].tolist() == [1, 0, 1]
+    assert agent.state()["policy"]["updates"].tolist() == [1, 0, 1]
 
 
 def test_an_episode_longer_than_what_is_kept_is_cut_there():
-    agent = _agent(1, episodes=2, longest=3)
+    agent = _agent(1, episodes_per_update=2, max_episode_steps=3)
     lengths = []
     for _ in range(5):
         _learn(agent, [1.0], [False])
@@ -58,12 +58,12 @@ def test_an_episode_longer_than_what_is_kept_is_cut_there():
     assert lengths == [[], [], [3], [3], [3]]
     assert agent.state()["episodes"][0]["truncated"].tolist() == [True]
     _learn(agent, [1.0], [False])
-    assert agent.state()["policy"]["step_count"].tolist() == [1]
+    assert agent.state()["policy"]["updates"].tolist() == [1]
 
 
 @pytest.mark.parametrize("poison", ["reward", "weights"])
 def test_a_seed_whose_loss_is_not_finite_stops_alone(poison):
-    agents = [_agent(episodes=1) for _ in range(2)]
+    agents = [_agent(episodes_per_update=1) for _ in range(2)]
     kept = agents[1].state()
     if poison == "weights":
         kept["value"]["params"][1] = np.nan
@@ -76,14 +76,14 @@ def test_a_seed_whose_loss_is_not_finite_stops_alone(poison):
     clean, broken = (agent.state() for agent in agents)
     assert agents[1].failed_at.tolist() == [0, 3 if poison == "reward" else 1, 0]
     assert clean["failed_at"].tolist() == [0, 0, 0]
-    assert broken["policy"]["step_count"].tolist() == [4, 2 if poison == "reward" else 0, 4]
+    assert broken["policy"]["updates"].tolist() == [4, 2 if poison == "reward" else 0, 4]
     assert np.isfinite(broken["policy"]["params"]).all()
     for i in (0, 2):
         same(lane(clean, i, 3), lane(broken, i, 3))
 
 
 def test_the_step_at_which_a_seed_failed_is_kept():
-    agent, other = _agent(episodes=1), _agent(episodes=1)
+    agent, other = _agent(episodes_per_update=1), _agent(episodes_per_update=1)
     _learn(agent, [1.0, np.nan, 1.0], [True] * 3)
     other.restore(agent.state())
     _learn(other, [1.0, 1.0, 1.0], [True] * 3)
@@ -91,7 +91,7 @@ def test_the_step_at_which_a_seed_failed_is_kept():
 
 
 def test_a_gradient_is_shortened_by_its_own_seeds_norm():
-    plain = {"episodes": 1, "baseline": "none", "standardized": False}
+    plain = {"episodes_per_update": 1, "baseline": "none", "normalize_advantages": False}
     rules = [OptimizerSettings("sgd", 1.0, max_grad_norm=norm) for norm in (0.0, 0.5)]
     free, clipped = (_agent(2, optimizer=rule, **plain) for rule in rules)
     before = free.state()["policy"]["params"]
@@ -105,10 +105,10 @@ def test_a_gradient_is_shortened_by_its_own_seeds_norm():
 @pytest.mark.parametrize(
     ("spec", "settings", "said"),
     [
-        (SPEC, {"baseline": "mean", "episodes": 1}, "episodes = 1: expected at least 2"),
+        (SPEC, {"baseline": "mean", "episodes_per_update": 1}, "episodes_per_update = 1: expected at least 2"),
         (
             SPEC,
-            {"longest": 10**9},
+            {"max_episode_steps": 10**9},
             r"by-hand needs [\d,.]+ GiB and [\d,.]+ are free|by-hand needs .* expected a smaller",
         ),
         (EnvSpec("texts", spaces.Text(3), spaces.Discrete(2)), {}, "texts: observation"),
@@ -126,13 +126,15 @@ def test_box_actions_are_clipped_only_on_their_way_out():
     spec = EnvSpec(
         "boxed", SPEC.observation, spaces.Box(np.array([-1.0, 10.0]), np.array([1.0, 30.0]), dtype=np.float64), 50
     )
-    agent = _agent(64, spec, episodes=1, initial_std=3.0)
+    agent = _agent(64, spec, episodes_per_update=1, init_std=3.0)
     actions = agent.act(np.zeros((64, 2), np.float32))
     assert actions.dtype == np.float64
     assert all(spec.action.contains(action) for action in actions)
-    expected = np.clip(np.array([0.0, 20.0]) + np.array([1.0, 10.0]) * agent._drawn, spec.action.low, spec.action.high)
+    expected = np.clip(
+        np.array([0.0, 20.0]) + np.array([1.0, 10.0]) * agent._actions, spec.action.low, spec.action.high
+    )
     np.testing.assert_allclose(actions, expected)
-    assert (np.abs(agent._drawn) > 1.0).mean() > 0.5
+    assert (np.abs(agent._actions) > 1.0).mean() > 0.5
     best = agent.policy().act(np.zeros((64, 2), np.float32), np.ones(64, np.bool_))
     assert (np.abs(best - [0.0, 20.0]) < [1.0, 10.0]).all()  # the mean, without noise
     assert agent.policy().probs(np.zeros((1, 2), np.float32)) is None
@@ -155,13 +157,13 @@ def test_a_continuous_bandit_is_learned():
 @pytest.mark.parametrize("baseline", ["none", "value"])
 def test_a_batch_of_one_step_is_learned_from_as_it_is(baseline):
     moved = []
-    for standardized in (True, False):
-        agent = _agent(4, episodes=1, baseline=baseline, standardized=standardized)
-        before = agent._policy.net.params.copy()
+    for normalized in (True, False):
+        agent = _agent(4, episodes_per_update=1, baseline=baseline, normalize_advantages=normalized)
+        before = agent.learner.policy.net.params.copy()
         for reward in (1.0, -2.0):
             agent.act(np.ones((4, 2), np.float32))
             _learn(agent, [reward] * 4, [True] * 4)
-        moved.append(agent._policy.net.params - before)
+        moved.append(agent.learner.policy.net.params - before)
     assert (np.abs(moved[0]).max(axis=1) > 1e-3).all()
     assert (moved[0] == moved[1]).all()
 

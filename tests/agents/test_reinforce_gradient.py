@@ -7,20 +7,18 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from agents.common.networks.compiled_network import NetworkSettings
 from gymnasium import spaces
 
 from agents import reinforce
-from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
-from agents.reinforce import gradient
-from agents.reinforce.border import make_border
-from agents.reinforce.learner_torch import TorchReinforce
-from agents.reinforce.setup import make_rule
+from agents.reinforce import update
+from agents.reinforce.agent import build
 from simulator.core.protocols import EnvSpec, Step
 from tests.agents.networks import weights
 from tests.called import entries
 
-formulas = entries(gradient)
+formulas = entries(update)
 GAMMA = 0.9
 
 
@@ -37,7 +35,7 @@ def test_returns_to_go_by_hand():
 
 def test_the_mean_baseline_is_that_of_the_other_episodes():
     advantage, end = np.array([1.0, 3.0, 5.0, 10.0, 20.0, 30.0]), np.array([2, 3, 6])
-    formulas.subtract_mean(advantage, end)
+    formulas.subtract_leave_one_out_mean(advantage, end)
     # by hand: others of the first episode (5 + 10 + 20 + 30) / 4, of the second 64 / 5, of the third 9 / 3
     np.testing.assert_allclose(advantage, [1 - 16.25, 3 - 16.25, 5 - 12.8, 10 - 3, 20 - 3, 30 - 3])
 
@@ -48,24 +46,24 @@ def test_a_baseline_does_not_move_with_the_consequences_of_its_own_action():
     baselines = []
     for given in (returns, better):
         advantage = given.copy()
-        formulas.subtract_mean(advantage, end)
+        formulas.subtract_leave_one_out_mean(advantage, end)
         baselines.append(given - advantage)
     np.testing.assert_allclose(baselines[0][:2], baselines[1][:2])
     assert not np.allclose(baselines[0][2:], baselines[1][2:])  # the other episode's does move
 
 
-def test_standardized_advantages_by_hand():
+def test_normalized_advantages_by_hand():
     advantage = np.array([1.0, 3.0, 99.0])
-    formulas.standardize(advantage, 2)
+    formulas.normalize(advantage, 2)
     np.testing.assert_allclose(advantage, [-1.0, 1.0, 99.0], atol=1e-7)
     same = np.full(3, 5.0)
-    formulas.standardize(same, 3)
+    formulas.normalize(same, 3)
     np.testing.assert_array_equal(same, 0.0)
 
 
-def test_weighing_by_age_begins_anew_with_every_episode():
+def test_discounting_by_time_begins_anew_with_every_episode():
     advantage = np.ones(5)
-    formulas.weigh_by_age(advantage, np.array([3, 5]), 0.5)
+    formulas.discount_by_time(advantage, np.array([3, 5]), 0.5)
     np.testing.assert_array_equal(advantage, [1.0, 0.5, 0.25, 1.0, 0.5])
 
 
@@ -78,10 +76,10 @@ def test_the_softmax_gradient_is_that_of_autograd(moves):
     entropy = -(log_probs.exp() * log_probs).sum()
     loss = -share * (advantage * log_probs[exist.index(3)] + bonus * entropy)
     loss.backward()
-    dy, weights = np.full(4, 9, np.float32), (advantage, bonus, share)
-    said = formulas.softmax_gradient(logits.astype(np.float32), np.array(moves), 3, weights, dy)
+    dy = np.full(4, 9, np.float32)
+    step = formulas.softmax_gradient(logits.astype(np.float32), np.array(moves), 3, advantage, bonus, share, dy)
     np.testing.assert_allclose(dy, given.grad, atol=1e-6)
-    np.testing.assert_allclose(said, [loss.item(), entropy.item()], rtol=1e-5)
+    np.testing.assert_allclose(step, [loss.item(), entropy.item()], rtol=1e-5)
 
 
 def test_the_gaussian_gradient_is_that_of_autograd():
@@ -92,21 +90,20 @@ def test_the_gaussian_gradient_is_that_of_autograd():
     loss = -share * (advantage * law.log_prob(torch.tensor(action)).sum() + bonus * law.entropy().sum())
     loss.backward()
     dy, dstd = np.zeros(3, np.float32), np.ones(3)
-    weights = (advantage, bonus, share)
-    said = formulas.gaussian_gradient(mean, log_std, action, weights, (dy, dstd))
+    step = formulas.gaussian_gradient(mean, log_std, action, advantage, bonus, share, dy, dstd)
     np.testing.assert_allclose(dy, given[0].grad, rtol=1e-5)
     np.testing.assert_allclose(dstd, 1.0 + given[1].grad.numpy(), rtol=1e-5)  # added to what was there
-    np.testing.assert_allclose(said, [loss.item(), law.entropy().sum().item()], rtol=1e-5)
+    np.testing.assert_allclose(step, [loss.item(), law.entropy().sum().item()], rtol=1e-5)
 
 
 VARIANTS = [
     {"baseline": "none"},
-    {"baseline": "none", "gamma_t": True, "entropy": 0.1},
-    {"baseline": "mean", "standardized": True},
+    {"baseline": "none", "discount_states": True, "ent_coef": 0.1},
+    {"baseline": "mean", "normalize_advantages": True},
     {"baseline": "value"},
-    {"baseline": "value", "bootstrap": False, "entropy": 0.05},
-    {"baseline": "value", "standardized": True, "gamma_t": True},
-    {"baseline": "value", "value_updates": 3},
+    {"baseline": "value", "bootstrap": False, "ent_coef": 0.05},
+    {"baseline": "value", "normalize_advantages": True, "discount_states": True},
+    {"baseline": "value", "value_steps": 3},
 ]
 LENGTHS = ((3, False), (150, True))  # steps of the two episodes of a batch, and whether time cut them
 
@@ -121,14 +118,14 @@ def test_the_update_is_that_of_autograd(settings, boxed, kind):
     action = spaces.Box(-1.0, 1.0, (2,)) if boxed else spaces.Discrete(3)
     spec = EnvSpec("by-hand", spaces.Box(-9.0, 9.0, (4,)), action, 200)
     config = reinforce.Config(
-        episodes=2,
+        episodes_per_update=2,
         gamma=GAMMA,
         network=NetworkSettings((5,), "tanh"),
         optimizer=OptimizerSettings("sgd", 1.0),
         value_optimizer=OptimizerSettings("sgd", VALUE_RATE),
-        **{"value_updates": 1, "standardized": False, "entropy": 0.0, **settings},
+        **{"value_steps": 1, "normalize_advantages": False, "ent_coef": 0.0, **settings},
     )
-    agent = _make(spec, config, kind)
+    agent = build(spec, [3, 4], config, torch=kind == "torch")
     before = _learned(agent, boxed)
     batches = _play(agent)
     after = _learned(agent, boxed)
@@ -138,16 +135,12 @@ def test_the_update_is_that_of_autograd(settings, boxed, kind):
             np.testing.assert_allclose(moved, change, rtol=1e-3, atol=2e-4, err_msg=name)
 
 
-def _make(spec, config, kind):
-    if kind == "compiled":
-        return reinforce.make(spec, [3, 4], config)
-    border = make_border("reinforce", spec)
-    return TorchReinforce(spec, [3, 4], config, (border, make_rule(spec, config, border)))
-
-
 def _learned(agent, boxed):
     """Everything that an update changes, [S, P] each."""
-    nets = {"policy": weights(agent._policy, (4, 5, 2 if boxed else 3)), "value": weights(agent._value, (4, 5, 1))}
+    nets = {
+        "policy": weights(agent.learner.policy, (4, 5, 2 if boxed else 3)),
+        "value": weights(agent.learner.value, (4, 5, 1)),
+    }
     return nets | {"log_std": agent.state()["log_std"]}
 
 
@@ -159,7 +152,7 @@ def _play(agent):
         rows = []
         for t in range(length):
             actions = agent.act(obs)
-            drawn = agent._drawn.copy()
+            drawn = agent._actions.copy()
             following, final = (_normal(2, 4, seed=1000 * e + 2 * t + k).astype(np.float32) for k in (1, 2))
             last = np.full(2, t == length - 1)
             reward = _normal(2, seed=5000 + 200 * e + t).astype(np.float32)
@@ -196,7 +189,7 @@ def _autograd(start, batch, config):
         log_prob, entropy = (law.log_prob(y), law.entropy()) if boxed else (law.log_prob(y[:, 0]), law.entropy())
         if boxed:
             log_prob, entropy = log_prob.sum(1), entropy.sum(1)
-        loss = loss - (advantage * log_prob + config.entropy * entropy).sum() / config.episodes
+        loss = loss - (advantage * log_prob + config.ent_coef * entropy).sum() / config.episodes_per_update
     loss.backward()
     found = {"policy": -params.grad, "value": _value_steps(values.detach(), batch, returns, config)}
     found |= {"log_std": -log_std.grad} if boxed else {}
@@ -207,7 +200,7 @@ def _value_steps(start, batch, returns, config):
     """What the steps of the value network come to; the returns stay as they were before the first."""
     params = start.clone().requires_grad_()
     x = torch.tensor(np.concatenate([episode[0] for episode in batch]), dtype=torch.float64)
-    for _ in range(config.value_updates if config.baseline == "value" else 0):
+    for _ in range(config.value_steps if config.baseline == "value" else 0):
         loss = 0.5 * ((_net(params, 1)(x)[:, 0] - torch.cat(returns)) ** 2).mean()
         (slope,) = torch.autograd.grad(loss, params)
         params = (params - VALUE_RATE * slope).detach().requires_grad_()
@@ -232,8 +225,8 @@ def _advantages(batch, returns, config, value):
             baseline = value(torch.tensor(batch[e][0], dtype=torch.float64))[:, 0].detach()
         found.append(g - baseline)
     every = torch.cat(found)
-    if config.standardized:
+    if config.normalize_advantages:
         found = [(a - every.mean()) / every.std(correction=0) for a in found]
-    if config.gamma_t:
+    if config.discount_states:
         found = [a * GAMMA ** torch.arange(len(a)) for a in found]
     return found

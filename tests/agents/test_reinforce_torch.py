@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agents.common.networks.compiled_network import NetworkSettings
 from gymnasium import spaces
 
 from agents import reinforce
-from agents.common.networks.dense import NetworkSettings
-from agents.reinforce.border import make_border
-from agents.reinforce.learner_torch import TorchReinforce
-from agents.reinforce.setup import make_rule
+from agents.reinforce.agent import build
 from simulator.core.protocols import EnvSpec, Step
 from tests.laws.players import lane, same, session
 
 PIXELS = {"layout": "corridor", "length": 3, "observation": "pixels", "cell_pixels": 3}
-SMALL = {"conv": {"frames": 2, "hidden": (8,)}, "episodes": 2}
+SMALL = {"conv": {"frames": 2, "hidden": (8,)}, "episodes_per_update": 2}
 
 
-def _torch(one, config):
-    """The agent of a session on torch networks."""
-    border = make_border("reinforce", one.env.spec)
-    return TorchReinforce(one.env.spec, list(one.seeds), config, (border, make_rule(one.env.spec, config, border)))
-
-
-@pytest.mark.parametrize("settings", [{}, {"baseline": "mean", "standardized": True, "entropy": 0.01}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"baseline": "mean", "normalize_advantages": True, "ent_coef": 0.01}], ids=str
+)
 @pytest.mark.parametrize("env", ["rooms", "CartPole-v1"])
 def test_it_learns_what_the_compiled_kind_learns(env, settings):
-    config = reinforce.Config(episodes=2, value_updates=2, network=NetworkSettings((8,), "tanh"), **settings)
+    config = reinforce.Config(episodes_per_update=2, value_steps=2, network=NetworkSettings((8,), "tanh"), **settings)
     dense, other = (session("reinforce", env) for _ in range(2))
     dense.agent = reinforce.make(dense.env.spec, list(dense.seeds), config)
-    other.agent = _torch(other, config)
+    other.agent = build(other.env.spec, list(other.seeds), config, torch=True)
     for one in (dense, other):
         one.play(400)
-    assert dense.agent.state()["policy"]["step_count"].min() >= 2
-    for name in ("clock", "stream", "failed_at"):
+    assert dense.agent.state()["policy"]["updates"].min() >= 2
+    for name in ("env_steps", "stream", "failed_at"):
         np.testing.assert_array_equal(dense.agent.state()[name], other.agent.state()[name])
     for name in ("loss", "entropy"):
         np.testing.assert_allclose(dense.metrics[name], other.metrics[name], rtol=1e-3)
@@ -49,10 +43,11 @@ def test_it_learns_what_the_compiled_kind_learns(env, settings):
 def test_a_batch_of_one_step_is_learned_from_as_it_is():
     spec = EnvSpec("by-hand", spaces.Box(-9.0, 9.0, (2,)), spaces.Discrete(2), 50)
     obs, ends, states = np.ones((3, 2), np.float32), np.ones(3, np.bool_), []
-    for standardized in (True, False):
-        config = reinforce.Config(episodes=1, standardized=standardized, network=NetworkSettings((4,), "tanh"))
-        border = make_border("reinforce", spec)
-        agent = TorchReinforce(spec, [0, 1, 2], config, (border, make_rule(spec, config, border)))
+    for normalized in (True, False):
+        config = reinforce.Config(
+            episodes_per_update=1, normalize_advantages=normalized, network=NetworkSettings((4,), "tanh")
+        )
+        agent = build(spec, [0, 1, 2], config, torch=True)
         before = agent.state()["policy"]
         for reward in (1.0, -2.0):
             actions = agent.act(obs)
@@ -72,7 +67,7 @@ def test_pictures_alone_equal_pictures_together():
     for one in (together, alone):
         one.play(150)
     state = together.state()
-    assert state["agent"]["policy"]["step_count"].min() >= 1
+    assert state["agent"]["policy"]["updates"].min() >= 1
     same(lane(alone.state(), 0, 1), lane(state, 2, 3))
 
 
@@ -95,5 +90,5 @@ def test_a_corridor_is_learned_from_pictures():
 
 def test_batches_of_pictures_that_do_not_fit_are_refused():
     spec = EnvSpec("large", spaces.Box(0, 255, (210, 160, 3), np.uint8), spaces.Discrete(6), 100_000)
-    with pytest.raises(ValueError, match=r"large needs [\d,.]+ GiB and .* expected a smaller agent.longest"):
+    with pytest.raises(ValueError, match=r"large needs [\d,.]+ GiB and .* expected a smaller agent.max_episode_steps"):
         reinforce.make(spec, [0], reinforce.Config())

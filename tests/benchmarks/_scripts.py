@@ -111,10 +111,10 @@ def _improve(optimizers: list[Any], value: nn.Module, parts: list[Any]) -> None:
 def torch_hill_climbing(steps: int) -> None:
     """Hill climbing of a linear policy, a torch module, one environment."""
     env, policy, taken, best = gymnasium.make(ENV), nn.Linear(4, 2), 0, -1.0
-    champion = [weights.detach().clone() for weights in policy.parameters()]
+    incumbent = [weights.detach().clone() for weights in policy.parameters()]
     while taken < steps:
         with torch.no_grad():
-            for weights, held in zip(policy.parameters(), champion, strict=True):
+            for weights, held in zip(policy.parameters(), incumbent, strict=True):
                 weights.copy_(held + torch.randn_like(held))
         obs, done, score = env.reset(seed=taken)[0], False, 0.0
         while not done:
@@ -123,7 +123,7 @@ def torch_hill_climbing(steps: int) -> None:
             obs, reward, terminated, truncated, _ = env.step(action)
             score, done, taken = score + reward, terminated or truncated, taken + 1
         if score >= best:
-            best, champion = score, [weights.detach().clone() for weights in policy.parameters()]
+            best, incumbent = score, [weights.detach().clone() for weights in policy.parameters()]
 
 
 def _net(*hidden: int) -> nn.Sequential:

@@ -36,7 +36,7 @@ def test_what_is_said_counts():
 
 def test_noise_on_a_schedule_is_at_its_lowest_at_the_end_of_the_run():
     agent = {"name": "hill_climbing", "anneal": "schedule"}
-    assert Session(build({**CARTPOLE, "steps": 700, "agent": agent})).agent._rule.steps == 700
+    assert Session(build({**CARTPOLE, "steps": 700, "agent": agent})).agent._hp.anneal_steps == 700
 
 
 def test_the_settings_of_a_run_keep_that_they_were_left_to_it():
