@@ -7,7 +7,6 @@ anything between; what is not known of a cue is 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple, Protocol
 
@@ -141,23 +140,3 @@ class RecallPicture(NamedTuple):
     cue: Array  # [C, N]
     restored: Array  # [C, N]
     energy: Array  # [T] of the first of them, at the cue and after every sweep
-
-
-@dataclass(frozen=True)
-class RecallSnapshot:
-    """A contest as of now, for whoever watches."""
-
-    run: str
-    contestants: tuple[str, ...]
-    challenge: str
-    phase: str  # "preparing", "playing", "done"
-    seeds: tuple[int, ...]
-    step: int  # cells played
-    steps: int  # cells in all
-    seconds: float  # wall clock, this sitting and the ones before, compiling left out
-    following: str  # the cell that is played next, in words
-    picture: RecallPicture | None  # of the newest cell
-    scores: dict[str, float]  # of the newest cell, means over seeds
-    newest: str = ""  # the newest cell in words
-    compile_seconds: float = 0.0
-    warnings: tuple[str, ...] = ()

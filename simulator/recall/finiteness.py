@@ -11,7 +11,7 @@ from simulator.core.protocols import Array
 
 
 def broken_seeds(values: Any, n_seeds: int) -> Array:
-    """Which seeds hold nan or infinity, bool [S], in a state as players give it: arrays, alone or in tables and lists.
+    """Mask of seeds with NaN or infinity in a state, bool [S]: arrays, alone or in dicts and lists.
 
     An array that leads with the seed axis speaks of each seed by itself; any other number is everybody's.
     """
@@ -30,7 +30,7 @@ def broken_seeds(values: Any, n_seeds: int) -> Array:
 
 
 def _is_finite(array: Array) -> bool:
-    """Whether all numbers are; a sum of finite ones may overflow, so only one that is finite saves the longer look."""
+    """Return whether all are finite. A finite sum proves it at once; one that is not may have overflowed."""
     with np.errstate(all="ignore"):
         return bool(np.isfinite(array.sum(dtype=np.float64)) or np.isfinite(array).all())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.core.files.escaping import LONGEST, checked_name, shortened, visible
-from simulator.store.database import CHECKED, NAME, PATIENCE, create, repair_advice
+from simulator.store.database import CHECKED, LOCK_TIMEOUT, NAME, create, repair_advice
 from simulator.store.lab_files import read_own, write_own
 from simulator.store.records import StoreError, StoreFailure
 
@@ -50,7 +50,8 @@ def check_can_be_lab(lab: Path) -> None:
     Raises:
         StoreError: a name in it is too long, or a link in it leads nowhere, or to itself.
     """
-    name, expected = visible(shortened(str(lab), LONGEST)), "expected a folder, or a place where one can be made"
+    name = visible(shortened(str(lab), LONGEST))
+    expected = "expected a folder, or a place where one can be made"
     try:
         os.stat(lab)
     except FileNotFoundError:
@@ -71,9 +72,9 @@ def _make(lab: Path, path: Path) -> None:
     missing = [folder for folder in (gate, lab, *lab.parents) if not folder.exists()]
     try:
         lab.mkdir(parents=True, exist_ok=True)
-        lock = _acquire(gate, PATIENCE)
+        lock = _acquire(gate, LOCK_TIMEOUT)
         if lock is None:
-            raise StoreFailure(f"lab {lab} was locked by another process for more than {PATIENCE:g} s")
+            raise StoreFailure(f"lab {lab} was locked by another process for more than {LOCK_TIMEOUT:g} s")
         try:
             if not path.exists():
                 create(path)
@@ -118,7 +119,7 @@ def forgotten(lab: Path, known: Container[int]) -> list[int]:
     return sorted(number for number in numbers if number not in known)
 
 
-def told_of_forgotten(lab: Path, runs: Sequence[int]) -> str:
+def forgotten_line(lab: Path, runs: Sequence[int]) -> str:
     """One line about runs that a lab's database forgot."""
     shown = ", ".join(f"r{number}" for number in runs[:6]) + (", ..." if len(runs) > 6 else "")
     what = (
@@ -149,7 +150,7 @@ def unlock_run(folder: Path, lock: FileLock) -> None:
 
 
 def is_written(folder: Path) -> bool:
-    """Whether a living process says that it writes the run in ``folder``; one on another host is believed."""
+    """Return whether a living process says that it writes the run in ``folder``; one on another host is believed."""
     return is_written_here(folder, elsewhere=True)
 
 

@@ -45,7 +45,7 @@ def played(lab, broken=(1,), at="store", **changes):
     }
     with Store(lab) as store:
         for last in loop.recall(recall.build(contest), store):
-            run = last.run
+            run = last.id
         return recalls.summary(store, run)
 
 
@@ -68,8 +68,8 @@ def test_a_failed_seed_counts_nowhere_and_the_others_keep_their_bits(tmp_path, a
         whole = [np.mean(np.delete(before["overlap"]["per_seed"], 1)), after["overlap"]["mean"]]
         assert after["bit_error"] == pytest.approx((1.0 - whole[0]) / 2.0)
     with Store(tmp_path / "broken") as store:
-        rows = [row.returns for row in store.evaluations("r1") if row.step <= 2 and row.seed == 1]
-    assert np.isnan(rows).all(), "cue and ceilings among them"
+        stored = {(row.seed, row.step) for row in store.metrics("r1") if row.step <= 2}
+    assert stored == {(seed, step) for seed in (0, 2) for step in (1, 2)}, "cue and ceilings among them"
     for name in ("overlap", "exact"):
         (less,) = [each[name] for each in broken["differences"] if each["corruption"] == "flip:0.2"]
         assert np.flatnonzero(np.isnan(less["per_seed"])).tolist() == [1]
@@ -184,7 +184,7 @@ def test_a_tournament_leaves_it_out_too_and_says_so(tmp_path):
     }
     with CellStore(tmp_path) as store:
         for last in host.play(tournament_config.build(tables), store, lambda n: workers_of("0", n)):
-            assert last.tournament == "t1"
+            assert last.id == "t1"
         found = verdict.summary(store, "t1")
     told = {(each["contestant"], *each["seeds"]): each["reason"] for each in found["failures"]}
     assert told["some", 1] == NOT_RECALLED

@@ -29,14 +29,14 @@ GAME = {
 def interrupted(lab, values):
     """Begin a tournament and leave it in the middle of its first cell, at a checkpoint."""
     with CellStore(lab) as store:
-        sitting = host.play(build(values), store, lambda n: Here(), checkpoint_every=0.01)
-        for _ in sitting:
+        snapshots = host.play(build(values), store, lambda n: Here(), checkpoint_every=0.01)
+        for _ in snapshots:
             runs = [path for path in (lab / "cells").glob("*-*-*") if (path / "engram.sqlite3").exists()]
             if runs:
                 with Store(runs[0]) as scratch:
                     if any(run.step > 0 for run in scratch.runs()):
                         break
-        sitting.close()
+        snapshots.close()
 
 
 def test_a_cell_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
