@@ -97,7 +97,7 @@ class PatternSplit(NamedTuple):
 class Challenge(Protocol):
     """Patterns to recall. A challenge's file offers ``Config`` and ``make(seeds, config)``.
 
-    One that reads files offers ``files(config) -> paths`` beside these: what they hold is part of a contest's settings.
+    One that reads files offers ``files(config) -> paths``: their content is part of a benchmark's settings.
     """
 
     units: PatternSpec

@@ -1,4 +1,4 @@
-"""One contest between memories as data: its cells, what a cell is played with, and what it came to."""
+"""Recall benchmark as data: its conditions, their inputs, and their scores."""
 
 from __future__ import annotations
 
@@ -102,6 +102,14 @@ class _Group:
     scores: dict[str, Array] = field(default_factory=dict)
 
 
+class _Stored(NamedTuple):
+    """A memory that has stored patterns."""
+
+    memory: Any
+    health: Health
+    seconds: float  # that storing took
+
+
 def plan(config: ArenaConfig) -> list[Condition]:
     """Every cell, in the order in which they are played."""
     loads = [*config.patterns, *([0] if config.capacity else [])]
@@ -114,7 +122,7 @@ def plan(config: ArenaConfig) -> list[Condition]:
 
 
 class RecallBenchmark:
-    """Plays cells. Patterns and corruption are the same for every contestant.
+    """Measures conditions. Patterns and corruption are the same for every contestant.
 
     Raises:
         ValueError: players that cannot be built, without leave to skip them or with nobody left, or more patterns than
@@ -181,26 +189,27 @@ class RecallBenchmark:
             self._kept = None  # room for the next
             contestant = self._config.contestants[cell.contestant]
             draw = self._draw(cell.patterns)
-            memory, health, seconds = self._stored(contestant, draw)
+            stored = self._stored(contestant, draw)
+            memory = stored.memory
             facts = {
-                "store_seconds": seconds,
+                "store_seconds": stored.seconds,
                 "parameters": int(memory.n_parameters),
                 "recall_mode": memory.recall_mode,
             }
             facts |= {"units": self.units.n, "is_bipolar": self.units.is_bipolar}
-            group = _Group(memory, draw, health, deepcopy(memory.state()), facts)
+            group = _Group(memory, draw, stored.health, deepcopy(memory.state()), facts)
             self._measure(group)
             self._kept = (key, group)
         self._kept[1].memory.restore(deepcopy(self._kept[1].state))  # a cell does not depend on those before it
         return self._kept[1]
 
-    def _stored(self, contestant: Contestant, draw: PatternSplit) -> tuple[Any, Health, float]:
+    def _stored(self, contestant: Contestant, draw: PatternSplit) -> _Stored:
         """A contestant that has stored patterns, which of its seeds broke down over it, and the seconds it took."""
         memory = self._make(contestant)
         health = Health(len(self._seeds))
         _, seconds = _timed(lambda: memory.store(draw.stored))
         health.look(memory.state(), NOT_STORED)
-        return memory, health, seconds
+        return _Stored(memory, health, seconds)
 
     def _measure(self, group: _Group) -> None:
         """Measure the scores that do not depend on the corruption."""
@@ -334,12 +343,12 @@ class RecallBenchmark:
         """Shares recalled exactly at one load; none where so many are refused."""
         draw = self._challenge.draw(load, 0)
         try:
-            memory, stored, _ = self._stored(contestant, draw)
+            stored = self._stored(contestant, draw)
         except ValueError:
             if load == MIN_LOAD:
                 raise
             return np.zeros(len(self._seeds))
-        group = _Group(memory, draw, stored)
+        group = _Group(stored.memory, draw, stored.health)
         shares = self._exact(group, channel, min(load, MAX_CAPACITY_CUES))
         health.join(group.health)
         return shares

@@ -34,9 +34,9 @@ def recall(
     """Let memories compete, and store what comes out.
 
     Args:
-        config: the contest's settings; of a stored one, its own.
+        config: the benchmark's settings; of a stored one, its own.
         store: the lab.
-        run: id of a stored contest, to go on with; None: a new one.
+        run: id of a stored benchmark, to be continued; None: a new one.
         label: what people call a new one.
 
     Yields:
@@ -82,7 +82,7 @@ class RecallLoop:
         self._run = lease.id
         self._seeds = seeds_of(config)
         self._cells = plan(config)
-        self._contest = RecallBenchmark(config, list(self._seeds))
+        self._benchmark = RecallBenchmark(config, list(self._seeds))
         hold_torch(1)  # seeds share the threads; see parallel_for
         resumed = lease.resume(threads)
         self._provenance = resumed.provenance
@@ -114,7 +114,7 @@ class RecallLoop:
 
     def _play(self, at: int) -> ConditionResult:
         try:
-            return self._contest.play(self._cells[at])
+            return self._benchmark.play(self._cells[at])
         except ValueError as error:
             if not self._config.skip:
                 raise BadInputError(f"{error}; --skip goes on without") from None

@@ -175,7 +175,7 @@ class TournamentLoop:
         for key, span in cells:
             known.setdefault(key, []).append(span)
         for pair in plan["pairs"]:
-            spans = fitted((config.first_seed, config.seeds), config.block, known.get(pair["key"], ()))
+            spans = fitted(SeedRange(config.first_seed, config.seeds), config.block, known.get(pair["key"], ()))
             pair["spans"] = [list(each) for each in spans]
         prepare(plan, self._pairs, cells, config)
         schedule = JobSchedule(plan, cells)

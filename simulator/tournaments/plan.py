@@ -23,6 +23,7 @@ from simulator.config.tournament import TournamentConfig
 from simulator.config.tournament_entries import EXTERNAL, SIDES, Challenge, Contestant
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
+from simulator.store.cell_store import SeedRange
 from simulator.store.run_records import installed
 
 RANDOM = "random_walk"  # the agent whose return is the floor of an environment where that is not known
@@ -44,9 +45,9 @@ class Matchup(NamedTuple):
     key: str
     config: Any  # with a single seed
 
-    def settings(self, span: tuple[int, int]) -> str:
-        """The complete settings of the cell with these seeds, as TOML."""
-        own = dataclasses.replace(self.config, first_seed=span[0], seeds=span[1])
+    def settings(self, span: SeedRange) -> str:
+        """Format the complete settings of the job with these seeds, as TOML."""
+        own = dataclasses.replace(self.config, first_seed=span.first, seeds=span.count)
         return _codec(self.kind).to_toml(own)  # type: ignore[no-any-return]
 
 
@@ -90,40 +91,47 @@ def references(tournament: TournamentConfig) -> list[Matchup]:
     return found
 
 
-def spans_of(first: int, seeds: int, block: int) -> list[tuple[int, int]]:
-    """Seeds cut into blocks: (first seed, how many)."""
-    return [(at, min(block, first + seeds - at)) for at in range(first, first + seeds, block)]
+def spans_of(first: int, seeds: int, block: int) -> list[SeedRange]:
+    """Cut seeds into blocks."""
+    return [SeedRange(at, min(block, first + seeds - at)) for at in range(first, first + seeds, block)]
 
 
-def fitted(wanted: tuple[int, int], block: int, known: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Seeds cut into blocks, those that were played among them.
+def fitted(wanted: SeedRange, block: int, known: Iterable[SeedRange]) -> list[SeedRange]:
+    """Cut seeds into blocks, those that were played among them.
 
     Args:
-        wanted: the first seed, and how many.
+        wanted: the seeds.
         block: seeds in a new block.
         known: blocks that were played.
     """
-    at, n = wanted
-    spans = list[tuple[int, int]]()
-    last = at + n
-    longest = dict[int, int]()
-    for first, size in known:
-        if first + size <= last:
-            longest[first] = max(size, longest.get(first, 0))
-    while at < last:
-        following = min((first for first in longest if first > at), default=last)
-        spans.append((at, longest.get(at) or min(block, following - at, last - at)))
-        at += spans[-1][1]
+    end = wanted.first + wanted.count
+    longest: dict[int, int] = {}  # first seed -> number of seeds that were played from there
+    for span in known:
+        if span.first + span.count <= end:
+            longest[span.first] = max(span.count, longest.get(span.first, 0))
+    spans: list[SeedRange] = []
+    at = wanted.first
+    while at < end:
+        next_known = min((first for first in longest if first > at), default=end)
+        spans.append(SeedRange(at, longest.get(at) or min(block, next_known - at, end - at)))
+        at += spans[-1].count
     return spans
 
 
-def cells_of(plan: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
-    """The cells of a stored plan, block by block, so that an unfinished tournament is an even one."""
-    spans = [[tuple(span) for span in pair["spans"]] for pair in plan["pairs"]]
+class PlannedJob(NamedTuple):
+    """A job of a stored plan."""
+
+    pair: dict[str, Any]  # the matchup, as the plan has it
+    span: SeedRange
+
+
+def cells_of(plan: dict[str, Any]) -> Iterator[PlannedJob]:
+    """Yield the jobs of a stored plan, block by block, so that an unfinished tournament is an even one."""
+    spans = [[SeedRange(*span) for span in pair["spans"]] for pair in plan["pairs"]]
     for at in range(max(map(len, spans), default=0)):
         for pair, own in zip(plan["pairs"], spans, strict=True):
             if at < len(own):
-                yield pair, own[at]
+                yield PlannedJob(pair, own[at])
 
 
 def stored(pairs: Sequence[Matchup], tournament: TournamentConfig) -> list[dict[str, Any]]:
@@ -290,6 +298,6 @@ def _flat(who: Any) -> dict[str, Any]:
     return found | ({"tuned": True} if getattr(who, "tuned", False) else {})
 
 
-def all_spans(plan: dict[str, Any]) -> list[tuple[int, int]]:
-    """Every block of seeds of a plan."""
-    return sorted({(span[0], span[1]) for pair in plan["pairs"] for span in pair["spans"]})
+def all_spans(plan: dict[str, Any]) -> list[SeedRange]:
+    """List every block of seeds of a plan."""
+    return sorted({SeedRange(*span) for pair in plan["pairs"] for span in pair["spans"]})

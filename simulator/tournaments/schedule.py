@@ -27,7 +27,7 @@ class JobSchedule:
 
     def _order(self) -> None:
         """Work out the cells again, and how many are over; those of random play come first and are not counted."""
-        self._jobs = dict.fromkeys(JobKey(pair["key"], SeedRange(*span)) for pair, span in cells_of(self.plan))
+        self._jobs = dict.fromkeys(JobKey(pair["key"], span) for pair, span in cells_of(self.plan))
         references = [
             JobKey(pair["key"], SeedRange(*span)) for pair in self.plan["references"] for span in pair["spans"]
         ]

@@ -10,10 +10,10 @@ import numpy as np
 from simulator.config.tournament_entries import SIDES
 from simulator.core.protocols import Array
 from simulator.statistics.analysis import Played
-from simulator.store.cell_store import JobRecord, TournamentRecord
+from simulator.store.cell_store import JobKey, JobRecord, SeedRange, TournamentRecord
 
 MEASURED = "measured random play"
-Cells = Mapping[tuple[str, tuple[int, int]], JobRecord]
+Cells = Mapping[JobKey, JobRecord]
 
 
 class ReferenceScores(NamedTuple):
@@ -38,10 +38,10 @@ def division(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells
     if not pairs:
         return None
     seeds = sorted({seed for pair in pairs for first, n in pair["spans"] for seed in range(first, first + n)})
-    board = Scoreboard(plan, cells, (who, what, seeds), settings)
+    board = Scoreboard(plan, cells, who, what, seeds, settings)
     for pair in pairs:
         for span in pair["spans"]:
-            board.enter(pair, cells.get((pair["key"], tuple(span))), span)
+            board.enter(pair, cells.get(JobKey(pair["key"], SeedRange(*span))), span)
     return board.played()
 
 
@@ -49,13 +49,15 @@ class Scoreboard:
     """The scores of one division, while its cells are entered."""
 
     def __init__(
-        self, plan: Mapping[str, Any], cells: Cells, axes: tuple[list[int], list[int], list[int]], settings: Any
+        self, plan: Mapping[str, Any], cells: Cells, who: list[int], what: list[int], seeds: list[int], settings: Any
     ) -> None:
         self._plan = plan
         self._cells = cells
         self._settings = settings
-        self._who, self._what, self._seeds = axes
-        shape = tuple(map(len, axes))
+        self._who = who
+        self._what = what
+        self._seeds = seeds
+        shape = (len(who), len(what), len(seeds))
         self._sum = np.zeros(shape)
         self._count = np.zeros(shape)
         self._bad = np.zeros(shape, np.bool_)
@@ -195,7 +197,7 @@ class Scoreboard:
         """Mean return of random play, by the cells beside the tournament."""
         for pair in self._plan["references"]:
             if pair["challenge"] == self._what[m]:
-                cells = [self._cells.get((pair["key"], tuple(span))) for span in pair["spans"]]
+                cells = [self._cells.get(JobKey(pair["key"], SeedRange(*span))) for span in pair["spans"]]
                 scores = [cell.scores for cell in cells if cell is not None and cell.status == "done"]
                 known = np.concatenate([np.zeros(0), *scores])
                 known = known[np.isfinite(known)]  # without seeds whose episodes were cut

@@ -14,7 +14,7 @@ from simulator.config.tournament import stored_tables
 from simulator.config.tournament_entries import SIDES
 from simulator.core.snapshots import Standing
 from simulator.statistics.analysis import Played, judge
-from simulator.store.cell_store import CellStore, JobRecord, TournamentRecord
+from simulator.store.cell_store import CellStore, JobKey, JobRecord, TournamentRecord
 from simulator.tournaments.plan import cells_of
 from simulator.tournaments.scoreboard import Cells, division
 from simulator.versions import OURS, version_of
@@ -147,7 +147,7 @@ def _note_marks(challenges: list[dict[str, Any]], played: Played) -> None:
 
 def _counts(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells) -> dict[str, Any]:
     """Count the cells, and those that failed. Contestants that are the same share cells."""
-    planned = [(pair, (pair["key"], span)) for pair, span in cells_of(record.plan)]
+    planned = [(pair, JobKey(pair["key"], span)) for pair, span in cells_of(record.plan)]
     over = [(pair, cells[slot]) for pair, slot in planned if slot in cells]
     n = len({slot for _, slot in planned})
     met = {slot: cells[slot].status for _, slot in planned if slot in cells}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simulator.config.tournament import build
-from simulator.store.cell_store import CellStore, failed
+from simulator.store.cell_store import CellStore, SeedRange, failed
 from simulator.store.run_store import Store
 from simulator.tournaments import cell_runner, summary
 from simulator.tournaments import loop as host
@@ -89,7 +89,7 @@ def test_seeds_that_were_played_are_not_played_again(tmp_path, monkeypatch):
     ],
 )
 def test_blocks_that_were_played_have_their_place(wanted, block, known, found):
-    assert fitted(wanted, block, known) == found
+    assert fitted(SeedRange(*wanted), block, [SeedRange(*each) for each in known]) == found
 
 
 def test_a_limit_of_time_is_of_each_seed():
