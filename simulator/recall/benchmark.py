@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,7 +17,6 @@ from simulator.core.memories import CorruptionModel, Cues, PatternSplit, Recall,
 from simulator.core.protocols import Array
 from simulator.recall import metrics as scores
 from simulator.recall.bayes_optimal import ceiling
-from simulator.recall.finiteness import broken_seeds
 
 SCORES = (
     *("overlap", "exact", "ceiling_overlap", "ceiling_exact", "cue", "spurious", "sweeps"),
@@ -48,6 +47,38 @@ class ConditionResult(NamedTuple):
     scores: Array  # float64 [S, len(SCORES)], nan where something was not measured, and everywhere of a failed seed
     facts: dict[str, Any]  # plain values
     picture: RecallPicture | None
+
+
+def broken_seeds(values: Any, n_seeds: int) -> Array:
+    """Mask of seeds with NaN or infinity in a state, bool [S]: arrays, alone or in dicts and lists.
+
+    An array that leads with the seed axis belongs to each seed by itself; any other number to all seeds.
+    """
+    if isinstance(values, Mapping):
+        return _any((broken_seeds(each, n_seeds) for each in values.values()), n_seeds)
+    if isinstance(values, list | tuple):
+        return _any((broken_seeds(each, n_seeds) for each in values), n_seeds)
+    if not isinstance(values, np.ndarray | float | np.floating):
+        return np.zeros(n_seeds, np.bool_)
+    array = np.asarray(values)
+    if array.dtype.kind not in "fc":
+        return np.zeros(n_seeds, np.bool_)
+    if not array.ndim or len(array) != n_seeds:
+        return np.full(n_seeds, not _is_finite(array))
+    return np.array([not _is_finite(each) for each in array], np.bool_)
+
+
+def _is_finite(array: Array) -> bool:
+    """Return whether all are finite. A finite sum proves it at once; one that is not may have overflowed."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(array.sum(dtype=np.float64)) or np.isfinite(array).all())
+
+
+def _any(found: Any, n_seeds: int) -> Array:
+    broken = np.zeros(n_seeds, np.bool_)
+    for each in found:
+        broken |= each
+    return broken
 
 
 class Health:
@@ -125,7 +156,7 @@ class RecallBenchmark:
     """Measures conditions. Patterns and corruption are the same for every contestant.
 
     Raises:
-        ValueError: players that cannot be built, without leave to skip them or with nobody left, or more patterns than
+        ValueError: players that cannot be built, where they may not be skipped or none is left, or more patterns than
             the challenge has.
     """
 

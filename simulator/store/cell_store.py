@@ -241,7 +241,7 @@ class CellStore:
         return run.kind if run else ""
 
     def sweep(self, keep: Iterable[JobKey]) -> None:
-        """Clear away what cells in flight left, but for these: nobody will go on with the others."""
+        """Delete the checkpoints of all jobs but these: no tournament will continue the others."""
         wanted = {self.scratch(*job) for job in keep}
         for path in (self.lab / "cells").glob("*-*-*"):
             if path not in wanted and path.is_dir():

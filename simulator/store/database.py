@@ -210,7 +210,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """One moment of the database; nobody waits for it."""
+        """Read one moment of the database, without blocking writers."""
         with translated(self.path, self._readonly):
             if self._readonly:  # it was opened as unchanging: look again
                 self._db.close()
@@ -254,7 +254,7 @@ class Database:
         """Describe the file by what changes when another process, a copy or a restored backup changes it.
 
         The file is not opened for it: closing any descriptor of a file drops every lock that the process has on it,
-        those of SQLite's connection too, and whoever closes next would take the log away from those who still write.
+        those of SQLite's connection too, and the next process to close would delete the log under its writers.
         """
         found = self.path.stat()
         return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"

@@ -92,7 +92,7 @@ def unmake(lab: Path) -> None:
     for name in (NAME, f"{NAME}-wal", f"{NAME}-shm", CHECKED, "lock"):
         (lab / name).unlink(missing_ok=True)
     for folder in (lab / "runs", lab):
-        with suppress(OSError):  # somebody else has put something there
+        with suppress(OSError):  # another process has put something there
             folder.rmdir()
 
 
@@ -132,12 +132,12 @@ def lock_run(folder: Path) -> FileLock:
     """The writer's lock of the run in ``folder``; the operating system lets go of it when the process ends, however.
 
     Raises:
-        StoreError: somebody else writes this run.
+        StoreError: another process writes this run.
     """
     lock = _acquire(folder / "lock", 0.0)
     if lock is None:
         raise StoreError(f"run {folder.name} is being written by {_writer(folder)}")
-    with suppress(OSError):  # a courtesy to whoever comes second
+    with suppress(OSError):  # named in the refusal of the next writer
         write_own(_note(folder), f"{os.getpid()} {socket.gethostname()}")
     return lock
 
@@ -161,7 +161,7 @@ def is_written_here(folder: Path, *, elsewhere: bool = False) -> bool:
         if host != socket.gethostname():
             return elsewhere
         os.kill(int(pid), 0)
-    except PermissionError:  # somebody else's process
+    except PermissionError:  # another user's process
         return True
     except (OSError, ValueError):
         return False

@@ -206,7 +206,7 @@ def _external(task: Task, tick: Tick) -> Result:
 
 
 def _stored(store: Store, tick: Tick) -> str | None:
-    """The run that a scratch lab holds, or None; whoever played it before is waited for, who may be about to end."""
+    """The run that a scratch lab holds, or None; waits for an earlier worker that may be about to end."""
     known = next((record.run for record in store.runs()), None)
     until = time.monotonic() + LOCK_TIMEOUT
     while known is not None and store.is_written(known) and time.monotonic() < until:

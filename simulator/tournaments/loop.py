@@ -161,7 +161,7 @@ class TournamentLoop:
         return self._schedule.done + self._schedule.failed
 
     def _planned(self) -> JobSchedule:
-        """The cells, once it is known that everybody can play."""
+        """Plan the jobs, once it is known that every contestant can play."""
         config = self._config
         refused = dict[tuple[int, int], str]()
         pairs = pairs_of(config, refused)
@@ -229,7 +229,7 @@ class TournamentLoop:
             yield self._snapshot("playing")
 
     def _unfinished(self) -> set[JobKey]:
-        """The cells of every tournament of the lab that is not done: somebody may go on with them."""
+        """The jobs of every tournament of the lab that is not done: it may be continued."""
         open_ = [each.plan for each in self._store.tournaments() if each.status != "done"]
         return {
             JobKey(pair["key"], SeedRange(*span)) for plan in open_ for pair in plan["pairs"] for span in pair["spans"]
@@ -277,7 +277,7 @@ class TournamentLoop:
                 self._keep(running.job, None, f"it took longer than the {self._config.timeout:g} s of timeout")
 
     def _grow(self) -> bool:
-        """Give another block of seeds to whoever is undecided; whether anybody was."""
+        """Give another block of seeds to contestants that are undecided; whether there were any."""
         if not self._config.adaptive:
             return False
         found = summary.summary(self._store, self.id)

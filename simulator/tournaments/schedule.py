@@ -81,7 +81,7 @@ class JobSchedule:
         grown = False
         for pair in self.plan["pairs"]:
             own = {self.plan["contestants"][i]["label"] for i in (pair["contestant"], pair["second"]) if i >= 0}
-            own |= players if pair["second"] >= 0 else set()  # a game is played by all or by nobody
+            own |= players if pair["second"] >= 0 else set()  # a game is played by all or by none
             end = max(first + n for first, n in pair["spans"])
             if own & set(wanted) and end < last:
                 pair["spans"] += [list(span) for span in spans_of(end, min(config.seeds, last - end), config.block)]

@@ -76,7 +76,7 @@ class Scoreboard:
         sides = [self._who.index(pair["contestant"])]
         sides += [self._who.index(pair["second"])] if pair["second"] >= 0 else []
         if cell.status != "done":
-            self._bad[sides[0], m, at] |= len(sides) == 1  # of a game everybody's seed is left out
+            self._bad[sides[0], m, at] |= len(sides) == 1  # in a game the seed is left out for all contestants
             return
         self._facts[m].append((at, cell.facts))
         if len(sides) == 2 and sides[0] == sides[1]:  # one match with oneself, of which both sides are one's own

@@ -74,16 +74,16 @@ class Evaluator:
     def evaluating(
         self, agent: Agent, step: int, *, last: bool = True, failed: Array | None = None
     ) -> Iterator[Evaluation | None]:
-        """Judge the agent's greedy policy as of now.
+        """Evaluate the agent's greedy policy as of now.
 
         Every episode is played only for the last evaluation of a run: one on the way plays a tenth of them, or none
         where the exact answer is known.
 
         Args:
-            agent: whom to judge; its learning is left as it is, whether or not this is played to its end.
+            agent: evaluated; its learning state is left as it is, also where the iterator is left early.
             step: training steps that it has behind it.
             last: whether this is the run's last evaluation.
-            failed: bool [S], seeds that are not judged; default: those that the agent says have failed.
+            failed: bool [S], seeds that are not evaluated; default: those that the agent says have failed.
 
         Yields:
             None now and then while it is played, and the evaluation at the end.

@@ -15,8 +15,7 @@ from simulator.config import tournament as tournament_config
 from simulator.core.memories import Recall
 from simulator.recall import loop
 from simulator.recall import summary as recalls
-from simulator.recall.benchmark import NOT_RECALLED, NOT_STORED, SCORES
-from simulator.recall.finiteness import broken_seeds
+from simulator.recall.benchmark import NOT_RECALLED, NOT_STORED, SCORES, broken_seeds
 from simulator.reporting import recall as recall_tables
 from simulator.reporting import recall_figures
 from simulator.store.cell_store import CellStore

@@ -46,7 +46,7 @@ class Here:
         def play() -> None:
             try:
                 found = answer(task, stop)
-            except BaseException as error:  # whatever it is, somebody waits for an answer
+            except BaseException as error:  # whatever it is, the host waits for an answer
                 found = {"died": f"{type(error).__name__}: {error}"}
             if not stop.is_set():
                 self._answers.put(Answer(task.key, **found))
