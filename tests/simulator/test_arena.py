@@ -301,7 +301,7 @@ def test_where_nothing_is_corrupted_memories_say_what_they_stored(tmp_path, corr
     assert cell(found, "nearest", 40, corruption)["exact"]["mean"] == 1.0
     assert cell(found, "keep_cue", 40, corruption)["ceiling"] == {"overlap": 1.0, "exact": 1.0}
     recall_tables.show(found)
-    assert capsys.readouterr().out.count("channel, no evidence") == 3
+    assert capsys.readouterr().out.count("noise_aware, no evidence") == 3
 
 
 def test_what_stays_is_asked_once_in_pieces_and_of_no_more_patterns_than_cues(tmp_path, monkeypatch):
@@ -313,7 +313,7 @@ def test_what_stays_is_asked_once_in_pieces_and_of_no_more_patterns_than_cues(tm
         return recall(self, cues, known, evidence)
 
     monkeypatch.setattr(KeepCue, "recall", counted)
-    monkeypatch.setattr(benchmark, "PIECE", 3)
+    monkeypatch.setattr(benchmark, "RECALL_BATCH", 3)
     corruptions = ["flip:0.1", "flip:0.2", "none"]
     for cues, pieces in ((0, [3, 3, 2]), (5, [3, 2])):
         asked.clear()

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from simulator.store import journal
-from simulator.store.cell_store import CellStore, JobRecord, failed, kind_of, of_result
+from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange, failed, kind_of, of_result
 from simulator.store.database import NAME
 from simulator.store.repair import repair
 from simulator.store.run_store import Store, StoreError
 from tests.simulator.storing import NEW, contents, line, two_runs
 
-SLOT = ("a" * 64, (3, 2))
+SLOT = JobKey("a" * 64, SeedRange(3, 2))
 RESULT = {
     "scores": [1.5, float("nan")],
     "second": [],

@@ -51,7 +51,7 @@ def test_training_time_adds_up_over_processes(tmp_path):
         run, training = None, [0.0]
         for _ in range(3):
             snapshots = loop.run(config, store, run, checkpoint_every=0.0)
-            run = next(snapshots).run
+            run = next(snapshots).id
             training.append(next(snapshots).training_seconds)
             snapshots.close()
     assert training == sorted(training)
