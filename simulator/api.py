@@ -54,7 +54,7 @@ class Result:
     def evaluations(self) -> tuple[Array, Array]:
         """All evaluations: steps [K] and scores [S, K], exact where they can be."""
         with Store(self._lab) as store:
-            return summary.judged(store, store.find(self.run))
+            return summary.evaluation_scores(store, store.find(self.run))
 
     def __repr__(self) -> str:
         told, judged = self.summary, self.summary["evaluation"]
@@ -91,7 +91,7 @@ def run(
     forget_notices()
     with Store(lab) as store:
         for snapshot in loop.run(config, store, label=label):
-            name = snapshot.run
+            name = snapshot.id
     return Result(lab, name)
 
 
@@ -222,7 +222,7 @@ def recall(
     forget_notices()
     with Store(lab) as store:
         for snapshot in arena.recall(config, store, label=label):
-            name = snapshot.run
+            name = snapshot.id
         return recalls.summary(store, name)
 
 
@@ -258,7 +258,7 @@ def tournament(
     config = tournament_config.build(tables)
     with CellStore(lab) as store:
         for snapshot in host.play(config, store, lambda n: workers_of(str(workers), n), label=label):
-            name = snapshot.tournament
+            name = snapshot.id
         return verdict.summary(store, name)
 
 

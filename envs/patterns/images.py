@@ -23,7 +23,7 @@ from simulator.core.files.escaping import LONGEST, shortened, visible
 from simulator.core.files.reading import DATA, DEFLATED, UnreadableError, check_size, open_file, read_npy
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
-from simulator.core.stopping import heed
+from simulator.core.stopping import raise_if_stopped
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm", ".bmp", ".gif", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "DIB", "GIF", "TIFF")  # of Pillow; others can start programs
@@ -129,7 +129,7 @@ def _check_heads(files: Sequence[Path], size: int) -> None:
     """Refuse, by the heads of the files, more pictures than may be unpacked, before one of them is."""
     kept = 0
     for file in files:
-        heed()
+        raise_if_stopped()
         with _opened(file) as image:
             width, height = image.size
         _check_pixels(file, width, height, kept)
@@ -143,7 +143,7 @@ def _check_pixels(file: Path, width: int, height: int, before: int = 0) -> None:
 
 def _image(file: Path, background: float) -> Array:
     """Read one image file as grey from 0 to 1, float32 [H, W], laid on a background where it is transparent."""
-    heed()
+    raise_if_stopped()
     with _opened(file) as image:
         _check_pixels(file, *image.size)  # again: this is the one that is unpacked
         mode = image.mode
@@ -257,7 +257,7 @@ def _scale_to_unit(pixels: Array, source: str) -> Array:
 def _resized(picture: Array, size: int) -> Array:
     from PIL import Image
 
-    heed()
+    raise_if_stopped()
     image = Image.fromarray(np.ascontiguousarray(picture, np.float32))
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), np.float32).clip(0.0, 1.0)
 

@@ -13,6 +13,7 @@ from simulator.commands.parser import format_value
 from simulator.config import presets
 from simulator.config.validation import Setting, describe, nested_fields, settings
 from simulator.core import registry
+from simulator.core.snapshots import RECALL, TOURNAMENT
 
 KINDS = (*registry.FOLDERS, "runs", "tournaments", "presets")
 SHOWN = tuple(kind for kind in KINDS if kind != "components" or registry.names(kind))  # there may be none of them
@@ -170,9 +171,9 @@ def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
 
 def is_tournament(name: str, lab: str) -> bool:
     """Whether that is a tournament of the lab; "latest" is whatever was begun last."""
-    from simulator.store import cell_store
+    from simulator.store.cell_store import kind_of
 
-    return cell_store.is_tournament(name, lab)
+    return kind_of(lab, name) == TOURNAMENT
 
 
 def _runs(lab: str) -> list[dict[str, Any]]:
@@ -232,7 +233,7 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         if name != "latest" and not store.has(name):
             return None
         record = store.find(name)
-        of_memories = recall.is_arena(record.settings)
+        of_memories = record.kind == RECALL
         summary, assemble = (recalls.summary, recall.assemble) if of_memories else (results.summary, config.assemble)
         place = ("recall" if of_memories else "run", record.settings, f"settings of {record.run}", record.versions)
         notes = notes_of(assemble, *place)

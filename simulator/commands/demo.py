@@ -95,9 +95,9 @@ def play(lab: str) -> Demo:
                 for last in engine.run(config, store):  # noqa: B007 - only the last one counts
                     pass
                 assert last is not None
-                values, best = judge(config, store, last.run, gamma)
+                values, best = judge(config, store, last.id, gamma)
                 rows.append(_row(env, agent, last, values, best))
-                console.print_status(f"{last.run}: {agent} has learned {env}")
+                console.print_status(f"{last.id}: {agent} has learned {env}")
                 if agent == "Q-learning":
                     picture = last.picture
         memories = _contest(store)
@@ -113,7 +113,7 @@ def _contest(store: Store) -> dict[str, Any]:
     """Let memories repair digits; what it came to."""
     players = {"memory": {name.replace("-", "_"): {"name": name} for name in MEMORIES}, "challenge": {"name": "digits"}}
     for last in loop.recall(recall.build({**CONTEST, "seeds": SEEDS, **players}), store):
-        run = last.run
+        run = last.id
     return summary.summary(store, run)
 
 
@@ -123,7 +123,7 @@ def _tournament(lab: str) -> dict[str, Any]:
 
     with CellStore(lab) as store:
         for last in host.play(tournament_config.build(TOURNAMENT), store, lambda n: Here()):
-            name = last.tournament
+            name = last.id
         found = verdict.summary(store, name)
     path = Path(lab) / f"{name}.html"
     try:
@@ -186,7 +186,7 @@ def _row(env: str, agent: str, last: Any, values: Array, best: float) -> dict[st
     return {
         "env": env,
         "agent": agent,
-        "run": last.run,
+        "run": last.id,
         "value": estimates.iqm(values),
         "low": low,
         "high": high,

@@ -1,4 +1,4 @@
-"""One sitting of a run: asks for snapshots, shows them, and stops in good order when a signal comes."""
+"""Driver of an experiment in this process: asks for snapshots, draws them, and stops in good order on a signal."""
 
 from __future__ import annotations
 
@@ -7,83 +7,97 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from simulator.core.protocols import Snapshot, View
-from simulator.core.stopping import heeding
+from simulator.core.errors import BadInputError
+from simulator.core.snapshots import ENDED, Snapshot, View
+from simulator.core.stopping import stop_requests_from
 
 _HANGUP = getattr(signal, "SIGHUP", 0)  # not every system has it
 AT_ONCE = 0.5  # seconds
 _SIGNALS = tuple(filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)))
 
 
-class BadInput(ValueError):  # noqa: N818 - what it is called is what it is
-    """Bad input that shows only while playing: patterns that a memory refuses."""
+S = TypeVar("S", bound=Snapshot)
 
 
 class StopSignal:
-    """The signal that asked the run to stop, or 0."""
+    """The signal that asked this process to stop, or 0."""
 
     number = 0
 
 
-def drive(snapshots: Iterator[Snapshot], view: View | None, begun: Callable[[Snapshot], None]) -> tuple[Snapshot, int]:
-    """Play a run to its end, or until Ctrl-C, SIGTERM or SIGHUP; then it is closed, which writes a checkpoint.
+class Driven(NamedTuple, Generic[S]):
+    """End of this process's work on an experiment."""
+
+    last: S
+    signal: int  # number of the signal that ended it, 0: the experiment is over
+
+
+def drive(snapshots: Generator[S, None, None], view: View[S] | None, begun: Callable[[S], None]) -> Driven[S]:
+    """Work on an experiment to its end, or until Ctrl-C, SIGTERM or SIGHUP; it is closed then, with a checkpoint.
 
     Args:
-        snapshots: the run, as the engine gives it.
-        view: shows every snapshot, or None.
-        begun: called once with the first snapshot, when the run has its name.
-
-    Returns:
-        The last snapshot, and the number of the signal that ended the sitting (0: none did).
+        snapshots: the experiment's loop.
+        view: draws every snapshot, or None.
+        begun: called once with the first snapshot, when the experiment has its id.
 
     Raises:
         ValueError: the players cannot be built from these settings.
         RuntimeError: a player refused something while it was training.
         Stopped: a signal came while files were read.
     """
-    snapshot: Snapshot | None = None
-    with _stopping() as stop, heeding(lambda: stop.number):
+    last: S | None = None
+    with _stopping() as stop, stop_requests_from(lambda: stop.number):
         try:
             while not stop.number:
-                following = _next(snapshots, snapshot)
-                if following is None:
-                    break
+                snapshot = _next(snapshots, last)
                 if snapshot is None:
-                    begun(following)
-                snapshot = following
+                    break
+                if last is None:
+                    begun(snapshot)
+                last = snapshot
                 if view is not None:
-                    with _nobody_watching():
+                    with _terminal_may_be_gone():
                         view.show(snapshot)
         finally:
             if view is not None:
-                with _nobody_watching():
+                with _terminal_may_be_gone():
                     view.close()
-            if stop.number and hasattr(snapshots, "close"):
+            if stop.number:
                 snapshots.close()
-    if snapshot is None:
-        raise RuntimeError("the run gave nothing to see")
-    return snapshot, stop.number if snapshot.phase not in ("done", "failed") else 0
+    if last is None:
+        raise RuntimeError("the experiment gave no snapshot")
+    return Driven(last, stop.number if last.phase not in ENDED else 0)
 
 
-def _next(snapshots: Iterator[Snapshot], before: Snapshot | None) -> Snapshot | None:
-    """The next snapshot. What is refused before training is bad input; what is refused later is a failure."""
+def interruption_line(driven: Driven[S], lab: object) -> str:
+    """Format how to continue an experiment that a signal interrupted."""
+    last = driven.last
+    name = signal.Signals(driven.signal).name
+    continued = f"engram resume {last.id} --lab {lab}"
+    return f"engram: {name}: interrupted after {last.progress}, checkpoint saved; continue with: {continued}"
+
+
+def _next(snapshots: Iterator[S], last: S | None) -> S | None:
+    """The next snapshot, None at the end. What is refused after the first one is a failure, and no bad input."""
     try:
         return next(snapshots, None)
-    except BadInput:
+    except BadInputError:
         raise
     except ValueError as error:
-        if before is None:
+        if last is None:
             raise
-        raise RuntimeError(f"{before.run} failed, step {before.step:,} was still well: {error}") from error
+        unit = last.progress.unit
+        done = last.progress.done
+        raise RuntimeError(f"{last.kind} {last.id} failed after {unit} {done:,}: {error}") from error
 
 
 @contextmanager
-def _nobody_watching() -> Iterator[None]:
+def _terminal_may_be_gone() -> Iterator[None]:
     """Go on where the terminal is gone: what it would be told is lost, and SIGHUP comes or has come."""
     try:
         yield
@@ -114,7 +128,8 @@ def _stopping() -> Iterator[StopSignal]:
     A thread answers them: the main one may be in compiled code for long, and until then Python calls no handler. A
     SIGHUP that is ignored already, as under ``nohup``, stays so.
     """
-    stop, (heard, told) = StopSignal(), os.pipe()
+    stop = StopSignal()
+    heard, told = os.pipe()
     os.set_blocking(told, False)
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -141,12 +156,14 @@ def _answer(heard: int) -> None:
 
     What comes within ``AT_ONCE`` of the first is of the same wish: ``timeout`` signals its child, and then its group.
     """
-    came, first = 0, 0.0
+    came = 0
+    first = 0.0
     while numbers := os.read(heard, 64):
         for number in (each for each in numbers if each in _SIGNALS):
             if came and time.monotonic() - first < AT_ONCE:
                 continue
-            came, first = came + 1, first or time.monotonic()
+            came = came + 1
+            first = first or time.monotonic()
             if number == _HANGUP:
                 _leave_terminal()
             if came == 1:

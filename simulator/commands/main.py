@@ -83,7 +83,7 @@ def _recall(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.reporting import recall
 
     config = recalling.settings_of(given)
-    data, code = recalling.begin(config, _lab(options), lambda: _view(options, "arena"), options.label)
+    data, code = recalling.begin(config, _lab(options), lambda: _view(options, "recall"), options.label)
     return CommandResult(data, recall.show, code)
 
 
@@ -120,7 +120,7 @@ def _resume(given: ParsedArgs, options: Options) -> CommandResult:
     if recalling.is_contest(name, lab):
         from simulator.reporting import recall
 
-        data, code = recalling.resume(name, lab, lambda: _view(options, "arena"))
+        data, code = recalling.resume(name, lab, lambda: _view(options, "recall"))
         return CommandResult(data, recall.show, code)
     data, code = run.resume(name, lab, lambda: _view(options))
     return CommandResult(data, run.show_summary, code)
@@ -306,20 +306,10 @@ def _lab(options: Options) -> str:
     return lab
 
 
-def _view(options: Options, of: str = "run") -> Any:
+def _view(options: Options, kind: str = "run") -> Any:
     if options.view == "none":
         return None
-    if of == "tournament":
-        from simulator.views.tournament import Leaderboard
-
-        return Leaderboard()
-    if of == "arena":
-        from simulator.views.recall import ArenaTerminal
-
-        return ArenaTerminal()
-    from simulator.views.run import Terminal
-
-    return Terminal()
+    return import_module(f"simulator.views.{kind}").terminal_view()
 
 
 def _of(module: str, name: str) -> Any:

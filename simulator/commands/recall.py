@@ -5,24 +5,23 @@ from __future__ import annotations
 import dataclasses
 import keyword
 import re
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from simulator import console
 from simulator.commands.command import Command, options_of
-from simulator.commands.driver import drive
+from simulator.commands.driver import drive, interruption_line
 from simulator.commands.parser import ParsedArgs
 from simulator.commands.parser import read as read_words
 from simulator.commands.run import MakeView, Outcome, announce_compiling
-from simulator.config.recall import ArenaConfig, assemble, find_memory, from_stored, is_arena, memory_presets
+from simulator.config.recall import ArenaConfig, assemble, find_memory, from_stored, memory_presets
 from simulator.config.run import read as read_file
 from simulator.config.validation import ConfigSource
 from simulator.core import registry
 from simulator.core.foreign.python_files import is_path, label_of
-from simulator.core.memories import RecallSnapshot
 from simulator.core.notices import forget_notices
+from simulator.core.snapshots import RECALL, RecallSnapshot
+from simulator.store.cell_store import kind_of
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
 
@@ -162,10 +161,7 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
 
 def is_contest(run: str, lab: str) -> bool:
     """Whether a stored run is a contest between memories; False where there is no such run."""
-    if not Path(lab).exists():
-        return False
-    with Store(lab) as store:
-        return store.has(run) and is_arena(store.find(run).settings)
+    return kind_of(lab, run) == RECALL
 
 
 def stored(run: str, lab: str) -> dict[str, Any]:
@@ -176,27 +172,25 @@ def stored(run: str, lab: str) -> dict[str, Any]:
         return summary.summary(store, store.find(run).run)
 
 
-def play(snapshots: Iterator[RecallSnapshot], store: Store, view: Any) -> Outcome:
+def play(snapshots: Generator[RecallSnapshot, None, None], store: Store, view: Any) -> Outcome:
     """Play a contest to its end, or until Ctrl-C; the code is 1 where nothing came out of it: every seed failed."""
     from simulator.recall import summary
     from simulator.reporting import recall
 
-    snapshot, number = drive(snapshots, view, _begun)  # type: ignore[arg-type]
-    if not number:
-        found = summary.summary(store, snapshot.run)
+    driven = drive(snapshots, view, _begun)
+    snapshot = driven.last
+    if not driven.signal:
+        found = summary.summary(store, snapshot.id)
         for line in recall.failure_lines(found):
-            console.print_status(f"{snapshot.run}: {line}")
+            console.print_status(f"{snapshot.id}: {line}")
         return found, 0 if any(cell["overlap"] for cell in found["cells"]) or found["capacities"] else 1
-    done, how = f"{snapshot.step:,} of {snapshot.steps:,} cells", signal.Signals(number).name
-    console.print_status(
-        f"engram: {how} after {done}, stored; go on with: engram resume {snapshot.run} --lab {store.lab}"
-    )
-    return None, 128 + number
+    console.print_status(interruption_line(driven, store.lab))
+    return None, 128 + driven.signal
 
 
-def _begun(snapshot: Any) -> None:
+def _begun(snapshot: RecallSnapshot) -> None:
     seeds = f"{len(snapshot.seeds):,} seed{'s' * (len(snapshot.seeds) > 1)}"
     who = ", ".join(snapshot.contestants)
-    console.print_status(f"{snapshot.run}: {who} recall {snapshot.challenge}, {seeds}, {snapshot.steps:,} cells")
+    console.print_status(f"{snapshot.id}: {who} recall {snapshot.challenge}, {seeds}, {snapshot.n_cells:,} cells")
     for line in snapshot.warnings:
-        console.print_status(f"{snapshot.run}: {line}")
+        console.print_status(f"{snapshot.id}: {line}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from simulator import console
 from simulator.commands.catalog import is_tournament
 from simulator.config.run import from_stored
 from simulator.core.files.escaping import visible
+from simulator.core.snapshots import RECALL, Snapshot
 from simulator.machine import differences, machine
 from simulator.store.lab import existing
 from simulator.store.run_records import changed
@@ -48,9 +49,11 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
     with Store(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder, Store(folder) as other:
         record = store.find(run)
         played = _play(record, other)
-        difference = compare(rows(store, record.run), rows(other, played))
+        stored = rows(store, record.run)
+        difference = compare(stored, rows(other, played))
         now = other.find(played).machines[-1:] or [machine()]
-        n_points, n_evaluations = len(store.points(record.run).seed), len(store.evaluations(record.run))
+    n_points = sum(what == "curve point" for _, _, what in stored)
+    n_evaluations = sum(what == "evaluation" for _, _, what in stored)
     return {
         "run": record.run,
         "identical": difference is None,
@@ -104,6 +107,11 @@ def rows(store: Store, run: str) -> Rows:
     for row in store.evaluations(run):
         returns = [(f"return of episode {i}", value) for i, value in enumerate(row.returns)]
         found[row.step, row.seed, "evaluation"] = (("mean", row.mean), ("exact", row.exact), *returns)
+    metrics: dict[tuple[int, int], list[tuple[str, float]]] = {}
+    for row in store.metrics(run):
+        metrics.setdefault((row.step, row.seed), []).append((row.name, row.value))
+    for (step, seed), numbers in metrics.items():
+        found[step, seed, "evaluation"] = tuple(numbers)
     record = store.find(run)
     for failure in record.failed:
         found[failure["step"], failure["seed"], "failure"] = (("step", failure["step"]),)
@@ -137,16 +145,16 @@ def _play(record: RunRecord, other: Store) -> str:
     from simulator.training import loop as engine
 
     run = ""
-    snapshots: Iterator[Any]
-    if recall.is_arena(record.settings):
+    snapshots: Generator[Snapshot, None, None]
+    if record.kind == RECALL:
         snapshots = loop.recall(recall.from_stored(record), other)
     else:
         snapshots = engine.run(from_stored(record), other)
     for snapshot in snapshots:
-        run = snapshot.run
-        if record.status != "done" and snapshot.step >= record.step:
+        run = snapshot.id
+        if record.status != "done" and snapshot.progress.done >= record.step:
             break
-    snapshots.close()  # type: ignore[attr-defined]
+    snapshots.close()
     return run
 
 

@@ -11,7 +11,7 @@ from simulator.commands.reproduce import show_changes
 from simulator.commands.tournament_listing import named
 from simulator.config.tournament import from_stored
 from simulator.machine import differences
-from simulator.store.cell_store import Cell, CellStore, Slot
+from simulator.store.cell_store import CellStore, JobKey, JobRecord
 from simulator.store.lab import existing
 from simulator.store.run_records import changed
 from simulator.tournaments import loop, summary
@@ -36,7 +36,7 @@ def again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
         config = from_stored(record)
         with CellStore(folder) as other:
             for last in loop.play(config, other, lambda n: workers_of(workers, n)):
-                found = last.tournament
+                found = last.id
             theirs = _cells(other, other.find(found).plan)
         mine = _cells(store, record.plan)
     words = {pair["key"]: summary.named(record.plan, pair) for pair in record.plan["pairs"]}
@@ -69,14 +69,14 @@ def show(outcome: Mapping[str, Any]) -> None:
     show_changes(outcome)
 
 
-def _cells(store: CellStore, plan: Mapping[str, Any]) -> dict[Slot, Cell]:
+def _cells(store: CellStore, plan: Mapping[str, Any]) -> dict[JobKey, JobRecord]:
     """The cells of a plan that ended well, in its order."""
     known = store.cells([pair["key"] for pair in plan["pairs"]])
     slots = [(pair["key"], span) for pair, span in cells_of(dict(plan))]
     return {slot: known[slot] for slot in slots if slot in known and known[slot].status == "done"}
 
 
-def _by_seed(cell: Cell) -> Iterator[tuple[int, dict[str, Any]]]:
+def _by_seed(cell: JobRecord) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every number of a cell by seed; facts that are one for all seeds with each of them."""
     n = cell.span[1]
     for i, seed in enumerate(range(cell.span[0], sum(cell.span))):

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from simulator.commands.driver import drive
+from simulator.commands.driver import drive, interruption_line
 from simulator.config.run import RunConfig, from_stored
 from simulator.console import interval, print_result, print_status, print_table
 from simulator.core.files.escaping import visible
 from simulator.core.notices import forget_notices, send_notices_to
-from simulator.core.protocols import Snapshot, View
+from simulator.core.snapshots import RunSnapshot, View
 from simulator.store.lab import existing
 
 if TYPE_CHECKING:
     from simulator.store.run_store import Store
 
 Outcome = tuple[Mapping[str, Any] | None, int]
-MakeView = Callable[[], View | None]
+MakeView = Callable[[], View[Any] | None]
 MOST_LINES = 6  # about seeds that failed
 
 
@@ -109,29 +108,26 @@ def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str
     return [*shown[:-1], f"{shown[-1]}; {rest}"] if shown else []
 
 
-def _play(snapshots: Iterator[Snapshot], store: Store, view: View | None) -> Outcome:
-    snapshot, number = drive(snapshots, view, _begun)
+def _play(snapshots: Generator[RunSnapshot, None, None], store: Store, view: View[RunSnapshot] | None) -> Outcome:
+    driven = drive(snapshots, view, _begun)
+    snapshot = driven.last
     if snapshot.compile_seconds > 0:
         print_status(f"compiling took {snapshot.compile_seconds:.1f} s, which the times below leave out")
-    if not number:
+    if not driven.signal:
         from simulator.training import summary as results
 
-        return results.summary(store, snapshot.run), 1 if snapshot.phase == "failed" else 0
-    done = f"{snapshot.step:,} of {snapshot.steps:,} steps"
-    how = signal.Signals(number).name
-    print_status(
-        f"engram: {how} after {done}, all of it is stored; go on with: engram resume {snapshot.run} --lab {store.lab}"
-    )
-    return None, 128 + number
+        return results.summary(store, snapshot.id), 1 if snapshot.phase == "failed" else 0
+    print_status(interruption_line(driven, store.lab))
+    return None, 128 + driven.signal
 
 
-def _begun(snapshot: Snapshot) -> None:
+def _begun(snapshot: RunSnapshot) -> None:
     seeds = len(snapshot.seeds)
     print_status(
-        f"{snapshot.run}: {snapshot.agent} in {snapshot.env}, seeds: {seeds:,}, steps of each: {snapshot.steps:,}"
+        f"{snapshot.id}: {snapshot.agent} in {snapshot.env}, seeds: {seeds:,}, steps of each: {snapshot.steps:,}"
     )
     for line in snapshot.warnings:
-        print_status(f"{snapshot.run}: {line}")
+        print_status(f"{snapshot.id}: {line}")
 
 
 @cache  # once in a process

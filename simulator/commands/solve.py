@@ -14,7 +14,7 @@ from simulator.core.mdp.average_reward import average_reward
 from simulator.core.mdp.model import TERMINATES, TRUNCATES, FiniteMDP, expected_reward, transitions
 from simulator.core.mdp.solve import finite_horizon, value_iteration
 from simulator.core.protocols import AgentView, Array, Env
-from simulator.training.evaluation import LARGEST, optimum
+from simulator.training.evaluation import MAX_EXACT_ENTRIES, optimum
 
 _SHOWN = 40  # states that a table for people holds
 
@@ -75,8 +75,10 @@ def _optimum(mdp: FiniteMDP, criterion: str, gamma: float, horizon: int) -> tupl
     steps = horizon or mdp.max_steps
     if not steps:
         raise ValueError("--criterion finite: this environment has no limit of steps, expected --horizon K")
-    if steps * mdp.legal.size > LARGEST:
-        raise ValueError(f"--horizon {steps}: {steps * mdp.legal.size:,} entries, expected at most {LARGEST:,}")
+    if steps * mdp.legal.size > MAX_EXACT_ENTRIES:
+        raise ValueError(
+            f"--horizon {steps}: {steps * mdp.legal.size:,} entries, expected at most {MAX_EXACT_ENTRIES:,}"
+        )
     plan = finite_horizon(mdp, steps, gamma)
     reward, ends = expected_reward(mdp), (TERMINATES, TRUNCATES)
     q = np.where(mdp.legal, reward + gamma * (transitions(mdp, ends) @ plan.values[1]).reshape(reward.shape), 0.0)
@@ -123,10 +125,10 @@ def draw(picture: Any) -> None:
     from rich.console import Console
 
     from simulator.views.grid import grid_map
-    from simulator.views.style import look_of
+    from simulator.views.style import style_of
 
     if picture.scene.walls is not None:
         marks = tuple(mark for mark in picture.scene.marks if mark.kind != "walker")
         picture = picture._replace(scene=replace(picture.scene, marks=marks, facts={}))
         console = Console()
-        console.print(grid_map(picture, console.width, None, look_of(console)))
+        console.print(grid_map(picture, console.width, None, style_of(console)))

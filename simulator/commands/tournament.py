@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from simulator import console
 from simulator.commands.command import DASH, Command, Options, options_of
-from simulator.commands.driver import drive
+from simulator.commands.driver import drive, interruption_line
 from simulator.commands.parser import ParsedArgs
 from simulator.commands.parser import read as read_words
 from simulator.commands.run import MakeView, Outcome, announce_compiling
@@ -154,7 +153,7 @@ def _play(
     from simulator.tournaments.workers.local import workers_of
 
     announce_compiling()
-    snapshots: Iterator[Any] = tournament.play(
+    snapshots = tournament.play(
         config,
         store,
         lambda n: workers_of(options.workers, n),
@@ -162,24 +161,16 @@ def _play(
         retry=options.retry,
         identity=identity,
     )
-    last, number = drive(snapshots, make_view(), _begun)  # type: ignore[arg-type]
-    if not number:
-        summary.keep(store, last.tournament)  # type: ignore[attr-defined]
-        found = summary.summary(store, last.tournament)  # type: ignore[attr-defined]
-        return found, 1 if found["cells"]["failed"] else 0
-    return None, 128 + _interrupted(last, number, store)
+    driven = drive(snapshots, make_view(), _begun)
+    if driven.signal:
+        console.print_status(interruption_line(driven, store.lab))
+        return None, 128 + driven.signal
+    name = driven.last.id
+    summary.keep(store, name)
+    found = summary.summary(store, name)
+    return found, 1 if found["cells"]["failed"] else 0
 
 
-def _interrupted(last: Any, number: int, store: CellStore) -> int:
-    done, how = f"{last.done:,} of {last.planned:,} cells", signal.Signals(number).name
-    again = f"engram resume {last.tournament} --lab {store.lab}"
-    console.print_status(
-        f"engram: {how} after {done}, stored; a cell that had a checkpoint goes on from it; go on with: {again}"
-    )
-    return number
-
-
-def _begun(snapshot: Any) -> None:
-    assert isinstance(snapshot, TournamentSnapshot)
+def _begun(snapshot: TournamentSnapshot) -> None:
     there = f", {snapshot.done:,} of them played already" if snapshot.done else ""
-    console.print_status(f"{snapshot.tournament}: {snapshot.planned:,} cell{'s' * (snapshot.planned != 1)}{there}")
+    console.print_status(f"{snapshot.id}: {snapshot.planned:,} cell{'s' * (snapshot.planned != 1)}{there}")

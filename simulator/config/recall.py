@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from simulator.core.field_types import CountOrZero
 from simulator.core.files.escaping import checked_name
 from simulator.core.files.reading import add_to
 from simulator.core.foreign.python_files import identity
-from simulator.core.stopping import heed
+from simulator.core.stopping import raise_if_stopped
 
 if TYPE_CHECKING:
     from simulator.store.records import RunRecord
@@ -77,11 +76,6 @@ def arena_settings() -> list[Setting]:
     """The settings of a contest that are neither a player nor a player's."""
     hidden = ("challenge", "contestants", "challenge_settings")
     return [each for each in settings(ArenaConfig) if each.name not in hidden]
-
-
-def is_arena(text: str) -> bool:
-    """Whether stored settings are those of a contest between memories."""
-    return re.search(r"^\[challenge\]$", text, re.MULTILINE) is not None
 
 
 def build(values: Mapping[str, Any]) -> ArenaConfig:
@@ -235,7 +229,7 @@ def _hash(tables: dict[str, Any], config: ArenaConfig) -> str:
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
     read = getattr(registry.load("challenges", config.challenge).module, "files", None)
     for path in read(config.challenge_settings) if read else ():
-        heed()
+        raise_if_stopped()
         digest.update(Path(path).name.encode())
         add_to(digest, path)
     return digest.hexdigest()

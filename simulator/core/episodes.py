@@ -1,4 +1,4 @@
-"""Evaluation episodes: after how many steps one is cut, and what a seed with its episodes scores."""
+"""Evaluation episodes: the number of steps after which one is cut, and the score of a seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENDLESS = "its policy may never end an episode, so its expected return is not fi
 
 
 def cut_seeds(returns: Array, failed: Array) -> Array:
-    """Which seeds had an evaluation episode that was cut, bool [S].
+    """Mask of seeds that had an evaluation episode that was cut, bool [S].
 
     Args:
         returns: those of the episodes that ended, [S, E]; nan for all others.
@@ -26,7 +26,7 @@ def cut_seeds(returns: Array, failed: Array) -> Array:
 
 
 def scores(evaluation: Evaluation) -> Array:
-    """What an evaluation says of every seed, [S]: its exact expected return, or else the mean of its returns.
+    """Score of every seed in an evaluation, [S]: its exact expected return, or else the mean of its returns.
 
     It is nan where there is no such number: for a seed that had failed; where the exact return is not finite, because
     the policy may go on for ever; and where an episode was cut: the mean of those that ended would be one of the
@@ -42,17 +42,17 @@ def cut_after(own: int | None, asked: int) -> int:
 
 
 @contextmanager
-def of_users_seeds(own: Sequence[int], users: Sequence[int]) -> Iterator[None]:
-    """Let the ValueErrors inside name the seeds of the run; see :func:`of_users`."""
+def errors_name_run_seeds(own: Sequence[int], users: Sequence[int]) -> Iterator[None]:
+    """Let the ValueErrors inside name the seeds of the run; see :func:`naming_run_seeds`."""
     try:
         yield
     except ValueError as error:
         if len(error.args) == 1 and isinstance(error.args[0], str):
-            error.args = (of_users(error.args[0], own, users),)
+            error.args = (naming_run_seeds(error.args[0], own, users),)
         raise
 
 
-def of_users(text: str, own: Sequence[int], users: Sequence[int]) -> str:
+def naming_run_seeds(text: str, own: Sequence[int], users: Sequence[int]) -> str:
     """A line of an environment about one of its seeds, with the seed of the run that it belongs to.
 
     An environment knows the seeds that it was made with, which in an evaluation are drawn from the run's, or positions

@@ -7,7 +7,6 @@ of values between them; an unknown unit of a cue is 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple, Protocol
 
@@ -98,7 +97,7 @@ class PatternSplit(NamedTuple):
 class Challenge(Protocol):
     """Patterns to recall. A challenge's file offers ``Config`` and ``make(seeds, config)``.
 
-    One that reads files offers ``files(config) -> paths`` beside these: their contents are settings too.
+    One that reads files offers ``files(config) -> paths``: their content is part of a benchmark's settings.
     """
 
     spec: PatternSpec
@@ -141,23 +140,3 @@ class RecallPicture(NamedTuple):
     cue: Array  # [C, N]
     restored: Array  # [C, N]
     energy: Array  # [T] of the first of them, at the cue and after every sweep
-
-
-@dataclass(frozen=True)
-class RecallSnapshot:
-    """A contest as of now, for whoever watches."""
-
-    run: str
-    contestants: tuple[str, ...]
-    challenge: str
-    phase: str  # "preparing", "playing", "done"
-    seeds: tuple[int, ...]
-    step: int  # cells played
-    steps: int  # cells in all
-    seconds: float  # wall clock, this sitting and the ones before, compiling left out
-    following: str  # the cell that is played next, in words
-    picture: RecallPicture | None  # of the newest cell
-    scores: dict[str, float]  # of the newest cell, means over seeds
-    newest: str = ""  # the newest cell in words
-    compile_seconds: float = 0.0
-    warnings: tuple[str, ...] = ()

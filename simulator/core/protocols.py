@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ State = dict[str, Any]  # arrays, numbers, strings, and dicts or lists of them: 
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """What an environment is.
+    """Description of an environment.
 
     Attributes:
         id: the name it goes by.
@@ -59,7 +59,7 @@ class Step(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """What a compiled stretch of T steps gave. The arrays are the agent's own and hold until its next stretch."""
+    """Result of a compiled rollout of T steps. The arrays are the agent's own and hold until its next rollout."""
 
     reward: Array  # [S, T] float32
     ended: Array  # [S, T] bool: an episode ended here, by either way
@@ -85,7 +85,7 @@ class Env(Protocol):
         """Move every seed by its action, [S]; episodes that end begin again in the same step."""
 
     def scene(self, index: int) -> Scene:
-        """What can be drawn of seed number ``index`` now."""
+        """Make a scene of seed number ``index``, for the views."""
 
     def state(self) -> State | None:
         """Everything needed to go on, or None: this environment cannot be frozen."""
@@ -94,11 +94,11 @@ class Env(Protocol):
         """Go on from ``state``, in place of ``reset``. False: it could not be done exactly, new episodes begin."""
 
     def observe(self) -> Array:
-        """What is seen now, [S, *obs]; changes nothing."""
+        """Return the current observations, [S, *obs]; changes nothing."""
 
 
 class Policy(Protocol):
-    """What an agent has learned, held still and acting greedily on streams of its own.
+    """The frozen greedy policy of an agent, acting on streams of its own.
 
     It shares the agent's tables or weights and changes nothing: evaluation never touches a learner. A policy that
     knows its own expected return offers ``expected_return() -> [S]`` beside these.
@@ -117,8 +117,8 @@ class Policy(Protocol):
 class Agent(Protocol):
     """S learners of one kind. An agent file offers ``Config`` and ``make(spec, seeds, config)``.
 
-    An agent that can run a stretch of an environment in one compiled call offers ``stretch(lanes, n) -> Trace`` beside
-    these, with the same bits as n rounds of act, step and learn, and ``rollout_batch``, the class of the lanes that it
+    An agent that can run a rollout of an environment in one compiled call offers ``rollout(env_batch, n) -> Rollout``
+    beside these, with the bits of n rounds of act, step and learn, and ``rollout_batch``, the class of the batch it
     takes, where that is not :class:`simulator.core.transition_table.TabularBatch`, and ``piece``, the most steps that
     it should be asked for at once, where they take long. One that discounts offers ``gamma``.
 
@@ -199,44 +199,8 @@ class Failure(NamedTuple):
 
 
 class AgentView(NamedTuple):
-    """What one seed's agent thinks of its environment, for the views."""
+    """Values and greedy actions of one seed's agent, for the views."""
 
     scene: Scene
     values: Array | None  # [N] best action value of every state
     greedy: Array | None  # [N, A] bool, every best action
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A run as of now, for whoever watches."""
-
-    run: str
-    agent: str
-    env: str
-    phase: str  # "preparing", "training", "evaluating", "done", or "failed": every seed did
-    seeds: tuple[int, ...]
-    step: int  # environment steps per seed so far
-    steps: int  # environment steps per seed in all
-    seconds: float  # wall clock, training and evaluation, this sitting and the ones before
-    cpu_seconds: float
-    training_seconds: float  # of the wall clock, without evaluations
-    training_cpu_seconds: float  # the same of the CPU time
-    curve: Curve
-    evaluations: tuple[Evaluation, ...] = ()
-    metrics: Metrics = field(default_factory=dict)
-    picture: AgentView | None = None
-    optimum: float | None = None  # best possible expected return of an episode
-    exact: bool = True  # False: a foreign environment could not be continued exactly
-    compile_seconds: float = 0.0  # spent compiling by this process, not in seconds
-    failed: tuple[Failure, ...] = ()  # seeds that broke down so far
-    warnings: tuple[str, ...] = ()  # damaged checkpoints that were passed over
-
-
-class View(Protocol):
-    """Watches a run from outside."""
-
-    def show(self, snapshot: Snapshot) -> None:
-        """Draw it."""
-
-    def close(self) -> None:
-        """Leave the screen as it should stay."""

@@ -1,51 +1,202 @@
-"""A tournament as of now, for whoever watches: how far it is, and the leaderboard so far."""
+"""Snapshots: the state of an experiment at one moment, as its loop yields it and its views draw it.
+
+Training a run, a recall benchmark, a match and a tournament are four kinds of experiment. Each has a snapshot of its
+own, with what its view shows; all four meet :class:`Snapshot`, which is what the driver, the live view and the host
+need of any of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from simulator.core.memories import RecallPicture
+from simulator.core.protocols import AgentView, Curve, Evaluation, Failure, Metrics
+
+RUN = "run"  # kinds of experiment
+RECALL = "recall"
+MATCH = "match"
+TOURNAMENT = "tournament"
+ENDED = ("done", "failed")  # phases after which nothing follows
+
+
+class Progress(NamedTuple):
+    """Finished work of an experiment, out of all of it."""
+
+    done: int
+    total: int
+    unit: str  # "step" (environment steps per seed), "cell", "round" or "game"
+
+    def __str__(self) -> str:
+        """Format as ``33,072 of 200,000 steps``."""
+        return f"{self.done:,} of {self.total:,} {self.unit}{'s' * (self.total != 1)}"
+
+
+class Snapshot(Protocol):
+    """The state of an experiment of any kind at one moment."""
+
+    @property
+    def id(self) -> str:
+        """Its id in the lab, such as ``r1`` or ``t1``; the name of a match, which is not stored by itself."""
+
+    @property
+    def kind(self) -> str:
+        """``RUN``, ``RECALL``, ``MATCH`` or ``TOURNAMENT``."""
+
+    @property
+    def phase(self) -> str:
+        """``preparing`` at first, one of ``ENDED`` at last; in between the kind's own words."""
+
+    @property
+    def progress(self) -> Progress:
+        """Finished work."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time in seconds, of all processes that worked on it, compiling left out."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line each, such as for a damaged checkpoint that was passed over."""
+
+
+S_contra = TypeVar("S_contra", bound=Snapshot, contravariant=True)
+
+
+class View(Protocol[S_contra]):
+    """Draws an experiment from outside."""
+
+    def show(self, snapshot: S_contra) -> None:
+        """Draw a snapshot."""
+
+    def close(self) -> None:
+        """Leave the screen as it should stay."""
+
+
+@dataclass(frozen=True)
+class RunSnapshot:
+    """A training run at one moment."""
+
+    id: str
+    agent: str
+    env: str
+    phase: str  # "preparing", "training", "evaluating", "done", or "failed": every seed did
+    seeds: tuple[int, ...]
+    step: int  # environment steps per seed so far
+    steps: int  # environment steps per seed in all
+    seconds: float  # wall-clock time of training and evaluation, of all processes that worked on it
+    cpu_seconds: float
+    training_seconds: float  # of the wall-clock time, without evaluations
+    training_cpu_seconds: float  # of the CPU time, without evaluations
+    curve: Curve
+    evaluations: tuple[Evaluation, ...] = ()
+    metrics: Metrics = field(default_factory=dict)
+    picture: AgentView | None = None
+    optimum: float | None = None  # best possible expected return of an episode
+    exact: bool = True  # False: a foreign environment could not be continued exactly
+    compile_seconds: float = 0.0  # spent compiling by this process, not in seconds
+    failed: tuple[Failure, ...] = ()  # seeds that broke down so far
+    warnings: tuple[str, ...] = ()  # damaged checkpoints that were passed over, another machine
+
+    @property
+    def kind(self) -> str:
+        """``RUN``."""
+        return RUN
+
+    @property
+    def progress(self) -> Progress:
+        """Environment steps per seed."""
+        return Progress(self.step, self.steps, "step")
+
+
+@dataclass(frozen=True)
+class RecallSnapshot:
+    """A recall benchmark at one moment."""
+
+    id: str
+    contestants: tuple[str, ...]
+    challenge: str
+    phase: str  # "preparing", "playing", "done"
+    seeds: tuple[int, ...]
+    n_done: int  # cells measured so far
+    n_cells: int  # cells in all
+    seconds: float  # wall-clock time of all processes that worked on it, compiling left out
+    next_cell: str  # the cell that is measured next, as text
+    picture: RecallPicture | None  # of the newest cell
+    scores: Mapping[str, float]  # of the newest cell, means over seeds
+    newest: str = ""  # the newest cell, as text
+    compile_seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """``RECALL``."""
+        return RECALL
+
+    @property
+    def progress(self) -> Progress:
+        """Cells of the benchmark."""
+        return Progress(self.n_done, self.n_cells, "cell")
+
+
+@dataclass(frozen=True)
+class MatchSnapshot:
+    """A match at one moment; the last one carries the result."""
+
+    id: str  # "q_learning - grudger in iterated_matrix"
+    phase: str  # "preparing", "training", "playing", "done"
+    progress: Progress  # training and playing: rounds or games that are over
+    seconds: float
+    result: dict[str, Any] | None = None  # see :mod:`simulator.matches.match`
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """``MATCH``."""
+        return MATCH
 
 
 class Standing(NamedTuple):
-    """Where one contestant stands in its division; nan where nothing can be said yet."""
+    """Standing of one contestant in its division; NaN where a number is not known yet."""
 
     contestant: str
     division: str
-    tier: int | None  # 1 is the best; contestants of one tier are not told apart by the data
+    tier: int | None  # 1 is the best; contestants of one tier are statistically indistinguishable
     strength: float
     strength_low: float
     strength_high: float
-    score: float  # mean normalised score: 0 at the floor, 1 at the ceiling
+    score: float  # mean normalised score: 0 for random play, 1 for the reference
     score_low: float
     score_high: float
-    done: int  # cells of this contestant
+    done: int  # jobs of this contestant
     planned: int
 
 
 @dataclass(frozen=True)
 class TournamentSnapshot:
-    """A tournament as of now, for whoever watches."""
+    """A tournament at one moment."""
 
-    tournament: str
+    id: str
     phase: str  # "preparing", "playing", "judging" or "done"
     planned: int  # cells in all
-    done: int  # cells that have a result, those reused among them and those that failed not
+    done: int  # cells that have a result, including reused ones and excluding failed ones
     running: int
     failed: int  # cells without a result
     reused: int  # cells that an earlier tournament of the lab had played
-    seconds: float  # wall clock of this sitting
+    seconds: float  # wall-clock time of this process
     left: float | None = None  # seconds to go, estimated
     rows: tuple[Standing, ...] = ()  # division by division, the best first
-    now: tuple[str, ...] = ()  # cells being played, in words: "dqn in CartPole-v1, seeds 0 to 15"
-    newest: str = ""  # the cell that ended last, in words
+    now: tuple[str, ...] = ()  # cells being played, as text: "dqn in CartPole-v1, seeds 0 to 15"
+    newest: str = ""  # the cell that ended last, as text
     warnings: tuple[str, ...] = ()
 
     @property
-    def run(self) -> str:
-        """Its id, as whoever sits at any contest asks for it."""
-        return self.tournament
+    def kind(self) -> str:
+        """``TOURNAMENT``."""
+        return TOURNAMENT
 
     @property
-    def step(self) -> int:
-        """Cells that are over, likewise."""
-        return self.done + self.failed
+    def progress(self) -> Progress:
+        """Cells that are over, whether they have a result or failed."""
+        return Progress(self.done + self.failed, self.planned, "cell")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import random
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -17,7 +16,8 @@ from simulator.config.external import ExternalConfig
 from simulator.core import registry
 from simulator.core.episodes import CUT, ENDLESS, scores
 from simulator.core.protocols import Array, Env, Evaluation, Policy
-from simulator.training.evaluation import LOOK_UP_EVERY, Evaluator, optimum
+from simulator.core.stopping import RateLimiter
+from simulator.training.evaluation import POLL_SECONDS, Evaluator, optimum
 
 
 class ExternalFailure(RuntimeError):  # noqa: N818 - it is the failing of a contestant, not of its settings
@@ -28,19 +28,19 @@ class Pulse:
     """Calls ``tick`` about ten times a second, however often it is asked, and remembers what that raised."""
 
     def __init__(self, tick: Callable[[], None]) -> None:
-        self._tick, self._due = tick, 0.0
+        self._tick = tick
+        self._limiter = RateLimiter(POLL_SECONDS)
         self.raised: BaseException | None = None
 
     def __call__(self) -> None:
         """Tell the host that work goes on."""
-        if time.perf_counter() < self._due:
+        if not self._limiter.is_due():
             return
         try:
             self._tick()
         except BaseException as error:
             self.raised = error
             raise
-        self._due = time.perf_counter() + LOOK_UP_EVERY
 
 
 class Judge:

@@ -1,4 +1,4 @@
-"""A match: two entrants, one game, many seeds. What it came to is a plain dict that survives JSON.
+"""A match: two entrants, one game, many seeds. Its result is a plain dict that survives JSON.
 
 Both entrants of a seed have streams of their own, derived from the seed by side, so that an agent can meet itself; the
 game's streams are those of the seed, so that all matches of a seed meet the same noise and the same ends. In a game of
@@ -22,7 +22,7 @@ The result:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,17 +31,20 @@ from simulator.config.match import Entrant, MatchConfig
 from simulator.core import registry
 from simulator.core.game_tree import GameTree, exploitability
 from simulator.core.games import COOPERATE, RoundGame, TurnGame, is_iterated
-from simulator.core.jit import working_seconds
 from simulator.core.protocols import Array, Policy
 from simulator.core.rng import derived_seeds
-from simulator.matches.rounds import BLOCK, Hand, Seat, Tally, Ticker, opened, play_game, play_rounds, playing
+from simulator.core.snapshots import MatchSnapshot, Progress
+from simulator.core.stopping import RateLimiter
+from simulator.matches.rounds import BLOCK, Seat, Side, Tally, make_side, play_game, play_rounds, reset_rounds
+from simulator.store.hosting import WorkClock
 from simulator.store.run_records import NOT_FINITE
 
+REPORT_EVERY = 0.1  # seconds
 _SIDES = ("first", "second")
 
 
 class _Played(NamedTuple):
-    """What some seeds of a match came to; [S] or, for both entrants, [2, S]."""
+    """Results of some seeds of a match; [S] or, for both entrants, [2, S]."""
 
     scores: Array  # [2, S] mean payoff per round or per game; nan where the seed failed
     wins: Array  # [S] share of points that the first took, draws halved
@@ -52,40 +55,61 @@ class _Played(NamedTuple):
     exploitable: Array | None  # [2, S]
 
 
-def play_match(config: MatchConfig, tick: Callable[[], Any] | None = None) -> dict[str, Any]:
+def play(config: MatchConfig) -> Generator[MatchSnapshot, None, None]:
     """Play a match.
 
     Args:
         config: its settings.
-        tick: called a few times a second; what it raises ends the match.
 
-    Returns:
-        A cell's result; see the module.
+    Yields:
+        Snapshots, about ten a second; the last has the phase "done" and the result of the module's docstring.
 
     Raises:
         ValueError: an entrant that cannot play the game, or settings that do not go together; before work starts.
     """
-    clock, cpu = working_seconds()
-    ticker, seeds = Ticker(tick), range(config.first_seed, config.first_seed + config.seeds)
+    clock = WorkClock()
+    seeds = range(config.first_seed, config.first_seed + config.seeds)
     game = checked(config)
+    reports = _Reports(f"{config.first.label} - {config.second.label} in {config.game}", clock)
     if game.simultaneous:
-        played = _rounds(config, seeds, ticker)
+        played = yield from _rounds(config, seeds, reports)
     else:
-        played = _joined([_turns(config, seed, ticker) for seed in seeds])
+        parts = []
+        for seed in seeds:
+            part = yield from _turns(config, seed, reports)
+            parts.append(part)
+        played = _joined(parts)
     failed = (played.failed_at > 0).any(axis=0)
-    played.scores[:, failed], played.wins[failed] = np.nan, np.nan
-    now, now_cpu = working_seconds()
-    return {
+    played.scores[:, failed] = np.nan
+    played.wins[failed] = np.nan
+    spent = clock.read()
+    result = {
         "scores": played.scores[0].tolist(),
         "second": played.scores[1].tolist(),
         "steps": [],
         "curve": [[] for _ in seeds],
         "failed": _failures(config, seeds, played.failed_at),
         "facts": _facts(game, played),
-        "seconds": now - clock,
-        "cpu_seconds": now_cpu - cpu,
+        "seconds": spent.wall,
+        "cpu_seconds": spent.cpu,
         "exact": True,
     }
+    n_episodes = config.episodes * config.seeds
+    yield MatchSnapshot(reports.id, "done", Progress(n_episodes, n_episodes, "episode"), spent.wall, result)
+
+
+class _Reports:
+    """Makes the snapshots of one match, as often as they are due."""
+
+    def __init__(self, match: str, clock: WorkClock) -> None:
+        self.id = match
+        self._clock = clock
+        self._limiter = RateLimiter(REPORT_EVERY)
+
+    def due(self, phase: str, done: int, total: int, unit: str) -> Iterator[MatchSnapshot]:
+        """Yield a snapshot if it is time."""
+        if self._limiter.is_due():
+            yield MatchSnapshot(self.id, phase, Progress(done, total, unit), self._clock.read().wall)
 
 
 def checked(config: MatchConfig) -> Any:
@@ -119,79 +143,113 @@ def _learns(entrant: Entrant) -> bool:
     return getattr(registry.load("agents", entrant.agent).module, "TRAINABLE", True)
 
 
-def _trained(config: MatchConfig, side: int, seeds: Sequence[int], ticker: Ticker) -> Any:
-    """The entrant of a side as it comes to the match."""
+def _trained(
+    config: MatchConfig, side: int, seeds: Sequence[int], reports: _Reports
+) -> Generator[MatchSnapshot, None, Any]:
+    """Train the entrant of a side, and return the agent as it comes to the match."""
     own = derived_seeds(seeds, _SIDES[side])
-    entrant, game = _entrants(config)[side], _game(config, derived_seeds(own, "training"))
+    entrant = _entrants(config)[side]
+    game = _game(config, derived_seeds(own, "training"))
     agent = _agent(entrant, game.specs[side], own)
     if not config.train_steps or not _learns(entrant):
         return agent
     other = _agent(entrant, game.specs[1 - side], derived_seeds(own, "second"))
     practise = _practise_rounds if game.simultaneous else _practise_turns
-    practise(game, (agent, other) if side == 0 else (other, agent), side, config.train_steps, ticker)
+    yield from practise(game, (agent, other) if side == 0 else (other, agent), side, config.train_steps, reports)
     return agent
 
 
-def _practise_rounds(game: RoundGame, agents: tuple[Any, Any], side: int, n: int, ticker: Ticker) -> None:
+def _practise_rounds(
+    game: RoundGame, agents: tuple[Any, Any], side: int, n: int, reports: _Reports
+) -> Iterator[MatchSnapshot]:
     """Let two learners play n rounds."""
-    hands, seen = (playing(agents[0], learns=True), playing(agents[1], learns=True)), opened(game)
-    while n:
-        block = min(n, BLOCK)
-        n -= block
-        seen, _, _ = play_rounds(game, hands, seen, block, cut=n == 0)
-        ticker()
+    one = make_side(agents[0], learns=True)
+    two = make_side(agents[1], learns=True)
+    obs = reset_rounds(game)
+    done = 0
+    while done < n:
+        block = min(n - done, BLOCK)
+        done += block
+        obs = play_rounds(game, one, two, obs, block, truncate=done == n).obs
+        yield from reports.due("training", done, n, "round")
 
 
-def _practise_turns(game: TurnGame, agents: tuple[Any, Any], side: int, n: int, ticker: Ticker) -> None:
+def _practise_turns(
+    game: TurnGame, agents: tuple[Any, Any], side: int, n: int, reports: _Reports
+) -> Iterator[MatchSnapshot]:
     """Let two learners play until the one of ``side`` has made n moves and the game is over; they begin in turn."""
-    seats, turn = [Seat(playing(agent, learns=True)) for agent in agents], game.reset()
+    seats = [Seat(make_side(agent, learns=True)) for agent in agents]
+    turn = game.reset()
     own = seats[side]
     while own.moves < n:
         turn = play_game(game, turn, (seats[0], seats[1]))
         seats.reverse()
-        ticker()
+        yield from reports.due("training", min(own.moves, n), n, "move")
     own.learn()
 
 
-def _rounds(config: MatchConfig, seeds: Sequence[int], ticker: Ticker) -> _Played:
-    """All seeds of a game of rounds, side by side."""
-    agents, game = [_trained(config, side, seeds, ticker) for side in (0, 1)], _game(config, seeds)
-    hands, tally = _hands(config, agents), Tally(len(seeds), config.episodes)
-    seen, block, done = opened(game), 16, False
+def _rounds(config: MatchConfig, seeds: Sequence[int], reports: _Reports) -> Generator[MatchSnapshot, None, _Played]:
+    """Play all seeds of a game of rounds, side by side."""
+    first = yield from _trained(config, 0, seeds, reports)
+    second = yield from _trained(config, 1, seeds, reports)
+    agents = (first, second)
+    game = _game(config, seeds)
+    one, two = _sides(config, agents)
+    tally = Tally(len(seeds), config.episodes)
+    obs = reset_rounds(game)
+    block = 16
+    done = False
     while not done:
-        seen, reward, ended = play_rounds(game, hands, seen, block)
-        done, block = tally.add(reward, ended), min(2 * block, BLOCK)
-        ticker()
+        played = play_rounds(game, one, two, obs, block)
+        obs = played.obs
+        done = tally.add(played.reward, played.ended)
+        block = min(2 * block, BLOCK)
+        yield from reports.due("playing", tally.n_done, config.episodes * len(seeds), "episode")
     learned = [tally.rounds + config.train_steps * _learns(entrant) for entrant in _entrants(config)]
     failed_at = np.array([_failed_at(agent, len(seeds)) for agent in agents])
     failed_at[failed_at > learned] = 0  # after what counted
-    wins, replaced = 0.5 + 0.5 * tally.lead / tally.rounds, np.zeros((2, len(seeds)), np.int64)
-    expected = _expected(config, game, agents)
-    return _Played(tally.total / tally.rounds, wins, tally.rounds, replaced, failed_at, expected, None)
+    return _Played(
+        scores=tally.total / tally.rounds,
+        wins=0.5 + 0.5 * tally.lead / tally.rounds,
+        rounds=tally.rounds,
+        replaced=np.zeros((2, len(seeds)), np.int64),
+        failed_at=failed_at,
+        expected=_expected(config, game, agents),
+        exploitable=None,
+    )
 
 
-def _turns(config: MatchConfig, seed: int, ticker: Ticker) -> _Played:
-    """One seed of a game of turns."""
-    agents, game = [_trained(config, side, [seed], ticker) for side in (0, 1)], _game(config, [seed])
-    first, second = (Seat(hand) for hand in _hands(config, agents))
+def _turns(config: MatchConfig, seed: int, reports: _Reports) -> Generator[MatchSnapshot, None, _Played]:
+    """Play one seed of a game of turns."""
+    first = yield from _trained(config, 0, [seed], reports)
+    second = yield from _trained(config, 1, [seed], reports)
+    agents = (first, second)
+    game = _game(config, [seed])
+    n = config.episodes
+    n_before = (seed - config.first_seed) * n
+    seats = [Seat(side) for side in _sides(config, agents)]
     turn = game.reset()
-    for number in range(config.episodes):
-        turn = play_game(game, turn, (second, first) if number % 2 else (first, second))
-        ticker()
-    seats, n = (first, second), config.episodes
-    scores, replaced = (np.array([[getattr(seat, name)] for seat in seats]) for name in ("total", "replaced"))
-    failed_at = np.array([_failed_at(agent, 1) for agent in agents])
+    for number in range(n):
+        turn = play_game(game, turn, (seats[1], seats[0]) if number % 2 else (seats[0], seats[1]))
+        yield from reports.due("playing", n_before + number + 1, config.seeds * n, "episode")
     exploitable = None
     if game.tree is not None:
         probs = [position_probs(agent.policy(), game.tree) for agent in agents]
         exploitable = np.array([exploitability(game.tree, each) for each in probs])
-    wins, rounds = 0.5 + 0.5 * np.array([first.lead]) / n, np.array([n])
-    return _Played(scores / n, wins, rounds, replaced, failed_at, None, exploitable)
+    return _Played(
+        scores=np.array([[seat.total] for seat in seats]) / n,
+        wins=0.5 + 0.5 * np.array([seats[0].lead]) / n,
+        rounds=np.array([n]),
+        replaced=np.array([[seat.replaced] for seat in seats]),
+        failed_at=np.array([_failed_at(agent, 1) for agent in agents]),
+        expected=None,
+        exploitable=exploitable,
+    )
 
 
-def _hands(config: MatchConfig, agents: Sequence[Any]) -> tuple[Hand, Hand]:
+def _sides(config: MatchConfig, agents: Sequence[Any]) -> tuple[Side, Side]:
     learns = [config.learn and _learns(entrant) for entrant in _entrants(config)]
-    return playing(agents[0], learns=learns[0]), playing(agents[1], learns=learns[1])
+    return make_side(agents[0], learns=learns[0]), make_side(agents[1], learns=learns[1])
 
 
 def _failed_at(agent: Any, n_seeds: int) -> Array:
@@ -211,7 +269,7 @@ def _expected(config: MatchConfig, game: RoundGame, agents: Sequence[Any]) -> Ar
 
 
 def position_probs(policy: Policy, tree: GameTree) -> Array:
-    """What a policy does in every position of a game, [1, N, A].
+    """Compute a policy's action probabilities in every position of a game, [1, N, A].
 
     Asked for its probabilities, or where it has none for its move in each position, as the first of an episode. What it
     gives to moves that do not exist is spread over those that do, as the game spreads it.
@@ -220,7 +278,8 @@ def position_probs(policy: Policy, tree: GameTree) -> Array:
     if probs is None:
         chosen = [int(policy.act(tree.obs[i : i + 1], np.ones(1, np.bool_))[0]) for i in range(len(tree.obs))]
         probs = np.eye(tree.legal.shape[1])[chosen][None]
-    given, free = np.where(tree.legal, probs, 0.0), tree.legal / tree.legal.sum(axis=1, keepdims=True)
+    given = np.where(tree.legal, probs, 0.0)
+    free = tree.legal / tree.legal.sum(axis=1, keepdims=True)
     lost = np.where(tree.legal, 0.0, probs).sum(axis=-1, keepdims=True)
     return given + lost * free
 
@@ -232,7 +291,8 @@ def _joined(parts: Sequence[_Played]) -> _Played:
 
 
 def _facts(game: Any, played: _Played) -> dict[str, Any]:
-    per, zero_sum = "round" if game.simultaneous else "game", game.zero_sum
+    per = "round" if game.simultaneous else "game"
+    zero_sum = game.zero_sum
     (floor, ceiling), (second_floor, second_ceiling) = game.bounds
     return {
         "zero_sum": zero_sum,

@@ -1,8 +1,7 @@
-"""How a match is played: rounds in which both sides move at once, and games in which they take turns."""
+"""Rounds, in which both sides move at once, and games in which they take turns."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,92 +11,90 @@ from simulator.core.games import RoundGame, Turn, TurnGame
 from simulator.core.protocols import Array, Step
 
 BLOCK = 256  # rounds that are played before they are added up, at most
-_TICK_EVERY = 0.1  # seconds
-_YES, _NO = np.ones(1, np.bool_), np.zeros(1, np.bool_)
+_YES = np.ones(1, np.bool_)
+_NO = np.zeros(1, np.bool_)
 
 
-class Hand(NamedTuple):
-    """What an entrant does in a game."""
+class Side(NamedTuple):
+    """Functions of an entrant on one side of a game."""
 
     act: Callable[[Array, Array], Array]  # (what is seen [S, *obs], whose episode begins [S]) -> actions [S]
     learn: Callable[[Array, Array, Step], Any] | None  # None: it does not
 
 
-def playing(agent: Any, *, learns: bool) -> Hand:
-    """An agent that goes on learning, or its policy as of now."""
+def make_side(agent: Any, *, learns: bool) -> Side:
+    """Wrap an agent that goes on learning, or its policy as of now."""
     if learns:
-        return Hand(lambda obs, first: agent.act(obs), agent.learn)
-    return Hand(agent.policy().act, None)
+        return Side(lambda obs, first: agent.act(obs), agent.learn)
+    return Side(agent.policy().act, None)
 
 
-class Ticker:
-    """Calls the host a few times a second, so that it can stop a match by raising something."""
+class RoundObs(NamedTuple):
+    """Observations at one moment of a game of rounds."""
 
-    def __init__(self, tick: Callable[[], Any] | None) -> None:
-        self._tick, self._last = tick, time.perf_counter()
-
-    def __call__(self) -> None:
-        """Call the host if it is time."""
-        if self._tick is not None and time.perf_counter() - self._last >= _TICK_EVERY:
-            self._tick()
-            self._last = time.perf_counter()
+    first: Array  # [S, *obs] of the first side
+    second: Array  # [S, *obs] of the second side
+    began: Array  # bool [S], seeds whose episode begins here
 
 
-class Seen(NamedTuple):
-    """Where a game of rounds stands."""
+class RoundsPlayed(NamedTuple):
+    """A block of n rounds."""
 
-    first: Array  # [S, *obs], what the first side sees
-    second: Array
-    began: Array  # bool [S], whose episode begins here
+    obs: RoundObs  # after the last one
+    reward: Array  # float64 [n, 2, S]
+    ended: Array  # bool [n, S], ends of episodes
 
 
-def opened(game: RoundGame) -> Seen:
-    """The first views of a game of rounds."""
+def reset_rounds(game: RoundGame) -> RoundObs:
+    """Reset a game of rounds."""
     first, second = game.reset()
-    return Seen(first, second, np.ones(len(first), np.bool_))
+    return RoundObs(first, second, np.ones(len(first), np.bool_))
 
 
 def play_rounds(
-    game: RoundGame, hands: tuple[Hand, Hand], seen: Seen, n: int, *, cut: bool = False
-) -> tuple[Seen, Array, Array]:
+    game: RoundGame, one: Side, two: Side, obs: RoundObs, n: int, *, truncate: bool = False
+) -> RoundsPlayed:
     """Play n rounds of every seed: both act, then both learn.
 
     Args:
         game: the game.
-        hands: who plays.
-        seen: where the game stands.
-        n: how many rounds.
-        cut: to the learners, the last round cuts every episode short: it will not be gone on with.
-
-    Returns:
-        Where the game stands; rewards float64 [n, 2, S]; the ends of episodes bool [n, S].
+        one: the first side.
+        two: the second side.
+        obs: observations now.
+        n: number of rounds.
+        truncate: to the learners, the last round truncates every episode: it is not continued.
     """
-    one, two = hands
-    first, second, began = seen
-    reward, ended = np.empty((n, 2, len(began))), np.empty((n, len(began)), np.bool_)
+    first, second, began = obs
+    reward = np.empty((n, 2, len(began)))
+    ended = np.empty((n, len(began)), np.bool_)
     for t in range(n):
-        chosen, answer = one.act(first, began), two.act(second, began)
-        mine, theirs = game.step(chosen, answer)
-        if cut and t == n - 1:
-            mine, theirs = (step._replace(truncated=~step.terminated) for step in (mine, theirs))
+        action_one = one.act(first, began)
+        action_two = two.act(second, began)
+        step_one, step_two = game.step(action_one, action_two)
+        if truncate and t == n - 1:
+            step_one = step_one._replace(truncated=~step_one.terminated)
+            step_two = step_two._replace(truncated=~step_two.terminated)
         if one.learn is not None:
-            one.learn(first, chosen, mine)
+            one.learn(first, action_one, step_one)
         if two.learn is not None:
-            two.learn(second, answer, theirs)
-        reward[t, 0], reward[t, 1] = mine.reward, theirs.reward
-        began = np.logical_or(mine.terminated, mine.truncated, out=ended[t])
-        first, second = mine.obs, theirs.obs
-    return Seen(first, second, began), reward, ended
+            two.learn(second, action_two, step_two)
+        reward[t, 0] = step_one.reward
+        reward[t, 1] = step_two.reward
+        began = np.logical_or(step_one.terminated, step_one.truncated, out=ended[t])
+        first = step_one.obs
+        second = step_two.obs
+    return RoundsPlayed(RoundObs(first, second, began), reward, ended)
 
 
 class Tally:
-    """What the first episodes of every seed paid; those beyond the wanted number do not count."""
+    """Payoffs of the first episodes of every seed; those beyond the wanted number do not count."""
 
     def __init__(self, n_seeds: int, episodes: int) -> None:
         self.total = np.zeros((2, n_seeds))  # payoffs of either side
         self.lead = np.zeros(n_seeds)  # rounds that paid the first side more than nothing, less those that paid less
         self.rounds = np.zeros(n_seeds, np.int64)
-        self._done, self._wanted = np.zeros(n_seeds, np.int64), episodes
+        self._done = np.zeros(n_seeds, np.int64)  # episodes that ended
+        self._wanted = episodes
 
     def add(self, reward: Array, ended: Array) -> bool:
         """Count rewards [T, 2, S] and ends [T, S]; whether every seed has played its episodes."""
@@ -111,6 +108,11 @@ class Tally:
         self._done = after[-1]
         return bool((self._done >= self._wanted).all())
 
+    @property
+    def n_done(self) -> int:
+        """Episodes that ended and count, of all seeds."""
+        return int(np.minimum(self._done, self._wanted).sum())
+
 
 class Seat:
     """One entrant at a board, for one seed: what it last did, until it is its turn again.
@@ -119,30 +121,41 @@ class Seat:
     move led to.
     """
 
-    def __init__(self, hand: Hand) -> None:
-        self._hand, self._began = hand, _YES
-        self._obs: Array | None = None  # what it last acted on
-        self._action, self._reward, self._end = _NO, 0.0, None
-        self.total, self.lead, self.moves, self.replaced = 0.0, 0.0, 0, 0
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._began = _YES
+        self._obs: Array | None = None  # that it last acted on
+        self._action: Array = _NO
+        self._reward = 0.0
+        self._final_obs: Array | None = None  # None while the game goes on
+        self.total = 0.0  # of all payoffs
+        self.lead = 0.0  # moves that paid more than nothing, less those that paid less
+        self.moves = 0
+        self.replaced = 0  # moves that did not exist
 
     def move(self, obs: Array) -> Array:
         """Its move at obs [1, *obs]."""
         self.learn(obs)
-        action = self._hand.act(obs, self._began)
-        if self._hand.learn is not None:
-            self._obs, self._action, self._reward, self._end = obs, action, 0.0, None
-        self._began, self.moves = _NO, self.moves + 1
+        action = self._side.act(obs, self._began)
+        if self._side.learn is not None:
+            self._obs = obs
+            self._action = action
+            self._reward = 0.0
+            self._final_obs = None
+        self._began = _NO
+        self.moves += 1
         return action
 
     def learn(self, obs: Array | None = None) -> None:
         """Learn of the last move, if it is not done yet; ``obs`` is seen now, None after the last game."""
-        if self._hand.learn is None or self._obs is None:
+        if self._side.learn is None or self._obs is None:
             return
-        led_to = obs if self._end is None else self._end
-        if led_to is not None:
-            ended, reward = _NO if self._end is None else _YES, np.array([self._reward], np.float32)
-            step = Step(led_to if obs is None else obs, reward, ended, _NO, led_to)
-            self._hand.learn(self._obs, self._action, step)
+        final_obs = obs if self._final_obs is None else self._final_obs
+        if final_obs is not None:
+            terminated = _NO if self._final_obs is None else _YES
+            reward = np.array([self._reward], np.float32)
+            step = Step(final_obs if obs is None else obs, reward, terminated, _NO, final_obs)
+            self._side.learn(self._obs, self._action, step)
         self._obs = None
 
     def paid(self, reward: float) -> None:
@@ -153,7 +166,8 @@ class Seat:
 
     def over(self, final_obs: Array) -> None:
         """The game is over, and looks like this."""
-        self._end, self._began = final_obs, _YES
+        self._final_obs = final_obs
+        self._began = _YES
 
 
 def play_game(game: TurnGame, turn: Turn, seats: tuple[Seat, Seat]) -> Turn:

@@ -48,8 +48,11 @@ def ceiling(channel: CorruptionModel, cues: Cues, stored: Array, *, median: bool
         near: how far units may be off in a pattern that counts as exact: what is equal so far shares its mass.
     """
     n_seeds, n_cues, n = cues.values.shape
-    restored, best = np.empty((n_seeds, n_cues, n), np.float32), np.empty((n_seeds, n_cues), np.int64)
-    overlap, exact, more = np.empty((n_seeds, n_cues)), np.empty((n_seeds, n_cues)), False
+    restored = np.empty((n_seeds, n_cues, n), np.float32)
+    best = np.empty((n_seeds, n_cues), np.int64)
+    overlap = np.empty((n_seeds, n_cues))
+    exact = np.empty((n_seeds, n_cues))
+    more = False
     step = max(1, _BLOCK // stored.shape[1])
     for i in range(n_seeds):
         patterns = stored[i].astype(np.float64)
@@ -62,23 +65,27 @@ def ceiling(channel: CorruptionModel, cues: Cues, stored: Array, *, median: bool
                 restored[i, block], overlap[i, block] = _medians(weights, patterns)
             else:
                 mean = weights @ patterns
-                restored[i, block], overlap[i, block] = mean, np.abs(mean).mean(axis=1)
+                restored[i, block] = mean
+                overlap[i, block] = np.abs(mean).mean(axis=1)
             mass = weights if alike is None else weights @ alike
-            best[i, block], exact[i, block] = mass.argmax(axis=1), mass.max(axis=1)
+            best[i, block] = mass.argmax(axis=1)
+            exact[i, block] = mass.max(axis=1)
     return Ceiling(restored, best, overlap, exact, more)
 
 
 def _alike(patterns: Array, near: float) -> tuple[Array | None, bool]:
-    """Which patterns [P, N] count as each other, float64 [P, P], or None where none does.
+    """Mask of the patterns [P, N] that count as each other, float64 [P, P], or None where none does.
 
     And whether two that do not have an answer between them that counts as both.
     """
     if not near:
         _, group = np.unique(patterns, axis=0, return_inverse=True)
-        alike, between = group.reshape(-1, 1) == group.reshape(1, -1), False
+        alike = group.reshape(-1, 1) == group.reshape(1, -1)
+        between = False
     else:
         apart = np.array([np.abs(patterns - each).max(axis=1) for each in patterns])
-        alike, between = apart <= near, bool(((apart > near) & (apart <= 2.0 * near)).any())
+        alike = apart <= near
+        between = bool(((apart > near) & (apart <= 2.0 * near)).any())
     return (alike.astype(np.float64) if alike.sum() > len(patterns) else None), between
 
 
@@ -94,7 +101,8 @@ def _medians(weights: Array, patterns: Array) -> tuple[Array, Array]:
     """Weighted medians [Q, N], unit by unit, of patterns [P, N] with weights [Q, P]; their expected overlaps, [Q]."""
     order = np.argsort(patterns, axis=0, kind="stable")
     ranked = np.take_along_axis(patterns, order, axis=0)
-    found, overlap = np.empty((len(weights), patterns.shape[1])), np.empty(len(weights))
+    found = np.empty((len(weights), patterns.shape[1]))
+    overlap = np.empty(len(weights))
     for q, each in enumerate(weights):
         at = (np.cumsum(each[order], axis=0) < 0.5 - 1e-12).sum(axis=0)
         found[q] = np.take_along_axis(ranked, np.minimum(at, len(order) - 1)[None], axis=0)[0]

@@ -1,9 +1,9 @@
-"""One contest between memories as data: its cells, what a cell is played with, and what it came to."""
+"""Recall benchmark as data: its conditions, their inputs, and their scores."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,21 +17,23 @@ from simulator.core.memories import CorruptionModel, Cues, PatternSplit, Recall,
 from simulator.core.protocols import Array
 from simulator.recall import metrics as scores
 from simulator.recall.bayes_optimal import ceiling
-from simulator.recall.finiteness import broken_seeds
 
 SCORES = (
     *("overlap", "exact", "ceiling_overlap", "ceiling_exact", "cue", "spurious", "sweeps"),
     *("fixed", "familiarity", "precision_code", "precision_pixel", "basin", "capacity_half", "capacity_most"),
 )
-RADII = 12  # at most, that basins are looked at
-FIRST_LOAD, LARGEST_LOAD, ENOUGH_CUES = 2, 4_096, 256  # patterns, and cues of each load, in a search for a capacity
-HALF, MOST = 0.5, 0.99  # shares of patterns recalled exactly that capacities are about
-PIECE = 256  # stored patterns that are recalled at a time
+MAX_RADII = 12  # at most, that basins are looked at
+MIN_LOAD = 2
+MAX_LOAD = 4_096
+MAX_CAPACITY_CUES = 256  # patterns, and cues of each load, in a search for a capacity
+HALF_FRACTION = 0.5
+MOST_FRACTION = 0.99  # shares of patterns recalled exactly that capacities are about
+RECALL_BATCH = 256  # stored patterns that are recalled at a time
 NOT_STORED = "what it learned is not finite"
 NOT_RECALLED = "what it recalled is not finite"
 
 
-class Cell(NamedTuple):
+class Condition(NamedTuple):
     """One contestant with so many patterns under one corruption; 0 patterns: the search for its capacity."""
 
     contestant: int
@@ -39,16 +41,48 @@ class Cell(NamedTuple):
     corruption: str
 
 
-class Result(NamedTuple):
-    """What a cell came to. The fact ``failed`` names the seeds that broke down, each with a reason."""
+class ConditionResult(NamedTuple):
+    """Scores of one condition. The fact ``failed`` names the seeds that broke down, each with a reason."""
 
     scores: Array  # float64 [S, len(SCORES)], nan where something was not measured, and everywhere of a failed seed
     facts: dict[str, Any]  # plain values
     picture: RecallPicture | None
 
 
+def broken_seeds(values: Any, n_seeds: int) -> Array:
+    """Mask of seeds with NaN or infinity in a state, bool [S]: arrays, alone or in dicts and lists.
+
+    An array that leads with the seed axis belongs to each seed by itself; any other number to all seeds.
+    """
+    if isinstance(values, Mapping):
+        return _any((broken_seeds(each, n_seeds) for each in values.values()), n_seeds)
+    if isinstance(values, list | tuple):
+        return _any((broken_seeds(each, n_seeds) for each in values), n_seeds)
+    if not isinstance(values, np.ndarray | float | np.floating):
+        return np.zeros(n_seeds, np.bool_)
+    array = np.asarray(values)
+    if array.dtype.kind not in "fc":
+        return np.zeros(n_seeds, np.bool_)
+    if not array.ndim or len(array) != n_seeds:
+        return np.full(n_seeds, not _is_finite(array))
+    return np.array([not _is_finite(each) for each in array], np.bool_)
+
+
+def _is_finite(array: Array) -> bool:
+    """Return whether all are finite. A finite sum proves it at once; one that is not may have overflowed."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(array.sum(dtype=np.float64)) or np.isfinite(array).all())
+
+
+def _any(found: Any, n_seeds: int) -> Array:
+    broken = np.zeros(n_seeds, np.bool_)
+    for each in found:
+        broken |= each
+    return broken
+
+
 class Health:
-    """Which seeds of a memory broke down, and why: whatever it learned or gave is looked at here, and only here.
+    """Seeds of a memory that broke down, and why: whatever it learned or gave is checked here, and only here.
 
     Args:
         n_seeds: how many there are.
@@ -99,27 +133,36 @@ class _Group:
     scores: dict[str, Array] = field(default_factory=dict)
 
 
-def plan(config: ArenaConfig) -> list[Cell]:
+class _Stored(NamedTuple):
+    """A memory that has stored patterns."""
+
+    memory: Any
+    health: Health
+    seconds: float  # that storing took
+
+
+def plan(config: ArenaConfig) -> list[Condition]:
     """Every cell, in the order in which they are played."""
     loads = [*config.patterns, *([0] if config.capacity else [])]
     return [
-        Cell(i, load, corruption)
+        Condition(i, load, corruption)
         for i in range(len(config.contestants))
         for load in dict.fromkeys(loads)
         for corruption in dict.fromkeys(config.corruption)
     ]
 
 
-class Contest:
-    """Plays cells. Patterns and corruption are the same for every contestant.
+class RecallBenchmark:
+    """Measures conditions. Patterns and corruption are the same for every contestant.
 
     Raises:
-        ValueError: players that cannot be built, without leave to skip them or with nobody left, or more patterns than
+        ValueError: players that cannot be built, where they may not be skipped or none is left, or more patterns than
             the challenge has.
     """
 
     def __init__(self, config: ArenaConfig, seed_list: list[int]) -> None:
-        self._config, self._seeds = config, seed_list
+        self._config = config
+        self._seeds = seed_list
         self._challenge = registry.load("challenges", config.challenge).make(seed_list, config.challenge_settings)
         self.units = self._challenge.spec
         self._channels = {text: registry.corruption_model(text, self.units) for text in config.corruption}
@@ -127,7 +170,7 @@ class Contest:
         self.refused = self._refused()
         self._kept: tuple[tuple[int, int], _Group] | None = None
 
-    def play(self, cell: Cell) -> Result:
+    def play(self, cell: Condition) -> ConditionResult:
         """Play one cell.
 
         Raises:
@@ -170,36 +213,39 @@ class Contest:
         drawn: PatternSplit = self._challenge.draw(n, n_novel)
         return drawn
 
-    def _group(self, cell: Cell) -> _Group:
+    def _group(self, cell: Condition) -> _Group:
         """The contestant with its patterns stored; kept from one corruption to the next."""
         key = (cell.contestant, cell.patterns)
         if self._kept is None or self._kept[0] != key:
             self._kept = None  # room for the next
             contestant = self._config.contestants[cell.contestant]
             draw = self._draw(cell.patterns)
-            memory, health, seconds = self._stored(contestant, draw)
+            stored = self._stored(contestant, draw)
+            memory = stored.memory
             facts = {
-                "store_seconds": seconds,
+                "store_seconds": stored.seconds,
                 "parameters": int(memory.n_parameters),
                 "recall_mode": memory.recall_mode,
             }
             facts |= {"units": self.units.n, "is_bipolar": self.units.is_bipolar}
-            group = _Group(memory, draw, health, deepcopy(memory.state()), facts)
+            group = _Group(memory, draw, stored.health, deepcopy(memory.state()), facts)
             self._measure(group)
             self._kept = (key, group)
         self._kept[1].memory.restore(deepcopy(self._kept[1].state))  # a cell does not depend on those before it
         return self._kept[1]
 
-    def _stored(self, contestant: Contestant, draw: PatternSplit) -> tuple[Any, Health, float]:
+    def _stored(self, contestant: Contestant, draw: PatternSplit) -> _Stored:
         """A contestant that has stored patterns, which of its seeds broke down over it, and the seconds it took."""
-        memory, health = self._make(contestant), Health(len(self._seeds))
+        memory = self._make(contestant)
+        health = Health(len(self._seeds))
         _, seconds = _timed(lambda: memory.store(draw.stored))
         health.look(memory.state(), NOT_STORED)
-        return memory, health, seconds
+        return _Stored(memory, health, seconds)
 
     def _measure(self, group: _Group) -> None:
-        """What does not depend on the corruption that is asked for."""
-        memory, draw = group.memory, group.draw
+        """Measure the scores that do not depend on the corruption."""
+        memory = group.memory
+        draw = group.draw
         if draw.held_out.shape[1]:
             energies = memory.energy(draw.stored), memory.energy(draw.held_out)
             group.health.look(energies, NOT_RECALLED)
@@ -222,14 +268,15 @@ class Contest:
 
     def _fixed(self, group: _Group) -> Array:
         """Share of the stored patterns that cues are made of which stay as they are, given whole and by themselves."""
-        stored, two = group.draw.stored, self.units.is_bipolar
+        stored = group.draw.stored
+        two = self.units.is_bipolar
         stored = stored[:, : self._config.cues or None]
         stays = np.empty(stored.shape[:2], np.bool_)
-        for first in range(0, stored.shape[1], PIECE):
-            piece = stored[:, first : first + PIECE]
+        for first in range(0, stored.shape[1], RECALL_BATCH):
+            piece = stored[:, first : first + RECALL_BATCH]
             recall = _recall(group.memory, _Given(Cues(piece)))
             group.health.look_at(recall)
-            stays[:, first : first + PIECE] = scores.same(scores.decided(recall.patterns, two), piece, two)
+            stays[:, first : first + RECALL_BATCH] = scores.same(scores.decided(recall.patterns, two), piece, two)
         return np.asarray(stays.mean(axis=1))
 
     def _corrupted(self, draw: PatternSplit, channel: CorruptionModel, n_cues: int = 0) -> tuple[Array, Cues]:
@@ -238,19 +285,22 @@ class Contest:
         truth = draw.stored[:, np.arange(n) % draw.stored.shape[1]]
         return truth, channel.corrupt(truth, draw.stored, rng.generators(self._seeds, "corruption"))
 
-    def _cell(self, group: _Group, channel: CorruptionModel) -> Result:
-        draw, two, health = group.draw, self.units.is_bipolar, group.health.copy()
+    def _cell(self, group: _Group, channel: CorruptionModel) -> ConditionResult:
+        draw = group.draw
+        two = self.units.is_bipolar
+        health = group.health.copy()
         truth, cues = self._corrupted(draw, channel)
         given = _given(channel, cues)
         heard = group.memory.recall_mode == "noise_aware" and given.evidence is not None
         recall, seconds = _timed(lambda: _recall(group.memory, given))
         health.look_at(recall)
         restored = scores.decided(recall.patterns, two)
-        best = ceiling(channel, cues, draw.stored, median=not two, near=0.0 if two else scores.NEAR)
+        best = ceiling(channel, cues, draw.stored, median=not two, near=0.0 if two else scores.TOLERANCE)
         values = dict(group.scores)
         values["overlap"] = scores.overlap(restored, truth)
         values["exact"] = scores.same(restored, truth, two).mean(axis=1)
-        values["ceiling_overlap"], values["ceiling_exact"] = best.overlap.mean(axis=1), best.exact.mean(axis=1)
+        values["ceiling_overlap"] = best.overlap.mean(axis=1)
+        values["ceiling_exact"] = best.exact.mean(axis=1)
         values["cue"] = scores.overlap(scores.decided(cues.values, two), truth)
         values["spurious"] = 1.0 - scores.is_stored(restored, draw.stored, two).mean(axis=1)
         values["sweeps"] = recall.n_iters.mean(axis=1)
@@ -262,21 +312,21 @@ class Contest:
 
     def _result(
         self, values: dict[str, Array], facts: dict[str, Any], health: Health, picture: RecallPicture | None = None
-    ) -> Result:
+    ) -> ConditionResult:
         """A cell's scores and facts, without the seeds that broke down."""
         failed = health.failed
         named = [{"seed": seed, "reason": why} for seed, why in zip(self._seeds, health.why, strict=True) if why]
         found = _columns(values, len(failed))
         found[failed] = np.nan
-        return Result(found, {**facts, "failed": named} if named else facts, None if failed[0] else picture)
+        return ConditionResult(found, {**facts, "failed": named} if named else facts, None if failed[0] else picture)
 
     def _basin(self, group: _Group) -> Array:
         """Flipped units, as a share, of which half the patterns are still recalled exactly."""
         n = self.units.n
-        radii = np.unique(np.linspace(0, n // 2, RADII + 1).round().astype(int))
+        radii = np.unique(np.linspace(0, n // 2, MAX_RADII + 1).round().astype(int))
         channels = [registry.corruption_model(f"flips:{radius}" if radius else "none", self.units) for radius in radii]
         shares = [self._exact(group, each) for each in channels]
-        return scores.crossing(radii / n, np.stack(shares, axis=1), HALF)
+        return scores.crossing(radii / n, np.stack(shares, axis=1), HALF_FRACTION)
 
     def _exact(self, group: _Group, channel: CorruptionModel, n_cues: int = 0) -> Array:
         """Shares recalled exactly; of the seeds that broke down over it the group takes note."""
@@ -286,7 +336,7 @@ class Contest:
         two = self.units.is_bipolar
         return np.asarray(scores.same(scores.decided(recall.patterns, two), truth, two).mean(axis=1))
 
-    def _capacity(self, contestant: Contestant, channel: CorruptionModel) -> Result:
+    def _capacity(self, contestant: Contestant, channel: CorruptionModel) -> ConditionResult:
         """Loads that are doubled until less than half is recalled or the largest is met, then halved to both shares.
 
         A seed that breaks down at one load has no capacity, and no say in the loads that follow.
@@ -300,15 +350,18 @@ class Contest:
             whole = ~health.failed
             return float(met[load][whole].mean()) if whole.any() else 0.0
 
-        largest, load = min(self._challenge.max_patterns or LARGEST_LOAD, LARGEST_LOAD), FIRST_LOAD
-        while mean(load) >= HALF and load < largest:
+        largest = min(self._challenge.max_patterns or MAX_LOAD, MAX_LOAD)
+        load = MIN_LOAD
+        while mean(load) >= HALF_FRACTION and load < largest:
             load = min(2 * load, largest)
-        for wanted in (HALF, MOST):
-            low, high = FIRST_LOAD, load
+        for wanted in (HALF_FRACTION, MOST_FRACTION):
+            low = MIN_LOAD
+            high = load
             while high - low > max(1, low // 16):
                 middle = (low + high) // 2
                 low, high = (middle, high) if mean(middle) >= wanted else (low, middle)
-        loads, whole = np.array(sorted(met)), ~health.failed
+        loads = np.array(sorted(met))
+        whole = ~health.failed
         shares = np.stack([met[load] for load in loads], axis=1)
         values = {f"capacity_{name}": scores.crossing(loads, shares, at) for name, at in _CAPACITIES}
         facts: dict[str, Any] = {"loads": loads.tolist(), "exact": [], "beyond": []}
@@ -321,22 +374,22 @@ class Contest:
         """Shares recalled exactly at one load; none where so many are refused."""
         draw = self._challenge.draw(load, 0)
         try:
-            memory, stored, _ = self._stored(contestant, draw)
+            stored = self._stored(contestant, draw)
         except ValueError:
-            if load == FIRST_LOAD:
+            if load == MIN_LOAD:
                 raise
             return np.zeros(len(self._seeds))
-        group = _Group(memory, draw, stored)
-        shares = self._exact(group, channel, min(load, ENOUGH_CUES))
+        group = _Group(stored.memory, draw, stored.health)
+        shares = self._exact(group, channel, min(load, MAX_CAPACITY_CUES))
         health.join(group.health)
         return shares
 
 
-_CAPACITIES = (("half", HALF), ("most", MOST))
+_CAPACITIES = (("half", HALF_FRACTION), ("most", MOST_FRACTION))
 
 
 class _Given(NamedTuple):
-    """What a memory is given of corrupted patterns."""
+    """Input of a memory's recall: cues, and evidence where it is known."""
 
     cues: Cues
     evidence: Array | None = None
@@ -362,8 +415,9 @@ def _recall(memory: Any, given: _Given) -> Recall:
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What some work gives, and its seconds, compiling left out."""
-    began, compiled = time.perf_counter(), compile_seconds()
+    """Run some work; its result, and its seconds, compiling left out."""
+    began = time.perf_counter()
+    compiled = compile_seconds()
     found = work()
     return found, time.perf_counter() - began - (compile_seconds() - compiled)
 

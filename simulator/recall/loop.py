@@ -1,41 +1,42 @@
-"""Contests between memories: store, corrupt, recall, score. The only memory loop.
+"""Recall benchmarks: store, corrupt, recall, score. The only memory loop.
 
-``recall`` is an iterator of snapshots, driven by its caller, like the training loop of :mod:`simulator.training.loop`.
-A cell is stored when it is played; a contest that was interrupted goes on with the cells that are missing.
+:func:`recall` is an iterator of snapshots that its caller drives; see :mod:`simulator.store.hosting`. A cell is stored
+as soon as it is measured; a benchmark that was interrupted continues with the cells that are missing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from simulator.commands.driver import BadInput
 from simulator.config.recall import ArenaConfig, is_as_stored, settings_hash, to_toml
 from simulator.core.devices import hold_torch
+from simulator.core.errors import BadInputError
 from simulator.core.files.escaping import check_label
-from simulator.core.jit import compile_seconds, set_threads, working_seconds
-from simulator.core.memories import RecallSnapshot
-from simulator.core.stopping import Stopped
-from simulator.machine import joined, machine
-from simulator.recall.benchmark import SCORES, Contest, Result, plan
-from simulator.store.records import EvaluationRow, NewRun, Progress, Rows, StoreError, StoreFailure
-from simulator.store.run_records import failure_of, installed, seeds_of
+from simulator.core.jit import compile_seconds, set_threads
+from simulator.core.snapshots import RECALL, RecallSnapshot
+from simulator.recall.benchmark import SCORES, ConditionResult, RecallBenchmark, plan
+from simulator.store.hosting import RunLease, WorkClock, hosted
+from simulator.store.records import MetricRow, NewRun, Rows, RunProgress, StoreError, StoreFailure
+from simulator.store.run_records import installed, seeds_of
 from simulator.store.run_store import Store
 
-SEVERAL = 3  # contestants that a list names
+MAX_NAMED = 3  # contestants that a list names
 
 
-def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: str = "") -> Iterator[RecallSnapshot]:
+def recall(
+    config: ArenaConfig, store: Store, run: str | None = None, *, label: str = ""
+) -> Generator[RecallSnapshot, None, None]:
     """Let memories compete, and store what comes out.
 
     Args:
-        config: the contest's settings; of a stored one, its own.
+        config: the benchmark's settings; of a stored one, its own.
         store: the lab.
-        run: id of a stored contest, to go on with; None: a new one.
+        run: id of a stored benchmark, to be continued; None: a new one.
         label: what people call a new one.
 
     Yields:
@@ -44,133 +45,117 @@ def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: 
     Raises:
         ValueError: settings that cannot work, a memory that refuses its patterns, or a lab that cannot be used.
     """
-    name = _take(config, store, run, label)
-    try:
-        try:
-            host = _Host(config, store, name)
-            yield from host.snapshots()
-        except ValueError as error:
-            if run is None:
-                _drop(store, name, error)
-            raise
-        except Stopped:
-            with suppress(StoreError, StoreFailure):
-                store.mark(name, "interrupted") if store.find(name).step else store.discard(name)
-            raise
-        except KeyboardInterrupt:
-            with suppress(StoreError, StoreFailure):
-                store.mark(name, "interrupted")
-            raise
-        except GeneratorExit:
-            with suppress(StoreError, StoreFailure):
-                store.mark(name, "done" if host.over else "interrupted")
-            raise
-        except BaseException as error:
-            with suppress(StoreError, StoreFailure):
-                _drop(store, name, error)
-            raise
-    finally:
-        store.release(name)
+    lease = RunLease(store, run, lambda: _new_benchmark(config, label), lambda record: is_as_stored(config, record))
+    yield from hosted(lease, lambda: RecallLoop(config, lease))
 
 
-def _take(config: ArenaConfig, store: Store, run: str | None, label: str) -> str:
-    if run is None:
-        check_label(label)
-        told = (_who(config), config.challenge, seeds_of(config), len(plan(config)))
-        return store.begin(NewRun(*told, to_toml(config), settings_hash(config), installed(), label))
-    if not is_as_stored(config, store.find(run)):
-        raise ValueError(f"{run}: its settings, or a file that they name, have changed since it began")
-    store.take(run)
-    return run
-
-
-def _drop(store: Store, run: str, error: BaseException) -> None:
-    """A contest that failed: nothing is stored half, and whole cells are kept, with the reason."""
-    step = store.find(run).step
-    store.mark(run, "failed", failure_of(error, step)) if step else store.discard(run)
-
-
-def _who(config: ArenaConfig) -> str:
-    """The contestants in a word or two, for lists."""
+def _new_benchmark(config: ArenaConfig, label: str) -> NewRun:
+    check_label(label)
     n = len(config.contestants)
-    return " ".join(each.label for each in config.contestants) if n <= SEVERAL else f"{n} memories"
+    contestants = " ".join(each.label for each in config.contestants) if n <= MAX_NAMED else f"{n} memories"
+    return NewRun(
+        kind=RECALL,
+        agent=contestants,
+        env=config.challenge,
+        seeds=seeds_of(config),
+        steps=len(plan(config)),
+        settings=to_toml(config),
+        settings_hash=settings_hash(config),
+        versions=installed(),
+        label=label,
+    )
 
 
-class _Host:
-    """One sitting of one contest."""
+class RecallLoop:
+    """The loop of one recall benchmark in this process: measures the cells that are missing, and stores each.
 
-    def __init__(self, config: ArenaConfig, store: Store, run: str) -> None:
+    Args:
+        config: the benchmark's settings.
+        lease: of the benchmark.
+    """
+
+    def __init__(self, config: ArenaConfig, lease: RunLease) -> None:
         threads = config.threads or os.cpu_count() or 1
         set_threads(threads)
-        self._config, self._store, self._run = config, store, run
-        self._seeds, self._cells = seeds_of(config), plan(config)
-        self._contest = Contest(config, list(self._seeds))
-        hold_torch(1)  # seeds share the threads; see spread
-        saved, record = store.newest(run), store.find(run)
-        self._before = saved.progress if saved else Progress()
-        self._warnings = saved.warnings if saved else ()
-        self._facts: list[dict[str, Any]] = list(record.known("cells") or [])[: self._before.step]
-        self._lost = record.lost
-        self._label, self._machines = record.label, joined(record.machines, machine(threads))
-        self._clock, self._cpu = working_seconds()
+        self._config = config
+        self._store = lease.store
+        self._run = lease.id
+        self._seeds = seeds_of(config)
+        self._cells = plan(config)
+        self._benchmark = RecallBenchmark(config, list(self._seeds))
+        hold_torch(1)  # seeds share the threads; see parallel_for
+        resumed = lease.resume(threads)
+        self._provenance = resumed.provenance
+        self._warnings = resumed.warnings
+        self._facts: list[dict[str, Any]] = list(resumed.record.known("cells") or [])[: resumed.progress.step]
+        self._clock = WorkClock(resumed.progress.seconds, resumed.progress.cpu_seconds)
 
     @property
-    def over(self) -> bool:
-        """Whether every cell was played."""
-        return len(self._facts) == len(self._cells)
+    def step(self) -> int:
+        """Cells measured so far."""
+        return len(self._facts)
+
+    @property
+    def _is_done(self) -> bool:
+        return self.step == len(self._cells)
+
+    def suspend(self) -> None:
+        """Record that it was left: every measured cell is stored already."""
+        with suppress(StoreError, StoreFailure):
+            self._store.mark(self._run, "done" if self._is_done else "interrupted")
 
     def snapshots(self) -> Iterator[RecallSnapshot]:
-        """Play what is missing."""
+        """Measure what is missing."""
         yield self._snapshot("preparing", None)
-        while not self.over:
-            result = self._play(len(self._facts))
+        while not self._is_done:
+            result = self._play(self.step)
             self._keep(result)
-            yield self._snapshot("done" if self.over else "playing", result)
+            yield self._snapshot("playing", result)
 
-    def _play(self, at: int) -> Result:
-        cell = self._cells[at]
+    def _play(self, at: int) -> ConditionResult:
         try:
-            return self._contest.play(cell)
+            return self._benchmark.play(self._cells[at])
         except ValueError as error:
             if not self._config.skip:
-                raise BadInput(f"{error}; --skip goes on without") from None
+                raise BadInputError(f"{error}; --skip goes on without") from None
             empty = np.full((len(self._seeds), len(SCORES)), np.nan)
-            return Result(empty, {"refused": " ".join(str(error).split())}, None)
+            return ConditionResult(empty, {"refused": " ".join(str(error).split())}, None)
 
-    def _keep(self, result: Result) -> None:
+    def _keep(self, result: ConditionResult) -> None:
         """Store a cell: its scores as rows, the rest as facts."""
         self._facts.append(result.facts)
         n = len(self._facts)
-        rows = [EvaluationRow(n, seed, row[0], None, row) for seed, row in zip(self._seeds, result.scores, strict=True)]
-        facts = {"cells": self._facts, "machines": self._machines}
-        facts |= {"lost": self._lost} if self._lost else {}
-        facts |= {"label": self._label} if self._label else {}
-        status = "done" if self.over else "running"
-        self._store.checkpoint(self._run, self._progress(), {"cells": n}, Rows(None, tuple(rows)), status, facts)
+        metrics = tuple(
+            MetricRow(n, seed, name, float(value))
+            for seed, scores in zip(self._seeds, result.scores, strict=True)
+            for name, value in zip(SCORES, scores, strict=True)
+            if np.isfinite(value)
+        )
+        facts = {"cells": self._facts, **self._provenance}
+        status = "done" if self._is_done else "running"
+        spent = self._clock.read()
+        progress = RunProgress(n, spent.wall, spent.cpu)
+        self._store.checkpoint(self._run, progress, {"cells": n}, Rows(metrics=metrics), status, facts)
 
-    def _progress(self) -> Progress:
-        clock, cpu = working_seconds()
-        before = self._before
-        return Progress(len(self._facts), clock - self._clock + before.seconds, cpu - self._cpu + before.cpu_seconds)
-
-    def _snapshot(self, phase: str, result: Result | None) -> RecallSnapshot:
-        n, known = len(self._facts), {}
+    def _snapshot(self, phase: str, result: ConditionResult | None) -> RecallSnapshot:
+        n = self.step
+        scores = {}
         if result is not None:
-            with_numbers = np.isfinite(result.scores).any(axis=0)
-            known = {name: float(np.nanmean(result.scores[:, k])) for k, name in enumerate(SCORES) if with_numbers[k]}
+            measured = np.isfinite(result.scores).any(axis=0)
+            scores = {name: float(np.nanmean(result.scores[:, k])) for k, name in enumerate(SCORES) if measured[k]}
         return RecallSnapshot(
-            run=self._run,
+            id=self._run,
             contestants=tuple(each.label for each in self._config.contestants),
             challenge=self._config.challenge,
-            phase="done" if self.over else phase,
+            phase="done" if self._is_done else phase,
             seeds=self._seeds,
-            step=n,
-            steps=len(self._cells),
-            seconds=self._progress().seconds,
-            following="" if self.over else self._named(n),
+            n_done=n,
+            n_cells=len(self._cells),
+            seconds=self._clock.read().wall,
+            next_cell="" if self._is_done else self._named(n),
             newest=self._named(n - 1) if n else "",
             picture=result.picture if result else None,
-            scores=known,
+            scores=scores,
             compile_seconds=compile_seconds(),
             warnings=self._warnings,
         )

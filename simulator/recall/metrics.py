@@ -1,4 +1,4 @@
-"""How well patterns were restored, and how familiar they seem: pure functions, one number per seed.
+"""Metrics of recall and recognition: pure functions, one number per seed.
 
 Shapes: S seeds, Q cues, P stored patterns, N units. Patterns of -1 and +1 are compared by their signs, a unit of 0
 counting half; others as they are.
@@ -10,12 +10,12 @@ import numpy as np
 
 from simulator.core.protocols import Array
 
-NEAR = 0.1  # how far grey units may be off in a pattern that counts as exact
-NEIGHBOURS = 5  # of a query, whose classes are looked at
+TOLERANCE = 0.1  # how far grey units may be off in a pattern that counts as exact
+N_NEIGHBOURS = 5  # of a query, whose classes are looked at
 
 
 def decided(patterns: Array, is_bipolar: bool) -> Array:
-    """What a restoration says: signs where patterns are of two values."""
+    """Round a restoration to the values of patterns: signs where they are bipolar."""
     return np.sign(patterns) if is_bipolar else np.clip(patterns, -1.0, 1.0)
 
 
@@ -25,18 +25,18 @@ def overlap(restored: Array, truth: Array) -> Array:
 
 
 def same(restored: Array, truth: Array, is_bipolar: bool) -> Array:
-    """Which cues were restored in every unit, bool [S, Q]."""
-    return (np.abs(restored - truth) <= (0.0 if is_bipolar else NEAR)).all(axis=2)
+    """Mask of cues that were restored in every unit, bool [S, Q]."""
+    return (np.abs(restored - truth) <= (0.0 if is_bipolar else TOLERANCE)).all(axis=2)
 
 
 def is_stored(restored: Array, stored: Array, is_bipolar: bool) -> Array:
-    """Which restorations [S, Q, N] are one of the stored patterns [S, P, N], bool [S, Q]."""
+    """Mask of restorations [S, Q, N] that are one of the stored patterns [S, P, N], bool [S, Q]."""
     found = np.zeros(restored.shape[:2], np.bool_)
     for i, (ours, kept) in enumerate(zip(restored, stored, strict=True)):
         if is_bipolar:  # products of signs: N where all agree
             found[i] = (ours @ kept.T >= ours.shape[1]).any(axis=1)
         else:
-            found[i] = [bool((np.abs(one - kept) <= NEAR).all(axis=1).any()) for one in ours]
+            found[i] = [bool((np.abs(one - kept) <= TOLERANCE).all(axis=1).any()) for one in ours]
     return found
 
 
@@ -47,7 +47,8 @@ def familiarity(stored: Array, novel: Array) -> Array:
     """
     from scipy.stats import rankdata
 
-    n, m = stored.shape[1], novel.shape[1]
+    n = stored.shape[1]
+    m = novel.shape[1]
     ranks = rankdata(np.concatenate([stored, novel], axis=1), axis=1)[:, :n]
     below = ranks.sum(axis=1) - n * (n + 1) / 2  # pairs in which the stored pattern has the higher energy
     return np.asarray(1.0 - below / (n * m))
@@ -58,7 +59,8 @@ def roc(stored: Array, novel: Array, n_points: int = 21) -> tuple[Array, Array]:
 
     Straight between the thresholds that the energies are themselves, so its area is the familiarity.
     """
-    false, true = np.linspace(0.0, 1.0, n_points), np.zeros(n_points)
+    false = np.linspace(0.0, 1.0, n_points)
+    true = np.zeros(n_points)
     for old, new in zip(stored, novel, strict=True):
         cuts = np.unique(np.concatenate([old, new]))
         shares = [np.concatenate([[0.0], (each <= cuts[:, None]).mean(axis=1)]) for each in (new, old)]
@@ -67,7 +69,7 @@ def roc(stored: Array, novel: Array, n_points: int = 21) -> tuple[Array, Array]:
 
 
 def retrieval(codes: Array, queries: Array, labels: Array, query_labels: Array) -> Array:
-    """Precision at ``NEIGHBOURS``: the share of a query's nearest stored patterns that are of its class; [S].
+    """Precision at ``N_NEIGHBOURS``: the share of a query's nearest stored patterns that are of its class; [S].
 
     Args:
         codes: of the stored patterns, [S, P, H].
@@ -76,7 +78,7 @@ def retrieval(codes: Array, queries: Array, labels: Array, query_labels: Array) 
         query_labels: likewise, [S, M].
     """
     found = np.zeros(len(codes))
-    k = min(NEIGHBOURS, codes.shape[1])
+    k = min(N_NEIGHBOURS, codes.shape[1])
     for i, (kept, asked) in enumerate(zip(codes.astype(np.float64), queries.astype(np.float64), strict=True)):
         distance = (kept**2).sum(axis=1) - 2.0 * asked @ kept.T  # squared, up to what is the query's own
         nearest = np.argsort(distance, axis=1, kind="stable")[:, :k]
@@ -98,7 +100,8 @@ def crossing(at: Array, share: Array, wanted: float) -> Array:
         if not len(short):
             found[i] = at[-1]
         elif short[0]:
-            low, high = short[0] - 1, short[0]
+            low = short[0] - 1
+            high = short[0]
             part = (row[low] - wanted) / (row[low] - row[high])
             found[i] = at[low] + part * (at[high] - at[low])
     return found

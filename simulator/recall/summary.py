@@ -1,14 +1,15 @@
-"""What a stored contest between memories came to. Reads the store only, so it can be asked again without playing."""
+"""Summary of a stored recall benchmark. Reads the store only, so it can be repeated without playing."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from simulator.config.recall import ArenaConfig, outline
 from simulator.core.protocols import Array
-from simulator.recall.benchmark import NOT_RECALLED, SCORES, Cell, plan
+from simulator.recall.benchmark import SCORES, Condition, plan
 from simulator.statistics.estimates import UNBOUNDED, estimate
 from simulator.store.records import RunRecord
 from simulator.store.run_store import Store
@@ -16,14 +17,14 @@ from simulator.store.run_store import Store
 INTERVALS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
 BOUNDS = {"overlap": (-1.0, 1.0), "exact": (0.0, 1.0), "fixed": (0.0, 1.0), "familiarity": (0.0, 1.0)}
 _COPIED = ("run", "label", "status", "lost", "versions", "machines", "seconds", "cpu_seconds")
-_FLAGS = {"ceiling_at_least": False, "heard": True}  # and what holds of contests stored before there were these
+_FLAGS = ("ceiling_at_least", "heard")
 _PLAIN = ("spurious", "sweeps", "cue", "precision_code", "precision_pixel")
 
 
-class Played(NamedTuple):
+class MeasuredCondition(NamedTuple):
     """A cell with its scores."""
 
-    cell: Cell
+    cell: Condition
     scores: dict[str, Array]  # name -> [S], nan where it was not measured
     facts: dict[str, Any]
 
@@ -74,31 +75,33 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     return found
 
 
-def _played(store: Store, record: RunRecord, config: ArenaConfig) -> Any:
-    facts, cells = record.known("cells") or [], plan(config)
-    rows: dict[int, dict[int, Array]] = {}
-    for row in store.evaluations(record.run):
-        rows.setdefault(row.step, {})[row.seed] = row.returns
-    for n, own in sorted(rows.items())[: len(facts)]:  # its writer may have played one more in between
-        table = np.stack([own[seed] for seed in record.seeds])
-        own_facts = {**facts[n - 1], "failed": _failed(cells[n - 1], facts[n - 1], table, record.seeds)}
-        table[[record.seeds.index(each["seed"]) for each in own_facts["failed"]]] = np.nan
-        scores = {name: table[:, k] for k, name in enumerate(SCORES)}
+def _played(store: Store, record: RunRecord, config: ArenaConfig) -> Iterator[MeasuredCondition]:
+    facts = record.known("cells") or []
+    measured = scores_by_cell(store, record, len(facts))
+    for cell, own_facts, scores in zip(plan(config), facts, measured, strict=False):
+        own_facts = {**own_facts, "failed": list(own_facts.get("failed", ()))}
         for name in ("overlap", "exact"):
             best = _mean(scores[f"ceiling_{name}"])  # over seeds: a mean of ratios would lean upwards
-            scores[f"share_{name}"] = scores[name] / best if best else np.full(len(table), np.nan)
-        yield Played(cells[n - 1], scores, own_facts)
+            nothing = np.full(len(record.seeds), np.nan)
+            scores[f"share_{name}"] = scores[name] / best if best else nothing
+        yield MeasuredCondition(cell, scores, own_facts)
 
 
-def _failed(cell: Cell, facts: dict[str, Any], table: Array, seeds: tuple[int, ...]) -> list[dict[str, Any]]:
-    """The seeds that broke down in a cell; of one that was stored before they were named, those without an overlap."""
-    if "failed" in facts or "refused" in facts or not cell.patterns:
-        return list(facts.get("failed", ()))
-    lost = np.isnan(table[:, SCORES.index("overlap")])
-    return [{"seed": seed, "reason": NOT_RECALLED} for seed, gone in zip(seeds, lost, strict=True) if gone]
+def scores_by_cell(store: Store, record: RunRecord, n_cells: int) -> list[dict[str, Array]]:
+    """Read the scores of a stored benchmark's first cells.
+
+    Returns:
+        For each cell every name of ``SCORES`` with its value per seed, [S]; NaN where it was not measured.
+    """
+    found = [{name: np.full(len(record.seeds), np.nan) for name in SCORES} for _ in range(n_cells)]
+    index = {seed: i for i, seed in enumerate(record.seeds)}
+    for row in store.metrics(record.run):
+        if row.step <= n_cells:  # the writer may have stored one more in between
+            found[row.step - 1][row.name][index[row.seed]] = row.value
+    return found
 
 
-def _name(cell: Cell, config: ArenaConfig) -> dict[str, Any]:
+def _name(cell: Condition, config: ArenaConfig) -> dict[str, Any]:
     return {
         "memory": config.contestants[cell.contestant].label,
         "patterns": cell.patterns,
@@ -119,23 +122,25 @@ def over_seeds(values: Array, bounds: tuple[float, float] = UNBOUNDED) -> dict[s
     return {"mean": mean, **single, "per_seed": [float(value) for value in values]}
 
 
-def _cell(played: Played, config: ArenaConfig) -> dict[str, Any]:
-    scores, facts = played.scores, played.facts
+def _cell(played: MeasuredCondition, config: ArenaConfig) -> dict[str, Any]:
+    scores = played.scores
+    facts = played.facts
     found = {**_name(played.cell, config), "recall_mode": facts["recall_mode"]}
     found |= {name: over_seeds(scores[name], BOUNDS.get(name, UNBOUNDED)) for name in INTERVALS}
     found["ceiling"] = {name: _mean(scores[f"ceiling_{name}"]) for name in ("overlap", "exact")}
     wide = {name: over_seeds(scores[f"ceiling_{name}"]) or {} for name in ("overlap", "exact")}
     found["ceiling_interval"] = {name: [each.get("low"), each.get("high")] for name, each in wide.items()}
-    found |= {name: bool(facts.get(name, default)) for name, default in _FLAGS.items()}
+    found |= {name: bool(facts[name]) for name in _FLAGS}
     found |= {name: _mean(scores[name]) for name in _PLAIN}
-    overlap, bits = _mean(scores["overlap"]), _bits(played)
+    overlap = _mean(scores["overlap"])
+    bits = _bits(played)
     found["bit_error"] = (1.0 - overlap) / 2.0 if overlap is not None and facts.get("is_bipolar", True) else None
     found["bits_per_parameter"] = None if bits is None else bits / max(facts["parameters"], 1)
     found["failed"] = facts["failed"]
     return found | {name: facts.get(name) for name in ("parameters", "seconds", "store_seconds", "roc")}
 
 
-def _bits(played: Played) -> float | None:
+def _bits(played: MeasuredCondition) -> float | None:
     """Bits that recall adds to the cues of one seed, units taken one by one (a binary symmetric channel each)."""
     left = [_entropy((1.0 - played.scores[name]) / 2.0) for name in ("cue", "overlap")]
     gained = _mean(left[0] - left[1])
@@ -152,7 +157,7 @@ def _mean(values: Array) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def _differences(played: list[Played], config: ArenaConfig) -> list[dict[str, Any]]:
+def _differences(played: list[MeasuredCondition], config: ArenaConfig) -> list[dict[str, Any]]:
     """Every contestant less the best in overlap, paired by the seeds that both have, for each load and corruption."""
     found = []
     for place in dict.fromkeys((each.cell.patterns, each.cell.corruption) for each in played):
@@ -172,11 +177,11 @@ def _differences(played: list[Played], config: ArenaConfig) -> list[dict[str, An
     return [each for each in found if each["memory"] != each["than"]]
 
 
-def _basin(played: Played, config: ArenaConfig) -> dict[str, Any]:
+def _basin(played: MeasuredCondition, config: ArenaConfig) -> dict[str, Any]:
     return {**_name(played.cell, config), "radius": over_seeds(played.scores["basin"])}
 
 
-def _capacity(played: Played, config: ArenaConfig) -> dict[str, Any]:
+def _capacity(played: MeasuredCondition, config: ArenaConfig) -> dict[str, Any]:
     name = _name(played.cell, config)
     del name["patterns"]
     shares = {"half": over_seeds(played.scores["capacity_half"]), "most": over_seeds(played.scores["capacity_most"])}

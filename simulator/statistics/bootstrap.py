@@ -18,7 +18,7 @@ from simulator.core.rng import generators
 from simulator.statistics.estimates import may_differ, tail
 
 SUMMARIES = ("mean", "iqm", "median", "optimality_gap")
-IGNORES = (0.0, 0.25, 0.5, 0.0)  # share of the seeds at either end that each does not heed
+IGNORES = (0.0, 0.25, 0.5, 0.0)  # share of the seeds at either end that each does not raise_if_stopped
 _CHUNK = 1 << 20  # draws at once, 8 MB
 _BLOCK = 128  # resamples at once
 

@@ -62,7 +62,7 @@ def interval(
     Equal scores resample to themselves, which says nothing: n of them are what one sees where up to
     1 - (alpha / 2)**(1 / n) of all seeds differ (Clopper and Pearson 1934, Biometrika 26, for 0 of n). Their interval
     goes from the statistic where that share of seeds is at the lower bound of the scale to the one where it is at the
-    upper. A scale without bounds has none, unless the statistic does not heed that share: the interquartile mean from
+    upper. A scale without bounds has none, unless the statistic does not raise_if_stopped that share: the interquartile mean from
     13 equal seeds on, the median from 6. Scores that are all at one or the other bound have at least the interval
     that the same source gives the share of either.
 

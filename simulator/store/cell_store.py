@@ -1,4 +1,4 @@
-"""What a lab holds of tournaments: their plans, and every cell that was ever played in it.
+"""Tournaments of a lab: their plans, and every cell that was ever played in it.
 
 Cells are known by what they depend on (see :mod:`simulator.tournaments.plan`), so any tournament of the lab finds those
 that another one has played. A cell is recorded in one transaction once it is over; cells in flight leave nothing here.
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from simulator.core.protocols import Array
+from simulator.core.snapshots import TOURNAMENT
+from simulator.store import rows as tables
 from simulator.store.database import NAME, Database, translated
 from simulator.store.lab import lock_run, prepare, unlock_run
 from simulator.store.records import StoreError
@@ -26,11 +28,22 @@ from simulator.store.run_records import installed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Span = tuple[int, int]  # a block of seeds: the first, and how many
-Slot = tuple[str, Span]  # a pair's key and a block of seeds
+
+class SeedRange(NamedTuple):
+    """A block of neighbouring seeds."""
+
+    first: int
+    count: int
 
 
-class Cell(NamedTuple):
+class JobKey(NamedTuple):
+    """One job of a tournament: what it depends on."""
+
+    pair: str  # key of a matchup, everything but the seeds
+    span: SeedRange
+
+
+class JobRecord(NamedTuple):
     """One cell that was played.
 
     ``scores`` [S] is nan where a seed failed; ``second`` [S] is what the other side of a match scored, else empty;
@@ -38,7 +51,7 @@ class Cell(NamedTuple):
     """
 
     pair: str  # what it depends on, but for its seeds
-    span: Span
+    span: SeedRange
     status: str  # done or failed
     reason: str
     scores: Array
@@ -111,8 +124,8 @@ class CellStore:
         finally:
             unlock_run(folder, lock)
 
-    def scratch(self, pair: str, span: Span) -> Path:
-        """Where a cell in flight keeps its checkpoints."""
+    def scratch(self, pair: str, span: SeedRange) -> Path:
+        """Return the folder in which a job in flight keeps its checkpoints."""
         return self.lab / "cells" / f"{pair[:24]}-{span[0]}-{span[1]}"
 
     def begin(self, settings: str, settings_hash: str, plan: dict[str, Any], label: str, versions: Any) -> str:
@@ -120,27 +133,40 @@ class CellStore:
         with self._db.writing():
             rows = self._db.select("tournaments", "WHERE settings_hash = ? ORDER BY id DESC", [settings_hash])
             if rows:
-                found = rows[0]
+                known = TournamentRow(*rows[0])
                 texts = {"plan": json.dumps(plan), "settings": settings, "versions": json.dumps(versions)}
-                row = TournamentRow(*found)._replace(label=label or found[1], **texts)
-                self._db.update("tournaments", row, ("id",))
-                return f"t{found[0]}"
-            number = 1 + max((row[0] for row in self._db.select("tournaments")), default=0)
-            texts = (label, settings, settings_hash, json.dumps(plan), json.dumps(versions))
-            created = datetime.now(UTC).isoformat(timespec="seconds")
-            self._db.insert("tournaments", [TournamentRow(number, *texts, "running", created)])
-        return f"t{number}"
+                self._db.update("tournaments", known._replace(label=label or known.label, **texts), ("id",))
+                return f"t{known.id}"
+            newest = newest_tournament(self._db)
+            row = TournamentRow(
+                id=newest.id + 1 if newest else 1,
+                label=label,
+                settings=settings,
+                settings_hash=settings_hash,
+                plan=json.dumps(plan),
+                versions=json.dumps(versions),
+                status="running",
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+            )
+            self._db.insert("tournaments", [row])
+        return f"t{row.id}"
 
     def keep_plan(self, name: str, plan: dict[str, Any]) -> None:
         """Record how a plan has grown."""
-        self._change(name, plan=json.dumps(plan))
-
-    def mark(self, name: str, status: str, seconds: float = 0.0, cpu_seconds: float = 0.0) -> None:
-        """Say how a tournament stands, and add the time of a sitting."""
         row = self._row(name)
-        self._change(
-            name, status=status, seconds=row.seconds + seconds, cpu_seconds=row.cpu_seconds + float(cpu_seconds)
-        )
+        with self._db.writing():
+            self._db.update("tournaments", row._replace(plan=json.dumps(plan)), ("id",))
+
+    def mark(self, name: str, status: str, seconds: float | None = None, cpu_seconds: float | None = None) -> None:
+        """Record the status of a tournament, and the time spent on it so far where it is given."""
+        row = self._row(name)
+        changes: dict[str, Any] = {"status": status}
+        if seconds is not None:
+            changes["seconds"] = float(seconds)
+        if cpu_seconds is not None:
+            changes["cpu_seconds"] = float(cpu_seconds)
+        with self._db.writing():
+            self._db.update("tournaments", row._replace(**changes), ("id",))
 
     def tournaments(self) -> list[TournamentRecord]:
         """All tournaments, newest first."""
@@ -155,7 +181,7 @@ class CellStore:
         """
         return _record(self._row(name))
 
-    def add(self, cell: Cell) -> None:
+    def add(self, cell: JobRecord) -> None:
         """Record a cell, durably; one that is there already is replaced."""
         with self._db.writing():
             self._db.delete("cells", "pair = ? AND first = ? AND count = ?", [cell.pair, *cell.span])
@@ -163,27 +189,28 @@ class CellStore:
         with suppress(OSError):
             shutil.rmtree(self.scratch(cell.pair, cell.span), ignore_errors=True)
 
-    def add_all(self, cells: Iterable[Cell]) -> None:
+    def add_all(self, cells: Iterable[JobRecord]) -> None:
         """Record many new cells in one transaction."""
         with self._db.writing():
             self._db.insert("cells", map(_of_cell, cells))
 
-    def forget(self, pair: str, span: Span) -> None:
+    def forget(self, pair: str, span: SeedRange) -> None:
         """Take a cell out: it is to be played again."""
         with self._db.writing():
             self._db.delete("cells", "pair = ? AND first = ? AND count = ?", [pair, *span])
 
-    def cells(self, pairs: Sequence[str]) -> dict[tuple[str, Span], Cell]:
+    def cells(self, pairs: Sequence[str]) -> dict[JobKey, JobRecord]:
         """Every cell of these pairs."""
-        found: dict[tuple[str, Span], Cell] = {}
+        found: dict[JobKey, JobRecord] = {}
         with self._db.reading():
             for pair in dict.fromkeys(pairs):
                 for row in self._db.select("cells", "WHERE pair = ?", [pair]):
-                    found[pair, (row[1], row[2])] = _to_cell(row)
+                    cell = _to_cell(CellRow(*row))
+                    found[JobKey(pair, cell.span)] = cell
         return found
 
     def fingerprint(self, pairs: Sequence[str]) -> str:
-        """What changes whenever a cell of these pairs does, without reading them."""
+        """Compute a text that changes whenever a cell of these pairs does, without reading them."""
         with self._db.reading():
             return json.dumps(self._db.fingerprint("cells", "pair", list(dict.fromkeys(pairs))))
 
@@ -192,17 +219,30 @@ class CellStore:
         number = self._row(name).id
         with self._db.writing():
             self._db.delete("verdicts", "tournament = ?", [number])
-            self._db.insert("verdicts", [(number, cells, json.dumps(verdict))])
+            self._db.insert("verdicts", [VerdictRow(number, cells, json.dumps(verdict))])
 
     def verdict(self, name: str, cells: str) -> dict[str, Any] | None:
-        """What was recorded so for cells of that fingerprint; None where there is nothing, or for other cells."""
+        """Read the verdict recorded for cells of that fingerprint; None where there is none, or for other cells."""
         with self._db.reading():
             rows = self._db.select("verdicts", "WHERE 't' || tournament = ? AND cells = ?", [name, cells])
-        return json.loads(rows[0][2]) if rows else None
+        return json.loads(VerdictRow(*rows[0]).verdict) if rows else None
 
-    def sweep(self, keep: Iterable[Slot]) -> None:
-        """Clear away what cells in flight left, but for these: nobody will go on with the others."""
-        wanted = {self.scratch(*slot) for slot in keep}
+    def kind_of(self, name: str) -> str:
+        """Return the kind of an experiment of the lab; see :func:`kind_of`."""
+        with self._db.reading():
+            if name != "latest":
+                if tables.has_run(self._db, name):
+                    return tables.run_row(self._db, name).kind
+                return TOURNAMENT if self._db.select("tournaments", "WHERE 't' || id = ?", [name]) else ""
+            run = tables.newest_run(self._db)
+            tournament = newest_tournament(self._db)
+        if tournament and (run is None or tournament.created > run.created):
+            return TOURNAMENT
+        return run.kind if run else ""
+
+    def sweep(self, keep: Iterable[JobKey]) -> None:
+        """Delete the checkpoints of all jobs but these: no tournament will continue the others."""
+        wanted = {self.scratch(*job) for job in keep}
         for path in (self.lab / "cells").glob("*-*-*"):
             if path not in wanted and path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -210,20 +250,15 @@ class CellStore:
     def _row(self, name: str) -> TournamentRow:
         with self._db.reading():
             rows = self._db.select("tournaments", "WHERE 't' || id = ?", [name])
-            known = [row[0] for row in self._db.select("tournaments", "ORDER BY id DESC")]
+            known = [TournamentRow(*row).id for row in self._db.select("tournaments", "ORDER BY id DESC")]
         if not rows:
             near = f"; nearest: {', '.join(f't{n}' for n in known[:3])}" if known else ": it has none yet"
             raise StoreError(f"lab {self.lab} has no tournament {name!r}{near}")
         return TournamentRow(*rows[0])
 
-    def _change(self, name: str, **changes: Any) -> None:
-        row = self._row(name)
-        with self._db.writing():
-            self._db.update("tournaments", row._replace(**changes), ("id",))
-
 
 class TournamentRow(NamedTuple):
-    """The table ``tournaments``; texts of more than one value are JSON."""
+    """Table ``tournaments``; texts of more than one value are JSON."""
 
     id: int
     label: str
@@ -237,33 +272,93 @@ class TournamentRow(NamedTuple):
     cpu_seconds: float = 0.0
 
 
-def of_result(slot: Slot, result: dict[str, Any]) -> Cell:
-    """A cell that was played, as the lab keeps it."""
+class VerdictRow(NamedTuple):
+    """Table ``verdicts``."""
+
+    tournament: int
+    cells: str
+    verdict: str
+
+
+class CellRow(NamedTuple):
+    """Table ``cells``; arrays are little-endian bytes, texts of more than one value are JSON."""
+
+    pair: str
+    first: int
+    count: int
+    status: str
+    reason: str
+    scores: bytes
+    second: bytes
+    steps: bytes
+    curve: bytes
+    facts: str
+    versions: str
+    seconds: float
+    cpu_seconds: float
+    exact: int
+    created: str
+
+
+def newest_tournament(db: Database) -> TournamentRow | None:
+    """Return the row of the tournament that was begun last."""
+    rows = db.select("tournaments", "ORDER BY id DESC LIMIT 1")
+    return TournamentRow(*rows[0]) if rows else None
+
+
+def of_result(job: JobKey, result: dict[str, Any]) -> JobRecord:
+    """The record of a job that came to a result."""
     scores = np.array(result["scores"], np.float64)
-    facts = {**result["facts"], "failed": result["failed"]}
-    second, steps = np.array(result.get("second") or [], np.float64), np.array(result["steps"], np.int64)
-    curve = np.array(result["curve"], np.float64).reshape(len(scores), len(steps))
-    times = (float(result["seconds"]), float(result["cpu_seconds"]), bool(result["exact"]))
-    return Cell(*slot, "done", "", scores, second, steps, curve, facts, installed(), *times)
+    steps = np.array(result["steps"], np.int64)
+    return JobRecord(
+        *job,
+        status="done",
+        reason="",
+        scores=scores,
+        second=np.array(result.get("second") or [], np.float64),
+        steps=steps,
+        curve=np.array(result["curve"], np.float64).reshape(len(scores), len(steps)),
+        facts={**result["facts"], "failed": result["failed"]},
+        versions=installed(),
+        seconds=float(result["seconds"]),
+        cpu_seconds=float(result["cpu_seconds"]),
+        exact=bool(result["exact"]),
+    )
 
 
-def failed(slot: Slot, reason: str) -> Cell:
+def failed(job: JobKey, reason: str) -> JobRecord:
     """A cell that came to nothing."""
     nothing = np.zeros(0)
-    arrays = (nothing, nothing, nothing.astype(np.int64), nothing.reshape(0, 0))
-    return Cell(*slot, "failed", reason, *arrays, {}, installed(), 0.0, 0.0, True)
+    return JobRecord(
+        *job,
+        status="failed",
+        reason=reason,
+        scores=nothing,
+        second=nothing,
+        steps=nothing.astype(np.int64),
+        curve=nothing.reshape(0, 0),
+        facts={},
+        versions=installed(),
+        seconds=0.0,
+        cpu_seconds=0.0,
+        exact=True,
+    )
 
 
-def is_tournament(name: str, lab: str | os.PathLike[str]) -> bool:
-    """Whether that is the id of a tournament in a lab that is there, or "latest" where no run is newer."""
-    if not (Path(lab) / NAME).exists() or not (name == "latest" or name[:1] == "t"):
-        return False
+def kind_of(lab: str | os.PathLike[str], name: str) -> str:
+    """Return the kind of a stored experiment: a constant of :mod:`simulator.core.snapshots`.
+
+    Args:
+        lab: its folder; nothing is made where there is none.
+        name: id of the experiment, or "latest" for the one that was begun last.
+
+    Returns:
+        ``RUN``, ``RECALL`` or ``TOURNAMENT``; empty where there is no such experiment.
+    """
+    if not (Path(lab) / NAME).exists():
+        return ""
     with CellStore(lab) as store:
-        known = store.tournaments()
-        if name != "latest":
-            return any(each.name == name for each in known)
-        newest = [row[9] for row in store._db.select("runs", "ORDER BY id DESC LIMIT 1")]
-        return bool(known) and (not newest or known[0].created > newest[0])
+        return store.kind_of(name)
 
 
 def _record(row: Sequence[Any]) -> TournamentRecord:
@@ -271,30 +366,41 @@ def _record(row: Sequence[Any]) -> TournamentRecord:
     return TournamentRecord(**known | {name: json.loads(known[name]) for name in ("plan", "versions")})
 
 
-def _of_cell(cell: Cell) -> tuple[Any, ...]:
-    arrays = [np.asarray(each, "<f8").tobytes() for each in (cell.scores, cell.second)]
-    arrays += [np.asarray(cell.steps, "<i8").tobytes(), np.asarray(cell.curve, "<f8").tobytes()]
-    texts = (json.dumps(cell.facts), json.dumps(cell.versions))
-    times = (float(cell.seconds), float(cell.cpu_seconds), int(cell.exact))
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    return (cell.pair, *cell.span, cell.status, cell.reason, *arrays, *texts, *times, created)
+def _of_cell(cell: JobRecord) -> CellRow:
+    return CellRow(
+        pair=cell.pair,
+        first=cell.span[0],
+        count=cell.span[1],
+        status=cell.status,
+        reason=cell.reason,
+        scores=np.asarray(cell.scores, "<f8").tobytes(),
+        second=np.asarray(cell.second, "<f8").tobytes(),
+        steps=np.asarray(cell.steps, "<i8").tobytes(),
+        curve=np.asarray(cell.curve, "<f8").tobytes(),
+        facts=json.dumps(cell.facts),
+        versions=json.dumps(cell.versions),
+        seconds=float(cell.seconds),
+        cpu_seconds=float(cell.cpu_seconds),
+        exact=int(cell.exact),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
-def _to_cell(row: Sequence[Any]) -> Cell:
-    pair, first, count, status, reason, scores, second, steps, curve, facts, versions, *times, exact, _ = row
-    along = np.frombuffer(steps, "<i8")
-    numbers = np.frombuffer(curve, "<f8")
-    return Cell(
-        pair,
-        (first, count),
-        status,
-        reason,
-        np.frombuffer(scores, "<f8"),
-        np.frombuffer(second, "<f8"),
-        along,
-        numbers.reshape(-1, len(along)) if len(along) else numbers.reshape(0, 0),
-        json.loads(facts),
-        json.loads(versions),
-        *times,
-        bool(exact),
+def _to_cell(row: CellRow) -> JobRecord:
+    steps = np.frombuffer(row.steps, "<i8")
+    curve = np.frombuffer(row.curve, "<f8")
+    return JobRecord(
+        pair=row.pair,
+        span=SeedRange(row.first, row.count),
+        status=row.status,
+        reason=row.reason,
+        scores=np.frombuffer(row.scores, "<f8"),
+        second=np.frombuffer(row.second, "<f8"),
+        steps=steps,
+        curve=curve.reshape(-1, len(steps)) if len(steps) else curve.reshape(0, 0),
+        facts=json.loads(row.facts),
+        versions=json.loads(row.versions),
+        seconds=row.seconds,
+        cpu_seconds=row.cpu_seconds,
+        exact=bool(row.exact),
     )

@@ -23,8 +23,9 @@ from simulator.store.lab_files import open_own
 from simulator.store.records import StoreError, StoreFailure
 
 _NATIVE = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
-_TREE, _ABOUT = "state", "about"
-_SCHEMA = 1  # of what a checkpoint says of itself
+_TREE = "state"
+_ABOUT = "about"
+_SCHEMA = 2  # of what a checkpoint says of itself
 _TREE_LIMIT = 24 << 20  # characters; the library cannot read back a header above 100 MB
 
 
@@ -40,7 +41,7 @@ class Damaged(ValueError):  # noqa: N818
 
 
 def file_of(folder: Path, number: int) -> Path:
-    """Where the checkpoint of that number lies in a run's folder."""
+    """Return the path of a checkpoint in a run's folder."""
     return folder / f"checkpoint-{number}.safetensors"
 
 
@@ -108,26 +109,27 @@ def unpacked(data: bytes) -> State:
     return state
 
 
-def about(path: Path) -> dict[str, Any] | None:
-    """What a checkpoint file says of itself; None for those of former versions, which say nothing.
+def about(path: Path) -> dict[str, Any]:
+    """Read what a checkpoint file says of itself.
 
     Raises:
-        StoreError: it is from a newer version.
+        StoreError: it says nothing, or another version of engram wrote it.
     """
     from safetensors import safe_open
 
     open_own(path, "rb").close()
     with safe_open(path, framework="np") as file:
         if _ABOUT not in file.keys():
-            return None
+            raise StoreError(f"{path} is no checkpoint of a run: it says nothing of itself")
         found: dict[str, Any] = json.loads(file.get_tensor(_ABOUT).tobytes())
-    if found["schema"] > _SCHEMA:
-        raise StoreError(f"{path} is from a newer engram: its schema is {found['schema']}, expected at most {_SCHEMA}")
+    if found["schema"] != _SCHEMA:
+        age = "a newer" if found["schema"] > _SCHEMA else "an older"
+        raise StoreError(f"{path} is from {age} engram: its schema is {found['schema']}, expected {_SCHEMA}")
     return found
 
 
 def is_state(path: Path) -> bool:
-    """Whether a file is a state that :func:`packed` made."""
+    """Return whether a file is a state that :func:`packed` made."""
     try:
         read_file(path)
     except ValueError:
@@ -237,7 +239,8 @@ def _pack_array(value: Array | np.generic, arrays: dict[str, Array], place: str)
     array = np.array(value, order="C", copy=None)
     if array.dtype.hasobject or array.dtype.fields:
         raise StoreFailure(f"{place} is an array of {array.dtype}, expected one of plain numbers")
-    kind, name = "array" if isinstance(value, np.ndarray) else "scalar", str(len(arrays))
+    kind = "array" if isinstance(value, np.ndarray) else "scalar"
+    name = str(len(arrays))
     if array.dtype.str in _NATIVE:
         arrays[name] = array
         return [kind, name]

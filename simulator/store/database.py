@@ -1,12 +1,13 @@
 """The lab's SQLite file: made whole, opened only when it is ours, and every error of it told in one line.
 
-Every row ends in a seal, a checksum of its other values: SQLite notices damage to its own structure, but not a flipped
-bit in a number.
+Every row ends in a checksum of its table's name and its other values: SQLite notices damage to its own structure, but
+not a flipped bit in a number. A lab of another schema is refused: nothing is converted.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sqlite3
 import zlib
@@ -19,32 +20,36 @@ from typing import Any, NamedTuple
 from simulator.store.checkpoints import sync_folder
 from simulator.store.lab_files import read_own, write_own
 from simulator.store.records import StoreError, StoreFailure
+from simulator.versions import version_of
 
 NAME = "engram.sqlite3"
-PATIENCE = 30.0  # seconds to wait for another process's transaction
+LOCK_TIMEOUT = 30.0  # seconds to wait for another process's transaction
 APPLICATION = 0x656E6772  # "engr"
-SCHEMA = 2
-_SMALL = 64 << 20  # bytes up to which the whole file is checked before a write
+SCHEMA = 3
+_MAX_CHECKED = 64 << 20  # bytes up to which the whole file is checked before a write
 CHECKED = "checked"  # beside the database: what it looked like after the last write of ours
 TABLES = {
-    "runs": "id INTEGER PRIMARY KEY, agent TEXT, env TEXT, seeds TEXT, steps INTEGER, settings TEXT,"
-    " settings_hash TEXT, versions TEXT, status TEXT, created TEXT, step INTEGER, seconds REAL, cpu_seconds REAL,"
-    " exact INTEGER, result TEXT, checkpoint INTEGER, points INTEGER, evaluations INTEGER, seal INTEGER",
-    "checkpoints": "run INTEGER REFERENCES runs (id), number INTEGER, step INTEGER, seconds REAL, cpu_seconds REAL,"
-    " exact INTEGER, size INTEGER, sha256 TEXT, set_aside INTEGER, seal INTEGER, PRIMARY KEY (run, number)",
-    "points": "run INTEGER REFERENCES runs (id), checkpoint INTEGER, seed INTEGER, point INTEGER, step INTEGER,"
-    " episodes INTEGER, return_sum REAL, return_min REAL, return_max REAL, return_sq REAL, length_sum REAL,"
-    " seal INTEGER, PRIMARY KEY (run, seed, point)",
-    "evaluations": "run INTEGER REFERENCES runs (id), checkpoint INTEGER, seed INTEGER, step INTEGER, mean REAL,"
-    " exact REAL, returns BLOB, seal INTEGER, PRIMARY KEY (run, seed, step)",
+    "experiments": "id INTEGER PRIMARY KEY, kind TEXT, agent TEXT, env TEXT, seeds TEXT, steps INTEGER,"
+    " settings TEXT, settings_hash TEXT, versions TEXT, status TEXT, created TEXT, step INTEGER, seconds REAL,"
+    " cpu_seconds REAL, exact INTEGER, result TEXT, checkpoint INTEGER, points INTEGER, evaluations INTEGER,"
+    " metrics INTEGER, checksum INTEGER",
+    "checkpoints": "experiment INTEGER REFERENCES experiments (id), number INTEGER, step INTEGER, seconds REAL,"
+    " cpu_seconds REAL, exact INTEGER, size INTEGER, sha256 TEXT, quarantined INTEGER, checksum INTEGER,"
+    " PRIMARY KEY (experiment, number)",
+    "points": "experiment INTEGER REFERENCES experiments (id), checkpoint INTEGER, seed INTEGER, point INTEGER,"
+    " step INTEGER, episodes INTEGER, return_sum REAL, return_min REAL, return_max REAL, return_sq REAL,"
+    " length_sum REAL, checksum INTEGER, PRIMARY KEY (experiment, seed, point)",
+    "evaluations": "experiment INTEGER REFERENCES experiments (id), checkpoint INTEGER, seed INTEGER, step INTEGER,"
+    " mean REAL, exact REAL, returns BLOB, checksum INTEGER, PRIMARY KEY (experiment, seed, step)",
+    "metrics": "experiment INTEGER REFERENCES experiments (id), checkpoint INTEGER, seed INTEGER, step INTEGER,"
+    " name TEXT, value REAL, checksum INTEGER, PRIMARY KEY (experiment, seed, step, name)",
     "tournaments": "id INTEGER PRIMARY KEY, label TEXT, settings TEXT, settings_hash TEXT, plan TEXT, versions TEXT,"
-    " status TEXT, created TEXT, seconds REAL, cpu_seconds REAL, seal INTEGER",
-    "verdicts": "tournament INTEGER PRIMARY KEY, cells TEXT, verdict TEXT, seal INTEGER",
+    " status TEXT, created TEXT, seconds REAL, cpu_seconds REAL, checksum INTEGER",
+    "verdicts": "tournament INTEGER PRIMARY KEY, cells TEXT, verdict TEXT, checksum INTEGER",
     "cells": "pair TEXT, first INTEGER, count INTEGER, status TEXT, reason TEXT, scores BLOB, second BLOB, steps BLOB,"
     " curve BLOB, facts TEXT, versions TEXT, seconds REAL, cpu_seconds REAL, exact INTEGER, created TEXT,"
-    " seal INTEGER, PRIMARY KEY (pair, first, count)",
+    " checksum INTEGER, PRIMARY KEY (pair, first, count)",
 }
-_LATER = ("tournaments", "verdicts", "cells")  # tables that schema 1 had not
 _SQL = {name: f"CREATE TABLE {name} ({columns}) WITHOUT ROWID" for name, columns in TABLES.items()}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _UNUSABLE = (
@@ -68,7 +73,7 @@ class Column(NamedTuple):
 
 @cache
 def columns_of(table: str) -> tuple[Column, ...]:
-    """A table's columns, the seal last."""
+    """A table's columns, the checksum last."""
     words = [text.split() for text in TABLES[table].split(", PRIMARY KEY (")[0].split(", ")]
     return tuple(Column(*each[:2]) for each in words)
 
@@ -80,9 +85,9 @@ def key_of(table: str) -> tuple[str, ...]:
     return tuple(together.split(", ")) if together else (columns_of(table)[0].name,)
 
 
-def is_sealed(row: Sequence[Any], table: str) -> bool:
-    """Whether a row, its seal last, is what was written."""
-    return bool(_seal(row[:-1], table)[-1] == row[-1])
+def is_whole(row: Sequence[Any], table: str) -> bool:
+    """Return whether a row, its checksum last, is what was written into that table."""
+    return bool(_checksum(row[:-1], table) == row[-1])
 
 
 def create(path: Path) -> None:
@@ -118,10 +123,9 @@ def open_file(path: Path, readonly: bool = False) -> sqlite3.Connection:
     log = path.with_name(path.name + "-wal")
     still = readonly and not (log.exists() and log.stat().st_size)
     mode = "mode=ro&immutable=1" if still else "mode=ro" if readonly else "mode=rw"
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=PATIENCE, isolation_level=None)
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=LOCK_TIMEOUT, isolation_level=None)
     try:
-        if _recognise(db, path) < SCHEMA and not readonly:
-            _upgrade(db)
+        _check_schema(db, path)
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
     except BaseException:
@@ -130,26 +134,57 @@ def open_file(path: Path, readonly: bool = False) -> sqlite3.Connection:
     return db
 
 
-def _recognise(db: sqlite3.Connection, path: Path) -> int:
-    """The schema of a lab's database."""
-    application, schema = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+def _check_schema(db: sqlite3.Connection, path: Path) -> None:
+    application = db.execute("PRAGMA application_id").fetchone()[0]
     if application != APPLICATION:
         raise StoreError(f"{path} is not the database of a lab, or its header is damaged; {_untouched(path)}")
-    if schema > SCHEMA:
-        raise StoreError(f"{path} is from a newer engram: its schema is {schema}, expected at most {SCHEMA}")
-    tables = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
-    if schema < 1 or dict(tables) != {name: sql for name, sql in _SQL.items() if schema > 1 or name not in _LATER}:
-        raise StoreError(f"{path} is damaged: its tables are not those of schema {SCHEMA}; {_untouched(path)}")
-    return int(schema)
+    if fault := schema_fault(db, path):
+        raise StoreError(f"{path} is damaged: {fault}; {_untouched(path)}")
 
 
-def _upgrade(db: sqlite3.Connection) -> None:
-    """Give a database of schema 1 the tables that came later; what it holds stays as it is."""
-    with _transaction(db):
-        if db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:  # else another process was first
-            for name in _LATER:
-                db.execute(_SQL[name])
-            db.execute(f"PRAGMA user_version = {SCHEMA}")
+def schema_fault(db: sqlite3.Connection, path: Path) -> str:
+    """Return the fault of a lab's database whose schema is not whole; empty where it is.
+
+    Raises:
+        StoreError: another version of engram made the lab; the line says which, and what to do.
+    """
+    schema = int(db.execute("PRAGMA user_version").fetchone()[0])
+    found = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
+    is_ours = {_text(name): _text(sql) for name, sql in found} == _SQL
+    if schema > SCHEMA or (0 < schema < SCHEMA and not is_ours):
+        raise StoreError(other_schema(path, schema, SCHEMA, _made_by(db)))
+    return "" if is_ours and schema == SCHEMA else f"its tables are not those of schema {SCHEMA}"
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def other_schema(path: Path, schema: int, expected: int, made_by: str = "") -> str:
+    """Format the refusal of a lab, or of a file in it, that has another schema.
+
+    Args:
+        path: the lab's database, or the file.
+        schema: that it has.
+        expected: the schema of this version.
+        made_by: version of engram that wrote it, where that is known.
+    """
+    age = "a newer" if schema > expected else "an older"
+    maker = f"engram {made_by}, {age} version" if made_by else f"{age} version of engram"
+    return (
+        f"{path} was made by {maker}: its schema is {schema}, expected {expected};"
+        f" use that version for it, or another lab (--lab DIR) for this one ({version_of('engram-rl')})"
+    )
+
+
+def _made_by(db: sqlite3.Connection) -> str:
+    """The version of engram that began the newest experiment; empty where it cannot be read."""
+    for table in ("experiments", "runs", "tournaments"):  # "runs" up to schema 2
+        with suppress(sqlite3.Error, ValueError, TypeError, AttributeError):
+            found = db.execute(f"SELECT versions FROM {table} ORDER BY id DESC LIMIT 1").fetchone()
+            if found and (version := json.loads(found[0]).get("engram-rl")):
+                return str(version)
+    return ""
 
 
 class Database:
@@ -160,7 +195,8 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self._wrote = path, False
+        self.path = path
+        self._wrote = False
         self._readonly = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         with translated(path, self._readonly):
             self._db = open_file(path, self._readonly)
@@ -174,7 +210,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """One moment of the database; nobody waits for it."""
+        """Read one moment of the database, without blocking writers."""
         with translated(self.path, self._readonly):
             if self._readonly:  # it was opened as unchanging: look again
                 self._db.close()
@@ -208,17 +244,17 @@ class Database:
 
         The look takes time with every run in it, so it is taken only where the file is not as we left it.
         """
-        if self._looks() == self._noted() or self.path.stat().st_size > _SMALL:
+        if self._looks() == self._noted() or self.path.stat().st_size > _MAX_CHECKED:
             return
         answer = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if answer != "ok":
             raise damaged(self.path, " ".join(answer.split()))
 
     def _looks(self) -> str:
-        """What changes when somebody else changes the file, a copy and a restored backup among them.
+        """Describe the file by what changes when another process, a copy or a restored backup changes it.
 
         The file is not opened for it: closing any descriptor of a file drops every lock that the process has on it,
-        those of SQLite's connection too, and whoever closes next would take the log away from those who still write.
+        those of SQLite's connection too, and the next process to close would delete the log under its writers.
         """
         found = self.path.stat()
         return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
@@ -237,40 +273,41 @@ class Database:
                 write_own(self.path.parent / CHECKED, looks)
 
     def select(self, table: str, rest: str = "", args: Sequence[Any] = ()) -> list[Any]:
-        """Rows of a table in the order of its columns, without their seals.
+        """Rows of a table in the order of its columns, without their checksums.
 
         Raises:
             StoreError: a row is not what was written.
         """
-        if table in _LATER and not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [table]).fetchone():
-            return []  # a lab of schema 1 that cannot be written
         rows = self._db.execute(f"SELECT * FROM {table} {rest}", args).fetchall()
-        if not all(is_sealed(row, table) for row in rows):
+        if not all(is_whole(row, table) for row in rows):
             raise damaged(self.path, f"a row of {table} is not what was written")
         if len(set(rows)) != len(rows):
             raise damaged(self.path, f"a row of {table} is there twice")
         return [row[:-1] for row in rows]
 
     def insert(self, table: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Seal and insert rows, given in the order of the table's columns; how many there were."""
-        sealed, marks = (_seal(row, table) for row in rows), ", ".join("?" * len(columns_of(table)))
-        return self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", sealed).rowcount
+        """Insert rows, given in the order of the table's columns; how many there were."""
+        whole = ((*row, _checksum(row, table)) for row in rows)
+        marks = ", ".join("?" * len(columns_of(table)))
+        return self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", whole).rowcount
 
     def update(self, table: str, row: Any, keys: Sequence[str]) -> None:
-        """Seal a row anew, a named tuple in the order of the table's columns, in the place that its keys name."""
-        columns = ", ".join(f"{name} = ?" for name in (*row._fields, "seal"))
+        """Replace a row, a named tuple in the order of the table's columns, in the place that its keys name."""
+        columns = ", ".join(f"{name} = ?" for name in (*row._fields, "checksum"))
         where = " AND ".join(f"{key} = ?" for key in keys)
-        values = (*_seal(row, table), *(getattr(row, key) for key in keys))
+        values = (*row, _checksum(row, table), *(getattr(row, key) for key in keys))
         self._db.execute(f"UPDATE {table} SET {columns} WHERE {where}", values)
 
     def fingerprint(self, table: str, column: str, values: Sequence[Any]) -> tuple[int, int]:
-        """How many rows have one of these values in a column, and the sum of their seals."""
-        n, seals = 0, 0
+        """Count the rows that have one of these values in a column, and sum their checksums."""
+        n = 0
+        total = 0
         for value in values:
-            sql = f"SELECT count(*), coalesce(sum(seal), 0) FROM {table} WHERE {column} = ?"
+            sql = f"SELECT count(*), coalesce(sum(checksum), 0) FROM {table} WHERE {column} = ?"
             found = self._db.execute(sql, [value]).fetchone()
-            n, seals = n + found[0], seals + found[1]
-        return n, seals
+            n += found[0]
+            total += found[1]
+        return n, total
 
     def delete(self, table: str, where: str, args: Sequence[Any]) -> int:
         """Delete rows; how many there were."""
@@ -289,12 +326,10 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _seal(row: Sequence[Any], table: str) -> tuple[Any, ...]:
-    """A row with its checksum at the end. Values must be of the types that SQLite gives back."""
-    known = row
-    if table in _LATER:  # the text of a long blob takes ten times as long as its checksum
-        known = [zlib.crc32(value) if type(value) is bytes else value for value in row]
-    return (*row, zlib.crc32(ascii(tuple(known)).encode()))
+def _checksum(row: Sequence[Any], table: str) -> int:
+    """CRC-32 of a row. Values must be of the types that SQLite gives back."""
+    values = [zlib.crc32(value) if type(value) is bytes else value for value in row]  # text of a blob takes long
+    return zlib.crc32(ascii((table, *values)).encode())
 
 
 def damaged(path: Path, how: str) -> StoreError:
@@ -307,7 +342,7 @@ def _untouched(path: Path) -> str:
 
 
 def repair_advice(lab: Path) -> str:
-    """What to do about a lab that was damaged."""
+    """Advice for a lab that was damaged."""
     return f"engram repair {lab} -o NEWLAB recovers what is whole"
 
 
@@ -339,7 +374,7 @@ def translated(path: Path, readonly: bool = False) -> Iterator[None]:
 def _told(error: sqlite3.Error, path: Path, readonly: bool) -> StoreError | StoreFailure:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreFailure(f"{path} was locked by another process for more than {PATIENCE:g} s")
+        return StoreFailure(f"{path} was locked by another process for more than {LOCK_TIMEOUT:g} s")
     if code == sqlite3.SQLITE_FULL:
         return StoreFailure(f"no space for {path}: {error}; what was recorded before is whole")
     if code == sqlite3.SQLITE_IOERR:

@@ -1,4 +1,4 @@
-"""What a run's folder says of the run without the lab's database: enough to have it back when that is lost.
+"""Journal in a run's folder: enough to restore the run when the lab's database is lost.
 
 ``journal`` is a file of frames, only ever added to: the first says what the run is, each checkpoint adds one with its
 number, the one that it went on from, the SHA-256 of its file, and the rows that became final with it. The rows of a
@@ -20,16 +20,17 @@ import numpy as np
 
 from simulator.store import checkpoints
 from simulator.store.checkpoints import Written
+from simulator.store.database import SCHEMA, other_schema
 from simulator.store.lab_files import open_own, read_own
-from simulator.store.records import EvaluationRow, PointRows, Rows
+from simulator.store.records import EvaluationRow, MetricRow, PointRows, Rows, StoreError
 
 NAME = "journal"
 _MAGIC = b"\x89engr\r\n\x1a"
 _HEAD = struct.Struct("<Q32s")  # length and SHA-256 of what follows
 
 
-class Entry(NamedTuple):
-    """What came with one checkpoint."""
+class JournalEntry(NamedTuple):
+    """Rows that came with one checkpoint."""
 
     number: int
     parent: int  # the checkpoint that its writer went on from, 0 for the beginning
@@ -38,10 +39,10 @@ class Entry(NamedTuple):
 
 
 class Journal(NamedTuple):
-    """What is whole of a journal."""
+    """The whole frames of a journal."""
 
-    run: dict[str, Any] | None  # the row of the table ``runs`` with which the run began
-    entries: tuple[Entry, ...]  # in the order in which they were written
+    run: dict[str, Any] | None  # the row of the table ``experiments`` with which the run began
+    entries: tuple[JournalEntry, ...]  # in the order in which they were written
 
 
 def begin(folder: Path, run: dict[str, Any]) -> None:
@@ -49,12 +50,12 @@ def begin(folder: Path, run: dict[str, Any]) -> None:
 
     Args:
         folder: the run's.
-        run: its row of the table ``runs``.
+        run: its row of the table ``experiments``.
     """
-    _append(folder, {"run": run})
+    _append(folder, {"run": run, "schema": SCHEMA})
 
 
-def add(folder: Path, entry: Entry) -> None:
+def add(folder: Path, entry: JournalEntry) -> None:
     """Write what came with a checkpoint; when this returns it is on the disk."""
     evaluations = entry.rows.evaluations
     packed = {
@@ -72,25 +73,35 @@ def add(folder: Path, entry: Entry) -> None:
         **entry.written._asdict(),
         "points": None if points is None else {name: np.asarray(each) for name, each in points._asdict().items()},
         "evaluations": packed,
+        "metrics": {
+            "seed": np.array([row.seed for row in entry.rows.metrics], np.int64),
+            "step": np.array([row.step for row in entry.rows.metrics], np.int64),
+            "name": [row.name for row in entry.rows.metrics],
+            "value": np.array([row.value for row in entry.rows.metrics], np.float64),
+        },
     }
     _append(folder, state)
 
 
 def there(folder: Path) -> bool:
-    """Whether a run has a journal; those of former versions have none."""
+    """Return whether a run has a journal."""
     return (folder / NAME).exists()
 
 
 def read(folder: Path) -> Journal:
-    """Whatever is whole of a run's journal.
+    """Read the whole frames of a run's journal.
 
     Raises:
         OSError: it cannot be read.
+        StoreError: another version of engram wrote it.
     """
     run: dict[str, Any] | None = None
-    entries: list[Entry] = []
+    entries: list[JournalEntry] = []
     for state in _states(folder / NAME):
         if "run" in state:
+            schema = state.get("schema", 0)
+            if schema != SCHEMA:
+                raise StoreError(other_schema(folder / NAME, schema, SCHEMA))
             run = run or state["run"]
         else:
             entries.append(_entry(state))
@@ -107,7 +118,8 @@ def _append(folder: Path, state: dict[str, Any]) -> None:
 
 
 def _states(path: Path) -> Iterator[dict[str, Any]]:
-    data, at = read_own(path) if os.path.lexists(path) else b"", 0
+    data = read_own(path) if os.path.lexists(path) else b""
+    at = 0
     while (at := data.find(_MAGIC, at)) >= 0:
         start = at + len(_MAGIC) + _HEAD.size
         if start > len(data):
@@ -121,8 +133,12 @@ def _states(path: Path) -> Iterator[dict[str, Any]]:
             at += len(_MAGIC)
 
 
-def _entry(state: dict[str, Any]) -> Entry:
+def _entry(state: dict[str, Any]) -> JournalEntry:
     own = state["evaluations"]
+    metrics = tuple(
+        MetricRow(int(step), int(seed), name, float(value))
+        for step, seed, name, value in zip(*(state["metrics"][key] for key in MetricRow._fields), strict=True)
+    )
     ends = np.cumsum(own["episodes"])
     evaluations = tuple(
         EvaluationRow(int(step), int(seed), float(mean), None if np.isnan(exact) else float(exact), own["returns"][a:b])
@@ -132,4 +148,4 @@ def _entry(state: dict[str, Any]) -> Entry:
     )
     points = None if state["points"] is None else PointRows(**state["points"])
     written = Written(state["size"], state["sha256"])
-    return Entry(state["number"], state["parent"], written, Rows(points, evaluations))
+    return JournalEntry(state["number"], state["parent"], written, Rows(points, evaluations, metrics))

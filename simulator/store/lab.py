@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.core.files.escaping import LONGEST, checked_name, shortened, visible
-from simulator.store.database import CHECKED, NAME, PATIENCE, create, repair_advice
+from simulator.store.database import CHECKED, LOCK_TIMEOUT, NAME, create, repair_advice
 from simulator.store.lab_files import read_own, write_own
 from simulator.store.records import StoreError, StoreFailure
 
@@ -50,7 +50,8 @@ def check_can_be_lab(lab: Path) -> None:
     Raises:
         StoreError: a name in it is too long, or a link in it leads nowhere, or to itself.
     """
-    name, expected = visible(shortened(str(lab), LONGEST)), "expected a folder, or a place where one can be made"
+    name = visible(shortened(str(lab), LONGEST))
+    expected = "expected a folder, or a place where one can be made"
     try:
         os.stat(lab)
     except FileNotFoundError:
@@ -71,9 +72,9 @@ def _make(lab: Path, path: Path) -> None:
     missing = [folder for folder in (gate, lab, *lab.parents) if not folder.exists()]
     try:
         lab.mkdir(parents=True, exist_ok=True)
-        lock = _acquire(gate, PATIENCE)
+        lock = _acquire(gate, LOCK_TIMEOUT)
         if lock is None:
-            raise StoreFailure(f"lab {lab} was locked by another process for more than {PATIENCE:g} s")
+            raise StoreFailure(f"lab {lab} was locked by another process for more than {LOCK_TIMEOUT:g} s")
         try:
             if not path.exists():
                 create(path)
@@ -91,7 +92,7 @@ def unmake(lab: Path) -> None:
     for name in (NAME, f"{NAME}-wal", f"{NAME}-shm", CHECKED, "lock"):
         (lab / name).unlink(missing_ok=True)
     for folder in (lab / "runs", lab):
-        with suppress(OSError):  # somebody else has put something there
+        with suppress(OSError):  # another process has put something there
             folder.rmdir()
 
 
@@ -118,7 +119,7 @@ def forgotten(lab: Path, known: Container[int]) -> list[int]:
     return sorted(number for number in numbers if number not in known)
 
 
-def told_of_forgotten(lab: Path, runs: Sequence[int]) -> str:
+def forgotten_line(lab: Path, runs: Sequence[int]) -> str:
     """One line about runs that a lab's database forgot."""
     shown = ", ".join(f"r{number}" for number in runs[:6]) + (", ..." if len(runs) > 6 else "")
     what = (
@@ -131,12 +132,12 @@ def lock_run(folder: Path) -> FileLock:
     """The writer's lock of the run in ``folder``; the operating system lets go of it when the process ends, however.
 
     Raises:
-        StoreError: somebody else writes this run.
+        StoreError: another process writes this run.
     """
     lock = _acquire(folder / "lock", 0.0)
     if lock is None:
         raise StoreError(f"run {folder.name} is being written by {_writer(folder)}")
-    with suppress(OSError):  # a courtesy to whoever comes second
+    with suppress(OSError):  # named in the refusal of the next writer
         write_own(_note(folder), f"{os.getpid()} {socket.gethostname()}")
     return lock
 
@@ -149,7 +150,7 @@ def unlock_run(folder: Path, lock: FileLock) -> None:
 
 
 def is_written(folder: Path) -> bool:
-    """Whether a living process says that it writes the run in ``folder``; one on another host is believed."""
+    """Return whether a living process says that it writes the run in ``folder``; one on another host is believed."""
     return is_written_here(folder, elsewhere=True)
 
 
@@ -160,7 +161,7 @@ def is_written_here(folder: Path, *, elsewhere: bool = False) -> bool:
         if host != socket.gethostname():
             return elsewhere
         os.kill(int(pid), 0)
-    except PermissionError:  # somebody else's process
+    except PermissionError:  # another user's process
         return True
     except (OSError, ValueError):
         return False

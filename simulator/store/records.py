@@ -1,4 +1,4 @@
-"""What a lab holds: the records that go into the store and come out of it, and the two ways it can refuse."""
+"""Records that go into the store and come out of it, and its two errors."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ class StoreFailure(RuntimeError):  # noqa: N818 - it is the failing of a lab, be
 
 @dataclass(frozen=True)
 class NewRun:
-    """A run that is about to begin.
+    """A training run or a recall benchmark that is about to begin.
 
     Attributes:
-        agent: the agent's name.
-        environment: the environment's name.
+        kind: ``RUN`` or ``RECALL`` of :mod:`simulator.core.snapshots`.
+        agent: the agent's name, or those of the memories.
+        env: the environment's name, or the challenge's.
         seeds: its seeds, [S].
-        steps: environment steps per seed in all.
+        steps: units of work in all: environment steps per seed, or cells of a recall benchmark.
         settings: the complete settings, TOML.
         settings_hash: the settings' content hash.
         versions: distribution -> version, of whatever the result can depend on.
         label: what people call it; no setting.
     """
 
+    kind: str
     agent: str
     env: str
     seeds: tuple[int, ...]
@@ -45,12 +47,13 @@ class NewRun:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as the lab knows it: what :class:`NewRun` says, and how far it came.
+    """A training run or recall benchmark as the lab knows it: its :class:`NewRun`, and how far it came.
 
     Attributes:
         run: its id, such as "r1".
-        agent: see :class:`NewRun`, as for the next six.
-        environment: likewise.
+        kind: see :class:`NewRun`, as for the next seven.
+        agent: likewise.
+        env: likewise.
         seeds: likewise.
         steps: likewise.
         settings: likewise.
@@ -58,14 +61,15 @@ class RunRecord:
         versions: likewise.
         status: one of ``STATUSES`` as of the newest checkpoint: a killed run still says "running".
         created: when it began, ISO 8601 in UTC.
-        step: environment steps per seed at the newest checkpoint.
-        seconds: wall clock until then, over all sittings.
+        step: units of work at the newest checkpoint.
+        seconds: wall-clock time until then, of all processes.
         cpu_seconds: CPU time until then.
         exact: False where a foreign environment could not be continued exactly.
         result: what is known as of the newest checkpoint, its label from the beginning; None where nothing is.
     """
 
     run: str
+    kind: str
     agent: str
     env: str
     seeds: tuple[int, ...]
@@ -83,7 +87,7 @@ class RunRecord:
 
     @property
     def label(self) -> str:
-        """What people call it, or nothing."""
+        """Label that people gave it, or nothing."""
         return str(self.known("label") or "")
 
     @property
@@ -99,12 +103,12 @@ class RunRecord:
 
     @property
     def machines(self) -> list[dict[str, str]]:
-        """What it was made on, one entry for each machine that had a part; see :mod:`simulator.machine`."""
+        """Machines that it was made on; see :mod:`simulator.machine`."""
         return list(self.known("machines") or ())
 
     @property
     def lost(self) -> str:
-        """What a repair of its lab could not recover, in one line; empty as a rule."""
+        """Loss that a repair of its lab could not recover, in one line; empty as a rule."""
         return str(self.known("lost") or "")
 
     def known(self, name: str) -> Any:
@@ -113,8 +117,15 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a run is: environment steps per seed, seconds, CPU seconds, and whether every resume was exact."""
+class RunProgress:
+    """Work behind an experiment.
+
+    Attributes:
+        step: environment steps per seed, or cells of a recall benchmark.
+        seconds: wall-clock time.
+        cpu_seconds: CPU time.
+        exact: whether every resume was exact.
+    """
 
     step: int = 0
     seconds: float = 0.0
@@ -146,16 +157,26 @@ class EvaluationRow(NamedTuple):
     returns: Array  # [E] float64, undiscounted
 
 
+class MetricRow(NamedTuple):
+    """One number of one seed at one moment. A number that was not measured has no row."""
+
+    step: int  # unit of work after which it was measured: number of the cell, from 1, of a recall benchmark
+    seed: int
+    name: str
+    value: float
+
+
 class Rows(NamedTuple):
-    """What became final since the checkpoint before."""
+    """Rows that became final since the checkpoint before."""
 
     points: PointRows | None = None
     evaluations: tuple[EvaluationRow, ...] = ()
+    metrics: tuple[MetricRow, ...] = ()
 
 
 class Saved(NamedTuple):
     """A whole checkpoint."""
 
-    progress: Progress
+    progress: RunProgress
     state: State
     warnings: tuple[str, ...]  # a line for each newer checkpoint that is damaged

@@ -1,4 +1,4 @@
-"""``engram repair``: what checksums prove whole in a damaged lab, put into a new one; and what is lost, run by run.
+"""``engram repair``: put what checksums prove whole in a damaged lab into a new one, and name what is lost.
 
 The old lab is only read. A run is recovered
 
@@ -23,28 +23,29 @@ from typing import Any, NamedTuple
 from simulator import console
 from simulator.core.files.escaping import checked_name, visible
 from simulator.store import checkpoints, journal
-from simulator.store import rows as ledger
+from simulator.store import rows as tables
+from simulator.store.cell_store import TournamentRow
 from simulator.store.checkpoints import Damaged, Written, file_of, sync_folder
 from simulator.store.database import NAME, Database, columns_of, key_of, translated
 from simulator.store.lab import check_can_be_lab, is_written_here, prepare
 from simulator.store.lab_files import open_own
 from simulator.store.records import StoreError
-from simulator.store.rows import CheckpointRow, RunRow
+from simulator.store.rows import COUNTED, CheckpointRow, ExperimentRow
 from simulator.store.run_store import KEEP
 from simulator.store.salvage import Row, Salvaged, salvage
 
-_N_BEGUN = RunRow._fields.index("step")  # columns of a run's row that say what it is
-_COUNTED = ("points", "evaluations")  # tables whose rows a run's row counts
+_N_BEGUN = ExperimentRow._fields.index("step")  # columns of a run's row that say what it is
 
 
 @dataclass
 class _Found:
     """One run, as far as it is recovered."""
 
-    row: RunRow
+    row: ExperimentRow
     checkpoints: list[CheckpointRow] = field(default_factory=list)
     points: list[Row] = field(default_factory=list)
     evaluations: list[Row] = field(default_factory=list)
+    metrics: list[Row] = field(default_factory=list)
     source: str = "database"  # or journal, or settings
     lost: list[str] = field(default_factory=list)
 
@@ -53,8 +54,8 @@ class _Way(NamedTuple):
     """A checkpoint that is whole, and how its rows were come by."""
 
     number: int
-    row: RunRow | None  # what its file says of the run
-    entries: list[journal.Entry]  # of the journal, the oldest first
+    row: ExperimentRow  # what its file says of the run
+    entries: list[journal.JournalEntry]  # of the journal, the oldest first
     complete: bool  # whether they go back to the beginning
 
 
@@ -74,12 +75,14 @@ def repair(lab: str, into: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no such lab, some process writes to it, or the new place is taken; one line.
     """
-    old, new = Path(lab), Path(checked_name(into, "-o", most=4096))
+    old = Path(lab)
+    new = Path(checked_name(into, "-o", most=4096))
     _check(old, new)
     with translated(new):
         new.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".engram-repair-", dir=new.parent) as aside:
-            scratch, made = Path(aside) / "scratch", Path(aside) / "lab"
+            scratch = Path(aside) / "scratch"
+            made = Path(aside) / "lab"
             scratch.mkdir()
             salvaged = salvage(old, scratch)
             found, gone = _runs(old, salvaged)
@@ -140,15 +143,16 @@ def _check(old: Path, new: Path) -> None:
 def _folders(lab: Path) -> dict[int, Path]:
     """The folders of runs by number."""
     found = {path.name: path for path in sorted((lab / "runs").glob("r*")) if path.is_dir()}
-    return {int(name[1:]): path for name, path in found.items() if ledger.RUN_ID.fullmatch(name)}
+    return {int(name[1:]): path for name, path in found.items() if tables.RUN_ID.fullmatch(name)}
 
 
 def _runs(lab: Path, salvaged: Salvaged) -> tuple[list[_Found], list[dict[str, str]]]:
     """The runs that are recovered, and those that are not."""
     rows = _newest_rows(salvaged)
-    by_run = {table: _by_run(salvaged.rows[table]) for table in ("checkpoints", *_COUNTED)}
+    by_run = {table: _by_run(salvaged.rows[table]) for table in ("checkpoints", *COUNTED)}
     folders = _folders(lab)
-    found, gone = list[_Found](), list[dict[str, str]]()
+    found = list[_Found]()
+    gone = list[dict[str, str]]()
     for number in sorted({*rows, *folders, *(run for each in by_run.values() for run in each)}):
         folder = folders.get(number, lab / "runs" / f"r{number}")
         own = {table: each.get(number, []) for table, each in by_run.items()}
@@ -166,11 +170,11 @@ class _Lost(Exception):  # noqa: N818 - it says what became of a run
     """A run that cannot be recovered, and why; without a reason there was none."""
 
 
-def _newest_rows(salvaged: Salvaged) -> dict[int, RunRow]:
+def _newest_rows(salvaged: Salvaged) -> dict[int, ExperimentRow]:
     """The rows of runs; of several versions of one the furthest."""
-    found: dict[int, RunRow] = {}
-    for values in salvaged.rows["runs"]:
-        row = RunRow(*values)
+    found: dict[int, ExperimentRow] = {}
+    for values in salvaged.rows["experiments"]:
+        row = ExperimentRow(*values)
         if row.id not in found or (row.checkpoint, row.step) > (found[row.id].checkpoint, found[row.id].step):
             found[row.id] = row
     return found
@@ -183,7 +187,7 @@ def _by_run(rows: Iterable[Row]) -> dict[int, list[Row]]:
     return found
 
 
-def _run(number: int, folder: Path, row: RunRow | None, own: Mapping[str, list[Row]]) -> _Found:
+def _run(number: int, folder: Path, row: ExperimentRow | None, own: Mapping[str, list[Row]]) -> _Found:
     """One run.
 
     Raises:
@@ -195,13 +199,13 @@ def _run(number: int, folder: Path, row: RunRow | None, own: Mapping[str, list[R
     records = _records(own["checkpoints"])
     newest = _newest(folder, known)
     if row is not None and (newest is None or newest.number <= row.checkpoint or not newest.complete):
-        rows = {table: _counted(own[table], records, row.checkpoint) for table in _COUNTED}
+        rows = {table: _counted(table, own[table], records, row.checkpoint) for table in COUNTED}
         if _is_whole(row, rows, records):
             return _as_it_is(row, rows, records, folder)
     if newest is not None:
         furthest = max(row.checkpoint if row else 0, *(each.number for each in known.entries))
-        return _from_folder(number, folder, row, own, records, newest, furthest)
-    begun = row or (RunRow(**known.run) if known.run else None)
+        return _from_folder(number, folder, own, newest, furthest)
+    begun = row or (ExperimentRow(**known.run) if known.run else None)
     if begun is None:
         n_files = len(list(folder.glob("checkpoint-*.safetensors"))) if folder.is_dir() else 0
         told = f", beside {n_files} checkpoint{'s' * (n_files != 1)} without a record of them" if n_files else ""
@@ -210,36 +214,40 @@ def _run(number: int, folder: Path, row: RunRow | None, own: Mapping[str, list[R
 
 
 def _records(rows: Iterable[Row]) -> dict[int, CheckpointRow]:
-    """The records of checkpoints by number; of several versions of one the one that was set aside."""
+    """The records of checkpoints by number; of several versions of one the quarantined one."""
     found: dict[int, CheckpointRow] = {}
-    for each in sorted((CheckpointRow(*values) for values in rows), key=lambda each: each.set_aside):
+    for each in sorted((CheckpointRow(*values) for values in rows), key=lambda each: each.quarantined):
         found[each.number] = each
     return found
 
 
-def _counted(rows: Iterable[Row], records: Mapping[int, CheckpointRow], until: int) -> list[Row]:
-    """Rows of points or evaluations that count until a checkpoint: without those of checkpoints that were set aside."""
-    aside = {number for number, each in records.items() if each.set_aside}
-    found: dict[tuple[int, int], Row] = {}
+def _counted(table: str, rows: Iterable[Row], records: Mapping[int, CheckpointRow], until: int) -> list[Row]:
+    """Rows that count until a checkpoint: without those of quarantined checkpoints."""
+    quarantined = {number for number, each in records.items() if each.quarantined}
+    names = [column.name for column in columns_of(table)]
+    keys = [names.index(name) for name in key_of(table)]
+    found: dict[tuple[Any, ...], Row] = {}
     for row in sorted(rows, key=lambda each: int(each[1])):
-        if row[1] <= until and row[1] not in aside:
-            found[row[2], row[3]] = row  # seed, and point or step
+        if row[1] <= until and row[1] not in quarantined:
+            found[tuple(row[k] for k in keys)] = row
     return list(found.values())
 
 
-def _is_whole(row: RunRow, rows: Mapping[str, list[Row]], records: Mapping[int, CheckpointRow]) -> bool:
-    """Whether the database has everything that a run's row says there is."""
-    counts = all(len(rows[table]) == row._asdict()[table] for table in _COUNTED)
+def _is_whole(row: ExperimentRow, rows: Mapping[str, list[Row]], records: Mapping[int, CheckpointRow]) -> bool:
+    """Return whether the database has everything that a run's row says there is."""
+    counts = all(len(rows[table]) == row._asdict()[table] for table in COUNTED)
     return counts and (row.checkpoint in records or not row.checkpoint)
 
 
-def _as_it_is(row: RunRow, rows: Mapping[str, list[Row]], records: Mapping[int, CheckpointRow], folder: Path) -> _Found:
+def _as_it_is(
+    row: ExperimentRow, rows: Mapping[str, list[Row]], records: Mapping[int, CheckpointRow], folder: Path
+) -> _Found:
     """A run of which the database lost nothing; its checkpoint files may be damaged, as the store can bear."""
     known = sorted((each for each in records.values() if each.number <= row.checkpoint), key=lambda each: each.number)
-    wanted = [each for each in known if not each.set_aside][-KEEP:]  # pages can hold the records of replaced ones
+    wanted = [each for each in known if not each.quarantined][-KEEP:]  # pages can hold the records of replaced ones
     whole = [each for each in wanted if _is_file(folder, each.number, each.written())]
-    kept = [each for each in known if each.set_aside or each in wanted]
-    found = _Found(row, kept, rows["points"], rows["evaluations"])
+    kept = [each for each in known if each.quarantined or each in wanted]
+    found = _Found(row, kept, rows["points"], rows["evaluations"], rows["metrics"])
     damaged = sorted({each.number for each in wanted} - {each.number for each in whole})
     if damaged:
         found.lost.append(f"checkpoint {' '.join(map(str, damaged))} is damaged or gone")
@@ -252,7 +260,7 @@ def _as_it_is(row: RunRow, rows: Mapping[str, list[Row]], records: Mapping[int, 
 
 
 def _is_file(folder: Path, number: int, written: Written) -> bool:
-    """Whether the file of a checkpoint is what was written."""
+    """Return whether the file of a checkpoint is what was written."""
     try:
         checkpoints.verify(file_of(folder, number), written)
     except (Damaged, StoreError):
@@ -262,7 +270,7 @@ def _is_file(folder: Path, number: int, written: Written) -> bool:
 
 def _newest(folder: Path, known: journal.Journal) -> _Way | None:
     """The newest checkpoint that a journal proves whole, rather one whose rows the journal has too."""
-    proven: dict[int, journal.Entry] = {}
+    proven: dict[int, journal.JournalEntry] = {}
     for each in known.entries:
         if _is_file(folder, each.number, each.written):
             proven[each.number] = each
@@ -270,7 +278,7 @@ def _newest(folder: Path, known: journal.Journal) -> _Way | None:
     return next((way for way in ways if way.complete), ways[0] if ways else None)
 
 
-def _way(folder: Path, last: journal.Entry, known: journal.Journal) -> _Way:
+def _way(folder: Path, last: journal.JournalEntry, known: journal.Journal) -> _Way:
     """A checkpoint with the entries on its way back to the beginning, as far as they are whole."""
     entries = [last]
     while entries[0].parent:
@@ -279,42 +287,38 @@ def _way(folder: Path, last: journal.Entry, known: journal.Journal) -> _Way:
             break
         entries.insert(0, before[-1])
     own = checkpoints.about(file_of(folder, last.number))
-    row = None if own is None else RunRow(**{name: own[name] for name in RunRow._fields})
+    row = ExperimentRow(**{name: own[name] for name in ExperimentRow._fields})
     return _Way(last.number, row, entries, not entries[0].parent)
 
 
 def _from_folder(
     number: int,
     folder: Path,
-    row: RunRow | None,
     own: Mapping[str, list[Row]],
-    records: Mapping[int, CheckpointRow],
     newest: _Way,
     furthest: int,
 ) -> _Found:
     """A run whose newest whole checkpoint its own folder proves."""
     base = newest.row
-    if base is None:  # a former version wrote the file, which says nothing of itself
-        if row is None or newest.number not in records:
-            raise _Lost(f"how far checkpoint {newest.number} had come was in the database alone")
-        own_record = records[newest.number]
-        times = {name: getattr(own_record, name) for name in ("step", "seconds", "cpu_seconds", "exact")}
-        base = row._replace(**times, status="interrupted")
     found = _Found(base, source="journal")
     found.points = [
-        each for entry in newest.entries for each in ledger.of_points(number, entry.number, entry.rows.points)
+        each for entry in newest.entries for each in tables.of_points(number, entry.number, entry.rows.points)
     ]
     found.evaluations = [
-        ledger.of_evaluation(number, entry.number, each) for entry in newest.entries for each in entry.rows.evaluations
+        tables.of_evaluation(number, entry.number, each) for entry in newest.entries for each in entry.rows.evaluations
+    ]
+    found.metrics = [
+        tables.of_metric(number, entry.number, each) for entry in newest.entries for each in entry.rows.metrics
     ]
     result = json.loads(base.result)
     if not newest.complete:
-        for table in _COUNTED:
-            rows = _counted([*own[table], *getattr(found, table)], {}, newest.number)
+        for table in COUNTED:
+            rows = _counted(table, [*own[table], *getattr(found, table)], {}, newest.number)
             setattr(found, table, rows)
         told = f"rows from before step {base.step:,} are lost: {len(found.points):,} curve points and "
         told += f"{len(found.evaluations):,} evaluations are left"
-        found.source, result = "database and the journal", {**(result or {}), "lost": told}
+        found.source = "database and the journal"
+        result = {**(result or {}), "lost": told}
         found.row = base = base._replace(exact=0)
         found.lost.append(told)
     found.row = base._replace(
@@ -322,34 +326,34 @@ def _from_folder(
         checkpoint=newest.number,
         points=len(found.points),
         evaluations=len(found.evaluations),
+        metrics=len(found.metrics),
         result=json.dumps(result),
     )
-    found.checkpoints = list(_proven(number, folder, newest, records))
+    found.checkpoints = list(_proven(number, folder, newest))
     if furthest > newest.number:
         found.lost.append(f"what came after step {base.step:,}: it goes on from there")
     return found
 
 
-def _proven(run: int, folder: Path, newest: _Way, records: Mapping[int, CheckpointRow]) -> Iterable[CheckpointRow]:
+def _proven(run: int, folder: Path, newest: _Way) -> Iterable[CheckpointRow]:
     """The records of the whole checkpoints on the way to the newest."""
     for each in newest.entries:
         if not _is_file(folder, each.number, each.written):
             continue
         own = checkpoints.about(file_of(folder, each.number))
-        if own is not None:
-            times = {name: own[name] for name in ("step", "seconds", "cpu_seconds", "exact")}
-            yield CheckpointRow(run=run, number=each.number, **times, **each.written._asdict())
-        elif each.number in records:
-            yield records[each.number]._replace(set_aside=0)
+        times = {name: own[name] for name in ("step", "seconds", "cpu_seconds", "exact")}
+        yield CheckpointRow(experiment=run, number=each.number, **times, **each.written._asdict())
 
 
-def _anew(begun: RunRow, folder: Path, own: Mapping[str, list[Row]], records: Mapping[int, CheckpointRow]) -> _Found:
+def _anew(
+    begun: ExperimentRow, folder: Path, own: Mapping[str, list[Row]], records: Mapping[int, CheckpointRow]
+) -> _Found:
     """A run of which the settings are left, and which is to be played again."""
     label = (json.loads(begun.result) or {}).get("label")
     result = json.dumps({"label": label} if label else None)
-    row = RunRow(*begun[:_N_BEGUN])._replace(status="interrupted", result=result)
+    row = ExperimentRow(*begun[:_N_BEGUN])._replace(status="interrupted", result=result)
     found = _Found(row, source="settings")
-    rows = sum(len(own[table]) for table in _COUNTED)
+    rows = sum(len(own[table]) for table in COUNTED)
     n_files = len(list(folder.glob("checkpoint-*.safetensors"))) if folder.is_dir() else 0
     if records or rows or n_files or begun.checkpoint:
         found.lost.append(f"no checkpoint is whole and rows are lost ({rows:,} are left): it begins again at step 0")
@@ -360,15 +364,17 @@ def _tournaments(salvaged: Salvaged) -> list[dict[str, Any]]:
     """The tournaments that are recovered; their rows, and those of cells, are left once each."""
     for table, age in (("tournaments", "seconds"), ("cells", "created")):
         names = [column.name for column in columns_of(table)]
-        at, keys = names.index(age), [names.index(name) for name in key_of(table)]
+        at = names.index(age)
+        keys = [names.index(name) for name in key_of(table)]
         rows = sorted(salvaged.rows[table], key=lambda row: row[at])
         salvaged.rows[table][:] = list({tuple(row[k] for k in keys): row for row in rows}.values())
     there = {row[:3] for row in salvaged.rows["cells"]}
     told = []
-    for row in sorted(salvaged.rows["tournaments"]):
-        planned = {(pair["key"], *span) for pair in json.loads(row[4])["pairs"] for span in pair["spans"]}
+    for values in sorted(salvaged.rows["tournaments"]):
+        row = TournamentRow(*values)
+        planned = {(pair["key"], *span) for pair in json.loads(row.plan)["pairs"] for span in pair["spans"]}
         n_cells = len(planned & there)
-        told.append({"tournament": f"t{row[0]}", "label": row[1], "cells": n_cells, "planned": len(planned)})
+        told.append({"tournament": f"t{row.id}", "label": row.label, "cells": n_cells, "planned": len(planned)})
     return told
 
 
@@ -378,9 +384,9 @@ def _write(old: Path, made: Path, found: Iterable[_Found], salvaged: Salvaged) -
     try:
         with db.writing():
             for each in found:
-                db.insert("runs", [each.row])
+                db.insert("experiments", [each.row])
                 db.insert("checkpoints", each.checkpoints)
-                for table in _COUNTED:
+                for table in COUNTED:
                     db.insert(table, getattr(each, table))
             for table in ("tournaments", "cells"):
                 db.insert(table, salvaged.rows[table])

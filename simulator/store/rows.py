@@ -1,4 +1,4 @@
-"""What the lab's database says about runs: records as rows and back, and the changes that a checkpoint makes.
+"""Rows of the lab's database about runs and recall benchmarks: conversion to records and back, and their changes.
 
 Values in rows have the types that SQLite gives back.
 """
@@ -15,17 +15,28 @@ import numpy as np
 from simulator.core.files.escaping import shortened
 from simulator.store.checkpoints import Written
 from simulator.store.database import Database, damaged
-from simulator.store.lab import forgotten, told_of_forgotten
-from simulator.store.records import EvaluationRow, NewRun, PointRows, Progress, Rows, RunRecord, StoreError
+from simulator.store.lab import forgotten, forgotten_line
+from simulator.store.records import (
+    EvaluationRow,
+    MetricRow,
+    NewRun,
+    PointRows,
+    Rows,
+    RunProgress,
+    RunRecord,
+    StoreError,
+)
 
 _N_INTS = 4  # of the columns of PointRows
+COUNTED = ("points", "evaluations", "metrics")  # tables of which an experiment's row counts its rows
 RUN_ID = re.compile(r"r[1-9][0-9]{0,17}")
 
 
-class RunRow(NamedTuple):
-    """The table ``runs``; texts of more than one value are JSON."""
+class ExperimentRow(NamedTuple):
+    """Table ``experiments``; texts of more than one value are JSON."""
 
     id: int
+    kind: str
     agent: str
     env: str
     seeds: str
@@ -41,8 +52,9 @@ class RunRow(NamedTuple):
     exact: int = 1
     result: str = "null"
     checkpoint: int = 0  # number of the newest, 0 before the first
-    points: int = 0  # how many rows of the table points are this run's
+    points: int = 0  # how many rows of the table points are this experiment's
     evaluations: int = 0  # likewise
+    metrics: int = 0  # likewise
 
     def record(self) -> RunRecord:
         """The run as others know it."""
@@ -51,15 +63,15 @@ class RunRow(NamedTuple):
             row[name] = json.loads(row[name])
         return RunRecord(**{name: row[name] for name in RunRecord.__dataclass_fields__})
 
-    def moved(self, progress: Progress, status: str, result: str) -> RunRow:
+    def moved(self, progress: RunProgress, status: str, result: str) -> ExperimentRow:
         """The run as of its next checkpoint."""
         return self._replace(**_progress(progress), status=status, result=result, checkpoint=self.checkpoint + 1)
 
 
 class CheckpointRow(NamedTuple):
-    """The table ``checkpoints``."""
+    """Table ``checkpoints``."""
 
-    run: int
+    experiment: int
     number: int
     step: int
     seconds: float
@@ -67,63 +79,67 @@ class CheckpointRow(NamedTuple):
     exact: int
     size: int
     sha256: str
-    set_aside: int = 0  # 1: its file was found damaged, the run went on from an earlier one
+    quarantined: int = 0  # 1: its file was found damaged, the run continued from an earlier one
 
-    def progress(self) -> Progress:
-        """How far the run was."""
-        return Progress(self.step, self.seconds, self.cpu_seconds, bool(self.exact))
+    def progress(self) -> RunProgress:
+        """Progress of the run at this checkpoint."""
+        return RunProgress(self.step, self.seconds, self.cpu_seconds, bool(self.exact))
 
     def written(self) -> Written:
-        """What its file must be."""
+        """Size and hash that its file must have."""
         return Written(self.size, self.sha256)
 
 
-def of_new_run(number: int, new: NewRun, created: str) -> RunRow:
+def of_new_run(number: int, new: NewRun, created: str) -> ExperimentRow:
     """The first row of a run."""
-    seeds, versions = json.dumps([int(seed) for seed in new.seeds]), json.dumps(new.versions)
+    seeds = json.dumps([int(seed) for seed in new.seeds])
+    versions = json.dumps(new.versions)
     texts = (new.settings, new.settings_hash, versions, "running", created)
     result = json.dumps({"label": new.label} if new.label else None)
-    return RunRow(number, new.agent, new.env, seeds, int(new.steps), *texts, result=result)
+    return ExperimentRow(number, new.kind, new.agent, new.env, seeds, int(new.steps), *texts, result=result)
 
 
-def of_checkpoint(run: int, number: int, progress: Progress, written: Written) -> CheckpointRow:
+def of_checkpoint(run: int, number: int, progress: RunProgress, written: Written) -> CheckpointRow:
     """The row of a checkpoint file."""
-    return CheckpointRow(run=run, number=number, **_progress(progress), **written._asdict())
+    return CheckpointRow(experiment=run, number=number, **_progress(progress), **written._asdict())
 
 
-def run_row(db: Database, run: str) -> RunRow:
+def run_row(db: Database, run: str) -> ExperimentRow:
     """The run of that id.
 
     Raises:
         StoreError: there is none; the nearest ids are offered.
     """
-    found = db.select("runs", "WHERE id = ?", [int(run[1:])]) if RUN_ID.fullmatch(run) else []  # not by scanning them
+    found = (
+        db.select("experiments", "WHERE id = ?", [int(run[1:])]) if RUN_ID.fullmatch(run) else []
+    )  # not by scanning them
     if not found:
         raise StoreError(_unknown(db, run))
-    return RunRow(*found[0])
+    return ExperimentRow(*found[0])
 
 
 def has_run(db: Database, run: str) -> bool:
-    """Whether there is a run of that id."""
-    return bool(RUN_ID.fullmatch(run) and db.select("runs", "WHERE id = ?", [int(run[1:])]))
+    """Return whether there is a run of that id."""
+    return bool(RUN_ID.fullmatch(run) and db.select("experiments", "WHERE id = ?", [int(run[1:])]))
 
 
-def run_rows(db: Database) -> list[RunRow]:
+def run_rows(db: Database) -> list[ExperimentRow]:
     """All runs, newest first."""
-    return [RunRow(*row) for row in db.select("runs", "ORDER BY id DESC")]
+    return [ExperimentRow(*row) for row in db.select("experiments", "ORDER BY id DESC")]
 
 
-def newest_run(db: Database) -> RunRow | None:
+def newest_run(db: Database) -> ExperimentRow | None:
     """The run that was begun last, without reading the others."""
-    found = db.select("runs", "ORDER BY id DESC LIMIT 1")
-    return RunRow(*found[0]) if found else None
+    found = db.select("experiments", "ORDER BY id DESC LIMIT 1")
+    return ExperimentRow(*found[0]) if found else None
 
 
 def _unknown(db: Database, name: str) -> str:
-    runs, lab = [row.id for row in run_rows(db)], db.path.parent
+    runs = [row.id for row in run_rows(db)]
+    lab = db.path.parent
     unknown = f"lab {lab} has no run {shortened(name)!r}"
     if lost := forgotten(lab, runs):
-        return f"{unknown}: {told_of_forgotten(lab, lost)}"
+        return f"{unknown}: {forgotten_line(lab, lost)}"
     if not runs:
         return f"{unknown}: it has no runs yet"
     digits = re.search(r"[0-9]{1,18}", name)
@@ -134,43 +150,48 @@ def _unknown(db: Database, name: str) -> str:
 
 def checkpoint_rows(db: Database, run: int) -> list[CheckpointRow]:
     """A run's checkpoints, oldest first."""
-    return [CheckpointRow(*row) for row in db.select("checkpoints", "WHERE run = ? ORDER BY number", [run])]
+    return [CheckpointRow(*row) for row in db.select("checkpoints", "WHERE experiment = ? ORDER BY number", [run])]
 
 
-def candidates(db: Database, row: RunRow) -> list[CheckpointRow]:
+def candidates(db: Database, row: ExperimentRow) -> list[CheckpointRow]:
     """The checkpoints that a run can go on from, newest first.
 
     Raises:
         StoreError: the newest one is not among them.
     """
-    found = [checkpoint for checkpoint in reversed(checkpoint_rows(db, row.id)) if not checkpoint.set_aside]
+    found = [checkpoint for checkpoint in reversed(checkpoint_rows(db, row.id)) if not checkpoint.quarantined]
     if row.checkpoint != (found[0].number if found else 0):
         raise damaged(db.path, f"checkpoint {row.checkpoint} of run r{row.id} is not in it")
     return found
 
 
-def truncate_after(db: Database, row: RunRow, tip: int) -> RunRow:
-    """Forget what a run recorded after checkpoint ``tip``; the damaged files stay where they are."""
+def truncate_after(db: Database, row: ExperimentRow, base_checkpoint: int) -> ExperimentRow:
+    """Delete the rows recorded after a checkpoint, and quarantine the checkpoints after it; damaged files stay."""
     for later in checkpoint_rows(db, row.id):
-        if later.number > tip:
-            db.update("checkpoints", later._replace(set_aside=1), ("run", "number"))
-    points = db.delete("points", "run = ? AND checkpoint > ?", [row.id, tip])
-    evaluations = db.delete("evaluations", "run = ? AND checkpoint > ?", [row.id, tip])
-    return row._replace(points=row.points - points, evaluations=row.evaluations - evaluations)
+        if later.number > base_checkpoint:
+            db.update("checkpoints", later._replace(quarantined=1), ("experiment", "number"))
+    counts = {}
+    for table in COUNTED:
+        n_deleted = db.delete(table, "experiment = ? AND checkpoint > ?", [row.id, base_checkpoint])
+        counts[table] = getattr(row, table) - n_deleted
+    return row._replace(**counts)
 
 
-def add(db: Database, row: RunRow, number: int, rows: Rows) -> RunRow:
-    """Record what came with checkpoint ``number``."""
+def add(db: Database, row: ExperimentRow, number: int, rows: Rows) -> ExperimentRow:
+    """Insert the rows that came with checkpoint ``number``."""
     points = db.insert("points", of_points(row.id, number, rows.points))
-    evaluations = db.insert("evaluations", (of_evaluation(row.id, number, e) for e in rows.evaluations))
-    return row._replace(points=row.points + points, evaluations=row.evaluations + evaluations)
+    evaluations = db.insert("evaluations", (of_evaluation(row.id, number, each) for each in rows.evaluations))
+    metrics = db.insert("metrics", (of_metric(row.id, number, each) for each in rows.metrics))
+    return row._replace(
+        points=row.points + points, evaluations=row.evaluations + evaluations, metrics=row.metrics + metrics
+    )
 
 
 def prune(db: Database, run: int, keep: int) -> list[int]:
     """Forget the whole checkpoints that ``keep`` newer ones replace; their numbers."""
-    old = [c.number for c in checkpoint_rows(db, run) if not c.set_aside][:-keep]
+    old = [c.number for c in checkpoint_rows(db, run) if not c.quarantined][:-keep]
     for number in old:
-        db.delete("checkpoints", "run = ? AND number = ?", [run, number])
+        db.delete("checkpoints", "experiment = ? AND number = ?", [run, number])
     return old
 
 
@@ -203,7 +224,18 @@ def to_evaluation(found: Any) -> EvaluationRow:
     return EvaluationRow(step, seed, np.nan if mean is None else mean, exact, np.frombuffer(returns, "<f8").copy())
 
 
-def _progress(progress: Progress) -> dict[str, Any]:
+def of_metric(run: int, number: int, row: MetricRow) -> tuple[Any, ...]:
+    """A row of the table ``metrics`` that comes with checkpoint ``number``."""
+    return (run, number, int(row.seed), int(row.step), row.name, _real(row.value))
+
+
+def to_metric(row: Any) -> MetricRow:
+    """A row of the table ``metrics`` as a record."""
+    _, _, seed, step, name, value = row
+    return MetricRow(step, seed, name, np.nan if value is None else value)
+
+
+def _progress(progress: RunProgress) -> dict[str, Any]:
     times = {"seconds": float(progress.seconds), "cpu_seconds": float(progress.cpu_seconds)}
     return {"step": int(progress.step), **times, "exact": int(progress.exact)}
 

@@ -1,4 +1,4 @@
-"""What the engine writes into the store about a run, and reads back."""
+"""Records of a training run, as the training loop writes them into the store and reads them back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from simulator.config.run import RunConfig, settings_hash, to_toml
 from simulator.core.files.escaping import check_label
 from simulator.core.foreign.faults import PlayerError, fault_of
 from simulator.core.protocols import Array, EnvSpec, Evaluation, Failure
+from simulator.core.snapshots import RUN
 from simulator.store.records import EvaluationRow, NewRun
 from simulator.store.run_store import Store
 from simulator.versions import NOT_INSTALLED, version_of
@@ -31,7 +32,7 @@ def new_run(config: RunConfig, label: str = "") -> NewRun:
     """
     check_label(label)
     settings = (to_toml(config), settings_hash(config))
-    return NewRun(config.agent, config.env, seeds_of(config), config.steps, *settings, installed(), label)
+    return NewRun(RUN, config.agent, config.env, seeds_of(config), config.steps, *settings, installed(), label)
 
 
 def installed() -> dict[str, str]:
@@ -60,7 +61,7 @@ def seeds_of(config: RunConfig | ArenaConfig) -> tuple[int, ...]:
 
 
 def failures(seeds: tuple[int, ...], failed_at: Array) -> tuple[Failure, ...]:
-    """Who failed when, in the order of the seeds; ``failed_at`` int64 [S] is 0 for a seed that goes on."""
+    """List the seeds that failed, in their order; ``failed_at`` int64 [S] is 0 for a seed that goes on."""
     broken = np.flatnonzero(failed_at)
     return tuple(Failure(seeds[i], int(failed_at[i]), NOT_FINITE) for i in broken)
 
@@ -86,12 +87,8 @@ def failure_of(error: BaseException, step: int) -> dict[str, Any]:
 
 
 def outcome(spec: EnvSpec, evaluations: list[Evaluation], failed: tuple[Failure, ...]) -> dict[str, Any]:
-    """What is known of a run's result, as the store keeps it: plain values, None for what is no number."""
-    facts: dict[str, Any] = {
-        "threshold": spec.reward_threshold,
-        "floor": spec.random_score,
-        "max_steps": spec.max_steps,
-    }
+    """Facts of a run's result, as the store keeps them: plain values, None for NaN."""
+    facts: dict[str, Any] = {"threshold": spec.reward_threshold, "floor": spec.random_score, "max_steps": spec.max_steps}
     facts["failed"] = [failure._asdict() for failure in failed]
     if evaluations and evaluations[-1].value_error is not None:
         facts["value_error"] = [None if x != x else x for x in evaluations[-1].value_error.tolist()]

@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.core.protocols import State
 from simulator.store import checkpoints, journal
-from simulator.store import rows as ledger
+from simulator.store import rows as tables
 from simulator.store.checkpoints import Damaged, file_of, sync_folder
 from simulator.store.database import NAME, Database, damaged, repair_advice, translated
-from simulator.store.lab import forgotten, is_written, lock_run, prepare, told_of_forgotten, unlock_run, unmake
+from simulator.store.lab import forgotten, forgotten_line, is_written, lock_run, prepare, unlock_run, unmake
 from simulator.store.records import (
     STATUSES,
     EvaluationRow,
+    MetricRow,
     NewRun,
     PointRows,
-    Progress,
     Rows,
+    RunProgress,
     RunRecord,
     Saved,
     StoreError,
@@ -40,10 +41,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EvaluationRow",
+    "MetricRow",
     "NewRun",
     "PointRows",
-    "Progress",
     "Rows",
+    "RunProgress",
     "RunRecord",
     "Saved",
     "Store",
@@ -53,10 +55,10 @@ __all__ = [
 KEEP = 3  # whole checkpoints per run
 
 
-class _Stand(NamedTuple):
-    """Where a writer began: only it records more, so whatever is newer than ``newest`` is its own."""
+class ResumePoint(NamedTuple):
+    """The checkpoint from which a writer continued. What is newer than ``newest`` is its own: nobody else records."""
 
-    tip: int  # checkpoint that it went on from, 0 before the first
+    base_checkpoint: int  # that it continued from, 0 before the first
     newest: int  # newest one recorded then, damaged or not
 
 
@@ -70,7 +72,7 @@ class Store:
     def __init__(self, lab: Path | str) -> None:
         self.lab = Path(lab)
         self._locks: dict[str, FileLock] = {}
-        self._stands: dict[str, _Stand | None] = {}  # of held runs; None: taken but not read yet
+        self._resume_points: dict[str, ResumePoint | None] = {}  # of held runs; None: taken but not read yet
         self._fresh = not os.path.exists(self.lab / NAME)  # False too where it may not be looked at
         with translated(self.lab / NAME):
             path = prepare(self.lab)
@@ -97,31 +99,33 @@ class Store:
                 run = folder.name
                 self._locks[run] = lock_run(folder)
                 created = datetime.now(UTC).isoformat(timespec="seconds")
-                row = ledger.of_new_run(number, new, created)
+                row = tables.of_new_run(number, new, created)
                 with translated(folder):
                     journal.begin(folder, row._asdict())
-                self._db.insert("runs", [row])
+                self._db.insert("experiments", [row])
         except BaseException:
             self._unmake_folder(run)
             raise
-        self._stands[run] = _Stand(0, 0)
+        self._resume_points[run] = ResumePoint(0, 0)
         return run
 
     def take(self, run: str) -> None:
         """Become the writer of a run that is there, and clear away what a crash left in its folder."""
         with self._db.writing():
-            row, folder = ledger.run_row(self._db, run), self.folder(run)
+            row = tables.run_row(self._db, run)
+            folder = self.folder(run)
             lock = lock_run(folder)
             try:
-                ledger.candidates(self._db, row)  # never clear away what a damaged database forgot
+                tables.candidates(self._db, row)  # never clear away what a damaged database forgot
                 self._check_remembered(row, folder)
-                checkpoints.sweep(folder, {c.number for c in ledger.checkpoint_rows(self._db, row.id)})
+                checkpoints.sweep(folder, {c.number for c in tables.checkpoint_rows(self._db, row.id)})
             except BaseException:
                 unlock_run(folder, lock)
                 raise
-        self._locks[run], self._stands[run] = lock, None
+        self._locks[run] = lock
+        self._resume_points[run] = None
 
-    def _check_remembered(self, row: ledger.RunRow, folder: Path) -> None:
+    def _check_remembered(self, row: tables.ExperimentRow, folder: Path) -> None:
         """Refuse a run with newer checkpoints than a crash can leave: the database lost them, or its log was lost."""
         newest = max((checkpoints.number_of(path) for path in folder.glob("checkpoint-*.safetensors")), default=0)
         if newest > row.checkpoint + 1:
@@ -132,7 +136,7 @@ class Store:
         """Let go of a run; nothing happens where it was not held."""
         if run in self._locks:
             unlock_run(self.lab / "runs" / run, self._locks.pop(run))
-            self._stands.pop(run, None)
+            self._resume_points.pop(run, None)
 
     def discard(self, run: str) -> None:
         """Take back a run that was begun and never came to a checkpoint; it leaves nothing behind, nor does its lab.
@@ -143,10 +147,10 @@ class Store:
             StoreFailure: the run is not held, or has a checkpoint.
         """
         with self._db.writing():
-            row = ledger.run_row(self._db, run)
+            row = tables.run_row(self._db, run)
             if run not in self._locks or row.checkpoint:
                 raise StoreFailure(f"run {run} is not discarded: it has a checkpoint, or no writer here")
-            self._db.delete("runs", "id = ?", [row.id])
+            self._db.delete("experiments", "id = ?", [row.id])
         self._unmake_folder(run)
         if self._fresh and not self.runs():
             self._db.close()
@@ -155,7 +159,7 @@ class Store:
     def checkpoint(
         self,
         run: str,
-        progress: Progress,
+        progress: RunProgress,
         state: State,
         rows: Rows,
         status: str = "running",
@@ -173,19 +177,20 @@ class Store:
         if status not in STATUSES:
             raise StoreError(f"status {status!r} of run {run}: expected one of {', '.join(STATUSES)}")
         with self._db.reading():
-            row = ledger.run_row(self._db, run)
-        tip, number = self._tip(row), row.checkpoint + 1
+            row = tables.run_row(self._db, run)
+        base_checkpoint = self._base_checkpoint(row)
+        number = row.checkpoint + 1
         folder = self.folder(run)
-        about = row.moved(progress, status, outcome)._asdict() | {"parent": tip}
+        about = row.moved(progress, status, outcome)._asdict() | {"parent": base_checkpoint}
         with translated(file_of(folder, number)):
-            self._keep_journal(row, tip, folder)
+            self._keep_journal(row, base_checkpoint, folder)
             written = checkpoints.write(folder, number, state, about)
-            journal.add(folder, journal.Entry(number, tip, written, rows))
+            journal.add(folder, journal.JournalEntry(number, base_checkpoint, written, rows))
         with self._db.writing():
-            row = ledger.add(self._db, ledger.truncate_after(self._db, row, tip), number, rows)
-            self._db.insert("checkpoints", [ledger.of_checkpoint(row.id, number, progress, written)])
-            self._db.update("runs", row.moved(progress, status, outcome), ("id",))
-            dropped = ledger.prune(self._db, row.id, KEEP)
+            row = tables.add(self._db, tables.truncate_after(self._db, row, base_checkpoint), number, rows)
+            self._db.insert("checkpoints", [tables.of_checkpoint(row.id, number, progress, written)])
+            self._db.update("experiments", row.moved(progress, status, outcome), ("id",))
+            dropped = tables.prune(self._db, row.id, KEEP)
         for old in dropped:
             with suppress(OSError):  # a file that stays is cleared away by the next writer
                 file_of(folder, old).unlink()
@@ -196,9 +201,9 @@ class Store:
         Its next checkpoint, where there is one, takes both back.
         """
         with self._db.writing():
-            row = ledger.run_row(self._db, run)
+            row = tables.run_row(self._db, run)
             result = row.result if error is None else json.dumps({**(json.loads(row.result) or {}), "error": error})
-            self._db.update("runs", row._replace(status=status, result=result), ("id",))
+            self._db.update("experiments", row._replace(status=status, result=result), ("id",))
 
     def newest(self, run: str) -> Saved | None:
         """The newest whole checkpoint, or None where none was ever written; damaged ones are left as they are.
@@ -207,8 +212,9 @@ class Store:
             StoreError: none of the run's checkpoints is whole.
         """
         with self._db.reading():
-            row, folder = ledger.run_row(self._db, run), self.folder(run)
-            found = ledger.candidates(self._db, row)
+            row = tables.run_row(self._db, run)
+            folder = self.folder(run)
+            found = tables.candidates(self._db, row)
         faults: list[str] = []
         for checkpoint in found:
             path = file_of(folder, checkpoint.number)
@@ -219,47 +225,51 @@ class Store:
                     return self.newest(run)
                 faults.append(f"checkpoint {path} is damaged: {fault}")
                 continue
-            self._stand(row, checkpoint.number)
+            self._note_resume_point(row, checkpoint.number)
             return Saved(checkpoint.progress(), state, tuple(f"{fault}; an earlier one is used" for fault in faults))
         if found:
             raise StoreError(f"run {run}: none of its {len(found)} checkpoints is whole; {faults[0]}")
-        self._stand(row, 0)
+        self._note_resume_point(row, 0)
         return None
 
     def find(self, name: str) -> RunRecord:
         """The run of that id, or the one begun last for "latest"."""
         with self._db.reading():
-            newest = ledger.newest_run(self._db) if name == "latest" else None
-            return (newest or ledger.run_row(self._db, name)).record()
+            newest = tables.newest_run(self._db) if name == "latest" else None
+            return (newest or tables.run_row(self._db, name)).record()
 
     def has(self, run: str) -> bool:
-        """Whether there is a run of that id, or any for "latest"."""
+        """Return whether there is a run of that id, or any for "latest"."""
         with self._db.reading():
-            return ledger.newest_run(self._db) is not None if run == "latest" else ledger.has_run(self._db, run)
+            return tables.newest_run(self._db) is not None if run == "latest" else tables.has_run(self._db, run)
 
     def is_written(self, run: str) -> bool:
-        """Whether some process is at work on the run now."""
+        """Return whether some process is at work on the run now."""
         return is_written(self.lab / "runs" / run)
 
     def runs(self) -> list[RunRecord]:
         """All runs, newest first."""
         with self._db.reading():
-            return [row.record() for row in ledger.run_rows(self._db)]
+            return [row.record() for row in tables.run_rows(self._db)]
 
     def forgotten(self) -> str:
         """One line about runs that the database forgot though their checkpoints are there; empty as a rule."""
         with self._db.reading():
-            known = {row.id for row in ledger.run_rows(self._db)}
+            known = {row.id for row in tables.run_rows(self._db)}
         found = forgotten(self.lab, known)
-        return told_of_forgotten(self.lab, found) if found else ""
+        return forgotten_line(self.lab, found) if found else ""
 
     def points(self, run: str) -> PointRows:
         """A run's curve, ordered by seed and step."""
-        return ledger.to_points(self._rows("points", run))
+        return tables.to_points(self._rows("points", run))
 
     def evaluations(self, run: str) -> tuple[EvaluationRow, ...]:
         """A run's evaluations, ordered by seed and step."""
-        return tuple(ledger.to_evaluation(row) for row in self._rows("evaluations", run))
+        return tuple(tables.to_evaluation(row) for row in self._rows("evaluations", run))
+
+    def metrics(self, run: str) -> tuple[MetricRow, ...]:
+        """A run's metrics, ordered by seed, step and name."""
+        return tuple(map(tables.to_metric, self._rows("metrics", run)))
 
     def folder(self, run: str) -> Path:
         """The folder of a run.
@@ -275,45 +285,47 @@ class Store:
     def _rows(self, table: str, run: str) -> list[Any]:
         """All rows of a run; where its writer went back to an earlier checkpoint, those up to there."""
         with self._db.reading():
-            row = ledger.run_row(self._db, run)
-            found = self._db.select(table, "WHERE run = ?", [row.id])
+            row = tables.run_row(self._db, run)
+            found = self._db.select(table, "WHERE experiment = ?", [row.id])
         expected = row._asdict()[table]
         if len(found) != expected:
             raise damaged(self._db.path, f"run {run} has {len(found)} rows of {table} instead of {expected}")
         found.sort(key=lambda values: values[2:4])  # seed, then point or step
-        tip = self._tip(row) if self._stands.get(run) else row.checkpoint
-        return [values for values in found if values[1] <= tip]
+        last = self._base_checkpoint(row) if self._resume_points.get(run) else row.checkpoint
+        return [values for values in found if values[1] <= last]
 
     def _recorded(self, run: int, number: int) -> bool:
         with self._db.reading():
-            return number in [c.number for c in ledger.checkpoint_rows(self._db, run)]
+            return number in [c.number for c in tables.checkpoint_rows(self._db, run)]
 
-    def _tip(self, row: ledger.RunRow) -> int:
+    def _base_checkpoint(self, row: tables.ExperimentRow) -> int:
         """The checkpoint that the writer of a run goes on from, 0 before the first."""
         run = f"r{row.id}"
-        if run not in self._stands:
+        if run not in self._resume_points:
             raise StoreFailure(f"run {run} has no writer here: begin or take it first")
-        stand = self._stands[run]
-        if stand is None:
+        point = self._resume_points[run]
+        if point is None:
             raise StoreFailure(f"run {run} was taken but not read: ask for its newest checkpoint first")
-        return stand.tip if stand.newest == row.checkpoint else row.checkpoint
+        return point.base_checkpoint if point.newest == row.checkpoint else row.checkpoint
 
-    def _stand(self, row: ledger.RunRow, tip: int) -> None:
-        """Whoever writes a run goes on from that checkpoint."""
+    def _note_resume_point(self, row: tables.ExperimentRow, base_checkpoint: int) -> None:
+        """Note that the writer of a run continues from that checkpoint."""
         run = f"r{row.id}"
-        if run in self._stands and self._stands[run] is None:
-            self._stands[run] = _Stand(tip, row.checkpoint)
+        if run in self._resume_points and self._resume_points[run] is None:
+            self._resume_points[run] = ResumePoint(base_checkpoint, row.checkpoint)
 
-    def _keep_journal(self, row: ledger.RunRow, tip: int, folder: Path) -> None:
-        """Begin the journal of a run that a former version began, with everything so far."""
+    def _keep_journal(self, row: tables.ExperimentRow, base_checkpoint: int, folder: Path) -> None:
+        """Begin the journal of a run that lost it, with everything so far."""
         if journal.there(folder):
             return
         journal.begin(folder, row._asdict())
-        if tip:
+        if base_checkpoint:
             run = f"r{row.id}"
             with self._db.reading():
-                own = next(each for each in ledger.checkpoint_rows(self._db, row.id) if each.number == tip)
-            journal.add(folder, journal.Entry(tip, 0, own.written(), Rows(self.points(run), self.evaluations(run))))
+                rows = tables.checkpoint_rows(self._db, row.id)
+                base = next(each for each in rows if each.number == base_checkpoint)
+            known = Rows(self.points(run), self.evaluations(run), self.metrics(run))
+            journal.add(folder, journal.JournalEntry(base_checkpoint, 0, base.written(), known))
 
     def _make_folder(self) -> tuple[int, Path]:
         """The number and the folder of a run to come: the first after the newest run whose folder is not there yet.
@@ -323,7 +335,7 @@ class Store:
         """
         runs = self.lab / "runs"
         runs.mkdir(exist_ok=True)
-        newest = ledger.newest_run(self._db)
+        newest = tables.newest_run(self._db)
         number = newest.id + 1 if newest else 1
         while (folder := runs / f"r{number}").exists():
             number += 1

@@ -1,7 +1,7 @@
 """Rows out of a damaged database: what SQLite still reads, and what its pages still hold.
 
-A row is believed where its seal (:mod:`simulator.store.database`) proves it whole, wherever it was found: tables are
-told apart by how many values a row has. Pages are read as the file format has them (sqlite.org/fileformat2.html,
+A row is believed where its checksum (:mod:`simulator.store.database`), which covers the name of its table, proves it
+whole, wherever it was found. Pages are read as the file format has them (sqlite.org/fileformat2.html,
 sections 1.5 to 2.1 and 4): tables without row ids are index b-trees, whose pages, inner and leaves, hold rows, the key
 first.
 """
@@ -19,19 +19,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from simulator.store.database import APPLICATION, NAME, SCHEMA, TABLES, columns_of, is_sealed, key_of
+from simulator.store.database import APPLICATION, NAME, TABLES, columns_of, is_whole, key_of, schema_fault
 from simulator.store.lab_files import read_own
-from simulator.store.records import StoreError
 
 Row = tuple[Any, ...]
-_INNER, _LEAF = 2, 10  # kinds of pages of an index b-tree
-_USUAL = 4096  # bytes of a page, where the header does not say
-_LARGEST = 1 << 30  # bytes of a row
+_INNER = 2
+_LEAF = 10  # kinds of pages of an index b-tree
+_DEFAULT_PAGE_SIZE = 4096  # bytes of a page, where the header does not say
+_MAX_ROW_BYTES = 1 << 30  # bytes of a row
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}  # serial type -> bytes
 
 
 class Salvaged(NamedTuple):
-    """Rows by table, without their seals, each proven whole."""
+    """Rows by table, without their checksums, each proven whole."""
 
     rows: dict[str, list[Row]]
     fault: str  # what is wrong with the database, in one line; empty: SQLite read everything, and all of it is whole
@@ -46,7 +46,7 @@ class _Image(NamedTuple):
 
 
 def salvage(lab: Path, scratch: Path) -> Salvaged:
-    """Whatever can be proven whole in a lab's database and its log; the lab is only read.
+    """Read every row that can be proven whole in a lab's database and its log; the lab is only read.
 
     No store of this process may have the lab open: closing the file would let go of the locks that SQLite holds on it.
 
@@ -55,14 +55,14 @@ def salvage(lab: Path, scratch: Path) -> Salvaged:
         scratch: a folder for copies.
 
     Raises:
-        StoreError: the lab is from a newer version.
+        StoreError: another version of engram made the lab.
     """
     for ending in ("", "-wal"):
         with suppress(FileNotFoundError):
             shutil.copyfile(lab / f"{NAME}{ending}", scratch / f"{NAME}{ending}")
     images = list(_images(scratch))  # before SQLite moves the log
     log_fault = _log_fault(_bytes(scratch / f"{NAME}-wal"))
-    rows, fault = _asked(scratch / NAME)
+    rows, fault = _asked(scratch / NAME, lab)
     fault = fault or log_fault
     if fault:
         for image in images:
@@ -72,7 +72,7 @@ def salvage(lab: Path, scratch: Path) -> Salvaged:
     return Salvaged({table: list(dict.fromkeys(each)) for table, each in rows.items()}, fault)
 
 
-def _asked(path: Path) -> tuple[dict[str, list[Row]], str]:
+def _asked(path: Path, lab: Path) -> tuple[dict[str, list[Row]], str]:
     """The whole rows that SQLite reads, and what is wrong."""
     rows: dict[str, list[Row]] = {table: [] for table in TABLES}
     if not path.exists():
@@ -80,7 +80,7 @@ def _asked(path: Path) -> tuple[dict[str, list[Row]], str]:
     with closing(sqlite3.connect(path)) as db:
         db.text_factory = bytes  # a damaged text is no reason to stop
         try:
-            fault = _recognised(db)
+            fault = _recognised(db, lab)
             known = {bytes(name).decode() for (name,) in db.execute("SELECT name FROM sqlite_master")}
         except (sqlite3.Error, UnicodeDecodeError) as error:
             return rows, _line(error)
@@ -95,14 +95,12 @@ def _asked(path: Path) -> tuple[dict[str, list[Row]], str]:
     return rows, faults[0] if faults else ""
 
 
-def _recognised(db: sqlite3.Connection) -> str:
-    """What is wrong with a database as a whole."""
-    found = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-    application, schema = found
-    if application != APPLICATION:
+def _recognised(db: sqlite3.Connection, lab: Path) -> str:
+    """Fault of a database as a whole; empty where there is none."""
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
         return "it is not the database of a lab, or its header is damaged"
-    if schema > SCHEMA:
-        raise StoreError(f"{NAME} is from a newer engram: its schema is {schema}, expected at most {SCHEMA}")
+    if fault := schema_fault(db, lab / NAME):
+        return fault
     answer = bytes(db.execute("PRAGMA quick_check(1)").fetchone()[0]).decode("utf-8", "replace")
     return "" if answer == "ok" else " ".join(answer.split())
 
@@ -127,16 +125,16 @@ def _line(error: BaseException) -> str:
 
 
 def _whole(values: Row, table: str) -> Row | None:
-    """A row with its texts and floats, without its seal; None where it is not what was written."""
+    """A row with its texts and floats, without its checksum; None where it is not what was written."""
     try:
         row = [_value(value, column.kind) for value, column in zip(values, columns_of(table), strict=True)]
-        return tuple(row[:-1]) if is_sealed(row, table) else None
+        return tuple(row[:-1]) if is_whole(row, table) else None
     except (UnicodeDecodeError, OverflowError):
         return None
 
 
 def _value(value: Any, kind: str) -> Any:
-    """What a column of that kind means by a value; the file keeps whole floats as whole numbers."""
+    """Convert a value to its column's type; the file keeps whole floats as whole numbers."""
     if kind == "TEXT" and isinstance(value, bytes):
         return value.decode()
     return float(value) if kind == "REAL" and isinstance(value, int) else value
@@ -145,7 +143,7 @@ def _value(value: Any, kind: str) -> Any:
 def _images(folder: Path) -> Iterator[_Image]:
     """The database's pages: with its log, without it, and as of every frame of the log that a later one replaces."""
     main, log = (_bytes(folder / f"{NAME}{ending}") for ending in ("", "-wal"))
-    size = _page_size(main[16:18]) or _page_size(log[10:12]) or _USUAL
+    size = _page_size(main[16:18]) or _page_size(log[10:12]) or _DEFAULT_PAGE_SIZE
     pages = {1 + i: main[at : at + size] for i, at in enumerate(range(0, len(main), size))}
     frames = [
         (struct.unpack_from(">I", log, at)[0], log[at + 24 : at + 24 + size])
@@ -161,10 +159,11 @@ def _images(folder: Path) -> Iterator[_Image]:
 
 
 def _log_fault(log: bytes) -> str:
-    """What is wrong with a log of which SQLite would read a part in silence; see section 4 of the file format."""
+    """Fault of a log of which SQLite would read a part in silence; see section 4 of the file format."""
     if not log:
         return ""
-    magic, size = int.from_bytes(log[:4], "big"), _page_size(log[10:12])
+    magic = int.from_bytes(log[:4], "big")
+    size = _page_size(log[10:12])
     words = ">" if magic & 1 else "<"
     sums = _summed(log[:24], (0, 0), words)
     if magic >> 1 != 0x377F0682 >> 1 or not size or struct.pack(">2I", *sums) != log[24:32]:
@@ -211,15 +210,19 @@ def _rows_in(image: _Image, number: int) -> Iterator[tuple[str, Row]]:
         cell = int.from_bytes(page[at : at + 2], "big") + (4 if inner else 0)
         record = _record(image, page, cell)
         values = _values(record) if record else None
-        table = _tables().get(len(values)) if values else None
-        if table and (row := _whole(_in_order(values or (), table), table)) is not None:
-            yield table, row
+        for table in _tables().get(len(values), ()) if values else ():
+            row = _whole(_in_order(values, table), table)
+            if row is not None:
+                yield table, row
 
 
 @cache
-def _tables() -> dict[int, str]:
-    """Number of columns -> table."""
-    return {len(columns_of(table)): table for table in TABLES}
+def _tables() -> dict[int, list[str]]:
+    """Tables by their number of columns."""
+    found: dict[int, list[str]] = {}
+    for table in TABLES:
+        found.setdefault(len(columns_of(table)), []).append(table)
+    return found
 
 
 def _in_order(values: Row, table: str) -> Row:
@@ -232,9 +235,10 @@ def _in_order(values: Row, table: str) -> Row:
 def _record(image: _Image, page: bytes, at: int) -> bytes | None:
     """The bytes of a row, those in overflow pages too; None where it is no row."""
     length, at = _varint(page, at)
-    if not 1 < length < _LARGEST:
+    if not 1 < length < _MAX_ROW_BYTES:
         return None
-    most, least = (image.size - 12) * 64 // 255 - 23, (image.size - 12) * 32 // 255 - 23
+    most = (image.size - 12) * 64 // 255 - 23
+    least = (image.size - 12) * 32 // 255 - 23
     here = length
     if length > most:
         here = least + (length - least) % (image.size - 4)
@@ -253,7 +257,8 @@ def _record(image: _Image, page: bytes, at: int) -> bytes | None:
 def _values(record: bytes) -> Row | None:
     """The values of a row; None where it is no row."""
     end, at = _varint(record, 0)
-    body, values = end, list[Any]()
+    body = end
+    values = list[Any]()
     while at < end <= len(record) and len(values) <= max(_tables()):
         kind, at = _varint(record, at)
         size = _INTEGERS.get(kind, 8 if kind == 7 else max(kind - 12, 0) // 2)
@@ -276,7 +281,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     for i in range(9):
         if at >= len(data):
             return 0, at
-        byte, at = data[at], at + 1
+        byte = data[at]
+        at = at + 1
         if i == 8:
             return value << 8 | byte, at
         value = value << 7 | byte & 0x7F

@@ -21,16 +21,16 @@ from simulator.core.protocols import Array, Evaluation
 from simulator.machine import machine
 from simulator.store.records import RunRecord, StoreFailure
 from simulator.store.run_store import Store
-from simulator.training.summary import judged, last_evaluation
+from simulator.training.summary import evaluation_scores, last_evaluation
 
 Tick = Callable[[], None]  # called a few times a second; whatever it raises ends the cell
 Result = dict[str, Any]  # scores [S], second [S], steps [K], curve [S][K], facts, seconds, cpu_seconds, exact
-PATIENCE = 30.0  # seconds that a worker whose host was killed may take to notice
+LOCK_TIMEOUT = 30.0  # seconds that a worker whose host was killed may take to notice
 NOT_A_NUMBER = "every seed failed: {}"
 
 
 class Task(NamedTuple):
-    """What is to be played."""
+    """A job that a worker plays."""
 
     key: str  # of the cell
     kind: str  # run, recall, match or external
@@ -41,7 +41,7 @@ class Task(NamedTuple):
     checkpoint_every: float = 5.0  # seconds
 
 
-class Stopped(Exception):  # noqa: N818 - it is no error
+class JobStopped(Exception):  # noqa: N818 - it is no error
     """The host wants the cell to end as it is."""
 
 
@@ -61,7 +61,7 @@ def play(task: Task, tick: Tick) -> Result:
 
 
 def reason_of(error: BaseException) -> str:
-    """What went wrong, in one line."""
+    """Format an error in one line."""
     text = " ".join(str(error).split())[:500]
     plain = isinstance(error, ValueError | CellFailed | StoreFailure) or type(error) is RuntimeError
     return text if text and plain else f"{type(error).__name__}: {text}".removesuffix(": ")
@@ -73,58 +73,71 @@ def _run(task: Task, tick: Tick) -> Result:
     settings = run.from_toml(task.settings, run.OF_A_CELL)
     limits = limits_of(task, settings.seeds)
     with Store(task.scratch) as store:
-        name, last = _stored(store, tick), None
-        host = loop.run(settings, store, name, checkpoint_every=task.checkpoint_every)
+        last = None
+        snapshots = loop.run(settings, store, _stored(store, tick), checkpoint_every=task.checkpoint_every)
         try:
-            for last in host:
+            for last in snapshots:
                 tick()
-                if last.training_cpu_seconds >= limits[0] or last.training_seconds >= limits[1]:
+                if last.training_cpu_seconds >= limits.cpu_seconds or last.training_seconds >= limits.wall_seconds:
                     break
         finally:
-            host.close()  # type: ignore[attr-defined]
+            snapshots.close()
         assert last is not None
-        record = store.find(last.run)
-        steps, scores = judged(store, record)
-        cut = _cut_rows(store, record)
+        record = store.find(last.id)
         if last.step < settings.steps and record.status != "failed":
-            steps, scores, cut = _judge_now(settings, store, record, (steps, scores), tick)
+            evaluated = _evaluate_now(settings, store, record, tick)
+        else:
+            scores = evaluation_scores(store, record)
+            cut = last_evaluation(store, record)["cut"] or [0] * len(record.seeds)
+            evaluated = Evaluated(scores.steps, scores.scores, np.array(cut, np.bool_))
         if record.status == "failed":
             raise CellFailed(NOT_A_NUMBER.format(record.failed[0]["reason"] if record.failed else "no score"))
-        return _of_run(record, steps, scores, cut)
+        return _of_run(record, evaluated)
 
 
-def limits_of(task: Task, n_seeds: int) -> tuple[float, float]:
-    """CPU and wall-clock seconds of training that the seeds of a cell have together."""
-    cpu_seconds, wall_seconds = (limit * n_seeds or math.inf for limit in (task.cpu_seconds, task.wall_seconds))
-    return cpu_seconds, wall_seconds
+class TrainingLimits(NamedTuple):
+    """Training time that the seeds of a job have together."""
+
+    cpu_seconds: float  # infinite: no limit
+    wall_seconds: float
 
 
-def _cut_rows(store: Store, record: RunRecord) -> Array:
-    """Which seeds were cut in the last evaluation that a run has stored, bool [S]."""
-    found = last_evaluation(store, record)
-    return np.array(found["cut"] or [0] * len(record.seeds), np.bool_)
+class Evaluated(NamedTuple):
+    """Evaluations of a training run."""
+
+    steps: Array  # int64 [K], training steps before each
+    scores: Array  # [S, K]
+    cut: Array  # bool [S], seeds with an episode of the last one that was cut
 
 
-def _judge_now(
-    settings: Any, store: Store, record: RunRecord, judged_before: tuple[Array, Array], tick: Tick
-) -> tuple[Array, Array, Array]:
-    """The evaluations [K], [S, K] of a run whose time is over, with one of what it has learned by now; who was cut."""
+def limits_of(task: Task, n_seeds: int) -> TrainingLimits:
+    """Training time of the seeds of a job together."""
+    return TrainingLimits(task.cpu_seconds * n_seeds or math.inf, task.wall_seconds * n_seeds or math.inf)
+
+
+def _evaluate_now(settings: Any, store: Store, record: RunRecord, tick: Tick) -> Evaluated:
+    """Evaluate a run whose time is over after what it has learned by now, beside its evaluations before."""
     from simulator.training.session import Session
 
-    steps, scores = judged_before
-    session, saved = Session(settings), store.newest(record.run)
+    known = evaluation_scores(store, record)
+    session = Session(settings)
+    saved = store.newest(record.run)
     assert saved is not None
     session.restore(saved.state)
-    found: Evaluation | None = None
-    for found in session.evaluator().evaluating(session.agent, session.step):  # noqa: B007 - the last one counts
+    evaluation: Evaluation | None = None
+    for evaluation in session.evaluator().evaluating(session.agent, session.step):  # noqa: B007 - the last one counts
         tick()
-    assert found is not None
-    before = steps < session.step
-    steps, scores = np.append(steps[before], session.step), np.column_stack([scores[:, before], scores_of(found)])
-    return steps, scores, cut_seeds(found.returns, session.failed_at > 0)
+    assert evaluation is not None
+    before = known.steps < session.step
+    return Evaluated(
+        steps=np.append(known.steps[before], session.step),
+        scores=np.column_stack([known.scores[:, before], scores_of(evaluation)]),
+        cut=cut_seeds(evaluation.returns, session.failed_at > 0),
+    )
 
 
-def _of_run(record: RunRecord, steps: Array, scores: Array, cut: Array) -> Result:
+def _of_run(record: RunRecord, evaluated: Evaluated) -> Result:
+    scores = evaluated.scores
     facts = {name: record.known(name) for name in ("floor", "threshold", "value_error")}
     best = record.known("optimum")
     facts |= {"ceiling": best, "ceiling_is": None if best is None else "exact optimum", "trained": record.step}
@@ -135,13 +148,13 @@ def _of_run(record: RunRecord, steps: Array, scores: Array, cut: Array) -> Resul
     broken = {failure["seed"] for failure in record.failed}
     facts["without_score"] = [
         {"seed": seed, "reason": CUT if was_cut else ENDLESS}
-        for seed, row, was_cut in zip(record.seeds, scores, cut, strict=True)
+        for seed, row, was_cut in zip(record.seeds, scores, evaluated.cut, strict=True)
         if seed not in broken and not math.isfinite(row[-1])
     ]
     final = [math.nan if seed in broken else float(row[-1]) for seed, row in zip(record.seeds, scores, strict=True)]
     return {
         "scores": final,
-        "steps": steps.tolist(),
+        "steps": evaluated.steps.tolist(),
         "curve": scores.tolist(),
         "failed": record.failed,
         "facts": facts,
@@ -154,32 +167,35 @@ def _of_run(record: RunRecord, steps: Array, scores: Array, cut: Array) -> Resul
 def _recall(task: Task, tick: Tick) -> Result:
     from simulator.config import recall
     from simulator.recall import loop as arena
-    from simulator.recall.benchmark import SCORES
+    from simulator.recall.summary import scores_by_cell
 
     settings = recall.from_toml(task.settings, run.OF_A_CELL)
     with Store(task.scratch) as store:
         for last in arena.recall(settings, store, _stored(store, tick)):  # noqa: B007 - the last one counts
             tick()
-        record = store.find(last.run)
-        rows = sorted(store.evaluations(last.run), key=lambda row: record.seeds.index(row.seed))
+        record = store.find(last.id)
+        (measured,) = scores_by_cell(store, record, 1)
     told = record.known("cells")[0]
     broken = told.get("failed", [])
     if len(broken) == len(record.seeds):
         raise CellFailed(NOT_A_NUMBER.format(broken[0]["reason"]))
-    found = dict(zip(SCORES, np.stack([row.returns for row in rows], axis=1).tolist(), strict=True))
+    found = {name: scores.tolist() for name, scores in measured.items()}
     facts = {
         **{name: found[name] for name in ("overlap", "exact", "spurious", "cue", "ceiling_overlap", "ceiling_exact")},
         **{name: told.get(name) for name in ("parameters", "store_seconds")},
     }
-    plain: Result = {"scores": found["overlap"], "steps": [], "curve": [[] for _ in rows], "failed": broken}
+    plain: Result = {"scores": found["overlap"], "steps": [], "curve": [[] for _ in record.seeds], "failed": broken}
     return plain | {"facts": facts, "seconds": record.seconds, "cpu_seconds": record.cpu_seconds, "exact": True}
 
 
 def _match(task: Task, tick: Tick) -> Result:
     from simulator.config import match as match_config
-    from simulator.matches.match import play_match
+    from simulator.matches import match
 
-    return play_match(match_config.from_toml(task.settings, run.OF_A_CELL), tick)
+    for last in match.play(match_config.from_toml(task.settings, run.OF_A_CELL)):  # noqa: B007 - the last one counts
+        tick()
+    assert last.result is not None
+    return last.result
 
 
 def _external(task: Task, tick: Tick) -> Result:
@@ -190,9 +206,9 @@ def _external(task: Task, tick: Tick) -> Result:
 
 
 def _stored(store: Store, tick: Tick) -> str | None:
-    """The run that a scratch lab holds, or None; whoever played it before is waited for, who may be about to end."""
+    """The run that a scratch lab holds, or None; waits for an earlier worker that may be about to end."""
     known = next((record.run for record in store.runs()), None)
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + LOCK_TIMEOUT
     while known is not None and store.is_written(known) and time.monotonic() < until:
         tick()
         time.sleep(0.05)
@@ -200,7 +216,7 @@ def _stored(store: Store, tick: Tick) -> str | None:
 
 
 def scratch_of(folder: Path | str, name: str) -> str:
-    """Where a cell keeps its checkpoints; made where there is none."""
+    """Make the folder in which a job keeps its checkpoints."""
     path = Path(folder) / name
     path.mkdir(parents=True, exist_ok=True)
     return str(path)

@@ -1,4 +1,4 @@
-"""What is looked at before a tournament is played: whether everybody can play, and whose floor must be measured."""
+"""Checks before a tournament: every contestant can play, and random play is measured where its score is not known."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from simulator.config.tournament import TournamentConfig
 from simulator.core import registry
-from simulator.store.cell_store import Cell, Slot
+from simulator.store.cell_store import JobKey, JobRecord
 from simulator.tournaments import summary
-from simulator.tournaments.plan import Pair, all_spans, stored
+from simulator.tournaments.plan import Matchup, all_spans, stored
 
 
 def prepare(
-    plan: dict[str, Any], pairs: Mapping[str, Pair], cells: Mapping[Slot, Cell], config: TournamentConfig
+    plan: dict[str, Any], pairs: Mapping[str, Matchup], cells: Mapping[JobKey, JobRecord], config: TournamentConfig
 ) -> None:
     """Build every player that has still to play, and plan random play in environments that do not say what it returns.
 
@@ -38,7 +38,8 @@ def prepare(
         try:
             _try(pairs[pair["key"]], envs, max(n for _, n in missing))
         except ValueError as error:
-            place, reason = summary.named(plan, pair), " ".join(str(error).split())
+            place = summary.named(plan, pair)
+            reason = " ".join(str(error).split())
             if not config.skip:
                 told = f"{place['contestant']} in {place['challenge']}: {reason}"
                 raise ValueError(f"{told}; --skip goes on without") from None
@@ -51,7 +52,7 @@ def prepare(
             plan["references"].append({**stored([each], config)[0], "spans": spans})
 
 
-def _with_floor(plan: Mapping[str, Any], envs: Mapping[int, Any], cells: Mapping[Slot, Cell]) -> set[int]:
+def _with_floor(plan: Mapping[str, Any], envs: Mapping[int, Any], cells: Mapping[JobKey, JobRecord]) -> set[int]:
     """The challenges that say what random play comes to."""
     told = {key for (key, _), cell in cells.items() if cell.facts.get("floor") is not None}
     known = {pair["challenge"] for pair in plan["pairs"] if pair["key"] in told}
@@ -62,7 +63,7 @@ def _with_floor(plan: Mapping[str, Any], envs: Mapping[int, Any], cells: Mapping
     }
 
 
-def _try(pair: Pair, envs: dict[int, Any], n_seeds: int) -> None:
+def _try(pair: Matchup, envs: dict[int, Any], n_seeds: int) -> None:
     """Build the players of a pair, agents with as many seeds as a cell has: some need more memory than there is.
 
     Raises:
@@ -74,9 +75,9 @@ def _try(pair: Pair, envs: dict[int, Any], n_seeds: int) -> None:
             envs[pair.challenge] = registry.load("envs", own.env).make([0], own.env_settings)
         registry.load("agents", own.agent).make(envs[pair.challenge].spec, list(range(n_seeds)), own.agent_settings)
     elif pair.kind == "recall":
-        from simulator.recall.benchmark import Contest
+        from simulator.recall.benchmark import RecallBenchmark
 
-        Contest(dataclasses.replace(own, seeds=1), [0])
+        RecallBenchmark(dataclasses.replace(own, seeds=1), [0])
     elif pair.kind == "match":
         from simulator.matches.match import checked
 

@@ -23,18 +23,19 @@ from simulator.config.tournament import TournamentConfig
 from simulator.config.tournament_entries import EXTERNAL, SIDES, Challenge, Contestant
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
+from simulator.store.cell_store import SeedRange
 from simulator.store.run_records import installed
 
 RANDOM = "random_walk"  # the agent whose return is the floor of an environment where that is not known
 REFERENCE = -1  # in place of a contestant: random play, which is not ranked
 TIMED = ("cpu_seconds", "wall_seconds")
 PLAYING = (  # what of simulator/ can change a number
-    *("training/*.py", "recall/benchmark.py", "recall/metrics.py", "recall/finiteness.py", "recall/bayes_optimal.py"),
+    *("training/*.py", "recall/benchmark.py", "recall/metrics.py", "recall/bayes_optimal.py"),
     *("matches/*.py", "external/*.py", "tournaments/cell_runner.py"),
 )
 
 
-class Pair(NamedTuple):
+class Matchup(NamedTuple):
     """Everything of a cell but its seeds: a contestant, or two of them, in a challenge."""
 
     contestant: int  # index, or REFERENCE
@@ -44,13 +45,13 @@ class Pair(NamedTuple):
     key: str
     config: Any  # with a single seed
 
-    def settings(self, span: tuple[int, int]) -> str:
-        """The complete settings of the cell with these seeds, as TOML."""
-        own = dataclasses.replace(self.config, first_seed=span[0], seeds=span[1])
+    def settings(self, span: SeedRange) -> str:
+        """Format the complete settings of the job with these seeds, as TOML."""
+        own = dataclasses.replace(self.config, first_seed=span.first, seeds=span.count)
         return _codec(self.kind).to_toml(own)  # type: ignore[no-any-return]
 
 
-def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] | None = None) -> list[Pair]:
+def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] | None = None) -> list[Matchup]:
     """Every pair of a tournament, in the order of its settings.
 
     Args:
@@ -60,7 +61,7 @@ def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] |
     Raises:
         ValueError: settings that cannot be, in one line that names contestant and challenge.
     """
-    found: list[Pair] = []
+    found: list[Matchup] = []
     for m, challenge in enumerate(tournament.challenges):
         for c, contestant in enumerate(tournament.contestants):
             if SIDES[contestant.kind] != challenge.kind:
@@ -79,52 +80,61 @@ def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] |
     return found
 
 
-def references(tournament: TournamentConfig) -> list[Pair]:
+def references(tournament: TournamentConfig) -> list[Matchup]:
     """Random play in every environment, for where its return is not known otherwise."""
     envs = [m for m, challenge in enumerate(tournament.challenges) if challenge.kind == "env"]
     plain = Contestant("random play", "agent", RANDOM, {})
     found = []
     for m in envs:
         own = dataclasses.replace(_run(tournament, plain, tournament.challenges[m]), steps=1, eval_every=1)
-        found.append(_named(Pair(REFERENCE, -1, m, "run", "", own), ()))
+        found.append(_named(Matchup(REFERENCE, -1, m, "run", "", own), ()))
     return found
 
 
-def spans_of(first: int, seeds: int, block: int) -> list[tuple[int, int]]:
-    """Seeds cut into blocks: (first seed, how many)."""
-    return [(at, min(block, first + seeds - at)) for at in range(first, first + seeds, block)]
+def spans_of(first: int, seeds: int, block: int) -> list[SeedRange]:
+    """Cut seeds into blocks."""
+    return [SeedRange(at, min(block, first + seeds - at)) for at in range(first, first + seeds, block)]
 
 
-def fitted(wanted: tuple[int, int], block: int, known: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Seeds cut into blocks, those that were played among them.
+def fitted(wanted: SeedRange, block: int, known: Iterable[SeedRange]) -> list[SeedRange]:
+    """Cut seeds into blocks, those that were played among them.
 
     Args:
-        wanted: the first seed, and how many.
+        wanted: the seeds.
         block: seeds in a new block.
         known: blocks that were played.
     """
-    (at, n), spans = wanted, list[tuple[int, int]]()
-    last, longest = at + n, dict[int, int]()
-    for first, size in known:
-        if first + size <= last:
-            longest[first] = max(size, longest.get(first, 0))
-    while at < last:
-        following = min((first for first in longest if first > at), default=last)
-        spans.append((at, longest.get(at) or min(block, following - at, last - at)))
-        at += spans[-1][1]
+    end = wanted.first + wanted.count
+    longest: dict[int, int] = {}  # first seed -> number of seeds that were played from there
+    for span in known:
+        if span.first + span.count <= end:
+            longest[span.first] = max(span.count, longest.get(span.first, 0))
+    spans: list[SeedRange] = []
+    at = wanted.first
+    while at < end:
+        next_known = min((first for first in longest if first > at), default=end)
+        spans.append(SeedRange(at, longest.get(at) or min(block, next_known - at, end - at)))
+        at += spans[-1].count
     return spans
 
 
-def cells_of(plan: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
-    """The cells of a stored plan, block by block, so that an unfinished tournament is an even one."""
-    spans = [[tuple(span) for span in pair["spans"]] for pair in plan["pairs"]]
+class PlannedJob(NamedTuple):
+    """A job of a stored plan."""
+
+    pair: dict[str, Any]  # the matchup, as the plan has it
+    span: SeedRange
+
+
+def cells_of(plan: dict[str, Any]) -> Iterator[PlannedJob]:
+    """Yield the jobs of a stored plan, block by block, so that an unfinished tournament is an even one."""
+    spans = [[SeedRange(*span) for span in pair["spans"]] for pair in plan["pairs"]]
     for at in range(max(map(len, spans), default=0)):
         for pair, own in zip(plan["pairs"], spans, strict=True):
             if at < len(own):
-                yield pair, own[at]
+                yield PlannedJob(pair, own[at])
 
 
-def stored(pairs: Sequence[Pair], tournament: TournamentConfig) -> list[dict[str, Any]]:
+def stored(pairs: Sequence[Matchup], tournament: TournamentConfig) -> list[dict[str, Any]]:
     """Pairs as a lab keeps them: who, where, under which name, with which seeds."""
     spans = spans_of(tournament.first_seed, tournament.seeds, tournament.block)
     return [
@@ -134,12 +144,14 @@ def stored(pairs: Sequence[Pair], tournament: TournamentConfig) -> list[dict[str
     ]
 
 
-def _pair(tournament: TournamentConfig, who: tuple[int, int], m: int) -> Pair:
-    contestant, challenge = tournament.contestants[who[0]], tournament.challenges[m]
+def _pair(tournament: TournamentConfig, who: tuple[int, int], m: int) -> Matchup:
+    contestant = tournament.contestants[who[0]]
+    challenge = tournament.challenges[m]
     kind = {"env": "run", "challenge": "recall", "game": "match"}[challenge.kind]
     try:
         if contestant.name.startswith(EXTERNAL):
-            kind, own = "external", _external(tournament, contestant, challenge)
+            kind = "external"
+            own = _external(tournament, contestant, challenge)
         elif kind == "match":
             own = _match(tournament, (contestant, tournament.contestants[who[1]]), challenge)
         else:
@@ -147,10 +159,10 @@ def _pair(tournament: TournamentConfig, who: tuple[int, int], m: int) -> Pair:
     except ValueError as error:
         raise ValueError(f"{contestant.label} in {challenge.label}: {error}") from None
     times = tuple(getattr(tournament, name) for name in TIMED) if kind in ("run", "external") else ()
-    return _named(Pair(*who, m, kind, "", own), times)
+    return _named(Matchup(*who, m, kind, "", own), times)
 
 
-def _named(pair: Pair, times: tuple[float, ...]) -> Pair:
+def _named(pair: Matchup, times: tuple[float, ...]) -> Matchup:
     own = dataclasses.replace(pair.config, first_seed=0, seeds=1)
     parts = [pair.kind, _codec(pair.kind).settings_hash(own), *_computing(pair.kind), *_sources(own)]
     parts += [repr(times)] if any(times) else []
@@ -163,7 +175,8 @@ def _computing(kind: str) -> tuple[str, ...]:
     known = dict(installed())
     if kind == "external":
         known |= {name: version(name) for name in ("stable-baselines3",) if find_spec(name.replace("-", "_"))}
-    digest, root = hashlib.sha256(), registry.ROOT
+    digest = hashlib.sha256()
+    root = registry.ROOT
     for folder in (*(registry.ROOT / name for name in ("agents", "memory", "envs")), root / "simulator" / "core"):
         for path in sorted(folder.rglob("*.py")):
             digest.update(path.read_bytes())
@@ -174,7 +187,7 @@ def _computing(kind: str) -> tuple[str, ...]:
 
 
 def _sources(own: Any) -> Iterator[str]:
-    """What the files of the players hold, in hex."""
+    """Hash the files that the players read, in hex."""
     names = [("agents", getattr(own, "agent", None)), ("envs", getattr(own, "env", None))]
     names += [("memories", each.memory) for each in getattr(own, "contestants", ())]
     names += [("challenges", getattr(own, "challenge", None)), ("games", getattr(own, "game", None))]
@@ -223,7 +236,8 @@ def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], c
     from simulator.config import match as match_config
 
     first, second = ({"name": each.name, **each.settings, **each.elsewhere.get(challenge.label, {})} for each in sides)
-    first["label"], second["label"] = "first", "second"  # what they are called here changes no result
+    first["label"] = "first"
+    second["label"] = "second"  # what they are called here changes no result
     game = {"name": challenge.name, **challenge.settings}
     own = {key: value for key, value in challenge.own.items() if key != "self_play"}
     return match_config.build({"seeds": 1, **own, "game": game, "first": first, "second": second})
@@ -250,7 +264,7 @@ def _codec(kind: str) -> Any:
     return {"run": config, "recall": recall}[kind]
 
 
-def plan_of(config: TournamentConfig, pairs: list[Pair], refused: dict[tuple[int, int], str]) -> dict[str, Any]:
+def plan_of(config: TournamentConfig, pairs: list[Matchup], refused: dict[tuple[int, int], str]) -> dict[str, Any]:
     """The plan as a lab keeps it: everything that judging needs, so that no player is asked again."""
     contestants = [
         {"label": each.label, "kind": each.kind, "name": each.name, "settings": _flat(each)}
@@ -270,7 +284,7 @@ def plan_of(config: TournamentConfig, pairs: list[Pair], refused: dict[tuple[int
 
 
 def _flat(who: Any) -> dict[str, Any]:
-    """What was set, by dotted name."""
+    """Flatten settings to dotted names."""
     found: dict[str, Any] = {}
 
     def walk(table: Any, prefix: str) -> None:
@@ -284,6 +298,6 @@ def _flat(who: Any) -> dict[str, Any]:
     return found | ({"tuned": True} if getattr(who, "tuned", False) else {})
 
 
-def all_spans(plan: dict[str, Any]) -> list[tuple[int, int]]:
-    """Every block of seeds of a plan."""
-    return sorted({(span[0], span[1]) for pair in plan["pairs"] for span in pair["spans"]})
+def all_spans(plan: dict[str, Any]) -> list[SeedRange]:
+    """List every block of seeds of a plan."""
+    return sorted({SeedRange(*span) for pair in plan["pairs"] for span in pair["spans"]})

@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from simulator.config.tournament import TournamentConfig
-from simulator.store.cell_store import Cell, Slot
+from simulator.store.cell_store import JobKey, JobRecord, SeedRange
 from simulator.tournaments.plan import cells_of, spans_of
 from simulator.tournaments.summary import named
 
 
-class Schedule:
+class JobSchedule:
     """A plan and the cells of it that are over.
 
     Args:
@@ -19,44 +19,50 @@ class Schedule:
         known: cells that were played already, of any tournament.
     """
 
-    def __init__(self, plan: dict[str, Any], known: Mapping[Slot, Cell]) -> None:
-        self.plan, self.over = plan, dict(known)
+    def __init__(self, plan: dict[str, Any], known: Mapping[JobKey, JobRecord]) -> None:
+        self.plan = plan
+        self.over = dict(known)
         self._pairs = {pair["key"]: pair for pair in [*plan["references"], *plan["pairs"]]}
         self._order()
 
     def _order(self) -> None:
         """Work out the cells again, and how many are over; those of random play come first and are not counted."""
-        self._slots = dict.fromkeys((pair["key"], span) for pair, span in cells_of(self.plan))
-        beside = [(pair["key"], (span[0], span[1])) for pair in self.plan["references"] for span in pair["spans"]]
-        self._every = dict.fromkeys([*beside, *self._slots])
-        known = [self.over[slot].status for slot in self._slots if slot in self.over]
-        self.planned, self.done, self.failed = len(self._slots), known.count("done"), known.count("failed")
+        self._jobs = dict.fromkeys(JobKey(pair["key"], span) for pair, span in cells_of(self.plan))
+        references = [
+            JobKey(pair["key"], SeedRange(*span)) for pair in self.plan["references"] for span in pair["spans"]
+        ]
+        self._every = dict.fromkeys([*references, *self._jobs])
+        known = [self.over[job].status for job in self._jobs if job in self.over]
+        self.planned = len(self._jobs)
+        self.done = known.count("done")
+        self.failed = known.count("failed")
 
-    def missing(self) -> list[Slot]:
+    def missing(self) -> list[JobKey]:
         """The cells that are still to be played, in their order: block by block, so that it is an even tournament."""
-        return [slot for slot in self._every if slot not in self.over]
+        return [job for job in self._every if job not in self.over]
 
-    def broken(self) -> list[Slot]:
+    def broken(self) -> list[JobKey]:
         """The cells that failed."""
-        return [slot for slot in self._every if slot in self.over and self.over[slot].status != "done"]
+        return [job for job in self._every if job in self.over and self.over[job].status != "done"]
 
-    def keep(self, slot: Slot, cell: Cell | None) -> None:
+    def keep(self, job: JobKey, cell: JobRecord | None) -> None:
         """Note that a cell is over, or with None that it is to be played again."""
-        before = self.over.pop(slot, None)
+        before = self.over.pop(job, None)
         if cell is not None:
-            self.over[slot] = cell
-        if slot in self._slots:
+            self.over[job] = cell
+        if job in self._jobs:
             for each, n in ((before, -1), (cell, 1)):
                 self.done += n * (each is not None and each.status == "done")
                 self.failed += n * (each is not None and each.status != "done")
 
-    def pair(self, slot: Slot) -> dict[str, Any]:
-        """Whose cell that is."""
-        return self._pairs[slot[0]]
+    def pair(self, job: JobKey) -> dict[str, Any]:
+        """Return the matchup of a job, as the plan has it."""
+        return self._pairs[job.pair]
 
-    def words(self, slot: Slot) -> str:
+    def words(self, job: JobKey) -> str:
         """A cell in words: ``dqn in CartPole-v1, seeds 0 to 15``."""
-        place, (first, n) = named(self.plan, self.pair(slot)), slot[1]
+        place = named(self.plan, self.pair(job))
+        first, n = job.span
         seeds = f"seeds {first} to {first + n - 1}" if n > 1 else f"seed {first}"
         return f"{place['contestant']} in {place['challenge']}, {seeds}"
 
@@ -71,10 +77,11 @@ class Schedule:
     def grow(self, wanted: Collection[str], config: TournamentConfig) -> bool:
         """Give these contestants another block of seeds in every challenge; whether anybody had some left."""
         players = {each["label"] for each in self.plan["contestants"] if each["kind"] == "player"}
-        last, grown = config.first_seed + config.most_seeds, False
+        last = config.first_seed + config.most_seeds
+        grown = False
         for pair in self.plan["pairs"]:
             own = {self.plan["contestants"][i]["label"] for i in (pair["contestant"], pair["second"]) if i >= 0}
-            own |= players if pair["second"] >= 0 else set()  # a game is played by all or by nobody
+            own |= players if pair["second"] >= 0 else set()  # a game is played by all or by none
             end = max(first + n for first, n in pair["spans"])
             if own & set(wanted) and end < last:
                 pair["spans"] += [list(span) for span in spans_of(end, min(config.seeds, last - end), config.block)]

@@ -10,14 +10,14 @@ import numpy as np
 from simulator.config.tournament_entries import SIDES
 from simulator.core.protocols import Array
 from simulator.statistics.analysis import Played
-from simulator.store.cell_store import Cell, TournamentRecord
+from simulator.store.cell_store import JobKey, JobRecord, SeedRange, TournamentRecord
 
 MEASURED = "measured random play"
-Cells = Mapping[tuple[str, tuple[int, int]], Cell]
+Cells = Mapping[JobKey, JobRecord]
 
 
-class Marks(NamedTuple):
-    """What scores of one challenge are measured by; numbers, or one for each seed."""
+class ReferenceScores(NamedTuple):
+    """Reference scores of one challenge; numbers, or one for each seed."""
 
     floor: Any
     floor_is: str
@@ -38,43 +38,50 @@ def division(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells
     if not pairs:
         return None
     seeds = sorted({seed for pair in pairs for first, n in pair["spans"] for seed in range(first, first + n)})
-    board = _Board(plan, cells, (who, what, seeds), settings)
+    board = Scoreboard(plan, cells, who, what, seeds, settings)
     for pair in pairs:
         for span in pair["spans"]:
-            board.enter(pair, cells.get((pair["key"], tuple(span))), span)
+            board.enter(pair, cells.get(JobKey(pair["key"], SeedRange(*span))), span)
     return board.played()
 
 
-class _Board:
+class Scoreboard:
     """The scores of one division, while its cells are entered."""
 
     def __init__(
-        self, plan: Mapping[str, Any], cells: Cells, axes: tuple[list[int], list[int], list[int]], settings: Any
+        self, plan: Mapping[str, Any], cells: Cells, who: list[int], what: list[int], seeds: list[int], settings: Any
     ) -> None:
-        self._plan, self._cells, self._settings = plan, cells, settings
-        self._who, self._what, self._seeds = axes
-        shape = tuple(map(len, axes))
-        self._sum, self._count = np.zeros(shape), np.zeros(shape)
+        self._plan = plan
+        self._cells = cells
+        self._settings = settings
+        self._who = who
+        self._what = what
+        self._seeds = seeds
+        shape = (len(who), len(what), len(seeds))
+        self._sum = np.zeros(shape)
+        self._count = np.zeros(shape)
         self._bad = np.zeros(shape, np.bool_)
         self._facts: list[list[tuple[Sequence[int], dict[str, Any]]]] = [[] for _ in self._what]
-        self._evaluated: list[list[tuple[int, Cell]]] = [[] for _ in self._what]
+        self._evaluated: list[list[tuple[int, JobRecord]]] = [[] for _ in self._what]
         n = len(self._who)
         self._wins = np.full((shape[1], shape[2], n, n), np.nan)
 
-    def enter(self, pair: Mapping[str, Any], cell: Cell | None, span: Sequence[int]) -> None:
+    def enter(self, pair: Mapping[str, Any], cell: JobRecord | None, span: Sequence[int]) -> None:
         """Take in a cell of a pair, or that it is missing."""
         if cell is None:
             return
-        m, seeds = self._what.index(pair["challenge"]), range(span[0], span[0] + span[1])
+        m = self._what.index(pair["challenge"])
+        seeds = range(span[0], span[0] + span[1])
         at = [self._seeds.index(seed) for seed in seeds]
         sides = [self._who.index(pair["contestant"])]
         sides += [self._who.index(pair["second"])] if pair["second"] >= 0 else []
         if cell.status != "done":
-            self._bad[sides[0], m, at] |= len(sides) == 1  # of a game everybody's seed is left out
+            self._bad[sides[0], m, at] |= len(sides) == 1  # in a game the seed is left out for all contestants
             return
         self._facts[m].append((at, cell.facts))
         if len(sides) == 2 and sides[0] == sides[1]:  # one match with oneself, of which both sides are one's own
-            cell, sides = cell._replace(scores=(cell.scores + cell.second) / 2.0), sides[:1]
+            cell = cell._replace(scores=(cell.scores + cell.second) / 2.0)
+            sides = sides[:1]
         for i, scores in zip(sides, (self._scored(m, cell), cell.second), strict=False):
             known = np.isfinite(scores)
             self._sum[i, m, at] += np.where(known, scores, 0.0)
@@ -86,7 +93,7 @@ class _Board:
         elif len(cell.steps):
             self._evaluated[m].append((sides[0], cell))
 
-    def _scored(self, m: int, cell: Cell) -> Array:
+    def _scored(self, m: int, cell: JobRecord) -> Array:
         if self._plan["challenges"][self._what[m]]["kind"] == "challenge" and self._score(m) == "exact":
             return np.array(cell.facts["exact"], np.float64)
         return cell.scores
@@ -95,11 +102,12 @@ class _Board:
         label = self._plan["challenges"][self._what[m]]["label"]
         return str(self._settings["challenge"][label].get("score", "overlap"))
 
-    def _enter_wins(self, m: int, at: list[int], sides: list[int], cell: Cell) -> None:
+    def _enter_wins(self, m: int, at: list[int], sides: list[int], cell: JobRecord) -> None:
         share = cell.facts.get("wins")
         i, j = sides
         if share is not None:
-            self._wins[m, at, i, j], self._wins[m, at, j, i] = share, 1.0 - np.array(share)
+            self._wins[m, at, i, j] = share
+            self._wins[m, at, j, i] = 1.0 - np.array(share)
 
     def played(self) -> Played:
         """Everything that was entered."""
@@ -126,7 +134,7 @@ class _Board:
         )
 
     def _whole(self) -> Array:
-        """Where everybody's matches of a game were played, bool [C, M, S]: on other seeds opponents would differ."""
+        """Mask of the games whose matches were all played, bool [C, M, S]: on other seeds opponents would differ."""
         games = np.array([self._plan["challenges"][m]["kind"] == "game" for m in self._what])
         expected = np.zeros((len(self._who), len(self._what)), np.int64)
         for pair in self._plan["pairs"]:
@@ -147,27 +155,31 @@ class _Board:
         compared[:, :, range(len(scores)), range(len(scores))] = np.nan
         return np.where(direct[:, None, None, None], self._wins, compared)
 
-    def _marks(self, m: int, scores: Array) -> Marks:
+    def _marks(self, m: int, scores: Array) -> ReferenceScores:
         facts = [each for _, each in self._facts[m]]
         kind = self._plan["challenges"][self._what[m]]["kind"]
         threshold = next((each["threshold"] for each in facts if each.get("threshold") is not None), np.nan)
         if kind == "challenge":
             exact = self._score(m) == "exact"
             low = (0.0, "nothing recalled") if exact else (self._by_seed(m, "cue"), "corrupted cue")
-            return Marks(*low, self._by_seed(m, f"ceiling_{self._score(m)}"), "exact ceiling", np.nan)
+            return ReferenceScores(*low, self._by_seed(m, f"ceiling_{self._score(m)}"), "exact ceiling", np.nan)
         floor, floor_is = self._known(m, "floor", "random play")
         if floor_is == "" and (measured := self._measured(m)) is not None:
-            floor, floor_is = measured, MEASURED
+            floor = measured
+            floor_is = MEASURED
         ceiling, ceiling_is = self._known(m, "ceiling", "exact optimum")
         if ceiling_is == "" and np.isfinite(threshold):
-            ceiling, ceiling_is = threshold, "registered threshold"
+            ceiling = threshold
+            ceiling_is = "registered threshold"
         with np.errstate(invalid="ignore"):
             means = [row[np.isfinite(row)].mean() for row in scores if np.isfinite(row).any()]
         if floor_is == "":
-            floor, floor_is = min(means, default=np.nan), "worst measured"
+            floor = min(means, default=np.nan)
+            floor_is = "worst measured"
         if ceiling_is == "":
-            ceiling, ceiling_is = max(means, default=np.nan), "best measured"
-        return Marks(floor, floor_is, ceiling, ceiling_is, float(threshold))
+            ceiling = max(means, default=np.nan)
+            ceiling_is = "best measured"
+        return ReferenceScores(floor, floor_is, ceiling, ceiling_is, float(threshold))
 
     def _known(self, m: int, name: str, usual: str) -> tuple[Any, str]:
         for _, facts in self._facts[m]:
@@ -185,7 +197,7 @@ class _Board:
         """Mean return of random play, by the cells beside the tournament."""
         for pair in self._plan["references"]:
             if pair["challenge"] == self._what[m]:
-                cells = [self._cells.get((pair["key"], tuple(span))) for span in pair["spans"]]
+                cells = [self._cells.get(JobKey(pair["key"], SeedRange(*span))) for span in pair["spans"]]
                 scores = [cell.scores for cell in cells if cell is not None and cell.status == "done"]
                 known = np.concatenate([np.zeros(0), *scores])
                 known = known[np.isfinite(known)]  # without seeds whose episodes were cut

@@ -1,4 +1,4 @@
-"""What a stored tournament came to. Reads the store only: it can be asked again without playing, or its players."""
+"""Summary of a stored tournament. Reads the store only, so it can be repeated without playing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulator.config.tournament import stored_tables
 from simulator.config.tournament_entries import SIDES
 from simulator.core.snapshots import Standing
 from simulator.statistics.analysis import Played, judge
-from simulator.store.cell_store import Cell, CellStore, TournamentRecord
+from simulator.store.cell_store import CellStore, JobKey, JobRecord, TournamentRecord
 from simulator.tournaments.plan import cells_of
 from simulator.tournaments.scoreboard import Cells, division
 from simulator.versions import OURS, version_of
@@ -51,7 +51,7 @@ def keep(store: CellStore, name: str) -> None:
 
 
 def _fingerprint(store: CellStore, record: TournamentRecord) -> str:
-    """What the judgement of a tournament depends on."""
+    """Fingerprint of everything that the analysis of a tournament depends on."""
     cells = store.fingerprint(_keys(record))
     text = "\0".join([cells, record.settings, json.dumps(record.plan), version_of(OURS)])
     digest = hashlib.sha256(text.encode())
@@ -67,7 +67,7 @@ def _keys(record: TournamentRecord) -> list[str]:
 def _judged(
     store: CellStore, record: TournamentRecord, settings: Mapping[str, Any], resamples: int | None
 ) -> dict[str, Any]:
-    """What the cells say: counts, failures, rankings, scores, and challenges with their floors and ceilings."""
+    """Analyse the cells: counts, failures, rankings, scores, and challenges with their reference scores."""
     cells = store.cells(_keys(record))
     found: dict[str, Any] = {"challenges": [dict(each) for each in record.plan["challenges"]]}
     found |= {**_counts(record, settings, cells), "ranking": [], "scores": [], "divisions": []}
@@ -117,7 +117,7 @@ def _mean(parts: Sequence[Any]) -> float | None:
 
 
 def _head(record: TournamentRecord, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a summary says of the tournament itself."""
+    """Keys of a summary that describe the tournament itself."""
     spans = [span for pair in record.plan["pairs"] for span in pair["spans"]]
     return {
         "tournament": record.name,
@@ -146,8 +146,8 @@ def _note_marks(challenges: list[dict[str, Any]], played: Played) -> None:
 
 
 def _counts(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells) -> dict[str, Any]:
-    """How many cells there are, and which failed. Contestants that are the same share cells."""
-    planned = [(pair, (pair["key"], span)) for pair, span in cells_of(record.plan)]
+    """Count the cells, and those that failed. Contestants that are the same share cells."""
+    planned = [(pair, JobKey(pair["key"], span)) for pair, span in cells_of(record.plan)]
     over = [(pair, cells[slot]) for pair, slot in planned if slot in cells]
     n = len({slot for _, slot in planned})
     met = {slot: cells[slot].status for _, slot in planned if slot in cells}
@@ -163,7 +163,7 @@ def _counts(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells)
     return {"cells": counts, "failures": failures}
 
 
-def _failures(record: TournamentRecord, pair: Mapping[str, Any], cell: Cell) -> Iterator[dict[str, Any]]:
+def _failures(record: TournamentRecord, pair: Mapping[str, Any], cell: JobRecord) -> Iterator[dict[str, Any]]:
     place = named(record.plan, pair)
     if cell.status != "done":
         yield {**place, "seeds": list(range(cell.span[0], sum(cell.span))), "reason": cell.reason}
@@ -175,7 +175,7 @@ def _failures(record: TournamentRecord, pair: Mapping[str, Any], cell: Cell) -> 
 
 
 def named(plan: Mapping[str, Any], pair: Mapping[str, Any]) -> dict[str, str]:
-    """Who plays in what, by label."""
+    """Labels of a matchup's contestants and challenge."""
     label = "random play" if pair["contestant"] < 0 else str(plan["contestants"][pair["contestant"]]["label"])
     if pair["second"] >= 0:
         label += f" and {plan['contestants'][pair['second']]['label']}"
@@ -187,7 +187,8 @@ def rows_of(
 ) -> tuple[Standing, ...]:
     """The leaderboard of a summary, with how many of each contestant's cells are over."""
     labels = [each["label"] for each in found["contestants"]]
-    done, every = dict.fromkeys(labels, 0), dict.fromkeys(labels, 0)
+    done = dict.fromkeys(labels, 0)
+    every = dict.fromkeys(labels, 0)
     for pair, span in planned:
         for i in (pair["contestant"], pair["second"]):
             if i >= 0:

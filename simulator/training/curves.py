@@ -1,6 +1,6 @@
-"""From rewards to episodes to a learning curve of at most 1,000 points per seed, each exact.
+"""Learning curves: from rewards to episodes to at most 1,000 points per seed, each exact.
 
-A point is the aggregate of the training episodes that ended in its stretch of environment steps, so a curve does not
+A point is the aggregate of the training episodes that ended in its range of environment steps, so a curve does not
 depend on how often anybody looked at it.
 """
 
@@ -14,7 +14,7 @@ from simulator.core.jit import jit
 from simulator.core.protocols import Array, Curve, State
 from simulator.store.records import PointRows
 
-MOST_POINTS = 1_000
+MAX_POINTS = 1_000
 
 
 class _Points(NamedTuple):
@@ -29,7 +29,7 @@ class _Points(NamedTuple):
 
 
 class Recorder:
-    """Keeps the running episode of every seed and the curve so far.
+    """Learning curve so far, and the running episode, of every seed.
 
     Args:
         seeds: the run's seeds, [S].
@@ -37,13 +37,17 @@ class Recorder:
     """
 
     def __init__(self, seeds: tuple[int, ...], steps: int) -> None:
-        self.width = -(-steps // MOST_POINTS)  # environment steps of a point
-        self._seeds, self._steps, self._step, self._given = np.array(seeds, np.int64), steps, 0, 0
+        self.width = -(-steps // MAX_POINTS)  # environment steps of a point
+        self._seeds = np.array(seeds, np.int64)
+        self._steps = steps
+        self._step = 0
+        self._given = 0
         self._running = np.zeros((len(seeds), 2))  # return and length of the episode going on
         shape = (len(seeds), -(-steps // self.width))
         zeros = [np.zeros(shape) for _ in range(5)]
         self._points = _Points(np.zeros(shape, np.int64), *zeros)
-        self._points.return_min[:], self._points.return_max[:] = np.inf, -np.inf
+        self._points.return_min[:] = np.inf
+        self._points.return_max[:] = -np.inf
 
     def extend(self, reward: Array, ended: Array, failed_at: Array | None = None) -> None:
         """Take in T steps.
@@ -54,13 +58,13 @@ class Recorder:
             failed_at: int64 [S], the step from which on a seed no longer counts, 0 for one that goes on.
 
         Raises:
-            ValueError: a reward that is no number; more steps than the run has, which compiled code would write
+            ValueError: a reward that is not finite; more steps than the run has, which compiled code would write
                 beyond the curve.
         """
         if self._step + reward.shape[1] > self._steps:
             raise ValueError(f"step {self._step + reward.shape[1]:,} of a run of {self._steps:,} steps")
         failed = np.zeros(len(reward), np.int64) if failed_at is None else failed_at
-        i, t = _extend(self._running, self._points, (self._step, self.width), failed, reward, ended)
+        i, t = _extend(self._running, self._points, self._step, self.width, failed, reward, ended)
         if i >= 0:
             where = f"in step {self._step + t + 1:,}"
             raise ValueError(f"seed {self._seeds[i]} earned {reward[i, t]} {where}, expected a finite number")
@@ -73,7 +77,8 @@ class Recorder:
     def curve(self) -> Curve:
         """Every point that has begun."""
         n = -(-self._step // self.width)
-        episodes, total = self._points.episodes[:, :n], self._points.return_sum[:, :n]
+        episodes = self._points.episodes[:, :n]
+        total = self._points.return_sum[:, :n]
         mean = np.full(total.shape, np.nan)
         np.divide(total, episodes, out=mean, where=episodes > 0)
         return Curve(self._ends(np.arange(n)), mean, episodes.copy())
@@ -98,33 +103,36 @@ class Recorder:
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
-        self._step, self._given = state["step"], state["given"]
+        self._step = state["step"]
+        self._given = state["given"]
         self._running[:] = state["running"]
         for name, column in self._points._asdict().items():
             column[...] = state[name]
 
 
 @jit
-def _extend(running, points, place, failed, reward, ended):
-    """Add T steps of every seed; (seed, step) of the first reward that is no number, (-1, -1) where all are."""
-    step, width = place
+def _extend(running, points, step, width, failed, reward, ended):
+    """Add T steps of every seed; (seed, step) of the first reward that is not finite, (-1, -1) where all are."""
     for i in range(reward.shape[0]):
         for t in range(reward.shape[1]):
             over = failed[i] > 0 and step + t + 1 >= failed[i]
             if not np.isfinite(reward[i, t]) and (not over or step + t + 1 == failed[i]):
                 return i, t  # the environment broke down, not the agent
             if over:
-                running[i, 0], running[i, 1] = 0.0, 0.0
+                running[i, 0] = 0.0
+                running[i, 1] = 0.0
                 break
             running[i, 0] += reward[i, t]
             running[i, 1] += 1.0
             if ended[i, t]:
-                p, gain = (step + t) // width, running[i, 0]
+                p = (step + t) // width
+                gain = running[i, 0]
                 points.episodes[i, p] += 1
                 points.return_sum[i, p] += gain
                 points.return_min[i, p] = min(points.return_min[i, p], gain)
                 points.return_max[i, p] = max(points.return_max[i, p], gain)
                 points.return_sq[i, p] += gain * gain
                 points.length_sum[i, p] += running[i, 1]
-                running[i, 0], running[i, 1] = 0.0, 0.0
+                running[i, 0] = 0.0
+                running[i, 1] = 0.0
     return -1, -1

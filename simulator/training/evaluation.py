@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.core import rng
-from simulator.core.episodes import cut_after, cut_seeds, of_users, of_users_seeds
+from simulator.core.episodes import cut_after, cut_seeds, errors_name_run_seeds, naming_run_seeds
 from simulator.core.foreign.faults import PlayerError
 from simulator.core.jit import jit
 from simulator.core.mdp.model import FiniteMDP, uniform_policy
@@ -27,10 +27,11 @@ from simulator.core.mdp.solve import evaluate_finite, finite_horizon, reachable,
 from simulator.core.notices import notice
 from simulator.core.protocols import Agent, Array, Env, EnvSpec, Evaluation, Policy
 
-LOOK_UP_EVERY = 0.1  # seconds
-FEWEST, MOST = 16, 256  # steps of a seed that are played before the returns are added up
-LARGEST_PART = 500_000  # the same for all seeds together
-LARGEST = 50_000_000  # time x state x action entries up to which an exact answer is computed
+POLL_SECONDS = 0.1  # seconds
+MIN_STEPS = 16
+MAX_STEPS_BETWEEN_POLLS = 256  # steps of a seed that are played before the returns are added up
+MAX_STEPS_OF_ALL_SEEDS = 500_000  # the same for all seeds together
+MAX_EXACT_ENTRIES = 50_000_000  # time x state x action entries up to which an exact answer is computed
 ENDLESS_COST = 1_000  # steps that an exact answer without a limit of steps is counted as
 
 
@@ -55,10 +56,11 @@ class Evaluator:
         max_steps: int = 0,
     ) -> None:
         own = rng.derived_seeds(seed_list, "evaluation")
-        self.seeds, self._own = tuple(seed_list), tuple(own)
+        self.seeds = tuple(seed_list)
+        self._own = tuple(own)
         self._episodes = episodes
         self._remake = lambda: make(own, settings)
-        with of_users_seeds(self._own, self.seeds):
+        with errors_name_run_seeds(self._own, self.seeds):
             self._env = make(own, settings)
             self._first = self._env.reset()
             self._start = self._env.state()
@@ -73,16 +75,16 @@ class Evaluator:
     def evaluating(
         self, agent: Agent, step: int, *, last: bool = True, failed: Array | None = None
     ) -> Iterator[Evaluation | None]:
-        """Judge the agent's greedy policy as of now.
+        """Evaluate the agent's greedy policy as of now.
 
         Every episode is played only for the last evaluation of a run: one on the way plays a tenth of them, or none
         where the exact answer is known.
 
         Args:
-            agent: whom to judge; its learning is left as it is, whether or not this is played to its end.
+            agent: evaluated; its learning state is left as it is, also where the iterator is left early.
             step: training steps that it has behind it.
             last: whether this is the run's last evaluation.
-            failed: bool [S], seeds that are not judged; default: those that the agent says have failed.
+            failed: bool [S], seeds that are not evaluated; default: those that the agent says have failed.
 
         Yields:
             None now and then while it is played, and the evaluation at the end.
@@ -92,7 +94,7 @@ class Evaluator:
         """
         out = np.asarray(getattr(agent, "failed_at", np.zeros(len(self._first)))) > 0 if failed is None else failed
         spec = self._env.spec
-        with self._told(step):
+        with self._errors_name_evaluation(step):
             exact = _exact(agent.policy(), spec, out)
             n_episodes = self._episodes if last else max(1, self._episodes // 10) if exact is None else 0
             returns = np.full((len(out), n_episodes), np.nan)
@@ -115,29 +117,44 @@ class Evaluator:
         if self._start is None or not self._env.restore(self._start):
             self._env = self._remake()
             self._env.reset()
-        obs, first = self._env.observe(), np.ones(len(failed), np.bool_)
+        obs = self._env.observe()
+        first = np.ones(len(failed), np.bool_)
         episodes = _Episodes(
             np.zeros(len(failed)), np.zeros(len(failed), np.int64), np.zeros(len(failed), np.int64), failed.copy()
         )
-        n = FEWEST
+        n = MIN_STEPS
         while not episodes.over.all():
             began = time.perf_counter()
-            obs, first, reward, ended = _steps(policy, self._env, (obs, first), n)
-            wrong = _tally(episodes, returns, self.max_steps, failed, reward, ended)
+            reward = np.empty((n, len(first)))
+            ended = np.empty((n, len(first)), np.bool_)
+            for t in range(n):
+                step = self._env.step(policy.act(obs, first))
+                obs = step.obs
+                first = step.terminated | step.truncated
+                reward[t] = step.reward
+                ended[t] = first
+            wrong = _tally(
+                episodes,
+                returns,
+                self.max_steps,
+                failed,
+                np.ascontiguousarray(reward.T),
+                np.ascontiguousarray(ended.T),
+            )
             if wrong >= 0:
                 raise ValueError(f"seed {self.seeds[wrong]} earned what is no number, expected finite rewards")
-            most = min(MOST, max(1, LARGEST_PART // len(failed)))
-            n = next_size(n, time.perf_counter() - began, most)
+            n_max = min(MAX_STEPS_BETWEEN_POLLS, max(1, MAX_STEPS_OF_ALL_SEEDS // len(failed)))
+            n = next_size(n, time.perf_counter() - began, n_max)
             yield
 
     @contextmanager
-    def _told(self, step: int) -> Iterator[None]:
+    def _errors_name_evaluation(self, step: int) -> Iterator[None]:
         """Say of an error that it happened in an evaluation, and in which of the run's seeds."""
         try:
             yield
         except ValueError as error:
             name = self._env.spec.id
-            said = of_users(str(error), self._own, self.seeds).removeprefix(f"{name}: ")
+            said = naming_run_seeds(str(error), self._own, self.seeds).removeprefix(f"{name}: ")
             line = f"{name}: evaluation after step {step:,}: {said}"
             raise PlayerError(line, error.fault if isinstance(error, PlayerError) else None) from error
 
@@ -151,22 +168,11 @@ class _Episodes(NamedTuple):
     over: Array  # bool: no more is played for this seed
 
 
-def next_size(n: int, seconds: float, most: int) -> int:
-    """How many steps to play before looking up again, about ten times a second; it changes no result."""
-    if seconds > LOOK_UP_EVERY:
+def next_size(n: int, seconds: float, n_max: int) -> int:
+    """Number of steps to play before the next poll, about ten times a second; it changes no result."""
+    if seconds > POLL_SECONDS:
         return max(n // 2, 1)
-    return min(2 * n, most) if seconds < LOOK_UP_EVERY / 3 else n
-
-
-def _steps(policy: Policy, env: Env, now: tuple[Array, Array], n: int) -> tuple[Array, Array, Array, Array]:
-    """Play n steps on: what is seen then, whose episode begins there, rewards and ends [S, n]."""
-    obs, first = now
-    reward, ended = np.empty((n, len(first))), np.empty((n, len(first)), np.bool_)
-    for t in range(n):
-        step = env.step(policy.act(obs, first))
-        obs, first = step.obs, step.terminated | step.truncated
-        reward[t], ended[t] = step.reward, first
-    return obs, first, np.ascontiguousarray(reward.T), np.ascontiguousarray(ended.T)
+    return min(2 * n, n_max) if seconds < POLL_SECONDS / 3 else n
 
 
 @jit
@@ -184,7 +190,8 @@ def _tally(episodes, returns, max_steps, failed, reward, ended):
             if ended[i, t]:
                 returns[i, count[i]] = gain[i]
                 count[i] += 1
-                gain[i], length[i] = 0.0, 0
+                gain[i] = 0.0
+                length[i] = 0
                 over[i] = count[i] == returns.shape[1]
             elif length[i] >= max_steps:
                 over[i] = True
@@ -199,7 +206,7 @@ def _exact(policy: Policy, spec: EnvSpec, failed: Array) -> Array | None:
     """
     if hasattr(policy, "expected_return"):
         return np.where(failed, np.nan, policy.expected_return())
-    if spec.mdp is None or spec.state_obs is None or _work(spec.mdp) > LARGEST:
+    if spec.mdp is None or spec.state_obs is None or _work(spec.mdp) > MAX_EXACT_ENTRIES:
         return None
     probs = policy.probs(spec.state_obs)
     if probs is None:
@@ -210,8 +217,8 @@ def _exact(policy: Policy, spec: EnvSpec, failed: Array) -> Array | None:
 
 
 def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
-    """How far the learned action values are from the exact ones, [S], over legal moves in states that can be met."""
-    if spec.mdp is None or spec.state_obs is None or not hasattr(agent, "gamma") or _work(spec.mdp) > LARGEST:
+    """Maximum of |Q - Q*| per seed, [S], over legal actions in reachable states."""
+    if spec.mdp is None or spec.state_obs is None or not hasattr(agent, "gamma") or _work(spec.mdp) > MAX_EXACT_ENTRIES:
         return None
     values = agent.policy().values(spec.state_obs)  # [S, N, A]
     try:
@@ -224,7 +231,7 @@ def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
 
 def optimum(spec: EnvSpec) -> float | None:
     """The best possible expected return of an episode, or None where it is not known."""
-    if spec.mdp is None or _work(spec.mdp) > LARGEST:
+    if spec.mdp is None or _work(spec.mdp) > MAX_EXACT_ENTRIES:
         return None
     if spec.mdp.max_steps:
         return finite_horizon(spec.mdp, spec.mdp.max_steps).start_value

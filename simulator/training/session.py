@@ -13,7 +13,7 @@ from simulator.config.run import RunConfig
 from simulator.config.validation import of_run
 from simulator.core import registry
 from simulator.core.devices import hold_torch, set_device
-from simulator.core.episodes import of_users_seeds
+from simulator.core.episodes import errors_name_run_seeds
 from simulator.core.foreign.faults import PlayerError
 from simulator.core.jit import set_threads
 from simulator.core.notices import notice
@@ -23,10 +23,10 @@ from simulator.store.run_records import failures, seeds_of
 from simulator.training.curves import Recorder
 from simulator.training.evaluation import Evaluator
 
-LARGEST_STRETCH = 2_000_000  # steps of all seeds in one compiled call
-LARGEST_NOTES = 4 << 20  # bytes of the steps that are noted before they are recorded
-MOST_NOTES = 256  # steps, likewise
-LARGEST_PICTURE = 5_000  # states
+MAX_ROLLOUT_STEPS = 2_000_000  # steps of all seeds in one compiled call
+MAX_NOTED_BYTES = 4 << 20  # bytes of the steps that are noted before they are recorded
+MAX_NOTED_STEPS = 256  # steps, likewise
+MAX_PICTURE_STATES = 5_000  # states
 
 
 class _Notes(NamedTuple):
@@ -46,36 +46,40 @@ class Session:
         ValueError: an unknown player, or settings that cannot go together.
     """
 
-    def __init__(self, config: RunConfig, *, stretches: bool = True) -> None:
+    def __init__(self, config: RunConfig, *, rollouts: bool = True) -> None:
         threads = config.threads or os.cpu_count() or 1
         set_threads(threads)
-        agent, env = registry.load("agents", config.agent), registry.load("envs", config.env)
+        agent = registry.load("agents", config.agent)
+        env = registry.load("envs", config.env)
         if config.device != "cpu" and not getattr(agent.module, "SUPPORTS_GPU", False):
             raise ValueError(f"device {config.device}: {agent.name} computes on the CPU, expected cpu")
         set_device(config.device)
-        self.config, self.seeds = config, seeds_of(config)
+        self.config = config
+        self.seeds = seeds_of(config)
         self.env = env.make(list(self.seeds), config.env_settings)
         self.agent = agent.make(self.env.spec, list(self.seeds), of_run(config.agent_settings, config.steps))
         hold_torch(threads)
-        self.recorder, self.step, self.exact = Recorder(self.seeds, config.steps), 0, True
+        self.recorder = Recorder(self.seeds, config.steps)
+        self.step = 0
+        self.exact = True
         self.failed_at = np.zeros(len(self.seeds), np.int64)  # see Agent in simulator.core.protocols
         self.metrics: Metrics = {}
-        self._fast = stretches and _can_stretch(self.agent, self.env)
+        self._fast = rollouts and _can_roll_out(self.agent, self.env)
         for line in getattr(self.env, "notes", ()):
             notice(self.env.spec.id, line)
-        with of_users_seeds((), self.seeds):
+        with errors_name_run_seeds((), self.seeds):
             self._obs = self.env.reset()
         self._notes = _notes(0, self._obs)
-        self._real = np.asarray(self._obs).dtype.kind == "f"
+        self._has_float_obs = np.asarray(self._obs).dtype.kind == "f"
         size = sum(note.nbytes for note in _notes(1, self._obs))
-        longest = min(LARGEST_STRETCH // len(self.seeds), getattr(self.agent, "piece", LARGEST_STRETCH))
-        self._most = max(1, longest if self._fast else min(MOST_NOTES, LARGEST_NOTES // size))
-        self._look(np.asarray(self._obs)[None], 0)
+        longest = min(MAX_ROLLOUT_STEPS // len(self.seeds), getattr(self.agent, "piece", MAX_ROLLOUT_STEPS))
+        self._most = max(1, longest if self._fast else min(MAX_NOTED_STEPS, MAX_NOTED_BYTES // size))
+        self._check_finite(np.asarray(self._obs)[None], 0)
         self._make_env = env.make
 
     @property
     def over(self) -> bool:
-        """Whether every seed has failed."""
+        """True once every seed has failed."""
         return bool((self.failed_at > 0).all())
 
     @property
@@ -84,7 +88,7 @@ class Session:
         return failures(self.seeds, self.failed_at)
 
     def evaluator(self) -> Evaluator:
-        """Who evaluates this session's agent."""
+        """Make the evaluator of this session's agent."""
         config = self.config
         return Evaluator(self._make_env, config.env_settings, self.seeds, config.eval_episodes, config.eval_max_steps)
 
@@ -92,39 +96,49 @@ class Session:
         """Train for n environment steps per seed, or for fewer once so many seconds have passed.
 
         Raises:
-            ValueError: the environment gave a reward or an observation that is no number, or refused an action.
+            ValueError: the environment gave a reward or an observation that is not finite, or refused an action.
         """
-        until, end = time.perf_counter() + seconds, self.step + n
-        with of_users_seeds((), self.seeds):
+        until = time.perf_counter() + seconds
+        end = self.step + n
+        with errors_name_run_seeds((), self.seeds):
             while self.step < end:
                 part = min(end - self.step, self._most)
                 if self._fast:
-                    self._play_stretch(part)
+                    self._play_rollout(part)
                 else:
                     self._play_steps(part, until)
                 if time.perf_counter() >= until:
                     return
 
-    def _play_stretch(self, n: int) -> None:
-        trace = self.agent.rollout(self.env.env_batch, n)
-        self.metrics = trace.metrics
-        self._record(trace.reward, trace.ended)
+    def _play_rollout(self, n: int) -> None:
+        rollout = self.agent.rollout(self.env.env_batch, n)
+        self.metrics = rollout.metrics
+        self._record(rollout.reward, rollout.ended)
 
     def _play_steps(self, n: int, until: float) -> None:
-        """Train step by step, at least one. Steps are noted and looked at together: one look costs more than a step."""
+        """Train step by step, at least one. Steps are noted and checked together: one check costs more than a step."""
         if n > len(self._notes.reward):
             self._notes = _notes(n, self._obs)
-        (reward, terminated, truncated, seen, final), t = self._notes, 0
-        act, learn, move = self.agent.act, self.agent.learn, self.env.step
-        obs, real, now, at = self._obs, self._real, time.perf_counter, 0
+        reward, terminated, truncated, next_obs, final_obs = self._notes
+        t = 0
+        act = self.agent.act
+        learn = self.agent.learn
+        env_step = self.env.step
+        obs = self._obs
+        has_float_obs = self._has_float_obs
+        now = time.perf_counter
+        at = 0
         try:
             while t < n and (t == 0 or now() < until):
                 at = t
                 actions = act(obs)
-                step = move(actions)
-                reward[t], terminated[t], truncated[t] = step.reward, step.terminated, step.truncated
-                if real:
-                    seen[t], final[t] = step.obs, step.final_obs
+                step = env_step(actions)
+                reward[t] = step.reward
+                terminated[t] = step.terminated
+                truncated[t] = step.truncated
+                if has_float_obs:
+                    next_obs[t] = step.obs
+                    final_obs[t] = step.final_obs
                 t += 1
                 self.metrics = learn(obs, actions, step)
                 obs = step.obs
@@ -134,8 +148,8 @@ class Session:
         finally:  # also where a player refuses something: what the environment gave may be why
             self._obs = obs
             self._note_failures()
-            self._look(final[:t], self.step + 1)
-            self._look(seen[:t], self.step + 1)
+            self._check_finite(final_obs[:t], self.step + 1)
+            self._check_finite(next_obs[:t], self.step + 1)
             self._record(_by_seed(reward[:t]), _by_seed(terminated[:t] | truncated[:t]))
 
     def _record(self, reward: Array, ended: Array) -> None:
@@ -152,17 +166,17 @@ class Session:
         if found is not None:
             np.copyto(self.failed_at, found, where=self.failed_at == 0)
 
-    def _look(self, seen: Array, first: int) -> None:
-        """Refuse what no learner can use: views [T, S, *obs] after steps ``first`` and so on that are not finite.
+    def _check_finite(self, obs: Array, first: int) -> None:
+        """Refuse observations [T, S, *obs] after steps ``first`` and so on that are not finite.
 
-        What a seed met after it failed is nobody's fault.
+        Observations of a seed after it failed are not checked.
         """
-        if not self._real or np.isfinite(seen).all():
+        if not self._has_float_obs or np.isfinite(obs).all():
             return
-        wrong = ~np.isfinite(seen).reshape(*seen.shape[:2], -1).all(axis=2)  # [T, S]
-        wrong &= (self.failed_at == 0) | (first + np.arange(len(seen))[:, None] <= self.failed_at)
+        wrong = ~np.isfinite(obs).reshape(*obs.shape[:2], -1).all(axis=2)  # [T, S]
+        wrong &= (self.failed_at == 0) | (first + np.arange(len(obs))[:, None] <= self.failed_at)
         for t, i in np.argwhere(wrong)[:1]:
-            shown = " ".join(np.array2string(seen[t, i], threshold=8).split())[:100]
+            shown = " ".join(np.array2string(obs[t, i], threshold=8).split())[:100]
             where = f"seed {self.seeds[i]} observed {shown} in step {first + t:,}"
             raise ValueError(f"{self.config.env}: {where}, expected finite numbers")
 
@@ -183,18 +197,20 @@ class Session:
         self._obs = self.env.observe()
 
     def picture(self) -> AgentView | None:
-        """What the first seed's agent thinks of its environment."""
-        scene, spec = self.env.scene(0), self.env.spec
-        if spec.state_obs is None or len(spec.state_obs) > LARGEST_PICTURE:
+        """Value and greedy actions of the first seed's agent, for the views."""
+        scene = self.env.scene(0)
+        spec = self.env.spec
+        if spec.state_obs is None or len(spec.state_obs) > MAX_PICTURE_STATES:
             return AgentView(scene, None, None)
         policy = self.agent.policy()
-        values, probs = policy.values(spec.state_obs), policy.probs(spec.state_obs)
+        values = policy.values(spec.state_obs)
+        probs = policy.probs(spec.state_obs)
         best = None if values is None else values[0].max(axis=-1)
         return AgentView(scene, best, None if probs is None else probs[0] > 0.0)
 
 
-def _can_stretch(agent: Any, env: Any) -> bool:
-    """Whether the agent can play many steps of the environment in one call."""
+def _can_roll_out(agent: Any, env: Any) -> bool:
+    """Return whether the agent can play many steps of the environment in one call."""
     return hasattr(agent, "rollout") and isinstance(
         getattr(env, "env_batch", None), getattr(agent, "rollout_batch", TabularBatch)
     )

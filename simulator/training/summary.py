@@ -1,8 +1,8 @@
-"""What a stored run came to. Reads the store only, so it can be asked again without playing."""
+"""Summary of a stored run. Reads the store only, so it can be repeated without training."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
       rule.
     * ``versions``: of the distributions when it began; ``machines``: what it was played on, an entry for each machine
       that had a part: see :func:`simulator.machine.machine`.
-    * ``evaluation``: see :func:`last_evaluation`. ``solved``: see :func:`solving`.
+    * ``evaluation``: see :func:`last_evaluation`. ``solved``: see :func:`solve_statistics`.
     """
     record = store.find(run)
     return {
@@ -63,7 +63,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
         "versions": record.versions,
         "machines": record.machines,
         "evaluation": last_evaluation(store, record),
-        "solved": solving(store, record),
+        "solved": solve_statistics(store, record),
     }
 
 
@@ -77,21 +77,30 @@ def curve(store: Store, run: str) -> Curve:
     Points in which no seed's episode ended are left out, so its length depends on which seeds ran together; a seed's
     numbers do not.
     """
-    record, rows = store.find(run), store.points(run)
+    record = store.find(run)
+    rows = store.points(run)
     points, column = np.unique(rows.point, return_inverse=True)
     row = np.searchsorted(record.seeds, rows.seed)
     mean = np.full((len(record.seeds), len(points)), np.nan)
     episodes = np.zeros(mean.shape, np.int64)
-    mean[row, column], episodes[row, column] = rows.return_sum / rows.episodes, rows.episodes
+    mean[row, column] = rows.return_sum / rows.episodes
+    episodes[row, column] = rows.episodes
     steps = np.zeros(len(points), np.int64)
     steps[column] = rows.step
     return Curve(steps, mean, episodes)
 
 
-def judged(store: Store, record: RunRecord) -> tuple[Array, Array]:
-    """The evaluations of a run as (steps [K], score [S, K]): exact expected returns where they exist, else means.
+class EvaluationScores(NamedTuple):
+    """Scores of all evaluations of a run."""
 
-    A seed has none, nan, where it had failed or was cut, and where its exact return is not finite.
+    steps: Array  # int64 [K], training steps before each
+    scores: Array  # [S, K]
+
+
+def evaluation_scores(store: Store, record: RunRecord) -> EvaluationScores:
+    """Read the scores of a run's evaluations: exact expected returns where they exist, else mean returns.
+
+    A seed has none, NaN, where it had failed or was cut, and where its exact return is not finite.
     """
     rows = store.evaluations(record.run)
     steps = np.unique([row.step for row in rows]).astype(np.int64)
@@ -99,11 +108,11 @@ def judged(store: Store, record: RunRecord) -> tuple[Array, Array]:
     for row in rows:
         at = (record.seeds.index(row.seed), int(np.searchsorted(steps, row.step)))
         score[at] = row.mean if row.exact is None else row.exact
-    return steps, np.where(np.isfinite(score), score, np.nan)
+    return EvaluationScores(steps, np.where(np.isfinite(score), score, np.nan))
 
 
-def whole(record: RunRecord) -> Array:
-    """Which of a run's seeds did not fail, bool [S]."""
+def valid_seeds(record: RunRecord) -> Array:
+    """Mask of the seeds that did not fail, bool [S]."""
     broken = [failure["seed"] for failure in record.failed]
     return ~np.isin(record.seeds, broken)
 
@@ -123,7 +132,8 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
         these, because an episode was cut, or because their exact return is not finite: the policy may go on for ever.
     """
     rows = store.evaluations(record.run)
-    last, counted = max((row.step for row in rows), default=None), whole(record)
+    last = max((row.step for row in rows), default=None)
+    counted = valid_seeds(record)
     final = sorted((row for row in rows if row.step == last), key=lambda row: record.seeds.index(row.seed))
     unknown = dict.fromkeys(("iqm", "low", "high", "exact_per_seed", "value_error"))
     empty = {"episodes": 0, **unknown, "per_seed": [], "left_out": int((~counted).sum())}
@@ -139,12 +149,13 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
     score = score[np.isfinite(score)]
     if len(score):
         found["low"], found["high"] = map(_plain, interval(score))
-        found["iqm"], found["equal"] = iqm(score), equal_seeds(score)
+        found["iqm"] = iqm(score)
+        found["equal"] = equal_seeds(score)
     return found | {"value_error": record.known("value_error")}
 
 
-def solving(store: Store, record: RunRecord) -> dict[str, Any]:
-    """When a run's seeds reached the threshold of their environment, and whether they stayed there, by its evaluations.
+def solve_statistics(store: Store, record: RunRecord) -> dict[str, Any]:
+    """Summarise when a run's seeds reached the reward threshold, and whether they stayed there, by its evaluations.
 
     Returns:
         ``threshold``: mean return from which the environment counts as solved; where it is None, so is everything else.
@@ -159,13 +170,15 @@ def solving(store: Store, record: RunRecord) -> dict[str, Any]:
         ``final``: share of all seeds at or above the threshold in the last evaluation.
     """
     threshold = record.known("threshold")
-    steps, score = judged(store, record)
+    steps, score = evaluation_scores(store, record)
     answer = {"threshold": threshold, "eval_every": _eval_every(record), **_unsolved(len(record.seeds))}
     if threshold is None or not len(steps):
         return answer
-    reached = reaches(score, threshold) & whole(record)[:, None]  # [S, K]
-    ever, (first, stayed) = reached.any(axis=1), solves(steps, reached)
-    median, mean = over_seeds(first, np.median), over_seeds(stayed, np.mean, (0.0, 1.0))
+    reached = reaches(score, threshold) & valid_seeds(record)[:, None]  # [S, K]
+    ever = reached.any(axis=1)
+    first, stayed = solves(steps, reached)
+    median = over_seeds(first, np.median)
+    mean = over_seeds(stayed, np.mean, (0.0, 1.0))
     answer |= {"fraction": float(ever.mean()), "fraction_interval": _wilson(int(ever.sum()), len(ever))}
     answer |= {"first_steps": {"median": median.pop("value"), **median}, "median_first_steps": None}
     answer |= {"stayed_interval": {"mean": mean.pop("value"), **mean}, "final": float(reached[:, -1].mean())}

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from simulator.core.protocols import AgentView, Array
 from simulator.core.scene import Scene
-from simulator.views.style import Look, Part, clean, fit, number, stack
+from simulator.views.style import Part, TerminalStyle, clean, fit, number, stack
 
 # dark to bright and readable to the colour-blind: eight stops of matplotlib's viridis
 SHADES = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")
@@ -30,7 +30,7 @@ ASCII_ARROWS = " ^>+v+++<++++++."
 
 
 class Cell(NamedTuple):
-    """What is known of one cell of the grid."""
+    """Contents of one cell of the grid."""
 
     value: float  # nan: unknown
     arrow: str
@@ -49,7 +49,7 @@ class Frame(NamedTuple):
     high: float
 
 
-def grid_map(picture: AgentView, width: int = 80, height: int | None = None, look: Look | None = None) -> Text:
+def grid_map(picture: AgentView, width: int = 80, height: int | None = None, look: TerminalStyle | None = None) -> Text:
     """The grid with walls, marks, values and every best move of every cell.
 
     With colours a value is the background's shade. Without, it is a number from 0 to 99, or from 0 to 9 where cells are
@@ -62,7 +62,8 @@ def grid_map(picture: AgentView, width: int = 80, height: int | None = None, loo
         height: lines to fill at most, title and legend among them; None: as many as needed.
         look: what the terminal can show.
     """
-    look, scene = look or Look(), picture.scene
+    look = look or TerminalStyle()
+    scene = picture.scene
     walls = np.atleast_2d(np.asarray(scene.walls, np.bool_)) if scene.walls is not None else np.zeros((0, 0), np.bool_)
     if not walls.size or width < 1:
         return fit(width, ("no map", "dim"))
@@ -77,19 +78,20 @@ def grid_map(picture: AgentView, width: int = 80, height: int | None = None, loo
     return stack([*page, *_below(picture, walls.shape, frame, width, look)])
 
 
-def grid_width(scene: Scene, look: Look, cell: int | None = None) -> int:
+def grid_width(scene: Scene, look: TerminalStyle, cell: int | None = None) -> int:
     """Columns that the grid takes, with cells of the given or of the preferred width."""
     return int(np.asarray(scene.walls).shape[-1]) * (cell or (3 if look.colour else 4))
 
 
-def _cells(picture: AgentView, walls: Array, look: Look) -> list[list[Cell]]:
+def _cells(picture: AgentView, walls: Array, look: TerminalStyle) -> list[list[Cell]]:
     n_rows, n_columns = walls.shape
     kinds = [[("", "")] * n_columns for _ in range(n_rows)]
     order = {kind: i for i, kind in enumerate(SIGNS)}
     for mark in sorted(picture.scene.marks, key=lambda mark: -order.get(mark.kind, len(order))):
         if 0 <= mark.row < n_rows and 0 <= mark.column < n_columns:
             kinds[mark.row][mark.column] = (mark.kind, mark.label)
-    values, moves = place_values(picture, walls.shape), _moves(picture, walls.shape)
+    values = place_values(picture, walls.shape)
+    moves = _moves(picture, walls.shape)
     arrows = ASCII_ARROWS if look.ascii else ARROWS
     return [
         [Cell(float(values[r, c]), arrows[moves[r, c]], *kinds[r][c], bool(walls[r, c])) for c in range(n_columns)]
@@ -126,8 +128,9 @@ def _shown(scene: Scene, shape: tuple[int, ...]) -> tuple[Array, Array]:
     return states, places[states]
 
 
-def _frame(picture: AgentView, walls: Array, room: tuple[int, int | None], look: Look) -> Frame:
-    (n_rows, n_columns), (width, height) = walls.shape, room
+def _frame(picture: AgentView, walls: Array, room: tuple[int, int | None], look: TerminalStyle) -> Frame:
+    n_rows, n_columns = walls.shape
+    width, height = room
     cell = int(np.clip(width // n_columns, 1, 3 if look.colour else 4))
     lines = n_rows if height is None else min(n_rows, max(height - 3, 1))
     marks = {mark.kind: (mark.row, mark.column) for mark in picture.scene.marks}
@@ -151,7 +154,7 @@ def _window(length: int, room: int, centre: int) -> range:
     return range(start, start + room)
 
 
-def _draw(line: Text, cell: Cell, frame: Frame, look: Look) -> None:
+def _draw(line: Text, cell: Cell, frame: Frame, look: TerminalStyle) -> None:
     """One cell: number, arrow and mark, as far as they fit."""
     if cell.wall:
         line.append(("#" if look.ascii else "█") * frame.cell, "grey50")
@@ -175,7 +178,7 @@ def _draw(line: Text, cell: Cell, frame: Frame, look: Look) -> None:
 
 
 def _share(value: float, frame: Frame) -> float:
-    """Where between lowest and highest, 0 to 1. Divided first: the difference of two large values may overflow."""
+    """Scale to 0 to 1 between lowest and highest. Divided first: the difference of two large values may overflow."""
     if np.isnan(value) or frame.high <= frame.low:
         return 0.0 if value == frame.high else float("nan")
     scale = max(abs(frame.low), abs(frame.high))
@@ -189,8 +192,8 @@ def _ground(share: float) -> str:
     return f"{'white' if shade < 4 else 'black'} on {SHADES[shade]}"
 
 
-def _below(picture: AgentView, shape: tuple[int, ...], frame: Frame, width: int, look: Look) -> list[Text]:
-    """What the signs mean, what is missing, and the scene's facts."""
+def _below(picture: AgentView, shape: tuple[int, ...], frame: Frame, width: int, look: TerminalStyle) -> list[Text]:
+    """Legend of the signs, of what is missing, and of the scene's facts."""
     n_rows, n_columns = shape
     lines = [_legend(picture, frame, width, look)]
     cut = [f"rows {frame.rows[0]}-{frame.rows[-1]} of {n_rows}"] if len(frame.rows) < n_rows else []
@@ -202,7 +205,7 @@ def _below(picture: AgentView, shape: tuple[int, ...], frame: Frame, width: int,
     return lines
 
 
-def _legend(picture: AgentView, frame: Frame, width: int, look: Look) -> Text:
+def _legend(picture: AgentView, frame: Frame, width: int, look: TerminalStyle) -> Text:
     parts: list[Part] = []
     scale = f"value {number(frame.low)} to {number(frame.high)}"
     if picture.values is not None and look.colour:

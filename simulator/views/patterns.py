@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.text import Text
 
-from simulator.views.style import Look, number
+from simulator.views.style import TerminalStyle, number
 
 if TYPE_CHECKING:
     from simulator.core.memories import RecallPicture
     from simulator.core.protocols import Array
 
-LARGEST = 40  # rows and columns of a pattern that is drawn; the rest is left out
+MAX_DRAWN = 40  # rows and columns of a pattern that is drawn; the rest is left out
 _SHADES = (" ░▒▓█", " .:*#")  # from -1 to 1; the middle one is a unit that is not known
 _BARS = ("▁▂▃▄▅▆▇█", "_.-~=+*#")
 GAP = 3  # columns between two patterns
@@ -30,16 +30,16 @@ def grid_of(pattern: Array, shape: tuple[int, ...]) -> Array:
     return folded.reshape(rows, side)
 
 
-def pattern_lines(grid: Array, look: Look) -> list[str]:
+def pattern_lines(grid: Array, look: TerminalStyle) -> list[str]:
     """A grid as text, a unit two columns wide; half as wide where it would be too large."""
-    grid = grid[:LARGEST, :LARGEST]
-    wide = 2 if grid.shape[1] <= LARGEST // 2 else 1
+    grid = grid[:MAX_DRAWN, :MAX_DRAWN]
+    wide = 2 if grid.shape[1] <= MAX_DRAWN // 2 else 1
     shades = _SHADES[look.ascii]
     level = np.clip(np.round((grid + 1.0) * 2.0), 0, 4).astype(int)
     return ["".join(shades[at] * wide for at in row) for row in level]
 
 
-def recall_lines(picture: RecallPicture, size: tuple[int, int], look: Look) -> list[Text]:
+def recall_lines(picture: RecallPicture, size: tuple[int, int], look: TerminalStyle) -> list[Text]:
     """As many cues as fit into ``size`` (columns, lines), each as stored, cue and recalled; nothing where none does."""
     width, height = size
     lines = [Text(energy_line(picture.energy, look), "dim")]
@@ -54,13 +54,14 @@ def recall_lines(picture: RecallPicture, size: tuple[int, int], look: Look) -> l
     return lines if len(lines) > 1 else []
 
 
-def energy_line(energy: Array, look: Look) -> str:
-    """How the energy went: ``energy -12.3 to -40.1 in 3 sweeps``, with a bar for each."""
+def energy_line(energy: Array, look: TerminalStyle) -> str:
+    """Format a trace of the energy: ``energy -12.3 to -40.1 in 3 sweeps``, with a bar for each."""
     known = energy[np.isfinite(energy)]
     if not len(known):
         return ""
-    low, high = known.min(), known.max()
+    low = known.min()
+    high = known.max()
     height = np.zeros(len(known)) if high == low else (known - low) / (high - low)
-    bars = "".join(_BARS[look.ascii][round(7 * float(at))] for at in height[:LARGEST])
+    bars = "".join(_BARS[look.ascii][round(7 * float(at))] for at in height[:MAX_DRAWN])
     sweeps = len(known) - 1
     return f"energy {number(known[0])} to {number(known[-1])} in {sweeps} sweep{'s' * (sweeps != 1)}  {bars}"

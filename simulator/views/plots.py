@@ -9,9 +9,12 @@ import numpy as np
 from rich.text import Text
 
 from simulator.core.protocols import Array, Curve
-from simulator.views.style import Look, Part, count, fit, number, stack
+from simulator.views.style import Part, TerminalStyle, count, fit, number, stack
 
-MEAN, BAND, OPTIMUM, AXIS = "bold cyan", "blue", "green", "dim"
+MEAN = "bold cyan"
+BAND = "blue"
+OPTIMUM = "green"
+AXIS = "dim"
 FAR = 1e100  # returns beyond it are drawn as if they were here, so that no sum overflows
 QUIET = 0.25  # a plot whose first quarter takes more than three quarters of the height leaves the bottom out
 BITS = np.array(
@@ -28,7 +31,9 @@ class Lines(NamedTuple):
     band: str  # what low and high are
 
 
-def curve_plot(curve: Curve, width: int, height: int, optimum: float | None = None, look: Look | None = None) -> Text:
+def curve_plot(
+    curve: Curve, width: int, height: int, optimum: float | None = None, look: TerminalStyle | None = None
+) -> Text:
     """The learning curve: mean over seeds, band over seeds, optimum as a dashed line.
 
     The band is the interquartile range over seeds from four seeds on, and lowest to highest for two and three; the
@@ -41,7 +46,7 @@ def curve_plot(curve: Curve, width: int, height: int, optimum: float | None = No
         optimum: best possible expected return of an episode.
         look: what the terminal can show.
     """
-    look = look or Look()
+    look = look or TerminalStyle()
     limits = None
     if width >= 24 and height >= 5 and len(curve.steps):
         lines = over_seeds(curve, max((width - 8) * (1 if look.ascii else 2), 2))
@@ -73,10 +78,13 @@ def over_seeds(curve: Curve, columns: int) -> Lines:
     empty = np.full(columns, np.nan)
     if not each.size:
         return Lines(empty, empty, empty, "")
-    mean, low, high = empty.copy(), empty.copy(), empty.copy()
+    mean = empty.copy()
+    low = empty.copy()
+    high = empty.copy()
     seen = np.isfinite(each).any(axis=0)  # [C]
     if seen.any():
-        inside, n = each[:, seen], len(each)
+        inside = each[:, seen]
+        n = len(each)
         mean[seen] = np.nanmean(inside, axis=0)
         low[seen], high[seen] = np.nanquantile(inside, (0.25, 0.75) if n >= 4 else (0.0, 1.0), axis=0)
     return Lines(mean, low, high, _band_name(len(each)))
@@ -112,7 +120,8 @@ def _limits(lines: Lines, optimum: float | None) -> tuple[float, float, bool] | 
     low = np.minimum(lines.low, lines.mean)
     tops = [np.nanmax(lines.high), np.nanmax(lines.mean), *_known(optimum)]
     bottoms = [np.nanmin(low), *_known(optimum)]
-    top, bottom = float(max(tops)), float(min(bottoms))
+    top = float(max(tops))
+    bottom = float(min(bottoms))
     late = float(min([np.nanmin(low[drawn[len(drawn) // 4] :]), *_known(optimum)]))
     clipped = top - late < QUIET * (top - bottom) and top > late
     if clipped:
@@ -175,7 +184,8 @@ def _characters(canvas: Array, dots: tuple[int, int]) -> list[Text]:
 
 
 def _coloured(signs: Array, kinds: Array) -> Text:
-    line, styles = Text(), ("", BAND, OPTIMUM, MEAN)
+    line = Text()
+    styles = ("", BAND, OPTIMUM, MEAN)
     edges = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]
     for start, stop in pairwise(edges):
         line.append("".join(signs[start:stop]), styles[int(kinds[start])])
@@ -195,7 +205,8 @@ def _ticks(low: float, high: float, at_most: int) -> list[float]:
     raw = (high - low) / max(at_most, 1)
     power = 10.0 ** np.floor(np.log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
-    first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
+    first = np.ceil(low / step - 1e-9)
+    last = np.floor(high / step + 1e-9)
     return [float(k * step) for k in np.arange(first, last + 1)[: at_most + 2]]
 
 
@@ -206,16 +217,18 @@ def _y_labels(low: float, high: float, n_rows: int) -> dict[int, str]:
     return {int(row): number(round(tick, 12)) for row, tick in zip(rows, ticks, strict=True)}
 
 
-def _x_axis(last: int, margin: int, columns: int, look: Look) -> list[Text]:
+def _x_axis(last: int, margin: int, columns: int, look: TerminalStyle) -> list[Text]:
     """The line below the plot and the environment steps under it; the last step always stands at the right."""
     corner, line, tick = ("+", "-", "+") if look.ascii else ("└", "─", "┴")
     unit = " steps" if columns >= 40 else ""
     end = count(last) + unit
-    marks, words = [line] * columns, [" "] * columns
+    marks = [line] * columns
+    words = [" "] * columns
     words[columns - len(end) :] = end
     free = columns - len(end) - 1  # labels end before it
     for step in _ticks(0.0, float(max(last, 1)), max(columns // 14, 1)):
-        place, text = int(np.clip(round(step / max(last, 1) * columns - 0.5), 0, columns - 1)), count(step)
+        place = int(np.clip(round(step / max(last, 1) * columns - 0.5), 0, columns - 1))
+        text = count(step)
         start = max(place - len(text) // 2, 0)
         if start + len(text) <= free and all(c == " " for c in words[max(start - 1, 0) : start + len(text) + 1]):
             marks[place] = tick
@@ -226,7 +239,7 @@ def _x_axis(last: int, margin: int, columns: int, look: Look) -> list[Text]:
     ]
 
 
-def _legend(curve: Curve, lines: Lines, optimum: float | None, width: int, look: Look) -> Text:
+def _legend(curve: Curve, lines: Lines, optimum: float | None, width: int, look: TerminalStyle) -> Text:
     n = len(curve.mean_return)
     sign = ("*", ".", "- -") if look.ascii else ("⠒⠒", "⠡⠡", "⠒ ⠒")
     parts: list[Part] = [(f"{sign[0]} return, mean of {n} seeds" if n != 1 else f"{sign[0]} return", MEAN)]
@@ -237,7 +250,7 @@ def _legend(curve: Curve, lines: Lines, optimum: float | None, width: int, look:
 
 
 def _one_line(curve: Curve, width: int) -> Text:
-    """What is left where there is no room, or nothing to draw."""
+    """One line for where there is no room, or nothing to draw."""
     finite = np.isfinite(curve.mean_return)
     if not finite.any():
         return fit(width, ("no episode has ended yet", AXIS))

@@ -6,14 +6,16 @@ import numpy as np
 from rich.text import Text
 
 from simulator.core.protocols import AgentView
-from simulator.views.style import Look, clean, fit, number
+from simulator.views.style import TerminalStyle, clean, fit, number
 
 BAR = 20  # characters
 
 
-def room_table(picture: AgentView, width: int, look: Look) -> list[Text]:
+def room_table(picture: AgentView, width: int, look: TerminalStyle) -> list[Text]:
     """One line a room: where the walker is, the value as a bar and a number, and the best moves."""
-    scene, values, greedy = picture.scene, picture.values, picture.greedy
+    scene = picture.scene
+    values = picture.values
+    greedy = picture.greedy
     assert scene.rooms is not None
     lines = [fit(width, (clean(scene.title), "bold"))]
     highest = float(np.nanmax(np.abs(values))) if values is not None and np.isfinite(values).any() else 0.0

@@ -1,4 +1,4 @@
-"""What a terminal can show, and how numbers, times and lines that must fit are written for it."""
+"""Style of the terminal views: numbers, times, and lines that must fit."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.text import Text
 
 from simulator.core.files.escaping import visible as clean
 
-__all__ = ["Look", "Part", "clean", "count", "duration", "fit", "look_of", "number", "stack"]
+__all__ = ["Part", "TerminalStyle", "clean", "count", "duration", "fit", "number", "stack", "style_of"]
 
 Part = tuple[str, str]  # words and their style
 
 
-class Look(NamedTuple):
-    """What the terminal can show.
+class TerminalStyle(NamedTuple):
+    """Capabilities of a terminal.
 
     Attributes:
         ascii: only ASCII characters.
@@ -28,10 +28,10 @@ class Look(NamedTuple):
     colour: bool = False
 
 
-def look_of(console: Console) -> Look:
+def style_of(console: Console) -> TerminalStyle:
     """The look that this console can show: its encoding, its colours and NO_COLOR decide."""
     shades = console.color_system in ("256", "truecolor") and not console.no_color
-    return Look(ascii=not console.encoding.startswith("utf") or console.legacy_windows, colour=shades)
+    return TerminalStyle(ascii=not console.encoding.startswith("utf") or console.legacy_windows, colour=shades)
 
 
 def number(value: float) -> str:
@@ -93,5 +93,6 @@ def fit(width: int, *parts: Part, gap: str = "  ") -> Text:
 def stack(lines: list[Text]) -> Text:
     """Lines one below the other."""
     page = Text("\n", no_wrap=True, overflow="crop").join(lines)
-    page.no_wrap, page.overflow = True, "crop"
+    page.no_wrap = True
+    page.overflow = "crop"
     return page

@@ -1,15 +1,11 @@
-"""A tournament on the terminal: how far it is, what is being played, and the leaderboard with its intervals.
-
-On a terminal the page is drawn over and over, at most ten times a second; elsewhere a plain line says how far the
-tournament is, a dozen in all.
-"""
+"""Tournament in the terminal: progress, the jobs being played, and the leaderboard with its intervals."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -17,20 +13,20 @@ from rich.text import Text
 
 from simulator.core.snapshots import Standing, TournamentSnapshot
 from simulator.reporting.tournament_text import PLURALS, shortened
-from simulator.views.style import Look, Part, clean, duration, fit, look_of, stack
+from simulator.views.live import LiveView
+from simulator.views.style import Part, TerminalStyle, clean, duration, fit, stack
 
-if TYPE_CHECKING:
-    from rich.live import Live
-
-REDRAW_EVERY = 0.1  # seconds
-MOST_LINES = 12
-OVER = ("done", "interrupted")
-NOW_AT_MOST, BOARD_AT_LEAST = 3, 6  # lines about cells being played; lines that the leaderboard gets first
+OVER = ("done", "interrupted")  # phases in which nothing is being played
+NOW_AT_MOST = 3
+BOARD_AT_LEAST = 6  # lines about cells being played; lines that the leaderboard gets first
 DROPPED = ("cells", "score")  # columns that go where there is no room, in turn, after the bar and before the interval
-LABEL_AT_LEAST, LABEL_AT_MOST, BAR_AT_LEAST, BAR_AT_MOST = 10, 28, 10, 40
+LABEL_AT_LEAST = 10
+LABEL_AT_MOST = 28
+BAR_AT_LEAST = 10
+BAR_AT_MOST = 40
 
 
-class Column(NamedTuple):
+class BoardColumn(NamedTuple):
     """A column of the leaderboard."""
 
     name: str
@@ -38,59 +34,19 @@ class Column(NamedTuple):
     style: str = ""
 
 
-class Leaderboard:
-    """Shows a tournament while it is played; see :class:`simulator.core.protocols.View`.
-
-    Args:
-        console: where to draw; stderr by default, so that results can be piped.
-        clock: seconds, for how often to draw.
-    """
-
-    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console, self._clock = console or Console(stderr=True), clock
-        self._look = look_of(self._console)
-        self._live: Live | None = None
-        self._drawn, self._said = -math.inf, 0
-        self._last: TournamentSnapshot | None = None
-
-    def show(self, snapshot: TournamentSnapshot) -> None:
-        """Draw it unless the last drawing is fresh, or say it where there is no terminal."""
-        over = snapshot.phase in OVER
-        if not self._console.is_terminal:
-            self._say(snapshot, over)
-            return
-        self._last = snapshot
-        if over or self._clock() - self._drawn >= REDRAW_EVERY:
-            self._draw(snapshot)
-
-    def close(self) -> None:
-        """Leave the newest snapshot, and the cursor, as they should stay."""
-        if self._last is not None:
-            self._draw(self._last)
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-    def _draw(self, snapshot: TournamentSnapshot) -> None:
-        from rich.live import Live
-
-        if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
-            self._live.start()
-        self._live.update(page_of(snapshot, self._console.size, self._look), refresh=True)
-        self._drawn, self._last = self._clock(), None
-
-    def _say(self, snapshot: TournamentSnapshot, over: bool) -> None:
-        twelfth = (MOST_LINES - 1) * _over(snapshot) // max(snapshot.planned, 1)
-        if twelfth > self._said or over:
-            self._said = max(twelfth, self._said)
-            self._console.print(clean(plain_line(snapshot)), soft_wrap=True, highlight=False, markup=False)
+def terminal_view(
+    console: Console | None = None, clock: Callable[[], float] = time.monotonic
+) -> LiveView[TournamentSnapshot]:
+    """Make the live view of a tournament."""
+    return LiveView(lambda snapshot, before, size, look: page_of(snapshot, size, look), plain_line, console, clock)
 
 
-def page_of(snapshot: TournamentSnapshot, size: tuple[int, int], look: Look) -> Text:
+def page_of(snapshot: TournamentSnapshot, size: tuple[int, int], look: TerminalStyle) -> Text:
     """Everything there is to see, for a terminal of ``size`` (columns, lines)."""
-    width, height = max(size[0] - 1, 1), max(size[1] - 1, 1)
-    lines, extra = header(snapshot, width, look), _extra(snapshot, width)
+    width = max(size[0] - 1, 1)
+    height = max(size[1] - 1, 1)
+    lines = header(snapshot, width, look)
+    extra = _extra(snapshot, width)
     room = height - len(lines)
     ranked = board(snapshot.rows, width, look) if snapshot.rows else []
     lines += extra[: max(room - min(len(ranked), BOARD_AT_LEAST), 0)]
@@ -101,11 +57,11 @@ def page_of(snapshot: TournamentSnapshot, size: tuple[int, int], look: Look) -> 
     return stack([Text() if not line.plain else line for line in lines[:height]])
 
 
-def header(snapshot: TournamentSnapshot, width: int, look: Look) -> list[Text]:
-    """Which tournament, and how far it is."""
+def header(snapshot: TournamentSnapshot, width: int, look: TerminalStyle) -> list[Text]:
+    """Lines with the tournament and its progress."""
     n = len({row.contestant for row in snapshot.rows})
     entrants: list[Part] = [(f"{n} contestant{'s' * (n != 1)}", "")] if n else []
-    title: Part = (clean(snapshot.tournament), "bold")
+    title: Part = (clean(snapshot.id), "bold")
     counts: list[Part] = [(f"{snapshot.done:,} done", "green"), (f"{snapshot.running:,} running", "")]
     counts += [(f"{snapshot.failed:,} failed", "red")] if snapshot.failed else []
     counts += [(f"{snapshot.reused:,} reused", "dim")] if snapshot.reused else []
@@ -116,13 +72,8 @@ def header(snapshot: TournamentSnapshot, width: int, look: Look) -> list[Text]:
     ]
 
 
-def _over(snapshot: TournamentSnapshot) -> int:
-    """Cells that need not be waited for any more."""
-    return snapshot.done + snapshot.failed
-
-
 def _extra(snapshot: TournamentSnapshot, width: int) -> list[Text]:
-    """What is said where there is room: warnings, the newest cell, those being played."""
+    """Lines shown where there is room: warnings, the newest cell, those being played."""
     parts: list[Part] = [(clean(warning), "yellow") for warning in snapshot.warnings[-2:]]
     parts += [(f"newest {clean(snapshot.newest)}", "")] if snapshot.newest else []
     now = snapshot.now if snapshot.phase not in OVER else ()
@@ -132,18 +83,18 @@ def _extra(snapshot: TournamentSnapshot, width: int) -> list[Text]:
     return [fit(width, part) for part in parts]
 
 
-def _progress(snapshot: TournamentSnapshot, width: int, look: Look) -> Text:
-    share = min(_over(snapshot) / max(snapshot.planned, 1), 1.0)
+def _progress(snapshot: TournamentSnapshot, width: int, look: TerminalStyle) -> Text:
+    share = min(snapshot.progress.done / max(snapshot.planned, 1), 1.0)
     going = snapshot.phase not in OVER and snapshot.left is not None
     left = f"{duration(snapshot.left or 0.0)} left" if going else ""
-    words = fit(width, (f" {share:4.0%}", ""), (f"{_over(snapshot):,} of {snapshot.planned:,} cells", ""), (left, ""))
+    words = fit(width, (f" {share:4.0%}", ""), (f"{snapshot.progress}", ""), (left, ""))
     length = max(min(width - len(words.plain), 40), 0)
     full = round(length * share)
     signs = ("#", ".") if look.ascii else ("━", "─")
     return Text.assemble((signs[0] * full, "green"), (signs[1] * (length - full), "dim"), words)
 
 
-def board(rows: Sequence[Standing], width: int, look: Look) -> list[Text]:
+def board(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[Text]:
     """The leaderboard, division by division: the best first, an empty line between tiers.
 
     Where there is no room the bar goes first, then the columns of ``DROPPED`` in turn, then the interval.
@@ -162,14 +113,16 @@ def board(rows: Sequence[Standing], width: int, look: Look) -> list[Text]:
     return lines
 
 
-def _columns(rows: Sequence[Standing], width: int, look: Look) -> list[Column]:
+def _columns(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[BoardColumn]:
     names = [clean(row.contestant) for row in rows]
     found = [
-        Column("tier", ["-" if row.tier is None else str(row.tier) for row in rows], "dim"),
-        Column("contestant", names, "bold"),
-        Column("strength", [_figure(row.strength) + _interval(row.strength_low, row.strength_high) for row in rows]),
-        Column("score", [_figure(row.score) for row in rows], "green"),
-        Column("cells", [f"{row.done:,}/{row.planned:,}" for row in rows], "dim"),
+        BoardColumn("tier", ["-" if row.tier is None else str(row.tier) for row in rows], "dim"),
+        BoardColumn("contestant", names, "bold"),
+        BoardColumn(
+            "strength", [_figure(row.strength) + _interval(row.strength_low, row.strength_high) for row in rows]
+        ),
+        BoardColumn("score", [_figure(row.score) for row in rows], "green"),
+        BoardColumn("cells", [f"{row.done:,}/{row.planned:,}" for row in rows], "dim"),
     ]
     label = max(min(_width(found[1]), LABEL_AT_MOST, width // 4), LABEL_AT_LEAST)
     found[1] = found[1]._replace(cells=[shortened(name, label) for name in names])
@@ -178,23 +131,23 @@ def _columns(rows: Sequence[Standing], width: int, look: Look) -> list[Column]:
             break
         found = [column for column in found if column.name != name]
     if _free(found, width) < 0:
-        found[-1] = Column("strength", [_figure(row.strength) for row in rows])
+        found[-1] = BoardColumn("strength", [_figure(row.strength) for row in rows])
     if _free(found, width) >= BAR_AT_LEAST + 2:
-        bar = Column("", _bars(rows, min(_free(found, width) - 2, BAR_AT_MOST), look), "cyan")
+        bar = BoardColumn("", _bars(rows, min(_free(found, width) - 2, BAR_AT_MOST), look), "cyan")
         found.insert(3, bar)
     return found
 
 
-def _width(column: Column) -> int:
+def _width(column: BoardColumn) -> int:
     return max(map(cell_len, (column.name, *column.cells)))
 
 
-def _free(columns: Sequence[Column], width: int) -> int:
+def _free(columns: Sequence[BoardColumn], width: int) -> int:
     """Columns of the terminal that a leaderboard leaves, below 0 where it has no room."""
     return width - sum(_width(column) + 2 for column in columns) + 2
 
 
-def _line(texts: Sequence[str], columns: Sequence[Column], style: str | None = None) -> Text:
+def _line(texts: Sequence[str], columns: Sequence[BoardColumn], style: str | None = None) -> Text:
     line = Text(no_wrap=True, overflow="crop")
     for text, column in zip(texts, columns, strict=True):
         line.append(set_cell_size(text, _width(column)), column.style if style is None else style).append("  ")
@@ -202,12 +155,13 @@ def _line(texts: Sequence[str], columns: Sequence[Column], style: str | None = N
     return line
 
 
-def _bars(rows: Sequence[Standing], width: int, look: Look) -> list[str]:
+def _bars(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[str]:
     """Every strength with its interval as a line of characters, all of them on one scale."""
     ends, line, middle = ("[]", "-", "*") if look.ascii else ("├┤", "─", "●")
     spans = [(row.strength_low, row.strength, row.strength_high) for row in rows]
     known = [value for span in spans for value in span if math.isfinite(value)]
-    low, high = min(known, default=0.0), max(known, default=0.0)
+    low = min(known, default=0.0)
+    high = max(known, default=0.0)
     found = []
     for span in spans:
         signs = [" "] * width
@@ -244,7 +198,7 @@ def _interval(low: float, high: float) -> str:
 
 def plain_line(snapshot: TournamentSnapshot) -> str:
     """One line for a log."""
-    words = [f"{snapshot.tournament}: {_over(snapshot):,} of {snapshot.planned:,} cells"]
+    words = [f"{snapshot.id}: {snapshot.progress}"]
     words += [f"{snapshot.failed:,} failed"] if snapshot.failed else []
     words.append(duration(snapshot.seconds))
     if snapshot.phase in OVER:

@@ -18,7 +18,7 @@ from simulator.config.run import build as build_run
 from simulator.config.tournament import assemble, build, settings_hash, to_toml
 from simulator.core.jit import compile_cpu_seconds
 from simulator.core.rng import generators
-from simulator.store.cell_store import Cell, CellStore
+from simulator.store.cell_store import CellStore, JobRecord
 from simulator.store.run_records import installed
 from simulator.tournaments import loop, summary
 from simulator.tournaments.plan import pairs_of, plan_of
@@ -71,7 +71,7 @@ def _fill(lab: str) -> None:
         for pair in pairs:
             curves = 0.3 + 0.02 * pair.contestant + 0.1 * rng.normal(size=(BLOCKS, EVALUATIONS))
             store.add_all(
-                Cell(
+                JobRecord(
                     pair.key,
                     (seed, 1),
                     "done",

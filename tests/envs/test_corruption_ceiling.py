@@ -120,7 +120,7 @@ def test_what_is_expected_is_what_comes_of_it(text, levels):
     stored = challenge.draw(20, 0).stored
     channel = parse(text, challenge.spec)
     cues = channel.corrupt(stored, stored, rng.generators(seed_list, "corruption"))
-    found = ceiling(channel, cues, stored, median=not two, near=0.0 if two else metrics.NEAR)
+    found = ceiling(channel, cues, stored, median=not two, near=0.0 if two else metrics.TOLERANCE)
     guess = np.take_along_axis(stored, found.best[..., None], axis=1)
     overlap = 1.0 - np.abs(metrics.decided(found.restored, two).astype(np.float64) - stored).mean(axis=2)
     exact = metrics.same(guess, stored, two)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from simulator.config.run import RunConfig, build
-from simulator.core.protocols import Snapshot
+from simulator.core.snapshots import RunSnapshot
 from simulator.store.run_store import Store
 from simulator.training import loop
 
@@ -20,7 +20,7 @@ def settings(env: str, steps: int) -> RunConfig:
     return build({"seeds": 16, "steps": steps, "eval_episodes": 5, "threads": 1, **tables})
 
 
-def play(lab: Path, config: RunConfig) -> Snapshot:
+def play(lab: Path, config: RunConfig) -> RunSnapshot:
     """Begin the lab's only run, or go on with it, to the end."""
     with Store(lab) as store:
         known = store.runs()

@@ -32,7 +32,7 @@ def session(agent: str, env: str, *, stretches: bool = True, **settings: Any) ->
         "env": {"name": env, **settings.pop("env_", {})},
     }
     run = {"seeds": 3, "first_seed": FIRST_SEED + settings.pop("first_seed", 0), "steps": 100_000, "threads": 1}
-    return Session(build({**run, **settings, **tables}), stretches=stretches)
+    return Session(build({**run, **settings, **tables}), rollouts=stretches)
 
 
 @cache

@@ -49,13 +49,13 @@ def test_a_run_that_is_closed_and_resumed_ends_in_the_same_rows(env, tmp_path):
     )
     with Store(tmp_path / "whole") as store:
         *_, last = loop.run(config, store)
-        whole = (store.points(last.run), store.evaluations(last.run))
+        whole = (store.points(last.id), store.evaluations(last.id))
     with Store(tmp_path / "parted") as store:
         for stop in (1, 2, 3, 10_000):
             run = None if stop == 1 else "r1"
             snapshots = loop.run(config, store, run, checkpoint_every=0.0)
             for _, snapshot in zip(range(stop), snapshots, strict=False):
-                assert snapshot.run == "r1"
+                assert snapshot.id == "r1"
             snapshots.close()
         parted = (store.points("r1"), store.evaluations("r1"))
         assert store.find("r1").status == "done"

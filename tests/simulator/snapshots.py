@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from simulator.core.protocols import AgentView, Curve, Evaluation, Snapshot
+from simulator.core.protocols import AgentView, Curve, Evaluation
 from simulator.core.scene import Mark, Scene
+from simulator.core.snapshots import RunSnapshot
 
 
 def curve(n: int = 10, n_seeds: int = 4) -> Curve:
@@ -37,10 +38,10 @@ def graph() -> AgentView:
     return AgentView(scene, np.array([80.0, 100.0, np.nan]), greedy)
 
 
-def snapshot(**changes: Any) -> Snapshot:
+def snapshot(**changes: Any) -> RunSnapshot:
     """A run half way."""
     usual = {
-        "run": "r1",
+        "id": "r1",
         "agent": "q_learning",
         "env": "rooms",
         "phase": "training",
@@ -57,4 +58,4 @@ def snapshot(**changes: Any) -> Snapshot:
         "picture": grid(),
         "optimum": 1.0,
     }
-    return Snapshot(**{**usual, **changes})
+    return RunSnapshot(**{**usual, **changes})

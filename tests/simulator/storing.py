@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.store.run_store import EvaluationRow, NewRun, PointRows, Progress, Rows, Store
+from simulator.store.run_store import EvaluationRow, MetricRow, NewRun, PointRows, Rows, RunProgress, Store
 
 SEEDS = (3, 1, 2**62)
-NEW = NewRun("q_learning", "rooms", SEEDS, 100, 'agent = "q_learning"\n', "a1b2", {"numpy": "2"})
+NEW = NewRun("run", "q_learning", "rooms", SEEDS, 100, 'agent = "q_learning"\n', "a1b2", {"numpy": "2"})
 ROOT = Path(__file__).parents[2]
 
 
@@ -30,6 +30,15 @@ def evaluation(step: int) -> tuple[EvaluationRow, ...]:
     return tuple(EvaluationRow(step, seed, float(r.mean()), None, r) for seed, r in zip(SEEDS, returns, strict=True))
 
 
+def metrics(step: int) -> tuple[MetricRow, ...]:
+    """Two numbers of every seed."""
+    return tuple(
+        MetricRow(step, seed, name, float(np.sin(step + seed % 7 + k)))
+        for seed in SEEDS
+        for k, name in enumerate(("overlap", "exact"))
+    )
+
+
 def state(step: int) -> dict[str, object]:
     """The state after that many steps."""
     return {"agent": {"q": np.arange(8.0) * step, "n": step}, "recorder": [np.array(step, np.uint64), "x" * step]}
@@ -37,12 +46,12 @@ def state(step: int) -> dict[str, object]:
 
 def rows(first: int, last: int) -> Rows:
     """What becomes final between two steps."""
-    return Rows(points(first, last), evaluation(last))
+    return Rows(points(first, last), evaluation(last), metrics(last))
 
 
 def write(store: Store, run: str, first: int, last: int, status: str = "running") -> None:
     """The checkpoint at step ``last``, after one at ``first``."""
-    store.checkpoint(run, Progress(last, last / 4, last / 8), state(last), rows(first, last), status)
+    store.checkpoint(run, RunProgress(last, last / 4, last / 8), state(last), rows(first, last), status)
 
 
 def begin(store: Store, *steps: int) -> str:
@@ -75,13 +84,15 @@ def judge(store: Store, run: str, steps: tuple[int, ...]) -> None:
         assert same(getattr(found, name), column[order]), (name, last)
     every = sorted((row for step in steps for row in evaluation(step)), key=lambda row: (row.seed, row.step))
     assert same([tuple(row) for row in store.evaluations(run)], [tuple(row) for row in every])
+    numbers = sorted((row for step in steps for row in metrics(step)), key=lambda row: (row.seed, row.step, row.name))
+    assert same([tuple(row) for row in store.metrics(run)], [tuple(row) for row in numbers])
 
 
 def judge_newest(store: Store, run: str, step: int) -> None:
     """Fail unless the newest whole checkpoint is that of ``step``."""
     saved = store.newest(run)
     assert saved is not None
-    assert saved.progress == Progress(step, step / 4, step / 8)
+    assert saved.progress == RunProgress(step, step / 4, step / 8)
     assert same(saved.state, state(step))
 
 

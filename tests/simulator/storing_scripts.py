@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.store.run_store import Progress, Rows, Store, StoreError, StoreFailure
+from simulator.store.run_store import Rows, RunProgress, Store, StoreError, StoreFailure
 from tests.simulator import storing
 
 
@@ -54,7 +54,7 @@ def fill(lab: str, limit: str, what: str) -> None:
         _still_whole(store, run, step)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         ballast.unlink()
-        store.checkpoint(run, Progress(step + 1), {}, Rows())
+        store.checkpoint(run, RunProgress(step + 1), {}, Rows())
         assert store.newest(run).progress.step == step + 1
         print(failure)
 
@@ -62,7 +62,7 @@ def fill(lab: str, limit: str, what: str) -> None:
 def _grow(store: Store, run: str, step: int, what: str) -> None:
     state = {"noise": np.zeros(20_000 * (step - 3) if what == "state" else 0)}
     points = storing.points(0, 1)._replace(point=np.full(3, step), step=np.full(3, step)) if what == "rows" else None
-    store.checkpoint(run, Progress(step + 1), state, Rows(points))
+    store.checkpoint(run, RunProgress(step + 1), state, Rows(points))
 
 
 def _still_whole(store: Store, run: str, step: int) -> None:

@@ -53,8 +53,8 @@ def test_later_the_run_fails_in_one_line_and_what_was_stored_stays(tmp_path, cap
     words = ["run", AGENT, ENV, "--env.what", "reward", "--env.at", "300", "--view", "none", "--steps", "400"]
     assert main.main([*words, "--lab", str(tmp_path)]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith("engram: r1 failed, step ")
-    assert line.endswith(f" was still well: {ENV}: seed 1 earned nan in step 300, expected a finite number")
+    assert line.startswith("engram: run r1 failed after step ")
+    assert line.endswith(f": {ENV}: seed 1 earned nan in step 300, expected a finite number")
     with Store(tmp_path) as store:
         assert (store.runs()[0].status, store.runs()[0].failed) == ("failed", [])
 

@@ -1,19 +1,23 @@
-"""What a lab holds of tournaments: whole, sealed, and in labs that are older than they are."""
+"""Tournaments in a lab: whole, with checksums, and refused where another version made the lab."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sqlite3
 from contextlib import closing
 
 import numpy as np
 import pytest
 
-from simulator.store.cell_store import Cell, CellStore, failed, is_tournament, of_result
-from simulator.store.database import _LATER, NAME
+from simulator.store import journal
+from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange, failed, kind_of, of_result
+from simulator.store.database import NAME
+from simulator.store.repair import repair
 from simulator.store.run_store import Store, StoreError
-from tests.simulator.storing import two_runs
+from tests.simulator.storing import NEW, contents, line, two_runs
 
-SLOT = ("a" * 64, (3, 2))
+SLOT = JobKey("a" * 64, SeedRange(3, 2))
 RESULT = {
     "scores": [1.5, float("nan")],
     "second": [],
@@ -28,8 +32,8 @@ RESULT = {
 PLAN = {"contestants": [], "challenges": [], "pairs": [], "references": [], "refused": [], "rounds": [[]]}
 
 
-def same(one: Cell, other: Cell) -> None:
-    for name in Cell._fields:
+def same(one: JobRecord, other: JobRecord) -> None:
+    for name in JobRecord._fields:
         a, b = getattr(one, name), getattr(other, name)
         np.testing.assert_array_equal(a, b) if isinstance(a, np.ndarray) else None
         assert isinstance(a, np.ndarray) or repr(a) == repr(b), name
@@ -71,22 +75,30 @@ def test_a_tournament_of_the_same_settings_is_the_same_one(tmp_path):
         assert store.begin("seeds = 1", "h1", {**PLAN, "rounds": [[], []]}, "", {"numpy": "3"}) == "t1"
         record = store.find("t1")
         assert (record.label, record.plan["rounds"], record.versions) == ("first", [[], []], {"numpy": "3"})
-        store.mark("t1", "done", 2.5, 1.5)
-        store.mark("t1", "done", 1.0, 0.5)
+        store.mark("t1", "interrupted", 2.5, 1.5)
+        store.mark("t1", "running")
+        assert (store.find("t1").seconds, store.find("t1").cpu_seconds) == (2.5, 1.5)
+        store.mark("t1", "done", 3.5, 2.0)
         assert (store.find("t1").seconds, store.find("t1").cpu_seconds) == (3.5, 2.0)
         assert [each.name for each in store.tournaments()] == ["t2", "t1"]
         with pytest.raises(StoreError, match=r"has no tournament 't9'; nearest: t2, t1"):
             store.find("t9")
 
 
-def test_which_name_is_a_tournaments(tmp_path):
-    assert not is_tournament("t1", tmp_path / "nowhere")
+def test_the_kind_of_an_experiment_is_stored(tmp_path):
+    assert kind_of(tmp_path / "nowhere", "t1") == ""
     with CellStore(tmp_path) as store:
         store.begin("", "h", PLAN, "", {})
-    assert is_tournament("t1", tmp_path)
-    assert is_tournament("latest", tmp_path)
-    assert not is_tournament("t2", tmp_path)
-    assert not is_tournament("r1", tmp_path)
+    assert kind_of(tmp_path, "t1") == "tournament"
+    assert kind_of(tmp_path, "latest") == "tournament"
+    assert kind_of(tmp_path, "t2") == ""
+    assert kind_of(tmp_path, "r1") == ""
+    with Store(tmp_path) as store:
+        store.begin(NEW)
+        store.begin(dataclasses.replace(NEW, kind="recall"))
+    assert kind_of(tmp_path, "r1") == "run"
+    assert kind_of(tmp_path, "r2") == "recall"
+    assert kind_of(tmp_path, "latest") in ("recall", "tournament")  # begun in the same second
 
 
 @pytest.mark.parametrize("column", ["scores = x'00000000000000000000000000000000'", "reason = 'x'", "seconds = 2.0"])
@@ -100,29 +112,33 @@ def test_a_changed_cell_is_noticed(tmp_path, column):
 
 
 def _older(lab):
-    """Make a lab as the first schema had it."""
+    """Make a lab as schema 2 had it."""
+    versions = json.dumps({"engram-rl": "0.9.1"})
     with closing(sqlite3.connect(lab / NAME)) as db, db:
-        for name in _LATER:
-            db.execute(f"DROP TABLE {name}")
-        db.execute("PRAGMA user_version = 1")
+        db.execute("DROP TABLE metrics")
+        db.execute("CREATE TABLE runs (id INTEGER PRIMARY KEY, versions TEXT)")
+        db.execute("INSERT INTO runs VALUES (1, ?)", [versions])
+        db.execute("DROP TABLE experiments")
+        db.execute("PRAGMA user_version = 2")
 
 
-def test_an_older_lab_is_gone_on_with(tmp_path):
+def test_an_older_lab_is_refused_by_the_name_of_its_version(tmp_path):
     lab = two_runs(tmp_path / "lab")
     _older(lab)
-    with CellStore(lab) as store:
-        store.add(of_result(SLOT, RESULT))
-        assert list(store.cells([SLOT[0]])) == [SLOT]
-    with Store(lab) as store:
-        assert len(store.runs()) == 2
+    before = contents(lab)
+    told = r"was made by engram 0\.9\.1, an older version: its schema is 2, expected 3; use that version for it"
+    for use in (CellStore, Store, lambda lab: repair(str(lab), str(tmp_path / "new"))):
+        with pytest.raises(StoreError, match=told) as error:
+            use(lab)
+        line(error.value)
+    assert contents(lab) == before
 
 
-def test_an_older_lab_that_cannot_be_written_is_read(tmp_path, monkeypatch):
+def test_an_older_lab_that_lost_its_database_is_refused_by_its_journals(tmp_path):
     lab = two_runs(tmp_path / "lab")
-    _older(lab)
-    monkeypatch.setattr("simulator.store.database.os.access", lambda *given: False)
-    with CellStore(lab) as store:
-        assert store.tournaments() == []
-        assert store.cells([SLOT[0]]) == {}
-    with Store(lab) as store:
-        assert len(store.runs()) == 2
+    (lab / NAME).unlink()
+    for folder in (lab / "runs").iterdir():
+        (folder / journal.NAME).unlink()
+        journal._append(folder, {"run": {"id": 1}})
+    with pytest.raises(StoreError, match="was made by an older version of engram: its schema is 0, expected 3"):
+        repair(str(lab), str(tmp_path / "new"))

@@ -27,7 +27,7 @@ def stored(lab: Path, steps: int | None = None) -> str:
             if steps is not None and snapshot.step >= steps:
                 break
         snapshots.close()  # type: ignore[attr-defined]
-        return snapshot.run
+        return snapshot.id
 
 
 def test_equal_rows_are_equal_and_nan_equals_itself() -> None:

@@ -220,6 +220,6 @@ def test_ctrl_c_leaves_whole_cells_and_says_how_to_go_on(folder):
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "go on with: engram resume t1 --lab lab" in err
+    assert "continue with: engram resume t1 --lab lab" in err
     assert out == ""
     assert json.loads(json.dumps(tournament_listing.listed("lab")))[0]["status"] == "interrupted"

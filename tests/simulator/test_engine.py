@@ -30,7 +30,7 @@ def test_a_refused_run_leaves_an_old_lab_as_it_was(tmp_path):
     with Store(tmp_path) as store:
         with pytest.raises(ValueError, match="planner"):
             next(loop.run(_config({"name": "CartPole-v1"}, "planner"), store))
-        assert [record.run for record in store.runs()] == [last.run]
+        assert [record.run for record in store.runs()] == [last.id]
 
 
 def test_a_run_that_fails_says_so_in_the_lab(tmp_path):
@@ -45,13 +45,13 @@ def _overflowing():
     return build({"seeds": 1, "steps": 5_000, "agent": agent, "env": {"name": "FrozenLake-v1"}})
 
 
-def test_training_time_adds_up_over_sittings(tmp_path):
+def test_training_time_adds_up_over_processes(tmp_path):
     config = _config({"name": "rooms"}, steps=2_000_000)
     with Store(tmp_path) as store:
         run, training = None, [0.0]
         for _ in range(3):
             snapshots = loop.run(config, store, run, checkpoint_every=0.0)
-            run = next(snapshots).run
+            run = next(snapshots).id
             training.append(next(snapshots).training_seconds)
             snapshots.close()
     assert training == sorted(training)
@@ -79,7 +79,7 @@ def test_a_map_that_changed_is_noticed(tmp_path):
 def test_the_summary_has_every_key_and_is_json(tmp_path):
     with Store(tmp_path) as store:
         *_, last = loop.run(_config({"name": "rooms"}), store)
-        told = json.loads(json.dumps(summary.summary(store, last.run)))
+        told = json.loads(json.dumps(summary.summary(store, last.id)))
     keys = "run agent env seeds steps exact seconds cpu_seconds steps_per_second evaluation solved".split()
     assert told.keys() >= set(keys)
     assert told["evaluation"].keys() >= {"episodes", "iqm", "low", "high", "per_seed", "exact_per_seed"}

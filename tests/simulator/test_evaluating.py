@@ -49,7 +49,7 @@ def test_a_run_that_is_closed_within_an_evaluation_plays_it_again(step, moment, 
     monkeypatch.setattr(loop, "REPORT_EVERY", 0.0)
     with Store(tmp_path / "whole") as store:
         *_, last = loop.run(config, store)
-        whole = reproduce.rows(store, last.run)
+        whole = reproduce.rows(store, last.id)
     with Store(tmp_path / "parted") as store:
         snapshots, left = loop.run(config, store), moment
         for snapshot in snapshots:

@@ -15,8 +15,7 @@ from simulator.config import tournament as tournament_config
 from simulator.core.memories import Recall
 from simulator.recall import loop
 from simulator.recall import summary as recalls
-from simulator.recall.benchmark import NOT_RECALLED, NOT_STORED, SCORES
-from simulator.recall.finiteness import broken_seeds
+from simulator.recall.benchmark import NOT_RECALLED, NOT_STORED, broken_seeds
 from simulator.reporting import recall as recall_tables
 from simulator.reporting import recall_figures
 from simulator.store.cell_store import CellStore
@@ -45,7 +44,7 @@ def played(lab, broken=(1,), at="store", **changes):
     }
     with Store(lab) as store:
         for last in loop.recall(recall.build(contest), store):
-            run = last.run
+            run = last.id
         return recalls.summary(store, run)
 
 
@@ -68,8 +67,8 @@ def test_a_failed_seed_counts_nowhere_and_the_others_keep_their_bits(tmp_path, a
         whole = [np.mean(np.delete(before["overlap"]["per_seed"], 1)), after["overlap"]["mean"]]
         assert after["bit_error"] == pytest.approx((1.0 - whole[0]) / 2.0)
     with Store(tmp_path / "broken") as store:
-        rows = [row.returns for row in store.evaluations("r1") if row.step <= 2 and row.seed == 1]
-    assert np.isnan(rows).all(), "cue and ceilings among them"
+        stored = {(row.seed, row.step) for row in store.metrics("r1") if row.step <= 2}
+    assert stored == {(seed, step) for seed in (0, 2) for step in (1, 2)}, "cue and ceilings among them"
     for name in ("overlap", "exact"):
         (less,) = [each[name] for each in broken["differences"] if each["corruption"] == "flip:0.2"]
         assert np.flatnonzero(np.isnan(less["per_seed"])).tolist() == [1]
@@ -148,20 +147,22 @@ def test_a_row_says_of_how_many_seeds_it_is(tmp_path, capsys):
     assert line in lines
 
 
-def test_a_stored_contest_of_before_the_check_leaves_such_a_seed_out_too(tmp_path, monkeypatch):
-    """The rows of one that was stored half: no overlap, and none recalled exactly."""
-    kept = loop._Host._keep
+def test_a_seed_without_stored_scores_is_left_out(tmp_path, monkeypatch):
+    """A number that is not in the store was not measured; it is never read as another."""
+    kept = loop.RecallLoop._keep
 
-    def as_before(self, result):
+    def without_second_seed(self, result):
         result.facts.pop("failed", None)
-        result.scores[1, SCORES.index("overlap")] = np.nan
+        result.scores[1] = np.nan
         kept(self, result)
 
-    monkeypatch.setattr(loop._Host, "_keep", as_before)
+    monkeypatch.setattr(loop.RecallLoop, "_keep", without_second_seed)
     found = played(tmp_path, ())
     for cell in found["cells"]:
-        assert [each["seed"] for each in cell["failed"]] == [1]
-        assert all(np.isnan(cell[name]["per_seed"][1]) for name in NUMBERS)
+        for name in NUMBERS:
+            per_seed = np.array(cell[name]["per_seed"])
+            assert np.flatnonzero(np.isnan(per_seed)).tolist() == [1]
+            assert cell[name]["mean"] == pytest.approx(np.mean(per_seed[[0, 2]]))
 
 
 def test_a_capacity_is_of_the_seeds_that_last(tmp_path):
@@ -184,7 +185,7 @@ def test_a_tournament_leaves_it_out_too_and_says_so(tmp_path):
     }
     with CellStore(tmp_path) as store:
         for last in host.play(tournament_config.build(tables), store, lambda n: workers_of("0", n)):
-            assert last.tournament == "t1"
+            assert last.id == "t1"
         found = verdict.summary(store, "t1")
     told = {(each["contestant"], *each["seeds"]): each["reason"] for each in found["failures"]}
     assert told["some", 1] == NOT_RECALLED

@@ -41,7 +41,7 @@ def equal(one, two):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Runs without and with two failed seeds, played in one sitting: their rows and summaries."""
+    """Runs without and with two failed seeds, trained by one process: their rows and summaries."""
     found = {}
     for name, fails in (("none", {}), ("some", {"6": 123, "8": 300}), ("all", {"5": 9, "6": 77, "7": 301, "8": 64})):
         with Store(tmp_path_factory.mktemp(name)) as store:
@@ -104,7 +104,7 @@ def test_they_survive_interruptions(name, whole, tmp_path):
             run = store.runs()[0].run if store.runs() else None
             snapshots = loop.run(config(fails), store, run, checkpoint_every=0.0)
             for _, snapshot in zip(range(stop), snapshots, strict=False):
-                assert snapshot.run == "r1"
+                assert snapshot.id == "r1"
             snapshots.close()
         equal(rows(store), dict(whole[name][0]))
         assert store.find("r1").status == {"some": "done", "all": "failed"}[name]
@@ -130,7 +130,7 @@ def test_the_store_holds_null_and_never_nan(tmp_path):
     (path,) = tmp_path.glob("*.sqlite3")
     with sqlite3.connect(path) as db:
         found = db.execute("SELECT seed, mean IS NULL, exact IS NULL FROM evaluations").fetchall()
-        text = db.execute("SELECT result FROM runs").fetchone()[0]
+        text = db.execute("SELECT result FROM experiments").fetchone()[0]
     db.close()
     assert {row[1:] for row in found if row[0] == 6} == {(1, 1)}
     assert {row[1:] for row in found if row[0] != 6} == {(0, 0)}

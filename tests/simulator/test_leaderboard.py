@@ -14,8 +14,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from simulator.core.snapshots import Standing, TournamentSnapshot
-from simulator.views.style import Look
-from simulator.views.tournament import Leaderboard, page_of, plain_line
+from simulator.views.style import TerminalStyle
+from simulator.views.tournament import page_of, plain_line, terminal_view
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = ("dqn", "q_learning", "sb3:DQN with a rather long label", "random_walk", "td")
@@ -32,7 +32,7 @@ def standing(i: int, division: str = "agent", **changes: Any) -> Standing:
 
 def snapshot(**changes: Any) -> TournamentSnapshot:
     usual = {
-        "tournament": "t1",
+        "id": "t1",
         "phase": "playing",
         "planned": 300,
         "done": 149,
@@ -48,7 +48,9 @@ def snapshot(**changes: Any) -> TournamentSnapshot:
     return TournamentSnapshot(**{**usual, **changes})
 
 
-@pytest.mark.parametrize(("name", "look"), [("80", Look()), ("40", Look()), ("ascii-80", Look(ascii=True))])
+@pytest.mark.parametrize(
+    ("name", "look"), [("80", TerminalStyle()), ("40", TerminalStyle()), ("ascii-80", TerminalStyle(ascii=True))]
+)
 def test_golden_text(name, look):
     width = int(name[-2:])
     text = page_of(snapshot(), (width, 24), look).plain
@@ -61,7 +63,7 @@ def test_golden_text(name, look):
 
 @pytest.mark.parametrize("size", [(40, 24), (80, 24), (200, 60), (80, 8), (20, 5), (5, 2), (1, 1)])
 def test_it_fits_every_terminal(size):
-    text = page_of(snapshot(warnings=("a cell was played again",)), size, Look()).plain
+    text = page_of(snapshot(warnings=("a cell was played again",)), size, TerminalStyle()).plain
     lines = text.split("\n")
     assert len(lines) <= max(size[1] - 1, 1)
     assert max(map(cell_len, lines)) <= max(size[0] - 1, 1)
@@ -70,7 +72,7 @@ def test_it_fits_every_terminal(size):
 def test_what_goes_first_in_a_narrow_terminal():
     heads = {}
     for width in (100, 76, 58, 51, 40, 36):
-        lines = page_of(snapshot(), (width, 30), Look()).plain.split("\n")
+        lines = page_of(snapshot(), (width, 30), TerminalStyle()).plain.split("\n")
         head = next(at for at, line in enumerate(lines) if line.startswith("tier"))
         heads[width] = (*lines[head].split(), "●" in lines[head + 1], "[1.10, 1.90]" in lines[head + 1])
     full = ("tier", "contestant", "strength", "score", "cells")
@@ -85,7 +87,7 @@ def test_what_goes_first_in_a_narrow_terminal():
 
 
 def test_the_bar_shows_the_interval_on_the_scale_of_all():
-    lines = page_of(snapshot(rows=(standing(0), standing(4))), (100, 30), Look()).plain.split("\n")
+    lines = page_of(snapshot(rows=(standing(0), standing(4))), (100, 30), TerminalStyle()).plain.split("\n")
     best, last = (next(line for line in lines if f"  {name} " in line) for name in ("dqn", "td"))
     assert best.index("├") < best.index("●") < best.index("┤")
     assert last.index("┤") < best.index("├")
@@ -93,29 +95,29 @@ def test_the_bar_shows_the_interval_on_the_scale_of_all():
 
 
 def test_tiers_are_parted_while_there_is_room_and_the_rest_is_counted():
-    text = page_of(snapshot(now=(), newest=""), (80, 30), Look()).plain
+    text = page_of(snapshot(now=(), newest=""), (80, 30), TerminalStyle()).plain
     assert [line[:1] for line in text.split("\n")[4:]] == ["1", "1", "", "2", "2", "", "3"]
-    short = page_of(snapshot(now=(), newest=""), (80, 9), Look()).plain.split("\n")
+    short = page_of(snapshot(now=(), newest=""), (80, 9), TerminalStyle()).plain.split("\n")
     assert short[-1] == "and 2 lines more"
     assert [line[:1] for line in short[4:-1]] == ["1", "1", "2"]
 
 
 def test_divisions_are_named_where_there_are_several():
     rows = (standing(0), standing(1, "memory"))
-    assert page_of(snapshot(rows=rows), (80, 30), Look()).plain.count("\nmemories\n") == 1
-    assert "agents" not in page_of(snapshot(), (80, 30), Look()).plain
+    assert page_of(snapshot(rows=rows), (80, 30), TerminalStyle()).plain.count("\nmemories\n") == 1
+    assert "agents" not in page_of(snapshot(), (80, 30), TerminalStyle()).plain
 
 
 def test_numbers_that_are_not_known_yet():
     row = standing(0, tier=None, strength=NAN, strength_low=NAN, strength_high=NAN, score=NAN)
-    text = page_of(snapshot(rows=(row, standing(1, strength_low=NAN)), left=None), (80, 30), Look()).plain
+    text = page_of(snapshot(rows=(row, standing(1, strength_low=NAN)), left=None), (80, 30), TerminalStyle()).plain
     assert "nan" not in text
     assert "left" not in text
     assert "-     dqn" in text
 
 
 def test_more_cells_than_lines_are_counted():
-    text = page_of(snapshot(now=tuple(f"cell {i}" for i in range(9))), (80, 30), Look()).plain
+    text = page_of(snapshot(now=tuple(f"cell {i}" for i in range(9))), (80, 30), TerminalStyle()).plain
     assert "now cell 2 and 6 more" in text
     assert "cell 3" not in text
 
@@ -124,8 +126,8 @@ def test_more_cells_than_lines_are_counted():
 @given(st.text(max_size=30), st.text(max_size=30), st.integers(1, 120))
 def test_text_of_others_cannot_break_the_page(label, reason, width):
     rows = (standing(0, contestant=label), standing(1))
-    found = snapshot(rows=rows, newest=reason, warnings=(reason,), now=(label,), tournament=label)
-    lines = page_of(found, (width, 20), Look()).plain.split("\n")
+    found = snapshot(rows=rows, newest=reason, warnings=(reason,), now=(label,), id=label)
+    lines = page_of(found, (width, 20), TerminalStyle()).plain.split("\n")
     assert len(lines) <= 19
     assert all(c.isprintable() for line in lines for c in line)
     assert max(map(cell_len, lines)) <= max(width - 1, 1)
@@ -133,7 +135,7 @@ def test_text_of_others_cannot_break_the_page(label, reason, width):
 
 def test_plain_lines_elsewhere_are_a_dozen():
     out = io.StringIO()
-    view = Leaderboard(Console(file=out, width=80))
+    view = terminal_view(Console(file=out, width=80))
     for done in range(300):
         view.show(snapshot(done=done, phase="done" if done == 299 else "playing"))
     view.close()
@@ -152,7 +154,7 @@ def test_a_tournament_that_was_interrupted_says_so():
 
 def test_it_is_drawn_ten_times_a_second_and_the_last_snapshot_stays():
     out, now = io.StringIO(), [0.0]
-    view = Leaderboard(Console(file=out, width=80, height=30, force_terminal=True), clock=lambda: now[0])
+    view = terminal_view(Console(file=out, width=80, height=30, force_terminal=True), clock=lambda: now[0])
     for done in range(100):
         now[0] = done * 0.01
         view.show(snapshot(done=done))
@@ -167,7 +169,7 @@ def test_it_is_drawn_ten_times_a_second_and_the_last_snapshot_stays():
 
 def test_no_colour_means_none():
     out = io.StringIO()
-    view = Leaderboard(Console(file=out, width=80, height=30, force_terminal=True, no_color=True))
+    view = terminal_view(Console(file=out, width=80, height=30, force_terminal=True, no_color=True))
     view.show(snapshot())
     view.close()
     assert "\x1b[3" not in out.getvalue().replace("\x1b[3A", "")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from simulator.config.match import build
-from simulator.matches.match import play_match
+from simulator.core.snapshots import Progress
+from simulator.matches.match import play
 from tests.simulator import lowest_agent
 
 LOWEST = "tests.simulator.lowest_agent"
@@ -18,7 +19,9 @@ def match(first, second, game="iterated_matrix", **settings):
     """The result of a match; names, or tables of settings."""
     tables = {"game": game, "first": first, "second": second}
     named = {key: value if isinstance(value, dict) else {"name": value} for key, value in tables.items()}
-    return play_match(build({"seeds": 2, **named, **settings}))
+    *_, last = play(build({"seeds": 2, **named, **settings}))
+    assert last.phase == "done"
+    return last.result
 
 
 def test_tit_for_tat_against_always_defect_by_hand():
@@ -145,16 +148,20 @@ def test_seeds_that_fail_are_marked_and_count_nowhere():
     assert match("random", late, {"name": "iterated_matrix", "rounds": 10}, episodes=2)["failed"] == []
 
 
-def test_the_host_can_stop_a_match(monkeypatch):
-    monkeypatch.setattr("simulator.matches.rounds._TICK_EVERY", 0.0)
-
-    def stop():
-        raise KeyboardInterrupt
-
-    for game in ("iterated_matrix", "tic_tac_toe"):
-        sides = {"first": {"name": "random_walk"}, "second": {"name": "random_walk"}}
-        with pytest.raises(KeyboardInterrupt):
-            play_match(build({"seeds": 1, "game": {"name": game}, **sides}), stop)
+@pytest.mark.parametrize("game", ["iterated_matrix", "tic_tac_toe"])
+def test_a_match_yields_snapshots_and_can_be_left(game, monkeypatch):
+    monkeypatch.setattr("simulator.matches.match.REPORT_EVERY", 0.0)
+    sides = {"first": {"name": "q_learning"}, "second": {"name": "random_walk"}}
+    config = build({"seeds": 1, "episodes": 4, "train_steps": 6, "game": {"name": game}, **sides})
+    seen = list(play(config))
+    assert {each.phase for each in seen} == {"training", "playing", "done"}
+    assert {each.kind for each in seen} == {"match"}
+    assert seen[-1].id == f"q_learning - random_walk in {game}"
+    assert seen[-1].progress == Progress(4, 4, "episode")
+    assert [each.result is None for each in seen] == [True] * (len(seen) - 1) + [False]
+    snapshots = play(config)
+    assert next(snapshots).phase == "training"
+    snapshots.close()
 
 
 @pytest.mark.parametrize(

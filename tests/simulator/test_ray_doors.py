@@ -121,7 +121,7 @@ def test_nobody_gets_in_and_a_signal_ends_it_in_good_order(tmp_path):
         assert list(Path(temporary).glob("engram-*")) == []
     *_, last = (tmp_path / "said").read_text().splitlines()
     assert last.startswith("engram: SIGTERM after 0 of 2 cells, stored; ")
-    assert last.endswith("go on with: engram resume t1 --lab lab")
+    assert last.endswith("continue with: engram resume t1 --lab lab")
 
 
 def _stranger(port: int, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.training.curves import MOST_POINTS, Recorder
+from simulator.training.curves import MAX_POINTS, Recorder
 
 
 def _by_hand(reward, ended, width):
@@ -49,7 +49,7 @@ def test_points_are_the_exact_aggregates_however_the_run_is_cut(steps, n_seeds, 
         lengths = sum(length for _, length in episodes)
         by_hand = (len(returns), returns.sum(), returns.min(), returns.max(), (returns**2).sum(), lengths)
         np.testing.assert_allclose(found[key], by_hand)
-    assert len(recorder.curve().steps) <= MOST_POINTS
+    assert len(recorder.curve().steps) <= MAX_POINTS
 
 
 def test_a_state_goes_on_in_the_middle_of_an_episode():

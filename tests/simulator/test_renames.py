@@ -84,7 +84,7 @@ def interrupted(lab, until=200):
             if snapshot.step >= until:
                 break
         snapshots.close()
-        return snapshot.run
+        return snapshot.id
 
 
 def engram(capsys, *words, code=0):
@@ -117,7 +117,7 @@ def test_a_run_of_former_names_goes_on_and_is_shown_reported_and_played_again(tm
     fresh = tmp_path / "fresh"
     with Store(fresh) as store:
         *_, last = loop.run(RUN, store)
-    assert engram(capsys, "show", last.run, "--lab", str(fresh))["evaluation"] == done["evaluation"]
+    assert engram(capsys, "show", last.id, "--lab", str(fresh))["evaluation"] == done["evaluation"]
 
 
 def test_what_was_dropped_is_refused_where_it_changed_something(tmp_path, capsys, former, monkeypatch):

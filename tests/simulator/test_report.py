@@ -16,7 +16,7 @@ from simulator.config.run import build
 from simulator.core.protocols import Failure
 from simulator.reporting import runs as report
 from simulator.store.run_records import new_run
-from simulator.store.run_store import EvaluationRow, Progress, Rows, Store
+from simulator.store.run_store import EvaluationRow, Rows, RunProgress, Store
 from simulator.training import summary
 
 SCORES = [  # [S, K] at steps 50, 100, 150, 200, against a threshold of 10
@@ -41,7 +41,7 @@ def store_run(lab: Path, *, label: str = "", failed: tuple[Failure, ...] = (), *
     facts["failed"] = [each._asdict() for each in failed]
     with Store(lab) as store:
         run = store.begin(new_run(config, label))
-        store.checkpoint(run, Progress(200, 1.0, 1.0), {}, Rows(None, tuple(rows)), "done", facts)
+        store.checkpoint(run, RunProgress(200, 1.0, 1.0), {}, Rows(None, tuple(rows)), "done", facts)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from simulator.store import database, run_store
-from simulator.store.run_store import EvaluationRow, PointRows, Progress, Rows, Store, StoreError, StoreFailure
+from simulator.store.run_store import EvaluationRow, PointRows, Rows, RunProgress, Store, StoreError, StoreFailure
 from tests.simulator.storing import NEW, ROOT, SEEDS, begin, child, files, judge, judge_newest, points, same, write
 
 
@@ -39,7 +39,7 @@ def test_checkpoints_and_rows_come_back_and_move_the_run(lab):
     run = begin(lab, 5, 9)
     judge_newest(lab, run, 9)
     judge(lab, run, (5, 9))
-    lab.checkpoint(run, Progress(10, 3.5, 3.25, False), {}, Rows(), "done", {"iqm": 1.5, "none": None})
+    lab.checkpoint(run, RunProgress(10, 3.5, 3.25, False), {}, Rows(), "done", {"iqm": 1.5, "none": None})
     record = lab.find("latest")
     assert (record.step, record.seconds, record.cpu_seconds, record.exact) == (10, 3.5, 3.25, False)
     assert (record.status, record.result) == ("done", {"iqm": 1.5, "none": None})
@@ -61,8 +61,8 @@ def test_numbers_that_sqlite_does_not_know(lab):
     run = lab.begin(NEW)
     one = np.ones(2, np.int64)
     reals = [np.array(pair) for pair in ([np.nan, 1], [np.inf, -np.inf], [-0.0, 5e-324], [1e308, 0.1], [2, 3])]
-    lab.checkpoint(run, Progress(1), {}, Rows(PointRows(one, np.arange(2), one, one, *reals)))
-    lab.checkpoint(run, Progress(2), {}, Rows(None, (EvaluationRow(1, 3, np.nan, 0.1, np.array([np.nan, -0.0])),)))
+    lab.checkpoint(run, RunProgress(1), {}, Rows(PointRows(one, np.arange(2), one, one, *reals)))
+    lab.checkpoint(run, RunProgress(2), {}, Rows(None, (EvaluationRow(1, 3, np.nan, 0.1, np.array([np.nan, -0.0])),)))
     found, judged = lab.points(run), lab.evaluations(run)[0]
     for name, column in zip(PointRows._fields[4:], reals, strict=True):
         np.testing.assert_array_equal(getattr(found, name), column)
@@ -225,7 +225,7 @@ def test_an_interrupt_before_a_checkpoint_is_recorded_leaves_the_one_before(lab,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_store.ledger, "prune", interrupted)
+        patch.setattr(run_store.tables, "prune", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write(lab, run, 2, 4)
     judge(lab, run, (1, 2))
@@ -247,7 +247,7 @@ def test_the_database_is_set_up_to_survive(lab):
 
 def test_a_database_locked_for_too_long_is_told(lab, monkeypatch):
     run = begin(lab, 5)
-    monkeypatch.setattr(database, "PATIENCE", 0.01)
+    monkeypatch.setattr(database, "LOCK_TIMEOUT", 0.01)
     with Store(lab.lab) as waiting:
         lab._db._db.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreFailure, match=r"locked by another process for more than 0\.01 s"):
@@ -259,8 +259,8 @@ def test_a_database_locked_for_too_long_is_told(lab, monkeypatch):
 
 def test_many_points_come_back_in_order(lab):
     run = lab.begin(NEW)
-    lab.checkpoint(run, Progress(600), {}, Rows(points(300, 600)))
-    lab.checkpoint(run, Progress(900), {}, Rows(points(0, 300)))
+    lab.checkpoint(run, RunProgress(600), {}, Rows(points(300, 600)))
+    lab.checkpoint(run, RunProgress(900), {}, Rows(points(0, 300)))
     found = lab.points(run)
     assert len(found.seed) == 600 * len(SEEDS)
     assert np.array_equal(found.seed, np.repeat(sorted(SEEDS), 600))

@@ -34,10 +34,10 @@ def edit(lab, *statements):
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
-        ("PRAGMA user_version = 3", "is from a newer engram: its schema is 3, expected at most 2"),
-        ("PRAGMA user_version = 0", "is damaged: its tables are not those of schema 2"),
+        ("PRAGMA user_version = 4", "was made by a newer version of engram: its schema is 4, expected 3"),
+        ("PRAGMA user_version = 0", "is damaged: its tables are not those of schema 3"),
         ("PRAGMA application_id = 7", "is not the database of a lab"),
-        ("DROP TABLE points", "is damaged: its tables are not those of schema 2"),
+        ("DROP TABLE points", "is damaged: its tables are not those of schema 3"),
     ],
 )
 def test_another_schema_is_refused(lab, statement, says):
@@ -53,14 +53,15 @@ def test_another_schema_is_refused(lab, statement, says):
     "statement",
     [
         "UPDATE points SET return_sum = return_sum + 1e-9 WHERE point = 3 AND seed = 1",
-        "UPDATE points SET run = 2 WHERE point = 3 AND seed = 1",
+        "UPDATE points SET experiment = 2 WHERE point = 3 AND seed = 1",
         "DELETE FROM points WHERE point = 3 AND seed = 1",
+        "DELETE FROM metrics WHERE name = 'exact' AND seed = 1",
         "DELETE FROM checkpoints WHERE number = 3",
     ],
 )
 def test_a_changed_or_missing_row_is_noticed(lab, statement):
     edit(lab, statement)
-    with pytest.raises(StoreError, match=r"is damaged: .* (points|is not in it)") as error:
+    with pytest.raises(StoreError, match=r"is damaged: .* (points|metrics|is not in it)") as error:
         judge_two_runs(lab)
     assert f"nothing was changed, the checkpoints are in {lab / 'runs'}" in line(error.value)
 
@@ -87,7 +88,7 @@ def test_a_damaged_database_is_refused_in_one_line_and_left_alone(lab, place):
 
 
 def test_a_database_that_forgot_a_checkpoint_costs_no_file(lab):
-    edit(lab, "DELETE FROM checkpoints WHERE run = 1")
+    edit(lab, "DELETE FROM checkpoints WHERE experiment = 1")
     with Store(lab) as store:
         with pytest.raises(StoreError, match="checkpoint 3 of run r1 is not in it"):
             store.take("r1")

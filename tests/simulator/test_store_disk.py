@@ -73,7 +73,7 @@ def test_a_lab_that_cannot_be_made_leaves_nothing_behind(tmp_path, monkeypatch):
 def test_a_run_that_cannot_begin_leaves_nothing_behind(tmp_path, monkeypatch):
     with Store(tmp_path) as store:
         with monkeypatch.context() as patch:
-            patch.setattr("simulator.store.run_store.ledger.of_new_run", lambda *args: full())
+            patch.setattr("simulator.store.run_store.tables.of_new_run", lambda *args: full())
             with pytest.raises(StoreFailure, match="no space for"):
                 begin(store)
         assert os.listdir(tmp_path / "runs") == []

@@ -13,16 +13,16 @@ from hypothesis.extra import numpy as hnp
 from rich.console import Console
 
 from simulator.core.protocols import AgentView, Curve, Evaluation, Failure
-from simulator.views.run import Terminal, page_of, plain_line
-from simulator.views.style import Look
+from simulator.views.run import page_of, plain_line, terminal_view
+from simulator.views.style import TerminalStyle
 from tests.simulator.snapshots import graph, grid, snapshot
 
 GOLDEN = Path(__file__).parent / "golden"
 PAGES = {
-    "grid-80": ((80, 40), Look(), grid()),
-    "graph-80": ((80, 40), Look(), graph()),
-    "grid-40": ((40, 30), Look(), grid()),
-    "graph-ascii-60": ((60, 30), Look(ascii=True), graph()),
+    "grid-80": ((80, 40), TerminalStyle(), grid()),
+    "graph-80": ((80, 40), TerminalStyle(), graph()),
+    "grid-40": ((40, 30), TerminalStyle(), grid()),
+    "graph-ascii-60": ((60, 30), TerminalStyle(ascii=True), graph()),
 }
 
 
@@ -43,24 +43,24 @@ def test_golden_text(name):
 def test_a_seed_that_failed_is_named_and_left_out():
     score = Evaluation(1_000, np.zeros((4, 0)), np.array([4.0, np.nan, 6.0, np.nan]))
     failed = (Failure(1, 1_234, "its loss was not finite"), Failure(3, 9, "its loss was not finite"))
-    text = page_of(snapshot(evaluations=(score,), failed=failed), None, (80, 40), Look()).plain
+    text = page_of(snapshot(evaluations=(score,), failed=failed), None, (80, 40), TerminalStyle()).plain
     assert "seed 1 failed at step 1,234: its loss was not finite, and 1 more" in text
     assert "IQM 5 " in text
     none_left = Evaluation(1_000, np.zeros((2, 0)), np.full(2, np.nan))
     nobody = snapshot(seeds=(1, 3), evaluations=(none_left,), failed=failed)
     assert "seed 1 failed" in plain_line(nobody)
-    assert "IQM" not in page_of(nobody, None, (80, 40), Look()).plain
+    assert "IQM" not in page_of(nobody, None, (80, 40), TerminalStyle()).plain
 
 
 def test_a_short_terminal_leaves_the_map_out():
-    page = page_of(snapshot(), None, (80, 14), Look())
+    page = page_of(snapshot(), None, (80, 14), TerminalStyle())
     assert len(page.plain.splitlines()) <= 14
     assert "corridor" not in page.plain
 
 
 def test_plain_lines_elsewhere_are_few():
     out = io.StringIO()
-    view = Terminal(Console(file=out, width=80))
+    view = terminal_view(Console(file=out, width=80))
     for step in range(0, 2_001, 10):
         view.show(snapshot(step=step, phase="done" if step == 2_000 else "training"))
     view.close()
@@ -72,7 +72,7 @@ def test_plain_lines_elsewhere_are_few():
 
 def test_the_cursor_comes_back():
     out = io.StringIO()
-    view = Terminal(Console(file=out, width=80, height=40, force_terminal=True))
+    view = terminal_view(Console(file=out, width=80, height=40, force_terminal=True))
     view.show(snapshot())
     view.show(snapshot(phase="done"))
     view.close()
@@ -84,7 +84,7 @@ def test_the_cursor_comes_back():
 def test_drawing_is_skipped_while_the_last_one_is_fresh(monkeypatch):
     drawn = []
     monkeypatch.setattr("simulator.views.run.page_of", lambda *_: drawn.append(1) or "")
-    view = Terminal(Console(file=io.StringIO(), width=80, force_terminal=True))
+    view = terminal_view(Console(file=io.StringIO(), width=80, force_terminal=True))
     for _ in range(200):
         view.show(snapshot())
     view.close()
@@ -119,6 +119,6 @@ def test_any_snapshot_can_be_drawn(data, size, ascii_only, step, seconds):
         picture=AgentView(graph().scene, values, None),
         optimum=data.draw(st.none() | _floats),
     )
-    page = page_of(one, snapshot(), size, Look(ascii=ascii_only))
+    page = page_of(one, snapshot(), size, TerminalStyle(ascii=ascii_only))
     assert all(len(line) < max(size[0], 2) for line in page.plain.splitlines())
     assert "\n" not in plain_line(one)

@@ -15,7 +15,7 @@ from simulator.store.run_store import Store
 from simulator.tournaments import loop as tournament
 from simulator.tournaments.workers.local import Here, Processes
 from simulator.training import loop
-from simulator.training.summary import judged
+from simulator.training.summary import evaluation_scores
 from tests.simulator.tournaments import BREAKING, ENVS, numbers, play, small, told
 
 
@@ -45,7 +45,7 @@ def test_a_cell_holds_what_a_run_gives(played, tmp_path):
     with Store(tmp_path) as store:
         for last in loop.run(build_run({**settings, **own}), store):  # noqa: B007
             pass
-        steps, scores = judged(store, store.find(last.run))
+        steps, scores = evaluation_scores(store, store.find(last.id))
     with CellStore(lab) as store:
         plan = store.find("t1").plan
         key = next(p["key"] for p in plan["pairs"] if (p["contestant"], p["challenge"]) == (0, 1))
@@ -62,12 +62,12 @@ def test_nothing_is_played_twice(played, tmp_path, monkeypatch):
     before, asked = numbers(lab), []
     monkeypatch.setattr(Here, "start", lambda self, task: asked.append(task))
     last = play(lab, small())
-    assert (last.tournament, last.reused, asked) == ("t1", 6, [])
+    assert (last.id, last.reused, asked) == ("t1", 6, [])
     assert numbers(lab) == before
     monkeypatch.undo()
     more = {**small(), "agent": {**small()["agent"], "sarsa": {"name": "q_learning", "target": "sarsa"}}}
     last = play(lab, more)
-    assert (last.tournament, last.planned, last.reused) == ("t2", 8, 6)
+    assert (last.id, last.planned, last.reused) == ("t2", 8, 6)
 
 
 def test_results_do_not_depend_on_the_block_or_the_place(played, tmp_path):
@@ -186,7 +186,7 @@ def test_an_adaptive_tournament_adds_seeds_to_whom_it_cannot_tell_apart(tmp_path
     assert found["seeds"] == list(range(6))
     assert last.done == last.planned == 6
     again = play(tmp_path, {**values, "adaptive": True, "most_seeds": 6})
-    assert (again.tournament, again.reused) == ("t1", 6)
+    assert (again.id, again.reused) == ("t1", 6)
 
 
 def test_one_host_at_a_time(tmp_path):
@@ -197,10 +197,10 @@ def test_one_host_at_a_time(tmp_path):
 
 def test_an_interruption_leaves_whole_cells(tmp_path):
     with CellStore(tmp_path) as store:
-        sitting = tournament.play(build(small()), store, lambda n: Here())
-        while next(sitting).done < 2:
+        snapshots = tournament.play(build(small()), store, lambda n: Here())
+        while next(snapshots).done < 2:
             pass
-        sitting.close()
+        snapshots.close()
         assert store.find("t1").status == "interrupted"
         assert store.find("t1").seconds > 0
     assert 2 <= told(tmp_path)["cells"]["done"] < 6

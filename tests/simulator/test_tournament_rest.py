@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simulator.config.tournament import build
-from simulator.store.cell_store import CellStore, failed
+from simulator.store.cell_store import CellStore, SeedRange, failed
 from simulator.store.run_store import Store
 from simulator.tournaments import cell_runner, summary
 from simulator.tournaments import loop as host
@@ -29,14 +29,14 @@ GAME = {
 def interrupted(lab, values):
     """Begin a tournament and leave it in the middle of its first cell, at a checkpoint."""
     with CellStore(lab) as store:
-        sitting = host.play(build(values), store, lambda n: Here(), checkpoint_every=0.01)
-        for _ in sitting:
+        snapshots = host.play(build(values), store, lambda n: Here(), checkpoint_every=0.01)
+        for _ in snapshots:
             runs = [path for path in (lab / "cells").glob("*-*-*") if (path / "engram.sqlite3").exists()]
             if runs:
                 with Store(runs[0]) as scratch:
                     if any(run.step > 0 for run in scratch.runs()):
                         break
-        sitting.close()
+        snapshots.close()
 
 
 def test_a_cell_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
@@ -89,7 +89,7 @@ def test_seeds_that_were_played_are_not_played_again(tmp_path, monkeypatch):
     ],
 )
 def test_blocks_that_were_played_have_their_place(wanted, block, known, found):
-    assert fitted(wanted, block, known) == found
+    assert fitted(SeedRange(*wanted), block, [SeedRange(*each) for each in known]) == found
 
 
 def test_a_limit_of_time_is_of_each_seed():

@@ -14,7 +14,7 @@ from simulator.store.cell_store import CellStore, failed
 from simulator.store.database import NAME
 from simulator.tournaments import summary
 from simulator.tournaments.plan import pairs_of, plan_of
-from simulator.tournaments.schedule import Schedule
+from simulator.tournaments.schedule import JobSchedule
 from tests.simulator.tournaments import BREAKING, ENVS, play, small, told
 
 
@@ -75,7 +75,7 @@ def test_a_kept_verdict_that_was_changed_is_noticed(lab):
 
 def test_seeds_are_added_to_whom_it_is_about_up_to_the_most():
     config = build(small(seeds=3, block=2, adaptive=True, most_seeds=7))
-    schedule = Schedule(plan_of(config, pairs_of(config), {}), {})
+    schedule = JobSchedule(plan_of(config, pairs_of(config), {}), {})
     assert schedule.planned == len(schedule.missing()) == 6 * 2
     assert schedule.grow(["td"], config)
     assert [p["spans"] for p in schedule.plan["pairs"] if p["contestant"] == 1] == [
@@ -86,14 +86,14 @@ def test_seeds_are_added_to_whom_it_is_about_up_to_the_most():
     assert schedule.grow(["td"], config)
     assert not schedule.grow(["td"], config)  # seven seeds are the most
     assert schedule.plan["rounds"] == [[], ["td"], ["td"]]
-    again = Schedule(plan_of(config, pairs_of(config), {}), {})
+    again = JobSchedule(plan_of(config, pairs_of(config), {}), {})
     again.as_before(schedule.plan)
     assert again.missing() == schedule.missing()
 
 
 def test_a_schedule_counts_what_is_over():
     config = build(small())
-    schedule = Schedule(plan_of(config, pairs_of(config), {}), {})
+    schedule = JobSchedule(plan_of(config, pairs_of(config), {}), {})
     first, second, *_ = schedule.missing()
     schedule.keep(first, failed(first, "no"))
     schedule.keep(second, failed(second, "")._replace(status="done"))

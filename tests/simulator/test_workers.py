@@ -9,6 +9,7 @@ import pytest
 
 from simulator.config.run import build, to_toml
 from simulator.config.tournament import build as build_tournament
+from simulator.store.cell_store import SeedRange
 from simulator.store.run_store import Store
 from simulator.tournaments.cell_runner import Task, reason_of
 from simulator.tournaments.plan import pairs_of
@@ -136,6 +137,6 @@ def test_reasons_are_one_line():
 def test_a_pair_gives_the_settings_of_its_cells():
     (pair, *_) = pairs_of(build_tournament(small()))
     again = build_tournament(small(seeds=99))
-    assert pair.settings((4, 3)) == pairs_of(again)[0].settings((4, 3))
-    assert "first_seed = 4" in pair.settings((4, 3))
-    assert "threads = 1" in pair.settings((4, 3))
+    assert pair.settings(SeedRange(4, 3)) == pairs_of(again)[0].settings(SeedRange(4, 3))
+    assert "first_seed = 4" in pair.settings(SeedRange(4, 3))
+    assert "threads = 1" in pair.settings(SeedRange(4, 3))

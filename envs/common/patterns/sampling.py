@@ -15,7 +15,7 @@ from simulator.core import rng
 from simulator.core.memories import PatternSpec, PatternSplit
 from simulator.core.notices import notice
 from simulator.core.protocols import Array
-from simulator.core.stopping import heed
+from simulator.core.stopping import raise_if_stopped
 
 Row = Callable[[np.random.Generator, int], tuple[Array, Array]]  # (stream, n) -> patterns [n, N], labels [n]
 _CHUNK = 1 << 22  # numbers drawn at a time
@@ -100,7 +100,7 @@ def make_pool(pool: Pool) -> Pool:
     seen = set[bytes]()
     step = max(1, _CHUNK // max(1, pool.values.shape[1]))
     for first in range(0, len(kept), step):
-        heed()
+        raise_if_stopped()
         at = np.arange(first, min(first + step, len(kept)))
         kept[at] = fresh(pool.patterns(at), seen, is_bipolar=pool.levels == "two")
     return pool._replace(values=pool.values[kept], labels=pool.labels[kept])

@@ -1,4 +1,4 @@
-"""What every place where cells are played offers, and what it answers."""
+"""Protocol of the workers that play a tournament's jobs, and their answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", 
 
 
 class Answer(NamedTuple):
-    """What became of a task."""
+    """Outcome of a task."""
 
     key: str
     result: dict[str, Any] | None = None

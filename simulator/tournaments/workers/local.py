@@ -1,4 +1,4 @@
-"""Where cells are played: in this process, or in worker processes of one thread each. Ray is in its own file.
+"""Workers in this process, or in processes of one thread each. Ray is in its own file.
 
 Every place takes tasks and gives answers; the same task gives the same bits in each of them.
 """
@@ -23,10 +23,10 @@ from simulator.tournaments.cell_runner import Task
 from simulator.tournaments.workers.base import ONE_THREAD, Answer, Workers
 from simulator.tournaments.workers.process import answer
 
-MOST = 4_096  # processes
+MAX_PROCESSES = 4_096  # processes
 # By the place of this distribution, and not the working folder, which may hold a simulator.py.
 _WORKER = "import sys; sys.path.append(sys.argv[1]); from simulator.tournaments.workers.process import main; main()"
-PATIENCE = 15.0  # seconds that a worker has to stop in good order
+STOP_TIMEOUT = 15.0  # seconds that a worker has to stop in good order
 
 
 class Here:
@@ -36,7 +36,8 @@ class Here:
 
     def __init__(self) -> None:
         self._answers: queue.Queue[Answer] = queue.Queue()
-        self._stop, self._thread = threading.Event(), threading.Thread()
+        self._stop = threading.Event()
+        self._thread = threading.Thread()
 
     def start(self, task: Task) -> None:
         """See :class:`Workers`."""
@@ -45,7 +46,7 @@ class Here:
         def play() -> None:
             try:
                 found = answer(task, stop)
-            except BaseException as error:  # whatever it is, somebody waits for an answer
+            except BaseException as error:  # whatever it is, the host waits for an answer
                 found = {"died": f"{type(error).__name__}: {error}"}
             if not stop.is_set():
                 self._answers.put(Answer(task.key, **found))
@@ -67,7 +68,7 @@ class Here:
         """See :class:`Workers`."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(PATIENCE)
+            self._thread.join(STOP_TIMEOUT)
 
 
 class _Process:
@@ -87,7 +88,7 @@ class _Process:
 
     @property
     def answers(self) -> IO[bytes]:
-        """What it writes."""
+        """Read its answers."""
         assert self.process.stdout is not None
         return self.process.stdout
 
@@ -102,12 +103,15 @@ class _Process:
         """Its answer, if it is whole; that it died, if it did."""
         got = os.read(self.answers.fileno(), 1 << 20)
         if not got:
-            task, self.task = self.task, None
+            task = self.task
+            self.task = None
             return Answer(task.key if task else "", died=self._last_words())
         self._rest += got
         if not self._rest.endswith(b"\n"):
             return None
-        found, self._rest, self.task = json.loads(self._rest), b"", None
+        found = json.loads(self._rest)
+        self._rest = b""
+        self.task = None
         return Answer(**found)
 
     def end(self, seconds: float = 0.0) -> None:
@@ -162,7 +166,7 @@ class Processes:
         """See :class:`Workers`."""
         for worker in self._busy:
             worker.tell({"stop": True})
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + STOP_TIMEOUT
         while self._busy and time.monotonic() < until:
             self.wait(0.1)
         for worker in [*self._busy, *self._idle]:
@@ -208,15 +212,15 @@ def workers_of(text: str, n_cells: int) -> Workers:
 
 
 def check_place(text: str) -> str:
-    """Whether ``--workers`` names ``ray`` or a number of ``processes``.
+    """Check that ``--workers`` names ``ray`` or a number of ``processes``.
 
     Raises:
         ValueError: it names neither; one line.
     """
     if text == "ray" or text.startswith("ray://"):
         return "ray"
-    if not text.isdecimal() or int(text) > MOST:
+    if not text.isdecimal() or int(text) > MAX_PROCESSES:
         raise ValueError(
-            f"--workers {shortened(text)}: expected a number of processes up to {MOST:,}, ray, or ray://ADDRESS"
+            f"--workers {shortened(text)}: expected a number of processes up to {MAX_PROCESSES:,}, ray, or ray://ADDRESS"
         )
     return "processes"

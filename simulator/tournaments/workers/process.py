@@ -34,18 +34,18 @@ def main() -> None:
 
 
 def answer(task: cell_runner.Task, stop: threading.Event) -> dict[str, Any]:
-    """What a cell came to: ``{"result": ...}``, ``{"failed": reason}`` or ``{"stopped": true}``.
+    """Play a task; ``{"result": ...}``, ``{"failed": reason}`` or ``{"stopped": true}``.
 
-    ``{"died": reason}`` where it was not the cell's fault: the disk, the memory, a lab that somebody else writes.
+    ``{"died": reason}`` where it was not the cell's fault: the disk, the memory, a lab that another process writes.
     """
 
     def tick() -> None:
         if stop.is_set():
-            raise cell_runner.Stopped
+            raise cell_runner.JobStopped
 
     try:
         return {"result": cell_runner.play(task, tick)}
-    except cell_runner.Stopped:
+    except cell_runner.JobStopped:
         return {"stopped": True}
     except (OSError, MemoryError, StoreError, StoreFailure) as error:
         return {"died": cell_runner.reason_of(error)}
@@ -62,7 +62,7 @@ def _listen(tasks: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
             stop.set()
         else:
             tasks.put(said)
-    os._exit(1)  # nobody is there to take an answer
+    os._exit(1)  # the host is gone
 
 
 if __name__ == "__main__":

@@ -52,7 +52,8 @@ class RayWorkers:
 
     def __init__(self, address: str = "") -> None:
         self._kept: dict[str, str | None] = {}  # what the environment held before
-        self._folder, self._thread = "", ThreadPoolExecutor(1)
+        self._folder = ""
+        self._thread = ThreadPoolExecutor(1)
         named = address or os.environ.get("RAY_ADDRESS", "").strip()
         alone = named in ("", "local")
         self._set(QUIET | ({_NO_CLUSTER: "0"} if alone else {_TRIES: os.environ.get(_TRIES, "1")}))
@@ -61,7 +62,8 @@ class RayWorkers:
         except ImportError:
             self._restore()
             raise ValueError("--workers ray: Ray is not installed, expected pip install ray") from None
-        self._ray, self._running = ray, dict[Any, Task]()
+        self._ray = ray
+        self._running = dict[Any, Task]()
         self._ours = not ray.is_initialized()
         self._remote_disk = not alone
         try:
@@ -69,7 +71,8 @@ class RayWorkers:
                 self._start_alone() if alone else self._connect(f"ray://{address}" if address else named)
         except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             self._end()
-            said, place = " ".join(str(error).split())[:200], "" if alone else f" at {named}"
+            said = " ".join(str(error).split())[:200]
+            place = "" if alone else f" at {named}"
             hint = "" if alone else f"; {NEEDS}"
             raise ValueError(f"--workers ray: Ray{place} cannot be reached: {said}{hint}") from None
         self.n = max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -92,7 +95,8 @@ class RayWorkers:
         base = tempfile.gettempdir()
         self._folder = tempfile.mkdtemp(prefix="engram-", dir=base if len(base) <= _LONGEST else "/tmp")
         _read_environment()
-        before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+        before = ray_constants.ENABLE_RAY_CLUSTER
+        ray_constants.ENABLE_RAY_CLUSTER = False
         try:
             inner = os.path.join(os.path.realpath(self._folder), "r")  # Ray opens its folder itself to everybody
             self._init("local", num_cpus=os.cpu_count() or 1, include_dashboard=False, _temp_dir=inner)

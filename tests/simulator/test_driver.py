@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 
 from simulator.commands.driver import AT_ONCE, drive
-from simulator.core.protocols import Curve, Snapshot
+from simulator.core.protocols import Curve
+from simulator.core.snapshots import RunSnapshot
 
 NOTHING = Curve(np.zeros(0, np.int64), np.zeros((1, 0)), np.zeros((1, 0), np.int64))
 
 
-def snapshot(step: int, phase: str = "training") -> Snapshot:
-    return Snapshot("r1", "a", "w", phase, (0,), step, 4, 0.0, 0.0, 0.0, 0.0, NOTHING)
+def snapshot(step: int, phase: str = "training") -> RunSnapshot:
+    return RunSnapshot("r1", "a", "w", phase, (0,), step, 4, 0.0, 0.0, 0.0, 0.0, NOTHING)
 
 
 class Watcher:
@@ -34,14 +35,14 @@ class Watcher:
         self.seen: list[int] = []
         self.closed = 0
 
-    def show(self, snapshot: Snapshot) -> None:
+    def show(self, snapshot: RunSnapshot) -> None:
         self.seen.append(snapshot.step)
 
     def close(self) -> None:
         self.closed += 1
 
 
-def game(log: list[str], at: int = -1, number: int = 0, error: Exception | None = None) -> Iterator[Snapshot]:
+def game(log: list[str], at: int = -1, number: int = 0, error: Exception | None = None) -> Iterator[RunSnapshot]:
     """Five snapshots; at one of them a signal arrives or something goes wrong."""
     try:
         for step in range(5):
@@ -71,7 +72,7 @@ def test_a_run_is_watched_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_sitting_after_the_next_snapshot_with_a_checkpoint(number: int) -> None:
+def test_a_signal_ends_the_work_after_the_next_snapshot_with_a_checkpoint(number: int) -> None:
     before = signal.getsignal(number)
     log, view = [], Watcher()
     last, stopped = drive(game(log, 2, number), view, lambda first: None)
@@ -100,7 +101,7 @@ def test_what_is_refused_before_the_first_snapshot_is_bad_input_and_later_a_fail
     view = Watcher()
     with pytest.raises(ValueError, match=r"^no such door$"):
         drive(game([], 0, error=ValueError("no such door")), view, lambda first: None)
-    with pytest.raises(RuntimeError, match=r"^r1 failed, step 1 was still well: action 9$"):
+    with pytest.raises(RuntimeError, match=r"^run r1 failed after step 1: action 9$"):
         drive(game([], 2, error=ValueError("action 9")), view, lambda first: None)
     with pytest.raises(KeyError):
         drive(game([], 2, error=KeyError("x")), view, lambda first: None)
@@ -109,11 +110,11 @@ def test_what_is_refused_before_the_first_snapshot_is_bad_input_and_later_a_fail
 
 def test_a_second_signal_leaves_at_once() -> None:
     code = (
-        "import os, signal, threading\nfrom tests.simulator.test_cli_sitting import game, sit\n"
+        "import os, signal, threading\nfrom tests.simulator.test_driver import drive, game\n"
         "def twice():\n    os.kill(os.getpid(), signal.SIGINT)\n"
         f"    threading.Event().wait({AT_ONCE} + 0.2)\n    os.kill(os.getpid(), signal.SIGINT)\n"
         "    threading.Event().wait()\n    yield 1\n"
-        "sit(twice(), None, print)\n"
+        "drive(twice(), None, print)\n"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root)
@@ -126,12 +127,12 @@ def test_a_second_signal_leaves_at_once() -> None:
 def test_signals_that_come_at_once_are_one() -> None:
     """As ``timeout`` sends them: to its child, and to the child's group."""
     code = (
-        "import os, signal\nfrom tests.simulator.test_cli_sitting import game, sit, snapshot\n"
+        "import os, signal\nfrom tests.simulator.test_driver import drive, game, snapshot\n"
         "def twice(log):\n    try:\n        yield snapshot(0, 'preparing')\n"
         "        os.kill(os.getpid(), signal.SIGTERM)\n        os.kill(os.getpid(), signal.SIGTERM)\n"
         "        yield snapshot(1, 'training')\n        yield snapshot(2, 'training')\n"
         "    except GeneratorExit:\n        log.append('checkpoint')\n        raise\n"
-        "log = []\nlast, number = sit(twice(log), None, lambda first: None)\nprint(number, log)\n"
+        "log = []\nlast, number = drive(twice(log), None, lambda first: None)\nprint(number, log)\n"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root)
@@ -151,8 +152,8 @@ def test_an_interrupted_run_says_how_to_go_on_and_can(tmp_path: Path, number: in
         told = process.stderr.read().decode().splitlines()[-1]
         assert process.stdout.read() == b""
         assert process.wait() == code
-    assert told.startswith(f"engram: {signal.Signals(number).name} after ")
-    assert told.endswith("of 1,000,000,000,000 steps, all of it is stored; go on with: engram resume r1 --lab lab")
+    assert told.startswith(f"engram: {signal.Signals(number).name}: interrupted after ")
+    assert told.endswith("of 1,000,000,000,000 steps, checkpoint saved; continue with: engram resume r1 --lab lab")
     listed = subprocess.run(
         [*words, "list", "runs", "--lab", "lab"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -200,7 +201,7 @@ def test_signals_are_answered_while_the_main_thread_runs_no_python(monkeypatch: 
         answers.append(os.read(heard, 200))
         libc.pthread_mutex_unlock(mutex)
 
-    def snapshots() -> Iterator[Snapshot]:
+    def snapshots() -> Iterator[RunSnapshot]:
         yield snapshot(0)
         threading.Thread(target=signal_and_wait).start()
         locked.wait()

@@ -1,0 +1,190 @@
+"""Hosting of experiments: one mechanism for the lock, resuming, the clock, and the record of how a process ended.
+
+The loop of every kind of experiment is an iterator of snapshots that its caller drives: not asking for the next one
+pauses it, and closing it writes a checkpoint. :func:`hosted` is what stands around each of these loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from simulator.core.errors import BadInputError
+from simulator.core.jit import working_seconds
+from simulator.core.snapshots import Snapshot
+from simulator.core.stopping import Stopped
+from simulator.machine import differences, joined, machine
+from simulator.store.records import NewRun, RunProgress, RunRecord, Saved, StoreError, StoreFailure
+from simulator.store.run_records import failure_of
+from simulator.store.run_store import Store
+
+S_co = TypeVar("S_co", bound=Snapshot, covariant=True)
+
+
+class Loop(Protocol[S_co]):
+    """The loop of one experiment in this process."""
+
+    @property
+    def step(self) -> int:
+        """Its last finished unit of work, as the record of a failure names it."""
+
+    def snapshots(self) -> Iterator[S_co]:
+        """Work until the end."""
+
+    def suspend(self) -> None:
+        """Store everything needed to continue: nobody asks for more snapshots."""
+
+
+class Lease(Protocol):
+    """The right of this process to write one experiment, held until it is released."""
+
+    def abandon(self) -> None:
+        """Leave nothing of a new experiment whose loop could not be built."""
+
+    def interrupt(self) -> None:
+        """Record that a signal ended this process's work in the middle of a step."""
+
+    def fail(self, error: BaseException, step: int) -> None:
+        """Record the error that ended the experiment after a unit of work."""
+
+    def release(self) -> None:
+        """Let other processes write the experiment."""
+
+
+def hosted(lease: Lease, make_loop: Callable[[], Loop[S_co]]) -> Generator[S_co, None, None]:
+    """Work on one experiment under its lease, which is released in the end.
+
+    Args:
+        lease: taken before; a loop that cannot be built leaves nothing of a new experiment behind.
+        make_loop: builds the loop, resumed from the newest checkpoint.
+
+    Yields:
+        The loop's snapshots.
+    """
+    try:
+        try:
+            loop = make_loop()
+        except BaseException:
+            lease.abandon()
+            raise
+        try:
+            yield from loop.snapshots()
+        except GeneratorExit:
+            loop.suspend()
+            raise
+        except (KeyboardInterrupt, Stopped):
+            lease.interrupt()
+            raise
+        except BaseException as error:
+            lease.fail(error, loop.step)
+            raise
+    finally:
+        lease.release()
+
+
+class WorkSeconds(NamedTuple):
+    """Time spent on an experiment, compiling left out."""
+
+    wall: float
+    cpu: float
+
+
+class WorkClock:
+    """Time spent on an experiment by this process and by those before it.
+
+    Args:
+        wall: seconds that earlier processes spent on it.
+        cpu: CPU seconds of the same.
+    """
+
+    def __init__(self, wall: float = 0.0, cpu: float = 0.0) -> None:
+        self._before = WorkSeconds(wall, cpu)
+        self._began = WorkSeconds(*working_seconds())
+
+    def read(self) -> WorkSeconds:
+        """Return the time of all processes together."""
+        now = WorkSeconds(*working_seconds())
+        wall = now.wall - self._began.wall + self._before.wall
+        cpu = now.cpu - self._began.cpu + self._before.cpu
+        return WorkSeconds(wall, cpu)
+
+
+class RunLease:
+    """The lease of a training run or a recall benchmark, and what each of its checkpoints repeats.
+
+    Args:
+        store: the lab.
+        run: id of a stored experiment, to be continued from its newest whole checkpoint; None: a new one.
+        new: record of a new one; begun at once, so that one killed while it prepares can be resumed.
+        is_as_stored: tells whether a stored record has the settings that are about to be used.
+
+    Raises:
+        ValueError: other settings than stored, or a lab that cannot be used.
+    """
+
+    def __init__(
+        self, store: Store, run: str | None, new: Callable[[], NewRun], is_as_stored: Callable[[RunRecord], bool]
+    ) -> None:
+        self.store = store
+        self._is_new = run is None
+        if run is None:
+            self.id = store.begin(new())
+            return
+        if not is_as_stored(store.find(run)):
+            raise ValueError(f"{run}: its settings, or a file that they name, have changed since it began")
+        store.take(run)
+        self.id = run
+
+    def resume(self, threads: int | None) -> Resumed:
+        """Read the newest whole checkpoint, and note the machine that this process works on.
+
+        Args:
+            threads: number of threads that share the seeds; None: one per core.
+        """
+        saved = self.store.newest(self.id)
+        record = self.store.find(self.id)
+        machines = joined(record.machines, machine(threads))
+        warnings = saved.warnings if saved else ()
+        changes = differences(record.machines[-1:], machines[-1]) if saved else {}
+        if changes:
+            listed = ", ".join(f"{name} was {then}, now {now}" for name, (then, now) in changes.items())
+            warnings += (f"it goes on on another machine, where the last bits can be others: {listed}",)
+        provenance: dict[str, Any] = {"machines": machines}
+        if record.lost:
+            provenance["lost"] = record.lost
+        if record.label:
+            provenance["label"] = record.label
+        return Resumed(record, saved, saved.progress if saved else RunProgress(), provenance, warnings)
+
+    def abandon(self) -> None:
+        """Take a new experiment back."""
+        if self._is_new:
+            self.store.discard(self.id)
+
+    def interrupt(self) -> None:
+        """Mark it interrupted; it continues from its newest checkpoint."""
+        with suppress(StoreError, StoreFailure):
+            self.store.mark(self.id, "interrupted")
+
+    def fail(self, error: BaseException, step: int) -> None:
+        """Mark it failed; take back one whose input proved bad before anything was stored."""
+        with suppress(StoreError, StoreFailure):  # the lab itself may be what failed
+            if isinstance(error, BadInputError) and not self.store.find(self.id).step:
+                self.store.discard(self.id)
+            else:
+                self.store.mark(self.id, "failed", failure_of(error, step))
+
+    def release(self) -> None:
+        """Release the lock."""
+        self.store.release(self.id)
+
+
+class Resumed(NamedTuple):
+    """An experiment as its newest whole checkpoint left it."""
+
+    record: RunRecord
+    saved: Saved | None  # None before the first checkpoint
+    progress: RunProgress  # zeros before the first checkpoint
+    provenance: dict[str, Any]  # facts that every checkpoint repeats: machines, label, what a repair lost
+    warnings: tuple[str, ...]
