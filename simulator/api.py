@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.config.renames import configured
-from simulator.config.run import RunConfig, assemble, build, to_toml
+from simulator.config.codec import from_stored, to_toml
+from simulator.config.run import RunConfig, build
 from simulator.core.field_types import ENDLESS
 from simulator.core.files.writing import write_file
 from simulator.core.notices import forget_notices
@@ -180,7 +180,7 @@ class Trainer:
         if not {"settings", "session"} <= state.keys():
             raise ValueError(f"{path} holds no trainer: expected a file that Trainer.save wrote")
         trainer = cls.__new__(cls)
-        trainer._start(configured(assemble, "run", state["settings"], str(path), state.get("versions", {})))
+        trainer._start(from_stored(RunConfig, state["settings"], str(path), state.get("versions", {})))
         trainer._session.restore(state["session"])
         return trainer
 

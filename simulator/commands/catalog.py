@@ -41,7 +41,7 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
         return {
             "presets": [dataclasses.asdict(each) for each in found],
             "memory_presets": _memory_presets(),
-            **_tournament_presets(),
+            "tournament_presets": presets.tournaments(),
         }
     return {kind: _players(kind)} | ({"gymnasium": _gymnasium()} if kind == "envs" else {})
 
@@ -119,19 +119,11 @@ def _players(kind: str) -> list[dict[str, str]]:
 
 
 def _memory_presets() -> list[dict[str, Any]]:
-    from simulator.config.recall import memory_presets
-
     rows = []
-    for name, (player, own) in memory_presets().items():
+    for name, (player, own) in presets.memory_presets().items():
         about = str(player.module.PRESETS[name].get("description", ""))
         rows.append({"name": name, "memory": player.name, "about": about, "settings": own})
     return rows
-
-
-def _tournament_presets() -> dict[str, Any]:
-    from simulator.commands import tournament_listing as listing
-
-    return {"tournament_presets": listing.presets()}
 
 
 def _plain_names(kind: str) -> set[str]:
@@ -221,9 +213,9 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
     if name != "latest" and not Path(lab).exists():
         return None
     there = existing(lab)
-    from simulator.config import recall
-    from simulator.config import run as config
-    from simulator.config.renames import notes_of
+    from simulator.config.codec import stored_notes
+    from simulator.config.recall import RecallConfig, is_recall
+    from simulator.config.run import RunConfig
     from simulator.recall import summary as recalls
     from simulator.store.run_store import Store
     from simulator.training import summary as results
@@ -232,8 +224,10 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         if name != "latest" and not store.has(name):
             return None
         record = store.find(name)
-        of_memories = recall.is_arena(record.settings)
-        summary, assemble = (recalls.summary, recall.assemble) if of_memories else (results.summary, config.assemble)
-        place = ("recall" if of_memories else "run", record.settings, f"settings of {record.run}", record.versions)
-        notes = notes_of(assemble, *place)
-        return {**summary(store, record.run), "settings": record.settings, "settings_notes": notes}
+        if is_recall(record.settings):
+            notes = stored_notes(RecallConfig, record)
+            found = recalls.summary(store, record.run)
+        else:
+            notes = stored_notes(RunConfig, record)
+            found = results.summary(store, record.run)
+        return {**found, "settings": record.settings, "settings_notes": notes}

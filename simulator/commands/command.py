@@ -13,9 +13,10 @@ from msgspec import Meta
 from simulator import console as tables
 from simulator.commands.parser import ParsedArgs, show_help
 from simulator.commands.parser import read as read_words
+from simulator.config.codec import own_settings
+from simulator.config.codec import read as read_file
 from simulator.config.presets import find
-from simulator.config.run import read as read_file
-from simulator.config.run import run_settings
+from simulator.config.run import RunConfig
 from simulator.config.validation import ConfigSource, Setting, settings
 from simulator.core import registry
 from simulator.core.field_types import Share
@@ -260,7 +261,7 @@ def _files(given: ParsedArgs) -> tuple[ConfigSource, ...]:
     options, found = options_of(given), []
     if options.preset:
         named = [*given.names, None, None][:2]
-        found.append(read_file(options.preset) if is_path(options.preset) else find(options.preset, *named).layer())
+        found.append(read_file(options.preset) if is_path(options.preset) else find(options.preset, *named).source())
     if options.config:
         found.append(read_file(options.config))
     return tuple(found)
@@ -269,7 +270,7 @@ def _files(given: ParsedArgs) -> tuple[ConfigSource, ...]:
 def layers(given: ParsedArgs) -> list[ConfigSource]:
     """Where the settings of a run come from, each over the ones before: preset, file, words."""
     names = {table: {"name": name} for table, name in zip(("agent", "env"), given.names, strict=False) if name}
-    fields = {setting.name for setting in run_settings()}
+    fields = {setting.name for setting in own_settings(RunConfig)}
     words = ConfigSource({key: value for key, value in given.options.items() if key in fields} | names)
     return [*given.files, words, ConfigSource(given.own, flags=True)]
 

@@ -19,8 +19,10 @@ from simulator import console
 from simulator.commands import catalog
 from simulator.commands.command import Command, CommandResult, Options, dispatch, layers, refuse_unused
 from simulator.commands.parser import ParsedArgs
-from simulator.config.recall import arena_settings
-from simulator.config.run import assemble, run_settings
+from simulator.config.codec import assemble, own_settings
+from simulator.config.recall import RecallConfig
+from simulator.config.run import RunConfig
+from simulator.config.tournament import TournamentConfig
 from simulator.core.files.escaping import LONGEST, checked_name, shortened, visible
 from simulator.core.files.reading import readable_reason
 from simulator.core.stopping import Stopped
@@ -71,7 +73,7 @@ def _is_no_path(error: Exception) -> bool:
 def _run(given: ParsedArgs, options: Options) -> CommandResult:
     if len(given.names) < 2 and not (options.config or options.preset):
         raise ValueError("expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)")
-    config = assemble(layers(given))
+    config = assemble(RunConfig, layers(given))
     from simulator.commands import run
 
     data, code = run.begin(config, _lab(options), lambda: _view(options), options.label)
@@ -339,7 +341,7 @@ COMMANDS = {
         (0, 2),
         ("config", "preset", "label", "view"),
         ("agent", "env"),
-        own=run_settings,
+        own=lambda: own_settings(RunConfig),
     ),
     "recall": Command(
         "engram recall MEMORY ... CHALLENGE",
@@ -348,7 +350,7 @@ COMMANDS = {
         (0, 10_000),
         ("config", "label", "view", "all", "presets"),
         ("memory", "challenge"),
-        own=arena_settings,
+        own=lambda: own_settings(RecallConfig),
         read=_of("commands.recall", "read"),
         sit=_of("commands.recall", "players"),
     ),
@@ -358,7 +360,7 @@ COMMANDS = {
         _tournament,
         (0, 1),
         ("preset", "label", "view", "workers", "trust_files", "init", "force", "retry", *ENTRIES),
-        own=_of("config.tournament", "tournament_settings"),
+        own=lambda: own_settings(TournamentConfig),
         read=_of("commands.tournament", "read"),
     ),
     "resume": Command(

@@ -16,8 +16,10 @@ from simulator.commands.driver import drive
 from simulator.commands.parser import ParsedArgs
 from simulator.commands.parser import read as read_words
 from simulator.commands.run import MakeView, Outcome, announce_compiling
-from simulator.config.recall import ArenaConfig, assemble, find_memory, from_stored, is_arena, memory_presets
-from simulator.config.run import read as read_file
+from simulator.config.codec import assemble, of_record
+from simulator.config.codec import read as read_file
+from simulator.config.presets import find_memory, memory_presets
+from simulator.config.recall import RecallConfig, is_recall
 from simulator.config.validation import ConfigSource
 from simulator.core import registry
 from simulator.core.foreign.python_files import is_path, label_of
@@ -52,7 +54,7 @@ def read(command: Command, words: Sequence[str]) -> ParsedArgs:
     return read_words(command.usage, words, known, seats)._replace(files=given.files)
 
 
-def settings_of(given: ParsedArgs) -> ArenaConfig:
+def settings_of(given: ParsedArgs) -> RecallConfig:
     """The contest that the words describe.
 
     Raises:
@@ -63,10 +65,12 @@ def settings_of(given: ParsedArgs) -> ArenaConfig:
     named = {"memory": {label: {"name": name} for label, name in _memories(given, files=False).items()}}
     if given.names:
         named["challenge"] = {"name": given.names[-1]}
-    fields = {field.name for field in dataclasses.fields(ArenaConfig)}
+    fields = {field.name for field in dataclasses.fields(RecallConfig)}
     options = {key: value for key, value in given.options.items() if key in fields}
     first = [ConfigSource(EVERYBODY)] if options_of(given).all else []
-    return assemble([*first, *given.files, ConfigSource({**options, **named}), ConfigSource(given.own, flags=True)])
+    return assemble(
+        RecallConfig, [*first, *given.files, ConfigSource({**options, **named}), ConfigSource(given.own, flags=True)]
+    )
 
 
 def players(given: ParsedArgs) -> dict[str, registry.Plugin]:
@@ -130,7 +134,7 @@ def _seat(competing: Mapping[str, registry.Plugin]) -> registry.Plugin:
     return registry.Plugin("memories", ", ".join(competing), every, dict, None)
 
 
-def begin(config: ArenaConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
+def begin(config: RecallConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
     """Play a new contest; its summary and 0, or None and the code of an interruption.
 
     Raises:
@@ -156,7 +160,7 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     forget_notices()
     with Store(existing(lab)) as store:
         record = store.find(run)
-        config = from_stored(record)
+        config = of_record(RecallConfig, record)
         return play(loop.recall(config, store, record.run), store, make_view())
 
 
@@ -165,7 +169,7 @@ def is_contest(run: str, lab: str) -> bool:
     if not Path(lab).exists():
         return False
     with Store(lab) as store:
-        return store.has(run) and is_arena(store.find(run).settings)
+        return store.has(run) and is_recall(store.find(run).settings)
 
 
 def stored(run: str, lab: str) -> dict[str, Any]:

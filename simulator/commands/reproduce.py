@@ -10,7 +10,8 @@ import numpy as np
 
 from simulator import console
 from simulator.commands.catalog import is_tournament
-from simulator.config.run import from_stored
+from simulator.config.codec import of_record
+from simulator.config.run import RunConfig
 from simulator.core.files.escaping import visible
 from simulator.machine import differences, machine
 from simulator.store.lab import existing
@@ -132,16 +133,16 @@ def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
 
 
 def _play(record: RunRecord, other: Store) -> str:
-    from simulator.config import recall
+    from simulator.config.recall import RecallConfig, is_recall
     from simulator.recall import loop
     from simulator.training import loop as engine
 
     run = ""
     snapshots: Iterator[Any]
-    if recall.is_arena(record.settings):
-        snapshots = loop.recall(recall.from_stored(record), other)
+    if is_recall(record.settings):
+        snapshots = loop.recall(of_record(RecallConfig, record), other)
     else:
-        snapshots = engine.run(from_stored(record), other)
+        snapshots = engine.run(of_record(RunConfig, record), other)
     for snapshot in snapshots:
         run = snapshot.run
         if record.status != "done" and snapshot.step >= record.step:

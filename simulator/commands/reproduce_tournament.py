@@ -9,7 +9,8 @@ from typing import Any
 from simulator import console
 from simulator.commands.reproduce import show_changes
 from simulator.commands.tournament_listing import named
-from simulator.config.tournament import from_stored
+from simulator.config.codec import of_record
+from simulator.config.tournament import TournamentConfig
 from simulator.machine import differences
 from simulator.store.cell_store import Cell, CellStore, Slot
 from simulator.store.lab import existing
@@ -33,7 +34,7 @@ def again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
     """
     with CellStore(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder:
         record = store.find(named(store, name))
-        config = from_stored(record)
+        config = of_record(TournamentConfig, record)
         with CellStore(folder) as other:
             for last in loop.play(config, other, lambda n: workers_of(workers, n)):
                 found = last.tournament

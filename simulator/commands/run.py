@@ -9,7 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from simulator.commands.driver import drive
-from simulator.config.run import RunConfig, from_stored
+from simulator.config.codec import of_record
+from simulator.config.run import RunConfig
 from simulator.console import interval, print_result, print_status, print_table
 from simulator.core.files.escaping import visible
 from simulator.core.notices import forget_notices, send_notices_to
@@ -52,7 +53,7 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     forget_notices()
     with Store(existing(lab)) as store:
         record = store.find(run)
-        config = from_stored(record)
+        config = of_record(RunConfig, record)
         if record.error:
             print_status(error_line(record.run, record.error))
             print_status(f"{record.run}: it goes on after step {record.step:,}, and fails again unless that is mended")

@@ -15,10 +15,11 @@ from simulator.commands.driver import drive
 from simulator.commands.parser import ParsedArgs
 from simulator.commands.parser import read as read_words
 from simulator.commands.run import MakeView, Outcome, announce_compiling
-from simulator.commands.tournament_listing import EXAMPLE, PRESETS, named, preset
-from simulator.config.run import read as read_file
-from simulator.config.tournament import TournamentConfig, assemble, from_stored, tournament_settings
-from simulator.config.tournament_entries import SIDES
+from simulator.commands.tournament_listing import named
+from simulator.config import presets
+from simulator.config.codec import assemble, of_record, own_settings
+from simulator.config.codec import read as read_file
+from simulator.config.tournament import SIDES, TournamentConfig, preset
 from simulator.config.validation import ConfigSource
 from simulator.core.files.escaping import checked_name
 from simulator.core.files.writing import write_file
@@ -87,9 +88,9 @@ def settings_of(given: ParsedArgs) -> TournamentConfig:
     """
     if not given.files:
         raise ValueError("expected engram tournament FILE.toml, --preset NAME, or --agents A ... --envs W ...")
-    fields = {setting.name for setting in tournament_settings()}
+    fields = {setting.name for setting in own_settings(TournamentConfig)}
     options = ConfigSource({key: value for key, value in given.options.items() if key in fields})
-    return assemble([*given.files, options, ConfigSource(given.own, flags=True)])
+    return assemble(TournamentConfig, [*given.files, options, ConfigSource(given.own, flags=True)])
 
 
 def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
     if names and names[0] == "-":
         raise ValueError(f"-: {DASH}")
     path = Path(checked_name(names[0], "--init", most=4096) if names else "tournament.toml")
-    text = (PRESETS / f"{EXAMPLE}.toml").read_text("utf-8").replace("THIS_FILE", str(path))
+    text = (presets.TOURNAMENTS / f"{presets.EXAMPLE}.toml").read_text("utf-8").replace("THIS_FILE", str(path))
     write_file(path, text.encode(), force=force, kind=".toml")
     return {"file": str(path)}
 
@@ -142,7 +143,7 @@ def resume(name: str, lab: str, make_view: MakeView, options: Options) -> Outcom
     check_place(options.workers)
     with CellStore(existing(lab)) as store:
         record = store.find(named(store, name))
-        config = from_stored(record)
+        config = of_record(TournamentConfig, record)
         return _play(config, store, make_view, options, record.settings_hash)
 
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypedDict
 import msgspec
 import numpy as np
 
-from simulator.config.run import plain
+from simulator.config.codec import plain
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core.files.reading import read_bytes
 from simulator.core.files.writing import write_file
@@ -136,7 +136,7 @@ def check_env(path: str | Path, recording: Recording, env: str, config: Any) -> 
         ValueError: it is of another one; the line says where they differ.
     """
     if recording.env.replace("-", "_") != env.replace("-", "_"):
-        raise ValueError(f"{path}: environment = {recording.env!r}: expected {env!r}")
+        raise ValueError(f"{path}: env = {recording.env!r}: expected {env!r}")
     known = settings(type(config))
     chosen = merge(type(config)(), check(known, recording.settings, ConfigSource({}, str(path)), ("settings",)))
     for field in dataclasses.fields(config):

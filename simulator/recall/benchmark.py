@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.recall import ArenaConfig, Contestant
+from simulator.config.codec import Entry
+from simulator.config.recall import RecallConfig
 from simulator.core import registry, rng
 from simulator.core.jit import compile_seconds
 from simulator.core.memories import CorruptionModel, Cues, PatternSplit, Recall, RecallPicture
@@ -99,7 +100,7 @@ class _Group:
     scores: dict[str, Array] = field(default_factory=dict)
 
 
-def plan(config: ArenaConfig) -> list[Cell]:
+def plan(config: RecallConfig) -> list[Cell]:
     """Every cell, in the order in which they are played."""
     loads = [*config.patterns, *([0] if config.capacity else [])]
     return [
@@ -118,7 +119,7 @@ class Contest:
             the challenge has.
     """
 
-    def __init__(self, config: ArenaConfig, seed_list: list[int]) -> None:
+    def __init__(self, config: RecallConfig, seed_list: list[int]) -> None:
         self._config, self._seeds = config, seed_list
         self._challenge = registry.load("challenges", config.challenge).make(seed_list, config.challenge_settings)
         self.units = self._challenge.units
@@ -157,8 +158,8 @@ class Contest:
             raise ValueError(next(iter(found.values())))
         return found
 
-    def _make(self, contestant: Contestant) -> Any:
-        player = registry.load("memories", contestant.memory)
+    def _make(self, contestant: Entry) -> Any:
+        player = registry.load("memories", contestant.name)
         try:
             return player.make(self.units, self._seeds, contestant.settings)
         except ValueError as error:
@@ -190,7 +191,7 @@ class Contest:
         self._kept[1].memory.restore(deepcopy(self._kept[1].state))  # a cell does not depend on those before it
         return self._kept[1]
 
-    def _stored(self, contestant: Contestant, draw: PatternSplit) -> tuple[Any, Health, float]:
+    def _stored(self, contestant: Entry, draw: PatternSplit) -> tuple[Any, Health, float]:
         """A contestant that has stored patterns, which of its seeds broke down over it, and the seconds it took."""
         memory, health = self._make(contestant), Health(len(self._seeds))
         _, seconds = _timed(lambda: memory.store(draw.stored))
@@ -286,7 +287,7 @@ class Contest:
         two = self.units.is_bipolar
         return np.asarray(scores.same(scores.decided(recall.patterns, two), truth, two).mean(axis=1))
 
-    def _capacity(self, contestant: Contestant, channel: CorruptionModel) -> Result:
+    def _capacity(self, contestant: Entry, channel: CorruptionModel) -> Result:
         """Loads that are doubled until less than half is recalled or the largest is met, then halved to both shares.
 
         A seed that breaks down at one load has no capacity, and no say in the loads that follow.
@@ -317,7 +318,7 @@ class Contest:
             facts["beyond"] = [name for name, at in _CAPACITIES if (shares[whole, -1] >= at).all()]  # of what was tried
         return self._result(values, facts, health)
 
-    def _exact_at(self, contestant: Contestant, channel: CorruptionModel, load: int, health: Health) -> Array:
+    def _exact_at(self, contestant: Entry, channel: CorruptionModel, load: int, health: Health) -> Array:
         """Shares recalled exactly at one load; none where so many are refused."""
         draw = self._challenge.draw(load, 0)
         try:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from simulator.commands.driver import BadInput
-from simulator.config.recall import ArenaConfig, is_as_stored, settings_hash, to_toml
+from simulator.config.codec import is_as_stored, settings_hash, to_toml
+from simulator.config.recall import RecallConfig
 from simulator.core.devices import hold_torch
 from simulator.core.files.escaping import check_label
 from simulator.core.jit import compile_seconds, set_threads, working_seconds
@@ -29,7 +30,7 @@ from simulator.store.run_store import Store
 SEVERAL = 3  # contestants that a list names
 
 
-def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: str = "") -> Iterator[RecallSnapshot]:
+def recall(config: RecallConfig, store: Store, run: str | None = None, *, label: str = "") -> Iterator[RecallSnapshot]:
     """Let memories compete, and store what comes out.
 
     Args:
@@ -73,7 +74,7 @@ def recall(config: ArenaConfig, store: Store, run: str | None = None, *, label: 
         store.release(name)
 
 
-def _take(config: ArenaConfig, store: Store, run: str | None, label: str) -> str:
+def _take(config: RecallConfig, store: Store, run: str | None, label: str) -> str:
     if run is None:
         check_label(label)
         told = (_who(config), config.challenge, seeds_of(config), len(plan(config)))
@@ -90,7 +91,7 @@ def _drop(store: Store, run: str, error: BaseException) -> None:
     store.mark(run, "failed", failure_of(error, step)) if step else store.discard(run)
 
 
-def _who(config: ArenaConfig) -> str:
+def _who(config: RecallConfig) -> str:
     """The contestants in a word or two, for lists."""
     n = len(config.contestants)
     return " ".join(each.label for each in config.contestants) if n <= SEVERAL else f"{n} memories"
@@ -99,7 +100,7 @@ def _who(config: ArenaConfig) -> str:
 class _Host:
     """One sitting of one contest."""
 
-    def __init__(self, config: ArenaConfig, store: Store, run: str) -> None:
+    def __init__(self, config: RecallConfig, store: Store, run: str) -> None:
         threads = config.threads or os.cpu_count() or 1
         set_threads(threads)
         self._config, self._store, self._run = config, store, run

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.recall import ArenaConfig, outline
+from simulator.config.recall import RecallConfig, outline
 from simulator.core.protocols import Array
 from simulator.recall.benchmark import NOT_RECALLED, SCORES, Cell, plan
 from simulator.statistics.estimates import UNBOUNDED, estimate
@@ -74,7 +74,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     return found
 
 
-def _played(store: Store, record: RunRecord, config: ArenaConfig) -> Any:
+def _played(store: Store, record: RunRecord, config: RecallConfig) -> Any:
     facts, cells = record.known("cells") or [], plan(config)
     rows: dict[int, dict[int, Array]] = {}
     for row in store.evaluations(record.run):
@@ -98,7 +98,7 @@ def _failed(cell: Cell, facts: dict[str, Any], table: Array, seeds: tuple[int, .
     return [{"seed": seed, "reason": NOT_RECALLED} for seed, gone in zip(seeds, lost, strict=True) if gone]
 
 
-def _name(cell: Cell, config: ArenaConfig) -> dict[str, Any]:
+def _name(cell: Cell, config: RecallConfig) -> dict[str, Any]:
     return {
         "memory": config.contestants[cell.contestant].label,
         "patterns": cell.patterns,
@@ -119,7 +119,7 @@ def over_seeds(values: Array, bounds: tuple[float, float] = UNBOUNDED) -> dict[s
     return {"mean": mean, **single, "per_seed": [float(value) for value in values]}
 
 
-def _cell(played: Played, config: ArenaConfig) -> dict[str, Any]:
+def _cell(played: Played, config: RecallConfig) -> dict[str, Any]:
     scores, facts = played.scores, played.facts
     found = {**_name(played.cell, config), "recall_mode": facts["recall_mode"]}
     found |= {name: over_seeds(scores[name], BOUNDS.get(name, UNBOUNDED)) for name in INTERVALS}
@@ -152,7 +152,7 @@ def _mean(values: Array) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def _differences(played: list[Played], config: ArenaConfig) -> list[dict[str, Any]]:
+def _differences(played: list[Played], config: RecallConfig) -> list[dict[str, Any]]:
     """Every contestant less the best in overlap, paired by the seeds that both have, for each load and corruption."""
     found = []
     for place in dict.fromkeys((each.cell.patterns, each.cell.corruption) for each in played):
@@ -172,11 +172,11 @@ def _differences(played: list[Played], config: ArenaConfig) -> list[dict[str, An
     return [each for each in found if each["memory"] != each["than"]]
 
 
-def _basin(played: Played, config: ArenaConfig) -> dict[str, Any]:
+def _basin(played: Played, config: RecallConfig) -> dict[str, Any]:
     return {**_name(played.cell, config), "radius": over_seeds(played.scores["basin"])}
 
 
-def _capacity(played: Played, config: ArenaConfig) -> dict[str, Any]:
+def _capacity(played: Played, config: RecallConfig) -> dict[str, Any]:
     name = _name(played.cell, config)
     del name["patterns"]
     shares = {"half": over_seeds(played.scores["capacity_half"]), "most": over_seeds(played.scores["capacity_most"])}

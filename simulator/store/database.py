@@ -27,7 +27,7 @@ SCHEMA = 2
 _SMALL = 64 << 20  # bytes up to which the whole file is checked before a write
 CHECKED = "checked"  # beside the database: what it looked like after the last write of ours
 TABLES = {
-    "runs": "id INTEGER PRIMARY KEY, agent TEXT, environment TEXT, seeds TEXT, steps INTEGER, settings TEXT,"
+    "runs": "id INTEGER PRIMARY KEY, agent TEXT, env TEXT, seeds TEXT, steps INTEGER, settings TEXT,"
     " settings_hash TEXT, versions TEXT, status TEXT, created TEXT, step INTEGER, seconds REAL, cpu_seconds REAL,"
     " exact INTEGER, result TEXT, checkpoint INTEGER, points INTEGER, evaluations INTEGER, seal INTEGER",
     "checkpoints": "run INTEGER REFERENCES runs (id), number INTEGER, step INTEGER, seconds REAL, cpu_seconds REAL,"

@@ -16,11 +16,10 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from simulator.config import recall
-from simulator.config import run as config
+from simulator.config import codec, recall
 from simulator.config.presets import of_agent
-from simulator.config.tournament import TournamentConfig
-from simulator.config.tournament_entries import EXTERNAL, SIDES, Challenge, Contestant
+from simulator.config.run import RunConfig
+from simulator.config.tournament import EXTERNAL, SIDES, ChallengeEntry, Contestant, TournamentConfig
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.store.run_records import installed
@@ -47,7 +46,7 @@ class Pair(NamedTuple):
     def settings(self, span: tuple[int, int]) -> str:
         """The complete settings of the cell with these seeds, as TOML."""
         own = dataclasses.replace(self.config, first_seed=span[0], seeds=span[1])
-        return _codec(self.kind).to_toml(own)  # type: ignore[no-any-return]
+        return codec.to_toml(own)
 
 
 def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] | None = None) -> list[Pair]:
@@ -152,7 +151,7 @@ def _pair(tournament: TournamentConfig, who: tuple[int, int], m: int) -> Pair:
 
 def _named(pair: Pair, times: tuple[float, ...]) -> Pair:
     own = dataclasses.replace(pair.config, first_seed=0, seeds=1)
-    parts = [pair.kind, _codec(pair.kind).settings_hash(own), *_computing(pair.kind), *_sources(own)]
+    parts = [pair.kind, codec.settings_hash(own), *_computing(pair.kind), *_sources(own)]
     parts += [repr(times)] if any(times) else []
     return pair._replace(key=hashlib.sha256("\0".join(parts).encode()).hexdigest(), config=own)
 
@@ -176,16 +175,16 @@ def _computing(kind: str) -> tuple[str, ...]:
 def _sources(own: Any) -> Iterator[str]:
     """What the files of the players hold, in hex."""
     names = [("agents", getattr(own, "agent", None)), ("envs", getattr(own, "env", None))]
-    names += [("memories", each.memory) for each in getattr(own, "contestants", ())]
+    names += [("memories", each.name) for each in getattr(own, "contestants", ())]
     names += [("challenges", getattr(own, "challenge", None)), ("games", getattr(own, "game", None))]
-    names += [("agents", side.agent) for side in (getattr(own, "first", None), getattr(own, "second", None)) if side]
+    names += [("agents", side.name) for side in (getattr(own, "first", None), getattr(own, "second", None)) if side]
     for kind, name in names:
         if name is not None:
             files = registry.sources(kind, name)
             yield from [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] or [name]
 
 
-def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> config.RunConfig:
+def _run(tournament: TournamentConfig, contestant: Contestant, challenge: ChallengeEntry) -> RunConfig:
     steps = challenge.own.get("steps", tournament.steps)
     outer = {"seeds": 1, "steps": steps, "eval_every": tournament.eval_every, "threads": 1}
     outer |= {"eval_episodes": tournament.eval_episodes, "eval_max_steps": tournament.eval_max_steps}
@@ -195,10 +194,10 @@ def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challe
     agent = {"name": contestant.name, **contestant.settings}
     layers.append(ConfigSource({"agent": agent, "env": {"name": challenge.name, **challenge.settings}}))
     layers.append(ConfigSource({"agent": contestant.elsewhere.get(challenge.label, {})}))
-    return config.assemble(layers)
+    return codec.assemble(RunConfig, layers)
 
 
-def _tuned(contestant: Contestant, challenge: Challenge) -> Iterator[Mapping[str, Any]]:
+def _tuned(contestant: Contestant, challenge: ChallengeEntry) -> Iterator[Mapping[str, Any]]:
     """The settings that the agent's file recommends for this very environment, its settings included."""
     player = registry.load("envs", challenge.name)
     wanted = merge(player.Config(), challenge.settings)
@@ -209,7 +208,7 @@ def _tuned(contestant: Contestant, challenge: Challenge) -> Iterator[Mapping[str
                 yield preset.agent_settings
 
 
-def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> recall.ArenaConfig:
+def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: ChallengeEntry) -> recall.RecallConfig:
     own = {"name": contestant.name, **contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
     values: dict[str, Any] = {"memory": {"memory": own}, "challenge": {"name": challenge.name, **challenge.settings}}
     values |= {
@@ -219,7 +218,7 @@ def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: Cha
     return recall.build({"seeds": 1, "threads": 1, **values})
 
 
-def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], challenge: Challenge) -> Any:
+def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], challenge: ChallengeEntry) -> Any:
     from simulator.config import match as match_config
 
     first, second = ({"name": each.name, **each.settings, **each.elsewhere.get(challenge.label, {})} for each in sides)
@@ -229,25 +228,12 @@ def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], c
     return match_config.build({"seeds": 1, **own, "game": game, "first": first, "second": second})
 
 
-def _external(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> Any:
+def _external(tournament: TournamentConfig, contestant: Contestant, challenge: ChallengeEntry) -> Any:
     from simulator.external import contestants as externals
 
     like = _run(tournament, Contestant("", "agent", RANDOM, {}), challenge)
     own = {**contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
     return externals.external(contestant.name, own, like)
-
-
-def _codec(kind: str) -> Any:
-    """The module that writes and hashes the settings of such cells."""
-    if kind == "match":
-        from simulator.config import match as match_config
-
-        return match_config
-    if kind == "external":
-        from simulator.external import contestants as externals
-
-        return externals
-    return {"run": config, "recall": recall}[kind]
 
 
 def plan_of(config: TournamentConfig, pairs: list[Pair], refused: dict[tuple[int, int], str]) -> dict[str, Any]:

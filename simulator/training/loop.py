@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from simulator.config.run import RunConfig, eval_period, is_as_stored
+from simulator.config.codec import is_as_stored
+from simulator.config.run import RunConfig, eval_period
 from simulator.core.jit import compile_seconds, working_seconds
 from simulator.core.protocols import Evaluation, Snapshot
 from simulator.machine import differences, joined, machine

@@ -14,7 +14,9 @@ import pytest
 
 import simulator
 from simulator.commands import main, tournament_listing
-from simulator.config.tournament import from_toml
+from simulator.config import presets
+from simulator.config.codec import from_toml
+from simulator.config.tournament import TournamentConfig
 from simulator.store.cell_store import CellStore
 from simulator.tournaments.plan import pairs_of
 
@@ -172,21 +174,21 @@ def test_the_example_can_be_played(capsys, folder):
     assert "tournament.toml is written" in capsys.readouterr().out
     text = (folder / "tournament.toml").read_text()
     assert "engram tournament tournament.toml" in text
-    assert len(pairs_of(from_toml(text, "it"))) == 6
+    assert len(pairs_of(from_toml(TournamentConfig, text, "it"))) == 6
     assert main.main(["tournament", "--init"]) == 2
     assert "tournament.toml is there already" in capsys.readouterr().err
     # whatever is commented out is right too
     table = text[text.index("# [memory.hopfield]") :].replace("# ", "")
     assert {"memory", "challenge", "player", "game"} == tomllib.loads(table).keys()
-    assert len(pairs_of(from_toml(table, "it"))) == 3
+    assert len(pairs_of(from_toml(TournamentConfig, table, "it"))) == 3
 
 
-@pytest.mark.parametrize("name", tournament_listing.presets())
+@pytest.mark.parametrize("name", presets.tournaments())
 def test_presets_are_whole(name):
-    text = (tournament_listing.PRESETS / f"{name}.toml").read_text()
-    config = from_toml(text, name)
+    text = (presets.TOURNAMENTS / f"{name}.toml").read_text()
+    config = from_toml(TournamentConfig, text, name)
     assert pairs_of(config)
-    assert tournament_listing.presets()[name]
+    assert presets.tournaments()[name]
 
 
 def test_the_notebook_plays_the_same(lab, folder):

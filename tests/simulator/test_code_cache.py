@@ -21,13 +21,13 @@ from simulator.core.jit_cache import numba_files
 
 PROGRAM = """
 import numpy as np
-from simulator.core.jit import compile_seconds, compiled, lane
+from simulator.core.jit import compile_seconds, jit, jit_inline
 
-@lane
+@jit_inline
 def twice(x):
     return 2.0 * x
 
-@compiled
+@jit
 def total(row):
     found = 0.0
     for x in row:

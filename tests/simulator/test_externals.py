@@ -11,9 +11,11 @@ import sys
 import numpy as np
 import pytest
 
+from simulator.config.codec import from_toml, settings_hash, to_toml
+from simulator.config.external import ExternalConfig, is_external
 from simulator.core import registry, rng
 from simulator.core.mdp.solve import evaluate_finite
-from simulator.external.contestants import external, from_toml, is_external, play_external, settings_hash, to_toml
+from simulator.external.contestants import external, play_external
 from tests.simulator.outsiders import HERE, played, run
 
 LAKE = "FrozenLake-v1"
@@ -43,25 +45,25 @@ def test_settings_survive_toml():
     config = external(f"{HERE}given", own, run("rooms", env_={"layout": "four"}, first_seed=7))
     assert config.settings == own
     assert (config.kind, config.target) == ("python", f"{HERE.removeprefix('python:')}given")
-    assert from_toml(to_toml(config), "cell") == config
+    assert from_toml(ExternalConfig, to_toml(config), "cell") == config
     nested = dataclasses.replace(config, kind="sb3", target="DQN", settings={"policy_kwargs": {"net_arch": [8]}})
-    assert from_toml(to_toml(nested), "cell") == nested
+    assert from_toml(ExternalConfig, to_toml(nested), "cell") == nested
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('target = "DQN"\nworld = {name = "rooms"}', "cell: kind is missing"),
+        ('target = "DQN"\nenv = {name = "rooms"}', "cell: kind is missing"),
         ('kind = "sb4"\ntarget = "DQN"', "cell: kind = 'sb4': expected one of sb3, python, human"),
-        ('kind = "sb3"\ntarget = "DQN"\nworld = "rooms"', "cell: environment = 'rooms': expected a table of settings"),
-        ('kind = "sb3"\ntarget = "DQN"\nworld = {name = "rooms", slip = 2}', "cell: environment.slip = 2: expected"),
-        ('kind = "sb3"\ntarget = "DQN"\nsteps = 0\nworld = {name = "rooms"}', "cell: steps = 0: expected"),
+        ('kind = "sb3"\ntarget = "DQN"\nenv = "rooms"', "cell: env = 'rooms': expected a table of settings"),
+        ('kind = "sb3"\ntarget = "DQN"\nenv = {name = "rooms", slip = 2}', "cell: env.slip = 2: expected"),
+        ('kind = "sb3"\ntarget = "DQN"\nsteps = 0\nenv = {name = "rooms"}', "cell: steps = 0: expected"),
         ("kind = ", "cell: line 1, column 8:"),
     ],
 )
 def test_bad_toml_is_refused_in_one_line(text, expected):
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the text is what is tested
-        from_toml(text, "cell")
+        from_toml(ExternalConfig, text, "cell")
     assert str(error.value).startswith(expected)
     assert "\n" not in str(error.value)
 

@@ -23,9 +23,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delenv("ENGRAM_LAB", raising=False)
-    imports._say_once.cache_clear()
+    imports._announce_once.cache_clear()
     yield tmp_path
-    imports._say_once.cache_clear()
+    imports._announce_once.cache_clear()
 
 
 def lines(capsys):
@@ -49,7 +49,7 @@ def test_a_run_from_a_file(folder, capsys):
 def test_a_tournament(folder, capsys):
     (folder / "t.toml").write_text(
         'steps = 20\nseeds = 1\nresamples = 100\n[agent.walk]\nname = "random_walk"\n'
-        '[agent.them]\nname = "python:act.py:act"\n[agent."players_of_theirs.walker"]\n[environment.FrozenLake-v1]\n'
+        '[agent.them]\nname = "python:act.py:act"\n[agent."players_of_theirs.walker"]\n[env.FrozenLake-v1]\n'
     )
     assert main.main(["tournament", "t.toml", "--workers", "1", "--view", "none"]) == 0
     said = lines(capsys)

@@ -26,10 +26,11 @@ from envs.common.patterns.image_reader import read_pictures
 from envs.rooms import Config, files
 from simulator import api
 from simulator.commands import main
-from simulator.commands.tournament_listing import preset
 from simulator.config import match as matches
 from simulator.config import recall
 from simulator.config import run as config
+from simulator.config.codec import assemble, read, settings_hash
+from simulator.config.tournament import preset
 from simulator.core.files.reading import (
     LIMIT,
     UnreadableError,
@@ -43,7 +44,7 @@ from simulator.core.files.reading import (
 from simulator.external.recordings import read_recording
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "settings": config.load,
+    "settings": read,
     "preset of a run": lambda path: main.main(["run", "--preset", str(path)]) == 2 and _refuse(path),
     "preset of a tournament": lambda path: preset(str(path)),
     "map": load_map,
@@ -372,13 +373,13 @@ def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, capsys):
     path = tmp_path / "run.toml"
     path.write_bytes(b'\xef\xbb\xbfsteps = 3\nseeds = 1\nagent.name = "td"\nworld.name = "rooms"\n')
     assert read_text(path).startswith("steps")
-    assert config.load(path).steps == 3
+    assert assemble(config.RunConfig, [read(path)]).steps == 3
     path.write_bytes(b"\xef\xbb\xbfsteps = \n")
     with pytest.raises(ValueError, match=r"run\.toml: line 1, column 9: "):
-        config.load(path)
+        read(path)
     path.write_bytes(b"\xff\xfes\0t\0")
     with pytest.raises(UnreadableError, match="byte 0 is not UTF-8, expected a TOML file"):
-        config.load(path)
+        read(path)
     (tmp_path / "m.txt").write_bytes(b"\xef\xbb\xbfS G\n")
     assert load_map(tmp_path / "m.txt").rows == ("S G",)
 
@@ -424,10 +425,10 @@ def test_a_file_called_like_a_setting_changes_no_key(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = config.build({"agent": {"name": "td", "policy": "random"}, "env": {"name": "rooms", "layout": "six"}})
     match = matches.build({"first": {"name": "td"}, "second": {"name": "td"}, "game": {"name": "tic_tac_toe"}})
-    before = config.settings_hash(run), matches.settings_hash(match)
+    before = settings_hash(run), settings_hash(match)
     for name in ("six", "random", "td", "rooms", "layout", "tic_tac_toe", "watkins", "accumulating", "terminal"):
         (tmp_path / name).write_text("S G")
-    assert (config.settings_hash(run), matches.settings_hash(match)) == before
+    assert (settings_hash(run), settings_hash(match)) == before
 
 
 @pytest.mark.parametrize("name", ["mine", "mine.txt", "./mine"])
@@ -438,7 +439,7 @@ def test_a_file_that_a_setting_means_is_part_of_the_key(tmp_path, monkeypatch, n
     for page in ("S G", "S  G"):
         (tmp_path / name).write_text(page)
         assert files(run.env_settings) == [name]
-        keys.add(config.settings_hash(run))
+        keys.add(settings_hash(run))
     assert len(keys) == 2
     (tmp_path / "p").write_bytes(b"1")
     assert td.files(td.Config(policy="p")) == ["p"]

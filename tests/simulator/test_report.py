@@ -105,7 +105,7 @@ def test_the_table_of_an_ablation(lab: Path, capsys: pytest.CaptureFixture[str])
         "a / b",
         "q_learning",
         "rooms",
-        "the first: eval_every = 50, environment.slip = 0.25",
+        "the first: eval_every = 50, env.slip = 0.25",
         "4",
         "200",
         "100 [50, 200]",

@@ -52,11 +52,11 @@ def make(*args: Any) -> None:
 
 PRESETS = {
     "tuned": {
-        "about": "all of it",
+        "description": "all of it",
         "env": PATH,
         "steps": 77,
         "agent": {"rate": 2.0, "inner": {"level": 0.5}},
-        "settings": {"count": 9},
+        "env_settings": {"count": 9},
     },
     "plain": {"env": PATH},
 }
