@@ -1,7 +1,7 @@
-"""``engram demo``: the main job in half a minute.
+"""``engram demo``: run the main job in half a minute.
 
-Three agents learn two sets of rooms, beside the exact optimum; memories repair digits, beside the exact ceiling; and a
-small tournament says who is better and how sure that is.
+Three agents learn two sets of rooms, beside the exact optimum; memories recall corrupted digits, beside the
+Bayes-optimal ceiling; and a small tournament ranks agents, with confidence intervals.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator import console
+from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.config import recall
 from simulator.config import tournament as tournament_config
 from simulator.config.run import RunConfig, build
@@ -59,27 +60,38 @@ TOURNAMENT: dict[str, Any] = {
     },
 }
 NEXT = {
-    "engram run q_learning rooms --env.layout four": "the same, watched while it learns",
-    "engram run q_learning rooms --help": "every setting of both players",
-    "engram solve rooms --gamma 0.8": "the exact optimum of the six rooms",
-    "engram recall nearest rbm autoencoder digits": "trained memories repair digits",
-    "engram tournament --init": "a tournament of your own",
-    "engram list": "who there is",
-    "engram list runs": "what is stored by now",
-    "engram show latest": "one run, with its settings",
+    "engram run q_learning rooms --env.layout four": "train with a live view",
+    "engram run q_learning rooms --help": "list every setting of both players",
+    "engram solve rooms --gamma 0.8": "compute the exact optimum of the six rooms",
+    "engram recall nearest rbm autoencoder digits": "benchmark trained memories",
+    "engram tournament --init": "write a tournament of your own",
+    "engram list": "list agents, memories and environments",
+    "engram list runs": "list stored runs",
+    "engram show latest": "show one run, with its settings",
 }
 
 
 class Demo(NamedTuple):
-    """What was played."""
+    """The results of the demo."""
 
     data: dict[str, Any]  # the JSON object of the command
-    picture: AgentView | None  # what Q-learning's first seed thinks of the four rooms
+    picture: AgentView | None  # values and best moves of Q-learning's first seed in the four rooms
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """Run the demo and print its results."""
+    from simulator.commands import run, solve
+
+    run.announce_compiling()
+    demo = play(lab_of(args.options))
+    return CommandResult(demo.data, lambda data: show(data, demo.picture, solve.draw))
 
 
 def play(lab: str) -> Demo:
-    """Play every agent in every environment, into the lab, and judge what each seed learned by exact evaluation."""
-    began, rows, picture = time.perf_counter(), [], None
+    """Train every agent in every environment, into the lab, and evaluate the policy of each seed exactly."""
+    began = time.perf_counter()
+    rows = []
+    picture = None
     with Store(lab) as store:
         for env, (settings, gamma, steps) in ENVS.items():
             for agent, own in AGENTS.items():
@@ -90,13 +102,13 @@ def play(lab: str) -> Demo:
                 for last in engine.run(config, store):  # noqa: B007 - only the last one counts
                     pass
                 assert last is not None
-                values, best = judge(config, store, last.run, gamma)
+                values, best = evaluate(config, store, last.run, gamma)
                 rows.append(_row(env, agent, last, values, best))
                 console.print_status(f"{last.run}: {agent} has learned {env}")
                 if agent == "Q-learning":
                     picture = last.picture
         memories = _contest(store)
-        console.print_status(f"{memories['run']}: memories have repaired digits")
+        console.print_status(f"{memories['run']}: memories have recalled digits")
     standings = _tournament(lab)
     console.print_status(f"{standings['tournament']}: agents have met in a tournament")
     seconds = {"seconds": time.perf_counter() - began, "compile_seconds": compile_seconds()}
@@ -105,7 +117,7 @@ def play(lab: str) -> Demo:
 
 
 def _contest(store: Store) -> dict[str, Any]:
-    """Let memories repair digits; what it came to."""
+    """Let memories recall corrupted digits; the summary."""
     players = {"memory": {name.replace("-", "_"): {"name": name} for name in MEMORIES}, "challenge": {"name": "digits"}}
     for last in loop.recall(recall.build({**CONTEST, "seeds": SEEDS, **players}), store):
         run = last.run
@@ -113,7 +125,7 @@ def _contest(store: Store) -> dict[str, Any]:
 
 
 def _tournament(lab: str) -> dict[str, Any]:
-    """Let agents meet in a small tournament, and write its report beside it; what it came to."""
+    """Let agents meet in a small tournament, and write its report beside it; the summary."""
     from simulator.reporting.html_page import write_page
 
     with CellStore(lab) as store:
@@ -123,15 +135,16 @@ def _tournament(lab: str) -> dict[str, Any]:
     path = Path(lab) / f"{name}.html"
     try:
         write_page(found, path, in_lab=True)
-    except ValueError as error:  # somebody's own file is there: the contests were played all the same
+    except ValueError as error:  # a file of somebody else is there: the results are stored all the same
         console.print_status(f"engram: no report was written: {error}")
         return {**found, "report": None}
     return {**found, "report": str(path)}
 
 
-def judge(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Array, float]:
-    """What a stored run's greedy policies are worth from the start, [S], and the best possible, by exact evaluation."""
-    session, saved = engine.Session(config), store.newest(run)
+def evaluate(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Array, float]:
+    """Evaluate a stored run's greedy policies exactly: values of the start, [S], and the best possible one."""
+    session = engine.Session(config)
+    saved = store.newest(run)
     assert saved is not None
     session.restore(saved.state)
     spec = session.env.spec
@@ -143,9 +156,9 @@ def judge(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Arra
 
 
 def show(data: Mapping[str, Any], picture: AgentView | None, draw: Callable[[AgentView], None]) -> None:
-    """Print what was played, a map, and what to type next."""
-    title = f"what {data['seeds']} seeds of each learned: discounted value of the start, 95 % intervals over seeds"
-    columns = ("env", "agent", "learned", "best possible", "seeds at it", "steps per second", "run")
+    """Print the results, a map, and what to type next."""
+    title = f"discounted value of the start: IQM over {data['seeds']} seeds [95 % CI]"
+    columns = ("env", "agent", "learned", "best possible", "optimal seeds", "steps per second", "run")
     rows = [
         [
             each["env"],
@@ -160,7 +173,7 @@ def show(data: Mapping[str, Any], picture: AgentView | None, draw: Callable[[Age
     ]
     console.print_table(title, columns, rows)
     if picture is not None:
-        console.print_result("\nWhat the first seed of Q-learning thinks of the four rooms: values and best moves")
+        console.print_result("\nValues and best moves of the first seed of Q-learning in the four rooms")
         draw(picture)
     console.print_result()
     recall_tables.show_short(data["recall"])
@@ -172,8 +185,8 @@ def show(data: Mapping[str, Any], picture: AgentView | None, draw: Callable[[Age
         f", {data['compile_seconds']:.0f} s of it compiling" * (data["compile_seconds"] > 1)
     )
     console.print_result(f"\nThat took {spent}. Next:")
-    for command, about in NEXT.items():
-        console.print_result(f"  {command:<48} {about}")
+    for command, description in NEXT.items():
+        console.print_result(f"  {command:<48} {description}")
 
 
 def _row(env: str, agent: str, last: Any, values: Array, best: float) -> dict[str, Any]:
@@ -190,3 +203,6 @@ def _row(env: str, agent: str, last: Any, values: Array, best: float) -> dict[st
         "per_seed": values,
         "steps_per_second": len(values) * last.steps / last.seconds,
     }
+
+
+COMMAND = Command(act)

@@ -1,4 +1,4 @@
-"""``engram doctor``: what is installed here, and whether it can work."""
+"""``engram doctor``: check the installation, the machine and the lab."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator import console
+from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.core import registry
 
 OK, NOTE, BAD = "ok", "note", "bad"
@@ -22,7 +23,7 @@ _LEAST_SPACE = 100 << 20  # bytes
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """The outcome of one check."""
 
     name: str
     verdict: str  # OK, NOTE or BAD
@@ -30,8 +31,14 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
+def act(args: ParsedArgs) -> CommandResult:
+    """Check everything; the exit code is 1 where something is broken."""
+    data = examine(lab_of(args.options), args.options.deep, args.options.fix)
+    return CommandResult(data, show, 0 if data["ok"] else 1)
+
+
 def examine(lab: str, deep: bool = False, fix: bool = False) -> dict[str, Any]:
-    """Look at everything; ``ok`` is False where something is BAD.
+    """Check everything; ``ok`` is False where something is BAD.
 
     Args:
         lab: the lab's folder.
@@ -202,3 +209,6 @@ def _writable(place: Path) -> bool:
             return True
     except OSError:
         return False
+
+
+COMMAND = Command(act, options=("deep", "fix"))

@@ -204,6 +204,34 @@ def choose(
     return Entry(checked_name(label, f"{table}.label") if find is not None else label, player.name, chosen)
 
 
+def labelled(sources: Sequence[ConfigSource], table: str) -> dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]]:
+    """Label -> what every source says of a player in a table of tables.
+
+    Options of the command line name a label that another source has, and write ``_`` where it has ``-`` or the like.
+
+    Raises:
+        ValueError: no table, a label with invisible characters, or an option with an unknown label; one line.
+    """
+    found: dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]] = {}
+    for source in sources:
+        for label, value in table_at(source, (table,), source.values.get(table, {})).items():
+            own = table_at(source, (table, label), value)
+            if not source.flags:
+                key = checked_name(label, f"{source.where}: {table}" if source.where else table)
+            elif not (meant := [each for each in found if plain_label(each) == plain_label(label)]):
+                near = ", ".join(found) or "none"
+                raise ValueError(f"{source.name((table, label))}: no {table} has this label, expected one of {near}")
+            else:
+                key = meant[0]
+            found.setdefault(key, []).append((source, own))
+    return found
+
+
+def plain_label(label: str) -> str:
+    """A label as options of the command line write it."""
+    return "".join(letter if letter.isalnum() else "_" for letter in label)
+
+
 def table_of(name: str, own: Any) -> Tables:
     """The table of a player: its name and all its settings."""
     return {"name": name, **dataclasses.asdict(own)}

@@ -17,15 +17,14 @@ from simulator.config.codec import (
     StoredConfig,
     choose,
     forget_place,
+    labelled,
     stored_tables,
-    table_at,
     table_of,
 )
 from simulator.config.presets import find_memory
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.core.field_types import CountOrZero
-from simulator.core.files.escaping import checked_name
 
 PatternCount = Annotated[int, Meta(ge=1, le=10**7)]
 
@@ -90,23 +89,16 @@ def outline(record: StoredConfig) -> RecallConfig:
 
 def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> RecallConfig:
     challenge = choose(sources, "challenge", "challenges")
-    tables = [table_at(source, ("memory",), source.values.get("memory", {})) for source in sources]
-    labels = dict.fromkeys(label for table in tables for label in table)
-    if not labels:
-        raise ValueError("expected a memory at least (engram list memories)")
     contestants = []
-    for label in labels:
-        checked_name(label, "memory")
-        of_label = [
-            (source, table_at(source, ("memory", label), table.get(label, {})))
-            for source, table in zip(sources, tables, strict=True)
-        ]
-        name = str(next((table["name"] for _, table in reversed(of_label) if "name" in table), label))
+    for label, tables in labelled(sources, "memory").items():
+        name = str(next((table["name"] for _, table in reversed(tables) if "name" in table), label))
         player, chosen = find_memory(name)
-        for source, table in of_label:
+        for source, table in tables:
             given = {key: value for key, value in table.items() if key != "name"}
             chosen = merge(chosen, check(settings(player.Config), given, source, ("memory", label)))
         contestants.append(Entry(label, player.name, chosen))
+    if not contestants:
+        raise ValueError("expected at least one memory (engram list memories)")
     return RecallConfig(challenge.name, tuple(contestants), **own, challenge_settings=challenge.settings)
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from msgspec import Meta
 
 from simulator.config import codec, presets
-from simulator.config.codec import Format, table_at
+from simulator.config.codec import Format, labelled, plain_label, table_at
 from simulator.config.presets import find_agent, find_memory, memory_presets
 from simulator.config.validation import ConfigSource, Setting, check, settings
 from simulator.core import registry
@@ -147,12 +147,10 @@ def preset(name: str) -> ConfigSource:
 
 
 def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> TournamentConfig:
-    for source in sources:
-        for table in (*SIDES, *PLACES):
-            for label, value in table_at(source, (table,), source.values.get(table, {})).items():
-                table_at(source, (table, label), value)
-    challenges = tuple(_challenge(kind, *each) for kind in PLACES for each in _tables_of(kind, sources))
-    contestants = tuple(_contestant(kind, *each, challenges) for kind in SIDES for each in _tables_of(kind, sources))
+    challenges = tuple(_challenge(kind, *each) for kind in PLACES for each in labelled(sources, kind).items())
+    contestants = tuple(
+        _contestant(kind, *each, challenges) for kind in SIDES for each in labelled(sources, kind).items()
+    )
     for kind, place in SIDES.items():
         mine = [each for each in contestants if each.kind == kind]
         theirs = [each for each in challenges if each.kind == place]
@@ -165,27 +163,6 @@ def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> Tournament
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise ValueError(f"{twice} competes twice: expected a label of its own for each contestant")
     return TournamentConfig(contestants, challenges, **own)
-
-
-def _tables_of(kind: str, sources: Sequence[ConfigSource]) -> list[tuple[str, Tables]]:
-    """Label -> what every source says of it. Flags write ``_`` where a label has ``-`` or the like."""
-    found: dict[str, Tables] = {}
-    for source in sources:
-        for label, table in source.values.get(kind, {}).items():
-            if not source.flags:
-                key = checked_name(label, f"{source.where}: {kind}" if source.where else kind)
-            elif not (meant := [each for each in found if _plain_label(each) == _plain_label(label)]):
-                near = ", ".join(found) or "none"
-                raise ValueError(f"{source.name((kind, label))}: no {kind} has this label, expected one of {near}")
-            else:
-                key = meant[0]
-            found.setdefault(key, []).append((source, table))
-    return list(found.items())
-
-
-def _plain_label(label: str) -> str:
-    """A label as flags write it."""
-    return "".join(letter if letter.isalnum() else "_" for letter in label)
 
 
 def _challenge(kind: str, label: str, tables: Tables) -> ChallengeEntry:
@@ -258,7 +235,7 @@ def _named(kind: str, label: str, tables: Tables) -> registry.Plugin:
 
 def _place(label: str, challenges: Sequence[ChallengeEntry], source: ConfigSource, path: tuple[str, ...]) -> str:
     for each in challenges:
-        if label == each.label or (source.flags and _plain_label(label) == _plain_label(each.label)):
+        if label == each.label or (source.flags and plain_label(label) == plain_label(each.label)):
             return each.label
     known = [each.label for each in challenges]
     message = registry.unknown_name_message("challenge", label, known, "of this tournament")

@@ -161,8 +161,8 @@ def suggestions(name: str, known: Iterable[str]) -> list[str]:
     return [plain[each] for each in near]
 
 
-def about(kind: str, name: str) -> str:
-    """The first line of a file's docstring, without importing it; empty for players from elsewhere."""
+def description_of(kind: str, name: str) -> str:
+    """Read the first line of a file's docstring, without importing it; empty for players from elsewhere."""
     import ast
 
     path = _files(kind).get(name)

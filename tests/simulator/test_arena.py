@@ -196,7 +196,7 @@ def test_settings_go_to_toml_and_back():
     ("changes", "said"),
     [
         ({"memory": {"hopfeld": {}}}, "unknown memory 'hopfeld'; did you mean hopfield"),
-        ({"memory": {}}, "expected a memory at least"),
+        ({"memory": {}}, "expected at least one memory"),
         ({"memory": {"hopfield": {"rule": "hebbb"}}}, r"memory\.hopfield\.rule = 'hebbb': expected one of"),
         ({"challenge": {"name": "digitz"}}, "unknown challenge 'digitz'; did you mean digits"),
         ({"challenge": {}}, r"challenge\.name is missing"),

@@ -151,8 +151,8 @@ def test_an_interrupted_run_says_how_to_go_on_and_can(tmp_path: Path, number: in
         told = process.stderr.read().decode().splitlines()[-1]
         assert process.stdout.read() == b""
         assert process.wait() == code
-    assert told.startswith(f"engram: {signal.Signals(number).name} after ")
-    assert told.endswith("of 1,000,000,000,000 steps, all of it is stored; go on with: engram resume r1 --lab lab")
+    assert told.startswith(f"engram: interrupted by {signal.Signals(number).name} at step ")
+    assert told.endswith("of 1,000,000,000,000, checkpoint saved; continue with: engram resume r1 --lab lab")
     listed = subprocess.run(
         [*words, "list", "runs", "--lab", "lab"], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import simulator
-from simulator.commands import main, tournament_listing
+from simulator.commands import main
+from simulator.commands import tournament as tournament_command
 from simulator.config import presets
 from simulator.config.codec import from_toml
 from simulator.config.tournament import TournamentConfig
@@ -131,14 +132,14 @@ def test_a_flag_that_would_be_ignored_is_refused(lab, words, says, capsys, folde
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([], "expected engram tournament FILE.toml, --preset NAME, or --agents A ... --envs W ..."),
-        (["--agents", "--envs", "rooms"], "--agents: expected a name after it"),
+        ([], "expected engram tournament FILE.toml, --preset NAME, or --agents A ... --envs E ..."),
+        (["--agents", "--envs", "rooms"], "--agents: expected a value after it"),
         (["--agents", "td", "td", "--envs", "rooms"], "td is there already, expected another label, such as td-2=td"),
         (["--agents", "t", "--envs", "rooms"], "unknown agent 't'"),
-        (["--agents", "td"], "agent td: expected an environment at least beside it"),
+        (["--agents", "td"], "agent td: expected at least one env beside it"),
         (
             ["--agents", "td", "--envs", "rooms", "--agent.td.gama", "1"],
-            "--agent.td.gama: no such flag; did you mean",
+            "--agent.td.gama: unknown option; did you mean",
         ),
         (
             ["--agents", "td", "--envs", "rooms", "--workers", "some"],
@@ -197,7 +198,7 @@ def test_the_notebook_plays_the_same(lab, folder):
     found = simulator.tournament(lab="here", workers=1, **own, **tables)
     assert found["cells"]["done"] == 2
     with CellStore(lab) as store:
-        there = tournament_listing.stored("t1", str(lab))
+        there = tournament_command.stored("t1", str(lab))
         assert store.find("t1").status == "done"
     mine = {each["contestant"]: each["raw"]["per_seed"] for each in found["scores"]}
     theirs = {e["contestant"]: e["raw"]["per_seed"] for e in there["scores"] if e["challenge"] == "rooms"}
@@ -222,6 +223,6 @@ def test_ctrl_c_leaves_whole_cells_and_says_how_to_go_on(folder):
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "go on with: engram resume t1 --lab lab" in err
+    assert "continue with: engram resume t1 --lab lab" in err
     assert out == ""
-    assert json.loads(json.dumps(tournament_listing.listed("lab")))[0]["status"] == "interrupted"
+    assert json.loads(json.dumps(tournament_command.listed("lab")))[0]["status"] == "interrupted"

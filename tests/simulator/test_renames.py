@@ -100,7 +100,7 @@ def test_a_run_of_former_names_goes_on_and_is_shown_reported_and_played_again(tm
     shown = engram(capsys, "show", run, *lab)  # no table of changes: told, and still shown
     assert "rate = 0.3" in shown["settings"]
     assert "engram-rl 0.0.7 made it and can run it" in shown["settings_notes"][0]
-    for command in ("resume", "repro"):
+    for command in ("resume", "reproduce"):
         assert main.main([command, run, *lab]) == 2
         assert "engram-rl 0.0.7 made it and can run it, this is " in capsys.readouterr().err
     monkeypatch.setattr(renames, "CHANGES", CHANGES)
@@ -113,7 +113,7 @@ def test_a_run_of_former_names_goes_on_and_is_shown_reported_and_played_again(tm
     assert "agent.rate" not in told["settings"]
     done = engram(capsys, "resume", run, *lab)
     assert (done["status"], done["step"]) == ("done", 400)
-    assert engram(capsys, "repro", run, *lab)["identical"]
+    assert engram(capsys, "reproduce", run, *lab)["identical"]
     fresh = tmp_path / "fresh"
     with Store(fresh) as store:
         *_, last = loop.run(RUN, store)
@@ -187,9 +187,9 @@ def test_contests_and_tournaments_of_former_names(tmp_path, capsys, monkeypatch)
     shown = engram(capsys, "show", run, *lab)
     assert shown["contestants"] == ["hopfield"]
     assert len(shown["settings_notes"]) == 2
-    assert engram(capsys, "repro", run, *lab)["identical"]
+    assert engram(capsys, "reproduce", run, *lab)["identical"]
     assert engram(capsys, "show", "t1", *lab)["settings_notes"] == ["budget is steps since version 0.0.9"]
-    assert engram(capsys, "repro", "t1", "--workers", "1", *lab)["identical"]
+    assert engram(capsys, "reproduce", "t1", "--workers", "1", *lab)["identical"]
     assert engram(capsys, "resume", "t1", "--workers", "1", *lab)["tournament"] == "t1"
     with CellStore(tmp_path) as store:
         assert [each.name for each in store.tournaments()] == ["t1"]
