@@ -117,7 +117,7 @@ def play(lab: str) -> Demo:
 
 
 def _contest(store: Store) -> dict[str, Any]:
-    """Let memories recall corrupted digits; the summary."""
+    """Run a recall benchmark of memories on corrupted digits; its summary."""
     players = {"memory": {name.replace("-", "_"): {"name": name} for name in MEMORIES}, "challenge": {"name": "digits"}}
     for last in loop.recall(recall.build({**CONTEST, "seeds": SEEDS, **players}), store):
         run = last.run
@@ -125,7 +125,7 @@ def _contest(store: Store) -> dict[str, Any]:
 
 
 def _tournament(lab: str) -> dict[str, Any]:
-    """Let agents meet in a small tournament, and write its report beside it; the summary."""
+    """Run a small tournament of agents, and write its report beside it; its summary."""
     from simulator.reporting.html_page import write_page
 
     with CellStore(lab) as store:

@@ -18,7 +18,9 @@ from simulator import console
 from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.core import registry
 
-OK, NOTE, BAD = "ok", "note", "bad"
+OK = "ok"
+NOTE = "note"
+BAD = "bad"
 _LEAST_SPACE = 100 << 20  # bytes
 
 
@@ -72,7 +74,8 @@ def _distributions() -> Iterator[Finding]:
     pinned = _pins(registry.ROOT / "constraints.txt")
     needed = [re.split(r"[\[<>=!~; ]", line)[0] for line in _requirements() if "extra ==" not in line]
     for name in ("engram-rl", *needed):
-        found, wanted = _version(name), pinned.get(_canonical(name))
+        found = _version(name)
+        wanted = pinned.get(_canonical(name))
         if found is None:
             cure = "pip install -e . in the checkout" if name == "engram-rl" else f"pip install {name}"
             yield Finding(name, BAD, "not installed", cure)
@@ -84,7 +87,8 @@ def _distributions() -> Iterator[Finding]:
 
 def _pygame() -> Finding:
     """``pygame`` and ``pygame-ce`` install the same files: side by side they break each other."""
-    old, new = _version("pygame"), _version("pygame-ce")
+    old = _version("pygame")
+    new = _version("pygame-ce")
     if old and new:
         cure = "pip uninstall -y pygame pygame-ce && pip install pygame-ce"
         return Finding("pygame", BAD, f"pygame {old} and pygame-ce {new} overwrite each other", cure)
@@ -102,7 +106,7 @@ def _machine() -> Iterator[Finding]:
 
 
 def _cache(fix: bool) -> Finding:
-    """Where machine code is kept, whether today's is there already, and whether it is whole; ``fix`` drops the rest."""
+    """Check the cache of compiled code: its folder, its functions, damaged files; ``fix`` removes those."""
     from simulator.core.jit_cache import folder as code_folder
 
     folder = code_folder.folder()
@@ -112,7 +116,8 @@ def _cache(fix: bool) -> Finding:
     held = code_folder.mend(folder) if fix and found.damaged else found
     if not _writable(folder):
         return Finding("compiled code", NOTE, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder that can")
-    n, damaged = held.n_functions, len(held.damaged)
+    n = held.n_functions
+    damaged = len(held.damaged)
     if found.damaged and not damaged:
         return Finding("compiled code", OK, f"{folder}, {len(found.damaged)} damaged files were removed")
     if damaged:
@@ -159,7 +164,7 @@ def _torch_deep() -> Finding:
 
 
 def _players() -> Iterator[Finding]:
-    """Whether every player's file can be used."""
+    """Tell whether every player's file can be used."""
     for kind in registry.FOLDERS:
         failed = []
         for name in registry.names(kind):
@@ -203,7 +208,7 @@ def _existing(place: Path) -> Path:
 
 
 def _writable(place: Path) -> bool:
-    """Whether a file can be made there, or in what exists above it. It is tried, and the file is gone afterwards."""
+    """Tell whether a file can be made there, or in the nearest existing folder above, by making one."""
     try:
         with tempfile.TemporaryFile(dir=_existing(place)):
             return True

@@ -105,7 +105,7 @@ def _normalised(words: Sequence[str], own: dict[str, Setting]) -> list[str]:
 
 
 def _form(setting: Setting) -> dict[str, Any]:
-    """How argparse takes an option: a switch, a list up to the next option, or one value."""
+    """The arguments for argparse of an option: a switch, a list up to the next option, or one value."""
     if setting.hint is bool:
         return {"action": "store_const", "const": "true"}
     return {"nargs": "+" if is_list(setting.hint) else None}

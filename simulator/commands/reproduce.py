@@ -64,7 +64,8 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
         played = _play(record, other)
         difference = compare(rows(store, record.run), rows(other, played))
         now = other.find(played).machines[-1:] or [machine()]
-        n_points, n_evaluations = len(store.points(record.run).seed), len(store.evaluations(record.run))
+        n_points = len(store.points(record.run).seed)
+        n_evaluations = len(store.evaluations(record.run))
     return {
         "run": record.run,
         "identical": difference is None,
@@ -136,7 +137,8 @@ def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
     last = max((step for step, _, _ in stored), default=0)
     keys: Iterable[tuple[int, int, str]] = {*stored, *(key for key in replayed if key[0] <= last)}
     for key in sorted(keys):
-        then, now = dict(stored.get(key, ())), dict(replayed.get(key, ()))
+        then = dict(stored.get(key, ()))
+        now = dict(replayed.get(key, ()))
         for name in {**then, **now}:
             if not _same(then.get(name), now.get(name)):
                 facts = {"stored": _number(then.get(name)), "again": _number(now.get(name))}
@@ -257,7 +259,7 @@ def _by_seed(cell: Cell) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _of_seed(value: Any, i: int, n: int) -> Any:
-    """What a fact says of seed number i of n: facts are one for all, or [S], or of both sides [2][S]."""
+    """The value of a fact for seed number i of n: facts are one for all seeds, or [S], or of both sides [2][S]."""
     if not isinstance(value, list):
         return value
     if len(value) == 2 and all(isinstance(side, list) and len(side) == n for side in value):
@@ -266,7 +268,7 @@ def _of_seed(value: Any, i: int, n: int) -> Any:
 
 
 def _compared(mine: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> str:
-    """What differs, in words."""
+    """Describe what differs; empty where nothing does."""
     if theirs is None:
         return "it was not played: a player's file or this distribution has changed, or it failed"
     wrong = [name for name in mine if repr(mine[name]) != repr(theirs.get(name))]

@@ -28,7 +28,7 @@ Tables = dict[str, Any]
 OF_A_CELL = "settings of the cell"  # the source of a tournament's cell, whose imports its tournament has announced
 
 
-class Entry(NamedTuple):
+class PlayerEntry(NamedTuple):
     """A player with its settings, under a label of its own."""
 
     label: str
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
 
 
 class Format(NamedTuple):
-    """What is special about one kind of experiment.
+    """The properties of one kind of experiment.
 
     Attributes:
         experiment: its name: run, recall, match, tournament or external.
@@ -72,7 +72,7 @@ _FORMATS: dict[type[Any], Format] = {}
 
 
 def register(kind: type[Any], form: Format) -> None:
-    """Let the codec read and write a kind of config."""
+    """Register a kind of config, so that the codec reads and writes it."""
     _FORMATS[kind] = form
 
 
@@ -166,7 +166,7 @@ def choose(
     table: str,
     kind: str,
     find: Callable[[str], tuple[registry.Plugin, Any]] | None = None,
-) -> Entry:
+) -> PlayerEntry:
     """Find the player that the last source with a name names, and merge its settings from all sources.
 
     Args:
@@ -201,7 +201,7 @@ def choose(
         if find is not None:
             label = str(own.pop("label", label))
         chosen = merge(chosen, check(settings(player.Config), own, source, (table,)))
-    return Entry(checked_name(label, f"{table}.label") if find is not None else label, player.name, chosen)
+    return PlayerEntry(checked_name(label, f"{table}.label") if find is not None else label, player.name, chosen)
 
 
 def labelled(sources: Sequence[ConfigSource], table: str) -> dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from simulator.config import codec
-from simulator.config.codec import Entry, Format, choose, files_of, forget_place, own_settings, table_of
+from simulator.config.codec import Format, PlayerEntry, choose, files_of, forget_place, own_settings, table_of
 from simulator.config.presets import find_agent
 from simulator.config.validation import ConfigSource, check
 from simulator.core import registry
@@ -22,9 +22,9 @@ class MatchConfig:
 
     game: str
     """the game's name"""
-    first: Entry
+    first: PlayerEntry
     """agent whose score is counted"""
-    second: Entry
+    second: PlayerEntry
     """its opponent"""
     seeds: Annotated[int, Meta(ge=1, le=10**6)] = 8
     """number of seeds, each with random streams of its own for both agents and for the game"""
@@ -69,7 +69,7 @@ def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> MatchConfi
 def _players(config: MatchConfig) -> dict[str, Any]:
     tables = {"game": table_of(config.game, config.game_settings)}
     for side in _SIDES:
-        entry: Entry = getattr(config, side)
+        entry: PlayerEntry = getattr(config, side)
         tables[side] = {**table_of(entry.name, entry.settings), "label": entry.label}
     return tables
 
@@ -79,7 +79,7 @@ def _identify(config: MatchConfig, tables: dict[str, Any]) -> Iterable[str]:
     forget_place(tables["game"])
     yield from files_of("games", config.game, config.game_settings)
     for side in _SIDES:
-        entry: Entry = getattr(config, side)
+        entry: PlayerEntry = getattr(config, side)
         del tables[side]["label"]
         forget_place(tables[side])
         yield from files_of("agents", entry.name, entry.settings)

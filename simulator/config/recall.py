@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from simulator.config import codec
 from simulator.config.codec import (
-    Entry,
     Format,
+    PlayerEntry,
     StoredConfig,
     choose,
     forget_place,
@@ -35,7 +35,7 @@ class RecallConfig:
 
     challenge: str
     """the challenge's name"""
-    contestants: tuple[Entry, ...]
+    contestants: tuple[PlayerEntry, ...]
     """the memories that compete"""
     seeds: Annotated[int, Meta(ge=1, le=10**5)] = 8
     """number of seeds, each with patterns, corruption and memories of its own"""
@@ -81,7 +81,7 @@ def is_recall(text: str) -> bool:
 def outline(record: StoredConfig) -> RecallConfig:
     """Read a stored recall benchmark without its players' settings, so that it can be shown when a player is gone."""
     tables = stored_tables(RecallConfig, record)
-    contestants = [Entry(label, str(own.get("name", label)), None) for label, own in tables["memory"].items()]
+    contestants = [PlayerEntry(label, str(own.get("name", label)), None) for label, own in tables["memory"].items()]
     known = {field.name for field in fields(RecallConfig)} - {"challenge"}
     own = {name: tuple(value) if isinstance(value, list) else value for name, value in tables.items() if name in known}
     return RecallConfig(str(tables["challenge"].get("name")), tuple(contestants), **own)
@@ -96,7 +96,7 @@ def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> RecallConf
         for source, table in tables:
             given = {key: value for key, value in table.items() if key != "name"}
             chosen = merge(chosen, check(settings(player.Config), given, source, ("memory", label)))
-        contestants.append(Entry(label, player.name, chosen))
+        contestants.append(PlayerEntry(label, player.name, chosen))
     if not contestants:
         raise ValueError("expected at least one memory (engram list memories)")
     return RecallConfig(challenge.name, tuple(contestants), **own, challenge_settings=challenge.settings)

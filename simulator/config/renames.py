@@ -83,7 +83,7 @@ def made_by_other_version(versions: Mapping[str, str]) -> str:
 
 
 def _places(experiment: str, tables: dict[str, Any], change: Change) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Where the change can apply: dotted name and table of settings."""
+    """Iterate over the tables that a change can apply to, with their dotted names."""
     if change.of == experiment:
         yield "", tables
     for name, kind in _KINDS.items():
@@ -135,7 +135,7 @@ def _apply_to_player(change: Change, place: str, table: dict[str, Any], where: s
 
 
 def _older(made_by: str | None, since: str) -> bool:
-    """Whether a version is before another one; one that nobody noted is."""
+    """Tell whether a version is older than another one; an unknown one is."""
     return made_by is None or _release(made_by) < _release(since)
 
 

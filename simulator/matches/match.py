@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.codec import Entry
+from simulator.config.codec import PlayerEntry
 from simulator.config.match import MatchConfig
 from simulator.core import registry
 from simulator.core.game_tree import GameTree, exploitability
@@ -108,15 +108,15 @@ def _game(config: MatchConfig, seeds: Sequence[int]) -> Any:
     return registry.load("games", config.game).make(list(seeds), config.game_settings)
 
 
-def _entrants(config: MatchConfig) -> tuple[Entry, Entry]:
+def _entrants(config: MatchConfig) -> tuple[PlayerEntry, PlayerEntry]:
     return config.first, config.second
 
 
-def _agent(entrant: Entry, spec: Any, seeds: Sequence[int]) -> Any:
+def _agent(entrant: PlayerEntry, spec: Any, seeds: Sequence[int]) -> Any:
     return registry.load("agents", entrant.name).make(spec, list(seeds), entrant.settings)
 
 
-def _learns(entrant: Entry) -> bool:
+def _learns(entrant: PlayerEntry) -> bool:
     return getattr(registry.load("agents", entrant.name).module, "TRAINABLE", True)
 
 

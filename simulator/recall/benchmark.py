@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.codec import Entry
+from simulator.config.codec import PlayerEntry
 from simulator.config.recall import RecallConfig
 from simulator.core import registry, rng
 from simulator.core.jit import compile_seconds
@@ -158,7 +158,7 @@ class Contest:
             raise ValueError(next(iter(found.values())))
         return found
 
-    def _make(self, contestant: Entry) -> Any:
+    def _make(self, contestant: PlayerEntry) -> Any:
         player = registry.load("memories", contestant.name)
         try:
             return player.make(self.units, self._seeds, contestant.settings)
@@ -191,7 +191,7 @@ class Contest:
         self._kept[1].memory.restore(deepcopy(self._kept[1].state))  # a cell does not depend on those before it
         return self._kept[1]
 
-    def _stored(self, contestant: Entry, draw: PatternSplit) -> tuple[Any, Health, float]:
+    def _stored(self, contestant: PlayerEntry, draw: PatternSplit) -> tuple[Any, Health, float]:
         """A contestant that has stored patterns, which of its seeds broke down over it, and the seconds it took."""
         memory, health = self._make(contestant), Health(len(self._seeds))
         _, seconds = _timed(lambda: memory.store(draw.stored))
@@ -287,7 +287,7 @@ class Contest:
         two = self.units.is_bipolar
         return np.asarray(scores.same(scores.decided(recall.patterns, two), truth, two).mean(axis=1))
 
-    def _capacity(self, contestant: Entry, channel: CorruptionModel) -> Result:
+    def _capacity(self, contestant: PlayerEntry, channel: CorruptionModel) -> Result:
         """Loads that are doubled until less than half is recalled or the largest is met, then halved to both shares.
 
         A seed that breaks down at one load has no capacity, and no say in the loads that follow.
@@ -318,7 +318,7 @@ class Contest:
             facts["beyond"] = [name for name, at in _CAPACITIES if (shares[whole, -1] >= at).all()]  # of what was tried
         return self._result(values, facts, health)
 
-    def _exact_at(self, contestant: Entry, channel: CorruptionModel, load: int, health: Health) -> Array:
+    def _exact_at(self, contestant: PlayerEntry, channel: CorruptionModel, load: int, health: Health) -> Array:
         """Shares recalled exactly at one load; none where so many are refused."""
         draw = self._challenge.draw(load, 0)
         try:

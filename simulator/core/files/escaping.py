@@ -43,7 +43,7 @@ _LATEX = {
 
 
 def is_seen(text: str) -> bool:
-    """Whether all of the text is on one line and leaves ink, but for plain spaces."""
+    """Tell whether all of the text is on one line and leaves ink, but for plain spaces."""
     return text.isprintable() and (text.isascii() or not _INKLESS.search(text))
 
 
