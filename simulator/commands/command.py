@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
-from simulator.commands.parser import PlayerOptions, option_of
+from simulator.commands.help import PlayerHelp
+from simulator.commands.parser import option_of
 from simulator.config.validation import ConfigSource, Setting, settings
 from simulator.core.field_types import Share
 from simulator.core.files.escaping import checked_name
@@ -127,7 +128,7 @@ class Command(NamedTuple):
     options: tuple[str, ...] = ()  # besides EVERYWHERE
     settings: Callable[[], list[Setting]] = list  # settings of the experiment, which are options too
     tables: tuple[str, ...] = ()  # tables of players, whose settings are options
-    players: Callable[[ParsedArgs], list[PlayerOptions]] | None = None  # the named players, for help
+    players: Callable[[ParsedArgs], list[PlayerHelp]] | None = None  # the named players, for help
 
     def known(self) -> list[Setting]:
         """All options but those of players."""

@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from simulator import console
 from simulator.commands.command import Command, Options, ParsedArgs, checked_options
+from simulator.commands.help import help_text
 from simulator.commands.list import SHOWN
-from simulator.commands.parser import help_text, parse
+from simulator.commands.parser import parse
 from simulator.config.validation import settings
 from simulator.core import registry
 from simulator.core.files.escaping import LONGEST, shortened

@@ -9,12 +9,11 @@ that read types (tyro, jsonargparse, pydantic-settings) would check values a sec
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple
 
-from simulator.config.validation import ConfigSource, Setting, check, describe, is_list, nested_fields, settings
+from simulator.config.validation import ConfigSource, Setting, check, is_list
 from simulator.core.files.reading import LEVELS
 from simulator.core.registry import suggestions
 
@@ -28,14 +27,6 @@ class ParsedWords(NamedTuple):
     names: list[str]
     options: dict[str, Any]  # checked; only what was given
     players: dict[str, Any]  # table -> nested settings of players, texts as they were typed
-
-
-class PlayerOptions(NamedTuple):
-    """The settings of a player, which are options below its table."""
-
-    path: tuple[str, ...]  # ("agent",), ("memory", "hopfield")
-    title: str
-    config: type[Any]
 
 
 def parse(words: Sequence[str], known: list[Setting], tables: Sequence[str]) -> ParsedWords:
@@ -142,54 +133,6 @@ def _path(option: str) -> tuple[str, ...]:
 def option_of(path: Sequence[str]) -> str:
     """The option of a setting, ``--agent.step-size``."""
     return "--" + ".".join(path).replace("_", "-")
-
-
-def help_text(usage: str, description: str, known: list[Setting], players: Sequence[PlayerOptions]) -> str:
-    """Write the help of a command: its own options, then the settings of players."""
-    parser = argparse.ArgumentParser(usage=f"{usage} [options]", description=description, add_help=False)
-    group = parser.add_argument_group("options")
-    group.add_argument("-h", "--help", action="store_true", help="print this help")
-    for setting in known:
-        if setting.hint is bool:
-            form: dict[str, Any] = {"action": "store_true", "help": setting.doc.replace("%", "%%")}
-        else:
-            form = _with_value(setting, many=is_list(setting.hint))
-        names = (SHORT.get(setting.name), option_of((setting.name,)))
-        group.add_argument(*filter(None, names), **form)
-    for player in players:
-        _add_group(parser, player.path, player.title, settings(player.config))
-    return parser.format_help()
-
-
-def _add_group(parser: argparse.ArgumentParser, path: tuple[str, ...], title: str, known: list[Setting]) -> None:
-    group = parser.add_argument_group(title)
-    for setting in known:
-        if not dataclasses.is_dataclass(setting.hint):
-            group.add_argument(option_of((*path, setting.name)), **_with_value(setting))
-    for setting in known:
-        if dataclasses.is_dataclass(setting.hint):
-            inner = (*path, setting.name)
-            _add_group(parser, inner, f"{'.'.join(inner)}: {setting.doc}", nested_fields(setting))
-
-
-def _with_value(setting: Setting, *, many: bool = False) -> dict[str, Any]:
-    """The metavar and the help of an option that takes a value."""
-    expected = describe(setting.hint)
-    if many:
-        expected = expected.removeprefix("a list, each ")
-    metavar = "VALUE"
-    if get_origin(setting.hint) is Literal:
-        metavar = "|".join(map(str, get_args(setting.hint)))
-        expected = ""
-    kinds = {"true or false": "true|false", "a whole number": "INTEGER", "a number": "NUMBER", "text": "TEXT"}
-    for start, name in kinds.items():
-        if expected.removesuffix(" or none").startswith(start):
-            metavar = name
-            expected = expected.removesuffix(" or none").removeprefix(start).strip()
-    default = format_value(setting.default)
-    facts = "; ".join(filter(None, (expected, f"default: {default}" if default else "")))
-    text = f"{setting.doc} ({facts})" if facts else setting.doc
-    return {"metavar": metavar, "help": text.replace("%", "%%"), "nargs": "+" if many else None}
 
 
 def format_value(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from simulator import console
 from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of, named_players, view_of
 from simulator.commands.driver import drive
-from simulator.commands.parser import PlayerOptions
+from simulator.commands.help import PlayerHelp, player_help
 from simulator.commands.run import MakeView, Outcome, announce_compiling
 from simulator.config.codec import assemble, of_record, own_settings, read, table_at
 from simulator.config.presets import find_memory, memory_presets
@@ -81,16 +81,14 @@ def _memories(sources: list[ConfigSource]) -> dict[str, str]:
     return found
 
 
-def _players(args: ParsedArgs) -> list[PlayerOptions]:
+def _players(args: ParsedArgs) -> list[PlayerHelp]:
     sources = _sources(args)
-    players = []
-    for label, name in _memories(sources).items():
-        memory, _ = find_memory(name)
-        players.append(PlayerOptions(("memory", label), f"settings of the memory {label}", memory.Config))
-    for name in named_players(sources, ("challenge",)).values():
-        challenge = registry.load("challenges", name)
-        players.append(PlayerOptions(("challenge",), f"settings of the challenge {challenge.name}", challenge.Config))
-    return players
+    memories = _memories(sources)
+    challenges = named_players(sources, ("challenge",)).values()
+    return [
+        *(player_help(("memory", label), "memories", name, find_memory) for label, name in memories.items()),
+        *(player_help(("challenge",), "challenges", name) for name in challenges),
+    ]
 
 
 def begin(config: RecallConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:

@@ -16,13 +16,12 @@ from simulator.commands.command import (
     named_players,
     view_of,
 )
-from simulator.commands.parser import PlayerOptions
+from simulator.commands.help import PlayerHelp, player_help
 from simulator.config.codec import assemble, of_record, own_settings, read
 from simulator.config.presets import find
 from simulator.config.run import RunConfig
 from simulator.config.validation import ConfigSource
 from simulator.console import interval, print_result, print_status, print_table
-from simulator.core import registry
 from simulator.core.files.escaping import visible
 from simulator.core.files.reading import is_path
 from simulator.core.notices import forget_notices, send_notices_to
@@ -58,13 +57,9 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
     return [*files, *args.sources(names)]
 
 
-def _players(args: ParsedArgs) -> list[PlayerOptions]:
+def _players(args: ParsedArgs) -> list[PlayerHelp]:
     named = named_players(_sources(args), ("agent", "env"))
-    players = []
-    for table, name in named.items():
-        player = registry.load(f"{table}s", name)
-        players.append(PlayerOptions((table,), f"settings of the {table} {player.name}", player.Config))
-    return players
+    return [player_help((table,), f"{table}s", name) for table, name in named.items()]
 
 
 def begin(config: RunConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:

@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator import console
 from simulator.commands.command import Command, CommandResult, ParsedArgs
-from simulator.commands.parser import PlayerOptions
+from simulator.commands.help import PlayerHelp, player_help
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.core.mdp.model import TERMINATES, TRUNCATES, expected_reward, transitions
@@ -39,9 +39,8 @@ def act(args: ParsedArgs) -> CommandResult:
     return CommandResult(answer(name, env, options.criterion, gamma, options.horizon), show_all)
 
 
-def _players(args: ParsedArgs) -> list[PlayerOptions]:
-    loaded = [registry.load("envs", name) for name in args.names[:1]]
-    return [PlayerOptions(("env",), f"settings of the env {each.name}", each.Config) for each in loaded]
+def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    return [player_help(("env",), "envs", name) for name in args.names[:1]]
 
 
 def make_env(name: str, own: Mapping[str, Any]) -> Env:

@@ -166,15 +166,23 @@ def description_of(kind: str, name: str) -> str:
     """Read the first line of a file's docstring, without importing it; empty for players from elsewhere."""
     import ast
 
-    path = _files(kind).get(name)
-    if path is None:
+    source = source_of(kind, name)
+    if source is None:
         return ""
-    place = ROOT / path.replace(".", "/")
     try:
-        tree = ast.parse((place / "__init__.py" if place.is_dir() else place.with_suffix(".py")).read_text("utf-8"))
+        tree = ast.parse(source.read_text("utf-8"))
     except (OSError, ValueError, SyntaxError):
         return ""
     return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+def source_of(kind: str, name: str) -> Path | None:
+    """The file of a player of our own, or None where it is from elsewhere."""
+    module = _files(kind).get(name.replace("-", "_"))
+    if module is None:
+        return None
+    place = ROOT / module.replace(".", "/")
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
 def with_cwd_importable() -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from simulator.commands import main, run
 from simulator.commands.command import Options
-from simulator.commands.parser import ParsedWords, PlayerOptions, help_text, parse
+from simulator.commands.help import help_text, player_help
+from simulator.commands.parser import ParsedWords, parse
 from simulator.config.validation import Setting, settings
-from tests.simulator.toys import PATH, Config
+from tests.simulator.toys import PATH
 
 USAGE = "engram run AGENT ENV"
 KNOWN = [each for each in settings(Options) if each.name not in ("agent", "env")]
@@ -125,10 +126,10 @@ def test_a_file_that_can_be_read_only_once_names_the_players(tmp_path: Path, mon
 
 
 def test_help_has_no_colours_and_a_title_for_every_table() -> None:
-    text = help_text(USAGE, "description", KNOWN, [PlayerOptions(("agent",), "settings of the agent", Config)])
+    text = help_text(USAGE, "description", KNOWN, [player_help(("agent",), "agents", PATH)])
     assert "\x1b" not in text
     assert text.startswith(f"usage: {USAGE} [options]\n\ndescription\n")
-    assert "settings of the agent:" in text
+    assert f"settings of the agent {PATH}:" in text
     assert "agent.inner: " in text
 
 
@@ -144,3 +145,15 @@ def test_help_ends_on_the_narrowest_terminal(
     assert main.main(["run", "--seeds"]) == 2
     assert capsys.readouterr().err == "engram: --seeds: expected a value after it\n"
     assert os.environ["COLUMNS"] == columns
+
+
+def test_help_of_our_players_is_kept_until_a_source_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = player_help(("agent",), "agents", "random-walk")
+    (kept,) = tmp_path.rglob("*.json")
+    with monkeypatch.context() as nothing_is_imported:
+        nothing_is_imported.setattr("simulator.core.registry.load", None)
+        assert player_help(("agent",), "agents", "random_walk") == first
+    for text in ("{}", '{"state": 0}', "[]", "", kept.read_text().replace('"state": "', '"state": "x')):
+        kept.write_text(text)
+        assert player_help(("agent",), "agents", "random_walk") == first
