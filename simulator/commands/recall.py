@@ -147,12 +147,13 @@ def play(snapshots: Iterator[RecallSnapshot], store: Store, view: Any) -> Outcom
         found = summary.summary(store, snapshot.run)
         for line in recall.failure_lines(found):
             console.print_status(f"{snapshot.run}: {line}")
-        return found, 0 if any(cell["overlap"] for cell in found["cells"]) or found["capacities"] else 1
+        recalled = any(cell["overlap"] for cell in found["cells"]) or found["capacities"]
+        return Outcome(found, 0 if recalled else 1)
     done = f"interrupted by {signal.Signals(number).name} after {snapshot.step:,} of {snapshot.steps:,} cells"
     console.print_status(
         f"engram: {done}, results saved; continue with: engram resume {snapshot.run} --lab {store.lab}"
     )
-    return None, 128 + number
+    return Outcome(None, 128 + number)
 
 
 def _begun(snapshot: Any) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from simulator.store.records import RunRecord
     from simulator.store.run_store import Store
 
-Rows = dict[tuple[int, int, str], tuple[tuple[str, Any], ...]]  # (step, seed, kind) -> named numbers
+
+class RowKey(NamedTuple):
+    """The place of stored numbers; rows are compared in this order."""
+
+    step: int
+    seed: int
+    what: str  # curve point, evaluation, failure or refusal
+
+
+Rows = dict[RowKey, tuple[tuple[str, Any], ...]]  # named numbers
 
 
 TIMES = ("store_seconds", "machine")  # facts that differ from time to time, and from place to place
@@ -114,18 +123,18 @@ def rows(store: Store, run: str) -> Rows:
     columns = [getattr(points, name) for name in names]
     for i, (step, seed) in enumerate(zip(points.step, points.seed, strict=True)):
         numbers = tuple((name, column[i]) for name, column in zip(names, columns, strict=True))
-        found[int(step), int(seed), "curve point"] = numbers
+        found[RowKey(int(step), int(seed), "curve point")] = numbers
     for row in store.evaluations(run):
         returns = [(f"return of episode {i}", value) for i, value in enumerate(row.returns)]
-        found[row.step, row.seed, "evaluation"] = (("mean", row.mean), ("exact", row.exact), *returns)
+        found[RowKey(row.step, row.seed, "evaluation")] = (("mean", row.mean), ("exact", row.exact), *returns)
     record = store.find(run)
     for failure in record.failed:
-        found[failure["step"], failure["seed"], "failure"] = (("step", failure["step"]),)
+        found[RowKey(failure["step"], failure["seed"], "failure")] = (("step", failure["step"]),)
     for n, cell in enumerate(record.known("cells") or (), 1):  # of a recall benchmark
         for failure in cell.get("failed", ()):
-            found[n, failure["seed"], "failure"] = (("cell", n),)
+            found[RowKey(n, failure["seed"], "failure")] = (("cell", n),)
         if "refused" in cell:
-            found[n, record.seeds[0], "refusal"] = (("cell", n),)
+            found[RowKey(n, record.seeds[0], "refusal")] = (("cell", n),)
     return found
 
 
@@ -135,14 +144,14 @@ def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
     The second run may go further than what was stored.
     """
     last = max((step for step, _, _ in stored), default=0)
-    keys: Iterable[tuple[int, int, str]] = {*stored, *(key for key in replayed if key[0] <= last)}
-    for key in sorted(keys):
+    keys = {*stored, *(key for key in replayed if key[0] <= last)}
+    for key in map(RowKey._make, sorted(keys)):
         then = dict(stored.get(key, ()))
         now = dict(replayed.get(key, ()))
         for name in {**then, **now}:
             if not _same(then.get(name), now.get(name)):
                 facts = {"stored": _number(then.get(name)), "again": _number(now.get(name))}
-                return {"what": key[2], "seed": key[1], "step": key[0], "number": name, **facts}
+                return {"what": key.what, "seed": key.seed, "step": key.step, "number": name, **facts}
     return None
 
 

@@ -6,7 +6,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.commands.command import (
     Command,
@@ -30,9 +30,15 @@ if TYPE_CHECKING:
     from simulator.core.protocols import Snapshot, View
     from simulator.store.run_store import Store
 
-Outcome = tuple[Mapping[str, Any] | None, int]
 MakeView = Callable[[], "View | None"]
 MOST_LINES = 6  # about seeds that failed
+
+
+class Outcome(NamedTuple):
+    """The end of an experiment."""
+
+    summary: Mapping[str, Any] | None  # None where it was interrupted
+    code: int  # the exit code
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -160,10 +166,10 @@ def _play(snapshots: Iterator[Snapshot], store: Store, view: View | None) -> Out
     if not number:
         from simulator.training import summary as results
 
-        return results.summary(store, snapshot.run), 1 if snapshot.phase == "failed" else 0
+        return Outcome(results.summary(store, snapshot.run), 1 if snapshot.phase == "failed" else 0)
     done = f"interrupted by {signal.Signals(number).name} at step {snapshot.step:,} of {snapshot.steps:,}"
     print_status(f"engram: {done}, checkpoint saved; continue with: engram resume {snapshot.run} --lab {store.lab}")
-    return None, 128 + number
+    return Outcome(None, 128 + number)
 
 
 def _begun(snapshot: Snapshot) -> None:

@@ -165,15 +165,12 @@ def _play(
     if not number:
         summary.keep(store, last.tournament)  # type: ignore[attr-defined]
         found = summary.summary(store, last.tournament)  # type: ignore[attr-defined]
-        return found, 1 if found["cells"]["failed"] else 0
-    return None, 128 + _interrupted(last, number, store)
-
-
-def _interrupted(last: Any, number: int, store: CellStore) -> int:
+        return Outcome(found, 1 if found["cells"]["failed"] else 0)
+    assert isinstance(last, TournamentSnapshot)
     done = f"interrupted by {signal.Signals(number).name} after {last.done:,} of {last.planned:,} cells"
     again = f"engram resume {last.tournament} --lab {store.lab}"
     console.print_status(f"engram: {done}, results and checkpoints saved; continue with: {again}")
-    return number
+    return Outcome(None, 128 + number)
 
 
 def _begun(snapshot: Any) -> None:

@@ -110,7 +110,7 @@ def test_a_report_makes_every_output_that_is_asked_for(lab, capsys, folder):
         (["report", "t1", "--html", "a.svg", "--picture", "./a.svg"], "expected two files"),
         (["report", "t1", "--html", "a.html", "--picture", "a.txt"], "a.txt: expected a file that ends in .svg"),
         (["report", "t1", "--html", "taken", "--picture", "a.svg"], "taken is there already"),
-        (["report", "t1", "--html", "-"], "--html -: nothing is written to stdout, expected a path, ./- for one"),
+        (["report", "t1", "--html", "-"], "--html -: nothing is written to stdout, expected a path, ./- for"),
         (["tournament", "--init", "-"], "-: nothing is written to stdout, expected a path"),
         (["tournament", "--init", "--seeds", "3"], "--seeds: not for --init, expected --init or --force"),
         (["tournament", "--init", "--agents", "td"], "--init: writes an example as it is, expected no settings"),

@@ -147,7 +147,7 @@ def test_the_limit_is_raised_and_lowered_by_a_setting(tmp_path, monkeypatch):
 def test_the_limit_is_a_flag_of_every_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(LIMIT, "")
     path = tmp_path / "run.toml"
-    path.write_text("#" * (5 << 20) + '\nsteps = 3\nseeds = 1\nagent.name = "td"\nworld.name = "rooms"\n')
+    path.write_text("#" * (5 << 20) + '\nsteps = 3\nseeds = 1\nagent.name = "td"\nenv.name = "rooms"\n')
     words = ["run", "--config", str(path), "--lab", str(tmp_path / "l"), "--json"]
     assert main.main(words) == 2
     assert "--max-file-mb" in capsys.readouterr().err
@@ -371,7 +371,7 @@ def test_a_pipe_is_read_no_further_than_is_allowed(piped, monkeypatch, length, f
 
 def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, capsys):
     path = tmp_path / "run.toml"
-    path.write_bytes(b'\xef\xbb\xbfsteps = 3\nseeds = 1\nagent.name = "td"\nworld.name = "rooms"\n')
+    path.write_bytes(b'\xef\xbb\xbfsteps = 3\nseeds = 1\nagent.name = "td"\nenv.name = "rooms"\n')
     assert read_text(path).startswith("steps")
     assert assemble(config.RunConfig, [read(path)]).steps == 3
     path.write_bytes(b"\xef\xbb\xbfsteps = \n")
@@ -417,7 +417,7 @@ def test_a_file_in_the_working_folder_is_no_preset(tmp_path, monkeypatch, capsys
 
 def test_a_preset_of_a_run_by_path_is_a_file_of_settings(tmp_path, capsys):
     path = tmp_path / "mine.toml"
-    path.write_text('steps = 3\nseeds = 1\nagent.name = "td"\nworld.name = "rooms"\n')
+    path.write_text('steps = 3\nseeds = 1\nagent.name = "td"\nenv.name = "rooms"\n')
     assert main.main(["run", "--preset", str(path), "--lab", str(tmp_path / "l"), "--json"]) == 0
 
 
@@ -450,7 +450,7 @@ def test_a_pipe_beside_the_pictures_holds_nothing_up(tmp_path):
     np.save(tmp_path / "x.npy", np.ones((2, 2, 2)))
     os.mkfifo(tmp_path / "pipe")
     contest = recall.build({"memory": {"nearest": {}}, "challenge": {"name": "images", "path": str(tmp_path)}})
-    assert len(recall.settings_hash(contest)) == 64
+    assert len(settings_hash(contest)) == 64
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(UnreadableError, match=r"pipe\.png: cannot be read: it is a pipe"):
         read_pictures(str(tmp_path))

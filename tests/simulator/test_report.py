@@ -98,7 +98,7 @@ def test_where_nothing_was_evaluated_nothing_is_known(lab: Path, tmp_path: Path)
 def test_the_table_of_an_ablation(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["report", "r1", "r2", "r3", "--lab", str(lab), "--table"]) == 0
     head, rule, *rows = capsys.readouterr().out.splitlines()
-    assert head.startswith("| run | agent | environment | settings | seeds | steps | median first solve | solved | ")
+    assert head.startswith("| run | agent | env | settings | seeds | steps | median first solve | solved | ")
     assert rule == "| --- " * 13 + "|"
     cells = [[cell.strip() for cell in row.replace("\\|", "/")[1:-1].split("|")] for row in rows]
     assert cells[0] == [
