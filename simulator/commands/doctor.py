@@ -21,7 +21,7 @@ from simulator.core import registry
 OK = "ok"
 NOTE = "note"
 BAD = "bad"
-_LEAST_SPACE = 100 << 20  # bytes
+_MIN_SPACE = 100 << 20  # bytes
 
 
 class Finding(NamedTuple):
@@ -134,7 +134,7 @@ def _lab(lab: Path) -> Finding:
         return Finding("lab", BAD, f"{place} cannot be written", "name another with --lab")
     free = shutil.disk_usage(_existing(place)).free
     found = f"{place}, {'there' if lab.exists() else 'not made yet'}, {free / 2**30:,.1f} GiB free"
-    return Finding("lab", OK if free > _LEAST_SPACE else BAD, found, "" if free > _LEAST_SPACE else "make room")
+    return Finding("lab", OK if free > _MIN_SPACE else BAD, found, "" if free > _MIN_SPACE else "make room")
 
 
 def _display() -> Finding:

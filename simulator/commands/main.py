@@ -22,11 +22,11 @@ from simulator.commands.list import SHOWN
 from simulator.commands.parser import parse
 from simulator.config.validation import settings
 from simulator.core import registry
-from simulator.core.files.escaping import LONGEST, shortened
+from simulator.core.files.escaping import MAX_PATH, shortened
 from simulator.core.files.reading import readable_reason
 from simulator.core.stopping import Stopped
 
-_LONGEST_LINE = 2000  # characters of an error, whatever it repeats of what was given
+_MAX_LINE = 2000  # characters of an error, whatever it repeats of what was given
 
 
 class Summary(NamedTuple):
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("ENGRAM_DEBUG"):
             raise
-        console.print_status(f"engram: {shortened(_line(error), _LONGEST_LINE)}")
+        console.print_status(f"engram: {shortened(_line(error), _MAX_LINE)}")
         return 2 if isinstance(error, ValueError) or _is_no_path(error) else 1
 
 
@@ -157,7 +157,7 @@ def _line(error: Exception) -> str:
         return text
     if isinstance(error, OSError) and error.strerror:
         expected = ", expected another path" if _is_no_path(error) else ""
-        return f"{shortened(str(error.filename or 'the system'), LONGEST)}: {error.strerror}{expected}"
+        return f"{shortened(str(error.filename or 'the system'), MAX_PATH)}: {error.strerror}{expected}"
     return f"{type(error).__name__}: {text} (ENGRAM_DEBUG=1 shows where)"
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from simulator.config.validation import ConfigSource, Setting, check, is_list
-from simulator.core.files.reading import LEVELS
+from simulator.core.files.reading import MAX_DEPTH
 from simulator.core.registry import suggestions
 
 SHORT = {"output": "-o"}  # options that have a short form too
@@ -50,8 +50,10 @@ def parse(words: Sequence[str], known: list[Setting], tables: Sequence[str]) -> 
     dotted = dict.fromkeys(word.partition("=")[0] for word in left if word.startswith("--") and "." in word)
     paths = {option: _path(option) for option in dotted if _path(option)[0] in tables and all(_path(option))}
     for option, path in paths.items():
-        if len(path) > LEVELS:
-            raise ValueError(f"{option[:57]}...: nested too deep, expected at most {LEVELS} tables within each other")
+        if len(path) > MAX_DEPTH:
+            raise ValueError(
+                f"{option[:57]}...: nested too deep, expected at most {MAX_DEPTH} tables within each other"
+            )
         parser.add_argument(option, dest=option, default=argparse.SUPPRESS)
     try:
         found, names = parser.parse_known_args(left)

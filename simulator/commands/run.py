@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simulator.store.run_store import Store
 
 MakeView = Callable[[], "View | None"]
-MOST_LINES = 6  # about seeds that failed
+MAX_LINES = 6  # of failed seeds
 
 
 class Outcome(NamedTuple):
@@ -153,7 +153,7 @@ def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str
     """A line for every seed that failed, or for the first few of many."""
     rest = "every seed failed" if len(failed) == n_seeds else "the others went on"
     lines = [f"seed {each['seed']} failed at step {each['step']:,}: {each['reason']}" for each in failed]
-    shown = lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], f"{len(lines) - MOST_LINES + 1} more"]
+    shown = lines if len(lines) <= MAX_LINES else [*lines[: MAX_LINES - 1], f"{len(lines) - MAX_LINES + 1} more"]
     return [*shown[:-1], f"{shown[-1]}; {rest}"] if shown else []
 
 

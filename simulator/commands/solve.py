@@ -17,7 +17,7 @@ from simulator.core.mdp.solve import FiniteMDP, average_reward, finite_horizon, 
 from simulator.core.protocols import AgentView, Array, Env
 from simulator.training.evaluation import LARGEST, optimum
 
-_SHOWN = 40  # states that a table for people holds
+_MAX_STATES = 40  # states that a table for people holds
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -128,7 +128,7 @@ def show(env: Env, solved: Mapping[str, Any]) -> None:
     q = np.asarray(solved["q"])
     assert mdp is not None
     columns = [names[a] if a < len(names) else f"action {a}" for a in range(q.shape[1])]
-    if len(q) > _SHOWN:
+    if len(q) > _MAX_STATES:
         console.print_result(f"{len(q):,} states; --json prints all of them")
         return
     _matrix("q, per state and action", columns, q, mdp.legal, solved["values"])

@@ -18,7 +18,7 @@ _PLAYERS = ("agent", "memory", "player", "env", "challenge", "game")
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _OF_A_MODULE = re.compile(r"([^\W\d][\w.]*):[^:]+")
 _KNOWN = ("torch",)  # what is loaded for networks in any case
-_SHORT = 80
+_MAX_SHOWN = 80
 
 
 def announce(values: Mapping[str, Any], where: str) -> None:
@@ -46,7 +46,7 @@ def code_of(name: str) -> str:
         found = of[1]
     else:
         found = name if _DOTTED.fullmatch(name) else ""
-    found = found if len(found) <= _SHORT else found[: _SHORT - 3] + "..."
+    found = found if len(found) <= _MAX_SHOWN else found[: _MAX_SHOWN - 3] + "..."
     return found if found.isprintable() else ascii(found)
 
 

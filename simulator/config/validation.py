@@ -22,13 +22,13 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import msgspec
 
 from simulator.core.field_types import OfRun
-from simulator.core.files.escaping import LONGEST, shortened
+from simulator.core.files.escaping import MAX_PATH, shortened
 from simulator.core.files.reading import parse_toml
 from simulator.core.registry import suggestions
 
 _SIMPLE = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Any: "a value"}
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-_LARGEST = 2**63 - 1  # what compiled code and SQLite can hold
+_MAX_INT = 2**63 - 1  # what compiled code and SQLite can hold
 
 
 class Setting(NamedTuple):
@@ -55,7 +55,7 @@ class ConfigSource(NamedTuple):
 
     def name(self, path: tuple[str, ...]) -> str:
         """The same without the value."""
-        dotted = shortened(".".join(path), LONGEST)
+        dotted = shortened(".".join(path), MAX_PATH)
         if self.flags:
             return "--" + dotted.replace("_", "-")
         return f"{self.where}: {dotted}" if self.where else dotted
@@ -185,8 +185,8 @@ def _expected(text: str, value: Any) -> str:
         number = float(value)
         if not math.isfinite(number):
             return text.replace("a number", "a finite number")
-        if abs(number) > _LARGEST and "whole number" in text and "<" not in text:
-            return f"{text} and at most {_LARGEST:,}"
+        if abs(number) > _MAX_INT and "whole number" in text and "<" not in text:
+            return f"{text} and at most {_MAX_INT:,}"
     return text
 
 
@@ -213,7 +213,7 @@ def _is_storable(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, int):
-        return abs(value) <= _LARGEST
+        return abs(value) <= _MAX_INT
     if isinstance(value, str):
         return value.isascii() or value.encode("utf-8", "replace").decode() == value
     if isinstance(value, Mapping):

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulator.core.files.escaping import LONGEST, checked_name, is_seen, shortened
+from simulator.core.files.escaping import MAX_PATH, checked_name, is_seen, shortened
 from simulator.core.foreign import own_packages, python_files
 from simulator.core.foreign.faults import FOREIGN
 
@@ -112,8 +112,8 @@ def check_can_be_name(name: str, what: str) -> None:
     Raises:
         ValueError: it has characters that cannot be seen, or too many of them; one line.
     """
-    if not python_files.is_path(name) and (len(name) > LONGEST or not is_seen(name)):
-        checked_name(name, what, most=LONGEST)
+    if not python_files.is_path(name) and (len(name) > MAX_PATH or not is_seen(name)):
+        checked_name(name, what, most=MAX_PATH)
 
 
 def sources(kind: str, name: str) -> tuple[Path, ...]:

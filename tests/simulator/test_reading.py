@@ -153,9 +153,8 @@ def test_the_limit_is_a_flag_of_every_command(tmp_path, monkeypatch, capsys):
     assert "--max-file-mb" in capsys.readouterr().err
     assert main.main([*words, "--max-file-mb", "6"]) == 0
     assert main.main([*words, "--max-file-mb", "0"]) == 2
-    assert all(
-        "max_file_mb" in {each.name for each in command.known()} for command in map(main.command_of, main.COMMANDS)
-    )
+    commands = map(main.command_of, main.COMMANDS)
+    assert all("max_file_mb" in {each.name for each in command.known()} for command in commands)
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):

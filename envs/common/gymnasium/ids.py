@@ -15,7 +15,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymSpec
 from gymnasium.envs.registration import load_env_creator
 
-from simulator.core.files.escaping import LONGEST, shortened, visible
+from simulator.core.files.escaping import MAX_PATH, shortened, visible
 from simulator.core.foreign import own_packages
 from simulator.core.foreign.faults import FOREIGN, fault_of
 from simulator.core.foreign.python_files import PREFIX
@@ -119,7 +119,7 @@ def id_in_file(file: str, module: Any, name: str) -> str:
         of_class = _own_id(module, f"{_CLASS}{name}")
         gymnasium.registry[of_class] = GymSpec(of_class, entry_point=found)
         return of_class
-    shown, called = visible(shortened(file, LONGEST)), visible(shortened(name))
+    shown, called = visible(shortened(file, MAX_PATH)), visible(shortened(name))
     raise ValueError(f"environment {shown}: no environment is called {called} there; {instead_of_file(module)}")
 
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from simulator.core.files.escaping import LONGEST, shortened, visible
+from simulator.core.files.escaping import MAX_PATH, shortened, visible
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,11 +31,11 @@ DATA = 1024.0  # MB of data: pictures unpacked, a recording, a model
 DEFLATED = 1032  # bytes at most that one byte of deflate (gzip, PNG) can unpack to
 MEGABYTE = 1 << 20
 _ADVICE = re.compile(r"Exceeds the limit \([^)]*\) for integer string conversion(?:: value has (\d+) digits)?[^,]*")
-LEVELS = 64  # of tables within tables
+MAX_DEPTH = 64  # of tables within tables
 _PIECE = 1 << 20
 # Where a key can stand, and as many parts of it: tomllib takes time with the square of their number.
 _PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
-_LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{{LEVELS}}}", re.MULTILINE)
+_LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}", re.MULTILINE)
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 _GZIP = b"\x1f\x8b"
 _MARK = "\ufeff"  # of the byte order
@@ -172,7 +172,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises:
         ValueError: no TOML, or tables within tables without end; one line, with tomllib's place behind it.
     """
-    deep = f"nested too deep, expected at most {LEVELS} tables within each other"
+    deep = f"nested too deep, expected at most {MAX_DEPTH} tables within each other"
     if _LONG_KEY.search(text):
         raise ValueError(deep)
     try:
@@ -187,9 +187,9 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def is_deep(value: Any) -> bool:
-    """Tell whether there are more than ``LEVELS`` tables or lists within each other."""
+    """Tell whether there are more than ``MAX_DEPTH`` tables or lists within each other."""
     level = [value]
-    for _ in range(LEVELS + 1):
+    for _ in range(MAX_DEPTH + 1):
         level = [
             inner
             for each in level
@@ -325,7 +325,7 @@ def _piped(place: Place, usual: float) -> bytes:
 
 
 def _named(place: Place) -> str:
-    return visible(shortened(os.fspath(place), LONGEST))
+    return visible(shortened(os.fspath(place), MAX_PATH))
 
 
 def _line(error: Exception) -> str:

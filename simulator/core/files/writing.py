@@ -17,7 +17,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from simulator.core.files.escaping import LONGEST, shortened, visible
+from simulator.core.files.escaping import MAX_PATH, shortened, visible
 from simulator.core.files.reading import UnreadableError, kind_of, open_file
 
 LAB = "engram.sqlite3"  # what a lab's folder holds
@@ -29,7 +29,7 @@ _SEALS = {  # ending -> the last line of a file; the digest of what stands above
     ".pdf": b"%%engram %s\n",
 }
 _SEAL = re.compile(rb"(?:<!-- |%)engram ([0-9a-f]{64})(?: -->)?\n\Z")
-_LONGEST = 100  # bytes, of a seal
+_MAX_SEAL = 100  # bytes, of a seal
 _PNG_END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _PNG_KEY = b"engram\0"
 _CHUNK = 12 + len(_PNG_KEY) + 64  # bytes of the chunk with the seal
@@ -123,7 +123,7 @@ def is_ours(path: Path) -> bool:
             if end == _png_end(told):
                 stop = size - len(end)
                 rest = _PNG_END
-            elif found := _SEAL.search(end[-_LONGEST:]):
+            elif found := _SEAL.search(end[-_MAX_SEAL:]):
                 told = found[1]
                 stop = size - len(found[0])
                 rest = b""
@@ -188,4 +188,4 @@ def _mode(there: Path) -> int:
 
 
 def _named(path: Path) -> str:
-    return visible(shortened(os.fspath(path), LONGEST))
+    return visible(shortened(os.fspath(path), MAX_PATH))

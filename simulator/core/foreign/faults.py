@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOREIGN = (Exception, SystemExit)  # what foreign code may raise; KeyboardInterrupt stays an interrupt
-_LONGEST = 200  # characters of what an error says
+_MAX_TEXT = 200  # characters of what an error says
 _ROOT = Path(__file__).parents[3]
 _STANDARD = Path(importlib.__file__).parents[1]  # where Python's own library lies
 
@@ -60,7 +60,7 @@ class PlayerError(ValueError):
 def fault_of(error: BaseException) -> Fault:
     """Describe an error and the place where it was raised."""
     text = " ".join(str(error).split())
-    text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    text = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 3] + "..."
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
     own = [frame for frame in frames if not _is_library(frame.filename)]
     at = own[-1] if own else None

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from simulator.core.files.escaping import LONGEST, shortened, visible
+from simulator.core.files.escaping import MAX_PATH, shortened, visible
 from simulator.core.files.reading import why_unread
 from simulator.core.foreign.own_packages import NAMES, is_within
 
@@ -202,4 +202,4 @@ def _put_last(folder: str) -> None:
 
 
 def _shown(path: str) -> str:
-    return visible(shortened(path, LONGEST))
+    return visible(shortened(path, MAX_PATH))
