@@ -33,17 +33,27 @@ from simulator.tournaments.workers.local import Here
 from simulator.training import loop as engine
 
 SEEDS = 16
+
+
+class DemoEnv(NamedTuple):
+    """An environment of the demo."""
+
+    settings: dict[str, Any]
+    gamma: float  # discount per step
+    steps: int  # environment steps per seed
+
+
 AGENTS: dict[str, dict[str, Any]] = {
     "Q-learning": {"name": "q_learning", "target": "max"},
     "Sarsa": {"name": "q_learning", "target": "sarsa"},
     "TD(0)": {"name": "td"},
 }
-ENVS: dict[str, tuple[dict[str, Any], float, int]] = {  # settings, discount per step, environment steps per seed
-    "the six rooms": ({"name": "rooms", "layout": "six"}, 0.8, 20_000),
-    "the four rooms": ({"name": "rooms", "layout": "four"}, 0.9, 120_000),
+ENVS = {
+    "the six rooms": DemoEnv({"name": "rooms", "layout": "six"}, 0.8, 20_000),
+    "the four rooms": DemoEnv({"name": "rooms", "layout": "four"}, 0.9, 120_000),
 }
 MEMORIES = ("nearest", "modern_hopfield", "hopfield-flow", "hopfield", "keep_cue")
-CONTEST = {"patterns": [20], "corruption": ["flip:0.2"]}  # of their digits
+RECALL = {"patterns": [20], "corruption": ["flip:0.2"]}  # of their digits
 TOURNAMENT: dict[str, Any] = {
     "seeds": SEEDS,
     "steps": 4_000,
@@ -95,8 +105,8 @@ def play(lab: str) -> Demo:
     with Store(lab) as store:
         for env, (settings, gamma, steps) in ENVS.items():
             for agent, own in AGENTS.items():
-                fading = {"level": 1.0, "last": 0.0, "steps": steps * 5 // 6}  # epsilon from all to none
-                learner = {**own, "gamma": gamma, "explore": fading}
+                decay = {"level": 1.0, "last": 0.0, "steps": steps * 5 // 6}  # epsilon from 1 to 0
+                learner = {**own, "gamma": gamma, "explore": decay}
                 config = build({"seeds": SEEDS, "steps": steps, "agent": learner, "env": settings})
                 last = None
                 for last in engine.run(config, store):  # noqa: B007 - only the last one counts
@@ -107,7 +117,7 @@ def play(lab: str) -> Demo:
                 console.print_status(f"{last.run}: {agent} has learned {env}")
                 if agent == "Q-learning":
                     picture = last.picture
-        memories = _contest(store)
+        memories = _recall(store)
         console.print_status(f"{memories['run']}: memories have recalled digits")
     standings = _tournament(lab)
     console.print_status(f"{standings['tournament']}: agents have met in a tournament")
@@ -116,10 +126,10 @@ def play(lab: str) -> Demo:
     return Demo({"seeds": SEEDS, "rows": rows, **contests, **seconds}, picture)
 
 
-def _contest(store: Store) -> dict[str, Any]:
+def _recall(store: Store) -> dict[str, Any]:
     """Run a recall benchmark of memories on corrupted digits; its summary."""
     players = {"memory": {name.replace("-", "_"): {"name": name} for name in MEMORIES}, "challenge": {"name": "digits"}}
-    for last in loop.recall(recall.build({**CONTEST, "seeds": SEEDS, **players}), store):
+    for last in loop.recall(recall.build({**RECALL, "seeds": SEEDS, **players}), store):
         run = last.run
     return summary.summary(store, run)
 
