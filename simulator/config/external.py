@@ -107,6 +107,8 @@ def _identify(config: ExternalConfig, tables: dict[str, Any]) -> Iterable[str | 
     The content of a file that is named (a model, a Python file or module, a recording, an environment's map) counts; of
     a Python file that of the user's own files that it imports, too.
     """
+    if not config.eval_max_steps:  # as in simulator.config.run
+        tables.pop("eval_max_steps", None)
     if config.file is not None:
         tables["target"] = config.retargeted(config.file.name)
     forget_place(tables["env"])

@@ -75,6 +75,10 @@ def _identify(config: RunConfig, tables: dict[str, Any]) -> Iterable[str]:
     """Leave out the threads, on which no result depends, and say where evaluations are."""
     tables["eval_every"] = eval_period(config)
     tables.pop("threads", None)
+    if not tables.get("eval_max_steps"):  # settings that came later leave the hash of older runs as it is
+        tables.pop("eval_max_steps", None)
+    if tables["env"].get("masks") is False:
+        del tables["env"]["masks"]
     forget_place(tables["agent"])
     forget_place(tables["env"])
     yield from files_of("agents", config.agent, config.agent_settings)

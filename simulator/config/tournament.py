@@ -266,7 +266,9 @@ def _players(config: TournamentConfig) -> dict[str, Any]:
 
 
 def _identify(config: TournamentConfig, tables: dict[str, Any]) -> Iterable[str]:
-    """A tournament of the same settings is the same tournament; what its files hold is for each cell to say."""
+    """Count the settings alone: the content of files is part of the identity of cells."""
+    if not config.eval_max_steps:  # as in simulator.config.run
+        tables.pop("eval_max_steps", None)
     return ()
 
 
