@@ -18,9 +18,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 own_packages.install()
 
 if TYPE_CHECKING:
-    from simulator.api import Result, Trainer, load, recall, run, tournament
+    from simulator.api import RunResult, Trainer, load, recall, run, tournament
 
-__all__ = ["Result", "Trainer", "load", "recall", "run", "tournament"]
+__all__ = ["RunResult", "Trainer", "load", "recall", "run", "tournament"]
 
 
 def __getattr__(name: str) -> Any:

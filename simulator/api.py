@@ -1,4 +1,4 @@
-"""Runs from Python: ``run`` for whole contests, ``Trainer`` for those who know stable-baselines3."""
+"""Engram from Python: ``run``, ``recall`` and ``tournament`` for experiments, ``Trainer`` as in stable-baselines3."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.config.renames import configured
-from simulator.config.run import RunConfig, assemble, build, to_toml
+from simulator.config.codec import from_stored, to_toml
+from simulator.config.run import RunConfig, build
 from simulator.core.field_types import ENDLESS
 from simulator.core.files.writing import write_file
 from simulator.core.notices import forget_notices
@@ -21,7 +21,7 @@ from simulator.store.run_store import Store
 from simulator.training import loop, summary
 
 
-class Result:
+class RunResult:
     """A stored run, read from its lab.
 
     Args:
@@ -57,9 +57,9 @@ class Result:
             return summary.evaluation_scores(store, store.find(self.run))
 
     def __repr__(self) -> str:
-        told, judged = self.summary, self.summary["evaluation"]
-        seeds = len(told["seeds"])
-        return f"<{self.run}: {told['agent']} on {told['env']}, {seeds} seeds, IQM {judged['iqm']}, {told['status']}>"
+        summary = self.summary
+        seeds = f"{len(summary['seeds'])} seeds, IQM {summary['evaluation']['iqm']}"
+        return f"<{self.run}: {summary['agent']} in {summary['env']}, {seeds}, {summary['status']}>"
 
 
 def run(
@@ -71,7 +71,7 @@ def run(
     env_settings: Mapping[str, Any] | None = None,
     label: str = "",
     **settings: Any,
-) -> Result:
+) -> RunResult:
     """Train and evaluate an agent in an environment, and store it in the lab.
 
     Args:
@@ -80,7 +80,7 @@ def run(
         lab: folder of the stored runs.
         agent_settings: fields of the agent's ``Config``, nested ones as dicts.
         env_settings: fields of the environment's ``Config``.
-        label: what to call the run in lists and reports.
+        label: name for people in lists and reports.
         **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``,
             ``eval_max_steps``, ``threads``, ``device``.
 
@@ -91,17 +91,17 @@ def run(
     forget_notices()
     with Store(lab) as store:
         for snapshot in loop.run(config, store, label=label):
-            name = snapshot.id
-    return Result(lab, name)
+            name = snapshot.run
+    return RunResult(lab, name)
 
 
-def load(lab: str | Path = "lab", run: str = "latest") -> Result:
-    """A stored run."""
-    return Result(lab, run)
+def load(lab: str | Path = "lab", run: str = "latest") -> RunResult:
+    """Load a stored run."""
+    return RunResult(lab, run)
 
 
 class Trainer:
-    """An agent that is trained, asked and saved by hand, with stable-baselines3's four verbs.
+    """An agent that is trained, used and saved by hand, with the verbs of stable-baselines3.
 
     Args:
         agent: as in :func:`run`.
@@ -127,7 +127,7 @@ class Trainer:
 
     @property
     def failed(self) -> tuple[Failure, ...]:
-        """The seeds whose loss was not finite, and when."""
+        """The seeds whose loss was not finite, with the step."""
         return self._session.failed
 
     @property
@@ -171,7 +171,7 @@ class Trainer:
 
     @classmethod
     def load(cls, path: str | Path) -> Trainer:
-        """A trainer that goes on where the saved one stood, with the same bits.
+        """Load a trainer that continues from the saved one, with the same bits.
 
         Raises:
             ValueError: no such file, or not one that ``save`` wrote.
@@ -180,7 +180,7 @@ class Trainer:
         if not {"settings", "session"} <= state.keys():
             raise ValueError(f"{path} holds no trainer: expected a file that Trainer.save wrote")
         trainer = cls.__new__(cls)
-        trainer._start(configured(assemble, "run", state["settings"], str(path), state.get("versions", {})))
+        trainer._start(from_stored(RunConfig, state["settings"], str(path), state.get("versions", {})))
         trainer._session.restore(state["session"])
         return trainer
 
@@ -194,14 +194,14 @@ def recall(
     label: str = "",
     **settings: Any,
 ) -> dict[str, Any]:
-    """Let memories recall the same corrupted patterns, and store what comes out in the lab.
+    """Benchmark memories on the same corrupted patterns, and store the result in the lab.
 
     Args:
-        memories: names of ``engram list memories`` or of presets; or label -> settings, ``name`` among them.
+        memories: names of ``engram list memories`` or of presets; or label -> settings with a ``name``.
         challenge: a name of ``engram list challenges``, or a dotted path.
-        lab: folder of the stored contests.
+        lab: folder of the stored benchmarks.
         challenge_settings: fields of the challenge's ``Config``.
-        label: what to call the contest in lists and reports.
+        label: name for people in lists and reports.
         **settings: ``patterns``, ``corruption``, ``seeds``, ``first_seed``, ``cues``, ``novel``, ``basin``,
         ``capacity``.
 
@@ -209,7 +209,7 @@ def recall(
         The JSON object of ``engram recall``; see :func:`simulator.recall.summary.summary`.
 
     Raises:
-        ValueError: an unknown name, a bad value, or patterns that a memory refuses, in one line.
+        ValueError: an unknown name, a bad value, or patterns that a memory cannot store, in one line.
     """
     from simulator.config import recall as arena_config
     from simulator.recall import loop as arena
@@ -233,13 +233,13 @@ def tournament(
     workers: str | int = "0",
     **tables: Any,
 ) -> dict[str, Any]:
-    """Play what is missing of a tournament, and say who is better and how sure that is.
+    """Run what is missing of a tournament, and rank its contestants, with confidence intervals.
 
     Args:
         lab: folder of the stored tournaments; cells that it holds are reused.
-        label: what to call it in lists and reports.
-        workers: where cells are played, as ``--workers``: a number of processes, ``ray`` or ``ray://ADDRESS``.
-        **tables: what a tournament's file holds: ``agent={"q": {"name": "q_learning"}, "td": {}}``,
+        label: name for people in lists and reports.
+        workers: where cells run, as ``--workers``: a number of processes, ``ray`` or ``ray://ADDRESS``.
+        **tables: the contents of a tournament's file: ``agent={"q": {"name": "q_learning"}, "td": {}}``,
             ``env={"rooms": {"layout": "four"}}``, ``memory``, ``challenge``, ``player``, ``game``, ``seeds``,
             ``steps`` and so on.
 

@@ -1,4 +1,4 @@
-"""What commands print: one JSON object, or tables for people; colours and boxes only on a terminal."""
+"""Output of commands: one JSON object, or tables for people, with colours and boxes only on a terminal."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ Row = Sequence[Any]
 
 
 def as_json(value: Any) -> str:
-    """One JSON object on one line; arrays become lists, and what is not finite becomes null."""
+    """Format a value as JSON on one line; arrays become lists, and what is not finite becomes null."""
     return json.dumps(_plain(value), allow_nan=False, ensure_ascii=True)
 
 
 def print_status(line: str) -> None:
-    """A line about how it goes, to stderr: stdout is for results."""
+    """Print a line about the progress to stderr: stdout is for results."""
     print(_safe(visible(line), sys.stderr.encoding), file=sys.stderr, flush=True)
 
 
 def print_result(text: str = "") -> None:
-    """Text for people, to stdout."""
+    """Print a text for people to stdout."""
     print(_safe(visible_lines(text), sys.stdout.encoding))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """A table for people: drawn by rich on a terminal, plain columns elsewhere. Numbers keep four figures."""
-    title, columns = one_line(title), [one_line(column) for column in columns]
+    """Print a table for people: drawn by rich on a terminal, plain columns elsewhere. Numbers keep four figures."""
+    title = one_line(title)
+    columns = [one_line(column) for column in columns]
     cells = [[format_cell(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         _plain_table(title, columns, cells)
@@ -48,7 +49,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None
 
 
 def format_cell(cell: Any) -> str:
-    """A cell as people read it: ``12,000``, ``0.5295``, ``-`` where there is nothing."""
+    """Format a cell for people: ``12,000``, ``0.5295``, ``-`` where there is nothing."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return "-"
     if isinstance(cell, bool | str):

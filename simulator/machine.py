@@ -1,4 +1,4 @@
-"""What a result was made on: processor, instruction sets, BLAS kernel, threads.
+"""The machine that a result was made on: processor, instruction sets, BLAS kernel, threads.
 
 Results of two machines agree in distribution; whether they agree in bits hangs on these.
 """
@@ -26,7 +26,7 @@ _LEVELS = {  # microarchitecture levels of x86-64 (System V ABI, AMD64 supplemen
 
 
 def machine(threads: int | None = None) -> Machine:
-    """What numbers are made on now.
+    """Describe the machine that numbers are made on now.
 
     Args:
         threads: that share the seeds; None: as many as there are cores.
@@ -68,7 +68,8 @@ def _level() -> str:
     kind = platform.machine()
     if kind.lower() not in ("x86_64", "amd64"):
         return kind
-    has, level = binding.get_host_cpu_features(), "x86-64"
+    has = binding.get_host_cpu_features()
+    level = "x86-64"
     for name, needed in _LEVELS.items():
         if not all(has.get(each) for each in needed):
             break
@@ -98,12 +99,12 @@ def _blas() -> Machine:
 
 
 def joined(known: Sequence[Machine], now: Machine) -> list[Machine]:
-    """The machines that a result was made on, in order, with the one that it is made on now."""
+    """Append the machine of now to those that a result was made on, unless it is like the last one."""
     return [*known] if known and not differences(known[-1:], now) else [*known, now]
 
 
 def differences(then: Sequence[Mapping[str, str]], now: Mapping[str, str]) -> dict[str, list[str]]:
-    """What is otherwise now than on one of these machines, as [then, now]; what one does not say is left out."""
+    """Compare machines with the one of now, as name -> [then, now]; what one does not say is left out."""
     found: dict[str, list[str]] = {}
     for one in then:
         for name in one:
@@ -113,14 +114,14 @@ def differences(then: Sequence[Mapping[str, str]], now: Mapping[str, str]) -> di
 
 
 def made_with(summary: Mapping[str, Any]) -> list[str]:
-    """What a stored result was made with, in lines for people."""
+    """List the versions and machines that a stored result was made with, in lines for people."""
     versions = ", ".join(f"{name} {text}" for name, text in (summary.get("versions") or {}).items())
     lines = [f"made with {versions}"] if versions else []
     return lines + [f"made on {described(one)}" for one in summary.get("machines") or ()]
 
 
 def described(one: Mapping[str, str]) -> str:
-    """A machine in one line."""
+    """Describe a machine in one line."""
     words = {"cpu": "", "instructions": "", "blas": "BLAS ", "compiled_for": "compiled for ", "torch": "torch with "}
     told = [before + one[name] for name, before in {**words, "device": "", "python": "Python "}.items() if name in one]
     return ", ".join([*told, *([f"threads: {one['threads']}"] if "threads" in one else [])])

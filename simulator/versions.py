@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 OURS = "engram-rl"
 NOT_INSTALLED = "not installed"
 
 
 def version_of(name: str) -> str:
     """The version of a distribution, or ``not installed``."""
+    from importlib.metadata import PackageNotFoundError, version  # 20 ms, which help does not need
+
     try:
         return version(name)
     except PackageNotFoundError:

@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 
 from envs.common.patterns.sampling import Patterns, Pool, distinct
-from simulator.core.files.escaping import LONGEST, shortened, visible
+from simulator.core.files.escaping import MAX_PATH, shortened, visible
 from simulator.core.files.reading import DATA, DEFLATED, UnreadableError, check_size, open_file, read_npy
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
@@ -99,7 +99,7 @@ def read_pictures(path: str, size: int = 0, background: float = 1.0, *, signs: b
         return _folder(Path(path), size, background)
     if not os.path.exists(path):
         raise ValueError(
-            f"{visible(shortened(path, LONGEST))}: no such file or folder, expected a .npy file or a folder of images"
+            f"{visible(shortened(path, MAX_PATH))}: no such file or folder, expected a .npy file or a folder of images"
         )
     pictures = _array(path, background, signs=signs)
     if size and pictures.ndim == 2:

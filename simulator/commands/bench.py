@@ -1,4 +1,4 @@
-"""``engram bench``: runs the measurements in a checkout's ``tests/benchmarks``, each a file with ``main(json)``."""
+"""``engram bench``: run the measurements in a checkout's ``tests/benchmarks``, each a file with ``main(json)``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from simulator import console
+from simulator.commands.command import Command, CommandResult, ParsedArgs
 from simulator.core.registry import ROOT, unknown_name_message
 
 FOLDER = ROOT / "tests" / "benchmarks"
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """Run what is named, or everything."""
+    return CommandResult(measure(args.names[0] if args.names else None, args.options.json), show)
 
 
 def measure(name: str | None, json: bool) -> dict[str, Any]:
@@ -32,7 +38,7 @@ def measure(name: str | None, json: bool) -> dict[str, Any]:
 
 
 def show(measured: Mapping[str, Any]) -> None:
-    """Say what was run: the numbers are printed already."""
+    """Print what was run: the numbers are printed already."""
     console.print_status(f"measured: {', '.join(measured)}")
 
 
@@ -46,3 +52,6 @@ def _run(path: Path, json: bool) -> Any:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module.main(json)
+
+
+COMMAND = Command(act, (0, 1))

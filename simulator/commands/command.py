@@ -1,294 +1,214 @@
-"""What a command is, the flags that are no settings of a run, and where a run's settings come from."""
+"""The contract of a command, the options that are no settings of an experiment, and helpers of several commands."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
-from simulator import console as tables
-from simulator.commands.parser import ParsedArgs, show_help
-from simulator.commands.parser import read as read_words
-from simulator.config.presets import find
-from simulator.config.run import read as read_file
-from simulator.config.run import run_settings
+from simulator.commands.help import PlayerHelp
+from simulator.commands.parser import option_of
 from simulator.config.validation import ConfigSource, Setting, settings
-from simulator.core import registry
 from simulator.core.field_types import Share
 from simulator.core.files.escaping import checked_name
-from simulator.core.files.reading import is_path, set_limit
-from simulator.external.trust import trust_files
+from simulator.core.files.reading import set_limit
 
 
 @dataclass(frozen=True)
 class Options:
-    """The flags that are no settings of a run."""
+    """The options that are no settings of an experiment."""
 
     lab: str = ""
-    """folder of the stored runs; where it is not given ENGRAM_LAB, or ./lab"""
+    """folder of the stored experiments; by default ENGRAM_LAB, or ./lab"""
     json: bool = False
     """print one JSON object to stdout and nothing else"""
     config: str = ""
-    """TOML file with the settings of a run"""
+    """read settings from this TOML file"""
     preset: str = ""
-    """preset: settings that an agent recommends for an env (engram list presets), by name; with a / or .toml, a file"""
+    """use a preset (engram list presets) by name; with a / or .toml, a file"""
     view: Literal["terminal", "none"] = "terminal"
-    """how the run is shown while it learns"""
+    """live view"""
     gamma: Share | None = None
-    """discount per step; where it is not given the environment's own, or 1 with criterion finite"""
+    """discount per step; by default the environment's own, or 1 with criterion finite"""
     criterion: Literal["discounted", "average", "finite"] = "discounted"
-    """what is best: the discounted value, the reward per step for ever, or the return within a number of steps"""
+    """maximise the discounted value, the average reward per step, or the return within a number of steps"""
     horizon: Annotated[int, Meta(ge=0, le=10**6)] = 0
     """steps of criterion finite; 0: the environment's own limit"""
     label: str = ""
-    """what to call the run in lists and reports; it is no setting"""
+    """name for people in lists and reports; no result depends on it"""
     table: bool = False
     """print the table as Markdown"""
     csv: bool = False
     """print the table as CSV"""
-    picture: str = ""
-    """draw the curves of a contest between memories into this file: .svg, .png or .pdf"""
-    force: bool = False
-    """replace a file that is there already, though Engram did not write it"""
-    max_file_mb: Annotated[float, Meta(gt=0.0, le=1e9)] | None = None
-    """megabytes that a file may have, read and unpacked; where it is not given ENGRAM_MAX_FILE_MB, or 4 for texts such
-    as settings and maps and 1,024 for pictures, recordings and models"""
-    agent: str = ""
-    """only runs of this agent"""
-    env: str = ""
-    """only runs in this environment"""
-    all: bool = False
-    """every memory; 20 and 100 patterns, five kinds of corruption and 16 seeds unless given"""
-    presets: bool = False
-    """every preset of a memory too"""
-    deep: bool = False
-    """import torch too, and ask it for GPUs"""
-    fix: bool = False
-    """mend what can be mended without loss: remove damaged compiled code"""
-    workers: Annotated[str, Meta(min_length=1)] = "0"
-    """where cells are played: a number of processes, ray (one of this machine, which nobody else can reach, or that in
-    RAY_ADDRESS) or ray://ADDRESS, a cluster of your own; one that asks for a token finds it by RAY_AUTH_MODE=token with
-    RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; 0: a process per core"""
-    trust_files: bool = False
-    """let saved models (sb3:FILE.zip) run code that is in them; without it only their weights are read"""
-    init: bool = False
-    """write a commented example of a tournament into the file, tournament.toml where none is named"""
-    output: str = ""
-    """folder of the new lab, which is not there yet or empty"""
-    retry: bool = False
-    """play cells that failed once more"""
     latex: bool = False
     """print the table as LaTeX"""
     html: str = ""
-    """write the report of a tournament into this file, one page of HTML; t1.html where nothing else is asked for"""
-    agents: str = ""
-    """agents that compete: names, label=name, sb3:CLASS, sb3:FILE.zip, python:FILE.py:FUNCTION, up to the next flag"""
-    envs: str = ""
-    """environments they compete in, likewise"""
-    memories: str = ""
-    """memories that compete, likewise"""
-    challenges: str = ""
-    """challenges they compete in, likewise"""
-    players: str = ""
+    """write the report of a tournament into this HTML file; t1.html where nothing else is asked for"""
+    picture: str = ""
+    """draw the figures into this file: .svg, .png or .pdf"""
+    force: bool = False
+    """replace an existing file that Engram did not write"""
+    max_file_mb: Annotated[float, Meta(gt=0.0, le=1e9)] | None = None
+    """largest file to read, in megabytes, packed and unpacked; by default ENGRAM_MAX_FILE_MB, or 4 for texts such as
+    settings and maps and 1,024 for pictures, recordings and models"""
+    agent: str = ""
+    """select the runs of this agent"""
+    env: str = ""
+    """select the runs in this environment"""
+    all: bool = False
+    """take every memory, with 20 and 100 patterns, five kinds of corruption and 16 seeds unless given"""
+    presets: bool = False
+    """take every preset of a memory too"""
+    deep: bool = False
+    """import torch and every player too"""
+    fix: bool = False
+    """remove damaged compiled code"""
+    workers: Annotated[str, Meta(min_length=1)] = "0"
+    """run cells in this number of processes, on ray (of this machine, which no other can reach, or that in RAY_ADDRESS)
+    or on ray://ADDRESS, a cluster of your own, which takes a token from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH with
+    RAY_AUTH_MODE=token; 0: a process per core"""
+    trust_files: bool = False
+    """let saved models (sb3:FILE.zip) run the code in them; otherwise only their weights are read"""
+    init: bool = False
+    """write a commented example of a tournament into the file, by default tournament.toml"""
+    output: str = ""
+    """create the new lab in this folder, which is missing or empty"""
+    retry: bool = False
+    """run failed cells again"""
+    agents: tuple[str, ...] = ()
+    """agents that compete in environments: names, label=name, sb3:CLASS, sb3:FILE.zip, python:FILE.py:FUNCTION"""
+    envs: tuple[str, ...] = ()
+    """environments, likewise"""
+    memories: tuple[str, ...] = ()
+    """memories that compete in recall challenges, likewise"""
+    challenges: tuple[str, ...] = ()
+    """recall challenges, likewise"""
+    players: tuple[str, ...] = ()
     """agents and strategies that play games, likewise"""
-    games: str = ""
-    """games they play, likewise"""
+    games: tuple[str, ...] = ()
+    """games, likewise"""
 
 
-DASH = "nothing is written to stdout, expected a path, ./- for one that is called so"
-EVERYWHERE = ("lab", "json", "max_file_mb")  # flags of every command
+EVERYWHERE = ("lab", "json", "max_file_mb")  # options of every command
+DASH = "nothing is written to stdout, expected a path, ./- for a file of that name"
+WRITTEN = ("html", "picture", "output", "lab")  # options that name what is written
 
 
 class CommandResult(NamedTuple):
-    """What a command came to."""
+    """The outcome of a command."""
 
     data: Mapping[str, Any] | None  # the JSON object; None: there is nothing to print
     show: Callable[[Mapping[str, Any]], None]  # prints it for people
     code: int = 0
 
 
+class ParsedArgs(NamedTuple):
+    """The words of a command line, sorted and checked."""
+
+    names: list[str]
+    options: Options
+    given: frozenset[str]  # the options and settings that were given
+    settings: dict[str, Any]  # of the experiment
+    players: dict[str, Any]  # table -> nested settings of players, texts as they were typed
+
+    def sources(self, names: Mapping[str, Any]) -> list[ConfigSource]:
+        """The sources of a config that the words are, over files; ``names``: tables of the players that are named."""
+        return [ConfigSource({**self.settings, **names}), ConfigSource(self.players, flags=True)]
+
+
 class Command(NamedTuple):
-    """One command."""
+    """A command of a file in this folder, which calls it ``COMMAND``."""
 
-    usage: str
-    about: str
-    act: Callable[[ParsedArgs, Options], CommandResult]
-    names: tuple[int, int] = (0, 0)  # how many names it takes
-    flags: tuple[str, ...] = ()  # besides EVERYWHERE
-    tables: tuple[str, ...] = ()  # players whose settings are flags
-    own: Callable[[], list[Setting]] = list  # settings of what it starts, which are flags too
-    read: Callable[[Command, Sequence[str]], ParsedArgs] | None = (
-        None  # how its words are read, where not as a run's are
-    )
-    sit: Callable[[ParsedArgs], dict[str, registry.Plugin]] | None = None  # who sits at which table, likewise
-
-    def options(self) -> list[Setting]:
-        """Its flags that are no settings of a run."""
-        return [each for each in settings(Options) if each.name in (*EVERYWHERE, *self.flags)]
+    act: Callable[[ParsedArgs], CommandResult]
+    names: tuple[int, int] = (0, 0)  # fewest and most names
+    options: tuple[str, ...] = ()  # besides EVERYWHERE
+    settings: Callable[[], list[Setting]] = list  # settings of the experiment, which are options too
+    tables: tuple[str, ...] = ()  # tables of players, whose settings are options
+    players: Callable[[ParsedArgs], list[PlayerHelp]] | None = None  # the named players, for help
 
     def known(self) -> list[Setting]:
-        """All its flags, but for the players'."""
-        return [*self.own(), *self.options()]
+        """All options but those of players."""
+        own = [each for each in settings(Options) if each.name in (*EVERYWHERE, *self.options)]
+        return [*self.settings(), *own]
 
 
-def overview(commands: Mapping[str, Command]) -> None:
-    """Print every command."""
-    tables.print_result(
-        "usage: engram COMMAND ...\n\nContests between agents and between memories, over many seeds at once.\n"
-    )
-    for command in commands.values():
-        tables.print_result(f"  {command.usage:<34} {command.about}")
-    tables.print_result(
-        "\nengram COMMAND --help lists its flags; engram run AGENT ENV --help the players' settings too"
-    )
-
-
-def show_help_of(command: Command, given: ParsedArgs) -> None:
-    """Print help for one command; where its players are named, with their settings."""
-    shown, about = seats(command, given), command.about
-    if command.tables and not shown:
-        about += f"; with {' and '.join(table.upper() for table in command.tables)} before --help, their settings too"
-    show_help(command.usage, about, command.known(), shown)
-
-
-def dispatch(commands: Mapping[str, Command], words: list[str]) -> int:
-    """Do what the words of a command line say; the exit code.
+def checked_options(options: Options) -> Options:
+    """Check the texts among options; from here on ``max_file_mb`` holds.
 
     Raises:
-        ValueError: bad usage, in one line.
+        ValueError: a label or a lab with invisible characters, or - for a file that is written; one line.
     """
-    if not words or words[0] in ("--help", "-h", "help"):
-        overview(commands)
-        return 0
-    if words[0] == "--version":
-        from simulator.versions import OURS, version_of
-
-        tables.print_result(f"engram {version_of(OURS)}")
-        return 0
-    command = commands.get(words[0])
-    if command is None:
-        raise ValueError(registry.unknown_name_message("command", words[0], commands, "engram --help"))
-    helps = [word for word in words if word in ("--help", "-h")]
-    given = parse(command, [word for word in words[1:] if word not in helps])
-    if helps:
-        show_help_of(command, given)
-        return 0
-    low, high = command.names
-    if not low <= len(given.names) <= high:
-        got = " ".join(given.names)[:60] or "nothing"
-        raise ValueError(f"expected {command.usage}, got {got!r} (engram {words[0]} --help)")
-    options = options_of(given)
-    if options.trust_files:
-        trust_files()
-    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
-        answer = command.act(given, options)
-    if answer.data is not None:
-        print(tables.as_json(answer.data)) if options.json else answer.show(answer.data)
-    return answer.code
-
-
-def options_of(given: ParsedArgs) -> Options:
-    """The given flags that are no settings of a run; how large files may be holds from here on.
-
-    Raises:
-        ValueError: a label or a lab with characters that cannot be seen, or - for a file that is written; one line.
-    """
-    own = {setting.name for setting in settings(Options)}
-    options = Options(**{key: value for key, value in given.options.items() if key in own})
     if options.label:
         checked_name(options.label, "--label")
     if options.lab:
         checked_name(options.lab, "--lab", most=4096)
-    for name in ("html", "picture", "output", "lab"):
+    for name in WRITTEN:
         if getattr(options, name) == "-":
-            raise ValueError(f"{flag_of(name)} -: {DASH}")
+            raise ValueError(f"{option_of((name,))} -: {DASH}")
     if options.max_file_mb is not None:
         set_limit(options.max_file_mb)
     return options
 
 
-def refuse_unused(given: ParsedArgs, command: str, what: str, used: Collection[str]) -> None:
-    """Refuse flags that a command has, but not for what it is asked about.
+def refuse_unused(args: ParsedArgs, command: str, what: str, used: Collection[str]) -> None:
+    """Refuse options that a command has, but that do nothing for what it is asked about.
 
     Args:
-        given: the words.
-        command: which command.
-        what: what it is asked about, for the line.
-        used: its flags that mean something there, besides EVERYWHERE.
+        args: the words.
+        command: the command's name.
+        what: the thing that it is asked about, for the line.
+        used: the options that mean something there, besides EVERYWHERE.
 
     Raises:
         ValueError: others were given, in one line.
     """
-    unused = sorted(map(flag_of, given.options.keys() - {*used, *EVERYWHERE}))
+    unused = sorted(option_of((name,)) for name in args.given - {*used, *EVERYWHERE})
     if unused:
-        rest = f", expected {' or '.join(map(flag_of, used))}" if used else ""
+        rest = f", expected {' or '.join(option_of((name,)) for name in used)}" if used else ""
         raise ValueError(f"{' '.join(unused)}: not for {what}{rest} (engram {command} --help)")
 
 
-def flag_of(name: str) -> str:
-    """The flag of a setting of a command."""
-    return f"--{name.replace('_', '-')}"
-
-
-def parse(command: Command, words: Sequence[str]) -> ParsedArgs:
-    """The words of a command, read twice: for who plays, then with the flags that those players have.
+def lab_of(options: Options) -> str:
+    """The folder of the lab: ``--lab``, ``ENGRAM_LAB`` or ``./lab``.
 
     Raises:
-        ValueError: an unknown flag, a missing value or a bad one, in one line.
+        ValueError: it cannot be a lab, in one line.
     """
-    if command.read is not None:
-        return command.read(command, words)
-    known, sat = command.known(), dict.fromkeys(command.tables)
-    given = read_words(command.usage, words, known, sat)
-    files = _files(given)
-    found: dict[str, registry.Plugin] = {}
-    for table, name in players(command, given._replace(files=files)).items():
-        # One that cannot be had is refused where the run is put together, which knows the place that names it.
-        with contextlib.suppress(ValueError):
-            found[table] = registry.load(f"{table}s", name)
-    if found:
-        given = read_words(command.usage, words, known, {**sat, **found})
-    return given._replace(files=files)
+    from simulator.store.lab import check_can_be_lab
+
+    named = os.environ.get("ENGRAM_LAB")
+    lab = options.lab or (checked_name(named, "ENGRAM_LAB", most=4096) if named else "lab")
+    check_can_be_lab(Path(lab))
+    return lab
 
 
-def _files(given: ParsedArgs) -> tuple[ConfigSource, ...]:
-    """What --preset and --config lead to, the latter over the former."""
-    options, found = options_of(given), []
-    if options.preset:
-        named = [*given.names, None, None][:2]
-        found.append(read_file(options.preset) if is_path(options.preset) else find(options.preset, *named).layer())
-    if options.config:
-        found.append(read_file(options.config))
-    return tuple(found)
+def view_of(options: Options, experiment: str = "run") -> Any:
+    """The live view of an experiment, or None."""
+    if options.view == "none":
+        return None
+    if experiment == "tournament":
+        from simulator.views.tournament import Leaderboard
+
+        return Leaderboard()
+    if experiment == "recall":
+        from simulator.views.recall import ArenaTerminal
+
+        return ArenaTerminal()
+    from simulator.views.run import Terminal
+
+    return Terminal()
 
 
-def layers(given: ParsedArgs) -> list[ConfigSource]:
-    """Where the settings of a run come from, each over the ones before: preset, file, words."""
-    names = {table: {"name": name} for table, name in zip(("agent", "env"), given.names, strict=False) if name}
-    fields = {setting.name for setting in run_settings()}
-    words = ConfigSource({key: value for key, value in given.options.items() if key in fields} | names)
-    return [*given.files, words, ConfigSource(given.own, flags=True)]
-
-
-def seats(command: Command, given: ParsedArgs) -> dict[str, registry.Plugin]:
-    """Table -> whoever sits there, for help."""
-    if command.sit is not None:
-        return command.sit(given)
-    return {table: registry.load(f"{table}s", name) for table, name in players(command, given).items()}
-
-
-def players(command: Command, given: ParsedArgs) -> dict[str, str]:
-    """Table -> name of the players that the words, the file or the preset name."""
-    if command.tables == ("env",):
-        return dict(zip(command.tables, given.names, strict=False))
+def named_players(sources: Sequence[ConfigSource], tables: Collection[str]) -> dict[str, str]:
+    """Table -> name of the player that the last source with a name names."""
     named: dict[str, str] = {}
-    for layer in layers(given):
-        for table in command.tables:
-            own = layer.values.get(table, {})
+    for source in sources:
+        for table in tables:
+            own = source.values.get(table, {})
             if isinstance(own, Mapping) and isinstance(own.get("name"), str):
                 named[table] = own["name"]
     return named

@@ -1,7 +1,7 @@
-"""``engram demo``: the main job in half a minute.
+"""``engram demo``: run the main job in half a minute.
 
-Three agents learn two sets of rooms, beside the exact optimum; memories repair digits, beside the exact ceiling; and a
-small tournament says who is better and how sure that is.
+Three agents learn two sets of rooms, beside the exact optimum; memories recall corrupted digits, beside the
+Bayes-optimal ceiling; and a small tournament ranks agents, with confidence intervals.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator import console
+from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.config import recall
 from simulator.config import tournament as tournament_config
 from simulator.config.run import RunConfig, build
@@ -33,17 +34,27 @@ from simulator.tournaments.workers.local import Here
 from simulator.training import loop as engine
 
 SEEDS = 16
+
+
+class DemoEnv(NamedTuple):
+    """An environment of the demo."""
+
+    settings: dict[str, Any]
+    gamma: float  # discount per step
+    steps: int  # environment steps per seed
+
+
 AGENTS: dict[str, dict[str, Any]] = {
     "Q-learning": {"name": "q_learning", "target": "max"},
     "Sarsa": {"name": "q_learning", "target": "sarsa"},
     "TD(0)": {"name": "td"},
 }
-ENVS: dict[str, tuple[dict[str, Any], float, int]] = {  # settings, discount per step, environment steps per seed
-    "the six rooms": ({"name": "rooms", "layout": "six"}, 0.8, 20_000),
-    "the four rooms": ({"name": "rooms", "layout": "four"}, 0.9, 120_000),
+ENVS = {
+    "the six rooms": DemoEnv({"name": "rooms", "layout": "six"}, 0.8, 20_000),
+    "the four rooms": DemoEnv({"name": "rooms", "layout": "four"}, 0.9, 120_000),
 }
-MEMORIES = ("nearest_neighbor", "modern_hopfield", "hopfield-flow", "hopfield", "identity")
-CONTEST = {"patterns": [20], "corruption": ["flip:0.2"]}  # of their digits
+MEMORIES = ("nearest", "modern_hopfield", "hopfield-flow", "hopfield", "keep_cue")
+RECALL = {"patterns": [20], "corruption": ["flip:0.2"]}  # of their digits
 TOURNAMENT: dict[str, Any] = {
     "seeds": SEEDS,
     "steps": 4_000,
@@ -60,48 +71,55 @@ TOURNAMENT: dict[str, Any] = {
     },
 }
 NEXT = {
-    "engram run q_learning rooms --env.layout four": "the same, watched while it learns",
-    "engram run q_learning rooms --help": "every setting of both players",
-    "engram solve rooms --gamma 0.8": "the exact optimum of the six rooms",
-    "engram recall nearest_neighbor rbm autoencoder digits": "trained memories repair digits",
-    "engram tournament --init": "a tournament of your own",
-    "engram list": "who there is",
-    "engram list runs": "what is stored by now",
-    "engram show latest": "one run, with its settings",
+    "engram run q_learning rooms --env.layout four": "train with a live view",
+    "engram run q_learning rooms --help": "list every setting of both players",
+    "engram solve rooms --gamma 0.8": "compute the exact optimum of the six rooms",
+    "engram recall nearest rbm autoencoder digits": "benchmark trained memories",
+    "engram tournament --init": "write a tournament of your own",
+    "engram list": "list agents, memories and environments",
+    "engram list runs": "list stored runs",
+    "engram show latest": "show one run, with its settings",
 }
 
 
 class Demo(NamedTuple):
-    """What was played."""
+    """The results of the demo."""
 
     data: dict[str, Any]  # the JSON object of the command
-    picture: AgentView | None  # what Q-learning's first seed thinks of the four rooms
+    picture: AgentView | None  # values and best moves of Q-learning's first seed in the four rooms
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """Run the demo and print its results."""
+    from simulator.commands import run, solve
+
+    run.announce_compiling()
+    demo = play(lab_of(args.options))
+    return CommandResult(demo.data, lambda data: show(data, demo.picture, solve.draw))
 
 
 def play(lab: str) -> Demo:
-    """Play every agent in every environment, into the lab, and judge what each seed learned by exact evaluation."""
-    began, rows, picture = time.perf_counter(), [], None
+    """Train every agent in every environment, into the lab, and evaluate the policy of each seed exactly."""
+    began = time.perf_counter()
+    rows = []
+    picture = None
     with Store(lab) as store:
         for env, (settings, gamma, steps) in ENVS.items():
             for agent, own in AGENTS.items():
-                fading = {
-                    "epsilon_start": 1.0,
-                    "epsilon_end": 0.0,
-                    "decay_steps": steps * 5 // 6,
-                }  # epsilon from all to none
-                learner = {**own, "gamma": gamma, "explore": fading}
+                decay = {"level": 1.0, "last": 0.0, "steps": steps * 5 // 6}  # epsilon from 1 to 0
+                learner = {**own, "gamma": gamma, "explore": decay}
                 config = build({"seeds": SEEDS, "steps": steps, "agent": learner, "env": settings})
                 last = None
                 for last in engine.run(config, store):  # noqa: B007 - only the last one counts
                     pass
                 assert last is not None
-                values, best = judge(config, store, last.id, gamma)
+                values, best = evaluate(config, store, last.run, gamma)
                 rows.append(_row(env, agent, last, values, best))
                 console.print_status(f"{last.id}: {agent} has learned {env}")
                 if agent == "Q-learning":
                     picture = last.picture
-        memories = _contest(store)
-        console.print_status(f"{memories['run']}: memories have repaired digits")
+        memories = _recall(store)
+        console.print_status(f"{memories['run']}: memories have recalled digits")
     standings = _tournament(lab)
     console.print_status(f"{standings['tournament']}: agents have met in a tournament")
     seconds = {"seconds": time.perf_counter() - began, "compile_seconds": compile_seconds()}
@@ -109,16 +127,16 @@ def play(lab: str) -> Demo:
     return Demo({"seeds": SEEDS, "rows": rows, **contests, **seconds}, picture)
 
 
-def _contest(store: Store) -> dict[str, Any]:
-    """Let memories repair digits; what it came to."""
+def _recall(store: Store) -> dict[str, Any]:
+    """Run a recall benchmark of memories on corrupted digits; its summary."""
     players = {"memory": {name.replace("-", "_"): {"name": name} for name in MEMORIES}, "challenge": {"name": "digits"}}
-    for last in loop.recall(recall.build({**CONTEST, "seeds": SEEDS, **players}), store):
-        run = last.id
+    for last in loop.recall(recall.build({**RECALL, "seeds": SEEDS, **players}), store):
+        run = last.run
     return summary.summary(store, run)
 
 
 def _tournament(lab: str) -> dict[str, Any]:
-    """Let agents meet in a small tournament, and write its report beside it; what it came to."""
+    """Run a small tournament of agents, and write its report beside it; its summary."""
     from simulator.reporting.html_page import write_page
 
     with CellStore(lab) as store:
@@ -128,15 +146,16 @@ def _tournament(lab: str) -> dict[str, Any]:
     path = Path(lab) / f"{name}.html"
     try:
         write_page(found, path, in_lab=True)
-    except ValueError as error:  # somebody's own file is there: the contests were played all the same
+    except ValueError as error:  # a file of somebody else is there: the results are stored all the same
         console.print_status(f"engram: no report was written: {error}")
         return {**found, "report": None}
     return {**found, "report": str(path)}
 
 
-def judge(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Array, float]:
-    """What a stored run's greedy policies are worth from the start, [S], and the best possible, by exact evaluation."""
-    session, saved = engine.Session(config), store.newest(run)
+def evaluate(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Array, float]:
+    """Evaluate a stored run's greedy policies exactly: values of the start, [S], and the best possible one."""
+    session = engine.Session(config)
+    saved = store.newest(run)
     assert saved is not None
     session.restore(saved.state)
     spec = session.env.spec
@@ -148,9 +167,9 @@ def judge(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Arra
 
 
 def show(data: Mapping[str, Any], picture: AgentView | None, draw: Callable[[AgentView], None]) -> None:
-    """Print what was played, a map, and what to type next."""
-    title = f"what {data['seeds']} seeds of each learned: discounted value of the start, 95 % intervals over seeds"
-    columns = ("env", "agent", "learned", "best possible", "seeds at it", "steps per second", "run")
+    """Print the results, a map, and what to type next."""
+    title = f"discounted value of the start: IQM over {data['seeds']} seeds [95 % CI]"
+    columns = ("env", "agent", "learned", "best possible", "optimal seeds", "steps per second", "run")
     rows = [
         [
             each["env"],
@@ -165,7 +184,7 @@ def show(data: Mapping[str, Any], picture: AgentView | None, draw: Callable[[Age
     ]
     console.print_table(title, columns, rows)
     if picture is not None:
-        console.print_result("\nWhat the first seed of Q-learning thinks of the four rooms: values and best moves")
+        console.print_result("\nValues and best moves of the first seed of Q-learning in the four rooms")
         draw(picture)
     console.print_result()
     recall_tables.show_short(data["recall"])
@@ -177,8 +196,8 @@ def show(data: Mapping[str, Any], picture: AgentView | None, draw: Callable[[Age
         f", {data['compile_seconds']:.0f} s of it compiling" * (data["compile_seconds"] > 1)
     )
     console.print_result(f"\nThat took {spent}. Next:")
-    for command, about in NEXT.items():
-        console.print_result(f"  {command:<48} {about}")
+    for command, description in NEXT.items():
+        console.print_result(f"  {command:<48} {description}")
 
 
 def _row(env: str, agent: str, last: Any, values: Array, best: float) -> dict[str, Any]:
@@ -195,3 +214,6 @@ def _row(env: str, agent: str, last: Any, values: Array, best: float) -> dict[st
         "per_seed": values,
         "steps_per_second": len(values) * last.steps / last.seconds,
     }
+
+
+COMMAND = Command(act)

@@ -1,4 +1,4 @@
-"""``engram doctor``: what is installed here, and whether it can work."""
+"""``engram doctor``: check the installation, the machine and the lab."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator import console
+from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.core import registry
 
-OK, NOTE, BAD = "ok", "note", "bad"
-_LEAST_SPACE = 100 << 20  # bytes
+OK = "ok"
+NOTE = "note"
+BAD = "bad"
+_MIN_SPACE = 100 << 20  # bytes
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """The outcome of one check."""
 
     name: str
     verdict: str  # OK, NOTE or BAD
@@ -30,8 +33,14 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
+def act(args: ParsedArgs) -> CommandResult:
+    """Check everything; the exit code is 1 where something is broken."""
+    data = examine(lab_of(args.options), args.options.deep, args.options.fix)
+    return CommandResult(data, show, 0 if data["ok"] else 1)
+
+
 def examine(lab: str, deep: bool = False, fix: bool = False) -> dict[str, Any]:
-    """Look at everything; ``ok`` is False where something is BAD.
+    """Check everything; ``ok`` is False where something is BAD.
 
     Args:
         lab: the lab's folder.
@@ -65,7 +74,8 @@ def _distributions() -> Iterator[Finding]:
     pinned = _pins(registry.ROOT / "constraints.txt")
     needed = [re.split(r"[\[<>=!~; ]", line)[0] for line in _requirements() if "extra ==" not in line]
     for name in ("engram-rl", *needed):
-        found, wanted = _version(name), pinned.get(_canonical(name))
+        found = _version(name)
+        wanted = pinned.get(_canonical(name))
         if found is None:
             cure = "pip install -e . in the checkout" if name == "engram-rl" else f"pip install {name}"
             yield Finding(name, BAD, "not installed", cure)
@@ -77,7 +87,8 @@ def _distributions() -> Iterator[Finding]:
 
 def _pygame() -> Finding:
     """``pygame`` and ``pygame-ce`` install the same files: side by side they break each other."""
-    old, new = _version("pygame"), _version("pygame-ce")
+    old = _version("pygame")
+    new = _version("pygame-ce")
     if old and new:
         cure = "pip uninstall -y pygame pygame-ce && pip install pygame-ce"
         return Finding("pygame", BAD, f"pygame {old} and pygame-ce {new} overwrite each other", cure)
@@ -95,7 +106,7 @@ def _machine() -> Iterator[Finding]:
 
 
 def _cache(fix: bool) -> Finding:
-    """Where machine code is kept, whether today's is there already, and whether it is whole; ``fix`` drops the rest."""
+    """Check the cache of compiled code: its folder, its functions, damaged files; ``fix`` removes those."""
     from simulator.core.jit_cache import folder as code_folder
 
     folder = code_folder.folder()
@@ -105,7 +116,8 @@ def _cache(fix: bool) -> Finding:
     held = code_folder.mend(folder) if fix and found.damaged else found
     if not _writable(folder):
         return Finding("compiled code", NOTE, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder that can")
-    n, damaged = held.n_functions, len(held.damaged)
+    n = held.n_functions
+    damaged = len(held.damaged)
     if found.damaged and not damaged:
         return Finding("compiled code", OK, f"{folder}, {len(found.damaged)} damaged files were removed")
     if damaged:
@@ -122,7 +134,7 @@ def _lab(lab: Path) -> Finding:
         return Finding("lab", BAD, f"{place} cannot be written", "name another with --lab")
     free = shutil.disk_usage(_existing(place)).free
     found = f"{place}, {'there' if lab.exists() else 'not made yet'}, {free / 2**30:,.1f} GiB free"
-    return Finding("lab", OK if free > _LEAST_SPACE else BAD, found, "" if free > _LEAST_SPACE else "make room")
+    return Finding("lab", OK if free > _MIN_SPACE else BAD, found, "" if free > _MIN_SPACE else "make room")
 
 
 def _display() -> Finding:
@@ -152,7 +164,7 @@ def _torch_deep() -> Finding:
 
 
 def _players() -> Iterator[Finding]:
-    """Whether every player's file can be used."""
+    """Tell whether every player's file can be used."""
     for kind in registry.FOLDERS:
         failed = []
         for name in registry.names(kind):
@@ -196,9 +208,12 @@ def _existing(place: Path) -> Path:
 
 
 def _writable(place: Path) -> bool:
-    """Whether a file can be made there, or in what exists above it. It is tried, and the file is gone afterwards."""
+    """Tell whether a file can be made there, or in the nearest existing folder above, by making one."""
     try:
         with tempfile.TemporaryFile(dir=_existing(place)):
             return True
     except OSError:
         return False
+
+
+COMMAND = Command(act, options=("deep", "fix"))

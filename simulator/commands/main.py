@@ -1,45 +1,70 @@
-"""The commands. Thin: read the words, call the host, hand snapshots to views and answers to tables.
+"""The command line: finds the command, sorts its words, calls it and prints the outcome.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or bad input (one line, never a traceback unless ``ENGRAM_DEBUG=1``), 129,
+Exit codes: 0 done, 1 failed, 2 bad usage or bad input (one line, never a traceback unless ``ENGRAM_DEBUG=1``), 129,
 130 and 143 interrupted by SIGHUP, SIGINT and SIGTERM, after a checkpoint was written.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from simulator import console
-from simulator.commands import catalog
-from simulator.commands.command import Command, CommandResult, Options, dispatch, layers, refuse_unused
-from simulator.commands.parser import ParsedArgs
-from simulator.config.recall import arena_settings
-from simulator.config.run import assemble, run_settings
-from simulator.core.files.escaping import LONGEST, checked_name, shortened, visible
+from simulator.commands.command import Command, Options, ParsedArgs, checked_options
+from simulator.commands.help import help_text
+from simulator.commands.list import SHOWN
+from simulator.commands.parser import parse
+from simulator.config.validation import settings
+from simulator.core import registry
+from simulator.core.files.escaping import MAX_PATH, shortened
 from simulator.core.files.reading import readable_reason
 from simulator.core.stopping import Stopped
 
-_LONGEST_LINE = 2000  # characters of what is said of an error, whatever it repeats of what was given
+_MAX_LINE = 2000  # characters of an error, whatever it repeats of what was given
+
+
+class Summary(NamedTuple):
+    """A command in the overview."""
+
+    usage: str
+    description: str
+
+
+COMMANDS = {  # each is the file of its name in this folder, loaded when it is called
+    "demo": Summary("engram demo", "run the main job in half a minute: agents, memories and a tournament"),
+    "run": Summary("engram run AGENT ENV", "train an agent in an environment, over many seeds"),
+    "recall": Summary("engram recall MEMORY ... CHALLENGE", "benchmark memories on corrupted patterns"),
+    "tournament": Summary("engram tournament [FILE.toml]", "rank contestants, with confidence intervals"),
+    "resume": Summary("engram resume RUN|TOURNAMENT|latest", "continue an interrupted experiment"),
+    "list": Summary("engram list [KIND]", f"list names of a kind: {'|'.join(SHOWN)}"),
+    "show": Summary("engram show NAME", "show a player with its settings, or an experiment with its result"),
+    "solve": Summary("engram solve ENV", "compute the exact optimum of a finite environment"),
+    "report": Summary("engram report RUN|TOURNAMENT ...", "compare stored runs, or report a tournament"),
+    "reproduce": Summary("engram reproduce RUN|TOURNAMENT", "run a stored experiment again and compare every number"),
+    "repair": Summary("engram repair LAB -o NEWLAB", "copy what is whole of a damaged lab into a new one"),
+    "bench": Summary("engram bench [NAME]", "measure speed beside other libraries, from a checkout"),
+    "doctor": Summary("engram doctor", "check the installation"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = dispatch(COMMANDS, words)
+        code = _dispatch(words)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # engram list | head -1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Stopped as stopped:
-        console.print_status(f"engram: {signal.Signals(stopped.number).name} before anything was played")
+        console.print_status(f"engram: {signal.Signals(stopped.number).name} before anything was run")
         return 128 + stopped.number
     except KeyboardInterrupt:
         console.print_status("engram: interrupted")
@@ -47,346 +72,95 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("ENGRAM_DEBUG"):
             raise
-        console.print_status(f"engram: {shortened(_line(error), _LONGEST_LINE)}")
+        console.print_status(f"engram: {shortened(_line(error), _MAX_LINE)}")
         return 2 if isinstance(error, ValueError) or _is_no_path(error) else 1
 
 
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("--help", "-h", "help"):
+        _print_overview()
+        return 0
+    if words[0] == "--version":
+        from simulator.versions import OURS, version_of
+
+        console.print_result(f"engram {version_of(OURS)}")
+        return 0
+    if words[0] not in COMMANDS:
+        raise ValueError(registry.unknown_name_message("command", words[0], COMMANDS, "engram --help"))
+    name = words[0]
+    summary = COMMANDS[name]
+    command = command_of(name)
+    helps = [word for word in words if word in ("--help", "-h")]
+    args = parsed_args(command, [word for word in words[1:] if word not in helps])
+    if helps:
+        _print_help(summary, command, args)
+        return 0
+    low, high = command.names
+    if not low <= len(args.names) <= high:
+        got = " ".join(args.names)[:60] or "nothing"
+        raise ValueError(f"expected {summary.usage}, got {got!r} (engram {name} --help)")
+    if args.options.trust_files:
+        from simulator.external.trust import trust_files
+
+        trust_files()
+    with contextlib.redirect_stdout(sys.stderr) if args.options.json else contextlib.nullcontext():
+        result = command.act(args)
+    if result.data is not None:
+        print(console.as_json(result.data)) if args.options.json else result.show(result.data)
+    return result.code
+
+
+def command_of(name: str) -> Command:
+    """Load a command."""
+    command: Command = import_module(f"simulator.commands.{name}").COMMAND
+    return command
+
+
+def parsed_args(command: Command, words: Sequence[str]) -> ParsedArgs:
+    """Sort and check the words of a command.
+
+    Raises:
+        ValueError: an unknown option, a missing value or a bad one, in one line.
+    """
+    found = parse(words, command.known(), command.tables)
+    own = {setting.name for setting in settings(Options)}
+    options = Options(**{key: value for key, value in found.options.items() if key in own})
+    rest = {key: value for key, value in found.options.items() if key not in own}
+    return ParsedArgs(found.names, checked_options(options), frozenset(found.options), rest, found.players)
+
+
+def _print_overview() -> None:
+    lines = [f"  {each.usage:<36} {each.description}" for each in COMMANDS.values()]
+    console.print_result(
+        "usage: engram COMMAND ...\n\n"
+        "Benchmark learning agents and associative memories over many seeds, with confidence intervals.\n\n"
+        + "\n".join(lines)
+        + "\n\nengram COMMAND --help lists its options; engram run AGENT ENV --help the players' settings too"
+    )
+
+
+def _print_help(summary: Summary, command: Command, args: ParsedArgs) -> None:
+    """Print the help of a command; where its players are named, with their settings."""
+    players = command.players(args) if command.players else []
+    description = summary.description
+    if command.players and not players:
+        tables = " and ".join(table.upper() for table in command.tables)
+        description += f"; with {tables} before --help, their settings too"
+    print(help_text(summary.usage, description, command.known(), players), end="")
+
+
 def _line(error: Exception) -> str:
-    """What went wrong, in one line."""
+    """The reason of an error, in one line."""
     text = readable_reason(error)
     ours = type(error).__module__.startswith("simulator.")
     if text and (ours or isinstance(error, ValueError) or type(error) is RuntimeError):
         return text
     if isinstance(error, OSError) and error.strerror:
         expected = ", expected another path" if _is_no_path(error) else ""
-        return f"{shortened(str(error.filename or 'the system'), LONGEST)}: {error.strerror}{expected}"
+        return f"{shortened(str(error.filename or 'the system'), MAX_PATH)}: {error.strerror}{expected}"
     return f"{type(error).__name__}: {text} (ENGRAM_DEBUG=1 shows where)"
 
 
 def _is_no_path(error: Exception) -> bool:
-    """Whether no file can have the name that was given: one that is too long, or of a link that leads to itself."""
+    """Tell whether no file can have the name that was given: it is too long, or a link that leads to itself."""
     return isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
-
-
-def _run(given: ParsedArgs, options: Options) -> CommandResult:
-    if len(given.names) < 2 and not (options.config or options.preset):
-        raise ValueError("expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)")
-    config = assemble(layers(given))
-    from simulator.commands import run
-
-    data, code = run.begin(config, _lab(options), lambda: _view(options), options.label)
-    return CommandResult(data, run.show_summary, code)
-
-
-def _recall(given: ParsedArgs, options: Options) -> CommandResult:
-    from simulator.commands import recall as recalling
-    from simulator.reporting import recall
-
-    config = recalling.settings_of(given)
-    data, code = recalling.begin(config, _lab(options), lambda: _view(options, "recall"), options.label)
-    return CommandResult(data, recall.show, code)
-
-
-def _tournament(given: ParsedArgs, options: Options) -> CommandResult:
-    from simulator.commands import tournament as hosting
-    from simulator.reporting import tournament
-
-    if options.init:
-        if given.files or given.own:
-            raise ValueError("--init: writes an example as it is, expected no settings beside it")
-        refuse_unused(given, "tournament", "--init", ("init", "force"))
-        return CommandResult(
-            hosting.init(given.names, options.force),
-            lambda data: console.print_result(visible(f"{data['file']} is written")),
-        )
-    if options.force:
-        raise ValueError("--force: nothing is replaced, expected --init beside it")
-    config = hosting.settings_of(given)
-    data, code = hosting.begin(config, _lab(options), lambda: _view(options, "tournament"), options)
-    return CommandResult(data, tournament.show, code)
-
-
-def _resume(given: ParsedArgs, options: Options) -> CommandResult:
-    from simulator.commands import recall as recalling
-    from simulator.commands import run
-    from simulator.commands import tournament as hosting
-    from simulator.reporting import tournament
-
-    name, lab = given.names[0], _lab(options)
-    if catalog.is_tournament(name, lab):
-        data, code = hosting.resume(name, lab, lambda: _view(options, "tournament"), options)
-        return CommandResult(data, tournament.show, code)
-    refuse_unused(given, "resume", "a run", ("view",))
-    if recalling.is_contest(name, lab):
-        from simulator.reporting import recall
-
-        data, code = recalling.resume(name, lab, lambda: _view(options, "recall"))
-        return CommandResult(data, recall.show, code)
-    data, code = run.resume(name, lab, lambda: _view(options))
-    return CommandResult(data, run.show_summary, code)
-
-
-def _repro(given: ParsedArgs, options: Options) -> CommandResult:
-    from simulator.commands import reproduce
-
-    if not catalog.is_tournament(given.names[0], _lab(options)):
-        refuse_unused(given, "repro", "a run", ())
-    data = reproduce.again(given.names[0], _lab(options), options.workers)
-    return CommandResult(data, reproduce.show, 0 if data["identical"] else 1)
-
-
-def _list(given: ParsedArgs, options: Options) -> CommandResult:
-    kind = given.names[0] if given.names else None
-    return CommandResult(catalog.listing(kind, _lab(options)), catalog.show_listing)
-
-
-def _show(given: ParsedArgs, options: Options) -> CommandResult:
-    found = catalog.entry(given.names[0], _lab(options))
-    if "players" in found:
-        return CommandResult(found, catalog.show_entry)
-    from simulator.commands import run
-    from simulator.machine import made_with
-    from simulator.reporting import recall, tournament
-
-    def show(summary: Any) -> None:
-        forms = {"tournament": tournament.show, "challenge": recall.show}
-        next((forms[key] for key in forms if key in summary), run.show_summary)(summary)
-        for line in ("", *made_with(summary)):
-            console.print_result(visible(line))
-        console.print_result(f"\n{summary['settings'].rstrip()}")
-        for line in summary["settings_notes"]:
-            console.print_result(visible(line))
-
-    return CommandResult(found, show)
-
-
-def _solve(given: ParsedArgs, options: Options) -> CommandResult:
-    from simulator.commands import solve
-
-    if "horizon" in given.options and options.criterion != "finite":
-        raise ValueError(f"--horizon: not with --criterion {options.criterion}, expected --criterion finite")
-    if "gamma" in given.options and options.criterion == "average":
-        raise ValueError("--gamma: not with --criterion average, which discounts nothing")
-    name = given.names[0]
-    env = solve.make_env(name, given.own.get("env", {}))
-    usual = 1.0 if options.criterion == "finite" else env.spec.gamma
-    gamma = usual if options.gamma is None else options.gamma
-    data = solve.answer(name, env, options.criterion, gamma, options.horizon)
-
-    def show(solved: Any) -> None:
-        solve.show(env, solved)
-        solve.draw(solve.picture(env, solved))
-
-    return CommandResult(data, show)
-
-
-def _report(given: ParsedArgs, options: Options) -> CommandResult:
-    from simulator.commands import recall as recalling
-    from simulator.reporting import runs
-
-    if len(given.names) == 1 and catalog.is_tournament(given.names[0], _lab(options)):
-        refuse_unused(given, "report", "a tournament", ("table", "csv", "latex", "html", "picture", "force"))
-        return _report_tournament(given.names[0], _form(options), options)
-    if len(given.names) == 1 and recalling.is_contest(given.names[0], _lab(options)):
-        files = ("picture", "force") if options.picture else ("picture",)
-        refuse_unused(given, "report", "a contest between memories", ("table", "csv", *files))
-        return _report_contest(given.names[0], _form(options), options)
-    refuse_unused(given, "report", "runs", ("table", "csv", "agent", "env"))
-    data = runs.gather(given.names, _lab(options), options.agent, options.env)
-    forms = {"table": runs.show_markdown, "csv": runs.show_csv}
-    return CommandResult(data, forms.get(_form(options), runs.show))
-
-
-def _form(options: Options) -> str:
-    """The one form in which a report is printed for other programs; empty: for people.
-
-    Raises:
-        ValueError: several were asked for.
-    """
-    asked = [flag for flag in FORMS if getattr(options, flag)]
-    if len(asked) > 1:
-        raise ValueError(f"{' '.join(f'--{flag}' for flag in asked)}: expected one form at a time")
-    return asked[0] if asked else ""
-
-
-def _report_contest(name: str, form: str, options: Options) -> CommandResult:
-    """The report of a contest between memories: a table in one form, and a picture."""
-    from simulator.commands import recall as recalling
-    from simulator.reporting import recall
-
-    found = recalling.stored(name, _lab(options))
-    if options.picture:
-        from simulator.reporting.recall_figures import draw
-
-        draw(found, Path(options.picture), force=options.force)
-        found = {**found, "picture": options.picture}
-
-    def show(contest: Any) -> None:
-        if form:
-            {"table": recall.show_markdown, "csv": recall.show_csv}[form](contest)
-        elif not options.picture:
-            recall.show(contest)
-        _tell_written([options.picture], aside=bool(form))
-
-    return CommandResult(found, show)
-
-
-def _report_tournament(name: str, form: str, options: Options) -> CommandResult:
-    """The report of a tournament: a table in one form, pictures, and a page."""
-    from simulator.commands import tournament_listing
-    from simulator.core.files.writing import check_place
-    from simulator.reporting import figures, html_page, tournament
-
-    found = tournament_listing.stored(name, _lab(options))
-    shown = tournament.show if options.html or not options.picture else None
-    forms = {"table": tournament.show_markdown, "csv": tournament.show_csv}
-    forms["latex"] = tournament.show_latex
-    html = options.html or ("" if form or options.picture else f"{found['tournament']}.html")
-    if options.force and not (html or options.picture):
-        raise ValueError("--force: nothing is written, expected --html or --picture beside it")
-    if html and options.picture and os.path.realpath(html) == os.path.realpath(options.picture):
-        raise ValueError(f"--html {html} --picture {options.picture}: expected two files")
-    if html:
-        check_place(Path(html), force=options.force)
-    if options.picture:
-        figures.draw(found, Path(options.picture), force=options.force)
-    if html:
-        html_page.write_page(found, Path(html), force=options.force)
-
-    def show(summary: Any) -> None:
-        show_form = forms.get(form, shown)
-        if show_form:
-            show_form(summary)
-        _tell_written([html, options.picture], aside=bool(form))
-
-    return CommandResult(found, show)
-
-
-def _tell_written(paths: Sequence[str], *, aside: bool) -> None:
-    """Say which files are written; ``aside``: stdout is for the table."""
-    for path in filter(None, paths):
-        (console.print_status if aside else console.print_result)(visible(f"{path} is written"))
-
-
-def _demo(given: ParsedArgs, options: Options) -> CommandResult:
-    from simulator.commands import demo, run, solve
-
-    run.announce_compiling()
-    played = demo.play(_lab(options))
-    return CommandResult(played.data, lambda data: demo.show(data, played.picture, solve.draw))
-
-
-def _doctor(given: ParsedArgs, options: Options) -> CommandResult:
-    from simulator.commands import doctor
-
-    data = doctor.examine(_lab(options), options.deep, options.fix)
-    return CommandResult(data, doctor.show, 0 if data["ok"] else 1)
-
-
-def _repair(given: ParsedArgs, options: Options) -> CommandResult:
-    from simulator.store import repair
-
-    if not options.output:
-        raise ValueError("-o is missing: expected engram repair LAB -o NEWLAB")
-    return CommandResult(repair.repair(given.names[0], options.output), repair.show)
-
-
-def _bench(given: ParsedArgs, options: Options) -> CommandResult:
-    from simulator.commands import bench
-
-    return CommandResult(bench.measure(given.names[0] if given.names else None, options.json), bench.show)
-
-
-def _lab(options: Options) -> str:
-    from simulator.store.lab import check_can_be_lab
-
-    named = os.environ.get("ENGRAM_LAB")
-    lab = options.lab or (checked_name(named, "ENGRAM_LAB", most=4096) if named else "lab")
-    check_can_be_lab(Path(lab))
-    return lab
-
-
-def _view(options: Options, kind: str = "run") -> Any:
-    if options.view == "none":
-        return None
-    return import_module(f"simulator.views.{kind}").terminal_view()
-
-
-def _of(module: str, name: str) -> Any:
-    """A function of another module of simulator, imported when it is called."""
-    return lambda *given: getattr(import_module(f"simulator.{module}"), name)(*given)
-
-
-_KINDS = "|".join(catalog.SHOWN)
-FORMS = ("table", "csv", "latex", "json")  # of what a report prints; the last one is every command's
-ENTRIES = ("agents", "envs", "memories", "challenges", "players", "games")
-COMMANDS = {
-    "demo": Command("engram demo", "the main job in half a minute: agents in rooms, beside the optimum", _demo),
-    "run": Command(
-        "engram run AGENT ENV",
-        "train an agent in an environment, over many seeds",
-        _run,
-        (0, 2),
-        ("config", "preset", "label", "view"),
-        ("agent", "env"),
-        own=run_settings,
-    ),
-    "recall": Command(
-        "engram recall MEMORY ... CHALLENGE",
-        "let memories recall the same corrupted patterns, over many seeds",
-        _recall,
-        (0, 10_000),
-        ("config", "label", "view", "all", "presets"),
-        ("memory", "challenge"),
-        own=arena_settings,
-        read=_of("commands.recall", "read"),
-        sit=_of("commands.recall", "players"),
-    ),
-    "tournament": Command(
-        "engram tournament [FILE.toml]",
-        "who is better, and how sure is that: contestants meet challenges over many seeds",
-        _tournament,
-        (0, 1),
-        ("preset", "label", "view", "workers", "trust_files", "init", "force", "retry", *ENTRIES),
-        own=_of("config.tournament", "tournament_settings"),
-        read=_of("commands.tournament", "read"),
-    ),
-    "resume": Command(
-        "engram resume RUN|TOURNAMENT|latest",
-        "go on with what was interrupted",
-        _resume,
-        (1, 1),
-        ("view", "workers", "trust_files", "retry"),
-    ),
-    "list": Command("engram list [KIND]", f"names of a kind: {_KINDS}", _list, (0, 1)),
-    "show": Command("engram show NAME", "a player with its settings, or a run with its result", _show, (1, 1)),
-    "solve": Command(
-        "engram solve ENV",
-        "the exact optimum of a finite environment",
-        _solve,
-        (1, 1),
-        ("gamma", "criterion", "horizon"),
-        ("env",),
-    ),
-    "report": Command(
-        "engram report RUN|TOURNAMENT ...",
-        "stored runs beside each other in one table, or the report of a tournament",
-        _report,
-        (0, 10_000),
-        ("table", "csv", "latex", "html", "picture", "force", "agent", "env"),
-    ),
-    "repro": Command(
-        "engram repro RUN|TOURNAMENT",
-        "play it again and compare every number",
-        _repro,
-        (1, 1),
-        ("workers", "trust_files"),
-    ),
-    "repair": Command(
-        "engram repair LAB -o NEWLAB", "put what is whole of a damaged lab into a new one", _repair, (1, 1), ("output",)
-    ),
-    "bench": Command("engram bench [NAME]", "measure speed beside the peers, from a checkout", _bench, (0, 1)),
-    "doctor": Command(
-        "engram doctor", "what is installed here, and whether it works", _doctor, (0, 0), ("deep", "fix")
-    ),
-}

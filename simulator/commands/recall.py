@@ -1,21 +1,21 @@
-"""What ``engram recall`` does between its words and its tables."""
+"""``engram recall``: benchmark memories on corrupted patterns; the part of ``engram resume`` for recall benchmarks."""
 
 from __future__ import annotations
 
-import dataclasses
-import keyword
 import re
-from collections.abc import Generator, Mapping, Sequence
+import signal
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from simulator import console
-from simulator.commands.command import Command, options_of
-from simulator.commands.driver import drive, interruption_line
-from simulator.commands.parser import ParsedArgs
-from simulator.commands.parser import read as read_words
+from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of, named_players, view_of
+from simulator.commands.driver import drive
+from simulator.commands.help import PlayerHelp, player_help
 from simulator.commands.run import MakeView, Outcome, announce_compiling
-from simulator.config.recall import ArenaConfig, assemble, find_memory, from_stored, memory_presets
-from simulator.config.run import read as read_file
+from simulator.config.codec import assemble, of_record, own_settings, read, table_at
+from simulator.config.presets import find_memory, memory_presets
+from simulator.config.recall import RecallConfig, is_recall
 from simulator.config.validation import ConfigSource
 from simulator.core import registry
 from simulator.core.foreign.python_files import is_path, label_of
@@ -25,8 +25,7 @@ from simulator.store.cell_store import kind_of
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
 
-_LISTS = {"--patterns": re.compile(r"\d[\d_,]*"), "--corruption": re.compile(r"[a-z]+:[\d.,a-zA-Z:+-]+|none")}
-EVERYBODY = {
+ALL = {  # what --all stands for
     "patterns": (20, 100),
     "corruption": ("flip:0.1", "flip:0.2", "flip:0.3", "erase:0.5", "block:0.5"),
     "seeds": 16,
@@ -34,106 +33,70 @@ EVERYBODY = {
 }
 
 
-def read(command: Command, words: Sequence[str]) -> ParsedArgs:
-    """The words of ``engram recall``, read twice: for who competes, then with the flags that those players have.
+def act(args: ParsedArgs) -> CommandResult:
+    """Run the benchmark that the words describe."""
+    from simulator.reporting import recall
 
-    Raises:
-        ValueError: an unknown flag, a missing value or a bad one, in one line.
-    """
-    known, words = command.known(), _joined(words)
-    given = read_words(command.usage, words, known, {"memory": None, "challenge": None})
-    path = options_of(given).config
-    given = given._replace(files=(read_file(path),) if path else ())
-    competing = {label: find_memory(name)[0] for label, name in _memories(given).items()}
-    seats: dict[str, registry.Plugin | None] = {"memory": _seat(competing) if competing else None, "challenge": None}
-    if name := _challenge(given):
-        seats["challenge"] = registry.load("challenges", name)
-    return read_words(command.usage, words, known, seats)._replace(files=given.files)
-
-
-def settings_of(given: ParsedArgs) -> ArenaConfig:
-    """The contest that the words describe.
-
-    Raises:
-        ValueError: nobody competes, or a bad setting; one line.
-    """
-    if not (_memories(given) and _challenge(given)):
+    sources = _sources(args)
+    if not (_memories(sources) and named_players(sources, ("challenge",))):
         raise ValueError("expected engram recall MEMORY ... CHALLENGE, or --all CHALLENGE, or --config FILE")
-    named = {"memory": {label: {"name": name} for label, name in _memories(given, files=False).items()}}
-    if given.names:
-        named["challenge"] = {"name": given.names[-1]}
-    fields = {field.name for field in dataclasses.fields(ArenaConfig)}
-    options = {key: value for key, value in given.options.items() if key in fields}
-    first = [ConfigSource(EVERYBODY)] if options_of(given).all else []
-    return assemble([*first, *given.files, ConfigSource({**options, **named}), ConfigSource(given.own, flags=True)])
+    config = assemble(RecallConfig, sources)
+    options = args.options
+    data, code = begin(config, lab_of(options), lambda: view_of(options, "recall"), options.label)
+    return CommandResult(data, recall.show, code)
 
 
-def players(given: ParsedArgs) -> dict[str, registry.Plugin]:
-    """Who is named, for help: the memories under one table, and the challenge."""
-    competing = {label: find_memory(name)[0] for label, name in _memories(given).items()}
-    found = {"memory": _seat(competing)} if competing else {}
-    return found | ({"challenge": registry.load("challenges", name)} if (name := _challenge(given)) else {})
-
-
-def _joined(words: Sequence[str]) -> list[str]:
-    """The words with ``--patterns 20 100`` as one value: flags take one."""
-    left, joined = list(words), list[str]()
-    while left:
-        flag, sign, text = left.pop(0).partition("=")
-        if flag not in _LISTS:
-            joined.append(flag + sign + text)
-            continue
-        values = text.split(",") if sign else []
-        while not sign and left and _LISTS[flag].fullmatch(left[0]):
-            values += left.pop(0).split(",")
-        if not values and left and not left[0].startswith("--"):
-            values = [left.pop(0)]  # whatever it is, the check says what was expected
-        shown = [value if flag == "--patterns" else f'"{value}"' for value in values if value]
-        joined += [flag, f"[{', '.join(shown)}]"] if values else [flag]
-    return joined
-
-
-def _memories(given: ParsedArgs, *, files: bool = True) -> dict[str, str]:
-    """Label -> name of whoever competes: files, then words, ``label=name`` or a name that is its own label."""
-    found: dict[str, str] = {}
-    for layer in given.files if files else ():
-        tables_ = layer.values.get("memory", {})
-        if not isinstance(tables_, Mapping):
-            raise ValueError(f"{layer.place(('memory',), tables_)}: expected a table of memories")
-        for label, table in tables_.items():
-            found[label] = str(table.get("name", label)) if isinstance(table, Mapping) else label
-    options = options_of(given)
-    everybody = [*(registry.names("memories") if options.all else ()), *(memory_presets() if options.presets else ())]
-    for word in [*everybody, *given.names[:-1]]:
-        label, _, name = ("", "", word) if is_path(word) else word.partition("=") if "=" in word else ("", "", word)
-        label = re.sub(r"\W", "_", label or label_of(name))
-        if label in found and not given.files:
+def _sources(args: ParsedArgs) -> list[ConfigSource]:
+    """The sources of the config, each over the ones before: --all, file, words."""
+    options = args.options
+    files = [ConfigSource(ALL)] if options.all else []
+    if options.config:
+        files.append(read(options.config))
+    everything = [
+        *(registry.names("memories") if options.all else ()),
+        *(memory_presets() if options.presets else ()),
+    ]
+    memories: dict[str, dict[str, str]] = {}
+    for word in [*everything, *args.names[:-1]]:  # NAME or LABEL=NAME
+        label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
+        if not sign:
+            label = label_of(word)
+            name = word
+        label = re.sub(r"\W", "_", label)
+        if label in memories:
             raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
-        found[label] = name
+        memories[label] = {"name": name}
+    names: dict[str, Any] = {"memory": memories}
+    if args.names:
+        names["challenge"] = {"name": args.names[-1]}
+    return [*files, *args.sources(names)]
+
+
+def _memories(sources: list[ConfigSource]) -> dict[str, str]:
+    """Label -> name of the memories in all sources but the options below their labels."""
+    found: dict[str, str] = {}
+    for source in sources:
+        if not source.flags:
+            for label, table in table_at(source, ("memory",), source.values.get("memory", {})).items():
+                found[label] = str(table_at(source, ("memory", label), table).get("name", label))
     return found
 
 
-def _challenge(given: ParsedArgs) -> str:
-    named = [layer.values.get("challenge", {}) for layer in given.files]
-    names = [table["name"] for table in named if isinstance(table, Mapping) and "name" in table]
-    return str([*names, *given.names[-1:]][-1]) if names or given.names else ""
+def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    sources = _sources(args)
+    memories = _memories(sources)
+    challenges = named_players(sources, ("challenge",)).values()
+    return [
+        *(player_help(("memory", label), "memories", name, find_memory) for label, name in memories.items()),
+        *(player_help(("challenge",), "challenges", name) for name in challenges),
+    ]
 
 
-def _seat(competing: Mapping[str, registry.Plugin]) -> registry.Plugin:
-    """All contestants as one player, whose settings are theirs under their labels."""
-    for label in competing:
-        if not label.isidentifier() or keyword.iskeyword(label):
-            raise ValueError(f"memory {label!r}: expected a label of letters, digits and _ that begins with a letter")
-    fields = [(label, each.Config, dataclasses.field(default_factory=each.Config)) for label, each in competing.items()]
-    every = dataclasses.make_dataclass("Memories", fields, frozen=True)
-    return registry.Plugin("memories", ", ".join(competing), every, dict, None)
-
-
-def begin(config: ArenaConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
-    """Play a new contest; its summary and 0, or None and the code of an interruption.
+def begin(config: RecallConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
+    """Run a new benchmark; its summary and 0, or None and the code of an interruption.
 
     Raises:
-        ValueError: the players cannot be built, a memory refuses its patterns, or the lab cannot be used.
+        ValueError: the players cannot be built, a memory cannot store its patterns, or the lab cannot be used.
     """
     from simulator.recall import loop
 
@@ -144,10 +107,10 @@ def begin(config: ArenaConfig, lab: str, make_view: MakeView, label: str = "") -
 
 
 def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
-    """Play what is missing of a stored contest; see ``begin``.
+    """Run what is missing of a stored benchmark; see ``begin``.
 
     Raises:
-        ValueError: it cannot be played on.
+        ValueError: it cannot be continued.
     """
     from simulator.recall import loop
 
@@ -155,25 +118,28 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     forget_notices()
     with Store(existing(lab)) as store:
         record = store.find(run)
-        config = from_stored(record)
+        config = of_record(RecallConfig, record)
         return play(loop.recall(config, store, record.run), store, make_view())
 
 
-def is_contest(run: str, lab: str) -> bool:
-    """Whether a stored run is a contest between memories; False where there is no such run."""
-    return kind_of(lab, run) == RECALL
+def is_benchmark(run: str, lab: str) -> bool:
+    """Tell whether a stored run is a recall benchmark; False where there is no such run."""
+    if not Path(lab).exists():
+        return False
+    with Store(lab) as store:
+        return store.has(run) and is_recall(store.find(run).settings)
 
 
 def stored(run: str, lab: str) -> dict[str, Any]:
-    """What a stored contest came to."""
+    """Summarise a stored recall benchmark."""
     from simulator.recall import summary
 
     with Store(existing(lab)) as store:
         return summary.summary(store, store.find(run).run)
 
 
-def play(snapshots: Generator[RecallSnapshot, None, None], store: Store, view: Any) -> Outcome:
-    """Play a contest to its end, or until Ctrl-C; the code is 1 where nothing came out of it: every seed failed."""
+def play(snapshots: Iterator[RecallSnapshot], store: Store, view: Any) -> Outcome:
+    """Run a benchmark to its end, or until Ctrl-C; the code is 1 where every seed of every memory failed."""
     from simulator.recall import summary
     from simulator.reporting import recall
 
@@ -182,10 +148,14 @@ def play(snapshots: Generator[RecallSnapshot, None, None], store: Store, view: A
     if not driven.signal:
         found = summary.summary(store, snapshot.id)
         for line in recall.failure_lines(found):
-            console.print_status(f"{snapshot.id}: {line}")
-        return found, 0 if any(cell["overlap"] for cell in found["cells"]) or found["capacities"] else 1
-    console.print_status(interruption_line(driven, store.lab))
-    return None, 128 + driven.signal
+            console.print_status(f"{snapshot.run}: {line}")
+        recalled = any(cell["overlap"] for cell in found["cells"]) or found["capacities"]
+        return Outcome(found, 0 if recalled else 1)
+    done = f"interrupted by {signal.Signals(number).name} after {snapshot.step:,} of {snapshot.steps:,} cells"
+    console.print_status(
+        f"engram: {done}, results saved; continue with: engram resume {snapshot.run} --lab {store.lab}"
+    )
+    return Outcome(None, 128 + number)
 
 
 def _begun(snapshot: RecallSnapshot) -> None:
@@ -193,4 +163,14 @@ def _begun(snapshot: RecallSnapshot) -> None:
     who = ", ".join(snapshot.contestants)
     console.print_status(f"{snapshot.id}: {who} recall {snapshot.challenge}, {seeds}, {snapshot.n_cells:,} cells")
     for line in snapshot.warnings:
-        console.print_status(f"{snapshot.id}: {line}")
+        console.print_status(f"{snapshot.run}: {line}")
+
+
+COMMAND = Command(
+    act,
+    (0, 10_000),
+    ("config", "label", "view", "all", "presets"),
+    lambda: own_settings(RecallConfig),
+    ("memory", "challenge"),
+    _players,
+)

@@ -1,16 +1,19 @@
-"""Plays a stored run again, from its stored settings, and compares every number that was stored."""
+"""``engram reproduce``: run a stored experiment again, from its stored config, and compare every stored number."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from simulator import console
-from simulator.commands.catalog import is_tournament
-from simulator.config.run import from_stored
+from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
+from simulator.commands.show import is_tournament
+from simulator.config.codec import of_record
+from simulator.config.run import RunConfig
+from simulator.config.tournament import TournamentConfig
 from simulator.core.files.escaping import visible
 from simulator.core.snapshots import RECALL, Snapshot
 from simulator.machine import differences, machine
@@ -18,24 +21,46 @@ from simulator.store.lab import existing
 from simulator.store.run_records import changed
 
 if TYPE_CHECKING:
+    from simulator.store.cell_store import Cell, CellStore, Slot
     from simulator.store.records import RunRecord
     from simulator.store.run_store import Store
 
-Rows = dict[tuple[int, int, str], tuple[tuple[str, Any], ...]]  # (step, seed, kind) -> named numbers
+
+class RowKey(NamedTuple):
+    """The place of stored numbers; rows are compared in this order."""
+
+    step: int
+    seed: int
+    what: str  # curve point, evaluation, failure or refusal
+
+
+Rows = dict[RowKey, tuple[tuple[str, Any], ...]]  # named numbers
+
+
+TIMES = ("store_seconds", "machine")  # facts that differ from time to time, and from place to place
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """Run what is named again; the exit code is 1 where a number differs."""
+    lab = lab_of(args.options)
+    if not is_tournament(args.names[0], lab):
+        refuse_unused(args, "reproduce", "a run", ())
+    data = again(args.names[0], lab, args.options.workers)
+    return CommandResult(data, show, 0 if data["identical"] else 1)
 
 
 def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
-    """Play a stored run, contest or tournament again in a lab of its own, as far as it was stored.
+    """Run a stored experiment again in a lab of its own, as far as it was stored.
 
     Args:
         run: its id, or "latest".
         lab: the folder that holds it.
-        workers: where the cells of a tournament are played, as ``--workers``.
+        workers: where the cells of a tournament run, as ``--workers``.
 
     Returns:
         The JSON object of the command: ``difference`` is None or the first number, by environment step, that came out
         otherwise; ``versions`` are the distributions that changed since, as [then, now], and ``machine`` what the
-        machine has otherwise than the one that it was played on; see :mod:`simulator.machine`.
+        machine has otherwise than the one that it ran on; see :mod:`simulator.machine`.
 
     Raises:
         ValueError: there is no such run.
@@ -43,17 +68,15 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
     from simulator.store.run_store import Store
 
     if is_tournament(run, lab):
-        from simulator.commands import reproduce_tournament
-
-        return reproduce_tournament.again(run, lab, workers)
+        return tournament_again(run, lab, workers)
     with Store(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder, Store(folder) as other:
         record = store.find(run)
         played = _play(record, other)
         stored = rows(store, record.run)
         difference = compare(stored, rows(other, played))
         now = other.find(played).machines[-1:] or [machine()]
-    n_points = sum(what == "curve point" for _, _, what in stored)
-    n_evaluations = sum(what == "evaluation" for _, _, what in stored)
+        n_points = len(store.points(record.run).seed)
+        n_evaluations = len(store.evaluations(record.run))
     return {
         "run": record.run,
         "identical": difference is None,
@@ -68,11 +91,10 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
 def show(outcome: Mapping[str, Any]) -> None:
     """Print the outcome for people."""
     if "tournament" in outcome:
-        from simulator.commands import reproduce_tournament
-
-        reproduce_tournament.show(outcome)
+        _show_tournament(outcome)
         return
-    compared, found = outcome["compared"], outcome["difference"]
+    compared = outcome["compared"]
+    found = outcome["difference"]
     if found is None:
         numbers = f"{compared['points']:,} curve points and {compared['evaluations']:,} evaluations"
         console.print_result(f"{outcome['run']}: identical, {numbers}, bit for bit")
@@ -86,7 +108,7 @@ def show(outcome: Mapping[str, Any]) -> None:
 
 
 def show_changes(outcome: Mapping[str, Any]) -> None:
-    """Print what is otherwise than when it was stored."""
+    """Print the versions and facts of the machine that have changed since."""
     for name, (then, now) in {**outcome["versions"], **outcome["machine"]}.items():
         console.print_result(visible(f"  {name.replace('_', ' ')} was {then}, now {now}"))
     if outcome["machine"] and outcome["difference"]:
@@ -96,60 +118,56 @@ def show_changes(outcome: Mapping[str, Any]) -> None:
 
 
 def rows(store: Store, run: str) -> Rows:
-    """What a lab holds of a run, as numbers by step, seed and kind."""
+    """Read what a lab holds of a run, as numbers by step, seed and kind."""
     found: Rows = {}
     points = store.points(run)
     names = [name for name in points._fields if name not in ("seed", "step")]
     columns = [getattr(points, name) for name in names]
     for i, (step, seed) in enumerate(zip(points.step, points.seed, strict=True)):
         numbers = tuple((name, column[i]) for name, column in zip(names, columns, strict=True))
-        found[int(step), int(seed), "curve point"] = numbers
+        found[RowKey(int(step), int(seed), "curve point")] = numbers
     for row in store.evaluations(run):
         returns = [(f"return of episode {i}", value) for i, value in enumerate(row.returns)]
-        found[row.step, row.seed, "evaluation"] = (("mean", row.mean), ("exact", row.exact), *returns)
-    metrics: dict[tuple[int, int], list[tuple[str, float]]] = {}
-    for row in store.metrics(run):
-        metrics.setdefault((row.step, row.seed), []).append((row.name, row.value))
-    for (step, seed), numbers in metrics.items():
-        found[step, seed, "evaluation"] = tuple(numbers)
+        found[RowKey(row.step, row.seed, "evaluation")] = (("mean", row.mean), ("exact", row.exact), *returns)
     record = store.find(run)
     for failure in record.failed:
-        found[failure["step"], failure["seed"], "failure"] = (("step", failure["step"]),)
-    for n, cell in enumerate(record.known("cells") or (), 1):  # of a contest between memories
+        found[RowKey(failure["step"], failure["seed"], "failure")] = (("step", failure["step"]),)
+    for n, cell in enumerate(record.known("cells") or (), 1):  # of a recall benchmark
         for failure in cell.get("failed", ()):
-            found[n, failure["seed"], "failure"] = (("cell", n),)
+            found[RowKey(n, failure["seed"], "failure")] = (("cell", n),)
         if "refused" in cell:
-            found[n, record.seeds[0], "refusal"] = (("cell", n),)
+            found[RowKey(n, record.seeds[0], "refusal")] = (("cell", n),)
     return found
 
 
 def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
-    """The first number that differs in any bit, by step and seed; None where there is none.
+    """Find the first number that differs in any bit, by step and seed; None where there is none.
 
-    What was played again may go further than what was stored, to the stored run's last step.
+    The second run may go further than what was stored.
     """
     last = max((step for step, _, _ in stored), default=0)
-    keys: Iterable[tuple[int, int, str]] = {*stored, *(key for key in replayed if key[0] <= last)}
-    for key in sorted(keys):
-        then, now = dict(stored.get(key, ())), dict(replayed.get(key, ()))
+    keys = {*stored, *(key for key in replayed if key[0] <= last)}
+    for key in map(RowKey._make, sorted(keys)):
+        then = dict(stored.get(key, ()))
+        now = dict(replayed.get(key, ()))
         for name in {**then, **now}:
             if not _same(then.get(name), now.get(name)):
                 facts = {"stored": _number(then.get(name)), "again": _number(now.get(name))}
-                return {"what": key[2], "seed": key[1], "step": key[0], "number": name, **facts}
+                return {"what": key.what, "seed": key.seed, "step": key.step, "number": name, **facts}
     return None
 
 
 def _play(record: RunRecord, other: Store) -> str:
-    from simulator.config import recall
+    from simulator.config.recall import RecallConfig, is_recall
     from simulator.recall import loop
     from simulator.training import loop as engine
 
     run = ""
-    snapshots: Generator[Snapshot, None, None]
-    if record.kind == RECALL:
-        snapshots = loop.recall(recall.from_stored(record), other)
+    snapshots: Iterator[Any]
+    if is_recall(record.settings):
+        snapshots = loop.recall(of_record(RecallConfig, record), other)
     else:
-        snapshots = engine.run(from_stored(record), other)
+        snapshots = engine.run(of_record(RunConfig, record), other)
     for snapshot in snapshots:
         run = snapshot.id
         if record.status != "done" and snapshot.progress.done >= record.step:
@@ -166,3 +184,106 @@ def _same(one: Any, two: Any) -> bool:
 
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
+
+
+def tournament_again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
+    """Run every cell of a stored tournament that ended well once more.
+
+    Returns:
+        The JSON object of ``engram reproduce``: ``difference`` is None, or the first cell with a number
+        that differs; ``versions`` are the distributions that changed since, as [then, now].
+
+    Raises:
+        ValueError: there is no such tournament, or it cannot be run any more.
+    """
+    from simulator.commands.tournament import named
+    from simulator.store.cell_store import CellStore
+    from simulator.tournaments import loop, summary
+    from simulator.tournaments.workers.local import workers_of
+
+    with CellStore(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder:
+        record = store.find(named(store, name))
+        config = of_record(TournamentConfig, record)
+        with CellStore(folder) as other:
+            for last in loop.play(config, other, lambda n: workers_of(workers, n)):
+                found = last.tournament
+            theirs = _cells(other, other.find(found).plan)
+        mine = _cells(store, record.plan)
+    words = {pair["key"]: summary.named(record.plan, pair) for pair in record.plan["pairs"]}
+    theirs_by_seed = {(key, seed): each for (key, _), cell in theirs.items() for seed, each in _by_seed(cell)}
+    rows = [(key, seed, each) for (key, _), cell in mine.items() for seed, each in _by_seed(cell)]
+    wrong = ((key, seed, _compared(each, theirs_by_seed.get((key, seed)))) for key, seed, each in rows)
+    difference = next(({**words[key], "seed": seed, "what": what} for key, seed, what in wrong if what), None)
+    versions = {name: now for cell in mine.values() for name, now in changed(cell.versions).items()}
+    made_on = [[cell.facts["machine"] for cell in each.values() if "machine" in cell.facts] for each in (mine, theirs)]
+    compared = {"cells": len(mine), "numbers": sum(len(each) for *_, each in rows)}
+    return {
+        "tournament": record.name,
+        "identical": difference is None and bool(mine),
+        "compared": compared,
+        "difference": difference,
+        "versions": versions,
+        "machine": differences(made_on[0], made_on[1][0]) if made_on[1] else {},
+    }
+
+
+def _show_tournament(outcome: Mapping[str, Any]) -> None:
+    """Print the outcome for people."""
+    compared = outcome["compared"]
+    found = outcome["difference"]
+    if found is None:
+        numbers = f"{compared['numbers']:,} numbers of {compared['cells']:,} cells"
+        console.print_result(f"{outcome['tournament']}: identical, {numbers}, bit for bit")
+    else:
+        place = f"{found['contestant']} in {found['challenge']}, seed {found['seed']}"
+        console.print_result(f"{outcome['tournament']}: first differs in {place}: {found['what']}")
+    show_changes(outcome)
+
+
+def _cells(store: CellStore, plan: Mapping[str, Any]) -> dict[Slot, Cell]:
+    """The cells of a plan that ended well, in its order."""
+    from simulator.tournaments.plan import cells_of
+
+    known = store.cells([pair["key"] for pair in plan["pairs"]])
+    slots = [(pair["key"], span) for pair, span in cells_of(dict(plan))]
+    return {slot: known[slot] for slot in slots if slot in known and known[slot].status == "done"}
+
+
+def _by_seed(cell: Cell) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every number of a cell by seed; facts that are one for all seeds with each of them."""
+    n = cell.span[1]
+    for i, seed in enumerate(range(cell.span[0], sum(cell.span))):
+        found: dict[str, Any] = {"score": cell.scores[i].tolist()}
+        found |= {"second": cell.second[i].tolist()} if len(cell.second) else {}
+        found |= {
+            f"evaluation at {step:,}": value
+            for step, value in zip(cell.steps.tolist(), cell.curve[i].tolist() if len(cell.steps) else [], strict=True)
+        }
+        for name, value in cell.facts.items():
+            if name in TIMES:
+                continue
+            if name == "failed":
+                found[name] = [each for each in value if each["seed"] == seed]
+            else:
+                found[name] = _of_seed(value, i, n)
+        yield seed, found
+
+
+def _of_seed(value: Any, i: int, n: int) -> Any:
+    """The value of a fact for seed number i of n: facts are one for all seeds, or [S], or of both sides [2][S]."""
+    if not isinstance(value, list):
+        return value
+    if len(value) == 2 and all(isinstance(side, list) and len(side) == n for side in value):
+        return [side[i] for side in value]
+    return value[i] if len(value) == n else value
+
+
+def _compared(mine: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> str:
+    """Describe what differs; empty where nothing does."""
+    if theirs is None:
+        return "it was not played: a player's file or this distribution has changed, or it failed"
+    wrong = [name for name in mine if repr(mine[name]) != repr(theirs.get(name))]
+    return f"other {', '.join(wrong)}" if wrong else ""
+
+
+COMMAND = Command(act, (1, 1), ("workers", "trust_files"))

@@ -1,30 +1,74 @@
-"""What ``engram run`` and ``engram resume`` do between the words and the table."""
+"""``engram run``: train an agent in an environment, and print a summary; the part of ``engram resume`` for runs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulator.commands.driver import drive, interruption_line
-from simulator.config.run import RunConfig, from_stored
+from simulator.commands.command import (
+    Command,
+    CommandResult,
+    ParsedArgs,
+    lab_of,
+    named_players,
+    view_of,
+)
+from simulator.commands.help import PlayerHelp, player_help
+from simulator.config.codec import assemble, of_record, own_settings, read
+from simulator.config.presets import find
+from simulator.config.run import RunConfig
+from simulator.config.validation import ConfigSource
 from simulator.console import interval, print_result, print_status, print_table
 from simulator.core.files.escaping import visible
+from simulator.core.files.reading import is_path
 from simulator.core.notices import forget_notices, send_notices_to
-from simulator.core.snapshots import RunSnapshot, View
-from simulator.store.lab import existing
 
 if TYPE_CHECKING:
+    from simulator.core.protocols import Snapshot, View
     from simulator.store.run_store import Store
 
-Outcome = tuple[Mapping[str, Any] | None, int]
-MakeView = Callable[[], View[Any] | None]
-MOST_LINES = 6  # about seeds that failed
+MakeView = Callable[[], "View | None"]
+MAX_LINES = 6  # of failed seeds
+
+
+class Outcome(NamedTuple):
+    """The end of an experiment."""
+
+    summary: Mapping[str, Any] | None  # None where it was interrupted
+    code: int  # the exit code
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """Run what the words describe."""
+    options = args.options
+    if len(args.names) < 2 and not (options.config or options.preset):
+        raise ValueError("expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)")
+    config = assemble(RunConfig, _sources(args))
+    data, code = begin(config, lab_of(options), lambda: view_of(options), options.label)
+    return CommandResult(data, show_summary, code)
+
+
+def _sources(args: ParsedArgs) -> list[ConfigSource]:
+    """The sources of the config, each over the ones before: preset, file, words."""
+    files = []
+    if preset := args.options.preset:
+        agent, env = [*args.names, None, None][:2]
+        files.append(read(preset) if is_path(preset) else find(preset, agent, env).source())
+    if args.options.config:
+        files.append(read(args.options.config))
+    names = {table: {"name": name} for table, name in zip(("agent", "env"), args.names, strict=False) if name}
+    return [*files, *args.sources(names)]
+
+
+def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    named = named_players(_sources(args), ("agent", "env"))
+    return [player_help((table,), f"{table}s", name) for table, name in named.items()]
 
 
 def begin(config: RunConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
-    """Play a new run; its summary and 0, or 1 where every seed failed, or None and the code of an interruption.
+    """Run a new experiment; its summary and 0, 1 where every seed failed, or None and the code of an interruption.
 
     Raises:
         ValueError: the players cannot be built from these settings, or the lab cannot be used.
@@ -39,11 +83,12 @@ def begin(config: RunConfig, lab: str, make_view: MakeView, label: str = "") -> 
 
 
 def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
-    """Play a stored run on to its end; see ``begin``.
+    """Continue a stored run to its end; see ``begin``.
 
     Raises:
-        ValueError: there is no such run, or it cannot be played on.
+        ValueError: there is no such run, or it cannot be continued.
     """
+    from simulator.store.lab import existing
     from simulator.store.run_store import Store
     from simulator.training import loop
 
@@ -51,38 +96,41 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     forget_notices()
     with Store(existing(lab)) as store:
         record = store.find(run)
-        config = from_stored(record)
+        config = of_record(RunConfig, record)
         if record.error:
             print_status(error_line(record.run, record.error))
-            print_status(f"{record.run}: it goes on after step {record.step:,}, and fails again unless that is mended")
+            print_status(f"{record.run}: it continues after step {record.step:,}, and fails again unless this is fixed")
         return _play(loop.run(config, store, record.run), store, make_view())
 
 
 def show_summary(summary: Mapping[str, Any]) -> None:
-    """Print what a run came to, for people."""
-    evaluation, solved, seeds = summary["evaluation"], summary["solved"], summary["seeds"]
+    """Print the summary of a run for people."""
+    evaluation = summary["evaluation"]
+    solved = summary["solved"]
+    seeds = summary["seeds"]
     rows: list[tuple[str, Any]] = [
         ("seeds", _range(seeds)),
         ("environment steps per seed", _steps(summary)),
-        (f"greedy return, {evaluation['episodes']} episodes a seed", _interval(evaluation)),
-        ("seeds left out because they failed", evaluation.get("left_out") or None),
-        (f"seeds cut: an episode had not ended after {evaluation.get('cut_after', 0):,} steps", _cut(evaluation)),
-        ("seeds without a score: cut, or their policy may never end", evaluation.get("without_score") or None),
-        ("exact expected return, mean over seeds", _mean(evaluation["exact_per_seed"])),
-        ("best possible", summary.get("optimum")),
-        ("largest error of a learned action value", max(_numbers(evaluation.get("value_error")), default=None)),
+        ("final evaluation return, IQM [95 % CI]", _interval(evaluation)),
+        ("evaluation episodes per seed", evaluation["episodes"]),
+        ("failed seeds, left out", evaluation.get("left_out") or None),
+        (f"seeds with an episode truncated after {evaluation.get('cut_after', 0):,} steps", _cut(evaluation)),
+        ("seeds without a score: truncated, or their policy may never end", evaluation.get("without_score") or None),
+        ("expected return, mean over seeds", _mean(evaluation["exact_per_seed"])),
+        ("optimal return", summary.get("optimum")),
+        ("max abs(Q - Q*)", max(_numbers(evaluation.get("value_error")), default=None)),
     ]
     if solved and solved["threshold"] is not None:
         rows += [
-            (f"share of seeds that reached {solved['threshold']:g}", solved["fraction"]),
-            ("steps to that, median", solved["median_first_steps"]),
-            ("share of later evaluations at it", solved["stayed"]),
-            ("share of seeds at it in the end", solved.get("final")),
+            (f"solved: return of at least {solved['threshold']:g}", _of_seeds(solved["fraction"], len(seeds))),
+            ("steps to threshold, median", solved["median_first_steps"]),
+            ("still above threshold, % of later evaluations", _percent(solved["stayed"])),
+            ("solved at end", _of_seeds(solved.get("final"), len(seeds))),
         ]
     if summary["steps_per_second"] is not None:
         rows.append(("steps per second, all seeds", round(summary["steps_per_second"])))
     if not summary["exact"]:
-        rows.append(("continued exactly", False))
+        rows.append(("deterministic resume", False))
     known = [row for row in rows if row[1] is not None and row[1] == row[1]]
     label = f", {summary['label']}" if summary.get("label") else ""
     print_table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), known)
@@ -96,7 +144,7 @@ def show_summary(summary: Mapping[str, Any]) -> None:
 
 
 def error_line(run: str, error: Mapping[str, Any]) -> str:
-    """What ended a run: ``r1 failed at step 300: ...``."""
+    """The error that ended a run: ``r1 failed at step 300: ...``."""
     return f"{run} failed at step {error['step']:,}: {error['reason']}"
 
 
@@ -104,35 +152,36 @@ def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str
     """A line for every seed that failed, or for the first few of many."""
     rest = "every seed failed" if len(failed) == n_seeds else "the others went on"
     lines = [f"seed {each['seed']} failed at step {each['step']:,}: {each['reason']}" for each in failed]
-    shown = lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], f"{len(lines) - MOST_LINES + 1} more"]
+    shown = lines if len(lines) <= MAX_LINES else [*lines[: MAX_LINES - 1], f"{len(lines) - MAX_LINES + 1} more"]
     return [*shown[:-1], f"{shown[-1]}; {rest}"] if shown else []
 
 
-def _play(snapshots: Generator[RunSnapshot, None, None], store: Store, view: View[RunSnapshot] | None) -> Outcome:
-    driven = drive(snapshots, view, _begun)
-    snapshot = driven.last
+def _play(snapshots: Iterator[Snapshot], store: Store, view: View | None) -> Outcome:
+    from simulator.commands.driver import drive
+
+    snapshot, number = drive(snapshots, view, _begun)
     if snapshot.compile_seconds > 0:
-        print_status(f"compiling took {snapshot.compile_seconds:.1f} s, which the times below leave out")
-    if not driven.signal:
+        print_status(f"compiling took {snapshot.compile_seconds:.1f} s, not counted in the times below")
+    if not number:
         from simulator.training import summary as results
 
-        return results.summary(store, snapshot.id), 1 if snapshot.phase == "failed" else 0
-    print_status(interruption_line(driven, store.lab))
-    return None, 128 + driven.signal
+        return Outcome(results.summary(store, snapshot.run), 1 if snapshot.phase == "failed" else 0)
+    done = f"interrupted by {signal.Signals(number).name} at step {snapshot.step:,} of {snapshot.steps:,}"
+    print_status(f"engram: {done}, checkpoint saved; continue with: engram resume {snapshot.run} --lab {store.lab}")
+    return Outcome(None, 128 + number)
 
 
-def _begun(snapshot: RunSnapshot) -> None:
-    seeds = len(snapshot.seeds)
-    print_status(
-        f"{snapshot.id}: {snapshot.agent} in {snapshot.env}, seeds: {seeds:,}, steps of each: {snapshot.steps:,}"
-    )
+def _begun(snapshot: Snapshot) -> None:
+    n_seeds = len(snapshot.seeds)
+    seeds = f"{n_seeds:,} seed{'s' * (n_seeds > 1)}"
+    print_status(f"{snapshot.run}: {snapshot.agent} in {snapshot.env}, {seeds}, {snapshot.steps:,} steps per seed")
     for line in snapshot.warnings:
         print_status(f"{snapshot.id}: {line}")
 
 
 @cache  # once in a process
 def announce_compiling() -> None:
-    """Say so when compiling begins."""
+    """Print a line when compiling begins."""
     from simulator.core.jit import on_compile
 
     on_compile(_compiling)
@@ -149,16 +198,25 @@ def _interval(evaluation: Mapping[str, Any]) -> str:
 
 
 def _steps(summary: Mapping[str, Any]) -> int | str:
-    """Steps of each seed: how many there are, of how many, where a run is not over."""
+    """Steps per seed; of how many, where a run is not over."""
     steps = summary["steps"]
     step = summary.get("step", steps)
     return steps if step == steps else f"{step:,} of {steps:,}"
 
 
 def _cut(evaluation: Mapping[str, Any]) -> str | None:
-    """How many seeds were cut, and which they are not: ``2 of 8``."""
+    """The number of seeds with a truncated episode: ``2 of 8``."""
     n_cut = sum(evaluation.get("cut", ()))
     return f"{n_cut} of {len(evaluation['cut'])}" if n_cut else None
+
+
+def _of_seeds(fraction: float | None, n_seeds: int) -> str | None:
+    """A fraction of the seeds: ``15/16 seeds``."""
+    return None if fraction is None or math.isnan(fraction) else f"{round(fraction * n_seeds)}/{n_seeds} seeds"
+
+
+def _percent(fraction: float | None) -> float | None:
+    return None if fraction is None else 100.0 * fraction
 
 
 def _mean(values: Sequence[float | None] | None) -> float | None:
@@ -167,9 +225,19 @@ def _mean(values: Sequence[float | None] | None) -> float | None:
 
 
 def _numbers(values: Sequence[float | None] | None) -> list[float]:
-    """Without what is missing: a seed that failed has nothing to add."""
+    """The finite values: a failed seed has none."""
     return [value for value in values or [] if value is not None and math.isfinite(value)]
 
 
 def _range(seeds: list[int]) -> str:
     return f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+
+
+COMMAND = Command(
+    act,
+    (0, 2),
+    ("config", "preset", "label", "view"),
+    lambda: own_settings(RunConfig),
+    ("agent", "env"),
+    _players,
+)

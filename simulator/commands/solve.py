@@ -1,4 +1,4 @@
-"""The exact answer for an environment that is a finite MDP: what ``engram solve`` computes and prints."""
+"""``engram solve``: compute the exact optimum of an environment that is a finite MDP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from simulator import console as tables
+from simulator import console
+from simulator.commands.command import Command, CommandResult, ParsedArgs
+from simulator.commands.help import PlayerHelp, player_help
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.core.mdp.average_reward import average_reward
@@ -16,11 +18,34 @@ from simulator.core.mdp.solve import finite_horizon, value_iteration
 from simulator.core.protocols import AgentView, Array, Env
 from simulator.training.evaluation import MAX_EXACT_ENTRIES, optimum
 
-_SHOWN = 40  # states that a table for people holds
+_MAX_STATES = 40  # states that a table for people holds
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """Solve the environment that is named."""
+    options = args.options
+    if "horizon" in args.given and options.criterion != "finite":
+        raise ValueError(f"--horizon: not with --criterion {options.criterion}, expected --criterion finite")
+    if "gamma" in args.given and options.criterion == "average":
+        raise ValueError("--gamma: not with --criterion average, which discounts nothing")
+    name = args.names[0]
+    env = make_env(name, args.players.get("env", {}))
+    usual = 1.0 if options.criterion == "finite" else env.spec.gamma
+    gamma = usual if options.gamma is None else options.gamma
+
+    def show_all(solved: Mapping[str, Any]) -> None:
+        show(env, solved)
+        draw(picture(env, solved))
+
+    return CommandResult(answer(name, env, options.criterion, gamma, options.horizon), show_all)
+
+
+def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    return [player_help(("env",), "envs", name) for name in args.names[:1]]
 
 
 def make_env(name: str, own: Mapping[str, Any]) -> Env:
-    """One copy of an environment, with settings as they were typed.
+    """Make one copy of an environment, with settings as they were typed.
 
     Raises:
         ValueError: an unknown environment or a bad setting.
@@ -32,10 +57,10 @@ def make_env(name: str, own: Mapping[str, Any]) -> Env:
 
 
 def answer(name: str, env: Env, criterion: str, gamma: float, horizon: int) -> dict[str, Any]:
-    """The optimum under a criterion.
+    """Compute the optimum under a criterion.
 
     Args:
-        name: what the environment was called.
+        name: the environment's name.
         env: one copy of it.
         criterion: discounted, average or finite.
         gamma: discount, for all but average.
@@ -80,7 +105,8 @@ def _optimum(mdp: FiniteMDP, criterion: str, gamma: float, horizon: int) -> tupl
             f"--horizon {steps}: {steps * mdp.legal.size:,} entries, expected at most {MAX_EXACT_ENTRIES:,}"
         )
     plan = finite_horizon(mdp, steps, gamma)
-    reward, ends = expected_reward(mdp), (TERMINATES, TRUNCATES)
+    reward = expected_reward(mdp)
+    ends = (TERMINATES, TRUNCATES)
     q = np.where(mdp.legal, reward + gamma * (transitions(mdp, ends) @ plan.values[1]).reshape(reward.shape), 0.0)
     return plan.values[0], q, plan.greedy[0], plan.start_value
 
@@ -95,19 +121,23 @@ def picture(env: Env, solved: Mapping[str, Any]) -> AgentView:
 
 
 def show(env: Env, solved: Mapping[str, Any]) -> None:
-    """Print the answer for people: the facts, then q; a graph of rooms also as shares of the largest entry."""
+    """Print the facts, then q; of a graph of rooms also as percent of the largest entry."""
     facts = [(key.replace("_", " "), solved[key]) for key in ("criterion", "gamma", "start_value", "optimal_return")]
-    tables.print_table(f"{solved['env']}: the exact optimum", ("", ""), [fact for fact in facts if fact[1] is not None])
-    mdp, names, q = env.spec.mdp, env.scene(0).actions, np.asarray(solved["q"])
+    console.print_table(
+        f"{solved['env']}: the exact optimum", ("", ""), [fact for fact in facts if fact[1] is not None]
+    )
+    mdp = env.spec.mdp
+    names = env.scene(0).actions
+    q = np.asarray(solved["q"])
     assert mdp is not None
     columns = [names[a] if a < len(names) else f"action {a}" for a in range(q.shape[1])]
-    if len(q) > _SHOWN:
-        tables.print_result(f"{len(q):,} states; --json prints all of them")
+    if len(q) > _MAX_STATES:
+        console.print_result(f"{len(q):,} states; --json prints all of them")
         return
     _matrix("q, per state and action", columns, q, mdp.legal, solved["values"])
     if env.scene(0).rooms is not None and q.max() > 0:
         shares = 100.0 * q / q.max()
-        _matrix("q as a share of its largest entry, in hundredths", columns, shares, mdp.legal, shares.max(axis=1))
+        _matrix("q in percent of its largest entry", columns, shares, mdp.legal, shares.max(axis=1))
 
 
 def _matrix(title: str, columns: list[str], q: Array, legal: Array, values: Array) -> None:
@@ -115,11 +145,11 @@ def _matrix(title: str, columns: list[str], q: Array, legal: Array, values: Arra
         [i, *(float(x) if ok else None for x, ok in zip(q[i], legal[i], strict=True)), float(values[i])]
         for i in range(len(q))
     ]
-    tables.print_table(title, ("state", *columns, "best"), rows)
+    console.print_table(title, ("state", *columns, "best"), rows)
 
 
 def draw(picture: Any) -> None:
-    """Print what an agent or a solver thinks of a grid; nobody is walking in it."""
+    """Print the values and best actions of a grid."""
     from dataclasses import replace
 
     from rich.console import Console
@@ -130,5 +160,8 @@ def draw(picture: Any) -> None:
     if picture.scene.walls is not None:
         marks = tuple(mark for mark in picture.scene.marks if mark.kind != "walker")
         picture = picture._replace(scene=replace(picture.scene, marks=marks, facts={}))
-        console = Console()
-        console.print(grid_map(picture, console.width, None, style_of(console)))
+        terminal = Console()
+        terminal.print(grid_map(picture, terminal.width, None, look_of(terminal)))
+
+
+COMMAND = Command(act, (1, 1), ("gamma", "criterion", "horizon"), tables=("env",), players=_players)

@@ -1,98 +1,97 @@
-"""What ``engram tournament`` does between its words and its tables."""
+"""``engram tournament``: rank contestants; the parts of resume, list, show and report for tournaments."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from simulator import console
-from simulator.commands.command import DASH, Command, Options, options_of
-from simulator.commands.driver import drive, interruption_line
-from simulator.commands.parser import ParsedArgs
-from simulator.commands.parser import read as read_words
+from simulator.commands.command import (
+    DASH,
+    Command,
+    CommandResult,
+    Options,
+    ParsedArgs,
+    lab_of,
+    refuse_unused,
+    view_of,
+)
+from simulator.commands.driver import drive
 from simulator.commands.run import MakeView, Outcome, announce_compiling
-from simulator.commands.tournament_listing import EXAMPLE, PRESETS, named, preset
-from simulator.config.run import read as read_file
-from simulator.config.tournament import TournamentConfig, assemble, from_stored, tournament_settings
-from simulator.config.tournament_entries import SIDES
+from simulator.config import presets
+from simulator.config.codec import assemble, of_record, own_settings, read, stored_notes
+from simulator.config.tournament import SIDES, TournamentConfig, preset
 from simulator.config.validation import ConfigSource
-from simulator.core.files.escaping import checked_name
+from simulator.core.files.escaping import checked_name, visible
 from simulator.core.files.writing import write_file
 from simulator.core.foreign.python_files import is_path, label_of
 from simulator.core.snapshots import TournamentSnapshot
 from simulator.store.cell_store import CellStore
-from simulator.store.lab import existing
+from simulator.store.database import NAME
+from simulator.store.lab import existing, is_written
 from simulator.tournaments.workers.local import check_place
 
-LISTS = {"agents": "agent", "envs": "env", "memories": "memory", "challenges": "challenge"} | {
+ENTRIES = {"agents": "agent", "envs": "env", "memories": "memory", "challenges": "challenge"} | {
     "players": "player",
     "games": "game",
 }
 
 
-def read(command: Command, words: Sequence[str]) -> ParsedArgs:
-    """The words of ``engram tournament``; ``--agents A B`` takes every word up to the next flag.
+def act(args: ParsedArgs) -> CommandResult:
+    """Run what is missing of the tournament that the words describe, or write an example of one."""
+    from simulator.reporting import tournament
 
-    Raises:
-        ValueError: an unknown flag, a missing value or a bad one, in one line.
-    """
-    entered, rest = _entered(words)
-    known = [each for each in command.known() if each.name not in LISTS]
-    given = read_words(command.usage, rest, known, dict.fromkeys([*SIDES, *SIDES.values()]))
-    options, files = options_of(given), []
-    if options.preset:
-        files.append(preset(options.preset))
-    files += [read_file(path) for path in given.names if not options.init]
-    return given._replace(files=(*files, ConfigSource(entered)) if entered else tuple(files))
+    options = args.options
+    if options.init:
+        if args.players or args.given & ENTRIES.keys() or options.preset:
+            raise ValueError("--init: writes an example as it is, expected no settings beside it")
+        refuse_unused(args, "tournament", "--init", ("init", "force"))
+        written = init(args.names, options.force)
+        return CommandResult(written, lambda data: console.print_result(visible(f"{data['file']} is written")))
+    if options.force:
+        raise ValueError("--force: nothing is replaced, expected --init beside it")
+    sources = _sources(args)
+    data, code = begin(
+        assemble(TournamentConfig, sources), lab_of(options), lambda: view_of(options, "tournament"), options
+    )
+    return CommandResult(data, tournament.show, code)
 
 
-def _entered(words: Sequence[str]) -> tuple[dict[str, dict[str, dict[str, str]]], list[str]]:
-    """The tables of who is named by ``--agents`` and the like, and the words that are left."""
-    found: dict[str, dict[str, dict[str, str]]] = {}
-    rest, table, flag = list[str](), "", ""
+def _sources(args: ParsedArgs) -> list[ConfigSource]:
+    """The sources of the config, each over the ones before: preset, file, words."""
+    files = []
+    if args.options.preset:
+        files.append(preset(args.options.preset))
+    files += [read(path) for path in args.names]
+    entries = {ENTRIES[name]: _entries(name, getattr(args.options, name)) for name in ENTRIES if name in args.given}
+    if not (files or entries):
+        raise ValueError("expected engram tournament FILE.toml, --preset NAME, or --agents A ... --envs E ...")
+    return [*files, *args.sources(entries)]
+
+
+def _entries(option: str, words: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The tables of ``NAME`` and ``LABEL=NAME``, by label."""
+    if not words:
+        raise ValueError(f"--{option}: expected a name after it")
+    found: dict[str, dict[str, str]] = {}
     for word in words:
-        name, sign, text = word.partition("=")
-        if word.startswith("--"):
-            flag, table = name, LISTS.get(name.removeprefix("--"), "")
-        if not table:
-            rest.append(word)
-            continue
-        for each in (text.split(",") if sign else []) if word.startswith("--") else [word]:
-            _enter(found.setdefault(table, {}), flag, each)
-        if table not in found:
-            found[table] = {}
-    if empty := next((table for table, entries in found.items() if not entries), None):
-        raise ValueError(f"--{next(name for name in LISTS if LISTS[name] == empty)}: expected a name after it")
-    return found, rest
-
-
-def _enter(table: dict[str, dict[str, str]], flag: str, word: str) -> None:
-    """Note ``NAME`` or ``LABEL=NAME``."""
-    label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
-    label, name = (label, name) if sign else (re.sub(r"[^\w.-]+", "_", label_of(word)), word)
-    if label in table:
-        raise ValueError(f"{flag} {word}: {label} is there already, expected another label, such as {label}-2={name}")
-    table[label] = {"name": name}
-
-
-def settings_of(given: ParsedArgs) -> TournamentConfig:
-    """The tournament that the words describe.
-
-    Raises:
-        ValueError: nobody competes, or a bad setting; one line.
-    """
-    if not given.files:
-        raise ValueError("expected engram tournament FILE.toml, --preset NAME, or --agents A ... --envs W ...")
-    fields = {setting.name for setting in tournament_settings()}
-    options = ConfigSource({key: value for key, value in given.options.items() if key in fields})
-    return assemble([*given.files, options, ConfigSource(given.own, flags=True)])
+        label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
+        if not sign:
+            label = re.sub(r"[^\w.-]+", "_", label_of(word))
+            name = word
+        if label in found:
+            line = f"{label} is there already, expected another label, such as {label}-2={name}"
+            raise ValueError(f"--{option} {word}: {line}")
+        found[label] = {"name": name}
+    return found
 
 
 def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
-    """Write a commented example of a tournament into a new file; ``force``: over whatever is there.
+    """Write a commented example of a tournament into a new file; with ``force`` over any other.
 
     Raises:
         ValueError: a file is there already, or the place cannot be written.
@@ -100,13 +99,13 @@ def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
     if names and names[0] == "-":
         raise ValueError(f"-: {DASH}")
     path = Path(checked_name(names[0], "--init", most=4096) if names else "tournament.toml")
-    text = (PRESETS / f"{EXAMPLE}.toml").read_text("utf-8").replace("THIS_FILE", str(path))
+    text = (presets.TOURNAMENTS / f"{presets.EXAMPLE}.toml").read_text("utf-8").replace("THIS_FILE", str(path))
     write_file(path, text.encode(), force=force, kind=".toml")
     return {"file": str(path)}
 
 
 def begin(config: TournamentConfig, lab: str, make_view: MakeView, options: Options) -> Outcome:
-    """Play what is missing of a tournament; its summary and 0, 1 where a cell failed, or None and an interruption.
+    """Run what is missing of a tournament; its summary and 0, 1 where a cell failed, or None and an interruption.
 
     Raises:
         ValueError: players that cannot be built, or a lab that cannot be used.
@@ -137,11 +136,11 @@ def _unmake(lab: Path) -> None:
 
 
 def resume(name: str, lab: str, make_view: MakeView, options: Options) -> Outcome:
-    """Play what is missing of a stored tournament; see ``begin``."""
+    """Run what is missing of a stored tournament; see ``begin``."""
     check_place(options.workers)
     with CellStore(existing(lab)) as store:
         record = store.find(named(store, name))
-        config = from_stored(record)
+        config = of_record(TournamentConfig, record)
         return _play(config, store, make_view, options, record.settings_hash)
 
 
@@ -161,16 +160,79 @@ def _play(
         retry=options.retry,
         identity=identity,
     )
-    driven = drive(snapshots, make_view(), _begun)
-    if driven.signal:
-        console.print_status(interruption_line(driven, store.lab))
-        return None, 128 + driven.signal
-    name = driven.last.id
-    summary.keep(store, name)
-    found = summary.summary(store, name)
-    return found, 1 if found["cells"]["failed"] else 0
+    last, number = drive(snapshots, make_view(), _begun)  # type: ignore[arg-type]
+    if not number:
+        summary.keep(store, last.tournament)  # type: ignore[attr-defined]
+        found = summary.summary(store, last.tournament)  # type: ignore[attr-defined]
+        return Outcome(found, 1 if found["cells"]["failed"] else 0)
+    assert isinstance(last, TournamentSnapshot)
+    done = f"interrupted by {signal.Signals(number).name} after {last.done:,} of {last.planned:,} cells"
+    again = f"engram resume {last.tournament} --lab {store.lab}"
+    console.print_status(f"engram: {done}, results and checkpoints saved; continue with: {again}")
+    return Outcome(None, 128 + number)
 
 
-def _begun(snapshot: TournamentSnapshot) -> None:
-    there = f", {snapshot.done:,} of them played already" if snapshot.done else ""
-    console.print_status(f"{snapshot.id}: {snapshot.planned:,} cell{'s' * (snapshot.planned != 1)}{there}")
+def _begun(snapshot: Any) -> None:
+    assert isinstance(snapshot, TournamentSnapshot)
+    there = f", {snapshot.done:,} of them stored already" if snapshot.done else ""
+    console.print_status(f"{snapshot.tournament}: {snapshot.planned:,} cell{'s' * (snapshot.planned != 1)}{there}")
+
+
+def listed(lab: str) -> list[dict[str, Any]]:
+    """List every tournament of a lab, newest first."""
+    if not os.path.exists(os.path.join(lab, NAME)):
+        return []
+    with CellStore(lab) as store:
+        return [
+            {
+                "tournament": each.name,
+                "label": each.label,
+                "contestants": [one["label"] for one in each.plan["contestants"]],
+                "challenges": [one["label"] for one in each.plan["challenges"]],
+                "cells": sum(len(pair["spans"]) for pair in each.plan["pairs"]),
+                "status": "killed" if each.status == "running" and not is_written(store.lab / "cells") else each.status,
+                "created": each.created,
+            }
+            for each in store.tournaments()
+        ]
+
+
+def show_listed(found: Sequence[dict[str, Any]]) -> None:
+    """Print them for people."""
+    if not found:
+        console.print_result("there are no tournaments yet: engram tournament --init")
+        return
+    columns = ("tournament", "label", "contestants", "challenges", "cells", "status", "begun")
+    rows = [list(each.values()) for each in found]
+    rows = [[" ".join(value) if isinstance(value, list) else value for value in row] for row in rows]
+    console.print_table("", columns, rows)
+
+
+def stored(name: str, lab: str) -> dict[str, Any]:
+    """Summarise a stored tournament."""
+    from simulator.tournaments import summary
+
+    with CellStore(existing(lab)) as store:
+        return summary.summary(store, named(store, name))
+
+
+def settings_notes(name: str, lab: str) -> list[str]:
+    """Say what has changed about a stored tournament's settings."""
+    with CellStore(existing(lab)) as store:
+        record = store.find(named(store, name))
+    return stored_notes(TournamentConfig, record)
+
+
+def named(store: CellStore, name: str) -> str:
+    """The id of a tournament; of the newest where the name is "latest"."""
+    known = store.tournaments()
+    return known[0].name if name == "latest" and known else name
+
+
+COMMAND = Command(
+    act,
+    (0, 1),
+    ("preset", "label", "view", "workers", "trust_files", "init", "force", "retry", *ENTRIES),
+    lambda: own_settings(TournamentConfig),
+    (*SIDES, *SIDES.values()),
+)

@@ -1,25 +1,22 @@
-"""The settings of a contestant from outside: into TOML, back, and as a hash of what its result depends on."""
+"""The config of a contestant from outside: stable-baselines3, a Python callable, or a recording, in one environment."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import importlib.util
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from simulator.config.run import files_of, parse, plain
-from simulator.config.validation import ConfigSource, check, merge, settings
+from simulator.config import codec
+from simulator.config.codec import Format, choose, files_of, forget_place, table_of, unplain
+from simulator.config.validation import ConfigSource
 from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
-from simulator.core.files.reading import add_to
-from simulator.core.foreign.python_files import identity, with_imports
+from simulator.core.foreign.python_files import with_imports
 
 KINDS = ("sb3", "python", "human")
 
@@ -29,23 +26,23 @@ class ExternalConfig:
     """One contestant from outside in one environment, over many seeds."""
 
     kind: Literal["sb3", "python", "human"]
-    """where it is from: stable-baselines3, a Python callable, a person's recorded episodes"""
+    """origin: stable-baselines3, a Python callable, a person's recorded episodes"""
     target: str
-    """which one: a class or a model's file, ``module:name`` or ``file.py:name``, a recording's file"""
+    """a class or a model's file, ``module:name`` or ``file.py:name``, or a recording's file"""
     env: str
     """the environment's name"""
     seeds: Count = 8
-    """how many seeds"""
+    """number of seeds"""
     first_seed: Annotated[int, Meta(ge=0, le=10**15)] = 0
-    """the first seed; the others follow it"""
+    """first seed; the others follow it"""
     steps: Count = 50_000
-    """environment steps of training per seed; nothing for those who do not learn here"""
+    """environment steps of training per seed; unused by a contestant that does not learn"""
     eval_every: Count = 2_500
     """environment steps between evaluations"""
     eval_episodes: Count = 100
-    """episodes per seed of the last evaluation; one on the way plays a tenth, or none where it is exact"""
+    """episodes per seed of the final evaluation; an earlier one takes a tenth, or none where the return is exact"""
     eval_max_steps: CountOrZero = 0
-    """steps after which an evaluation episode that the environment has not ended is cut; see ``RunConfig``"""
+    """steps after which an evaluation episode is truncated; see ``RunConfig``"""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """its own settings: plain values, lists and tables of them"""
     env_settings: Any = None
@@ -53,7 +50,7 @@ class ExternalConfig:
 
     @property
     def name(self) -> str:
-        """What it is called in a tournament."""
+        """Its name in a tournament."""
         return f"{self.kind}:{self.target}"
 
     @property
@@ -75,13 +72,13 @@ class ExternalConfig:
 
 
 def is_external(name: str) -> bool:
-    """Whether a contestant's name says that it is from outside: ``sb3:``, ``python:``, ``human:``."""
+    """Tell whether a contestant's name is of one from outside: ``sb3:``, ``python:``, ``human:``."""
     kind, colon, target = name.partition(":")
     return kind in KINDS and bool(colon and target)
 
 
 def is_model_file(target: str) -> bool:
-    """Whether what follows ``sb3:`` is a saved model, not a class."""
+    """Tell whether the target of ``sb3:`` is a saved model, not a class."""
     return target.endswith(".zip") or "/" in target or "\\" in target
 
 
@@ -90,61 +87,41 @@ def evaluation_steps(config: ExternalConfig) -> list[int]:
     return [*range(config.eval_every, config.steps, config.eval_every), config.steps]
 
 
-def to_toml(config: ExternalConfig) -> str:
-    """Every setting as TOML; ``from_toml`` reads it back as the same."""
-    import tomli_w
+def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> ExternalConfig:
+    """Make the config; looks at no file of the contestant: see ``contestants.external``."""
+    for name in ("kind", "target"):
+        if name not in own:
+            raise ValueError(f"{sources[-1].where}: {name} is missing")
+    env = choose(sources, "env", "envs")
+    own["settings"] = unplain(own.get("settings", {}))
+    return ExternalConfig(**own, env=env.name, env_settings=env.settings)
 
-    return tomli_w.dumps(_tables(config))
+
+def _players(config: ExternalConfig) -> dict[str, Any]:
+    return {"env": table_of(config.env, config.env_settings)}
 
 
-def from_toml(text: str, where: str) -> ExternalConfig:
-    """What a TOML text describes; ``where`` names it in errors. Looks at no file: see ``externals.external``.
+def _identify(config: ExternalConfig, tables: dict[str, Any]) -> Iterable[str | Path]:
+    """Name a file without its folder.
 
-    Raises:
-        ValueError: something in it is wrong, in one line.
+    The content of a file that is named (a model, a Python file or module, a recording, an environment's map) counts; of
+    a Python file that of the user's own files that it imports, too.
     """
-    layer, own = parse(text, where), {"env", "env_settings"}
-    known = [each for each in settings(ExternalConfig) if each.name not in own]
-    values = check(known, {key: value for key, value in layer.values.items() if key != "env"}, layer)
-    env = layer.values.get("env")
-    for name in ("kind", "target", "env"):
-        if name not in layer.values:
-            raise ValueError(f"{where}: {name} is missing")
-    if not isinstance(env, Mapping) or not isinstance(env.get("name"), str):
-        raise ValueError(f"{layer.place(('env',), env)}: expected a table of settings with a name")
-    player = registry.load("envs", env["name"])
-    chosen = {key: value for key, value in env.items() if key != "name"}
-    found = merge(player.Config(), check(settings(player.Config), chosen, ConfigSource({}, where), ("env",)))
-    values["settings"] = unplain(values.get("settings", {}))
-    return ExternalConfig(**values, env=player.name, env_settings=found)
-
-
-def settings_hash(config: ExternalConfig) -> str:
-    """SHA-256 of everything that the result depends on, in hex.
-
-    Of a file that is named (a model, a Python file or module, a recording, an environment's map) what it holds counts,
-    and not where it lies; of a Python file that of what it imports of the user's own, too.
-    """
-    tables = _tables(config)
-    if not config.eval_max_steps:  # as in simulator.config.run.settings_hash
-        del tables["eval_max_steps"]
+    if not config.eval_max_steps:  # as in simulator.config.run
+        tables.pop("eval_max_steps", None)
     if config.file is not None:
         tables["target"] = config.retargeted(config.file.name)
-    tables["env"]["name"] = identity(tables["env"]["name"])
-    digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
-    for path in _files(config):
-        add_to(digest, path)
-    return digest.hexdigest()
+    forget_place(tables["env"])
+    return [*_own_files(config), *files_of("envs", config.env, config.env_settings)]
 
 
-def _files(config: ExternalConfig) -> Iterator[Path]:
-    """Whatever files the settings name and that are there."""
+def _own_files(config: ExternalConfig) -> Iterator[Path]:
+    """The files of the contestant that are there."""
     named = [config.file] if config.file is not None else []
     if config.kind == "python" and not named:
         named = [Path(origin) for origin in [_origin(config.target.rpartition(":")[0])] if origin]
     there = [path for path in named if os.path.isfile(path)]
     yield from with_imports(there) if config.kind == "python" else there
-    yield from map(Path, files_of("envs", config.env, config.env_settings))
 
 
 def _origin(module: str) -> str | None:
@@ -157,15 +134,4 @@ def _origin(module: str) -> str | None:
     return spec.origin if spec else None
 
 
-def _tables(config: ExternalConfig) -> dict[str, Any]:
-    every: dict[str, Any] = plain(dataclasses.asdict(config))
-    return every | {"env": {"name": config.env, **every.pop("env_settings")}}
-
-
-def unplain(value: Any) -> Any:
-    """Settings out of TOML: the word none is None, within tables and lists too."""
-    if isinstance(value, Mapping):
-        return {key: unplain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [unplain(item) for item in value]
-    return None if value == "none" else value
+codec.register(ExternalConfig, Format("external", ("env",), ("env", "env_settings"), _compose, _players, _identify))

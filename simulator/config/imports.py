@@ -1,8 +1,8 @@
-"""What code a file of settings imports: said in one line before the first import, once for each file.
+"""Announcement of the code that a config imports: one line before the first import, once for each source.
 
-Settings name players by dotted path, by ``module:EnvId``, by the path of a Python file or as ``python:module:name``;
-whoever runs a file from somewhere else runs that code. Names of our own players, ids of Gymnasium and classes of
-installed libraries that contestants are (``sb3:``) are none.
+A config names players by dotted path, by ``module:EnvId``, by the path of a Python file or as ``python:module:name``,
+so to run a config from somewhere else is to run that code. The names of our own players, ids of Gymnasium and classes
+of installed libraries (``sb3:``) import no code of a stranger.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _PLAYERS = ("agent", "memory", "player", "env", "challenge", "game")
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _OF_A_MODULE = re.compile(r"([^\W\d][\w.]*):[^:]+")
 _KNOWN = ("torch",)  # what is loaded for networks in any case
-_SHORT = 80
+_MAX_SHOWN = 80
 
 
-def tell(values: Mapping[str, Any], where: str) -> None:
-    """Say on stderr what code the settings read at ``where`` import, if any and if it was not said before."""
+def announce(values: Mapping[str, Any], where: str) -> None:
+    """Print on stderr which code the settings read at ``where`` import, unless it was printed before."""
     found = dict.fromkeys(shown for name in _names(values) if (shown := code_of(name)))
     if found:
-        _say_once(where, tuple(found))
+        _announce_once(where, tuple(found))
 
 
 @cache
-def _say_once(where: str, found: tuple[str, ...]) -> None:
+def _announce_once(where: str, found: tuple[str, ...]) -> None:
     console.print_status(f"{where} imports code: {', '.join(found)}")
 
 
@@ -46,12 +46,12 @@ def code_of(name: str) -> str:
         found = of[1]
     else:
         found = name if _DOTTED.fullmatch(name) else ""
-    found = found if len(found) <= _SHORT else found[: _SHORT - 3] + "..."
+    found = found if len(found) <= _MAX_SHOWN else found[: _MAX_SHOWN - 3] + "..."
     return found if found.isprintable() else ascii(found)
 
 
 def _names(values: Mapping[str, Any]) -> Iterator[str]:
-    """Every text among settings that names a player, or a function or class."""
+    """Iterate over the texts among settings that name a player, a function or a class."""
     for table in _PLAYERS:
         inner = values.get(table)
         if isinstance(inner, Mapping) and "name" not in inner:  # players by label, which is the name where none is

@@ -1,17 +1,22 @@
-"""Presets: settings that an agent's file recommends for an environment, in its ``PRESETS`` table.
+"""Presets: named settings that the files of agents and memories recommend, and tournaments that come with Engram.
 
-An entry with settings of the agent and no environment is a strategy: a contestant of its own name in games, and no run.
+A preset stands in the table ``PRESETS`` of a player's file. An agent's preset is for an environment; one with settings
+of the agent and no environment is a strategy, which plays games under a name of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from simulator.config.validation import ConfigSource
+from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.core.files.escaping import checked_name
+
+TOURNAMENTS = Path(__file__).parent / "tournament_presets"
+EXAMPLE = "example"  # what engram tournament --init writes
 
 
 @dataclass(frozen=True)
@@ -21,50 +26,52 @@ class Preset:
     name: str
     agent: str
     env: str
-    about: str = ""
+    description: str = ""
     steps: int = 50_000
     agent_settings: Mapping[str, Any] = field(default_factory=dict)
     env_settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def layer(self) -> ConfigSource:
-        """The settings as ``config.assemble`` takes them."""
-        agent, env = {"name": self.agent, **self.agent_settings}, {"name": self.env, **self.env_settings}
+    def source(self) -> ConfigSource:
+        """The settings as the codec takes them."""
+        agent = {"name": self.agent, **self.agent_settings}
+        env = {"name": self.env, **self.env_settings}
         return ConfigSource({"steps": self.steps, "agent": agent, "env": env}, f"preset {self.name}")
 
 
 def of_agent(name: str) -> list[Preset]:
-    """The presets in one agent's file.
+    """List the presets in one agent's file.
 
     Raises:
-        ValueError: there is no such agent, or its ``PRESETS`` is not what it should be.
+        ValueError: there is no such agent, or its ``PRESETS`` is not as it should be.
     """
     player = registry.load("agents", name)
-    tuned = getattr(player.module, "PRESETS", {})
+    entries = getattr(player.module, "PRESETS", {})
     try:
-        return [_preset(key, player.name, entry) for key, entry in tuned.items() if not is_strategy(entry)]
+        return [_preset(key, player.name, entry) for key, entry in entries.items() if not is_strategy(entry)]
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"agent {player.name}: PRESETS: {error!r}: expected presets with an environment") from error
 
 
-def is_strategy(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of ``PRESETS`` is a strategy for games."""
-    return "agent" in entry and set(entry) <= {"description", "agent"}
-
-
-def strategies() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
-    """Name -> agent and settings of the strategies in all agents' files."""
-    players = [registry.load("agents", name) for name in registry.names("agents")]
-    return {
-        name: (player, entry["agent"])
-        for player in players
-        for name, entry in getattr(player.module, "PRESETS", {}).items()
-        if is_strategy(entry)
-    }
+def _preset(name: str, agent: str, entry: Mapping[str, Any]) -> Preset:
+    checked_name(name, f"agent {agent}: PRESETS")
+    known = {"description", "env", "steps", "agent", "env_settings"}
+    if unknown := set(entry) - known:
+        raise TypeError(f"{name} has {', '.join(sorted(unknown))}")
+    return Preset(
+        name,
+        agent,
+        entry["env"],
+        str(entry.get("description", "")),
+        entry.get("steps", Preset.steps),
+        dict(entry.get("agent", {})),
+        dict(entry.get("env_settings", {})),
+    )
 
 
 def every() -> tuple[list[Preset], list[str]]:
-    """The presets of all agents, and a line for each file that could not be asked."""
-    found, failed = [], []
+    """List the presets of all agents, and a line for each file that cannot be imported."""
+    found = []
+    failed = []
     for name in registry.names("agents"):
         try:
             found += of_agent(name)
@@ -74,7 +81,7 @@ def every() -> tuple[list[Preset], list[str]]:
 
 
 def find(name: str, agent: str | None = None, env: str | None = None) -> Preset:
-    """The preset of that name, of one agent or of any, for one environment or for any.
+    """Find the preset of that name, of one agent or of any, for one environment or for any.
 
     Raises:
         ValueError: there is none, there are several, or it is meant for another environment; one line.
@@ -97,11 +104,66 @@ def find(name: str, agent: str | None = None, env: str | None = None) -> Preset:
     return found[0]
 
 
-def _preset(name: str, agent: str, entry: Mapping[str, Any]) -> Preset:
-    checked_name(name, f"agent {agent}: PRESETS")
-    known = {"description", "env", "steps", "agent", "env_settings"}
-    if strange := set(entry) - known:
-        raise TypeError(f"{name} has {', '.join(sorted(strange))}")
-    own, outer = dict(entry.get("agent", {})), dict(entry.get("env_settings", {}))
-    steps = entry.get("steps", Preset.steps)
-    return Preset(name, agent, entry["env"], str(entry.get("description", "")), steps, own, outer)
+def is_strategy(entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of ``PRESETS`` is a strategy for games."""
+    return "agent" in entry and set(entry) <= {"description", "agent"}
+
+
+def strategies() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
+    """Name -> agent and settings of the strategies in all agents' files."""
+    players = [registry.load("agents", name) for name in registry.names("agents")]
+    return {
+        name: (player, entry["agent"])
+        for player in players
+        for name, entry in getattr(player.module, "PRESETS", {}).items()
+        if is_strategy(entry)
+    }
+
+
+def memory_presets() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
+    """Name -> memory and settings of the presets in all memories' files."""
+    players = [registry.load("memories", name) for name in registry.names("memories")]
+    return {
+        name: (player, entry.get("memory", {}))
+        for player in players
+        for name, entry in getattr(player.module, "PRESETS", {}).items()
+    }
+
+
+def find_agent(name: str) -> tuple[registry.Plugin, Any]:
+    """Find the agent of that name, or of the strategy of that name, and its settings.
+
+    Raises:
+        ValueError: nothing has that name; one line.
+    """
+    return _find("agents", name)
+
+
+def find_memory(name: str) -> tuple[registry.Plugin, Any]:
+    """Find the memory of that name or preset, and its settings.
+
+    Raises:
+        ValueError: nothing has that name; one line.
+    """
+    return _find("memories", name)
+
+
+def _find(kind: str, name: str) -> tuple[registry.Plugin, Any]:
+    try:
+        player = registry.load(kind, name)
+        return player, player.Config()
+    except registry.UnknownNameError as error:
+        presets = strategies() if kind == "agents" else memory_presets()
+        if name.replace("_", "-") not in presets:
+            known = [*registry.candidates(kind), *presets]
+            message = registry.unknown_name_message(registry.SINGULAR[kind], name, known, f"engram list {kind}")
+            raise ValueError(message) from error
+    player, own = presets[name.replace("_", "-")]
+    chosen = check(settings(player.Config), own, ConfigSource(own, f"preset {name}"))
+    return player, merge(player.Config(), chosen)
+
+
+def tournaments() -> dict[str, str]:
+    """Name -> the first line of every tournament that comes with Engram."""
+    texts = {path.stem: path.read_text("utf-8") for path in sorted(TOURNAMENTS.glob("*.toml")) if path.stem != EXAMPLE}
+    return {name: text.splitlines()[0].removeprefix("# ").rstrip(".") for name, text in texts.items()}

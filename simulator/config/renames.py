@@ -1,18 +1,17 @@
-"""What later versions call otherwise: read here, and only here, when settings that were stored come back.
+"""Renamed settings: the one place that knows the former names of what stored configs hold.
 
-Whoever renames or drops a setting, a value or a player adds a line to ``CHANGES`` with the version that has it so, and
-stored runs, contests and tournaments are read as before: shown, reported, resumed and played again. What was dropped is
-ignored where its stored value changes nothing today, and refused elsewhere, with the version that plays it.
+A change that renames or drops a setting, a value or a player adds a line to ``CHANGES`` with the first version that has
+it, and stored experiments can still be shown, reported, resumed and reproduced. A dropped setting is ignored where its
+stored value changes nothing today, and refused elsewhere, with the version that can run it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from simulator.config import imports
 from simulator.config.validation import ConfigSource
 from simulator.core.files.reading import parse_toml
 from simulator.versions import OURS, version_of
@@ -23,11 +22,10 @@ _KINDS = {  # table of stored settings -> kind of the players whose names and se
     **{"player": "agents", "first": "agents", "second": "agents"},
 }
 _REFUSED = object()
-Config = TypeVar("Config")
 
 
 class Change(NamedTuple):
-    """A setting, or a player, that has another name since some version, or none."""
+    """A setting or a player that was renamed or dropped in some version."""
 
     version: str  # of engram-rl, the first that has it so
     of: str  # "agents", "envs", "memories", "challenges" or "games": theirs; "run", "recall", "tournament": its own
@@ -42,17 +40,17 @@ CHANGES: tuple[Change, ...] = ()  # the oldest first
 
 
 class Stored(NamedTuple):
-    """Settings that were stored, as this version calls them."""
+    """Stored settings under the names of this version."""
 
-    layer: ConfigSource  # not yet checked
+    source: ConfigSource  # not yet checked
     notes: tuple[str, ...]  # a line for everything that was called otherwise
 
 
 def read_stored(experiment: str, text: str, where: str, versions: Mapping[str, str], *, refuse: bool = True) -> Stored:
-    """Settings that were stored, under the names that they have today.
+    """Read stored settings under the names that they have today.
 
     Args:
-        experiment: "run", "recall", "tournament" or "match".
+        experiment: "run", "recall", "match", "tournament" or "external".
         text: TOML.
         where: names it in errors.
         versions: of the distributions that they were stored with.
@@ -62,9 +60,10 @@ def read_stored(experiment: str, text: str, where: str, versions: Mapping[str, s
         ValueError: not TOML; a setting that was dropped stands at a value that nothing today is like; one line.
     """
     try:
-        tables, notes = parse_toml(text), list[str]()
+        tables = parse_toml(text)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+    notes: list[str] = []
     made_by = versions.get(DISTRIBUTION)
     for change in CHANGES:
         if _older(made_by, change.version):
@@ -74,59 +73,28 @@ def read_stored(experiment: str, text: str, where: str, versions: Mapping[str, s
     return Stored(ConfigSource(tables, where), tuple(notes))
 
 
-def configured(
-    assemble: Callable[[Sequence[ConfigSource]], Config],
-    experiment: str,
-    text: str,
-    where: str,
-    versions: Mapping[str, str],
-) -> Config:
-    """The checked settings of something stored; see :func:`read_stored`.
-
-    Raises:
-        ValueError: they cannot be had any more; where another version stored them, the line names it.
-    """
-    try:
-        stored = read_stored(experiment, text, where, versions).layer
-        imports.tell(stored.values, where)  # a lab may be from elsewhere too
-        return assemble([stored])
-    except ValueError as error:
-        made_by, here = versions.get(DISTRIBUTION), version_of(DISTRIBUTION)
-        if made_by in (None, here):
-            raise
-        advice = f"{DISTRIBUTION} {made_by} made it and can play it, this is {here}; show and report still work here"
-        raise ValueError(f"{error}; {advice}") from error
-
-
-def notes_of(
-    assemble: Callable[[Sequence[ConfigSource]], Any],
-    experiment: str,
-    text: str,
-    where: str,
-    versions: Mapping[str, str],
-) -> list[str]:
-    """What people should know of stored settings: what is called otherwise now, and why they cannot be played."""
-    try:
-        notes = list(read_stored(experiment, text, where, versions).notes)
-        configured(assemble, experiment, text, where, versions)
-    except ValueError as error:
-        return [f"it cannot be played on or again: {error}"]
-    return notes
+def made_by_other_version(versions: Mapping[str, str]) -> str:
+    """Advice where settings that cannot be used were stored by another version; empty where this one stored them."""
+    made_by = versions.get(DISTRIBUTION)
+    here = version_of(DISTRIBUTION)
+    if made_by in (None, here):
+        return ""
+    return f"{DISTRIBUTION} {made_by} made it and can run it, this is {here}; show and report still work here"
 
 
 def _places(experiment: str, tables: dict[str, Any], change: Change) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Where the change can apply: dotted name and table of settings."""
+    """Iterate over the tables that a change can apply to, with their dotted names."""
     if change.of == experiment:
         yield "", tables
     for name, kind in _KINDS.items():
         if kind == change.of:
-            for label, table in _seats(tables.get(name)):
+            for label, table in _players_in(tables.get(name)):
                 player = table.setdefault("name", label) if label else table.get("name")
                 if change.player == "*" or str(player).replace("-", "_") == change.player.replace("-", "_"):
                     yield f"{name}.{label}." if label else f"{name}.", table
 
 
-def _seats(table: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+def _players_in(table: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """The players in a table: one, whose settings it holds, or several by label."""
     if isinstance(table, dict) and isinstance(table.get("name"), str):
         yield "", table
@@ -135,7 +103,7 @@ def _seats(table: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _apply(change: Change, place: str, root: dict[str, Any], where: str) -> list[str]:
-    """Do to one table of settings what a version did; what there is to say of it."""
+    """Apply a change to one table of settings, and return a line for people."""
     if not change.old:
         return [_apply_to_player(change, place, root, where)]
     *within, last = change.old.split(".")
@@ -167,7 +135,7 @@ def _apply_to_player(change: Change, place: str, table: dict[str, Any], where: s
 
 
 def _older(made_by: str | None, since: str) -> bool:
-    """Whether a version is before another one; one that nobody noted is."""
+    """Tell whether a version is older than another one; an unknown one is."""
     return made_by is None or _release(made_by) < _release(since)
 
 

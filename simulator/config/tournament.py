@@ -1,39 +1,74 @@
-"""The settings of a tournament: files and flags make one checked ``TournamentConfig``, and TOML again.
+"""The config of a tournament: contestants that meet in challenges, over many seeds.
 
-Contestants and challenges keep the settings that they were given, not those they leave at their defaults: what a
-contestant is in one environment may differ from what it is in another (``tuned``, ``in``).
+Contestants and challenges keep the settings that they were given, not those they leave at their defaults: the settings
+of a contestant in one environment may differ from those in another (``tuned``, ``in``).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
-from simulator.config.renames import configured, read_stored
-from simulator.config.run import parse, plain
-from simulator.config.tournament_entries import (
-    PLACES,
-    SIDES,
-    Challenge,
-    Contestant,
-    Settings,
-    Tables,
-    challenge_of,
-    contestant_of,
-    plain_label,
-    table_at,
-)
+from simulator.config import codec, presets
+from simulator.config.codec import Format, labelled, plain_label, table_at
+from simulator.config.presets import find_agent, find_memory, memory_presets
 from simulator.config.validation import ConfigSource, Setting, check, settings
+from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.files.escaping import checked_name
+from simulator.core.files.reading import is_path as is_file
+from simulator.core.foreign.python_files import absolute, is_path, resolved
 
-if TYPE_CHECKING:
-    from simulator.store.cell_store import TournamentRecord
+Settings = Mapping[str, Any]
+Tables = list[tuple[ConfigSource, Settings]]  # what each source says of one contestant or challenge
+NONE: Settings = MappingProxyType({})
+SIDES = {"agent": "env", "memory": "challenge", "player": "game"}  # table of contestants -> of their challenges
+KINDS = {"agent": "agents", "memory": "memories", "player": "agents"}
+PLACES = {"env": "envs", "challenge": "challenges", "game": "games"}
+EXTERNAL = ("sb3:", "python:", "human:")
+_OWN = {  # settings of a challenge that are none of its player's
+    "env": [Setting("steps", Count, None, "")],
+    "challenge": [
+        Setting("patterns", Count, None, ""),
+        Setting("corruption", str, None, ""),
+        Setting("score", Literal["overlap", "exact"], None, ""),
+    ],
+    "game": [
+        Setting("episodes", Count, None, ""),
+        Setting("train_steps", CountOrZero, None, ""),
+        Setting("learn", bool, None, ""),
+        Setting("self_play", bool, None, ""),
+    ],
+}
+_SWITCH = [Setting("tuned", bool, False, "")]
+
+
+class Contestant(NamedTuple):
+    """A competitor under a label of its own."""
+
+    label: str
+    kind: str  # agent, memory or player
+    name: str
+    settings: Settings  # as they were given
+    tuned: bool = False  # use the preset of its file for an environment, where there is one
+    elsewhere: Mapping[str, Settings] = NONE  # label of an environment -> settings there, over the others
+
+
+class ChallengeEntry(NamedTuple):
+    """An environment, a recall challenge or a game to compete in, under a label of its own."""
+
+    label: str
+    kind: str  # env, challenge or game
+    name: str
+    settings: Settings
+    own: Settings = (
+        NONE  # steps of an environment; patterns, corruption and score of a challenge; episodes and so on of a game
+    )
+
 
 Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
 
@@ -43,165 +78,201 @@ class TournamentConfig:
     """Contestants that meet in challenges, over many seeds."""
 
     contestants: tuple[Contestant, ...]
-    """who competes"""
-    challenges: tuple[Challenge, ...]
-    """what they compete in"""
+    """the agents and memories that compete"""
+    challenges: tuple[ChallengeEntry, ...]
+    """the environments, recall challenges and games"""
     seeds: Annotated[int, Meta(ge=1, le=10**6)] = 8
-    """how many seeds each contestant plays in each challenge, the same for all"""
+    """number of seeds of each contestant in each challenge, the same for all"""
     first_seed: Annotated[int, Meta(ge=0, le=10**15)] = 0
-    """the first seed; the others follow it"""
+    """first seed; the others follow it"""
     block: Annotated[int, Meta(ge=1, le=10**6)] = 16
-    """seeds that are played together in one cell; results do not depend on it, but for limits of time"""
+    """seeds per cell; results do not depend on it, except under limits of time"""
     steps: Annotated[int, Meta(ge=1, le=10**12)] = 50_000
-    """environment steps of training per seed, in an environment that names no number of its own"""
+    """environment steps of training per seed, where an environment sets no number of its own"""
     eval_every: CountOrZero = 0
     """environment steps between greedy evaluations; 0: a twentieth of steps"""
     eval_episodes: Annotated[int, Meta(ge=1, le=10**6)] = 100
-    """episodes per seed of the last greedy evaluation, the same for every contestant"""
+    """episodes per seed of the final evaluation, the same for every contestant"""
     eval_max_steps: CountOrZero = 0
-    """steps after which an evaluation episode that the environment has not ended is cut, counted as cut and never as a
-    return; 0: after the environment's own limit, but not before 100,000"""
+    """steps after which an evaluation episode is truncated, and its seed has no score; 0: the environment's own limit,
+    but at least 100,000"""
     cpu_seconds: Seconds = 0.0
-    """CPU time for training, after which it ends even before its steps: so much for each seed of a cell, which its
-    seeds have together; 0: no limit"""
+    """CPU time of training per seed, shared by the seeds of a cell, after which training ends; 0: no limit"""
     wall_seconds: Seconds = 0.0
-    """the same by the clock on the wall"""
+    """wall-clock time of training, likewise; 0: no limit"""
     failed: Literal["floor", "left-out"] = "floor"
-    """what counts where a seed failed: the floor of the challenge, what random play comes to, or nothing; of a game
-    nothing does, and everybody's seed is left out"""
+    """score of a failed seed: that of random play, or none; in a game such a seed is left out for every contestant"""
     skip: bool = False
-    """a contestant that cannot play a challenge is left out there; off: it is refused before anything is played"""
+    """leave out a contestant that cannot play a challenge; off: refuse the tournament before it begins"""
     retries: Annotated[int, Meta(ge=0, le=100)] = 2
-    """how often a cell is taken up again whose worker died"""
+    """times that a cell is run again when its worker died"""
     timeout: Seconds = 0.0
     """seconds after which a cell is given up as failed; 0: never"""
     adaptive: bool = False
-    """seeds are added where a pair of contestants is undecided, until all are decided or most_seeds are played"""
+    """add seeds while a pair of contestants is undecided, up to most_seeds"""
     most_seeds: Count = 64
-    """seeds per contestant and challenge at most; counts only with adaptive"""
+    """most seeds per contestant and challenge with adaptive"""
     level: Annotated[float, Meta(gt=0.5, lt=1.0)] = 0.95
-    """level of the intervals"""
+    """confidence level of the intervals"""
     resamples: Annotated[int, Meta(ge=100, le=10**6)] = 2_000
-    """bootstrap samples"""
-
-
-_PLAYED_BY = ("contestants", "challenges")
-
-
-def tournament_settings() -> list[Setting]:
-    """The settings of a tournament that are no players."""
-    return [each for each in settings(TournamentConfig) if each.name not in _PLAYED_BY]
+    """number of bootstrap samples"""
 
 
 def build(values: Settings) -> TournamentConfig:
-    """A tournament from nested tables: ``{"seeds": 16, "agent": {"td": {}}, "env": {"rooms": {"layout": "four"}}}``.
+    """Make a tournament of nested tables.
+
+    ``{"seeds": 16, "agent": {"td": {}}, "env": {"rooms": {"layout": "four"}}}``: the tables ``agent``, ``memory`` and
+    ``player`` hold a table for every contestant, ``env``, ``challenge`` and ``game`` one for every challenge, by label:
+    ``name`` (by default the label) and settings.
 
     Raises:
         ValueError: a missing, unknown or bad setting, in one line.
     """
-    return assemble([ConfigSource(values)])
+    return codec.build(TournamentConfig, values)
 
 
-def from_toml(text: str, where: str) -> TournamentConfig:
-    """The tournament that a TOML text describes; ``where`` names it in errors.
-
-    Raises:
-        ValueError: something in it is wrong, in one line.
-    """
-    return assemble([parse(text, where)])
-
-
-def from_stored(record: TournamentRecord) -> TournamentConfig:
-    """The settings of a stored tournament, under the names that they have today.
+def preset(name: str) -> ConfigSource:
+    """Read a tournament that comes with Engram, or a file where the name is a path.
 
     Raises:
-        ValueError: they cannot be had any more, in one line that names the version that made it.
+        ValueError: there is none of that name, or the file cannot be read.
     """
-    return configured(assemble, "tournament", record.settings, f"settings of {record.name}", record.versions)
+    if is_file(name):
+        return codec.read(name)
+    known = presets.tournaments()
+    if name.replace("_", "-") not in known:
+        raise ValueError(registry.unknown_name_message("tournament preset", name, known, "engram list presets"))
+    path = presets.TOURNAMENTS / f"{name.replace('_', '-')}.toml"
+    return codec.parse(path.read_text("utf-8"), f"preset {name}")
 
 
-def stored_tables(record: TournamentRecord) -> dict[str, Any]:
-    """The same as tables, not checked, of players that nobody has any more too; what is not there has its default."""
-    where = f"settings of {record.name}"
-    found = read_stored("tournament", record.settings, where, record.versions, refuse=False)
-    return {**{each.name: each.default for each in tournament_settings()}, **found.layer.values}
-
-
-def assemble(layers: Sequence[ConfigSource]) -> TournamentConfig:
-    """A tournament from layers of settings, each over the ones before.
-
-    The tables ``agent``, ``memory`` and ``player`` hold a table for every contestant, ``env``, ``challenge`` and
-    ``game`` one for every challenge, by label: ``name`` (the label where it is missing) and settings.
-
-    Raises:
-        ValueError: a missing, unknown or bad setting, in one line that says where it was read.
-    """
-    tables = [*SIDES, *SIDES.values()]
-    known = [*tournament_settings(), *(Setting(table, dict, None, "") for table in tables)]
-    parts: dict[str, Any] = {}
-    for layer in layers:
-        _flat(layer, tables)
-        parts |= check(known, {key: value for key, value in layer.values.items() if key not in tables}, layer)
-    challenges = tuple(challenge_of(kind, *each) for kind in PLACES for each in _tables_of(kind, layers))
-    contestants = tuple(contestant_of(kind, *each, challenges) for kind in SIDES for each in _tables_of(kind, layers))
+def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> TournamentConfig:
+    challenges = tuple(_challenge(kind, *each) for kind in PLACES for each in labelled(sources, kind).items())
+    contestants = tuple(
+        _contestant(kind, *each, challenges) for kind in SIDES for each in labelled(sources, kind).items()
+    )
     for kind, place in SIDES.items():
-        mine, theirs = [c for c in contestants if c.kind == kind], [c for c in challenges if c.kind == place]
+        mine = [each for each in contestants if each.kind == kind]
+        theirs = [each for each in challenges if each.kind == place]
         if bool(mine) != bool(theirs):
             there, missing = (kind, place) if mine else (place, kind)
             raise ValueError(f"{there} {(mine or theirs)[0].label}: expected at least one {missing} beside it")
     if not contestants:
-        raise ValueError("expected contestants and what they compete in: --agents A ... --envs W ..., or a file")
+        raise ValueError("expected contestants and challenges: --agents A ... --envs E ..., or a file")
     labels = [each.label for each in contestants]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise ValueError(f"{twice} competes twice: expected a label of its own for each contestant")
-    return TournamentConfig(contestants, challenges, **parts)
+    return TournamentConfig(contestants, challenges, **own)
 
 
-def _flat(layer: ConfigSource, tables: Sequence[str]) -> None:
-    for table in tables:
-        for label, own in table_at(layer, (table,), layer.values.get(table, {})).items():
-            table_at(layer, (table, label), own)
+def _challenge(kind: str, label: str, tables: Tables) -> ChallengeEntry:
+    player = _named(PLACES[kind], label, tables)
+    own: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
+    names = {setting.name for setting in _OWN[kind]}
+    for source, table in tables:
+        own |= check(_OWN[kind], {key: table[key] for key in names & table.keys()}, source, (kind, label))
+        rest = {key: value for key, value in table.items() if key not in {"name", *names}}
+        chosen = _merged(chosen, check(settings(player.Config), rest, source, (kind, label)))
+    return ChallengeEntry(label, kind, player.name, chosen, own)
 
 
-def _tables_of(kind: str, layers: Sequence[ConfigSource]) -> list[tuple[str, Tables]]:
-    """Label -> what every layer says of it. Flags write ``_`` where a label has ``-`` or the like."""
-    found: dict[str, Tables] = {}
-    for layer in layers:
-        for label, table in layer.values.get(kind, {}).items():
-            meant = [each for each in found if plain_label(each) == plain_label(label)] if layer.flags else []
-            if layer.flags and not meant:
-                near = ", ".join(found) or "nobody"
-                raise ValueError(f"{layer.name((kind, label))}: no {kind} is called so, expected one of {near}")
-            found.setdefault(meant[0] if meant else _label(layer, kind, label), []).append((layer, table))
-    return list(found.items())
+def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[ChallengeEntry]) -> Contestant:
+    name = str(next((table["name"] for _, table in reversed(tables) if "name" in table), label))
+    checked_name(name, f"{kind}.{label}.name", most=4096)
+    chosen: dict[str, Any] = {}
+    elsewhere: dict[str, dict[str, Any]] = {}
+    tuned = False
+    known: list[Setting] | None = None  # settings of a contestant from outside are taken as they are
+    if name.startswith(EXTERNAL):
+        name = _resolved(name)
+    else:
+        player, name, chosen = _player(kind, name, tables)
+        known = settings(player.Config)
+    for source, table in tables:
+        switch = {key: table[key] for key in {"tuned"} & table.keys()}
+        tuned = check(_SWITCH, switch, source, (kind, label)).get("tuned", tuned)
+        rest = {key: value for key, value in table.items() if key not in ("name", "tuned", "in")}
+        chosen = _merged(chosen, dict(rest) if known is None else check(known, rest, source, (kind, label)))
+        for place, own in table_at(source, (kind, label, "in"), table.get("in", {})).items():
+            path = (kind, label, "in", place)
+            where = _place(place, challenges, source, path)
+            there = dict(own) if known is None else check(known, own, source, path)
+            elsewhere[where] = _merged(elsewhere.get(where, {}), there)
+    return Contestant(label, kind, name, chosen, tuned, elsewhere)
 
 
-def _label(layer: ConfigSource, kind: str, label: str) -> str:
-    return checked_name(label, f"{layer.where}: {kind}" if layer.where else kind)
+def _resolved(name: str) -> str:
+    """The name of a contestant from outside with an absolute path, so that it can be resumed from another folder."""
+    kind, _, target = name.partition(":")
+    path, colon, within = target.rpartition(":") if kind == "python" else (target, "", "")
+    return f"{kind}:{resolved(path)}{colon}{within}" if is_path(path) else name
 
 
-def to_toml(config: TournamentConfig) -> str:
-    """Every setting as TOML; ``from_toml`` reads it back as the same tournament."""
-    import tomli_w
-
-    return tomli_w.dumps(_tables(config))
-
-
-def settings_hash(config: TournamentConfig) -> str:
-    """SHA-256 of the settings, in hex: a tournament of the same hash is the same tournament."""
-    tables = _tables(config)
-    if not config.eval_max_steps:  # tournaments that were stored before there was this setting have the same hash
-        del tables["eval_max_steps"]
-    return hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode()).hexdigest()
+def _player(kind: str, name: str, tables: Tables) -> tuple[registry.Plugin, str, dict[str, Any]]:
+    """The player of a name, the name to keep, and the settings of a preset of that name."""
+    if kind == "memory":
+        player, _ = find_memory(name)
+        _, chosen = memory_presets().get(name.replace("_", "-"), (player, NONE))
+        return player, player.name, dict(chosen) if name.replace("-", "_") != player.name else {}
+    if kind == "player":
+        return find_agent(name)[0], absolute(name), {}
+    return _named(KINDS[kind], name, tables), absolute(name), {}
 
 
-def _tables(config: TournamentConfig) -> dict[str, Any]:
-    tables: dict[str, Any] = {each.name: getattr(config, each.name) for each in tournament_settings()}
-    for challenge in config.challenges:
-        own = {"name": challenge.name, **challenge.settings, **challenge.own}
-        tables.setdefault(challenge.kind, {})[challenge.label] = own
-    for each in config.contestants:
-        more = ({"tuned": True} if each.tuned else {}) | ({"in": dict(each.elsewhere)} if each.elsewhere else {})
-        tables.setdefault(each.kind, {})[each.label] = {"name": each.name, **each.settings, **more}
-    found: dict[str, Any] = plain(tables)
+def _named(kind: str, label: str, tables: Tables) -> registry.Plugin:
+    name = label
+    where = ""
+    for source, table in tables:
+        if "name" in table:
+            name = str(table["name"])
+            where = source.where
+    try:
+        return registry.load(kind, name)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}" if where else str(error)) from error
+
+
+def _place(label: str, challenges: Sequence[ChallengeEntry], source: ConfigSource, path: tuple[str, ...]) -> str:
+    for each in challenges:
+        if label == each.label or (source.flags and plain_label(label) == plain_label(each.label)):
+            return each.label
+    known = [each.label for each in challenges]
+    message = registry.unknown_name_message("challenge", label, known, "of this tournament")
+    raise ValueError(f"{source.name(path)}: {message}")
+
+
+def _merged(base: Settings, over: Settings) -> dict[str, Any]:
+    """Nested tables, the latter over the former."""
+    found = dict(base)
+    for key, value in over.items():
+        inner = found.get(key)
+        both = isinstance(value, Mapping) and isinstance(inner, Mapping)
+        found[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
     return found
+
+
+def _players(config: TournamentConfig) -> dict[str, Any]:
+    tables: dict[str, Any] = {}
+    for entry in config.challenges:
+        tables.setdefault(entry.kind, {})[entry.label] = {"name": entry.name, **entry.settings, **entry.own}
+    for each in config.contestants:
+        table = tables.setdefault(each.kind, {})[each.label] = {"name": each.name, **each.settings}
+        if each.tuned:
+            table["tuned"] = True
+        if each.elsewhere:
+            table["in"] = dict(each.elsewhere)
+    return tables
+
+
+def _identify(config: TournamentConfig, tables: dict[str, Any]) -> Iterable[str]:
+    """Count the settings alone: the content of files is part of the identity of cells."""
+    if not config.eval_max_steps:  # as in simulator.config.run
+        tables.pop("eval_max_steps", None)
+    return ()
+
+
+codec.register(
+    TournamentConfig,
+    Format("tournament", (*SIDES, *PLACES), ("contestants", "challenges"), _compose, _players, _identify),
+)

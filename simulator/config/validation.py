@@ -1,7 +1,8 @@
-"""Settings: what a dataclass of them expects, and the one check for files, flags and Python.
+"""Validation of settings: one check of values from files, command line options and Python.
 
-A field's annotation is its rule (:mod:`simulator.core.field_types`, ``Literal``, lists, tables, dataclasses in
-dataclasses); msgspec judges it, and the answer to a bad value is one line.
+A field's annotation says what its value may be (:mod:`simulator.core.field_types`, ``Literal``, lists, tables,
+dataclasses in dataclasses). msgspec checks it, and a bad value is answered in one line that names the setting, the
+value and what was expected.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import msgspec
 
 from simulator.core.field_types import OfRun
-from simulator.core.files.escaping import LONGEST, shortened
+from simulator.core.files.escaping import MAX_PATH, shortened
 from simulator.core.files.reading import parse_toml
 from simulator.core.registry import suggestions
 
 _SIMPLE = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Any: "a value"}
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-_LARGEST = 2**63 - 1  # what compiled code and SQLite can hold
+_MAX_INT = 2**63 - 1  # what compiled code and SQLite can hold
 
 
 class Setting(NamedTuple):
@@ -40,11 +41,11 @@ class Setting(NamedTuple):
 
 
 class ConfigSource(NamedTuple):
-    """Some settings and where they were read, for the answer to a bad one."""
+    """Some settings and the place where they were read, which errors name."""
 
     values: Mapping[str, Any]
     where: str = ""  # "run.toml", "preset cliff"; "" for a call in Python
-    flags: bool = False  # from the command line: every value is a text
+    flags: bool = False  # options of the command line: every value is a text, or a list of them
 
     def place(self, path: tuple[str, ...], value: Any) -> str:
         """``run.toml: agent.step_size = 1.5``, or ``--agent.step-size 1.5``."""
@@ -54,7 +55,7 @@ class ConfigSource(NamedTuple):
 
     def name(self, path: tuple[str, ...]) -> str:
         """The same without the value."""
-        dotted = shortened(".".join(path), LONGEST)
+        dotted = shortened(".".join(path), MAX_PATH)
         if self.flags:
             return "--" + dotted.replace("_", "-")
         return f"{self.where}: {dotted}" if self.where else dotted
@@ -62,8 +63,9 @@ class ConfigSource(NamedTuple):
 
 @cache
 def settings(kind: type[Any]) -> list[Setting]:
-    """The fields of a dataclass of settings, with what the docstring below each of them says."""
-    hints, docs = get_type_hints(kind, include_extras=True), _docs(kind)
+    """List the fields of a dataclass of settings, with the docstrings below them."""
+    hints = get_type_hints(kind, include_extras=True)
+    docs = _docs(kind)
     return [
         Setting(f.name, hints[f.name], _default(f), " ".join(docs.get(f.name, "").split()))
         for f in dataclasses.fields(kind)
@@ -71,38 +73,39 @@ def settings(kind: type[Any]) -> list[Setting]:
 
 
 def nested_fields(table: Setting) -> list[Setting]:
-    """The fields of a table of settings in another one, with the defaults that they have there."""
+    """List the fields of a table of settings in another one, with the defaults that they have there."""
     return [each._replace(default=getattr(table.default, each.name)) for each in settings(table.hint)]
 
 
-def check(known: list[Setting], table: Any, layer: ConfigSource, path: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The values of ``table``, found at ``path`` of a layer, as their fields want them.
+def check(known: list[Setting], table: Any, source: ConfigSource, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Convert the values of ``table``, found at ``path`` of a source, to the types of their fields.
 
     Raises:
         ValueError: an unknown name, a wrong type or a value out of range; one line.
     """
     if not isinstance(table, Mapping):
-        raise ValueError(f"{layer.place(path, table)}: expected a table of settings")
-    by_name, checked = {setting.name: setting for setting in known}, {}
+        raise ValueError(f"{source.place(path, table)}: expected a table of settings")
+    by_name = {setting.name: setting for setting in known}
+    checked = {}
     for key, value in table.items():
         setting = by_name.get(key)
         if setting is None:
-            raise ValueError(_stranger(layer, path, key, by_name))
+            raise ValueError(_unknown_setting(source, path, key, by_name))
         if dataclasses.is_dataclass(setting.hint):
-            checked[key] = check(settings(setting.hint), value, layer, (*path, key))
+            checked[key] = check(settings(setting.hint), value, source, (*path, key))
         else:
-            checked[key] = _judge(setting.hint, value, layer, (*path, key))
+            checked[key] = _validate(setting.hint, value, source, (*path, key))
     return checked
 
 
-def _stranger(layer: ConfigSource, path: tuple[str, ...], key: str, known: Mapping[str, Setting]) -> str:
-    near = [layer.name((*path, name)).removeprefix(f"{layer.where}: ") for name in suggestions(key, known)]
+def _unknown_setting(source: ConfigSource, path: tuple[str, ...], key: str, known: Mapping[str, Setting]) -> str:
+    near = [source.name((*path, name)).removeprefix(f"{source.where}: ") for name in suggestions(key, known)]
     question = f"; did you mean {' or '.join(near)}?" if near else ""
-    return f"{layer.name((*path, key))}: no such {'flag' if layer.flags else 'setting'}{question}"
+    return f"{source.name((*path, key))}: {'unknown option' if source.flags else 'no such setting'}{question}"
 
 
 def merge(base: Any, values: Mapping[str, Any]) -> Any:
-    """A dataclass of settings with some of them replaced, tables within tables too."""
+    """Replace some settings of a dataclass, in tables within it too."""
     changes = {
         key: merge(getattr(base, key), value) if dataclasses.is_dataclass(getattr(base, key)) else value
         for key, value in values.items()
@@ -111,7 +114,7 @@ def merge(base: Any, values: Mapping[str, Any]) -> Any:
 
 
 def of_run(chosen: Any, steps: int) -> Any:
-    """A dataclass of settings with a run's environment steps where a setting leaves them to the run."""
+    """Put a run's environment steps where a setting leaves them to the run."""
     changes: dict[str, Any] = {}
     for setting in settings(type(chosen)):
         value = getattr(chosen, setting.name)
@@ -123,8 +126,9 @@ def of_run(chosen: Any, steps: int) -> Any:
 
 
 def describe(hint: Any) -> str:
-    """What a field expects, in words: ``a number > 0 and <= 1``."""
-    parts, origin = get_args(hint), get_origin(hint)
+    """Describe what a field expects: ``a number > 0 and <= 1``."""
+    parts = get_args(hint)
+    origin = get_origin(hint)
     if origin is Annotated:
         return _ranged(describe(parts[0]), parts[1:])
     if origin is Literal:
@@ -136,6 +140,12 @@ def describe(hint: Any) -> str:
     if origin in (dict, Mapping) or hint is dict or dataclasses.is_dataclass(hint):
         return "a table of settings"
     return _SIMPLE.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def is_list(hint: Any) -> bool:
+    """Tell whether a field holds a list of values."""
+    inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return get_origin(inner) in (list, tuple)
 
 
 def _ranged(text: str, metas: tuple[Any, ...]) -> str:
@@ -152,34 +162,36 @@ def _ranged(text: str, metas: tuple[Any, ...]) -> str:
     return text
 
 
-def _judge(hint: Any, value: Any, layer: ConfigSource, path: tuple[str, ...]) -> Any:
-    if layer.flags and isinstance(value, Mapping):  # --env.kwargs.map_name 8x8
+def _validate(hint: Any, value: Any, source: ConfigSource, path: tuple[str, ...]) -> Any:
+    if source.flags and isinstance(value, Mapping):  # --env.kwargs.map_name 8x8
         value = {key: next(_readings(text)) if isinstance(text, str) else text for key, text in value.items()}
         candidates: Iterator[Any] = iter([value])
+    elif source.flags and isinstance(value, list):  # --patterns 20 100
+        candidates = iter([value, [next(_readings(text)) for text in value]])
     else:
-        candidates = _readings(value) if layer.flags else iter([None, value] if value == "none" else [value])
+        candidates = _readings(value) if source.flags else iter([None, value] if value == "none" else [value])
     for candidate in candidates:
-        if _sound(candidate):
+        if _is_storable(candidate):
             try:
                 return msgspec.convert(candidate, hint)
             except msgspec.ValidationError:
                 continue
-    raise ValueError(f"{layer.place(path, value)}: expected {_expected(describe(hint), value)}")
+    raise ValueError(f"{source.place(path, value)}: expected {_expected(describe(hint), value)}")
 
 
 def _expected(text: str, value: Any) -> str:
-    """What a field expects, and what else a value misses that would seem to be just that."""
+    """Describe what a field expects, and the limit that a value breaks although it seems to be of the right kind."""
     with contextlib.suppress(ValueError, TypeError, OverflowError):
         number = float(value)
         if not math.isfinite(number):
             return text.replace("a number", "a finite number")
-        if abs(number) > _LARGEST and "whole number" in text and "<" not in text:
-            return f"{text} and at most {_LARGEST:,}"
+        if abs(number) > _MAX_INT and "whole number" in text and "<" not in text:
+            return f"{text} and at most {_MAX_INT:,}"
     return text
 
 
 def _readings(text: str) -> Iterator[Any]:
-    """What the text of a flag can mean, the likeliest first: TOML whose quotes and brackets may be left out."""
+    """Iterate over the meanings of an option's text, the likeliest first: TOML without its quotes and brackets."""
     for number in (int, float):
         with contextlib.suppress(ValueError):
             value = number(text)
@@ -196,21 +208,23 @@ def _readings(text: str) -> Iterator[Any]:
     yield text
 
 
-def _sound(value: Any) -> bool:
-    """No infinity, no number beyond 64 bits, no text that cannot be written down."""
+def _is_storable(value: Any) -> bool:
+    """Tell whether a value has no infinity, no number beyond 64 bits and no text that cannot be written down."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, int):
-        return abs(value) <= _LARGEST
+        return abs(value) <= _MAX_INT
     if isinstance(value, str):
         return value.isascii() or value.encode("utf-8", "replace").decode() == value
     if isinstance(value, Mapping):
-        return all(_sound(key) and _sound(item) for key, item in value.items())
-    return all(map(_sound, value)) if isinstance(value, list | tuple) else True
+        return all(_is_storable(key) and _is_storable(item) for key, item in value.items())
+    return all(map(_is_storable, value)) if isinstance(value, list | tuple) else True
 
 
 def _shown(value: Any, bare: bool = False) -> str:
     text = str(value).lower() if isinstance(value, bool) else repr(value)
+    if bare and isinstance(value, list):
+        text = " ".join(map(repr, value)).replace("'", "")
     if bare and isinstance(value, str) and value.isprintable() and value and " " not in value:
         text = value
     return text if len(text) <= 60 else text[:57] + "..."

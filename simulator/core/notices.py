@@ -1,6 +1,6 @@
-"""Short lines for people about what is not as they may expect, each said once.
+"""Notices: short lines about the unexpected, each printed once.
 
-A player has no business with the terminal; it calls :func:`notice`, and whoever hosts it decides where the line goes.
+A player does not write to the terminal; it calls :func:`notice`, and the host decides where the line goes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _hosts: list[Callable[[str], None]] = []
 
 
 def notice(place: str, line: str) -> None:
-    """Say ``place: line``, unless it was said since the last run began here."""
+    """Send ``place: line``, unless it was sent since the last run began in this process."""
     if (place, line) in _said:
         return
     _said.add((place, line))
@@ -22,12 +22,12 @@ def notice(place: str, line: str) -> None:
 
 
 def send_notices_to(say: Callable[[str], None]) -> None:
-    """Let ``say`` have every notice; until then they go to stderr as they are."""
+    """Send every notice to ``say``; by default they go to stderr."""
     _hosts[:] = [say]
 
 
 def forget_notices() -> None:
-    """Say everything again: a new run begins."""
+    """Forget which notices were sent: a new run begins."""
     _said.clear()
 
 

@@ -1,4 +1,4 @@
-"""Players by name: name -> file -> (Config, make). A name that leads nowhere is answered with its near misses.
+"""The registry of players: name -> file -> (Config, make). An unknown name is answered with similar ones.
 
 A player is a file of the league (its name is the file's), an announcement of an installed distribution (entry points
 ``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulator.core.files.escaping import LONGEST, checked_name, is_seen, shortened
+from simulator.core.files.escaping import MAX_PATH, checked_name, is_seen, shortened
 from simulator.core.foreign import own_packages, python_files
 from simulator.core.foreign.faults import FOREIGN
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class UnknownNameError(ValueError):
-    """Nobody has that name; the line offers the nearest."""
+    """No player has that name; the line offers the nearest ones."""
 
 
 ROOT = Path(__file__).parents[2]
@@ -55,14 +55,14 @@ _CORRUPTION = "envs.common.corruption.parse"
 
 @dataclass(frozen=True)
 class Plugin:
-    """Whoever takes part.
+    """A player: an agent, an environment, a memory, a component, a recall challenge or a game.
 
     Attributes:
-        kind: agents, environments, memories, components, challenges or games.
-        name: what it is called in commands and in the store; of a file, its absolute path.
+        kind: agents, envs, memories, components, challenges or games.
+        name: its name in commands and in the store; of a file, its absolute path.
         Config: its settings, a frozen dataclass.
-        make: what builds it; for an environment of Gymnasium already bound to the id.
-        module: where it is from.
+        make: builds it; for an environment of Gymnasium bound to the id.
+        module: its module.
     """
 
     kind: str
@@ -73,21 +73,22 @@ class Plugin:
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """Every name of a kind, in order: the league's own files and what installed distributions announce."""
+    """List every name of a kind, in order: the league's own files and what installed distributions announce."""
     return tuple(sorted({*_files(kind), *_announced(kind)}))
 
 
 def load(kind: str, name: str) -> Plugin:
-    """The player of that name.
+    """Load the player of that name.
 
     Raises:
-        UnknownNameError: nobody is called so; one line with the near misses.
+        UnknownNameError: no player has that name; one line with similar names.
         ValueError: the file cannot be used, or the name has characters that cannot be seen; one line.
     """
     if python_files.is_path(name):
         return _of_file(kind, python_files.place_of(name))
     check_can_be_name(name, SINGULAR[kind])
-    plain, files = name.replace("-", "_"), _files(kind)
+    plain = name.replace("-", "_")
+    files = _files(kind)
     if plain in files:
         return _player(kind, plain, _import(files[plain]))
     announced = _announced(kind)
@@ -106,19 +107,19 @@ def load(kind: str, name: str) -> Plugin:
 
 
 def check_can_be_name(name: str, what: str) -> None:
-    """Refuse what can be nobody's name, however it is looked for; ``what`` is named, for the line.
+    """Refuse what cannot be a name; ``what`` is named, for the line.
 
     Raises:
         ValueError: it has characters that cannot be seen, or too many of them; one line.
     """
-    if not python_files.is_path(name) and (len(name) > LONGEST or not is_seen(name)):
-        checked_name(name, what, most=LONGEST)
+    if not python_files.is_path(name) and (len(name) > MAX_PATH or not is_seen(name)):
+        checked_name(name, what, most=MAX_PATH)
 
 
 def sources(kind: str, name: str) -> tuple[Path, ...]:
-    """The files that make a player what it is.
+    """List the source files of a player.
 
-    They are its own, those of whoever registers a Gymnasium id, and what of the user's own these import.
+    They are its own, those that register a Gymnasium id, and the user's own files that these import.
     """
     player = load(kind, name)
     found = [getattr(player.module, "__file__", None)]
@@ -131,7 +132,7 @@ def sources(kind: str, name: str) -> tuple[Path, ...]:
 
 
 def corruption_model(text: str, units: PatternSpec) -> CorruptionModel:
-    """The corruption that a text such as ``flip:0.2`` names, for patterns of these units.
+    """Make the corruption model that a text such as ``flip:0.2`` names, for patterns of these units.
 
     Raises:
         ValueError: no such corruption, or an amount that cannot be; one line.
@@ -141,43 +142,51 @@ def corruption_model(text: str, units: PatternSpec) -> CorruptionModel:
 
 
 def candidates(kind: str) -> list[str]:
-    """Every name that could have been meant, Gymnasium's ids among them where that is loaded."""
+    """List every name that could have been meant, Gymnasium's ids among them where that is loaded."""
     gymnasium = sys.modules.get("gymnasium") if kind == "envs" else None
     ids = [each for each in gymnasium.registry if not each.startswith(python_files.PREFIX)] if gymnasium else []
     return [*names(kind), *ids]
 
 
 def unknown_name_message(what: str, name: str, known: Iterable[str], hint: str = "") -> str:
-    """The line for a name that nobody has: ``unknown agent 'q_lerning'; did you mean q_learning? (hint)``."""
+    """The error line for an unknown name: ``unknown agent 'q_lerning'; did you mean q_learning? (hint)``."""
     meant = suggestions(name, known)
     question = f"; did you mean {' or '.join(meant)}?" if meant else ""
     return f"unknown {what} {shortened(name, 60)!r}{question}" + (f" ({hint})" if hint else "")
 
 
 def suggestions(name: str, known: Iterable[str]) -> list[str]:
-    """At most three names that look like ``name``, the nearest first."""
+    """Find at most three names similar to ``name``, the nearest first."""
     plain = {each.lower().replace("-", "_"): each for each in known}
     near = difflib.get_close_matches(name[:100].lower().replace("-", "_"), plain, n=3, cutoff=0.65)
     return [plain[each] for each in near]
 
 
-def about(kind: str, name: str) -> str:
-    """The first line of a file's docstring, without importing it; empty for players from elsewhere."""
+def description_of(kind: str, name: str) -> str:
+    """Read the first line of a file's docstring, without importing it; empty for players from elsewhere."""
     import ast
 
-    path = _files(kind).get(name)
-    if path is None:
+    source = source_of(kind, name)
+    if source is None:
         return ""
-    place = ROOT / path.replace(".", "/")
     try:
-        tree = ast.parse((place / "__init__.py" if place.is_dir() else place.with_suffix(".py")).read_text("utf-8"))
+        tree = ast.parse(source.read_text("utf-8"))
     except (OSError, ValueError, SyntaxError):
         return ""
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
+def source_of(kind: str, name: str) -> Path | None:
+    """The file of a player of our own, or None where it is from elsewhere."""
+    module = _files(kind).get(name.replace("-", "_"))
+    if module is None:
+        return None
+    place = ROOT / module.replace(".", "/")
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+
 def with_cwd_importable() -> None:
-    """Let a dotted path start in the folder that the command was typed in."""
+    """Put the working folder on Python's path, so that a dotted path can start there."""
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
@@ -224,7 +233,7 @@ def _of_file(kind: str, place: python_files.Place) -> Plugin:
 
 
 def _knows(foreign: Any, name: str) -> bool:
-    """Whether Gymnasium has the environment; ``module:EnvId`` imports that module, which can go wrong in every way."""
+    """Tell whether Gymnasium has the environment; ``module:EnvId`` imports that module, which can raise any error."""
     try:
         return bool(foreign.is_known(name))
     except FOREIGN as error:
@@ -232,7 +241,7 @@ def _knows(foreign: Any, name: str) -> bool:
 
 
 def _can_be_found(path: str) -> bool:
-    """Whether a dotted path is a module that exists."""
+    """Tell whether a dotted path is a module that exists."""
     with_cwd_importable()
     try:
         return importlib.util.find_spec(path) is not None
@@ -250,7 +259,8 @@ def _import(path: str) -> Any:
 
 
 def _player(kind: str, name: str, module: Any) -> Plugin:
-    config, make = getattr(module, "Config", None), getattr(module, "make", None)
+    config = getattr(module, "Config", None)
+    make = getattr(module, "make", None)
     if isinstance(config, type) and is_dataclass(config) and callable(make):
         return Plugin(kind, name, config, make if _is_ours(module) else _guarded(kind, name, make), module)
     lacks = "make" if not callable(make) else "Config"
@@ -260,7 +270,7 @@ def _player(kind: str, name: str, module: Any) -> Plugin:
 
 
 def _is_ours(module: Any) -> bool:
-    """Whether a module is a file of the league."""
+    """Tell whether a module is a file of the league."""
     path = Path(getattr(module, "__file__", None) or "/")
     place = path.parent if path.name == "__init__.py" else path
     return any(place.parent == ROOT / folder for folder in FOLDERS.values())
@@ -273,7 +283,7 @@ def _guarded(kind: str, name: str, make: Callable[..., Any]) -> Callable[..., An
 
 
 def reason(error: BaseException) -> str:
-    """Kind, text and place of what went wrong in foreign code, in one line."""
+    """Describe an error of foreign code in one line: class, text and place."""
     at = [getattr(error, "filename", None), getattr(error, "lineno", None)]
     trace = error.__traceback__
     while trace is not None and not isinstance(error, SyntaxError):

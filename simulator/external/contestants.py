@@ -22,22 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from simulator.config.external import (
-    ExternalConfig,
-    evaluation_steps,
-    from_toml,
-    is_external,
-    settings_hash,
-    to_toml,
-    unplain,
-)
+from simulator.config.codec import unplain
+from simulator.config.external import ExternalConfig, evaluation_steps, is_external
 from simulator.config.run import RunConfig, eval_period
 from simulator.core.foreign.python_files import resolved
 from simulator.core.jit import working_seconds
 from simulator.external import callables, recordings, sb3
 from simulator.external.evaluate import ExternalFailure, Judge, Pulse, one_thread
-
-__all__ = ["ExternalConfig", "external", "from_toml", "is_external", "play_external", "settings_hash", "to_toml"]
 
 
 def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> ExternalConfig:

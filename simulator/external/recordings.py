@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypedDict
 import msgspec
 import numpy as np
 
-from simulator.config.run import plain
+from simulator.config.codec import plain
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core.files.reading import read_bytes
 from simulator.core.files.writing import write_file

@@ -27,7 +27,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.match import Entrant, MatchConfig
+from simulator.config.codec import PlayerEntry
+from simulator.config.match import MatchConfig
 from simulator.core import registry
 from simulator.core.game_tree import GameTree, exploitability
 from simulator.core.games import COOPERATE, RoundGame, TurnGame, is_iterated
@@ -131,16 +132,16 @@ def _game(config: MatchConfig, seeds: Sequence[int]) -> Any:
     return registry.load("games", config.game).make(list(seeds), config.game_settings)
 
 
-def _entrants(config: MatchConfig) -> tuple[Entrant, Entrant]:
+def _entrants(config: MatchConfig) -> tuple[PlayerEntry, PlayerEntry]:
     return config.first, config.second
 
 
-def _agent(entrant: Entrant, spec: Any, seeds: Sequence[int]) -> Any:
-    return registry.load("agents", entrant.agent).make(spec, list(seeds), entrant.settings)
+def _agent(entrant: PlayerEntry, spec: Any, seeds: Sequence[int]) -> Any:
+    return registry.load("agents", entrant.name).make(spec, list(seeds), entrant.settings)
 
 
-def _learns(entrant: Entrant) -> bool:
-    return getattr(registry.load("agents", entrant.agent).module, "TRAINABLE", True)
+def _learns(entrant: PlayerEntry) -> bool:
+    return getattr(registry.load("agents", entrant.name).module, "TRAINABLE", True)
 
 
 def _trained(

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.recall import ArenaConfig, Contestant
+from simulator.config.codec import PlayerEntry
+from simulator.config.recall import RecallConfig
 from simulator.core import registry, rng
 from simulator.core.jit import compile_seconds
 from simulator.core.memories import CorruptionModel, Cues, PatternSplit, Recall, RecallPicture
@@ -141,7 +142,7 @@ class _Stored(NamedTuple):
     seconds: float  # that storing took
 
 
-def plan(config: ArenaConfig) -> list[Condition]:
+def plan(config: RecallConfig) -> list[Condition]:
     """Every cell, in the order in which they are played."""
     loads = [*config.patterns, *([0] if config.capacity else [])]
     return [
@@ -160,7 +161,7 @@ class RecallBenchmark:
             the challenge has.
     """
 
-    def __init__(self, config: ArenaConfig, seed_list: list[int]) -> None:
+    def __init__(self, config: RecallConfig, seed_list: list[int]) -> None:
         self._config = config
         self._seeds = seed_list
         self._challenge = registry.load("challenges", config.challenge).make(seed_list, config.challenge_settings)
@@ -200,8 +201,8 @@ class RecallBenchmark:
             raise ValueError(next(iter(found.values())))
         return found
 
-    def _make(self, contestant: Contestant) -> Any:
-        player = registry.load("memories", contestant.memory)
+    def _make(self, contestant: PlayerEntry) -> Any:
+        player = registry.load("memories", contestant.name)
         try:
             return player.make(self.units, self._seeds, contestant.settings)
         except ValueError as error:
@@ -234,7 +235,7 @@ class RecallBenchmark:
         self._kept[1].memory.restore(deepcopy(self._kept[1].state))  # a cell does not depend on those before it
         return self._kept[1]
 
-    def _stored(self, contestant: Contestant, draw: PatternSplit) -> _Stored:
+    def _stored(self, contestant: PlayerEntry, draw: PatternSplit) -> _Stored:
         """A contestant that has stored patterns, which of its seeds broke down over it, and the seconds it took."""
         memory = self._make(contestant)
         health = Health(len(self._seeds))
@@ -336,7 +337,7 @@ class RecallBenchmark:
         two = self.units.is_bipolar
         return np.asarray(scores.same(scores.decided(recall.patterns, two), truth, two).mean(axis=1))
 
-    def _capacity(self, contestant: Contestant, channel: CorruptionModel) -> ConditionResult:
+    def _capacity(self, contestant: PlayerEntry, channel: CorruptionModel) -> ConditionResult:
         """Loads that are doubled until less than half is recalled or the largest is met, then halved to both shares.
 
         A seed that breaks down at one load has no capacity, and no say in the loads that follow.
@@ -370,7 +371,7 @@ class RecallBenchmark:
             facts["beyond"] = [name for name, at in _CAPACITIES if (shares[whole, -1] >= at).all()]  # of what was tried
         return self._result(values, facts, health)
 
-    def _exact_at(self, contestant: Contestant, channel: CorruptionModel, load: int, health: Health) -> Array:
+    def _exact_at(self, contestant: PlayerEntry, channel: CorruptionModel, load: int, health: Health) -> Array:
         """Shares recalled exactly at one load; none where so many are refused."""
         draw = self._challenge.draw(load, 0)
         try:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.config.recall import ArenaConfig, is_as_stored, settings_hash, to_toml
+from simulator.config.codec import is_as_stored, settings_hash, to_toml
+from simulator.config.recall import RecallConfig
 from simulator.core.devices import hold_torch
 from simulator.core.errors import BadInputError
 from simulator.core.files.escaping import check_label
@@ -29,7 +30,7 @@ MAX_NAMED = 3  # contestants that a list names
 
 
 def recall(
-    config: ArenaConfig, store: Store, run: str | None = None, *, label: str = ""
+    config: RecallConfig, store: Store, run: str | None = None, *, label: str = ""
 ) -> Generator[RecallSnapshot, None, None]:
     """Let memories compete, and store what comes out.
 
@@ -49,7 +50,7 @@ def recall(
     yield from hosted(lease, lambda: RecallLoop(config, lease))
 
 
-def _new_benchmark(config: ArenaConfig, label: str) -> NewRun:
+def _new_benchmark(config: RecallConfig, label: str) -> NewRun:
     check_label(label)
     n = len(config.contestants)
     contestants = " ".join(each.label for each in config.contestants) if n <= MAX_NAMED else f"{n} memories"
@@ -74,7 +75,7 @@ class RecallLoop:
         lease: of the benchmark.
     """
 
-    def __init__(self, config: ArenaConfig, lease: RunLease) -> None:
+    def __init__(self, config: RecallConfig, lease: RunLease) -> None:
         threads = config.threads or os.cpu_count() or 1
         set_threads(threads)
         self._config = config

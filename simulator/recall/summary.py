@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.recall import ArenaConfig, outline
+from simulator.config.recall import RecallConfig, outline
 from simulator.core.protocols import Array
 from simulator.recall.benchmark import SCORES, Condition, plan
 from simulator.statistics.estimates import UNBOUNDED, estimate
@@ -75,7 +75,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     return found
 
 
-def _played(store: Store, record: RunRecord, config: ArenaConfig) -> Iterator[MeasuredCondition]:
+def _played(store: Store, record: RunRecord, config: RecallConfig) -> Iterator[MeasuredCondition]:
     facts = record.known("cells") or []
     measured = scores_by_cell(store, record, len(facts))
     for cell, own_facts, scores in zip(plan(config), facts, measured, strict=False):
@@ -101,7 +101,7 @@ def scores_by_cell(store: Store, record: RunRecord, n_cells: int) -> list[dict[s
     return found
 
 
-def _name(cell: Condition, config: ArenaConfig) -> dict[str, Any]:
+def _name(cell: Condition, config: RecallConfig) -> dict[str, Any]:
     return {
         "memory": config.contestants[cell.contestant].label,
         "patterns": cell.patterns,
@@ -122,7 +122,7 @@ def over_seeds(values: Array, bounds: tuple[float, float] = UNBOUNDED) -> dict[s
     return {"mean": mean, **single, "per_seed": [float(value) for value in values]}
 
 
-def _cell(played: MeasuredCondition, config: ArenaConfig) -> dict[str, Any]:
+def _cell(played: MeasuredCondition, config: RecallConfig) -> dict[str, Any]:
     scores = played.scores
     facts = played.facts
     found = {**_name(played.cell, config), "recall_mode": facts["recall_mode"]}
@@ -157,7 +157,7 @@ def _mean(values: Array) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def _differences(played: list[MeasuredCondition], config: ArenaConfig) -> list[dict[str, Any]]:
+def _differences(played: list[MeasuredCondition], config: RecallConfig) -> list[dict[str, Any]]:
     """Every contestant less the best in overlap, paired by the seeds that both have, for each load and corruption."""
     found = []
     for place in dict.fromkeys((each.cell.patterns, each.cell.corruption) for each in played):
@@ -177,11 +177,11 @@ def _differences(played: list[MeasuredCondition], config: ArenaConfig) -> list[d
     return [each for each in found if each["memory"] != each["than"]]
 
 
-def _basin(played: MeasuredCondition, config: ArenaConfig) -> dict[str, Any]:
+def _basin(played: MeasuredCondition, config: RecallConfig) -> dict[str, Any]:
     return {**_name(played.cell, config), "radius": over_seeds(played.scores["basin"])}
 
 
-def _capacity(played: MeasuredCondition, config: ArenaConfig) -> dict[str, Any]:
+def _capacity(played: MeasuredCondition, config: RecallConfig) -> dict[str, Any]:
     name = _name(played.cell, config)
     del name["patterns"]
     shares = {"half": over_seeds(played.scores["capacity_half"]), "most": over_seeds(played.scores["capacity_most"])}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simulator import console
 from simulator.commands.parser import format_value
-from simulator.config import run as config
+from simulator.config.codec import stored_tables, tables_of
+from simulator.config.run import RunConfig, build
 from simulator.core.files.escaping import csv_row, markdown, markdown_row, shortened
 from simulator.store.lab import existing
 
@@ -95,13 +95,13 @@ def _settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
         count[players] = count.get(players, 0) + 1
     found = []
     for record in records:
-        own, players = _flat(config.stored_tables(record)), (record.agent, record.env)
+        own, players = _flat(stored_tables(RunConfig, record)), (record.agent, record.env)
         plain = _defaults(record)
         special = own if plain is None else _changed(own, plain)
         one = {"settings": special, "compared_with": None, "differs": {}}
         if count[players] > 1:
             base = first[players]
-            one |= {"compared_with": base.run, "differs": _changed(own, _flat(config.stored_tables(base)))}
+            one |= {"compared_with": base.run, "differs": _changed(own, _flat(stored_tables(RunConfig, base)))}
         found.append(one)
     return found
 
@@ -109,10 +109,10 @@ def _settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
 def _defaults(record: RunRecord) -> Flat | None:
     """The settings of a run that names its players and nothing else; None where these cannot be had any more."""
     try:
-        plain = config.build({"agent": {"name": record.agent}, "env": {"name": record.env}})
+        plain = build({"agent": {"name": record.agent}, "env": {"name": record.env}})
     except ValueError:
         return None
-    return _flat(tomllib.loads(config.to_toml(plain)))
+    return _flat(tables_of(plain))
 
 
 def _changed(own: Flat, other: Flat) -> Flat:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.core.files.escaping import LONGEST, checked_name, shortened, visible
+from simulator.core.files.escaping import MAX_PATH, checked_name, shortened, visible
 from simulator.store.database import CHECKED, LOCK_TIMEOUT, NAME, create, repair_advice
 from simulator.store.lab_files import read_own, write_own
 from simulator.store.records import StoreError, StoreFailure
@@ -50,15 +50,15 @@ def check_can_be_lab(lab: Path) -> None:
     Raises:
         StoreError: a name in it is too long, or a link in it leads nowhere, or to itself.
     """
-    name = visible(shortened(str(lab), LONGEST))
+    name = visible(shortened(str(lab), MAX_PATH))
     expected = "expected a folder, or a place where one can be made"
     try:
         os.stat(lab)
     except FileNotFoundError:
         for link in (lab, *lab.parents):
             if link.is_symlink() and not link.exists():
-                leads = visible(shortened(os.readlink(link), LONGEST))
-                which = "it" if link == lab else visible(shortened(str(link), LONGEST))
+                leads = visible(shortened(os.readlink(link), MAX_PATH))
+                which = "it" if link == lab else visible(shortened(str(link), MAX_PATH))
                 raise StoreError(f"lab {name}: {which} is a link to {leads}, which is not there, {expected}") from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):

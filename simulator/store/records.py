@@ -86,6 +86,11 @@ class RunRecord:
     result: dict[str, Any] | None
 
     @property
+    def name(self) -> str:
+        """Its id, as every record of an experiment has it."""
+        return self.run
+
+    @property
     def label(self) -> str:
         """Label that people gave it, or nothing."""
         return str(self.known("label") or "")

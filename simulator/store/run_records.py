@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simulator.config.run import RunConfig, settings_hash, to_toml
+from simulator.config.codec import settings_hash, to_toml
+from simulator.config.run import RunConfig
 from simulator.core.files.escaping import check_label
 from simulator.core.foreign.faults import PlayerError, fault_of
 from simulator.core.protocols import Array, EnvSpec, Evaluation, Failure
@@ -18,7 +19,7 @@ from simulator.store.run_store import Store
 from simulator.versions import NOT_INSTALLED, version_of
 
 if TYPE_CHECKING:
-    from simulator.config.recall import ArenaConfig
+    from simulator.config.recall import RecallConfig
 
 NOT_FINITE = "its loss was not finite"
 VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
@@ -55,7 +56,7 @@ def changed(versions: Mapping[str, str]) -> dict[str, list[str | None]]:
     return found
 
 
-def seeds_of(config: RunConfig | ArenaConfig) -> tuple[int, ...]:
+def seeds_of(config: RunConfig | RecallConfig) -> tuple[int, ...]:
     """The seeds of a run, in order."""
     return tuple(range(config.first_seed, config.first_seed + config.seeds))
 

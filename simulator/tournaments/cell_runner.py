@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config import run
+from simulator.config.codec import OF_A_CELL, from_toml
+from simulator.config.run import RunConfig
 from simulator.core.episodes import CUT, ENDLESS, cut_seeds
 from simulator.core.episodes import scores as scores_of
 from simulator.core.protocols import Array, Evaluation
@@ -70,7 +71,7 @@ def reason_of(error: BaseException) -> str:
 def _run(task: Task, tick: Tick) -> Result:
     from simulator.training import loop
 
-    settings = run.from_toml(task.settings, run.OF_A_CELL)
+    settings = from_toml(RunConfig, task.settings, OF_A_CELL)
     limits = limits_of(task, settings.seeds)
     with Store(task.scratch) as store:
         last = None
@@ -165,11 +166,11 @@ def _of_run(record: RunRecord, evaluated: Evaluated) -> Result:
 
 
 def _recall(task: Task, tick: Tick) -> Result:
-    from simulator.config import recall
+    from simulator.config.recall import RecallConfig
     from simulator.recall import loop as arena
     from simulator.recall.summary import scores_by_cell
 
-    settings = recall.from_toml(task.settings, run.OF_A_CELL)
+    settings = from_toml(RecallConfig, task.settings, OF_A_CELL)
     with Store(task.scratch) as store:
         for last in arena.recall(settings, store, _stored(store, tick)):  # noqa: B007 - the last one counts
             tick()
@@ -199,9 +200,10 @@ def _match(task: Task, tick: Tick) -> Result:
 
 
 def _external(task: Task, tick: Tick) -> Result:
-    from simulator.external.contestants import from_toml, play_external
+    from simulator.config.external import ExternalConfig
+    from simulator.external.contestants import play_external
 
-    settings = from_toml(task.settings, run.OF_A_CELL)
+    settings = from_toml(ExternalConfig, task.settings, OF_A_CELL)
     return play_external(settings, tick, (task.cpu_seconds, task.wall_seconds))
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.config.tournament import TournamentConfig, settings_hash, to_toml
+from simulator.config.codec import settings_hash, to_toml
+from simulator.config.tournament import TournamentConfig
 from simulator.core.files.escaping import check_label
 from simulator.core.snapshots import Standing, TournamentSnapshot
 from simulator.statistics.analysis import undecided

@@ -16,11 +16,10 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from simulator.config import recall
-from simulator.config import run as config
+from simulator.config import codec, recall
 from simulator.config.presets import of_agent
-from simulator.config.tournament import TournamentConfig
-from simulator.config.tournament_entries import EXTERNAL, SIDES, Challenge, Contestant
+from simulator.config.run import RunConfig
+from simulator.config.tournament import EXTERNAL, SIDES, ChallengeEntry, Contestant, TournamentConfig
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.store.cell_store import SeedRange
@@ -164,7 +163,7 @@ def _pair(tournament: TournamentConfig, who: tuple[int, int], m: int) -> Matchup
 
 def _named(pair: Matchup, times: tuple[float, ...]) -> Matchup:
     own = dataclasses.replace(pair.config, first_seed=0, seeds=1)
-    parts = [pair.kind, _codec(pair.kind).settings_hash(own), *_computing(pair.kind), *_sources(own)]
+    parts = [pair.kind, codec.settings_hash(own), *_computing(pair.kind), *_sources(own)]
     parts += [repr(times)] if any(times) else []
     return pair._replace(key=hashlib.sha256("\0".join(parts).encode()).hexdigest(), config=own)
 
@@ -189,16 +188,16 @@ def _computing(kind: str) -> tuple[str, ...]:
 def _sources(own: Any) -> Iterator[str]:
     """Hash the files that the players read, in hex."""
     names = [("agents", getattr(own, "agent", None)), ("envs", getattr(own, "env", None))]
-    names += [("memories", each.memory) for each in getattr(own, "contestants", ())]
+    names += [("memories", each.name) for each in getattr(own, "contestants", ())]
     names += [("challenges", getattr(own, "challenge", None)), ("games", getattr(own, "game", None))]
-    names += [("agents", side.agent) for side in (getattr(own, "first", None), getattr(own, "second", None)) if side]
+    names += [("agents", side.name) for side in (getattr(own, "first", None), getattr(own, "second", None)) if side]
     for kind, name in names:
         if name is not None:
             files = registry.sources(kind, name)
             yield from [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] or [name]
 
 
-def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> config.RunConfig:
+def _run(tournament: TournamentConfig, contestant: Contestant, challenge: ChallengeEntry) -> RunConfig:
     steps = challenge.own.get("steps", tournament.steps)
     outer = {"seeds": 1, "steps": steps, "eval_every": tournament.eval_every, "threads": 1}
     outer |= {"eval_episodes": tournament.eval_episodes, "eval_max_steps": tournament.eval_max_steps}
@@ -208,10 +207,10 @@ def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challe
     agent = {"name": contestant.name, **contestant.settings}
     layers.append(ConfigSource({"agent": agent, "env": {"name": challenge.name, **challenge.settings}}))
     layers.append(ConfigSource({"agent": contestant.elsewhere.get(challenge.label, {})}))
-    return config.assemble(layers)
+    return codec.assemble(RunConfig, layers)
 
 
-def _tuned(contestant: Contestant, challenge: Challenge) -> Iterator[Mapping[str, Any]]:
+def _tuned(contestant: Contestant, challenge: ChallengeEntry) -> Iterator[Mapping[str, Any]]:
     """The settings that the agent's file recommends for this very environment, its settings included."""
     player = registry.load("envs", challenge.name)
     wanted = merge(player.Config(), challenge.settings)
@@ -222,7 +221,7 @@ def _tuned(contestant: Contestant, challenge: Challenge) -> Iterator[Mapping[str
                 yield preset.agent_settings
 
 
-def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> recall.ArenaConfig:
+def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: ChallengeEntry) -> recall.RecallConfig:
     own = {"name": contestant.name, **contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
     values: dict[str, Any] = {"memory": {"memory": own}, "challenge": {"name": challenge.name, **challenge.settings}}
     values |= {
@@ -232,7 +231,7 @@ def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: Cha
     return recall.build({"seeds": 1, "threads": 1, **values})
 
 
-def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], challenge: Challenge) -> Any:
+def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], challenge: ChallengeEntry) -> Any:
     from simulator.config import match as match_config
 
     first, second = ({"name": each.name, **each.settings, **each.elsewhere.get(challenge.label, {})} for each in sides)
@@ -243,7 +242,7 @@ def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], c
     return match_config.build({"seeds": 1, **own, "game": game, "first": first, "second": second})
 
 
-def _external(tournament: TournamentConfig, contestant: Contestant, challenge: Challenge) -> Any:
+def _external(tournament: TournamentConfig, contestant: Contestant, challenge: ChallengeEntry) -> Any:
     from simulator.external import contestants as externals
 
     like = _run(tournament, Contestant("", "agent", RANDOM, {}), challenge)

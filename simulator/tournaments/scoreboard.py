@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.tournament_entries import SIDES
+from simulator.config.tournament import SIDES
 from simulator.core.protocols import Array
 from simulator.statistics.analysis import Played
 from simulator.store.cell_store import JobKey, JobRecord, SeedRange, TournamentRecord

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.config.tournament import stored_tables
-from simulator.config.tournament_entries import SIDES
+from simulator.config.codec import stored_tables
+from simulator.config.tournament import SIDES, TournamentConfig
 from simulator.core.snapshots import Standing
 from simulator.statistics.analysis import Played, judge
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, TournamentRecord
@@ -37,7 +37,7 @@ def summary(store: CellStore, name: str, resamples: int | None = None) -> dict[s
         resamples: bootstrap samples; as its settings say unless given.
     """
     record = store.find(name)
-    settings = stored_tables(record)
+    settings = stored_tables(TournamentConfig, record)
     kept = None if resamples else store.verdict(name, _fingerprint(store, record))
     return {**_head(record, settings), **(kept or _judged(store, record, settings, resamples))}
 
@@ -47,7 +47,7 @@ def keep(store: CellStore, name: str) -> None:
     record = store.find(name)
     known = _fingerprint(store, record)
     if store.verdict(name, known) is None:
-        store.keep_verdict(name, known, _judged(store, record, stored_tables(record), None))
+        store.keep_verdict(name, known, _judged(store, record, stored_tables(TournamentConfig, record), None))
 
 
 def _fingerprint(store: CellStore, record: TournamentRecord) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 
-from simulator.config.run import RunConfig, eval_period, is_as_stored
+from simulator.config.codec import is_as_stored
+from simulator.config.run import RunConfig, eval_period
 from simulator.core.jit import compile_seconds, working_seconds
 from simulator.core.protocols import Evaluation
 from simulator.core.snapshots import RunSnapshot

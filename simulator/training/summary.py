@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.run import stored_tables
+from simulator.config.codec import stored_tables
+from simulator.config.run import RunConfig
 from simulator.core.episodes import cut_after, cut_seeds
 from simulator.core.protocols import Array, Curve
 from simulator.statistics.estimates import (
@@ -219,13 +220,13 @@ def _wilson(k: int, n: int) -> dict[str, float]:
 
 def _cut_after(record: RunRecord) -> int:
     """Steps after which an evaluation episode of a run is cut."""
-    asked = stored_tables(record).get("eval_max_steps", 0)
+    asked = stored_tables(RunConfig, record).get("eval_max_steps", 0)
     return cut_after(record.known("max_steps"), int(asked))
 
 
 def _eval_every(record: RunRecord) -> int | None:
     """From the settings alone: a player that is gone cannot be asked."""
-    every = stored_tables(record).get("eval_every", 0)
+    every = stored_tables(RunConfig, record).get("eval_every", 0)
     return int(every) or max(1, record.steps // 20)
 
 

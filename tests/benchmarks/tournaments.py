@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from simulator.commands.tournament_listing import preset
+from simulator.config.codec import assemble, settings_hash, to_toml
 from simulator.config.run import build as build_run
-from simulator.config.tournament import assemble, build, settings_hash, to_toml
+from simulator.config.tournament import TournamentConfig, build, preset
 from simulator.core.jit import compile_cpu_seconds
 from simulator.core.rng import generators
 from simulator.store.cell_store import CellStore, JobRecord
@@ -159,7 +159,7 @@ def _peer() -> dict[str, float]:
     own = {"learning_rate": 2.3e-3, "batch_size": 64, "train_freq": 256, "gradient_steps": 128}
     own |= {"policy_kwargs": {"net_arch": [256, 256]}, "learning_starts": 1_000, "target_update_interval": 10}
     found = play_external(external("sb3:DQN", own, run), lambda: None)
-    config = assemble([preset("classic-control")])
+    config = assemble(TournamentConfig, [preset("classic-control")])
     n = len(config.contestants) * len(config.challenges) * config.seeds
     return {
         "CPU seconds of one seed": found["cpu_seconds"],

@@ -199,7 +199,7 @@ def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, capsys,
     words = ["recall", "nearest_neighbor", "images", "--challenge.path", "p", "--patterns", "2", "--view", "none"]
     assert main.main(words) == 128 + number
     assert len(read) == 9
-    assert capsys.readouterr().err.splitlines() == [f"engram: {signal.Signals(number).name} before anything was played"]
+    assert capsys.readouterr().err.splitlines() == [f"engram: {signal.Signals(number).name} before anything was run"]
     assert not (tmp_path / "lab").exists() or main.main(["list", "runs"]) == 0
     assert "r1" not in capsys.readouterr().out
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from simulator.config import presets
-from simulator.config.recall import find_memory, memory_presets
+from simulator.config.presets import find_memory, memory_presets
 from simulator.config.run import build
 from simulator.core import registry, rng
 from simulator.core.jit import set_threads

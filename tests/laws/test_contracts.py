@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from simulator.commands.catalog import _player
 from simulator.commands.parser import format_value
+from simulator.commands.show import player_entry
 from simulator.config.validation import settings
 from simulator.core import registry
 from simulator.core.protocols import EnvSpec
@@ -35,7 +35,7 @@ def test_config_is_frozen_and_every_field_has_a_default_and_a_sentence(kind, nam
 @pytest.mark.parametrize(("kind", "name"), [*PLAYERS, *(("memories", name) for name in registry.names("memories"))])
 def test_the_defaults_that_are_shown_are_those_that_are_taken(kind, name):
     player = registry.load(kind, name)
-    shown = {row["name"]: row["default"] for row in _player(player)["settings"]}
+    shown = {row["name"]: row["default"] for row in player_entry(player)["settings"]}
     assert shown == {path: format_value(value) for path, value in _flat(player.Config())}
 
 

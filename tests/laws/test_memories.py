@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from simulator.config import recall as arena_config
-from simulator.config.recall import find_memory, memory_presets
+from simulator.config.presets import find_memory, memory_presets
 from simulator.config.validation import check, merge, settings
 from simulator.core import registry, rng
 from simulator.core.memories import PatternSpec

@@ -12,7 +12,9 @@ from rich.console import Console
 
 from memory.identity import Identity
 from simulator.commands import reproduce
+from simulator.config import codec
 from simulator.config import recall as arena_config
+from simulator.config.presets import find_memory
 from simulator.core.memories import RecallPicture
 from simulator.core.snapshots import RecallSnapshot
 from simulator.recall import benchmark, loop
@@ -177,25 +179,25 @@ def test_what_a_folder_of_pictures_holds_is_part_of_the_settings(tmp_path):
     for name in "ab":
         np.save(tmp_path / f"{name}.npy", draws.random((12, 5, 5)))
     first = config(challenge={"name": "images", "path": str(tmp_path / "a.npy")})
-    before = arena_config.settings_hash(first)
+    before = codec.settings_hash(first)
     np.save(tmp_path / "a.npy", draws.random((12, 5, 5)))
-    assert arena_config.settings_hash(first) != before
+    assert codec.settings_hash(first) != before
 
 
 def test_settings_go_to_toml_and_back():
     given = config(memory={"a": {"name": "hopfield"}, "b": {"name": "hopfield-storkey"}})
-    again = arena_config.from_toml(arena_config.to_toml(given), "text")
+    again = codec.from_toml(arena_config.RecallConfig, codec.to_toml(given), "text")
     assert again == given
-    assert arena_config.settings_hash(again) == arena_config.settings_hash(given)
-    assert arena_config.settings_hash(config(threads=2)) == arena_config.settings_hash(config())
-    assert arena_config.settings_hash(config(novel=11)) != arena_config.settings_hash(config())
+    assert codec.settings_hash(again) == codec.settings_hash(given)
+    assert codec.settings_hash(config(threads=2)) == codec.settings_hash(config())
+    assert codec.settings_hash(config(novel=11)) != codec.settings_hash(config())
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"memory": {"hopfeld": {}}}, "unknown memory 'hopfeld'; did you mean hopfield"),
-        ({"memory": {}}, "expected a memory at least"),
+        ({"memory": {}}, "expected at least one memory"),
         ({"memory": {"hopfield": {"rule": "hebbb"}}}, r"memory\.hopfield\.rule = 'hebbb': expected one of"),
         ({"challenge": {"name": "digitz"}}, "unknown challenge 'digitz'; did you mean digits"),
         ({"challenge": {}}, r"challenge\.name is missing"),
@@ -361,7 +363,7 @@ def test_capacity_and_basins(tmp_path):
 
 def test_an_unknown_label_of_a_dotted_path():
     with pytest.raises(ValueError, match=r"unknown memory 'no_such\.module'"):
-        arena_config.find_memory("no_such.module")
+        find_memory("no_such.module")
 
 
 PICTURE = RecallPicture(

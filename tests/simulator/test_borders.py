@@ -13,7 +13,8 @@ import pytest
 from envs.common.gymnasium import adapter as gymnasium_env
 from envs.common.gymnasium.adapter import Config
 from simulator.commands import main
-from simulator.config.run import build, settings_hash, to_toml
+from simulator.config.codec import settings_hash, to_toml
+from simulator.config.run import build
 from simulator.core.foreign.casts import held
 from simulator.core.foreign.faults import PlayerError
 from simulator.core.foreign.guards import guarded_make

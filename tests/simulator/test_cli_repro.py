@@ -65,7 +65,7 @@ def test_a_row_too_few_or_too_many_is_a_difference_but_not_after_the_last_stored
 @pytest.mark.parametrize("steps", [None, 0])
 def test_a_stored_run_comes_out_again(tmp_path: Path, steps: int | None, capsys: pytest.CaptureFixture[str]) -> None:
     run = stored(tmp_path, steps)
-    assert main.main(["repro", "latest", "--lab", str(tmp_path), "--json"]) == 0
+    assert main.main(["reproduce", "latest", "--lab", str(tmp_path), "--json"]) == 0
     outcome = json.loads(capsys.readouterr().out)
     assert (outcome["run"], outcome["identical"], outcome["difference"]) == (run, True, None)
     assert outcome["versions"] == {}
@@ -85,8 +85,8 @@ def test_a_run_that_comes_out_otherwise_is_told_and_fails(
         return real(build({**changed, "agent": {"name": "q_learning", "init_value": 1.0}}), store)
 
     monkeypatch.setattr(loop, "run", another)
-    assert main.main(["repro", "latest", "--lab", str(tmp_path)]) == 1
+    assert main.main(["reproduce", "latest", "--lab", str(tmp_path)]) == 1
     assert capsys.readouterr().out.startswith("r1: first differs in the ")
     monkeypatch.setattr(run_records, "version_of", lambda name: "0")
-    assert main.main(["repro", "latest", "--lab", str(tmp_path)]) == 1
+    assert main.main(["reproduce", "latest", "--lab", str(tmp_path)]) == 1
     assert "  numpy was " in capsys.readouterr().out

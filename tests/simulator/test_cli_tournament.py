@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 import simulator
-from simulator.commands import main, tournament_listing
-from simulator.config.tournament import from_toml
+from simulator.commands import main
+from simulator.commands import tournament as tournament_command
+from simulator.config import presets
+from simulator.config.codec import from_toml
+from simulator.config.tournament import TournamentConfig
 from simulator.store.cell_store import CellStore
 from simulator.tournaments.plan import pairs_of
 
@@ -107,7 +110,7 @@ def test_a_report_makes_every_output_that_is_asked_for(lab, capsys, folder):
         (["report", "t1", "--html", "a.svg", "--picture", "./a.svg"], "expected two files"),
         (["report", "t1", "--html", "a.html", "--picture", "a.txt"], "a.txt: expected a file that ends in .svg"),
         (["report", "t1", "--html", "taken", "--picture", "a.svg"], "taken is there already"),
-        (["report", "t1", "--html", "-"], "--html -: nothing is written to stdout, expected a path, ./- for one"),
+        (["report", "t1", "--html", "-"], "--html -: nothing is written to stdout, expected a path, ./- for"),
         (["tournament", "--init", "-"], "-: nothing is written to stdout, expected a path"),
         (["tournament", "--init", "--seeds", "3"], "--seeds: not for --init, expected --init or --force"),
         (["tournament", "--init", "--agents", "td"], "--init: writes an example as it is, expected no settings"),
@@ -129,14 +132,14 @@ def test_a_flag_that_would_be_ignored_is_refused(lab, words, says, capsys, folde
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([], "expected engram tournament FILE.toml, --preset NAME, or --agents A ... --envs W ..."),
-        (["--agents", "--envs", "rooms"], "--agents: expected a name after it"),
+        ([], "expected engram tournament FILE.toml, --preset NAME, or --agents A ... --envs E ..."),
+        (["--agents", "--envs", "rooms"], "--agents: expected a value after it"),
         (["--agents", "td", "td", "--envs", "rooms"], "td is there already, expected another label, such as td-2=td"),
         (["--agents", "t", "--envs", "rooms"], "unknown agent 't'"),
         (["--agents", "td"], "agent td: expected at least one env beside it"),
         (
             ["--agents", "td", "--envs", "rooms", "--agent.td.gama", "1"],
-            "--agent.td.gama: no such flag; did you mean",
+            "--agent.td.gama: unknown option; did you mean",
         ),
         (
             ["--agents", "td", "--envs", "rooms", "--workers", "some"],
@@ -172,21 +175,21 @@ def test_the_example_can_be_played(capsys, folder):
     assert "tournament.toml is written" in capsys.readouterr().out
     text = (folder / "tournament.toml").read_text()
     assert "engram tournament tournament.toml" in text
-    assert len(pairs_of(from_toml(text, "it"))) == 6
+    assert len(pairs_of(from_toml(TournamentConfig, text, "it"))) == 6
     assert main.main(["tournament", "--init"]) == 2
     assert "tournament.toml is there already" in capsys.readouterr().err
     # whatever is commented out is right too
     table = text[text.index("# [memory.hopfield]") :].replace("# ", "")
     assert {"memory", "challenge", "player", "game"} == tomllib.loads(table).keys()
-    assert len(pairs_of(from_toml(table, "it"))) == 3
+    assert len(pairs_of(from_toml(TournamentConfig, table, "it"))) == 3
 
 
-@pytest.mark.parametrize("name", tournament_listing.presets())
+@pytest.mark.parametrize("name", presets.tournaments())
 def test_presets_are_whole(name):
-    text = (tournament_listing.PRESETS / f"{name}.toml").read_text()
-    config = from_toml(text, name)
+    text = (presets.TOURNAMENTS / f"{name}.toml").read_text()
+    config = from_toml(TournamentConfig, text, name)
     assert pairs_of(config)
-    assert tournament_listing.presets()[name]
+    assert presets.tournaments()[name]
 
 
 def test_the_notebook_plays_the_same(lab, folder):
@@ -195,7 +198,7 @@ def test_the_notebook_plays_the_same(lab, folder):
     found = simulator.tournament(lab="here", workers=1, **own, **tables)
     assert found["cells"]["done"] == 2
     with CellStore(lab) as store:
-        there = tournament_listing.stored("t1", str(lab))
+        there = tournament_command.stored("t1", str(lab))
         assert store.find("t1").status == "done"
     mine = {each["contestant"]: each["raw"]["per_seed"] for each in found["scores"]}
     theirs = {e["contestant"]: e["raw"]["per_seed"] for e in there["scores"] if e["challenge"] == "rooms"}
@@ -222,4 +225,4 @@ def test_ctrl_c_leaves_whole_cells_and_says_how_to_go_on(folder):
     assert process.returncode == 130
     assert "continue with: engram resume t1 --lab lab" in err
     assert out == ""
-    assert json.loads(json.dumps(tournament_listing.listed("lab")))[0]["status"] == "interrupted"
+    assert json.loads(json.dumps(tournament_command.listed("lab")))[0]["status"] == "interrupted"

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.commands import main
-from simulator.config import run as config
-from simulator.config.run import RunConfig, assemble, build, eval_period, from_toml, load, settings_hash, to_toml
+from simulator.config import codec
+from simulator.config.codec import settings_hash, to_toml
+from simulator.config.run import RunConfig, build, eval_period
 from simulator.config.validation import ConfigSource
 from tests.simulator.toys import PATH, Config, Inner
 
@@ -20,7 +21,7 @@ PLAYERS: dict[str, Any] = {"agent": {"name": PATH}, "env": {"name": PATH}}
 
 def refusal(text: str) -> str:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is what is tested
-        from_toml(text, "run.toml")
+        codec.from_toml(RunConfig, text, "run.toml")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -30,18 +31,18 @@ def toml(agent: str = "", top: str = "") -> str:
 
 
 def test_what_is_not_said_has_its_default() -> None:
-    config = from_toml(toml(), "run.toml")
+    config = codec.from_toml(RunConfig, toml(), "run.toml")
     assert config == RunConfig(PATH, PATH, agent_settings=Config(), env_settings=Config())
     assert config.agent_settings.inner == Inner(level=0.75)
 
 
 def test_a_table_within_replaces_only_what_it_names() -> None:
-    config = from_toml(toml('inner = {kind = "exponential"}'), "run.toml")
+    config = codec.from_toml(RunConfig, toml('inner = {kind = "exponential"}'), "run.toml")
     assert config.agent_settings.inner == Inner(level=0.75, kind="exponential")
 
 
 def test_whole_numbers_are_numbers_and_keep_their_type() -> None:
-    config = from_toml(toml("rate = 2", "steps = 7"), "run.toml")
+    config = codec.from_toml(RunConfig, toml("rate = 2", "steps = 7"), "run.toml")
     assert isinstance(config.agent_settings.rate, float)
     assert isinstance(config.steps, int)
 
@@ -136,7 +137,7 @@ def test_tables_within_tables_of_flags_end_too(capsys: pytest.CaptureFixture[str
 
 def test_keys_of_many_parts_are_read_up_to_the_bound() -> None:
     key = ".".join("a" * 63)
-    assert len(config.parse(f'{key} = "{"b." * 100}"\n', "x").values) == 1
+    assert len(codec.parse(f'{key} = "{"b." * 100}"\n', "x").values) == 1
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -147,9 +148,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         (tmp_path, "cannot be read: it is a folder"),
     ):
         with pytest.raises(ValueError, match=reason):
-            load(path)
+            codec.read(path)
     with pytest.raises(ValueError, match=r"no\.toml: cannot be read: No such file"):
-        load(tmp_path / "no.toml")
+        codec.read(tmp_path / "no.toml")
 
 
 def test_later_layers_win_and_an_error_names_its_own_layer() -> None:
@@ -157,11 +158,11 @@ def test_later_layers_win_and_an_error_names_its_own_layer() -> None:
         {"seeds": 3, "agent": {"name": PATH, "count": 5, "rate": 2.0}, "env": {"name": PATH}}, "run.toml"
     )
     flags = ConfigSource({"agent": {"count": "7", "inner": {"level": "1"}}}, flags=True)
-    config = assemble([file, flags])
+    config = codec.assemble(RunConfig, [file, flags])
     assert (config.seeds, config.agent_settings.count, config.agent_settings.rate) == (3, 7, 2.0)
     assert config.agent_settings.inner == Inner(level=1.0)
     with pytest.raises(ValueError, match=r"^--agent\.inner\.level 2: expected a number >= 0 and <= 1$"):
-        assemble([file, ConfigSource({"agent": {"inner": {"level": "2"}}}, flags=True)])
+        codec.assemble(RunConfig, [file, ConfigSource({"agent": {"inner": {"level": "2"}}}, flags=True)])
 
 
 FLAGS = [
@@ -185,14 +186,14 @@ FLAGS = [
 
 @pytest.mark.parametrize(("name", "text", "value"), FLAGS)
 def test_a_flag_is_read_as_its_field_wants_it(name: str, text: Any, value: Any) -> None:
-    config = assemble([ConfigSource(PLAYERS), ConfigSource({"agent": {name: text}}, flags=True)])
+    config = codec.assemble(RunConfig, [ConfigSource(PLAYERS), ConfigSource({"agent": {name: text}}, flags=True)])
     assert getattr(config.agent_settings, name) == value
 
 
 @pytest.mark.parametrize("text", ["", "nan", "1e999", "0y10", "5 # five", "5\nx = 1", "--", "\udcff", "9" * 5_000])
 def test_a_flag_that_is_no_number_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"^--agent\.rate .{1,70}: expected a (finite )?number > 0$"):
-        assemble([ConfigSource(PLAYERS), ConfigSource({"agent": {"rate": text}}, flags=True)])
+        codec.assemble(RunConfig, [ConfigSource(PLAYERS), ConfigSource({"agent": {"rate": text}}, flags=True)])
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -229,7 +230,7 @@ configs = st.builds(
 
 @given(configs)
 def test_toml_and_back_is_the_same_run(config: RunConfig) -> None:
-    again = from_toml(to_toml(config), "again.toml")
+    again = codec.from_toml(RunConfig, to_toml(config), "again.toml")
     assert again == config
     assert settings_hash(again) == settings_hash(config)
 
@@ -280,7 +281,7 @@ def refused(make: Callable[[], RunConfig]) -> str | None:
 def test_any_tables_are_a_run_or_one_line(tables: dict[str, Any]) -> None:
     typed = ConfigSource(_texts(tables), flags=True)
     for layers in ([ConfigSource({**PLAYERS, **tables}, "run.toml")], [ConfigSource(PLAYERS), typed]):
-        line = refused(lambda layers=layers: assemble(layers))
+        line = refused(lambda layers=layers: codec.assemble(RunConfig, layers))
         assert line is None or (line.isprintable() and len(line) < 400)
 
 
@@ -293,5 +294,5 @@ def _texts(value: Any) -> Any:
     | st.lists(st.sampled_from(["[agent]", "name", "=", '"td"', "\n", "{", "]", "1", "x"])).map("".join)
 )
 def test_any_text_is_a_run_or_one_line(text: str) -> None:
-    line = refused(lambda: from_toml(text, "run.toml"))
+    line = refused(lambda: codec.from_toml(RunConfig, text, "run.toml"))
     assert line is None or (line.isprintable() and line.startswith("run.toml: "))

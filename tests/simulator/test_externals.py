@@ -11,9 +11,11 @@ import sys
 import numpy as np
 import pytest
 
+from simulator.config.codec import from_toml, settings_hash, to_toml
+from simulator.config.external import ExternalConfig, is_external
 from simulator.core import registry, rng
 from simulator.core.mdp.solve import evaluate_finite
-from simulator.external.contestants import external, from_toml, is_external, play_external, settings_hash, to_toml
+from simulator.external.contestants import external, play_external
 from tests.simulator.outsiders import HERE, played, run
 
 LAKE = "FrozenLake-v1"
@@ -43,9 +45,9 @@ def test_settings_survive_toml():
     config = external(f"{HERE}given", own, run("rooms", env_={"layout": "four"}, first_seed=7))
     assert config.settings == own
     assert (config.kind, config.target) == ("python", f"{HERE.removeprefix('python:')}given")
-    assert from_toml(to_toml(config), "cell") == config
+    assert from_toml(ExternalConfig, to_toml(config), "cell") == config
     nested = dataclasses.replace(config, kind="sb3", target="DQN", settings={"policy_kwargs": {"net_arch": [8]}})
-    assert from_toml(to_toml(nested), "cell") == nested
+    assert from_toml(ExternalConfig, to_toml(nested), "cell") == nested
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_settings_survive_toml():
 )
 def test_bad_toml_is_refused_in_one_line(text, expected):
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the text is what is tested
-        from_toml(text, "cell")
+        from_toml(ExternalConfig, text, "cell")
     assert str(error.value).startswith(expected)
     assert "\n" not in str(error.value)
 

@@ -122,7 +122,7 @@ def test_weights_that_grow_without_bound(tmp_path, capsys, monkeypatch, rate, fa
     assert ("failed: rbm, 10 patterns" in told.err) == bool(failed)
     (cell,) = of(found, "rbm")
     assert (cell["overlap"] is None) == (len(failed) == 2)
-    for command in ("show latest", "report latest --table", "report latest --csv", "resume latest", "repro latest"):
+    for command in ("show latest", "report latest --table", "report latest --csv", "resume latest", "reproduce latest"):
         assert main.main([*command.split()]) == 0, command
         text = capsys.readouterr().out
         assert "nearest_neighbor" in text or "identical" in text

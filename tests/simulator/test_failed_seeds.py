@@ -121,7 +121,7 @@ def test_where_every_seed_fails_the_run_stops_and_stays_as_it_is(whole, tmp_path
         before = files(store, "r1")
         *_, again = loop.run(config({str(seed): 40 for seed in range(5, 9)}), store, "r1")
         assert (again.phase, files(store, "r1")) == ("failed", before)
-    assert main.main(["repro", "latest", "--lab", str(tmp_path)]) == 0
+    assert main.main(["reproduce", "latest", "--lab", str(tmp_path)]) == 0
 
 
 def test_the_store_holds_null_and_never_nan(tmp_path):
@@ -157,7 +157,7 @@ def test_the_command_says_it_in_one_line_and_its_exit_code_tells(tmp_path, capsy
     assert [len(each["failed"]) for each in json.loads(capsys.readouterr().out)["runs"]] == [2, 1]
     assert main.main(["list", "runs"]) == 0
     assert "done, 1 failed" in capsys.readouterr().out
-    assert main.main(["repro", "r1"]) == 0
+    assert main.main(["reproduce", "r1"]) == 0
 
 
 def test_what_a_failed_seed_lacks_is_left_out_of_the_table(whole, capsys):
@@ -167,7 +167,7 @@ def test_what_a_failed_seed_lacks_is_left_out_of_the_table(whole, capsys):
     lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     shown = {line[0]: line[-1].strip() for line in lines}
     assert shown["seeds left out because they failed"] == "2"
-    assert shown["largest error of a learned action value"] == "0.5"
+    assert shown["max abs(Q - Q*)"] == "0.5"
     assert shown["exact expected return, mean over seeds"] == "1.5"
 
 

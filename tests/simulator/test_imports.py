@@ -23,9 +23,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delenv("ENGRAM_LAB", raising=False)
-    imports._say_once.cache_clear()
+    imports._announce_once.cache_clear()
     yield tmp_path
-    imports._say_once.cache_clear()
+    imports._announce_once.cache_clear()
 
 
 def lines(capsys):
@@ -42,7 +42,7 @@ def test_a_run_from_a_file(folder, capsys):
     assert said.count(said[0]) == 1
     assert said.index("IMPORTED") > 0
     assert main.main(["show", "r1"]) == 0
-    assert main.main(["repro", "r1"]) == 0
+    assert main.main(["reproduce", "r1"]) == 0
     assert "settings of r1 imports code: players_of_theirs.walker" in lines(capsys)  # a lab may be from elsewhere too
 
 

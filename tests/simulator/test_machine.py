@@ -42,13 +42,13 @@ def test_reproducing_names_what_the_machine_has_otherwise(tmp_path, capsys, monk
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(machine, "_processor", lambda: {"cpu": "Z80", "abacus": "yes"})
         run = engram(capsys, *RUN, *lab)["run"]
-    again = engram(capsys, "repro", run, *lab)
+    again = engram(capsys, "reproduce", run, *lab)
     assert again["identical"]
     assert again["machine"] == {"cpu": ["Z80", machine.machine()["cpu"]]}
-    assert main.main(["repro", run, "--lab", str(tmp_path)]) == 0
+    assert main.main(["reproduce", run, "--lab", str(tmp_path)]) == 0
     assert f"  cpu was Z80, now {machine.machine()['cpu']}" in capsys.readouterr().out
     same = engram(capsys, *RUN, *lab)["run"]
-    assert engram(capsys, "repro", same, *lab)["machine"] == {}
+    assert engram(capsys, "reproduce", same, *lab)["machine"] == {}
 
 
 def test_the_kernel_that_is_used_is_the_one_that_is_named():
@@ -71,7 +71,7 @@ def test_the_cells_of_a_tournament_say_it_too(tmp_path, capsys):
     assert {name for each in told["machines"] for name in each} >= NAMES
     with CellStore(tmp_path) as store:
         assert store.find("t1").versions["numpy"]
-    again = engram(capsys, "repro", "t1", "--workers", "1", *lab)
+    again = engram(capsys, "reproduce", "t1", "--workers", "1", *lab)
     assert (again["identical"], again["machine"]) == (True, {})
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.config.match import MatchConfig, assemble, build, from_toml, settings_hash, to_toml
+from simulator.config.codec import assemble, from_toml, settings_hash, to_toml
+from simulator.config.match import MatchConfig, build
 from simulator.config.validation import ConfigSource
 
 TABLES = {
@@ -28,8 +29,8 @@ def test_names_presets_labels_and_what_the_game_recommends():
 
 def test_toml_there_and_back():
     config = build(TABLES)
-    assert from_toml(to_toml(config), "x.toml") == config
-    assert settings_hash(from_toml(to_toml(config), "x.toml")) == settings_hash(config)
+    assert from_toml(MatchConfig, to_toml(config), "x.toml") == config
+    assert settings_hash(from_toml(MatchConfig, to_toml(config), "x.toml")) == settings_hash(config)
 
 
 def test_the_hash_knows_what_the_result_depends_on_and_no_label(tmp_path):
@@ -54,9 +55,9 @@ def test_the_hash_knows_what_the_result_depends_on_and_no_label(tmp_path):
 def test_later_layers_come_over_earlier_ones():
     flags = {"seeds": "2", "first": {"dd": "0.5"}, "game": {"rounds": "9"}, "second": {"name": "grudger"}}
     base = {**TABLES, "second": {"name": "grudger"}}
-    config = assemble([ConfigSource(base, "a.toml"), ConfigSource(flags, flags=True)])
+    config = assemble(MatchConfig, [ConfigSource(base, "a.toml"), ConfigSource(flags, flags=True)])
     assert (config.seeds, config.first.settings.dd, config.game_settings.rounds) == (2, 0.5, 9)
-    assert (config.first.settings.cc, config.second.agent) == (0.9, "grudger")
+    assert (config.first.settings.cc, config.second.name) == (0.9, "grudger")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_later_layers_come_over_earlier_ones():
 )
 def test_what_is_wrong_is_named_in_one_line(change, line):
     with pytest.raises(ValueError, match=line) as refused:
-        assemble([ConfigSource({**TABLES, **change}, "m")])
+        assemble(MatchConfig, [ConfigSource({**TABLES, **change}, "m")])
     assert "\n" not in str(refused.value)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulator.core import registry
-from simulator.core.registry import UnknownNameError, about, load, names, suggestions, unknown_name_message
+from simulator.core.registry import UnknownNameError, description_of, load, names, suggestions, unknown_name_message
 
 PLAYER = """
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def test_a_file_is_a_player_and_parts_are_none(tmp_path: Path, monkeypatch: pyte
     assert names("challenges") == ("e",)
     assert names("envs") == ("f",)
     assert names("memories") == names("components") == ()
-    assert about("agents", "b") == "What it is."
+    assert description_of("agents", "b") == "What it is."
 
 
 def test_listing_names_imports_no_player() -> None:
@@ -75,7 +75,7 @@ def test_every_player_of_the_league_has_settings_and_a_maker() -> None:
             player = load(kind, name)
             assert (player.kind, player.name) == (kind, name)
             assert player.Config() == player.Config()
-            assert about(kind, name)
+            assert description_of(kind, name)
 
 
 def test_hyphens_are_underscores() -> None:

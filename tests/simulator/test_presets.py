@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from simulator.config import presets
+from simulator.config.codec import assemble
 from simulator.config.presets import Preset, every, find, of_agent
-from simulator.config.run import assemble
+from simulator.config.run import RunConfig
 from tests.simulator import toys
 from tests.simulator.toys import PATH
 
@@ -16,9 +17,9 @@ def test_every_preset_of_the_league_is_a_run() -> None:
     assert failed == []
     assert len({(each.agent, each.name) for each in found}) == len(found) > 0
     for each in found:
-        config = assemble([each.layer()])
+        config = assemble(RunConfig, [each.source()])
         assert (config.agent, config.steps) == (each.agent, each.steps)
-        assert each.about
+        assert each.description
 
 
 def test_an_entry_is_a_preset_with_defaults_for_what_it_leaves_out() -> None:
@@ -27,7 +28,7 @@ def test_an_entry_is_a_preset_with_defaults_for_what_it_leaves_out() -> None:
         Preset("tuned", PATH, PATH, "all of it", 77, tuned, {"count": 9}),
         Preset("plain", PATH, PATH),
     ]
-    assert find("plain", PATH, PATH).layer().values == {
+    assert find("plain", PATH, PATH).source().values == {
         "steps": 50_000,
         "agent": {"name": PATH},
         "env": {"name": PATH},
@@ -58,4 +59,4 @@ def test_a_table_that_is_none_is_named(tuned: Any, monkeypatch: pytest.MonkeyPat
 def test_a_bad_value_names_the_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toys, "PRESETS", {"x": {"env": PATH, "agent": {"rate": 0}}})
     with pytest.raises(ValueError, match=r"^preset x: agent\.rate = 0: expected a number > 0$"):
-        assemble([find("x", PATH).layer()])
+        assemble(RunConfig, [find("x", PATH).source()])

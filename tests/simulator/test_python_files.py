@@ -95,7 +95,7 @@ def test_a_run_is_stored_so_that_it_can_be_played_from_anywhere(
     assert run["env"] == f"{project}/envs/grid.py:{env}"
     assert run["evaluation"]["iqm"] == 9.0  # type: ignore[index]
     monkeypatch.chdir("/")
-    assert told(capsys, "repro", "r1", *lab, "--json")["identical"]
+    assert told(capsys, "reproduce", "r1", *lab, "--json")["identical"]
     assert told(capsys, "resume", "r1", *lab, "--json", "--view", "none")["status"] == "done"
 
 
@@ -145,9 +145,9 @@ def test_cells_know_files_by_what_they_hold(
     assert tournament(capsys, "--lab", lab) == "t1: 2 cells"
     moved = project.rename(project.with_name("elsewhere"))
     monkeypatch.chdir(moved)
-    assert tournament(capsys, "--lab", lab).endswith(": 2 cells, 2 of them played already")
+    assert tournament(capsys, "--lab", lab).endswith(": 2 cells, 2 of them stored already")
     Path("my-agent 2.py").write_text(AGENT + "\n# another line\n")
-    assert tournament(capsys, "--lab", lab).endswith(": 2 cells, 1 of them played already")
+    assert tournament(capsys, "--lab", lab).endswith(": 2 cells, 1 of them stored already")
     Path("envs/grid.py").write_text(GRID + "\n# another line\n")
     assert tournament(capsys, "--lab", lab).endswith(": 2 cells")
 
@@ -162,7 +162,7 @@ def test_cells_know_what_registers_an_id_by_what_it_holds(project: Path, capsys:
         return next(line for line in capsys.readouterr().err.splitlines() if line.startswith("t"))
 
     assert said() == "t1: 1 cell"
-    assert said() == "t1: 1 cell, 1 of them played already"
+    assert said() == "t1: 1 cell, 1 of them stored already"
     for file in ("my_grid.py", "my_grid_class.py"):
         (project / file).write_text((project / file).read_text() + "\n# another line\n")
         assert said() == "t1: 1 cell"
@@ -183,9 +183,9 @@ def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, caps
         return next(line for line in capsys.readouterr().err.splitlines() if line.startswith("t1:"))
 
     assert said() == "t1: 2 cells"
-    assert said() == "t1: 2 cells, 2 of them played already"
+    assert said() == "t1: 2 cells, 2 of them stored already"
     (project / "parts" / "units.py").write_text("UNIT = 2\n")
-    assert said() == "t1: 2 cells, 1 of them played already"
+    assert said() == "t1: 2 cells, 1 of them stored already"
     (project / "envs" / "helper.py").write_text(HELPER.replace("3", "4"))
     assert said() == "t1: 2 cells"
 

@@ -26,10 +26,11 @@ from envs.patterns.images import read_pictures
 from envs.rooms import Config, files
 from simulator import api
 from simulator.commands import main
-from simulator.commands.tournament_listing import preset
 from simulator.config import match as matches
 from simulator.config import recall
 from simulator.config import run as config
+from simulator.config.codec import assemble, read, settings_hash
+from simulator.config.tournament import preset
 from simulator.core.files.reading import (
     LIMIT,
     UnreadableError,
@@ -43,7 +44,7 @@ from simulator.core.files.reading import (
 from simulator.external.recordings import read_recording
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "settings": config.load,
+    "settings": read,
     "preset of a run": lambda path: main.main(["run", "--preset", str(path)]) == 2 and _refuse(path),
     "preset of a tournament": lambda path: preset(str(path)),
     "map": load_map,
@@ -152,7 +153,8 @@ def test_the_limit_is_a_flag_of_every_command(tmp_path, monkeypatch, capsys):
     assert "--max-file-mb" in capsys.readouterr().err
     assert main.main([*words, "--max-file-mb", "6"]) == 0
     assert main.main([*words, "--max-file-mb", "0"]) == 2
-    assert all("max_file_mb" in {each.name for each in command.known()} for command in main.COMMANDS.values())
+    commands = map(main.command_of, main.COMMANDS)
+    assert all("max_file_mb" in {each.name for each in command.known()} for command in commands)
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
@@ -372,13 +374,13 @@ def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, capsys):
     path = tmp_path / "run.toml"
     path.write_bytes(b'\xef\xbb\xbfsteps = 3\nseeds = 1\nagent.name = "td"\nenv.name = "rooms"\n')
     assert read_text(path).startswith("steps")
-    assert config.load(path).steps == 3
+    assert assemble(config.RunConfig, [read(path)]).steps == 3
     path.write_bytes(b"\xef\xbb\xbfsteps = \n")
     with pytest.raises(ValueError, match=r"run\.toml: line 1, column 9: "):
-        config.load(path)
+        read(path)
     path.write_bytes(b"\xff\xfes\0t\0")
     with pytest.raises(UnreadableError, match="byte 0 is not UTF-8, expected a TOML file"):
-        config.load(path)
+        read(path)
     (tmp_path / "m.txt").write_bytes(b"\xef\xbb\xbfS G\n")
     assert load_map(tmp_path / "m.txt").rows == ("S G",)
 
@@ -424,10 +426,10 @@ def test_a_file_called_like_a_setting_changes_no_key(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = config.build({"agent": {"name": "td", "policy": "random"}, "env": {"name": "rooms", "layout": "six"}})
     match = matches.build({"first": {"name": "td"}, "second": {"name": "td"}, "game": {"name": "tic_tac_toe"}})
-    before = config.settings_hash(run), matches.settings_hash(match)
+    before = settings_hash(run), settings_hash(match)
     for name in ("six", "random", "td", "rooms", "layout", "tic_tac_toe", "watkins", "accumulating", "terminal"):
         (tmp_path / name).write_text("S G")
-    assert (config.settings_hash(run), matches.settings_hash(match)) == before
+    assert (settings_hash(run), settings_hash(match)) == before
 
 
 @pytest.mark.parametrize("name", ["mine", "mine.txt", "./mine"])
@@ -438,7 +440,7 @@ def test_a_file_that_a_setting_means_is_part_of_the_key(tmp_path, monkeypatch, n
     for page in ("S G", "S  G"):
         (tmp_path / name).write_text(page)
         assert files(run.env_settings) == [name]
-        keys.add(config.settings_hash(run))
+        keys.add(settings_hash(run))
     assert len(keys) == 2
     (tmp_path / "p").write_bytes(b"1")
     assert td.files(td.Config(policy="p")) == ["p"]
@@ -449,7 +451,7 @@ def test_a_pipe_beside_the_pictures_holds_nothing_up(tmp_path):
     np.save(tmp_path / "x.npy", np.ones((2, 2, 2)))
     os.mkfifo(tmp_path / "pipe")
     contest = recall.build({"memory": {"nearest_neighbor": {}}, "challenge": {"name": "images", "path": str(tmp_path)}})
-    assert len(recall.settings_hash(contest)) == 64
+    assert len(settings_hash(contest)) == 64
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(UnreadableError, match=r"pipe\.png: cannot be read: it is a pipe"):
         read_pictures(str(tmp_path))

@@ -6,10 +6,10 @@ import pytest
 
 from simulator.api import Trainer
 from simulator.commands import main
-from simulator.config import renames
-from simulator.config import run as config
+from simulator.config import codec, renames
+from simulator.config import run as run_config
 from simulator.config.renames import Change
-from simulator.config.run import build
+from simulator.config.run import RunConfig, build
 from simulator.store import run_records
 from simulator.store.run_store import Store
 from simulator.training import loop
@@ -59,7 +59,7 @@ def former(monkeypatch):
     """Inside, runs are begun as version 0.0.7 did; then today's names."""
 
     def begin(words=THEN, version="0.0.7"):
-        to_toml, digest = config.to_toml, config._hash
+        to_toml, digest = codec.to_toml, codec.hash_of
 
         def hashed(tables, own):
             import tomllib
@@ -69,7 +69,7 @@ def former(monkeypatch):
             return digest(tomllib.loads(as_of_then(tomli_w.dumps(tables), words)), own)
 
         monkeypatch.setattr(run_records, "to_toml", lambda own: as_of_then(to_toml(own), words))
-        monkeypatch.setattr(config, "_hash", hashed)
+        monkeypatch.setattr(codec, "hash_of", hashed)
         installed = {**run_records.installed(), "engram-rl": version}
         monkeypatch.setattr(run_records, "_installed", lambda: installed)
 
@@ -99,10 +99,10 @@ def test_a_run_of_former_names_goes_on_and_is_shown_reported_and_played_again(tm
     lab = ["--lab", str(tmp_path)]
     shown = engram(capsys, "show", run, *lab)  # no table of changes: told, and still shown
     assert "rate = 0.3" in shown["settings"]
-    assert "engram-rl 0.0.7 made it and can play it" in shown["settings_notes"][0]
-    for command in ("resume", "repro"):
+    assert "engram-rl 0.0.7 made it and can run it" in shown["settings_notes"][0]
+    for command in ("resume", "reproduce"):
         assert main.main([command, run, *lab]) == 2
-        assert "engram-rl 0.0.7 made it and can play it, this is " in capsys.readouterr().err
+        assert "engram-rl 0.0.7 made it and can run it, this is " in capsys.readouterr().err
     monkeypatch.setattr(renames, "CHANGES", CHANGES)
     notes = engram(capsys, "show", run, *lab)["settings_notes"]
     assert "agent.rate is agent.step_size since version 0.0.8" in notes
@@ -113,7 +113,7 @@ def test_a_run_of_former_names_goes_on_and_is_shown_reported_and_played_again(tm
     assert "agent.rate" not in told["settings"]
     done = engram(capsys, "resume", run, *lab)
     assert (done["status"], done["step"]) == ("done", 400)
-    assert engram(capsys, "repro", run, *lab)["identical"]
+    assert engram(capsys, "reproduce", run, *lab)["identical"]
     fresh = tmp_path / "fresh"
     with Store(fresh) as store:
         *_, last = loop.run(RUN, store)
@@ -135,12 +135,12 @@ def test_what_was_dropped_is_refused_where_it_changed_something(tmp_path, capsys
 
 def test_names_of_todays_version_are_left_alone(monkeypatch):
     monkeypatch.setattr(renames, "CHANGES", CHANGES)
-    text = as_of_then(config.to_toml(RUN), {"step_size = 0.3": "rate = 0.3"})
+    text = as_of_then(codec.to_toml(RUN), {"step_size = 0.3": "rate = 0.3"})
     with pytest.raises(ValueError, match=r"agent\.rate: no such setting"):
-        renames.configured(config.assemble, "run", text, "here", {"engram-rl": "0.0.9"})
+        codec.from_stored(RunConfig, text, "here", {"engram-rl": "0.0.9"})
     text = text.replace('"q_learning"', '"quality"').replace("level =", "epsilon =")
-    assert renames.configured(config.assemble, "run", text, "here", {"engram-rl": "0.0.7rc1"}) == RUN
-    assert renames.configured(config.assemble, "run", text, "here", {}) == RUN
+    assert codec.from_stored(RunConfig, text, "here", {"engram-rl": "0.0.7rc1"}) == RUN
+    assert codec.from_stored(RunConfig, text, "here", {}) == RUN
 
 
 def test_a_changed_setting_or_file_is_still_refused(tmp_path, former, monkeypatch):
@@ -151,17 +151,16 @@ def test_a_changed_setting_or_file_is_still_refused(tmp_path, former, monkeypatc
     other = build({**_tables(RUN), "steps": 500})
     with Store(tmp_path) as store, pytest.raises(ValueError, match="have changed since it began"):
         next(loop.run(other, store, run))
-    monkeypatch.setattr(config, "files_of", lambda *told: [__file__])
+    monkeypatch.setattr(run_config, "files_of", lambda *told: [__file__])
     with Store(tmp_path) as store, pytest.raises(ValueError, match="have changed since it began"):
         next(loop.run(RUN, store, run))
 
 
 def _tables(own):
-    return config._tables(own)
+    return codec.tables_of(own)
 
 
 def test_contests_and_tournaments_of_former_names(tmp_path, capsys, monkeypatch):
-    from simulator.config import recall as arena_config
     from simulator.recall import loop as arena
     from simulator.store.cell_store import CellStore
     from simulator.tournaments import loop as host
@@ -173,7 +172,7 @@ def test_contests_and_tournaments_of_former_names(tmp_path, capsys, monkeypatch)
     with monkeypatch.context() as then:
         then.setattr(arena, "installed", lambda: versions)
         then.setattr(host, "installed", lambda: versions)
-        to_recall, to_tournament = arena_config.to_toml, host.to_toml
+        to_recall, to_tournament = codec.to_toml, codec.to_toml
         words = {'rule = "hebb"': 'law = "hebb"', "corruption = [": "harm = ["}
         then.setattr(arena, "to_toml", lambda own: as_of_then(to_recall(own), words))
         then.setattr(arena, "settings_hash", lambda own: "of then")
@@ -188,9 +187,9 @@ def test_contests_and_tournaments_of_former_names(tmp_path, capsys, monkeypatch)
     shown = engram(capsys, "show", run, *lab)
     assert shown["contestants"] == ["hopfield"]
     assert len(shown["settings_notes"]) == 2
-    assert engram(capsys, "repro", run, *lab)["identical"]
+    assert engram(capsys, "reproduce", run, *lab)["identical"]
     assert engram(capsys, "show", "t1", *lab)["settings_notes"] == ["budget is steps since version 0.0.9"]
-    assert engram(capsys, "repro", "t1", "--workers", "1", *lab)["identical"]
+    assert engram(capsys, "reproduce", "t1", "--workers", "1", *lab)["identical"]
     assert engram(capsys, "resume", "t1", "--workers", "1", *lab)["tournament"] == "t1"
     with CellStore(tmp_path) as store:
         assert [each.name for each in store.tournaments()] == ["t1"]

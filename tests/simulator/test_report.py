@@ -144,7 +144,7 @@ def test_a_player_that_is_gone_can_be_reported(lab: Path, monkeypatch: pytest.Mo
     def gone(values: object) -> None:
         raise ValueError("no such player")
 
-    monkeypatch.setattr(report.config, "build", gone)
+    monkeypatch.setattr(report, "build", gone)
     (run,) = report.gather(["r2"], str(lab))["runs"]
     assert run["settings"]["agent.double"] is True
 
@@ -157,7 +157,7 @@ def test_a_label_survives_until_the_end_and_is_no_setting(tmp_path: Path, capsys
     with Store(tmp_path) as store:
         assert [record.label for record in store.runs()] == ["", "no double"]
         assert len({record.settings_hash for record in store.runs()}) == 1
-    assert main.main(["repro", "r1", "--lab", str(tmp_path)]) == 0
+    assert main.main(["reproduce", "r1", "--lab", str(tmp_path)]) == 0
     capsys.readouterr()
     assert main.main(["list", "runs", "--lab", str(tmp_path)]) == 0
     assert "no double" in capsys.readouterr().out
@@ -179,7 +179,7 @@ def test_a_setting_that_only_the_other_run_has_is_a_difference():
         (["report", "--agent", "q_learning", "--force"], "--force: not for runs, expected"),
         (["report", "r1", "--table", "--csv"], "--table --csv: expected one form at a time"),
         (["resume", "r1", "--retry"], "--retry: not for a run, expected --view"),
-        (["repro", "r1", "--workers", "2"], "--workers: not for a run"),
+        (["reproduce", "r1", "--workers", "2"], "--workers: not for a run"),
     ],
 )
 def test_a_flag_that_means_nothing_for_runs_is_refused(

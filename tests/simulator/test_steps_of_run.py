@@ -6,8 +6,9 @@ import pytest
 from agents import dqn, hill_climbing
 from agents.common.replay.prioritized import PrioritySettings
 from agents.dqn.update import make_hyperparams, update_params
+from simulator.config.codec import from_toml, to_toml
 from simulator.config.presets import find
-from simulator.config.run import build, from_toml, to_toml
+from simulator.config.run import RunConfig, build
 from simulator.config.validation import of_run, settings
 from simulator.core import registry
 from simulator.core.field_types import ENDLESS, OfRun
@@ -43,7 +44,7 @@ def test_the_settings_of_a_run_keep_that_they_were_left_to_it():
     config = build({**CARTPOLE, "steps": 300, "agent": {"name": "dqn"}})
     assert config.agent_settings.priority.beta_steps is None
     assert 'beta_steps = "none"' in to_toml(config)
-    assert from_toml(to_toml(config), "here") == config
+    assert from_toml(RunConfig, to_toml(config), "here") == config
     assert of_run(config.agent_settings, 300).priority == PrioritySettings(beta_steps=300)
     assert of_run(config.agent_settings, 300).explore is not None
 
@@ -56,7 +57,7 @@ def test_an_agent_outside_of_a_run_meets_no_end():
 
 
 def test_the_preset_with_prioritized_replay_draws_as_before():
-    found = find("cartpole-dqn-prioritized", None, None).layer().values
+    found = find("cartpole-dqn-prioritized", None, None).source().values
     session = Session(build({**found, "seeds": 1}))
     assert session.agent._learner.state.hyper.beta_steps == 50_000
 

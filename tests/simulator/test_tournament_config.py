@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.config.tournament import assemble, build, from_toml, settings_hash, to_toml
+from simulator.config.codec import assemble, from_toml, settings_hash, to_toml
+from simulator.config.tournament import TournamentConfig, build
 from simulator.config.validation import ConfigSource
 from simulator.tournaments.plan import cells_of, pairs_of, plan_of, references, spans_of
 from tests.simulator.tournaments import AGENTS, ENVS, small
@@ -29,7 +30,7 @@ def keys(values):
 
 def test_toml_leads_back_to_the_same_tournament():
     config = build(EVERYBODY)
-    again = from_toml(to_toml(config), "again")
+    again = from_toml(TournamentConfig, to_toml(config), "again")
     assert again == config
     assert settings_hash(again) == settings_hash(config)
     assert settings_hash(build({**EVERYBODY, "seeds": 9})) != settings_hash(config)
@@ -49,7 +50,7 @@ def test_pairs_are_played_with_the_settings_that_were_given():
     assert [c.contestants[0].settings.rule for c in (flow, mine)] == ["flow", "storkey"]
     assert (flow.patterns, flow.corruption) == ((30,), ("erase:0.5",))
     match = pairs[4, 5, 4].config
-    assert (match.first.agent, match.second.agent, match.episodes) == ("memory_one", "q_learning", 7)
+    assert (match.first.name, match.second.name, match.episodes) == ("memory_one", "q_learning", 7)
     assert match.game_settings.noise == 0.1
 
 
@@ -96,7 +97,7 @@ def test_seeds_are_cut_into_blocks():
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({}, "expected contestants and what they compete in"),
+        ({}, "expected contestants and challenges"),
         ({"agent": AGENTS}, "agent q: expected at least one env beside it"),
         ({"env": ENVS}, "env six: expected at least one agent beside it"),
         (small(agent={"q_lerning": {}}), "q_lerning.*did you mean q_learning"),
@@ -130,8 +131,8 @@ def test_flags_may_write_labels_as_they_can():
         ConfigSource(small(env={"FrozenLake-v1": {}})),
         ConfigSource({"agent": {"q": {"step_size": "0.5"}}}, flags=True),
     ]
-    assert assemble(layers).contestants[0].settings == {"step_size": 0.5}
+    assert assemble(TournamentConfig, layers).contestants[0].settings == {"step_size": 0.5}
     layers = [*layers, ConfigSource({"env": {"FrozenLake_v1": {"steps": "9"}}}, flags=True)]
-    assert assemble(layers).challenges[0].own == {"steps": 9}
-    with pytest.raises(ValueError, match=r"--agent\.nobody: no agent is called so, expected one of q, td, walk"):
-        assemble([*layers, ConfigSource({"agent": {"nobody": {"gamma": "0.5"}}}, flags=True)])
+    assert assemble(TournamentConfig, layers).challenges[0].own == {"steps": 9}
+    with pytest.raises(ValueError, match=r"--agent\.nobody: no agent has this label, expected one of q, td, walk"):
+        assemble(TournamentConfig, [*layers, ConfigSource({"agent": {"nobody": {"gamma": "0.5"}}}, flags=True)])

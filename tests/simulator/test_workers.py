@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from simulator.config.run import build, to_toml
+from simulator.config.codec import to_toml
+from simulator.config.run import build
 from simulator.config.tournament import build as build_tournament
 from simulator.store.cell_store import SeedRange
 from simulator.store.run_store import Store

@@ -12,7 +12,7 @@ from envs.common.gridworld import graph_file, map_file
 from envs.common.gridworld.graph_file import RoomGraph
 from envs.common.gridworld.map_file import Map
 from simulator.core import rng
-from simulator.core.files.escaping import LONGEST, shortened
+from simulator.core.files.escaping import MAX_PATH, shortened
 from simulator.core.protocols import Array
 from simulator.core.registry import unknown_name_message
 
@@ -53,7 +53,7 @@ def find(name: str, options: LayoutOptions) -> Map | RoomGraph:
     if not os.path.exists(name):
         hint = f"one of {', '.join(_LAYOUTS)}, or a file with a map or an R matrix"
         if os.sep in name or "." in name:
-            raise ValueError(f"rooms: layout: no such file {shortened(name, LONGEST)!r}, expected {hint}")
+            raise ValueError(f"rooms: layout: no such file {shortened(name, MAX_PATH)!r}, expected {hint}")
         raise ValueError(f"rooms: {unknown_name_message('layout', name, _LAYOUTS, hint)}")
     _check(name, options)
     return graph_file.load(name) if name.lower().endswith((".toml", ".json")) else map_file.load(name)

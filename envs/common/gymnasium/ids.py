@@ -15,7 +15,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymSpec
 from gymnasium.envs.registration import load_env_creator
 
-from simulator.core.files.escaping import LONGEST, shortened, visible
+from simulator.core.files.escaping import MAX_PATH, shortened, visible
 from simulator.core.foreign import own_packages
 from simulator.core.foreign.faults import FOREIGN, fault_of
 from simulator.core.foreign.python_files import PREFIX

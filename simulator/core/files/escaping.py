@@ -19,8 +19,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-MOST = 80  # characters of a name
-LONGEST = 255  # characters of a file's name, and of a path that a line shows whole
+MAX_NAME = 80  # characters of a name
+MAX_PATH = 255  # characters of a file's name, and of a path that a line shows whole
 # Marks, letters and symbols that leave no ink; everything else without ink is not printable in Python's sense: control
 # and format characters (bidirectional overrides, zero-width spaces), separators of lines, surrogates, unknown codes.
 _INKLESS = re.compile(
@@ -43,11 +43,11 @@ _LATEX = {
 
 
 def is_seen(text: str) -> bool:
-    """Whether all of the text is on one line and leaves ink, but for plain spaces."""
+    """Tell whether all of the text is on one line and leaves ink, but for plain spaces."""
     return text.isprintable() and (text.isascii() or not _INKLESS.search(text))
 
 
-def checked_name(text: str, place: str, most: int = MOST) -> str:
+def checked_name(text: str, place: str, most: int = MAX_NAME) -> str:
     """A label, a player's name or another name, as it is.
 
     Args:
@@ -62,7 +62,7 @@ def checked_name(text: str, place: str, most: int = MOST) -> str:
     if text and len(text) <= most and is_seen(text) and text == text.strip():
         return text
     bad = next((f" with U+{ord(c):04X}" for c in text if not is_seen(c)), "")
-    shown = visible(shortened(text, min(most, MOST)) if len(text) > most else text)
+    shown = visible(shortened(text, min(most, MAX_NAME)) if len(text) > most else text)
     expected = f"1 to {most} characters on one line that can be seen, no space at an end"
     raise ValueError(f"{place}: found '{shown}'{bad}, expected {expected}")
 
@@ -80,7 +80,7 @@ def visible(text: str) -> str:
     return "".join(c if is_seen(c) else _code(c) for c in text)
 
 
-def shortened(text: str, most: int = MOST) -> str:
+def shortened(text: str, most: int = MAX_NAME) -> str:
     """The text, or its beginning and its end where it has more characters than ``most``."""
     end = most // 3
     return text if len(text) <= most else f"{text[: most - end - 3]}...{text[-end:]}"

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from simulator.core.files.escaping import LONGEST, shortened, visible
+from simulator.core.files.escaping import MAX_PATH, shortened, visible
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,11 +31,11 @@ DATA = 1024.0  # MB of data: pictures unpacked, a recording, a model
 DEFLATED = 1032  # bytes at most that one byte of deflate (gzip, PNG) can unpack to
 MEGABYTE = 1 << 20
 _ADVICE = re.compile(r"Exceeds the limit \([^)]*\) for integer string conversion(?:: value has (\d+) digits)?[^,]*")
-LEVELS = 64  # of tables within tables
+MAX_DEPTH = 64  # of tables within tables
 _PIECE = 1 << 20
 # Where a key can stand, and as many parts of it: tomllib takes time with the square of their number.
 _PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
-_LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{{LEVELS}}}", re.MULTILINE)
+_LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}", re.MULTILINE)
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 _GZIP = b"\x1f\x8b"
 _MARK = "\ufeff"  # of the byte order
@@ -53,7 +53,7 @@ class UnreadableError(ValueError):
 
 
 def set_limit(megabytes: float) -> None:
-    """Let files have so many megabytes, here and in the processes that are started from here."""
+    """Set the largest file size in megabytes, here and in the processes that are started from here."""
     os.environ[LIMIT] = f"{megabytes:g}"
 
 
@@ -122,12 +122,12 @@ def _check_kind(mode: int, place: Place, what: str) -> None:
 
 
 def kind_of(mode: int) -> str:
-    """What a file's mode says that it is, in words."""
+    """Describe the kind of a file by its mode."""
     return next((words for is_kind, words in _KINDS.items() if is_kind(mode)), "no regular file")
 
 
 def why_unread(place: Place) -> str:
-    """What keeps a place from being read as a file: that nothing is there, or something else; empty: nothing does."""
+    """Describe why a place cannot be read as a file; empty where it can."""
     try:
         mode = os.stat(place).st_mode
     except FileNotFoundError:
@@ -172,7 +172,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises:
         ValueError: no TOML, or tables within tables without end; one line, with tomllib's place behind it.
     """
-    deep = f"nested too deep, expected at most {LEVELS} tables within each other"
+    deep = f"nested too deep, expected at most {MAX_DEPTH} tables within each other"
     if _LONG_KEY.search(text):
         raise ValueError(deep)
     try:
@@ -187,9 +187,9 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def is_deep(value: Any) -> bool:
-    """Whether there are more than ``LEVELS`` tables or lists within each other."""
+    """Tell whether there are more than ``MAX_DEPTH`` tables or lists within each other."""
     level = [value]
-    for _ in range(LEVELS + 1):
+    for _ in range(MAX_DEPTH + 1):
         level = [
             inner
             for each in level
@@ -200,7 +200,7 @@ def is_deep(value: Any) -> bool:
 
 
 def readable_reason(error: Exception) -> str:
-    """What a parser says, in one line; of a number that Python would not read, what is wrong and no advice."""
+    """The message of a parser in one line; of a number that Python does not read, without its advice."""
     return _ADVICE.sub(r"found a whole number of \1 digits, expected at most 19", " ".join(str(error).split()))
 
 
@@ -251,7 +251,8 @@ def read_npy(place: Place, what: str = "a .npy file of numbers", usual: float = 
             raise UnreadableError(
                 f"{_named(place)}: cannot be read: its head declares {_sizes(shape)} numbers, expected {what}"
             )
-        declared, there = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
+        declared = math.prod(shape) * dtype.itemsize
+        there = os.fstat(file.fileno()).st_size - file.tell()
         if declared != there:
             raise UnreadableError(
                 f"{_named(place)}: cannot be read: found {there:,} bytes after the head, which declares {_sizes(shape)}"
@@ -279,12 +280,12 @@ def add_to(digest: Any, place: Place) -> None:
 
 
 def is_path(text: str) -> bool:
-    """Whether a text is written as a path and not as a name: it has a separator, or ends in ``.toml``."""
+    """Tell whether a text is written as a path and not as a name: it has a separator, or ends in ``.toml``."""
     return "/" in text or os.sep in text or text.endswith(".toml")
 
 
 def names_file(text: Any) -> bool:
-    """Whether the value of a setting is written as the path of a file, with a separator or an ending, and it is there.
+    """Tell whether the value of a setting is the path of an existing file, with a separator or an ending.
 
     A bare word is a name: a file of that name in the working folder changes nothing.
     """
@@ -293,7 +294,7 @@ def names_file(text: Any) -> bool:
 
 
 def _bytes_of(file: BinaryIO, place: Place, what: str, usual: float) -> bytes:
-    """What is left of a file, if that is not more than it was said to be when it was opened."""
+    """Read the rest of a file, if it is not larger than when it was opened."""
     there = os.fstat(file.fileno()).st_size
     check_size(there, usual, place)
     try:
@@ -306,7 +307,7 @@ def _bytes_of(file: BinaryIO, place: Place, what: str, usual: float) -> bytes:
 
 
 def _is_handed(place: Place) -> bool:
-    """Whether it is a pipe by the number of an open descriptor: nobody else's file leads there."""
+    """Tell whether it is a pipe by the number of an open descriptor: nobody else's file leads there."""
     name = os.fspath(place)
     if not (name == "/dev/stdin" or name.startswith(("/dev/fd/", "/proc/self/fd/"))):
         return False
@@ -324,7 +325,7 @@ def _piped(place: Place, usual: float) -> bytes:
 
 
 def _named(place: Place) -> str:
-    return visible(shortened(os.fspath(place), LONGEST))
+    return visible(shortened(os.fspath(place), MAX_PATH))
 
 
 def _line(error: Exception) -> str:

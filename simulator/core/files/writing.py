@@ -17,18 +17,19 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from simulator.core.files.escaping import LONGEST, shortened, visible
+from simulator.core.files.escaping import MAX_PATH, shortened, visible
 from simulator.core.files.reading import UnreadableError, kind_of, open_file
 
 LAB = "engram.sqlite3"  # what a lab's folder holds
-_SQLITE, _APPLICATION = b"SQLite format 3\0", b"engr"  # the first bytes of a lab's database, and those at 68
+_SQLITE = b"SQLite format 3\0"  # the first bytes of a lab's database
+_APPLICATION = b"engr"  # its bytes at 68
 _SEALS = {  # ending -> the last line of a file; the digest of what stands above goes into it
     ".html": b"<!-- engram %s -->\n",
     ".svg": b"<!-- engram %s -->\n",
     ".pdf": b"%%engram %s\n",
 }
 _SEAL = re.compile(rb"(?:<!-- |%)engram ([0-9a-f]{64})(?: -->)?\n\Z")
-_LONGEST = 100  # bytes, of a seal
+_MAX_SEAL = 100  # bytes, of a seal
 _PNG_END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _PNG_KEY = b"engram\0"
 _CHUNK = 12 + len(_PNG_KEY) + 64  # bytes of the chunk with the seal
@@ -69,7 +70,7 @@ def write_file(path: Path, data: bytes, *, force: bool = False, in_lab: bool = F
 
 
 def check_place(path: Path, *, force: bool = False, in_lab: bool = False) -> Path:
-    """Where a path leads to, links followed, if a file may be written there.
+    """Resolve a path, links followed, if a file may be written there.
 
     Raises:
         ValueError: it is inside a lab or a lab's database; there is a folder, a pipe, a device; there is a file that
@@ -112,7 +113,7 @@ def sealed(data: bytes, ending: str) -> bytes:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether Engram wrote this file and nobody changed it since."""
+    """Tell whether Engram wrote this file and it was not changed since."""
     try:
         with open_file(path, usual=None) as file:
             size = os.fstat(file.fileno()).st_size
@@ -120,9 +121,12 @@ def is_ours(path: Path) -> bool:
             end = file.read()
             told = end[8 + len(_PNG_KEY) :][:64]
             if end == _png_end(told):
-                stop, rest = size - len(end), _PNG_END
-            elif found := _SEAL.search(end[-_LONGEST:]):
-                told, stop, rest = found[1], size - len(found[0]), b""
+                stop = size - len(end)
+                rest = _PNG_END
+            elif found := _SEAL.search(end[-_MAX_SEAL:]):
+                told = found[1]
+                stop = size - len(found[0])
+                rest = b""
             else:
                 return False
             digest = hashlib.sha256()
@@ -147,7 +151,7 @@ def _is_lab(folder: Path) -> bool:
 
 
 def _is_database(path: Path) -> bool:
-    """Whether it is a lab's database by what it holds: a hard link to one, or one that was renamed."""
+    """Tell whether it is a lab's database by what it holds: a hard link to one, or one that was renamed."""
     try:
         with open_file(path, usual=None) as file:
             head = file.read(72)
@@ -184,4 +188,4 @@ def _mode(there: Path) -> int:
 
 
 def _named(path: Path) -> str:
-    return visible(shortened(os.fspath(path), LONGEST))
+    return visible(shortened(os.fspath(path), MAX_PATH))

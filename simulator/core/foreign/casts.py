@@ -23,7 +23,8 @@ def held(value: Any, kind: np.dtype[Any]) -> Array | None:
     if kind.kind in "iu":
         if given.dtype.kind == "f" and not (given == np.floor(given)).all():
             return None
-        low, high = np.iinfo(kind).min, np.iinfo(kind).max
+        low = np.iinfo(kind).min
+        high = np.iinfo(kind).max
         if given.size and not (low <= given.min().item() and given.max().item() <= high):  # as Python's numbers: exact
             return None
     elif kind.kind == "b" and not ((given == 0) | (given == 1)).all():

@@ -1,4 +1,4 @@
-"""What goes wrong in code of somebody else's, told in one line: whose, in which call, kind, text and place."""
+"""Errors of foreign code in one line: whose, in which call, class, text and place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOREIGN = (Exception, SystemExit)  # what foreign code may raise; KeyboardInterrupt stays an interrupt
-_LONGEST = 200  # characters of what an error says
+_MAX_TEXT = 200  # characters of what an error says
 _ROOT = Path(__file__).parents[3]
 _STANDARD = Path(importlib.__file__).parents[1]  # where Python's own library lies
 
@@ -46,7 +46,8 @@ class PlayerError(ValueError):
 
     def __init__(self, line: str, fault: Fault | None = None) -> None:
         super().__init__(line)
-        self.fault, self.step = fault, 0
+        self.fault = fault
+        self.step = 0
 
     def happened(self, step: int) -> None:
         """Note the step of training, where the line does not say one."""
@@ -57,9 +58,9 @@ class PlayerError(ValueError):
 
 
 def fault_of(error: BaseException) -> Fault:
-    """What an error says, and where it was raised."""
+    """Describe an error and the place where it was raised."""
     text = " ".join(str(error).split())
-    text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    text = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 3] + "..."
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
     own = [frame for frame in frames if not _is_library(frame.filename)]
     at = own[-1] if own else None
@@ -84,7 +85,7 @@ def player_error(place: str, error: BaseException, hint: str = "") -> PlayerErro
 
 
 def _is_library(file: str) -> bool:
-    """Whether a file is a library's, or one of those that call foreign code here."""
+    """Tell whether a file is a library's, or one of those that call foreign code here."""
     path = Path(file)
     calls = path.is_relative_to(_ROOT / "simulator") or path.match("envs/parts/gymnasium_*.py")
     return "site-packages" in path.parts or path.is_relative_to(_STANDARD) or calls

@@ -94,7 +94,7 @@ def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[...
 
 
 def copied(value: Any) -> Any:
-    """The same with arrays that are new memory, also within tuples, lists and tables."""
+    """Copy the arrays of a value, also within tuples, lists and tables."""
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, tuple):
@@ -117,7 +117,8 @@ def _agent_gave(spec: EnvSpec, n_seeds: int, agent: Guarded, name: str, result: 
         check = functools.partial(_agent_gave, spec, n_seeds)
         return Guarded(result, agent._whose + "'s policy", check)
     if name in ("probs", "values") and result is not None:
-        shape, n_actions = np.shape(result), getattr(spec.action, "n", None)
+        shape = np.shape(result)
+        n_actions = getattr(spec.action, "n", None)
         if len(shape) != 3 or shape[0] != n_seeds or n_actions not in (None, shape[2]):
             expected = f"[S, B, A]: {n_seeds} seeds, the observations, {n_actions or 'the'} actions"
             raise agent.refuse(name, f"an array of shape {shape}, expected {expected}")
@@ -141,7 +142,7 @@ def _agent_gave(spec: EnvSpec, n_seeds: int, agent: Guarded, name: str, result: 
 
 def _env_gave(env: Guarded, name: str, result: Any) -> Any:
     if name in ("reset", "observe"):
-        return _seen(env, name, result)
+        return _observations(env, name, result)
     if name != "step":
         return result
     if not isinstance(result, tuple) or len(result) != 5:
@@ -153,14 +154,15 @@ def _env_gave(env: Guarded, name: str, result: Any) -> Any:
         raise env.refuse(name, f"the rewards {step.reward!r:.100}, expected finite numbers")
     if flags[0] is None or flags[1] is None:
         raise env.refuse(name, f"ends {step.terminated!r:.50}, {step.truncated!r:.50}, expected truth values")
-    obs, final_obs = _seen(env, name, step.obs), _seen(env, name, step.final_obs)
+    obs = _observations(env, name, step.obs)
+    final_obs = _observations(env, name, step.final_obs)
     if not len(reward) == len(flags[0]) == len(flags[1]) == len(obs) == len(final_obs):
         raise env.refuse(name, "arrays of different lengths, expected one entry for each seed")
     return Step(obs, reward, flags[0], flags[1], final_obs)
 
 
-def _seen(env: Guarded, name: str, given: Any) -> Array:
-    """What is seen of every seed, [S, *obs], in the type of the observation space."""
+def _observations(env: Guarded, name: str, given: Any) -> Array:
+    """Convert observations of every seed, [S, *obs], to the type of the observation space."""
     space = env.spec.observation
     obs = held(given, np.dtype(space.dtype))
     if obs is None or obs.shape[1:] != tuple(space.shape or ()) or not obs.ndim:
@@ -188,4 +190,4 @@ _CHECKS: dict[str, tuple[str, Check]] = {
 def _check_spec(whose: str, env: Any) -> None:
     spec = getattr(env, "spec", None)
     if not isinstance(spec, EnvSpec):
-        raise PlayerError(f"{whose}: its spec is {spec!r:.100}, expected a simulator.core.protocols.Spec")
+        raise PlayerError(f"{whose}: its spec is {spec!r:.100}, expected a simulator.core.protocols.EnvSpec")

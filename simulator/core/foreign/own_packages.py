@@ -25,7 +25,7 @@ _continuations: dict[str, ModuleType] = {}  # file -> a user's package or module
 
 
 class _Theirs(NamedTuple):
-    """What a user has under a name of ours."""
+    """A user's package or module under a name of ours."""
 
     root: Path  # an entry of Python's path
     file: Path | None  # ``envs/__init__.py`` or ``envs.py``; None: a folder without such a file
@@ -69,7 +69,7 @@ class _Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """What Python asks for every import."""
+        """Find a module, as Python asks for every import."""
         name = fullname.partition(".")[0]
         if name not in NAMES:
             return None
@@ -92,7 +92,8 @@ class _Loaded:
     """The loader of a module that is there already: nothing runs twice."""
 
     def __init__(self, module: ModuleType) -> None:
-        self._module, self._spec = module, module.__spec__
+        self._module = module
+        self._spec = module.__spec__
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module itself."""
@@ -138,24 +139,24 @@ def _is_ours(name: str, module: ModuleType) -> bool:
 
 
 def is_within(name: str, file: str | None) -> bool:
-    """Whether a module's file is one of our package of that name."""
+    """Tell whether a module's file is one of our package of that name."""
     return file is not None and Path(file).resolve().is_relative_to((_ROOT / name).resolve())
 
 
 def _has(fullname: str) -> bool:
-    """Whether we have a module of that name."""
+    """Tell whether we have a module of that name."""
     place = _ROOT.joinpath(*fullname.split("."))
     return place.with_suffix(".py").is_file() or place.is_dir()
 
 
 def _theirs(name: str) -> Iterator[_Theirs]:
-    """Whatever stands under one of our names on Python's path, ours and other copies of it left out."""
+    """Iterate over packages and modules of one of our names on Python's path, without ours and other copies of it."""
     for entry in list(sys.path):
         root = Path(entry or os.getcwd())
         if (root / Path(__file__).relative_to(_ROOT)).is_file():
             continue
-        package, module = root / name / "__init__.py", root / f"{name}.py"
-        file = next((each.resolve() for each in (package, module) if each.is_file()), None)
+        candidates = (root / name / "__init__.py", root / f"{name}.py")
+        file = next((each.resolve() for each in candidates if each.is_file()), None)
         if file is not None or (root / name).is_dir():
             yield _Theirs(root, file)
 

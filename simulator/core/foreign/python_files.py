@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from simulator.core.files.escaping import LONGEST, shortened, visible
+from simulator.core.files.escaping import MAX_PATH, shortened, visible
 from simulator.core.files.reading import why_unread
 from simulator.core.foreign.own_packages import NAMES, is_within
 
@@ -30,7 +30,7 @@ _folders: list[str] = []  # of the files that were loaded
 
 
 class Place(NamedTuple):
-    """Where a path leads."""
+    """The file of a path, and a name in it."""
 
     file: Path  # absolute
     name: str  # what stands behind ``.py:``, or empty
@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 
 def is_path(name: str) -> bool:
-    """Whether a name says that it is a path."""
+    """Tell whether a name says that it is a path."""
     return name.startswith(("./", "../", "~")) or os.path.isabs(name)
 
 
@@ -65,7 +65,7 @@ def place_of(name: str) -> Place:
 
 
 def resolved(path: str) -> Path:
-    """Where a path of a file leads to, whether or not something is there.
+    """Resolve the path of a file, whether or not something is there.
 
     Raises:
         ValueError: nothing can be: a loop of links, a null byte, a user that nobody is; one line.
@@ -83,7 +83,7 @@ def absolute(name: str) -> str:
 
 
 def label_of(name: str) -> str:
-    """What something is called that a path names: its file without the ending; every other name as it is."""
+    """The label of a name: of a path its file without the ending; every other name as it is."""
     if not is_path(name):
         return name
     path, _, within = name.partition(".py:")
@@ -91,7 +91,7 @@ def label_of(name: str) -> str:
 
 
 def identity(name: str) -> str:
-    """What a name stands for, wherever it lies: of a path the file's name and what it holds."""
+    """Identify a name apart from its folder: of a path by the file's name and content."""
     if not is_path(name):
         return name
     place = place_of(name)
@@ -122,7 +122,8 @@ def _imports_of(file: Path) -> list[Path]:
     package = file.parent
     while (package / "__init__.py").is_file() and package != package.parent:
         package = package.parent
-    tops, found = (file.parent, package, Path.cwd()), []
+    tops = (file.parent, package, Path.cwd())
+    found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [_modules(top, each.name) for each in node.names for top in tops]
@@ -143,7 +144,7 @@ def _modules(root: Path, name: str) -> list[Path]:
 
 
 def _is_installed(file: Path) -> bool:
-    """Whether a file is a library's or one of ours, which versions and sources of ours stand for."""
+    """Tell whether a file is a library's or one of ours, which versions and sources of ours stand for."""
     ours = (_ROOT / each for each in ("simulator", *NAMES))
     return "site-packages" in file.parts or any(file.is_relative_to(each) for each in (_STANDARD, *ours))
 
@@ -176,13 +177,14 @@ def load(file: Path, *, anew: bool = False) -> ModuleType:
 
 
 def _put_first(folder: str) -> None:
-    """Let a file import what lies beside it, not what lies beside others that were loaded before."""
+    """Put a folder first on Python's path, and forget modules beside files that were loaded before."""
     others = {os.path.realpath(each) for each in (*_folders, os.getcwd())} - {folder}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if not file or name.startswith(PREFIX) or name == "__main__":
             continue
-        top, above = name.partition(".")[0], Path(file).parents
+        top = name.partition(".")[0]
+        above = Path(file).parents
         depth = name.count(".") + (Path(file).name == "__init__.py")
         if depth < len(above) and str(above[depth]) in others and not is_within(top, file):
             if Path(folder, top).is_dir() or Path(folder, f"{top}.py").is_file():
@@ -200,4 +202,4 @@ def _put_last(folder: str) -> None:
 
 
 def _shown(path: str) -> str:
-    return visible(shortened(path, LONGEST))
+    return visible(shortened(path, MAX_PATH))

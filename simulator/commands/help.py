@@ -1,0 +1,160 @@
+"""The help of a command: its own options, and the settings of the players that are named before ``--help``.
+
+To know a player's settings is to import it, and numba with it, which takes a second. So the settings of our own players
+are kept in a file of the user's cache for as long as no source of theirs changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from simulator.commands.parser import SHORT, format_value, option_of
+from simulator.config.validation import Setting, describe, is_list, nested_fields, settings
+from simulator.core import registry
+
+
+class OptionHelp(NamedTuple):
+    """One option in help."""
+
+    name: str
+    metavar: str
+    text: str
+
+
+class OptionGroup(NamedTuple):
+    """A table of settings of a player."""
+
+    path: list[str]  # below the player's own table
+    doc: str
+    options: list[OptionHelp]
+
+
+class PlayerHelp(NamedTuple):
+    """The settings of a player, which are options below its table."""
+
+    path: tuple[str, ...]  # ("agent",), ("memory", "hopfield")
+    title: str
+    groups: list[OptionGroup]
+
+
+def help_text(usage: str, description: str, known: list[Setting], players: Sequence[PlayerHelp]) -> str:
+    """Write the help of a command.
+
+    Args:
+        usage: the command with its names.
+        description: one line.
+        known: the command's own options.
+        players: the players whose settings are options too.
+    """
+    parser = argparse.ArgumentParser(usage=f"{usage} [options]", description=description, add_help=False)
+    own = parser.add_argument_group("options")
+    own.add_argument("-h", "--help", action="store_true", help="print this help")
+    for setting in known:
+        names = filter(None, (SHORT.get(setting.name), option_of((setting.name,))))
+        if setting.hint is bool:
+            own.add_argument(*names, action="store_true", help=setting.doc.replace("%", "%%"))
+        else:
+            many = is_list(setting.hint)
+            shown = _option(setting, many=many)
+            own.add_argument(*names, metavar=shown.metavar, help=shown.text, nargs="+" if many else None)
+    for player in players:
+        for path, doc, options in player.groups:
+            inner = (*player.path, *path)
+            group = parser.add_argument_group(f"{'.'.join(inner)}: {doc}" if path else player.title)
+            for each in options:
+                group.add_argument(option_of((*inner, each.name)), metavar=each.metavar, help=each.text)
+    return parser.format_help()
+
+
+def player_help(
+    path: tuple[str, ...], kind: str, name: str, find: Callable[[str], tuple[registry.Plugin, Any]] | None = None
+) -> PlayerHelp:
+    """The settings of a player, from the cache where that knows them.
+
+    Args:
+        path: the table whose options they are.
+        kind: a kind of the registry.
+        name: the player's name, or that of a preset where ``find`` is given.
+        find: finds a player by the name of a preset too.
+
+    Raises:
+        ValueError: there is no such player; one line.
+    """
+    title = f"settings of the {registry.SINGULAR[kind]} {{}}"
+    source = registry.source_of(kind, name)
+    if source is None:
+        player = find(name)[0] if find else registry.load(kind, name)
+        return PlayerHelp(path, title.format(player.name), list(_groups(settings(player.Config), [], "")))
+    title = title.format(name.replace("-", "_"))
+    state = _state_of(kind)
+    file = _cache_folder() / f"{kind}-{name.replace('-', '_')}.json"
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads(file.read_text("utf-8"))
+        if kept["state"] == state:
+            groups = [OptionGroup(path, doc, [OptionHelp(*each) for each in own]) for path, doc, own in kept["groups"]]
+            return PlayerHelp(path, title, groups)
+    groups = list(_groups(settings(registry.load(kind, name).Config), [], ""))
+    with contextlib.suppress(OSError):
+        _write(file, json.dumps({"state": state, "groups": groups}))
+    return PlayerHelp(path, title, groups)
+
+
+def _groups(known: list[Setting], path: list[str], doc: str) -> Iterator[OptionGroup]:
+    plain = [each for each in known if not dataclasses.is_dataclass(each.hint)]
+    yield OptionGroup(path, doc, [_option(each) for each in plain])
+    for each in known:
+        if dataclasses.is_dataclass(each.hint):
+            yield from _groups(nested_fields(each), [*path, each.name], each.doc)
+
+
+def _option(setting: Setting, *, many: bool = False) -> OptionHelp:
+    """The help of an option that takes a value, or ``many``."""
+    expected = describe(setting.hint)
+    if many:
+        expected = expected.removeprefix("a list, each ")
+    metavar = "VALUE"
+    if get_origin(setting.hint) is Literal:
+        metavar = "|".join(map(str, get_args(setting.hint)))
+        expected = ""
+    kinds = {"true or false": "true|false", "a whole number": "INTEGER", "a number": "NUMBER", "text": "TEXT"}
+    for start, name in kinds.items():
+        if expected.removesuffix(" or none").startswith(start):
+            metavar = name
+            expected = expected.removesuffix(" or none").removeprefix(start).strip()
+    default = format_value(setting.default)
+    facts = "; ".join(filter(None, (expected, f"default: {default}" if default else "")))
+    text = f"{setting.doc} ({facts})" if facts else setting.doc
+    return OptionHelp(setting.name, metavar, text.replace("%", "%%"))
+
+
+def _state_of(kind: str) -> str:
+    """A digest that changes with every source that can change the settings of a kind of players."""
+    top = registry.FOLDERS[kind].partition("/")[0]
+    core = registry.ROOT / "simulator" / "core"
+    sources = [*(registry.ROOT / top).rglob("*.py"), *core.glob("*.py"), Path(__file__)]
+    stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(sources)]
+    return hashlib.sha256(repr(stamps).encode()).hexdigest()
+
+
+def _cache_folder() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("engram", appauthor=False)) / "help"
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=file.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as opened:
+        opened.write(text)
+    os.replace(aside, file)

@@ -1,0 +1,138 @@
+"""``engram list``: names of players, presets, and stored experiments."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simulator import console
+from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.config import presets
+from simulator.core import registry
+
+KINDS = (*registry.FOLDERS, "runs", "tournaments", "presets")
+SHOWN = tuple(kind for kind in KINDS if kind != "components" or registry.names(kind))  # there may be none of them
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """List the names of a kind, or of all kinds of players."""
+    kind = args.names[0] if args.names else None
+    return CommandResult(listing(kind, lab_of(args.options)), show_listing)
+
+
+def listing(kind: str | None, lab: str) -> dict[str, Any]:
+    """List every name of a kind, or of all kinds of players.
+
+    Raises:
+        ValueError: there is no such kind, or the lab cannot be read.
+    """
+    if kind is None:
+        return {each: _players(each) for each in registry.FOLDERS if each in SHOWN}
+    if kind not in KINDS:
+        raise ValueError(registry.unknown_name_message("list", kind, KINDS, f"expected one of {', '.join(SHOWN)}"))
+    if kind == "runs":
+        return {"runs": run_rows(lab)}
+    if kind == "tournaments":
+        from simulator.commands import tournament
+
+        return {"tournaments": tournament.listed(lab)}
+    if kind == "presets":
+        found, failed = presets.every()
+        for line in failed:
+            console.print_status(f"engram: {line}")
+        return {
+            "presets": [dataclasses.asdict(each) for each in found],
+            "memory_presets": _memory_presets(),
+            "tournament_presets": presets.tournaments(),
+        }
+    return {kind: _players(kind)} | ({"gymnasium": _gymnasium()} if kind == "envs" else {})
+
+
+def show_listing(listed: Mapping[str, Any]) -> None:
+    """Print a listing for people."""
+    if "runs" in listed:
+        _show_runs(listed["runs"])
+    elif "tournaments" in listed:
+        from simulator.commands import tournament
+
+        tournament.show_listed(listed["tournaments"])
+    elif "presets" in listed:
+        columns = ("preset", "agent", "env", "steps", "description")
+        rows = [[each[key] if key != "preset" else each["name"] for key in columns] for each in listed["presets"]]
+        console.print_table("", columns, rows)
+        console.print_result("engram run --preset NAME runs one of them\n")
+        rows = [[each["name"], each["memory"], each["description"]] for each in listed["memory_presets"]]
+        console.print_table("", ("preset", "memory", "description"), rows)
+        console.print_result("engram recall NAME CHALLENGE benchmarks one of them\n")
+        console.print_table("", ("preset", "description"), list(listed["tournament_presets"].items()))
+        console.print_result("engram tournament --preset NAME runs one of them")
+    for kind in registry.FOLDERS:
+        if listed.get(kind):
+            console.print_table(
+                kind, ("name", "description"), [(each["name"], each["description"]) for each in listed[kind]]
+            )
+        elif kind in listed and len(listed) == 1:
+            console.print_result(f"there are no {kind} yet")
+    if "envs" in listed:
+        count = f"{len(listed['gymnasium'])} ids are installed; " if "gymnasium" in listed else ""
+        console.print_result(f"and every Gymnasium id, such as CartPole-v1 ({count}engram list envs --json names them)")
+
+
+def _players(kind: str) -> list[dict[str, str]]:
+    return [{"name": name, "description": registry.description_of(kind, name)} for name in registry.names(kind)]
+
+
+def _memory_presets() -> list[dict[str, Any]]:
+    rows = []
+    for name, (player, own) in presets.memory_presets().items():
+        description = str(player.module.PRESETS[name].get("description", ""))
+        rows.append({"name": name, "memory": player.name, "description": description, "settings": own})
+    return rows
+
+
+def _gymnasium() -> list[str]:
+    """Every registered Gymnasium id but ours."""
+    import gymnasium
+
+    return sorted(each for each in gymnasium.registry if not each.startswith("engram/"))
+
+
+def run_rows(lab: str) -> list[dict[str, Any]]:
+    """Read the runs of a lab, newest first; none where there is no lab."""
+    if not Path(lab).exists():
+        return []
+    from simulator.store.run_store import Store
+
+    keys = ("run", "label", "agent", "env", "status", "step", "steps", "created", "seconds", "failed", "error")
+    rows = []
+    with Store(lab) as store:
+        if told := store.forgotten():
+            console.print_status(f"engram: {told}")
+        for each in store.runs():
+            row = {"seeds": len(each.seeds), **{key: getattr(each, key) for key in keys}}
+            if each.status == "running" and not store.is_written(each.run):
+                row["status"] = "killed"  # it could not say so itself
+            rows.append(row)
+    return rows
+
+
+def _show_runs(runs: list[dict[str, Any]]) -> None:
+    if not runs:
+        console.print_result("there are no runs yet; engram run q_learning rooms makes one")
+        return
+    labelled = ("label",) if any(each["label"] for each in runs) else ()
+    columns = ("run", *labelled, "agent", "env", "seeds", "status", "step", "steps", "created")
+    shown = [{**each, "status": _status(each)} for each in runs]
+    console.print_table("", columns, [[each[key] for key in columns] for each in shown])
+
+
+def _status(run: Mapping[str, Any]) -> str:
+    """The status of a run, and how many of its seeds failed."""
+    if run["error"]:
+        return f"failed: {run['error']['kind'] or 'a value was refused'}"
+    return f"{run['status']}, {len(run['failed'])} failed" if run["failed"] else str(run["status"])
+
+
+COMMAND = Command(act, (0, 1))

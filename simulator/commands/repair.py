@@ -1,0 +1,16 @@
+"""``engram repair``: copy what is whole of a damaged lab into a new one."""
+
+from __future__ import annotations
+
+from simulator.commands.command import Command, CommandResult, ParsedArgs
+from simulator.store import repair
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """Copy what is whole."""
+    if not args.options.output:
+        raise ValueError("-o is missing: expected engram repair LAB -o NEWLAB")
+    return CommandResult(repair.repair(args.names[0], args.options.output), repair.show)
+
+
+COMMAND = Command(act, (1, 1), ("output",))

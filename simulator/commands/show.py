@@ -1,0 +1,145 @@
+"""``engram show``: a player with its settings, or a stored experiment with its result."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simulator import console
+from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.commands.parser import format_value
+from simulator.config.validation import Setting, describe, nested_fields, settings
+from simulator.core import registry
+from simulator.core.files.escaping import visible
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """Show a player or an experiment."""
+    found = entry(args.names[0], lab_of(args.options))
+    return CommandResult(found, show_entry if "players" in found else _show_experiment)
+
+
+def _show_experiment(summary: Mapping[str, Any]) -> None:
+    """Print the result of a stored experiment, where it was made, and its settings."""
+    from simulator.commands import run
+    from simulator.machine import made_with
+    from simulator.reporting import recall, tournament
+
+    forms = {"tournament": tournament.show, "challenge": recall.show}
+    next((forms[key] for key in forms if key in summary), run.show_summary)(summary)
+    for line in ("", *made_with(summary)):
+        console.print_result(visible(line))
+    console.print_result(f"\n{summary['settings'].rstrip()}")
+    for line in summary["settings_notes"]:
+        console.print_result(visible(line))
+
+
+def entry(name: str, lab: str) -> dict[str, Any]:
+    """Describe a player or an experiment in full.
+
+    Raises:
+        ValueError: nothing has that name.
+    """
+    registry.check_can_be_name(name, "name")
+    found = [registry.load(kind, name) for kind in registry.FOLDERS if name.replace("-", "_") in _plain_names(kind)]
+    if found:
+        return {"name": found[0].name, "players": [player_entry(each) for each in found]}
+    if is_tournament(name, lab):
+        from simulator.commands import tournament
+
+        return {**tournament.stored(name, lab), "settings_notes": tournament.settings_notes(name, lab)}
+    if (summary := _run(name, lab)) is not None:
+        return summary
+    known = [each for kind in registry.FOLDERS for each in registry.names(kind)]
+    for kind in ("agents", "envs"):
+        try:
+            return {"name": name, "players": [player_entry(registry.load(kind, name))]}
+        except registry.UnknownNameError:
+            known += registry.candidates(kind)
+    raise ValueError(
+        registry.unknown_name_message("name", name, [*known, *_run_ids(lab), "latest"], "engram list, engram list runs")
+    )
+
+
+def show_entry(found: Mapping[str, Any]) -> None:
+    """Print a player for people."""
+    for player in found["players"]:
+        console.print_result(
+            f"{player['name']}, {registry.SINGULAR[player['kind']]}, {player['file']}\n\n{player['doc']}\n"
+        )
+        rows = [(each["name"], each["default"], each["expected"], each["description"]) for each in player["settings"]]
+        if rows:
+            console.print_table("settings", ("name", "default", "expected", "description"), rows)
+
+
+def _plain_names(kind: str) -> set[str]:
+    return {name.replace("-", "_") for name in registry.names(kind)}
+
+
+def player_entry(player: registry.Plugin) -> dict[str, Any]:
+    """Describe a player: its file, its docstring and its settings."""
+    return {
+        "kind": player.kind,
+        "name": player.name,
+        "file": getattr(player.module, "__file__", None),
+        "doc": inspect.getdoc(player.module) or "",
+        "settings": _flat(settings(player.Config), ""),
+    }
+
+
+def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
+    """Settings as rows; those of a table within under its name and a dot."""
+    rows: list[dict[str, str]] = []
+    for setting in known:
+        if dataclasses.is_dataclass(setting.hint):
+            rows += _flat(nested_fields(setting), f"{prefix}{setting.name}.")
+        else:
+            row = {"name": prefix + setting.name, "default": format_value(setting.default)}
+            rows.append({**row, "expected": describe(setting.hint), "description": setting.doc})
+    return rows
+
+
+def is_tournament(name: str, lab: str) -> bool:
+    """Tell whether that is a tournament of the lab; "latest" is the experiment that was begun last."""
+    from simulator.store import cell_store
+
+    return cell_store.is_tournament(name, lab)
+
+
+def _run_ids(lab: str) -> list[str]:
+    from simulator.commands.list import run_rows
+
+    return [each["run"] for each in run_rows(lab)]
+
+
+def _run(name: str, lab: str) -> dict[str, Any] | None:
+    """The summary of a stored run, with its settings."""
+    from simulator.store.lab import existing
+
+    if name != "latest" and not Path(lab).exists():
+        return None
+    there = existing(lab)
+    from simulator.config.codec import stored_notes
+    from simulator.config.recall import RecallConfig, is_recall
+    from simulator.config.run import RunConfig
+    from simulator.recall import summary as recalls
+    from simulator.store.run_store import Store
+    from simulator.training import summary as results
+
+    with Store(there) as store:
+        if name != "latest" and not store.has(name):
+            return None
+        record = store.find(name)
+        if is_recall(record.settings):
+            notes = stored_notes(RecallConfig, record)
+            found = recalls.summary(store, record.run)
+        else:
+            notes = stored_notes(RunConfig, record)
+            found = results.summary(store, record.run)
+        return {**found, "settings": record.settings, "settings_notes": notes}
+
+
+COMMAND = Command(act, (1, 1))

@@ -1,0 +1,376 @@
+"""The codec of every experiment's config: TOML, flags and Python in, one checked dataclass, TOML and a hash out.
+
+A kind of experiment is a frozen dataclass in a file of its own beside this one. That file registers a :class:`Format`,
+which says what is special about the kind: which tables name players, and what its hash counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from simulator.config import imports
+from simulator.config.renames import made_by_other_version, read_stored
+from simulator.config.validation import ConfigSource, Setting, check, merge, settings
+from simulator.core import registry
+from simulator.core.files.escaping import checked_name
+from simulator.core.files.reading import add_to, names_file, parse_toml, read_text
+from simulator.core.foreign.python_files import identity
+from simulator.core.stopping import raise_if_stopped
+
+Config = TypeVar("Config")
+Tables = dict[str, Any]
+OF_A_CELL = "settings of the cell"  # the source of a tournament's cell, whose imports its tournament has announced
+
+
+class PlayerEntry(NamedTuple):
+    """A player with its settings, under a label of its own."""
+
+    label: str
+    name: str
+    settings: Any  # the player's own Config
+
+
+class Format(NamedTuple):
+    """The properties of one kind of experiment.
+
+    Attributes:
+        experiment: its name: run, recall, match, tournament or external.
+        tables: the tables that name players and hold their settings.
+        fields: the fields of the config that are made of these tables.
+        compose: makes the config of the sources and of its other settings, which are checked.
+        players: the tables of a config's players.
+        identify: changes the tables into what the result depends on, and returns the files whose content counts too.
+    """
+
+    experiment: str
+    tables: tuple[str, ...]
+    fields: tuple[str, ...]
+    compose: Callable[[Sequence[ConfigSource], Tables], Any]
+    players: Callable[[Any], Tables]
+    identify: Callable[[Any, Tables], Iterable[str | Path]]
+
+
+class StoredConfig(Protocol):
+    """A record of the store that holds a config."""
+
+    settings: str  # TOML
+    settings_hash: str
+    versions: dict[str, str]  # of the distributions that it was stored with
+
+    @property
+    def name(self) -> str:
+        """The id of the experiment, such as "r1"."""
+
+
+_FORMATS: dict[type[Any], Format] = {}
+
+
+def register(kind: type[Any], form: Format) -> None:
+    """Register a kind of config, so that the codec reads and writes it."""
+    _FORMATS[kind] = form
+
+
+# ---- reading
+
+
+def own_settings(kind: type[Any]) -> list[Setting]:
+    """The settings of an experiment that are neither a player nor a player's."""
+    return [each for each in settings(kind) if each.name not in _FORMATS[kind].fields]
+
+
+def assemble(kind: type[Config], sources: Sequence[ConfigSource]) -> Config:
+    """Merge sources of settings into a config, each over the ones before.
+
+    Raises:
+        ValueError: a missing, unknown or bad setting, in one line that names the source.
+    """
+    form = _FORMATS[kind]
+    known = [*own_settings(kind), *(Setting(table, dict, None, "") for table in form.tables)]
+    own: Tables = {}
+    for source in sources:
+        own |= check(known, {key: value for key, value in source.values.items() if key not in form.tables}, source)
+    config: Config = form.compose(sources, own)
+    return config
+
+
+def build(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """Make a config of nested tables.
+
+    Raises:
+        ValueError: a missing, unknown or bad setting, in one line.
+    """
+    return assemble(kind, [ConfigSource(values)])
+
+
+def from_toml(kind: type[Config], text: str, where: str) -> Config:
+    """Read a config from a TOML text; ``where`` names it in errors.
+
+    Raises:
+        ValueError: something in it is wrong, in one line.
+    """
+    return assemble(kind, [parse(text, where)])
+
+
+def read(path: str | Path) -> ConfigSource:
+    """Read the settings in a TOML file, unchecked.
+
+    Raises:
+        ValueError: the file cannot be read, in one line.
+    """
+    return parse(read_text(path, "a TOML file", handed=True), str(path))
+
+
+def parse(text: str, where: str) -> ConfigSource:
+    """Read the settings in a TOML text, unchecked, and announce the code that they import.
+
+    Raises:
+        ValueError: not TOML; the line names ``where``, the line and the column.
+    """
+    try:
+        values = parse_toml(text)
+    except ValueError as error:
+        at = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", str(error))
+        if not at:
+            raise ValueError(f"{where}: {error}") from None
+        line = at[1] or text.count("\n") + 1
+        column = at[2] or len(text) - text.rfind("\n")
+        reason = " ".join(str(error)[: at.start()].split())
+        raise ValueError(f"{where}: line {line}, column {column}: {reason}") from None
+    if where != OF_A_CELL:
+        imports.announce(values, where)
+    return ConfigSource(values, where)
+
+
+# ---- players
+
+
+def table_at(source: ConfigSource, path: tuple[str, ...], value: Any) -> Mapping[str, Any]:
+    """Return the value at ``path`` of a source, which must be a table.
+
+    Raises:
+        ValueError: it is something else, in one line.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{source.place(path, value)}: expected a table of settings")
+    return value
+
+
+def choose(
+    sources: Sequence[ConfigSource],
+    table: str,
+    kind: str,
+    find: Callable[[str], tuple[registry.Plugin, Any]] | None = None,
+) -> PlayerEntry:
+    """Find the player that the last source with a name names, and merge its settings from all sources.
+
+    Args:
+        sources: the settings.
+        table: the table that holds ``name`` and the settings; where ``find`` is given a ``label`` too.
+        kind: a kind of the registry.
+        find: player and settings of a name, where the names of presets count too.
+
+    Raises:
+        ValueError: no name, an unknown one or a bad setting, in one line that names the source.
+    """
+    tables = [table_at(source, (table,), source.values.get(table, {})) for source in sources]
+    naming = [i for i, own in enumerate(tables) if "name" in own]
+    if not naming:
+        place = next((f"{source.where}: " for source in reversed(sources) if source.where), "")
+        raise ValueError(f"{place}{table}.name is missing: expected the name of a player (engram list {kind})")
+    source = sources[naming[-1]]
+    name = tables[naming[-1]]["name"]
+    if not isinstance(name, str):
+        raise ValueError(f"{source.place((table, 'name'), name)}: expected the name of a player")
+    try:
+        if find is not None:
+            player, chosen = find(name)
+        else:
+            player = registry.load(kind, name)
+            chosen = player.Config()
+    except ValueError as error:
+        raise ValueError(f"{source.where}: {error}" if source.where else str(error)) from error
+    label = name
+    for source, own in zip(sources, tables, strict=True):
+        own = {key: value for key, value in own.items() if key != "name"}
+        if find is not None:
+            label = str(own.pop("label", label))
+        chosen = merge(chosen, check(settings(player.Config), own, source, (table,)))
+    return PlayerEntry(checked_name(label, f"{table}.label") if find is not None else label, player.name, chosen)
+
+
+def labelled(sources: Sequence[ConfigSource], table: str) -> dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]]:
+    """Label -> what every source says of a player in a table of tables.
+
+    Options of the command line name a label that another source has, and write ``_`` where it has ``-`` or the like.
+
+    Raises:
+        ValueError: no table, a label with invisible characters, or an option with an unknown label; one line.
+    """
+    found: dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]] = {}
+    for source in sources:
+        for label, value in table_at(source, (table,), source.values.get(table, {})).items():
+            own = table_at(source, (table, label), value)
+            if not source.flags:
+                key = checked_name(label, f"{source.where}: {table}" if source.where else table)
+            elif not (meant := [each for each in found if plain_label(each) == plain_label(label)]):
+                near = ", ".join(found) or "none"
+                raise ValueError(f"{source.name((table, label))}: no {table} has this label, expected one of {near}")
+            else:
+                key = meant[0]
+            found.setdefault(key, []).append((source, own))
+    return found
+
+
+def plain_label(label: str) -> str:
+    """A label as options of the command line write it."""
+    return "".join(letter if letter.isalnum() else "_" for letter in label)
+
+
+def table_of(name: str, own: Any) -> Tables:
+    """The table of a player: its name and all its settings."""
+    return {"name": name, **dataclasses.asdict(own)}
+
+
+def files_of(kind: str, name: str, chosen: Any) -> list[str]:
+    """The files that a player's settings name, as its module's function ``files(config)`` lists them.
+
+    Where it has none they are the settings that are written as paths (:func:`simulator.core.files.reading.names_file`):
+    a file in the working folder that is called like a setting's value is not meant.
+    """
+    listed = getattr(registry.load(kind, name).module, "files", None)
+    if listed is not None:
+        return list(map(str, listed(chosen)))
+    values = (getattr(chosen, field.name) for field in dataclasses.fields(chosen))
+    return [value for value in values if names_file(value)]
+
+
+# ---- writing
+
+
+def to_toml(config: Any) -> str:
+    """Write every setting as TOML, which ``from_toml`` reads back as the same config. None is written as ``"none"``."""
+    import tomli_w
+
+    return tomli_w.dumps(tables_of(config))
+
+
+def settings_hash(config: Any) -> str:
+    """SHA-256 of everything that the result depends on, in hex: two configs of the same hash give the same bits.
+
+    Where a setting names a file (a map, a policy), what the file holds counts too.
+    """
+    return hash_of(tables_of(config), config)
+
+
+def hash_of(tables: Tables, config: Any) -> str:
+    """SHA-256 of a config's tables as they are given, under the names of whatever version wrote them."""
+    tables = _copy(tables)
+    files = list(_FORMATS[type(config)].identify(config, tables))
+    digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
+    for path in files:
+        raise_if_stopped()
+        add_to(digest, path)
+    return digest.hexdigest()
+
+
+def tables_of(config: Any) -> Tables:
+    """The nested tables of a config, which ``build`` reads."""
+    own = {each.name: getattr(config, each.name) for each in own_settings(type(config))}
+    tables: Tables = plain({**own, **_FORMATS[type(config)].players(config)})
+    return tables
+
+
+def forget_place(table: Tables) -> None:
+    """Write a player's file by its name and content, so that a hash does not depend on the folder."""
+    table["name"] = identity(table["name"])
+
+
+def plain(value: Any) -> Any:
+    """Settings in the types of TOML: None is the word none, sequences are lists."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return "none" if value is None else value
+
+
+def unplain(value: Any) -> Any:
+    """Settings of TOML in the types of Python: the word none is None, in tables and lists too."""
+    if isinstance(value, Mapping):
+        return {key: unplain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [unplain(item) for item in value]
+    return None if value == "none" else value
+
+
+def _copy(tables: Tables) -> Tables:
+    return {key: _copy(value) if isinstance(value, dict) else value for key, value in tables.items()}
+
+
+# ---- stored configs
+
+
+def from_stored(kind: type[Config], text: str, where: str, versions: Mapping[str, str]) -> Config:
+    """Read a config that was stored, under the names that its settings have today.
+
+    Args:
+        kind: the config's class.
+        text: TOML.
+        where: names it in errors.
+        versions: of the distributions that it was stored with.
+
+    Raises:
+        ValueError: it cannot be used any more; where another version stored it, the line names that version.
+    """
+    try:
+        stored = read_stored(_FORMATS[kind].experiment, text, where, versions).source
+        imports.announce(stored.values, where)  # a lab may be from elsewhere too
+        return assemble(kind, [stored])
+    except ValueError as error:
+        if not (advice := made_by_other_version(versions)):
+            raise
+        raise ValueError(f"{error}; {advice}") from error
+
+
+def of_record(kind: type[Config], record: StoredConfig) -> Config:
+    """Read the config of a stored experiment; see :func:`from_stored`."""
+    return from_stored(kind, record.settings, _where(record), record.versions)
+
+
+def stored_tables(kind: type[Any], record: StoredConfig) -> Tables:
+    """The tables of a stored config, unchecked, of players that are gone too; what is missing has its default."""
+    if not record.settings:
+        return {}
+    stored = read_stored(_FORMATS[kind].experiment, record.settings, _where(record), record.versions, refuse=False)
+    return {**{each.name: each.default for each in own_settings(kind)}, **stored.source.values}
+
+
+def stored_notes(kind: type[Any], record: StoredConfig) -> list[str]:
+    """Say of a stored experiment's config which settings have other names now, and why it cannot be run again."""
+    place = (record.settings, _where(record), record.versions)
+    try:
+        notes = list(read_stored(_FORMATS[kind].experiment, *place).notes)
+        from_stored(kind, *place)
+    except ValueError as error:
+        return [f"it cannot be resumed or reproduced: {error}"]
+    return notes
+
+
+def is_as_stored(config: Any, record: StoredConfig) -> bool:
+    """Tell whether a stored experiment has this config, and the files it names hold what they held when it began."""
+    own = settings_hash(config)
+    if own == record.settings_hash:
+        return True
+    if own != settings_hash(of_record(type(config), record)):
+        return False
+    return hash_of(parse_toml(record.settings), config) == record.settings_hash  # under the names of its time
+
+
+def _where(record: StoredConfig) -> str:
+    return f"settings of {record.name}"
