@@ -25,7 +25,8 @@ from gymnasium import spaces
 
 from agents.common.exploration import argmax
 from agents.common.networks.dense import Net, NetworkSettings, forward_row, make_net, n_params
-from agents.common.tabular import action_lists, legal_rows, load, save, trace_buffers
+from agents.common.spaces import action_lists, legal_rows
+from agents.common.tabular import load, save, trace_buffers
 from simulator.core import rng
 from simulator.core.jit import jit, jit_inline, parallel_for, specialize
 from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step

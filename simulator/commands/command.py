@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -190,17 +191,7 @@ def view_of(options: Options, experiment: str = "run") -> Any:
     """The live view of an experiment, or None."""
     if options.view == "none":
         return None
-    if experiment == "tournament":
-        from simulator.views.tournament import Leaderboard
-
-        return Leaderboard()
-    if experiment == "recall":
-        from simulator.views.recall import ArenaTerminal
-
-        return ArenaTerminal()
-    from simulator.views.run import Terminal
-
-    return Terminal()
+    return import_module(f"simulator.views.{experiment}").terminal_view()
 
 
 def named_players(sources: Sequence[ConfigSource], tables: Collection[str]) -> dict[str, str]:

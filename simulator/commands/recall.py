@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-import signal
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Generator
 from typing import Any
 
 from simulator import console
 from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of, named_players, view_of
-from simulator.commands.driver import drive
+from simulator.commands.driver import drive, interruption_line
 from simulator.commands.help import PlayerHelp, player_help
 from simulator.commands.run import MakeView, Outcome, announce_compiling
 from simulator.config.codec import assemble, of_record, own_settings, read, table_at
 from simulator.config.presets import find_memory, memory_presets
-from simulator.config.recall import RecallConfig, is_recall
+from simulator.config.recall import RecallConfig
 from simulator.config.validation import ConfigSource
 from simulator.core import registry
 from simulator.core.foreign.python_files import is_path, label_of
@@ -124,10 +122,7 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
 
 def is_benchmark(run: str, lab: str) -> bool:
     """Tell whether a stored run is a recall benchmark; False where there is no such run."""
-    if not Path(lab).exists():
-        return False
-    with Store(lab) as store:
-        return store.has(run) and is_recall(store.find(run).settings)
+    return kind_of(lab, run) == RECALL
 
 
 def stored(run: str, lab: str) -> dict[str, Any]:
@@ -138,7 +133,7 @@ def stored(run: str, lab: str) -> dict[str, Any]:
         return summary.summary(store, store.find(run).run)
 
 
-def play(snapshots: Iterator[RecallSnapshot], store: Store, view: Any) -> Outcome:
+def play(snapshots: Generator[RecallSnapshot, None, None], store: Store, view: Any) -> Outcome:
     """Run a benchmark to its end, or until Ctrl-C; the code is 1 where every seed of every memory failed."""
     from simulator.recall import summary
     from simulator.reporting import recall
@@ -148,14 +143,11 @@ def play(snapshots: Iterator[RecallSnapshot], store: Store, view: Any) -> Outcom
     if not driven.signal:
         found = summary.summary(store, snapshot.id)
         for line in recall.failure_lines(found):
-            console.print_status(f"{snapshot.run}: {line}")
+            console.print_status(f"{snapshot.id}: {line}")
         recalled = any(cell["overlap"] for cell in found["cells"]) or found["capacities"]
         return Outcome(found, 0 if recalled else 1)
-    done = f"interrupted by {signal.Signals(number).name} after {snapshot.step:,} of {snapshot.steps:,} cells"
-    console.print_status(
-        f"engram: {done}, results saved; continue with: engram resume {snapshot.run} --lab {store.lab}"
-    )
-    return Outcome(None, 128 + number)
+    console.print_status(interruption_line(driven, store.lab))
+    return Outcome(None, 128 + driven.signal)
 
 
 def _begun(snapshot: RecallSnapshot) -> None:
@@ -163,7 +155,7 @@ def _begun(snapshot: RecallSnapshot) -> None:
     who = ", ".join(snapshot.contestants)
     console.print_status(f"{snapshot.id}: {who} recall {snapshot.challenge}, {seeds}, {snapshot.n_cells:,} cells")
     for line in snapshot.warnings:
-        console.print_status(f"{snapshot.run}: {line}")
+        console.print_status(f"{snapshot.id}: {line}")
 
 
 COMMAND = Command(

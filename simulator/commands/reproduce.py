@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from simulator.store.lab import existing
 from simulator.store.run_records import changed
 
 if TYPE_CHECKING:
-    from simulator.store.cell_store import Cell, CellStore, Slot
+    from simulator.store.cell_store import CellStore, JobKey, JobRecord
     from simulator.store.records import RunRecord
     from simulator.store.run_store import Store
 
@@ -75,8 +75,8 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
         stored = rows(store, record.run)
         difference = compare(stored, rows(other, played))
         now = other.find(played).machines[-1:] or [machine()]
-        n_points = len(store.points(record.run).seed)
-        n_evaluations = len(store.evaluations(record.run))
+    n_points = sum(key.what == "curve point" for key in stored)
+    n_evaluations = sum(key.what == "evaluation" for key in stored)
     return {
         "run": record.run,
         "identical": difference is None,
@@ -129,6 +129,10 @@ def rows(store: Store, run: str) -> Rows:
     for row in store.evaluations(run):
         returns = [(f"return of episode {i}", value) for i, value in enumerate(row.returns)]
         found[RowKey(row.step, row.seed, "evaluation")] = (("mean", row.mean), ("exact", row.exact), *returns)
+    metrics: dict[RowKey, list[tuple[str, float]]] = {}
+    for metric in store.metrics(run):
+        metrics.setdefault(RowKey(metric.step, metric.seed, "evaluation"), []).append((metric.name, metric.value))
+    found |= {key: tuple(numbers) for key, numbers in metrics.items()}
     record = store.find(run)
     for failure in record.failed:
         found[RowKey(failure["step"], failure["seed"], "failure")] = (("step", failure["step"]),)
@@ -158,13 +162,13 @@ def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
 
 
 def _play(record: RunRecord, other: Store) -> str:
-    from simulator.config.recall import RecallConfig, is_recall
+    from simulator.config.recall import RecallConfig
     from simulator.recall import loop
     from simulator.training import loop as engine
 
     run = ""
-    snapshots: Iterator[Any]
-    if is_recall(record.settings):
+    snapshots: Generator[Snapshot, None, None]
+    if record.kind == RECALL:
         snapshots = loop.recall(of_record(RecallConfig, record), other)
     else:
         snapshots = engine.run(of_record(RunConfig, record), other)
@@ -206,7 +210,7 @@ def tournament_again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
         config = of_record(TournamentConfig, record)
         with CellStore(folder) as other:
             for last in loop.play(config, other, lambda n: workers_of(workers, n)):
-                found = last.tournament
+                found = last.id
             theirs = _cells(other, other.find(found).plan)
         mine = _cells(store, record.plan)
     words = {pair["key"]: summary.named(record.plan, pair) for pair in record.plan["pairs"]}
@@ -240,7 +244,7 @@ def _show_tournament(outcome: Mapping[str, Any]) -> None:
     show_changes(outcome)
 
 
-def _cells(store: CellStore, plan: Mapping[str, Any]) -> dict[Slot, Cell]:
+def _cells(store: CellStore, plan: Mapping[str, Any]) -> dict[JobKey, JobRecord]:
     """The cells of a plan that ended well, in its order."""
     from simulator.tournaments.plan import cells_of
 
@@ -249,7 +253,7 @@ def _cells(store: CellStore, plan: Mapping[str, Any]) -> dict[Slot, Cell]:
     return {slot: known[slot] for slot in slots if slot in known and known[slot].status == "done"}
 
 
-def _by_seed(cell: Cell) -> Iterator[tuple[int, dict[str, Any]]]:
+def _by_seed(cell: JobRecord) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every number of a cell by seed; facts that are one for all seeds with each of them."""
     n = cell.span[1]
     for i, seed in enumerate(range(cell.span[0], sum(cell.span))):

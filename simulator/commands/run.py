@@ -26,10 +26,10 @@ from simulator.core.files.reading import is_path
 from simulator.core.notices import forget_notices, send_notices_to
 
 if TYPE_CHECKING:
-    from simulator.core.protocols import Snapshot, View
+    from simulator.core.snapshots import RunSnapshot, View
     from simulator.store.run_store import Store
 
-MakeView = Callable[[], "View | None"]
+MakeView = Callable[[], "View[Any] | None"]
 MAX_LINES = 6  # of failed seeds
 
 
@@ -156,25 +156,25 @@ def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str
     return [*shown[:-1], f"{shown[-1]}; {rest}"] if shown else []
 
 
-def _play(snapshots: Iterator[Snapshot], store: Store, view: View | None) -> Outcome:
-    from simulator.commands.driver import drive
+def _play(snapshots: Generator[RunSnapshot, None, None], store: Store, view: View[RunSnapshot] | None) -> Outcome:
+    from simulator.commands.driver import drive, interruption_line
 
-    snapshot, number = drive(snapshots, view, _begun)
+    driven = drive(snapshots, view, _begun)
+    snapshot = driven.last
     if snapshot.compile_seconds > 0:
         print_status(f"compiling took {snapshot.compile_seconds:.1f} s, not counted in the times below")
-    if not number:
+    if not driven.signal:
         from simulator.training import summary as results
 
-        return Outcome(results.summary(store, snapshot.run), 1 if snapshot.phase == "failed" else 0)
-    done = f"interrupted by {signal.Signals(number).name} at step {snapshot.step:,} of {snapshot.steps:,}"
-    print_status(f"engram: {done}, checkpoint saved; continue with: engram resume {snapshot.run} --lab {store.lab}")
-    return Outcome(None, 128 + number)
+        return Outcome(results.summary(store, snapshot.id), 1 if snapshot.phase == "failed" else 0)
+    print_status(interruption_line(driven, store.lab))
+    return Outcome(None, 128 + driven.signal)
 
 
-def _begun(snapshot: Snapshot) -> None:
+def _begun(snapshot: RunSnapshot) -> None:
     n_seeds = len(snapshot.seeds)
     seeds = f"{n_seeds:,} seed{'s' * (n_seeds > 1)}"
-    print_status(f"{snapshot.run}: {snapshot.agent} in {snapshot.env}, {seeds}, {snapshot.steps:,} steps per seed")
+    print_status(f"{snapshot.id}: {snapshot.agent} in {snapshot.env}, {seeds}, {snapshot.steps:,} steps per seed")
     for line in snapshot.warnings:
         print_status(f"{snapshot.id}: {line}")
 

@@ -104,9 +104,10 @@ def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
 
 def is_tournament(name: str, lab: str) -> bool:
     """Tell whether that is a tournament of the lab; "latest" is the experiment that was begun last."""
-    from simulator.store import cell_store
+    from simulator.core.snapshots import TOURNAMENT
+    from simulator.store.cell_store import kind_of
 
-    return cell_store.is_tournament(name, lab)
+    return kind_of(lab, name) == TOURNAMENT
 
 
 def _run_ids(lab: str) -> list[str]:
@@ -123,8 +124,9 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         return None
     there = existing(lab)
     from simulator.config.codec import stored_notes
-    from simulator.config.recall import RecallConfig, is_recall
+    from simulator.config.recall import RecallConfig
     from simulator.config.run import RunConfig
+    from simulator.core.snapshots import RECALL
     from simulator.recall import summary as recalls
     from simulator.store.run_store import Store
     from simulator.training import summary as results
@@ -133,7 +135,7 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         if name != "latest" and not store.has(name):
             return None
         record = store.find(name)
-        if is_recall(record.settings):
+        if record.kind == RECALL:
             notes = stored_notes(RecallConfig, record)
             found = recalls.summary(store, record.run)
         else:

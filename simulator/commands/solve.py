@@ -155,13 +155,12 @@ def draw(picture: Any) -> None:
     from rich.console import Console
 
     from simulator.views.grid import grid_map
-    from simulator.views.style import style_of
 
     if picture.scene.walls is not None:
         marks = tuple(mark for mark in picture.scene.marks if mark.kind != "walker")
         picture = picture._replace(scene=replace(picture.scene, marks=marks, facts={}))
         terminal = Console()
-        terminal.print(grid_map(picture, terminal.width, None, look_of(terminal)))
+        terminal.print(grid_map(picture, terminal.width, None, style_of(terminal)))
 
 
 COMMAND = Command(act, (1, 1), ("gamma", "criterion", "horizon"), tables=("env",), players=_players)

@@ -20,7 +20,7 @@ from simulator.commands.command import (
     refuse_unused,
     view_of,
 )
-from simulator.commands.driver import drive
+from simulator.commands.driver import drive, interruption_line
 from simulator.commands.run import MakeView, Outcome, announce_compiling
 from simulator.config import presets
 from simulator.config.codec import assemble, of_record, own_settings, read, stored_notes
@@ -160,22 +160,19 @@ def _play(
         retry=options.retry,
         identity=identity,
     )
-    last, number = drive(snapshots, make_view(), _begun)  # type: ignore[arg-type]
-    if not number:
-        summary.keep(store, last.tournament)  # type: ignore[attr-defined]
-        found = summary.summary(store, last.tournament)  # type: ignore[attr-defined]
-        return Outcome(found, 1 if found["cells"]["failed"] else 0)
-    assert isinstance(last, TournamentSnapshot)
-    done = f"interrupted by {signal.Signals(number).name} after {last.done:,} of {last.planned:,} cells"
-    again = f"engram resume {last.tournament} --lab {store.lab}"
-    console.print_status(f"engram: {done}, results and checkpoints saved; continue with: {again}")
-    return Outcome(None, 128 + number)
+    driven = drive(snapshots, make_view(), _begun)
+    if driven.signal:
+        console.print_status(interruption_line(driven, store.lab))
+        return Outcome(None, 128 + driven.signal)
+    name = driven.last.id
+    summary.keep(store, name)
+    found = summary.summary(store, name)
+    return Outcome(found, 1 if found["cells"]["failed"] else 0)
 
 
-def _begun(snapshot: Any) -> None:
-    assert isinstance(snapshot, TournamentSnapshot)
+def _begun(snapshot: TournamentSnapshot) -> None:
     there = f", {snapshot.done:,} of them stored already" if snapshot.done else ""
-    console.print_status(f"{snapshot.tournament}: {snapshot.planned:,} cell{'s' * (snapshot.planned != 1)}{there}")
+    console.print_status(f"{snapshot.id}: {snapshot.planned:,} cell{'s' * (snapshot.planned != 1)}{there}")
 
 
 def listed(lab: str) -> list[dict[str, Any]]:

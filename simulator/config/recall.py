@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -71,11 +70,6 @@ def build(values: Mapping[str, Any]) -> RecallConfig:
         ValueError: a missing, unknown or bad setting, in one line.
     """
     return codec.build(RecallConfig, values)
-
-
-def is_recall(text: str) -> bool:
-    """Tell whether stored settings are those of a recall benchmark."""
-    return re.search(r"^\[challenge\]$", text, re.MULTILINE) is not None
 
 
 def outline(record: StoredConfig) -> RecallConfig:

@@ -190,10 +190,11 @@ def _recall(task: Task, tick: Tick) -> Result:
 
 
 def _match(task: Task, tick: Tick) -> Result:
-    from simulator.config import match as match_config
+    from simulator.config.match import MatchConfig
     from simulator.matches import match
 
-    for last in match.play(match_config.from_toml(task.settings, run.OF_A_CELL)):  # noqa: B007 - the last one counts
+    settings = from_toml(MatchConfig, task.settings, OF_A_CELL)
+    for last in match.play(settings):  # noqa: B007 - the last one counts
         tick()
     assert last.result is not None
     return last.result

@@ -47,7 +47,7 @@ class Matchup(NamedTuple):
     def settings(self, span: SeedRange) -> str:
         """Format the complete settings of the job with these seeds, as TOML."""
         own = dataclasses.replace(self.config, first_seed=span.first, seeds=span.count)
-        return _codec(self.kind).to_toml(own)  # type: ignore[no-any-return]
+        return codec.to_toml(own)
 
 
 def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] | None = None) -> list[Matchup]:
@@ -248,19 +248,6 @@ def _external(tournament: TournamentConfig, contestant: Contestant, challenge: C
     like = _run(tournament, Contestant("", "agent", RANDOM, {}), challenge)
     own = {**contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
     return externals.external(contestant.name, own, like)
-
-
-def _codec(kind: str) -> Any:
-    """The module that writes and hashes the settings of such cells."""
-    if kind == "match":
-        from simulator.config import match as match_config
-
-        return match_config
-    if kind == "external":
-        from simulator.external import contestants as externals
-
-        return externals
-    return {"run": config, "recall": recall}[kind]
 
 
 def plan_of(config: TournamentConfig, pairs: list[Matchup], refused: dict[tuple[int, int], str]) -> dict[str, Any]:

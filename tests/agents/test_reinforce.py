@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from agents.common.networks.compiled_network import NetworkSettings
 from gymnasium import spaces
 
 from agents import reinforce
+from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from simulator.core.protocols import EnvSpec, Step
 from tests.laws.players import lane, same, session

@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from agents.common.networks.compiled_network import NetworkSettings
 from gymnasium import spaces
 
 from agents import reinforce
+from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.reinforce import update
 from agents.reinforce.agent import build

@@ -136,8 +136,8 @@ def test_only_the_very_originals_are_replaced():
         strong,
         TransformReward(CartPoleEnv(), lambda reward: 2 * reward),
     ):
-        assert compiled_equivalents.twin(env, 500) is None
-    assert compiled_equivalents.twin(CartPoleEnv(), 500) is not None
+        assert compiled_equivalents.compiled_equivalent(env, 500) is None
+    assert compiled_equivalents.compiled_equivalent(CartPoleEnv(), 500) is not None
     odd = gymnasium_env.make("CartPole-v1", [0], Config(kwargs={"sutton_barto_reward": 1}))
     assert isinstance(odd, GymnasiumEnv)
 

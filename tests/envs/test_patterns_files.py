@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from envs.common.patterns import image_reader
 from envs.patterns import idx, images
 from envs.patterns.images import read_pictures
 from simulator.commands import main
@@ -186,7 +185,7 @@ def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, capsys,
     for n in range(6):
         Image.fromarray(np.full((4, 4), n, np.uint8)).save(tmp_path / "p" / f"{n}.png")
     read = list[str]()
-    opened = image_reader._opened
+    opened = images._opened
 
     def at_the_ninth(file):
         read.append(file.name)
@@ -194,7 +193,7 @@ def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, capsys,
             os.kill(os.getpid(), number)
         return opened(file)
 
-    monkeypatch.setattr(image_reader, "_opened", at_the_ninth)
+    monkeypatch.setattr(images, "_opened", at_the_ninth)
     monkeypatch.chdir(tmp_path)
     words = ["recall", "nearest_neighbor", "images", "--challenge.path", "p", "--patterns", "2", "--view", "none"]
     assert main.main(words) == 128 + number

@@ -12,8 +12,9 @@ import gymnasium
 import numpy as np
 import pytest
 
+from simulator.config.codec import settings_hash
 from simulator.core import registry, rng
-from simulator.external.contestants import external, play_external, settings_hash
+from simulator.external.contestants import external, play_external
 from simulator.external.sb3 import ExportedEnv
 from tests.simulator import outsiders
 from tests.simulator.outsiders import HERE, played, run

@@ -121,7 +121,7 @@ def id_in_file(file: str, module: Any, name: str) -> str:
         of_class = _own_id(module, f"{_CLASS}{name}")
         gymnasium.registry[of_class] = GymSpec(of_class, entry_point=found)
         return of_class
-    shown = visible(shortened(file, LONGEST))
+    shown = visible(shortened(file, MAX_PATH))
     called = visible(shortened(name))
     raise ValueError(f"environment {shown}: no environment is called {called} there; {instead_of_file(module)}")
 
