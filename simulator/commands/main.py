@@ -182,19 +182,27 @@ def _solve(given: ParsedArgs, options: Options) -> CommandResult:
 
 def _report(given: ParsedArgs, options: Options) -> CommandResult:
     from simulator.commands import recall as recalling
-    from simulator.reporting import runs
+    from simulator.commands import tournament_listing
+    from simulator.reporting import report, runs
 
-    if len(given.names) == 1 and catalog.is_tournament(given.names[0], _lab(options)):
-        refuse_unused(given, "report", "a tournament", ("table", "csv", "latex", "html", "picture", "force"))
-        return _report_tournament(given.names[0], _form(options), options)
-    if len(given.names) == 1 and recalling.is_contest(given.names[0], _lab(options)):
-        files = ("picture", "force") if options.picture else ("picture",)
-        refuse_unused(given, "report", "a contest between memories", ("table", "csv", *files))
-        return _report_contest(given.names[0], _form(options), options)
-    refuse_unused(given, "report", "runs", ("table", "csv", "agent", "env"))
-    data = runs.gather(given.names, _lab(options), options.agent, options.env)
-    forms = {"table": runs.show_markdown, "csv": runs.show_csv}
-    return CommandResult(data, forms.get(_form(options), runs.show))
+    lab = _lab(options)
+    single = given.names[0] if len(given.names) == 1 else ""
+    kind = report.RUNS
+    if single and catalog.is_tournament(single, lab):
+        kind = report.TOURNAMENT
+    elif single and recalling.is_contest(single, lab):
+        kind = report.RECALL
+    files = ("force",) if options.picture else ()
+    refuse_unused(given, "report", kind, (*report.OPTIONS[kind], *files))
+    form = _form(options)
+    if kind == report.TOURNAMENT:
+        found = tournament_listing.stored(single, lab)
+    elif kind == report.RECALL:
+        found = recalling.stored(single, lab)
+    else:
+        found = runs.gather(given.names, lab, options.agent, options.env, with_curves=bool(options.picture))
+    data, show = report.report(kind, found, form, options.html, options.picture, force=options.force)
+    return CommandResult(data, show)
 
 
 def _form(options: Options) -> str:
@@ -207,65 +215,6 @@ def _form(options: Options) -> str:
     if len(asked) > 1:
         raise ValueError(f"{' '.join(f'--{flag}' for flag in asked)}: expected one form at a time")
     return asked[0] if asked else ""
-
-
-def _report_contest(name: str, form: str, options: Options) -> CommandResult:
-    """The report of a contest between memories: a table in one form, and a picture."""
-    from simulator.commands import recall as recalling
-    from simulator.reporting import recall
-
-    found = recalling.stored(name, _lab(options))
-    if options.picture:
-        from simulator.reporting.recall_figures import draw
-
-        draw(found, Path(options.picture), force=options.force)
-        found = {**found, "picture": options.picture}
-
-    def show(contest: Any) -> None:
-        if form:
-            {"table": recall.show_markdown, "csv": recall.show_csv}[form](contest)
-        elif not options.picture:
-            recall.show(contest)
-        _tell_written([options.picture], aside=bool(form))
-
-    return CommandResult(found, show)
-
-
-def _report_tournament(name: str, form: str, options: Options) -> CommandResult:
-    """The report of a tournament: a table in one form, pictures, and a page."""
-    from simulator.commands import tournament_listing
-    from simulator.core.files.writing import check_place
-    from simulator.reporting import figures, html_page, tournament
-
-    found = tournament_listing.stored(name, _lab(options))
-    shown = tournament.show if options.html or not options.picture else None
-    forms = {"table": tournament.show_markdown, "csv": tournament.show_csv}
-    forms["latex"] = tournament.show_latex
-    html = options.html or ("" if form or options.picture else f"{found['tournament']}.html")
-    if options.force and not (html or options.picture):
-        raise ValueError("--force: nothing is written, expected --html or --picture beside it")
-    if html and options.picture and os.path.realpath(html) == os.path.realpath(options.picture):
-        raise ValueError(f"--html {html} --picture {options.picture}: expected two files")
-    if html:
-        check_place(Path(html), force=options.force)
-    if options.picture:
-        figures.draw(found, Path(options.picture), force=options.force)
-    if html:
-        html_page.write_page(found, Path(html), force=options.force)
-
-    def show(summary: Any) -> None:
-        show_form = forms.get(form, shown)
-        if show_form:
-            show_form(summary)
-        _tell_written([html, options.picture], aside=bool(form))
-
-    return CommandResult(found, show)
-
-
-def _tell_written(paths: Sequence[str], *, aside: bool) -> None:
-    """Say which files are written; ``aside``: stdout is for the table."""
-    for path in filter(None, paths):
-        (console.print_status if aside else console.print_result)(visible(f"{path} is written"))
 
 
 def _demo(given: ParsedArgs, options: Options) -> CommandResult:
@@ -380,7 +329,7 @@ COMMANDS = {
     ),
     "report": Command(
         "engram report RUN|TOURNAMENT ...",
-        "stored runs beside each other in one table, or the report of a tournament",
+        "compare stored runs in one table, or report a recall benchmark or a tournament",
         _report,
         (0, 10_000),
         ("table", "csv", "latex", "html", "picture", "force", "agent", "env"),

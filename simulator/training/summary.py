@@ -13,12 +13,12 @@ from simulator.statistics.estimates import (
     UNBOUNDED,
     Estimate,
     Statistic,
+    confidence_interval,
     equal_seeds,
     estimate,
-    interval,
     iqm,
-    reaches,
-    solves,
+    reaches_threshold,
+    threshold_times,
 )
 from simulator.store.records import RunRecord
 from simulator.store.run_store import Store
@@ -138,7 +138,7 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
     found["without_score"] = int((~np.isfinite(score)).sum())
     score = score[np.isfinite(score)]
     if len(score):
-        found["low"], found["high"] = map(_plain, interval(score))
+        found["low"], found["high"] = map(_plain, confidence_interval(score))
         found["iqm"], found["equal"] = iqm(score), equal_seeds(score)
     return found | {"value_error": record.known("value_error")}
 
@@ -163,8 +163,8 @@ def solving(store: Store, record: RunRecord) -> dict[str, Any]:
     answer = {"threshold": threshold, "eval_every": _eval_every(record), **_unsolved(len(record.seeds))}
     if threshold is None or not len(steps):
         return answer
-    reached = reaches(score, threshold) & whole(record)[:, None]  # [S, K]
-    ever, (first, stayed) = reached.any(axis=1), solves(steps, reached)
+    reached = reaches_threshold(score, threshold) & whole(record)[:, None]  # [S, K]
+    ever, (first, stayed) = reached.any(axis=1), threshold_times(steps, reached)
     median, mean = over_seeds(first, np.median), over_seeds(stayed, np.mean, (0.0, 1.0))
     answer |= {"fraction": float(ever.mean()), "fraction_interval": _wilson(int(ever.sum()), len(ever))}
     answer |= {"first_steps": {"median": median.pop("value"), **median}, "median_first_steps": None}

@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.text import Text
 
 from simulator.core.snapshots import Standing, TournamentSnapshot
-from simulator.reporting.tournament_text import PLURALS, shortened
+from simulator.reporting.tables import shortened
+from simulator.reporting.tournament import PLURALS
 from simulator.views.style import Look, Part, clean, duration, fit, look_of, stack
 
 if TYPE_CHECKING:
