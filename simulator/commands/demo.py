@@ -201,7 +201,7 @@ def show(data: Mapping[str, Any], picture: AgentView | None, draw: Callable[[Age
 
 
 def _row(env: str, agent: str, last: Any, values: Array, best: float) -> dict[str, Any]:
-    low, high = estimates.interval(values)
+    low, high = estimates.confidence_interval(values)
     return {
         "env": env,
         "agent": agent,

@@ -1,1 +1,1 @@
-"""Contestants from outside: models of stable-baselines3, Python callables, people's recorded episodes."""
+"""Contestants from outside: stable-baselines3 models, Python callables, recorded human episodes."""

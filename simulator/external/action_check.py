@@ -1,4 +1,4 @@
-"""Actions from outside: whether an environment's action space has them, and what to say where it has not."""
+"""Validation of actions from outside against the action space of an environment."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from simulator.core.foreign.casts import held
 from simulator.core.protocols import EnvSpec
 
-_SHORT = 80
+_MAX_CHARACTERS = 80
 
 
-def checked(given: Any, spec: EnvSpec) -> Any:
-    """One action as the environment takes it, an int or an array, or None where the action space has no such action.
+def valid_action(given: Any, spec: EnvSpec) -> Any:
+    """Convert an action to what the environment takes, an int or an array; None where the action space lacks it.
 
     A whole number may come as an array of one. Texts, truth values and fractions are no discrete actions.
     """
@@ -31,8 +31,8 @@ def checked(given: Any, spec: EnvSpec) -> Any:
         return None
 
 
-def expected(spec: EnvSpec) -> str:
-    """What an action of this environment is, in words."""
+def expected_action(spec: EnvSpec) -> str:
+    """Describe the actions of an environment."""
     space: Any = spec.action
     if hasattr(space, "n"):
         return f"a whole number from 0 to {space.n - 1}"
@@ -40,6 +40,6 @@ def expected(spec: EnvSpec) -> str:
 
 
 def brief(value: Any) -> str:
-    """A value in a few characters of one line."""
+    """Format a value in a few characters of one line."""
     text = " ".join(repr(value).split())
-    return text if len(text) <= _SHORT else text[: _SHORT - 3] + "..."
+    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 3] + "..."

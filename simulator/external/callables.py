@@ -5,8 +5,8 @@ each seed. A class is a factory; else two arguments without default make one, un
 other settings go to it as keyword arguments. ``obs`` is a whole number where observations are Discrete, else an array
 of its own. What a factory gives may have a method ``reset()``, called before the first observation of every episode.
 
-Where the environment is a finite MDP, a function of the observation is judged exactly: it is asked once about every
-state. Where it answers otherwise while it plays, or has a ``reset``, it counts by the episodes that it plays.
+Where the environment is a finite MDP, a function of the observation is evaluated exactly: it is asked once about every
+state. Where it answers differently while it plays, or has a ``reset``, its episodes count.
 """
 
 from __future__ import annotations
@@ -24,22 +24,29 @@ from simulator.core import registry, rng
 from simulator.core.files.reading import is_path, why_unread
 from simulator.core.foreign import python_files
 from simulator.core.protocols import Array
-from simulator.external.action_check import brief, checked, expected
-from simulator.external.evaluate import ExternalFailure, Judge, borrowed, one_hot, said, score
+from simulator.external.action_check import brief, expected_action, valid_action
+from simulator.external.evaluate import (
+    EvaluationHarness,
+    ExternalFailure,
+    error_text,
+    global_generators,
+    one_hot,
+    seed_score,
+)
 
-_BROKEN = (Exception, SystemExit)  # what foreign code may raise; not what stops the host
+_FOREIGN_ERRORS = (Exception, SystemExit)  # of foreign code; not what stops the host
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-class Bound(NamedTuple):
+class BoundCallable(NamedTuple):
     """A callable with its settings bound."""
 
     call: Callable[..., Any]
-    factory: bool
+    is_factory: bool
 
 
-def load(config: ExternalConfig) -> Bound:
-    """The callable that a contestant's name leads to.
+def load(config: ExternalConfig) -> BoundCallable:
+    """Import the callable of a contestant.
 
     Raises:
         ValueError: it cannot be imported, there is no such name, or it does not take these settings; one line.
@@ -48,20 +55,20 @@ def load(config: ExternalConfig) -> Bound:
     if not place or not name:
         raise ValueError(f"{config.name}: expected python:package.module:name or python:path/to/file.py:name")
     module = _module(config, place)
-    found: Any = module
+    target: Any = module
     for part in name.split("."):
-        if not hasattr(found, part):
+        if not hasattr(target, part):
             raise ValueError(
                 f"{config.name}: {registry.unknown_name_message('name', name, vars(module))}, expected one of {place}"
             )
-        found = getattr(found, part)
-    if not callable(found):
-        raise ValueError(f"{config.name}: found {brief(found)}, expected a callable")
-    return _bound(config, found)
+        target = getattr(target, part)
+    if not callable(target):
+        raise ValueError(f"{config.name}: found {brief(target)}, expected a callable")
+    return _bound(config, target)
 
 
 def _module(config: ExternalConfig, place: str) -> Any:
-    """The module; of a file, executed anew: what an earlier contest left in it is gone."""
+    """Import the module; a file is executed anew, so that nothing of an earlier tournament is left in it."""
     form = "expected python:path/to/file.py:name"
     if config.file is not None and (unread := why_unread(config.file)):
         raise ValueError(f"{config.name}: {unread}, {form}")
@@ -72,126 +79,133 @@ def _module(config: ExternalConfig, place: str) -> Any:
             return python_files.load(config.file.resolve(), anew=True)
         registry.with_cwd_importable()
         return importlib.import_module(place)
-    except _BROKEN as error:
+    except _FOREIGN_ERRORS as error:
         raise ValueError(f"{config.name}: cannot be imported: {registry.reason(error)}") from None
 
 
-def _bound(config: ExternalConfig, found: Callable[..., Any]) -> Bound:
-    """The callable with its settings, and whether it is a factory."""
-    given = {key: value for key, value in config.settings.items() if key != "factory"}
+def _bound(config: ExternalConfig, target: Callable[..., Any]) -> BoundCallable:
+    """Bind the settings to the callable, and find out if it is a factory."""
+    settings = {key: value for key, value in config.settings.items() if key != "factory"}
     try:
-        signature = inspect.signature(found)
+        signature = inspect.signature(target)
     except (TypeError, ValueError):  # some of those written in C
         signature = None
     asked = config.settings.get("factory")
     if asked not in (None, True, False):
         raise ValueError(f"{config.name}: factory = {asked!r}: expected true or false")
-    factory = _is_factory(found, signature, given) if asked is None else asked
+    is_factory = _looks_like_factory(target, signature, settings) if asked is None else asked
     if signature is not None:
         try:
-            signature.bind(*([None, 0] if factory else [None]), **given)
+            signature.bind(*([None, 0] if is_factory else [None]), **settings)
         except TypeError as error:
-            form = "(spec, seed) of a factory" if factory else "(obs)"
+            form = "(spec, seed) of a factory" if is_factory else "(obs)"
             raise ValueError(f"{config.name}: {error}, expected a callable of {form} and its settings") from None
-    return Bound(functools.partial(found, **given) if given else found, factory)
+    return BoundCallable(functools.partial(target, **settings) if settings else target, is_factory)
 
 
-def _is_factory(found: Callable[..., Any], signature: inspect.Signature | None, given: dict[str, Any]) -> bool:
-    if inspect.isclass(found) or signature is None:
-        return inspect.isclass(found)
-    needed = [each for each in signature.parameters.values() if each.kind in _POSITIONAL and each.name not in given]
-    return sum(each.default is each.empty for each in needed) == 2
+def _looks_like_factory(
+    target: Callable[..., Any], signature: inspect.Signature | None, settings: dict[str, Any]
+) -> bool:
+    if inspect.isclass(target) or signature is None:
+        return inspect.isclass(target)
+    free = [each for each in signature.parameters.values() if each.kind in _POSITIONAL and each.name not in settings]
+    return sum(each.default is each.empty for each in free) == 2
 
 
-def play(config: ExternalConfig, judge: Judge) -> list[float]:
-    """The score of every seed.
+def play(config: ExternalConfig, harness: EvaluationHarness) -> list[float]:
+    """Evaluate every seed, and return their scores.
 
     Raises:
         ValueError: see :func:`load`.
-        ExternalFailure: it raised, or chose an action that does not exist.
+        ExternalFailure: it raised, or chose an invalid action.
     """
-    found, numbers = load(config), rng.derived_seeds(config.seed_list, "exploration")
+    bound = load(config)
     scores = []
-    for seed, number in zip(config.seed_list, numbers, strict=True):
-        with borrowed(number):
+    for seed, number in zip(config.seed_list, rng.derived_seeds(config.seed_list, "exploration"), strict=True):
+        with global_generators(number):
             answers = Answers()
-            make = functools.partial(_policy, config, found, judge, (seed, answers))
-            evaluation = judge.evaluate(judge.evaluator(seed), make, 0)
-            scores.append(score(evaluation._replace(exact=None) if answers.varied else evaluation))
+            make_policy = functools.partial(_make_policy, config, bound, harness, seed, answers)
+            evaluation = harness.evaluate(harness.evaluator(seed), make_policy, 0)
+            scores.append(seed_score(evaluation._replace(exact=None) if answers.varied else evaluation))
     return scores
 
 
 class Answers:
-    """What a function said about every state, to see whether it says the same while it plays."""
+    """Actions of a function at every state, to see if it chooses the same while it plays."""
 
     def __init__(self) -> None:
-        self.known: dict[bytes, int] = {}  # the observation -> the action
+        self.known: dict[bytes, int] = {}  # observation -> action
         self.varied = False
 
 
-def _policy(config: ExternalConfig, found: Bound, judge: Judge, whose: tuple[int, Answers]) -> CallablePolicy:
-    seed, answers = whose
-    if not found.factory:
-        return CallablePolicy(found.call, judge, (seed, answers))
+def _make_policy(
+    config: ExternalConfig, bound: BoundCallable, harness: EvaluationHarness, seed: int, answers: Answers
+) -> CallablePolicy:
+    if not bound.is_factory:
+        return CallablePolicy(bound.call, harness, seed, answers)
     try:
-        function = found.call(judge.spec, seed)
-    except _BROKEN as error:
-        raise ExternalFailure(f"{config.name}: seed {seed}: {said(error)}") from None
+        function = bound.call(harness.spec, seed)
+    except _FOREIGN_ERRORS as error:
+        raise ExternalFailure(f"{config.name}: seed {seed}: {error_text(error)}") from None
     if not callable(function):
         raise ExternalFailure(
             f"{config.name}: seed {seed}: its factory gave {brief(function)}, expected a function of one observation"
         )
-    return CallablePolicy(function, judge, (seed, answers))
+    return CallablePolicy(function, harness, seed, answers)
 
 
 class CallablePolicy:
     """A function of one observation as the policy of one seed; see :class:`simulator.core.protocols.Policy`."""
 
-    def __init__(self, function: Callable[[Any], Any], judge: Judge, whose: tuple[int, Answers]) -> None:
-        self._function, self._judge, (self._seed, self._answers) = function, judge, whose
+    def __init__(self, function: Callable[[Any], Any], harness: EvaluationHarness, seed: int, answers: Answers) -> None:
+        self._function = function
+        self._harness = harness
+        self._seed = seed
+        self._answers = answers
         self._reset = getattr(function, "reset", None) if not inspect.isfunction(function) else None
-        self._numbered = not judge.spec.observation.shape
-        self._name = judge.config.name
+        self._is_discrete = not harness.spec.observation.shape
 
     def act(self, obs: Array, first: Array) -> Array:
-        """The action [1] at obs [1, *obs]."""
+        """Return the action [1] at obs [1, *obs]."""
         if first[0] and callable(self._reset):
-            self._called(self._reset)
-        action, known = self._asked(obs[0]), self._answers.known
+            self._call(self._reset)
+        action = self._action(obs[0])
+        known = self._answers.known
         if known and known.get(self._key(obs[0])) != action:
             self._answers.varied = True
         return np.asarray(action)[None]
 
     def probs(self, obs: Array) -> Array | None:
-        """One-hot rows [1, B, A] of what it says about obs [B, *obs]; None for what may remember."""
-        space, known = self._judge.spec.action, self._answers.known
+        """Return one-hot rows [1, B, A] of its actions at obs [B, *obs]; None where it may have a memory."""
+        space = self._harness.spec.action
+        known = self._answers.known
         if callable(self._reset) or not hasattr(space, "n"):
             return None
         for each in obs:
             if self._key(each) not in known:
-                known[self._key(each)] = self._asked(each)
+                known[self._key(each)] = self._action(each)
         return one_hot(np.array([known[self._key(each)] for each in obs]), int(space.n))
 
     def values(self, obs: Array) -> None:
-        """It has none."""
+        """Return None: it has no values."""
 
     def _key(self, obs: Array) -> bytes:
-        return np.asarray(obs, self._judge.spec.observation.dtype).tobytes()
+        return np.asarray(obs, self._harness.spec.observation.dtype).tobytes()
 
-    def _asked(self, obs: Array) -> Any:
-        """A checked action at one observation."""
-        self._judge.pulse()
-        given = self._called(self._function, int(obs) if self._numbered else np.array(obs))
-        action = checked(given, self._judge.spec)
+    def _action(self, obs: Array) -> Any:
+        """Return a valid action at one observation."""
+        self._harness.heartbeat()
+        given = self._call(self._function, int(obs) if self._is_discrete else np.array(obs))
+        action = valid_action(given, self._harness.spec)
         if action is None:
-            raise self._failure(f"was given action {brief(given)}, expected {expected(self._judge.spec)}")
+            raise self._failure(f"was given action {brief(given)}, expected {expected_action(self._harness.spec)}")
         return action
 
-    def _called(self, function: Callable[..., Any], *args: Any) -> Any:
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
         try:
             return function(*args)
-        except _BROKEN as error:
-            raise self._failure(said(error)) from None
+        except _FOREIGN_ERRORS as error:
+            raise self._failure(error_text(error)) from None
 
-    def _failure(self, what: str) -> ExternalFailure:
-        return ExternalFailure(f"{self._name}: seed {self._seed}: {what}")
+    def _failure(self, reason: str) -> ExternalFailure:
+        return ExternalFailure(f"{self._harness.config.name}: seed {self._seed}: {reason}")

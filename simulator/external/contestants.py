@@ -1,16 +1,16 @@
-"""Contestants from outside, beside our agents: stable-baselines3, any Python callable, a person's recorded episodes.
+"""Contestants from outside: stable-baselines3, any Python callable, a person's recorded episodes.
 
 ======================================  ===============================================================================
 ``sb3:DQN``                             a class of stable-baselines3 (extra ``bench``), trained here
-``sb3:path/to/model.zip``               a saved model of it, evaluated as it is; setting ``class`` where it cannot tell
-``python:module:name``, ``...py:name``  a callable, evaluated as it is; see :mod:`simulator.external.callables`
+``sb3:path/to/model.zip``               a saved model, evaluated without training; setting ``class`` where the file is unclear
+``python:module:name``, ``...py:name``  a callable, without training; see :mod:`simulator.external.callables`
 ``human:FILE``                          a person's recorded episodes; see :mod:`simulator.external.recordings`
 ======================================  ===============================================================================
 
-All but people are judged by the engine's evaluator on the evaluation streams of the seed, so their episodes are paired
-with everybody else's. A person has played what was recorded: a seed's score is the mean of the episodes recorded with
-that seed's number, in the environment that agents of that seed train in. A seed without episodes was not played: nan.
-Whoever does not learn here has the same score at every evaluation.
+All but people are evaluated by the engine's evaluator on the evaluation streams of the seed, so their episodes are
+paired with those of all other contestants. A person has played what was recorded: a seed's score is the mean of the
+episodes recorded with that seed's number, in the environment that agents of that seed train in. A seed without episodes
+was not played: NaN. A contestant that does not learn here has the same score at every evaluation.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from simulator.config.run import RunConfig, eval_period
 from simulator.core.foreign.python_files import resolved
 from simulator.core.jit import working_seconds
 from simulator.external import callables, recordings, sb3
-from simulator.external.evaluate import ExternalFailure, Judge, Pulse, one_thread
+from simulator.external.evaluate import EvaluationHarness, ExternalFailure, Heartbeat, TimeLimits, one_torch_thread
 
 
 def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> ExternalConfig:
-    """A checked contestant from outside: its file or class is there, and can play in the environment.
+    """Make a validated contestant from outside: its file or class exists, and can play in the environment.
 
     Args:
         name: ``sb3:...``, ``python:...`` or ``human:...``.
         settings: its own; plain values, lists and tables; the word none is None.
-        run: the environment with its settings, seeds, steps and evaluations; its agent is not looked at.
+        run: the environment with its settings, seeds, steps and evaluations; its agent is ignored.
 
     Raises:
         ValueError: it cannot play so; one line.
@@ -58,7 +58,7 @@ def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> External
 
 
 def _check(config: ExternalConfig) -> None:
-    """Whether a contestant can play at all, before anybody does."""
+    """Check that a contestant can play, before a tournament begins."""
     if config.kind == "human":
         _recording(config)
         return
@@ -66,39 +66,40 @@ def _check(config: ExternalConfig) -> None:
         callables.load(config)
         return
     sb3.prepare(config)
-    with one_thread():
-        sb3.check(config, Judge(config, Pulse(lambda: None)))
+    with one_torch_thread():
+        sb3.check(config, EvaluationHarness(config, Heartbeat(lambda: None)))
 
 
 def play_external(
     config: ExternalConfig, tick: Callable[[], None], limits: tuple[float, float] = (0.0, 0.0)
 ) -> dict[str, Any]:
-    """Play one cell.
+    """Evaluate a contestant in one environment, after training where it is trained here.
 
     Args:
-        config: whom, where, with which seeds.
+        config: contestant, environment and seeds.
         tick: called about ten times a second; what it raises passes through.
-        limits: CPU and wall-clock seconds for the training of each seed, 0: none. Training that they end is
-            evaluated there, and scores the same from there on.
+        limits: :class:`simulator.external.evaluate.TimeLimits`. Training that they end is evaluated there, and scores the
+            same from there on.
 
     Returns:
-        Plain values: ``scores`` [S], ``steps`` [K], ``curve`` [S][K], nan for what failed or was not played;
+        Plain values: ``scores`` [S], ``steps`` [K], ``curve`` [S][K], NaN for what failed or was not played;
         ``failed``: ``[{seed, step, reason}]``; ``facts``: ``floor``, ``floor_is``, ``ceiling``, ``ceiling_is``,
         ``threshold``, and of a person ``not_played``, the seeds without episodes; ``seconds`` and ``cpu_seconds``,
-        compiling left out; ``exact``: True, for nothing here is interrupted and continued.
+        compilation excluded; ``exact``: True, since nothing here is interrupted and resumed.
 
     Raises:
         ValueError: the contestant broke down in every seed, or cannot play; one line.
     """
     if config.kind == "sb3":
         sb3.prepare(config)
-    pulse, began = Pulse(tick), working_seconds()
+    heartbeat = Heartbeat(tick)
+    began = working_seconds()
     try:
-        with one_thread():
-            found = _played(config, Judge(config, pulse, limits))
+        with one_torch_thread():
+            found = _evaluated(config, EvaluationHarness(config, heartbeat, TimeLimits(*limits)))
     except Exception as error:
-        if pulse.raised is not None:
-            raise pulse.raised from None
+        if heartbeat.raised is not None:
+            raise heartbeat.raised from None
         if isinstance(error, ExternalFailure):
             raise ValueError(str(error)) from None
         raise
@@ -106,31 +107,32 @@ def play_external(
     return {**found, "seconds": seconds, "cpu_seconds": cpu_seconds, "exact": True}
 
 
-def _played(config: ExternalConfig, judge: Judge) -> dict[str, Any]:
-    judge.pulse()
-    steps, facts = evaluation_steps(config), judge.facts()
+def _evaluated(config: ExternalConfig, harness: EvaluationHarness) -> dict[str, Any]:
+    harness.heartbeat()
+    steps = evaluation_steps(config)
+    facts = harness.facts()
     failed: list[dict[str, Any]] = []
     if config.kind == "sb3":
-        curve, failed = sb3.play(config, judge)
+        curve, failed = sb3.play(config, harness)
         if len(failed) == len(curve):
             raise ExternalFailure(f"every seed failed: {failed[0]['reason']}")
     else:
-        scores = callables.play(config, judge) if config.kind == "python" else _human(config, judge)
+        scores = callables.play(config, harness) if config.kind == "python" else _human_scores(config, harness)
         curve = [[each] * len(steps) for each in scores]
     if config.kind == "human":
         facts["not_played"] = [s for s, row in zip(config.seed_list, curve, strict=True) if math.isnan(row[-1])]
     missing = {seed for seed, row in zip(config.seed_list, curve, strict=True) if math.isnan(row[-1])}
     missing -= {each["seed"] for each in failed}
     facts["without_score"] = [
-        {"seed": seed, "reason": why} for seed, why in judge.without_score.items() if seed in missing
+        {"seed": seed, "reason": why} for seed, why in harness.without_score.items() if seed in missing
     ]
     return {"scores": [row[-1] for row in curve], "steps": steps, "curve": curve, "failed": failed, "facts": facts}
 
 
-def _human(config: ExternalConfig, judge: Judge) -> list[float]:
-    """A person's score in every seed; nan without episodes."""
-    wanted, recording = set(config.seed_list), _recording(config)
-    returns = recordings.replay(config.target, recording, wanted, judge.env, judge.pulse)
+def _human_scores(config: ExternalConfig, harness: EvaluationHarness) -> list[float]:
+    """Return a person's score in every seed; NaN without episodes."""
+    seeds = set(config.seed_list)
+    returns = recordings.replay(config.target, _recording(config), seeds, harness.make_env, harness.heartbeat)
     return [float(np.mean(returns[seed])) if seed in returns else math.nan for seed in config.seed_list]
 
 
@@ -143,7 +145,7 @@ def _recording(config: ExternalConfig) -> recordings.Recording:
 
 
 def _check_plain(name: str, place: str, value: Any) -> None:
-    """Whether settings are what TOML can hold."""
+    """Check that TOML can hold the settings."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             _check_plain(name, f"{place}.{key}", item)

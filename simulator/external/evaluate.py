@@ -1,4 +1,4 @@
-"""How contestants from outside are judged: by the engine's evaluator, each seed for itself."""
+"""Evaluation of contestants from outside: by the engine's evaluator, one seed at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,12 +20,19 @@ from simulator.core.stopping import RateLimiter
 from simulator.training.evaluation import POLL_SECONDS, Evaluator, optimum
 
 
-class ExternalFailure(RuntimeError):  # noqa: N818 - it is the failing of a contestant, not of its settings
+class ExternalFailure(RuntimeError):  # noqa: N818 - the contestant fails, not its settings
     """A contestant from outside broke down while it played; one line."""
 
 
-class Pulse:
-    """Calls ``tick`` about ten times a second, however often it is asked, and remembers what that raised."""
+class TimeLimits(NamedTuple):
+    """Time for the training of each seed, 0: no limit."""
+
+    cpu_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+class Heartbeat:
+    """Calls ``tick`` at most ten times a second, however often it is called, and keeps the error that it raised."""
 
     def __init__(self, tick: Callable[[], None]) -> None:
         self._tick = tick
@@ -33,7 +40,7 @@ class Pulse:
         self.raised: BaseException | None = None
 
     def __call__(self) -> None:
-        """Tell the host that work goes on."""
+        """Report that work goes on."""
         if not self._limiter.is_due():
             return
         try:
@@ -43,58 +50,72 @@ class Pulse:
             raise
 
 
-class Judge:
-    """Gives environments to train in, and evaluates policies as the engine evaluates agents.
+class EvaluationHarness:
+    """Makes the environments of a contestant, and evaluates its policies as the engine evaluates agents.
 
-    An action that does not exist at an observation (``EnvSpec.legal_actions``) does here what the environment's
-    ``step`` makes of it: nobody from outside knows of such actions.
+    An action that is illegal at an observation (``EnvSpec.legal_actions``) is given to ``step`` all the same: contestants
+    from outside do not know which actions are legal.
+
+    Args:
+        config: the contestant and its environment.
+        heartbeat: called while an evaluation goes on.
+        limits: for the training of each seed.
     """
 
-    def __init__(self, config: ExternalConfig, pulse: Pulse, limits: tuple[float, float] = (0.0, 0.0)) -> None:
-        self.config, self.pulse, self.limits = config, pulse, limits
-        self.without_score: dict[int, str] = {}  # seed -> why its last evaluation came to no number
+    def __init__(self, config: ExternalConfig, heartbeat: Heartbeat, limits: TimeLimits = TimeLimits()) -> None:  # noqa: B008 - immutable
+        self.config = config
+        self.heartbeat = heartbeat
+        self.limits = limits
+        self.without_score: dict[int, str] = {}  # seed -> why its last evaluation has no finite return
         self._make = registry.load("envs", config.env).make
-        self.spec = self.env([config.first_seed]).spec
+        self.spec = self.make_env([config.first_seed]).spec
 
-    def env(self, seeds: Sequence[int]) -> Env:
-        """The environment in which these seeds train."""
+    def make_env(self, seeds: Sequence[int]) -> Env:
+        """Make the environment in which these seeds train."""
         env: Env = self._make(list(seeds), self.config.env_settings)
         return env
 
     def evaluator(self, seed: int) -> Evaluator:
-        """Who evaluates one seed, on the evaluation streams of that seed."""
+        """Make the evaluator of one seed, on the evaluation streams of that seed."""
         config = self.config
-        return Evaluator(self._open, config.env_settings, [seed], config.eval_episodes, config.eval_max_steps)
+        return Evaluator(
+            self._make_permissive, config.env_settings, [seed], config.eval_episodes, config.eval_max_steps
+        )
 
     def evaluate(
-        self, evaluator: Evaluator, policy: Callable[[], Policy], step: int, *, last: bool = True
+        self, evaluator: Evaluator, make_policy: Callable[[], Policy], step: int, *, last: bool = True
     ) -> Evaluation:
-        """One evaluation; ``policy`` gives a fresh policy of one seed each time it is called.
+        """Evaluate one seed; ``make_policy`` returns a fresh policy each time it is called.
 
         Raises:
             ExternalFailure: the contestant broke down.
             ValueError: the environment did.
         """
-        agent: Any = SimpleNamespace(policy=policy)
-        for found in evaluator.evaluating(agent, step, last=last):
-            self.pulse()
-            if found is not None:
-                if last and not np.isfinite(scores(found)).all():
-                    self.without_score[evaluator.seeds[0]] = CUT if np.isnan(found.returns).any() else ENDLESS
-                return found
+        agent: Any = SimpleNamespace(policy=make_policy)
+        for evaluation in evaluator.evaluating(agent, step, last=last):
+            self.heartbeat()
+            if evaluation is not None:
+                if last and not np.isfinite(scores(evaluation)).all():
+                    self.without_score[evaluator.seeds[0]] = CUT if np.isnan(evaluation.returns).any() else ENDLESS
+                return evaluation
         raise AssertionError("an evaluation ends with its result")
 
     def facts(self) -> dict[str, Any]:
-        """What is known of the environment: random play, the best possible, and from when it counts as solved."""
+        """Return random score (floor), optimum (ceiling) and reward threshold of the environment, None if unknown."""
         best = optimum(self.spec)
         floor = self.spec.random_score
         if floor is not None and not np.isfinite(floor):
             floor = None
-        known: dict[str, Any] = {"floor": floor, "ceiling": best, "threshold": self.spec.reward_threshold}
-        known |= {"floor_is": None if floor is None else "random play"}
-        return known | {"ceiling_is": None if best is None else "exact optimum"}
+        return {
+            "floor": floor,
+            "ceiling": best,
+            "threshold": self.spec.reward_threshold,
+            "floor_is": None if floor is None else "random play",
+            "ceiling_is": None if best is None else "exact optimum",
+        }
 
-    def _open(self, seeds: Sequence[int], settings: Any) -> Env:
+    def _make_permissive(self, seeds: Sequence[int], settings: Any) -> Env:
+        """Make an environment whose finite MDP calls every action legal."""
         env: Env = self._make(list(seeds), settings)
         mdp = env.spec.mdp
         if mdp is not None and not mdp.legal.all():
@@ -103,54 +124,55 @@ class Judge:
         return env
 
 
-def score(evaluation: Evaluation) -> float:
-    """What an evaluation of one seed counts as; see :func:`simulator.training.evaluation.scores`."""
+def seed_score(evaluation: Evaluation) -> float:
+    """Return the score of an evaluation of one seed; see :func:`simulator.core.episodes.scores`."""
     return float(scores(evaluation)[0])
 
 
-def said(error: BaseException) -> str:
-    """Kind and text of what went wrong, in one line."""
+def error_text(error: BaseException) -> str:
+    """Format kind and text of an error in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
 
 
 def one_hot(actions: Array, n: int) -> Array:
-    """Actions [B] as probabilities float64 [1, B, n] of one seed."""
+    """Convert actions [B] to probabilities float64 [1, B, n] of one seed."""
     rows: Array = np.eye(n)[np.asarray(actions, np.int64)][None]
     return rows
 
 
 @contextmanager
-def borrowed(number: int) -> Iterator[None]:
-    """Let foreign code have the global generators of random, numpy and torch.
+def global_generators(seed: int) -> Iterator[None]:
+    """Lend the global generators of random, numpy and torch to foreign code.
 
-    They stand where ``number`` says when it begins, so that what it draws depends on nothing else, and where they
-    stood before when it is over. torch's only where torch is loaded.
+    They are seeded, so that what it draws depends on nothing else, and restored afterwards. torch's only where torch
+    is loaded.
     """
     torch = sys.modules.get("torch")
-    kept, numpys = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002 - foreign code uses it
-    torchs = torch.get_rng_state() if torch else None
-    random.setstate(random.Random(number).getstate())
-    np.random.set_state(np.random.MT19937(number).state)  # noqa: NPY002
+    python_state = random.getstate()
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - foreign code uses it
+    torch_state = torch.get_rng_state() if torch else None
+    random.setstate(random.Random(seed).getstate())
+    np.random.set_state(np.random.MT19937(seed).state)  # noqa: NPY002
     if torch:
-        torch.set_rng_state(torch.Generator().manual_seed(number).get_state())
+        torch.set_rng_state(torch.Generator().manual_seed(seed).get_state())
     try:
         yield
     finally:
-        random.setstate(kept)
-        np.random.set_state(numpys)  # noqa: NPY002
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
         if torch:
-            torch.set_rng_state(torchs)
+            torch.set_rng_state(torch_state)
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch, where it is loaded, compute on one thread meanwhile."""
+def one_torch_thread() -> Iterator[None]:
+    """Restrict torch, where it is loaded, to one thread."""
     torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else 0
+    n_threads = torch.get_num_threads() if torch else 0
     if torch:
         torch.set_num_threads(1)
     try:
         yield
     finally:
         if torch:
-            torch.set_num_threads(before)
+            torch.set_num_threads(n_threads)

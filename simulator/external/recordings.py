@@ -1,11 +1,10 @@
-"""A person's recorded episodes: the file, and its check by playing the actions again.
+"""Recorded human episodes: the file format, and its validation by replay.
 
 A recording is one JSON object: ``{"engram_recording": 1, "env": "CliffWalking-v1", "settings": {"max_steps": 50},
 "episodes": [{"seed": 0, "actions": [0, 1], "return": -2.0, "terminated": true, "truncated": false}]}``. ``settings``
 are those of the environment that differ from its defaults. Discrete actions are whole numbers, others lists of numbers.
 
-The n-th episode listed with a seed is the n-th episode of ``make([seed], settings)``: whoever plays on, plays on in
-the same environment. Every episode came to its end.
+The n-th episode listed with a seed is the n-th episode of ``make([seed], settings)``. Every episode is complete.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core.files.reading import read_bytes
 from simulator.core.files.writing import write_file
 from simulator.core.protocols import Env
-from simulator.external.action_check import brief, checked, expected
+from simulator.external.action_check import brief, expected_action, valid_action
 
 VERSION = 1
-TOLERANCE = 1e-6  # of a return, relative and absolute: rewards may have been added up in another precision
+RETURN_TOLERANCE = 1e-6  # relative and absolute: rewards may have been summed in another precision
 
 
-class Episode(NamedTuple):
+class RecordedEpisode(NamedTuple):
     """One episode that a person played."""
 
     seed: int
@@ -48,21 +47,23 @@ class Recording:
     """Episodes in one environment.
 
     Attributes:
-        environment: its name.
+        env: name of the environment.
         settings: those of its settings that differ from the defaults, as plain tables.
         episodes: in the order in which they were played.
     """
 
     env: str
     settings: Mapping[str, Any]
-    episodes: tuple[Episode, ...]
+    episodes: tuple[RecordedEpisode, ...]
 
 
-_Row = TypedDict("_Row", {"seed": int, "actions": list[Any], "return": float, "terminated": bool, "truncated": bool})
+_EpisodeRow = TypedDict(
+    "_EpisodeRow", {"seed": int, "actions": list[Any], "return": float, "terminated": bool, "truncated": bool}
+)
 
 
 @dataclass
-class _Head:
+class _Header:
     engram_recording: int
 
 
@@ -70,13 +71,14 @@ class _Head:
 class _File:
     env: str
     settings: dict[str, Any]
-    episodes: list[_Row]
+    episodes: list[_EpisodeRow]
 
 
 def changed_settings(config: Any) -> dict[str, Any]:
-    """The settings of an environment's ``Config`` that differ from the defaults, as a recording names them."""
-    ours, usual = plain(dataclasses.asdict(config)), plain(dataclasses.asdict(type(config)()))
-    return {key: value for key, value in ours.items() if value != usual[key]}
+    """Return the settings of an environment's ``Config`` that differ from the defaults."""
+    chosen = plain(dataclasses.asdict(config))
+    defaults = plain(dataclasses.asdict(type(config)()))
+    return {key: value for key, value in chosen.items() if value != defaults[key]}
 
 
 def write_recording(path: str | Path, recording: Recording, *, force: bool = False) -> None:
@@ -103,24 +105,24 @@ def read_recording(path: str | Path) -> Recording:
     """
     try:
         data = read_bytes(path, "a recording of episodes").removeprefix(BOM_UTF8)
-        version = msgspec.json.decode(data, type=_Head).engram_recording
+        version = msgspec.json.decode(data, type=_Header).engram_recording
         if version != VERSION:
             raise ValueError(f"{path}: engram_recording = {version}: expected {VERSION}")
-        found = msgspec.json.decode(data, type=_File)
+        file = msgspec.json.decode(data, type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: {' '.join(str(error).split())}, expected a recording of episodes") from None
     episodes = [
-        Episode(row["seed"], row["actions"], row["return"], row["terminated"], row["truncated"])
-        for row in found.episodes
+        RecordedEpisode(row["seed"], row["actions"], row["return"], row["terminated"], row["truncated"])
+        for row in file.episodes
     ]
     for i, episode in enumerate(episodes):
         _check_episode(f"{path}: episodes[{i}]", episode)
     if not episodes:
         raise ValueError(f"{path}: episodes is empty, expected at least one")
-    return Recording(found.env, found.settings, tuple(episodes))
+    return Recording(file.env, file.settings, tuple(episodes))
 
 
-def _check_episode(place: str, episode: Episode) -> None:
+def _check_episode(place: str, episode: RecordedEpisode) -> None:
     if episode.seed < 0:
         raise ValueError(f"{place}.seed = {episode.seed}: expected a whole number >= 0")
     if not episode.actions:
@@ -130,7 +132,7 @@ def _check_episode(place: str, episode: Episode) -> None:
 
 
 def check_env(path: str | Path, recording: Recording, env: str, config: Any) -> None:
-    """Whether a recording is of this environment with these settings.
+    """Check that a recording is of this environment with these settings.
 
     Raises:
         ValueError: it is of another one; the line says where they differ.
@@ -140,9 +142,10 @@ def check_env(path: str | Path, recording: Recording, env: str, config: Any) -> 
     known = settings(type(config))
     chosen = merge(type(config)(), check(known, recording.settings, ConfigSource({}, str(path)), ("settings",)))
     for field in dataclasses.fields(config):
-        ours, theirs = getattr(config, field.name), getattr(chosen, field.name)
+        ours = getattr(config, field.name)
+        theirs = getattr(chosen, field.name)
         if plain(_table(ours)) != plain(_table(theirs)):
-            raise ValueError(f"{path}: settings.{field.name} = {theirs!r}: expected {ours!r}, as in this contest")
+            raise ValueError(f"{path}: settings.{field.name} = {theirs!r}: expected {ours!r}, as in this tournament")
 
 
 def _table(value: Any) -> Any:
@@ -152,58 +155,66 @@ def _table(value: Any) -> Any:
 def replay(
     place: str,
     recording: Recording,
-    wanted: Collection[int],
-    make: Callable[[list[int]], Env],
-    pulse: Callable[[], None],
+    seeds: Collection[int],
+    make_env: Callable[[list[int]], Env],
+    heartbeat: Callable[[], None],
 ) -> dict[int, list[float]]:
-    """Play recorded actions again.
+    """Replay recorded actions.
 
     Args:
-        place: what names the recording in errors.
+        place: names the recording in errors.
         recording: the episodes.
-        wanted: the seeds whose episodes are to be played; the others are not looked at.
-        make: gives the environment of some seeds.
-        pulse: called at every step.
+        seeds: seeds whose episodes are replayed; the others are ignored.
+        make_env: makes the environment of some seeds.
+        heartbeat: called at every step.
 
     Returns:
-        The returns of every wanted seed's episodes, as they came out now; a seed without episodes is missing.
+        The replayed returns of the episodes of every seed; a seed without episodes is missing.
 
     Raises:
-        ValueError: an episode comes out otherwise than it was recorded; the line says which and how.
+        ValueError: an episode differs from its recording; the line says which one and how.
     """
     envs: dict[int, Env] = {}
     returns: dict[int, list[float]] = {}
     for i, episode in enumerate(recording.episodes):
         seed = episode.seed
-        if seed not in wanted:
+        if seed not in seeds:
             continue
         if seed not in envs:
-            envs[seed] = make([seed])
+            envs[seed] = make_env([seed])
             envs[seed].reset()
-        found = _replayed(f"{place}: episodes[{i}], seed {seed},", episode, envs[seed], pulse)
-        returns.setdefault(seed, []).append(found)
+        total = _replay_episode(f"{place}: episodes[{i}], seed {seed},", episode, envs[seed], heartbeat)
+        returns.setdefault(seed, []).append(total)
     return returns
 
 
-def _replayed(place: str, episode: Episode, env: Env, pulse: Callable[[], None]) -> float:
-    total, count, ends = 0.0, len(episode.actions), (False, False)
+def _replay_episode(place: str, episode: RecordedEpisode, env: Env, heartbeat: Callable[[], None]) -> float:
+    """Replay one episode, and return its return."""
+    total = 0.0
+    n_actions = len(episode.actions)
+    terminated = False
+    truncated = False
     for t, given in enumerate(episode.actions):
-        pulse()
-        action = checked(given, env.spec)
+        heartbeat()
+        action = valid_action(given, env.spec)
         if action is None:
-            raise ValueError(f"{place} actions[{t}] = {brief(given)}: expected {expected(env.spec)}")
+            raise ValueError(f"{place} actions[{t}] = {brief(given)}: expected {expected_action(env.spec)}")
         step = env.step(np.array([action]))
-        total, ends = total + float(step.reward[0]), (bool(step.terminated[0]), bool(step.truncated[0]))
-        if any(ends) and t + 1 < count:
-            raise ValueError(f"{place} ended after {t + 1} of its {count} actions, expected its end after the last")
-    if ends != (episode.terminated, episode.truncated):
+        total += float(step.reward[0])
+        terminated = bool(step.terminated[0])
+        truncated = bool(step.truncated[0])
+        if (terminated or truncated) and t + 1 < n_actions:
+            raise ValueError(f"{place} ended after {t + 1} of its {n_actions} actions, expected its end after the last")
+    if (terminated, truncated) != (episode.terminated, episode.truncated):
         recorded = f"{_ending(episode.terminated, episode.truncated)} as recorded"
-        raise ValueError(f"{place} {_ending(*ends)} after its {count} actions, expected that it {recorded}")
-    if not math.isclose(total, episode.total, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+        raise ValueError(
+            f"{place} {_ending(terminated, truncated)} after its {n_actions} actions, expected that it {recorded}"
+        )
+    if not math.isclose(total, episode.total, rel_tol=RETURN_TOLERANCE, abs_tol=RETURN_TOLERANCE):
         raise ValueError(f"{place} earned {total!r}, expected {episode.total!r} as recorded")
     return total
 
 
 def _ending(terminated: bool, truncated: bool) -> str:
-    ways = [way for way, there in (("terminated", terminated), ("was truncated", truncated)) if there]
-    return " and ".join(ways) or "went on"
+    endings = [name for name, happened in (("terminated", terminated), ("was truncated", truncated)) if happened]
+    return " and ".join(endings) or "went on"

@@ -1,16 +1,15 @@
 """stable-baselines3 as a contestant: a class that is trained here, one model for each seed, or a saved model.
 
 A class trains in the environment of its seed, the one in which agents of that seed train, for exactly ``steps``
-environment steps; where a period of collecting is longer than what is left, the last part is played and not learned
-from. It is judged by its deterministic actions. Models are seeded from the seed's stream for weights, on one thread.
+environment steps; where a rollout is longer than the steps that are left, the last part is played and not learned from.
+Its deterministic actions are evaluated. Models are seeded from the seed's stream for weights, on one thread.
 
-Settings go to the class as keyword arguments: a list becomes a tuple (``train_freq = [1, "episode"]``), "none" None,
-and in ``policy_kwargs`` the text below a name that ends in ``_fn`` or ``_class`` what it names
+Settings are keyword arguments of the class: a list becomes a tuple (``train_freq = [1, "episode"]``), "none" None, and
+in ``policy_kwargs`` a dotted name below a key that ends in ``_fn`` or ``_class`` the object of that name
 (``activation_fn = "torch.nn.Tanh"``).
 
-Of a saved model names, sizes and weights are read, and no code that is in the file runs
-(:mod:`simulator.external.sb3_weights_torch`); one that needs more is refused unless ``--trust-files`` says that what
-the file contains may run.
+Of a saved model names, sizes and weights are read, and no code in the file is executed
+(:mod:`simulator.external.sb3_weights_torch`); a model that needs more is refused unless ``--trust-files`` permits it.
 """
 
 from __future__ import annotations
@@ -23,181 +22,221 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+import gymnasium
 import numpy as np
 
 from simulator.config.external import ExternalConfig, evaluation_steps
 from simulator.core import registry, rng
 from simulator.core.files.reading import why_unread
 from simulator.core.jit import working_seconds
-from simulator.core.protocols import Array, EnvSpec
+from simulator.core.protocols import Array, Env, EnvSpec
 from simulator.external import sb3_weights_torch
-from simulator.external.evaluate import Judge, borrowed, one_hot, said, score
-from simulator.external.gym_env import ExportedEnv
+from simulator.external.evaluate import EvaluationHarness, error_text, global_generators, one_hot, seed_score
 from simulator.external.trust import trusted
 
 LIBRARY = "stable_baselines3"
 NOT_FINITE = "its weights were not finite"
-_HOSTS = ("self", "env", "seed", "tensorboard_log", "verbose", "_init_setup_model")  # what the host sets itself
-_SEEDS = 2**32  # as many as numpy's global generator takes
-_CHUNK = 1_024  # observations that are shown to a model at once
+_SET_HERE = ("self", "env", "seed", "tensorboard_log", "verbose", "_init_setup_model")  # no settings of a user
+_N_SEEDS = 2**32  # that numpy's global generator takes
+_PREDICT_BATCH = 1_024  # observations
+
+
+class ExportedEnv(gymnasium.Env[Any, Any]):
+    """One seed's environment as a Gymnasium environment.
+
+    Its random streams are its own: a seed given to ``reset`` changes nothing. The environment begins the next episode
+    by itself, in the step that ends one; ``reset`` returns its first observation.
+    """
+
+    def __init__(self, env: Env) -> None:
+        self.observation_space = env.spec.observation
+        self.action_space = env.spec.action
+        self._env = env
+        self._begun = False
+        self.n_steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Return the first observation of the next episode."""
+        super().reset(seed=seed)
+        obs = self._env.observe() if self._begun else self._env.reset()
+        self._begun = True
+        return np.array(obs[0]), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take one step."""
+        step = self._env.step(np.asarray(action)[None])
+        self.n_steps += 1
+        obs = np.array(step.final_obs[0])
+        return obs, float(step.reward[0]), bool(step.terminated[0]), bool(step.truncated[0]), {}
 
 
 class ModelPolicy:
     """The deterministic actions of a model as the policy of one seed; see :class:`simulator.core.protocols.Policy`."""
 
     def __init__(self, model: Any, spec: EnvSpec) -> None:
-        self._model, self._space = model, spec.action
+        self._model = model
+        self._space = spec.action
 
     def act(self, obs: Array, first: Array) -> Array:
-        """Actions [1] at obs [1, *obs]."""
+        """Return actions [1] at obs [1, *obs]."""
         actions: Array = self._model.predict(obs, deterministic=True)[0]
         return actions
 
     def probs(self, obs: Array) -> Array | None:
-        """One-hot rows [1, B, A] at obs [B, *obs]; None where actions are not Discrete."""
+        """Return one-hot rows [1, B, A] at obs [B, *obs]; None where actions are not Discrete."""
         if not hasattr(self._space, "n"):
             return None
-        parts = [self.act(obs[k : k + _CHUNK], obs[:0]) for k in range(0, len(obs), _CHUNK)]
+        parts = [self.act(obs[k : k + _PREDICT_BATCH], obs[:0]) for k in range(0, len(obs), _PREDICT_BATCH)]
         return one_hot(np.concatenate(parts), int(self._space.n))
 
     def values(self, obs: Array) -> None:
-        """Not asked for."""
+        """Return None: its values are not used."""
 
 
 def prepare(config: ExternalConfig) -> None:
-    """Load the library, and torch with it, before anybody looks at torch's threads and generators.
+    """Import the library, and torch with it, before torch's threads and generators are touched.
 
     Raises:
         ValueError: it is not installed.
     """
     try:
-        with borrowed(0):  # what it imports draws from Python's generator
+        with global_generators(0):  # what it imports draws from Python's generator
             importlib.import_module(LIBRARY)
     except ModuleNotFoundError:
         raise ValueError(f"{config.name}: {LIBRARY} is not installed; pip install stable-baselines3") from None
 
 
-def check(config: ExternalConfig, judge: Judge) -> None:
-    """Whether the class or the model can play in this environment.
+def check(config: ExternalConfig, harness: EvaluationHarness) -> None:
+    """Check that the class or the model can play in this environment.
 
     Raises:
         ValueError: it cannot; one line.
     """
-    number = _numbers([config.first_seed])[0]
-    with borrowed(number):
+    number = _library_seeds([config.first_seed])[0]
+    with global_generators(number):
         if config.file is None:
-            build(config, judge, config.first_seed, number)
+            build(config, harness, config.first_seed, number)
         else:
-            inspect_file(config, judge)
+            inspect_file(config, harness)
 
 
-def play(config: ExternalConfig, judge: Judge) -> tuple[list[list[float]], list[dict[str, Any]]]:
-    """The score of every seed at every evaluation, [S][K], and the seeds that failed.
+class SeedCurves(NamedTuple):
+    """Scores of every seed at every evaluation."""
+
+    curve: list[list[float]]  # [S][K], NaN from the failure of a seed on
+    failed: list[dict[str, Any]]  # seed, step, reason
+
+
+def play(config: ExternalConfig, harness: EvaluationHarness) -> SeedCurves:
+    """Train or load a model for every seed, and evaluate it.
 
     Raises:
         ValueError: see :func:`check`.
     """
-    curve, failed = [], []
-    for seed, number in zip(config.seed_list, _numbers(config.seed_list), strict=True):
-        with borrowed(number):
+    result = SeedCurves([], [])
+    for seed, number in zip(config.seed_list, _library_seeds(config.seed_list), strict=True):
+        with global_generators(number):
             if config.file is not None:
-                model = load(config, judge)
-                found = judge.evaluate(judge.evaluator(seed), partial(ModelPolicy, model, judge.spec), 0)
-                curve.append([score(found)] * len(evaluation_steps(config)))
+                model = load(config, harness)
+                evaluation = harness.evaluate(harness.evaluator(seed), partial(ModelPolicy, model, harness.spec), 0)
+                result.curve.append([seed_score(evaluation)] * len(evaluation_steps(config)))
                 continue
-            training = Training(judge, seed, number)
-            training.run(build(config, judge, seed, number))
-            curve.append(training.scores)
-            failed += training.failed
-    return curve, failed
+            training = Training(harness, seed, number)
+            training.run(build(config, harness, seed, number))
+            result.curve.append(training.scores)
+            result.failed.extend(training.failed)
+    return result
 
 
 class Training:
-    """One seed's model while it learns, and what it scores on the way."""
+    """Training of one seed's model, with its evaluations."""
 
-    def __init__(self, judge: Judge, seed: int, number: int) -> None:
-        self._judge, self._seed, self._number = judge, seed, number
-        self._evaluator = judge.evaluator(seed)
-        self._steps = evaluation_steps(judge.config)
-        self._began, self._judging = np.array(working_seconds()), np.zeros(2)
+    def __init__(self, harness: EvaluationHarness, seed: int, number: int) -> None:
+        self._harness = harness
+        self._seed = seed
+        self._number = number
+        self._evaluator = harness.evaluator(seed)
+        self._steps = evaluation_steps(harness.config)
+        self._began = np.array(working_seconds())
+        self._evaluation_seconds = np.zeros(2)
         self.scores: list[float] = []
         self.failed: list[dict[str, Any]] = []
 
     def run(self, model: Any) -> None:
-        """Train; a model that breaks down is noted in ``failed``, and scores nan from there on."""
+        """Train; a model that breaks down is recorded in ``failed``, and scores NaN from there on."""
         env = model.get_env().envs[0].unwrapped
         try:
-            with _quiet():
-                model.learn(self._judge.config.steps, callback=lambda *_: self._after_step(model, env.steps))
+            with _no_warnings():
+                model.learn(self._harness.config.steps, callback=lambda *_: self._after_step(model, env.n_steps))
         except Exception as error:  # foreign code may raise anything
-            if self._judge.pulse.raised is not None:
+            if self._harness.heartbeat.raised is not None:
                 raise
-            self._fail(env.steps, said(error))
+            self._fail(env.n_steps, error_text(error))
         self.scores += [float("nan")] * (len(self._steps) - len(self.scores))
 
     def _after_step(self, model: Any, step: int) -> bool:
-        """What the library calls after every environment step; False: enough."""
-        self._judge.pulse()
+        """Evaluate where it is due; the library calls it after every environment step. False stops the training."""
+        self._harness.heartbeat()
         if step == self._steps[len(self.scores)]:
-            if not _finite(model):
+            if not _has_finite_weights(model):
                 self._fail(step, NOT_FINITE)
                 return False
             self.scores.append(self._score(model, step))
-        if step < self._steps[-1] and self._is_late():
+        if step < self._steps[-1] and self._is_over_time():
             self.scores += [self._score(model, step, last=True)] * (len(self._steps) - len(self.scores))
             return False
         return step < self._steps[-1]
 
-    def _is_late(self) -> bool:
-        """Whether training, without its evaluations, has taken more time than it was given."""
-        limits = np.array(self._judge.limits[::-1])  # wall clock first, as working_seconds gives it
+    def _is_over_time(self) -> bool:
+        """Check if training, without its evaluations, has used up its time."""
+        limits = np.array([self._harness.limits.seconds, self._harness.limits.cpu_seconds])  # as working_seconds
         if not limits.any():
             return False
-        return bool(((np.array(working_seconds()) - self._began - self._judging >= limits) & (limits > 0.0)).any())
+        used = np.array(working_seconds()) - self._began - self._evaluation_seconds
+        return bool(((used >= limits) & (limits > 0.0)).any())
 
     def _score(self, model: Any, step: int, *, last: bool = False) -> float:
-        """One evaluation, which draws nothing that training would draw."""
-        policy, began = partial(ModelPolicy, model, self._judge.spec), np.array(working_seconds())
-        with borrowed(self._number):
-            found = self._judge.evaluate(self._evaluator, policy, step, last=last or step == self._steps[-1])
-        self._judging += np.array(working_seconds()) - began
-        return score(found)
+        """Evaluate the model without drawing from the generators of its training."""
+        began = np.array(working_seconds())
+        make_policy = partial(ModelPolicy, model, self._harness.spec)
+        with global_generators(self._number):
+            is_last = last or step == self._steps[-1]
+            evaluation = self._harness.evaluate(self._evaluator, make_policy, step, last=is_last)
+        self._evaluation_seconds += np.array(working_seconds()) - began
+        return seed_score(evaluation)
 
     def _fail(self, step: int, reason: str) -> None:
         self.failed.append({"seed": self._seed, "step": step, "reason": reason})
 
 
-def build(config: ExternalConfig, judge: Judge, seed: int, number: int) -> Any:
-    """A new model in the environment of its seed.
+def build(config: ExternalConfig, harness: EvaluationHarness, seed: int, number: int) -> Any:
+    """Make a new model in the environment of its seed; ``number`` seeds the library.
 
     Raises:
         ValueError: no such class or setting, or the class refuses the settings or the environment; one line.
     """
-    kind = _kind(config, config.target)
-    known = [name for name in inspect.signature(kind).parameters if name not in _HOSTS]
+    algorithm = _algorithm(config, config.target)
+    known = [name for name in inspect.signature(algorithm).parameters if name not in _SET_HERE]
     for name in config.settings:
         if name not in known:
             raise ValueError(f"{config.name}: {registry.unknown_name_message('setting', name, known)}")
-    given = {
-        "policy": "MlpPolicy",
-        "device": "cpu",
-        **{name: _tupled(value) for name, value in config.settings.items()},
-    }
+    settings = {"policy": "MlpPolicy", "device": "cpu"}
+    settings |= {name: tuple(value) if isinstance(value, list) else value for name, value in config.settings.items()}
     try:
-        if given.get("policy_kwargs"):
-            given["policy_kwargs"] = _resolved(given["policy_kwargs"])
-        with _quiet():
-            model = kind(env=ExportedEnv(judge.env([seed])), seed=number, **given)
+        if settings.get("policy_kwargs"):
+            settings["policy_kwargs"] = _with_objects(settings["policy_kwargs"])
+        with _no_warnings():
+            model = algorithm(env=ExportedEnv(harness.make_env([seed])), seed=number, **settings)
     except Exception as error:
-        raise ValueError(f"{config.name}: cannot be made for {config.env}: {said(error)}") from None
+        raise ValueError(f"{config.name}: cannot be made for {config.env}: {error_text(error)}") from None
     model.set_logger(importlib.import_module(f"{LIBRARY}.common.logger").Logger(None, []))  # or it writes into a folder
     return model
 
 
-def inspect_file(config: ExternalConfig, judge: Judge) -> None:
-    """Whether a saved model, by what its file says of itself, plays in this environment; no code of it runs.
+def inspect_file(config: ExternalConfig, harness: EvaluationHarness) -> None:
+    """Check by its description that a saved model plays in this environment; no code in the file is executed.
 
     Raises:
         ValueError: the file is no model, or one of another environment; one line.
@@ -209,69 +248,71 @@ def inspect_file(config: ExternalConfig, judge: Judge) -> None:
                 f"{config.name}: {registry.unknown_name_message('setting', name, ['class'])}, expected class alone"
             )
     if "class" in config.settings:
-        _kind(config, config.settings["class"])
+        _algorithm(config, config.settings["class"])
     try:
-        found = sb3_weights_torch.describe(config.file)
-        sb3_weights_torch.check(found, judge.spec)
+        description = sb3_weights_torch.describe(config.file)
+        sb3_weights_torch.check(description, harness.spec)
     except sb3_weights_torch.NeedsTrust as error:
         if not trusted():
             raise ValueError(f"{config.name}: {error}") from None
     except ValueError as error:
-        raise ValueError(f"{config.name}: {_placed(str(error), config)}") from None
+        raise ValueError(f"{config.name}: {_with_env(str(error), config)}") from None
 
 
-def load(config: ExternalConfig, judge: Judge) -> Any:
-    """A saved model, as it is: it learns no more.
+def load(config: ExternalConfig, harness: EvaluationHarness) -> Any:
+    """Load a saved model.
 
     Raises:
         ValueError: the file is no model, one of another environment, or one that needs code that is in it; one line.
     """
-    inspect_file(config, judge)
+    inspect_file(config, harness)
     assert config.file is not None
     try:
-        return sb3_weights_torch.load(config.file, judge.spec, str(config.settings.get("class", "")))
+        return sb3_weights_torch.load(config.file, harness.spec, str(config.settings.get("class", "")))
     except sb3_weights_torch.NeedsTrust as error:
         if not trusted():
             raise ValueError(f"{config.name}: {error}") from None
     except ValueError as error:
-        raise ValueError(f"{config.name}: {_placed(str(error), config)}") from None
-    return _load_trusted(config, judge)
+        raise ValueError(f"{config.name}: {_with_env(str(error), config)}") from None
+    return _load_trusted(config, harness)
 
 
-def _placed(text: str, config: ExternalConfig) -> str:
+def _with_env(text: str, config: ExternalConfig) -> str:
     return f"{text} as in {config.env}" if ", expected Box" in text or ", expected Discrete" in text else text
 
 
-def _load_trusted(config: ExternalConfig, judge: Judge) -> Any:
-    """A saved model as the library loads it, which runs code that is in the file."""
-    kind = _kind(config, config.settings.get("class") or _saved_class(config))
+def _load_trusted(config: ExternalConfig, harness: EvaluationHarness) -> Any:
+    """Load a saved model by the library, which executes code in the file."""
+    algorithm = _algorithm(config, config.settings.get("class") or _saved_class(config))
     try:
-        with _quiet():
-            model = kind.load(config.target, device="cpu")
+        with _no_warnings():
+            model = algorithm.load(config.target, device="cpu")
     except Exception as error:
-        raise ValueError(f"{config.name}: cannot be loaded: {said(error)}") from None
+        raise ValueError(f"{config.name}: cannot be loaded: {error_text(error)}") from None
     for what in ("observation", "action"):
-        ours, theirs = getattr(judge.spec, what), getattr(model, f"{what}_space")
-        if _shape(ours) not in (_shape(theirs), _transposed(theirs)):
+        ours = getattr(harness.spec, what)
+        theirs = getattr(model, f"{what}_space")
+        if _shape(ours) not in (_shape(theirs), _channels_first(theirs)):
             raise ValueError(f"{config.name}: its {what}s are {theirs}, expected {ours} as in {config.env}")
     return model
 
 
-def _kind(config: ExternalConfig, name: str) -> Any:
-    """The class of that name."""
+def _algorithm(config: ExternalConfig, name: str) -> Any:
+    """Return the class of that name."""
     library = importlib.import_module(LIBRARY)
-    kinds = {key: each for key, each in vars(library).items() if inspect.isclass(each) and hasattr(each, "learn")}
-    if name not in kinds:
+    classes = {key: each for key, each in vars(library).items() if inspect.isclass(each) and hasattr(each, "learn")}
+    if name not in classes:
         raise ValueError(
-            f"{config.name}: {registry.unknown_name_message('class', name, kinds)}, expected {', '.join(sorted(kinds))}"
+            f"{config.name}: {registry.unknown_name_message('class', name, classes)}, "
+            f"expected {', '.join(sorted(classes))}"
         )
-    return kinds[name]
+    return classes[name]
 
 
 def _saved_class(config: ExternalConfig) -> str:
-    """The class of a saved model, by what its file says of its policy and settings.
+    """Infer the class of a saved model from the description of its policy and settings.
 
-    A2C and PPO share their policies, DDPG is TD3 with other settings: only what tells them apart for playing counts.
+    A2C and PPO share their policies, and DDPG is TD3 with other settings: only differences in acting count.
     """
     assert config.file is not None
     if unread := why_unread(config.file):
@@ -286,44 +327,40 @@ def _saved_class(config: ExternalConfig) -> str:
 
 
 def _shape(space: Any) -> tuple[Any, ...]:
-    """What two spaces must have in common to be played by the same model."""
+    """Return the part of a space that a model depends on."""
     return ("n", int(space.n)) if hasattr(space, "n") else ("shape", *(space.shape or ()))
 
 
-def _transposed(space: Any) -> tuple[Any, ...]:
-    """The same of pictures whose channels come last: the library puts them first."""
+def _channels_first(space: Any) -> tuple[Any, ...]:
+    """Return the same of images whose channels come last: the library puts them first."""
     return ("shape", *space.shape[1:], space.shape[0]) if len(space.shape or ()) == 3 else ()
 
 
-def _numbers(seed_list: list[int]) -> list[int]:
-    """One seed for the library for each of ours."""
-    return [number % _SEEDS for number in rng.derived_seeds(seed_list, "weights")]
+def _library_seeds(seed_list: list[int]) -> list[int]:
+    """Derive a seed of the library for each seed."""
+    return [number % _N_SEEDS for number in rng.derived_seeds(seed_list, "weights")]
 
 
-def _finite(model: Any) -> bool:
+def _has_finite_weights(model: Any) -> bool:
     return all(bool(weights.isfinite().all()) for weights in model.policy.parameters())
 
 
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _resolved(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table in which names of functions and classes are replaced by what they name."""
-    found: dict[str, Any] = {}
+def _with_objects(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace dotted names of functions and classes in a table by these."""
+    resolved: dict[str, Any] = {}
     for name, value in table.items():
-        found[name] = value
+        resolved[name] = value
         if isinstance(value, Mapping):
-            found[name] = _resolved(value)
+            resolved[name] = _with_objects(value)
         elif isinstance(value, str) and name.endswith(("_fn", "_class")):
             module, _, last = value.rpartition(".")
-            found[name] = getattr(importlib.import_module(module), last)
-    return found
+            resolved[name] = getattr(importlib.import_module(module), last)
+    return resolved
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the library's advice on stderr."""
+def _no_warnings() -> Iterator[None]:
+    """Silence the library's advice on stderr."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

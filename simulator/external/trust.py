@@ -1,25 +1,25 @@
-"""Whether files from elsewhere may run code here: never by themselves, only where the command line says so.
+"""Permission for files from elsewhere to run code: given on the command line, never by a file.
 
-No setting says it, so that no file can: ``--trust-files``, or ``ENGRAM_TRUST_FILES=1`` for the processes that play.
+It is no setting, so that no file can hold it: ``--trust-files``, or ``ENGRAM_TRUST_FILES=1`` for worker processes.
 """
 
 from __future__ import annotations
 
 import os
 
-_NAME = "ENGRAM_TRUST_FILES"
+_VARIABLE = "ENGRAM_TRUST_FILES"
 
 
 def trust_files() -> None:
     """Trust the files that are named, here and in every process that is started from here."""
-    os.environ[_NAME] = "1"
+    os.environ[_VARIABLE] = "1"
 
 
 def trusted() -> bool:
-    """Whether the files that are named may run code."""
-    return os.environ.get(_NAME) == "1"
+    """Check that the files that are named may run code."""
+    return os.environ.get(_VARIABLE) == "1"
 
 
-def passed_on() -> dict[str, str]:
-    """What the environment of processes on other machines has to say."""
-    return {_NAME: "1"} if trusted() else {}
+def trust_environment() -> dict[str, str]:
+    """Return the environment variables that pass the permission on to other machines."""
+    return {_VARIABLE: "1"} if trusted() else {}

@@ -112,7 +112,7 @@ def _name(cell: Condition, config: RecallConfig) -> dict[str, Any]:
 def over_seeds(values: Array, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any] | None:
     """The mean of values [S] with its 95 % interval; None where nothing was measured.
 
-    Equal values on a scale without bounds have no interval; see :func:`simulator.statistics.estimates.interval`.
+    Equal values on a scale without bounds have no interval; see ``confidence_interval`` in ``statistics.estimates``.
     """
     known = values[np.isfinite(values)]
     if not len(known):

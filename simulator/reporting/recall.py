@@ -1,205 +1,241 @@
-"""Tables of contests between memories, for people, as Markdown and as CSV.
+"""Report of a recall benchmark: its tables for terminals, Markdown and LaTeX, and its records for CSV.
 
-The best possible is what can be expected at most, given the cues: a mean over seeds with its interval, as all scores.
+Everything reads the summary that ``engram recall --json`` prints (:func:`simulator.recall.summary.summary`). The
+Bayes-optimal score is the expected best given the cues: a mean over seeds with its interval, as all scores.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from simulator import console
-from simulator.core.files.escaping import csv_row, markdown, markdown_row
-from simulator.reporting.recall_rows import ceilings
+from simulator.reporting.tables import Row, Table, plural, print_csv, print_latex, print_markdown, print_tables
 
-_SCORES = ("overlap", "exact")
-_PLACE = ("memory", "patterns", "corruption")
+Cell = Mapping[str, Any]  # of the summary: one memory, number of patterns and corruption
+Mean = Mapping[str, Any] | None  # mean, low, high
+SCORES = ("overlap", "exact")
 COLUMNS = (
-    *(
-        "patterns",
-        "corruption",
-        "memory",
-        "recall_mode",
-        "overlap",
-        "of the best possible",
-        "exact",
-        "best possible exact",
-    ),
-    *("less than the best", "spurious", "familiarity", "seconds"),
+    *("patterns", "corruption", "memory", "recall", "overlap m", "% of Bayes-optimal overlap"),
+    *("perfect-recall rate", "Bayes-optimal rate", "difference to best (paired)", "spurious", "recognition AUC"),
+    "seconds",
 )
+DROPPABLE = ("seconds", "spurious", "recall", "recognition AUC", "% of Bayes-optimal overlap", "Bayes-optimal rate")
+RECALL_MODES = {"single_pass": "one-shot", "fixed_point": "until convergence", "noise_aware": "noise-aware"}
 
 
-def show(found: Mapping[str, Any]) -> None:
-    """Print what a contest came to: a row for every cell, the best first."""
-    seeds = found["seeds"]
-    less = {(each["memory"], each["patterns"], each["corruption"]): each["overlap"] for each in found["differences"]}
-    title = f"{found['run']}: {found['challenge']}, {len(seeds)} seeds, means with 95 % intervals over seeds"
-    console.print_table(title, COLUMNS, [_row(cell, less) for cell in _sorted(found["cells"])])
-    for each in {(each["memory"], each["patterns"]): each for each in found["basins"]}.values():
-        who, radius = f"{each['memory']} with {each['patterns']} patterns", _with_interval(each["radius"])
-        console.print_result(f"basin of {who}: half of them are repaired up to a share of {radius} flipped")
-    for each in found["capacities"]:
-        half, most = (_capacity(each, share) for share in ("half", "most"))
-        console.print_result(
-            f"capacity of {each['memory']} under {each['corruption']}: {half} patterns at 50 %, {most} at 99 %"
-        )
-    for line in [*failure_lines(found), *_refusal_lines(found)]:
-        console.print_result(line)
-    console.print_result(f"next: engram report {found['run']} --table - engram list runs")
+def show(summary: Mapping[str, Any], width: int | None = None) -> None:
+    """Print a benchmark on the terminal: a row for every cell, the best first; ``width``: None: as it is."""
+    following = Table("", [], [], [f"next: engram report {summary['run']} --table - engram list runs"])
+    print_tables([*tables(summary), following], width)
 
 
-def failure_lines(found: Mapping[str, Any]) -> list[str]:
-    """A line for every cell in which seeds broke down: which, why, and that nothing counts them."""
+def show_markdown(summary: Mapping[str, Any]) -> None:
+    """Print a Markdown table for every number of patterns: overlap / perfect-recall rate, the Bayes-optimal last."""
+    print_markdown(load_tables(summary))
+
+
+def show_latex(summary: Mapping[str, Any]) -> None:
+    """Print the same tables as LaTeX tabulars."""
+    print_latex([table._replace(splittable=True) for table in load_tables(summary)])
+
+
+def show_csv(summary: Mapping[str, Any]) -> None:
+    """Print a line for every cell and seed."""
+    print_csv(list(records(summary)), "run")
+
+
+def tables(summary: Mapping[str, Any]) -> list[Table]:
+    """Return all that a terminal shows: a row for every cell, with basins, capacities and failures below it."""
+    difference_of = {_place(each): each["overlap"] for each in summary["differences"]}
+    rows = [_row(cell, difference_of.get(_place(cell))) for cell in _best_first(summary["cells"])]
+    notes = [_basin_line(each) for each in {_place(each)[:2]: each for each in summary["basins"]}.values()]
+    notes += [_capacity_line(each) for each in summary["capacities"]]
+    n_seeds = plural(len(summary["seeds"]), "seed")
+    title = f"{summary['run']}: {summary['challenge']}, {n_seeds}, mean [95 % CI] over seeds"
+    lines = [*notes, *failure_lines(summary), *_refusal_lines(summary)]
+    return [Table(title, list(COLUMNS), rows, lines, DROPPABLE, ("memory",))]
+
+
+def load_tables(summary: Mapping[str, Any]) -> list[Table]:
+    """Return a table for every number of patterns: memories by corruption, overlap / perfect-recall rate."""
+    shown = []
+    for load in dict.fromkeys(cell["patterns"] for cell in summary["cells"]):
+        cells = [cell for cell in summary["cells"] if cell["patterns"] == load]
+        corruptions = list(dict.fromkeys(cell["corruption"] for cell in cells))
+        rows = []
+        for memory in dict.fromkeys(cell["memory"] for cell in cells):
+            cell_of = {cell["corruption"]: cell for cell in cells if cell["memory"] == memory}
+            last = next(iter(cell_of.values()))
+            seconds = (last["store_seconds"] or 0.0) + sum(cell["seconds"] or 0.0 for cell in cell_of.values())
+            scores = [_both_scores(cell_of[name]) if name in cell_of else "-" for name in corruptions]
+            parameters = console.format_cell(last["parameters"])
+            rows.append([memory, *scores, with_interval(last["familiarity"]), parameters, console.format_cell(seconds)])
+        best = ceilings(cells)
+        rows.append(["Bayes-optimal", *(_both_ceilings(best[name]) for name in corruptions), "", "", ""])
+        columns = [plural(load, "pattern"), *corruptions, "recognition AUC", "parameters", "seconds"]
+        shown.append(Table("", columns, rows))
+    return shown
+
+
+def ceilings(cells: Sequence[Cell]) -> dict[str, Cell]:
+    """Return the cell of the Bayes-optimal score for each corruption: that of the memory that lost the fewest seeds."""
+    return {cell["corruption"]: cell for cell in sorted(cells, key=lambda cell: -len(cell["failed"]))}
+
+
+def show_short(summary: Mapping[str, Any]) -> None:
+    """Print the memories of the first cell beside the Bayes-optimal score."""
+    cells = _best_first(summary["cells"])
+    rows = [
+        [cell["memory"], *(with_interval(cell[name]) for name in ("overlap", "exact", "familiarity"))] for cell in cells
+    ]
+    best = ceilings(cells)[cells[0]["corruption"]]
+    rows.append(["Bayes-optimal", with_interval(_ceiling(best, "overlap")), _exact_ceiling(best), ""])
+    what = f"{cells[0]['patterns']} {summary['challenge']} per seed, corrupted by {cells[0]['corruption']}"
+    title = f"{summary['run']}: {what}, {plural(len(summary['seeds']), 'seed')}, mean [95 % CI]"
+    console.print_table(title, ("memory", "overlap m", "perfect-recall rate", "recognition AUC"), rows)
+
+
+def failure_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Describe every cell with failed seeds: their reasons, and that they are excluded."""
+    failures: dict[Any, list[Mapping[str, Any]]] = {}
+    for each in summary["failed"]:
+        failures.setdefault(_place(each), []).append(each)
     lines = []
-    for each in {(each["memory"], each["patterns"], each["corruption"]): each for each in found["failed"]}.values():
-        same = [one for one in found["failed"] if all(one[name] == each[name] for name in _PLACE)]
-        seeds = ", ".join(f"{one['seed']} ({one['reason']})" for one in same)
-        what = f"{each['patterns']} patterns" if each["patterns"] else "its capacity"
-        rest = "nothing of it counts" if len(same) == len(found["seeds"]) else "left out of every number here"
-        lines.append(f"failed: {each['memory']}, {what}, {each['corruption']}: seed {seeds}; {rest}")
+    for (memory, n_patterns, corruption), failed in failures.items():
+        seeds = ", ".join(f"{each['seed']} ({each['reason']})" for each in failed)
+        what = f"{n_patterns} patterns" if n_patterns else "its capacity"
+        excluded = "nothing of it counts" if len(failed) == len(summary["seeds"]) else "excluded from all numbers"
+        lines.append(f"failed: {memory}, {what}, {corruption}: seed {seeds}; {excluded}")
     return lines
 
 
-def _refusal_lines(found: Mapping[str, Any]) -> list[str]:
-    """A line for every memory and reason, and for which cells where not for all of them."""
-    lines: dict[tuple[str, str], list[str]] = {}
-    for each in found["refused"]:
-        place = f"{each['patterns']} patterns, {each['corruption']}"
-        why = each["why"].removeprefix(f"{each['memory']}, {place}: ").removeprefix(f"{each['memory']}: ")
-        lines.setdefault((each["memory"], why), []).append(place)
-    played = {each["memory"] for each in [*found["cells"], *found["capacities"]]}
-    some = {key: f" with {'; '.join(places)}" * (key[0] in played) for key, places in lines.items()}
-    return [f"refused: {memory}{some[memory, why]}: {why}" for memory, why in lines]
+def _refusal_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Describe every memory and reason for which it cannot store patterns, with the cells where not all of them."""
+    cells_of: dict[tuple[str, str], list[str]] = {}
+    for each in summary["refused"]:
+        cell = f"{each['patterns']} patterns, {each['corruption']}"
+        why = each["why"].removeprefix(f"{each['memory']}, {cell}: ").removeprefix(f"{each['memory']}: ")
+        cells_of.setdefault((each["memory"], why), []).append(cell)
+    played = {each["memory"] for each in [*summary["cells"], *summary["capacities"]]}
+    lines = []
+    for (memory, why), cells in cells_of.items():
+        where = f" with {'; '.join(cells)}" if memory in played else ""
+        lines.append(f"cannot store: {memory}{where}: {why}")
+    return lines
 
 
-def show_short(found: Mapping[str, Any]) -> None:
-    """Print the contestants of one cell beside the ceiling."""
-    cells = _sorted(found["cells"])
-    patterns, corruption = cells[0]["patterns"], cells[0]["corruption"]
-    best = ceilings(cells)[corruption]
-    rows = [
-        [cell["memory"], *(_with_interval(cell[name]) for name in ("overlap", "exact", "familiarity"))]
-        for cell in cells
+def records(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a record for every cell and seed, by column."""
+    for cell in summary["cells"]:
+        record = {"run": summary["run"], **{name: cell[name] for name in ("memory", "patterns", "corruption")}}
+        for i, seed in enumerate(summary["seeds"]):
+            scores = {name: cell[name]["per_seed"][i] if cell[name] else None for name in SCORES}
+            known = {name: None if value is None or math.isnan(value) else value for name, value in scores.items()}
+            yield {**record, "seed": seed, **known}
+
+
+def _place(each: Mapping[str, Any]) -> tuple[str, int, str]:
+    return each["memory"], each["patterns"], each["corruption"]
+
+
+def _best_first(cells: Sequence[Cell]) -> list[Cell]:
+    """Sort the cells of each number of patterns and corruption by overlap."""
+    conditions = list(dict.fromkeys((cell["patterns"], cell["corruption"]) for cell in cells))
+
+    def key(cell: Cell) -> tuple[int, float]:
+        overlap = cell["overlap"]["mean"] if cell["overlap"] else -math.inf
+        return conditions.index((cell["patterns"], cell["corruption"])), -overlap
+
+    return sorted(cells, key=key)
+
+
+def _row(cell: Cell, difference: Mean) -> Row:
+    ratio = cell["share_overlap"]
+    return [
+        console.format_cell(cell["patterns"]),
+        cell["corruption"],
+        cell["memory"],
+        _recall_mode(cell),
+        with_interval(cell["overlap"]) + _seeds_left(cell),
+        f"{ratio['mean']:.1%}" if ratio else "-",
+        with_interval(cell["exact"]),
+        _exact_ceiling(cell),
+        with_interval(difference),
+        "-" if cell["spurious"] is None else f"{cell['spurious']:.3f}",
+        with_interval(cell["familiarity"]),
+        console.format_cell(round(cell["seconds"], 3)),
     ]
-    rows.append(["best possible", _ceiling(best, "overlap"), _ceiling(best, "exact"), ""])
-    seeds = len(found["seeds"])
-    title = f"{found['run']}: {patterns} {found['challenge']} of each of {seeds} seeds, corrupted by {corruption}"
-    console.print_table(title, ("memory", "units right, from -1 to 1", "exactly right", "familiarity"), rows)
 
 
-def show_markdown(found: Mapping[str, Any]) -> None:
-    """Print a table for every number of patterns: contestants by corruption, overlap / exact, the ceiling last."""
-    for load in dict.fromkeys(cell["patterns"] for cell in found["cells"]):
-        here = [cell for cell in found["cells"] if cell["patterns"] == load]
-        corruptions = list(dict.fromkeys(cell["corruption"] for cell in here))
-        columns = (f"{load} patterns", *corruptions, "familiarity", "numbers kept", "seconds")
-        console.print_result("\n" + markdown_row(map(markdown, columns)))
-        console.print_result(markdown_row(["---"] * len(columns)))
-        for name in dict.fromkeys(cell["memory"] for cell in here):
-            own = {cell["corruption"]: cell for cell in here if cell["memory"] == name}
-            texts = [_pair(own[corruption]) if corruption in own else "-" for corruption in corruptions]
-            last = next(iter(own.values()))
-            spent = (last["store_seconds"] or 0.0) + sum(cell["seconds"] or 0.0 for cell in own.values())
-            rest = [
-                _with_interval(last["familiarity"]),
-                console.format_cell(last["parameters"]),
-                console.format_cell(spent),
-            ]
-            console.print_result(markdown_row(map(markdown, [name, *texts, *rest])))
-        best = ceilings(here)
-        texts = [f"**{_best_pair(best[at])}**" for at in corruptions]
-        console.print_result(markdown_row(["**best possible**", *texts, "", "", ""]))
+def _recall_mode(cell: Cell) -> str:
+    """Name the recall procedure; of a noise-aware one, say where there was no evidence."""
+    mode = RECALL_MODES.get(cell["recall_mode"], cell["recall_mode"])
+    return f"{mode}, no evidence" if cell["recall_mode"] == "noise_aware" and not cell["heard"] else mode
 
 
-def show_csv(found: Mapping[str, Any]) -> None:
-    """Print a line for every cell and seed."""
-    console.print_result(csv_row(("run", "memory", "patterns", "corruption", "seed", "overlap", "exact")))
-    for cell in found["cells"]:
-        place = (found["run"], cell["memory"], cell["patterns"], cell["corruption"])
-        columns = [cell[name]["per_seed"] if cell[name] else [None] * len(found["seeds"]) for name in _SCORES]
-        for seed, *row in zip(found["seeds"], *columns, strict=True):
-            known = ["" if value is None or math.isnan(value) else value for value in row]
-            console.print_result(csv_row((*place, seed, *known)))
-
-
-def _sorted(cells: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    places = list(dict.fromkeys((cell["patterns"], cell["corruption"]) for cell in cells))
-    order = {place: n for n, place in enumerate(places)}
-    best = {id(cell): cell["overlap"]["mean"] if cell["overlap"] else -math.inf for cell in cells}
-    return sorted(cells, key=lambda cell: (order[cell["patterns"], cell["corruption"]], -best[id(cell)]))
-
-
-def _row(cell: Mapping[str, Any], less: Mapping[Any, Any]) -> tuple[Any, ...]:
-    share, behind = cell["share_overlap"], less.get((cell["memory"], cell["patterns"], cell["corruption"]))
-    return (
-        *(
-            cell["patterns"],
-            cell["corruption"],
-            cell["memory"],
-            _way(cell),
-            _with_interval(cell["overlap"]) + _of(cell),
-        ),
-        f"{share['mean']:.1%}" if share else None,
-        *(_with_interval(cell["exact"]), _ceiling(cell, "exact")),
-        *(_with_interval(behind), _number(cell["spurious"])),
-        *(_with_interval(cell["familiarity"]), round(cell["seconds"], 3)),
-    )
-
-
-def _way(cell: Mapping[str, Any]) -> str:
-    """How a memory recalled; of one that would have heard evidence, whether there was any."""
-    return f"{cell['recall_mode']}{'' if cell['heard'] or cell['recall_mode'] != 'noise_aware' else ', no evidence'}"
-
-
-def _ceiling(cell: Mapping[str, Any], score: str) -> str:
-    """The most that can be expected, with its interval: ``at least 0.912 [0.900, 0.930]``."""
-    mean, (low, high) = cell["ceiling"][score], cell["ceiling_interval"][score]
-    more = "at least " if cell["ceiling_at_least"] and score == "exact" else ""
-    return "-" if mean is None else more + _with_interval({"mean": mean, "low": low, "high": high})
-
-
-def _of(cell: Mapping[str, Any]) -> str:
-    """How many seeds a row is about, where some failed: `` (1 seed)``."""
+def _seeds_left(cell: Cell) -> str:
+    """Count the seeds behind a row where some failed: `` (1 seed)``."""
     known = [value for value in (cell["overlap"] or {}).get("per_seed", ()) if not math.isnan(value)]
-    return f" ({len(known)} seed{'s' * (len(known) != 1)})" if cell["failed"] and known else ""
+    return f" ({plural(len(known), 'seed')})" if cell["failed"] and known else ""
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _ceiling(cell: Cell, score: str) -> Mean:
+    """Return the Bayes-optimal score with its interval."""
+    mean = cell["ceiling"][score]
+    low, high = cell["ceiling_interval"][score]
+    return None if mean is None else {"mean": mean, "low": low, "high": high}
 
 
-def _pair(cell: Mapping[str, Any]) -> str:
-    """``.973 ±.004 / .901 ±.012``: half the width of the interval behind each mean, or all of one to one side."""
-    return f"{_half_width(cell['overlap'])} / {_half_width(cell['exact'])}{_of(cell)}"
+def _exact_ceiling(cell: Cell) -> str:
+    """Format the Bayes-optimal perfect-recall rate: ``at least 0.912 [0.900, 0.930]``."""
+    ceiling = _ceiling(cell, "exact")
+    return "at least " * (ceiling is not None and cell["ceiling_at_least"]) + with_interval(ceiling)
 
 
-def _best_pair(cell: Mapping[str, Any]) -> str:
-    """The ceilings of a cell, likewise."""
-    texts = []
-    for score in _SCORES:
-        mean, (low, high) = cell["ceiling"][score], cell["ceiling_interval"][score]
-        known = None if mean is None else {"mean": mean, "low": low, "high": high}
-        texts.append("at least " * (score == "exact" and cell["ceiling_at_least"]) + _half_width(known))
-    return " / ".join(texts)
+def _both_scores(cell: Cell) -> str:
+    """Format overlap / perfect-recall rate: ``.973 ±.004 / .901 ±.012``."""
+    return f"{_half_width(cell['overlap'])} / {_half_width(cell['exact'])}{_seeds_left(cell)}"
 
 
-def _half_width(value: Mapping[str, Any] | None) -> str:
+def _both_ceilings(cell: Cell) -> str:
+    """Format the Bayes-optimal scores likewise."""
+    at_least = "at least " * bool(cell["ceiling_at_least"])
+    return f"{_half_width(_ceiling(cell, 'overlap'))} / {at_least}{_half_width(_ceiling(cell, 'exact'))}"
+
+
+def _half_width(value: Mean) -> str:
+    """Format a mean with half the width of its interval, or with the interval where it is to one side only."""
     if value is None:
         return "-"
-    if value["low"] is not None and value["mean"] in (value["low"], value["high"]):  # to one side only
-        return _with_interval(value)
-    width = "" if value["low"] is None else f" ±{(value['high'] - value['low']) / 2:.3f}"
-    return f"{value['mean']:.3f}{width}"
+    if value["low"] is None:
+        return f"{value['mean']:.3f}"
+    if value["mean"] in (value["low"], value["high"]):
+        return with_interval(value)
+    return f"{value['mean']:.3f} ±{(value['high'] - value['low']) / 2:.3f}"
 
 
-def _capacity(capacity: Mapping[str, Any], share: str) -> str:
-    """A capacity; where every seed still held the largest load that was tried, that much at least."""
-    return f"at least {capacity['loads'][-1]:,}" if share in capacity["beyond"] else _with_interval(capacity[share])
-
-
-def _with_interval(value: Mapping[str, Any] | None) -> str:
+def with_interval(value: Mean) -> str:
+    """Format a mean with its interval: ``0.973 [0.969, 0.977]``."""
     if value is None:
         return "-"
     around = "" if value["low"] is None else f" [{value['low']:.3f}, {value['high']:.3f}]"
     return f"{value['mean']:.3f}{around}"
+
+
+def _basin_line(basin: Mapping[str, Any]) -> str:
+    memory = f"{basin['memory']} with {basin['patterns']} patterns"
+    radius = with_interval(basin["radius"])
+    return f"basin of attraction of {memory}: half are recalled up to a fraction of {radius} flipped"
+
+
+def _capacity_line(capacity: Mapping[str, Any]) -> str:
+    half = _capacity(capacity, "half")
+    most = _capacity(capacity, "most")
+    return f"capacity of {capacity['memory']} under {capacity['corruption']}: {half} patterns at 50 %, {most} at 99 %"
+
+
+def _capacity(capacity: Mapping[str, Any], share: str) -> str:
+    """Format a capacity; where every seed still held the largest load that was tried, that many at least."""
+    return f"at least {capacity['loads'][-1]:,}" if share in capacity["beyond"] else with_interval(capacity[share])

@@ -1,38 +1,49 @@
-"""``engram report``: stored runs beside each other, one row each. Reads the lab only; nothing is played again."""
+"""Report of training runs: stored runs beside each other, one row each, and their learning curves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from simulator import console
 from simulator.commands.parser import format_value
 from simulator.config.codec import stored_tables, tables_of
 from simulator.config.run import RunConfig, build
-from simulator.core.files.escaping import csv_row, markdown, markdown_row, shortened
+from simulator.core.files.escaping import shortened
+from simulator.reporting.tables import Table, interval_columns, print_csv, print_latex, print_markdown, print_tables
 from simulator.store.lab import existing
 
 if TYPE_CHECKING:
     from simulator.store.records import RunRecord
     from simulator.store.run_store import Store
 
-Flat = dict[str, Any]  # "agent.explore.level" -> value
-_OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # what the settings column leaves out
+Settings = dict[str, Any]  # by dotted name, such as "agent.explore.level"
+_OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # not in the settings column
+_ADDED_LATER = ("eval_max_steps", "env.masks")  # settings of a run that older runs were stored without
+DROPPABLE = (
+    *("steps per CPU-second", "threshold or optimum", "still above threshold", "settings", "solved at end", "env"),
+)
 
 
-def gather(names: Sequence[str], lab: str, agent: str = "", env: str = "") -> dict[str, Any]:
-    """What stored runs came to.
+def gather(
+    names: Sequence[str], lab: str, agent: str = "", env: str = "", *, with_curves: bool = False
+) -> dict[str, Any]:
+    """Summarise stored runs.
 
     Args:
         names: ids of runs, or "latest"; none: every run that the filters leave.
         lab: their lab.
         agent: only runs of this agent.
         env: only runs in this environment.
+        with_curves: with a ``curve`` of every run: ``steps``, and at each the interquartile mean of the evaluations
+            over seeds, ``iqm``, with ``low`` and ``high`` of its 95 % confidence interval.
 
     Returns:
         The JSON object of the command: ``runs``, each the summary of :func:`simulator.training.summary.summary` and
-        ``settings``: what differs from the default settings, by dotted name; ``compared_with``: where several runs of
-        one agent in one environment are given, the first of them; ``differs``: what differs from that run's settings.
+        ``settings``: those that are not the defaults, by dotted name; ``compared_with``: where several runs of one
+        agent in one environment are given, the first of them; ``differs``: settings that are not those of that run.
 
     Raises:
         ValueError: there is no such run, or none is left.
@@ -43,155 +54,179 @@ def gather(names: Sequence[str], lab: str, agent: str = "", env: str = "") -> di
     from simulator.training import summary
 
     with Store(existing(lab)) as store:
-        records = [each for each in _chosen(store, names) if _fits(each.agent, agent) and _fits(each.env, env)]
+        records = [store.find(name) for name in names] if names else store.runs()[::-1]
+        records = [each for each in records if _matches(each.agent, agent) and _matches(each.env, env)]
         if not records:
-            asked = (agent and f"of {shortened(agent)}", env and f"in {shortened(env)}")
-            wanted = " ".join(filter(None, asked))
+            filters = (agent and f"of {shortened(agent)}", env and f"in {shortened(env)}")
+            wanted = " ".join(filter(None, filters))
             raise ValueError(f"lab {lab} has no run {wanted} among those asked for (engram list runs)")
-        summaries = [summary.summary(store, each.run) for each in records]
-    return {"runs": [{**told, **found} for told, found in zip(summaries, _settings(records), strict=True)]}
+        runs = [summary.summary(store, each.run) for each in records]
+        if with_curves:
+            runs = [{**run, "curve": _curve(store, each)} for run, each in zip(runs, records, strict=True)]
+    return {"runs": [{**run, **found} for run, found in zip(runs, _special_settings(records), strict=True)]}
 
 
-def show(report: Mapping[str, Any]) -> None:
-    """Print the report for people."""
-    rows = [_cells(run) for run in report["runs"]]
-    console.print_table("", tuple(rows[0]), [list(row.values()) for row in rows])
-    for run in report["runs"]:
-        if run["error"]:
-            console.print_result(f"{run['run']} failed at step {run['error']['step']:,}: {run['error']['reason']}")
-
-
-def show_markdown(report: Mapping[str, Any]) -> None:
-    """Print the report as a Markdown table."""
-    rows = [_cells(run) for run in report["runs"]]
-    console.print_result(markdown_row(map(markdown, rows[0])))
-    console.print_result(markdown_row(["---"] * len(rows[0])))
-    for row in rows:
-        console.print_result(markdown_row(map(markdown, row.values())))
-
-
-def show_csv(report: Mapping[str, Any]) -> None:
-    """Print the report as CSV: plain numbers, intervals in columns of their own."""
-    rows = [_numbers(run) for run in report["runs"]]
-    for row in (rows[0], *(each.values() for each in rows)):
-        console.print_result(csv_row(row))
-
-
-def _chosen(store: Store, names: Sequence[str]) -> list[RunRecord]:
-    return [store.find(name) for name in names] if names else store.runs()[::-1]
-
-
-def _fits(name: str, wanted: str) -> bool:
+def _matches(name: str, wanted: str) -> bool:
     return not wanted or name.replace("-", "_") == wanted.replace("-", "_")
 
 
-def _settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """What is special about every run: against the defaults, and against the first of its agent and environment."""
-    first: dict[tuple[str, str], RunRecord] = {}
-    count: dict[tuple[str, str], int] = {}
+def _curve(store: Store, record: RunRecord) -> dict[str, Any]:
+    """Return the interquartile mean of the evaluations over the seeds that did not fail."""
+    from simulator.statistics.aggregates import SharedBootstrap, curve_bands
+    from simulator.statistics.bootstrap import resample_counts
+    from simulator.statistics.estimates import N_BOOTSTRAP
+    from simulator.training import summary
+
+    steps, scores = summary.judged(store, record)
+    shared = SharedBootstrap(0.95, resample_counts(np.ones((1, len(scores)), np.bool_), N_BOOTSTRAP), 0)
+    scores = np.where(summary.whole(record)[:, None], scores, np.nan)
+    band = curve_bands(scores[None], shared, 0)
+    numbers = {name: [float(x) if np.isfinite(x) else None for x in part[0]] for name, part in band._asdict().items()}
+    return {"steps": steps.tolist(), "iqm": numbers["value"], "low": numbers["low"], "high": numbers["high"]}
+
+
+def _special_settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Compare every run's settings with the defaults, and with the first run of its agent and environment."""
+    runs_of: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
-        players = (record.agent, record.env)
-        first.setdefault(players, record)
-        count[players] = count.get(players, 0) + 1
+        runs_of.setdefault((record.agent, record.env), []).append(record)
     found = []
     for record in records:
-        own, players = _flat(stored_tables(RunConfig, record)), (record.agent, record.env)
-        plain = _defaults(record)
-        special = own if plain is None else _changed(own, plain)
+        settings = _dotted(stored_tables(RunConfig, record))
+        defaults = _defaults(record)
+        special = settings if defaults is None else _difference(settings, defaults)
+        alike = runs_of[record.agent, record.env]
         one = {"settings": special, "compared_with": None, "differs": {}}
-        if count[players] > 1:
-            base = first[players]
-            one |= {"compared_with": base.run, "differs": _changed(own, _flat(stored_tables(RunConfig, base)))}
+        if len(alike) > 1:
+            baseline = _dotted(stored_tables(RunConfig, alike[0]))
+            one |= {"compared_with": alike[0].run, "differs": _difference(settings, baseline)}
         found.append(one)
     return found
 
 
-def _defaults(record: RunRecord) -> Flat | None:
-    """The settings of a run that names its players and nothing else; None where these cannot be had any more."""
+def _defaults(record: RunRecord) -> Settings | None:
+    """Return the default settings of a run's agent and environment; None where these are gone."""
     try:
-        plain = build({"agent": {"name": record.agent}, "env": {"name": record.env}})
+        defaults = build({"agent": {"name": record.agent}, "env": {"name": record.env}})
     except ValueError:
         return None
-    return _flat(tables_of(plain))
+    return _dotted(tables_of(defaults))
 
 
-def _changed(own: Flat, other: Flat) -> Flat:
-    """What differs, by dotted name; what only the other one sets is "unset"."""
-    found = {name: value for name, value in own.items() if name not in other or other[name] != value}
-    later = ("eval_max_steps", "env.masks")  # settings of a run that older runs were stored without
-    return found | {name: "unset" for name in other if name not in own and name not in later}
+def _difference(settings: Settings, baseline: Settings) -> Settings:
+    """Return the settings that differ; one that only the baseline has is "unset"."""
+    changed = {name: value for name, value in settings.items() if name not in baseline or baseline[name] != value}
+    return changed | {name: "unset" for name in baseline if name not in settings and name not in _ADDED_LATER}
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Flat:
-    found: Flat = {}
+def _dotted(table: Mapping[str, Any], prefix: str = "") -> Settings:
+    settings: Settings = {}
     for key, value in table.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
+            settings |= _dotted(value, f"{prefix}{key}.")
         elif prefix + key not in _OWN_COLUMN:
-            found[prefix + key] = value
-    return found
+            settings[prefix + key] = value
+    return settings
 
 
-def _cells(run: Mapping[str, Any]) -> dict[str, str]:
-    """A row for people, by column."""
-    solved, judged, n = run["solved"], run["evaluation"], len(run["seeds"])
-    first, stayed, best = solved["first_steps"], solved["stayed_interval"], run["optimum"]
+def show(report: Mapping[str, Any], width: int | None = None) -> None:
+    """Print the report on the terminal; ``width``: its columns, None: as they are."""
+    print_tables([table(report)], width)
+
+
+def show_markdown(report: Mapping[str, Any]) -> None:
+    """Print the report as a Markdown table."""
+    print_markdown([table(report)])
+
+
+def show_latex(report: Mapping[str, Any]) -> None:
+    """Print the report as LaTeX tabulars."""
+    print_latex([table(report)._replace(splittable=True)])
+
+
+def show_csv(report: Mapping[str, Any]) -> None:
+    """Print the report as CSV: plain numbers, intervals in columns of their own."""
+    print_csv([_record(run) for run in report["runs"]], "run")
+
+
+def table(report: Mapping[str, Any]) -> Table:
+    """Return a row for each run, with the errors that ended runs below."""
+    rows = [_row(run) for run in report["runs"]]
+    errors = [
+        f"{run['run']} failed at step {run['error']['step']:,}: {run['error']['reason']}"
+        for run in report["runs"]
+        if run["error"]
+    ]
+    return Table("", list(rows[0]), [list(row.values()) for row in rows], errors, DROPPABLE, ("run", "agent", "env"))
+
+
+def _row(run: Mapping[str, Any]) -> dict[str, str]:
+    """Return a row for people, by column."""
+    solved = run["solved"]
+    evaluation = run["evaluation"]
+    n_seeds = len(run["seeds"])
+    first = solved["first_steps"]
+    after = solved["stayed_interval"]
     failed = f" ({len(run['failed'])} failed)" if run["failed"] else " (an error ended it)" if run["error"] else ""
-    marks = [(solved["threshold"], ""), (best, " is best")]
+    references = [(solved["threshold"], ""), (run["optimum"], " is optimal")]
+    final = console.interval(
+        evaluation["iqm"], _not_nan(evaluation["low"]), _not_nan(evaluation["high"]), evaluation.get("equal")
+    )
     return {
         "run": console.format_cell(run["label"] or run["run"]),
         "agent": run["agent"],
         "env": run["env"],
-        "settings": console.format_cell(_special(run)),
-        "seeds": f"{n}{failed}",
-        "steps": f"{run['step']:,}" + ("" if run["step"] == run["steps"] else f" of {run['steps']:,}"),
-        "median first solve": console.interval(*map(_rounded, (first["median"], first["low"], first["high"]))),
-        "solved": _of(solved["fraction"], n),
-        "still solved after": _percent(stayed["mean"], stayed["low"], stayed["high"]),
-        "solved at the end": _of(solved["final"], n),
-        "final return, IQM": console.interval(
-            judged["iqm"], _finite(judged["low"]), _finite(judged["high"]), judged.get("equal")
+        "settings": console.format_cell(_settings_text(run)),
+        "seeds": f"{n_seeds}{failed}",
+        "steps per seed": f"{run['step']:,}" + ("" if run["step"] == run["steps"] else f" of {run['steps']:,}"),
+        "median steps to threshold": console.interval(
+            *(None if x is None else round(x) for x in (first["median"], first["low"], first["high"]))
+        ),
+        "solved": _of_seeds(solved["fraction"], n_seeds),
+        "still above threshold": _percent(after["mean"], after["low"], after["high"]),
+        "solved at end": _of_seeds(solved["final"], n_seeds),
+        "final evaluation return, IQM [95 % CI]": final + _excluded(evaluation),
+        "threshold or optimum": ", ".join(
+            console.format_cell(value) + what for value, what in references if value is not None
         )
-        + _cut(judged),
-        "threshold or best": ", ".join(console.format_cell(mark) + what for mark, what in marks if mark is not None)
         or "-",
-        "steps per CPU-second": console.format_cell(_rounded(run["steps_per_cpu_second"])),
+        "steps per CPU-second": console.format_cell(
+            None if run["steps_per_cpu_second"] is None else round(run["steps_per_cpu_second"])
+        ),
     }
 
 
-def _numbers(run: Mapping[str, Any]) -> dict[str, Any]:
-    """A row for CSV, by column; None is an empty cell."""
+def _record(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row for CSV, by column; None is an empty cell."""
     solved = run["solved"]
-    found = {name: run[name] for name in ("run", "label", "agent", "env")}
-    found |= {"settings": _special(run), "seeds": len(run["seeds"]), "failed": len(run["failed"])}
-    found |= {"cut": sum(run["evaluation"]["cut"]), "without_score": run["evaluation"]["without_score"]}
-    found |= {"steps": run["step"]}
-    for name, table, middle in zip(
-        ("first_steps", "stayed", "final_return"),
-        (solved["first_steps"], solved["stayed_interval"], run["evaluation"]),
-        ("median", "mean", "iqm"),
-        strict=True,
-    ):
-        found |= {name: table[middle], f"{name}_low": _finite(table["low"]), f"{name}_high": _finite(table["high"])}
-    found |= {"solved": solved["fraction"], "solved_at_the_end": solved["final"], "threshold": solved["threshold"]}
-    found |= {"optimum": run["optimum"], "steps_per_cpu_second": run["steps_per_cpu_second"]}
-    return found | {"error": run["error"]["reason"] if run["error"] else None}
+    evaluation = run["evaluation"]
+    record = {name: run[name] for name in ("run", "label", "agent", "env")}
+    record |= {"settings": _settings_text(run), "seeds": len(run["seeds"]), "failed": len(run["failed"])}
+    record |= {"cut": sum(evaluation["cut"]), "without_score": evaluation["without_score"], "steps": run["step"]}
+    record |= interval_columns("steps_to_threshold", solved["first_steps"], "median")
+    record |= interval_columns("solved_after_first", solved["stayed_interval"], "mean")
+    record |= interval_columns("final_return", evaluation, "iqm")
+    record |= {"solved_fraction": solved["fraction"], "solved_at_end": solved["final"]}
+    record |= {"threshold": solved["threshold"], "optimum": run["optimum"]}
+    record |= {"steps_per_cpu_second": run["steps_per_cpu_second"]}
+    record |= {"error": run["error"]["reason"] if run["error"] else None}
+    return {name: _not_nan(value) if isinstance(value, float) else value for name, value in record.items()}
 
 
-def _special(run: Mapping[str, Any]) -> str:
-    """The settings column."""
-    if run["compared_with"] in (None, run["run"]):
-        start = "" if run["compared_with"] is None else "the first: "
-        return start + (_told(run["settings"]) or "defaults")
-    return _told(run["differs"]) or "as the first"
+def _settings_text(run: Mapping[str, Any]) -> str:
+    if run["compared_with"] is None:
+        return _listed(run["settings"]) or "defaults"
+    if run["compared_with"] == run["run"]:
+        return f"baseline ({_listed(run['settings']) or 'defaults'})"
+    return _listed(run["differs"]) or "same as baseline"
 
 
-def _told(settings: Flat) -> str:
+def _listed(settings: Settings) -> str:
     return ", ".join(f"{name} = {format_value(value)}" for name, value in settings.items())
 
 
-def _of(share: float | None, n: int) -> str:
-    return "-" if share is None else f"{round(share * n)} of {n}"
+def _of_seeds(fraction: float | None, n_seeds: int) -> str:
+    return "-" if fraction is None else f"{round(fraction * n_seeds)}/{n_seeds} seeds"
 
 
 def _percent(mean: float | None, low: float | None, high: float | None) -> str:
@@ -200,17 +235,13 @@ def _percent(mean: float | None, low: float | None, high: float | None) -> str:
     return f"{100 * mean:.0f} %" + ("" if low is None or high is None else f" [{100 * low:.0f}, {100 * high:.0f}]")
 
 
-def _cut(judged: Mapping[str, Any]) -> str:
-    """How many seeds count in no return."""
-    n_cut = sum(judged["cut"])
-    n_endless = judged["without_score"] - n_cut  # by their exact return, whatever was played
-    told = [f"{n_cut} cut"] * (n_cut > 0) + [f"{n_endless} endless"] * (n_endless > 0)
-    return f" ({', '.join(told)})" if told else ""
+def _excluded(evaluation: Mapping[str, Any]) -> str:
+    """Count the seeds whose return is unknown: cut episodes, and policies that may never end one."""
+    n_cut = sum(evaluation["cut"])
+    n_endless = evaluation["without_score"] - n_cut  # by their exact return, whatever was played
+    counts = [f"{n_cut} cut"] * (n_cut > 0) + [f"{n_endless} endless"] * (n_endless > 0)
+    return f" ({', '.join(counts)})" if counts else ""
 
 
-def _rounded(value: float | None) -> int | None:
-    return None if value is None else round(value)
-
-
-def _finite(value: float | None) -> float | None:
+def _not_nan(value: float | None) -> float | None:
     return None if value is None or value != value else value

@@ -1,206 +1,330 @@
-"""A tournament's summary as tables for people: who is better, how sure that is, and what failed.
+"""Report of a tournament: its tables for terminals, Markdown and LaTeX, and its records for CSV.
 
-Rows of one tier stand together and an empty line parts the tiers, so that nobody reads an order that the data do not
-carry. Where a terminal is narrow, whole columns are left out in the order of ``DROPPED`` and wide tables are split;
-a number is never cut.
+Everything reads the summary that ``engram tournament --json`` prints. Its labels, settings and reasons were written by
+others: :func:`readable` comes first. Contestants of one tier stand together, and an empty row separates tiers, so that
+no order is read into what is statistically indistinguishable.
 """
 
 from __future__ import annotations
 
-import sys
-import textwrap
-from collections.abc import Sequence
-from typing import NamedTuple
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from simulator import console
-from simulator.reporting import tournament_text as rows_of
-from simulator.reporting.tournament_export import show_csv, show_latex, show_markdown
-from simulator.reporting.tournament_text import PLURALS, Row, Summary, decimals, plural, readable, shortened
-
-__all__ = ["Section", "sections", "show", "show_csv", "show_latex", "show_markdown"]  # every form of the tables
-
-DROPPED = (  # the first is the first to go; without the last one, empty lines still part the tiers
-    *("lottery", "mean rank", "p (Holm)", "gap", "difference", "score", "first is better", "tier"),
+from simulator.core.files.escaping import markdown, one_line, visible
+from simulator.reporting.tables import (
+    Row,
+    Table,
+    decimals,
+    finite,
+    interval_columns,
+    plural,
+    print_csv,
+    print_latex,
+    print_markdown,
+    print_tables,
+    seed_ranges,
+    significant,
 )
-LABELS = ("contestant", "first", "second")  # columns whose texts may be shortened
-MOST_PAIRS, LABEL_AT_MOST, LABEL_AT_LEAST = 20, 32, 8
+
+Summary = Mapping[str, Any]
+RANKING = ("tier", "contestant", "strength", "score", "optimality gap", "mean rank", "lottery share")
+ON_PAPER = ("tier", "contestant", "strength", "score", "mean rank")  # a printed page has room for these
+PAIRS = ("first", "second", "P(first > second)", "seeds needed", "difference", "p (Holm)")
+DROPPABLE = (  # the first is the first to go; without the last one, empty rows still separate the tiers
+    *("lottery share", "mean rank", "p (Holm)", "optimality gap", "difference", "score", "P(first > second)", "tier"),
+)
+LABELS = ("contestant", "first", "second")
+PLURALS = {"agent": "agents", "memory": "memories", "player": "players"}
+MAX_PAIRS = 20
 MEANINGS = (
-    "strength: Bradley-Terry, in log odds; score: interquartile mean of the normalised scores, 0 at the floor and 1 at "
-    "the ceiling; gap: how far the scores stay below 1 on average; lottery: share in the maximal lottery. "
-    "Brackets hold {level} intervals over seeds."
+    "strength: Bradley-Terry, in log odds; score: interquartile mean of the scores, normalised to 0 at the floor and 1 "
+    "at the ceiling; optimality gap: how far the normalised scores stay below 1 on average; lottery share: share in "
+    "the maximal lottery. Brackets hold {confidence} confidence intervals over seeds."
 )
-
-
-class Section(NamedTuple):
-    """A table and what is said below it; no rows: only the words."""
-
-    title: str
-    columns: Row
-    rows: list[Row]  # an empty text everywhere: a line between tiers
-    notes: list[str]
 
 
 def show(summary: Summary, width: int | None = None) -> None:
-    """Print the tournament for people.
-
-    Args:
-        summary: what ``engram tournament --json`` prints.
-        width: columns of the terminal; None: those of this terminal, and no limit where there is none.
-    """
-    width, name = width or _room(), readable(summary)["tournament"]
-    following = Section("", [], [], [f"next: engram report {name} - engram report {name} --table"])
-    for section in [*sections(summary, width), following]:
-        if section.rows:
-            console.print_table(section.title, section.columns, section.rows)
-        for note in section.notes:
-            for line in _wrapped(note, width):
-                console.print_result(line)
-        if section is not following:
-            console.print_result()
+    """Print the tournament on the terminal; ``width``: its columns, None: as they are."""
+    name = readable(summary)["tournament"]
+    following = Table("", [], [], [f"next: engram report {name} - engram report {name} --table"])
+    print_tables([*tables(summary), following], width)
 
 
-def sections(summary: Summary, width: int | None = None) -> list[Section]:
-    """All that is printed, fitted to a terminal of ``width`` columns: rankings and scores, open pairs, failures."""
+def show_markdown(summary: Summary) -> None:
+    """Print the rankings and the scores as Markdown tables."""
     summary = readable(summary)
-    found = [Section("", [], [], [rows_of.headline(summary)])]
-    for division in rows_of.divisions(summary):
-        found += [_ranking(summary, division, width), *_scores(summary, division, width)]
-        found += _undecided(summary, division, width)
-    found += _matches(summary)
-    failed = [rows_of.failure_line(each) for each in summary["failures"]]
-    found += [Section("", [], [], failed)] if failed else []
-    return _said_once(found)
+    console.print_result(markdown(headline(summary)))
+    for division in divisions(summary):
+        name = PLURALS.get(division, division)
+        ranking = _ranking(summary, division)
+        scores = _scores(summary, division)
+        print_markdown(
+            [
+                ranking._replace(title=f"{name}, with {confidence(summary)} confidence intervals over seeds"),
+                scores._replace(title="final evaluation return, interquartile mean over seeds"),
+            ]
+        )
 
 
-def _said_once(found: list[Section]) -> list[Section]:
-    """Without the notes that an earlier section has."""
-    said: set[str] = set()
-    told = []
-    for section in found:
-        told.append(section._replace(notes=[note for note in section.notes if note not in said]))
-        said |= set(section.notes) if section.rows else set()
-    return told
+def show_latex(summary: Summary) -> None:
+    """Print the rankings (``ON_PAPER`` of them) and the scores as LaTeX tabulars."""
+    summary = readable(summary)
+    kept = [RANKING.index(name) for name in ON_PAPER]
+    printed: list[Table] = []
+    for division in divisions(summary):
+        ranking = _ranking(summary, division)
+        narrow = [[row[at] for at in kept] for row in ranking.rows]
+        printed += [ranking._replace(columns=list(ON_PAPER), rows=narrow), _scores(summary, division)]
+    print_latex(printed)
 
 
-def _ranking(summary: Summary, division: str, width: int | None) -> Section:
-    rows: list[Row] = []
-    for tier in rows_of.by_tier(rows_of.ranking_rows(summary, division)):
-        rows += [[""] * len(rows_of.RANKING)] * bool(rows) + tier
-    columns, rows, left_out = _fitted(list(rows_of.RANKING), rows, width)
-    notes = [rows_of.details(summary, division)["tiers_note"], *rows_of.cycle_lines(summary, division)]
-    notes.append(MEANINGS.format(level=rows_of.level(summary)))
-    return Section(f"ranking of {PLURALS.get(division, division)}", columns, rows, [*notes, *_left_out(left_out)])
+def show_csv(summary: Summary) -> None:
+    """Print one tidy table: a line for each contestant and challenge, the contestant's overall figures repeated.
+
+    Numbers are plain, an interval has columns of its own (``_low``, ``_high``), and what is unknown is empty.
+    """
+    print_csv(list(records(readable(summary))), "tournament")
 
 
-def _scores(summary: Summary, division: str, width: int | None) -> list[Section]:
-    """The score table, split by its columns where it is too wide."""
-    columns, rows = rows_of.score_rows(summary, division)
-    rows.insert(-4, [""] * len(columns))
-    parts, n = [], len(columns)
-    widths = _widths([[shortened(name, LABEL_AT_MOST) for name in columns], *rows])
-    widths[0] = min(widths[0], LABEL_AT_MOST)
-    start = 1
-    while start < n:
-        stop = start + 1
-        while stop < n and _fits([widths[0], *widths[start : stop + 1]], width):
-            stop += 1
-        part = [[row[0], *row[start:stop]] for row in (columns, *rows)]
-        fitted, body, _ = _fitted(part[0], part[1:], width)
-        title = f"scores of {PLURALS.get(division, division)}, interquartile mean over seeds"
-        parts.append(Section(title + (", continued" if start > 1 else ""), fitted, body, []))
-        start = stop
-    return parts
+def tables(summary: Summary) -> list[Table]:
+    """Return all that a terminal shows: rankings and scores, undecided pairs, matches, failures."""
+    summary = readable(summary)
+    shown = [Table("", [], [], [headline(summary)])]
+    for division in divisions(summary):
+        shown += [_ranking(summary, division), _scores(summary, division), *_undecided(summary, division)]
+    shown += _matches(summary)
+    failures = [failure_line(each) for each in summary["failures"]]
+    return [*shown, Table("", [], [], failures)] if failures else shown
 
 
-def _undecided(summary: Summary, division: str, width: int | None) -> list[Section]:
-    pairs, n = rows_of.undecided(summary, division), len(rows_of.details(summary, division)["pairs"])
-    if not pairs:
-        return []
+def readable(summary: Summary) -> dict[str, Any]:
+    """Make every text of a summary fit for a terminal, a table or XML; its settings keep their lines."""
+    rest = _one_line_each({key: value for key, value in summary.items() if key != "settings"})
+    lines = str(summary["settings"]).expandtabs().split("\n")
+    return {**rest, "settings": "\n".join(map(visible, lines))}
+
+
+def _one_line_each(value: Any) -> Any:
+    """Put every text of a JSON value on one line, invisible characters as their codes."""
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, Mapping):
+        return {_one_line_each(key): _one_line_each(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_one_line_each(item) for item in value]
+    return value
+
+
+def divisions(summary: Summary) -> list[str]:
+    """Return the names of the divisions that have a ranking, in their order."""
+    return list(dict.fromkeys(each["division"] for each in summary["ranking"]))
+
+
+def ranked(summary: Summary, division: str) -> list[Mapping[str, Any]]:
+    """Return the ranking of one division, the best first."""
+    return [each for each in summary["ranking"] if each["division"] == division]
+
+
+def details(summary: Summary, division: str) -> Mapping[str, Any]:
+    """Return pairs, profiles, curves and so on of one division."""
+    empty: dict[str, Any] = {"pairs": [], "matrix": [], "profiles": None, "curves": [], "cycles": [], "tiers_note": ""}
+    return {**empty, **next((each for each in summary["divisions"] if each["division"] == division), {})}
+
+
+def confidence(summary: Summary) -> str:
+    """Return the confidence level of its intervals, by its settings: ``95 %``."""
+    try:
+        fraction = tomllib.loads(str(summary["settings"])).get("level", 0.95)
+    except tomllib.TOMLDecodeError:
+        fraction = 0.95
+    return f"{100 * fraction:.4g} %"
+
+
+def headline(summary: Summary) -> str:
+    """Describe the tournament and its progress in a sentence."""
+    cells = summary["cells"]
+    label = f" ({summary['label']})" if summary["label"] else ""
+    progress = f"{summary['status']}: {cells['done']:,} of {plural(cells['planned'], 'cell')}"
+    progress += "".join(f", {cells[name]:,} {name}" for name in ("failed", "missing") if cells.get(name))
+    size = ", ".join(plural(len(summary[name]), name[:-1]) for name in ("contestants", "challenges"))
+    steps = f", {summary['steps']:,} steps per seed" if summary["steps"] else ""
+    return f"{summary['tournament']}{label}, {progress}; {size}, {plural(len(summary['seeds']), 'seed')}{steps}"
+
+
+class RankedRow(NamedTuple):
+    """A row of the leaderboard."""
+
+    tier: int | None  # None for a contestant without any score
+    cells: Row  # columns RANKING
+
+
+def ranking_rows(summary: Summary, division: str) -> list[RankedRow]:
+    """Return the leaderboard of a division, the best first."""
     rows = []
-    for pair in pairs[:MOST_PAIRS]:
-        numbers = (decimals(pair["probability"], 2), console.format_cell(pair["seeds_needed"]))
-        less = (decimals(pair["difference"], 3), console.format_cell(pair["p_holm"]))
-        rows.append([pair["first"], pair["second"], *numbers, *less])
-    columns = ["first", "second", "first is better", "seeds needed", "difference", "p (Holm)"]
-    columns, rows, left_out = _fitted(columns, rows, width)
-    more = len(pairs) - len(rows)
-    notes = [f"and {plural(more, 'pair')} more, in --json"] if more else []
-    title = f"not decided among {PLURALS.get(division, division)}: {len(pairs)} of {plural(n, 'pair')}"
-    return [Section(title, columns, rows, [*notes, *_left_out(left_out)])]
+    for each in ranked(summary, division):
+        score = each["score"] or {}
+        share = finite(each["lottery"])
+        cells = [
+            "-" if each["tier"] is None else str(each["tier"]),
+            each["contestant"],
+            decimals(each["strength"], 2),
+            decimals(score.get("iqm"), 3),
+            decimals(score.get("optimality_gap"), 3),
+            decimals(each["mean_rank"], 2),
+            "-" if share is None else f"{share:.0%}",
+        ]
+        rows.append(RankedRow(each["tier"], cells))
+    return rows
 
 
-def _fitted(columns: Row, rows: list[Row], width: int | None) -> tuple[Row, list[Row], list[str]]:
-    """The table in ``width`` columns: first columns are left out, then labels are shortened; what was left out."""
-    left_out: list[str] = []
-    if width is None:
-        return columns, rows, left_out
-    label = min(LABEL_AT_MOST, max(width // 3, LABEL_AT_LEAST))
-    page = _short([columns, *rows], label)
-    for name in DROPPED:
-        if _fits(_widths(page), width):
-            break
-        if name in page[0]:
-            at = page[0].index(name)
-            page = [row[:at] + row[at + 1 :] for row in page]
-            left_out.append(name)
-    while label > LABEL_AT_LEAST and not _fits(_widths(page), width):
-        label -= 1
-        page = _short(page, label)
-    return page[0], page[1:], left_out
+def by_tier(rows: Sequence[RankedRow]) -> list[list[Row]]:
+    """Group the rows by tier."""
+    return [[row.cells for row in group] for _, group in groupby(rows, lambda row: row.tier)]
 
 
-def _short(page: Sequence[Row], label: int) -> list[Row]:
-    """The page with labels at most ``label`` wide: of contestants in ``LABELS``, and headings."""
-    heads = page[0]
-    cells = [
-        [shortened(cell, label) if head in LABELS else cell for head, cell in zip(heads, row, strict=True)]
-        for row in page[1:]
-    ]
-    return [[head if head in (*LABELS, *DROPPED) else shortened(head, max(label, 15)) for head in heads], *cells]
+def _ranking(summary: Summary, division: str) -> Table:
+    rows: list[Row] = []
+    for tier in by_tier(ranking_rows(summary, division)):
+        rows += [[""] * len(RANKING)] * bool(rows) + tier
+    notes = [details(summary, division)["tiers_note"], *cycle_lines(summary, division)]
+    notes.append(MEANINGS.format(confidence=confidence(summary)))
+    title = f"ranking of {PLURALS.get(division, division)}"
+    return Table(title, list(RANKING), rows, notes, DROPPABLE, LABELS)
 
 
-def _widths(page: Sequence[Row]) -> list[int]:
-    from rich.cells import cell_len
+class ScoreTable(NamedTuple):
+    """Raw scores of a division."""
 
-    return [max(map(cell_len, column)) for column in zip(*page, strict=True)]
-
-
-def _fits(widths: Sequence[int], width: int | None) -> bool:
-    """Whether a table with a frame and columns of these widths has room."""
-    return width is None or sum(widths) + 3 * len(widths) + 1 <= width
+    columns: Row  # "contestant" and the challenges
+    rows: list[Row]  # a row for each contestant: interquartile means with intervals
+    scale: list[Row]  # floor and ceiling, each with its source below it
 
 
-def _matches(summary: Summary) -> list[Section]:
-    """Who met whom in games: means over seeds, exact payoffs and exploitability where they are known."""
-    known = [name for name in ("expected", "exploitability") if any(each[name] for each in summary.get("matches", ()))]
+def score_table(summary: Summary, division: str) -> ScoreTable:
+    """Return the raw scores of a division beside the floor and the ceiling of each challenge."""
+    order = [each["contestant"] for each in ranked(summary, division)]
+    score_of = {(each["contestant"], each["challenge"]): each for each in summary["scores"]}
+    played = {challenge for contestant, challenge in score_of if contestant in order}
+    challenges = [each for each in summary["challenges"] if each["label"] in played]
+    n_seeds = len(summary["seeds"])
+    rows = []
+    for name in order:
+        rows.append([name, *(_score(score_of.get((name, each["label"])), n_seeds, each) for each in challenges)])
+    scale = []
+    for mark, zero_or_one in (("floor", 0), ("ceiling", 1)):
+        numbers = [significant({"value": each.get(mark)}, _spread(each)) for each in challenges]
+        scale.append([f"{mark} (= {zero_or_one})", *numbers])
+        scale.append(["normalised by", *(each.get(f"{mark}_is") or "-" for each in challenges)])
+    return ScoreTable(["contestant", *(each["label"] for each in challenges)], rows, scale)
+
+
+def _score(score: Mapping[str, Any] | None, n_seeds: int, challenge: Mapping[str, Any]) -> str:
+    if score is None:
+        return "-"
+    fewer = "" if score["seeds"] in (n_seeds, None) else f" ({plural(score['seeds'], 'seed')})"
+    return significant((score["raw"] or {}).get("iqm"), _spread(challenge)) + fewer
+
+
+def _spread(challenge: Mapping[str, Any]) -> float:
+    """Return the distance of floor and ceiling; 0 where one of them is unknown."""
+    floor = finite(challenge.get("floor"))
+    ceiling = finite(challenge.get("ceiling"))
+    return 0.0 if floor is None or ceiling is None else abs(ceiling - floor)
+
+
+def _scores(summary: Summary, division: str) -> Table:
+    columns, rows, scale = score_table(summary, division)
+    title = f"scores of {PLURALS.get(division, division)}, interquartile mean over seeds"
+    return Table(title, columns, [*rows, [""] * len(columns), *scale], labels=LABELS, splittable=True)
+
+
+def undecided(summary: Summary, division: str) -> list[Mapping[str, Any]]:
+    """Return the pairs that do not differ significantly, those that need the fewest seeds first."""
+    pairs = [pair for pair in details(summary, division)["pairs"] if not pair["decided"]]
+    return sorted(pairs, key=lambda pair: (pair["seeds_needed"] is None, pair["seeds_needed"] or 0))
+
+
+def undecided_title(summary: Summary, division: str) -> str:
+    """Count the pairs that do not differ significantly."""
+    n_pairs = len(details(summary, division)["pairs"])
+    n_open = len(undecided(summary, division))
+    return f"no significant difference: {n_open} of {plural(n_pairs, 'pair')} of {PLURALS.get(division, division)}"
+
+
+def _undecided(summary: Summary, division: str) -> list[Table]:
+    pairs = undecided(summary, division)
     rows = [
-        [each["first"], each["second"], each["challenge"], *(_both(each[name]) for name in ("scores", *known))]
-        for each in summary.get("matches", ())
+        [
+            pair["first"],
+            pair["second"],
+            decimals(pair["probability"], 2),
+            console.format_cell(pair["seeds_needed"]),
+            decimals(pair["difference"], 3),
+            console.format_cell(pair["p_holm"]),
+        ]
+        for pair in pairs[:MAX_PAIRS]
     ]
-    titles = {"expected": "exactly", "exploitability": "a best reply earns"}
-    columns = ["first", "second", "game", "they scored", *(titles[name] for name in known)]
-    return [Section("matches, means over seeds", columns, rows, [])] if rows else []
+    n_more = len(pairs) - len(rows)
+    notes = [f"and {plural(n_more, 'pair')} more, in --json"] if n_more else []
+    return [Table(undecided_title(summary, division), list(PAIRS), rows, notes, DROPPABLE, LABELS)] if pairs else []
 
 
-def _both(sides: Sequence[float | None] | None) -> str:
-    """The numbers of both sides."""
+def _matches(summary: Summary) -> list[Table]:
+    """Return the matches of games: mean scores, exact payoffs and exploitability where they are known."""
+    matches = summary.get("matches", ())
+    known = [name for name in ("expected", "exploitability") if any(each[name] for each in matches)]
+    rows = [
+        [each["first"], each["second"], each["challenge"], *(_both_sides(each[name]) for name in ("scores", *known))]
+        for each in matches
+    ]
+    titles = {"expected": "exact payoffs", "exploitability": "best-response payoffs"}
+    columns = ["first", "second", "game", "scores", *(titles[name] for name in known)]
+    return [Table("matches, means over seeds", columns, rows)] if rows else []
+
+
+def _both_sides(sides: Sequence[float | None] | None) -> str:
     return " and ".join("-" if side is None else f"{side:.3f}" for side in sides) if sides else "-"
 
 
-def _left_out(names: Sequence[str]) -> list[str]:
-    return [f"left out in this narrow terminal: {', '.join(names)}"] if names else []
+def cycle_lines(summary: Summary, division: str) -> list[str]:
+    """Describe majority cycles."""
+    cycles = details(summary, division)["cycles"]
+    return [f"cycle: {' beats '.join([*cycle, cycle[0]])}: no order agrees with every pair" for cycle in cycles]
 
 
-def _wrapped(note: str, width: int | None) -> list[str]:
-    """The note on lines of ``width``; a percent sign stays with its number."""
-    if width is None:
-        return [note]
-    return [line.replace("\u00a0", " ") for line in textwrap.wrap(note.replace(" %", "\u00a0%"), width)]
+def failure_line(failure: Mapping[str, Any]) -> str:
+    """Describe a failure: contestant, challenge, seeds, reason, and how it was counted."""
+    seeds = failure["seeds"]
+    where = f", seed{'s' * (len(seeds) != 1)} {seed_ranges(seeds)}" if seeds else ""
+    place = f"{failure['contestant']} in {failure['challenge']}{where}"
+    return f"failed: {place}: {failure['reason']} (counted as: {failure['counted_as']})"
 
 
-def _room() -> int | None:
-    if not sys.stdout.isatty():
-        return None
-    from rich.console import Console
-
-    return Console().width
+def records(summary: Summary) -> Iterator[dict[str, Any]]:
+    """Yield a record for each contestant and challenge, by column."""
+    ranking = {each["contestant"]: each for each in summary["ranking"]}
+    challenges = {each["label"]: each for each in summary["challenges"]}
+    for score in summary["scores"]:
+        rank = ranking.get(score["contestant"], {})
+        challenge = challenges.get(score["challenge"], {})
+        record = {"tournament": summary["tournament"], "division": rank.get("division")}
+        record |= {name: score[name] for name in ("contestant", "challenge", "seeds")}
+        for scale in ("raw", "normalised"):
+            for kind in ("iqm", "mean", "median", "optimality_gap"):
+                if scale == "normalised" or kind != "optimality_gap":
+                    record |= interval_columns(f"{scale}_{kind}", (score[scale] or {}).get(kind))
+        record |= interval_columns("auc", score["auc"])
+        record |= interval_columns("steps_to_threshold", score["steps_to_threshold"], "median")
+        record |= {"solved_fraction": score["solved_fraction"]}
+        record |= interval_columns("solved_after_first", score["solved_after_first"], "mean")
+        record |= {name: challenge.get(name) for name in ("floor", "floor_is", "ceiling", "ceiling_is", "threshold")}
+        record |= {f"overall_{name}": rank.get(name) for name in ("tier", "wins", "lottery", "n_excluded")}
+        record |= interval_columns("overall_strength", rank.get("strength"))
+        record |= interval_columns("overall_mean_rank", rank.get("mean_rank"))
+        overall = rank.get("score") or {}
+        record |= interval_columns("overall_iqm", overall.get("iqm"))
+        record |= interval_columns("overall_optimality_gap", overall.get("optimality_gap"))
+        yield record

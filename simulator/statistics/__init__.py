@@ -1,1 +1,1 @@
-"""Judging: what scores over seeds say of contestants, and how sure that is."""
+"""Statistics over seeds: interval estimates, paired tests and rankings of contestants."""

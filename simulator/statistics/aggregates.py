@@ -1,211 +1,223 @@
-"""What each contestant scored in each challenge, and over all of them: values with intervals, as plain dicts.
+"""Scores of contestants aggregated within a challenge and over challenges, with confidence intervals.
 
-Shapes: C contestants, M challenges, S seeds, K evaluations, B resamples, T heights of a profile.
+Shapes: C contestants, M challenges, S seeds, K evaluations, B resamples, T thresholds of a profile.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from simulator.core.protocols import Array
-from simulator.statistics.bootstrap import IGNORES, SUMMARIES, Summaries, ends, summaries
-from simulator.statistics.estimates import area, has_scale, may_differ, normalise, reaches, solves
+from simulator.statistics.bootstrap import (
+    STATISTICS,
+    TRIMMED,
+    ResampledStatistics,
+    percentile_interval,
+    resampled_statistics,
+)
+from simulator.statistics.estimates import (
+    Estimate,
+    area_under_curve,
+    has_scale,
+    max_unequal_fraction,
+    normalise,
+    reaches_threshold,
+    threshold_times,
+)
 
-MINOR = 1_000  # resamples at most for curves, areas, first solves and profiles
-HEIGHTS = 51  # of a performance profile
-_RAW = SUMMARIES[:3]
+MAX_CURVE_RESAMPLES = 1_000  # for curves, areas, first solves and profiles
+N_TAUS = 51  # of a performance profile
+_IQM = STATISTICS.index("iqm")
 
 
-class Draws(NamedTuple):
-    """What every interval of one judgement is made with."""
+class SharedBootstrap(NamedTuple):
+    """The resamples from which every interval of one analysis is made."""
 
-    level: float
+    confidence: float
     counts: Array  # uint16 [M, B, S]
     seed: int
 
-    def minor(self, m: int) -> Array:
-        """The first resamples of challenge m, [B, S]."""
-        return np.asarray(self.counts[m, :MINOR])
+    def few(self, m: int) -> Array:
+        """Return the first resamples of challenge m, [B, S]: enough for curves."""
+        return np.asarray(self.counts[m, :MAX_CURVE_RESAMPLES])
 
 
-class Cells(NamedTuple):
-    """Statistics of one challenge, rows of contestants."""
+class ChallengeStatistics(NamedTuple):
+    """Statistics of one challenge."""
 
-    raw: dict[str, Any]  # statistic -> (value, low, high), each [C]
-    normalised: dict[str, Any]
-    mean: Array  # [C, B] of normalised scores
-    gap: Array  # [C, B] their optimality gap
-
-
-def plain(value: Any) -> float | None:
-    """A float, or None for what is no number."""
-    return float(value) if value is not None and np.isfinite(value) else None
+    raw: dict[str, Estimate]  # statistic -> [C]
+    normalised: dict[str, Estimate]
+    resampled_mean: Array  # [C, B] of normalised scores
+    resampled_gap: Array  # [C, B] their optimality gap
 
 
-def triple(found: Any, i: int, name: str = "value") -> dict[str, float | None]:
-    """Entry i of (value, low, high) as a dict."""
-    return {key: plain(part[i]) for key, part in zip((name, "low", "high"), found, strict=True)}
+class LearningSpeed(NamedTuple):
+    """Speed and stability of learning in one challenge."""
+
+    auc: Estimate  # area under the normalised curve, IQM over seeds, [C]
+    steps_to_threshold: Estimate  # median over the seeds that solved it, [C]
+    solved_after_first: Estimate  # fraction of later evaluations at the threshold, mean over the same seeds, [C]
+    solved_fraction: Array  # of the evaluated seeds, [C]; NaN without a threshold
 
 
-def with_ends(found: Summaries, level: float, n: Array) -> dict[str, Any]:
-    """(value, low, high) of each statistic; ``n`` seeds behind each row."""
-    low, high = ends(found.resampled, level, np.broadcast_to(n, found.value.shape), ignores=np.array(IGNORES)[:, None])
-    return {name: (found.value[i], low[i], high[i]) for i, name in enumerate(SUMMARIES)}
+class Profiles(NamedTuple):
+    """Performance profiles: the fraction of runs above each normalised score."""
+
+    taus: Array  # [T]
+    fraction: Estimate  # [C, T]
 
 
-def cells(scores: Array, floor: Array, ceiling: Array, draws: Draws, m: int) -> Cells:
-    """The statistics of challenge m: scores [C, S], floor and ceiling [S]."""
+def challenge_statistics(
+    scores: Array, floor: Array, ceiling: Array, shared: SharedBootstrap, m: int
+) -> ChallengeStatistics:
+    """Compute the statistics of challenge m: scores [C, S], floor and ceiling [S]."""
     n = np.isfinite(scores).sum(axis=1)
-    uniform = len({*floor.tolist()}) == len({*ceiling.tolist()}) == 1 and has_scale(floor, ceiling)[0]
-    found = summaries(scores, draws.counts[m], ceiling[0] if uniform else 1.0)
-    raw = with_ends(found, draws.level, n)
-    if uniform:  # statistics of normalised scores follow from those of raw ones
+    one_scale = len({*floor.tolist()}) == len({*ceiling.tolist()}) == 1 and has_scale(floor, ceiling)[0]
+    raw = resampled_statistics(scores, shared.counts[m], ceiling[0] if one_scale else 1.0)
+    raw_estimates = _estimates(raw, shared.confidence, n)
+    if one_scale:  # statistics of normalised scores follow from those of raw ones
         width = ceiling[0] - floor[0]
-        shift = np.array([floor[0]] * 3 + [0.0])
-        scaled = {name: tuple((x - at) / width for x in raw[name]) for name, at in zip(SUMMARIES, shift, strict=True)}
-        return Cells(raw, scaled, (found.resampled[0] - floor[0]) / width, found.resampled[3] / width)
-    found = summaries(normalise(scores, floor, ceiling), draws.counts[m])
-    return Cells(raw, with_ends(found, draws.level, n), found.resampled[0], found.resampled[3])
+        normalised_estimates = {}
+        for name in STATISTICS:
+            shift = 0.0 if name == "optimality_gap" else floor[0]
+            normalised_estimates[name] = Estimate(*((part - shift) / width for part in raw_estimates[name]))
+        mean = (raw.resampled[0] - floor[0]) / width
+        return ChallengeStatistics(raw_estimates, normalised_estimates, mean, raw.resampled[3] / width)
+    normalised = resampled_statistics(normalise(scores, floor, ceiling), shared.counts[m])
+    return ChallengeStatistics(
+        raw_estimates, _estimates(normalised, shared.confidence, n), normalised.resampled[0], normalised.resampled[3]
+    )
 
 
-def uncertain(values: Array, draws: Draws, m: int, statistic: str) -> Any:
-    """(value, low, high) of one statistic of rows [P, S] that are not compared, by the first resamples; each [P]."""
-    found, i = summaries(values, draws.minor(m)), SUMMARIES.index(statistic)
-    return found.value[i], *ends(found.resampled[i], draws.level, np.isfinite(values).sum(axis=1), ignores=IGNORES[i])
+def _estimates(statistics: ResampledStatistics, confidence: float, n: Array) -> dict[str, Estimate]:
+    """Turn resampled statistics into estimates by name; ``n`` seeds behind each row."""
+    n = np.broadcast_to(n, statistics.value.shape)
+    low, high = percentile_interval(statistics.resampled, confidence, n, trimmed=np.array(TRIMMED)[:, None])
+    return {name: Estimate(statistics.value[i], low[i], high[i]) for i, name in enumerate(STATISTICS)}
 
 
-def learning(steps: Array, normalised: Array, raw: Array, threshold: float, draws: Draws, m: int) -> dict[str, Any]:
-    """How fast and how lastingly challenge m was learned, from the curves [C, S, K] of its evaluations.
+def estimate_rows(values: Array, shared: SharedBootstrap, m: int, statistic: str) -> Estimate:
+    """Estimate one statistic of rows [P, S] that are not compared, by the first resamples; each [P]."""
+    i = STATISTICS.index(statistic)
+    statistics = resampled_statistics(values, shared.few(m))
+    n = np.isfinite(values).sum(axis=1)
+    interval = percentile_interval(statistics.resampled[i], shared.confidence, n, trimmed=TRIMMED[i])
+    return Estimate(statistics.value[i], *interval)
 
-    Returns:
-        ``auc``, ``first_solve``, ``stayed``: (value, low, high), each [C], by
-        :func:`simulator.statistics.estimates.area` (its interquartile mean over seeds) and
-        :func:`simulator.statistics.estimates.solves` (median and mean over the seeds that solved it); ``fraction``:
-        share of the seeds that were evaluated which ever solved it, [C].
+
+def learning_speed(
+    steps: Array, normalised: Array, raw: Array, threshold: float, shared: SharedBootstrap, m: int
+) -> LearningSpeed:
+    """Measure how fast and how stably challenge m was learned, from the curves [C, S, K] of its evaluations.
+
+    See :func:`simulator.statistics.estimates.area_under_curve` and ``threshold_times``.
     """
-    reached = reaches(raw, threshold)
-    each = [solves(steps, one) for one in reached]
-    first, stayed = np.array([one[0] for one in each]), np.array([one[1] for one in each])
-    seen = np.isfinite(raw).any(axis=2).sum(axis=1)
+    reached = reaches_threshold(raw, threshold)
+    times = [threshold_times(steps, rows) for rows in reached]
+    first_step = np.array([each.first_step for each in times])
+    solved_after_first = np.array([each.solved_after_first for each in times])
+    n_evaluated = np.isfinite(raw).any(axis=2).sum(axis=1)
     with np.errstate(invalid="ignore"):
-        fraction = reached.any(axis=2).sum(axis=1) / seen
-    return {
-        "auc": uncertain(area(steps, normalised), draws, m, "iqm"),
-        "first_solve": uncertain(first, draws, m, "median"),
-        "stayed": uncertain(stayed, draws, m, "mean"),
-        "fraction": fraction if np.isfinite(threshold) else np.full(len(raw), np.nan),
-    }
+        fraction = reached.any(axis=2).sum(axis=1) / n_evaluated
+    return LearningSpeed(
+        auc=estimate_rows(area_under_curve(steps, normalised), shared, m, "iqm"),
+        steps_to_threshold=estimate_rows(first_step, shared, m, "median"),
+        solved_after_first=estimate_rows(solved_after_first, shared, m, "mean"),
+        solved_fraction=fraction if np.isfinite(threshold) else np.full(len(raw), np.nan),
+    )
 
 
-def row(cell: Cells, learned: dict[str, Any], scores: Array, i: int) -> dict[str, Any]:
-    """What contestant i came to in one challenge; scores [C, S]."""
-    return {
-        "seeds": int(np.isfinite(scores[i]).sum()),
-        "raw": {**{name: triple(cell.raw[name], i) for name in _RAW}, "per_seed": [plain(x) for x in scores[i]]},
-        "normalised": {name: triple(cell.normalised[name], i) for name in SUMMARIES},
-        "auc": triple(learned["auc"], i),
-        "first_solve": {**triple(learned["first_solve"], i, "median"), "fraction": plain(learned["fraction"][i])},
-        "stayed": triple(learned["stayed"], i, "mean"),
-    }
+def curve_bands(curves: Array, shared: SharedBootstrap, m: int) -> Estimate:
+    """Estimate the interquartile mean of the curves [C, S, K] of challenge m at each evaluation; each [C, K]."""
+    c, s, k = curves.shape
+    points = np.ascontiguousarray(curves.transpose(0, 2, 1)).reshape(-1, s)  # [C * K, S]
+    return Estimate(*(part.reshape(c, k) for part in estimate_rows(points, shared, m, "iqm")))
 
 
-def bands(steps: Array, curves: Array, draws: Draws, m: int) -> list[dict[str, Any]]:
-    """Interquartile mean of the curves [C, S, K] of challenge m at each evaluation, with its interval, each."""
-    points = np.ascontiguousarray(curves.transpose(0, 2, 1)).reshape(-1, curves.shape[1])  # [C * K, S]
-    found = [part.reshape(len(curves), len(steps)) for part in uncertain(points, draws, m, "iqm")]
-    return [
-        {
-            "steps": [int(step) for step in steps],
-            **{k: [plain(x) for x in part[i]] for k, part in zip(_BAND, found, strict=True)},
-        }
-        for i in range(len(curves))
-    ]
-
-
-_BAND = ("iqm", "low", "high")
-
-
-def overall(normalised: Array, found: list[Cells], draws: Draws) -> dict[str, Any]:
-    """Over challenges: (value, low, high) of each statistic, each [C].
+def overall(normalised: Array, challenges: list[ChallengeStatistics], shared: SharedBootstrap) -> dict[str, Estimate]:
+    """Aggregate over challenges: each statistic, [C].
 
     The interquartile mean is of all scores of all challenges; the mean, the median and the optimality gap are of the
     means of challenges, as in rliable (the median is the middle challenge's mean, not a middle seed).
 
     Args:
         normalised: [C, M, S].
-        found: statistics of each challenge.
-        draws: level, and counts of these challenges.
+        challenges: statistics of each challenge.
+        shared: the resamples of these challenges.
     """
-    pooled = summaries(normalised.reshape(len(normalised), -1), np.concatenate(list(draws.counts), axis=1))
-    mean = [np.stack([each.normalised["mean"][0] for each in found]), np.stack([each.mean for each in found])]
-    gap = [np.stack([each.normalised["optimality_gap"][0] for each in found]), np.stack([each.gap for each in found])]
-    at = SUMMARIES.index("iqm")
-    both = {
-        "iqm": (pooled.value[at], pooled.resampled[at]),
-        "mean": [_over(part, np.mean) for part in mean],
-        "median": [_over(part, np.median) for part in mean],
-        "optimality_gap": [_over(part, np.mean) for part in gap],
-    }
-    known = np.isfinite(normalised).sum(axis=2)  # [C, M]
-    n, df = evidence(known)
-    heeds = {"iqm": IGNORES[at]}  # the others are of means of challenges, each of all of its seeds
+    pooled = resampled_statistics(normalised.reshape(len(normalised), -1), np.concatenate(list(shared.counts), axis=1))
+    means = np.stack([each.normalised["mean"].value for each in challenges])  # [M, C]
+    gaps = np.stack([each.normalised["optimality_gap"].value for each in challenges])
+    resampled_means = np.stack([each.resampled_mean for each in challenges])  # [M, C, B]
+    resampled_gaps = np.stack([each.resampled_gap for each in challenges])
+    n, df = effective_seeds(np.isfinite(normalised).sum(axis=2))
+
+    def aggregate(value: Array, resampled: Array, trimmed: float = 0.0) -> Estimate:
+        return Estimate(value, *percentile_interval(resampled, shared.confidence, n, df, trimmed=trimmed))
+
     return {
-        name: (value, *ends(drawn, draws.level, n, df, ignores=heeds.get(name, 0.0)))
-        for name, (value, drawn) in both.items()
+        "iqm": aggregate(pooled.value[_IQM], pooled.resampled[_IQM], TRIMMED[_IQM]),
+        "mean": aggregate(_over_challenges(means, np.mean), _over_challenges(resampled_means, np.mean)),
+        "median": aggregate(_over_challenges(means, np.median), _over_challenges(resampled_means, np.median)),
+        "optimality_gap": aggregate(_over_challenges(gaps, np.mean), _over_challenges(resampled_gaps, np.mean)),
     }
 
 
-def evidence(known: Array) -> tuple[Array, Array]:
-    """Seeds in a challenge, on average over those that have any, and degrees of freedom, from counts [..., M]."""
-    challenges = np.maximum((known > 0).sum(axis=-1), 1)
-    total = known.sum(axis=-1)
-    return total / challenges, np.maximum(total - challenges, 1)
+class EffectiveSeeds(NamedTuple):
+    """Sample size behind a statistic over challenges."""
+
+    n: Array  # seeds in a challenge, on average over those that have any
+    df: Array  # degrees of freedom
 
 
-def _over(values: Array, statistic: Any) -> Array:
-    """A statistic over the challenges [M, ...] that have a value."""
+def effective_seeds(n_seeds: Array) -> EffectiveSeeds:
+    """Compute the sample size behind statistics over challenges from counts [..., M]."""
+    n_challenges = np.maximum((n_seeds > 0).sum(axis=-1), 1)
+    total = n_seeds.sum(axis=-1)
+    return EffectiveSeeds(total / n_challenges, np.maximum(total - n_challenges, 1))
+
+
+def _over_challenges(values: Array, statistic: Callable[..., Array]) -> Array:
+    """Apply a statistic over the challenges [M, ...] that have a value."""
     if np.isfinite(values).all():
         return np.asarray(statistic(values, axis=0))
     flat = values.reshape(len(values), -1)
-    found = np.full(flat.shape[1], np.nan)
+    result = np.full(flat.shape[1], np.nan)
     known = np.isfinite(flat)
     for pattern in np.unique(known, axis=1).T:
-        at = (known == pattern[:, None]).all(axis=0)
+        columns = (known == pattern[:, None]).all(axis=0)
         if pattern.any():
-            found[at] = statistic(flat[pattern][:, at], axis=0)
-    return found.reshape(values.shape[1:])
+            result[columns] = statistic(flat[pattern][:, columns], axis=0)
+    return result.reshape(values.shape[1:])
 
 
-def profiles(normalised: Array, draws: Draws) -> dict[str, Any]:
-    """Performance profiles: the share of all runs above each height, with pointwise bands (Agarwal et al. 2021, 4.2).
-
-    Args:
-        normalised: [C, M, S].
-        draws: level, and counts of these challenges.
-
-    Returns:
-        ``taus`` [T] and ``value``, ``low``, ``high``, each [C, T].
-    """
+def performance_profiles(normalised: Array, shared: SharedBootstrap) -> Profiles:
+    """Compute performance profiles with pointwise bands (Agarwal et al. 2021, section 4.2) from scores [C, M, S]."""
+    c = len(normalised)
     known = np.isfinite(normalised)
     top = np.clip(normalised[known].max(initial=1.0), 1.0, 2.0)
     bottom = np.clip(normalised[known].min(initial=0.0), -1.0, 0.0)
-    taus = np.linspace(np.floor(10 * bottom) / 10, np.ceil(10 * top) / 10, HEIGHTS)
-    c = len(normalised)
+    taus = np.linspace(np.floor(10 * bottom) / 10, np.ceil(10 * top) / 10, N_TAUS)
     above = (normalised[:, :, :, None] > taus).astype(np.float32).transpose(1, 2, 0, 3)  # [M, S, C, T]
-    there = known.transpose(1, 2, 0).astype(np.float32)
-    counts = draws.counts[:, :MINOR].astype(np.float32)
-    share, runs = np.zeros((counts.shape[1], c, HEIGHTS), np.float32), np.zeros((counts.shape[1], c), np.float32)
+    present = known.transpose(1, 2, 0).astype(np.float32)
+    counts = shared.counts[:, :MAX_CURVE_RESAMPLES].astype(np.float32)
+    n_above = np.zeros((counts.shape[1], c, N_TAUS), np.float32)
+    n_runs = np.zeros((counts.shape[1], c), np.float32)
     for m in range(len(counts)):
-        share += (counts[m] @ above[m].reshape(-1, c * HEIGHTS)).reshape(share.shape)
-        runs += counts[m] @ there[m]
+        n_above += (counts[m] @ above[m].reshape(-1, c * N_TAUS)).reshape(n_above.shape)
+        n_runs += counts[m] @ present[m]
     with np.errstate(invalid="ignore"):
-        share = np.moveaxis(share.astype(np.float64) / runs[:, :, None], 0, 2)  # [C, T, B]
+        resampled = np.moveaxis(n_above.astype(np.float64) / n_runs[:, :, None], 0, 2)  # [C, T, B]
         value = above.sum(axis=(0, 1), dtype=np.float64) / known.sum(axis=(1, 2))[:, None]
-    n, df = (part[:, None] for part in evidence(known.sum(axis=2)))
-    low, high = ends(share, draws.level, np.broadcast_to(n, value.shape), np.broadcast_to(df, value.shape))
-    other = may_differ(np.maximum(n, 1.0), draws.level)  # where all runs are above, or none is: a share has bounds
-    low = np.where(np.isnan(low) & np.isfinite(value) & (n > 1), value * (1.0 - other), low)
-    high = np.where(np.isnan(high) & np.isfinite(value) & (n > 1), value + (1.0 - value) * other, high)
-    return {"taus": taus, "value": value, "low": low, "high": high}
+    size = effective_seeds(known.sum(axis=2))
+    n = size.n[:, None]
+    low, high = percentile_interval(
+        resampled, shared.confidence, np.broadcast_to(n, value.shape), np.broadcast_to(size.df[:, None], value.shape)
+    )
+    unequal = max_unequal_fraction(np.maximum(n, 1.0), shared.confidence)  # all runs above, or none: it has bounds
+    low = np.where(np.isnan(low) & np.isfinite(value) & (n > 1), value * (1.0 - unequal), low)
+    high = np.where(np.isnan(high) & np.isfinite(value) & (n > 1), value + (1.0 - value) * unequal, high)
+    return Profiles(taus, Estimate(value, low, high))

@@ -1,9 +1,10 @@
-"""What scores over seeds say, and how sure that is.
+"""Point and interval estimates over seeds: interquartile mean, bootstrap confidence intervals, learning-curve metrics.
 
-The interquartile mean and bootstrap intervals over seeds, as Agarwal et al. 2021 (Deep Reinforcement Learning at the
-Edge of the Statistical Precipice, section 4) propose. Their percentile interval holds less than its level of the truth
-where seeds are few; here it is widened for that, see :func:`tail`. scipy does the statistics; it is imported when it is
-first needed.
+The interquartile mean and percentile bootstrap intervals over seeds follow Agarwal et al. 2021 (Deep Reinforcement
+Learning at the Edge of the Statistical Precipice, section 4). Their interval undercovers where seeds are few; here it
+is expanded, see :func:`expanded_tail`. ``scipy.stats`` computes them; it is imported when it is first needed.
+
+Shapes: S seeds, P points, K evaluations.
 """
 
 from __future__ import annotations
@@ -17,30 +18,44 @@ from simulator.core.protocols import Array
 from simulator.core.rng import generators
 
 Statistic = Callable[..., Any]  # (values, axis) -> values without that axis
-RESAMPLES = 2_000
-SAME = 1e-6  # part of a score that makes no difference where floor and ceiling are compared
+N_BOOTSTRAP = 2_000
+SCALE_TOLERANCE = 1e-6  # relative; a reference score closer to the random score makes no scale
 UNBOUNDED = (-np.inf, np.inf)
-_SEEDS = 1_000  # in which a share of all seeds is counted
+_POPULATION = 1_000  # seeds that stand for all possible ones
 _BATCH = 1 << 20  # numbers resampled at once, 8 MB
 
 
-class Estimate(NamedTuple):
-    """A statistic of the scores of some seeds, and its interval; numbers, or arrays [P] over points."""
+class Interval(NamedTuple):
+    """A confidence interval; floats, or arrays over points. NaN where there is none."""
 
-    value: Any
-    low: Any  # nan for a single seed, and for few equal ones on a scale without bounds
+    low: Any
     high: Any
 
 
+class Estimate(NamedTuple):
+    """A statistic over seeds and its confidence interval; floats, or arrays over points."""
+
+    value: Any
+    low: Any  # NaN for a single seed, and for few equal ones on a scale without bounds
+    high: Any
+
+
+class ThresholdTimes(NamedTuple):
+    """When seeds first reached a threshold, and how lastingly."""
+
+    first_step: Array  # [S], NaN: never
+    solved_after_first: Array  # fraction of the later evaluations at the threshold, [S]; NaN where there are none
+
+
 def iqm(values: Array, axis: int = 0) -> Any:
-    """Interquartile mean over seeds: the lowest and the highest quarter, rounded down, are left out.
+    """Compute the interquartile mean: the lowest and the highest quarter, rounded down, are left out.
 
     Args:
         values: scores [S] or [S, P].
-        axis: where the seeds are.
+        axis: axis of the seeds.
 
     Returns:
-        A float, or [P]. nan where a value is nan: what is missing is not left out in silence.
+        A float, or [P]. NaN where a value is NaN: missing seeds are never dropped in silence.
     """
     from scipy.stats import trim_mean
 
@@ -50,170 +65,178 @@ def iqm(values: Array, axis: int = 0) -> Any:
     return np.where(np.isnan(values).any(axis=axis), np.nan, mean)[()]
 
 
-def interval(
+def estimate(
     values: Array,
     statistic: Statistic = iqm,
-    level: float = 0.95,
-    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+    n_bootstrap: int = N_BOOTSTRAP,
     bounds: tuple[float, float] = UNBOUNDED,
-) -> tuple[Any, Any]:
-    """Bootstrap interval of a statistic over seeds, drawn with the same numbers every time; see :func:`tail`.
+) -> Estimate:
+    """Estimate a statistic of scores [S], or of each point of scores [S, P]; see :func:`confidence_interval`."""
+    low, high = confidence_interval(values, statistic, confidence, n_bootstrap, bounds)
+    return Estimate(statistic(np.asarray(values, np.float64), axis=0), low, high)
 
-    Equal scores resample to themselves, which says nothing: n of them are what one sees where up to
-    1 - (alpha / 2)**(1 / n) of all seeds differ (Clopper and Pearson 1934, Biometrika 26, for 0 of n). Their interval
-    goes from the statistic where that share of seeds is at the lower bound of the scale to the one where it is at the
-    upper. A scale without bounds has none, unless the statistic does not raise_if_stopped that share: the interquartile mean from
-    13 equal seeds on, the median from 6. Scores that are all at one or the other bound have at least the interval
-    that the same source gives the share of either.
+
+def confidence_interval(
+    values: Array,
+    statistic: Statistic = iqm,
+    confidence: float = 0.95,
+    n_bootstrap: int = N_BOOTSTRAP,
+    bounds: tuple[float, float] = UNBOUNDED,
+) -> Interval:
+    """Compute the bootstrap confidence interval of a statistic over seeds; deterministic.
+
+    Resamples of equal scores are all equal and give no width. Yet n equal seeds are compatible with up to
+    1 - (alpha / 2)**(1 / n) of all seeds being different (Clopper and Pearson 1934, Biometrika 26, for 0 of n). Their
+    interval is spanned by the statistic with that fraction of seeds at the lower bound of the scale, and at the upper
+    bound. Without bounds there is no interval, unless the statistic ignores that fraction: the interquartile mean from
+    13 equal seeds on, the median from 6. Scores that all lie at one of the two bounds have at least the interval of
+    the same source for a proportion.
 
     Args:
         values: scores [S] or [S, P]; every point is resampled by the same seeds.
-        statistic: called with values and ``axis``; greater where scores are.
-        level: how often such intervals hold the truth, between 0 and 1.
-        resamples: bootstrap samples.
-        bounds: least and greatest score that there can be; infinite where it is not known.
+        statistic: called with values and ``axis``; increasing in the scores.
+        confidence: coverage of the interval, between 0 and 1.
+        n_bootstrap: bootstrap resamples.
+        bounds: least and greatest possible score; infinite where unknown.
 
     Returns:
-        (low, high), floats or [P]. nan for a single seed, which says nothing about others, where a value is nan or
-        infinite, and for few equal scores without bounds.
+        Floats or [P]. NaN for a single seed, where a value is NaN or infinite, and for few equal scores without bounds.
 
     Raises:
-        ValueError: no seeds, or a level that is not between 0 and 1.
+        ValueError: no seeds, or a confidence that is not between 0 and 1.
     """
     values = np.asarray(values, np.float64)
     if values.ndim not in (1, 2) or not len(values):
         raise ValueError(f"values of shape {values.shape}: expected [S] or [S, P] with at least one seed")
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level {level}: expected a share between 0 and 1")
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence {confidence}: expected a fraction between 0 and 1")
     columns = values.reshape(len(values), -1)  # [S, P]
     band = np.full((2, columns.shape[1]), np.nan)
-    known = np.isfinite(columns).all(axis=0) & (len(values) > 1)
-    constant = known & (columns == columns[0]).all(axis=0)
+    usable = np.isfinite(columns).all(axis=0) & (len(values) > 1)
+    constant = usable & (columns == columns[0]).all(axis=0)
+    varied = usable & ~constant
     if constant.any():
-        band[:, constant] = _of_equal(columns[0, constant], len(values), statistic, level, bounds)
-    if (known & ~constant).any():
-        band[:, known & ~constant] = _bootstrap(columns[:, known & ~constant], statistic, level, resamples)
-    for p in np.flatnonzero(known & ~constant & np.isin(columns, bounds).all(axis=0)):
-        low, high = _of_two(columns[:, p], statistic, level, bounds)
-        band[:, p] = min(low, band[0, p]), max(high, band[1, p])
+        band[:, constant] = _interval_of_equal(columns[0, constant], len(values), statistic, confidence, bounds)
+    if varied.any():
+        band[:, varied] = _scipy_bootstrap(columns[:, varied], statistic, confidence, n_bootstrap)
+    for p in np.flatnonzero(varied & np.isin(columns, bounds).all(axis=0)):
+        low, high = _interval_of_binary(columns[:, p], statistic, confidence, bounds)
+        band[0, p] = min(low, band[0, p])
+        band[1, p] = max(high, band[1, p])
     low, high = band.reshape(2, *values.shape[1:])
-    return low[()], high[()]
+    return Interval(low[()], high[()])
 
 
-def may_differ(n: Any, level: float) -> Any:
-    """The greatest share of all seeds that can differ where n that were seen are equal; see :func:`interval`."""
-    return 1.0 - (0.5 - 0.5 * level) ** (1.0 / np.asarray(n, np.float64))
+def max_unequal_fraction(n: Any, confidence: float) -> Any:
+    """Bound the fraction of all seeds that can differ from n equal ones; see :func:`confidence_interval`."""
+    return 1.0 - (0.5 - 0.5 * confidence) ** (1.0 / np.asarray(n, np.float64))
 
 
-def _of_equal(
-    values: Array, n: int, statistic: Statistic, level: float, bounds: tuple[float, float]
-) -> tuple[Array, Array]:
-    """The intervals of points [P] at each of which n seeds have that one value."""
-    n_other = int(np.ceil(may_differ(n, level) * _SEEDS))
+def _interval_of_equal(
+    values: Array, n: int, statistic: Statistic, confidence: float, bounds: tuple[float, float]
+) -> Interval:
+    """Compute the intervals of points [P], each of n seeds that share one value."""
+    n_unequal = int(np.ceil(max_unequal_fraction(n, confidence) * _POPULATION))
     ends = []
     for bound in bounds:
-        many = np.tile(values, (_SEEDS, 1))  # [_SEEDS, P], all seeds that there are
-        many[:n_other] = bound
+        population = np.tile(values, (_POPULATION, 1))  # [_POPULATION, P]
+        population[:n_unequal] = bound
         with np.errstate(invalid="ignore"):
-            ends.append(np.asarray(statistic(many, axis=0)))
-    low, high = (np.where(np.isfinite(end), end, np.nan) for end in ends)
+            end = np.asarray(statistic(population, axis=0))
+        ends.append(np.where(np.isfinite(end), end, np.nan))
+    low, high = ends
     both = np.isfinite(low) & np.isfinite(high)
-    exact = both & (low == high)  # not even a rounding error wide
-    low, high = np.where(both, low, np.nan), np.where(both, high, np.nan)
-    return np.where(exact, values, low), np.where(exact, values, high)
+    ignored = both & (low == high)  # the statistic ignores these seeds: not even a rounding error wide
+    low = np.where(ignored, values, np.where(both, low, np.nan))
+    high = np.where(ignored, values, np.where(both, high, np.nan))
+    return Interval(low, high)
 
 
-def _of_two(values: Array, statistic: Statistic, level: float, bounds: tuple[float, float]) -> tuple[float, float]:
-    """The interval of scores [S] of which each is at one of two bounds."""
+def _interval_of_binary(
+    values: Array, statistic: Statistic, confidence: float, bounds: tuple[float, float]
+) -> Interval:
+    """Compute the interval of scores [S] that all lie at one of two bounds."""
     from scipy.stats import binomtest
 
-    found = binomtest(int((values == bounds[1]).sum()), len(values)).proportion_ci(level, method="exact")
+    proportion = binomtest(int((values == bounds[1]).sum()), len(values)).proportion_ci(confidence, method="exact")
     ends = []
-    for n_high in (int(np.floor(found.low * _SEEDS)), int(np.ceil(found.high * _SEEDS))):
-        many = np.full(_SEEDS, bounds[0])
-        many[:n_high] = bounds[1]
-        ends.append(float(statistic(many, axis=0)))
-    return ends[0], ends[1]
+    for n_high in (int(np.floor(proportion.low * _POPULATION)), int(np.ceil(proportion.high * _POPULATION))):
+        population = np.full(_POPULATION, bounds[0])
+        population[:n_high] = bounds[1]
+        ends.append(float(statistic(population, axis=0)))
+    return Interval(*ends)
 
 
-def estimate(
-    values: Array,
-    statistic: Statistic = iqm,
-    level: float = 0.95,
-    resamples: int = RESAMPLES,
-    bounds: tuple[float, float] = UNBOUNDED,
-) -> Estimate:
-    """A statistic of scores [S] with its interval, or of scores [S, P] with a band; see :func:`interval`."""
-    low, high = interval(values, statistic, level, resamples, bounds)
-    return Estimate(statistic(np.asarray(values, np.float64), axis=0), low, high)
+def _scipy_bootstrap(values: Array, statistic: Statistic, confidence: float, n_bootstrap: int) -> Interval:
+    from scipy.stats import bootstrap
+
+    with np.errstate(over="ignore", invalid="ignore"):  # of the standard error, which is not used
+        result = bootstrap(
+            (values,),
+            lambda resample, axis: statistic(resample, axis=axis),
+            n_resamples=n_bootstrap,
+            batch=max(1, min(n_bootstrap, _BATCH // values.size)),
+            vectorized=True,
+            axis=0,
+            confidence_level=1.0 - 2.0 * expanded_tail(confidence, len(values), len(values) - 1.0),
+            method="percentile",
+            rng=generators([0], "bootstrap")[0],
+        )
+    return Interval(result.confidence_interval.low, result.confidence_interval.high)
+
+
+def expanded_tail(confidence: float, n: float, df: float) -> float:
+    """Compute the quantile of the bootstrap distribution at which an interval ends.
+
+    A bootstrap of n seeds is too narrow by sqrt((n - 1) / n), and knows the spread no better than n seeds show it. The
+    expanded percentile interval (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 4.3) replaces
+    (1 - confidence) / 2 by Phi(-sqrt(n / (n - 1)) t), with Student's t at ``df`` degrees of freedom (n - 1 in one
+    sample).
+    """
+    from scipy.special import ndtr, stdtrit
+
+    return float(ndtr(np.sqrt(n / (n - 1.0)) * stdtrit(df, 0.5 - 0.5 * confidence)))
 
 
 def equal_seeds(values: Array) -> int | None:
-    """How many scores [S] of several seeds are all equal, which is why they can be without an interval; else None."""
+    """Count scores [S] that are all equal, which explains a missing interval; None where they differ."""
     values = np.asarray(values, np.float64)
     return len(values) if len(values) > 1 and (values == values[0]).all() else None
 
 
-def _bootstrap(values: Array, statistic: Statistic, level: float, resamples: int) -> tuple[Any, Any]:
-    from scipy.stats import bootstrap
-
-    with np.errstate(over="ignore", invalid="ignore"):  # of the standard error, which is not asked for
-        found = bootstrap(
-            (values,),
-            lambda drawn, axis: statistic(drawn, axis=axis),
-            n_resamples=resamples,
-            batch=max(1, min(resamples, _BATCH // values.size)),
-            vectorized=True,
-            axis=0,
-            confidence_level=1.0 - 2.0 * tail(level, len(values), len(values) - 1.0),
-            method="percentile",
-            rng=generators([0], "bootstrap")[0],
-        )
-    return found.confidence_interval.low, found.confidence_interval.high
-
-
-def tail(level: float, n: float, df: float) -> float:
-    """Share of resamples outside either end of an interval.
-
-    A bootstrap of n seeds is too narrow by sqrt((n - 1) / n), and knows the spread no better than n seeds show it; the
-    expanded percentile interval (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 4.3) takes
-    Phi(-sqrt(n / (n - 1)) t) with Student's t at n - 1 degrees of freedom in place of (1 - level) / 2.
-    """
-    from scipy.special import ndtr, stdtrit
-
-    return float(ndtr(np.sqrt(n / (n - 1.0)) * stdtrit(df, 0.5 - 0.5 * level)))
-
-
 def normalise(scores: Array, floor: Array, ceiling: Array) -> Array:
-    """Scores on the scale on which the floor is 0 and the ceiling 1.
+    """Normalise scores so that the floor (random score) is 0 and the ceiling (reference score) is 1.
 
-    Where the ceiling is not above the floor by more than a millionth of either there is no scale, for it would be made
-    of rounding: 1 for scores that reach the ceiling but for that millionth, 0 for others.
+    Where the ceiling is not above the floor by more than rounding there is no scale: scores that reach the ceiling
+    count 1, others 0.
 
     Args:
         scores: any shape.
         floor: broadcast to it.
         ceiling: likewise.
     """
-    scores, width, scaled = np.asarray(scores, np.float64), ceiling - floor, has_scale(floor, ceiling)
+    scores = np.asarray(scores, np.float64)
+    width = ceiling - floor
+    scaled = has_scale(floor, ceiling)
     with np.errstate(invalid="ignore", divide="ignore"):
-        step = np.where(np.isnan(scores), np.nan, scores >= ceiling - SAME * np.abs(ceiling))
+        step = np.where(np.isnan(scores), np.nan, scores >= ceiling - SCALE_TOLERANCE * np.abs(ceiling))
         return np.where(scaled, (scores - floor) / np.where(scaled, width, 1.0), step)
 
 
 def has_scale(floor: Array, ceiling: Array) -> Array:
-    """Where a ceiling is above its floor by more than rounding; bool, of their shape."""
-    return np.asarray(ceiling - floor > SAME * np.maximum(np.abs(floor), np.abs(ceiling)))
+    """Check that a ceiling is above its floor by more than rounding; bool, of their shape."""
+    return np.asarray(ceiling - floor > SCALE_TOLERANCE * np.maximum(np.abs(floor), np.abs(ceiling)))
 
 
-def area(steps: Array, curve: Array) -> Array:
-    """Mean height of curves [..., K] between their first and their last step, straight between evaluations.
+def area_under_curve(steps: Array, curve: Array) -> Array:
+    """Average curves [..., K] between the first and the last step by the trapezoidal rule.
 
-    Of normalised scores it says how fast a learner learns: 1 is at the ceiling from the first evaluation on.
+    Of normalised scores it measures sample efficiency: 1 is at the ceiling from the first evaluation on.
 
     Args:
         steps: increasing, [K].
-        curve: scores there; nan anywhere makes the area nan.
+        curve: scores there; NaN anywhere makes the area NaN.
     """
     curve = np.asarray(curve, np.float64)
     if len(steps) == 0:
@@ -223,26 +246,23 @@ def area(steps: Array, curve: Array) -> Array:
     return np.asarray(np.trapezoid(curve, steps, axis=-1) / (steps[-1] - steps[0]))
 
 
-def reaches(scores: Array, threshold: float) -> Array:
-    """Which scores count as solved: at the threshold up to a rounding error, bool; nan does not."""
+def reaches_threshold(scores: Array, threshold: float) -> Array:
+    """Check which scores count as solved: at the threshold up to a rounding error, bool; NaN does not."""
     return np.asarray(scores) >= threshold - 1e-9 * max(1.0, abs(threshold))
 
 
-def solves(steps: Array, reached: Array) -> tuple[Array, Array]:
-    """When seeds first reached a threshold, and whether they stayed there.
+def threshold_times(steps: Array, reached: Array) -> ThresholdTimes:
+    """Find when seeds first reached a threshold, and the fraction of later evaluations at it.
 
     Args:
         steps: of the evaluations, [K].
-        reached: bool [S, K], see :func:`reaches`.
-
-    Returns:
-        The step of the first evaluation that reached it, [S], nan for never; and of the evaluations after it the share
-        that did, [S], nan where there are none.
+        reached: bool [S, K], see :func:`reaches_threshold`.
     """
-    first, stayed = np.full((2, len(reached)), np.nan)
+    first_step = np.full(len(reached), np.nan)
+    solved_after_first = np.full(len(reached), np.nan)
     for i in np.flatnonzero(reached.any(axis=1)):
-        at = int(reached[i].argmax())
-        first[i] = steps[at]
-        if at + 1 < len(steps):
-            stayed[i] = reached[i, at + 1 :].mean()
-    return first, stayed
+        k = int(reached[i].argmax())
+        first_step[i] = steps[k]
+        if k + 1 < len(steps):
+            solved_after_first[i] = reached[i, k + 1 :].mean()
+    return ThresholdTimes(first_step, solved_after_first)

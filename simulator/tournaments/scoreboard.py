@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator.config.tournament import SIDES
 from simulator.core.protocols import Array
-from simulator.statistics.analysis import Played
+from simulator.statistics.analysis import DivisionScores, EvaluationCurves
 from simulator.store.cell_store import JobKey, JobRecord, SeedRange, TournamentRecord
 
 MEASURED = "measured random play"
@@ -26,8 +26,8 @@ class ReferenceScores(NamedTuple):
     threshold: float
 
 
-def division(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells, kind: str) -> Played | None:
-    """The contestants of one kind with their scores, ready to be judged; None where there are none."""
+def division(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells, kind: str) -> DivisionScores | None:
+    """The contestants of one kind with their scores, to be analysed; None where there are none."""
     plan = record.plan
     who = [i for i, each in enumerate(plan["contestants"]) if SIDES[each["kind"]] == SIDES[kind]]
     who = [i for i in who if plan["contestants"][i]["kind"] == kind]
@@ -109,7 +109,7 @@ class Scoreboard:
             self._wins[m, at, i, j] = share
             self._wins[m, at, j, i] = 1.0 - np.array(share)
 
-    def played(self) -> Played:
+    def played(self) -> DivisionScores:
         """Everything that was entered."""
         with np.errstate(invalid="ignore"):
             scores = np.where(self._count > 0, self._sum / self._count, np.nan)
@@ -119,7 +119,7 @@ class Scoreboard:
         if self._settings["failed"] == "floor":
             scores = np.where(self._bad & np.isnan(scores), floor[None], scores)
         plan = self._plan
-        return Played(
+        return DivisionScores(
             tuple(plan["contestants"][i]["label"] for i in self._who),
             tuple(plan["challenges"][m]["label"] for m in self._what),
             tuple(self._seeds),
@@ -129,7 +129,7 @@ class Scoreboard:
             tuple(each.floor_is for each in marks),
             tuple(each.ceiling_is for each in marks),
             np.array([each.threshold for each in marks], np.float64),
-            tuple(self._curves(m) for m in range(len(self._what))),
+            tuple(EvaluationCurves(*self._curves(m)) for m in range(len(self._what))),
             self._won(scores),
         )
 

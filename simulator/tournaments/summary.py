@@ -13,7 +13,7 @@ import numpy as np
 from simulator.config.codec import stored_tables
 from simulator.config.tournament import SIDES, TournamentConfig
 from simulator.core.snapshots import Standing
-from simulator.statistics.analysis import Played, judge
+from simulator.statistics.analysis import DivisionScores, analyze
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, TournamentRecord
 from simulator.tournaments.plan import cells_of
 from simulator.tournaments.scoreboard import Cells, division
@@ -78,7 +78,7 @@ def _judged(
         played = division(record, settings, cells, kind)
         if played is None:
             continue
-        answer = judge(played, settings["level"], resamples or settings["resamples"], looks=looks)
+        answer = analyze(played, settings["level"], resamples or settings["resamples"], n_interim_analyses=looks)
         _note_marks(found["challenges"], played)
         for key in ("ranking", "scores"):
             found[key] += [{"division": kind, **each} for each in answer.pop(key)]
@@ -134,7 +134,7 @@ def _head(record: TournamentRecord, settings: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _note_marks(challenges: list[dict[str, Any]], played: Played) -> None:
+def _note_marks(challenges: list[dict[str, Any]], played: DivisionScores) -> None:
     """Write floors and ceilings to the challenges that they belong to."""
     for m, label in enumerate(played.challenges):
         own = next(each for each in challenges if each["label"] == label)

@@ -14,12 +14,12 @@ from simulator.statistics.estimates import (
     UNBOUNDED,
     Estimate,
     Statistic,
+    confidence_interval,
     equal_seeds,
     estimate,
-    interval,
     iqm,
-    reaches,
-    solves,
+    reaches_threshold,
+    threshold_times,
 )
 from simulator.store.records import RunRecord
 from simulator.store.run_store import Store
@@ -149,7 +149,7 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
     found["without_score"] = int((~np.isfinite(score)).sum())
     score = score[np.isfinite(score)]
     if len(score):
-        found["low"], found["high"] = map(_plain, interval(score))
+        found["low"], found["high"] = map(_plain, confidence_interval(score))
         found["iqm"] = iqm(score)
         found["equal"] = equal_seeds(score)
     return found | {"value_error": record.known("value_error")}
@@ -175,9 +175,9 @@ def solve_statistics(store: Store, record: RunRecord) -> dict[str, Any]:
     answer = {"threshold": threshold, "eval_every": _eval_every(record), **_unsolved(len(record.seeds))}
     if threshold is None or not len(steps):
         return answer
-    reached = reaches(score, threshold) & valid_seeds(record)[:, None]  # [S, K]
+    reached = reaches_threshold(score, threshold) & valid_seeds(record)[:, None]  # [S, K]
     ever = reached.any(axis=1)
-    first, stayed = solves(steps, reached)
+    first, stayed = threshold_times(steps, reached)
     median = over_seeds(first, np.median)
     mean = over_seeds(stayed, np.mean, (0.0, 1.0))
     answer |= {"fraction": float(ever.mean()), "fraction_interval": _wilson(int(ever.sum()), len(ever))}

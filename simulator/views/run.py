@@ -90,7 +90,7 @@ def _speed(snapshot: RunSnapshot, before: RunSnapshot | None) -> list[Part]:
 
 def _evaluation(snapshot: RunSnapshot, look: TerminalStyle) -> list[Part]:
     from simulator.core.episodes import cut_seeds, scores
-    from simulator.statistics.estimates import interval, iqm
+    from simulator.statistics.estimates import confidence_interval, iqm
 
     last = snapshot.evaluations[-1]
     broken = np.isin(snapshot.seeds, [failure.seed for failure in snapshot.failed])
@@ -100,7 +100,7 @@ def _evaluation(snapshot: RunSnapshot, look: TerminalStyle) -> list[Part]:
     cut = [(f"{n_cut} seed{'s' * (n_cut > 1)} cut", "yellow")] if n_cut else []
     if not len(score):
         return cut
-    low, high = interval(score) if len(score) > 1 else (float("nan"), float("nan"))
+    low, high = confidence_interval(score) if len(score) > 1 else (float("nan"), float("nan"))
     kind = "exact greedy return" if last.exact is not None else "greedy return"
     parts = [(kind, "dim"), (f"IQM {number(iqm(score))}", "bold")]
     if np.isfinite(low):

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from simulator.core.snapshots import Standing, TournamentSnapshot
-from simulator.reporting.tournament_text import PLURALS, shortened
+from simulator.reporting.tables import shortened
+from simulator.reporting.tournament import PLURALS
 from simulator.views.live import LiveView
 from simulator.views.style import Part, TerminalStyle, clean, duration, fit, stack
 

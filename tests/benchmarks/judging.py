@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from simulator.core.protocols import Array
-from simulator.statistics.aggregates import Draws
-from simulator.statistics.analysis import Played, judge
-from simulator.statistics.bootstrap import drawn, ends, summaries
+from simulator.statistics.aggregates import SharedBootstrap
+from simulator.statistics.analysis import DivisionScores, EvaluationCurves, analyze
+from simulator.statistics.bootstrap import percentile_interval, resample_counts, resampled_statistics
 from simulator.statistics.comparisons import compare
 from tests.benchmarks._clock import cpu_seconds, show
 
@@ -30,22 +30,22 @@ KINDS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Array]] = {
 
 def main(json: bool) -> dict[str, Any]:
     """CPU seconds of a judgement, and per cent of intervals that hold the truth."""
-    judge(division(0)._replace(threshold=np.zeros(M)), resamples=10)  # compiles
+    analyze(division(0)._replace(threshold=np.zeros(M)), n_bootstrap=10)  # compiles
     seconds = {}
     for name, points in (("scores alone", 0), ("and curves of 20 evaluations", 20)):
         played = division(points)
         seconds[name] = min(
-            cpu_seconds(lambda played=played: judge(played, resamples=RESAMPLES)) for _ in range(ROUNDS)
+            cpu_seconds(lambda played=played: analyze(played, n_bootstrap=RESAMPLES)) for _ in range(ROUNDS)
         )
     return show(__doc__, {"cpu_seconds": seconds, "covered_percent": {**means_covered(), **matches_covered()}}, json)
 
 
-def division(points: int) -> Played:
+def division(points: int) -> DivisionScores:
     """Contestants of known and close strengths."""
     rng = np.random.Generator(np.random.PCG64(0))
     scores = np.linspace(0.3, 0.7, C)[:, None, None] + 0.1 * rng.normal(size=(C, M, S))
     curve = rng.normal(size=(C, S, points)) + np.linspace(0.0, 1.0, points)
-    return Played(
+    return DivisionScores(
         tuple(f"contestant {i:02d}" for i in range(C)),
         tuple(f"challenge {m:02d}" for m in range(M)),
         tuple(range(S)),
@@ -55,7 +55,7 @@ def division(points: int) -> Played:
         ("exact random play",) * M,
         ("exact optimum",) * M,
         np.full(M, 0.5),
-        ((100 * np.arange(1, points + 1), curve),) * M,
+        (EvaluationCurves(100 * np.arange(1, points + 1), curve),) * M,
     )
 
 
@@ -67,9 +67,9 @@ def means_covered() -> dict[str, float]:
         truth = many[500_000:1_500_000].mean()
         for m in CHALLENGES:
             for s in SEEDS:
-                counts = np.concatenate(list(drawn(np.ones((m, s), np.bool_), RESAMPLED)), axis=1)
-                values = summaries(sample(rng, (TRIES, m * s)), counts)
-                low, high = ends(values.resampled[1], 0.95, s, m * (s - 1))
+                counts = np.concatenate(list(resample_counts(np.ones((m, s), np.bool_), RESAMPLED)), axis=1)
+                values = resampled_statistics(sample(rng, (TRIES, m * s)), counts)
+                low, high = percentile_interval(values.resampled[1], 0.95, s, m * (s - 1))
                 found[f"iqm, {kind}, {m} x {s}"] = 100.0 * float(np.mean((low <= truth) & (truth <= high)))
     return found
 
@@ -82,19 +82,19 @@ def matches_covered() -> dict[str, float]:
         better = 1.0 / (1.0 + np.exp(strengths[None, :] - strengths[:, None]))  # [C, C] the row does better
         for m in CHALLENGES:
             for s in SEEDS:
-                draws, held = Draws(0.95, drawn(np.ones((m, s), np.bool_), REFITS), 0), []
+                shared, held = SharedBootstrap(0.95, resample_counts(np.ones((m, s), np.bool_), REFITS), 0), []
                 for _ in range(MATCHES):
                     scores = strengths[:, None, None] + rng.gumbel(size=(len(strengths), m, s))
-                    held.append(_held(scores, draws, strengths, better))
+                    held.append(_held(scores, shared, strengths, better))
                 for i, what in enumerate(("probability", "mean rank", "strength")):
                     found[f"{what}, {name}, {m} x {s}"] = 100.0 * float(np.mean([each[i] for each in held]))
     return found
 
 
-def _held(scores: Array, draws: Draws, strengths: Array, better: Array) -> list[float]:
-    found = compare(scores, None, draws, np.ones(len(scores)), 0.05)
+def _held(scores: Array, shared: SharedBootstrap, strengths: Array, better: Array) -> list[float]:
+    found = compare(scores, None, shared, np.ones(len(scores)), 0.05)
     truths = (
-        (found.probability, better[found.of[:, 0], found.of[:, 1]]),
+        (found.probability, better[found.pairs[:, 0], found.pairs[:, 1]]),
         (found.mean_rank, 1.0 + better.sum(axis=0) - 0.5),
         (found.strength, strengths - strengths.mean()),
     )

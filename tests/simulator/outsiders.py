@@ -12,7 +12,7 @@ import numpy as np
 from simulator.config.run import RunConfig, build
 from simulator.core import registry
 from simulator.external.contestants import external, play_external
-from simulator.external.recordings import Episode, Recording
+from simulator.external.recordings import RecordedEpisode, Recording
 
 HERE = f"python:{__name__}:"
 
@@ -95,7 +95,7 @@ def recorded(env: str, seed_list: list[int], policy: Any, episodes: int = 2, **s
                 step = made.step(np.array(actions[-1:]))
                 obs, total = step.obs, total + float(step.reward[0])
                 ended = bool(step.terminated[0] | step.truncated[0])
-            found.append(Episode(seed, actions, total, bool(step.terminated[0]), bool(step.truncated[0])))
+            found.append(RecordedEpisode(seed, actions, total, bool(step.terminated[0]), bool(step.truncated[0])))
     return Recording(env, settings, tuple(found))
 
 

@@ -268,9 +268,9 @@ def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_
         assert [each["memory"] for each in found["refused"]] == [out] * 2
         assert all(why in each["why"] for each in found["refused"])
         recall_tables.show(found)
-        lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("refused")]
+        lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("cannot store")]
         assert len(lines) == 1
-        assert lines[0].startswith(f"refused: {out}: ")
+        assert lines[0].startswith(f"cannot store: {out}: ")
         assert reproduce.again("r1", str(lab))["identical"]
 
 

@@ -64,7 +64,7 @@ def test_the_demo_fills_the_lab_and_shows_everybody_beside_the_optimum(
     monkeypatch.setenv("COLUMNS", "100")
     assert main.main(["demo", "--lab", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    for name in (*demo.AGENTS, *demo.ENVS, "★", "best possible", "identity", "engram show latest"):
+    for name in (*demo.AGENTS, *demo.ENVS, "★", "Bayes-optimal", "identity", "engram show latest"):
         assert name in out
     with Store(tmp_path) as store:
         assert [each.status for each in store.runs()] == ["done"] * 7

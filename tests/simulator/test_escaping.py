@@ -175,7 +175,7 @@ def test_latex_prints_commas_as_commas_and_a_minus_as_a_minus(words, printed):
 def test_html_holds_no_character_that_it_cannot(words):
     from markupsafe import escape
 
-    from simulator.reporting.tournament_text import readable
+    from simulator.reporting.tournament import readable
 
     told = readable({"settings": words, "label": words})
     for each in told.values():

@@ -142,13 +142,13 @@ def test_dqn_learns_here_as_it_does_in_gymnasiums_own_environment():
     import torch
     from stable_baselines3 import DQN
 
-    from simulator.external.evaluate import Judge, Pulse, borrowed
+    from simulator.external.evaluate import EvaluationHarness, Heartbeat, global_generators
     from simulator.external.sb3 import Training, build
 
     config = external("sb3:DQN", SMALL, run(POLE, steps=120, eval_every=50, eval_episodes=2, first_seed=3))
-    judge, number = Judge(config, Pulse(lambda: None)), rng.derived_seeds([3], "weights")[0] % 2**32
-    with borrowed(0):
-        training, ours = Training(judge, 3, number), build(config, judge, 3, number)
+    harness, number = EvaluationHarness(config, Heartbeat(lambda: None)), rng.derived_seeds([3], "weights")[0] % 2**32
+    with global_generators(0):
+        training, ours = Training(harness, 3, number), build(config, harness, 3, number)
         training.run(ours)
         given = SMALL | {"train_freq": (4, "step"), "policy_kwargs": {"net_arch": [8], "activation_fn": torch.nn.Tanh}}
         theirs = DQN("MlpPolicy", gymnasium.make(POLE), seed=number, device="cpu", **given)
@@ -180,10 +180,10 @@ def test_a_trained_seed_is_the_same_in_every_block_and_nothing_else_changes():
 def test_a_saved_model_plays_as_it_is(tmp_path, kind):
     import stable_baselines3
 
-    from simulator.external.evaluate import borrowed
+    from simulator.external.evaluate import global_generators
 
     path = tmp_path / "model.zip"
-    with borrowed(0):
+    with global_generators(0):
         model = getattr(stable_baselines3, kind)("MlpPolicy", gymnasium.make(LAKE), seed=1, device="cpu")
         model.save(path)
     config = external(f"sb3:{path}", {}, run(LAKE))

@@ -16,8 +16,8 @@ from simulator.core.memories import Recall
 from simulator.recall import loop
 from simulator.recall import summary as recalls
 from simulator.recall.benchmark import NOT_RECALLED, NOT_STORED, broken_seeds
+from simulator.reporting import figures
 from simulator.reporting import recall as recall_tables
-from simulator.reporting import recall_figures
 from simulator.store.cell_store import CellStore
 from simulator.store.run_store import Store
 from simulator.tournaments import loop as host
@@ -133,7 +133,7 @@ def test_weights_that_grow_without_bound(tmp_path, capsys, monkeypatch, rate, fa
 @pytest.mark.parametrize("broken", [(1,), (0, 1, 2)])
 def test_a_picture_draws_what_there_is(tmp_path, broken):
     found = played(tmp_path / "lab", broken, patterns=[5, 10])
-    recall_figures.draw(found, tmp_path / "x.svg")
+    figures.draw_recall(found, tmp_path / "x.svg")
     text = (tmp_path / "x.svg").read_text()
     assert "nan" not in text.lower()
     assert text.count("<path") > 10

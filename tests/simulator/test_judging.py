@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from simulator.statistics.analysis import Played, judge, undecided
+from simulator.statistics.analysis import DivisionScores, analyze, undecided
 from simulator.statistics.estimates import iqm
 
 FEW = 300
@@ -21,7 +21,7 @@ def division(means=(0.2, 0.5, 0.55), m=2, s=8, k=3, seed=0, spread=0.1):
     c, draws = len(means), rng(seed)
     scores = np.array(means)[:, None, None] + spread * draws.normal(size=(c, m, s))
     curves = np.linspace(0.2, 1.0, k)[:, None, None, None] * scores if k else np.zeros((0, c, m, s))
-    return Played(
+    return DivisionScores(
         tuple(f"c{i}" for i in range(c)),
         tuple(f"m{i}" for i in range(m)),
         tuple(range(s)),
@@ -69,7 +69,7 @@ def order(result):
 
 
 def test_everything_is_there_and_is_plain():
-    result = judge(division(), resamples=FEW)
+    result = analyze(division(), n_bootstrap=FEW)
     assert json.loads(text(result)) == result
     assert order(result)[-1] == ("c0", 2)
     assert {tier for _, tier in order(result)} == {1, 2}
@@ -88,7 +88,7 @@ def test_everything_is_there_and_is_plain():
 
 def test_values_are_those_of_plain_loops():
     played = division()
-    result = judge(played, resamples=FEW)
+    result = analyze(played, n_bootstrap=FEW)
     normal = (played.scores - 10.0) / 40.0
     for row in result["ranking"]:
         mine = normal[int(row["contestant"][1])]
@@ -103,7 +103,7 @@ def test_values_are_those_of_plain_loops():
         assert row["raw"]["per_seed"] == played.scores[i, m].tolist()
         assert row["normalised"]["median"]["value"] == pytest.approx(np.median(normal[i, m]))
         assert row["auc"]["value"] == pytest.approx(iqm(0.6 * normal[i, m]))
-        assert row["first_solve"]["fraction"] == np.mean(played.scores[i, m] >= 30.0)
+        assert row["solved_fraction"] == np.mean(played.scores[i, m] >= 30.0)
     for pair in result["pairs"]:
         i, j = int(pair["first"][1]), int(pair["second"][1])
         assert pair["probability"]["value"] == pytest.approx((normal[i] > normal[j]).mean())
@@ -126,25 +126,25 @@ def test_intervals_hold_their_values():
         for each in found if isinstance(found, list) else []:
             check(each)
 
-    check(judge(division(m=3, s=12), resamples=FEW))
+    check(analyze(division(m=3, s=12), n_bootstrap=FEW))
 
 
 @pytest.mark.parametrize("turn", list(itertools.permutations(range(3)))[1::2])
 def test_the_same_bits_whatever_the_order_of_contestants(turn):
     played = division()
-    assert text(judge(chosen(played, turn), resamples=FEW)) == text(judge(played, resamples=FEW))
+    assert text(analyze(chosen(played, turn), n_bootstrap=FEW)) == text(analyze(played, n_bootstrap=FEW))
 
 
 def test_the_draws_follow_their_seed():
     played = division()
-    assert text(judge(played, resamples=FEW, seed=1)) != text(judge(played, resamples=FEW))
+    assert text(analyze(played, n_bootstrap=FEW, seed=1)) != text(analyze(played, n_bootstrap=FEW))
 
 
 def test_a_contestant_entered_twice_leaves_the_others_as_they_were():
     played = division((0.2, 0.5, 0.55, 0.8), s=12)
-    before = judge(played, resamples=FEW)
+    before = analyze(played, n_bootstrap=FEW)
     for i in range(4):
-        twice = judge(chosen(played, [*range(4), i], ("c0", "c1", "c2", "c3", f"c{i}b")), resamples=FEW)
+        twice = analyze(chosen(played, [*range(4), i], ("c0", "c1", "c2", "c3", f"c{i}b")), n_bootstrap=FEW)
         assert [pair for pair in order(twice) if not pair[0].endswith("b")] == order(before)
         rows = {row["contestant"]: row for row in twice["ranking"]}
         assert sum(row["mean_rank"]["value"] for row in rows.values()) == pytest.approx(1 + 2 + 3 + 4 + 5)
@@ -167,8 +167,8 @@ def test_a_contestant_entered_twice_leaves_the_others_as_they_were():
 @pytest.mark.parametrize("again", [0, 1])
 def test_a_challenge_entered_twice_leaves_the_ranking_as_it_was(again):
     played = division((0.2, 0.5, 0.55, 0.6))
-    twice = judge(entered(played, [again, 0, 1], ("twin", "m0", "m1")), resamples=FEW)
-    before = judge(played, resamples=FEW)
+    twice = analyze(entered(played, [again, 0, 1], ("twin", "m0", "m1")), n_bootstrap=FEW)
+    before = analyze(played, n_bootstrap=FEW)
     if again == 0:  # the distinct challenges come in the same order
         assert text(twice["ranking"]) == text(before["ranking"])
         assert text(twice["pairs"]) == text(before["pairs"])
@@ -180,7 +180,7 @@ def test_a_challenge_entered_twice_leaves_the_ranking_as_it_was(again):
 def test_contestants_with_equal_scores_are_never_told_apart():
     played = division((0.4, 0.4, 0.4))
     played = played._replace(scores=np.full_like(played.scores, 26.0))
-    result = judge(played, resamples=FEW)
+    result = analyze(played, n_bootstrap=FEW)
     assert order(result) == [("c0", 1), ("c1", 1), ("c2", 1)]
     assert [row["lottery"] for row in result["ranking"]] == pytest.approx([1 / 3] * 3)
     for row in result["ranking"]:
@@ -191,7 +191,7 @@ def test_contestants_with_equal_scores_are_never_told_apart():
 
 
 def test_tiers_say_no_more_than_the_pairs():
-    result = judge(division((0.3, 0.38, 0.46, 0.54, 0.62), m=1, s=10), resamples=FEW)
+    result = analyze(division((0.3, 0.38, 0.46, 0.54, 0.62), m=1, s=10), n_bootstrap=FEW)
     tier = dict(order(result))
     assert 1 < len(set(tier.values())) < 5
     for pair in result["pairs"]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.statistics.analysis import judge, undecided
+from simulator.statistics.analysis import analyze, undecided
 from tests.simulator.test_judging import FEW, chosen, division, order, text
 
 NOTHING = {"value": None, "low": None, "high": None}
@@ -21,39 +21,39 @@ def test_pairs_use_the_seeds_that_both_have():
     played = division((0.2, 0.8))
     scores = played.scores.copy()
     scores[0, 0, 3:], scores[1, 0, :2], scores[0, 1] = np.nan, np.nan, np.nan  # common: seed 2 of m0
-    result = judge(played._replace(scores=scores), resamples=FEW)
+    result = analyze(played._replace(scores=scores), n_bootstrap=FEW)
     pair = pair_of(result, "c0", "c1")
     assert pair["difference"]["value"] == pytest.approx((scores[1, 0, 2] - scores[0, 0, 2]) / 40.0)
     assert (pair["p"], pair["decided"], pair["probability"]["low"]) == (1.0, False, None)
-    assert row_of(result, "c0")["left_out"] == 5 + 8
-    assert row_of(result, "c1")["left_out"] == 2
+    assert row_of(result, "c0")["n_excluded"] == 5 + 8
+    assert row_of(result, "c1")["n_excluded"] == 2
     assert row_of(result, "c0")["comparisons"] == 1.0
     text(result)
 
 
 def test_a_contestant_that_played_nothing_has_no_numbers_and_changes_none():
     played = division()
-    without = judge(chosen(played, [1, 2]), resamples=FEW)
+    without = analyze(chosen(played, [1, 2]), n_bootstrap=FEW)
     idle = played._replace(scores=np.where(np.arange(3)[:, None, None] == 0, np.nan, played.scores))
-    result = judge(idle, resamples=FEW)
+    result = analyze(idle, n_bootstrap=FEW)
     assert text(result["ranking"][:2]) == text(without["ranking"])
     last = result["ranking"][-1]
     assert (last["contestant"], last["tier"], last["strength"], last["lottery"]) == ("c0", None, NOTHING, None)
     assert last["score"]["iqm"] == last["mean_rank"] == NOTHING
-    assert last["left_out"] == 16
+    assert last["n_excluded"] == 16
     assert pair_of(result, "c0", "c1")["p"] is None
 
 
 def test_nobody_played():
     played = division()
-    result = judge(played._replace(scores=np.full_like(played.scores, np.nan)), resamples=FEW)
+    result = analyze(played._replace(scores=np.full_like(played.scores, np.nan)), n_bootstrap=FEW)
     assert order(result) == [("c0", None), ("c1", None), ("c2", None)]
     assert undecided(result) == []
     text(result)
 
 
 def test_one_seed_has_values_and_no_intervals():
-    result = judge(division(s=1), resamples=FEW)
+    result = analyze(division(s=1), n_bootstrap=FEW)
     assert [tier for _, tier in order(result)] == [1, 1, 1]
     first = result["ranking"][0]
     for found in (first["strength"], first["mean_rank"], first["score"]["iqm"], result["pairs"][0]["probability"]):
@@ -63,7 +63,7 @@ def test_one_seed_has_values_and_no_intervals():
 
 
 def test_one_contestant_is_a_ranking_of_one():
-    result = judge(division((0.5,)), resamples=FEW)
+    result = analyze(division((0.5,)), n_bootstrap=FEW)
     assert order(result) == [("c0", 1)]
     assert (result["ranking"][0]["lottery"], result["ranking"][0]["mean_rank"]["value"]) == (1.0, 1.0)
     assert result["pairs"] == result["matrix"] == []
@@ -72,14 +72,14 @@ def test_one_contestant_is_a_ranking_of_one():
 def test_a_scale_that_is_not_known_is_the_worst_and_the_best_measured_mean():
     played = division((0.0, 1.0), m=1)
     unknown = np.full((1, 8), np.nan)
-    result = judge(played._replace(floor=unknown, ceiling=unknown), resamples=FEW)
+    result = analyze(played._replace(floor=unknown, ceiling=unknown), n_bootstrap=FEW)
     assert row_of(result, "c0")["score"]["mean"]["value"] == pytest.approx(0.0, abs=1e-12)
     assert row_of(result, "c1")["score"]["mean"]["value"] == pytest.approx(1.0)
 
 
 def test_a_ceiling_at_the_floor_counts_what_reaches_it():
     played = division((0.0, 1.0), m=1)
-    result = judge(played._replace(floor=played.ceiling), resamples=FEW)
+    result = analyze(played._replace(floor=played.ceiling), n_bootstrap=FEW)
     reached = (played.scores >= 50.0).mean(axis=(1, 2))
     assert [row_of(result, f"c{i}")["score"]["mean"]["value"] for i in (0, 1)] == reached.tolist()
 
@@ -87,7 +87,7 @@ def test_a_ceiling_at_the_floor_counts_what_reaches_it():
 def test_scales_may_differ_from_seed_to_seed():
     played = division((0.3, 0.6), m=1)
     floor = 10.0 + np.arange(8.0)[None]
-    result = judge(played._replace(floor=floor), resamples=FEW)
+    result = analyze(played._replace(floor=floor), n_bootstrap=FEW)
     normal = (played.scores - floor) / (50.0 - floor)
     for i in (0, 1):
         assert row_of(result, f"c{i}")["score"]["mean"]["value"] == pytest.approx(normal[i].mean())
@@ -98,13 +98,14 @@ def test_scales_may_differ_from_seed_to_seed():
 
 def test_without_a_threshold_nothing_is_solved():
     played = division()
-    row = judge(played._replace(threshold=np.full(2, np.nan)), resamples=FEW)["scores"][0]
-    assert row["first_solve"] == {"median": None, "low": None, "high": None, "fraction": None}
-    assert row["stayed"] == {"mean": None, "low": None, "high": None}
+    row = analyze(played._replace(threshold=np.full(2, np.nan)), n_bootstrap=FEW)["scores"][0]
+    assert row["steps_to_threshold"] == {"median": None, "low": None, "high": None}
+    assert row["solved_fraction"] is None
+    assert row["solved_after_first"] == {"mean": None, "low": None, "high": None}
 
 
 def test_without_curves_there_is_no_area():
-    result = judge(division(k=0), resamples=FEW)
+    result = analyze(division(k=0), n_bootstrap=FEW)
     assert result["curves"] == []
     assert result["scores"][0]["auc"] == NOTHING
 
@@ -113,7 +114,7 @@ def test_direct_results_make_cycles_and_even_lotteries():
     wins = np.full((2, 8, 3, 3), np.nan)
     for i, j in ((0, 1), (1, 2), (2, 0)):
         wins[:, :, i, j], wins[:, :, j, i] = 1.0, 0.0
-    result = judge(division((0.5, 0.5, 0.5))._replace(wins=wins), resamples=FEW)
+    result = analyze(division((0.5, 0.5, 0.5))._replace(wins=wins), n_bootstrap=FEW)
     assert result["cycles"] == [["c0", "c1", "c2"]]
     assert [row["lottery"] for row in result["ranking"]] == pytest.approx([1 / 3] * 3)
     assert [tier for _, tier in order(result)] == [1, 1, 1]
@@ -122,14 +123,14 @@ def test_direct_results_make_cycles_and_even_lotteries():
 
 def test_more_looks_leave_less_to_each():
     played = division((0.4, 0.52), m=1, s=12)
-    p = judge(played, resamples=FEW)["pairs"][0]["p"]
+    p = analyze(played, n_bootstrap=FEW)["pairs"][0]["p"]
     assert 0.0005 < p < 0.05
-    assert judge(played, resamples=FEW)["pairs"][0]["decided"]
-    strict = judge(played, resamples=FEW, looks=100)
+    assert analyze(played, n_bootstrap=FEW)["pairs"][0]["decided"]
+    strict = analyze(played, n_bootstrap=FEW, n_interim_analyses=100)
     assert not strict["pairs"][0]["decided"]
     assert strict["pairs"][0]["seeds_needed"] > 12
     assert undecided(strict) == [("c1", "c0")]
-    assert "one of 100 looks" in strict["tiers_note"]
+    assert "one of 100 interim analyses" in strict["tiers_note"]
 
 
 @pytest.mark.parametrize(
@@ -145,10 +146,10 @@ def test_more_looks_leave_less_to_each():
 )
 def test_what_does_not_fit_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        judge(division()._replace(**change))
+        analyze(division()._replace(**change))
 
 
-@pytest.mark.parametrize("settings", [{"level": 1.0}, {"resamples": 0}, {"looks": 0}])
+@pytest.mark.parametrize("settings", [{"confidence": 1.0}, {"n_bootstrap": 0}, {"n_interim_analyses": 0}])
 def test_settings_out_of_range_are_refused(settings):
-    with pytest.raises(ValueError, match="expected 0 < level < 1"):
-        judge(division(), **settings)
+    with pytest.raises(ValueError, match="expected 0 < confidence < 1"):
+        analyze(division(), **settings)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from simulator.statistics.ranking import bradley_terry, credited, cycles, lottery, refit, tiers
+from simulator.statistics.ranking import bradley_terry, credited, majority_cycles, maximal_lottery, refit, tiers
 
 
 def rng(seed=0):
@@ -76,8 +76,8 @@ def test_groups_that_never_met_are_both_around_zero():
 def test_nobody_to_compare_with(c):
     assert bradley_terry(np.zeros((c, c))).tolist() == [0.0] * c
     assert refit(np.zeros((3, c, c)), np.zeros(c)).shape == (3, c)
-    assert lottery(np.zeros((c, c))).tolist() == [1.0] * c
-    assert cycles(np.zeros((c, c), bool)) == []
+    assert maximal_lottery(np.zeros((c, c))).tolist() == [1.0] * c
+    assert majority_cycles(np.zeros((c, c), bool)) == []
     assert tiers(np.zeros((c, c), bool)) == [1] * c
 
 
@@ -90,21 +90,21 @@ def test_who_beats_everybody_has_the_whole_lottery():
     margins = margins_of(6, 0)
     margins[2], margins[:, 2] = 0.1, -0.1
     margins[2, 2] = 0.0
-    assert lottery(margins).tolist() == [0, 0, 1, 0, 0, 0]
+    assert maximal_lottery(margins).tolist() == [0, 0, 1, 0, 0, 0]
 
 
 def test_lotteries_by_hand():
     paper = np.array([[0.0, 1.0, -1.0], [-1.0, 0.0, 1.0], [1.0, -1.0, 0.0]])
-    np.testing.assert_allclose(lottery(paper), [1 / 3] * 3)
+    np.testing.assert_allclose(maximal_lottery(paper), [1 / 3] * 3)
     weighted = np.array([[0.0, 3.0, -1.0], [-3.0, 0.0, 2.0], [1.0, -2.0, 0.0]])
-    np.testing.assert_allclose(lottery(weighted), [2 / 6, 1 / 6, 3 / 6])  # opposite margins over their sum
-    np.testing.assert_allclose(lottery(np.zeros((4, 4))), [0.25] * 4)
+    np.testing.assert_allclose(maximal_lottery(weighted), [2 / 6, 1 / 6, 3 / 6])  # opposite margins over their sum
+    np.testing.assert_allclose(maximal_lottery(np.zeros((4, 4))), [0.25] * 4)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_nobody_beats_a_lottery_and_no_even_one_is_more_even(seed):
     margins = margins_of(5, seed) if seed % 2 else np.sign(np.round(margins_of(5, seed)))
-    p = lottery(margins)
+    p = maximal_lottery(margins)
     assert p.sum() == pytest.approx(1.0)
     assert (p @ margins).min() >= -1e-9
     for aim in rng(seed).normal(size=(6, 5)):  # corners of the set of all maximal lotteries
@@ -115,8 +115,8 @@ def test_nobody_beats_a_lottery_and_no_even_one_is_more_even(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_clone_leaves_the_lottery_of_the_others(seed):
     margins = margins_of(5, seed)
-    at = [0, 1, 2, 3, 4, int(np.argmax(lottery(margins)))]
-    cloned, alone = lottery(margins[at][:, at]), lottery(margins)
+    at = [0, 1, 2, 3, 4, int(np.argmax(maximal_lottery(margins)))]
+    cloned, alone = maximal_lottery(margins[at][:, at]), maximal_lottery(margins)
     np.testing.assert_allclose(cloned[:5][np.arange(5) != at[5]], alone[np.arange(5) != at[5]], atol=1e-9)
     assert cloned[5] == pytest.approx(cloned[at[5]], abs=1e-9)
     assert cloned[5] + cloned[at[5]] == pytest.approx(alone[at[5]], abs=1e-9)
@@ -125,7 +125,7 @@ def test_a_clone_leaves_the_lottery_of_the_others(seed):
 @pytest.mark.parametrize("seed", range(12))
 def test_cycles_hold_everybody_that_an_enumeration_finds_in_one(seed):
     beats = margins_of(5, seed) > (0.5 if seed % 3 == 0 else 0.0)
-    found = cycles(beats)
+    found = majority_cycles(beats)
     for cycle in found:
         assert len(set(cycle)) == len(cycle) >= 3
         assert all(beats[a, b] for a, b in zip(cycle, [*cycle[1:], cycle[0]], strict=True))
@@ -140,7 +140,7 @@ def test_cycles_hold_everybody_that_an_enumeration_finds_in_one(seed):
 
 
 def test_an_order_has_no_cycles():
-    assert cycles(np.triu(np.ones((6, 6), bool), 1)) == []
+    assert majority_cycles(np.triu(np.ones((6, 6), bool), 1)) == []
 
 
 def test_tiers_by_hand():

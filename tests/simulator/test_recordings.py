@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from simulator.external.contestants import external, play_external
-from simulator.external.recordings import Episode, Recording, changed_settings, read_recording, write_recording
+from simulator.external.recordings import RecordedEpisode, Recording, changed_settings, read_recording, write_recording
 from tests.simulator.outsiders import lean, played, recorded, run
 
 POLE = {"env": "CartPole-v1", "settings": {}}
@@ -67,7 +67,7 @@ def test_an_editor_may_put_a_byte_order_mark_before_a_recording(file):
 
 def test_a_return_worked_by_hand(tmp_path):
     """Down the cliff from its start: -100 and back to the start, until time is up after three steps."""
-    fall = Episode(0, [1, 1, 1], -300.0, False, True)
+    fall = RecordedEpisode(0, [1, 1, 1], -300.0, False, True)
     write_recording(tmp_path / "r.json", Recording("CliffWalking-v1", {"max_steps": 3}, (fall,)))
     found = played(f"human:{tmp_path / 'r.json'}", "CliffWalking-v1", seeds=1, env_={"max_steps": 3})
     assert found["scores"] == [-300.0]

@@ -98,26 +98,28 @@ def test_where_nothing_was_evaluated_nothing_is_known(lab: Path, tmp_path: Path)
 def test_the_table_of_an_ablation(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["report", "r1", "r2", "r3", "--lab", str(lab), "--table"]) == 0
     head, rule, *rows = capsys.readouterr().out.splitlines()
-    assert head.startswith("| run | agent | env | settings | seeds | steps | median first solve | solved | ")
+    assert head.startswith(
+        "| run | agent | env | settings | seeds | steps per seed | median steps to threshold | solved | "
+    )
     assert rule == "| --- " * 13 + "|"
     cells = [[cell.strip() for cell in row.replace("\\|", "/")[1:-1].split("|")] for row in rows]
     assert cells[0] == [
         "a / b",
         "q_learning",
         "rooms",
-        "the first: eval_every = 50, env.slip = 0.25",
+        "baseline (eval_every = 50, env.slip = 0.25)",
         "4",
         "200",
         "100 [50, 200]",
-        "3 of 4",
+        "3/4 seeds",
         "42 % [33, 50]",
-        "2 of 4",
+        "2/4 seeds",
         "6.5 [1, 20]",  # three of four draws are alike in 5 % of the resamples
-        "10, 21.5 is best",
+        "10, 21.5 is optimal",
         "3,200",
     ]
     assert cells[1][:4] == ["r2", "q_learning", "rooms", "agent.double = true, agent.explore.epsilon_start = 0.5"]
-    assert cells[2][3:5] == ["as the first", "4 (1 failed)"]
+    assert cells[2][3:5] == ["same as baseline", "4 (1 failed)"]
 
 
 def test_filters_json_and_csv(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +133,11 @@ def test_filters_json_and_csv(lab: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main.main([*words, "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["failed"] for row in rows] == ["0", "0", "1"]
-    assert (rows[0]["first_steps"], rows[0]["first_steps_high"], rows[0]["solved"]) == ("100.0", "200.0", "0.75")
+    assert (rows[0]["steps_to_threshold"], rows[0]["steps_to_threshold_high"], rows[0]["solved_fraction"]) == (
+        "100.0",
+        "200.0",
+        "0.75",
+    )
     assert main.main(["report", "latest", "--lab", str(lab)]) == 0
     assert "eval_every = 50" in capsys.readouterr().out
     assert main.main(["report", "--lab", str(lab)]) == 2
@@ -164,8 +170,8 @@ def test_a_label_survives_until_the_end_and_is_no_setting(tmp_path: Path, capsys
 
 
 def test_a_setting_that_only_the_other_run_has_is_a_difference():
-    assert report._changed({"a": 1}, {"a": 1, "b.c": 2}) == {"b.c": "unset"}
-    assert report._changed({"a": 1, "b": 2}, {"a": 3}) == {"a": 1, "b": 2}
+    assert report._difference({"a": 1}, {"a": 1, "b.c": 2}) == {"b.c": "unset"}
+    assert report._difference({"a": 1, "b": 2}, {"a": 3}) == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize(
@@ -173,9 +179,8 @@ def test_a_setting_that_only_the_other_run_has_is_a_difference():
     [
         (
             ["report", "r1", "--html", "o.html", "--picture", "p.svg"],
-            "--html --picture: not for runs, expected --table or --csv",
+            "--html: not for runs, expected --table or --csv",
         ),
-        (["report", "r1", "--latex"], "--latex: not for runs, expected"),
         (["report", "--agent", "q_learning", "--force"], "--force: not for runs, expected"),
         (["report", "r1", "--table", "--csv"], "--table --csv: expected one form at a time"),
         (["resume", "r1", "--retry"], "--retry: not for a run, expected --view"),
@@ -190,6 +195,27 @@ def test_a_flag_that_means_nothing_for_runs_is_refused(
     told = capsys.readouterr()
     assert says in told.err
     assert (told.err.count("\n"), told.out, list(tmp_path.iterdir())) == (1, "", [])
+
+
+def test_learning_curves_are_drawn_with_what_is_printed(
+    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["report", "r1", "r2", "r3", "--lab", str(lab), "--picture", "curves.svg"]
+    assert main.main([*words, "--json"]) == 0
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    curve = runs[0]["curve"]
+    assert curve["steps"] == [50, 100, 150, 200]
+    assert curve["iqm"] == [pytest.approx(np.mean(sorted(column)[1:3])) for column in np.transpose(SCORES)]
+    assert all(low <= iqm <= high for low, iqm, high in zip(curve["low"], curve["iqm"], curve["high"], strict=True))
+    assert runs[2]["curve"]["iqm"][0] == pytest.approx(2 / 3)  # of the three seeds that did not fail
+    text = Path("curves.svg").read_text("utf-8")
+    assert text.startswith("<?xml")
+    assert "<!-- r2 q_learning -->" in text
+    assert main.main([*words, "--latex"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "curves.svg is written\n"
+    assert printed.out.count(r"\begin{tabular}") == printed.out.count(r"\end{tabular}") == 4
 
 
 def test_a_contest_is_drawn_and_printed_at_once(
@@ -208,7 +234,7 @@ def test_a_contest_is_drawn_and_printed_at_once(
     assert json.loads(capsys.readouterr().out)["picture"] == "a.svg"
     assert main.main(["report", "r1", "--picture", "a.svg", *lab]) == 0
     assert capsys.readouterr().out == "a.svg is written\n"
-    for words in (["--force"], ["--latex"], ["--html", "o.html"], ["--env", "rooms"], ["--csv", "--table"]):
+    for words in (["--force"], ["--html", "o.html"], ["--env", "rooms"], ["--csv", "--table"]):
         assert main.main(["report", "r1", *words, *lab]) == 2
         assert capsys.readouterr().err.startswith("engram: --")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.svg", "lab"]

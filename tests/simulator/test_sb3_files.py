@@ -167,13 +167,13 @@ def test_a_saved_model_acts_as_it_did(tmp_path, monkeypatch, kind, activation):
     import stable_baselines3
     import torch
 
-    from simulator.external.evaluate import borrowed
+    from simulator.external.evaluate import global_generators
 
     monkeypatch.delenv("ENGRAM_TRUST_FILES", raising=False)
     env = POLE if kind in ("PPO", "A2C", "DQN") else "Pendulum-v1"
     brief = {"n_steps": 64} if kind in ("PPO", "A2C") else {"learning_starts": 10, "buffer_size": 100, "batch_size": 8}
     own = {"net_arch": [9, 7]} | ({"activation_fn": getattr(torch.nn, activation)} if activation else {})
-    with borrowed(0):
+    with global_generators(0):
         saved = getattr(stable_baselines3, kind)("MlpPolicy", env, seed=1, device="cpu", policy_kwargs=own, **brief)
         saved.learn(30)
     saved.save(tmp_path / "model.zip")
@@ -204,11 +204,11 @@ def test_one_that_sees_pictures_does_too(tmp_path, kind):
 
     import stable_baselines3
 
-    from simulator.external.evaluate import borrowed
+    from simulator.external.evaluate import global_generators
 
     small = {"features_extractor_kwargs": {"features_dim": 20}}
     brief = {"n_steps": 64} if kind == "PPO" else {"buffer_size": 10}
-    with borrowed(0):
+    with global_generators(0):
         saved = getattr(stable_baselines3, kind)("CnnPolicy", Pictures(), device="cpu", policy_kwargs=small, **brief)
     saved.save(tmp_path / "model.zip")
     spec = types.SimpleNamespace(observation=Pictures.observation_space, action=Pictures.action_space)

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from simulator.core.files.escaping import latex
 from simulator.reporting import tournament
-from simulator.reporting.figure_panels import pictures_of
-from simulator.reporting.figures import svg
+from simulator.reporting.figures import pictures_of, svg
 from simulator.reporting.html_page import write_page
-from simulator.reporting.tournament_export import show_csv, show_latex, show_markdown
+from simulator.reporting.tournament import show_csv, show_latex, show_markdown
 from tests.simulator.tournament_summaries import HOSTILE, judged, summary
 
 

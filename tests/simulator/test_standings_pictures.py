@@ -7,10 +7,18 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from simulator.reporting import figure_panels
-from simulator.reporting.figure_panels import COLOURS, GROUP, KINDS, even_parts, numbers, pictures_of
-from simulator.reporting.figures import draw, svg
-from simulator.reporting.tournament_text import readable
+from simulator.reporting import figures
+from simulator.reporting.figures import (
+    COLOURS,
+    KINDS,
+    MAX_LINES,
+    draw_tournament,
+    even_parts,
+    numbers,
+    pictures_of,
+    svg,
+)
+from simulator.reporting.tournament import readable
 from tests.simulator.tournament_summaries import HOSTILE, judged, summary
 
 MAGIC = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
@@ -25,14 +33,14 @@ def one(found: dict, kind: str) -> ElementTree.Element:
 @pytest.mark.parametrize("ending", MAGIC)
 def test_a_file_by_its_ending_and_the_same_bytes_again(tmp_path, ending):
     for name in "ab":
-        draw(summary(**SMALL), tmp_path / f"{name}{ending}", "strengths")
+        draw_tournament(summary(**SMALL), tmp_path / f"{name}{ending}", "strengths")
     first, second = ((tmp_path / f"{name}{ending}").read_bytes() for name in "ab")
     assert first == second
     assert first.startswith(MAGIC[ending])
 
 
 def test_all_pictures_in_one_file(tmp_path):
-    draw(judged(2, 1, 3, 2), tmp_path / "all.svg")
+    draw_tournament(judged(2, 1, 3, 2), tmp_path / "all.svg")
     root = ElementTree.parse(tmp_path / "all.svg").getroot()
     assert len([each for each in root.iter() if each.get("id", "").startswith("axes_")]) == len(KINDS)
 
@@ -47,13 +55,13 @@ def test_all_pictures_in_one_file(tmp_path):
 )
 def test_what_cannot_be_drawn_is_one_line(tmp_path, name, what, words):
     with pytest.raises(ValueError, match=words) as told:
-        draw(summary(**SMALL), tmp_path / name, what)
+        draw_tournament(summary(**SMALL), tmp_path / name, what)
     assert "\n" not in str(told.value)
 
 
 def test_memories_have_no_curves(tmp_path):
     with pytest.raises(ValueError, match="t1: no curves to draw"):
-        draw(summary(points=0), tmp_path / "a.svg", "curves")
+        draw_tournament(summary(points=0), tmp_path / "a.svg", "curves")
     assert not list(tmp_path.iterdir())
 
 
@@ -68,11 +76,11 @@ def test_hostile_labels_are_text_and_nothing_else(kind):
 
 
 def test_a_label_in_any_script_is_drawn_without_a_warning(tmp_path):
-    draw(summary(("日本語", "\u05d0\u05d1"), ("\U0001f600",), points=2), tmp_path / "a.png", "curves")
+    draw_tournament(summary(("日本語", "\u05d0\u05d1"), ("\U0001f600",), points=2), tmp_path / "a.png", "curves")
 
 
 def test_names_that_begin_with_an_underscore_stay_in_the_legend(tmp_path):
-    draw(summary(("_hidden", "b"), ("rooms",), points=2), tmp_path / "a.svg", "curves")
+    draw_tournament(summary(("_hidden", "b"), ("rooms",), points=2), tmp_path / "a.svg", "curves")
     assert "<!-- _hidden -->" in (tmp_path / "a.svg").read_text("utf-8")
 
 
@@ -113,9 +121,9 @@ def test_a_matrix_holds_every_pair_twice_and_colours_only_what_is_decided():
 
 
 def test_shades_go_from_one_colour_to_the_other():
-    assert figure_panels._shade(1.0)[0] == "#0072b2"
-    assert figure_panels._shade(0.5) == ("#eeeeee", "#000001")
-    assert figure_panels._shade(0.0)[0] == "#d55e00"
+    assert figures._shade(1.0)[0] == "#0072b2"
+    assert figures._shade(0.5) == ("#eeeeee", "#000001")
+    assert figures._shade(0.0)[0] == "#d55e00"
 
 
 def test_a_single_evaluation_is_a_dot_and_what_is_missing_is_left_out():
@@ -146,9 +154,9 @@ def test_many_contestants_are_shown_a_few_at_a_time():
     found = readable(summary([f"agent_{i}" for i in range(30)]))
     curves, profiles = pictures_of(found, "curves"), pictures_of(found, "profiles")
     assert [entry.label for picture in curves for entry in picture.legend] == [f"agent_{i}" for i in range(30)]
-    assert max(len(picture.legend) for picture in curves + profiles) == GROUP
+    assert max(len(picture.legend) for picture in curves + profiles) == MAX_LINES
     assert curves[0].title == "Learning curves: agents, rows 1 to 6"
-    assert len({entry.colour for entry in curves[0].legend}) == GROUP
+    assert len({entry.colour for entry in curves[0].legend}) == MAX_LINES
 
 
 def test_parts_are_about_equally_large():
@@ -159,7 +167,7 @@ def test_parts_are_about_equally_large():
 
 
 def test_numbers_that_cannot_be_drawn():
-    np.testing.assert_array_equal(numbers([1.0, None, float("inf"), 1e300]), [1.0, np.nan, np.nan, figure_panels.FAR])
+    np.testing.assert_array_equal(numbers([1.0, None, float("inf"), 1e300]), [1.0, np.nan, np.nan, figures.MAX_DRAWN])
 
 
 def test_one_contestant_has_neither_strengths_nor_pairs():

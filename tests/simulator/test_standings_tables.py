@@ -11,8 +11,8 @@ import pytest
 from rich.cells import cell_len
 
 from simulator.reporting import tournament
-from simulator.reporting import tournament_text as rows_of
-from simulator.reporting.tournament import LABEL_AT_LEAST, sections, show
+from simulator.reporting.tables import MIN_LABEL, decimals, fit, seed_ranges, shortened, significant
+from simulator.reporting.tournament import show, tables
 from tests.simulator.tournament_summaries import HOSTILE, judged, summary
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -66,32 +66,33 @@ def test_every_width_shows_whole_numbers(monkeypatch, width, names):
 
 def test_columns_go_in_the_stated_order_and_are_named():
     found = summary()
-    seen = [sections(found, width)[1] for width in (200, 90, 80, 60, 50)]
+    seen = [fit(tables(found)[1], width)[0] for width in (200, 90, 80, 60, 50)]
     assert [len(section.columns) for section in seen] == [7, 5, 4, 3, 3]
-    assert seen[0].columns == list(rows_of.RANKING)
-    assert seen[-1].notes[-1] == "left out in this narrow terminal: lottery, mean rank, gap, score"
+    assert seen[0].columns == list(tournament.RANKING)
+    assert seen[-1].notes[-1] == "left out in this narrow terminal: lottery share, mean rank, optimality gap, score"
 
 
 def test_a_tier_stands_together_and_an_empty_line_parts_tiers():
-    rows = sections(summary(("a", "b", "c", "d", "e")))[1].rows
+    rows = tables(summary(("a", "b", "c", "d", "e")))[1].rows
     assert [row[:2] for row in rows] == [["1", "a"], ["1", "b"], ["", ""], ["2", "c"], ["2", "d"], ["", ""], ["3", "e"]]
 
 
 def test_scores_stand_next_to_floor_and_ceiling_which_are_named():
-    columns, rows = rows_of.score_rows(summary(), "agent")
+    columns, rows, scale = tournament.score_table(summary(), "agent")
     assert columns == ["contestant", "CartPole-v1", "rooms"]
     assert rows[0] == ["dqn", "450.0 [445.8, 454.2]", "900.0 [895.8, 904.2]"]
-    assert rows[-4:] == [
-        ["floor", "20.00", "40.00"],
-        ["floor is", "measured random play", "measured random play"],
-        ["ceiling", "500.0", "1,000"],
-        ["ceiling is", "registered threshold", "exact optimum"],
+    assert scale == [
+        ["floor (= 0)", "20.00", "40.00"],
+        ["normalised by", "measured random play", "measured random play"],
+        ["ceiling (= 1)", "500.0", "1,000"],
+        ["normalised by", "registered threshold", "exact optimum"],
     ]
 
 
 def test_wide_score_tables_are_split_and_lose_nothing():
     found = summary(challenges=[f"env_{m}" for m in range(9)])
-    parts = [section for section in sections(found, 80) if section.title.startswith("scores")]
+    (scores,) = [table for table in tables(found) if table.title.startswith("scores")]
+    parts = fit(scores, 80)
     assert len(parts) > 2
     assert [name for part in parts for name in part.columns[1:]] == [f"env_{m}" for m in range(9)]
     assert {part.columns[0] for part in parts} == {"contestant"}
@@ -100,17 +101,17 @@ def test_wide_score_tables_are_split_and_lose_nothing():
 def test_open_pairs_failures_and_cycles_are_told():
     found = summary(failures=[FAILED])
     found["divisions"][0]["cycles"] = [["dqn", "q_learning", "random_walk"]]
-    told = sections(found)
+    told = tables(found)
     assert told[-1].notes == ["failed: dqn in rooms, seeds 3 to 5, 7: it diverged (counted as: floor)"]
-    assert told[-2].title == "not decided among agents: 2 of 3 pairs"
+    assert told[-2].title == "no significant difference: 2 of 3 pairs of agents"
     assert told[-2].rows[0] == ["dqn", "q_learning", "0.62 [0.57, 0.67]", "23", "0.080 [0.030, 0.130]", "0.4"]
     assert "cycle: dqn beats q_learning beats random_walk beats dqn: no order agrees with every pair" in told[1].notes
 
 
 def test_many_open_pairs_are_cut_short_and_counted():
     found = summary([f"agent_{i}" for i in range(30)])
-    shown = next(section for section in sections(found) if section.title.startswith("not decided"))
-    assert len(shown.rows) == tournament.MOST_PAIRS
+    shown = next(table for table in tables(found) if table.title.startswith("no significant"))
+    assert len(shown.rows) == tournament.MAX_PAIRS
     assert shown.notes[0] == "and 9 pairs more, in --json"
 
 
@@ -128,40 +129,40 @@ def test_many_open_pairs_are_cut_short_and_counted():
     ],
 )
 def test_figures(number, text):
-    assert rows_of.figures(number) == text
+    assert significant(number) == text
 
 
 def test_figures_tell_the_floor_from_the_ceiling():
     near = {"value": 99.99999999, "low": 99.99998, "high": 100.0}
-    assert rows_of.figures(near) == "100.0 [100.0, 100.0]"
-    assert rows_of.figures(near, 0.00032) == "100.000000 [99.999980, 100.000000]"
-    assert rows_of.figures({"value": 450.0}, 480.0) == "450.0"
+    assert significant(near) == "100.0 [100.0, 100.0]"
+    assert significant(near, 0.00032) == "100.000000 [99.999980, 100.000000]"
+    assert significant({"value": 450.0}, 480.0) == "450.0"
 
 
 def test_decimals_have_no_negative_nought():
-    assert rows_of.decimals({"value": -0.0004, "low": -0.01, "high": 0.0}, 2) == "0.00 [-0.01, 0.00]"
+    assert decimals({"value": -0.0004, "low": -0.01, "high": 0.0}, 2) == "0.00 [-0.01, 0.00]"
 
 
 def test_seeds_and_labels_in_few_words():
-    assert rows_of.spans([0, 1, 2, 5, 7, 8]) == "0 to 2, 5, 7 to 8"
-    assert rows_of.spans([]) == ""
-    assert rows_of.shortened("abcdefghij", LABEL_AT_LEAST) == "abc..hij"
-    assert rows_of.shortened("日本語日本語", 8) == "日本..語"
+    assert seed_ranges([0, 1, 2, 5, 7, 8]) == "0 to 2, 5, 7 to 8"
+    assert seed_ranges([]) == ""
+    assert shortened("abcdefghij", MIN_LABEL) == "abc..hij"
+    assert shortened("日本語日本語", 8) == "日本..語"
 
 
 def test_settings_keep_their_lines_and_everything_else_is_on_one():
-    found = rows_of.readable(summary(settings="level = 0.9\n\ta = 1\x1b", label="two\nlines\x00"))
+    found = tournament.readable(summary(settings="level = 0.9\n\ta = 1\x1b", label="two\nlines\x00"))
     assert found["settings"] == "level = 0.9\n        a = 1\\x1b"
     assert found["label"] == r"two lines\x00"
-    assert rows_of.level(found) == "95 %"  # it is not TOML any more
-    assert rows_of.level(summary(settings="level = 0.9")) == "90 %"
+    assert tournament.confidence(found) == "95 %"  # it is not TOML any more
+    assert tournament.confidence(summary(settings="level = 0.9")) == "90 %"
 
 
 def test_what_a_judge_found_is_shown():
     found = judged()
-    told = sections(found, 100)
+    told = tables(found)
     assert [row[1] for row in told[1].rows if row[1]] == [each["contestant"] for each in found["ranking"]]
-    first = next(section for section in told if section.title.startswith("scores"))
+    first = next(table for table in told if table.title.startswith("scores"))
     assert first.rows[0][1].endswith("(5 seeds)")
     assert told[-1].notes == ["failed: agent_0 in env_0, seed 1: it diverged (counted as: left out)"]
 
@@ -173,6 +174,6 @@ def test_nothing_played_yet_is_a_sentence(capsys):
 
 
 def test_one_seed_has_no_intervals():
-    text = str(sections(summary(seeds=1), 80))
+    text = str([fit(table, 80) for table in tables(summary(seeds=1))])
     assert "[0." not in text
     assert "450.0" in text

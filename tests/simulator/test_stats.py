@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from simulator.statistics.estimates import Estimate, estimate, interval, iqm, tail
+from simulator.statistics.estimates import Estimate, confidence_interval, estimate, expanded_tail, iqm
 
 SCORES = np.array([3.0, 9.0, 4.0, 1.0, 7.0])
 
@@ -43,8 +43,8 @@ def test_what_is_missing_is_not_left_out_in_silence():
 
 def test_scores_without_a_mean_have_none():
     assert np.isnan(iqm([-np.inf, np.inf]))
-    assert np.isnan(interval([-np.inf, np.inf, 1.0])).all()
-    assert np.isnan(interval([1.0, 2.0, 3.0, np.inf])).all()
+    assert np.isnan(confidence_interval([-np.inf, np.inf, 1.0])).all()
+    assert np.isnan(confidence_interval([1.0, 2.0, 3.0, np.inf])).all()
 
 
 def enumerated(values, statistic):
@@ -56,8 +56,8 @@ def enumerated(values, statistic):
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
 def test_the_interval_holds_its_share_of_the_enumerated_bootstrap_distribution(statistic, level):
     every = enumerated(SCORES, statistic)
-    low, high = interval(SCORES, statistic, level, resamples=20_000)
-    out = tail(level, len(SCORES), len(SCORES) - 1)
+    low, high = confidence_interval(SCORES, statistic, level, n_bootstrap=20_000)
+    out = expanded_tail(level, len(SCORES), len(SCORES) - 1)
     margin = 4.0 * np.sqrt(out * (1.0 - out) / 20_000)  # four standard errors of a share of the resamples
     for end, share in ((low, out), (high, 1.0 - out)):
         assert np.mean(every < end - 1e-9) <= share + margin
@@ -66,7 +66,7 @@ def test_the_interval_holds_its_share_of_the_enumerated_bootstrap_distribution(s
 
 def test_the_interval_of_many_seeds_is_that_of_the_normal_distribution():
     values = np.random.Generator(np.random.PCG64(1)).normal(10.0, 2.0, 400)
-    low, high = interval(values, np.mean)
+    low, high = confidence_interval(values, np.mean)
     half = 1.96 * values.std() / 20.0
     assert low == pytest.approx(values.mean() - half, abs=0.1 * half)
     assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
@@ -76,7 +76,7 @@ def test_the_interval_of_many_seeds_is_that_of_the_normal_distribution():
 def test_intervals_of_few_seeds_hold_the_truth_as_often_as_they_say(n, statistic):
     """Of 400 samples of normal scores, up to four standard errors; of 8 seeds plain percentiles hold 87 to 92 %."""
     samples = np.random.Generator(np.random.PCG64(5)).normal(size=(n, 400))
-    low, high = interval(samples, statistic, resamples=500)
+    low, high = confidence_interval(samples, statistic, n_bootstrap=500)
     held = np.mean((low <= 0.0) & (high >= 0.0))
     assert 0.95 - 4.0 * np.sqrt(0.95 * 0.05 / 400) < held < 0.99
 
@@ -98,18 +98,22 @@ def test_equal_scores_without_bounds_have_no_interval_unless_they_are_many(value
     assert np.isnan([few.low, few.high]).all()
     many = estimate(np.full(13, value))  # of which the middle half does not change
     assert many.low == many.high == value
-    assert np.isnan(interval(np.full(1_000, value), np.mean)).all()
-    assert np.isnan(interval(np.full(5, value), np.median)).all()
-    assert interval(np.full(6, value), np.median) == (value, value)
+    assert np.isnan(confidence_interval(np.full(1_000, value), np.mean)).all()
+    assert np.isnan(confidence_interval(np.full(5, value), np.median)).all()
+    assert confidence_interval(np.full(6, value), np.median) == (value, value)
 
 
 def test_equal_scores_within_bounds_by_hand():
     other = 1.0 - 0.025 ** (1 / 5)  # of 5 equal ones: 52 % of all can differ
-    np.testing.assert_allclose(interval(np.full(5, 1.0), np.mean, bounds=(0.0, 1.0)), [1.0 - other, 1.0], atol=1e-3)
-    np.testing.assert_allclose(interval(np.full(5, 0.0), np.mean, bounds=(-1.0, 1.0)), [-other, other], atol=1e-3)
-    low, high = interval(np.full(5, 1.0), iqm, bounds=(0.0, 1.0))
+    np.testing.assert_allclose(
+        confidence_interval(np.full(5, 1.0), np.mean, bounds=(0.0, 1.0)), [1.0 - other, 1.0], atol=1e-3
+    )
+    np.testing.assert_allclose(
+        confidence_interval(np.full(5, 0.0), np.mean, bounds=(-1.0, 1.0)), [-other, other], atol=1e-3
+    )
+    low, high = confidence_interval(np.full(5, 1.0), iqm, bounds=(0.0, 1.0))
     np.testing.assert_allclose([low, high], [1.0 - (other - 0.25) / 0.5, 1.0], atol=3e-3)
-    low, high = interval(np.full((16, 2), [0.25, 1.0]), np.mean, bounds=(0.0, 1.0))
+    low, high = confidence_interval(np.full((16, 2), [0.25, 1.0]), np.mean, bounds=(0.0, 1.0))
     other = 1.0 - 0.025 ** (1 / 16)
     np.testing.assert_allclose(low, [0.25 * (1.0 - other), 1.0 - other], atol=1e-3)
     np.testing.assert_allclose(high, [0.25 + 0.75 * other, 1.0], atol=1e-3)
@@ -119,7 +123,7 @@ def test_equal_scores_within_bounds_by_hand():
 def test_intervals_of_seeds_that_solve_or_do_not_hold_what_they_say(n):
     """The coverage of every share, summed over everything that n seeds can show."""
     shares = np.linspace(0.005, 0.995, 199)
-    bands = [interval(np.arange(n) < k, np.mean, resamples=1_000, bounds=(0.0, 1.0)) for k in range(n + 1)]
+    bands = [confidence_interval(np.arange(n) < k, np.mean, n_bootstrap=1_000, bounds=(0.0, 1.0)) for k in range(n + 1)]
     hold = np.array([(low - 1e-12 <= shares) & (shares <= high + 1e-12) for low, high in bands])  # [n + 1, shares]
     weights = np.array([binom.pmf(k, n, shares) for k in range(n + 1)])
     assert (hold * weights).sum(axis=0).min() >= 0.95
@@ -129,7 +133,7 @@ def test_an_interquartile_mean_of_few_seeds_holds_what_it_says():
     shares = np.linspace(0.005, 0.995, 199)
     of_all = np.clip((shares - 0.25) / 0.5, 0.0, 1.0)
     for n in (3, 5):
-        bands = [interval(np.arange(n) < k, resamples=1_000, bounds=(0.0, 1.0)) for k in range(n + 1)]
+        bands = [confidence_interval(np.arange(n) < k, n_bootstrap=1_000, bounds=(0.0, 1.0)) for k in range(n + 1)]
         hold = np.array([(low - 3e-3 <= of_all) & (of_all <= high + 3e-3) for low, high in bands])
         weights = np.array([binom.pmf(k, n, shares) for k in range(n + 1)])
         assert (hold * weights).sum(axis=0).min() >= 0.95
@@ -145,9 +149,9 @@ def test_a_band_is_the_interval_of_each_point():
 
 def test_the_size_of_a_batch_changes_nothing(monkeypatch):
     values = np.random.Generator(np.random.PCG64(3)).normal(size=(5, 3))
-    before = interval(values)
+    before = confidence_interval(values)
     monkeypatch.setattr("simulator.statistics.estimates._BATCH", 40)
-    assert np.array_equal(interval(values), before)
+    assert np.array_equal(confidence_interval(values), before)
 
 
 def test_the_same_numbers_every_time_and_plain_floats():
@@ -170,12 +174,12 @@ def test_a_curve_without_points_has_an_empty_band():
 )
 def test_intervals_lie_inside_the_scores_and_move_with_them(values, shift, scale):
     values = np.array(values)
-    assume(len(set(values.tolist())) > 1)
-    low, high = interval(values, resamples=200)
+    assume(len(set((values * scale + shift).tolist())) > 1)  # else they are equal, and have no interval
+    low, high = confidence_interval(values, n_bootstrap=200)
     size = np.abs(values).max() + 200.0
     assert values.min() - 1e-9 * size <= low <= high + 1e-9 * size <= values.max() + 2e-9 * size
     np.testing.assert_allclose(
-        interval(values * scale + shift, resamples=200),
+        confidence_interval(values * scale + shift, n_bootstrap=200),
         (low * scale + shift, high * scale + shift),
         atol=1e-9 * size * scale + 1e-6,
     )
@@ -184,13 +188,13 @@ def test_intervals_lie_inside_the_scores_and_move_with_them(values, shift, scale
 @pytest.mark.parametrize("values", [[], [[]] * 0, 3.0, np.zeros((2, 2, 2))])
 def test_no_scores_are_refused(values):
     with pytest.raises(ValueError, match=r"values of shape .*: expected \[S\] or \[S, P\] with at least one seed"):
-        interval(values)
+        confidence_interval(values)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0, float("nan")])
 def test_a_level_that_is_no_share_is_refused(level):
-    with pytest.raises(ValueError, match=f"level {level}: expected a share between 0 and 1"):
-        interval(SCORES, level=level)
+    with pytest.raises(ValueError, match=f"confidence {level}: expected a fraction between 0 and 1"):
+        confidence_interval(SCORES, confidence=level)
 
 
 def test_scipy_is_not_loaded_before_it_is_needed():

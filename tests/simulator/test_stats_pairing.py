@@ -9,19 +9,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from simulator.statistics.bootstrap import drawn
+from simulator.statistics.bootstrap import resample_counts
 from simulator.statistics.paired_tests import (
-    better,
-    difference,
+    differences,
     holm,
     means,
-    pairs,
+    pair_index,
+    permutation_test,
+    proportion_ci,
+    quantize,
     resampled_means,
+    resampled_sums,
     seeds_needed,
-    share,
-    sign_flips,
-    sums,
-    whole,
+    wins,
 )
 
 
@@ -31,12 +31,12 @@ def rng(seed=0):
 
 def test_pairs_and_who_did_better_by_hand():
     scores = np.array([[[1.0, 2.0, 3.0]], [[1.0 + 1e-12, 3.0, np.nan]], [[0.0, 0.0, 9.0]]])
-    of = pairs(3)
+    of = pair_index(3)
     assert of.tolist() == [[0, 1], [0, 2], [1, 2]]
-    np.testing.assert_array_equal(better(scores, of)[:, 0], [[0.5, 0.0, np.nan], [1.0, 1.0, 0.0], [1.0, 1.0, np.nan]])
-    assert means(better(scores, of)).tolist() == [0.25, pytest.approx(2 / 3), 1.0]
-    assert means(difference(scores, of))[1] == pytest.approx(-1.0)
-    assert pairs(1).shape == (0, 2)
+    np.testing.assert_array_equal(wins(scores, of)[:, 0], [[0.5, 0.0, np.nan], [1.0, 1.0, 0.0], [1.0, 1.0, np.nan]])
+    assert means(wins(scores, of)).tolist() == [0.25, pytest.approx(2 / 3), 1.0]
+    assert means(differences(scores, of))[1] == pytest.approx(-1.0)
+    assert pair_index(1).shape == (0, 2)
 
 
 def test_the_probability_of_improvement_is_averaged_over_challenges():
@@ -45,10 +45,10 @@ def test_the_probability_of_improvement_is_averaged_over_challenges():
     assert np.isnan(means(np.full((1, 2, 3), np.nan))).all()
 
 
-def test_resampled_means_are_means_of_the_seeds_drawn():
+def test_resampled_means_are_means_of_the_seeds_resample_counts():
     values = rng().normal(size=(3, 2, 5))
     values[1, 0, 2] = values[2, 1] = np.nan
-    counts = drawn(np.ones((2, 5), bool), 40)
+    counts = resample_counts(np.ones((2, 5), bool), 40)
     for part in (values, values[:1]):
         found = resampled_means(part, counts)
         for q, b in itertools.product(range(len(part)), range(40)):
@@ -62,7 +62,7 @@ def test_resampled_means_are_means_of_the_seeds_drawn():
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), st.permutations(range(20)))
 @example([5e-324, -2e-311], list(range(20)))
 def test_sums_on_the_grid_have_no_rounding_error(values, order):
-    row = whole(np.array([values]), 20)[0]
+    row = quantize(np.array([values]), 20)[0]
     total = sum(Fraction(x) for x in row)
     shuffled = [row[i] for i in order if i < len(row)]
     assert Fraction(float(np.sum(shuffled))) == total == Fraction(float(row @ np.ones(len(row))))
@@ -71,20 +71,23 @@ def test_sums_on_the_grid_have_no_rounding_error(values, order):
 
 def test_resampled_sums_by_hand():
     counts = np.array([[[2, 0]], [[0, 2]]], np.uint16)
-    assert sums(np.array([[[1.0, 5.0], [7.0, np.nan]], [[1.0, 1.0], [1.0, 3.0]]]), counts).tolist() == [[2.0], [8.0]]
+    assert resampled_sums(np.array([[[1.0, 5.0], [7.0, np.nan]], [[1.0, 1.0], [1.0, 3.0]]]), counts).tolist() == [
+        [2.0],
+        [8.0],
+    ]
 
 
 def test_shares_have_agresti_and_coulls_interval_in_one_challenge():
-    won, n, z = 7, 10, stats.norm.ppf(0.975)
-    value, low, high = share(np.array([[[1.0] * won + [0.0] * (n - won)]]), 0.95)
-    middle = (won + z * z / 2) / (n + z * z)
+    n_won, n, z = 7, 10, stats.norm.ppf(0.975)
+    value, low, high = proportion_ci(np.array([[[1.0] * n_won + [0.0] * (n - n_won)]]), 0.95)
+    middle = (n_won + z * z / 2) / (n + z * z)
     half = z * np.sqrt(middle * (1 - middle) / (n + z * z))
     assert (value[0], low[0], high[0]) == pytest.approx((0.7, middle - half, middle + half))
 
 
 def test_shares_over_two_challenges_have_price_and_bonetts_interval():
     z = stats.norm.ppf(0.975)
-    value, low, high = share(np.array([[[1.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, np.nan]]]), 0.95)
+    value, low, high = proportion_ci(np.array([[[1.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, np.nan]]]), 0.95)
     credit = z * z / 4
     p = np.array([3 + credit, 1 + credit]) / (np.array([4, 3]) + 2 * credit)
     half = z * np.sqrt((p * (1 - p) / (np.array([4, 3]) + 2 * credit)).sum()) / 2
@@ -93,7 +96,7 @@ def test_shares_over_two_challenges_have_price_and_bonetts_interval():
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
 def test_a_share_that_is_always_one_is_not_known_exactly(level):
-    value, low, high = share(np.ones((1, 3, 4)), level)
+    value, low, high = proportion_ci(np.ones((1, 3, 4)), level)
     assert value[0] == high[0] == 1.0
     assert 0.4 < low[0] < 1.0
 
@@ -102,15 +105,15 @@ def test_a_share_that_is_always_one_is_not_known_exactly(level):
 @pytest.mark.parametrize(("n", "challenges"), [(8, 1), (32, 1), (8, 5)])
 def test_intervals_of_shares_cover_what_they_say(chance, n, challenges):
     """Enumerated: the sum over all outcomes of their chance, where the interval holds the truth."""
-    wins = np.arange(n * challenges + 1)
+    n_wins = np.arange(n * challenges + 1)
     if challenges > 1:  # by simulation
         values = (rng(n).random((4_000, challenges, n)) < chance).astype(float)
-        _, low, high = share(values, 0.95)
+        _, low, high = proportion_ci(values, 0.95)
         assert 0.92 <= np.mean((low <= chance) & (chance <= high)) <= 1.0
         return
-    values = (np.arange(n) < wins[:, None]).astype(float)[:, None]
-    _, low, high = share(values, 0.95)
-    covered = stats.binom.pmf(wins, n, chance)[(low <= chance) & (chance <= high)].sum()
+    values = (np.arange(n) < n_wins[:, None]).astype(float)[:, None]
+    _, low, high = proportion_ci(values, 0.95)
+    covered = stats.binom.pmf(n_wins, n, chance)[(low <= chance) & (chance <= high)].sum()
     assert 0.92 <= covered <= 1.0
 
 
@@ -119,15 +122,15 @@ def test_sign_flips_are_enumerated_where_there_are_few(n):
     gaps = rng(n).normal(0.3, 1.0, n)
     flipped = [abs(np.dot(signs, gaps)) for signs in itertools.product((1, -1), repeat=n)]
     expected = np.mean(np.array(flipped) >= abs(gaps.sum()) - 1e-12)
-    assert sign_flips(gaps[None, None], 10)[0] == pytest.approx(expected, abs=1e-15)
+    assert permutation_test(gaps[None, None], 10)[0] == pytest.approx(expected, abs=1e-15)
 
 
 def test_sign_flips_are_scipys_permutation_test():
     gaps = rng(5).normal(0.4, 1.0, 9)
     exact = stats.permutation_test((gaps,), np.mean, permutation_type="samples", n_resamples=np.inf)
-    assert sign_flips(gaps[None, None], 10)[0] == pytest.approx(exact.pvalue)
+    assert permutation_test(gaps[None, None], 10)[0] == pytest.approx(exact.pvalue)
     many = np.concatenate([gaps, gaps - 0.2])
-    p = sign_flips(many[None, None], 50_000)[0]
+    p = permutation_test(many[None, None], 50_000)[0]
     exact = stats.permutation_test((many,), np.mean, permutation_type="samples", n_resamples=np.inf)
     assert p == pytest.approx(exact.pvalue, abs=4 * np.sqrt(exact.pvalue / 50_000))
 
@@ -137,16 +140,16 @@ def test_sign_flips_weigh_challenges_alike_whatever_their_seeds():
     gaps = np.array([[[1.0, 1.0], [-3.0, np.nan]]])
     assert means(gaps).tolist() == [-1.0]
     statistic = [abs((a + b) / 4 + c * 1.5) for a, b, c in itertools.product((1, -1), repeat=3)]
-    assert sign_flips(gaps, 10)[0] == np.mean(np.array(statistic) >= 1.0)
+    assert permutation_test(gaps, 10)[0] == np.mean(np.array(statistic) >= 1.0)
 
 
 def test_what_does_not_differ_is_not_told_apart():
     gaps = np.array([np.zeros((2, 20)), np.full((2, 20), np.nan), np.full((2, 20), 1e-13)])
-    np.testing.assert_array_equal(sign_flips(gaps, 100), [1.0, np.nan, 1.0])
+    np.testing.assert_array_equal(permutation_test(gaps, 100), [1.0, np.nan, 1.0])
 
 
 def test_random_sign_flips_never_say_zero():
-    assert sign_flips(np.ones((1, 1, 40)), 99)[0] == 0.01
+    assert permutation_test(np.ones((1, 1, 40)), 99)[0] == 0.01
 
 
 def test_holms_correction_by_hand():
@@ -160,7 +163,7 @@ def test_seeds_needed_by_hand():
     """Differences of mean 0.5 and variance 1: (1.96 + 0.84)**2 / 0.25 = 31.4 seeds."""
     gaps = 0.5 + np.array([-1.0, 1.0] * 4) * np.sqrt(7 / 8)
     assert seeds_needed(gaps[None, None]) == [32]
-    assert seeds_needed(gaps[None, None], wanted=1.0) == [8]
+    assert seeds_needed(gaps[None, None], effect=1.0) == [8]
     assert seeds_needed(np.stack([gaps, gaps])[None]) == [16]  # two challenges share the work
     assert seeds_needed(np.zeros((1, 1, 4))) == [None]
     assert seeds_needed(np.array([[[1.0]], [[np.nan]]])) == [None, None]

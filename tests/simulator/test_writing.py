@@ -14,7 +14,7 @@ from simulator import api
 from simulator.commands import main
 from simulator.core.files import writing
 from simulator.core.files.writing import is_ours, sealed, write_file
-from simulator.reporting import figures, recall_figures
+from simulator.reporting import figures
 from simulator.reporting.html_page import write_page
 from simulator.store.database import create
 from tests.simulator.tournament_summaries import summary
@@ -244,7 +244,7 @@ def _draw(kind: str, path: Path, force: bool = False) -> None:
     if kind == "html":
         write_page(SMALL, path, force=force)
     elif kind == "curves":
-        recall_figures.draw(CURVES, path, force=force)
+        figures.draw_recall(CURVES, path, force=force)
     else:
         figures.draw(SMALL, path, "strengths", force=force)
 

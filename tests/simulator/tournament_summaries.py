@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.statistics.analysis import Played, judge
+from simulator.statistics.analysis import DivisionScores, analyze
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -96,7 +96,7 @@ def _rank(name: str, i: int, n: int, half: float | None) -> dict[str, Any]:
             **{kind: around(level, half) for kind in ("iqm", "mean", "median")},
             "optimality_gap": around(1.0 - level, half),
         },
-        "left_out": 0,
+        "n_excluded": 0,
     }
 
 
@@ -113,8 +113,13 @@ def _score(name: str, i: int, m: int, seeds: int, challenges: Sequence[str]) -> 
         "raw": {**each, "per_seed": [raw + s for s in range(seeds)]},
         "normalised": told,
         "auc": around(0.5, part),
-        "first_solve": {"median": 400.0 + i, "low": 300.0, "high": 500.0, "fraction": 0.75},
-        "stayed": {"mean": 0.5, "low": None if half is None else 0.25, "high": None if half is None else 0.75},
+        "steps_to_threshold": {"median": 400.0 + i, "low": 300.0, "high": 500.0},
+        "solved_fraction": 0.75,
+        "solved_after_first": {
+            "mean": 0.5,
+            "low": None if half is None else 0.25,
+            "high": None if half is None else 0.75,
+        },
     }
 
 
@@ -200,8 +205,8 @@ def judged(n: int = 4, challenges: int = 3, seeds: int = 6, points: int = 4, res
     curves = tuple((steps, grown[:, each, :, :points]) for each in range(challenges))
     kinds = ("random play",) * challenges, ("exact optimum",) * challenges
     threshold = np.array([0.5] + [np.nan] * (challenges - 1))
-    played = Played(tuple(names), tuple(envs), tuple(range(seeds)), scores, *ends, *kinds, threshold, curves)
-    answer = judge(played, resamples=resamples)
+    division = DivisionScores(tuple(names), tuple(envs), tuple(range(seeds)), scores, *ends, *kinds, threshold, curves)
+    answer = analyze(division, n_bootstrap=resamples)
     found = {key: [{"division": "agent", **each} for each in answer.pop(key)] for key in ("ranking", "scores")}
     failures = [
         {

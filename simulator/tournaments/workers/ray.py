@@ -26,7 +26,7 @@ from threading import Event
 from typing import Any
 
 from simulator.core.jit_cache.folder import folder_fault
-from simulator.external.trust import passed_on
+from simulator.external.trust import trust_environment
 from simulator.tournaments.cell_runner import Task
 from simulator.tournaments.workers.base import ONE_THREAD, Answer
 
@@ -112,7 +112,7 @@ class RayWorkers:
         One is Python's, which it sets in the main thread only; the other one, of its compiled part, writes a stack and
         ends the process with the signal. The thread stays, for the system ends Ray's processes when it does.
         """
-        told = ONE_THREAD | passed_on()
+        told = ONE_THREAD | trust_environment()
         known = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": told}}
         logging.getLogger("ray").setLevel(logging.ERROR)
         starting = self._thread.submit(self._ray.init, address, **known, **more)
