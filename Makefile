@@ -1,9 +1,9 @@
-# `make demo`, `make test`, and `make test-portable`, which takes an hour: all need python3 >= 3.11 with venv, and a
-# package index.
+# `make demo`, `make check` (under a minute), `make test` (all), `make docs`, and `make test-portable`, which takes an
+# hour: all need python3 >= 3.11 with venv, and a package index.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-portable install clean
+.PHONY: demo check test test-portable docs install clean
 
 demo: install
 	$(BIN)/engram demo
@@ -13,6 +13,17 @@ test: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What a person runs while working: everything but what is slow, kills processes or needs an extra.
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow and not kill and not optional and not learning" tests/unit
+
+# The manual, into site/; a broken link is an error.
+docs: .venv/installed-docs
+	$(BIN)/mkdocs build --strict
 
 # The suite as other machines would run it: other BLAS kernels, plainer processors, other first seeds.
 test-portable: install
@@ -30,6 +41,11 @@ install: .venv/installed
 	  --constraint constraints.txt torch==2.13.0
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
 	  --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.venv/installed-docs: .venv/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
+	  --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 clean:

@@ -77,9 +77,9 @@ def _curve(store: Store, record: RunRecord) -> dict[str, Any]:
     from simulator.statistics.estimates import N_BOOTSTRAP
     from simulator.training import summary
 
-    steps, scores = summary.judged(store, record)
+    steps, scores = summary.evaluation_scores(store, record)
     shared = SharedBootstrap(0.95, resample_counts(np.ones((1, len(scores)), np.bool_), N_BOOTSTRAP), 0)
-    scores = np.where(summary.whole(record)[:, None], scores, np.nan)
+    scores = np.where(summary.valid_seeds(record)[:, None], scores, np.nan)
     band = curve_bands(scores[None], shared, 0)
     numbers = {name: [float(x) if np.isfinite(x) else None for x in part[0]] for name, part in band._asdict().items()}
     return {"steps": steps.tolist(), "iqm": numbers["value"], "low": numbers["low"], "high": numbers["high"]}
