@@ -21,7 +21,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = {"agents": "agents", "memories": "memory", "envs": "envs", "games": "envs/games", "challenges": "envs/patterns"}
+FOLDERS = {
+    "agents": "agents",
+    "memories": "memory",
+    "envs": "envs",
+    "games": "envs/games",
+    "challenges": "envs/patterns",
+}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -32,7 +38,9 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 @cache
 def _engram(*words: str) -> Any:
     """Answer of a command, as JSON."""
-    told = subprocess.run([sys.executable, "-m", "simulator", *words, "--json"], cwd=ROOT, capture_output=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-m", "simulator", *words, "--json"], cwd=ROOT, capture_output=True, check=True
+    )
     return json.loads(told.stdout)
 
 

@@ -94,7 +94,9 @@ def n_actions(spec: EnvSpec, agent: str) -> int:
 
 def legal_rows(spec: EnvSpec, n: int) -> Array:
     """Bool [n_observations, A], or one row of True for an environment where every action exists."""
-    return np.ones((1, n), np.bool_) if spec.legal_actions is None else np.ascontiguousarray(spec.legal_actions, np.bool_)
+    return (
+        np.ones((1, n), np.bool_) if spec.legal_actions is None else np.ascontiguousarray(spec.legal_actions, np.bool_)
+    )
 
 
 def action_lists(legal: Array) -> Array:

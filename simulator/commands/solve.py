@@ -155,6 +155,7 @@ def draw(picture: Any) -> None:
     from rich.console import Console
 
     from simulator.views.grid import grid_map
+    from simulator.views.style import style_of
 
     if picture.scene.walls is not None:
         marks = tuple(mark for mark in picture.scene.marks if mark.kind != "walker")

@@ -2,7 +2,8 @@
 
 ======================================  ===============================================================================
 ``sb3:DQN``                             a class of stable-baselines3 (extra ``bench``), trained here
-``sb3:path/to/model.zip``               a saved model, evaluated without training; setting ``class`` where the file is unclear
+``sb3:path/to/model.zip``               a saved model, evaluated without training; setting ``class`` where the file is
+unclear
 ``python:module:name``, ``...py:name``  a callable, without training; see :mod:`simulator.external.callables`
 ``human:FILE``                          a person's recorded episodes; see :mod:`simulator.external.recordings`
 ======================================  ===============================================================================
@@ -78,8 +79,8 @@ def play_external(
     Args:
         config: contestant, environment and seeds.
         tick: called about ten times a second; what it raises passes through.
-        limits: :class:`simulator.external.evaluate.TimeLimits`. Training that they end is evaluated there, and scores the
-            same from there on.
+        limits: :class:`simulator.external.evaluate.TimeLimits`. Training that they end is evaluated there, and scores
+            the same from there on.
 
     Returns:
         Plain values: ``scores`` [S], ``steps`` [K], ``curve`` [S][K], NaN for what failed or was not played;

@@ -53,8 +53,8 @@ class Heartbeat:
 class EvaluationHarness:
     """Makes the environments of a contestant, and evaluates its policies as the engine evaluates agents.
 
-    An action that is illegal at an observation (``EnvSpec.legal_actions``) is given to ``step`` all the same: contestants
-    from outside do not know which actions are legal.
+    An action that is illegal at an observation (``EnvSpec.legal_actions``) is given to ``step`` all the same:
+    contestants from outside do not know which actions are legal.
 
     Args:
         config: the contestant and its environment.

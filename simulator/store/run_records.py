@@ -89,7 +89,11 @@ def failure_of(error: BaseException, step: int) -> dict[str, Any]:
 
 def outcome(spec: EnvSpec, evaluations: list[Evaluation], failed: tuple[Failure, ...]) -> dict[str, Any]:
     """Facts of a run's result, as the store keeps them: plain values, None for NaN."""
-    facts: dict[str, Any] = {"threshold": spec.reward_threshold, "floor": spec.random_score, "max_steps": spec.max_steps}
+    facts: dict[str, Any] = {
+        "threshold": spec.reward_threshold,
+        "floor": spec.random_score,
+        "max_steps": spec.max_steps,
+    }
     facts["failed"] = [failure._asdict() for failure in failed]
     if evaluations and evaluations[-1].value_error is not None:
         facts["value_error"] = [None if x != x else x for x in evaluations[-1].value_error.tolist()]

@@ -126,8 +126,14 @@ def test_whatever_ends_a_thread_is_answered(tmp_path, monkeypatch):
 
 def test_as_many_looks_as_there_can_be_are_paid_for(tmp_path, monkeypatch):
     play(tmp_path, small(adaptive=True, most_seeds=8))
-    seen, judge = [], summary.judge
-    monkeypatch.setattr(summary, "judge", lambda *given, looks: seen.append(looks) or judge(*given, looks=looks))
+    seen, analyze = [], summary.analyze
+    monkeypatch.setattr(
+        summary,
+        "analyze",
+        lambda *given, n_interim_analyses: (
+            seen.append(n_interim_analyses) or analyze(*given, n_interim_analyses=n_interim_analyses)
+        ),
+    )
     with CellStore(tmp_path) as store:
         summary.summary(store, "t1", 100)
     assert seen == [3]  # 3, 6 and 8 seeds

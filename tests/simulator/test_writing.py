@@ -246,7 +246,7 @@ def _draw(kind: str, path: Path, force: bool = False) -> None:
     elif kind == "curves":
         figures.draw_recall(CURVES, path, force=force)
     else:
-        figures.draw(SMALL, path, "strengths", force=force)
+        figures.draw_tournament(SMALL, path, "strengths", force=force)
 
 
 def _cell(load: int, name: str) -> dict[str, object]:
