@@ -557,7 +557,7 @@ def _search(state, hp, init_bound, reward, ended, outputs):
 def _rollout_seeds(first, last, state, hp, init_bound, net, buffers, env_batch, reward, ended):
     for i in range(first, last):
         for t in range(reward.shape[1]):
-            buffers.obs_index[i] = env_batch.table.see[env_batch.place[i]]
+            buffers.obs_index[i] = env_batch.table.obs_of_state[env_batch.state[i]]
             action = _best_action(net, buffers, state.stream, i)
             _, gain, end = table_step(env_batch, i, action)
             reward[i, t] = gain
