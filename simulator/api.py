@@ -91,7 +91,7 @@ def run(
     forget_notices()
     with Store(lab) as store:
         for snapshot in loop.run(config, store, label=label):
-            name = snapshot.run
+            name = snapshot.id
     return RunResult(lab, name)
 
 

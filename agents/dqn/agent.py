@@ -296,9 +296,3 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
     from agents.dqn.learner_torch import TorchLearner  # loads torch
 
     return DQN(spec, seed_list, TorchLearner(spec, seed_list, config))
-
-
-if __name__ == "__main__":
-    from agents.common.demo import show_agent
-
-    show_agent("dqn", make, Config(learning_starts=100, buffer_size=3_000))

@@ -312,9 +312,3 @@ def build(spec: EnvSpec, seed_list: list[int], config: Config, *, torch: bool) -
     else:
         learner = CompiledPolicyLearner(spec, adapter, hp, config, state, seed_list)
     return Reinforce(learner, adapter, hp, config, state, seed_list)
-
-
-if __name__ == "__main__":
-    from agents.common.demo import show_agent
-
-    show_agent("reinforce", make, Config())

@@ -53,7 +53,7 @@ ENVS = {
     "the six rooms": DemoEnv({"name": "rooms", "layout": "six"}, 0.8, 20_000),
     "the four rooms": DemoEnv({"name": "rooms", "layout": "four"}, 0.9, 120_000),
 }
-MEMORIES = ("nearest", "modern_hopfield", "hopfield-flow", "hopfield", "keep_cue")
+MEMORIES = ("nearest_neighbor", "modern_hopfield", "hopfield-flow", "hopfield", "identity")
 RECALL = {"patterns": [20], "corruption": ["flip:0.2"]}  # of their digits
 TOURNAMENT: dict[str, Any] = {
     "seeds": SEEDS,
@@ -74,7 +74,7 @@ NEXT = {
     "engram run q_learning rooms --env.layout four": "train with a live view",
     "engram run q_learning rooms --help": "list every setting of both players",
     "engram solve rooms --gamma 0.8": "compute the exact optimum of the six rooms",
-    "engram recall nearest rbm autoencoder digits": "benchmark trained memories",
+    "engram recall nearest_neighbor rbm autoencoder digits": "benchmark trained memories",
     "engram tournament --init": "write a tournament of your own",
     "engram list": "list agents, memories and environments",
     "engram list runs": "list stored runs",
@@ -106,14 +106,14 @@ def play(lab: str) -> Demo:
     with Store(lab) as store:
         for env, (settings, gamma, steps) in ENVS.items():
             for agent, own in AGENTS.items():
-                decay = {"level": 1.0, "last": 0.0, "steps": steps * 5 // 6}  # epsilon from 1 to 0
+                decay = {"epsilon_start": 1.0, "epsilon_end": 0.0, "decay_steps": steps * 5 // 6}  # epsilon from 1 to 0
                 learner = {**own, "gamma": gamma, "explore": decay}
                 config = build({"seeds": SEEDS, "steps": steps, "agent": learner, "env": settings})
                 last = None
                 for last in engine.run(config, store):  # noqa: B007 - only the last one counts
                     pass
                 assert last is not None
-                values, best = evaluate(config, store, last.run, gamma)
+                values, best = evaluate(config, store, last.id, gamma)
                 rows.append(_row(env, agent, last, values, best))
                 console.print_status(f"{last.id}: {agent} has learned {env}")
                 if agent == "Q-learning":
@@ -131,7 +131,7 @@ def _recall(store: Store) -> dict[str, Any]:
     """Run a recall benchmark of memories on corrupted digits; its summary."""
     players = {"memory": {name.replace("-", "_"): {"name": name} for name in MEMORIES}, "challenge": {"name": "digits"}}
     for last in loop.recall(recall.build({**RECALL, "seeds": SEEDS, **players}), store):
-        run = last.run
+        run = last.id
     return summary.summary(store, run)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -36,7 +37,7 @@ class Heartbeat:
 
     def __init__(self, tick: Callable[[], None]) -> None:
         self._tick = tick
-        self._limiter = RateLimiter(POLL_SECONDS)
+        self._limiter = RateLimiter(POLL_SECONDS, time.monotonic)
         self.raised: BaseException | None = None
 
     def __call__(self) -> None:

@@ -10,7 +10,7 @@ from simulator.store.run_store import Store
 from simulator.training import loop, summary
 from tests.laws.players import same, session
 
-LEARNS_TOO_MUCH = {"policy": "random", "decay": 1.0, "gamma": 1.0, "step_size": 1.0}
+LEARNS_TOO_MUCH = {"policy": "random", "lambda_": 1.0, "gamma": 1.0, "step_size": 1.0}
 TOO_FAR = {"sigma": 1e39}
 WILD = [
     ("td", "CliffWalking-v1", LEARNS_TOO_MUCH),

@@ -241,7 +241,9 @@ def test_actions_are_the_greatest_output_and_ties_are_even():
     assert counts[0] == 0
     assert abs(counts[1] - 200) < 50
     assert agent.act(np.array([[-2.0, 0.0]]))[0] == 0
-    rooms = EnvSpec("rooms", spaces.Discrete(3), spaces.Discrete(2), legal=np.array([[1, 1], [1, 0], [1, 1]], bool))
+    rooms = EnvSpec(
+        "rooms", spaces.Discrete(3), spaces.Discrete(2), legal_actions=np.array([[1, 1], [1, 0], [1, 1]], bool)
+    )
     numbered = _with(hill_climbing.make(rooms, [0], hill_climbing.Config()), [[0, 1], [0, 1], [1, 0], [0, 0]])
     assert [numbered.act(np.array([room]))[0] for room in (0, 1, 2, 0)] == [1, 0, 0, 1]
 

@@ -34,7 +34,7 @@ def test_every_seed_learns_when_its_own_batch_is_complete():
     updates = []
     for t in range(1, 7):
         _learn(agent, [1.0] * 3, [t % 1 == 0, t % 2 == 0, t % 3 == 0])  # episodes of 1, 2 and 3 steps
-        updates.append(agent.state()["policy"]["updates"].tolist())
+        updates.append(agent.state()["policy"]["step_count"].tolist())
     assert updates == [[0, 0, 0], [1, 0, 0], [1, 0, 0], [2, 1, 0], [2, 1, 0], [3, 1, 1]]
 
 
@@ -46,7 +46,7 @@ def test_a_batch_waits_in_the_state_and_goes_on():
     for one in (agent, other):
         _learn(one, [1.0, 2.0, 3.0], [True, True, True])
     same(agent.state(), other.state())
-    assert agent.state()["policy"]["updates"].tolist() == [1, 0, 1]
+    assert agent.state()["policy"]["step_count"].tolist() == [1, 0, 1]
 
 
 def test_an_episode_longer_than_what_is_kept_is_cut_there():
@@ -58,7 +58,7 @@ def test_an_episode_longer_than_what_is_kept_is_cut_there():
     assert lengths == [[], [], [3], [3], [3]]
     assert agent.state()["episodes"][0]["truncated"].tolist() == [True]
     _learn(agent, [1.0], [False])
-    assert agent.state()["policy"]["updates"].tolist() == [1]
+    assert agent.state()["policy"]["step_count"].tolist() == [1]
 
 
 @pytest.mark.parametrize("poison", ["reward", "weights"])
@@ -76,7 +76,7 @@ def test_a_seed_whose_loss_is_not_finite_stops_alone(poison):
     clean, broken = (agent.state() for agent in agents)
     assert agents[1].failed_at.tolist() == [0, 3 if poison == "reward" else 1, 0]
     assert clean["failed_at"].tolist() == [0, 0, 0]
-    assert broken["policy"]["updates"].tolist() == [4, 2 if poison == "reward" else 0, 4]
+    assert broken["policy"]["step_count"].tolist() == [4, 2 if poison == "reward" else 0, 4]
     assert np.isfinite(broken["policy"]["params"]).all()
     for i in (0, 2):
         same(lane(clean, i, 3), lane(broken, i, 3))

@@ -27,7 +27,7 @@ def test_it_learns_what_the_compiled_kind_learns(env, settings):
     other.agent = build(other.env.spec, list(other.seeds), config, torch=True)
     for one in (dense, other):
         one.play(400)
-    assert dense.agent.state()["policy"]["updates"].min() >= 2
+    assert dense.agent.state()["policy"]["step_count"].min() >= 2
     for name in ("env_steps", "stream", "failed_at"):
         np.testing.assert_array_equal(dense.agent.state()[name], other.agent.state()[name])
     for name in ("loss", "entropy"):
@@ -67,7 +67,7 @@ def test_pictures_alone_equal_pictures_together():
     for one in (together, alone):
         one.play(150)
     state = together.state()
-    assert state["agent"]["policy"]["updates"].min() >= 1
+    assert state["agent"]["policy"]["step_count"].min() >= 1
     same(lane(alone.state(), 0, 1), lane(state, 2, 3))
 
 

@@ -84,7 +84,10 @@ def test_a_maze_depends_on_the_layout_seed_only():
         ),
         ({"layout": "four", "size": 8}, "rooms: size = 8: expected 0, or a size from 9 to 1000 for layout 'four'"),
         ({"layout": "four", "length": 8}, "rooms: length = 8: expected 0, layout 'four' has one length only"),
-        ({"layout": "cliff", "extra_openings": 0.5}, "rooms: extra_openings = 0.5: expected 0, only layout 'maze' has"),
+        (
+            {"layout": "cliff", "extra_openings": 0.5},
+            "rooms: extra_openings = 0.5: expected 0, only layout 'maze' has inner walls to open",
+        ),
         ({"layout": "four", "start": "random", "maze_seed": -1}, "rooms: maze_seed = -1: expected `int` >= 0"),
     ],
 )

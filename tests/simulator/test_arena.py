@@ -250,7 +250,7 @@ def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_
     for n, (asked, out, why) in enumerate(
         [
             (bits, "conv_autoencoder", "expected"),
-            (grey, "boltzmann", "patterns of real numbers, expected two-valued units"),
+            (grey, "boltzmann", "patterns of real numbers, expected bipolar units"),
         ]
     ):
         competing = {name: {} for name in memories if name == out or name == "nearest_neighbor"}
@@ -276,7 +276,7 @@ def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_
 
 def test_where_nobody_can_be_built_there_is_no_contest(tmp_path):
     grey = {"corruption": ["none"], "challenge": {"name": "digits", "levels": "grey"}}
-    with pytest.raises(ValueError, match="expected two-valued units"):
+    with pytest.raises(ValueError, match="expected bipolar units"):
         play(tmp_path / "lab", config(**grey, patterns=[4], memory={"boltzmann": {}}, skip=True))
     assert not (tmp_path / "lab").exists()
 
@@ -303,7 +303,7 @@ def test_where_nothing_is_corrupted_memories_say_what_they_stored(tmp_path, corr
     assert cell(found, "nearest_neighbor", 40, corruption)["exact"]["mean"] == 1.0
     assert cell(found, "identity", 40, corruption)["ceiling"] == {"overlap": 1.0, "exact": 1.0}
     recall_tables.show(found)
-    assert capsys.readouterr().out.count("noise_aware, no evidence") == 3
+    assert capsys.readouterr().out.count("noise-aware, no evidence") == 3
 
 
 def test_what_stays_is_asked_once_in_pieces_and_of_no_more_patterns_than_cues(tmp_path, monkeypatch):

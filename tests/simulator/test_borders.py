@@ -330,7 +330,7 @@ def test_a_failed_run_is_told_everywhere_and_resume_says_what_it_needs(tmp_path,
     assert main.main(["resume", "r1", "--view", "none", *lab]) == 1
     lines = capsys.readouterr().err
     assert "r1 failed at step 1: " in lines
-    assert "goes on after step 0, and fails again unless that is mended" in lines
+    assert "continues after step 0, and fails again unless this is fixed" in lines
 
 
 def test_a_tournament_names_the_contestant(tmp_path, capsys):

@@ -9,7 +9,7 @@ from simulator.commands import demo, main
 from simulator.store.run_store import Store
 
 SIX = """\
-q as a share of its largest entry, in hundredths
+q in percent of its largest entry
 state  room 0  room 1  room 2  room 3  room 4  room 5  best
 0      -       -       -       -       80      -       80
 1      -       -       -       64      -       100     100

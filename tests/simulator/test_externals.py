@@ -235,7 +235,7 @@ def test_what_a_tick_raises_passes_through(name, own):
 
 def test_ticks_come_while_a_slow_function_plays(monkeypatch):
     clock = iter(range(10**6))
-    monkeypatch.setattr("simulator.external.evaluate.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("simulator.external.evaluate.time.monotonic", lambda: next(clock))
     ticks = []
     play_external(external(f"{HERE}lean", {}, run("CartPole-v1", eval_episodes=2)), lambda: ticks.append(1))
     assert len(ticks) > 80  # every action of some 40 in each of four episodes

@@ -55,7 +55,7 @@ def test_an_environment_shows_the_same_as_gymnasiums():
         action = choices.integers(2)
         (obs, *ours_gave, _), (theirs, *theirs_gave, _) = ours.step(action), original.step(action)
         assert ours_gave == theirs_gave
-        assert ours.steps == taken
+        assert ours.n_steps == taken
         if ours_gave[1] or ours_gave[2]:
             np.testing.assert_array_equal(obs, theirs)
             obs, theirs, ends = ours.reset()[0], original.reset()[0], ends + 1
@@ -69,7 +69,7 @@ def test_evaluations_are_where_the_engine_has_them_and_training_ends_with_the_st
     assert found["steps"] == [25, 50, 60]
     assert found["curve"] == [[0.0, right, right]] * 2
     assert found["scores"] == [right] * 2
-    assert [model.env.steps for model in outsiders.Counter.seen[-2:]] == [60, 60]
+    assert [model.env.n_steps for model in outsiders.Counter.seen[-2:]] == [60, 60]
 
 
 def test_a_seed_draws_the_same_whatever_its_block_and_leaves_the_generators(counter):

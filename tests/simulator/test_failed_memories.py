@@ -143,7 +143,7 @@ def test_a_row_says_of_how_many_seeds_it_is(tmp_path, capsys):
     recall_tables.show(played(tmp_path, (1,)))
     lines = capsys.readouterr().out.splitlines()
     assert sum("(2 seeds)" in line for line in lines) == 2
-    line = f"failed: breaking, 10 patterns, flip:0.2: seed 1 ({NOT_STORED}); left out of every number here"
+    line = f"failed: breaking, 10 patterns, flip:0.2: seed 1 ({NOT_STORED}); excluded from all numbers"
     assert line in lines
 
 

@@ -19,7 +19,7 @@ def test_run_gives_arrays(tmp_path):
     np.testing.assert_array_equal(scores[:, -1], result.exact)
     again = simulator.load(tmp_path)
     assert again.summary == result.summary
-    assert "q_learning on rooms, 3 seeds" in repr(again)
+    assert "q_learning in rooms, 3 seeds" in repr(again)
 
 
 def test_a_bad_name_is_one_line(tmp_path):

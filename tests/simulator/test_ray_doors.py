@@ -120,7 +120,7 @@ def test_nobody_gets_in_and_a_signal_ends_it_in_good_order(tmp_path):
         assert not any(Path(f"/proc/{pid}").exists() and command_line(pid) for pid in everyone)
         assert list(Path(temporary).glob("engram-*")) == []
     *_, last = (tmp_path / "said").read_text().splitlines()
-    assert last.startswith("engram: SIGTERM after 0 of 2 cells, stored; ")
+    assert last.startswith("engram: SIGTERM: interrupted after 0 of 2 cells, ")
     assert last.endswith("continue with: engram resume t1 --lab lab")
 
 

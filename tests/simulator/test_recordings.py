@@ -96,7 +96,7 @@ def test_episodes_of_seeds_that_do_not_take_part_are_not_looked_at(file):
         (lambda v: v.pop("engram_recording"), "Object missing required field `engram_recording`"),
         (lambda v: v.update(env="Acrobot-v1"), "env = 'Acrobot-v1': expected 'CartPole-v1'"),
         (lambda v: v["settings"].update(max_stps=3), "settings.max_stps: no such setting; did you mean"),
-        (lambda v: v["settings"].update(max_steps=30), "settings.max_steps = 30: expected 0, as in this contest"),
+        (lambda v: v["settings"].update(max_steps=30), "settings.max_steps = 30: expected 0, as in this tournament"),
         (lambda v: v.update(episodes=[]), "episodes is empty, expected at least one"),
         (lambda v: v["episodes"][1].update(seed="x"), "Expected `int`, got `str` - at `$.episodes[1].seed`"),
         (lambda v: v["episodes"][1].update(seed=-1), "episodes[1].seed = -1: expected a whole number >= 0"),

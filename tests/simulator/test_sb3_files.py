@@ -120,7 +120,7 @@ def test_what_only_its_code_tells_needs_trust(library, tmp_path, monkeypatch, ch
     assert external(f"sb3:{path}", {}, run(POLE)).file == path
 
 
-@pytest.mark.parametrize(("name", "limit"), [("data", "MOST_DATA"), ("policy.pth", "MOST")])
+@pytest.mark.parametrize(("name", "limit"), [("data", "MAX_DATA"), ("policy.pth", "MAX_WEIGHTS")])
 def test_what_unpacks_to_too_much_is_refused_by_what_it_declares_and_by_what_it_is(tmp_path, monkeypatch, name, limit):
     path = tmp_path / "model.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -203,7 +203,7 @@ def test_a_lab_with_cells_in_it_is_never_taken_away(tmp_path, monkeypatch):
     def broken(*given, **more):
         raise np.linalg.LinAlgError("Singular matrix")
 
-    monkeypatch.setattr(summary, "judge", broken)
+    monkeypatch.setattr(summary, "analyze", broken)
     words = ["tournament", "--agents", "td", "--envs", "rooms", "--seeds", "2", "--steps", "100", "--workers", "1"]
     assert main.main([*words, "--view", "none"]) == 2
     monkeypatch.undo()

@@ -253,7 +253,7 @@ def _cell(load: int, name: str) -> dict[str, object]:
     score = {"mean": 0.5, "low": None, "high": None}
     return {
         "patterns": load,
-        "damage": "flip:0.1",
+        "corruption": "flip:0.1",
         "memory": name,
         "overlap": score,
         "exact": score,

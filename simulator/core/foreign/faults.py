@@ -87,7 +87,7 @@ def player_error(place: str, error: BaseException, hint: str = "") -> PlayerErro
 def _is_library(file: str) -> bool:
     """Tell whether a file is a library's, or one of those that call foreign code here."""
     path = Path(file)
-    calls = path.is_relative_to(_ROOT / "simulator") or path.match("envs/parts/gymnasium_*.py")
+    calls = path.is_relative_to(_ROOT / "simulator") or path.match("envs/common/gymnasium/*.py")
     return "site-packages" in path.parts or path.is_relative_to(_STANDARD) or calls
 
 
