@@ -75,7 +75,7 @@ def _table(columns: tuple[str, ...], rows: list[list[Any]]) -> str:
 
 def _settings(name: str) -> str:
     rows = [
-        [f"`{each['name']}`", f"`{each['default']}`", each["expected"], each["about"]]
+        [f"`{each['name']}`", f"`{each['default']}`", each["expected"], each["description"]]
         for each in _engram("show", name)["players"][0]["settings"]
     ]
     return _table(("setting", "default", "expected", "meaning"), rows) if rows else "It has no settings."
@@ -86,17 +86,17 @@ def _presets(name: str) -> str:
     agents = [each for each in listed.get("presets", []) if each.get("agent") == name]
     memories = [each for each in listed.get("memory_presets", []) if each.get("memory") == name]
     if agents:
-        rows = [[f"`{each['name']}`", each["env"], f"{each['steps']:,}", each["about"]] for each in agents]
+        rows = [[f"`{each['name']}`", each["env"], f"{each['steps']:,}", each["description"]] for each in agents]
         return _table(("preset", "environment", "steps", "meaning"), rows)
     if memories:
-        return _table(("preset", "meaning"), [[f"`{each['name']}`", each["about"]] for each in memories])
+        return _table(("preset", "meaning"), [[f"`{each['name']}`", each["description"]] for each in memories])
     return "It has no presets."
 
 
 def _list(kind: str) -> str:
     rows = []
     for each in _engram("list", kind)[kind]:
-        rows.append([f"`{each['name']}`", each["about"].replace("``", "`")])
+        rows.append([f"`{each['name']}`", each["description"].replace("``", "`")])
     return _table(("name", "what it is"), rows)
 
 
