@@ -59,7 +59,7 @@ def _kill_after(seconds: float, lab: Path, config) -> bool:
     child.start()
     child.join(seconds)
     if child.is_alive():
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()  # which may come too late
         child.join()
     assert child.exitcode in (0, -signal.SIGKILL)
     return child.exitcode != 0
@@ -94,5 +94,5 @@ def test_a_killed_run_is_not_listed_as_running(undisturbed, tmp_path):
         lab, after = tmp_path / f"{after}", after / 2
     with Store(lab) as store:
         known = store.runs()
-        assert [record.status for record in known] in (["running"], [])
+        assert [record.status for record in known] in (["running"], [], ["done"])  # it may have come to its end before
         assert not any(store.is_written(record.run) for record in known)

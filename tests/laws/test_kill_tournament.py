@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -72,9 +73,9 @@ def test_a_tournament_whose_host_is_killed_again_and_again(undisturbed, tmp_path
         child = _child(lab)
         child.join(0.1 + moment * took / 4)
         if child.is_alive():
-            os.kill(child.pid, signal.SIGKILL)
+            child.kill()  # which may come too late
             child.join()
-            met += 1
+            met += child.exitcode != 0
         if (lab / "engram.sqlite3").exists():
             with CellStore(lab) as store:
                 known = store.tournaments()
@@ -95,8 +96,9 @@ def test_a_tournament_whose_workers_are_killed(undisturbed, tmp_path):
             host.join(0.2 + moment)
             workers = _workers_of(host.pid)
         if workers:
-            os.kill(workers[int(moment * len(workers))], signal.SIGKILL)
-            met += 1
+            with suppress(ProcessLookupError):
+                os.kill(workers[int(moment * len(workers))], signal.SIGKILL)
+                met += 1
     host.join()
     assert host.exitcode == 0
     assert met >= WORKERS // 2

@@ -91,7 +91,8 @@ def test_drawing_is_skipped_while_the_last_one_is_fresh(monkeypatch):
     assert len(drawn) < 100
 
 
-_floats = st.floats(allow_nan=True, allow_infinity=True, width=64)
+# up to 1e300, so that sums of a few stay numbers: rewards are float32
+_floats = st.floats(-1e300, 1e300) | st.sampled_from([np.nan, np.inf, -np.inf])
 
 
 @settings(max_examples=60, deadline=None)
