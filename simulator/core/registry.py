@@ -1,10 +1,9 @@
 """The registry of players: name -> file -> (Config, make). An unknown name is answered with similar ones.
 
-A player is a file of the league (its name is the file's), an announcement of an installed distribution (entry points
+A player is a file of ours (its name is the file's), an announcement of an installed distribution (entry points
 ``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
 by its path (``./my_agent.py``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file.
-``-`` and
-``_`` are the same in a name. Listing names imports no player.
+``-`` and ``_`` are the same in a name, and a player can have other names (``ALIASES``). Listing names imports no player.
 """
 
 from __future__ import annotations
@@ -47,6 +46,7 @@ FOLDERS = {
 }
 GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "envs", "memories", "games")}
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"envs": "environment", "memories": "memory"}
+ALIASES = {"memories": {"nearest": "nearest_neighbor", "keep_cue": "identity", "pixel_by_pixel": "autoregressive"}}
 _NO_PLAYERS = ("common", "components", "patterns", "games")  # packages beside the players
 _ON_THE_WAY = (importlib.__file__, __file__, python_files.__file__, own_packages.__file__)  # no place of an error
 _GYMNASIUM = "envs.common.gymnasium.adapter"
@@ -88,6 +88,7 @@ def load(kind: str, name: str) -> Plugin:
         return _of_file(kind, python_files.place_of(name))
     check_can_be_name(name, SINGULAR[kind])
     plain = name.replace("-", "_")
+    plain = ALIASES.get(kind, {}).get(plain, plain)
     files = _files(kind)
     if plain in files:
         return _player(kind, plain, _import(files[plain]))

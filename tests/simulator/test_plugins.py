@@ -82,6 +82,13 @@ def test_hyphens_are_underscores() -> None:
     assert load("agents", "q-learning") == load("agents", "q_learning")
 
 
+def test_another_name_of_a_player_loads_it_and_is_not_listed() -> None:
+    for kind, aliases in registry.ALIASES.items():
+        for alias, name in aliases.items():
+            assert load(kind, alias) == load(kind, name)
+            assert alias not in names(kind)
+
+
 def test_a_dotted_path_stands_for_a_name(lab: Path) -> None:
     (lab / "agent.py").write_text(PLAYER)
     player = load("agents", "my_lab.agent")
