@@ -3,7 +3,7 @@
 A player is a file of ours (its name is the file's), an announcement of an installed distribution (entry points
 ``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
 by its path (``./my_agent.py``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file.
-``-`` and ``_`` are the same in a name, and a player can have other names (``ALIASES``). Listing names imports no player.
+``-`` and ``_`` are the same in a name, and ``ALIASES`` are further names. Listing names imports no player.
 """
 
 from __future__ import annotations
