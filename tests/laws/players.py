@@ -12,7 +12,7 @@ import numpy as np
 from simulator.config.run import build
 from simulator.core import registry
 from simulator.training.loop import Session
-from tests.seeding import FIRST_SEED
+from tests.helpers.seeding import FIRST_SEED
 
 AGENTS = registry.names("agents")
 ENVS = registry.names("envs")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.paths import ROOT
+
 PACKAGES = ("simulator", "agents", "memory", "envs")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 HEAVY = {"torch", "pygame", "matplotlib", "ray", "sklearn", "choix", "pettingzoo", "jinja2", "stable_baselines3"}
