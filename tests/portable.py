@@ -1,8 +1,8 @@
-"""The suite as other machines would run it: other BLAS kernels, plainer processors, other first seeds.
+"""Run the suite as other machines would: other BLAS kernels, older processors, other first seeds.
 
 ``make test-portable`` runs all of it once under each configuration below; ``python -m tests.portable -k probes`` hands
-its arguments to pytest. What judges learned numbers runs once more, on every other first seed, with the kernel of this
-machine. It goes on after a failure, ends with a line for each configuration, and exits with 1 if one of them is red.
+its arguments to pytest. Tests that judge learning run once more on every other first seed, with the kernel of this
+machine. It goes on after a failure, ends with a line for each configuration, and exits with 1 if one of them failed.
 """
 
 from __future__ import annotations

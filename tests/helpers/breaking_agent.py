@@ -1,4 +1,4 @@
-"""An agent by dotted path whose seeds break down when they are told to; it acts at random from a stream of its own."""
+"""An agent whose chosen seeds fail at chosen steps; it acts at random from a stream of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment by dotted path, in plain Python, that shows or pays what is no number when it is told to."""
+"""An environment in plain Python that returns a non-finite observation or reward at a chosen step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A memory of which chosen seeds break down in a chosen place; what the others do is the cue's own sign."""
+"""A memory whose chosen seeds fail in a chosen call; the others return the sign of the cue."""
 
 from __future__ import annotations
 

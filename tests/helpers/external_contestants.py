@@ -1,4 +1,4 @@
-"""Contestants from outside, for tests: plain functions, factories, a recorder, and a library like stable-baselines3."""
+"""External contestants: plain functions, factories, a recorder, and a library like stable-baselines3."""
 
 from __future__ import annotations
 

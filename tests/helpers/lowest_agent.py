@@ -1,4 +1,4 @@
-"""An agent for tests of matches: the lowest move that exists; it notes what it learns, and can fail."""
+"""An agent for tests of matches: it takes the lowest legal action, records what it learns, and can fail."""
 
 from __future__ import annotations
 

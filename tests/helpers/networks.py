@@ -1,4 +1,4 @@
-"""Networks of every kind behind one contract, and plain oracles for them."""
+"""Networks of every kind behind one interface, and plain references for them."""
 
 from __future__ import annotations
 

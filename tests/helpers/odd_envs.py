@@ -1,4 +1,4 @@
-"""Environments and players that do what others should not: to be named by a path, also from worker processes."""
+"""Gymnasium environments that fail or misbehave in a chosen call; worker processes can import them by path."""
 
 from __future__ import annotations
 

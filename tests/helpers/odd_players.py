@@ -1,4 +1,4 @@
-"""An agent by dotted path that breaks where it is told to, and does to arrays what nobody should."""
+"""An agent that fails in a chosen call, and may overwrite the arrays that it is given."""
 
 from __future__ import annotations
 

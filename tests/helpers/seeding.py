@@ -1,6 +1,6 @@
-"""The first seed of every test that judges what was learned, so that other seeds can be tried.
+"""Seeds of the tests that judge learning.
 
-``ENGRAM_TEST_FIRST_SEED=100 python -m pytest -m learning`` plays the same tests on seeds 100 and up. Bounds are set
+``ENGRAM_TEST_FIRST_SEED=100 python -m pytest -m learning`` runs the same tests on seeds 100 and up. Bounds are set
 where at least 99.9 % of fresh sets of seeds pass; the comment beside a bound says what was measured.
 """
 

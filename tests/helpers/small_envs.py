@@ -1,4 +1,4 @@
-"""Small environments for tests by hand."""
+"""Small specs and steps for tests worked by hand."""
 
 from __future__ import annotations
 

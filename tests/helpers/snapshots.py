@@ -1,4 +1,4 @@
-"""Snapshots made by hand, for the views."""
+"""Snapshots made by hand, for tests of views."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Summaries of tournaments made by hand, for the tables, the pictures and the page."""
+"""Summaries of tournaments made by hand, for tests of tables, figures and pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small tournaments for tests, and how they are played."""
+"""Small tournaments, run to their end."""
 
 from __future__ import annotations
 

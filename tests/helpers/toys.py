@@ -1,4 +1,4 @@
-"""A player with every kind of setting, for tests of settings: by its dotted path it is an agent and an environment."""
+"""A player with every kind of setting; by its dotted path it is an agent and an environment."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Seeds alone, together, and on one thread and two, with every player's own sizes: widths, depths, batches.
+"""Compare seeds alone, together, and on one and two threads, with every player's default sizes.
 
-The laws ask this of short trainings; as a program it plays whole ones, of every memory and of every preset, and a
-stretch of every agent, and prints each difference (minutes to an hour):
+The tests do so after short trainings. As a program it runs whole trainings of every memory and every preset, and a
+few thousand steps of every agent, and prints each difference (minutes to an hour):
 
     python -m tests.laws.full_size [memories|agents] [NAME ...] [--updates N]
 """

@@ -1,4 +1,4 @@
-"""One side of an iterated prisoner's dilemma as an environment, for agents that play nothing else."""
+"""One side of an iterated prisoner's dilemma as an environment, for agents that play games only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every player by name, in the environments that the laws put it through. A new file is here on the day it appears."""
+"""Every registered player, with environments and settings that the laws use. New players are found by name."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ GAME = "tests.laws.game_probe"  # for agents that play games only
 Settings = Mapping[str, Any]
 
 
-def session(agent: str, env: str, *, stretches: bool = True, **settings: Any) -> Session:
+def session(agent: str, env: str, *, rollouts: bool = True, **settings: Any) -> Session:
     """A session of a few steps; ``agent_``, before ``SOON``, and ``env_`` hold the players' settings."""
     tables = {
         "agent": {"name": agent, **SOON.get(agent, {}), **settings.pop("agent_", {})},
         "env": {"name": env, **settings.pop("env_", {})},
     }
     run = {"seeds": 3, "first_seed": FIRST_SEED + settings.pop("first_seed", 0), "steps": 100_000, "threads": 1}
-    return Session(build({**run, **settings, **tables}), rollouts=stretches)
+    return Session(build({**run, **settings, **tables}), rollouts=rollouts)
 
 
 @cache
@@ -46,7 +46,7 @@ def can_play(agent: str, env: str) -> bool:
 
 
 @cache
-def plays_stretches(agent: str, env: str) -> bool:
+def has_rollout(agent: str, env: str) -> bool:
     """Whether an agent can play many steps of an environment in one call."""
     return can_play(agent, env) and session(agent, env)._fast
 
@@ -100,10 +100,10 @@ def same(a: Any, b: Any, place: str = "") -> None:
         assert a == b, place
 
 
-def lane(state: Any, i: int, n: int) -> Any:
+def state_of_seed(state: Any, i: int, n: int) -> Any:
     """Seed number i of a state of n seeds: row i of every array that leads with the seed axis."""
     if isinstance(state, dict):
-        return {key: lane(value, i, n) for key, value in state.items()}
+        return {key: state_of_seed(value, i, n) for key, value in state.items()}
     if isinstance(state, np.ndarray) and state.ndim and len(state) == n:
         return state[i]
     if isinstance(state, list | tuple) and len(state) == n:
@@ -119,9 +119,9 @@ __all__ = [
     "SMALL",
     "can_play",
     "home",
-    "lane",
     "pairs",
     "same",
     "session",
+    "state_of_seed",
     "variants",
 ]

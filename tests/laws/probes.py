@@ -1,4 +1,4 @@
-"""Five tiny environments; each finds its own kind of bug in seconds.
+"""Five probe environments; each finds its own kind of bug in seconds.
 
 Constant reward; reward that depends on the observation; a delay of two steps, which shows the discount; reward that
 depends on the action; reward that depends on both. Every one is a player by dotted path: ``make(seeds, config)``.

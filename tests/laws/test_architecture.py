@@ -1,4 +1,4 @@
-"""Who imports whom, and what is forbidden: read off the sources."""
+"""Tests of the architecture: who imports whom, and what no source may contain."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_packages_are_these():
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
-def test_who_imports_whom(path):
+def test_packages_import_only_what_they_may(path):
     own, ours = _name(path), _ours(path, always=True)
     package, player = own.split(".")[0], ".".join(own.split(".")[:2])  # agents.dqn, whose files know each other
     allowed = {
@@ -155,7 +155,7 @@ def test_torch_reads_weights_alone(path):
             assert given.get("weights_only") == "True", ast.unparse(node)
 
 
-def test_the_doors_stay_light():
+def test_entry_points_import_nothing_heavy():
     """Help, the notebook's door and the list of players load nothing heavy."""
     code = (
         "import sys, simulator, simulator.commands.main; from simulator.core import registry; "

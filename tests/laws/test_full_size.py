@@ -1,7 +1,7 @@
-"""Seeds alone, together, and on two threads: the same bits, with every player's own sizes.
+"""Tests of seeds with every player's default sizes: the same bits alone, together and on two threads.
 
-Small networks do not show it: kernels of products and vectorised functions differ by the sizes that they are given.
-``python -m tests.laws.full_size`` plays whole trainings.
+Small networks do not show a difference: BLAS kernels and vectorised functions depend on the sizes of their operands.
+``python -m tests.laws.full_size`` runs whole trainings.
 """
 
 from __future__ import annotations

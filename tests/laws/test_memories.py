@@ -1,6 +1,6 @@
-"""What every memory promises, by name: a new file is here on the day it appears.
+"""Tests of memories: the contract that every registered memory keeps.
 
-Memories that train do it for a few updates here.
+Memories that train do so for a few updates here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from simulator.core.memories import PatternSpec
 from simulator.recall import loop, summary
 from simulator.recall.benchmark import Health
 from simulator.store.run_store import Store
-from tests.laws.players import lane, same, variants
+from tests.laws.players import same, state_of_seed, variants
 
 NAMES = registry.names("memories")
 UNITS = PatternSpec((4, 4))
@@ -84,7 +84,7 @@ def close(one, two, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_file_says_what_it_is(name):
+def test_the_module_has_a_docstring(name):
     player = registry.load("memories", name)
     assert dataclasses.is_dataclass(player.Config)
     assert player.Config.__dataclass_params__.frozen
@@ -134,7 +134,7 @@ def test_spoiling_one_seed_leaves_the_others_alone(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_state_and_restore_go_on_with_the_same_bits(name):
+def test_a_restored_memory_continues_with_the_same_bits(name):
     memory, _, (_, cues) = played(name, SEEDS)
     player, config = quick(name)
     state = memory.state()
@@ -143,7 +143,7 @@ def test_state_and_restore_go_on_with_the_same_bits(name):
     same(twin.state(), memory.state())
     again, first = twin.recall(cues, None, 0.8 * cues), memory.recall(cues, None, 0.8 * cues)
     np.testing.assert_array_equal(again.patterns, first.patterns)
-    assert lane(state, 0, len(SEEDS)) is not None
+    assert state_of_seed(state, 0, len(SEEDS)) is not None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -159,7 +159,7 @@ def test_trusted_units_are_held(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("spoil", ["nan", "units", "seeds", "none"])
-def test_what_cannot_be_stored_is_refused_in_one_line(name, spoil):
+def test_bad_patterns_are_refused_in_one_line(name, spoil):
     player, config = quick(name)
     memory, patterns = player.make(UNITS, list(SEEDS), config), drawn(SEEDS, 3)
     if spoil == "nan":
@@ -176,7 +176,7 @@ def test_what_cannot_be_stored_is_refused_in_one_line(name, spoil):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_variant_can_be_made_or_says_why_not(name):
+def test_every_variant_is_made_or_refused_with_a_reason(name):
     made = 0
     for turned in variants("memories", name):
         try:
@@ -205,7 +205,7 @@ def learns(name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if learns(name)])
-def test_weights_without_bound_are_found_and_no_contest_dies_of_them(name, tmp_path):
+def test_diverging_weights_are_detected_and_end_no_benchmark(name, tmp_path):
     config = registry.load("memories", name).Config()
     memories = {"wild": {"name": name, **with_rate(config, 1e38)}, "nearest_neighbor": {}}
     contest = {"seeds": 2, "patterns": [6], "corruption": ["flip:0.2"], "novel": 4, "challenge": {"name": "digits"}}

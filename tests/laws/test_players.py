@@ -1,4 +1,4 @@
-"""The steps of the laws are enough to learn in: what never updates cannot break a law."""
+"""Tests of the laws' settings: their steps are enough for every agent to update."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every outcome of corruption on a tiny pattern with its probability, by plain enumeration."""
+"""Every outcome of a corruption of a tiny pattern with its probability, by enumeration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gymnasium's own environments beside ours: slot by slot, with a list of seeds, resetting in the same step."""
+"""Gymnasium's environments as references: one for each seed, with same-step reset."""
 
 from __future__ import annotations
 

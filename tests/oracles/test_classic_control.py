@@ -1,4 +1,4 @@
-"""Compiled classic control and blackjack against Gymnasium's originals, slot by slot and bit for bit."""
+"""Tests of compiled classic control and blackjack: equal to Gymnasium's originals bit for bit."""
 
 import gymnasium
 import numpy as np
@@ -82,7 +82,7 @@ def test_the_car_reaches_the_flag_as_the_originals():
 
 
 @pytest.mark.parametrize("env_id", [env_id for env_id, _ in LONG])
-def test_native_or_not_says_the_same_of_itself(env_id):
+def test_compiled_and_python_envs_have_the_same_spec(env_id):
     specs = [gymnasium_env.make(env_id, [3], Config(native=native)).spec for native in (True, False)]
     for name in ("id", "observation", "action", "max_steps", "random_score", "reward_threshold", "gamma"):
         assert getattr(specs[0], name) == getattr(specs[1], name)
@@ -94,7 +94,7 @@ def test_native_or_not_says_the_same_of_itself(env_id):
         assert specs[0].observation == env.observation_space
 
 
-def test_what_counts_as_solved_goes_with_the_limit():
+def test_the_reward_threshold_depends_on_the_step_limit():
     def solved(env_id, **settings):
         return gymnasium_env.make(env_id, [0], Config(**settings)).spec.reward_threshold
 

@@ -1,4 +1,4 @@
-"""The exact solver against brute force over all deterministic policies of small random environments."""
+"""Tests of the exact solver: against all deterministic policies of small random environments."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The exact solver against published and independently computed optima."""
+"""Tests of the exact solver: against published and independently computed optima."""
 
 import gymnasium
 import numpy as np

@@ -1,4 +1,4 @@
-"""What the kill law runs in processes of their own. Importing this warms everything up, so that a child is quick."""
+"""Processes of the kill tests of training runs. Importing this module compiles everything, for a fast start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kill law of contests runs in processes of their own. Importing this warms everything up."""
+"""Processes of the kill tests of recall benchmarks. Importing this module compiles everything."""
 
 from __future__ import annotations
 

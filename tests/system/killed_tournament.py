@@ -1,4 +1,4 @@
-"""What the kill law of tournaments runs in processes of its own. Importing this warms everything up."""
+"""Processes of the kill tests of tournaments. Importing this module compiles everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that is killed again and again, and judged each time: ``python -m tests.system.killing LAB HOW``.
+"""Kill writers of a lab again and again, and check the lab each time: ``python -m tests.system.killing LAB HOW``.
 
 This process forks writers, so that what they need is imported once, and kills them with SIGKILL: from outside at a
 random moment, or from inside before a line of the store's own code, every line of a checkpoint in turn.

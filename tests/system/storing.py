@@ -1,4 +1,4 @@
-"""A made-up run whose rows and states follow from the step alone, so that any lab of it can be judged."""
+"""A made-up run whose rows and states follow from the step alone, so that any lab of it can be checked."""
 
 from __future__ import annotations
 

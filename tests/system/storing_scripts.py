@@ -1,4 +1,4 @@
-"""What the store's tests do in processes of their own: ``python -m tests.system.storing_scripts NAME ...``."""
+"""Scripts of the store's tests, run in processes of their own: ``python -m tests.system.storing_scripts NAME ...``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``kill -9`` at random moments: every resume ends in the bits of the undisturbed run, no row twice, none lost."""
+"""Tests of ``kill -9`` of training runs: every resume ends in the bits of the undisturbed run, no row twice or lost."""
 
 from __future__ import annotations
 

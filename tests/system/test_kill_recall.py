@@ -1,4 +1,4 @@
-"""``kill -9`` of contests between memories: what is resumed ends in the bits of the undisturbed contest."""
+"""Tests of ``kill -9`` of recall benchmarks: every resume ends in the bits of the undisturbed benchmark."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def undisturbed(tmp_path_factory):
     return lab, time.perf_counter() - began
 
 
-def test_a_killed_contest_ends_in_the_same_bits(undisturbed, tmp_path):
+def test_a_killed_benchmark_ends_in_the_same_bits(undisturbed, tmp_path):
     whole, took = undisturbed
     met = 0
     for i, moment in enumerate(rng.generators([7], "bootstrap")[0].random(KILLS)):

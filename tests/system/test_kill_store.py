@@ -1,4 +1,4 @@
-"""``kill -9`` at any moment: rows and newest checkpoint always agree, no row twice, none lost."""
+"""Tests of ``kill -9`` of the store: rows and newest checkpoint always agree, with no row twice or lost."""
 
 import pytest
 

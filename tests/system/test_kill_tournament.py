@@ -1,4 +1,4 @@
-"""``kill -9`` of a tournament's host and of its workers: the tables are those of the undisturbed one, bit for bit."""
+"""Tests of ``kill -9`` of a tournament and of its workers: the result is that of the undisturbed one, bit for bit."""
 
 from __future__ import annotations
 

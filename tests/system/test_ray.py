@@ -1,4 +1,4 @@
-"""A tournament on a Ray of this machine: nobody else gets in, a signal ends it in good order, and nothing is left."""
+"""Tests of tournaments on a local Ray: no access from outside, an orderly end after a signal, nothing left behind."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def test_nobody_gets_in_and_a_signal_ends_it_in_good_order(tmp_path):
+def test_access_is_refused_and_a_signal_ends_it_in_order(tmp_path):
     strangers = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     program = [sys.executable, "-m", "simulator", *TOURNAMENT, "--workers", "ray", "--view", "none", "--lab", "lab"]
     with (

@@ -1,4 +1,4 @@
-"""Where cells are played: the same bits in every place; workers that die are noticed."""
+"""Tests of workers: the same bits wherever cells run; workers that die are noticed."""
 
 from __future__ import annotations
 
@@ -96,14 +96,14 @@ def test_a_worker_whose_host_is_gone_ends(tmp_path):
     place.close()
 
 
-def test_what_a_player_prints_is_no_answer(tmp_path):
+def test_output_of_a_player_is_not_an_answer(tmp_path):
     (tmp_path / "talks.py").write_text("def act(obs):\n    print('hello')\n    return 1\n")
     entered = {"talks": {"name": f"python:{tmp_path / 'talks.py'}:act"}, "td": AGENTS["td"]}
     last = play(tmp_path / "lab", small(agent=entered, env={"four": ENVS["four"]}), workers=lambda: Processes(2))
     assert (last.done, last.failed) == (2, 0)
 
 
-def test_what_crashes_a_worker_fails_its_cell_alone(tmp_path):
+def test_a_crashed_worker_fails_its_own_cell_only(tmp_path):
     (tmp_path / "crashes.py").write_text("import os\n\ndef act(obs):\n    os._exit(7)\n")
     entered = {"crashes": {"name": f"python:{tmp_path / 'crashes.py'}:act"}, "td": AGENTS["td"]}
     values = small(agent=entered, env={"pole": {"name": "CartPole-v1"}}, steps=50, retries=1)

@@ -1,4 +1,4 @@
-"""Agents whose settings are absurd: a seed whose values or weights are no numbers fails, and the others go on."""
+"""Tests of diverging agents: a seed with NaN values or weights fails, and the others continue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEPS = 6_000
 
 @pytest.mark.parametrize(("agent", "env", "settings"), WILD)
 def test_a_seed_fails_at_the_same_step_however_it_is_played(agent, env, settings):
-    one, two = (session(agent, env, agent_=settings, stretches=stretches) for stretches in (True, False))
+    one, two = (session(agent, env, agent_=settings, rollouts=rollouts) for rollouts in (True, False))
     one.play(STEPS)
     for n in (1, 700, 2_000, STEPS):
         two.play(min(n, STEPS - two.step))
@@ -68,7 +68,7 @@ def test_actions_in_a_box_exist_even_then():
     assert (wild.failed_at > 0).all()
 
 
-def test_a_state_of_before_says_that_nobody_had_failed():
+def test_an_earlier_state_has_no_failed_seed():
     here = session("q_learning", "FrozenLake-v1")
     here.play(100)
     state = here.agent.state()
@@ -78,7 +78,7 @@ def test_a_state_of_before_says_that_nobody_had_failed():
     same(there.agent.state(), here.agent.state())
 
 
-def test_it_is_said_and_has_no_score(tmp_path):
+def test_a_failed_seed_is_reported_and_has_no_score(tmp_path):
     tables = {"agent": {"name": "td", **LEARNS_TOO_MUCH}, "env": {"name": "CliffWalking-v1"}}
     played = {"seeds": 16, "steps": 600, "eval_every": 300, "eval_episodes": 2, "eval_max_steps": 200}
     with Store(tmp_path) as store:

@@ -1,4 +1,4 @@
-"""Hill climbing and random search by hand: what is accepted, what is evaluated next, and what they learn."""
+"""Tests of hill climbing and random search: acceptance and order of evaluations by hand, and learning."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from agents.common.policy_search import (
     scheduled_sigma,
 )
 from simulator.core.protocols import EnvSpec, Step
-from tests.helpers.called import called
+from tests.helpers.jit_entries import from_python
 from tests.laws.players import session
 
-adapted_sigma, beats, compare = called(adapted_sigma, beats, compare)
-interpolated, reevaluation_due, scheduled_sigma = called(interpolated, reevaluation_due, scheduled_sigma)
+adapted_sigma, beats, compare = from_python(adapted_sigma, beats, compare)
+interpolated, reevaluation_due, scheduled_sigma = from_python(interpolated, reevaluation_due, scheduled_sigma)
 PLAIN = {"episodes": 1, "early_reject": False, "reevaluation_fraction": 0.0, "patience": 0, "anneal": "none"}
 SPEC = EnvSpec("by-hand", spaces.Box(-np.inf, np.inf, (2,)), spaces.Discrete(3))
 

@@ -1,4 +1,4 @@
-"""Q-learning, Sarsa and Expected Sarsa by hand."""
+"""Tests of Q-learning, Sarsa and Expected Sarsa: updates by hand."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_images_are_refused():
         q_learning.make(spec, [0], q_learning.Config())
 
 
-def test_whole_numbers_get_no_more_bins_than_values():
+def test_integer_features_have_no_more_bins_than_values():
     spec = EnvSpec("switches", spaces.Box(0, 1, (6,), np.uint8), spaces.Discrete(2))
     features = q_learning.make(spec, [0], q_learning.Config())._features
     assert features.n_features == 64

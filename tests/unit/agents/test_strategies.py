@@ -1,4 +1,4 @@
-"""The strategies of iterated games: what they do, and what they refuse."""
+"""Tests of strategies for iterated games: their actions, and refused games."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def player(name, seeds=(0,)):
         ("always-defect", [D] * 5),
     ],
 )
-def test_what_is_sure_is_done_without_a_draw(name, does):
+def test_certain_actions_use_no_random_number(name, does):
     one = player(name, range(5))
     before = one.state()["stream"]
     np.testing.assert_array_equal(one.act(np.array([START, CC, CD, DC, DD])), does)
@@ -40,7 +40,7 @@ def test_what_is_sure_is_done_without_a_draw(name, does):
     np.testing.assert_array_equal(one.probs(np.arange(5))[0].argmax(axis=1), does)
 
 
-def test_what_is_left_to_chance_comes_as_often_as_it_says():
+def test_random_actions_have_their_frequencies():
     one = player("generous-tit-for-tat", range(2_000))
     forgives = (one.act(np.full(2_000, CD)) == C).mean()
     assert abs(forgives - 1 / 3) < 4 * np.sqrt(2 / 9 / 2_000)

@@ -1,4 +1,4 @@
-"""Tabular learning in sixteen seeds at once, judged by exact evaluation of the greedy policy."""
+"""Tests of tabular learning: exact evaluation of the greedy policies of 16 seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TD(0), TD(lambda) and the learned model by hand."""
+"""Tests of TD(0), TD(lambda) and the learned model: updates by hand."""
 
 from __future__ import annotations
 

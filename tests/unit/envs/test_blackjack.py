@@ -1,4 +1,4 @@
-"""Blackjack's exact law: by hand, and against what the compiled environment does."""
+"""Tests of blackjack's exact MDP: by hand, and against the compiled environment."""
 
 import numpy as np
 import pytest

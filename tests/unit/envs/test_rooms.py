@@ -1,4 +1,4 @@
-"""The rooms as an environment: exact laws, streams, and the compiled step beside a plain walk."""
+"""Tests of the rooms: exact transitions, random streams, and the compiled step against a plain walk."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_step_costs_come_off_every_reward():
 
 @pytest.mark.parametrize("layout", NAMES)
 @pytest.mark.parametrize("slip", [0.0, 0.3])
-def test_the_compiled_env_walks_as_its_law_says(layout, slip):
+def test_the_compiled_env_follows_its_transition_probabilities(layout, slip):
     """Bit for bit beside numpy's generator on the same streams, episode after episode."""
     seed_list = [5, 0, 77]
     env = make(seed_list, Config(layout=layout, slip=slip, max_steps=15))
@@ -236,7 +236,7 @@ def test_a_seed_plays_alike_in_any_company(settings):
 
 
 @pytest.mark.parametrize("settings", [{}, {"observation": "pixels"}, {"sensor_noise": 0.4, "observation": "walls"}])
-def test_a_restored_env_goes_on_as_if_nothing_had_been(settings):
+def test_a_restored_env_continues_with_the_same_bits(settings):
     config = Config(layout="key-door", slip=0.2, max_steps=9, **settings)
     actions = rng.generators([1], "exploration")[0].integers(4, size=(40, 3))
     one, other = make([4, 5, 6], config), make([0, 0, 0], config)

@@ -1,4 +1,4 @@
-"""The toy-text environments as players of their own: the originals' settings, under names of ours."""
+"""Tests of the toy-text environments' settings: Gymnasium's, under Engram's names."""
 
 import numpy as np
 import pytest

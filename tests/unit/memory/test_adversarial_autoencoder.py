@@ -1,4 +1,4 @@
-"""Adversarial autoencoders: codes come to look like normal draws, patterns come back and are made."""
+"""Tests of adversarial autoencoders: normal codes, restoration and samples."""
 
 from __future__ import annotations
 

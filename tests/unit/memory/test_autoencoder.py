@@ -1,4 +1,4 @@
-"""Autoencoders: penalties against autograd, variants by hand, principal components, and what a cue comes back as."""
+"""Tests of autoencoders: penalties against autograd, variants by hand, principal components, and recall."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The autoregressive memory: what each pixel hears of, probabilities that sum to 1, the best filling by enumeration."""
+"""Tests of the autoregressive memory: masks, probabilities that sum to 1, and the best filling by enumeration."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_single_path_takes_the_better_choice_at_every_pixel():
             np.testing.assert_array_equal(found[s, q], ALL[alive][0])
 
 
-def test_sampled_patterns_have_the_probabilities_that_the_energy_says():
+def test_sampled_patterns_have_the_probabilities_of_the_energy():
     memory = _learned(hidden=(8, 8), updates=10)
     made = memory.generate(20_000)
     p = np.exp(-memory.energy(np.stack([ALL, ALL])))

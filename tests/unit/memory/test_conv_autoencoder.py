@@ -1,4 +1,4 @@
-"""Convolutional autoencoders: every layer against torch's own, seed by seed; sizes; what is refused."""
+"""Tests of convolutional autoencoders: layers against torch's own by seed, sizes, and errors."""
 
 from __future__ import annotations
 
@@ -100,6 +100,6 @@ def test_patterns_come_back(fields):
         ((8, 8), {"noise_min": 0.5}, "expected at least"),
     ],
 )
-def test_what_is_no_picture_is_refused(shape, fields, said):
+def test_patterns_that_are_no_images_are_refused(shape, fields, said):
     with pytest.raises(ValueError, match=said):
         conv_autoencoder.make(PatternSpec(shape), [0], conv_autoencoder.Config(**fields))

@@ -1,4 +1,4 @@
-"""Deep belief networks: greedy learning, the bound of their energy, and one layer as the restricted machine."""
+"""Tests of deep belief networks: greedy learning, the bound of their energy, and a single layer as an RBM."""
 
 from __future__ import annotations
 

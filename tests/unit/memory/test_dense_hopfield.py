@@ -1,4 +1,4 @@
-"""Dense memories against plain energies, against Hopfield's network, and by what they hold."""
+"""Tests of dense Hopfield memories: against plain energies and the Hopfield network, and their capacity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adversarial networks: the game's value, minibatch features, unrolled steps, the search, and modes that are kept."""
+"""Tests of GANs: the value of the game, minibatch features, unrolled steps, latent search, and mode coverage."""
 
 from __future__ import annotations
 

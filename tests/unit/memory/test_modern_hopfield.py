@@ -1,4 +1,4 @@
-"""The modern network is attention, and with the channel's evidence it is Bayes' rule."""
+"""Tests of the modern Hopfield network: equal to attention, and with evidence to Bayes' rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ceiling and the floor."""
+"""Tests of the references: nearest neighbor and identity."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_evidence_weighs_the_units():
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_it_is_the_least_squared_distance(seed):
+def test_recall_has_the_least_squared_distance(seed):
     draws = np.random.Generator(np.random.PCG64(seed))
     stored = np.round(draws.uniform(-1, 1, (2, 4, 6)), 1).astype(np.float32)
     cues = np.round(draws.uniform(-1, 1, (2, 5, 6)), 1).astype(np.float32)

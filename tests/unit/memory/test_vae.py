@@ -1,4 +1,4 @@
-"""Variational autoencoders: the divergence against torch's and by integration, the loss, its bound, and recall."""
+"""Tests of variational autoencoders: divergence against torch and integration, the loss, its bound, and recall."""
 
 from __future__ import annotations
 

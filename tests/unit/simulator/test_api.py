@@ -1,4 +1,4 @@
-"""The door for notebooks."""
+"""Tests of the Python API."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_trainer_learns_predicts_saves_and_loads(tmp_path, env):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a trainer", b"\xff" * 400])
-def test_a_file_that_is_no_trainer_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_trainer_is_refused(tmp_path, content):
     path = tmp_path / "saved"
     if content is not None:
         path.write_bytes(content)

@@ -1,6 +1,5 @@
-"""What a result was made on is stored with it, shown, and compared when it is played again."""
+"""Tests of the stored description of the machine: shown, and compared when a result is reproduced."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,7 +7,6 @@ import sys
 import pytest
 
 from simulator import machine
-from simulator.commands import main
 from simulator.store.cell_store import CellStore
 
 NAMES = {"cpu", "instructions", "blas", "blas_threads", "compiled_for", "threads", "python"}
@@ -16,42 +14,34 @@ RUN = ["run", "q_learning", "FrozenLake-v1", "--seeds", "2", "--steps", "300", "
 RECALL = ["recall", "hopfield", "random_bits", "--seeds", "2", "--patterns", "3", "--novel", "2", "--view", "none"]
 
 
-def engram(capsys, *words):
-    code = main.main([*words])
-    assert code == 0
-    return json.loads(capsys.readouterr().out)
-
-
 @pytest.mark.parametrize("words", [RUN, RECALL])
-def test_a_run_says_what_it_was_made_on(tmp_path, capsys, words):
+def test_a_run_describes_its_machine(tmp_path, engram, words):
     lab = ["--lab", str(tmp_path), "--json"]
-    told = engram(capsys, *words, *lab)
-    shown = engram(capsys, "show", told["run"], *lab)
+    told = engram(*words, *lab).json
+    shown = engram("show", told["run"], *lab).json
     assert shown["versions"]["numpy"]
     (made_on,) = shown["machines"]
     assert set(made_on) >= NAMES
     assert made_on["threads"] == ("2" if words is RUN else str(os.cpu_count()))
     assert made_on == machine.machine(int(made_on["threads"]))
-    assert main.main(["show", told["run"], "--lab", str(tmp_path)]) == 0
-    text = capsys.readouterr().out
+    text = engram("show", told["run"], "--lab", str(tmp_path)).out
     assert f"made on {made_on['cpu']}, {made_on['instructions']}, BLAS {made_on['blas']}" in text
 
 
-def test_reproducing_names_what_the_machine_has_otherwise(tmp_path, capsys, monkeypatch):
+def test_reproduce_names_differences_of_the_machine(tmp_path, engram, monkeypatch):
     lab = ["--lab", str(tmp_path), "--json"]
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(machine, "_processor", lambda: {"cpu": "Z80", "abacus": "yes"})
-        run = engram(capsys, *RUN, *lab)["run"]
-    again = engram(capsys, "reproduce", run, *lab)
+        run = engram(*RUN, *lab).json["run"]
+    again = engram("reproduce", run, *lab).json
     assert again["identical"]
     assert again["machine"] == {"cpu": ["Z80", machine.machine()["cpu"]]}
-    assert main.main(["reproduce", run, "--lab", str(tmp_path)]) == 0
-    assert f"  cpu was Z80, now {machine.machine()['cpu']}" in capsys.readouterr().out
-    same = engram(capsys, *RUN, *lab)["run"]
-    assert engram(capsys, "reproduce", same, *lab)["machine"] == {}
+    assert f"  cpu was Z80, now {machine.machine()['cpu']}" in engram("reproduce", run, "--lab", str(tmp_path)).out
+    same = engram(*RUN, *lab).json["run"]
+    assert engram("reproduce", same, *lab).json["machine"] == {}
 
 
-def test_the_kernel_that_is_used_is_the_one_that_is_named():
+def test_the_named_blas_kernel_is_the_used_one():
     if "openblas" not in machine.machine()["blas"] or machine.machine()["instructions"] not in (
         "x86-64-v3",
         "x86-64-v4",
@@ -64,14 +54,14 @@ def test_the_kernel_that_is_used_is_the_one_that_is_named():
     assert done.stdout.split()[-1] == "generic"
 
 
-def test_the_cells_of_a_tournament_say_it_too(tmp_path, capsys):
+def test_cells_of_a_tournament_describe_their_machine(tmp_path, engram):
     words = ["--agents", "q_learning", "random_walk", "--envs", "FrozenLake-v1", "--seeds", "2", "--steps", "200"]
     lab = ["--lab", str(tmp_path), "--json"]
-    told = engram(capsys, "tournament", *words, "--workers", "1", "--view", "none", *lab)
+    told = engram("tournament", *words, "--workers", "1", "--view", "none", *lab).json
     assert {name for each in told["machines"] for name in each} >= NAMES
     with CellStore(tmp_path) as store:
         assert store.find("t1").versions["numpy"]
-    again = engram(capsys, "reproduce", "t1", "--workers", "1", *lab)
+    again = engram("reproduce", "t1", "--workers", "1", *lab).json
     assert (again["identical"], again["machine"]) == (True, {})
 
 

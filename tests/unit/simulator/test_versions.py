@@ -1,4 +1,4 @@
-"""A checkout runs without having been installed."""
+"""Tests of running from a checkout that is not installed."""
 
 import json
 import subprocess

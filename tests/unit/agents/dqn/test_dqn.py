@@ -1,4 +1,4 @@
-"""Deep Q-learning beside a plain torch version of itself, and its periods, ends and refusals."""
+"""Tests of DQN: against a plain torch version of it; its periods, ends of episodes and refused settings."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from agents.dqn.update import (
 )
 from simulator.core import rng
 from simulator.core.protocols import EnvSpec, Step
-from tests.helpers.called import called
+from tests.helpers.jit_entries import from_python
 
 SPEC = EnvSpec("toy", spaces.Box(-5, 5, (3,), np.float32), spaces.Discrete(4))
 SMALL = NetworkSettings(hidden=(8, 6))
-action_values, output_gradient, double_q_value = called(action_values, output_gradient, double_q_value)
-sample, update_priority, ez_greedy_action = called(sample, update_priority, ez_greedy_action)
+action_values, output_gradient, double_q_value = from_python(action_values, output_gradient, double_q_value)
+sample, update_priority, ez_greedy_action = from_python(sample, update_priority, ez_greedy_action)
 WALK = np.random.Generator(np.random.PCG64(11))
 
 
@@ -283,7 +283,7 @@ def test_a_seed_that_diverges_stops_alone():
     assert np.isfinite(state.loss).all()
 
 
-def test_a_reward_that_is_no_number_names_seed_step_and_value():
+def test_a_nan_reward_names_seed_step_and_value():
     agent = _agent()
     obs = np.zeros((2, 3), np.float32)
     _feed(agent, 4)
@@ -306,7 +306,7 @@ def test_a_reward_that_is_no_number_names_seed_step_and_value():
         ),
     ],
 )
-def test_what_cannot_be_is_refused(spec, settings, line):
+def test_invalid_settings_are_refused(spec, settings, line):
     with pytest.raises(ValueError, match=line) as refused:
         dqn.make(spec, [0, 1], dqn.Config(**settings))
     assert "\n" not in str(refused.value)

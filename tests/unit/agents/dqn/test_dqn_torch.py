@@ -1,4 +1,4 @@
-"""DQN with torch networks: beside the compiled kind, and in an environment of pictures."""
+"""Tests of DQN with torch networks: against the compiled backend, and on images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.replay.prioritized import PrioritySettings
 from agents.dqn.learner_torch import TorchLearner
 from simulator.core.protocols import EnvSpec, Step
-from tests.laws.players import lane, same
+from tests.laws.players import same, state_of_seed
 
 BOX = EnvSpec("box", spaces.Box(-5, 5, (3,), np.float32), spaces.Discrete(4))
 CLASSES = EnvSpec("classes", spaces.Discrete(5), spaces.Discrete(4))
@@ -123,10 +123,10 @@ def test_a_seed_of_pictures_alone_equals_the_same_among_others(variant):
     env = _Lights(1)
     env.at += 1
     _watch(alone, 90, env)
-    same(lane(alone.state(), 0, 1), lane(together.state(), 1, 3))
+    same(state_of_seed(alone.state(), 0, 1), state_of_seed(together.state(), 1, 3))
 
 
-def test_pictures_go_on_from_their_state():
+def test_image_observations_continue_from_their_state():
     prioritized = {"prioritized": True, "priority": PrioritySettings(kind="rank")}
     whole, parted, other = (_picture_agent([0, 1], **prioritized) for _ in range(3))
     env, twin = _Lights(2), _Lights(2)

@@ -1,4 +1,4 @@
-"""Pong from pixels: 20,000 steps that are interrupted, resumed and evaluated."""
+"""Tests of DQN on Pong from pixels: 20,000 steps, interrupted, resumed and evaluated."""
 
 from __future__ import annotations
 

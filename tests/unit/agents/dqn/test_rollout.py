@@ -1,4 +1,4 @@
-"""Many steps of deep Q-learning in one compiled call, beside the same steps one at a time."""
+"""Tests of DQN's compiled rollout: the same bits as single steps."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from agents.dqn import learner
 from agents.dqn.update import make_hyperparams, trains_at, update_params
 from simulator.core.jit import set_threads
 from tests.helpers.seeding import FIRST_SEED
-from tests.laws.players import plays_stretches, same, session
+from tests.laws.players import has_rollout, same, session
 
 OFTEN = {"eval_ema": 0.01, "gradient_steps": 2, "train_frequency": 3, "n_step": 2, "max_action_repeat": 4}
 
 
 def _pair(env, **agent):
-    return [session("dqn", env, stretches=stretches, agent_=agent) for stretches in (True, False)]
+    return [session("dqn", env, rollouts=rollouts, agent_=agent) for rollouts in (True, False)]
 
 
-def test_the_compiled_envs_of_vectors_are_played_in_stretches():
-    assert plays_stretches("dqn", "CartPole-v1")
-    assert plays_stretches("dqn", "MountainCar-v0")
-    assert not plays_stretches("dqn", "Acrobot-v1")  # the first view of an episode is numpy's
-    assert not plays_stretches("dqn", "FrozenLake-v1")
-    assert not plays_stretches("q_learning", "CartPole-v1")  # it takes tables
+def test_compiled_vector_envs_have_a_rollout():
+    assert has_rollout("dqn", "CartPole-v1")
+    assert has_rollout("dqn", "MountainCar-v0")
+    assert not has_rollout("dqn", "Acrobot-v1")  # the first view of an episode is numpy's
+    assert not has_rollout("dqn", "FrozenLake-v1")
+    assert not has_rollout("q_learning", "CartPole-v1")  # it takes tables
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_the_compiled_envs_of_vectors_are_played_in_stretches():
     ],
     ids=str,
 )
-def test_stretches_of_any_length_give_the_bits_of_single_steps(env, settings, monkeypatch):
+def test_rollouts_of_any_length_have_the_bits_of_single_steps(env, settings, monkeypatch):
     monkeypatch.setattr(learner, "ROLLOUT_COST", 3e7)  # rollouts of some 40 steps
     fast, slow = _pair(env, **settings)
     assert 10 < fast.agent.piece < 63
@@ -58,7 +58,7 @@ def test_seeds_on_two_threads_share_nothing():
     same(one.state(), two.state())
 
 
-def test_a_stretch_that_goes_on_from_a_stored_state_ends_in_the_same_bits():
+def test_a_rollout_continued_from_a_stored_state_ends_in_the_same_bits():
     whole, first = (session("dqn", "CartPole-v1", agent_=OFTEN) for _ in range(2))
     whole.play(300)
     first.play(130)

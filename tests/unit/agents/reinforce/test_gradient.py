@@ -1,4 +1,4 @@
-"""The formulas of REINFORCE by hand, and its whole update against autograd."""
+"""Tests of REINFORCE's gradient: formulas by hand, and the whole update against autograd."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from agents.common.networks.optimizers import OptimizerSettings
 from agents.reinforce import update
 from agents.reinforce.agent import build
 from simulator.core.protocols import EnvSpec, Step
-from tests.helpers.called import entries
+from tests.helpers.jit_entries import module_from_python
 from tests.helpers.networks import weights
 
-formulas = entries(update)
+formulas = module_from_python(update)
 GAMMA = 0.9
 
 

@@ -1,4 +1,4 @@
-"""REINFORCE as an agent: whose batch is full, what is cut, what is refused, and what it learns."""
+"""Tests of REINFORCE as an agent: full batches, truncated episodes, refused settings, and learning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from simulator.core.protocols import EnvSpec, Step
 from tests.helpers.seeding import seed_list
-from tests.laws.players import lane, same, session
+from tests.laws.players import same, session, state_of_seed
 
 SMALL = NetworkSettings((4,), "tanh")
 SPEC = EnvSpec("by-hand", spaces.Box(-9.0, 9.0, (2,)), spaces.Discrete(2), 50)
@@ -38,7 +38,7 @@ def test_every_seed_learns_when_its_own_batch_is_complete():
     assert updates == [[0, 0, 0], [1, 0, 0], [1, 0, 0], [2, 1, 0], [2, 1, 0], [3, 1, 1]]
 
 
-def test_a_batch_waits_in_the_state_and_goes_on():
+def test_a_partial_batch_is_kept_in_the_state():
     agent, other = _agent(episodes_per_update=2), _agent(episodes_per_update=2)
     _learn(agent, [1.0, 2.0, 3.0], [True, False, False])
     _learn(agent, [1.0, 2.0, 3.0], [False, False, True])
@@ -79,7 +79,7 @@ def test_a_seed_whose_loss_is_not_finite_stops_alone(poison):
     assert broken["policy"]["step_count"].tolist() == [4, 2 if poison == "reward" else 0, 4]
     assert np.isfinite(broken["policy"]["params"]).all()
     for i in (0, 2):
-        same(lane(clean, i, 3), lane(broken, i, 3))
+        same(state_of_seed(clean, i, 3), state_of_seed(broken, i, 3))
 
 
 def test_the_step_at_which_a_seed_failed_is_kept():
@@ -116,7 +116,7 @@ def test_a_gradient_is_shortened_by_its_own_seeds_norm():
         (EnvSpec("whole", SPEC.observation, spaces.Box(0, 5, (1,), np.int64)), {}, "whole: actions"),
     ],
 )
-def test_what_cannot_be_is_refused(spec, settings, said):
+def test_invalid_settings_are_refused(spec, settings, said):
     with pytest.raises(ValueError, match=said) as refused:
         _agent(spec=spec, **settings)
     assert "\n" not in str(refused.value)

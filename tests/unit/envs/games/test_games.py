@@ -1,4 +1,4 @@
-"""Every game by name: its contract, and that a seed's game depends on nothing but the seed."""
+"""Tests of games: the contract of every registered game, and independence of seeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from simulator.core import registry, rng
 from simulator.core.games import CC, START
-from tests.laws.players import GAMES, lane, same
+from tests.laws.players import GAMES, same, state_of_seed
 
 
 def made(name, seed_list, **settings):
@@ -62,7 +62,7 @@ def test_views_are_in_their_spaces_and_payoffs_within_their_bounds(name):
 
 
 @pytest.mark.parametrize("name", GAMES)
-def test_a_game_goes_on_from_its_state(name):
+def test_a_game_continues_from_its_state(name):
     settings = {"noise": 0.3, "continuation": 0.8} if name == "iterated_matrix" else {}
     one, two, walker = (
         made(name, [4, 5], **settings),
@@ -74,7 +74,7 @@ def test_a_game_goes_on_from_its_state(name):
         one.step(*(acted(walker, one, 2) for _ in range(1 + one.simultaneous)))
     kept = one.state()
     two.restore(kept)
-    same(lane(kept, 1, 2), lane(two.state(), 1, 2))
+    same(state_of_seed(kept, 1, 2), state_of_seed(two.state(), 1, 2))
     for _ in range(30):
         actions = [acted(walker, one, 2) for _ in range(1 + one.simultaneous)]
         for here, there in zip(one.step(*actions), two.step(*actions), strict=True):
@@ -125,7 +125,7 @@ def test_a_move_that_does_not_exist_is_drawn_anew_from_the_games_own_stream(name
 
 
 @pytest.mark.parametrize("name", TURNS)
-def test_without_pettingzoo_one_line_says_what_is_missing(name, monkeypatch):
+def test_without_pettingzoo_one_line_names_the_missing_extra(name, monkeypatch):
     for module in [each for each in sys.modules if each.partition(".")[0] == "pettingzoo"]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "pettingzoo", None)

@@ -1,4 +1,4 @@
-"""Exact payoffs of memory-one play: worked by hand, by a plain chain, by the theory of zero-determinant strategies."""
+"""Tests of exact payoffs of memory-one play: by hand, by a plain Markov chain, and by zero-determinant theory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tic-tac-toe by full enumeration: against PettingZoo's rules, a plain recursion and the solvers of finite MDPs."""
+"""Tests of tic-tac-toe: against PettingZoo's rules, a plain recursion and the solvers of finite MDPs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_there_are_5478_positions():
     assert len(every.obs) + len(ends) == 5_478
 
 
-def test_every_move_does_what_pettingzoo_says():
+def test_every_move_equals_pettingzoos():
     pytest.importorskip("pettingzoo")
     from pettingzoo.classic.tictactoe.board import TTT_GAME_NOT_OVER, TTT_TIE, Board
 

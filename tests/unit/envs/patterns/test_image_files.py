@@ -1,4 +1,4 @@
-"""Pictures from the user's files: idx, .npy and images; and files that are none."""
+"""Tests of images from files: idx, .npy and image formats, and files that are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from PIL import Image
 
 from envs.patterns import idx, images
 from envs.patterns.images import read_pictures
-from simulator.commands import main
 from simulator.core.notices import forget_notices
 
 PIXELS = np.arange(5 * 2 * 3, dtype=np.uint8).reshape(5, 2, 3) * 8
@@ -115,7 +114,7 @@ def test_arrays_are_scaled_from_the_range_that_holds_them(tmp_path, array, expec
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (1, 1, 5)])
-def test_numbers_between_minus_one_and_one_are_no_signs_unless_a_threshold_says_so(tmp_path, shape):
+def test_values_between_minus_one_and_one_are_bipolar_only_with_a_threshold(tmp_path, shape):
     path, whole = tmp_path / "x.npy", np.array([1, 0, -1, 0, 1])
     np.save(path, whole.reshape(shape))
     _refused(path, "is 0, expected -1 or +1: with levels = two it would become -1; levels = grey keeps it")
@@ -143,7 +142,7 @@ def _clear_pictures():
 
 
 @pytest.mark.parametrize(("mode", "image", "more"), list(_clear_pictures()), ids=lambda each: str(each)[:4])
-def test_what_is_transparent_shows_the_background(tmp_path, mode, image, more):
+def test_transparent_pixels_show_the_background(tmp_path, mode, image, more):
     assert image.mode == mode
     image.save(tmp_path / "x.png", **more)
     for background in (1.0, 0.0, 0.25):
@@ -165,7 +164,7 @@ def test_half_transparent_pixels_and_arrays_of_four_channels(tmp_path):
 
 
 @pytest.mark.parametrize("module", [images, idx])
-def test_equal_pictures_that_are_left_out_are_counted_and_told_once(tmp_path, module, capsys):
+def test_equal_images_are_dropped_counted_and_reported_once(tmp_path, module, capsys):
     pixels = np.stack([PIXELS[0], PIXELS[4], PIXELS[0], PIXELS[0]])
     path = tmp_path / ("x.npy" if module is images else "x")
     np.save(path, pixels) if module is images else path.write_bytes(_idx(pixels))
@@ -180,7 +179,7 @@ def test_equal_pictures_that_are_left_out_are_counted_and_told_once(tmp_path, mo
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, capsys, number):
+def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, engram, number):
     (tmp_path / "p").mkdir()
     for n in range(6):
         Image.fromarray(np.full((4, 4), n, np.uint8)).save(tmp_path / "p" / f"{n}.png")
@@ -196,11 +195,10 @@ def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, capsys,
     monkeypatch.setattr(images, "_opened", at_the_ninth)
     monkeypatch.chdir(tmp_path)
     words = ["recall", "nearest_neighbor", "images", "--challenge.path", "p", "--patterns", "2", "--view", "none"]
-    assert main.main(words) == 128 + number
+    assert engram(*words, code=128 + number).error == f"{signal.Signals(number).name} before anything was run"
     assert len(read) == 9
-    assert capsys.readouterr().err.splitlines() == [f"engram: {signal.Signals(number).name} before anything was run"]
-    assert not (tmp_path / "lab").exists() or main.main(["list", "runs"]) == 0
-    assert "r1" not in capsys.readouterr().out
+    if (tmp_path / "lab").exists():
+        assert "r1" not in engram("list", "runs").out
 
 
 def test_a_folder_of_images_of_several_kinds_and_classes(tmp_path):
@@ -306,7 +304,7 @@ def test_a_file_of_another_kind_under_an_images_name_starts_no_other_program(tmp
     _refused(tmp_path, "x.png: cannot be read: cannot identify image file")
 
 
-def test_a_picture_with_a_pixel_that_is_no_number(tmp_path):
+def test_an_image_with_a_nan_pixel_is_refused(tmp_path):
     Image.fromarray(np.array([[0.5, np.nan]], np.float32)).save(tmp_path / "x.tif")
     _refused(tmp_path, "x.tif: pixel (0, 1) is nan")
 

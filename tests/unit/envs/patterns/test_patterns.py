@@ -1,4 +1,4 @@
-"""The challenges: what the patterns are, by hand and by their laws; and the laws of seeds."""
+"""Tests of pattern challenges: their patterns by hand and by their properties, and independence of seeds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _draw(module, options, seed_list, n_stored, n_novel=0):
 
 
 @each_challenge
-def test_the_first_patterns_are_the_same_whatever_follows_and_whoever_is_beside(module, options):
+def test_the_first_patterns_depend_on_neither_later_patterns_nor_other_seeds(module, options):
     many, few = _draw(module, options, (5, 3, 9), 12, 8), _draw(module, options, (3,), 4, 3)
     again = _draw(module, options, (9, 3), 12, 5)
     np.testing.assert_array_equal(many.stored[1, :4], few.stored[0])
@@ -94,7 +94,7 @@ def test_patterns_do_not_depend_on_how_many_are_made_at_a_time(monkeypatch, opti
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_hardly_comes_is_refused_in_one_line():
+def test_too_rare_patterns_are_refused_in_one_line():
     with pytest.raises(ValueError, match=r"^random_bits: 64 patterns: found \d+ different ones in [\d,]+ tries"):
         random_bits.make((1,), random_bits.Config(n_units=6, bias=0.999)).draw(64, 0)
 
@@ -136,7 +136,7 @@ def test_expected_correlations_by_hand():
     assert correlated.pattern_correlation(correlated.Config(correlation=0.3), same_family=True) == 0.3
 
 
-def test_siblings_share_a_label_and_other_challenges_have_none():
+def test_siblings_have_one_label_and_other_challenges_have_none():
     assert _draw(correlated, {"families": 3}, (1,), 5, 2).labels.tolist() == [[0, 1, 2, 0, 1]]
     assert _draw(correlated, {"families": 3}, (1,), 5, 2).held_out_labels.tolist() == [[2, 0]]
     for module, options in ((correlated, {"kind": "ising"}), (random_bits, {}), (rooms_seen, {})):

@@ -1,4 +1,4 @@
-"""The general Boltzmann machine against enumeration, numerical gradients, the Hopfield network and a plain loop."""
+"""Tests of the Boltzmann machine: against enumeration, numerical gradients, the Hopfield network and a plain loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Boltzmann machine restores, holds, makes and refuses; and that seeds do not see each other."""
+"""Tests of the Boltzmann machine's recall: restoration, fixed points, samples, errors, and independence of seeds."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _made(memory, config, i):
     return twin.generate(3)[i]
 
 
-def test_a_restored_memory_goes_on_with_the_same_bits():
+def test_a_restored_memory_continues_with_the_same_bits():
     patterns = _patterns(2, 4, 24)
     memory, cues = _stored(patterns), _corrupted(patterns)
     other = boltzmann.make(PatternSpec((24,)), [0, 1], boltzmann.Config(recall=SMALL))
@@ -133,7 +133,7 @@ def test_bad_input_is_refused():
         memory.store(np.where(np.arange(72).reshape(1, 3, 24) == 28, 0.0, patterns))
 
 
-def test_without_evidence_a_cue_is_met_as_with_settle():
+def test_without_evidence_recall_equals_the_fixed_point():
     patterns = _patterns(1, 3, 24)
     told, untold = _stored(patterns), _stored(patterns, recall_mode="fixed_point")
     np.testing.assert_array_equal(told.recall(patterns).patterns, untold.recall(patterns).patterns)

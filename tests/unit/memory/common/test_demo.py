@@ -1,4 +1,4 @@
-"""What a memory prints of itself."""
+"""Tests of the demo of a memory: the printed recall."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What memories accept."""
+"""Tests of the validation of patterns and cues."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_other_shapes_are_refused(shape):
         check(np.ones(shape), 1, UNITS, "cue")
 
 
-def test_what_is_fine_comes_back_as_contiguous_float32():
+def test_valid_patterns_come_back_as_contiguous_float32():
     found = check(np.ones((1, 5, 2), np.int64).transpose(0, 2, 1), 1, UNITS, "cue", domain="bipolar")
     assert found.dtype == np.float32
     assert found.flags.c_contiguous

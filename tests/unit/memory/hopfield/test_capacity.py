@@ -1,4 +1,4 @@
-"""How much Hopfield's network holds: one step, many steps, other rules, and pictures."""
+"""Tests of the Hopfield network's capacity: one step, many steps, other learning rules, and images."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_pictures_that_are_alike_are_lost_by_hebb_and_kept_by_the_other_rules():
     assert kept[5] == kept[10] == 0.0
 
 
-def test_without_weights_a_large_network_is_no_trouble():
+def test_a_large_network_works_without_its_weight_matrix():
     stored = draw(0, 1, 100, 5_000)
     memory = hopfield.make(PatternSpec((5_000,)), [0], hopfield.Config())
     memory.store(stored)

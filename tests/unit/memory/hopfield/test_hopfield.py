@@ -1,4 +1,4 @@
-"""Hopfield's network by hand, and against plain loops."""
+"""Tests of the Hopfield network: by hand, and against plain loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of learning against their definitions."""
+"""Tests of learning rules: against their definitions."""
 
 from __future__ import annotations
 

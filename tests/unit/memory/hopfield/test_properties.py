@@ -1,4 +1,4 @@
-"""What holds for Hopfield's network whatever it stores: seeds, blocks of cues, exactness, states, refusals."""
+"""Tests of the Hopfield network's properties: seeds, blocks of cues, exactness, states, errors."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_biases_are_the_patterns_sum():
     np.testing.assert_allclose(memory.energy(states)[0], -0.5 * (sums**2).sum(1) - states[0] @ stored[0].sum(0))
 
 
-def test_what_it_refuses():
+def test_invalid_input_is_refused():
     memory = hopfield.make(PatternSpec((5,)), [0], hopfield.Config(rule="pseudo_inverse"))
     with pytest.raises(ValueError, match=r"pattern 0 of seed number 0: unit 1 is 0, expected -1 or \+1"):
         memory.store([[[1, 0, -1, 0, 1]]])

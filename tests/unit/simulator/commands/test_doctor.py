@@ -1,12 +1,14 @@
+"""Tests of ``engram doctor``."""
+
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from simulator.commands import doctor, main
+from simulator.commands import doctor
 from simulator.core import registry
+from tests.helpers.commands import Engram
 
 
 def finding(report: dict[str, object], name: str) -> dict[str, str]:
@@ -19,16 +21,14 @@ def installed(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
     monkeypatch.setattr(doctor, "_version", lambda name: known[name] if name in known else real(name))
 
 
-def test_everything_is_well_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["doctor", "--lab", str(tmp_path / "lab"), "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
+def test_a_working_installation_passes(tmp_path: Path, engram: Engram) -> None:
+    report = engram("doctor", "--lab", str(tmp_path / "lab"), "--json").json
     assert report["ok"]
     assert {"python", "numpy", "torch", "pygame", "cores", "compiled code", "lab", "display"} <= {
         each["name"] for each in report["checks"]
     }
     assert not (tmp_path / "lab").exists()
-    assert main.main(["doctor", "--lab", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.endswith("everything that is needed is here\n")
+    assert engram("doctor", "--lab", str(tmp_path)).out.endswith("everything that is needed is here\n")
 
 
 def test_the_old_pygame_beside_the_new_one_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +40,7 @@ def test_the_old_pygame_beside_the_new_one_is_found(tmp_path: Path, monkeypatch:
     assert finding(doctor.examine(str(tmp_path)), "pygame")["verdict"] == "bad"
 
 
-def test_what_is_missing_is_bad_and_what_is_newer_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_libraries_are_bad_and_newer_ones_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "constraints.txt").write_text("# pins\nnumpy==1.0\nTomli_W==1.2.0  # same\ntorch==2.13.0\n")
     monkeypatch.setattr(registry, "ROOT", tmp_path)
     installed(monkeypatch, rich=None, numpy="2.4.6", tomli_w="1.2.0", torch="2.13.0+cpu")
@@ -57,12 +57,9 @@ def test_what_is_missing_is_bad_and_what_is_newer_is_noted(tmp_path: Path, monke
     assert not report["ok"]
 
 
-def test_a_lab_that_cannot_be_written_is_bad(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_lab_that_cannot_be_written_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engram: Engram) -> None:
     monkeypatch.setattr(doctor, "_writable", lambda place: place.name != "lab")
-    assert main.main(["doctor", "--lab", str(tmp_path / "lab")]) == 1
-    out = capsys.readouterr().out
+    out = engram("doctor", "--lab", str(tmp_path / "lab"), code=1).out
     assert "lab cannot be written" in out
     assert out.endswith("1 of these must be put right\n")
 
@@ -74,7 +71,7 @@ def test_writing_is_tried_where_the_folder_would_be_made(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
-def test_deep_looks_at_every_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deep_checks_every_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_torch_deep", lambda: doctor.Finding("torch device", "ok", "not asked"))
     report = doctor.examine(str(tmp_path), deep=True)
     n = len(registry.names("agents"))

@@ -1,3 +1,5 @@
+"""Tests of the driver: signals, checkpoints and errors while an experiment runs."""
+
 from __future__ import annotations
 
 import ctypes
@@ -82,7 +84,7 @@ def test_a_signal_ends_the_work_after_the_next_snapshot_with_a_checkpoint(number
     assert signal.getsignal(number) is before
 
 
-def test_a_hangup_that_is_ignored_stays_so() -> None:
+def test_an_ignored_hangup_stays_ignored() -> None:
     """As under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -98,7 +100,7 @@ def test_a_signal_at_the_very_end_changes_nothing() -> None:
     assert (last.phase, number) == ("done", 0)
 
 
-def test_what_is_refused_before_the_first_snapshot_is_bad_input_and_later_a_failure() -> None:
+def test_errors_are_bad_input_before_the_first_snapshot_and_failures_later() -> None:
     view = Watcher()
     with pytest.raises(ValueError, match=r"^no such door$"):
         drive(game([], 0, error=ValueError("no such door")), view, lambda first: None)
@@ -139,7 +141,7 @@ def test_signals_that_come_at_once_are_one() -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_an_interrupted_run_says_how_to_go_on_and_can(tmp_path: Path, number: int, code: int) -> None:
+def test_an_interrupted_run_names_the_command_that_resumes_it(tmp_path: Path, number: int, code: int) -> None:
     words = [sys.executable, "-m", "simulator"]
     endless = ["run", "q_learning", "FrozenLake-v1", "--steps", "1e12", "--view", "none", "--lab", "lab", "--json"]
     with subprocess.Popen([*words, *endless], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:

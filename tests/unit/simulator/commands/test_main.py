@@ -1,3 +1,5 @@
+"""Tests of the command line: exit codes, errors, help, and where settings come from."""
+
 from __future__ import annotations
 
 import json
@@ -15,9 +17,10 @@ from simulator.commands import list as listing
 from simulator.commands import main
 from simulator.commands import run as playing
 from simulator.store.run_store import Store
-from tests.helpers.paths import ROOT
+from tests.helpers.commands import Engram, RunProcess
 from tests.helpers.toys import PATH, Config, Inner
 
+pytestmark = pytest.mark.usefixtures("clean_folder")
 EMPTY = {"episodes": 5, "iqm": 1.0, "low": 0.5, "high": float("nan"), "per_seed": [1.0], "exact_per_seed": None}
 SUMMARY = {
     "run": "r7",
@@ -34,42 +37,19 @@ SUMMARY = {
 }
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test in a folder of its own, so that ./lab is empty."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ENGRAM_LAB", raising=False)
-    monkeypatch.delenv("ENGRAM_DEBUG", raising=False)
-    return tmp_path
-
-
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What would have been played: a list that fills with (config or run, lab, view)."""
+    """Record each run instead of training: (config or run, lab, view, label)."""
     calls: list[Any] = []
 
     def play(*given: Any) -> Any:
-        print("a library greets")
+        print("output of a library")
         calls.append(given)
         return SUMMARY, 0
 
     monkeypatch.setattr(playing, "begin", play)
     monkeypatch.setattr(playing, "resume", play)
     return calls
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    assert main.main(words) == 2
-    out, err = capsys.readouterr()
-    assert (out, err[-1]) == ("", "\n")
-    (line,) = [line for line in err.splitlines() if not line.startswith("compiling for this machine")]
-    assert line.startswith("engram: ")
-    return line.removeprefix("engram: ")
-
-
-def run(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "simulator", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **more)
 
 
 REFUSED = [
@@ -131,67 +111,63 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("words", "answer"), REFUSED, ids=str)
-def test_bad_input_is_one_line_and_exit_code_2(
-    words: list[str], answer: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert refusal(capsys, *words).startswith(answer)
+def test_bad_input_is_one_line_and_exit_code_2(words: list[str], answer: str, engram: Engram) -> None:
+    assert engram(*words, code=2).error.startswith(answer)
 
 
-def test_no_refusal_makes_a_lab(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_refusal_makes_a_lab(clean_folder: Path, engram: Engram) -> None:
     for words in (["show", "nobody"], ["resume", "r1"], ["reproduce", "latest"], ["run", PATH, PATH, "--seeds", "0"]):
-        refusal(capsys, *words)
-    assert main.main(["list", "runs"]) == 0
-    assert list(folder.iterdir()) == []
+        assert engram(*words, code=2).error
+    engram("list", "runs")
+    assert list(clean_folder.iterdir()) == []
 
 
-def test_flags_win_over_the_file_and_the_file_over_the_preset(folder: Path, played: list[Any]) -> None:
+def test_flags_win_over_the_file_and_the_file_over_the_preset(played: list[Any], engram: Engram) -> None:
     Path("run.toml").write_text(
         f'seeds = 3\nsteps = 9\n[agent]\nname = "{PATH}"\ncount = 5\nrate = 2.0\n[env]\nname = "{PATH}"\n'
     )
     words = ["run", "--config", "run.toml", "--seeds", "4", "--agent.count", "6", "--env.inner.level", ".5"]
-    assert main.main([*words, "--lab", "other", "--view", "none", "--label", "my words"]) == 0
+    engram(*words, "--lab", "other", "--view", "none", "--label", "my words")
     config, lab, view, label = played[0]
     assert (config.seeds, config.steps, lab, view(), label) == (4, 9, "other", None, "my words")
     assert (config.agent_settings.count, config.agent_settings.rate) == (6, 2.0)
     assert config.env_settings.inner.level == 0.5
 
 
-def test_a_preset_fills_the_run_and_flags_change_it(played: list[Any]) -> None:
+def test_a_preset_fills_the_run_and_flags_change_it(played: list[Any], engram: Engram) -> None:
     words = ["run", PATH, "--preset", "tuned", "--view", "none", "--agent.inner.kind", "exponential"]
-    assert main.main(words) == 0
+    engram(*words)
     config = played[0][0]
     assert (config.agent, config.env, config.steps) == (PATH, PATH, 77)
     assert config.agent_settings == Config(rate=2.0, inner=Inner(0.5, "exponential"))
     assert config.env_settings == Config(count=9)
-    assert main.main([*words, "--agent.rate", "3", "--env.count=4", "--steps", "8"]) == 0
+    engram(*words, "--agent.rate", "3", "--env.count=4", "--steps", "8")
     config = played[1][0]
     assert (config.agent_settings.rate, config.env_settings.count, config.steps) == (3.0, 4, 8)
 
 
-def test_the_lab_comes_from_the_flag_else_the_environment(played: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lab_comes_from_the_flag_else_the_environment(
+    played: list[Any], monkeypatch: pytest.MonkeyPatch, engram: Engram
+) -> None:
     for flag in ([], ["--lab", "b"]):
-        assert main.main(["resume", "r1", "--view", "none", *flag]) == 0
+        engram("resume", "r1", "--view", "none", *flag)
     monkeypatch.setenv("ENGRAM_LAB", "a")
-    assert main.main(["resume", "r1", "--view", "none"]) == 0
+    engram("resume", "r1", "--view", "none")
     assert [lab for _, lab, _ in played] == ["lab", "b", "a"]
 
 
-def test_json_is_one_object_without_nan_and_nothing_else(played: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["run", PATH, PATH, "--view", "none", "--json"]) == 0
-    out, err = capsys.readouterr()
+def test_json_is_one_object_without_nan_and_nothing_else(played: list[Any], engram: Engram) -> None:
+    _, out, err = engram("run", PATH, PATH, "--view", "none", "--json")
     assert json.loads(out) == {**SUMMARY, "evaluation": {**EMPTY, "high": None}}
     assert out.count("\n") == 1
-    assert err == "a library greets\n"
+    assert err == "output of a library\n"
 
 
-def test_people_get_a_table(played: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["run", PATH, PATH, "--view", "none"]) == 0
-    assert "final evaluation return, IQM [95 % CI]  1 [0.5, -]\n" in capsys.readouterr().out
+def test_without_json_the_summary_is_a_table(played: list[Any], engram: Engram) -> None:
+    assert "final evaluation return, IQM [95 % CI]  1 [0.5, -]\n" in engram("run", PATH, PATH, "--view", "none").out
 
 
-def test_a_failure_is_one_line_and_exit_code_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failure_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch, engram: Engram) -> None:
     cases = [
         (RuntimeError("the disk\nis full"), "engram: the disk is full\n"),
         (PermissionError(13, "Permission denied", "lab/x"), "engram: lab/x: Permission denied\n"),
@@ -203,34 +179,29 @@ def test_a_failure_is_one_line_and_exit_code_1(
             raise error
 
         monkeypatch.setattr(playing, "resume", fail)
-        assert main.main(["resume", "r1"]) == 1
-        assert capsys.readouterr().err == line
+        assert engram("resume", "r1", code=1).err == line
     monkeypatch.setenv("ENGRAM_DEBUG", "1")
     with pytest.raises(TypeError):
         main.main(["resume", "r1"])
 
 
-def test_help_names_every_command_and_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["--help"]) == 0
-    overview = capsys.readouterr().out
+def test_help_names_every_command_and_every_setting(engram: Engram) -> None:
+    overview = engram("--help").out
     for name, summary in main.COMMANDS.items():
         assert summary.usage in overview
-        assert main.main([name, "--help"]) == 0
-        text = capsys.readouterr().out
+        text = engram(name, "--help").out
         assert f"usage: {summary.usage}" in text
         known = main.command_of(name).known()
         assert all(f"--{setting.name.replace('_', '-')}" in text for setting in known)
-    assert main.main(["run", PATH, PATH, "--help"]) == 0
-    text = " ".join(capsys.readouterr().out.split())
+    text = " ".join(engram("run", PATH, PATH, "--help").out.split())
     for table in ("agent", "env"):
         assert f"--{table}.step-size NUMBER a share above 0 (> 0 and <= 1; default: 0.5)" in text
         assert f"--{table}.inner.kind linear|exponential a choice (default: linear)" in text
         assert f"--{table}.hidden VALUE units of the layers (a list, each a whole number >= 1; default: 64,64)" in text
 
 
-def test_show_lists_the_settings_of_a_player(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["show", PATH, "--json"]) == 0
-    player = json.loads(capsys.readouterr().out)["players"][0]
+def test_show_lists_the_settings_of_a_player(engram: Engram) -> None:
+    player = engram("show", PATH, "--json").json["players"][0]
     names = [setting["name"] for setting in player["settings"]]
     assert names[-2:] == ["inner.level", "inner.kind"]
     assert len(names) == len(Config.__dataclass_fields__) + 1
@@ -243,26 +214,21 @@ def test_show_lists_the_settings_of_a_player(capsys: pytest.CaptureFixture[str])
     assert expected in player["settings"]
 
 
-def test_lists_hold_the_names(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["list", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)
+def test_lists_hold_the_names(engram: Engram) -> None:
+    listed = engram("list", "--json").json
     assert {"name": "q_learning"}.items() <= next(a for a in listed["agents"] if a["name"] == "q_learning").items()
-    assert main.main(["list", "envs", "--json"]) == 0
-    assert "CartPole-v1" in json.loads(capsys.readouterr().out)["gymnasium"]
-    assert main.main(["list", "presets", "--json"]) == 0
-    presets = {each["name"]: each for each in json.loads(capsys.readouterr().out)["presets"]}
+    assert "CartPole-v1" in engram("list", "envs", "--json").json["gymnasium"]
+    presets = {each["name"]: each for each in engram("list", "presets", "--json").json["presets"]}
     assert presets["taxi"]["agent"] == "q_learning"
 
 
-def test_solve_prints_the_exact_values(capsys: pytest.CaptureFixture[str]) -> None:
+def test_solve_prints_the_exact_values(engram: Engram) -> None:
     for words, start in ((["--gamma", ".95"], 0.1805), ([], 0.5420), (["--criterion", "finite"], 0.7442)):
-        assert main.main(["solve", "FrozenLake-v1", *words, "--json"]) == 0
-        solved = json.loads(capsys.readouterr().out)
+        solved = engram("solve", "FrozenLake-v1", *words, "--json").json
         assert solved["start_value"] == pytest.approx(start, abs=5e-5)
         assert solved["optimal_return"] == pytest.approx(0.7442, abs=5e-5)
         assert len(solved["values"]) == len(solved["q"]) == len(solved["policy"]) == 16
-    assert main.main(["solve", "FrozenLake-v1", "--env.kwargs.map_name", "8x8", "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["values"]) == 64
+    assert len(engram("solve", "FrozenLake-v1", "--env.kwargs.map_name", "8x8", "--json").json["values"]) == 64
 
 
 def test_help_is_light() -> None:
@@ -274,7 +240,7 @@ def test_help_is_light() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
+def test_a_closed_pipe_is_no_error() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "simulator", "show", "q_learning", "--json"],
         stdout=subprocess.PIPE,
@@ -286,9 +252,9 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         assert process.stderr.read() == b""
 
 
-def test_outside_a_terminal_there_are_no_colours(folder: Path) -> None:
+def test_outside_a_terminal_there_are_no_colours(run_process: RunProcess) -> None:
     for words in (["list"], ["run", "--help"], ["doctor"]):
-        done = run(*words, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        done = run_process(*words)
         assert "\x1b" not in done.stdout + done.stderr
         assert done.stdout
 
@@ -303,16 +269,15 @@ vocabulary = st.sampled_from(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(words=st.lists(vocabulary | st.text(max_size=8), max_size=7))
-def test_any_words_are_done_or_refused_in_one_line(
-    words: list[str], played: list[Any], capsys: pytest.CaptureFixture[str]
+def test_any_command_line_succeeds_or_is_refused_in_one_line(
+    words: list[str], played: list[Any], engram: Engram
 ) -> None:
     words = [word for word in words if "/" not in word and word not in ("demo", "bench", "doctor")]
-    code = main.main(words)
-    out, err = capsys.readouterr()
+    code, out, err = engram(*words, code=None)
     assert code in (0, 2)
     assert "Traceback" not in out + err
     if code == 2:
-        assert [line.startswith("engram: ") for line in err.splitlines() if line != "a library greets"] == [True]
+        assert [line.startswith("engram: ") for line in err.splitlines() if line != "output of a library"] == [True]
 
 
 ENDLESS = {
@@ -324,7 +289,7 @@ ENDLESS = {
     "folders": "a/" * 40_000 + "a.toml",
     "a contestant from outside": f"python:./{'a' * 5000}.py:f",
 }
-DOORS = (
+COMMANDS_WITH_NAMES = (
     ["run", "?", "rooms"],
     ["run", "td", "?"],
     ["run", "?", "rooms", "--help"],
@@ -361,22 +326,23 @@ DOORS = (
 )
 
 
-@pytest.mark.parametrize("door", DOORS, ids=" ".join)
-def test_a_name_without_end_is_refused_in_a_short_line(door, capsys, folder):
-    Store(folder / "lab").close()
-    (folder / "a.py").write_text("")
-    before = set(folder.rglob("*"))
-    for kind in ENDLESS if door[0] in ("solve", "show") else ("a word", "a path"):
-        line = refusal(capsys, *(word.replace("?", ENDLESS[kind]) for word in door))
+@pytest.mark.parametrize("words", COMMANDS_WITH_NAMES, ids=" ".join)
+def test_an_endless_name_is_refused_in_a_short_line(words, engram, clean_folder):
+    Store(clean_folder / "lab").close()
+    (clean_folder / "a.py").write_text("")
+    before = set(clean_folder.rglob("*"))
+    for kind in ENDLESS if words[0] in ("solve", "show") else ("a word", "a path"):
+        line = engram(*(word.replace("?", ENDLESS[kind]) for word in words), code=2).error
         assert len(line) < 700
         assert "..." in line
-    assert set(folder.rglob("*")) - before <= {folder / "lab" / "checked", folder / "lab" / "runs"}  # no run in it
+    made = set(clean_folder.rglob("*")) - before
+    assert made <= {clean_folder / "lab" / "checked", clean_folder / "lab" / "runs"}  # no run in it
 
 
-def test_whatever_an_error_repeats_its_line_is_not_endless(capsys, monkeypatch):
+def test_the_line_of_an_error_is_short_whatever_it_repeats(engram, monkeypatch):
     for error in (ValueError("x" * 100_000 + ": expected less"), OSError(36, "File name too long", "x" * 100_000)):
         monkeypatch.setattr(listing, "listing", _raise(error))
-        line = refusal(capsys, "list")
+        line = engram("list", code=2).error
         assert len(line) < 2100
         assert "expected" in line
 
@@ -388,11 +354,11 @@ def _raise(error: Exception) -> Any:
     return refuse
 
 
-def test_a_byte_that_is_no_text_is_told_with_what_a_name_can_be(capsys):
-    for door in (*DOORS[:2], ["show", "?"], ["recall", "?", "digits"], ["solve", "?"]):
-        line = refusal(capsys, *(word.replace("?", os.fsdecode(b"\xff")) for word in door))
+def test_a_byte_that_is_not_text_is_refused_with_the_expected_form(engram):
+    for words in (*COMMANDS_WITH_NAMES[:2], ["show", "?"], ["recall", "?", "digits"], ["solve", "?"]):
+        line = engram(*(word.replace("?", os.fsdecode(b"\xff")) for word in words), code=2).error
         assert r"found '\udcff' with U+DCFF, expected 1 to 255 characters on one line that can be seen" in line
-    assert r"found '\udcff'" in refusal(capsys, "tournament", "--init", os.fsdecode(b"\xff"))
+    assert r"found '\udcff'" in engram("tournament", "--init", os.fsdecode(b"\xff"), code=2).error
 
 
 @pytest.mark.parametrize("lab", ["self", "circle", "dangling", "dangling/lab"])
@@ -408,22 +374,21 @@ def test_a_byte_that_is_no_text_is_told_with_what_a_name_can_be(capsys):
     ],
     ids=lambda words: words[0],
 )
-def test_a_lab_that_is_a_link_to_nothing_is_called_so(lab, words, capsys, folder):
+def test_a_lab_that_is_a_broken_link_is_refused(lab, words, engram, clean_folder):
     links = {"self": "self", "circle": "there", "there": "circle", "dangling": "nowhere"}
     for link, leads in links.items():
-        (folder / link).symlink_to(leads)
+        (clean_folder / link).symlink_to(leads)
     said = "is a link to nowhere, which is not there" if "dangling" in lab else "it is a link that leads to itself"
-    for more in (["--lab", lab], ["--lab", str(folder / lab)]):
-        line = refusal(capsys, *words, *more)
+    for more in (["--lab", lab], ["--lab", str(clean_folder / lab)]):
+        line = engram(*words, *more, code=2).error
         assert said in line
         assert "expected a folder, or a place where one can be made" in line
-    assert {each.name for each in folder.rglob("*")} == set(links)
+    assert {each.name for each in clean_folder.rglob("*")} == set(links)
 
 
-def test_a_lab_is_found_through_a_link_and_in_a_folder_of_any_name(folder, capsys):
-    (folder / "-").mkdir()
-    (folder / "link").symlink_to("-")
-    assert main.main(["list", "runs", "--lab", "link"]) == 0
-    assert main.main(["list", "runs", "--lab", "./-"]) == 0
-    capsys.readouterr()
-    assert "expected a path, ./- for a file of that name" in refusal(capsys, "list", "runs", "--lab", "-")
+def test_a_lab_is_found_through_a_link_and_in_a_folder_of_any_name(clean_folder, engram):
+    (clean_folder / "-").mkdir()
+    (clean_folder / "link").symlink_to("-")
+    engram("list", "runs", "--lab", "link")
+    engram("list", "runs", "--lab", "./-")
+    assert "expected a path, ./- for a file of that name" in engram("list", "runs", "--lab", "-", code=2).error

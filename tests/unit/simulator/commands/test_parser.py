@@ -1,3 +1,5 @@
+"""Tests of the parser of command lines."""
+
 from __future__ import annotations
 
 import os
@@ -11,6 +13,7 @@ from simulator.commands.command import Options
 from simulator.commands.help import help_text, player_help
 from simulator.commands.parser import ParsedWords, parse
 from simulator.config.validation import Setting, settings
+from tests.helpers.commands import Engram
 from tests.helpers.toys import PATH
 
 USAGE = "engram run AGENT ENV"
@@ -35,7 +38,7 @@ def test_names_and_options_may_stand_in_any_order() -> None:
         assert words(*typed.split()) == expected._replace(players=own)
 
 
-def test_a_value_is_a_text_whatever_it_says() -> None:
+def test_any_text_is_a_value() -> None:
     for text in ("-1", "-inf", "", "None", "a b", "é", "=", "{}", "--lab"):
         assert words(f"--agent.title={text}").players == {"agent": {"title": text}}
     assert words("--agent.shift", "-1e3").players == {"agent": {"shift": "-1e3"}}
@@ -109,18 +112,19 @@ def test_a_refusal_names_the_option(typed: str, line: str) -> None:
         ("--env.kwarg.a 3", "--env.kwarg: unknown option; did you mean --env.kwargs?"),
     ],
 )
-def test_an_unknown_setting_of_a_player_is_named(typed: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["run", PATH, PATH, *typed.split()]) == 2
-    assert capsys.readouterr().err == f"engram: {line}\n"
+def test_an_unknown_setting_of_a_player_is_named(typed: str, line: str, engram: Engram) -> None:
+    assert engram("run", PATH, PATH, *typed.split(), code=2).err == f"engram: {line}\n"
 
 
-def test_a_file_that_can_be_read_only_once_names_the_players(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_can_be_read_only_once_names_the_players(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engram: Engram
+) -> None:
     reader, writer = os.pipe()
     os.write(writer, f'[agent]\nname = "{PATH}"\n[env]\nname = "{PATH}"\n'.encode())
     os.close(writer)
     begun: list[Any] = []
     monkeypatch.setattr(run, "begin", lambda config, *more: begun.append(config) or (None, 0))
-    assert main.main(["run", "--config", f"/dev/fd/{reader}", "--agent.rate", "3", "--lab", str(tmp_path)]) == 0
+    engram("run", "--config", f"/dev/fd/{reader}", "--agent.rate", "3", "--lab", str(tmp_path))
     os.close(reader)
     assert (begun[0].agent, begun[0].agent_settings.rate) == (PATH, 3.0)
 
@@ -135,15 +139,11 @@ def test_help_has_no_colours_and_a_title_for_every_table() -> None:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("columns", ["1", "5", "20", "33"])
-def test_help_ends_on_the_narrowest_terminal(
-    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_help_ends_on_the_narrowest_terminal(columns: str, monkeypatch: pytest.MonkeyPatch, engram: Engram) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     for command in main.COMMANDS:
-        assert main.main([command, "--help"]) == 0
-        assert "--max-file-mb" in capsys.readouterr().out
-    assert main.main(["run", "--seeds"]) == 2
-    assert capsys.readouterr().err == "engram: --seeds: expected a value after it\n"
+        assert "--max-file-mb" in engram(command, "--help").out
+    assert engram("run", "--seeds", code=2).err == "engram: --seeds: expected a value after it\n"
     assert os.environ["COLUMNS"] == columns
 
 

@@ -1,18 +1,19 @@
+"""Tests of ``engram reproduce``."""
+
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from simulator.commands import main
 from simulator.commands.reproduce import compare
 from simulator.config.run import RunConfig, build
 from simulator.store import run_records
 from simulator.store.run_store import Store
 from simulator.training import loop
+from tests.helpers.commands import Engram
 
 SMALL = build(
     {"seeds": 2, "steps": 400, "eval_episodes": 3, "agent": {"name": "q_learning"}, "env": {"name": "FrozenLake-v1"}}
@@ -55,7 +56,7 @@ def test_the_first_difference_by_step_is_named(key: Any, name: str, then: Any, n
     assert str(found["again"]) == str(now)
 
 
-def test_a_row_too_few_or_too_many_is_a_difference_but_not_after_the_last_stored_step() -> None:
+def test_missing_and_extra_rows_differ_up_to_the_last_stored_step() -> None:
     rows = {(3, 0, "evaluation"): (("mean", 1.0),), (5, 0, "evaluation"): (("mean", 2.0),)}
     assert compare(rows, {(3, 0, "evaluation"): (("mean", 1.0),)})["step"] == 5  # type: ignore[index]
     assert compare({(5, 0, "evaluation"): (("mean", 2.0),)}, rows)["step"] == 3  # type: ignore[index]
@@ -63,10 +64,9 @@ def test_a_row_too_few_or_too_many_is_a_difference_but_not_after_the_last_stored
 
 
 @pytest.mark.parametrize("steps", [None, 0])
-def test_a_stored_run_comes_out_again(tmp_path: Path, steps: int | None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stored_run_is_reproduced(tmp_path: Path, steps: int | None, engram: Engram) -> None:
     run = stored(tmp_path, steps)
-    assert main.main(["reproduce", "latest", "--lab", str(tmp_path), "--json"]) == 0
-    outcome = json.loads(capsys.readouterr().out)
+    outcome = engram("reproduce", "latest", "--lab", str(tmp_path), "--json").json
     assert (outcome["run"], outcome["identical"], outcome["difference"]) == (run, True, None)
     assert outcome["versions"] == {}
     assert outcome["compared"]["evaluations"] == (40 if steps is None else 0)
@@ -74,8 +74,8 @@ def test_a_stored_run_comes_out_again(tmp_path: Path, steps: int | None, capsys:
         assert [each.run for each in store.runs()] == [run]
 
 
-def test_a_run_that_comes_out_otherwise_is_told_and_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_run_that_differs_is_reported_and_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engram: Engram
 ) -> None:
     stored(tmp_path)
     real = loop.run
@@ -85,8 +85,6 @@ def test_a_run_that_comes_out_otherwise_is_told_and_fails(
         return real(build({**changed, "agent": {"name": "q_learning", "init_value": 1.0}}), store)
 
     monkeypatch.setattr(loop, "run", another)
-    assert main.main(["reproduce", "latest", "--lab", str(tmp_path)]) == 1
-    assert capsys.readouterr().out.startswith("r1: first differs in the ")
+    assert engram("reproduce", "latest", "--lab", str(tmp_path), code=1).out.startswith("r1: first differs in the ")
     monkeypatch.setattr(run_records, "version_of", lambda name: "0")
-    assert main.main(["reproduce", "latest", "--lab", str(tmp_path)]) == 1
-    assert "  numpy was " in capsys.readouterr().out
+    assert "  numpy was " in engram("reproduce", "latest", "--lab", str(tmp_path), code=1).out

@@ -1,4 +1,4 @@
-"""``engram tournament`` and what is asked of tournaments afterwards, from outside."""
+"""Tests of ``engram tournament`` and of the commands that read a tournament."""
 
 from __future__ import annotations
 
@@ -21,16 +21,9 @@ from simulator.store.cell_store import CellStore
 from simulator.tournaments.plan import pairs_of
 from tests.helpers.paths import ROOT
 
+pytestmark = pytest.mark.usefixtures("clean_folder")
 WORDS = ["tournament", "--agents", "q_learning", "walk=random_walk", "--envs", "rooms", "lake=FrozenLake-v1"]
 SMALL = ["--seeds", "2", "--steps", "300", "--eval-episodes", "5", "--resamples", "100", "--workers", "1"]
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ENGRAM_LAB", raising=False)
-    monkeypatch.delenv("ENGRAM_DEBUG", raising=False)
-    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +34,8 @@ def lab(tmp_path_factory):
     return place
 
 
-def ask(capsys, *words):
-    code = main.main(list(words))
-    found = capsys.readouterr()
-    assert found.out.count("\n") == 1, found.err
-    return code, json.loads(found.out)
-
-
-def test_json_is_what_was_promised(lab, capsys):
-    code, found = ask(capsys, *WORDS, *SMALL, "--lab", str(lab), "--json")
-    assert code == 0
+def test_json_has_the_documented_keys(lab, engram):
+    found = engram(*WORDS, *SMALL, "--lab", str(lab), "--json").json
     assert {"tournament", "contestants", "challenges", "cells", "ranking", "scores"} <= found.keys()
     assert found["cells"] == {"planned": 4, "done": 4, "failed": 0, "missing": 0}
     assert [each["label"] for each in found["contestants"]] == ["q_learning", "walk"]
@@ -58,45 +43,38 @@ def test_json_is_what_was_promised(lab, capsys):
     for each in found["ranking"]:
         assert {"contestant", "tier", "strength", "wins", "division"} <= each.keys()
         assert {"value", "low", "high"} <= each["strength"].keys()
-    assert ask(capsys, *WORDS, *SMALL, "--lab", str(lab), "--json")[1]["ranking"] == found["ranking"]
+    assert engram(*WORDS, *SMALL, "--lab", str(lab), "--json").json["ranking"] == found["ranking"]
 
 
-def test_a_tournament_is_listed_shown_resumed_and_reported(lab, capsys, folder):
-    _, listed = ask(capsys, "list", "tournaments", "--lab", str(lab), "--json")
+def test_a_tournament_is_listed_shown_resumed_and_reported(lab, engram, clean_folder):
+    listed = engram("list", "tournaments", "--lab", str(lab), "--json").json
     assert [each["tournament"] for each in listed["tournaments"]] == ["t1"]
-    assert ask(capsys, "show", "t1", "--lab", str(lab), "--json")[1]["label"] == "a <b>first</b> one"
-    assert ask(capsys, "resume", "t1", "--lab", str(lab), "--json")[1]["cells"]["done"] == 4
-    assert ask(capsys, "report", "latest", "--lab", str(lab), "--json")[1]["tournament"] == "t1"
-    assert main.main(["report", "t1", "--lab", str(lab), "--table"]) == 0
-    assert "| tier | contestant |" in capsys.readouterr().out
-    assert main.main(["report", "t1", "--lab", str(lab), "--csv"]) == 0
-    assert capsys.readouterr().out.startswith("tournament,division,contestant,challenge,")
-    assert main.main(["report", "t1", "--lab", str(lab), "--latex"]) == 0
-    assert r"\begin{tabular}" in capsys.readouterr().out
-    assert main.main(["report", "t1", "--lab", str(lab), "--html", "page.html"]) == 0
-    page = (folder / "page.html").read_text()
+    assert engram("show", "t1", "--lab", str(lab), "--json").json["label"] == "a <b>first</b> one"
+    assert engram("resume", "t1", "--lab", str(lab), "--json").json["cells"]["done"] == 4
+    assert engram("report", "latest", "--lab", str(lab), "--json").json["tournament"] == "t1"
+    assert "| tier | contestant |" in engram("report", "t1", "--lab", str(lab), "--table").out
+    assert engram("report", "t1", "--lab", str(lab), "--csv").out.startswith("tournament,division,contestant,")
+    assert r"\begin{tabular}" in engram("report", "t1", "--lab", str(lab), "--latex").out
+    assert "page.html is written" in engram("report", "t1", "--lab", str(lab), "--html", "page.html").out
+    page = (clean_folder / "page.html").read_text()
     assert "<b>first</b>" not in page
-    assert "page.html is written" in capsys.readouterr().out
-    assert main.main(["report", "t1", "--lab", str(lab), "--picture", "all.svg"]) == 0
-    assert (folder / "all.svg").read_text().startswith("<?xml")
-    assert main.main(["list", "tournaments", "--lab", str(lab)]) == 0
-    assert "q_learning walk" in capsys.readouterr().out
+    engram("report", "t1", "--lab", str(lab), "--picture", "all.svg")
+    assert (clean_folder / "all.svg").read_text().startswith("<?xml")
+    assert "q_learning walk" in engram("list", "tournaments", "--lab", str(lab)).out
 
 
-def test_a_report_makes_every_output_that_is_asked_for(lab, capsys, folder):
+def test_a_report_makes_every_output_that_is_asked_for(lab, engram, clean_folder):
     report = ["report", "t1", "--lab", str(lab)]
-    assert main.main([*report, "--html", "a.html", "--picture", "a.svg", "--csv"]) == 0
-    told = capsys.readouterr()
-    assert told.out.startswith("tournament,division,contestant,challenge,")
-    assert told.err == "a.html is written\na.svg is written\n"  # not among the rows
-    assert ask(capsys, *report, "--json", "--html", "b.html")[1]["tournament"] == "t1"
-    assert main.main([*report, "--table", "--force", "--picture", "a.svg"]) == 0
-    assert main.main([*report, "--html", "./-"]) == 0
-    assert sorted(each.name for each in folder.iterdir()) == ["-", "a.html", "a.svg", "b.html"]
-    assert (folder / "-").read_bytes() == (folder / "a.html").read_bytes() == (folder / "b.html").read_bytes()
-    capsys.readouterr()
-    assert main.main(report) == 0
-    assert "t1.html is written" in capsys.readouterr().out
+    rows = engram(*report, "--html", "a.html", "--picture", "a.svg", "--csv")
+    assert rows.out.startswith("tournament,division,contestant,challenge,")
+    assert rows.err == "a.html is written\na.svg is written\n"  # not among the rows
+    assert engram(*report, "--json", "--html", "b.html").json["tournament"] == "t1"
+    engram(*report, "--table", "--force", "--picture", "a.svg")
+    engram(*report, "--html", "./-")
+    assert sorted(each.name for each in clean_folder.iterdir()) == ["-", "a.html", "a.svg", "b.html"]
+    page = (clean_folder / "-").read_bytes()
+    assert page == (clean_folder / "a.html").read_bytes() == (clean_folder / "b.html").read_bytes()
+    assert "t1.html is written" in engram(*report).out
 
 
 @pytest.mark.parametrize(
@@ -119,14 +97,10 @@ def test_a_report_makes_every_output_that_is_asked_for(lab, capsys, folder):
         (["solve", "rooms", "--criterion", "average", "--gamma", "0.9"], "--gamma: not with --criterion average"),
     ],
 )
-def test_a_flag_that_would_be_ignored_is_refused(lab, words, says, capsys, folder):
-    (folder / "taken").write_text("mine")
-    assert main.main([*words, "--lab", str(lab)]) == 2
-    told = capsys.readouterr()
-    assert says in told.err
-    assert told.err.count("\n") == 1
-    assert told.out == ""
-    assert [each.name for each in folder.iterdir()] == ["taken"]
+def test_an_option_that_would_be_ignored_is_refused(lab, words, says, engram, clean_folder):
+    (clean_folder / "taken").write_text("mine")
+    assert says in engram(*words, "--lab", str(lab), code=2).error
+    assert [each.name for each in clean_folder.iterdir()] == ["taken"]
 
 
 @pytest.mark.parametrize(
@@ -155,29 +129,22 @@ def test_a_flag_that_would_be_ignored_is_refused(lab, words, says, capsys, folde
         (["--agents", "human:none.json", "--envs", "rooms"], "none.json"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(words, says, capsys, folder):
-    assert main.main(["tournament", *words]) == 2
-    told = capsys.readouterr()
-    assert says in told.err
-    assert told.err.count("\n") == 1
-    assert told.out == ""
-    assert not (folder / "lab").exists()
+def test_bad_input_is_one_line_and_leaves_nothing(words, says, engram, clean_folder):
+    assert says in engram("tournament", *words, code=2).error
+    assert not (clean_folder / "lab").exists()
 
 
-def test_a_file_that_is_wrong_is_named(capsys, folder):
-    (folder / "t.toml").write_text("[agent.q]\nname = 'q_learning'\nstep_size = 7\n[env.rooms]\n")
-    assert main.main(["tournament", "t.toml"]) == 2
-    assert "t.toml: agent.q.step_size = 7: expected a number" in capsys.readouterr().err
+def test_a_file_that_is_wrong_is_named(engram, clean_folder):
+    (clean_folder / "t.toml").write_text("[agent.q]\nname = 'q_learning'\nstep_size = 7\n[env.rooms]\n")
+    assert "t.toml: agent.q.step_size = 7: expected a number" in engram("tournament", "t.toml", code=2).err
 
 
-def test_the_example_can_be_played(capsys, folder):
-    assert main.main(["tournament", "--init"]) == 0
-    assert "tournament.toml is written" in capsys.readouterr().out
-    text = (folder / "tournament.toml").read_text()
+def test_the_example_can_be_played(engram, clean_folder):
+    assert "tournament.toml is written" in engram("tournament", "--init").out
+    text = (clean_folder / "tournament.toml").read_text()
     assert "engram tournament tournament.toml" in text
     assert len(pairs_of(from_toml(TournamentConfig, text, "it"))) == 6
-    assert main.main(["tournament", "--init"]) == 2
-    assert "tournament.toml is there already" in capsys.readouterr().err
+    assert "tournament.toml is there already" in engram("tournament", "--init", code=2).err
     # whatever is commented out is right too
     table = text[text.index("# [memory.hopfield]") :].replace("# ", "")
     assert {"memory", "challenge", "player", "game"} == tomllib.loads(table).keys()
@@ -185,14 +152,14 @@ def test_the_example_can_be_played(capsys, folder):
 
 
 @pytest.mark.parametrize("name", presets.tournaments())
-def test_presets_are_whole(name):
+def test_presets_are_complete(name):
     text = (presets.TOURNAMENTS / f"{name}.toml").read_text()
     config = from_toml(TournamentConfig, text, name)
     assert pairs_of(config)
     assert presets.tournaments()[name]
 
 
-def test_the_notebook_plays_the_same(lab, folder):
+def test_the_python_call_gives_the_same_scores(lab):
     tables = {"agent": {"q_learning": {}, "walk": {"name": "random_walk"}}, "env": {"rooms": {}}}
     own = {"seeds": 2, "steps": 300, "eval_episodes": 5, "resamples": 100}
     found = simulator.tournament(lab="here", workers=1, **own, **tables)
@@ -205,7 +172,7 @@ def test_the_notebook_plays_the_same(lab, folder):
     assert mine == theirs
 
 
-def test_ctrl_c_leaves_whole_cells_and_says_how_to_go_on(folder):
+def test_ctrl_c_keeps_complete_cells_and_names_the_command_that_resumes():
     words = ["tournament", "--agents", "td", "q_learning", "--envs", "CartPole-v1", "--steps", "100000000"]
     words += ["--workers", "2", "--seeds", "2", "--json"]
     process = subprocess.Popen(

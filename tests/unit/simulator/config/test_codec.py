@@ -1,3 +1,5 @@
+"""Tests of the codec: TOML to settings and back, and errors with their place."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -9,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.commands import main
 from simulator.config import codec
 from simulator.config.codec import settings_hash, to_toml
 from simulator.config.run import RunConfig, build, eval_period
 from simulator.config.validation import ConfigSource
+from tests.helpers.commands import Engram
 from tests.helpers.toys import PATH, Config, Inner
 
 PLAYERS: dict[str, Any] = {"agent": {"name": PATH}, "env": {"name": PATH}}
@@ -30,7 +32,7 @@ def toml(agent: str = "", top: str = "") -> str:
     return f'{top}\n[agent]\nname = "{PATH}"\n{agent}\n[env]\nname = "{PATH}"\n'
 
 
-def test_what_is_not_said_has_its_default() -> None:
+def test_missing_settings_have_their_defaults() -> None:
     config = codec.from_toml(RunConfig, toml(), "run.toml")
     assert config == RunConfig(PATH, PATH, agent_settings=Config(), env_settings=Config())
     assert config.agent_settings.inner == Inner(level=0.75)
@@ -41,7 +43,7 @@ def test_a_table_within_replaces_only_what_it_names() -> None:
     assert config.agent_settings.inner == Inner(level=0.75, kind="exponential")
 
 
-def test_whole_numbers_are_numbers_and_keep_their_type() -> None:
+def test_integers_are_numbers_and_keep_their_type() -> None:
     config = codec.from_toml(RunConfig, toml("rate = 2", "steps = 7"), "run.toml")
     assert isinstance(config.agent_settings.rate, float)
     assert isinstance(config.steps, int)
@@ -126,11 +128,10 @@ def test_a_broken_text_is_named_with_its_place(text: str, answer: str) -> None:
     assert refusal(text).startswith(answer)
 
 
-def test_tables_within_tables_of_flags_end_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_nested_tables_of_options_are_bounded(engram: Engram, tmp_path: Path) -> None:
     key = ".".join("a" * 5_000)
     for words in ([f"--env.kwargs.{key}", "1"], ["--env.kwargs", f"{{{key} = 1}}"], ["--env.kwargs", "[" * 5000]):
-        assert main.main(["run", "td", "CartPole-v1", *words, "--lab", str(tmp_path / "l")]) == 2
-        said = capsys.readouterr().err
+        said = engram("run", "td", "CartPole-v1", *words, "--lab", str(tmp_path / "l"), code=2).err
         assert said.startswith("engram: --env.kwargs")
         assert (said.count("\n"), len(said) < 200) == (1, True)
 
@@ -191,7 +192,7 @@ def test_a_flag_is_read_as_its_field_wants_it(name: str, text: Any, value: Any) 
 
 
 @pytest.mark.parametrize("text", ["", "nan", "1e999", "0y10", "5 # five", "5\nx = 1", "--", "\udcff", "9" * 5_000])
-def test_a_flag_that_is_no_number_is_refused_in_one_line(text: str) -> None:
+def test_an_option_that_is_not_a_number_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"^--agent\.rate .{1,70}: expected a (finite )?number > 0$"):
         codec.assemble(RunConfig, [ConfigSource(PLAYERS), ConfigSource({"agent": {"rate": text}}, flags=True)])
 
@@ -253,7 +254,7 @@ def test_the_hash_is_about_what_the_result_depends_on() -> None:
     assert settings_hash(dataclasses.replace(config, eval_every=eval_period(config))) == hashes[0]
 
 
-def test_evaluations_are_a_twentieth_apart_unless_told() -> None:
+def test_evaluations_are_a_twentieth_of_the_run_apart_by_default() -> None:
     config = build(PLAYERS)
     assert eval_period(config) == 2_500
     assert eval_period(dataclasses.replace(config, steps=7)) == 1

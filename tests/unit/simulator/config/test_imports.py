@@ -1,10 +1,9 @@
-"""A file of settings that imports code says so before the first import, once."""
+"""Tests of settings files that import code: announced once, before the first import."""
 
 from __future__ import annotations
 
 import pytest
 
-from simulator.commands import main
 from simulator.config import imports
 
 AGENT = """
@@ -28,40 +27,33 @@ def folder(tmp_path, monkeypatch):
     imports._announce_once.cache_clear()
 
 
-def lines(capsys):
-    return capsys.readouterr().err.splitlines()
-
-
-def test_a_run_from_a_file(folder, capsys):
+def test_a_run_from_a_file(folder, engram):
     (folder / "run.toml").write_text(
         'steps = 20\nseeds = 1\n[agent]\nname = "players_of_theirs.walker"\n[env]\nname = "FrozenLake-v1"\n'
     )
-    assert main.main(["run", "--config", "run.toml", "--view", "none"]) == 0
-    said = lines(capsys)
+    said = engram("run", "--config", "run.toml", "--view", "none").err.splitlines()
     assert said[0] == "run.toml imports code: players_of_theirs.walker"
     assert said.count(said[0]) == 1
     assert said.index("IMPORTED") > 0
-    assert main.main(["show", "r1"]) == 0
-    assert main.main(["reproduce", "r1"]) == 0
-    assert "settings of r1 imports code: players_of_theirs.walker" in lines(capsys)  # a lab may be from elsewhere too
+    said = (engram("show", "r1").err + engram("reproduce", "r1").err).splitlines()
+    assert "settings of r1 imports code: players_of_theirs.walker" in said  # a lab may be from elsewhere too
 
 
-def test_a_tournament(folder, capsys):
+def test_a_tournament(folder, engram):
     (folder / "t.toml").write_text(
         'steps = 20\nseeds = 1\nresamples = 100\n[agent.walk]\nname = "random_walk"\n'
         '[agent.them]\nname = "python:act.py:act"\n[agent."players_of_theirs.walker"]\n[env.FrozenLake-v1]\n'
     )
-    assert main.main(["tournament", "t.toml", "--workers", "1", "--view", "none"]) == 0
-    said = lines(capsys)
+    said = engram("tournament", "t.toml", "--workers", "1", "--view", "none").err.splitlines()
     assert said[0] == "t.toml imports code: players_of_theirs.walker, act.py"
     assert sum("imports code" in each for each in said) == 1
     assert "IMPORTED" in said
 
 
-def test_what_our_own_players_are_is_not_told(folder, capsys):
+def test_engrams_own_players_are_not_announced(folder, engram):
     (folder / "run.toml").write_text('steps = 20\nseeds = 1\n[agent]\nname = "td"\n[env]\nname = "CartPole-v1"\n')
-    assert main.main(["run", "--config", "run.toml", "--view", "none"]) == 0
-    assert not [each for each in lines(capsys) if "imports code" in each]
+    said = engram("run", "--config", "run.toml", "--view", "none").err.splitlines()
+    assert not [each for each in said if "imports code" in each]
 
 
 @pytest.mark.parametrize(

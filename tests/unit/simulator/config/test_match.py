@@ -1,3 +1,5 @@
+"""Tests of the settings of a match."""
+
 from __future__ import annotations
 
 import pytest
@@ -76,7 +78,7 @@ def test_later_layers_come_over_earlier_ones():
         ({"episods": 5}, r"^m: episods: no such setting; did you mean episodes\?$"),
     ],
 )
-def test_what_is_wrong_is_named_in_one_line(change, line):
+def test_bad_match_settings_are_refused_in_one_line(change, line):
     with pytest.raises(ValueError, match=line) as refused:
         assemble(MatchConfig, [ConfigSource({**TABLES, **change}, "m")])
     assert "\n" not in str(refused.value)

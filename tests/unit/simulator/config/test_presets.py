@@ -1,3 +1,5 @@
+"""Tests of presets."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -50,7 +52,7 @@ def test_presets_are_found_or_refused_with_a_reason(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("tuned", [{"x": {}}, {"x": {"env": "w", "wrold": 1}}, {"x": 3}, ["x"]])
-def test_a_table_that_is_none_is_named(tuned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_that_is_not_a_table_is_named(tuned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toys, "PRESETS", tuned)
     with pytest.raises(ValueError, match=rf"^agent {PATH}: PRESETS: .* expected presets with an environment$"):
         of_agent(PATH)

@@ -1,11 +1,8 @@
-"""Settings that were stored under other names: shown, reported, resumed, reproduced, or refused with a version."""
-
-import json
+"""Tests of renamed settings: stored runs are shown, reported, resumed, reproduced, or refused with a version."""
 
 import pytest
 
 from simulator.api import Trainer
-from simulator.commands import main
 from simulator.config import codec, renames
 from simulator.config import run as run_config
 from simulator.config.renames import Change
@@ -87,50 +84,43 @@ def interrupted(lab, until=200):
         return snapshot.id
 
 
-def engram(capsys, *words, code=0):
-    assert main.main([*words, "--json"]) == code
-    return json.loads(capsys.readouterr().out)
-
-
-def test_a_run_of_former_names_goes_on_and_is_shown_reported_and_played_again(tmp_path, capsys, former, monkeypatch):
+def test_a_run_of_former_names_is_resumed_shown_reported_and_reproduced(tmp_path, engram, former, monkeypatch):
     former()
     run = interrupted(tmp_path)
     monkeypatch.undo()
     lab = ["--lab", str(tmp_path)]
-    shown = engram(capsys, "show", run, *lab)  # no table of changes: told, and still shown
+    shown = engram("show", run, *lab, "--json").json  # no table of changes: told, and still shown
     assert "rate = 0.3" in shown["settings"]
     assert "engram-rl 0.0.7 made it and can run it" in shown["settings_notes"][0]
     for command in ("resume", "reproduce"):
-        assert main.main([command, run, *lab]) == 2
-        assert "engram-rl 0.0.7 made it and can run it, this is " in capsys.readouterr().err
+        assert "engram-rl 0.0.7 made it and can run it, this is " in engram(command, run, *lab, code=2).err
     monkeypatch.setattr(renames, "CHANGES", CHANGES)
-    notes = engram(capsys, "show", run, *lab)["settings_notes"]
+    notes = engram("show", run, *lab, "--json").json["settings_notes"]
     assert "agent.rate is agent.step_size since version 0.0.8" in notes
     assert "agent.explore.shape is agent.explore.schedule since version 0.0.9, 'straight' is 'linear'" in notes
     assert len(notes) == len(THEN)
-    (told,) = engram(capsys, "report", run, *lab)["runs"]
+    (told,) = engram("report", run, *lab, "--json").json["runs"]
     assert told["settings"]["agent.step_size"] == 0.3
     assert "agent.rate" not in told["settings"]
-    done = engram(capsys, "resume", run, *lab)
+    done = engram("resume", run, *lab, "--json").json
     assert (done["status"], done["step"]) == ("done", 400)
-    assert engram(capsys, "reproduce", run, *lab)["identical"]
+    assert engram("reproduce", run, *lab, "--json").json["identical"]
     fresh = tmp_path / "fresh"
     with Store(fresh) as store:
         *_, last = loop.run(RUN, store)
-    assert engram(capsys, "show", last.id, "--lab", str(fresh))["evaluation"] == done["evaluation"]
+    assert engram("show", last.id, "--lab", str(fresh), "--json").json["evaluation"] == done["evaluation"]
 
 
-def test_what_was_dropped_is_refused_where_it_changed_something(tmp_path, capsys, former, monkeypatch):
+def test_a_dropped_setting_is_refused_unless_harmless(tmp_path, engram, former, monkeypatch):
     former({**THEN, 'name = "FrozenLake-v1"': 'name = "FrozenLake-v1"\nfrost = 3'})
     run = interrupted(tmp_path)
     monkeypatch.undo()
     monkeypatch.setattr(renames, "CHANGES", CHANGES)
     lab = ["--lab", str(tmp_path)]
-    assert main.main(["resume", run, *lab]) == 2
-    said = capsys.readouterr().err
+    said = engram("resume", run, *lab, code=2).err
     assert f"settings of {run}: env.frost = 3: version 0.0.9 dropped this setting; engram-rl 0.0.7 made it" in said
-    assert "env.frost = 3" in engram(capsys, "show", run, *lab)["settings_notes"][0]
-    assert engram(capsys, "report", run, *lab)["runs"][0]["steps"] == 400
+    assert "env.frost = 3" in engram("show", run, *lab, "--json").json["settings_notes"][0]
+    assert engram("report", run, *lab, "--json").json["runs"][0]["steps"] == 400
 
 
 def test_names_of_todays_version_are_left_alone(monkeypatch):
@@ -160,7 +150,7 @@ def _tables(own):
     return codec.tables_of(own)
 
 
-def test_contests_and_tournaments_of_former_names(tmp_path, capsys, monkeypatch):
+def test_recall_benchmarks_and_tournaments_of_former_names(tmp_path, engram, monkeypatch):
     from simulator.recall import loop as arena
     from simulator.store.cell_store import CellStore
     from simulator.tournaments import loop as host
@@ -178,19 +168,19 @@ def test_contests_and_tournaments_of_former_names(tmp_path, capsys, monkeypatch)
         then.setattr(arena, "settings_hash", lambda own: "of then")
         then.setattr(host, "to_toml", lambda own: as_of_then(to_tournament(own), {"steps = 300": "budget = 300"}))
         then.setattr(host, "settings_hash", lambda own: "of then")
-        run = engram(capsys, *recall, *lab)["run"]
-        engram(capsys, *tournament, "--workers", "1", *lab)
+        run = engram(*recall, *lab, "--json").json["run"]
+        engram(*tournament, "--workers", "1", *lab)
     lab = lab[:2]
-    assert "no such setting" in engram(capsys, "show", run, *lab)["settings_notes"][0]
-    assert "no such setting" in engram(capsys, "show", "t1", *lab)["settings_notes"][0]
+    assert "no such setting" in engram("show", run, *lab, "--json").json["settings_notes"][0]
+    assert "no such setting" in engram("show", "t1", *lab, "--json").json["settings_notes"][0]
     monkeypatch.setattr(renames, "CHANGES", CHANGES)
-    shown = engram(capsys, "show", run, *lab)
+    shown = engram("show", run, *lab, "--json").json
     assert shown["contestants"] == ["hopfield"]
     assert len(shown["settings_notes"]) == 2
-    assert engram(capsys, "reproduce", run, *lab)["identical"]
-    assert engram(capsys, "show", "t1", *lab)["settings_notes"] == ["budget is steps since version 0.0.9"]
-    assert engram(capsys, "reproduce", "t1", "--workers", "1", *lab)["identical"]
-    assert engram(capsys, "resume", "t1", "--workers", "1", *lab)["tournament"] == "t1"
+    assert engram("reproduce", run, *lab, "--json").json["identical"]
+    assert engram("show", "t1", *lab, "--json").json["settings_notes"] == ["budget is steps since version 0.0.9"]
+    assert engram("reproduce", "t1", "--workers", "1", *lab, "--json").json["identical"]
+    assert engram("resume", "t1", "--workers", "1", *lab, "--json").json["tournament"] == "t1"
     with CellStore(tmp_path) as store:
         assert [each.name for each in store.tournaments()] == ["t1"]
 

@@ -1,4 +1,4 @@
-"""Settings that last as long as the run unless they say otherwise."""
+"""Tests of schedules whose default length is that of the run."""
 
 import numpy as np
 import pytest
@@ -22,14 +22,14 @@ def beta_at(session, clock):
 
 
 @pytest.mark.parametrize("steps", [300, 100_000])
-def test_the_correction_of_prioritized_draws_is_whole_at_the_end_of_the_run(steps):
+def test_the_importance_correction_is_complete_at_the_end_of_the_run(steps):
     session = Session(build({**CARTPOLE, "steps": steps, "agent": {"name": "dqn", "prioritized": True}}))
     assert beta_at(session, 0) == 0.4
     assert beta_at(session, steps // 2) == pytest.approx(0.7)
     assert beta_at(session, steps - 1) < 1.0 == beta_at(session, steps)
 
 
-def test_what_is_said_counts():
+def test_given_schedules_win():
     for said, half in ((50_000, 0.4 + 0.6 * 150 / 50_000), (0, 0.4)):
         agent = {"name": "dqn", "priority": {"beta_steps": said}}
         assert beta_at(Session(build({**CARTPOLE, "steps": 300, "agent": agent})), 150) == pytest.approx(half)

@@ -1,4 +1,4 @@
-"""Settings of tournaments: what they may be, and the line for what they may not."""
+"""Tests of the settings of a tournament."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_seeds_are_cut_into_blocks():
         ({"player": {"td": {}}, "game": {"iterated_matrix": {"noise": 3}}}, r"game.iterated_matrix.noise = 3"),
     ],
 )
-def test_bad_settings_are_told_in_one_line(values, says):
+def test_bad_settings_are_refused_in_one_line(values, says):
     with pytest.raises(ValueError, match=says) as error:
         pairs_of(build(values))
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Where networks compute, and how many threads libraries may take."""
+"""Tests of devices, and of the threads that libraries may use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from simulator.commands import main
 from simulator.config.run import build
 from simulator.core import devices
 from simulator.training.session import Session
@@ -36,15 +35,14 @@ def session(**settings):
     return Session(build({"seeds": 2, **settings, "agent": {"name": AGENT}, "env": {"name": ENV}}))
 
 
-def test_a_device_that_is_not_there_is_bad_input_and_leaves_no_lab(tmp_path, monkeypatch, capsys):
+def test_a_device_that_is_not_there_is_bad_input_and_leaves_no_lab(tmp_path, monkeypatch, engram):
     torch_with(monkeypatch, 0)
     words = ["run", AGENT, ENV, "--device", "cuda", "--view", "none", "--lab", str(tmp_path / "lab")]
-    assert main.main(words) == 2
-    assert capsys.readouterr().err == "engram: device cuda: torch finds no CUDA device here, expected cpu\n"
+    assert engram(*words, code=2).err == "engram: device cuda: torch finds no CUDA device here, expected cpu\n"
     assert not (tmp_path / "lab").exists()
 
 
-def test_the_session_says_where_and_how_many(monkeypatch):
+def test_the_session_reports_device_and_threads(monkeypatch):
     threads = torch_with(monkeypatch, 2)
     session(device="cuda:1", threads=3)
     assert (devices.device(), threads) == ("cuda:1", [3])

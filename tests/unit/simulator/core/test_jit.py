@@ -1,4 +1,4 @@
-"""Compiled code as values, and pieces that only compiled code can call."""
+"""Tests of JIT helpers: compiled functions as values, and inlined functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from simulator.core.jit import (
     jit_or_python,
     jit_shared,
 )
-from tests.helpers.called import called
+from tests.helpers.jit_entries import from_python
 
 
 @jit_inline
@@ -51,17 +51,17 @@ def test_functions_of_one_signature_are_one_type_to_what_takes_them():
     assert len(_apply.overloads) == 1
 
 
-def test_pieces_say_that_they_cannot_be_called_from_python():
+def test_inlined_functions_refuse_calls_from_python():
     row = np.array([1.0])
-    with pytest.raises(TypeError, match=r"test_compiled\._twice is a piece of compiled code"):
+    with pytest.raises(TypeError, match=r"test_jit\._twice is a piece of compiled code"):
         _twice(1.0)  # not compiled yet, or within others
     function_pointer(_sum, row, 0)
-    with pytest.raises(TypeError, match=r"test_compiled\._sum is a piece of compiled code"):
+    with pytest.raises(TypeError, match=r"test_jit\._sum is a piece of compiled code"):
         _sum(row, 0)
 
 
-def test_compiled_code_calls_them():
-    assert called(_twice)[0](4.0) == 8.0
+def test_compiled_code_calls_inlined_functions():
+    assert from_python(_twice)[0](4.0) == 8.0
 
 
 @jit_shared

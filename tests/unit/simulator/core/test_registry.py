@@ -1,3 +1,5 @@
+"""Tests of the registry: names, dotted paths, and errors."""
+
 from __future__ import annotations
 
 import subprocess

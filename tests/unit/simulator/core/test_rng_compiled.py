@@ -1,4 +1,4 @@
-"""Compiled draws are numpy's own bits."""
+"""Tests of compiled random numbers: the bits of NumPy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _draw(kind, n, given=(1.0,)):
     return out, stream
 
 
-def test_uniform_is_numpys_random_and_the_stream_goes_on_there():
+def test_uniform_equals_numpys_random_and_the_stream_continues():
     drawn, stream = _draw(0, 1_000)
     generator = rng.generators([4], "env")[0]
     np.testing.assert_array_equal(drawn, generator.random(1_000))

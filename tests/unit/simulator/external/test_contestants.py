@@ -1,4 +1,4 @@
-"""Contestants from outside: their names and settings, and Python callables."""
+"""Tests of external contestants: names, settings and Python callables."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_file_is_found_from_every_folder(tmp_path, monkeypatch):
     assert play_external(config, lambda: None)["scores"] == played(f"{HERE}right", LAKE)["scores"]
 
 
-def test_a_function_of_discrete_observations_is_judged_exactly():
+def test_a_function_of_discrete_observations_is_evaluated_exactly():
     """Right in every state of the lake, worked out by the solver; every seed has the same."""
     player = registry.load("envs", LAKE)
     mdp = player.make([0], player.Config()).spec.mdp
@@ -188,7 +188,7 @@ def test_a_result_is_plain_and_a_constant_curve():
         ("lean", {"x": float("nan")}, "settings.x = nan: expected true, false, a finite number, text, a list"),
     ],
 )
-def test_what_goes_wrong_is_one_line(name, own, expected):
+def test_errors_are_one_line(name, own, expected):
     assert line(f"{HERE}{name}", "CartPole-v1", own).startswith(expected)
 
 
@@ -225,7 +225,7 @@ class StopError(ValueError):
 
 
 @pytest.mark.parametrize(("name", "own"), [("lean", {}), ("right", {})])
-def test_what_a_tick_raises_passes_through(name, own):
+def test_exceptions_of_a_tick_pass_through(name, own):
     def tick():
         raise StopError("enough")
 

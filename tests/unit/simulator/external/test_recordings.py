@@ -1,4 +1,4 @@
-"""A person's recorded episodes: the file, and the check by playing them again."""
+"""Tests of recorded episodes: the file, and its check by replaying."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def edited(path, change):
         ("MountainCarContinuous-v0", lambda obs: np.array([1.0 if obs[1] > 0 else -1.0], np.float32), {}),
     ],
 )
-def test_what_is_written_is_read_and_comes_out_again(tmp_path, env, policy, settings):
+def test_a_recording_is_read_and_replayed(tmp_path, env, policy, settings):
     recording = recorded(env, [3, 5], policy, **settings)
     write_recording(tmp_path / "r.json", recording)
     read = read_recording(tmp_path / "r.json")
@@ -83,7 +83,7 @@ def test_seeds_without_episodes_were_not_played_and_did_not_fail(file):
     np.testing.assert_array_equal(found["curve"], np.repeat(np.array(found["scores"])[:, None], 3, axis=1))
 
 
-def test_episodes_of_seeds_that_do_not_take_part_are_not_looked_at(file):
+def test_episodes_of_other_seeds_are_not_read(file):
     edited(file, lambda values: values["episodes"][0].update({"return": 7.0}))
     assert played(f"human:{file}", "CartPole-v1", seeds=1, first_seed=2)["scores"][0] > 0
     assert "earned" in refusal(file)
@@ -122,7 +122,7 @@ def test_actions_that_do_not_exist_are_refused(file, action):
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[" * 10**5, b"[]", b'{"engram_recording": "one"}'])
-def test_what_is_no_recording_is_refused_in_one_line(tmp_path, data):
+def test_a_file_that_is_no_recording_is_refused_in_one_line(tmp_path, data):
     (tmp_path / "r.json").write_bytes(data)
     assert refusal(tmp_path / "r.json").endswith("expected a recording of episodes")
 
@@ -135,7 +135,7 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
         write_recording(tmp_path / "no" / "r.json", Recording("CartPole-v1", {}, ()))
 
 
-def test_a_recording_takes_the_place_of_no_other_file_unless_told_to(tmp_path):
+def test_a_recording_replaces_another_file_only_with_force(tmp_path):
     path, recording = tmp_path / "r.json", Recording("CartPole-v1", {}, ())
     path.write_text("mine")
     with pytest.raises(ValueError, match=r"r\.json is there already"):

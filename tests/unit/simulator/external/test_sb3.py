@@ -1,4 +1,4 @@
-"""stable-baselines3 as a contestant: the training around it with a small class in its place, and the library itself."""
+"""Tests of stable-baselines3 contestants: training with a stand-in class, and with the library itself."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_model_that_breaks_down_is_left_alone_with_its_reason(counter):
     assert line(counter, LAKE, {"breaks": 30}).removeprefix(f"{counter}: ") == expected
 
 
-def test_one_seed_may_fail_while_the_others_go_on(counter, monkeypatch):
+def test_one_seed_may_fail_while_the_others_continue(counter, monkeypatch):
     made, init = [], external_contestants.Counter.__init__
 
     def second_breaks(self, *args, **kwargs):
@@ -113,7 +113,7 @@ def test_bad_settings_are_refused_before_anything_is_played(counter):
     assert line(counter, LAKE, {"policy": "Cnn"}) == ("cannot be made for FrozenLake-v1: AssertionError: no policy Cnn")
 
 
-def test_what_a_tick_raises_passes_through_training(counter):
+def test_exceptions_of_a_tick_pass_through_training(counter):
     def tick():
         if external_contestants.Counter.seen[-1].taken:
             raise KeyError("enough")
@@ -129,7 +129,7 @@ def test_a_library_that_is_not_there_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize("data", [None, b"", b"PK\x05\x06" + bytes(18)])
-def test_what_is_no_model_is_refused(counter, tmp_path, data):
+def test_a_file_that_is_no_model_is_refused(counter, tmp_path, data):
     path = tmp_path / "model.zip"
     if data is not None:
         path.write_bytes(data)
@@ -210,7 +210,7 @@ def test_the_library_refuses_what_it_cannot_play():
     )
 
 
-def test_training_that_has_had_its_time_is_judged_where_it_stands(counter):
+def test_training_past_its_time_limit_is_evaluated_as_it_is(counter):
     config = external(counter, {}, run(LAKE, steps=10**7, eval_every=10**6, seeds=1))
     found = play_external(config, lambda: None, (0.05, 0.0))
     assert found["failed"] == []

@@ -1,4 +1,4 @@
-"""Saved models from elsewhere: their weights are read, and nothing that is in their files ever runs unless asked to."""
+"""Tests of saved stable-baselines3 models: weights are read, and no code of the file runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import gymnasium
 import numpy as np
 import pytest
 
-from simulator.commands import main
 from simulator.core import registry
 from simulator.external import sb3_weights_torch as files
 from simulator.external.contestants import external, play_external
@@ -86,7 +85,7 @@ def hostile(tmp_path: Path) -> tuple[Path, Path]:
     return model(tmp_path / "model.zip", inner.getvalue(), **changes), trace
 
 
-def test_what_a_file_contains_never_runs(library, tmp_path, monkeypatch, capsys):
+def test_code_in_a_file_never_runs(library, tmp_path, monkeypatch, engram):
     path, trace = hostile(tmp_path)
     config = external(f"sb3:{path}", {}, run(POLE))  # planning believes what the file says of itself
     assert not trace.exists()
@@ -94,12 +93,11 @@ def test_what_a_file_contains_never_runs(library, tmp_path, monkeypatch, capsys)
         play_external(config, lambda: None)
     monkeypatch.chdir(tmp_path)
     words = ["tournament", "--agents", f"them=sb3:{path}", "random_walk", "--envs", POLE, "--seeds", "1"]
-    code = main.main([*words, "--steps", "10", "--resamples", "100", "--workers", "1", "--view", "none", "--json"])
-    assert code == 1
-    told = json.loads(capsys.readouterr().out)
-    assert [each["contestant"] for each in told["failures"]] == ["them"]
-    assert "cannot be read as tensors alone" in told["failures"][0]["reason"]
-    assert main.main(["show", "t1"]) == 0
+    words += ["--steps", "10", "--resamples", "100", "--workers", "1", "--view", "none", "--json"]
+    failures = engram(*words, code=1).json["failures"]
+    assert [each["contestant"] for each in failures] == ["them"]
+    assert "cannot be read as tensors alone" in failures[0]["reason"]
+    engram("show", "t1")
     assert not trace.exists()
 
 
@@ -112,7 +110,7 @@ def test_what_a_file_contains_never_runs(library, tmp_path, monkeypatch, capsys)
         ({"observation_space": {":type:": "<class 'gymnasium.spaces.dict.Dict'>"}}, "its observations are of the kind"),
     ],
 )
-def test_what_only_its_code_tells_needs_trust(library, tmp_path, monkeypatch, changes, reason):
+def test_settings_known_only_from_code_need_trust(library, tmp_path, monkeypatch, changes, reason):
     path = model(tmp_path / "model.zip", **changes)
     with pytest.raises(ValueError, match=rf"{reason}.*refused without --trust-files$"):
         external(f"sb3:{path}", {}, run(POLE))
@@ -121,7 +119,7 @@ def test_what_only_its_code_tells_needs_trust(library, tmp_path, monkeypatch, ch
 
 
 @pytest.mark.parametrize(("name", "limit"), [("data", "MAX_DATA"), ("policy.pth", "MAX_WEIGHTS")])
-def test_what_unpacks_to_too_much_is_refused_by_what_it_declares_and_by_what_it_is(tmp_path, monkeypatch, name, limit):
+def test_too_large_members_are_refused_by_declared_and_by_actual_size(tmp_path, monkeypatch, name, limit):
     path = tmp_path / "model.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, bytes(1 << 22))

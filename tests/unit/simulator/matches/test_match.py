@@ -1,3 +1,5 @@
+"""Tests of matches between two agents."""
+
 from __future__ import annotations
 
 import json
@@ -115,7 +117,7 @@ def test_connect_four_counts_the_moves_that_do_not_exist():
     assert np.isfinite(found["scores"]).all()
 
 
-def test_what_a_side_learns_at_a_board():
+def test_learning_steps_of_a_side_at_a_board():
     lowest_agent.NOTES.clear()
     noting = {"name": LOWEST, "note": True}
     match(noting, {"name": "random_walk"}, "tic_tac_toe", seeds=1, episodes=4, train_steps=0, learn=True)
@@ -172,7 +174,7 @@ def test_a_match_yields_snapshots_and_can_be_left(game, monkeypatch):
         ("planner", "connect_four", {}, "^planner on connect_four: no finite MDP is known"),
     ],
 )
-def test_what_cannot_be_played_is_refused_before_anything_is(first, game, settings, line, monkeypatch):
+def test_an_impossible_match_is_refused_before_any_game(first, game, settings, line, monkeypatch):
     monkeypatch.setattr("simulator.matches.match._trained", None)
     with pytest.raises(ValueError, match=line):
         match("random_walk", first, game, **settings)

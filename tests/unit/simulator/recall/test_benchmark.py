@@ -1,4 +1,4 @@
-"""Contests between memories: the same corruption for all, scores by the channel's laws, nothing lost or half-stored."""
+"""Tests of recall benchmarks: shared corruption, exact scores, and nothing lost or stored in part."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_plan_is_every_combination_once():
     assert [each.patterns for each in cells[:6]] == [4, 4, 8, 8, 0, 0]
 
 
-def test_every_contestant_meets_the_same_corruption(summary):
+def test_every_memory_gets_the_same_corruption(summary):
     for patterns, corruption in itertools.product([4, 8], ["flip:0.1", "erase:0.5"]):
         cues = {cell(summary, name, patterns, corruption)["cue"] for name in SMALL["memory"]}
         assert len(cues) == 1
@@ -130,7 +130,7 @@ def test_a_seed_is_the_same_alone(tmp_path, summary):
         assert each["overlap"]["low"] is None
 
 
-def test_an_interrupted_contest_goes_on_and_ends_the_same(tmp_path):
+def test_an_interrupted_benchmark_resumes_to_the_same_result(tmp_path):
     play(tmp_path / "whole", config())
     run = play(tmp_path / "parts", config(), cells=5)
     with Store(tmp_path / "parts") as store:
@@ -144,7 +144,7 @@ def test_an_interrupted_contest_goes_on_and_ends_the_same(tmp_path):
     assert reproduce.again("r1", str(tmp_path / "parts"))["identical"]
 
 
-def test_a_memory_that_draws_while_it_recalls_goes_on_the_same(tmp_path):
+def test_a_stochastic_recall_resumes_to_the_same_result(tmp_path):
     drawing = {"seeds": 2, "patterns": [4], "corruption": ["flip:0.1", "flip:0.2", "erase:0.5"]}
     given = config(**drawing, memory={"boltzmann": {"learn": {"updates": 10}}})
     play(tmp_path / "whole", given)
@@ -167,14 +167,14 @@ def test_a_cell_does_not_depend_on_the_corruptions_beside_it(tmp_path):
             assert here["per_seed"] == there["per_seed"]
 
 
-def test_a_radius_is_nothing_where_not_even_whole_patterns_stay(tmp_path):
+def test_no_basin_radius_without_stable_patterns(tmp_path):
     blurred = {"modern_hopfield": {"recall_mode": "single_pass", "beta": 0.001}}
     play(tmp_path, config(seeds=2, patterns=[8], corruption=["flip:0.1"], memory=blurred, basin=True))
     (found,) = told(tmp_path)["basins"]
     assert found["radius"]["mean"] == 0.0
 
 
-def test_what_a_folder_of_pictures_holds_is_part_of_the_settings(tmp_path):
+def test_the_contents_of_an_image_folder_are_part_of_the_settings(tmp_path):
     draws = np.random.Generator(np.random.PCG64(0))
     for name in "ab":
         np.save(tmp_path / f"{name}.npy", draws.random((12, 5, 5)))
@@ -228,13 +228,13 @@ def test_bad_settings_are_refused_in_one_line(changes, said):
         ({"challenge": {"name": "digits"}, "patterns": [5000]}, "expected"),
     ],
 )
-def test_what_cannot_be_played_leaves_no_run(tmp_path, changes, said):
+def test_an_impossible_benchmark_leaves_no_run(tmp_path, changes, said):
     with pytest.raises(ValueError, match=said):
         play(tmp_path / "lab", config(**changes))
     assert not (tmp_path / "lab").exists()
 
 
-def test_a_refusal_is_marked_where_others_go_on(tmp_path):
+def test_a_refusal_is_marked_while_others_continue(tmp_path):
     rules = {"nearest_neighbor": {}, "hopfield": {"rule": "pseudo_inverse"}}
     play(tmp_path, config(patterns=[4, 40], skip=True, memory=rules))
     found = told(tmp_path)
@@ -243,7 +243,7 @@ def test_a_refusal_is_marked_where_others_go_on(tmp_path):
     assert "expected" in found["refused"][0]["why"]
 
 
-def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_path, capsys):
+def test_a_memory_that_cannot_be_built_is_listed_with_its_reason(tmp_path, capsys):
     memories = {"conv_autoencoder": {}, "boltzmann": {}, "nearest_neighbor": {}}
     grey = {"corruption": ["gauss:0.5", "none"], "novel": 5, "challenge": {"name": "digits", "levels": "grey"}}
     bits = {"corruption": ["flip:0.1", "none"], "challenge": {"name": "random_bits", "n_units": 40}}
@@ -274,7 +274,7 @@ def test_what_cannot_be_built_is_listed_with_its_reason_and_the_others_play(tmp_
         assert reproduce.again("r1", str(lab))["identical"]
 
 
-def test_where_nobody_can_be_built_there_is_no_contest(tmp_path):
+def test_without_any_memory_there_is_no_benchmark(tmp_path):
     grey = {"corruption": ["none"], "challenge": {"name": "digits", "levels": "grey"}}
     with pytest.raises(ValueError, match="expected bipolar units"):
         play(tmp_path / "lab", config(**grey, patterns=[4], memory={"boltzmann": {}}, skip=True))
@@ -289,7 +289,7 @@ HEARS = {
 
 
 @pytest.mark.parametrize("corruption", ["none", "flip:0.0", "erase:0.0"])
-def test_where_nothing_is_corrupted_memories_say_what_they_stored(tmp_path, corruption, capsys):
+def test_without_corruption_memories_return_the_stored_patterns(tmp_path, corruption, capsys):
     """40 patterns of 40 units are too many for all but the list; what is certain of a cue would be the answer."""
     given = {"patterns": [40], "novel": 1, "seeds": 2, "memory": {**HEARS, "identity": {}}}
     play(tmp_path, config(**given, corruption=[corruption, "flip:0.01"]))
@@ -306,7 +306,7 @@ def test_where_nothing_is_corrupted_memories_say_what_they_stored(tmp_path, corr
     assert capsys.readouterr().out.count("noise-aware, no evidence") == 3
 
 
-def test_what_stays_is_asked_once_in_pieces_and_of_no_more_patterns_than_cues(tmp_path, monkeypatch):
+def test_fixed_points_are_tested_once_in_blocks_and_for_no_more_patterns_than_cues(tmp_path, monkeypatch):
     asked = []
     recall = Identity.recall
 
@@ -403,7 +403,7 @@ def test_patterns_without_a_picture_are_folded_and_large_ones_cut():
     assert energy_line(np.array([np.nan]), TerminalStyle()) == ""
 
 
-def test_without_a_terminal_a_contest_says_a_dozen_lines():
+def test_without_a_terminal_a_benchmark_prints_a_dozen_lines():
     out = io.StringIO()
     view = terminal_view(Console(file=out, width=60))
     for n in range(101):

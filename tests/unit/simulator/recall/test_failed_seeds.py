@@ -1,15 +1,14 @@
-"""A seed of a memory that breaks down: it counts nowhere, it is said, and neither the others nor the views are lost."""
+"""Tests of failing seeds of a memory: excluded, reported, and harmless to other seeds and to views."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 
 import numpy as np
 import pytest
 
-from simulator.commands import main, reproduce
+from simulator.commands import reproduce
 from simulator.config import recall
 from simulator.config import tournament as tournament_config
 from simulator.core.memories import Recall
@@ -75,7 +74,7 @@ def test_a_failed_seed_counts_nowhere_and_the_others_keep_their_bits(tmp_path, a
     assert of(clean, "nearest_neighbor")[0]["overlap"] == of(broken, "nearest_neighbor")[0]["overlap"]
 
 
-def test_where_every_seed_fails_the_row_is_empty_and_the_others_are_seen(tmp_path, capsys):
+def test_with_every_seed_failed_the_row_is_empty_and_the_others_are_shown(tmp_path, capsys):
     found = played(tmp_path, (0, 1, 2), basin=True)
     (cell, _), (other, _) = of(found, "breaking"), of(found, "nearest_neighbor")
     assert [cell[name] for name in NUMBERS] == [None] * len(NUMBERS)
@@ -97,7 +96,7 @@ def test_where_every_seed_fails_the_row_is_empty_and_the_others_are_seen(tmp_pat
 
 @pytest.mark.parametrize(("rate", "failed"), [("3", [0, 1]), ("1e38", [0, 1])])
 @pytest.mark.parametrize("levels", ["grey", "two"])
-def test_weights_that_grow_without_bound(tmp_path, capsys, monkeypatch, rate, failed, levels):
+def test_weights_that_grow_without_bound(tmp_path, engram, monkeypatch, rate, failed, levels):
     if (rate, levels) == ("3", "two"):
         failed = []
     monkeypatch.chdir(tmp_path)
@@ -115,19 +114,17 @@ def test_weights_that_grow_without_bound(tmp_path, capsys, monkeypatch, rate, fa
         "none",
     ]
     words += ["--patterns", "10", "--memory.rbm.learn.learning-rate", rate, "--seeds", "2", "--novel", "5"]
-    assert main.main([*words, "--json"]) == 0
-    told = capsys.readouterr()
-    found = json.loads(told.out)
+    done = engram(*words, "--json")
+    found = done.json
     assert [each["seed"] for each in found["failed"]] == failed
-    assert ("failed: rbm, 10 patterns" in told.err) == bool(failed)
+    assert ("failed: rbm, 10 patterns" in done.err) == bool(failed)
     (cell,) = of(found, "rbm")
     assert (cell["overlap"] is None) == (len(failed) == 2)
     for command in ("show latest", "report latest --table", "report latest --csv", "resume latest", "reproduce latest"):
-        assert main.main([*command.split()]) == 0, command
-        text = capsys.readouterr().out
+        text = engram(*command.split()).out
         assert "nearest_neighbor" in text or "identical" in text
     alone = [word for word in words if word != "nearest_neighbor"]
-    assert main.main(alone) == (1 if len(failed) == 2 else 0)
+    engram(*alone, code=1 if len(failed) == 2 else 0)
 
 
 @pytest.mark.parametrize("broken", [(1,), (0, 1, 2)])
@@ -139,7 +136,7 @@ def test_a_picture_draws_what_there_is(tmp_path, broken):
     assert text.count("<path") > 10
 
 
-def test_a_row_says_of_how_many_seeds_it_is(tmp_path, capsys):
+def test_a_row_names_its_number_of_seeds(tmp_path, capsys):
     recall_tables.show(played(tmp_path, (1,)))
     lines = capsys.readouterr().out.splitlines()
     assert sum("(2 seeds)" in line for line in lines) == 2
@@ -176,7 +173,7 @@ def test_a_capacity_is_of_the_seeds_that_last(tmp_path):
     assert (mine["half"], mine["exact"], mine["beyond"]) == (None, [], [])
 
 
-def test_a_tournament_leaves_it_out_too_and_says_so(tmp_path):
+def test_a_tournament_excludes_and_reports_a_failed_seed_too(tmp_path):
     some, every = ({"name": MEMORY, "seeds": seeds, "at": "recall"} for seeds in ([1], [0, 1, 2]))
     tables = {
         "seeds": 3,

@@ -1,4 +1,4 @@
-"""Scores of recall by hand."""
+"""Tests of recall metrics: worked by hand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_recall_is_spurious_unless_it_is_one_of_the_stored():
     assert metrics.is_stored(mixed + 0.05, TRUTH, False).tolist() == [[True, True, False]]
 
 
-def test_familiarity_is_the_share_of_pairs_in_order():
+def test_recognition_auc_is_the_fraction_of_ordered_pairs():
     stored, novel = np.array([[-3.0, -2.0], [-1.0, -1.0]]), np.array([[-2.5, 0.0, 1.0], [-1.0, -1.0, -1.0]])
     # -3 is below all three, -2 below two of three: 5 of 6; equal energies tell nothing
     assert metrics.familiarity(stored, novel) == pytest.approx([5 / 6, 0.5])
@@ -66,7 +66,7 @@ def test_equal_energies_are_chance():
     np.testing.assert_allclose(true, false)
 
 
-def test_retrieval_looks_at_the_nearest():
+def test_retrieval_compares_with_the_nearest():
     codes = np.array([[[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]]])
     labels = np.array([[0, 0, 0, 1, 1, 1]])
     # of the five nearest to 1 three are of class 0; of those nearest to 11 two
@@ -77,5 +77,5 @@ def test_retrieval_looks_at_the_nearest():
 @pytest.mark.parametrize(
     ("shares", "expected"), [([1, 1, 0], 1.5), ([0.4, 0.2, 0], 0), ([1, 1, 1], 2), ([1, 0.5, 0.1], 1)]
 )
-def test_a_falling_share_is_crossed_between_points(shares, expected):
+def test_a_falling_fraction_is_crossed_between_points(shares, expected):
     assert metrics.crossing(np.array([0, 1, 2]), np.array([shares], float), 0.5) == pytest.approx([expected])

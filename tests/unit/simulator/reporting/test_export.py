@@ -1,4 +1,4 @@
-"""A tournament as Markdown, CSV and LaTeX: what other programs read back."""
+"""Tests of tournaments as Markdown, CSV and LaTeX: read back by other programs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_csv_is_one_tidy_table(capsys):
     assert {row["overall_tier"] for row in rows} == {"1"}
 
 
-def test_csv_keeps_every_digit_of_what_a_judge_found(capsys):
+def test_csv_keeps_every_digit_of_an_analysis(capsys):
     found = judged()
     show_csv(found)
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
@@ -95,7 +95,7 @@ def test_latex_tabulars_are_closed_and_tiers_are_parted(capsys):
 
 
 @pytest.mark.parametrize("n_without", [1, 3])
-def test_who_has_no_score_is_in_no_tier_in_every_form(n_without, capsys, tmp_path):
+def test_a_contestant_without_score_is_in_no_tier_in_any_format(n_without, capsys, tmp_path):
     found = summary()
     for each in found["ranking"][-n_without:]:
         none = {"value": None, "low": None, "high": None}

@@ -1,4 +1,4 @@
-"""Pictures of a tournament: files that open, the same bytes each time, and labels that are only ever text."""
+"""Tests of figures of tournaments: valid files, reproducible bytes, and labels as plain text."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_all_pictures_in_one_file(tmp_path):
         ("missing/a.svg", "strengths", "cannot be written"),
     ],
 )
-def test_what_cannot_be_drawn_is_one_line(tmp_path, name, what, words):
+def test_an_impossible_figure_is_one_line(tmp_path, name, what, words):
     with pytest.raises(ValueError, match=words) as told:
         draw_tournament(summary(**SMALL), tmp_path / name, what)
     assert "\n" not in str(told.value)
@@ -150,7 +150,7 @@ def test_ticks_differ_where_scores_hardly_do():
     assert len(set(texts)) == len(texts)
 
 
-def test_many_contestants_are_shown_a_few_at_a_time():
+def test_many_contestants_are_split_into_several_figures():
     found = readable(summary([f"agent_{i}" for i in range(30)]))
     curves, profiles = pictures_of(found, "curves"), pictures_of(found, "profiles")
     assert [entry.label for picture in curves for entry in picture.legend] == [f"agent_{i}" for i in range(30)]

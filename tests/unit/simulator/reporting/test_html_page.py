@@ -1,4 +1,4 @@
-"""The page of a tournament: whole, escaped, in need of nothing else, and the same bytes each time."""
+"""Tests of the HTML page of a tournament: complete, escaped, self-contained and reproducible."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_text_of_others_is_text(hostile):
     assert not set("\x07\x1b") & set(hostile)
 
 
-def test_nothing_comes_from_outside_and_every_link_leads_somewhere(hostile):
+def test_the_page_loads_nothing_and_every_link_has_a_target(hostile):
     reader = read(hostile)
     assert {link[0] for link in reader.links} == {"#"}
     assert {link[1:] for link in reader.links} <= set(reader.ids)
@@ -101,7 +101,7 @@ def test_every_picture_is_xml_with_a_name(hostile):
         assert root.get("viewBox").startswith("0 0 ")
 
 
-def test_what_a_page_holds():
+def test_the_page_has_every_section():
     found = judged(3, 2, 4, 2)
     reader = read(page(found))
     assert list(reader.text)[1:] == [

@@ -1,23 +1,22 @@
-"""What stored runs came to, by hand: first solves, what stayed, the end, and the table of them."""
+"""Tests of summaries of runs: steps to threshold, solved fractions and their table, by hand."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from simulator.commands import main
 from simulator.config.run import build
 from simulator.core.protocols import Failure
 from simulator.reporting import runs as report
 from simulator.store.run_records import new_run
 from simulator.store.run_store import EvaluationRow, Rows, RunProgress, Store
 from simulator.training import summary
+from tests.helpers.commands import Engram
 
 SCORES = [  # [S, K] at steps 50, 100, 150, 200, against a threshold of 10
     [1.0, 10.0, 12.0, 3.0],
@@ -82,7 +81,7 @@ def test_a_failed_seed_counts_in_the_fractions_only(lab: Path) -> None:
     assert (told["evaluation"]["left_out"], told["evaluation"]["iqm"]) == (1, pytest.approx(8.0))
 
 
-def test_where_nothing_was_evaluated_nothing_is_known(lab: Path, tmp_path: Path) -> None:
+def test_without_evaluations_nothing_is_known(lab: Path, tmp_path: Path) -> None:
     config = build({"seeds": 2, "agent": {"name": "q_learning"}, "env": {"name": "rooms"}})
     with Store(tmp_path) as store:
         store.begin(new_run(config))
@@ -95,9 +94,8 @@ def test_where_nothing_was_evaluated_nothing_is_known(lab: Path, tmp_path: Path)
     report.show(data)
 
 
-def test_the_table_of_an_ablation(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["report", "r1", "r2", "r3", "--lab", str(lab), "--table"]) == 0
-    head, rule, *rows = capsys.readouterr().out.splitlines()
+def test_the_table_of_an_ablation(lab: Path, engram: Engram) -> None:
+    head, rule, *rows = engram("report", "r1", "r2", "r3", "--lab", str(lab), "--table").out.splitlines()
     assert head.startswith(
         "| run | agent | env | settings | seeds | steps per seed | median steps to threshold | solved | "
     )
@@ -122,28 +120,24 @@ def test_the_table_of_an_ablation(lab: Path, capsys: pytest.CaptureFixture[str])
     assert cells[2][3:5] == ["same as baseline", "4 (1 failed)"]
 
 
-def test_filters_json_and_csv(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_filters_json_and_csv(lab: Path, engram: Engram) -> None:
     words = ["report", "--agent", "q-learning", "--env", "rooms", "--lab", str(lab)]
-    assert main.main([*words, "--json"]) == 0
-    runs = json.loads(capsys.readouterr().out)["runs"]
+    runs = engram(*words, "--json").json["runs"]
     assert [run["run"] for run in runs] == ["r1", "r2", "r3"]
     assert [run["compared_with"] for run in runs] == ["r1"] * 3
     assert runs[1]["differs"] == {"agent.double": True, "agent.explore.epsilon_start": 0.5}
     assert runs[0]["settings"] == {"eval_every": 50, "env.slip": 0.25}
-    assert main.main([*words, "--csv"]) == 0
-    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    rows = list(csv.DictReader(io.StringIO(engram(*words, "--csv").out)))
     assert [row["failed"] for row in rows] == ["0", "0", "1"]
     assert (rows[0]["steps_to_threshold"], rows[0]["steps_to_threshold_high"], rows[0]["solved_fraction"]) == (
         "100.0",
         "200.0",
         "0.75",
     )
-    assert main.main(["report", "latest", "--lab", str(lab)]) == 0
-    assert "eval_every = 50" in capsys.readouterr().out
-    assert main.main(["report", "--lab", str(lab)]) == 2
-    assert "expected engram report RUN, or latest, or --agent NAME, or --env NAME" in capsys.readouterr().err
-    assert main.main(["report", "--agent", "td", "--lab", str(lab)]) == 2
-    assert "has no run of td among those asked for" in capsys.readouterr().err
+    assert "eval_every = 50" in engram("report", "latest", "--lab", str(lab)).out
+    err = engram("report", "--lab", str(lab), code=2).err
+    assert "expected engram report RUN, or latest, or --agent NAME, or --env NAME" in err
+    assert "has no run of td among those asked for" in engram("report", "--agent", "td", "--lab", str(lab), code=2).err
 
 
 def test_a_player_that_is_gone_can_be_reported(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,18 +149,15 @@ def test_a_player_that_is_gone_can_be_reported(lab: Path, monkeypatch: pytest.Mo
     assert run["settings"]["agent.double"] is True
 
 
-def test_a_label_survives_until_the_end_and_is_no_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_label_is_kept_and_is_not_a_setting(tmp_path: Path, engram: Engram) -> None:
     words = ["run", "q_learning", "rooms", "--steps", "300", "--seeds", "2", "--view", "none", "--lab", str(tmp_path)]
-    assert main.main([*words, "--label", "no double"]) == 0
-    assert ", no double\n" in capsys.readouterr().out
-    assert main.main(words) == 0
+    assert ", no double\n" in engram(*words, "--label", "no double").out
+    engram(*words)
     with Store(tmp_path) as store:
         assert [record.label for record in store.runs()] == ["", "no double"]
         assert len({record.settings_hash for record in store.runs()}) == 1
-    assert main.main(["reproduce", "r1", "--lab", str(tmp_path)]) == 0
-    capsys.readouterr()
-    assert main.main(["list", "runs", "--lab", str(tmp_path)]) == 0
-    assert "no double" in capsys.readouterr().out
+    engram("reproduce", "r1", "--lab", str(tmp_path))
+    assert "no double" in engram("list", "runs", "--lab", str(tmp_path)).out
 
 
 def test_a_setting_that_only_the_other_run_has_is_a_difference():
@@ -187,23 +178,16 @@ def test_a_setting_that_only_the_other_run_has_is_a_difference():
         (["reproduce", "r1", "--workers", "2"], "--workers: not for a run"),
     ],
 )
-def test_a_flag_that_means_nothing_for_runs_is_refused(
-    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words, says
+def test_an_option_without_meaning_for_runs_is_refused(
+    lab: Path, clean_folder: Path, engram: Engram, words: list[str], says: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main.main([*words, "--lab", str(lab)]) == 2
-    told = capsys.readouterr()
-    assert says in told.err
-    assert (told.err.count("\n"), told.out, list(tmp_path.iterdir())) == (1, "", [])
+    assert says in engram(*words, "--lab", str(lab), code=2).error
+    assert list(clean_folder.iterdir()) == []
 
 
-def test_learning_curves_are_drawn_with_what_is_printed(
-    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_learning_curves_are_drawn_with_what_is_printed(lab: Path, clean_folder: Path, engram: Engram) -> None:
     words = ["report", "r1", "r2", "r3", "--lab", str(lab), "--picture", "curves.svg"]
-    assert main.main([*words, "--json"]) == 0
-    runs = json.loads(capsys.readouterr().out)["runs"]
+    runs = engram(*words, "--json").json["runs"]
     curve = runs[0]["curve"]
     assert curve["steps"] == [50, 100, 150, 200]
     assert curve["iqm"] == [pytest.approx(np.mean(sorted(column)[1:3])) for column in np.transpose(SCORES)]
@@ -212,29 +196,20 @@ def test_learning_curves_are_drawn_with_what_is_printed(
     text = Path("curves.svg").read_text("utf-8")
     assert text.startswith("<?xml")
     assert "<!-- r2 q_learning -->" in text
-    assert main.main([*words, "--latex"]) == 0
-    printed = capsys.readouterr()
+    printed = engram(*words, "--latex")
     assert printed.err == "curves.svg is written\n"
     assert printed.out.count(r"\begin{tabular}") == printed.out.count(r"\end{tabular}") == 4
 
 
-def test_a_contest_is_drawn_and_printed_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_benchmark_is_drawn_and_printed_at_once(clean_folder: Path, engram: Engram) -> None:
     lab = ["--lab", "lab"]
     played = ["recall", "nearest_neighbor", "random_bits", "--patterns", "3", "6", "--seeds", "2", "--view", "none"]
-    assert main.main([*played, *lab]) == 0
-    capsys.readouterr()
-    assert main.main(["report", "r1", "--picture", "a.svg", "--csv", *lab]) == 0
-    told = capsys.readouterr()
-    assert len(list(csv.DictReader(io.StringIO(told.out)))) == 4
-    assert told.err == "a.svg is written\n"
-    assert main.main(["report", "r1", "--picture", "a.svg", "--json", *lab]) == 0
-    assert json.loads(capsys.readouterr().out)["picture"] == "a.svg"
-    assert main.main(["report", "r1", "--picture", "a.svg", *lab]) == 0
-    assert capsys.readouterr().out == "a.svg is written\n"
+    engram(*played, *lab)
+    done = engram("report", "r1", "--picture", "a.svg", "--csv", *lab)
+    assert len(list(csv.DictReader(io.StringIO(done.out)))) == 4
+    assert done.err == "a.svg is written\n"
+    assert engram("report", "r1", "--picture", "a.svg", "--json", *lab).json["picture"] == "a.svg"
+    assert engram("report", "r1", "--picture", "a.svg", *lab).out == "a.svg is written\n"
     for words in (["--force"], ["--html", "o.html"], ["--env", "rooms"], ["--csv", "--table"]):
-        assert main.main(["report", "r1", *words, *lab]) == 2
-        assert capsys.readouterr().err.startswith("engram: --")
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.svg", "lab"]
+        assert engram("report", "r1", *words, *lab, code=2).err.startswith("engram: --")
+    assert sorted(each.name for each in clean_folder.iterdir()) == ["a.svg", "lab"]

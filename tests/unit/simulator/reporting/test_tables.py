@@ -1,4 +1,4 @@
-"""Tables of a tournament: exact text, every width, and text that others wrote."""
+"""Tests of tables of tournaments: exact text, every width, and untrusted labels."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_wide_score_tables_are_split_and_lose_nothing():
     assert {part.columns[0] for part in parts} == {"contestant"}
 
 
-def test_open_pairs_failures_and_cycles_are_told():
+def test_undecided_pairs_failures_and_cycles_are_listed():
     found = summary(failures=[FAILED])
     found["divisions"][0]["cycles"] = [["dqn", "q_learning", "random_walk"]]
     told = tables(found)
@@ -158,7 +158,7 @@ def test_settings_keep_their_lines_and_everything_else_is_on_one():
     assert tournament.confidence(summary(settings="level = 0.9")) == "90 %"
 
 
-def test_what_a_judge_found_is_shown():
+def test_an_analysis_is_shown():
     found = judged()
     told = tables(found)
     assert [row[1] for row in told[1].rows if row[1]] == [each["contestant"] for each in found["ranking"]]
@@ -167,7 +167,7 @@ def test_what_a_judge_found_is_shown():
     assert told[-1].notes == ["failed: agent_0 in env_0, seed 1: it diverged (counted as: left out)"]
 
 
-def test_nothing_played_yet_is_a_sentence(capsys):
+def test_a_tournament_without_results_is_a_sentence(capsys):
     cells = {"planned": 6, "done": 0, "failed": 0, "missing": 6}
     show(summary(status="interrupted", cells=cells, ranking=[], scores=[], divisions=[]))
     assert capsys.readouterr().out.startswith("t1 (classic), interrupted: 0 of 6 cells, 6 missing; 3 contestants")

@@ -1,4 +1,4 @@
-"""Normalised scores, areas under curves and first solves: numbers by hand."""
+"""Tests of normalised scores, areas under curves and steps to threshold: by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Whole judgements: who stands where, what is missing, what comes twice, and the same bits every time."""
+"""Tests of whole analyses: tiers, missing and duplicate rows, and reproducible bits."""
 
 import itertools
 import json
@@ -177,7 +177,7 @@ def test_a_challenge_entered_twice_leaves_the_ranking_as_it_was(again):
     assert len(twice["scores"]) == 12
 
 
-def test_contestants_with_equal_scores_are_never_told_apart():
+def test_contestants_with_equal_scores_never_differ():
     played = division((0.4, 0.4, 0.4))
     played = played._replace(scores=np.full_like(played.scores, 26.0))
     result = analyze(played, n_bootstrap=FEW)

@@ -1,4 +1,4 @@
-"""Judgements of what is not whole: missing seeds, contestants, scales and thresholds; games; and bad input."""
+"""Tests of incomplete analyses: missing seeds, contestants, scales and thresholds; games; and bad input."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_a_contestant_that_played_nothing_has_no_numbers_and_changes_none():
     assert pair_of(result, "c0", "c1")["p"] is None
 
 
-def test_nobody_played():
+def test_without_any_score_there_is_no_ranking():
     played = division()
     result = analyze(played._replace(scores=np.full_like(played.scores, np.nan)), n_bootstrap=FEW)
     assert order(result) == [("c0", None), ("c1", None), ("c2", None)]
@@ -121,7 +121,7 @@ def test_direct_results_make_cycles_and_even_lotteries():
     assert pair_of(result, "c0", "c1")["probability"]["value"] == 1.0
 
 
-def test_more_looks_leave_less_to_each():
+def test_more_interim_analyses_leave_less_alpha_to_each():
     played = division((0.4, 0.52), m=1, s=12)
     p = analyze(played, n_bootstrap=FEW)["pairs"][0]["p"]
     assert 0.0005 < p < 0.05
@@ -144,7 +144,7 @@ def test_more_looks_leave_less_to_each():
         ({"curves": ((np.arange(3), np.zeros((3, 8, 2))),) * 2}, r"curve of m0 of shape \(3, 8, 2\): expected"),
     ],
 )
-def test_what_does_not_fit_is_refused(change, message):
+def test_inconsistent_input_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         analyze(division()._replace(**change))
 

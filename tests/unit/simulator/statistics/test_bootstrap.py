@@ -1,4 +1,4 @@
-"""Bootstrap counts and statistics under them: scipy on the seeds drawn, rliable's formulas by hand, coverage."""
+"""Tests of the bootstrap: against scipy on the same resamples, rliable's formulas by hand, and coverage."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_counts_sum_to_the_seeds_that_are_there():
     assert not np.array_equal(counts, resample_counts(present, 300, seed=1))
 
 
-def test_every_seed_is_drawn_as_often_as_the_binomial_distribution_says():
+def test_resample_counts_are_binomial():
     counts = resample_counts(np.ones((1, 4), bool), 40_000)[0]
     for k in range(5):
         share, expected = (counts == k).mean(), stats.binom.pmf(k, 4, 0.25)
@@ -54,7 +54,7 @@ def by_scipy(x, goal):
     return [x.mean(), stats.trim_mean(x, 0.25), np.median(x), np.maximum(goal - x, 0.0).mean()]
 
 
-def test_what_is_missing_is_left_out_of_every_resample():
+def test_missing_seeds_are_excluded_from_every_resample():
     values = np.array([[3.0, np.nan, 1.0, np.nan], [np.nan] * 4])
     counts = np.array([[2, 1, 1, 0], [0, 3, 0, 1]], np.uint16)
     found = resampled_statistics(values, counts)
@@ -112,7 +112,7 @@ def test_the_tail_by_hand():
     assert expanded_tail(0.95, 1e9, 1e9) == pytest.approx(0.025, rel=1e-6)
 
 
-def test_there_is_no_interval_of_one_seed_or_of_nothing():
+def test_one_seed_or_none_has_no_interval():
     rows = np.array([[1.0, 1.0, 1.0], [np.nan, 2.0, 4.0], [np.nan] * 3])
     low, high = percentile_interval(rows, 0.5, np.array([1, 3, 3]))
     assert np.isnan(low).tolist() == np.isnan(high).tolist() == [True, False, True]

@@ -1,4 +1,4 @@
-"""Statistics over seeds: numbers by hand, enumerated bootstrap distributions, and the same answer every time."""
+"""Tests of statistics over seeds: by hand, against enumerated bootstrap distributions, and reproducible."""
 
 import itertools
 import subprocess
@@ -33,7 +33,7 @@ def test_the_interquartile_mean_by_hand(values, mean):
     assert iqm(np.array([values, values]), axis=1).tolist() == [mean, mean]
 
 
-def test_what_is_missing_is_not_left_out_in_silence():
+def test_missing_seeds_are_not_dropped_silently():
     assert np.isnan(iqm([0, 1, 2, 3, 4, 5, 6, np.nan]))
     both = estimate(np.array([[1.0, np.nan], [2.0, 3.0], [4.0, 5.0]]))
     assert both.value.tolist()[0] == 7 / 3
@@ -54,7 +54,7 @@ def enumerated(values, statistic):
 
 @pytest.mark.parametrize("statistic", [iqm, np.median])
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
-def test_the_interval_holds_its_share_of_the_enumerated_bootstrap_distribution(statistic, level):
+def test_the_interval_covers_its_level_of_the_enumerated_bootstrap_distribution(statistic, level):
     every = enumerated(SCORES, statistic)
     low, high = confidence_interval(SCORES, statistic, level, n_bootstrap=20_000)
     out = expanded_tail(level, len(SCORES), len(SCORES) - 1)
@@ -129,7 +129,7 @@ def test_intervals_of_seeds_that_solve_or_do_not_hold_what_they_say(n):
     assert (hold * weights).sum(axis=0).min() >= 0.95
 
 
-def test_an_interquartile_mean_of_few_seeds_holds_what_it_says():
+def test_the_interval_of_an_interquartile_mean_of_few_seeds_covers_its_level():
     shares = np.linspace(0.005, 0.995, 199)
     of_all = np.clip((shares - 0.25) / 0.5, 0.0, 1.0)
     for n in (3, 5):
@@ -193,7 +193,7 @@ def test_no_scores_are_refused(values):
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0, float("nan")])
-def test_a_level_that_is_no_share_is_refused(level):
+def test_a_level_outside_zero_to_one_is_refused(level):
     with pytest.raises(ValueError, match=f"confidence {level}: expected a fraction between 0 and 1"):
         confidence_interval(SCORES, confidence=level)
 

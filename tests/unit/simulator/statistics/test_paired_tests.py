@@ -1,4 +1,4 @@
-"""Pairs of contestants: numbers by hand, scipy's permutation test, enumeration, and the grid that sums exactly."""
+"""Tests of paired comparisons: by hand, against scipy's permutation test and enumeration, and exact sums."""
 
 import itertools
 from fractions import Fraction
@@ -77,7 +77,7 @@ def test_resampled_sums_by_hand():
     ]
 
 
-def test_shares_have_agresti_and_coulls_interval_in_one_challenge():
+def test_proportions_have_agresti_and_coulls_interval_in_one_challenge():
     n_won, n, z = 7, 10, stats.norm.ppf(0.975)
     value, low, high = proportion_ci(np.array([[[1.0] * n_won + [0.0] * (n - n_won)]]), 0.95)
     middle = (n_won + z * z / 2) / (n + z * z)
@@ -85,7 +85,7 @@ def test_shares_have_agresti_and_coulls_interval_in_one_challenge():
     assert (value[0], low[0], high[0]) == pytest.approx((0.7, middle - half, middle + half))
 
 
-def test_shares_over_two_challenges_have_price_and_bonetts_interval():
+def test_proportions_over_two_challenges_have_price_and_bonetts_interval():
     z = stats.norm.ppf(0.975)
     value, low, high = proportion_ci(np.array([[[1.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, np.nan]]]), 0.95)
     credit = z * z / 4
@@ -95,7 +95,7 @@ def test_shares_over_two_challenges_have_price_and_bonetts_interval():
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
-def test_a_share_that_is_always_one_is_not_known_exactly(level):
+def test_a_proportion_of_one_has_an_interval(level):
     value, low, high = proportion_ci(np.ones((1, 3, 4)), level)
     assert value[0] == high[0] == 1.0
     assert 0.4 < low[0] < 1.0
@@ -103,7 +103,7 @@ def test_a_share_that_is_always_one_is_not_known_exactly(level):
 
 @pytest.mark.parametrize("chance", [0.5, 0.88, 0.98])
 @pytest.mark.parametrize(("n", "challenges"), [(8, 1), (32, 1), (8, 5)])
-def test_intervals_of_shares_cover_what_they_say(chance, n, challenges):
+def test_intervals_of_proportions_cover_their_level(chance, n, challenges):
     """Enumerated: the sum over all outcomes of their chance, where the interval holds the truth."""
     n_wins = np.arange(n * challenges + 1)
     if challenges > 1:  # by simulation
@@ -143,7 +143,7 @@ def test_sign_flips_weigh_challenges_alike_whatever_their_seeds():
     assert permutation_test(gaps, 10)[0] == np.mean(np.array(statistic) >= 1.0)
 
 
-def test_what_does_not_differ_is_not_told_apart():
+def test_equal_scores_do_not_differ_significantly():
     gaps = np.array([np.zeros((2, 20)), np.full((2, 20), np.nan), np.full((2, 20), 1e-13)])
     np.testing.assert_array_equal(permutation_test(gaps, 100), [1.0, np.nan, 1.0])
 

@@ -1,4 +1,4 @@
-"""Strengths beside choix, lotteries beside linear programming, cycles beside enumeration, tiers by hand."""
+"""Tests of ranking: strengths against choix, lotteries against linear programming, cycles against enumeration."""
 
 import itertools
 
@@ -53,7 +53,7 @@ def test_two_contestants_by_hand():
     assert strengths[0] - strengths[1] == pytest.approx(np.log(7.5 / 3.5))
 
 
-def test_who_always_wins_is_finitely_strong():
+def test_a_constant_winner_has_finite_strength():
     wins = np.triu(np.full((4, 4), 32.0), 1)
     strengths = bradley_terry(wins)
     assert np.isfinite(strengths).all()
@@ -73,7 +73,7 @@ def test_groups_that_never_met_are_both_around_zero():
 
 
 @pytest.mark.parametrize("c", [0, 1])
-def test_nobody_to_compare_with(c):
+def test_a_single_contestant_has_no_pairs(c):
     assert bradley_terry(np.zeros((c, c))).tolist() == [0.0] * c
     assert refit(np.zeros((3, c, c)), np.zeros(c)).shape == (3, c)
     assert maximal_lottery(np.zeros((c, c))).tolist() == [1.0] * c
@@ -86,7 +86,7 @@ def margins_of(c, seed):
     return upper - upper.T
 
 
-def test_who_beats_everybody_has_the_whole_lottery():
+def test_a_condorcet_winner_has_the_whole_lottery():
     margins = margins_of(6, 0)
     margins[2], margins[:, 2] = 0.1, -0.1
     margins[2, 2] = 0.0
@@ -102,7 +102,7 @@ def test_lotteries_by_hand():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_nobody_beats_a_lottery_and_no_even_one_is_more_even(seed):
+def test_no_contestant_beats_a_maximal_lottery_and_it_is_the_most_even_one(seed):
     margins = margins_of(5, seed) if seed % 2 else np.sign(np.round(margins_of(5, seed)))
     p = maximal_lottery(margins)
     assert p.sum() == pytest.approx(1.0)
@@ -123,7 +123,7 @@ def test_a_clone_leaves_the_lottery_of_the_others(seed):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_cycles_hold_everybody_that_an_enumeration_finds_in_one(seed):
+def test_cycles_equal_those_of_an_enumeration(seed):
     beats = margins_of(5, seed) > (0.5 if seed % 3 == 0 else 0.0)
     found = majority_cycles(beats)
     for cycle in found:

@@ -1,4 +1,4 @@
-"""Beginning a run costs the same in an old lab as in a new one: counted, not timed."""
+"""Tests of the cost of beginning a run: counted, and the same in an old lab as in a new one."""
 
 import sqlite3
 import subprocess
@@ -77,7 +77,7 @@ def test_the_two_hundredth_run_begins_with_the_work_of_the_tenth(tmp_path, count
     assert "os.scandir" not in late
 
 
-def test_a_database_that_others_wrote_is_looked_through_before_it_is_written(tmp_path, counting):
+def test_a_foreign_database_is_checked_before_it_is_written(tmp_path, counting):
     fill(tmp_path, 40)
     known = work(tmp_path, counting)["sqlite"]
     (tmp_path / database.CHECKED).unlink()

@@ -1,4 +1,4 @@
-"""Tournaments in a lab: whole, with checksums, and refused where another version made the lab."""
+"""Tests of tournaments in a lab: checksums, and labs of another version."""
 
 from __future__ import annotations
 

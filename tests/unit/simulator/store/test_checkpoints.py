@@ -1,4 +1,4 @@
-"""Checkpoint files: an exact round trip, and no damage that goes unnoticed."""
+"""Tests of checkpoint files: exact round trips, and detected corruption."""
 
 import errno
 import os

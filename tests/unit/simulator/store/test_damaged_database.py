@@ -1,4 +1,4 @@
-"""Damage to a lab's database: told in one line, never read as something else, nothing overwritten."""
+"""Tests of damaged databases: one line that names the damage, and nothing overwritten."""
 
 import shutil
 import sqlite3
@@ -96,7 +96,7 @@ def test_a_database_that_forgot_a_checkpoint_costs_no_file(lab):
 
 
 @pytest.mark.parametrize(("text", "other"), [(b"agent = ", b"\xffgent = "), (b"TABLE points", b"T\xc1BLE points")])
-def test_damaged_texts_are_told_in_one_line(lab, text, other):
+def test_damaged_texts_are_reported_in_one_line(lab, text, other):
     path = lab / NAME
     path.write_bytes(path.read_bytes().replace(text, other))
     with pytest.raises(StoreError, match="UTF-8") as error, Store(lab) as store:
@@ -118,7 +118,7 @@ def test_a_row_that_stands_in_the_place_of_another_is_noticed(lab, page):
 
 @QUICK
 @given(data=st.data())
-def test_a_flipped_byte_anywhere_in_the_database_is_told_or_harmless(lab, original, data):
+def test_a_flipped_byte_anywhere_in_the_database_is_reported_or_harmless(lab, original, data):
     path, content = lab / NAME, bytearray((original / NAME).read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Damage to a lab: told in one line, earlier checkpoints used where whole, nothing overwritten."""
+"""Tests of damaged labs: one line that names the damage, a fallback to earlier checkpoints, and nothing overwritten."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def flip(path):
 
 
 @pytest.mark.parametrize("harm", [cut, empty, flip, Path.unlink])
-def test_the_newest_whole_checkpoint_is_used_and_later_rows_go(lab, harm):
+def test_the_newest_intact_checkpoint_is_used_and_later_rows_are_dropped(lab, harm):
     with Store(lab) as store:
         newest = store.folder("r1") / "checkpoint-3.safetensors"
         harm(newest)
@@ -75,7 +75,7 @@ def test_two_damaged_checkpoints_are_two_warnings(lab):
         judge(store, "r2", (3,))
 
 
-def test_without_a_whole_checkpoint_the_run_is_refused_and_left_alone(lab):
+def test_without_an_intact_checkpoint_the_run_is_refused_and_unchanged(lab):
     with Store(lab) as store:
         flip(store.folder("r2") / "checkpoint-1.safetensors")
         before = contents(lab)
@@ -88,7 +88,7 @@ def test_without_a_whole_checkpoint_the_run_is_refused_and_left_alone(lab):
         assert contents(lab) == before
 
 
-def test_reading_after_a_loss_does_not_move_a_writer_that_goes_on(lab):
+def test_reading_after_a_loss_does_not_disturb_the_writer(lab):
     with Store(lab) as store:
         store.take("r1")
         judge_newest(store, "r1", 12)
@@ -99,7 +99,7 @@ def test_reading_after_a_loss_does_not_move_a_writer_that_goes_on(lab):
         judge(store, "r1", (5, 9, 12, 13, 14))
 
 
-def test_what_a_crash_left_is_cleared_away_by_the_next_writer(lab):
+def test_leftovers_of_a_crash_are_removed_by_the_next_writer(lab):
     folder = lab / "runs" / "r1"
     for name in ("checkpoint-4.safetensors", "checkpoint-4.safetensors.partial"):
         (folder / name).write_bytes(b"never recorded")
@@ -120,7 +120,7 @@ def test_a_run_whose_folder_is_gone_is_refused(lab):
         assert store.begin(NEW) == "r3"
 
 
-def test_a_folder_or_a_database_lost_while_writing_is_told(lab):
+def test_a_folder_or_a_database_lost_while_writing_is_reported(lab):
     with Store(lab) as store:
         run = begin(store, 2)
         shutil.rmtree(lab / "runs" / run)

@@ -1,4 +1,4 @@
-"""Disks that are full, read-only or in the way: one clear line, and everything before is still there."""
+"""Tests of disks that are full or read-only: one clear line, and earlier data intact."""
 
 import errno
 import os
@@ -133,7 +133,7 @@ def allow(lab):
 
 
 @pytest.mark.parametrize("left", ["closed", "open"])
-def test_a_read_only_lab_can_be_read_and_says_why_it_is_not_written(shared, left):
+def test_a_read_only_lab_can_be_read_and_names_why_it_cannot_be_written(shared, left):
     lab = shared / "lab"
     with Store(lab) as store:
         begin(store, 2, 4)
@@ -146,7 +146,7 @@ def test_a_read_only_lab_can_be_read_and_says_why_it_is_not_written(shared, left
     assert said == [refused, refused, f"cannot use {lab / 'new'}: Permission denied"]
 
 
-def test_a_lab_that_may_not_be_looked_into(shared):
+def test_a_lab_without_read_permission_is_refused(shared):
     lab = shared / "lab"
     with Store(lab) as store:
         begin(store, 2)

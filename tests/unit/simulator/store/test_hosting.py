@@ -1,4 +1,4 @@
-"""Hosting: whatever ends a loop, the lease records it and is released."""
+"""Tests of hosting: whatever ends a loop, the lease records it and is released."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_loop_that_is_left_is_suspended():
         (MemoryError(), "MemoryError after 1"),
     ],
 )
-def test_what_ends_a_loop_is_recorded(error, told):
+def test_the_end_of_a_loop_is_recorded(error, told):
     lease = Lease()
     with pytest.raises(type(error)):
         list(hosted(lease, lambda: Loop(lease, error)))

@@ -1,4 +1,4 @@
-"""A lab from somewhere else: through links in it nothing outside is written, and on pipes nobody waits."""
+"""Tests of labs from elsewhere: links are not followed, and pipes do not block."""
 
 import os
 import subprocess
@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from simulator.commands import main
 from simulator.tournaments.workers import ray
 
 RUN = ["run", "q_learning", "rooms", "--steps", "600", "--seeds", "1", "--eval-episodes", "1", "--view", "none"]
@@ -41,7 +40,7 @@ def _places(lab):
 
 
 @pytest.mark.parametrize("name", ["checked", "writer", "journal", "partial"])
-def test_a_link_in_a_lab_is_not_followed(lab, tmp_path, name):
+def test_a_link_in_a_lab_is_not_followed(lab, tmp_path, name, engram):
     victim = tmp_path / "mine"
     victim.write_text("mine")
     places = _places(lab)
@@ -49,14 +48,14 @@ def test_a_link_in_a_lab_is_not_followed(lab, tmp_path, name):
     places["partial"] = lab / "runs" / "r1" / f"checkpoint-{max(numbers) + 1}.safetensors.partial"
     places[name].unlink(missing_ok=True)
     places[name].symlink_to(victim)
-    main.main(["resume", "r1", "--view", "none", "--lab", str(lab)])
-    main.main([*RUN, "--lab", str(lab)])
+    engram("resume", "r1", "--view", "none", "--lab", str(lab), code=None)
+    engram(*RUN, "--lab", str(lab), code=None)
     assert victim.read_text() == "mine"
 
 
 @pytest.mark.parametrize("command", ["resume", "repair"])
 @pytest.mark.parametrize("name", ["checked", "writer", "journal", "checkpoint"])
-def test_nobody_waits_on_a_pipe_in_a_lab(lab, tmp_path, name, command):
+def test_a_pipe_in_a_lab_does_not_block(lab, tmp_path, name, command, run_process):
     places = _places(lab)
     places["checkpoint"] = max((lab / "runs" / "r1").glob("checkpoint-*.safetensors"))
     places[name].unlink(missing_ok=True)
@@ -65,15 +64,13 @@ def test_nobody_waits_on_a_pipe_in_a_lab(lab, tmp_path, name, command):
         "resume": ["resume", "r1", "--view", "none", "--lab", str(lab)],
         "repair": ["repair", str(lab), "-o", str(tmp_path / "new")],
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "simulator", *words[command]], capture_output=True, text=True, timeout=60
-    )
+    done = run_process(*words[command])
     assert done.returncode in (0, 1, 2)
     assert "Traceback" not in done.stderr
     assert "ENGRAM_DEBUG" not in done.stderr
 
 
-def test_cells_on_a_cluster_keep_checkpoints_where_nobody_else_can_write(tmp_path, monkeypatch):
+def test_cells_on_a_cluster_keep_checkpoints_in_a_private_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(ray.tempfile, "gettempdir", lambda: str(tmp_path))
     planted = tmp_path / f"engram-cells-{os.getuid()}"
     planted.mkdir()

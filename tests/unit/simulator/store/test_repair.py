@@ -1,4 +1,4 @@
-"""A damaged lab is repaired into a new one: what checksums prove whole is there, the rest is named, nothing wrong."""
+"""Tests of repairing a lab: what checksums prove intact is recovered, the rest is named."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator.commands import main, reproduce
+from simulator.commands import reproduce
 from simulator.config.run import build
 from simulator.store import journal
 from simulator.store.database import NAME
@@ -70,7 +70,7 @@ def whole(answer):
     return [each["lost"] for each in answer["runs"]] == [[], []] and answer["lost_runs"] == []
 
 
-def test_a_whole_lab_is_copied_with_every_bit(lab):
+def test_an_intact_lab_is_copied_with_every_bit(lab):
     answer, new = repaired(lab)
     assert answer["database"] is None
     assert [each["from"] for each in answer["runs"]] == ["database", "database"]
@@ -82,7 +82,7 @@ def test_a_whole_lab_is_copied_with_every_bit(lab):
 
 @pytest.mark.parametrize("page", range(9))
 @pytest.mark.parametrize("how", ["zero", "garbage", "cut"])
-def test_whatever_happens_to_the_database_runs_come_back_from_their_folders(lab, page, how):
+def test_runs_are_recovered_from_their_folders_whatever_happens_to_the_database(lab, page, how):
     assert (lab / NAME).stat().st_size == 9 * PAGE
     if how == "cut":
         os.truncate(lab / NAME, page * PAGE + 17)
@@ -111,7 +111,7 @@ def diary(lab):
 
 
 @pytest.mark.parametrize("harm", [headless, gone, emptied, diary])
-def test_without_a_database_runs_come_back_and_go_on(lab, harm):
+def test_without_a_database_runs_are_recovered_and_resumed(lab, harm):
     harm(lab)
     answer, new = repaired(lab)
     assert whole(answer)
@@ -146,7 +146,7 @@ def unclosed(tmp_path):
 
 
 @pytest.mark.parametrize("harm", [os.unlink, lambda path: os.truncate(path, 0), lambda path: os.truncate(path, 5000)])
-def test_a_lost_log_is_told_and_nothing_is_cleared_away(unclosed, harm, capsys):
+def test_a_lost_log_is_reported_and_nothing_is_removed(unclosed, harm, engram):
     harm(unclosed / f"{NAME}-wal")
     files = {path for path in (unclosed / "runs").rglob("checkpoint-*")}
     with Store(unclosed) as store:
@@ -158,8 +158,7 @@ def test_a_lost_log_is_told_and_nothing_is_cleared_away(unclosed, harm, capsys):
         with pytest.raises(StoreError, match=told) as error:
             store.find("r2")
         line(error.value)
-    assert main.main(["list", "runs", "--lab", str(unclosed)]) == 0
-    assert "fewer runs than there are checkpoints: r2 is not in" in capsys.readouterr().err
+    assert "fewer runs than there are checkpoints: r2 is not in" in engram("list", "runs", "--lab", str(unclosed)).err
     assert files == {path for path in (unclosed / "runs").rglob("checkpoint-*")}
     answer, new = repaired(unclosed)
     assert whole(answer)
@@ -169,10 +168,10 @@ def test_a_lost_log_is_told_and_nothing_is_cleared_away(unclosed, harm, capsys):
         judge(store, "r2", (3,))
 
 
-def test_a_log_beside_no_database_is_no_empty_lab(unclosed, capsys):
+def test_a_log_without_a_database_is_not_an_empty_lab(unclosed, engram):
     (unclosed / NAME).unlink()
-    assert main.main(["show", "latest", "--lab", str(unclosed)]) == 2
-    assert f"engram repair {unclosed} -o NEWLAB recovers what is whole" in capsys.readouterr().err
+    err = engram("show", "latest", "--lab", str(unclosed), code=2).err
+    assert f"engram repair {unclosed} -o NEWLAB recovers what is whole" in err
     answer, _ = repaired(unclosed)
     assert [each["step"] for each in answer["runs"]] == [17, 3]
     assert whole(answer)
@@ -205,7 +204,7 @@ def test_a_damaged_checkpoint_is_named_and_an_earlier_one_is_gone_on_from(lab):
         judge(store, "r1", (5, 9, 12))
 
 
-def test_without_a_whole_checkpoint_and_rows_a_run_begins_again(lab):
+def test_without_an_intact_checkpoint_and_rows_a_run_begins_again(lab):
     gone(lab)
     for path in (lab / "runs" / "r1").glob("checkpoint-*"):
         path.write_bytes(b"")
@@ -220,7 +219,7 @@ def test_without_a_whole_checkpoint_and_rows_a_run_begins_again(lab):
         judge(store, "r1", (4,))
 
 
-def test_a_run_of_which_only_the_rows_are_whole_is_shown_and_not_resumed(lab):
+def test_a_run_with_intact_rows_only_is_shown_and_not_resumed(lab):
     for path in (lab / "runs" / "r1").glob("*"):
         path.unlink()
     answer, new = repaired(lab)
@@ -232,7 +231,7 @@ def test_a_run_of_which_only_the_rows_are_whole_is_shown_and_not_resumed(lab):
             store.newest("r1")
 
 
-def test_labs_without_journals_are_repaired_as_far_as_their_databases_are_whole(lab):
+def test_labs_without_journals_are_repaired_from_intact_pages(lab):
     for folder in (lab / "runs").iterdir():
         (folder / journal.NAME).unlink()
     overwrite(lab, 3 * PAGE, bytes(PAGE))  # every point
@@ -246,7 +245,7 @@ def test_labs_without_journals_are_repaired_as_far_as_their_databases_are_whole(
     assert answer["lost_runs"][0] == {"run": "r1", "reason": told}
 
 
-def test_a_run_that_lost_its_journal_gets_one_when_it_goes_on(lab):
+def test_a_run_that_lost_its_journal_gets_one_when_it_is_resumed(lab):
     (lab / "runs" / "r1" / journal.NAME).unlink()
     with Store(lab) as store:
         store.take("r1")
@@ -305,7 +304,7 @@ def refuse(lab, into, says):
     assert contents(lab.parent) == before
 
 
-def test_what_would_do_harm_is_refused(lab, tmp_path):
+def test_harmful_repairs_are_refused(lab, tmp_path, engram):
     refuse(lab, lab, "it is in the lab that is repaired")
     refuse(lab, lab / "runs" / "new", "it is in the lab that is repaired")
     (tmp_path / "taken").mkdir()
@@ -327,7 +326,7 @@ def test_what_would_do_harm_is_refused(lab, tmp_path):
     with closing(sqlite3.connect(lab / NAME)) as db, db:
         db.execute("PRAGMA user_version = 99")
     refuse(lab, tmp_path / "new", "its schema is 99, expected 3")
-    assert main.main(["repair", str(lab)]) == 2
+    engram("repair", str(lab), code=2)
 
 
 def interrupted(lab, until=300):
@@ -356,32 +355,27 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("spoiled", [0, 1, 3])
-def test_a_repaired_run_ends_in_the_bits_of_an_undisturbed_one(tmp_path, undisturbed, spoiled, capsys):
+def test_a_repaired_run_ends_in_the_bits_of_an_undisturbed_one(tmp_path, undisturbed, spoiled, engram):
     lab = tmp_path / "lab"
     interrupted(lab)
     gone(lab)
     files = sorted((lab / "runs" / "r1").glob("checkpoint-*"), key=lambda path: path.stat().st_mtime_ns)
     for path in files[len(files) - spoiled :]:
         os.truncate(path, 100)
-    assert main.main(["repair", str(lab), "-o", str(tmp_path / "new"), "--json"]) == 0
-    (told,) = json.loads(capsys.readouterr().out)["runs"]
+    (told,) = engram("repair", str(lab), "-o", str(tmp_path / "new"), "--json").json["runs"]
     assert told["from"] == ("settings" if spoiled == 3 else "journal")
     assert reproduce.compare(undisturbed, end(tmp_path / "new")) is None
-    assert main.main(["show", "r1", "--lab", str(tmp_path / "new"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["status"] == "done"
-    assert main.main(["report", "r1", "--lab", str(tmp_path / "new")]) == 0
+    assert engram("show", "r1", "--lab", str(tmp_path / "new"), "--json").json["status"] == "done"
+    engram("report", "r1", "--lab", str(tmp_path / "new"))
 
 
-def test_the_cells_of_tournaments_come_out_of_the_pages_that_are_whole(tmp_path, capsys):
+def test_cells_of_tournaments_are_recovered_from_intact_pages(tmp_path, engram):
     lab, words = tmp_path / "lab", ["--agents", "q_learning", "random_walk", "--envs", "rooms", "FrozenLake-v1"]
     play = ["tournament", *words, "--seeds", "3", "--block", "1", "--steps", "200", "--workers", "1", "--view", "none"]
-    assert main.main([*play, "--lab", str(lab)]) == 0
-    capsys.readouterr()
+    engram(*play, "--lab", str(lab))
     headless(lab)
-    assert main.main(["repair", str(lab), "-o", str(tmp_path / "new")]) == 0
-    assert "t1: 12 of 12 cells" in capsys.readouterr().out
-    assert main.main(["show", "t1", "--lab", str(tmp_path / "new"), "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
+    assert "t1: 12 of 12 cells" in engram("repair", str(lab), "-o", str(tmp_path / "new")).out
+    shown = engram("show", "t1", "--lab", str(tmp_path / "new"), "--json").json
     assert shown["cells"]["missing"] == 0
     size = (lab / NAME).stat().st_size
     told = []
@@ -393,7 +387,7 @@ def test_the_cells_of_tournaments_come_out_of_the_pages_that_are_whole(tmp_path,
     assert max(told) == 12
     assert min(told) < 12
     at = tmp_path / f"new{1 + told.index(min(told))}"
-    assert main.main(["resume", "t1", "--workers", "1", "--lab", str(at)]) in (0, 2)
+    assert engram("resume", "t1", "--workers", "1", "--lab", str(at), code=None).code in (0, 2)
 
 
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -401,7 +395,7 @@ QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCh
 
 @QUICK
 @given(data=st.data())
-def test_whatever_is_damaged_nothing_that_is_repaired_is_wrong(original, tmp_path_factory, data):
+def test_repaired_data_is_never_wrong_whatever_was_damaged(original, tmp_path_factory, data):
     tmp = tmp_path_factory.mktemp("damaged")
     lab = shutil.copytree(original, tmp / "lab")
     paths = sorted(path for path in lab.rglob("*") if path.is_file() and path.stat().st_size)

@@ -1,4 +1,4 @@
-"""The lab in ordinary use: what goes in comes out, nothing twice, one writer a run."""
+"""Tests of the store of runs: round trips, no duplicates, and one writer for each run."""
 
 import dataclasses
 import json
@@ -88,7 +88,7 @@ def test_a_row_twice_is_refused_and_nothing_of_it_is_recorded(lab):
     judge(lab, run, (5, 9, 12))
 
 
-def test_nobody_writes_without_having_taken_and_read_the_run(lab):
+def test_writing_needs_a_lock_and_a_read_of_the_run(lab):
     run = begin(lab, 5)
     with pytest.raises(StoreError, match="status 'over' of run r1: expected one of running, interrupted, done, failed"):
         write(lab, run, 5, 6, "over")
@@ -144,7 +144,7 @@ def test_a_second_writer_is_refused_in_this_process_and_in_another(lab):
     judge(lab, run, (5, 6))
 
 
-def test_the_writer_of_another_machine_and_one_who_left_no_name_are_told(lab):
+def test_a_writer_on_another_machine_or_without_a_name_is_reported(lab):
     run = begin(lab, 5)
     note = lab.folder(run) / "writer"
     note.write_text("77 elsewhere")
@@ -155,7 +155,7 @@ def test_the_writer_of_another_machine_and_one_who_left_no_name_are_told(lab):
         lab.take(run)
 
 
-def test_readers_need_no_lock_and_see_whole_moments(lab):
+def test_readers_need_no_lock_and_see_consistent_states(lab):
     run = begin(lab, 5)
     with Store(lab.lab) as reader:
         judge(reader, run, (5,))
@@ -234,7 +234,7 @@ def test_an_interrupt_before_a_checkpoint_is_recorded_leaves_the_one_before(lab,
     judge(lab, run, (1, 2, 5))
 
 
-def test_the_database_is_set_up_to_survive(lab):
+def test_the_database_is_durable(lab):
     db = lab._db._db
     asked = {
         name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -245,7 +245,7 @@ def test_the_database_is_set_up_to_survive(lab):
         assert other.execute("PRAGMA application_id").fetchone()[0] == int.from_bytes(b"engr", "big")
 
 
-def test_a_database_locked_for_too_long_is_told(lab, monkeypatch):
+def test_a_database_locked_for_too_long_is_reported(lab, monkeypatch):
     run = begin(lab, 5)
     monkeypatch.setattr(database, "LOCK_TIMEOUT", 0.01)
     with Store(lab.lab) as waiting:

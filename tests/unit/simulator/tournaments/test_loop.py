@@ -1,4 +1,4 @@
-"""Tournaments are played, reused, gone on with, and tell what failed."""
+"""Tests of the tournament loop: cells are run, reused, continued, and report failures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def played(tmp_path_factory):
     return lab, play(lab, small())
 
 
-def test_every_cell_is_played_and_judged(played):
+def test_every_cell_is_run_and_scored(played):
     lab, last = played
     assert (last.phase, last.planned, last.done, last.failed, last.reused) == ("done", 6, 6, 0, 0)
     found = told(lab)
@@ -55,7 +55,7 @@ def test_a_cell_holds_what_a_run_gives(played, tmp_path):
     np.testing.assert_array_equal(cell.scores, scores[:, -1])
 
 
-def test_nothing_is_played_twice(played, tmp_path, monkeypatch):
+def test_no_cell_is_run_twice(played, tmp_path, monkeypatch):
     import shutil
 
     lab = shutil.copytree(played[0], tmp_path / "lab")
@@ -112,7 +112,7 @@ def test_a_cell_that_fails_is_marked_and_played_again_on_request(tmp_path, monke
     assert (last.done, last.failed) == (2, 0)
 
 
-def test_who_cannot_play_is_refused_or_skipped(tmp_path):
+def test_a_contestant_that_cannot_play_is_refused_or_skipped(tmp_path):
     values = small(agent={"planner": {}, "walk": {"name": "random_walk"}}, env={"pole": {"name": "CartPole-v1"}})
     with pytest.raises(ValueError, match="planner in pole: planner on CartPole-v1: no finite MDP"):
         play(tmp_path, values)
@@ -195,7 +195,7 @@ def test_one_host_at_a_time(tmp_path):
             next(tournament.play(build(small()), other, lambda n: Here()))
 
 
-def test_an_interruption_leaves_whole_cells(tmp_path):
+def test_an_interruption_keeps_complete_cells(tmp_path):
     with CellStore(tmp_path) as store:
         snapshots = tournament.play(build(small()), store, lambda n: Here())
         while next(snapshots).done < 2:

@@ -1,4 +1,4 @@
-"""Checkpoints are gone on with, looks are paid for, blocks that were played have their place, faults have an owner."""
+"""Tests of resuming tournaments: checkpoints of cells, interim analyses, order of blocks, causes of failures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def interrupted(lab, values):
         snapshots.close()
 
 
-def test_a_cell_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+def test_a_cell_resumes_from_its_checkpoint(tmp_path, monkeypatch):
     interrupted(tmp_path / "lab", LONG)
     play(tmp_path / "other", small())  # makes no difference
     begun = []
@@ -101,7 +101,7 @@ def test_a_limit_of_time_is_of_each_seed():
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device"), MemoryError("too much"), cell_runner.StoreFailure("x")]
 )
-def test_what_is_not_the_cells_fault_is_taken_up_again(tmp_path, monkeypatch, error):
+def test_failures_outside_a_cell_are_retried(tmp_path, monkeypatch, error):
     calls = []
 
     def play_cell(task, tick):
@@ -117,14 +117,14 @@ def test_what_is_not_the_cells_fault_is_taken_up_again(tmp_path, monkeypatch, er
     assert "it is taken up again" in last.warnings[0]
 
 
-def test_whatever_ends_a_thread_is_answered(tmp_path, monkeypatch):
+def test_any_end_of_a_thread_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(cell_runner, "play", lambda task, tick: (_ for _ in ()).throw(SystemExit(3)))
     last = play(tmp_path, small(agent={"td": {}}, env={"four": ENVS["four"]}, retries=0))
     assert last.failed == 1
     assert "SystemExit" in told(tmp_path)["failures"][0]["reason"]
 
 
-def test_as_many_looks_as_there_can_be_are_paid_for(tmp_path, monkeypatch):
+def test_alpha_is_spent_on_every_possible_interim_analysis(tmp_path, monkeypatch):
     play(tmp_path, small(adaptive=True, most_seeds=8))
     seen, analyze = [], summary.analyze
     monkeypatch.setattr(
@@ -139,7 +139,7 @@ def test_as_many_looks_as_there_can_be_are_paid_for(tmp_path, monkeypatch):
     assert seen == [3]  # 3, 6 and 8 seeds
 
 
-def test_a_kept_verdict_is_of_its_plan_and_settings(tmp_path):
+def test_a_cached_summary_depends_on_plan_and_settings(tmp_path):
     play(tmp_path, small())
     with CellStore(tmp_path) as store:
         summary.keep(store, "t1")
@@ -179,7 +179,7 @@ def test_a_game_whose_sides_are_not_alike_is_refused(tmp_path, own):
         play(tmp_path, values)
 
 
-def test_skipping_everybody_leaves_the_others(tmp_path):
+def test_skipping_a_contestant_keeps_the_others(tmp_path):
     values = small(agent={"planner": {}}, env={"pole": {"name": "CartPole-v1"}}, skip=True)
     last = play(tmp_path, {**values, "memory": {"nearest_neighbor": {}}, "challenge": {"random_bits": {"n_units": 30}}})
     assert last.done == 1
@@ -195,8 +195,7 @@ def test_tuned_is_for_the_very_env():
     assert sizes[1] == usual  # the four rooms have none
 
 
-def test_a_lab_with_cells_in_it_is_never_taken_away(tmp_path, monkeypatch):
-    from simulator.commands import main
+def test_a_lab_with_cells_in_it_is_never_taken_away(tmp_path, monkeypatch, engram):
 
     monkeypatch.chdir(tmp_path)
 
@@ -205,13 +204,13 @@ def test_a_lab_with_cells_in_it_is_never_taken_away(tmp_path, monkeypatch):
 
     monkeypatch.setattr(summary, "analyze", broken)
     words = ["tournament", "--agents", "td", "--envs", "rooms", "--seeds", "2", "--steps", "100", "--workers", "1"]
-    assert main.main([*words, "--view", "none"]) == 2
+    engram(*words, "--view", "none", code=2)
     monkeypatch.undo()
     assert told(tmp_path / "lab")["cells"]["done"] == 1
     shutil.rmtree(tmp_path / "lab")
 
 
-def test_matches_are_told_with_what_is_exact(tmp_path):
+def test_matches_are_summarised_with_exact_values(tmp_path):
     play(tmp_path, GAME)
     (one, *_) = told(tmp_path)["matches"]
     assert (one["first"], one["second"], one["challenge"]) == ("tit-for-tat", "always-defect", "dilemma")

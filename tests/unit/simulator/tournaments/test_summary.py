@@ -1,4 +1,4 @@
-"""What a tournament came to: kept while its cells are the same, played again with the same bits, grown by rule."""
+"""Tests of summaries of tournaments: cached while cells are unchanged, and reproduced bit for bit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lab(original, tmp_path):
     return shutil.copytree(original, tmp_path / "lab")
 
 
-def test_a_verdict_is_kept_until_a_cell_changes(lab, monkeypatch):
+def test_a_summary_is_cached_until_a_cell_changes(lab, monkeypatch):
     fresh = told(lab)
     with CellStore(lab) as store:
         summary.keep(store, "t1")
@@ -51,7 +51,7 @@ def test_a_tournament_is_played_again_with_the_same_bits(lab):
     assert found["compared"]["numbers"] > 6 * 3 * 3
 
 
-def test_what_differs_is_named(lab, capsys):
+def test_differences_are_named(lab, capsys):
     with CellStore(lab) as store:
         plan = store.find("t1").plan
         key = next(p["key"] for p in plan["pairs"] if (p["contestant"], p["challenge"]) == (1, 0))
@@ -64,7 +64,7 @@ def test_what_differs_is_named(lab, capsys):
     assert "first differs in td in six, seed 0: other score" in capsys.readouterr().out
 
 
-def test_a_kept_verdict_that_was_changed_is_noticed(lab):
+def test_a_changed_cached_summary_is_detected(lab):
     with CellStore(lab) as store:
         summary.keep(store, "t1")
     with closing(sqlite3.connect(lab / NAME)) as db, db:
@@ -105,7 +105,7 @@ def test_a_schedule_counts_what_is_over():
     assert schedule.words(first) == "q in six, seeds 0 to 2"
 
 
-def test_who_needs_more_memory_than_there_is_is_told_before_anything_is_played(tmp_path):
+def test_too_large_a_cell_is_refused_before_any_cell_runs(tmp_path):
     values = small(agent={"td": {}}, env={"acrobot": {"name": "Acrobot-v1"}}, seeds=16)
     with pytest.raises(ValueError, match=r"td in acrobot: td on Acrobot-v1: tables of [\d.]+ GiB for all seeds"):
         play(tmp_path, values)

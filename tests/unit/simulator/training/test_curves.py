@@ -1,4 +1,4 @@
-"""Episodes and curves, against a plain loop."""
+"""Tests of episodes and learning curves: against a plain loop."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_points_are_the_exact_aggregates_however_the_run_is_cut(steps, n_seeds, 
     assert len(recorder.curve().steps) <= MAX_POINTS
 
 
-def test_a_state_goes_on_in_the_middle_of_an_episode():
+def test_a_state_continues_in_the_middle_of_an_episode():
     reward, ended = np.ones((1, 10), np.float32), np.zeros((1, 10), bool)
     ended[0, 7] = True
     first, second = Recorder((0,), 10), Recorder((0,), 10)

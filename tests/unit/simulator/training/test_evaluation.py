@@ -1,16 +1,14 @@
-"""Greedy play and exact answers."""
+"""Tests of greedy evaluation and exact returns."""
 
 from __future__ import annotations
 
 import functools
-import json
 
 import numpy as np
 import pytest
 
 from agents import random_walk
 from envs.common.gymnasium import adapter
-from simulator.commands import main
 from simulator.core import episodes
 from simulator.core.episodes import cut_seeds, scores
 from simulator.store.run_store import Store
@@ -59,30 +57,33 @@ def test_a_policy_that_never_arrives_is_cut():
 LONG = "tests.helpers.odd_envs:odd/Long-v0"
 
 
-def stored(tmp_path, *words):
-    assert main.main(["run", "random_walk", *words, "--view", "none", "--lab", str(tmp_path)]) == 0
-    with Store(tmp_path) as store:
-        return summary.summary(store, "latest")
+SHORT = ["--seeds", "2", "--steps", "10", "--eval-every", "10", "--eval-episodes", "2"]
 
 
-def test_an_env_without_a_limit_plays_its_own_episodes(tmp_path, capsys):
-    words = ["--seeds", "2", "--steps", "10", "--eval-every", "10", "--eval-episodes", "2"]
-    found = stored(tmp_path, LONG, *words)["evaluation"]
+def evaluation(lab):
+    """Evaluation of the latest run."""
+    with Store(lab) as store:
+        return summary.summary(store, "latest")["evaluation"]
+
+
+def test_an_env_without_a_limit_plays_its_own_episodes(tmp_path, engram):
+    out = engram("run", "random_walk", LONG, *SHORT, "--view", "none", "--lab", str(tmp_path)).out
+    found = evaluation(tmp_path)
     assert (found["per_seed"], found["iqm"]) == ([2_500.0, 2_500.0], 2_500.0)
     assert (found["cut"], found["cut_after"], found["without_score"]) == ([0, 0], 100_000, 0)
-    assert "cut" not in capsys.readouterr().out
+    assert "cut" not in out
 
 
-def test_the_valve_makes_no_return(tmp_path, capsys):
-    words = ["--seeds", "2", "--steps", "10", "--eval-every", "10", "--eval-episodes", "2"]
-    found = stored(tmp_path, LONG, *words, "--eval-max-steps", "2499")["evaluation"]
+def test_an_evaluation_cut_by_eval_max_steps_has_no_return(tmp_path, engram):
+    words = ["run", "random_walk", LONG, *SHORT, "--view", "none", "--lab", str(tmp_path), "--eval-max-steps"]
+    out = engram(*words, "2499").out
+    found = evaluation(tmp_path)
     assert np.isnan(found["per_seed"]).all()
     assert (found["iqm"], found["cut"], found["cut_after"], found["without_score"]) == (None, [1, 1], 2_499, 2)
-    assert "2 of 2" in capsys.readouterr().out
-    assert main.main(["report", "latest", "--lab", str(tmp_path)]) == 0
-    assert "(2 cut)" in capsys.readouterr().out
-    found = stored(tmp_path, LONG, *words, "--eval-max-steps", "2500")["evaluation"]
-    assert found["iqm"] == 2_500.0
+    assert "2 of 2" in out
+    assert "(2 cut)" in engram("report", "latest", "--lab", str(tmp_path)).out
+    engram(*words, "2500")
+    assert evaluation(tmp_path)["iqm"] == 2_500.0
 
 
 def evaluator(lengths, seeds, max_steps, episodes=3):
@@ -118,7 +119,7 @@ def test_the_exact_return_without_a_limit_is_that_of_the_endless_episode():
     assert exact.max() < -10_000  # far more than a thousand steps
 
 
-def test_a_tournament_says_who_was_cut_and_counts_it_as_the_floor(tmp_path, capsys):
+def test_a_tournament_reports_cut_evaluations_and_scores_them_as_the_random_score(tmp_path, engram):
     words = [
         "tournament",
         "--agents",
@@ -132,8 +133,7 @@ def test_a_tournament_says_who_was_cut_and_counts_it_as_the_floor(tmp_path, caps
         "5",
     ]
     words += ["--eval-episodes", "1", "--eval-max-steps", "100", "--view", "none", "--lab", str(tmp_path), "--json"]
-    assert main.main(words) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = engram(*words).json
     lines = {(each["contestant"], tuple(each["seeds"])): each["reason"] for each in told["failures"]}
     assert set(lines) == {(name, (seed,)) for name in ("random_walk", "q_learning") for seed in (0, 1)}
     assert all(reason.startswith("cut: ") for reason in lines.values())

@@ -1,4 +1,4 @@
-"""Evaluations against a plain loop, and evaluations that are interrupted."""
+"""Tests of evaluation episodes: against a plain loop, and interrupted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_returns_are_those_of_a_plain_loop(env, n_episodes):
     np.testing.assert_array_equal(found, plain(one.agent.policy(), evaluator._env, n_episodes))
 
 
-def test_it_looks_up_about_ten_times_a_second():
+def test_evaluations_report_about_ten_times_a_second():
     assert [next_size(8, seconds, 100) for seconds in (0.2, 0.05, 0.01)] == [4, 8, 16]
     assert (next_size(1, 5.0, 100), next_size(80, 0.0, 100)) == (1, 100)
 

@@ -1,4 +1,4 @@
-"""A seed that breaks down: nothing of it counts from that step on, it is marked, and the others go on untouched."""
+"""Tests of failing seeds: excluded from that step on and reported, while the others continue unchanged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.commands import main, reproduce
+from simulator.commands import reproduce
 from simulator.commands.run import failure_lines, show_summary
 from simulator.config.run import build
 from simulator.store.run_store import Store
@@ -50,7 +50,7 @@ def whole(tmp_path_factory):
     return found
 
 
-def test_nothing_after_its_last_good_step_counts_and_the_others_keep_their_bits(whole):
+def test_rows_end_at_the_last_good_step_and_other_seeds_keep_their_bits(whole):
     clean, broken = dict(whole["none"][0]), dict(whole["some"][0])
     clean.pop("result"), broken.pop("result")
     failures = {6: 123, 8: 300}
@@ -110,7 +110,7 @@ def test_they_survive_interruptions(name, whole, tmp_path):
         assert store.find("r1").status == {"some": "done", "all": "failed"}[name]
 
 
-def test_where_every_seed_fails_the_run_stops_and_stays_as_it_is(whole, tmp_path):
+def test_with_every_seed_failed_the_run_stops(whole, tmp_path, engram):
     found, told, last = whole["all"]
     assert (last.phase, told["status"], told["step"], len(told["failed"])) == ("failed", "failed", 301, 4)
     assert last.step < STEPS
@@ -121,7 +121,7 @@ def test_where_every_seed_fails_the_run_stops_and_stays_as_it_is(whole, tmp_path
         before = files(store, "r1")
         *_, again = loop.run(config({str(seed): 40 for seed in range(5, 9)}), store, "r1")
         assert (again.phase, files(store, "r1")) == ("failed", before)
-    assert main.main(["reproduce", "latest", "--lab", str(tmp_path)]) == 0
+    engram("reproduce", "latest", "--lab", str(tmp_path))
 
 
 def test_the_store_holds_null_and_never_nan(tmp_path):
@@ -141,26 +141,20 @@ def test_the_store_holds_null_and_never_nan(tmp_path):
     assert told["evaluation"]["iqm"] == told["evaluation"]["exact_per_seed"][0]
 
 
-def test_the_command_says_it_in_one_line_and_its_exit_code_tells(tmp_path, capsys, monkeypatch):
+def test_the_command_reports_failed_seeds_in_one_line_and_by_its_exit_code(tmp_path, engram, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main.main([*WORDS, "--seeds", "2", "--agent.fails.1", "300"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = engram(*WORDS, "--seeds", "2", "--agent.fails.1", "300").out.splitlines()
     assert "seed 1 failed at step 300: its loss was not finite; the others went on" in lines
-    assert main.main([*WORDS, "--seeds", "2", "--agent.fails.0", "7", "--agent.fails.1", "9", "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
+    told = engram(*WORDS, "--seeds", "2", "--agent.fails.0", "7", "--agent.fails.1", "9", "--json", code=1).json
     assert [(each["seed"], each["step"]) for each in told["failed"]] == [(0, 7), (1, 9)]
-    assert main.main(["resume", "latest", "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["failed"] == told["failed"]
-    assert main.main(["show", "latest"]) == 0
-    assert "seed 1 failed at step 9: its loss was not finite; every seed failed" in capsys.readouterr().out
-    assert main.main(["list", "runs", "--json"]) == 0
-    assert [len(each["failed"]) for each in json.loads(capsys.readouterr().out)["runs"]] == [2, 1]
-    assert main.main(["list", "runs"]) == 0
-    assert "done, 1 failed" in capsys.readouterr().out
-    assert main.main(["reproduce", "r1"]) == 0
+    assert engram("resume", "latest", "--json", code=1).json["failed"] == told["failed"]
+    assert "seed 1 failed at step 9: its loss was not finite; every seed failed" in engram("show", "latest").out
+    assert [len(each["failed"]) for each in engram("list", "runs", "--json").json["runs"]] == [2, 1]
+    assert "done, 1 failed" in engram("list", "runs").out
+    engram("reproduce", "r1")
 
 
-def test_what_a_failed_seed_lacks_is_left_out_of_the_table(whole, capsys):
+def test_missing_values_of_a_failed_seed_are_left_out_of_the_table(whole, capsys):
     told = whole["some"][1]
     judged = {**told["evaluation"], "value_error": [0.5, None, 0.25, None], "exact_per_seed": [1.0, None, 2.0, None]}
     show_summary({**told, "evaluation": judged})

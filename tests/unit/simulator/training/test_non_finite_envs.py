@@ -1,11 +1,10 @@
-"""An env that gives NaN: one line names it, the seed, the step and the value; what was stored stays."""
+"""Tests of environments that return NaN: one line names environment, seed, step and value; stored results stay."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from simulator.commands import main
 from simulator.config.run import build
 from simulator.store.run_store import Store
 from simulator.training import loop
@@ -30,29 +29,27 @@ def config(fails=None, **env):
     ],
 )
 @pytest.mark.parametrize("cut", [436, 437, 900, 13])
-def test_it_is_refused_in_the_step_in_which_it_happens(what, value, said, cut):
+def test_a_non_finite_value_is_refused_in_its_step(what, value, said, cut):
     session = Session(config(what=what, value=value, at=437))
 
     def play():
         while session.step < 900:
             session.play(min(cut, 900 - session.step))
 
-    with pytest.raises(ValueError, match=r"^tests\.simulator\.breaking_env: seed 41") as refusal:
+    with pytest.raises(ValueError, match=r"^tests\.helpers\.breaking_env: seed 41") as refusal:
         play()
     assert str(refusal.value) == f"{ENV}: {said}"
 
 
-def test_a_first_view_that_is_no_number_is_bad_input_and_leaves_no_lab(tmp_path, capsys):
+def test_a_nan_first_observation_is_bad_input_and_leaves_no_lab(tmp_path, engram):
     words = ["run", AGENT, ENV, "--env.what", "seen", "--view", "none", "--lab", str(tmp_path / "lab")]
-    assert main.main(words) == 2
-    assert capsys.readouterr().err.endswith("seed 1 observed [nan nan] in step 0, expected finite numbers\n")
+    assert engram(*words, code=2).err.endswith("seed 1 observed [nan nan] in step 0, expected finite numbers\n")
     assert not (tmp_path / "lab").exists()
 
 
-def test_later_the_run_fails_in_one_line_and_what_was_stored_stays(tmp_path, capsys):
+def test_a_later_nan_fails_the_run_in_one_line_and_keeps_stored_results(tmp_path, engram):
     words = ["run", AGENT, ENV, "--env.what", "reward", "--env.at", "300", "--view", "none", "--steps", "400"]
-    assert main.main([*words, "--lab", str(tmp_path)]) == 1
-    line = capsys.readouterr().err.splitlines()[-1]
+    line = engram(*words, "--lab", str(tmp_path), code=1).err.splitlines()[-1]
     assert line.startswith("engram: run r1 failed after step ")
     assert line.endswith(f": {ENV}: seed 1 earned nan in step 300, expected a finite number")
     with Store(tmp_path) as store:
@@ -75,7 +72,7 @@ def test_an_evaluation_refuses_it_too():
         session.evaluator().evaluate(session.agent, 0)
 
 
-def test_what_a_failed_seed_meets_stops_nobody():
+def test_a_nan_in_a_failed_seed_does_not_stop_the_run():
     one, two = Session(config({"41": 300})), Session(config({"41": 300}, what="reward", at=301))
     for session in (one, two):
         session.play(900)
@@ -88,7 +85,7 @@ def test_what_a_failed_seed_meets_stops_nobody():
         spoilt.play(900)
 
 
-def test_what_a_player_says_of_a_bad_reward_does_not_hide_it():
+def test_an_error_of_a_player_does_not_hide_a_bad_reward():
     session = Session(config(what="reward", at=5))
 
     def refuse(obs, actions, step):

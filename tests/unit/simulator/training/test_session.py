@@ -1,4 +1,4 @@
-"""What a run leaves behind when it is refused, fails or is looked at."""
+"""Tests of runs that are refused, fail, or are read while they run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_refused_run_leaves_an_old_lab_as_it_was(tmp_path):
         assert [record.run for record in store.runs()] == [last.id]
 
 
-def test_a_run_that_fails_says_so_in_the_lab(tmp_path):
+def test_a_failed_run_is_marked_in_the_lab(tmp_path):
     with Store(tmp_path) as store:
         with pytest.raises(ValueError, match="n_successors"):
             list(loop.run(_overflowing(), store))

@@ -1,4 +1,4 @@
-"""The terminal view: exact text at several widths, and nothing that can break it."""
+"""Tests of the terminal view of a run: exact text at several widths, and untrusted text."""
 
 from __future__ import annotations
 

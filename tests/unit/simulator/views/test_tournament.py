@@ -1,4 +1,4 @@
-"""The live view of a tournament: what fits, what goes first, and nothing that can break a terminal."""
+"""Tests of the live view of a tournament: what fits, what is dropped first, and untrusted text."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def test_golden_text(name, look):
 
 
 @pytest.mark.parametrize("size", [(40, 24), (80, 24), (200, 60), (80, 8), (20, 5), (5, 2), (1, 1)])
-def test_it_fits_every_terminal(size):
+def test_the_view_fits_every_terminal(size):
     text = page_of(snapshot(warnings=("a cell was played again",)), size, TerminalStyle()).plain
     lines = text.split("\n")
     assert len(lines) <= max(size[1] - 1, 1)
     assert max(map(cell_len, lines)) <= max(size[0] - 1, 1)
 
 
-def test_what_goes_first_in_a_narrow_terminal():
+def test_columns_dropped_first_in_a_narrow_terminal():
     heads = {}
     for width in (100, 76, 58, 51, 40, 36):
         lines = page_of(snapshot(), (width, 30), TerminalStyle()).plain.split("\n")
@@ -146,13 +146,13 @@ def test_plain_lines_elsewhere_are_a_dozen():
     assert "\x1b" not in out.getvalue()
 
 
-def test_a_tournament_that_was_interrupted_says_so():
+def test_an_interrupted_tournament_is_marked():
     assert (
         plain_line(snapshot(phase="interrupted", rows=())) == "t1: 150 of 300 cells, 1 failed, 3 min 20 s, interrupted"
     )
 
 
-def test_it_is_drawn_ten_times_a_second_and_the_last_snapshot_stays():
+def test_the_view_is_drawn_ten_times_a_second_and_the_last_snapshot_stays():
     out, now = io.StringIO(), [0.0]
     view = terminal_view(Console(file=out, width=80, height=30, force_terminal=True), clock=lambda: now[0])
     for done in range(100):

@@ -1,4 +1,4 @@
-"""Convolutional networks: sizes by the papers, images that are too small, and gradients of every seed."""
+"""Tests of convolutional networks: output sizes, images that are too small, and gradients of every seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from agents.common.networks.conv import ConvSettings, ConvSizes, conv_builder, make_body
 from agents.common.networks.network_torch import TorchNetwork
 from tests.helpers.networks import PLAIN, data, draws
-from tests.laws.players import lane, same
+from tests.laws.players import same, state_of_seed
 
 OWN = ConvSettings(frames=2, channels=(3, 5), kernels=(3, 2), strides=(2, 1), hidden=(7,))
 
@@ -83,4 +83,4 @@ def _train(seeds):
 def test_a_seed_alone_has_the_bits_of_the_same_seed_among_others():
     together = _train([0, 1, 2, 3])
     for i in (1, 3):
-        same(lane(_train([i]), 0, 1), lane(together, i, 4))
+        same(state_of_seed(_train([i]), 0, 1), state_of_seed(together, i, 4))

@@ -1,4 +1,4 @@
-"""The compiled network against a plain one, autograd and finite differences."""
+"""Tests of the compiled dense network: against plain NumPy, autograd and finite differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A device that is not the CPU, where there is none: torch's ``meta``, whose tensors have shapes and no numbers."""
+"""Tests of devices other than the CPU, on torch's ``meta`` device, whose tensors have shapes and no values."""
 
 from __future__ import annotations
 
@@ -61,6 +61,6 @@ def test_networks_stay_on_their_device(far, player, seen):
     assert list(agent.failed_at) == [0, 0]
 
 
-def test_what_is_mixed_is_seen(far):
+def test_tensors_on_two_devices_are_detected(far):
     with pytest.raises(AssertionError, match=r"linear takes tensors on \['cpu', 'meta'\]"):
         torch.nn.functional.linear(torch.zeros(1, 3), torch.zeros(2, 3, device="meta"))

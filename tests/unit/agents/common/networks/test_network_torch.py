@@ -1,4 +1,4 @@
-"""Networks of torch: one contract with the compiled ones, the same numbers, and any module."""
+"""Tests of torch networks: the interface and the numbers of the compiled ones, and any module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agents.common.networks.optimizers import OptimizerSettings
 from simulator.core import rng
 from simulator.core.jit import set_threads
 from tests.helpers.networks import KINDS, PLAIN, data, draws, flat_of, make, module, weights
-from tests.laws.players import lane, same
+from tests.laws.players import same, state_of_seed
 
 SHAPES = [(3, 2), (1, 1), (5, 7, 3), (4, 13, 5, 2), (6, 3, 9, 5, 1), (2, 5, 4, 3, 8, 7)]  # depths 0 to 4
 ADAM = OptimizerSettings(kind="adam", learning_rate=0.01, max_grad_norm=1.0)
@@ -53,7 +53,7 @@ def test_a_seed_alone_has_the_bits_of_the_same_seed_among_others(kind, sizes):
     together = _train(make(kind, sizes, range(5), ADAM), sizes)
     for i in (1, 4):
         alone = _train(make(kind, sizes, [i], ADAM), sizes, columns=slice(i, i + 1))
-        same(lane(alone, 0, 1), lane(together, i, 5))
+        same(state_of_seed(alone, 0, 1), state_of_seed(together, i, 5))
 
 
 def test_stacked_seeds_agree_with_each_alone_within_the_law():
@@ -114,8 +114,8 @@ def test_a_poisoned_seed_stays_as_it_was_and_leaves_the_others_bits_alone(kind, 
     assert not np.isfinite(norms[1])
     assert np.isfinite(norms[[0, 2]]).all()
     for i in (0, 2):
-        same(lane(dirty.state(), i, 3), lane(clean.state(), i, 3))
-    same(lane(dirty.state(), 1, 3), lane(begun, 1, 3))
+        same(state_of_seed(dirty.state(), i, 3), state_of_seed(clean.state(), i, 3))
+    same(state_of_seed(dirty.state(), 1, 3), state_of_seed(begun, 1, 3))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -125,14 +125,14 @@ def test_masked_seeds_rest(kind):
     network.forward(x)
     norms = network.apply_gradient(dy, np.array([True, False, True]))
     now = network.state()
-    same(lane(now, 1, 3), lane(begun, 1, 3))
+    same(state_of_seed(now, 1, 3), state_of_seed(begun, 1, 3))
     assert norms[1] == 0.0
     np.testing.assert_array_equal(now["step_count"], [1, 0, 1])
     assert np.abs(weights(network, sizes)[[0, 2]] - begun["params"][[0, 2]]).max() > 0.001
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_following_moves_a_share_of_the_way(kind):
+def test_polyak_update_moves_by_tau(kind):
     online, target = make(kind, (2, 1)), make(kind, (2, 1), settings=None)
     online.restore({**online.state(), "params": np.full((3, 3), 8.0, np.float32)})
     target.restore({"params": np.full((3, 3), 4.0, np.float32)})
@@ -158,7 +158,7 @@ def test_a_forward_that_is_not_kept_leaves_what_was_kept(kind):
             wrong.apply_gradient(dy, EVERY)
 
 
-def test_nothing_is_drawn_from_torchs_generator_and_its_threads_are_one():
+def test_torchs_global_generator_is_unused_and_it_has_one_thread():
     before = torch.random.get_rng_state()
     network = make("rows", (4, 6, 2))
     _train(network, (4, 6, 2), steps=1, columns=slice(0, 3))

@@ -1,4 +1,4 @@
-"""Every rule, on every path, against torch.optim; counters, masks and clipping seed by seed."""
+"""Tests of optimizers: every rule in every backend against torch.optim; counters, masks and clipping by seed."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_gradients_are_shortened_by_each_seeds_own_norm(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rule", ["sgd", "adam", "rmsprop"])
-def test_share_scales_the_learning_rate(rule, kind):
+def test_lr_scale_scales_the_learning_rate(rule, kind):
     full, half = (make(kind, (3, 4, 2), (0, 1), OptimizerSettings(kind=rule, learning_rate=r)) for r in (0.01, 0.02))
     x, dy = data((2, 5, 3)), data((2, 5, 2), 1)
     for _ in range(5):

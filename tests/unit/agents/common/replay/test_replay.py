@@ -1,4 +1,4 @@
-"""The replay: n steps, ends, the ring, and what prioritized draws are and weigh."""
+"""Tests of replay: n-step returns, ends of episodes, the ring buffer, prioritized samples and their weights."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from agents.common.replay.prioritized import (
 )
 from agents.dqn.update import Seeds, store_steps
 from simulator.core import rng
-from tests.helpers.called import called
+from tests.helpers.jit_entries import from_python
 
-add_priority, sample, update_priority, replay_size, add_step = called(
+add_priority, sample, update_priority, replay_size, add_step = from_python(
     add_priority, sample, update_priority, replay_size, add_step
 )
 GAMMA = 0.5
@@ -84,7 +84,7 @@ def test_the_ring_equals_a_plain_list(n_step, capacity, ends):
     assert sorted(_stored(replay)) == sorted(newest)
 
 
-def test_a_replay_goes_on_from_its_state():
+def test_a_replay_continues_from_its_state():
     one, two = make_replay(2, 8, 1, 2, GAMMA), make_replay(2, 8, 1, 2, GAMMA)
     _play(one, [1.0] * 5, [""] * 5)
     load_replay(two, save_replay(one))

@@ -1,4 +1,4 @@
-"""The ceiling: worked by hand, and against every other answer on a tiny case."""
+"""Tests of the Bayes-optimal ceiling: by hand, and against every other answer on a tiny case."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_posterior_is_the_softmax_of_beta_times_overlap():
 
 
 @pytest.mark.parametrize(("name", "amount"), [("flip", 0.3), ("flips", 1), ("hide", 0.4), ("shift", 1), ("mix", 0.4)])
-def test_nothing_beats_the_ceiling(name, amount):
+def test_no_answer_beats_the_ceiling(name, amount):
     """Over all patterns, cues and answers: overlap of sign vectors, exact recall, squared error."""
     stored = tuple(map(tuple, THREE[0].tolist()))
     laws = [law(name, amount, pattern, (2, 2), stored) for pattern in stored]
@@ -83,7 +83,7 @@ class Told:
     [(0.5, False), (0.05, False), (0.15, True), (0.0, False)],
     ids=["far", "the-same-to-the-eye", "an-answer-between", "equal"],
 )
-def test_nothing_beats_the_ceiling_of_grey_patterns(apart, more):
+def test_no_answer_beats_the_ceiling_of_grey_patterns(apart, more):
     """Any posterior, and all answers on a grid that holds every value and what is between."""
     patterns = np.array([GREY[0], (GREY[0][0] - apart, *GREY[0][1:]), GREY[1]], np.float32)
     weights = np.random.Generator(np.random.PCG64(1)).dirichlet(np.ones(3), 40)
@@ -113,7 +113,7 @@ def test_equal_patterns_share_their_mass():
 
 
 @pytest.mark.parametrize(("text", "levels"), [("flip:0.25", "two"), ("gauss:1.0", "grey"), ("erase:0.9", "two")])
-def test_what_is_expected_is_what_comes_of_it(text, levels):
+def test_the_expected_overlap_equals_the_simulated_one(text, levels):
     """Over 2,000 cues, to four standard errors; and what is expected varies less."""
     seed_list, two = range(100), levels == "two"
     challenge = digits.make(seed_list, digits.Config(levels=levels))
@@ -130,7 +130,7 @@ def test_what_is_expected_is_what_comes_of_it(text, levels):
         assert expected.mean(axis=1).std() < came.mean(axis=1).std()
 
 
-def test_what_a_channel_cannot_have_made_leaves_all_as_likely():
+def test_an_impossible_cue_leaves_all_patterns_equally_likely():
     cues = Cues(np.array([[[1, 1, 1, 1]]], np.float32))
     found = ceiling(parse("none", PatternSpec((4,))), cues, THREE)
     np.testing.assert_allclose(found.restored[0, 0], THREE[0].mean(axis=0), rtol=1e-6)

@@ -1,4 +1,4 @@
-"""The channels against every outcome enumerated: samples, likelihoods, evidence."""
+"""Tests of corruption models: samples, likelihoods and evidence against enumeration."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_half_a_picture_is_covered_across_or_along():
 
 @settings(deadline=None)
 @given(st.integers(1, 6), st.integers(2, 6), st.floats(0.05, 0.95))
-def test_a_block_is_nearest_to_its_share(height, width, share):
+def test_a_block_is_nearest_to_its_fraction(height, width, share):
     units = PatternSpec((height, width))
     sizes = covered(units, blocks(units, share)).sum(axis=1)
     areas = [h * w for h in range(1, height + 1) for w in range(1, width + 1)]
@@ -194,7 +194,7 @@ def _text(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("is_bipolar", [True, False])
-def test_a_seed_is_corrupted_alike_whoever_is_beside_it_and_however_many_cues_follow(name, is_bipolar):
+def test_corruption_of_a_seed_depends_on_neither_other_seeds_nor_later_cues(name, is_bipolar):
     units = PatternSpec((3, 4), is_bipolar)
     channel = parse(_text(name), units)
     numbers = np.stack([stream.random((6, 12)) for stream in rng.generators(range(3), "patterns")])

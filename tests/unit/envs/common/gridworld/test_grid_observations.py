@@ -1,4 +1,4 @@
-"""What is seen of the rooms, worked by hand on small maps."""
+"""Tests of the rooms' observations: worked by hand on small maps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_index_counts_cells_in_reading_order_and_sets_of_keys_after_them(at):
     assert spec.mdp.next[1, 1, 0] == 4  # the key's cell, once it is held
 
 
-def test_position_is_a_share_of_the_map_and_a_bit_for_every_key(at):
+def test_position_is_a_fraction_of_the_map_and_a_bit_for_every_key(at):
     seen = at("1: 0\n\n" + KEYS, observation="position").state_obs
     assert seen.dtype == np.float32
     np.testing.assert_allclose(seen[0], [0, 0, 0])
@@ -149,7 +149,7 @@ def test_without_numbered_views_every_move_may_be_sent():
 
 @pytest.mark.parametrize("kind", ["index", "position", "onehot", "walls", "window", "pixels"])
 @pytest.mark.parametrize("layout", ["four", "t-maze", "key-door"])
-def test_what_the_walker_sees_is_the_view_of_its_state(kind, layout):
+def test_observations_equal_those_of_the_state(kind, layout):
     env, plain = (make([3, 4], Config(layout=layout, max_steps=6, observation=one)) for one in (kind, "index"))
     one, states = env.spec, plain.spec.state_obs
     seen, index = env.reset(), plain.reset()
@@ -165,7 +165,7 @@ def test_what_the_walker_sees_is_the_view_of_its_state(kind, layout):
         np.testing.assert_array_equal(step.obs[goes_on], step.final_obs[goes_on])
 
 
-def test_views_too_large_for_a_table_are_made_when_looked_at():
+def test_observations_too_large_for_a_table_are_computed_on_demand():
     small, large = (Config(layout="maze", size=size, observation="pixels", cell_pixels=8) for size in (5, 31))
     assert make([1], small).spec.state_obs is not None
     env = make([1, 2], large)

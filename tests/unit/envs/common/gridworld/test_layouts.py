@@ -1,4 +1,4 @@
-"""The layouts by name, their scenes, and settings that they refuse."""
+"""Tests of named layouts: their scenes, and refused settings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_four_rooms_are_the_classic_ones():
 
 
 @pytest.mark.parametrize("size", range(9, 30))
-def test_four_rooms_of_any_size_are_one_whole_with_four_doors(size):
+def test_four_rooms_of_any_size_are_connected_by_four_doors(size):
     plan = layouts.four(LayoutOptions(size=size))
     world = make_grid_world(plan, WorldRules())
     assert len(plan.rows) == len(plan.rows[0]) == size
@@ -170,7 +170,7 @@ def test_every_state_has_a_place_of_its_own_in_the_scene(layout):
     ),
     st.sampled_from(["index", "position", "onehot", "walls", "window", "pixels"]),
 )
-def test_any_map_is_a_sound_env_or_refused(plan, rules, kind):
+def test_any_map_is_a_valid_env_or_refused(plan, rules, kind):
     world = attempt(plan, rules)
     if world is None:
         return

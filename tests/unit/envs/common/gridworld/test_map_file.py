@@ -1,4 +1,4 @@
-"""Maps as text: what is read, what is refused and where, and that saving loses nothing."""
+"""Tests of maps as text: reading, errors with their place, and a lossless round trip."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_map_that_cannot_be_played_is_refused(tmp_path, page, line):
         (os.mkfifo, "it is a pipe, expected a text file"),
     ],
 )
-def test_what_is_no_text_file_is_refused(tmp_path, make_it, said):
+def test_a_file_that_is_not_text_is_refused(tmp_path, make_it, said):
     path = tmp_path / "map.txt"
     make_it(path)
     with pytest.raises(ValueError, match=r"map\.txt") as caught:
@@ -160,11 +160,11 @@ def plans(draw):
 
 
 @given(plans())
-def test_what_is_saved_is_loaded_again(plan):
+def test_a_saved_map_loads_unchanged(plan):
     assert parse(text(plan)) == plan
 
 
-def test_files_are_replaced_whole_and_only_when_told_to(tmp_path):
+def test_files_are_replaced_atomically_and_only_with_force(tmp_path):
     path, plan = tmp_path / "map.txt", parse(HEADED)
     save(Map(("S G",)), path)
     with pytest.raises(ValueError, match=r"map\.txt is there already"):
@@ -176,7 +176,7 @@ def test_files_are_replaced_whole_and_only_when_told_to(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"rows": ("S  ",)}, {"title": " x"}, {"title": "a\nb"}, {"goal": float("nan")}])
-def test_what_could_not_be_read_again_is_not_written(tmp_path, change):
+def test_a_map_that_could_not_be_read_is_not_written(tmp_path, change):
     path = tmp_path / "map.txt"
     with pytest.raises(ValueError, match=r"map"):
         save(dataclasses.replace(Map(("S G",)), **change), path)

@@ -1,4 +1,4 @@
-"""What a Gymnasium environment refuses, each in one line that names the place."""
+"""Tests of errors in Gymnasium environments: one line that names the place."""
 
 import sys
 
@@ -48,7 +48,7 @@ def test_kwargs(kwargs, words):
     _refused(lambda: adapter.make("FrozenLake-v1", [0], Config(kwargs=kwargs)), "FrozenLake-v1", *words)
 
 
-def test_what_is_not_installed_is_named_with_its_extra(monkeypatch):
+def test_a_missing_library_is_named_with_its_extra(monkeypatch):
     for name in [name for name in sys.modules if name.startswith(("Box2D", "gymnasium.envs.box2d"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ale_py", None)

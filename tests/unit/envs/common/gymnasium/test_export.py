@@ -1,4 +1,4 @@
-"""The rooms as Gymnasium environments: Gymnasium's own checker, seeds, and one beside many."""
+"""Tests of the rooms as Gymnasium environments: Gymnasium's checker, seeds, and one against many."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_seed_plays_the_episodes_of_the_simulators_env():
             assert single.reset()[0] == step.obs[0]
 
 
-def test_reset_without_a_seed_goes_on_with_the_stream():
+def test_reset_without_a_seed_continues_the_stream():
     first, second = (gymnasium.make("engram/Rooms-v0") for _ in range(2))
     starts = [first.reset(seed=3)[0]] + [first.reset()[0] for _ in range(6)]
     assert starts == [second.reset(seed=3)[0]] + [second.reset()[0] for _ in range(6)]
@@ -166,7 +166,7 @@ def test_episodes_can_be_cut_earlier_but_not_later():
         (lambda: _begun(gymnasium.make("engram/Rooms-v0")).step(4), "was given action 4, expected 0 to 3"),
     ],
 )
-def test_what_cannot_be_is_refused(call, line):
+def test_invalid_settings_are_refused(call, line):
     with pytest.raises(ValueError, match=r"rooms: ") as caught:
         call()
     assert line in str(caught.value)
@@ -203,7 +203,7 @@ def _wrapped():
 
 
 @pytest.mark.parametrize("entry", [_Dear, _wrapped])
-def test_what_changes_a_reward_of_ours_has_no_exact_answers(entry, monkeypatch):
+def test_a_changed_reward_has_no_exact_answers(entry, monkeypatch):
     monkeypatch.setattr(gymnasium, "registry", dict(gymnasium.registry))
     monkeypatch.setattr("gymnasium.envs.registration.registry", gymnasium.registry)
     gymnasium.register("Dear-v0", entry, max_episode_steps=100)

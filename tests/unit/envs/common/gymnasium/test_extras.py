@@ -1,4 +1,4 @@
-"""Environments that extras bring: the lunar lander (box2d) and Atari games (atari), where those are installed."""
+"""Tests of environments from optional extras: the lunar lander (box2d) and Atari games (atari)."""
 
 import gymnasium
 import numpy as np

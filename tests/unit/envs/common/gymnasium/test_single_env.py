@@ -1,4 +1,4 @@
-"""Any Gymnasium id as an environment: slots against single environments, freezing, spaces, and what is refused."""
+"""Tests of Gymnasium ids as environments: against single environments, saved states, spaces and errors."""
 
 import gymnasium
 import numpy as np
@@ -112,7 +112,7 @@ def test_freezing_is_exact(env_id, at):
 
 
 @pytest.mark.parametrize(("env_id", "at"), [("test/Unseeded-v0", 5), ("test/Foreign-v0", 20)])
-def test_what_cannot_be_played_again_begins_a_new_episode(env_id, at):
+def test_an_env_that_cannot_replay_begins_a_new_episode(env_id, at):
     env, other = (gymnasium_env.make(env_id, SEEDS, Config()) for _ in range(2))
     env.reset()
     for action in _actions(env.spec, at):

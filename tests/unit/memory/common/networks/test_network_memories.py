@@ -1,4 +1,4 @@
-"""What holds for every memory that learns by gradients: seeds, states, known units, alphabets."""
+"""Tests of every memory that learns by gradients: seeds, states, known units, domains."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_codes_are_one_row_for_each_pattern(case):
         assert case[0] in (gan, autoregressive)
 
 
-def test_what_cannot_be_used_is_refused(case):
+def test_invalid_settings_are_refused(case):
     module, config = case
     memory = module.make(UNITS, [0], config)
     with pytest.raises(ValueError, match="nothing is stored"):

@@ -1,4 +1,4 @@
-"""The laws of a restricted Boltzmann machine: energies, partition functions, and a training loop in plain numpy."""
+"""Tests of restricted Boltzmann machines: energies, partition functions, and training against plain NumPy."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from memory.common.rbm.layers import (
 )
 from memory.common.rbm.recall import compute_energies, make_workspace
 from simulator.core import rng
-from tests.helpers.called import called
+from tests.helpers.jit_entries import from_python
 from tests.helpers.seeding import FIRST_SEED, seed_list
 
 pytestmark = pytest.mark.learning
 
-binary_matmul, sample_binary = called(binary_matmul, sample_binary)
+binary_matmul, sample_binary = from_python(binary_matmul, sample_binary)
 
 
 def _layer(n, m, size=1.0, seed=0):
@@ -92,7 +92,7 @@ def test_too_many_hidden_units_to_enumerate_are_refused():
         likelihood.exact_log_z(_layer(2, 21), False)
 
 
-def test_compiled_pieces_equal_numpy():
+def test_compiled_functions_equal_numpy():
     x = np.linspace(-40.0, 40.0, 4_001, dtype=np.float32)
     found = np.array([fast_sigmoid.py_func(value) for value in x[::40]])
     np.testing.assert_allclose(found, likelihood.sigmoid(x[::40].astype(float)), atol=4e-7)

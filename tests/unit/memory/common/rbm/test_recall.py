@@ -1,4 +1,4 @@
-"""What restricted Boltzmann machines restore, hold, make and refuse; and that seeds do not see each other."""
+"""Tests of restricted Boltzmann machines' recall: restoration, samples, errors, and independence of seeds."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_seed_does_not_see_the_others_or_the_threads(player, layers, batch_siz
 
 
 @KINDS
-def test_a_restored_memory_goes_on_with_the_same_bits(player, layers):
+def test_a_restored_memory_continues_with_the_same_bits(player, layers):
     patterns = _patterns(2, 4, 20)
     memory, cues = _stored(player, patterns, **layers, learn=SHORT), _corrupted(patterns)
     other = player.make(PatternSpec((20,)), [0, 1], player.Config(**layers, recall=QUICK))
@@ -166,7 +166,7 @@ def test_a_restored_memory_goes_on_with_the_same_bits(player, layers):
     np.testing.assert_array_equal(memory.energy(cues), other.energy(cues))
 
 
-def test_without_evidence_a_cue_is_met_as_with_settle():
+def test_without_evidence_recall_equals_the_fixed_point():
     patterns = _patterns(1, 3, 16)
     told, untold = (
         _stored(rbm, patterns, n_hidden=8, learn=SHORT, recall_mode=recall_mode)

@@ -1,4 +1,4 @@
-"""Text that others wrote, in every form of output: what another program reads back is the cell, and one cell a cell."""
+"""Tests of escaping: untrusted text in every output format, read back by other programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simulator import api, console
-from simulator.commands import main
 from simulator.config.match import build as match_of
 from simulator.config.recall import build as contest_of
 from simulator.config.tournament import build as tournament_of
@@ -95,7 +94,7 @@ cells = st.lists(text, min_size=1, max_size=5)
 
 
 @given(text)
-def test_what_is_shown_is_one_line_of_what_can_be_seen(words):
+def test_escaped_text_is_one_visible_line(words):
     shown = visible(words)
     assert is_seen(shown)
     assert visible(shown) == shown
@@ -201,7 +200,7 @@ def test_tables_print_every_text_as_text(terminal, capsys, monkeypatch):
     assert "\x1b[31m" not in "\n".join(lines)
 
 
-def test_lines_about_how_it_goes_are_lines(capsys):
+def test_status_lines_are_escaped(capsys):
     console.print_status("no such file a\x1b[2Jb\nengram: all is well\u202e")
     assert capsys.readouterr().err == "no such file a\\x1b[2Jb\\nengram: all is well\\u202e\n"
     console.print_result("two\nlines\r\x9b")
@@ -209,7 +208,7 @@ def test_lines_about_how_it_goes_are_lines(capsys):
 
 
 @pytest.mark.parametrize("bad", UNSEEN, ids=lambda c: f"U+{ord(c):04X}")
-def test_a_name_that_cannot_be_seen_is_refused(bad):
+def test_an_invisible_name_is_refused(bad):
     for name in (bad, f"a{bad}", f"{bad}b", f"a{bad}b"):
         with pytest.raises(ValueError, match=rf"with U\+{ord(bad):04X}, expected .* can be seen") as told:
             checked_name(name, "x")
@@ -217,7 +216,7 @@ def test_a_name_that_cannot_be_seen_is_refused(bad):
 
 
 @pytest.mark.parametrize("name", ["a\n", "a\u202eb", "\u200ba", "a\x9b1m"], ids=ascii)
-def test_every_door_refuses_a_name_that_cannot_be_seen(name, tmp_path, capsys):
+def test_every_entry_point_refuses_an_invisible_name(name, tmp_path, engram):
     for refuse in (
         lambda: registry.load("agents", name),
         lambda: registry.load("envs", name),
@@ -238,11 +237,11 @@ def test_every_door_refuses_a_name_that_cannot_be_seen(name, tmp_path, capsys):
             refuse()
         assert is_seen(str(told.value))
     for words in (["--label", name], ["--lab", name]):
-        assert (
-            main.main(["run", "td", "rooms", *words, *(["--lab", str(tmp_path / "l")] if "--label" in words else [])])
-            == 2
+        assert is_seen(
+            engram(
+                "run", "td", "rooms", *words, *(["--lab", str(tmp_path / "l")] if "--label" in words else []), code=2
+            ).err.removesuffix("\n")
         )
-        assert is_seen(capsys.readouterr().err.removesuffix("\n"))
     assert not (tmp_path / "l").exists()
 
 
@@ -257,11 +256,10 @@ def test_a_name_without_end_or_edge_is_refused(name):
         checked_name(name, "x")
 
 
-def test_a_line_end_after_a_setting_is_no_part_of_it(capsys, tmp_path):
+def test_a_trailing_newline_in_a_setting_is_refused(engram, tmp_path):
     words = ["run", "td", "rooms", "--lab", str(tmp_path / "l"), "--device"]
-    assert main.main([*words, "cpu\n"]) == 2
-    assert main.main([*words, "cuda:\u0661"]) == 2
-    assert "expected cpu, cuda or cuda:N" in capsys.readouterr().err
+    engram(*words, "cpu\n", code=2)
+    assert "expected cpu, cuda or cuda:N" in engram(*words, "cuda:\u0661", code=2).err
 
 
 def _is_number(cell: str) -> bool:

@@ -1,4 +1,4 @@
-"""Files that others wrote: no regular file, too large, or saying more than they hold: refused before they are read."""
+"""Tests of reading untrusted files: irregular, too large or inconsistent files are refused before they are read."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ ODD = {
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.timeout(20)
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path, monkeypatch, capsys, reader, odd):
+def test_irregular_files_are_refused_at_once(tmp_path, monkeypatch, capsys, reader, odd):
     monkeypatch.chdir(tmp_path)
     place = ODD[odd](tmp_path / "x.toml")
     with pytest.raises(ValueError, match="expected") as told:
@@ -111,7 +111,7 @@ def test_a_folder_is_refused_as_one(tmp_path, reader):
 
 
 @pytest.mark.parametrize("reader", [name for name in READERS if name != "trainer"])
-def test_what_is_larger_than_allowed_is_refused_unread_and_the_line_says_how_to_allow_it(tmp_path, monkeypatch, reader):
+def test_too_large_files_are_refused_unread_with_the_option_that_allows_them(tmp_path, monkeypatch, reader):
     path = tmp_path / "x.toml"
     with path.open("wb") as file:
         file.truncate(3 << 30)
@@ -144,15 +144,14 @@ def test_the_limit_is_raised_and_lowered_by_a_setting(tmp_path, monkeypatch):
             read_bytes(path)
 
 
-def test_the_limit_is_a_flag_of_every_command(tmp_path, monkeypatch, capsys):
+def test_the_limit_is_a_flag_of_every_command(tmp_path, monkeypatch, engram):
     monkeypatch.setenv(LIMIT, "")
     path = tmp_path / "run.toml"
     path.write_text("#" * (5 << 20) + '\nsteps = 3\nseeds = 1\nagent.name = "td"\nenv.name = "rooms"\n')
     words = ["run", "--config", str(path), "--lab", str(tmp_path / "l"), "--json"]
-    assert main.main(words) == 2
-    assert "--max-file-mb" in capsys.readouterr().err
-    assert main.main([*words, "--max-file-mb", "6"]) == 0
-    assert main.main([*words, "--max-file-mb", "0"]) == 2
+    assert "--max-file-mb" in engram(*words, code=2).err
+    engram(*words, "--max-file-mb", "6")
+    engram(*words, "--max-file-mb", "0", code=2)
     commands = map(main.command_of, main.COMMANDS)
     assert all("max_file_mb" in {each.name for each in command.known()} for command in commands)
 
@@ -252,12 +251,11 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_array_is_one_line(tmp_path, name, capsys):
+def test_a_broken_array_is_one_line(tmp_path, name, engram):
     path = tmp_path / "x.npy"
     path.write_bytes(BROKEN[name])
     words = ["recall", "nearest_neighbor", "images", "--challenge.path", str(path), "--lab", str(tmp_path / "l")]
-    assert main.main(words) == 2
-    said = capsys.readouterr().err
+    said = engram(*words, code=2).err
     assert said.count("\n") == 1
     assert len(said) < 500
     assert "x.npy: " in said
@@ -286,7 +284,7 @@ def test_a_damaged_array_is_read_or_refused(tmp_path_factory, data):
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("shape", [(), (0,), (3, 4), (2, 3, 4)])
 @pytest.mark.parametrize("dtype", ["<f8", ">f4", "|u1", "|b1", "<i2"])
-def test_whole_arrays_are_read_as_numpy_reads_them(tmp_path, order, shape, dtype):
+def test_intact_arrays_are_read_as_numpy_reads_them(tmp_path, order, shape, dtype):
     array = np.asarray(np.arange(np.prod(shape, dtype=int)).reshape(shape) % 2, dtype, order)
     np.save(tmp_path / "x.npy", array)
     found = read_npy(tmp_path / "x.npy")
@@ -370,7 +368,7 @@ def test_a_pipe_is_read_no_further_than_is_allowed(piped, monkeypatch, length, f
             read_text(place, handed=True)
 
 
-def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, capsys):
+def test_a_byte_order_mark_is_skipped(tmp_path, capsys):
     path = tmp_path / "run.toml"
     path.write_bytes(b'\xef\xbb\xbfsteps = 3\nseeds = 1\nagent.name = "td"\nenv.name = "rooms"\n')
     assert read_text(path).startswith("steps")
@@ -388,7 +386,7 @@ def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, capsys):
 # ------------------------------------------------------------------------------------------------- names and paths
 
 
-def test_what_is_written_as_a_path_and_what_is_a_name(tmp_path, monkeypatch):
+def test_paths_and_names_are_distinguished(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("six", "games", "a.npy", "a.toml"):
         (tmp_path / name).write_text("x")
@@ -402,7 +400,7 @@ def test_what_is_written_as_a_path_and_what_is_a_name(tmp_path, monkeypatch):
     assert [text for text in ("six", "./six", "a.npy", "b.npy", 3, "a\0.npy") if names_file(text)] == ["./six", "a.npy"]
 
 
-def test_a_file_in_the_working_folder_is_no_preset(tmp_path, monkeypatch, capsys):
+def test_a_file_in_the_working_folder_does_not_replace_a_preset(tmp_path, monkeypatch, engram):
     before = preset("games")
     monkeypatch.chdir(tmp_path)
     for name in ("games", "games.toml", "cliff", "evil.toml"):
@@ -411,15 +409,14 @@ def test_a_file_in_the_working_folder_is_no_preset(tmp_path, monkeypatch, capsys
     assert preset("./games").values == {"seeds": 77}
     assert preset("games.toml").values == {"seeds": 77}
     for words in ("evil", "../presets/no-games", str(tmp_path / "no")):
-        assert main.main(["tournament", "--preset", words, "--lab", "l"]) == 2
-    assert main.main(["run", "--preset", "evil", "--lab", "l"]) == 2
-    assert "unknown preset 'evil'" in capsys.readouterr().err
+        engram("tournament", "--preset", words, "--lab", "l", code=2)
+    assert "unknown preset 'evil'" in engram("run", "--preset", "evil", "--lab", "l", code=2).err
 
 
-def test_a_preset_of_a_run_by_path_is_a_file_of_settings(tmp_path, capsys):
+def test_a_preset_of_a_run_by_path_is_a_file_of_settings(tmp_path, engram):
     path = tmp_path / "mine.toml"
     path.write_text('steps = 3\nseeds = 1\nagent.name = "td"\nenv.name = "rooms"\n')
-    assert main.main(["run", "--preset", str(path), "--lab", str(tmp_path / "l"), "--json"]) == 0
+    engram("run", "--preset", str(path), "--lab", str(tmp_path / "l"), "--json")
 
 
 def test_a_file_called_like_a_setting_changes_no_key(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Files at places that people name: nothing that Engram did not write is replaced, and nothing goes into a lab."""
+"""Tests of writing: only files that Engram wrote are replaced, and nothing is written into a lab."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator import api
-from simulator.commands import main
 from simulator.core.files import writing
 from simulator.core.files.writing import is_ours, sealed, write_file
 from simulator.reporting import figures
@@ -34,7 +33,7 @@ def lab(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_engram_wrote_is_known_until_a_byte_of_it_changes(tmp_path, ending):
+def test_engrams_files_are_recognised_until_a_byte_changes(tmp_path, ending):
     path = tmp_path / f"a{ending}"
     for data in (ENDINGS[ending], ENDINGS[ending].replace(b"\n", b"\r\n", 1)):
         write_file(path, data)
@@ -56,7 +55,7 @@ def test_a_seal_stands_behind_what_was_written(data, ending):
 
 
 @pytest.mark.parametrize("kind", ["html", "svg", "png", "pdf", "curves"])
-def test_every_picture_and_page_is_sealed_whole_and_the_same_each_time(tmp_path, kind):
+def test_every_figure_and_page_is_complete_and_reproducible(tmp_path, kind):
     found = []
     for at in range(2):
         path = tmp_path / f"{at}.{'svg' if kind == 'curves' else kind}"
@@ -76,7 +75,7 @@ def test_every_picture_and_page_is_sealed_whole_and_the_same_each_time(tmp_path,
 
 
 @pytest.mark.parametrize("kind", ["html", "svg", "png", "pdf", "curves"])
-def test_a_file_of_somebody_elses_stays_unless_force_says_so(tmp_path, kind):
+def test_a_foreign_file_is_replaced_only_with_force(tmp_path, kind):
     path = tmp_path / f"mine.{'svg' if kind == 'curves' else kind}"
     path.write_text("mine")
     with pytest.raises(ValueError, match=r"is there already, .* or --force to replace it"):
@@ -126,7 +125,7 @@ TRICKS += ("linked folder", "hard link", "pipe", "folder", "loop", "socket", "de
 
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("trick", TRICKS)
-def test_no_trick_leads_into_a_lab_or_over_what_is_no_file(lab, tmp_path, monkeypatch, trick, force):
+def test_no_path_leads_into_a_lab_or_over_an_irregular_file(lab, tmp_path, monkeypatch, trick, force):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outside").mkdir()
     place = _tricks(lab, tmp_path / "outside")[trick]
@@ -158,7 +157,7 @@ def test_a_link_to_a_page_of_ours_leads_to_the_page_that_is_written(tmp_path):
     assert is_ours(tmp_path / "there" / "page.html")
 
 
-def test_engrams_own_place_in_a_lab_is_not_taken_from_somebody_elses_file(lab):
+def test_a_foreign_file_in_a_lab_is_not_replaced(lab):
     write_page(SMALL, lab / "t1.html", in_lab=True)
     write_page(SMALL, lab / "t1.html", in_lab=True)
     (lab / "t2.html").write_text("mine")
@@ -229,14 +228,13 @@ def test_a_trainer_is_saved_over_a_trainer_and_over_nothing_else(tmp_path):
     assert api.Trainer.load(tmp_path / "mine").num_timesteps == 10
 
 
-def test_an_example_is_written_into_no_lab_and_over_no_file_without_force(lab, tmp_path, capsys, monkeypatch):
+def test_an_example_is_written_into_no_lab_and_over_no_file_without_force(lab, tmp_path, engram, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text("mine")
     for words in (["mine.toml"], [str(lab / "new.toml")], [str(lab / "new.toml"), "--force"]):
-        assert main.main(["tournament", "--init", *words]) == 2
-        assert capsys.readouterr().err.count("\n") == 1
+        assert engram("tournament", "--init", *words, code=2).err.count("\n") == 1
     assert (tmp_path / "mine.toml").read_text() == "mine"
-    assert main.main(["tournament", "--init", "mine.toml", "--force"]) == 0
+    engram("tournament", "--init", "mine.toml", "--force")
     assert (tmp_path / "mine.toml").read_text().startswith("#")
 
 

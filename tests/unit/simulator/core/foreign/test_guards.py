@@ -1,4 +1,4 @@
-"""What comes from elsewhere: every door is guarded, nothing is shared, nothing bent to fit, and a failure is kept."""
+"""Tests of guards around foreign players: checks of every call, copies of every array, and stored failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 
 from envs.common.gymnasium import adapter as gymnasium_env
 from envs.common.gymnasium.adapter import Config
-from simulator.commands import main
 from simulator.config.codec import settings_hash, to_toml
 from simulator.config.run import build
 from simulator.core.foreign.casts import held
@@ -99,7 +98,7 @@ BYTES = gymnasium.spaces.Box(0, 255, (2,), np.uint8)
         (gymnasium.spaces.Tuple([gymnasium.spaces.Discrete(2)] * 2), (0, 0.5)),
     ],
 )
-def test_what_a_space_cannot_hold_is_refused_with_env_seed_step_and_value(probe, space, shown):
+def test_values_outside_a_space_are_refused_with_env_seed_step_and_value(probe, space, shown):
     env = probe(observation=space, see=lambda t, rng: shown if t == 4 else space.sample())
     env.reset()
     with pytest.raises(ValueError, match=r"^test/Border-v0: seed 40, in step 4: observed ") as refusal:
@@ -117,7 +116,7 @@ def test_what_a_space_cannot_hold_is_refused_with_env_seed_step_and_value(probe,
         (gymnasium.spaces.Box(-1, 1, (2,), np.float32), [0.1, 1], np.array([0.1, 1], np.float32)),
     ],
 )
-def test_what_it_can_hold_is_taken(probe, space, shown, seen):
+def test_values_inside_a_space_are_accepted(probe, space, shown, seen):
     env = probe(observation=space, see=lambda t, rng: shown)
     np.testing.assert_array_equal(env.reset(), np.array([seen, seen]))
 
@@ -144,7 +143,7 @@ def notices():
     send_notices_to(lambda line: None)
 
 
-def test_floats_outside_of_their_box_are_taken_and_told_once(probe, notices):
+def test_floats_outside_of_their_box_are_accepted_and_reported_once(probe, notices):
     env = probe(observation=gymnasium.spaces.Box(-1, 1, (2,), np.float32), see=lambda t, rng: np.full(2, t))
     env.reset()
     stepped(env, 40)
@@ -185,7 +184,7 @@ def test_an_env_that_changes_what_it_was_given_and_gave_is_resumed_exactly(cut):
     same(whole.state(), resumed.state())
 
 
-def test_an_agent_that_changes_what_it_was_handed_harms_nobody_else():
+def test_an_agent_that_overwrites_its_inputs_changes_nothing_else():
     plain, spoiling = session(), session(spoils=True)
     for one in (plain, spoiling):
         one.play(200)
@@ -197,13 +196,12 @@ def test_an_agent_that_changes_what_it_was_handed_harms_nobody_else():
     same(resumed.state(), spoiling.state())
 
 
-# the doors of a player
+# the methods of a player
 
 
-def refused(tmp_path, capsys, *words, code):
+def refused(tmp_path, engram, *words, code):
     words = ["run", *words, "--view", "none", "--seeds", "2", "--first-seed", "40", "--steps", "40"]
-    assert main.main([*words, "--eval-episodes", "2", "--lab", str(tmp_path / "lab")]) == code
-    captured = capsys.readouterr()
+    captured = engram(*words, "--eval-episodes", "2", "--lab", str(tmp_path / "lab"), code=code)
     assert "Traceback" not in captured.err + captured.out
     return captured.err.splitlines()[-1]
 
@@ -231,8 +229,8 @@ def env_words(what, how="raise", env="Odd"):
         ),
     ],
 )
-def test_what_breaks_before_the_first_step_is_bad_input_and_leaves_no_lab(words, said, tmp_path, capsys):
-    line = refused(tmp_path, capsys, *words, code=2)
+def test_an_error_before_the_first_step_is_bad_input_and_leaves_no_lab(words, said, tmp_path, engram):
+    line = refused(tmp_path, engram, *words, code=2)
     assert all(part in line for part in said), line
     assert not (tmp_path / "lab").exists()
 
@@ -261,8 +259,8 @@ def test_what_breaks_before_the_first_step_is_bad_input_and_leaves_no_lab(words,
         ),
     ],
 )
-def test_what_breaks_later_is_stored_as_failed_with_reason_class_and_place(words, said, error, tmp_path, capsys):
-    line = refused(tmp_path, capsys, *words, code=1)
+def test_a_later_error_is_stored_as_failed_with_reason_class_and_place(words, said, error, tmp_path, engram):
+    line = refused(tmp_path, engram, *words, code=1)
     assert all(part in line for part in said), line
     with Store(tmp_path / "lab") as store:
         record = store.find("r1")
@@ -287,7 +285,7 @@ def test_what_breaks_later_is_stored_as_failed_with_reason_class_and_place(words
         ),
     ],
 )
-def test_what_a_foreign_agent_gives_has_the_shapes_of_the_contract(gives, said):
+def test_outputs_of_a_foreign_agent_have_the_shapes_of_the_contract(gives, said):
     class Odd:
         def policy(self):
             return self
@@ -305,39 +303,35 @@ def test_what_a_foreign_agent_gives_has_the_shapes_of_the_contract(gives, said):
     assert getattr(agent.policy(), other)(np.arange(4)) is None
 
 
-def test_an_interrupt_from_inside_stays_an_interrupt(tmp_path, capsys):
-    assert "interrupted" in refused(tmp_path, capsys, *env_words("step", "interrupt"), code=130)
+def test_an_interrupt_from_inside_stays_an_interrupt(tmp_path, engram):
+    assert "interrupted" in refused(tmp_path, engram, *env_words("step", "interrupt"), code=130)
     with Store(tmp_path / "lab") as store:
         assert (store.find("r1").status, store.find("r1").error) == ("interrupted", None)
 
 
 @pytest.mark.parametrize("what", ["close", "render"])
-def test_what_is_a_courtesy_may_fail(what, tmp_path, capsys):
-    refused(tmp_path, capsys, *env_words(what), code=0)
+def test_optional_calls_may_fail(what, tmp_path, engram):
+    refused(tmp_path, engram, *env_words(what), code=0)
 
 
-def test_a_failed_run_is_told_everywhere_and_resume_says_what_it_needs(tmp_path, capsys):
-    refused(tmp_path, capsys, *env_words("step"), code=1)
+def test_a_failed_run_is_reported_everywhere_and_resume_names_the_step(tmp_path, engram):
+    refused(tmp_path, engram, *env_words("step"), code=1)
     lab = ["--lab", str(tmp_path / "lab")]
     for words in (["list", "runs"], ["show", "r1"], ["report", "r1"]):
-        assert main.main([*words, *lab]) == 0
-        assert "KeyError" in capsys.readouterr().out
-        assert main.main([*words, "--json", *lab]) == 0
-        found = json.loads(capsys.readouterr().out)
+        assert "KeyError" in engram(*words, *lab).out
+        found = engram(*words, "--json", *lab).json
         error = (found["runs"][0] if "runs" in found else found)["error"]
         assert (error["kind"], error["step"]) == ("KeyError", 1)
         assert error["file"].endswith(HERE)
-    assert main.main(["resume", "r1", "--view", "none", *lab]) == 1
-    lines = capsys.readouterr().err
+    lines = engram("resume", "r1", "--view", "none", *lab, code=1).err
     assert "r1 failed at step 1: " in lines
     assert "continues after step 0, and fails again unless this is fixed" in lines
 
 
-def test_a_tournament_names_the_contestant(tmp_path, capsys):
+def test_a_tournament_names_the_contestant(tmp_path, engram):
     words = ["tournament", "--agents", "random_walk", f"mine={AGENT}", "--agent.mine.breaks", "learn"]
     words += ["--envs", "FrozenLake-v1", "--seeds", "2", "--steps", "20", "--eval-episodes", "2", "--json"]
-    assert main.main([*words, "--view", "none", "--lab", str(tmp_path)]) == 1
-    told = json.loads(capsys.readouterr().out)
+    told = engram(*words, "--view", "none", "--lab", str(tmp_path), code=1).json
     assert [(each["contestant"], each["seeds"]) for each in told["failures"]] == [("mine", [0, 1])]
     assert f"agent {AGENT}: learn: ZeroDivisionError: oh" in told["failures"][0]["reason"]
 
@@ -350,12 +344,11 @@ def test_an_error_in_an_evaluation_names_the_seed_of_the_run(probe):
         one.evaluator().evaluate(one.agent, 0)
 
 
-def test_masks_in_info_are_told_once(tmp_path, capsys):
+def test_masks_in_info_are_reported_once(tmp_path, engram):
     forget_notices()
     send_notices_to(lambda line: print(line))
     words = ["run", *env_words("", "mask"), "--view", "none", "--seeds", "3", "--steps", "40", "--eval-episodes", "2"]
-    assert main.main([*words, "--lab", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.count("action_mask") == 1
+    assert engram(*words, "--lab", str(tmp_path)).out.count("action_mask") == 1
 
 
 def taxi(**env):
@@ -364,7 +357,7 @@ def taxi(**env):
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_taxis_masks_can_be_used_and_are_told_where_they_are_not(native, notices):
+def test_taxis_masks_can_be_used_and_are_reported_where_they_are_not(native, notices):
     one = taxi(native=native)
     one.play(50)
     assert [line for line in notices if "action_mask" in line]

@@ -1,4 +1,4 @@
-"""Our packages are ours whatever a user's folder holds, and what the user has under their names can still be had."""
+"""Tests of package names: Engram's packages beside a user's packages of the same names."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_command_runs_with_all_our_names_in_the_working_folder(project: Path
     assert (told["agent"], told["env"], told["steps"]) == ("q_learning", "envs:MyGrid-v0", 40)
 
 
-def test_so_does_the_module(project: Path) -> None:
+def test_the_module_runs_there_too(project: Path) -> None:
     (project / "simulator.py").unlink()
     told = json.loads(python(project, "-m", "simulator", "run", "q_learning", "envs.grid:MyGrid-v0", *RUN).stdout)
     assert told["env"] == "envs.grid:MyGrid-v0"
@@ -94,7 +94,7 @@ def test_workers_run_there_too(project: Path) -> None:
     assert told["cells"] == {**told["cells"], "done": told["cells"]["planned"], "failed": 0}
 
 
-def test_a_script_has_ours_and_its_own(project: Path) -> None:
+def test_a_script_imports_engrams_packages_and_its_own(project: Path) -> None:
     told = script(
         project,
         """
@@ -122,14 +122,14 @@ except AttributeError as error:
     ]
 
 
-def test_ours_alone_run_nothing_of_theirs(project: Path) -> None:
+def test_importing_engrams_packages_runs_no_user_code(project: Path) -> None:
     told = script(
         project, "import simulator, agents, envs.rooms, memory\nfrom envs import common\nprint(agents.__file__)"
     )
     assert told == [str(ROOT / "agents" / "__init__.py")]
 
 
-def test_what_was_imported_before_goes_on(project: Path) -> None:
+def test_modules_imported_earlier_keep_working(project: Path) -> None:
     told = script(
         project,
         """
@@ -147,7 +147,7 @@ print(envs.rooms.__file__, registry.load("memories", "hopfield").name)
     ]
 
 
-def test_a_module_of_ours_that_was_theirs_before_is_told(project: Path) -> None:
+def test_a_shadowed_module_is_reported(project: Path) -> None:
     (project / "envs" / "rooms.py").write_text("MINE = 3")
     told = script(
         project,
@@ -172,7 +172,7 @@ def test_a_package_of_theirs_may_import_us_while_it_is_imported(project: Path) -
     assert told == ["1", "grid runs", str(ROOT / "envs" / "rooms.py")]
 
 
-def test_what_their_package_raises_is_one_line_with_its_place(project: Path) -> None:
+def test_an_error_in_their_package_is_one_line_with_its_place(project: Path) -> None:
     (project / "envs" / "__init__.py").write_text("\n1 / 0\n")
     done = python(project, "-P", "-c", ENGRAM, "run", "q_learning", "envs.grid:MyGrid-v0", *RUN, code=2)
     reason = f"envs.grid cannot be imported: ZeroDivisionError: division by zero ({project}/envs/__init__.py, line 2)"

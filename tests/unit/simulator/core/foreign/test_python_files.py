@@ -1,8 +1,7 @@
-"""Players of Python files by path: ``./my_agent.py``, ``./grid.py:MyGrid-v0``, wherever a name stands."""
+"""Tests of players from Python files: ``./my_agent.py``, ``./grid.py:MyGrid-v0``, wherever a name stands."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -11,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import simulator
-from simulator.commands import main
 from simulator.core import registry
 from simulator.core.foreign import python_files
+from tests.helpers.commands import Engram
 
 AGENT = """
 from agents.random_walk import Config
@@ -73,11 +72,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, object]:
-    assert main.main(list(words)) == code, capsys.readouterr().err
-    return dict(json.loads(capsys.readouterr().out))
-
-
 def line_of(kind: str, name: str) -> str:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is what is tested
         registry.load(kind, name)
@@ -87,79 +81,74 @@ def line_of(kind: str, name: str) -> str:
 
 @pytest.mark.parametrize("env", ["MyGrid-v0", "MyGrid"])
 def test_a_run_is_stored_so_that_it_can_be_played_from_anywhere(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], env: str
+    project: Path, monkeypatch: pytest.MonkeyPatch, engram: Engram, env: str
 ) -> None:
     lab = ("--lab", str(project / "lab"))
-    run = told(capsys, "run", "./my-agent 2.py", f"./envs/grid.py:{env}", *RUN, *lab)
+    run = engram("run", "./my-agent 2.py", f"./envs/grid.py:{env}", *RUN, *lab).json
     assert run["agent"] == str(project / "my-agent 2.py")
     assert run["env"] == f"{project}/envs/grid.py:{env}"
-    assert run["evaluation"]["iqm"] == 9.0  # type: ignore[index]
+    assert run["evaluation"]["iqm"] == 9.0
     monkeypatch.chdir("/")
-    assert told(capsys, "reproduce", "r1", *lab, "--json")["identical"]
-    assert told(capsys, "resume", "r1", *lab, "--json", "--view", "none")["status"] == "done"
+    assert engram("reproduce", "r1", *lab, "--json").json["identical"]
+    assert engram("resume", "r1", *lab, "--json", "--view", "none").json["status"] == "done"
 
 
-def test_a_file_that_is_gone_leaves_its_runs_to_be_shown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told(capsys, "run", "./my-agent 2.py", "rooms", *RUN)
+def test_a_file_that_is_gone_leaves_its_runs_to_be_shown(project: Path, engram: Engram) -> None:
+    engram("run", "./my-agent 2.py", "rooms", *RUN)
     (project / "my-agent 2.py").unlink()
-    assert told(capsys, "show", "r1", "--json")["steps"] == 40
-    assert main.main(["report", "r1"]) == 0
-    assert main.main(["resume", "r1"]) == 2
-    said = f"settings of r1: {project}/my-agent 2.py: no such file, expected a Python file (.py)\n"
-    assert capsys.readouterr().err.endswith(said)
+    assert engram("show", "r1", "--json").json["steps"] == 40
+    engram("report", "r1")
+    error = engram("resume", "r1", code=2).err
+    assert f"settings of r1: {project}/my-agent 2.py: no such file" in error
 
 
-def test_files_of_settings_and_calls_take_paths(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_of_settings_and_calls_take_paths(project: Path, engram: Engram) -> None:
     (project / "run.toml").write_text("[agent]\nname = './my-agent 2.py'\n[env]\nname = './envs/grid.py:MyGrid'\n")
-    assert told(capsys, "run", "--config", "run.toml", *RUN)["agent"] == f"{project}/my-agent 2.py"
+    assert engram("run", "--config", "run.toml", *RUN).json["agent"] == f"{project}/my-agent 2.py"
     found = simulator.run(f"{project}/my-agent 2.py", "../project/envs/grid.py:MyGrid", steps=40, eval_episodes=1)
     assert found.evaluation.tolist() == [9.0] * 8
 
 
-def test_home_is_a_path(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_may_begin_with_the_home_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(project))
     assert registry.load("memories", "~/my_memory.py").name == f"{project}/my_memory.py"
 
 
-def test_memories_and_challenges(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_memories_and_challenges(project: Path, engram: Engram) -> None:
     words = ("--seeds", "2", "--patterns", "3", "--challenge.n-units", "32", "--view", "none", "--json")
-    found = told(capsys, "recall", "./my_memory.py", "other=./my_memory.py", "nearest_neighbor", "./bits.py", *words)
-    cells: list[dict[str, object]] = found["cells"]  # type: ignore[assignment]
+    found = engram("recall", "./my_memory.py", "other=./my_memory.py", "nearest_neighbor", "./bits.py", *words).json
+    cells = found["cells"]
     assert [each["memory"] for each in cells] == ["my_memory", "other", "nearest_neighbor"]
     assert cells[0]["overlap"] == cells[1]["overlap"] == cells[2]["overlap"]
 
 
-def tournament(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """What a tournament of files says when it begins."""
+def tournament(engram: Engram, *words: str) -> str:
+    """Play a tournament of files; the line that says how many cells it has."""
     named = ("--agents", "./my-agent 2.py", "python:./policy.py:act", "--envs", "./envs/grid.py:MyGrid")
-    assert main.main(["tournament", *named, *RUN, "--resamples", "100", "--workers", "1", *words]) == 0
-    caught = capsys.readouterr()
-    assert json.loads(caught.out)["cells"]["failed"] == 0
-    return next(line for line in caught.err.splitlines() if line.startswith("t"))
+    done = engram("tournament", *named, *RUN, "--resamples", "100", "--workers", "1", *words)
+    assert done.json["cells"]["failed"] == 0
+    return next(line for line in done.err.splitlines() if line.startswith("t"))
 
 
-def test_cells_know_files_by_what_they_hold(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cells_know_files_by_what_they_hold(project: Path, monkeypatch: pytest.MonkeyPatch, engram: Engram) -> None:
     lab = str(project.parent / "lab")
-    assert tournament(capsys, "--lab", lab) == "t1: 2 cells"
+    assert tournament(engram, "--lab", lab) == "t1: 2 cells"
     moved = project.rename(project.with_name("elsewhere"))
     monkeypatch.chdir(moved)
-    assert tournament(capsys, "--lab", lab).endswith(": 2 cells, 2 of them stored already")
+    assert tournament(engram, "--lab", lab).endswith(": 2 cells, 2 of them stored already")
     Path("my-agent 2.py").write_text(AGENT + "\n# another line\n")
-    assert tournament(capsys, "--lab", lab).endswith(": 2 cells, 1 of them stored already")
+    assert tournament(engram, "--lab", lab).endswith(": 2 cells, 1 of them stored already")
     Path("envs/grid.py").write_text(GRID + "\n# another line\n")
-    assert tournament(capsys, "--lab", lab).endswith(": 2 cells")
+    assert tournament(engram, "--lab", lab).endswith(": 2 cells")
 
 
-def test_cells_know_what_registers_an_id_by_what_it_holds(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cells_know_what_registers_an_id_by_what_it_holds(project: Path, engram: Engram) -> None:
     (project / "my_grid.py").write_text(GRID.replace("entry_point=MyGrid", "entry_point='my_grid_class:MyGrid'"))
     (project / "my_grid_class.py").write_text(GRID.partition("gym.register")[0])
     words = ("--agents", "q_learning", "--envs", "my_grid:MyGrid-v0", *RUN, "--resamples", "100", "--workers", "1")
 
     def said() -> str:
-        assert main.main(["tournament", *words]) == 0
-        return next(line for line in capsys.readouterr().err.splitlines() if line.startswith("t"))
+        return next(line for line in engram("tournament", *words).err.splitlines() if line.startswith("t"))
 
     assert said() == "t1: 1 cell"
     assert said() == "t1: 1 cell, 1 of them stored already"
@@ -168,7 +157,7 @@ def test_cells_know_what_registers_an_id_by_what_it_holds(project: Path, capsys:
         assert said() == "t1: 1 cell"
 
 
-def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, engram: Engram) -> None:
     (project / "parts").mkdir()
     for name, text in {"__init__": "", "sizes": "from . import units\n", "units": "UNIT = 1\n"}.items():
         (project / "parts" / f"{name}.py").write_text(text)
@@ -179,8 +168,8 @@ def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, caps
     )
 
     def said() -> str:
-        assert main.main(["tournament", "t.toml", "--workers", "1", "--view", "none", "--json"]) == 0
-        return next(line for line in capsys.readouterr().err.splitlines() if line.startswith("t1:"))
+        status = engram("tournament", "t.toml", "--workers", "1", "--view", "none", "--json").err
+        return next(line for line in status.splitlines() if line.startswith("t1:"))
 
     assert said() == "t1: 2 cells"
     assert said() == "t1: 2 cells, 2 of them stored already"
@@ -190,11 +179,11 @@ def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, caps
     assert said() == "t1: 2 cells"
 
 
-def test_players_of_games(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_players_of_games(project: Path, engram: Engram) -> None:
     words = ("--players", "./my-agent 2.py", "tit-for-tat", "--games", "iterated_matrix", *RUN, "--resamples", "100")
-    found = told(capsys, "tournament", *words, "--workers", "1")
-    assert found["cells"]["failed"] == 0  # type: ignore[index]
-    assert {each["contestant"] for each in found["ranking"]} == {"my-agent_2", "tit-for-tat"}  # type: ignore[attr-defined]
+    found = engram("tournament", *words, "--workers", "1").json
+    assert found["cells"]["failed"] == 0
+    assert {each["contestant"] for each in found["ranking"]} == {"my-agent_2", "tit-for-tat"}
 
 
 def test_files_of_one_name_and_one_id_never_meet(project: Path) -> None:
@@ -208,7 +197,7 @@ def test_files_of_one_name_and_one_id_never_meet(project: Path) -> None:
     assert [env.spec.id for env in envs] == [f"{project}/{each}/grid.py:MyGrid-v0" for each in ("one", "two", "one")]
 
 
-def test_what_was_changed_is_another(project: Path) -> None:
+def test_a_changed_file_is_loaded_again(project: Path) -> None:
     file = project / "agent.py"
     file.write_text("X = 1\n")
     was = file.stat()
@@ -219,7 +208,7 @@ def test_what_was_changed_is_another(project: Path) -> None:
     assert (one.X, python_files.load(file).X) == (1, 2)
 
 
-def test_what_is_installed_is_not_replaced_by_what_lies_beside_a_file(project: Path) -> None:
+def test_installed_modules_are_not_replaced_by_files_beside_a_player(project: Path) -> None:
     import numpy
 
     import envs.rooms
@@ -261,7 +250,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_player_is_refused_in_one_line(project: Path, name: str) -> None:
+def test_a_file_that_is_no_player_is_refused_in_one_line(project: Path, name: str) -> None:
     texts = {
         "broken.py": "\n\n1 / 0\n",
         "beside.py": "import broken\n",

@@ -1,11 +1,10 @@
-"""Machine code on disk: only whole files, in a folder of the user's own, are run; whatever else costs a compilation."""
+"""Tests of the compilation cache: only intact files in a folder of the user's own are loaded."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
 import io
-import json
 import os
 import stat
 import subprocess
@@ -15,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.commands import main
 from simulator.core.jit_cache import folder as code_folder
 from simulator.core.jit_cache import numba_files
+from tests.helpers.commands import Engram
 
 PROGRAM = """
 import numpy as np
@@ -123,7 +122,7 @@ def test_one_damaged_file_alone(program: Program, end: str) -> None:
     assert program.again() == (WARM, "")
 
 
-def test_code_that_was_swapped_for_other_whole_code_is_not_run(program: Program) -> None:
+def test_code_swapped_for_other_intact_code_is_not_run(program: Program) -> None:
     program.again()
     one, two = (path for path in program.files() if path.name.endswith(code_folder.DATA))
     one.write_bytes(two.read_bytes())
@@ -156,15 +155,14 @@ def test_code_of_an_older_source_is_swept_away(program: Program) -> None:
 
 
 def test_doctor_finds_damage_and_mends_it(
-    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engram: Engram
 ) -> None:
     program.again()
     monkeypatch.setattr(code_folder, "folder", lambda: program.kept)
 
     def told(*words: str) -> tuple[int, dict[str, str]]:
-        code = main.main(["doctor", "--lab", str(tmp_path / "lab"), "--json", *words])
-        checks = json.loads(capsys.readouterr().out)["checks"]
-        return code, next(each for each in checks if each["name"] == "compiled code")
+        done = engram("doctor", "--lab", str(tmp_path / "lab"), "--json", *words, code=None)
+        return done.code, next(each for each in done.json["checks"] if each["name"] == "compiled code")
 
     assert told()[1]["found"].endswith("warm (2 functions, all whole)")
     others = program.kept / "somebody.nbi"  # of numba itself, in a folder that the user named
@@ -182,7 +180,7 @@ def test_doctor_finds_damage_and_mends_it(
     assert told()[0] == 0
 
 
-def test_another_form_of_numbas_cache_keeps_nothing_and_says_so(program: Program) -> None:
+def test_an_unknown_numba_cache_format_is_not_used_and_reported(program: Program) -> None:
     change = "from numba.core import caching\ndel caching.IndexDataCacheFile._load_data\n"
     program.file.write_text(change + PROGRAM)
     try:
@@ -273,7 +271,7 @@ def _owner(monkeypatch: pytest.MonkeyPatch, foreign: Path) -> None:
     monkeypatch.setattr(Path, "stat", seen(Path.stat))  # lstat asks it too
 
 
-def test_a_usual_folder_of_somebody_else_is_not_used(
+def test_a_default_folder_of_another_user_is_not_used(
     homes: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     home, spare = homes
@@ -344,7 +342,7 @@ def test_a_planted_folder_is_not_used(
     assert capfd.readouterr().err == ""
 
 
-def test_a_planted_folder_of_somebody_else_is_not_used(
+def test_a_planted_folder_of_another_user_is_not_used(
     homes: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     home, spare = homes

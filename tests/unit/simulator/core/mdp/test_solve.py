@@ -1,4 +1,4 @@
-"""The exact solver on environments of one to three states, worked by hand."""
+"""Tests of the exact solver: environments of one to three states by hand."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_discounted_by_hand():
     assert value_iteration(WAIT_OR_GO, 0.0).values == pytest.approx([1, 5])
 
 
-def test_cut_and_end_are_told_apart():
+def test_truncation_and_termination_are_distinguished():
     """Both pay 2 and lead to state 1, whose value is 10: a cut still counts it, but within a horizon it is over."""
     both = env([[[(1, 1, 2, 1)], [(1, 1, 2, 2)]], [[(1, 1, 5, 0)], []]])
     solution = value_iteration(both, 0.5)
@@ -206,6 +206,6 @@ def test_geometric_episodes():
         (lambda: env([[[]]]), "start .* expected 0 where no action is legal"),
     ],
 )
-def test_what_is_refused(call, words):
+def test_invalid_input_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
