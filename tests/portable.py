@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 
 class Configuration(NamedTuple):
-    """What a run of the suite finds in its environment; an empty string leaves a variable as it is."""
+    """Environment variables of one run of the suite; an empty string leaves a variable as it is."""
 
     blas: str  # OPENBLAS_CORETYPE: the kernels of numpy's products
     numba: str  # NUMBA_CPU_NAME: what machine code is made for
@@ -44,7 +44,7 @@ PROCESSES = ("-n", "2", "--dist", "worksteal", "-q")
 
 
 def main(arguments: list[str]) -> int:
-    """Run every configuration; 1 if one is red."""
+    """Run every configuration and return 1 if one fails."""
     rows, red = [], False
     with tempfile.TemporaryDirectory(prefix="engram-portable-") as folder:
         for each in ALL:
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(what: Configuration, folder: Path, arguments: list[str]) -> tuple[int, str, float]:
-    """The exit code of pytest, its last line, and the minutes that it took."""
+    """Return the exit code of pytest, its last line, and the minutes that it took."""
     known = {
         "OPENBLAS_CORETYPE": what.blas,
         "NUMBA_CPU_NAME": what.numba,

@@ -15,7 +15,7 @@ SUPPORTS_GPU = True
 
 @dataclass(frozen=True)
 class Config:
-    """Who fails when."""
+    """Chosen failures."""
 
     fails: dict[str, bool | int | float | str] = field(default_factory=dict)
     """seed -> environment step at which its loss is not finite"""
@@ -24,7 +24,7 @@ class Config:
 
 
 class Breaking:
-    """S walkers; an agent and its own policy, whose action is always 1 or, in a seed that failed, 0."""
+    """S agents that act at random; as a policy the action is 1, or 0 in a seed that failed."""
 
     def __init__(self, n_actions: int, seed_list: list[int], fails: list[int]) -> None:
         self._n, self._fails, self._step = n_actions, np.array(fails, np.int64), 0
@@ -32,44 +32,44 @@ class Breaking:
         self.failed_at = np.zeros(len(seed_list), np.int64)
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
-        """Random while learning, fixed as a policy."""
+        """Return random actions while learning, fixed ones as a policy."""
         if first is not None:
             return np.where(self.failed_at > 0, 0, 1)
         drawn = np.array([int(each.random() * self._n) for each in self._generators])
         return np.where(self.failed_at > 0, 0, drawn)
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
-        """Count, and fail."""
+        """Count the step, and fail the seeds whose step it is."""
         self._step += 1
         self.failed_at[self._fails == self._step] = self._step
         return {"loss": np.where(self.failed_at > 0, np.nan, 1.0)}
 
     def policy(self) -> Breaking:
-        """Itself."""
+        """Return the agent itself."""
         return self
 
     def probs(self, obs: Array) -> Array:
-        """What a broken network says is no probability."""
+        """Return probabilities that are NaN in failed seeds."""
         probs = np.zeros((len(self.failed_at), len(obs), self._n))
         probs[..., 1] = 1.0
         probs[self.failed_at > 0] = np.nan
         return probs
 
     def values(self, obs: Array) -> None:
-        """It values nothing."""
+        """Return no values."""
 
     def state(self) -> State:
-        """Everything."""
+        """Return the whole state."""
         streams = np.stack([rng.pack_state(each.bit_generator) for each in self._generators])
         return {"step": self._step, "failed_at": self.failed_at.copy(), "streams": streams}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._step, self.failed_at[:] = state["step"], state["failed_at"]
         self._generators = [np.random.Generator(rng.unpack_state(words)) for words in state["streams"]]
 
 
 def make(spec: EnvSpec, seed_list: list[int], config: Config) -> Breaking:
-    """Walkers among numbered actions."""
+    """Make agents for numbered actions."""
     space: Any = spec.action
     return Breaking(int(space.n), list(seed_list), [int(config.fails.get(str(seed), 0)) for seed in seed_list])

@@ -13,7 +13,7 @@ from simulator.core.scene import Scene
 
 @dataclass(frozen=True)
 class Config:
-    """What goes wrong."""
+    """The non-finite value and its place."""
 
     what: str = "nothing"
     """nothing, reward, seen or final"""
@@ -26,7 +26,7 @@ class Config:
 
 
 class Clock:
-    """Episodes of four steps in the first seed, five in the second, and so on; action 1 earns 1, action 0 nothing."""
+    """Episodes of four steps in the first seed, five in the second, and so on; action 1 earns 1, action 0 earns 0."""
 
     def __init__(self, seeds: list[int], config: Config) -> None:
         box = spaces.Box(-1.0, 100.0, (2,), np.float32)
@@ -35,16 +35,16 @@ class Clock:
         self._time, self._taken = np.zeros(len(seeds), np.int64), 0
 
     def reset(self) -> Array:
-        """Start."""
+        """Return the first observation."""
         obs = self.observe()
         return self._spoil("seen", obs)
 
     def observe(self) -> Array:
-        """The time, twice."""
+        """Return the time, twice."""
         return np.stack([self._time, self._time], axis=1).astype(np.float32)
 
     def step(self, actions: Array) -> Step:
-        """Move."""
+        """Advance the time."""
         self._time, self._taken = self._time + 1, self._taken + 1
         final, ended = self.observe(), self._time == self._limits
         self._time = np.where(ended, 0, self._time)
@@ -59,19 +59,19 @@ class Clock:
         return values
 
     def scene(self, index: int) -> Scene:
-        """Nothing to draw."""
+        """Return an empty scene."""
         return Scene("clock")
 
     def state(self) -> State:
-        """Everything."""
+        """Return the whole state."""
         return {"time": self._time.copy(), "taken": self._taken}
 
     def restore(self, state: State) -> bool:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._time, self._taken = np.array(state["time"]), state["taken"]
         return True
 
 
 def make(seeds: list[int], config: Config) -> Clock:
-    """One clock per seed."""
+    """Make one clock per seed."""
     return Clock(seeds, config)

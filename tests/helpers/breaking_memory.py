@@ -11,7 +11,7 @@ from simulator.core.memories import Recall
 
 @dataclass(frozen=True)
 class Config:
-    """Which seeds break down, and where."""
+    """Chosen failures."""
 
     seeds: tuple[int, ...] = ()
     """those that break down"""
@@ -56,5 +56,5 @@ class Breaking:
 
 
 def make(units, seed_list, config):
-    """Memories for patterns of any units."""
+    """Make memories for patterns of any shape."""
     return Breaking(seed_list, config)

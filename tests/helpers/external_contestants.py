@@ -18,40 +18,40 @@ HERE = f"python:{__name__}:"
 
 
 def run(env: str, **settings: Any) -> RunConfig:
-    """A run in whose place a contestant plays; ``env_`` holds the environment's settings."""
+    """Return the settings of a run of a contestant; ``env_`` holds the environment's settings."""
     usual = {"seeds": 2, "steps": 60, "eval_every": 25, "eval_episodes": 20}
     inner = {"name": env, **settings.pop("env_", {})}
     return build({**usual, **settings, "agent": {"name": "random_walk"}, "env": inner})
 
 
 def played(name: str, env: str, own: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
-    """The result of a cell, without its times."""
+    """Return the result of a cell, without its times."""
     result = play_external(external(name, own or {}, run(env, **settings)), lambda: None)
     return {key: value for key, value in result.items() if "seconds" not in key}
 
 
 def right(obs: int) -> int:
-    """Always the third action."""
+    """Choose the third action, always."""
     return 2
 
 
 def lean(obs: Any) -> int:
-    """Push where the pole leans to."""
+    """Push to the side where the pole leans."""
     return int(obs[2] > 0)
 
 
 def any_of(obs: Any, n: int = 2) -> int:
-    """Draws from Python's global generator."""
+    """Choose an action with Python's global generator."""
     return random.randrange(n)
 
 
 def shifted(spec: Any, seed: int, by: int = 0) -> Any:
-    """A factory: each seed has a function of its own."""
+    """Make a function of its own for each seed."""
     return lambda obs: (obs + seed + by) % spec.action.n
 
 
 class Alternating:
-    """A class, and one with a memory: left, right, left, right, from left on in every episode."""
+    """A stateful contestant: left, right, left, right, beginning with left in every episode."""
 
     def __init__(self, spec: Any, seed: int) -> None:
         self.taken, self.episodes = 0, 0
@@ -65,7 +65,7 @@ class Alternating:
 
 
 def broken(obs: Any) -> int:
-    """Raises, with a text of two lines."""
+    """Raise an error with a text of two lines."""
     raise LookupError("no\nsuch thing")
 
 
@@ -74,7 +74,7 @@ def leaves(obs: Any) -> int:
 
 
 def given(obs: Any, action: Any = None) -> Any:
-    """Whatever the settings say."""
+    """Choose the action that the settings name."""
     return action
 
 
@@ -83,7 +83,7 @@ def no_function(spec: Any, seed: int) -> int:
 
 
 def recorded(env: str, seed_list: list[int], policy: Any, episodes: int = 2, **settings: Any) -> Recording:
-    """Episodes of a policy as if a person had played them."""
+    """Record episodes of a policy as if a person had played them."""
     player, found = registry.load("envs", env), []
     for seed in seed_list:
         made = player.make([seed], player.Config(**settings))
@@ -101,7 +101,7 @@ def recorded(env: str, seed_list: list[int], policy: Any, episodes: int = 2, **s
 
 @dataclass
 class Weights:
-    """What torch would call a parameter."""
+    """Stand-in for a torch parameter."""
 
     value: float
 
@@ -110,7 +110,7 @@ class Weights:
 
 
 class Counter:
-    """A class like those of stable-baselines3: it draws from global generators, and learns to count its steps.
+    """A class like those of stable-baselines3: it uses global generators, and learns to count its steps.
 
     Its deterministic action is the third one from environment step ``turns`` on, else the first.
     """
@@ -157,7 +157,7 @@ class Counter:
 
 
 def library() -> dict[str, types.ModuleType]:
-    """Modules in the place of stable-baselines3."""
+    """Return modules that stand in for stable-baselines3."""
     top, logger = types.ModuleType("stable_baselines3"), types.ModuleType("stable_baselines3.common.logger")
     top.Counter, logger.Logger = Counter, lambda folder, outputs: (folder, outputs)  # type: ignore[attr-defined]
     return {"stable_baselines3": top, "stable_baselines3.common.logger": logger}

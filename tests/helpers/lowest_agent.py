@@ -13,7 +13,7 @@ NOTES: list[
 
 @dataclass(frozen=True)
 class Config:
-    """Its settings."""
+    """Settings of the agent."""
 
     fails: int = 0
     """step at which the odd seeds fail; 0: never"""
@@ -24,7 +24,7 @@ class Config:
 
 
 class Lowest:
-    """S of them."""
+    """S agents that take the lowest legal action."""
 
     def __init__(self, spec, seed_list, config):
         self._legal, self._seeds, self._config, self._steps = spec.legal_actions, seed_list, config, 0
@@ -56,5 +56,5 @@ class Lowest:
 
 
 def make(spec, seed_list, config):
-    """Agents for any discrete environment."""
+    """Make agents for any discrete environment."""
     return Lowest(spec, list(seed_list), config)

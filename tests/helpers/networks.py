@@ -42,17 +42,17 @@ def _polyak_all(params, others, tau):
 
 
 class Compiled(CompiledNetwork):
-    """The functions of the compiled kind, called for all seeds as those of the other kinds are."""
+    """The compiled network with methods that run all seeds, as the torch networks have."""
 
     def forward(self, x):
-        """Outputs [S, B, out] at x [S, B, in]."""
+        """Return outputs [S, B, out] at x [S, B, in]."""
         self._x = np.ascontiguousarray(x, np.float32)
         y = np.empty((*x.shape[:2], int(self.net.sizes[-1])), np.float32)
         _forward_all(self.net, self._x, y)
         return y
 
     def apply_gradient(self, dy, mask, lr_scale=1.0):
-        """One step of the optimiser in the seeds of ``mask``; norms of the gradients."""
+        """Take one step of the optimizer in the seeds of ``mask`` and return the gradients' norms."""
         norm = np.zeros(len(mask))
         dy = np.ascontiguousarray(dy, np.float32)
         _apply_all(self.net, self.optimizer, self._x, dy, mask, float(lr_scale), norm)
@@ -64,14 +64,14 @@ class Compiled(CompiledNetwork):
 
 
 def make(kind, sizes, seeds=(0, 1, 2), settings=PLAIN, *, tanh=False, batch=16):
-    """Dense networks of a kind; all kinds begin with the same weights."""
+    """Make dense networks of a kind; all kinds begin with the same weights."""
     if kind == "compiled":
         return Compiled(make_net(sizes, tanh, seeds, batch), settings)
     return TorchNetwork(lambda: dense(sizes, tanh), seeds, settings, device="cpu", stacked=kind == "stack")
 
 
 def weights(network, sizes):
-    """Copies of all weights [S, P] in the order of the compiled kind: layer by layer, weights [in, out], biases."""
+    """Copy all weights [S, P] in the order of the compiled kind: layer by layer, weights [in, out], biases."""
     flat = network.state()["params"]
     if isinstance(network, CompiledNetwork):
         return flat
@@ -84,7 +84,7 @@ def weights(network, sizes):
 
 
 def module(row, sizes, *, tanh=False, dtype=torch.float32):
-    """One seed's network as a plain torch module."""
+    """Return one seed's network as a plain torch module."""
     made, at = dense(sizes, tanh).to(dtype), 0
     layers = [each for each in made if isinstance(each, torch.nn.Linear)]
     for layer, (n, m) in zip(layers, pairwise(sizes), strict=True):
@@ -95,14 +95,14 @@ def module(row, sizes, *, tanh=False, dtype=torch.float32):
 
 
 def flat_of(made, what="data"):
-    """A module's weights, or their ``grad``, in the order of :func:`weights`."""
+    """Return a module's weights, or their ``grad``, in the order of :func:`weights`."""
     layers = [each for each in made if isinstance(each, torch.nn.Linear)]
     parts = [getattr(value, what).t().reshape(-1) for layer in layers for value in (layer.weight, layer.bias)]
     return torch.cat(parts).detach().numpy()
 
 
 def plain_outputs(row, sizes, x, *, tanh=False):
-    """The network in float64, by the textbook."""
+    """Compute the network's outputs in float64."""
     h, at = np.asarray(x, np.float64), 0
     for layer, (n, m) in enumerate(pairwise(sizes)):
         h = h @ row[at : at + n * m].reshape(n, m) + row[at + n * m : at + (n + 1) * m]
@@ -113,10 +113,10 @@ def plain_outputs(row, sizes, x, *, tanh=False):
 
 
 def draws(seed):
-    """A stream for made-up data."""
+    """Return a generator for made-up data."""
     return np.random.Generator(np.random.PCG64(seed))
 
 
 def data(shape, seed=0):
-    """Made-up numbers, float32."""
+    """Return made-up numbers, float32."""
     return draws(seed).standard_normal(shape).astype(np.float32)

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 
 class Long(gymnasium.Env):
-    """Ends itself after so many steps, which may depend on the number of the episode; earns 1 in each."""
+    """An env without a step limit: episodes last ``lengths`` steps in turn, and every step earns 1."""
 
     observation_space = action_space = spaces.Discrete(1)
 
@@ -28,11 +28,11 @@ class Long(gymnasium.Env):
 
 
 class Odd(gymnasium.Env):
-    """A ten-step episode in which one thing is as it is told to be.
+    """An env with episodes of ten steps that misbehaves in one chosen call.
 
     Args:
-        what: which call does it: "reset", "step", "close", "render", "spaces" or "make".
-        how: a key of ``DEEDS``.
+        what: the call that misbehaves: "reset", "step", "close", "render", "spaces" or "make".
+        how: "raise", "exit", "interrupt", "alone", "mask" or "four".
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
@@ -85,14 +85,14 @@ class Odd(gymnasium.Env):
 
 
 class NoSeed(Odd):
-    """Written for an API whose reset takes nothing."""
+    """An env whose ``reset`` takes no seed, as in older APIs."""
 
     def reset(self) -> Any:  # type: ignore[override]
         return self._seen()
 
 
 class Sharing(gymnasium.Env):
-    """Keeps what it is handed and hands out what it keeps, and changes both."""
+    """An env that returns its own array as the observation, and overwrites it and the action."""
 
     action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
 

@@ -12,7 +12,7 @@ from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
 @dataclass(frozen=True)
 class Config:
-    """Where it breaks."""
+    """The failing call and the kind of failure."""
 
     breaks: str = "nothing"
     """make, act, learn, policy, policy.act or state"""
@@ -28,7 +28,7 @@ RAISES = {"raise": ZeroDivisionError, "exit": SystemExit, "interrupt": KeyboardI
 
 
 class Walker:
-    """Acts by the sign of what it sees, or 0."""
+    """An agent whose action is the clipped observation, or 0."""
 
     def __init__(self, spec: EnvSpec, n_seeds: int, config: Config, place: str = "") -> None:
         self._spec, self._n, self._config, self._place, self._calls = spec, n_seeds, config, place, 0

@@ -12,5 +12,5 @@ FIRST_SEED = int(os.environ.get("ENGRAM_TEST_FIRST_SEED", "0"))
 
 
 def seed_list(n: int, first: int = 0) -> list[int]:
-    """N seeds of a test, from its own number ``first`` on."""
+    """Return n seeds of a test, beginning at its own number ``first``."""
     return list(range(FIRST_SEED + first, FIRST_SEED + first + n))

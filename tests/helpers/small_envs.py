@@ -9,12 +9,12 @@ from simulator.core.protocols import EnvSpec, Step
 
 
 def discrete(n_states: int, n_actions: int, legal: np.ndarray | None = None) -> EnvSpec:
-    """A spec of numbered states and actions, and nothing else."""
+    """Return a spec of numbered states and actions, and nothing else."""
     return EnvSpec("by-hand", spaces.Discrete(n_states), spaces.Discrete(n_actions), legal_actions=legal)
 
 
 def step(reward: float, then: int, *, terminated: bool = False, truncated: bool = False, obs: int = -1) -> Step:
-    """What a step of one seed gave; a new episode begins at ``obs`` where one ended."""
+    """Return a step of one seed; a new episode begins at ``obs`` if one ended."""
     after = then if obs < 0 else obs
     return Step(
         np.array([after]),

@@ -12,14 +12,14 @@ from simulator.core.snapshots import RunSnapshot
 
 
 def curve(n: int = 10, n_seeds: int = 4) -> Curve:
-    """Seeds that learn from 0 to 1, a little apart."""
+    """Return curves of seeds that learn from 0 to 1, a little apart."""
     steps = np.arange(1, n + 1) * 100
     mean = np.linspace(0.0, 1.0, n)[None, :] * np.linspace(0.7, 1.0, n_seeds)[:, None]
     return Curve(steps, mean, np.full((n_seeds, n), 3))
 
 
 def grid() -> AgentView:
-    """A corridor of four cells with a goal."""
+    """Return the view of a corridor of four cells with a goal."""
     walls = np.ones((3, 6), np.bool_)
     walls[1, 1:5] = False
     places = np.array([[1, 1], [1, 2], [1, 3], [1, 4]])
@@ -31,7 +31,7 @@ def grid() -> AgentView:
 
 
 def graph() -> AgentView:
-    """Three rooms in a row."""
+    """Return the view of three rooms in a row."""
     doors = np.array([[0, 1], [1, 0], [1, 2]])
     scene = Scene("three rooms", rooms=np.zeros((3, 2)), doors=doors, walker=1, actions=("room 0", "room 1", "room 2"))
     greedy = np.array([[False, True, False], [True, False, True], [False, False, False]])
@@ -39,7 +39,7 @@ def graph() -> AgentView:
 
 
 def snapshot(**changes: Any) -> RunSnapshot:
-    """A run half way."""
+    """Return a snapshot of a run half way through."""
     usual = {
         "id": "r1",
         "agent": "q_learning",

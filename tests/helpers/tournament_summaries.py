@@ -22,7 +22,7 @@ NOTE = "Contestants of one tier are not told apart: their intervals overlap."
 
 
 def around(value: float | None, half: float | None) -> dict[str, float | None]:
-    """A value with its interval; no interval where there is no half."""
+    """Return a value with its interval; no interval without a half width."""
     known = value is not None and half is not None
     return {"value": value, "low": value - half if known else None, "high": value + half if known else None}
 
@@ -34,7 +34,7 @@ def summary(
     points: int = 5,
     **changes: Any,
 ) -> dict[str, Any]:
-    """A tournament in which every contestant is a little better than the next, two to a tier."""
+    """Return a tournament in which every contestant is a little better than the next, two to a tier."""
     half = None if seeds == 1 else 0.05
     found = {
         "tournament": "t1",
@@ -105,13 +105,13 @@ def _score(name: str, i: int, m: int, seeds: int, challenges: Sequence[str]) -> 
     raw = (m + 1) * (450.0 - 37.5 * i)
     part = None if half is None else 0.01
     each = {kind: around(raw, half) for kind in ("iqm", "mean", "median")}
-    told = {kind: around(0.9 - 0.08 * i, part) for kind in ("iqm", "mean", "median", "optimality_gap")}
+    normalised = {kind: around(0.9 - 0.08 * i, part) for kind in ("iqm", "mean", "median", "optimality_gap")}
     return {
         "contestant": name,
         "challenge": challenges[m % n],
         "seeds": seeds,
         "raw": {**each, "per_seed": [raw + s for s in range(seeds)]},
-        "normalised": told,
+        "normalised": normalised,
         "auc": around(0.5, part),
         "steps_to_threshold": {"median": 400.0 + i, "low": 300.0, "high": 500.0},
         "solved_fraction": 0.75,
@@ -193,7 +193,7 @@ def _curve(challenge: str, m: int, name: str, i: int, points: int) -> dict[str, 
 
 
 def judged(n: int = 4, challenges: int = 3, seeds: int = 6, points: int = 4, resamples: int = 100) -> dict[str, Any]:
-    """The same shape with statistics by ``analysis``, one seed of the first contestant left out."""
+    """Return the same with statistics by ``analysis``, one seed of the first contestant excluded."""
     names, envs = [f"agent_{i}" for i in range(n)], [f"env_{m}" for m in range(challenges)]
     i, m, s, k = np.ogrid[:n, :challenges, :seeds, : max(points, 1)]
     final = 0.9 - 0.15 * i + 0.02 * m + 0.1 * np.sin(1.7 * s + i + m)  # [C, M, S, 1]

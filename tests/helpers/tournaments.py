@@ -21,27 +21,27 @@ TIMES = ("seconds", "cpu_seconds", "created", "store_seconds", "machine")
 
 
 def small(**changes: Any) -> dict[str, Any]:
-    """Nested tables of a tournament of six cells."""
+    """Return settings of a tournament of six cells."""
     return {**SMALL, "agent": AGENTS, "env": ENVS, **changes}
 
 
 def play(lab: Path, values: dict[str, Any], *, workers: Any = Here, **more: Any) -> TournamentSnapshot:
-    """Play a tournament to its end; the last snapshot."""
+    """Run a tournament to its end and return the last snapshot."""
     with CellStore(lab) as store:
         for last in tournament.play(build(values), store, lambda n: workers(), **more):  # noqa: B007
             pass
     return last
 
 
-def told(lab: Path, name: str = "t1") -> dict[str, Any]:
-    """What a tournament came to, without what differs from time to time."""
+def summary_of(lab: Path, name: str = "t1") -> dict[str, Any]:
+    """Return the summary of a tournament without times and machines."""
     with CellStore(lab) as store:
         found = summary.summary(store, name)
     return {key: value for key, value in found.items() if key not in TIMES}
 
 
 def numbers(lab: Path, name: str = "t1") -> dict[Any, Any]:
-    """Every number of every cell of a tournament."""
+    """Return every number of every cell of a tournament."""
     with CellStore(lab) as store:
         plan = store.find(name).plan
         cells = store.cells([pair["key"] for pair in [*plan["pairs"], *plan["references"]]])
@@ -55,4 +55,4 @@ def _facts(facts: dict[str, Any]) -> str:
     return repr({key: value for key, value in facts.items() if key not in TIMES})
 
 
-__all__ = ["AGENTS", "BREAKING", "ENVS", "SMALL", "Workers", "numbers", "play", "small", "told"]
+__all__ = ["AGENTS", "BREAKING", "ENVS", "SMALL", "Workers", "numbers", "play", "small", "summary_of"]

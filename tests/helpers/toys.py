@@ -47,7 +47,7 @@ class Config:
 
 
 def make(*args: Any) -> None:
-    """Nothing: these tests play no run."""
+    """Do nothing: tests of settings train nothing."""
 
 
 PRESETS = {

@@ -31,7 +31,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _nodes_at_import(tree: ast.AST):
-    """Everything that runs when the module is imported: not inside functions, not for type checkers only."""
+    """Yield every node that runs when the module is imported: not inside functions, not for type checkers only."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -42,7 +42,7 @@ def _nodes_at_import(tree: ast.AST):
 
 
 def _imports(path: Path, *, always: bool = False) -> set[str]:
-    """Modules named by import statements; ``always``: also those inside functions."""
+    """Return modules named by import statements; ``always``: also those inside functions."""
     nodes = ast.walk(_tree(path)) if always else _nodes_at_import(_tree(path))
     found = set()
     for node in nodes:

@@ -49,7 +49,7 @@ def _flat(config, prefix=""):
 
 
 @pytest.mark.parametrize(("kind", "name"), PLAYERS)
-def test_the_module_documents_the_player_and_make_refuses_bad_settings(kind, name):
+def test_the_module_and_make_are_documented(kind, name):
     player = registry.load(kind, name)
     assert len(inspect.getdoc(player.module) or "") > 60
     assert inspect.getdoc(player.make)

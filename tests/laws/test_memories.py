@@ -29,14 +29,14 @@ TOLERANCE = 1e-3  # where torch multiplies, after a short training
 
 
 def quick(name: str, **changes):
-    """A memory's module and its settings for a short training."""
+    """Return a memory's module and its settings for a short training."""
     player = registry.load("memories", name)
     config = player.Config()
     return player, merge(config, {**shortened(config), **changes})
 
 
 def shortened(config) -> dict:
-    """Settings of a short training, in tables within tables too."""
+    """Return settings of a short training, nested ones too."""
     found = {field: n for field, n in SHORT.items() if hasattr(config, field)}
     for field in dataclasses.fields(config):
         inner = getattr(config, field.name)
@@ -46,7 +46,7 @@ def shortened(config) -> dict:
 
 
 def drawn(seed_list, n: int) -> np.ndarray:
-    """Patterns [S, n, 16] of -1 and +1, each seed's by itself."""
+    """Return patterns [S, n, 16] of -1 and +1, one stream per seed."""
     streams = rng.generators(seed_list, "patterns")
     return np.stack([np.where(each.random((n, UNITS.n)) < 0.5, -1.0, 1.0) for each in streams]).astype(np.float32)
 
@@ -58,7 +58,7 @@ def corrupted(patterns: np.ndarray, seed_list) -> np.ndarray:
 
 
 def played(name: str, seed_list, rows=None, **changes):
-    """A memory with three patterns stored, and what it recalls; ``rows``: seeds whose patterns are spoilt."""
+    """Store three patterns in a memory and recall them; ``rows``: seeds whose patterns are spoilt."""
     player, config = quick(name, **changes)
     memory = player.make(UNITS, list(seed_list), config)
     patterns = drawn(seed_list, 3)
@@ -76,7 +76,7 @@ def uses_torch(name: str) -> bool:
 
 
 def close(one, two, name: str) -> None:
-    """Equal to the bit, or nearly where torch multiplies: its products are not the same for every batch."""
+    """Assert equality to the bit, or nearly so for torch, whose products depend on the batch."""
     if uses_torch(name):
         np.testing.assert_allclose(one, two, atol=TOLERANCE, rtol=TOLERANCE)
     else:
@@ -84,7 +84,7 @@ def close(one, two, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_module_has_a_docstring(name):
+def test_the_module_its_settings_and_make_are_documented(name):
     player = registry.load("memories", name)
     assert dataclasses.is_dataclass(player.Config)
     assert player.Config.__dataclass_params__.frozen
@@ -189,7 +189,7 @@ def test_every_variant_is_made_or_refused_with_a_reason(name):
 
 
 def with_rate(config, rate: float) -> dict:
-    """Settings of a short training with every learning rate at ``rate``, in tables within tables too."""
+    """Return settings of a short training with every learning rate at ``rate``, nested ones too."""
     found = {field: n for field, n in SHORT.items() if hasattr(config, field)}
     for field in dataclasses.fields(config):
         inner = getattr(config, field.name)

@@ -115,7 +115,7 @@ def test_packed_streams_continue_where_they_stopped():
 
 
 def _playable(agent, settings):
-    """Settings of exploration that go together."""
+    """Return settings of exploration that fit together."""
     explore = settings.get("explore", {})
     if explore.get("schedule") == "exponential":
         return {**settings, "explore": {**explore, "epsilon_start": 0.5, "epsilon_end": 0.1, "decay_steps": 100}}

@@ -9,7 +9,7 @@ LOST = "lost"  # a unit of which the cue knows nothing
 
 
 def law(name, amount, pattern, shape, stored=()):
-    """Cue -> probability; a cue is a tuple of numbers, LOST where the mask says that nothing is known."""
+    """Return cue -> probability; a cue is a tuple of numbers, LOST where the mask hides the unit."""
     found = defaultdict(float)
     if name in UNITS:
         for outcome in product(*(UNITS[name](x, amount).items() for x in pattern)):

@@ -19,7 +19,7 @@ def original(
     max_steps: int | None = None,
     change: Callable[[Any], None] = lambda core: None,
 ) -> tuple[SyncVectorEnv, Any]:
-    """The original for these seeds, and its first views; ``change`` sets what its ``make`` does not take."""
+    """Make the original for these seeds and reset it; ``change`` sets what its ``make`` does not take."""
 
     def build():
         limit = {} if max_steps is None else {"max_episode_steps": max_steps}
@@ -32,12 +32,12 @@ def original(
 
 
 def as_arrays(seen: Any) -> np.ndarray:
-    """What a vector of environments sees; Blackjack's three numbers as one index."""
+    """Return the observations of a vector of environments; Blackjack's three numbers as one index."""
     return (seen[0] * 11 + seen[1]) * 2 + seen[2] if isinstance(seen, tuple) else np.asarray(seen)
 
 
 def same_step(step: Any, envs: SyncVectorEnv, actions: np.ndarray) -> int:
-    """Assert that ``step`` is what the original gives for the same actions, bit for bit; how many episodes ended."""
+    """Assert that ``step`` equals the original's bit for bit, and return the number of ended episodes."""
     seen, reward, terminated, truncated, infos = envs.step(actions)
     seen, ended = as_arrays(seen), terminated | truncated
     final = seen.copy()

@@ -16,7 +16,7 @@ quick = settings(max_examples=40, deadline=None)
 
 
 def _random(seed, n_states, n_actions):
-    """An environment whose every action may end the episode for good, with some illegal actions and some cuts."""
+    """Return a random MDP whose every action may terminate, with some illegal actions and some truncations."""
     rng = np.random.default_rng(seed)
     shape = (n_states, n_actions, 3)
     prob = rng.dirichlet([0.7] * 3, shape[:2])
@@ -31,7 +31,7 @@ def _random(seed, n_states, n_actions):
 
 
 def _dense(mdp, policy, ends):
-    """The chain [N, N] and reward [N] of a policy, by plain loops."""
+    """Return the chain [N, N] and reward [N] of a policy, by plain loops."""
     chain, reward = np.zeros((len(policy), len(policy))), np.zeros(len(policy))
     for (s, a, k), p in np.ndenumerate(mdp.prob):
         reward[s] += policy[s, a] * p * mdp.reward[s, a, k]
@@ -104,7 +104,7 @@ def test_any_policy(mdp, gamma, seed):
 
 
 def _long_run(mdp, policy):
-    """Gain and shares of steps when episodes begin again, from the visits in one episode."""
+    """Return gain and stationary distribution of repeated episodes, from the visits in one episode."""
     chain, reward = _dense(mdp, policy, (1,))
     visits = np.linalg.solve(np.eye(len(chain)) - chain.T, mdp.start)
     return visits @ reward / visits.sum(), visits / visits.sum()

@@ -38,7 +38,7 @@ Q = np.array(
 
 
 def six_rooms(end):
-    """The action is the room to go to; ``end`` is the code of entering the goal."""
+    """Return the six rooms' MDP: the action is the room to go to, ``end`` the code of entering the goal."""
     rooms = np.broadcast_to(np.arange(6), (6, 6))
     legal, codes = R >= 0, np.where(rooms == 5, end, 0).astype(np.uint8)
     arrays = (legal.astype(float), rooms.copy(), np.maximum(R, 0).astype(float), codes)

@@ -100,7 +100,7 @@ def test_an_end_at_the_time_limit_is_an_end(native):
     assert (step.terminated[0], step.truncated[0]) == (False, True)
 
 
-def test_specs_equal_the_originals():
+def test_specs_have_exact_scores_and_thresholds():
     spec = adapter.make("FrozenLake-v1", [0], Config()).spec
     assert spec.random_score == pytest.approx(0.0139, abs=5e-5)
     assert spec.reward_threshold == 0.70  # registered, and within reach

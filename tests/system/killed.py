@@ -15,13 +15,13 @@ STEPS = {"rooms": 300_000, "FrozenLake-v1": 300_000}
 
 
 def settings(env: str, steps: int) -> RunConfig:
-    """A run of 16 seeds."""
+    """Return the settings of a run of 16 seeds."""
     tables = {"agent": {"name": "q_learning", "step_size": 0.1}, "env": {"name": env}}
     return build({"seeds": 16, "steps": steps, "eval_episodes": 5, "threads": 1, **tables})
 
 
 def play(lab: Path, config: RunConfig) -> RunSnapshot:
-    """Begin the lab's only run, or go on with it, to the end."""
+    """Begin or resume the lab's only run, and finish it."""
     with Store(lab) as store:
         known = store.runs()
         *_, last = loop.run(config, store, known[0].run if known else None, checkpoint_every=EVERY)
@@ -29,7 +29,7 @@ def play(lab: Path, config: RunConfig) -> RunSnapshot:
 
 
 def child(lab: Path, config: RunConfig) -> None:
-    """The same, in a process that will be killed."""
+    """Do the same in a process that will be killed."""
     os.setpgid(0, 0)
     play(lab, config)
 

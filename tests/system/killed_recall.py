@@ -24,7 +24,7 @@ CELLS = 48
 
 
 def play(lab: Path) -> None:
-    """Begin the lab's only contest, or go on with it, to the end."""
+    """Begin or resume the lab's only benchmark, and finish it."""
     with Store(lab) as store:
         known = store.runs()
         for _ in loop.recall(CONFIG, store, known[0].run if known else None):
@@ -32,7 +32,7 @@ def play(lab: Path) -> None:
 
 
 def child(lab: Path) -> None:
-    """The same, in a process that will be killed."""
+    """Do the same in a process that will be killed."""
     os.setpgid(0, 0)
     play(lab)
 

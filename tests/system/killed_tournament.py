@@ -28,7 +28,7 @@ CONFIG: dict[str, Any] = {
 
 
 def child(lab: Path, processes: bool = False) -> None:
-    """Play what is missing, checkpoints as close as they can be."""
+    """Run the missing cells, with checkpoints as close as possible."""
     play(lab, CONFIG, workers=(lambda: Processes(2)) if processes else Here, checkpoint_every=0.01)
 
 

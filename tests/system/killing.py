@@ -25,7 +25,7 @@ OURS = str(Path(host.__file__).parent)
 
 
 def go_on(lab: str, run: str, n: int, written: int = -1) -> None:
-    """Take the run up where it stands and write n checkpoints more, one every two steps."""
+    """Resume the run and write n more checkpoints, one every two steps."""
     with Store(lab) as store:
         store.take(run)
         saved = store.newest(run)
@@ -51,7 +51,7 @@ def killed(work: Callable[[], None], kill: Callable[[int], None]) -> None:
 
 
 def at_random(lab: str, run: str, draw: random.Random) -> None:
-    """Killed from outside, some time after some checkpoint."""
+    """Kill a writer from outside, some time after some checkpoint."""
     reading, writing = os.pipe()
 
     def kill(pid: int) -> None:
@@ -68,7 +68,7 @@ def at_random(lab: str, run: str, draw: random.Random) -> None:
 
 
 def at_line(lab: str, run: str, line: int) -> None:
-    """Killed by itself before that line of our code, counted from the moment of taking the run."""
+    """Kill a writer from inside before that line of the store's code, counted from the moment of taking the run."""
 
     def work() -> None:
         seen = 0
@@ -89,7 +89,7 @@ def at_line(lab: str, run: str, line: int) -> None:
 
 
 def judge(lab: str, run: str, least: int) -> int:
-    """Fail unless rows and newest checkpoint agree and nothing else is left; the step of that checkpoint."""
+    """Fail unless rows and newest checkpoint agree and nothing else is left; return the step of that checkpoint."""
     with Store(lab) as store:
         store.take(run)
         saved = store.newest(run)
@@ -106,7 +106,7 @@ def judge(lab: str, run: str, least: int) -> int:
 
 
 def main(lab: str, how: str) -> None:
-    """Kill, judge, go on; then end the run undisturbed."""
+    """Kill, check, resume; then finish the run undisturbed."""
     with Store(lab) as store:
         run = store.begin(storing.NEW)
     draw, step, steps = random.Random(7), 0, set()

@@ -17,7 +17,7 @@ NEW = NewRun("run", "q_learning", "rooms", SEEDS, 100, 'agent = "q_learning"\n',
 
 
 def points(first: int, last: int) -> PointRows:
-    """The points that end in steps first + 1 to last, one a step, of every seed."""
+    """Return the points that end in steps first + 1 to last, one a step, of every seed."""
     step = np.tile(np.arange(first + 1, last + 1), len(SEEDS))
     seed = np.repeat(np.array(SEEDS), last - first)
     real = [np.sin(step * k + seed % 7) for k in range(5)]
@@ -25,13 +25,13 @@ def points(first: int, last: int) -> PointRows:
 
 
 def evaluation(step: int) -> tuple[EvaluationRow, ...]:
-    """One evaluation of every seed."""
+    """Return one evaluation of every seed."""
     returns = [np.cos(np.arange(4.0) + step + seed % 5) for seed in SEEDS]
     return tuple(EvaluationRow(step, seed, float(r.mean()), None, r) for seed, r in zip(SEEDS, returns, strict=True))
 
 
 def metrics(step: int) -> tuple[MetricRow, ...]:
-    """Two numbers of every seed."""
+    """Return two numbers of every seed."""
     return tuple(
         MetricRow(step, seed, name, float(np.sin(step + seed % 7 + k)))
         for seed in SEEDS
@@ -40,22 +40,22 @@ def metrics(step: int) -> tuple[MetricRow, ...]:
 
 
 def state(step: int) -> dict[str, object]:
-    """The state after that many steps."""
+    """Return the state after that many steps."""
     return {"agent": {"q": np.arange(8.0) * step, "n": step}, "recorder": [np.array(step, np.uint64), "x" * step]}
 
 
 def rows(first: int, last: int) -> Rows:
-    """What becomes final between two steps."""
+    """Return the rows that are final between two steps."""
     return Rows(points(first, last), evaluation(last), metrics(last))
 
 
 def write(store: Store, run: str, first: int, last: int, status: str = "running") -> None:
-    """The checkpoint at step ``last``, after one at ``first``."""
+    """Write the checkpoint at step ``last``, after one at ``first``."""
     store.checkpoint(run, RunProgress(last, last / 4, last / 8), state(last), rows(first, last), status)
 
 
 def begin(store: Store, *steps: int) -> str:
-    """A run with checkpoints at these steps."""
+    """Begin a run with checkpoints at these steps."""
     run = store.begin(NEW)
     for first, last in zip((0, *steps), steps, strict=False):
         write(store, run, first, last)
@@ -63,7 +63,7 @@ def begin(store: Store, *steps: int) -> str:
 
 
 def same(one: object, other: object) -> bool:
-    """Equal in types, dtypes, shapes and bits."""
+    """Return True for equal types, dtypes, shapes and bits."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -89,7 +89,7 @@ def judge(store: Store, run: str, steps: tuple[int, ...]) -> None:
 
 
 def judge_newest(store: Store, run: str, step: int) -> None:
-    """Fail unless the newest whole checkpoint is that of ``step``."""
+    """Fail unless the newest intact checkpoint is that of ``step``."""
     saved = store.newest(run)
     assert saved is not None
     assert saved.progress == RunProgress(step, step / 4, step / 8)
@@ -97,24 +97,24 @@ def judge_newest(store: Store, run: str, step: int) -> None:
 
 
 def files(store: Store, run: str) -> list[str]:
-    """Names of the checkpoint files of a run."""
+    """Return the names of the checkpoint files of a run."""
     return sorted(path.name for path in store.folder(run).glob("*checkpoint*"))
 
 
 def contents(lab: Path) -> dict[Path, bytes]:
-    """Every file of a lab but the locks."""
+    """Return every file of a lab except the locks."""
     return {path: path.read_bytes() for path in lab.rglob("*") if path.is_file() and path.name != "lock"}
 
 
 def line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """Return the text of an error, which must be one line."""
     text = str(error)
     assert "\n" not in text
     return text
 
 
 def two_runs(lab: Path) -> Path:
-    """A lab with a run of three checkpoints and one of one."""
+    """Make a lab with a run of three checkpoints and one of one."""
     with Store(lab) as store:
         begin(store, 5, 9, 12)
         begin(store, 3)
@@ -133,7 +133,7 @@ def judge_two_runs(lab: Path) -> None:
 
 
 def child(module: str, *words: object, wrap: tuple[str, ...] = ()) -> str:
-    """What a script of this folder prints, run in a process of its own; it must succeed."""
+    """Return the output of a script of this folder, run in a process of its own; it must succeed."""
     command = [*wrap, sys.executable, "-m", f"tests.unit.simulator.{module}", *map(str, words)]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)

@@ -27,7 +27,7 @@ def take(lab: str, run: str) -> None:
 
 
 def begin(lab: str, n: str) -> None:
-    """Begin and play several runs, as soon as somebody says so."""
+    """Begin and write several runs, once a line arrives on stdin."""
     print("ready", flush=True)
     sys.stdin.readline()
     with Store(lab) as store:
@@ -35,7 +35,7 @@ def begin(lab: str, n: str) -> None:
 
 
 def fill(lab: str, limit: str, what: str) -> None:
-    """Write checkpoints until the disk is full; then judge what is there, make room, and go on."""
+    """Write checkpoints until the disk is full; then check what is there, free space, and continue."""
     if int(limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
     ballast = Path(lab) / "ballast"
@@ -73,7 +73,7 @@ def _still_whole(store: Store, run: str, step: int) -> None:
 
 
 def read_only(lab: str, uid: str) -> None:
-    """Use a lab that only others may write."""
+    """Use a lab that this user may not write."""
     _become(int(uid))
     before = {path: path.stat().st_mtime_ns for path in Path(lab).rglob("*")}
     with Store(lab) as store:
@@ -87,20 +87,20 @@ def read_only(lab: str, uid: str) -> None:
 
 
 def hidden(lab: str, uid: str) -> None:
-    """Open a lab that one may not look into."""
+    """Open a lab that this user may not read."""
     _become(int(uid))
     _refused(lambda: Store(lab))
 
 
 def newest(lab: str, uid: str) -> None:
-    """Ask for a checkpoint that one may not read."""
+    """Read a checkpoint that this user may not read."""
     _become(int(uid))
     with Store(lab) as store:
         _refused(lambda: store.newest("r1"))
 
 
 def _become(uid: int) -> None:
-    """Somebody without rights, where this process has them all; 0: it has none to lose."""
+    """Give up the rights of root; 0: there are none to give up."""
     if uid:
         from safetensors import safe_open  # noqa: F401 - while it can still be found
 

@@ -21,7 +21,7 @@ KILLS, BATCHES = 60, 10  # over both environments; every first run of a batch is
 
 @cache
 def _processes():
-    """Children of a process that has everything loaded and no threads."""
+    """Return a fork server that has everything loaded and no threads."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.system.killed"])
     return context
@@ -35,7 +35,7 @@ def _rows(lab: Path):
 
 @pytest.fixture(scope="module", params=killed.STEPS)
 def undisturbed(request, tmp_path_factory):
-    """Environment, its run's settings, what it comes to, and how long a child takes for it."""
+    """Return the environment, its run's settings, the undisturbed result, and the seconds that a child takes for it."""
     config = killed.settings(request.param, killed.STEPS[request.param])
     lab = tmp_path_factory.mktemp("whole")
     child = _processes().Process(target=killed.child, args=(lab, config))
@@ -54,7 +54,7 @@ def _wait_for_preload():
 
 
 def _kill_after(seconds: float, lab: Path, config) -> bool:
-    """Start a child and kill it so many seconds later; whether it was still running."""
+    """Start a child, kill it so many seconds later, and return True if it was still running."""
     child = _processes().Process(target=killed.child, args=(lab, config))
     child.start()
     child.join(seconds)

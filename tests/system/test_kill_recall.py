@@ -33,7 +33,7 @@ def _child(lab: Path):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The lab of the whole contest, and how long a child takes for it."""
+    """Return the lab of the undisturbed benchmark, and the seconds that a child takes for it."""
     lab = tmp_path_factory.mktemp("whole")
     nothing = _processes().Process(target=os.getpid)  # loads what children share
     nothing.start()

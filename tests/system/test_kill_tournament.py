@@ -14,7 +14,7 @@ import pytest
 
 from simulator.core import rng
 from simulator.store.cell_store import CellStore
-from tests.helpers.tournaments import numbers, play, told
+from tests.helpers.tournaments import numbers, play, summary_of
 from tests.system import killed_tournament
 
 HOSTS, WORKERS = 12, 8  # kills
@@ -35,7 +35,7 @@ def _child(lab: Path, processes: bool = False):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The lab of the whole tournament, and how long a child takes for it."""
+    """Return the lab of the undisturbed tournament, and the seconds that a child takes for it."""
     lab = tmp_path_factory.mktemp("whole") / "lab"
     nothing = _processes().Process(target=os.getpid)  # loads what children share
     nothing.start()
@@ -50,7 +50,7 @@ def undisturbed(tmp_path_factory):
 def _judge(lab: Path, whole: Path) -> None:
     play(lab, killed_tournament.CONFIG)
     assert numbers(lab) == numbers(whole)
-    one, other = told(lab), told(whole)
+    one, other = summary_of(lab), summary_of(whole)
     assert (
         one["cells"]
         == other["cells"]
@@ -79,7 +79,7 @@ def test_a_tournament_whose_host_is_killed_again_and_again(undisturbed, tmp_path
         if (lab / "engram.sqlite3").exists():
             with CellStore(lab) as store:
                 known = store.tournaments()
-                done.append(told(lab)["cells"]["done"] if known else 0)
+                done.append(summary_of(lab)["cells"]["done"] if known else 0)
     assert met > HOSTS // 2
     assert done == sorted(done)  # what was played stays
     _judge(lab, whole)
@@ -106,7 +106,7 @@ def test_a_tournament_whose_workers_are_killed(undisturbed, tmp_path):
 
 
 def _workers_of(pid: int) -> list[int]:
-    """The processes that a host has started."""
+    """Return the processes that a host has started."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     found = [int(each) for each in children.read_text().split()] if children.exists() else []
     return [

@@ -37,7 +37,7 @@ print(GcsClient(address=sys.argv[1]).internal_kv_keys(b"", None, timeout=10))
 
 
 def descendants(pid: int) -> set[int]:
-    """Every process below one, itself among them."""
+    """Return a process and every process below it."""
     below = dict[int, list[int]]()
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -53,7 +53,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def listening() -> dict[str, tuple[str, int]]:
-    """Inode of every listening TCP socket of this machine -> its address, in hex as the kernel writes it, and port."""
+    """Map the inode of every listening TCP socket to its address, in hex as the kernel writes it, and port."""
     found = {}
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in Path(path).read_text().splitlines()[1:] if Path(path).exists() else []:
@@ -65,7 +65,7 @@ def listening() -> dict[str, tuple[str, int]]:
 
 
 def sockets_of(pid: int) -> Iterator[str]:
-    """Inodes of the sockets that a process has."""
+    """Return inodes of the sockets that a process has."""
     for path in Path(f"/proc/{pid}/fd").glob("*"):
         try:
             target = os.readlink(path)
@@ -125,19 +125,19 @@ def test_access_is_refused_and_a_signal_ends_it_in_order(tmp_path):
 
 
 def _stranger(port: int, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Another process, which asks Ray for what it keeps."""
+    """Ask Ray for its objects from another process."""
     program = [sys.executable, "-c", STRANGER, f"127.0.0.1:{port}"]
     return subprocess.run(program, capture_output=True, text=True, check=False, env=environment, timeout=60)
 
 
 def _token(host: int, everyone: set[int]) -> str:
-    """What the processes of Ray are told."""
+    """Return the token that Ray's processes have in their environment."""
     for pid in everyone - {host}:
         try:
-            told = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        for each in told:
+        for each in environment:
             if each.startswith(b"RAY_AUTH_TOKEN="):
                 return each.partition(b"=")[2].decode()
     return ""

@@ -109,9 +109,9 @@ def test_a_crashed_worker_fails_its_own_cell_only(tmp_path):
     values = small(agent=entered, env={"pole": {"name": "CartPole-v1"}}, steps=50, retries=1)
     last = play(tmp_path / "lab", values, workers=lambda: Processes(2))
     assert (last.done, last.failed) == (1, 1)
-    from tests.helpers.tournaments import told
+    from tests.helpers.tournaments import summary_of
 
-    assert told(tmp_path / "lab")["failures"][0]["reason"] == "its worker ended with code 7, 2 times"
+    assert summary_of(tmp_path / "lab")["failures"][0]["reason"] == "its worker ended with code 7, 2 times"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_actions_in_a_box_exist_even_then():
     assert (wild.failed_at > 0).all()
 
 
-def test_an_earlier_state_has_no_failed_seed():
+def test_a_state_without_failed_at_has_no_failed_seed():
     here = session("q_learning", "FrozenLake-v1")
     here.play(100)
     state = here.agent.state()
@@ -83,10 +83,10 @@ def test_a_failed_seed_is_reported_and_has_no_score(tmp_path):
     played = {"seeds": 16, "steps": 600, "eval_every": 300, "eval_episodes": 2, "eval_max_steps": 200}
     with Store(tmp_path) as store:
         list(loop.run(build({**played, **tables}), store))
-        told = summary.summary(store, "r1")
+        result = summary.summary(store, "r1")
         rows = {row.seed: row.returns for row in store.evaluations("r1") if row.step == 600}
-    lost = {each["seed"]: each["reason"] for each in told["failed"]}
+    lost = {each["seed"]: each["reason"] for each in result["failed"]}
     assert lost, "of 16 seeds about half"
     assert set(lost.values()) == {"its loss was not finite"}
     assert all(np.isnan(rows[seed]).all() for seed in lost)
-    assert told["evaluation"]["left_out"] >= len(lost)
+    assert result["evaluation"]["left_out"] >= len(lost)

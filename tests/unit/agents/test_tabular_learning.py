@@ -23,13 +23,13 @@ def _tuned(name, seeds=SEEDS, **agent):
 
 
 def _exact(one):
-    """Expected returns [S]."""
+    """Return expected returns [S]."""
     spec = one.env.spec
     return evaluate_finite(spec.mdp, one.agent.policy().probs(spec.state_obs), spec.max_steps or LIMIT)
 
 
 def _history(one, steps, every):
-    """Expected returns [K, S] along the way."""
+    """Return expected returns [K, S] during training."""
     scores = []
     for _ in range(steps // every):
         one.play(every)

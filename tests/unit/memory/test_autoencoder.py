@@ -22,7 +22,7 @@ UNITS = PatternSpec((3, 4))
 
 
 def signs(n_seeds: int, n: int, units: int, first: int = 0) -> np.ndarray:
-    """Random patterns [S, P, N]."""
+    """Return random patterns [S, P, N]."""
     streams = rng.generators(seed_list(n_seeds, first), "patterns")
     return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
@@ -56,7 +56,7 @@ def test_the_contraction_is_the_squared_norm_of_the_jacobian(activation):
 
 
 def _plain_loss(weights, config, x, seen):
-    """One row at a time, one seed, in float64 numpy."""
+    """Return the loss of one seed in float64 NumPy, one row at a time."""
     bend = {"sigmoid": lambda z: 1 / (1 + np.exp(-z)), "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}
     w = {name: part[0].double().numpy() for name, part in weights.items()}
     total = 0.0

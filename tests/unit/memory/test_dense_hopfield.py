@@ -33,7 +33,7 @@ def plain_energy(stored, state, config):
 
 
 def loop(stored, cue, seed, held, config):
-    """Both energies of every unit, computed afresh."""
+    """Recall by computing both energies of every unit afresh."""
     stream = np.random.Generator(rng.unpack_state(rng.pcg64_states([seed], "recall")[0]))
     state, order = cue.astype(np.float64), list(range(len(cue)))
     energies = [plain_energy(stored, state, config)]

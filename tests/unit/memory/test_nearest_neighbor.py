@@ -54,8 +54,8 @@ def test_recall_has_the_least_squared_distance(seed):
     cues = np.round(draws.uniform(-1, 1, (2, 5, 6)), 1).astype(np.float32)
     memory = _nearest(stored)
     found = memory.recall(cues)
-    told = cues != 0.0
-    far = 0.25 * (told[:, :, None] * (cues[:, :, None] - stored[:, None]) ** 2).sum(3)
+    known = cues != 0.0
+    far = 0.25 * (known[:, :, None] * (cues[:, :, None] - stored[:, None]) ** 2).sum(3)
     given_by = np.abs(found.patterns[:, :, None] - stored[:, None]).sum(3).argmin(2)
     np.testing.assert_allclose(np.take_along_axis(far, given_by[:, :, None], 2)[:, :, 0], far.min(2), atol=1e-6)
     np.testing.assert_allclose(found.energy[:, :, 0], far.min(2), atol=1e-6)

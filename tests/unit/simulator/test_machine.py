@@ -17,14 +17,14 @@ RECALL = ["recall", "hopfield", "random_bits", "--seeds", "2", "--patterns", "3"
 @pytest.mark.parametrize("words", [RUN, RECALL])
 def test_a_run_describes_its_machine(tmp_path, engram, words):
     lab = ["--lab", str(tmp_path), "--json"]
-    told = engram(*words, *lab).json
-    shown = engram("show", told["run"], *lab).json
+    result = engram(*words, *lab).json
+    shown = engram("show", result["run"], *lab).json
     assert shown["versions"]["numpy"]
     (made_on,) = shown["machines"]
     assert set(made_on) >= NAMES
     assert made_on["threads"] == ("2" if words is RUN else str(os.cpu_count()))
     assert made_on == machine.machine(int(made_on["threads"]))
-    text = engram("show", told["run"], "--lab", str(tmp_path)).out
+    text = engram("show", result["run"], "--lab", str(tmp_path)).out
     assert f"made on {made_on['cpu']}, {made_on['instructions']}, BLAS {made_on['blas']}" in text
 
 
@@ -57,8 +57,8 @@ def test_the_named_blas_kernel_is_the_used_one():
 def test_cells_of_a_tournament_describe_their_machine(tmp_path, engram):
     words = ["--agents", "q_learning", "random_walk", "--envs", "FrozenLake-v1", "--seeds", "2", "--steps", "200"]
     lab = ["--lab", str(tmp_path), "--json"]
-    told = engram("tournament", *words, "--workers", "1", "--view", "none", *lab).json
-    assert {name for each in told["machines"] for name in each} >= NAMES
+    result = engram("tournament", *words, "--workers", "1", "--view", "none", *lab).json
+    assert {name for each in result["machines"] for name in each} >= NAMES
     with CellStore(tmp_path) as store:
         assert store.find("t1").versions["numpy"]
     again = engram("reproduce", "t1", "--workers", "1", *lab).json

@@ -44,7 +44,7 @@ def test_the_replay_holds_final_observations_not_the_next_episodes_first(spec, k
 
 
 class _Film:
-    """Two seeds of random frames: a store and a replay of them beside the stacks in plain lists.
+    """Random frames of two seeds, in a store with a replay and as stacks in plain lists.
 
     The discount is 0 and the reward of step t is t: what a transition earned is the step that it begins with.
     """
@@ -84,14 +84,14 @@ class _Film:
         self.obs, self.t = following, self.t + 1
 
     def last_of(self, i, k):
-        """The last step of the transition that begins with step k, and whether it truly ends there."""
+        """Return the last step of the transition that begins with step k, and True if the episode terminates there."""
         for t in range(k, k + self.n_step):
             if any(self.ends[i][t]):
                 return t, self.ends[i][t][0]
         return k + self.n_step - 1, False
 
     def check(self, picked):
-        """Sample ``picked`` [2, B], check that every image is its transition's own; what was sampled in their place."""
+        """Sample ``picked`` [2, B], check every image, and return the transitions that were sampled instead."""
         batch = self.sampled(picked, (1 + picked) / 64)
         here, following = (
             self.store.inputs(np.take_along_axis(stored, batch.indices[..., None], axis=1))
@@ -107,7 +107,7 @@ class _Film:
         return batch.indices
 
     def sampled(self, indices, weights):
-        """A batch of these transitions, or of others where their frames are overwritten."""
+        """Return a batch of these transitions, or of others where their frames are overwritten."""
         batch = make_batch(2, indices.shape[1], (1,), np.uint8, 2, 2)
         batch.indices[:], batch.weights[:] = indices, weights
         replace_overwritten(self.replay, batch, self.store.oldest())

@@ -25,17 +25,17 @@ def acted(walker, game, n):
 
 
 def played(game, orders, walker, n=60):
-    """Rewards, ends and views of n steps, each seed with the actions of its number."""
+    """Return rewards, ends and observations of n steps, each seed with the actions of its number."""
     game.reset()
-    told = []
+    rows = []
     for _ in range(n):
         first, second = (walker.integers(0, game.specs[0].action.n, 8)[orders] for _ in range(2))
         if game.simultaneous:
-            told += [(step.obs.copy(), step.reward.copy(), step.terminated.copy()) for step in game.step(first, second)]
+            rows += [(step.obs.copy(), step.reward.copy(), step.terminated.copy()) for step in game.step(first, second)]
         else:
             turn = game.step(first)
-            told.append((turn.obs, turn.reward, turn.terminated, turn.mover, turn.replaced, *turn.final_obs))
-    return told
+            rows.append((turn.obs, turn.reward, turn.terminated, turn.mover, turn.replaced, *turn.final_obs))
+    return rows
 
 
 @pytest.mark.parametrize("name", GAMES)
@@ -53,8 +53,8 @@ def test_a_seed_alone_plays_as_it_does_among_others(name):
 def test_views_are_in_their_spaces_and_payoffs_within_their_bounds(name):
     game, walker = made(name, [0, 1]), np.random.Generator(np.random.PCG64(2))
     assert game.specs[0].observation == game.specs[1].observation
-    for told in played(game, [0, 1], walker):
-        obs, reward = told[:2]
+    for row in played(game, [0, 1], walker):
+        obs, reward = row[:2]
         assert all(game.specs[0].observation.contains(view) for view in obs)
         assert reward.dtype == np.float32
         assert reward.min() >= min(low for low, _ in game.bounds)
@@ -158,11 +158,11 @@ def test_a_fixed_number_of_rounds_is_a_limit_of_time():
     game = made("iterated_matrix", [0], rounds=3)
     game.reset()
     ends = [game.step(np.array([0]), np.array([1]))[0] for _ in range(1)]
-    told = [(bool(ends[0].truncated[0]), bool(ends[0].terminated[0]))]
+    flags = [(bool(ends[0].truncated[0]), bool(ends[0].terminated[0]))]
     for _ in range(5):
         step, _ = game.step(np.array([0]), np.array([1]))
-        told.append((bool(step.truncated[0]), bool(step.terminated[0])))
-    assert told == [(False, False), (False, False), (True, False)] * 2
+        flags.append((bool(step.truncated[0]), bool(step.terminated[0])))
+    assert flags == [(False, False), (False, False), (True, False)] * 2
 
 
 def test_kinds_and_payoffs_of_ones_own():

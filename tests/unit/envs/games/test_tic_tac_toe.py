@@ -15,7 +15,7 @@ UNIFORM = tree().legal / tree().legal.sum(axis=1, keepdims=True)
 
 
 def boards():
-    """Every position of the tree as a board (0, 1, 2)."""
+    """Return every position of the tree as a board (0, 1, 2)."""
     every = tree()
     digits = every.obs[:, None] // 3 ** np.arange(9) % 3
     turned = np.where(digits > 0, 3 - digits, 0)
@@ -55,7 +55,7 @@ def test_every_move_equals_pettingzoos():
 
 @cache
 def by_recursion(squares, mover, responder):
-    """The responder's expected payoff against uniform play: a plain recursion over boards."""
+    """Return the responder's expected payoff against uniform play, by a plain recursion over boards."""
     worth = []
     for square in (k for k in range(9) if squares[k] == "."):
         after = squares[:square] + "xo"[mover] + squares[square + 1 :]

@@ -128,7 +128,7 @@ def test_values_between_minus_one_and_one_are_bipolar_only_with_a_threshold(tmp_
 
 
 def _clear_pictures():
-    """Black at the left and transparent at the right, as images of every mode that can be transparent."""
+    """Yield images, black at the left and transparent at the right, of every mode that can be transparent."""
     alpha = np.array([[255, 0], [255, 0]], np.uint8)
     for mode, black in (("RGBA", (0, 0, 0)), ("LA", (0,))):
         bands = [np.full((2, 2), value, np.uint8) for value in black]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.learning
 
 
 def _machine(n, size, seed=0):
-    """Random symmetric weights [n, n] with zero diagonal, and biases."""
+    """Return random symmetric weights [n, n] with zero diagonal, and biases."""
     draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
     upper = np.triu(size * draws.standard_normal((n, n)), 1)
     return upper + upper.T, size * draws.standard_normal(n)
@@ -32,7 +32,7 @@ def _plain_energy(weights, bias, state):
 
 
 def _law(weights, bias):
-    """Every state and its probability, by a plain loop."""
+    """Return every state and its probability, by a plain loop."""
     states = np.array(list(itertools.product((-1.0, 1.0), repeat=len(bias))))
     weight = np.exp([-_plain_energy(weights, bias, state) for state in states])
     return states, weight / weight.sum(), np.log(weight.sum())
@@ -65,7 +65,7 @@ def test_positive_minus_negative_phase_is_the_gradient_of_the_log_likelihood(n_v
 
 
 def _variation(states, p, samples):
-    """Total variation between a law over all states and samples of it."""
+    """Return the total variation between a distribution over all states and samples of it."""
     n = samples.shape[1]
     places = 1 << np.arange(n)[::-1]
     counts = np.bincount((samples > 0) @ places, minlength=1 << n)

@@ -97,7 +97,7 @@ def test_a_seed_does_not_see_the_others_or_the_threads(n_hidden):
 
 
 def _made(memory, config, i):
-    """What seed i makes next, without moving the memory on."""
+    """Return the next samples of seed i, without changing the memory."""
     twin = boltzmann.make(PatternSpec((24,)), [5, 6, 7], config)
     twin.restore(memory.state())
     return twin.generate(3)[i]
@@ -135,5 +135,5 @@ def test_bad_input_is_refused():
 
 def test_without_evidence_recall_equals_the_fixed_point():
     patterns = _patterns(1, 3, 24)
-    told, untold = _stored(patterns), _stored(patterns, recall_mode="fixed_point")
-    np.testing.assert_array_equal(told.recall(patterns).patterns, untold.recall(patterns).patterns)
+    noise_aware, fixed_point = _stored(patterns), _stored(patterns, recall_mode="fixed_point")
+    np.testing.assert_array_equal(noise_aware.recall(patterns).patterns, fixed_point.recall(patterns).patterns)

@@ -23,7 +23,7 @@ def draw(seed, *shape):
 
 
 def _flipped(patterns, share, seed=9):
-    """The same with exactly that share of every pattern flipped."""
+    """Return the patterns with exactly that fraction of each flipped."""
     draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed)).random(patterns.shape)
     cues, at = patterns.copy(), draws.argsort(2)[:, :, : round(share * patterns.shape[2])]
     np.put_along_axis(cues, at, -np.take_along_axis(patterns, at, 2), 2)

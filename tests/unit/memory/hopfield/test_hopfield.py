@@ -59,7 +59,7 @@ def test_the_four_fixed_points_and_their_basins(update):
 
 
 def loop(weights, cue, seed, push, held, n_sweeps=100):
-    """The textbook: units one by one in the seed's order, float64, every field computed afresh."""
+    """Recall by the textbook: units one by one in the seed's order, float64, every field computed afresh."""
     stream = np.random.Generator(rng.unpack_state(rng.pcg64_states([seed], "recall")[0]))
     state, order, n = cue.astype(np.float64), list(range(len(cue))), len(cue)
     energies = [-0.5 * state @ weights @ state - push @ state]

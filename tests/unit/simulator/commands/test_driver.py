@@ -46,7 +46,7 @@ class Watcher:
 
 
 def game(log: list[str], at: int = -1, number: int = 0, error: Exception | None = None) -> Iterator[RunSnapshot]:
-    """Five snapshots; at one of them a signal arrives or something goes wrong."""
+    """Yield five snapshots; at one of them a signal arrives or an error is raised."""
     try:
         for step in range(5):
             if step == at and number:
@@ -61,7 +61,7 @@ def game(log: list[str], at: int = -1, number: int = 0, error: Exception | None 
 
 @pytest.fixture(autouse=True)
 def _heard_hangup() -> Iterator[None]:
-    """A suite that nohup started ignores hangups, and so would what it starts."""
+    """Restore the default for SIGHUP, which a suite started by nohup ignores."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -150,11 +150,11 @@ def test_an_interrupted_run_names_the_command_that_resumes_it(tmp_path: Path, nu
         while not process.stderr.readline().startswith(b"r1: q_learning in FrozenLake-v1"):
             assert process.poll() is None
         process.send_signal(number)
-        told = process.stderr.read().decode().splitlines()[-1]
+        line = process.stderr.read().decode().splitlines()[-1]
         assert process.stdout.read() == b""
         assert process.wait() == code
-    assert told.startswith(f"engram: {signal.Signals(number).name}: interrupted after ")
-    assert told.endswith("of 1,000,000,000,000 steps, checkpoint saved; continue with: engram resume r1 --lab lab")
+    assert line.startswith(f"engram: {signal.Signals(number).name}: interrupted after ")
+    assert line.endswith("of 1,000,000,000,000 steps, checkpoint saved; continue with: engram resume r1 --lab lab")
     listed = subprocess.run(
         [*words, "list", "runs", "--lab", "lab"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -191,7 +191,7 @@ def _own_terminal() -> None:
 
 def test_signals_are_answered_while_the_main_thread_runs_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits in C, as it does in compiled code, until the answer to a signal is there; Python's handlers wait too."""
-    libc, mutex, (heard, told) = ctypes.PyDLL(None), ctypes.create_string_buffer(64), os.pipe()
+    libc, mutex, (heard, written) = ctypes.PyDLL(None), ctypes.create_string_buffer(64), os.pipe()
     lock = ctypes.CDLL(None).pthread_mutex_lock  # lets other threads go on meanwhile
     answers: list[bytes] = []
 
@@ -211,7 +211,7 @@ def test_signals_are_answered_while_the_main_thread_runs_no_python(monkeypatch: 
         raise AssertionError("it was asked to stop")
 
     locked, write = threading.Event(), os.write
-    monkeypatch.setattr("os.write", lambda number, data: write(told if number == 2 else number, data))
+    monkeypatch.setattr("os.write", lambda number, data: write(written if number == 2 else number, data))
     last, number = drive(snapshots(), None, lambda first: None)
     assert (last.step, number) == (1, signal.SIGINT)
     assert answers == [b"engram: stopping as soon as this step is done; once more to leave at once\n"]

@@ -21,7 +21,7 @@ SMALL = build(
 
 
 def stored(lab: Path, steps: int | None = None) -> str:
-    """A run in a lab, whole or interrupted after some steps."""
+    """Store a run in a lab, complete or interrupted after some steps."""
     with Store(lab) as store:
         snapshots = loop.run(SMALL, store)
         for snapshot in snapshots:

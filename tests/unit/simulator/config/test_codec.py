@@ -270,7 +270,7 @@ values = st.recursive(
 
 
 def refused(make: Callable[[], RunConfig]) -> str | None:
-    """The line that was the answer, or None where a run came out."""
+    """Return the line of the error, or None if a run was built."""
     try:
         assert isinstance(make(), RunConfig)
     except ValueError as error:

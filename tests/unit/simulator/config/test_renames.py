@@ -44,7 +44,7 @@ QUALITY = {each: THEN[each] for each in ("step_size = 0.3", 'name = "q_learning"
 
 
 def as_of_then(text, words):
-    """Settings as a former version wrote them."""
+    """Return settings as a former version wrote them."""
     for now, then in words.items():
         assert now in text
         text = text.replace(now, then, 1)
@@ -53,7 +53,7 @@ def as_of_then(text, words):
 
 @pytest.fixture
 def former(monkeypatch):
-    """Inside, runs are begun as version 0.0.7 did; then today's names."""
+    """Return a function after which runs are begun as version 0.0.7 did."""
 
     def begin(words=THEN, version="0.0.7"):
         to_toml, digest = codec.to_toml, codec.hash_of
@@ -89,7 +89,7 @@ def test_a_run_of_former_names_is_resumed_shown_reported_and_reproduced(tmp_path
     run = interrupted(tmp_path)
     monkeypatch.undo()
     lab = ["--lab", str(tmp_path)]
-    shown = engram("show", run, *lab, "--json").json  # no table of changes: told, and still shown
+    shown = engram("show", run, *lab, "--json").json  # without a table of changes it is reported, and still shown
     assert "rate = 0.3" in shown["settings"]
     assert "engram-rl 0.0.7 made it and can run it" in shown["settings_notes"][0]
     for command in ("resume", "reproduce"):
@@ -99,9 +99,9 @@ def test_a_run_of_former_names_is_resumed_shown_reported_and_reproduced(tmp_path
     assert "agent.rate is agent.step_size since version 0.0.8" in notes
     assert "agent.explore.shape is agent.explore.schedule since version 0.0.9, 'straight' is 'linear'" in notes
     assert len(notes) == len(THEN)
-    (told,) = engram("report", run, *lab, "--json").json["runs"]
-    assert told["settings"]["agent.step_size"] == 0.3
-    assert "agent.rate" not in told["settings"]
+    (listed,) = engram("report", run, *lab, "--json").json["runs"]
+    assert listed["settings"]["agent.step_size"] == 0.3
+    assert "agent.rate" not in listed["settings"]
     done = engram("resume", run, *lab, "--json").json
     assert (done["status"], done["step"]) == ("done", 400)
     assert engram("reproduce", run, *lab, "--json").json["identical"]
@@ -111,7 +111,7 @@ def test_a_run_of_former_names_is_resumed_shown_reported_and_reproduced(tmp_path
     assert engram("show", last.id, "--lab", str(fresh), "--json").json["evaluation"] == done["evaluation"]
 
 
-def test_a_dropped_setting_is_refused_unless_harmless(tmp_path, engram, former, monkeypatch):
+def test_a_dropped_setting_that_changed_something_is_refused(tmp_path, engram, former, monkeypatch):
     former({**THEN, 'name = "FrozenLake-v1"': 'name = "FrozenLake-v1"\nfrost = 3'})
     run = interrupted(tmp_path)
     monkeypatch.undo()
@@ -141,7 +141,7 @@ def test_a_changed_setting_or_file_is_still_refused(tmp_path, former, monkeypatc
     other = build({**_tables(RUN), "steps": 500})
     with Store(tmp_path) as store, pytest.raises(ValueError, match="have changed since it began"):
         next(loop.run(other, store, run))
-    monkeypatch.setattr(run_config, "files_of", lambda *told: [__file__])
+    monkeypatch.setattr(run_config, "files_of", lambda *args: [__file__])
     with Store(tmp_path) as store, pytest.raises(ValueError, match="have changed since it began"):
         next(loop.run(RUN, store, run))
 

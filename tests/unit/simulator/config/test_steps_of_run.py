@@ -29,7 +29,7 @@ def test_the_importance_correction_is_complete_at_the_end_of_the_run(steps):
     assert beta_at(session, steps - 1) < 1.0 == beta_at(session, steps)
 
 
-def test_given_schedules_win():
+def test_a_given_schedule_length_wins():
     for said, half in ((50_000, 0.4 + 0.6 * 150 / 50_000), (0, 0.4)):
         agent = {"name": "dqn", "priority": {"beta_steps": said}}
         assert beta_at(Session(build({**CARTPOLE, "steps": 300, "agent": agent})), 150) == pytest.approx(half)

@@ -24,7 +24,7 @@ def _afterwards():
 
 
 def torch_with(monkeypatch, n_devices):
-    """A torch that finds so many GPUs, and notes its threads."""
+    """Make torch report so many GPUs, and record its threads."""
     cuda = SimpleNamespace(is_available=lambda: n_devices > 0, device_count=lambda: n_devices)
     threads = []
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda, set_num_threads=threads.append, device=str))

@@ -70,7 +70,7 @@ def _thrice(x):
 
 
 def _scaled(net, out):
-    """A stand-in for what a backend does with objects in Python."""
+    """Stand in for a backend that works with Python objects."""
     out[0] = net.scale
 
 

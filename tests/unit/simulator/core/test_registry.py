@@ -28,7 +28,7 @@ def make(spec, seeds, config):
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package ``my_lab`` that can be imported, and is forgotten afterwards."""
+    """Make a package ``my_lab`` that can be imported, and forget it afterwards."""
     folder = tmp_path / "my_lab"
     folder.mkdir()
     (folder / "__init__.py").touch()

@@ -18,7 +18,7 @@ POLE = {"env": "CartPole-v1", "settings": {}}
 
 @pytest.fixture
 def file(tmp_path):
-    """Two episodes of seed 0, then two of seed 2, on the cart."""
+    """Return a file with two episodes of seed 0 and two of seed 2, on CartPole."""
     write_recording(tmp_path / "person.json", recorded("CartPole-v1", [0, 2], lean))
     return tmp_path / "person.json"
 

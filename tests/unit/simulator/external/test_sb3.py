@@ -29,7 +29,7 @@ needs_library = pytest.mark.skipif(
 
 @pytest.fixture
 def counter(monkeypatch):
-    """A library whose one class counts."""
+    """Install a library whose one class counts."""
     for name, module in external_contestants.library().items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(external_contestants.Counter, "seen", [])

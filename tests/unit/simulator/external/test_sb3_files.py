@@ -30,7 +30,7 @@ TWO = {":type:": "<class 'gymnasium.spaces.discrete.Discrete'>", "n": "2", "star
 
 
 class Payload:
-    """Something whose pickle makes a file where it is decoded."""
+    """An object whose pickle makes a file when it is decoded."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -41,7 +41,7 @@ class Payload:
 
 @pytest.fixture
 def library(monkeypatch):
-    """A small library in the place of stable-baselines3, so that nobody stops before the file is looked at."""
+    """Install a small stand-in for stable-baselines3, so that files are read without the library."""
     for name, module in external_contestants.library().items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr("simulator.tournaments.plan.find_spec", lambda name: None)  # it has no version
@@ -63,7 +63,7 @@ def model(path: Path, weights: bytes = b"", **changes) -> Path:
 
 
 def hostile(tmp_path: Path) -> tuple[Path, Path]:
-    """A model that makes a file wherever something of it is decoded, and that file."""
+    """Return a model that makes a file when any part of it is decoded, and that file."""
     trace = tmp_path / "it-ran"
     payload = pickle.dumps(Payload(trace))
     text = base64.b64encode(payload).decode()
@@ -183,7 +183,7 @@ def test_a_saved_model_acts_as_it_did(tmp_path, monkeypatch, kind, activation):
 
 
 class Pictures(gymnasium.Env):
-    """Channels last, as games have them."""
+    """An environment with images, channels last."""
 
     observation_space = gymnasium.spaces.Box(0, 255, (36, 36, 1), np.uint8)
     action_space = gymnasium.spaces.Discrete(3)

@@ -18,7 +18,7 @@ PENNIES = {"name": "iterated_matrix", "kind": "matching_pennies", "continuation"
 
 
 def match(first, second, game="iterated_matrix", **settings):
-    """The result of a match; names, or tables of settings."""
+    """Return the result of a match; players are names, or tables of settings."""
     tables = {"game": game, "first": first, "second": second}
     named = {key: value if isinstance(value, dict) else {"name": value} for key, value in tables.items()}
     *_, last = play(build({"seeds": 2, **named, **settings}))

@@ -41,7 +41,7 @@ def config(**changes):
 
 
 def play(lab, given, cells: int | None = None) -> str:
-    """Play a contest, or so many cells of it; its run."""
+    """Run a benchmark, or so many cells of it, and return its run."""
     with Store(lab) as store:
         snapshots = loop.recall(given, store)
         for snapshot in itertools.islice(snapshots, None if cells is None else cells + 1):
@@ -50,7 +50,7 @@ def play(lab, given, cells: int | None = None) -> str:
     return run
 
 
-def told(lab, run: str = "latest"):
+def summary_of(lab, run: str = "latest"):
     with Store(lab) as store:
         return recalls.summary(store, store.find(run).run)
 
@@ -65,7 +65,7 @@ def cell(summary, memory: str, patterns: int, corruption: str):
 def summary(tmp_path_factory):
     lab = tmp_path_factory.mktemp("lab")
     play(lab, config())
-    return told(lab)
+    return summary_of(lab)
 
 
 def test_the_plan_is_every_combination_once():
@@ -122,7 +122,7 @@ def test_bits_that_recall_adds(summary):
 
 def test_a_seed_is_the_same_alone(tmp_path, summary):
     play(tmp_path, config(seeds=1, first_seed=2))
-    alone = told(tmp_path)
+    alone = summary_of(tmp_path)
     for each in alone["cells"]:
         together = cell(summary, each["memory"], each["patterns"], each["corruption"])
         for name in ("overlap", "exact", "fixed", "familiarity"):
@@ -160,17 +160,17 @@ def test_a_cell_does_not_depend_on_the_corruptions_beside_it(tmp_path):
     only = {"patterns": [30], "memory": {"modern_hopfield": {}}}
     for name, order in {"one": corruptions, "other": corruptions[::-1]}.items():
         play(tmp_path / name, config(**only, corruption=order))
-    one, other = told(tmp_path / "one"), told(tmp_path / "other")
+    one, other = summary_of(tmp_path / "one"), summary_of(tmp_path / "other")
     for corruption in corruptions:
         for score in ("fixed", "overlap", "exact"):
             here, there = (cell(each, "modern_hopfield", 30, corruption)[score] for each in (one, other))
             assert here["per_seed"] == there["per_seed"]
 
 
-def test_no_basin_radius_without_stable_patterns(tmp_path):
+def test_the_basin_radius_is_zero_without_stable_patterns(tmp_path):
     blurred = {"modern_hopfield": {"recall_mode": "single_pass", "beta": 0.001}}
     play(tmp_path, config(seeds=2, patterns=[8], corruption=["flip:0.1"], memory=blurred, basin=True))
-    (found,) = told(tmp_path)["basins"]
+    (found,) = summary_of(tmp_path)["basins"]
     assert found["radius"]["mean"] == 0.0
 
 
@@ -237,7 +237,7 @@ def test_an_impossible_benchmark_leaves_no_run(tmp_path, changes, said):
 def test_a_refusal_is_marked_while_others_continue(tmp_path):
     rules = {"nearest_neighbor": {}, "hopfield": {"rule": "pseudo_inverse"}}
     play(tmp_path, config(patterns=[4, 40], skip=True, memory=rules))
-    found = told(tmp_path)
+    found = summary_of(tmp_path)
     assert {(each["memory"], each["patterns"]) for each in found["refused"]} == {("hopfield", 40)}
     assert len(found["cells"]) == 6
     assert "expected" in found["refused"][0]["why"]
@@ -263,7 +263,7 @@ def test_a_memory_that_cannot_be_built_is_listed_with_its_reason(tmp_path, capsy
         with Store(lab) as store:
             for _ in loop.recall(skipping, store, run):
                 pass
-        found = told(lab)
+        found = summary_of(lab)
         assert [each["memory"] for each in found["cells"]] == ["nearest_neighbor"] * 2
         assert [each["memory"] for each in found["refused"]] == [out] * 2
         assert all(why in each["why"] for each in found["refused"])
@@ -289,11 +289,11 @@ HEARS = {
 
 
 @pytest.mark.parametrize("corruption", ["none", "flip:0.0", "erase:0.0"])
-def test_without_corruption_memories_return_the_stored_patterns(tmp_path, corruption, capsys):
+def test_without_corruption_there_is_no_evidence(tmp_path, corruption, capsys):
     """40 patterns of 40 units are too many for all but the list; what is certain of a cue would be the answer."""
     given = {"patterns": [40], "novel": 1, "seeds": 2, "memory": {**HEARS, "identity": {}}}
     play(tmp_path, config(**given, corruption=[corruption, "flip:0.01"]))
-    found = told(tmp_path)
+    found = summary_of(tmp_path)
     for name in ("rbm", "hopfield"):
         whole, noisy = (cell(found, name, 40, each) for each in (corruption, "flip:0.01"))
         assert whole["overlap"]["mean"] < 0.95
@@ -321,7 +321,7 @@ def test_fixed_points_are_tested_once_in_blocks_and_for_no_more_patterns_than_cu
         asked.clear()
         play(tmp_path / str(cues), config(patterns=[8], corruption=corruptions, cues=cues, memory={"identity": {}}))
         assert asked == [*pieces, *[cues or 8] * len(corruptions)]
-    (fixed,) = {each["fixed"]["mean"] for each in told(tmp_path / "5")["cells"]}
+    (fixed,) = {each["fixed"]["mean"] for each in summary_of(tmp_path / "5")["cells"]}
     assert fixed == 1.0
 
 
@@ -333,7 +333,7 @@ def test_codes_of_no_width_have_no_precision(tmp_path):
     }
     given = {"patterns": [8], "corruption": ["flip:0.1"], "seeds": 2, "challenge": {"name": "digits"}}
     play(tmp_path, config(**given, memory=memories))
-    found = {each["memory"]: each for each in told(tmp_path)["cells"]}
+    found = {each["memory"]: each for each in summary_of(tmp_path)["cells"]}
     assert found["none"]["precision_code"] is None
     assert 0.0 <= found["some"]["precision_code"] <= 1.0
     assert found["none"]["precision_pixel"] == found["some"]["precision_pixel"]
@@ -347,7 +347,7 @@ def test_capacity_and_basins(tmp_path):
         "seeds": 4,
     }
     play(tmp_path, config(**hard, basin=True, capacity=True, challenge={"name": "random_bits", "n_units": 40}))
-    found = told(tmp_path)
+    found = summary_of(tmp_path)
     by_name = {each["memory"]: each for each in found["capacities"]}
     hopfield = by_name["hopfield"]
     assert 1 <= hopfield["most"]["mean"] <= hopfield["half"]["mean"] <= 12  # .138 * 40 is 5.5

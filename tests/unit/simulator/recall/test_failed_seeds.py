@@ -30,7 +30,7 @@ NUMBERS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familia
 
 
 def played(lab, broken=(1,), at="store", **changes):
-    """The summary of a contest between a memory of which seeds break down and one that does not."""
+    """Return the summary of a benchmark of a memory with failing seeds and one without."""
     breaking = {"name": MEMORY, "seeds": list(broken), "at": at}
     contest = {
         "seeds": 3,
@@ -184,9 +184,9 @@ def test_a_tournament_excludes_and_reports_a_failed_seed_too(tmp_path):
         for last in host.play(tournament_config.build(tables), store, lambda n: workers_of("0", n)):
             assert last.id == "t1"
         found = verdict.summary(store, "t1")
-    told = {(each["contestant"], *each["seeds"]): each["reason"] for each in found["failures"]}
-    assert told["some", 1] == NOT_RECALLED
-    assert NOT_RECALLED in told["every", 0, 1, 2]
+    reasons = {(each["contestant"], *each["seeds"]): each["reason"] for each in found["failures"]}
+    assert reasons["some", 1] == NOT_RECALLED
+    assert NOT_RECALLED in reasons["every", 0, 1, 2]
     assert found["cells"] == {"planned": 3, "done": 2, "failed": 1, "missing": 0}
 
 

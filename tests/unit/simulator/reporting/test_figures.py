@@ -54,9 +54,9 @@ def test_all_pictures_in_one_file(tmp_path):
     ],
 )
 def test_an_impossible_figure_is_one_line(tmp_path, name, what, words):
-    with pytest.raises(ValueError, match=words) as told:
+    with pytest.raises(ValueError, match=words) as error:
         draw_tournament(summary(**SMALL), tmp_path / name, what)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_memories_have_no_curves(tmp_path):
@@ -115,8 +115,8 @@ def test_a_matrix_holds_every_pair_twice_and_colours_only_what_is_decided():
 
     ax = Figure().subplots()
     pictures_of(readable(summary()), "pairs")[0].panels[0].paint(ax)
-    told = {text.get_position(): text.get_text() for text in ax.texts}
-    assert told == {(1, 0): "62", (0, 1): "38", (2, 0): "74", (0, 2): "26", (2, 1): "62", (1, 2): "38"}
+    texts = {text.get_position(): text.get_text() for text in ax.texts}
+    assert texts == {(1, 0): "62", (0, 1): "38", (2, 0): "74", (0, 2): "26", (2, 1): "62", (1, 2): "38"}
     assert sum(patch.get_facecolor()[3] > 0 for patch in ax.patches) == 2
 
 

@@ -20,7 +20,7 @@ FAILED = {"contestant": HOSTILE[0], "challenge": "rooms", "seeds": [3], "reason"
 
 
 class Reader(HTMLParser):
-    """Everything on a page: elements, ids, links inside and outside, text by section."""
+    """A parser of a page: elements, ids, links inside and outside, text by section."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,9 +161,9 @@ def test_the_same_summary_gives_the_same_bytes(tmp_path):
 def test_a_place_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, place):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ValueError, match=rf"{place}: cannot be written \(.+\), expected a place that can") as told:
+    with pytest.raises(ValueError, match=rf"{place}: cannot be written \(.+\), expected a place that can") as error:
         write_page(summary(("a",), ("rooms",), points=0), tmp_path / place)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder"]
 
 

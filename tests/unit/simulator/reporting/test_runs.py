@@ -27,7 +27,7 @@ SCORES = [  # [S, K] at steps 50, 100, 150, 200, against a threshold of 10
 
 
 def store_run(lab: Path, *, label: str = "", failed: tuple[Failure, ...] = (), **agent: object) -> None:
-    """A run of four seeds with these scores; failed seeds have nan from then on."""
+    """Store a run of four seeds with these scores; failed seeds have NaN from then on."""
     tables = {"agent": {"name": "q_learning", **agent}, "env": {"name": "rooms", "slip": 0.25}}
     config = build({"seeds": 4, "steps": 200, "eval_every": 50, "threads": 1, **tables})
     scores = np.array(SCORES)
@@ -54,8 +54,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_numbers_by_hand(lab: Path) -> None:
     with Store(lab) as store:
-        told = summary.summary(store, "r1")
-    solved = told["solved"]
+        result = summary.summary(store, "r1")
+    solved = result["solved"]
     assert (solved["threshold"], solved["eval_every"], solved["fraction"], solved["final"]) == (10.0, 50, 0.75, 0.5)
     assert solved["first_steps"]["per_seed"] == [100.0, 50.0, None, 200.0]
     assert solved["first_steps"]["median"] == solved["median_first_steps"] == 100.0
@@ -68,25 +68,25 @@ def test_the_numbers_by_hand(lab: Path) -> None:
     z, p, n = 1.959963984540054, 0.75, 4
     middle, half = (p + z * z / (2 * n)) / (1 + z * z / n), z * np.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
     assert interval.low == pytest.approx(middle - half / (1 + z * z / n))
-    assert (told["steps_per_cpu_second"], told["steps_per_second"], told["label"]) == (3200.0, 1600.0, "a | b")
-    assert told["evaluation"]["iqm"] == pytest.approx(6.5)
+    assert (result["steps_per_cpu_second"], result["steps_per_second"], result["label"]) == (3200.0, 1600.0, "a | b")
+    assert result["evaluation"]["iqm"] == pytest.approx(6.5)
 
 
 def test_a_failed_seed_counts_in_the_fractions_only(lab: Path) -> None:
     with Store(lab) as store:
-        told = summary.summary(store, "r3")
-    solved = told["solved"]
+        result = summary.summary(store, "r3")
+    solved = result["solved"]
     assert (solved["fraction"], solved["final"]) == (0.5, 0.25)
     assert solved["first_steps"]["per_seed"] == [100.0, None, None, 200.0]
-    assert (told["evaluation"]["left_out"], told["evaluation"]["iqm"]) == (1, pytest.approx(8.0))
+    assert (result["evaluation"]["left_out"], result["evaluation"]["iqm"]) == (1, pytest.approx(8.0))
 
 
 def test_without_evaluations_nothing_is_known(lab: Path, tmp_path: Path) -> None:
     config = build({"seeds": 2, "agent": {"name": "q_learning"}, "env": {"name": "rooms"}})
     with Store(tmp_path) as store:
         store.begin(new_run(config))
-        told = summary.summary(store, "r1")
-    assert told["solved"]["first_steps"] == {"median": None, "low": None, "high": None, "per_seed": [None, None]}
+        result = summary.summary(store, "r1")
+    assert result["solved"]["first_steps"] == {"median": None, "low": None, "high": None, "per_seed": [None, None]}
     with Store(tmp_path) as store, Store(lab) as other:
         assert summary.summary(store, "r1")["solved"].keys() == summary.summary(other, "r1")["solved"].keys()
     data = report.gather(["latest"], str(tmp_path))

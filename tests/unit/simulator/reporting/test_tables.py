@@ -101,11 +101,11 @@ def test_wide_score_tables_are_split_and_lose_nothing():
 def test_undecided_pairs_failures_and_cycles_are_listed():
     found = summary(failures=[FAILED])
     found["divisions"][0]["cycles"] = [["dqn", "q_learning", "random_walk"]]
-    told = tables(found)
-    assert told[-1].notes == ["failed: dqn in rooms, seeds 3 to 5, 7: it diverged (counted as: floor)"]
-    assert told[-2].title == "no significant difference: 2 of 3 pairs of agents"
-    assert told[-2].rows[0] == ["dqn", "q_learning", "0.62 [0.57, 0.67]", "23", "0.080 [0.030, 0.130]", "0.4"]
-    assert "cycle: dqn beats q_learning beats random_walk beats dqn: no order agrees with every pair" in told[1].notes
+    shown = tables(found)
+    assert shown[-1].notes == ["failed: dqn in rooms, seeds 3 to 5, 7: it diverged (counted as: floor)"]
+    assert shown[-2].title == "no significant difference: 2 of 3 pairs of agents"
+    assert shown[-2].rows[0] == ["dqn", "q_learning", "0.62 [0.57, 0.67]", "23", "0.080 [0.030, 0.130]", "0.4"]
+    assert "cycle: dqn beats q_learning beats random_walk beats dqn: no order agrees with every pair" in shown[1].notes
 
 
 def test_many_open_pairs_are_cut_short_and_counted():
@@ -160,11 +160,11 @@ def test_settings_keep_their_lines_and_everything_else_is_on_one():
 
 def test_an_analysis_is_shown():
     found = judged()
-    told = tables(found)
-    assert [row[1] for row in told[1].rows if row[1]] == [each["contestant"] for each in found["ranking"]]
-    first = next(table for table in told if table.title.startswith("scores"))
+    shown = tables(found)
+    assert [row[1] for row in shown[1].rows if row[1]] == [each["contestant"] for each in found["ranking"]]
+    first = next(table for table in shown if table.title.startswith("scores"))
     assert first.rows[0][1].endswith("(5 seeds)")
-    assert told[-1].notes == ["failed: agent_0 in env_0, seed 1: it diverged (counted as: left out)"]
+    assert shown[-1].notes == ["failed: agent_0 in env_0, seed 1: it diverged (counted as: left out)"]
 
 
 def test_a_tournament_without_results_is_a_sentence(capsys):

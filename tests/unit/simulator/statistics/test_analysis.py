@@ -17,7 +17,7 @@ def rng(seed=0):
 
 
 def division(means=(0.2, 0.5, 0.55), m=2, s=8, k=3, seed=0, spread=0.1):
-    """Contestants c0, c1, ... whose normalised scores have these means."""
+    """Return contestants c0, c1, ... whose normalised scores have these means."""
     c, draws = len(means), rng(seed)
     scores = np.array(means)[:, None, None] + spread * draws.normal(size=(c, m, s))
     curves = np.linspace(0.2, 1.0, k)[:, None, None, None] * scores if k else np.zeros((0, c, m, s))
@@ -36,7 +36,7 @@ def division(means=(0.2, 0.5, 0.55), m=2, s=8, k=3, seed=0, spread=0.1):
 
 
 def chosen(played, rows, labels=None):
-    """Some contestants, in this order, perhaps twice."""
+    """Return some contestants, in this order, perhaps twice."""
     rows = list(rows)
     return played._replace(
         contestants=tuple(labels or (played.contestants[i] for i in rows)),
@@ -46,7 +46,7 @@ def chosen(played, rows, labels=None):
 
 
 def entered(played, columns, labels):
-    """Some challenges, in this order, perhaps twice."""
+    """Return some challenges, in this order, perhaps twice."""
     at = list(columns)
     return played._replace(
         challenges=tuple(labels),

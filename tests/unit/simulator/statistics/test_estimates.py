@@ -48,7 +48,7 @@ def test_scores_without_a_mean_have_none():
 
 
 def enumerated(values, statistic):
-    """The statistic of every possible resample, sorted."""
+    """Return the statistic of every possible resample, sorted."""
     return np.sort([statistic(np.array(drawn)) for drawn in itertools.product(values, repeat=len(values))])
 
 

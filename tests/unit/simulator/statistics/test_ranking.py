@@ -15,7 +15,7 @@ def rng(seed=0):
 
 
 def played(strengths, n, seed=0):
-    """Wins of n comparisons of every pair, drawn by the strengths."""
+    """Return wins of n comparisons of every pair, drawn by the strengths."""
     c, draws = len(strengths), rng(seed)
     wins = np.zeros((c, c))
     for i, j in itertools.combinations(range(c), 2):
@@ -149,6 +149,6 @@ def test_tiers_by_hand():
     assert tiers(worse) == [1, 1, 2, 2, 2]
     worse[2, 3:] = True
     assert tiers(worse) == [1, 1, 2, 3, 3]
-    worse[0, 4] = False  # the last is not told apart from the first: nor is anybody between them
+    worse[0, 4] = False  # the last does not differ from the first: nor does any contestant between them
     assert tiers(worse) == [1, 1, 1, 1, 1]
     assert tiers(np.triu(np.ones((3, 3), bool), 1)) == [1, 2, 3]

@@ -25,7 +25,7 @@ def _audit(event, args):
 
 @pytest.fixture
 def counting(monkeypatch):
-    """Counts the steps of SQLite's machine, the files opened and the folders listed."""
+    """Count the steps of SQLite's machine, the files opened and the folders listed."""
     connect, count = sqlite3.connect, Counter()
 
     def step():
@@ -52,7 +52,7 @@ def fill(lab, n):
 
 
 def work(lab, count):
-    """What is done from opening a lab to a new run's first checkpoint."""
+    """Open a lab and write a new run's first checkpoint."""
     count.clear()
     watched.append(count)
     with Store(lab) as store:
@@ -98,8 +98,8 @@ def test_the_database_is_never_opened_beside_sqlite(tmp_path):
         code = "from simulator.store.run_store import Store\n"
         code += f"with Store({str(tmp_path)!r}) as store: print(store.find('r1').step)"
         for last in (4, 5):
-            told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-            assert told == f"{last - 1}\n"
+            out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+            assert out == f"{last - 1}\n"
             assert (tmp_path / f"{database.NAME}-wal").exists()
             write(store, run, last - 1, last)
     watched_files.clear()

@@ -112,7 +112,7 @@ def test_a_changed_cell_is_noticed(tmp_path, column):
 
 
 def _older(lab):
-    """Make a lab as schema 2 had it."""
+    """Give a lab the schema of version 2."""
     versions = json.dumps({"engram-rl": "0.9.1"})
     with closing(sqlite3.connect(lab / NAME)) as db, db:
         db.execute("DROP TABLE metrics")
@@ -126,9 +126,9 @@ def test_an_older_lab_is_refused_by_the_name_of_its_version(tmp_path):
     lab = two_runs(tmp_path / "lab")
     _older(lab)
     before = contents(lab)
-    told = r"was made by engram 0\.9\.1, an older version: its schema is 2, expected 3; use that version for it"
+    message = r"was made by engram 0\.9\.1, an older version: its schema is 2, expected 3; use that version for it"
     for use in (CellStore, Store, lambda lab: repair(str(lab), str(tmp_path / "new"))):
-        with pytest.raises(StoreError, match=told) as error:
+        with pytest.raises(StoreError, match=message) as error:
             use(lab)
         line(error.value)
     assert contents(lab) == before

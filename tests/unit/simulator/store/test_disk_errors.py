@@ -25,7 +25,7 @@ def test_a_file_that_may_not_grow(tmp_path, limit, what):
 
 
 def small_disk(folder):
-    """Words that run a command with a file system of one megabyte at ``folder``, or none where that is forbidden."""
+    """Return words that run a command with one megabyte of disk at ``folder``, or none where that is forbidden."""
     mount = f"mount -t tmpfs -o size=1m tmpfs '{folder}' && exec \"$@\""
     for rights in (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]):
         words = (*rights, "sh", "-c", mount, "sh")
@@ -114,14 +114,14 @@ def test_a_place_where_no_folder_can_be_made():
 
 @pytest.fixture
 def shared():
-    """A folder that others may look into, as pytest's own are not."""
+    """Make a folder that other users may read, as pytest's own are not."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
 def forbid(lab):
-    """Take the right to write away; who must ask for the test to be real: root becomes nobody."""
+    """Take the right to write away and return the user who must ask for the test to be real: root becomes nobody."""
     for path in (lab, *lab.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
     return NOBODY if os.getuid() == 0 else 0

@@ -14,7 +14,7 @@ from tests.helpers.snapshots import snapshot
 
 
 class Lease:
-    """A lease that notes what happens to it."""
+    """A lease that records the calls of its methods."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -33,7 +33,7 @@ class Lease:
 
 
 class Loop:
-    """A loop of three steps; at the second it may raise."""
+    """A loop of three steps; the second may raise."""
 
     def __init__(self, lease: Lease, error: BaseException | None = None) -> None:
         self.lease = lease
@@ -65,7 +65,7 @@ def test_a_loop_that_is_left_is_suspended():
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "recorded"),
     [
         (KeyboardInterrupt(), "interrupted"),
         (Stopped(15), "interrupted"),
@@ -74,11 +74,11 @@ def test_a_loop_that_is_left_is_suspended():
         (MemoryError(), "MemoryError after 1"),
     ],
 )
-def test_the_end_of_a_loop_is_recorded(error, told):
+def test_the_end_of_a_loop_is_recorded(error, recorded):
     lease = Lease()
     with pytest.raises(type(error)):
         list(hosted(lease, lambda: Loop(lease, error)))
-    assert lease.log == [told, "released"]
+    assert lease.log == [recorded, "released"]
 
 
 def test_a_loop_that_cannot_be_built_is_abandoned():
@@ -103,8 +103,8 @@ def test_every_kind_of_snapshot_tells_its_progress():
     recall = RecallSnapshot("r2", ("hopfield",), "digits", "playing", (0,), 1, 1, 0.0, "", None, {})
     tournament = TournamentSnapshot("t1", "playing", planned=12, done=3, running=1, failed=1, reused=0, seconds=0.0)
     match = MatchSnapshot("a - b", "done", Progress(2, 2, "episode"), 0.0, {})
-    told = {each.kind: str(each.progress) for each in (snapshot(), recall, tournament, match)}
-    assert told == {
+    progress = {each.kind: str(each.progress) for each in (snapshot(), recall, tournament, match)}
+    assert progress == {
         "run": "1,000 of 2,000 steps",
         "recall": "1 of 1 cell",
         "tournament": "4 of 12 cells",

@@ -25,7 +25,7 @@ with Store(sys.argv[1]) as lab:
 
 @pytest.fixture
 def lab(tmp_path):
-    """A lab with a run that was killed on its way."""
+    """Make a lab with a run that was killed."""
     done = subprocess.run([sys.executable, "-c", STOPPED, str(tmp_path / "lab")], capture_output=True, text=True)
     assert done.returncode == 9, done.stderr
     return tmp_path / "lab"

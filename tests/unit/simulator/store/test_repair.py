@@ -56,7 +56,7 @@ def overwrite(lab, at, content):
 
 
 def repaired(lab, name="new"):
-    """The answer and the new lab; the old one is as it was, and nothing else is left."""
+    """Repair a lab, check that it is unchanged and nothing else is left, and return the answer and the new lab."""
     before, new = contents(lab), lab.parent / name
     others = {path.name for path in lab.parent.iterdir()}
     answer = repair(str(lab), str(new))
@@ -131,7 +131,7 @@ def test_without_a_database_runs_are_recovered_and_resumed(lab, harm):
 
 @pytest.fixture
 def unclosed(tmp_path):
-    """A lab as a power cut leaves it: the log holds everything since the first checkpoint."""
+    """Make a lab as a power cut leaves it: the log holds everything since the first checkpoint."""
     with Store(tmp_path / "was") as store:
         begin(store, 5)
     with Store(tmp_path / "was") as store:
@@ -154,8 +154,10 @@ def test_a_lost_log_is_reported_and_nothing_is_removed(unclosed, harm, engram):
             StoreError, match=r"knows fewer checkpoints of run r1 than there are: 1 of 5; engram repair"
         ):
             store.take("r1")
-        told = r"has no run 'r2': the database knows fewer runs than there are checkpoints: r2 is not in .*; engram rep"
-        with pytest.raises(StoreError, match=told) as error:
+        message = (
+            r"has no run 'r2': the database knows fewer runs than there are checkpoints: r2 is not in .*; engram rep"
+        )
+        with pytest.raises(StoreError, match=message) as error:
             store.find("r2")
         line(error.value)
     assert "fewer runs than there are checkpoints: r2 is not in" in engram("list", "runs", "--lab", str(unclosed)).err
@@ -241,8 +243,8 @@ def test_labs_without_journals_are_repaired_from_intact_pages(lab):
     gone(lab)
     answer, _ = repaired(lab, "newer")
     assert answer["runs"] == []
-    told = "what it is was in the database alone, beside 3 checkpoints without a record of them"
-    assert answer["lost_runs"][0] == {"run": "r1", "reason": told}
+    reason = "what it is was in the database alone, beside 3 checkpoints without a record of them"
+    assert answer["lost_runs"][0] == {"run": "r1", "reason": reason}
 
 
 def test_a_run_that_lost_its_journal_gets_one_when_it_is_resumed(lab):
@@ -266,8 +268,8 @@ def test_rows_that_the_journal_lost_are_named_and_the_run_is_marked(lab):
     path.write_bytes(data)
     gone(lab)
     answer, new = repaired(lab)
-    told = answer["runs"][0]
-    assert (told["step"], told["lost"]) == (5, ["what came after step 5: it goes on from there"])
+    recovered = answer["runs"][0]
+    assert (recovered["step"], recovered["lost"]) == (5, ["what came after step 5: it goes on from there"])
     with Store(new) as store:
         judge(store, "r1", (5,))
     for number in (1, 2):
@@ -339,7 +341,7 @@ def interrupted(lab, until=300):
 
 
 def end(lab):
-    """Play the run on to its end; its rows."""
+    """Finish the run and return its rows."""
     with Store(lab) as store:
         *_, last = loop.run(SMALL, store, "r1")
         assert store.find("r1").status == "done"
@@ -362,8 +364,8 @@ def test_a_repaired_run_ends_in_the_bits_of_an_undisturbed_one(tmp_path, undistu
     files = sorted((lab / "runs" / "r1").glob("checkpoint-*"), key=lambda path: path.stat().st_mtime_ns)
     for path in files[len(files) - spoiled :]:
         os.truncate(path, 100)
-    (told,) = engram("repair", str(lab), "-o", str(tmp_path / "new"), "--json").json["runs"]
-    assert told["from"] == ("settings" if spoiled == 3 else "journal")
+    (recovered,) = engram("repair", str(lab), "-o", str(tmp_path / "new"), "--json").json["runs"]
+    assert recovered["from"] == ("settings" if spoiled == 3 else "journal")
     assert reproduce.compare(undisturbed, end(tmp_path / "new")) is None
     assert engram("show", "r1", "--lab", str(tmp_path / "new"), "--json").json["status"] == "done"
     engram("report", "r1", "--lab", str(tmp_path / "new"))
@@ -378,15 +380,15 @@ def test_cells_of_tournaments_are_recovered_from_intact_pages(tmp_path, engram):
     shown = engram("show", "t1", "--lab", str(tmp_path / "new"), "--json").json
     assert shown["cells"]["missing"] == 0
     size = (lab / NAME).stat().st_size
-    told = []
+    counts = []
     for page in range(1, size // PAGE, 3):
         damaged = shutil.copytree(lab, tmp_path / f"lab{page}")
         overwrite(damaged, page * PAGE, bytes(PAGE))
         answer = repair(str(damaged), str(tmp_path / f"new{page}"))
-        told += [each["cells"] for each in answer["tournaments"]]
-    assert max(told) == 12
-    assert min(told) < 12
-    at = tmp_path / f"new{1 + told.index(min(told))}"
+        counts += [each["cells"] for each in answer["tournaments"]]
+    assert max(counts) == 12
+    assert min(counts) < 12
+    at = tmp_path / f"new{1 + counts.index(min(counts))}"
     assert engram("resume", "t1", "--workers", "1", "--lab", str(at), code=None).code in (0, 2)
 
 
@@ -416,19 +418,19 @@ def test_repaired_data_is_never_wrong_whatever_was_damaged(original, tmp_path_fa
         line(error)
         return
     with Store(tmp / "new") as store:
-        for told in answer["runs"]:
-            judge_part(store, told)
+        for recovered in answer["runs"]:
+            judge_part(store, recovered)
     shutil.rmtree(tmp)
 
 
-def judge_part(store, told):
-    """Fail unless whatever is there of a run is true, and what is not there is told."""
-    run, steps = told["run"], {"r1": (5, 9, 12), "r2": (3,)}[told["run"]]
+def judge_part(store, recovered):
+    """Fail unless every recovered row of a run is right and every missing one is reported."""
+    run, steps = recovered["run"], {"r1": (5, 9, 12), "r2": (3,)}[recovered["run"]]
     record = store.find(run)
-    assert (record.seeds, record.step) == (SEEDS, told["step"])
-    assert told["step"] in (0, *steps)
-    if not told["lost"] or not record.lost:
-        judge(store, run, tuple(step for step in steps if step <= told["step"]))
+    assert (record.seeds, record.step) == (SEEDS, recovered["step"])
+    assert recovered["step"] in (0, *steps)
+    if not recovered["lost"] or not record.lost:
+        judge(store, run, tuple(step for step in steps if step <= recovered["step"]))
     found, last = store.points(run), steps[-1]
     expected = points(0, last)
     known = {

@@ -16,7 +16,7 @@ from simulator.tournaments import loop as tournament
 from simulator.tournaments.workers.local import Here, Processes
 from simulator.training import loop
 from simulator.training.summary import evaluation_scores
-from tests.helpers.tournaments import BREAKING, ENVS, numbers, play, small, told
+from tests.helpers.tournaments import BREAKING, ENVS, numbers, play, small, summary_of
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def played(tmp_path_factory):
 def test_every_cell_is_run_and_scored(played):
     lab, last = played
     assert (last.phase, last.planned, last.done, last.failed, last.reused) == ("done", 6, 6, 0, 0)
-    found = told(lab)
+    found = summary_of(lab)
     assert found["cells"] == {"planned": 6, "done": 6, "failed": 0, "missing": 0}
     assert {each["contestant"] for each in found["ranking"]} == {"q", "td", "walk"}
     assert len(found["scores"]) == 6
@@ -74,7 +74,7 @@ def test_results_do_not_depend_on_the_block_or_the_place(played, tmp_path):
     play(tmp_path / "cut", small(block=2))
     play(tmp_path / "apart", small(), workers=lambda: Processes(2))
     assert numbers(tmp_path / "apart") == numbers(played[0])
-    cut, whole = told(tmp_path / "cut"), told(played[0])
+    cut, whole = summary_of(tmp_path / "cut"), summary_of(played[0])
     assert cut["scores"] == whole["scores"]
     assert cut["ranking"] == whole["ranking"]
 
@@ -83,10 +83,10 @@ def test_a_seed_that_fails_counts_as_the_floor_or_is_left_out(tmp_path):
     entered = {"walk": {"name": "random_walk"}, "breaks": {"name": BREAKING, "fails": {"1": 50}}}
     values = small(agent=entered, env={"four": ENVS["four"]})
     play(tmp_path, values)
-    floor, *_ = [each for each in told(tmp_path)["scores"] if each["contestant"] == "breaks"]
-    challenge = told(tmp_path)["challenges"][0]
+    floor, *_ = [each for each in summary_of(tmp_path)["scores"] if each["contestant"] == "breaks"]
+    challenge = summary_of(tmp_path)["challenges"][0]
     assert floor["raw"]["per_seed"][1] == pytest.approx(challenge["floor"])
-    assert told(tmp_path)["failures"][0] | {"reason": ""} == {
+    assert summary_of(tmp_path)["failures"][0] | {"reason": ""} == {
         "contestant": "breaks",
         "challenge": "four",
         "seeds": [1],
@@ -95,7 +95,7 @@ def test_a_seed_that_fails_counts_as_the_floor_or_is_left_out(tmp_path):
     }
     last = play(tmp_path, {**values, "failed": "left-out"})
     assert last.reused == 2
-    left = next(each for each in told(tmp_path, "t2")["scores"] if each["contestant"] == "breaks")
+    left = next(each for each in summary_of(tmp_path, "t2")["scores"] if each["contestant"] == "breaks")
     assert left["raw"]["per_seed"][1] is None
 
 
@@ -104,7 +104,7 @@ def test_a_cell_that_fails_is_marked_and_played_again_on_request(tmp_path, monke
     values = small(agent=entered, env={"four": ENVS["four"]})
     last = play(tmp_path, values)
     assert (last.done, last.failed) == (1, 1)
-    reason = told(tmp_path)["failures"][0]["reason"]
+    reason = summary_of(tmp_path)["failures"][0]["reason"]
     assert reason == "every seed failed: its loss was not finite"
     assert play(tmp_path, values).reused == 2  # it is not tried again unasked
     monkeypatch.setattr("tests.helpers.breaking_agent.Breaking.learn", lambda self, *args: {})
@@ -120,14 +120,14 @@ def test_a_contestant_that_cannot_play_is_refused_or_skipped(tmp_path):
         assert store.tournaments() == []
     last = play(tmp_path, {**values, "skip": True})
     assert (last.planned, last.done) == (1, 1)
-    assert [each["counted_as"] for each in told(tmp_path)["failures"]] == ["left out"]
+    assert [each["counted_as"] for each in summary_of(tmp_path)["failures"]] == ["left out"]
 
 
 def test_a_floor_that_is_not_known_is_measured(tmp_path):
     values = small(agent={"walk": {"name": "random_walk"}}, env={"pole": {"name": "CartPole-v1", "native": False}})
     values["env"] = {"acrobot": {"name": "Acrobot-v1", "native": False}}
     play(tmp_path, {**values, "steps": 600, "eval_every": 600})
-    challenge = told(tmp_path)["challenges"][0]
+    challenge = summary_of(tmp_path)["challenges"][0]
     assert challenge["floor_is"] in ("random play", "measured random play")
     assert challenge["floor"] == pytest.approx(-500, abs=20)
     assert challenge["ceiling_is"] == "registered threshold"
@@ -149,7 +149,7 @@ def test_memories_are_measured_by_their_ceiling(tmp_path):
         },
     }
     play(tmp_path, values)
-    found = told(tmp_path)
+    found = summary_of(tmp_path)
     assert [each["ceiling_is"] for each in found["challenges"]] == ["exact ceiling"] * 2
     assert [each["floor_is"] for each in found["challenges"]] == ["corrupted cue", "nothing recalled"]
     keep = next(e for e in found["scores"] if (e["contestant"], e["challenge"]) == ("identity", "bits"))
@@ -172,7 +172,7 @@ def test_a_cell_that_takes_too_long_is_given_up(tmp_path):
     values = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=10**9, eval_every=10**8)
     last = play(tmp_path, {**values, "timeout": 0.3})
     assert (last.failed, last.done) == (1, 0)
-    assert "longer than the 0.3 s of timeout" in told(tmp_path)["failures"][0]["reason"]
+    assert "longer than the 0.3 s of timeout" in summary_of(tmp_path)["failures"][0]["reason"]
 
 
 def test_an_adaptive_tournament_adds_seeds_to_whom_it_cannot_tell_apart(tmp_path):
@@ -182,7 +182,7 @@ def test_an_adaptive_tournament_adds_seeds_to_whom_it_cannot_tell_apart(tmp_path
     }
     values = small(agent=entered, env={"pole": {"name": "CartPole-v1"}}, seeds=2, steps=50, eval_every=50)
     last = play(tmp_path, {**values, "adaptive": True, "most_seeds": 6})
-    found = told(tmp_path)
+    found = summary_of(tmp_path)
     assert found["seeds"] == list(range(6))
     assert last.done == last.planned == 6
     again = play(tmp_path, {**values, "adaptive": True, "most_seeds": 6})
@@ -203,6 +203,6 @@ def test_an_interruption_keeps_complete_cells(tmp_path):
         snapshots.close()
         assert store.find("t1").status == "interrupted"
         assert store.find("t1").seconds > 0
-    assert 2 <= told(tmp_path)["cells"]["done"] < 6
+    assert 2 <= summary_of(tmp_path)["cells"]["done"] < 6
     assert play(tmp_path, small()).phase == "done"
-    assert math.isfinite(told(tmp_path)["ranking"][0]["strength"]["value"])
+    assert math.isfinite(summary_of(tmp_path)["ranking"][0]["strength"]["value"])

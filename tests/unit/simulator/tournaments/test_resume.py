@@ -16,7 +16,7 @@ from simulator.tournaments.cell_runner import Task, limits_of
 from simulator.tournaments.plan import fitted, pairs_of
 from simulator.tournaments.workers.local import Here
 from simulator.training import loop
-from tests.helpers.tournaments import ENVS, numbers, play, small, told
+from tests.helpers.tournaments import ENVS, numbers, play, small, summary_of
 
 LONG = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=60_000, eval_every=30_000)
 GAME = {
@@ -121,7 +121,7 @@ def test_any_end_of_a_thread_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(cell_runner, "play", lambda task, tick: (_ for _ in ()).throw(SystemExit(3)))
     last = play(tmp_path, small(agent={"td": {}}, env={"four": ENVS["four"]}, retries=0))
     assert last.failed == 1
-    assert "SystemExit" in told(tmp_path)["failures"][0]["reason"]
+    assert "SystemExit" in summary_of(tmp_path)["failures"][0]["reason"]
 
 
 def test_alpha_is_spent_on_every_possible_interim_analysis(tmp_path, monkeypatch):
@@ -154,17 +154,17 @@ def test_random_play_is_measured_on_every_block(tmp_path):
     with CellStore(tmp_path) as store:
         (pair,) = store.find("t1").plan["references"]
     assert pair["spans"] == [[0, 2], [2, 1]]
-    assert told(tmp_path)["challenges"][0]["floor_is"] == "measured random play"
-    assert -2_000 < told(tmp_path)["challenges"][0]["floor"] < -500  # of its own episodes of 200 steps
+    assert summary_of(tmp_path)["challenges"][0]["floor_is"] == "measured random play"
+    assert -2_000 < summary_of(tmp_path)["challenges"][0]["floor"] < -500  # of its own episodes of 200 steps
 
 
 def test_a_seed_on_which_a_match_is_missing_is_left_out_for_all(tmp_path):
     play(tmp_path, GAME)
-    whole = told(tmp_path)
+    whole = summary_of(tmp_path)
     with CellStore(tmp_path) as store:
         pair = store.find("t1").plan["pairs"][0]
         store.add(failed((pair["key"], (0, 2)), "it broke"))
-    found = told(tmp_path)
+    found = summary_of(tmp_path)
     for before, after in zip(whole["scores"], found["scores"], strict=True):
         assert after["raw"]["per_seed"] == [None, None, *before["raw"]["per_seed"][2:]]
     assert {each["counted_as"] for each in found["failures"]} == {"left out"}
@@ -179,11 +179,11 @@ def test_a_game_whose_sides_are_not_alike_is_refused(tmp_path, own):
         play(tmp_path, values)
 
 
-def test_skipping_a_contestant_keeps_the_others(tmp_path):
+def test_skipping_every_agent_keeps_the_memories(tmp_path):
     values = small(agent={"planner": {}}, env={"pole": {"name": "CartPole-v1"}}, skip=True)
     last = play(tmp_path, {**values, "memory": {"nearest_neighbor": {}}, "challenge": {"random_bits": {"n_units": 30}}})
     assert last.done == 1
-    assert [each["division"] for each in told(tmp_path)["ranking"]] == ["memory"]
+    assert [each["division"] for each in summary_of(tmp_path)["ranking"]] == ["memory"]
 
 
 def test_tuned_is_for_the_very_env():
@@ -206,13 +206,13 @@ def test_a_lab_with_cells_in_it_is_never_taken_away(tmp_path, monkeypatch, engra
     words = ["tournament", "--agents", "td", "--envs", "rooms", "--seeds", "2", "--steps", "100", "--workers", "1"]
     engram(*words, "--view", "none", code=2)
     monkeypatch.undo()
-    assert told(tmp_path / "lab")["cells"]["done"] == 1
+    assert summary_of(tmp_path / "lab")["cells"]["done"] == 1
     shutil.rmtree(tmp_path / "lab")
 
 
 def test_matches_are_summarised_with_exact_values(tmp_path):
     play(tmp_path, GAME)
-    (one, *_) = told(tmp_path)["matches"]
+    (one, *_) = summary_of(tmp_path)["matches"]
     assert (one["first"], one["second"], one["challenge"]) == ("tit-for-tat", "always-defect", "dilemma")
     # tit for tat loses the first of 200 rounds in the mean: 199/200 and 1 + 4/200
     assert one["expected"] == pytest.approx([0.995, 1.02])

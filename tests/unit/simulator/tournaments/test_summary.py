@@ -15,7 +15,7 @@ from simulator.store.database import NAME
 from simulator.tournaments import summary
 from simulator.tournaments.plan import pairs_of, plan_of
 from simulator.tournaments.schedule import JobSchedule
-from tests.helpers.tournaments import BREAKING, ENVS, play, small, told
+from tests.helpers.tournaments import BREAKING, ENVS, play, small, summary_of
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def lab(original, tmp_path):
 
 
 def test_a_summary_is_cached_until_a_cell_changes(lab, monkeypatch):
-    fresh = told(lab)
+    fresh = summary_of(lab)
     with CellStore(lab) as store:
         summary.keep(store, "t1")
         monkeypatch.setattr(summary, "analyze", lambda *given, **more: pytest.fail("it was judged again"))
@@ -118,12 +118,12 @@ def test_games_are_played_among_all_and_with_oneself(tmp_path):
         "game": {"dilemma": {"name": "iterated_matrix", "episodes": 20}},
     }
     assert play(tmp_path / "a", values).planned == 3
-    found = told(tmp_path / "a")
+    found = summary_of(tmp_path / "a")
     assert [each["kind"] for each in found["challenges"]] == ["game"]
     assert {each["contestant"] for each in found["ranking"]} == {*values["player"]}
     values["game"]["dilemma"]["self_play"] = True
     assert play(tmp_path / "b", values).planned == 6
-    mean = {each["contestant"]: each["raw"]["mean"]["value"] for each in told(tmp_path / "b")["scores"]}
+    mean = {each["contestant"]: each["raw"]["mean"]["value"] for each in summary_of(tmp_path / "b")["scores"]}
     # against itself, the other and the third: cooperation pays 3 a round, defection beside it 5, both defect 1
     assert mean["always-cooperate"] == pytest.approx((3 + 3 + 0) / 3, abs=0.05)
     assert 3 / 3 < mean["always-defect"] < (1 + 5 + 1.3) / 3
@@ -137,7 +137,7 @@ def test_board_games_are_decided_by_who_beat_whom(tmp_path):
         "game": {"tic_tac_toe": {"episodes": 10, "train_steps": 0}},
     }
     play(tmp_path, values)
-    found = told(tmp_path)
+    found = summary_of(tmp_path)
     assert [each["contestant"] for each in found["ranking"]] == ["planner", "walk"]
     assert found["ranking"][0]["wins"] > found["ranking"][1]["wins"]
 
@@ -145,6 +145,6 @@ def test_board_games_are_decided_by_who_beat_whom(tmp_path):
 def test_a_seed_that_breaks_in_a_block_is_listed(tmp_path):
     entered = {"breaks": {"name": BREAKING, "fails": {"2": 50}}, "td": {}}
     play(tmp_path, small(agent=entered, env={"four": ENVS["four"]}, block=2))
-    assert [(each["seeds"], each["reason"]) for each in told(tmp_path)["failures"]] == [
+    assert [(each["seeds"], each["reason"]) for each in summary_of(tmp_path)["failures"]] == [
         ([2], "every seed failed: its loss was not finite")  # it was alone in its block
     ]

@@ -11,7 +11,7 @@ from simulator.training.curves import MAX_POINTS, Recorder
 
 
 def _by_hand(reward, ended, width):
-    """Seed and point -> returns of the episodes that ended in it."""
+    """Return seed and point -> returns of the episodes that ended in it."""
     found: dict[tuple[int, int], list[tuple[float, int]]] = {}
     for i in range(len(reward)):
         total, length = 0.0, 0

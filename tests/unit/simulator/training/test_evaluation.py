@@ -61,7 +61,7 @@ SHORT = ["--seeds", "2", "--steps", "10", "--eval-every", "10", "--eval-episodes
 
 
 def evaluation(lab):
-    """Evaluation of the latest run."""
+    """Return the evaluation of the latest run."""
     with Store(lab) as store:
         return summary.summary(store, "latest")["evaluation"]
 
@@ -133,8 +133,8 @@ def test_a_tournament_reports_cut_evaluations_and_scores_them_as_the_random_scor
         "5",
     ]
     words += ["--eval-episodes", "1", "--eval-max-steps", "100", "--view", "none", "--lab", str(tmp_path), "--json"]
-    told = engram(*words).json
-    lines = {(each["contestant"], tuple(each["seeds"])): each["reason"] for each in told["failures"]}
+    result = engram(*words).json
+    lines = {(each["contestant"], tuple(each["seeds"])): each["reason"] for each in result["failures"]}
     assert set(lines) == {(name, (seed,)) for name in ("random_walk", "q_learning") for seed in (0, 1)}
     assert all(reason.startswith("cut: ") for reason in lines.values())
-    assert told["challenges"][0]["floor"] is None
+    assert result["challenges"][0]["floor"] is None

@@ -14,7 +14,7 @@ from tests.laws.players import session
 
 
 def plain(policy, env, n_episodes):
-    """Returns [S, E], one step at a time."""
+    """Return returns [S, E], one step at a time."""
     obs, returns = env.observe(), [[] for _ in range(3)]
     first, running = np.ones(3, np.bool_), np.zeros(3)
     for _ in range(n_episodes * (env.spec.max_steps or 1_000)):

@@ -41,7 +41,7 @@ def equal(one, two):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Runs without and with two failed seeds, trained by one process: their rows and summaries."""
+    """Train runs without and with two failed seeds in one process; return their rows and summaries."""
     found = {}
     for name, fails in (("none", {}), ("some", {"6": 123, "8": 300}), ("all", {"5": 9, "6": 77, "7": 301, "8": 64})):
         with Store(tmp_path_factory.mktemp(name)) as store:
@@ -67,14 +67,14 @@ def test_rows_end_at_the_last_good_step_and_other_seeds_keep_their_bits(whole):
 
 
 def test_the_summary_is_over_the_seeds_that_finished(whole):
-    told = json.loads(json.dumps(whole["some"][1]).replace("NaN", "null"))
+    result = json.loads(json.dumps(whole["some"][1]).replace("NaN", "null"))
     reason = "its loss was not finite"
-    assert told["failed"] == [
+    assert result["failed"] == [
         {"seed": 6, "step": 123, "reason": reason},
         {"seed": 8, "step": 300, "reason": reason},
     ]
     # A greedy episode earns its length, 4 to 7 in seeds 5 to 8, against a threshold of 5.
-    judged, solved = told["evaluation"], told["solved"]
+    judged, solved = result["evaluation"], result["solved"]
     assert (judged["per_seed"], judged["iqm"], judged["left_out"]) == ([4.0, None, 6.0, None], 5.0, 2)
     assert (solved["fraction"], solved["final"]) == (0.25, 0.25)  # of all four; seeds 6 and 8 had reached it
     assert solved["first_steps"]["per_seed"] == [None, None, 30.0, None]
@@ -111,11 +111,15 @@ def test_they_survive_interruptions(name, whole, tmp_path):
 
 
 def test_with_every_seed_failed_the_run_stops(whole, tmp_path, engram):
-    found, told, last = whole["all"]
-    assert (last.phase, told["status"], told["step"], len(told["failed"])) == ("failed", "failed", 301, 4)
+    found, result, last = whole["all"]
+    assert (last.phase, result["status"], result["step"], len(result["failed"])) == ("failed", "failed", 301, 4)
     assert last.step < STEPS
     assert max(step for step, _, kind in list(found)[:-1] if kind == "evaluation") == 300
-    assert (told["evaluation"]["iqm"], told["evaluation"]["left_out"], told["solved"]["fraction"]) == (None, 4, 0.0)
+    assert (result["evaluation"]["iqm"], result["evaluation"]["left_out"], result["solved"]["fraction"]) == (
+        None,
+        4,
+        0.0,
+    )
     with Store(tmp_path) as store:
         list(loop.run(config({str(seed): 40 for seed in range(5, 9)}), store))
         before = files(store, "r1")
@@ -136,18 +140,18 @@ def test_the_store_holds_null_and_never_nan(tmp_path):
     assert {row[1:] for row in found if row[0] != 6} == {(0, 0)}
     assert "NaN" not in text
     with Store(tmp_path) as store:
-        told = summary.summary(store, "r1")
-    assert told["evaluation"]["exact_per_seed"][1] is None
-    assert told["evaluation"]["iqm"] == told["evaluation"]["exact_per_seed"][0]
+        result = summary.summary(store, "r1")
+    assert result["evaluation"]["exact_per_seed"][1] is None
+    assert result["evaluation"]["iqm"] == result["evaluation"]["exact_per_seed"][0]
 
 
 def test_the_command_reports_failed_seeds_in_one_line_and_by_its_exit_code(tmp_path, engram, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = engram(*WORDS, "--seeds", "2", "--agent.fails.1", "300").out.splitlines()
     assert "seed 1 failed at step 300: its loss was not finite; the others went on" in lines
-    told = engram(*WORDS, "--seeds", "2", "--agent.fails.0", "7", "--agent.fails.1", "9", "--json", code=1).json
-    assert [(each["seed"], each["step"]) for each in told["failed"]] == [(0, 7), (1, 9)]
-    assert engram("resume", "latest", "--json", code=1).json["failed"] == told["failed"]
+    result = engram(*WORDS, "--seeds", "2", "--agent.fails.0", "7", "--agent.fails.1", "9", "--json", code=1).json
+    assert [(each["seed"], each["step"]) for each in result["failed"]] == [(0, 7), (1, 9)]
+    assert engram("resume", "latest", "--json", code=1).json["failed"] == result["failed"]
     assert "seed 1 failed at step 9: its loss was not finite; every seed failed" in engram("show", "latest").out
     assert [len(each["failed"]) for each in engram("list", "runs", "--json").json["runs"]] == [2, 1]
     assert "done, 1 failed" in engram("list", "runs").out
@@ -155,9 +159,9 @@ def test_the_command_reports_failed_seeds_in_one_line_and_by_its_exit_code(tmp_p
 
 
 def test_missing_values_of_a_failed_seed_are_left_out_of_the_table(whole, capsys):
-    told = whole["some"][1]
-    judged = {**told["evaluation"], "value_error": [0.5, None, 0.25, None], "exact_per_seed": [1.0, None, 2.0, None]}
-    show_summary({**told, "evaluation": judged})
+    result = whole["some"][1]
+    judged = {**result["evaluation"], "value_error": [0.5, None, 0.25, None], "exact_per_seed": [1.0, None, 2.0, None]}
+    show_summary({**result, "evaluation": judged})
     lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     shown = {line[0]: line[-1].strip() for line in lines}
     assert shown["failed seeds, left out"] == "2"

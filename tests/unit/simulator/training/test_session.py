@@ -79,10 +79,10 @@ def test_a_map_that_changed_is_noticed(tmp_path):
 def test_the_summary_has_every_key_and_is_json(tmp_path):
     with Store(tmp_path) as store:
         *_, last = loop.run(_config({"name": "rooms"}), store)
-        told = json.loads(json.dumps(summary.summary(store, last.id)))
+        result = json.loads(json.dumps(summary.summary(store, last.id)))
     keys = "run agent env seeds steps exact seconds cpu_seconds steps_per_second evaluation solved".split()
-    assert told.keys() >= set(keys)
-    assert told["evaluation"].keys() >= {"episodes", "iqm", "low", "high", "per_seed", "exact_per_seed"}
-    assert told["solved"].keys() >= {"threshold", "fraction", "median_first_steps", "stayed", "first_steps", "final"}
-    assert told["cpu_seconds"] > 0
-    assert len(told["evaluation"]["value_error"]) == 2
+    assert result.keys() >= set(keys)
+    assert result["evaluation"].keys() >= {"episodes", "iqm", "low", "high", "per_seed", "exact_per_seed"}
+    assert result["solved"].keys() >= {"threshold", "fraction", "median_first_steps", "stayed", "first_steps", "final"}
+    assert result["cpu_seconds"] > 0
+    assert len(result["evaluation"]["value_error"]) == 2

@@ -26,7 +26,7 @@ OFTEN = {
 
 
 class _Apart(TorchFunctionMode):
-    """Refuses what a GPU refuses, tensors of two devices in one operation, and gives zeros for what comes home."""
+    """A torch mode that refuses tensors of two devices in one operation and returns zeros to the CPU."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         given = trees.tree_leaves((args, kwargs or {}))

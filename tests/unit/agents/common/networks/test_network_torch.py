@@ -21,7 +21,7 @@ EVERY = np.ones(3, bool)
 
 
 def _train(network, sizes, *, steps=12, columns=slice(None), batch=9):
-    """Steps on made-up data; ``columns``: which seeds' data."""
+    """Train on made-up data; ``columns``: the seeds whose data are used."""
     for t in range(steps):
         x, goal = data((5, batch, sizes[0]), t)[columns], data((5, batch, sizes[-1]), t + 100)[columns]
         network.apply_gradient(network.forward(x) - goal, np.ones(len(x), bool))
@@ -176,7 +176,7 @@ class _First(nn.Module):
 
 
 class _Bytes(nn.Module):
-    """Byte inputs as numbers of a category, whatever they were turned into."""
+    """A module that treats byte inputs as categories, whatever they were converted to."""
 
     def __init__(self):
         super().__init__()

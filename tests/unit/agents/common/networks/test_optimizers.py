@@ -23,19 +23,19 @@ MASKED = range(40, 47)  # steps in which seed number 1 rests
 
 
 def _gradients(sizes, t):
-    """Inputs of one row and dL/dy: the gradient of a linear network is their product, whatever its weights."""
+    """Return inputs of one row and dL/dy; the gradient of a linear network is their product, whatever its weights."""
     x, dy = data((2, 1, sizes[0]), 2 * t), data((2, 1, sizes[-1]), 2 * t + 1)
     return x, dy * np.float32(10.0 ** (t % 5 - 3))
 
 
 def _networks(sizes, settings, *, tanh=False, kinds=KINDS):
-    """Two seeds of every kind, and each seed as a torch module; all begin alike."""
+    """Return two seeds of every kind, and each seed as a torch module, with the same initial weights."""
     networks = [make(kind, sizes, (0, 1), settings, tanh=tanh) for kind in kinds]
     return networks, [module(row, sizes, tanh=tanh) for row in weights(networks[0], sizes)]
 
 
 def _move(made, peer, x, dy):
-    """One step of a module by torch's own optimiser; ``dy`` is made of the outputs."""
+    """Take one step of a module by torch's own optimizer; ``dy`` is made of the outputs."""
     peer.zero_grad()
     y = made(torch.tensor(x))
     y.backward(torch.tensor(dy(y.detach().numpy())))

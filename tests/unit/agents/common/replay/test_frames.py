@@ -37,7 +37,7 @@ def _frames(values):
 
 
 class _Lists:
-    """One seed's frames the plain way: a list per episode."""
+    """Frames of one seed as a list per episode."""
 
     def __init__(self, depth):
         self.depth, self.stacks, self.reach, self.episode = depth, [], [], []
@@ -51,7 +51,7 @@ class _Lists:
 
 
 def _seed(store, i):
-    """One seed's part of a store."""
+    """Return one seed's part of a store."""
     return FrameRing(*(array[i : i + 1] for array in store[:3]), store.depth)
 
 
@@ -178,7 +178,7 @@ def test_the_saved_state_of_a_seed_depends_on_that_seed_only():
     assert len(saved["frames"][0]) == 3
 
 
-def test_too_large_a_buffer_is_refused_before_it_is_allocated():
+def test_the_size_of_a_frame_store_is_known_before_it_is_allocated():
     store = make_frames(3, (1, 84, 84), 1_000, 4)
     assert frame_bytes(3, (1, 84, 84), 1_000) == sum(array.nbytes for array in store[:3])
 

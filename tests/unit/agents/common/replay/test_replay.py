@@ -27,7 +27,7 @@ GAMMA = 0.5
 
 
 def _play(replay, rewards, ends, final=None):
-    """Steps of seed 0: at time t the observation is t, the action t % 3, and step t leads to ``final`` or t + 1."""
+    """Add steps of seed 0: at time t the observation is t, the action t % 3, and step t leads to ``final`` or t + 1."""
     for t, (reward, end) in enumerate(zip(rewards, ends, strict=True)):
         led_to = np.array([t + 1.0 if final is None or not end else final], np.float32)
         add_step(replay, 0, np.array([t], np.float32), t % 3, np.float32(reward), end == "T", end == "t", led_to)

@@ -69,7 +69,7 @@ GREY = ((0.9, -0.4, 0.2), (-0.9, 0.5, -0.3))
 
 
 class Told:
-    """A channel that gives each cue's posterior away."""
+    """A corruption model whose evidence is each cue's posterior."""
 
     def __init__(self, weights):
         self._log = np.log(weights)[None]

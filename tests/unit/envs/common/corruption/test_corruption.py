@@ -47,14 +47,14 @@ def _setup(name, amount, shape, stored):
 
 
 def _cues(found):
-    """Enumerated cues as the contract has them, of one seed."""
+    """Return enumerated cues of one seed in the form of the contract."""
     known = np.array([[value is not LOST and value != LOST for value in cue] for cue in found])
     values = np.array([[0.0 if value == LOST else value for value in cue] for cue in found], np.float32)
     return Cues(values[None], None if known.all() else known[None])
 
 
 def _named(cues, seed=0):
-    """The cues of a seed as the enumeration names them."""
+    """Return the cues of a seed in the form of the enumeration."""
     rows = cues.values[seed].tolist()
     known = np.ones(cues.values.shape[1:], bool) if cues.known is None else cues.known[seed]
     return [tuple(x + 0.0 if k else LOST for x, k in zip(*pair, strict=True)) for pair in zip(rows, known, strict=True)]
@@ -109,7 +109,7 @@ def test_evidence_is_half_the_log_odds_of_a_unit_alone(name, amount):
 
 
 def _alone(patterns, laws, unit, sign):
-    """The law of one unit of the cue where the pattern's is ``sign``: value -> probability."""
+    """Return value -> probability of one unit of the cue where the pattern's is ``sign``."""
     which = int(np.flatnonzero(patterns[:, unit] == sign)[0])
     found = {}
     for cue, prob in laws[which].items():

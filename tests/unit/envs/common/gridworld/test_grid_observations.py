@@ -20,7 +20,7 @@ KEYS = "S K#\n#D#G\n   1\n"  # down through the door to the digit
 
 @pytest.fixture
 def at(tmp_path):
-    """A function (map's text, settings) -> its spec."""
+    """Return a function from a map's text and settings to its spec."""
 
     def spec(page, **settings):
         path = tmp_path / "map.txt"

@@ -140,7 +140,7 @@ titles = st.text(st.characters(exclude_categories=("C", "Z")), max_size=30)
 
 @st.composite
 def plans(draw):
-    """Any map that can be read: perhaps one that cannot be played."""
+    """Return any map that can be read, even one that cannot be solved."""
     width = draw(st.integers(1, 7))
     symbols = st.sampled_from("## S G1~L")
     rows = draw(st.lists(st.text(symbols, min_size=width, max_size=width), min_size=1, max_size=6))

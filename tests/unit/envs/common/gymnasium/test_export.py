@@ -64,7 +64,7 @@ def test_a_vector_is_one_environment_per_slot(name, settings):
 
 
 def equal(a, b):
-    """Equal with their kinds, nested tuples and dicts too."""
+    """Return True for equal values of equal types, nested tuples and dicts too."""
     if isinstance(a, dict):
         assert a.keys() == b.keys()
         for key in a:

@@ -18,7 +18,7 @@ def _play(env, n_steps, number):
 
 
 def _resumes(env_id, config, at):
-    """An environment goes on from another's state, bit for bit, in whatever episode that was."""
+    """Assert that an environment continues from another's state bit for bit."""
     env, other = (gymnasium_env.make(env_id, SEEDS, config) for _ in range(2))
     env.reset()
     ended = 0

@@ -14,7 +14,7 @@ FREEZABLE = ["FrozenLake-v1", "CartPole-v1", "Acrobot-v1", "MountainCarContinuou
 
 
 class Probe(gymnasium.Env):
-    """Spaces and trouble to order: observes a counter, or what ``see`` makes of it."""
+    """An environment with chosen spaces and errors: it observes a counter, or ``see`` of it."""
 
     metadata = {"render_modes": []}  # noqa: RUF012
 
@@ -40,7 +40,7 @@ def _unseeded(t, rng):
 
 
 class Foreign(Probe):
-    """Draws from a generator of another kind."""
+    """An environment with a generator of another kind."""
 
     def reset(self, *, seed=None, options=None):
         if seed is not None:

@@ -132,7 +132,7 @@ def test_compiled_energies_equal_the_law(sizes, gaussian):
 
 
 class _Plain:
-    """Contrastive divergence with everything that it can have, one seed, from the same random words."""
+    """Contrastive divergence of one seed in plain NumPy with every option, from the same random bits."""
 
     def __init__(self, layer, data, rate, momentum, decay, balance):
         self.layer, self.data, self.bits = [a.astype(float).copy() for a in layer], data.astype(float), None

@@ -168,12 +168,12 @@ def test_a_restored_memory_continues_with_the_same_bits(player, layers):
 
 def test_without_evidence_recall_equals_the_fixed_point():
     patterns = _patterns(1, 3, 16)
-    told, untold = (
+    noise_aware, fixed_point = (
         _stored(rbm, patterns, n_hidden=8, learn=SHORT, recall_mode=recall_mode)
         for recall_mode in ("noise_aware", "fixed_point")
     )
     cues = _corrupted(patterns)
-    np.testing.assert_array_equal(told.recall(cues).patterns, untold.recall(cues).patterns)
+    np.testing.assert_array_equal(noise_aware.recall(cues).patterns, fixed_point.recall(cues).patterns)
 
 
 def test_bad_input_is_refused():

@@ -176,8 +176,8 @@ def test_html_holds_no_character_that_it_cannot(words):
 
     from simulator.reporting.tournament import readable
 
-    told = readable({"settings": words, "label": words})
-    for each in told.values():
+    escaped = readable({"settings": words, "label": words})
+    for each in escaped.values():
         page = str(escape(each))
         assert not set("<>\"'") & set(page)
         assert html.unescape(page) == each
@@ -210,9 +210,9 @@ def test_status_lines_are_escaped(capsys):
 @pytest.mark.parametrize("bad", UNSEEN, ids=lambda c: f"U+{ord(c):04X}")
 def test_an_invisible_name_is_refused(bad):
     for name in (bad, f"a{bad}", f"{bad}b", f"a{bad}b"):
-        with pytest.raises(ValueError, match=rf"with U\+{ord(bad):04X}, expected .* can be seen") as told:
+        with pytest.raises(ValueError, match=rf"with U\+{ord(bad):04X}, expected .* can be seen") as error:
             checked_name(name, "x")
-        assert is_seen(str(told.value))
+        assert is_seen(str(error.value))
 
 
 @pytest.mark.parametrize("name", ["a\n", "a\u202eb", "\u200ba", "a\x9b1m"], ids=ascii)
@@ -233,9 +233,9 @@ def test_every_entry_point_refuses_an_invisible_name(name, tmp_path, engram):
         lambda: api.recall("nearest_neighbor", "digits", lab=tmp_path / "lab", label=name),
         lambda: api.tournament(lab=tmp_path / "lab", label=name, agent={"td": {}}, env={"rooms": {}}),
     ):
-        with pytest.raises(ValueError, match=r"with U\+[0-9A-F]{4,6}, expected .* can be seen") as told:
+        with pytest.raises(ValueError, match=r"with U\+[0-9A-F]{4,6}, expected .* can be seen") as error:
             refuse()
-        assert is_seen(str(told.value))
+        assert is_seen(str(error.value))
     for words in (["--label", name], ["--lab", name]):
         assert is_seen(
             engram(
@@ -275,7 +275,7 @@ def _squeezed(words: str) -> str:
 
 
 def _markdown_cells(lines: list[str]) -> list[list[str]]:
-    """The head row of a table as a reader of Markdown shows it."""
+    """Return the head row of a table as a Markdown reader shows it."""
     from markdown_it import MarkdownIt
 
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse("\n".join(lines))
@@ -298,7 +298,7 @@ _LATEX_TOKEN = re.compile("|".join(map(re.escape, sorted(_LATEX_SIGNS, key=len, 
 
 
 def _latex_cells(line: str) -> list[str]:
-    """The cells of a tabular's row, as TeX would print them; every sign is one that it prints as it is."""
+    """Return the cells of a tabular's row as TeX would print them; every character prints as itself."""
     assert line.endswith(r" \\")
     found, at, body = [""], 0, line.removesuffix(r" \\")
     while at < len(body):

@@ -97,10 +97,10 @@ ODD = {
 def test_irregular_files_are_refused_at_once(tmp_path, monkeypatch, capsys, reader, odd):
     monkeypatch.chdir(tmp_path)
     place = ODD[odd](tmp_path / "x.toml")
-    with pytest.raises(ValueError, match="expected") as told:
+    with pytest.raises(ValueError, match="expected") as error:
         READERS[reader](place)
-    assert "\n" not in str(told.value)
-    assert "\0" not in str(told.value)
+    assert "\n" not in str(error.value)
+    assert "\0" not in str(error.value)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -339,7 +339,7 @@ def test_a_large_file_is_refused_unread_by_the_number_of_its_descriptor_too(tmp_
 
 @pytest.fixture
 def piped():
-    """Write so many bytes into a pipe; the descriptor that they are read from."""
+    """Write so many bytes into a pipe and return the descriptor to read from."""
     handle, into = os.pipe()
     writers = []
 

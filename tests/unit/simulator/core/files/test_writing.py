@@ -87,7 +87,7 @@ def test_a_foreign_file_is_replaced_only_with_force(tmp_path, kind):
 
 
 def _tricks(lab: Path, outside: Path) -> dict[str, Path]:
-    """Ways that lead into a lab, to its database or to what is no file."""
+    """Return paths that lead into a lab, to its database or to an irregular file."""
     database = lab / writing.LAB
     (outside / "link.html").symlink_to(database)
     (outside / "dangling.html").symlink_to(lab / "new.html")
@@ -131,9 +131,9 @@ def test_no_path_leads_into_a_lab_or_over_an_irregular_file(lab, tmp_path, monke
     place = _tricks(lab, tmp_path / "outside")[trick]
     before = {each: each.lstat().st_mtime_ns for each in tmp_path.rglob("*")}
     data = (lab / writing.LAB).read_bytes()
-    with pytest.raises(ValueError, match="expected a") as told:
+    with pytest.raises(ValueError, match="expected a") as error:
         write_page(SMALL, place, force=force)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
     assert (lab / writing.LAB).read_bytes() == data
     assert {each: each.lstat().st_mtime_ns for each in tmp_path.rglob("*")} == before
 

@@ -331,9 +331,9 @@ def test_a_failed_run_is_reported_everywhere_and_resume_names_the_step(tmp_path,
 def test_a_tournament_names_the_contestant(tmp_path, engram):
     words = ["tournament", "--agents", "random_walk", f"mine={AGENT}", "--agent.mine.breaks", "learn"]
     words += ["--envs", "FrozenLake-v1", "--seeds", "2", "--steps", "20", "--eval-episodes", "2", "--json"]
-    told = engram(*words, "--view", "none", "--lab", str(tmp_path), code=1).json
-    assert [(each["contestant"], each["seeds"]) for each in told["failures"]] == [("mine", [0, 1])]
-    assert f"agent {AGENT}: learn: ZeroDivisionError: oh" in told["failures"][0]["reason"]
+    result = engram(*words, "--view", "none", "--lab", str(tmp_path), code=1).json
+    assert [(each["contestant"], each["seeds"]) for each in result["failures"]] == [("mine", [0, 1])]
+    assert f"agent {AGENT}: learn: ZeroDivisionError: oh" in result["failures"][0]["reason"]
 
 
 def test_an_error_in_an_evaluation_names_the_seed_of_the_run(probe):

@@ -43,7 +43,7 @@ BROKEN = "raise RuntimeError('a file of the user was run')"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A user's folder with all our names in it."""
+    """Make a user's folder that has all names of Engram's packages in it."""
     files = {
         "envs/__init__.py": REGISTERING,
         "envs/grid.py": GRID,
@@ -59,7 +59,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def python(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """A process that stands in a folder, and has ours on its path as an installation has."""
+    """Run Python in a folder, with Engram on its path as an installation has."""
     known = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, *words], cwd=folder, env=known, capture_output=True, text=True)
     assert done.returncode == code, done.stderr
@@ -67,7 +67,7 @@ def python(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProc
 
 
 def script(folder: Path, text: str) -> list[str]:
-    """The lines that a script prints which lies in a folder."""
+    """Return the lines that a script in a folder prints."""
     (folder / "simulator.py").unlink(missing_ok=True)  # it stands before ours there, as anywhere in Python
     (folder / "script.py").write_text(text)
     return python(folder, "script.py").stdout.splitlines()
@@ -78,24 +78,24 @@ RUN = ("--seeds", "2", "--steps", "40", "--eval-episodes", "1", "--view", "none"
 
 
 def test_the_command_runs_with_all_our_names_in_the_working_folder(project: Path) -> None:
-    told = json.loads(python(project, "-P", "-c", ENGRAM, "run", "q_learning", "envs:MyGrid-v0", *RUN).stdout)
-    assert (told["agent"], told["env"], told["steps"]) == ("q_learning", "envs:MyGrid-v0", 40)
+    result = json.loads(python(project, "-P", "-c", ENGRAM, "run", "q_learning", "envs:MyGrid-v0", *RUN).stdout)
+    assert (result["agent"], result["env"], result["steps"]) == ("q_learning", "envs:MyGrid-v0", 40)
 
 
 def test_the_module_runs_there_too(project: Path) -> None:
     (project / "simulator.py").unlink()
-    told = json.loads(python(project, "-m", "simulator", "run", "q_learning", "envs.grid:MyGrid-v0", *RUN).stdout)
-    assert told["env"] == "envs.grid:MyGrid-v0"
+    result = json.loads(python(project, "-m", "simulator", "run", "q_learning", "envs.grid:MyGrid-v0", *RUN).stdout)
+    assert result["env"] == "envs.grid:MyGrid-v0"
 
 
 def test_workers_run_there_too(project: Path) -> None:
     words = ("--agents", "q_learning", "--envs", "rooms", "./envs/grid.py:MyGrid", *RUN, "--workers", "1")
-    told = json.loads(python(project, "-P", "-c", ENGRAM, "tournament", *words, "--resamples", "100").stdout)
-    assert told["cells"] == {**told["cells"], "done": told["cells"]["planned"], "failed": 0}
+    result = json.loads(python(project, "-P", "-c", ENGRAM, "tournament", *words, "--resamples", "100").stdout)
+    assert result["cells"] == {**result["cells"], "done": result["cells"]["planned"], "failed": 0}
 
 
 def test_a_script_imports_engrams_packages_and_its_own(project: Path) -> None:
-    told = script(
+    lines = script(
         project,
         """
 import simulator
@@ -112,7 +112,7 @@ except AttributeError as error:
     print(error)
 """,
     )
-    assert told == [
+    assert lines == [
         "grid runs",
         "envs runs",
         str(ROOT / "envs" / "rooms.py"),
@@ -123,14 +123,14 @@ except AttributeError as error:
 
 
 def test_importing_engrams_packages_runs_no_user_code(project: Path) -> None:
-    told = script(
+    lines = script(
         project, "import simulator, agents, envs.rooms, memory\nfrom envs import common\nprint(agents.__file__)"
     )
-    assert told == [str(ROOT / "agents" / "__init__.py")]
+    assert lines == [str(ROOT / "agents" / "__init__.py")]
 
 
 def test_modules_imported_earlier_keep_working(project: Path) -> None:
-    told = script(
+    lines = script(
         project,
         """
 import envs, memory
@@ -141,7 +141,7 @@ print(envs.grid.MyGrid is MyGrid, envs.NAME, memory.Buffer)
 print(envs.rooms.__file__, registry.load("memories", "hopfield").name)
 """,
     )
-    assert told[2:] == [
+    assert lines[2:] == [
         "True theirs <class 'memory.Buffer'>",
         f"{ROOT / 'envs' / 'rooms.py'} hopfield",
     ]
@@ -149,7 +149,7 @@ print(envs.rooms.__file__, registry.load("memories", "hopfield").name)
 
 def test_a_shadowed_module_is_reported(project: Path) -> None:
     (project / "envs" / "rooms.py").write_text("MINE = 3")
-    told = script(
+    lines = script(
         project,
         """
 import warnings
@@ -162,14 +162,14 @@ import envs.rooms
 print(envs.rooms.__file__)
 """,
     )
-    assert told[2].startswith("3 1 envs.rooms is one of Engram's own from now on; that of ")
-    assert told[3] == str(ROOT / "envs" / "rooms.py")
+    assert lines[2].startswith("3 1 envs.rooms is one of Engram's own from now on; that of ")
+    assert lines[3] == str(ROOT / "envs" / "rooms.py")
 
 
 def test_a_package_of_theirs_may_import_us_while_it_is_imported(project: Path) -> None:
     (project / "envs" / "__init__.py").write_text("import simulator\nfrom simulator.core import registry\nHERE = 1\n")
-    told = script(project, "import envs\nprint(envs.HERE)\nimport envs.grid, envs.rooms\nprint(envs.rooms.__file__)")
-    assert told == ["1", "grid runs", str(ROOT / "envs" / "rooms.py")]
+    lines = script(project, "import envs\nprint(envs.HERE)\nimport envs.grid, envs.rooms\nprint(envs.rooms.__file__)")
+    assert lines == ["1", "grid runs", str(ROOT / "envs" / "rooms.py")]
 
 
 def test_an_error_in_their_package_is_one_line_with_its_place(project: Path) -> None:

@@ -50,7 +50,7 @@ RUN = ("--seeds", "2", "--steps", "40", "--eval-episodes", "1", "--view", "none"
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A user's folder, which is the working folder; its files are forgotten afterwards."""
+    """Make a user's folder and work in it; its modules are forgotten afterwards."""
     files = {
         "my-agent 2.py": AGENT,
         "envs/grid.py": GRID,
@@ -123,7 +123,7 @@ def test_memories_and_challenges(project: Path, engram: Engram) -> None:
 
 
 def tournament(engram: Engram, *words: str) -> str:
-    """Play a tournament of files; the line that says how many cells it has."""
+    """Run a tournament of files and return the line with its number of cells."""
     named = ("--agents", "./my-agent 2.py", "python:./policy.py:act", "--envs", "./envs/grid.py:MyGrid")
     done = engram("tournament", *named, *RUN, "--resamples", "100", "--workers", "1", *words)
     assert done.json["cells"]["failed"] == 0

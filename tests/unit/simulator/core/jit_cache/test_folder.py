@@ -41,7 +41,7 @@ SAID = "damaged compiled code in"
 
 
 class Program:
-    """A script with two compiled functions, and where its machine code goes."""
+    """A script with two compiled functions, and the folder of its machine code."""
 
     def __init__(self, folder: Path) -> None:
         self.file, self.kept = folder / "program.py", folder / "kept"
@@ -55,14 +55,14 @@ class Program:
         return subprocess.Popen(words, env={**known, **place, **environment}, **pipes)  # type: ignore[call-overload,no-any-return]
 
     def run(self, **environment: str) -> tuple[str, str]:
-        """What a process of its own prints to stdout and to stderr."""
+        """Return the stdout and stderr of the script in a process of its own."""
         process = self.start(**environment)
         out, err = process.communicate()
         assert process.returncode == 0, err
         return out, err
 
     def again(self) -> tuple[str, str]:
-        """What it prints in this process, where its functions are made anew, and look for their code on disk."""
+        """Return the script's stdout in this process, where its functions load their code from disk."""
         code_folder.warn_once.cache_clear()
         out, err = io.StringIO(), io.StringIO()
         with (
@@ -160,24 +160,24 @@ def test_doctor_finds_damage_and_mends_it(
     program.again()
     monkeypatch.setattr(code_folder, "folder", lambda: program.kept)
 
-    def told(*words: str) -> tuple[int, dict[str, str]]:
+    def doctor(*words: str) -> tuple[int, dict[str, str]]:
         done = engram("doctor", "--lab", str(tmp_path / "lab"), "--json", *words, code=None)
         return done.code, next(each for each in done.json["checks"] if each["name"] == "compiled code")
 
-    assert told()[1]["found"].endswith("warm (2 functions, all whole)")
+    assert doctor()[1]["found"].endswith("warm (2 functions, all whole)")
     others = program.kept / "somebody.nbi"  # of numba itself, in a folder that the user named
     others.write_bytes(b"")
     path = program.files()[0]
     path.write_bytes(b"")
-    code, found = told()
+    code, found = doctor()
     assert (code, found["verdict"]) == (1, "bad")
     assert "1 damaged files" in found["found"]
     assert "engram doctor --fix" in found["advice"]
-    code, found = told("--fix")
+    code, found = doctor("--fix")
     assert (code, found["verdict"]) == (0, "ok")
     assert (path.exists(), others.exists()) == (False, True)
     others.unlink()
-    assert told()[0] == 0
+    assert doctor()[0] == 0
 
 
 def test_an_unknown_numba_cache_format_is_not_used_and_reported(program: Program) -> None:
@@ -215,7 +215,7 @@ os.replace = replace
 
 @pytest.fixture
 def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """The user's cache folder, not made yet, and the spare one among temporary files; both are for this test only."""
+    """Return the user's cache folder, not made yet, and the spare one among temporary files."""
     cache, spare = tmp_path / "cache", tmp_path / "tmp"
     cache.mkdir()
     spare.mkdir()
@@ -257,7 +257,7 @@ def test_a_usual_folder_that_others_could_write_to_is_emptied(
 
 
 def _owner(monkeypatch: pytest.MonkeyPatch, foreign: Path) -> None:
-    """Let a folder be another user's, as far as anybody who looks can tell."""
+    """Make a folder look like another user's."""
 
     def seen(look: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:
         def look_again(path: Path, **how: bool) -> os.stat_result:
@@ -282,7 +282,7 @@ def test_a_default_folder_of_another_user_is_not_used(
 
 
 def _unwritable(home: Path) -> None:
-    """No folder can be made there: a file is in its place."""
+    """Put a file in the place of the folder, so that it cannot be made."""
     home.touch()
 
 

@@ -16,7 +16,7 @@ from simulator.core.mdp.solve import (
 
 
 def env(rows, start=None):
-    """rows[state][action] is a list of (prob, next, reward, end); an empty list: not legal."""
+    """Return an MDP: rows[state][action] is a list of (prob, next, reward, end); an empty list: not legal."""
     n_outcomes = max(len(outcomes) for row in rows for outcomes in row)
     shape = (len(rows), len(rows[0]), n_outcomes)
     arrays = [np.zeros(shape, kind) for kind in (float, np.int64, float, np.uint8)]
