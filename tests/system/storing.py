@@ -134,7 +134,7 @@ def judge_two_runs(lab: Path) -> None:
 
 def child(module: str, *words: object, wrap: tuple[str, ...] = ()) -> str:
     """Return the output of a script of this folder, run in a process of its own; it must succeed."""
-    command = [*wrap, sys.executable, "-m", f"tests.unit.simulator.{module}", *map(str, words)]
+    command = [*wrap, sys.executable, "-m", f"tests.system.{module}", *map(str, words)]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

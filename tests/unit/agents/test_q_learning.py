@@ -8,7 +8,7 @@ from gymnasium import spaces
 
 from agents import q_learning
 from agents.common.exploration import ExploreSettings
-from agents.common.tile_coding import BoxFeatures
+from agents.common.tile_coding import BoxFeatures, make_features
 from simulator.core.protocols import EnvSpec
 from tests.helpers.small_envs import discrete, step
 
@@ -174,8 +174,8 @@ def test_tiles_share_a_value_and_a_step():
 
 def test_bins_by_hand():
     spec = EnvSpec("box", spaces.Box(np.array([0.0, -1.0]), np.array([1.0, 1.0]), dtype=np.float64), spaces.Discrete(2))
-    agent = q_learning.make(spec, [0], q_learning.Config(box=BoxFeatures(n_bins=4)))
-    cells = agent._features.encode(np.array([[0.0, -1.0], [0.26, 0.1], [1.0, 1.0], [5.0, -9.0]]))[:, 0]
+    features = make_features(spec, BoxFeatures(n_bins=4))
+    cells = features.encode(np.array([[0.0, -1.0], [0.26, 0.1], [1.0, 1.0], [5.0, -9.0]]))[:, 0]
     assert list(cells) == [0, 4 + 2, 15, 12]
 
 
@@ -205,7 +205,7 @@ def test_images_are_refused():
 
 def test_integer_features_have_no_more_bins_than_values():
     spec = EnvSpec("switches", spaces.Box(0, 1, (6,), np.uint8), spaces.Discrete(2))
-    features = q_learning.make(spec, [0], q_learning.Config())._features
+    features = make_features(spec, q_learning.Config().box)
     assert features.n_features == 64
     assert list(features.encode(np.array([[0, 0, 0, 0, 0, 1], [1, 1, 1, 1, 1, 1]]))[:, 0]) == [1, 63]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,17 @@ def finding(report: dict[str, object], name: str) -> dict[str, str]:
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
-    real = doctor._version
+    """Pretend that these versions are installed; None: not installed."""
+    real = doctor.version
     known = {name.replace("_", "-"): found for name, found in versions.items()}
-    monkeypatch.setattr(doctor, "_version", lambda name: known[name] if name in known else real(name))
+
+    def version(name: str) -> str:
+        found = known[name] if name in known else real(name)
+        if found is None:
+            raise PackageNotFoundError(name)
+        return found
+
+    monkeypatch.setattr(doctor, "version", version)
 
 
 def test_a_working_installation_passes(tmp_path: Path, engram: Engram) -> None:
@@ -58,7 +68,14 @@ def test_missing_libraries_are_bad_and_newer_ones_are_noted(tmp_path: Path, monk
 
 
 def test_a_lab_that_cannot_be_written_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engram: Engram) -> None:
-    monkeypatch.setattr(doctor, "_writable", lambda place: place.name != "lab")
+    make = tempfile.TemporaryFile
+
+    def refuse(dir: Path) -> object:
+        if dir == tmp_path:
+            raise PermissionError(13, "Permission denied")
+        return make(dir=dir)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     out = engram("doctor", "--lab", str(tmp_path / "lab"), code=1).out
     assert "lab cannot be written" in out
     assert out.endswith("1 of these must be put right\n")
@@ -66,8 +83,8 @@ def test_a_lab_that_cannot_be_written_is_bad(tmp_path: Path, monkeypatch: pytest
 
 def test_writing_is_tried_where_the_folder_would_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert doctor._writable(tmp_path / "a" / "b")
-    assert not doctor._writable(tmp_path / "file")
+    verdicts = {name: finding(doctor.examine(str(tmp_path / name)), "lab")["verdict"] for name in ("a/b", "file")}
+    assert verdicts == {"a/b": "ok", "file": "bad"}
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 

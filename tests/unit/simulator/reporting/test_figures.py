@@ -19,7 +19,7 @@ from simulator.reporting.figures import (
     svg,
 )
 from simulator.reporting.tournament import readable
-from tests.helpers.tournament_summaries import HOSTILE, judged, summary
+from tests.helpers.tournament_summaries import HOSTILE, around, judged, summary
 
 MAGIC = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
 SMALL = {"contestants": ("dqn", "random_walk"), "challenges": ("rooms",), "points": 2}
@@ -120,10 +120,21 @@ def test_a_matrix_holds_every_pair_twice_and_colours_only_what_is_decided():
     assert sum(patch.get_facecolor()[3] > 0 for patch in ax.patches) == 2
 
 
-def test_shades_go_from_one_colour_to_the_other():
-    assert figures._shade(1.0)[0] == "#0072b2"
-    assert figures._shade(0.5) == ("#eeeeee", "#000001")
-    assert figures._shade(0.0)[0] == "#d55e00"
+def test_cells_of_a_matrix_are_blue_for_the_row_grey_for_even_and_orange_for_the_column():
+    from matplotlib.colors import to_hex
+    from matplotlib.figure import Figure
+
+    def colours(probability: float) -> tuple[list[str], list[str]]:
+        found = summary(("a", "b"))
+        (pair,) = found["divisions"][0]["pairs"]
+        pair |= {"decided": True, "probability": around(probability, 0.1)}
+        ax = Figure().subplots()
+        pictures_of(readable(found), "pairs")[0].panels[0].paint(ax)
+        return [to_hex(patch.get_facecolor()) for patch in ax.patches], [text.get_color() for text in ax.texts]
+
+    assert colours(1.0)[0] == ["#0072b2", "#d55e00"]
+    assert colours(0.5) == (["#eeeeee"] * 2, ["#000001"] * 2)
+    assert colours(0.0)[0] == ["#d55e00", "#0072b2"]
 
 
 def test_a_single_evaluation_is_a_dot_and_what_is_missing_is_left_out():

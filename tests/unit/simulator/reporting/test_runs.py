@@ -160,9 +160,14 @@ def test_a_label_is_kept_and_is_not_a_setting(tmp_path: Path, engram: Engram) ->
     assert "no double" in engram("list", "runs", "--lab", str(tmp_path)).out
 
 
-def test_a_setting_that_only_the_other_run_has_is_a_difference():
-    assert report._difference({"a": 1}, {"a": 1, "b.c": 2}) == {"b.c": "unset"}
-    assert report._difference({"a": 1, "b": 2}, {"a": 3}) == {"a": 1, "b": 2}
+def test_a_setting_that_only_the_baseline_has_is_unset(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        for kwargs in ({"map_name": "8x8"}, {}):
+            env = {"name": "FrozenLake-v1", "kwargs": kwargs}
+            store.begin(new_run(build({"seeds": 2, "agent": {"name": "q_learning"}, "env": env})))
+    for baseline, other, value in (("r1", "r2", "unset"), ("r2", "r1", "8x8")):
+        runs = report.gather([baseline, other], str(tmp_path))["runs"]
+        assert [run["differs"] for run in runs] == [{}, {"env.kwargs.map_name": value}]
 
 
 @pytest.mark.parametrize(

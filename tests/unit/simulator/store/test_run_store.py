@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
 import numpy as np
@@ -21,6 +21,15 @@ from tests.system.storing import NEW, ROOT, SEEDS, begin, child, files, judge, j
 def lab(tmp_path):
     with Store(tmp_path / "deep" / "lab") as opened:
         yield opened
+
+
+@contextmanager
+def transaction(lab):
+    """Hold a write transaction of another connection, and roll it back."""
+    with closing(sqlite3.connect(lab.lab / database.NAME, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        yield writer
+        writer.execute("ROLLBACK")
 
 
 def test_a_new_run_is_recorded_before_anything_is_played(lab):
@@ -159,11 +168,10 @@ def test_readers_need_no_lock_and_see_consistent_states(lab):
     run = begin(lab, 5)
     with Store(lab.lab) as reader:
         judge(reader, run, (5,))
-        lab._db._db.execute("BEGIN IMMEDIATE")  # a writer in the middle of its transaction
-        lab._db._db.execute("DELETE FROM points")
-        judge(reader, run, (5,))
-        judge_newest(reader, run, 5)
-        lab._db._db.execute("ROLLBACK")
+        with transaction(lab) as writer:
+            writer.execute("DELETE FROM points")
+            judge(reader, run, (5,))
+            judge_newest(reader, run, 5)
 
 
 def test_a_checkpoint_dropped_while_it_is_being_read_is_not_called_damaged(lab, monkeypatch):
@@ -249,10 +257,11 @@ def test_a_database_locked_for_too_long_is_reported(lab, monkeypatch):
     run = begin(lab, 5)
     monkeypatch.setattr(database, "LOCK_TIMEOUT", 0.01)
     with Store(lab.lab) as waiting:
-        lab._db._db.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreFailure, match=r"locked by another process for more than 0\.01 s"):
+        with (
+            transaction(lab),
+            pytest.raises(StoreFailure, match=r"locked by another process for more than 0\.01 s"),
+        ):
             waiting.begin(NEW)
-        lab._db._db.execute("ROLLBACK")
         judge(waiting, run, (5,))
         assert waiting.begin(NEW) == "r2"
 
