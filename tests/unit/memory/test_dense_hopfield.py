@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from memory import dense_hopfield
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
+from tests.helpers.hopfield import hopfield_with, random_patterns
 from tests.helpers.seeding import FIRST_SEED
-from tests.unit.memory.hopfield.test_hopfield import draw
-from tests.unit.memory.hopfield.test_hopfield import make as hopfield
 
 
 def make(stored, seed_list=None, **config):
@@ -66,9 +65,9 @@ def loop(stored, cue, seed, held, config):
 )
 def test_recall_is_the_plain_loop(seed, n, n_patterns, degree, rectified, kind):
     config = {"degree": degree, "rectified": rectified, "kind": kind}
-    stored, cues = draw(seed, 1, n_patterns, n), draw(seed + 1, 1, 9, n)
+    stored, cues = random_patterns(seed, 1, n_patterns, n), random_patterns(seed + 1, 1, 9, n)
     cues[:, ::3, ::2] = 0.0
-    known = (draw(seed + 2, *cues.shape) > 0.5) & (cues != 0.0)
+    known = (random_patterns(seed + 2, *cues.shape) > 0.5) & (cues != 0.0)
     found = make(stored, [5], **config).recall(cues, known)
     for q in range(9):
         walked = loop(stored[0], cues[0, q], 5, known[0, q], config)
@@ -81,8 +80,8 @@ def test_recall_is_the_plain_loop(seed, n, n_patterns, degree, rectified, kind):
 
 
 def test_degree_two_is_hopfield_without_a_diagonal():
-    stored, cues = draw(0, 2, 10, 60), draw(1, 2, 20, 60)
-    dense, plain = make(stored, degree=2).recall(cues), hopfield(stored).recall(cues)
+    stored, cues = random_patterns(0, 2, 10, 60), random_patterns(1, 2, 20, 60)
+    dense, plain = make(stored, degree=2).recall(cues), hopfield_with(stored).recall(cues)
     np.testing.assert_array_equal(dense.patterns, plain.patterns)
     np.testing.assert_array_equal(dense.n_iters, plain.n_iters)
     # -sum m^2 / N^2 against -(sum m^2 - N P) / 2 N
@@ -97,7 +96,7 @@ def test_capacity_without_errors(degree):
     most = n ** (degree - 1) / (2 * {3: 3, 4: 15}[degree] * log(n))
     shares = {}
     for times in (0.5, 4.0):
-        stored = draw(FIRST_SEED, 4, round(times * most), n)
+        stored = random_patterns(FIRST_SEED, 4, round(times * most), n)
         shares[times] = (make(stored, degree=degree, recall_mode="single_pass").recall(stored).n_iters == 0).mean()
     assert shares[0.5] > 0.97
     assert shares[4.0] < 0.5
@@ -105,15 +104,15 @@ def test_capacity_without_errors(degree):
 
 @pytest.mark.learning
 def test_exponentials_hold_more_than_units():
-    stored = draw(FIRST_SEED, 2, 1_000, 40)
+    stored = random_patterns(FIRST_SEED, 2, 1_000, 40)
     cues = stored[:, :100].copy()
     cues[:, :, :4] *= -1
     assert (make(stored, kind="exponential").recall(cues).patterns == stored[:, :100]).all(2).mean() > 0.9
-    assert not (hopfield(stored, rule="hebb").recall(cues).patterns == stored[:, :100]).all(2).any()
+    assert not (hopfield_with(stored, rule="hebb").recall(cues).patterns == stored[:, :100]).all(2).any()
 
 
 def test_an_even_degree_keeps_negatives_unless_rectified():
-    stored = draw(0, 1, 3, 40)
+    stored = random_patterns(0, 1, 3, 40)
     np.testing.assert_array_equal(make(stored, degree=4).recall(-stored).patterns, -stored)
     rectified = make(stored, degree=4, rectified=True)
     assert (rectified.recall(-stored).patterns != -stored).any()
@@ -122,7 +121,7 @@ def test_an_even_degree_keeps_negatives_unless_rectified():
 
 @pytest.mark.parametrize("kind", ["polynomial", "exponential"])
 def test_large_networks_overflow_nowhere(kind):
-    stored = draw(0, 1, 20, 3_000)
+    stored = random_patterns(0, 1, 20, 3_000)
     memory = make(stored, kind=kind, degree=100)
     cues = stored * np.where(np.arange(3_000) % 5 == 0, -1, 1).astype(np.float32)
     found = memory.recall(cues)
@@ -132,7 +131,7 @@ def test_large_networks_overflow_nowhere(kind):
 
 @pytest.mark.parametrize("kind", ["polynomial", "exponential"])
 def test_seeds_and_cues_do_not_know_of_each_other(kind):
-    stored, cues = draw(0, 3, 30, 24), draw(1, 3, 20, 24)
+    stored, cues = random_patterns(0, 3, 30, 24), random_patterns(1, 3, 20, 24)
     together = make(stored, [4, 7, 2], kind=kind, degree=3).recall(cues)
     for i, seed in enumerate([4, 7, 2]):
         memory = make(stored[[i]], [seed], kind=kind, degree=3)
@@ -143,12 +142,14 @@ def test_seeds_and_cues_do_not_know_of_each_other(kind):
 
 
 def test_state_and_refusals():
-    stored = draw(0, 1, 3, 10)
+    stored = random_patterns(0, 1, 3, 10)
     memory, other = make(stored), dense_hopfield.make(PatternSpec((10,)), [0], dense_hopfield.Config())
     with pytest.raises(ValueError, match="dense_hopfield: nothing is stored yet"):
         other.recall(stored)
     other.restore(memory.state())
-    np.testing.assert_array_equal(other.energy(draw(1, 1, 9, 10)), memory.energy(draw(1, 1, 9, 10)))
+    np.testing.assert_array_equal(
+        other.energy(random_patterns(1, 1, 9, 10)), memory.energy(random_patterns(1, 1, 9, 10))
+    )
     assert other.n_parameters == 30
     with pytest.raises(ValueError, match=r"expected -1 or \+1"):
         memory.store(stored * 0.5)

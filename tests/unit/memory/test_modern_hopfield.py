@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from memory import modern_hopfield
 from simulator.core.memories import PatternSpec
-from tests.unit.memory.hopfield.test_hopfield import draw
+from tests.helpers.hopfield import random_patterns
 
 
 def make(stored, **config):
@@ -36,7 +36,7 @@ def test_one_step_is_torch_s_attention():
 
 @pytest.mark.parametrize("flip", [0.1, 0.3])
 def test_with_evidence_it_is_the_posterior_mean(flip):
-    stored, cues = draw(0, 2, 6, 12), draw(1, 2, 20, 12)
+    stored, cues = random_patterns(0, 2, 6, 12), random_patterns(1, 2, 20, 12)
     beta = 0.5 * np.log((1 - flip) / flip)
     found = make(stored).recall(cues, None, (beta * cues).astype(np.float32)).patterns
     wrong = (cues[:, :, None] != stored[:, None]).sum(3)
@@ -49,7 +49,7 @@ def test_with_evidence_it_is_the_posterior_mean(flip):
 
 
 def test_without_evidence_it_falls_back_to_beta():
-    stored, cues = draw(0, 1, 6, 12), draw(1, 1, 5, 12)
+    stored, cues = random_patterns(0, 1, 6, 12), random_patterns(1, 1, 5, 12)
     for one, other in zip(make(stored).recall(cues), make(stored, recall_mode="single_pass").recall(cues), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -88,8 +88,8 @@ def test_settling_is_taking_steps_until_nothing_moves():
 
 
 def test_known_units_are_held():
-    stored, cues = draw(0, 1, 6, 12), draw(1, 1, 5, 12)
-    known = draw(2, 1, 5, 12) > 0
+    stored, cues = random_patterns(0, 1, 6, 12), random_patterns(1, 1, 5, 12)
+    known = random_patterns(2, 1, 5, 12) > 0
     for recall_mode in ("single_pass", "fixed_point"):
         found = make(stored, recall_mode=recall_mode).recall(cues, known).patterns
         np.testing.assert_array_equal(found[known], cues[known])
@@ -104,7 +104,7 @@ def test_seeds_do_not_know_of_each_other():
 
 
 def test_large_overlaps_overflow_nowhere_and_state_comes_back():
-    stored = draw(0, 1, 4, 3_000)
+    stored = random_patterns(0, 1, 4, 3_000)
     memory = make(stored, recall_mode="single_pass", beta=50.0)
     np.testing.assert_array_equal(memory.recall(stored).patterns, stored)
     other = modern_hopfield.make(

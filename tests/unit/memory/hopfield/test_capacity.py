@@ -9,9 +9,8 @@ import pytest
 
 from memory import hopfield
 from simulator.core.memories import PatternSpec
+from tests.helpers.hopfield import hopfield_with, random_patterns
 from tests.helpers.seeding import FIRST_SEED
-from tests.unit.memory.hopfield.test_hopfield import draw as drawn
-from tests.unit.memory.hopfield.test_hopfield import make
 
 pytestmark = pytest.mark.learning
 
@@ -19,7 +18,7 @@ N = 400
 
 
 def draw(seed, *shape):
-    return drawn(FIRST_SEED + seed, *shape)
+    return random_patterns(FIRST_SEED + seed, *shape)
 
 
 def _flipped(patterns, share, seed=9):
@@ -35,7 +34,9 @@ def _flipped(patterns, share, seed=9):
 def test_the_error_of_one_step(alpha, zero_diagonal):
     """(1/2) erfc(sqrt(1 / (2 alpha))), and (1/2) erfc((1 + alpha) / sqrt(2 alpha)) with the diagonal."""
     stored = draw(0, 16, round(alpha * N), N)
-    found = make(stored, recall_mode="single_pass", update="synchronous", zero_diagonal=zero_diagonal).recall(stored)
+    found = hopfield_with(stored, recall_mode="single_pass", update="synchronous", zero_diagonal=zero_diagonal).recall(
+        stored
+    )
     errors = (found.patterns != stored).mean((1, 2))
     expected = 0.5 * erfc(sqrt(1 / (2 * alpha)) if zero_diagonal else (1 + alpha) / sqrt(2 * alpha))
     assert errors.mean() == pytest.approx(expected, abs=6 * errors.std(ddof=1) / 4 + 3e-4)
@@ -57,7 +58,7 @@ def test_the_error_of_one_step(alpha, zero_diagonal):
 )
 def test_overlap_after_recall(alpha, share, low, high):
     stored = draw(0, 8, round(alpha * N), N)
-    found = make(stored).recall(_flipped(stored, share))
+    found = hopfield_with(stored).recall(_flipped(stored, share))
     assert low <= (found.patterns * stored).mean() <= high
 
 
@@ -68,14 +69,14 @@ def test_overlap_after_recall(alpha, share, low, high):
 def test_rules_by_what_they_bring_back(rule, alpha, expected):
     """N = 200, a fifth flipped: the share of patterns recalled exactly."""
     stored = draw(1, 16, round(alpha * 200), 200)
-    exact = (make(stored, rule=rule).recall(_flipped(stored, 0.2)).patterns == stored).all(2).mean(1)
+    exact = (hopfield_with(stored, rule=rule).recall(_flipped(stored, 0.2)).patterns == stored).all(2).mean(1)
     # of 40 fresh sets the means were .376, .821, .956, .971, with deviations of .027, .014, .008, .007
     assert exact.mean() == pytest.approx(expected, abs=0.05 + 4 * exact.std(ddof=1) / 4)
 
 
 def test_minimum_probability_flow_brings_back_as_much():
     stored = draw(1, 2, 50, 200)
-    exact = (make(stored, rule="flow").recall(_flipped(stored, 0.2)).patterns == stored).all(2).mean()
+    exact = (hopfield_with(stored, rule="flow").recall(_flipped(stored, 0.2)).patterns == stored).all(2).mean()
     assert 0.8 <= exact <= 1.0
 
 
@@ -83,7 +84,7 @@ def test_minimum_probability_flow_brings_back_as_much():
 def test_storing_is_not_recalling(rule, stays):
     """At nine patterns in ten units all but Hebb and Storkey keep every pattern at rest; none brings one back."""
     stored = draw(1, 1, 180, 200)
-    memory = make(stored, rule=rule, n_epochs=1_000, margin=1.0)
+    memory = hopfield_with(stored, rule=rule, n_epochs=1_000, margin=1.0)
     assert (memory.recall(stored).n_iters == 0).all() == stays
     assert not (memory.recall(_flipped(stored, 0.2)).patterns == stored).all(2).any()
 
@@ -95,9 +96,9 @@ def test_pictures_that_are_alike_are_lost_by_hebb_and_kept_by_the_other_rules():
     draws, kept = np.random.Generator(np.random.PCG64(FIRST_SEED + 0)), {}
     for n_patterns in (3, 5, 10):
         stored = np.stack([values[draws.permutation(len(values))[:n_patterns]] for _ in range(200)])
-        kept[n_patterns] = (make(stored).recall(stored).n_iters == 0).all(1).mean()
+        kept[n_patterns] = (hopfield_with(stored).recall(stored).n_iters == 0).all(1).mean()
         for rule in ("pseudo_inverse", "perceptron", "flow"):
-            assert (make(stored[:3], rule=rule).recall(stored[:3]).n_iters == 0).all()
+            assert (hopfield_with(stored[:3], rule=rule).recall(stored[:3]).n_iters == 0).all()
     assert kept[3] == pytest.approx(0.27, abs=0.1)
     assert kept[5] == kept[10] == 0.0
 

@@ -9,28 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memory import hopfield
 from simulator.core import rng
-from simulator.core.memories import PatternSpec
+from tests.helpers.hopfield import hopfield_with, random_patterns
 
 X = np.array([[[1, -1, 1, -1, 1, 1], [1, 1, 1, -1, -1, -1]]], np.float32)
 EVERY = np.array([list(product([1.0, -1.0], repeat=6))], np.float32)
 UPDATES = ("asynchronous", "synchronous")
 
 
-def make(stored, seed_list=None, **config):
-    seed_list = list(range(len(stored))) if seed_list is None else seed_list
-    memory = hopfield.make(PatternSpec((stored.shape[2],)), seed_list, hopfield.Config(**config))
-    memory.store(stored)
-    return memory
-
-
-def draw(seed, *shape):
-    return np.random.Generator(np.random.PCG64(seed)).choice(np.array([-1.0, 1.0], np.float32), shape)
-
-
 def test_two_vectors_by_hand():
-    weights = make(X, scale="none", zero_diagonal=False).weights()[0]
+    weights = hopfield_with(X, scale="none", zero_diagonal=False).weights()[0]
     block = np.array([[1, 0, 1, 1, 0, 0]]).T * [1, 0, 1, 1, 0, 0] + np.array([[0, 1, 0, 0, 1, 1]]).T * [
         0,
         1,
@@ -40,15 +28,15 @@ def test_two_vectors_by_hand():
         1,
     ]
     np.testing.assert_array_equal(abs(weights), 2 * block)
-    np.testing.assert_allclose(make(X).weights()[0], (weights - 2 * np.eye(6)) / 6)
-    np.testing.assert_allclose(make(X, scale="patterns").weights()[0], (weights - 2 * np.eye(6)) / 2)
-    np.testing.assert_allclose(make(X).energy(X), [[-2, -2]])
-    np.testing.assert_allclose(make(X, zero_diagonal=False).energy(X), [[-3, -3]])
+    np.testing.assert_allclose(hopfield_with(X).weights()[0], (weights - 2 * np.eye(6)) / 6)
+    np.testing.assert_allclose(hopfield_with(X, scale="patterns").weights()[0], (weights - 2 * np.eye(6)) / 2)
+    np.testing.assert_allclose(hopfield_with(X).energy(X), [[-2, -2]])
+    np.testing.assert_allclose(hopfield_with(X, zero_diagonal=False).energy(X), [[-3, -3]])
 
 
 @pytest.mark.parametrize("update", UPDATES)
 def test_the_four_fixed_points_and_their_basins(update):
-    memory = make(X, update=update)
+    memory = hopfield_with(X, update=update)
     found = memory.recall(EVERY)
     expected = np.concatenate([X[0], -X[0]])
     at_rest = EVERY[0][found.n_iters[0] == 0]
@@ -102,12 +90,12 @@ def synchronous_loop(weights, cue, push, held, n_sweeps=100):
     update=st.sampled_from(UPDATES),
 )
 def test_recall_is_the_plain_loop(seed, n, n_patterns, bias, zero_diagonal, update):
-    stored, cues = draw(seed, 2, n_patterns, n), draw(seed + 1, 2, 11, n)
+    stored, cues = random_patterns(seed, 2, n_patterns, n), random_patterns(seed + 1, 2, 11, n)
     cues[:, ::3, ::2] = 0.0
-    known = draw(seed + 2, *cues.shape) > 0.5
+    known = random_patterns(seed + 2, *cues.shape) > 0.5
     known &= cues != 0.0
-    evidence = np.round(draw(seed + 3, *cues.shape) * 0.5, 2)
-    memory = make(
+    evidence = np.round(random_patterns(seed + 3, *cues.shape) * 0.5, 2)
+    memory = hopfield_with(
         stored,
         [5, 9],
         bias=bias,
@@ -135,8 +123,8 @@ def test_recall_is_the_plain_loop(seed, n, n_patterns, bias, zero_diagonal, upda
 
 @pytest.mark.parametrize("rule", ["storkey", "pseudo_inverse", "perceptron", "flow"])
 def test_weights_of_any_kind_recall_like_the_plain_loop(rule):
-    stored, cues = draw(1, 1, 6, 30), draw(2, 1, 10, 30)
-    memory = make(stored, [3], rule=rule)
+    stored, cues = random_patterns(1, 1, 6, 30), random_patterns(2, 1, 10, 30)
+    memory = hopfield_with(stored, [3], rule=rule)
     found, weights = memory.recall(cues), memory.weights()[0]
     np.testing.assert_allclose(weights, weights.T, atol=1e-6)
     for q in range(10):
@@ -146,7 +134,7 @@ def test_weights_of_any_kind_recall_like_the_plain_loop(rule):
 
 
 def test_a_flip_changes_the_energy_by_twice_its_field():
-    memory, states = make(draw(0, 1, 5, 20)), draw(1, 1, 50, 20)
+    memory, states = hopfield_with(random_patterns(0, 1, 5, 20)), random_patterns(1, 1, 50, 20)
     fields = states[0].astype(np.float64) @ memory.weights()[0]
     before = memory.energy(states)[0]
     for unit in range(20):
@@ -159,8 +147,8 @@ def test_a_flip_changes_the_energy_by_twice_its_field():
 
 @given(st.integers(0, 2**20), st.integers(1, 8))
 def test_the_energy_falls_strictly_to_a_fixed_point(seed, n_patterns):
-    memory = make(draw(seed, 1, n_patterns, 15))
-    found = memory.recall(draw(seed + 1, 1, 20, 15))
+    memory = hopfield_with(random_patterns(seed, 1, n_patterns, 15))
+    found = memory.recall(random_patterns(seed + 1, 1, 20, 15))
     falls = np.diff(found.energy[0], axis=1)
     assert (falls[np.isfinite(falls)] < 0).all()
     assert (memory.recall(found.patterns).n_iters == 0).all()
@@ -168,16 +156,16 @@ def test_the_energy_falls_strictly_to_a_fixed_point(seed, n_patterns):
 
 @given(st.integers(0, 2**20), st.integers(1, 8))
 def test_all_at_once_the_period_is_at_most_two(seed, n_patterns):
-    memory = make(draw(seed, 1, n_patterns, 15), update="synchronous")
-    found = memory.recall(draw(seed + 1, 1, 20, 15))
+    memory = hopfield_with(random_patterns(seed, 1, n_patterns, 15), update="synchronous")
+    found = memory.recall(random_patterns(seed + 1, 1, 20, 15))
     assert (found.n_iters < 100).all()
-    once = make(draw(seed, 1, n_patterns, 15), update="synchronous", recall_mode="single_pass")
+    once = hopfield_with(random_patterns(seed, 1, n_patterns, 15), update="synchronous", recall_mode="single_pass")
     twice = once.recall(once.recall(found.patterns).patterns).patterns
     np.testing.assert_array_equal(twice, found.patterns)
 
 
 def test_a_cycle_of_two_is_seen():
-    memory = make(np.ones((1, 1, 2), np.float32), update="synchronous")  # each of two units copies the other
+    memory = hopfield_with(np.ones((1, 1, 2), np.float32), update="synchronous")  # each of two units copies the other
     found = memory.recall([[[1, -1]]])
     assert found.n_iters[0, 0] == 2
     np.testing.assert_array_equal(found.patterns[0, 0], [1, -1])
@@ -187,5 +175,5 @@ def test_a_cycle_of_two_is_seen():
 @pytest.mark.parametrize("update", UPDATES)
 def test_a_field_of_zero_keeps_the_unit(update):
     stored = np.array([[[1, 1, 1, 1], [1, 1, -1, -1]]], np.float32)  # units 0, 1 and 2, 3 know nothing of each other
-    found = make(stored, update=update).recall([[[1, 0, -1, -1], [0, 0, 1, 0]]])
+    found = hopfield_with(stored, update=update).recall([[[1, 0, -1, -1], [0, 0, 1, 0]]])
     np.testing.assert_array_equal(found.patterns[0], [[1, 1, -1, -1], [0, 0, 1, 1]])

@@ -17,13 +17,13 @@ from memory.hopfield.learning_rules import (
     pseudo_inverse,
     storkey,
 )
-from tests.unit.memory.hopfield.test_hopfield import draw, make
+from tests.helpers.hopfield import hopfield_with, random_patterns
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 2**20), st.integers(1, 8), st.integers(3, 12))
 def test_hebb_and_storkey_are_their_sums(seed, n_patterns, n):
-    x = draw(seed, n_patterns, n)
+    x = random_patterns(seed, n_patterns, n)
     np.testing.assert_array_equal(hebb(x), sum(np.outer(p, p) for p in x))
     weights = np.zeros((n, n))
     for p in x:
@@ -38,7 +38,7 @@ def test_hebb_and_storkey_are_their_sums(seed, n_patterns, n):
 
 
 def test_the_pseudo_inverse_projects_on_the_patterns():
-    x = draw(0, 6, 20)
+    x = random_patterns(0, 6, 20)
     x[5] = -x[4]  # linearly dependent
     weights = pseudo_inverse(x)
     np.testing.assert_allclose(weights @ weights, weights, atol=1e-12)
@@ -57,7 +57,7 @@ def test_the_perceptron_s_first_two_corrections_by_hand():
 
 
 def test_the_perceptron_reaches_its_margin_and_leaves_the_constant_alone():
-    x = np.concatenate([draw(0, 30, 60), np.ones((30, 1))], axis=1)
+    x = np.concatenate([random_patterns(0, 30, 60), np.ones((30, 1))], axis=1)
     weights = perceptron(x, 8.0, 500, constant_unit=True)
     fields = x * (x @ weights)
     assert fields[:, :-1].min() >= 8.0 - 1e-4
@@ -67,7 +67,7 @@ def test_the_perceptron_reaches_its_margin_and_leaves_the_constant_alone():
 
 @pytest.mark.parametrize("constant", [False, True])
 def test_the_gradient_of_the_flow_is_that_of_finite_differences(constant):
-    x, n = draw(0, 4, 6).astype(np.float64), 6
+    x, n = random_patterns(0, 4, 6).astype(np.float64), 6
     x[:, -1] = 1.0 if constant else x[:, -1]
     draws = np.random.Generator(np.random.PCG64(1))
     weights = draws.normal(size=(n, n)) * 0.3
@@ -87,7 +87,7 @@ def test_the_gradient_of_the_flow_is_that_of_finite_differences(constant):
 
 
 def test_the_flow_is_the_rate_to_all_states_one_unit_away():
-    x, weights = draw(0, 3, 5).astype(np.float64), draw(1, 5, 5).astype(np.float64)
+    x, weights = random_patterns(0, 3, 5).astype(np.float64), random_patterns(1, 5, 5).astype(np.float64)
     weights = np.triu(weights, 1) + np.triu(weights, 1).T
 
     def energy(s):
@@ -98,20 +98,20 @@ def test_the_flow_is_the_rate_to_all_states_one_unit_away():
 
 
 def test_least_flow_is_less_than_anything_near():
-    x = draw(0, 12, 8).astype(np.float64)  # more than fit: the minimum is finite
+    x = random_patterns(0, 12, 8).astype(np.float64)  # more than fit: the minimum is finite
     best = minimum_probability_flow(x, 500)
     value, gradient = probability_flow(best, x)
     assert abs(gradient).max() < 1e-5
     for seed in range(5):
-        step = np.triu(draw(seed + 1, 8, 8), 1) * 0.01
+        step = np.triu(random_patterns(seed + 1, 8, 8), 1) * 0.01
         assert probability_flow(best + step + step.T, x).value > value
 
 
 def test_a_perceptron_without_a_margin_is_refused():
     with pytest.raises(ValueError, match=r"margin = 0 with rule = perceptron, expected more than 0"):
-        make(draw(0, 1, 3, 10), rule="perceptron", margin=0.0)
+        hopfield_with(random_patterns(0, 1, 3, 10), rule="perceptron", margin=0.0)
     for rule in ("hebb", "storkey", "pseudo_inverse", "flow"):
-        make(draw(0, 1, 3, 10), rule=rule, margin=0.0)
+        hopfield_with(random_patterns(0, 1, 3, 10), rule=rule, margin=0.0)
 
 
 def test_the_presets_are_the_other_rules():
@@ -123,5 +123,5 @@ def test_the_presets_are_the_other_rules():
         "hopfield-flow": "flow",
     }
     for rule in rules.values():
-        memory = make(draw(0, 1, 10, 50), rule=rule)
-        assert (memory.recall(draw(0, 1, 10, 50)).n_iters == 0).all()
+        memory = hopfield_with(random_patterns(0, 1, 10, 50), rule=rule)
+        assert (memory.recall(random_patterns(0, 1, 10, 50)).n_iters == 0).all()

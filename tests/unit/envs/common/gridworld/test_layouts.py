@@ -16,7 +16,7 @@ from envs.rooms import Config, make
 from simulator.core import rng
 from simulator.core.mdp.solve import value_iteration
 from simulator.core.scene import Mark
-from tests.unit.envs.common.gridworld.test_map_file import plans
+from tests.helpers.maps import maps
 
 FOUR = """\
 #############
@@ -160,7 +160,7 @@ def test_every_state_has_a_place_of_its_own_in_the_scene(layout):
 
 @settings(max_examples=150)
 @given(
-    plans(),
+    maps(),
     st.sampled_from(
         [
             WorldRules(),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from envs.common.gridworld import map_file
 from envs.common.gridworld.map_file import Map, load, parse, save, text
 from envs.rooms import Config, make
+from tests.helpers.maps import maps
 
 HEADED = """title: a small map
 goal: 2
@@ -134,32 +135,7 @@ def test_an_unknown_layout_is_answered_with_those_that_there_are(name):
     assert name != "fuor" or "did you mean four?" in str(caught.value)
 
 
-numbers = st.floats(-1e9, 1e9)
-titles = st.text(st.characters(exclude_categories=("C", "Z")), max_size=30)
-
-
-@st.composite
-def plans(draw):
-    """Return any map that can be read, even one that cannot be solved."""
-    width = draw(st.integers(1, 7))
-    symbols = st.sampled_from("## S G1~L")
-    rows = draw(st.lists(st.text(symbols, min_size=width, max_size=width), min_size=1, max_size=6))
-    rows.append("G" + "1" * (width - 1))
-    return Map(
-        tuple(rows),
-        title=draw(titles),
-        goal=draw(numbers),
-        others=(("1", draw(numbers)),),
-        lava=draw(numbers),
-        slippery=draw(st.floats(0, 1)),
-        start=draw(st.sampled_from(["S", "random"])),
-        step_cost=draw(st.floats(0, 1e9)),
-        max_steps=draw(st.integers(0, 10**8)),
-        cue=draw(st.sampled_from(["", "G1", "1G"])) if width > 1 else "",
-    )
-
-
-@given(plans())
+@given(maps())
 def test_a_saved_map_loads_unchanged(plan):
     assert parse(text(plan)) == plan
 

@@ -8,7 +8,7 @@ import pytest
 
 from envs.common.gymnasium import adapter
 from envs.common.gymnasium.adapter import Config
-from tests.unit.envs.common.gymnasium.test_single_env import Probe
+from tests.helpers.probe_env import Probe
 
 
 def _refused(call, *words):
