@@ -23,7 +23,7 @@ class Config:
     """does nothing"""
 
 
-class Breaking:
+class BreakingAgent:
     """S agents that act at random; as a policy the action is 1, or 0 in a seed that failed."""
 
     def __init__(self, n_actions: int, seed_list: list[int], fails: list[int]) -> None:
@@ -44,7 +44,7 @@ class Breaking:
         self.failed_at[self._fails == self._step] = self._step
         return {"loss": np.where(self.failed_at > 0, np.nan, 1.0)}
 
-    def policy(self) -> Breaking:
+    def policy(self) -> BreakingAgent:
         """Return the agent itself."""
         return self
 
@@ -69,7 +69,7 @@ class Breaking:
         self._generators = [np.random.Generator(rng.unpack_state(words)) for words in state["streams"]]
 
 
-def make(spec: EnvSpec, seed_list: list[int], config: Config) -> Breaking:
+def make(spec: EnvSpec, seed_list: list[int], config: Config) -> BreakingAgent:
     """Make agents for numbered actions."""
     space: Any = spec.action
-    return Breaking(int(space.n), list(seed_list), [int(config.fails.get(str(seed), 0)) for seed in seed_list])
+    return BreakingAgent(int(space.n), list(seed_list), [int(config.fails.get(str(seed), 0)) for seed in seed_list])

@@ -19,7 +19,7 @@ class Config:
     """store, recall, trace, energy or codes"""
 
 
-class Breaking:
+class BreakingMemory:
     """S memories; see :class:`simulator.core.memories.Memory`."""
 
     recall_mode, domain, n_parameters = "single_pass", "continuous", 1
@@ -57,4 +57,4 @@ class Breaking:
 
 def make(units, seed_list, config):
     """Make memories for patterns of any shape."""
-    return Breaking(seed_list, config)
+    return BreakingMemory(seed_list, config)

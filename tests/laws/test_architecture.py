@@ -156,7 +156,7 @@ def test_torch_reads_weights_alone(path):
 
 
 def test_entry_points_import_nothing_heavy():
-    """Help, the notebook's door and the list of players load nothing heavy."""
+    """Help, the Python API and the list of players load nothing heavy."""
     code = (
         "import sys, simulator, simulator.commands.main; from simulator.core import registry; "
         "registry.names('agents'); registry.names('envs'); "

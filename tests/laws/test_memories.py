@@ -11,7 +11,7 @@ import inspect
 import numpy as np
 import pytest
 
-from simulator.config import recall as arena_config
+from simulator.config import recall as recall_config
 from simulator.config.presets import find_memory, memory_presets
 from simulator.config.validation import check, merge, settings
 from simulator.core import registry, rng
@@ -138,10 +138,10 @@ def test_a_restored_memory_continues_with_the_same_bits(name):
     memory, _, (_, cues) = played(name, SEEDS)
     player, config = quick(name)
     state = memory.state()
-    twin = player.make(UNITS, list(SEEDS), config)
-    twin.restore(state)
-    same(twin.state(), memory.state())
-    again, first = twin.recall(cues, None, 0.8 * cues), memory.recall(cues, None, 0.8 * cues)
+    restored = player.make(UNITS, list(SEEDS), config)
+    restored.restore(state)
+    same(restored.state(), memory.state())
+    again, first = restored.recall(cues, None, 0.8 * cues), memory.recall(cues, None, 0.8 * cues)
     np.testing.assert_array_equal(again.patterns, first.patterns)
     assert state_of_seed(state, 0, len(SEEDS)) is not None
 
@@ -208,9 +208,9 @@ def learns(name: str) -> bool:
 def test_diverging_weights_are_detected_and_end_no_benchmark(name, tmp_path):
     config = registry.load("memories", name).Config()
     memories = {"wild": {"name": name, **with_rate(config, 1e38)}, "nearest_neighbor": {}}
-    contest = {"seeds": 2, "patterns": [6], "corruption": ["flip:0.2"], "novel": 4, "challenge": {"name": "digits"}}
+    tables = {"seeds": 2, "patterns": [6], "corruption": ["flip:0.2"], "novel": 4, "challenge": {"name": "digits"}}
     with Store(tmp_path) as store:
-        for _ in loop.recall(arena_config.build({**contest, "memory": memories}), store):
+        for _ in loop.recall(recall_config.build({**tables, "memory": memories}), store):
             pass
         found = summary.summary(store, "r1")
     assert [(each["memory"], each["seed"]) for each in found["failed"]] == [("wild", 0), ("wild", 1)]

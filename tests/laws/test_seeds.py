@@ -110,8 +110,8 @@ def test_streams_share_nothing():
 def test_packed_streams_continue_where_they_stopped():
     generator = rng.generators([5], "replay")[0]
     generator.random(17)
-    twin = np.random.Generator(rng.unpack_state(rng.pack_state(generator.bit_generator)))
-    np.testing.assert_array_equal(generator.random(9), twin.random(9))
+    copy = np.random.Generator(rng.unpack_state(rng.pack_state(generator.bit_generator)))
+    np.testing.assert_array_equal(generator.random(9), copy.random(9))
 
 
 def _playable(agent, settings):

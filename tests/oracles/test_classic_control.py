@@ -116,7 +116,7 @@ def test_the_floor_is_what_random_play_returns():
     assert earned / episodes == pytest.approx(env.spec.random_score, abs=0.5)  # standard error 0.13
 
 
-def test_only_the_very_originals_are_replaced():
+def test_only_unmodified_originals_are_replaced():
     class Heavy(CartPoleEnv):
         pass
 

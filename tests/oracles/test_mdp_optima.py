@@ -117,7 +117,7 @@ def test_cliff_with_exploration():
     assert np.allclose(policy_evaluation(cliff, own, 1.0), soft.values)
 
 
-def test_random_play_on_the_cliff_ends_at_last():
+def test_random_play_on_the_cliff_terminates():
     """Steps and return of an endless horizon agree with the limit of long ones."""
     cliff = toy("CliffWalking-v1")
     policy = uniform_policy(cliff)

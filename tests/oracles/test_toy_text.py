@@ -118,7 +118,7 @@ def test_specs_have_exact_scores_and_thresholds():
     assert short.random_score < short.reward_threshold <= best < 0.7
 
 
-def test_only_the_very_envs_are_replaced():
+def test_only_unmodified_envs_are_replaced():
     fickle = adapter.make("Taxi-v4", [0], Config(kwargs={"fickle_passenger": True}))
     assert isinstance(fickle, GymnasiumEnv)
     assert fickle.spec.mdp is None

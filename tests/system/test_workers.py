@@ -117,14 +117,14 @@ def test_a_crashed_worker_fails_its_own_cell_only(tmp_path):
 @pytest.mark.parametrize(
     ("text", "n", "kind"), [("1", 5, Here), ("3", 5, Processes), ("3", 2, Processes), ("4", 1, Here)]
 )
-def test_the_place_that_a_word_names(text, n, kind):
+def test_workers_by_name(text, n, kind):
     place = workers_of(text, n)
     assert isinstance(place, kind)
     assert place.n == min(int(text), n)
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "5000", "ray:8"])
-def test_a_place_that_there_is_not(text):
+def test_unknown_workers_are_refused(text):
     with pytest.raises(ValueError, match="expected a number of processes up to 4,096, ray, or ray://ADDRESS"):
         workers_of(text, 3)
 

@@ -41,7 +41,7 @@ def test_a_seed_fails_at_the_same_step_however_it_is_played(agent, env, settings
 @pytest.mark.parametrize("env", ["FrozenLake-v1", "CartPole-v1"])
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("target", ["max", "sarsa", "expected"])
-def test_a_value_that_overflows_fails_its_seed_only(env, double, target):
+def test_an_overflowing_value_fails_its_own_seed_only(env, double, target):
     settings = {"double": double, "target": target, "gamma": 1.0, "step_size": 1.0}
     clean, spoilt = (session("q_learning", env, agent_=settings) for _ in range(2))
     state = spoilt.agent.state()
@@ -62,7 +62,7 @@ def test_a_value_that_overflows_fails_its_seed_only(env, double, target):
     np.testing.assert_array_equal(spoilt.agent.state()["q"][1], ours["q"][1])
 
 
-def test_actions_in_a_box_exist_even_then():
+def test_box_actions_of_a_failing_seed_are_valid():
     wild = session("hill_climbing", "MountainCarContinuous-v0", agent_=TOO_FAR)
     wild.play(2_000)
     assert (wild.failed_at > 0).all()

@@ -111,7 +111,7 @@ def test_the_step_size_falls_with_the_visits_of_an_entry():
         assert _learn(agent, 0, 1, step(reward, 1))[0, 0, 1] == pytest.approx(value)
 
 
-def test_moves_that_do_not_exist_are_never_chosen_never_in_a_maximum_and_stay_zero():
+def test_illegal_actions_are_never_chosen_or_maximised_over_and_stay_zero():
     legal = np.array([[True, False], [False, True], [True, True]])
     config = q_learning.Config(step_size=1.0, gamma=1.0, init_value=-5.0, explore=ExploreSettings(epsilon_start=0.5))
     agent = q_learning.make(discrete(3, 2, legal), [0], config)
@@ -210,7 +210,7 @@ def test_integer_features_have_no_more_bins_than_values():
     assert list(features.encode(np.array([[0, 0, 0, 0, 0, 1], [1, 1, 1, 1, 1, 1]]))[:, 0]) == [1, 63]
 
 
-def test_tables_that_no_machine_holds_are_refused():
+def test_too_large_tables_are_refused():
     spec = EnvSpec("box", spaces.Box(0.0, 1.0, (6,)), spaces.Discrete(4))
     with pytest.raises(ValueError, match=r"q_learning on box: tables of 2\.4 GiB"):
         q_learning.make(spec, list(range(80)), q_learning.Config())

@@ -63,16 +63,16 @@ def test_every_preset_is_a_strategy_with_a_sentence():
         assert all(0.0 <= p <= 1.0 for p in astuple(Config(**entry["agent"])))
 
 
-def test_a_grudger_minds_what_the_other_did_and_forgets_with_the_episode():
+def test_a_grudger_remembers_a_defection_until_the_episode_ends():
     one = grudger.make(SIDE, [0, 1], grudger.Config())
     story = [(START, C), (CC, C), (DC, C), (CD, D), (DC, D), (CC, D), (START, C), (DD, D), (DC, D)]
     for seen, does in story:
         acted = one.act(np.array([seen, CC]))
         assert acted.tolist() == [does, C], seen
     kept = one.state()
-    twin = grudger.make(SIDE, [0, 1], grudger.Config())
-    twin.restore(kept)
-    assert twin.act(np.array([CC, CC])).tolist() == [D, C]
+    restored = grudger.make(SIDE, [0, 1], grudger.Config())
+    restored.restore(kept)
+    assert restored.act(np.array([CC, CC])).tolist() == [D, C]
     assert one.policy().act(np.array([CC, CC]), np.zeros(2, bool)).tolist() == [C, C]
 
 

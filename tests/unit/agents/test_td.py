@@ -130,7 +130,7 @@ def test_a_bad_policy_file_is_refused(tmp_path, content):
         td.make(discrete(3, 2), [0], td.Config(policy=str(path)))
 
 
-def test_a_model_that_no_machine_holds_is_refused():
+def test_too_large_a_model_is_refused():
     spec = EnvSpec("box", spaces.Box(0.0, 1.0, (6,)), spaces.Discrete(6))
     with pytest.raises(ValueError, match="td on box: tables of"):
         td.make(spec, list(range(4)), td.Config())

@@ -46,7 +46,7 @@ def test_a_natural_against_a_ten_by_hand():
         assert -1.0 not in outcomes
 
 
-def test_the_best_policy_is_the_books():
+def test_the_best_policy_is_the_textbooks():
     """Sutton and Barto, figure 5.2: hard hands stick from 12, 13 or 17 on, by the dealer's card, soft ones from 18."""
     spec = blackjack.describe(blackjack.Config())
     best = value_iteration(spec.mdp, 1.0).q
@@ -81,7 +81,7 @@ def test_the_law_is_what_the_env_does(settings):
     assert returns.mean() == pytest.approx(exact, abs=4 * returns.std() / np.sqrt(hands))
 
 
-def test_what_it_says_of_itself():
+def test_the_spec_of_the_env():
     spec = blackjack.describe(blackjack.Config())
     assert (spec.max_steps, spec.gamma, spec.observation.n) == (None, 1.0, 32 * 11 * 2)
     assert spec.random_score == pytest.approx(-0.394, abs=1e-3)

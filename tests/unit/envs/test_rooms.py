@@ -76,7 +76,7 @@ def test_the_cliff_is_worth_minus_thirteen():
 
 
 @pytest.mark.parametrize("length", [1, 2, 7])
-def test_the_corridor_and_the_t_maze_are_as_long_as_they_say(length):
+def test_the_corridor_and_the_t_maze_have_their_lengths(length):
     for layout, steps in (("corridor", length), ("t-maze", length + 1)):
         mdp = law(layout=layout, length=length)
         best = greedy_policy(value_iteration(mdp, 0.9))
@@ -84,7 +84,7 @@ def test_the_corridor_and_the_t_maze_are_as_long_as_they_say(length):
         assert value_iteration(mdp, 0.9).start_value == pytest.approx(0.9 ** (steps - 1))
 
 
-def test_without_memory_the_t_maze_is_worth_a_half():
+def test_without_memory_the_t_maze_has_value_one_half():
     """The best policy of the junction's observation alone: always up, say."""
     env = make([1], Config(layout="t-maze", length=4))
     see, mdp = env.spec.state_obs, env.spec.mdp
@@ -204,7 +204,7 @@ def test_floor_and_solved_are_exact(layout):
     assert spec.reward_threshold == pytest.approx(best - 0.01 * abs(best), abs=1e-9)
 
 
-def test_large_envs_are_not_solved_in_passing():
+def test_large_envs_are_not_solved_implicitly():
     spec = make([1], Config(layout="maze", size=101)).spec
     assert len(spec.mdp.start) > 2000
     assert spec.random_score is None
@@ -212,7 +212,7 @@ def test_large_envs_are_not_solved_in_passing():
     assert make([1], Config(max_steps=10**15)).spec.random_score is None
 
 
-def test_indices_make_a_env_by_table_and_other_views_do_not():
+def test_index_observations_make_a_tabular_env():
     assert hasattr(make([1], Config(layout="four")), "env_batch")
     assert hasattr(make([1], Config(layout="t-maze")), "env_batch")
     assert hasattr(make([1], Config(layout="four", observation="walls")), "env_batch")
@@ -221,7 +221,7 @@ def test_indices_make_a_env_by_table_and_other_views_do_not():
 
 
 @pytest.mark.parametrize("settings", [{}, {"observation": "window"}, {"sensor_noise": 0.4}])
-def test_a_seed_plays_alike_in_any_company(settings):
+def test_a_seed_depends_on_no_other_seed(settings):
     config = Config(layout="four", slip=0.2, max_steps=9, **settings)
     actions = rng.generators([1], "exploration")[0].integers(4, size=(60, 3))
     order = [2, 0, 1]

@@ -54,7 +54,7 @@ def _trained(adversarial_weight):
     return memory, patterns, memory.codes(patterns)
 
 
-def test_codes_become_normal_and_patterns_come_back():
+def test_codes_become_normal_and_patterns_are_restored():
     _, _, free = _trained(0.0)
     memory, patterns, codes = _trained(3.0)
     off = [abs(np.log(each.std(1)).mean()) for each in (free, codes)]

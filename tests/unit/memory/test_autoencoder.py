@@ -194,7 +194,7 @@ def test_rows_are_drawn_from_each_seeds_own_patterns():
 
 
 @pytest.mark.parametrize("preset", [None, *autoencoder.PRESETS])
-def test_every_preset_brings_patterns_back(preset):
+def test_every_preset_restores_patterns(preset):
     fields = dict(autoencoder.PRESETS[preset]["memory"]) if preset else {}
     fields |= {
         "hidden": (48,) * len(fields.get("hidden", (0, 0))),

@@ -38,7 +38,7 @@ def test_probabilities_of_all_patterns_sum_to_one(order):
     np.testing.assert_allclose(np.exp(-energies).sum(-1), 1.0, rtol=1e-5)
 
 
-def test_a_pixel_hears_of_all_before_it_and_of_no_other():
+def test_a_pixel_depends_on_all_pixels_before_it_and_no_other():
     model = AutoregressiveNetwork(PatternSpec((N,)), autoregressive.Config(hidden=(32, 32)))
     weights = model.init_weights(rng.generators([0], "weights"))
     for i in range(3):

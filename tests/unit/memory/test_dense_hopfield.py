@@ -130,7 +130,7 @@ def test_large_networks_overflow_nowhere(kind):
 
 
 @pytest.mark.parametrize("kind", ["polynomial", "exponential"])
-def test_seeds_and_cues_do_not_know_of_each_other(kind):
+def test_seeds_and_cues_are_independent(kind):
     stored, cues = random_patterns(0, 3, 30, 24), random_patterns(1, 3, 20, 24)
     together = make(stored, [4, 7, 2], kind=kind, degree=3).recall(cues)
     for i, seed in enumerate([4, 7, 2]):

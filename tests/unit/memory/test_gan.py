@@ -103,7 +103,7 @@ def test_the_search_finds_the_code_behind_a_cue_in_every_seed():
     ).all()  # than the best that was drawn
 
 
-def test_patterns_are_made_and_found():
+def test_patterns_are_generated_and_found():
     config = gan.Config(
         generator_hidden=(32,),
         discriminator_hidden=(32,),

@@ -74,7 +74,7 @@ def test_no_step_raises_the_energy(seed, beta):
     assert np.isfinite(found.energy[0]).sum() == (at + 1).sum()
 
 
-def test_settling_is_taking_steps_until_nothing_moves():
+def test_the_fixed_point_is_reached_by_repeated_steps():
     stored, q = reals(0, 1, 5, 8), reals(1, 1, 1, 8)
     found = make(stored, recall_mode="fixed_point", beta=3.0, tol=1e-3, max_iters=500).recall(q)
     once, steps = make(stored, recall_mode="single_pass", beta=3.0), 0
@@ -95,7 +95,7 @@ def test_known_units_are_held():
         np.testing.assert_array_equal(found[known], cues[known])
 
 
-def test_seeds_do_not_know_of_each_other():
+def test_seeds_are_independent():
     stored, cues = reals(0, 3, 7, 16), reals(1, 3, 20, 16)
     together = make(stored, recall_mode="fixed_point").recall(cues)
     for i in range(3):

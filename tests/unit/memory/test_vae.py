@@ -77,7 +77,7 @@ def test_the_loss_in_expectation_bounds_the_likelihood():
 
 
 @pytest.mark.parametrize("recall_mode", ["single_pass", "fixed_point", "noise_aware"])
-def test_patterns_come_back_and_are_familiar(recall_mode):
+def test_patterns_are_restored_and_recognised(recall_mode):
     memory = vae.make(
         PatternSpec((5, 5)),
         seed_list(2),

@@ -68,7 +68,7 @@ def test_a_rollout_continued_from_a_stored_state_ends_in_the_same_bits():
     same(whole.state(), second.state())
 
 
-def test_a_env_that_breaks_down_is_named_with_seed_and_step():
+def test_a_failing_env_is_named_with_seed_and_step():
     for one in _pair("CartPole-v1"):
         one.play(40)
         one.env._copies.state[1] = np.nan

@@ -49,7 +49,7 @@ def test_a_partial_batch_is_kept_in_the_state():
     assert agent.state()["policy"]["step_count"].tolist() == [1, 0, 1]
 
 
-def test_an_episode_longer_than_what_is_kept_is_cut_there():
+def test_an_episode_longer_than_the_buffer_is_truncated():
     agent = _agent(1, episodes_per_update=2, max_episode_steps=3)
     lengths = []
     for _ in range(5):
@@ -122,7 +122,7 @@ def test_invalid_settings_are_refused(spec, settings, said):
     assert "\n" not in str(refused.value)
 
 
-def test_box_actions_are_clipped_only_on_their_way_out():
+def test_box_actions_are_clipped_when_they_are_returned():
     spec = EnvSpec(
         "boxed", SPEC.observation, spaces.Box(np.array([-1.0, 10.0]), np.array([1.0, 30.0]), dtype=np.float64), 50
     )

@@ -84,7 +84,7 @@ def test_a_game_continues_from_its_state(name):
 
 
 @pytest.mark.parametrize("name", GAMES)
-def test_actions_that_do_not_exist_are_refused(name):
+def test_illegal_actions_are_refused(name):
     game = made(name, [7])
     game.reset()
     wrong = np.array([game.specs[0].action.n])
@@ -108,7 +108,7 @@ def test_turns_pass_and_a_game_that_ends_begins_again(name):
 
 
 @pytest.mark.parametrize("name", TURNS)
-def test_a_move_that_does_not_exist_is_drawn_anew_from_the_games_own_stream(name):
+def test_an_illegal_move_is_replaced_from_the_games_own_stream(name):
     game = made(name, [9])
     game.reset()
     draws, taken = rng.generators([9], "noise")[0], []
@@ -165,7 +165,7 @@ def test_a_fixed_number_of_rounds_is_a_limit_of_time():
     assert flags == [(False, False), (False, False), (True, False)] * 2
 
 
-def test_kinds_and_payoffs_of_ones_own():
+def test_custom_kinds_and_payoffs():
     assert made("iterated_matrix", [0]).bounds == ((0.0, 5.0), (0.0, 5.0))
     pennies = made("iterated_matrix", [0], kind="matching_pennies")
     assert (pennies.zero_sum, pennies.bounds) == (True, ((-1.0, 1.0), (-1.0, 1.0)))

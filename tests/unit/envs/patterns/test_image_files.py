@@ -179,7 +179,7 @@ def test_equal_images_are_dropped_counted_and_reported_once(tmp_path, module, ca
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_heard_while_a_folder_is_read(tmp_path, monkeypatch, engram, number):
+def test_a_signal_is_handled_while_a_folder_is_read(tmp_path, monkeypatch, engram, number):
     (tmp_path / "p").mkdir()
     for n in range(6):
         Image.fromarray(np.full((4, 4), n, np.uint8)).save(tmp_path / "p" / f"{n}.png")

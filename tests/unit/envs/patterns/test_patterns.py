@@ -66,7 +66,7 @@ def test_patterns_are_distinct_and_of_their_alphabet(module, options):
 
 
 @each_challenge
-def test_the_same_each_time_and_no_more_than_there_are(module, options):
+def test_patterns_are_reproducible_and_limited_in_number(module, options):
     challenge = module.make((4,), module.Config(**options))
     np.testing.assert_array_equal(challenge.draw(5, 2).stored, challenge.draw(5, 2).stored)
     with pytest.raises(ValueError, match=r"0 stored and 1 held-out patterns: expected at least 1 and 0"):
@@ -76,7 +76,7 @@ def test_the_same_each_time_and_no_more_than_there_are(module, options):
             challenge.draw(challenge.max_patterns, 1)
 
 
-def test_all_that_there_are_can_be_drawn():
+def test_all_patterns_can_be_drawn():
     for challenge in (
         random_bits.make((1,), random_bits.Config(n_units=6)),
         rooms_seen.make((1,), rooms_seen.Config()),
@@ -188,7 +188,7 @@ def test_rooms_are_seen_as_windows_of_walls(tmp_path):
     assert (sum(start_found), sum(goal_found)) == (1, 1)
 
 
-def test_views_come_in_the_order_of_a_walk(tmp_path):
+def test_observations_come_in_the_order_of_a_walk(tmp_path):
     """In a corridor what a walker sees anew is a step from what it has seen."""
     path = tmp_path / "map.txt"
     path.write_text("S       G\n")

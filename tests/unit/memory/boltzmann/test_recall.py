@@ -38,7 +38,7 @@ def _stored(patterns, **config):
 
 
 @pytest.mark.parametrize(("recall_mode", "least"), [("noise_aware", 0.9), ("fixed_point", 0.5)])
-def test_corrupted_patterns_come_back(recall_mode, least):
+def test_corrupted_patterns_are_restored(recall_mode, least):
     patterns = _patterns(4, 8, 48)
     memory, cues = _stored(patterns, recall_mode=recall_mode), _corrupted(patterns)
     found = memory.recall(cues, None, BETA * cues if recall_mode == "noise_aware" else None)
@@ -67,7 +67,7 @@ def test_familiar_patterns_have_less_energy():
     assert (memory.energy(patterns).max(1) < memory.energy(_patterns(3, 8, 48, seed=7)).min(1)).all()
 
 
-def test_made_patterns_are_mostly_stored_ones():
+def test_generated_patterns_are_mostly_stored_ones():
     patterns = _patterns(2, 3, 40)
     made = _stored(patterns).generate(30)
     assert made.shape == (2, 30, 40)
@@ -98,9 +98,9 @@ def test_a_seed_does_not_see_the_others_or_the_threads(n_hidden):
 
 def _made(memory, config, i):
     """Return the next samples of seed i, without changing the memory."""
-    twin = boltzmann.make(PatternSpec((24,)), [5, 6, 7], config)
-    twin.restore(memory.state())
-    return twin.generate(3)[i]
+    restored = boltzmann.make(PatternSpec((24,)), [5, 6, 7], config)
+    restored.restore(memory.state())
+    return restored.generate(3)[i]
 
 
 def test_a_restored_memory_continues_with_the_same_bits():

@@ -66,7 +66,7 @@ def test_overlap_after_recall(alpha, share, low, high):
     ("rule", "alpha", "expected"),
     [("hebb", 0.14, 0.36), ("storkey", 0.25, 0.85), ("pseudo_inverse", 0.25, 0.93), ("perceptron", 0.25, 0.94)],
 )
-def test_rules_by_what_they_bring_back(rule, alpha, expected):
+def test_learning_rules_by_their_recall(rule, alpha, expected):
     """N = 200, a fifth flipped: the share of patterns recalled exactly."""
     stored = draw(1, 16, round(alpha * 200), 200)
     exact = (hopfield_with(stored, rule=rule).recall(_flipped(stored, 0.2)).patterns == stored).all(2).mean(1)

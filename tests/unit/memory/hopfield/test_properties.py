@@ -21,7 +21,7 @@ def _same(one, other):
 
 @pytest.mark.parametrize("update", UPDATES)
 @pytest.mark.parametrize("rule", RULES)
-def test_seeds_do_not_know_of_each_other(rule, update):
+def test_seeds_are_independent(rule, update):
     stored, cues = random_patterns(0, 3, 8, 24), random_patterns(1, 3, 20, 24)
     together = hopfield_with(stored, [4, 7, 2], rule=rule, update=update).recall(cues)
     for i, seed in enumerate([4, 7, 2]):
@@ -37,7 +37,7 @@ def test_seeds_do_not_know_of_each_other(rule, update):
 
 
 @pytest.mark.parametrize("update", UPDATES)
-def test_cues_do_not_know_of_each_other_and_recall_changes_nothing(update):
+def test_cues_are_independent_and_recall_changes_nothing(update):
     memory, cues = hopfield_with(random_patterns(0, 1, 9, 40), update=update), random_patterns(1, 1, 30, 40)
     together = memory.recall(cues)
     _same(together, memory.recall(cues))
@@ -85,7 +85,7 @@ def test_ties_are_real():
 
 
 @pytest.mark.parametrize("update", UPDATES)
-def test_once_is_the_first_sweep(update):
+def test_single_pass_is_the_first_sweep(update):
     stored, cues = random_patterns(0, 1, 9, 40), random_patterns(1, 1, 30, 40)
     once, settled = (
         hopfield_with(stored, update=update, recall_mode=recall_mode).recall(cues)

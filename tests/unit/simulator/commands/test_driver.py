@@ -102,8 +102,8 @@ def test_a_signal_at_the_very_end_changes_nothing() -> None:
 
 def test_errors_are_bad_input_before_the_first_snapshot_and_failures_later() -> None:
     view = Watcher()
-    with pytest.raises(ValueError, match=r"^no such door$"):
-        drive(game([], 0, error=ValueError("no such door")), view, lambda first: None)
+    with pytest.raises(ValueError, match=r"^no such env$"):
+        drive(game([], 0, error=ValueError("no such env")), view, lambda first: None)
     with pytest.raises(RuntimeError, match=r"^run r1 failed after step 1: action 9$"):
         drive(game([], 2, error=ValueError("action 9")), view, lambda first: None)
     with pytest.raises(KeyError):

@@ -122,7 +122,7 @@ def test_no_refusal_makes_a_lab(clean_folder: Path, engram: Engram) -> None:
     assert list(clean_folder.iterdir()) == []
 
 
-def test_flags_win_over_the_file_and_the_file_over_the_preset(played: list[Any], engram: Engram) -> None:
+def test_options_win_over_the_file_and_the_file_over_the_preset(played: list[Any], engram: Engram) -> None:
     Path("run.toml").write_text(
         f'seeds = 3\nsteps = 9\n[agent]\nname = "{PATH}"\ncount = 5\nrate = 2.0\n[env]\nname = "{PATH}"\n'
     )
@@ -134,7 +134,7 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(played: list[Any],
     assert config.env_settings.inner.level == 0.5
 
 
-def test_a_preset_fills_the_run_and_flags_change_it(played: list[Any], engram: Engram) -> None:
+def test_a_preset_fills_the_run_and_options_change_it(played: list[Any], engram: Engram) -> None:
     words = ["run", PATH, "--preset", "tuned", "--view", "none", "--agent.inner.kind", "exponential"]
     engram(*words)
     config = played[0][0]
@@ -146,7 +146,7 @@ def test_a_preset_fills_the_run_and_flags_change_it(played: list[Any], engram: E
     assert (config.agent_settings.rate, config.env_settings.count, config.steps) == (3.0, 4, 8)
 
 
-def test_the_lab_comes_from_the_flag_else_the_environment(
+def test_the_lab_comes_from_the_option_else_the_environment_variable(
     played: list[Any], monkeypatch: pytest.MonkeyPatch, engram: Engram
 ) -> None:
     for flag in ([], ["--lab", "b"]):
@@ -231,7 +231,7 @@ def test_solve_prints_the_exact_values(engram: Engram) -> None:
     assert len(engram("solve", "FrozenLake-v1", "--env.kwargs.map_name", "8x8", "--json").json["values"]) == 64
 
 
-def test_help_is_light() -> None:
+def test_help_imports_nothing_heavy() -> None:
     code = "import sys\nsys.argv = ['engram', '--help']\nfrom simulator.__main__ import main\nmain()\n"
     code += (
         "print(sorted({'torch', 'numba', 'matplotlib', 'pygame', 'gymnasium', 'scipy', 'numpy'} & set(sys.modules)))"

@@ -98,7 +98,7 @@ def test_a_setting_and_one_below_it_exclude_each_other() -> None:
         ("--memory.x 3", "--memory.x: unknown option"),
     ],
 )
-def test_a_refusal_names_the_option(typed: str, line: str) -> None:
+def test_an_error_names_the_option(typed: str, line: str) -> None:
     assert refusal(*typed.split()).startswith(line)
 
 

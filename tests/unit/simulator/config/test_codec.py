@@ -186,7 +186,7 @@ FLAGS = [
 
 
 @pytest.mark.parametrize(("name", "text", "value"), FLAGS)
-def test_a_flag_is_read_as_its_field_wants_it(name: str, text: Any, value: Any) -> None:
+def test_an_option_is_parsed_by_the_type_of_its_field(name: str, text: Any, value: Any) -> None:
     config = codec.assemble(RunConfig, [ConfigSource(PLAYERS), ConfigSource({"agent": {name: text}}, flags=True)])
     assert getattr(config.agent_settings, name) == value
 

@@ -74,5 +74,5 @@ def test_engrams_own_players_are_not_announced(folder, engram):
         ("python:a\nb.py:act", "'a\\nb.py'"),
     ],
 )
-def test_what_a_name_imports(name, code):
+def test_code_imported_by_a_name(name, code):
     assert imports.code_of(name) == code

@@ -14,7 +14,7 @@ from tests.helpers import toys
 from tests.helpers.toys import PATH
 
 
-def test_every_preset_of_the_league_is_a_run() -> None:
+def test_every_preset_is_a_valid_run() -> None:
     found, failed = every()
     assert failed == []
     assert len({(each.agent, each.name) for each in found}) == len(found) > 0

@@ -151,23 +151,25 @@ def _tables(own):
 
 
 def test_recall_benchmarks_and_tournaments_of_former_names(tmp_path, engram, monkeypatch):
-    from simulator.recall import loop as arena
+    from simulator.recall import loop as recall_loop
     from simulator.store.cell_store import CellStore
-    from simulator.tournaments import loop as host
+    from simulator.tournaments import loop as tournament_loop
 
     lab = ["--lab", str(tmp_path), "--view", "none"]
     recall = ["recall", "hopfield", "random_bits", "--seeds", "2", "--patterns", "3", "--novel", "2"]
     tournament = ["tournament", "--agents", "random_walk", "--envs", "rooms", "--seeds", "2", "--steps", "300"]
     versions = {**run_records.installed(), "engram-rl": "0.0.7"}
     with monkeypatch.context() as then:
-        then.setattr(arena, "installed", lambda: versions)
-        then.setattr(host, "installed", lambda: versions)
+        then.setattr(recall_loop, "installed", lambda: versions)
+        then.setattr(tournament_loop, "installed", lambda: versions)
         to_recall, to_tournament = codec.to_toml, codec.to_toml
         words = {'rule = "hebb"': 'law = "hebb"', "corruption = [": "harm = ["}
-        then.setattr(arena, "to_toml", lambda own: as_of_then(to_recall(own), words))
-        then.setattr(arena, "settings_hash", lambda own: "of then")
-        then.setattr(host, "to_toml", lambda own: as_of_then(to_tournament(own), {"steps = 300": "budget = 300"}))
-        then.setattr(host, "settings_hash", lambda own: "of then")
+        then.setattr(recall_loop, "to_toml", lambda own: as_of_then(to_recall(own), words))
+        then.setattr(recall_loop, "settings_hash", lambda own: "of then")
+        then.setattr(
+            tournament_loop, "to_toml", lambda own: as_of_then(to_tournament(own), {"steps = 300": "budget = 300"})
+        )
+        then.setattr(tournament_loop, "settings_hash", lambda own: "of then")
         run = engram(*recall, *lab, "--json").json["run"]
         engram(*tournament, "--workers", "1", *lab)
     lab = lab[:2]

@@ -40,7 +40,7 @@ def test_noise_on_a_schedule_is_at_its_lowest_at_the_end_of_the_run():
     assert Session(build({**CARTPOLE, "steps": 700, "agent": agent})).agent._hp.anneal_steps == 700
 
 
-def test_the_settings_of_a_run_keep_that_they_were_left_to_it():
+def test_stored_settings_keep_that_the_schedule_follows_the_run():
     config = build({**CARTPOLE, "steps": 300, "agent": {"name": "dqn"}})
     assert config.agent_settings.priority.beta_steps is None
     assert 'beta_steps = "none"' in to_toml(config)
@@ -49,20 +49,20 @@ def test_the_settings_of_a_run_keep_that_they_were_left_to_it():
     assert of_run(config.agent_settings, 300).explore is not None
 
 
-def test_an_agent_outside_of_a_run_meets_no_end():
+def test_schedules_are_endless_outside_of_a_run():
     hyper = make_hyperparams(dqn.Config(), np.array([[2, 0, 1]]))
     assert update_params(hyper, 10**6).beta == pytest.approx(0.4, abs=1e-5)
     assert hyper.beta_steps == ENDLESS
     assert hill_climbing.Config().anneal_steps is None
 
 
-def test_the_preset_with_prioritized_replay_draws_as_before():
+def test_the_prioritized_preset_keeps_its_schedule():
     found = find("cartpole-dqn-prioritized", None, None).source().values
     session = Session(build({**found, "seeds": 1}))
     assert session.agent._learner.state.hyper.beta_steps == 50_000
 
 
-def test_no_agent_has_a_length_of_its_own_for_what_lasts_as_long_as_the_run():
+def test_every_schedule_of_an_agent_lasts_as_long_as_the_run_by_default():
     def flat(kind, prefix=""):
         for each in settings(kind):
             if hasattr(each.hint, "__dataclass_fields__"):

@@ -126,7 +126,7 @@ def test_bad_settings_are_refused_in_one_line(values, says):
     assert "\n" not in str(error.value)
 
 
-def test_flags_may_write_labels_as_they_can():
+def test_options_may_spell_labels_with_hyphens():
     layers = [
         ConfigSource(small(env={"FrozenLake-v1": {}})),
         ConfigSource({"agent": {"q": {"step_size": "0.5"}}}, flags=True),

@@ -71,7 +71,7 @@ def test_listing_names_imports_no_player() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_every_player_of_the_league_has_settings_and_a_maker() -> None:
+def test_every_registered_player_has_settings_and_make() -> None:
     for kind in registry.FOLDERS:
         for name in names(kind):
             player = load(kind, name)
@@ -101,7 +101,7 @@ def test_a_distribution_announces_a_player(lab: Path, monkeypatch: pytest.Monkey
         load("envs", "their_agent")
 
 
-def test_a_gymnasium_id_is_a_env_with_its_maker_bound() -> None:
+def test_a_gymnasium_id_is_an_env_with_its_maker_bound() -> None:
     player = load("envs", "FrozenLake-v1")
     env = player.make([3, 4], player.Config())
     assert (player.name, env.spec.id) == ("FrozenLake-v1", "FrozenLake-v1")
@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_used_is_named_with_the_reason(lab: Path, text: st
     assert line.endswith(end)
 
 
-def test_a_package_that_fails_on_the_way_is_named(lab: Path) -> None:
+def test_a_package_that_fails_to_import_is_named(lab: Path) -> None:
     (lab / "__init__.py").write_text("1 / 0")
     assert "my_lab.agent cannot be imported: ZeroDivisionError: division by zero" in line_of("agents", "my_lab.agent")
 

@@ -33,7 +33,7 @@ def write(path, text):
     return path
 
 
-def test_names_say_who_is_from_outside():
+def test_names_identify_external_contestants():
     assert all(map(is_external, ("sb3:DQN", "python:a.b:c", "human:me.json")))
     assert not any(map(is_external, ("dqn", "sb3", "sb3:", "my:DQN", "a.b:sb3", "CartPole-v1")))
     with pytest.raises(ValueError, match=r"dqn: expected sb3:\.\.\. or python:"):
@@ -110,13 +110,13 @@ def test_a_function_of_discrete_observations_is_evaluated_exactly():
     assert found["facts"]["floor"] == pytest.approx(0.01394, abs=1e-5)
 
 
-def test_a_function_that_answers_otherwise_counts_by_what_it_played():
+def test_a_random_function_is_scored_by_the_episodes_it_played():
     scores = played(f"{HERE}any_of", LAKE, {"n": 4}, eval_episodes=7)["scores"]
     assert all((score * 7).is_integer() for score in scores)
     assert played(f"{HERE}any_of", LAKE, {"n": 1}, eval_episodes=7)["scores"][0] == 0.0  # for ever left
 
 
-def test_moves_that_do_not_exist_count_as_the_env_plays_them():
+def test_illegal_moves_count_as_the_env_plays_them():
     """In the six rooms a door that is not there costs 1 and leads nowhere; a plain loop from each of the starts."""
     player, config = registry.load("envs", "rooms"), run("rooms").env_settings
     for by in range(3):
@@ -193,7 +193,7 @@ def test_errors_are_one_line(name, own, expected):
 
 
 @pytest.mark.parametrize("action", [2, -1, 0.0, "left", None, [0, 1], True])
-def test_actions_that_do_not_exist_are_refused_with_seed_and_value(action):
+def test_illegal_actions_are_refused_with_seed_and_value(action):
     said = line(f"{HERE}given", "CartPole-v1", {"action": action}, first_seed=3)
     assert said == f"seed 3: was given action {action!r}, expected a whole number from 0 to 1"
 
@@ -207,7 +207,7 @@ def test_boxes_have_bounds_and_a_shape(action):
     assert played(f"{HERE}given", "MountainCarContinuous-v0", {"action": [0]}, eval_episodes=1)["scores"] == [0.0, 0.0]
 
 
-def test_files_and_modules_that_cannot_be_had_are_named(tmp_path):
+def test_missing_files_and_modules_are_named(tmp_path):
     path = write(tmp_path / "policy.py", "import nothing_of_this_name")
     assert line(f"python:{path}:act", LAKE) == (
         f"cannot be imported: ModuleNotFoundError: No module named 'nothing_of_this_name' ({path}, line 1)"

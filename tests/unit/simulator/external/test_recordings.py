@@ -115,7 +115,7 @@ def test_a_file_that_is_wrong_is_refused_in_one_line(file, change, line):
 
 
 @pytest.mark.parametrize("action", [2, -1, "left", 0.5, None, True, 10**30, [1, 1]])
-def test_actions_that_do_not_exist_are_refused(file, action):
+def test_illegal_actions_are_refused(file, action):
     edited(file, lambda values: values["episodes"][1]["actions"].__setitem__(3, action))
     assert "episodes[1], seed 0, actions[3] = " in (line := refusal(file))
     assert line.endswith("expected a whole number from 0 to 1")

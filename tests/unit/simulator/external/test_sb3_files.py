@@ -197,7 +197,7 @@ class Pictures(gymnasium.Env):
 
 @needs_library
 @pytest.mark.parametrize("kind", ["PPO", "DQN"])
-def test_one_that_sees_pictures_does_too(tmp_path, kind):
+def test_a_saved_model_of_images_acts_as_it_did(tmp_path, kind):
     import types
 
     import stable_baselines3

@@ -72,7 +72,7 @@ def test_an_agent_that_meets_itself_has_streams_of_its_own_on_either_side():
         assert score == -other == pytest.approx(2 * wins - 1)
 
 
-def test_all_matches_of_a_seed_meet_the_same_ends():
+def test_all_matches_of_a_seed_have_the_same_lengths():
     rounds = [match("tit-for-tat", second, episodes=5)["facts"]["rounds"] for second in ("random", "always-defect")]
     assert rounds[0] == rounds[1]
 
@@ -109,7 +109,7 @@ def test_a_learner_learns_in_the_match_where_it_may():
     np.testing.assert_allclose(still["scores"], still["facts"]["expected"][0], atol=0.2)
 
 
-def test_connect_four_counts_the_moves_that_do_not_exist():
+def test_connect_four_counts_illegal_moves():
     stubborn = {"name": LOWEST, "illegal": True}  # both fill the first column, by turns, and then go on
     found = match(stubborn, stubborn, "connect_four", seeds=1, episodes=4, train_steps=0)
     assert min(found["facts"]["replaced"][0][0], found["facts"]["replaced"][1][0]) > 5

@@ -13,7 +13,7 @@ from rich.console import Console
 from memory.identity import Identity
 from simulator.commands import reproduce
 from simulator.config import codec
-from simulator.config import recall as arena_config
+from simulator.config import recall as recall_config
 from simulator.config.presets import find_memory
 from simulator.core.memories import RecallPicture
 from simulator.core.snapshots import RecallSnapshot
@@ -37,7 +37,7 @@ SMALL = {
 
 
 def config(**changes):
-    return arena_config.build({**SMALL, **changes})
+    return recall_config.build({**SMALL, **changes})
 
 
 def play(lab, given, cells: int | None = None) -> str:
@@ -186,7 +186,7 @@ def test_the_contents_of_an_image_folder_are_part_of_the_settings(tmp_path):
 
 def test_settings_go_to_toml_and_back():
     given = config(memory={"a": {"name": "hopfield"}, "b": {"name": "hopfield-storkey"}})
-    again = codec.from_toml(arena_config.RecallConfig, codec.to_toml(given), "text")
+    again = codec.from_toml(recall_config.RecallConfig, codec.to_toml(given), "text")
     assert again == given
     assert codec.settings_hash(again) == codec.settings_hash(given)
     assert codec.settings_hash(config(threads=2)) == codec.settings_hash(config())
@@ -379,7 +379,7 @@ SNAPSHOT = RecallSnapshot(
 )  # fmt: skip
 
 
-def test_the_page_shows_who_how_far_and_what_became_of_a_cue():
+def test_the_page_shows_the_progress_and_a_recalled_cue():
     text = page_of(SNAPSHOT, (80, 24), TerminalStyle()).plain.splitlines()
     assert [line.rstrip() for line in text] == [
         "r7  memories recall digits  2 seeds  playing",

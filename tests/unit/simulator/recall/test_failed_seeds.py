@@ -32,7 +32,7 @@ NUMBERS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familia
 def played(lab, broken=(1,), at="store", **changes):
     """Return the summary of a benchmark of a memory with failing seeds and one without."""
     breaking = {"name": MEMORY, "seeds": list(broken), "at": at}
-    contest = {
+    tables = {
         "seeds": 3,
         "patterns": [10],
         "corruption": ["flip:0.2", "none"],
@@ -42,7 +42,7 @@ def played(lab, broken=(1,), at="store", **changes):
         **changes,
     }
     with Store(lab) as store:
-        for last in loop.recall(recall.build(contest), store):
+        for last in loop.recall(recall.build(tables), store):
             run = last.id
         return recalls.summary(store, run)
 
@@ -162,7 +162,7 @@ def test_a_seed_without_stored_scores_is_left_out(tmp_path, monkeypatch):
             assert cell[name]["mean"] == pytest.approx(np.mean(per_seed[[0, 2]]))
 
 
-def test_a_capacity_is_of_the_seeds_that_last(tmp_path):
+def test_a_capacity_is_over_the_seeds_that_did_not_fail(tmp_path):
     found = played(tmp_path, (2,), capacity=True)
     both = {each["memory"]: each for each in found["capacities"] if each["corruption"] == "none"}
     assert np.flatnonzero(np.isnan(both["breaking"]["half"]["per_seed"])).tolist() == [2]

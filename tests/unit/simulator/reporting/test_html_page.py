@@ -71,7 +71,7 @@ def hostile() -> str:
     return page(found)
 
 
-def test_text_of_others_is_text(hostile):
+def test_untrusted_text_is_plain_text(hostile):
     reader = read(hostile)
     assert not {"script", "img", "b", "i", "u", "iframe", "engram"} & set(reader.tags)
     assert HOSTILE[0] in reader.text["leaderboard"]
@@ -116,7 +116,7 @@ def test_the_page_has_every_section():
     assert "engram tournament t1.toml" in reader.text["repeat"]
 
 
-def test_tiers_are_bodies_of_their_own():
+def test_tiers_are_separate_table_bodies():
     text = page(summary(("a", "b", "c"), points=0))
     board = text[text.index('<section id="leaderboard">') : text.index("<figure")]
     assert [body.count("<tr>") for body in board.split("<tbody>")[1:]] == [2, 1]

@@ -132,7 +132,7 @@ def test_figures(number, text):
     assert significant(number) == text
 
 
-def test_figures_tell_the_floor_from_the_ceiling():
+def test_decimals_tell_the_score_from_the_bound():
     near = {"value": 99.99999999, "low": 99.99998, "high": 100.0}
     assert significant(near) == "100.0 [100.0, 100.0]"
     assert significant(near, 0.00032) == "100.000000 [99.999980, 100.000000]"

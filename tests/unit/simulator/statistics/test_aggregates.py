@@ -34,7 +34,7 @@ def test_a_curve_without_evaluations_has_no_area():
     assert np.isnan(area_under_curve(np.array([]), np.zeros((3, 0)))).tolist() == [True] * 3
 
 
-def test_first_solves_and_what_stayed_by_hand():
+def test_steps_to_threshold_and_fraction_above_it_by_hand():
     scores = np.array([[0, 5, 4, 6], [0, 0, 0, 5], [0, 1, 2, 3], [5, 5, 5, 5], [np.nan] * 4])
     first, stayed = threshold_times(np.array([10, 20, 30, 40]), reaches_threshold(scores, 5.0))
     np.testing.assert_array_equal(first, [20, 40, np.nan, 10, np.nan])

@@ -135,7 +135,7 @@ def test_the_same_bits_whatever_the_order_of_contestants(turn):
     assert text(analyze(chosen(played, turn), n_bootstrap=FEW)) == text(analyze(played, n_bootstrap=FEW))
 
 
-def test_the_draws_follow_their_seed():
+def test_resamples_follow_their_seed():
     played = division()
     assert text(analyze(played, n_bootstrap=FEW, seed=1)) != text(analyze(played, n_bootstrap=FEW))
 
@@ -190,7 +190,7 @@ def test_contestants_with_equal_scores_never_differ():
     assert undecided(result) == []
 
 
-def test_tiers_say_no_more_than_the_pairs():
+def test_tiers_agree_with_the_pairs():
     result = analyze(division((0.3, 0.38, 0.46, 0.54, 0.62), m=1, s=10), n_bootstrap=FEW)
     tier = dict(order(result))
     assert 1 < len(set(tier.values())) < 5

@@ -38,7 +38,7 @@ def test_blocks_of_draws_follow_one_stream(monkeypatch):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 32])
-def test_summaries_are_scipys_of_the_seeds_drawn(n):
+def test_statistics_of_resamples_equal_scipys(n):
     values = rng(n).normal(size=(3, n))
     values[1] = np.round(values[1])  # ties
     counts = resample_counts(np.ones((1, n), bool), 300)[0]
@@ -120,7 +120,7 @@ def test_one_seed_or_none_has_no_interval():
 
 
 @pytest.mark.parametrize(("n", "challenges"), [(8, 1), (32, 1), (8, 6)])
-def test_intervals_of_the_interquartile_mean_cover_what_they_say(n, challenges):
+def test_intervals_of_the_interquartile_mean_cover_their_level(n, challenges):
     """Of normal scores, whose interquartile mean is 0; four standard errors around 92 to 98 %."""
     tries = 600
     values = rng(n + challenges).normal(size=(tries, challenges * n))

@@ -73,7 +73,7 @@ def test_the_interval_of_many_seeds_is_that_of_the_normal_distribution():
 
 
 @pytest.mark.parametrize(("n", "statistic"), [(8, np.mean), (16, np.mean), (8, iqm), (16, iqm)])
-def test_intervals_of_few_seeds_hold_the_truth_as_often_as_they_say(n, statistic):
+def test_intervals_of_few_seeds_cover_their_level(n, statistic):
     """Of 400 samples of normal scores, up to four standard errors; of 8 seeds plain percentiles hold 87 to 92 %."""
     samples = np.random.Generator(np.random.PCG64(5)).normal(size=(n, 400))
     low, high = confidence_interval(samples, statistic, n_bootstrap=500)
@@ -81,7 +81,7 @@ def test_intervals_of_few_seeds_hold_the_truth_as_often_as_they_say(n, statistic
     assert 0.95 - 4.0 * np.sqrt(0.95 * 0.05 / 400) < held < 0.99
 
 
-def test_a_single_seed_says_nothing_about_others():
+def test_a_single_seed_has_no_interval():
     found = estimate([4.0])
     assert found.value == 4.0
     assert np.isnan([found.low, found.high]).all()
@@ -120,7 +120,7 @@ def test_equal_scores_within_bounds_by_hand():
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 8, 16, 32])
-def test_intervals_of_seeds_that_solve_or_do_not_hold_what_they_say(n):
+def test_intervals_of_solved_fractions_cover_their_level(n):
     """The coverage of every share, summed over everything that n seeds can show."""
     shares = np.linspace(0.005, 0.995, 199)
     bands = [confidence_interval(np.arange(n) < k, np.mean, n_bootstrap=1_000, bounds=(0.0, 1.0)) for k in range(n + 1)]

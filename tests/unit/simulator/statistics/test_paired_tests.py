@@ -29,7 +29,7 @@ def rng(seed=0):
     return np.random.Generator(np.random.PCG64(seed))
 
 
-def test_pairs_and_who_did_better_by_hand():
+def test_wins_of_pairs_by_hand():
     scores = np.array([[[1.0, 2.0, 3.0]], [[1.0 + 1e-12, 3.0, np.nan]], [[0.0, 0.0, 9.0]]])
     of = pair_index(3)
     assert of.tolist() == [[0, 1], [0, 2], [1, 2]]

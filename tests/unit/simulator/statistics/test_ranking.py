@@ -25,7 +25,7 @@ def played(strengths, n, seed=0):
 
 
 @pytest.mark.parametrize("c", [2, 3, 6, 20])
-def test_strengths_are_those_of_choix(c):
+def test_strengths_equal_choix(c):
     true = np.linspace(-2.0, 2.0, c)
     wins = played(true, 40, seed=c)
     ours = bradley_terry(wins)
@@ -36,7 +36,7 @@ def test_strengths_are_those_of_choix(c):
     np.testing.assert_allclose(again[1], bradley_terry(played(true, 40, seed=99)), atol=1e-6)
 
 
-def test_strengths_are_those_of_another_algorithm_of_choix():
+def test_strengths_equal_another_algorithm_of_choix():
     """Doubled credits as whole comparisons, by minorization-maximization."""
     wins = played(np.array([0.0, 1.0]), 20)
     data = [(i, j) for i, j in ((0, 1), (1, 0)) for _ in range(int(2 * credited(wins)[i, j]))]
@@ -64,7 +64,7 @@ def test_a_constant_winner_has_finite_strength():
     np.testing.assert_allclose(refit(np.tile(wins, (2, 1, 1)), strengths), [strengths] * 2, atol=1e-6)
 
 
-def test_groups_that_never_met_are_both_around_zero():
+def test_groups_without_common_matches_are_centred_at_zero():
     wins = np.zeros((4, 4))
     wins[0, 1] = wins[2, 3] = 10.0
     strengths = bradley_terry(wins)

@@ -65,7 +65,7 @@ def work(lab, count):
     return dict(count)
 
 
-def test_the_two_hundredth_run_begins_with_the_work_of_the_tenth(tmp_path, counting):
+def test_beginning_the_two_hundredth_run_costs_as_much_as_the_tenth(tmp_path, counting):
     fill(tmp_path, 10)
     early = work(tmp_path, counting)
     fill(tmp_path, 200)

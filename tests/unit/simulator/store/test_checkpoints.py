@@ -113,7 +113,7 @@ def test_a_missing_file_or_a_folder_in_its_place_is_found(tmp_path):
         read(file_of(tmp_path, 1), Written(1, ""))
 
 
-def test_a_disk_that_does_not_take_it_leaves_the_file_before_alone(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_earlier_file_unchanged(tmp_path, monkeypatch):
     first = write(tmp_path, 1, {"n": 1})
 
     def full(handle):

@@ -192,7 +192,7 @@ def test_rows_come_out_of_the_log_where_its_head_is_damaged(unclosed):
         judge(store, "r2", (3,))
 
 
-def test_a_damaged_checkpoint_is_named_and_an_earlier_one_is_gone_on_from(lab):
+def test_a_damaged_checkpoint_is_named_and_an_earlier_one_is_used(lab):
     gone(lab)
     newest = lab / "runs" / "r1" / "checkpoint-3.safetensors"
     newest.write_bytes(newest.read_bytes()[:-3])
@@ -260,7 +260,7 @@ def test_a_run_that_lost_its_journal_gets_one_when_it_is_resumed(lab):
         judge(store, "r1", (5, 9, 12, 15))
 
 
-def test_rows_that_the_journal_lost_are_named_and_the_run_is_marked(lab):
+def test_rows_lost_from_the_journal_are_named_and_the_run_is_marked(lab):
     path = lab / "runs" / "r1" / journal.NAME
     data = bytearray(path.read_bytes())
     second = [at for at in range(len(data)) if data.startswith(journal._MAGIC, at)][2]
@@ -285,7 +285,7 @@ def test_rows_that_the_journal_lost_are_named_and_the_run_is_marked(lab):
         judge_newest(store, "r1", 12)
 
 
-def test_a_writer_that_went_back_leaves_a_journal_of_the_way_it_went(lab):
+def test_a_writer_that_went_back_keeps_a_journal_of_the_rows_it_kept(lab):
     flipped = lab / "runs" / "r1" / "checkpoint-3.safetensors"
     flipped.write_bytes(b"nothing")
     with Store(lab) as store:

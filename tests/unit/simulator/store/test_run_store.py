@@ -86,7 +86,7 @@ def test_three_checkpoints_are_kept(lab):
     judge(lab, run, (1, 2, 3, 4, 5))
 
 
-def test_a_row_twice_is_refused_and_nothing_of_it_is_recorded(lab):
+def test_a_duplicate_row_is_refused_and_not_recorded(lab):
     run = begin(lab, 5, 9)
     with pytest.raises(StoreFailure, match="nothing was recorded, a row would be there twice"):
         write(lab, run, 8, 12)

@@ -107,7 +107,7 @@ def test_a_cell_that_fails_is_marked_and_played_again_on_request(tmp_path, monke
     reason = summary_of(tmp_path)["failures"][0]["reason"]
     assert reason == "every seed failed: its loss was not finite"
     assert play(tmp_path, values).reused == 2  # it is not tried again unasked
-    monkeypatch.setattr("tests.helpers.breaking_agent.Breaking.learn", lambda self, *args: {})
+    monkeypatch.setattr("tests.helpers.breaking_agent.BreakingAgent.learn", lambda self, *args: {})
     last = play(tmp_path, values, retry=True)
     assert (last.done, last.failed) == (2, 0)
 
@@ -175,7 +175,7 @@ def test_a_cell_that_takes_too_long_is_given_up(tmp_path):
     assert "longer than the 0.3 s of timeout" in summary_of(tmp_path)["failures"][0]["reason"]
 
 
-def test_an_adaptive_tournament_adds_seeds_to_whom_it_cannot_tell_apart(tmp_path):
+def test_an_adaptive_tournament_adds_seeds_to_undecided_pairs(tmp_path):
     entered = {
         "a": {"name": "random_walk"},
         "b": {"name": "q_learning", "explore": {"epsilon_start": 1.0}, "step_size": 1e-9},

@@ -67,7 +67,7 @@ def test_a_failure_of_one_tournament_is_not_anothers(tmp_path):
     assert (last.reused, last.failed, last.done) == (0, 0, 1)
 
 
-def test_seeds_that_were_played_are_not_played_again(tmp_path, monkeypatch):
+def test_stored_seeds_are_not_run_again(tmp_path, monkeypatch):
     play(tmp_path, small(seeds=2))
     started = []
     start = Here.start
@@ -88,11 +88,11 @@ def test_seeds_that_were_played_are_not_played_again(tmp_path, monkeypatch):
         ((10, 2), 1, [(0, 16)], [(10, 1), (11, 1)]),
     ],
 )
-def test_blocks_that_were_played_have_their_place(wanted, block, known, found):
+def test_blocks_are_fitted_around_stored_ones(wanted, block, known, found):
     assert fitted(SeedRange(*wanted), block, [SeedRange(*each) for each in known]) == found
 
 
-def test_a_limit_of_time_is_of_each_seed():
+def test_the_time_limit_is_per_seed():
     task = Task("", "run", "", "", cpu_seconds=0.5)
     assert limits_of(task, 4) == (2.0, float("inf"))
     assert limits_of(task._replace(cpu_seconds=0.0, wall_seconds=0.25), 2) == (float("inf"), 0.5)
@@ -186,7 +186,7 @@ def test_skipping_every_agent_keeps_the_memories(tmp_path):
     assert [each["division"] for each in summary_of(tmp_path)["ranking"]] == ["memory"]
 
 
-def test_tuned_is_for_the_very_env():
+def test_a_preset_applies_to_its_own_env_only():
     entered = {"td": {"tuned": True}}
     pairs = pairs_of(build(small(agent=entered)))
     sizes = [pair.config.agent_settings.step_size for pair in pairs]

@@ -44,7 +44,7 @@ def test_a_summary_is_cached_until_a_cell_changes(lab, monkeypatch):
         assert summary.summary(store, "t1")["cells"] == {"planned": 6, "done": 5, "failed": 1, "missing": 0}
 
 
-def test_a_tournament_is_played_again_with_the_same_bits(lab):
+def test_a_tournament_is_reproduced_with_the_same_bits(lab):
     found = reproduce.again("t1", str(lab), "1")
     assert (found["identical"], found["difference"]) == (True, None)
     assert found["compared"]["cells"] == 6
@@ -73,7 +73,7 @@ def test_a_changed_cached_summary_is_detected(lab):
         summary.summary(store, "t1")
 
 
-def test_seeds_are_added_to_whom_it_is_about_up_to_the_most():
+def test_seeds_are_added_to_undecided_contestants_up_to_the_maximum():
     config = build(small(seeds=3, block=2, adaptive=True, most_seeds=7))
     schedule = JobSchedule(plan_of(config, pairs_of(config), {}), {})
     assert schedule.planned == len(schedule.missing()) == 6 * 2
@@ -111,7 +111,7 @@ def test_too_large_a_cell_is_refused_before_any_cell_runs(tmp_path):
         play(tmp_path, values)
 
 
-def test_games_are_played_among_all_and_with_oneself(tmp_path):
+def test_games_are_round_robin_with_self_play(tmp_path):
     values = {
         **small(agent={}, env={}),
         "player": {"tit-for-tat": {}, "always-defect": {}, "always-cooperate": {}},

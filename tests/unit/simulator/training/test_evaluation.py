@@ -29,14 +29,14 @@ def test_played_returns_agree_with_the_exact_one(agent, env, expected):
     assert abs(found.returns.mean() - expected) < 4 * error
 
 
-def test_the_optimum_is_the_planners():
+def test_the_optimum_equals_the_planners_return():
     for env in ("rooms", "FrozenLake-v1", "CliffWalking-v1"):
         one = session("planner", env)
         exact = one.evaluator().evaluate(one.agent, 0).exact
         np.testing.assert_allclose(exact, optimum(one.env.spec), atol=1e-9)
 
 
-def test_on_the_way_nothing_is_played_that_is_known_exactly_and_a_tenth_of_the_rest():
+def test_intermediate_evaluations_play_a_tenth_of_the_episodes_and_none_where_exact():
     known = session("q_learning", "rooms", eval_episodes=50)
     assert known.evaluator().evaluate(known.agent, 0, last=False).returns.shape == (3, 0)
     played = session("q_learning", "CartPole-v1", eval_episodes=50)

@@ -97,7 +97,7 @@ def test_failures_fall_on_the_same_step_wherever_the_run_is_cut(cuts):
 
 
 @pytest.mark.parametrize("name", ["some", "all"])
-def test_they_survive_interruptions(name, whole, tmp_path):
+def test_failed_seeds_survive_interruptions(name, whole, tmp_path):
     fails = {"some": {"6": 123, "8": 300}, "all": {"5": 9, "6": 77, "7": 301, "8": 64}}[name]
     with Store(tmp_path) as store:
         for stop in (2, 2, 3, 10_000):

@@ -66,7 +66,7 @@ def test_checkpoints_before_it_are_left(tmp_path):
         assert store.newest("r1").progress.step == 270
 
 
-def test_an_evaluation_refuses_it_too():
+def test_an_evaluation_refuses_a_non_finite_value_too():
     session = Session(config(what="reward", at=7))
     with pytest.raises(ValueError, match=r"^clock: evaluation after step 0: seed 41 earned what is no number"):
         session.evaluator().evaluate(session.agent, 0)

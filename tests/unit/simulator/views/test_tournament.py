@@ -124,7 +124,7 @@ def test_more_cells_than_lines_are_counted():
 
 @settings(max_examples=40)
 @given(st.text(max_size=30), st.text(max_size=30), st.integers(1, 120))
-def test_text_of_others_cannot_break_the_page(label, reason, width):
+def test_untrusted_text_cannot_break_the_page(label, reason, width):
     rows = (standing(0, contestant=label), standing(1))
     found = snapshot(rows=rows, newest=reason, warnings=(reason,), now=(label,), id=label)
     lines = page_of(found, (width, 20), TerminalStyle()).plain.split("\n")

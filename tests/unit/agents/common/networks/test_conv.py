@@ -53,7 +53,7 @@ def test_sizes_that_do_not_fit_are_refused_in_one_line(settings, side, said):
 
 
 @pytest.mark.parametrize("stacked", [False, True])
-def test_every_seeds_gradient_is_autograds(stacked):
+def test_every_seeds_gradient_equals_autograds(stacked):
     build = conv_builder(OWN, (1, 9, 8), 3)
     network = TorchNetwork(build, [0, 1], PLAIN, device="cpu", stacked=stacked)
     x, dy = draws(0).integers(0, 256, (2, 4, 2, 9, 8), dtype=np.uint8), data((2, 4, 3))

@@ -44,7 +44,7 @@ def test_one_row_alone_equals_the_batch(sizes, tanh):
 
 @pytest.mark.parametrize("tanh", [False, True])
 @pytest.mark.parametrize("sizes", SHAPES)
-def test_the_gradient_is_autograds(sizes, tanh):
+def test_the_gradient_equals_autograds(sizes, tanh):
     network, x, dy = make("compiled", sizes, tanh=tanh), data((3, 9, sizes[0])), data((3, 9, sizes[-1]), 1)
     before = network.net.params.copy()
     network.forward(x)

@@ -56,7 +56,7 @@ def test_a_seed_alone_has_the_bits_of_the_same_seed_among_others(kind, sizes):
         same(state_of_seed(alone, 0, 1), state_of_seed(together, i, 5))
 
 
-def test_stacked_seeds_agree_with_each_alone_within_the_law():
+def test_stacked_seeds_agree_with_each_alone_within_tolerance():
     sizes = (4, 13, 5, 2)
     together, alone = make("stack", sizes, range(5), ADAM), make("stack", sizes, [3], ADAM)
     states = _train(together, sizes, steps=1), _train(alone, sizes, steps=1, columns=slice(3, 4))
@@ -78,7 +78,7 @@ def test_threads_change_no_bit(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_going_on_from_a_state_gives_the_same_bits(kind):
+def test_continuing_from_a_state_gives_the_same_bits(kind):
     sizes = (4, 6, 2)
     whole, first, second = (make(kind, sizes, range(5), ADAM) for _ in range(3))
     _train(first, sizes)

@@ -204,6 +204,6 @@ def test_pictures_are_known_by_their_space(space, shape):
 
 
 @pytest.mark.parametrize(("capacity", "depth", "said"), [(9, 0, "frames = 0"), (9, 65, "65"), (3, 4, "3 frames")])
-def test_sizes_that_cannot_be_are_refused(capacity, depth, said):
+def test_invalid_sizes_are_refused(capacity, depth, said):
     with pytest.raises(ValueError, match=said):
         make_frames(1, SHAPE, capacity, depth)

@@ -94,7 +94,7 @@ def test_bad_json_is_refused_in_one_line(tmp_path, page):
     assert len(str(caught.value)) < 400
 
 
-def test_a_hexadecimal_giant_is_refused(tmp_path):
+def test_a_huge_hexadecimal_number_is_refused(tmp_path):
     path = tmp_path / "r.toml"
     path.write_text(f"R = [[0x{'f' * 9000}]]")
     with pytest.raises(ValueError, match=r"R row 0, column 0: found a value of type int"):

@@ -205,7 +205,7 @@ def test_a_sensor_shows_any_other_state_as_often_as_it_errs():
         ({"layout": "four", "size": 999, "observation": "pixels"}, "makes pictures of 7992 x 7992, expected at most"),
     ],
 )
-def test_views_that_cannot_be_had_are_refused(settings, line):
+def test_impossible_observations_are_refused(settings, line):
     with pytest.raises(ValueError, match=r"expected") as caught:
         make([1], Config(**settings))
     assert line in str(caught.value)

@@ -116,7 +116,7 @@ def test_actions(env_id, actions, words):
         ({"see": lambda t, rng: np.zeros(2) if t < 5 else 1 / 0}, ["seed 0 failed in step 5", "ZeroDivision"]),
     ],
 )
-def test_numbers_no_learner_can_use(trouble, words):
+def test_values_that_no_learner_can_use(trouble, words):
     gymnasium.register("test/Sick-v0", lambda: Probe(**trouble))
 
     def play():

@@ -27,7 +27,7 @@ SETTINGS = [
 ]
 
 
-def test_both_are_registered_and_nothing_heavy_is_loaded():
+def test_both_ids_are_registered_and_nothing_heavy_is_loaded():
     assert envs.__doc__
     assert set(IDS) <= set(gymnasium.registry)
     heavy = {"numba", "torch", "scipy", "envs.common.gymnasium.export"}
@@ -37,7 +37,7 @@ def test_both_are_registered_and_nothing_heavy_is_loaded():
 
 
 @pytest.mark.parametrize(("name", "settings"), [*((name, {}) for name in IDS), *SETTINGS])
-def test_gymnasiums_checker_has_nothing_to_say(name, settings):
+def test_gymnasiums_checker_passes(name, settings):
     check_env(gymnasium.make(name, **settings).unwrapped)
 
 

@@ -113,6 +113,6 @@ def test_the_settings_of_a_game():
         gymnasium_env.make("ALE/Pong-v5", [0], Config(kwargs={"frameskip": 2}))
 
 
-def test_other_envs_have_no_such_settings():
+def test_atari_settings_are_refused_for_other_envs():
     with pytest.raises(ValueError, match="these settings are for Atari games"):
         gymnasium_env.make("CartPole-v1", [0], Config(atari=Atari(frame_skip=2)))

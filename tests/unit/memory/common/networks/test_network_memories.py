@@ -76,7 +76,7 @@ def test_a_seeds_weights_do_not_depend_on_the_others(case):
         assert len(part) == 3
 
 
-def test_nor_on_the_number_of_threads(case):
+def test_a_seeds_weights_do_not_depend_on_the_number_of_threads(case):
     one = _weights(_made(case, [3, 5, 8]))
     set_threads(2)
     try:
@@ -109,7 +109,7 @@ def test_the_same_again_and_after_a_restore(case):
         np.testing.assert_array_equal(part, _weights(memory)[name])
 
 
-def test_recall_gives_signs_holds_the_known_and_reports_its_passes(case):
+def test_recall_returns_signs_holds_known_units_and_reports_its_iterations(case):
     memory = _made(case, [1, 2])
     cues = _patterns([7, 9], 6)
     known = np.zeros(cues.shape, bool)

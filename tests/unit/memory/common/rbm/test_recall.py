@@ -52,7 +52,7 @@ def _exact(memory, patterns):
 @pytest.mark.parametrize(
     ("player", "layers"), [(rbm, {"n_hidden": 64}), (deep_belief, {"hidden": (64, 64)})], ids=["rbm", "deep_belief"]
 )
-def test_corrupted_patterns_come_back_and_the_evidence_helps(player, layers):
+def test_corrupted_patterns_are_restored_and_the_evidence_helps(player, layers):
     patterns = _patterns(4, 20, 64)
     memory = _stored(player, patterns, **layers)
     assert _exact(memory, patterns)[0] > 0.9
@@ -89,7 +89,7 @@ def test_known_units_are_held_in_every_way(player, layers, recall_mode, visible)
     np.testing.assert_allclose(found.energy[:, :, 0], memory.energy(cues), atol=1e-3)
 
 
-def test_half_a_pattern_brings_back_the_rest():
+def test_half_a_pattern_restores_the_rest():
     patterns = _patterns(4, 10, 64)
     known = np.zeros(patterns.shape, bool)
     known[:, :, ::2] = True
@@ -98,7 +98,7 @@ def test_half_a_pattern_brings_back_the_rest():
     assert (found.patterns == patterns).all(2).mean() > 0.95
 
 
-def test_settling_falls_in_energy_and_ends_with_nan():
+def test_iterations_lower_the_energy_and_end_with_nan():
     patterns = _patterns(2, 6, 32)
     memory = _stored(rbm, patterns, n_hidden=32, recall_mode="fixed_point")
     found = memory.recall(_corrupted(patterns))
@@ -121,7 +121,7 @@ def test_gaussian_units_restore_real_patterns(recall_mode):
 
 
 @KINDS
-def test_made_patterns_resemble_stored_ones(player, layers):
+def test_generated_patterns_resemble_stored_ones(player, layers):
     patterns = _patterns(2, 4, 32)
     made = _stored(player, patterns, **layers).generate(20)
     assert made.shape == (2, 20, 32)

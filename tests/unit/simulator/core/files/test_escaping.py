@@ -246,7 +246,7 @@ def test_every_entry_point_refuses_an_invisible_name(name, tmp_path, engram):
 
 
 @pytest.mark.parametrize("name", ["a", "a b", "naïve", "日本語", "\U0001f600", "a-b_c.d:e/f", "<b>", "=1", "x" * 80])
-def test_a_name_that_can_be_seen_is_taken(name):
+def test_a_visible_name_is_accepted(name):
     assert checked_name(name, "x") == name
 
 

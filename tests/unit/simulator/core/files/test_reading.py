@@ -144,7 +144,7 @@ def test_the_limit_is_raised_and_lowered_by_a_setting(tmp_path, monkeypatch):
             read_bytes(path)
 
 
-def test_the_limit_is_a_flag_of_every_command(tmp_path, monkeypatch, engram):
+def test_the_limit_is_an_option_of_every_command(tmp_path, monkeypatch, engram):
     monkeypatch.setenv(LIMIT, "")
     path = tmp_path / "run.toml"
     path.write_text("#" * (5 << 20) + '\nsteps = 3\nseeds = 1\nagent.name = "td"\nenv.name = "rooms"\n')
@@ -447,8 +447,10 @@ def test_a_file_that_a_setting_means_is_part_of_the_key(tmp_path, monkeypatch, n
 def test_a_pipe_beside_the_pictures_holds_nothing_up(tmp_path):
     np.save(tmp_path / "x.npy", np.ones((2, 2, 2)))
     os.mkfifo(tmp_path / "pipe")
-    contest = recall.build({"memory": {"nearest_neighbor": {}}, "challenge": {"name": "images", "path": str(tmp_path)}})
-    assert len(settings_hash(contest)) == 64
+    benchmark = recall.build(
+        {"memory": {"nearest_neighbor": {}}, "challenge": {"name": "images", "path": str(tmp_path)}}
+    )
+    assert len(settings_hash(benchmark)) == 64
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(UnreadableError, match=r"pipe\.png: cannot be read: it is a pipe"):
         read_pictures(str(tmp_path))

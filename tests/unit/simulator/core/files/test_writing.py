@@ -48,7 +48,7 @@ def test_engrams_files_are_recognised_until_a_byte_changes(tmp_path, ending):
 
 
 @given(st.binary(max_size=300), st.sampled_from([".html", ".svg", ".pdf", ".txt", ""]))
-def test_a_seal_stands_behind_what_was_written(data, ending):
+def test_a_checksum_follows_the_written_bytes(data, ending):
     whole = sealed(data, ending)
     assert whole.startswith(data)
     assert (whole == data) == (ending in (".txt", ""))

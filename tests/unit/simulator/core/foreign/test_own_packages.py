@@ -77,7 +77,7 @@ ENGRAM = "import sys; from simulator.__main__ import main; sys.exit(main())"
 RUN = ("--seeds", "2", "--steps", "40", "--eval-episodes", "1", "--view", "none", "--json")
 
 
-def test_the_command_runs_with_all_our_names_in_the_working_folder(project: Path) -> None:
+def test_the_command_runs_beside_packages_of_our_names(project: Path) -> None:
     result = json.loads(python(project, "-P", "-c", ENGRAM, "run", "q_learning", "envs:MyGrid-v0", *RUN).stdout)
     assert (result["agent"], result["env"], result["steps"]) == ("q_learning", "envs:MyGrid-v0", 40)
 
@@ -166,7 +166,7 @@ print(envs.rooms.__file__)
     assert lines[3] == str(ROOT / "envs" / "rooms.py")
 
 
-def test_a_package_of_theirs_may_import_us_while_it_is_imported(project: Path) -> None:
+def test_a_users_package_may_import_engram_while_it_is_imported(project: Path) -> None:
     (project / "envs" / "__init__.py").write_text("import simulator\nfrom simulator.core import registry\nHERE = 1\n")
     lines = script(project, "import envs\nprint(envs.HERE)\nimport envs.grid, envs.rooms\nprint(envs.rooms.__file__)")
     assert lines == ["1", "grid runs", str(ROOT / "envs" / "rooms.py")]

@@ -220,7 +220,7 @@ def test_installed_modules_are_not_replaced_by_files_beside_a_player(project: Pa
     assert (module.numpy, module.envs.rooms) == (numpy, envs.rooms)
 
 
-def test_the_users_file_of_a_name_of_ours_is_had_by_its_path(project: Path) -> None:
+def test_a_users_file_with_a_name_of_ours_is_loaded_by_its_path(project: Path) -> None:
     (project / "envs" / "rooms.py").write_text(GRID)
     player = registry.load("envs", "./envs/rooms.py:MyGrid")
     assert player.make([0], player.Config()).spec.observation.n == 3

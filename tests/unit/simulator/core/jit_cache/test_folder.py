@@ -235,7 +235,7 @@ def _chosen() -> Path:
     return found
 
 
-def test_the_usual_folder_is_the_users_alone(homes: tuple[Path, Path], capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_default_folder_is_private(homes: tuple[Path, Path], capfd: pytest.CaptureFixture[str]) -> None:
     home, _ = homes
     assert _chosen().parent == home
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
@@ -244,7 +244,7 @@ def test_the_usual_folder_is_the_users_alone(homes: tuple[Path, Path], capfd: py
 
 
 @pytest.mark.parametrize("mode", [0o775, 0o757])
-def test_a_usual_folder_that_others_could_write_to_is_emptied(
+def test_a_default_folder_that_others_could_write_to_is_emptied(
     homes: tuple[Path, Path], capfd: pytest.CaptureFixture[str], mode: int
 ) -> None:
     home, _ = homes
@@ -286,7 +286,7 @@ def _unwritable(home: Path) -> None:
     home.touch()
 
 
-def test_without_a_home_a_folder_among_the_temporary_files_is_the_users_alone(
+def test_without_a_home_a_temporary_folder_is_private(
     homes: tuple[Path, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     home, spare = homes

@@ -112,7 +112,7 @@ def test_a_trap_that_can_be_avoided_is_minus_infinity():
         policy_evaluation(trap, uniform_policy(trap), 1.0)
 
 
-def test_a_hard_way_out_is_still_found():
+def test_an_improbable_exit_is_still_valued():
     """Each try succeeds once in 10,000; leaving is worth 1 and a try costs 1: total 1 - 10,000."""
     hard = env([[[(1e-4, 0, 0, 1), (1 - 1e-4, 0, -1, 0)], [(1, 0, -0.9, 0)]]])
     assert value_iteration(hard, 1.0).values == pytest.approx([-9999])
