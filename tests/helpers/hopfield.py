@@ -1,4 +1,4 @@
-"""Hopfield networks with random patterns."""
+"""Hopfield networks with stored patterns."""
 
 from __future__ import annotations
 
@@ -16,8 +16,3 @@ def hopfield_with(patterns: np.ndarray, seed_list: list[int] | None = None, **co
     memory = hopfield.make(PatternSpec((patterns.shape[2],)), seed_list, hopfield.Config(**config))
     memory.store(patterns)
     return memory
-
-
-def random_patterns(seed: int, *shape: int) -> np.ndarray:
-    """Return an array of random -1 and +1."""
-    return np.random.Generator(np.random.PCG64(seed)).choice(np.array([-1.0, 1.0], np.float32), shape)

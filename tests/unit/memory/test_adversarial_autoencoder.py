@@ -13,14 +13,10 @@ from memory.common.networks.layers_torch import mlp
 from memory.common.networks.training_torch import discriminator_loss
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
+from tests.helpers.patterns import patterns_of_seeds
 from tests.helpers.seeding import seed_list
 
 pytestmark = pytest.mark.learning
-
-
-def _signs(n_seeds, n, units):
-    streams = rng.generators(seed_list(n_seeds), "patterns")
-    return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
 def test_the_discriminator_has_a_classifiers_loss():
@@ -28,7 +24,7 @@ def test_the_discriminator_has_a_classifiers_loss():
         PatternSpec((6,)), adversarial_autoencoder.Config(hidden=(5,), latent_dim=3, discriminator_hidden=(4,))
     )
     weights = model.init_weights(rng.generators([0, 1], "weights"))
-    drawn, codes = (torch.from_numpy(_signs(2, n, 3)) for n in (7, 4))
+    drawn, codes = (torch.from_numpy(patterns_of_seeds(2, n, 3)) for n in (7, 4))
     found = discriminator_loss(model.discriminate(weights, drawn), model.discriminate(weights, codes))
     for s in range(2):
         alone = {name: part[s : s + 1] for name, part in weights.items()}
@@ -49,7 +45,7 @@ def _trained(adversarial_weight):
         batch_size=25,
     )
     memory = adversarial_autoencoder.make(PatternSpec((5, 5)), seed_list(3), config)
-    patterns = _signs(3, 6, 25)
+    patterns = patterns_of_seeds(3, 6, 25)
     memory.store(patterns)
     return memory, patterns, memory.codes(patterns)
 

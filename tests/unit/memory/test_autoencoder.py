@@ -13,18 +13,13 @@ from memory.common.networks.memory_torch import CueBatch, recall_by_reconstructi
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
+from tests.helpers.patterns import patterns_of_seeds
 from tests.helpers.seeding import seed_list
 
 pytestmark = pytest.mark.learning
 
 SMALL = {"hidden": (12,), "updates": 30, "batch_size": 10, "pretrain_updates": 10}
 UNITS = PatternSpec((3, 4))
-
-
-def signs(n_seeds: int, n: int, units: int, first: int = 0) -> np.ndarray:
-    """Return random patterns [S, P, N]."""
-    streams = rng.generators(seed_list(n_seeds, first), "patterns")
-    return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
 def test_a_linear_autoencoder_finds_the_principal_components():
@@ -44,7 +39,7 @@ def test_the_contraction_is_the_squared_norm_of_the_jacobian(activation):
     config = autoencoder.Config(**SMALL, activation=activation)
     model = Autoencoder(UNITS, config)
     weights = model.init_weights(rng.generators([3, 4], "weights"))
-    x = torch.from_numpy(signs(2, 3, 12))
+    x = torch.from_numpy(patterns_of_seeds(2, 3, 12))
     found = contraction(ACTIVATION_DERIVATIVES[activation](model.codes(weights, x)), weights["encoder.0.weight"])
     for s in range(2):
         alone = {name: part[s : s + 1] for name, part in weights.items()}
@@ -84,7 +79,7 @@ def test_the_loss_of_every_variant_against_a_plain_loop(fields):
     config = autoencoder.Config(**SMALL, **fields)
     model = Autoencoder(UNITS, config)
     weights = model.init_weights(rng.generators([1], "weights"))
-    x = signs(1, 5, 12)
+    x = patterns_of_seeds(1, 5, 12)
     seen = add_noise(x, "flip", 0.1, 0.4, rng.generators([1], "training"))
     found = model.loss(weights, torch.from_numpy(x), torch.from_numpy(seen))
     assert found.item() == pytest.approx(_plain_loss(weights, config, x[0].astype(float), seen[0]), rel=1e-5)
@@ -131,7 +126,7 @@ def test_the_free_energy_of_a_layer_is_that_of_its_hidden_states_summed():
 @pytest.mark.parametrize("method", ["autoencoders", "rbms"])
 @pytest.mark.parametrize("tied", [False, True])
 def test_pretrained_layers_begin_nearer_to_the_patterns(method, tied):
-    patterns = signs(2, 6, 12)
+    patterns = patterns_of_seeds(2, 6, 12)
     fields = {"hidden": (20, 16), "batch_size": 10, "pretrain_updates": 300, "activation": "sigmoid", "noise": "none"}
     fields["learning_rate"] = 0.03
     config = autoencoder.Config(**fields, pretrain=method, tied=tied, updates=1)
@@ -185,7 +180,7 @@ def test_noise_by_kind():
 
 
 def test_rows_are_drawn_from_each_seeds_own_patterns():
-    patterns = signs(2, 3, 12)
+    patterns = patterns_of_seeds(2, 3, 12)
     rows = sample_rows(patterns, 200, rng.generators(seed_list(2), "training"))
     for stored, drawn in zip(patterns, rows, strict=True):
         at = (drawn[:, None] == stored[None]).all(-1)
@@ -203,14 +198,14 @@ def test_every_preset_restores_patterns(preset):
         "batch_size": 25,
     }
     memory = autoencoder.make(PatternSpec((6, 6)), seed_list(2), autoencoder.Config(**fields))
-    patterns = signs(2, 4, 36)
+    patterns = patterns_of_seeds(2, 4, 36)
     memory.store(patterns)
     cues = patterns.copy()
     cues[:, :, [3, 20, 31]] *= -1
     evidence = 1.1 * cues if memory.recall_mode == "noise_aware" else None
     found = memory.recall(cues, None, evidence)
     assert ((found.patterns == patterns).all(-1).mean(-1) >= 0.75).all()
-    assert (memory.energy(patterns).mean(-1) < memory.energy(signs(2, 9, 36, 50)).mean(-1)).all()
+    assert (memory.energy(patterns).mean(-1) < memory.energy(patterns_of_seeds(2, 9, 36, 50)).mean(-1)).all()
 
 
 @pytest.mark.parametrize(

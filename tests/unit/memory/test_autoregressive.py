@@ -12,6 +12,7 @@ from memory import autoregressive
 from memory.autoregressive.model_torch import AutoregressiveNetwork
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
+from tests.helpers.patterns import patterns_of_seeds
 from tests.helpers.seeding import seed_list
 
 pytestmark = pytest.mark.learning
@@ -20,15 +21,10 @@ N = 8
 ALL = np.array(list(product([-1.0, 1.0], repeat=N)), np.float32)
 
 
-def _signs(n_seeds, n, units, first=0):
-    streams = rng.generators(seed_list(n_seeds, first), "patterns")
-    return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
-
-
 def _learned(**fields):
     fields = {"hidden": (16, 16), "updates": 60, "batch_size": 10, **fields}
     memory = autoregressive.make(PatternSpec((N,)), [0, 1], autoregressive.Config(**fields))
-    memory.store(_signs(2, 3, N))
+    memory.store(patterns_of_seeds(2, 3, N))
     return memory
 
 
@@ -52,7 +48,7 @@ def test_a_pixel_depends_on_all_pixels_before_it_and_no_other():
 @pytest.mark.parametrize("order", ["raster", "random"])
 def test_a_wide_beam_finds_the_most_probable_restoration(order):
     memory = _learned(beam_width=2**N, order=order)
-    cues = _signs(2, 6, N, 5)
+    cues = patterns_of_seeds(2, 6, N, 5)
     stream = rng.generators([3], "recall")[0]
     evidence = (cues * stream.uniform(0.0, 1.0, cues.shape)).astype(np.float32)
     known = stream.random(cues.shape) < 0.2
@@ -65,7 +61,7 @@ def test_a_wide_beam_finds_the_most_probable_restoration(order):
 
 def test_a_single_path_takes_the_better_choice_at_every_pixel():
     memory = _learned(beam_width=1, recall_mode="single_pass", assumed_flip_prob=0.3)
-    cues = _signs(2, 4, N, 9)
+    cues = patterns_of_seeds(2, 4, N, 9)
     found = memory.recall(cues).patterns
     half = 0.5 * np.log(0.7 / 0.3)
     log_p = -memory.energy(np.stack([ALL, ALL]))
@@ -92,7 +88,7 @@ def test_sampled_patterns_have_the_probabilities_of_the_energy():
 
 def test_sampled_restorations_hold_what_is_known_and_differ_by_seed_only():
     memory = _learned(selection="sample", beam_width=3)
-    cues, known = _signs(2, 5, N, 5), np.arange(N) < 4
+    cues, known = patterns_of_seeds(2, 5, N, 5), np.arange(N) < 4
     held = np.broadcast_to(known, cues.shape)
     first, second = (memory.recall(cues, held, 0.0 * cues).patterns for _ in range(2))
     np.testing.assert_array_equal(first, second)
@@ -103,12 +99,12 @@ def test_sampled_restorations_hold_what_is_known_and_differ_by_seed_only():
 def test_patterns_come_back(recall_mode):
     config = autoregressive.Config(hidden=(48, 48), updates=400, recall_mode=recall_mode)
     memory = autoregressive.make(PatternSpec((5, 5)), seed_list(3), config)
-    patterns = _signs(3, 4, 25)
+    patterns = patterns_of_seeds(3, 4, 25)
     memory.store(patterns)
     cues = patterns.copy()
     cues[:, :, [9, 20]] *= -1
     assert (memory.recall(cues, None, 0.7 * cues).patterns == patterns).all(-1).mean() >= 0.75
-    assert memory.energy(patterns).mean() < memory.energy(_signs(3, 4, 25, 30)).mean() - 5
+    assert memory.energy(patterns).mean() < memory.energy(patterns_of_seeds(3, 4, 25, 30)).mean() - 5
 
 
 @pytest.mark.parametrize(

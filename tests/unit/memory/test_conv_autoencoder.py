@@ -11,14 +11,10 @@ from memory import conv_autoencoder
 from memory.conv_autoencoder.model_torch import ConvAutoencoder, convolve, transposed_convolve, unpool, upsample
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
+from tests.helpers.patterns import patterns_of_seeds
 from tests.helpers.seeding import seed_list
 
 pytestmark = pytest.mark.learning
-
-
-def _signs(n_seeds, n, units):
-    streams = rng.generators(seed_list(n_seeds), "patterns")
-    return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
 def _numbers(*shape):
@@ -63,7 +59,7 @@ def test_unpooling_by_hand():
 def test_every_decoder_has_the_pictures_size_and_each_seed_its_own_output(decoder, shape):
     config = conv_autoencoder.Config(channels=(3, 4), latent_dim=6, decoder=decoder)
     model, units = ConvAutoencoder(PatternSpec(shape), config), shape[0] * shape[1]
-    weights, x = model.init_weights(rng.generators([1, 2], "weights")), torch.from_numpy(_signs(2, 5, units))
+    weights, x = model.init_weights(rng.generators([1, 2], "weights")), torch.from_numpy(patterns_of_seeds(2, 5, units))
     found = model.reconstruct(weights, x)
     assert found.shape == (2, 5, units)
     for s in range(2):
@@ -80,7 +76,7 @@ def test_patterns_come_back(fields):
         channels=(12,), latent_dim=40, updates=200, batch_size=24, **{"recall_mode": "fixed_point", **fields}
     )
     memory = conv_autoencoder.make(PatternSpec((4, 6)), seed_list(2), config)
-    patterns = _signs(2, 3, 24)
+    patterns = patterns_of_seeds(2, 3, 24)
     memory.store(patterns)
     cues = patterns.copy()
     cues[:, :, [3]] *= -1

@@ -12,16 +12,12 @@ from memory.common.rbm import likelihood
 from memory.common.rbm.contrastive_divergence import RBMLearning
 from memory.common.rbm.layers import init_weights, make_stack, seed_params
 from simulator.core.memories import PatternSpec
-from tests.helpers.seeding import FIRST_SEED, seed_list
+from tests.helpers.patterns import learned_patterns
+from tests.helpers.seeding import seed_list
 
 pytestmark = pytest.mark.learning
 
 LEARN = RBMLearning(updates=200)
-
-
-def _patterns(n_seeds, n_patterns, n):
-    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 0))
-    return np.where(draws.random((n_seeds, n_patterns, n)) < 0.5, -1.0, 1.0).astype(np.float32)
 
 
 def _make(hidden, patterns):
@@ -31,7 +27,7 @@ def _make(hidden, patterns):
 
 
 def test_one_layer_is_the_restricted_machine():
-    patterns = _patterns(2, 5, 16)
+    patterns = learned_patterns(2, 5, 16)
     plain = rbm.make(PatternSpec((16,)), seed_list(2), rbm.Config(n_hidden=12, learn=LEARN))
     plain.store(patterns)
     deep = _make((12,), patterns)
@@ -43,7 +39,7 @@ def test_one_layer_is_the_restricted_machine():
 
 
 def test_layers_are_learned_from_the_bottom_up():
-    patterns = _patterns(2, 5, 16)
+    patterns = learned_patterns(2, 5, 16)
     low, high = _make((12,), patterns).state(), _make((12, 7), patterns)
     for mine, theirs in zip(high.state()["layers"][0][1:], low["layers"][0][1:], strict=True):
         np.testing.assert_array_equal(mine, theirs)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from memory import dense_hopfield
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
-from tests.helpers.hopfield import hopfield_with, random_patterns
+from tests.helpers.hopfield import hopfield_with
+from tests.helpers.patterns import random_patterns
 from tests.helpers.seeding import FIRST_SEED
 
 

@@ -14,14 +14,10 @@ from memory.common.networks.training_torch import discriminator_loss, generator_
 from memory.gan.model_torch import GAN, cue_loss, minibatch_similarity, search_codes
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
+from tests.helpers.patterns import patterns_of_seeds
 from tests.helpers.seeding import seed_list
 
 pytestmark = pytest.mark.learning
-
-
-def _signs(n_seeds, n, units):
-    streams = rng.generators(seed_list(n_seeds), "patterns")
-    return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=2, max_size=5))
@@ -58,7 +54,8 @@ def test_unrolled_steps_are_steps_of_the_discriminator_and_are_differentiated_th
     discriminator = subset(weights, "discriminator")
     for part in discriminator.values():
         part.requires_grad_()
-    rows, made = torch.from_numpy(_signs(2, 7, 5)), torch.from_numpy(0.5 * _signs(2, 6, 5)).requires_grad_()
+    rows = torch.from_numpy(patterns_of_seeds(2, 7, 5))
+    made = torch.from_numpy(0.5 * patterns_of_seeds(2, 6, 5)).requires_grad_()
     stepped = {name: part.detach().clone() for name, part in discriminator.items()}
     for _ in range(2):
         leaves = {name: part.requires_grad_() for name, part in stepped.items()}
@@ -114,7 +111,7 @@ def test_patterns_are_generated_and_found():
         learning_rate=4e-3,
     )
     memory = gan.make(PatternSpec((4, 4)), seed_list(2), config)
-    patterns = _signs(2, 3, 16)
+    patterns = patterns_of_seeds(2, 3, 16)
     memory.store(patterns)
     made = memory.generate(100)
     overlaps = made @ patterns.transpose(0, 2, 1) / 16

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from memory import modern_hopfield
 from simulator.core.memories import PatternSpec
-from tests.helpers.hopfield import random_patterns
+from tests.helpers.patterns import random_patterns
 
 
 def make(stored, **config):

@@ -14,14 +14,10 @@ from memory.common.networks.layers_torch import mlp
 from memory.vae.model_torch import VAE, gaussian_kl
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
+from tests.helpers.patterns import patterns_of_seeds
 from tests.helpers.seeding import seed_list
 
 pytestmark = pytest.mark.learning
-
-
-def _signs(n_seeds, n, units, first=0):
-    streams = rng.generators(seed_list(n_seeds, first), "patterns")
-    return np.stack([np.where(each.random((n, units)) < 0.5, 1.0, -1.0) for each in streams]).astype(np.float32)
 
 
 @given(st.floats(-3, 3), st.floats(-4, 4))
@@ -49,7 +45,7 @@ def _model(latent_dim=2):
 
 def test_the_loss_is_what_the_distributions_say():
     model, weights = _model()
-    x, noise = torch.from_numpy(_signs(2, 4, 6)), torch.full((2, 4, 2), 0.3)
+    x, noise = torch.from_numpy(patterns_of_seeds(2, 4, 6)), torch.full((2, 4, 2), 0.3)
     mean, log_variance = model.encode(weights, x)
     scale = (0.5 * log_variance).exp()
     out = mlp(weights, "decoder", mean + 0.3 * scale)
@@ -60,7 +56,7 @@ def test_the_loss_is_what_the_distributions_say():
 
 def test_the_loss_in_expectation_bounds_the_likelihood():
     model, weights = _model(latent_dim=1)
-    x = torch.from_numpy(_signs(2, 5, 6))
+    x = torch.from_numpy(patterns_of_seeds(2, 5, 6))
     grid = torch.linspace(-60, 60, 15_001)  # a code may have a deviation of 5 and more
     given_code = mlp(weights, "decoder", grid[None, :, None].expand(2, -1, -1))  # [S, G, N]
     log_p = Bernoulli(logits=given_code[:, None]).log_prob((x[:, :, None] + 1) / 2).sum(-1)  # [S, B, G]
@@ -83,16 +79,16 @@ def test_patterns_are_restored_and_recognised(recall_mode):
         seed_list(2),
         vae.Config(hidden=(48,), latent_dim=6, updates=400, batch_size=25, recall_mode=recall_mode),
     )
-    patterns = _signs(2, 4, 25)
+    patterns = patterns_of_seeds(2, 4, 25)
     memory.store(patterns)
     cues = patterns.copy()
     cues[:, :, [3, 20]] *= -1
     found = memory.recall(cues, None, 1.2 * cues if recall_mode == "noise_aware" else None)
     assert (found.patterns * patterns).mean() > 0.8  # of 120 fresh trainings the worst came to .89, the next to .95
-    assert (memory.energy(patterns).mean(-1) < memory.energy(_signs(2, 9, 25, 40)).mean(-1)).all()
+    assert (memory.energy(patterns).mean(-1) < memory.energy(patterns_of_seeds(2, 9, 25, 40)).mean(-1)).all()
     made = memory.generate(60)
     nearest = (made @ patterns.transpose(0, 2, 1)).max(-1) / 25
-    chance = (_signs(2, 60, 25, 70) @ patterns.transpose(0, 2, 1)).max(-1) / 25
+    chance = (patterns_of_seeds(2, 60, 25, 70) @ patterns.transpose(0, 2, 1)).max(-1) / 25
     assert nearest.mean() > chance.mean() + 0.2
     assert memory.codes(patterns).shape == (2, 4, 6)
 

@@ -10,23 +10,14 @@ from memory.boltzmann.memory import BoltzmannRecall
 from memory.boltzmann.training import BoltzmannLearning
 from simulator.core.jit import set_threads
 from simulator.core.memories import PatternSpec
-from tests.helpers.seeding import FIRST_SEED, seed_list
+from tests.helpers.patterns import flipped, learned_patterns
+from tests.helpers.seeding import seed_list
 
 pytestmark = pytest.mark.learning
 
 SMALL = BoltzmannRecall(max_iters=30, n_chains=2)
 FLIP = 0.15
 BETA = 0.5 * np.log((1.0 - FLIP) / FLIP)
-
-
-def _patterns(n_seeds, n_patterns, n, seed=0):
-    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
-    return np.where(draws.random((n_seeds, n_patterns, n)) < 0.5, -1.0, 1.0).astype(np.float32)
-
-
-def _corrupted(patterns, seed=1):
-    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
-    return np.where(draws.random(patterns.shape) < FLIP, -patterns, patterns)
 
 
 def _stored(patterns, **config):
@@ -39,8 +30,8 @@ def _stored(patterns, **config):
 
 @pytest.mark.parametrize(("recall_mode", "least"), [("noise_aware", 0.9), ("fixed_point", 0.5)])
 def test_corrupted_patterns_are_restored(recall_mode, least):
-    patterns = _patterns(4, 8, 48)
-    memory, cues = _stored(patterns, recall_mode=recall_mode), _corrupted(patterns)
+    patterns = learned_patterns(4, 8, 48)
+    memory, cues = _stored(patterns, recall_mode=recall_mode), flipped(patterns, FLIP)
     found = memory.recall(cues, None, BETA * cues if recall_mode == "noise_aware" else None)
     assert set(np.unique(found.patterns)) == {-1.0, 1.0}
     assert (found.patterns == patterns).all(2).mean() > least
@@ -50,7 +41,7 @@ def test_corrupted_patterns_are_restored(recall_mode, least):
 
 
 def test_known_units_are_held_and_unknown_ones_filled_in():
-    patterns = _patterns(2, 5, 40)
+    patterns = learned_patterns(2, 5, 40)
     memory = _stored(patterns, recall_mode="fixed_point")
     known = np.zeros(patterns.shape, bool)
     known[:, :, :20] = True
@@ -62,13 +53,13 @@ def test_known_units_are_held_and_unknown_ones_filled_in():
 
 
 def test_familiar_patterns_have_less_energy():
-    patterns = _patterns(3, 8, 48)
+    patterns = learned_patterns(3, 8, 48)
     memory = _stored(patterns)
-    assert (memory.energy(patterns).max(1) < memory.energy(_patterns(3, 8, 48, seed=7)).min(1)).all()
+    assert (memory.energy(patterns).max(1) < memory.energy(learned_patterns(3, 8, 48, seed=7)).min(1)).all()
 
 
 def test_generated_patterns_are_mostly_stored_ones():
-    patterns = _patterns(2, 3, 40)
+    patterns = learned_patterns(2, 3, 40)
     made = _stored(patterns).generate(30)
     assert made.shape == (2, 30, 40)
     best = np.abs(np.einsum("sgn,spn->sgp", made, patterns)).max(2) / 40.0
@@ -77,8 +68,8 @@ def test_generated_patterns_are_mostly_stored_ones():
 
 @pytest.mark.parametrize("n_hidden", [0, 4])
 def test_a_seed_does_not_see_the_others_or_the_threads(n_hidden):
-    patterns = _patterns(3, 6, 24)
-    cues = _corrupted(patterns)
+    patterns = learned_patterns(3, 6, 24)
+    cues = flipped(patterns, FLIP)
     config = boltzmann.Config(n_hidden=n_hidden, recall=SMALL, learn=BoltzmannLearning(updates=50))
     together = boltzmann.make(PatternSpec((24,)), [5, 6, 7], config)
     set_threads(2)
@@ -104,8 +95,8 @@ def _made(memory, config, i):
 
 
 def test_a_restored_memory_continues_with_the_same_bits():
-    patterns = _patterns(2, 4, 24)
-    memory, cues = _stored(patterns), _corrupted(patterns)
+    patterns = learned_patterns(2, 4, 24)
+    memory, cues = _stored(patterns), flipped(patterns, FLIP)
     other = boltzmann.make(PatternSpec((24,)), [0, 1], boltzmann.Config(recall=SMALL))
     other.restore(memory.state())
     first, second = (each.recall(cues, None, BETA * cues) for each in (memory, other))
@@ -114,7 +105,7 @@ def test_a_restored_memory_continues_with_the_same_bits():
 
 
 def test_storing_replaces_what_was_stored():
-    first, second = _patterns(2, 4, 24), _patterns(2, 6, 24, seed=9)
+    first, second = learned_patterns(2, 4, 24), learned_patterns(2, 6, 24, seed=9)
     memory = _stored(first)
     memory.store(second)
     np.testing.assert_array_equal(memory.state()["weights"], _stored(second).state()["weights"])
@@ -127,13 +118,13 @@ def test_bad_input_is_refused():
         boltzmann.make(PatternSpec((30,)), [0], boltzmann.Config(learn=BoltzmannLearning(phases="exact")))
     with pytest.raises(ValueError, match="expected at most 2"):
         boltzmann.make(PatternSpec((50_000,)), [0], boltzmann.Config())
-    patterns = _patterns(1, 3, 24)
+    patterns = learned_patterns(1, 3, 24)
     memory = _stored(patterns)
     with pytest.raises(ValueError, match=r"pattern 1 of seed number 0: unit 4 is 0, expected -1 or \+1"):
         memory.store(np.where(np.arange(72).reshape(1, 3, 24) == 28, 0.0, patterns))
 
 
 def test_without_evidence_recall_equals_the_fixed_point():
-    patterns = _patterns(1, 3, 24)
+    patterns = learned_patterns(1, 3, 24)
     noise_aware, fixed_point = _stored(patterns), _stored(patterns, recall_mode="fixed_point")
     np.testing.assert_array_equal(noise_aware.recall(patterns).patterns, fixed_point.recall(patterns).patterns)

@@ -9,7 +9,8 @@ import pytest
 
 from memory import hopfield
 from simulator.core.memories import PatternSpec
-from tests.helpers.hopfield import hopfield_with, random_patterns
+from tests.helpers.hopfield import hopfield_with
+from tests.helpers.patterns import random_patterns
 from tests.helpers.seeding import FIRST_SEED
 
 pytestmark = pytest.mark.learning

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.core import rng
-from tests.helpers.hopfield import hopfield_with, random_patterns
+from tests.helpers.hopfield import hopfield_with
+from tests.helpers.patterns import random_patterns
 
 X = np.array([[[1, -1, 1, -1, 1, 1], [1, 1, 1, -1, -1, -1]]], np.float32)
 EVERY = np.array([list(product([1.0, -1.0], repeat=6))], np.float32)

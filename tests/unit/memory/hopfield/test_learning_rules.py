@@ -17,7 +17,8 @@ from memory.hopfield.learning_rules import (
     pseudo_inverse,
     storkey,
 )
-from tests.helpers.hopfield import hopfield_with, random_patterns
+from tests.helpers.hopfield import hopfield_with
+from tests.helpers.patterns import random_patterns
 
 
 @settings(max_examples=20)

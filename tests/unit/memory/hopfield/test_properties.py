@@ -8,7 +8,8 @@ import pytest
 from memory import hopfield
 from simulator.core.jit import set_threads
 from simulator.core.memories import PatternSpec
-from tests.helpers.hopfield import hopfield_with, random_patterns
+from tests.helpers.hopfield import hopfield_with
+from tests.helpers.patterns import random_patterns
 
 UPDATES = ("asynchronous", "synchronous")
 RULES = ("hebb", "storkey", "pseudo_inverse", "perceptron", "flow")

@@ -22,6 +22,7 @@ import pytest
 from simulator.commands.driver import AT_ONCE, drive
 from simulator.core.protocols import Curve
 from simulator.core.snapshots import RunSnapshot
+from tests.helpers.commands import RunProcess
 from tests.helpers.paths import ROOT
 
 NOTHING = Curve(np.zeros(0, np.int64), np.zeros((1, 0)), np.zeros((1, 0), np.int64))
@@ -141,10 +142,14 @@ def test_signals_that_come_at_once_are_one() -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_an_interrupted_run_names_the_command_that_resumes_it(tmp_path: Path, number: int, code: int) -> None:
-    words = [sys.executable, "-m", "simulator"]
+def test_an_interrupted_run_names_the_command_that_resumes_it(
+    tmp_path: Path, number: int, code: int, run_process: RunProcess
+) -> None:
+    program = [sys.executable, "-m", "simulator"]
     endless = ["run", "q_learning", "FrozenLake-v1", "--steps", "1e12", "--view", "none", "--lab", "lab", "--json"]
-    with subprocess.Popen([*words, *endless], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [*program, *endless], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stderr is not None
         assert process.stdout is not None
         while not process.stderr.readline().startswith(b"r1: q_learning in FrozenLake-v1"):
@@ -155,10 +160,7 @@ def test_an_interrupted_run_names_the_command_that_resumes_it(tmp_path: Path, nu
         assert process.wait() == code
     assert line.startswith(f"engram: {signal.Signals(number).name}: interrupted after ")
     assert line.endswith("of 1,000,000,000,000 steps, checkpoint saved; continue with: engram resume r1 --lab lab")
-    listed = subprocess.run(
-        [*words, "list", "runs", "--lab", "lab"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert "interrupted" in listed.stdout
+    assert "interrupted" in run_process("list", "runs", "--lab", "lab", cwd=tmp_path).stdout
 
 
 RUN = ["run", "q_learning", "FrozenLake-v1", "--steps", "1e12"]
@@ -166,7 +168,9 @@ TOURNAMENT = ["tournament", "--agents", "q_learning", "td", "--envs", "FrozenLak
 
 
 @pytest.mark.parametrize("words", [RUN, [*TOURNAMENT, "--workers", "2", "--seeds", "1"]], ids=lambda w: w[0])
-def test_a_terminal_that_is_closed_leaves_a_checkpoint(tmp_path: Path, words: list[str]) -> None:
+def test_a_terminal_that_is_closed_leaves_a_checkpoint(
+    tmp_path: Path, words: list[str], run_process: RunProcess
+) -> None:
     """The kernel tells every process of the terminal, and whatever they write to it from then on fails."""
     program, (leader, terminal) = [sys.executable, "-m", "simulator", *words, "--lab", "lab"], pty.openpty()
     with subprocess.Popen(
@@ -179,9 +183,8 @@ def test_a_terminal_that_is_closed_leaves_a_checkpoint(tmp_path: Path, words: li
         time.sleep(1.0)  # so that something is shown
         os.close(leader)
         assert process.wait(60) == 128 + signal.SIGHUP
-    listed = [sys.executable, "-m", "simulator", "list", "tournaments" if words[0] == "tournament" else "runs"]
-    found = subprocess.run([*listed, "--lab", "lab"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "interrupted" in found.stdout
+    kind = "tournaments" if words[0] == "tournament" else "runs"
+    assert "interrupted" in run_process("list", kind, "--lab", "lab", cwd=tmp_path).stdout
 
 
 def _own_terminal() -> None:

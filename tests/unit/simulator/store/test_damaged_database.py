@@ -1,6 +1,5 @@
 """Tests of damaged databases: one line that names the damage, and nothing overwritten."""
 
-import shutil
 import sqlite3
 from contextlib import closing
 
@@ -10,19 +9,9 @@ from hypothesis import strategies as st
 
 from simulator.store.database import NAME
 from simulator.store.run_store import Store, StoreError, StoreFailure
-from tests.system.storing import contents, files, judge_two_runs, line, two_runs
+from tests.system.storing import contents, files, judge_two_runs, line
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    return two_runs(tmp_path_factory.mktemp("original") / "lab")
-
-
-@pytest.fixture
-def lab(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "lab")
 
 
 def edit(lab, *statements):

@@ -13,6 +13,7 @@ from tests.system.storing import NEW, begin, contents, files, judge, judge_newes
 
 @pytest.fixture
 def lab(tmp_path):
+    """Make the lab with two runs itself: the database of a copy would be checked first."""
     return two_runs(tmp_path / "lab")
 
 

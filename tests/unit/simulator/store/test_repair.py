@@ -28,7 +28,6 @@ from tests.system.storing import (
     judge_two_runs,
     line,
     points,
-    two_runs,
     write,
 )
 
@@ -36,16 +35,6 @@ PAGE = 4096
 SMALL = build(
     {"seeds": 2, "steps": 600, "eval_episodes": 3, "agent": {"name": "q_learning"}, "env": {"name": "FrozenLake-v1"}}
 )
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    return two_runs(tmp_path_factory.mktemp("original") / "lab")
-
-
-@pytest.fixture
-def lab(original, tmp_path):
-    return shutil.copytree(original, tmp_path / "lab")
 
 
 def overwrite(lab, at, content):

@@ -115,7 +115,7 @@ square = st.integers(1, 5).flatmap(
 
 
 @given(square, st.sampled_from(["absorbing", "terminal"]), st.sampled_from([0.0, 0.4]))
-def test_any_matrix_of_doors_is_a_valid_env_or_refused(rows, goal, slip):
+def test_any_matrix_of_doors_is_a_sound_env_or_refused(rows, goal, slip):
     if refusal({"R": rows}, goal, slip) is None:
         world = make_graph_world(graph_file.parse(rows), WorldRules(goal=goal, slip=slip))
         values = value_iteration(world.mdp, 0.9).values

@@ -170,7 +170,7 @@ def test_every_state_has_a_place_of_its_own_in_the_scene(layout):
     ),
     st.sampled_from(["index", "position", "onehot", "walls", "window", "pixels"]),
 )
-def test_any_map_is_a_valid_env_or_refused(plan, rules, kind):
+def test_any_map_is_a_sound_env_or_refused(plan, rules, kind):
     world = attempt(plan, rules)
     if world is None:
         return

@@ -10,6 +10,7 @@ from memory.common.rbm.contrastive_divergence import RBMLearning
 from memory.common.rbm.recall import RBMRecall
 from simulator.core.jit import set_threads
 from simulator.core.memories import PatternSpec
+from tests.helpers.patterns import flipped, learned_patterns
 from tests.helpers.seeding import FIRST_SEED, seed_list
 
 pytestmark = pytest.mark.learning
@@ -23,16 +24,6 @@ KINDS = pytest.mark.parametrize(
 )
 
 
-def _patterns(n_seeds, n_patterns, n, seed=0):
-    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
-    return np.where(draws.random((n_seeds, n_patterns, n)) < 0.5, -1.0, 1.0).astype(np.float32)
-
-
-def _corrupted(patterns, seed=1):
-    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + seed))
-    return np.where(draws.random(patterns.shape) < FLIP, -patterns, patterns)
-
-
 def _stored(player, patterns, is_bipolar=True, **config):
     memory = player.make(
         PatternSpec(patterns.shape[2:], is_bipolar),
@@ -44,7 +35,7 @@ def _stored(player, patterns, is_bipolar=True, **config):
 
 
 def _exact(memory, patterns):
-    cues = _corrupted(patterns)
+    cues = flipped(patterns, FLIP)
     found = memory.recall(cues, None, BETA * cues if memory.recall_mode == "noise_aware" else None).patterns
     return (found == patterns).all(2).mean(), (found * patterns).mean()
 
@@ -53,7 +44,7 @@ def _exact(memory, patterns):
     ("player", "layers"), [(rbm, {"n_hidden": 64}), (deep_belief, {"hidden": (64, 64)})], ids=["rbm", "deep_belief"]
 )
 def test_corrupted_patterns_are_restored_and_the_evidence_helps(player, layers):
-    patterns = _patterns(4, 20, 64)
+    patterns = learned_patterns(4, 20, 64)
     memory = _stored(player, patterns, **layers)
     assert _exact(memory, patterns)[0] > 0.9
     once, settled = (
@@ -67,7 +58,7 @@ def test_corrupted_patterns_are_restored_and_the_evidence_helps(player, layers):
 
 
 def test_the_batch_likelihood_makes_stored_patterns_equally_likely():
-    patterns = _patterns(4, 12, 48)
+    patterns = learned_patterns(4, 12, 48)
     spread = []
     for weight in (0.0, 1.0):
         memory = _stored(rbm, patterns, n_hidden=48, learn=RBMLearning(updates=600, batch_likelihood_weight=weight))
@@ -79,7 +70,7 @@ def test_the_batch_likelihood_makes_stored_patterns_equally_likely():
 @pytest.mark.parametrize("recall_mode", ["single_pass", "fixed_point", "noise_aware"])
 @pytest.mark.parametrize("visible", ["binary", "gaussian"])
 def test_known_units_are_held_in_every_way(player, layers, recall_mode, visible):
-    patterns = _patterns(2, 4, 15)
+    patterns = learned_patterns(2, 4, 15)
     memory = _stored(player, patterns, **layers, recall_mode=recall_mode, visible=visible, learn=SHORT)
     known = np.random.Generator(np.random.PCG64(FIRST_SEED + 5)).random(patterns.shape) < 0.4
     cues = np.where(known, -patterns, 0.0).astype(np.float32)
@@ -90,7 +81,7 @@ def test_known_units_are_held_in_every_way(player, layers, recall_mode, visible)
 
 
 def test_half_a_pattern_restores_the_rest():
-    patterns = _patterns(4, 10, 64)
+    patterns = learned_patterns(4, 10, 64)
     known = np.zeros(patterns.shape, bool)
     known[:, :, ::2] = True
     cues = np.where(known, patterns, 0.0)
@@ -99,9 +90,9 @@ def test_half_a_pattern_restores_the_rest():
 
 
 def test_iterations_lower_the_energy_and_end_with_nan():
-    patterns = _patterns(2, 6, 32)
+    patterns = learned_patterns(2, 6, 32)
     memory = _stored(rbm, patterns, n_hidden=32, recall_mode="fixed_point")
-    found = memory.recall(_corrupted(patterns))
+    found = memory.recall(flipped(patterns, FLIP))
     for trace, used in zip(found.energy.reshape(12, -1), found.n_iters.ravel(), strict=True):
         assert np.isfinite(trace[: 1 + used]).all()
         assert np.isnan(trace[1 + used :]).all()
@@ -122,19 +113,19 @@ def test_gaussian_units_restore_real_patterns(recall_mode):
 
 @KINDS
 def test_generated_patterns_resemble_stored_ones(player, layers):
-    patterns = _patterns(2, 4, 32)
+    patterns = learned_patterns(2, 4, 32)
     made = _stored(player, patterns, **layers).generate(20)
     assert made.shape == (2, 20, 32)
     nearest = np.einsum("sgn,spn->sgp", made, patterns).max(2) / 32.0
-    chance = np.einsum("sgn,spn->sgp", _patterns(2, 20, 32, seed=6), patterns).max(2) / 32.0
+    chance = np.einsum("sgn,spn->sgp", learned_patterns(2, 20, 32, seed=6), patterns).max(2) / 32.0
     assert nearest.mean() > chance.mean() + 0.3
 
 
 @KINDS
 @pytest.mark.parametrize("batch_size", [4, 100])
 def test_a_seed_does_not_see_the_others_or_the_threads(player, layers, batch_size):
-    patterns = _patterns(3, 9, 20)
-    cues = _corrupted(patterns)
+    patterns = learned_patterns(3, 9, 20)
+    cues = flipped(patterns, FLIP)
     config = player.Config(**layers, recall=QUICK, learn=RBMLearning(updates=60, batch_size=batch_size))
     together = player.make(PatternSpec((20,)), [5, 6, 7], config)
     set_threads(2)
@@ -155,8 +146,8 @@ def test_a_seed_does_not_see_the_others_or_the_threads(player, layers, batch_siz
 
 @KINDS
 def test_a_restored_memory_continues_with_the_same_bits(player, layers):
-    patterns = _patterns(2, 4, 20)
-    memory, cues = _stored(player, patterns, **layers, learn=SHORT), _corrupted(patterns)
+    patterns = learned_patterns(2, 4, 20)
+    memory, cues = _stored(player, patterns, **layers, learn=SHORT), flipped(patterns, FLIP)
     other = player.make(PatternSpec((20,)), [0, 1], player.Config(**layers, recall=QUICK))
     other.restore(memory.state())
     first, second = (each.recall(cues, None, BETA * cues) for each in (memory, other))
@@ -167,17 +158,17 @@ def test_a_restored_memory_continues_with_the_same_bits(player, layers):
 
 
 def test_without_evidence_recall_equals_the_fixed_point():
-    patterns = _patterns(1, 3, 16)
+    patterns = learned_patterns(1, 3, 16)
     noise_aware, fixed_point = (
         _stored(rbm, patterns, n_hidden=8, learn=SHORT, recall_mode=recall_mode)
         for recall_mode in ("noise_aware", "fixed_point")
     )
-    cues = _corrupted(patterns)
+    cues = flipped(patterns, FLIP)
     np.testing.assert_array_equal(noise_aware.recall(cues).patterns, fixed_point.recall(cues).patterns)
 
 
 def test_bad_input_is_refused():
-    patterns = _patterns(1, 3, 16)
+    patterns = learned_patterns(1, 3, 16)
     memory = _stored(rbm, patterns, n_hidden=8, learn=SHORT)
     with pytest.raises(ValueError, match=r"pattern 0 of seed number 0: unit 0 is 0\.5, expected -1 or \+1"):
         memory.store(patterns * 0.5 * np.sign(patterns[:, :, :1]))
