@@ -121,7 +121,7 @@ def test_access_is_refused_and_a_signal_ends_it_in_order(tmp_path):
         assert list(Path(temporary).glob("engram-*")) == []
     *_, last = (tmp_path / "said").read_text().splitlines()
     assert last.startswith("engram: SIGTERM: interrupted after 0 of 2 cells, ")
-    assert last.endswith("continue with: engram resume t1 --lab lab")
+    assert last.endswith("engram resume t1 --lab lab")
 
 
 def _stranger(port: int, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -190,6 +190,6 @@ def test_ctrl_c_keeps_complete_cells_and_names_the_command_that_resumes():
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "continue with: engram resume t1 --lab lab" in err
+    assert "engram resume t1 --lab lab" in err
     assert out == ""
     assert json.loads(json.dumps(tournament_command.listed("lab")))[0]["status"] == "interrupted"

@@ -128,9 +128,9 @@ def test_a_file_that_is_no_recording_is_refused_in_one_line(tmp_path, data):
 
 
 def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
-    assert (
-        refusal(tmp_path / "no.json") == "cannot be read: No such file or directory, expected a recording of episodes"
-    )
+    error = refusal(tmp_path / "no.json")
+    assert "No such file or directory" in error
+    assert error.endswith("expected a recording of episodes")
     with pytest.raises(ValueError, match=r"r\.json: cannot be written \(No such file or directory\)"):
         write_recording(tmp_path / "no" / "r.json", Recording("CartPole-v1", {}, ()))
 

@@ -258,7 +258,9 @@ def test_rows_lost_from_the_journal_are_named_and_the_run_is_marked(lab):
     gone(lab)
     answer, new = repaired(lab)
     recovered = answer["runs"][0]
-    assert (recovered["step"], recovered["lost"]) == (5, ["what came after step 5: it goes on from there"])
+    (lost,) = recovered["lost"]
+    assert recovered["step"] == 5
+    assert "after step 5" in lost
     with Store(new) as store:
         judge(store, "r1", (5,))
     for number in (1, 2):

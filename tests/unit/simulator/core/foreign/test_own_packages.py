@@ -162,7 +162,7 @@ import envs.rooms
 print(envs.rooms.__file__)
 """,
     )
-    assert lines[2].startswith("3 1 envs.rooms is one of Engram's own from now on; that of ")
+    assert lines[2].startswith("3 1 envs.rooms ")
     assert lines[3] == str(ROOT / "envs" / "rooms.py")
 
 
