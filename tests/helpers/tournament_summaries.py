@@ -192,7 +192,7 @@ def _curve(challenge: str, m: int, name: str, i: int, points: int) -> dict[str, 
     }
 
 
-def judged(n: int = 4, challenges: int = 3, seeds: int = 6, points: int = 4, resamples: int = 100) -> dict[str, Any]:
+def analyzed(n: int = 4, challenges: int = 3, seeds: int = 6, points: int = 4, resamples: int = 100) -> dict[str, Any]:
     """Return the same with statistics by ``analysis``, one seed of the first contestant excluded."""
     names, envs = [f"agent_{i}" for i in range(n)], [f"env_{m}" for m in range(challenges)]
     i, m, s, k = np.ogrid[:n, :challenges, :seeds, : max(points, 1)]

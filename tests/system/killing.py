@@ -88,7 +88,7 @@ def at_line(lab: str, run: str, line: int) -> None:
     killed(work, lambda pid: None)
 
 
-def judge(lab: str, run: str, least: int) -> int:
+def check_lab(lab: str, run: str, least: int) -> int:
     """Fail unless rows and newest checkpoint agree and nothing else is left; return the step of that checkpoint."""
     with Store(lab) as store:
         store.take(run)
@@ -96,10 +96,10 @@ def judge(lab: str, run: str, least: int) -> int:
         step = saved.progress.step if saved else 0
         assert step >= least
         assert store.find(run).step == step
-        storing.judge(store, run, tuple(range(2, step + 1, 2)))
+        storing.check_rows(store, run, tuple(range(2, step + 1, 2)))
         if saved:
             assert saved.warnings == ()
-            storing.judge_newest(store, run, step)
+            storing.check_newest(store, run, step)
         numbers = range(max(1, step // 2 - 2), step // 2 + 1)
         assert set(storing.files(store, run)) == {f"checkpoint-{number}.safetensors" for number in numbers}
     return step
@@ -116,10 +116,10 @@ def main(lab: str, how: str) -> None:
             at_random(lab, run, draw)
         else:
             at_line(lab, run, moment)
-        step = judge(lab, run, step)
+        step = check_lab(lab, run, step)
         steps.add(step)
     go_on(lab, run, 3)
-    assert judge(lab, run, step) == step + 6
+    assert check_lab(lab, run, step) == step + 6
     print(len(moments), len(steps))
 
 

@@ -75,7 +75,7 @@ def same(one: object, other: object) -> bool:
     return one == other or one != one
 
 
-def judge(store: Store, run: str, steps: tuple[int, ...]) -> None:
+def check_rows(store: Store, run: str, steps: tuple[int, ...]) -> None:
     """Fail unless the rows are exactly those of a run that was recorded at these steps."""
     found, last = store.points(run), steps[-1] if steps else 0
     expected = points(0, last)
@@ -88,7 +88,7 @@ def judge(store: Store, run: str, steps: tuple[int, ...]) -> None:
     assert same([tuple(row) for row in store.metrics(run)], [tuple(row) for row in numbers])
 
 
-def judge_newest(store: Store, run: str, step: int) -> None:
+def check_newest(store: Store, run: str, step: int) -> None:
     """Fail unless the newest intact checkpoint is that of ``step``."""
     saved = store.newest(run)
     assert saved is not None
@@ -121,14 +121,14 @@ def two_runs(lab: Path) -> Path:
     return lab
 
 
-def judge_two_runs(lab: Path) -> None:
+def check_two_runs(lab: Path) -> None:
     """Fail unless everything is there, and the first run can be taken."""
     with Store(lab) as store:
         steps = {"r1": (5, 9, 12), "r2": (3,)}
         assert [(record.run, record.seeds) for record in store.runs()] == [("r2", SEEDS), ("r1", SEEDS)]
         for run, known in steps.items():
-            judge_newest(store, run, known[-1])
-            judge(store, run, known)
+            check_newest(store, run, known[-1])
+            check_rows(store, run, known)
         store.take("r1")
 
 

@@ -69,7 +69,7 @@ def _still_whole(store: Store, run: str, step: int) -> None:
     assert store.newest(run).progress.step == store.find(run).step == step
     assert not list(store.folder(run).glob("*.partial"))
     store.points(run)
-    storing.judge_newest(store, run, 4) if step == 4 else None
+    storing.check_newest(store, run, 4) if step == 4 else None
 
 
 def read_only(lab: str, uid: str) -> None:
@@ -77,8 +77,8 @@ def read_only(lab: str, uid: str) -> None:
     _become(int(uid))
     before = {path: path.stat().st_mtime_ns for path in Path(lab).rglob("*")}
     with Store(lab) as store:
-        storing.judge(store, "r1", (2, 4))
-        storing.judge_newest(store, "r1", 4)
+        storing.check_rows(store, "r1", (2, 4))
+        storing.check_newest(store, "r1", 4)
         assert [record.run for record in store.runs()] == ["r1"]
         _refused(lambda: store.begin(storing.NEW))
         _refused(lambda: store.take("r1"))

@@ -47,7 +47,7 @@ def undisturbed(tmp_path_factory):
     return lab, time.perf_counter() - began
 
 
-def _judge(lab: Path, whole: Path) -> None:
+def _check(lab: Path, whole: Path) -> None:
     play(lab, killed_tournament.CONFIG)
     assert numbers(lab) == numbers(whole)
     one, other = summary_of(lab), summary_of(whole)
@@ -82,7 +82,7 @@ def test_a_tournament_whose_host_is_killed_again_and_again(undisturbed, tmp_path
                 done.append(summary_of(lab)["cells"]["done"] if known else 0)
     assert met > HOSTS // 2
     assert done == sorted(done)  # what was played stays
-    _judge(lab, whole)
+    _check(lab, whole)
 
 
 def test_a_tournament_whose_workers_are_killed(undisturbed, tmp_path):
@@ -102,7 +102,7 @@ def test_a_tournament_whose_workers_are_killed(undisturbed, tmp_path):
     host.join()
     assert host.exitcode == 0
     assert met >= WORKERS // 2
-    _judge(lab, whole)
+    _check(lab, whole)
 
 
 def _workers_of(pid: int) -> list[int]:

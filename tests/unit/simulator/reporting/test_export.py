@@ -14,7 +14,7 @@ from simulator.reporting import tournament
 from simulator.reporting.figures import pictures_of, svg
 from simulator.reporting.html_page import write_page
 from simulator.reporting.tournament import show_csv, show_latex, show_markdown
-from tests.helpers.tournament_summaries import HOSTILE, judged, summary
+from tests.helpers.tournament_summaries import HOSTILE, analyzed, summary
 
 
 def test_markdown_tables_have_as_many_cells_in_every_row(capsys):
@@ -41,7 +41,7 @@ def test_csv_is_one_tidy_table(capsys):
 
 
 def test_csv_keeps_every_digit_of_an_analysis(capsys):
-    found = judged()
+    found = analyzed()
     show_csv(found)
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [float(row["normalised_iqm"]) for row in rows] == [

@@ -19,7 +19,7 @@ from simulator.reporting.figures import (
     svg,
 )
 from simulator.reporting.tournament import readable
-from tests.helpers.tournament_summaries import HOSTILE, around, judged, summary
+from tests.helpers.tournament_summaries import HOSTILE, analyzed, around, summary
 
 MAGIC = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
 SMALL = {"contestants": ("dqn", "random_walk"), "challenges": ("rooms",), "points": 2}
@@ -40,7 +40,7 @@ def test_a_file_by_its_ending_and_the_same_bytes_again(tmp_path, ending):
 
 
 def test_all_pictures_in_one_file(tmp_path):
-    draw_tournament(judged(2, 1, 3, 2), tmp_path / "all.svg")
+    draw_tournament(analyzed(2, 1, 3, 2), tmp_path / "all.svg")
     root = ElementTree.parse(tmp_path / "all.svg").getroot()
     assert len([each for each in root.iter() if each.get("id", "").startswith("axes_")]) == len(KINDS)
 

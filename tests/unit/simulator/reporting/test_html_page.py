@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from simulator.reporting.html_page import command, page, write_page
-from tests.helpers.tournament_summaries import HOSTILE, judged, summary
+from tests.helpers.tournament_summaries import HOSTILE, analyzed, summary
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 REASON = "<img src=x onerror=alert(1)> & more"
@@ -102,7 +102,7 @@ def test_every_picture_is_xml_with_a_name(hostile):
 
 
 def test_the_page_has_every_section():
-    found = judged(3, 2, 4, 2)
+    found = analyzed(3, 2, 4, 2)
     reader = read(page(found))
     assert list(reader.text)[1:] == [
         *("leaderboard", "scores", "profiles", "curves", "pairs", "failures", "settings", "repeat", "words")

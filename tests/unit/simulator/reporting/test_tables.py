@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from simulator.reporting import tournament
 from simulator.reporting.tables import MIN_LABEL, decimals, fit, seed_ranges, shortened, significant
 from simulator.reporting.tournament import show, tables
-from tests.helpers.tournament_summaries import HOSTILE, judged, summary
+from tests.helpers.tournament_summaries import HOSTILE, analyzed, summary
 
 GOLDEN = Path(__file__).parent / "golden"
 FAILED = {
@@ -159,7 +159,7 @@ def test_settings_keep_their_lines_and_everything_else_is_on_one():
 
 
 def test_an_analysis_is_shown():
-    found = judged()
+    found = analyzed()
     shown = tables(found)
     assert [row[1] for row in shown[1].rows if row[1]] == [each["contestant"] for each in found["ranking"]]
     first = next(table for table in shown if table.title.startswith("scores"))

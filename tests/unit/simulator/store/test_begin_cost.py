@@ -9,7 +9,7 @@ import pytest
 
 from simulator.store import database
 from simulator.store.run_store import Store
-from tests.system.storing import NEW, judge, write
+from tests.system.storing import NEW, check_rows, write
 
 watched: list[Counter] = []  # who counts now; an audit hook cannot be taken away again
 watched_files: list[list[str]] = []  # likewise, of the files that are opened
@@ -105,4 +105,4 @@ def test_the_database_is_never_opened_beside_sqlite(tmp_path):
     watched_files.clear()
     assert str(tmp_path / database.NAME) not in opened
     with Store(tmp_path) as store:
-        judge(store, run, (3, 4, 5))
+        check_rows(store, run, (3, 4, 5))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from simulator.store.database import NAME
 from simulator.store.run_store import Store, StoreError, StoreFailure
-from tests.system.storing import contents, files, judge_two_runs, line
+from tests.system.storing import check_two_runs, contents, files, line
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -51,7 +51,7 @@ def test_another_schema_is_refused(lab, statement, says):
 def test_a_changed_or_missing_row_is_noticed(lab, statement):
     edit(lab, statement)
     with pytest.raises(StoreError, match=r"is damaged: .* (points|metrics|is not in it)") as error:
-        judge_two_runs(lab)
+        check_two_runs(lab)
     assert f"nothing was changed, the checkpoints are in {lab / 'runs'}" in line(error.value)
 
 
@@ -101,7 +101,7 @@ def test_a_row_that_stands_in_the_place_of_another_is_noticed(lab, page):
     content[cells + 2 : cells + 4] = content[cells : cells + 2]
     path.write_bytes(content)
     with pytest.raises(StoreError, match="is damaged"):
-        judge_two_runs(lab)
+        check_two_runs(lab)
     assert path.read_bytes() == content
 
 
@@ -112,7 +112,7 @@ def test_a_flipped_byte_anywhere_in_the_database_is_reported_or_harmless(lab, or
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     try:
-        judge_two_runs(lab)
+        check_two_runs(lab)
     except (StoreError, StoreFailure) as error:
         line(error)
     assert path.read_bytes() == content

@@ -8,7 +8,7 @@ import pytest
 
 from simulator.store.database import NAME
 from simulator.store.run_store import Store, StoreError, StoreFailure
-from tests.system.storing import NEW, begin, contents, files, judge, judge_newest, line, two_runs, write
+from tests.system.storing import NEW, begin, check_newest, check_rows, contents, files, line, two_runs, write
 
 
 @pytest.fixture
@@ -41,17 +41,17 @@ def test_the_newest_intact_checkpoint_is_used_and_later_rows_are_dropped(lab, ha
         warnings = store.newest("r1").warnings
         assert len(warnings) == 1
         assert str(newest) in warnings[0]
-        judge_newest(store, "r1", 9)
-        judge(store, "r1", (5, 9))  # what its writer stands on
+        check_newest(store, "r1", 9)
+        check_rows(store, "r1", (5, 9))  # what its writer stands on
         write(store, "r1", 9, 20)
-        judge(store, "r1", (5, 9, 20))
-        judge_newest(store, "r1", 20)
+        check_rows(store, "r1", (5, 9, 20))
+        check_newest(store, "r1", 20)
         assert store.newest("r1").warnings == ()
         for step in (20, 21, 22, 23):
             write(store, "r1", step, step + 1)
     assert (newest.read_bytes() if newest.exists() else None) == harmed
     with Store(lab) as store:
-        judge(store, "r1", (5, 9, 20, 21, 22, 23, 24))
+        check_rows(store, "r1", (5, 9, 20, 21, 22, 23, 24))
         kept = [f"checkpoint-{number}.safetensors" for number in (6, 7, 8)]
         assert [name for name in files(store, "r1") if name != newest.name] == kept
 
@@ -66,14 +66,14 @@ def test_two_damaged_checkpoints_are_two_warnings(lab):
         assert saved.progress.step == 5
         assert ["SHA-256" in saved.warnings[0], "bytes instead of" in saved.warnings[1]] == [True, True]
         write(store, "r1", 5, 6)
-        judge(store, "r1", (5, 6))
+        check_rows(store, "r1", (5, 6))
         flip(folder / "checkpoint-4.safetensors")
     with Store(lab) as store:
         store.take("r1")
-        judge_newest(store, "r1", 5)
+        check_newest(store, "r1", 5)
         write(store, "r1", 5, 7)
-        judge(store, "r1", (5, 7))
-        judge(store, "r2", (3,))
+        check_rows(store, "r1", (5, 7))
+        check_rows(store, "r2", (3,))
 
 
 def test_without_an_intact_checkpoint_the_run_is_refused_and_unchanged(lab):
@@ -92,12 +92,12 @@ def test_without_an_intact_checkpoint_the_run_is_refused_and_unchanged(lab):
 def test_reading_after_a_loss_does_not_disturb_the_writer(lab):
     with Store(lab) as store:
         store.take("r1")
-        judge_newest(store, "r1", 12)
+        check_newest(store, "r1", 12)
         write(store, "r1", 12, 13)
         flip(store.folder("r1") / "checkpoint-4.safetensors")
         assert store.newest("r1").progress.step == 12
         write(store, "r1", 13, 14)
-        judge(store, "r1", (5, 9, 12, 13, 14))
+        check_rows(store, "r1", (5, 9, 12, 13, 14))
 
 
 def test_leftovers_of_a_crash_are_removed_by_the_next_writer(lab):
@@ -105,7 +105,7 @@ def test_leftovers_of_a_crash_are_removed_by_the_next_writer(lab):
     for name in ("checkpoint-4.safetensors", "checkpoint-4.safetensors.partial"):
         (folder / name).write_bytes(b"never recorded")
     with Store(lab) as store:
-        judge_newest(store, "r1", 12)
+        check_newest(store, "r1", 12)
         assert len(files(store, "r1")) == 5
         store.take("r1")
         assert files(store, "r1") == [f"checkpoint-{number}.safetensors" for number in (1, 2, 3)]
@@ -117,7 +117,7 @@ def test_a_run_whose_folder_is_gone_is_refused(lab):
         for ask in (store.take, store.newest, store.folder):
             with pytest.raises(StoreError, match=r"run r1 is in the lab's database, but its folder .*runs/r1 is gone"):
                 ask("r1")
-        judge(store, "r1", (5, 9, 12))
+        check_rows(store, "r1", (5, 9, 12))
         assert store.begin(NEW) == "r3"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from simulator.store import checkpoints, database
 from simulator.store.run_store import Store, StoreError, StoreFailure
-from tests.system.storing import begin, child, judge, judge_newest, line, write
+from tests.system.storing import begin, check_newest, check_rows, child, line, write
 
 NOBODY = 65534
 
@@ -54,9 +54,9 @@ def test_a_disk_that_fails_under_a_checkpoint(tmp_path, monkeypatch, code):
             with pytest.raises(StoreFailure, match=os.strerror(code)) as error:
                 write(store, run, 2, 3)
         line(error.value)
-        judge_newest(store, run, 2)
+        check_newest(store, run, 2)
         write(store, run, 2, 4)
-        judge(store, run, (1, 2, 4))
+        check_rows(store, run, (1, 2, 4))
 
 
 def full():
@@ -176,11 +176,11 @@ def test_a_reader_without_rights_sees_what_is_written_after_it_came(tmp_path, mo
     with monkeypatch.context() as patch:
         patch.setattr(database.os, "access", lambda path, mode: False)
         reader = Store(tmp_path)
-    judge(reader, run, (1,))
+    check_rows(reader, run, (1,))
     with Store(tmp_path) as store:
         store.take(run)
         store.newest(run)
         write(store, run, 1, 2)
-        judge(reader, run, (1, 2))
-    judge_newest(reader, run, 2)
+        check_rows(reader, run, (1, 2))
+    check_newest(reader, run, 2)
     reader.close()

@@ -21,11 +21,11 @@ from simulator.training import loop
 from tests.system.storing import (
     SEEDS,
     begin,
+    check_newest,
+    check_rows,
+    check_two_runs,
     contents,
     evaluation,
-    judge,
-    judge_newest,
-    judge_two_runs,
     line,
     points,
     write,
@@ -64,7 +64,7 @@ def test_an_intact_lab_is_copied_with_every_bit(lab):
     assert answer["database"] is None
     assert [each["from"] for each in answer["runs"]] == ["database", "database"]
     assert whole(answer)
-    judge_two_runs(new)
+    check_two_runs(new)
     with Store(lab) as one, Store(new) as two:
         assert one.runs() == two.runs()
 
@@ -80,7 +80,7 @@ def test_runs_are_recovered_from_their_folders_whatever_happens_to_the_database(
     answer, new = repaired(lab)
     assert answer["database"] or (how, page) == ("cut", 8)  # a page of an empty table
     assert whole(answer)
-    judge_two_runs(new)
+    check_two_runs(new)
 
 
 def headless(lab):
@@ -104,18 +104,18 @@ def test_without_a_database_runs_are_recovered_and_resumed(lab, harm):
     harm(lab)
     answer, new = repaired(lab)
     assert whole(answer)
-    judge_two_runs(new)
+    check_two_runs(new)
     with Store(new) as store:
         store.take("r1")
-        judge_newest(store, "r1", 12)
+        check_newest(store, "r1", 12)
         write(store, "r1", 12, 14)
-        judge(store, "r1", (5, 9, 12, 14))
+        check_rows(store, "r1", (5, 9, 12, 14))
         assert begin(store, 1) == "r3"
     harm(new)
     again, newer = repaired(new, "newer")
     assert [each["step"] for each in again["runs"]] == [14, 3, 1]
     with Store(newer) as store:
-        judge(store, "r1", (5, 9, 12, 14))
+        check_rows(store, "r1", (5, 9, 12, 14))
 
 
 @pytest.fixture
@@ -154,9 +154,9 @@ def test_a_lost_log_is_reported_and_nothing_is_removed(unclosed, harm, engram):
     answer, new = repaired(unclosed)
     assert whole(answer)
     with Store(new) as store:
-        judge(store, "r1", (5, 9, 12, 13, 17))
-        judge_newest(store, "r1", 17)
-        judge(store, "r2", (3,))
+        check_rows(store, "r1", (5, 9, 12, 13, 17))
+        check_newest(store, "r1", 17)
+        check_rows(store, "r2", (3,))
 
 
 def test_a_log_without_a_database_is_not_an_empty_lab(unclosed, engram):
@@ -177,8 +177,8 @@ def test_rows_come_out_of_the_log_where_its_head_is_damaged(unclosed):
     assert answer["database"] == "the head of its log is damaged"
     assert whole(answer)
     with Store(new) as store:
-        judge(store, "r1", (5, 9, 12, 13, 17))
-        judge(store, "r2", (3,))
+        check_rows(store, "r1", (5, 9, 12, 13, 17))
+        check_rows(store, "r2", (3,))
 
 
 def test_a_damaged_checkpoint_is_named_and_an_earlier_one_is_used(lab):
@@ -189,10 +189,10 @@ def test_a_damaged_checkpoint_is_named_and_an_earlier_one_is_used(lab):
     assert [each["step"] for each in answer["runs"]] == [9, 3]
     with Store(new) as store:
         store.take("r1")
-        judge_newest(store, "r1", 9)
-        judge(store, "r1", (5, 9))
+        check_newest(store, "r1", 9)
+        check_rows(store, "r1", (5, 9))
         write(store, "r1", 9, 12)
-        judge(store, "r1", (5, 9, 12))
+        check_rows(store, "r1", (5, 9, 12))
 
 
 def test_without_an_intact_checkpoint_and_rows_a_run_begins_again(lab):
@@ -207,7 +207,7 @@ def test_without_an_intact_checkpoint_and_rows_a_run_begins_again(lab):
         store.take("r1")
         assert store.newest("r1") is None
         write(store, "r1", 0, 4)
-        judge(store, "r1", (4,))
+        check_rows(store, "r1", (4,))
 
 
 def test_a_run_with_intact_rows_only_is_shown_and_not_resumed(lab):
@@ -216,7 +216,7 @@ def test_a_run_with_intact_rows_only_is_shown_and_not_resumed(lab):
     answer, new = repaired(lab)
     assert answer["runs"][0]["lost"][-1] == "no checkpoint is whole: it can be shown and reported, not resumed"
     with Store(new) as store:
-        judge(store, "r1", (5, 9, 12))
+        check_rows(store, "r1", (5, 9, 12))
         store.take("r1")
         with pytest.raises(StoreError, match="none of its 3 checkpoints is whole"):
             store.newest("r1")
@@ -246,7 +246,7 @@ def test_a_run_that_lost_its_journal_gets_one_when_it_is_resumed(lab):
     answer, new = repaired(lab)
     assert whole(answer)
     with Store(new) as store:
-        judge(store, "r1", (5, 9, 12, 15))
+        check_rows(store, "r1", (5, 9, 12, 15))
 
 
 def test_rows_lost_from_the_journal_are_named_and_the_run_is_marked(lab):
@@ -262,7 +262,7 @@ def test_rows_lost_from_the_journal_are_named_and_the_run_is_marked(lab):
     assert recovered["step"] == 5
     assert "after step 5" in lost
     with Store(new) as store:
-        judge(store, "r1", (5,))
+        check_rows(store, "r1", (5,))
     for number in (1, 2):
         (lab / "runs" / "r1" / f"checkpoint-{number}.safetensors").unlink()
     answer, new = repaired(lab, "newer")
@@ -273,7 +273,7 @@ def test_rows_lost_from_the_journal_are_named_and_the_run_is_marked(lab):
         record = store.find("r1")
         assert record.exact is False
         assert record.lost == first["lost"][0]
-        judge_newest(store, "r1", 12)
+        check_newest(store, "r1", 12)
 
 
 def test_a_writer_that_went_back_keeps_a_journal_of_the_rows_it_kept(lab):
@@ -281,12 +281,12 @@ def test_a_writer_that_went_back_keeps_a_journal_of_the_rows_it_kept(lab):
     flipped.write_bytes(b"nothing")
     with Store(lab) as store:
         store.take("r1")
-        judge_newest(store, "r1", 9)
+        check_newest(store, "r1", 9)
         write(store, "r1", 9, 20)
     gone(lab)
     _, new = repaired(lab)
     with Store(new) as store:
-        judge(store, "r1", (5, 9, 20))
+        check_rows(store, "r1", (5, 9, 20))
 
 
 def refuse(lab, into, says):
@@ -410,18 +410,18 @@ def test_repaired_data_is_never_wrong_whatever_was_damaged(original, tmp_path_fa
         return
     with Store(tmp / "new") as store:
         for recovered in answer["runs"]:
-            judge_part(store, recovered)
+            check_recovered(store, recovered)
     shutil.rmtree(tmp)
 
 
-def judge_part(store, recovered):
+def check_recovered(store, recovered):
     """Fail unless every recovered row of a run is right and every missing one is reported."""
     run, steps = recovered["run"], {"r1": (5, 9, 12), "r2": (3,)}[recovered["run"]]
     record = store.find(run)
     assert (record.seeds, record.step) == (SEEDS, recovered["step"])
     assert recovered["step"] in (0, *steps)
     if not recovered["lost"] or not record.lost:
-        judge(store, run, tuple(step for step in steps if step <= recovered["step"]))
+        check_rows(store, run, tuple(step for step in steps if step <= recovered["step"]))
     found, last = store.points(run), steps[-1]
     expected = points(0, last)
     known = {

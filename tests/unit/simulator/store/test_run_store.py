@@ -14,7 +14,7 @@ import pytest
 
 from simulator.store import database, run_store
 from simulator.store.run_store import EvaluationRow, PointRows, Rows, RunProgress, Store, StoreError, StoreFailure
-from tests.system.storing import NEW, ROOT, SEEDS, begin, child, files, judge, judge_newest, points, same, write
+from tests.system.storing import NEW, ROOT, SEEDS, begin, check_newest, check_rows, child, files, points, same, write
 
 
 @pytest.fixture
@@ -41,26 +41,26 @@ def test_a_new_run_is_recorded_before_anything_is_played(lab):
     age = datetime.now(UTC) - datetime.fromisoformat(record.created)
     assert 0 <= age.total_seconds() < 60
     assert lab.newest(run) is None
-    judge(lab, run, ())
+    check_rows(lab, run, ())
 
 
 def test_checkpoints_and_rows_come_back_and_move_the_run(lab):
     run = begin(lab, 5, 9)
-    judge_newest(lab, run, 9)
-    judge(lab, run, (5, 9))
+    check_newest(lab, run, 9)
+    check_rows(lab, run, (5, 9))
     lab.checkpoint(run, RunProgress(10, 3.5, 3.25, False), {}, Rows(), "done", {"iqm": 1.5, "none": None})
     record = lab.find("latest")
     assert (record.step, record.seconds, record.cpu_seconds, record.exact) == (10, 3.5, 3.25, False)
     assert (record.status, record.result) == ("done", {"iqm": 1.5, "none": None})
-    judge(lab, run, (5, 9))
+    check_rows(lab, run, (5, 9))
 
 
 def test_a_lab_opened_again_knows_everything(lab):
     run = begin(lab, 5)
     lab.close()
     with Store(str(lab.lab)) as again:
-        judge_newest(again, run, 5)
-        judge(again, run, (5,))
+        check_newest(again, run, 5)
+        check_rows(again, run, (5,))
         assert again.begin(NEW) == "r2"
         assert [record.run for record in again.runs()] == ["r2", "r1"]
         assert again.find("latest").run == "r2"
@@ -72,29 +72,29 @@ def test_numbers_that_sqlite_does_not_know(lab):
     reals = [np.array(pair) for pair in ([np.nan, 1], [np.inf, -np.inf], [-0.0, 5e-324], [1e308, 0.1], [2, 3])]
     lab.checkpoint(run, RunProgress(1), {}, Rows(PointRows(one, np.arange(2), one, one, *reals)))
     lab.checkpoint(run, RunProgress(2), {}, Rows(None, (EvaluationRow(1, 3, np.nan, 0.1, np.array([np.nan, -0.0])),)))
-    found, judged = lab.points(run), lab.evaluations(run)[0]
+    found, evaluation = lab.points(run), lab.evaluations(run)[0]
     for name, column in zip(PointRows._fields[4:], reals, strict=True):
         np.testing.assert_array_equal(getattr(found, name), column)
-    assert np.isnan(judged.mean)
-    assert judged.exact == 0.1
-    assert same(judged.returns, np.array([np.nan, -0.0]))
+    assert np.isnan(evaluation.mean)
+    assert evaluation.exact == 0.1
+    assert same(evaluation.returns, np.array([np.nan, -0.0]))
 
 
 def test_three_checkpoints_are_kept(lab):
     run = begin(lab, 1, 2, 3, 4, 5)
     assert files(lab, run) == [f"checkpoint-{number}.safetensors" for number in (3, 4, 5)]
-    judge(lab, run, (1, 2, 3, 4, 5))
+    check_rows(lab, run, (1, 2, 3, 4, 5))
 
 
 def test_a_duplicate_row_is_refused_and_not_recorded(lab):
     run = begin(lab, 5, 9)
     with pytest.raises(StoreFailure, match="nothing was recorded, a row would be there twice"):
         write(lab, run, 8, 12)
-    judge_newest(lab, run, 9)
-    judge(lab, run, (5, 9))
+    check_newest(lab, run, 9)
+    check_rows(lab, run, (5, 9))
     write(lab, run, 9, 12)
-    judge_newest(lab, run, 12)
-    judge(lab, run, (5, 9, 12))
+    check_newest(lab, run, 12)
+    check_rows(lab, run, (5, 9, 12))
 
 
 def test_writing_needs_a_lock_and_a_read_of_the_run(lab):
@@ -108,7 +108,7 @@ def test_writing_needs_a_lock_and_a_read_of_the_run(lab):
     lab.take(run)
     with pytest.raises(StoreFailure, match="ask for its newest checkpoint first"):
         write(lab, run, 5, 6)
-    judge(lab, run, (5,))
+    check_rows(lab, run, (5,))
 
 
 def test_a_run_that_never_began_to_play_can_be_taken_back(lab):
@@ -121,7 +121,7 @@ def test_a_run_that_never_began_to_play_can_be_taken_back(lab):
     lab.release(lab.begin(NEW))
     with pytest.raises(StoreFailure, match="run r2 is not discarded: it has a checkpoint, or no writer here"):
         lab.discard("r2")
-    judge(lab, first, (3,))
+    check_rows(lab, first, (3,))
 
 
 def test_unknown_runs_are_refused_with_the_nearest(lab):
@@ -148,9 +148,9 @@ def test_a_second_writer_is_refused_in_this_process_and_in_another(lab):
     lab.release(run)
     assert child("storing_scripts", "take", lab.lab, run).strip() == "taken"
     lab.take(run)
-    judge_newest(lab, run, 5)
+    check_newest(lab, run, 5)
     write(lab, run, 5, 6)
-    judge(lab, run, (5, 6))
+    check_rows(lab, run, (5, 6))
 
 
 def test_a_writer_on_another_machine_or_without_a_name_is_reported(lab):
@@ -167,11 +167,11 @@ def test_a_writer_on_another_machine_or_without_a_name_is_reported(lab):
 def test_readers_need_no_lock_and_see_consistent_states(lab):
     run = begin(lab, 5)
     with Store(lab.lab) as reader:
-        judge(reader, run, (5,))
+        check_rows(reader, run, (5,))
         with transaction(lab) as writer:
             writer.execute("DELETE FROM points")
-            judge(reader, run, (5,))
-            judge_newest(reader, run, 5)
+            check_rows(reader, run, (5,))
+            check_newest(reader, run, 5)
 
 
 def test_a_checkpoint_dropped_while_it_is_being_read_is_not_called_damaged(lab, monkeypatch):
@@ -207,8 +207,8 @@ def test_processes_that_begin_at_the_same_time_get_runs_of_their_own(tmp_path):
     assert sorted(runs) == sorted(f"r{number}" for number in range(1, 21))
     with Store(tmp_path / "lab") as opened:
         for run in runs:
-            judge(opened, run, (2, 4))
-            judge_newest(opened, run, 4)
+            check_rows(opened, run, (2, 4))
+            check_newest(opened, run, 4)
 
 
 def test_an_interrupt_just_after_a_checkpoint_does_not_undo_it(lab, monkeypatch):
@@ -222,8 +222,8 @@ def test_an_interrupt_just_after_a_checkpoint_does_not_undo_it(lab, monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             write(lab, run, 3, 4)
     write(lab, run, 4, 5)
-    judge(lab, run, (1, 2, 3, 4, 5))
-    judge_newest(lab, run, 5)
+    check_rows(lab, run, (1, 2, 3, 4, 5))
+    check_newest(lab, run, 5)
 
 
 def test_an_interrupt_before_a_checkpoint_is_recorded_leaves_the_one_before(lab, monkeypatch):
@@ -236,10 +236,10 @@ def test_an_interrupt_before_a_checkpoint_is_recorded_leaves_the_one_before(lab,
         patch.setattr(run_store.tables, "prune", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write(lab, run, 2, 4)
-    judge(lab, run, (1, 2))
-    judge_newest(lab, run, 2)
+    check_rows(lab, run, (1, 2))
+    check_newest(lab, run, 2)
     write(lab, run, 2, 5)
-    judge(lab, run, (1, 2, 5))
+    check_rows(lab, run, (1, 2, 5))
 
 
 def test_the_database_is_durable(lab):
@@ -262,7 +262,7 @@ def test_a_database_locked_for_too_long_is_reported(lab, monkeypatch):
             pytest.raises(StoreFailure, match=r"locked by another process for more than 0\.01 s"),
         ):
             waiting.begin(NEW)
-        judge(waiting, run, (5,))
+        check_rows(waiting, run, (5,))
         assert waiting.begin(NEW) == "r2"
 
 

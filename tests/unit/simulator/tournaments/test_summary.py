@@ -34,7 +34,7 @@ def test_a_summary_is_cached_until_a_cell_changes(lab, monkeypatch):
     fresh = summary_of(lab)
     with CellStore(lab) as store:
         summary.keep(store, "t1")
-        monkeypatch.setattr(summary, "analyze", lambda *given, **more: pytest.fail("it was judged again"))
+        monkeypatch.setattr(summary, "analyze", lambda *given, **more: pytest.fail("it was analyzed again"))
         kept = summary.summary(store, "t1")
         assert {key: kept[key] for key in fresh} == fresh
         summary.keep(store, "t1")  # nothing to do

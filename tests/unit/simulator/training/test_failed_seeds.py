@@ -74,8 +74,8 @@ def test_the_summary_is_over_the_seeds_that_finished(whole):
         {"seed": 8, "step": 300, "reason": reason},
     ]
     # A greedy episode earns its length, 4 to 7 in seeds 5 to 8, against a threshold of 5.
-    judged, solved = result["evaluation"], result["solved"]
-    assert (judged["per_seed"], judged["iqm"], judged["left_out"]) == ([4.0, None, 6.0, None], 5.0, 2)
+    evaluation, solved = result["evaluation"], result["solved"]
+    assert (evaluation["per_seed"], evaluation["iqm"], evaluation["left_out"]) == ([4.0, None, 6.0, None], 5.0, 2)
     assert (solved["fraction"], solved["final"]) == (0.25, 0.25)  # of all four; seeds 6 and 8 had reached it
     assert solved["first_steps"]["per_seed"] == [None, None, 30.0, None]
     assert (solved["first_steps"]["median"], solved["stayed"], solved["eval_every"]) == (30.0, 1.0, 30)
@@ -160,8 +160,12 @@ def test_the_command_reports_failed_seeds_in_one_line_and_by_its_exit_code(tmp_p
 
 def test_missing_values_of_a_failed_seed_are_left_out_of_the_table(whole, capsys):
     result = whole["some"][1]
-    judged = {**result["evaluation"], "value_error": [0.5, None, 0.25, None], "exact_per_seed": [1.0, None, 2.0, None]}
-    show_summary({**result, "evaluation": judged})
+    evaluation = {
+        **result["evaluation"],
+        "value_error": [0.5, None, 0.25, None],
+        "exact_per_seed": [1.0, None, 2.0, None],
+    }
+    show_summary({**result, "evaluation": evaluation})
     lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     shown = {line[0]: line[-1].strip() for line in lines}
     assert shown["failed seeds, left out"] == "2"

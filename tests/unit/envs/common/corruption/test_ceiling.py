@@ -68,7 +68,7 @@ def test_no_answer_beats_the_ceiling(name, amount):
 GREY = ((0.9, -0.4, 0.2), (-0.9, 0.5, -0.3))
 
 
-class Told:
+class KnownPosterior:
     """A corruption model whose evidence is each cue's posterior."""
 
     def __init__(self, weights):
@@ -88,7 +88,7 @@ def test_no_answer_beats_the_ceiling_of_grey_patterns(apart, more):
     patterns = np.array([GREY[0], (GREY[0][0] - apart, *GREY[0][1:]), GREY[1]], np.float32)
     weights = np.random.Generator(np.random.PCG64(1)).dirichlet(np.ones(3), 40)
     cues, near = Cues(np.zeros((1, 40, 3), np.float32)), 0.1
-    found = ceiling(Told(weights), cues, patterns[None], median=True, near=near)
+    found = ceiling(KnownPosterior(weights), cues, patterns[None], median=True, near=near)
     values = np.unique(np.concatenate([np.linspace(-1, 1, 41), patterns.ravel()])).astype(np.float32)
     off = np.abs(values[:, None, None] - patterns)  # [values, P, N]
     best = 1.0 - np.einsum("qp,vpn->qvn", weights, off).min(axis=1).mean(axis=1)
