@@ -20,7 +20,10 @@ settings.load_profile("engram")
 
 @pytest.fixture
 def engram(capsys: pytest.CaptureFixture[str]) -> Engram:
-    """Call ``engram WORDS`` in this process, check its exit code, and return its output."""
+    """Call ``engram WORDS`` in this process, check its exit code, and return its output.
+
+    ``code=None`` accepts any exit code. Output that was captured before the call is dropped.
+    """
 
     def call(*words: str, code: int | None = 0) -> CommandOutput:
         capsys.readouterr()
