@@ -97,7 +97,7 @@ def test_a_stack_by_hand():
     np.testing.assert_array_equal(stacks[0, :, :, 0, 0], expected)
 
 
-def test_a_long_episode_has_complete_stacks_to_its_end():
+def test_a_long_episode_has_whole_stacks_to_its_end():
     store = make_frames(1, SHAPE, 600, 3)
     for t in range(600):
         append(store, _frame(t % 251)[None], np.array([t == 0]))
@@ -153,7 +153,7 @@ def test_overwritten_and_future_frames_are_refused():
         gather(store, np.array([[3, 6], [4, 4]]))
 
 
-def test_the_stack_for_acting_is_reset_with_the_episode_and_restored():
+def test_the_stack_for_acting_forgets_the_last_episode_and_goes_on_after_restore():
     stack = FrameStack(2, SHAPE, 3)
     see = [(1, (True, True)), (2, (False, False)), (3, (False, True)), (4, (False, False))]
     for value, first in see:
@@ -167,7 +167,7 @@ def test_the_stack_for_acting_is_reset_with_the_episode_and_restored():
         )
 
 
-def test_the_saved_state_of_a_seed_depends_on_that_seed_only():
+def test_what_is_saved_of_a_seed_depends_on_that_seed_alone():
     together, alone = make_frames(2, SHAPE, 5, 2), make_frames(1, SHAPE, 5, 2)
     for t in range(8):
         append(together, np.stack([_frame(t)] * 2), np.array([t % 3 == 0] * 2), np.array([t < 3, True]))
@@ -204,6 +204,6 @@ def test_pictures_are_known_by_their_space(space, shape):
 
 
 @pytest.mark.parametrize(("capacity", "depth", "said"), [(9, 0, "frames = 0"), (9, 65, "65"), (3, 4, "3 frames")])
-def test_invalid_sizes_are_refused(capacity, depth, said):
+def test_sizes_that_cannot_be_are_refused(capacity, depth, said):
     with pytest.raises(ValueError, match=said):
         make_frames(1, SHAPE, capacity, depth)
