@@ -306,7 +306,7 @@ def test_a_nan_reward_names_seed_step_and_value():
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused(spec, settings, line):
+def test_what_cannot_be_is_refused(spec, settings, line):
     with pytest.raises(ValueError, match=line) as refused:
         dqn.make(spec, [0, 1], dqn.Config(**settings))
     assert "\n" not in str(refused.value)

@@ -116,7 +116,7 @@ def test_a_gradient_is_shortened_by_its_own_seeds_norm():
         (EnvSpec("whole", SPEC.observation, spaces.Box(0, 5, (1,), np.int64)), {}, "whole: actions"),
     ],
 )
-def test_what_cannot_be_used_is_refused(spec, settings, said):
+def test_what_cannot_be_is_refused(spec, settings, said):
     with pytest.raises(ValueError, match=said) as refused:
         _agent(spec=spec, **settings)
     assert "\n" not in str(refused.value)
