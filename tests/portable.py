@@ -1,8 +1,8 @@
-"""The suite as other machines would run it: other BLAS kernels, plainer processors, other first seeds.
+"""Run the suite as other machines would: other BLAS kernels, older processors, other first seeds.
 
 ``make test-portable`` runs all of it once under each configuration below; ``python -m tests.portable -k probes`` hands
-its arguments to pytest. What judges learned numbers runs once more, on every other first seed, with the kernel of this
-machine. It goes on after a failure, ends with a line for each configuration, and exits with 1 if one of them is red.
+its arguments to pytest. Tests that judge learning run once more on every other first seed, with the kernel of this
+machine. It goes on after a failure, ends with a line for each configuration, and exits with 1 if one of them failed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 
 class Configuration(NamedTuple):
-    """What a run of the suite finds in its environment; an empty string leaves a variable as it is."""
+    """Environment variables of one run of the suite; an empty string leaves a variable as it is."""
 
     blas: str  # OPENBLAS_CORETYPE: the kernels of numpy's products
     numba: str  # NUMBA_CPU_NAME: what machine code is made for
@@ -44,7 +44,7 @@ PROCESSES = ("-n", "2", "--dist", "worksteal", "-q")
 
 
 def main(arguments: list[str]) -> int:
-    """Run every configuration; 1 if one is red."""
+    """Run every configuration and return 1 if one fails."""
     rows, red = [], False
     with tempfile.TemporaryDirectory(prefix="engram-portable-") as folder:
         for each in ALL:
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(what: Configuration, folder: Path, arguments: list[str]) -> tuple[int, str, float]:
-    """The exit code of pytest, its last line, and the minutes that it took."""
+    """Return the exit code of pytest, its last line, and the minutes that it took."""
     known = {
         "OPENBLAS_CORETYPE": what.blas,
         "NUMBA_CPU_NAME": what.numba,

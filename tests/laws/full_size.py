@@ -1,7 +1,7 @@
-"""Seeds alone, together, and on one thread and two, with every player's own sizes: widths, depths, batches.
+"""Compare seeds alone, together, and on one and two threads, with every player's default sizes.
 
-The laws ask this of short trainings; as a program it plays whole ones, of every memory and of every preset, and a
-stretch of every agent, and prints each difference (minutes to an hour):
+The tests do so after short trainings. As a program it runs whole trainings of every memory and every preset, and a
+few thousand steps of every agent, and prints each difference (minutes to an hour):
 
     python -m tests.laws.full_size [memories|agents] [NAME ...] [--updates N]
 """
@@ -32,12 +32,12 @@ CORRUPTION = ("flip:0.2", "erase:0.5", "block:0.5")
 
 
 def memories() -> list[str]:
-    """Every memory, and every preset of one."""
+    """Name every memory, and every preset of one."""
     return [*registry.names("memories"), *memory_presets()]
 
 
 def agents() -> list[tuple[str, str]]:
-    """Every agent with an environment, and every preset by its name with no environment of its own."""
+    """Name every agent with an environment, and every preset with no environment of its own."""
     homes = {name: home(name) for name in registry.names("agents")}
     found = [(name, env) for name, env in homes.items()]
     found += [(name, "CartPole-v1") for name in homes if can_play(name, "CartPole-v1")]
@@ -46,7 +46,7 @@ def agents() -> list[tuple[str, str]]:
 
 
 def fewer(config: Any, updates: int) -> Any:
-    """A memory's settings with at most so many updates, in tables within tables too; 0: as they are."""
+    """Return a memory's settings with at most ``updates`` updates, nested ones too; 0 changes nothing."""
     found: dict[str, Any] = {}
     for name in ("updates", "pretrain_updates"):
         if updates and hasattr(config, name):
@@ -58,7 +58,7 @@ def fewer(config: Any, updates: int) -> Any:
 
 
 def remembered(name: str, seed_list: list[int], threads: int, updates: int) -> Any:
-    """Everything that a memory of digits gives out: weights, restorations, energies, codes."""
+    """Train a memory on digits and return all its outputs: weights, restorations, energies, codes."""
     player, config = find_memory(name)
     challenge = registry.load("challenges", "digits")
     set_threads(threads)
@@ -83,7 +83,7 @@ def remembered(name: str, seed_list: list[int], threads: int, updates: int) -> A
 
 
 def trained(name: str, env: str, seed_list: list[int], threads: int, steps: int) -> Any:
-    """An agent's state after some steps with its own settings; of ``dqn``, those that begin to learn by then."""
+    """Train an agent with its own settings and return its state; ``dqn`` begins to learn early enough."""
     values: dict[str, Any]
     if env == PICTURES:
         values = {"agent": {"name": name}, "env": {"name": "rooms", "observation": "pixels"}}
@@ -158,13 +158,13 @@ def apart(together: Any, alone: Any, i: int, n: int, place: str = "") -> Iterato
 
 
 def _as_long(energy: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """A recall's energies with as many sweeps as another's, nan where cues rested."""
+    """Pad a recall's energies to as many sweeps as another's, with NaN."""
     short = max(0, other.shape[-1] - energy.shape[-1])
     return np.pad(energy, [(0, 0)] * (energy.ndim - 1) + [(0, short)], constant_values=np.nan)
 
 
 def broken(play: Callable[[list[int], int], Any]) -> list[str]:
-    """What of ``play(seeds, threads)`` depends on the other seeds or on threads."""
+    """Name the results of ``play(seeds, threads)`` that depend on other seeds or on threads."""
     n, together = len(SEEDS), play(SEEDS, 1)
     found = [f"2 threads: {line}" for line in differences(together, play(SEEDS, 2))]
     for i, seed in enumerate(SEEDS):
@@ -173,7 +173,7 @@ def broken(play: Callable[[list[int], int], Any]) -> list[str]:
 
 
 def main(words: list[str]) -> int:
-    """Play them, print what differs; the number of players that do."""
+    """Run them, print the differences, and return the number of players that differ."""
     updates = int(words[words.index("--updates") + 1]) if "--updates" in words else 0
     named = [word for word in words if not word.startswith("--") and not word.isdigit()]
     kinds = [word for word in named if word in ("memories", "agents")] or ["memories", "agents"]

@@ -1,4 +1,4 @@
-"""One side of an iterated prisoner's dilemma as an environment, for agents that play nothing else."""
+"""One side of an iterated prisoner's dilemma as an environment, for agents that play games only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Config:
 
 
 class GameEnv:
-    """What the first side of S games sees; its own streams and the other side's are the environment's."""
+    """The game as the first side of S games sees it; the other side's streams belong to the environment."""
 
     def __init__(self, seed_list: list[int]) -> None:
         game, other = registry.load("games", "iterated_matrix"), registry.load("agents", "memory_one")
@@ -51,5 +51,5 @@ class GameEnv:
 
 
 def make(seed_list: list[int], config: Config) -> GameEnv:
-    """The side for these seeds."""
+    """Make the first side for these seeds."""
     return GameEnv(list(seed_list))

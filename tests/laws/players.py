@@ -1,4 +1,4 @@
-"""Every player by name, in the environments that the laws put it through. A new file is here on the day it appears."""
+"""Every registered player, with environments and settings that the laws use. New players are found by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from simulator.config.run import build
 from simulator.core import registry
 from simulator.training.loop import Session
-from tests.seeding import FIRST_SEED
+from tests.helpers.seeding import FIRST_SEED
 
 AGENTS = registry.names("agents")
 ENVS = registry.names("envs")
@@ -25,19 +25,19 @@ GAME = "tests.laws.game_probe"  # for agents that play games only
 Settings = Mapping[str, Any]
 
 
-def session(agent: str, env: str, *, stretches: bool = True, **settings: Any) -> Session:
-    """A session of a few steps; ``agent_``, before ``SOON``, and ``env_`` hold the players' settings."""
+def session(agent: str, env: str, *, rollouts: bool = True, **settings: Any) -> Session:
+    """Return a short session; ``agent_``, which wins over ``SOON``, and ``env_`` hold the players' settings."""
     tables = {
         "agent": {"name": agent, **SOON.get(agent, {}), **settings.pop("agent_", {})},
         "env": {"name": env, **settings.pop("env_", {})},
     }
     run = {"seeds": 3, "first_seed": FIRST_SEED + settings.pop("first_seed", 0), "steps": 100_000, "threads": 1}
-    return Session(build({**run, **settings, **tables}), rollouts=stretches)
+    return Session(build({**run, **settings, **tables}), rollouts=rollouts)
 
 
 @cache
 def can_play(agent: str, env: str) -> bool:
-    """Whether an agent takes an environment at all."""
+    """Return True if an agent accepts an environment."""
     try:
         session(agent, env)
     except ValueError:
@@ -46,23 +46,23 @@ def can_play(agent: str, env: str) -> bool:
 
 
 @cache
-def plays_stretches(agent: str, env: str) -> bool:
-    """Whether an agent can play many steps of an environment in one call."""
+def has_rollout(agent: str, env: str) -> bool:
+    """Return True if an agent trains in an environment by compiled rollouts."""
     return can_play(agent, env) and session(agent, env)._fast
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Every agent with every small environment that it takes, and with the game where it takes none of them."""
+    """Return every agent with every small environment that it accepts, or with the game if it accepts none."""
     return [(agent, env) for agent in AGENTS for env in dict.fromkeys((*SMALL, home(agent))) if can_play(agent, env)]
 
 
 def home(agent: str) -> str:
-    """The env in which an agent is put through a law of its own: rooms, or the game where it plays nothing else."""
+    """Return the environment of an agent's own laws: rooms, or the game for agents that play games only."""
     return "rooms" if can_play(agent, "rooms") else GAME
 
 
 def variants(kind: str, name: str) -> list[dict[str, Any]]:
-    """The settings that turn each choice of a player's ``Config`` in turn, nested tables too."""
+    """Return settings that change each choice of a player's ``Config`` in turn, nested ones too."""
     config = registry.load(kind, name).Config
     return [{}, *_turned(config)]
 
@@ -100,10 +100,10 @@ def same(a: Any, b: Any, place: str = "") -> None:
         assert a == b, place
 
 
-def lane(state: Any, i: int, n: int) -> Any:
-    """Seed number i of a state of n seeds: row i of every array that leads with the seed axis."""
+def state_of_seed(state: Any, i: int, n: int) -> Any:
+    """Return seed number i of a state of n seeds: row i of every array that leads with the seed axis."""
     if isinstance(state, dict):
-        return {key: lane(value, i, n) for key, value in state.items()}
+        return {key: state_of_seed(value, i, n) for key, value in state.items()}
     if isinstance(state, np.ndarray) and state.ndim and len(state) == n:
         return state[i]
     if isinstance(state, list | tuple) and len(state) == n:
@@ -119,9 +119,9 @@ __all__ = [
     "SMALL",
     "can_play",
     "home",
-    "lane",
     "pairs",
     "same",
     "session",
+    "state_of_seed",
     "variants",
 ]

@@ -1,4 +1,4 @@
-"""Five tiny environments; each finds its own kind of bug in seconds.
+"""Five probe environments; each finds its own kind of bug in seconds.
 
 Constant reward; reward that depends on the observation; a delay of two steps, which shows the discount; reward that
 depends on the action; reward that depends on both. Every one is a player by dotted path: ``make(seeds, config)``.
@@ -32,14 +32,14 @@ VALUES = {  # best action value of every state a walker is seen in, by hand
 
 @dataclass(frozen=True)
 class Config:
-    """Which probe."""
+    """The choice of the probe."""
 
     kind: Kind = "constant"
     """the probe"""
 
 
 def mdp(kind: Kind) -> FiniteMDP:
-    """The probe's law: two actions, one outcome each."""
+    """Return the probe's MDP: two actions, one outcome each."""
     n = len(VALUES[kind])
     reward, following, end = np.zeros((n, 2, 1)), np.zeros((n, 2, 1), np.int64), np.ones((n, 2, 1), np.uint8)
     start = np.full(n, 1.0 / n)
@@ -59,7 +59,7 @@ def mdp(kind: Kind) -> FiniteMDP:
 
 
 def make(seed_list: list[int], config: Config) -> TabularEnv:
-    """The probe for these seeds."""
+    """Make the probe for these seeds."""
     law = mdp(config.kind)
     n = len(law.start)
     spec = EnvSpec(f"probe-{config.kind}", spaces.Discrete(n), spaces.Discrete(2), 10, mdp=law, state_obs=np.arange(n))

@@ -1,4 +1,4 @@
-"""Who imports whom, and what is forbidden: read off the sources."""
+"""Tests of the architecture: who imports whom, and what no source may contain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.paths import ROOT
+
 PACKAGES = ("simulator", "agents", "memory", "envs")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 HEAVY = {"torch", "pygame", "matplotlib", "ray", "sklearn", "choix", "pettingzoo", "jinja2", "stable_baselines3"}
@@ -30,7 +31,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _nodes_at_import(tree: ast.AST):
-    """Everything that runs when the module is imported: not inside functions, not for type checkers only."""
+    """Yield every node that runs when the module is imported: not inside functions, not for type checkers only."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -41,7 +42,7 @@ def _nodes_at_import(tree: ast.AST):
 
 
 def _imports(path: Path, *, always: bool = False) -> set[str]:
-    """Modules named by import statements; ``always``: also those inside functions."""
+    """Return modules named by import statements; ``always``: also those inside functions."""
     nodes = ast.walk(_tree(path)) if always else _nodes_at_import(_tree(path))
     found = set()
     for node in nodes:
@@ -63,7 +64,7 @@ def test_the_packages_are_these():
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
-def test_who_imports_whom(path):
+def test_packages_import_only_what_they_may(path):
     own, ours = _name(path), _ours(path, always=True)
     package, player = own.split(".")[0], ".".join(own.split(".")[:2])  # agents.dqn, whose files know each other
     allowed = {
@@ -154,8 +155,8 @@ def test_torch_reads_weights_alone(path):
             assert given.get("weights_only") == "True", ast.unparse(node)
 
 
-def test_the_doors_stay_light():
-    """Help, the notebook's door and the list of players load nothing heavy."""
+def test_entry_points_import_nothing_heavy():
+    """Help, the Python API and the list of players load nothing heavy."""
     code = (
         "import sys, simulator, simulator.commands.main; from simulator.core import registry; "
         "registry.names('agents'); registry.names('envs'); "

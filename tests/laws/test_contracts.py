@@ -1,4 +1,4 @@
-"""What every player's file offers, and how it behaves at the border."""
+"""Tests of contracts: what every player's module offers, and which input it refuses."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def _flat(config, prefix=""):
 
 
 @pytest.mark.parametrize(("kind", "name"), PLAYERS)
-def test_the_file_says_what_the_player_is_and_what_make_refuses(kind, name):
+def test_the_module_and_make_are_documented(kind, name):
     player = registry.load(kind, name)
     assert len(inspect.getdoc(player.module) or "") > 60
     assert inspect.getdoc(player.make)
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_every_variant_of_an_agent_can_be_made_or_says_why_not(name):
+def test_every_variant_of_an_agent_is_made_or_refused_with_a_reason(name):
     made = 0
     for turned in variants("agents", name):
         try:
@@ -116,7 +116,7 @@ def test_an_impossible_env_is_refused_in_one_line(name):
 
 
 @pytest.mark.parametrize("env", [*ENVS, *SMALL[1:]])
-def test_a_env_resets_by_itself_and_says_what_the_step_led_to(env):
+def test_an_env_resets_itself_and_returns_the_final_observation(env):
     player = registry.load("envs", env)
     one = player.make(list(range(6)), player.Config())
     obs, walker = one.reset(), np.random.Generator(np.random.PCG64(2))

@@ -1,7 +1,7 @@
-"""Seeds alone, together, and on two threads: the same bits, with every player's own sizes.
+"""Tests of seeds with every player's default sizes: the same bits alone, together and on two threads.
 
-Small networks do not show it: kernels of products and vectorised functions differ by the sizes that they are given.
-``python -m tests.laws.full_size`` plays whole trainings.
+Small networks do not show a difference: BLAS kernels and vectorised functions depend on the sizes of their operands.
+``python -m tests.laws.full_size`` runs whole trainings.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ STEPS = 300
 
 
 @pytest.mark.parametrize("name", memories())
-def test_a_memory_of_its_own_size(name):
+def test_a_memory_of_default_size(name):
     assert broken(partial(remembered, name, updates=UPDATES)) == []
 
 
 @pytest.mark.parametrize(("name", "env"), agents())
-def test_an_agent_of_its_own_size(name, env):
+def test_an_agent_of_default_size(name, env):
     assert broken(partial(trained, name, env, steps=STEPS)) == []
 
 
@@ -54,7 +54,7 @@ def test_a_product_and_its_slopes_are_those_of_a_seed_alone_and_of_a_row_alone(n
 
 
 @pytest.mark.parametrize("function", [arithmetic_torch.softplus, arithmetic_torch.sigmoid, arithmetic_torch.atanh])
-def test_a_function_rounds_alike_in_every_place_and_is_that_function(function):
+def test_functions_round_alike_in_every_batch_and_are_accurate(function):
     x = torch.linspace(-0.99, 0.99, 4001) * (1.0 if function is arithmetic_torch.atanh else 40.0)
     y = function(x)
     for length in (1, 7, 17, 31, 100):
@@ -64,7 +64,7 @@ def test_a_function_rounds_alike_in_every_place_and_is_that_function(function):
     torch.testing.assert_close(y, plain(x.double()).float(), rtol=1e-5, atol=1e-6)
 
 
-def test_no_memory_multiplies_or_bends_but_through_what_rounds_alike():
+def test_memories_multiply_and_activate_only_by_reproducible_functions():
     """Torch's own products and functions have one user."""
     found = [
         f"{path.name}:{node.lineno} {node.attr}"

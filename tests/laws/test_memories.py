@@ -1,6 +1,6 @@
-"""What every memory promises, by name: a new file is here on the day it appears.
+"""Tests of memories: the contract that every registered memory keeps.
 
-Memories that train do it for a few updates here.
+Memories that train do so for a few updates here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import inspect
 import numpy as np
 import pytest
 
-from simulator.config import recall as arena_config
+from simulator.config import recall as recall_config
 from simulator.config.presets import find_memory, memory_presets
 from simulator.config.validation import check, merge, settings
 from simulator.core import registry, rng
@@ -19,7 +19,7 @@ from simulator.core.memories import PatternSpec
 from simulator.recall import loop, summary
 from simulator.recall.benchmark import Health
 from simulator.store.run_store import Store
-from tests.laws.players import lane, same, variants
+from tests.laws.players import same, state_of_seed, variants
 
 NAMES = registry.names("memories")
 UNITS = PatternSpec((4, 4))
@@ -29,14 +29,14 @@ TOLERANCE = 1e-3  # where torch multiplies, after a short training
 
 
 def quick(name: str, **changes):
-    """A memory's module and its settings for a short training."""
+    """Return a memory's module and its settings for a short training."""
     player = registry.load("memories", name)
     config = player.Config()
     return player, merge(config, {**shortened(config), **changes})
 
 
 def shortened(config) -> dict:
-    """Settings of a short training, in tables within tables too."""
+    """Return settings of a short training, nested ones too."""
     found = {field: n for field, n in SHORT.items() if hasattr(config, field)}
     for field in dataclasses.fields(config):
         inner = getattr(config, field.name)
@@ -46,7 +46,7 @@ def shortened(config) -> dict:
 
 
 def drawn(seed_list, n: int) -> np.ndarray:
-    """Patterns [S, n, 16] of -1 and +1, each seed's by itself."""
+    """Return patterns [S, n, 16] of -1 and +1, one stream per seed."""
     streams = rng.generators(seed_list, "patterns")
     return np.stack([np.where(each.random((n, UNITS.n)) < 0.5, -1.0, 1.0) for each in streams]).astype(np.float32)
 
@@ -58,7 +58,7 @@ def corrupted(patterns: np.ndarray, seed_list) -> np.ndarray:
 
 
 def played(name: str, seed_list, rows=None, **changes):
-    """A memory with three patterns stored, and what it recalls; ``rows``: seeds whose patterns are spoilt."""
+    """Store three patterns in a memory and recall them; ``rows``: seeds whose patterns are spoilt."""
     player, config = quick(name, **changes)
     memory = player.make(UNITS, list(seed_list), config)
     patterns = drawn(seed_list, 3)
@@ -76,7 +76,7 @@ def uses_torch(name: str) -> bool:
 
 
 def close(one, two, name: str) -> None:
-    """Equal to the bit, or nearly where torch multiplies: its products are not the same for every batch."""
+    """Assert equality to the bit, or nearly so for torch, whose products depend on the batch."""
     if uses_torch(name):
         np.testing.assert_allclose(one, two, atol=TOLERANCE, rtol=TOLERANCE)
     else:
@@ -84,7 +84,7 @@ def close(one, two, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_file_says_what_it_is(name):
+def test_the_module_its_settings_and_make_are_documented(name):
     player = registry.load("memories", name)
     assert dataclasses.is_dataclass(player.Config)
     assert player.Config.__dataclass_params__.frozen
@@ -134,16 +134,16 @@ def test_spoiling_one_seed_leaves_the_others_alone(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_state_and_restore_go_on_with_the_same_bits(name):
+def test_a_restored_memory_continues_with_the_same_bits(name):
     memory, _, (_, cues) = played(name, SEEDS)
     player, config = quick(name)
     state = memory.state()
-    twin = player.make(UNITS, list(SEEDS), config)
-    twin.restore(state)
-    same(twin.state(), memory.state())
-    again, first = twin.recall(cues, None, 0.8 * cues), memory.recall(cues, None, 0.8 * cues)
+    restored = player.make(UNITS, list(SEEDS), config)
+    restored.restore(state)
+    same(restored.state(), memory.state())
+    again, first = restored.recall(cues, None, 0.8 * cues), memory.recall(cues, None, 0.8 * cues)
     np.testing.assert_array_equal(again.patterns, first.patterns)
-    assert lane(state, 0, len(SEEDS)) is not None
+    assert state_of_seed(state, 0, len(SEEDS)) is not None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -159,7 +159,7 @@ def test_trusted_units_are_held(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("spoil", ["nan", "units", "seeds", "none"])
-def test_what_cannot_be_stored_is_refused_in_one_line(name, spoil):
+def test_bad_patterns_are_refused_in_one_line(name, spoil):
     player, config = quick(name)
     memory, patterns = player.make(UNITS, list(SEEDS), config), drawn(SEEDS, 3)
     if spoil == "nan":
@@ -176,7 +176,7 @@ def test_what_cannot_be_stored_is_refused_in_one_line(name, spoil):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_variant_can_be_made_or_says_why_not(name):
+def test_every_variant_is_made_or_refused_with_a_reason(name):
     made = 0
     for turned in variants("memories", name):
         try:
@@ -189,7 +189,7 @@ def test_every_variant_can_be_made_or_says_why_not(name):
 
 
 def with_rate(config, rate: float) -> dict:
-    """Settings of a short training with every learning rate at ``rate``, in tables within tables too."""
+    """Return settings of a short training with every learning rate at ``rate``, nested ones too."""
     found = {field: n for field, n in SHORT.items() if hasattr(config, field)}
     for field in dataclasses.fields(config):
         inner = getattr(config, field.name)
@@ -205,12 +205,12 @@ def learns(name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if learns(name)])
-def test_weights_without_bound_are_found_and_no_contest_dies_of_them(name, tmp_path):
+def test_diverging_weights_are_detected_and_end_no_benchmark(name, tmp_path):
     config = registry.load("memories", name).Config()
     memories = {"wild": {"name": name, **with_rate(config, 1e38)}, "nearest_neighbor": {}}
-    contest = {"seeds": 2, "patterns": [6], "corruption": ["flip:0.2"], "novel": 4, "challenge": {"name": "digits"}}
+    tables = {"seeds": 2, "patterns": [6], "corruption": ["flip:0.2"], "novel": 4, "challenge": {"name": "digits"}}
     with Store(tmp_path) as store:
-        for _ in loop.recall(arena_config.build({**contest, "memory": memories}), store):
+        for _ in loop.recall(recall_config.build({**tables, "memory": memories}), store):
             pass
         found = summary.summary(store, "r1")
     assert [(each["memory"], each["seed"]) for each in found["failed"]] == [("wild", 0), ("wild", 1)]

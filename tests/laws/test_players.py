@@ -1,4 +1,4 @@
-"""The steps of the laws are enough to learn in: what never updates cannot break a law."""
+"""Tests of the laws' settings: their steps are enough for every agent to update."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_every_network_is_updated_within_the_steps_of_the_laws(agent, env):
 
 
 def _updates(state, place=""):
-    """Every optimiser's counters, by place in a state."""
+    """Return every optimizer's counters, by place in a state."""
     found = {}
     for key, value in state.items():
         if isinstance(value, dict):

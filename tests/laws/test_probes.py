@@ -1,4 +1,4 @@
-"""Every agent solves the five probe environments, in every one of sixteen seeds, and values them right."""
+"""Tests of learning: every agent solves the five probe environments in each of 16 seeds, with the right values."""
 
 from __future__ import annotations
 

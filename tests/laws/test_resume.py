@@ -1,4 +1,4 @@
-"""2 T steps equal T steps, a state written to disk, and T more."""
+"""Tests of resuming: 2 T steps equal T steps, a state written to disk, and T more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.laws.players import ENVS, pairs, same, session
 
 
 @pytest.mark.parametrize(("agent", "env"), pairs())
-def test_a_session_goes_on_from_its_state_on_disk(agent, env, tmp_path):
+def test_a_session_continues_from_its_state_on_disk(agent, env, tmp_path):
     whole, first, second = (session(agent, env) for _ in range(3))
     whole.play(300)
     first.play(150)
@@ -26,7 +26,7 @@ def test_a_session_goes_on_from_its_state_on_disk(agent, env, tmp_path):
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_a_env_goes_on_from_its_state(env):
+def test_an_env_continues_from_its_state(env):
     player = registry.load("envs", env)
     one, two = (player.make([3, 4], player.Config()) for _ in range(2))
     one.reset()

@@ -1,4 +1,4 @@
-"""A seed's result depends on nothing but the seed: not on the others, their order, threads, or how it is stepped."""
+"""Tests of seeds: a result does not depend on other seeds, their order, threads or compiled rollouts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from simulator.core import registry, rng
 from simulator.core.jit import set_threads
-from tests.laws.players import AGENTS, ENVS, SMALL, home, lane, pairs, plays_stretches, same, session, variants
+from tests.laws.players import AGENTS, ENVS, SMALL, has_rollout, home, pairs, same, session, state_of_seed, variants
 
 STEPS = 150
 
@@ -23,22 +23,22 @@ def test_a_seed_alone_equals_the_same_seed_among_others(agent, env):
     together = _train(agent, env, seeds=4)
     for i in (0, 3):
         alone = _train(agent, env, seeds=1, first_seed=i)
-        same(lane(alone.state(), 0, 1), lane(together.state(), i, 4))
+        same(state_of_seed(alone.state(), 0, 1), state_of_seed(together.state(), i, 4))
         evaluations = [s.evaluator().evaluate(s.agent, STEPS) for s in (alone, together)]
         np.testing.assert_array_equal(evaluations[0].returns[0], evaluations[1].returns[i])
 
 
-@pytest.mark.parametrize(("agent", "env"), [pair for pair in pairs() if plays_stretches(*pair)])
-def test_the_stretch_gives_the_bits_of_single_steps(agent, env):
+@pytest.mark.parametrize(("agent", "env"), [pair for pair in pairs() if has_rollout(*pair)])
+def test_the_rollout_has_the_bits_of_single_steps(agent, env):
     for settings in variants("agents", agent):
         fast, slow = (
-            _train(agent, env, stretches=stretches, agent_=_playable(agent, settings)) for stretches in (True, False)
+            _train(agent, env, rollouts=rollouts, agent_=_playable(agent, settings)) for rollouts in (True, False)
         )
         same(fast.state(), slow.state(), f"{agent} {settings}")
 
 
 @pytest.mark.parametrize(
-    ("agent", "env"), sorted({*((a, home(a)) for a in AGENTS), *(pair for pair in pairs() if plays_stretches(*pair))})
+    ("agent", "env"), sorted({*((a, home(a)) for a in AGENTS), *(pair for pair in pairs() if has_rollout(*pair))})
 )
 def test_threads_change_nothing(agent, env):
     try:
@@ -66,7 +66,7 @@ def test_permuted_seeds_give_permuted_envs(env):
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_poisoning_one_seeds_rewards_leaves_the_others_bits_alone(agent):
-    sessions = [session(agent, home(agent), stretches=False) for _ in range(2)]
+    sessions = [session(agent, home(agent), rollouts=False) for _ in range(2)]
     step = sessions[1].env.step
 
     def poisoned(actions):
@@ -79,7 +79,7 @@ def test_poisoning_one_seeds_rewards_leaves_the_others_bits_alone(agent):
         one.play(STEPS)
     clean, dirty = (one.agent.state() for one in sessions)
     for i in (0, 2):
-        same(lane(clean, i, 3), lane(dirty, i, 3))
+        same(state_of_seed(clean, i, 3), state_of_seed(dirty, i, 3))
 
 
 @pytest.mark.parametrize(("agent", "env"), pairs())
@@ -107,15 +107,15 @@ def test_streams_share_nothing():
     assert len(np.unique(words[:, 2:], axis=0)) == len(words)
 
 
-def test_packed_streams_go_on_where_they_stood():
+def test_packed_streams_continue_where_they_stopped():
     generator = rng.generators([5], "replay")[0]
     generator.random(17)
-    twin = np.random.Generator(rng.unpack_state(rng.pack_state(generator.bit_generator)))
-    np.testing.assert_array_equal(generator.random(9), twin.random(9))
+    copy = np.random.Generator(rng.unpack_state(rng.pack_state(generator.bit_generator)))
+    np.testing.assert_array_equal(generator.random(9), copy.random(9))
 
 
 def _playable(agent, settings):
-    """Settings of exploration that go together."""
+    """Return settings of exploration that fit together."""
     explore = settings.get("explore", {})
     if explore.get("schedule") == "exponential":
         return {**settings, "explore": {**explore, "epsilon_start": 0.5, "epsilon_end": 0.1, "decay_steps": 100}}

@@ -1,0 +1,34 @@
+"""Types of the fixtures that call the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class CommandOutput(NamedTuple):
+    """Exit code and output of one command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The only line of stdout, decoded."""
+        (line,) = self.out.splitlines()
+        return json.loads(line)
+
+    @property
+    def error(self) -> str:
+        """The only line of stderr without ``engram:``; nothing may be on stdout."""
+        assert self.out == ""
+        (line,) = [line for line in self.err.splitlines() if not line.startswith("compiling for this machine")]
+        assert line.startswith("engram: ")
+        return line.removeprefix("engram: ")
+
+
+Engram = Callable[..., CommandOutput]
+RunProcess = Callable[..., subprocess.CompletedProcess[str]]

@@ -1,0 +1,37 @@
+"""Processes of the kill tests of tournaments. Importing this module compiles everything."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from simulator.tournaments.workers.local import Here, Processes
+from tests.helpers.tournaments import play
+
+CELLS = 22
+CONFIG: dict[str, Any] = {
+    "seeds": 6,
+    "block": 3,
+    "steps": 6_000,
+    "eval_every": 2_000,
+    "eval_episodes": 20,
+    "resamples": 100,
+    "retries": 100,
+    "agent": {"q": {"name": "q_learning"}, "td": {}, "search": {"name": "random_search"}},
+    "env": {"four": {"name": "rooms", "layout": "four"}, "pole": {"name": "CartPole-v1"}},
+    "memory": {"hopfield": {}, "nearest_neighbor": {}},
+    "challenge": {"bits": {"name": "random_bits", "n_units": 60}},
+    "player": {"tit-for-tat": {}, "q2": {"name": "q_learning"}, "grudger": {}},
+    "game": {"dilemma": {"name": "iterated_matrix", "episodes": 40}},
+}
+
+
+def child(lab: Path, processes: bool = False) -> None:
+    """Run the missing cells, with checkpoints as close as possible."""
+    play(lab, CONFIG, workers=(lambda: Processes(2)) if processes else Here, checkpoint_every=0.01)
+
+
+if __name__ != "__main__":
+    with tempfile.TemporaryDirectory() as _folder:
+        play(Path(_folder) / "lab", {**CONFIG, "steps": 500, "seeds": 1, "block": 1})

@@ -1,0 +1,135 @@
+"""Tests of GANs: the value of the game, minibatch features, unrolled steps, latent search, and mode coverage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory import gan
+from memory.common.networks.layers_torch import subset
+from memory.common.networks.training_torch import discriminator_loss, generator_loss
+from memory.gan.model_torch import GAN, cue_loss, minibatch_similarity, search_codes
+from simulator.core import rng
+from simulator.core.memories import PatternSpec
+from tests.helpers.patterns import patterns_of_seeds
+from tests.helpers.seeding import seed_list
+
+pytestmark = pytest.mark.learning
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=2, max_size=5))
+def test_the_value_at_the_best_discriminator_is_twice_the_jensen_shannon_divergence_less_log_4(counts):
+    p, q = (np.array(column, float) / sum(column) for column in zip(*counts, strict=True))
+    middle = (p + q) / 2
+    divergence = 0.5 * (p * np.log(p / middle)).sum() + 0.5 * (q * np.log(q / middle)).sum()
+    odds = torch.tensor(np.log(p / q))  # D = p / (p + q)
+    n, m = sum(each for each, _ in counts), sum(each for _, each in counts)
+    real = torch.repeat_interleave(odds, torch.tensor([each for each, _ in counts]))
+    made = torch.repeat_interleave(odds, torch.tensor([each for _, each in counts]))
+    assert (len(real), len(made)) == (n, m)
+    found = -discriminator_loss(real[None], made[None]).item()
+    assert found == pytest.approx(2 * divergence - np.log(4.0))
+    value = (torch.sigmoid(real).log().mean() + (1 - torch.sigmoid(made)).log().mean()).item()
+    assert found == pytest.approx(value)
+    worse = -discriminator_loss(real[None] + 0.3, made[None] + 0.3).item()
+    assert worse < found
+
+
+def test_minibatch_similarity_by_hand():
+    features = torch.tensor([[[[0.0, 0.0]], [[1.0, 2.0]], [[0.0, 1.0]]]])  # one feature of two numbers, three rows
+    e = np.exp
+    wanted = [e(-3) + e(-1), e(-3) + e(-2), e(-1) + e(-2)]
+    assert minibatch_similarity(features)[0, :, 0].tolist() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_unrolled_steps_are_steps_of_the_discriminator_and_are_differentiated_through():
+    units = PatternSpec((5,))
+    fields = {"generator_hidden": (4,), "discriminator_hidden": (6,), "latent_dim": 2, "minibatch_features": 2}
+    plain = GAN(units, gan.Config(**fields, unrolled_steps=0))
+    ahead = GAN(units, gan.Config(**fields, unrolled_steps=2, unrolled_lr=0.3))
+    weights = plain.init_weights(rng.generators(seed_list(2), "weights"))
+    discriminator = subset(weights, "discriminator")
+    for part in discriminator.values():
+        part.requires_grad_()
+    rows = torch.from_numpy(patterns_of_seeds(2, 7, 5))
+    made = torch.from_numpy(0.5 * patterns_of_seeds(2, 6, 5)).requires_grad_()
+    stepped = {name: part.detach().clone() for name, part in discriminator.items()}
+    for _ in range(2):
+        leaves = {name: part.requires_grad_() for name, part in stepped.items()}
+        slopes = torch.autograd.grad(plain.discriminator_loss(leaves, rows, made.detach()).sum(), list(leaves.values()))
+        stepped = {n: (p - 0.3 * g).detach() for (n, p), g in zip(leaves.items(), slopes, strict=True)}
+    loss = ahead.generator_loss(weights, rows, made)
+    torch.testing.assert_close(loss, generator_loss(plain.discriminate(stepped, made)))
+    through = torch.autograd.grad(loss.sum(), made)[0]
+    fixed = torch.autograd.grad(generator_loss(plain.discriminate(stepped, made)).sum(), made)[0]
+    assert not torch.allclose(through, fixed, rtol=0.05)
+    by, agree = 1e-3, []  # against finite differences, of which some lie across a kink
+    for at in np.ndindex(2, 6, 5):
+        values = []
+        for sign in (1.0, -1.0):
+            moved = made.detach().clone()
+            moved[at] += sign * by
+            values.append(ahead.generator_loss(weights, rows, moved.requires_grad_()).sum().item())
+        agree.append(through[at].item() == pytest.approx((values[0] - values[1]) / (2 * by), rel=0.1, abs=1e-3))
+    assert np.mean(agree) > 0.35  # of 60 fresh seeds half had .98 and more, the worst .55
+
+
+def test_the_cue_loss_is_the_likelihood_of_the_cue():
+    odds, evidence = torch.tensor([[0.4, -2.0]]), torch.tensor([[0.8, 0.0]])
+    p = 1 / (1 + np.exp(-0.4))
+    assert cue_loss(odds, evidence).item() == pytest.approx(-np.log(p * np.exp(0.8) + (1 - p) * np.exp(-0.8)), rel=1e-5)
+
+
+def test_the_search_finds_the_code_behind_a_cue_in_every_seed():
+    w = torch.from_numpy(rng.generators(seed_list(1), "weights")[0].standard_normal((2, 2, 30), np.float32))
+    hidden = torch.tensor([[[1.0, -0.5], [-0.7, 0.9]], [[0.2, 1.1], [-1.0, -0.4]]])
+    cues = torch.bmm(hidden, w).sign()
+    pool = torch.from_numpy(
+        np.stack([each.standard_normal((50, 2)) for each in rng.generators(seed_list(2), "recall")])
+    )
+    config = gan.Config(n_starts=3, latent_steps=40, latent_lr=0.1)
+    code = search_codes(lambda z: 3.0 * torch.bmm(z, w), 2.0 * cues, pool.float(), config)
+    assert (torch.bmm(code, w).sign() == cues).float().mean(-1).min() > 0.9
+    cost = cue_loss(3.0 * torch.bmm(code, w), 2.0 * cues) + 0.5 * code.square().sum(-1)
+    begun = cue_loss(3.0 * torch.bmm(pool.float(), w)[:, None], 2.0 * cues[:, :, None])
+    assert (
+        cost < (begun + 0.5 * pool.float().square().sum(-1)[:, None]).amin(-1)
+    ).all()  # than the best that was drawn
+
+
+def test_patterns_are_generated_and_found():
+    config = gan.Config(
+        generator_hidden=(32,),
+        discriminator_hidden=(32,),
+        latent_dim=4,
+        batch_size=16,
+        n_starts=2,
+        updates=400,
+        learning_rate=4e-3,
+    )
+    memory = gan.make(PatternSpec((4, 4)), seed_list(2), config)
+    patterns = patterns_of_seeds(2, 3, 16)
+    memory.store(patterns)
+    made = memory.generate(100)
+    overlaps = made @ patterns.transpose(0, 2, 1) / 16
+    assert overlaps.max(-1).mean() > 0.85
+    assert (overlaps.max(1) > 0.85).sum() >= 4  # of six patterns, most are among what is made
+    cues = patterns.copy()
+    cues[:, :, 5] *= -1
+    assert (memory.recall(cues).patterns * patterns).mean() > 0.6  # chance is 0; generators are not exact
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"n_starts": 9, "n_candidates": 4}, "at most memory.n_candidates, 4"),
+        ({"beta1": 1.0}, "below 1"),
+        ({"generator_hidden": ()}, "at least one layer"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(fields, said):
+    with pytest.raises(ValueError, match=said):
+        gan.make(PatternSpec((4, 4)), [0], gan.Config(**fields))

@@ -1,0 +1,33 @@
+"""Tests of ``engram bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simulator.commands import bench
+from tests.helpers.commands import Engram
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(bench, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def test_measurements_run_by_name_or_all_together(folder: Path, engram: Engram) -> None:
+    for name in ("two", "one_more", "_clock"):
+        (folder / f"{name}.py").write_text(f"def main(json):\n    print('measuring')\n    return {{'{name}': json}}\n")
+    done = engram("bench", "one-more", "--json")
+    assert done.json == {"one_more": {"one_more": True}}
+    assert done.err == "measuring\n"
+    _, out, err = engram("bench")
+    assert out == "measuring\nmeasuring\n"
+    assert err == "measured: one_more, two\n"
+    error = engram("bench", "tow", code=2).error
+    assert error.startswith("unknown benchmark 'tow'; did you mean two? (there are one_more")
+
+
+def test_outside_a_checkout_there_are_none(folder: Path, engram: Engram) -> None:
+    assert engram("bench", code=2).err.endswith("expected engram bench to run from a checkout\n")

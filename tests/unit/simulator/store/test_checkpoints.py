@@ -1,0 +1,135 @@
+"""Tests of checkpoint files: exact round trips, and detected corruption."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from simulator.store import checkpoints
+from simulator.store.checkpoints import Damaged, Written, file_of, read, sweep, write
+from simulator.store.records import StoreFailure
+from tests.system.storing import same
+
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+DTYPES = st.sampled_from(["?", "u1", "i2", "<u8", "<i8", "<f4", "<f8", "f2", ">f8", ">i4", "c8", "c16", "U3", "M8[s]"])
+ARRAYS = DTYPES.flatmap(lambda kind: hnp.arrays(kind, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)))
+PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), ARRAYS)
+TREES = st.recursive(PLAIN, lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(), x, max_size=3), max_leaves=8)
+
+
+def there_and_back(folder, state):
+    return read(file_of(folder, 1), write(folder, 1, state))
+
+
+@QUICK
+@given(state=st.dictionaries(st.text(), TREES, max_size=3))
+def test_any_state_comes_back_as_it_was(tmp_path, state):
+    assert same(there_and_back(tmp_path, state), state)
+
+
+def test_rare_values_come_back_as_they_were(tmp_path):
+    grid = np.arange(24, dtype=np.int32).reshape(4, 6)
+    state = {
+        "words": np.array([2**64 - 1, 0], np.uint64),
+        "scalar array": np.array(7, np.uint64),
+        "empty": np.zeros((0, 3), np.float32),
+        "strided": grid[::2, ::-3],
+        "fortran": np.asfortranarray(grid),
+        "nan payloads": np.array([0x7FC12345, 0xFFC00001, 0x7F800001], np.uint32).view(np.float32),
+        "signed zero": np.array([-0.0, 0.0]),
+        "numpy scalars": [np.float32(0.1), np.uint64(2**63), np.bool_(True), np.int8(-3)],
+        "integers": [0, -1, 2**63 - 1, 2**63, -(2**64), 3**5000, True],
+        "texts": ["", "\0", 'é\n\\"', "\ud800", "$"],
+        "floats": [float("inf"), -0.0, 5e-324, float("nan")],
+        "": {"__metadata__": None, "0": (1, (2,), [])},
+    }
+    back = there_and_back(tmp_path, state)
+    assert same(back, state)
+    assert str(back["floats"][1]) == "-0.0"
+    assert back["words"].flags.writeable
+
+
+def test_the_arrays_can_be_read_by_other_programs(tmp_path):
+    from safetensors.numpy import load_file
+
+    write(tmp_path, 1, {"q": np.arange(3.0)})
+    assert same(list(load_file(file_of(tmp_path, 1)).values()), [np.arange(3.0)])
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ({1, 2}, r"state\.agent\[1\] is a set, expected arrays, numbers"),
+        ({3: "x"}, r"state\.agent\[1\] is a dict with keys other than strings"),
+        (np.array([None]), r"state\.agent\[1\] is an array of object"),
+        (np.zeros(2, [("a", "f8")]), r"state\.agent\[1\] is an array of \[\('a'"),
+        ("x" * (25 << 20), r"characters of plain values, expected at most"),
+    ],
+)
+def test_a_state_that_cannot_be_kept_is_refused_before_anything_is_written(tmp_path, value, says):
+    with pytest.raises(StoreFailure, match=says):
+        write(tmp_path, 1, {"agent": [0, value]})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    written = write(folder, 1, {"q": np.arange(20.0), "n": 3, "lists": [1, "two"]})
+    return written, file_of(folder, 1).read_bytes()
+
+
+@QUICK
+@given(data=st.data())
+def test_a_flipped_bit_anywhere_is_found(tmp_path, whole, data):
+    written, content = whole
+    at, bit = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(0, 7))
+    flipped = content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
+    file_of(tmp_path, 1).write_bytes(flipped)
+    with pytest.raises(Damaged, match="SHA-256"):
+        read(file_of(tmp_path, 1), written)
+    assert file_of(tmp_path, 1).read_bytes() == flipped
+
+
+@QUICK
+@given(data=st.data())
+def test_a_file_cut_short_or_grown_is_found(tmp_path, whole, data):
+    written, content = whole
+    changed = data.draw(st.integers(0, len(content) - 1).map(lambda n: content[:n]) | st.just(content + b"\0"))
+    file_of(tmp_path, 1).write_bytes(changed)
+    with pytest.raises(Damaged, match=f"it has {len(changed)} bytes instead of {len(content)}"):
+        read(file_of(tmp_path, 1), written)
+
+
+def test_a_missing_file_or_a_folder_in_its_place_is_found(tmp_path):
+    with pytest.raises(Damaged, match="it is gone"):
+        read(file_of(tmp_path, 1), Written(1, ""))
+    file_of(tmp_path, 1).mkdir()
+    with pytest.raises(Damaged, match="it cannot be read: it is a folder"):
+        read(file_of(tmp_path, 1), Written(1, ""))
+
+
+def test_a_failed_write_leaves_the_earlier_file_unchanged(tmp_path, monkeypatch):
+    first = write(tmp_path, 1, {"n": 1})
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write(tmp_path, 1, {"n": 2})
+    assert os.listdir(tmp_path) == [file_of(tmp_path, 1).name]
+    assert read(file_of(tmp_path, 1), first) == {"n": 1}
+
+
+def test_sweeping_takes_what_was_not_recorded_and_nothing_else(tmp_path):
+    for number in (1, 2, 3):
+        write(tmp_path, number, {"n": number})
+    (tmp_path / "checkpoint-4.safetensors.partial").write_bytes(b"half")
+    (tmp_path / "notes.txt").write_text("mine")
+    sweep(tmp_path, {2})
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint-2.safetensors", "notes.txt"]
