@@ -5,7 +5,7 @@
 ``{{ settings NAME }}``         a table of its settings: name, default, expected value, meaning
 ``{{ presets NAME }}``          a table of its presets
 ``{{ list KIND }}``             every player of a kind with the first line of its docstring
-``{{ tournament FILE }}``       the ranking in a stored result, ``tests/benchmarks/results/FILE.json``
+``{{ tournament FILE }}``       the tables of a stored tournament, ``tests/benchmarks/results/FILE.json``
 ``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
 ``{{ recall }}``                the tables of ``engram bench recall --store``
 ``{{ bench NAME }}``            the numbers of ``engram bench NAME --store``
@@ -20,13 +20,14 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from simulator.machine import described
-from simulator.reporting import recall, runs
+from simulator.reporting import recall, runs, tournament
+from simulator.reporting.tables import Table
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {
@@ -124,14 +125,12 @@ def _stored(name: str) -> Any:
 
 def _runs(study: str) -> str:
     """Rows of a study of agents, as ``engram report --table`` has them."""
-    table = runs.table(_stored("agents")["measured"][study])
-    return "\n\n".join([_table(tuple(table.columns), table.rows), *table.notes])
+    return _tables([runs.table(_stored("agents")["measured"][study])])
 
 
 def _recall() -> str:
     """Tables of the memories, one for each number of patterns."""
-    tables = recall.load_tables(_stored("recall")["measured"])
-    return "\n\n".join(_table(tuple(table.columns), table.rows) for table in tables)
+    return _tables(recall.load_tables(_stored("recall")["measured"]))
 
 
 def _bench(name: str) -> str:
@@ -172,22 +171,18 @@ def _machine(name: str) -> str:
     return f"`{found['command']}`, on {described(found['machine'])}; {versions}."
 
 
-def _tournament(file: str) -> str:
-    found = _stored(file)
-    rows = []
-    for each in found["ranking"]:
-        strength = each["strength"]
-        score = each["score"]["iqm"]
-        rows.append(
-            [
-                each["tier"],
-                f"`{each['contestant']}`",
-                f"{strength['value']:.2f} [{strength['low']:.2f}, {strength['high']:.2f}]",
-                f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]",
-            ]
-        )
-    columns = ("tier", "contestant", "strength, 95 % interval", "normalized score, IQM, 95 % interval")
-    return _table(columns, rows)
+def _tournament(name: str) -> str:
+    """Rankings and scores of a stored tournament, and the pairs that do not differ significantly."""
+    return _tables(tournament.tables(_stored(name)))
+
+
+def _tables(tables: Iterable[Table]) -> str:
+    parts = []
+    for table in tables:
+        parts += [f"**{table.title}**"] if table.title else []
+        parts += [_table(tuple(table.columns), table.rows)] if table.rows else []
+        parts += table.notes
+    return "\n\n".join(parts)
 
 
 MACROS: dict[str, Callable[..., str]] = {
