@@ -5,7 +5,11 @@
 ``{{ settings NAME }}``         a table of its settings: name, default, expected value, meaning
 ``{{ presets NAME }}``          a table of its presets
 ``{{ list KIND }}``             every player of a kind with the first line of its docstring
-``{{ tournament FILE }}``       the ranking in a stored result, ``tests/benchmarks/results/FILE.json``
+``{{ tournament FILE }}``       the tables of a stored tournament, ``tests/benchmarks/results/FILE.json``
+``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
+``{{ recall }}``                the tables of ``engram bench recall --store``
+``{{ bench NAME }}``            the numbers of ``engram bench NAME --store``
+``{{ machine NAME }}``          the machine and the versions that they were measured with
 ==============================  ==================================================================
 """
 
@@ -16,9 +20,14 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from simulator.machine import described
+from simulator.reporting import recall, runs, tournament
+from simulator.reporting.tables import Table
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {
@@ -32,7 +41,7 @@ FOLDERS = {
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace every macro of a page."""
-    return re.sub(r"\{\{ (\w+) ([\w./-]+) \}\}", lambda found: MACROS[found[1]](found[2]), markdown)
+    return re.sub(r"\{\{ (\w+)((?: [\w./-]+)*) \}\}", lambda found: MACROS[found[1]](*found[2].split()), markdown)
 
 
 @cache
@@ -54,14 +63,24 @@ def _file(name: str) -> Path:
 
 
 def _about(name: str) -> str:
-    """Docstring of a player as Markdown; reStructuredText's simple tables become code blocks."""
+    """Docstring of a player as Markdown, with its tables and indented formulas."""
     text = ast.get_docstring(ast.parse(_file(name).read_text("utf-8"))) or ""
     text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text).replace("``", "`")
-    return re.sub(r"(?ms)^(=+  =.*?)(?=^\S|\Z)(?<!=)", _fenced, text)
+    return re.sub(r"(?ms)^(=+ [= ]+)\n(.*?)\n\1\n(.*?)\n\1$", _from_simple_table, text)
 
 
-def _fenced(found: re.Match[str]) -> str:
-    return f"```text\n{found[1].rstrip()}\n```\n"
+def _from_simple_table(found: re.Match[str]) -> str:
+    """Convert a simple table of reStructuredText to Markdown; a row without a first cell goes on with the one above."""
+    starts = [column.start() for column in re.finditer("=+", found[1])]
+    spans = list(zip(starts, [*starts[1:], None], strict=True))
+    cells = [[line[first:last].strip() for first, last in spans] for line in (found[2] + "\n" + found[3]).splitlines()]
+    rows: list[list[str]] = []
+    for row in cells:
+        if row[0]:
+            rows.append(row)
+        else:
+            rows[-1] = [f"{before} {more}".strip() for before, more in zip(rows[-1], row, strict=True)]
+    return _table(tuple(rows[0]), [list(row) for row in rows[1:]])
 
 
 def _cell(text: Any) -> str:
@@ -100,22 +119,80 @@ def _list(kind: str) -> str:
     return _table(("name", "what it is"), rows)
 
 
-def _tournament(file: str) -> str:
-    found = json.loads((ROOT / "tests" / "benchmarks" / "results" / f"{file}.json").read_text("utf-8"))
+def _stored(name: str) -> Any:
+    return json.loads((ROOT / "tests" / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
+
+
+def _runs(study: str) -> str:
+    """Rows of a study of agents, as ``engram report --table`` has them."""
+    return _tables([runs.table(_stored("agents")["measured"][study])])
+
+
+def _recall() -> str:
+    """Tables of the memories, one for each number of patterns."""
+    return _tables(recall.load_tables(_stored("recall")["measured"]))
+
+
+def _bench(name: str) -> str:
+    """Numbers of a measurement: a table for each group, with a row for each number."""
+    return "\n\n".join(_group(name, group) for name, group in _groups(_stored(name)["measured"]))
+
+
+def _groups(found: dict[str, Any], before: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Tables within tables: the name of each that holds numbers, or medians with the lowest and the highest."""
+    own = {name: value for name, value in found.items() if not isinstance(value, dict) or "median" in value}
+    if own:
+        yield before, own
+    for name, value in found.items():
+        if name not in own:
+            yield from _groups(value, f"{before}, {name}" if before else name)
+
+
+def _group(name: str, group: dict[str, Any]) -> str:
     rows = []
-    for each in found["ranking"]:
-        strength = each["strength"]
-        score = each["score"]["iqm"]
-        rows.append(
-            [
-                each["tier"],
-                f"`{each['contestant']}`",
-                f"{strength['value']:.2f} [{strength['low']:.2f}, {strength['high']:.2f}]",
-                f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]",
-            ]
-        )
-    columns = ("tier", "contestant", "strength, 95 % interval", "normalized score, IQM, 95 % interval")
-    return _table(columns, rows)
+    for what, value in group.items():
+        median = value["median"] if isinstance(value, dict) else value
+        spread = f"{_number(value['low'])} to {_number(value['high'])}" if isinstance(value, dict) else ""
+        rows.append([what.replace("_", " "), _number(median), spread])
+    has_spread = any(row[2] for row in rows)
+    columns = (name.replace("_", " ") or "what", "median", "rounds") if has_spread else (name.replace("_", " "), "")
+    return _table(columns, rows if has_spread else [row[:2] for row in rows])
 
 
-MACROS = {"about": _about, "settings": _settings, "presets": _presets, "list": _list, "tournament": _tournament}
+def _number(value: Any) -> str:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
+
+
+def _machine(name: str) -> str:
+    found = _stored(name)
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return f"`{found['command']}`, on {described(found['machine'])}; {versions}."
+
+
+def _tournament(name: str) -> str:
+    """Rankings and scores of a stored tournament, and the pairs that do not differ significantly."""
+    return _tables(tournament.tables(_stored(name)))
+
+
+def _tables(tables: Iterable[Table]) -> str:
+    parts = []
+    for table in tables:
+        parts += [f"**{table.title}**"] if table.title else []
+        parts += [_table(tuple(table.columns), table.rows)] if table.rows else []
+        parts += table.notes
+    return "\n\n".join(parts)
+
+
+MACROS: dict[str, Callable[..., str]] = {
+    "about": _about,
+    "settings": _settings,
+    "presets": _presets,
+    "list": _list,
+    "tournament": _tournament,
+    "runs": _runs,
+    "recall": _recall,
+    "bench": _bench,
+    "machine": _machine,
+}

@@ -1,7 +1,12 @@
-"""``engram bench``: run the measurements in a checkout's ``tests/benchmarks``, each a file with ``main(json)``."""
+"""``engram bench``: run the measurements in a checkout's ``tests/benchmarks``, each a file with ``main(json)``.
+
+Speeds are such measurements, and so are the studies of what is learned and recalled, which take long. The manual is
+made of those that are stored (``--store``).
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from importlib.util import module_from_spec, spec_from_file_location
@@ -10,6 +15,7 @@ from typing import Any
 
 from simulator import console
 from simulator.commands.command import Command, CommandResult, ParsedArgs
+from simulator.core.files.writing import write_file
 from simulator.core.registry import ROOT, unknown_name_message
 
 FOLDER = ROOT / "tests" / "benchmarks"
@@ -17,11 +23,17 @@ FOLDER = ROOT / "tests" / "benchmarks"
 
 def act(args: ParsedArgs) -> CommandResult:
     """Run what is named, or everything."""
-    return CommandResult(measure(args.names[0] if args.names else None, args.options.json), show)
+    name = args.names[0] if args.names else None
+    if args.options.store and name is None:
+        raise ValueError("--store: expected the name of one benchmark before it (engram bench NAME --store)")
+    measured = measure(name, args.options.json)
+    if args.options.store:
+        store(measured)
+    return CommandResult(measured, show)
 
 
-def measure(name: str | None, json: bool) -> dict[str, Any]:
-    """Run one benchmark, or all of them; what they return, by name. Without ``json`` each prints its own table.
+def measure(name: str | None, as_json: bool) -> dict[str, Any]:
+    """Run one benchmark, or all of them; what they return, by name. Without ``as_json`` each prints its own table.
 
     Raises:
         ValueError: this is no checkout, or there is no such benchmark.
@@ -30,11 +42,22 @@ def measure(name: str | None, json: bool) -> dict[str, Any]:
     if not files:
         raise ValueError(f"there are no benchmarks in {FOLDER}: expected engram bench to run from a checkout")
     if name is None:
-        return {each: _run(path, json) for each, path in files.items()}
+        return {each: _run(path, as_json) for each, path in files.items()}
     plain = name.replace("-", "_")
     if plain not in files:
         raise ValueError(unknown_name_message("benchmark", name, files, f"there are {', '.join(files)}"))
-    return {plain: _run(files[plain], json)}
+    return {plain: _run(files[plain], as_json)}
+
+
+def store(measured: Mapping[str, Any]) -> None:
+    """Write what a benchmark returned, with the machine and the versions, to ``results/NAME.json``."""
+    from simulator.machine import machine
+    from simulator.store.run_records import installed
+
+    ((name, found),) = measured.items()
+    made = {"command": f"engram bench {name}", "machine": machine(), "versions": installed()}
+    text = json.dumps({**made, "measured": found}, indent=1, allow_nan=False) + "\n"
+    write_file(FOLDER / "results" / f"{name}.json", text.encode(), force=True)
 
 
 def show(measured: Mapping[str, Any]) -> None:
@@ -42,7 +65,7 @@ def show(measured: Mapping[str, Any]) -> None:
     console.print_status(f"measured: {', '.join(measured)}")
 
 
-def _run(path: Path, json: bool) -> Any:
+def _run(path: Path, as_json: bool) -> Any:
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))  # a benchmark may import what tests share
     spec = spec_from_file_location(f"benchmarks_{path.stem}", path)
@@ -51,7 +74,7 @@ def _run(path: Path, json: bool) -> Any:
     module = module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return module.main(json)
+    return module.main(as_json)
 
 
-COMMAND = Command(act, (0, 1))
+COMMAND = Command(act, (0, 1), ("store",))

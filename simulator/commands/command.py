@@ -80,6 +80,8 @@ class Options:
     """create the new lab in this folder, which is missing or empty"""
     retry: bool = False
     """run failed cells again"""
+    store: bool = False
+    """keep the measurement in tests/benchmarks/results, from which the manual is made"""
     agents: tuple[str, ...] = ()
     """agents that compete in environments: names, label=name, sb3:CLASS, sb3:FILE.zip, python:FILE.py:FUNCTION"""
     envs: tuple[str, ...] = ()

@@ -1,0 +1,43 @@
+"""Draw every picture of the manual: ``python docs/_pictures.py [PAGE ...]``, or ``make pictures`` for all.
+
+A page shows beside a picture the commands that draw it; they are run as they stand there, in a lab of their own. So
+no picture can say something else than its commands.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def main(pages: list[str]) -> None:
+    """Run the blocks of commands with a picture in some pages, or in README.md and every page."""
+    paths = [Path(page) for page in pages] or [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for path in paths:
+        for block in BLOCK.findall(path.read_text("utf-8")):
+            if "--picture docs/pictures/" in block:
+                print(path, flush=True)
+                _run(block)
+
+
+def _run(block: str) -> None:
+    with tempfile.TemporaryDirectory() as lab:
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] != ["engram"]:
+                raise ValueError(f"{line!r}: expected a line that begins with engram")
+            options = ["--force"] if "--picture" in words else ["--view", "none"]
+            program = [sys.executable, "-m", "simulator", *words[1:], *options, "--lab", lab]
+            subprocess.run(program, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}, check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
