@@ -16,6 +16,8 @@ from simulator.core import rng
 from simulator.store.run_store import Store
 from tests.system import killed
 
+pytestmark = pytest.mark.kill
+
 KILLS, BATCHES = 60, 10  # over both environments; every first run of a batch is killed once more while it goes on
 
 

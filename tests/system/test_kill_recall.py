@@ -15,6 +15,8 @@ from simulator.core import rng
 from simulator.store.run_store import Store
 from tests.system import killed_recall
 
+pytestmark = pytest.mark.kill
+
 KILLS = 12
 
 

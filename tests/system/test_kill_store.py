@@ -5,6 +5,8 @@ import pytest
 from tests.system.killing import MOMENTS
 from tests.system.storing import child
 
+pytestmark = pytest.mark.kill
+
 
 @pytest.mark.parametrize("how", ["random", "line"])
 def test_a_killed_writer_loses_nothing(tmp_path, how):

@@ -17,6 +17,8 @@ from simulator.store.cell_store import CellStore
 from tests.helpers.tournaments import numbers, play, summary_of
 from tests.system import killed_tournament
 
+pytestmark = pytest.mark.kill
+
 HOSTS, WORKERS = 12, 8  # kills
 
 

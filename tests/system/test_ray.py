@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed (extra cluster)")
-pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks into /proc")
+pytestmark = [
+    pytest.mark.optional,
+    pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks into /proc"),
+]
 
 TOURNAMENT = [
     "tournament",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,15 @@ def test_measurements_run_by_name_or_all_together(folder: Path, engram: Engram) 
 
 def test_outside_a_checkout_there_are_none(folder: Path, engram: Engram) -> None:
     assert engram("bench", code=2).err.endswith("expected engram bench to run from a checkout\n")
+
+
+def test_a_stored_measurement_says_where_it_was_made(folder: Path, engram: Engram) -> None:
+    (folder / "results").mkdir()
+    (folder / "two.py").write_text("def main(json):\n    return {'speed': {'median': 2.0, 'low': 1.0, 'high': 3.0}}\n")
+    engram("bench", "two", "--store", "--json")
+    stored = json.loads((folder / "results" / "two.json").read_text())
+    assert stored["command"] == "engram bench two"
+    assert stored["measured"] == {"speed": {"median": 2.0, "low": 1.0, "high": 3.0}}
+    assert stored["machine"]["cpu"]
+    assert stored["versions"]["numpy"]
+    assert "one benchmark" in engram("bench", "--store", code=2).err

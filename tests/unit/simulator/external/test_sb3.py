@@ -136,6 +136,7 @@ def test_a_file_that_is_no_model_is_refused(counter, tmp_path, data):
     assert line(f"sb3:{path}", POLE).endswith("expected a model that was saved by stable_baselines3")
 
 
+@pytest.mark.optional
 @needs_library
 def test_dqn_learns_here_as_it_does_in_gymnasiums_own_environment():
     """The library alone, with the same seeds and a stop after as many steps, ends with the same weights."""
@@ -161,6 +162,7 @@ def test_dqn_learns_here_as_it_does_in_gymnasiums_own_environment():
         assert torch.equal(weights, ours.policy.state_dict()[name]), name
 
 
+@pytest.mark.optional
 @needs_library
 def test_a_trained_seed_is_the_same_in_every_block_and_nothing_else_changes():
     import torch
@@ -175,6 +177,7 @@ def test_a_trained_seed_is_the_same_in_every_block_and_nothing_else_changes():
     assert whole["facts"]["threshold"] == 475.0
 
 
+@pytest.mark.optional
 @needs_library
 @pytest.mark.parametrize("kind", ["DQN", "PPO", "A2C"])
 def test_a_saved_model_plays_as_it_is(tmp_path, kind):
@@ -201,6 +204,7 @@ def test_a_saved_model_plays_as_it_is(tmp_path, kind):
     )
 
 
+@pytest.mark.optional
 @needs_library
 def test_the_library_refuses_what_it_cannot_play():
     assert "only supports" in (said := line("sb3:SAC", POLE))

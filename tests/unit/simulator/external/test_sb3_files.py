@@ -157,6 +157,7 @@ def test_weights_that_are_packed_or_not_there_are_refused(tmp_path):
     assert files._weights(model(tmp_path / "model.zip", inner.getvalue()))["a"].tolist() == [0.0] * 3
 
 
+@pytest.mark.optional
 @needs_library
 @pytest.mark.parametrize("kind", ["PPO", "A2C", "DQN", "SAC", "TD3", "DDPG"])
 @pytest.mark.parametrize("activation", [None, "ELU"])
@@ -195,6 +196,7 @@ class Pictures(gymnasium.Env):
         return np.zeros((36, 36, 1), np.uint8), 0.0, False, False, {}
 
 
+@pytest.mark.optional
 @needs_library
 @pytest.mark.parametrize("kind", ["PPO", "DQN"])
 def test_a_saved_model_of_images_acts_as_it_did(tmp_path, kind):

@@ -9,6 +9,8 @@ from envs.common.gymnasium.adapter import Config
 from envs.common.gymnasium.atari import Atari
 from simulator.core import rng as streams
 
+pytestmark = pytest.mark.optional
+
 SEEDS = [4, 0]
 
 
