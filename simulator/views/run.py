@@ -6,6 +6,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from simulator.core.protocols import Array
 from simulator.core.snapshots import ENDED, RunSnapshot
 from simulator.views.grid import grid_map
 from simulator.views.live import LiveView
@@ -50,7 +51,7 @@ def header(snapshot: RunSnapshot, before: RunSnapshot | None, width: int, look: 
     ]
     if snapshot.evaluations:
         lines.append(fit(width, *_evaluation(snapshot, look)))
-    medians = [(f"{clean(name)} {number(float(np.median(values)))}", "") for name, values in snapshot.metrics.items()]
+    medians = [(f"{clean(name)} {number(_finite_median(values))}", "") for name, values in snapshot.metrics.items()]
     if medians:
         lines.append(fit(width, ("median over seeds", "dim"), *medians))
     if snapshot.failed:
@@ -58,6 +59,12 @@ def header(snapshot: RunSnapshot, before: RunSnapshot | None, width: int, look: 
     if not snapshot.exact:
         lines.append(fit(width, ("the environment could not be continued exactly: new episodes began", "yellow")))
     return lines
+
+
+def _finite_median(values: Array) -> float:
+    """Median over the seeds [S] whose value is finite; nan where none is."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else float("nan")
 
 
 def _progress(snapshot: RunSnapshot, width: int, look: TerminalStyle) -> Text:

@@ -123,3 +123,8 @@ def test_any_snapshot_can_be_drawn(data, size, ascii_only, step, seconds):
     page = page_of(one, snapshot(), size, TerminalStyle(ascii=ascii_only))
     assert all(len(line) < max(size[0], 2) for line in page.plain.splitlines())
     assert "\n" not in plain_line(one)
+
+
+def test_a_seed_that_broke_down_does_not_count_in_the_median():
+    infinite = snapshot(seeds=(0, 1, 2), metrics={"loss": np.array([np.inf, -np.inf, 0.5])})
+    assert "loss 0.5" in page_of(infinite, None, (100, 20), TerminalStyle()).plain
