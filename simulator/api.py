@@ -211,19 +211,19 @@ def recall(
     Raises:
         ValueError: an unknown name, a bad value, or patterns that a memory cannot store, in one line.
     """
-    from simulator.config import recall as arena_config
-    from simulator.recall import loop as arena
-    from simulator.recall import summary as recalls
+    from simulator.config import recall as recall_config
+    from simulator.recall import loop as recall_loop
+    from simulator.recall import summary as recall_summary
 
     listed = [memories] if isinstance(memories, str) else memories
     named = listed if isinstance(listed, Mapping) else {name.replace("-", "_"): {"name": name} for name in listed}
     tables = {"memory": named, "challenge": {"name": challenge, **(challenge_settings or {})}}
-    config = arena_config.build({**settings, **tables})
+    config = recall_config.build({**settings, **tables})
     forget_notices()
     with Store(lab) as store:
-        for snapshot in arena.recall(config, store, label=label):
+        for snapshot in recall_loop.recall(config, store, label=label):
             name = snapshot.id
-        return recalls.summary(store, name)
+        return recall_summary.summary(store, name)
 
 
 def tournament(
@@ -251,15 +251,15 @@ def tournament(
     """
     from simulator.config import tournament as tournament_config
     from simulator.store.cell_store import CellStore
-    from simulator.tournaments import loop as host
-    from simulator.tournaments import summary as verdict
+    from simulator.tournaments import loop as tournament_loop
+    from simulator.tournaments import summary as tournament_summary
     from simulator.tournaments.workers.local import workers_of
 
     config = tournament_config.build(tables)
     with CellStore(lab) as store:
-        for snapshot in host.play(config, store, lambda n: workers_of(str(workers), n), label=label):
+        for snapshot in tournament_loop.play(config, store, lambda n: workers_of(str(workers), n), label=label):
             name = snapshot.id
-        return verdict.summary(store, name)
+        return tournament_summary.summary(store, name)
 
 
 def _config(

@@ -123,5 +123,5 @@ def made_with(summary: Mapping[str, Any]) -> list[str]:
 def described(one: Mapping[str, str]) -> str:
     """Describe a machine in one line."""
     words = {"cpu": "", "instructions": "", "blas": "BLAS ", "compiled_for": "compiled for ", "torch": "torch with "}
-    told = [before + one[name] for name, before in {**words, "device": "", "python": "Python "}.items() if name in one]
-    return ", ".join([*told, *([f"threads: {one['threads']}"] if "threads" in one else [])])
+    facts = [before + one[name] for name, before in {**words, "device": "", "python": "Python "}.items() if name in one]
+    return ", ".join([*facts, *([f"threads: {one['threads']}"] if "threads" in one else [])])

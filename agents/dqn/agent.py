@@ -163,7 +163,7 @@ class DQN:
         self.failed_at = learner.state.failed_at
         if learner.plays_rollouts:
             self.rollout = self._rollout
-            self.piece = learner.max_rollout_steps
+            self.max_rollout_steps = learner.max_rollout_steps
 
     def act(self, obs: Array) -> Array:
         """Exploring actions, int64 [S]."""

@@ -15,9 +15,9 @@ import numpy as np
 from msgspec import Meta
 
 from envs.common.gridworld import layouts
-from envs.common.gridworld.finite_world import ObservationConfig, WorldRules
 from envs.common.gridworld.grid_mdp import make_cells, make_grid
 from envs.common.gridworld.grid_observations import grid_observations
+from envs.common.gridworld.layout_model import LayoutRules, ObservationConfig
 from envs.common.gridworld.map_file import Map
 from envs.common.patterns.sampling import Patterns
 from simulator.core.field_types import Count, CountOrZero, Share
@@ -58,7 +58,7 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
     plan = layouts.find(config.layout, options)
     if not isinstance(plan, Map):
         raise ValueError(f"rooms_seen: layout = {config.layout!r}: found a graph of rooms, expected a map")
-    grid = make_grid(make_cells(plan), WorldRules(start="random"))
+    grid = make_grid(make_cells(plan), LayoutRules(start="random"))
     encode = grid_observations(grid, ObservationConfig("window", config.window, xray=True)).encode
     walls = encode(np.arange(len(grid.cell)))[..., 0].reshape(len(grid.cell), -1)  # [states, N], the first plane
     distinct, view_of_state = np.unique(walls, axis=0, return_inverse=True)

@@ -129,16 +129,16 @@ def _stopping() -> Iterator[StopSignal]:
     SIGHUP that is ignored already, as under ``nohup``, stays so.
     """
     stop = StopSignal()
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
 
     def note(number: int, frame: FrameType | None) -> None:
         stop.number = stop.number or number
 
     heeded = [number for number in _SIGNALS if number != _HANGUP or signal.getsignal(number) != signal.SIG_IGN]
     before: dict[int, Any] = {number: signal.signal(number, note) for number in heeded}
-    outer = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    answers = threading.Thread(target=_answer, args=(heard,), daemon=True)
+    outer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    answers = threading.Thread(target=_answer, args=(reader,), daemon=True)
     answers.start()
     try:
         yield stop
@@ -146,19 +146,19 @@ def _stopping() -> Iterator[StopSignal]:
         signal.set_wakeup_fd(outer)
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.close(told)
+        os.close(writer)
         answers.join()
-        os.close(heard)
+        os.close(reader)
 
 
-def _answer(heard: int) -> None:
+def _answer(reader: int) -> None:
     """Say what the signals do whose numbers arrive at a pipe, until it is closed.
 
     What comes within ``AT_ONCE`` of the first is of the same wish: ``timeout`` signals its child, and then its group.
     """
     came = 0
     first = 0.0
-    while numbers := os.read(heard, 64):
+    while numbers := os.read(reader, 64):
         for number in (each for each in numbers if each in _SIGNALS):
             if came and time.monotonic() - first < AT_ONCE:
                 continue

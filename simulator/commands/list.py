@@ -108,8 +108,8 @@ def run_rows(lab: str) -> list[dict[str, Any]]:
     keys = ("run", "label", "agent", "env", "status", "step", "steps", "created", "seconds", "failed", "error")
     rows = []
     with Store(lab) as store:
-        if told := store.forgotten():
-            console.print_status(f"engram: {told}")
+        if warning := store.forgotten():
+            console.print_status(f"engram: {warning}")
         for each in store.runs():
             row = {"seeds": len(each.seeds), **{key: getattr(each, key) for key in keys}}
             if each.status == "running" and not store.is_written(each.run):

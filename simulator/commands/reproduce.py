@@ -100,8 +100,8 @@ def show(outcome: Mapping[str, Any]) -> None:
         console.print_result(f"{outcome['run']}: identical, {numbers}, bit for bit")
     else:
         place = f"{found['what']} of seed {found['seed']} at step {found['step']:,}"
-        told = f"{found['number']} was {found['stored']}, now {found['again']}"
-        console.print_result(f"{outcome['run']}: first differs in the {place}: {told}")
+        values = f"{found['number']} was {found['stored']}, now {found['again']}"
+        console.print_result(f"{outcome['run']}: first differs in the {place}: {values}")
     show_changes(outcome)
     if not outcome["exact"]:
         console.print_result("  the stored run was interrupted where its environment could not be continued exactly")

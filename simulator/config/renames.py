@@ -122,8 +122,8 @@ def _apply(change: Change, place: str, root: dict[str, Any], where: str) -> list
     for name in within:
         table = table.setdefault(name, {})
     table[last] = value if isinstance(value, list | dict) else change.values.get(value, value)
-    told = f"{place}{change.old} is {place}{change.new} since version {change.version}"
-    return [told + ("" if table[last] == value else f", {value!r} is {table[last]!r}")]
+    notice = f"{place}{change.old} is {place}{change.new} since version {change.version}"
+    return [notice + ("" if table[last] == value else f", {value!r} is {table[last]!r}")]
 
 
 def _apply_to_player(change: Change, place: str, table: dict[str, Any], where: str) -> str:

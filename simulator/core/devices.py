@@ -1,4 +1,4 @@
-"""Where torch networks compute: the host says so before it makes the players, who ask when they make a network."""
+"""The device of torch networks: set by the host before it makes players, read by players that make networks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _device = "cpu"
 
 
 def set_device(name: str) -> None:
-    """Let networks that are made from now on compute there: ``cpu``, ``cuda`` or ``cuda:N``.
+    """Set the device of networks that are made from now on: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         ValueError: torch finds no such device here.
@@ -25,12 +25,12 @@ def set_device(name: str) -> None:
 
 
 def device() -> str:
-    """The device of networks that are made now."""
+    """Return the device of networks that are made now."""
     return _device
 
 
 def hold_torch(threads: int) -> None:
-    """Let torch use so many threads for one operation; nothing happens where it is not loaded."""
+    """Set torch's number of threads for one operation; does nothing if torch is not loaded."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)

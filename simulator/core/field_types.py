@@ -1,4 +1,4 @@
-"""The ranges a setting can have. A player's ``Config`` annotates its fields with them; the host checks them."""
+"""Ranges of settings, with which a player's ``Config`` annotates its fields; the host checks them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CountOrZero = Annotated[int, Meta(ge=0)]
 
 
 class OfRun:
-    """Marks a setting whose None means the environment steps of the run; the host puts them in its place."""
+    """Marks a setting whose None stands for the environment steps of the run; the host replaces it."""
 
 
 StepsOfRun = Annotated[Annotated[int, Meta(ge=0)] | None, OfRun()]
@@ -33,5 +33,5 @@ StepsOfRun = Annotated[Annotated[int, Meta(ge=0)] | None, OfRun()]
 
 
 def steps_of_run(steps: int | None) -> int:
-    """A number of such steps, as an agent uses it: one that was made outside of a run meets no end."""
+    """Return the steps of the run, or infinity for an agent that was made outside of a run."""
     return ENDLESS if steps is None else steps

@@ -119,16 +119,16 @@ class Agent(Protocol):
 
     An agent that can run a rollout of an environment in one compiled call offers ``rollout(env_batch, n) -> Rollout``
     beside these, with the bits of n rounds of act, step and learn, and ``rollout_batch``, the class of the batch it
-    takes, where that is not :class:`simulator.core.transition_table.TabularBatch`, and ``piece``, the most steps that
-    it should be asked for at once, where they take long. One that discounts offers ``gamma``.
+    takes, where that is not :class:`simulator.core.transition_table.TabularBatch`, and
+    ``max_rollout_steps``, the largest n of one call, where steps take long. One that discounts offers ``gamma``.
 
     One whose seeds can break down offers ``failed_at``, int64 [S]: the environment step, counted from 1, at which a
     seed's loss was not finite, 0 while it goes on; it is part of the agent's state. Such a seed learns no more, still
     gives actions that exist, and leaves the others alone. The host drops its episodes from that step on, leaves it
     out of evaluations, and marks it in the store.
 
-    One that can compute on a GPU says ``DEVICES = True`` in its module and makes its networks on
-    :func:`simulator.core.devices.device`. One that never learns says ``LEARNS = False``: games do not train it.
+    One that can compute on a GPU sets ``SUPPORTS_GPU = True`` in its module and makes its networks on
+    :func:`simulator.core.devices.device`. One that never learns sets ``TRAINABLE = False``: games do not train it.
     """
 
     def act(self, obs: Array) -> Array:
@@ -141,7 +141,7 @@ class Agent(Protocol):
         """The greedy policy as of now, with fresh streams: the same each time it is asked for at the same moment."""
 
     def state(self) -> State:
-        """Everything: tables or weights, optimiser, replay, streams, counters."""
+        """Return the whole state: tables or weights, optimiser, replay, streams, counters."""
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""

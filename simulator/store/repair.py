@@ -86,7 +86,7 @@ def repair(lab: str, into: str) -> dict[str, Any]:
             scratch.mkdir()
             salvaged = salvage(old, scratch)
             found, gone = _runs(old, salvaged)
-            told = _tournaments(salvaged)
+            tournaments = _tournaments(salvaged)
             _write(old, made, found, salvaged)
             sync_folder(made)
             made.replace(new)
@@ -100,7 +100,7 @@ def repair(lab: str, into: str) -> dict[str, Any]:
         for each in found
     ]
     answer = {"lab": str(old), "into": str(new), "database": salvaged.fault or None, "runs": runs, "lost_runs": gone}
-    return {**answer, "tournaments": told, "cells": len(salvaged.rows["cells"])}
+    return {**answer, "tournaments": tournaments, "cells": len(salvaged.rows["cells"])}
 
 
 def show(outcome: Mapping[str, Any]) -> None:
@@ -208,8 +208,8 @@ def _run(number: int, folder: Path, row: ExperimentRow | None, own: Mapping[str,
     begun = row or (ExperimentRow(**known.run) if known.run else None)
     if begun is None:
         n_files = len(list(folder.glob("checkpoint-*.safetensors"))) if folder.is_dir() else 0
-        told = f", beside {n_files} checkpoint{'s' * (n_files != 1)} without a record of them" if n_files else ""
-        raise _Lost(f"what it is was in the database alone{told}" if n_files or any(own.values()) else "")
+        beside = f", beside {n_files} checkpoint{'s' * (n_files != 1)} without a record of them" if n_files else ""
+        raise _Lost(f"what it is was in the database alone{beside}" if n_files or any(own.values()) else "")
     return _anew(begun, folder, own, records)
 
 
@@ -315,12 +315,12 @@ def _from_folder(
         for table in COUNTED:
             rows = _counted(table, [*own[table], *getattr(found, table)], {}, newest.number)
             setattr(found, table, rows)
-        told = f"rows from before step {base.step:,} are lost: {len(found.points):,} curve points and "
-        told += f"{len(found.evaluations):,} evaluations are left"
+        loss = f"rows from before step {base.step:,} are lost: {len(found.points):,} curve points and "
+        loss += f"{len(found.evaluations):,} evaluations are left"
         found.source = "database and the journal"
-        result = {**(result or {}), "lost": told}
+        result = {**(result or {}), "lost": loss}
         found.row = base = base._replace(exact=0)
-        found.lost.append(told)
+        found.lost.append(loss)
     found.row = base._replace(
         status=base.status if base.status == "done" else "interrupted",
         checkpoint=newest.number,
@@ -369,13 +369,13 @@ def _tournaments(salvaged: Salvaged) -> list[dict[str, Any]]:
         rows = sorted(salvaged.rows[table], key=lambda row: row[at])
         salvaged.rows[table][:] = list({tuple(row[k] for k in keys): row for row in rows}.values())
     there = {row[:3] for row in salvaged.rows["cells"]}
-    told = []
+    recovered = []
     for values in sorted(salvaged.rows["tournaments"]):
         row = TournamentRow(*values)
         planned = {(pair["key"], *span) for pair in json.loads(row.plan)["pairs"] for span in pair["spans"]}
         n_cells = len(planned & there)
-        told.append({"tournament": f"t{row.id}", "label": row.label, "cells": n_cells, "planned": len(planned)})
-    return told
+        recovered.append({"tournament": f"t{row.id}", "label": row.label, "cells": n_cells, "planned": len(planned)})
+    return recovered
 
 
 def _write(old: Path, made: Path, found: Iterable[_Found], salvaged: Salvaged) -> None:

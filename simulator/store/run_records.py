@@ -81,10 +81,10 @@ def failure_of(error: BaseException, step: int) -> dict[str, Any]:
     fault = (
         error.fault if isinstance(error, PlayerError) else None if isinstance(error, ValueError) else fault_of(error)
     )
-    told = {"reason": " ".join(str(error if isinstance(error, ValueError) else fault).split())}
+    failure = {"reason": " ".join(str(error if isinstance(error, ValueError) else fault).split())}
     known = {name: getattr(fault, name) or None for name in ("kind", "file", "line")} if fault else {}
     at = error.step if isinstance(error, PlayerError) and error.step else step
-    return {**told, "kind": None, "file": None, "line": None, **known, "step": at}
+    return {**failure, "kind": None, "file": None, "line": None, **known, "step": at}
 
 
 def outcome(spec: EnvSpec, evaluations: list[Evaluation], failed: tuple[Failure, ...]) -> dict[str, Any]:

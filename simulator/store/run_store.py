@@ -129,8 +129,10 @@ class Store:
         """Refuse a run with newer checkpoints than a crash can leave: the database lost them, or its log was lost."""
         newest = max((checkpoints.number_of(path) for path in folder.glob("checkpoint-*.safetensors")), default=0)
         if newest > row.checkpoint + 1:
-            told = f"the database knows fewer checkpoints of run r{row.id} than there are: {row.checkpoint} of {newest}"
-            raise StoreError(f"{told}; {repair_advice(self.lab)}")
+            fault = (
+                f"the database knows fewer checkpoints of run r{row.id} than there are: {row.checkpoint} of {newest}"
+            )
+            raise StoreError(f"{fault}; {repair_advice(self.lab)}")
 
     def release(self, run: str) -> None:
         """Let go of a run; nothing happens where it was not held."""

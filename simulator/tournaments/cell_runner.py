@@ -167,23 +167,23 @@ def _of_run(record: RunRecord, evaluated: Evaluated) -> Result:
 
 def _recall(task: Task, tick: Tick) -> Result:
     from simulator.config.recall import RecallConfig
-    from simulator.recall import loop as arena
+    from simulator.recall import loop
     from simulator.recall.summary import scores_by_cell
 
     settings = from_toml(RecallConfig, task.settings, OF_A_CELL)
     with Store(task.scratch) as store:
-        for last in arena.recall(settings, store, _stored(store, tick)):  # noqa: B007 - the last one counts
+        for last in loop.recall(settings, store, _stored(store, tick)):  # noqa: B007 - the last one counts
             tick()
         record = store.find(last.id)
         (measured,) = scores_by_cell(store, record, 1)
-    told = record.known("cells")[0]
-    broken = told.get("failed", [])
+    cell = record.known("cells")[0]
+    broken = cell.get("failed", [])
     if len(broken) == len(record.seeds):
         raise CellFailed(NOT_A_NUMBER.format(broken[0]["reason"]))
     found = {name: scores.tolist() for name, scores in measured.items()}
     facts = {
         **{name: found[name] for name in ("overlap", "exact", "spurious", "cue", "ceiling_overlap", "ceiling_exact")},
-        **{name: told.get(name) for name in ("parameters", "store_seconds")},
+        **{name: cell.get(name) for name in ("parameters", "store_seconds")},
     }
     plain: Result = {"scores": found["overlap"], "steps": [], "curve": [[] for _ in record.seeds], "failed": broken}
     return plain | {"facts": facts, "seconds": record.seconds, "cpu_seconds": record.cpu_seconds, "exact": True}

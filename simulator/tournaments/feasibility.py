@@ -41,8 +41,8 @@ def prepare(
             place = summary.named(plan, pair)
             reason = " ".join(str(error).split())
             if not config.skip:
-                told = f"{place['contestant']} in {place['challenge']}: {reason}"
-                raise ValueError(f"{told}; --skip goes on without") from None
+                message = f"{place['contestant']} in {place['challenge']}: {reason}"
+                raise ValueError(f"{message}; --skip goes on without") from None
             plan["refused"].append({**place, "reason": reason})
             plan["pairs"].remove(pair)
     known = _with_floor(plan, envs, cells)
@@ -54,8 +54,8 @@ def prepare(
 
 def _with_floor(plan: Mapping[str, Any], envs: Mapping[int, Any], cells: Mapping[JobKey, JobRecord]) -> set[int]:
     """The challenges that say what random play comes to."""
-    told = {key for (key, _), cell in cells.items() if cell.facts.get("floor") is not None}
-    known = {pair["challenge"] for pair in plan["pairs"] if pair["key"] in told}
+    measured = {key for (key, _), cell in cells.items() if cell.facts.get("floor") is not None}
+    known = {pair["challenge"] for pair in plan["pairs"] if pair["key"] in measured}
     known |= {m for m, each in enumerate(plan["challenges"]) if each["kind"] != "env"}
     specs = {m: env.spec for m, env in envs.items()}
     return known | {

@@ -99,13 +99,13 @@ def _matches(record: TournamentRecord, cells: Cells) -> list[dict[str, Any]]:
         if pair["second"] < 0 or not played:
             continue
         first, second = (record.plan["contestants"][pair[side]]["label"] for side in ("contestant", "second"))
-        told = {"first": first, "second": second, "challenge": named(record.plan, pair)["challenge"]}
-        told["scores"] = [_mean([cell.scores for cell in played]), _mean([cell.second for cell in played])]
+        match = {"first": first, "second": second, "challenge": named(record.plan, pair)["challenge"]}
+        match["scores"] = [_mean([cell.scores for cell in played]), _mean([cell.second for cell in played])]
         for name in ("expected", "exploitability"):
             sides = [cell.facts.get(name) for cell in played]
             known = None not in sides
-            told[name] = [_mean([each[k] for each in sides]) for k in range(2)] if known else None
-        found.append(told)
+            match[name] = [_mean([each[k] for each in sides]) for k in range(2)] if known else None
+        found.append(match)
     return found
 
 

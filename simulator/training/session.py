@@ -72,7 +72,7 @@ class Session:
         self._notes = _notes(0, self._obs)
         self._has_float_obs = np.asarray(self._obs).dtype.kind == "f"
         size = sum(note.nbytes for note in _notes(1, self._obs))
-        longest = min(MAX_ROLLOUT_STEPS // len(self.seeds), getattr(self.agent, "piece", MAX_ROLLOUT_STEPS))
+        longest = min(MAX_ROLLOUT_STEPS // len(self.seeds), getattr(self.agent, "max_rollout_steps", MAX_ROLLOUT_STEPS))
         self._most = max(1, longest if self._fast else min(MAX_NOTED_STEPS, MAX_NOTED_BYTES // size))
         self._check_finite(np.asarray(self._obs)[None], 0)
         self._make_env = env.make

@@ -79,8 +79,8 @@ def _extra(snapshot: TournamentSnapshot, width: int) -> list[Text]:
     parts += [(f"newest {clean(snapshot.newest)}", "")] if snapshot.newest else []
     now = snapshot.now if snapshot.phase not in OVER else ()
     more = f" and {len(now) - NOW_AT_MOST} more" if len(now) > NOW_AT_MOST else ""
-    told = [f"now {clean(each)}" for each in now[:NOW_AT_MOST]]
-    parts += [(each + more * (each is told[-1]), "dim") for each in told]
+    shown = [f"now {clean(each)}" for each in now[:NOW_AT_MOST]]
+    parts += [(each + more * (each is shown[-1]), "dim") for each in shown]
     return [fit(width, part) for part in parts]
 
 

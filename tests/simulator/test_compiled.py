@@ -53,10 +53,10 @@ def test_functions_of_one_signature_are_one_type_to_what_takes_them():
 
 def test_pieces_say_that_they_cannot_be_called_from_python():
     row = np.array([1.0])
-    with pytest.raises(TypeError, match=r"test_compiled\._twice is a piece of compiled code"):
+    with pytest.raises(TypeError, match=r"test_compiled\._twice can be called from compiled code only"):
         _twice(1.0)  # not compiled yet, or within others
     function_pointer(_sum, row, 0)
-    with pytest.raises(TypeError, match=r"test_compiled\._sum is a piece of compiled code"):
+    with pytest.raises(TypeError, match=r"test_compiled\._sum can be called from compiled code only"):
         _sum(row, 0)
 
 

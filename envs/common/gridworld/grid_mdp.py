@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from envs.common.gridworld.finite_world import WorldRules
+from envs.common.gridworld.layout_model import LayoutRules
 from envs.common.gridworld.map_file import GOALS, Map, find_cells
 from simulator.core.mdp.markov_chains import can_reach, reachable_from
 from simulator.core.mdp.model import GOES_ON, TERMINATES, TRUNCATES, FiniteMDP, checked
@@ -72,7 +72,7 @@ def make_cells(plan: Map) -> MapCells:
     return MapCells(plan, symbol.shape, symbol.ravel(), key_bit.ravel(), len(keys), 2 if plan.cue else 1)
 
 
-def make_grid(cells: MapCells, rules: WorldRules) -> Grid:
+def make_grid(cells: MapCells, rules: LayoutRules) -> Grid:
     """Make every state that can be reached.
 
     Raises:
@@ -100,7 +100,7 @@ def make_grid(cells: MapCells, rules: WorldRules) -> Grid:
     )
 
 
-def make_mdp(grid: Grid, rules: WorldRules) -> FiniteMDP:
+def make_mdp(grid: Grid, rules: LayoutRules) -> FiniteMDP:
     """Make the MDP of a grid; actions are up, right, down and left. See :class:`envs.rooms.Config` for the rules."""
     plan = grid.cells.plan
     symbol = grid.cells.symbol[grid.cell]
@@ -154,7 +154,7 @@ def _next_states(cells: MapCells) -> Array:
     return next_state.reshape(-1, 4)
 
 
-def _start_cells(cells: MapCells, rules: WorldRules, hopeful: Array) -> Array:
+def _start_cells(cells: MapCells, rules: LayoutRules, hopeful: Array) -> Array:
     """Return the cells that episodes begin on; ``hopeful`` [C] marks those from which a goal can be reached."""
     plan = cells.plan
     if rules.start == "random" or (rules.start == "layout" and plan.start == "random"):

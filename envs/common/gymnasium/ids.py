@@ -189,8 +189,8 @@ def _import(env_id: str, module: str) -> None:
             if module in own_packages.NAMES:  # who writes envs:EnvId means their own
                 any(env_id.rpartition(":")[2] in gymnasium.registry for _ in own_packages.go_on(module))
         except FOREIGN as error:
-            told = _to_install(error) or reason(error)
-            raise ValueError(f"environment {env_id}: {module} cannot be imported: {told}") from error
+            hint = _to_install(error) or reason(error)
+            raise ValueError(f"environment {env_id}: {module} cannot be imported: {hint}") from error
     if module == "ale_py":
         gymnasium.register_envs(loaded)
         loaded.ALEInterface.setLoggerMode(loaded.LoggerMode.Error)  # or every emulator greets on stderr
@@ -199,8 +199,8 @@ def _import(env_id: str, module: str) -> None:
 def _reason(error: BaseException, kwargs: Mapping[str, Any]) -> str:
     """Why it failed, in one line, with the command that helps where something is not installed."""
     line = " ".join(str(error).split()) or type(error).__name__
-    if told := _to_install(error):
-        return told
+    if hint := _to_install(error):
+        return hint
     if isinstance(error, ImportError):
         return line
     given = f" with kwargs {dict(kwargs)}" if kwargs else ""

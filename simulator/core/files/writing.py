@@ -119,12 +119,12 @@ def is_ours(path: Path) -> bool:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(size - _CHUNK - len(_PNG_END), 0))
             end = file.read()
-            told = end[8 + len(_PNG_KEY) :][:64]
-            if end == _png_end(told):
+            stored_digest = end[8 + len(_PNG_KEY) :][:64]
+            if end == _png_end(stored_digest):
                 stop = size - len(end)
                 rest = _PNG_END
             elif found := _SEAL.search(end[-_MAX_SEAL:]):
-                told = found[1]
+                stored_digest = found[1]
                 stop = size - len(found[0])
                 rest = b""
             else:
@@ -135,7 +135,7 @@ def is_ours(path: Path) -> bool:
                 digest.update(piece)
                 stop -= len(piece)
             digest.update(rest)
-            return digest.hexdigest().encode() == told
+            return digest.hexdigest().encode() == stored_digest
     except (UnreadableError, OSError):
         return False
 

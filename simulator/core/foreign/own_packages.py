@@ -125,8 +125,10 @@ def _put_before(name: str, theirs: ModuleType) -> None:
         _continuations[str(Path(str(theirs.__file__)).resolve())] = theirs
     for each in [each for each in sys.modules if each.startswith(f"{name}.") and _has(each)]:
         file = getattr(sys.modules.pop(each), "__file__", None)
-        told = f"{each} is one of Engram's own from now on; that of {file} was imported before, expected another name"
-        warnings.warn(told, stacklevel=4)
+        message = (
+            f"{each} is one of Engram's own from now on; that of {file} was imported before, expected another name"
+        )
+        warnings.warn(message, stacklevel=4)
     spec = _spec_of_ours(name)
     assert spec is not None
     assert spec.loader is not None

@@ -112,10 +112,10 @@ class RayWorkers:
         One is Python's, which it sets in the main thread only; the other one, of its compiled part, writes a stack and
         ends the process with the signal. The thread stays, for the system ends Ray's processes when it does.
         """
-        told = ONE_THREAD | trust_environment()
-        known = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": told}}
+        env_vars = ONE_THREAD | trust_environment()
+        options = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": env_vars}}
         logging.getLogger("ray").setLevel(logging.ERROR)
-        starting = self._thread.submit(self._ray.init, address, **known, **more)
+        starting = self._thread.submit(self._ray.init, address, **options, **more)
         while not starting.done():
             wait([starting], BRIEFLY)
             _take_signals_back()

@@ -16,7 +16,7 @@ from simulator.core.scene import Scene
 MAX_TABLE_BYTES = 32 << 20  # observations of all states are tabulated up to this size, and computed on demand beyond it
 
 
-class WorldRules(NamedTuple):
+class LayoutRules(NamedTuple):
     """The rules of movement and of the end of an episode, on any layout."""
 
     slip: float = 0.0
@@ -45,7 +45,7 @@ class ObservationModel(NamedTuple):
     legal_actions: Array | None = None  # bool [n_observations, A]; None: all of them
 
 
-class FiniteWorld(NamedTuple):
+class LayoutModel(NamedTuple):
     """A layout as a finite environment."""
 
     mdp: FiniteMDP
