@@ -40,17 +40,17 @@ class Grudger:
         return {}
 
     def policy(self) -> Grudger:
-        """The same strategy with a memory of its own."""
+        """Return the same strategy with a memory of its own."""
         return Grudger(len(self._grudge))
 
     def probs(self, obs: Array) -> None:
-        """None: actions depend on more than the observation."""
+        """Return None: actions depend on more than the observation."""
 
     def values(self, obs: Array) -> None:
-        """None: there are no values."""
+        """Return None: there are no values."""
 
     def state(self) -> State:
-        """The sides against whom there is a grudge."""
+        """Return the sides that have defected."""
         return {"grudge": self._grudge.copy()}
 
     def restore(self, state: State) -> None:

@@ -130,7 +130,7 @@ class QLearningHyperparams(NamedTuple):
 
 
 class QLearningTrainState(NamedTuple):
-    """Everything S learners know. D is 2 with double learning, else 1; F features, A actions."""
+    """Train state of S learners. D is 2 with double learning, else 1; F features, A actions."""
 
     q: Array  # float64 [S, D, F, A]
     visits: Array  # int64 [S, D, F, A], updates of each entry; [S, 1, 1, 1] where the step size is constant
@@ -369,11 +369,11 @@ class QLearning:
         return Rollout(reward, ended, {"td_error": self._train_state.td_error})
 
     def policy(self) -> GreedyTable:
-        """The greedy policy as of now; double tables act by their mean."""
+        """Return the current greedy policy; double tables act by their mean."""
         return GreedyTable(self._train_state.q.mean(axis=1), self._legal, self._features, self._seeds)
 
     def state(self) -> State:
-        """The whole train state, by name."""
+        """Return the whole train state, by name."""
         return save(self._train_state)
 
     def restore(self, state: State) -> None:

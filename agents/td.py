@@ -95,7 +95,7 @@ class TDHyperparams(NamedTuple):
 
 
 class TDTrainState(NamedTuple):
-    """Everything S learners know of N states and A actions. The model holds K successors of a state and action.
+    """Train state of S learners for N states and A actions. The model holds K successors of a state and action.
 
     A successor that terminates the episode is stored as N + state.
     """
@@ -327,7 +327,7 @@ class TD:
         return {"td_error": self._train_state.td_error}
 
     def policy(self) -> Policy:
-        """The greedy look-ahead as of now, or the given policy."""
+        """Return the current greedy look-ahead, or the given policy."""
         if not self._hyper.control:
             return GivenPolicy(self._workspace.given_policy, self._train_state.v.copy(), self._features, self._seeds)
         q = np.zeros((*self._train_state.v.shape, self._train_state.reward_sum.shape[2]))
@@ -335,7 +335,7 @@ class TD:
         return GreedyTable(q, self._legal, self._features, self._seeds)
 
     def state(self) -> State:
-        """The whole train state, by name."""
+        """Return the whole train state, by name."""
         return save(self._train_state)
 
     def restore(self, state: State) -> None:
@@ -366,12 +366,12 @@ class GivenPolicy:
         return np.minimum((cumulative <= draws[:, None]).sum(axis=1), cumulative.shape[1] - 1)
 
     def values(self, obs: Array) -> Array:
-        """The state's value for every action, [S, B, A]: there are none per action."""
+        """Return the state's value for every action, [S, B, A]: there are none per action."""
         v = self._v[:, self._features.encode(obs)[:, 0]]  # [S, B]
         return np.repeat(v[..., None], self._cumulative.shape[1], axis=-1)
 
     def probs(self, obs: Array) -> Array:
-        """The policy's probabilities, [S, B, A]."""
+        """Return the policy's probabilities, [S, B, A]."""
         probs = np.diff(self._cumulative, axis=1, prepend=0.0)[self._features.encode(obs)[:, 0]]
         return np.repeat(probs[None], len(self._v), axis=0)
 

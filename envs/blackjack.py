@@ -196,7 +196,7 @@ class CardHand(NamedTuple):
 
 
 def make_hand(hard: int, has_ace: bool, n_cards: int) -> CardHand:
-    """Value cards that sum to ``hard``, aces as 1."""
+    """Return the value of cards that sum to ``hard``, aces as 1."""
     usable = has_ace and hard + 10 <= 21
     total = hard + 10 if usable else hard
     return CardHand(total, usable, total == 21 and n_cards == 2)

@@ -104,7 +104,7 @@ class Config:
 
 
 class Sensor:
-    """Reports the state, or with probability ``noise`` one of the others, each alike.
+    """Sensor that reports the state, or with probability ``noise`` a uniformly random other one.
 
     Args:
         seed_list: one stream for each, apart from the environment's.
@@ -173,19 +173,19 @@ class PartiallyObservedEnv:
         return step._replace(obs=obs, final_obs=final_obs)
 
     def observe(self) -> Array:
-        """Current observations, [S, *obs]; the same each time."""
+        """Return current observations, [S, *obs]; the same each time."""
         return self._encode(self._reports)
 
     def scene(self, index: int) -> Scene:
-        """Picture of one copy."""
+        """Draw one copy."""
         return self._inner.scene(index)
 
     def last_scene(self, index: int) -> Scene:
-        """Picture of the state that the latest step led to, before a new episode began."""
+        """Draw the state that the latest step led to, before a new episode began."""
         return self._render(int(self._next_states[index]), 0)
 
     def state(self) -> State:
-        """The inner environment, the sensor's streams and its latest reports."""
+        """Return the inner environment, the sensor's streams and its latest reports."""
         return {**self._inner.state(), "sensor": self._sensor.stream.copy(), "reports": self._reports.copy()}
 
     def restore(self, state: State) -> bool:
@@ -207,7 +207,7 @@ def _report(stream, reports, looks, noise, n_states):
 
 
 class _Description(NamedTuple):
-    """The parts that the environments of one config share, whatever their seeds."""
+    """Parts shared by all environments of one config."""
 
     spec: EnvSpec
     model: LayoutModel

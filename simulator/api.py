@@ -47,12 +47,12 @@ class RunResult:
         return None if exact is None else np.array(exact, np.float64)
 
     def curve(self) -> Curve:
-        """The training curve: steps [P], mean_return [S, P] and episodes [S, P]."""
+        """Return the training curve: steps [P], mean_return [S, P] and episodes [S, P]."""
         with Store(self._lab) as store:
             return summary.curve(store, self.run)
 
     def evaluations(self) -> tuple[Array, Array]:
-        """All evaluations: steps [K] and scores [S, K], exact where they can be."""
+        """Return all evaluations: steps [K] and scores [S, K], exact where possible."""
         with Store(self._lab) as store:
             return summary.evaluation_scores(store, store.find(self.run))
 
@@ -141,14 +141,14 @@ class Trainer:
         return self
 
     def predict(self, observation: Any) -> tuple[Array, None]:
-        """Greedy actions [S] at one observation for all seeds, or one per seed [S, *obs]; and None, as SB3 does."""
+        """Return greedy actions [S] at one observation for all seeds or at obs [S, *obs]; and None, as SB3 does."""
         obs = np.asarray(observation)
         if obs.shape == self._session.env.spec.observation.shape:
             obs = np.repeat(obs[None], len(self._session.seeds), axis=0)
         return self._session.agent.policy().act(obs, np.ones(len(obs), np.bool_)), None
 
     def evaluate(self) -> Array:
-        """Mean return of greedy episodes, float64 [S]: ``eval_episodes`` each, on streams of their own.
+        """Play ``eval_episodes`` greedy episodes on streams of their own and return the mean return, float64 [S].
 
         It is nan for a seed with an episode that did not end within ``eval_max_steps``.
         """

@@ -1,4 +1,4 @@
-"""The machine that a result was made on: processor, instruction sets, BLAS kernel, threads.
+"""Machine of a result: processor, instruction sets, BLAS kernel, threads.
 
 Results of two machines agree in distribution; whether they agree in bits hangs on these.
 """
@@ -54,7 +54,7 @@ def _processor() -> Machine:
 
 
 def _model() -> str:
-    """The processor's name, as its maker has it."""
+    """Return the processor's model name."""
     with suppress(OSError):
         named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8", "replace"), re.MULTILINE)
         if named:
@@ -85,7 +85,7 @@ def _compiled_for() -> str:
 
 
 def _blas() -> Machine:
-    """The library behind numpy's matrix products; its kernel is chosen when it is loaded."""
+    """Return the library of numpy's matrix products, with the kernel that it chose when it was loaded."""
     import numpy as np
     from threadpoolctl import threadpool_info
 

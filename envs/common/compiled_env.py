@@ -1,4 +1,4 @@
-"""The factory of compiled environments: S copies of one, stepped by one compiled call into buffers that are used again.
+"""Factory of compiled environments: S copies, stepped by one compiled call into reused buffers.
 
 An environment's own file brings its dynamics over one copy, as :class:`Dynamics`, and its picture. Each copy draws from
 the stream that Gymnasium's original has after ``reset(seed=n)``, in the original's order, and computes in float64 in
@@ -24,7 +24,7 @@ from simulator.core.vector_batch import VectorBatch
 
 
 class Dynamics(NamedTuple):
-    """The law of one environment, as ``jit_inline`` functions over copy i of ``copies``."""
+    """Dynamics of one environment, as ``jit_inline`` functions over copy i of ``copies``."""
 
     start: Any  # (copies, i): draw the first state of an episode
     transition: Any  # (copies, i, action) -> (reward, terminated): move by an action that exists
@@ -32,7 +32,7 @@ class Dynamics(NamedTuple):
 
 
 class Copies(NamedTuple):
-    """S copies of an environment, moved on in place."""
+    """S copies of an environment, updated in place."""
 
     settings: Any  # of the environment: float64 [R], or a NamedTuple of numbers
     state: np.ndarray  # [S, K] float64 or int64
@@ -136,15 +136,15 @@ class CompiledEnv:
         return VectorBatch(self._pointer, self._copies, step)
 
     def observe(self) -> Array:
-        """Current observations, [S, *obs]."""
+        """Return current observations, [S, *obs]."""
         return self._obs.copy()
 
     def scene(self, index: int) -> Scene:
-        """Picture of one copy."""
+        """Draw one copy."""
         return self._render(self._copies.state[index], int(self._copies.episode_step[index]))
 
     def state(self) -> State:
-        """States, steps of the current episodes, streams, and current observations."""
+        """Return states, steps of the current episodes, streams, and current observations."""
         return {
             "state": self._copies.state.copy(),
             "episode_step": self._copies.episode_step.copy(),

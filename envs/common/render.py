@@ -101,7 +101,7 @@ def _grid_lines(scene: Scene) -> list[str]:
 
 
 def _room_lines(scene: Scene) -> list[str]:
-    """``@G 5 -> 1 4``: the walker, a goal, the room, and where its doors lead."""
+    """Format rooms as lines: ``@G 5 -> 1 4`` are the walker, a goal, the room, and where its doors lead."""
     goals = {mark.row for mark in scene.marks if mark.kind == "goal"}
     signs = [
         f"{'@' if room == scene.walker else ' '}{'G' if room in goals else ' '}" for room in range(len(_places(scene)))

@@ -1,4 +1,4 @@
-"""Tabular environments: S copies of a finite MDP, stepped by one compiled call into buffers that are used again."""
+"""Tabular environments: S copies of a finite MDP, stepped by one compiled call into reused buffers."""
 
 from __future__ import annotations
 
@@ -67,15 +67,15 @@ class TabularEnv:
         return step
 
     def observe(self) -> Array:
-        """Current observations, int64 [S]."""
+        """Return current observations, int64 [S]."""
         return self.env_batch.table.obs_of_state[self.env_batch.state]
 
     def scene(self, index: int) -> Scene:
-        """Picture of one copy."""
+        """Draw one copy."""
         return self._render(int(self.env_batch.state[index]), int(self.env_batch.episode_step[index]))
 
     def state(self) -> State:
-        """States, steps of the current episodes, and streams."""
+        """Return states, steps of the current episodes, and streams."""
         return {
             "state": self.env_batch.state.copy(),
             "episode_step": self.env_batch.episode_step.copy(),

@@ -152,7 +152,7 @@ class IteratedMatrix:
         return buffers.step(0), buffers.step(1)
 
     def expected(self, first: Array, second: Array) -> tuple[Array, Array]:
-        """Exact payoffs per round; see :func:`simulator.core.games.memory_one_payoffs`."""
+        """Return exact payoffs per round; see :func:`simulator.core.games.memory_one_payoffs`."""
         return memory_one_payoffs(
             (first, second),
             self._rules.payoffs,
@@ -162,7 +162,7 @@ class IteratedMatrix:
         )
 
     def state(self) -> State:
-        """Streams, rounds of the current episodes, and observations."""
+        """Return streams, rounds of the current episodes, and observations."""
         return {
             "noise": self._noise.copy(),
             "ending": self._ending.copy(),

@@ -1,4 +1,4 @@
-"""Views of rooms: the walls around a random walker, each view once, in the order of first sight.
+"""Views of rooms: distinct windows of walls around a random walker, in the order of first visit.
 
 The environments are the maps of ``rooms``. A view is a window of cells with the walker in the middle, wall +1 and
 everything else -1; walls hide nothing, and outside of the map is wall. The map is the same for all seeds, the walks

@@ -1,4 +1,4 @@
-"""The contract of a command, the options that are no settings of an experiment, and helpers of several commands."""
+"""Contract of a command, options that are not settings of an experiment, and shared helpers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from simulator.core.files.reading import set_limit
 
 @dataclass(frozen=True)
 class Options:
-    """The options that are no settings of an experiment."""
+    """Options that are not settings of an experiment."""
 
     lab: str = ""
     """folder of the stored experiments; by default ENGRAM_LAB, or ./lab"""
@@ -108,7 +108,7 @@ class CommandResult(NamedTuple):
 
 
 class ParsedArgs(NamedTuple):
-    """The words of a command line, sorted and checked."""
+    """Parsed and checked command line."""
 
     names: list[str]
     options: Options
@@ -117,7 +117,7 @@ class ParsedArgs(NamedTuple):
     players: dict[str, Any]  # table -> nested settings of players, texts as they were typed
 
     def sources(self, names: Mapping[str, Any]) -> list[ConfigSource]:
-        """The sources of a config that the words are, over files; ``names``: tables of the players that are named."""
+        """Return the sources of a config: the command line over files; ``names``: tables of the named players."""
         return [ConfigSource({**self.settings, **names}), ConfigSource(self.players, flags=True)]
 
 
@@ -132,7 +132,7 @@ class Command(NamedTuple):
     players: Callable[[ParsedArgs], list[PlayerHelp]] | None = None  # the named players, for help
 
     def known(self) -> list[Setting]:
-        """All options but those of players."""
+        """Return all options but those of players."""
         own = [each for each in settings(Options) if each.name in (*EVERYWHERE, *self.options)]
         return [*self.settings(), *own]
 
@@ -174,7 +174,7 @@ def refuse_unused(args: ParsedArgs, command: str, what: str, used: Collection[st
 
 
 def lab_of(options: Options) -> str:
-    """The folder of the lab: ``--lab``, ``ENGRAM_LAB`` or ``./lab``.
+    """Return the folder of the lab: ``--lab``, ``ENGRAM_LAB`` or ``./lab``.
 
     Raises:
         ValueError: it cannot be a lab, in one line.
@@ -188,14 +188,14 @@ def lab_of(options: Options) -> str:
 
 
 def view_of(options: Options, experiment: str = "run") -> Any:
-    """The live view of an experiment, or None."""
+    """Make the live view of an experiment, or None."""
     if options.view == "none":
         return None
     return import_module(f"simulator.views.{experiment}").terminal_view()
 
 
 def named_players(sources: Sequence[ConfigSource], tables: Collection[str]) -> dict[str, str]:
-    """Table -> name of the player that the last source with a name names."""
+    """Return the names of the named players by table; the last source with a name counts."""
     named: dict[str, str] = {}
     for source in sources:
         for table in tables:

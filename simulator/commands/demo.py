@@ -1,4 +1,4 @@
-"""``engram demo``: run the main job in half a minute.
+"""``engram demo``: train agents, benchmark memories and run a small tournament in half a minute.
 
 Three agents learn two sets of rooms, beside the exact optimum; memories recall corrupted digits, beside the
 Bayes-optimal ceiling; and a small tournament ranks agents, with confidence intervals.
@@ -83,7 +83,7 @@ NEXT = {
 
 
 class Demo(NamedTuple):
-    """The results of the demo."""
+    """Results of the demo."""
 
     data: dict[str, Any]  # the JSON object of the command
     picture: AgentView | None  # values and best moves of Q-learning's first seed in the four rooms

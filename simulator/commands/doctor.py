@@ -70,7 +70,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _distributions() -> Iterator[Finding]:
-    """Everything that the project needs, against ``constraints.txt`` where this is a checkout."""
+    """Check every dependency, against ``constraints.txt`` in a checkout."""
     pinned = _pins(registry.ROOT / "constraints.txt")
     needed = [re.split(r"[\[<>=!~; ]", line)[0] for line in _requirements() if "extra ==" not in line]
     for name in ("engram-rl", *needed):
@@ -86,7 +86,7 @@ def _distributions() -> Iterator[Finding]:
 
 
 def _pygame() -> Finding:
-    """``pygame`` and ``pygame-ce`` install the same files: side by side they break each other."""
+    """Check that ``pygame`` and ``pygame-ce``, which install the same files, are not both installed."""
     old = _version("pygame")
     new = _version("pygame-ce")
     if old and new:
@@ -184,7 +184,7 @@ def _requirements() -> list[str]:
 
 
 def _pins(path: Path) -> dict[str, str]:
-    """Distribution -> version, of the lines ``name==version``."""
+    """Return the pinned versions: distribution -> version, of the lines ``name==version``."""
     if not path.is_file():
         return {}
     found = re.findall(r"^([\w.\-]+)==([^\s;#]+)", path.read_text("utf-8"), re.MULTILINE)
@@ -203,7 +203,7 @@ def _version(name: str) -> str | None:
 
 
 def _existing(place: Path) -> Path:
-    """The folder itself, or the nearest one above it that exists."""
+    """Return the folder itself, or the nearest existing one above it."""
     return next(folder for folder in (place, *place.parents) if folder.exists())
 
 

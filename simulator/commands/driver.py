@@ -1,4 +1,4 @@
-"""Driver of an experiment in this process: asks for snapshots, draws them, and stops in good order on a signal."""
+"""Driver of an experiment: asks for snapshots, draws them, and handles signals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StopSignal:
 
 
 class Driven(NamedTuple, Generic[S]):
-    """End of this process's work on an experiment."""
+    """Outcome of driving an experiment in this process."""
 
     last: S
     signal: int  # number of the signal that ended it, 0: the experiment is over
@@ -83,7 +83,7 @@ def interruption_line(driven: Driven[S], lab: object) -> str:
 
 
 def _next(snapshots: Iterator[S], last: S | None) -> S | None:
-    """The next snapshot, None at the end. What is refused after the first one is a failure, and no bad input."""
+    """Return the next snapshot, None at the end. An error after the first one is a failure, not bad input."""
     try:
         return next(snapshots, None)
     except BadInputError:
@@ -98,7 +98,7 @@ def _next(snapshots: Iterator[S], last: S | None) -> S | None:
 
 @contextmanager
 def _terminal_may_be_gone() -> Iterator[None]:
-    """Go on where the terminal is gone: what it would be told is lost, and SIGHUP comes or has come."""
+    """Continue if the terminal is gone: output is dropped, and SIGHUP comes or has come."""
     try:
         yield
     except OSError as error:
@@ -108,7 +108,7 @@ def _terminal_may_be_gone() -> Iterator[None]:
 
 
 def _leave_terminal() -> None:
-    """Let what is written from now on go nowhere, where it went to a terminal that is gone."""
+    """Redirect stdout and stderr to nowhere if their terminal is gone."""
     import termios
 
     for number in (1, 2):
@@ -152,7 +152,7 @@ def _stopping() -> Iterator[StopSignal]:
 
 
 def _answer(reader: int) -> None:
-    """Say what the signals do whose numbers arrive at a pipe, until it is closed.
+    """Print what the signals do whose numbers arrive at a pipe, until it is closed.
 
     What comes within ``AT_ONCE`` of the first is of the same wish: ``timeout`` signals its child, and then its group.
     """

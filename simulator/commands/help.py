@@ -78,7 +78,7 @@ def help_text(usage: str, description: str, known: list[Setting], players: Seque
 def player_help(
     path: tuple[str, ...], kind: str, name: str, find: Callable[[str], tuple[registry.Plugin, Any]] | None = None
 ) -> PlayerHelp:
-    """The settings of a player, from the cache where that knows them.
+    """Return the settings of a player, from the cache if it has them.
 
     Args:
         path: the table whose options they are.
@@ -117,7 +117,7 @@ def _groups(known: list[Setting], path: list[str], doc: str) -> Iterator[OptionG
 
 
 def _option(setting: Setting, *, many: bool = False) -> OptionHelp:
-    """The help of an option that takes a value, or ``many``."""
+    """Describe an option that takes a value, or ``many``."""
     expected = describe(setting.hint)
     if many:
         expected = expected.removeprefix("a list, each ")
@@ -137,7 +137,7 @@ def _option(setting: Setting, *, many: bool = False) -> OptionHelp:
 
 
 def _state_of(kind: str) -> str:
-    """A digest that changes with every source that can change the settings of a kind of players."""
+    """Return a digest that changes with every source that can change the settings of a kind of players."""
     top = registry.FOLDERS[kind].partition("/")[0]
     core = registry.ROOT / "simulator" / "core"
     sources = [*(registry.ROOT / top).rglob("*.py"), *core.glob("*.py"), Path(__file__)]

@@ -93,7 +93,7 @@ def _memory_presets() -> list[dict[str, Any]]:
 
 
 def _gymnasium() -> list[str]:
-    """Every registered Gymnasium id but ours."""
+    """Return every registered Gymnasium id but ours."""
     import gymnasium
 
     return sorted(each for each in gymnasium.registry if not each.startswith("engram/"))
@@ -129,7 +129,7 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
 
 
 def _status(run: Mapping[str, Any]) -> str:
-    """The status of a run, and how many of its seeds failed."""
+    """Format the status of a run, and the number of its failed seeds."""
     if run["error"]:
         return f"failed: {run['error']['kind'] or 'a value was refused'}"
     return f"{run['status']}, {len(run['failed'])} failed" if run["failed"] else str(run["status"])

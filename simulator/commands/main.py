@@ -1,4 +1,4 @@
-"""The command line: finds the command, sorts its words, calls it and prints the outcome.
+"""Command line: finds the command, parses its options, runs it and prints the outcome.
 
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input (one line, never a traceback unless ``ENGRAM_DEBUG=1``), 129,
 130 and 143 interrupted by SIGHUP, SIGINT and SIGTERM, after a checkpoint was written.
@@ -150,7 +150,7 @@ def _print_help(summary: Summary, command: Command, args: ParsedArgs) -> None:
 
 
 def _line(error: Exception) -> str:
-    """The reason of an error, in one line."""
+    """Format the reason of an error in one line."""
     text = readable_reason(error)
     ours = type(error).__module__.startswith("simulator.")
     if text and (ours or isinstance(error, ValueError) or type(error) is RuntimeError):

@@ -1,4 +1,4 @@
-"""The parser of the command line: argparse, with options that are generated from dataclasses of settings.
+"""Parser of the command line: argparse, with options generated from dataclasses of settings.
 
 Every value stays a text here: :mod:`simulator.config.validation` checks it, as it checks files. Options of players
 (``--agent.step-size 0.1``) are taken as they are typed and checked with the config, so that no player is imported to
@@ -22,7 +22,7 @@ _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)")
 
 
 class ParsedWords(NamedTuple):
-    """The words of a command, sorted."""
+    """Parsed command line."""
 
     names: list[str]
     options: dict[str, Any]  # checked; only what was given
@@ -71,7 +71,7 @@ def parse(words: Sequence[str], known: list[Setting], tables: Sequence[str]) -> 
 
 
 def _normalised(words: Sequence[str], own: dict[str, Setting]) -> list[str]:
-    """The words as argparse takes them.
+    """Convert words to the form that argparse takes.
 
     An option is written with ``-`` and not ``_``; a negative number stands behind ``=``, since argparse takes ``-1e3``
     for an option; and ``--json=true`` is a switch, to which argparse lets nobody give a value.
@@ -98,14 +98,14 @@ def _normalised(words: Sequence[str], own: dict[str, Setting]) -> list[str]:
 
 
 def _form(setting: Setting) -> dict[str, Any]:
-    """The arguments for argparse of an option: a switch, a list up to the next option, or one value."""
+    """Return argparse's arguments for an option: a switch, a list up to the next option, or one value."""
     if setting.hint is bool:
         return {"action": "store_const", "const": "true"}
     return {"nargs": "+" if is_list(setting.hint) else None}
 
 
 def _split(words: Sequence[str]) -> list[str]:
-    """The values of a list, which stand in words of their own or between commas."""
+    """Split a list, whose values are words of their own or separated by commas."""
     return [text for word in words for text in word.split(",") if text]
 
 
@@ -133,12 +133,12 @@ def _path(option: str) -> tuple[str, ...]:
 
 
 def option_of(path: Sequence[str]) -> str:
-    """The option of a setting, ``--agent.step-size``."""
+    """Return the option of a setting: ``--agent.step-size``."""
     return "--" + ".".join(path).replace("_", "-")
 
 
 def format_value(value: Any) -> str:
-    """A value as it is written on a command line."""
+    """Format a value as on a command line."""
     if value is None or isinstance(value, bool):
         return "none" if value is None else str(value).lower()
     if isinstance(value, list | tuple):

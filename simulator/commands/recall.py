@@ -45,7 +45,7 @@ def act(args: ParsedArgs) -> CommandResult:
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:
-    """The sources of the config, each over the ones before: --all, file, words."""
+    """Return the sources of the config, each over the ones before: --all, file, command line."""
     options = args.options
     files = [ConfigSource(ALL)] if options.all else []
     if options.config:

@@ -36,7 +36,7 @@ def act(args: ParsedArgs) -> CommandResult:
 
 
 def _form(options: Options) -> str:
-    """The one form in which a report is printed for other programs; empty: for people.
+    """Return the machine-readable format of a report: Markdown, CSV or LaTeX; empty: for people.
 
     Raises:
         ValueError: several were asked for.

@@ -245,7 +245,7 @@ def _show_tournament(outcome: Mapping[str, Any]) -> None:
 
 
 def _cells(store: CellStore, plan: Mapping[str, Any]) -> dict[JobKey, JobRecord]:
-    """The cells of a plan that ended well, in its order."""
+    """Return the cells of a plan that have results, in its order."""
     from simulator.tournaments.plan import cells_of
 
     known = store.cells([pair["key"] for pair in plan["pairs"]])
@@ -254,7 +254,7 @@ def _cells(store: CellStore, plan: Mapping[str, Any]) -> dict[JobKey, JobRecord]
 
 
 def _by_seed(cell: JobRecord) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every number of a cell by seed; facts that are one for all seeds with each of them."""
+    """Iterate over every number of a cell by seed; facts of all seeds are repeated for each."""
     n = cell.span[1]
     for i, seed in enumerate(range(cell.span[0], sum(cell.span))):
         found: dict[str, Any] = {"score": cell.scores[i].tolist()}
@@ -274,7 +274,7 @@ def _by_seed(cell: JobRecord) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _of_seed(value: Any, i: int, n: int) -> Any:
-    """The value of a fact for seed number i of n: facts are one for all seeds, or [S], or of both sides [2][S]."""
+    """Return the value of a fact for seed i of n: facts are one for all seeds, [S], or of both sides [2][S]."""
     if not isinstance(value, list):
         return value
     if len(value) == 2 and all(isinstance(side, list) and len(side) == n for side in value):

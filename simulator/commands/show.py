@@ -91,7 +91,7 @@ def player_entry(player: registry.Plugin) -> dict[str, Any]:
 
 
 def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
-    """Settings as rows; those of a table within under its name and a dot."""
+    """Flatten settings to rows; nested settings have dotted names."""
     rows: list[dict[str, str]] = []
     for setting in known:
         if dataclasses.is_dataclass(setting.hint):
@@ -117,7 +117,7 @@ def _run_ids(lab: str) -> list[str]:
 
 
 def _run(name: str, lab: str) -> dict[str, Any] | None:
-    """The summary of a stored run, with its settings."""
+    """Return the summary of a stored run, with its settings."""
     from simulator.store.lab import existing
 
     if name != "latest" and not Path(lab).exists():

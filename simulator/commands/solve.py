@@ -90,7 +90,7 @@ def answer(name: str, env: Env, criterion: str, gamma: float, horizon: int) -> d
 
 
 def _optimum(mdp: FiniteMDP, criterion: str, gamma: float, horizon: int) -> tuple[Array, Array, Array, float]:
-    """Values [N], q [N, A], best actions bool [N, A] and the value of the start."""
+    """Compute values [N], q [N, A], best actions bool [N, A] and the value of the start."""
     if criterion == "discounted":
         best = value_iteration(mdp, gamma)
         return best.values, best.q, best.greedy, best.start_value
@@ -112,7 +112,7 @@ def _optimum(mdp: FiniteMDP, criterion: str, gamma: float, horizon: int) -> tupl
 
 
 def picture(env: Env, solved: Mapping[str, Any]) -> AgentView:
-    """The environment with its values and best actions, for a view."""
+    """Return the environment with its values and best actions, for a view."""
     greedy = np.zeros(np.shape(solved["q"]), np.bool_)
     for state, actions in enumerate(solved["policy"]):
         greedy[state, actions] = True

@@ -62,7 +62,7 @@ def act(args: ParsedArgs) -> CommandResult:
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:
-    """The sources of the config, each over the ones before: preset, file, words."""
+    """Return the sources of the config, each over the ones before: preset, file, command line."""
     files = []
     if args.options.preset:
         files.append(preset(args.options.preset))
@@ -74,7 +74,7 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
 
 
 def _entries(option: str, words: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The tables of ``NAME`` and ``LABEL=NAME``, by label."""
+    """Convert ``NAME`` and ``LABEL=NAME`` to tables, by label."""
     if not words:
         raise ValueError(f"--{option}: expected a name after it")
     found: dict[str, dict[str, str]] = {}
@@ -221,7 +221,7 @@ def settings_notes(name: str, lab: str) -> list[str]:
 
 
 def named(store: CellStore, name: str) -> str:
-    """The id of a tournament; of the newest where the name is "latest"."""
+    """Return the id of a tournament; the newest one's if the name is "latest"."""
     known = store.tournaments()
     return known[0].name if name == "latest" and known else name
 

@@ -80,7 +80,7 @@ def register(kind: type[Any], form: Format) -> None:
 
 
 def own_settings(kind: type[Any]) -> list[Setting]:
-    """The settings of an experiment that are neither a player nor a player's."""
+    """List the settings of an experiment itself, without those of players."""
     return [each for each in settings(kind) if each.name not in _FORMATS[kind].fields]
 
 
@@ -228,17 +228,17 @@ def labelled(sources: Sequence[ConfigSource], table: str) -> dict[str, list[tupl
 
 
 def plain_label(label: str) -> str:
-    """A label as options of the command line write it."""
+    """Convert a label to the form that options of the command line use."""
     return "".join(letter if letter.isalnum() else "_" for letter in label)
 
 
 def table_of(name: str, own: Any) -> Tables:
-    """The table of a player: its name and all its settings."""
+    """Return the table of a player: its name and all its settings."""
     return {"name": name, **dataclasses.asdict(own)}
 
 
 def files_of(kind: str, name: str, chosen: Any) -> list[str]:
-    """The files that a player's settings name, as its module's function ``files(config)`` lists them.
+    """List the files that a player's settings name, by its module's function ``files(config)``.
 
     Where it has none they are the settings that are written as paths (:func:`simulator.core.files.reading.names_file`):
     a file in the working folder that is called like a setting's value is not meant.
@@ -261,7 +261,7 @@ def to_toml(config: Any) -> str:
 
 
 def settings_hash(config: Any) -> str:
-    """SHA-256 of everything that the result depends on, in hex: two configs of the same hash give the same bits.
+    """Hash everything that the result depends on (SHA-256, hex): configs of the same hash give the same bits.
 
     Where a setting names a file (a map, a policy), what the file holds counts too.
     """
@@ -269,7 +269,7 @@ def settings_hash(config: Any) -> str:
 
 
 def hash_of(tables: Tables, config: Any) -> str:
-    """SHA-256 of a config's tables as they are given, under the names of whatever version wrote them."""
+    """Hash a config's tables as they are, under the names of the version that wrote them."""
     tables = _copy(tables)
     files = list(_FORMATS[type(config)].identify(config, tables))
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
@@ -280,7 +280,7 @@ def hash_of(tables: Tables, config: Any) -> str:
 
 
 def tables_of(config: Any) -> Tables:
-    """The nested tables of a config, which ``build`` reads."""
+    """Return the nested tables of a config, which ``build`` reads."""
     own = {each.name: getattr(config, each.name) for each in own_settings(type(config))}
     tables: Tables = plain({**own, **_FORMATS[type(config)].players(config)})
     return tables
@@ -292,7 +292,7 @@ def forget_place(table: Tables) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Settings in the types of TOML: None is the word none, sequences are lists."""
+    """Convert settings to the types of TOML: None becomes the string none, sequences become lists."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -301,7 +301,7 @@ def plain(value: Any) -> Any:
 
 
 def unplain(value: Any) -> Any:
-    """Settings of TOML in the types of Python: the word none is None, in tables and lists too."""
+    """Convert settings from the types of TOML: the string none becomes None, in tables and lists too."""
     if isinstance(value, Mapping):
         return {key: unplain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -344,7 +344,7 @@ def of_record(kind: type[Config], record: StoredConfig) -> Config:
 
 
 def stored_tables(kind: type[Any], record: StoredConfig) -> Tables:
-    """The tables of a stored config, unchecked, of players that are gone too; what is missing has its default."""
+    """Return the unchecked tables of a stored config, with defaults filled in; its players may be gone."""
     if not record.settings:
         return {}
     stored = read_stored(_FORMATS[kind].experiment, record.settings, _where(record), record.versions, refuse=False)
@@ -352,7 +352,7 @@ def stored_tables(kind: type[Any], record: StoredConfig) -> Tables:
 
 
 def stored_notes(kind: type[Any], record: StoredConfig) -> list[str]:
-    """Say of a stored experiment's config which settings have other names now, and why it cannot be run again."""
+    """Describe which settings of a stored config have new names, and why it cannot be run again."""
     place = (record.settings, _where(record), record.versions)
     try:
         notes = list(read_stored(_FORMATS[kind].experiment, *place).notes)
@@ -363,7 +363,7 @@ def stored_notes(kind: type[Any], record: StoredConfig) -> list[str]:
 
 
 def is_as_stored(config: Any, record: StoredConfig) -> bool:
-    """Tell whether a stored experiment has this config, and the files it names hold what they held when it began."""
+    """Tell whether a stored experiment has this config, and its files their content of when it began."""
     own = settings_hash(config)
     if own == record.settings_hash:
         return True

@@ -1,4 +1,4 @@
-"""Announcement of the code that a config imports: one line before the first import, once for each source.
+"""Announcement of code that a config imports: one line before the first import.
 
 A config names players by dotted path, by ``module:EnvId``, by the path of a Python file or as ``python:module:name``,
 so to run a config from somewhere else is to run that code. The names of our own players, ids of Gymnasium and classes
@@ -34,7 +34,7 @@ def _announce_once(where: str, found: tuple[str, ...]) -> None:
 
 
 def code_of(name: str) -> str:
-    """The module or file that a name of a player imports, in one short line; empty where it imports none."""
+    """Return the module or file that a player's name imports, shortened; empty if it imports none."""
     kind, _, target = name.partition(":")
     if kind == "python":
         found = target.rpartition(":")[0] or target

@@ -32,7 +32,7 @@ class Preset:
     env_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def source(self) -> ConfigSource:
-        """The settings as the codec takes them."""
+        """Return the settings as a source for the codec."""
         agent = {"name": self.agent, **self.agent_settings}
         env = {"name": self.env, **self.env_settings}
         return ConfigSource({"steps": self.steps, "agent": agent, "env": env}, f"preset {self.name}")

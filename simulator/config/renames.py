@@ -1,4 +1,4 @@
-"""Renamed settings: the one place that knows the former names of what stored configs hold.
+"""Renamed settings: former names of settings and players in stored configs.
 
 A change that renames or drops a setting, a value or a player adds a line to ``CHANGES`` with the first version that has
 it, and stored experiments can still be shown, reported, resumed and reproduced. A dropped setting is ignored where its
@@ -74,7 +74,7 @@ def read_stored(experiment: str, text: str, where: str, versions: Mapping[str, s
 
 
 def made_by_other_version(versions: Mapping[str, str]) -> str:
-    """Advice where settings that cannot be used were stored by another version; empty where this one stored them."""
+    """Advise on settings that another version stored and this one cannot use; empty if this version stored them."""
     made_by = versions.get(DISTRIBUTION)
     here = version_of(DISTRIBUTION)
     if made_by in (None, here):
@@ -95,7 +95,7 @@ def _places(experiment: str, tables: dict[str, Any], change: Change) -> Iterator
 
 
 def _players_in(table: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The players in a table: one, whose settings it holds, or several by label."""
+    """Iterate over the players in a table: one, whose settings it holds, or several by label."""
     if isinstance(table, dict) and isinstance(table.get("name"), str):
         yield "", table
     elif isinstance(table, dict):
@@ -127,7 +127,7 @@ def _apply(change: Change, place: str, root: dict[str, Any], where: str) -> list
 
 
 def _apply_to_player(change: Change, place: str, table: dict[str, Any], where: str) -> str:
-    """Give a player the name that it has since a version."""
+    """Rename a player to its name since a version."""
     if change.new is None:
         raise ValueError(f"{where}: {place}name = {change.player!r}: version {change.version} dropped this player")
     table["name"] = change.new
@@ -140,6 +140,6 @@ def _older(made_by: str | None, since: str) -> bool:
 
 
 def _release(text: str) -> tuple[int, ...]:
-    """A version's numbers, to compare."""
+    """Return a version's numbers, for comparison."""
     numbers = re.match(r"[\d.]+", text)
     return tuple(int(each) for each in numbers[0].split(".") if each) if numbers else ()

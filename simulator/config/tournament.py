@@ -1,4 +1,4 @@
-"""The config of a tournament: contestants that meet in challenges, over many seeds.
+"""Config of a tournament: contestants in challenges, over many seeds.
 
 Contestants and challenges keep the settings that they were given, not those they leave at their defaults: the settings
 of a contestant in one environment may differ from those in another (``tuned``, ``in``).
@@ -75,7 +75,7 @@ Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
 
 @dataclass(frozen=True)
 class TournamentConfig:
-    """Contestants that meet in challenges, over many seeds."""
+    """Contestants in challenges, over many seeds."""
 
     contestants: tuple[Contestant, ...]
     """the agents and memories that compete"""
@@ -203,14 +203,14 @@ def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[Chal
 
 
 def _resolved(name: str) -> str:
-    """The name of a contestant from outside with an absolute path, so that it can be resumed from another folder."""
+    """Return the name of an external contestant with an absolute path, so that any folder can resume it."""
     kind, _, target = name.partition(":")
     path, colon, within = target.rpartition(":") if kind == "python" else (target, "", "")
     return f"{kind}:{resolved(path)}{colon}{within}" if is_path(path) else name
 
 
 def _player(kind: str, name: str, tables: Tables) -> tuple[registry.Plugin, str, dict[str, Any]]:
-    """The player of a name, the name to keep, and the settings of a preset of that name."""
+    """Return the player of a name, the name to keep, and the settings of a preset of that name."""
     if kind == "memory":
         player, _ = find_memory(name)
         _, chosen = memory_presets().get(name.replace("_", "-"), (player, NONE))
@@ -243,7 +243,7 @@ def _place(label: str, challenges: Sequence[ChallengeEntry], source: ConfigSourc
 
 
 def _merged(base: Settings, over: Settings) -> dict[str, Any]:
-    """Nested tables, the latter over the former."""
+    """Merge nested tables, the latter over the former."""
     found = dict(base)
     for key, value in over.items():
         inner = found.get(key)

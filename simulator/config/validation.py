@@ -48,13 +48,13 @@ class ConfigSource(NamedTuple):
     flags: bool = False  # options of the command line: every value is a text, or a list of them
 
     def place(self, path: tuple[str, ...], value: Any) -> str:
-        """``run.toml: agent.step_size = 1.5``, or ``--agent.step-size 1.5``."""
+        """Format a setting and its value: ``run.toml: agent.step_size = 1.5``, or ``--agent.step-size 1.5``."""
         if self.flags:
             return f"{self.name(path)} {_shown(value, bare=True)}"
         return f"{self.name(path)} = {_shown(value)}"
 
     def name(self, path: tuple[str, ...]) -> str:
-        """The same without the value."""
+        """Format a setting without its value."""
         dotted = shortened(".".join(path), MAX_PATH)
         if self.flags:
             return "--" + dotted.replace("_", "-")
@@ -237,7 +237,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _docs(kind: type[Any]) -> dict[str, str]:
-    """Field -> the string literal right below it, bases included; nothing where the source is not at hand."""
+    """Return the string literal below every field, bases included; nothing if there is no source."""
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):  # without object
         try:

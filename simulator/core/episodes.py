@@ -16,7 +16,7 @@ ENDLESS = "its policy may never end an episode, so its expected return is not fi
 
 
 def cut_seeds(returns: Array, failed: Array) -> Array:
-    """Mask of seeds that had an evaluation episode that was cut, bool [S].
+    """Mark, bool [S], the seeds with a truncated evaluation episode.
 
     Args:
         returns: those of the episodes that ended, [S, E]; nan for all others.
@@ -26,7 +26,7 @@ def cut_seeds(returns: Array, failed: Array) -> Array:
 
 
 def scores(evaluation: Evaluation) -> Array:
-    """Score of every seed in an evaluation, [S]: its exact expected return, or else the mean of its returns.
+    """Compute the score of every seed, [S]: its exact expected return, or else the mean of its returns.
 
     It is nan where there is no such number: for a seed that had failed; where the exact return is not finite, because
     the policy may go on for ever; and where an episode was cut: the mean of those that ended would be one of the
@@ -37,7 +37,7 @@ def scores(evaluation: Evaluation) -> Array:
 
 
 def cut_after(own: int | None, asked: int) -> int:
-    """Steps after which an evaluation episode is cut: as asked, or never before the environment's own limit."""
+    """Return the steps after which an evaluation episode is truncated: as asked, but never before the env's limit."""
     return asked or max(own or 0, MAX_STEPS)
 
 
@@ -53,7 +53,7 @@ def errors_name_run_seeds(own: Sequence[int], users: Sequence[int]) -> Iterator[
 
 
 def naming_run_seeds(text: str, own: Sequence[int], users: Sequence[int]) -> str:
-    """A line of an environment about one of its seeds, with the seed of the run that it belongs to.
+    """Rewrite an environment's error line about one of its seeds to name the run's seed.
 
     An environment knows the seeds that it was made with, which in an evaluation are drawn from the run's, or positions
     only.

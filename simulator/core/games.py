@@ -156,14 +156,14 @@ def _outcomes(first: Array, second: Array, noise: float) -> Array:
 
 
 def _until_the_end(start: Array, chain: Array, continuation: float) -> Array:
-    """(1 - w) v0 (1 - w M)^-1, [..., 4]."""
+    """Compute (1 - w) v0 (1 - w M)^-1, [..., 4]."""
     system = np.eye(4) - continuation * np.swapaxes(chain, -1, -2)
     visits = np.linalg.solve(system, np.swapaxes(start, -1, -2))[..., 0]
     return (1.0 - continuation) * visits
 
 
 def _mean_over(start: Array, chain: Array, rounds: int) -> Array:
-    """v0 (1 + M + ... + M^(n - 1)) / n, [..., 4], by one matrix power: [[M, 1], [0, 1]]^n holds the sum."""
+    """Compute v0 (1 + M + ... + M^(n - 1)) / n, [..., 4], by one matrix power: [[M, 1], [0, 1]]^n holds the sum."""
     block = np.zeros((*chain.shape[:-2], 8, 8))
     block[..., :4, :4], block[..., :4, 4:], block[..., 4:, 4:] = chain, np.eye(4), np.eye(4)
     total = np.linalg.matrix_power(block, rounds)[..., :4, 4:]

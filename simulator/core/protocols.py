@@ -82,16 +82,16 @@ class Env(Protocol):
         """Start an episode in every seed; [S, *obs]."""
 
     def step(self, actions: Array) -> Step:
-        """Move every seed by its action, [S]; episodes that end begin again in the same step."""
+        """Step every seed by its action, [S]; an episode that ends is reset in the same step."""
 
     def scene(self, index: int) -> Scene:
         """Make a scene of seed number ``index``, for the views."""
 
     def state(self) -> State | None:
-        """Everything needed to go on, or None: this environment cannot be frozen."""
+        """Return the whole state; None if this environment cannot be saved."""
 
     def restore(self, state: State) -> bool:
-        """Go on from ``state``, in place of ``reset``. False: it could not be done exactly, new episodes begin."""
+        """Continue from ``state``, in place of ``reset``. False: it could not be exact, new episodes begin."""
 
     def observe(self) -> Array:
         """Return the current observations, [S, *obs]; changes nothing."""
@@ -105,13 +105,13 @@ class Policy(Protocol):
     """
 
     def act(self, obs: Array, first: Array) -> Array:
-        """Actions [S] at obs [S, *obs]; ``first`` [S] bool marks seeds whose episode begins here."""
+        """Return actions [S] at obs [S, *obs]; ``first`` bool [S] marks seeds whose episode begins here."""
 
     def probs(self, obs: Array) -> Array | None:
-        """Action probabilities [S, B, A] at obs [B, *obs], or None where they are not a function of the observation."""
+        """Return action probabilities [S, B, A] at obs [B, *obs]; None if they depend on more than the observation."""
 
     def values(self, obs: Array) -> Array | None:
-        """Action values [S, B, A] at obs [B, *obs], or None for an agent without them."""
+        """Return action values [S, B, A] at obs [B, *obs]; None for an agent without them."""
 
 
 class Agent(Protocol):
@@ -132,19 +132,19 @@ class Agent(Protocol):
     """
 
     def act(self, obs: Array) -> Array:
-        """Exploring actions, [S], at obs [S, *obs]."""
+        """Return exploring actions, [S], at obs [S, *obs]."""
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
         """Learn from one step of every seed."""
 
     def policy(self) -> Policy:
-        """The greedy policy as of now, with fresh streams: the same each time it is asked for at the same moment."""
+        """Return the current greedy policy with fresh streams: the same each time at the same step."""
 
     def state(self) -> State:
         """Return the whole state: tables or weights, optimiser, replay, streams, counters."""
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
 
 
 class Network(Protocol):
@@ -154,7 +154,7 @@ class Network(Protocol):
     """
 
     def forward(self, x: Array) -> Array:
-        """Outputs float32 [S, B, out] at x [S, B, *in]; what ``apply_gradient`` needs is kept until the next call."""
+        """Return outputs float32 [S, B, out] at x [S, B, *in], and cache what ``apply_gradient`` needs."""
 
     def apply_gradient(self, dy: Array, mask: Array, lr_scale: float = 1.0) -> Array:
         """Backpropagate dL/d(outputs) [S, B, out] at the latest ``forward`` and step the optimiser.
@@ -164,13 +164,13 @@ class Network(Protocol):
         """
 
     def polyak_update(self, other: Any, tau: float = 1.0) -> None:
-        """Move every weight towards those of a network of the same kind by the fraction ``tau``."""
+        """Update every weight towards another network's by Polyak averaging with coefficient ``tau``."""
 
     def state(self) -> State:
-        """Weights, the optimiser's memory, its counters."""
+        """Return weights, optimiser moments and counters."""
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
 
 
 class Curve(NamedTuple):
@@ -182,7 +182,7 @@ class Curve(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Greedy play at one moment of a run; nan for a seed that had failed by then."""
+    """Greedy evaluation at one step of a run; NaN for a seed that had failed by then."""
 
     step: int  # environment steps per seed that were trained before it
     returns: Array  # [S, E] undiscounted returns of the episodes played; E may be 0 where exact is known
@@ -191,7 +191,7 @@ class Evaluation(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A seed that broke down while the others went on."""
+    """Failure of one seed while the others continue."""
 
     seed: int
     step: int  # environment step, counted from 1

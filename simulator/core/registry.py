@@ -1,4 +1,4 @@
-"""The registry of players: name -> file -> (Config, make). An unknown name is answered with similar ones.
+"""Registry of players: name -> file -> (Config, make), with suggestions for unknown names.
 
 A player is a file of the league (its name is the file's), an announcement of an installed distribution (entry points
 ``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class UnknownNameError(ValueError):
-    """No player has that name; the line offers the nearest ones."""
+    """No player has that name; the line suggests similar ones."""
 
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ class Plugin:
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """List every name of a kind, in order: the league's own files and what installed distributions announce."""
+    """List every name of a kind, in order: our own files and players of installed distributions."""
     return tuple(sorted({*_files(kind), *_announced(kind)}))
 
 
@@ -149,7 +149,7 @@ def candidates(kind: str) -> list[str]:
 
 
 def unknown_name_message(what: str, name: str, known: Iterable[str], hint: str = "") -> str:
-    """The error line for an unknown name: ``unknown agent 'q_lerning'; did you mean q_learning? (hint)``."""
+    """Format the error for an unknown name: ``unknown agent 'q_lerning'; did you mean q_learning? (hint)``."""
     meant = suggestions(name, known)
     question = f"; did you mean {' or '.join(meant)}?" if meant else ""
     return f"unknown {what} {shortened(name, 60)!r}{question}" + (f" ({hint})" if hint else "")
@@ -177,7 +177,7 @@ def description_of(kind: str, name: str) -> str:
 
 
 def source_of(kind: str, name: str) -> Path | None:
-    """The file of a player of our own, or None where it is from elsewhere."""
+    """Return the file of one of our players; None for others."""
     module = _files(kind).get(name.replace("-", "_"))
     if module is None:
         return None
@@ -193,7 +193,7 @@ def with_cwd_importable() -> None:
 
 
 def _files(kind: str) -> dict[str, str]:
-    """Name -> module of every player, which is a file or a package."""
+    """Map names to modules of our players, which are files or packages."""
     folder = ROOT / FOLDERS[kind]
     package = FOLDERS[kind].replace("/", ".")
     files = [path for path in folder.glob("*.py") if not path.name.startswith("_")]
@@ -217,7 +217,7 @@ def _module_of(file: Path) -> Any:
 
 
 def _of_file(kind: str, place: python_files.Place) -> Plugin:
-    """The player of a file, or the Gymnasium environment in it that its path names."""
+    """Load the player of a file, or the Gymnasium environment in it that its path names."""
     if kind != "envs":
         if place.name:
             raise ValueError(f"{place.shown()}: expected the path of a file alone, without :{shortened(place.name)}")
@@ -270,7 +270,7 @@ def _player(kind: str, name: str, module: Any) -> Plugin:
 
 
 def _is_ours(module: Any) -> bool:
-    """Tell whether a module is a file of the league."""
+    """Tell whether a module is one of ours."""
     path = Path(getattr(module, "__file__", None) or "/")
     place = path.parent if path.name == "__init__.py" else path
     return any(place.parent == ROOT / folder for folder in FOLDERS.values())

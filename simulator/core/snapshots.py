@@ -22,7 +22,7 @@ ENDED = ("done", "failed")  # phases after which nothing follows
 
 
 class Progress(NamedTuple):
-    """Finished work of an experiment, out of all of it."""
+    """Progress of an experiment."""
 
     done: int
     total: int
@@ -34,7 +34,7 @@ class Progress(NamedTuple):
 
 
 class Snapshot(Protocol):
-    """The state of an experiment of any kind at one moment."""
+    """Snapshot of an experiment of any kind."""
 
     @property
     def id(self) -> str:
@@ -76,7 +76,7 @@ class View(Protocol[S_contra]):
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """A training run at one moment."""
+    """Snapshot of a training run."""
 
     id: str
     agent: str
@@ -112,7 +112,7 @@ class RunSnapshot:
 
 @dataclass(frozen=True)
 class RecallSnapshot:
-    """A recall benchmark at one moment."""
+    """Snapshot of a recall benchmark."""
 
     id: str
     contestants: tuple[str, ...]
@@ -142,7 +142,7 @@ class RecallSnapshot:
 
 @dataclass(frozen=True)
 class MatchSnapshot:
-    """A match at one moment; the last one carries the result."""
+    """Snapshot of a match; the last one carries the result."""
 
     id: str  # "q_learning - grudger in iterated_matrix"
     phase: str  # "preparing", "training", "playing", "done"
@@ -175,7 +175,7 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True)
 class TournamentSnapshot:
-    """A tournament at one moment."""
+    """Snapshot of a tournament."""
 
     id: str
     phase: str  # "preparing", "playing", "judging" or "done"

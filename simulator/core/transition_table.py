@@ -36,7 +36,7 @@ class TransitionTable(NamedTuple):
 
 
 class TabularBatch(NamedTuple):
-    """S copies of a tabular environment, moved on in place."""
+    """S copies of a tabular environment, updated in place."""
 
     table: TransitionTable
     state: np.ndarray  # int64 [S]

@@ -131,7 +131,7 @@ def play(config: ExternalConfig, harness: EvaluationHarness) -> list[float]:
 
 
 class Answers:
-    """Actions of a function at every state, to see if it chooses the same while it plays."""
+    """Actions of a function at every state, to check that it is deterministic."""
 
     def __init__(self) -> None:
         self.known: dict[bytes, int] = {}  # observation -> action

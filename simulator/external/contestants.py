@@ -1,4 +1,4 @@
-"""Contestants from outside: stable-baselines3, any Python callable, a person's recorded episodes.
+"""External contestants: stable-baselines3 models, Python callables, recorded human episodes.
 
 ======================================  ===============================================================================
 ``sb3:DQN``                             a class of stable-baselines3 (extra ``bench``), trained here

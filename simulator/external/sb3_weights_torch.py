@@ -1,4 +1,4 @@
-"""Safe loading of a saved stable-baselines3 model: names, sizes and weights are read, none of its objects.
+"""Safe loading of saved stable-baselines3 models: only names, sizes and weights are read.
 
 A model's file is a zip. Its member ``data`` is JSON in which every value that is not plain is a pickle, written as
 text, with a readable description beside it; decoding a pickle can execute code. Here none is decoded: the policy

@@ -1,4 +1,4 @@
-"""A match: two entrants, one game, many seeds. Its result is a plain dict that survives JSON.
+"""Match: two agents, one game, many seeds. The result is a plain dict for JSON.
 
 Both entrants of a seed have streams of their own, derived from the seed by side, so that an agent can meet itself; the
 game's streams are those of the seed, so that all matches of a seed meet the same noise and the same ends. In a game of
@@ -100,7 +100,7 @@ def play(config: MatchConfig) -> Generator[MatchSnapshot, None, None]:
 
 
 class _Reports:
-    """Makes the snapshots of one match, as often as they are due."""
+    """Makes the snapshots of one match at intervals."""
 
     def __init__(self, match: str, clock: WorkClock) -> None:
         self.id = match
@@ -114,7 +114,7 @@ class _Reports:
 
 
 def checked(config: MatchConfig) -> Any:
-    """One copy of the match's game, once it is known that both entrants can play it.
+    """Make one copy of the match's game, and check that both agents can play it.
 
     Raises:
         ValueError: an entrant that cannot play the game, or settings that do not go together; one line.
@@ -258,7 +258,7 @@ def _failed_at(agent: Any, n_seeds: int) -> Array:
 
 
 def _expected(config: MatchConfig, game: RoundGame, agents: Sequence[Any]) -> Array | None:
-    """The exact payoffs [2, S] of two entrants who do not learn and look at the last outcome only."""
+    """Compute the exact payoffs [2, S] of two memory-one agents that do not learn."""
     still = not config.learn or not any(_learns(entrant) for entrant in _entrants(config))
     if not still or not all(is_iterated(spec) for spec in game.specs):
         return None
@@ -286,7 +286,7 @@ def position_probs(policy: Policy, tree: GameTree) -> Array:
 
 
 def _joined(parts: Sequence[_Played]) -> _Played:
-    """Seeds that were played one after the other."""
+    """Join the results of seeds that were played one after the other."""
     columns = zip(*parts, strict=True)
     return _Played(*(None if column[0] is None else np.concatenate(column, axis=-1) for column in columns))
 

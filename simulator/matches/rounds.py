@@ -1,4 +1,4 @@
-"""Rounds, in which both sides move at once, and games in which they take turns."""
+"""Loops of games: rounds of simultaneous moves, and turns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO = np.zeros(1, np.bool_)
 
 
 class Side(NamedTuple):
-    """Functions of an entrant on one side of a game."""
+    """Functions of an agent on one side of a game."""
 
     act: Callable[[Array, Array], Array]  # (what is seen [S, *obs], whose episode begins [S]) -> actions [S]
     learn: Callable[[Array, Array, Step], Any] | None  # None: it does not
@@ -30,7 +30,7 @@ def make_side(agent: Any, *, learns: bool) -> Side:
 
 
 class RoundObs(NamedTuple):
-    """Observations at one moment of a game of rounds."""
+    """Observations of both sides."""
 
     first: Array  # [S, *obs] of the first side
     second: Array  # [S, *obs] of the second side
@@ -115,7 +115,7 @@ class Tally:
 
 
 class Seat:
-    """One entrant at a board, for one seed: what it last did, until it is its turn again.
+    """One agent at a board, for one seed, with its pending transition.
 
     It learns of a move when it is next asked for one, in this game or the next, for only then is it known what the
     move led to.
@@ -134,7 +134,7 @@ class Seat:
         self.replaced = 0  # moves that did not exist
 
     def move(self, obs: Array) -> Array:
-        """Its move at obs [1, *obs]."""
+        """Return a move at obs [1, *obs]."""
         self.learn(obs)
         action = self._side.act(obs, self._began)
         if self._side.learn is not None:
@@ -159,13 +159,13 @@ class Seat:
         self._obs = None
 
     def paid(self, reward: float) -> None:
-        """A move of either side paid."""
+        """Add the payoff of a move of either side."""
         self._reward += reward
         self.total += reward
         self.lead += (reward > 0) - (reward < 0)
 
     def over(self, final_obs: Array) -> None:
-        """The game is over, and looks like this."""
+        """End the game with its final observation."""
         self._final_obs = final_obs
         self._began = _YES
 

@@ -1,4 +1,4 @@
-"""The exact ceiling of recall: what the best possible memory makes of corrupted patterns.
+"""Exact ceiling of recall: the Bayes-optimal restoration of corrupted patterns.
 
 If one of P stored patterns, each as likely, was corrupted by a channel of known likelihood, the posterior over them is
 the softmax of their log likelihoods. Its mean has the least expected squared error of all restorations; the signs of
@@ -25,7 +25,7 @@ _BLOCK = 1 << 21  # log likelihoods at a time
 
 
 class Ceiling(NamedTuple):
-    """The best that can be made of cues, and what it is expected to come to."""
+    """Bayes-optimal recall and its expected scores."""
 
     restored: Array  # float32 [S, Q, N], mean of the posterior over the stored patterns, or its median
     best: Array  # int64 [S, Q], number of the stored pattern with the greatest mass; the first of several
@@ -35,7 +35,7 @@ class Ceiling(NamedTuple):
 
 
 def ceiling(channel: CorruptionModel, cues: Cues, stored: Array, *, median: bool = False, near: float = 0.0) -> Ceiling:
-    """The best restoration of cues [S, Q, N] that were made of ``stored`` [S, P, N] by ``channel``.
+    """Compute the Bayes-optimal restoration of cues [S, Q, N] of ``stored`` [S, P, N] under ``channel``.
 
     A cue that the channel cannot have made of any of them leaves them all as likely. Works on one seed and a block of
     cues at a time.
@@ -74,7 +74,7 @@ def ceiling(channel: CorruptionModel, cues: Cues, stored: Array, *, median: bool
 
 
 def _alike(patterns: Array, near: float) -> tuple[Array | None, bool]:
-    """Mask of the patterns [P, N] that count as each other, float64 [P, P], or None where none does.
+    """Return which patterns count as equal, float64 [P, P], or None if none do.
 
     And whether two that do not have an answer between them that counts as both.
     """
@@ -90,7 +90,7 @@ def _alike(patterns: Array, near: float) -> tuple[Array | None, bool]:
 
 
 def posterior(log_likelihood: Array) -> Array:
-    """Probabilities of the stored patterns, [..., P], from log likelihoods [..., P] and equal chances before."""
+    """Compute posterior probabilities of the stored patterns, [..., P], from log likelihoods and a uniform prior."""
     top = log_likelihood.max(axis=-1, keepdims=True)
     possible = np.isfinite(top)
     weights = np.exp(np.where(possible, log_likelihood, 0.0) - np.where(possible, top, 0.0))
@@ -98,7 +98,7 @@ def posterior(log_likelihood: Array) -> Array:
 
 
 def _medians(weights: Array, patterns: Array) -> tuple[Array, Array]:
-    """Weighted medians [Q, N], unit by unit, of patterns [P, N] with weights [Q, P]; their expected overlaps, [Q]."""
+    """Compute weighted medians [Q, N] per unit of patterns [P, N], weights [Q, P], and their expected overlaps [Q]."""
     order = np.argsort(patterns, axis=0, kind="stable")
     ranked = np.take_along_axis(patterns, order, axis=0)
     found = np.empty((len(weights), patterns.shape[1]))

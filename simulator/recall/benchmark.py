@@ -1,4 +1,4 @@
-"""Recall benchmark as data: its conditions, their inputs, and their scores."""
+"""Recall benchmark: its conditions, their inputs, and their scores."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOT_RECALLED = "what it recalled is not finite"
 
 
 class Condition(NamedTuple):
-    """One contestant with so many patterns under one corruption; 0 patterns: the search for its capacity."""
+    """One contestant with a number of patterns and a corruption; 0 patterns: the search for its capacity."""
 
     contestant: int
     patterns: int
@@ -43,7 +43,7 @@ class Condition(NamedTuple):
 
 
 class ConditionResult(NamedTuple):
-    """Scores of one condition. The fact ``failed`` names the seeds that broke down, each with a reason."""
+    """Scores of one condition. The fact ``failed`` lists the failed seeds, each with a reason."""
 
     scores: Array  # float64 [S, len(SCORES)], nan where something was not measured, and everywhere of a failed seed
     facts: dict[str, Any]  # plain values
@@ -51,7 +51,7 @@ class ConditionResult(NamedTuple):
 
 
 def broken_seeds(values: Any, n_seeds: int) -> Array:
-    """Mask of seeds with NaN or infinity in a state, bool [S]: arrays, alone or in dicts and lists.
+    """Mark, bool [S], the seeds with NaN or infinity in a state: arrays, alone or in dicts and lists.
 
     An array that leads with the seed axis belongs to each seed by itself; any other number to all seeds.
     """
@@ -83,7 +83,7 @@ def _any(found: Any, n_seeds: int) -> Array:
 
 
 class Health:
-    """Seeds of a memory that broke down, and why: whatever it learned or gave is checked here, and only here.
+    """Failed seeds of a memory, with reasons; the only check of what a memory learned or returned.
 
     Args:
         n_seeds: how many there are.
@@ -116,7 +116,7 @@ class Health:
         self.why = [own or theirs for own, theirs in zip(self.why, other.why, strict=True)]
 
     def copy(self) -> Health:
-        """The same, to be marked apart."""
+        """Return an independent copy."""
         found = Health(len(self.why))
         found.why = list(self.why)
         return found
@@ -124,7 +124,7 @@ class Health:
 
 @dataclass
 class _Group:
-    """A contestant that stored so many patterns, and what is measured once for all corruptions."""
+    """A contestant with stored patterns, and what is measured once for all corruptions."""
 
     memory: Any
     draw: PatternSplit
@@ -143,7 +143,7 @@ class _Stored(NamedTuple):
 
 
 def plan(config: RecallConfig) -> list[Condition]:
-    """Every cell, in the order in which they are played."""
+    """List every condition, in the order in which they are measured."""
     loads = [*config.patterns, *([0] if config.capacity else [])]
     return [
         Condition(i, load, corruption)
@@ -188,7 +188,7 @@ class RecallBenchmark:
             raise ValueError(f"{contestant.label}, {cell.patterns} patterns, {cell.corruption}: {error}") from None
 
     def _refused(self) -> dict[int, str]:
-        """The contestants that cannot be built for this challenge, and why."""
+        """Return the contestants that cannot be built for this challenge, with the reasons."""
         found = {}
         for i, contestant in enumerate(self._config.contestants):
             try:
@@ -215,7 +215,7 @@ class RecallBenchmark:
         return drawn
 
     def _group(self, cell: Condition) -> _Group:
-        """The contestant with its patterns stored; kept from one corruption to the next."""
+        """Return the contestant with its patterns stored; cached from one corruption to the next."""
         key = (cell.contestant, cell.patterns)
         if self._kept is None or self._kept[0] != key:
             self._kept = None  # room for the next
@@ -236,7 +236,7 @@ class RecallBenchmark:
         return self._kept[1]
 
     def _stored(self, contestant: PlayerEntry, draw: PatternSplit) -> _Stored:
-        """A contestant that has stored patterns, which of its seeds broke down over it, and the seconds it took."""
+        """Return a contestant that has stored patterns, its failed seeds, and the seconds that storing took."""
         memory = self._make(contestant)
         health = Health(len(self._seeds))
         _, seconds = _timed(lambda: memory.store(draw.stored))
@@ -268,7 +268,7 @@ class RecallBenchmark:
             group.scores["basin"] = self._basin(group)
 
     def _fixed(self, group: _Group) -> Array:
-        """Share of the stored patterns that cues are made of which stay as they are, given whole and by themselves."""
+        """Compute the fixed-point rate: fraction of the cued patterns that recall leaves unchanged."""
         stored = group.draw.stored
         two = self.units.is_bipolar
         stored = stored[:, : self._config.cues or None]
@@ -281,7 +281,7 @@ class RecallBenchmark:
         return np.asarray(stays.mean(axis=1))
 
     def _corrupted(self, draw: PatternSplit, channel: CorruptionModel, n_cues: int = 0) -> tuple[Array, Cues]:
-        """The true patterns [S, Q, N] of the cues, and the cues."""
+        """Return the true patterns [S, Q, N] of the cues, and the cues."""
         n = n_cues or self._config.cues or draw.stored.shape[1]
         truth = draw.stored[:, np.arange(n) % draw.stored.shape[1]]
         return truth, channel.corrupt(truth, draw.stored, rng.generators(self._seeds, "corruption"))
@@ -314,7 +314,7 @@ class RecallBenchmark:
     def _result(
         self, values: dict[str, Array], facts: dict[str, Any], health: Health, picture: RecallPicture | None = None
     ) -> ConditionResult:
-        """A cell's scores and facts, without the seeds that broke down."""
+        """Return a condition's scores and facts, without the failed seeds."""
         failed = health.failed
         named = [{"seed": seed, "reason": why} for seed, why in zip(self._seeds, health.why, strict=True) if why]
         found = _columns(values, len(failed))
@@ -322,7 +322,7 @@ class RecallBenchmark:
         return ConditionResult(found, {**facts, "failed": named} if named else facts, None if failed[0] else picture)
 
     def _basin(self, group: _Group) -> Array:
-        """Flipped units, as a share, of which half the patterns are still recalled exactly."""
+        """Compute the fraction of flipped units at which half of the patterns are still recalled exactly."""
         n = self.units.n
         radii = np.unique(np.linspace(0, n // 2, MAX_RADII + 1).round().astype(int))
         channels = [registry.corruption_model(f"flips:{radius}" if radius else "none", self.units) for radius in radii]
@@ -330,7 +330,7 @@ class RecallBenchmark:
         return scores.crossing(radii / n, np.stack(shares, axis=1), HALF_FRACTION)
 
     def _exact(self, group: _Group, channel: CorruptionModel, n_cues: int = 0) -> Array:
-        """Shares recalled exactly; of the seeds that broke down over it the group takes note."""
+        """Compute exact-recall rates; seeds that fail are marked in the group."""
         truth, cues = self._corrupted(group.draw, channel, n_cues)
         recall = _recall(group.memory, _given(channel, cues))
         group.health.look_at(recall)
@@ -338,7 +338,7 @@ class RecallBenchmark:
         return np.asarray(scores.same(scores.decided(recall.patterns, two), truth, two).mean(axis=1))
 
     def _capacity(self, contestant: PlayerEntry, channel: CorruptionModel) -> ConditionResult:
-        """Loads that are doubled until less than half is recalled or the largest is met, then halved to both shares.
+        """Search for the capacity: double the load until recall fails, then bisect to both rates.
 
         A seed that breaks down at one load has no capacity, and no say in the loads that follow.
         """
@@ -372,7 +372,7 @@ class RecallBenchmark:
         return self._result(values, facts, health)
 
     def _exact_at(self, contestant: PlayerEntry, channel: CorruptionModel, load: int, health: Health) -> Array:
-        """Shares recalled exactly at one load; none where so many are refused."""
+        """Compute exact-recall rates at one load; None if the memory cannot store so many."""
         draw = self._challenge.draw(load, 0)
         try:
             stored = self._stored(contestant, draw)
@@ -397,7 +397,7 @@ class _Given(NamedTuple):
 
 
 def _given(channel: CorruptionModel, cues: Cues) -> _Given:
-    """Cues and what they say of single units; the cues alone where nothing is corrupted.
+    """Return cues with the evidence of single units; the cues alone if nothing is corrupted.
 
     There the evidence, or the mask of what can be trusted, is the answer, and any memory that hears it would be right:
     what is asked is what was stored.
@@ -408,7 +408,7 @@ def _given(channel: CorruptionModel, cues: Cues) -> _Given:
 
 
 def _recall(memory: Any, given: _Given) -> Recall:
-    """Ask a memory, in the alphabet that it takes."""
+    """Recall by a memory in its own domain of patterns."""
     cues = given.cues
     values = np.sign(cues.values) if memory.domain == "bipolar" else np.clip(cues.values, -1.0, 1.0)
     found: Recall = memory.recall(values, cues.known, given.evidence)

@@ -1,4 +1,4 @@
-"""Recall benchmarks: store, corrupt, recall, score. The only memory loop.
+"""Recall loop: store, corrupt, recall, score.
 
 :func:`recall` is an iterator of snapshots that its caller drives; see :mod:`simulator.store.hosting`. A cell is stored
 as soon as it is measured; a benchmark that was interrupted continues with the cells that are missing.

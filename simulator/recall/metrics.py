@@ -20,17 +20,17 @@ def decided(patterns: Array, is_bipolar: bool) -> Array:
 
 
 def overlap(restored: Array, truth: Array) -> Array:
-    """Mean over cues of 1 - mean |difference|, float64 [S]; for signs the mean of their products."""
+    """Compute the mean over cues of 1 - mean |difference|, float64 [S]; for bipolar patterns the overlap m."""
     return 1.0 - np.abs(restored.astype(np.float64) - truth).mean(axis=(1, 2))
 
 
 def same(restored: Array, truth: Array, is_bipolar: bool) -> Array:
-    """Mask of cues that were restored in every unit, bool [S, Q]."""
+    """Mark, bool [S, Q], the cues that were restored in every unit."""
     return (np.abs(restored - truth) <= (0.0 if is_bipolar else TOLERANCE)).all(axis=2)
 
 
 def is_stored(restored: Array, stored: Array, is_bipolar: bool) -> Array:
-    """Mask of restorations [S, Q, N] that are one of the stored patterns [S, P, N], bool [S, Q]."""
+    """Mark, bool [S, Q], the restorations [S, Q, N] that equal a stored pattern [S, P, N]."""
     found = np.zeros(restored.shape[:2], np.bool_)
     for i, (ours, kept) in enumerate(zip(restored, stored, strict=True)):
         if is_bipolar:  # products of signs: N where all agree
@@ -41,7 +41,7 @@ def is_stored(restored: Array, stored: Array, is_bipolar: bool) -> Array:
 
 
 def familiarity(stored: Array, novel: Array) -> Array:
-    """Area under the ROC curve of telling stored patterns from novel ones by energies [S, P] and [S, M]; [S].
+    """Compute the AUC [S] of recognising stored against novel patterns by energies [S, P] and [S, M].
 
     The share of pairs in which the stored pattern has the lower energy, ties half (Mann and Whitney 1947).
     """
@@ -55,7 +55,7 @@ def familiarity(stored: Array, novel: Array) -> Array:
 
 
 def roc(stored: Array, novel: Array, n_points: int = 21) -> tuple[Array, Array]:
-    """The ROC curve of the same, mean over seeds: shares of novel and of stored patterns that are called stored.
+    """Compute the ROC curve of recognition, mean over seeds: false and true positive rates.
 
     Straight between the thresholds that the energies are themselves, so its area is the familiarity.
     """
@@ -69,7 +69,7 @@ def roc(stored: Array, novel: Array, n_points: int = 21) -> tuple[Array, Array]:
 
 
 def retrieval(codes: Array, queries: Array, labels: Array, query_labels: Array) -> Array:
-    """Precision at ``N_NEIGHBOURS``: the share of a query's nearest stored patterns that are of its class; [S].
+    """Compute precision at ``N_NEIGHBOURS``: fraction of a query's nearest stored patterns of its class; [S].
 
     Args:
         codes: of the stored patterns, [S, P, H].
@@ -87,7 +87,7 @@ def retrieval(codes: Array, queries: Array, labels: Array, query_labels: Array) 
 
 
 def crossing(at: Array, share: Array, wanted: float) -> Array:
-    """The largest argument at which a falling share is still reached, by straight lines between; [S].
+    """Find where a falling curve crosses a level, by linear interpolation; [S].
 
     Args:
         at: arguments, increasing, [K].

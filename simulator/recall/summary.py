@@ -30,7 +30,7 @@ class MeasuredCondition(NamedTuple):
 
 
 def summary(store: Store, run: str) -> dict[str, Any]:
-    """The answer of ``engram recall --json``.
+    """Return the JSON object of ``engram recall --json``.
 
     ``cells``: one for every contestant, number of patterns and corruption. Where it gives ``{mean, low, high,
     per_seed}``, those are the mean over seeds and its 95 % bootstrap interval:
@@ -110,7 +110,7 @@ def _name(cell: Condition, config: RecallConfig) -> dict[str, Any]:
 
 
 def over_seeds(values: Array, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any] | None:
-    """The mean of values [S] with its 95 % interval; None where nothing was measured.
+    """Return the mean of values [S] with its 95 % interval; None if nothing was measured.
 
     Equal values on a scale without bounds have no interval; see ``confidence_interval`` in ``statistics.estimates``.
     """
@@ -141,7 +141,7 @@ def _cell(played: MeasuredCondition, config: RecallConfig) -> dict[str, Any]:
 
 
 def _bits(played: MeasuredCondition) -> float | None:
-    """Bits that recall adds to the cues of one seed, units taken one by one (a binary symmetric channel each)."""
+    """Compute the bits that recall adds to the cues of one seed, each unit a binary symmetric channel."""
     left = [_entropy((1.0 - played.scores[name]) / 2.0) for name in ("cue", "overlap")]
     gained = _mean(left[0] - left[1])
     return None if gained is None else gained * played.cell.patterns * played.facts["units"]
@@ -158,7 +158,7 @@ def _mean(values: Array) -> float | None:
 
 
 def _differences(played: list[MeasuredCondition], config: RecallConfig) -> list[dict[str, Any]]:
-    """Every contestant less the best in overlap, paired by the seeds that both have, for each load and corruption."""
+    """Return the paired difference of every contestant to the best in overlap, for each load and corruption."""
     found = []
     for place in dict.fromkeys((each.cell.patterns, each.cell.corruption) for each in played):
         here = [each for each in played if (each.cell.patterns, each.cell.corruption) == place]

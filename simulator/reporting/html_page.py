@@ -1,4 +1,4 @@
-"""Report of a tournament as one HTML file that needs nothing else: no scripts, no fonts, no pictures from anywhere.
+"""Report of a tournament as one self-contained HTML file.
 
 The template stands beside this file (``page.html.j2``); everything in it is escaped, and pictures are SVG elements of
 the page, with colours that follow its light or dark style. The same summary gives the same bytes.

@@ -146,7 +146,7 @@ def _challenges(division: Division, shared: SharedBootstrap) -> list[ChallengeRe
 
 
 class PairView(NamedTuple):
-    """A stored pair as seen from the first of two labels."""
+    """A stored pair of contestants, from the view of the first label."""
 
     q: int
     reversed: bool  # stored as (second, first)

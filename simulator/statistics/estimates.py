@@ -41,7 +41,7 @@ class Estimate(NamedTuple):
 
 
 class ThresholdTimes(NamedTuple):
-    """When seeds first reached a threshold, and how lastingly."""
+    """Times at which seeds reached a threshold, and the fraction of later evaluations above it."""
 
     first_step: Array  # [S], NaN: never
     solved_after_first: Array  # fraction of the later evaluations at the threshold, [S]; NaN where there are none

@@ -1,4 +1,4 @@
-"""Tournaments of a lab: their plans, and every cell that was ever played in it.
+"""Tournaments of a lab: their plans, and every stored cell.
 
 Cells are known by what they depend on (see :mod:`simulator.tournaments.plan`), so any tournament of the lab finds those
 that another one has played. A cell is recorded in one transaction once it is over; cells in flight leave nothing here.
@@ -37,14 +37,14 @@ class SeedRange(NamedTuple):
 
 
 class JobKey(NamedTuple):
-    """One job of a tournament: what it depends on."""
+    """Identity of a job of a tournament: everything that its result depends on."""
 
     pair: str  # key of a matchup, everything but the seeds
     span: SeedRange
 
 
 class JobRecord(NamedTuple):
-    """One cell that was played.
+    """A stored result of one cell.
 
     ``scores`` [S] is nan where a seed failed; ``second`` [S] is what the other side of a match scored, else empty;
     ``steps`` [K] and ``curve`` [S, K] are the evaluations on the way. A failed cell has no numbers and a reason.
@@ -66,7 +66,7 @@ class JobRecord(NamedTuple):
 
 
 class TournamentRecord(NamedTuple):
-    """A tournament as the lab knows it."""
+    """Stored tournament."""
 
     id: int
     label: str
@@ -110,7 +110,7 @@ class CellStore:
 
     @contextmanager
     def hosting(self) -> Iterator[None]:
-        """Be the one host that plays tournaments in this lab.
+        """Hold the lock of the one process that runs tournaments in this lab.
 
         Raises:
             StoreError: another process is; the line names it.
@@ -129,7 +129,7 @@ class CellStore:
         return self.lab / "cells" / f"{pair[:24]}-{span[0]}-{span[1]}"
 
     def begin(self, settings: str, settings_hash: str, plan: dict[str, Any], label: str, versions: Any) -> str:
-        """The tournament of these settings: the one that is there, or a new one; its id."""
+        """Return the id of the tournament of these settings, an existing one or a new one."""
         with self._db.writing():
             rows = self._db.select("tournaments", "WHERE settings_hash = ? ORDER BY id DESC", [settings_hash])
             if rows:
@@ -169,12 +169,12 @@ class CellStore:
             self._db.update("tournaments", row._replace(**changes), ("id",))
 
     def tournaments(self) -> list[TournamentRecord]:
-        """All tournaments, newest first."""
+        """Return all tournaments, newest first."""
         with self._db.reading():
             return [_record(row) for row in self._db.select("tournaments", "ORDER BY id DESC")]
 
     def find(self, name: str) -> TournamentRecord:
-        """The tournament of that id.
+        """Return the tournament of an id.
 
         Raises:
             StoreError: there is none.
@@ -200,7 +200,7 @@ class CellStore:
             self._db.delete("cells", "pair = ? AND first = ? AND count = ?", [pair, *span])
 
     def cells(self, pairs: Sequence[str]) -> dict[JobKey, JobRecord]:
-        """Every cell of these pairs."""
+        """Return every cell of these pairs."""
         found: dict[JobKey, JobRecord] = {}
         with self._db.reading():
             for pair in dict.fromkeys(pairs):
@@ -307,7 +307,7 @@ def newest_tournament(db: Database) -> TournamentRow | None:
 
 
 def of_result(job: JobKey, result: dict[str, Any]) -> JobRecord:
-    """The record of a job that came to a result."""
+    """Make the record of a finished job."""
     scores = np.array(result["scores"], np.float64)
     steps = np.array(result["steps"], np.int64)
     return JobRecord(
@@ -327,7 +327,7 @@ def of_result(job: JobKey, result: dict[str, Any]) -> JobRecord:
 
 
 def failed(job: JobKey, reason: str) -> JobRecord:
-    """A cell that came to nothing."""
+    """Make the record of a failed cell."""
     nothing = np.zeros(0)
     return JobRecord(
         *job,

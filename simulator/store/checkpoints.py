@@ -30,14 +30,14 @@ _TREE_LIMIT = 24 << 20  # characters; the library cannot read back a header abov
 
 
 class Written(NamedTuple):
-    """A checkpoint file on the disk."""
+    """Size and hash of a checkpoint file."""
 
     size: int  # bytes
     sha256: str  # hexadecimal
 
 
 class Damaged(ValueError):  # noqa: N818
-    """A checkpoint file that is not what was written."""
+    """A checkpoint file is damaged."""
 
 
 def file_of(folder: Path, number: int) -> Path:
@@ -46,7 +46,7 @@ def file_of(folder: Path, number: int) -> Path:
 
 
 def number_of(path: Path) -> int:
-    """The number of the checkpoint in a file of that name."""
+    """Return the number of a checkpoint file by its name."""
     return int(path.name.removeprefix("checkpoint-").partition(".")[0])
 
 
@@ -83,7 +83,7 @@ def write_file(path: Path, state: State, about: dict[str, Any] | None = None) ->
 
 
 def packed(state: State, about: dict[str, Any] | None = None) -> bytes:
-    """A state as the bytes of a file; see :func:`write_file`.
+    """Serialise a state to the bytes of a file; see :func:`write_file`.
 
     Raises:
         StoreFailure: a state that a checkpoint cannot hold.
@@ -100,7 +100,7 @@ def packed(state: State, about: dict[str, Any] | None = None) -> bytes:
 
 
 def unpacked(data: bytes) -> State:
-    """The state in the bytes of a file, which were whole."""
+    """Deserialise a state from verified bytes."""
     from safetensors.numpy import load
 
     (length,) = struct.unpack_from("<Q", data)
@@ -138,7 +138,7 @@ def is_state(path: Path) -> bool:
 
 
 def read(path: Path, written: Written) -> State:
-    """The state in a checkpoint file.
+    """Read the state of a checkpoint file.
 
     Raises:
         Damaged: the file is gone, or not the bytes that were written.
@@ -149,7 +149,7 @@ def read(path: Path, written: Written) -> State:
 
 
 def read_file(path: Path) -> State:
-    """The state in a file that :func:`write_file` wrote, wherever it has been since.
+    """Read the state of a file that :func:`write_file` wrote.
 
     Raises:
         StoreError: no such file, or not a whole one.
@@ -219,7 +219,7 @@ def verify(path: Path, written: Written) -> None:
 
 
 def _pack(value: Any, arrays: dict[str, Array], place: str) -> Any:
-    """A value as JSON; its arrays go into ``arrays``."""
+    """Convert a value to JSON; its arrays go into ``arrays``."""
     if isinstance(value, np.ndarray | np.generic):
         return _pack_array(value, arrays, place)
     if value is None or isinstance(value, bool | float | str):

@@ -1,4 +1,4 @@
-"""The lab's SQLite file: made whole, opened only when it is ours, and every error of it told in one line.
+"""SQLite database of a lab: created atomically, opened only if it is ours, with one-line errors.
 
 Every row ends in a checksum of its table's name and its other values: SQLite notices damage to its own structure, but
 not a flipped bit in a number. A lab of another schema is refused: nothing is converted.
@@ -73,14 +73,14 @@ class Column(NamedTuple):
 
 @cache
 def columns_of(table: str) -> tuple[Column, ...]:
-    """A table's columns, the checksum last."""
+    """Return a table's columns, the checksum last."""
     words = [text.split() for text in TABLES[table].split(", PRIMARY KEY (")[0].split(", ")]
     return tuple(Column(*each[:2]) for each in words)
 
 
 @cache
 def key_of(table: str) -> tuple[str, ...]:
-    """The columns that tell its rows apart."""
+    """Return the primary key of a table."""
     together = TABLES[table].partition(", PRIMARY KEY (")[2].removesuffix(")")
     return tuple(together.split(", ")) if together else (columns_of(table)[0].name,)
 
@@ -178,7 +178,7 @@ def other_schema(path: Path, schema: int, expected: int, made_by: str = "") -> s
 
 
 def _made_by(db: sqlite3.Connection) -> str:
-    """The version of engram that began the newest experiment; empty where it cannot be read."""
+    """Return the version of engram that began the newest experiment; empty if it cannot be read."""
     for table in ("experiments", "runs", "tournaments"):  # "runs" up to schema 2
         with suppress(sqlite3.Error, ValueError, TypeError, AttributeError):
             found = db.execute(f"SELECT versions FROM {table} ORDER BY id DESC LIMIT 1").fetchone()
@@ -188,7 +188,7 @@ def _made_by(db: sqlite3.Connection) -> str:
 
 
 class Database:
-    """A lab's database, open. Its errors are told as StoreError and StoreFailure.
+    """An open database of a lab. Its errors are StoreError and StoreFailure.
 
     Args:
         path: its file; without write permission it can be read.
@@ -224,7 +224,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Everything inside becomes visible together, durably, or not at all."""
+        """Commit everything inside durably in one transaction, or nothing."""
         if self._readonly:
             raise StoreError(f"lab {self.path.parent} is read-only: {self.path.name} cannot be written")
         with translated(self.path):
@@ -240,7 +240,7 @@ class Database:
             raise StoreFailure(f"{self.path} was moved or removed while it was in use; nothing more is recorded")
 
     def _check_whole(self) -> None:
-        """Never write into a damaged database, as far as a quick look at a small one tells.
+        """Refuse to write into a damaged database, by a quick check of small ones.
 
         The look takes time with every run in it, so it is taken only where the file is not as we left it.
         """
@@ -273,7 +273,7 @@ class Database:
                 write_own(self.path.parent / CHECKED, looks)
 
     def select(self, table: str, rest: str = "", args: Sequence[Any] = ()) -> list[Any]:
-        """Rows of a table in the order of its columns, without their checksums.
+        """Select rows of a table in the order of its columns, without their checksums.
 
         Raises:
             StoreError: a row is not what was written.
@@ -327,13 +327,13 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def _checksum(row: Sequence[Any], table: str) -> int:
-    """CRC-32 of a row. Values must be of the types that SQLite gives back."""
+    """Compute the CRC-32 of a row. Values must be of the types that SQLite returns."""
     values = [zlib.crc32(value) if type(value) is bytes else value for value in row]  # text of a blob takes long
     return zlib.crc32(ascii((table, *values)).encode())
 
 
 def damaged(path: Path, how: str) -> StoreError:
-    """The answer to a damaged database."""
+    """Make the error for a damaged database."""
     return StoreError(f"{path} is damaged: {how}; {_untouched(path)}")
 
 
@@ -342,7 +342,7 @@ def _untouched(path: Path) -> str:
 
 
 def repair_advice(lab: Path) -> str:
-    """Advice for a lab that was damaged."""
+    """Advise on a damaged lab."""
     return f"engram repair {lab} -o NEWLAB recovers what is whole"
 
 

@@ -1,4 +1,4 @@
-"""Hosting of experiments: one mechanism for the lock, resuming, the clock, and the record of how a process ended.
+"""Hosting of experiments: locks, resuming, clocks, and the status after an error.
 
 The loop of every kind of experiment is an iterator of snapshots that its caller drives: not asking for the next one
 pauses it, and closing it writes a checkpoint. :func:`hosted` is what stands around each of these loops.
@@ -37,7 +37,7 @@ class Loop(Protocol[S_co]):
 
 
 class Lease(Protocol):
-    """The right of this process to write one experiment, held until it is released."""
+    """Write lock of this process on one experiment, until it is released."""
 
     def abandon(self) -> None:
         """Leave nothing of a new experiment whose loop could not be built."""
@@ -84,7 +84,7 @@ def hosted(lease: Lease, make_loop: Callable[[], Loop[S_co]]) -> Generator[S_co,
 
 
 class WorkSeconds(NamedTuple):
-    """Time spent on an experiment, compiling left out."""
+    """Time spent on an experiment, without compiling."""
 
     wall: float
     cpu: float
@@ -111,7 +111,7 @@ class WorkClock:
 
 
 class RunLease:
-    """The lease of a training run or a recall benchmark, and what each of its checkpoints repeats.
+    """Lease of a training run or a recall benchmark, with the facts that each of its checkpoints repeats.
 
     Args:
         store: the lab.
@@ -181,7 +181,7 @@ class RunLease:
 
 
 class Resumed(NamedTuple):
-    """An experiment as its newest whole checkpoint left it."""
+    """An experiment restored from its newest whole checkpoint."""
 
     record: RunRecord
     saved: Saved | None  # None before the first checkpoint

@@ -1,4 +1,4 @@
-"""Journal in a run's folder: enough to restore the run when the lab's database is lost.
+"""Journal in a run's folder, from which the run can be restored without the lab's database.
 
 ``journal`` is a file of frames, only ever added to: the first says what the run is, each checkpoint adds one with its
 number, the one that it went on from, the SHA-256 of its file, and the rows that became final with it. The rows of a

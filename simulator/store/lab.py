@@ -97,7 +97,7 @@ def unmake(lab: Path) -> None:
 
 
 def existing(lab: str) -> str:
-    """The lab, if there is one: looking makes none.
+    """Return the lab, if it exists; creates nothing.
 
     Raises:
         ValueError: there is none.
@@ -109,7 +109,7 @@ def existing(lab: str) -> str:
 
 
 def forgotten(lab: Path, known: Container[int]) -> list[int]:
-    """Runs that have checkpoints though a lab's database does not know them: it, or its log, was lost in part.
+    """List runs that have checkpoints but are missing in the lab's database: it, or its log, was partly lost.
 
     Args:
         lab: its folder.
@@ -120,7 +120,7 @@ def forgotten(lab: Path, known: Container[int]) -> list[int]:
 
 
 def forgotten_line(lab: Path, runs: Sequence[int]) -> str:
-    """One line about runs that a lab's database forgot."""
+    """Format a line about runs that a lab's database lost."""
     shown = ", ".join(f"r{number}" for number in runs[:6]) + (", ..." if len(runs) > 6 else "")
     what = (
         f"the database knows fewer runs than there are checkpoints: {shown} {'are' if len(runs) > 1 else 'is'} not in"
@@ -129,7 +129,7 @@ def forgotten_line(lab: Path, runs: Sequence[int]) -> str:
 
 
 def lock_run(folder: Path) -> FileLock:
-    """The writer's lock of the run in ``folder``; the operating system lets go of it when the process ends, however.
+    """Lock a run for its writer; the operating system releases the lock when the process ends.
 
     Raises:
         StoreError: another process writes this run.
@@ -155,7 +155,7 @@ def is_written(folder: Path) -> bool:
 
 
 def is_written_here(folder: Path, *, elsewhere: bool = False) -> bool:
-    """The same, of processes on this host; of others, where only they can know, what ``elsewhere`` says."""
+    """Tell whether a process on this host writes the run; ``elsewhere`` is returned for other hosts."""
     try:
         pid, host = read_own(_note(folder)).decode().split()
         if host != socket.gethostname():

@@ -39,7 +39,7 @@ def open_own(path: Path, mode: Literal["rb", "wb", "ab"]) -> BinaryIO:
 
 
 def read_own(path: Path) -> bytes:
-    """All of a file of a lab; see :func:`open_own`."""
+    """Read a file of a lab; see :func:`open_own`."""
     with open_own(path, "rb") as file:
         return file.read()
 

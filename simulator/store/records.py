@@ -47,7 +47,7 @@ class NewRun:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A training run or recall benchmark as the lab knows it: its :class:`NewRun`, and how far it came.
+    """Stored training run or recall benchmark: its :class:`NewRun`, and its progress.
 
     Attributes:
         run: its id, such as "r1".
@@ -117,7 +117,7 @@ class RunRecord:
         return str(self.known("lost") or "")
 
     def known(self, name: str) -> Any:
-        """One fact of the result, or None."""
+        """Return one fact of the result, or None."""
         return (self.result or {}).get(name)
 
 
@@ -153,7 +153,7 @@ class PointRows(NamedTuple):
 
 
 class EvaluationRow(NamedTuple):
-    """Greedy play of one seed at one moment."""
+    """Greedy evaluation of one seed at one step."""
 
     step: int  # environment steps per seed that were trained before it
     seed: int
@@ -163,7 +163,7 @@ class EvaluationRow(NamedTuple):
 
 
 class MetricRow(NamedTuple):
-    """One number of one seed at one moment. A number that was not measured has no row."""
+    """One metric of one seed at one step. A metric that was not measured has no row."""
 
     step: int  # unit of work after which it was measured: number of the cell, from 1, of a recall benchmark
     seed: int

@@ -1,4 +1,4 @@
-"""``engram repair``: put what checksums prove whole in a damaged lab into a new one, and name what is lost.
+"""``engram repair``: copy everything with valid checksums from a damaged lab into a new one, and list the losses.
 
 The old lab is only read. A run is recovered
 
@@ -39,7 +39,7 @@ _N_BEGUN = ExperimentRow._fields.index("step")  # columns of a run's row that sa
 
 @dataclass
 class _Found:
-    """One run, as far as it is recovered."""
+    """A recovered run."""
 
     row: ExperimentRow
     checkpoints: list[CheckpointRow] = field(default_factory=list)
@@ -51,7 +51,7 @@ class _Found:
 
 
 class _Way(NamedTuple):
-    """A checkpoint that is whole, and how its rows were come by."""
+    """A whole checkpoint and the journal entries of its rows."""
 
     number: int
     row: ExperimentRow  # what its file says of the run
@@ -60,7 +60,7 @@ class _Way(NamedTuple):
 
 
 def repair(lab: str, into: str) -> dict[str, Any]:
-    """Put what is whole of a lab into a new one.
+    """Copy everything whole in a lab into a new one.
 
     Args:
         lab: the damaged one; it stays as it is.
@@ -123,7 +123,7 @@ def show(outcome: Mapping[str, Any]) -> None:
 
 
 def _check(old: Path, new: Path) -> None:
-    """Refuse what would do harm, or nothing."""
+    """Check both folders."""
     check_can_be_lab(old)
     if not os.path.islink(new):
         check_can_be_lab(new)
@@ -141,13 +141,13 @@ def _check(old: Path, new: Path) -> None:
 
 
 def _folders(lab: Path) -> dict[int, Path]:
-    """The folders of runs by number."""
+    """Return the folders of runs by number."""
     found = {path.name: path for path in sorted((lab / "runs").glob("r*")) if path.is_dir()}
     return {int(name[1:]): path for name, path in found.items() if tables.RUN_ID.fullmatch(name)}
 
 
 def _runs(lab: Path, salvaged: Salvaged) -> tuple[list[_Found], list[dict[str, str]]]:
-    """The runs that are recovered, and those that are not."""
+    """Recover runs; return those that were recovered and those that were not."""
     rows = _newest_rows(salvaged)
     by_run = {table: _by_run(salvaged.rows[table]) for table in ("checkpoints", *COUNTED)}
     folders = _folders(lab)
@@ -167,11 +167,11 @@ def _runs(lab: Path, salvaged: Salvaged) -> tuple[list[_Found], list[dict[str, s
 
 
 class _Lost(Exception):  # noqa: N818 - it says what became of a run
-    """A run that cannot be recovered, and why; without a reason there was none."""
+    """A run cannot be recovered; without a reason there was none."""
 
 
 def _newest_rows(salvaged: Salvaged) -> dict[int, ExperimentRow]:
-    """The rows of runs; of several versions of one the furthest."""
+    """Return the rows of runs; of several versions of a run the furthest."""
     found: dict[int, ExperimentRow] = {}
     for values in salvaged.rows["experiments"]:
         row = ExperimentRow(*values)
@@ -188,7 +188,7 @@ def _by_run(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 
 def _run(number: int, folder: Path, row: ExperimentRow | None, own: Mapping[str, list[Row]]) -> _Found:
-    """One run.
+    """Recover one run.
 
     Raises:
         _Lost: nothing of it can be recovered.
@@ -214,7 +214,7 @@ def _run(number: int, folder: Path, row: ExperimentRow | None, own: Mapping[str,
 
 
 def _records(rows: Iterable[Row]) -> dict[int, CheckpointRow]:
-    """The records of checkpoints by number; of several versions of one the quarantined one."""
+    """Return the records of checkpoints by number; of several versions the quarantined one."""
     found: dict[int, CheckpointRow] = {}
     for each in sorted((CheckpointRow(*values) for values in rows), key=lambda each: each.quarantined):
         found[each.number] = each
@@ -222,7 +222,7 @@ def _records(rows: Iterable[Row]) -> dict[int, CheckpointRow]:
 
 
 def _counted(table: str, rows: Iterable[Row], records: Mapping[int, CheckpointRow], until: int) -> list[Row]:
-    """Rows that count until a checkpoint: without those of quarantined checkpoints."""
+    """Return the rows up to a checkpoint, without those of quarantined checkpoints."""
     quarantined = {number for number, each in records.items() if each.quarantined}
     names = [column.name for column in columns_of(table)]
     keys = [names.index(name) for name in key_of(table)]
@@ -242,7 +242,7 @@ def _is_whole(row: ExperimentRow, rows: Mapping[str, list[Row]], records: Mappin
 def _as_it_is(
     row: ExperimentRow, rows: Mapping[str, list[Row]], records: Mapping[int, CheckpointRow], folder: Path
 ) -> _Found:
-    """A run of which the database lost nothing; its checkpoint files may be damaged, as the store can bear."""
+    """Recover a run that is complete in the database; its checkpoint files may be damaged."""
     known = sorted((each for each in records.values() if each.number <= row.checkpoint), key=lambda each: each.number)
     wanted = [each for each in known if not each.quarantined][-KEEP:]  # pages can hold the records of replaced ones
     whole = [each for each in wanted if _is_file(folder, each.number, each.written())]
@@ -260,7 +260,7 @@ def _as_it_is(
 
 
 def _is_file(folder: Path, number: int, written: Written) -> bool:
-    """Return whether the file of a checkpoint is what was written."""
+    """Return whether a checkpoint file matches its record."""
     try:
         checkpoints.verify(file_of(folder, number), written)
     except (Damaged, StoreError):
@@ -269,7 +269,7 @@ def _is_file(folder: Path, number: int, written: Written) -> bool:
 
 
 def _newest(folder: Path, known: journal.Journal) -> _Way | None:
-    """The newest checkpoint that a journal proves whole, rather one whose rows the journal has too."""
+    """Find the newest checkpoint that a journal proves whole, preferably one with all its rows in the journal."""
     proven: dict[int, journal.JournalEntry] = {}
     for each in known.entries:
         if _is_file(folder, each.number, each.written):
@@ -279,7 +279,7 @@ def _newest(folder: Path, known: journal.Journal) -> _Way | None:
 
 
 def _way(folder: Path, last: journal.JournalEntry, known: journal.Journal) -> _Way:
-    """A checkpoint with the entries on its way back to the beginning, as far as they are whole."""
+    """Collect a checkpoint's journal entries back to the beginning, as far as they are whole."""
     entries = [last]
     while entries[0].parent:
         before = [each for each in known.entries if each.number == entries[0].parent]
@@ -298,7 +298,7 @@ def _from_folder(
     newest: _Way,
     furthest: int,
 ) -> _Found:
-    """A run whose newest whole checkpoint its own folder proves."""
+    """Recover a run from its folder, whose newest whole checkpoint is proven by the journal."""
     base = newest.row
     found = _Found(base, source="journal")
     found.points = [
@@ -336,7 +336,7 @@ def _from_folder(
 
 
 def _proven(run: int, folder: Path, newest: _Way) -> Iterable[CheckpointRow]:
-    """The records of the whole checkpoints on the way to the newest."""
+    """Return the records of the whole checkpoints up to the newest."""
     for each in newest.entries:
         if not _is_file(folder, each.number, each.written):
             continue
@@ -348,7 +348,7 @@ def _proven(run: int, folder: Path, newest: _Way) -> Iterable[CheckpointRow]:
 def _anew(
     begun: ExperimentRow, folder: Path, own: Mapping[str, list[Row]], records: Mapping[int, CheckpointRow]
 ) -> _Found:
-    """A run of which the settings are left, and which is to be played again."""
+    """Recover a run of which only the settings are left; it starts again at step 0."""
     label = (json.loads(begun.result) or {}).get("label")
     result = json.dumps({"label": label} if label else None)
     row = ExperimentRow(*begun[:_N_BEGUN])._replace(status="interrupted", result=result)
@@ -361,7 +361,7 @@ def _anew(
 
 
 def _tournaments(salvaged: Salvaged) -> list[dict[str, Any]]:
-    """The tournaments that are recovered; their rows, and those of cells, are left once each."""
+    """Recover tournaments; their rows, and those of cells, are deduplicated."""
     for table, age in (("tournaments", "seconds"), ("cells", "created")):
         names = [column.name for column in columns_of(table)]
         at = names.index(age)

@@ -1,4 +1,4 @@
-"""The lab: every run's settings, curve, evaluations and checkpoints, nothing lost and nothing twice.
+"""Store of runs: settings, curves, evaluations and checkpoints, crash-safe.
 
 Rows are in SQLite, checkpoints are files beside it. A checkpoint is on the disk before the one transaction that records
 it together with the rows that came with it, so both become visible at once or not at all. Rows carry the number of
@@ -56,7 +56,7 @@ KEEP = 3  # whole checkpoints per run
 
 
 class ResumePoint(NamedTuple):
-    """The checkpoint from which a writer continued. What is newer than ``newest`` is its own: nobody else records."""
+    """The checkpoint from which a writer continued; everything newer than ``newest`` is the writer's own."""
 
     base_checkpoint: int  # that it continued from, 0 before the first
     newest: int  # newest one recorded then, damaged or not
@@ -85,13 +85,13 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of every run and of the database."""
+        """Release every run and close the database."""
         for run in list(self._locks):
             self.release(run)
         self._db.close()
 
     def begin(self, new: NewRun) -> str:
-        """Record a new run, durably, and become its writer; its id."""
+        """Record a new run durably, become its writer, and return its id."""
         run = ""
         try:
             with self._db.writing():
@@ -110,7 +110,7 @@ class Store:
         return run
 
     def take(self, run: str) -> None:
-        """Become the writer of a run that is there, and clear away what a crash left in its folder."""
+        """Become the writer of an existing run, and clean up after a crash in its folder."""
         with self._db.writing():
             row = tables.run_row(self._db, run)
             folder = self.folder(run)
@@ -135,13 +135,13 @@ class Store:
             raise StoreError(f"{fault}; {repair_advice(self.lab)}")
 
     def release(self, run: str) -> None:
-        """Let go of a run; nothing happens where it was not held."""
+        """Release a run; does nothing if it is not held."""
         if run in self._locks:
             unlock_run(self.lab / "runs" / run, self._locks.pop(run))
             self._resume_points.pop(run, None)
 
     def discard(self, run: str) -> None:
-        """Take back a run that was begun and never came to a checkpoint; it leaves nothing behind, nor does its lab.
+        """Delete a new run that has no checkpoint yet.
 
         A lab that this store made for it goes too, and the store is closed then.
 
@@ -198,7 +198,7 @@ class Store:
                 file_of(folder, old).unlink()
 
     def mark(self, run: str, status: str, error: dict[str, Any] | None = None) -> None:
-        """Say what became of a run held here, without a checkpoint: it failed, say, and why.
+        """Record the status of a run held here, without a checkpoint: that it failed, for example.
 
         Its next checkpoint, where there is one, takes both back.
         """
@@ -208,7 +208,7 @@ class Store:
             self._db.update("experiments", row._replace(status=status, result=result), ("id",))
 
     def newest(self, run: str) -> Saved | None:
-        """The newest whole checkpoint, or None where none was ever written; damaged ones are left as they are.
+        """Return the newest whole checkpoint, None if none was written; damaged ones are left as they are.
 
         Raises:
             StoreError: none of the run's checkpoints is whole.
@@ -235,7 +235,7 @@ class Store:
         return None
 
     def find(self, name: str) -> RunRecord:
-        """The run of that id, or the one begun last for "latest"."""
+        """Return the run of an id, or the newest for "latest"."""
         with self._db.reading():
             newest = tables.newest_run(self._db) if name == "latest" else None
             return (newest or tables.run_row(self._db, name)).record()
@@ -246,35 +246,35 @@ class Store:
             return tables.newest_run(self._db) is not None if run == "latest" else tables.has_run(self._db, run)
 
     def is_written(self, run: str) -> bool:
-        """Return whether some process is at work on the run now."""
+        """Return whether a process is writing the run now."""
         return is_written(self.lab / "runs" / run)
 
     def runs(self) -> list[RunRecord]:
-        """All runs, newest first."""
+        """Return all runs, newest first."""
         with self._db.reading():
             return [row.record() for row in tables.run_rows(self._db)]
 
     def forgotten(self) -> str:
-        """One line about runs that the database forgot though their checkpoints are there; empty as a rule."""
+        """Return a line about runs that the database lost though their checkpoints exist; usually empty."""
         with self._db.reading():
             known = {row.id for row in tables.run_rows(self._db)}
         found = forgotten(self.lab, known)
         return forgotten_line(self.lab, found) if found else ""
 
     def points(self, run: str) -> PointRows:
-        """A run's curve, ordered by seed and step."""
+        """Return a run's curve, ordered by seed and step."""
         return tables.to_points(self._rows("points", run))
 
     def evaluations(self, run: str) -> tuple[EvaluationRow, ...]:
-        """A run's evaluations, ordered by seed and step."""
+        """Return a run's evaluations, ordered by seed and step."""
         return tuple(tables.to_evaluation(row) for row in self._rows("evaluations", run))
 
     def metrics(self, run: str) -> tuple[MetricRow, ...]:
-        """A run's metrics, ordered by seed, step and name."""
+        """Return a run's metrics, ordered by seed, step and name."""
         return tuple(map(tables.to_metric, self._rows("metrics", run)))
 
     def folder(self, run: str) -> Path:
-        """The folder of a run.
+        """Return the folder of a run.
 
         Raises:
             StoreError: it is gone.
@@ -285,7 +285,7 @@ class Store:
         return folder
 
     def _rows(self, table: str, run: str) -> list[Any]:
-        """All rows of a run; where its writer went back to an earlier checkpoint, those up to there."""
+        """Return all rows of a run, up to the checkpoint that its writer went back to."""
         with self._db.reading():
             row = tables.run_row(self._db, run)
             found = self._db.select(table, "WHERE experiment = ?", [row.id])
@@ -301,7 +301,7 @@ class Store:
             return number in [c.number for c in tables.checkpoint_rows(self._db, run)]
 
     def _base_checkpoint(self, row: tables.ExperimentRow) -> int:
-        """The checkpoint that the writer of a run goes on from, 0 before the first."""
+        """Return the checkpoint from which the writer of a run continues, 0 before the first."""
         run = f"r{row.id}"
         if run not in self._resume_points:
             raise StoreFailure(f"run {run} has no writer here: begin or take it first")
@@ -330,7 +330,7 @@ class Store:
             journal.add(folder, journal.JournalEntry(base_checkpoint, 0, base.written(), known))
 
     def _make_folder(self) -> tuple[int, Path]:
-        """The number and the folder of a run to come: the first after the newest run whose folder is not there yet.
+        """Make a folder for a new run, the first free number after the newest run, and return both.
 
         Neither the runs nor their folders are listed, so the thousandth run begins as fast as the first. A folder that
         the database does not know of is never used.

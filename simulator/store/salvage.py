@@ -1,4 +1,4 @@
-"""Rows out of a damaged database: what SQLite still reads, and what its pages still hold.
+"""Salvage of rows from a damaged database: by SQLite, and from its raw pages.
 
 A row is believed where its checksum (:mod:`simulator.store.database`), which covers the name of its table, proves it
 whole, wherever it was found. Pages are read as the file format has them (sqlite.org/fileformat2.html,
@@ -38,7 +38,7 @@ class Salvaged(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """The pages of a database as of some moment."""
+    """Pages of a database at one moment."""
 
     size: int  # bytes of a page
     pages: Mapping[int, bytes]  # by number, from 1
@@ -73,7 +73,7 @@ def salvage(lab: Path, scratch: Path) -> Salvaged:
 
 
 def _asked(path: Path, lab: Path) -> tuple[dict[str, list[Row]], str]:
-    """The whole rows that SQLite reads, and what is wrong."""
+    """Read the whole rows by SQLite, and describe what is wrong."""
     rows: dict[str, list[Row]] = {table: [] for table in TABLES}
     if not path.exists():
         return rows, "it is gone"
@@ -96,7 +96,7 @@ def _asked(path: Path, lab: Path) -> tuple[dict[str, list[Row]], str]:
 
 
 def _recognised(db: sqlite3.Connection, lab: Path) -> str:
-    """Fault of a database as a whole; empty where there is none."""
+    """Describe a fault of the database as a whole; empty if there is none."""
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
         return "it is not the database of a lab, or its header is damaged"
     if fault := schema_fault(db, lab / NAME):
@@ -106,7 +106,7 @@ def _recognised(db: sqlite3.Connection, lab: Path) -> str:
 
 
 def _read(db: sqlite3.Connection, sql: str, table: str, into: list[Row]) -> str:
-    """Take in the whole rows of an answer, up to where it breaks off; what was wrong."""
+    """Collect whole rows of a query until it fails, and describe the failure."""
     fault = ""
     try:
         for found in db.execute(sql):
@@ -125,7 +125,7 @@ def _line(error: BaseException) -> str:
 
 
 def _whole(values: Row, table: str) -> Row | None:
-    """A row with its texts and floats, without its checksum; None where it is not what was written."""
+    """Verify and decode a row without its checksum; None if it is damaged."""
     try:
         row = [_value(value, column.kind) for value, column in zip(values, columns_of(table), strict=True)]
         return tuple(row[:-1]) if is_whole(row, table) else None
@@ -141,7 +141,7 @@ def _value(value: Any, kind: str) -> Any:
 
 
 def _images(folder: Path) -> Iterator[_Image]:
-    """The database's pages: with its log, without it, and as of every frame of the log that a later one replaces."""
+    """Iterate over versions of the pages: with the log, without it, and at every earlier frame of the log."""
     main, log = (_bytes(folder / f"{NAME}{ending}") for ending in ("", "-wal"))
     size = _page_size(main[16:18]) or _page_size(log[10:12]) or _DEFAULT_PAGE_SIZE
     pages = {1 + i: main[at : at + size] for i, at in enumerate(range(0, len(main), size))}
@@ -159,7 +159,7 @@ def _images(folder: Path) -> Iterator[_Image]:
 
 
 def _log_fault(log: bytes) -> str:
-    """Fault of a log of which SQLite would read a part in silence; see section 4 of the file format."""
+    """Describe a fault of the log, of which SQLite would silently read a part; see section 4 of the file format."""
     if not log:
         return ""
     magic = int.from_bytes(log[:4], "big")
@@ -191,14 +191,14 @@ def _bytes(path: Path) -> bytes:
 
 
 def _page_size(field: bytes) -> int:
-    """Bytes of a page by the header's field; 0 where it cannot be."""
+    """Decode the page size in bytes; 0 if it is invalid."""
     size = int.from_bytes(field, "big")
     size = 65536 if size == 1 else size
     return size if 512 <= size <= 65536 and not size & (size - 1) else 0
 
 
 def _rows_in(image: _Image, number: int) -> Iterator[tuple[str, Row]]:
-    """Table and values of every whole row in a page."""
+    """Iterate over table and values of every whole row in a page."""
     page = image.pages[number]
     first = 100 if number == 1 else 0
     if len(page) < image.size or page[first] not in (_INNER, _LEAF):
@@ -218,7 +218,7 @@ def _rows_in(image: _Image, number: int) -> Iterator[tuple[str, Row]]:
 
 @cache
 def _tables() -> dict[int, list[str]]:
-    """Tables by their number of columns."""
+    """Group tables by their number of columns."""
     found: dict[int, list[str]] = {}
     for table in TABLES:
         found.setdefault(len(columns_of(table)), []).append(table)
@@ -226,14 +226,14 @@ def _tables() -> dict[int, list[str]]:
 
 
 def _in_order(values: Row, table: str) -> Row:
-    """Values as the table declares them; a page has the key's first."""
+    """Reorder values as the table declares them; a page has the key's first."""
     names = [column.name for column in columns_of(table)]
     stored = [*key_of(table), *(name for name in names if name not in key_of(table))]
     return tuple(values[stored.index(name)] for name in names)
 
 
 def _record(image: _Image, page: bytes, at: int) -> bytes | None:
-    """The bytes of a row, those in overflow pages too; None where it is no row."""
+    """Read the bytes of a row with its overflow pages; None if there is none."""
     length, at = _varint(page, at)
     if not 1 < length < _MAX_ROW_BYTES:
         return None
@@ -255,7 +255,7 @@ def _record(image: _Image, page: bytes, at: int) -> bytes | None:
 
 
 def _values(record: bytes) -> Row | None:
-    """The values of a row; None where it is no row."""
+    """Decode the values of a row; None if there is none."""
     end, at = _varint(record, 0)
     body = end
     values = list[Any]()
@@ -276,7 +276,7 @@ def _values(record: bytes) -> Row | None:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number of one to nine bytes, and where it ends; 0 beyond the end."""
+    """Decode a varint of one to nine bytes, and return its end too; 0 beyond the end."""
     value = 0
     for i in range(9):
         if at >= len(data):

@@ -1,4 +1,4 @@
-"""Plays one cell of a tournament, wherever that is: in a thread, another process, or on another machine.
+"""Runner of one cell of a tournament, in a thread, another process, or on another machine.
 
 A task and its result are plain values. What a cell needs to go on after a crash is a lab of its own, in a folder that
 the task names; the lab of the tournament is written by its host alone.
@@ -31,7 +31,7 @@ NOT_A_NUMBER = "every seed failed: {}"
 
 
 class Task(NamedTuple):
-    """A job that a worker plays."""
+    """A job for a worker."""
 
     key: str  # of the cell
     kind: str  # run, recall, match or external
@@ -43,11 +43,11 @@ class Task(NamedTuple):
 
 
 class JobStopped(Exception):  # noqa: N818 - it is no error
-    """The host wants the cell to end as it is."""
+    """The host stops the cell."""
 
 
 class CellFailed(RuntimeError):  # noqa: N818 - it says what became of a cell
-    """A cell that came to nothing; one line."""
+    """A cell failed; one line."""
 
 
 def play(task: Task, tick: Tick) -> Result:
@@ -112,7 +112,7 @@ class Evaluated(NamedTuple):
 
 
 def limits_of(task: Task, n_seeds: int) -> TrainingLimits:
-    """Training time of the seeds of a job together."""
+    """Return the training time of all seeds of a job together."""
     return TrainingLimits(task.cpu_seconds * n_seeds or math.inf, task.wall_seconds * n_seeds or math.inf)
 
 
@@ -209,7 +209,7 @@ def _external(task: Task, tick: Tick) -> Result:
 
 
 def _stored(store: Store, tick: Tick) -> str | None:
-    """The run that a scratch lab holds, or None; waits for an earlier worker that may be about to end."""
+    """Return the run of a scratch lab, or None; waits for an earlier worker that may be about to end."""
     known = next((record.run for record in store.runs()), None)
     until = time.monotonic() + LOCK_TIMEOUT
     while known is not None and store.is_written(known) and time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""Checks before a tournament: every contestant can play, and random play is measured where its score is not known."""
+"""Checks before a tournament: every contestant can be built for its challenges, and random scores are known."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def prepare(
 
 
 def _with_floor(plan: Mapping[str, Any], envs: Mapping[int, Any], cells: Mapping[JobKey, JobRecord]) -> set[int]:
-    """The challenges that say what random play comes to."""
+    """Return the challenges whose random score is known."""
     measured = {key for (key, _), cell in cells.items() if cell.facts.get("floor") is not None}
     known = {pair["challenge"] for pair in plan["pairs"] if pair["key"] in measured}
     known |= {m for m, each in enumerate(plan["challenges"]) if each["kind"] != "env"}

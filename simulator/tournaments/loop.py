@@ -1,4 +1,4 @@
-"""Tournaments: contestants x challenges x seed blocks -> cells; plays what is missing.
+"""Tournament loop: contestants x challenges x seed blocks -> cells; runs the missing ones.
 
 :func:`play` is an iterator of snapshots that its caller drives; see :mod:`simulator.store.hosting`. A cell is recorded
 when it is over; one in running keeps checkpoints of its own, from which it goes on wherever it is taken up.
@@ -75,7 +75,7 @@ def play(
 
 
 class TournamentLease:
-    """The right of this process to play tournaments in a lab: its cells are shared by all of them."""
+    """The right of this process to run tournaments in a lab, whose cells are shared by all of them."""
 
     def __init__(self, store: CellStore) -> None:
         self.store = store
@@ -101,7 +101,7 @@ class TournamentLease:
 
 
 class RunningJob:
-    """A cell that is being played."""
+    """A running cell."""
 
     def __init__(self, job: JobKey, words: str) -> None:
         self.job = job
@@ -162,7 +162,7 @@ class TournamentLoop:
         return self._schedule.done + self._schedule.failed
 
     def _planned(self) -> JobSchedule:
-        """Plan the jobs, once it is known that every contestant can play."""
+        """Plan the jobs after the feasibility checks."""
         config = self._config
         refused = dict[tuple[int, int], str]()
         pairs = pairs_of(config, refused)
@@ -230,7 +230,7 @@ class TournamentLoop:
             yield self._snapshot("playing")
 
     def _unfinished(self) -> set[JobKey]:
-        """The jobs of every tournament of the lab that is not done: it may be continued."""
+        """Return the jobs of every unfinished tournament of the lab."""
         open_ = [each.plan for each in self._store.tournaments() if each.status != "done"]
         return {
             JobKey(pair["key"], SeedRange(*span)) for plan in open_ for pair in plan["pairs"] for span in pair["spans"]

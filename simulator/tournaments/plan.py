@@ -35,7 +35,7 @@ PLAYING = (  # what of simulator/ can change a number
 
 
 class Matchup(NamedTuple):
-    """Everything of a cell but its seeds: a contestant, or two of them, in a challenge."""
+    """A contestant, or two of them, in a challenge: a cell without its seeds."""
 
     contestant: int  # index, or REFERENCE
     second: int  # the other one in a game; -1 elsewhere
@@ -51,7 +51,7 @@ class Matchup(NamedTuple):
 
 
 def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] | None = None) -> list[Matchup]:
-    """Every pair of a tournament, in the order of its settings.
+    """List every pair of a tournament, in the order of its settings.
 
     Args:
         tournament: its settings.
@@ -80,7 +80,7 @@ def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] |
 
 
 def references(tournament: TournamentConfig) -> list[Matchup]:
-    """Random play in every environment, for where its return is not known otherwise."""
+    """List random play in every environment, as a reference where its return is not known."""
     envs = [m for m, challenge in enumerate(tournament.challenges) if challenge.kind == "env"]
     plain = Contestant("random play", "agent", RANDOM, {})
     found = []
@@ -134,7 +134,7 @@ def cells_of(plan: dict[str, Any]) -> Iterator[PlannedJob]:
 
 
 def stored(pairs: Sequence[Matchup], tournament: TournamentConfig) -> list[dict[str, Any]]:
-    """Pairs as a lab keeps them: who, where, under which name, with which seeds."""
+    """Convert pairs to their stored form: who, where, under which name, with which seeds."""
     spans = spans_of(tournament.first_seed, tournament.seeds, tournament.block)
     return [
         {"contestant": p.contestant, "second": p.second, "challenge": p.challenge, "kind": p.kind, "key": p.key}
@@ -170,7 +170,7 @@ def _named(pair: Matchup, times: tuple[float, ...]) -> Matchup:
 
 @cache
 def _computing(kind: str) -> tuple[str, ...]:
-    """The versions and the sources that a number can depend on, in hex."""
+    """Return the versions and the hash of the sources that a result can depend on."""
     known = dict(installed())
     if kind == "external":
         known |= {name: version(name) for name in ("stable-baselines3",) if find_spec(name.replace("-", "_"))}
@@ -211,7 +211,7 @@ def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challe
 
 
 def _tuned(contestant: Contestant, challenge: ChallengeEntry) -> Iterator[Mapping[str, Any]]:
-    """The settings that the agent's file recommends for this very environment, its settings included."""
+    """Iterate over the presets of the agent for exactly this environment with its settings."""
     player = registry.load("envs", challenge.name)
     wanted = merge(player.Config(), challenge.settings)
     for preset in of_agent(contestant.name):
@@ -251,7 +251,7 @@ def _external(tournament: TournamentConfig, contestant: Contestant, challenge: C
 
 
 def plan_of(config: TournamentConfig, pairs: list[Matchup], refused: dict[tuple[int, int], str]) -> dict[str, Any]:
-    """The plan as a lab keeps it: everything that judging needs, so that no player is asked again."""
+    """Convert the plan to its stored form, which holds everything that the analysis needs without loading a player."""
     contestants = [
         {"label": each.label, "kind": each.kind, "name": each.name, "settings": _flat(each)}
         for each in config.contestants

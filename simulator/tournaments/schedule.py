@@ -1,4 +1,4 @@
-"""The cells of one tournament while it is played: which there are, which are over, which are added."""
+"""Schedule of a running tournament: planned, finished and added cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulator.tournaments.summary import named
 
 
 class JobSchedule:
-    """A plan and the cells of it that are over.
+    """A plan and its finished cells.
 
     Args:
         plan: as a lab keeps it; grows here.
@@ -38,11 +38,11 @@ class JobSchedule:
         self.failed = known.count("failed")
 
     def missing(self) -> list[JobKey]:
-        """The cells that are still to be played, in their order: block by block, so that it is an even tournament."""
+        """Return the missing cells in order, block by block, so that all contestants progress alike."""
         return [job for job in self._every if job not in self.over]
 
     def broken(self) -> list[JobKey]:
-        """The cells that failed."""
+        """Return the failed cells."""
         return [job for job in self._every if job in self.over and self.over[job].status != "done"]
 
     def keep(self, job: JobKey, cell: JobRecord | None) -> None:
@@ -60,7 +60,7 @@ class JobSchedule:
         return self._pairs[job.pair]
 
     def words(self, job: JobKey) -> str:
-        """A cell in words: ``dqn in CartPole-v1, seeds 0 to 15``."""
+        """Describe a cell: ``dqn in CartPole-v1, seeds 0 to 15``."""
         place = named(self.plan, self.pair(job))
         first, n = job.span
         seeds = f"seeds {first} to {first + n - 1}" if n > 1 else f"seed {first}"
@@ -75,7 +75,7 @@ class JobSchedule:
         self._order()
 
     def grow(self, wanted: Collection[str], config: TournamentConfig) -> bool:
-        """Give these contestants another block of seeds in every challenge; whether anybody had some left."""
+        """Add a block of seeds in every challenge for these contestants, and return whether any were left."""
         players = {each["label"] for each in self.plan["contestants"] if each["kind"] == "player"}
         last = config.first_seed + config.most_seeds
         grown = False

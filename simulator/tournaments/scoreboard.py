@@ -1,4 +1,4 @@
-"""The scores of one division of a tournament, put together from its cells, and what they are measured by."""
+"""Scores and reference scores of one division of a tournament, collected from its cells."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ReferenceScores(NamedTuple):
 
 
 def division(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells, kind: str) -> DivisionScores | None:
-    """The contestants of one kind with their scores, to be analysed; None where there are none."""
+    """Return the scores of the contestants of one kind, for the analysis; None if there are none."""
     plan = record.plan
     who = [i for i, each in enumerate(plan["contestants"]) if SIDES[each["kind"]] == SIDES[kind]]
     who = [i for i in who if plan["contestants"][i]["kind"] == kind]
@@ -110,7 +110,7 @@ class Scoreboard:
             self._wins[m, at, j, i] = 1.0 - np.array(share)
 
     def played(self) -> DivisionScores:
-        """Everything that was entered."""
+        """Return all entered scores."""
         with np.errstate(invalid="ignore"):
             scores = np.where(self._count > 0, self._sum / self._count, np.nan)
         scores = np.where(self._whole(), scores, np.nan)
@@ -134,7 +134,7 @@ class Scoreboard:
         )
 
     def _whole(self) -> Array:
-        """Mask of the games whose matches were all played, bool [C, M, S]: on other seeds opponents would differ."""
+        """Mark, bool [C, M, S], the games whose matches were all played: on other seeds opponents would differ."""
         games = np.array([self._plan["challenges"][m]["kind"] == "game" for m in self._what])
         expected = np.zeros((len(self._who), len(self._what)), np.int64)
         for pair in self._plan["pairs"]:
@@ -194,7 +194,7 @@ class Scoreboard:
         return found
 
     def _measured(self, m: int) -> float | None:
-        """Mean return of random play, by the cells beside the tournament."""
+        """Return the measured mean return of random play."""
         for pair in self._plan["references"]:
             if pair["challenge"] == self._what[m]:
                 cells = [self._cells.get(JobKey(pair["key"], SeedRange(*span))) for span in pair["spans"]]

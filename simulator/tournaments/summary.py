@@ -23,7 +23,7 @@ _HOST = Path(__file__).parents[1]
 
 
 def summary(store: CellStore, name: str, resamples: int | None = None) -> dict[str, Any]:
-    """The answer of ``engram tournament --json``.
+    """Return the JSON object of ``engram tournament --json``.
 
     Its keys: ``tournament``, ``label``, ``status``, ``created``, ``settings`` (TOML), ``versions``, ``seconds``,
     ``cpu_seconds``, ``seeds``, ``steps``, ``contestants``, ``challenges`` (with ``floor`` and ``ceiling``, and what
@@ -87,7 +87,7 @@ def _judged(
 
 
 def _matches(record: TournamentRecord, cells: Cells) -> list[dict[str, Any]]:
-    """Every match that was played, means over its seeds.
+    """Return every match, with means over its seeds.
 
     ``scores`` of both sides; ``expected``, the exact ones of memory-one strategies; ``exploitability`` of both sides,
     what a best reply earns against what they play, where the game can be enumerated; None where not known.
@@ -110,14 +110,14 @@ def _matches(record: TournamentRecord, cells: Cells) -> list[dict[str, Any]]:
 
 
 def _mean(parts: Sequence[Any]) -> float | None:
-    """Mean of the numbers in arrays [S], or None."""
+    """Return the mean of the numbers in arrays [S], or None."""
     every = np.concatenate([np.asarray(part, np.float64) for part in parts])
     known = every[np.isfinite(every)]
     return float(known.mean()) if len(known) else None
 
 
 def _head(record: TournamentRecord, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys of a summary that describe the tournament itself."""
+    """Return the keys of a summary that describe the tournament itself."""
     spans = [span for pair in record.plan["pairs"] for span in pair["spans"]]
     return {
         "tournament": record.name,
@@ -175,7 +175,7 @@ def _failures(record: TournamentRecord, pair: Mapping[str, Any], cell: JobRecord
 
 
 def named(plan: Mapping[str, Any], pair: Mapping[str, Any]) -> dict[str, str]:
-    """Labels of a matchup's contestants and challenge."""
+    """Return the labels of a matchup's contestants and challenge."""
     label = "random play" if pair["contestant"] < 0 else str(plan["contestants"][pair["contestant"]]["label"])
     if pair["second"] >= 0:
         label += f" and {plan['contestants'][pair['second']]['label']}"
@@ -185,7 +185,7 @@ def named(plan: Mapping[str, Any], pair: Mapping[str, Any]) -> dict[str, str]:
 def rows_of(
     found: Mapping[str, Any], planned: Sequence[tuple[dict[str, Any], Any]], over: Cells
 ) -> tuple[Standing, ...]:
-    """The leaderboard of a summary, with how many of each contestant's cells are over."""
+    """Return the leaderboard of a summary, with the number of finished cells of each contestant."""
     labels = [each["label"] for each in found["contestants"]]
     done = dict.fromkeys(labels, 0)
     every = dict.fromkeys(labels, 0)

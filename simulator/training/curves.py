@@ -75,7 +75,7 @@ class Recorder:
         self._running[:] = 0.0
 
     def curve(self) -> Curve:
-        """Every point that has begun."""
+        """Return every point that has begun."""
         n = -(-self._step // self.width)
         episodes = self._points.episodes[:, :n]
         total = self._points.return_sum[:, :n]
@@ -84,7 +84,7 @@ class Recorder:
         return Curve(self._ends(np.arange(n)), mean, episodes.copy())
 
     def new_rows(self, closed: bool = False) -> PointRows:
-        """The points that became final since this was last asked for, without empty ones; ``closed``: all are."""
+        """Return the points that became final since the last call, without empty ones; ``closed``: all are final."""
         closed |= self._step == self._steps
         final = len(self._points.episodes[0]) if closed else self._step // self.width
         seed, point = np.nonzero(self._points.episodes[:, self._given : final])
@@ -97,7 +97,7 @@ class Recorder:
         return np.minimum((point + 1) * self.width, self._steps)
 
     def state(self) -> State:
-        """The running episodes, the curve, and how much of it has become rows."""
+        """Return the running episodes, the curve, and how much of it has become rows."""
         numbers = {"step": self._step, "given": self._given, "running": self._running.copy()}
         return numbers | {name: column.copy() for name, column in self._points._asdict().items()}
 

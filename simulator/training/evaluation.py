@@ -67,7 +67,7 @@ class Evaluator:
         self.max_steps = cut_after(self._env.spec.max_steps, max_steps)
 
     def evaluate(self, agent: Agent, step: int, *, last: bool = True) -> Evaluation:
-        """The result of :meth:`evaluating`."""
+        """Return the result of :meth:`evaluating`."""
         *_, evaluation = self.evaluating(agent, step, last=last)
         assert evaluation is not None
         return evaluation
@@ -160,7 +160,7 @@ class Evaluator:
 
 
 class _Episodes(NamedTuple):
-    """The episodes that go on, of every seed, [S]."""
+    """The running episodes of every seed, [S]."""
 
     gain: Array  # float64, what was earned in it so far
     length: Array  # int64, steps of it
@@ -169,7 +169,7 @@ class _Episodes(NamedTuple):
 
 
 def next_size(n: int, seconds: float, n_max: int) -> int:
-    """Number of steps to play before the next poll, about ten times a second; it changes no result."""
+    """Return the number of steps before the next poll, about ten times a second; it changes no result."""
     if seconds > POLL_SECONDS:
         return max(n // 2, 1)
     return min(2 * n, n_max) if seconds < POLL_SECONDS / 3 else n
@@ -199,7 +199,7 @@ def _tally(episodes, returns, max_steps, failed, reward, ended):
 
 
 def _exact(policy: Policy, spec: EnvSpec, failed: Array) -> Array | None:
-    """The expected return of an episode, [S], or None where it cannot be computed.
+    """Compute the expected return of an episode, [S]; None if it cannot be computed.
 
     Where the environment sets no limit of steps it is that of an episode without end: infinite for a policy that may
     go on for ever earning, or paying, on the way.
@@ -217,7 +217,7 @@ def _exact(policy: Policy, spec: EnvSpec, failed: Array) -> Array | None:
 
 
 def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
-    """Maximum of |Q - Q*| per seed, [S], over legal actions in reachable states."""
+    """Compute the maximum of |Q - Q*| per seed, [S], over legal actions in reachable states."""
     if spec.mdp is None or spec.state_obs is None or not hasattr(agent, "gamma") or _work(spec.mdp) > MAX_EXACT_ENTRIES:
         return None
     values = agent.policy().values(spec.state_obs)  # [S, N, A]
@@ -230,7 +230,7 @@ def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
 
 
 def optimum(spec: EnvSpec) -> float | None:
-    """The best possible expected return of an episode, or None where it is not known."""
+    """Compute the best possible expected return of an episode; None if it is not known."""
     if spec.mdp is None or _work(spec.mdp) > MAX_EXACT_ENTRIES:
         return None
     if spec.mdp.max_steps:

@@ -1,4 +1,4 @@
-"""Training runs: act, step, learn, record. The only training loop.
+"""Training loop: act, step, learn, record.
 
 :func:`run` is an iterator of snapshots that its caller drives; see :mod:`simulator.store.hosting`. Nothing here knows a
 player or a view by name.
@@ -180,7 +180,7 @@ class TrainingLoop:
         self._unsaved = []
 
     def _progress(self) -> RunProgress:
-        """Progress of the run. Where every seed failed, the end is where the last one did."""
+        """Return the progress of the run. If every seed failed, it ends where the last one did."""
         session = self._session
         step = int(session.failed_at.max()) if session.over else session.step
         spent = self._clock.read()

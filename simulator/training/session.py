@@ -181,7 +181,7 @@ class Session:
             raise ValueError(f"{self.config.env}: {where}, expected finite numbers")
 
     def state(self) -> State:
-        """Everything needed to go on."""
+        """Return the whole state."""
         parts = {"agent": self.agent.state(), "env": self.env.state(), "recorder": self.recorder.state()}
         return {"step": self.step, **parts, "failed_at": self.failed_at.copy()}
 
@@ -197,7 +197,7 @@ class Session:
         self._obs = self.env.observe()
 
     def picture(self) -> AgentView | None:
-        """Value and greedy actions of the first seed's agent, for the views."""
+        """Return values and greedy actions of the first seed's agent, for the views."""
         scene = self.env.scene(0)
         spec = self.env.spec
         if spec.state_obs is None or len(spec.state_obs) > MAX_PICTURE_STATES:
@@ -217,7 +217,7 @@ def _can_roll_out(agent: Any, env: Any) -> bool:
 
 
 def _notes(n: int, obs: Array) -> _Notes:
-    """Room for n steps of an environment that shows such observations."""
+    """Allocate buffers for n steps of an environment with such observations."""
     view = np.asarray(obs)
     flags = [np.zeros((n, len(view)), np.bool_) for _ in range(2)]
     views = [np.zeros((n if view.dtype.kind == "f" else 0, *view.shape), view.dtype) for _ in range(2)]
@@ -225,5 +225,5 @@ def _notes(n: int, obs: Array) -> _Notes:
 
 
 def _by_seed(noted: Array) -> Array:
-    """[T, S] as [S, T]."""
+    """Transpose [T, S] to [S, T]."""
     return np.ascontiguousarray(noted.T)

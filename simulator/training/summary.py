@@ -26,7 +26,7 @@ from simulator.store.run_store import Store
 
 
 def summary(store: Store, run: str) -> dict[str, Any]:
-    """The answer of ``engram run --json``. Numbers over seeds are over those that did not fail.
+    """Return the JSON object of ``engram run --json``. Aggregates are over seeds that did not fail.
 
     Its keys, beside those of :class:`simulator.store.records.RunRecord`:
 
@@ -73,7 +73,7 @@ def _rate(record: RunRecord, seconds: float | None) -> float | None:
 
 
 def curve(store: Store, run: str) -> Curve:
-    """The stored learning curve: see :class:`simulator.core.protocols.Curve`.
+    """Return the stored learning curve; see :class:`simulator.core.protocols.Curve`.
 
     Points in which no seed's episode ended are left out, so its length depends on which seeds ran together; a seed's
     numbers do not.
@@ -113,13 +113,13 @@ def evaluation_scores(store: Store, record: RunRecord) -> EvaluationScores:
 
 
 def valid_seeds(record: RunRecord) -> Array:
-    """Mask of the seeds that did not fail, bool [S]."""
+    """Mark, bool [S], the seeds that did not fail."""
     broken = [failure["seed"] for failure in record.failed]
     return ~np.isin(record.seeds, broken)
 
 
 def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
-    """The last greedy evaluation of a run.
+    """Return the last greedy evaluation of a run.
 
     Returns:
         ``step``: training steps before it; ``episodes``: how many each seed played; ``per_seed``: each seed's mean
@@ -190,7 +190,7 @@ def solve_statistics(store: Store, record: RunRecord) -> dict[str, Any]:
 
 
 def over_seeds(values: Array, statistic: Statistic, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any]:
-    """A statistic of the values [S] that are numbers, its 95 % interval, and all of them; None for what is none."""
+    """Compute a statistic of the finite values [S] with its 95 % interval, and list all values; None for NaN."""
     known = values[np.isfinite(values)]
     found = estimate(known, statistic, bounds=bounds) if len(known) else Estimate(None, None, None)
     numbers = {name: _plain(value) for name, value in found._asdict().items()}
@@ -198,7 +198,7 @@ def over_seeds(values: Array, statistic: Statistic, bounds: tuple[float, float] 
 
 
 def _unsolved(n_seeds: int) -> dict[str, Any]:
-    """The keys of an answer where nothing is known."""
+    """Return the keys of an unsolved run."""
     empty = {"low": None, "high": None, "per_seed": [None] * n_seeds}
     return {
         "fraction": None,
@@ -219,13 +219,13 @@ def _wilson(k: int, n: int) -> dict[str, float]:
 
 
 def _cut_after(record: RunRecord) -> int:
-    """Steps after which an evaluation episode of a run is cut."""
+    """Return the steps after which an evaluation episode of a run is truncated."""
     asked = stored_tables(RunConfig, record).get("eval_max_steps", 0)
     return cut_after(record.known("max_steps"), int(asked))
 
 
 def _eval_every(record: RunRecord) -> int | None:
-    """From the settings alone: a player that is gone cannot be asked."""
+    """Return the evaluation period by the settings alone: a player may be gone."""
     every = stored_tables(RunConfig, record).get("eval_every", 0)
     return int(every) or max(1, record.steps // 20)
 

@@ -50,7 +50,7 @@ class Frame(NamedTuple):
 
 
 def grid_map(picture: AgentView, width: int = 80, height: int | None = None, look: TerminalStyle | None = None) -> Text:
-    """The grid with walls, marks, values and every best move of every cell.
+    """Draw the grid with walls, marks, values and every best move of every cell.
 
     With colours a value is the background's shade. Without, it is a number from 0 to 99, or from 0 to 9 where cells are
     three characters wide. Where cells are narrower still only the moves are drawn, and a grid that does not fit is cut
@@ -79,7 +79,7 @@ def grid_map(picture: AgentView, width: int = 80, height: int | None = None, loo
 
 
 def grid_width(scene: Scene, look: TerminalStyle, cell: int | None = None) -> int:
-    """Columns that the grid takes, with cells of the given or of the preferred width."""
+    """Return the columns of the grid, with cells of the given or of the preferred width."""
     return int(np.asarray(scene.walls).shape[-1]) * (cell or (3 if look.colour else 4))
 
 
@@ -100,7 +100,7 @@ def _cells(picture: AgentView, walls: Array, look: TerminalStyle) -> list[list[C
 
 
 def place_values(picture: AgentView, shape: tuple[int, ...]) -> Array:
-    """The value of every place; nan where there is none. Of several states at a place the first counts."""
+    """Return the value of every place, NaN where there is none; of several states at a place the first counts."""
     out = np.full(shape, np.nan)
     if picture.values is not None and picture.scene.places is not None:
         states, places = _shown(picture.scene, shape)
@@ -110,7 +110,7 @@ def place_values(picture: AgentView, shape: tuple[int, ...]) -> Array:
 
 
 def _moves(picture: AgentView, shape: tuple[int, ...]) -> Array:
-    """The sum of the best moves of every place, 0 where nothing is known."""
+    """Return the sum of the best moves of every place, 0 where nothing is known."""
     out = np.zeros(shape, np.int64)
     if picture.greedy is not None and picture.scene.places is not None:
         states, places = _shown(picture.scene, shape)
@@ -121,7 +121,7 @@ def _moves(picture: AgentView, shape: tuple[int, ...]) -> Array:
 
 
 def _shown(scene: Scene, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """States that are on the map now, and where; last to first, so that the first at a place is written last."""
+    """Return the states on the map now and their places, last to first, so that the first one is drawn on top."""
     places = np.asarray(scene.places)
     inside = (places >= 0).all(axis=1) & (places[:, 0] < shape[0]) & (places[:, 1] < shape[1])
     states = np.flatnonzero(inside)[::-1]
@@ -155,7 +155,7 @@ def _window(length: int, room: int, centre: int) -> range:
 
 
 def _draw(line: Text, cell: Cell, frame: Frame, look: TerminalStyle) -> None:
-    """One cell: number, arrow and mark, as far as they fit."""
+    """Draw one cell: number, arrow and mark, as far as they fit."""
     if cell.wall:
         line.append(("#" if look.ascii else "█") * frame.cell, "grey50")
         return
@@ -193,7 +193,7 @@ def _ground(share: float) -> str:
 
 
 def _below(picture: AgentView, shape: tuple[int, ...], frame: Frame, width: int, look: TerminalStyle) -> list[Text]:
-    """Legend of the signs, of what is missing, and of the scene's facts."""
+    """Return the legend: signs, hidden rows and columns, and the scene's facts."""
     n_rows, n_columns = shape
     lines = [_legend(picture, frame, width, look)]
     cut = [f"rows {frame.rows[0]}-{frame.rows[-1]} of {n_rows}"] if len(frame.rows) < n_rows else []

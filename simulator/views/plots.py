@@ -34,7 +34,7 @@ class Lines(NamedTuple):
 def curve_plot(
     curve: Curve, width: int, height: int, optimum: float | None = None, look: TerminalStyle | None = None
 ) -> Text:
-    """The learning curve: mean over seeds, band over seeds, optimum as a dashed line.
+    """Plot the learning curve: mean over seeds, band over seeds, optimum as a dashed line.
 
     The band is the interquartile range over seeds from four seeds on, and lowest to highest for two and three; the
     legend says which. A seed's line is drawn straight between the points that it has, and level after the last one.
@@ -71,7 +71,7 @@ def curve_plot(
 
 
 def over_seeds(curve: Curve, columns: int) -> Lines:
-    """Mean and band over seeds at ``columns`` evenly spaced environment steps from 0 to the curve's last."""
+    """Compute mean and band over seeds at ``columns`` evenly spaced environment steps from 0 to the curve's last."""
     place = np.clip(curve.steps / max(int(curve.steps[-1]), 1) * columns - 0.5, 0, columns - 1)  # [P]
     returns = np.where(np.isfinite(curve.mean_return), np.clip(curve.mean_return, -FAR, FAR), np.nan)  # [S, P]
     each = np.array([_one_seed(place, r, n, columns) for r, n in zip(returns, curve.episodes, strict=True)])
@@ -97,7 +97,7 @@ def _band_name(n_seeds: int) -> str:
 
 
 def _one_seed(place: Array, returns: Array, episodes: Array, columns: int) -> Array:
-    """One seed's return at every column [C]: the mean over the episodes of its points there, straight in between."""
+    """Compute one seed's return at every column [C]: the mean over its points there, interpolated in between."""
     known = np.isfinite(returns)
     out = np.full(columns, np.nan)
     if not known.any():
@@ -113,7 +113,7 @@ def _one_seed(place: Array, returns: Array, episodes: Array, columns: int) -> Ar
 
 
 def _limits(lines: Lines, optimum: float | None) -> tuple[float, float, bool] | None:
-    """Lowest and highest return of the plot, and whether an early low is left out; None where there is no data."""
+    """Compute the limits of the plot, and whether an early low is left out; None if there is no data."""
     drawn = np.flatnonzero(np.isfinite(lines.mean))
     if not len(drawn):
         return None
@@ -138,7 +138,7 @@ def _known(optimum: float | None) -> list[float]:
 
 
 def _canvas(lines: Lines, optimum: float | None, limits: tuple[float, float], shape: tuple[int, int]) -> Array:
-    """Dots [3, rows, columns]: the band, the optimum, the mean."""
+    """Return the dots [3, rows, columns]: the band, the optimum, the mean."""
     n_rows, n_columns = shape
     dots = np.zeros((3, n_rows, n_columns), np.bool_)
     mean, low, high = (_rows(y, limits, n_rows) for y in (lines.mean, lines.low, lines.high))
@@ -162,14 +162,14 @@ def _below(y: Array, limits: tuple[float, float]) -> Array:
 
 
 def _rows(y: Array, limits: tuple[float, float], n_rows: int) -> Array:
-    """The row of dots, from the top, of every return; those outside are at the edge, nan at row 0."""
+    """Return the row of dots, from the top, of every return; those outside are at the edge, NaN at row 0."""
     low, high = limits
     share = (np.nan_to_num(y, nan=high) - low) / (high - low)
     return np.clip(np.rint((1 - share) * n_rows - 0.5), 0, n_rows - 1).astype(np.int64)
 
 
 def _characters(canvas: Array, dots: tuple[int, int]) -> list[Text]:
-    """Every line of characters. A character has the colour of the most important thing in it."""
+    """Return the lines of characters. A character has the colour of the most important thing in it."""
     tall, wide = dots
     blocks = canvas.reshape(3, canvas.shape[1] // tall, tall, canvas.shape[2] // wide, wide)
     has = blocks.any(axis=(2, 4))  # [3, lines, columns]
@@ -193,7 +193,7 @@ def _coloured(signs: Array, kinds: Array) -> Text:
 
 
 def _note(row: Text, words: str) -> Text:
-    """The row with words in its first gap that is wide enough, or as it was."""
+    """Write a note into the first gap of a row that is wide enough."""
     start = row.plain.find(" " * (len(words) + 2)) + 1
     return row[:start] + Text(words, AXIS) + row[start + len(words) :] if start else row
 
@@ -211,14 +211,14 @@ def _ticks(low: float, high: float, at_most: int) -> list[float]:
 
 
 def _y_labels(low: float, high: float, n_rows: int) -> dict[int, str]:
-    """Row -> label, for round returns."""
+    """Return the labels of rows at round returns."""
     ticks = _ticks(low, high, max(n_rows // 2, 1)) or [low, high]
     rows = _rows(np.array(ticks), (low, high), n_rows)
     return {int(row): number(round(tick, 12)) for row, tick in zip(rows, ticks, strict=True)}
 
 
 def _x_axis(last: int, margin: int, columns: int, look: TerminalStyle) -> list[Text]:
-    """The line below the plot and the environment steps under it; the last step always stands at the right."""
+    """Return the line below the plot and the environment steps under it; the last step stands at the right."""
     corner, line, tick = ("+", "-", "+") if look.ascii else ("└", "─", "┴")
     unit = " steps" if columns >= 40 else ""
     end = count(last) + unit
@@ -250,7 +250,7 @@ def _legend(curve: Curve, lines: Lines, optimum: float | None, width: int, look:
 
 
 def _one_line(curve: Curve, width: int) -> Text:
-    """One line for where there is no room, or nothing to draw."""
+    """Return one line for where there is no space for a plot, or no data."""
     finite = np.isfinite(curve.mean_return)
     if not finite.any():
         return fit(width, ("no episode has ended yet", AXIS))

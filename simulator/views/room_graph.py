@@ -12,7 +12,7 @@ BAR = 20  # characters
 
 
 def room_table(picture: AgentView, width: int, look: TerminalStyle) -> list[Text]:
-    """One line a room: where the walker is, the value as a bar and a number, and the best moves."""
+    """Format one line per room: the walker, the value as a bar and a number, and the best moves."""
     scene = picture.scene
     values = picture.values
     greedy = picture.greedy

@@ -23,7 +23,7 @@ def terminal_view(console: Console | None = None) -> LiveView[RunSnapshot]:
 
 
 def page_of(snapshot: RunSnapshot, before: RunSnapshot | None, size: tuple[int, int], look: TerminalStyle) -> Text:
-    """Everything there is to see, for a terminal of ``size`` (columns, lines)."""
+    """Draw the page for a terminal of ``size`` (columns, lines)."""
     width = max(size[0] - 1, 1)
     height = size[1]
     page = [*header(snapshot, before, width, look)]
@@ -40,7 +40,7 @@ def page_of(snapshot: RunSnapshot, before: RunSnapshot | None, size: tuple[int, 
 
 
 def header(snapshot: RunSnapshot, before: RunSnapshot | None, width: int, look: TerminalStyle) -> list[Text]:
-    """Lines with the agent, the progress, the speed, and the last evaluation."""
+    """Return lines with the agent, the progress, the speed, and the last evaluation."""
     seeds = f"{len(snapshot.seeds)} seed{'s' if len(snapshot.seeds) > 1 else ''}"
     players = f"{clean(snapshot.agent)} in {clean(snapshot.env)}"
     lines = [
@@ -118,7 +118,7 @@ def _failures(snapshot: RunSnapshot) -> str:
 
 
 def plain_line(snapshot: RunSnapshot) -> str:
-    """One line for a log."""
+    """Format one line for a log."""
     words = [f"{snapshot.id}: {snapshot.step:,} of {snapshot.steps:,} steps", duration(snapshot.seconds)]
     if snapshot.training_seconds > 0:
         words.append(f"{count(len(snapshot.seeds) * snapshot.step / snapshot.training_seconds)} steps/s, all seeds")

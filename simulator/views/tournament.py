@@ -43,7 +43,7 @@ def terminal_view(
 
 
 def page_of(snapshot: TournamentSnapshot, size: tuple[int, int], look: TerminalStyle) -> Text:
-    """Everything there is to see, for a terminal of ``size`` (columns, lines)."""
+    """Draw the page for a terminal of ``size`` (columns, lines)."""
     width = max(size[0] - 1, 1)
     height = max(size[1] - 1, 1)
     lines = header(snapshot, width, look)
@@ -59,7 +59,7 @@ def page_of(snapshot: TournamentSnapshot, size: tuple[int, int], look: TerminalS
 
 
 def header(snapshot: TournamentSnapshot, width: int, look: TerminalStyle) -> list[Text]:
-    """Lines with the tournament and its progress."""
+    """Return lines with the tournament and its progress."""
     n = len({row.contestant for row in snapshot.rows})
     entrants: list[Part] = [(f"{n} contestant{'s' * (n != 1)}", "")] if n else []
     title: Part = (clean(snapshot.id), "bold")
@@ -74,7 +74,7 @@ def header(snapshot: TournamentSnapshot, width: int, look: TerminalStyle) -> lis
 
 
 def _extra(snapshot: TournamentSnapshot, width: int) -> list[Text]:
-    """Lines shown where there is room: warnings, the newest cell, those being played."""
+    """Return lines for free space: warnings, the newest cell, running cells."""
     parts: list[Part] = [(clean(warning), "yellow") for warning in snapshot.warnings[-2:]]
     parts += [(f"newest {clean(snapshot.newest)}", "")] if snapshot.newest else []
     now = snapshot.now if snapshot.phase not in OVER else ()
@@ -96,7 +96,7 @@ def _progress(snapshot: TournamentSnapshot, width: int, look: TerminalStyle) -> 
 
 
 def board(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[Text]:
-    """The leaderboard, division by division: the best first, an empty line between tiers.
+    """Draw the leaderboard, division by division: the best first, an empty line between tiers.
 
     Where there is no room the bar goes first, then the columns of ``DROPPED`` in turn, then the interval.
     """
@@ -144,7 +144,7 @@ def _width(column: BoardColumn) -> int:
 
 
 def _free(columns: Sequence[BoardColumn], width: int) -> int:
-    """Columns of the terminal that a leaderboard leaves, below 0 where it has no room."""
+    """Return the columns of the terminal that a leaderboard leaves, below 0 if it does not fit."""
     return width - sum(_width(column) + 2 for column in columns) + 2
 
 
@@ -157,7 +157,7 @@ def _line(texts: Sequence[str], columns: Sequence[BoardColumn], style: str | Non
 
 
 def _bars(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[str]:
-    """Every strength with its interval as a line of characters, all of them on one scale."""
+    """Draw every strength with its interval as a line of characters, all of them on one scale."""
     ends, line, middle = ("[]", "-", "*") if look.ascii else ("├┤", "─", "●")
     spans = [(row.strength_low, row.strength, row.strength_high) for row in rows]
     known = [value for span in spans for value in span if math.isfinite(value)]
@@ -180,7 +180,7 @@ def _bars(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[str
 
 
 def _within(lines: list[Text], height: int) -> list[Text]:
-    """The lines in ``height``: empty ones go first, then the last ones, and a line says how many."""
+    """Cut lines to ``height``: empty ones go first, then the last ones, and a line says how many."""
     if len(lines) > height:
         lines = [line for line in lines if line.plain]
     if len(lines) > height:
@@ -198,7 +198,7 @@ def _interval(low: float, high: float) -> str:
 
 
 def plain_line(snapshot: TournamentSnapshot) -> str:
-    """One line for a log."""
+    """Format one line for a log."""
     words = [f"{snapshot.id}: {snapshot.progress}"]
     words += [f"{snapshot.failed:,} failed"] if snapshot.failed else []
     words.append(duration(snapshot.seconds))

@@ -70,7 +70,7 @@ class TorchNetwork:
         self._inner: _Rows | StackedModule = self._backend(module, weights, settings, device)
 
     def forward(self, x: Array, keep: bool = True) -> Array:
-        """Outputs float32 [S, B, out] at x [S, B, *in].
+        """Return outputs float32 [S, B, out] at x [S, B, *in].
 
         Without ``keep`` nothing is held for ``apply_gradient``, and what an earlier call held stays.
         """
@@ -78,7 +78,7 @@ class TorchNetwork:
         return self._inner.forward(x, keep and self._trains)
 
     def apply_gradient(self, dy: Array, mask: Array, lr_scale: float = 1.0) -> Array:
-        """One step of the optimiser in the seeds of ``mask``, from dL/d(outputs) at the latest kept forward.
+        """Step the optimiser in the seeds of ``mask``, from dL/d(outputs) at the latest kept forward.
 
         Norms of the gradients before clipping, float64 [S], 0 elsewhere; the outputs held are released.
 
@@ -94,14 +94,14 @@ class TorchNetwork:
         self._inner.polyak_update(other._inner, float(tau))
 
     def clone(self) -> TorchNetwork:
-        """A network of the same weights that is not trained."""
+        """Return a network of the same weights that is not trained."""
         other = copy.copy(self)
         other._trains = False
         other._inner = self._backend(self._module, self._inner.state()["params"], None, self._device)
         return other
 
     def state(self) -> State:
-        """Weights [S, P], and the optimiser's memory [S, 2, P] and counters [S]."""
+        """Return weights [S, P], and the optimiser's moments [S, 2, P] and counters [S]."""
         return self._inner.state()
 
     def restore(self, state: State) -> None:
@@ -109,7 +109,7 @@ class TorchNetwork:
         self._inner.restore(state)
 
     def parameters(self) -> dict[str, Array]:
-        """Weights by name, copies [S, *shape]."""
+        """Return copies of the weights by name, [S, *shape]."""
         flat = self._inner.state()["params"]
         named = {}
         start = 0

@@ -46,7 +46,7 @@ class StackedModule:
         return y
 
     def forward(self, x: Array, keep: bool) -> Array:
-        """Outputs [S, B, out]; see ``TorchNetwork``, as for the rest."""
+        """Return outputs [S, B, out]; see ``TorchNetwork`` for this and the other methods."""
         weights = {}
         start = 0
         for name, shape in self._shapes:
@@ -62,7 +62,7 @@ class StackedModule:
         return outputs
 
     def _gradient(self, dy: Array) -> Tensor:
-        """The gradient of every seed, [S, P]."""
+        """Compute the gradient of every seed, [S, P]."""
         output_grad = torch.tensor(dy, device=self.params.device)
         with _exact():
             parts = torch.autograd.grad(
@@ -73,7 +73,7 @@ class StackedModule:
         return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
 
     def apply_gradient(self, dy: Array, mask: Array, lr_scale: float) -> Array:
-        """One step of the seeds of ``mask``; norms of the gradients."""
+        """Step the seeds of ``mask`` and return the norms of the gradients."""
         finite = np.isfinite(dy).reshape(len(dy), -1).all(axis=1)  # nothing of a failed seed comes near the others
         used = (finite & mask).reshape(-1, *[1] * (dy.ndim - 1))
         gradient = self._gradient(np.where(used, dy, np.float32(0.0)))
@@ -95,7 +95,7 @@ class StackedModule:
             self.params += tau * (other.params - self.params)
 
     def state(self) -> State:
-        """Weights, moments and counters as numpy arrays."""
+        """Return weights, moments and counters as numpy arrays."""
         saved: State = {"params": self.params.cpu().numpy().copy()}
         if self._optimizer is None:
             return saved
@@ -113,7 +113,7 @@ class StackedModule:
 
 
 def _exact() -> AbstractContextManager[Any]:
-    """Convolutions in float32, not TF32, by algorithms that give the same bits each time."""
+    """Run convolutions in float32, not TF32, by deterministic algorithms."""
     flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     return flags
 
@@ -146,7 +146,7 @@ def _apply_update(optimizer: Optimizer, weights: Tensor, gradient: Tensor, updat
 
 
 def _column(values: Array, like: Tensor) -> Tensor:
-    """One value per seed, [S], as a column [S, 1] beside a tensor; float64 becomes float32."""
+    """Reshape one value per seed, [S], to a column [S, 1]; float64 becomes float32."""
     values = values.astype(np.float32) if values.dtype == np.float64 else values
     return torch.as_tensor(values[:, None], device=like.device)
 

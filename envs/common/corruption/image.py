@@ -70,7 +70,7 @@ class Block:
     places: Array  # int64 [R, 4], see blocks; each as likely
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns, with their mask."""
+        """Corrupt any patterns, with a mask."""
 
         def one(x: Array, stream: np.random.Generator) -> Array:
             at = (stream.random(len(x)) * len(self.places)).astype(int)
@@ -80,11 +80,11 @@ class Block:
         return Cues(np.where(known, patterns, np.float32(0)), known)
 
     def evidence(self, cues: Cues) -> Array | None:
-        """CERTAIN where nothing covers the picture, nothing elsewhere."""
+        """Return CERTAIN where nothing covers the picture, 0 elsewhere."""
         return CERTAIN * cues.values.astype(np.float64) if self.units.is_bipolar else None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """-inf where a known unit differs; else one over the number of places."""
+        """Return -inf where a known unit differs; else minus the log of the number of places."""
         known = trusted(cues)
         same = agreements(cues.values, patterns, self.units, known)
         return only_if(same == known.sum(axis=2)[..., None], -np.log(len(self.places)))
@@ -105,7 +105,7 @@ class Shift:
         return [(down, right) for down in (reach if plane(self.units)[0] > 1 else (0,)) for right in reach]
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns."""
+        """Corrupt any patterns."""
         moves = self.moves
 
         def one(x: Array, stream: np.random.Generator) -> Array:
@@ -118,11 +118,11 @@ class Shift:
         return Cues(by_seed(patterns, streams, one))
 
     def evidence(self, cues: Cues) -> Array | None:
-        """None: units move together."""
+        """Return None: units move together."""
         return None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """Log of the fraction of moves that make the cue of the pattern."""
+        """Return the log of the fraction of moves that make the cue of the pattern."""
         moves = self.moves
         n_moves = np.zeros((*cues.values.shape[:2], patterns.shape[1]))
         for by in moves:
@@ -131,7 +131,7 @@ class Shift:
             return np.asarray(np.log(n_moves / len(moves)))
 
     def moved(self, patterns: Array, by: tuple[int, int]) -> Array:
-        """Patterns [..., N] after a move."""
+        """Move patterns [..., N]."""
         height, width = plane(self.units)
         pictures = patterns.reshape(*patterns.shape[:-1], height, width)
         found = np.full_like(pictures, -1.0)
@@ -150,22 +150,22 @@ class Blur:
     sigma: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns."""
+        """Corrupt any patterns."""
         return Cues(by_seed(patterns, streams, self._one))
 
     def _one(self, patterns: Array, stream: np.random.Generator) -> Array:
         return self.blurred(patterns) + BLUR_NOISE * stream.standard_normal(patterns.shape)
 
     def evidence(self, cues: Cues) -> Array | None:
-        """None: a unit of the cue is made of many."""
+        """Return None: a unit of the cue depends on many units."""
         return None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """Minus the squared distance to the blurred pattern over 2 BLUR_NOISE squared."""
+        """Return minus the squared distance to the blurred pattern over 2 BLUR_NOISE squared."""
         return distances(cues.values, self.blurred(patterns)) / (-2.0 * BLUR_NOISE**2)
 
     def blurred(self, patterns: Array) -> Array:
-        """Patterns [..., N] without the noise, float64."""
+        """Blur patterns [..., N] without the noise, float64."""
         height, width = plane(self.units)
         pictures = patterns.reshape(-1, height, width).astype(np.float64)
         sigma = (0.0, self.sigma if height > 1 else 0.0, self.sigma)
@@ -184,7 +184,7 @@ class Mix:
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of stored or other patterns.
+        """Corrupt stored or other patterns.
 
         Raises:
             ValueError: a pattern from which no stored one differs.
@@ -196,7 +196,7 @@ class Mix:
         return Cues(cues)
 
     def _one(self, patterns: Array, stored: Array, stream: np.random.Generator) -> Array:
-        """Cues [Q, N] of one seed."""
+        """Corrupt the patterns of one seed to cues [Q, N]."""
         draws = stream.random((len(patterns), 1 + self.units.n))
         others = agreements(patterns[None], stored[None], self.units)[0] < self.units.n  # [Q, P]
         if not others.any(axis=1).all():
@@ -208,11 +208,11 @@ class Mix:
         return np.where(draws[:, 1:] < self.p, mixed_in, patterns)
 
     def evidence(self, cues: Cues) -> Array | None:
-        """None: all units share the other pattern."""
+        """Return None: all units share the other pattern."""
         return None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """The mean over the other ones among ``patterns``, which are those stored.
+        """Return the mean over the other ones among ``patterns``, which are the stored ones.
 
         With a and b units in which the cue agrees with the pattern and the other one, and c in which these two do: the
         cue can be made of them if a + b = N + c, and is with (1 - p)^(a - c) p^(b - c).
@@ -229,7 +229,7 @@ class Mix:
         return found
 
     def _mean(self, agrees: Array, common: Array) -> Array:
-        """Log likelihoods [B, P] of cues that agree with patterns in so many units, which have [P, P] in common."""
+        """Compute log likelihoods [B, P] from the units where cues agree [B, P] and the patterns' overlaps [P, P]."""
         n = self.units.n
         differs = common < self.units.n
         possible = (agrees[:, :, None] + agrees[:, None, :] == n + common) & differs

@@ -1,4 +1,4 @@
-"""A board game of PettingZoo as a game between two sides: one board per seed, none with a random number of its own.
+"""PettingZoo's board games as games between two sides: one deterministic board per seed.
 
 The original's rules are stepped without its wrappers: those answer an illegal move by ending the game, where this
 answers by a move that exists (see :class:`simulator.core.games.TurnGame`), and they copy every view. The board is read
@@ -22,7 +22,7 @@ from simulator.core.protocols import Array, EnvSpec, State
 
 
 class BoardGameRules(NamedTuple):
-    """The facts of a board game beside its original."""
+    """Rules of a board game that its original does not declare."""
 
     spec: EnvSpec
     module: str  # below pettingzoo.classic
@@ -123,7 +123,7 @@ class BoardGame:
         return turn._replace(mover=movers, obs=np.array(obs, self._blank.dtype))
 
     def state(self) -> State:
-        """The moves of every game, and the streams."""
+        """Return the moves of every game, and the streams."""
         streams = np.stack([rng.pack_state(stream.bit_generator) for stream in self._streams])
         return {"moves": [list(moves) for moves in self._moves], "streams": streams}
 

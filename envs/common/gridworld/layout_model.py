@@ -1,4 +1,4 @@
-"""A layout as a finite environment: its MDP, its picture, and its observations, for grids and graphs of rooms alike."""
+"""Model of a layout, grid or graph of rooms: its MDP, its picture and its observations."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ObservationModel(NamedTuple):
 
 
 class LayoutModel(NamedTuple):
-    """A layout as a finite environment."""
+    """A layout's MDP, picture and observations."""
 
     mdp: FiniteMDP
     render: Callable[[int, int], Scene]  # (state, steps of the episode) -> its picture

@@ -78,7 +78,7 @@ class Map:
         return {"G": self.goal, **dict(self.others)}
 
     def at(self, row: int, column: int) -> str:
-        """``FILE:line:column`` of a cell."""
+        """Return the place of a cell: ``FILE:line:column``."""
         return f"{self.source}:{self.first_line + row}:{column + 1}"
 
 

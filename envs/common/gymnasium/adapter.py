@@ -1,4 +1,4 @@
-"""Adapter of Gymnasium ids: S environments side by side, each seeded by itself, none by its neighbour's stream.
+"""Adapter of Gymnasium ids: S environments, each seeded by its own stream.
 
 Never an environment's own vector version, whose slots may share one generator. Environments that have a compiled
 equivalent here (classic control, toy text) run as that, with the same bits, unless ``native`` is off.
@@ -223,16 +223,16 @@ class GymnasiumEnv:
         return step
 
     def observe(self) -> Array:
-        """Current observations, [S, *obs]."""
+        """Return current observations, [S, *obs]."""
         return self._obs.copy()
 
     def scene(self, index: int) -> Scene:
-        """A picture where the environment can draw itself, and the step of the episode."""
+        """Make a scene of the rendered image, if there is one, and the step of the episode."""
         slot = self.slots[index]
         return Scene(self.spec.id, image=_picture(slot.env), facts={"step": str(len(slot.actions))})
 
     def state(self) -> State:
-        """The beginning of every episode, the actions since, and the current observations."""
+        """Return the seeds of every episode, the actions since, and the current observations."""
         for slot in self.slots:
             self._tell(slot)  # also of episodes that never end
         return {"slots": [slot.note() for slot in self.slots], "taken": self._taken}
@@ -251,7 +251,7 @@ class GymnasiumEnv:
         return exact
 
     def _checked(self, given: Array) -> Array:
-        """The actions, as new memory in the space's own type."""
+        """Check actions and copy them in the space's own type."""
         space: Any = self.spec.action
         if given.shape != self._expected:
             raise ValueError(f"{self.spec.id}: actions have the shape {given.shape}, expected {self._expected}")
@@ -319,7 +319,7 @@ def _hint(error: BaseException) -> str:
 
 
 def _has_nan(obs: Array) -> bool:
-    """Sums of lists are the quickest way to look at few numbers; infinities of both signs need the second look."""
+    """Tell whether values hold NaN, fast: sum first, and check infinities of both signs again."""
     if obs.size <= SMALL_SIZE:
         total = sum(obs.ravel().tolist())
         if total == total:
@@ -328,7 +328,7 @@ def _has_nan(obs: Array) -> bool:
 
 
 def _inside(bound: Array) -> list[float]:
-    """One bound of a Box of actions as numbers; where there is none, the largest that is finite."""
+    """Return one bound of a Box of actions as numbers; the largest finite one where there is none."""
     if bound.dtype.kind == "f":
         most = np.finfo(bound.dtype).max
         bound = np.clip(bound, -most, most)
@@ -341,7 +341,7 @@ def _buffers(shape: tuple[int, ...], kind: Any) -> Step:
 
 
 def _picture(env: SingleEnv) -> Array | None:
-    """uint8 [H, W, 3], or None. Some environments open a display for it: without a screen, a dummy one."""
+    """Render uint8 [H, W, 3], or None. Without a screen, environments that open a display get a dummy one."""
     try:
         core: Any = env.unwrapped
         draws = env.render_mode in (None, "rgb_array") and "rgb_array" in core.metadata.get("render_modes", ())

@@ -1,4 +1,4 @@
-"""Gymnasium ids: look them up and make their environments; every failure becomes one clear line."""
+"""Gymnasium ids: lookup and construction, with one-line errors."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _OWN_SETTINGS = {
 
 
 def known_ids() -> list[str]:
-    """Every id that is registered now, in order; some need an extra to be made."""
+    """Return every registered id, in order; some need an extra to be made."""
     return sorted(each for each in gymnasium.registry if each not in _SHIMS and not each.startswith(PREFIX))
 
 
@@ -59,7 +59,7 @@ def is_known(env_id: str) -> bool:
 
 
 def find(env_id: str) -> GymSpec:
-    """The registered spec of ``env_id``; ``module:EnvId`` imports the module first.
+    """Return the registered spec of ``env_id``; ``module:EnvId`` imports the module first.
 
     Raises:
         ValueError: the module cannot be imported, or the id is not registered.
@@ -76,7 +76,7 @@ def find(env_id: str) -> GymSpec:
 
 
 def files_of(env_id: str) -> list[str]:
-    """The files of ``module:EnvId``: of the module that registers it, and of the environment's class.
+    """Return the files of ``module:EnvId``: of the module that registers it, and of the environment's class.
 
     Raises:
         ValueError: see :func:`find`.
@@ -93,7 +93,7 @@ def files_of(env_id: str) -> list[str]:
 
 
 def load_file(load: Callable[[], Any]) -> Any:
-    """The module of a Python file; what the file registers is registered once more, where no other file comes."""
+    """Load the module of a Python file; the ids of the file are registered again, if no other file takes them."""
     before = dict(gymnasium.registry)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of ids that another file has registered too
@@ -105,7 +105,7 @@ def load_file(load: Callable[[], Any]) -> Any:
 
 
 def id_in_file(file: str, module: Any, name: str) -> str:
-    """The id of an environment of a Python file: one that the file registers, or a class of it by name.
+    """Return the id of an environment of a Python file: a registered one, or a class by name.
 
     Raises:
         ValueError: there is none of that name; one line.
@@ -148,7 +148,7 @@ def create(
     max_steps: int,
     finish: Callable[[SingleEnv], SingleEnv] | None = None,
 ) -> SingleEnv:
-    """One environment, its pictures as arrays where it can draw; ``max_steps`` 0 keeps the registered limit.
+    """Make one environment that renders arrays, if it can; ``max_steps`` 0 keeps the registered limit.
 
     ``finish`` puts wrappers around it.
 
@@ -171,7 +171,7 @@ def create(
 
 
 def _pictures(spec: GymSpec) -> dict[str, str]:
-    """The render mode to ask for: arrays, which cost nothing until they are asked for, but in the lunar lander."""
+    """Return the render mode: arrays, which cost nothing until they are asked for, except in the lunar lander."""
     entry = spec.entry_point
     if entry in _DRAWS_ALONG:
         return {}
@@ -197,7 +197,7 @@ def _import(env_id: str, module: str) -> None:
 
 
 def _reason(error: BaseException, kwargs: Mapping[str, Any]) -> str:
-    """Why it failed, in one line, with the command that helps where something is not installed."""
+    """Describe a failure in one line, with the command that installs what is missing."""
     line = " ".join(str(error).split()) or type(error).__name__
     if hint := _to_install(error):
         return hint

@@ -1,4 +1,4 @@
-"""One Gymnasium environment of a batch: flat spaces, and a memory of its episode so that it can be played again.
+"""One Gymnasium environment of a batch: flat spaces, and a log of its episode for replay.
 
 Between its start and now an episode is a function of the generator's state before the reset and of the actions since,
 for every environment that draws from its ``np_random`` only. A checksum over all that was seen tells whether it was.
@@ -33,21 +33,21 @@ Moved = tuple[Array, float, bool, bool]  # what is seen, reward, terminated, tru
 
 
 class Refused(ValueError):  # noqa: N818 - the value is refused, nothing broke
-    """A value of an environment that cannot be used, in words that follow "seed 3"."""
+    """Invalid value of an environment, in words that follow "seed 3"."""
 
 
 class EmulatorState(Protocol):
-    """An emulator inside an environment, which draws beside the environment's generator."""
+    """Emulator inside an environment, with random numbers of its own."""
 
     def save(self) -> Array:
-        """All of it between two episodes, uint8 [n]."""
+        """Return the whole state between two episodes, uint8 [n]."""
 
     def load(self, saved: Array) -> None:
         """Go back there."""
 
 
 class Slot:
-    """An environment seen in indices from 0 for finite spaces, and in arrays of the space's own type and shape.
+    """An environment with indices from 0 for finite spaces, and arrays of the space's own type and shape.
 
     A ``Tuple`` of ``Discrete`` and a ``MultiDiscrete`` are seen as one ``Discrete``: the index in row-major order.
 
@@ -194,7 +194,7 @@ class Slot:
         return obs
 
     def _index(self, seen: Any) -> tuple[Array, bool]:
-        """The index of a value of a finite space, and whether it is one."""
+        """Return the index of a value of a finite space, and whether it is one."""
         parts = held(seen, np.dtype(np.int64))
         if parts is None or parts.size != len(self._first):
             return self._obs, False
@@ -219,7 +219,7 @@ class Slot:
 
 
 def _bounds(space: spaces.Space[Any]) -> tuple[Array, Array] | None:
-    """The bounds of a Box that its type does not keep by itself; None where there are none to look at."""
+    """Return the bounds of a Box that its type does not keep by itself; None if there are none to check."""
     if not isinstance(space, spaces.Box):
         return None
     low = space.low
@@ -233,7 +233,7 @@ def _bounds(space: spaces.Space[Any]) -> tuple[Array, Array] | None:
 
 
 def _number(earned: Any) -> float:
-    """A reward as one float."""
+    """Convert a reward to one float."""
     found = held(earned, np.dtype(np.float64))
     if found is None or found.size != 1:
         raise Refused(f"earned {brief(repr(earned))}, expected one number")
@@ -241,7 +241,7 @@ def _number(earned: Any) -> float:
 
 
 def _flag(name: str, given: Any) -> bool:
-    """A truth value as what it is."""
+    """Convert a truth value to bool."""
     found = held(given, np.dtype(np.bool_))
     if found is None or found.size != 1:
         raise Refused(f"its step gave {name} = {brief(repr(given))}, expected true or false")
@@ -258,7 +258,7 @@ def _wrong_step(result: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """Some value of a foreign environment for an error message: one line, not long."""
+    """Format a foreign value for an error message, shortened to one line."""
     try:
         return textwrap.shorten(str(value), 100, placeholder=" ...")
     except FOREIGN:
@@ -266,7 +266,7 @@ def brief(value: Any) -> str:
 
 
 def _generator(core: gymnasium.Env[Any, Any] | None) -> dict[str, Any]:
-    """The state of the environment's generator: the stream's four words and PCG64's half-used draw."""
+    """Return the state of the environment's generator: the stream's four words and PCG64's half-used draw."""
     bits = getattr(core.np_random, "bit_generator", None) if core is not None else None
     if not isinstance(bits, np.random.PCG64):
         return {"known": False, "stream": np.zeros(4, np.uint64), "half": np.zeros(2, np.uint64)}
@@ -275,7 +275,7 @@ def _generator(core: gymnasium.Env[Any, Any] | None) -> dict[str, Any]:
 
 
 def _finite(space: spaces.Space[Any]) -> tuple[tuple[int, ...] | None, np.ndarray]:
-    """The sizes and first values of the parts of a finite space; (None, ...) for any other."""
+    """Return the sizes and first values of the parts of a finite space; (None, ...) for any other."""
     if isinstance(space, spaces.Discrete):
         return (int(space.n),), np.array([space.start])
     if isinstance(space, spaces.MultiDiscrete):
@@ -298,7 +298,7 @@ def _seen(space: spaces.Space[Any], sizes: tuple[int, ...] | None, name: str) ->
 
 
 def _actions(space: spaces.Space[Any], name: str) -> tuple[spaces.Space[Any], Any]:
-    """The action space from 0 on, and what to add to an action where it does not begin there."""
+    """Return the action space from 0 on, and what to add to an action where it does not begin there."""
     if isinstance(space, spaces.Discrete):
         return spaces.Discrete(int(space.n)), np.int64(space.start)
     if isinstance(space, spaces.Box):

@@ -42,7 +42,7 @@ class Patterns:
         self._row = row
 
     def draw(self, n_stored: int, n_held_out: int = 0) -> PatternSplit:
-        """Patterns for every seed; see :class:`simulator.core.memories.Challenge`.
+        """Return patterns for every seed; see :class:`simulator.core.memories.Challenge`.
 
         Raises:
             ValueError: none to store, or more patterns than there are.
@@ -83,19 +83,19 @@ class Pool(NamedTuple):
     top: float
 
     def patterns(self, at: Array) -> Array:
-        """The pictures of these numbers as patterns, float32 [len(at), N]."""
+        """Return the pictures of these indices as patterns, float32 [len(at), N]."""
         if self.levels == "two":
             return np.where(self.values[at] > self.threshold, np.float32(1), np.float32(-1))
         return (self.values[at] / np.float32(self.top / 2.0) - np.float32(1.0)).astype(np.float32)
 
     def row(self, stream: np.random.Generator, n: int) -> tuple[Array, Array]:
-        """The first n of a random order."""
+        """Return the first n of a random order."""
         at = stream.permutation(len(self.values))[:n]
         return self.patterns(at), self.labels[at]
 
 
 def make_pool(pool: Pool) -> Pool:
-    """The same without pictures that are equal to an earlier one once they are patterns."""
+    """Remove pictures whose patterns equal an earlier one."""
     kept = np.zeros(len(pool.values), np.bool_)
     seen = set[bytes]()
     step = max(1, _CHUNK // max(1, pool.values.shape[1]))
@@ -107,7 +107,7 @@ def make_pool(pool: Pool) -> Pool:
 
 
 def distinct(name: str, pool: Pool) -> Pool:
-    """The same for a file of the user's: how many pictures are left out is said once, in ``name``'s words."""
+    """Remove duplicates in a user's file, with one notice in ``name``'s words."""
     kept = make_pool(pool)
     n = len(pool.values)
     left = len(pool.values) - len(kept.values)
@@ -129,7 +129,7 @@ def fresh(patterns: Array, seen: set[bytes], *, is_bipolar: bool = True) -> Arra
 
 
 def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels: int = 0) -> Row:
-    """Rows of patterns that are made from random numbers.
+    """Make rows of patterns from random numbers.
 
     Args:
         name: what an error calls the challenge.
@@ -163,5 +163,5 @@ def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels
 
 
 def signs(draws: Array, prob: float) -> Array:
-    """+1 with probability ``prob`` and -1 otherwise, float32, from uniform numbers."""
+    """Return +1 with probability ``prob`` and -1 otherwise, float32, from uniform numbers."""
     return np.where(draws < prob, np.float32(1), np.float32(-1))

@@ -1,4 +1,4 @@
-"""The one reader of files that others wrote: regular files only, of a size that is allowed, before anything is read.
+"""Safe reading of foreign files: regular files only, with a size limit checked before reading.
 
 A file is opened first and judged by what was opened, so nobody can put another one in its place in between, and
 opening never waits for the other end of a pipe. Sizes that a file declares (its head) are held against what is there
@@ -49,7 +49,7 @@ _KINDS = {
 
 
 class UnreadableError(ValueError):
-    """A file that may not or cannot be read; one line that names it."""
+    """File that cannot be read; one line that names it."""
 
 
 def set_limit(megabytes: float) -> None:
@@ -58,7 +58,7 @@ def set_limit(megabytes: float) -> None:
 
 
 def most_bytes(usual: float) -> int:
-    """Bytes that a file may have, read and unpacked, where ``usual`` megabytes are the limit unless another is set.
+    """Return the size limit in bytes, packed and unpacked: the one that is set, else ``usual`` megabytes.
 
     Raises:
         ValueError: the limit that is set is no number above 0.
@@ -74,7 +74,7 @@ def most_bytes(usual: float) -> int:
 
 
 def check_size(found: int, usual: float, place: Place, what: str = "bytes") -> None:
-    """Refuse what would need more memory than is allowed.
+    """Check a size against the limit.
 
     Raises:
         UnreadableError: ``found`` bytes are too many; the line says how to allow them.
@@ -87,7 +87,7 @@ def check_size(found: int, usual: float, place: Place, what: str = "bytes") -> N
 
 
 def open_file(place: Place, what: str = "a file", usual: float | None = DATA) -> BinaryIO:
-    """A regular file of a size that is allowed, open for reading.
+    """Open a regular file within the size limit.
 
     Args:
         place: where it is.
@@ -138,7 +138,7 @@ def why_unread(place: Place) -> str:
 
 
 def read_bytes(place: Place, what: str = "a file", usual: float = DATA) -> bytes:
-    """All of a regular file.
+    """Read a regular file as a whole.
 
     Raises:
         UnreadableError: see :func:`open_file`; also where it grows while it is read.
@@ -148,7 +148,7 @@ def read_bytes(place: Place, what: str = "a file", usual: float = DATA) -> bytes
 
 
 def read_text(place: Place, what: str = "a text file", usual: float = TEXT, *, handed: bool = False) -> str:
-    """The text of a regular file in UTF-8, without the byte order mark that some editors begin it with.
+    """Read a regular file in UTF-8, without a byte order mark.
 
     Args:
         place: where it is.
@@ -167,7 +167,7 @@ def read_text(place: Place, what: str = "a text file", usual: float = TEXT, *, h
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The tables of a TOML text.
+    """Parse TOML.
 
     Raises:
         ValueError: no TOML, or tables within tables without end; one line, with tomllib's place behind it.
@@ -187,7 +187,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def is_deep(value: Any) -> bool:
-    """Tell whether there are more than ``MAX_DEPTH`` tables or lists within each other."""
+    """Tell whether tables or lists are nested deeper than ``MAX_DEPTH``."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [
@@ -200,13 +200,13 @@ def is_deep(value: Any) -> bool:
 
 
 def readable_reason(error: Exception) -> str:
-    """The message of a parser in one line; of a number that Python does not read, without its advice."""
+    """Return the message of a parser in one line, without Python's advice on long integers."""
     return _ADVICE.sub(r"found a whole number of \1 digits, expected at most 19", " ".join(str(error).split()))
 
 
 @contextmanager
 def unpacked(place: Place, what: str = "a file", usual: float = DATA) -> Iterator[BinaryIO]:
-    """A regular file open for reading, gunzipped as it is read where it is gzipped, whatever its name.
+    """Open a regular file, decompressing gzip by its content, whatever its name.
 
     Whoever reads asks for no more than the file's own head declares, after :func:`check_size` has allowed that.
 
@@ -222,7 +222,7 @@ def unpacked(place: Place, what: str = "a file", usual: float = DATA) -> Iterato
 
 
 def read_npy(place: Place, what: str = "a .npy file of numbers", usual: float = DATA) -> NDArray[Any]:
-    """The numbers of a .npy file: no objects, no records, and as many bytes as its head declares.
+    """Read a numeric .npy file; its size must match its header.
 
     Raises:
         UnreadableError: see :func:`open_file`; not such a file.
@@ -269,7 +269,7 @@ def read_npy(place: Place, what: str = "a .npy file of numbers", usual: float = 
 
 
 def add_to(digest: Any, place: Place) -> None:
-    """Add what a regular file holds to a digest, piece by piece, whatever its size.
+    """Update a digest with a file's content, in chunks, whatever its size.
 
     Raises:
         UnreadableError: see :func:`open_file`.
@@ -307,7 +307,7 @@ def _bytes_of(file: BinaryIO, place: Place, what: str, usual: float) -> bytes:
 
 
 def _is_handed(place: Place) -> bool:
-    """Tell whether it is a pipe by the number of an open descriptor: nobody else's file leads there."""
+    """Tell whether the path is an open descriptor of this process that is a pipe."""
     name = os.fspath(place)
     if not (name == "/dev/stdin" or name.startswith(("/dev/fd/", "/proc/self/fd/"))):
         return False

@@ -1,4 +1,4 @@
-"""The one writer of files at places that people name: whole or not at all, and never over what is somebody else's.
+"""Atomic writing of files at paths that people name, never over files that Engram did not write.
 
 Every file that Engram writes ends in a seal (HTML, SVG: a comment; PDF: a comment; PNG: a text chunk) that holds the
 SHA-256 of the rest. A file with a whole seal is Engram's own and may be replaced; one without, or one that was changed
@@ -36,7 +36,7 @@ _CHUNK = 12 + len(_PNG_KEY) + 64  # bytes of the chunk with the seal
 
 
 def write_file(path: Path, data: bytes, *, force: bool = False, in_lab: bool = False, kind: str = "") -> None:
-    """Write a file aside and rename it, so that nobody ever sees half of one.
+    """Write a file to a temporary name and rename it, so that it is never seen half written.
 
     Args:
         path: where.
@@ -101,7 +101,7 @@ def check_place(path: Path, *, force: bool = False, in_lab: bool = False) -> Pat
 
 
 def sealed(data: bytes, ending: str) -> bytes:
-    """The file with its seal; where its kind has no place for one, as it is."""
+    """Append the seal to a file's bytes, if its format has a place for one."""
     digest = hashlib.sha256(data).hexdigest().encode()
     if ending == ".png" and data.endswith(_PNG_END):
         return data[: -len(_PNG_END)] + _png_end(digest)
@@ -141,7 +141,7 @@ def is_ours(path: Path) -> bool:
 
 
 def _png_end(digest: bytes) -> bytes:
-    """The last two chunks of a PNG file: the seal, and the end."""
+    """Return the last two chunks of a PNG file: the seal, and the end."""
     body = b"tEXt" + _PNG_KEY + digest
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + _PNG_END
 
@@ -151,7 +151,7 @@ def _is_lab(folder: Path) -> bool:
 
 
 def _is_database(path: Path) -> bool:
-    """Tell whether it is a lab's database by what it holds: a hard link to one, or one that was renamed."""
+    """Tell by its content whether a file is a lab's database, such as a hard link to one."""
     try:
         with open_file(path, usual=None) as file:
             head = file.read(72)
@@ -161,7 +161,7 @@ def _is_database(path: Path) -> bool:
 
 
 def _put(aside: Path, there: Path) -> None:
-    """Give a file its name where nobody has taken that meanwhile.
+    """Rename a file, unless the name has been taken meanwhile.
 
     Raises:
         FileExistsError: somebody has.
@@ -179,7 +179,7 @@ def _put(aside: Path, there: Path) -> None:
 
 
 def _mode(there: Path) -> int:
-    """The permissions of the file that is replaced, or those of a new one."""
+    """Return the permissions of the replaced file, or those of a new one."""
     with contextlib.suppress(OSError):
         return stat.S_IMODE(there.stat().st_mode)
     mask = os.umask(0o022)

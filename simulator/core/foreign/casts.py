@@ -1,4 +1,4 @@
-"""Values that cross the border from one type to another, exactly or not at all."""
+"""Conversion of values between types, exact or refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from simulator.core.protocols import Array
 
 
 def held(value: Any, kind: np.dtype[Any]) -> Array | None:
-    """A value as an array of a type, new memory, or None where that type cannot hold it.
+    """Convert a value to a new array of a type; None if that type cannot represent it.
 
     Whole numbers and truth values are held exactly or not at all; floats may be rounded, but a finite one stays finite.
     """
@@ -36,7 +36,7 @@ def held(value: Any, kind: np.dtype[Any]) -> Array | None:
 
 
 def action_indices(given: Any, shape: tuple[int, ...], name: str) -> Array:
-    """Actions as whole numbers, int64 [S].
+    """Convert actions to int64 [S].
 
     Raises:
         ValueError: another shape, or what is no whole number; says which seed, by its number among them.

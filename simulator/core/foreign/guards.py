@@ -1,4 +1,4 @@
-"""Players of somebody else's, so that what they do wrong is told, and what they get and give is nobody else's.
+"""Wrappers of foreign players: arrays are copied and validated, and errors name the player and the call.
 
 A player that is no file of the league (a dotted name, an announced one) is wrapped where it is loaded. Arrays go both
 ways as copies: it may change what it was handed, and change or keep what it gave. What it raises becomes one line that
@@ -23,7 +23,7 @@ _SHARED = ("rollout",)  # works in place on the arrays of both sides, by contrac
 
 
 class Guarded:
-    """A foreign player, or what it gave to be played with; it has the attributes that the player has.
+    """Wrapper of a foreign player or of an object that it returned; forwards attributes.
 
     Args:
         inner: the player.
@@ -61,12 +61,12 @@ class Guarded:
         setattr(self._inner, name, value)
 
     def refuse(self, name: str, said: str) -> PlayerError:
-        """An error about what one of its methods gave."""
+        """Return an error about a value that one of its methods returned."""
         return PlayerError(f"{self._whose}: {name} gave {said}")
 
 
 def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[..., Any]:
-    """A foreign player's ``make`` whose players are guarded.
+    """Wrap the ``make`` of a foreign player, so that its players are guarded.
 
     A ValueError is what ``make`` refuses settings with; it is passed on as it is.
     """
@@ -108,7 +108,7 @@ def copied(value: Any) -> Any:
 
 
 def _gave(player: Guarded, name: str, result: Any) -> Any:
-    """Anything."""
+    """Accept any value."""
     return result
 
 

@@ -39,17 +39,17 @@ class Place(NamedTuple):
         return f"{self.file}:{self.name}" if self.name else str(self.file)
 
     def shown(self) -> str:
-        """The same in a line for people."""
+        """Format the path for one line."""
         return _shown(str(self))
 
 
 def is_path(name: str) -> bool:
-    """Tell whether a name says that it is a path."""
+    """Tell whether a name is written as a path."""
     return name.startswith(("./", "../", "~")) or os.path.isabs(name)
 
 
 def place_of(name: str) -> Place:
-    """The file and the name in it that a path such as ``./envs/grid.py:MyGrid-v0`` leads to.
+    """Split a path such as ``./envs/grid.py:MyGrid-v0`` into the file and the name in it.
 
     Raises:
         ValueError: it is no Python file, or there is none; one line.
@@ -78,12 +78,12 @@ def resolved(path: str) -> Path:
 
 
 def absolute(name: str) -> str:
-    """A path as whoever stands in another folder would write it; every other name as it is."""
+    """Make a path absolute; other names are returned unchanged."""
     return str(place_of(name)) if is_path(name) else name
 
 
 def label_of(name: str) -> str:
-    """The label of a name: of a path its file without the ending; every other name as it is."""
+    """Return the label of a name: of a path the file's stem; other names are returned unchanged."""
     if not is_path(name):
         return name
     path, _, within = name.partition(".py:")
@@ -91,7 +91,7 @@ def label_of(name: str) -> str:
 
 
 def identity(name: str) -> str:
-    """Identify a name apart from its folder: of a path by the file's name and content."""
+    """Identify a name independently of its folder: of a path by the file's name and content."""
     if not is_path(name):
         return name
     place = place_of(name)
@@ -99,7 +99,7 @@ def identity(name: str) -> str:
 
 
 def with_imports(files: Iterable[Path]) -> tuple[Path, ...]:
-    """Files, and whatever of the user's own they import, directly or not, as far as their text tells.
+    """Return the files and the user's own files that they import, directly or not, by static analysis.
 
     The user's own lies beside a file, around its package or in the working folder; what is installed does not count.
     """
@@ -114,7 +114,7 @@ def with_imports(files: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def _imports_of(file: Path) -> list[Path]:
-    """The files beside it that one file imports, in the order of its text; those that it may import among them."""
+    """Return the user's files that one file imports, in the order of its text, including optional imports."""
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, ValueError, SyntaxError):  # which loading it will tell
@@ -136,7 +136,7 @@ def _imports_of(file: Path) -> list[Path]:
 
 
 def _modules(root: Path, name: str) -> list[Path]:
-    """The files under a folder that importing a dotted name runs: of its packages, and its own."""
+    """Return the files under a folder that importing a dotted name runs: of its packages, and its own."""
     parts = name.split(".") if name else []
     packages = [root.joinpath(*parts[:n], "__init__.py") for n in range(1 if parts else 0, len(parts) + 1)]
     module = [root.joinpath(*parts).with_suffix(".py")] if parts else []
@@ -150,7 +150,7 @@ def _is_installed(file: Path) -> bool:
 
 
 def load(file: Path, *, anew: bool = False) -> ModuleType:
-    """The module of a file; whatever the file raises goes through.
+    """Load the module of a file; errors of the file are passed on.
 
     Args:
         file: an absolute path.
@@ -193,7 +193,7 @@ def _put_first(folder: str) -> None:
 
 
 def _put_last(folder: str) -> None:
-    """Leave it to be found by what a file imports later, behind everything that is installed."""
+    """Move the folder to the end of Python's path, behind everything that is installed."""
     sys.path.remove(folder)
     if folder not in _folders:
         _folders.append(folder)

@@ -1,4 +1,4 @@
-"""Protocol of the workers that play a tournament's jobs, and their answers."""
+"""Protocol of workers that run a tournament's jobs, and their answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Answer(NamedTuple):
 
 
 class Workers(Protocol):
-    """A place where cells are played."""
+    """Workers that run cells."""
 
     n: int  # tasks at once
 
@@ -28,7 +28,7 @@ class Workers(Protocol):
         """Begin with a task; no more than ``n`` at once."""
 
     def wait(self, seconds: float) -> list[Answer]:
-        """The answers that came in, waiting so long for the first."""
+        """Return the answers, waiting at most so long for the first."""
 
     def kill(self, key: str) -> None:
         """Give a task up at once; no answer will come."""

@@ -30,7 +30,7 @@ STOP_TIMEOUT = 15.0  # seconds that a worker has to stop in good order
 
 
 class Here:
-    """This process: one cell at a time, in a thread."""
+    """Runs cells in this process, one at a time, in a thread."""
 
     n = 1
 
@@ -72,7 +72,7 @@ class Here:
 
 
 class _Process:
-    """A worker process, its task and what it said last."""
+    """A worker process, its task and its latest message."""
 
     def __init__(self) -> None:
         self.errors = tempfile.TemporaryFile()
@@ -100,7 +100,7 @@ class _Process:
             self.process.stdin.flush()
 
     def hear(self) -> Answer | None:
-        """Its answer, if it is whole; that it died, if it did."""
+        """Return the worker's answer if it is complete, or that the worker died."""
         got = os.read(self.answers.fileno(), 1 << 20)
         if not got:
             task = self.task
@@ -198,7 +198,7 @@ class Processes:
 
 
 def workers_of(text: str, n_cells: int) -> Workers:
-    """The place that ``--workers`` names: a number, ``ray`` or ``ray://ADDRESS``; 0: a process per core.
+    """Make the workers of ``--workers``: a number, ``ray`` or ``ray://ADDRESS``; 0: a process per core.
 
     Raises:
         ValueError: it names none; one line.

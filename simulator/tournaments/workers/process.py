@@ -1,4 +1,4 @@
-"""Worker process, ``python -m simulator.tournaments.workers.process``: plays the cells that its host writes to it.
+"""Worker process, ``python -m simulator.tournaments.workers.process``: runs the cells that its host sends.
 
 One JSON object a line: tasks in, results out. Where the host is gone, so is the worker, as soon as it notices; a cell
 that has a checkpoint goes on from it another time.

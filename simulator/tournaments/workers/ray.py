@@ -1,4 +1,4 @@
-"""Cells on Ray: each a task, on this machine or on a cluster; the host takes up again what died.
+"""Workers on Ray, on this machine or on a cluster; the host restarts cells whose task died.
 
 Without an address a Ray of this machine is started. Whoever reaches a Ray can run code in it, so that nobody else does:
 it listens on the loopback interface alone, asks for a token that is drawn anew and that only processes of this user can
@@ -40,7 +40,7 @@ BRIEFLY = 0.01  # seconds
 
 
 class RayWorkers:
-    """A place where cells are played; see :class:`simulator.tournaments.workers.base.Workers`.
+    """Workers on Ray; see :class:`simulator.tournaments.workers.base.Workers`.
 
     Args:
         address: of a cluster; empty: that in ``RAY_ADDRESS``, or else one of this machine, which ends with this object.
