@@ -54,7 +54,7 @@ class Grudger:
         return {"grudge": self._grudge.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._grudge = state["grudge"].copy()
 
 
@@ -65,8 +65,8 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Grudger:
         ValueError: any other environment.
     """
     if not is_iterated(spec):
-        seen = f"observation {spec.observation}, action {spec.action}"
-        raise ValueError(f"grudger on {spec.id}: {seen}, expected a side of an iterated game of two actions")
+        spaces_text = f"observation {spec.observation}, action {spec.action}"
+        raise ValueError(f"grudger on {spec.id}: {spaces_text}, expected a side of an iterated game of two actions")
     return Grudger(len(seed_list))
 
 

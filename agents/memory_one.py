@@ -93,7 +93,7 @@ class MemoryOne:
         return {"stream": self._stream.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._stream[...] = state["stream"]
 
 
@@ -104,8 +104,8 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> MemoryOne:
         ValueError: any other environment.
     """
     if not is_iterated(spec):
-        seen = f"observation {spec.observation}, action {spec.action}"
-        raise ValueError(f"memory_one on {spec.id}: {seen}, expected a side of an iterated game of two actions")
+        spaces_text = f"observation {spec.observation}, action {spec.action}"
+        raise ValueError(f"memory_one on {spec.id}: {spaces_text}, expected a side of an iterated game of two actions")
     return MemoryOne(np.array(astuple(config), np.float64), list(seed_list))
 
 

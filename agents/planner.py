@@ -113,7 +113,7 @@ class Planner:
         return {"stream": self._stream.copy(), "episode_step": self._episode_step.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._stream[...] = state["stream"]
         self._episode_step = state["episode_step"].copy()
 

@@ -12,8 +12,8 @@ target         V(s')                                                 source
 ``expected``   sum over a' of pi(a' | s') Q(s', a')                  van Seijen et al. 2009; SB (6.9)
 =============  ====================================================  ===================================================
 
-With ``double`` a coin chooses which of two tables is updated. That table selects a' and the other one says what a' is
-worth (van Hasselt 2010; SB (6.10)); the behaviour policy uses their sum. With tiles alpha is divided by the number of
+With ``double`` a coin chooses which of two tables is updated. That table selects a' and the other one gives its
+value (van Hasselt 2010; SB (6.10)); the behaviour policy uses their sum. With tiles alpha is divided by the number of
 tilings (SB 9.5.4). SB is Sutton and Barto, Reinforcement Learning, 2nd edition, 2018.
 
 Departures: ties are broken at random; an action that is not legal is never chosen and never in a maximum; truncation
@@ -147,7 +147,7 @@ class QLearningWorkspace(NamedTuple):
     features: Array  # int64 [S, K], active at the observation
     next_features: Array  # int64 [S, K], active at the observation that the step led to
     selection: Array  # float64 [S, A], the values by which an action is selected
-    evaluation: Array  # float64 [S, A], the values that say what it is worth
+    evaluation: Array  # float64 [S, A], the values of the selected action
     legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
 
 
@@ -377,7 +377,7 @@ class QLearning:
         return save(self._train_state)
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         load(self._train_state, state)
 
 

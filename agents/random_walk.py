@@ -77,7 +77,7 @@ class RandomWalk:
         return {"stream": self._stream.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._stream[...] = state["stream"]
 
 
@@ -112,7 +112,7 @@ class RandomMotion:
         return {"stream": np.stack([rng.pack_state(generator.bit_generator) for generator in self._generators])}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._generators = [np.random.Generator(rng.unpack_state(words)) for words in state["stream"]]
 
 

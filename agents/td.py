@@ -114,7 +114,7 @@ class TDTrainState(NamedTuple):
 
 
 class TDWorkspace(NamedTuple):
-    """A buffer of compiled code, and the policies that are given; never part of the state."""
+    """A buffer of compiled code, and the evaluated policies; never part of the state."""
 
     preference: Array  # float64 [S, A]
     legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
@@ -230,7 +230,7 @@ def update_all(train_state, hyper, states, actions, reward, terminated, truncate
 
 @jit
 def look_ahead_all(train_state, hyper, q):
-    """Write the model's action values to ``q`` [S, N, A]; an untried action is worth ``hyper.init_value``."""
+    """Write the model's action values to ``q`` [S, N, A]; an untried action has ``hyper.init_value``."""
     for i in range(q.shape[0]):
         for state in range(q.shape[1]):
             for action in range(q.shape[2]):
@@ -323,7 +323,7 @@ class TD:
             seed = self._seeds[full[0]]
             state = self._train_state.overflow[full[0]] - 1
             n = self._train_state.successor.shape[3]
-            raise ValueError(f"agent.n_successors = {n}: seed {seed} met more next states than that from state {state}")
+            raise ValueError(f"agent.n_successors = {n}: seed {seed} observed more next states from state {state}")
         return {"td_error": self._train_state.td_error}
 
     def policy(self) -> Policy:
@@ -339,7 +339,7 @@ class TD:
         return save(self._train_state)
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         load(self._train_state, state)
 
 

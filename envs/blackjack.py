@@ -272,10 +272,10 @@ def _dealer_scores(open_card: int) -> dict[tuple[int, bool], float]:
     while hands:
         (hard, has_ace, n_cards), p = hands.popitem()
         for card, p_card in CARDS.items():
-            more = (hard + card, has_ace or card == 1, n_cards + 1)
-            after = make_hand(*more)
+            next_state = (hard + card, has_ace or card == 1, n_cards + 1)
+            after = make_hand(*next_state)
             if after.total < 17:
-                hands[more] = hands.get(more, 0.0) + p * p_card
+                hands[next_state] = hands.get(next_state, 0.0) + p * p_card
             else:
                 scores[after.total if after.total <= 21 else 0, after.natural] += p * p_card
     return dict(scores)

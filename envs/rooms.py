@@ -189,7 +189,7 @@ class PartiallyObservedEnv:
         return {**self._inner.state(), "sensor": self._sensor.stream.copy(), "reports": self._reports.copy()}
 
     def restore(self, state: State) -> bool:
-        """Go on from ``state``; always exact."""
+        """Continue from ``state``; always exact."""
         self._sensor.stream[:] = state["sensor"]
         self._reports = np.array(state["reports"], np.int64)
         exact = self._inner.restore(state)

@@ -37,7 +37,7 @@ class RunResult:
 
     @property
     def evaluation(self) -> Array:
-        """Each seed's mean return of the last greedy evaluation, float64 [S]; nan for one that failed."""
+        """Each seed's mean return of the last greedy evaluation, float64 [S]; NaN for one that failed."""
         return np.array(self.summary["evaluation"]["per_seed"], np.float64)
 
     @property
@@ -150,7 +150,7 @@ class Trainer:
     def evaluate(self) -> Array:
         """Play ``eval_episodes`` greedy episodes on streams of their own and return the mean return, float64 [S].
 
-        It is nan for a seed with an episode that did not end within ``eval_max_steps``.
+        It is NaN for a seed with an episode that did not end within ``eval_max_steps``.
         """
         return self._session.evaluator().evaluate(self._session.agent, self._session.step).returns.mean(axis=1)
 

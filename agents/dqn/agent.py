@@ -95,7 +95,7 @@ _TAXI = {
 }
 PRESETS = {
     "cartpole-dqn": {
-        "description": "solved by the median seed in about 15,000 steps, and mostly kept",
+        "description": "solved by the median seed in about 15,000 steps, and mostly still solved at the end",
         "env": "CartPole-v1",
         "steps": 50_000,
         "agent": _CARTPOLE,
@@ -198,7 +198,7 @@ class DQN:
         """
         observed = "" if is_image(self._spec) else f"observed {step.final_obs[i]} and "
         raise ValueError(
-            f"{self._spec.id}: seed {self._seeds[i]} {observed}earned {step.reward[i]} in step {clock:,}, "
+            f"{self._spec.id}: seed {self._seeds[i]} {observed}got reward {step.reward[i]} in step {clock:,}, "
             "expected finite numbers"
         )
 
@@ -219,7 +219,7 @@ class DQN:
         }
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._clock = state["clock"]
         for name, network in self._learner.networks.items():
             network.restore(state[name])

@@ -26,7 +26,7 @@ COLOURS = {
 GOALS = {"": (40, 160, 70), "G": (40, 160, 70)} | {
     digit: (60 + 18 * n, 40 + 70 * (n % 3), 235 - 20 * n) for n, digit in enumerate("0123456789")
 }
-SHAPES = {"walker": "disc", "key": "inner", "door": "frame"}  # everything else fills its cell
+SHAPES = {"walker": "disc", "key": "inner", "door": "frame"}  # all other marks fill their cell
 SIGNS = {"walker": "@", "cue": "?", "goal": "G", "lava": "L", "door": "D", "key": "K", "start": "S", "slippery": "~"}
 
 

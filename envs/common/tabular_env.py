@@ -62,8 +62,8 @@ class TabularEnv:
         invalid = self._step_all(self.env_batch, self._actions, step)
         if invalid >= 0:
             n_actions = self.spec.action.n  # type: ignore[attr-defined]
-            given = f"seed number {invalid} was given action {self._actions[invalid]}"
-            raise ValueError(f"{self.spec.id}: {given}, expected 0 to {n_actions - 1}")
+            invalid_action = f"seed number {invalid} was given action {self._actions[invalid]}"
+            raise ValueError(f"{self.spec.id}: {invalid_action}, expected 0 to {n_actions - 1}")
         return step
 
     def observe(self) -> Array:
@@ -83,7 +83,7 @@ class TabularEnv:
         }
 
     def restore(self, state: State) -> bool:
-        """Go on from ``state``; always exact."""
+        """Continue from ``state``; always exact."""
         self.env_batch.state[:] = state["state"]
         self.env_batch.episode_step[:] = state["episode_step"]
         self.env_batch.stream[:] = state["stream"]

@@ -76,14 +76,14 @@ def _walk(
     stream: np.random.Generator, n: int, n_steps: int, view_of_state: list[int], next_state: list[list[int]]
 ) -> list[int]:
     """Return the first n distinct views of a walk, which goes on from a random place after every ``n_steps``."""
-    found: dict[int, None] = {}
-    while len(found) < n:
+    views: dict[int, None] = {}
+    while len(views) < n:
         state = int(stream.integers(len(view_of_state)))
         for action in stream.integers(4, size=n_steps).tolist():
-            found[view_of_state[state]] = None
+            views[view_of_state[state]] = None
             state = next_state[state][action]
-        found[view_of_state[state]] = None
-    return list(found)[:n]
+        views[view_of_state[state]] = None
+    return list(views)[:n]
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def measure(name: str | None, json: bool) -> dict[str, Any]:
     if not files:
         raise ValueError(f"there are no benchmarks in {FOLDER}: expected engram bench to run from a checkout")
     if name is None:
-        return {each: _run(path, json) for each, path in files.items()}
+        return {benchmark: _run(path, json) for benchmark, path in files.items()}
     plain = name.replace("-", "_")
     if plain not in files:
         raise ValueError(unknown_name_message("benchmark", name, files, f"there are {', '.join(files)}"))
@@ -44,7 +44,7 @@ def show(measured: Mapping[str, Any]) -> None:
 
 def _run(path: Path, json: bool) -> Any:
     if str(ROOT) not in sys.path:
-        sys.path.append(str(ROOT))  # a benchmark may import what tests share
+        sys.path.append(str(ROOT))  # benchmarks may import shared test code
     spec = spec_from_file_location(f"benchmarks_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

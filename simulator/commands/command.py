@@ -96,7 +96,7 @@ class Options:
 
 EVERYWHERE = ("lab", "json", "max_file_mb")  # options of every command
 DASH = "nothing is written to stdout, expected a path, ./- for a file of that name"
-WRITTEN = ("html", "picture", "output", "lab")  # options that name what is written
+WRITTEN = ("html", "picture", "output", "lab")  # options that name output files
 
 
 class CommandResult(NamedTuple):
@@ -133,8 +133,8 @@ class Command(NamedTuple):
 
     def known(self) -> list[Setting]:
         """Return all options but those of players."""
-        own = [each for each in settings(Options) if each.name in (*EVERYWHERE, *self.options)]
-        return [*self.settings(), *own]
+        options = [setting for setting in settings(Options) if setting.name in (*EVERYWHERE, *self.options)]
+        return [*self.settings(), *options]
 
 
 def checked_options(options: Options) -> Options:
@@ -155,13 +155,13 @@ def checked_options(options: Options) -> Options:
     return options
 
 
-def refuse_unused(args: ParsedArgs, command: str, what: str, used: Collection[str]) -> None:
+def refuse_unused(args: ParsedArgs, command: str, experiment: str, used: Collection[str]) -> None:
     """Refuse options that a command has, but that do nothing for what it is asked about.
 
     Args:
         args: the words.
         command: the command's name.
-        what: the thing that it is asked about, for the line.
+        experiment: the thing that it is asked about, for the line.
         used: the options that mean something there, besides EVERYWHERE.
 
     Raises:
@@ -169,8 +169,8 @@ def refuse_unused(args: ParsedArgs, command: str, what: str, used: Collection[st
     """
     unused = sorted(option_of((name,)) for name in args.given - {*used, *EVERYWHERE})
     if unused:
-        rest = f", expected {' or '.join(option_of((name,)) for name in used)}" if used else ""
-        raise ValueError(f"{' '.join(unused)}: not for {what}{rest} (engram {command} --help)")
+        expected = f", expected {' or '.join(option_of((name,)) for name in used)}" if used else ""
+        raise ValueError(f"{' '.join(unused)}: not for {experiment}{expected} (engram {command} --help)")
 
 
 def lab_of(options: Options) -> str:
@@ -199,7 +199,7 @@ def named_players(sources: Sequence[ConfigSource], tables: Collection[str]) -> d
     named: dict[str, str] = {}
     for source in sources:
         for table in tables:
-            own = source.values.get(table, {})
-            if isinstance(own, Mapping) and isinstance(own.get("name"), str):
-                named[table] = own["name"]
+            table_of_source = source.values.get(table, {})
+            if isinstance(table_of_source, Mapping) and isinstance(table_of_source.get("name"), str):
+                named[table] = table_of_source["name"]
     return named

@@ -159,7 +159,7 @@ def _answer(reader: int) -> None:
     came = 0
     first = 0.0
     while numbers := os.read(reader, 64):
-        for number in (each for each in numbers if each in _SIGNALS):
+        for number in (number for number in numbers if number in _SIGNALS):
             if came and time.monotonic() - first < AT_ONCE:
                 continue
             came = came + 1
@@ -170,5 +170,7 @@ def _answer(reader: int) -> None:
                 os.write(2, b"engram: stopping as soon as this step is done; once more to leave at once\n")
             else:
                 show_cursor = b"\x1b[?25h\n" if os.isatty(2) else b""
-                os.write(2, show_cursor + b"engram: left at once; engram resume goes on from the last checkpoint\n")
+                os.write(
+                    2, show_cursor + b"engram: stopped at once; engram resume continues from the last checkpoint\n"
+                )
                 os._exit(128 + number)

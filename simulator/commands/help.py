@@ -70,8 +70,8 @@ def help_text(usage: str, description: str, known: list[Setting], players: Seque
         for path, doc, options in player.groups:
             inner = (*player.path, *path)
             group = parser.add_argument_group(f"{'.'.join(inner)}: {doc}" if path else player.title)
-            for each in options:
-                group.add_argument(option_of((*inner, each.name)), metavar=each.metavar, help=each.text)
+            for option in options:
+                group.add_argument(option_of((*inner, option.name)), metavar=option.metavar, help=option.text)
     return parser.format_help()
 
 
@@ -98,9 +98,12 @@ def player_help(
     state = _state_of(kind)
     file = _cache_folder() / f"{kind}-{name.replace('-', '_')}.json"
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json.loads(file.read_text("utf-8"))
-        if kept["state"] == state:
-            groups = [OptionGroup(path, doc, [OptionHelp(*each) for each in own]) for path, doc, own in kept["groups"]]
+        cached = json.loads(file.read_text("utf-8"))
+        if cached["state"] == state:
+            groups = [
+                OptionGroup(path, doc, [OptionHelp(*setting) for setting in entries])
+                for path, doc, entries in cached["groups"]
+            ]
             return PlayerHelp(path, title, groups)
     groups = list(_groups(settings(registry.load(kind, name).Config), [], ""))
     with contextlib.suppress(OSError):
@@ -108,12 +111,12 @@ def player_help(
     return PlayerHelp(path, title, groups)
 
 
-def _groups(known: list[Setting], path: list[str], doc: str) -> Iterator[OptionGroup]:
-    plain = [each for each in known if not dataclasses.is_dataclass(each.hint)]
-    yield OptionGroup(path, doc, [_option(each) for each in plain])
-    for each in known:
-        if dataclasses.is_dataclass(each.hint):
-            yield from _groups(nested_fields(each), [*path, each.name], each.doc)
+def _groups(options: list[Setting], path: list[str], doc: str) -> Iterator[OptionGroup]:
+    plain = [setting for setting in options if not dataclasses.is_dataclass(setting.hint)]
+    yield OptionGroup(path, doc, [_option(setting) for setting in plain])
+    for setting in options:
+        if dataclasses.is_dataclass(setting.hint):
+            yield from _groups(nested_fields(setting), [*path, setting.name], setting.doc)
 
 
 def _option(setting: Setting, *, many: bool = False) -> OptionHelp:

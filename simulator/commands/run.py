@@ -131,9 +131,9 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         rows.append(("steps per second, all seeds", round(summary["steps_per_second"])))
     if not summary["exact"]:
         rows.append(("deterministic resume", False))
-    known = [row for row in rows if row[1] is not None and row[1] == row[1]]
+    shown = [row for row in rows if row[1] is not None and row[1] == row[1]]
     label = f", {summary['label']}" if summary.get("label") else ""
-    print_table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), known)
+    print_table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), shown)
     for line in failure_lines(summary.get("failed", []), len(seeds)):
         print_result(line)
     if summary.get("lost"):
@@ -150,10 +150,10 @@ def error_line(run: str, error: Mapping[str, Any]) -> str:
 
 def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str]:
     """Format a line for every seed that failed, or for the first few of many."""
-    rest = "every seed failed" if len(failed) == n_seeds else "the others went on"
-    lines = [f"seed {each['seed']} failed at step {each['step']:,}: {each['reason']}" for each in failed]
+    consequence = "every seed failed" if len(failed) == n_seeds else "the others went on"
+    lines = [f"seed {failure['seed']} failed at step {failure['step']:,}: {failure['reason']}" for failure in failed]
     shown = lines if len(lines) <= MAX_LINES else [*lines[: MAX_LINES - 1], f"{len(lines) - MAX_LINES + 1} more"]
-    return [*shown[:-1], f"{shown[-1]}; {rest}"] if shown else []
+    return [*shown[:-1], f"{shown[-1]}; {consequence}"] if shown else []
 
 
 def _play(snapshots: Generator[RunSnapshot, None, None], store: Store, view: View[RunSnapshot] | None) -> Outcome:
@@ -220,8 +220,8 @@ def _percent(fraction: float | None) -> float | None:
 
 
 def _mean(values: Sequence[float | None] | None) -> float | None:
-    known = _numbers(values)
-    return sum(known) / len(known) if known else None
+    finite = _numbers(values)
+    return sum(finite) / len(finite) if finite else None
 
 
 def _numbers(values: Sequence[float | None] | None) -> list[float]:

@@ -81,7 +81,7 @@ def register(kind: type[Any], form: Format) -> None:
 
 def own_settings(kind: type[Any]) -> list[Setting]:
     """List the settings of an experiment itself, without those of players."""
-    return [each for each in settings(kind) if each.name not in _FORMATS[kind].fields]
+    return [setting for setting in settings(kind) if setting.name not in _FORMATS[kind].fields]
 
 
 def assemble(kind: type[Config], sources: Sequence[ConfigSource]) -> Config:
@@ -91,11 +91,11 @@ def assemble(kind: type[Config], sources: Sequence[ConfigSource]) -> Config:
         ValueError: a missing, unknown or bad setting, in one line that names the source.
     """
     form = _FORMATS[kind]
-    known = [*own_settings(kind), *(Setting(table, dict, None, "") for table in form.tables)]
-    own: Tables = {}
+    allowed = [*own_settings(kind), *(Setting(table, dict, None, "") for table in form.tables)]
+    tables: Tables = {}
     for source in sources:
-        own |= check(known, {key: value for key, value in source.values.items() if key not in form.tables}, source)
-    config: Config = form.compose(sources, own)
+        tables |= check(allowed, {key: value for key, value in source.values.items() if key not in form.tables}, source)
+    config: Config = form.compose(sources, tables)
     return config
 
 
@@ -123,7 +123,7 @@ def read(path: str | Path) -> ConfigSource:
     Raises:
         ValueError: the file cannot be read, in one line.
     """
-    return parse(read_text(path, "a TOML file", handed=True), str(path))
+    return parse(read_text(path, "a TOML file", allow_pipe=True), str(path))
 
 
 def parse(text: str, where: str) -> ConfigSource:
@@ -179,7 +179,7 @@ def choose(
         ValueError: no name, an unknown one or a bad setting, in one line that names the source.
     """
     tables = [table_at(source, (table,), source.values.get(table, {})) for source in sources]
-    naming = [i for i, own in enumerate(tables) if "name" in own]
+    naming = [i for i, player_settings in enumerate(tables) if "name" in player_settings]
     if not naming:
         place = next((f"{source.where}: " for source in reversed(sources) if source.where), "")
         raise ValueError(f"{place}{table}.name is missing: expected the name of a player (engram list {kind})")
@@ -196,11 +196,11 @@ def choose(
     except ValueError as error:
         raise ValueError(f"{source.where}: {error}" if source.where else str(error)) from error
     label = name
-    for source, own in zip(sources, tables, strict=True):
-        own = {key: value for key, value in own.items() if key != "name"}
+    for source, player_settings in zip(sources, tables, strict=True):
+        player_settings = {key: value for key, value in player_settings.items() if key != "name"}
         if find is not None:
-            label = str(own.pop("label", label))
-        chosen = merge(chosen, check(settings(player.Config), own, source, (table,)))
+            label = str(player_settings.pop("label", label))
+        chosen = merge(chosen, check(settings(player.Config), player_settings, source, (table,)))
     return PlayerEntry(checked_name(label, f"{table}.label") if find is not None else label, player.name, chosen)
 
 
@@ -212,19 +212,21 @@ def labelled(sources: Sequence[ConfigSource], table: str) -> dict[str, list[tupl
     Raises:
         ValueError: no table, a label with invisible characters, or an option with an unknown label; one line.
     """
-    found: dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]] = {}
+    entries: dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]] = {}
     for source in sources:
         for label, value in table_at(source, (table,), source.values.get(table, {})).items():
-            own = table_at(source, (table, label), value)
+            entry = table_at(source, (table, label), value)
             if not source.flags:
                 key = checked_name(label, f"{source.where}: {table}" if source.where else table)
-            elif not (meant := [each for each in found if plain_label(each) == plain_label(label)]):
-                near = ", ".join(found) or "none"
-                raise ValueError(f"{source.name((table, label))}: no {table} has this label, expected one of {near}")
+            elif not (
+                meant := [known_label for known_label in entries if plain_label(known_label) == plain_label(label)]
+            ):
+                labels = ", ".join(entries) or "none"
+                raise ValueError(f"{source.name((table, label))}: no {table} has this label, expected one of {labels}")
             else:
                 key = meant[0]
-            found.setdefault(key, []).append((source, own))
-    return found
+            entries.setdefault(key, []).append((source, entry))
+    return entries
 
 
 def plain_label(label: str) -> str:
@@ -232,9 +234,9 @@ def plain_label(label: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in label)
 
 
-def table_of(name: str, own: Any) -> Tables:
+def table_of(name: str, player_settings: Any) -> Tables:
     """Return the table of a player: its name and all its settings."""
-    return {"name": name, **dataclasses.asdict(own)}
+    return {"name": name, **dataclasses.asdict(player_settings)}
 
 
 def files_of(kind: str, name: str, chosen: Any) -> list[str]:
@@ -281,8 +283,8 @@ def hash_of(tables: Tables, config: Any) -> str:
 
 def tables_of(config: Any) -> Tables:
     """Return the nested tables of a config, which ``build`` reads."""
-    own = {each.name: getattr(config, each.name) for each in own_settings(type(config))}
-    tables: Tables = plain({**own, **_FORMATS[type(config)].players(config)})
+    values = {setting.name: getattr(config, setting.name) for setting in own_settings(type(config))}
+    tables: Tables = plain({**values, **_FORMATS[type(config)].players(config)})
     return tables
 
 
@@ -348,7 +350,7 @@ def stored_tables(kind: type[Any], record: StoredConfig) -> Tables:
     if not record.settings:
         return {}
     stored = read_stored(_FORMATS[kind].experiment, record.settings, _where(record), record.versions, refuse=False)
-    return {**{each.name: each.default for each in own_settings(kind)}, **stored.source.values}
+    return {**{setting.name: setting.default for setting in own_settings(kind)}, **stored.source.values}
 
 
 def stored_notes(kind: type[Any], record: StoredConfig) -> list[str]:
@@ -364,10 +366,10 @@ def stored_notes(kind: type[Any], record: StoredConfig) -> list[str]:
 
 def is_as_stored(config: Any, record: StoredConfig) -> bool:
     """Tell whether a stored experiment has this config, and its files their content of when it began."""
-    own = settings_hash(config)
-    if own == record.settings_hash:
+    digest = settings_hash(config)
+    if digest == record.settings_hash:
         return True
-    if own != settings_hash(of_record(type(config), record)):
+    if digest != settings_hash(of_record(type(config), record)):
         return False
     return hash_of(parse_toml(record.settings), config) == record.settings_hash  # under the names of its time
 

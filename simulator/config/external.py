@@ -87,14 +87,14 @@ def evaluation_steps(config: ExternalConfig) -> list[int]:
     return [*range(config.eval_every, config.steps, config.eval_every), config.steps]
 
 
-def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> ExternalConfig:
+def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> ExternalConfig:
     """Make the config; looks at no file of the contestant: see ``contestants.external``."""
     for name in ("kind", "target"):
-        if name not in own:
+        if name not in values:
             raise ValueError(f"{sources[-1].where}: {name} is missing")
     env = choose(sources, "env", "envs")
-    own["settings"] = unplain(own.get("settings", {}))
-    return ExternalConfig(**own, env=env.name, env_settings=env.settings)
+    values["settings"] = unplain(values.get("settings", {}))
+    return ExternalConfig(**values, env=env.name, env_settings=env.settings)
 
 
 def _players(config: ExternalConfig) -> dict[str, Any]:
@@ -120,8 +120,8 @@ def _own_files(config: ExternalConfig) -> Iterator[Path]:
     named = [config.file] if config.file is not None else []
     if config.kind == "python" and not named:
         named = [Path(origin) for origin in [_origin(config.target.rpartition(":")[0])] if origin]
-    there = [path for path in named if os.path.isfile(path)]
-    yield from with_imports(there) if config.kind == "python" else there
+    existing = [path for path in named if os.path.isfile(path)]
+    yield from with_imports(existing) if config.kind == "python" else existing
 
 
 def _origin(module: str) -> str | None:

@@ -16,7 +16,7 @@ from simulator.core import registry
 from simulator.core.files.escaping import checked_name
 
 TOURNAMENTS = Path(__file__).parent / "tournament_presets"
-EXAMPLE = "example"  # what engram tournament --init writes
+EXAMPLE = "example"  # written by engram tournament --init
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def of_agent(name: str) -> list[Preset]:
 
 def _preset(name: str, agent: str, entry: Mapping[str, Any]) -> Preset:
     checked_name(name, f"agent {agent}: PRESETS")
-    known = {"description", "env", "steps", "agent", "env_settings"}
-    if unknown := set(entry) - known:
+    keys = {"description", "env", "steps", "agent", "env_settings"}
+    if unknown := set(entry) - keys:
         raise TypeError(f"{name} has {', '.join(sorted(unknown))}")
     return Preset(
         name,
@@ -70,14 +70,14 @@ def _preset(name: str, agent: str, entry: Mapping[str, Any]) -> Preset:
 
 def every() -> tuple[list[Preset], list[str]]:
     """List the presets of all agents, and a line for each file that cannot be imported."""
-    found = []
+    presets = []
     failed = []
     for name in registry.names("agents"):
         try:
-            found += of_agent(name)
+            presets += of_agent(name)
         except ValueError as error:
             failed.append(str(error))
-    return found, failed
+    return presets, failed
 
 
 def find(name: str, agent: str | None = None, env: str | None = None) -> Preset:
@@ -87,21 +87,23 @@ def find(name: str, agent: str | None = None, env: str | None = None) -> Preset:
         ValueError: there is none, there are several, or it is meant for another environment; one line.
     """
     offered = of_agent(agent) if agent else every()[0]
-    found = [each for each in offered if each.name == name.replace("_", "-")]
-    if not found:
-        if agent and (others := [each.agent for each in every()[0] if each.name == name.replace("_", "-")]):
-            raise ValueError(f"preset {name} is for the agent {' or '.join(others)}, not for {agent}")
-        known = [each.name for each in offered]
-        raise ValueError(registry.unknown_name_message("preset", name, known, "engram list presets"))
+    matching = [preset for preset in offered if preset.name == name.replace("_", "-")]
+    if not matching:
+        if agent and (
+            agents_with_it := [preset.agent for preset in every()[0] if preset.name == name.replace("_", "-")]
+        ):
+            raise ValueError(f"preset {name} is for the agent {' or '.join(agents_with_it)}, not for {agent}")
+        names = [preset.name for preset in offered]
+        raise ValueError(registry.unknown_name_message("preset", name, names, "engram list presets"))
     if env is not None:
-        fitting = [each for each in found if each.env.replace("-", "_") == env.replace("-", "_")]
+        fitting = [preset for preset in matching if preset.env.replace("-", "_") == env.replace("-", "_")]
         if not fitting:
-            raise ValueError(f"preset {name} is for the environment {found[0].env}, not for {env}")
-        found = fitting
-    if len(found) > 1:
-        agents = ", ".join(each.agent for each in found)
+            raise ValueError(f"preset {name} is for the environment {matching[0].env}, not for {env}")
+        matching = fitting
+    if len(matching) > 1:
+        agents = ", ".join(preset.agent for preset in matching)
         raise ValueError(f"preset {name} belongs to several agents ({agents}): expected the agent's name before it")
-    return found[0]
+    return matching[0]
 
 
 def is_strategy(entry: Mapping[str, Any]) -> bool:
@@ -155,11 +157,11 @@ def _find(kind: str, name: str) -> tuple[registry.Plugin, Any]:
     except registry.UnknownNameError as error:
         presets = strategies() if kind == "agents" else memory_presets()
         if name.replace("_", "-") not in presets:
-            known = [*registry.candidates(kind), *presets]
-            message = registry.unknown_name_message(registry.SINGULAR[kind], name, known, f"engram list {kind}")
+            names = [*registry.candidates(kind), *presets]
+            message = registry.unknown_name_message(registry.SINGULAR[kind], name, names, f"engram list {kind}")
             raise ValueError(message) from error
-    player, own = presets[name.replace("_", "-")]
-    chosen = check(settings(player.Config), own, ConfigSource(own, f"preset {name}"))
+    player, preset_settings = presets[name.replace("_", "-")]
+    chosen = check(settings(player.Config), preset_settings, ConfigSource(preset_settings, f"preset {name}"))
     return player, merge(player.Config(), chosen)
 
 

@@ -17,7 +17,7 @@ from simulator.core.files.reading import parse_toml
 from simulator.versions import OURS, version_of
 
 DISTRIBUTION = OURS
-_KINDS = {  # table of stored settings -> kind of the players whose names and settings stand in it
+_KINDS = {  # table of stored settings -> kind of its players
     **{"agent": "agents", "env": "envs", "memory": "memories", "challenge": "challenges", "game": "games"},
     **{"player": "agents", "first": "agents", "second": "agents"},
 }
@@ -29,11 +29,11 @@ class Change(NamedTuple):
 
     version: str  # of engram-rl, the first that has it so
     of: str  # "agents", "envs", "memories", "challenges" or "games": theirs; "run", "recall", "tournament": its own
-    player: str  # whose setting it is, as it was called then; "*": of every player; "": an experiment's own
-    old: str  # the setting, with a dot before what stands in a table within; "": the player itself
-    new: str | None  # what it is called since; None: nothing
-    values: Mapping[Any, Any] = {}  # its values that are called otherwise, old -> new
-    harmless: Any = _REFUSED  # of what was dropped: the value with which nothing else comes out
+    player: str  # owner of the setting, by its old name; "*": every player; "": the experiment
+    old: str  # dotted name of the setting; "": the player itself
+    new: str | None  # new name; None: dropped
+    values: Mapping[Any, Any] = {}  # renamed values, old -> new
+    harmless: Any = _REFUSED  # value of a dropped setting that gives today's results
 
 
 CHANGES: tuple[Change, ...] = ()  # the oldest first
@@ -76,10 +76,10 @@ def read_stored(experiment: str, text: str, where: str, versions: Mapping[str, s
 def made_by_other_version(versions: Mapping[str, str]) -> str:
     """Advise on settings that another version stored and this one cannot use; empty if this version stored them."""
     made_by = versions.get(DISTRIBUTION)
-    here = version_of(DISTRIBUTION)
-    if made_by in (None, here):
+    this_version = version_of(DISTRIBUTION)
+    if made_by in (None, this_version):
         return ""
-    return f"{DISTRIBUTION} {made_by} made it and can run it, this is {here}; show and report still work here"
+    return f"{DISTRIBUTION} {made_by} made it and can run it, this is {this_version}; show and report still work here"
 
 
 def _places(experiment: str, tables: dict[str, Any], change: Change) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -99,7 +99,7 @@ def _players_in(table: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(table, dict) and isinstance(table.get("name"), str):
         yield "", table
     elif isinstance(table, dict):
-        yield from ((label, own) for label, own in table.items() if isinstance(own, dict))
+        yield from ((label, entry) for label, entry in table.items() if isinstance(entry, dict))
 
 
 def _apply(change: Change, place: str, root: dict[str, Any], where: str) -> list[str]:
@@ -116,7 +116,7 @@ def _apply(change: Change, place: str, root: dict[str, Any], where: str) -> list
     if change.new is None:
         if change.harmless is _REFUSED or value != change.harmless:
             raise ValueError(f"{where}: {place}{change.old} = {value!r}: version {change.version} dropped this setting")
-        return [f"{place}{change.old} was dropped in version {change.version}; as it is here it changes nothing"]
+        return [f"{place}{change.old} was dropped in version {change.version}; the stored value has no effect"]
     *within, last = change.new.split(".")
     table = root
     for name in within:
@@ -142,4 +142,4 @@ def _older(made_by: str | None, since: str) -> bool:
 def _release(text: str) -> tuple[int, ...]:
     """Return a version's numbers, for comparison."""
     numbers = re.match(r"[\d.]+", text)
-    return tuple(int(each) for each in numbers[0].split(".") if each) if numbers else ()
+    return tuple(int(part) for part in numbers[0].split(".") if part) if numbers else ()

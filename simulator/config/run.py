@@ -61,10 +61,10 @@ def eval_period(config: RunConfig) -> int:
     return config.eval_every or max(1, config.steps // 20)
 
 
-def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> RunConfig:
+def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> RunConfig:
     agent = choose(sources, "agent", "agents")
     env = choose(sources, "env", "envs")
-    return RunConfig(agent.name, env.name, **own, agent_settings=agent.settings, env_settings=env.settings)
+    return RunConfig(agent.name, env.name, **values, agent_settings=agent.settings, env_settings=env.settings)
 
 
 def _players(config: RunConfig) -> dict[str, Any]:

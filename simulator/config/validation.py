@@ -28,7 +28,7 @@ from simulator.core.registry import suggestions
 
 _SIMPLE = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Any: "a value"}
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-_MAX_INT = 2**63 - 1  # what compiled code and SQLite can hold
+_MAX_INT = 2**63 - 1  # limit of compiled code and of SQLite
 
 
 class Setting(NamedTuple):
@@ -74,7 +74,7 @@ def settings(kind: type[Any]) -> list[Setting]:
 
 def nested_fields(table: Setting) -> list[Setting]:
     """List the fields of a table of settings in another one, with the defaults that they have there."""
-    return [each._replace(default=getattr(table.default, each.name)) for each in settings(table.hint)]
+    return [setting._replace(default=getattr(table.default, setting.name)) for setting in settings(table.hint)]
 
 
 def check(known: list[Setting], table: Any, source: ConfigSource, path: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -99,8 +99,8 @@ def check(known: list[Setting], table: Any, source: ConfigSource, path: tuple[st
 
 
 def _unknown_setting(source: ConfigSource, path: tuple[str, ...], key: str, known: Mapping[str, Setting]) -> str:
-    near = [source.name((*path, name)).removeprefix(f"{source.where}: ") for name in suggestions(key, known)]
-    question = f"; did you mean {' or '.join(near)}?" if near else ""
+    similar = [source.name((*path, name)).removeprefix(f"{source.where}: ") for name in suggestions(key, known)]
+    question = f"; did you mean {' or '.join(similar)}?" if similar else ""
     return f"{source.name((*path, key))}: {'unknown option' if source.flags else 'no such setting'}{question}"
 
 
@@ -238,15 +238,15 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 def _docs(kind: type[Any]) -> dict[str, str]:
     """Return the string literal below every field, bases included; nothing if there is no source."""
-    found: dict[str, str] = {}
+    docs: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):  # without object
         try:
             body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
         except (OSError, TypeError, SyntaxError):
             continue
-        found |= {
+        docs |= {
             field.target.id: text.value.value
             for field, text in itertools.pairwise(body)
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
         }
-    return found
+    return docs

@@ -17,10 +17,12 @@ def set_device(name: str) -> None:
     global _device
     if name != "cpu":
         cuda = import_module("torch").cuda
-        found = cuda.device_count() if cuda.is_available() else 0
-        if int(name.partition(":")[2] or 0) >= found:
-            here = f"{found} CUDA device{'s' * (found > 1)}" if found else "no CUDA device"
-            raise ValueError(f"device {name}: torch finds {here} here, expected cpu" + " or cuda" * (found > 0))
+        n_devices = cuda.device_count() if cuda.is_available() else 0
+        if int(name.partition(":")[2] or 0) >= n_devices:
+            available = f"{n_devices} CUDA device{'s' * (n_devices > 1)}" if n_devices else "no CUDA device"
+            raise ValueError(
+                f"device {name}: torch finds {available} here, expected cpu" + " or cuda" * (n_devices > 0)
+            )
     _device = name
 
 

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
-ENDLESS = 10**12  # environment steps of a run whose end nobody has said
+ENDLESS = 10**12  # environment steps of a run of unknown length
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
-"""A probability or a share, 0 to 1."""
+"""A probability or a fraction, 0 to 1."""
 PositiveShare = Annotated[float, Meta(gt=0.0, le=1.0)]
-"""A share above 0, at most 1."""
+"""A fraction above 0, at most 1."""
 PartShare = Annotated[float, Meta(ge=0.0, lt=1.0)]
-"""A share of at least 0, below 1."""
+"""A fraction of at least 0, below 1."""
 Positive = Annotated[float, Meta(gt=0.0)]
 """A number above 0."""
 NonNegative = Annotated[float, Meta(ge=0.0)]

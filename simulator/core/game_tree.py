@@ -62,10 +62,10 @@ def best_reply(tree: GameTree, probs: Array) -> Array:
         [..., 2]: as side 0, which begins, and as side 1.
     """
     answers = []
-    for own in (0, 1):
+    for own_side in (0, 1):
         value = np.zeros((*probs.shape[:-2], len(tree.side) + 1))
         for rows in _layers(tree):
-            mine = tree.side[rows] == own
+            mine = tree.side[rows] == own_side
             payoff = np.where(mine, 1.0, -1.0)[:, None] * tree.gain[rows] + value[..., tree.next[rows]]
             chosen = np.where(tree.legal[rows], payoff, -np.inf).max(axis=-1)
             replied = (probs[..., rows, :] * payoff).sum(axis=-1)
@@ -96,18 +96,18 @@ def against(tree: GameTree, probs: Array) -> FiniteMDP:
     """
     n, n_actions = tree.legal.shape
     prob, reward = np.zeros((2, n, n_actions, n_actions))
-    following, end = np.zeros(prob.shape, np.int64), np.full(prob.shape, TERMINATES, np.uint8)
-    over = tree.legal & (tree.next < 0)
-    prob[over, 0], reward[over, 0] = 1.0, tree.gain[over]
+    next_position, end = np.zeros(prob.shape, np.int64), np.full(prob.shape, TERMINATES, np.uint8)
+    ends_game = tree.legal & (tree.next < 0)
+    prob[ends_game, 0], reward[ends_game, 0] = 1.0, tree.gain[ends_game]
     reply = tree.next[tree.legal & (tree.next >= 0)]  # where the other is to move
     goes_on = tree.legal & (tree.next >= 0)
     prob[goes_on], reward[goes_on] = probs[reply], -tree.gain[reply]
-    following[goes_on] = np.maximum(tree.next[reply], 0)
+    next_position[goes_on] = np.maximum(tree.next[reply], 0)
     end[goes_on] = np.where(tree.next[reply] >= 0, GOES_ON, TERMINATES)
     start = np.zeros(n)
     start[0] = 0.5
     np.add.at(start, tree.next[0][tree.legal[0]], 0.5 * probs[0][tree.legal[0]])
-    return checked(FiniteMDP(prob, following, reward, end, start, tree.legal))
+    return checked(FiniteMDP(prob, next_position, reward, end, start, tree.legal))
 
 
 def _layers(tree: GameTree) -> list[Array]:

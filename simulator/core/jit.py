@@ -175,12 +175,12 @@ def parallel_for(work: Callable[[int, int], None], n_seeds: int) -> None:
         work(0, n_seeds)
         return
     edges = [n_seeds * i // n for i in range(n + 1)]
-    others = [_pool(n - 1).submit(work, a, b) for a, b in pairwise(edges[1:])]
+    futures = [_pool(n - 1).submit(work, a, b) for a, b in pairwise(edges[1:])]
     try:
         work(0, edges[1])
     finally:
-        wait(others)
-    for other in others:
+        wait(futures)
+    for other in futures:
         other.result()
 
 
@@ -205,9 +205,9 @@ class _Value(types.WrapperAddressProtocol):
 
     def __init__(self, function: Any, kinds: tuple[Any, ...]) -> None:
         function.compile(kinds)
-        found = function.overloads[kinds]
-        self._signature, self._function = found.signature, function  # which keeps the code
-        self._address = found.library.get_pointer_to_function(found.fndesc.llvm_cfunc_wrapper_name)
+        compiled = function.overloads[kinds]
+        self._signature, self._function = compiled.signature, function  # which keeps the code
+        self._address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
 
     def __wrapper_address__(self) -> int:
         return int(self._address)

@@ -1,4 +1,4 @@
-"""The contracts between the host, the players and the views. Arrays lead with the seed axis ``[S]``."""
+"""Contracts between the host, the players and the views. Arrays lead with the seed axis ``[S]``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 Metrics = Mapping[str, Array]  # name -> [S]
-State = dict[str, Any]  # arrays, numbers, strings, and dicts or lists of them: what a checkpoint can hold
+State = dict[str, Any]  # content of a checkpoint: arrays, numbers, strings, and dicts or lists of them
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class EnvSpec:
 class Step(NamedTuple):
     """Result of one step of S environments. The arrays are theirs, and hold until the next step but one."""
 
-    obs: Array  # [S, *obs] what is seen next: the new episode's first view where one ended
+    obs: Array  # [S, *obs] next observation: the first of the new episode where one ended
     reward: Array  # [S] float32
     terminated: Array  # [S] bool: a true end, do not bootstrap
     truncated: Array  # [S] bool: cut by time, bootstrap from final_obs
-    final_obs: Array  # [S, *obs] what the step itself led to (equal to obs where nothing ended)
+    final_obs: Array  # [S, *obs] observation after the step itself (equal to obs where no episode ended)
 
 
 class Rollout(NamedTuple):
@@ -174,7 +174,7 @@ class Network(Protocol):
 
 
 class Curve(NamedTuple):
-    """Training episodes by the step in which they ended; an empty point holds nan."""
+    """Training episodes by the step in which they ended; NaN in empty points."""
 
     steps: Array  # [P] int64, the last environment step of each point
     mean_return: Array  # [S, P] float64

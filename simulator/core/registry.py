@@ -1,6 +1,6 @@
 """Registry of players: name -> file -> (Config, make), with suggestions for unknown names.
 
-A player is a file of the league (its name is the file's), an announcement of an installed distribution (entry points
+A player is a file of ours (its name is the file's), an entry point of an installed distribution (groups
 ``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
 by its path (``./my_agent.py``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file.
 ``-`` and
@@ -122,13 +122,13 @@ def sources(kind: str, name: str) -> tuple[Path, ...]:
     They are its own, those that register a Gymnasium id, and the user's own files that these import.
     """
     player = load(kind, name)
-    found = [getattr(player.module, "__file__", None)]
+    files = [getattr(player.module, "__file__", None)]
     if python_files.is_path(name):
-        found.append(str(python_files.place_of(name).file))
+        files.append(str(python_files.place_of(name).file))
     elif kind == "envs" and ":" in name:
-        with suppress(ValueError):  # which making it will tell
-            found += player.module.files_of(name)
-    return python_files.with_imports(Path(each) for each in dict.fromkeys(found) if each)
+        with suppress(ValueError):  # reported when it is made
+            files += player.module.files_of(name)
+    return python_files.with_imports(Path(file) for file in dict.fromkeys(files) if file)
 
 
 def corruption_model(text: str, units: PatternSpec) -> CorruptionModel:
@@ -137,14 +137,14 @@ def corruption_model(text: str, units: PatternSpec) -> CorruptionModel:
     Raises:
         ValueError: no such corruption, or an amount that cannot be; one line.
     """
-    found: CorruptionModel = _import(_CORRUPTION).parse(text, units)
-    return found
+    model: CorruptionModel = _import(_CORRUPTION).parse(text, units)
+    return model
 
 
 def candidates(kind: str) -> list[str]:
     """List every name that could have been meant, Gymnasium's ids among them where that is loaded."""
     gymnasium = sys.modules.get("gymnasium") if kind == "envs" else None
-    ids = [each for each in gymnasium.registry if not each.startswith(python_files.PREFIX)] if gymnasium else []
+    ids = [env_id for env_id in gymnasium.registry if not env_id.startswith(python_files.PREFIX)] if gymnasium else []
     return [*names(kind), *ids]
 
 
@@ -157,9 +157,9 @@ def unknown_name_message(what: str, name: str, known: Iterable[str], hint: str =
 
 def suggestions(name: str, known: Iterable[str]) -> list[str]:
     """Find at most three names similar to ``name``, the nearest first."""
-    plain = {each.lower().replace("-", "_"): each for each in known}
-    near = difflib.get_close_matches(name[:100].lower().replace("-", "_"), plain, n=3, cutoff=0.65)
-    return [plain[each] for each in near]
+    plain = {candidate.lower().replace("-", "_"): candidate for candidate in known}
+    matches = difflib.get_close_matches(name[:100].lower().replace("-", "_"), plain, n=3, cutoff=0.65)
+    return [plain[candidate] for candidate in matches]
 
 
 def description_of(kind: str, name: str) -> str:
@@ -187,9 +187,9 @@ def source_of(kind: str, name: str) -> Path | None:
 
 def with_cwd_importable() -> None:
     """Put the working folder on Python's path, so that a dotted path can start there."""
-    here = os.getcwd()
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)
+    cwd = os.getcwd()
+    if cwd not in sys.path and "" not in sys.path:
+        sys.path.append(cwd)
 
 
 def _files(kind: str) -> dict[str, str]:
@@ -206,7 +206,7 @@ def _announced(kind: str) -> dict[str, EntryPoint]:
         return {}
     from importlib.metadata import entry_points
 
-    return {each.name.replace("-", "_"): each for each in entry_points(group=GROUPS[kind])}
+    return {entry_point.name.replace("-", "_"): entry_point for entry_point in entry_points(group=GROUPS[kind])}
 
 
 def _module_of(file: Path) -> Any:

@@ -89,7 +89,7 @@ class EvaluationHarness:
         """Evaluate one seed; ``make_policy`` returns a fresh policy each time it is called.
 
         Raises:
-            ExternalFailure: the contestant broke down.
+            ExternalFailure: the contestant failed.
             ValueError: the environment did.
         """
         agent: Any = SimpleNamespace(policy=make_policy)

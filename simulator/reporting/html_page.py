@@ -59,7 +59,7 @@ def page(summary: Summary) -> str:
             kind: [_chart(picture, f"{kind}{at}") for at, picture in enumerate(pictures_of(summary, kind))]
             for kind in KINDS
         },
-        failures=[{**each, "seeds": seed_ranges(each["seeds"])} for each in summary["failures"]],
+        failures=[{**failure, "seeds": seed_ranges(failure["seeds"])} for failure in summary["failures"]],
         confidence=tournament.confidence(summary),
         command=command(summary["tournament"], summary["settings"]),
     )

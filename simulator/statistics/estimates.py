@@ -21,7 +21,7 @@ Statistic = Callable[..., Any]  # (values, axis) -> values without that axis
 N_BOOTSTRAP = 2_000
 SCALE_TOLERANCE = 1e-6  # relative; a reference score closer to the random score makes no scale
 UNBOUNDED = (-np.inf, np.inf)
-_POPULATION = 1_000  # seeds that stand for all possible ones
+_POPULATION = 1_000  # seeds that represent the population
 _BATCH = 1 << 20  # numbers resampled at once, 8 MB
 
 

@@ -1,4 +1,4 @@
-"""Files inside a lab, opened as what they must be: regular files, and no links.
+"""Access to files inside a lab: regular files only, no links.
 
 A lab may come from somewhere else. Through a link in it a run would overwrite whatever the link leads to, and on a pipe
 it would wait for ever.

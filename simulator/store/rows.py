@@ -110,12 +110,12 @@ def run_row(db: Database, run: str) -> ExperimentRow:
     Raises:
         StoreError: there is none; the nearest ids are offered.
     """
-    found = (
+    rows = (
         db.select("experiments", "WHERE id = ?", [int(run[1:])]) if RUN_ID.fullmatch(run) else []
     )  # not by scanning them
-    if not found:
+    if not rows:
         raise StoreError(_unknown(db, run))
-    return ExperimentRow(*found[0])
+    return ExperimentRow(*rows[0])
 
 
 def has_run(db: Database, run: str) -> bool:
@@ -130,8 +130,8 @@ def run_rows(db: Database) -> list[ExperimentRow]:
 
 def newest_run(db: Database) -> ExperimentRow | None:
     """Return the run that began last, without reading the others."""
-    found = db.select("experiments", "ORDER BY id DESC LIMIT 1")
-    return ExperimentRow(*found[0]) if found else None
+    rows = db.select("experiments", "ORDER BY id DESC LIMIT 1")
+    return ExperimentRow(*rows[0]) if rows else None
 
 
 def _unknown(db: Database, name: str) -> str:
@@ -144,8 +144,8 @@ def _unknown(db: Database, name: str) -> str:
         return f"{unknown}: it has no runs yet"
     digits = re.search(r"[0-9]{1,18}", name)
     wanted = int(digits[0]) if digits else runs[0]
-    near = sorted(runs, key=lambda run: abs(run - wanted))[:3]
-    return f"{unknown}; nearest: {', '.join(f'r{run}' for run in near)}, or latest"
+    nearest = sorted(runs, key=lambda run: abs(run - wanted))[:3]
+    return f"{unknown}; nearest: {', '.join(f'r{run}' for run in nearest)}, or latest"
 
 
 def checkpoint_rows(db: Database, run: int) -> list[CheckpointRow]:
@@ -159,10 +159,10 @@ def candidates(db: Database, row: ExperimentRow) -> list[CheckpointRow]:
     Raises:
         StoreError: the newest one is not among them.
     """
-    found = [checkpoint for checkpoint in reversed(checkpoint_rows(db, row.id)) if not checkpoint.quarantined]
-    if row.checkpoint != (found[0].number if found else 0):
+    checkpoints = [checkpoint for checkpoint in reversed(checkpoint_rows(db, row.id)) if not checkpoint.quarantined]
+    if row.checkpoint != (checkpoints[0].number if checkpoints else 0):
         raise damaged(db.path, f"checkpoint {row.checkpoint} of run r{row.id} is not in it")
-    return found
+    return checkpoints
 
 
 def truncate_after(db: Database, row: ExperimentRow, base_checkpoint: int) -> ExperimentRow:
@@ -180,8 +180,10 @@ def truncate_after(db: Database, row: ExperimentRow, base_checkpoint: int) -> Ex
 def add(db: Database, row: ExperimentRow, number: int, rows: Rows) -> ExperimentRow:
     """Insert the rows that came with checkpoint ``number``."""
     points = db.insert("points", of_points(row.id, number, rows.points))
-    evaluations = db.insert("evaluations", (of_evaluation(row.id, number, each) for each in rows.evaluations))
-    metrics = db.insert("metrics", (of_metric(row.id, number, each) for each in rows.metrics))
+    evaluations = db.insert(
+        "evaluations", (of_evaluation(row.id, number, evaluation) for evaluation in rows.evaluations)
+    )
+    metrics = db.insert("metrics", (of_metric(row.id, number, metric) for metric in rows.metrics))
     return row._replace(
         points=row.points + points, evaluations=row.evaluations + evaluations, metrics=row.metrics + metrics
     )
@@ -204,9 +206,9 @@ def of_points(run: int, number: int, points: PointRows | None) -> Iterator[tuple
             yield (run, number, *values)
 
 
-def to_points(found: list[Any]) -> PointRows:
+def to_points(rows: list[Any]) -> PointRows:
     """Convert rows of the table ``points`` to arrays."""
-    columns = list(zip(*found, strict=True))[2:] or [()] * len(PointRows._fields)
+    columns = list(zip(*rows, strict=True))[2:] or [()] * len(PointRows._fields)
     kinds = [np.int64 if i < _N_INTS else np.float64 for i in range(len(columns))]
     return PointRows(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
 
@@ -218,9 +220,9 @@ def of_evaluation(run: int, number: int, row: EvaluationRow) -> tuple[Any, ...]:
     return (run, number, int(row.seed), int(row.step), _real(row.mean), exact, returns)
 
 
-def to_evaluation(found: Any) -> EvaluationRow:
+def to_evaluation(row: Any) -> EvaluationRow:
     """Convert a row of the table ``evaluations`` to a record."""
-    _, _, seed, step, mean, exact, returns = found
+    _, _, seed, step, mean, exact, returns = row
     return EvaluationRow(step, seed, np.nan if mean is None else mean, exact, np.frombuffer(returns, "<f8").copy())
 
 

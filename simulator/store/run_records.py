@@ -48,12 +48,12 @@ def _installed() -> dict[str, str]:
 
 def changed(versions: Mapping[str, str]) -> dict[str, list[str | None]]:
     """Return the distributions whose versions have changed, as [then, now]."""
-    found: dict[str, list[str | None]] = {}
+    changes: dict[str, list[str | None]] = {}
     for name, then in versions.items():
         now = version_of(name)
         if now != then:
-            found[name] = [then, None if now == NOT_INSTALLED else now]
-    return found
+            changes[name] = [then, None if now == NOT_INSTALLED else now]
+    return changes
 
 
 def seeds_of(config: RunConfig | RecallConfig) -> tuple[int, ...]:
@@ -82,9 +82,9 @@ def failure_of(error: BaseException, step: int) -> dict[str, Any]:
         error.fault if isinstance(error, PlayerError) else None if isinstance(error, ValueError) else fault_of(error)
     )
     failure = {"reason": " ".join(str(error if isinstance(error, ValueError) else fault).split())}
-    known = {name: getattr(fault, name) or None for name in ("kind", "file", "line")} if fault else {}
+    place = {name: getattr(fault, name) or None for name in ("kind", "file", "line")} if fault else {}
     at = error.step if isinstance(error, PlayerError) and error.step else step
-    return {**failure, "kind": None, "file": None, "line": None, **known, "step": at}
+    return {**failure, "kind": None, "file": None, "line": None, **place, "step": at}
 
 
 def outcome(spec: EnvSpec, evaluations: list[Evaluation], failed: tuple[Failure, ...]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Rows are in SQLite, checkpoints are files beside it. A checkpoint is on the disk before the one transaction that records
 it together with the rows that came with it, so both become visible at once or not at all. Rows carry the number of
-their checkpoint: where a run goes on from an earlier one because a later file is damaged, the later rows go.
+their checkpoint: if a run continues from an earlier one because a later file is damaged, the later rows are deleted.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class ResumePoint(NamedTuple):
 
 
 class Store:
-    """One lab, used from one thread. Its methods refuse with StoreError or StoreFailure, of one line.
+    """One lab, used from one thread. Its methods raise StoreError or StoreFailure, with one line.
 
     Args:
-        lab: its folder; made where there is none. One without write permission can be read.
+        lab: its folder; made if it does not exist. Without write permission it can be read.
     """
 
     def __init__(self, lab: Path | str) -> None:
@@ -116,7 +116,7 @@ class Store:
             folder = self.folder(run)
             lock = lock_run(folder)
             try:
-                tables.candidates(self._db, row)  # never clear away what a damaged database forgot
+                tables.candidates(self._db, row)  # never remove runs that a damaged database lost
                 self._check_remembered(row, folder)
                 checkpoints.sweep(folder, {c.number for c in tables.checkpoint_rows(self._db, row.id)})
             except BaseException:
@@ -126,7 +126,7 @@ class Store:
         self._resume_points[run] = None
 
     def _check_remembered(self, row: tables.ExperimentRow, folder: Path) -> None:
-        """Refuse a run with newer checkpoints than a crash can leave: the database lost them, or its log was lost."""
+        """Raise an error if a run has newer checkpoints than a crash can leave: the database, or its log, lost them."""
         newest = max((checkpoints.number_of(path) for path in folder.glob("checkpoint-*.safetensors")), default=0)
         if newest > row.checkpoint + 1:
             fault = (
@@ -143,7 +143,7 @@ class Store:
     def discard(self, run: str) -> None:
         """Delete a new run that has no checkpoint yet.
 
-        A lab that this store made for it goes too, and the store is closed then.
+        A lab that this store made for it is deleted too, and the store is closed.
 
         Raises:
             StoreFailure: the run is not held, or has a checkpoint.
@@ -167,13 +167,13 @@ class Store:
         status: str = "running",
         result: dict[str, Any] | None = None,
     ) -> None:
-        """Write a checkpoint and the rows that became final before it: both are there afterwards, or neither.
+        """Write a checkpoint and the rows that became final before it, in one transaction.
 
-        After :meth:`take`, :meth:`newest` comes first: it says where the run goes on, and rows recorded later go.
+        After :meth:`take`, call :meth:`newest` first: the run continues from there, and later rows are deleted.
 
         Raises:
-            StoreError: a status that there is not, or a lab that cannot be written.
-            StoreFailure: the run is not held, the state cannot be kept, or the disk did not take it.
+            StoreError: an unknown status, or a lab that cannot be written.
+            StoreFailure: the run is not held, the state cannot be stored, or the disk refused it.
         """
         outcome = json.dumps(result)
         if status not in STATUSES:
@@ -200,7 +200,7 @@ class Store:
     def mark(self, run: str, status: str, error: dict[str, Any] | None = None) -> None:
         """Record the status of a run held here, without a checkpoint: that it failed, for example.
 
-        Its next checkpoint, where there is one, takes both back.
+        Its next checkpoint, if there is one, overrides both.
         """
         with self._db.writing():
             row = tables.run_row(self._db, run)
@@ -216,9 +216,9 @@ class Store:
         with self._db.reading():
             row = tables.run_row(self._db, run)
             folder = self.folder(run)
-            found = tables.candidates(self._db, row)
+            rows = tables.candidates(self._db, row)
         faults: list[str] = []
-        for checkpoint in found:
+        for checkpoint in rows:
             path = file_of(folder, checkpoint.number)
             try:
                 state = checkpoints.read(path, checkpoint.written())
@@ -229,8 +229,8 @@ class Store:
                 continue
             self._note_resume_point(row, checkpoint.number)
             return Saved(checkpoint.progress(), state, tuple(f"{fault}; an earlier one is used" for fault in faults))
-        if found:
-            raise StoreError(f"run {run}: none of its {len(found)} checkpoints is whole; {faults[0]}")
+        if rows:
+            raise StoreError(f"run {run}: none of its {len(rows)} checkpoints is whole; {faults[0]}")
         self._note_resume_point(row, 0)
         return None
 
@@ -257,9 +257,9 @@ class Store:
     def forgotten(self) -> str:
         """Return a line about runs that the database lost though their checkpoints exist; usually empty."""
         with self._db.reading():
-            known = {row.id for row in tables.run_rows(self._db)}
-        found = forgotten(self.lab, known)
-        return forgotten_line(self.lab, found) if found else ""
+            ids = {row.id for row in tables.run_rows(self._db)}
+        lost = forgotten(self.lab, ids)
+        return forgotten_line(self.lab, lost) if lost else ""
 
     def points(self, run: str) -> PointRows:
         """Return a run's curve, ordered by seed and step."""
@@ -277,7 +277,7 @@ class Store:
         """Return the folder of a run.
 
         Raises:
-            StoreError: it is gone.
+            StoreError: it is missing.
         """
         folder = self.lab / "runs" / run
         if not folder.is_dir():
@@ -288,13 +288,13 @@ class Store:
         """Return all rows of a run, up to the checkpoint that its writer went back to."""
         with self._db.reading():
             row = tables.run_row(self._db, run)
-            found = self._db.select(table, "WHERE experiment = ?", [row.id])
+            rows = self._db.select(table, "WHERE experiment = ?", [row.id])
         expected = row._asdict()[table]
-        if len(found) != expected:
-            raise damaged(self._db.path, f"run {run} has {len(found)} rows of {table} instead of {expected}")
-        found.sort(key=lambda values: values[2:4])  # seed, then point or step
+        if len(rows) != expected:
+            raise damaged(self._db.path, f"run {run} has {len(rows)} rows of {table} instead of {expected}")
+        rows.sort(key=lambda values: values[2:4])  # seed, then point or step
         last = self._base_checkpoint(row) if self._resume_points.get(run) else row.checkpoint
-        return [values for values in found if values[1] <= last]
+        return [values for values in rows if values[1] <= last]
 
     def _recorded(self, run: int, number: int) -> bool:
         with self._db.reading():
@@ -317,7 +317,7 @@ class Store:
             self._resume_points[run] = ResumePoint(base_checkpoint, row.checkpoint)
 
     def _keep_journal(self, row: tables.ExperimentRow, base_checkpoint: int, folder: Path) -> None:
-        """Begin the journal of a run that lost it, with everything so far."""
+        """Write the journal of a run anew if it is lost."""
         if journal.there(folder):
             return
         journal.begin(folder, row._asdict())
@@ -325,7 +325,7 @@ class Store:
             run = f"r{row.id}"
             with self._db.reading():
                 rows = tables.checkpoint_rows(self._db, row.id)
-                base = next(each for each in rows if each.number == base_checkpoint)
+                base = next(table for table in rows if table.number == base_checkpoint)
             known = Rows(self.points(run), self.evaluations(run), self.metrics(run))
             journal.add(folder, journal.JournalEntry(base_checkpoint, 0, base.written(), known))
 
@@ -333,7 +333,7 @@ class Store:
         """Make a folder for a new run, the first free number after the newest run, and return both.
 
         Neither the runs nor their folders are listed, so the thousandth run begins as fast as the first. A folder that
-        the database does not know of is never used.
+        is missing in the database is never used.
         """
         runs = self.lab / "runs"
         runs.mkdir(exist_ok=True)

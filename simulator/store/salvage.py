@@ -34,7 +34,7 @@ class Salvaged(NamedTuple):
     """Rows by table, without their checksums, each proven whole."""
 
     rows: dict[str, list[Row]]
-    fault: str  # what is wrong with the database, in one line; empty: SQLite read everything, and all of it is whole
+    fault: str  # fault of the database, in one line; empty: SQLite read everything, and all rows are whole
 
 
 class _Image(NamedTuple):
@@ -69,7 +69,7 @@ def salvage(lab: Path, scratch: Path) -> Salvaged:
             for number in image.new:
                 for table, row in _rows_in(image, number):
                     rows[table].append(row)
-    return Salvaged({table: list(dict.fromkeys(each)) for table, each in rows.items()}, fault)
+    return Salvaged({table: list(dict.fromkeys(own_rows)) for table, own_rows in rows.items()}, fault)
 
 
 def _asked(path: Path, lab: Path) -> tuple[dict[str, list[Row]], str]:
@@ -81,12 +81,12 @@ def _asked(path: Path, lab: Path) -> tuple[dict[str, list[Row]], str]:
         db.text_factory = bytes  # a damaged text is no reason to stop
         try:
             fault = _recognised(db, lab)
-            known = {bytes(name).decode() for (name,) in db.execute("SELECT name FROM sqlite_master")}
+            names = {bytes(name).decode() for (name,) in db.execute("SELECT name FROM sqlite_master")}
         except (sqlite3.Error, UnicodeDecodeError) as error:
             return rows, _line(error)
         faults = [fault] if fault else []
         for table in TABLES:
-            for ending in ("", " DESC") if table in known else ():  # from the other end, where it breaks off
+            for ending in ("", " DESC") if table in names else ():  # from the other end, where it breaks off
                 order = ", ".join(name + ending for name in key_of(table))
                 fault = _read(db, f"SELECT * FROM {table} ORDER BY {order}", table, rows[table])
                 if not fault:
@@ -109,8 +109,8 @@ def _read(db: sqlite3.Connection, sql: str, table: str, into: list[Row]) -> str:
     """Collect whole rows of a query until it fails, and describe the failure."""
     fault = ""
     try:
-        for found in db.execute(sql):
-            row = _whole(found, table)
+        for values in db.execute(sql):
+            row = _whole(values, table)
             if row is None:
                 fault = f"a row of {table} is not what was written"
             else:
@@ -169,7 +169,7 @@ def _log_fault(log: bytes) -> str:
     if magic >> 1 != 0x377F0682 >> 1 or not size or struct.pack(">2I", *sums) != log[24:32]:
         return "the head of its log is damaged"
     for at in range(32, len(log) - 24 - size + 1, 24 + size):
-        if log[at + 8 : at + 16] != log[16:24]:  # of a former log, whose place this one takes
+        if log[at + 8 : at + 16] != log[16:24]:  # of an earlier log that this one overwrites
             break
         sums = _summed(log[at : at + 8] + log[at + 24 : at + 24 + size], sums, words)
         if struct.pack(">2I", *sums) != log[at + 16 : at + 24]:
@@ -219,10 +219,10 @@ def _rows_in(image: _Image, number: int) -> Iterator[tuple[str, Row]]:
 @cache
 def _tables() -> dict[int, list[str]]:
     """Group tables by their number of columns."""
-    found: dict[int, list[str]] = {}
+    tables: dict[int, list[str]] = {}
     for table in TABLES:
-        found.setdefault(len(columns_of(table)), []).append(table)
-    return found
+        tables.setdefault(len(columns_of(table)), []).append(table)
+    return tables
 
 
 def _in_order(values: Row, table: str) -> Row:
@@ -239,19 +239,19 @@ def _record(image: _Image, page: bytes, at: int) -> bytes | None:
         return None
     most = (image.size - 12) * 64 // 255 - 23
     least = (image.size - 12) * 32 // 255 - 23
-    here = length
+    n_local = length
     if length > most:
-        here = least + (length - least) % (image.size - 4)
-        here = here if here <= most else least
-    found = page[at : at + here]
-    following = int.from_bytes(page[at + here : at + here + 4], "big")
-    while len(found) < length:
-        page = image.pages.get(following, b"")
+        n_local = least + (length - least) % (image.size - 4)
+        n_local = n_local if n_local <= most else least
+    record = page[at : at + n_local]
+    next_page = int.from_bytes(page[at + n_local : at + n_local + 4], "big")
+    while len(record) < length:
+        page = image.pages.get(next_page, b"")
         if len(page) < image.size:
             return None
-        following = int.from_bytes(page[:4], "big")
-        found += page[4 : 4 + length - len(found)]
-    return found
+        next_page = int.from_bytes(page[:4], "big")
+        record += page[4 : 4 + length - len(record)]
+    return record
 
 
 def _values(record: bytes) -> Row | None:

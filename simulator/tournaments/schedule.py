@@ -15,27 +15,27 @@ class JobSchedule:
     """A plan and its finished cells.
 
     Args:
-        plan: as a lab keeps it; grows here.
-        known: cells that were played already, of any tournament.
+        plan: in its stored form; grows here.
+        records: stored cells of any tournament.
     """
 
-    def __init__(self, plan: dict[str, Any], known: Mapping[JobKey, JobRecord]) -> None:
+    def __init__(self, plan: dict[str, Any], records: Mapping[JobKey, JobRecord]) -> None:
         self.plan = plan
-        self.over = dict(known)
+        self.over = dict(records)
         self._pairs = {pair["key"]: pair for pair in [*plan["references"], *plan["pairs"]]}
         self._order()
 
     def _order(self) -> None:
-        """Work out the cells again, and how many are over; those of random play come first and are not counted."""
+        """Order the cells, and count the finished ones; those of random play come first and are not counted."""
         self._jobs = dict.fromkeys(JobKey(pair["key"], span) for pair, span in cells_of(self.plan))
         references = [
             JobKey(pair["key"], SeedRange(*span)) for pair in self.plan["references"] for span in pair["spans"]
         ]
         self._every = dict.fromkeys([*references, *self._jobs])
-        known = [self.over[job].status for job in self._jobs if job in self.over]
+        statuses = [self.over[job].status for job in self._jobs if job in self.over]
         self.planned = len(self._jobs)
-        self.done = known.count("done")
-        self.failed = known.count("failed")
+        self.done = statuses.count("done")
+        self.failed = statuses.count("failed")
 
     def missing(self) -> list[JobKey]:
         """Return the missing cells in order, block by block, so that all contestants progress alike."""
@@ -46,17 +46,17 @@ class JobSchedule:
         return [job for job in self._every if job in self.over and self.over[job].status != "done"]
 
     def keep(self, job: JobKey, cell: JobRecord | None) -> None:
-        """Note that a cell is over, or with None that it is to be played again."""
+        """Record a finished cell, or with None that it will run again."""
         before = self.over.pop(job, None)
         if cell is not None:
             self.over[job] = cell
         if job in self._jobs:
-            for each, n in ((before, -1), (cell, 1)):
-                self.done += n * (each is not None and each.status == "done")
-                self.failed += n * (each is not None and each.status != "done")
+            for counted, n in ((before, -1), (cell, 1)):
+                self.done += n * (counted is not None and counted.status == "done")
+                self.failed += n * (counted is not None and counted.status != "done")
 
     def pair(self, job: JobKey) -> dict[str, Any]:
-        """Return the matchup of a job, as the plan has it."""
+        """Return the matchup of a job in the plan."""
         return self._pairs[job.pair]
 
     def words(self, job: JobKey) -> str:
@@ -67,7 +67,7 @@ class JobSchedule:
         return f"{place['contestant']} in {place['challenge']}, {seeds}"
 
     def as_before(self, plan: Mapping[str, Any]) -> None:
-        """Grow as the same tournament had grown when it was left."""
+        """Grow as the stored tournament had grown."""
         spans = {pair["key"]: pair["spans"] for pair in plan["pairs"]}
         for pair in self.plan["pairs"]:
             pair["spans"] = spans.get(pair["key"], pair["spans"])
@@ -76,15 +76,17 @@ class JobSchedule:
 
     def grow(self, wanted: Collection[str], config: TournamentConfig) -> bool:
         """Add a block of seeds in every challenge for these contestants, and return whether any were left."""
-        players = {each["label"] for each in self.plan["contestants"] if each["kind"] == "player"}
-        last = config.first_seed + config.most_seeds
+        players = {contestant["label"] for contestant in self.plan["contestants"] if contestant["kind"] == "player"}
+        last = config.first_seed + config.max_seeds
         grown = False
         for pair in self.plan["pairs"]:
-            own = {self.plan["contestants"][i]["label"] for i in (pair["contestant"], pair["second"]) if i >= 0}
-            own |= players if pair["second"] >= 0 else set()  # a game is played by all or by none
+            labels = {self.plan["contestants"][i]["label"] for i in (pair["contestant"], pair["second"]) if i >= 0}
+            labels |= players if pair["second"] >= 0 else set()  # a game is played by all or by none
             end = max(first + n for first, n in pair["spans"])
-            if own & set(wanted) and end < last:
-                pair["spans"] += [list(span) for span in spans_of(end, min(config.seeds, last - end), config.block)]
+            if labels & set(wanted) and end < last:
+                pair["spans"] += [
+                    list(span) for span in spans_of(end, min(config.seeds, last - end), config.seeds_per_cell)
+                ]
                 grown = True
         if grown:
             self.plan["rounds"].append(sorted(wanted))

@@ -22,7 +22,7 @@ SIGNS = {
     "cue": ("?", "?", "bold black on bright_cyan"),
     "start": ("S", "S", "bold"),
     "slippery": ("≈", "~", "bold"),
-}  # kind -> sign, ASCII sign, style; the first of them is what a cell shows that has several
+}  # kind -> sign, ASCII sign, style; a cell with several shows the first
 ENDS = ("goal", "lava")  # cells where no move follows
 MOVES = {"up": 1, "right": 2, "down": 4, "left": 8}
 ARROWS = " ↑→└↓│┌├←┘─┴┐┤┬·"  # by the sum of the best moves; a dot: all four alike
@@ -32,7 +32,7 @@ ASCII_ARROWS = " ^>+v+++<++++++."
 class Cell(NamedTuple):
     """Contents of one cell of the grid."""
 
-    value: float  # nan: unknown
+    value: float  # NaN: unknown
     arrow: str
     mark: str  # kind, or nothing
     label: str
@@ -136,8 +136,8 @@ def _frame(picture: AgentView, walls: Array, room: tuple[int, int | None], look:
     marks = {mark.kind: (mark.row, mark.column) for mark in picture.scene.marks}
     centre = marks.get("walker", (n_rows // 2, n_columns // 2))
     values = place_values(picture, walls.shape)
-    known = values[np.isfinite(values)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     return Frame(
         _window(n_rows, lines, centre[0]),
         _window(n_columns, width // cell, centre[1]),
@@ -162,22 +162,22 @@ def _draw(line: Text, cell: Cell, frame: Frame, look: TerminalStyle) -> None:
     sign, plain, style = SIGNS.get(cell.mark, (" ", " ", ""))
     mark = cell.label if len(cell.label) == 1 and cell.label.isprintable() else (plain if look.ascii else sign)
     arrow = " " if cell.mark in ENDS else cell.arrow
-    share = _share(cell.value, frame)
-    ground = _ground(share) if look.colour else ""
+    fraction = _scaled(cell.value, frame)
+    background = _background(fraction) if look.colour else ""
     if cell.mark and frame.cell == 1:
         line.append(mark, style)
         return
     if not look.colour and frame.cell > 2:
         digits = frame.cell - 2
-        line.append(" " * digits if np.isnan(share) else f"{int(share * (10**digits - 1) + 0.5):>{digits}d}")
+        line.append(" " * digits if np.isnan(fraction) else f"{int(fraction * (10**digits - 1) + 0.5):>{digits}d}")
         line.append(arrow + (mark if cell.mark else " "), "bold")
         return
     if frame.cell > 1:
-        line.append(mark if cell.mark else " ", style if " on " in style else f"{ground} bold")
-    line.append(arrow + " " * (frame.cell - 2), style if cell.mark in ENDS else ground)
+        line.append(mark if cell.mark else " ", style if " on " in style else f"{background} bold")
+    line.append(arrow + " " * (frame.cell - 2), style if cell.mark in ENDS else background)
 
 
-def _share(value: float, frame: Frame) -> float:
+def _scaled(value: float, frame: Frame) -> float:
     """Scale to 0 to 1 between lowest and highest. Divided first: the difference of two large values may overflow."""
     if np.isnan(value) or frame.high <= frame.low:
         return 0.0 if value == frame.high else float("nan")
@@ -185,10 +185,10 @@ def _share(value: float, frame: Frame) -> float:
     return (value / scale - frame.low / scale) / (frame.high / scale - frame.low / scale)
 
 
-def _ground(share: float) -> str:
-    if np.isnan(share):
+def _background(fraction: float) -> str:
+    if np.isnan(fraction):
         return ""
-    shade = min(int(share * len(SHADES)), len(SHADES) - 1)
+    shade = min(int(fraction * len(SHADES)), len(SHADES) - 1)
     return f"{'white' if shade < 4 else 'black'} on {SHADES[shade]}"
 
 

@@ -44,7 +44,7 @@ def recall_lines(picture: RecallPicture, size: tuple[int, int], look: TerminalSt
     width, height = size
     lines = [Text(energy_line(picture.energy, look), "dim")]
     for stored, cue, restored in zip(picture.stored, picture.cue, picture.restored, strict=True):
-        blocks = [pattern_lines(grid_of(each, picture.shape), look) for each in (stored, cue, restored)]
+        blocks = [pattern_lines(grid_of(pattern, picture.shape), look) for pattern in (stored, cue, restored)]
         across = len(blocks[0][0])
         if len(lines) + len(blocks[0]) + 2 > height or 3 * across + 2 * GAP > width:
             break
@@ -56,12 +56,12 @@ def recall_lines(picture: RecallPicture, size: tuple[int, int], look: TerminalSt
 
 def energy_line(energy: Array, look: TerminalStyle) -> str:
     """Format a trace of the energy: ``energy -12.3 to -40.1 in 3 sweeps``, with a bar for each."""
-    known = energy[np.isfinite(energy)]
-    if not len(known):
+    finite = energy[np.isfinite(energy)]
+    if not len(finite):
         return ""
-    low = known.min()
-    high = known.max()
-    height = np.zeros(len(known)) if high == low else (known - low) / (high - low)
+    low = finite.min()
+    high = finite.max()
+    height = np.zeros(len(finite)) if high == low else (finite - low) / (high - low)
     bars = "".join(_BARS[look.ascii][round(7 * float(at))] for at in height[:MAX_DRAWN])
-    sweeps = len(known) - 1
-    return f"energy {number(known[0])} to {number(known[-1])} in {sweeps} sweep{'s' * (sweeps != 1)}  {bars}"
+    sweeps = len(finite) - 1
+    return f"energy {number(finite[0])} to {number(finite[-1])} in {sweeps} sweep{'s' * (sweeps != 1)}  {bars}"

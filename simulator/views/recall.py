@@ -30,9 +30,9 @@ def page_of(snapshot: RecallSnapshot, size: tuple[int, int], look: TerminalStyle
         fit(width, (cells, "green"), (duration(snapshot.seconds), "")),
     ]
     if snapshot.newest:
-        known = [(name.replace("_", " "), snapshot.scores[name]) for name in SHOWN if name in snapshot.scores]
-        found = [(f"{name} {score:.3f}", "") for name, score in known]
-        lines.append(fit(width, (clean(snapshot.newest), "bold"), *found))
+        shown = [(name.replace("_", " "), snapshot.scores[name]) for name in SHOWN if name in snapshot.scores]
+        scores = [(f"{name} {score:.3f}", "") for name, score in shown]
+        lines.append(fit(width, (clean(snapshot.newest), "bold"), *scores))
     if snapshot.next_cell:
         lines.append(fit(width, ("now", "dim"), (clean(snapshot.next_cell), "dim")))
     if snapshot.picture is not None:

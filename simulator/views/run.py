@@ -50,7 +50,10 @@ def header(snapshot: RunSnapshot, before: RunSnapshot | None, width: int, look: 
     ]
     if snapshot.evaluations:
         lines.append(fit(width, *_evaluation(snapshot, look)))
-    medians = [(f"{clean(name)} {number(float(np.median(values)))}", "") for name, values in snapshot.metrics.items()]
+    with np.errstate(invalid="ignore"):  # the median of -inf and inf is NaN
+        medians = [
+            (f"{clean(name)} {number(float(np.median(values)))}", "") for name, values in snapshot.metrics.items()
+        ]
     if medians:
         lines.append(fit(width, ("median over seeds", "dim"), *medians))
     if snapshot.failed:
@@ -61,13 +64,13 @@ def header(snapshot: RunSnapshot, before: RunSnapshot | None, width: int, look: 
 
 
 def _progress(snapshot: RunSnapshot, width: int, look: TerminalStyle) -> Text:
-    share = min(snapshot.step / max(snapshot.steps, 1), 1.0)
-    left = (snapshot.seconds / share - snapshot.seconds) if share > 0 else float("nan")
-    words = f" {share:4.0%}  {count(snapshot.step)} of {count(snapshot.steps)} steps"
+    fraction = min(snapshot.step / max(snapshot.steps, 1), 1.0)
+    left = (snapshot.seconds / fraction - snapshot.seconds) if fraction > 0 else float("nan")
+    words = f" {fraction:4.0%}  {count(snapshot.step)} of {count(snapshot.steps)} steps"
     if snapshot.phase not in ENDED:
         words += f", {duration(left)} left"
     length = max(min(width - len(words), 40), 0)
-    full = round(length * share)
+    full = round(length * fraction)
     signs = ("#", ".") if look.ascii else ("━", "─")
     bar = Text.assemble((signs[0] * full, "green"), (signs[1] * (length - full), "dim"), (words, ""))
     bar.truncate(width)
@@ -112,9 +115,9 @@ def _evaluation(snapshot: RunSnapshot, look: TerminalStyle) -> list[Part]:
 
 def _failures(snapshot: RunSnapshot) -> str:
     first = snapshot.failed[0]
-    more = len(snapshot.failed) - 1
-    others = f", and {more} more" if more else ""
-    return f"seed {first.seed} failed at step {first.step:,}: {first.reason}{others}"
+    n_more = len(snapshot.failed) - 1
+    suffix = f", and {n_more} more" if n_more else ""
+    return f"seed {first.seed} failed at step {first.step:,}: {first.reason}{suffix}"
 
 
 def plain_line(snapshot: RunSnapshot) -> str:

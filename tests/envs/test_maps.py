@@ -167,7 +167,7 @@ def test_what_is_saved_is_loaded_again(plan):
 def test_files_are_replaced_whole_and_only_when_told_to(tmp_path):
     path, plan = tmp_path / "map.txt", parse(HEADED)
     save(Map(("S G",)), path)
-    with pytest.raises(ValueError, match=r"map\.txt is there already"):
+    with pytest.raises(ValueError, match=r"map\.txt already exists"):
         save(plan, path)
     assert load(path) == Map(("S G",))
     save(plan, path, force=True)

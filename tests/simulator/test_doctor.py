@@ -28,7 +28,7 @@ def test_everything_is_well_here(tmp_path: Path, capsys: pytest.CaptureFixture[s
     }
     assert not (tmp_path / "lab").exists()
     assert main.main(["doctor", "--lab", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.endswith("everything that is needed is here\n")
+    assert capsys.readouterr().out.endswith("all requirements are met\n")
 
 
 def test_the_old_pygame_beside_the_new_one_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +37,7 @@ def test_the_old_pygame_beside_the_new_one_is_found(tmp_path: Path, monkeypatch:
     assert not report["ok"]
     assert finding(report, "pygame")["found"] == "pygame 2.6.1 and pygame-ce 2.5.8 overwrite each other"
     installed(monkeypatch, pygame="2.6.1", pygame_ce=None)
-    assert finding(doctor.examine(str(tmp_path)), "pygame")["verdict"] == "bad"
+    assert finding(doctor.examine(str(tmp_path)), "pygame")["status"] == "bad"
 
 
 def test_what_is_missing_is_bad_and_what_is_newer_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,13 +47,13 @@ def test_what_is_missing_is_bad_and_what_is_newer_is_noted(tmp_path: Path, monke
     report = doctor.examine(str(tmp_path))
     assert finding(report, "rich") == {
         "name": "rich",
-        "verdict": "bad",
+        "status": "bad",
         "found": "not installed",
         "advice": "pip install rich",
     }
     assert finding(report, "numpy")["advice"] == "constraints.txt has 1.0"
-    assert finding(report, "numpy")["verdict"] == "note"
-    assert finding(report, "tomli-w")["verdict"] == finding(report, "torch")["verdict"] == "ok"
+    assert finding(report, "numpy")["status"] == "note"
+    assert finding(report, "tomli-w")["status"] == finding(report, "torch")["status"] == "ok"
     assert not report["ok"]
 
 
@@ -64,7 +64,7 @@ def test_a_lab_that_cannot_be_written_is_bad(
     assert main.main(["doctor", "--lab", str(tmp_path / "lab")]) == 1
     out = capsys.readouterr().out
     assert "lab cannot be written" in out
-    assert out.endswith("1 of these must be put right\n")
+    assert out.endswith("1 of these must be fixed\n")
 
 
 def test_writing_is_tried_where_the_folder_would_be_made(tmp_path: Path) -> None:
@@ -81,5 +81,5 @@ def test_deep_looks_at_every_player(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert finding(report, "agents")["found"] == f"{n} of {n} can be used"
     monkeypatch.setattr(registry, "names", lambda kind: ("q_learning", "nobody"))
     found = finding(doctor.examine(str(tmp_path), deep=True), "agents")
-    assert (found["verdict"], found["found"]) == ("bad", "1 of 2 can be used")
+    assert (found["status"], found["found"]) == ("bad", "1 of 2 can be used")
     assert "unknown agent 'nobody'" in found["advice"]

@@ -121,7 +121,7 @@ def test_a_second_signal_leaves_at_once() -> None:
     assert (done.returncode, done.stdout) == (130, "")
     stopping, left = done.stderr.splitlines()
     assert stopping.startswith("engram: stopping")
-    assert left == "engram: left at once; engram resume goes on from the last checkpoint"
+    assert left == "engram: stopped at once; engram resume continues from the last checkpoint"
 
 
 def test_signals_that_come_at_once_are_one() -> None:

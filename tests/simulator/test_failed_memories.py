@@ -21,13 +21,13 @@ from simulator.reporting import recall as recall_tables
 from simulator.store.cell_store import CellStore
 from simulator.store.run_store import Store
 from simulator.tournaments import loop as host
-from simulator.tournaments import summary as verdict
+from simulator.tournaments import summary as tournament_summary
 from simulator.tournaments.workers.local import workers_of
 
 MEMORY = "tests.simulator.breaking_memory"
 PLACES = {"store": NOT_STORED, "recall": NOT_RECALLED, "trace": NOT_RECALLED, "energy": NOT_RECALLED}
 PLACES["codes"] = NOT_RECALLED
-NUMBERS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
+NUMBERS = ("overlap", "exact", "overlap_ratio", "exact_ratio", "fixed_point_rate", "familiarity")
 
 
 def played(lab, broken=(1,), at="store", **changes):
@@ -186,7 +186,7 @@ def test_a_tournament_leaves_it_out_too_and_says_so(tmp_path):
     with CellStore(tmp_path) as store:
         for last in host.play(tournament_config.build(tables), store, lambda n: workers_of("0", n)):
             assert last.id == "t1"
-        found = verdict.summary(store, "t1")
+        found = tournament_summary.summary(store, "t1")
     told = {(each["contestant"], *each["seeds"]): each["reason"] for each in found["failures"]}
     assert told["some", 1] == NOT_RECALLED
     assert NOT_RECALLED in told["every", 0, 1, 2]

@@ -91,7 +91,7 @@ def test_so_does_the_module(project: Path) -> None:
 
 def test_workers_run_there_too(project: Path) -> None:
     words = ("--agents", "q_learning", "--envs", "rooms", "./envs/grid.py:MyGrid", *RUN, "--workers", "1")
-    told = json.loads(python(project, "-P", "-c", ENGRAM, "tournament", *words, "--resamples", "100").stdout)
+    told = json.loads(python(project, "-P", "-c", ENGRAM, "tournament", *words, "--n-bootstrap", "100").stdout)
     assert told["cells"] == {**told["cells"], "done": told["cells"]["planned"], "failed": 0}
 
 

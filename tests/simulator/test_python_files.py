@@ -132,7 +132,7 @@ def test_memories_and_challenges(project: Path, capsys: pytest.CaptureFixture[st
 def tournament(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """What a tournament of files says when it begins."""
     named = ("--agents", "./my-agent 2.py", "python:./policy.py:act", "--envs", "./envs/grid.py:MyGrid")
-    assert main.main(["tournament", *named, *RUN, "--resamples", "100", "--workers", "1", *words]) == 0
+    assert main.main(["tournament", *named, *RUN, "--n-bootstrap", "100", "--workers", "1", *words]) == 0
     caught = capsys.readouterr()
     assert json.loads(caught.out)["cells"]["failed"] == 0
     return next(line for line in caught.err.splitlines() if line.startswith("t"))
@@ -155,7 +155,7 @@ def test_cells_know_files_by_what_they_hold(
 def test_cells_know_what_registers_an_id_by_what_it_holds(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "my_grid.py").write_text(GRID.replace("entry_point=MyGrid", "entry_point='my_grid_class:MyGrid'"))
     (project / "my_grid_class.py").write_text(GRID.partition("gym.register")[0])
-    words = ("--agents", "q_learning", "--envs", "my_grid:MyGrid-v0", *RUN, "--resamples", "100", "--workers", "1")
+    words = ("--agents", "q_learning", "--envs", "my_grid:MyGrid-v0", *RUN, "--n-bootstrap", "100", "--workers", "1")
 
     def said() -> str:
         assert main.main(["tournament", *words]) == 0
@@ -191,7 +191,7 @@ def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, caps
 
 
 def test_players_of_games(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("--players", "./my-agent 2.py", "tit-for-tat", "--games", "iterated_matrix", *RUN, "--resamples", "100")
+    words = ("--players", "./my-agent 2.py", "tit-for-tat", "--games", "iterated_matrix", *RUN, "--n-bootstrap", "100")
     found = told(capsys, "tournament", *words, "--workers", "1")
     assert found["cells"]["failed"] == 0  # type: ignore[index]
     assert {each["contestant"] for each in found["ranking"]} == {"my-agent_2", "tit-for-tat"}  # type: ignore[attr-defined]

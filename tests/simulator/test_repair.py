@@ -242,7 +242,7 @@ def test_labs_without_journals_are_repaired_as_far_as_their_databases_are_whole(
     gone(lab)
     answer, _ = repaired(lab, "newer")
     assert answer["runs"] == []
-    told = "what it is was in the database alone, beside 3 checkpoints without a record of them"
+    told = "its settings were in the database only, beside 3 checkpoints without a record of them"
     assert answer["lost_runs"][0] == {"run": "r1", "reason": told}
 
 
@@ -268,7 +268,7 @@ def test_rows_that_the_journal_lost_are_named_and_the_run_is_marked(lab):
     gone(lab)
     answer, new = repaired(lab)
     told = answer["runs"][0]
-    assert (told["step"], told["lost"]) == (5, ["what came after step 5: it goes on from there"])
+    assert (told["step"], told["lost"]) == (5, ["everything after step 5: it continues from there"])
     with Store(new) as store:
         judge(store, "r1", (5,))
     for number in (1, 2):
@@ -310,13 +310,13 @@ def test_what_would_do_harm_is_refused(lab, tmp_path):
     refuse(lab, lab / "runs" / "new", "it is in the lab that is repaired")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("mine")
-    refuse(lab, tmp_path / "taken", "something is there already")
-    refuse(lab, tmp_path / "taken" / "file", "something is there already")
+    refuse(lab, tmp_path / "taken", "already exists")
+    refuse(lab, tmp_path / "taken" / "file", "already exists")
     os.symlink(tmp_path / "nowhere", tmp_path / "link")
-    refuse(lab, tmp_path / "link", "something is there already")
+    refuse(lab, tmp_path / "link", "already exists")
     refuse(tmp_path / "link", tmp_path / "new", "it is a link to .*/nowhere, which is not there, expected a folder")
     os.symlink("round", tmp_path / "round")
-    refuse(lab, tmp_path / "round", "something is there already")
+    refuse(lab, tmp_path / "round", "already exists")
     refuse(tmp_path / "round", tmp_path / "new", "it is a link that leads to itself, expected a folder")
     refuse(lab, tmp_path / ("x" * 300), "File name too long, expected a folder")
     refuse(tmp_path / "taken", tmp_path / "new", "there is no lab in it")
@@ -326,7 +326,7 @@ def test_what_would_do_harm_is_refused(lab, tmp_path):
         refuse(lab, tmp_path / "new", "r2 is being written")
     with closing(sqlite3.connect(lab / NAME)) as db, db:
         db.execute("PRAGMA user_version = 99")
-    refuse(lab, tmp_path / "new", "its schema is 99, expected 3")
+    refuse(lab, tmp_path / "new", "its schema is 99, expected 4")
     assert main.main(["repair", str(lab)]) == 2
 
 
@@ -374,7 +374,20 @@ def test_a_repaired_run_ends_in_the_bits_of_an_undisturbed_one(tmp_path, undistu
 
 def test_the_cells_of_tournaments_come_out_of_the_pages_that_are_whole(tmp_path, capsys):
     lab, words = tmp_path / "lab", ["--agents", "q_learning", "random_walk", "--envs", "rooms", "FrozenLake-v1"]
-    play = ["tournament", *words, "--seeds", "3", "--block", "1", "--steps", "200", "--workers", "1", "--view", "none"]
+    play = [
+        "tournament",
+        *words,
+        "--seeds",
+        "3",
+        "--seeds-per-cell",
+        "1",
+        "--steps",
+        "200",
+        "--workers",
+        "1",
+        "--view",
+        "none",
+    ]
     assert main.main([*play, "--lab", str(lab)]) == 0
     capsys.readouterr()
     headless(lab)

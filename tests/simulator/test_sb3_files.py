@@ -94,7 +94,7 @@ def test_what_a_file_contains_never_runs(library, tmp_path, monkeypatch, capsys)
         play_external(config, lambda: None)
     monkeypatch.chdir(tmp_path)
     words = ["tournament", "--agents", f"them=sb3:{path}", "random_walk", "--envs", POLE, "--seeds", "1"]
-    code = main.main([*words, "--steps", "10", "--resamples", "100", "--workers", "1", "--view", "none", "--json"])
+    code = main.main([*words, "--steps", "10", "--n-bootstrap", "100", "--workers", "1", "--view", "none", "--json"])
     assert code == 1
     told = json.loads(capsys.readouterr().out)
     assert [each["contestant"] for each in told["failures"]] == ["them"]

@@ -71,7 +71,7 @@ def test_nothing_is_played_twice(played, tmp_path, monkeypatch):
 
 
 def test_results_do_not_depend_on_the_block_or_the_place(played, tmp_path):
-    play(tmp_path / "cut", small(block=2))
+    play(tmp_path / "cut", small(seeds_per_cell=2))
     play(tmp_path / "apart", small(), workers=lambda: Processes(2))
     assert numbers(tmp_path / "apart") == numbers(played[0])
     cut, whole = told(tmp_path / "cut"), told(played[0])
@@ -172,7 +172,7 @@ def test_a_cell_that_takes_too_long_is_given_up(tmp_path):
     values = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=10**9, eval_every=10**8)
     last = play(tmp_path, {**values, "timeout": 0.3})
     assert (last.failed, last.done) == (1, 0)
-    assert "longer than the 0.3 s of timeout" in told(tmp_path)["failures"][0]["reason"]
+    assert "longer than timeout = 0.3 s" in told(tmp_path)["failures"][0]["reason"]
 
 
 def test_an_adaptive_tournament_adds_seeds_to_whom_it_cannot_tell_apart(tmp_path):
@@ -181,11 +181,11 @@ def test_an_adaptive_tournament_adds_seeds_to_whom_it_cannot_tell_apart(tmp_path
         "b": {"name": "q_learning", "explore": {"epsilon_start": 1.0}, "step_size": 1e-9},
     }
     values = small(agent=entered, env={"pole": {"name": "CartPole-v1"}}, seeds=2, steps=50, eval_every=50)
-    last = play(tmp_path, {**values, "adaptive": True, "most_seeds": 6})
+    last = play(tmp_path, {**values, "adaptive": True, "max_seeds": 6})
     found = told(tmp_path)
     assert found["seeds"] == list(range(6))
     assert last.done == last.planned == 6
-    again = play(tmp_path, {**values, "adaptive": True, "most_seeds": 6})
+    again = play(tmp_path, {**values, "adaptive": True, "max_seeds": 6})
     assert (again.id, again.reused) == ("t1", 6)
 
 

@@ -20,7 +20,7 @@ from tests.simulator.tournaments import ENVS, numbers, play, small, told
 
 LONG = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=60_000, eval_every=30_000)
 GAME = {
-    **small(agent={}, env={}, seeds=4, block=2),
+    **small(agent={}, env={}, seeds=4, seeds_per_cell=2),
     "player": {"tit-for-tat": {}, "always-defect": {}, "always-cooperate": {}},
     "game": {"dilemma": {"name": "iterated_matrix", "episodes": 10}},
 }
@@ -114,7 +114,7 @@ def test_what_is_not_the_cells_fault_is_taken_up_again(tmp_path, monkeypatch, er
     monkeypatch.setattr(cell_runner, "play", play_cell)
     last = play(tmp_path, small(agent={"td": {}}, env={"four": ENVS["four"]}))
     assert (last.done, last.failed, len(calls)) == (1, 0, 2)
-    assert "it is taken up again" in last.warnings[0]
+    assert "the cell runs again" in last.warnings[0]
 
 
 def test_whatever_ends_a_thread_is_answered(tmp_path, monkeypatch):
@@ -125,7 +125,7 @@ def test_whatever_ends_a_thread_is_answered(tmp_path, monkeypatch):
 
 
 def test_as_many_looks_as_there_can_be_are_paid_for(tmp_path, monkeypatch):
-    play(tmp_path, small(adaptive=True, most_seeds=8))
+    play(tmp_path, small(adaptive=True, max_seeds=8))
     seen, analyze = [], summary.analyze
     monkeypatch.setattr(
         summary,
@@ -139,7 +139,7 @@ def test_as_many_looks_as_there_can_be_are_paid_for(tmp_path, monkeypatch):
     assert seen == [3]  # 3, 6 and 8 seeds
 
 
-def test_a_kept_verdict_is_of_its_plan_and_settings(tmp_path):
+def test_a_kept_analysis_is_of_its_plan_and_settings(tmp_path):
     play(tmp_path, small())
     with CellStore(tmp_path) as store:
         summary.keep(store, "t1")
@@ -150,7 +150,7 @@ def test_a_kept_verdict_is_of_its_plan_and_settings(tmp_path):
 
 
 def test_random_play_is_measured_on_every_block(tmp_path):
-    play(tmp_path, small(agent={"random_search": {}}, env={"swing": {"name": "Pendulum-v1"}}, block=2))
+    play(tmp_path, small(agent={"random_search": {}}, env={"swing": {"name": "Pendulum-v1"}}, seeds_per_cell=2))
     with CellStore(tmp_path) as store:
         (pair,) = store.find("t1").plan["references"]
     assert pair["spans"] == [[0, 2], [2, 1]]

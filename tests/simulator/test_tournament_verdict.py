@@ -30,7 +30,7 @@ def lab(original, tmp_path):
     return shutil.copytree(original, tmp_path / "lab")
 
 
-def test_a_verdict_is_kept_until_a_cell_changes(lab, monkeypatch):
+def test_a_analysis_is_kept_until_a_cell_changes(lab, monkeypatch):
     fresh = told(lab)
     with CellStore(lab) as store:
         summary.keep(store, "t1")
@@ -64,17 +64,17 @@ def test_what_differs_is_named(lab, capsys):
     assert "first differs in td in six, seed 0: other score" in capsys.readouterr().out
 
 
-def test_a_kept_verdict_that_was_changed_is_noticed(lab):
+def test_a_kept_analysis_that_was_changed_is_noticed(lab):
     with CellStore(lab) as store:
         summary.keep(store, "t1")
     with closing(sqlite3.connect(lab / NAME)) as db, db:
-        db.execute("UPDATE verdicts SET verdict = replace(verdict, 'td', 'tt')")
-    with CellStore(lab) as store, pytest.raises(ValueError, match="a row of verdicts is not what was written"):
+        db.execute("UPDATE analyses SET analysis = replace(analysis, 'td', 'tt')")
+    with CellStore(lab) as store, pytest.raises(ValueError, match="a row of analyses is not what was written"):
         summary.summary(store, "t1")
 
 
 def test_seeds_are_added_to_whom_it_is_about_up_to_the_most():
-    config = build(small(seeds=3, block=2, adaptive=True, most_seeds=7))
+    config = build(small(seeds=3, seeds_per_cell=2, adaptive=True, max_seeds=7))
     schedule = JobSchedule(plan_of(config, pairs_of(config), {}), {})
     assert schedule.planned == len(schedule.missing()) == 6 * 2
     assert schedule.grow(["td"], config)
@@ -144,7 +144,7 @@ def test_board_games_are_decided_by_who_beat_whom(tmp_path):
 
 def test_a_seed_that_breaks_in_a_block_is_listed(tmp_path):
     entered = {"breaks": {"name": BREAKING, "fails": {"2": 50}}, "td": {}}
-    play(tmp_path, small(agent=entered, env={"four": ENVS["four"]}, block=2))
+    play(tmp_path, small(agent=entered, env={"four": ENVS["four"]}, seeds_per_cell=2))
     assert [(each["seeds"], each["reason"]) for each in told(tmp_path)["failures"]] == [
         ([2], "every seed failed: its loss was not finite")  # it was alone in its block
     ]

@@ -105,7 +105,7 @@ class CompiledNetwork:
         return saved | {"moments": self.optimizer.moments.copy(), "step_count": self.optimizer.step_count.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self.net.params[...] = state["params"]
         if self.optimizer is not None:
             self.optimizer.moments[...] = state["moments"]

@@ -150,7 +150,7 @@ def _adaptive(optimizer, i, weights, gradient, rate):
     squares = optimizer.moments[i, 0]
     step_squares = optimizer.moments[i, 1]
     beta2 = np.float32(optimizer.beta2)
-    rest = np.float32(1.0 - optimizer.beta2)
+    one_minus_beta2 = np.float32(1.0 - optimizer.beta2)
     eps = np.float32(optimizer.eps)
     if optimizer.kind == _ADAGRAD:
         for k in range(len(weights)):
@@ -158,13 +158,13 @@ def _adaptive(optimizer, i, weights, gradient, rate):
             weights[k] -= rate * gradient[k] / (np.sqrt(squares[k]) + eps)
     elif optimizer.kind == _RMSPROP:
         for k in range(len(weights)):
-            squares[k] = beta2 * squares[k] + rest * gradient[k] * gradient[k]
+            squares[k] = beta2 * squares[k] + one_minus_beta2 * gradient[k] * gradient[k]
             weights[k] -= rate * gradient[k] / (np.sqrt(squares[k]) + eps)
     else:
         for k in range(len(weights)):
-            squares[k] = beta2 * squares[k] + rest * gradient[k] * gradient[k]
+            squares[k] = beta2 * squares[k] + one_minus_beta2 * gradient[k] * gradient[k]
             step = np.sqrt(step_squares[k] + eps) / np.sqrt(squares[k] + eps) * gradient[k]
-            step_squares[k] = beta2 * step_squares[k] + rest * step * step
+            step_squares[k] = beta2 * step_squares[k] + one_minus_beta2 * step * step
             weights[k] -= rate * step
 
 

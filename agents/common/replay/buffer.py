@@ -76,7 +76,7 @@ def save_replay(replay: Replay) -> State:
 
 
 def load_replay(replay: Replay, state: State) -> None:
-    """Go on from :func:`save_replay`'s copies."""
+    """Continue from :func:`save_replay`'s copies."""
     for name in _RING:
         for row, saved in zip(getattr(replay, name), state[name], strict=True):
             row[: len(saved)] = saved

@@ -159,9 +159,9 @@ def gather(ring: FrameRing, positions: Array, out: Array | None = None) -> Array
         IndexError: a position whose frames are overwritten, or that is not there yet.
     """
     oldest_complete = oldest_positions(ring)[:, None]
-    wrong = (positions < oldest_complete) | (positions >= ring.n_added[:, None])
-    if wrong.any():
-        i, b = np.argwhere(wrong)[0]
+    invalid = (positions < oldest_complete) | (positions >= ring.n_added[:, None])
+    if invalid.any():
+        i, b = np.argwhere(invalid)[0]
         raise IndexError(
             f"seed number {i}: frame {positions[i, b]}, expected {oldest_complete[i, 0]} to "
             f"{ring.n_added[i] - 1}, those stored"
@@ -208,7 +208,7 @@ def save_frames(ring: FrameRing) -> State:
 
 
 def load_frames(ring: FrameRing, state: State) -> None:
-    """Go on from :func:`save_frames`."""
+    """Continue from :func:`save_frames`."""
     ring.n_added[:] = state["n_added"]
     for name in _RINGS:
         for row, saved in zip(getattr(ring, name), state[name], strict=True):
@@ -243,5 +243,5 @@ class FrameStack:
         return save_frames(self._ring)
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         load_frames(self._ring, state)

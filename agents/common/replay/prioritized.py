@@ -84,7 +84,7 @@ def save_priorities(priorities: Priorities) -> State:
 
 
 def load_priorities(priorities: Priorities, state: State) -> None:
-    """Go on from :func:`save_priorities`' copies."""
+    """Continue from :func:`save_priorities`' copies."""
     for name, array in state.items():
         getattr(priorities, name)[...] = array
 

@@ -19,7 +19,7 @@ from simulator.core.memories import CERTAIN, Cues, PatternSpec
 from simulator.core.protocols import Array
 
 Streams = Sequence[np.random.Generator]
-BLUR_NOISE = 0.2  # standard deviation of what is added to a blurred picture
+BLUR_NOISE = 0.2  # standard deviation of the noise on a blurred picture
 _PAIRS = 1 << 22  # pairs of patterns at a time
 
 
@@ -45,11 +45,11 @@ def blocks(units: PatternSpec, fraction: float) -> Array:
     length = tall + wide
     near = np.isclose(miss, miss.min())
     best = np.flatnonzero(near & (length == length[near].min()))
-    found = []
+    blocks_found = []
     for h, w in zip(tall[best], wide[best], strict=True):
         top, left = np.mgrid[: height - h + 1, : width - w + 1]
-        found.append(np.stack([top.ravel(), left.ravel(), np.full(top.size, h), np.full(top.size, w)], axis=1))
-    return np.concatenate(found)
+        blocks_found.append(np.stack([top.ravel(), left.ravel(), np.full(top.size, h), np.full(top.size, w)], axis=1))
+    return np.concatenate(blocks_found)
 
 
 def covered(units: PatternSpec, places: Array) -> Array:
@@ -92,7 +92,7 @@ class Block:
 
 @dataclass
 class Shift:
-    """The picture moves by up to k units along each axis, every move as likely; what comes in is -1."""
+    """The picture shifts by up to k units along each axis, uniformly; units that come in are -1."""
 
     name: str
     units: PatternSpec
@@ -134,11 +134,11 @@ class Shift:
         """Move patterns [..., N]."""
         height, width = plane(self.units)
         pictures = patterns.reshape(*patterns.shape[:-1], height, width)
-        found = np.full_like(pictures, -1.0)
+        shifted = np.full_like(pictures, -1.0)
         to_row, of_row = _overlap(by[0], height)
         to_column, of_column = _overlap(by[1], width)
-        found[..., to_row, to_column] = pictures[..., of_row, of_column]
-        return found.reshape(patterns.shape)
+        shifted[..., to_row, to_column] = pictures[..., of_row, of_column]
+        return shifted.reshape(patterns.shape)
 
 
 @dataclass
@@ -174,7 +174,7 @@ class Blur:
 
 @dataclass
 class Mix:
-    """Every unit is another stored pattern's with probability p; the other one is the same for the whole cue.
+    """Every unit is that of another stored pattern with probability p; the other pattern is the same for the whole cue.
 
     The other one is any stored pattern that differs, each as likely.
     """
@@ -217,16 +217,16 @@ class Mix:
         With a and b units in which the cue agrees with the pattern and the other one, and c in which these two do: the
         cue can be made of them if a + b = N + c, and is with (1 - p)^(a - c) p^(b - c).
         """
-        found = np.empty((*cues.values.shape[:2], patterns.shape[1]))
+        likelihood = np.empty((*cues.values.shape[:2], patterns.shape[1]))
         step = max(1, _PAIRS // patterns.shape[1] ** 2)
-        for i in range(len(found)):
-            own = slice(i, i + 1)
+        for i in range(len(likelihood)):
+            one_seed = slice(i, i + 1)
             x = patterns[i : i + 1]
             common = agreements(x, x, self.units)[0]
-            for first in range(0, found.shape[1], step):
+            for first in range(0, likelihood.shape[1], step):
                 block = slice(first, first + step)
-                found[i, block] = self._mean(agreements(cues.values[own, block], x, self.units)[0], common)
-        return found
+                likelihood[i, block] = self._mean(agreements(cues.values[one_seed, block], x, self.units)[0], common)
+        return likelihood
 
     def _mean(self, agrees: Array, common: Array) -> Array:
         """Compute log likelihoods [B, P] from the units where cues agree [B, P] and the patterns' overlaps [P, P]."""
@@ -236,12 +236,12 @@ class Mix:
         row, other = np.nonzero(possible.reshape(-1, len(common)))  # few; rows of cue and pattern
         cue, pattern = np.divmod(row, len(common))
         shared = common[pattern, other]
-        law = xlogy(agrees[cue, pattern] - shared, 1.0 - self.p) + xlogy(agrees[cue, other] - shared, self.p)
-        found = np.full(agrees.shape, -np.inf)
+        log_p = xlogy(agrees[cue, pattern] - shared, 1.0 - self.p) + xlogy(agrees[cue, other] - shared, self.p)
+        mean = np.full(agrees.shape, -np.inf)
         if len(row):
             first = np.flatnonzero(np.diff(row, prepend=-1))
-            found[cue[first], pattern[first]] = np.logaddexp.reduceat(law, first)
-        return np.asarray(found - np.log(np.maximum(1, differs.sum(axis=1))))
+            mean[cue[first], pattern[first]] = np.logaddexp.reduceat(log_p, first)
+        return np.asarray(mean - np.log(np.maximum(1, differs.sum(axis=1))))
 
 
 def _overlap(by: int, side: int) -> tuple[slice, slice]:

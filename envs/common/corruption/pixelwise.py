@@ -1,7 +1,7 @@
 """Corruption of single units: flips, salt and pepper, Gaussian noise, erasure with a mask and without.
 
 Every class is a :class:`simulator.core.memories.CorruptionModel`. The corruption of a seed's first cues does
-not depend on how many follow. Of units that are not two-valued a flip changes the sign, everything else is as said;
+not depend on how many follow. Of units that are not bipolar a flip changes the sign, everything else is as said;
 single units then give no evidence, except through Gaussian noise.
 """
 
@@ -59,8 +59,8 @@ class Flip:
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
         """Return d ln p + (N - d) ln(1 - p) for d flipped units."""
         same, turned, zero = _turns(cues.values, patterns, self.units)
-        law = xlogy(same, 1.0 - self.p) + xlogy(turned, self.p)
-        return only_if(same + turned + zero == self.units.n, law)
+        log_p = xlogy(same, 1.0 - self.p) + xlogy(turned, self.p)
+        return only_if(same + turned + zero == self.units.n, log_p)
 
 
 @dataclass
@@ -91,10 +91,10 @@ class Flips:
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
         """Return minus the log of the number of choices where k units differ; units at 0 may be flipped unseen."""
         same, turned, zero = _turns(cues.values, patterns, self.units)
-        rest = self.k - turned  # turned unseen
-        possible = (same + turned + zero == self.units.n) & (rest >= 0) & (rest <= zero)
-        rest = np.where(possible, rest, 0.0)
-        return only_if(possible, _log_choices(zero, rest) - _log_choices(self.units.n, self.k))
+        n_hidden_flips = self.k - turned  # turned unseen
+        possible = (same + turned + zero == self.units.n) & (n_hidden_flips >= 0) & (n_hidden_flips <= zero)
+        n_hidden_flips = np.where(possible, n_hidden_flips, 0.0)
+        return only_if(possible, _log_choices(zero, n_hidden_flips) - _log_choices(self.units.n, self.k))
 
 
 @dataclass
@@ -123,11 +123,11 @@ class Salt:
         coin = np.abs(cues.values) == 1.0
         n_coin = coin.sum(axis=2)[..., None]
         same = agreements(cues.values, patterns, self.units, coin)
-        law = xlogy(same, 1.0 - self.p / 2.0) + xlogy(n_coin - same, self.p / 2.0)
+        log_p = xlogy(same, 1.0 - self.p / 2.0) + xlogy(n_coin - same, self.p / 2.0)
         if self.units.is_bipolar:
-            return np.asarray(law)
+            return np.asarray(log_p)
         between = agreements(cues.values, patterns, self.units, ~coin)
-        return only_if(between == self.units.n - n_coin, law + xlogy(between, 1.0 - self.p))
+        return only_if(between == self.units.n - n_coin, log_p + xlogy(between, 1.0 - self.p))
 
 
 @dataclass
@@ -172,8 +172,8 @@ class Erase:
         """Return -inf where a known unit differs; else the mask's log probability."""
         known = trusted(cues)
         n_known = known.sum(axis=2)[..., None]
-        law = xlogy(self.units.n - n_known, self.p) + xlogy(n_known, 1.0 - self.p)
-        return only_if(agreements(cues.values, patterns, self.units, known) == n_known, law)
+        log_p = xlogy(self.units.n - n_known, self.p) + xlogy(n_known, 1.0 - self.p)
+        return only_if(agreements(cues.values, patterns, self.units, known) == n_known, log_p)
 
 
 @dataclass

@@ -43,8 +43,8 @@ def make_graph_model(graph: RoomGraph, rules: LayoutRules) -> LayoutModel:
     start = _start_distribution(graph, rules, doors)
     n_outcomes = int(doors.sum(axis=1).max()) if rules.slip else 1
     if doors.size * n_outcomes > MAX_OUTCOMES:
-        found = f"found {len(doors):,} rooms with up to {n_outcomes:,} doors each"
-        raise ValueError(f"{graph.source}: {found}, expected at most {MAX_OUTCOMES:,} outcomes of moves")
+        size = f"found {len(doors):,} rooms with up to {n_outcomes:,} doors each"
+        raise ValueError(f"{graph.source}: {size}, expected at most {MAX_OUTCOMES:,} outcomes of moves")
     outcomes = _outcomes(doors, rules.slip, n_outcomes)
     rooms = np.arange(len(doors))
     paid = np.where(doors[..., None], rewards[rooms[:, None, None], outcomes.next_state], NO_DOOR_REWARD)

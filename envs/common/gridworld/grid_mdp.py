@@ -60,9 +60,9 @@ def make_cells(plan: Map) -> MapCells:
     doors = find_cells(plan, "D")
     keys = find_cells(plan, "K")
     if len(keys) > 20 or symbol.size << len(keys) > MAX_CELL_STATES:
-        found = f"found {symbol.size:,} cells and {len(keys)} keys"
+        size = f"found {symbol.size:,} cells and {len(keys)} keys"
         raise ValueError(
-            f"{plan.source}: {found}, expected at most {MAX_CELL_STATES:,} pairs of a cell and a set of keys"
+            f"{plan.source}: {size}, expected at most {MAX_CELL_STATES:,} pairs of a cell and a set of keys"
         )
     key_bit = np.zeros(symbol.shape, np.int64)
     for n, place in enumerate(keys):
@@ -114,7 +114,7 @@ def make_mdp(grid: Grid, rules: LayoutRules) -> FiniteMDP:
     direction = (np.arange(4)[:, None] + slips.quarter_turns) % 4  # [A, K]
     next_state = grid.next_state[:, direction]  # [N, A, K]
     reward = (_arrival_rewards(grid) - step_cost)[next_state]
-    reward[is_lava | (is_goal & (not absorbing))] = 0.0  # nobody moves on from an end
+    reward[is_lava | (is_goal & (not absorbing))] = 0.0  # no episode continues after its end
     mdp = FiniteMDP(
         prob=np.ascontiguousarray(np.broadcast_to(slips.prob[:, None, :], next_state.shape)),
         next=next_state,
@@ -161,10 +161,10 @@ def _start_cells(cells: MapCells, rules: LayoutRules, hopeful: Array) -> Array:
         free = np.isin(cells.symbol, (" ", "S", "~"))
         if rules.goal == "absorbing":
             free |= _is_goal(cells.symbol)
-        found = np.flatnonzero(free & hopeful)
-        if len(found) == 0:
+        starts = np.flatnonzero(free & hopeful)
+        if len(starts) == 0:
             raise ValueError(f"{plan.source}: found no floor from which a goal can be reached, expected a start")
-        return found
+        return starts
     marked = np.flatnonzero(cells.symbol == "S")
     if len(marked) == 0:
         raise ValueError(f"{plan.source}: found no 'S', expected a start, or a line 'start: random' above the map")

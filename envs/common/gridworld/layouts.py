@@ -46,10 +46,10 @@ def find(name: str, options: LayoutOptions) -> Map | RoomGraph:
     Raises:
         ValueError: no such layout, a size that it cannot have, or a file that is no layout; one line.
     """
-    known = name.replace("_", "-")
-    if known in _LAYOUTS:
-        _check(known, options)
-        return _LAYOUTS[known](options)
+    layout = name.replace("_", "-")
+    if layout in _LAYOUTS:
+        _check(layout, options)
+        return _LAYOUTS[layout](options)
     if not os.path.exists(name):
         hint = f"one of {', '.join(_LAYOUTS)}, or a file with a map or an R matrix"
         if os.sep in name or "." in name:
@@ -72,7 +72,7 @@ def six(options: LayoutOptions) -> RoomGraph:
 def four(options: LayoutOptions) -> Map:
     """Make four rooms (Sutton, Precup and Singh 1999, figure 2): 104 free cells at the size of 13; the goal is (9, 9).
 
-    Other sizes have their walls, doors and goal at the same shares of the side.
+    Other sizes have their walls, doors and goal at the same fractions of the side.
     """
     size = options.size or 13
     middle = size // 2
@@ -96,7 +96,7 @@ def corridor(options: LayoutOptions) -> Map:
 def t_maze(options: LayoutOptions) -> Map:
     """Make a T-maze: a cue at the start, ``length`` steps to a junction; the cue shows which arm pays.
 
-    After Bakker 2002, section 3. The other arm ends the episode with nothing, so the mean return is the share of
+    After Bakker 2002, section 3. The other arm ends the episode with nothing, so the mean return is the fraction of
     episodes that ended well.
     """
     length = options.length or 10

@@ -89,7 +89,7 @@ def longest(spec: GymSpec, settings: Atari) -> int | None:
 
 def preprocessed(env: gymnasium.Env[Any, Any], settings: Atari, max_steps: int) -> gymnasium.Env[Any, Any]:
     """Wrap the game with the usual preprocessing, truncated after ``max_steps`` (0: the emulator's limit)."""
-    seen: gymnasium.Env[Any, Any] = AtariPreprocessing(
+    wrapped: gymnasium.Env[Any, Any] = AtariPreprocessing(
         env,
         noop_max=settings.noop_max,
         frame_skip=settings.frame_skip,
@@ -97,7 +97,7 @@ def preprocessed(env: gymnasium.Env[Any, Any], settings: Atari, max_steps: int) 
         terminal_on_life_loss=settings.terminal_on_life_loss,
         grayscale_obs=settings.greyscale,
     )
-    return TimeLimit(seen, max_steps) if max_steps else seen
+    return TimeLimit(wrapped, max_steps) if max_steps else wrapped
 
 
 class Emulator:

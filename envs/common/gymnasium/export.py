@@ -163,28 +163,28 @@ class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def _seed_slots(self, seed: int | Sequence[int | None] | None) -> None:
         """Give new streams to the slots that have a seed, and at first to all."""
-        given: list[int | None] = [None] * self.num_envs
+        slot_seeds: list[int | None] = [None] * self.num_envs
         if isinstance(seed, int | np.integer):
-            given = [int(seed) + i for i in range(self.num_envs)]
+            slot_seeds = [int(seed) + i for i in range(self.num_envs)]
         elif seed is not None:
-            given = list(seed)
-        if len(given) != self.num_envs:
-            raise ValueError(f"rooms: found {len(given)} seeds, expected {self.num_envs}, one for each slot")
+            slot_seeds = list(seed)
+        if len(slot_seeds) != self.num_envs:
+            raise ValueError(f"rooms: found {len(slot_seeds)} seeds, expected {self.num_envs}, one for each slot")
         if not self._seeded:
             fresh = np.random.SeedSequence().generate_state(self.num_envs, np.uint64)
-            given = [int(fresh[i]) if one is None else one for i, one in enumerate(given)]
+            slot_seeds = [int(fresh[i]) if one is None else one for i, one in enumerate(slot_seeds)]
         self._seeded = True
-        _reseed(self._env, given)
+        _reseed(self._env, slot_seeds)
 
 
 def _configured(settings: Mapping[str, Any]) -> tuple[registry.Plugin, Any]:
     """Return the rooms' player and its settings."""
     player = registry.load("envs", "rooms")
-    known = [field.name for field in fields(player.Config)]
+    names = [field.name for field in fields(player.Config)]
     for name in settings:
-        if name not in known:
+        if name not in names:
             raise ValueError(
-                f"rooms: {registry.unknown_name_message('setting', name, known)}, expected {', '.join(known)}"
+                f"rooms: {registry.unknown_name_message('setting', name, names)}, expected {', '.join(names)}"
             )
     return player, player.Config(**settings)
 
@@ -197,8 +197,8 @@ def _known_mode(render_mode: str | None) -> str | None:
 
 def _entropy(env: RoomsEnv) -> int:
     """Return the seed of an environment's own generator; if that was replaced, a draw from it."""
-    known = env.np_random_seed
-    return known if known is not None and known >= 0 else int(env.np_random.integers(2**63))
+    seed = env.np_random_seed
+    return seed if seed is not None and seed >= 0 else int(env.np_random.integers(2**63))
 
 
 def _reseed(env: Env, given: Sequence[int | None]) -> None:

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-FOREIGN = (Exception, SystemExit)  # what foreign code may raise; KeyboardInterrupt stays an interrupt
-_MAX_TEXT = 200  # characters of what an error says
+FOREIGN = (Exception, SystemExit)  # errors of foreign code; KeyboardInterrupt stays an interrupt
+_MAX_TEXT = 200  # maximum characters of an error text
 _ROOT = Path(__file__).parents[3]
-_STANDARD = Path(importlib.__file__).parents[1]  # where Python's own library lies
+_STANDARD = Path(importlib.__file__).parents[1]  # folders of Python's standard library
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def fault_of(error: BaseException) -> Fault:
     text = " ".join(str(error).split())
     text = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 3] + "..."
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
-    own = [frame for frame in frames if not _is_library(frame.filename)]
-    at = own[-1] if own else None
+    foreign_frames = [frame for frame in frames if not _is_library(frame.filename)]
+    at = foreign_frames[-1] if foreign_frames else None
     return Fault(type(error).__name__, text, at.filename if at else "", (at.lineno or 0) if at else 0)
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 NAMES = ("agents", "memory", "envs")
 _ROOT = Path(__file__).parents[3]
-_continuations: dict[str, ModuleType] = {}  # file -> a user's package or module that goes on where ours ends
+_continuations: dict[str, ModuleType] = {}  # file -> a user's package or module that extends ours
 
 
 class _Theirs(NamedTuple):
@@ -75,16 +75,16 @@ class _Finder:
             return None
         if fullname == name:
             return _spec_of_ours(name)
-        found = PathFinder.find_spec(fullname, path, target)
-        if found is not None:
-            return found
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None:
+            return spec
         parents = fullname.split(".")[:-1]
         for theirs in _theirs(name):
-            found = PathFinder.find_spec(fullname, [str(theirs.root.joinpath(*parents))], target)
-            if found is not None:
+            spec = PathFinder.find_spec(fullname, [str(theirs.root.joinpath(*parents))], target)
+            if spec is not None:
                 if theirs.file is not None:
                     _ran(name, theirs.file)
-                return _spec_of_loaded(sys.modules[fullname]) if fullname in sys.modules else found
+                return _spec_of_loaded(sys.modules[fullname]) if fullname in sys.modules else spec
         return None
 
 
@@ -123,10 +123,10 @@ def _put_before(name: str, theirs: ModuleType) -> None:
     """Import our package in place of a user's package that was imported before, or is being imported."""
     if getattr(theirs, "__file__", None):
         _continuations[str(Path(str(theirs.__file__)).resolve())] = theirs
-    for each in [each for each in sys.modules if each.startswith(f"{name}.") and _has(each)]:
-        file = getattr(sys.modules.pop(each), "__file__", None)
+    for loaded in [module for module in sys.modules if module.startswith(f"{name}.") and _has(module)]:
+        file = getattr(sys.modules.pop(loaded), "__file__", None)
         message = (
-            f"{each} is one of Engram's own from now on; that of {file} was imported before, expected another name"
+            f"{loaded} is one of Engram's own from now on; that of {file} was imported before, expected another name"
         )
         warnings.warn(message, stacklevel=4)
     spec = _spec_of_ours(name)
@@ -158,7 +158,7 @@ def _theirs(name: str) -> Iterator[_Theirs]:
         if (root / Path(__file__).relative_to(_ROOT)).is_file():
             continue
         candidates = (root / name / "__init__.py", root / f"{name}.py")
-        file = next((each.resolve() for each in candidates if each.is_file()), None)
+        file = next((candidate.resolve() for candidate in candidates if candidate.is_file()), None)
         if file is not None or (root / name).is_dir():
             yield _Theirs(root, file)
 

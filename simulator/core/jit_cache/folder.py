@@ -23,7 +23,7 @@ import numba
 import platformdirs
 
 _ROOT = Path(__file__).parents[3]
-INDEX, DATA = ".kept.nbi", ".kept.nbc"  # how our files end; others may lie in a folder that the user named
+INDEX, DATA = ".kept.nbi", ".kept.nbc"  # endings of our files; a folder of the user's may hold others
 _SEAL = hashlib.sha256().digest_size
 _PRIVATE_FOLDER = "ENGRAM_PRIVATE_CODE"  # the private folder of the process that started this one
 _PROBE = bytes(1 << 16)
@@ -50,9 +50,9 @@ def folder() -> Path | None:
             digest.update(path.read_bytes())
     state = digest.hexdigest()[:16]
     for home in (_user_home, _spare_home, _private_home):
-        found = home(state)
-        if found is not None:
-            return found
+        place = home(state)
+        if place is not None:
+            return place
     warn_once("no folder for compiled code can be written: every process compiles again")
     return None
 
@@ -102,8 +102,8 @@ def _reclaim(home: Path) -> None:
     before = stat.S_IMODE(home.stat().st_mode)
     home.chmod(0o700)
     try:
-        for each in home.iterdir():
-            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+        for path in home.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     except OSError:
         home.chmod(before)  # what is left cannot be trusted the next time either
         raise
@@ -111,7 +111,7 @@ def _reclaim(home: Path) -> None:
 
 
 def _spare_home(state: str) -> Path | None:
-    """Return a folder in the user's own temporary folder, unless somebody else has made that before."""
+    """Return a folder in the user's own temporary folder, unless another user has made that before."""
     with suppress(OSError):
         home = Path(tempfile.gettempdir()) / f"engram-rl-{_user()}"
         with suppress(FileExistsError):
@@ -127,19 +127,19 @@ def _spare_home(state: str) -> Path | None:
 def _private_home(state: str) -> Path | None:
     """Return a new private folder, for this process and those that it starts."""
     with suppress(OSError):
-        given = os.environ.get(_PRIVATE_FOLDER)
-        if given and not folder_fault(os.lstat(given), alone=True):
-            return _version_folder(Path(given), state)
-        made = tempfile.mkdtemp(prefix="engram-rl-")
-        os.environ[_PRIVATE_FOLDER] = made
-        atexit.register(_remove, made, os.getpid())
-        return _version_folder(Path(made), state)
+        inherited = os.environ.get(_PRIVATE_FOLDER)
+        if inherited and not folder_fault(os.lstat(inherited), alone=True):
+            return _version_folder(Path(inherited), state)
+        created = tempfile.mkdtemp(prefix="engram-rl-")
+        os.environ[_PRIVATE_FOLDER] = created
+        atexit.register(_remove, created, os.getpid())
+        return _version_folder(Path(created), state)
     return None
 
 
-def _remove(made: str, process: int) -> None:
+def _remove(created: str, process: int) -> None:
     if os.getpid() == process:  # and not one that was forked from it
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(created, ignore_errors=True)
 
 
 def _version_folder(home: Path, state: str) -> Path:
@@ -163,14 +163,14 @@ def _version_folder(home: Path, state: str) -> Path:
     return place
 
 
-def folder_fault(found: os.stat_result, alone: bool = False) -> str:
+def folder_fault(status: os.stat_result, alone: bool = False) -> str:
     """Describe why code from a folder must not be run; empty if it may. ``alone``: others may not read there either."""
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         return "is no folder"
-    if found.st_uid != _user():
+    if status.st_uid != _user():
         return "belongs to another user"
-    if found.st_mode & (0o077 if alone else 0o022) and os.name == "posix":
-        return "can be read by others" if not found.st_mode & 0o022 else "can be written by others"
+    if status.st_mode & (0o077 if alone else 0o022) and os.name == "posix":
+        return "can be read by others" if not status.st_mode & 0o022 else "can be written by others"
     return ""
 
 

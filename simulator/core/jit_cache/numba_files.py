@@ -62,8 +62,8 @@ def _unknown_forms() -> Iterator[str]:
     """Yield the methods that this version of numba lacks, or has with other parameters."""
     for kind, methods in _KNOWN_FORM.items():
         for name, parameters in methods.items():
-            found = getattr(getattr(caching, kind, None), name, None)
-            if found is None or tuple(inspect.signature(found).parameters) != parameters:
+            method = getattr(getattr(caching, kind, None), name, None)
+            if method is None or tuple(inspect.signature(method).parameters) != parameters:
                 yield f"{kind}.{name}"
 
 
@@ -97,8 +97,8 @@ class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
             if not is_whole_index(Path(self._index_path)):
                 self.drop()
                 return {}
-        found: dict[Any, str] = super()._load_index()  # which looks at nothing behind the last pickle
-        return found
+        index: dict[Any, str] = super()._load_index()  # which looks at nothing behind the last pickle
+        return index
 
     def _save_index(self, overloads: dict[Any, str]) -> None:
         content = self._dump(self._version) + self._dump((self._source_stamp, overloads))
