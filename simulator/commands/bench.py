@@ -16,12 +16,12 @@ FOLDER = ROOT / "tests" / "benchmarks"
 
 
 def act(args: ParsedArgs) -> CommandResult:
-    """Run what is named, or everything."""
+    """Run the named benchmark, or all of them."""
     return CommandResult(measure(args.names[0] if args.names else None, args.options.json), show)
 
 
 def measure(name: str | None, json: bool) -> dict[str, Any]:
-    """Run one benchmark, or all of them; what they return, by name. Without ``json`` each prints its own table.
+    """Run one benchmark, or all of them, and return their results by name. Without ``json`` each prints a table.
 
     Raises:
         ValueError: this is no checkout, or there is no such benchmark.
@@ -38,7 +38,7 @@ def measure(name: str | None, json: bool) -> dict[str, Any]:
 
 
 def show(measured: Mapping[str, Any]) -> None:
-    """Print what was run: the numbers are printed already."""
+    """Print the names of the benchmarks; their numbers are printed already."""
     console.print_status(f"measured: {', '.join(measured)}")
 
 

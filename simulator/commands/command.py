@@ -100,7 +100,7 @@ WRITTEN = ("html", "picture", "output", "lab")  # options that name output files
 
 
 class CommandResult(NamedTuple):
-    """The outcome of a command."""
+    """Outcome of a command."""
 
     data: Mapping[str, Any] | None  # the JSON object; None: there is nothing to print
     show: Callable[[Mapping[str, Any]], None]  # prints it for people
@@ -138,7 +138,7 @@ class Command(NamedTuple):
 
 
 def checked_options(options: Options) -> Options:
-    """Check the texts among options; from here on ``max_file_mb`` holds.
+    """Check the texts among options, and apply ``max_file_mb``.
 
     Raises:
         ValueError: a label or a lab with invisible characters, or - for a file that is written; one line.
@@ -156,13 +156,13 @@ def checked_options(options: Options) -> Options:
 
 
 def refuse_unused(args: ParsedArgs, command: str, experiment: str, used: Collection[str]) -> None:
-    """Refuse options that a command has, but that do nothing for what it is asked about.
+    """Raise an error for options that do nothing here, although the command has them.
 
     Args:
-        args: the words.
+        args: the command line.
         command: the command's name.
-        experiment: the thing that it is asked about, for the line.
-        used: the options that mean something there, besides EVERYWHERE.
+        experiment: the kind of experiment, for the line.
+        used: the options that have an effect, besides EVERYWHERE.
 
     Raises:
         ValueError: others were given, in one line.

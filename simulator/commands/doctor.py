@@ -25,7 +25,7 @@ _MIN_SPACE = 100 << 20  # bytes
 
 
 class Finding(NamedTuple):
-    """The outcome of one check."""
+    """Outcome of one check."""
 
     name: str
     status: str  # OK, NOTE or BAD
@@ -34,18 +34,18 @@ class Finding(NamedTuple):
 
 
 def act(args: ParsedArgs) -> CommandResult:
-    """Check everything; the exit code is 1 where something is broken."""
+    """Check everything; the exit code is 1 if a check failed."""
     data = examine(lab_of(args.options), args.options.deep, args.options.fix)
     return CommandResult(data, show, 0 if data["ok"] else 1)
 
 
 def examine(lab: str, deep: bool = False, fix: bool = False) -> dict[str, Any]:
-    """Check everything; ``ok`` is False where something is BAD.
+    """Check everything; ``ok`` is False if a check is BAD.
 
     Args:
         lab: the lab's folder.
         deep: import torch and every player too.
-        fix: mend what can be mended without loss: damaged compiled code is removed.
+        fix: remove damaged compiled code.
     """
     findings = [*_python(), *_distributions(), _pygame(), *_machine(), _cache(fix), _lab(Path(lab)), _display()]
     findings.append(_torch_deep() if deep else _torch())

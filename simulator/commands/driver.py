@@ -38,7 +38,7 @@ class Driven(NamedTuple, Generic[S]):
 
 
 def drive(snapshots: Generator[S, None, None], view: View[S] | None, begun: Callable[[S], None]) -> Driven[S]:
-    """Work on an experiment to its end, or until Ctrl-C, SIGTERM or SIGHUP; it is closed then, with a checkpoint.
+    """Drive an experiment to its end, or until Ctrl-C, SIGTERM or SIGHUP, which closes it with a checkpoint.
 
     Args:
         snapshots: the experiment's loop.
@@ -123,7 +123,7 @@ def _leave_terminal() -> None:
 
 @contextmanager
 def _stopping() -> Iterator[StopSignal]:
-    """Note the first Ctrl-C, SIGTERM or SIGHUP. A second one leaves at once, as harmless as ``kill -9``.
+    """Handle the first Ctrl-C, SIGTERM or SIGHUP. A second one exits at once, as harmless as ``kill -9``.
 
     A thread answers them: the main one may be in compiled code for long, and until then Python calls no handler. A
     SIGHUP that is ignored already, as under ``nohup``, stays so.

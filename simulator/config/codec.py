@@ -1,7 +1,7 @@
-"""The codec of every experiment's config: TOML, flags and Python in, one checked dataclass, TOML and a hash out.
+"""Codec of every experiment's config: TOML, flags and Python in, one checked dataclass, TOML and a hash out.
 
 A kind of experiment is a frozen dataclass in a file of its own beside this one. That file registers a :class:`Format`,
-which says what is special about the kind: which tables name players, and what its hash counts.
+with the properties of the kind: which tables name players, and what its hash depends on.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def choose(
 
 
 def labelled(sources: Sequence[ConfigSource], table: str) -> dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]]:
-    """Label -> what every source says of a player in a table of tables.
+    """Collect by label what every source says of a player in a table of tables.
 
     Options of the command line name a label that another source has, and write ``_`` where it has ``-`` or the like.
 
@@ -243,7 +243,7 @@ def files_of(kind: str, name: str, chosen: Any) -> list[str]:
     """List the files that a player's settings name, by its module's function ``files(config)``.
 
     Where it has none they are the settings that are written as paths (:func:`simulator.core.files.reading.names_file`):
-    a file in the working folder that is called like a setting's value is not meant.
+    a file in the working folder with the name of a setting's value does not count.
     """
     listed = getattr(registry.load(kind, name).module, "files", None)
     if listed is not None:
@@ -265,7 +265,7 @@ def to_toml(config: Any) -> str:
 def settings_hash(config: Any) -> str:
     """Hash everything that the result depends on (SHA-256, hex): configs of the same hash give the same bits.
 
-    Where a setting names a file (a map, a policy), what the file holds counts too.
+    If a setting names a file (a map, a policy), its content counts too.
     """
     return hash_of(tables_of(config), config)
 

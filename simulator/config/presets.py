@@ -21,7 +21,7 @@ EXAMPLE = "example"  # written by engram tournament --init
 
 @dataclass(frozen=True)
 class Preset:
-    """An agent in an environment, with the settings that serve it there."""
+    """An agent in an environment, with recommended settings."""
 
     name: str
     agent: str
@@ -42,7 +42,7 @@ def of_agent(name: str) -> list[Preset]:
     """List the presets in one agent's file.
 
     Raises:
-        ValueError: there is no such agent, or its ``PRESETS`` is not as it should be.
+        ValueError: there is no such agent, or its ``PRESETS`` is invalid.
     """
     player = registry.load("agents", name)
     entries = getattr(player.module, "PRESETS", {})
@@ -81,7 +81,7 @@ def every() -> tuple[list[Preset], list[str]]:
 
 
 def find(name: str, agent: str | None = None, env: str | None = None) -> Preset:
-    """Find the preset of that name, of one agent or of any, for one environment or for any.
+    """Find a preset by name, of one agent or any, for one environment or any.
 
     Raises:
         ValueError: there is none, there are several, or it is meant for another environment; one line.
@@ -112,7 +112,7 @@ def is_strategy(entry: Mapping[str, Any]) -> bool:
 
 
 def strategies() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
-    """Name -> agent and settings of the strategies in all agents' files."""
+    """Map names to agent and settings of the strategies in all agents' files."""
     players = [registry.load("agents", name) for name in registry.names("agents")]
     return {
         name: (player, entry["agent"])
@@ -123,7 +123,7 @@ def strategies() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
 
 
 def memory_presets() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
-    """Name -> memory and settings of the presets in all memories' files."""
+    """Map names to memory and settings of the presets in all memories' files."""
     players = [registry.load("memories", name) for name in registry.names("memories")]
     return {
         name: (player, entry.get("memory", {}))
@@ -133,7 +133,7 @@ def memory_presets() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
 
 
 def find_agent(name: str) -> tuple[registry.Plugin, Any]:
-    """Find the agent of that name, or of the strategy of that name, and its settings.
+    """Find an agent, or the agent of a strategy, by name, with its settings.
 
     Raises:
         ValueError: nothing has that name; one line.
@@ -142,7 +142,7 @@ def find_agent(name: str) -> tuple[registry.Plugin, Any]:
 
 
 def find_memory(name: str) -> tuple[registry.Plugin, Any]:
-    """Find the memory of that name or preset, and its settings.
+    """Find a memory or a preset of one by name, with its settings.
 
     Raises:
         ValueError: nothing has that name; one line.
@@ -166,6 +166,6 @@ def _find(kind: str, name: str) -> tuple[registry.Plugin, Any]:
 
 
 def tournaments() -> dict[str, str]:
-    """Name -> the first line of every tournament that comes with Engram."""
+    """Map names to the first line of every tournament that comes with Engram."""
     texts = {path.stem: path.read_text("utf-8") for path in sorted(TOURNAMENTS.glob("*.toml")) if path.stem != EXAMPLE}
     return {name: text.splitlines()[0].removeprefix("# ").rstrip(".") for name, text in texts.items()}

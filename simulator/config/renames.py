@@ -54,10 +54,10 @@ def read_stored(experiment: str, text: str, where: str, versions: Mapping[str, s
         text: TOML.
         where: names it in errors.
         versions: of the distributions that they were stored with.
-        refuse: off: what was dropped is left as it is.
+        refuse: off: dropped settings are kept.
 
     Raises:
-        ValueError: not TOML; a setting that was dropped stands at a value that nothing today is like; one line.
+        ValueError: not TOML; a dropped setting has a value without an equivalent today; one line.
     """
     try:
         tables = parse_toml(text)

@@ -114,7 +114,7 @@ def merge(base: Any, values: Mapping[str, Any]) -> Any:
 
 
 def of_run(chosen: Any, steps: int) -> Any:
-    """Put a run's environment steps where a setting leaves them to the run."""
+    """Fill in a run's environment steps in settings that depend on them."""
     changes: dict[str, Any] = {}
     for setting in settings(type(chosen)):
         value = getattr(chosen, setting.name)
@@ -180,7 +180,7 @@ def _validate(hint: Any, value: Any, source: ConfigSource, path: tuple[str, ...]
 
 
 def _expected(text: str, value: Any) -> str:
-    """Describe what a field expects, and the limit that a value breaks although it seems to be of the right kind."""
+    """Describe the expected values of a field, and the limit that a value of the right type breaks."""
     with contextlib.suppress(ValueError, TypeError, OverflowError):
         number = float(value)
         if not math.isfinite(number):
@@ -209,7 +209,7 @@ def _readings(text: str) -> Iterator[Any]:
 
 
 def _is_storable(value: Any) -> bool:
-    """Tell whether a value has no infinity, no number beyond 64 bits and no text that cannot be written down."""
+    """Tell whether a value is finite, within 64 bits, and free of text that cannot be stored."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, int):

@@ -152,7 +152,7 @@ def _widths(page: Sequence[Row]) -> list[int]:
 
 
 def _fits(widths: Sequence[int], width: int) -> bool:
-    """Check that a framed table with columns of these widths has room."""
+    """Check that a framed table with columns of these widths fits."""
     return sum(widths) + 3 * len(widths) + 1 <= width
 
 
