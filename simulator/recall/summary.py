@@ -87,7 +87,7 @@ def _played(store: Store, record: RunRecord, config: RecallConfig) -> Iterator[M
         for name in ("overlap", "exact"):
             best = _mean(scores[f"ceiling_{name}"])  # over seeds: a mean of ratios would lean upwards
             nothing = np.full(len(record.seeds), np.nan)
-            scores[f"share_{name}"] = scores[name] / best if best else nothing
+            scores[f"{name}_ratio"] = scores[name] / best if best else nothing
         yield MeasuredCondition(cell, scores, own_facts)
 
 
