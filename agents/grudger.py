@@ -40,21 +40,21 @@ class Grudger:
         return {}
 
     def policy(self) -> Grudger:
-        """The same strategy with a memory of its own."""
+        """Return the same strategy with a memory of its own."""
         return Grudger(len(self._grudge))
 
     def probs(self, obs: Array) -> None:
-        """None: actions depend on more than the observation."""
+        """Return None: actions depend on more than the observation."""
 
     def values(self, obs: Array) -> None:
-        """None: there are no values."""
+        """Return None: there are no values."""
 
     def state(self) -> State:
-        """The sides against whom there is a grudge."""
+        """Return the sides that have defected."""
         return {"grudge": self._grudge.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._grudge = state["grudge"].copy()
 
 
@@ -65,8 +65,8 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Grudger:
         ValueError: any other environment.
     """
     if not is_iterated(spec):
-        seen = f"observation {spec.observation}, action {spec.action}"
-        raise ValueError(f"grudger on {spec.id}: {seen}, expected a side of an iterated game of two actions")
+        spaces_text = f"observation {spec.observation}, action {spec.action}"
+        raise ValueError(f"grudger on {spec.id}: {spaces_text}, expected a side of an iterated game of two actions")
     return Grudger(len(seed_list))
 
 

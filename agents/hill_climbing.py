@@ -95,7 +95,7 @@ PRESETS = {
 
 
 def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> PolicySearch:
-    """Searches for an environment of discrete actions or of actions in a bounded box.
+    """Make searches for an environment of discrete actions or of actions in a bounded box.
 
     Raises:
         ValueError: a space or a size that this agent cannot have.

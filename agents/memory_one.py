@@ -1,4 +1,4 @@
-"""Strategies of iterated games that look at the last outcome only: tit for tat, win-stay lose-shift, and all others.
+"""Memory-one strategies of iterated games: tit for tat, win-stay lose-shift, and all others.
 
 Five probabilities of cooperating: at the start, and after each outcome with one's own action first. The presets name
 the well-known ones; any agent's name may be followed by settings of its own. They learn nothing. Axelrod 1984 (tit for
@@ -25,7 +25,7 @@ TRAINABLE = False
 
 @dataclass(frozen=True)
 class Config:
-    """Probabilities of cooperating; as they stand, tit for tat."""
+    """Return the probabilities of cooperating and of defecting, [S, B, 2]."""
 
     opening: Share = 1.0
     """probability of cooperating in the first round"""
@@ -59,7 +59,7 @@ PRESETS = {
 
 
 class MemoryOne:
-    """S players of one strategy; an agent and its own policy."""
+    """S agents of one strategy; an agent and its own policy."""
 
     def __init__(self, cooperation: Array, seed_list: list[int], purpose: str = "exploration") -> None:
         self._cooperation = cooperation  # [5]
@@ -77,23 +77,23 @@ class MemoryOne:
         return {}
 
     def policy(self) -> MemoryOne:
-        """The same strategy on streams of its own."""
+        """Return the same strategy on streams of its own."""
         return MemoryOne(self._cooperation, self._seeds, "ties")
 
     def probs(self, obs: Array) -> Array:
-        """Probabilities of cooperating and of defecting, [S, B, 2]."""
+        """Return the probabilities of cooperating and of defecting, [S, B, 2]."""
         p = self._cooperation[np.asarray(obs, np.int64)]
         return np.repeat(np.stack([p, 1.0 - p], axis=-1)[None], len(self._seeds), axis=0)
 
     def values(self, obs: Array) -> None:
-        """None: there are no values."""
+        """Return None: there are no values."""
 
     def state(self) -> State:
-        """The streams."""
+        """Return the streams."""
         return {"stream": self._stream.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._stream[...] = state["stream"]
 
 
@@ -104,8 +104,8 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> MemoryOne:
         ValueError: any other environment.
     """
     if not is_iterated(spec):
-        seen = f"observation {spec.observation}, action {spec.action}"
-        raise ValueError(f"memory_one on {spec.id}: {seen}, expected a side of an iterated game of two actions")
+        spaces_text = f"observation {spec.observation}, action {spec.action}"
+        raise ValueError(f"memory_one on {spec.id}: {spaces_text}, expected a side of an iterated game of two actions")
     return MemoryOne(np.array(astuple(config), np.float64), list(seed_list))
 
 

@@ -74,7 +74,7 @@ class Planner:
         self._legal_actions = action_lists(np.ones((1, plan.probs.shape[2]), np.bool_))
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
-        """One of the best actions, int64 [S]."""
+        """Return one of the best actions, int64 [S]."""
         if first is not None:
             self._episode_step[first] = 0
         rows = np.minimum(self._episode_step, len(self._plan.probs) - 1)
@@ -91,29 +91,29 @@ class Planner:
         return {}
 
     def policy(self) -> Planner:
-        """The same plan on streams and step counts of its own."""
+        """Return the same plan on streams and step counts of its own."""
         return Planner(self._plan, self._seeds, "ties")
 
     def probs(self, obs: Array) -> Array | None:
-        """Action probabilities [S, B, A]; None where they depend on the time."""
+        """Return action probabilities [S, B, A]; None if they depend on the time."""
         if len(self._plan.probs) > 1:
             return None
         return np.repeat(self._plan.probs[:1, self._plan.states(obs)], len(self._seeds), axis=0)
 
     def values(self, obs: Array) -> Array:
-        """Exact action values at the first step of an episode, [S, B, A]."""
+        """Return exact action values at the first step of an episode, [S, B, A]."""
         return np.repeat(self._plan.q[None, self._plan.states(obs)], len(self._seeds), axis=0)
 
     def expected_return(self) -> Array:
-        """Exact expected return of an episode, [S]."""
+        """Return the exact expected return of an episode, [S]."""
         return np.full(len(self._seeds), self._plan.expected_return)
 
     def state(self) -> State:
-        """Streams and steps of the current episodes."""
+        """Return streams and steps of the current episodes."""
         return {"stream": self._stream.copy(), "episode_step": self._episode_step.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._stream[...] = state["stream"]
         self._episode_step = state["episode_step"].copy()
 

@@ -12,8 +12,8 @@ target         V(s')                                                 source
 ``expected``   sum over a' of pi(a' | s') Q(s', a')                  van Seijen et al. 2009; SB (6.9)
 =============  ====================================================  ===================================================
 
-With ``double`` a coin chooses which of two tables is updated. That table selects a' and the other one says what a' is
-worth (van Hasselt 2010; SB (6.10)); the behaviour policy uses their sum. With tiles alpha is divided by the number of
+With ``double`` a coin chooses which of two tables is updated. That table selects a' and the other one gives its
+value (van Hasselt 2010; SB (6.10)); the behaviour policy uses their sum. With tiles alpha is divided by the number of
 tilings (SB 9.5.4). SB is Sutton and Barto, Reinforcement Learning, 2nd edition, 2018.
 
 Departures: ties are broken at random; an action that is not legal is never chosen and never in a maximum; truncation
@@ -130,7 +130,7 @@ class QLearningHyperparams(NamedTuple):
 
 
 class QLearningTrainState(NamedTuple):
-    """Everything S learners know. D is 2 with double learning, else 1; F features, A actions."""
+    """Train state of S learners. D is 2 with double learning, else 1; F features, A actions."""
 
     q: Array  # float64 [S, D, F, A]
     visits: Array  # int64 [S, D, F, A], updates of each entry; [S, 1, 1, 1] where the step size is constant
@@ -147,7 +147,7 @@ class QLearningWorkspace(NamedTuple):
     features: Array  # int64 [S, K], active at the observation
     next_features: Array  # int64 [S, K], active at the observation that the step led to
     selection: Array  # float64 [S, A], the values by which an action is selected
-    evaluation: Array  # float64 [S, A], the values that say what it is worth
+    evaluation: Array  # float64 [S, A], the values of the selected action
     legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
 
 
@@ -369,15 +369,15 @@ class QLearning:
         return Rollout(reward, ended, {"td_error": self._train_state.td_error})
 
     def policy(self) -> GreedyTable:
-        """The greedy policy as of now; double tables act by their mean."""
+        """Return the current greedy policy; double tables act by their mean."""
         return GreedyTable(self._train_state.q.mean(axis=1), self._legal, self._features, self._seeds)
 
     def state(self) -> State:
-        """The whole train state, by name."""
+        """Return the whole train state, by name."""
         return save(self._train_state)
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         load(self._train_state, state)
 
 

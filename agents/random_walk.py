@@ -25,7 +25,7 @@ class Config:
 
 
 class RandomWalk:
-    """S walkers among numbered actions; an agent and its own policy."""
+    """S random agents with discrete actions; an agent and its own policy."""
 
     def __init__(self, legal: Array, discrete_obs: bool, seed_list: list[int], purpose: str = "exploration") -> None:
         self._legal = legal  # bool [n_observations or 1, A]
@@ -38,7 +38,7 @@ class RandomWalk:
             self.rollout = self._rollout
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
-        """One of the legal actions, int64 [S]."""
+        """Return one of the legal actions, int64 [S]."""
         actions = np.zeros(len(self._seeds), np.int64)
         _act_all(self._stream, self._legal_actions, self._rows(obs), actions)
         return actions
@@ -61,28 +61,28 @@ class RandomWalk:
         return Rollout(reward, ended, {})
 
     def policy(self) -> RandomWalk:
-        """The same walk on streams of its own."""
+        """Return the same walk on streams of its own."""
         return RandomWalk(self._legal, self._discrete_obs, self._seeds, "ties")
 
     def probs(self, obs: Array) -> Array:
-        """Uniform over the actions that exist, [S, B, A]."""
+        """Return probabilities [S, B, A], uniform over the legal actions."""
         legal = self._legal[self._rows(obs)]
         return np.repeat((legal / legal.sum(axis=-1, keepdims=True))[None], len(self._seeds), axis=0)
 
     def values(self, obs: Array) -> None:
-        """None: there are no values."""
+        """Return None: there are no values."""
 
     def state(self) -> State:
-        """The streams."""
+        """Return the streams."""
         return {"stream": self._stream.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._stream[...] = state["stream"]
 
 
 class RandomMotion:
-    """S walkers in any other action space (boxes, several switches)."""
+    """S random agents with any other action space (boxes, several switches)."""
 
     def __init__(self, space: spaces.Space, seed_list: list[int], purpose: str = "exploration") -> None:
         self._space = space
@@ -90,7 +90,7 @@ class RandomMotion:
         self._generators = rng.generators(seed_list, purpose)
 
     def act(self, obs: Array, first: Array | None = None) -> Array:
-        """A sample of the space for every seed, [S, *action]."""
+        """Sample the space for every seed, [S, *action]."""
         return np.stack([_sample(self._space, generator) for generator in self._generators])
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
@@ -98,21 +98,21 @@ class RandomMotion:
         return {}
 
     def policy(self) -> RandomMotion:
-        """The same walk on streams of its own."""
+        """Return the same walk on streams of its own."""
         return RandomMotion(self._space, self._seeds, "ties")
 
     def probs(self, obs: Array) -> None:
-        """None: there is no table of probabilities."""
+        """Return None: there is no table of probabilities."""
 
     def values(self, obs: Array) -> None:
-        """None: there are no values."""
+        """Return None: there are no values."""
 
     def state(self) -> State:
-        """The streams."""
+        """Return the streams."""
         return {"stream": np.stack([rng.pack_state(generator.bit_generator) for generator in self._generators])}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._generators = [np.random.Generator(rng.unpack_state(words)) for words in state["stream"]]
 
 

@@ -95,7 +95,7 @@ class TDHyperparams(NamedTuple):
 
 
 class TDTrainState(NamedTuple):
-    """Everything S learners know of N states and A actions. The model holds K successors of a state and action.
+    """Train state of S learners for N states and A actions. The model holds K successors of a state and action.
 
     A successor that terminates the episode is stored as N + state.
     """
@@ -114,7 +114,7 @@ class TDTrainState(NamedTuple):
 
 
 class TDWorkspace(NamedTuple):
-    """A buffer of compiled code, and the policies that are given; never part of the state."""
+    """A buffer of compiled code, and the evaluated policies; never part of the state."""
 
     preference: Array  # float64 [S, A]
     legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
@@ -230,7 +230,7 @@ def update_all(train_state, hyper, states, actions, reward, terminated, truncate
 
 @jit
 def look_ahead_all(train_state, hyper, q):
-    """Write the model's action values to ``q`` [S, N, A]; an untried action is worth ``hyper.init_value``."""
+    """Write the model's action values to ``q`` [S, N, A]; an untried action has ``hyper.init_value``."""
     for i in range(q.shape[0]):
         for state in range(q.shape[1]):
             for action in range(q.shape[2]):
@@ -323,11 +323,11 @@ class TD:
             seed = self._seeds[full[0]]
             state = self._train_state.overflow[full[0]] - 1
             n = self._train_state.successor.shape[3]
-            raise ValueError(f"agent.n_successors = {n}: seed {seed} met more next states than that from state {state}")
+            raise ValueError(f"agent.n_successors = {n}: seed {seed} observed more next states from state {state}")
         return {"td_error": self._train_state.td_error}
 
     def policy(self) -> Policy:
-        """The greedy look-ahead as of now, or the given policy."""
+        """Return the current greedy look-ahead, or the given policy."""
         if not self._hyper.control:
             return GivenPolicy(self._workspace.given_policy, self._train_state.v.copy(), self._features, self._seeds)
         q = np.zeros((*self._train_state.v.shape, self._train_state.reward_sum.shape[2]))
@@ -335,11 +335,11 @@ class TD:
         return GreedyTable(q, self._legal, self._features, self._seeds)
 
     def state(self) -> State:
-        """The whole train state, by name."""
+        """Return the whole train state, by name."""
         return save(self._train_state)
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         load(self._train_state, state)
 
 
@@ -366,12 +366,12 @@ class GivenPolicy:
         return np.minimum((cumulative <= draws[:, None]).sum(axis=1), cumulative.shape[1] - 1)
 
     def values(self, obs: Array) -> Array:
-        """The state's value for every action, [S, B, A]: there are none per action."""
+        """Return the state's value for every action, [S, B, A]: there are none per action."""
         v = self._v[:, self._features.encode(obs)[:, 0]]  # [S, B]
         return np.repeat(v[..., None], self._cumulative.shape[1], axis=-1)
 
     def probs(self, obs: Array) -> Array:
-        """The policy's probabilities, [S, B, A]."""
+        """Return the policy's probabilities, [S, B, A]."""
         probs = np.diff(self._cumulative, axis=1, prepend=0.0)[self._features.encode(obs)[:, 0]]
         return np.repeat(probs[None], len(self._v), axis=0)
 

@@ -1,4 +1,4 @@
-"""MkDocs hook: fills ``{{ settings q_learning }}`` and its like with what the sources say today.
+"""MkDocs hook: fills ``{{ settings q_learning }}`` and similar macros from the sources.
 
 ==============================  ==================================================================
 ``{{ about NAME }}``            the docstring of a player's module
@@ -47,10 +47,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 @cache
 def _engram(*words: str) -> Any:
     """Answer of a command, as JSON."""
-    told = subprocess.run(
+    answer = subprocess.run(
         [sys.executable, "-m", "simulator", *words, "--json"], cwd=ROOT, capture_output=True, check=True
     )
-    return json.loads(told.stdout)
+    return json.loads(answer.stdout)
 
 
 def _file(name: str) -> Path:

@@ -1,7 +1,7 @@
 """Acrobot: swing a two-link pendulum, driven at the elbow only, above a line (Gymnasium's Acrobot, compiled).
 
 Bit for bit Gymnasium's ``Acrobot-v1``, which runs this environment unless ``--env.native false``. The original computes
-the first observation of an episode in float32 with numpy's own sine, so that observation is polished here by numpy too.
+the first observation of an episode in float32 with numpy's own sine, so numpy computes that observation here too.
 Source: Sutton, Generalization in reinforcement learning, 1996 ("nips"); Sutton and Barto, Reinforcement Learning, 2018
 ("book"); gymnasium.envs.classic_control.acrobot.
 
@@ -87,7 +87,7 @@ def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
     """
     settings = AcrobotSettings(config.equations == "book", float(config.torque_noise), 2.0)
     dynamics = Dynamics(_start, _transition, _observe)
-    return CompiledEnv(describe(config), seed_list, dynamics, settings, np.zeros(4), _render, _polish)
+    return CompiledEnv(describe(config), seed_list, dynamics, settings, np.zeros(4), _render, _fix_first_obs)
 
 
 def describe(config: Config) -> EnvSpec:
@@ -189,7 +189,7 @@ def _observe(copies, i, obs):
     obs[i, 5] = copies.state[i, 3]
 
 
-def _polish(states: Array, obs: Array) -> None:
+def _fix_first_obs(states: Array, obs: Array) -> None:
     """Rewrite first observations in float32, as the original computes them."""
     angles = states[:, :2].astype(np.float32)
     obs[:, 0:4:2] = np.cos(angles)

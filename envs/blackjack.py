@@ -196,7 +196,7 @@ class CardHand(NamedTuple):
 
 
 def make_hand(hard: int, has_ace: bool, n_cards: int) -> CardHand:
-    """Value cards that sum to ``hard``, aces as 1."""
+    """Return the value of cards that sum to ``hard``, aces as 1."""
     usable = has_ace and hard + 10 <= 21
     total = hard + 10 if usable else hard
     return CardHand(total, usable, total == 21 and n_cards == 2)
@@ -272,10 +272,10 @@ def _dealer_scores(open_card: int) -> dict[tuple[int, bool], float]:
     while hands:
         (hard, has_ace, n_cards), p = hands.popitem()
         for card, p_card in CARDS.items():
-            more = (hard + card, has_ace or card == 1, n_cards + 1)
-            after = make_hand(*more)
+            next_state = (hard + card, has_ace or card == 1, n_cards + 1)
+            after = make_hand(*next_state)
             if after.total < 17:
-                hands[more] = hands.get(more, 0.0) + p * p_card
+                hands[next_state] = hands.get(next_state, 0.0) + p * p_card
             else:
                 scores[after.total if after.total <= 21 else 0, after.natural] += p * p_card
     return dict(scores)

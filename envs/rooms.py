@@ -47,10 +47,10 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.common.gridworld import layouts
-from envs.common.gridworld.finite_world import FiniteWorld, ObservationConfig, ObservationModel, WorldRules, all_legal
 from envs.common.gridworld.graph_file import RoomGraph
-from envs.common.gridworld.graph_mdp import make_graph_world
-from envs.common.gridworld.grid_observations import make_grid_world
+from envs.common.gridworld.graph_mdp import make_graph_model
+from envs.common.gridworld.grid_observations import make_grid_model
+from envs.common.gridworld.layout_model import LayoutModel, LayoutRules, ObservationConfig, ObservationModel, all_legal
 from envs.common.gridworld.map_file import REWARD_LIMIT, Map
 from envs.common.return_bounds import ReturnBounds, return_bounds
 from envs.common.tabular_env import SceneOfState, TabularEnv
@@ -104,7 +104,7 @@ class Config:
 
 
 class Sensor:
-    """Reports the state, or with probability ``noise`` one of the others, each alike.
+    """Sensor that reports the state, or with probability ``noise`` a uniformly random other one.
 
     Args:
         seed_list: one stream for each, apart from the environment's.
@@ -173,23 +173,23 @@ class PartiallyObservedEnv:
         return step._replace(obs=obs, final_obs=final_obs)
 
     def observe(self) -> Array:
-        """Current observations, [S, *obs]; the same each time."""
+        """Return current observations, [S, *obs]; the same each time."""
         return self._encode(self._reports)
 
     def scene(self, index: int) -> Scene:
-        """Picture of one copy."""
+        """Draw one copy."""
         return self._inner.scene(index)
 
     def last_scene(self, index: int) -> Scene:
-        """Picture of the state that the latest step led to, before a new episode began."""
+        """Draw the state that the latest step led to, before a new episode began."""
         return self._render(int(self._next_states[index]), 0)
 
     def state(self) -> State:
-        """The inner environment, the sensor's streams and its latest reports."""
+        """Return the inner environment, the sensor's streams and its latest reports."""
         return {**self._inner.state(), "sensor": self._sensor.stream.copy(), "reports": self._reports.copy()}
 
     def restore(self, state: State) -> bool:
-        """Go on from ``state``; always exact."""
+        """Continue from ``state``; always exact."""
         self._sensor.stream[:] = state["sensor"]
         self._reports = np.array(state["reports"], np.int64)
         exact = self._inner.restore(state)
@@ -207,10 +207,10 @@ def _report(stream, reports, looks, noise, n_states):
 
 
 class _Description(NamedTuple):
-    """The parts that the environments of one config share, whatever their seeds."""
+    """Parts shared by all environments of one config."""
 
     spec: EnvSpec
-    world: FiniteWorld
+    model: LayoutModel
     observations: ObservationModel
 
 
@@ -221,11 +221,11 @@ def make(seed_list: Sequence[int], config: Config) -> TabularEnv | PartiallyObse
         ValueError: a setting out of range, an unknown layout, a bad map or R matrix; one line.
     """
     description = _describe(config)
-    spec, world, observations = description
+    spec, model, observations = description
     if observations.table is None or not isinstance(observations.space, spaces.Discrete) or config.sensor_noise:
         return _observed(seed_list, config, description)
-    table = make_table(world.mdp, observations.table)
-    return TabularEnv(spec, table, rng.pcg64_states(seed_list, "env"), world.render)
+    table = make_table(model.mdp, observations.table)
+    return TabularEnv(spec, table, rng.pcg64_states(seed_list, "env"), model.render)
 
 
 def files(config: Config) -> list[str]:
@@ -243,48 +243,48 @@ def make_observed(seed_list: Sequence[int], config: Config) -> PartiallyObserved
 
 
 def _observed(seed_list: Sequence[int], config: Config, description: _Description) -> PartiallyObservedEnv:
-    spec, world, observations = description
-    inner = TabularEnv(spec, make_table(world.mdp), rng.pcg64_states(seed_list, "env"), world.render)
-    sensor = Sensor(seed_list, config.sensor_noise, len(world.mdp.start))
-    return PartiallyObservedEnv(spec, inner, world.render, observations.encode, sensor)
+    spec, model, observations = description
+    inner = TabularEnv(spec, make_table(model.mdp), rng.pcg64_states(seed_list, "env"), model.render)
+    sensor = Sensor(seed_list, config.sensor_noise, len(model.mdp.start))
+    return PartiallyObservedEnv(spec, inner, model.render, observations.encode, sensor)
 
 
 def _describe(config: Config) -> _Description:
     _check(config)
     options = layouts.LayoutOptions(config.maze_seed, config.size, config.length, config.extra_openings)
     layout = layouts.find(config.layout, options)
-    rules = WorldRules(**{name: getattr(config, name) for name in WorldRules._fields})
-    world = _make_world(layout, rules)
-    observations = world.observations(
+    rules = LayoutRules(**{name: getattr(config, name) for name in LayoutRules._fields})
+    model = _make_model(layout, rules)
+    observations = model.observations(
         ObservationConfig(config.observation, config.window, config.xray, config.cell_pixels)
     )
     every_action = observations.legal_actions is None
     if every_action:
-        world = world._replace(mdp=all_legal(world.mdp))
+        model = model._replace(mdp=all_legal(model.mdp))
     bounds = _return_bounds(layout, rules, config.sensor_noise, every_action)
-    noisy = config.sensor_noise > 0 and len(world.mdp.start) > 1
+    noisy = config.sensor_noise > 0 and len(model.mdp.start) > 1
     spec = EnvSpec(
         id="rooms",
         observation=observations.space,
-        action=spaces.Discrete(world.mdp.legal.shape[1]),
-        max_steps=world.mdp.max_steps,
+        action=spaces.Discrete(model.mdp.legal.shape[1]),
+        max_steps=model.mdp.max_steps,
         random_score=bounds.random_score,
         reward_threshold=None if noisy else bounds.reward_threshold,
-        mdp=world.mdp,
+        mdp=model.mdp,
         state_obs=None if noisy else observations.table,
         legal_actions=observations.legal_actions,
         gamma=0.99 if isinstance(layout, Map) else 0.8,
     )
-    return _Description(spec, world, observations)
+    return _Description(spec, model, observations)
 
 
-def _make_world(layout: Map | RoomGraph, rules: WorldRules) -> FiniteWorld:
-    return make_grid_world(layout, rules) if isinstance(layout, Map) else make_graph_world(layout, rules)
+def _make_model(layout: Map | RoomGraph, rules: LayoutRules) -> LayoutModel:
+    return make_grid_model(layout, rules) if isinstance(layout, Map) else make_graph_model(layout, rules)
 
 
 @lru_cache(maxsize=64)
-def _return_bounds(layout: Map | RoomGraph, rules: WorldRules, noise: float, every_action: bool) -> ReturnBounds:
-    mdp = _make_world(layout, rules).mdp
+def _return_bounds(layout: Map | RoomGraph, rules: LayoutRules, noise: float, every_action: bool) -> ReturnBounds:
+    mdp = _make_model(layout, rules).mdp
     return return_bounds(all_legal(mdp) if every_action else mdp, noise)
 
 

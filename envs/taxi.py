@@ -68,8 +68,8 @@ def make(seed_list: Sequence[int], config: Config) -> Env:
         ValueError: never, for settings within their ranges.
     """
     kwargs = asdict(config)
-    own = {name: kwargs.pop(name) for name in ("max_steps", "masks")}
-    return adapter.make("Taxi-v4", seed_list, adapter.Config(kwargs=kwargs, **own), "taxi")
+    our_settings = {name: kwargs.pop(name) for name in ("max_steps", "masks")}
+    return adapter.make("Taxi-v4", seed_list, adapter.Config(kwargs=kwargs, **our_settings), "taxi")
 
 
 if __name__ == "__main__":

@@ -75,12 +75,12 @@ class NearestNeighbor:
         held = check_known(known, values)
         mask = values != 0.0 if known is None else held
         if self.recall_mode == "noise_aware" and evidence is not None:
-            found = self._neighbors(values, mask, check_evidence(evidence, values, "nearest_neighbor"))
+            neighbors = self._neighbors(values, mask, check_evidence(evidence, values, "nearest_neighbor"))
         else:
-            found = self._neighbors(values, mask)
-        patterns = np.take_along_axis(self._patterns, found.index[:, :, None], axis=1)
-        energy = np.stack([found.distance, np.zeros_like(found.distance)], axis=2)
-        return Recall(hold(patterns, values, held), energy, np.ones(found.index.shape, np.int64))
+            neighbors = self._neighbors(values, mask)
+        patterns = np.take_along_axis(self._patterns, neighbors.index[:, :, None], axis=1)
+        energy = np.stack([neighbors.distance, np.zeros_like(neighbors.distance)], axis=2)
+        return Recall(hold(patterns, values, held), energy, np.ones(neighbors.index.shape, np.int64))
 
     def energy(self, patterns: Array) -> Array:
         """Return a quarter of the squared distance to the closest stored pattern; float64 [S, Q].
@@ -105,21 +105,21 @@ class NearestNeighbor:
 
     def _neighbors(self, values: Array, mask: Array, evidence: Array | None = None) -> Neighbors:
         """Find the neighbours of values [S, Q, N]: by the evidence where there is any, else by distance."""
-        found = Neighbors(np.empty(values.shape[:2], np.int64), np.empty(values.shape[:2]))
+        neighbors = Neighbors(np.empty(values.shape[:2], np.int64), np.empty(values.shape[:2]))
 
         def work(first: int, last: int) -> None:
             for i in range(first, last):
                 for start in range(0, values.shape[1], _CHUNK):
                     at = (i, slice(start, start + _CHUNK))
                     distance = distances(values[at] * mask[at], mask[at], self._patterns[i])
-                    found.distance[at] = distance.min(1)
+                    neighbors.distance[at] = distance.min(1)
                     if evidence is None:
-                        found.index[at] = distance.argmin(1)
+                        neighbors.index[at] = distance.argmin(1)
                     else:
-                        found.index[at] = (-agreement(evidence[at], self._patterns[i])).argmin(1)
+                        neighbors.index[at] = (-agreement(evidence[at], self._patterns[i])).argmin(1)
 
         parallel_for(work, len(values))
-        return found
+        return neighbors
 
 
 def distances(masked: Array, mask: Array, patterns: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Engram hosts contests between learning agents and between associative memories, over many seeds at once.
+"""Engram: benchmarks of learning agents and associative memories over many seeds at once.
 
 The door for notebooks: ``simulator.run("q_learning", "rooms", seeds=16, steps=20_000)`` and ``simulator.Trainer``.
 """

@@ -37,7 +37,7 @@ class RunResult:
 
     @property
     def evaluation(self) -> Array:
-        """Each seed's mean return of the last greedy evaluation, float64 [S]; nan for one that failed."""
+        """Each seed's mean return of the last greedy evaluation, float64 [S]; NaN for one that failed."""
         return np.array(self.summary["evaluation"]["per_seed"], np.float64)
 
     @property
@@ -47,12 +47,12 @@ class RunResult:
         return None if exact is None else np.array(exact, np.float64)
 
     def curve(self) -> Curve:
-        """The training curve: steps [P], mean_return [S, P] and episodes [S, P]."""
+        """Return the training curve: steps [P], mean_return [S, P] and episodes [S, P]."""
         with Store(self._lab) as store:
             return summary.curve(store, self.run)
 
     def evaluations(self) -> tuple[Array, Array]:
-        """All evaluations: steps [K] and scores [S, K], exact where they can be."""
+        """Return all evaluations: steps [K] and scores [S, K], exact where possible."""
         with Store(self._lab) as store:
             return summary.evaluation_scores(store, store.find(self.run))
 
@@ -141,16 +141,16 @@ class Trainer:
         return self
 
     def predict(self, observation: Any) -> tuple[Array, None]:
-        """Greedy actions [S] at one observation for all seeds, or one per seed [S, *obs]; and None, as SB3 does."""
+        """Return greedy actions [S] at one observation for all seeds or at obs [S, *obs]; and None, as SB3 does."""
         obs = np.asarray(observation)
         if obs.shape == self._session.env.spec.observation.shape:
             obs = np.repeat(obs[None], len(self._session.seeds), axis=0)
         return self._session.agent.policy().act(obs, np.ones(len(obs), np.bool_)), None
 
     def evaluate(self) -> Array:
-        """Mean return of greedy episodes, float64 [S]: ``eval_episodes`` each, on streams of their own.
+        """Play ``eval_episodes`` greedy episodes on streams of their own and return the mean return, float64 [S].
 
-        It is nan for a seed with an episode that did not end within ``eval_max_steps``.
+        It is NaN for a seed with an episode that did not end within ``eval_max_steps``.
         """
         return self._session.evaluator().evaluate(self._session.agent, self._session.step).returns.mean(axis=1)
 
@@ -211,19 +211,19 @@ def recall(
     Raises:
         ValueError: an unknown name, a bad value, or patterns that a memory cannot store, in one line.
     """
-    from simulator.config import recall as arena_config
-    from simulator.recall import loop as arena
-    from simulator.recall import summary as recalls
+    from simulator.config import recall as recall_config
+    from simulator.recall import loop as recall_loop
+    from simulator.recall import summary as recall_summary
 
     listed = [memories] if isinstance(memories, str) else memories
     named = listed if isinstance(listed, Mapping) else {name.replace("-", "_"): {"name": name} for name in listed}
     tables = {"memory": named, "challenge": {"name": challenge, **(challenge_settings or {})}}
-    config = arena_config.build({**settings, **tables})
+    config = recall_config.build({**settings, **tables})
     forget_notices()
     with Store(lab) as store:
-        for snapshot in arena.recall(config, store, label=label):
+        for snapshot in recall_loop.recall(config, store, label=label):
             name = snapshot.id
-        return recalls.summary(store, name)
+        return recall_summary.summary(store, name)
 
 
 def tournament(
@@ -251,15 +251,15 @@ def tournament(
     """
     from simulator.config import tournament as tournament_config
     from simulator.store.cell_store import CellStore
-    from simulator.tournaments import loop as host
-    from simulator.tournaments import summary as verdict
+    from simulator.tournaments import loop as tournament_loop
+    from simulator.tournaments import summary as tournament_summary
     from simulator.tournaments.workers.local import workers_of
 
     config = tournament_config.build(tables)
     with CellStore(lab) as store:
-        for snapshot in host.play(config, store, lambda n: workers_of(str(workers), n), label=label):
+        for snapshot in tournament_loop.play(config, store, lambda n: workers_of(str(workers), n), label=label):
             name = snapshot.id
-        return verdict.summary(store, name)
+        return tournament_summary.summary(store, name)
 
 
 def _config(

@@ -63,7 +63,7 @@ def format_cell(cell: Any) -> str:
 
 
 def interval(middle: float | None, low: float | None, high: float | None, equal: int | None = None) -> str:
-    """``-13.02 [-13.4, -12.9]``; ``100 (5 equal)`` where so many equal scores say nothing of how others would vary."""
+    """Format an interval, ``-13.02 [-13.4, -12.9]``; ``100 (5 equal)`` if equal scores give no interval."""
     if low is None or high is None or (math.isnan(low) and math.isnan(high)):
         return format_cell(middle) + (f" ({equal} equal)" if equal else "")
     return f"{format_cell(middle)} [{format_cell(low)}, {format_cell(high)}]"
@@ -90,5 +90,5 @@ def _plain(value: Any) -> Any:
 
 
 def _safe(text: str, encoding: str | None) -> str:
-    """The text as this stream can write it."""
+    """Replace characters that this stream cannot encode."""
     return text.encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")

@@ -1,4 +1,4 @@
-"""The machine that a result was made on: processor, instruction sets, BLAS kernel, threads.
+"""Machine of a result: processor, instruction sets, BLAS kernel, threads.
 
 Results of two machines agree in distribution; whether they agree in bits hangs on these.
 """
@@ -37,24 +37,24 @@ def machine(threads: int | None = None) -> Machine:
         the processor that numba compiles for; ``threads``; ``python``; where torch is loaded ``torch``: the instruction
         sets that its kernels use; where it computes elsewhere ``device``.
     """
-    found = {**_processor(), "threads": str(threads or os.cpu_count() or 1)}
+    facts = {**_processor(), "threads": str(threads or os.cpu_count() or 1)}
     torch = sys.modules.get("torch")
     if torch is not None:
-        found["torch"] = str(torch.backends.cpu.get_cpu_capability())
+        facts["torch"] = str(torch.backends.cpu.get_cpu_capability())
         if device() != "cpu":
             with suppress(RuntimeError, AssertionError):
-                found["device"] = str(torch.cuda.get_device_name(device()))
-    return found
+                facts["device"] = str(torch.cuda.get_device_name(device()))
+    return facts
 
 
 @cache
 def _processor() -> Machine:
-    found = {"cpu": _model(), "instructions": _level(), **_blas(), "compiled_for": _compiled_for()}
-    return {**{name: text for name, text in found.items() if text}, "python": platform.python_version()}
+    facts = {"cpu": _model(), "instructions": _level(), **_blas(), "compiled_for": _compiled_for()}
+    return {**{name: text for name, text in facts.items() if text}, "python": platform.python_version()}
 
 
 def _model() -> str:
-    """The processor's name, as its maker has it."""
+    """Return the processor's model name."""
     with suppress(OSError):
         named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8", "replace"), re.MULTILINE)
         if named:
@@ -71,7 +71,7 @@ def _level() -> str:
     has = binding.get_host_cpu_features()
     level = "x86-64"
     for name, needed in _LEVELS.items():
-        if not all(has.get(each) for each in needed):
+        if not all(has.get(flag) for flag in needed):
             break
         level = name
     return level
@@ -85,32 +85,32 @@ def _compiled_for() -> str:
 
 
 def _blas() -> Machine:
-    """The library behind numpy's matrix products; its kernel is chosen when it is loaded."""
+    """Return the library of numpy's matrix products, with the kernel that it chose when it was loaded."""
     import numpy as np
     from threadpoolctl import threadpool_info
 
     np.ones((2, 2)) @ np.ones((2, 2))
-    found = [each for each in threadpool_info() if each["user_api"] == "blas"]
-    ours = [each for each in found if "numpy" in str(each["filepath"])] or found
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    ours = [pool for pool in pools if "numpy" in str(pool["filepath"])] or pools
     if not ours:
         return {"blas": ""}
     words = (ours[0][name] for name in ("internal_api", "architecture", "version") if ours[0].get(name))
     return {"blas": " ".join(map(str, words)), "blas_threads": str(ours[0]["num_threads"])}
 
 
-def joined(known: Sequence[Machine], now: Machine) -> list[Machine]:
+def joined(machines: Sequence[Machine], now: Machine) -> list[Machine]:
     """Append the machine of now to those that a result was made on, unless it is like the last one."""
-    return [*known] if known and not differences(known[-1:], now) else [*known, now]
+    return [*machines] if machines and not differences(machines[-1:], now) else [*machines, now]
 
 
 def differences(then: Sequence[Mapping[str, str]], now: Mapping[str, str]) -> dict[str, list[str]]:
     """Compare machines with the one of now, as name -> [then, now]; what one does not say is left out."""
-    found: dict[str, list[str]] = {}
+    changes: dict[str, list[str]] = {}
     for one in then:
         for name in one:
             if name in now and one[name] != now[name]:
-                found.setdefault(name, [one[name], now[name]])
-    return found
+                changes.setdefault(name, [one[name], now[name]])
+    return changes
 
 
 def made_with(summary: Mapping[str, Any]) -> list[str]:
@@ -123,5 +123,5 @@ def made_with(summary: Mapping[str, Any]) -> list[str]:
 def described(one: Mapping[str, str]) -> str:
     """Describe a machine in one line."""
     words = {"cpu": "", "instructions": "", "blas": "BLAS ", "compiled_for": "compiled for ", "torch": "torch with "}
-    told = [before + one[name] for name, before in {**words, "device": "", "python": "Python "}.items() if name in one]
-    return ", ".join([*told, *([f"threads: {one['threads']}"] if "threads" in one else [])])
+    facts = [before + one[name] for name, before in {**words, "device": "", "python": "Python "}.items() if name in one]
+    return ", ".join([*facts, *([f"threads: {one['threads']}"] if "threads" in one else [])])

@@ -7,7 +7,7 @@ NOT_INSTALLED = "not installed"
 
 
 def version_of(name: str) -> str:
-    """The version of a distribution, or ``not installed``."""
+    """Return the version of a distribution, or ``not installed``."""
     from importlib.metadata import PackageNotFoundError, version  # 20 ms, which help does not need
 
     try:

@@ -1,4 +1,4 @@
-"""Exploration around preferences: greedy with random ties, epsilon-greedy, softmax, and their schedules.
+"""Exploration: greedy with random ties, epsilon-greedy, softmax, and their schedules.
 
 Preferences are a ``row`` [A]; ``legal_actions`` [1 + A] lists the actions that exist: their number, then they.
 Unsigned indices spare compiled code the check for indices that count from the end.
@@ -72,7 +72,7 @@ def make_explore(settings: ExploreSettings) -> Explore:
 
 @jit_inline
 def scheduled(explore, clock):
-    """Epsilon or the temperature after ``clock`` environment steps; exactly ``end`` from ``decay_steps`` on."""
+    """Return epsilon or the temperature after ``clock`` environment steps; exactly ``end`` from ``decay_steps`` on."""
     if explore.decay_steps == 0:
         return explore.start
     if clock >= explore.decay_steps:
@@ -85,7 +85,7 @@ def scheduled(explore, clock):
 
 @jit_inline
 def argmax(stream, i, row, legal_actions):
-    """The action of the highest preference. Ties are broken at random, and only they cost a draw."""
+    """Return the action of the highest preference. Only ties draw a random number."""
     chosen = legal_actions[1]
     ties = 1
     best = row[np.uint64(chosen)]
@@ -108,7 +108,7 @@ def argmax(stream, i, row, legal_actions):
 
 @jit_inline
 def highest(row, legal_actions):
-    """The highest preference among the actions that exist."""
+    """Return the highest preference among the legal actions."""
     best = row[np.uint64(legal_actions[1])]
     for m in range(2, 1 + legal_actions[0]):
         best = max(best, row[np.uint64(legal_actions[m])])
@@ -117,7 +117,7 @@ def highest(row, legal_actions):
 
 @jit_inline
 def choose(stream, i, row, legal_actions, explore, clock):
-    """An exploring action."""
+    """Sample an exploring action."""
     now = scheduled(explore, clock)
     if not explore.softmax:
         if uniform(stream, i) < now:
@@ -137,7 +137,7 @@ def choose(stream, i, row, legal_actions, explore, clock):
 
 @jit_inline
 def expectation(row, value, legal_actions, explore, clock):
-    """The mean of ``value`` under the exploring policy that the preferences ``row`` give."""
+    """Compute the mean of ``value`` under the exploring policy of the preferences ``row``."""
     now = scheduled(explore, clock)
     best = highest(row, legal_actions)
     total = 0.0

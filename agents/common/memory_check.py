@@ -1,4 +1,4 @@
-"""Check of memory before an agent is made."""
+"""Memory check before an agent is made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from simulator.core.protocols import EnvSpec
 
 
 def free_bytes() -> int:
-    """Available memory in bytes: the kernel's estimate, else the machine's whole memory."""
+    """Return the available memory in bytes: the kernel's estimate, else the machine's whole memory."""
     with suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/meminfo").read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):

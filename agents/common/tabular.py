@@ -1,4 +1,4 @@
-"""Tabular agents' common ground: legal actions, state in and out of checkpoints, and the greedy policy of a table."""
+"""Parts of tabular agents: legal actions, checkpointed state, and the greedy policy of a table."""
 
 from __future__ import annotations
 
@@ -71,19 +71,19 @@ class GreedyTable:
         self._values_buffer = np.zeros(q.shape[2])
 
     def act(self, obs: Array, first: Array) -> Array:
-        """One of the best actions at obs [S, *obs], int64 [S]."""
+        """Return one of the best actions at obs [S, *obs], int64 [S]."""
         actions = np.zeros(len(self._q), np.int64)
         active = self._features.encode(obs)
         _greedy_actions(self._stream, self._q, active, self._legal_actions, self._values_buffer, actions)
         return actions
 
     def values(self, obs: Array) -> Array:
-        """Action values [S, B, A] at obs [B, *obs]; 0 for actions that are not legal."""
+        """Return action values [S, B, A] at obs [B, *obs]; 0 for illegal actions."""
         active = self._features.encode(obs)  # [B, K]
         return np.where(self._legal_at(active), self._q[:, active].sum(axis=2), 0.0)
 
     def probs(self, obs: Array) -> Array:
-        """Probabilities [S, B, A], uniform over the best actions."""
+        """Return probabilities [S, B, A], uniform over the best actions."""
         legal = self._legal_at(self._features.encode(obs))
         return _uniform_over_best(np.where(legal, self.values(obs), -np.inf))
 

@@ -80,7 +80,7 @@ class Config:
 
 
 def _fading(steps: int, explore: dict[str, float], **agent: object) -> dict[str, object]:
-    """Settings whose learning rate falls from 1e-3 to 0."""
+    """Return optimizer settings whose learning rate decays from 1e-3 to 0."""
     return {"explore": explore, "optimizer": {"learning_rate": 1e-3, "lr_decay_steps": steps}, **agent}
 
 
@@ -95,7 +95,7 @@ _TAXI = {
 }
 PRESETS = {
     "cartpole-dqn": {
-        "description": "solved by the median seed in about 15,000 steps, and mostly kept",
+        "description": "solved by the median seed in about 15,000 steps, and mostly still solved at the end",
         "env": "CartPole-v1",
         "steps": 50_000,
         "agent": _CARTPOLE,
@@ -163,10 +163,10 @@ class DQN:
         self.failed_at = learner.state.failed_at
         if learner.plays_rollouts:
             self.rollout = self._rollout
-            self.piece = learner.max_rollout_steps
+            self.max_rollout_steps = learner.max_rollout_steps
 
     def act(self, obs: Array) -> Array:
-        """Exploring actions, int64 [S]."""
+        """Return exploring actions, int64 [S]."""
         return self._learner.act(self._learner.store.current(obs), self._clock)
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
@@ -198,16 +198,16 @@ class DQN:
         """
         observed = "" if is_image(self._spec) else f"observed {step.final_obs[i]} and "
         raise ValueError(
-            f"{self._spec.id}: seed {self._seeds[i]} {observed}earned {step.reward[i]} in step {clock:,}, "
+            f"{self._spec.id}: seed {self._seeds[i]} {observed}got reward {step.reward[i]} in step {clock:,}, "
             "expected finite numbers"
         )
 
     def policy(self) -> DQNPolicy:
-        """The greedy policy as of now."""
+        """Return the current greedy policy."""
         return DQNPolicy(self._learner, self._seeds)
 
     def state(self) -> State:
-        """Networks, optimiser, replay, streams and counters."""
+        """Return networks, optimiser, replay, streams and counters."""
         state = self._learner.state
         return {
             "clock": self._clock,
@@ -219,7 +219,7 @@ class DQN:
         }
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._clock = state["clock"]
         for name, network in self._learner.networks.items():
             network.restore(state[name])
@@ -259,20 +259,20 @@ class DQNPolicy:
         self._sampler = make_sampler(rng.pcg64_states(seed_list, "ties"), *shapes)
 
     def act(self, obs: Array, first: Array) -> Array:
-        """One of the best actions at obs [S, *obs], int64 [S]."""
+        """Return one of the best actions at obs [S, *obs], int64 [S]."""
         actions = np.zeros(len(self._sampler.stream), np.int64)
         stored = self._store.observe(obs, first)
         self._learner.act_greedily(self._net, self._store, self._hyper, self._sampler, stored, actions)
         return actions
 
     def values(self, obs: Array) -> Array | None:
-        """Action values [S, B, A] at obs [B, *obs], 0 for illegal actions; None with torch's networks."""
+        """Return action values [S, B, A] at obs [B, *obs], 0 for illegal actions; None with torch's networks."""
         if not isinstance(self._learner, DenseLearner):
             return None  # of images they depend on the frames before
         return self._learner.values(self._net, self._store, self._hyper, self._sampler, self._store.current(obs))
 
     def probs(self, obs: Array) -> Array | None:
-        """Uniform over the best actions, [S, B, A]; None with torch's networks."""
+        """Return probabilities [S, B, A], uniform over the best actions; None with torch's networks."""
         values = self.values(obs)
         return None if values is None else uniform_best(values, self._hyper.legal_actions, self._store.current(obs))
 

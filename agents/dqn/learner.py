@@ -257,7 +257,7 @@ class DenseLearner:
         return specialize(learn_block, 0, 1, self.state, 0)
 
     def act(self, obs: Array, clock: int) -> Array:
-        """Exploring actions int64 [S] at stored observations [S, F], after ``clock`` environment steps."""
+        """Return exploring actions int64 [S] at stored observations [S, F], after ``clock`` environment steps."""
         state = self.state
         self._act(state.online, state.observations, state.hyper, state.sampler, obs, clock, self._actions)
         return self._actions
@@ -295,7 +295,7 @@ class DenseLearner:
         return buffers
 
     def frozen(self) -> Net:
-        """Copies of the networks that evaluation plays by."""
+        """Return copies of the networks for evaluation."""
         return self.state.eval_net._replace(params=self.state.eval_net.params.copy())
 
     @staticmethod
@@ -307,7 +307,7 @@ class DenseLearner:
 
     @staticmethod
     def values(net: Net, store: VectorStore, hyper: DQNHyperparams, sampler: ActionSampler, obs: Array) -> Array:
-        """Action values float64 [S, B, A] at stored observations [B, F]; 0 for illegal actions."""
+        """Return action values float64 [S, B, A] at stored observations [B, F]; 0 for illegal actions."""
         values = np.zeros((len(sampler.stream), len(obs), sampler.q.shape[1]))
         values_all(net, store.encoding, hyper, sampler, obs, values)
         return values

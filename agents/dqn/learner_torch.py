@@ -87,7 +87,7 @@ class TorchLearner:
         self._actions = np.zeros(n_seeds, np.int64)
 
     def act(self, obs: Array, clock: int) -> Array:
-        """Exploring actions int64 [S] at stored observations [S, F], after ``clock`` environment steps."""
+        """Return exploring actions int64 [S] at stored observations [S, F], after ``clock`` environment steps."""
         state = self.state
         act(state.online, self.store, state.hyper, state.sampler, obs, clock, self._actions, self._seeds)
         return self._actions
@@ -113,7 +113,7 @@ class TorchLearner:
         learn(self.state, clock, self._seeds)
 
     def frozen(self) -> TorchNetwork:
-        """Copies of the networks that evaluation plays by."""
+        """Return copies of the networks for evaluation."""
         copies: TorchNetwork = self.state.eval_net.clone()
         return copies
 
@@ -133,7 +133,7 @@ class TorchLearner:
 def _make_store(
     spec: EnvSpec, n_seeds: int, config: Any, n_outputs: int
 ) -> tuple[VectorStore | FrameStore, Callable[[], Any]]:
-    """The observation store, and the function that builds the module which fits it."""
+    """Make the observation store, and the function that builds the matching module."""
     priorities = priority_bytes(config.priority if config.prioritized else None, config.buffer_size)
     advice = "a smaller agent.buffer_size, or fewer seeds"
     if is_image(spec):
@@ -151,7 +151,7 @@ def _make_store(
 
 
 def frame_capacity(spec: EnvSpec, depth: int, buffer_size: int, n_step: int) -> int:
-    """Frames that hold every transition: one each, and one more for every truncation, whose last frame is its own.
+    """Count the frames of every transition: one each, and one more for the last frame of a truncation.
 
     Truncations are expected at the environment's limit, or at every eighth step without one. Where they come more
     often, the oldest transitions lose their frames and are no longer sampled.

@@ -70,7 +70,7 @@ class ActionSampler(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A batch of B transitions in each of W rows, and all that an update makes of it."""
+    """A batch of B transitions in each of W rows, and the intermediate results of an update."""
 
     indices: Array  # int64 [W, B], in the replay
     weights: Array  # float32 [W, B], importance weights
@@ -90,7 +90,7 @@ class Batch(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """All that S learners are made of."""
+    """Train state of S learners."""
 
     hyper: DQNHyperparams
     online: Any  # networks of the backend
@@ -243,7 +243,7 @@ def explore_actions(hyper, sampler, obs, clock, actions, seeds):
 
 @jit_inline
 def ez_greedy_action(sampler, i, legal_actions, epsilon, max_repeat):
-    """Random action of seed i, or -1 where it should be greedy.
+    """Return a random action of seed i, or -1 where it should be greedy.
 
     A random action is repeated for k steps or more with probability 1/k, up to ``max_repeat`` (after Dabney,
     Ostrovski and Barreto 2021), and is dropped where it is not legal.
@@ -278,7 +278,7 @@ def value_actions(hyper, sampler, obs, clock, actions, seeds):
 
 @jit_inline
 def legal_row(hyper, obs):
-    """Index of the legal actions at a stored observation [F] in ``hyper.legal_actions``."""
+    """Return the index of the legal actions at a stored observation [F] in ``hyper.legal_actions``."""
     return np.int64(obs[0]) if hyper.legal_actions.shape[0] > 1 else 0
 
 
@@ -347,7 +347,7 @@ def copies_at(hyper, clock):
 
 @jit_or_python(inline=True)
 def update_params(hyper, clock):
-    """The parameters of the updates at environment step ``clock``."""
+    """Return the update parameters at environment step ``clock``."""
     progress = min(clock / hyper.beta_steps, 1.0) if hyper.beta_steps else 0.0
     eval_ema = 0.0
     if hyper.eval_ema > 0.0:  # a plain mean at first, so that no trace of the first weights is left
@@ -423,7 +423,7 @@ def td_targets(hyper, replay, batch, failed_at, seeds):
 
 @jit_inline
 def double_q_value(q_t_selector, q_t, legal_actions):
-    """Value in ``q_t`` [A] of the legal action that ``q_t_selector`` [A] prefers (van Hasselt et al. 2016, eq. 4)."""
+    """Return ``q_t`` [A] of the best legal action in ``q_t_selector`` [A] (van Hasselt et al. 2016, eq. 4)."""
     best = legal_actions[1]
     for m in range(2, 1 + legal_actions[0]):
         best = legal_actions[m] if q_t_selector[legal_actions[m]] > q_t_selector[best] else best
@@ -454,7 +454,7 @@ def loss_gradient(hyper, replay, batch, failed_at, seeds):
 
 @jit_inline
 def td_loss(td_error, huber):
-    """Half the squared TD error (target - value), or Huber's loss: linear beyond 1."""
+    """Return half the squared TD error (target - value), or Huber's loss: linear beyond 1."""
     if huber and abs(td_error) > np.float32(1.0):
         return abs(td_error) - np.float32(0.5)
     return np.float32(0.5) * td_error * td_error
@@ -462,7 +462,7 @@ def td_loss(td_error, huber):
 
 @jit_inline
 def td_loss_grad(td_error, huber):
-    """Derivative of :func:`td_loss` with respect to the value."""
+    """Return the derivative of :func:`td_loss` with respect to the value."""
     if huber and abs(td_error) > np.float32(1.0):
         return -np.sign(td_error)
     return -td_error

@@ -1,4 +1,4 @@
-"""The factory of compiled environments: S copies of one, stepped by one compiled call into buffers that are used again.
+"""Factory of compiled environments: S copies, stepped by one compiled call into reused buffers.
 
 An environment's own file brings its dynamics over one copy, as :class:`Dynamics`, and its picture. Each copy draws from
 the stream that Gymnasium's original has after ``reset(seed=n)``, in the original's order, and computes in float64 in
@@ -24,7 +24,7 @@ from simulator.core.vector_batch import VectorBatch
 
 
 class Dynamics(NamedTuple):
-    """The law of one environment, as ``jit_inline`` functions over copy i of ``copies``."""
+    """Dynamics of one environment, as ``jit_inline`` functions over copy i of ``copies``."""
 
     start: Any  # (copies, i): draw the first state of an episode
     transition: Any  # (copies, i, action) -> (reward, terminated): move by an action that exists
@@ -32,7 +32,7 @@ class Dynamics(NamedTuple):
 
 
 class Copies(NamedTuple):
-    """S copies of an environment, moved on in place."""
+    """S copies of an environment, updated in place."""
 
     settings: Any  # of the environment: float64 [R], or a NamedTuple of numbers
     state: np.ndarray  # [S, K] float64 or int64
@@ -48,12 +48,12 @@ class CompiledEnv:
     Args:
         spec: description of the environment; its actions are Discrete, its observations a flat Box or Discrete.
         seeds: of the copies.
-        dynamics: the law.
-        settings: what the law reads as ``copies.settings``.
+        dynamics: transition, reset and observation.
+        settings: read by the dynamics as ``copies.settings``.
         initial_state: [K] of the state's type; every copy has its own.
         render: (state [K], steps of the episode) -> picture.
-        polish: (states [E, K], obs [E, F]) rewrites the first observations of episodes, or None. Compiled rollouts
-            would leave it out, so there are none with it.
+        fix_first_obs: (states [E, K], obs [E, F]) rewrites the first observations of episodes, or None. Compiled
+            rollouts cannot call it, so there are none with it.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class CompiledEnv:
         settings: Any,
         initial_state: Array,
         render: Callable[[Array, int], Scene],
-        polish: Callable[[Array, Array], None] | None = None,
+        fix_first_obs: Callable[[Array, Array], None] | None = None,
     ) -> None:
         n_seeds = len(seeds)
         obs_shape = spec.observation.shape or ()
@@ -78,12 +78,12 @@ class CompiledEnv:
             max_steps=int(spec.max_steps or 0),
         )
         self._render = render
-        self._polish = polish
+        self._fix_first_obs = fix_first_obs
         self._buffers = (_step_buffers(spec, n_seeds), _step_buffers(spec, n_seeds))  # in turn
         self._turn = 0
         self._obs = np.zeros((n_seeds, *obs_shape), spec.observation.dtype)
         self._actions = np.zeros(n_seeds, np.int64)
-        loops = _compile(dynamics, int(spec.action.n), *obs_shape, rollouts=bool(obs_shape) and polish is None)  # type: ignore[attr-defined]
+        loops = _compile(dynamics, int(spec.action.n), *obs_shape, rollouts=bool(obs_shape) and fix_first_obs is None)  # type: ignore[attr-defined]
         self._step_all = specialize(loops.step_all, self._copies, self._actions, self._buffers[0])
         self._reset_all = specialize(loops.reset_all, self._copies, self._obs)
         self._step_one = loops.step_one
@@ -93,8 +93,8 @@ class CompiledEnv:
         """Start an episode in every seed; [S, *obs]."""
         obs = np.zeros_like(self._obs)
         self._reset_all(self._copies, obs)
-        if self._polish is not None:
-            self._polish(self._copies.state, obs)
+        if self._fix_first_obs is not None:
+            self._fix_first_obs(self._copies.state, obs)
         self._obs = obs
         return obs.copy()
 
@@ -113,12 +113,12 @@ class CompiledEnv:
         if n_done < 0:
             invalid = -1 - n_done
             n_actions = self.spec.action.n  # type: ignore[attr-defined]
-            given = f"seed number {invalid} was given action {self._actions[invalid]}"
-            raise ValueError(f"{self.spec.id}: {given}, expected 0 to {n_actions - 1}")
-        if n_done and self._polish is not None:
+            invalid_action = f"seed number {invalid} was given action {self._actions[invalid]}"
+            raise ValueError(f"{self.spec.id}: {invalid_action}, expected 0 to {n_actions - 1}")
+        if n_done and self._fix_first_obs is not None:
             done = np.flatnonzero(step.terminated | step.truncated)
             first_obs = step.obs[done]
-            self._polish(self._copies.state[done], first_obs)
+            self._fix_first_obs(self._copies.state[done], first_obs)
             step.obs[done] = first_obs
         self._obs = step.obs
         return step
@@ -136,15 +136,15 @@ class CompiledEnv:
         return VectorBatch(self._pointer, self._copies, step)
 
     def observe(self) -> Array:
-        """Current observations, [S, *obs]."""
+        """Return current observations, [S, *obs]."""
         return self._obs.copy()
 
     def scene(self, index: int) -> Scene:
-        """Picture of one copy."""
+        """Draw one copy."""
         return self._render(self._copies.state[index], int(self._copies.episode_step[index]))
 
     def state(self) -> State:
-        """States, steps of the current episodes, streams, and current observations."""
+        """Return states, steps of the current episodes, streams, and current observations."""
         return {
             "state": self._copies.state.copy(),
             "episode_step": self._copies.episode_step.copy(),
@@ -154,7 +154,7 @@ class CompiledEnv:
         }
 
     def restore(self, state: State) -> bool:
-        """Go on from ``state``; always exact."""
+        """Continue from ``state``; always exact."""
         self._copies.state[:] = state["state"]
         self._copies.episode_step[:] = state["episode_step"]
         self._copies.stream[:] = state["stream"]
@@ -225,10 +225,10 @@ def _compile(dynamics: Dynamics, n_actions: int, n_features: int = 0, *, rollout
     names = {**globals(), **dynamics._asdict(), "n_actions": n_actions, "n_features": n_features}
 
     def bind(loop: FunctionType) -> FunctionType:
-        law = dynamics.transition.py_func
-        bound = FunctionType(loop.__code__.replace(co_filename=law.__code__.co_filename), names, loop.__name__)
-        bound.__module__ = law.__module__
-        bound.__qualname__ = f"{law.__module__}.{loop.__name__}"
+        transition = dynamics.transition.py_func
+        bound = FunctionType(loop.__code__.replace(co_filename=transition.__code__.co_filename), names, loop.__name__)
+        bound.__module__ = transition.__module__
+        bound.__qualname__ = f"{transition.__module__}.{loop.__name__}"
         return bound
 
     names["copy_obs"] = jit_inline(bind(_copy_vector if n_features else _copy_number))

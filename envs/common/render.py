@@ -26,7 +26,7 @@ COLOURS = {
 GOALS = {"": (40, 160, 70), "G": (40, 160, 70)} | {
     digit: (60 + 18 * n, 40 + 70 * (n % 3), 235 - 20 * n) for n, digit in enumerate("0123456789")
 }
-SHAPES = {"walker": "disc", "key": "inner", "door": "frame"}  # everything else fills its cell
+SHAPES = {"walker": "disc", "key": "inner", "door": "frame"}  # all other marks fill their cell
 SIGNS = {"walker": "@", "cue": "?", "goal": "G", "lava": "L", "door": "D", "key": "K", "start": "S", "slippery": "~"}
 
 
@@ -101,7 +101,7 @@ def _grid_lines(scene: Scene) -> list[str]:
 
 
 def _room_lines(scene: Scene) -> list[str]:
-    """``@G 5 -> 1 4``: the walker, a goal, the room, and where its doors lead."""
+    """Format rooms as lines: ``@G 5 -> 1 4`` are the walker, a goal, the room, and where its doors lead."""
     goals = {mark.row for mark in scene.marks if mark.kind == "goal"}
     signs = [
         f"{'@' if room == scene.walker else ' '}{'G' if room in goals else ' '}" for room in range(len(_places(scene)))

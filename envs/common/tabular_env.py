@@ -1,4 +1,4 @@
-"""Tabular environments: S copies of a finite MDP, stepped by one compiled call into buffers that are used again."""
+"""Tabular environments: S copies of a finite MDP, stepped by one compiled call into reused buffers."""
 
 from __future__ import annotations
 
@@ -62,20 +62,20 @@ class TabularEnv:
         invalid = self._step_all(self.env_batch, self._actions, step)
         if invalid >= 0:
             n_actions = self.spec.action.n  # type: ignore[attr-defined]
-            given = f"seed number {invalid} was given action {self._actions[invalid]}"
-            raise ValueError(f"{self.spec.id}: {given}, expected 0 to {n_actions - 1}")
+            invalid_action = f"seed number {invalid} was given action {self._actions[invalid]}"
+            raise ValueError(f"{self.spec.id}: {invalid_action}, expected 0 to {n_actions - 1}")
         return step
 
     def observe(self) -> Array:
-        """Current observations, int64 [S]."""
+        """Return current observations, int64 [S]."""
         return self.env_batch.table.obs_of_state[self.env_batch.state]
 
     def scene(self, index: int) -> Scene:
-        """Picture of one copy."""
+        """Draw one copy."""
         return self._render(int(self.env_batch.state[index]), int(self.env_batch.episode_step[index]))
 
     def state(self) -> State:
-        """States, steps of the current episodes, and streams."""
+        """Return states, steps of the current episodes, and streams."""
         return {
             "state": self.env_batch.state.copy(),
             "episode_step": self.env_batch.episode_step.copy(),
@@ -83,7 +83,7 @@ class TabularEnv:
         }
 
     def restore(self, state: State) -> bool:
-        """Go on from ``state``; always exact."""
+        """Continue from ``state``; always exact."""
         self.env_batch.state[:] = state["state"]
         self.env_batch.episode_step[:] = state["episode_step"]
         self.env_batch.stream[:] = state["stream"]

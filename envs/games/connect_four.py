@@ -1,7 +1,7 @@
 """Connect four by PettingZoo's rules: marks fall to the bottom of a column, four in a row win.
 
-Needs the extra ``pettingzoo``. An agent is not told which columns are full: a mark for one of these falls into a free
-column drawn at random, and the match counts how often that was.
+Needs the extra ``pettingzoo``. A mark for a full column falls into a random column that is not full, and
+the match counts these replaced moves.
 
 =========  ==========================================================
 action     meaning
@@ -12,8 +12,8 @@ action     meaning
 =============  ==================================================================================================
 observation    float32 [2, 6, 7], row 0 the top
 =============  ==================================================================================================
-plane 0        1 where the mover's marks are
-plane 1        1 where the other's marks are
+plane 0        1 at the marks of the side to move
+plane 1        1 at the other side's marks
 =============  ==================================================================================================
 
 =================================================  ======================================================

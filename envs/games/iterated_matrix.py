@@ -147,12 +147,12 @@ class IteratedMatrix:
         buffers = self._buffers[self._turn]
         invalid = _play_round(self._rules, self._noise, self._ending, self._episode_step, first, second, buffers)
         if invalid >= 0:
-            given = f"{first[invalid]} and {second[invalid]}"
-            raise ValueError(f"{name}: seed {self._seeds[invalid]} was given actions {given}, expected 0 or 1")
+            actions = f"{first[invalid]} and {second[invalid]}"
+            raise ValueError(f"{name}: seed {self._seeds[invalid]} was given actions {actions}, expected 0 or 1")
         return buffers.step(0), buffers.step(1)
 
     def expected(self, first: Array, second: Array) -> tuple[Array, Array]:
-        """Exact payoffs per round; see :func:`simulator.core.games.memory_one_payoffs`."""
+        """Return exact payoffs per round; see :func:`simulator.core.games.memory_one_payoffs`."""
         return memory_one_payoffs(
             (first, second),
             self._rules.payoffs,
@@ -162,7 +162,7 @@ class IteratedMatrix:
         )
 
     def state(self) -> State:
-        """Streams, rounds of the current episodes, and observations."""
+        """Return streams, rounds of the current episodes, and observations."""
         return {
             "noise": self._noise.copy(),
             "ending": self._ending.copy(),
@@ -171,7 +171,7 @@ class IteratedMatrix:
         }
 
     def restore(self, state: State) -> tuple[Array, Array]:
-        """Go on from ``state``; the observations of each side."""
+        """Continue from ``state``; the observations of each side."""
         self._noise[...] = state["noise"]
         self._ending[...] = state["ending"]
         self._episode_step[...] = state["episode_step"]
@@ -188,13 +188,13 @@ def make(seed_list: Sequence[int], config: Config) -> IteratedMatrix:
     """
     if config.second_payoffs is not None and config.payoffs is None:
         raise ValueError("game.second_payoffs: expected game.payoffs beside it")
-    own = np.array(config.payoffs or PAYOFFS[config.kind], np.float64)
+    payoffs = np.array(config.payoffs or PAYOFFS[config.kind], np.float64)
     if config.payoffs is None and config.kind == "matching_pennies":
-        other = -own
+        other = -payoffs
     else:
-        other = own[[0, 2, 1, 3]] if config.second_payoffs is None else np.array(config.second_payoffs, np.float64)
+        other = payoffs[[0, 2, 1, 3]] if config.second_payoffs is None else np.array(config.second_payoffs, np.float64)
     name = config.kind if config.payoffs is None else "matrix game"
-    rules = MatrixGameRules(np.stack([own, other]), float(config.noise), float(config.continuation), config.rounds)
+    rules = MatrixGameRules(np.stack([payoffs, other]), float(config.noise), float(config.continuation), config.rounds)
     return IteratedMatrix(f"iterated {name.replace('_', ' ')}", rules, list(seed_list))
 
 

@@ -1,4 +1,4 @@
-"""Correlated patterns: alike by family, by a common bias, or along their own units, by a known amount.
+"""Correlated patterns: within families, by a common bias, or between neighbouring units.
 
 * ``hierarchical``: families around random ancestors; a unit of a child is its ancestor's with probability
   (1 + sqrt(c)) / 2, so that two siblings have the correlation c and strangers have none (Parga and Virasoro 1986,

@@ -1,4 +1,4 @@
-"""Pictures from an idx file of the user's: MNIST, Fashion-MNIST and whatever else comes in that format.
+"""Images from the user's idx file: MNIST, Fashion-MNIST and others in this format.
 
 Pixels are bytes. Nothing is downloaded: the files are asked for by path, gzipped or not, and read strictly. The format:
 a magic number (two zero bytes, the type of a number, how many sizes follow), the sizes as big-endian 32-bit numbers,
@@ -26,7 +26,7 @@ from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
 _UBYTE = 8  # the type of unsigned bytes
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
 _EXPECTED = "an idx file, plain or gzipped"
 MAX_BRIGHTNESS = 255.0
 
@@ -47,8 +47,8 @@ class Config:
 
 def files(config: Config) -> list[str]:
     """Return the files that the patterns are read from, those that are there."""
-    found = [config.path, config.labels or find_labels(config.path)]
-    return [path for path in found if os.path.isfile(path)]
+    paths = [config.path, config.labels or find_labels(config.path)]
+    return [path for path in paths if os.path.isfile(path)]
 
 
 def make(seed_list: Sequence[int], config: Config) -> Patterns:
@@ -99,8 +99,8 @@ def read_idx(path: str | os.PathLike[str], n_sizes: int) -> Array:
             most = size - first
             packed = isinstance(file, GzipFile)
             if not prod(shape) or (prod(shape) > size * DEFLATED if packed else prod(shape) != most):
-                there = f"at most {size * DEFLATED:,}" if packed else f"{most:,}"
-                raise ValueError(f"{source}: found {there} bytes after the head, expected {named}, more than none")
+                available = f"at most {size * DEFLATED:,}" if packed else f"{most:,}"
+                raise ValueError(f"{source}: found {available} bytes after the head, expected {named}, more than none")
             check_size(prod(shape), DATA, path, f"bytes, {named} as its head declares")
             page = _read(file, prod(shape))
     except (OSError, EOFError, zlib.error) as error:
@@ -113,10 +113,10 @@ def read_idx(path: str | os.PathLike[str], n_sizes: int) -> Array:
 
 
 def _read(file: BinaryIO, declared: int) -> bytearray:
-    """Read the declared bytes, and one more where there are more; piece by piece, as the declaration can be false."""
+    """Read the declared bytes, and one more if there are more; in chunks, as the header can be wrong."""
     page = bytearray()
-    while len(page) <= declared and (piece := file.read(min(declared + 1 - len(page), _PIECE))):
-        page += piece
+    while len(page) <= declared and (chunk := file.read(min(declared + 1 - len(page), _CHUNK))):
+        page += chunk
     return page
 
 

@@ -1,4 +1,4 @@
-"""Pictures of the user's: a .npy array, or a folder of image files, whose sub-folders are classes.
+"""Images of the user: a .npy array, or a folder of image files, whose sub-folders are classes.
 
 Colours become grey; transparent pixels show the background, which is white. Arrays of numbers are read as 0 to 1, -1 to
 1, 0 to 255 or 0 to 65535, the first of these that holds all of them. Image files are read strictly, by Pillow, which
@@ -55,15 +55,15 @@ class Config:
 def files(config: Config) -> list[str]:
     """Return the files that the patterns are read from."""
     path = Path(config.path)
-    found = sorted(path.rglob("*")) if os.path.isdir(config.path) else [path]
-    return [str(each) for each in found if os.path.isfile(each)]
+    paths = sorted(path.rglob("*")) if os.path.isdir(config.path) else [path]
+    return [str(file) for file in paths if os.path.isfile(file)]
 
 
 def make(seed_list: Sequence[int], config: Config) -> Patterns:
     """Make the pictures, in a random order for every seed.
 
     Raises:
-        ValueError: no path, an unreadable or truncated file, sizes that differ, a pixel that is no number, or one
+        ValueError: no path, an unreadable or truncated file, sizes that differ, a pixel that is not finite, or one
             between -1 and 1 that two levels would turn into one of them unasked; one line.
     """
     if not config.path:
@@ -93,7 +93,7 @@ def read_pictures(path: str, size: int = 0, background: float = 1.0, *, signs: b
 
     Raises:
         ValueError: nothing there, an unreadable file, one of another size, numbers in no usual range; one line.
-        Stopped: somebody asked to stop; see :mod:`simulator.core.stopping`.
+        Stopped: a signal asked to stop; see :mod:`simulator.core.stopping`.
     """
     if os.path.isdir(path):
         return _folder(Path(path), size, background)
@@ -117,7 +117,7 @@ def _folder(folder: Path, size: int, background: float) -> tuple[Array, Array]:
     pictures = [_resized(_image(file, background), size) if size else _image(file, background) for file in files]
     for file, picture in zip(files, pictures, strict=True):
         if picture.shape != pictures[0].shape:
-            found, expected = ("{1} x {0}".format(*each.shape) for each in (picture, pictures[0]))
+            found, expected = ("{1} x {0}".format(*image.shape) for image in (picture, pictures[0]))
             named = f"{expected} as in {files[0].name}, or a size to resize them to"
             raise ValueError(f"{file}: found {found} pixels, expected {named}")
     classes = sorted({file.parent for file in files} - {folder})
@@ -127,18 +127,18 @@ def _folder(folder: Path, size: int, background: float) -> tuple[Array, Array]:
 
 def _check_heads(files: Sequence[Path], size: int) -> None:
     """Refuse, by the heads of the files, more pictures than may be unpacked, before one of them is."""
-    kept = 0
+    n_bytes = 0
     for file in files:
         raise_if_stopped()
         with _opened(file) as image:
             width, height = image.size
-        _check_pixels(file, width, height, kept)
-        kept += _KEPT * (size * size if size else width * height)
+        _check_pixels(file, width, height, n_bytes)
+        n_bytes += _KEPT * (size * size if size else width * height)
 
 
 def _check_pixels(file: Path, width: int, height: int, before: int = 0) -> None:
-    what = f"bytes unpacked, {width:,} x {height:,} pixels here"
-    check_size(before + width * height * _PIXEL, DATA, file, what)
+    unit = f"bytes unpacked, {width:,} x {height:,} pixels here"
+    check_size(before + width * height * _PIXEL, DATA, file, unit)
 
 
 def _image(file: Path, background: float) -> Array:
@@ -205,38 +205,38 @@ def _any_size() -> Iterator[None]:
     """Switch off Pillow's limit of pixels: ours stands in its place."""
     from PIL import Image
 
-    kept = Image.MAX_IMAGE_PIXELS
+    limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
         yield
     finally:
-        Image.MAX_IMAGE_PIXELS = kept
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _array(path: str, background: float, *, signs: bool) -> Array:
     """Read the pictures of a .npy file as grey from 0 to 1, float32 [M, H, W] or [M, N]."""
-    found = read_npy(path)
-    coloured = found.ndim == 4 and found.shape[3] in (1, 3, 4)
-    if not (found.ndim in (2, 3) or coloured) or not found.size:
+    array = read_npy(path)
+    coloured = array.ndim == 4 and array.shape[3] in (1, 3, 4)
+    if not (array.ndim in (2, 3) or coloured) or not array.size:
         shapes = "(pictures, height, width), with 3 colours or without, or (pictures, numbers)"
-        raise ValueError(f"{path}: found an array of shape {found.shape}, expected {shapes}")
-    pixels = _scale_to_unit(found, path)
-    if signs and found.min() < 0.0:
-        _check_signs(found, path)
+        raise ValueError(f"{path}: found an array of shape {array.shape}, expected {shapes}")
+    pixels = _scale_to_unit(array, path)
+    if signs and array.min() < 0.0:
+        _check_signs(array, path)
     if not coloured:
         return pixels
-    grey = (pixels[..., :3] @ np.array(_LUMA, np.float32)).clip(0.0, 1.0) if found.shape[3] > 1 else pixels[..., 0]
-    return _blend(grey, pixels[..., 3], background) if found.shape[3] == 4 else grey
+    grey = (pixels[..., :3] @ np.array(_LUMA, np.float32)).clip(0.0, 1.0) if array.shape[3] > 1 else pixels[..., 0]
+    return _blend(grey, pixels[..., 3], background) if array.shape[3] == 4 else grey
 
 
-def _check_signs(found: Array, path: str) -> None:
+def _check_signs(signs: Array, path: str) -> None:
     """Refuse numbers between -1 and 1 where two levels are asked for without a threshold."""
-    between = np.argwhere(np.abs(found) != 1)
+    between = np.argwhere(np.abs(signs) != 1)
     if len(between):
         at = tuple(int(place) for place in between[0])
-        turned = "+1" if found[at] > 0 else "-1"
-        rest = f"with levels = two it would become {turned}; levels = grey keeps it, and threshold = 0.5 allows it"
-        raise ValueError(f"{path}: pixel {at} is {found[at]:g}, expected -1 or +1: {rest}")
+        turned = "+1" if signs[at] > 0 else "-1"
+        advice = f"with levels = two it would become {turned}; levels = grey keeps it, and threshold = 0.5 allows it"
+        raise ValueError(f"{path}: pixel {at} is {signs[at]:g}, expected -1 or +1: {advice}")
 
 
 def _scale_to_unit(pixels: Array, source: str) -> Array:

@@ -1,4 +1,4 @@
-"""Views of rooms: the walls around a random walker, each view once, in the order of first sight.
+"""Views of rooms: distinct windows of walls around a random walker, in the order of first visit.
 
 The environments are the maps of ``rooms``. A view is a window of cells with the walker in the middle, wall +1 and
 everything else -1; walls hide nothing, and outside of the map is wall. The map is the same for all seeds, the walks
@@ -15,9 +15,9 @@ import numpy as np
 from msgspec import Meta
 
 from envs.common.gridworld import layouts
-from envs.common.gridworld.finite_world import ObservationConfig, WorldRules
 from envs.common.gridworld.grid_mdp import make_cells, make_grid
 from envs.common.gridworld.grid_observations import grid_observations
+from envs.common.gridworld.layout_model import LayoutRules, ObservationConfig
 from envs.common.gridworld.map_file import Map
 from envs.common.patterns.sampling import Patterns
 from simulator.core.field_types import Count, CountOrZero, Share
@@ -58,7 +58,7 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
     plan = layouts.find(config.layout, options)
     if not isinstance(plan, Map):
         raise ValueError(f"rooms_seen: layout = {config.layout!r}: found a graph of rooms, expected a map")
-    grid = make_grid(make_cells(plan), WorldRules(start="random"))
+    grid = make_grid(make_cells(plan), LayoutRules(start="random"))
     encode = grid_observations(grid, ObservationConfig("window", config.window, xray=True)).encode
     walls = encode(np.arange(len(grid.cell)))[..., 0].reshape(len(grid.cell), -1)  # [states, N], the first plane
     distinct, view_of_state = np.unique(walls, axis=0, return_inverse=True)
@@ -76,14 +76,14 @@ def _walk(
     stream: np.random.Generator, n: int, n_steps: int, view_of_state: list[int], next_state: list[list[int]]
 ) -> list[int]:
     """Return the first n distinct views of a walk, which goes on from a random place after every ``n_steps``."""
-    found: dict[int, None] = {}
-    while len(found) < n:
+    views: dict[int, None] = {}
+    while len(views) < n:
         state = int(stream.integers(len(view_of_state)))
         for action in stream.integers(4, size=n_steps).tolist():
-            found[view_of_state[state]] = None
+            views[view_of_state[state]] = None
             state = next_state[state][action]
-        found[view_of_state[state]] = None
-    return list(found)[:n]
+        views[view_of_state[state]] = None
+    return list(views)[:n]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Autoregressive memory: one masked network gives the probability of every pixel given the pixels before it.
+"""Autoregressive memory: a masked network models the probability of every pixel given the pixels before it.
 
 Larochelle and Murray 2011 (NADE, the neural autoregressive distribution estimator); Germain et al. 2015 (MADE, its
 masked form, in which one pass gives all conditionals).

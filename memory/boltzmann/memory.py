@@ -159,9 +159,9 @@ class BoltzmannMemory:
             for i in range(first, last):
                 for start in range(0, values.shape[1], n_cues):
                     at = (i, slice(start, start + n_cues))
-                    found = self._anneal_cues(i, values[at], mask[at], field[at], t_init)
-                    restored[at] = found.visible
-                    trace[at] = found.energy
+                    annealed = self._anneal_cues(i, values[at], mask[at], field[at], t_init)
+                    restored[at] = annealed.visible
+                    trace[at] = annealed.energy
 
         parallel_for(work, len(values))
         n_iters = np.full(values.shape[:2], settings.max_iters, np.int64)

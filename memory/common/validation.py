@@ -1,4 +1,4 @@
-"""Checks of what memories are given: shapes, finite values, and the domain."""
+"""Validation of patterns and cues: shapes, finite values, and the domain."""
 
 from __future__ import annotations
 

@@ -186,5 +186,5 @@ def _search_codes(
         train({"codes": codes}, update, config.latent_steps, config.latent_lr)
     shape = (evidence.shape[1], config.n_starts)
     best = torch.unflatten(cost(), 1, shape).argmin(-1)[..., None, None]  # [S, Q, 1, 1]
-    found = torch.unflatten(codes, 1, shape)  # [S, Q, R, H]
-    return found.gather(2, best.expand(-1, -1, -1, found.shape[-1]))[:, :, 0]
+    by_start = torch.unflatten(codes, 1, shape)  # [S, Q, R, H]
+    return by_start.gather(2, best.expand(-1, -1, -1, by_start.shape[-1]))[:, :, 0]

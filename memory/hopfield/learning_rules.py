@@ -140,7 +140,7 @@ class FlowObjective(NamedTuple):
     """Probability flow of weights, per pattern and unit."""
 
     value: float
-    gradient: Array  # [N, N], symmetric: W_ij and W_ji are one number, half of whose gradient stands in each place
+    gradient: Array  # [N, N], symmetric: W_ij and W_ji are one parameter, with half of its gradient each
 
 
 def probability_flow(weights: Array, x: Array, constant_unit: bool = False) -> FlowObjective:

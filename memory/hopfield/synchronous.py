@@ -24,7 +24,7 @@ class SeedNetwork(NamedTuple):
 
     matrix: Array  # weights [N, N], or patterns by unit float32 [N, P]
     columns: Array  # int8 [N, P], patterns by unit; P is 0 where there are weights
-    self_coupling: float  # what the product with the matrix has of a unit's own state, and its field has not
+    self_coupling: float  # contribution of a unit's own state to the matrix product, absent in its field
 
 
 class SyncBatch(NamedTuple):
@@ -56,14 +56,14 @@ def settle(net: AsyncNetwork, state: AsyncState) -> None:
 
 def energies(net: AsyncNetwork, states: Array) -> Array:
     """Compute energies float64 [S, Q] at states int8 [S, Q, N]."""
-    found = np.empty(states.shape[:2])
+    energy = np.empty(states.shape[:2])
     for i, seed_states in enumerate(states):
         seed_net = _seed_network(net, i)
         clamped = np.ones(seed_states.shape, np.bool_)
         batch = _make_batch(seed_net, seed_states, clamped, np.zeros((len(seed_states), 0)))
         status = np.empty(len(seed_states), np.int64)
-        _update_batch(batch, _fields(seed_net, batch), seed_net.columns, seed_net.self_coupling, status, found[i])
-    return found
+        _update_batch(batch, _fields(seed_net, batch), seed_net.columns, seed_net.self_coupling, status, energy[i])
+    return energy
 
 
 def local_fields(net: AsyncNetwork, states: Array) -> Array:

@@ -22,7 +22,7 @@ FOLDER = ROOT / "tests" / "benchmarks"
 
 
 def act(args: ParsedArgs) -> CommandResult:
-    """Run what is named, or everything."""
+    """Run the named benchmark, or all of them."""
     name = args.names[0] if args.names else None
     if args.options.store and name is None:
         raise ValueError("--store: expected the name of one benchmark before it (engram bench NAME --store)")
@@ -33,7 +33,7 @@ def act(args: ParsedArgs) -> CommandResult:
 
 
 def measure(name: str | None, as_json: bool) -> dict[str, Any]:
-    """Run one benchmark, or all of them; what they return, by name. Without ``as_json`` each prints its own table.
+    """Run one benchmark, or all of them, and return their results by name. Without ``as_json`` each prints a table.
 
     Raises:
         ValueError: this is no checkout, or there is no such benchmark.
@@ -42,7 +42,7 @@ def measure(name: str | None, as_json: bool) -> dict[str, Any]:
     if not files:
         raise ValueError(f"there are no benchmarks in {FOLDER}: expected engram bench to run from a checkout")
     if name is None:
-        return {each: _run(path, as_json) for each, path in files.items()}
+        return {benchmark: _run(path, as_json) for benchmark, path in files.items()}
     plain = name.replace("-", "_")
     if plain not in files:
         raise ValueError(unknown_name_message("benchmark", name, files, f"there are {', '.join(files)}"))
@@ -61,13 +61,13 @@ def store(measured: Mapping[str, Any]) -> None:
 
 
 def show(measured: Mapping[str, Any]) -> None:
-    """Print what was run: the numbers are printed already."""
+    """Print the names of the benchmarks; their numbers are printed already."""
     console.print_status(f"measured: {', '.join(measured)}")
 
 
 def _run(path: Path, as_json: bool) -> Any:
     if str(ROOT) not in sys.path:
-        sys.path.append(str(ROOT))  # a benchmark may import what tests share
+        sys.path.append(str(ROOT))  # benchmarks may import shared test code
     spec = spec_from_file_location(f"benchmarks_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

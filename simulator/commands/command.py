@@ -1,4 +1,4 @@
-"""The contract of a command, the options that are no settings of an experiment, and helpers of several commands."""
+"""Contract of a command, options that are not settings of an experiment, and shared helpers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from simulator.core.files.reading import set_limit
 
 @dataclass(frozen=True)
 class Options:
-    """The options that are no settings of an experiment."""
+    """Options that are not settings of an experiment."""
 
     lab: str = ""
     """folder of the stored experiments; by default ENGRAM_LAB, or ./lab"""
@@ -98,11 +98,11 @@ class Options:
 
 EVERYWHERE = ("lab", "json", "max_file_mb")  # options of every command
 DASH = "nothing is written to stdout, expected a path, ./- for a file of that name"
-WRITTEN = ("html", "picture", "output", "lab")  # options that name what is written
+WRITTEN = ("html", "picture", "output", "lab")  # options that name output files
 
 
 class CommandResult(NamedTuple):
-    """The outcome of a command."""
+    """Outcome of a command."""
 
     data: Mapping[str, Any] | None  # the JSON object; None: there is nothing to print
     show: Callable[[Mapping[str, Any]], None]  # prints it for people
@@ -110,7 +110,7 @@ class CommandResult(NamedTuple):
 
 
 class ParsedArgs(NamedTuple):
-    """The words of a command line, sorted and checked."""
+    """Parsed and checked command line."""
 
     names: list[str]
     options: Options
@@ -119,7 +119,7 @@ class ParsedArgs(NamedTuple):
     players: dict[str, Any]  # table -> nested settings of players, texts as they were typed
 
     def sources(self, names: Mapping[str, Any]) -> list[ConfigSource]:
-        """The sources of a config that the words are, over files; ``names``: tables of the players that are named."""
+        """Return the sources of a config: the command line over files; ``names``: tables of the named players."""
         return [ConfigSource({**self.settings, **names}), ConfigSource(self.players, flags=True)]
 
 
@@ -134,13 +134,13 @@ class Command(NamedTuple):
     players: Callable[[ParsedArgs], list[PlayerHelp]] | None = None  # the named players, for help
 
     def known(self) -> list[Setting]:
-        """All options but those of players."""
-        own = [each for each in settings(Options) if each.name in (*EVERYWHERE, *self.options)]
-        return [*self.settings(), *own]
+        """Return all options but those of players."""
+        options = [setting for setting in settings(Options) if setting.name in (*EVERYWHERE, *self.options)]
+        return [*self.settings(), *options]
 
 
 def checked_options(options: Options) -> Options:
-    """Check the texts among options; from here on ``max_file_mb`` holds.
+    """Check the texts among options, and apply ``max_file_mb``.
 
     Raises:
         ValueError: a label or a lab with invisible characters, or - for a file that is written; one line.
@@ -157,26 +157,26 @@ def checked_options(options: Options) -> Options:
     return options
 
 
-def refuse_unused(args: ParsedArgs, command: str, what: str, used: Collection[str]) -> None:
-    """Refuse options that a command has, but that do nothing for what it is asked about.
+def refuse_unused(args: ParsedArgs, command: str, experiment: str, used: Collection[str]) -> None:
+    """Raise an error for options that do nothing here, although the command has them.
 
     Args:
-        args: the words.
+        args: the command line.
         command: the command's name.
-        what: the thing that it is asked about, for the line.
-        used: the options that mean something there, besides EVERYWHERE.
+        experiment: the kind of experiment, for the line.
+        used: the options that have an effect, besides EVERYWHERE.
 
     Raises:
         ValueError: others were given, in one line.
     """
     unused = sorted(option_of((name,)) for name in args.given - {*used, *EVERYWHERE})
     if unused:
-        rest = f", expected {' or '.join(option_of((name,)) for name in used)}" if used else ""
-        raise ValueError(f"{' '.join(unused)}: not for {what}{rest} (engram {command} --help)")
+        expected = f", expected {' or '.join(option_of((name,)) for name in used)}" if used else ""
+        raise ValueError(f"{' '.join(unused)}: not for {experiment}{expected} (engram {command} --help)")
 
 
 def lab_of(options: Options) -> str:
-    """The folder of the lab: ``--lab``, ``ENGRAM_LAB`` or ``./lab``.
+    """Return the folder of the lab: ``--lab``, ``ENGRAM_LAB`` or ``./lab``.
 
     Raises:
         ValueError: it cannot be a lab, in one line.
@@ -190,18 +190,18 @@ def lab_of(options: Options) -> str:
 
 
 def view_of(options: Options, experiment: str = "run") -> Any:
-    """The live view of an experiment, or None."""
+    """Make the live view of an experiment, or None."""
     if options.view == "none":
         return None
     return import_module(f"simulator.views.{experiment}").terminal_view()
 
 
 def named_players(sources: Sequence[ConfigSource], tables: Collection[str]) -> dict[str, str]:
-    """Table -> name of the player that the last source with a name names."""
+    """Return the names of the named players by table; the last source with a name counts."""
     named: dict[str, str] = {}
     for source in sources:
         for table in tables:
-            own = source.values.get(table, {})
-            if isinstance(own, Mapping) and isinstance(own.get("name"), str):
-                named[table] = own["name"]
+            table_of_source = source.values.get(table, {})
+            if isinstance(table_of_source, Mapping) and isinstance(table_of_source.get("name"), str):
+                named[table] = table_of_source["name"]
     return named

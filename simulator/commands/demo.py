@@ -1,4 +1,4 @@
-"""``engram demo``: run the main job in half a minute.
+"""``engram demo``: train agents, benchmark memories and run a small tournament in half a minute.
 
 Three agents learn two sets of rooms, beside the exact optimum; memories recall corrupted digits, beside the
 Bayes-optimal ceiling; and a small tournament ranks agents, with confidence intervals.
@@ -29,7 +29,7 @@ from simulator.statistics import estimates
 from simulator.store.cell_store import CellStore
 from simulator.store.run_store import Store
 from simulator.tournaments import loop as host
-from simulator.tournaments import summary as verdict
+from simulator.tournaments import summary as tournament_summary
 from simulator.tournaments.workers.local import Here
 from simulator.training import loop as engine
 
@@ -83,7 +83,7 @@ NEXT = {
 
 
 class Demo(NamedTuple):
-    """The results of the demo."""
+    """Results of the demo."""
 
     data: dict[str, Any]  # the JSON object of the command
     picture: AgentView | None  # values and best moves of Q-learning's first seed in the four rooms
@@ -105,9 +105,9 @@ def play(lab: str) -> Demo:
     picture = None
     with Store(lab) as store:
         for env, (settings, gamma, steps) in ENVS.items():
-            for agent, own in AGENTS.items():
+            for agent, agent_settings in AGENTS.items():
                 decay = {"epsilon_start": 1.0, "epsilon_end": 0.0, "decay_steps": steps * 5 // 6}  # epsilon from 1 to 0
-                learner = {**own, "gamma": gamma, "explore": decay}
+                learner = {**agent_settings, "gamma": gamma, "explore": decay}
                 config = build({"seeds": SEEDS, "steps": steps, "agent": learner, "env": settings})
                 last = None
                 for last in engine.run(config, store):  # noqa: B007 - only the last one counts
@@ -142,14 +142,14 @@ def _tournament(lab: str) -> dict[str, Any]:
     with CellStore(lab) as store:
         for last in host.play(tournament_config.build(TOURNAMENT), store, lambda n: Here()):
             name = last.id
-        found = verdict.summary(store, name)
+        standings = tournament_summary.summary(store, name)
     path = Path(lab) / f"{name}.html"
     try:
-        write_page(found, path, in_lab=True)
-    except ValueError as error:  # a file of somebody else is there: the results are stored all the same
+        write_page(standings, path, in_lab=True)
+    except ValueError as error:  # a foreign file is in the way; the results are stored all the same
         console.print_status(f"engram: no report was written: {error}")
-        return {**found, "report": None}
-    return {**found, "report": str(path)}
+        return {**standings, "report": None}
+    return {**standings, "report": str(path)}
 
 
 def evaluate(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[Array, float]:
@@ -162,7 +162,7 @@ def evaluate(config: RunConfig, store: Store, run: str, gamma: float) -> tuple[A
     assert spec.mdp is not None
     probs = session.agent.policy().probs(spec.state_obs)  # [S, N, A]
     assert probs is not None
-    values = [start_value(spec.mdp, policy_evaluation(spec.mdp, each, gamma)) for each in probs]
+    values = [start_value(spec.mdp, policy_evaluation(spec.mdp, prob, gamma)) for prob in probs]
     return np.array(values), value_iteration(spec.mdp, gamma).start_value
 
 
@@ -172,15 +172,15 @@ def show(data: Mapping[str, Any], picture: AgentView | None, draw: Callable[[Age
     columns = ("env", "agent", "learned", "best possible", "optimal seeds", "steps per second", "run")
     rows = [
         [
-            each["env"],
-            each["agent"],
-            console.interval(each["value"], each["low"], each["high"]),
-            each["best"],
-            f"{each['at_best']} of {data['seeds']}",
-            round(each["steps_per_second"]),
-            each["run"],
+            row["env"],
+            row["agent"],
+            console.interval(row["value"], row["low"], row["high"]),
+            row["best"],
+            f"{row['at_best']} of {data['seeds']}",
+            round(row["steps_per_second"]),
+            row["run"],
         ]
-        for each in data["rows"]
+        for row in data["rows"]
     ]
     console.print_table(title, columns, rows)
     if picture is not None:

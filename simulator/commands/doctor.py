@@ -25,68 +25,71 @@ _MIN_SPACE = 100 << 20  # bytes
 
 
 class Finding(NamedTuple):
-    """The outcome of one check."""
+    """Outcome of one check."""
 
     name: str
-    verdict: str  # OK, NOTE or BAD
+    status: str  # OK, NOTE or BAD
     found: str
     advice: str = ""
 
 
 def act(args: ParsedArgs) -> CommandResult:
-    """Check everything; the exit code is 1 where something is broken."""
+    """Check everything; the exit code is 1 if a check failed."""
     data = examine(lab_of(args.options), args.options.deep, args.options.fix)
     return CommandResult(data, show, 0 if data["ok"] else 1)
 
 
 def examine(lab: str, deep: bool = False, fix: bool = False) -> dict[str, Any]:
-    """Check everything; ``ok`` is False where something is BAD.
+    """Check everything; ``ok`` is False if a check is BAD.
 
     Args:
         lab: the lab's folder.
         deep: import torch and every player too.
-        fix: mend what can be mended without loss: damaged compiled code is removed.
+        fix: remove damaged compiled code.
     """
     findings = [*_python(), *_distributions(), _pygame(), *_machine(), _cache(fix), _lab(Path(lab)), _display()]
     findings.append(_torch_deep() if deep else _torch())
     if deep:
         findings += _players()
-    return {"ok": all(each.verdict != BAD for each in findings), "checks": [each._asdict() for each in findings]}
+    return {
+        "ok": all(finding.status != BAD for finding in findings),
+        "checks": [finding._asdict() for finding in findings],
+    }
 
 
 def show(report: Mapping[str, Any]) -> None:
     """Print the findings for people."""
-    columns = ("name", "verdict", "found", "advice")
-    console.print_table("", columns, [[each[key] for key in columns] for each in report["checks"]])
-    bad = sum(each["verdict"] == BAD for each in report["checks"])
-    console.print_result(f"{bad} of these must be put right" if bad else "everything that is needed is here")
+    columns = ("name", "status", "found", "advice")
+    console.print_table("", columns, [[check[key] for key in columns] for check in report["checks"]])
+    bad = sum(check["status"] == BAD for check in report["checks"])
+    console.print_result(f"{bad} of these must be fixed" if bad else "all requirements are met")
 
 
 def _python() -> Iterator[Finding]:
-    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {sys.prefix}"
+    text = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {sys.prefix}"
     enough = sys.version_info >= (3, 11)
-    yield Finding("python", OK if enough else BAD, found, "" if enough else "expected 3.11 or later")
+    yield Finding("python", OK if enough else BAD, text, "" if enough else "expected 3.11 or later")
     yield Finding("sqlite", OK, sqlite3.sqlite_version)
 
 
 def _distributions() -> Iterator[Finding]:
-    """Everything that the project needs, against ``constraints.txt`` where this is a checkout."""
+    """Check every dependency, against ``constraints.txt`` in a checkout."""
     pinned = _pins(registry.ROOT / "constraints.txt")
     needed = [re.split(r"[\[<>=!~; ]", line)[0] for line in _requirements() if "extra ==" not in line]
     for name in ("engram-rl", *needed):
-        found = _version(name)
+        installed_version = _version(name)
         wanted = pinned.get(_canonical(name))
-        if found is None:
+        if installed_version is None:
             cure = "pip install -e . in the checkout" if name == "engram-rl" else f"pip install {name}"
             yield Finding(name, BAD, "not installed", cure)
-        elif wanted is not None and found.partition("+")[0] != wanted:
-            yield Finding(name, NOTE, found, f"constraints.txt has {wanted}")
+        elif wanted is not None and installed_version.partition("+")[0] != wanted:
+            yield Finding(name, NOTE, installed_version, f"constraints.txt has {wanted}")
         else:
-            yield Finding(name, OK, found)
+            yield Finding(name, OK, installed_version)
 
 
 def _pygame() -> Finding:
-    """``pygame`` and ``pygame-ce`` install the same files: side by side they break each other."""
+    """Check that ``pygame`` and ``pygame-ce``, which install the same files, are not both installed."""
     old = _version("pygame")
     new = _version("pygame-ce")
     if old and new:
@@ -99,7 +102,7 @@ def _pygame() -> Finding:
 
 def _machine() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    blas = os.environ.get("OMP_NUM_THREADS") or "all"  # simulator/__init__.py sets it where nobody did
+    blas = os.environ.get("OMP_NUM_THREADS") or "all"  # simulator/__init__.py sets it by default
     yield Finding("cores", OK, f"{cores}, all of them are used unless --threads says otherwise")
     advice = "" if blas == "1" else "unset OMP_NUM_THREADS, or set it to 1: the seeds share the cores already"
     yield Finding("threads", OK if blas == "1" else NOTE, f"{blas} for one seed's matrix products", advice)
@@ -111,15 +114,15 @@ def _cache(fix: bool) -> Finding:
 
     folder = code_folder.folder()
     if folder is None:
-        return Finding("compiled code", NOTE, "cannot be kept anywhere", "set NUMBA_CACHE_DIR to a folder that can")
-    found = code_folder.survey(folder)
-    held = code_folder.mend(folder) if fix and found.damaged else found
+        return Finding("compiled code", NOTE, "no folder can be written", "set NUMBA_CACHE_DIR to a folder that can")
+    survey = code_folder.survey(folder)
+    held = code_folder.mend(folder) if fix and survey.damaged else survey
     if not _writable(folder):
         return Finding("compiled code", NOTE, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder that can")
     n = held.n_functions
     damaged = len(held.damaged)
-    if found.damaged and not damaged:
-        return Finding("compiled code", OK, f"{folder}, {len(found.damaged)} damaged files were removed")
+    if survey.damaged and not damaged:
+        return Finding("compiled code", OK, f"{folder}, {len(survey.damaged)} damaged files were removed")
     if damaged:
         advice = "engram doctor --fix removes them; what needs them compiles again"
         return Finding("compiled code", BAD, f"{folder}, {damaged} damaged files", advice)
@@ -133,8 +136,8 @@ def _lab(lab: Path) -> Finding:
     if not _writable(place):
         return Finding("lab", BAD, f"{place} cannot be written", "name another with --lab")
     free = shutil.disk_usage(_existing(place)).free
-    found = f"{place}, {'there' if lab.exists() else 'not made yet'}, {free / 2**30:,.1f} GiB free"
-    return Finding("lab", OK if free > _MIN_SPACE else BAD, found, "" if free > _MIN_SPACE else "make room")
+    text = f"{place}, {'there' if lab.exists() else 'not made yet'}, {free / 2**30:,.1f} GiB free"
+    return Finding("lab", OK if free > _MIN_SPACE else BAD, text, "" if free > _MIN_SPACE else "make room")
 
 
 def _display() -> Finding:
@@ -145,10 +148,10 @@ def _display() -> Finding:
 
 
 def _torch() -> Finding:
-    found = _version("torch")
-    if found is None:
+    installed_version = _version("torch")
+    if installed_version is None:
         return Finding("torch device", NOTE, "torch is not installed")
-    build = "CPU only" if "+cpu" in found else "may use a GPU"
+    build = "CPU only" if "+cpu" in installed_version else "may use a GPU"
     return Finding("torch device", OK, f"{build}, by its version", "engram doctor --deep asks torch itself")
 
 
@@ -184,11 +187,11 @@ def _requirements() -> list[str]:
 
 
 def _pins(path: Path) -> dict[str, str]:
-    """Distribution -> version, of the lines ``name==version``."""
+    """Return the pinned versions: distribution -> version, of the lines ``name==version``."""
     if not path.is_file():
         return {}
-    found = re.findall(r"^([\w.\-]+)==([^\s;#]+)", path.read_text("utf-8"), re.MULTILINE)
-    return {_canonical(name): pin for name, pin in found}
+    pins = re.findall(r"^([\w.\-]+)==([^\s;#]+)", path.read_text("utf-8"), re.MULTILINE)
+    return {_canonical(name): pin for name, pin in pins}
 
 
 def _canonical(name: str) -> str:
@@ -203,7 +206,7 @@ def _version(name: str) -> str | None:
 
 
 def _existing(place: Path) -> Path:
-    """The folder itself, or the nearest one above it that exists."""
+    """Return the folder itself, or the nearest existing one above it."""
     return next(folder for folder in (place, *place.parents) if folder.exists())
 
 

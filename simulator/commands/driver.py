@@ -1,4 +1,4 @@
-"""Driver of an experiment in this process: asks for snapshots, draws them, and stops in good order on a signal."""
+"""Driver of an experiment: asks for snapshots, draws them, and handles signals."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class StopSignal:
 
 
 class Driven(NamedTuple, Generic[S]):
-    """End of this process's work on an experiment."""
+    """Outcome of driving an experiment in this process."""
 
     last: S
     signal: int  # number of the signal that ended it, 0: the experiment is over
 
 
 def drive(snapshots: Generator[S, None, None], view: View[S] | None, begun: Callable[[S], None]) -> Driven[S]:
-    """Work on an experiment to its end, or until Ctrl-C, SIGTERM or SIGHUP; it is closed then, with a checkpoint.
+    """Drive an experiment to its end, or until Ctrl-C, SIGTERM or SIGHUP, which closes it with a checkpoint.
 
     Args:
         snapshots: the experiment's loop.
@@ -83,7 +83,7 @@ def interruption_line(driven: Driven[S], lab: object) -> str:
 
 
 def _next(snapshots: Iterator[S], last: S | None) -> S | None:
-    """The next snapshot, None at the end. What is refused after the first one is a failure, and no bad input."""
+    """Return the next snapshot, None at the end. An error after the first one is a failure, not bad input."""
     try:
         return next(snapshots, None)
     except BadInputError:
@@ -98,7 +98,7 @@ def _next(snapshots: Iterator[S], last: S | None) -> S | None:
 
 @contextmanager
 def _terminal_may_be_gone() -> Iterator[None]:
-    """Go on where the terminal is gone: what it would be told is lost, and SIGHUP comes or has come."""
+    """Continue if the terminal is gone: output is dropped, and SIGHUP comes or has come."""
     try:
         yield
     except OSError as error:
@@ -108,7 +108,7 @@ def _terminal_may_be_gone() -> Iterator[None]:
 
 
 def _leave_terminal() -> None:
-    """Let what is written from now on go nowhere, where it went to a terminal that is gone."""
+    """Redirect stdout and stderr to nowhere if their terminal is gone."""
     import termios
 
     for number in (1, 2):
@@ -123,22 +123,22 @@ def _leave_terminal() -> None:
 
 @contextmanager
 def _stopping() -> Iterator[StopSignal]:
-    """Note the first Ctrl-C, SIGTERM or SIGHUP. A second one leaves at once, as harmless as ``kill -9``.
+    """Handle the first Ctrl-C, SIGTERM or SIGHUP. A second one exits at once, as harmless as ``kill -9``.
 
     A thread answers them: the main one may be in compiled code for long, and until then Python calls no handler. A
     SIGHUP that is ignored already, as under ``nohup``, stays so.
     """
     stop = StopSignal()
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
 
     def note(number: int, frame: FrameType | None) -> None:
         stop.number = stop.number or number
 
     heeded = [number for number in _SIGNALS if number != _HANGUP or signal.getsignal(number) != signal.SIG_IGN]
     before: dict[int, Any] = {number: signal.signal(number, note) for number in heeded}
-    outer = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    answers = threading.Thread(target=_answer, args=(heard,), daemon=True)
+    outer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    answers = threading.Thread(target=_answer, args=(reader,), daemon=True)
     answers.start()
     try:
         yield stop
@@ -146,20 +146,20 @@ def _stopping() -> Iterator[StopSignal]:
         signal.set_wakeup_fd(outer)
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.close(told)
+        os.close(writer)
         answers.join()
-        os.close(heard)
+        os.close(reader)
 
 
-def _answer(heard: int) -> None:
-    """Say what the signals do whose numbers arrive at a pipe, until it is closed.
+def _answer(reader: int) -> None:
+    """Print what the signals do whose numbers arrive at a pipe, until it is closed.
 
     What comes within ``AT_ONCE`` of the first is of the same wish: ``timeout`` signals its child, and then its group.
     """
     came = 0
     first = 0.0
-    while numbers := os.read(heard, 64):
-        for number in (each for each in numbers if each in _SIGNALS):
+    while numbers := os.read(reader, 64):
+        for number in (number for number in numbers if number in _SIGNALS):
             if came and time.monotonic() - first < AT_ONCE:
                 continue
             came = came + 1
@@ -170,5 +170,7 @@ def _answer(heard: int) -> None:
                 os.write(2, b"engram: stopping as soon as this step is done; once more to leave at once\n")
             else:
                 show_cursor = b"\x1b[?25h\n" if os.isatty(2) else b""
-                os.write(2, show_cursor + b"engram: left at once; engram resume goes on from the last checkpoint\n")
+                os.write(
+                    2, show_cursor + b"engram: stopped at once; engram resume continues from the last checkpoint\n"
+                )
                 os._exit(128 + number)

@@ -70,15 +70,15 @@ def help_text(usage: str, description: str, known: list[Setting], players: Seque
         for path, doc, options in player.groups:
             inner = (*player.path, *path)
             group = parser.add_argument_group(f"{'.'.join(inner)}: {doc}" if path else player.title)
-            for each in options:
-                group.add_argument(option_of((*inner, each.name)), metavar=each.metavar, help=each.text)
+            for option in options:
+                group.add_argument(option_of((*inner, option.name)), metavar=option.metavar, help=option.text)
     return parser.format_help()
 
 
 def player_help(
     path: tuple[str, ...], kind: str, name: str, find: Callable[[str], tuple[registry.Plugin, Any]] | None = None
 ) -> PlayerHelp:
-    """The settings of a player, from the cache where that knows them.
+    """Return the settings of a player, from the cache if it has them.
 
     Args:
         path: the table whose options they are.
@@ -98,9 +98,12 @@ def player_help(
     state = _state_of(kind)
     file = _cache_folder() / f"{kind}-{name.replace('-', '_')}.json"
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json.loads(file.read_text("utf-8"))
-        if kept["state"] == state:
-            groups = [OptionGroup(path, doc, [OptionHelp(*each) for each in own]) for path, doc, own in kept["groups"]]
+        cached = json.loads(file.read_text("utf-8"))
+        if cached["state"] == state:
+            groups = [
+                OptionGroup(path, doc, [OptionHelp(*setting) for setting in entries])
+                for path, doc, entries in cached["groups"]
+            ]
             return PlayerHelp(path, title, groups)
     groups = list(_groups(settings(registry.load(kind, name).Config), [], ""))
     with contextlib.suppress(OSError):
@@ -108,16 +111,16 @@ def player_help(
     return PlayerHelp(path, title, groups)
 
 
-def _groups(known: list[Setting], path: list[str], doc: str) -> Iterator[OptionGroup]:
-    plain = [each for each in known if not dataclasses.is_dataclass(each.hint)]
-    yield OptionGroup(path, doc, [_option(each) for each in plain])
-    for each in known:
-        if dataclasses.is_dataclass(each.hint):
-            yield from _groups(nested_fields(each), [*path, each.name], each.doc)
+def _groups(options: list[Setting], path: list[str], doc: str) -> Iterator[OptionGroup]:
+    plain = [setting for setting in options if not dataclasses.is_dataclass(setting.hint)]
+    yield OptionGroup(path, doc, [_option(setting) for setting in plain])
+    for setting in options:
+        if dataclasses.is_dataclass(setting.hint):
+            yield from _groups(nested_fields(setting), [*path, setting.name], setting.doc)
 
 
 def _option(setting: Setting, *, many: bool = False) -> OptionHelp:
-    """The help of an option that takes a value, or ``many``."""
+    """Describe an option that takes a value, or ``many``."""
     expected = describe(setting.hint)
     if many:
         expected = expected.removeprefix("a list, each ")
@@ -137,7 +140,7 @@ def _option(setting: Setting, *, many: bool = False) -> OptionHelp:
 
 
 def _state_of(kind: str) -> str:
-    """A digest that changes with every source that can change the settings of a kind of players."""
+    """Return a digest that changes with every source that can change the settings of a kind of players."""
     top = registry.FOLDERS[kind].partition("/")[0]
     core = registry.ROOT / "simulator" / "core"
     sources = [*(registry.ROOT / top).rglob("*.py"), *core.glob("*.py"), Path(__file__)]

@@ -29,7 +29,7 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
         ValueError: there is no such kind, or the lab cannot be read.
     """
     if kind is None:
-        return {each: _players(each) for each in registry.FOLDERS if each in SHOWN}
+        return {folder: _players(folder) for folder in registry.FOLDERS if folder in SHOWN}
     if kind not in KINDS:
         raise ValueError(registry.unknown_name_message("list", kind, KINDS, f"expected one of {', '.join(SHOWN)}"))
     if kind == "runs":
@@ -39,11 +39,11 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
 
         return {"tournaments": tournament.listed(lab)}
     if kind == "presets":
-        found, failed = presets.every()
+        listed, failed = presets.every()
         for line in failed:
             console.print_status(f"engram: {line}")
         return {
-            "presets": [dataclasses.asdict(each) for each in found],
+            "presets": [dataclasses.asdict(preset) for preset in listed],
             "memory_presets": _memory_presets(),
             "tournament_presets": presets.tournaments(),
         }
@@ -60,10 +60,10 @@ def show_listing(listed: Mapping[str, Any]) -> None:
         tournament.show_listed(listed["tournaments"])
     elif "presets" in listed:
         columns = ("preset", "agent", "env", "steps", "description")
-        rows = [[each[key] if key != "preset" else each["name"] for key in columns] for each in listed["presets"]]
+        rows = [[preset[key] if key != "preset" else preset["name"] for key in columns] for preset in listed["presets"]]
         console.print_table("", columns, rows)
         console.print_result("engram run --preset NAME runs one of them\n")
-        rows = [[each["name"], each["memory"], each["description"]] for each in listed["memory_presets"]]
+        rows = [[preset["name"], preset["memory"], preset["description"]] for preset in listed["memory_presets"]]
         console.print_table("", ("preset", "memory", "description"), rows)
         console.print_result("engram recall NAME CHALLENGE benchmarks one of them\n")
         console.print_table("", ("preset", "description"), list(listed["tournament_presets"].items()))
@@ -71,7 +71,7 @@ def show_listing(listed: Mapping[str, Any]) -> None:
     for kind in registry.FOLDERS:
         if listed.get(kind):
             console.print_table(
-                kind, ("name", "description"), [(each["name"], each["description"]) for each in listed[kind]]
+                kind, ("name", "description"), [(entry["name"], entry["description"]) for entry in listed[kind]]
             )
         elif kind in listed and len(listed) == 1:
             console.print_result(f"there are no {kind} yet")
@@ -86,17 +86,17 @@ def _players(kind: str) -> list[dict[str, str]]:
 
 def _memory_presets() -> list[dict[str, Any]]:
     rows = []
-    for name, (player, own) in presets.memory_presets().items():
+    for name, (player, preset_settings) in presets.memory_presets().items():
         description = str(player.module.PRESETS[name].get("description", ""))
-        rows.append({"name": name, "memory": player.name, "description": description, "settings": own})
+        rows.append({"name": name, "memory": player.name, "description": description, "settings": preset_settings})
     return rows
 
 
 def _gymnasium() -> list[str]:
-    """Every registered Gymnasium id but ours."""
+    """Return every registered Gymnasium id but ours."""
     import gymnasium
 
-    return sorted(each for each in gymnasium.registry if not each.startswith("engram/"))
+    return sorted(env_id for env_id in gymnasium.registry if not env_id.startswith("engram/"))
 
 
 def run_rows(lab: str) -> list[dict[str, Any]]:
@@ -108,11 +108,11 @@ def run_rows(lab: str) -> list[dict[str, Any]]:
     keys = ("run", "label", "agent", "env", "status", "step", "steps", "created", "seconds", "failed", "error")
     rows = []
     with Store(lab) as store:
-        if told := store.forgotten():
-            console.print_status(f"engram: {told}")
-        for each in store.runs():
-            row = {"seeds": len(each.seeds), **{key: getattr(each, key) for key in keys}}
-            if each.status == "running" and not store.is_written(each.run):
+        if warning := store.forgotten():
+            console.print_status(f"engram: {warning}")
+        for run in store.runs():
+            row = {"seeds": len(run.seeds), **{key: getattr(run, key) for key in keys}}
+            if run.status == "running" and not store.is_written(run.run):
                 row["status"] = "killed"  # it could not say so itself
             rows.append(row)
     return rows
@@ -122,14 +122,14 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     if not runs:
         console.print_result("there are no runs yet; engram run q_learning rooms makes one")
         return
-    labelled = ("label",) if any(each["label"] for each in runs) else ()
+    labelled = ("label",) if any(run["label"] for run in runs) else ()
     columns = ("run", *labelled, "agent", "env", "seeds", "status", "step", "steps", "created")
-    shown = [{**each, "status": _status(each)} for each in runs]
-    console.print_table("", columns, [[each[key] for key in columns] for each in shown])
+    shown = [{**run, "status": _status(run)} for run in runs]
+    console.print_table("", columns, [[run[key] for key in columns] for run in shown])
 
 
 def _status(run: Mapping[str, Any]) -> str:
-    """The status of a run, and how many of its seeds failed."""
+    """Format the status of a run, and the number of its failed seeds."""
     if run["error"]:
         return f"failed: {run['error']['kind'] or 'a value was refused'}"
     return f"{run['status']}, {len(run['failed'])} failed" if run["failed"] else str(run["status"])

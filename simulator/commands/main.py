@@ -1,4 +1,4 @@
-"""The command line: finds the command, sorts its words, calls it and prints the outcome.
+"""Command line: finds the command, parses its options, runs it and prints the outcome.
 
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input (one line, never a traceback unless ``ENGRAM_DEBUG=1``), 129,
 130 and 143 interrupted by SIGHUP, SIGINT and SIGTERM, after a checkpoint was written.
@@ -26,7 +26,7 @@ from simulator.core.files.escaping import MAX_PATH, shortened
 from simulator.core.files.reading import readable_reason
 from simulator.core.stopping import Stopped
 
-_MAX_LINE = 2000  # characters of an error, whatever it repeats of what was given
+_MAX_LINE = 2000  # maximum characters of an error line
 
 
 class Summary(NamedTuple):
@@ -122,15 +122,17 @@ def parsed_args(command: Command, words: Sequence[str]) -> ParsedArgs:
     Raises:
         ValueError: an unknown option, a missing value or a bad one, in one line.
     """
-    found = parse(words, command.known(), command.tables)
-    own = {setting.name for setting in settings(Options)}
-    options = Options(**{key: value for key, value in found.options.items() if key in own})
-    rest = {key: value for key, value in found.options.items() if key not in own}
-    return ParsedArgs(found.names, checked_options(options), frozenset(found.options), rest, found.players)
+    parsed = parse(words, command.known(), command.tables)
+    names = {setting.name for setting in settings(Options)}
+    options = Options(**{key: value for key, value in parsed.options.items() if key in names})
+    settings_of_experiment = {key: value for key, value in parsed.options.items() if key not in names}
+    return ParsedArgs(
+        parsed.names, checked_options(options), frozenset(parsed.options), settings_of_experiment, parsed.players
+    )
 
 
 def _print_overview() -> None:
-    lines = [f"  {each.usage:<36} {each.description}" for each in COMMANDS.values()]
+    lines = [f"  {command.usage:<36} {command.description}" for command in COMMANDS.values()]
     console.print_result(
         "usage: engram COMMAND ...\n\n"
         "Benchmark learning agents and associative memories over many seeds, with confidence intervals.\n\n"
@@ -150,7 +152,7 @@ def _print_help(summary: Summary, command: Command, args: ParsedArgs) -> None:
 
 
 def _line(error: Exception) -> str:
-    """The reason of an error, in one line."""
+    """Format the reason of an error in one line."""
     text = readable_reason(error)
     ours = type(error).__module__.startswith("simulator.")
     if text and (ours or isinstance(error, ValueError) or type(error) is RuntimeError):

@@ -1,4 +1,4 @@
-"""The parser of the command line: argparse, with options that are generated from dataclasses of settings.
+"""Parser of the command line: argparse, with options generated from dataclasses of settings.
 
 Every value stays a text here: :mod:`simulator.config.validation` checks it, as it checks files. Options of players
 (``--agent.step-size 0.1``) are taken as they are typed and checked with the config, so that no player is imported to
@@ -22,10 +22,10 @@ _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)")
 
 
 class ParsedWords(NamedTuple):
-    """The words of a command, sorted."""
+    """Parsed command line."""
 
     names: list[str]
-    options: dict[str, Any]  # checked; only what was given
+    options: dict[str, Any]  # checked; only those given
     players: dict[str, Any]  # table -> nested settings of players, texts as they were typed
 
 
@@ -40,9 +40,9 @@ def parse(words: Sequence[str], known: list[Setting], tables: Sequence[str]) -> 
     Raises:
         ValueError: an unknown option, a missing value or a bad one, in one line.
     """
-    own = {setting.name: setting for setting in known}
+    settings_by_name = {setting.name: setting for setting in known}
     end = words.index("--") if "--" in words else len(words)
-    left = _normalised(words[:end], own)
+    left = _normalised(words[:end], settings_by_name)
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for setting in known:
         names = (SHORT.get(setting.name), option_of((setting.name,)))
@@ -56,56 +56,56 @@ def parse(words: Sequence[str], known: list[Setting], tables: Sequence[str]) -> 
             )
         parser.add_argument(option, dest=option, default=argparse.SUPPRESS)
     try:
-        found, names = parser.parse_known_args(left)
+        parsed, names = parser.parse_known_args(left)
     except argparse.ArgumentError as error:
         option = (error.argument_name or "").rpartition("/")[2]
         raise ValueError(f"{option}: expected a value after it") from None
     if unknown := next((word for word in names if word.startswith("-") and word != "-"), None):
-        raise ValueError(_unknown_option(unknown.partition("=")[0], list(own), tables))
+        raise ValueError(_unknown_option(unknown.partition("=")[0], list(settings_by_name), tables))
     players: dict[str, Any] = {}
-    texts = {key: _split(value) if isinstance(value, list) else value for key, value in vars(found).items()}
+    texts = {key: _split(value) if isinstance(value, list) else value for key, value in vars(parsed).items()}
     for option, path in paths.items():
         _put(players, path, texts.pop(option))
     options = check(known, texts, ConfigSource(texts, flags=True))
     return ParsedWords([*names, *words[end + 1 :]], options, players)
 
 
-def _normalised(words: Sequence[str], own: dict[str, Setting]) -> list[str]:
-    """The words as argparse takes them.
+def _normalised(words: Sequence[str], settings_by_name: dict[str, Setting]) -> list[str]:
+    """Convert words to the form that argparse takes.
 
     An option is written with ``-`` and not ``_``; a negative number stands behind ``=``, since argparse takes ``-1e3``
     for an option; and ``--json=true`` is a switch, to which argparse lets nobody give a value.
     """
-    found: list[str] = []
+    normalised: list[str] = []
     for word in words:
         option, sign, text = word.partition("=")
-        before = found[-1] if found else ""
+        before = normalised[-1] if normalised else ""
         if not word.startswith("--"):
             joined = _NEGATIVE.match(word) and before.startswith("--") and "=" not in before
-            switch = own.get(_path(before)[0]) if joined else None
+            switch = settings_by_name.get(_path(before)[0]) if joined else None
             if joined and not (switch and (switch.hint is bool or is_list(switch.hint))):
-                found[-1] = f"{before}={word}"
+                normalised[-1] = f"{before}={word}"
             else:
-                found.append(word)
+                normalised.append(word)
             continue
         option = option.replace("_", "-")
-        setting = own.get(_path(option)[0])
+        setting = settings_by_name.get(_path(option)[0])
         if setting is None or setting.hint is not bool or not sign:
-            found.append(option + sign + text)
+            normalised.append(option + sign + text)
         elif check([setting], {setting.name: text}, ConfigSource({}, flags=True))[setting.name]:
-            found.append(option)
-    return found
+            normalised.append(option)
+    return normalised
 
 
 def _form(setting: Setting) -> dict[str, Any]:
-    """The arguments for argparse of an option: a switch, a list up to the next option, or one value."""
+    """Return argparse's arguments for an option: a switch, a list up to the next option, or one value."""
     if setting.hint is bool:
         return {"action": "store_const", "const": "true"}
     return {"nargs": "+" if is_list(setting.hint) else None}
 
 
 def _split(words: Sequence[str]) -> list[str]:
-    """The values of a list, which stand in words of their own or between commas."""
+    """Split a list, whose values are words of their own or separated by commas."""
     return [text for word in words for text in word.split(",") if text]
 
 
@@ -119,12 +119,12 @@ def _put(texts: dict[str, Any], path: tuple[str, ...], value: str) -> None:
     texts[path[-1]] = value
 
 
-def _unknown_option(option: str, own: list[str], tables: Sequence[str]) -> str:
+def _unknown_option(option: str, settings_by_name: list[str], tables: Sequence[str]) -> str:
     shown = option if len(option) <= 60 and option.isprintable() else repr(option[:57] + "...")
     head, *rest = _path(option)
     if head in tables:
         return f"{shown}: unknown option, expected --{head}.SETTING"
-    meant = [option_of((near, *rest)) for near in suggestions(head, tables if rest else own)]
+    meant = [option_of((near, *rest)) for near in suggestions(head, tables if rest else settings_by_name)]
     return f"{shown}: unknown option" + (f"; did you mean {' or '.join(meant)}?" if meant else "")
 
 
@@ -133,12 +133,12 @@ def _path(option: str) -> tuple[str, ...]:
 
 
 def option_of(path: Sequence[str]) -> str:
-    """The option of a setting, ``--agent.step-size``."""
+    """Return the option of a setting: ``--agent.step-size``."""
     return "--" + ".".join(path).replace("_", "-")
 
 
 def format_value(value: Any) -> str:
-    """A value as it is written on a command line."""
+    """Format a value as on a command line."""
     if value is None or isinstance(value, bool):
         return "none" if value is None else str(value).lower()
     if isinstance(value, list | tuple):

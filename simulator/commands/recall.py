@@ -23,7 +23,7 @@ from simulator.store.cell_store import kind_of
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
 
-ALL = {  # what --all stands for
+ALL = {  # settings of --all
     "patterns": (20, 100),
     "corruption": ("flip:0.1", "flip:0.2", "flip:0.3", "erase:0.5", "block:0.5"),
     "seeds": 16,
@@ -45,7 +45,7 @@ def act(args: ParsedArgs) -> CommandResult:
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:
-    """The sources of the config, each over the ones before: --all, file, words."""
+    """Return the sources of the config, each over the ones before: --all, file, command line."""
     options = args.options
     files = [ConfigSource(ALL)] if options.all else []
     if options.config:
@@ -72,12 +72,12 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
 
 def _memories(sources: list[ConfigSource]) -> dict[str, str]:
     """Label -> name of the memories in all sources but the options below their labels."""
-    found: dict[str, str] = {}
+    memories: dict[str, str] = {}
     for source in sources:
         if not source.flags:
             for label, table in table_at(source, ("memory",), source.values.get("memory", {})).items():
-                found[label] = str(table_at(source, ("memory", label), table).get("name", label))
-    return found
+                memories[label] = str(table_at(source, ("memory", label), table).get("name", label))
+    return memories
 
 
 def _players(args: ParsedArgs) -> list[PlayerHelp]:
@@ -141,19 +141,19 @@ def play(snapshots: Generator[RecallSnapshot, None, None], store: Store, view: A
     driven = drive(snapshots, view, _begun)
     snapshot = driven.last
     if not driven.signal:
-        found = summary.summary(store, snapshot.id)
-        for line in recall.failure_lines(found):
+        result = summary.summary(store, snapshot.id)
+        for line in recall.failure_lines(result):
             console.print_status(f"{snapshot.id}: {line}")
-        recalled = any(cell["overlap"] for cell in found["cells"]) or found["capacities"]
-        return Outcome(found, 0 if recalled else 1)
+        recalled = any(cell["overlap"] for cell in result["cells"]) or result["capacities"]
+        return Outcome(result, 0 if recalled else 1)
     console.print_status(interruption_line(driven, store.lab))
     return Outcome(None, 128 + driven.signal)
 
 
 def _begun(snapshot: RecallSnapshot) -> None:
     seeds = f"{len(snapshot.seeds):,} seed{'s' * (len(snapshot.seeds) > 1)}"
-    who = ", ".join(snapshot.contestants)
-    console.print_status(f"{snapshot.id}: {who} recall {snapshot.challenge}, {seeds}, {snapshot.n_cells:,} cells")
+    memories = ", ".join(snapshot.contestants)
+    console.print_status(f"{snapshot.id}: {memories} recall {snapshot.challenge}, {seeds}, {snapshot.n_cells:,} cells")
     for line in snapshot.warnings:
         console.print_status(f"{snapshot.id}: {line}")
 

@@ -1,4 +1,4 @@
-"""``engram repair``: copy what is whole of a damaged lab into a new one."""
+"""``engram repair``: recover the intact parts of a damaged lab into a new one."""
 
 from __future__ import annotations
 

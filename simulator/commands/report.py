@@ -26,17 +26,17 @@ def act(args: ParsedArgs) -> CommandResult:
     refuse_unused(args, "report", kind, (*report.OPTIONS[kind], *files))
     form = _form(options)
     if kind == report.TOURNAMENT:
-        found = tournament_command.stored(single, lab)
+        stored_report = tournament_command.stored(single, lab)
     elif kind == report.RECALL:
-        found = recall_command.stored(single, lab)
+        stored_report = recall_command.stored(single, lab)
     else:
-        found = runs.gather(args.names, lab, options.agent, options.env, with_curves=bool(options.picture))
-    data, show = report.report(kind, found, form, options.html, options.picture, force=options.force)
+        stored_report = runs.gather(args.names, lab, options.agent, options.env, with_curves=bool(options.picture))
+    data, show = report.report(kind, stored_report, form, options.html, options.picture, force=options.force)
     return CommandResult(data, show)
 
 
 def _form(options: Options) -> str:
-    """The one form in which a report is printed for other programs; empty: for people.
+    """Return the machine-readable format of a report: Markdown, CSV or LaTeX; empty: for people.
 
     Raises:
         ValueError: several were asked for.

@@ -94,14 +94,14 @@ def show(outcome: Mapping[str, Any]) -> None:
         _show_tournament(outcome)
         return
     compared = outcome["compared"]
-    found = outcome["difference"]
-    if found is None:
+    difference = outcome["difference"]
+    if difference is None:
         numbers = f"{compared['points']:,} curve points and {compared['evaluations']:,} evaluations"
         console.print_result(f"{outcome['run']}: identical, {numbers}, bit for bit")
     else:
-        place = f"{found['what']} of seed {found['seed']} at step {found['step']:,}"
-        told = f"{found['number']} was {found['stored']}, now {found['again']}"
-        console.print_result(f"{outcome['run']}: first differs in the {place}: {told}")
+        place = f"{difference['what']} of seed {difference['seed']} at step {difference['step']:,}"
+        values = f"{difference['number']} was {difference['stored']}, now {difference['again']}"
+        console.print_result(f"{outcome['run']}: first differs in the {place}: {values}")
     show_changes(outcome)
     if not outcome["exact"]:
         console.print_result("  the stored run was interrupted where its environment could not be continued exactly")
@@ -112,36 +112,34 @@ def show_changes(outcome: Mapping[str, Any]) -> None:
     for name, (then, now) in {**outcome["versions"], **outcome["machine"]}.items():
         console.print_result(visible(f"  {name.replace('_', ' ')} was {then}, now {now}"))
     if outcome["machine"] and outcome["difference"]:
-        console.print_result(
-            "  other machines give other last bits, and from there other runs that agree in distribution"
-        )
+        console.print_result("  other machines round differently: runs there differ in bits, and agree in distribution")
 
 
 def rows(store: Store, run: str) -> Rows:
     """Read what a lab holds of a run, as numbers by step, seed and kind."""
-    found: Rows = {}
+    rows_by_key: Rows = {}
     points = store.points(run)
     names = [name for name in points._fields if name not in ("seed", "step")]
     columns = [getattr(points, name) for name in names]
     for i, (step, seed) in enumerate(zip(points.step, points.seed, strict=True)):
         numbers = tuple((name, column[i]) for name, column in zip(names, columns, strict=True))
-        found[RowKey(int(step), int(seed), "curve point")] = numbers
+        rows_by_key[RowKey(int(step), int(seed), "curve point")] = numbers
     for row in store.evaluations(run):
         returns = [(f"return of episode {i}", value) for i, value in enumerate(row.returns)]
-        found[RowKey(row.step, row.seed, "evaluation")] = (("mean", row.mean), ("exact", row.exact), *returns)
+        rows_by_key[RowKey(row.step, row.seed, "evaluation")] = (("mean", row.mean), ("exact", row.exact), *returns)
     metrics: dict[RowKey, list[tuple[str, float]]] = {}
     for metric in store.metrics(run):
         metrics.setdefault(RowKey(metric.step, metric.seed, "evaluation"), []).append((metric.name, metric.value))
-    found |= {key: tuple(numbers) for key, numbers in metrics.items()}
+    rows_by_key |= {key: tuple(numbers) for key, numbers in metrics.items()}
     record = store.find(run)
     for failure in record.failed:
-        found[RowKey(failure["step"], failure["seed"], "failure")] = (("step", failure["step"]),)
+        rows_by_key[RowKey(failure["step"], failure["seed"], "failure")] = (("step", failure["step"]),)
     for n, cell in enumerate(record.known("cells") or (), 1):  # of a recall benchmark
         for failure in cell.get("failed", ()):
-            found[RowKey(n, failure["seed"], "failure")] = (("cell", n),)
+            rows_by_key[RowKey(n, failure["seed"], "failure")] = (("cell", n),)
         if "refused" in cell:
-            found[RowKey(n, record.seeds[0], "refusal")] = (("cell", n),)
-    return found
+            rows_by_key[RowKey(n, record.seeds[0], "refusal")] = (("cell", n),)
+    return rows_by_key
 
 
 def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
@@ -210,17 +208,26 @@ def tournament_again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
         config = of_record(TournamentConfig, record)
         with CellStore(folder) as other:
             for last in loop.play(config, other, lambda n: workers_of(workers, n)):
-                found = last.id
-            theirs = _cells(other, other.find(found).plan)
+                new_id = last.id
+            theirs = _cells(other, other.find(new_id).plan)
         mine = _cells(store, record.plan)
     words = {pair["key"]: summary.named(record.plan, pair) for pair in record.plan["pairs"]}
-    theirs_by_seed = {(key, seed): each for (key, _), cell in theirs.items() for seed, each in _by_seed(cell)}
-    rows = [(key, seed, each) for (key, _), cell in mine.items() for seed, each in _by_seed(cell)]
-    wrong = ((key, seed, _compared(each, theirs_by_seed.get((key, seed)))) for key, seed, each in rows)
-    difference = next(({**words[key], "seed": seed, "what": what} for key, seed, what in wrong if what), None)
+    theirs_by_seed = {(key, seed): values for (key, _), cell in theirs.items() for seed, values in _by_seed(cell)}
+    rows = [(key, seed, values) for (key, _), cell in mine.items() for seed, values in _by_seed(cell)]
+    differences_found = ((key, seed, _compared(values, theirs_by_seed.get((key, seed)))) for key, seed, values in rows)
+    difference = next(
+        (
+            {**words[key], "seed": seed, "what": difference_text}
+            for key, seed, difference_text in differences_found
+            if difference_text
+        ),
+        None,
+    )
     versions = {name: now for cell in mine.values() for name, now in changed(cell.versions).items()}
-    made_on = [[cell.facts["machine"] for cell in each.values() if "machine" in cell.facts] for each in (mine, theirs)]
-    compared = {"cells": len(mine), "numbers": sum(len(each) for *_, each in rows)}
+    made_on = [
+        [cell.facts["machine"] for cell in cells.values() if "machine" in cell.facts] for cells in (mine, theirs)
+    ]
+    compared = {"cells": len(mine), "numbers": sum(len(values) for *_, values in rows)}
     return {
         "tournament": record.name,
         "identical": difference is None and bool(mine),
@@ -234,32 +241,32 @@ def tournament_again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
 def _show_tournament(outcome: Mapping[str, Any]) -> None:
     """Print the outcome for people."""
     compared = outcome["compared"]
-    found = outcome["difference"]
-    if found is None:
+    difference = outcome["difference"]
+    if difference is None:
         numbers = f"{compared['numbers']:,} numbers of {compared['cells']:,} cells"
         console.print_result(f"{outcome['tournament']}: identical, {numbers}, bit for bit")
     else:
-        place = f"{found['contestant']} in {found['challenge']}, seed {found['seed']}"
-        console.print_result(f"{outcome['tournament']}: first differs in {place}: {found['what']}")
+        place = f"{difference['contestant']} in {difference['challenge']}, seed {difference['seed']}"
+        console.print_result(f"{outcome['tournament']}: first differs in {place}: {difference['what']}")
     show_changes(outcome)
 
 
 def _cells(store: CellStore, plan: Mapping[str, Any]) -> dict[JobKey, JobRecord]:
-    """The cells of a plan that ended well, in its order."""
+    """Return the cells of a plan that have results, in its order."""
     from simulator.tournaments.plan import cells_of
 
-    known = store.cells([pair["key"] for pair in plan["pairs"]])
+    stored = store.cells([pair["key"] for pair in plan["pairs"]])
     slots = [(pair["key"], span) for pair, span in cells_of(dict(plan))]
-    return {slot: known[slot] for slot in slots if slot in known and known[slot].status == "done"}
+    return {slot: stored[slot] for slot in slots if slot in stored and stored[slot].status == "done"}
 
 
 def _by_seed(cell: JobRecord) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every number of a cell by seed; facts that are one for all seeds with each of them."""
+    """Iterate over every number of a cell by seed; facts of all seeds are repeated for each."""
     n = cell.span[1]
     for i, seed in enumerate(range(cell.span[0], sum(cell.span))):
-        found: dict[str, Any] = {"score": cell.scores[i].tolist()}
-        found |= {"second": cell.second[i].tolist()} if len(cell.second) else {}
-        found |= {
+        numbers: dict[str, Any] = {"score": cell.scores[i].tolist()}
+        numbers |= {"second": cell.second[i].tolist()} if len(cell.second) else {}
+        numbers |= {
             f"evaluation at {step:,}": value
             for step, value in zip(cell.steps.tolist(), cell.curve[i].tolist() if len(cell.steps) else [], strict=True)
         }
@@ -267,14 +274,14 @@ def _by_seed(cell: JobRecord) -> Iterator[tuple[int, dict[str, Any]]]:
             if name in TIMES:
                 continue
             if name == "failed":
-                found[name] = [each for each in value if each["seed"] == seed]
+                numbers[name] = [item for item in value if item["seed"] == seed]
             else:
-                found[name] = _of_seed(value, i, n)
-        yield seed, found
+                numbers[name] = _of_seed(value, i, n)
+        yield seed, numbers
 
 
 def _of_seed(value: Any, i: int, n: int) -> Any:
-    """The value of a fact for seed number i of n: facts are one for all seeds, or [S], or of both sides [2][S]."""
+    """Return the value of a fact for seed i of n: facts are one for all seeds, [S], or of both sides [2][S]."""
     if not isinstance(value, list):
         return value
     if len(value) == 2 and all(isinstance(side, list) and len(side) == n for side in value):
@@ -285,9 +292,9 @@ def _of_seed(value: Any, i: int, n: int) -> Any:
 def _compared(mine: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> str:
     """Describe what differs; empty where nothing does."""
     if theirs is None:
-        return "it was not played: a player's file or this distribution has changed, or it failed"
-    wrong = [name for name in mine if repr(mine[name]) != repr(theirs.get(name))]
-    return f"other {', '.join(wrong)}" if wrong else ""
+        return "it has no result: a player's file or this distribution has changed, or it failed"
+    differing = [name for name in mine if repr(mine[name]) != repr(theirs.get(name))]
+    return f"other {', '.join(differing)}" if differing else ""
 
 
 COMMAND = Command(act, (1, 1), ("workers", "trust_files"))

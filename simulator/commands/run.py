@@ -51,7 +51,7 @@ def act(args: ParsedArgs) -> CommandResult:
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:
-    """The sources of the config, each over the ones before: preset, file, words."""
+    """Return the sources of the config, each over the ones before: preset, file, command line."""
     files = []
     if preset := args.options.preset:
         agent, env = [*args.names, None, None][:2]
@@ -131,9 +131,9 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         rows.append(("steps per second, all seeds", round(summary["steps_per_second"])))
     if not summary["exact"]:
         rows.append(("deterministic resume", False))
-    known = [row for row in rows if row[1] is not None and row[1] == row[1]]
+    shown = [row for row in rows if row[1] is not None and row[1] == row[1]]
     label = f", {summary['label']}" if summary.get("label") else ""
-    print_table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), known)
+    print_table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), shown)
     for line in failure_lines(summary.get("failed", []), len(seeds)):
         print_result(line)
     if summary.get("lost"):
@@ -144,16 +144,16 @@ def show_summary(summary: Mapping[str, Any]) -> None:
 
 
 def error_line(run: str, error: Mapping[str, Any]) -> str:
-    """The error that ended a run: ``r1 failed at step 300: ...``."""
+    """Format the error that ended a run: ``r1 failed at step 300: ...``."""
     return f"{run} failed at step {error['step']:,}: {error['reason']}"
 
 
 def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str]:
-    """A line for every seed that failed, or for the first few of many."""
-    rest = "every seed failed" if len(failed) == n_seeds else "the others went on"
-    lines = [f"seed {each['seed']} failed at step {each['step']:,}: {each['reason']}" for each in failed]
+    """Format a line for every seed that failed, or for the first few of many."""
+    consequence = "every seed failed" if len(failed) == n_seeds else "the others went on"
+    lines = [f"seed {failure['seed']} failed at step {failure['step']:,}: {failure['reason']}" for failure in failed]
     shown = lines if len(lines) <= MAX_LINES else [*lines[: MAX_LINES - 1], f"{len(lines) - MAX_LINES + 1} more"]
-    return [*shown[:-1], f"{shown[-1]}; {rest}"] if shown else []
+    return [*shown[:-1], f"{shown[-1]}; {consequence}"] if shown else []
 
 
 def _play(snapshots: Generator[RunSnapshot, None, None], store: Store, view: View[RunSnapshot] | None) -> Outcome:
@@ -198,20 +198,20 @@ def _interval(evaluation: Mapping[str, Any]) -> str:
 
 
 def _steps(summary: Mapping[str, Any]) -> int | str:
-    """Steps per seed; of how many, where a run is not over."""
+    """Format the steps per seed; of how many, if a run has not ended."""
     steps = summary["steps"]
     step = summary.get("step", steps)
     return steps if step == steps else f"{step:,} of {steps:,}"
 
 
 def _cut(evaluation: Mapping[str, Any]) -> str | None:
-    """The number of seeds with a truncated episode: ``2 of 8``."""
+    """Format the number of seeds with a truncated episode: ``2 of 8``."""
     n_cut = sum(evaluation.get("cut", ()))
     return f"{n_cut} of {len(evaluation['cut'])}" if n_cut else None
 
 
 def _of_seeds(fraction: float | None, n_seeds: int) -> str | None:
-    """A fraction of the seeds: ``15/16 seeds``."""
+    """Format a fraction of the seeds: ``15/16 seeds``."""
     return None if fraction is None or math.isnan(fraction) else f"{round(fraction * n_seeds)}/{n_seeds} seeds"
 
 
@@ -220,12 +220,12 @@ def _percent(fraction: float | None) -> float | None:
 
 
 def _mean(values: Sequence[float | None] | None) -> float | None:
-    known = _numbers(values)
-    return sum(known) / len(known) if known else None
+    finite = _numbers(values)
+    return sum(finite) / len(finite) if finite else None
 
 
 def _numbers(values: Sequence[float | None] | None) -> list[float]:
-    """The finite values: a failed seed has none."""
+    """Return the finite values: a failed seed has none."""
     return [value for value in values or [] if value is not None and math.isfinite(value)]
 
 

@@ -18,8 +18,8 @@ from simulator.core.files.escaping import visible
 
 def act(args: ParsedArgs) -> CommandResult:
     """Show a player or an experiment."""
-    found = entry(args.names[0], lab_of(args.options))
-    return CommandResult(found, show_entry if "players" in found else _show_experiment)
+    shown = entry(args.names[0], lab_of(args.options))
+    return CommandResult(shown, show_entry if "players" in shown else _show_experiment)
 
 
 def _show_experiment(summary: Mapping[str, Any]) -> None:
@@ -44,33 +44,36 @@ def entry(name: str, lab: str) -> dict[str, Any]:
         ValueError: nothing has that name.
     """
     registry.check_can_be_name(name, "name")
-    found = [registry.load(kind, name) for kind in registry.FOLDERS if name.replace("-", "_") in _plain_names(kind)]
-    if found:
-        return {"name": found[0].name, "players": [player_entry(each) for each in found]}
+    players = [registry.load(kind, name) for kind in registry.FOLDERS if name.replace("-", "_") in _plain_names(kind)]
+    if players:
+        return {"name": players[0].name, "players": [player_entry(setting) for setting in players]}
     if is_tournament(name, lab):
         from simulator.commands import tournament
 
         return {**tournament.stored(name, lab), "settings_notes": tournament.settings_notes(name, lab)}
     if (summary := _run(name, lab)) is not None:
         return summary
-    known = [each for kind in registry.FOLDERS for each in registry.names(kind)]
+    names = [name for kind in registry.FOLDERS for name in registry.names(kind)]
     for kind in ("agents", "envs"):
         try:
             return {"name": name, "players": [player_entry(registry.load(kind, name))]}
         except registry.UnknownNameError:
-            known += registry.candidates(kind)
+            names += registry.candidates(kind)
     raise ValueError(
-        registry.unknown_name_message("name", name, [*known, *_run_ids(lab), "latest"], "engram list, engram list runs")
+        registry.unknown_name_message("name", name, [*names, *_run_ids(lab), "latest"], "engram list, engram list runs")
     )
 
 
-def show_entry(found: Mapping[str, Any]) -> None:
+def show_entry(data: Mapping[str, Any]) -> None:
     """Print a player for people."""
-    for player in found["players"]:
+    for player in data["players"]:
         console.print_result(
             f"{player['name']}, {registry.SINGULAR[player['kind']]}, {player['file']}\n\n{player['doc']}\n"
         )
-        rows = [(each["name"], each["default"], each["expected"], each["description"]) for each in player["settings"]]
+        rows = [
+            (setting["name"], setting["default"], setting["expected"], setting["description"])
+            for setting in player["settings"]
+        ]
         if rows:
             console.print_table("settings", ("name", "default", "expected", "description"), rows)
 
@@ -91,7 +94,7 @@ def player_entry(player: registry.Plugin) -> dict[str, Any]:
 
 
 def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
-    """Settings as rows; those of a table within under its name and a dot."""
+    """Flatten settings to rows; nested settings have dotted names."""
     rows: list[dict[str, str]] = []
     for setting in known:
         if dataclasses.is_dataclass(setting.hint):
@@ -113,16 +116,16 @@ def is_tournament(name: str, lab: str) -> bool:
 def _run_ids(lab: str) -> list[str]:
     from simulator.commands.list import run_rows
 
-    return [each["run"] for each in run_rows(lab)]
+    return [row["run"] for row in run_rows(lab)]
 
 
 def _run(name: str, lab: str) -> dict[str, Any] | None:
-    """The summary of a stored run, with its settings."""
+    """Return the summary of a stored run, with its settings."""
     from simulator.store.lab import existing
 
     if name != "latest" and not Path(lab).exists():
         return None
-    there = existing(lab)
+    lab_path = existing(lab)
     from simulator.config.codec import stored_notes
     from simulator.config.recall import RecallConfig
     from simulator.config.run import RunConfig
@@ -131,17 +134,17 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
     from simulator.store.run_store import Store
     from simulator.training import summary as results
 
-    with Store(there) as store:
+    with Store(lab_path) as store:
         if name != "latest" and not store.has(name):
             return None
         record = store.find(name)
         if record.kind == RECALL:
             notes = stored_notes(RecallConfig, record)
-            found = recalls.summary(store, record.run)
+            result = recalls.summary(store, record.run)
         else:
             notes = stored_notes(RunConfig, record)
-            found = results.summary(store, record.run)
-        return {**found, "settings": record.settings, "settings_notes": notes}
+            result = results.summary(store, record.run)
+        return {**result, "settings": record.settings, "settings_notes": notes}
 
 
 COMMAND = Command(act, (1, 1))

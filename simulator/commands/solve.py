@@ -30,8 +30,8 @@ def act(args: ParsedArgs) -> CommandResult:
         raise ValueError("--gamma: not with --criterion average, which discounts nothing")
     name = args.names[0]
     env = make_env(name, args.players.get("env", {}))
-    usual = 1.0 if options.criterion == "finite" else env.spec.gamma
-    gamma = usual if options.gamma is None else options.gamma
+    default_gamma = 1.0 if options.criterion == "finite" else env.spec.gamma
+    gamma = default_gamma if options.gamma is None else options.gamma
 
     def show_all(solved: Mapping[str, Any]) -> None:
         show(env, solved)
@@ -44,14 +44,14 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     return [player_help(("env",), "envs", name) for name in args.names[:1]]
 
 
-def make_env(name: str, own: Mapping[str, Any]) -> Env:
+def make_env(name: str, env_settings: Mapping[str, Any]) -> Env:
     """Make one copy of an environment, with settings as they were typed.
 
     Raises:
         ValueError: an unknown environment or a bad setting.
     """
     player = registry.load("envs", name)
-    chosen = check(settings(player.Config), own, ConfigSource(own, flags=True), ("env",))
+    chosen = check(settings(player.Config), env_settings, ConfigSource(env_settings, flags=True), ("env",))
     env: Env = player.make([0], merge(player.Config(), chosen))
     return env
 
@@ -90,7 +90,7 @@ def answer(name: str, env: Env, criterion: str, gamma: float, horizon: int) -> d
 
 
 def _optimum(mdp: FiniteMDP, criterion: str, gamma: float, horizon: int) -> tuple[Array, Array, Array, float]:
-    """Values [N], q [N, A], best actions bool [N, A] and the value of the start."""
+    """Compute values [N], q [N, A], best actions bool [N, A] and the value of the start."""
     if criterion == "discounted":
         best = value_iteration(mdp, gamma)
         return best.values, best.q, best.greedy, best.start_value
@@ -112,7 +112,7 @@ def _optimum(mdp: FiniteMDP, criterion: str, gamma: float, horizon: int) -> tupl
 
 
 def picture(env: Env, solved: Mapping[str, Any]) -> AgentView:
-    """The environment with its values and best actions, for a view."""
+    """Return the environment with its values and best actions, for a view."""
     greedy = np.zeros(np.shape(solved["q"]), np.bool_)
     for state, actions in enumerate(solved["policy"]):
         greedy[state, actions] = True
@@ -136,8 +136,8 @@ def show(env: Env, solved: Mapping[str, Any]) -> None:
         return
     _matrix("q, per state and action", columns, q, mdp.legal, solved["values"])
     if env.scene(0).rooms is not None and q.max() > 0:
-        shares = 100.0 * q / q.max()
-        _matrix("q in percent of its largest entry", columns, shares, mdp.legal, shares.max(axis=1))
+        percent = 100.0 * q / q.max()
+        _matrix("q in percent of its largest entry", columns, percent, mdp.legal, percent.max(axis=1))
 
 
 def _matrix(title: str, columns: list[str], q: Array, legal: Array, values: Array) -> None:

@@ -62,7 +62,7 @@ def act(args: ParsedArgs) -> CommandResult:
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:
-    """The sources of the config, each over the ones before: preset, file, words."""
+    """Return the sources of the config, each over the ones before: preset, file, command line."""
     files = []
     if args.options.preset:
         files.append(preset(args.options.preset))
@@ -74,27 +74,27 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
 
 
 def _entries(option: str, words: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The tables of ``NAME`` and ``LABEL=NAME``, by label."""
+    """Convert ``NAME`` and ``LABEL=NAME`` to tables, by label."""
     if not words:
         raise ValueError(f"--{option}: expected a name after it")
-    found: dict[str, dict[str, str]] = {}
+    entries: dict[str, dict[str, str]] = {}
     for word in words:
         label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
         if not sign:
             label = re.sub(r"[^\w.-]+", "_", label_of(word))
             name = word
-        if label in found:
-            line = f"{label} is there already, expected another label, such as {label}-2={name}"
+        if label in entries:
+            line = f"{label} already exists, expected another label, such as {label}-2={name}"
             raise ValueError(f"--{option} {word}: {line}")
-        found[label] = {"name": name}
-    return found
+        entries[label] = {"name": name}
+    return entries
 
 
 def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
     """Write a commented example of a tournament into a new file; with ``force`` over any other.
 
     Raises:
-        ValueError: a file is there already, or the place cannot be written.
+        ValueError: a file already exists, or the place cannot be written.
     """
     if names and names[0] == "-":
         raise ValueError(f"-: {DASH}")
@@ -129,7 +129,7 @@ def _unmake(lab: Path) -> None:
         with CellStore(lab) as store:
             if store.tournaments():
                 return
-            with store.hosting():  # nobody else is about to fill it
+            with store.hosting():  # no other process is about to fill it
                 (lab / "cells" / "lock").unlink(missing_ok=True)
         (lab / "cells").rmdir()
         unmake(lab)
@@ -166,8 +166,8 @@ def _play(
         return Outcome(None, 128 + driven.signal)
     name = driven.last.id
     summary.keep(store, name)
-    found = summary.summary(store, name)
-    return Outcome(found, 1 if found["cells"]["failed"] else 0)
+    result = summary.summary(store, name)
+    return Outcome(result, 1 if result["cells"]["failed"] else 0)
 
 
 def _begun(snapshot: TournamentSnapshot) -> None:
@@ -182,25 +182,27 @@ def listed(lab: str) -> list[dict[str, Any]]:
     with CellStore(lab) as store:
         return [
             {
-                "tournament": each.name,
-                "label": each.label,
-                "contestants": [one["label"] for one in each.plan["contestants"]],
-                "challenges": [one["label"] for one in each.plan["challenges"]],
-                "cells": sum(len(pair["spans"]) for pair in each.plan["pairs"]),
-                "status": "killed" if each.status == "running" and not is_written(store.lab / "cells") else each.status,
-                "created": each.created,
+                "tournament": tournament.name,
+                "label": tournament.label,
+                "contestants": [one["label"] for one in tournament.plan["contestants"]],
+                "challenges": [one["label"] for one in tournament.plan["challenges"]],
+                "cells": sum(len(pair["spans"]) for pair in tournament.plan["pairs"]),
+                "status": "killed"
+                if tournament.status == "running" and not is_written(store.lab / "cells")
+                else tournament.status,
+                "created": tournament.created,
             }
-            for each in store.tournaments()
+            for tournament in store.tournaments()
         ]
 
 
-def show_listed(found: Sequence[dict[str, Any]]) -> None:
+def show_listed(tournaments: Sequence[dict[str, Any]]) -> None:
     """Print them for people."""
-    if not found:
+    if not tournaments:
         console.print_result("there are no tournaments yet: engram tournament --init")
         return
     columns = ("tournament", "label", "contestants", "challenges", "cells", "status", "begun")
-    rows = [list(each.values()) for each in found]
+    rows = [list(row.values()) for row in tournaments]
     rows = [[" ".join(value) if isinstance(value, list) else value for value in row] for row in rows]
     console.print_table("", columns, rows)
 
@@ -221,9 +223,9 @@ def settings_notes(name: str, lab: str) -> list[str]:
 
 
 def named(store: CellStore, name: str) -> str:
-    """The id of a tournament; of the newest where the name is "latest"."""
-    known = store.tournaments()
-    return known[0].name if name == "latest" and known else name
+    """Return the id of a tournament; the newest one's if the name is "latest"."""
+    tournaments = store.tournaments()
+    return tournaments[0].name if name == "latest" and tournaments else name
 
 
 COMMAND = Command(

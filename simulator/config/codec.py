@@ -1,7 +1,7 @@
-"""The codec of every experiment's config: TOML, flags and Python in, one checked dataclass, TOML and a hash out.
+"""Codec of every experiment's config: TOML, flags and Python in, one checked dataclass, TOML and a hash out.
 
 A kind of experiment is a frozen dataclass in a file of its own beside this one. That file registers a :class:`Format`,
-which says what is special about the kind: which tables name players, and what its hash counts.
+with the properties of the kind: which tables name players, and what its hash depends on.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def register(kind: type[Any], form: Format) -> None:
 
 
 def own_settings(kind: type[Any]) -> list[Setting]:
-    """The settings of an experiment that are neither a player nor a player's."""
-    return [each for each in settings(kind) if each.name not in _FORMATS[kind].fields]
+    """List the settings of an experiment itself, without those of players."""
+    return [setting for setting in settings(kind) if setting.name not in _FORMATS[kind].fields]
 
 
 def assemble(kind: type[Config], sources: Sequence[ConfigSource]) -> Config:
@@ -91,11 +91,11 @@ def assemble(kind: type[Config], sources: Sequence[ConfigSource]) -> Config:
         ValueError: a missing, unknown or bad setting, in one line that names the source.
     """
     form = _FORMATS[kind]
-    known = [*own_settings(kind), *(Setting(table, dict, None, "") for table in form.tables)]
-    own: Tables = {}
+    allowed = [*own_settings(kind), *(Setting(table, dict, None, "") for table in form.tables)]
+    tables: Tables = {}
     for source in sources:
-        own |= check(known, {key: value for key, value in source.values.items() if key not in form.tables}, source)
-    config: Config = form.compose(sources, own)
+        tables |= check(allowed, {key: value for key, value in source.values.items() if key not in form.tables}, source)
+    config: Config = form.compose(sources, tables)
     return config
 
 
@@ -123,7 +123,7 @@ def read(path: str | Path) -> ConfigSource:
     Raises:
         ValueError: the file cannot be read, in one line.
     """
-    return parse(read_text(path, "a TOML file", handed=True), str(path))
+    return parse(read_text(path, "a TOML file", allow_pipe=True), str(path))
 
 
 def parse(text: str, where: str) -> ConfigSource:
@@ -179,7 +179,7 @@ def choose(
         ValueError: no name, an unknown one or a bad setting, in one line that names the source.
     """
     tables = [table_at(source, (table,), source.values.get(table, {})) for source in sources]
-    naming = [i for i, own in enumerate(tables) if "name" in own]
+    naming = [i for i, player_settings in enumerate(tables) if "name" in player_settings]
     if not naming:
         place = next((f"{source.where}: " for source in reversed(sources) if source.where), "")
         raise ValueError(f"{place}{table}.name is missing: expected the name of a player (engram list {kind})")
@@ -196,52 +196,54 @@ def choose(
     except ValueError as error:
         raise ValueError(f"{source.where}: {error}" if source.where else str(error)) from error
     label = name
-    for source, own in zip(sources, tables, strict=True):
-        own = {key: value for key, value in own.items() if key != "name"}
+    for source, player_settings in zip(sources, tables, strict=True):
+        player_settings = {key: value for key, value in player_settings.items() if key != "name"}
         if find is not None:
-            label = str(own.pop("label", label))
-        chosen = merge(chosen, check(settings(player.Config), own, source, (table,)))
+            label = str(player_settings.pop("label", label))
+        chosen = merge(chosen, check(settings(player.Config), player_settings, source, (table,)))
     return PlayerEntry(checked_name(label, f"{table}.label") if find is not None else label, player.name, chosen)
 
 
 def labelled(sources: Sequence[ConfigSource], table: str) -> dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]]:
-    """Label -> what every source says of a player in a table of tables.
+    """Collect by label what every source says of a player in a table of tables.
 
     Options of the command line name a label that another source has, and write ``_`` where it has ``-`` or the like.
 
     Raises:
         ValueError: no table, a label with invisible characters, or an option with an unknown label; one line.
     """
-    found: dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]] = {}
+    entries: dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]] = {}
     for source in sources:
         for label, value in table_at(source, (table,), source.values.get(table, {})).items():
-            own = table_at(source, (table, label), value)
+            entry = table_at(source, (table, label), value)
             if not source.flags:
                 key = checked_name(label, f"{source.where}: {table}" if source.where else table)
-            elif not (meant := [each for each in found if plain_label(each) == plain_label(label)]):
-                near = ", ".join(found) or "none"
-                raise ValueError(f"{source.name((table, label))}: no {table} has this label, expected one of {near}")
+            elif not (
+                meant := [known_label for known_label in entries if plain_label(known_label) == plain_label(label)]
+            ):
+                labels = ", ".join(entries) or "none"
+                raise ValueError(f"{source.name((table, label))}: no {table} has this label, expected one of {labels}")
             else:
                 key = meant[0]
-            found.setdefault(key, []).append((source, own))
-    return found
+            entries.setdefault(key, []).append((source, entry))
+    return entries
 
 
 def plain_label(label: str) -> str:
-    """A label as options of the command line write it."""
+    """Convert a label to the form that options of the command line use."""
     return "".join(letter if letter.isalnum() else "_" for letter in label)
 
 
-def table_of(name: str, own: Any) -> Tables:
-    """The table of a player: its name and all its settings."""
-    return {"name": name, **dataclasses.asdict(own)}
+def table_of(name: str, player_settings: Any) -> Tables:
+    """Return the table of a player: its name and all its settings."""
+    return {"name": name, **dataclasses.asdict(player_settings)}
 
 
 def files_of(kind: str, name: str, chosen: Any) -> list[str]:
-    """The files that a player's settings name, as its module's function ``files(config)`` lists them.
+    """List the files that a player's settings name, by its module's function ``files(config)``.
 
     Where it has none they are the settings that are written as paths (:func:`simulator.core.files.reading.names_file`):
-    a file in the working folder that is called like a setting's value is not meant.
+    a file in the working folder with the name of a setting's value does not count.
     """
     listed = getattr(registry.load(kind, name).module, "files", None)
     if listed is not None:
@@ -261,15 +263,15 @@ def to_toml(config: Any) -> str:
 
 
 def settings_hash(config: Any) -> str:
-    """SHA-256 of everything that the result depends on, in hex: two configs of the same hash give the same bits.
+    """Hash everything that the result depends on (SHA-256, hex): configs of the same hash give the same bits.
 
-    Where a setting names a file (a map, a policy), what the file holds counts too.
+    If a setting names a file (a map, a policy), its content counts too.
     """
     return hash_of(tables_of(config), config)
 
 
 def hash_of(tables: Tables, config: Any) -> str:
-    """SHA-256 of a config's tables as they are given, under the names of whatever version wrote them."""
+    """Hash a config's tables as they are, under the names of the version that wrote them."""
     tables = _copy(tables)
     files = list(_FORMATS[type(config)].identify(config, tables))
     digest = hashlib.sha256(json.dumps(tables, sort_keys=True, default=str).encode())
@@ -280,9 +282,9 @@ def hash_of(tables: Tables, config: Any) -> str:
 
 
 def tables_of(config: Any) -> Tables:
-    """The nested tables of a config, which ``build`` reads."""
-    own = {each.name: getattr(config, each.name) for each in own_settings(type(config))}
-    tables: Tables = plain({**own, **_FORMATS[type(config)].players(config)})
+    """Return the nested tables of a config, which ``build`` reads."""
+    values = {setting.name: getattr(config, setting.name) for setting in own_settings(type(config))}
+    tables: Tables = plain({**values, **_FORMATS[type(config)].players(config)})
     return tables
 
 
@@ -292,7 +294,7 @@ def forget_place(table: Tables) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Settings in the types of TOML: None is the word none, sequences are lists."""
+    """Convert settings to the types of TOML: None becomes the string none, sequences become lists."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -301,7 +303,7 @@ def plain(value: Any) -> Any:
 
 
 def unplain(value: Any) -> Any:
-    """Settings of TOML in the types of Python: the word none is None, in tables and lists too."""
+    """Convert settings from the types of TOML: the string none becomes None, in tables and lists too."""
     if isinstance(value, Mapping):
         return {key: unplain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -344,15 +346,15 @@ def of_record(kind: type[Config], record: StoredConfig) -> Config:
 
 
 def stored_tables(kind: type[Any], record: StoredConfig) -> Tables:
-    """The tables of a stored config, unchecked, of players that are gone too; what is missing has its default."""
+    """Return the unchecked tables of a stored config, with defaults filled in; its players may be gone."""
     if not record.settings:
         return {}
     stored = read_stored(_FORMATS[kind].experiment, record.settings, _where(record), record.versions, refuse=False)
-    return {**{each.name: each.default for each in own_settings(kind)}, **stored.source.values}
+    return {**{setting.name: setting.default for setting in own_settings(kind)}, **stored.source.values}
 
 
 def stored_notes(kind: type[Any], record: StoredConfig) -> list[str]:
-    """Say of a stored experiment's config which settings have other names now, and why it cannot be run again."""
+    """Describe which settings of a stored config have new names, and why it cannot be run again."""
     place = (record.settings, _where(record), record.versions)
     try:
         notes = list(read_stored(_FORMATS[kind].experiment, *place).notes)
@@ -363,11 +365,11 @@ def stored_notes(kind: type[Any], record: StoredConfig) -> list[str]:
 
 
 def is_as_stored(config: Any, record: StoredConfig) -> bool:
-    """Tell whether a stored experiment has this config, and the files it names hold what they held when it began."""
-    own = settings_hash(config)
-    if own == record.settings_hash:
+    """Tell whether a stored experiment has this config, and its files their content of when it began."""
+    digest = settings_hash(config)
+    if digest == record.settings_hash:
         return True
-    if own != settings_hash(of_record(type(config), record)):
+    if digest != settings_hash(of_record(type(config), record)):
         return False
     return hash_of(parse_toml(record.settings), config) == record.settings_hash  # under the names of its time
 

@@ -1,4 +1,4 @@
-"""The config of a contestant from outside: stable-baselines3, a Python callable, or a recording, in one environment."""
+"""Config of an external contestant in one environment: stable-baselines3, a Python callable, or a recording."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = ("sb3", "python", "human")
 
 @dataclass(frozen=True)
 class ExternalConfig:
-    """One contestant from outside in one environment, over many seeds."""
+    """One external contestant in one environment, over many seeds."""
 
     kind: Literal["sb3", "python", "human"]
     """origin: stable-baselines3, a Python callable, a person's recorded episodes"""
@@ -67,7 +67,7 @@ class ExternalConfig:
         return None if self.kind == "sb3" and not is_model_file(path) else Path(path)
 
     def retargeted(self, path: str) -> str:
-        """The target with another path in place of its file's."""
+        """Return the target with another path in place of its file's."""
         return f"{path}:{self.target.rpartition(':')[2]}" if self.kind == "python" else path
 
 
@@ -83,18 +83,18 @@ def is_model_file(target: str) -> bool:
 
 
 def evaluation_steps(config: ExternalConfig) -> list[int]:
-    """Environment steps of the evaluations, as the engine has them: every period, and the end."""
+    """Return the environment steps of the evaluations, as the engine has them: every period, and the end."""
     return [*range(config.eval_every, config.steps, config.eval_every), config.steps]
 
 
-def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> ExternalConfig:
+def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> ExternalConfig:
     """Make the config; looks at no file of the contestant: see ``contestants.external``."""
     for name in ("kind", "target"):
-        if name not in own:
+        if name not in values:
             raise ValueError(f"{sources[-1].where}: {name} is missing")
     env = choose(sources, "env", "envs")
-    own["settings"] = unplain(own.get("settings", {}))
-    return ExternalConfig(**own, env=env.name, env_settings=env.settings)
+    values["settings"] = unplain(values.get("settings", {}))
+    return ExternalConfig(**values, env=env.name, env_settings=env.settings)
 
 
 def _players(config: ExternalConfig) -> dict[str, Any]:
@@ -116,16 +116,16 @@ def _identify(config: ExternalConfig, tables: dict[str, Any]) -> Iterable[str | 
 
 
 def _own_files(config: ExternalConfig) -> Iterator[Path]:
-    """The files of the contestant that are there."""
+    """Iterate over the existing files of the contestant."""
     named = [config.file] if config.file is not None else []
     if config.kind == "python" and not named:
         named = [Path(origin) for origin in [_origin(config.target.rpartition(":")[0])] if origin]
-    there = [path for path in named if os.path.isfile(path)]
-    yield from with_imports(there) if config.kind == "python" else there
+    existing = [path for path in named if os.path.isfile(path)]
+    yield from with_imports(existing) if config.kind == "python" else existing
 
 
 def _origin(module: str) -> str | None:
-    """The file of a module by dotted path, where it can be found."""
+    """Return the file of a module by dotted path, if it can be found."""
     registry.with_cwd_importable()
     try:
         spec = importlib.util.find_spec(module)

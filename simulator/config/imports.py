@@ -1,4 +1,4 @@
-"""Announcement of the code that a config imports: one line before the first import, once for each source.
+"""Announcement of code that a config imports: one line before the first import.
 
 A config names players by dotted path, by ``module:EnvId``, by the path of a Python file or as ``python:module:name``,
 so to run a config from somewhere else is to run that code. The names of our own players, ids of Gymnasium and classes
@@ -17,37 +17,37 @@ from simulator import console
 _PLAYERS = ("agent", "memory", "player", "env", "challenge", "game")
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _OF_A_MODULE = re.compile(r"([^\W\d][\w.]*):[^:]+")
-_KNOWN = ("torch",)  # what is loaded for networks in any case
+_KNOWN = ("torch",)  # libraries that are loaded anyway
 _MAX_SHOWN = 80
 
 
 def announce(values: Mapping[str, Any], where: str) -> None:
     """Print on stderr which code the settings read at ``where`` import, unless it was printed before."""
-    found = dict.fromkeys(shown for name in _names(values) if (shown := code_of(name)))
-    if found:
-        _announce_once(where, tuple(found))
+    imported = dict.fromkeys(shown for name in _names(values) if (shown := code_of(name)))
+    if imported:
+        _announce_once(where, tuple(imported))
 
 
 @cache
-def _announce_once(where: str, found: tuple[str, ...]) -> None:
-    console.print_status(f"{where} imports code: {', '.join(found)}")
+def _announce_once(where: str, imported: tuple[str, ...]) -> None:
+    console.print_status(f"{where} imports code: {', '.join(imported)}")
 
 
 def code_of(name: str) -> str:
-    """The module or file that a name of a player imports, in one short line; empty where it imports none."""
+    """Return the module or file that a player's name imports, shortened; empty if it imports none."""
     kind, _, target = name.partition(":")
     if kind == "python":
-        found = target.rpartition(":")[0] or target
+        code = target.rpartition(":")[0] or target
     elif kind in ("sb3", "human"):
         return ""
     elif at := re.fullmatch(r"(.*\.py)(:.*)?", name, re.DOTALL):
-        found = at[1]
+        code = at[1]
     elif of := _OF_A_MODULE.fullmatch(name):
-        found = of[1]
+        code = of[1]
     else:
-        found = name if _DOTTED.fullmatch(name) else ""
-    found = found if len(found) <= _MAX_SHOWN else found[: _MAX_SHOWN - 3] + "..."
-    return found if found.isprintable() else ascii(found)
+        code = name if _DOTTED.fullmatch(name) else ""
+    code = code if len(code) <= _MAX_SHOWN else code[: _MAX_SHOWN - 3] + "..."
+    return code if code.isprintable() else ascii(code)
 
 
 def _names(values: Mapping[str, Any]) -> Iterator[str]:
@@ -55,7 +55,7 @@ def _names(values: Mapping[str, Any]) -> Iterator[str]:
     for table in _PLAYERS:
         inner = values.get(table)
         if isinstance(inner, Mapping) and "name" not in inner:  # players by label, which is the name where none is
-            yield from (label for label, own in inner.items() if isinstance(own, Mapping) and "name" not in own)
+            yield from (label for label, entry in inner.items() if isinstance(entry, Mapping) and "name" not in entry)
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _names(value)

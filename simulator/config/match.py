@@ -57,13 +57,13 @@ def build(values: Mapping[str, Any]) -> MatchConfig:
     return codec.build(MatchConfig, values)
 
 
-def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> MatchConfig:
+def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> MatchConfig:
     game = choose(sources, "game", "games")
     first = choose(sources, "first", "agents", find_agent)
     second = choose(sources, "second", "agents", find_agent)
     advice = getattr(registry.load("games", game.name).module, "MATCH_DEFAULTS", {})
-    usual = check(own_settings(MatchConfig), advice, ConfigSource({}, f"game {game.name}: MATCH_DEFAULTS"))
-    return MatchConfig(game.name, first, second, **{**usual, **own}, game_settings=game.settings)
+    defaults = check(own_settings(MatchConfig), advice, ConfigSource({}, f"game {game.name}: MATCH_DEFAULTS"))
+    return MatchConfig(game.name, first, second, **{**defaults, **values}, game_settings=game.settings)
 
 
 def _players(config: MatchConfig) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from simulator.core import registry
 from simulator.core.files.escaping import checked_name
 
 TOURNAMENTS = Path(__file__).parent / "tournament_presets"
-EXAMPLE = "example"  # what engram tournament --init writes
+EXAMPLE = "example"  # written by engram tournament --init
 
 
 @dataclass(frozen=True)
 class Preset:
-    """An agent in an environment, with the settings that serve it there."""
+    """An agent in an environment, with recommended settings."""
 
     name: str
     agent: str
@@ -32,7 +32,7 @@ class Preset:
     env_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def source(self) -> ConfigSource:
-        """The settings as the codec takes them."""
+        """Return the settings as a source for the codec."""
         agent = {"name": self.agent, **self.agent_settings}
         env = {"name": self.env, **self.env_settings}
         return ConfigSource({"steps": self.steps, "agent": agent, "env": env}, f"preset {self.name}")
@@ -42,7 +42,7 @@ def of_agent(name: str) -> list[Preset]:
     """List the presets in one agent's file.
 
     Raises:
-        ValueError: there is no such agent, or its ``PRESETS`` is not as it should be.
+        ValueError: there is no such agent, or its ``PRESETS`` is invalid.
     """
     player = registry.load("agents", name)
     entries = getattr(player.module, "PRESETS", {})
@@ -54,8 +54,8 @@ def of_agent(name: str) -> list[Preset]:
 
 def _preset(name: str, agent: str, entry: Mapping[str, Any]) -> Preset:
     checked_name(name, f"agent {agent}: PRESETS")
-    known = {"description", "env", "steps", "agent", "env_settings"}
-    if unknown := set(entry) - known:
+    keys = {"description", "env", "steps", "agent", "env_settings"}
+    if unknown := set(entry) - keys:
         raise TypeError(f"{name} has {', '.join(sorted(unknown))}")
     return Preset(
         name,
@@ -70,38 +70,40 @@ def _preset(name: str, agent: str, entry: Mapping[str, Any]) -> Preset:
 
 def every() -> tuple[list[Preset], list[str]]:
     """List the presets of all agents, and a line for each file that cannot be imported."""
-    found = []
+    presets = []
     failed = []
     for name in registry.names("agents"):
         try:
-            found += of_agent(name)
+            presets += of_agent(name)
         except ValueError as error:
             failed.append(str(error))
-    return found, failed
+    return presets, failed
 
 
 def find(name: str, agent: str | None = None, env: str | None = None) -> Preset:
-    """Find the preset of that name, of one agent or of any, for one environment or for any.
+    """Find a preset by name, of one agent or any, for one environment or any.
 
     Raises:
         ValueError: there is none, there are several, or it is meant for another environment; one line.
     """
     offered = of_agent(agent) if agent else every()[0]
-    found = [each for each in offered if each.name == name.replace("_", "-")]
-    if not found:
-        if agent and (others := [each.agent for each in every()[0] if each.name == name.replace("_", "-")]):
-            raise ValueError(f"preset {name} is for the agent {' or '.join(others)}, not for {agent}")
-        known = [each.name for each in offered]
-        raise ValueError(registry.unknown_name_message("preset", name, known, "engram list presets"))
+    matching = [preset for preset in offered if preset.name == name.replace("_", "-")]
+    if not matching:
+        if agent and (
+            agents_with_it := [preset.agent for preset in every()[0] if preset.name == name.replace("_", "-")]
+        ):
+            raise ValueError(f"preset {name} is for the agent {' or '.join(agents_with_it)}, not for {agent}")
+        names = [preset.name for preset in offered]
+        raise ValueError(registry.unknown_name_message("preset", name, names, "engram list presets"))
     if env is not None:
-        fitting = [each for each in found if each.env.replace("-", "_") == env.replace("-", "_")]
+        fitting = [preset for preset in matching if preset.env.replace("-", "_") == env.replace("-", "_")]
         if not fitting:
-            raise ValueError(f"preset {name} is for the environment {found[0].env}, not for {env}")
-        found = fitting
-    if len(found) > 1:
-        agents = ", ".join(each.agent for each in found)
+            raise ValueError(f"preset {name} is for the environment {matching[0].env}, not for {env}")
+        matching = fitting
+    if len(matching) > 1:
+        agents = ", ".join(preset.agent for preset in matching)
         raise ValueError(f"preset {name} belongs to several agents ({agents}): expected the agent's name before it")
-    return found[0]
+    return matching[0]
 
 
 def is_strategy(entry: Mapping[str, Any]) -> bool:
@@ -110,7 +112,7 @@ def is_strategy(entry: Mapping[str, Any]) -> bool:
 
 
 def strategies() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
-    """Name -> agent and settings of the strategies in all agents' files."""
+    """Map names to agent and settings of the strategies in all agents' files."""
     players = [registry.load("agents", name) for name in registry.names("agents")]
     return {
         name: (player, entry["agent"])
@@ -121,7 +123,7 @@ def strategies() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
 
 
 def memory_presets() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
-    """Name -> memory and settings of the presets in all memories' files."""
+    """Map names to memory and settings of the presets in all memories' files."""
     players = [registry.load("memories", name) for name in registry.names("memories")]
     return {
         name: (player, entry.get("memory", {}))
@@ -131,7 +133,7 @@ def memory_presets() -> dict[str, tuple[registry.Plugin, Mapping[str, Any]]]:
 
 
 def find_agent(name: str) -> tuple[registry.Plugin, Any]:
-    """Find the agent of that name, or of the strategy of that name, and its settings.
+    """Find an agent, or the agent of a strategy, by name, with its settings.
 
     Raises:
         ValueError: nothing has that name; one line.
@@ -140,7 +142,7 @@ def find_agent(name: str) -> tuple[registry.Plugin, Any]:
 
 
 def find_memory(name: str) -> tuple[registry.Plugin, Any]:
-    """Find the memory of that name or preset, and its settings.
+    """Find a memory or a preset of one by name, with its settings.
 
     Raises:
         ValueError: nothing has that name; one line.
@@ -155,15 +157,15 @@ def _find(kind: str, name: str) -> tuple[registry.Plugin, Any]:
     except registry.UnknownNameError as error:
         presets = strategies() if kind == "agents" else memory_presets()
         if name.replace("_", "-") not in presets:
-            known = [*registry.candidates(kind), *presets]
-            message = registry.unknown_name_message(registry.SINGULAR[kind], name, known, f"engram list {kind}")
+            names = [*registry.candidates(kind), *presets]
+            message = registry.unknown_name_message(registry.SINGULAR[kind], name, names, f"engram list {kind}")
             raise ValueError(message) from error
-    player, own = presets[name.replace("_", "-")]
-    chosen = check(settings(player.Config), own, ConfigSource(own, f"preset {name}"))
+    player, preset_settings = presets[name.replace("_", "-")]
+    chosen = check(settings(player.Config), preset_settings, ConfigSource(preset_settings, f"preset {name}"))
     return player, merge(player.Config(), chosen)
 
 
 def tournaments() -> dict[str, str]:
-    """Name -> the first line of every tournament that comes with Engram."""
+    """Map names to the first line of every tournament that comes with Engram."""
     texts = {path.stem: path.read_text("utf-8") for path in sorted(TOURNAMENTS.glob("*.toml")) if path.stem != EXAMPLE}
     return {name: text.splitlines()[0].removeprefix("# ").rstrip(".") for name, text in texts.items()}

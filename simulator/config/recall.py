@@ -76,30 +76,32 @@ def outline(record: StoredConfig) -> RecallConfig:
     """Read a stored recall benchmark without its players' settings, so that it can be shown when a player is gone."""
     tables = stored_tables(RecallConfig, record)
     contestants = [PlayerEntry(label, str(own.get("name", label)), None) for label, own in tables["memory"].items()]
-    known = {field.name for field in fields(RecallConfig)} - {"challenge"}
-    own = {name: tuple(value) if isinstance(value, list) else value for name, value in tables.items() if name in known}
+    names = {field.name for field in fields(RecallConfig)} - {"challenge"}
+    own = {name: tuple(value) if isinstance(value, list) else value for name, value in tables.items() if name in names}
     return RecallConfig(str(tables["challenge"].get("name")), tuple(contestants), **own)
 
 
-def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> RecallConfig:
+def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> RecallConfig:
     challenge = choose(sources, "challenge", "challenges")
     contestants = []
     for label, tables in labelled(sources, "memory").items():
         name = str(next((table["name"] for _, table in reversed(tables) if "name" in table), label))
         player, chosen = find_memory(name)
         for source, table in tables:
-            given = {key: value for key, value in table.items() if key != "name"}
-            chosen = merge(chosen, check(settings(player.Config), given, source, ("memory", label)))
+            challenge_settings = {key: value for key, value in table.items() if key != "name"}
+            chosen = merge(chosen, check(settings(player.Config), challenge_settings, source, ("memory", label)))
         contestants.append(PlayerEntry(label, player.name, chosen))
     if not contestants:
         raise ValueError("expected at least one memory (engram list memories)")
-    return RecallConfig(challenge.name, tuple(contestants), **own, challenge_settings=challenge.settings)
+    return RecallConfig(challenge.name, tuple(contestants), **values, challenge_settings=challenge.settings)
 
 
 def _players(config: RecallConfig) -> dict[str, Any]:
     return {
         "challenge": table_of(config.challenge, config.challenge_settings),
-        "memory": {each.label: table_of(each.name, each.settings) for each in config.contestants},
+        "memory": {
+            contestant.label: table_of(contestant.name, contestant.settings) for contestant in config.contestants
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""Renamed settings: the one place that knows the former names of what stored configs hold.
+"""Renamed settings: former names of settings and players in stored configs.
 
 A change that renames or drops a setting, a value or a player adds a line to ``CHANGES`` with the first version that has
 it, and stored experiments can still be shown, reported, resumed and reproduced. A dropped setting is ignored where its
@@ -17,7 +17,7 @@ from simulator.core.files.reading import parse_toml
 from simulator.versions import OURS, version_of
 
 DISTRIBUTION = OURS
-_KINDS = {  # table of stored settings -> kind of the players whose names and settings stand in it
+_KINDS = {  # table of stored settings -> kind of its players
     **{"agent": "agents", "env": "envs", "memory": "memories", "challenge": "challenges", "game": "games"},
     **{"player": "agents", "first": "agents", "second": "agents"},
 }
@@ -29,11 +29,11 @@ class Change(NamedTuple):
 
     version: str  # of engram-rl, the first that has it so
     of: str  # "agents", "envs", "memories", "challenges" or "games": theirs; "run", "recall", "tournament": its own
-    player: str  # whose setting it is, as it was called then; "*": of every player; "": an experiment's own
-    old: str  # the setting, with a dot before what stands in a table within; "": the player itself
-    new: str | None  # what it is called since; None: nothing
-    values: Mapping[Any, Any] = {}  # its values that are called otherwise, old -> new
-    harmless: Any = _REFUSED  # of what was dropped: the value with which nothing else comes out
+    player: str  # owner of the setting, by its old name; "*": every player; "": the experiment
+    old: str  # dotted name of the setting; "": the player itself
+    new: str | None  # new name; None: dropped
+    values: Mapping[Any, Any] = {}  # renamed values, old -> new
+    harmless: Any = _REFUSED  # value of a dropped setting that gives today's results
 
 
 CHANGES: tuple[Change, ...] = ()  # the oldest first
@@ -54,10 +54,10 @@ def read_stored(experiment: str, text: str, where: str, versions: Mapping[str, s
         text: TOML.
         where: names it in errors.
         versions: of the distributions that they were stored with.
-        refuse: off: what was dropped is left as it is.
+        refuse: off: dropped settings are kept.
 
     Raises:
-        ValueError: not TOML; a setting that was dropped stands at a value that nothing today is like; one line.
+        ValueError: not TOML; a dropped setting has a value without an equivalent today; one line.
     """
     try:
         tables = parse_toml(text)
@@ -74,12 +74,12 @@ def read_stored(experiment: str, text: str, where: str, versions: Mapping[str, s
 
 
 def made_by_other_version(versions: Mapping[str, str]) -> str:
-    """Advice where settings that cannot be used were stored by another version; empty where this one stored them."""
+    """Advise on settings that another version stored and this one cannot use; empty if this version stored them."""
     made_by = versions.get(DISTRIBUTION)
-    here = version_of(DISTRIBUTION)
-    if made_by in (None, here):
+    this_version = version_of(DISTRIBUTION)
+    if made_by in (None, this_version):
         return ""
-    return f"{DISTRIBUTION} {made_by} made it and can run it, this is {here}; show and report still work here"
+    return f"{DISTRIBUTION} {made_by} made it and can run it, this is {this_version}; show and report still work here"
 
 
 def _places(experiment: str, tables: dict[str, Any], change: Change) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -95,11 +95,11 @@ def _places(experiment: str, tables: dict[str, Any], change: Change) -> Iterator
 
 
 def _players_in(table: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The players in a table: one, whose settings it holds, or several by label."""
+    """Iterate over the players in a table: one, whose settings it holds, or several by label."""
     if isinstance(table, dict) and isinstance(table.get("name"), str):
         yield "", table
     elif isinstance(table, dict):
-        yield from ((label, own) for label, own in table.items() if isinstance(own, dict))
+        yield from ((label, entry) for label, entry in table.items() if isinstance(entry, dict))
 
 
 def _apply(change: Change, place: str, root: dict[str, Any], where: str) -> list[str]:
@@ -116,18 +116,18 @@ def _apply(change: Change, place: str, root: dict[str, Any], where: str) -> list
     if change.new is None:
         if change.harmless is _REFUSED or value != change.harmless:
             raise ValueError(f"{where}: {place}{change.old} = {value!r}: version {change.version} dropped this setting")
-        return [f"{place}{change.old} was dropped in version {change.version}; as it is here it changes nothing"]
+        return [f"{place}{change.old} was dropped in version {change.version}; the stored value has no effect"]
     *within, last = change.new.split(".")
     table = root
     for name in within:
         table = table.setdefault(name, {})
     table[last] = value if isinstance(value, list | dict) else change.values.get(value, value)
-    told = f"{place}{change.old} is {place}{change.new} since version {change.version}"
-    return [told + ("" if table[last] == value else f", {value!r} is {table[last]!r}")]
+    notice = f"{place}{change.old} is {place}{change.new} since version {change.version}"
+    return [notice + ("" if table[last] == value else f", {value!r} is {table[last]!r}")]
 
 
 def _apply_to_player(change: Change, place: str, table: dict[str, Any], where: str) -> str:
-    """Give a player the name that it has since a version."""
+    """Rename a player to its name since a version."""
     if change.new is None:
         raise ValueError(f"{where}: {place}name = {change.player!r}: version {change.version} dropped this player")
     table["name"] = change.new
@@ -140,6 +140,6 @@ def _older(made_by: str | None, since: str) -> bool:
 
 
 def _release(text: str) -> tuple[int, ...]:
-    """A version's numbers, to compare."""
+    """Return a version's numbers, for comparison."""
     numbers = re.match(r"[\d.]+", text)
-    return tuple(int(each) for each in numbers[0].split(".") if each) if numbers else ()
+    return tuple(int(part) for part in numbers[0].split(".") if part) if numbers else ()

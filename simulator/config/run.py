@@ -57,14 +57,14 @@ def build(values: Mapping[str, Any]) -> RunConfig:
 
 
 def eval_period(config: RunConfig) -> int:
-    """Environment steps between evaluations."""
+    """Return the environment steps between evaluations."""
     return config.eval_every or max(1, config.steps // 20)
 
 
-def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> RunConfig:
+def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> RunConfig:
     agent = choose(sources, "agent", "agents")
     env = choose(sources, "env", "envs")
-    return RunConfig(agent.name, env.name, **own, agent_settings=agent.settings, env_settings=env.settings)
+    return RunConfig(agent.name, env.name, **values, agent_settings=agent.settings, env_settings=env.settings)
 
 
 def _players(config: RunConfig) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _players(config: RunConfig) -> dict[str, Any]:
 
 
 def _identify(config: RunConfig, tables: dict[str, Any]) -> Iterable[str]:
-    """Leave out the threads, on which no result depends, and say where evaluations are."""
+    """Leave out the threads, which change no result, and add the steps of the evaluations."""
     tables["eval_every"] = eval_period(config)
     tables.pop("threads", None)
     if not tables.get("eval_max_steps"):  # settings that came later leave the hash of older runs as it is

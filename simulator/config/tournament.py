@@ -1,4 +1,4 @@
-"""The config of a tournament: contestants that meet in challenges, over many seeds.
+"""Config of a tournament: contestants in challenges, over many seeds.
 
 Contestants and challenges keep the settings that they were given, not those they leave at their defaults: the settings
 of a contestant in one environment may differ from those in another (``tuned``, ``in``).
@@ -24,7 +24,7 @@ from simulator.core.files.reading import is_path as is_file
 from simulator.core.foreign.python_files import absolute, is_path, resolved
 
 Settings = Mapping[str, Any]
-Tables = list[tuple[ConfigSource, Settings]]  # what each source says of one contestant or challenge
+Tables = list[tuple[ConfigSource, Settings]]  # entries of one contestant or challenge, by source
 NONE: Settings = MappingProxyType({})
 SIDES = {"agent": "env", "memory": "challenge", "player": "game"}  # table of contestants -> of their challenges
 KINDS = {"agent": "agents", "memory": "memories", "player": "agents"}
@@ -75,7 +75,7 @@ Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
 
 @dataclass(frozen=True)
 class TournamentConfig:
-    """Contestants that meet in challenges, over many seeds."""
+    """Contestants in challenges, over many seeds."""
 
     contestants: tuple[Contestant, ...]
     """the agents and memories that compete"""
@@ -85,10 +85,10 @@ class TournamentConfig:
     """number of seeds of each contestant in each challenge, the same for all"""
     first_seed: Annotated[int, Meta(ge=0, le=10**15)] = 0
     """first seed; the others follow it"""
-    block: Annotated[int, Meta(ge=1, le=10**6)] = 16
-    """seeds per cell; results do not depend on it, except under limits of time"""
+    seeds_per_cell: Annotated[int, Meta(ge=1, le=10**6)] = 16
+    """seeds of a cell, which run together; results do not depend on it, except under limits of time"""
     steps: Annotated[int, Meta(ge=1, le=10**12)] = 50_000
-    """environment steps of training per seed, where an environment sets no number of its own"""
+    """environment steps of training per seed, where an environment has no number of its own"""
     eval_every: CountOrZero = 0
     """environment steps between greedy evaluations; 0: a twentieth of steps"""
     eval_episodes: Annotated[int, Meta(ge=1, le=10**6)] = 100
@@ -105,16 +105,16 @@ class TournamentConfig:
     skip: bool = False
     """leave out a contestant that cannot play a challenge; off: refuse the tournament before it begins"""
     retries: Annotated[int, Meta(ge=0, le=100)] = 2
-    """times that a cell is run again when its worker died"""
+    """number of times that a cell is run again after its worker died"""
     timeout: Seconds = 0.0
     """seconds after which a cell is given up as failed; 0: never"""
     adaptive: bool = False
-    """add seeds while a pair of contestants is undecided, up to most_seeds"""
-    most_seeds: Count = 64
-    """most seeds per contestant and challenge with adaptive"""
-    level: Annotated[float, Meta(gt=0.5, lt=1.0)] = 0.95
+    """add seeds while a pair of contestants is undecided, up to max_seeds"""
+    max_seeds: Count = 64
+    """maximum number of seeds per contestant and challenge, with adaptive"""
+    confidence: Annotated[float, Meta(gt=0.5, lt=1.0)] = 0.95
     """confidence level of the intervals"""
-    resamples: Annotated[int, Meta(ge=100, le=10**6)] = 2_000
+    n_bootstrap: Annotated[int, Meta(ge=100, le=10**6)] = 2_000
     """number of bootstrap samples"""
 
 
@@ -139,42 +139,42 @@ def preset(name: str) -> ConfigSource:
     """
     if is_file(name):
         return codec.read(name)
-    known = presets.tournaments()
-    if name.replace("_", "-") not in known:
-        raise ValueError(registry.unknown_name_message("tournament preset", name, known, "engram list presets"))
+    files = presets.tournaments()
+    if name.replace("_", "-") not in files:
+        raise ValueError(registry.unknown_name_message("tournament preset", name, files, "engram list presets"))
     path = presets.TOURNAMENTS / f"{name.replace('_', '-')}.toml"
     return codec.parse(path.read_text("utf-8"), f"preset {name}")
 
 
-def _compose(sources: Sequence[ConfigSource], own: dict[str, Any]) -> TournamentConfig:
-    challenges = tuple(_challenge(kind, *each) for kind in PLACES for each in labelled(sources, kind).items())
+def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> TournamentConfig:
+    challenges = tuple(_challenge(kind, *item) for kind in PLACES for item in labelled(sources, kind).items())
     contestants = tuple(
-        _contestant(kind, *each, challenges) for kind in SIDES for each in labelled(sources, kind).items()
+        _contestant(kind, *item, challenges) for kind in SIDES for item in labelled(sources, kind).items()
     )
     for kind, place in SIDES.items():
-        mine = [each for each in contestants if each.kind == kind]
-        theirs = [each for each in challenges if each.kind == place]
+        mine = [contestant for contestant in contestants if contestant.kind == kind]
+        theirs = [challenge for challenge in challenges if challenge.kind == place]
         if bool(mine) != bool(theirs):
-            there, missing = (kind, place) if mine else (place, kind)
-            raise ValueError(f"{there} {(mine or theirs)[0].label}: expected at least one {missing} beside it")
+            given_kind, missing = (kind, place) if mine else (place, kind)
+            raise ValueError(f"{given_kind} {(mine or theirs)[0].label}: expected at least one {missing} beside it")
     if not contestants:
         raise ValueError("expected contestants and challenges: --agents A ... --envs E ..., or a file")
-    labels = [each.label for each in contestants]
+    labels = [contestant.label for contestant in contestants]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise ValueError(f"{twice} competes twice: expected a label of its own for each contestant")
-    return TournamentConfig(contestants, challenges, **own)
+    return TournamentConfig(contestants, challenges, **values)
 
 
 def _challenge(kind: str, label: str, tables: Tables) -> ChallengeEntry:
     player = _named(PLACES[kind], label, tables)
-    own: dict[str, Any] = {}
+    host_settings: dict[str, Any] = {}
     chosen: dict[str, Any] = {}
     names = {setting.name for setting in _OWN[kind]}
     for source, table in tables:
-        own |= check(_OWN[kind], {key: table[key] for key in names & table.keys()}, source, (kind, label))
-        rest = {key: value for key, value in table.items() if key not in {"name", *names}}
-        chosen = _merged(chosen, check(settings(player.Config), rest, source, (kind, label)))
-    return ChallengeEntry(label, kind, player.name, chosen, own)
+        host_settings |= check(_OWN[kind], {key: table[key] for key in names & table.keys()}, source, (kind, label))
+        env_settings = {key: value for key, value in table.items() if key not in {"name", *names}}
+        chosen = _merged(chosen, check(settings(player.Config), env_settings, source, (kind, label)))
+    return ChallengeEntry(label, kind, player.name, chosen, host_settings)
 
 
 def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[ChallengeEntry]) -> Contestant:
@@ -183,34 +183,36 @@ def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[Chal
     chosen: dict[str, Any] = {}
     elsewhere: dict[str, dict[str, Any]] = {}
     tuned = False
-    known: list[Setting] | None = None  # settings of a contestant from outside are taken as they are
+    allowed: list[Setting] | None = None  # settings of a contestant from outside are taken as they are
     if name.startswith(EXTERNAL):
         name = _resolved(name)
     else:
         player, name, chosen = _player(kind, name, tables)
-        known = settings(player.Config)
+        allowed = settings(player.Config)
     for source, table in tables:
         switch = {key: table[key] for key in {"tuned"} & table.keys()}
         tuned = check(_SWITCH, switch, source, (kind, label)).get("tuned", tuned)
-        rest = {key: value for key, value in table.items() if key not in ("name", "tuned", "in")}
-        chosen = _merged(chosen, dict(rest) if known is None else check(known, rest, source, (kind, label)))
+        player_settings = {key: value for key, value in table.items() if key not in ("name", "tuned", "in")}
+        chosen = _merged(
+            chosen, dict(player_settings) if allowed is None else check(allowed, player_settings, source, (kind, label))
+        )
         for place, own in table_at(source, (kind, label, "in"), table.get("in", {})).items():
             path = (kind, label, "in", place)
             where = _place(place, challenges, source, path)
-            there = dict(own) if known is None else check(known, own, source, path)
-            elsewhere[where] = _merged(elsewhere.get(where, {}), there)
+            env_settings = dict(own) if allowed is None else check(allowed, own, source, path)
+            elsewhere[where] = _merged(elsewhere.get(where, {}), env_settings)
     return Contestant(label, kind, name, chosen, tuned, elsewhere)
 
 
 def _resolved(name: str) -> str:
-    """The name of a contestant from outside with an absolute path, so that it can be resumed from another folder."""
+    """Return the name of an external contestant with an absolute path, so that any folder can resume it."""
     kind, _, target = name.partition(":")
     path, colon, within = target.rpartition(":") if kind == "python" else (target, "", "")
     return f"{kind}:{resolved(path)}{colon}{within}" if is_path(path) else name
 
 
 def _player(kind: str, name: str, tables: Tables) -> tuple[registry.Plugin, str, dict[str, Any]]:
-    """The player of a name, the name to keep, and the settings of a preset of that name."""
+    """Return the player of a name, the name to keep, and the settings of a preset of that name."""
     if kind == "memory":
         player, _ = find_memory(name)
         _, chosen = memory_presets().get(name.replace("_", "-"), (player, NONE))
@@ -234,34 +236,37 @@ def _named(kind: str, label: str, tables: Tables) -> registry.Plugin:
 
 
 def _place(label: str, challenges: Sequence[ChallengeEntry], source: ConfigSource, path: tuple[str, ...]) -> str:
-    for each in challenges:
-        if label == each.label or (source.flags and plain_label(label) == plain_label(each.label)):
-            return each.label
-    known = [each.label for each in challenges]
-    message = registry.unknown_name_message("challenge", label, known, "of this tournament")
+    for challenge in challenges:
+        if label == challenge.label or (source.flags and plain_label(label) == plain_label(challenge.label)):
+            return challenge.label
+    labels = [challenge.label for challenge in challenges]
+    message = registry.unknown_name_message("challenge", label, labels, "of this tournament")
     raise ValueError(f"{source.name(path)}: {message}")
 
 
 def _merged(base: Settings, over: Settings) -> dict[str, Any]:
-    """Nested tables, the latter over the former."""
-    found = dict(base)
+    """Merge nested tables, the latter over the former."""
+    merged = dict(base)
     for key, value in over.items():
-        inner = found.get(key)
+        inner = merged.get(key)
         both = isinstance(value, Mapping) and isinstance(inner, Mapping)
-        found[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
-    return found
+        merged[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def _players(config: TournamentConfig) -> dict[str, Any]:
     tables: dict[str, Any] = {}
     for entry in config.challenges:
         tables.setdefault(entry.kind, {})[entry.label] = {"name": entry.name, **entry.settings, **entry.own}
-    for each in config.contestants:
-        table = tables.setdefault(each.kind, {})[each.label] = {"name": each.name, **each.settings}
-        if each.tuned:
+    for contestant in config.contestants:
+        table = tables.setdefault(contestant.kind, {})[contestant.label] = {
+            "name": contestant.name,
+            **contestant.settings,
+        }
+        if contestant.tuned:
             table["tuned"] = True
-        if each.elsewhere:
-            table["in"] = dict(each.elsewhere)
+        if contestant.elsewhere:
+            table["in"] = dict(contestant.elsewhere)
     return tables
 
 

@@ -28,7 +28,7 @@ from simulator.core.registry import suggestions
 
 _SIMPLE = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Any: "a value"}
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-_MAX_INT = 2**63 - 1  # what compiled code and SQLite can hold
+_MAX_INT = 2**63 - 1  # limit of compiled code and of SQLite
 
 
 class Setting(NamedTuple):
@@ -48,13 +48,13 @@ class ConfigSource(NamedTuple):
     flags: bool = False  # options of the command line: every value is a text, or a list of them
 
     def place(self, path: tuple[str, ...], value: Any) -> str:
-        """``run.toml: agent.step_size = 1.5``, or ``--agent.step-size 1.5``."""
+        """Format a setting and its value: ``run.toml: agent.step_size = 1.5``, or ``--agent.step-size 1.5``."""
         if self.flags:
             return f"{self.name(path)} {_shown(value, bare=True)}"
         return f"{self.name(path)} = {_shown(value)}"
 
     def name(self, path: tuple[str, ...]) -> str:
-        """The same without the value."""
+        """Format a setting without its value."""
         dotted = shortened(".".join(path), MAX_PATH)
         if self.flags:
             return "--" + dotted.replace("_", "-")
@@ -74,7 +74,7 @@ def settings(kind: type[Any]) -> list[Setting]:
 
 def nested_fields(table: Setting) -> list[Setting]:
     """List the fields of a table of settings in another one, with the defaults that they have there."""
-    return [each._replace(default=getattr(table.default, each.name)) for each in settings(table.hint)]
+    return [setting._replace(default=getattr(table.default, setting.name)) for setting in settings(table.hint)]
 
 
 def check(known: list[Setting], table: Any, source: ConfigSource, path: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -99,8 +99,8 @@ def check(known: list[Setting], table: Any, source: ConfigSource, path: tuple[st
 
 
 def _unknown_setting(source: ConfigSource, path: tuple[str, ...], key: str, known: Mapping[str, Setting]) -> str:
-    near = [source.name((*path, name)).removeprefix(f"{source.where}: ") for name in suggestions(key, known)]
-    question = f"; did you mean {' or '.join(near)}?" if near else ""
+    similar = [source.name((*path, name)).removeprefix(f"{source.where}: ") for name in suggestions(key, known)]
+    question = f"; did you mean {' or '.join(similar)}?" if similar else ""
     return f"{source.name((*path, key))}: {'unknown option' if source.flags else 'no such setting'}{question}"
 
 
@@ -114,7 +114,7 @@ def merge(base: Any, values: Mapping[str, Any]) -> Any:
 
 
 def of_run(chosen: Any, steps: int) -> Any:
-    """Put a run's environment steps where a setting leaves them to the run."""
+    """Fill in a run's environment steps in settings that depend on them."""
     changes: dict[str, Any] = {}
     for setting in settings(type(chosen)):
         value = getattr(chosen, setting.name)
@@ -180,7 +180,7 @@ def _validate(hint: Any, value: Any, source: ConfigSource, path: tuple[str, ...]
 
 
 def _expected(text: str, value: Any) -> str:
-    """Describe what a field expects, and the limit that a value breaks although it seems to be of the right kind."""
+    """Describe the expected values of a field, and the limit that a value of the right type breaks."""
     with contextlib.suppress(ValueError, TypeError, OverflowError):
         number = float(value)
         if not math.isfinite(number):
@@ -209,7 +209,7 @@ def _readings(text: str) -> Iterator[Any]:
 
 
 def _is_storable(value: Any) -> bool:
-    """Tell whether a value has no infinity, no number beyond 64 bits and no text that cannot be written down."""
+    """Tell whether a value is finite, within 64 bits, and free of text that cannot be stored."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, int):
@@ -237,16 +237,16 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _docs(kind: type[Any]) -> dict[str, str]:
-    """Field -> the string literal right below it, bases included; nothing where the source is not at hand."""
-    found: dict[str, str] = {}
+    """Return the string literal below every field, bases included; nothing if there is no source."""
+    docs: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):  # without object
         try:
             body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
         except (OSError, TypeError, SyntaxError):
             continue
-        found |= {
+        docs |= {
             field.target.id: text.value.value
             for field, text in itertools.pairwise(body)
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
         }
-    return found
+    return docs

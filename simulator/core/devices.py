@@ -1,4 +1,4 @@
-"""Where torch networks compute: the host says so before it makes the players, who ask when they make a network."""
+"""The device of torch networks: set by the host before it makes players, read by players that make networks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _device = "cpu"
 
 
 def set_device(name: str) -> None:
-    """Let networks that are made from now on compute there: ``cpu``, ``cuda`` or ``cuda:N``.
+    """Set the device of networks that are made from now on: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         ValueError: torch finds no such device here.
@@ -17,20 +17,22 @@ def set_device(name: str) -> None:
     global _device
     if name != "cpu":
         cuda = import_module("torch").cuda
-        found = cuda.device_count() if cuda.is_available() else 0
-        if int(name.partition(":")[2] or 0) >= found:
-            here = f"{found} CUDA device{'s' * (found > 1)}" if found else "no CUDA device"
-            raise ValueError(f"device {name}: torch finds {here} here, expected cpu" + " or cuda" * (found > 0))
+        n_devices = cuda.device_count() if cuda.is_available() else 0
+        if int(name.partition(":")[2] or 0) >= n_devices:
+            available = f"{n_devices} CUDA device{'s' * (n_devices > 1)}" if n_devices else "no CUDA device"
+            raise ValueError(
+                f"device {name}: torch finds {available} here, expected cpu" + " or cuda" * (n_devices > 0)
+            )
     _device = name
 
 
 def device() -> str:
-    """The device of networks that are made now."""
+    """Return the device of networks that are made now."""
     return _device
 
 
 def hold_torch(threads: int) -> None:
-    """Let torch use so many threads for one operation; nothing happens where it is not loaded."""
+    """Set torch's number of threads for one operation; does nothing if torch is not loaded."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)

@@ -11,57 +11,56 @@ import numpy as np
 from simulator.core.protocols import Array, Evaluation
 
 MAX_STEPS = 100_000  # of an episode where neither the environment nor the settings set a limit
-CUT = "cut: an evaluation episode did not end, so it has no return"
+CUT = "truncated: an evaluation episode did not end, so it has no return"
 ENDLESS = "its policy may never end an episode, so its expected return is not finite"
 
 
 def cut_seeds(returns: Array, failed: Array) -> Array:
-    """Mask of seeds that had an evaluation episode that was cut, bool [S].
+    """Mark, bool [S], the seeds with a truncated evaluation episode.
 
     Args:
-        returns: those of the episodes that ended, [S, E]; nan for all others.
+        returns: those of the episodes that ended, [S, E]; NaN for all others.
         failed: bool [S], seeds that were not evaluated.
     """
     return np.isnan(returns).any(axis=1) & ~failed
 
 
 def scores(evaluation: Evaluation) -> Array:
-    """Score of every seed in an evaluation, [S]: its exact expected return, or else the mean of its returns.
+    """Compute the score of every seed, [S]: its exact expected return, or else the mean of its returns.
 
-    It is nan where there is no such number: for a seed that had failed; where the exact return is not finite, because
-    the policy may go on for ever; and where an episode was cut: the mean of those that ended would be one of the
-    episodes in which the policy did well.
+    It is NaN for a failed seed; where the exact return is not finite, because an episode may never end; and where an
+    episode was truncated: the mean over the others would be biased towards episodes in which the policy did well.
     """
-    found = evaluation.returns.mean(axis=1) if evaluation.exact is None else evaluation.exact
-    return np.where(np.isfinite(found), found, np.nan)
+    seed_scores = evaluation.returns.mean(axis=1) if evaluation.exact is None else evaluation.exact
+    return np.where(np.isfinite(seed_scores), seed_scores, np.nan)
 
 
-def cut_after(own: int | None, asked: int) -> int:
-    """Steps after which an evaluation episode is cut: as asked, or never before the environment's own limit."""
-    return asked or max(own or 0, MAX_STEPS)
+def cut_after(env_limit: int | None, asked: int) -> int:
+    """Return the steps after which an evaluation episode is truncated: as asked, but never before the env's limit."""
+    return asked or max(env_limit or 0, MAX_STEPS)
 
 
 @contextmanager
-def errors_name_run_seeds(own: Sequence[int], users: Sequence[int]) -> Iterator[None]:
+def errors_name_run_seeds(env_seeds: Sequence[int], users: Sequence[int]) -> Iterator[None]:
     """Let the ValueErrors inside name the seeds of the run; see :func:`naming_run_seeds`."""
     try:
         yield
     except ValueError as error:
         if len(error.args) == 1 and isinstance(error.args[0], str):
-            error.args = (naming_run_seeds(error.args[0], own, users),)
+            error.args = (naming_run_seeds(error.args[0], env_seeds, users),)
         raise
 
 
-def naming_run_seeds(text: str, own: Sequence[int], users: Sequence[int]) -> str:
-    """A line of an environment about one of its seeds, with the seed of the run that it belongs to.
+def naming_run_seeds(text: str, env_seeds: Sequence[int], users: Sequence[int]) -> str:
+    """Rewrite an environment's error line about one of its seeds to name the run's seed.
 
     An environment knows the seeds that it was made with, which in an evaluation are drawn from the run's, or positions
     only.
     """
     named = {f"seed number {i}": user for i, user in enumerate(users)}
-    named |= {f"seed {mine}": user for mine, user in zip(own, users, strict=bool(own))}
+    named |= {f"seed {mine}": user for mine, user in zip(env_seeds, users, strict=bool(env_seeds))}
 
-    def replaced(found: re.Match[str]) -> str:
-        return f"seed {named[found[0]]}" if found[0] in named else found[0]
+    def replaced(match: re.Match[str]) -> str:
+        return f"seed {named[match[0]]}" if match[0] in named else match[0]
 
     return re.sub(r"\bseed (?:number )?\d+", replaced, text)

@@ -1,4 +1,4 @@
-"""The ranges a setting can have. A player's ``Config`` annotates its fields with them; the host checks them."""
+"""Ranges of settings, with which a player's ``Config`` annotates its fields; the host checks them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
-ENDLESS = 10**12  # environment steps of a run whose end nobody has said
+ENDLESS = 10**12  # environment steps of a run of unknown length
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
-"""A probability or a share, 0 to 1."""
+"""A probability or a fraction, 0 to 1."""
 PositiveShare = Annotated[float, Meta(gt=0.0, le=1.0)]
-"""A share above 0, at most 1."""
+"""A fraction above 0, at most 1."""
 PartShare = Annotated[float, Meta(ge=0.0, lt=1.0)]
-"""A share of at least 0, below 1."""
+"""A fraction of at least 0, below 1."""
 Positive = Annotated[float, Meta(gt=0.0)]
 """A number above 0."""
 NonNegative = Annotated[float, Meta(ge=0.0)]
@@ -25,7 +25,7 @@ CountOrZero = Annotated[int, Meta(ge=0)]
 
 
 class OfRun:
-    """Marks a setting whose None means the environment steps of the run; the host puts them in its place."""
+    """Marks a setting whose None stands for the environment steps of the run; the host replaces it."""
 
 
 StepsOfRun = Annotated[Annotated[int, Meta(ge=0)] | None, OfRun()]
@@ -33,5 +33,5 @@ StepsOfRun = Annotated[Annotated[int, Meta(ge=0)] | None, OfRun()]
 
 
 def steps_of_run(steps: int | None) -> int:
-    """A number of such steps, as an agent uses it: one that was made outside of a run meets no end."""
+    """Return the steps of the run, or infinity for an agent that was made outside of a run."""
     return ENDLESS if steps is None else steps

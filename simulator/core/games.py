@@ -1,9 +1,8 @@
-"""The contract of a game between two sides, and the exact worth of memory-one play.
+"""The contract of a game between two sides, and the exact payoffs of memory-one strategies.
 
-A side is an agent of the league as it is: what the other side does is a part of its environment. ``[S]`` copies of a
-game are played at once, each on streams of its own. Two kinds are told apart by ``simultaneous``: in a
-:class:`RoundGame` both sides move at once, in a :class:`TurnGame` they take turns, and a game is then played once from
-either side.
+A side is any agent: the other side is a part of its environment. ``[S]`` copies of a game are played at once, each on
+streams of its own. ``simultaneous`` distinguishes two kinds: in a :class:`RoundGame` both sides move at once, in a
+:class:`TurnGame` they take turns, and a game is then played once from either side.
 
 Exact values of memory-one play: Nowak and Sigmund 1993, A strategy of win-stay, lose-shift; Press and Dyson 2012,
 Iterated prisoner's dilemma contains strategies that dominate any evolutionary opponent.
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 
 COOPERATE, DEFECT = 0, 1
 START, CC, CD, DC, DD = range(5)
-"""What a side of an iterated game of two actions sees: its beginning, or the last outcome, its own action first."""
+"""Observations of an iterated game of two actions: its beginning, or the last outcome, own action first."""
 MIRRORED = np.array([START, CC, DC, CD, DD])
-"""The same as the other side sees it."""
+"""The same observations from the other side."""
 
 
 class RoundGame(Protocol):
@@ -35,58 +34,58 @@ class RoundGame(Protocol):
     ``learn``.
     """
 
-    specs: tuple[EnvSpec, EnvSpec]  # what each side sees and can do
+    specs: tuple[EnvSpec, EnvSpec]  # of each side
     simultaneous: bool  # True
-    zero_sum: bool  # what one side is paid, the other pays
-    symmetric: bool  # it does not matter which side one is
+    zero_sum: bool  # payoffs of both sides add up to 0
+    symmetric: bool  # both sides have the same actions and payoffs
     bounds: tuple[tuple[float, float], tuple[float, float]]  # lowest and highest payoff of a round, of each side
 
     def reset(self) -> tuple[Array, Array]:
-        """Start an episode in every seed; what each side sees, [S, *obs]. The streams go on where they stand."""
+        """Start an episode in every seed and return both sides' observations, [S, *obs]. The streams are not reset."""
 
     def step(self, first: Array, second: Array) -> tuple[Step, Step]:
-        """Both sides' actions, [S]; what the round gave to each. Episodes that end begin again in the same step.
+        """Play one round by both sides' actions, [S]. Episodes that end begin again in the same step.
 
         Raises:
             ValueError: an action that does not exist.
         """
 
     def expected(self, first: Array, second: Array) -> tuple[Array, Array] | None:
-        """Expected payoff per round, [S] each, of memory-one players [S, 5] as :func:`memory_one_payoffs` has them.
+        """Return the expected payoffs per round, [S] each, of memory-one strategies [S, 5]; None for other games.
 
-        None where the game is not of that kind.
+        See :func:`memory_one_payoffs`.
         """
 
     def state(self) -> State:
-        """Everything needed to go on."""
+        """Return the whole state."""
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``, in place of ``reset``."""
+        """Continue from ``state``, in place of ``reset``."""
 
 
 class Turn(NamedTuple):
-    """What one move of S games led to. Where a game ended the next has begun, with side 0 to move."""
+    """Result of one move in S games. A game that ended is followed by a new one, with side 0 to move."""
 
     mover: Array  # int64 [S], the side to move next
-    obs: Array  # [S, *obs], what it sees
-    reward: Array  # float32 [S, 2], what the move paid to either side
+    obs: Array  # [S, *obs], its observation
+    reward: Array  # float32 [S, 2], payoffs of both sides
     terminated: Array  # bool [S]
-    final_obs: tuple[Array, Array]  # [S, *obs], the last position as each side sees it, where the game ended
-    replaced: Array  # bool [S]: the move does not exist there, and one that does was drawn in its place
+    final_obs: tuple[Array, Array]  # [S, *obs], both sides' last observation, where the game ended
+    replaced: Array  # bool [S]: the move was illegal, and a random legal one was played
 
 
 class TurnGame(Protocol):
     """S copies of a game in which the sides take turns; side 0 begins.
 
-    A move that does not exist is replaced by one that does, drawn uniformly from the game's own stream, and said so:
-    an agent that is not told which moves exist still plays to the end.
+    An illegal move is replaced by a uniformly random legal one, from the game's own stream, and marked as replaced. So
+    an agent that does not know which moves are legal still plays to the end.
     """
 
     specs: tuple[EnvSpec, EnvSpec]
     simultaneous: bool  # False
     zero_sum: bool
     bounds: tuple[tuple[float, float], tuple[float, float]]  # lowest and highest payoff of a game, of each side
-    tree: GameTree | None  # all of its positions, where they can be counted
+    tree: GameTree | None  # all of its positions, where they can be enumerated
 
     def reset(self) -> Turn:
         """Start a game in every seed."""
@@ -99,14 +98,14 @@ class TurnGame(Protocol):
         """
 
     def state(self) -> State:
-        """Everything needed to go on."""
+        """Return the whole state."""
 
     def restore(self, state: State) -> Turn:
-        """Go on from ``state``, in place of ``reset``."""
+        """Continue from ``state``, in place of ``reset``."""
 
 
 def is_iterated(spec: EnvSpec) -> bool:
-    """Whether a side sees and does what it does in an iterated game of two actions."""
+    """Tell whether the spec is a side of an iterated game of two actions."""
     return spec.observation == spaces.Discrete(5) and spec.action == spaces.Discrete(2)
 
 
@@ -118,7 +117,7 @@ def memory_one_payoffs(
     continuation: float = 1.0,
     rounds: int = 0,
 ) -> tuple[Array, Array]:
-    """Expected payoff per round of two memory-one players.
+    """Compute the expected payoff per round of two memory-one strategies.
 
     The last outcome is a Markov chain over CC, CD, DC, DD. With n rounds this is the mean over them; with an unknown
     end the mean total of an episode over its mean length, (1 - w) v0 (1 - w M)^-1 u for continuation w (Nowak and
@@ -130,7 +129,7 @@ def memory_one_payoffs(
         payoffs: [2, 4], of either side at CC, CD, DC, DD as the first side sees them.
         noise: probability that an action is flipped.
         continuation: probability that another round follows, where ``rounds`` is 0.
-        rounds: how many rounds an episode has; 0: it ends by chance.
+        rounds: rounds of an episode; 0: it ends by chance.
 
     Returns:
         (first's, second's), [...] each.
@@ -148,7 +147,7 @@ def memory_one_payoffs(
 
 
 def _outcomes(first: Array, second: Array, noise: float) -> Array:
-    """Probabilities [..., 5, 4] of CC, CD, DC and DD after each of what the first side sees."""
+    """Return the probabilities [..., 5, 4] of CC, CD, DC and DD after each observation of the first side."""
     flipped = [
         (1.0 - noise) * np.asarray(p, np.float64) + noise * (1.0 - np.asarray(p, np.float64)) for p in (first, second)
     ]
@@ -157,14 +156,14 @@ def _outcomes(first: Array, second: Array, noise: float) -> Array:
 
 
 def _until_the_end(start: Array, chain: Array, continuation: float) -> Array:
-    """(1 - w) v0 (1 - w M)^-1, [..., 4]."""
+    """Compute (1 - w) v0 (1 - w M)^-1, [..., 4]."""
     system = np.eye(4) - continuation * np.swapaxes(chain, -1, -2)
     visits = np.linalg.solve(system, np.swapaxes(start, -1, -2))[..., 0]
     return (1.0 - continuation) * visits
 
 
 def _mean_over(start: Array, chain: Array, rounds: int) -> Array:
-    """v0 (1 + M + ... + M^(n - 1)) / n, [..., 4], by one matrix power: [[M, 1], [0, 1]]^n holds the sum."""
+    """Compute v0 (1 + M + ... + M^(n - 1)) / n, [..., 4], by one matrix power: [[M, 1], [0, 1]]^n holds the sum."""
     block = np.zeros((*chain.shape[:-2], 8, 8))
     block[..., :4, :4], block[..., :4, 4:], block[..., 4:, 4:] = chain, np.eye(4), np.eye(4)
     total = np.linalg.matrix_power(block, rounds)[..., :4, 4:]

@@ -1,4 +1,4 @@
-"""How the project compiles: one decorator, told apart from the work, spread over seeds by plain threads.
+"""Numba helpers: JIT decorators, compile-time accounting, and a thread pool over blocks of seeds.
 
 Functions marked ``@jit`` are written over one seed, like the textbook. They release the interpreter lock,
 so ``parallel_for`` runs blocks of seeds in threads: a seed's numbers do not depend on how many there are.
@@ -31,11 +31,11 @@ _PLAIN: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapp
 
 def jit(function: Callable[..., Any]) -> Any:
     """Compile on first call and keep the machine code on disk for the next process."""
-    return _kept(njit(**_PLAIN, _nrt=False)(function))
+    return _cached(njit(**_PLAIN, _nrt=False)(function))
 
 
 def jit_inline(function: Callable[..., Any]) -> Any:
-    """Compile a piece over one seed, to be called from ``@jit`` loops only.
+    """Compile a function over one seed, to be called from ``@jit`` loops only.
 
     LLVM inlines it, and it counts no references: passing a tuple of arrays by call costs some 30 ns a step, more than
     the step itself. The price: it cannot allocate.
@@ -44,32 +44,33 @@ def jit_inline(function: Callable[..., Any]) -> Any:
 
 
 def jit_callback(function: Callable[..., Any]) -> Any:
-    """A lane that other compiled code can also be given; see :func:`function_pointer`."""
+    """Compile an inlined function that can also be passed to compiled code; see :func:`function_pointer`."""
     return _inner(function, no_cfunc_wrapper=False)
 
 
 def jit_reassociate(function: Callable[..., Any]) -> Any:
-    """A lane whose sums of floats may be taken in another order, always the same: only so are they vectorised."""
+    """Compile an inlined function whose float sums are reassociated, always alike, so that LLVM can vectorise them."""
     return _inner(function, fastmath={"reassoc"})
 
 
 def _inner(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile without an entry from Python: its machine code took a sixth of the time that compiling takes.
+    """Compile without an entry point from Python, which took a sixth of the compile time.
 
-    Numba would call what is not there; so it is told of none, and what it then turns to says why.
+    Numba would call the missing entry point, so its dispatcher learns of no overload and falls back to an error.
     """
-    piece = _kept(njit(**{**_PLAIN, **options}, forceinline=True, no_cpython_wrapper=True, _nrt=False)(function))
+    compiled = _cached(njit(**{**_PLAIN, **options}, forceinline=True, no_cpython_wrapper=True, _nrt=False)(function))
 
     def refuse(*args: Any, **kwargs: Any) -> None:
-        raise TypeError(f"{function.__module__}.{function.__name__} is a piece of compiled code: call it from there")
+        raise TypeError(f"{function.__module__}.{function.__name__} can be called from compiled code only")
 
-    piece._insert, piece._compile_for_args = lambda *entry, **kind: None, refuse
-    return piece
+    compiled._insert = lambda *entry, **kind: None
+    compiled._compile_for_args = refuse
+    return compiled
 
 
 def jit_shared(function: Callable[..., Any]) -> Any:
-    """Compile a piece that LLVM inlines like :func:`jit_inline`, and that Python can call too."""
-    return _kept(njit(**_PLAIN, forceinline=True, _nrt=False)(function))
+    """Compile a function that LLVM inlines like :func:`jit_inline`, and that Python can call too."""
+    return _cached(njit(**_PLAIN, forceinline=True, _nrt=False)(function))
 
 
 def jit_or_python(*, inline: bool) -> Callable[..., Any]:
@@ -95,32 +96,35 @@ def jit_implementation(generic: Callable[..., Any], *, inline: bool) -> Callable
 
 
 def jit_blas(function: Callable[..., Any]) -> Any:
-    """Compile a piece that multiplies by ``np.dot``: numba types that only where references are counted."""
-    return _kept(njit(**_PLAIN, _nrt=True)(function))
+    """Compile a function that multiplies by ``np.dot``: numba types that only where references are counted."""
+    return _cached(njit(**_PLAIN, _nrt=True)(function))
 
 
-def _kept(dispatcher: Any) -> Any:
-    """Let a function find its machine code on disk, and leave it there for the next process."""
+def _cached(dispatcher: Any) -> Any:
+    """Load a function's machine code from disk, or save it there for the next process."""
     if folder.folder() is not None and os.path.exists(dispatcher.py_func.__code__.co_filename):
         try:
-            from simulator.core.jit_cache.numba_files import KeptCode
+            from simulator.core.jit_cache.numba_files import CheckedCache
         except ImportError as error:
-            folder.warn_once(f"{error}: every command compiles anew")
+            folder.warn_once(f"{error}: compiled code is not cached")
         else:
-            dispatcher._cache = KeptCode(dispatcher.py_func)
+            dispatcher._cache = CheckedCache(dispatcher.py_func)
     return dispatcher
 
 
 class _Clock(event.Listener):  # type: ignore[misc]
-    """Adds up the time spent compiling, and tells whoever waits that it begins."""
+    """Adds up compile time and announces the start of a compilation."""
 
     def __init__(self) -> None:
-        self.depth, self.began, self.cpu_began = 0, 0.0, 0.0
+        self.depth = 0
+        self.began = 0.0
+        self.cpu_began = 0.0
 
     def on_start(self, event: Any) -> None:
         self.depth += 1
         if self.depth == 1:
-            self.began, self.cpu_began = time.perf_counter(), time.process_time()
+            self.began = time.perf_counter()
+            self.cpu_began = time.process_time()
             for announce in _announcers:
                 announce()
 
@@ -136,17 +140,17 @@ event.register("numba:compile", _Clock())
 
 
 def compile_seconds() -> float:
-    """Wall seconds that this process has spent compiling; 0 when everything came from the cache."""
+    """Return the wall-clock seconds that this process spent compiling; 0 if everything came from the cache."""
     return _seconds
 
 
 def compile_cpu_seconds() -> float:
-    """CPU seconds of the same."""
+    """Return the CPU seconds that this process spent compiling."""
     return _cpu_seconds
 
 
 def working_seconds() -> tuple[float, float]:
-    """Wall clock and CPU time of this process, less what it spent compiling; only differences mean anything."""
+    """Return wall-clock and CPU time of this process without compile time; only differences are meaningful."""
     return time.perf_counter() - compile_seconds(), time.process_time() - compile_cpu_seconds()
 
 
@@ -156,7 +160,7 @@ def on_compile(announce: Callable[[], None]) -> None:
 
 
 def set_threads(n: int) -> None:
-    """How many threads ``parallel_for`` may use from now on."""
+    """Set the number of threads that ``parallel_for`` uses from now on."""
     global _threads
     _threads = max(1, n)
 
@@ -171,12 +175,12 @@ def parallel_for(work: Callable[[int, int], None], n_seeds: int) -> None:
         work(0, n_seeds)
         return
     edges = [n_seeds * i // n for i in range(n + 1)]
-    others = [_pool(n - 1).submit(work, a, b) for a, b in pairwise(edges[1:])]
+    futures = [_pool(n - 1).submit(work, a, b) for a, b in pairwise(edges[1:])]
     try:
         work(0, edges[1])
     finally:
-        wait(others)
-    for other in others:
+        wait(futures)
+    for other in futures:
         other.result()
 
 
@@ -186,9 +190,9 @@ def _pool(n: int) -> ThreadPoolExecutor:
 
 
 def specialize(function: Any, *example: Any) -> Callable[..., Any]:
-    """The machine code of ``function`` for arguments of exactly the example's types, without the type dispatch.
+    """Return the machine code of ``function`` for the example's exact argument types, without type dispatch.
 
-    Saves about half of a short call. The caller vouches for the types: nothing checks them any more.
+    Saves about half of a short call. The types of later arguments are not checked.
     """
     kinds = tuple(typeof(value) for value in example)
     function.compile(kinds)
@@ -197,13 +201,13 @@ def specialize(function: Any, *example: Any) -> Callable[..., Any]:
 
 
 class _Value(types.WrapperAddressProtocol):
-    """The address of some machine code, as numba's first-class functions know it."""
+    """Address of a compiled function, in the form of numba's first-class functions."""
 
     def __init__(self, function: Any, kinds: tuple[Any, ...]) -> None:
         function.compile(kinds)
-        found = function.overloads[kinds]
-        self._signature, self._function = found.signature, function  # which keeps the code
-        self._address = found.library.get_pointer_to_function(found.fndesc.llvm_cfunc_wrapper_name)
+        compiled = function.overloads[kinds]
+        self._signature, self._function = compiled.signature, function  # which keeps the code
+        self._address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
 
     def __wrapper_address__(self) -> int:
         return int(self._address)
@@ -213,9 +217,8 @@ class _Value(types.WrapperAddressProtocol):
 
 
 def function_pointer(function: Any, *example: Any) -> Any:
-    """A ``@handed`` function for arguments of the example's types, for other compiled code to take and to call.
+    """Return a pointer to a ``@jit_callback`` function, to pass to compiled code; argument types are the example's.
 
-    Functions of one signature have one type: what takes them is compiled once, and kept, whichever it is given. A call
-    costs some 35 ns.
+    Functions of one signature have one type, so the caller is compiled once for all of them. A call costs some 35 ns.
     """
     return _Value(function, tuple(typeof(value) for value in example))

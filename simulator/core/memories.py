@@ -1,4 +1,4 @@
-"""The contracts of recall: memories, the challenges they meet, and the corruption in between.
+"""Contracts of recall: memories, challenges, and corruption.
 
 Arrays lead with the seed axis ``[S]``; P patterns, Q cues, N units. A pattern is float32 [N], of -1 and +1 (bipolar) or
 of values between them; an unknown unit of a cue is 0.
@@ -133,7 +133,7 @@ CERTAIN = 20.0
 
 
 class RecallPicture(NamedTuple):
-    """A few cues of the first seed."""
+    """Some cues of the first seed, for views."""
 
     shape: tuple[int, ...]
     stored: Array  # [C, N]

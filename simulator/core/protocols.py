@@ -1,4 +1,4 @@
-"""The contracts between the host, the players and the views. Arrays lead with the seed axis ``[S]``."""
+"""Contracts between the host, the players and the views. Arrays lead with the seed axis ``[S]``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 Metrics = Mapping[str, Array]  # name -> [S]
-State = dict[str, Any]  # arrays, numbers, strings, and dicts or lists of them: what a checkpoint can hold
+State = dict[str, Any]  # content of a checkpoint: arrays, numbers, strings, and dicts or lists of them
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class EnvSpec:
 class Step(NamedTuple):
     """Result of one step of S environments. The arrays are theirs, and hold until the next step but one."""
 
-    obs: Array  # [S, *obs] what is seen next: the new episode's first view where one ended
+    obs: Array  # [S, *obs] next observation: the first of the new episode where one ended
     reward: Array  # [S] float32
     terminated: Array  # [S] bool: a true end, do not bootstrap
     truncated: Array  # [S] bool: cut by time, bootstrap from final_obs
-    final_obs: Array  # [S, *obs] what the step itself led to (equal to obs where nothing ended)
+    final_obs: Array  # [S, *obs] observation after the step itself (equal to obs where no episode ended)
 
 
 class Rollout(NamedTuple):
@@ -82,16 +82,16 @@ class Env(Protocol):
         """Start an episode in every seed; [S, *obs]."""
 
     def step(self, actions: Array) -> Step:
-        """Move every seed by its action, [S]; episodes that end begin again in the same step."""
+        """Step every seed by its action, [S]; an episode that ends is reset in the same step."""
 
     def scene(self, index: int) -> Scene:
         """Make a scene of seed number ``index``, for the views."""
 
     def state(self) -> State | None:
-        """Everything needed to go on, or None: this environment cannot be frozen."""
+        """Return the whole state; None if this environment cannot be saved."""
 
     def restore(self, state: State) -> bool:
-        """Go on from ``state``, in place of ``reset``. False: it could not be done exactly, new episodes begin."""
+        """Continue from ``state``, in place of ``reset``. False: it could not be exact, new episodes begin."""
 
     def observe(self) -> Array:
         """Return the current observations, [S, *obs]; changes nothing."""
@@ -105,13 +105,13 @@ class Policy(Protocol):
     """
 
     def act(self, obs: Array, first: Array) -> Array:
-        """Actions [S] at obs [S, *obs]; ``first`` [S] bool marks seeds whose episode begins here."""
+        """Return actions [S] at obs [S, *obs]; ``first`` bool [S] marks seeds whose episode begins here."""
 
     def probs(self, obs: Array) -> Array | None:
-        """Action probabilities [S, B, A] at obs [B, *obs], or None where they are not a function of the observation."""
+        """Return action probabilities [S, B, A] at obs [B, *obs]; None if they depend on more than the observation."""
 
     def values(self, obs: Array) -> Array | None:
-        """Action values [S, B, A] at obs [B, *obs], or None for an agent without them."""
+        """Return action values [S, B, A] at obs [B, *obs]; None for an agent without them."""
 
 
 class Agent(Protocol):
@@ -119,32 +119,32 @@ class Agent(Protocol):
 
     An agent that can run a rollout of an environment in one compiled call offers ``rollout(env_batch, n) -> Rollout``
     beside these, with the bits of n rounds of act, step and learn, and ``rollout_batch``, the class of the batch it
-    takes, where that is not :class:`simulator.core.transition_table.TabularBatch`, and ``piece``, the most steps that
-    it should be asked for at once, where they take long. One that discounts offers ``gamma``.
+    takes, where that is not :class:`simulator.core.transition_table.TabularBatch`, and
+    ``max_rollout_steps``, the largest n of one call, where steps take long. One that discounts offers ``gamma``.
 
     One whose seeds can break down offers ``failed_at``, int64 [S]: the environment step, counted from 1, at which a
     seed's loss was not finite, 0 while it goes on; it is part of the agent's state. Such a seed learns no more, still
     gives actions that exist, and leaves the others alone. The host drops its episodes from that step on, leaves it
     out of evaluations, and marks it in the store.
 
-    One that can compute on a GPU says ``DEVICES = True`` in its module and makes its networks on
-    :func:`simulator.core.devices.device`. One that never learns says ``LEARNS = False``: games do not train it.
+    One that can compute on a GPU sets ``SUPPORTS_GPU = True`` in its module and makes its networks on
+    :func:`simulator.core.devices.device`. One that never learns sets ``TRAINABLE = False``: games do not train it.
     """
 
     def act(self, obs: Array) -> Array:
-        """Exploring actions, [S], at obs [S, *obs]."""
+        """Return exploring actions, [S], at obs [S, *obs]."""
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
         """Learn from one step of every seed."""
 
     def policy(self) -> Policy:
-        """The greedy policy as of now, with fresh streams: the same each time it is asked for at the same moment."""
+        """Return the current greedy policy with fresh streams: the same each time at the same step."""
 
     def state(self) -> State:
-        """Everything: tables or weights, optimiser, replay, streams, counters."""
+        """Return the whole state: tables or weights, optimiser, replay, streams, counters."""
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
 
 
 class Network(Protocol):
@@ -154,7 +154,7 @@ class Network(Protocol):
     """
 
     def forward(self, x: Array) -> Array:
-        """Outputs float32 [S, B, out] at x [S, B, *in]; what ``apply_gradient`` needs is kept until the next call."""
+        """Return outputs float32 [S, B, out] at x [S, B, *in], and cache what ``apply_gradient`` needs."""
 
     def apply_gradient(self, dy: Array, mask: Array, lr_scale: float = 1.0) -> Array:
         """Backpropagate dL/d(outputs) [S, B, out] at the latest ``forward`` and step the optimiser.
@@ -164,17 +164,17 @@ class Network(Protocol):
         """
 
     def polyak_update(self, other: Any, tau: float = 1.0) -> None:
-        """Move every weight towards those of a network of the same kind by the fraction ``tau``."""
+        """Update every weight towards another network's by Polyak averaging with coefficient ``tau``."""
 
     def state(self) -> State:
-        """Weights, the optimiser's memory, its counters."""
+        """Return weights, optimiser moments and counters."""
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
 
 
 class Curve(NamedTuple):
-    """Training episodes by the step in which they ended; an empty point holds nan."""
+    """Training episodes by the step in which they ended; NaN in empty points."""
 
     steps: Array  # [P] int64, the last environment step of each point
     mean_return: Array  # [S, P] float64
@@ -182,7 +182,7 @@ class Curve(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Greedy play at one moment of a run; nan for a seed that had failed by then."""
+    """Greedy evaluation at one step of a run; NaN for a seed that had failed by then."""
 
     step: int  # environment steps per seed that were trained before it
     returns: Array  # [S, E] undiscounted returns of the episodes played; E may be 0 where exact is known
@@ -191,7 +191,7 @@ class Evaluation(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A seed that broke down while the others went on."""
+    """Failure of one seed while the others continue."""
 
     seed: int
     step: int  # environment step, counted from 1

@@ -1,4 +1,4 @@
-"""The registry of players: name -> file -> (Config, make). An unknown name is answered with similar ones.
+"""Registry of players: name -> file -> (Config, make), with suggestions for unknown names.
 
 A player is a file of ours (its name is the file's), an announcement of an installed distribution (entry points
 ``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class UnknownNameError(ValueError):
-    """No player has that name; the line offers the nearest ones."""
+    """No player has that name; the line suggests similar ones."""
 
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ class Plugin:
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """List every name of a kind, in order: the league's own files and what installed distributions announce."""
+    """List every name of a kind, in order: our own files and players of installed distributions."""
     return tuple(sorted({*_files(kind), *_announced(kind)}))
 
 
@@ -123,13 +123,13 @@ def sources(kind: str, name: str) -> tuple[Path, ...]:
     They are its own, those that register a Gymnasium id, and the user's own files that these import.
     """
     player = load(kind, name)
-    found = [getattr(player.module, "__file__", None)]
+    files = [getattr(player.module, "__file__", None)]
     if python_files.is_path(name):
-        found.append(str(python_files.place_of(name).file))
+        files.append(str(python_files.place_of(name).file))
     elif kind == "envs" and ":" in name:
-        with suppress(ValueError):  # which making it will tell
-            found += player.module.files_of(name)
-    return python_files.with_imports(Path(each) for each in dict.fromkeys(found) if each)
+        with suppress(ValueError):  # reported when it is made
+            files += player.module.files_of(name)
+    return python_files.with_imports(Path(file) for file in dict.fromkeys(files) if file)
 
 
 def corruption_model(text: str, units: PatternSpec) -> CorruptionModel:
@@ -138,19 +138,19 @@ def corruption_model(text: str, units: PatternSpec) -> CorruptionModel:
     Raises:
         ValueError: no such corruption, or an amount that cannot be; one line.
     """
-    found: CorruptionModel = _import(_CORRUPTION).parse(text, units)
-    return found
+    model: CorruptionModel = _import(_CORRUPTION).parse(text, units)
+    return model
 
 
 def candidates(kind: str) -> list[str]:
     """List every name that could have been meant, Gymnasium's ids among them where that is loaded."""
     gymnasium = sys.modules.get("gymnasium") if kind == "envs" else None
-    ids = [each for each in gymnasium.registry if not each.startswith(python_files.PREFIX)] if gymnasium else []
+    ids = [env_id for env_id in gymnasium.registry if not env_id.startswith(python_files.PREFIX)] if gymnasium else []
     return [*names(kind), *ids]
 
 
 def unknown_name_message(what: str, name: str, known: Iterable[str], hint: str = "") -> str:
-    """The error line for an unknown name: ``unknown agent 'q_lerning'; did you mean q_learning? (hint)``."""
+    """Format the error for an unknown name: ``unknown agent 'q_lerning'; did you mean q_learning? (hint)``."""
     meant = suggestions(name, known)
     question = f"; did you mean {' or '.join(meant)}?" if meant else ""
     return f"unknown {what} {shortened(name, 60)!r}{question}" + (f" ({hint})" if hint else "")
@@ -158,9 +158,9 @@ def unknown_name_message(what: str, name: str, known: Iterable[str], hint: str =
 
 def suggestions(name: str, known: Iterable[str]) -> list[str]:
     """Find at most three names similar to ``name``, the nearest first."""
-    plain = {each.lower().replace("-", "_"): each for each in known}
-    near = difflib.get_close_matches(name[:100].lower().replace("-", "_"), plain, n=3, cutoff=0.65)
-    return [plain[each] for each in near]
+    plain = {candidate.lower().replace("-", "_"): candidate for candidate in known}
+    matches = difflib.get_close_matches(name[:100].lower().replace("-", "_"), plain, n=3, cutoff=0.65)
+    return [plain[candidate] for candidate in matches]
 
 
 def description_of(kind: str, name: str) -> str:
@@ -178,7 +178,7 @@ def description_of(kind: str, name: str) -> str:
 
 
 def source_of(kind: str, name: str) -> Path | None:
-    """The file of a player of our own, or None where it is from elsewhere."""
+    """Return the file of one of our players; None for others."""
     module = _files(kind).get(name.replace("-", "_"))
     if module is None:
         return None
@@ -188,13 +188,13 @@ def source_of(kind: str, name: str) -> Path | None:
 
 def with_cwd_importable() -> None:
     """Put the working folder on Python's path, so that a dotted path can start there."""
-    here = os.getcwd()
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)
+    cwd = os.getcwd()
+    if cwd not in sys.path and "" not in sys.path:
+        sys.path.append(cwd)
 
 
 def _files(kind: str) -> dict[str, str]:
-    """Name -> module of every player, which is a file or a package."""
+    """Map names to modules of our players, which are files or packages."""
     folder = ROOT / FOLDERS[kind]
     package = FOLDERS[kind].replace("/", ".")
     files = [path for path in folder.glob("*.py") if not path.name.startswith("_")]
@@ -207,7 +207,7 @@ def _announced(kind: str) -> dict[str, EntryPoint]:
         return {}
     from importlib.metadata import entry_points
 
-    return {each.name.replace("-", "_"): each for each in entry_points(group=GROUPS[kind])}
+    return {entry_point.name.replace("-", "_"): entry_point for entry_point in entry_points(group=GROUPS[kind])}
 
 
 def _module_of(file: Path) -> Any:
@@ -218,7 +218,7 @@ def _module_of(file: Path) -> Any:
 
 
 def _of_file(kind: str, place: python_files.Place) -> Plugin:
-    """The player of a file, or the Gymnasium environment in it that its path names."""
+    """Load the player of a file, or the Gymnasium environment in it that its path names."""
     if kind != "envs":
         if place.name:
             raise ValueError(f"{place.shown()}: expected the path of a file alone, without :{shortened(place.name)}")
@@ -271,7 +271,7 @@ def _player(kind: str, name: str, module: Any) -> Plugin:
 
 
 def _is_ours(module: Any) -> bool:
-    """Tell whether a module is a file of the league."""
+    """Tell whether a module is one of ours."""
     path = Path(getattr(module, "__file__", None) or "/")
     place = path.parent if path.name == "__init__.py" else path
     return any(place.parent == ROOT / folder for folder in FOLDERS.values())

@@ -1,4 +1,4 @@
-"""What can be drawn, as plain arrays. Environments make scenes; views turn them into characters or pixels."""
+"""Scenes: drawings as plain arrays. Environments make them; views turn them into characters or pixels."""
 
 from __future__ import annotations
 

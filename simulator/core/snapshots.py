@@ -1,8 +1,7 @@
 """Snapshots: the state of an experiment at one moment, as its loop yields it and its views draw it.
 
 Training a run, a recall benchmark, a match and a tournament are four kinds of experiment. Each has a snapshot of its
-own, with what its view shows; all four meet :class:`Snapshot`, which is what the driver, the live view and the host
-need of any of them.
+own for its view; all four meet the protocol :class:`Snapshot`, which the driver, the live view and the host use.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ ENDED = ("done", "failed")  # phases after which nothing follows
 
 
 class Progress(NamedTuple):
-    """Finished work of an experiment, out of all of it."""
+    """Progress of an experiment."""
 
     done: int
     total: int
@@ -34,7 +33,7 @@ class Progress(NamedTuple):
 
 
 class Snapshot(Protocol):
-    """The state of an experiment of any kind at one moment."""
+    """Snapshot of an experiment of any kind."""
 
     @property
     def id(self) -> str:
@@ -46,7 +45,7 @@ class Snapshot(Protocol):
 
     @property
     def phase(self) -> str:
-        """``preparing`` at first, one of ``ENDED`` at last; in between the kind's own words."""
+        """``preparing`` at first, one of ``ENDED`` at last; other words depend on the kind."""
 
     @property
     def progress(self) -> Progress:
@@ -58,7 +57,7 @@ class Snapshot(Protocol):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """One line each, such as for a damaged checkpoint that was passed over."""
+        """One line each, such as for a damaged checkpoint that was skipped."""
 
 
 S_contra = TypeVar("S_contra", bound=Snapshot, contravariant=True)
@@ -71,12 +70,12 @@ class View(Protocol[S_contra]):
         """Draw a snapshot."""
 
     def close(self) -> None:
-        """Leave the screen as it should stay."""
+        """Leave the final screen."""
 
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """A training run at one moment."""
+    """Snapshot of a training run."""
 
     id: str
     agent: str
@@ -96,7 +95,7 @@ class RunSnapshot:
     optimum: float | None = None  # best possible expected return of an episode
     exact: bool = True  # False: a foreign environment could not be continued exactly
     compile_seconds: float = 0.0  # spent compiling by this process, not in seconds
-    failed: tuple[Failure, ...] = ()  # seeds that broke down so far
+    failed: tuple[Failure, ...] = ()  # seeds that failed so far
     warnings: tuple[str, ...] = ()  # damaged checkpoints that were passed over, another machine
 
     @property
@@ -112,12 +111,12 @@ class RunSnapshot:
 
 @dataclass(frozen=True)
 class RecallSnapshot:
-    """A recall benchmark at one moment."""
+    """Snapshot of a recall benchmark."""
 
     id: str
     contestants: tuple[str, ...]
     challenge: str
-    phase: str  # "preparing", "playing", "done"
+    phase: str  # "preparing", "running", "done"
     seeds: tuple[int, ...]
     n_done: int  # cells measured so far
     n_cells: int  # cells in all
@@ -142,7 +141,7 @@ class RecallSnapshot:
 
 @dataclass(frozen=True)
 class MatchSnapshot:
-    """A match at one moment; the last one carries the result."""
+    """Snapshot of a match; the last one carries the result."""
 
     id: str  # "q_learning - grudger in iterated_matrix"
     phase: str  # "preparing", "training", "playing", "done"
@@ -175,10 +174,10 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True)
 class TournamentSnapshot:
-    """A tournament at one moment."""
+    """Snapshot of a tournament."""
 
     id: str
-    phase: str  # "preparing", "playing", "judging" or "done"
+    phase: str  # "preparing", "running", "analysing" or "done"
     planned: int  # cells in all
     done: int  # cells that have a result, including reused ones and excluding failed ones
     running: int
@@ -198,5 +197,5 @@ class TournamentSnapshot:
 
     @property
     def progress(self) -> Progress:
-        """Cells that are over, whether they have a result or failed."""
+        """Finished cells, with a result or failed."""
         return Progress(self.done + self.failed, self.planned, "cell")

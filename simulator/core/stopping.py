@@ -11,7 +11,7 @@ _STOP_REQUESTS: list[Callable[[], int]] = []
 
 
 class Stopped(BaseException):
-    """A signal that came while files were read. It is no error: nothing that catches errors may catch it.
+    """A signal to stop. Not an Exception, so that no error handler catches it.
 
     Args:
         number: the signal's.

@@ -36,7 +36,7 @@ class TransitionTable(NamedTuple):
 
 
 class TabularBatch(NamedTuple):
-    """S copies of a tabular environment, moved on in place."""
+    """S copies of a tabular environment, updated in place."""
 
     table: TransitionTable
     state: np.ndarray  # int64 [S]
@@ -90,9 +90,7 @@ def table_step(env_batch, i, action):
         if chosen == n_outcomes:
             chosen = np.int64(0)  # rounding left none: the rule of gymnasium's categorical_sample
     outcome = np.uint64(chosen)
-    code = env_batch.table.codes[
-        state, action, outcome
-    ]  # integers apart: a conversion would stand in the way of every step
+    code = env_batch.table.codes[state, action, outcome]  # integers apart: no conversion in every step
     next_state = code >> 2
     end = code & 3
     env_batch.episode_step[i] += 1

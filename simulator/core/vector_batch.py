@@ -8,7 +8,7 @@ from simulator.core.protocols import Step
 
 
 class VectorBatch(NamedTuple):
-    """S copies of an environment, moved on in place.
+    """S copies of an environment, updated in place.
 
     Environments whose copies have the same types share the machine code of every agent that takes them.
     """

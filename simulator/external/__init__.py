@@ -1,1 +1,1 @@
-"""Contestants from outside: stable-baselines3 models, Python callables, recorded human episodes."""
+"""External contestants: stable-baselines3 models, Python callables, recorded human episodes."""

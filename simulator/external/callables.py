@@ -34,7 +34,7 @@ from simulator.external.evaluate import (
     seed_score,
 )
 
-_FOREIGN_ERRORS = (Exception, SystemExit)  # of foreign code; not what stops the host
+_FOREIGN_ERRORS = (Exception, SystemExit)  # errors of foreign code, without those that stop the host
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -108,8 +108,12 @@ def _looks_like_factory(
 ) -> bool:
     if inspect.isclass(target) or signature is None:
         return inspect.isclass(target)
-    free = [each for each in signature.parameters.values() if each.kind in _POSITIONAL and each.name not in settings]
-    return sum(each.default is each.empty for each in free) == 2
+    free = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.kind in _POSITIONAL and parameter.name not in settings
+    ]
+    return sum(parameter.default is parameter.empty for parameter in free) == 2
 
 
 def play(config: ExternalConfig, harness: EvaluationHarness) -> list[float]:
@@ -131,7 +135,7 @@ def play(config: ExternalConfig, harness: EvaluationHarness) -> list[float]:
 
 
 class Answers:
-    """Actions of a function at every state, to see if it chooses the same while it plays."""
+    """Actions of a function at every state, to check that it is deterministic."""
 
     def __init__(self) -> None:
         self.known: dict[bytes, int] = {}  # observation -> action
@@ -170,21 +174,21 @@ class CallablePolicy:
         if first[0] and callable(self._reset):
             self._call(self._reset)
         action = self._action(obs[0])
-        known = self._answers.known
-        if known and known.get(self._key(obs[0])) != action:
+        answers = self._answers.known
+        if answers and answers.get(self._key(obs[0])) != action:
             self._answers.varied = True
         return np.asarray(action)[None]
 
     def probs(self, obs: Array) -> Array | None:
         """Return one-hot rows [1, B, A] of its actions at obs [B, *obs]; None where it may have a memory."""
         space = self._harness.spec.action
-        known = self._answers.known
+        answers = self._answers.known
         if callable(self._reset) or not hasattr(space, "n"):
             return None
-        for each in obs:
-            if self._key(each) not in known:
-                known[self._key(each)] = self._action(each)
-        return one_hot(np.array([known[self._key(each)] for each in obs]), int(space.n))
+        for row in obs:
+            if self._key(row) not in answers:
+                answers[self._key(row)] = self._action(row)
+        return one_hot(np.array([answers[self._key(row)] for row in obs]), int(space.n))
 
     def values(self, obs: Array) -> None:
         """Return None: it has no values."""
@@ -195,10 +199,10 @@ class CallablePolicy:
     def _action(self, obs: Array) -> Any:
         """Return a valid action at one observation."""
         self._harness.heartbeat()
-        given = self._call(self._function, int(obs) if self._is_discrete else np.array(obs))
-        action = valid_action(given, self._harness.spec)
+        returned = self._call(self._function, int(obs) if self._is_discrete else np.array(obs))
+        action = valid_action(returned, self._harness.spec)
         if action is None:
-            raise self._failure(f"was given action {brief(given)}, expected {expected_action(self._harness.spec)}")
+            raise self._failure(f"was given action {brief(returned)}, expected {expected_action(self._harness.spec)}")
         return action
 
     def _call(self, function: Callable[..., Any], *args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Contestants from outside: stable-baselines3, any Python callable, a person's recorded episodes.
+"""External contestants: stable-baselines3 models, Python callables, recorded human episodes.
 
 ======================================  ===============================================================================
 ``sb3:DQN``                             a class of stable-baselines3 (extra ``bench``), trained here
@@ -52,7 +52,7 @@ def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> External
     budget |= {"eval_max_steps": run.eval_max_steps}
     env = {"env": run.env, "env_settings": run.env_settings}
     config = ExternalConfig(kind, target, settings=unplain(settings), **seeds, **budget, **env)  # type: ignore[arg-type]
-    if config.file is not None:  # a worker may stand in another folder
+    if config.file is not None:  # a worker may have another working folder
         config = dataclasses.replace(config, target=config.retargeted(str(resolved(str(config.file)))))
     _check(config)
     return config
@@ -89,7 +89,7 @@ def play_external(
         compilation excluded; ``exact``: True, since nothing here is interrupted and resumed.
 
     Raises:
-        ValueError: the contestant broke down in every seed, or cannot play; one line.
+        ValueError: the contestant failed in every seed, or cannot play; one line.
     """
     if config.kind == "sb3":
         sb3.prepare(config)
@@ -97,7 +97,7 @@ def play_external(
     began = working_seconds()
     try:
         with one_torch_thread():
-            found = _evaluated(config, EvaluationHarness(config, heartbeat, TimeLimits(*limits)))
+            result = _evaluated(config, EvaluationHarness(config, heartbeat, TimeLimits(*limits)))
     except Exception as error:
         if heartbeat.raised is not None:
             raise heartbeat.raised from None
@@ -105,7 +105,7 @@ def play_external(
             raise ValueError(str(error)) from None
         raise
     seconds, cpu_seconds = (now - then for now, then in zip(working_seconds(), began, strict=True))
-    return {**found, "seconds": seconds, "cpu_seconds": cpu_seconds, "exact": True}
+    return {**result, "seconds": seconds, "cpu_seconds": cpu_seconds, "exact": True}
 
 
 def _evaluated(config: ExternalConfig, harness: EvaluationHarness) -> dict[str, Any]:
@@ -119,11 +119,11 @@ def _evaluated(config: ExternalConfig, harness: EvaluationHarness) -> dict[str, 
             raise ExternalFailure(f"every seed failed: {failed[0]['reason']}")
     else:
         scores = callables.play(config, harness) if config.kind == "python" else _human_scores(config, harness)
-        curve = [[each] * len(steps) for each in scores]
+        curve = [[score] * len(steps) for score in scores]
     if config.kind == "human":
         facts["not_played"] = [s for s, row in zip(config.seed_list, curve, strict=True) if math.isnan(row[-1])]
     missing = {seed for seed, row in zip(config.seed_list, curve, strict=True) if math.isnan(row[-1])}
-    missing -= {each["seed"] for each in failed}
+    missing -= {failure["seed"] for failure in failed}
     facts["without_score"] = [
         {"seed": seed, "reason": why} for seed, why in harness.without_score.items() if seed in missing
     ]
@@ -140,9 +140,9 @@ def _human_scores(config: ExternalConfig, harness: EvaluationHarness) -> list[fl
 def _recording(config: ExternalConfig) -> recordings.Recording:
     if config.settings:
         raise ValueError(f"{config.name}: {next(iter(config.settings))}: no such setting, expected none")
-    found = recordings.read_recording(config.target)
-    recordings.check_env(config.target, found, config.env, config.env_settings)
-    return found
+    recording = recordings.read_recording(config.target)
+    recordings.check_env(config.target, recording, config.env, config.env_settings)
+    return recording
 
 
 def _check_plain(name: str, place: str, value: Any) -> None:

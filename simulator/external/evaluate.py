@@ -1,4 +1,4 @@
-"""Evaluation of contestants from outside: by the engine's evaluator, one seed at a time."""
+"""Evaluation of external contestants by the engine's evaluator, one seed at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from simulator.training.evaluation import POLL_SECONDS, Evaluator, optimum
 
 
 class ExternalFailure(RuntimeError):  # noqa: N818 - the contestant fails, not its settings
-    """A contestant from outside broke down while it played; one line."""
+    """An external contestant failed; one line."""
 
 
 class TimeLimits(NamedTuple):
@@ -52,7 +52,7 @@ class Heartbeat:
 
 
 class EvaluationHarness:
-    """Makes the environments of a contestant, and evaluates its policies as the engine evaluates agents.
+    """Evaluates external contestants as the engine evaluates agents.
 
     An action that is illegal at an observation (``EnvSpec.legal_actions``) is given to ``step`` all the same:
     contestants from outside do not know which actions are legal.
@@ -89,7 +89,7 @@ class EvaluationHarness:
         """Evaluate one seed; ``make_policy`` returns a fresh policy each time it is called.
 
         Raises:
-            ExternalFailure: the contestant broke down.
+            ExternalFailure: the contestant failed.
             ValueError: the environment did.
         """
         agent: Any = SimpleNamespace(policy=make_policy)

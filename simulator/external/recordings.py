@@ -88,9 +88,9 @@ def write_recording(path: str | Path, recording: Recording, *, force: bool = Fal
         ValueError: a file is there, or the place cannot be written; one line.
     """
     rows = [
-        {"seed": each.seed, "actions": np.asarray(each.actions).tolist(), "return": float(each.total)}
-        | {"terminated": bool(each.terminated), "truncated": bool(each.truncated)}
-        for each in recording.episodes
+        {"seed": episode.seed, "actions": np.asarray(episode.actions).tolist(), "return": float(episode.total)}
+        | {"terminated": bool(episode.terminated), "truncated": bool(episode.truncated)}
+        for episode in recording.episodes
     ]
     head = {"engram_recording": VERSION, "env": recording.env, "settings": dict(recording.settings)}
     text = json.dumps(head | {"episodes": rows}, allow_nan=False) + "\n"
@@ -128,7 +128,7 @@ def _check_episode(place: str, episode: RecordedEpisode) -> None:
     if not episode.actions:
         raise ValueError(f"{place}.actions is empty, expected at least one")
     if not (episode.terminated or episode.truncated):
-        raise ValueError(f"{place} neither terminated nor was truncated, expected an episode that came to its end")
+        raise ValueError(f"{place} neither terminated nor was truncated, expected a complete episode")
 
 
 def check_env(path: str | Path, recording: Recording, env: str, config: Any) -> None:
@@ -139,8 +139,8 @@ def check_env(path: str | Path, recording: Recording, env: str, config: Any) -> 
     """
     if recording.env.replace("-", "_") != env.replace("-", "_"):
         raise ValueError(f"{path}: env = {recording.env!r}: expected {env!r}")
-    known = settings(type(config))
-    chosen = merge(type(config)(), check(known, recording.settings, ConfigSource({}, str(path)), ("settings",)))
+    allowed = settings(type(config))
+    chosen = merge(type(config)(), check(allowed, recording.settings, ConfigSource({}, str(path)), ("settings",)))
     for field in dataclasses.fields(config):
         ours = getattr(config, field.name)
         theirs = getattr(chosen, field.name)
@@ -194,11 +194,11 @@ def _replay_episode(place: str, episode: RecordedEpisode, env: Env, heartbeat: C
     n_actions = len(episode.actions)
     terminated = False
     truncated = False
-    for t, given in enumerate(episode.actions):
+    for t, recorded_action in enumerate(episode.actions):
         heartbeat()
-        action = valid_action(given, env.spec)
+        action = valid_action(recorded_action, env.spec)
         if action is None:
-            raise ValueError(f"{place} actions[{t}] = {brief(given)}: expected {expected_action(env.spec)}")
+            raise ValueError(f"{place} actions[{t}] = {brief(recorded_action)}: expected {expected_action(env.spec)}")
         step = env.step(np.array([action]))
         total += float(step.reward[0])
         terminated = bool(step.terminated[0])
@@ -211,7 +211,7 @@ def _replay_episode(place: str, episode: RecordedEpisode, env: Env, heartbeat: C
             f"{place} {_ending(terminated, truncated)} after its {n_actions} actions, expected that it {recorded}"
         )
     if not math.isclose(total, episode.total, rel_tol=RETURN_TOLERANCE, abs_tol=RETURN_TOLERANCE):
-        raise ValueError(f"{place} earned {total!r}, expected {episode.total!r} as recorded")
+        raise ValueError(f"{place} has return {total!r}, expected {episode.total!r} as recorded")
     return total
 
 

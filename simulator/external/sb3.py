@@ -102,7 +102,7 @@ def prepare(config: ExternalConfig) -> None:
         ValueError: it is not installed.
     """
     try:
-        with global_generators(0):  # what it imports draws from Python's generator
+        with global_generators(0):  # its imports draw from Python's generator
             importlib.import_module(LIBRARY)
     except ModuleNotFoundError:
         raise ValueError(f"{config.name}: {LIBRARY} is not installed; pip install stable-baselines3") from None
@@ -218,10 +218,10 @@ def build(config: ExternalConfig, harness: EvaluationHarness, seed: int, number:
         ValueError: no such class or setting, or the class refuses the settings or the environment; one line.
     """
     algorithm = _algorithm(config, config.target)
-    known = [name for name in inspect.signature(algorithm).parameters if name not in _SET_HERE]
+    parameters = [name for name in inspect.signature(algorithm).parameters if name not in _SET_HERE]
     for name in config.settings:
-        if name not in known:
-            raise ValueError(f"{config.name}: {registry.unknown_name_message('setting', name, known)}")
+        if name not in parameters:
+            raise ValueError(f"{config.name}: {registry.unknown_name_message('setting', name, parameters)}")
     settings = {"policy": "MlpPolicy", "device": "cpu"}
     settings |= {name: tuple(value) if isinstance(value, list) else value for name, value in config.settings.items()}
     try:
@@ -289,18 +289,18 @@ def _load_trusted(config: ExternalConfig, harness: EvaluationHarness) -> Any:
             model = algorithm.load(config.target, device="cpu")
     except Exception as error:
         raise ValueError(f"{config.name}: cannot be loaded: {error_text(error)}") from None
-    for what in ("observation", "action"):
-        ours = getattr(harness.spec, what)
-        theirs = getattr(model, f"{what}_space")
+    for kind in ("observation", "action"):
+        ours = getattr(harness.spec, kind)
+        theirs = getattr(model, f"{kind}_space")
         if _shape(ours) not in (_shape(theirs), _channels_first(theirs)):
-            raise ValueError(f"{config.name}: its {what}s are {theirs}, expected {ours} as in {config.env}")
+            raise ValueError(f"{config.name}: its {kind}s are {theirs}, expected {ours} as in {config.env}")
     return model
 
 
 def _algorithm(config: ExternalConfig, name: str) -> Any:
     """Return the class of that name."""
     library = importlib.import_module(LIBRARY)
-    classes = {key: each for key, each in vars(library).items() if inspect.isclass(each) and hasattr(each, "learn")}
+    classes = {key: value for key, value in vars(library).items() if inspect.isclass(value) and hasattr(value, "learn")}
     if name not in classes:
         raise ValueError(
             f"{config.name}: {registry.unknown_name_message('class', name, classes)}, "

@@ -1,4 +1,4 @@
-"""Safe loading of a saved stable-baselines3 model: names, sizes and weights are read, none of its objects.
+"""Safe loading of saved stable-baselines3 models: only names, sizes and weights are read.
 
 A model's file is a zip. Its member ``data`` is JSON in which every value that is not plain is a pickle, written as
 text, with a readable description beside it; decoding a pickle can execute code. Here none is decoded: the policy
@@ -69,7 +69,7 @@ class NeedsTrust(ValueError):  # noqa: N818 - names the remedy
     """A model can be loaded only by executing code in its file; one line."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what}, which only running what the file contains can tell: refused without --trust-files")
+        super().__init__(f"{what}; loading it runs code in the file: refused without --trust-files")
 
 
 class ModelDescription(NamedTuple):
@@ -186,7 +186,7 @@ def _weights(path: Path) -> dict[str, Any]:
     raw = _member(path, "policy.pth", MAX_WEIGHTS)
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            compressed = [each for each in archive.infolist() if each.compress_type != zipfile.ZIP_STORED]
+            compressed = [entry for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
         if compressed:
             raise ValueError("its weights are packed twice, expected them as torch writes them")
         weights = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
@@ -196,12 +196,12 @@ def _weights(path: Path) -> dict[str, Any]:
         reason = " ".join(str(error).split())[:120]
         raise ValueError(f"its weights cannot be read as tensors alone: {type(error).__name__}: {reason}") from None
     if not isinstance(weights, Mapping) or not all(
-        isinstance(name, str) and isinstance(each, torch.Tensor) for name, each in weights.items()
+        isinstance(name, str) and isinstance(weight, torch.Tensor) for name, weight in weights.items()
     ):
         raise ValueError("its weights are no tensors by name, " + NO_MODEL)
-    if sum(each.numel() * each.element_size() for each in weights.values()) > MAX_NAMES * len(raw):
+    if sum(weight.numel() * weight.element_size() for weight in weights.values()) > MAX_NAMES * len(raw):
         raise ValueError("its weights declare more numbers than the file holds")
-    if not all(bool(each.isfinite().all()) for each in weights.values()):
+    if not all(bool(weight.isfinite().all()) for weight in weights.values()):
         raise ValueError("its weights are not finite")
     return dict(weights)
 
@@ -212,7 +212,7 @@ def _sizes(family: str, weights: Mapping[str, Any]) -> dict[str, Any]:
     sizes: dict[str, Any] = {"net_arch": parts.get("", parts)}
     if family in ("sac", "td3"):
         sizes["n_critics"] = len({name.split(".")[1] for name in weights if name.startswith("critic.qf")})
-    linear = [each for name, each in weights.items() if name.endswith("features_extractor.linear.0.weight")]
+    linear = [weight for name, weight in weights.items() if name.endswith("features_extractor.linear.0.weight")]
     if linear:
         sizes["features_extractor_kwargs"] = {"features_dim": int(linear[0].shape[0])}
     return sizes
@@ -221,35 +221,35 @@ def _sizes(family: str, weights: Mapping[str, Any]) -> dict[str, Any]:
 def _widths(layers: Layers, weights: Mapping[str, Any]) -> list[int]:
     """Return the units of the hidden layers."""
     n_units = {}
-    for name, each in weights.items():
+    for name, weight in weights.items():
         index = re.fullmatch(re.escape(layers.prefix) + r"\.(\d{1,4})\.weight", name)
-        if index and each.dim() == 2:
-            n_units[int(index[1])] = int(each.shape[0])
+        if index and weight.dim() == 2:
+            n_units[int(index[1])] = int(weight.shape[0])
     widths = [n_units[i] for i in sorted(n_units)]
     return widths[:-1] if layers.with_output else widths
 
 
-def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(policy_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a policy that its file has in plain text.
 
     Raises:
         NeedsTrust: one of them is an unknown object.
     """
-    known: dict[str, Any] = {}
-    for name, value in given.items():
+    kwargs: dict[str, Any] = {}
+    for name, value in policy_kwargs.items():
         if name in (":type:", ":serialized:") or name in _TRAINING_SETTINGS:
             continue
         if name == "activation_fn":
-            known[name] = _activation(value)
+            kwargs[name] = _activation(value)
         elif name in _PLAIN_SETTINGS and isinstance(value, _PLAIN_SETTINGS[name]):
-            known[name] = value
+            kwargs[name] = value
         elif name == "features_extractor_class" and _class_of(value, f"{LIBRARY}.common.torch_layers") in _EXTRACTORS:
             continue  # the default of the policy
         elif name == "features_extractor_kwargs" and isinstance(value, dict) and value.keys() <= {"features_dim"}:
             continue  # inferred from the weights
         else:
             raise NeedsTrust(f"its policy has {name[:60]} = {str(value)[:80]!r}")
-    return known
+    return kwargs
 
 
 def _activation(value: Any) -> Any:
@@ -286,13 +286,16 @@ def _space(data: Mapping[str, Any], what: str, ours: Any) -> Any:
     if name != "Box" or not isinstance(theirs.get("_shape"), list):
         raise NeedsTrust(f"its {what}s are of the kind {str(theirs.get(':type:'))[:80]!r}")
     shape = tuple(theirs["_shape"])
-    own = tuple(ours.shape or ())
-    if hasattr(ours, "n") or shape not in (own, (own[-1], *own[:-1]) if len(own) == 3 else own):
+    expected_shape = tuple(ours.shape or ())
+    if hasattr(ours, "n") or shape not in (
+        expected_shape,
+        (expected_shape[-1], *expected_shape[:-1]) if len(expected_shape) == 3 else expected_shape,
+    ):
         raise ValueError(f"its {what}s are Box of shape {shape}, expected {ours}")
     if what == "action":
         _check_bounds(theirs, ours)
         return ours
-    low, high = (np.moveaxis(each, -1, 0) if shape != own else each for each in (ours.low, ours.high))
+    low, high = (np.moveaxis(bound, -1, 0) if shape != expected_shape else bound for bound in (ours.low, ours.high))
     if str(theirs.get("dtype")) != str(ours.dtype) and "uint8" in (str(theirs.get("dtype")), str(ours.dtype)):
         raise ValueError(f"its {what}s are {str(theirs.get('dtype'))[:20]} numbers, expected {ours.dtype}")
     return gymnasium.spaces.Box(low, high, shape, ours.dtype)
@@ -301,7 +304,9 @@ def _space(data: Mapping[str, Any], what: str, ours: Any) -> Any:
 def _check_bounds(theirs: Mapping[str, Any], ours: Any) -> None:
     """Check that the bounds of actions are the same: some policies scale their actions to them."""
     for side in ("low", "high"):
-        numbers = [float(each) for each in re.findall(r"[-+]?(?:inf|\d+\.?\d*(?:e[-+]?\d+)?)", str(theirs.get(side)))]
+        numbers = [
+            float(number) for number in re.findall(r"[-+]?(?:inf|\d+\.?\d*(?:e[-+]?\d+)?)", str(theirs.get(side)))
+        ]
         wanted = np.asarray(getattr(ours, side), np.float64).ravel()
         same = len(numbers) == wanted.size and all(
             math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-7) for a, b in zip(numbers, wanted, strict=True)

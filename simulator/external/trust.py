@@ -1,4 +1,4 @@
-"""Permission for files from elsewhere to run code: given on the command line, never by a file.
+"""Permission to run code in files: given on the command line, never by a file.
 
 It is no setting, so that no file can hold it: ``--trust-files``, or ``ENGRAM_TRUST_FILES=1`` for worker processes.
 """

@@ -1,20 +1,20 @@
-"""A match: two entrants, one game, many seeds. Its result is a plain dict that survives JSON.
+"""Match: two agents, one game, many seeds. The result is a plain dict for JSON.
 
-Both entrants of a seed have streams of their own, derived from the seed by side, so that an agent can meet itself; the
-game's streams are those of the seed, so that all matches of a seed meet the same noise and the same ends. In a game of
-turns each entrant begins every other game, and seeds are played one after the other, for they get out of step.
+Both agents of a seed have streams of their own, derived from the seed by side, so that an agent can play itself; the
+game's streams are those of the seed, so that all matches of a seed have the same noise and the same ends. In a game of
+turns each agent begins every other game, and seeds are played one after the other, as games differ in length.
 
-Before a match a learner may practise (``train_steps``) against a second learner of its kind, who is then forgotten.
+Before a match a learner may train (``train_steps``) against a second learner of its kind, which is then discarded.
 Each learns from its own side only: to an agent a trajectory is one side's, and what the other side does is its
 environment.
 
 The result:
 
 * ``scores``, ``second`` [S]: mean payoff of the first and of the second, per round where both move at once, else per
-  game; nan where the seed failed. ``failed``: [{seed, step, reason}]. ``steps``, ``curve``: empty.
+  game; NaN where the seed failed. ``failed``: [{seed, step, reason}]. ``steps``, ``curve``: empty.
 * ``facts``: ``zero_sum``; ``per``, "round" or "game"; ``floor``, ``ceiling``, ``second_floor``, ``second_ceiling``,
   what one pays either side at least and at most, with ``floor_is`` and ``ceiling_is``; ``threshold`` None; ``rounds``
-  [S] or games that counted; ``wins`` [S], the share of points that the first took (win 1, draw 0.5), None where the
+  [S] or games that counted; ``wins`` [S], the fraction of points of the first side (win 1, draw 0.5), None where the
   game is not zero-sum; ``expected`` [2][S], exact payoffs per round where neither learns and both go by the last
   outcome only (memory-one), else None; ``exploitability`` [2][S] where all positions are known, else None;
   ``replaced`` [2][S], moves that did not exist.
@@ -36,7 +36,7 @@ from simulator.core.protocols import Array, Policy
 from simulator.core.rng import derived_seeds
 from simulator.core.snapshots import MatchSnapshot, Progress
 from simulator.core.stopping import RateLimiter
-from simulator.matches.rounds import BLOCK, Seat, Side, Tally, make_side, play_game, play_rounds, reset_rounds
+from simulator.matches.rounds import BLOCK, Side, Tally, TurnAgent, make_side, play_game, play_rounds, reset_rounds
 from simulator.store.hosting import WorkClock
 from simulator.store.run_records import NOT_FINITE
 
@@ -45,10 +45,10 @@ _SIDES = ("first", "second")
 
 
 class _Played(NamedTuple):
-    """Results of some seeds of a match; [S] or, for both entrants, [2, S]."""
+    """Results of some seeds of a match; [S] or, for both agents, [2, S]."""
 
-    scores: Array  # [2, S] mean payoff per round or per game; nan where the seed failed
-    wins: Array  # [S] share of points that the first took, draws halved
+    scores: Array  # [2, S] mean payoff per round or per game; NaN where the seed failed
+    wins: Array  # [S] fraction of points of the first side, draws halved
     rounds: Array  # int64 [S] rounds, or games
     replaced: Array  # [2, S] moves that did not exist
     failed_at: Array  # int64 [2, S], 0: it did not
@@ -66,7 +66,7 @@ def play(config: MatchConfig) -> Generator[MatchSnapshot, None, None]:
         Snapshots, about ten a second; the last has the phase "done" and the result of the module's docstring.
 
     Raises:
-        ValueError: an entrant that cannot play the game, or settings that do not go together; before work starts.
+        ValueError: an agent that cannot play the game, or settings that do not go together; before work starts.
     """
     clock = WorkClock()
     seeds = range(config.first_seed, config.first_seed + config.seeds)
@@ -100,7 +100,7 @@ def play(config: MatchConfig) -> Generator[MatchSnapshot, None, None]:
 
 
 class _Reports:
-    """Makes the snapshots of one match, as often as they are due."""
+    """Makes the snapshots of one match at intervals."""
 
     def __init__(self, match: str, clock: WorkClock) -> None:
         self.id = match
@@ -114,17 +114,17 @@ class _Reports:
 
 
 def checked(config: MatchConfig) -> Any:
-    """One copy of the match's game, once it is known that both entrants can play it.
+    """Make one copy of the match's game, and check that both agents can play it.
 
     Raises:
-        ValueError: an entrant that cannot play the game, or settings that do not go together; one line.
+        ValueError: an agent that cannot play the game, or settings that do not go together; one line.
     """
     game = _game(config, [config.first_seed])
     if not game.simultaneous and config.episodes % 2:
-        reason = "each entrant begins half of the games"
+        reason = "each agent begins half of the games"
         raise ValueError(f"episodes = {config.episodes}: expected an even number in {config.game}, where {reason}")
     for side in (0, 1):
-        _agent(_entrants(config)[side], game.specs[side], [config.first_seed])
+        _agent(_entries(config)[side], game.specs[side], [config.first_seed])
     return game
 
 
@@ -132,29 +132,29 @@ def _game(config: MatchConfig, seeds: Sequence[int]) -> Any:
     return registry.load("games", config.game).make(list(seeds), config.game_settings)
 
 
-def _entrants(config: MatchConfig) -> tuple[PlayerEntry, PlayerEntry]:
+def _entries(config: MatchConfig) -> tuple[PlayerEntry, PlayerEntry]:
     return config.first, config.second
 
 
-def _agent(entrant: PlayerEntry, spec: Any, seeds: Sequence[int]) -> Any:
-    return registry.load("agents", entrant.name).make(spec, list(seeds), entrant.settings)
+def _agent(entry: PlayerEntry, spec: Any, seeds: Sequence[int]) -> Any:
+    return registry.load("agents", entry.name).make(spec, list(seeds), entry.settings)
 
 
-def _learns(entrant: PlayerEntry) -> bool:
-    return getattr(registry.load("agents", entrant.name).module, "TRAINABLE", True)
+def _learns(entry: PlayerEntry) -> bool:
+    return getattr(registry.load("agents", entry.name).module, "TRAINABLE", True)
 
 
 def _trained(
     config: MatchConfig, side: int, seeds: Sequence[int], reports: _Reports
 ) -> Generator[MatchSnapshot, None, Any]:
-    """Train the entrant of a side, and return the agent as it comes to the match."""
-    own = derived_seeds(seeds, _SIDES[side])
-    entrant = _entrants(config)[side]
-    game = _game(config, derived_seeds(own, "training"))
-    agent = _agent(entrant, game.specs[side], own)
-    if not config.train_steps or not _learns(entrant):
+    """Train the agent of a side before the match."""
+    side_seeds = derived_seeds(seeds, _SIDES[side])
+    entry = _entries(config)[side]
+    game = _game(config, derived_seeds(side_seeds, "training"))
+    agent = _agent(entry, game.specs[side], side_seeds)
+    if not config.train_steps or not _learns(entry):
         return agent
-    other = _agent(entrant, game.specs[1 - side], derived_seeds(own, "second"))
+    other = _agent(entry, game.specs[1 - side], derived_seeds(side_seeds, "second"))
     practise = _practise_rounds if game.simultaneous else _practise_turns
     yield from practise(game, (agent, other) if side == 0 else (other, agent), side, config.train_steps, reports)
     return agent
@@ -163,7 +163,7 @@ def _trained(
 def _practise_rounds(
     game: RoundGame, agents: tuple[Any, Any], side: int, n: int, reports: _Reports
 ) -> Iterator[MatchSnapshot]:
-    """Let two learners play n rounds."""
+    """Train two learners for n rounds."""
     one = make_side(agents[0], learns=True)
     two = make_side(agents[1], learns=True)
     obs = reset_rounds(game)
@@ -178,15 +178,15 @@ def _practise_rounds(
 def _practise_turns(
     game: TurnGame, agents: tuple[Any, Any], side: int, n: int, reports: _Reports
 ) -> Iterator[MatchSnapshot]:
-    """Let two learners play until the one of ``side`` has made n moves and the game is over; they begin in turn."""
-    seats = [Seat(make_side(agent, learns=True)) for agent in agents]
+    """Train two learners until the one of ``side`` has made n moves and the game is over; they begin in turn."""
+    turn_agents = [TurnAgent(make_side(agent, learns=True)) for agent in agents]
     turn = game.reset()
-    own = seats[side]
-    while own.moves < n:
-        turn = play_game(game, turn, (seats[0], seats[1]))
-        seats.reverse()
-        yield from reports.due("training", min(own.moves, n), n, "move")
-    own.learn()
+    turn_agent = turn_agents[side]
+    while turn_agent.moves < n:
+        turn = play_game(game, turn, (turn_agents[0], turn_agents[1]))
+        turn_agents.reverse()
+        yield from reports.due("training", min(turn_agent.moves, n), n, "move")
+    turn_agent.learn()
 
 
 def _rounds(config: MatchConfig, seeds: Sequence[int], reports: _Reports) -> Generator[MatchSnapshot, None, _Played]:
@@ -206,9 +206,9 @@ def _rounds(config: MatchConfig, seeds: Sequence[int], reports: _Reports) -> Gen
         done = tally.add(played.reward, played.ended)
         block = min(2 * block, BLOCK)
         yield from reports.due("playing", tally.n_done, config.episodes * len(seeds), "episode")
-    learned = [tally.rounds + config.train_steps * _learns(entrant) for entrant in _entrants(config)]
+    learned = [tally.rounds + config.train_steps * _learns(entry) for entry in _entries(config)]
     failed_at = np.array([_failed_at(agent, len(seeds)) for agent in agents])
-    failed_at[failed_at > learned] = 0  # after what counted
+    failed_at[failed_at > learned] = 0  # after the counted episodes
     return _Played(
         scores=tally.total / tally.rounds,
         wins=0.5 + 0.5 * tally.lead / tally.rounds,
@@ -228,20 +228,22 @@ def _turns(config: MatchConfig, seed: int, reports: _Reports) -> Generator[Match
     game = _game(config, [seed])
     n = config.episodes
     n_before = (seed - config.first_seed) * n
-    seats = [Seat(side) for side in _sides(config, agents)]
+    turn_agents = [TurnAgent(side) for side in _sides(config, agents)]
     turn = game.reset()
     for number in range(n):
-        turn = play_game(game, turn, (seats[1], seats[0]) if number % 2 else (seats[0], seats[1]))
+        turn = play_game(
+            game, turn, (turn_agents[1], turn_agents[0]) if number % 2 else (turn_agents[0], turn_agents[1])
+        )
         yield from reports.due("playing", n_before + number + 1, config.seeds * n, "episode")
     exploitable = None
     if game.tree is not None:
         probs = [position_probs(agent.policy(), game.tree) for agent in agents]
-        exploitable = np.array([exploitability(game.tree, each) for each in probs])
+        exploitable = np.array([exploitability(game.tree, prob) for prob in probs])
     return _Played(
-        scores=np.array([[seat.total] for seat in seats]) / n,
-        wins=0.5 + 0.5 * np.array([seats[0].lead]) / n,
+        scores=np.array([[turn_agent.total] for turn_agent in turn_agents]) / n,
+        wins=0.5 + 0.5 * np.array([turn_agents[0].lead]) / n,
         rounds=np.array([n]),
-        replaced=np.array([[seat.replaced] for seat in seats]),
+        replaced=np.array([[turn_agent.replaced] for turn_agent in turn_agents]),
         failed_at=np.array([_failed_at(agent, 1) for agent in agents]),
         expected=None,
         exploitable=exploitable,
@@ -249,7 +251,7 @@ def _turns(config: MatchConfig, seed: int, reports: _Reports) -> Generator[Match
 
 
 def _sides(config: MatchConfig, agents: Sequence[Any]) -> tuple[Side, Side]:
-    learns = [config.learn and _learns(entrant) for entrant in _entrants(config)]
+    learns = [config.learn and _learns(entry) for entry in _entries(config)]
     return make_side(agents[0], learns=learns[0]), make_side(agents[1], learns=learns[1])
 
 
@@ -258,15 +260,15 @@ def _failed_at(agent: Any, n_seeds: int) -> Array:
 
 
 def _expected(config: MatchConfig, game: RoundGame, agents: Sequence[Any]) -> Array | None:
-    """The exact payoffs [2, S] of two entrants who do not learn and look at the last outcome only."""
-    still = not config.learn or not any(_learns(entrant) for entrant in _entrants(config))
+    """Compute the exact payoffs [2, S] of two memory-one agents that do not learn."""
+    still = not config.learn or not any(_learns(entry) for entry in _entries(config))
     if not still or not all(is_iterated(spec) for spec in game.specs):
         return None
     probs = [agent.policy().probs(np.arange(5)) for agent in agents]
-    if any(each is None for each in probs):
+    if any(prob is None for prob in probs):
         return None
-    found = game.expected(*(each[..., COOPERATE] for each in probs))
-    return None if found is None else np.array(found)
+    payoffs = game.expected(*(prob[..., COOPERATE] for prob in probs))
+    return None if payoffs is None else np.array(payoffs)
 
 
 def position_probs(policy: Policy, tree: GameTree) -> Array:
@@ -279,14 +281,14 @@ def position_probs(policy: Policy, tree: GameTree) -> Array:
     if probs is None:
         chosen = [int(policy.act(tree.obs[i : i + 1], np.ones(1, np.bool_))[0]) for i in range(len(tree.obs))]
         probs = np.eye(tree.legal.shape[1])[chosen][None]
-    given = np.where(tree.legal, probs, 0.0)
+    legal_probs = np.where(tree.legal, probs, 0.0)
     free = tree.legal / tree.legal.sum(axis=1, keepdims=True)
     lost = np.where(tree.legal, 0.0, probs).sum(axis=-1, keepdims=True)
-    return given + lost * free
+    return legal_probs + lost * free
 
 
 def _joined(parts: Sequence[_Played]) -> _Played:
-    """Seeds that were played one after the other."""
+    """Join the results of seeds that were played one after the other."""
     columns = zip(*parts, strict=True)
     return _Played(*(None if column[0] is None else np.concatenate(column, axis=-1) for column in columns))
 
@@ -315,8 +317,8 @@ def _facts(game: Any, played: _Played) -> dict[str, Any]:
 
 def _failures(config: MatchConfig, seeds: Sequence[int], failed_at: Array) -> list[dict[str, Any]]:
     return [
-        {"seed": seed, "step": int(failed_at[side, i]), "reason": f"{entrant.label}: {NOT_FINITE}"}
+        {"seed": seed, "step": int(failed_at[side, i]), "reason": f"{entry.label}: {NOT_FINITE}"}
         for i, seed in enumerate(seeds)
-        for side, entrant in enumerate(_entrants(config))
+        for side, entry in enumerate(_entries(config))
         if failed_at[side, i]
     ]

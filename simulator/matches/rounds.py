@@ -1,4 +1,4 @@
-"""Rounds, in which both sides move at once, and games in which they take turns."""
+"""Loops of games: rounds of simultaneous moves, and turns."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _NO = np.zeros(1, np.bool_)
 
 
 class Side(NamedTuple):
-    """Functions of an entrant on one side of a game."""
+    """Functions of an agent on one side of a game."""
 
-    act: Callable[[Array, Array], Array]  # (what is seen [S, *obs], whose episode begins [S]) -> actions [S]
+    act: Callable[[Array, Array], Array]  # (obs [S, *obs], first [S]) -> actions [S]
     learn: Callable[[Array, Array, Step], Any] | None  # None: it does not
 
 
 def make_side(agent: Any, *, learns: bool) -> Side:
-    """Wrap an agent that goes on learning, or its policy as of now."""
+    """Wrap a learning agent, or its frozen policy."""
     if learns:
         return Side(lambda obs, first: agent.act(obs), agent.learn)
     return Side(agent.policy().act, None)
 
 
 class RoundObs(NamedTuple):
-    """Observations at one moment of a game of rounds."""
+    """Observations of both sides."""
 
     first: Array  # [S, *obs] of the first side
     second: Array  # [S, *obs] of the second side
@@ -97,7 +97,7 @@ class Tally:
         self._wanted = episodes
 
     def add(self, reward: Array, ended: Array) -> bool:
-        """Count rewards [T, 2, S] and ends [T, S]; whether every seed has played its episodes."""
+        """Count rewards [T, 2, S] and ends [T, S]; return whether every seed has played its episodes."""
         after = self._done + ended.cumsum(axis=0)  # [T, S] episodes ended so far
         counts = after - ended < self._wanted
         paid = reward * counts[:, None]
@@ -114,8 +114,8 @@ class Tally:
         return int(np.minimum(self._done, self._wanted).sum())
 
 
-class Seat:
-    """One entrant at a board, for one seed: what it last did, until it is its turn again.
+class TurnAgent:
+    """One agent in a game of turns, for one seed, with its pending transition.
 
     It learns of a move when it is next asked for one, in this game or the next, for only then is it known what the
     move led to.
@@ -134,7 +134,7 @@ class Seat:
         self.replaced = 0  # moves that did not exist
 
     def move(self, obs: Array) -> Array:
-        """Its move at obs [1, *obs]."""
+        """Return a move at obs [1, *obs]."""
         self.learn(obs)
         action = self._side.act(obs, self._began)
         if self._side.learn is not None:
@@ -147,7 +147,7 @@ class Seat:
         return action
 
     def learn(self, obs: Array | None = None) -> None:
-        """Learn of the last move, if it is not done yet; ``obs`` is seen now, None after the last game."""
+        """Learn from the last move, if it is pending; ``obs`` is the current observation, None after the last game."""
         if self._side.learn is None or self._obs is None:
             return
         final_obs = obs if self._final_obs is None else self._final_obs
@@ -159,27 +159,27 @@ class Seat:
         self._obs = None
 
     def paid(self, reward: float) -> None:
-        """A move of either side paid."""
+        """Add the payoff of a move of either side."""
         self._reward += reward
         self.total += reward
         self.lead += (reward > 0) - (reward < 0)
 
     def over(self, final_obs: Array) -> None:
-        """The game is over, and looks like this."""
+        """End the game with its final observation."""
         self._final_obs = final_obs
         self._began = _YES
 
 
-def play_game(game: TurnGame, turn: Turn, seats: tuple[Seat, Seat]) -> Turn:
-    """Play one game of one seed from its beginning; ``seats[0]`` begins. Gives the beginning of the next."""
+def play_game(game: TurnGame, turn: Turn, turn_agents: tuple[TurnAgent, TurnAgent]) -> Turn:
+    """Play one game of one seed from its beginning; ``turn_agents[0]`` begins. Returns the first turn of the next."""
     while True:
-        mover = seats[turn.mover[0]]
+        mover = turn_agents[turn.mover[0]]
         turn = game.step(mover.move(turn.obs))
         mover.replaced += bool(turn.replaced[0])
         for side in (0, 1):
             if paid := float(turn.reward[0, side]):
-                seats[side].paid(paid)
+                turn_agents[side].paid(paid)
         if turn.terminated[0]:
             for side in (0, 1):
-                seats[side].over(turn.final_obs[side])
+                turn_agents[side].over(turn.final_obs[side])
             return turn

@@ -1,4 +1,4 @@
-"""The exact ceiling of recall: what the best possible memory makes of corrupted patterns.
+"""Exact ceiling of recall: the Bayes-optimal restoration of corrupted patterns.
 
 If one of P stored patterns, each as likely, was corrupted by a channel of known likelihood, the posterior over them is
 the softmax of their log likelihoods. Its mean has the least expected squared error of all restorations; the signs of
@@ -25,7 +25,7 @@ _BLOCK = 1 << 21  # log likelihoods at a time
 
 
 class Ceiling(NamedTuple):
-    """The best that can be made of cues, and what it is expected to come to."""
+    """Bayes-optimal recall and its expected scores."""
 
     restored: Array  # float32 [S, Q, N], mean of the posterior over the stored patterns, or its median
     best: Array  # int64 [S, Q], number of the stored pattern with the greatest mass; the first of several
@@ -35,7 +35,7 @@ class Ceiling(NamedTuple):
 
 
 def ceiling(channel: CorruptionModel, cues: Cues, stored: Array, *, median: bool = False, near: float = 0.0) -> Ceiling:
-    """The best restoration of cues [S, Q, N] that were made of ``stored`` [S, P, N] by ``channel``.
+    """Compute the Bayes-optimal restoration of cues [S, Q, N] of ``stored`` [S, P, N] under ``channel``.
 
     A cue that the channel cannot have made of any of them leaves them all as likely. Works on one seed and a block of
     cues at a time.
@@ -44,7 +44,7 @@ def ceiling(channel: CorruptionModel, cues: Cues, stored: Array, *, median: bool
         channel: the corruption.
         cues: what is left of the patterns.
         stored: the patterns.
-        median: restore by the median, as is best where units are not two-valued.
+        median: restore by the median, as is best where units are not bipolar.
         near: how far units may be off in a pattern that counts as exact: what is equal so far shares its mass.
     """
     n_seeds, n_cues, n = cues.values.shape
@@ -52,12 +52,12 @@ def ceiling(channel: CorruptionModel, cues: Cues, stored: Array, *, median: bool
     best = np.empty((n_seeds, n_cues), np.int64)
     overlap = np.empty((n_seeds, n_cues))
     exact = np.empty((n_seeds, n_cues))
-    more = False
+    exceeds = False
     step = max(1, _BLOCK // stored.shape[1])
     for i in range(n_seeds):
         patterns = stored[i].astype(np.float64)
         alike, between = _alike(stored[i], near)
-        more = more or between
+        exceeds = exceeds or between
         for first in range(0, n_cues, step):
             block = slice(first, min(first + step, n_cues))
             weights = posterior(channel.log_likelihood(_part(cues, i, block), stored[i : i + 1]))[0]
@@ -70,11 +70,11 @@ def ceiling(channel: CorruptionModel, cues: Cues, stored: Array, *, median: bool
             mass = weights if alike is None else weights @ alike
             best[i, block] = mass.argmax(axis=1)
             exact[i, block] = mass.max(axis=1)
-    return Ceiling(restored, best, overlap, exact, more)
+    return Ceiling(restored, best, overlap, exact, exceeds)
 
 
 def _alike(patterns: Array, near: float) -> tuple[Array | None, bool]:
-    """Mask of the patterns [P, N] that count as each other, float64 [P, P], or None where none does.
+    """Return which patterns count as equal, float64 [P, P], or None if none do.
 
     And whether two that do not have an answer between them that counts as both.
     """
@@ -83,14 +83,14 @@ def _alike(patterns: Array, near: float) -> tuple[Array | None, bool]:
         alike = group.reshape(-1, 1) == group.reshape(1, -1)
         between = False
     else:
-        apart = np.array([np.abs(patterns - each).max(axis=1) for each in patterns])
+        apart = np.array([np.abs(patterns - pattern).max(axis=1) for pattern in patterns])
         alike = apart <= near
         between = bool(((apart > near) & (apart <= 2.0 * near)).any())
     return (alike.astype(np.float64) if alike.sum() > len(patterns) else None), between
 
 
 def posterior(log_likelihood: Array) -> Array:
-    """Probabilities of the stored patterns, [..., P], from log likelihoods [..., P] and equal chances before."""
+    """Compute posterior probabilities of the stored patterns, [..., P], from log likelihoods and a uniform prior."""
     top = log_likelihood.max(axis=-1, keepdims=True)
     possible = np.isfinite(top)
     weights = np.exp(np.where(possible, log_likelihood, 0.0) - np.where(possible, top, 0.0))
@@ -98,16 +98,16 @@ def posterior(log_likelihood: Array) -> Array:
 
 
 def _medians(weights: Array, patterns: Array) -> tuple[Array, Array]:
-    """Weighted medians [Q, N], unit by unit, of patterns [P, N] with weights [Q, P]; their expected overlaps, [Q]."""
+    """Compute weighted medians [Q, N] per unit of patterns [P, N], weights [Q, P], and their expected overlaps [Q]."""
     order = np.argsort(patterns, axis=0, kind="stable")
     ranked = np.take_along_axis(patterns, order, axis=0)
-    found = np.empty((len(weights), patterns.shape[1]))
+    medians = np.empty((len(weights), patterns.shape[1]))
     overlap = np.empty(len(weights))
-    for q, each in enumerate(weights):
-        at = (np.cumsum(each[order], axis=0) < 0.5 - 1e-12).sum(axis=0)
-        found[q] = np.take_along_axis(ranked, np.minimum(at, len(order) - 1)[None], axis=0)[0]
-        overlap[q] = 1.0 - float((each @ np.abs(patterns - found[q])).mean())
-    return found, overlap
+    for q, weight in enumerate(weights):
+        at = (np.cumsum(weight[order], axis=0) < 0.5 - 1e-12).sum(axis=0)
+        medians[q] = np.take_along_axis(ranked, np.minimum(at, len(order) - 1)[None], axis=0)[0]
+        overlap[q] = 1.0 - float((weight @ np.abs(patterns - medians[q])).mean())
+    return medians, overlap
 
 
 def _part(cues: Cues, seed: int, block: slice) -> Cues:

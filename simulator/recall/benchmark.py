@@ -1,4 +1,4 @@
-"""Recall benchmark as data: its conditions, their inputs, and their scores."""
+"""Recall benchmark: its conditions, their inputs, and their scores."""
 
 from __future__ import annotations
 
@@ -21,21 +21,29 @@ from simulator.recall.bayes_optimal import ceiling
 
 SCORES = (
     *("overlap", "exact", "ceiling_overlap", "ceiling_exact", "cue", "spurious", "sweeps"),
-    *("fixed", "familiarity", "precision_code", "precision_pixel", "basin", "capacity_half", "capacity_most"),
+    *(
+        "fixed_point_rate",
+        "familiarity",
+        "latent_precision",
+        "pixel_precision",
+        "basin",
+        "capacity_half",
+        "capacity_most",
+    ),
 )
 MAX_RADII = 12  # at most, that basins are looked at
 MIN_LOAD = 2
 MAX_LOAD = 4_096
 MAX_CAPACITY_CUES = 256  # patterns, and cues of each load, in a search for a capacity
 HALF_FRACTION = 0.5
-MOST_FRACTION = 0.99  # shares of patterns recalled exactly that capacities are about
+MOST_FRACTION = 0.99  # exact-recall rates at which capacities are measured
 RECALL_BATCH = 256  # stored patterns that are recalled at a time
 NOT_STORED = "what it learned is not finite"
 NOT_RECALLED = "what it recalled is not finite"
 
 
 class Condition(NamedTuple):
-    """One contestant with so many patterns under one corruption; 0 patterns: the search for its capacity."""
+    """One contestant with a number of patterns and a corruption; 0 patterns: the search for its capacity."""
 
     contestant: int
     patterns: int
@@ -43,22 +51,22 @@ class Condition(NamedTuple):
 
 
 class ConditionResult(NamedTuple):
-    """Scores of one condition. The fact ``failed`` names the seeds that broke down, each with a reason."""
+    """Scores of one condition. The fact ``failed`` lists the failed seeds, each with a reason."""
 
-    scores: Array  # float64 [S, len(SCORES)], nan where something was not measured, and everywhere of a failed seed
+    scores: Array  # float64 [S, len(SCORES)], NaN where something was not measured, and everywhere of a failed seed
     facts: dict[str, Any]  # plain values
     picture: RecallPicture | None
 
 
 def broken_seeds(values: Any, n_seeds: int) -> Array:
-    """Mask of seeds with NaN or infinity in a state, bool [S]: arrays, alone or in dicts and lists.
+    """Mark, bool [S], the seeds with NaN or infinity in a state: arrays, alone or in dicts and lists.
 
     An array that leads with the seed axis belongs to each seed by itself; any other number to all seeds.
     """
     if isinstance(values, Mapping):
-        return _any((broken_seeds(each, n_seeds) for each in values.values()), n_seeds)
+        return _any((broken_seeds(value, n_seeds) for value in values.values()), n_seeds)
     if isinstance(values, list | tuple):
-        return _any((broken_seeds(each, n_seeds) for each in values), n_seeds)
+        return _any((broken_seeds(item, n_seeds) for item in values), n_seeds)
     if not isinstance(values, np.ndarray | float | np.floating):
         return np.zeros(n_seeds, np.bool_)
     array = np.asarray(values)
@@ -66,7 +74,7 @@ def broken_seeds(values: Any, n_seeds: int) -> Array:
         return np.zeros(n_seeds, np.bool_)
     if not array.ndim or len(array) != n_seeds:
         return np.full(n_seeds, not _is_finite(array))
-    return np.array([not _is_finite(each) for each in array], np.bool_)
+    return np.array([not _is_finite(part) for part in array], np.bool_)
 
 
 def _is_finite(array: Array) -> bool:
@@ -75,15 +83,15 @@ def _is_finite(array: Array) -> bool:
         return bool(np.isfinite(array.sum(dtype=np.float64)) or np.isfinite(array).all())
 
 
-def _any(found: Any, n_seeds: int) -> Array:
+def _any(masks: Any, n_seeds: int) -> Array:
     broken = np.zeros(n_seeds, np.bool_)
-    for each in found:
-        broken |= each
+    for mask in masks:
+        broken |= mask
     return broken
 
 
 class Health:
-    """Seeds of a memory that broke down, and why: whatever it learned or gave is checked here, and only here.
+    """Failed seeds of a memory, with reasons; the only check of what a memory learned or returned.
 
     Args:
         n_seeds: how many there are.
@@ -113,18 +121,18 @@ class Health:
 
     def join(self, other: Health) -> None:
         """Mark the seeds that are marked in another."""
-        self.why = [own or theirs for own, theirs in zip(self.why, other.why, strict=True)]
+        self.why = [mine or theirs for mine, theirs in zip(self.why, other.why, strict=True)]
 
     def copy(self) -> Health:
-        """The same, to be marked apart."""
-        found = Health(len(self.why))
-        found.why = list(self.why)
-        return found
+        """Return an independent copy."""
+        health = Health(len(self.why))
+        health.why = list(self.why)
+        return health
 
 
 @dataclass
 class _Group:
-    """A contestant that stored so many patterns, and what is measured once for all corruptions."""
+    """A contestant with stored patterns, and the scores that all corruptions share."""
 
     memory: Any
     draw: PatternSplit
@@ -143,7 +151,7 @@ class _Stored(NamedTuple):
 
 
 def plan(config: RecallConfig) -> list[Condition]:
-    """Every cell, in the order in which they are played."""
+    """List every condition, in the order in which they are measured."""
     loads = [*config.patterns, *([0] if config.capacity else [])]
     return [
         Condition(i, load, corruption)
@@ -188,18 +196,18 @@ class RecallBenchmark:
             raise ValueError(f"{contestant.label}, {cell.patterns} patterns, {cell.corruption}: {error}") from None
 
     def _refused(self) -> dict[int, str]:
-        """The contestants that cannot be built for this challenge, and why."""
-        found = {}
+        """Return the contestants that cannot be built for this challenge, with the reasons."""
+        refused = {}
         for i, contestant in enumerate(self._config.contestants):
             try:
                 self._make(contestant)
             except ValueError as error:
-                found[i] = str(error)
-        if found and not self._config.skip:
-            raise ValueError(f"{next(iter(found.values()))}; --skip goes on without")
-        if len(found) == len(self._config.contestants):
-            raise ValueError(next(iter(found.values())))
-        return found
+                refused[i] = str(error)
+        if refused and not self._config.skip:
+            raise ValueError(f"{next(iter(refused.values()))}; --skip leaves it out")
+        if len(refused) == len(self._config.contestants):
+            raise ValueError(next(iter(refused.values())))
+        return refused
 
     def _make(self, contestant: PlayerEntry) -> Any:
         player = registry.load("memories", contestant.name)
@@ -211,11 +219,11 @@ class RecallBenchmark:
     def _draw(self, n: int) -> PatternSplit:
         most = self._challenge.max_patterns
         n_novel = self._config.novel if most is None else min(self._config.novel, max(most - n, 0))
-        drawn: PatternSplit = self._challenge.draw(n, n_novel)
-        return drawn
+        split: PatternSplit = self._challenge.draw(n, n_novel)
+        return split
 
     def _group(self, cell: Condition) -> _Group:
-        """The contestant with its patterns stored; kept from one corruption to the next."""
+        """Return the contestant with its patterns stored; cached from one corruption to the next."""
         key = (cell.contestant, cell.patterns)
         if self._kept is None or self._kept[0] != key:
             self._kept = None  # room for the next
@@ -236,7 +244,7 @@ class RecallBenchmark:
         return self._kept[1]
 
     def _stored(self, contestant: PlayerEntry, draw: PatternSplit) -> _Stored:
-        """A contestant that has stored patterns, which of its seeds broke down over it, and the seconds it took."""
+        """Return a contestant that has stored patterns, its failed seeds, and the seconds that storing took."""
         memory = self._make(contestant)
         health = Health(len(self._seeds))
         _, seconds = _timed(lambda: memory.store(draw.stored))
@@ -253,35 +261,35 @@ class RecallBenchmark:
             whole = ~group.health.failed
             group.scores["familiarity"] = scores.familiarity(*energies)
             if whole.any():
-                curve = scores.roc(*(each[whole] for each in energies))
+                curve = scores.roc(*(energy[whole] for energy in energies))
                 group.facts["roc"] = [points.round(4).tolist() for points in curve]
         if draw.held_out.shape[1] and (draw.labels >= 0).all():
             classes = (draw.labels, draw.held_out_labels)
-            group.scores["precision_pixel"] = scores.retrieval(draw.stored, draw.held_out, *classes)
+            group.scores["pixel_precision"] = scores.retrieval(draw.stored, draw.held_out, *classes)
             if hasattr(memory, "codes"):
                 codes = memory.codes(draw.stored), memory.codes(draw.held_out)
                 group.health.look(codes, NOT_RECALLED)
                 if codes[0].shape[2]:  # a machine without hidden units has none
-                    group.scores["precision_code"] = scores.retrieval(*codes, *classes)
-        group.scores["fixed"] = self._fixed(group)
+                    group.scores["latent_precision"] = scores.retrieval(*codes, *classes)
+        group.scores["fixed_point_rate"] = self._fixed(group)
         if self._config.basin:
             group.scores["basin"] = self._basin(group)
 
     def _fixed(self, group: _Group) -> Array:
-        """Share of the stored patterns that cues are made of which stay as they are, given whole and by themselves."""
+        """Compute the fixed-point rate: fraction of the cued patterns that recall leaves unchanged."""
         stored = group.draw.stored
         two = self.units.is_bipolar
         stored = stored[:, : self._config.cues or None]
         stays = np.empty(stored.shape[:2], np.bool_)
         for first in range(0, stored.shape[1], RECALL_BATCH):
-            piece = stored[:, first : first + RECALL_BATCH]
-            recall = _recall(group.memory, _Given(Cues(piece)))
+            batch = stored[:, first : first + RECALL_BATCH]
+            recall = _recall(group.memory, RecallInputs(Cues(batch)))
             group.health.look_at(recall)
-            stays[:, first : first + RECALL_BATCH] = scores.same(scores.decided(recall.patterns, two), piece, two)
+            stays[:, first : first + RECALL_BATCH] = scores.same(scores.decided(recall.patterns, two), batch, two)
         return np.asarray(stays.mean(axis=1))
 
     def _corrupted(self, draw: PatternSplit, channel: CorruptionModel, n_cues: int = 0) -> tuple[Array, Cues]:
-        """The true patterns [S, Q, N] of the cues, and the cues."""
+        """Return the true patterns [S, Q, N] of the cues, and the cues."""
         n = n_cues or self._config.cues or draw.stored.shape[1]
         truth = draw.stored[:, np.arange(n) % draw.stored.shape[1]]
         return truth, channel.corrupt(truth, draw.stored, rng.generators(self._seeds, "corruption"))
@@ -291,9 +299,9 @@ class RecallBenchmark:
         two = self.units.is_bipolar
         health = group.health.copy()
         truth, cues = self._corrupted(draw, channel)
-        given = _given(channel, cues)
-        heard = group.memory.recall_mode == "noise_aware" and given.evidence is not None
-        recall, seconds = _timed(lambda: _recall(group.memory, given))
+        inputs = _recall_inputs(channel, cues)
+        used_evidence = group.memory.recall_mode == "noise_aware" and inputs.evidence is not None
+        recall, seconds = _timed(lambda: _recall(group.memory, inputs))
         health.look_at(recall)
         restored = scores.decided(recall.patterns, two)
         best = ceiling(channel, cues, draw.stored, median=not two, near=0.0 if two else scores.TOLERANCE)
@@ -308,48 +316,48 @@ class RecallBenchmark:
         picture = RecallPicture(
             self.units.shape, truth[0, :3], cues.values[0, :3], restored[0, :3], recall.energy[0, 0]
         )
-        facts = {**group.facts, "seconds": seconds, "ceiling_at_least": best.more, "heard": heard}
+        facts = {**group.facts, "seconds": seconds, "ceiling_at_least": best.more, "used_evidence": used_evidence}
         return self._result(values, facts, health, picture)
 
     def _result(
         self, values: dict[str, Array], facts: dict[str, Any], health: Health, picture: RecallPicture | None = None
     ) -> ConditionResult:
-        """A cell's scores and facts, without the seeds that broke down."""
+        """Return a condition's scores and facts, without the failed seeds."""
         failed = health.failed
         named = [{"seed": seed, "reason": why} for seed, why in zip(self._seeds, health.why, strict=True) if why]
-        found = _columns(values, len(failed))
-        found[failed] = np.nan
-        return ConditionResult(found, {**facts, "failed": named} if named else facts, None if failed[0] else picture)
+        columns = _columns(values, len(failed))
+        columns[failed] = np.nan
+        return ConditionResult(columns, {**facts, "failed": named} if named else facts, None if failed[0] else picture)
 
     def _basin(self, group: _Group) -> Array:
-        """Flipped units, as a share, of which half the patterns are still recalled exactly."""
+        """Compute the fraction of flipped units at which half of the patterns are still recalled exactly."""
         n = self.units.n
         radii = np.unique(np.linspace(0, n // 2, MAX_RADII + 1).round().astype(int))
         channels = [registry.corruption_model(f"flips:{radius}" if radius else "none", self.units) for radius in radii]
-        shares = [self._exact(group, each) for each in channels]
-        return scores.crossing(radii / n, np.stack(shares, axis=1), HALF_FRACTION)
+        rates = [self._exact(group, channel) for channel in channels]
+        return scores.crossing(radii / n, np.stack(rates, axis=1), HALF_FRACTION)
 
     def _exact(self, group: _Group, channel: CorruptionModel, n_cues: int = 0) -> Array:
-        """Shares recalled exactly; of the seeds that broke down over it the group takes note."""
+        """Compute exact-recall rates; seeds that fail are marked in the group."""
         truth, cues = self._corrupted(group.draw, channel, n_cues)
-        recall = _recall(group.memory, _given(channel, cues))
+        recall = _recall(group.memory, _recall_inputs(channel, cues))
         group.health.look_at(recall)
         two = self.units.is_bipolar
         return np.asarray(scores.same(scores.decided(recall.patterns, two), truth, two).mean(axis=1))
 
     def _capacity(self, contestant: PlayerEntry, channel: CorruptionModel) -> ConditionResult:
-        """Loads that are doubled until less than half is recalled or the largest is met, then halved to both shares.
+        """Search for the capacity: double the load until recall fails, then bisect to both rates.
 
         A seed that breaks down at one load has no capacity, and no say in the loads that follow.
         """
-        met: dict[int, Array] = {}
+        exact_at_load: dict[int, Array] = {}
         health = Health(len(self._seeds))
 
         def mean(load: int) -> float:
-            if load not in met:
-                met[load] = self._exact_at(contestant, channel, load, health)
+            if load not in exact_at_load:
+                exact_at_load[load] = self._exact_at(contestant, channel, load, health)
             whole = ~health.failed
-            return float(met[load][whole].mean()) if whole.any() else 0.0
+            return float(exact_at_load[load][whole].mean()) if whole.any() else 0.0
 
         largest = min(self._challenge.max_patterns or MAX_LOAD, MAX_LOAD)
         load = MIN_LOAD
@@ -361,18 +369,18 @@ class RecallBenchmark:
             while high - low > max(1, low // 16):
                 middle = (low + high) // 2
                 low, high = (middle, high) if mean(middle) >= wanted else (low, middle)
-        loads = np.array(sorted(met))
+        loads = np.array(sorted(exact_at_load))
         whole = ~health.failed
-        shares = np.stack([met[load] for load in loads], axis=1)
-        values = {f"capacity_{name}": scores.crossing(loads, shares, at) for name, at in _CAPACITIES}
+        rates = np.stack([exact_at_load[load] for load in loads], axis=1)
+        values = {f"capacity_{name}": scores.crossing(loads, rates, at) for name, at in _CAPACITIES}
         facts: dict[str, Any] = {"loads": loads.tolist(), "exact": [], "beyond": []}
         if whole.any():
-            facts["exact"] = shares[whole].mean(axis=0).round(6).tolist()
-            facts["beyond"] = [name for name, at in _CAPACITIES if (shares[whole, -1] >= at).all()]  # of what was tried
+            facts["exact"] = rates[whole].mean(axis=0).round(6).tolist()
+            facts["beyond"] = [name for name, at in _CAPACITIES if (rates[whole, -1] >= at).all()]  # of the tried loads
         return self._result(values, facts, health)
 
     def _exact_at(self, contestant: PlayerEntry, channel: CorruptionModel, load: int, health: Health) -> Array:
-        """Shares recalled exactly at one load; none where so many are refused."""
+        """Compute exact-recall rates at one load; None if the memory cannot store so many."""
         draw = self._challenge.draw(load, 0)
         try:
             stored = self._stored(contestant, draw)
@@ -381,46 +389,46 @@ class RecallBenchmark:
                 raise
             return np.zeros(len(self._seeds))
         group = _Group(stored.memory, draw, stored.health)
-        shares = self._exact(group, channel, min(load, MAX_CAPACITY_CUES))
+        rates = self._exact(group, channel, min(load, MAX_CAPACITY_CUES))
         health.join(group.health)
-        return shares
+        return rates
 
 
 _CAPACITIES = (("half", HALF_FRACTION), ("most", MOST_FRACTION))
 
 
-class _Given(NamedTuple):
+class RecallInputs(NamedTuple):
     """Input of a memory's recall: cues, and evidence where it is known."""
 
     cues: Cues
     evidence: Array | None = None
 
 
-def _given(channel: CorruptionModel, cues: Cues) -> _Given:
-    """Cues and what they say of single units; the cues alone where nothing is corrupted.
+def _recall_inputs(channel: CorruptionModel, cues: Cues) -> RecallInputs:
+    """Return cues with the evidence of single units; the cues alone if nothing is corrupted.
 
     There the evidence, or the mask of what can be trusted, is the answer, and any memory that hears it would be right:
     what is asked is what was stored.
     """
     _, _, amount = channel.name.partition(":")
     nothing = not amount or float(amount) == 0.0
-    return _Given(Cues(cues.values)) if nothing else _Given(cues, channel.evidence(cues))
+    return RecallInputs(Cues(cues.values)) if nothing else RecallInputs(cues, channel.evidence(cues))
 
 
-def _recall(memory: Any, given: _Given) -> Recall:
-    """Ask a memory, in the alphabet that it takes."""
-    cues = given.cues
+def _recall(memory: Any, inputs: RecallInputs) -> Recall:
+    """Recall by a memory in its own domain of patterns."""
+    cues = inputs.cues
     values = np.sign(cues.values) if memory.domain == "bipolar" else np.clip(cues.values, -1.0, 1.0)
-    found: Recall = memory.recall(values, cues.known, given.evidence)
-    return found
+    recall: Recall = memory.recall(values, cues.known, inputs.evidence)
+    return recall
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
     """Run some work; its result, and its seconds, compiling left out."""
     began = time.perf_counter()
     compiled = compile_seconds()
-    found = work()
-    return found, time.perf_counter() - began - (compile_seconds() - compiled)
+    result = work()
+    return result, time.perf_counter() - began - (compile_seconds() - compiled)
 
 
 def _columns(values: dict[str, Array], n_seeds: int) -> Array:

@@ -1,4 +1,4 @@
-"""Recall benchmarks: store, corrupt, recall, score. The only memory loop.
+"""Recall loop: store, corrupt, recall, score.
 
 :func:`recall` is an iterator of snapshots that its caller drives; see :mod:`simulator.store.hosting`. A cell is stored
 as soon as it is measured; a benchmark that was interrupted continues with the cells that are missing.
@@ -38,7 +38,7 @@ def recall(
         config: the benchmark's settings; of a stored one, its own.
         store: the lab.
         run: id of a stored benchmark, to be continued; None: a new one.
-        label: what people call a new one.
+        label: name of a new one.
 
     Yields:
         A snapshot before the first cell and after every cell; the last has the phase "done".
@@ -53,7 +53,7 @@ def recall(
 def _new_benchmark(config: RecallConfig, label: str) -> NewRun:
     check_label(label)
     n = len(config.contestants)
-    contestants = " ".join(each.label for each in config.contestants) if n <= MAX_NAMED else f"{n} memories"
+    contestants = " ".join(contestant.label for contestant in config.contestants) if n <= MAX_NAMED else f"{n} memories"
     return NewRun(
         kind=RECALL,
         agent=contestants,
@@ -111,14 +111,14 @@ class RecallLoop:
         while not self._is_done:
             result = self._play(self.step)
             self._keep(result)
-            yield self._snapshot("playing", result)
+            yield self._snapshot("running", result)
 
     def _play(self, at: int) -> ConditionResult:
         try:
             return self._benchmark.play(self._cells[at])
         except ValueError as error:
             if not self._config.skip:
-                raise BadInputError(f"{error}; --skip goes on without") from None
+                raise BadInputError(f"{error}; --skip leaves it out") from None
             empty = np.full((len(self._seeds), len(SCORES)), np.nan)
             return ConditionResult(empty, {"refused": " ".join(str(error).split())}, None)
 
@@ -146,7 +146,7 @@ class RecallLoop:
             scores = {name: float(np.nanmean(result.scores[:, k])) for k, name in enumerate(SCORES) if measured[k]}
         return RecallSnapshot(
             id=self._run,
-            contestants=tuple(each.label for each in self._config.contestants),
+            contestants=tuple(contestant.label for contestant in self._config.contestants),
             challenge=self._config.challenge,
             phase="done" if self._is_done else phase,
             seeds=self._seeds,
@@ -163,5 +163,5 @@ class RecallLoop:
 
     def _named(self, at: int) -> str:
         cell = self._cells[at]
-        what = f"{cell.patterns} patterns" if cell.patterns else "its capacity"
-        return f"{self._config.contestants[cell.contestant].label}, {what}, {cell.corruption}"
+        load = f"{cell.patterns} patterns" if cell.patterns else "its capacity"
+        return f"{self._config.contestants[cell.contestant].label}, {load}, {cell.corruption}"

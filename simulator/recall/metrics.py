@@ -11,7 +11,7 @@ import numpy as np
 from simulator.core.protocols import Array
 
 TOLERANCE = 0.1  # how far grey units may be off in a pattern that counts as exact
-N_NEIGHBOURS = 5  # of a query, whose classes are looked at
+N_NEIGHBOURS = 5  # neighbours of a query whose classes are compared
 
 
 def decided(patterns: Array, is_bipolar: bool) -> Array:
@@ -20,30 +20,30 @@ def decided(patterns: Array, is_bipolar: bool) -> Array:
 
 
 def overlap(restored: Array, truth: Array) -> Array:
-    """Mean over cues of 1 - mean |difference|, float64 [S]; for signs the mean of their products."""
+    """Compute the mean over cues of 1 - mean |difference|, float64 [S]; for bipolar patterns the overlap m."""
     return 1.0 - np.abs(restored.astype(np.float64) - truth).mean(axis=(1, 2))
 
 
 def same(restored: Array, truth: Array, is_bipolar: bool) -> Array:
-    """Mask of cues that were restored in every unit, bool [S, Q]."""
+    """Mark, bool [S, Q], the cues that were restored in every unit."""
     return (np.abs(restored - truth) <= (0.0 if is_bipolar else TOLERANCE)).all(axis=2)
 
 
 def is_stored(restored: Array, stored: Array, is_bipolar: bool) -> Array:
-    """Mask of restorations [S, Q, N] that are one of the stored patterns [S, P, N], bool [S, Q]."""
-    found = np.zeros(restored.shape[:2], np.bool_)
-    for i, (ours, kept) in enumerate(zip(restored, stored, strict=True)):
+    """Mark, bool [S, Q], the restorations [S, Q, N] that equal a stored pattern [S, P, N]."""
+    mask = np.zeros(restored.shape[:2], np.bool_)
+    for i, (ours, patterns) in enumerate(zip(restored, stored, strict=True)):
         if is_bipolar:  # products of signs: N where all agree
-            found[i] = (ours @ kept.T >= ours.shape[1]).any(axis=1)
+            mask[i] = (ours @ patterns.T >= ours.shape[1]).any(axis=1)
         else:
-            found[i] = [bool((np.abs(one - kept) <= TOLERANCE).all(axis=1).any()) for one in ours]
-    return found
+            mask[i] = [bool((np.abs(one - patterns) <= TOLERANCE).all(axis=1).any()) for one in ours]
+    return mask
 
 
 def familiarity(stored: Array, novel: Array) -> Array:
-    """Area under the ROC curve of telling stored patterns from novel ones by energies [S, P] and [S, M]; [S].
+    """Compute the AUC [S] of recognising stored against novel patterns by energies [S, P] and [S, M].
 
-    The share of pairs in which the stored pattern has the lower energy, ties half (Mann and Whitney 1947).
+    The fraction of pairs in which the stored pattern has the lower energy, ties half (Mann and Whitney 1947).
     """
     from scipy.stats import rankdata
 
@@ -55,7 +55,7 @@ def familiarity(stored: Array, novel: Array) -> Array:
 
 
 def roc(stored: Array, novel: Array, n_points: int = 21) -> tuple[Array, Array]:
-    """The ROC curve of the same, mean over seeds: shares of novel and of stored patterns that are called stored.
+    """Compute the ROC curve of recognition, mean over seeds: false and true positive rates.
 
     Straight between the thresholds that the energies are themselves, so its area is the familiarity.
     """
@@ -63,13 +63,13 @@ def roc(stored: Array, novel: Array, n_points: int = 21) -> tuple[Array, Array]:
     true = np.zeros(n_points)
     for old, new in zip(stored, novel, strict=True):
         cuts = np.unique(np.concatenate([old, new]))
-        shares = [np.concatenate([[0.0], (each <= cuts[:, None]).mean(axis=1)]) for each in (new, old)]
-        true += np.interp(false, *shares) / len(stored)
+        curves = [np.concatenate([[0.0], (energies_of <= cuts[:, None]).mean(axis=1)]) for energies_of in (new, old)]
+        true += np.interp(false, *curves) / len(stored)
     return false, true
 
 
 def retrieval(codes: Array, queries: Array, labels: Array, query_labels: Array) -> Array:
-    """Precision at ``N_NEIGHBOURS``: the share of a query's nearest stored patterns that are of its class; [S].
+    """Compute precision at ``N_NEIGHBOURS``: fraction of a query's nearest stored patterns of its class; [S].
 
     Args:
         codes: of the stored patterns, [S, P, H].
@@ -77,31 +77,33 @@ def retrieval(codes: Array, queries: Array, labels: Array, query_labels: Array) 
         labels: classes, int64 [S, P].
         query_labels: likewise, [S, M].
     """
-    found = np.zeros(len(codes))
+    precision = np.zeros(len(codes))
     k = min(N_NEIGHBOURS, codes.shape[1])
-    for i, (kept, asked) in enumerate(zip(codes.astype(np.float64), queries.astype(np.float64), strict=True)):
-        distance = (kept**2).sum(axis=1) - 2.0 * asked @ kept.T  # squared, up to what is the query's own
+    for i, (stored_codes, query) in enumerate(zip(codes.astype(np.float64), queries.astype(np.float64), strict=True)):
+        distance = (stored_codes**2).sum(
+            axis=1
+        ) - 2.0 * query @ stored_codes.T  # squared, up to a constant of the query
         nearest = np.argsort(distance, axis=1, kind="stable")[:, :k]
-        found[i] = (labels[i][nearest] == query_labels[i][:, None]).mean()
-    return found
+        precision[i] = (labels[i][nearest] == query_labels[i][:, None]).mean()
+    return precision
 
 
-def crossing(at: Array, share: Array, wanted: float) -> Array:
-    """The largest argument at which a falling share is still reached, by straight lines between; [S].
+def crossing(at: Array, curve: Array, wanted: float) -> Array:
+    """Find where a falling curve crosses a level, by linear interpolation; [S].
 
     Args:
         at: arguments, increasing, [K].
-        share: of every seed there, [S, K].
-        wanted: the share.
+        curve: values of every seed there, [S, K].
+        wanted: the level.
     """
-    found = np.zeros(len(share))
-    for i, row in enumerate(share):
+    crossings = np.zeros(len(curve))
+    for i, row in enumerate(curve):
         short = np.flatnonzero(row < wanted)
         if not len(short):
-            found[i] = at[-1]
+            crossings[i] = at[-1]
         elif short[0]:
             low = short[0] - 1
             high = short[0]
             part = (row[low] - wanted) / (row[low] - row[high])
-            found[i] = at[low] + part * (at[high] - at[low])
-    return found
+            crossings[i] = at[low] + part * (at[high] - at[low])
+    return crossings

@@ -1,4 +1,4 @@
-"""Summary of a stored recall benchmark. Reads the store only, so it can be repeated without playing."""
+"""Summary of a stored recall benchmark. Reads the store only, so it can be repeated without running it."""
 
 from __future__ import annotations
 
@@ -14,65 +14,69 @@ from simulator.statistics.estimates import UNBOUNDED, estimate
 from simulator.store.records import RunRecord
 from simulator.store.run_store import Store
 
-INTERVALS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
-BOUNDS = {"overlap": (-1.0, 1.0), "exact": (0.0, 1.0), "fixed": (0.0, 1.0), "familiarity": (0.0, 1.0)}
+INTERVALS = ("overlap", "exact", "overlap_ratio", "exact_ratio", "fixed_point_rate", "familiarity")
+BOUNDS = {"overlap": (-1.0, 1.0), "exact": (0.0, 1.0), "fixed_point_rate": (0.0, 1.0), "familiarity": (0.0, 1.0)}
 _COPIED = ("run", "label", "status", "lost", "versions", "machines", "seconds", "cpu_seconds")
-_FLAGS = ("ceiling_at_least", "heard")
-_PLAIN = ("spurious", "sweeps", "cue", "precision_code", "precision_pixel")
+_FLAGS = ("ceiling_at_least", "used_evidence")
+_PLAIN = ("spurious", "sweeps", "cue", "latent_precision", "pixel_precision")
 
 
 class MeasuredCondition(NamedTuple):
     """A cell with its scores."""
 
     cell: Condition
-    scores: dict[str, Array]  # name -> [S], nan where it was not measured
+    scores: dict[str, Array]  # name -> [S], NaN where it was not measured
     facts: dict[str, Any]
 
 
 def summary(store: Store, run: str) -> dict[str, Any]:
-    """The answer of ``engram recall --json``.
+    """Return the JSON object of ``engram recall --json``.
 
     ``cells``: one for every contestant, number of patterns and corruption. Where it gives ``{mean, low, high,
     per_seed}``, those are the mean over seeds and its 95 % bootstrap interval:
 
-    * ``overlap``, ``exact``: mean agreement of units, from -1 to 1, and the share of patterns restored in every unit.
+    * ``overlap``, ``exact``: mean agreement of units, from -1 to 1; fraction of patterns restored in every unit.
     * ``ceiling``: ``{overlap, exact}``, the most that any memory can be expected to reach, given the corruption and the
       cues; ``ceiling_interval``: ``{overlap: [low, high], exact: [low, high]}`` over seeds, null for one;
       ``ceiling_at_least``: whether more might be exact, since some grey patterns are nearly the same.
-      ``share_overlap``, ``share_exact``: fractions of the ceilings' means over seeds.
-    * ``cue``: overlap of the corrupted patterns. ``bit_error``: share of wrong units, where units are two-valued.
-    * ``spurious``: share of recalls that end in none of the stored patterns. ``fixed``: share of stored patterns (of
-      those that cues are made of) that stay as they are, given whole and without evidence.
+      ``overlap_ratio``, ``exact_ratio``: ratios to the ceilings' means over seeds.
+    * ``cue``: overlap of the corrupted patterns. ``bit_error``: fraction of wrong units, where patterns are bipolar.
+    * ``spurious``: fraction of recalls that equal no stored pattern. ``fixed_point_rate``: fraction of stored
+      patterns, of those that cues are made of, that recall without evidence leaves unchanged.
     * ``familiarity``: area under the ROC curve of the energy, stored against novel; ``roc``: its points.
-    * ``precision_code``, ``precision_pixel``: share of the same class among a novel pattern's nearest stored ones.
-    * ``heard``: whether a memory of recall_mode "noise_aware" was given evidence: not where nothing is corrupted, for
-      there it is the answer, nor where the corruption says nothing of single units.
+    * ``latent_precision``, ``pixel_precision``: fraction of the same class among a novel pattern's nearest stored ones.
+    * ``used_evidence``: whether a memory of recall_mode "noise_aware" was given evidence: not where nothing is
+      corrupted, as it would be the answer, nor where the corruption has none for single units.
     * ``recall_mode``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``,
       ``seconds``.
 
-    What was not measured is null, and so is everything of a seed that broke down: ``failed`` names those, each with its
-    ``reason``, and nothing of the cell counts them in.
+    Values that were not measured are null, as are all values of a failed seed: ``failed`` lists these seeds, each with
+    its ``reason``; they are excluded from all aggregates.
 
-    ``differences``: for every number of patterns and corruption, each contestant less the best one, paired by seed.
-    ``versions``, ``machines``: of the distributions when it began, and what it was played on.
-    ``basins``, ``capacities``: where they were asked for. ``refused``: cells that a memory did not take, and why.
-    ``failed``: every seed that broke down, with ``memory``, ``patterns``, ``corruption``, ``seed`` and ``reason``.
+    ``differences``: paired difference of each contestant to the best one, for every number of patterns and corruption.
+    ``versions``, ``machines``: of the distributions when it began, and what it ran on.
+    ``basins``, ``capacities``: if they were asked for. ``refused``: cells that a memory cannot store, and why.
+    ``failed``: every failed seed, with ``memory``, ``patterns``, ``corruption``, ``seed`` and ``reason``.
     """
     record = store.find(run)
     config = outline(record)
     played = list(_played(store, record, config))
-    whole = [each for each in played if each.cell.patterns and "refused" not in each.facts]
-    found = {name: getattr(record, name) for name in _COPIED}
-    found |= {"challenge": record.env, "seeds": list(record.seeds), "step": record.step, "steps": record.steps}
-    found["contestants"] = [each.label for each in config.contestants]
-    found["cells"] = [_cell(each, config) for each in whole]
-    found["differences"] = _differences(whole, config)
-    found["basins"] = [_basin(each, config) for each in whole if np.isfinite(each.scores["basin"]).any()]
-    found["capacities"] = [_capacity(each, config) for each in played if "loads" in each.facts]
-    refused = [each for each in played if "refused" in each.facts]
-    found["refused"] = [{**_name(each.cell, config), "why": each.facts["refused"]} for each in refused]
-    found["failed"] = [{**_name(each.cell, config), **seed} for each in played for seed in each.facts["failed"]]
-    return found
+    whole = [condition for condition in played if condition.cell.patterns and "refused" not in condition.facts]
+    result = {name: getattr(record, name) for name in _COPIED}
+    result |= {"challenge": record.env, "seeds": list(record.seeds), "step": record.step, "steps": record.steps}
+    result["contestants"] = [contestant.label for contestant in config.contestants]
+    result["cells"] = [_cell(condition, config) for condition in whole]
+    result["differences"] = _differences(whole, config)
+    result["basins"] = [
+        _basin(condition, config) for condition in whole if np.isfinite(condition.scores["basin"]).any()
+    ]
+    result["capacities"] = [_capacity(condition, config) for condition in played if "loads" in condition.facts]
+    refused = [condition for condition in played if "refused" in condition.facts]
+    result["refused"] = [{**_name(refusal.cell, config), "why": refusal.facts["refused"]} for refusal in refused]
+    result["failed"] = [
+        {**_name(condition.cell, config), **seed} for condition in played for seed in condition.facts["failed"]
+    ]
+    return result
 
 
 def _played(store: Store, record: RunRecord, config: RecallConfig) -> Iterator[MeasuredCondition]:
@@ -83,7 +87,7 @@ def _played(store: Store, record: RunRecord, config: RecallConfig) -> Iterator[M
         for name in ("overlap", "exact"):
             best = _mean(scores[f"ceiling_{name}"])  # over seeds: a mean of ratios would lean upwards
             nothing = np.full(len(record.seeds), np.nan)
-            scores[f"share_{name}"] = scores[name] / best if best else nothing
+            scores[f"{name}_ratio"] = scores[name] / best if best else nothing
         yield MeasuredCondition(cell, scores, own_facts)
 
 
@@ -93,12 +97,12 @@ def scores_by_cell(store: Store, record: RunRecord, n_cells: int) -> list[dict[s
     Returns:
         For each cell every name of ``SCORES`` with its value per seed, [S]; NaN where it was not measured.
     """
-    found = [{name: np.full(len(record.seeds), np.nan) for name in SCORES} for _ in range(n_cells)]
+    scores = [{name: np.full(len(record.seeds), np.nan) for name in SCORES} for _ in range(n_cells)]
     index = {seed: i for i, seed in enumerate(record.seeds)}
     for row in store.metrics(record.run):
         if row.step <= n_cells:  # the writer may have stored one more in between
-            found[row.step - 1][row.name][index[row.seed]] = row.value
-    return found
+            scores[row.step - 1][row.name][index[row.seed]] = row.value
+    return scores
 
 
 def _name(cell: Condition, config: RecallConfig) -> dict[str, Any]:
@@ -110,14 +114,14 @@ def _name(cell: Condition, config: RecallConfig) -> dict[str, Any]:
 
 
 def over_seeds(values: Array, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any] | None:
-    """The mean of values [S] with its 95 % interval; None where nothing was measured.
+    """Return the mean of values [S] with its 95 % interval; None if nothing was measured.
 
     Equal values on a scale without bounds have no interval; see ``confidence_interval`` in ``statistics.estimates``.
     """
-    known = values[np.isfinite(values)]
-    if not len(known):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return None
-    mean, low, high = (float(number) for number in estimate(known, np.mean, bounds=bounds))
+    mean, low, high = (float(number) for number in estimate(finite, np.mean, bounds=bounds))
     single = {"low": None, "high": None} if np.isnan(low) else {"low": low, "high": high}
     return {"mean": mean, **single, "per_seed": [float(value) for value in values]}
 
@@ -125,23 +129,23 @@ def over_seeds(values: Array, bounds: tuple[float, float] = UNBOUNDED) -> dict[s
 def _cell(played: MeasuredCondition, config: RecallConfig) -> dict[str, Any]:
     scores = played.scores
     facts = played.facts
-    found = {**_name(played.cell, config), "recall_mode": facts["recall_mode"]}
-    found |= {name: over_seeds(scores[name], BOUNDS.get(name, UNBOUNDED)) for name in INTERVALS}
-    found["ceiling"] = {name: _mean(scores[f"ceiling_{name}"]) for name in ("overlap", "exact")}
+    cell = {**_name(played.cell, config), "recall_mode": facts["recall_mode"]}
+    cell |= {name: over_seeds(scores[name], BOUNDS.get(name, UNBOUNDED)) for name in INTERVALS}
+    cell["ceiling"] = {name: _mean(scores[f"ceiling_{name}"]) for name in ("overlap", "exact")}
     wide = {name: over_seeds(scores[f"ceiling_{name}"]) or {} for name in ("overlap", "exact")}
-    found["ceiling_interval"] = {name: [each.get("low"), each.get("high")] for name, each in wide.items()}
-    found |= {name: bool(facts[name]) for name in _FLAGS}
-    found |= {name: _mean(scores[name]) for name in _PLAIN}
+    cell["ceiling_interval"] = {name: [values.get("low"), values.get("high")] for name, values in wide.items()}
+    cell |= {name: bool(facts[name]) for name in _FLAGS}
+    cell |= {name: _mean(scores[name]) for name in _PLAIN}
     overlap = _mean(scores["overlap"])
     bits = _bits(played)
-    found["bit_error"] = (1.0 - overlap) / 2.0 if overlap is not None and facts.get("is_bipolar", True) else None
-    found["bits_per_parameter"] = None if bits is None else bits / max(facts["parameters"], 1)
-    found["failed"] = facts["failed"]
-    return found | {name: facts.get(name) for name in ("parameters", "seconds", "store_seconds", "roc")}
+    cell["bit_error"] = (1.0 - overlap) / 2.0 if overlap is not None and facts.get("is_bipolar", True) else None
+    cell["bits_per_parameter"] = None if bits is None else bits / max(facts["parameters"], 1)
+    cell["failed"] = facts["failed"]
+    return cell | {name: facts.get(name) for name in ("parameters", "seconds", "store_seconds", "roc")}
 
 
 def _bits(played: MeasuredCondition) -> float | None:
-    """Bits that recall adds to the cues of one seed, units taken one by one (a binary symmetric channel each)."""
+    """Compute the bits that recall adds to the cues of one seed, each unit a binary symmetric channel."""
     left = [_entropy((1.0 - played.scores[name]) / 2.0) for name in ("cue", "overlap")]
     gained = _mean(left[0] - left[1])
     return None if gained is None else gained * played.cell.patterns * played.facts["units"]
@@ -153,28 +157,30 @@ def _entropy(p: Array) -> Array:
 
 
 def _mean(values: Array) -> float | None:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else None
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else None
 
 
 def _differences(played: list[MeasuredCondition], config: RecallConfig) -> list[dict[str, Any]]:
-    """Every contestant less the best in overlap, paired by the seeds that both have, for each load and corruption."""
-    found = []
-    for place in dict.fromkeys((each.cell.patterns, each.cell.corruption) for each in played):
-        here = [each for each in played if (each.cell.patterns, each.cell.corruption) == place]
-        here = [each for each in here if _mean(each.scores["overlap"]) is not None]
-        best = max(here, key=lambda each: _mean(each.scores["overlap"]) or 0.0, default=None)
+    """Return the paired difference of every contestant to the best in overlap, for each load and corruption."""
+    differences = []
+    for place in dict.fromkeys((condition.cell.patterns, condition.cell.corruption) for condition in played):
+        same_conditions = [
+            condition for condition in played if (condition.cell.patterns, condition.cell.corruption) == place
+        ]
+        same_conditions = [condition for condition in same_conditions if _mean(condition.scores["overlap"]) is not None]
+        best = max(same_conditions, key=lambda condition: _mean(condition.scores["overlap"]) or 0.0, default=None)
         if best is None:
             continue
-        for each in here:
-            less = {
-                name: over_seeds(each.scores[name] - best.scores[name], (low - high, high - low))
+        for condition in same_conditions:
+            difference = {
+                name: over_seeds(condition.scores[name] - best.scores[name], (low - high, high - low))
                 for name, (low, high) in BOUNDS.items()
                 if name in ("overlap", "exact")
             }
-            name = _name(each.cell, config)
-            found.append({**name, "than": config.contestants[best.cell.contestant].label, **less})
-    return [each for each in found if each["memory"] != each["than"]]
+            name = _name(condition.cell, config)
+            differences.append({**name, "than": config.contestants[best.cell.contestant].label, **difference})
+    return [condition for condition in differences if condition["memory"] != condition["than"]]
 
 
 def _basin(played: MeasuredCondition, config: RecallConfig) -> dict[str, Any]:
@@ -184,5 +190,5 @@ def _basin(played: MeasuredCondition, config: RecallConfig) -> dict[str, Any]:
 def _capacity(played: MeasuredCondition, config: RecallConfig) -> dict[str, Any]:
     name = _name(played.cell, config)
     del name["patterns"]
-    shares = {"half": over_seeds(played.scores["capacity_half"]), "most": over_seeds(played.scores["capacity_most"])}
-    return {**name, **shares, **{fact: played.facts[fact] for fact in ("loads", "exact", "beyond")}}
+    loads = {"half": over_seeds(played.scores["capacity_half"]), "most": over_seeds(played.scores["capacity_most"])}
+    return {**name, **loads, **{fact: played.facts[fact] for fact in ("loads", "exact", "beyond")}}

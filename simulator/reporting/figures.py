@@ -271,13 +271,15 @@ def _embeddable(text: str, name: str, label: str, width: float) -> str:
     root = ElementTree.fromstring(text)
     for parent in list(root.iter()):
         parent.tag = parent.tag.rpartition("}")[2]
-        for child in [each for each in parent if each.tag.rpartition("}")[2] in ("metadata", "style")]:
+        for child in [element for element in parent if element.tag.rpartition("}")[2] in ("metadata", "style")]:
             parent.remove(child)
-    used = {ref for each in root.iter() for value in each.attrib.values() for ref in _references(value)}
-    for each in root.iter():
-        kept = {key.rpartition("}")[2]: _attribute(key, value, name, used) for key, value in each.attrib.items()}
-        each.attrib.clear()
-        each.attrib.update({key: value for key, value in kept.items() if value})
+    used = {ref for element in root.iter() for value in element.attrib.values() for ref in _references(value)}
+    for element in root.iter():
+        attributes = {
+            key.rpartition("}")[2]: _attribute(key, value, name, used) for key, value in element.attrib.items()
+        }
+        element.attrib.clear()
+        element.attrib.update({key: value for key, value in attributes.items() if value})
     view = root.attrib["viewBox"]
     root.attrib.clear()
     root.attrib.update({"class": "plot", "role": "img", "aria-label": label, "viewBox": view})
@@ -332,14 +334,14 @@ def _groups(names: Sequence[str], title: str) -> list[LineGroup]:
     """Split names in their order into groups that a panel has colours for."""
     groups = []
     for start, stop in even_parts(len(names), MAX_LINES):
-        entries = [LegendEntry(*each) for each in zip(names[start:stop], COLOURS, DASHES, strict=False)]
+        entries = [LegendEntry(*line) for line in zip(names[start:stop], COLOURS, DASHES, strict=False)]
         rows = f"{title}, rows {start + 1} to {stop}" if len(names) > MAX_LINES else title
         groups.append(LineGroup(rows, entries))
     return groups
 
 
 def _contestant_groups(summary: Summary, division: str) -> list[LineGroup]:
-    names = [each["contestant"] for each in ranked(summary, division)]
+    names = [row["contestant"] for row in ranked(summary, division)]
     return _groups(names, PLURALS.get(division, division))
 
 
@@ -378,7 +380,7 @@ def _profiles(summary: Summary, division: str) -> list[Picture]:
     profiles = details(summary, division)["profiles"]
     if not profiles or not len(profiles["taus"]):
         return []
-    profile_of = {each["contestant"]: each for each in profiles["contestants"]}
+    profile_of = {contestant["contestant"]: contestant for contestant in profiles["contestants"]}
     taus = numbers(profiles["taus"])
     pictures = []
     note = (
@@ -413,8 +415,8 @@ def _line_with_band(ax: Ax, x: Array, curve: Mapping[str, Any], name: str, entry
 
 
 def _curves(summary: Summary, division: str) -> list[Picture]:
-    curve_of = {(each["challenge"], each["contestant"]): each for each in details(summary, division)["curves"]}
-    challenges = {each["label"]: each for each in summary["challenges"]}
+    curve_of = {(curve["challenge"], curve["contestant"]): curve for curve in details(summary, division)["curves"]}
+    challenges = {challenge["label"]: challenge for challenge in summary["challenges"]}
     note = (
         f"Interquartile mean of evaluations over seeds, with {confidence(summary)} confidence bands. {REFERENCE_NOTE}"
     )
@@ -442,10 +444,14 @@ def _learning_curves_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[Picture]
     for title, entries in _groups(list(name_of.values()), "runs"):
         panels = []
         for env in dict.fromkeys(run["env"] for run in runs):
-            here = {name_of[run["run"]]: run for run in runs if run["env"] == env and _has_points(run.get("curve"))}
-            lines = [CurveLine(entry, here[entry.label]["curve"]) for entry in entries if entry.label in here]
+            runs_of_env = {
+                name_of[run["run"]]: run for run in runs if run["env"] == env and _has_points(run.get("curve"))
+            }
+            lines = [
+                CurveLine(entry, runs_of_env[entry.label]["curve"]) for entry in entries if entry.label in runs_of_env
+            ]
             if lines:
-                first = next(iter(here.values()))
+                first = next(iter(runs_of_env.values()))
                 references = {"ceiling": first["optimum"], "floor": first["floor"]}
                 references["threshold"] = first["solved"]["threshold"]
                 panels.append(_curve_panel(one_line(env), lines, references))
@@ -491,7 +497,7 @@ def _curve_panel(title: str, lines: Sequence[CurveLine], references: Mapping[str
 
 
 def _pairs(summary: Summary, division: str) -> list[Picture]:
-    names = [each["contestant"] for each in ranked(summary, division)]
+    names = [row["contestant"] for row in ranked(summary, division)]
     pairs = details(summary, division)["pairs"]
     n = len(names)
     if n < 2 or not pairs:
@@ -500,8 +506,8 @@ def _pairs(summary: Summary, division: str) -> list[Picture]:
     side = 0.36 * n
     margin = Margin(0.2 + 0.077 * max(map(len, labels)), 0.1, 0.15, 0.3)
     place = {name: at for at, name in enumerate(names)}
-    known = [pair for pair in pairs if pair["first"] in place and pair["second"] in place]
-    panel = Panel("", Size(side, side), margin, lambda ax: _paint_pairs(ax, known, place, labels))
+    shown = [pair for pair in pairs if pair["first"] in place and pair["second"] in place]
+    panel = Panel("", Size(side, side), margin, lambda ax: _paint_pairs(ax, shown, place, labels))
     note = (
         "Probability of improvement in percent: that the row does better than the column on the same seed. Coloured: a "
         "significant difference, blue for the row and orange for the column."
@@ -633,15 +639,19 @@ def _against_corruption(cells: Sequence[Mapping[str, Any]]) -> list[RecallCurve]
 def _paint_recall(ax: Ax, points: Sequence[RecallPoint], score: str) -> None:
     """Paint one curve for each memory, and the Bayes-optimal score."""
     for name in dict.fromkeys(point.cell["memory"] for point in points):
-        known = [point for point in points if point.cell["memory"] == name and point.cell[score]]
-        known.sort(key=lambda point: point.x)
-        x = [point.x for point in known]
-        estimates = [point.cell[score] for point in known]
+        own_points = [point for point in points if point.cell["memory"] == name and point.cell[score]]
+        own_points.sort(key=lambda point: point.x)
+        x = [point.x for point in own_points]
+        estimates = [point.cell[score] for point in own_points]
         (line,) = ax.plot(
-            x, [each["mean"] for each in estimates], marker="o", markersize=3, label=_LABEL_PREFIX + one_line(name)
+            x,
+            [estimate["mean"] for estimate in estimates],
+            marker="o",
+            markersize=3,
+            label=_LABEL_PREFIX + one_line(name),
         )
-        low = [each["mean"] if each["low"] is None else each["low"] for each in estimates]
-        high = [each["mean"] if each["high"] is None else each["high"] for each in estimates]
+        low = [estimate["mean"] if estimate["low"] is None else estimate["low"] for estimate in estimates]
+        high = [estimate["mean"] if estimate["high"] is None else estimate["high"] for estimate in estimates]
         ax.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
     ceilings = []
     for x in sorted({point.x for point in points}):

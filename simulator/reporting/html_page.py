@@ -1,4 +1,4 @@
-"""Report of a tournament as one HTML file that needs nothing else: no scripts, no fonts, no pictures from anywhere.
+"""Report of a tournament as one self-contained HTML file.
 
 The template stands beside this file (``page.html.j2``); everything in it is escaped, and pictures are SVG elements of
 the page, with colours that follow its light or dark style. The same summary gives the same bytes.
@@ -59,7 +59,7 @@ def page(summary: Summary) -> str:
             kind: [_chart(picture, f"{kind}{at}") for at, picture in enumerate(pictures_of(summary, kind))]
             for kind in KINDS
         },
-        failures=[{**each, "seeds": seed_ranges(each["seeds"])} for each in summary["failures"]],
+        failures=[{**failure, "seeds": seed_ranges(failure["seeds"])} for failure in summary["failures"]],
         confidence=tournament.confidence(summary),
         command=command(summary["tournament"], summary["settings"]),
     )

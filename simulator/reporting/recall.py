@@ -27,8 +27,8 @@ RECALL_MODES = {"single_pass": "one-shot", "fixed_point": "until convergence", "
 
 def show(summary: Mapping[str, Any], width: int | None = None) -> None:
     """Print a benchmark on the terminal: a row for every cell, the best first; ``width``: None: as it is."""
-    following = Table("", [], [], [f"next: engram report {summary['run']} --table - engram list runs"])
-    print_tables([*tables(summary), following], width)
+    next_steps = Table("", [], [], [f"next: engram report {summary['run']} --table - engram list runs"])
+    print_tables([*tables(summary), next_steps], width)
 
 
 def show_markdown(summary: Mapping[str, Any]) -> None:
@@ -48,10 +48,10 @@ def show_csv(summary: Mapping[str, Any]) -> None:
 
 def tables(summary: Mapping[str, Any]) -> list[Table]:
     """Return all that a terminal shows: a row for every cell, with basins, capacities and failures below it."""
-    difference_of = {_place(each): each["overlap"] for each in summary["differences"]}
+    difference_of = {_place(difference): difference["overlap"] for difference in summary["differences"]}
     rows = [_row(cell, difference_of.get(_place(cell))) for cell in _best_first(summary["cells"])]
-    notes = [_basin_line(each) for each in {_place(each)[:2]: each for each in summary["basins"]}.values()]
-    notes += [_capacity_line(each) for each in summary["capacities"]]
+    notes = [_basin_line(basin_of) for basin_of in {_place(basin)[:2]: basin for basin in summary["basins"]}.values()]
+    notes += [_capacity_line(capacity) for capacity in summary["capacities"]]
     n_seeds = plural(len(summary["seeds"]), "seed")
     title = f"{summary['run']}: {summary['challenge']}, {n_seeds}, mean [95 % CI] over seeds"
     lines = [*notes, *failure_lines(summary), *_refusal_lines(summary)]
@@ -100,28 +100,28 @@ def show_short(summary: Mapping[str, Any]) -> None:
 def failure_lines(summary: Mapping[str, Any]) -> list[str]:
     """Describe every cell with failed seeds: their reasons, and that they are excluded."""
     failures: dict[Any, list[Mapping[str, Any]]] = {}
-    for each in summary["failed"]:
-        failures.setdefault(_place(each), []).append(each)
+    for failure in summary["failed"]:
+        failures.setdefault(_place(failure), []).append(failure)
     lines = []
     for (memory, n_patterns, corruption), failed in failures.items():
-        seeds = ", ".join(f"{each['seed']} ({each['reason']})" for each in failed)
-        what = f"{n_patterns} patterns" if n_patterns else "its capacity"
+        seeds = ", ".join(f"{failure['seed']} ({failure['reason']})" for failure in failed)
+        load = f"{n_patterns} patterns" if n_patterns else "its capacity"
         excluded = "nothing of it counts" if len(failed) == len(summary["seeds"]) else "excluded from all numbers"
-        lines.append(f"failed: {memory}, {what}, {corruption}: seed {seeds}; {excluded}")
+        lines.append(f"failed: {memory}, {load}, {corruption}: seed {seeds}; {excluded}")
     return lines
 
 
 def _refusal_lines(summary: Mapping[str, Any]) -> list[str]:
     """Describe every memory and reason for which it cannot store patterns, with the cells where not all of them."""
     cells_of: dict[tuple[str, str], list[str]] = {}
-    for each in summary["refused"]:
-        cell = f"{each['patterns']} patterns, {each['corruption']}"
-        why = each["why"].removeprefix(f"{each['memory']}, {cell}: ").removeprefix(f"{each['memory']}: ")
-        cells_of.setdefault((each["memory"], why), []).append(cell)
-    played = {each["memory"] for each in [*summary["cells"], *summary["capacities"]]}
+    for refusal in summary["refused"]:
+        cell = f"{refusal['patterns']} patterns, {refusal['corruption']}"
+        why = refusal["why"].removeprefix(f"{refusal['memory']}, {cell}: ").removeprefix(f"{refusal['memory']}: ")
+        cells_of.setdefault((refusal["memory"], why), []).append(cell)
+    measured = {cell["memory"] for cell in [*summary["cells"], *summary["capacities"]]}
     lines = []
     for (memory, why), cells in cells_of.items():
-        where = f" with {'; '.join(cells)}" if memory in played else ""
+        where = f" with {'; '.join(cells)}" if memory in measured else ""
         lines.append(f"cannot store: {memory}{where}: {why}")
     return lines
 
@@ -132,12 +132,12 @@ def records(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         record = {"run": summary["run"], **{name: cell[name] for name in ("memory", "patterns", "corruption")}}
         for i, seed in enumerate(summary["seeds"]):
             scores = {name: cell[name]["per_seed"][i] if cell[name] else None for name in SCORES}
-            known = {name: None if value is None or math.isnan(value) else value for name, value in scores.items()}
-            yield {**record, "seed": seed, **known}
+            finite = {name: None if value is None or math.isnan(value) else value for name, value in scores.items()}
+            yield {**record, "seed": seed, **finite}
 
 
-def _place(each: Mapping[str, Any]) -> tuple[str, int, str]:
-    return each["memory"], each["patterns"], each["corruption"]
+def _place(cell: Mapping[str, Any]) -> tuple[str, int, str]:
+    return cell["memory"], cell["patterns"], cell["corruption"]
 
 
 def _best_first(cells: Sequence[Cell]) -> list[Cell]:
@@ -152,7 +152,7 @@ def _best_first(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _row(cell: Cell, difference: Mean) -> Row:
-    ratio = cell["share_overlap"]
+    ratio = cell["overlap_ratio"]
     return [
         console.format_cell(cell["patterns"]),
         cell["corruption"],
@@ -172,13 +172,13 @@ def _row(cell: Cell, difference: Mean) -> Row:
 def _recall_mode(cell: Cell) -> str:
     """Name the recall procedure; of a noise-aware one, say where there was no evidence."""
     mode = RECALL_MODES.get(cell["recall_mode"], cell["recall_mode"])
-    return f"{mode}, no evidence" if cell["recall_mode"] == "noise_aware" and not cell["heard"] else mode
+    return f"{mode}, no evidence" if cell["recall_mode"] == "noise_aware" and not cell["used_evidence"] else mode
 
 
 def _seeds_left(cell: Cell) -> str:
     """Count the seeds behind a row where some failed: `` (1 seed)``."""
-    known = [value for value in (cell["overlap"] or {}).get("per_seed", ()) if not math.isnan(value)]
-    return f" ({plural(len(known), 'seed')})" if cell["failed"] and known else ""
+    finite = [value for value in (cell["overlap"] or {}).get("per_seed", ()) if not math.isnan(value)]
+    return f" ({plural(len(finite), 'seed')})" if cell["failed"] and finite else ""
 
 
 def _ceiling(cell: Cell, score: str) -> Mean:

@@ -43,13 +43,13 @@ class Report(NamedTuple):
 
 
 def report(
-    kind: str, found: Mapping[str, Any], form: str = "", html: str = "", picture: str = "", *, force: bool = False
+    kind: str, result: Mapping[str, Any], form: str = "", html: str = "", picture: str = "", *, force: bool = False
 ) -> Report:
     """Write the files of a report, and return its data with the function that prints it.
 
     Args:
         kind: ``RUNS``, ``RECALL`` or ``TOURNAMENT``.
-        found: their JSON object.
+        result: their JSON object.
         form: of the printed tables: "table" (Markdown), "csv", "latex"; empty: for people.
         html: file of the page of a tournament; empty: named after it, unless a form or a picture is asked for.
         picture: file of the figures; empty: none.
@@ -59,7 +59,7 @@ def report(
         ValueError: nothing to draw, or a place that is not to be written or cannot be; one line.
     """
     if kind == TOURNAMENT:
-        html = html or ("" if form or picture else f"{found['tournament']}.html")
+        html = html or ("" if form or picture else f"{result['tournament']}.html")
     if force and not (html or picture):
         raise ValueError("--force: nothing is written, expected --html or --picture beside it")
     if html and picture and os.path.realpath(html) == os.path.realpath(picture):
@@ -70,11 +70,11 @@ def report(
         from simulator.reporting import figures
 
         draw = {RUNS: figures.draw_runs, RECALL: figures.draw_recall, TOURNAMENT: figures.draw_tournament}[kind]
-        draw(found, Path(picture), force=force)
+        draw(result, Path(picture), force=force)
     if html:
         from simulator.reporting import html_page
 
-        html_page.write_page(found, Path(html), force=force)
+        html_page.write_page(result, Path(html), force=force)
 
     def show(data: Any) -> None:
         if form or html or not picture:
@@ -82,7 +82,7 @@ def report(
         _tell_written([html, picture], aside=bool(form))
 
     files = {"picture": picture} if picture and kind != TOURNAMENT else {}
-    return Report({**found, **files}, show)
+    return Report({**result, **files}, show)
 
 
 def _tell_written(paths: Sequence[str], *, aside: bool) -> None:

@@ -55,15 +55,15 @@ def gather(
 
     with Store(existing(lab)) as store:
         records = [store.find(name) for name in names] if names else store.runs()[::-1]
-        records = [each for each in records if _matches(each.agent, agent) and _matches(each.env, env)]
+        records = [record for record in records if _matches(record.agent, agent) and _matches(record.env, env)]
         if not records:
             filters = (agent and f"of {shortened(agent)}", env and f"in {shortened(env)}")
             wanted = " ".join(filter(None, filters))
             raise ValueError(f"lab {lab} has no run {wanted} among those asked for (engram list runs)")
-        runs = [summary.summary(store, each.run) for each in records]
+        runs = [summary.summary(store, record.run) for record in records]
         if with_curves:
-            runs = [{**run, "curve": _curve(store, each)} for run, each in zip(runs, records, strict=True)]
-    return {"runs": [{**run, **found} for run, found in zip(runs, _special_settings(records), strict=True)]}
+            runs = [{**run, "curve": _curve(store, record)} for run, record in zip(runs, records, strict=True)]
+    return {"runs": [{**run, **special} for run, special in zip(runs, _special_settings(records), strict=True)]}
 
 
 def _matches(name: str, wanted: str) -> bool:
@@ -90,7 +90,7 @@ def _special_settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     runs_of: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
         runs_of.setdefault((record.agent, record.env), []).append(record)
-    found = []
+    special_of = []
     for record in records:
         settings = _dotted(stored_tables(RunConfig, record))
         defaults = _defaults(record)
@@ -100,8 +100,8 @@ def _special_settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
         if len(alike) > 1:
             baseline = _dotted(stored_tables(RunConfig, alike[0]))
             one |= {"compared_with": alike[0].run, "differs": _difference(settings, baseline)}
-        found.append(one)
-    return found
+        special_of.append(one)
+    return special_of
 
 
 def _defaults(record: RunRecord) -> Settings | None:
@@ -187,7 +187,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, str]:
         "solved at end": _of_seeds(solved["final"], n_seeds),
         "final evaluation return, IQM [95 % CI]": final + _excluded(evaluation),
         "threshold or optimum": ", ".join(
-            console.format_cell(value) + what for value, what in references if value is not None
+            console.format_cell(value) + label for value, label in references if value is not None
         )
         or "-",
         "steps per CPU-second": console.format_cell(

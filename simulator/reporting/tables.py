@@ -83,8 +83,8 @@ def print_csv(records: Sequence[Mapping[str, Any]], empty: str = "") -> None:
 
 def interval_columns(name: str, number: Number, middle: str = "value") -> dict[str, Any]:
     """Spread a number with its interval over three columns of a record."""
-    known = number or {}
-    return {name: known.get(middle), f"{name}_low": known.get("low"), f"{name}_high": known.get("high")}
+    values = number or {}
+    return {name: values.get(middle), f"{name}_low": values.get("low"), f"{name}_high": values.get("high")}
 
 
 def fit(table: Table, width: int | None) -> list[Table]:
@@ -152,7 +152,7 @@ def _widths(page: Sequence[Row]) -> list[int]:
 
 
 def _fits(widths: Sequence[int], width: int) -> bool:
-    """Check that a framed table with columns of these widths has room."""
+    """Check that a framed table with columns of these widths fits."""
     return sum(widths) + 3 * len(widths) + 1 <= width
 
 
@@ -208,7 +208,9 @@ def decimals(number: Number, digits: int) -> str:
     value, low, high = (finite((number or {}).get(name)) for name in ("value", "low", "high"))
     if value is None:
         return "-"
-    value, low, high = (None if each is None else round(each, digits) + 0.0 for each in (value, low, high))  # no -0.00
+    value, low, high = (
+        None if number is None else round(number, digits) + 0.0 for number in (value, low, high)
+    )  # no -0.00
     around = "" if low is None or high is None else f" [{low:,.{digits}f}, {high:,.{digits}f}]"
     return f"{value:,.{digits}f}{around}"
 
@@ -221,7 +223,7 @@ def significant(number: Number, spread: float = 0.0) -> str:
         spread: a difference that has to show three figures, such as that of floor and ceiling; 0: none.
     """
     value, low, high = (finite((number or {}).get(name)) for name in ("value", "low", "high"))
-    largest = max((abs(each) for each in (value, low, high) if each is not None), default=0.0)
+    largest = max((abs(number) for number in (value, low, high) if number is not None), default=0.0)
     if value is None or largest == 0.0 or 1e-3 <= largest < 1e12:
         digits = [max(3 - _power(largest), 0) if largest else 0]
         digits += [min(max(2 - _power(spread), 0), MAX_DECIMALS)] if spread else []

@@ -49,8 +49,8 @@ MEANINGS = (
 def show(summary: Summary, width: int | None = None) -> None:
     """Print the tournament on the terminal; ``width``: its columns, None: as they are."""
     name = readable(summary)["tournament"]
-    following = Table("", [], [], [f"next: engram report {name} - engram report {name} --table"])
-    print_tables([*tables(summary), following], width)
+    next_steps = Table("", [], [], [f"next: engram report {name} - engram report {name} --table"])
+    print_tables([*tables(summary), next_steps], width)
 
 
 def show_markdown(summary: Summary) -> None:
@@ -72,11 +72,11 @@ def show_markdown(summary: Summary) -> None:
 def show_latex(summary: Summary) -> None:
     """Print the rankings (``ON_PAPER`` of them) and the scores as LaTeX tabulars."""
     summary = readable(summary)
-    kept = [RANKING.index(name) for name in ON_PAPER]
+    columns = [RANKING.index(name) for name in ON_PAPER]
     printed: list[Table] = []
     for division in divisions(summary):
         ranking = _ranking(summary, division)
-        narrow = [[row[at] for at in kept] for row in ranking.rows]
+        narrow = [[row[at] for at in columns] for row in ranking.rows]
         printed += [ranking._replace(columns=list(ON_PAPER), rows=narrow), _scores(summary, division)]
     print_latex(printed)
 
@@ -96,15 +96,15 @@ def tables(summary: Summary) -> list[Table]:
     for division in divisions(summary):
         shown += [_ranking(summary, division), _scores(summary, division), *_undecided(summary, division)]
     shown += _matches(summary)
-    failures = [failure_line(each) for each in summary["failures"]]
+    failures = [failure_line(failure) for failure in summary["failures"]]
     return [*shown, Table("", [], [], failures)] if failures else shown
 
 
 def readable(summary: Summary) -> dict[str, Any]:
     """Make every text of a summary fit for a terminal, a table or XML; its settings keep their lines."""
-    rest = _one_line_each({key: value for key, value in summary.items() if key != "settings"})
+    other_keys = _one_line_each({key: value for key, value in summary.items() if key != "settings"})
     lines = str(summary["settings"]).expandtabs().split("\n")
-    return {**rest, "settings": "\n".join(map(visible, lines))}
+    return {**other_keys, "settings": "\n".join(map(visible, lines))}
 
 
 def _one_line_each(value: Any) -> Any:
@@ -120,24 +120,27 @@ def _one_line_each(value: Any) -> Any:
 
 def divisions(summary: Summary) -> list[str]:
     """Return the names of the divisions that have a ranking, in their order."""
-    return list(dict.fromkeys(each["division"] for each in summary["ranking"]))
+    return list(dict.fromkeys(row["division"] for row in summary["ranking"]))
 
 
 def ranked(summary: Summary, division: str) -> list[Mapping[str, Any]]:
     """Return the ranking of one division, the best first."""
-    return [each for each in summary["ranking"] if each["division"] == division]
+    return [row for row in summary["ranking"] if row["division"] == division]
 
 
 def details(summary: Summary, division: str) -> Mapping[str, Any]:
     """Return pairs, profiles, curves and so on of one division."""
     empty: dict[str, Any] = {"pairs": [], "matrix": [], "profiles": None, "curves": [], "cycles": [], "tiers_note": ""}
-    return {**empty, **next((each for each in summary["divisions"] if each["division"] == division), {})}
+    return {
+        **empty,
+        **next((statistics for statistics in summary["divisions"] if statistics["division"] == division), {}),
+    }
 
 
 def confidence(summary: Summary) -> str:
     """Return the confidence level of its intervals, by its settings: ``95 %``."""
     try:
-        fraction = tomllib.loads(str(summary["settings"])).get("level", 0.95)
+        fraction = tomllib.loads(str(summary["settings"])).get("confidence", 0.95)
     except tomllib.TOMLDecodeError:
         fraction = 0.95
     return f"{100 * fraction:.4g} %"
@@ -164,19 +167,19 @@ class RankedRow(NamedTuple):
 def ranking_rows(summary: Summary, division: str) -> list[RankedRow]:
     """Return the leaderboard of a division, the best first."""
     rows = []
-    for each in ranked(summary, division):
-        score = each["score"] or {}
-        share = finite(each["lottery"])
+    for row in ranked(summary, division):
+        score = row["score"] or {}
+        lottery = finite(row["lottery"])
         cells = [
-            "-" if each["tier"] is None else str(each["tier"]),
-            each["contestant"],
-            decimals(each["strength"], 2),
+            "-" if row["tier"] is None else str(row["tier"]),
+            row["contestant"],
+            decimals(row["strength"], 2),
             decimals(score.get("iqm"), 3),
             decimals(score.get("optimality_gap"), 3),
-            decimals(each["mean_rank"], 2),
-            "-" if share is None else f"{share:.0%}",
+            decimals(row["mean_rank"], 2),
+            "-" if lottery is None else f"{lottery:.0%}",
         ]
-        rows.append(RankedRow(each["tier"], cells))
+        rows.append(RankedRow(row["tier"], cells))
     return rows
 
 
@@ -205,20 +208,22 @@ class ScoreTable(NamedTuple):
 
 def score_table(summary: Summary, division: str) -> ScoreTable:
     """Return the raw scores of a division beside the floor and the ceiling of each challenge."""
-    order = [each["contestant"] for each in ranked(summary, division)]
-    score_of = {(each["contestant"], each["challenge"]): each for each in summary["scores"]}
+    order = [row["contestant"] for row in ranked(summary, division)]
+    score_of = {(score["contestant"], score["challenge"]): score for score in summary["scores"]}
     played = {challenge for contestant, challenge in score_of if contestant in order}
-    challenges = [each for each in summary["challenges"] if each["label"] in played]
+    challenges = [challenge for challenge in summary["challenges"] if challenge["label"] in played]
     n_seeds = len(summary["seeds"])
     rows = []
     for name in order:
-        rows.append([name, *(_score(score_of.get((name, each["label"])), n_seeds, each) for each in challenges)])
+        rows.append(
+            [name, *(_score(score_of.get((name, challenge["label"])), n_seeds, challenge) for challenge in challenges)]
+        )
     scale = []
     for mark, zero_or_one in (("floor", 0), ("ceiling", 1)):
-        numbers = [significant({"value": each.get(mark)}, _spread(each)) for each in challenges]
+        numbers = [significant({"value": challenge.get(mark)}, _spread(challenge)) for challenge in challenges]
         scale.append([f"{mark} (= {zero_or_one})", *numbers])
-        scale.append(["normalised by", *(each.get(f"{mark}_is") or "-" for each in challenges)])
-    return ScoreTable(["contestant", *(each["label"] for each in challenges)], rows, scale)
+        scale.append(["normalised by", *(challenge.get(f"{mark}_is") or "-" for challenge in challenges)])
+    return ScoreTable(["contestant", *(challenge["label"] for challenge in challenges)], rows, scale)
 
 
 def _score(score: Mapping[str, Any] | None, n_seeds: int, challenge: Mapping[str, Any]) -> str:
@@ -275,10 +280,15 @@ def _undecided(summary: Summary, division: str) -> list[Table]:
 def _matches(summary: Summary) -> list[Table]:
     """Return the matches of games: mean scores, exact payoffs and exploitability where they are known."""
     matches = summary.get("matches", ())
-    known = [name for name in ("expected", "exploitability") if any(each[name] for each in matches)]
+    known = [name for name in ("expected", "exploitability") if any(match[name] for match in matches)]
     rows = [
-        [each["first"], each["second"], each["challenge"], *(_both_sides(each[name]) for name in ("scores", *known))]
-        for each in matches
+        [
+            match["first"],
+            match["second"],
+            match["challenge"],
+            *(_both_sides(match[name]) for name in ("scores", *known)),
+        ]
+        for match in matches
     ]
     titles = {"expected": "exact payoffs", "exploitability": "best-response payoffs"}
     columns = ["first", "second", "game", "scores", *(titles[name] for name in known)]
@@ -305,8 +315,8 @@ def failure_line(failure: Mapping[str, Any]) -> str:
 
 def records(summary: Summary) -> Iterator[dict[str, Any]]:
     """Yield a record for each contestant and challenge, by column."""
-    ranking = {each["contestant"]: each for each in summary["ranking"]}
-    challenges = {each["label"]: each for each in summary["challenges"]}
+    ranking = {row["contestant"]: row for row in summary["ranking"]}
+    challenges = {challenge["label"]: challenge for challenge in summary["challenges"]}
     for score in summary["scores"]:
         rank = ranking.get(score["contestant"], {})
         challenge = challenges.get(score["challenge"], {})

@@ -117,8 +117,8 @@ def learning_speed(
     """
     reached = reaches_threshold(raw, threshold)
     times = [threshold_times(steps, rows) for rows in reached]
-    first_step = np.array([each.first_step for each in times])
-    solved_after_first = np.array([each.solved_after_first for each in times])
+    first_step = np.array([time.first_step for time in times])
+    solved_after_first = np.array([time.solved_after_first for time in times])
     n_evaluated = np.isfinite(raw).any(axis=2).sum(axis=1)
     with np.errstate(invalid="ignore"):
         fraction = reached.any(axis=2).sum(axis=1) / n_evaluated
@@ -149,10 +149,10 @@ def overall(normalised: Array, challenges: list[ChallengeStatistics], shared: Sh
         shared: the resamples of these challenges.
     """
     pooled = resampled_statistics(normalised.reshape(len(normalised), -1), np.concatenate(list(shared.counts), axis=1))
-    means = np.stack([each.normalised["mean"].value for each in challenges])  # [M, C]
-    gaps = np.stack([each.normalised["optimality_gap"].value for each in challenges])
-    resampled_means = np.stack([each.resampled_mean for each in challenges])  # [M, C, B]
-    resampled_gaps = np.stack([each.resampled_gap for each in challenges])
+    means = np.stack([challenge.normalised["mean"].value for challenge in challenges])  # [M, C]
+    gaps = np.stack([scores.normalised["optimality_gap"].value for scores in challenges])
+    resampled_means = np.stack([scores.resampled_mean for scores in challenges])  # [M, C, B]
+    resampled_gaps = np.stack([scores.resampled_gap for scores in challenges])
     n, df = effective_seeds(np.isfinite(normalised).sum(axis=2))
 
     def aggregate(value: Array, resampled: Array, trimmed: float = 0.0) -> Estimate:
@@ -186,9 +186,9 @@ def _over_challenges(values: Array, statistic: Callable[..., Array]) -> Array:
         return np.asarray(statistic(values, axis=0))
     flat = values.reshape(len(values), -1)
     result = np.full(flat.shape[1], np.nan)
-    known = np.isfinite(flat)
-    for pattern in np.unique(known, axis=1).T:
-        columns = (known == pattern[:, None]).all(axis=0)
+    is_finite = np.isfinite(flat)
+    for pattern in np.unique(is_finite, axis=1).T:
+        columns = (is_finite == pattern[:, None]).all(axis=0)
         if pattern.any():
             result[columns] = statistic(flat[pattern][:, columns], axis=0)
     return result.reshape(values.shape[1:])
@@ -197,12 +197,12 @@ def _over_challenges(values: Array, statistic: Callable[..., Array]) -> Array:
 def performance_profiles(normalised: Array, shared: SharedBootstrap) -> Profiles:
     """Compute performance profiles with pointwise bands (Agarwal et al. 2021, section 4.2) from scores [C, M, S]."""
     c = len(normalised)
-    known = np.isfinite(normalised)
-    top = np.clip(normalised[known].max(initial=1.0), 1.0, 2.0)
-    bottom = np.clip(normalised[known].min(initial=0.0), -1.0, 0.0)
+    is_finite = np.isfinite(normalised)
+    top = np.clip(normalised[is_finite].max(initial=1.0), 1.0, 2.0)
+    bottom = np.clip(normalised[is_finite].min(initial=0.0), -1.0, 0.0)
     taus = np.linspace(np.floor(10 * bottom) / 10, np.ceil(10 * top) / 10, N_TAUS)
     above = (normalised[:, :, :, None] > taus).astype(np.float32).transpose(1, 2, 0, 3)  # [M, S, C, T]
-    present = known.transpose(1, 2, 0).astype(np.float32)
+    present = is_finite.transpose(1, 2, 0).astype(np.float32)
     counts = shared.counts[:, :MAX_CURVE_RESAMPLES].astype(np.float32)
     n_above = np.zeros((counts.shape[1], c, N_TAUS), np.float32)
     n_runs = np.zeros((counts.shape[1], c), np.float32)
@@ -211,8 +211,8 @@ def performance_profiles(normalised: Array, shared: SharedBootstrap) -> Profiles
         n_runs += counts[m] @ present[m]
     with np.errstate(invalid="ignore"):
         resampled = np.moveaxis(n_above.astype(np.float64) / n_runs[:, :, None], 0, 2)  # [C, T, B]
-        value = above.sum(axis=(0, 1), dtype=np.float64) / known.sum(axis=(1, 2))[:, None]
-    size = effective_seeds(known.sum(axis=2))
+        value = above.sum(axis=(0, 1), dtype=np.float64) / is_finite.sum(axis=(1, 2))[:, None]
+    size = effective_seeds(is_finite.sum(axis=2))
     n = size.n[:, None]
     low, high = percentile_interval(
         resampled, shared.confidence, np.broadcast_to(n, value.shape), np.broadcast_to(size.df[:, None], value.shape)

@@ -53,7 +53,7 @@ __all__ = ["DivisionScores", "EvaluationCurves", "analyze", "undecided"]
 
 
 def analyze(
-    given: DivisionScores,
+    division_scores: DivisionScores,
     confidence: float = 0.95,
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int = 0,
@@ -62,8 +62,8 @@ def analyze(
     """Analyse one division; the same bits every time, in whatever order the contestants come.
 
     Args:
-        given: scores, floors, ceilings, curves; anything may be missing (NaN). Where a ceiling is not above its
-            floor, scores that reach the ceiling count 1 and others 0.
+        division_scores: scores, floors, ceilings, curves; anything may be missing (NaN). Where a ceiling is not above
+            its floor, scores that reach the ceiling count 1 and others 0.
         confidence: of the intervals, between 0 and 1; pairs are decided at level 1 - confidence.
         n_bootstrap: bootstrap resamples.
         seed: of the resampling.
@@ -84,21 +84,21 @@ def analyze(
         )
     from threadpoolctl import threadpool_limits
 
-    division = divide(given)
+    division = divide(division_scores)
     alpha = (1.0 - confidence) / n_interim_analyses
     with threadpool_limits(1, "blas"):  # the matrices are small: more threads would only wait for each other
         present = np.isfinite(division.distinct.scores).any(axis=0)
         shared = SharedBootstrap(confidence, resample_counts(present, n_bootstrap, seed), seed)
         standings = _stand(division, _compare(division, shared, alpha))
         challenges = _challenges(division, shared)
-        over_challenges = overall(division.normalised, [each.scores for each in challenges], shared)
+        over_challenges = overall(division.normalised, [challenge.scores for challenge in challenges], shared)
         return {
             "ranking": _ranking_rows(division, standings, over_challenges),
-            "scores": _score_rows(division, standings, challenges, given.challenges),
+            "scores": _score_rows(division, standings, challenges, division_scores.challenges),
             "pairs": _pair_rows(standings),
-            "matrix": _matrix_rows(division, standings, shared, alpha, given.challenges),
+            "matrix": _matrix_rows(division, standings, shared, alpha, division_scores.challenges),
             "profiles": _profile_rows(division, standings, shared),
-            "curves": _curve_rows(division, standings, shared, given.challenges),
+            "curves": _curve_rows(division, standings, shared, division_scores.challenges),
             "cycles": _cycle_rows(standings),
             "tiers_note": _tiers_note(alpha, n_interim_analyses),
         }
@@ -146,7 +146,7 @@ def _challenges(division: Division, shared: SharedBootstrap) -> list[ChallengeRe
 
 
 class PairView(NamedTuple):
-    """A stored pair as seen from the first of two labels."""
+    """A stored pair of contestants, from the view of the first label."""
 
     q: int
     reversed: bool  # stored as (second, first)
@@ -203,8 +203,8 @@ def _ranking_rows(
 ) -> list[dict[str, Any]]:
     """Return one row for each label, best first."""
     comparison = standings.comparison
-    known = np.isfinite(division.distinct.scores)
-    n_missing = (known.any(axis=0) & ~known).sum(axis=(1, 2))
+    is_finite = np.isfinite(division.distinct.scores)
+    n_missing = (is_finite.any(axis=0) & ~is_finite).sum(axis=(1, 2))
     n_names = np.bincount(list(division.contestant_of.values()))
     tier = _tier_of(standings)
     rows = []

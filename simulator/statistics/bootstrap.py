@@ -75,7 +75,7 @@ def resampled_statistics(values: Array, counts: Array, goal: float = 1.0) -> Res
     constant = np.flatnonzero((n_known > 0) & (ordered[:, 0] == ordered[np.arange(len(values)), n_known - 1]))
     every_seed_once = np.ones((1, values.shape[1]), np.uint16)
     value, resampled = (
-        _statistics_of(ordered, order, n_known, constant, each, goal) for each in (every_seed_once, counts)
+        _statistics_of(ordered, order, n_known, constant, weights, goal) for weights in (every_seed_once, counts)
     )
     return ResampledStatistics(value[:, :, 0], resampled)
 
@@ -167,17 +167,17 @@ def percentile_interval(resampled: Array, confidence: float, n: Any, df: Any = N
     n = np.broadcast_to(n, shape).ravel().astype(np.float64)
     df = n - 1.0 if df is None else np.broadcast_to(df, shape).ravel().astype(np.float64)
     band = np.full((2, len(rows)), np.nan)
-    known = np.isfinite(rows)
-    complete = known.all(axis=1) & (n > 1)
+    is_finite = np.isfinite(rows)
+    complete = is_finite.all(axis=1) & (n > 1)
     for size, freedom in {*zip(n[complete].tolist(), df[complete].tolist(), strict=True)}:
         alike = complete & (n == size) & (df == freedom)
         tail = expanded_tail(confidence, size, freedom)
         band[:, alike] = np.quantile(rows[alike], [tail, 1.0 - tail], axis=1)
-    for i in np.flatnonzero(~complete & (n > 1) & known.any(axis=1)):
+    for i in np.flatnonzero(~complete & (n > 1) & is_finite.any(axis=1)):
         tail = expanded_tail(confidence, n[i], df[i])
-        band[:, i] = np.quantile(rows[i, known[i]], [tail, 1.0 - tail])
-    first = rows[np.arange(len(rows)), known.argmax(axis=1)]
-    equal = known.any(axis=1) & ((rows == first[:, None]) | ~known).all(axis=1) & (n > 1)
+        band[:, i] = np.quantile(rows[i, is_finite[i]], [tail, 1.0 - tail])
+    first = rows[np.arange(len(rows)), is_finite.argmax(axis=1)]
+    equal = is_finite.any(axis=1) & ((rows == first[:, None]) | ~is_finite).all(axis=1) & (n > 1)
     too_few = max_unequal_fraction(np.maximum(n, 1.0), confidence) > np.broadcast_to(trimmed, shape).ravel()
     band[:, equal & too_few] = np.nan
     low, high = band.reshape(2, *shape)

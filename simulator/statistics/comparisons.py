@@ -65,7 +65,7 @@ def compare(
 
     Args:
         normalised: scores [C, M, S].
-        direct_wins: results of matches [M, S, C, C], or None: by who scored higher.
+        direct_wins: results of matches [M, S, C, C], or None: by the higher score.
         shared: the resamples.
         n_names: number of names of each contestant, [C]; all count in mean ranks.
         alpha: level of the tests.
@@ -158,11 +158,11 @@ def mean_ranks(won: Array, pairs: Array, n_names: Array, confidence: float) -> E
     Returns:
         Arrays [C].
     """
-    met = np.isfinite(won)
+    have_met = np.isfinite(won)
     filled = np.nan_to_num(won)
     n_better = np.zeros((len(n_names), *won.shape[1:]))
     n_others = np.zeros(n_better.shape)
-    for (i, j), points, present in zip(pairs, filled, met, strict=True):
+    for (i, j), points, present in zip(pairs, filled, have_met, strict=True):
         n_better[i] += n_names[j] * (present - points)
         n_better[j] += n_names[i] * points
         n_others[i] += n_names[j] * present
@@ -178,8 +178,8 @@ def mean_ranks(won: Array, pairs: Array, n_names: Array, confidence: float) -> E
 
 def _win_tables(won: Array, counts: Array, pairs: Array, c: int) -> Array:
     """Count comparisons won in each resample, [B, C, C], from outcomes [Q, M, S]."""
-    met = np.isfinite(won)
-    one_row = met[:1] if met.all() else met  # usually all have met: then one row serves all pairs
+    have_met = np.isfinite(won)
+    one_row = have_met[:1] if have_met.all() else have_met  # usually all have met: then one row serves all pairs
     first = resampled_sums(won, counts)
     n = resampled_sums(one_row.astype(np.float64), counts)
     return _to_table(first, pairs, c) + _to_table(n - first, pairs[:, ::-1], c)

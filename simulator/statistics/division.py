@@ -44,16 +44,16 @@ class ScoreScale(NamedTuple):
 
 
 class Division(NamedTuple):
-    """Distinct contestants and challenges of a division, and the names that stand for them."""
+    """Distinct contestants and challenges of a division, with their labels."""
 
-    distinct: DivisionScores  # contestants by label; neither they nor the challenges come twice
+    distinct: DivisionScores  # contestants by label; contestants and challenges are distinct
     normalised: Array  # [C, M, S]
     active: Array  # contestants that have any score, int64
     contestant_of: dict[str, int]  # label -> distinct contestant
     challenge_of: tuple[int, ...]  # challenge as given -> distinct challenge
 
 
-def divide(given: DivisionScores) -> Division:
+def divide(scores: DivisionScores) -> Division:
     """Validate a division and bring it into the order in which it is analysed.
 
     Contestants are ordered by their labels, so that no bit depends on the order they came in. Two that have the same
@@ -63,8 +63,8 @@ def divide(given: DivisionScores) -> Division:
     Raises:
         ValueError: shapes that do not fit, or labels that are not distinct.
     """
-    _check(given)
-    ordered = _by_label(given)
+    _check(scores)
+    ordered = _by_label(scores)
     rows = _row_keys(ordered) if ordered.wins is None else list(range(len(ordered.contestants)))
     columns = _column_keys(ordered)
     first_row = {key: i for i, key in reversed(list(enumerate(rows)))}
@@ -86,9 +86,9 @@ def divide(given: DivisionScores) -> Division:
 
 def score_scale(division: DivisionScores) -> ScoreScale:
     """Return floor and ceiling, with the worst and the best measured mean where they are unknown."""
-    known = np.isfinite(division.scores)
-    total = np.where(known, division.scores, 0.0).sum(axis=2)
-    n = known.sum(axis=2)
+    is_finite = np.isfinite(division.scores)
+    total = np.where(is_finite, division.scores, 0.0).sum(axis=2)
+    n = is_finite.sum(axis=2)
     mean = np.where(n > 0, total / np.maximum(n, 1), np.nan)  # [C, M]
     worst = np.where(n > 0, mean, np.inf).min(axis=0, initial=np.inf)[:, None]
     best = np.where(n > 0, mean, -np.inf).max(axis=0, initial=-np.inf)[:, None]
@@ -98,39 +98,39 @@ def score_scale(division: DivisionScores) -> ScoreScale:
     )
 
 
-def _check(given: DivisionScores) -> None:
-    c = len(given.contestants)
-    m = len(given.challenges)
-    s = len(given.seeds)
-    for name, labels in (("contestants", given.contestants), ("challenges", given.challenges)):
+def _check(scores: DivisionScores) -> None:
+    c = len(scores.contestants)
+    m = len(scores.challenges)
+    s = len(scores.seeds)
+    for name, labels in (("contestants", scores.contestants), ("challenges", scores.challenges)):
         repeated = sorted({label for label in labels if labels.count(label) > 1})
         if repeated or not labels:
             raise ValueError(f"{name} {', '.join(repeated) or 'none'}: expected one or more labels, each once")
     expected = {"scores": (c, m, s), "floor": (m, s), "ceiling": (m, s), "threshold": (m,)}
-    if given.wins is not None:
+    if scores.wins is not None:
         expected["wins"] = (m, s, c, c)
     for name, shape in expected.items():
-        if np.shape(getattr(given, name)) != shape:
-            raise ValueError(f"{name} of shape {np.shape(getattr(given, name))}: expected {shape}")
-    if len(given.curves) != m:
-        raise ValueError(f"{len(given.curves)} curves: expected one for each of {m} challenges")
-    for label, (steps, curve) in zip(given.challenges, given.curves, strict=True):
+        if np.shape(getattr(scores, name)) != shape:
+            raise ValueError(f"{name} of shape {np.shape(getattr(scores, name))}: expected {shape}")
+    if len(scores.curves) != m:
+        raise ValueError(f"{len(scores.curves)} curves: expected one for each of {m} challenges")
+    for label, (steps, curve) in zip(scores.challenges, scores.curves, strict=True):
         if np.shape(curve) != (c, s, len(steps)):
             raise ValueError(f"curve of {label} of shape {np.shape(curve)}: expected {(c, s, len(steps))}")
 
 
-def _by_label(given: DivisionScores) -> DivisionScores:
-    order = np.array(sorted(range(len(given.contestants)), key=lambda i: given.contestants[i]), np.int64)
-    return given._replace(
-        contestants=tuple(given.contestants[i] for i in order),
-        scores=_canonical(given.scores)[order],
-        floor=_canonical(given.floor),
-        ceiling=_canonical(given.ceiling),
-        threshold=_canonical(given.threshold),
+def _by_label(scores: DivisionScores) -> DivisionScores:
+    order = np.array(sorted(range(len(scores.contestants)), key=lambda i: scores.contestants[i]), np.int64)
+    return scores._replace(
+        contestants=tuple(scores.contestants[i] for i in order),
+        scores=_canonical(scores.scores)[order],
+        floor=_canonical(scores.floor),
+        ceiling=_canonical(scores.ceiling),
+        threshold=_canonical(scores.threshold),
         curves=tuple(
-            EvaluationCurves(np.asarray(steps, np.int64), _canonical(curve)[order]) for steps, curve in given.curves
+            EvaluationCurves(np.asarray(steps, np.int64), _canonical(curve)[order]) for steps, curve in scores.curves
         ),
-        wins=None if given.wins is None else _canonical(given.wins)[:, :, order][:, :, :, order],
+        wins=None if scores.wins is None else _canonical(scores.wins)[:, :, order][:, :, :, order],
     )
 
 

@@ -21,7 +21,7 @@ Statistic = Callable[..., Any]  # (values, axis) -> values without that axis
 N_BOOTSTRAP = 2_000
 SCALE_TOLERANCE = 1e-6  # relative; a reference score closer to the random score makes no scale
 UNBOUNDED = (-np.inf, np.inf)
-_POPULATION = 1_000  # seeds that stand for all possible ones
+_POPULATION = 1_000  # seeds that represent the population
 _BATCH = 1 << 20  # numbers resampled at once, 8 MB
 
 
@@ -41,7 +41,7 @@ class Estimate(NamedTuple):
 
 
 class ThresholdTimes(NamedTuple):
-    """When seeds first reached a threshold, and how lastingly."""
+    """Times at which seeds reached a threshold, and the fraction of later evaluations above it."""
 
     first_step: Array  # [S], NaN: never
     solved_after_first: Array  # fraction of the later evaluations at the threshold, [S]; NaN where there are none

@@ -75,24 +75,26 @@ def resampled_sums(values: Array, counts: Array) -> Array:
 
 def means(values: Array) -> Array:
     """Average over seeds, then over the challenges that have any: [Q, M, S] with NaN -> [Q]."""
-    known = np.isfinite(values)
-    n = known.sum(axis=2)
-    total = np.where(known, values, 0.0).sum(axis=2)
+    is_finite = np.isfinite(values)
+    n = is_finite.sum(axis=2)
+    total = np.where(is_finite, values, 0.0).sum(axis=2)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(n > 0, total / np.maximum(n, 1), 0.0).sum(axis=1) / (n > 0).sum(axis=1))
 
 
 def resampled_means(values: Array, counts: Array) -> Array:
     """Average each resample like :func:`means`: counts [M, B, S] -> [Q, B]; a challenge with no draw is left out."""
-    known = np.isfinite(values)
-    if known.any() and (known == known[0]).all():  # usually: then every resample has as many seeds of a challenge
-        n = np.maximum(known[0].sum(axis=1), 1)
-        return resampled_sums(values / (n * np.count_nonzero(known[0].any(axis=1)))[:, None], counts)
+    is_finite = np.isfinite(values)
+    if (
+        is_finite.any() and (is_finite == is_finite[0]).all()
+    ):  # usually: then every resample has as many seeds of a challenge
+        n = np.maximum(is_finite[0].sum(axis=1), 1)
+        return resampled_sums(values / (n * np.count_nonzero(is_finite[0].any(axis=1)))[:, None], counts)
     total = np.zeros((len(values), counts.shape[1]))
     n_challenges = np.zeros(total.shape)
     for m in range(values.shape[1]):
         one = slice(m, m + 1)
-        n = resampled_sums(known[:, one].astype(np.float64), counts[one])
+        n = resampled_sums(is_finite[:, one].astype(np.float64), counts[one])
         total += np.where(n > 0, resampled_sums(values[:, one], counts[one]) / np.maximum(n, 1.0), 0.0)
         n_challenges += n > 0
     with np.errstate(invalid="ignore"):
@@ -149,10 +151,10 @@ def permutation_test(gaps: Array, n_resamples: int, seed: int = 0) -> Array:
     Returns:
         float64 [Q]; 1 where nothing differs, NaN where the two have no seed in common.
     """
-    known = np.isfinite(gaps)
-    n = known.sum(axis=2)  # [Q, M]
+    is_finite = np.isfinite(gaps)
+    n = is_finite.sum(axis=2)  # [Q, M]
     weights = 1.0 / (np.maximum(n, 1) * np.maximum((n > 0).sum(axis=1, keepdims=True), 1))
-    weighted = np.where(known, _without_rounding(gaps) * weights[:, :, None], 0.0)
+    weighted = np.where(is_finite, _without_rounding(gaps) * weights[:, :, None], 0.0)
     flat = weighted.reshape(len(gaps), gaps.shape[1] * gaps.shape[2])
     p = np.full(len(gaps), np.nan)
     few = (flat != 0.0).sum(axis=1) <= MAX_ENUMERATED
@@ -228,8 +230,8 @@ def seeds_needed(gaps: Array, effect: Any = None, power: float = 0.8, alpha: flo
         wanted = means(gaps) if effect is None else np.broadcast_to(effect, len(gaps))
         needed = (ndtri(1.0 - alpha / 2.0) + ndtri(power)) ** 2 * total / n_challenges**2 / wanted**2
     least = (1.0 - np.log2(alpha)) / np.maximum(n_challenges, 1)  # 2 ** (1 - M * S) is the least p of a sign-flip test
-    known = np.isfinite(needed) & (np.abs(wanted) >= TIE_TOLERANCE)
+    is_valid = np.isfinite(needed) & (np.abs(wanted) >= TIE_TOLERANCE)
     return [
         max(2, int(np.ceil(min(max(n_seeds, n_least), 1e18)))) if is_known else None
-        for n_seeds, n_least, is_known in zip(needed, least, known, strict=True)
+        for n_seeds, n_least, is_known in zip(needed, least, is_valid, strict=True)
     ]

@@ -100,17 +100,17 @@ def _newton(wins: Array, strengths: Array) -> Array:
 
 
 def maximal_lottery(margins: Array) -> Array:
-    """Compute the maximal lottery (Fishburn 1984): shares that no contestant beats by majority, the most even of these.
+    """Compute the maximal lottery (Fishburn 1984): the most even probabilities that no contestant beats.
 
-    It solves p >= 0, sum p = 1, p @ margins >= 0; the shares of a contestant entered twice add up to what it has alone
-    (Brandl, Brandt and Seedig 2016). Among several solutions the one of least norm is taken, by least distance
-    programming (Lawson and Hanson 1974, chapter 23) over ``scipy.optimize.nnls``, so the solution is unique.
+    It solves p >= 0, sum p = 1, p @ margins >= 0; the probabilities of a contestant entered twice add up to that of
+    entering it once (Brandl, Brandt and Seedig 2016). Among several solutions the one of least norm is taken, by
+    least distance programming (Lawson and Hanson 1974, chapter 23) over ``scipy.optimize.nnls``: it is unique.
 
     Args:
         margins: antisymmetric [C, C], positive where the row beats the column.
 
     Returns:
-        Shares, float64 [C].
+        Probabilities, float64 [C].
     """
     from scipy.optimize import nnls
 
@@ -122,9 +122,9 @@ def maximal_lottery(margins: Array) -> Array:
     dual = np.concatenate([constraints.T, np.eye(1, 2 * c + 1, 2 * c)])
     target = np.eye(1, c + 1, c)[0]
     residual = dual @ nnls(dual, target)[0] - target
-    shares = np.maximum(-residual[:c] / residual[c], 0.0)
-    shares[shares < 1e-9] = 0.0
-    return np.asarray(shares / shares.sum())
+    probabilities = np.maximum(-residual[:c] / residual[c], 0.0)
+    probabilities[probabilities < 1e-9] = 0.0
+    return np.asarray(probabilities / probabilities.sum())
 
 
 def majority_cycles(beats: Array) -> list[list[int]]:

@@ -1,7 +1,7 @@
-"""Tournaments of a lab: their plans, and every cell that was ever played in it.
+"""Tournaments of a lab: their plans, and every stored cell.
 
-Cells are known by what they depend on (see :mod:`simulator.tournaments.plan`), so any tournament of the lab finds those
-that another one has played. A cell is recorded in one transaction once it is over; cells in flight leave nothing here.
+Cells are identified by all that they depend on (see :mod:`simulator.tournaments.plan`), so tournaments of the lab share
+them. A cell is recorded in one transaction when it has finished; running cells leave nothing here.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ class SeedRange(NamedTuple):
 
 
 class JobKey(NamedTuple):
-    """One job of a tournament: what it depends on."""
+    """Identity of a job of a tournament: everything that its result depends on."""
 
     pair: str  # key of a matchup, everything but the seeds
     span: SeedRange
 
 
 class JobRecord(NamedTuple):
-    """One cell that was played.
+    """A stored result of one cell.
 
-    ``scores`` [S] is nan where a seed failed; ``second`` [S] is what the other side of a match scored, else empty;
-    ``steps`` [K] and ``curve`` [S, K] are the evaluations on the way. A failed cell has no numbers and a reason.
+    ``scores`` [S] is NaN where a seed failed; ``second`` [S] is the score of the other side of a match, else empty;
+    ``steps`` [K] and ``curve`` [S, K] are the evaluations during training. A failed cell has a reason and no numbers.
     """
 
-    pair: str  # what it depends on, but for its seeds
+    pair: str  # identity of the cell without its seeds
     span: SeedRange
     status: str  # done or failed
     reason: str
@@ -66,7 +66,7 @@ class JobRecord(NamedTuple):
 
 
 class TournamentRecord(NamedTuple):
-    """A tournament as the lab knows it."""
+    """Stored tournament."""
 
     id: int
     label: str
@@ -110,10 +110,10 @@ class CellStore:
 
     @contextmanager
     def hosting(self) -> Iterator[None]:
-        """Be the one host that plays tournaments in this lab.
+        """Hold the lock of the one process that runs tournaments in this lab.
 
         Raises:
-            StoreError: another process is; the line names it.
+            StoreError: another process holds it; the line names it.
         """
         folder = self.lab / "cells"
         with translated(folder):
@@ -125,11 +125,11 @@ class CellStore:
             unlock_run(folder, lock)
 
     def scratch(self, pair: str, span: SeedRange) -> Path:
-        """Return the folder in which a job in flight keeps its checkpoints."""
+        """Return the folder of a running job's checkpoints."""
         return self.lab / "cells" / f"{pair[:24]}-{span[0]}-{span[1]}"
 
     def begin(self, settings: str, settings_hash: str, plan: dict[str, Any], label: str, versions: Any) -> str:
-        """The tournament of these settings: the one that is there, or a new one; its id."""
+        """Return the id of the tournament of these settings, an existing one or a new one."""
         with self._db.writing():
             rows = self._db.select("tournaments", "WHERE settings_hash = ? ORDER BY id DESC", [settings_hash])
             if rows:
@@ -169,12 +169,12 @@ class CellStore:
             self._db.update("tournaments", row._replace(**changes), ("id",))
 
     def tournaments(self) -> list[TournamentRecord]:
-        """All tournaments, newest first."""
+        """Return all tournaments, newest first."""
         with self._db.reading():
             return [_record(row) for row in self._db.select("tournaments", "ORDER BY id DESC")]
 
     def find(self, name: str) -> TournamentRecord:
-        """The tournament of that id.
+        """Return the tournament of an id.
 
         Raises:
             StoreError: there is none.
@@ -182,7 +182,7 @@ class CellStore:
         return _record(self._row(name))
 
     def add(self, cell: JobRecord) -> None:
-        """Record a cell, durably; one that is there already is replaced."""
+        """Record a cell durably, replacing an existing one."""
         with self._db.writing():
             self._db.delete("cells", "pair = ? AND first = ? AND count = ?", [cell.pair, *cell.span])
             self._db.insert("cells", [_of_cell(cell)])
@@ -195,37 +195,37 @@ class CellStore:
             self._db.insert("cells", map(_of_cell, cells))
 
     def forget(self, pair: str, span: SeedRange) -> None:
-        """Take a cell out: it is to be played again."""
+        """Delete a cell, which will be run again."""
         with self._db.writing():
             self._db.delete("cells", "pair = ? AND first = ? AND count = ?", [pair, *span])
 
     def cells(self, pairs: Sequence[str]) -> dict[JobKey, JobRecord]:
-        """Every cell of these pairs."""
-        found: dict[JobKey, JobRecord] = {}
+        """Return every cell of these pairs."""
+        records: dict[JobKey, JobRecord] = {}
         with self._db.reading():
             for pair in dict.fromkeys(pairs):
                 for row in self._db.select("cells", "WHERE pair = ?", [pair]):
                     cell = _to_cell(CellRow(*row))
-                    found[JobKey(pair, cell.span)] = cell
-        return found
+                    records[JobKey(pair, cell.span)] = cell
+        return records
 
     def fingerprint(self, pairs: Sequence[str]) -> str:
         """Compute a text that changes whenever a cell of these pairs does, without reading them."""
         with self._db.reading():
             return json.dumps(self._db.fingerprint("cells", "pair", list(dict.fromkeys(pairs))))
 
-    def keep_verdict(self, name: str, cells: str, verdict: dict[str, Any]) -> None:
-        """Record what a tournament came to, for cells of that fingerprint."""
+    def keep_analysis(self, name: str, cells: str, analysis: dict[str, Any]) -> None:
+        """Store the analysis of a tournament, for cells of that fingerprint."""
         number = self._row(name).id
         with self._db.writing():
-            self._db.delete("verdicts", "tournament = ?", [number])
-            self._db.insert("verdicts", [VerdictRow(number, cells, json.dumps(verdict))])
+            self._db.delete("analyses", "tournament = ?", [number])
+            self._db.insert("analyses", [AnalysisRow(number, cells, json.dumps(analysis))])
 
-    def verdict(self, name: str, cells: str) -> dict[str, Any] | None:
-        """Read the verdict recorded for cells of that fingerprint; None where there is none, or for other cells."""
+    def analysis(self, name: str, cells: str) -> dict[str, Any] | None:
+        """Read the analysis that was stored for cells of that fingerprint; None if there is none."""
         with self._db.reading():
-            rows = self._db.select("verdicts", "WHERE 't' || tournament = ? AND cells = ?", [name, cells])
-        return json.loads(VerdictRow(*rows[0]).verdict) if rows else None
+            rows = self._db.select("analyses", "WHERE 't' || tournament = ? AND cells = ?", [name, cells])
+        return json.loads(AnalysisRow(*rows[0]).analysis) if rows else None
 
     def kind_of(self, name: str) -> str:
         """Return the kind of an experiment of the lab; see :func:`kind_of`."""
@@ -250,10 +250,10 @@ class CellStore:
     def _row(self, name: str) -> TournamentRow:
         with self._db.reading():
             rows = self._db.select("tournaments", "WHERE 't' || id = ?", [name])
-            known = [TournamentRow(*row).id for row in self._db.select("tournaments", "ORDER BY id DESC")]
+            ids = [TournamentRow(*row).id for row in self._db.select("tournaments", "ORDER BY id DESC")]
         if not rows:
-            near = f"; nearest: {', '.join(f't{n}' for n in known[:3])}" if known else ": it has none yet"
-            raise StoreError(f"lab {self.lab} has no tournament {name!r}{near}")
+            hint = f"; nearest: {', '.join(f't{n}' for n in ids[:3])}" if ids else ": it has none yet"
+            raise StoreError(f"lab {self.lab} has no tournament {name!r}{hint}")
         return TournamentRow(*rows[0])
 
 
@@ -272,12 +272,12 @@ class TournamentRow(NamedTuple):
     cpu_seconds: float = 0.0
 
 
-class VerdictRow(NamedTuple):
-    """Table ``verdicts``."""
+class AnalysisRow(NamedTuple):
+    """Table ``analyses``."""
 
     tournament: int
     cells: str
-    verdict: str
+    analysis: str
 
 
 class CellRow(NamedTuple):
@@ -301,13 +301,13 @@ class CellRow(NamedTuple):
 
 
 def newest_tournament(db: Database) -> TournamentRow | None:
-    """Return the row of the tournament that was begun last."""
+    """Return the row of the newest tournament."""
     rows = db.select("tournaments", "ORDER BY id DESC LIMIT 1")
     return TournamentRow(*rows[0]) if rows else None
 
 
 def of_result(job: JobKey, result: dict[str, Any]) -> JobRecord:
-    """The record of a job that came to a result."""
+    """Make the record of a finished job."""
     scores = np.array(result["scores"], np.float64)
     steps = np.array(result["steps"], np.int64)
     return JobRecord(
@@ -327,7 +327,7 @@ def of_result(job: JobKey, result: dict[str, Any]) -> JobRecord:
 
 
 def failed(job: JobKey, reason: str) -> JobRecord:
-    """A cell that came to nothing."""
+    """Make the record of a failed cell."""
     nothing = np.zeros(0)
     return JobRecord(
         *job,
@@ -349,8 +349,8 @@ def kind_of(lab: str | os.PathLike[str], name: str) -> str:
     """Return the kind of a stored experiment: a constant of :mod:`simulator.core.snapshots`.
 
     Args:
-        lab: its folder; nothing is made where there is none.
-        name: id of the experiment, or "latest" for the one that was begun last.
+        lab: its folder; nothing is created.
+        name: id of the experiment, or "latest" for the newest.
 
     Returns:
         ``RUN``, ``RECALL`` or ``TOURNAMENT``; empty where there is no such experiment.
@@ -362,8 +362,8 @@ def kind_of(lab: str | os.PathLike[str], name: str) -> str:
 
 
 def _record(row: Sequence[Any]) -> TournamentRecord:
-    known = TournamentRow(*row)._asdict()
-    return TournamentRecord(**known | {name: json.loads(known[name]) for name in ("plan", "versions")})
+    values = TournamentRow(*row)._asdict()
+    return TournamentRecord(**values | {name: json.loads(values[name]) for name in ("plan", "versions")})
 
 
 def _of_cell(cell: JobRecord) -> CellRow:

@@ -1,8 +1,8 @@
-"""Checkpoint files: a tree of arrays and plain values as safetensors, written whole or not at all.
+"""Checkpoint files: a tree of arrays and plain values as safetensors, written atomically.
 
 The arrays are the file's tensors; everything else is JSON in its metadata. There, objects are dicts, plain values are
-themselves, and a JSON array is ``[kind, ...]`` (see ``_unpack``). A file is written aside, fsynced, renamed, and known
-by its size and SHA-256 from then on.
+themselves, and a JSON array is ``[kind, ...]`` (see ``_unpack``). A file is written under a temporary name, fsynced and
+renamed; its size and SHA-256 are recorded.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from simulator.store.records import StoreError, StoreFailure
 _NATIVE = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
 _TREE = "state"
 _ABOUT = "about"
-_SCHEMA = 2  # of what a checkpoint says of itself
+_SCHEMA = 2  # of a checkpoint's header
 _TREE_LIMIT = 24 << 20  # characters; the library cannot read back a header above 100 MB
 
 
 class Written(NamedTuple):
-    """A checkpoint file on the disk."""
+    """Size and hash of a checkpoint file."""
 
     size: int  # bytes
     sha256: str  # hexadecimal
 
 
 class Damaged(ValueError):  # noqa: N818
-    """A checkpoint file that is not what was written."""
+    """A checkpoint file is damaged."""
 
 
 def file_of(folder: Path, number: int) -> Path:
@@ -46,7 +46,7 @@ def file_of(folder: Path, number: int) -> Path:
 
 
 def number_of(path: Path) -> int:
-    """The number of the checkpoint in a file of that name."""
+    """Return the number of a checkpoint file by its name."""
     return int(path.name.removeprefix("checkpoint-").partition(".")[0])
 
 
@@ -56,16 +56,16 @@ def write(folder: Path, number: int, state: State, about: dict[str, Any] | None 
 
 
 def write_file(path: Path, state: State, about: dict[str, Any] | None = None) -> Written:
-    """Write a state; when this returns it is on the disk, whole and under its name.
+    """Write a state durably and atomically.
 
     Args:
         path: where.
-        state: what it holds.
-        about: what it is of, plain values, so that the file stands for itself; see :func:`about`.
+        state: the content.
+        about: header of plain values that describes the file; see :func:`about`.
 
     Raises:
         StoreFailure: a state that a checkpoint cannot hold.
-        OSError: the disk did not take it; nothing is left behind.
+        OSError: the disk refused it; nothing is left behind.
     """
     data = packed(state, about)
     aside = path.with_name(path.name + ".partial")
@@ -83,7 +83,7 @@ def write_file(path: Path, state: State, about: dict[str, Any] | None = None) ->
 
 
 def packed(state: State, about: dict[str, Any] | None = None) -> bytes:
-    """A state as the bytes of a file; see :func:`write_file`.
+    """Serialise a state to the bytes of a file; see :func:`write_file`.
 
     Raises:
         StoreFailure: a state that a checkpoint cannot hold.
@@ -100,7 +100,7 @@ def packed(state: State, about: dict[str, Any] | None = None) -> bytes:
 
 
 def unpacked(data: bytes) -> State:
-    """The state in the bytes of a file, which were whole."""
+    """Deserialise a state from verified bytes."""
     from safetensors.numpy import load
 
     (length,) = struct.unpack_from("<Q", data)
@@ -110,10 +110,10 @@ def unpacked(data: bytes) -> State:
 
 
 def about(path: Path) -> dict[str, Any]:
-    """Read what a checkpoint file says of itself.
+    """Read the header of a checkpoint file.
 
     Raises:
-        StoreError: it says nothing, or another version of engram wrote it.
+        StoreError: it has none, or another version of engram wrote it.
     """
     from safetensors import safe_open
 
@@ -121,11 +121,11 @@ def about(path: Path) -> dict[str, Any]:
     with safe_open(path, framework="np") as file:
         if _ABOUT not in file.keys():
             raise StoreError(f"{path} is no checkpoint of a run: it says nothing of itself")
-        found: dict[str, Any] = json.loads(file.get_tensor(_ABOUT).tobytes())
-    if found["schema"] != _SCHEMA:
-        age = "a newer" if found["schema"] > _SCHEMA else "an older"
-        raise StoreError(f"{path} is from {age} engram: its schema is {found['schema']}, expected {_SCHEMA}")
-    return found
+        facts: dict[str, Any] = json.loads(file.get_tensor(_ABOUT).tobytes())
+    if facts["schema"] != _SCHEMA:
+        age = "a newer" if facts["schema"] > _SCHEMA else "an older"
+        raise StoreError(f"{path} is from {age} engram: its schema is {facts['schema']}, expected {_SCHEMA}")
+    return facts
 
 
 def is_state(path: Path) -> bool:
@@ -138,10 +138,10 @@ def is_state(path: Path) -> bool:
 
 
 def read(path: Path, written: Written) -> State:
-    """The state in a checkpoint file.
+    """Read the state of a checkpoint file.
 
     Raises:
-        Damaged: the file is gone, or not the bytes that were written.
+        Damaged: the file is missing or has changed.
         StoreError: the file may not be read.
     """
     verify(path, written)
@@ -149,7 +149,7 @@ def read(path: Path, written: Written) -> State:
 
 
 def read_file(path: Path) -> State:
-    """The state in a file that :func:`write_file` wrote, wherever it has been since.
+    """Read the state of a file that :func:`write_file` wrote.
 
     Raises:
         StoreError: no such file, or not a whole one.
@@ -180,7 +180,7 @@ def _state_in(path: Path) -> State:
 
 
 def sweep(folder: Path, recorded: set[int]) -> None:
-    """Remove what a crash left: checkpoint files that are not among the recorded numbers."""
+    """Remove leftovers of a crash: checkpoint files that are not among the recorded numbers."""
     keep = {file_of(folder, number) for number in recorded}
     for path in folder.glob("checkpoint-*.safetensors*"):
         if path not in keep:
@@ -197,10 +197,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def verify(path: Path, written: Written) -> None:
-    """Make sure of a file.
+    """Verify a file.
 
     Raises:
-        Damaged: it is gone, or not the bytes that were written.
+        Damaged: it is missing or has changed.
         StoreError: it may not be read.
     """
     try:
@@ -219,7 +219,7 @@ def verify(path: Path, written: Written) -> None:
 
 
 def _pack(value: Any, arrays: dict[str, Array], place: str) -> Any:
-    """A value as JSON; its arrays go into ``arrays``."""
+    """Convert a value to JSON; its arrays go into ``arrays``."""
     if isinstance(value, np.ndarray | np.generic):
         return _pack_array(value, arrays, place)
     if value is None or isinstance(value, bool | float | str):

@@ -1,4 +1,4 @@
-"""The lab's SQLite file: made whole, opened only when it is ours, and every error of it told in one line.
+"""SQLite database of a lab: created atomically, opened only if it is ours, with one-line errors.
 
 Every row ends in a checksum of its table's name and its other values: SQLite notices damage to its own structure, but
 not a flipped bit in a number. A lab of another schema is refused: nothing is converted.
@@ -25,9 +25,9 @@ from simulator.versions import version_of
 NAME = "engram.sqlite3"
 LOCK_TIMEOUT = 30.0  # seconds to wait for another process's transaction
 APPLICATION = 0x656E6772  # "engr"
-SCHEMA = 3
+SCHEMA = 4
 _MAX_CHECKED = 64 << 20  # bytes up to which the whole file is checked before a write
-CHECKED = "checked"  # beside the database: what it looked like after the last write of ours
+CHECKED = "checked"  # beside the database: its fingerprint after our last write
 TABLES = {
     "experiments": "id INTEGER PRIMARY KEY, kind TEXT, agent TEXT, env TEXT, seeds TEXT, steps INTEGER,"
     " settings TEXT, settings_hash TEXT, versions TEXT, status TEXT, created TEXT, step INTEGER, seconds REAL,"
@@ -45,7 +45,7 @@ TABLES = {
     " name TEXT, value REAL, checksum INTEGER, PRIMARY KEY (experiment, seed, step, name)",
     "tournaments": "id INTEGER PRIMARY KEY, label TEXT, settings TEXT, settings_hash TEXT, plan TEXT, versions TEXT,"
     " status TEXT, created TEXT, seconds REAL, cpu_seconds REAL, checksum INTEGER",
-    "verdicts": "tournament INTEGER PRIMARY KEY, cells TEXT, verdict TEXT, checksum INTEGER",
+    "analyses": "tournament INTEGER PRIMARY KEY, cells TEXT, analysis TEXT, checksum INTEGER",
     "cells": "pair TEXT, first INTEGER, count INTEGER, status TEXT, reason TEXT, scores BLOB, second BLOB, steps BLOB,"
     " curve BLOB, facts TEXT, versions TEXT, seconds REAL, cpu_seconds REAL, exact INTEGER, created TEXT,"
     " checksum INTEGER, PRIMARY KEY (pair, first, count)",
@@ -73,29 +73,29 @@ class Column(NamedTuple):
 
 @cache
 def columns_of(table: str) -> tuple[Column, ...]:
-    """A table's columns, the checksum last."""
+    """Return a table's columns, the checksum last."""
     words = [text.split() for text in TABLES[table].split(", PRIMARY KEY (")[0].split(", ")]
-    return tuple(Column(*each[:2]) for each in words)
+    return tuple(Column(*word[:2]) for word in words)
 
 
 @cache
 def key_of(table: str) -> tuple[str, ...]:
-    """The columns that tell its rows apart."""
+    """Return the primary key of a table."""
     together = TABLES[table].partition(", PRIMARY KEY (")[2].removesuffix(")")
     return tuple(together.split(", ")) if together else (columns_of(table)[0].name,)
 
 
 def is_whole(row: Sequence[Any], table: str) -> bool:
-    """Return whether a row, its checksum last, is what was written into that table."""
+    """Return whether a row, its checksum last, matches its checksum."""
     return bool(_checksum(row[:-1], table) == row[-1])
 
 
 def create(path: Path) -> None:
-    """Make an empty database aside and rename it to ``path``: it is never seen half-made. The caller holds a lock."""
+    """Make an empty database under a temporary name and rename it to ``path``. The caller holds a lock."""
     fresh = path.with_name(path.name + ".new")
     try:
-        for rest in path.parent.glob(fresh.name + "*"):
-            rest.unlink()
+        for leftover in path.parent.glob(fresh.name + "*"):
+            leftover.unlink()
         with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = WAL")
             with _transaction(db):
@@ -105,8 +105,8 @@ def create(path: Path) -> None:
                 db.execute(f"PRAGMA user_version = {SCHEMA}")
         fresh.replace(path)
     except BaseException:
-        for rest in path.parent.glob(fresh.name + "*"):
-            rest.unlink()
+        for leftover in path.parent.glob(fresh.name + "*"):
+            leftover.unlink()
         raise
     sync_folder(path.parent)
 
@@ -143,14 +143,14 @@ def _check_schema(db: sqlite3.Connection, path: Path) -> None:
 
 
 def schema_fault(db: sqlite3.Connection, path: Path) -> str:
-    """Return the fault of a lab's database whose schema is not whole; empty where it is.
+    """Return the fault of a database's schema; empty if there is none.
 
     Raises:
         StoreError: another version of engram made the lab; the line says which, and what to do.
     """
     schema = int(db.execute("PRAGMA user_version").fetchone()[0])
-    found = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
-    is_ours = {_text(name): _text(sql) for name, sql in found} == _SQL
+    tables = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
+    is_ours = {_text(name): _text(sql) for name, sql in tables} == _SQL
     if schema > SCHEMA or (0 < schema < SCHEMA and not is_ours):
         raise StoreError(other_schema(path, schema, SCHEMA, _made_by(db)))
     return "" if is_ours and schema == SCHEMA else f"its tables are not those of schema {SCHEMA}"
@@ -161,11 +161,11 @@ def _text(value: str | bytes) -> str:
 
 
 def other_schema(path: Path, schema: int, expected: int, made_by: str = "") -> str:
-    """Format the refusal of a lab, or of a file in it, that has another schema.
+    """Format the error for a lab, or a file in it, of another schema.
 
     Args:
         path: the lab's database, or the file.
-        schema: that it has.
+        schema: its schema.
         expected: the schema of this version.
         made_by: version of engram that wrote it, where that is known.
     """
@@ -178,17 +178,17 @@ def other_schema(path: Path, schema: int, expected: int, made_by: str = "") -> s
 
 
 def _made_by(db: sqlite3.Connection) -> str:
-    """The version of engram that began the newest experiment; empty where it cannot be read."""
+    """Return the version of engram that began the newest experiment; empty if it cannot be read."""
     for table in ("experiments", "runs", "tournaments"):  # "runs" up to schema 2
         with suppress(sqlite3.Error, ValueError, TypeError, AttributeError):
-            found = db.execute(f"SELECT versions FROM {table} ORDER BY id DESC LIMIT 1").fetchone()
-            if found and (version := json.loads(found[0]).get("engram-rl")):
+            row = db.execute(f"SELECT versions FROM {table} ORDER BY id DESC LIMIT 1").fetchone()
+            if row and (version := json.loads(row[0]).get("engram-rl")):
                 return str(version)
     return ""
 
 
 class Database:
-    """A lab's database, open. Its errors are told as StoreError and StoreFailure.
+    """An open database of a lab. Its errors are StoreError and StoreFailure.
 
     Args:
         path: its file; without write permission it can be read.
@@ -224,7 +224,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Everything inside becomes visible together, durably, or not at all."""
+        """Commit everything inside durably in one transaction, or nothing."""
         if self._readonly:
             raise StoreError(f"lab {self.path.parent} is read-only: {self.path.name} cannot be written")
         with translated(self.path):
@@ -240,9 +240,9 @@ class Database:
             raise StoreFailure(f"{self.path} was moved or removed while it was in use; nothing more is recorded")
 
     def _check_whole(self) -> None:
-        """Never write into a damaged database, as far as a quick look at a small one tells.
+        """Refuse to write into a damaged database, by a quick check of small ones.
 
-        The look takes time with every run in it, so it is taken only where the file is not as we left it.
+        The check takes time with every run in it, so it runs only if the file has changed since our last write.
         """
         if self._looks() == self._noted() or self.path.stat().st_size > _MAX_CHECKED:
             return
@@ -256,8 +256,8 @@ class Database:
         The file is not opened for it: closing any descriptor of a file drops every lock that the process has on it,
         those of SQLite's connection too, and the next process to close would delete the log under its writers.
         """
-        found = self.path.stat()
-        return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+        status = self.path.stat()
+        return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
     def _noted(self) -> str:
         try:
@@ -266,19 +266,19 @@ class Database:
             return ""
 
     def _note(self) -> None:
-        """Remember what the file looks like; where that cannot be, the next writer takes a look."""
+        """Store the file's fingerprint; if that fails, the next writer checks the file."""
         with suppress(OSError):
-            looks = self._looks()
-            if looks != self._noted():
-                write_own(self.path.parent / CHECKED, looks)
+            fingerprint = self._looks()
+            if fingerprint != self._noted():
+                write_own(self.path.parent / CHECKED, fingerprint)
 
-    def select(self, table: str, rest: str = "", args: Sequence[Any] = ()) -> list[Any]:
-        """Rows of a table in the order of its columns, without their checksums.
+    def select(self, table: str, clause: str = "", args: Sequence[Any] = ()) -> list[Any]:
+        """Select rows of a table in the order of its columns, without their checksums.
 
         Raises:
-            StoreError: a row is not what was written.
+            StoreError: a row does not match its checksum.
         """
-        rows = self._db.execute(f"SELECT * FROM {table} {rest}", args).fetchall()
+        rows = self._db.execute(f"SELECT * FROM {table} {clause}", args).fetchall()
         if not all(is_whole(row, table) for row in rows):
             raise damaged(self.path, f"a row of {table} is not what was written")
         if len(set(rows)) != len(rows):
@@ -286,13 +286,13 @@ class Database:
         return [row[:-1] for row in rows]
 
     def insert(self, table: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Insert rows, given in the order of the table's columns; how many there were."""
+        """Insert rows in the order of the table's columns, and return their number."""
         whole = ((*row, _checksum(row, table)) for row in rows)
         marks = ", ".join("?" * len(columns_of(table)))
         return self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", whole).rowcount
 
     def update(self, table: str, row: Any, keys: Sequence[str]) -> None:
-        """Replace a row, a named tuple in the order of the table's columns, in the place that its keys name."""
+        """Replace the row of the same keys; ``row`` is in the order of the table's columns."""
         columns = ", ".join(f"{name} = ?" for name in (*row._fields, "checksum"))
         where = " AND ".join(f"{key} = ?" for key in keys)
         values = (*row, _checksum(row, table), *(getattr(row, key) for key in keys))
@@ -304,13 +304,13 @@ class Database:
         total = 0
         for value in values:
             sql = f"SELECT count(*), coalesce(sum(checksum), 0) FROM {table} WHERE {column} = ?"
-            found = self._db.execute(sql, [value]).fetchone()
-            n += found[0]
-            total += found[1]
+            row = self._db.execute(sql, [value]).fetchone()
+            n += row[0]
+            total += row[1]
         return n, total
 
     def delete(self, table: str, where: str, args: Sequence[Any]) -> int:
-        """Delete rows; how many there were."""
+        """Delete rows and return their number."""
         return self._db.execute(f"DELETE FROM {table} WHERE {where}", args).rowcount
 
 
@@ -327,14 +327,14 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def _checksum(row: Sequence[Any], table: str) -> int:
-    """CRC-32 of a row. Values must be of the types that SQLite gives back."""
+    """Compute the CRC-32 of a row. Values must be of the types that SQLite returns."""
     values = [zlib.crc32(value) if type(value) is bytes else value for value in row]  # text of a blob takes long
     return zlib.crc32(ascii((table, *values)).encode())
 
 
-def damaged(path: Path, how: str) -> StoreError:
-    """The answer to a damaged database."""
-    return StoreError(f"{path} is damaged: {how}; {_untouched(path)}")
+def damaged(path: Path, fault: str) -> StoreError:
+    """Make the error for a damaged database."""
+    return StoreError(f"{path} is damaged: {fault}; {_untouched(path)}")
 
 
 def _untouched(path: Path) -> str:
@@ -342,13 +342,13 @@ def _untouched(path: Path) -> str:
 
 
 def repair_advice(lab: Path) -> str:
-    """Advice for a lab that was damaged."""
+    """Advise on a damaged lab."""
     return f"engram repair {lab} -o NEWLAB recovers what is whole"
 
 
 @contextmanager
 def translated(path: Path, readonly: bool = False) -> Iterator[None]:
-    """Tell the errors of a database and of its disk in one line.
+    """Translate errors of a database and of its disk to one line.
 
     Raises:
         StoreError: it cannot be used as it is.
@@ -358,7 +358,7 @@ def translated(path: Path, readonly: bool = False) -> Iterator[None]:
         yield
     except sqlite3.ProgrammingError:
         raise
-    except UnicodeDecodeError as error:  # sqlite3 quotes the damaged place in what it says
+    except UnicodeDecodeError as error:  # sqlite3 quotes the damaged place in its message
         raise damaged(path, "a text in it is not UTF-8") from error
     except sqlite3.Error as error:
         raise _told(error, path, readonly) from error

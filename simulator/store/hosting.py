@@ -1,7 +1,7 @@
-"""Hosting of experiments: one mechanism for the lock, resuming, the clock, and the record of how a process ended.
+"""Hosting of experiments: locks, resuming, clocks, and the status after an error.
 
 The loop of every kind of experiment is an iterator of snapshots that its caller drives: not asking for the next one
-pauses it, and closing it writes a checkpoint. :func:`hosted` is what stands around each of these loops.
+pauses it, and closing it writes a checkpoint. :func:`hosted` wraps each of these loops.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ class Loop(Protocol[S_co]):
 
     @property
     def step(self) -> int:
-        """Its last finished unit of work, as the record of a failure names it."""
+        """The last finished unit of work, for the record of a failure."""
 
     def snapshots(self) -> Iterator[S_co]:
-        """Work until the end."""
+        """Yield snapshots until the end."""
 
     def suspend(self) -> None:
-        """Store everything needed to continue: nobody asks for more snapshots."""
+        """Store everything needed to continue, when no more snapshots are wanted."""
 
 
 class Lease(Protocol):
-    """The right of this process to write one experiment, held until it is released."""
+    """Write lock of this process on one experiment, until it is released."""
 
     def abandon(self) -> None:
-        """Leave nothing of a new experiment whose loop could not be built."""
+        """Delete a new experiment whose loop could not be built."""
 
     def interrupt(self) -> None:
         """Record that a signal ended this process's work in the middle of a step."""
@@ -84,7 +84,7 @@ def hosted(lease: Lease, make_loop: Callable[[], Loop[S_co]]) -> Generator[S_co,
 
 
 class WorkSeconds(NamedTuple):
-    """Time spent on an experiment, compiling left out."""
+    """Time spent on an experiment, without compiling."""
 
     wall: float
     cpu: float
@@ -95,7 +95,7 @@ class WorkClock:
 
     Args:
         wall: seconds that earlier processes spent on it.
-        cpu: CPU seconds of the same.
+        cpu: CPU seconds that earlier processes spent on it.
     """
 
     def __init__(self, wall: float = 0.0, cpu: float = 0.0) -> None:
@@ -111,13 +111,13 @@ class WorkClock:
 
 
 class RunLease:
-    """The lease of a training run or a recall benchmark, and what each of its checkpoints repeats.
+    """Lease of a training run or a recall benchmark, with the facts that each of its checkpoints repeats.
 
     Args:
         store: the lab.
         run: id of a stored experiment, to be continued from its newest whole checkpoint; None: a new one.
-        new: record of a new one; begun at once, so that one killed while it prepares can be resumed.
-        is_as_stored: tells whether a stored record has the settings that are about to be used.
+        new: record of a new one; stored at once, so that it can be resumed if killed during preparation.
+        is_as_stored: predicate of a stored record, whether its settings are those in use.
 
     Raises:
         ValueError: other settings than stored, or a lab that cannot be used.
@@ -149,7 +149,7 @@ class RunLease:
         changes = differences(record.machines[-1:], machines[-1]) if saved else {}
         if changes:
             listed = ", ".join(f"{name} was {then}, now {now}" for name, (then, now) in changes.items())
-            warnings += (f"it goes on on another machine, where the last bits can be others: {listed}",)
+            warnings += (f"it continues on another machine, where results can differ in the last bits: {listed}",)
         provenance: dict[str, Any] = {"machines": machines}
         if record.lost:
             provenance["lost"] = record.lost
@@ -158,7 +158,7 @@ class RunLease:
         return Resumed(record, saved, saved.progress if saved else RunProgress(), provenance, warnings)
 
     def abandon(self) -> None:
-        """Take a new experiment back."""
+        """Delete a new experiment."""
         if self._is_new:
             self.store.discard(self.id)
 
@@ -168,8 +168,8 @@ class RunLease:
             self.store.mark(self.id, "interrupted")
 
     def fail(self, error: BaseException, step: int) -> None:
-        """Mark it failed; take back one whose input proved bad before anything was stored."""
-        with suppress(StoreError, StoreFailure):  # the lab itself may be what failed
+        """Mark it failed; delete it if its input was invalid and nothing is stored yet."""
+        with suppress(StoreError, StoreFailure):  # the lab itself may have failed
             if isinstance(error, BadInputError) and not self.store.find(self.id).step:
                 self.store.discard(self.id)
             else:
@@ -181,10 +181,10 @@ class RunLease:
 
 
 class Resumed(NamedTuple):
-    """An experiment as its newest whole checkpoint left it."""
+    """An experiment restored from its newest whole checkpoint."""
 
     record: RunRecord
     saved: Saved | None  # None before the first checkpoint
     progress: RunProgress  # zeros before the first checkpoint
-    provenance: dict[str, Any]  # facts that every checkpoint repeats: machines, label, what a repair lost
+    provenance: dict[str, Any]  # facts that every checkpoint repeats: machines, label, losses of a repair
     warnings: tuple[str, ...]

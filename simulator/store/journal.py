@@ -1,10 +1,9 @@
-"""Journal in a run's folder: enough to restore the run when the lab's database is lost.
+"""Journal in a run's folder, from which the run can be restored without the lab's database.
 
-``journal`` is a file of frames, only ever added to: the first says what the run is, each checkpoint adds one with its
-number, the one that it went on from, the SHA-256 of its file, and the rows that became final with it. The rows of a
-checkpoint are those of the frames on its way back to the beginning. A frame that a crash left half, or that was
-damaged, fails its checksum and is skipped. While the database is whole it alone is asked; see
-:mod:`simulator.store.repair`.
+``journal`` is an append-only file of frames: the first one describes the run, each checkpoint adds one with its number,
+its parent's number, the SHA-256 of its file, and the rows that became final with it. The rows of a checkpoint are those
+of its frame and of all its ancestors. An incomplete or damaged frame fails its checksum and is skipped. The journal is
+read only if the database is damaged; see :mod:`simulator.store.repair`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from simulator.store.records import EvaluationRow, MetricRow, PointRows, Rows, S
 
 NAME = "journal"
 _MAGIC = b"\x89engr\r\n\x1a"
-_HEAD = struct.Struct("<Q32s")  # length and SHA-256 of what follows
+_HEAD = struct.Struct("<Q32s")  # length and SHA-256 of the rest
 
 
 class JournalEntry(NamedTuple):
@@ -46,7 +45,7 @@ class Journal(NamedTuple):
 
 
 def begin(folder: Path, run: dict[str, Any]) -> None:
-    """Write what a run is.
+    """Write the first frame, which describes the run.
 
     Args:
         folder: the run's.
@@ -56,7 +55,7 @@ def begin(folder: Path, run: dict[str, Any]) -> None:
 
 
 def add(folder: Path, entry: JournalEntry) -> None:
-    """Write what came with a checkpoint; when this returns it is on the disk."""
+    """Write the frame of a checkpoint, durably."""
     evaluations = entry.rows.evaluations
     packed = {
         "seed": np.array([row.seed for row in evaluations], np.int64),
@@ -71,7 +70,7 @@ def add(folder: Path, entry: JournalEntry) -> None:
         "number": entry.number,
         "parent": entry.parent,
         **entry.written._asdict(),
-        "points": None if points is None else {name: np.asarray(each) for name, each in points._asdict().items()},
+        "points": None if points is None else {name: np.asarray(values) for name, values in points._asdict().items()},
         "evaluations": packed,
         "metrics": {
             "seed": np.array([row.seed for row in entry.rows.metrics], np.int64),
@@ -109,7 +108,7 @@ def read(folder: Path) -> Journal:
 
 
 def _append(folder: Path, state: dict[str, Any]) -> None:
-    """Write one frame, whole or to be skipped."""
+    """Append one frame; an incomplete one is skipped by readers."""
     payload = checkpoints.packed(state)
     with open_own(folder / NAME, "ab") as file:
         file.write(_MAGIC + _HEAD.pack(len(payload), hashlib.sha256(payload).digest()) + payload)

@@ -1,4 +1,4 @@
-"""The folder of a lab: made where there is none, and locked run by run."""
+"""Folder of a lab: creation, and locks of its runs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def prepare(lab: Path) -> Path:
-    """Make the lab if it is not there yet, wholly or not at all; its database's path.
+    """Make the lab atomically if it does not exist, and return its database's path.
 
     Raises:
-        StoreError: something else is in the way, or a lab that lost its database.
-        OSError: the disk did not take it.
+        StoreError: the path is no folder, or a lab that lost its database.
+        OSError: the disk refused it.
     """
     check_can_be_lab(lab)
     path = lab / NAME
@@ -35,7 +35,7 @@ def prepare(lab: Path) -> Path:
             raise StoreError(f"lab {lab}: {path} is not a file")
         return path
     rests = [lab / f"{NAME}-wal", *(lab / "runs").glob("*")]
-    if any(rest.exists() for rest in rests):
+    if any(leftover.exists() for leftover in rests):
         raise StoreError(
             f"lab {lab} has runs but lost its database {path}: put it back, or name another lab;"
             f" nothing was changed, the checkpoints are in {lab / 'runs'}; {repair_advice(lab)}"
@@ -81,9 +81,9 @@ def _make(lab: Path, path: Path) -> None:
         finally:
             lock.release()
     except BaseException:
-        for made in missing:
+        for created in missing:
             with suppress(OSError):
-                made.unlink() if made == gate else made.rmdir()
+                created.unlink() if created == gate else created.rmdir()
         raise
 
 
@@ -97,7 +97,7 @@ def unmake(lab: Path) -> None:
 
 
 def existing(lab: str) -> str:
-    """The lab, if there is one: looking makes none.
+    """Return the lab, if it exists; creates nothing.
 
     Raises:
         ValueError: there is none.
@@ -109,7 +109,7 @@ def existing(lab: str) -> str:
 
 
 def forgotten(lab: Path, known: Container[int]) -> list[int]:
-    """Runs that have checkpoints though a lab's database does not know them: it, or its log, was lost in part.
+    """List runs that have checkpoints but are missing in the lab's database: it, or its log, was partly lost.
 
     Args:
         lab: its folder.
@@ -120,16 +120,16 @@ def forgotten(lab: Path, known: Container[int]) -> list[int]:
 
 
 def forgotten_line(lab: Path, runs: Sequence[int]) -> str:
-    """One line about runs that a lab's database forgot."""
+    """Format a line about runs that a lab's database lost."""
     shown = ", ".join(f"r{number}" for number in runs[:6]) + (", ..." if len(runs) > 6 else "")
-    what = (
+    problem = (
         f"the database knows fewer runs than there are checkpoints: {shown} {'are' if len(runs) > 1 else 'is'} not in"
     )
-    return f"{what} {lab / NAME}; {repair_advice(lab)}"
+    return f"{problem} {lab / NAME}; {repair_advice(lab)}"
 
 
 def lock_run(folder: Path) -> FileLock:
-    """The writer's lock of the run in ``folder``; the operating system lets go of it when the process ends, however.
+    """Lock a run for its writer; the operating system releases the lock when the process ends.
 
     Raises:
         StoreError: another process writes this run.
@@ -143,19 +143,19 @@ def lock_run(folder: Path) -> FileLock:
 
 
 def unlock_run(folder: Path, lock: FileLock) -> None:
-    """Let go of a run."""
+    """Release a run."""
     with suppress(OSError):
         _note(folder).unlink()
     lock.release()
 
 
 def is_written(folder: Path) -> bool:
-    """Return whether a living process says that it writes the run in ``folder``; one on another host is believed."""
+    """Return whether a live process writes the run in ``folder``; one on another host is assumed alive."""
     return is_written_here(folder, elsewhere=True)
 
 
 def is_written_here(folder: Path, *, elsewhere: bool = False) -> bool:
-    """The same, of processes on this host; of others, where only they can know, what ``elsewhere`` says."""
+    """Tell whether a process on this host writes the run; ``elsewhere`` is returned for other hosts."""
     try:
         pid, host = read_own(_note(folder)).decode().split()
         if host != socket.gethostname():

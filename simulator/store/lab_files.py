@@ -1,4 +1,4 @@
-"""Files inside a lab, opened as what they must be: regular files, and no links.
+"""Access to files inside a lab: regular files only, no links.
 
 A lab may come from somewhere else. Through a link in it a run would overwrite whatever the link leads to, and on a pipe
 it would wait for ever.
@@ -39,7 +39,7 @@ def open_own(path: Path, mode: Literal["rb", "wb", "ab"]) -> BinaryIO:
 
 
 def read_own(path: Path) -> bytes:
-    """All of a file of a lab; see :func:`open_own`."""
+    """Read a file of a lab; see :func:`open_own`."""
     with open_own(path, "rb") as file:
         return file.read()
 

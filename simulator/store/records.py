@@ -1,4 +1,4 @@
-"""Records that go into the store and come out of it, and its two errors."""
+"""Records of the store, and its two errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NewRun:
         settings: the complete settings, TOML.
         settings_hash: the settings' content hash.
         versions: distribution -> version, of whatever the result can depend on.
-        label: what people call it; no setting.
+        label: name of it; no setting.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class NewRun:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A training run or recall benchmark as the lab knows it: its :class:`NewRun`, and how far it came.
+    """Stored training run or recall benchmark: its :class:`NewRun`, and its progress.
 
     Attributes:
         run: its id, such as "r1".
@@ -103,8 +103,8 @@ class RunRecord:
     @property
     def error(self) -> dict[str, Any] | None:
         """The error that ended the run: ``reason``, ``kind``, ``file``, ``line`` and ``step``; None where none did."""
-        found = self.known("error") if self.status == "failed" else None
-        return dict(found) if found else None
+        stored_error = self.known("error") if self.status == "failed" else None
+        return dict(stored_error) if stored_error else None
 
     @property
     def machines(self) -> list[dict[str, str]]:
@@ -117,7 +117,7 @@ class RunRecord:
         return str(self.known("lost") or "")
 
     def known(self, name: str) -> Any:
-        """One fact of the result, or None."""
+        """Return one fact of the result, or None."""
         return (self.result or {}).get(name)
 
 
@@ -145,7 +145,7 @@ class PointRows(NamedTuple):
     point: Array  # int64, index along the curve, below 1000
     step: Array  # int64, last environment step of the point
     episodes: Array  # int64
-    return_sum: Array  # float64, as for the rest; nan where there is none
+    return_sum: Array  # float64, as for the rest; NaN where there is none
     return_min: Array
     return_max: Array
     return_sq: Array  # sum of squared returns
@@ -153,7 +153,7 @@ class PointRows(NamedTuple):
 
 
 class EvaluationRow(NamedTuple):
-    """Greedy play of one seed at one moment."""
+    """Greedy evaluation of one seed at one step."""
 
     step: int  # environment steps per seed that were trained before it
     seed: int
@@ -163,7 +163,7 @@ class EvaluationRow(NamedTuple):
 
 
 class MetricRow(NamedTuple):
-    """One number of one seed at one moment. A number that was not measured has no row."""
+    """One metric of one seed at one step. A metric that was not measured has no row."""
 
     step: int  # unit of work after which it was measured: number of the cell, from 1, of a recall benchmark
     seed: int

@@ -57,14 +57,14 @@ class ExperimentRow(NamedTuple):
     metrics: int = 0  # likewise
 
     def record(self) -> RunRecord:
-        """The run as others know it."""
+        """Convert to a record."""
         row = self._asdict() | {"run": f"r{self.id}", "seeds": tuple(json.loads(self.seeds)), "exact": bool(self.exact)}
         for name in ("versions", "result"):
             row[name] = json.loads(row[name])
         return RunRecord(**{name: row[name] for name in RunRecord.__dataclass_fields__})
 
     def moved(self, progress: RunProgress, status: str, result: str) -> ExperimentRow:
-        """The run as of its next checkpoint."""
+        """Return the row at the next checkpoint."""
         return self._replace(**_progress(progress), status=status, result=result, checkpoint=self.checkpoint + 1)
 
 
@@ -82,7 +82,7 @@ class CheckpointRow(NamedTuple):
     quarantined: int = 0  # 1: its file was found damaged, the run continued from an earlier one
 
     def progress(self) -> RunProgress:
-        """Progress of the run at this checkpoint."""
+        """Return the progress of the run at this checkpoint."""
         return RunProgress(self.step, self.seconds, self.cpu_seconds, bool(self.exact))
 
     def written(self) -> Written:
@@ -91,7 +91,7 @@ class CheckpointRow(NamedTuple):
 
 
 def of_new_run(number: int, new: NewRun, created: str) -> ExperimentRow:
-    """The first row of a run."""
+    """Make the first row of a run."""
     seeds = json.dumps([int(seed) for seed in new.seeds])
     versions = json.dumps(new.versions)
     texts = (new.settings, new.settings_hash, versions, "running", created)
@@ -100,38 +100,38 @@ def of_new_run(number: int, new: NewRun, created: str) -> ExperimentRow:
 
 
 def of_checkpoint(run: int, number: int, progress: RunProgress, written: Written) -> CheckpointRow:
-    """The row of a checkpoint file."""
+    """Make the row of a checkpoint file."""
     return CheckpointRow(experiment=run, number=number, **_progress(progress), **written._asdict())
 
 
 def run_row(db: Database, run: str) -> ExperimentRow:
-    """The run of that id.
+    """Return the run of an id.
 
     Raises:
         StoreError: there is none; the nearest ids are offered.
     """
-    found = (
+    rows = (
         db.select("experiments", "WHERE id = ?", [int(run[1:])]) if RUN_ID.fullmatch(run) else []
     )  # not by scanning them
-    if not found:
+    if not rows:
         raise StoreError(_unknown(db, run))
-    return ExperimentRow(*found[0])
+    return ExperimentRow(*rows[0])
 
 
 def has_run(db: Database, run: str) -> bool:
-    """Return whether there is a run of that id."""
+    """Return whether a run of an id exists."""
     return bool(RUN_ID.fullmatch(run) and db.select("experiments", "WHERE id = ?", [int(run[1:])]))
 
 
 def run_rows(db: Database) -> list[ExperimentRow]:
-    """All runs, newest first."""
+    """Return all runs, newest first."""
     return [ExperimentRow(*row) for row in db.select("experiments", "ORDER BY id DESC")]
 
 
 def newest_run(db: Database) -> ExperimentRow | None:
-    """The run that was begun last, without reading the others."""
-    found = db.select("experiments", "ORDER BY id DESC LIMIT 1")
-    return ExperimentRow(*found[0]) if found else None
+    """Return the run that began last, without reading the others."""
+    rows = db.select("experiments", "ORDER BY id DESC LIMIT 1")
+    return ExperimentRow(*rows[0]) if rows else None
 
 
 def _unknown(db: Database, name: str) -> str:
@@ -144,25 +144,25 @@ def _unknown(db: Database, name: str) -> str:
         return f"{unknown}: it has no runs yet"
     digits = re.search(r"[0-9]{1,18}", name)
     wanted = int(digits[0]) if digits else runs[0]
-    near = sorted(runs, key=lambda run: abs(run - wanted))[:3]
-    return f"{unknown}; nearest: {', '.join(f'r{run}' for run in near)}, or latest"
+    nearest = sorted(runs, key=lambda run: abs(run - wanted))[:3]
+    return f"{unknown}; nearest: {', '.join(f'r{run}' for run in nearest)}, or latest"
 
 
 def checkpoint_rows(db: Database, run: int) -> list[CheckpointRow]:
-    """A run's checkpoints, oldest first."""
+    """Return a run's checkpoints, oldest first."""
     return [CheckpointRow(*row) for row in db.select("checkpoints", "WHERE experiment = ? ORDER BY number", [run])]
 
 
 def candidates(db: Database, row: ExperimentRow) -> list[CheckpointRow]:
-    """The checkpoints that a run can go on from, newest first.
+    """Return the checkpoints from which a run can continue, newest first.
 
     Raises:
         StoreError: the newest one is not among them.
     """
-    found = [checkpoint for checkpoint in reversed(checkpoint_rows(db, row.id)) if not checkpoint.quarantined]
-    if row.checkpoint != (found[0].number if found else 0):
+    checkpoints = [checkpoint for checkpoint in reversed(checkpoint_rows(db, row.id)) if not checkpoint.quarantined]
+    if row.checkpoint != (checkpoints[0].number if checkpoints else 0):
         raise damaged(db.path, f"checkpoint {row.checkpoint} of run r{row.id} is not in it")
-    return found
+    return checkpoints
 
 
 def truncate_after(db: Database, row: ExperimentRow, base_checkpoint: int) -> ExperimentRow:
@@ -180,15 +180,17 @@ def truncate_after(db: Database, row: ExperimentRow, base_checkpoint: int) -> Ex
 def add(db: Database, row: ExperimentRow, number: int, rows: Rows) -> ExperimentRow:
     """Insert the rows that came with checkpoint ``number``."""
     points = db.insert("points", of_points(row.id, number, rows.points))
-    evaluations = db.insert("evaluations", (of_evaluation(row.id, number, each) for each in rows.evaluations))
-    metrics = db.insert("metrics", (of_metric(row.id, number, each) for each in rows.metrics))
+    evaluations = db.insert(
+        "evaluations", (of_evaluation(row.id, number, evaluation) for evaluation in rows.evaluations)
+    )
+    metrics = db.insert("metrics", (of_metric(row.id, number, metric) for metric in rows.metrics))
     return row._replace(
         points=row.points + points, evaluations=row.evaluations + evaluations, metrics=row.metrics + metrics
     )
 
 
 def prune(db: Database, run: int, keep: int) -> list[int]:
-    """Forget the whole checkpoints that ``keep`` newer ones replace; their numbers."""
+    """Delete whole checkpoints that ``keep`` newer ones replace, and return their numbers."""
     old = [c.number for c in checkpoint_rows(db, run) if not c.quarantined][:-keep]
     for number in old:
         db.delete("checkpoints", "experiment = ? AND number = ?", [run, number])
@@ -196,7 +198,7 @@ def prune(db: Database, run: int, keep: int) -> list[int]:
 
 
 def of_points(run: int, number: int, points: PointRows | None) -> Iterator[tuple[Any, ...]]:
-    """Rows of the table ``points`` that come with checkpoint ``number``."""
+    """Convert to rows of the table ``points`` of checkpoint ``number``."""
     if points is not None:
         columns: list[list[Any]] = [np.asarray(column, np.int64).tolist() for column in points[:_N_INTS]]
         columns += [[_real(value) for value in np.asarray(column).tolist()] for column in points[_N_INTS:]]
@@ -204,33 +206,33 @@ def of_points(run: int, number: int, points: PointRows | None) -> Iterator[tuple
             yield (run, number, *values)
 
 
-def to_points(found: list[Any]) -> PointRows:
-    """Rows of the table ``points`` as arrays."""
-    columns = list(zip(*found, strict=True))[2:] or [()] * len(PointRows._fields)
+def to_points(rows: list[Any]) -> PointRows:
+    """Convert rows of the table ``points`` to arrays."""
+    columns = list(zip(*rows, strict=True))[2:] or [()] * len(PointRows._fields)
     kinds = [np.int64 if i < _N_INTS else np.float64 for i in range(len(columns))]
     return PointRows(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
 
 
 def of_evaluation(run: int, number: int, row: EvaluationRow) -> tuple[Any, ...]:
-    """A row of the table ``evaluations`` that comes with checkpoint ``number``."""
+    """Convert to a row of the table ``evaluations`` of checkpoint ``number``."""
     exact = None if row.exact is None else _real(row.exact)
     returns = np.asarray(row.returns, "<f8").tobytes()
     return (run, number, int(row.seed), int(row.step), _real(row.mean), exact, returns)
 
 
-def to_evaluation(found: Any) -> EvaluationRow:
-    """A row of the table ``evaluations`` as a record."""
-    _, _, seed, step, mean, exact, returns = found
+def to_evaluation(row: Any) -> EvaluationRow:
+    """Convert a row of the table ``evaluations`` to a record."""
+    _, _, seed, step, mean, exact, returns = row
     return EvaluationRow(step, seed, np.nan if mean is None else mean, exact, np.frombuffer(returns, "<f8").copy())
 
 
 def of_metric(run: int, number: int, row: MetricRow) -> tuple[Any, ...]:
-    """A row of the table ``metrics`` that comes with checkpoint ``number``."""
+    """Convert to a row of the table ``metrics`` of checkpoint ``number``."""
     return (run, number, int(row.seed), int(row.step), row.name, _real(row.value))
 
 
 def to_metric(row: Any) -> MetricRow:
-    """A row of the table ``metrics`` as a record."""
+    """Convert a row of the table ``metrics`` to a record."""
     _, _, seed, step, name, value = row
     return MetricRow(step, seed, name, np.nan if value is None else value)
 
@@ -241,5 +243,5 @@ def _progress(progress: RunProgress) -> dict[str, Any]:
 
 
 def _real(value: float) -> float | None:
-    """A number as SQLite keeps it: nan is NULL, and there is one zero."""
+    """Convert a number for SQLite: NaN is NULL, -0.0 is 0.0."""
     return None if value != value else float(value) + 0.0

@@ -26,7 +26,7 @@ VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
 
 
 def new_run(config: RunConfig, label: str = "") -> NewRun:
-    """The record of a run that is about to begin.
+    """Make the record of a new run.
 
     Raises:
         ValueError: a label with characters that cannot be seen.
@@ -37,7 +37,7 @@ def new_run(config: RunConfig, label: str = "") -> NewRun:
 
 
 def installed() -> dict[str, str]:
-    """The versions of whatever a result can depend on."""
+    """Return the versions of every distribution that a result can depend on."""
     return dict(_installed())
 
 
@@ -47,17 +47,17 @@ def _installed() -> dict[str, str]:
 
 
 def changed(versions: Mapping[str, str]) -> dict[str, list[str | None]]:
-    """The distributions that are others now, as [then, now]."""
-    found: dict[str, list[str | None]] = {}
+    """Return the distributions whose versions have changed, as [then, now]."""
+    changes: dict[str, list[str | None]] = {}
     for name, then in versions.items():
         now = version_of(name)
         if now != then:
-            found[name] = [then, None if now == NOT_INSTALLED else now]
-    return found
+            changes[name] = [then, None if now == NOT_INSTALLED else now]
+    return changes
 
 
 def seeds_of(config: RunConfig | RecallConfig) -> tuple[int, ...]:
-    """The seeds of a run, in order."""
+    """Return the seeds of a run, in order."""
     return tuple(range(config.first_seed, config.first_seed + config.seeds))
 
 
@@ -68,7 +68,7 @@ def failures(seeds: tuple[int, ...], failed_at: Array) -> tuple[Failure, ...]:
 
 
 def failure_of(error: BaseException, step: int) -> dict[str, Any]:
-    """Why a run ended that an error ended, as the store keeps it.
+    """Describe the error that ended a run, as the store keeps it.
 
     Args:
         error: what was raised.
@@ -81,14 +81,14 @@ def failure_of(error: BaseException, step: int) -> dict[str, Any]:
     fault = (
         error.fault if isinstance(error, PlayerError) else None if isinstance(error, ValueError) else fault_of(error)
     )
-    told = {"reason": " ".join(str(error if isinstance(error, ValueError) else fault).split())}
-    known = {name: getattr(fault, name) or None for name in ("kind", "file", "line")} if fault else {}
+    failure = {"reason": " ".join(str(error if isinstance(error, ValueError) else fault).split())}
+    place = {name: getattr(fault, name) or None for name in ("kind", "file", "line")} if fault else {}
     at = error.step if isinstance(error, PlayerError) and error.step else step
-    return {**told, "kind": None, "file": None, "line": None, **known, "step": at}
+    return {**failure, "kind": None, "file": None, "line": None, **place, "step": at}
 
 
 def outcome(spec: EnvSpec, evaluations: list[Evaluation], failed: tuple[Failure, ...]) -> dict[str, Any]:
-    """Facts of a run's result, as the store keeps them: plain values, None for NaN."""
+    """Return the facts of a run's result, as the store keeps them: plain values, None for NaN."""
     facts: dict[str, Any] = {
         "threshold": spec.reward_threshold,
         "floor": spec.random_score,
@@ -101,7 +101,7 @@ def outcome(spec: EnvSpec, evaluations: list[Evaluation], failed: tuple[Failure,
 
 
 def evaluation_rows(evaluations: list[Evaluation], seeds: tuple[int, ...]) -> Iterator[EvaluationRow]:
-    """One row for every evaluation and seed; nan for a seed that had failed."""
+    """Iterate over rows, one for every evaluation and seed; NaN for a seed that had failed."""
     for evaluation in evaluations:
         for i, seed in enumerate(seeds):
             exact = None if evaluation.exact is None else float(evaluation.exact[i])
@@ -111,7 +111,7 @@ def evaluation_rows(evaluations: list[Evaluation], seeds: tuple[int, ...]) -> It
 
 
 def stored_evaluations(store: Store, run: str, until: int) -> list[Evaluation]:
-    """The evaluations that a store holds of a run, up to an environment step."""
+    """Return the stored evaluations of a run, up to an environment step."""
     by_step: dict[int, list[Any]] = {}
     for row in store.evaluations(run):
         if row.step <= until:

@@ -1,8 +1,8 @@
-"""The lab: every run's settings, curve, evaluations and checkpoints, nothing lost and nothing twice.
+"""Store of runs: settings, curves, evaluations and checkpoints, crash-safe.
 
 Rows are in SQLite, checkpoints are files beside it. A checkpoint is on the disk before the one transaction that records
 it together with the rows that came with it, so both become visible at once or not at all. Rows carry the number of
-their checkpoint: where a run goes on from an earlier one because a later file is damaged, the later rows go.
+their checkpoint: if a run continues from an earlier one because a later file is damaged, the later rows are deleted.
 """
 
 from __future__ import annotations
@@ -56,17 +56,17 @@ KEEP = 3  # whole checkpoints per run
 
 
 class ResumePoint(NamedTuple):
-    """The checkpoint from which a writer continued. What is newer than ``newest`` is its own: nobody else records."""
+    """The checkpoint from which a writer continued; everything newer than ``newest`` is the writer's own."""
 
     base_checkpoint: int  # that it continued from, 0 before the first
     newest: int  # newest one recorded then, damaged or not
 
 
 class Store:
-    """One lab, used from one thread. Its methods refuse with StoreError or StoreFailure, of one line.
+    """One lab, used from one thread. Its methods raise StoreError or StoreFailure, with one line.
 
     Args:
-        lab: its folder; made where there is none. One without write permission can be read.
+        lab: its folder; made if it does not exist. Without write permission it can be read.
     """
 
     def __init__(self, lab: Path | str) -> None:
@@ -85,13 +85,13 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of every run and of the database."""
+        """Release every run and close the database."""
         for run in list(self._locks):
             self.release(run)
         self._db.close()
 
     def begin(self, new: NewRun) -> str:
-        """Record a new run, durably, and become its writer; its id."""
+        """Record a new run durably, become its writer, and return its id."""
         run = ""
         try:
             with self._db.writing():
@@ -110,13 +110,13 @@ class Store:
         return run
 
     def take(self, run: str) -> None:
-        """Become the writer of a run that is there, and clear away what a crash left in its folder."""
+        """Become the writer of an existing run, and clean up after a crash in its folder."""
         with self._db.writing():
             row = tables.run_row(self._db, run)
             folder = self.folder(run)
             lock = lock_run(folder)
             try:
-                tables.candidates(self._db, row)  # never clear away what a damaged database forgot
+                tables.candidates(self._db, row)  # never remove runs that a damaged database lost
                 self._check_remembered(row, folder)
                 checkpoints.sweep(folder, {c.number for c in tables.checkpoint_rows(self._db, row.id)})
             except BaseException:
@@ -126,22 +126,24 @@ class Store:
         self._resume_points[run] = None
 
     def _check_remembered(self, row: tables.ExperimentRow, folder: Path) -> None:
-        """Refuse a run with newer checkpoints than a crash can leave: the database lost them, or its log was lost."""
+        """Raise an error if a run has newer checkpoints than a crash can leave: the database, or its log, lost them."""
         newest = max((checkpoints.number_of(path) for path in folder.glob("checkpoint-*.safetensors")), default=0)
         if newest > row.checkpoint + 1:
-            told = f"the database knows fewer checkpoints of run r{row.id} than there are: {row.checkpoint} of {newest}"
-            raise StoreError(f"{told}; {repair_advice(self.lab)}")
+            fault = (
+                f"the database knows fewer checkpoints of run r{row.id} than there are: {row.checkpoint} of {newest}"
+            )
+            raise StoreError(f"{fault}; {repair_advice(self.lab)}")
 
     def release(self, run: str) -> None:
-        """Let go of a run; nothing happens where it was not held."""
+        """Release a run; does nothing if it is not held."""
         if run in self._locks:
             unlock_run(self.lab / "runs" / run, self._locks.pop(run))
             self._resume_points.pop(run, None)
 
     def discard(self, run: str) -> None:
-        """Take back a run that was begun and never came to a checkpoint; it leaves nothing behind, nor does its lab.
+        """Delete a new run that has no checkpoint yet.
 
-        A lab that this store made for it goes too, and the store is closed then.
+        A lab that this store made for it is deleted too, and the store is closed.
 
         Raises:
             StoreFailure: the run is not held, or has a checkpoint.
@@ -165,13 +167,13 @@ class Store:
         status: str = "running",
         result: dict[str, Any] | None = None,
     ) -> None:
-        """Write a checkpoint and the rows that became final before it: both are there afterwards, or neither.
+        """Write a checkpoint and the rows that became final before it, in one transaction.
 
-        After :meth:`take`, :meth:`newest` comes first: it says where the run goes on, and rows recorded later go.
+        After :meth:`take`, call :meth:`newest` first: the run continues from there, and later rows are deleted.
 
         Raises:
-            StoreError: a status that there is not, or a lab that cannot be written.
-            StoreFailure: the run is not held, the state cannot be kept, or the disk did not take it.
+            StoreError: an unknown status, or a lab that cannot be written.
+            StoreFailure: the run is not held, the state cannot be stored, or the disk refused it.
         """
         outcome = json.dumps(result)
         if status not in STATUSES:
@@ -196,9 +198,9 @@ class Store:
                 file_of(folder, old).unlink()
 
     def mark(self, run: str, status: str, error: dict[str, Any] | None = None) -> None:
-        """Say what became of a run held here, without a checkpoint: it failed, say, and why.
+        """Record the status of a run held here, without a checkpoint: that it failed, for example.
 
-        Its next checkpoint, where there is one, takes both back.
+        Its next checkpoint, if there is one, overrides both.
         """
         with self._db.writing():
             row = tables.run_row(self._db, run)
@@ -206,7 +208,7 @@ class Store:
             self._db.update("experiments", row._replace(status=status, result=result), ("id",))
 
     def newest(self, run: str) -> Saved | None:
-        """The newest whole checkpoint, or None where none was ever written; damaged ones are left as they are.
+        """Return the newest whole checkpoint, None if none was written; damaged ones are left as they are.
 
         Raises:
             StoreError: none of the run's checkpoints is whole.
@@ -214,9 +216,9 @@ class Store:
         with self._db.reading():
             row = tables.run_row(self._db, run)
             folder = self.folder(run)
-            found = tables.candidates(self._db, row)
+            rows = tables.candidates(self._db, row)
         faults: list[str] = []
-        for checkpoint in found:
+        for checkpoint in rows:
             path = file_of(folder, checkpoint.number)
             try:
                 state = checkpoints.read(path, checkpoint.written())
@@ -227,13 +229,13 @@ class Store:
                 continue
             self._note_resume_point(row, checkpoint.number)
             return Saved(checkpoint.progress(), state, tuple(f"{fault}; an earlier one is used" for fault in faults))
-        if found:
-            raise StoreError(f"run {run}: none of its {len(found)} checkpoints is whole; {faults[0]}")
+        if rows:
+            raise StoreError(f"run {run}: none of its {len(rows)} checkpoints is whole; {faults[0]}")
         self._note_resume_point(row, 0)
         return None
 
     def find(self, name: str) -> RunRecord:
-        """The run of that id, or the one begun last for "latest"."""
+        """Return the run of an id, or the newest for "latest"."""
         with self._db.reading():
             newest = tables.newest_run(self._db) if name == "latest" else None
             return (newest or tables.run_row(self._db, name)).record()
@@ -244,38 +246,38 @@ class Store:
             return tables.newest_run(self._db) is not None if run == "latest" else tables.has_run(self._db, run)
 
     def is_written(self, run: str) -> bool:
-        """Return whether some process is at work on the run now."""
+        """Return whether a process is writing the run now."""
         return is_written(self.lab / "runs" / run)
 
     def runs(self) -> list[RunRecord]:
-        """All runs, newest first."""
+        """Return all runs, newest first."""
         with self._db.reading():
             return [row.record() for row in tables.run_rows(self._db)]
 
     def forgotten(self) -> str:
-        """One line about runs that the database forgot though their checkpoints are there; empty as a rule."""
+        """Return a line about runs that the database lost though their checkpoints exist; usually empty."""
         with self._db.reading():
-            known = {row.id for row in tables.run_rows(self._db)}
-        found = forgotten(self.lab, known)
-        return forgotten_line(self.lab, found) if found else ""
+            ids = {row.id for row in tables.run_rows(self._db)}
+        lost = forgotten(self.lab, ids)
+        return forgotten_line(self.lab, lost) if lost else ""
 
     def points(self, run: str) -> PointRows:
-        """A run's curve, ordered by seed and step."""
+        """Return a run's curve, ordered by seed and step."""
         return tables.to_points(self._rows("points", run))
 
     def evaluations(self, run: str) -> tuple[EvaluationRow, ...]:
-        """A run's evaluations, ordered by seed and step."""
+        """Return a run's evaluations, ordered by seed and step."""
         return tuple(tables.to_evaluation(row) for row in self._rows("evaluations", run))
 
     def metrics(self, run: str) -> tuple[MetricRow, ...]:
-        """A run's metrics, ordered by seed, step and name."""
+        """Return a run's metrics, ordered by seed, step and name."""
         return tuple(map(tables.to_metric, self._rows("metrics", run)))
 
     def folder(self, run: str) -> Path:
-        """The folder of a run.
+        """Return the folder of a run.
 
         Raises:
-            StoreError: it is gone.
+            StoreError: it is missing.
         """
         folder = self.lab / "runs" / run
         if not folder.is_dir():
@@ -283,23 +285,23 @@ class Store:
         return folder
 
     def _rows(self, table: str, run: str) -> list[Any]:
-        """All rows of a run; where its writer went back to an earlier checkpoint, those up to there."""
+        """Return all rows of a run, up to the checkpoint that its writer went back to."""
         with self._db.reading():
             row = tables.run_row(self._db, run)
-            found = self._db.select(table, "WHERE experiment = ?", [row.id])
+            rows = self._db.select(table, "WHERE experiment = ?", [row.id])
         expected = row._asdict()[table]
-        if len(found) != expected:
-            raise damaged(self._db.path, f"run {run} has {len(found)} rows of {table} instead of {expected}")
-        found.sort(key=lambda values: values[2:4])  # seed, then point or step
+        if len(rows) != expected:
+            raise damaged(self._db.path, f"run {run} has {len(rows)} rows of {table} instead of {expected}")
+        rows.sort(key=lambda values: values[2:4])  # seed, then point or step
         last = self._base_checkpoint(row) if self._resume_points.get(run) else row.checkpoint
-        return [values for values in found if values[1] <= last]
+        return [values for values in rows if values[1] <= last]
 
     def _recorded(self, run: int, number: int) -> bool:
         with self._db.reading():
             return number in [c.number for c in tables.checkpoint_rows(self._db, run)]
 
     def _base_checkpoint(self, row: tables.ExperimentRow) -> int:
-        """The checkpoint that the writer of a run goes on from, 0 before the first."""
+        """Return the checkpoint from which the writer of a run continues, 0 before the first."""
         run = f"r{row.id}"
         if run not in self._resume_points:
             raise StoreFailure(f"run {run} has no writer here: begin or take it first")
@@ -315,7 +317,7 @@ class Store:
             self._resume_points[run] = ResumePoint(base_checkpoint, row.checkpoint)
 
     def _keep_journal(self, row: tables.ExperimentRow, base_checkpoint: int, folder: Path) -> None:
-        """Begin the journal of a run that lost it, with everything so far."""
+        """Write the journal of a run anew if it is lost."""
         if journal.there(folder):
             return
         journal.begin(folder, row._asdict())
@@ -323,15 +325,15 @@ class Store:
             run = f"r{row.id}"
             with self._db.reading():
                 rows = tables.checkpoint_rows(self._db, row.id)
-                base = next(each for each in rows if each.number == base_checkpoint)
+                base = next(table for table in rows if table.number == base_checkpoint)
             known = Rows(self.points(run), self.evaluations(run), self.metrics(run))
             journal.add(folder, journal.JournalEntry(base_checkpoint, 0, base.written(), known))
 
     def _make_folder(self) -> tuple[int, Path]:
-        """The number and the folder of a run to come: the first after the newest run whose folder is not there yet.
+        """Make a folder for a new run, the first free number after the newest run, and return both.
 
         Neither the runs nor their folders are listed, so the thousandth run begins as fast as the first. A folder that
-        the database does not know of is never used.
+        is missing in the database is never used.
         """
         runs = self.lab / "runs"
         runs.mkdir(exist_ok=True)

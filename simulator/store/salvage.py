@@ -1,4 +1,4 @@
-"""Rows out of a damaged database: what SQLite still reads, and what its pages still hold.
+"""Salvage of rows from a damaged database: by SQLite, and from its raw pages.
 
 A row is believed where its checksum (:mod:`simulator.store.database`), which covers the name of its table, proves it
 whole, wherever it was found. Pages are read as the file format has them (sqlite.org/fileformat2.html,
@@ -34,11 +34,11 @@ class Salvaged(NamedTuple):
     """Rows by table, without their checksums, each proven whole."""
 
     rows: dict[str, list[Row]]
-    fault: str  # what is wrong with the database, in one line; empty: SQLite read everything, and all of it is whole
+    fault: str  # fault of the database, in one line; empty: SQLite read everything, and all rows are whole
 
 
 class _Image(NamedTuple):
-    """The pages of a database as of some moment."""
+    """Pages of a database at one moment."""
 
     size: int  # bytes of a page
     pages: Mapping[int, bytes]  # by number, from 1
@@ -69,11 +69,11 @@ def salvage(lab: Path, scratch: Path) -> Salvaged:
             for number in image.new:
                 for table, row in _rows_in(image, number):
                     rows[table].append(row)
-    return Salvaged({table: list(dict.fromkeys(each)) for table, each in rows.items()}, fault)
+    return Salvaged({table: list(dict.fromkeys(own_rows)) for table, own_rows in rows.items()}, fault)
 
 
 def _asked(path: Path, lab: Path) -> tuple[dict[str, list[Row]], str]:
-    """The whole rows that SQLite reads, and what is wrong."""
+    """Read the whole rows by SQLite, and describe what is wrong."""
     rows: dict[str, list[Row]] = {table: [] for table in TABLES}
     if not path.exists():
         return rows, "it is gone"
@@ -81,12 +81,12 @@ def _asked(path: Path, lab: Path) -> tuple[dict[str, list[Row]], str]:
         db.text_factory = bytes  # a damaged text is no reason to stop
         try:
             fault = _recognised(db, lab)
-            known = {bytes(name).decode() for (name,) in db.execute("SELECT name FROM sqlite_master")}
+            names = {bytes(name).decode() for (name,) in db.execute("SELECT name FROM sqlite_master")}
         except (sqlite3.Error, UnicodeDecodeError) as error:
             return rows, _line(error)
         faults = [fault] if fault else []
         for table in TABLES:
-            for ending in ("", " DESC") if table in known else ():  # from the other end, where it breaks off
+            for ending in ("", " DESC") if table in names else ():  # from the other end, where it breaks off
                 order = ", ".join(name + ending for name in key_of(table))
                 fault = _read(db, f"SELECT * FROM {table} ORDER BY {order}", table, rows[table])
                 if not fault:
@@ -96,7 +96,7 @@ def _asked(path: Path, lab: Path) -> tuple[dict[str, list[Row]], str]:
 
 
 def _recognised(db: sqlite3.Connection, lab: Path) -> str:
-    """Fault of a database as a whole; empty where there is none."""
+    """Describe a fault of the database as a whole; empty if there is none."""
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
         return "it is not the database of a lab, or its header is damaged"
     if fault := schema_fault(db, lab / NAME):
@@ -106,11 +106,11 @@ def _recognised(db: sqlite3.Connection, lab: Path) -> str:
 
 
 def _read(db: sqlite3.Connection, sql: str, table: str, into: list[Row]) -> str:
-    """Take in the whole rows of an answer, up to where it breaks off; what was wrong."""
+    """Collect whole rows of a query until it fails, and describe the failure."""
     fault = ""
     try:
-        for found in db.execute(sql):
-            row = _whole(found, table)
+        for values in db.execute(sql):
+            row = _whole(values, table)
             if row is None:
                 fault = f"a row of {table} is not what was written"
             else:
@@ -125,7 +125,7 @@ def _line(error: BaseException) -> str:
 
 
 def _whole(values: Row, table: str) -> Row | None:
-    """A row with its texts and floats, without its checksum; None where it is not what was written."""
+    """Verify and decode a row without its checksum; None if it is damaged."""
     try:
         row = [_value(value, column.kind) for value, column in zip(values, columns_of(table), strict=True)]
         return tuple(row[:-1]) if is_whole(row, table) else None
@@ -141,7 +141,7 @@ def _value(value: Any, kind: str) -> Any:
 
 
 def _images(folder: Path) -> Iterator[_Image]:
-    """The database's pages: with its log, without it, and as of every frame of the log that a later one replaces."""
+    """Iterate over versions of the pages: with the log, without it, and at every earlier frame of the log."""
     main, log = (_bytes(folder / f"{NAME}{ending}") for ending in ("", "-wal"))
     size = _page_size(main[16:18]) or _page_size(log[10:12]) or _DEFAULT_PAGE_SIZE
     pages = {1 + i: main[at : at + size] for i, at in enumerate(range(0, len(main), size))}
@@ -159,7 +159,7 @@ def _images(folder: Path) -> Iterator[_Image]:
 
 
 def _log_fault(log: bytes) -> str:
-    """Fault of a log of which SQLite would read a part in silence; see section 4 of the file format."""
+    """Describe a fault of the log, of which SQLite would silently read a part; see section 4 of the file format."""
     if not log:
         return ""
     magic = int.from_bytes(log[:4], "big")
@@ -169,7 +169,7 @@ def _log_fault(log: bytes) -> str:
     if magic >> 1 != 0x377F0682 >> 1 or not size or struct.pack(">2I", *sums) != log[24:32]:
         return "the head of its log is damaged"
     for at in range(32, len(log) - 24 - size + 1, 24 + size):
-        if log[at + 8 : at + 16] != log[16:24]:  # of a former log, whose place this one takes
+        if log[at + 8 : at + 16] != log[16:24]:  # of an earlier log that this one overwrites
             break
         sums = _summed(log[at : at + 8] + log[at + 24 : at + 24 + size], sums, words)
         if struct.pack(">2I", *sums) != log[at + 16 : at + 24]:
@@ -191,14 +191,14 @@ def _bytes(path: Path) -> bytes:
 
 
 def _page_size(field: bytes) -> int:
-    """Bytes of a page by the header's field; 0 where it cannot be."""
+    """Decode the page size in bytes; 0 if it is invalid."""
     size = int.from_bytes(field, "big")
     size = 65536 if size == 1 else size
     return size if 512 <= size <= 65536 and not size & (size - 1) else 0
 
 
 def _rows_in(image: _Image, number: int) -> Iterator[tuple[str, Row]]:
-    """Table and values of every whole row in a page."""
+    """Iterate over table and values of every whole row in a page."""
     page = image.pages[number]
     first = 100 if number == 1 else 0
     if len(page) < image.size or page[first] not in (_INNER, _LEAF):
@@ -218,44 +218,44 @@ def _rows_in(image: _Image, number: int) -> Iterator[tuple[str, Row]]:
 
 @cache
 def _tables() -> dict[int, list[str]]:
-    """Tables by their number of columns."""
-    found: dict[int, list[str]] = {}
+    """Group tables by their number of columns."""
+    tables: dict[int, list[str]] = {}
     for table in TABLES:
-        found.setdefault(len(columns_of(table)), []).append(table)
-    return found
+        tables.setdefault(len(columns_of(table)), []).append(table)
+    return tables
 
 
 def _in_order(values: Row, table: str) -> Row:
-    """Values as the table declares them; a page has the key's first."""
+    """Reorder values as the table declares them; a page has the key's first."""
     names = [column.name for column in columns_of(table)]
     stored = [*key_of(table), *(name for name in names if name not in key_of(table))]
     return tuple(values[stored.index(name)] for name in names)
 
 
 def _record(image: _Image, page: bytes, at: int) -> bytes | None:
-    """The bytes of a row, those in overflow pages too; None where it is no row."""
+    """Read the bytes of a row with its overflow pages; None if there is none."""
     length, at = _varint(page, at)
     if not 1 < length < _MAX_ROW_BYTES:
         return None
     most = (image.size - 12) * 64 // 255 - 23
     least = (image.size - 12) * 32 // 255 - 23
-    here = length
+    n_local = length
     if length > most:
-        here = least + (length - least) % (image.size - 4)
-        here = here if here <= most else least
-    found = page[at : at + here]
-    following = int.from_bytes(page[at + here : at + here + 4], "big")
-    while len(found) < length:
-        page = image.pages.get(following, b"")
+        n_local = least + (length - least) % (image.size - 4)
+        n_local = n_local if n_local <= most else least
+    record = page[at : at + n_local]
+    next_page = int.from_bytes(page[at + n_local : at + n_local + 4], "big")
+    while len(record) < length:
+        page = image.pages.get(next_page, b"")
         if len(page) < image.size:
             return None
-        following = int.from_bytes(page[:4], "big")
-        found += page[4 : 4 + length - len(found)]
-    return found
+        next_page = int.from_bytes(page[:4], "big")
+        record += page[4 : 4 + length - len(record)]
+    return record
 
 
 def _values(record: bytes) -> Row | None:
-    """The values of a row; None where it is no row."""
+    """Decode the values of a row; None if there is none."""
     end, at = _varint(record, 0)
     body = end
     values = list[Any]()
@@ -276,7 +276,7 @@ def _values(record: bytes) -> Row | None:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number of one to nine bytes, and where it ends; 0 beyond the end."""
+    """Decode a varint of one to nine bytes, and return its end too; 0 beyond the end."""
     value = 0
     for i in range(9):
         if at >= len(data):

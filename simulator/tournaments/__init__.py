@@ -1,1 +1,1 @@
-"""Tournaments: who competes in what, where cells are played, and what they came to."""
+"""Tournaments: plan, workers, scoreboard and summary."""

@@ -1,7 +1,7 @@
-"""Plays one cell of a tournament, wherever that is: in a thread, another process, or on another machine.
+"""Runner of one cell of a tournament, in a thread, another process, or on another machine.
 
-A task and its result are plain values. What a cell needs to go on after a crash is a lab of its own, in a folder that
-the task names; the lab of the tournament is written by its host alone.
+A task and its result are plain values. A cell has a lab of its own, in the folder that the task names,
+from which it continues after a crash; only the host writes the lab of the tournament.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NOT_A_NUMBER = "every seed failed: {}"
 
 
 class Task(NamedTuple):
-    """A job that a worker plays."""
+    """A job for a worker."""
 
     key: str  # of the cell
     kind: str  # run, recall, match or external
@@ -43,22 +43,22 @@ class Task(NamedTuple):
 
 
 class JobStopped(Exception):  # noqa: N818 - it is no error
-    """The host wants the cell to end as it is."""
+    """The host stops the cell."""
 
 
-class CellFailed(RuntimeError):  # noqa: N818 - it says what became of a cell
-    """A cell that came to nothing; one line."""
+class CellFailed(RuntimeError):  # noqa: N818 - the name is the outcome of a cell
+    """A cell failed; one line."""
 
 
 def play(task: Task, tick: Tick) -> Result:
-    """Play a cell to its end, from its newest checkpoint where there is one.
+    """Run a cell to its end, from its newest checkpoint if there is one.
 
     Raises:
         CellFailed: every seed failed.
-        ValueError: players that cannot be built, or that refuse each other.
+        ValueError: players that cannot be built, or do not fit together.
     """
-    found = _PLAYERS[task.kind](task, tick)
-    return {**found, "facts": {**found["facts"], "machine": machine(1)}}
+    result = _PLAYERS[task.kind](task, tick)
+    return {**result, "facts": {**result["facts"], "machine": machine(1)}}
 
 
 def reason_of(error: BaseException) -> str:
@@ -112,15 +112,15 @@ class Evaluated(NamedTuple):
 
 
 def limits_of(task: Task, n_seeds: int) -> TrainingLimits:
-    """Training time of the seeds of a job together."""
+    """Return the training time of all seeds of a job together."""
     return TrainingLimits(task.cpu_seconds * n_seeds or math.inf, task.wall_seconds * n_seeds or math.inf)
 
 
 def _evaluate_now(settings: Any, store: Store, record: RunRecord, tick: Tick) -> Evaluated:
-    """Evaluate a run whose time is over after what it has learned by now, beside its evaluations before."""
+    """Evaluate a run whose training time is over, and add its earlier evaluations."""
     from simulator.training.session import Session
 
-    known = evaluation_scores(store, record)
+    scores = evaluation_scores(store, record)
     session = Session(settings)
     saved = store.newest(record.run)
     assert saved is not None
@@ -129,10 +129,10 @@ def _evaluate_now(settings: Any, store: Store, record: RunRecord, tick: Tick) ->
     for evaluation in session.evaluator().evaluating(session.agent, session.step):  # noqa: B007 - the last one counts
         tick()
     assert evaluation is not None
-    before = known.steps < session.step
+    before = scores.steps < session.step
     return Evaluated(
-        steps=np.append(known.steps[before], session.step),
-        scores=np.column_stack([known.scores[:, before], scores_of(evaluation)]),
+        steps=np.append(scores.steps[before], session.step),
+        scores=np.column_stack([scores.scores[:, before], scores_of(evaluation)]),
         cut=cut_seeds(evaluation.returns, session.failed_at > 0),
     )
 
@@ -167,25 +167,27 @@ def _of_run(record: RunRecord, evaluated: Evaluated) -> Result:
 
 def _recall(task: Task, tick: Tick) -> Result:
     from simulator.config.recall import RecallConfig
-    from simulator.recall import loop as arena
+    from simulator.recall import loop
     from simulator.recall.summary import scores_by_cell
 
     settings = from_toml(RecallConfig, task.settings, OF_A_CELL)
     with Store(task.scratch) as store:
-        for last in arena.recall(settings, store, _stored(store, tick)):  # noqa: B007 - the last one counts
+        for last in loop.recall(settings, store, _stored(store, tick)):  # noqa: B007 - the last one counts
             tick()
         record = store.find(last.id)
         (measured,) = scores_by_cell(store, record, 1)
-    told = record.known("cells")[0]
-    broken = told.get("failed", [])
+    cell = record.known("cells")[0]
+    broken = cell.get("failed", [])
     if len(broken) == len(record.seeds):
         raise CellFailed(NOT_A_NUMBER.format(broken[0]["reason"]))
-    found = {name: scores.tolist() for name, scores in measured.items()}
+    per_seed = {name: scores.tolist() for name, scores in measured.items()}
     facts = {
-        **{name: found[name] for name in ("overlap", "exact", "spurious", "cue", "ceiling_overlap", "ceiling_exact")},
-        **{name: told.get(name) for name in ("parameters", "store_seconds")},
+        **{
+            name: per_seed[name] for name in ("overlap", "exact", "spurious", "cue", "ceiling_overlap", "ceiling_exact")
+        },
+        **{name: cell.get(name) for name in ("parameters", "store_seconds")},
     }
-    plain: Result = {"scores": found["overlap"], "steps": [], "curve": [[] for _ in record.seeds], "failed": broken}
+    plain: Result = {"scores": per_seed["overlap"], "steps": [], "curve": [[] for _ in record.seeds], "failed": broken}
     return plain | {"facts": facts, "seconds": record.seconds, "cpu_seconds": record.cpu_seconds, "exact": True}
 
 
@@ -209,13 +211,13 @@ def _external(task: Task, tick: Tick) -> Result:
 
 
 def _stored(store: Store, tick: Tick) -> str | None:
-    """The run that a scratch lab holds, or None; waits for an earlier worker that may be about to end."""
-    known = next((record.run for record in store.runs()), None)
+    """Return the run of a scratch lab, or None; waits for an earlier worker that may be about to end."""
+    run = next((record.run for record in store.runs()), None)
     until = time.monotonic() + LOCK_TIMEOUT
-    while known is not None and store.is_written(known) and time.monotonic() < until:
+    while run is not None and store.is_written(run) and time.monotonic() < until:
         tick()
         time.sleep(0.05)
-    return known
+    return run
 
 
 def scratch_of(folder: Path | str, name: str) -> str:

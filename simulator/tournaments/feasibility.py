@@ -1,4 +1,4 @@
-"""Checks before a tournament: every contestant can play, and random play is measured where its score is not known."""
+"""Checks before a tournament: every contestant can be built for its challenges, and random scores are known."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from simulator.tournaments.plan import Matchup, all_spans, stored
 def prepare(
     plan: dict[str, Any], pairs: Mapping[str, Matchup], cells: Mapping[JobKey, JobRecord], config: TournamentConfig
 ) -> None:
-    """Build every player that has still to play, and plan random play in environments that do not say what it returns.
+    """Build all players of missing cells, and plan random play in environments of unknown random score.
 
-    A pair that cannot be moves from the plan's pairs to those refused, where the settings say so.
+    An infeasible pair moves from the plan's pairs to the refused ones, with the setting ``skip``.
 
     Args:
-        plan: as a lab keeps it; changed.
+        plan: in its stored form; changed.
         pairs: by key, random play among them.
-        cells: what was played already.
+        cells: the stored cells.
         config: the tournament's settings.
 
     Raises:
-        ValueError: a pair cannot be; one line that names it.
+        ValueError: an infeasible pair; one line that names it.
     """
     envs: dict[int, Any] = {}
     for pair in list(plan["pairs"]):
@@ -41,24 +41,24 @@ def prepare(
             place = summary.named(plan, pair)
             reason = " ".join(str(error).split())
             if not config.skip:
-                told = f"{place['contestant']} in {place['challenge']}: {reason}"
-                raise ValueError(f"{told}; --skip goes on without") from None
+                message = f"{place['contestant']} in {place['challenge']}: {reason}"
+                raise ValueError(f"{message}; --skip leaves it out") from None
             plan["refused"].append({**place, "reason": reason})
             plan["pairs"].remove(pair)
-    known = _with_floor(plan, envs, cells)
-    for each in pairs.values():
-        if each.contestant < 0 and each.challenge not in known:
+    with_floor = _with_floor(plan, envs, cells)
+    for matchup in pairs.values():
+        if matchup.contestant < 0 and matchup.challenge not in with_floor:
             spans = [list(span) for span in all_spans(plan)]
-            plan["references"].append({**stored([each], config)[0], "spans": spans})
+            plan["references"].append({**stored([matchup], config)[0], "spans": spans})
 
 
 def _with_floor(plan: Mapping[str, Any], envs: Mapping[int, Any], cells: Mapping[JobKey, JobRecord]) -> set[int]:
-    """The challenges that say what random play comes to."""
-    told = {key for (key, _), cell in cells.items() if cell.facts.get("floor") is not None}
-    known = {pair["challenge"] for pair in plan["pairs"] if pair["key"] in told}
-    known |= {m for m, each in enumerate(plan["challenges"]) if each["kind"] != "env"}
+    """Return the challenges whose random score is known."""
+    measured = {key for (key, _), cell in cells.items() if cell.facts.get("floor") is not None}
+    challenges = {pair["challenge"] for pair in plan["pairs"] if pair["key"] in measured}
+    challenges |= {m for m, challenge in enumerate(plan["challenges"]) if challenge["kind"] != "env"}
     specs = {m: env.spec for m, env in envs.items()}
-    return known | {
+    return challenges | {
         m for m, spec in specs.items() if spec.random_score is not None and math.isfinite(spec.random_score)
     }
 
@@ -67,19 +67,21 @@ def _try(pair: Matchup, envs: dict[int, Any], n_seeds: int) -> None:
     """Build the players of a pair, agents with as many seeds as a cell has: some need more memory than there is.
 
     Raises:
-        ValueError: they cannot be built, or refuse each other.
+        ValueError: they cannot be built, or do not fit together.
     """
-    own = pair.config
+    config = pair.config
     if pair.kind == "run":
         if pair.challenge not in envs:
-            envs[pair.challenge] = registry.load("envs", own.env).make([0], own.env_settings)
-        registry.load("agents", own.agent).make(envs[pair.challenge].spec, list(range(n_seeds)), own.agent_settings)
+            envs[pair.challenge] = registry.load("envs", config.env).make([0], config.env_settings)
+        registry.load("agents", config.agent).make(
+            envs[pair.challenge].spec, list(range(n_seeds)), config.agent_settings
+        )
     elif pair.kind == "recall":
         from simulator.recall.benchmark import RecallBenchmark
 
-        RecallBenchmark(dataclasses.replace(own, seeds=1), [0])
+        RecallBenchmark(dataclasses.replace(config, seeds=1), [0])
     elif pair.kind == "match":
         from simulator.matches.match import checked
 
-        if not getattr(checked(own), "symmetric", True):
-            raise ValueError(f"game {own.game}: its sides are not alike, expected a game in which it does not matter")
+        if not getattr(checked(config), "symmetric", True):
+            raise ValueError(f"game {config.game}: asymmetric, expected a symmetric game")

@@ -1,7 +1,7 @@
-"""Tournaments: contestants x challenges x seed blocks -> cells; plays what is missing.
+"""Tournament loop: contestants x challenges x seed blocks -> cells; runs the missing ones.
 
 :func:`play` is an iterator of snapshots that its caller drives; see :mod:`simulator.store.hosting`. A cell is recorded
-when it is over; one in running keeps checkpoints of its own, from which it goes on wherever it is taken up.
+when it has finished; a running one has checkpoints of its own, from which any worker continues.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ def play(
     identity: str = "",
     checkpoint_every: float = CHECKPOINT_EVERY,
 ) -> Generator[TournamentSnapshot, None, None]:
-    """Play what is missing of a tournament.
+    """Run the missing cells of a tournament.
 
     Args:
         config: its settings.
-        store: the lab; a tournament of the same settings that it holds is gone on with.
-        make_workers: where cells are played; asked with the number of cells that are missing, if any are.
-        label: what people call a new one.
-        retry: whether cells that failed are played again.
-        identity: hash of the settings of the stored tournament that this is, where they had other names then.
+        store: the lab; a stored tournament of the same settings is continued.
+        make_workers: makes the workers for the number of missing cells, if there are any.
+        label: name of a new one.
+        retry: whether failed cells are run again.
+        identity: settings hash of the stored tournament, if its settings had other names.
         checkpoint_every: seconds between the checkpoints of a cell.
 
     Yields:
-        A snapshot when something has happened, and a few a second; the last has the phase "done".
+        Snapshots after every event, and a few per second; the last has the phase "done".
 
     Raises:
-        ValueError: settings that cannot work, or a lab that cannot be used.
+        ValueError: invalid settings, or a lab that cannot be used.
     """
     check_label(label)
     lease = TournamentLease(store)
@@ -75,7 +75,7 @@ def play(
 
 
 class TournamentLease:
-    """The right of this process to play tournaments in a lab: its cells are shared by all of them."""
+    """The right of this process to run tournaments in a lab, whose cells are shared by all of them."""
 
     def __init__(self, store: CellStore) -> None:
         self.store = store
@@ -84,7 +84,7 @@ class TournamentLease:
         self._lock.enter_context(store.hosting())
 
     def abandon(self) -> None:
-        """Leave nothing: a tournament is recorded once its loop is built."""
+        """Do nothing: a tournament is recorded once its loop is built."""
 
     def interrupt(self) -> None:
         """Mark the tournament interrupted."""
@@ -92,7 +92,7 @@ class TournamentLease:
             self.store.mark(self.id, "interrupted")
 
     def fail(self, error: BaseException, step: int) -> None:
-        """Mark it interrupted: every cell has a status of its own, and the others can still be played."""
+        """Mark it interrupted: every cell has a status of its own, and the others can still run."""
         self.interrupt()
 
     def release(self) -> None:
@@ -101,7 +101,7 @@ class TournamentLease:
 
 
 class RunningJob:
-    """A cell that is being played."""
+    """A running cell."""
 
     def __init__(self, job: JobKey, words: str) -> None:
         self.job = job
@@ -110,7 +110,7 @@ class RunningJob:
 
 
 class TournamentLoop:
-    """The loop of one tournament in this process: gives the cells that are missing to workers, and stores each.
+    """The loop of one tournament in this process: gives missing cells to workers, and stores the results.
 
     Args:
         config: the tournament's settings.
@@ -147,7 +147,7 @@ class TournamentLoop:
         self._warnings: list[str] = []
         self._reused = self._schedule.done + self._schedule.failed
         self._rows: tuple[Standing, ...] = ()
-        self._judging = 0.0  # seconds that went into leaderboards
+        self._board_seconds = 0.0  # seconds that went into leaderboards
         self.id = self._store.begin(to_toml(config), identity, self._schedule.plan, label, installed())
         lease.id = self.id
         record = self._store.find(self.id)
@@ -158,26 +158,28 @@ class TournamentLoop:
 
     @property
     def step(self) -> int:
-        """Cells that are over."""
+        """Finished cells."""
         return self._schedule.done + self._schedule.failed
 
     def _planned(self) -> JobSchedule:
-        """Plan the jobs, once it is known that every contestant can play."""
+        """Plan the jobs after the feasibility checks."""
         config = self._config
         refused = dict[tuple[int, int], str]()
         pairs = pairs_of(config, refused)
         plan = plan_of(config, pairs, refused)
         self._pairs = {pair.key: pair for pair in [*references(config), *pairs]}  # those of two labels may be the same
         cells = self._store.cells(list(self._pairs))
-        same = [each for each in self._store.tournaments() if each.settings_hash == self._identity]
+        same = [tournament for tournament in self._store.tournaments() if tournament.settings_hash == self._identity]
         if not same:  # where another tournament's cell failed, its time or its machine may have been the reason
             cells = {job: cell for job, cell in cells.items() if cell.status == "done"}
-        known: dict[str, list[SeedRange]] = {}
+        stored_spans: dict[str, list[SeedRange]] = {}
         for key, span in cells:
-            known.setdefault(key, []).append(span)
+            stored_spans.setdefault(key, []).append(span)
         for pair in plan["pairs"]:
-            spans = fitted(SeedRange(config.first_seed, config.seeds), config.block, known.get(pair["key"], ()))
-            pair["spans"] = [list(each) for each in spans]
+            spans = fitted(
+                SeedRange(config.first_seed, config.seeds), config.seeds_per_cell, stored_spans.get(pair["key"], ())
+            )
+            pair["spans"] = [list(span) for span in spans]
         prepare(plan, self._pairs, cells, config)
         schedule = JobSchedule(plan, cells)
         if same and config.adaptive:
@@ -185,7 +187,7 @@ class TournamentLoop:
         return schedule
 
     def snapshots(self) -> Iterator[TournamentSnapshot]:
-        """Play, and where the tournament is adaptive look who is undecided and play on."""
+        """Run the cells; if the tournament is adaptive, add seeds for undecided contestants and continue."""
         try:
             yield self._snapshot("preparing")
             if self._retry:
@@ -199,7 +201,7 @@ class TournamentLoop:
                     yield from self._play(missing)
                 if not self._grow():
                     break
-                yield self._snapshot("judging")
+                yield self._snapshot("analysing")
             yield self._snapshot("done")
         finally:
             if self._workers is not None:
@@ -207,7 +209,7 @@ class TournamentLoop:
         self._record("done")
 
     def suspend(self) -> None:
-        """Record how far it came."""
+        """Record status and time."""
         self._record("interrupted")
 
     def _record(self, status: str) -> None:
@@ -226,12 +228,12 @@ class TournamentLoop:
                 waiting.extendleft(self._take(answer))
             self._give_up_late(workers)
             if answers:
-                self._judge_now_and_then()
-            yield self._snapshot("playing")
+                self._update_leaderboard()
+            yield self._snapshot("running")
 
     def _unfinished(self) -> set[JobKey]:
-        """The jobs of every tournament of the lab that is not done: it may be continued."""
-        open_ = [each.plan for each in self._store.tournaments() if each.status != "done"]
+        """Return the jobs of every unfinished tournament of the lab."""
+        open_ = [tournament.plan for tournament in self._store.tournaments() if tournament.status != "done"]
         return {
             JobKey(pair["key"], SeedRange(*span)) for plan in open_ for pair in plan["pairs"] for span in pair["spans"]
         }
@@ -247,13 +249,13 @@ class TournamentLoop:
         workers.start(task)
 
     def _take(self, answer: Answer) -> list[JobKey]:
-        """Record an answer; what is to be played again."""
+        """Record an answer and return the jobs to run again."""
         running = self._running.pop(answer.key, None)
         if running is None or answer.stopped:
             return []
         if answer.died and (tries := self._tries.get(answer.key, 0) + 1) <= self._config.retries:
             self._tries[answer.key] = tries
-            self._warnings.append(f"{running.words}: {answer.died}; it is taken up again")
+            self._warnings.append(f"{running.words}: {answer.died}; the cell runs again")
             return [running.job]
         self._newest = running.words
         again = f", {self._config.retries + 1} times" if self._config.retries and answer.died else ""
@@ -275,28 +277,32 @@ class TournamentLoop:
             if time.monotonic() - running.began > self._config.timeout:
                 workers.kill(key)
                 del self._running[key]
-                self._keep(running.job, None, f"it took longer than the {self._config.timeout:g} s of timeout")
+                self._keep(running.job, None, f"it ran longer than timeout = {self._config.timeout:g} s")
 
     def _grow(self) -> bool:
-        """Give another block of seeds to contestants that are undecided; whether there were any."""
+        """Add a block of seeds for undecided contestants; return whether there were any."""
         if not self._config.adaptive:
             return False
-        found = summary.summary(self._store, self.id)
-        wanted = {name for each in found["divisions"] for pair in undecided(each) for name in pair}
+        result = summary.summary(self._store, self.id)
+        wanted = {name for division in result["divisions"] for pair in undecided(division) for name in pair}
         grown = self._schedule.grow(wanted, self._config)
         if grown:
             self._store.keep_plan(self.id, self._schedule.plan)
         return grown
 
-    def _judge_now_and_then(self) -> None:
-        """Refresh the leaderboard, as far as the time for that goes."""
+    def _update_leaderboard(self) -> None:
+        """Refresh the leaderboard, within its limit of time."""
         began = time.perf_counter()
         elapsed = began - self._began
-        if (self._judging <= LEADERBOARD_FRACTION * elapsed) if self._rows else (elapsed > FIRST_LEADERBOARD_SECONDS):
+        if (
+            (self._board_seconds <= LEADERBOARD_FRACTION * elapsed)
+            if self._rows
+            else (elapsed > FIRST_LEADERBOARD_SECONDS)
+        ):
             schedule = self._schedule
-            found = summary.summary(self._store, self.id, LEADERBOARD_RESAMPLES)
-            self._rows = summary.rows_of(found, list(cells_of(schedule.plan)), schedule.over)
-            self._judging += time.perf_counter() - began
+            result = summary.summary(self._store, self.id, LEADERBOARD_RESAMPLES)
+            self._rows = summary.rows_of(result, list(cells_of(schedule.plan)), schedule.over)
+            self._board_seconds += time.perf_counter() - began
 
     def _snapshot(self, phase: str) -> TournamentSnapshot:
         schedule = self._schedule

@@ -1,9 +1,8 @@
-"""The plan of a tournament as data: contestant x challenge x seed block -> cells, named by what they depend on.
+"""Plan of a tournament as data: contestant x challenge x seed block -> cells, identified by all that they depend on.
 
-A pair's name is the SHA-256 of its complete settings but for the seeds, of the versions of what computes, of the
-sources of this distribution that can change a number, and of the files of whoever plays in it from outside, with what
-these import of the user's own: a cell of an older player is not taken for one of a newer. Nothing else of a tournament
-enters it, so that every tournament of a lab finds it.
+A pair's key is the SHA-256 of its complete settings without the seeds, of the versions of numerical libraries, of our
+sources that can change a result, and of the files of external contestants with the user's own imports: a cell of an
+older player is not reused for a newer one. Nothing else enters it, so that all tournaments of a lab share cells.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ from simulator.core import registry
 from simulator.store.cell_store import SeedRange
 from simulator.store.run_records import installed
 
-RANDOM = "random_walk"  # the agent whose return is the floor of an environment where that is not known
+RANDOM = "random_walk"  # the agent that measures the floor where it is not known
 REFERENCE = -1  # in place of a contestant: random play, which is not ranked
 TIMED = ("cpu_seconds", "wall_seconds")
-PLAYING = (  # what of simulator/ can change a number
+RESULT_SOURCES = (  # files of simulator/ that can change a result
     *("training/*.py", "recall/benchmark.py", "recall/metrics.py", "recall/bayes_optimal.py"),
     *("matches/*.py", "external/*.py", "tournaments/cell_runner.py"),
 )
 
 
 class Matchup(NamedTuple):
-    """Everything of a cell but its seeds: a contestant, or two of them, in a challenge."""
+    """A contestant, or two of them, in a challenge: a cell without its seeds."""
 
     contestant: int  # index, or REFERENCE
     second: int  # the other one in a game; -1 elsewhere
@@ -46,48 +45,48 @@ class Matchup(NamedTuple):
 
     def settings(self, span: SeedRange) -> str:
         """Format the complete settings of the job with these seeds, as TOML."""
-        own = dataclasses.replace(self.config, first_seed=span.first, seeds=span.count)
-        return codec.to_toml(own)
+        config = dataclasses.replace(self.config, first_seed=span.first, seeds=span.count)
+        return codec.to_toml(config)
 
 
 def pairs_of(tournament: TournamentConfig, refused: dict[tuple[int, int], str] | None = None) -> list[Matchup]:
-    """Every pair of a tournament, in the order of its settings.
+    """List every pair of a tournament, in the order of its settings.
 
     Args:
         tournament: its settings.
-        refused: filled with the reason for each (contestant, challenge) that cannot be, where they are skipped.
+        refused: filled with the reason of every skipped (contestant, challenge).
 
     Raises:
-        ValueError: settings that cannot be, in one line that names contestant and challenge.
+        ValueError: invalid settings, in one line that names contestant and challenge.
     """
-    found: list[Matchup] = []
+    matchups: list[Matchup] = []
     for m, challenge in enumerate(tournament.challenges):
         for c, contestant in enumerate(tournament.contestants):
             if SIDES[contestant.kind] != challenge.kind:
                 continue
             if challenge.kind == "game":
-                others = range(c + (not challenge.own.get("self_play", False)), len(tournament.contestants))
-                rivals = [d for d in others if tournament.contestants[d].kind == contestant.kind]
-                found += [_pair(tournament, (c, d), m) for d in rivals]
+                opponents = range(c + (not challenge.own.get("self_play", False)), len(tournament.contestants))
+                rivals = [d for d in opponents if tournament.contestants[d].kind == contestant.kind]
+                matchups += [_pair(tournament, (c, d), m) for d in rivals]
                 continue
             try:
-                found.append(_pair(tournament, (c, -1), m))
+                matchups.append(_pair(tournament, (c, -1), m))
             except ValueError as error:
                 if not tournament.skip or refused is None:
                     raise
                 refused[c, m] = " ".join(str(error).split())
-    return found
+    return matchups
 
 
 def references(tournament: TournamentConfig) -> list[Matchup]:
-    """Random play in every environment, for where its return is not known otherwise."""
+    """List random play in every environment, as a reference where its return is not known."""
     envs = [m for m, challenge in enumerate(tournament.challenges) if challenge.kind == "env"]
     plain = Contestant("random play", "agent", RANDOM, {})
-    found = []
+    matchups = []
     for m in envs:
-        own = dataclasses.replace(_run(tournament, plain, tournament.challenges[m]), steps=1, eval_every=1)
-        found.append(_named(Matchup(REFERENCE, -1, m, "run", "", own), ()))
-    return found
+        config = dataclasses.replace(_run(tournament, plain, tournament.challenges[m]), steps=1, eval_every=1)
+        matchups.append(_named(Matchup(REFERENCE, -1, m, "run", "", config), ()))
+    return matchups
 
 
 def spans_of(first: int, seeds: int, block: int) -> list[SeedRange]:
@@ -96,12 +95,12 @@ def spans_of(first: int, seeds: int, block: int) -> list[SeedRange]:
 
 
 def fitted(wanted: SeedRange, block: int, known: Iterable[SeedRange]) -> list[SeedRange]:
-    """Cut seeds into blocks, those that were played among them.
+    """Cut seeds into blocks, reusing stored ones.
 
     Args:
         wanted: the seeds.
         block: seeds in a new block.
-        known: blocks that were played.
+        known: stored blocks.
     """
     end = wanted.first + wanted.count
     longest: dict[int, int] = {}  # first seed -> number of seeds that were played from there
@@ -125,17 +124,17 @@ class PlannedJob(NamedTuple):
 
 
 def cells_of(plan: dict[str, Any]) -> Iterator[PlannedJob]:
-    """Yield the jobs of a stored plan, block by block, so that an unfinished tournament is an even one."""
+    """Yield the jobs of a stored plan, block by block, so that all contestants progress alike."""
     spans = [[SeedRange(*span) for span in pair["spans"]] for pair in plan["pairs"]]
     for at in range(max(map(len, spans), default=0)):
-        for pair, own in zip(plan["pairs"], spans, strict=True):
-            if at < len(own):
-                yield PlannedJob(pair, own[at])
+        for pair, pair_spans in zip(plan["pairs"], spans, strict=True):
+            if at < len(pair_spans):
+                yield PlannedJob(pair, pair_spans[at])
 
 
 def stored(pairs: Sequence[Matchup], tournament: TournamentConfig) -> list[dict[str, Any]]:
-    """Pairs as a lab keeps them: who, where, under which name, with which seeds."""
-    spans = spans_of(tournament.first_seed, tournament.seeds, tournament.block)
+    """Convert pairs to their stored form: indices, kind, key and spans of seeds."""
+    spans = spans_of(tournament.first_seed, tournament.seeds, tournament.seeds_per_cell)
     return [
         {"contestant": p.contestant, "second": p.second, "challenge": p.challenge, "kind": p.kind, "key": p.key}
         | {"spans": [list(span) for span in spans]}
@@ -143,54 +142,56 @@ def stored(pairs: Sequence[Matchup], tournament: TournamentConfig) -> list[dict[
     ]
 
 
-def _pair(tournament: TournamentConfig, who: tuple[int, int], m: int) -> Matchup:
-    contestant = tournament.contestants[who[0]]
+def _pair(tournament: TournamentConfig, contestants: tuple[int, int], m: int) -> Matchup:
+    contestant = tournament.contestants[contestants[0]]
     challenge = tournament.challenges[m]
     kind = {"env": "run", "challenge": "recall", "game": "match"}[challenge.kind]
     try:
         if contestant.name.startswith(EXTERNAL):
             kind = "external"
-            own = _external(tournament, contestant, challenge)
+            config = _external(tournament, contestant, challenge)
         elif kind == "match":
-            own = _match(tournament, (contestant, tournament.contestants[who[1]]), challenge)
+            config = _match(tournament, (contestant, tournament.contestants[contestants[1]]), challenge)
         else:
-            own = {"run": _run, "recall": _recall}[kind](tournament, contestant, challenge)
+            config = {"run": _run, "recall": _recall}[kind](tournament, contestant, challenge)
     except ValueError as error:
         raise ValueError(f"{contestant.label} in {challenge.label}: {error}") from None
     times = tuple(getattr(tournament, name) for name in TIMED) if kind in ("run", "external") else ()
-    return _named(Matchup(*who, m, kind, "", own), times)
+    return _named(Matchup(*contestants, m, kind, "", config), times)
 
 
 def _named(pair: Matchup, times: tuple[float, ...]) -> Matchup:
-    own = dataclasses.replace(pair.config, first_seed=0, seeds=1)
-    parts = [pair.kind, codec.settings_hash(own), *_computing(pair.kind), *_sources(own)]
+    config = dataclasses.replace(pair.config, first_seed=0, seeds=1)
+    parts = [pair.kind, codec.settings_hash(config), *_computing(pair.kind), *_sources(config)]
     parts += [repr(times)] if any(times) else []
-    return pair._replace(key=hashlib.sha256("\0".join(parts).encode()).hexdigest(), config=own)
+    return pair._replace(key=hashlib.sha256("\0".join(parts).encode()).hexdigest(), config=config)
 
 
 @cache
 def _computing(kind: str) -> tuple[str, ...]:
-    """The versions and the sources that a number can depend on, in hex."""
-    known = dict(installed())
+    """Return the versions and the hash of the sources that a result can depend on."""
+    versions = dict(installed())
     if kind == "external":
-        known |= {name: version(name) for name in ("stable-baselines3",) if find_spec(name.replace("-", "_"))}
+        versions |= {name: version(name) for name in ("stable-baselines3",) if find_spec(name.replace("-", "_"))}
     digest = hashlib.sha256()
     root = registry.ROOT
     for folder in (*(registry.ROOT / name for name in ("agents", "memory", "envs")), root / "simulator" / "core"):
         for path in sorted(folder.rglob("*.py")):
             digest.update(path.read_bytes())
-    for name in PLAYING:
+    for name in RESULT_SOURCES:
         for path in sorted((root / "simulator").glob(name)):
             digest.update(path.read_bytes())
-    return (repr(sorted(known.items())), digest.hexdigest())
+    return (repr(sorted(versions.items())), digest.hexdigest())
 
 
-def _sources(own: Any) -> Iterator[str]:
+def _sources(config: Any) -> Iterator[str]:
     """Hash the files that the players read, in hex."""
-    names = [("agents", getattr(own, "agent", None)), ("envs", getattr(own, "env", None))]
-    names += [("memories", each.name) for each in getattr(own, "contestants", ())]
-    names += [("challenges", getattr(own, "challenge", None)), ("games", getattr(own, "game", None))]
-    names += [("agents", side.name) for side in (getattr(own, "first", None), getattr(own, "second", None)) if side]
+    names = [("agents", getattr(config, "agent", None)), ("envs", getattr(config, "env", None))]
+    names += [("memories", contestant.name) for contestant in getattr(config, "contestants", ())]
+    names += [("challenges", getattr(config, "challenge", None)), ("games", getattr(config, "game", None))]
+    names += [
+        ("agents", side.name) for side in (getattr(config, "first", None), getattr(config, "second", None)) if side
+    ]
     for kind, name in names:
         if name is not None:
             files = registry.sources(kind, name)
@@ -203,7 +204,7 @@ def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challe
     outer |= {"eval_episodes": tournament.eval_episodes, "eval_max_steps": tournament.eval_max_steps}
     layers = [ConfigSource(outer)]
     if contestant.tuned:
-        layers += [ConfigSource({"agent": each}) for each in _tuned(contestant, challenge)][:1]
+        layers += [ConfigSource({"agent": preset}) for preset in _tuned(contestant, challenge)][:1]
     agent = {"name": contestant.name, **contestant.settings}
     layers.append(ConfigSource({"agent": agent, "env": {"name": challenge.name, **challenge.settings}}))
     layers.append(ConfigSource({"agent": contestant.elsewhere.get(challenge.label, {})}))
@@ -211,19 +212,22 @@ def _run(tournament: TournamentConfig, contestant: Contestant, challenge: Challe
 
 
 def _tuned(contestant: Contestant, challenge: ChallengeEntry) -> Iterator[Mapping[str, Any]]:
-    """The settings that the agent's file recommends for this very environment, its settings included."""
+    """Iterate over the presets of the agent for exactly this environment with its settings."""
     player = registry.load("envs", challenge.name)
     wanted = merge(player.Config(), challenge.settings)
     for preset in of_agent(contestant.name):
         if preset.env.replace("-", "_") == challenge.name.replace("-", "_"):
-            own = check(settings(player.Config), preset.env_settings, ConfigSource(preset.env_settings))
-            if merge(player.Config(), own) == wanted:
+            preset_env_settings = check(settings(player.Config), preset.env_settings, ConfigSource(preset.env_settings))
+            if merge(player.Config(), preset_env_settings) == wanted:
                 yield preset.agent_settings
 
 
 def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: ChallengeEntry) -> recall.RecallConfig:
-    own = {"name": contestant.name, **contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
-    values: dict[str, Any] = {"memory": {"memory": own}, "challenge": {"name": challenge.name, **challenge.settings}}
+    memory_table = {"name": contestant.name, **contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
+    values: dict[str, Any] = {
+        "memory": {"memory": memory_table},
+        "challenge": {"name": challenge.name, **challenge.settings},
+    }
     values |= {
         "patterns": [challenge.own.get("patterns", 20)],
         "corruption": [challenge.own.get("corruption", "flip:0.2")],
@@ -234,32 +238,32 @@ def _recall(tournament: TournamentConfig, contestant: Contestant, challenge: Cha
 def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], challenge: ChallengeEntry) -> Any:
     from simulator.config import match as match_config
 
-    first, second = ({"name": each.name, **each.settings, **each.elsewhere.get(challenge.label, {})} for each in sides)
+    first, second = ({"name": side.name, **side.settings, **side.elsewhere.get(challenge.label, {})} for side in sides)
     first["label"] = "first"
-    second["label"] = "second"  # what they are called here changes no result
+    second["label"] = "second"  # labels change no result
     game = {"name": challenge.name, **challenge.settings}
-    own = {key: value for key, value in challenge.own.items() if key != "self_play"}
-    return match_config.build({"seeds": 1, **own, "game": game, "first": first, "second": second})
+    host_settings = {key: value for key, value in challenge.own.items() if key != "self_play"}
+    return match_config.build({"seeds": 1, **host_settings, "game": game, "first": first, "second": second})
 
 
 def _external(tournament: TournamentConfig, contestant: Contestant, challenge: ChallengeEntry) -> Any:
     from simulator.external import contestants as externals
 
     like = _run(tournament, Contestant("", "agent", RANDOM, {}), challenge)
-    own = {**contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
-    return externals.external(contestant.name, own, like)
+    contestant_settings = {**contestant.settings, **contestant.elsewhere.get(challenge.label, {})}
+    return externals.external(contestant.name, contestant_settings, like)
 
 
 def plan_of(config: TournamentConfig, pairs: list[Matchup], refused: dict[tuple[int, int], str]) -> dict[str, Any]:
-    """The plan as a lab keeps it: everything that judging needs, so that no player is asked again."""
+    """Convert the plan to its stored form, which holds everything that the analysis needs without loading a player."""
     contestants = [
-        {"label": each.label, "kind": each.kind, "name": each.name, "settings": _flat(each)}
-        for each in config.contestants
+        {"label": contestant.label, "kind": contestant.kind, "name": contestant.name, "settings": _flat(contestant)}
+        for contestant in config.contestants
     ]
     challenges = [
-        {"label": each.label, "kind": each.kind, "name": each.name, "settings": _flat(each)}
-        | {"steps": each.own.get("steps", config.steps) if each.kind == "env" else None}
-        for each in config.challenges
+        {"label": challenge.label, "kind": challenge.kind, "name": challenge.name, "settings": _flat(challenge)}
+        | {"steps": challenge.own.get("steps", config.steps) if challenge.kind == "env" else None}
+        for challenge in config.challenges
     ]
     named = [
         {"contestant": config.contestants[c].label, "challenge": config.challenges[m].label, "reason": reason}
@@ -269,19 +273,19 @@ def plan_of(config: TournamentConfig, pairs: list[Matchup], refused: dict[tuple[
     return {**plan, "pairs": stored(pairs, config)}
 
 
-def _flat(who: Any) -> dict[str, Any]:
+def _flat(entry: Any) -> dict[str, Any]:
     """Flatten settings to dotted names."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
 
     def walk(table: Any, prefix: str) -> None:
         for key, value in table.items():
-            walk(value, f"{prefix}{key}.") if hasattr(value, "items") else found.update({prefix + key: value})
+            walk(value, f"{prefix}{key}.") if hasattr(value, "items") else flat.update({prefix + key: value})
 
-    walk(who.settings, "")
-    walk(getattr(who, "own", {}), "")
-    for place, own in getattr(who, "elsewhere", {}).items():
-        walk(own, f"in {place}: ")
-    return found | ({"tuned": True} if getattr(who, "tuned", False) else {})
+    walk(entry.settings, "")
+    walk(getattr(entry, "own", {}), "")
+    for place, special_settings in getattr(entry, "elsewhere", {}).items():
+        walk(special_settings, f"in {place}: ")
+    return flat | ({"tuned": True} if getattr(entry, "tuned", False) else {})
 
 
 def all_spans(plan: dict[str, Any]) -> list[SeedRange]:

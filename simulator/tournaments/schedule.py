@@ -1,4 +1,4 @@
-"""The cells of one tournament while it is played: which there are, which are over, which are added."""
+"""Schedule of a running tournament: planned, finished and added cells."""
 
 from __future__ import annotations
 
@@ -12,62 +12,62 @@ from simulator.tournaments.summary import named
 
 
 class JobSchedule:
-    """A plan and the cells of it that are over.
+    """A plan and its finished cells.
 
     Args:
-        plan: as a lab keeps it; grows here.
-        known: cells that were played already, of any tournament.
+        plan: in its stored form; grows here.
+        records: stored cells of any tournament.
     """
 
-    def __init__(self, plan: dict[str, Any], known: Mapping[JobKey, JobRecord]) -> None:
+    def __init__(self, plan: dict[str, Any], records: Mapping[JobKey, JobRecord]) -> None:
         self.plan = plan
-        self.over = dict(known)
+        self.over = dict(records)
         self._pairs = {pair["key"]: pair for pair in [*plan["references"], *plan["pairs"]]}
         self._order()
 
     def _order(self) -> None:
-        """Work out the cells again, and how many are over; those of random play come first and are not counted."""
+        """Order the cells, and count the finished ones; those of random play come first and are not counted."""
         self._jobs = dict.fromkeys(JobKey(pair["key"], span) for pair, span in cells_of(self.plan))
         references = [
             JobKey(pair["key"], SeedRange(*span)) for pair in self.plan["references"] for span in pair["spans"]
         ]
         self._every = dict.fromkeys([*references, *self._jobs])
-        known = [self.over[job].status for job in self._jobs if job in self.over]
+        statuses = [self.over[job].status for job in self._jobs if job in self.over]
         self.planned = len(self._jobs)
-        self.done = known.count("done")
-        self.failed = known.count("failed")
+        self.done = statuses.count("done")
+        self.failed = statuses.count("failed")
 
     def missing(self) -> list[JobKey]:
-        """The cells that are still to be played, in their order: block by block, so that it is an even tournament."""
+        """Return the missing cells in order, block by block, so that all contestants progress alike."""
         return [job for job in self._every if job not in self.over]
 
     def broken(self) -> list[JobKey]:
-        """The cells that failed."""
+        """Return the failed cells."""
         return [job for job in self._every if job in self.over and self.over[job].status != "done"]
 
     def keep(self, job: JobKey, cell: JobRecord | None) -> None:
-        """Note that a cell is over, or with None that it is to be played again."""
+        """Record a finished cell, or with None that it will run again."""
         before = self.over.pop(job, None)
         if cell is not None:
             self.over[job] = cell
         if job in self._jobs:
-            for each, n in ((before, -1), (cell, 1)):
-                self.done += n * (each is not None and each.status == "done")
-                self.failed += n * (each is not None and each.status != "done")
+            for counted, n in ((before, -1), (cell, 1)):
+                self.done += n * (counted is not None and counted.status == "done")
+                self.failed += n * (counted is not None and counted.status != "done")
 
     def pair(self, job: JobKey) -> dict[str, Any]:
-        """Return the matchup of a job, as the plan has it."""
+        """Return the matchup of a job in the plan."""
         return self._pairs[job.pair]
 
     def words(self, job: JobKey) -> str:
-        """A cell in words: ``dqn in CartPole-v1, seeds 0 to 15``."""
+        """Describe a cell: ``dqn in CartPole-v1, seeds 0 to 15``."""
         place = named(self.plan, self.pair(job))
         first, n = job.span
         seeds = f"seeds {first} to {first + n - 1}" if n > 1 else f"seed {first}"
         return f"{place['contestant']} in {place['challenge']}, {seeds}"
 
     def as_before(self, plan: Mapping[str, Any]) -> None:
-        """Grow as the same tournament had grown when it was left."""
+        """Grow as the stored tournament had grown."""
         spans = {pair["key"]: pair["spans"] for pair in plan["pairs"]}
         for pair in self.plan["pairs"]:
             pair["spans"] = spans.get(pair["key"], pair["spans"])
@@ -75,16 +75,18 @@ class JobSchedule:
         self._order()
 
     def grow(self, wanted: Collection[str], config: TournamentConfig) -> bool:
-        """Give these contestants another block of seeds in every challenge; whether anybody had some left."""
-        players = {each["label"] for each in self.plan["contestants"] if each["kind"] == "player"}
-        last = config.first_seed + config.most_seeds
+        """Add a block of seeds in every challenge for these contestants, and return whether any were left."""
+        players = {contestant["label"] for contestant in self.plan["contestants"] if contestant["kind"] == "player"}
+        last = config.first_seed + config.max_seeds
         grown = False
         for pair in self.plan["pairs"]:
-            own = {self.plan["contestants"][i]["label"] for i in (pair["contestant"], pair["second"]) if i >= 0}
-            own |= players if pair["second"] >= 0 else set()  # a game is played by all or by none
+            labels = {self.plan["contestants"][i]["label"] for i in (pair["contestant"], pair["second"]) if i >= 0}
+            labels |= players if pair["second"] >= 0 else set()  # a game is played by all or by none
             end = max(first + n for first, n in pair["spans"])
-            if own & set(wanted) and end < last:
-                pair["spans"] += [list(span) for span in spans_of(end, min(config.seeds, last - end), config.block)]
+            if labels & set(wanted) and end < last:
+                pair["spans"] += [
+                    list(span) for span in spans_of(end, min(config.seeds, last - end), config.seeds_per_cell)
+                ]
                 grown = True
         if grown:
             self.plan["rounds"].append(sorted(wanted))

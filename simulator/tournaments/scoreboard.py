@@ -1,4 +1,4 @@
-"""The scores of one division of a tournament, put together from its cells, and what they are measured by."""
+"""Scores and reference scores of one division of a tournament, collected from its cells."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class ReferenceScores(NamedTuple):
 
 
 def division(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells, kind: str) -> DivisionScores | None:
-    """The contestants of one kind with their scores, to be analysed; None where there are none."""
+    """Return the scores of the contestants of one kind, for the analysis; None if there are none."""
     plan = record.plan
-    who = [i for i, each in enumerate(plan["contestants"]) if SIDES[each["kind"]] == SIDES[kind]]
-    who = [i for i in who if plan["contestants"][i]["kind"] == kind]
-    what = [m for m, each in enumerate(plan["challenges"]) if each["kind"] == SIDES[kind]]
-    pairs = [pair for pair in plan["pairs"] if pair["contestant"] in who]
-    what = [m for m in what if any(pair["challenge"] == m for pair in pairs)]
-    who = [i for i in who if any(i in (pair["contestant"], pair["second"]) for pair in pairs)]
+    contestant_ids = [i for i, contestant in enumerate(plan["contestants"]) if SIDES[contestant["kind"]] == SIDES[kind]]
+    contestant_ids = [i for i in contestant_ids if plan["contestants"][i]["kind"] == kind]
+    challenge_ids = [m for m, challenge in enumerate(plan["challenges"]) if challenge["kind"] == SIDES[kind]]
+    pairs = [pair for pair in plan["pairs"] if pair["contestant"] in contestant_ids]
+    challenge_ids = [m for m in challenge_ids if any(pair["challenge"] == m for pair in pairs)]
+    contestant_ids = [i for i in contestant_ids if any(i in (pair["contestant"], pair["second"]) for pair in pairs)]
     if not pairs:
         return None
     seeds = sorted({seed for pair in pairs for first, n in pair["spans"] for seed in range(first, first + n)})
-    board = Scoreboard(plan, cells, who, what, seeds, settings)
+    board = Scoreboard(plan, cells, contestant_ids, challenge_ids, seeds, settings)
     for pair in pairs:
         for span in pair["spans"]:
             board.enter(pair, cells.get(JobKey(pair["key"], SeedRange(*span))), span)
@@ -49,32 +49,38 @@ class Scoreboard:
     """The scores of one division, while its cells are entered."""
 
     def __init__(
-        self, plan: Mapping[str, Any], cells: Cells, who: list[int], what: list[int], seeds: list[int], settings: Any
+        self,
+        plan: Mapping[str, Any],
+        cells: Cells,
+        contestant_ids: list[int],
+        challenge_ids: list[int],
+        seeds: list[int],
+        settings: Any,
     ) -> None:
         self._plan = plan
         self._cells = cells
         self._settings = settings
-        self._who = who
-        self._what = what
+        self._contestant_ids = contestant_ids
+        self._challenge_ids = challenge_ids
         self._seeds = seeds
-        shape = (len(who), len(what), len(seeds))
+        shape = (len(contestant_ids), len(challenge_ids), len(seeds))
         self._sum = np.zeros(shape)
         self._count = np.zeros(shape)
         self._bad = np.zeros(shape, np.bool_)
-        self._facts: list[list[tuple[Sequence[int], dict[str, Any]]]] = [[] for _ in self._what]
-        self._evaluated: list[list[tuple[int, JobRecord]]] = [[] for _ in self._what]
-        n = len(self._who)
+        self._facts: list[list[tuple[Sequence[int], dict[str, Any]]]] = [[] for _ in self._challenge_ids]
+        self._evaluated: list[list[tuple[int, JobRecord]]] = [[] for _ in self._challenge_ids]
+        n = len(self._contestant_ids)
         self._wins = np.full((shape[1], shape[2], n, n), np.nan)
 
     def enter(self, pair: Mapping[str, Any], cell: JobRecord | None, span: Sequence[int]) -> None:
-        """Take in a cell of a pair, or that it is missing."""
+        """Add a cell of a pair; None is a missing one."""
         if cell is None:
             return
-        m = self._what.index(pair["challenge"])
+        m = self._challenge_ids.index(pair["challenge"])
         seeds = range(span[0], span[0] + span[1])
         at = [self._seeds.index(seed) for seed in seeds]
-        sides = [self._who.index(pair["contestant"])]
-        sides += [self._who.index(pair["second"])] if pair["second"] >= 0 else []
+        sides = [self._contestant_ids.index(pair["contestant"])]
+        sides += [self._contestant_ids.index(pair["second"])] if pair["second"] >= 0 else []
         if cell.status != "done":
             self._bad[sides[0], m, at] |= len(sides) == 1  # in a game the seed is left out for all contestants
             return
@@ -83,69 +89,69 @@ class Scoreboard:
             cell = cell._replace(scores=(cell.scores + cell.second) / 2.0)
             sides = sides[:1]
         for i, scores in zip(sides, (self._scored(m, cell), cell.second), strict=False):
-            known = np.isfinite(scores)
-            self._sum[i, m, at] += np.where(known, scores, 0.0)
-            self._count[i, m, at] += known
+            is_finite = np.isfinite(scores)
+            self._sum[i, m, at] += np.where(is_finite, scores, 0.0)
+            self._count[i, m, at] += is_finite
             if len(sides) == 1:
-                self._bad[i, m, at] |= ~known & ~np.isin(list(seeds), cell.facts.get("not_played") or [])
+                self._bad[i, m, at] |= ~is_finite & ~np.isin(list(seeds), cell.facts.get("not_played") or [])
         if len(sides) == 2:
             self._enter_wins(m, at, sides, cell)
         elif len(cell.steps):
             self._evaluated[m].append((sides[0], cell))
 
     def _scored(self, m: int, cell: JobRecord) -> Array:
-        if self._plan["challenges"][self._what[m]]["kind"] == "challenge" and self._score(m) == "exact":
+        if self._plan["challenges"][self._challenge_ids[m]]["kind"] == "challenge" and self._score(m) == "exact":
             return np.array(cell.facts["exact"], np.float64)
         return cell.scores
 
     def _score(self, m: int) -> str:
-        label = self._plan["challenges"][self._what[m]]["label"]
+        label = self._plan["challenges"][self._challenge_ids[m]]["label"]
         return str(self._settings["challenge"][label].get("score", "overlap"))
 
     def _enter_wins(self, m: int, at: list[int], sides: list[int], cell: JobRecord) -> None:
-        share = cell.facts.get("wins")
+        points = cell.facts.get("wins")
         i, j = sides
-        if share is not None:
-            self._wins[m, at, i, j] = share
-            self._wins[m, at, j, i] = 1.0 - np.array(share)
+        if points is not None:
+            self._wins[m, at, i, j] = points
+            self._wins[m, at, j, i] = 1.0 - np.array(points)
 
     def played(self) -> DivisionScores:
-        """Everything that was entered."""
+        """Return all entered scores."""
         with np.errstate(invalid="ignore"):
             scores = np.where(self._count > 0, self._sum / self._count, np.nan)
-        scores = np.where(self._whole(), scores, np.nan)
-        marks = [self._marks(m, scores[:, m]) for m in range(len(self._what))]
-        floor = np.stack([np.broadcast_to(each.floor, len(self._seeds)) for each in marks]).astype(np.float64)
+        scores = np.where(self._contestant_idsle(), scores, np.nan)
+        marks = [self._marks(m, scores[:, m]) for m in range(len(self._challenge_ids))]
+        floor = np.stack([np.broadcast_to(mark.floor, len(self._seeds)) for mark in marks]).astype(np.float64)
         if self._settings["failed"] == "floor":
             scores = np.where(self._bad & np.isnan(scores), floor[None], scores)
         plan = self._plan
         return DivisionScores(
-            tuple(plan["contestants"][i]["label"] for i in self._who),
-            tuple(plan["challenges"][m]["label"] for m in self._what),
+            tuple(plan["contestants"][i]["label"] for i in self._contestant_ids),
+            tuple(plan["challenges"][m]["label"] for m in self._challenge_ids),
             tuple(self._seeds),
             scores,
             floor,
-            np.stack([np.broadcast_to(each.ceiling, len(self._seeds)) for each in marks]).astype(np.float64),
-            tuple(each.floor_is for each in marks),
-            tuple(each.ceiling_is for each in marks),
-            np.array([each.threshold for each in marks], np.float64),
-            tuple(EvaluationCurves(*self._curves(m)) for m in range(len(self._what))),
+            np.stack([np.broadcast_to(mark.ceiling, len(self._seeds)) for mark in marks]).astype(np.float64),
+            tuple(mark.floor_is for mark in marks),
+            tuple(mark.ceiling_is for mark in marks),
+            np.array([mark.threshold for mark in marks], np.float64),
+            tuple(EvaluationCurves(*self._curves(m)) for m in range(len(self._challenge_ids))),
             self._won(scores),
         )
 
     def _whole(self) -> Array:
-        """Mask of the games whose matches were all played, bool [C, M, S]: on other seeds opponents would differ."""
-        games = np.array([self._plan["challenges"][m]["kind"] == "game" for m in self._what])
-        expected = np.zeros((len(self._who), len(self._what)), np.int64)
+        """Mark, bool [C, M, S], the games whose matches were all played: on other seeds opponents would differ."""
+        games = np.array([self._plan["challenges"][m]["kind"] == "game" for m in self._challenge_ids])
+        expected = np.zeros((len(self._contestant_ids), len(self._challenge_ids)), np.int64)
         for pair in self._plan["pairs"]:
-            if pair["second"] >= 0 and pair["challenge"] in self._what:
+            if pair["second"] >= 0 and pair["challenge"] in self._challenge_ids:
                 for i in {pair["contestant"], pair["second"]}:
-                    expected[self._who.index(i), self._what.index(pair["challenge"])] += 1
+                    expected[self._contestant_ids.index(i), self._challenge_ids.index(pair["challenge"])] += 1
         complete = (self._count >= expected[:, :, None]).all(axis=0)  # [M, S]
         return np.broadcast_to(complete | ~games[:, None], self._count.shape)
 
     def _won(self, scores: Array) -> Array | None:
-        """Direct results; where a game has none, by who scored more."""
+        """Return direct results; where a game has none, by the higher score."""
         if np.isnan(self._wins).all():
             return None
         better = (scores[:, None] > scores[None]) + 0.5 * (scores[:, None] == scores[None])  # [C, C, M, S]
@@ -156,9 +162,9 @@ class Scoreboard:
         return np.where(direct[:, None, None, None], self._wins, compared)
 
     def _marks(self, m: int, scores: Array) -> ReferenceScores:
-        facts = [each for _, each in self._facts[m]]
-        kind = self._plan["challenges"][self._what[m]]["kind"]
-        threshold = next((each["threshold"] for each in facts if each.get("threshold") is not None), np.nan)
+        facts = [fact for _, fact in self._facts[m]]
+        kind = self._plan["challenges"][self._challenge_ids[m]]["kind"]
+        threshold = next((fact["threshold"] for fact in facts if fact.get("threshold") is not None), np.nan)
         if kind == "challenge":
             exact = self._score(m) == "exact"
             low = (0.0, "nothing recalled") if exact else (self._by_seed(m, "cue"), "corrupted cue")
@@ -188,25 +194,25 @@ class Scoreboard:
         return np.nan, ""
 
     def _by_seed(self, m: int, name: str) -> Array:
-        found = np.full(len(self._seeds), np.nan)
+        values = np.full(len(self._seeds), np.nan)
         for at, facts in self._facts[m]:
-            found[at] = facts[name]
-        return found
+            values[at] = facts[name]
+        return values
 
     def _measured(self, m: int) -> float | None:
-        """Mean return of random play, by the cells beside the tournament."""
+        """Return the measured mean return of random play."""
         for pair in self._plan["references"]:
-            if pair["challenge"] == self._what[m]:
+            if pair["challenge"] == self._challenge_ids[m]:
                 cells = [self._cells.get(JobKey(pair["key"], SeedRange(*span))) for span in pair["spans"]]
                 scores = [cell.scores for cell in cells if cell is not None and cell.status == "done"]
-                known = np.concatenate([np.zeros(0), *scores])
-                known = known[np.isfinite(known)]  # without seeds whose episodes were cut
-                return float(known.mean()) if len(known) else None
+                values = np.concatenate([np.zeros(0), *scores])
+                values = values[np.isfinite(values)]  # without seeds with truncated episodes
+                return float(values.mean()) if len(values) else None
         return None
 
     def _curves(self, m: int) -> tuple[Array, Array]:
         steps = np.unique(np.concatenate([cell.steps for _, cell in self._evaluated[m]] or [np.zeros(0, np.int64)]))
-        curves = np.full((len(self._who), len(self._seeds), len(steps)), np.nan)
+        curves = np.full((len(self._contestant_ids), len(self._seeds), len(steps)), np.nan)
         for i, cell in self._evaluated[m]:
             at = [self._seeds.index(seed) for seed in range(cell.span[0], sum(cell.span))]
             curves[np.ix_([i], at, np.searchsorted(steps, cell.steps))] = cell.curve[None]

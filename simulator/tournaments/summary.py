@@ -1,4 +1,4 @@
-"""Summary of a stored tournament. Reads the store only, so it can be repeated without playing."""
+"""Summary of a stored tournament. Reads the store only, so it can be repeated without running cells."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from simulator.versions import OURS, version_of
 _HOST = Path(__file__).parents[1]
 
 
-def summary(store: CellStore, name: str, resamples: int | None = None) -> dict[str, Any]:
-    """The answer of ``engram tournament --json``.
+def summary(store: CellStore, name: str, n_bootstrap: int | None = None) -> dict[str, Any]:
+    """Return the JSON object of ``engram tournament --json``.
 
     Its keys: ``tournament``, ``label``, ``status``, ``created``, ``settings`` (TOML), ``versions``, ``seconds``,
-    ``cpu_seconds``, ``seeds``, ``steps``, ``contestants``, ``challenges`` (with ``floor`` and ``ceiling``, and what
-    they are), ``cells`` (``planned``, ``done``, ``failed``, ``missing``), ``machines`` that cells were played on (see
+    ``cpu_seconds``, ``seeds``, ``steps``, ``contestants``, ``challenges`` (with ``floor`` and ``ceiling``, and their
+    sources), ``cells`` (``planned``, ``done``, ``failed``, ``missing``), ``machines`` of the cells (see
     :mod:`simulator.machine`), ``failures``, ``ranking`` and ``scores`` of all divisions, ``divisions`` with the rest of
     :mod:`simulator.statistics.analysis`, and ``matches`` of games.
 
     Args:
         store: the lab.
         name: the tournament's id.
-        resamples: bootstrap samples; as its settings say unless given.
+        n_bootstrap: bootstrap samples; by default its setting.
     """
     record = store.find(name)
     settings = stored_tables(TournamentConfig, record)
-    kept = None if resamples else store.verdict(name, _fingerprint(store, record))
-    return {**_head(record, settings), **(kept or _judged(store, record, settings, resamples))}
+    cached = None if n_bootstrap else store.analysis(name, _fingerprint(store, record))
+    return {**_head(record, settings), **(cached or _analyse(store, record, settings, n_bootstrap))}
 
 
 def keep(store: CellStore, name: str) -> None:
-    """Record what a tournament came to, so that it can be shown at once until a cell of it changes."""
+    """Store the analysis of a tournament, so that it is shown at once until a cell changes."""
     record = store.find(name)
-    known = _fingerprint(store, record)
-    if store.verdict(name, known) is None:
-        store.keep_verdict(name, known, _judged(store, record, stored_tables(TournamentConfig, record), None))
+    fingerprint = _fingerprint(store, record)
+    if store.analysis(name, fingerprint) is None:
+        store.keep_analysis(name, fingerprint, _analyse(store, record, stored_tables(TournamentConfig, record), None))
 
 
 def _fingerprint(store: CellStore, record: TournamentRecord) -> str:
@@ -56,7 +56,7 @@ def _fingerprint(store: CellStore, record: TournamentRecord) -> str:
     text = "\0".join([cells, record.settings, json.dumps(record.plan), version_of(OURS)])
     digest = hashlib.sha256(text.encode())
     for path in sorted([*_HOST.glob("statistics/*.py"), *_HOST.glob("tournaments/*.py"), *_HOST.glob("*.py")]):
-        digest.update(path.read_bytes())  # in a checkout what judges changes without its version
+        digest.update(path.read_bytes())  # in a checkout the analysis code can change without its version
     return digest.hexdigest()
 
 
@@ -64,60 +64,62 @@ def _keys(record: TournamentRecord) -> list[str]:
     return [pair["key"] for pair in [*record.plan["pairs"], *record.plan["references"]]]
 
 
-def _judged(
-    store: CellStore, record: TournamentRecord, settings: Mapping[str, Any], resamples: int | None
+def _analyse(
+    store: CellStore, record: TournamentRecord, settings: Mapping[str, Any], n_bootstrap: int | None
 ) -> dict[str, Any]:
     """Analyse the cells: counts, failures, rankings, scores, and challenges with their reference scores."""
     cells = store.cells(_keys(record))
-    found: dict[str, Any] = {"challenges": [dict(each) for each in record.plan["challenges"]]}
-    found |= {**_counts(record, settings, cells), "ranking": [], "scores": [], "divisions": []}
+    result: dict[str, Any] = {"challenges": [dict(challenge) for challenge in record.plan["challenges"]]}
+    result |= {**_counts(record, settings, cells), "ranking": [], "scores": [], "divisions": []}
     made_on = dict.fromkeys(tuple(cell.facts.get("machine", {}).items()) for cell in cells.values())
-    found["machines"] = [dict(each) for each in made_on if each]
-    looks = -(-settings["most_seeds"] // settings["seeds"]) if settings["adaptive"] else 1  # as many as there can be
+    result["machines"] = [dict(machine) for machine in made_on if machine]
+    n_interim = -(-settings["max_seeds"] // settings["seeds"]) if settings["adaptive"] else 1  # as many as there can be
     for kind in SIDES:
         played = division(record, settings, cells, kind)
         if played is None:
             continue
-        answer = analyze(played, settings["level"], resamples or settings["resamples"], n_interim_analyses=looks)
-        _note_marks(found["challenges"], played)
+        answer = analyze(
+            played, settings["confidence"], n_bootstrap or settings["n_bootstrap"], n_interim_analyses=n_interim
+        )
+        _note_marks(result["challenges"], played)
         for key in ("ranking", "scores"):
-            found[key] += [{"division": kind, **each} for each in answer.pop(key)]
-        found["divisions"].append({"division": kind, **answer})
-    return found | {"matches": _matches(record, cells)}
+            result[key] += [{"division": kind, **entry} for entry in answer.pop(key)]
+        result["divisions"].append({"division": kind, **answer})
+    return result | {"matches": _matches(record, cells)}
 
 
 def _matches(record: TournamentRecord, cells: Cells) -> list[dict[str, Any]]:
-    """Every match that was played, means over its seeds.
+    """Return every match, with means over its seeds.
 
     ``scores`` of both sides; ``expected``, the exact ones of memory-one strategies; ``exploitability`` of both sides,
-    what a best reply earns against what they play, where the game can be enumerated; None where not known.
+    by best replies, where the game can be enumerated; None where not known.
     """
-    found = []
+    matches = []
     for pair in record.plan["pairs"]:
-        own = [cells.get((pair["key"], (first, n))) for first, n in pair["spans"]]
-        played = [cell for cell in own if cell is not None and cell.status == "done"]
+        pair_cells = [cells.get((pair["key"], (first, n))) for first, n in pair["spans"]]
+        played = [cell for cell in pair_cells if cell is not None and cell.status == "done"]
         if pair["second"] < 0 or not played:
             continue
         first, second = (record.plan["contestants"][pair[side]]["label"] for side in ("contestant", "second"))
-        told = {"first": first, "second": second, "challenge": named(record.plan, pair)["challenge"]}
-        told["scores"] = [_mean([cell.scores for cell in played]), _mean([cell.second for cell in played])]
+        match = {"first": first, "second": second, "challenge": named(record.plan, pair)["challenge"]}
+        match["scores"] = [_mean([cell.scores for cell in played]), _mean([cell.second for cell in played])]
         for name in ("expected", "exploitability"):
             sides = [cell.facts.get(name) for cell in played]
-            known = None not in sides
-            told[name] = [_mean([each[k] for each in sides]) for k in range(2)] if known else None
-        found.append(told)
-    return found
+            is_known = None not in sides
+            match[name] = [_mean([values[k] for values in sides]) for k in range(2)] if is_known else None
+        matches.append(match)
+    return matches
 
 
 def _mean(parts: Sequence[Any]) -> float | None:
-    """Mean of the numbers in arrays [S], or None."""
-    every = np.concatenate([np.asarray(part, np.float64) for part in parts])
-    known = every[np.isfinite(every)]
-    return float(known.mean()) if len(known) else None
+    """Return the mean of the numbers in arrays [S], or None."""
+    values = np.concatenate([np.asarray(part, np.float64) for part in parts])
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else None
 
 
 def _head(record: TournamentRecord, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys of a summary that describe the tournament itself."""
+    """Return the keys of a summary that describe the tournament itself."""
     spans = [span for pair in record.plan["pairs"] for span in pair["spans"]]
     return {
         "tournament": record.name,
@@ -135,31 +137,31 @@ def _head(record: TournamentRecord, settings: Mapping[str, Any]) -> dict[str, An
 
 
 def _note_marks(challenges: list[dict[str, Any]], played: DivisionScores) -> None:
-    """Write floors and ceilings to the challenges that they belong to."""
+    """Add floors and ceilings to the challenges."""
     for m, label in enumerate(played.challenges):
-        own = next(each for each in challenges if each["label"] == label)
+        own = next(challenge for challenge in challenges if challenge["label"] == label)
         for name, values in (("floor", played.floor[m]), ("ceiling", played.ceiling[m])):
-            known = values[np.isfinite(values)]
-            own[name] = float(known.mean()) if len(known) else None
+            finite = values[np.isfinite(values)]
+            own[name] = float(finite.mean()) if len(finite) else None
             own[f"{name}_is"] = getattr(played, f"{name}_is")[m]
         own["threshold"] = float(played.threshold[m]) if np.isfinite(played.threshold[m]) else None
 
 
 def _counts(record: TournamentRecord, settings: Mapping[str, Any], cells: Cells) -> dict[str, Any]:
-    """Count the cells, and those that failed. Contestants that are the same share cells."""
+    """Count all, finished and failed cells. Identical contestants share cells."""
     planned = [(pair, JobKey(pair["key"], span)) for pair, span in cells_of(record.plan)]
-    over = [(pair, cells[slot]) for pair, slot in planned if slot in cells]
+    finished = [(pair, cells[slot]) for pair, slot in planned if slot in cells]
     n = len({slot for _, slot in planned})
-    met = {slot: cells[slot].status for _, slot in planned if slot in cells}
-    done = sum(status == "done" for status in met.values())
+    statuses = {slot: cells[slot].status for _, slot in planned if slot in cells}
+    done = sum(status == "done" for status in statuses.values())
     counted_as = "floor" if settings["failed"] == "floor" else "left out"
     failures = [
-        {**each, "counted_as": counted_as if pair["second"] < 0 else "left out"}  # with the seed, of everybody
-        for pair, cell in over
-        for each in _failures(record, pair, cell)
+        {**failure, "counted_as": counted_as if pair["second"] < 0 else "left out"}  # for every contestant
+        for pair, cell in finished
+        for failure in _failures(record, pair, cell)
     ]
-    failures += [{**each, "seeds": [], "counted_as": "left out"} for each in record.plan["refused"]]
-    counts = {"planned": n, "done": done, "failed": len(met) - done, "missing": n - len(met)}
+    failures += [{**refusal, "seeds": [], "counted_as": "left out"} for refusal in record.plan["refused"]]
+    counts = {"planned": n, "done": done, "failed": len(statuses) - done, "missing": n - len(statuses)}
     return {"cells": counts, "failures": failures}
 
 
@@ -167,15 +169,15 @@ def _failures(record: TournamentRecord, pair: Mapping[str, Any], cell: JobRecord
     place = named(record.plan, pair)
     if cell.status != "done":
         yield {**place, "seeds": list(range(cell.span[0], sum(cell.span))), "reason": cell.reason}
-    for each in cell.facts.get("failed", ()):
-        when = f"step {each['step']:,}: " if "step" in each else ""  # a memory has none
-        yield {**place, "seeds": [each["seed"]], "reason": f"{when}{each['reason']}"}
-    for each in cell.facts.get("without_score", ()):
-        yield {**place, "seeds": [each["seed"]], "reason": each["reason"]}
+    for failure in cell.facts.get("failed", ()):
+        when = f"step {failure['step']:,}: " if "step" in failure else ""  # a memory has none
+        yield {**place, "seeds": [failure["seed"]], "reason": f"{when}{failure['reason']}"}
+    for failure in cell.facts.get("without_score", ()):
+        yield {**place, "seeds": [failure["seed"]], "reason": failure["reason"]}
 
 
 def named(plan: Mapping[str, Any], pair: Mapping[str, Any]) -> dict[str, str]:
-    """Labels of a matchup's contestants and challenge."""
+    """Return the labels of a matchup's contestants and challenge."""
     label = "random play" if pair["contestant"] < 0 else str(plan["contestants"][pair["contestant"]]["label"])
     if pair["second"] >= 0:
         label += f" and {plan['contestants'][pair['second']]['label']}"
@@ -183,22 +185,22 @@ def named(plan: Mapping[str, Any], pair: Mapping[str, Any]) -> dict[str, str]:
 
 
 def rows_of(
-    found: Mapping[str, Any], planned: Sequence[tuple[dict[str, Any], Any]], over: Cells
+    result: Mapping[str, Any], planned: Sequence[tuple[dict[str, Any], Any]], over: Cells
 ) -> tuple[Standing, ...]:
-    """The leaderboard of a summary, with how many of each contestant's cells are over."""
-    labels = [each["label"] for each in found["contestants"]]
+    """Return the leaderboard of a summary, with the number of finished cells of each contestant."""
+    labels = [contestant["label"] for contestant in result["contestants"]]
     done = dict.fromkeys(labels, 0)
-    every = dict.fromkeys(labels, 0)
+    counts = dict.fromkeys(labels, 0)
     for pair, span in planned:
         for i in (pair["contestant"], pair["second"]):
             if i >= 0:
-                every[labels[i]] += 1
+                counts[labels[i]] += 1
                 done[labels[i]] += (pair["key"], span) in over
     rows = []
-    for each in found["ranking"]:
-        numbers = [each["strength"][key] for key in ("value", "low", "high")]
-        numbers += [each["score"]["mean"][key] for key in ("value", "low", "high")]
-        known = [float("nan") if value is None else value for value in numbers]
-        who = each["contestant"]
-        rows.append(Standing(who, each["division"], each["tier"], *known, done[who], every[who]))
+    for row in result["ranking"]:
+        numbers = [row["strength"][key] for key in ("value", "low", "high")]
+        numbers += [row["score"]["mean"][key] for key in ("value", "low", "high")]
+        numbers_or_nan = [float("nan") if value is None else value for value in numbers]
+        label = row["contestant"]
+        rows.append(Standing(label, row["division"], row["tier"], *numbers_or_nan, done[label], counts[label]))
     return tuple(rows)

@@ -1,7 +1,7 @@
 """Learning curves: from rewards to episodes to at most 1,000 points per seed, each exact.
 
 A point is the aggregate of the training episodes that ended in its range of environment steps, so a curve does not
-depend on how often anybody looked at it.
+depend on how often it is read.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class Recorder:
         self._points.return_max[:] = -np.inf
 
     def extend(self, reward: Array, ended: Array, failed_at: Array | None = None) -> None:
-        """Take in T steps.
+        """Add T steps.
 
         Args:
             reward: float32 [S, T].
             ended: bool [S, T].
-            failed_at: int64 [S], the step from which on a seed no longer counts, 0 for one that goes on.
+            failed_at: int64 [S], the step from which a seed no longer counts, 0 for a running one.
 
         Raises:
             ValueError: a reward that is not finite; more steps than the run has, which compiled code would write
@@ -67,15 +67,15 @@ class Recorder:
         i, t = _extend(self._running, self._points, self._step, self.width, failed, reward, ended)
         if i >= 0:
             where = f"in step {self._step + t + 1:,}"
-            raise ValueError(f"seed {self._seeds[i]} earned {reward[i, t]} {where}, expected a finite number")
+            raise ValueError(f"seed {self._seeds[i]} got reward {reward[i, t]} {where}, expected a finite number")
         self._step += reward.shape[1]
 
     def drop_running(self) -> None:
-        """Forget the episodes going on: they could not be continued."""
+        """Drop the running episodes, which could not be continued."""
         self._running[:] = 0.0
 
     def curve(self) -> Curve:
-        """Every point that has begun."""
+        """Return every point that has begun."""
         n = -(-self._step // self.width)
         episodes = self._points.episodes[:, :n]
         total = self._points.return_sum[:, :n]
@@ -84,7 +84,7 @@ class Recorder:
         return Curve(self._ends(np.arange(n)), mean, episodes.copy())
 
     def new_rows(self, closed: bool = False) -> PointRows:
-        """The points that became final since this was last asked for, without empty ones; ``closed``: all are."""
+        """Return the points that became final since the last call, without empty ones; ``closed``: all are final."""
         closed |= self._step == self._steps
         final = len(self._points.episodes[0]) if closed else self._step // self.width
         seed, point = np.nonzero(self._points.episodes[:, self._given : final])
@@ -97,12 +97,12 @@ class Recorder:
         return np.minimum((point + 1) * self.width, self._steps)
 
     def state(self) -> State:
-        """The running episodes, the curve, and how much of it has become rows."""
+        """Return the running episodes, the curve, and how much of it has become rows."""
         numbers = {"step": self._step, "given": self._given, "running": self._running.copy()}
         return numbers | {name: column.copy() for name, column in self._points._asdict().items()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self._step = state["step"]
         self._given = state["given"]
         self._running[:] = state["running"]
@@ -112,13 +112,13 @@ class Recorder:
 
 @jit
 def _extend(running, points, step, width, failed, reward, ended):
-    """Add T steps of every seed; (seed, step) of the first reward that is not finite, (-1, -1) where all are."""
+    """Add T steps of every seed; return (seed, step) of the first non-finite reward, or (-1, -1)."""
     for i in range(reward.shape[0]):
         for t in range(reward.shape[1]):
-            over = failed[i] > 0 and step + t + 1 >= failed[i]
-            if not np.isfinite(reward[i, t]) and (not over or step + t + 1 == failed[i]):
-                return i, t  # the environment broke down, not the agent
-            if over:
+            has_failed = failed[i] > 0 and step + t + 1 >= failed[i]
+            if not np.isfinite(reward[i, t]) and (not has_failed or step + t + 1 == failed[i]):
+                return i, t  # the environment failed, not the agent
+            if has_failed:
                 running[i, 0] = 0.0
                 running[i, 1] = 0.0
                 break

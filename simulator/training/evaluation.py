@@ -1,12 +1,12 @@
 """Greedy evaluation on streams of its own, and exact evaluation where the environment is a finite MDP.
 
-An evaluation never changes a learner: it plays a policy that the agent gives away, in an environment of its own that
-starts from the same state of its streams every time, so that evaluations of different moments are paired.
+An evaluation never changes a learner: it runs a frozen policy of the agent in an environment of its own, whose random
+streams start from the same state every time, so that evaluations at different steps are paired.
 
-Episodes are the environment's own: they last until it ends them. An environment without a limit of steps may never end
-one, so there is a safety valve: an episode that is still going on after ``max_steps`` steps is cut. It has no return,
-and its seed has no score then. It also ends the evaluation of its seed, because no environment can be told to give an
-episode up: so a seed costs at most ``max_steps`` steps more than the episodes that it did end.
+Episodes last until the environment ends them. An environment without a step limit may never end one, so an episode is
+truncated after ``max_steps`` steps. It has no return, and its seed has no score then. It also ends the evaluation of
+its seed, because an environment cannot be asked to abandon an episode: a seed costs at most ``max_steps`` steps more
+than its finished episodes.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Evaluator:
         make: an environment's ``make(seeds, settings)``.
         settings: the environment's ``Config``.
         seed_list: the run's seeds.
-        episodes: how many each seed plays.
-        max_steps: steps after which an episode that the environment has not ended is cut; 0: after the environment's
-            own limit, but not before ``MAX_STEPS``.
+        episodes: number of episodes per seed.
+        max_steps: steps after which an unfinished episode is truncated; 0: the environment's own limit, but at least
+            ``MAX_STEPS``.
     """
 
     def __init__(
@@ -55,19 +55,19 @@ class Evaluator:
         episodes: int,
         max_steps: int = 0,
     ) -> None:
-        own = rng.derived_seeds(seed_list, "evaluation")
+        eval_seeds = rng.derived_seeds(seed_list, "evaluation")
         self.seeds = tuple(seed_list)
-        self._own = tuple(own)
+        self._own = tuple(eval_seeds)
         self._episodes = episodes
-        self._remake = lambda: make(own, settings)
+        self._remake = lambda: make(eval_seeds, settings)
         with errors_name_run_seeds(self._own, self.seeds):
-            self._env = make(own, settings)
+            self._env = make(eval_seeds, settings)
             self._first = self._env.reset()
             self._start = self._env.state()
         self.max_steps = cut_after(self._env.spec.max_steps, max_steps)
 
     def evaluate(self, agent: Agent, step: int, *, last: bool = True) -> Evaluation:
-        """The result of :meth:`evaluating`."""
+        """Return the result of :meth:`evaluating`."""
         *_, evaluation = self.evaluating(agent, step, last=last)
         assert evaluation is not None
         return evaluation
@@ -75,22 +75,22 @@ class Evaluator:
     def evaluating(
         self, agent: Agent, step: int, *, last: bool = True, failed: Array | None = None
     ) -> Iterator[Evaluation | None]:
-        """Evaluate the agent's greedy policy as of now.
+        """Evaluate the agent's current greedy policy.
 
-        Every episode is played only for the last evaluation of a run: one on the way plays a tenth of them, or none
-        where the exact answer is known.
+        All episodes are run only in the last evaluation of a run: earlier ones run a tenth of them, or none where the
+        expected return is exact.
 
         Args:
-            agent: evaluated; its learning state is left as it is, also where the iterator is left early.
-            step: training steps that it has behind it.
+            agent: evaluated; its learning state is unchanged, also if the iterator is closed early.
+            step: training steps so far.
             last: whether this is the run's last evaluation.
             failed: bool [S], seeds that are not evaluated; default: those that the agent says have failed.
 
         Yields:
-            None now and then while it is played, and the evaluation at the end.
+            None from time to time, and the evaluation at the end.
 
         Raises:
-            ValueError: the environment gave a reward that is no number.
+            ValueError: the environment gave a reward that is not finite.
         """
         out = np.asarray(getattr(agent, "failed_at", np.zeros(len(self._first)))) > 0 if failed is None else failed
         spec = self._env.spec
@@ -110,7 +110,7 @@ class Evaluator:
     def _play(self, policy: Policy, returns: Array, failed: Array) -> Iterator[None]:
         """Fill in the returns [S, E] of the first E episodes of every seed that has not failed.
 
-        Those of an episode that was cut, and of the ones that would have come after it, stay nan.
+        Truncated episodes and those after them stay NaN.
         """
         if not returns.size:
             return
@@ -133,7 +133,7 @@ class Evaluator:
                 first = step.terminated | step.truncated
                 reward[t] = step.reward
                 ended[t] = first
-            wrong = _tally(
+            not_finite = _tally(
                 episodes,
                 returns,
                 self.max_steps,
@@ -141,8 +141,10 @@ class Evaluator:
                 np.ascontiguousarray(reward.T),
                 np.ascontiguousarray(ended.T),
             )
-            if wrong >= 0:
-                raise ValueError(f"seed {self.seeds[wrong]} earned what is no number, expected finite rewards")
+            if not_finite >= 0:
+                raise ValueError(
+                    f"seed {self.seeds[not_finite]} got a reward that is not finite, expected finite rewards"
+                )
             n_max = min(MAX_STEPS_BETWEEN_POLLS, max(1, MAX_STEPS_OF_ALL_SEEDS // len(failed)))
             n = next_size(n, time.perf_counter() - began, n_max)
             yield
@@ -160,16 +162,16 @@ class Evaluator:
 
 
 class _Episodes(NamedTuple):
-    """The episodes that go on, of every seed, [S]."""
+    """The running episodes of every seed, [S]."""
 
-    gain: Array  # float64, what was earned in it so far
+    gain: Array  # float64, the return so far
     length: Array  # int64, steps of it
     count: Array  # int64, episodes that ended before it
     over: Array  # bool: no more is played for this seed
 
 
 def next_size(n: int, seconds: float, n_max: int) -> int:
-    """Number of steps to play before the next poll, about ten times a second; it changes no result."""
+    """Return the number of steps before the next poll, about ten times a second; it changes no result."""
     if seconds > POLL_SECONDS:
         return max(n // 2, 1)
     return min(2 * n, n_max) if seconds < POLL_SECONDS / 3 else n
@@ -177,11 +179,11 @@ def next_size(n: int, seconds: float, n_max: int) -> int:
 
 @jit
 def _tally(episodes, returns, max_steps, failed, reward, ended):
-    """Add T steps to the episodes of every seed; the first seed with a reward that is no number, or -1."""
-    gain, length, count, over = episodes
+    """Add T steps to the episodes of every seed; return the first seed with a non-finite reward, or -1."""
+    gain, length, count, done = episodes
     for i in range(reward.shape[0]):
         for t in range(reward.shape[1]):
-            if over[i]:
+            if done[i]:
                 break
             if not np.isfinite(reward[i, t]):
                 return i
@@ -192,17 +194,16 @@ def _tally(episodes, returns, max_steps, failed, reward, ended):
                 count[i] += 1
                 gain[i] = 0.0
                 length[i] = 0
-                over[i] = count[i] == returns.shape[1]
+                done[i] = count[i] == returns.shape[1]
             elif length[i] >= max_steps:
-                over[i] = True
+                done[i] = True
     return -1
 
 
 def _exact(policy: Policy, spec: EnvSpec, failed: Array) -> Array | None:
-    """The expected return of an episode, [S], or None where it cannot be computed.
+    """Compute the expected return of an episode, [S]; None if it cannot be computed.
 
-    Where the environment sets no limit of steps it is that of an episode without end: infinite for a policy that may
-    go on for ever earning, or paying, on the way.
+    In an environment without a step limit it is infinite for a policy that may collect rewards for ever.
     """
     if hasattr(policy, "expected_return"):
         return np.where(failed, np.nan, policy.expected_return())
@@ -211,13 +212,13 @@ def _exact(policy: Policy, spec: EnvSpec, failed: Array) -> Array | None:
     probs = policy.probs(spec.state_obs)
     if probs is None:
         return None
-    if failed.any():  # what a broken network says may be no probability
+    if failed.any():  # a broken network may not return probabilities
         probs = np.where(failed[:, None, None], uniform_policy(spec.mdp), probs)
     return np.where(failed, np.nan, evaluate_finite(spec.mdp, probs, spec.mdp.max_steps))
 
 
 def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
-    """Maximum of |Q - Q*| per seed, [S], over legal actions in reachable states."""
+    """Compute the maximum of |Q - Q*| per seed, [S], over legal actions in reachable states."""
     if spec.mdp is None or spec.state_obs is None or not hasattr(agent, "gamma") or _work(spec.mdp) > MAX_EXACT_ENTRIES:
         return None
     values = agent.policy().values(spec.state_obs)  # [S, N, A]
@@ -230,7 +231,7 @@ def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
 
 
 def optimum(spec: EnvSpec) -> float | None:
-    """The best possible expected return of an episode, or None where it is not known."""
+    """Compute the best possible expected return of an episode; None if it is not known."""
     if spec.mdp is None or _work(spec.mdp) > MAX_EXACT_ENTRIES:
         return None
     if spec.mdp.max_steps:

@@ -1,4 +1,4 @@
-"""Training runs: act, step, learn, record. The only training loop.
+"""Training loop: act, step, learn, record.
 
 :func:`run` is an iterator of snapshots that its caller drives; see :mod:`simulator.store.hosting`. Nothing here knows a
 player or a view by name.
@@ -40,17 +40,17 @@ def run(
     """Train, evaluate and store.
 
     Args:
-        config: the run's settings; of a stored run, its own.
+        config: the run's settings.
         store: the lab.
-        run: id of a stored run, to be continued from its newest whole checkpoint; None: a new one.
+        run: id of a stored run to continue from its newest whole checkpoint; None: a new one.
         checkpoint_every: seconds between checkpoints.
-        label: what people call a new run.
+        label: name of a new run.
 
     Yields:
         Snapshots, about ten a second; the last has the phase "done", or "failed" where every seed did.
 
     Raises:
-        ValueError: settings that cannot work, or a lab that cannot be used.
+        ValueError: invalid settings, or a lab that cannot be used.
     """
     lease = RunLease(store, run, lambda: new_run(config, label), lambda record: is_as_stored(config, record))
     yield from hosted(lease, lambda: TrainingLoop(Session(config), lease, checkpoint_every))
@@ -132,13 +132,13 @@ class TrainingLoop:
             self._checkpoint("interrupted")
 
     def _checkpoint_and_pause(self) -> float:
-        """Write a checkpoint; seconds until the next: a large replay takes long to write, and may take a twentieth."""
+        """Write a checkpoint; return the seconds until the next, so that writing takes at most a twentieth of time."""
         began = time.perf_counter()
         self._checkpoint("running")
         return max(self._checkpoint_every, 20.0 * (time.perf_counter() - began)) if self._checkpoint_every else 0.0
 
     def _train(self, steps: int, n: int) -> int:
-        """Train for some steps, of the n that were planned, while they are quick; how many to plan next."""
+        """Train for up to n steps while they are fast, and return how many to plan next."""
         began = WorkSeconds(*working_seconds())
         before = self._session.step
         self._session.play(steps, POLL_SECONDS)
@@ -149,14 +149,14 @@ class TrainingLoop:
         return next_size(n if trained == steps else trained, took, _MAX_STEPS)
 
     def _is_due(self, period: int) -> bool:
-        """Return whether the evaluation of this step is still to come, here or where the run was interrupted in it."""
+        """Return whether the evaluation of this step is pending, also after an interruption in it."""
         session = self._session
         evaluated = self._evaluations[-1].step if self._evaluations else 0
         at_border = session.step % period == 0 or session.step == session.config.steps
         return at_border and session.step > evaluated and not session.over
 
     def _evaluate(self) -> Iterator[RunSnapshot]:
-        """Evaluate; a run that is closed meanwhile stands before its evaluation, which changes no learner."""
+        """Evaluate; a run that is closed meanwhile resumes before this evaluation, which changes no learner."""
         session = self._session
         last = session.step == session.config.steps
         failed = session.failed_at > 0
@@ -169,7 +169,7 @@ class TrainingLoop:
                 self._reports.restart()
 
     def _checkpoint(self, status: str) -> None:
-        """Store what became final, and everything needed to go on from here."""
+        """Store the rows that became final, and the whole state."""
         session = self._session
         status = "failed" if session.over else status
         facts = outcome(session.env.spec, self._evaluations, session.failed)
@@ -180,7 +180,7 @@ class TrainingLoop:
         self._unsaved = []
 
     def _progress(self) -> RunProgress:
-        """Progress of the run. Where every seed failed, the end is where the last one did."""
+        """Return the progress of the run. If every seed failed, it ends where the last one did."""
         session = self._session
         step = int(session.failed_at.max()) if session.over else session.step
         spent = self._clock.read()

@@ -1,4 +1,4 @@
-"""An agent in an environment over many seeds: act, step, learn, and the record of what happens."""
+"""Training session: act, step, learn and record, for an agent in an environment over many seeds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_PICTURE_STATES = 5_000  # states
 
 
 class _Notes(NamedTuple):
-    """Steps played one at a time, [T, S], until they are looked at and recorded together."""
+    """Single steps, [T, S], buffered until they are checked and recorded together."""
 
     reward: Array  # float32
     terminated: Array  # bool
@@ -40,7 +40,7 @@ class _Notes(NamedTuple):
 
 
 class Session:
-    """An agent in an environment over many seeds, and the record of what happens.
+    """An agent in an environment over many seeds, with its recorder.
 
     Raises:
         ValueError: an unknown player, or settings that cannot go together.
@@ -72,7 +72,7 @@ class Session:
         self._notes = _notes(0, self._obs)
         self._has_float_obs = np.asarray(self._obs).dtype.kind == "f"
         size = sum(note.nbytes for note in _notes(1, self._obs))
-        longest = min(MAX_ROLLOUT_STEPS // len(self.seeds), getattr(self.agent, "piece", MAX_ROLLOUT_STEPS))
+        longest = min(MAX_ROLLOUT_STEPS // len(self.seeds), getattr(self.agent, "max_rollout_steps", MAX_ROLLOUT_STEPS))
         self._most = max(1, longest if self._fast else min(MAX_NOTED_STEPS, MAX_NOTED_BYTES // size))
         self._check_finite(np.asarray(self._obs)[None], 0)
         self._make_env = env.make
@@ -93,10 +93,10 @@ class Session:
         return Evaluator(self._make_env, config.env_settings, self.seeds, config.eval_episodes, config.eval_max_steps)
 
     def play(self, n: int, seconds: float = math.inf) -> None:
-        """Train for n environment steps per seed, or for fewer once so many seconds have passed.
+        """Train for n environment steps per seed, or fewer when ``seconds`` have passed.
 
         Raises:
-            ValueError: the environment gave a reward or an observation that is not finite, or refused an action.
+            ValueError: a reward or an observation is not finite, or the environment refused an action.
         """
         until = time.perf_counter() + seconds
         end = self.step + n
@@ -116,7 +116,7 @@ class Session:
         self._record(rollout.reward, rollout.ended)
 
     def _play_steps(self, n: int, until: float) -> None:
-        """Train step by step, at least one. Steps are noted and checked together: one check costs more than a step."""
+        """Train step by step, at least one. Steps are checked together: one check costs more than a step."""
         if n > len(self._notes.reward):
             self._notes = _notes(n, self._obs)
         reward, terminated, truncated, next_obs, final_obs = self._notes
@@ -145,7 +145,7 @@ class Session:
         except PlayerError as error:
             error.happened(self.step + at + 1)
             raise
-        finally:  # also where a player refuses something: what the environment gave may be why
+        finally:  # also where a player raised an error: the environment may be the cause
             self._obs = obs
             self._note_failures()
             self._check_finite(final_obs[:t], self.step + 1)
@@ -153,7 +153,7 @@ class Session:
             self._record(_by_seed(reward[:t]), _by_seed(terminated[:t] | truncated[:t]))
 
     def _record(self, reward: Array, ended: Array) -> None:
-        """Take in steps [S, T]. Where a seed failed among them, as it says itself, what came later is left."""
+        """Add steps [S, T]. Steps after a seed's failure are dropped."""
         self._note_failures()
         try:
             self.recorder.extend(reward, ended, self.failed_at)
@@ -162,31 +162,31 @@ class Session:
         self.step += reward.shape[1]
 
     def _note_failures(self) -> None:
-        found = getattr(self.agent, "failed_at", None)
-        if found is not None:
-            np.copyto(self.failed_at, found, where=self.failed_at == 0)
+        failed_at = getattr(self.agent, "failed_at", None)
+        if failed_at is not None:
+            np.copyto(self.failed_at, failed_at, where=self.failed_at == 0)
 
     def _check_finite(self, obs: Array, first: int) -> None:
-        """Refuse observations [T, S, *obs] after steps ``first`` and so on that are not finite.
+        """Raise an error for observations [T, S, *obs], from step ``first`` on, that are not finite.
 
         Observations of a seed after it failed are not checked.
         """
         if not self._has_float_obs or np.isfinite(obs).all():
             return
-        wrong = ~np.isfinite(obs).reshape(*obs.shape[:2], -1).all(axis=2)  # [T, S]
-        wrong &= (self.failed_at == 0) | (first + np.arange(len(obs))[:, None] <= self.failed_at)
-        for t, i in np.argwhere(wrong)[:1]:
+        not_finite = ~np.isfinite(obs).reshape(*obs.shape[:2], -1).all(axis=2)  # [T, S]
+        not_finite &= (self.failed_at == 0) | (first + np.arange(len(obs))[:, None] <= self.failed_at)
+        for t, i in np.argwhere(not_finite)[:1]:
             shown = " ".join(np.array2string(obs[t, i], threshold=8).split())[:100]
             where = f"seed {self.seeds[i]} observed {shown} in step {first + t:,}"
             raise ValueError(f"{self.config.env}: {where}, expected finite numbers")
 
     def state(self) -> State:
-        """Everything needed to go on."""
+        """Return the whole state."""
         parts = {"agent": self.agent.state(), "env": self.env.state(), "recorder": self.recorder.state()}
         return {"step": self.step, **parts, "failed_at": self.failed_at.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``; ``exact`` turns False where the environment could not be continued."""
+        """Continue from ``state``; ``exact`` becomes False if the environment could not be continued."""
         self.step = state["step"]
         self.agent.restore(state["agent"])
         self.recorder.restore(state["recorder"])
@@ -197,7 +197,7 @@ class Session:
         self._obs = self.env.observe()
 
     def picture(self) -> AgentView | None:
-        """Value and greedy actions of the first seed's agent, for the views."""
+        """Return values and greedy actions of the first seed's agent, for the views."""
         scene = self.env.scene(0)
         spec = self.env.spec
         if spec.state_obs is None or len(spec.state_obs) > MAX_PICTURE_STATES:
@@ -210,14 +210,14 @@ class Session:
 
 
 def _can_roll_out(agent: Any, env: Any) -> bool:
-    """Return whether the agent can play many steps of the environment in one call."""
+    """Return whether the agent can run a compiled rollout of the environment."""
     return hasattr(agent, "rollout") and isinstance(
         getattr(env, "env_batch", None), getattr(agent, "rollout_batch", TabularBatch)
     )
 
 
 def _notes(n: int, obs: Array) -> _Notes:
-    """Room for n steps of an environment that shows such observations."""
+    """Allocate buffers for n steps of an environment with such observations."""
     view = np.asarray(obs)
     flags = [np.zeros((n, len(view)), np.bool_) for _ in range(2)]
     views = [np.zeros((n if view.dtype.kind == "f" else 0, *view.shape), view.dtype) for _ in range(2)]
@@ -225,5 +225,5 @@ def _notes(n: int, obs: Array) -> _Notes:
 
 
 def _by_seed(noted: Array) -> Array:
-    """[T, S] as [S, T]."""
+    """Transpose [T, S] to [S, T]."""
     return np.ascontiguousarray(noted.T)

@@ -26,7 +26,7 @@ from simulator.store.run_store import Store
 
 
 def summary(store: Store, run: str) -> dict[str, Any]:
-    """The answer of ``engram run --json``. Numbers over seeds are over those that did not fail.
+    """Return the JSON object of ``engram run --json``. Aggregates are over seeds that did not fail.
 
     Its keys, beside those of :class:`simulator.store.records.RunRecord`:
 
@@ -73,7 +73,7 @@ def _rate(record: RunRecord, seconds: float | None) -> float | None:
 
 
 def curve(store: Store, run: str) -> Curve:
-    """The stored learning curve: see :class:`simulator.core.protocols.Curve`.
+    """Return the stored learning curve; see :class:`simulator.core.protocols.Curve`.
 
     Points in which no seed's episode ended are left out, so its length depends on which seeds ran together; a seed's
     numbers do not.
@@ -113,13 +113,13 @@ def evaluation_scores(store: Store, record: RunRecord) -> EvaluationScores:
 
 
 def valid_seeds(record: RunRecord) -> Array:
-    """Mask of the seeds that did not fail, bool [S]."""
+    """Mark, bool [S], the seeds that did not fail."""
     broken = [failure["seed"] for failure in record.failed]
     return ~np.isin(record.seeds, broken)
 
 
 def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
-    """The last greedy evaluation of a run.
+    """Return the last greedy evaluation of a run.
 
     Returns:
         ``step``: training steps before it; ``episodes``: how many each seed played; ``per_seed``: each seed's mean
@@ -127,7 +127,7 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
         ``iqm``, ``low``, ``high``: interquartile mean over seeds of the exact values where they exist, else of the
         means, with a 95 % bootstrap interval, which fewer than 13 equal scores have not; ``equal``: how many
         are all equal, else None; ``value_error``: each seed's largest error of an action value;
-        ``left_out``: how many seeds failed and count in none of these (they have nan or None per seed); ``cut``: how
+        ``left_out``: how many seeds failed and count in none of these (they have NaN or None per seed); ``cut``: how
         many evaluation episodes of each seed were cut because they had not ended after ``cut_after`` steps, 0 or 1,
         for the first one ends the evaluation of its seed; ``without_score``: how many more seeds count in none of
         these, because an episode was cut, or because their exact return is not finite: the policy may go on for ever.
@@ -143,16 +143,16 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
         return empty
     exact = None if all(row.exact is None for row in final) else [row.exact for row in final]
     means = [row.mean for row in final]
-    found = {**empty, "step": last, "episodes": len(final[0].returns), "per_seed": means, "exact_per_seed": exact}
-    found["cut"] = cut_seeds(np.array([row.returns for row in final]), ~counted).astype(int).tolist()
+    evaluation = {**empty, "step": last, "episodes": len(final[0].returns), "per_seed": means, "exact_per_seed": exact}
+    evaluation["cut"] = cut_seeds(np.array([row.returns for row in final]), ~counted).astype(int).tolist()
     score = np.array(means if exact is None else exact, np.float64)[counted]
-    found["without_score"] = int((~np.isfinite(score)).sum())
+    evaluation["without_score"] = int((~np.isfinite(score)).sum())
     score = score[np.isfinite(score)]
     if len(score):
-        found["low"], found["high"] = map(_plain, confidence_interval(score))
-        found["iqm"] = iqm(score)
-        found["equal"] = equal_seeds(score)
-    return found | {"value_error": record.known("value_error")}
+        evaluation["low"], evaluation["high"] = map(_plain, confidence_interval(score))
+        evaluation["iqm"] = iqm(score)
+        evaluation["equal"] = equal_seeds(score)
+    return evaluation | {"value_error": record.known("value_error")}
 
 
 def solve_statistics(store: Store, record: RunRecord) -> dict[str, Any]:
@@ -162,13 +162,13 @@ def solve_statistics(store: Store, record: RunRecord) -> dict[str, Any]:
         ``threshold``: mean return from which the environment counts as solved; where it is None, so is everything else.
         ``eval_every``: environment steps between evaluations. A first solve is counted in the training steps before
         the evaluation that first met the threshold, so this is its resolution.
-        ``fraction``: share of all seeds that ever met it; a seed that failed counts as one that did not.
+        ``fraction``: fraction of all seeds that ever reached it; a seed that failed counts as one that did not.
         ``fraction_interval``: its 95 % interval ``{low, high}`` (Wilson 1927).
         ``first_steps``: ``{median, low, high, per_seed}``: median over the seeds that met it, 95 % bootstrap interval
         over these seeds (None for fewer than two); per seed None for never. ``median_first_steps``: the median again.
-        ``stayed``: of the evaluations after the first that met it, the share that did, mean over seeds;
+        ``stayed``: fraction of evaluations at or above it after the first such one, mean over seeds;
         ``stayed_interval``: ``{mean, low, high, per_seed}``; None for seeds that have no such evaluation.
-        ``final``: share of all seeds at or above the threshold in the last evaluation.
+        ``final``: fraction of all seeds at or above the threshold in the last evaluation.
     """
     threshold = record.known("threshold")
     steps, score = evaluation_scores(store, record)
@@ -190,15 +190,15 @@ def solve_statistics(store: Store, record: RunRecord) -> dict[str, Any]:
 
 
 def over_seeds(values: Array, statistic: Statistic, bounds: tuple[float, float] = UNBOUNDED) -> dict[str, Any]:
-    """A statistic of the values [S] that are numbers, its 95 % interval, and all of them; None for what is none."""
-    known = values[np.isfinite(values)]
-    found = estimate(known, statistic, bounds=bounds) if len(known) else Estimate(None, None, None)
-    numbers = {name: _plain(value) for name, value in found._asdict().items()}
+    """Compute a statistic of the finite values [S] with its 95 % interval, and list all values; None for NaN."""
+    finite = values[np.isfinite(values)]
+    estimated = estimate(finite, statistic, bounds=bounds) if len(finite) else Estimate(None, None, None)
+    numbers = {name: _plain(value) for name, value in estimated._asdict().items()}
     return {**numbers, "per_seed": [_plain(value) for value in values]}
 
 
 def _unsolved(n_seeds: int) -> dict[str, Any]:
-    """The keys of an answer where nothing is known."""
+    """Return the keys of an unsolved run."""
     empty = {"low": None, "high": None, "per_seed": [None] * n_seeds}
     return {
         "fraction": None,
@@ -214,20 +214,20 @@ def _unsolved(n_seeds: int) -> dict[str, Any]:
 def _wilson(k: int, n: int) -> dict[str, float]:
     from scipy.stats import binomtest
 
-    found = binomtest(k, n).proportion_ci(method="wilson")
-    return {"low": float(found.low), "high": float(found.high)}
+    interval = binomtest(k, n).proportion_ci(method="wilson")
+    return {"low": float(interval.low), "high": float(interval.high)}
 
 
 def _cut_after(record: RunRecord) -> int:
-    """Steps after which an evaluation episode of a run is cut."""
+    """Return the steps after which an evaluation episode of a run is truncated."""
     asked = stored_tables(RunConfig, record).get("eval_max_steps", 0)
     return cut_after(record.known("max_steps"), int(asked))
 
 
 def _eval_every(record: RunRecord) -> int | None:
-    """From the settings alone: a player that is gone cannot be asked."""
-    every = stored_tables(RunConfig, record).get("eval_every", 0)
-    return int(every) or max(1, record.steps // 20)
+    """Return the evaluation period by the settings alone: a player may be gone."""
+    period = stored_tables(RunConfig, record).get("eval_every", 0)
+    return int(period) or max(1, record.steps // 20)
 
 
 def _plain(value: Any) -> float | None:

@@ -22,7 +22,7 @@ SIGNS = {
     "cue": ("?", "?", "bold black on bright_cyan"),
     "start": ("S", "S", "bold"),
     "slippery": ("≈", "~", "bold"),
-}  # kind -> sign, ASCII sign, style; the first of them is what a cell shows that has several
+}  # kind -> sign, ASCII sign, style; a cell with several shows the first
 ENDS = ("goal", "lava")  # cells where no move follows
 MOVES = {"up": 1, "right": 2, "down": 4, "left": 8}
 ARROWS = " ↑→└↓│┌├←┘─┴┐┤┬·"  # by the sum of the best moves; a dot: all four alike
@@ -32,7 +32,7 @@ ASCII_ARROWS = " ^>+v+++<++++++."
 class Cell(NamedTuple):
     """Contents of one cell of the grid."""
 
-    value: float  # nan: unknown
+    value: float  # NaN: unknown
     arrow: str
     mark: str  # kind, or nothing
     label: str
@@ -50,7 +50,7 @@ class Frame(NamedTuple):
 
 
 def grid_map(picture: AgentView, width: int = 80, height: int | None = None, look: TerminalStyle | None = None) -> Text:
-    """The grid with walls, marks, values and every best move of every cell.
+    """Draw the grid with walls, marks, values and every best move of every cell.
 
     With colours a value is the background's shade. Without, it is a number from 0 to 99, or from 0 to 9 where cells are
     three characters wide. Where cells are narrower still only the moves are drawn, and a grid that does not fit is cut
@@ -79,7 +79,7 @@ def grid_map(picture: AgentView, width: int = 80, height: int | None = None, loo
 
 
 def grid_width(scene: Scene, look: TerminalStyle, cell: int | None = None) -> int:
-    """Columns that the grid takes, with cells of the given or of the preferred width."""
+    """Return the columns of the grid, with cells of the given or of the preferred width."""
     return int(np.asarray(scene.walls).shape[-1]) * (cell or (3 if look.colour else 4))
 
 
@@ -100,7 +100,7 @@ def _cells(picture: AgentView, walls: Array, look: TerminalStyle) -> list[list[C
 
 
 def place_values(picture: AgentView, shape: tuple[int, ...]) -> Array:
-    """The value of every place; nan where there is none. Of several states at a place the first counts."""
+    """Return the value of every place, NaN where there is none; of several states at a place the first counts."""
     out = np.full(shape, np.nan)
     if picture.values is not None and picture.scene.places is not None:
         states, places = _shown(picture.scene, shape)
@@ -110,7 +110,7 @@ def place_values(picture: AgentView, shape: tuple[int, ...]) -> Array:
 
 
 def _moves(picture: AgentView, shape: tuple[int, ...]) -> Array:
-    """The sum of the best moves of every place, 0 where nothing is known."""
+    """Return the sum of the best moves of every place, 0 where nothing is known."""
     out = np.zeros(shape, np.int64)
     if picture.greedy is not None and picture.scene.places is not None:
         states, places = _shown(picture.scene, shape)
@@ -121,7 +121,7 @@ def _moves(picture: AgentView, shape: tuple[int, ...]) -> Array:
 
 
 def _shown(scene: Scene, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """States that are on the map now, and where; last to first, so that the first at a place is written last."""
+    """Return the states on the map now and their places, last to first, so that the first one is drawn on top."""
     places = np.asarray(scene.places)
     inside = (places >= 0).all(axis=1) & (places[:, 0] < shape[0]) & (places[:, 1] < shape[1])
     states = np.flatnonzero(inside)[::-1]
@@ -136,8 +136,8 @@ def _frame(picture: AgentView, walls: Array, room: tuple[int, int | None], look:
     marks = {mark.kind: (mark.row, mark.column) for mark in picture.scene.marks}
     centre = marks.get("walker", (n_rows // 2, n_columns // 2))
     values = place_values(picture, walls.shape)
-    known = values[np.isfinite(values)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     return Frame(
         _window(n_rows, lines, centre[0]),
         _window(n_columns, width // cell, centre[1]),
@@ -155,29 +155,29 @@ def _window(length: int, room: int, centre: int) -> range:
 
 
 def _draw(line: Text, cell: Cell, frame: Frame, look: TerminalStyle) -> None:
-    """One cell: number, arrow and mark, as far as they fit."""
+    """Draw one cell: number, arrow and mark, as far as they fit."""
     if cell.wall:
         line.append(("#" if look.ascii else "█") * frame.cell, "grey50")
         return
     sign, plain, style = SIGNS.get(cell.mark, (" ", " ", ""))
     mark = cell.label if len(cell.label) == 1 and cell.label.isprintable() else (plain if look.ascii else sign)
     arrow = " " if cell.mark in ENDS else cell.arrow
-    share = _share(cell.value, frame)
-    ground = _ground(share) if look.colour else ""
+    fraction = _scaled(cell.value, frame)
+    background = _background(fraction) if look.colour else ""
     if cell.mark and frame.cell == 1:
         line.append(mark, style)
         return
     if not look.colour and frame.cell > 2:
         digits = frame.cell - 2
-        line.append(" " * digits if np.isnan(share) else f"{int(share * (10**digits - 1) + 0.5):>{digits}d}")
+        line.append(" " * digits if np.isnan(fraction) else f"{int(fraction * (10**digits - 1) + 0.5):>{digits}d}")
         line.append(arrow + (mark if cell.mark else " "), "bold")
         return
     if frame.cell > 1:
-        line.append(mark if cell.mark else " ", style if " on " in style else f"{ground} bold")
-    line.append(arrow + " " * (frame.cell - 2), style if cell.mark in ENDS else ground)
+        line.append(mark if cell.mark else " ", style if " on " in style else f"{background} bold")
+    line.append(arrow + " " * (frame.cell - 2), style if cell.mark in ENDS else background)
 
 
-def _share(value: float, frame: Frame) -> float:
+def _scaled(value: float, frame: Frame) -> float:
     """Scale to 0 to 1 between lowest and highest. Divided first: the difference of two large values may overflow."""
     if np.isnan(value) or frame.high <= frame.low:
         return 0.0 if value == frame.high else float("nan")
@@ -185,15 +185,15 @@ def _share(value: float, frame: Frame) -> float:
     return (value / scale - frame.low / scale) / (frame.high / scale - frame.low / scale)
 
 
-def _ground(share: float) -> str:
-    if np.isnan(share):
+def _background(fraction: float) -> str:
+    if np.isnan(fraction):
         return ""
-    shade = min(int(share * len(SHADES)), len(SHADES) - 1)
+    shade = min(int(fraction * len(SHADES)), len(SHADES) - 1)
     return f"{'white' if shade < 4 else 'black'} on {SHADES[shade]}"
 
 
 def _below(picture: AgentView, shape: tuple[int, ...], frame: Frame, width: int, look: TerminalStyle) -> list[Text]:
-    """Legend of the signs, of what is missing, and of the scene's facts."""
+    """Return the legend: signs, hidden rows and columns, and the scene's facts."""
     n_rows, n_columns = shape
     lines = [_legend(picture, frame, width, look)]
     cut = [f"rows {frame.rows[0]}-{frame.rows[-1]} of {n_rows}"] if len(frame.rows) < n_rows else []

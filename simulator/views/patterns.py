@@ -1,4 +1,4 @@
-"""Patterns as text: what was stored, the corrupted cue, and what a memory made of it, side by side."""
+"""Patterns as text: the stored one, the corrupted cue, and the recalled one, side by side."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GAP = 3  # columns between two patterns
 
 
 def grid_of(pattern: Array, shape: tuple[int, ...]) -> Array:
-    """A pattern [N] as rows and columns; one without a picture is folded into a square that it fills."""
+    """Reshape a pattern [N] to rows and columns; one without a picture is folded into a square."""
     if len(shape) == 2:
         return pattern.reshape(shape)
     side = int(np.ceil(np.sqrt(pattern.size)))
@@ -31,7 +31,7 @@ def grid_of(pattern: Array, shape: tuple[int, ...]) -> Array:
 
 
 def pattern_lines(grid: Array, look: TerminalStyle) -> list[str]:
-    """A grid as text, a unit two columns wide; half as wide where it would be too large."""
+    """Draw a grid as text, a unit two columns wide; half as wide if it would be too large."""
     grid = grid[:MAX_DRAWN, :MAX_DRAWN]
     wide = 2 if grid.shape[1] <= MAX_DRAWN // 2 else 1
     shades = _SHADES[look.ascii]
@@ -40,11 +40,11 @@ def pattern_lines(grid: Array, look: TerminalStyle) -> list[str]:
 
 
 def recall_lines(picture: RecallPicture, size: tuple[int, int], look: TerminalStyle) -> list[Text]:
-    """As many cues as fit into ``size`` (columns, lines), each as stored, cue and recalled; nothing where none does."""
+    """Draw as many cues as fit into ``size`` (columns, lines), each as stored, cue and recalled."""
     width, height = size
     lines = [Text(energy_line(picture.energy, look), "dim")]
     for stored, cue, restored in zip(picture.stored, picture.cue, picture.restored, strict=True):
-        blocks = [pattern_lines(grid_of(each, picture.shape), look) for each in (stored, cue, restored)]
+        blocks = [pattern_lines(grid_of(pattern, picture.shape), look) for pattern in (stored, cue, restored)]
         across = len(blocks[0][0])
         if len(lines) + len(blocks[0]) + 2 > height or 3 * across + 2 * GAP > width:
             break
@@ -56,12 +56,12 @@ def recall_lines(picture: RecallPicture, size: tuple[int, int], look: TerminalSt
 
 def energy_line(energy: Array, look: TerminalStyle) -> str:
     """Format a trace of the energy: ``energy -12.3 to -40.1 in 3 sweeps``, with a bar for each."""
-    known = energy[np.isfinite(energy)]
-    if not len(known):
+    finite = energy[np.isfinite(energy)]
+    if not len(finite):
         return ""
-    low = known.min()
-    high = known.max()
-    height = np.zeros(len(known)) if high == low else (known - low) / (high - low)
+    low = finite.min()
+    high = finite.max()
+    height = np.zeros(len(finite)) if high == low else (finite - low) / (high - low)
     bars = "".join(_BARS[look.ascii][round(7 * float(at))] for at in height[:MAX_DRAWN])
-    sweeps = len(known) - 1
-    return f"energy {number(known[0])} to {number(known[-1])} in {sweeps} sweep{'s' * (sweeps != 1)}  {bars}"
+    sweeps = len(finite) - 1
+    return f"energy {number(finite[0])} to {number(finite[-1])} in {sweeps} sweep{'s' * (sweeps != 1)}  {bars}"

@@ -23,18 +23,18 @@ BITS = np.array(
 
 
 class Lines(NamedTuple):
-    """A curve over seeds, one entry for every column of dots; nan where there is nothing yet."""
+    """A curve over seeds, one entry for every column of dots; NaN where there is nothing yet."""
 
     mean: Array  # [C]
     low: Array  # [C]
     high: Array  # [C]
-    band: str  # what low and high are
+    band: str  # meaning of low and high
 
 
 def curve_plot(
     curve: Curve, width: int, height: int, optimum: float | None = None, look: TerminalStyle | None = None
 ) -> Text:
-    """The learning curve: mean over seeds, band over seeds, optimum as a dashed line.
+    """Plot the learning curve: mean over seeds, band over seeds, optimum as a dashed line.
 
     The band is the interquartile range over seeds from four seeds on, and lowest to highest for two and three; the
     legend says which. A seed's line is drawn straight between the points that it has, and level after the last one.
@@ -71,23 +71,23 @@ def curve_plot(
 
 
 def over_seeds(curve: Curve, columns: int) -> Lines:
-    """Mean and band over seeds at ``columns`` evenly spaced environment steps from 0 to the curve's last."""
+    """Compute mean and band over seeds at ``columns`` evenly spaced environment steps from 0 to the curve's last."""
     place = np.clip(curve.steps / max(int(curve.steps[-1]), 1) * columns - 0.5, 0, columns - 1)  # [P]
     returns = np.where(np.isfinite(curve.mean_return), np.clip(curve.mean_return, -FAR, FAR), np.nan)  # [S, P]
-    each = np.array([_one_seed(place, r, n, columns) for r, n in zip(returns, curve.episodes, strict=True)])
+    curves = np.array([_one_seed(place, r, n, columns) for r, n in zip(returns, curve.episodes, strict=True)])
     empty = np.full(columns, np.nan)
-    if not each.size:
+    if not curves.size:
         return Lines(empty, empty, empty, "")
     mean = empty.copy()
     low = empty.copy()
     high = empty.copy()
-    seen = np.isfinite(each).any(axis=0)  # [C]
-    if seen.any():
-        inside = each[:, seen]
-        n = len(each)
-        mean[seen] = np.nanmean(inside, axis=0)
-        low[seen], high[seen] = np.nanquantile(inside, (0.25, 0.75) if n >= 4 else (0.0, 1.0), axis=0)
-    return Lines(mean, low, high, _band_name(len(each)))
+    has_data = np.isfinite(curves).any(axis=0)  # [C]
+    if has_data.any():
+        inside = curves[:, has_data]
+        n = len(curves)
+        mean[has_data] = np.nanmean(inside, axis=0)
+        low[has_data], high[has_data] = np.nanquantile(inside, (0.25, 0.75) if n >= 4 else (0.0, 1.0), axis=0)
+    return Lines(mean, low, high, _band_name(len(curves)))
 
 
 def _band_name(n_seeds: int) -> str:
@@ -97,32 +97,32 @@ def _band_name(n_seeds: int) -> str:
 
 
 def _one_seed(place: Array, returns: Array, episodes: Array, columns: int) -> Array:
-    """One seed's return at every column [C]: the mean over the episodes of its points there, straight in between."""
-    known = np.isfinite(returns)
+    """Compute one seed's return at every column [C]: the mean over its points there, interpolated in between."""
+    is_finite = np.isfinite(returns)
     out = np.full(columns, np.nan)
-    if not known.any():
+    if not is_finite.any():
         return out
-    column = np.rint(place[known]).astype(np.int64)
-    weight = np.maximum(episodes[known], 1).astype(np.float64)
+    column = np.rint(place[is_finite]).astype(np.int64)
+    weight = np.maximum(episodes[is_finite], 1).astype(np.float64)
     total = np.bincount(column, weight, columns)
-    share = weight / total[column]  # sums to 1 in every column, so that large returns do not overflow
-    value = np.bincount(column, share * returns[known], columns)
-    here = np.flatnonzero(total)
-    out[here[0] :] = np.interp(np.arange(here[0], columns), here, value[here])
+    fraction = weight / total[column]  # sums to 1 in every column, so that large returns do not overflow
+    value = np.bincount(column, fraction * returns[is_finite], columns)
+    with_episodes = np.flatnonzero(total)
+    out[with_episodes[0] :] = np.interp(np.arange(with_episodes[0], columns), with_episodes, value[with_episodes])
     return out
 
 
 def _limits(lines: Lines, optimum: float | None) -> tuple[float, float, bool] | None:
-    """Lowest and highest return of the plot, and whether an early low is left out; None where there is no data."""
-    drawn = np.flatnonzero(np.isfinite(lines.mean))
-    if not len(drawn):
+    """Compute the limits of the plot, and whether an early low is left out; None if there is no data."""
+    has_data = np.flatnonzero(np.isfinite(lines.mean))
+    if not len(has_data):
         return None
     low = np.minimum(lines.low, lines.mean)
     tops = [np.nanmax(lines.high), np.nanmax(lines.mean), *_known(optimum)]
     bottoms = [np.nanmin(low), *_known(optimum)]
     top = float(max(tops))
     bottom = float(min(bottoms))
-    late = float(min([np.nanmin(low[drawn[len(drawn) // 4] :]), *_known(optimum)]))
+    late = float(min([np.nanmin(low[has_data[len(has_data) // 4] :]), *_known(optimum)]))
     clipped = top - late < QUIET * (top - bottom) and top > late
     if clipped:
         bottom = late - 0.25 * (top - late)
@@ -138,21 +138,21 @@ def _known(optimum: float | None) -> list[float]:
 
 
 def _canvas(lines: Lines, optimum: float | None, limits: tuple[float, float], shape: tuple[int, int]) -> Array:
-    """Dots [3, rows, columns]: the band, the optimum, the mean."""
+    """Return the dots [3, rows, columns]: the band, the optimum, the mean."""
     n_rows, n_columns = shape
     dots = np.zeros((3, n_rows, n_columns), np.bool_)
     mean, low, high = (_rows(y, limits, n_rows) for y in (lines.mean, lines.low, lines.high))
     row, column = np.mgrid[:n_rows, :n_columns]
-    drawn = np.isfinite(lines.mean)
-    inside = (row >= high) & (row <= low) & drawn
+    has_data = np.isfinite(lines.mean)
+    inside = (row >= high) & (row <= low) & has_data
     dots[0] = inside & ((row + 2 * column) % 4 == 0) if n_rows > 4 else inside
     for best in _known(optimum):
         dots[1] = (row == _rows(np.array([best]), limits, n_rows)) & (column % 4 < 2)
     before = np.concatenate([mean[:1], mean[:-1]])
-    before = np.where(np.concatenate([[False], drawn[:-1]]), before, mean)
+    before = np.where(np.concatenate([[False], has_data[:-1]]), before, mean)
     # a step up or down is joined to the column before it, one dot short, or slopes would be drawn twice as thick
     start = np.where(before < mean, np.minimum(before + 1, mean), np.where(before > mean, before - 1, mean))
-    dots[2] = (row >= np.minimum(start, mean)) & (row <= np.maximum(start, mean)) & drawn
+    dots[2] = (row >= np.minimum(start, mean)) & (row <= np.maximum(start, mean)) & has_data
     dots[2] &= ~((row == n_rows - 1) & _below(lines.mean, limits))
     return dots
 
@@ -162,14 +162,14 @@ def _below(y: Array, limits: tuple[float, float]) -> Array:
 
 
 def _rows(y: Array, limits: tuple[float, float], n_rows: int) -> Array:
-    """The row of dots, from the top, of every return; those outside are at the edge, nan at row 0."""
+    """Return the row of dots, from the top, of every return; those outside are at the edge, NaN at row 0."""
     low, high = limits
-    share = (np.nan_to_num(y, nan=high) - low) / (high - low)
-    return np.clip(np.rint((1 - share) * n_rows - 0.5), 0, n_rows - 1).astype(np.int64)
+    fraction = (np.nan_to_num(y, nan=high) - low) / (high - low)
+    return np.clip(np.rint((1 - fraction) * n_rows - 0.5), 0, n_rows - 1).astype(np.int64)
 
 
 def _characters(canvas: Array, dots: tuple[int, int]) -> list[Text]:
-    """Every line of characters. A character has the colour of the most important thing in it."""
+    """Return the lines of characters. A character has the colour of the most important thing in it."""
     tall, wide = dots
     blocks = canvas.reshape(3, canvas.shape[1] // tall, tall, canvas.shape[2] // wide, wide)
     has = blocks.any(axis=(2, 4))  # [3, lines, columns]
@@ -193,7 +193,7 @@ def _coloured(signs: Array, kinds: Array) -> Text:
 
 
 def _note(row: Text, words: str) -> Text:
-    """The row with words in its first gap that is wide enough, or as it was."""
+    """Write a note into the first gap of a row that is wide enough."""
     start = row.plain.find(" " * (len(words) + 2)) + 1
     return row[:start] + Text(words, AXIS) + row[start + len(words) :] if start else row
 
@@ -211,14 +211,14 @@ def _ticks(low: float, high: float, at_most: int) -> list[float]:
 
 
 def _y_labels(low: float, high: float, n_rows: int) -> dict[int, str]:
-    """Row -> label, for round returns."""
+    """Return the labels of rows at round returns."""
     ticks = _ticks(low, high, max(n_rows // 2, 1)) or [low, high]
     rows = _rows(np.array(ticks), (low, high), n_rows)
     return {int(row): number(round(tick, 12)) for row, tick in zip(rows, ticks, strict=True)}
 
 
 def _x_axis(last: int, margin: int, columns: int, look: TerminalStyle) -> list[Text]:
-    """The line below the plot and the environment steps under it; the last step always stands at the right."""
+    """Return the line below the plot and the environment steps under it; the last step stands at the right."""
     corner, line, tick = ("+", "-", "+") if look.ascii else ("└", "─", "┴")
     unit = " steps" if columns >= 40 else ""
     end = count(last) + unit
@@ -250,9 +250,9 @@ def _legend(curve: Curve, lines: Lines, optimum: float | None, width: int, look:
 
 
 def _one_line(curve: Curve, width: int) -> Text:
-    """One line for where there is no room, or nothing to draw."""
+    """Return one line for where there is no space for a plot, or no data."""
     finite = np.isfinite(curve.mean_return)
     if not finite.any():
         return fit(width, ("no episode has ended yet", AXIS))
-    latest = [row[known][-1] for row, known in zip(curve.mean_return, finite, strict=True) if known.any()]
+    latest = [row[is_finite][-1] for row, is_finite in zip(curve.mean_return, finite, strict=True) if is_finite.any()]
     return fit(width, (f"return {number(float(np.median(latest)))}", MEAN), ("median of seeds", AXIS))

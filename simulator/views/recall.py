@@ -19,7 +19,7 @@ def terminal_view(console: Console | None = None) -> LiveView[RecallSnapshot]:
 
 
 def page_of(snapshot: RecallSnapshot, size: tuple[int, int], look: TerminalStyle) -> Text:
-    """Everything there is to see, for a terminal of ``size`` (columns, lines)."""
+    """Draw the page for a terminal of ``size`` (columns, lines)."""
     width = max(size[0] - 1, 1)
     height = size[1]
     seeds = f"{len(snapshot.seeds)} seed{'s' if len(snapshot.seeds) > 1 else ''}"
@@ -30,9 +30,9 @@ def page_of(snapshot: RecallSnapshot, size: tuple[int, int], look: TerminalStyle
         fit(width, (cells, "green"), (duration(snapshot.seconds), "")),
     ]
     if snapshot.newest:
-        known = [(name.replace("_", " "), snapshot.scores[name]) for name in SHOWN if name in snapshot.scores]
-        found = [(f"{name} {score:.3f}", "") for name, score in known]
-        lines.append(fit(width, (clean(snapshot.newest), "bold"), *found))
+        shown = [(name.replace("_", " "), snapshot.scores[name]) for name in SHOWN if name in snapshot.scores]
+        scores = [(f"{name} {score:.3f}", "") for name, score in shown]
+        lines.append(fit(width, (clean(snapshot.newest), "bold"), *scores))
     if snapshot.next_cell:
         lines.append(fit(width, ("now", "dim"), (clean(snapshot.next_cell), "dim")))
     if snapshot.picture is not None:
@@ -41,7 +41,7 @@ def page_of(snapshot: RecallSnapshot, size: tuple[int, int], look: TerminalStyle
 
 
 def plain_line(snapshot: RecallSnapshot) -> str:
-    """One line for a log."""
+    """Format one line for a log."""
     words = [f"{snapshot.id}: {snapshot.progress}", duration(snapshot.seconds)]
     words += [f"{snapshot.newest}: overlap {snapshot.scores['overlap']:.3f}"] if "overlap" in snapshot.scores else []
     return ", ".join(words)

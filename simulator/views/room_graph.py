@@ -12,7 +12,7 @@ BAR = 20  # characters
 
 
 def room_table(picture: AgentView, width: int, look: TerminalStyle) -> list[Text]:
-    """One line a room: where the walker is, the value as a bar and a number, and the best moves."""
+    """Format one line per room: the walker, the value as a bar and a number, and the best moves."""
     scene = picture.scene
     values = picture.values
     greedy = picture.greedy
@@ -21,10 +21,10 @@ def room_table(picture: AgentView, width: int, look: TerminalStyle) -> list[Text
     highest = float(np.nanmax(np.abs(values))) if values is not None and np.isfinite(values).any() else 0.0
     arrow = "->" if look.ascii else "→"
     for room in range(len(scene.rooms)):
-        here = ("@" if look.ascii else "●") if room == scene.walker else " "
+        mark = ("@" if look.ascii else "●") if room == scene.walker else " "
         value = float("nan") if values is None or room >= len(values) else float(values[room])
-        share = abs(value) / highest if highest > 0 and np.isfinite(value) else 0.0
-        bar = ("#" if look.ascii else "█") * round(BAR * min(share, 1.0))
+        fraction = abs(value) / highest if highest > 0 and np.isfinite(value) else 0.0
+        bar = ("#" if look.ascii else "█") * round(BAR * min(fraction, 1.0))
         moves = (
             []
             if greedy is None or room >= len(greedy)
@@ -34,7 +34,7 @@ def room_table(picture: AgentView, width: int, look: TerminalStyle) -> list[Text
         lines.append(
             fit(
                 width,
-                (f"{here} room {room}", "bold red" if here.strip() else ""),
+                (f"{mark} room {room}", "bold red" if mark.strip() else ""),
                 (bar.ljust(BAR), "cyan"),
                 (number(value).rjust(7), ""),
                 (shown, "green"),

@@ -24,7 +24,7 @@ def terminal_view(console: Console | None = None) -> LiveView[RunSnapshot]:
 
 
 def page_of(snapshot: RunSnapshot, before: RunSnapshot | None, size: tuple[int, int], look: TerminalStyle) -> Text:
-    """Everything there is to see, for a terminal of ``size`` (columns, lines)."""
+    """Draw the page for a terminal of ``size`` (columns, lines)."""
     width = max(size[0] - 1, 1)
     height = size[1]
     page = [*header(snapshot, before, width, look)]
@@ -41,7 +41,7 @@ def page_of(snapshot: RunSnapshot, before: RunSnapshot | None, size: tuple[int, 
 
 
 def header(snapshot: RunSnapshot, before: RunSnapshot | None, width: int, look: TerminalStyle) -> list[Text]:
-    """Lines with the agent, the progress, the speed, and the last evaluation."""
+    """Return lines with the agent, the progress, the speed, and the last evaluation."""
     seeds = f"{len(snapshot.seeds)} seed{'s' if len(snapshot.seeds) > 1 else ''}"
     players = f"{clean(snapshot.agent)} in {clean(snapshot.env)}"
     lines = [
@@ -68,13 +68,13 @@ def _finite_median(values: Array) -> float:
 
 
 def _progress(snapshot: RunSnapshot, width: int, look: TerminalStyle) -> Text:
-    share = min(snapshot.step / max(snapshot.steps, 1), 1.0)
-    left = (snapshot.seconds / share - snapshot.seconds) if share > 0 else float("nan")
-    words = f" {share:4.0%}  {count(snapshot.step)} of {count(snapshot.steps)} steps"
+    fraction = min(snapshot.step / max(snapshot.steps, 1), 1.0)
+    left = (snapshot.seconds / fraction - snapshot.seconds) if fraction > 0 else float("nan")
+    words = f" {fraction:4.0%}  {count(snapshot.step)} of {count(snapshot.steps)} steps"
     if snapshot.phase not in ENDED:
         words += f", {duration(left)} left"
     length = max(min(width - len(words), 40), 0)
-    full = round(length * share)
+    full = round(length * fraction)
     signs = ("#", ".") if look.ascii else ("━", "─")
     bar = Text.assemble((signs[0] * full, "green"), (signs[1] * (length - full), "dim"), (words, ""))
     bar.truncate(width)
@@ -119,13 +119,13 @@ def _evaluation(snapshot: RunSnapshot, look: TerminalStyle) -> list[Part]:
 
 def _failures(snapshot: RunSnapshot) -> str:
     first = snapshot.failed[0]
-    more = len(snapshot.failed) - 1
-    others = f", and {more} more" if more else ""
-    return f"seed {first.seed} failed at step {first.step:,}: {first.reason}{others}"
+    n_more = len(snapshot.failed) - 1
+    suffix = f", and {n_more} more" if n_more else ""
+    return f"seed {first.seed} failed at step {first.step:,}: {first.reason}{suffix}"
 
 
 def plain_line(snapshot: RunSnapshot) -> str:
-    """One line for a log."""
+    """Format one line for a log."""
     words = [f"{snapshot.id}: {snapshot.step:,} of {snapshot.steps:,} steps", duration(snapshot.seconds)]
     if snapshot.training_seconds > 0:
         words.append(f"{count(len(snapshot.seeds) * snapshot.step / snapshot.training_seconds)} steps/s, all seeds")

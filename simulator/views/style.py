@@ -29,18 +29,18 @@ class TerminalStyle(NamedTuple):
 
 
 def style_of(console: Console) -> TerminalStyle:
-    """The look that this console can show: its encoding, its colours and NO_COLOR decide."""
+    """Return the style that this console can show: its encoding, its colours and NO_COLOR decide."""
     shades = console.color_system in ("256", "truecolor") and not console.no_color
     return TerminalStyle(ascii=not console.encoding.startswith("utf") or console.legacy_windows, colour=shades)
 
 
 def number(value: float) -> str:
-    """Four significant figures, with k, M, G, T from 10,000 on: ``0.5295``, ``-771.1``, ``12.35k``; ``-`` for nan."""
+    """Format with four significant digits, and k, M, G, T from 10,000 on: ``0.5295``, ``12.35k``; ``-`` for NaN."""
     return _short(value, 1e4)
 
 
 def count(value: float) -> str:
-    """Four significant figures, with k, M, G, T from 1,000 on: ``20k``, ``1.235M``."""
+    """Format with four significant digits, and k, M, G, T from 1,000 on: ``20k``, ``1.235M``."""
     return _short(value, 1e3)
 
 
@@ -64,7 +64,7 @@ def _figures(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time that people read: ``0.8 s``, ``42 s``, ``3 min 20 s``, ``2 h 05 min``; ``-`` where it is not known."""
+    """Format a time: ``0.8 s``, ``42 s``, ``3 min 20 s``, ``2 h 05 min``; ``-`` if it is not known."""
     if not math.isfinite(seconds) or seconds < 0:
         return "-"
     if seconds < 9.95:
@@ -80,7 +80,7 @@ def duration(seconds: float) -> str:
 
 
 def fit(width: int, *parts: Part, gap: str = "  ") -> Text:
-    """One line of at most ``width`` cells. Parts that no longer fit are left out; the first is cut instead."""
+    """Fit parts into one line of at most ``width`` cells: later ones are left out, the first is cut."""
     line = Text(no_wrap=True, overflow="crop")
     for words, style in parts:
         space = gap if line.plain and words else ""
@@ -91,7 +91,7 @@ def fit(width: int, *parts: Part, gap: str = "  ") -> Text:
 
 
 def stack(lines: list[Text]) -> Text:
-    """Lines one below the other."""
+    """Stack lines."""
     page = Text("\n", no_wrap=True, overflow="crop").join(lines)
     page.no_wrap = True
     page.overflow = "crop"

@@ -43,7 +43,7 @@ def terminal_view(
 
 
 def page_of(snapshot: TournamentSnapshot, size: tuple[int, int], look: TerminalStyle) -> Text:
-    """Everything there is to see, for a terminal of ``size`` (columns, lines)."""
+    """Draw the page for a terminal of ``size`` (columns, lines)."""
     width = max(size[0] - 1, 1)
     height = max(size[1] - 1, 1)
     lines = header(snapshot, width, look)
@@ -59,64 +59,64 @@ def page_of(snapshot: TournamentSnapshot, size: tuple[int, int], look: TerminalS
 
 
 def header(snapshot: TournamentSnapshot, width: int, look: TerminalStyle) -> list[Text]:
-    """Lines with the tournament and its progress."""
+    """Return lines with the tournament and its progress."""
     n = len({row.contestant for row in snapshot.rows})
-    entrants: list[Part] = [(f"{n} contestant{'s' * (n != 1)}", "")] if n else []
+    contestants: list[Part] = [(f"{n} contestant{'s' * (n != 1)}", "")] if n else []
     title: Part = (clean(snapshot.id), "bold")
     counts: list[Part] = [(f"{snapshot.done:,} done", "green"), (f"{snapshot.running:,} running", "")]
     counts += [(f"{snapshot.failed:,} failed", "red")] if snapshot.failed else []
     counts += [(f"{snapshot.reused:,} reused", "dim")] if snapshot.reused else []
     return [
-        fit(width, title, ("tournament", "bold cyan"), (snapshot.phase, "dim"), *entrants),
+        fit(width, title, ("tournament", "bold cyan"), (snapshot.phase, "dim"), *contestants),
         _progress(snapshot, width, look),
         fit(width, *counts, (duration(snapshot.seconds), "")),
     ]
 
 
 def _extra(snapshot: TournamentSnapshot, width: int) -> list[Text]:
-    """Lines shown where there is room: warnings, the newest cell, those being played."""
+    """Return lines for free space: warnings, the newest cell, running cells."""
     parts: list[Part] = [(clean(warning), "yellow") for warning in snapshot.warnings[-2:]]
     parts += [(f"newest {clean(snapshot.newest)}", "")] if snapshot.newest else []
     now = snapshot.now if snapshot.phase not in OVER else ()
-    more = f" and {len(now) - NOW_AT_MOST} more" if len(now) > NOW_AT_MOST else ""
-    told = [f"now {clean(each)}" for each in now[:NOW_AT_MOST]]
-    parts += [(each + more * (each is told[-1]), "dim") for each in told]
+    suffix = f" and {len(now) - NOW_AT_MOST} more" if len(now) > NOW_AT_MOST else ""
+    shown = [f"now {clean(name)}" for name in now[:NOW_AT_MOST]]
+    parts += [(name + suffix * (name is shown[-1]), "dim") for name in shown]
     return [fit(width, part) for part in parts]
 
 
 def _progress(snapshot: TournamentSnapshot, width: int, look: TerminalStyle) -> Text:
-    share = min(snapshot.progress.done / max(snapshot.planned, 1), 1.0)
+    fraction = min(snapshot.progress.done / max(snapshot.planned, 1), 1.0)
     going = snapshot.phase not in OVER and snapshot.left is not None
     left = f"{duration(snapshot.left or 0.0)} left" if going else ""
-    words = fit(width, (f" {share:4.0%}", ""), (f"{snapshot.progress}", ""), (left, ""))
+    words = fit(width, (f" {fraction:4.0%}", ""), (f"{snapshot.progress}", ""), (left, ""))
     length = max(min(width - len(words.plain), 40), 0)
-    full = round(length * share)
+    full = round(length * fraction)
     signs = ("#", ".") if look.ascii else ("━", "─")
     return Text.assemble((signs[0] * full, "green"), (signs[1] * (length - full), "dim"), words)
 
 
 def board(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[Text]:
-    """The leaderboard, division by division: the best first, an empty line between tiers.
+    """Draw the leaderboard, division by division: the best first, an empty line between tiers.
 
     Where there is no room the bar goes first, then the columns of ``DROPPED`` in turn, then the interval.
     """
     lines: list[Text] = []
     names = list(dict.fromkeys(row.division for row in rows))
     for name in names:
-        own = [row for row in rows if row.division == name]
+        division_rows = [row for row in rows if row.division == name]
         if len(names) > 1:
             lines.append(fit(width, (PLURALS.get(name, clean(name)), "bold")))
-        columns = _columns(own, width, look)
+        columns = _columns(division_rows, width, look)
         lines.append(_line([column.name for column in columns], columns, "dim"))
         cells = list(zip(*(column.cells for column in columns), strict=True))
-        for above, below, texts in zip([own[0], *own], own, cells, strict=False):
+        for above, below, texts in zip([division_rows[0], *division_rows], division_rows, cells, strict=False):
             lines += [Text()] * (above.tier != below.tier) + [_line(texts, columns)]
     return lines
 
 
 def _columns(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[BoardColumn]:
     names = [clean(row.contestant) for row in rows]
-    found = [
+    columns = [
         BoardColumn("tier", ["-" if row.tier is None else str(row.tier) for row in rows], "dim"),
         BoardColumn("contestant", names, "bold"),
         BoardColumn(
@@ -125,18 +125,18 @@ def _columns(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[
         BoardColumn("score", [_figure(row.score) for row in rows], "green"),
         BoardColumn("cells", [f"{row.done:,}/{row.planned:,}" for row in rows], "dim"),
     ]
-    label = max(min(_width(found[1]), LABEL_AT_MOST, width // 4), LABEL_AT_LEAST)
-    found[1] = found[1]._replace(cells=[shortened(name, label) for name in names])
+    label = max(min(_width(columns[1]), LABEL_AT_MOST, width // 4), LABEL_AT_LEAST)
+    columns[1] = columns[1]._replace(cells=[shortened(name, label) for name in names])
     for name in DROPPED:
-        if _free(found, width) >= 0:
+        if _free(columns, width) >= 0:
             break
-        found = [column for column in found if column.name != name]
-    if _free(found, width) < 0:
-        found[-1] = BoardColumn("strength", [_figure(row.strength) for row in rows])
-    if _free(found, width) >= BAR_AT_LEAST + 2:
-        bar = BoardColumn("", _bars(rows, min(_free(found, width) - 2, BAR_AT_MOST), look), "cyan")
-        found.insert(3, bar)
-    return found
+        columns = [column for column in columns if column.name != name]
+    if _free(columns, width) < 0:
+        columns[-1] = BoardColumn("strength", [_figure(row.strength) for row in rows])
+    if _free(columns, width) >= BAR_AT_LEAST + 2:
+        bar = BoardColumn("", _bars(rows, min(_free(columns, width) - 2, BAR_AT_MOST), look), "cyan")
+        columns.insert(3, bar)
+    return columns
 
 
 def _width(column: BoardColumn) -> int:
@@ -144,7 +144,7 @@ def _width(column: BoardColumn) -> int:
 
 
 def _free(columns: Sequence[BoardColumn], width: int) -> int:
-    """Columns of the terminal that a leaderboard leaves, below 0 where it has no room."""
+    """Return the columns of the terminal that a leaderboard leaves, below 0 if it does not fit."""
     return width - sum(_width(column) + 2 for column in columns) + 2
 
 
@@ -157,13 +157,13 @@ def _line(texts: Sequence[str], columns: Sequence[BoardColumn], style: str | Non
 
 
 def _bars(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[str]:
-    """Every strength with its interval as a line of characters, all of them on one scale."""
+    """Draw every strength with its interval as a line of characters, all of them on one scale."""
     ends, line, middle = ("[]", "-", "*") if look.ascii else ("├┤", "─", "●")
     spans = [(row.strength_low, row.strength, row.strength_high) for row in rows]
-    known = [value for span in spans for value in span if math.isfinite(value)]
-    low = min(known, default=0.0)
-    high = max(known, default=0.0)
-    found = []
+    finite = [value for span in spans for value in span if math.isfinite(value)]
+    low = min(finite, default=0.0)
+    high = max(finite, default=0.0)
+    bars = []
     for span in spans:
         signs = [" "] * width
         places = [
@@ -175,17 +175,17 @@ def _bars(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[str
             signs[start], signs[stop] = ends
         if at is not None:
             signs[at] = middle
-        found.append("".join(signs))
-    return found
+        bars.append("".join(signs))
+    return bars
 
 
 def _within(lines: list[Text], height: int) -> list[Text]:
-    """The lines in ``height``: empty ones go first, then the last ones, and a line says how many."""
+    """Cut lines to ``height``: empty ones go first, then the last ones, and a line says how many."""
     if len(lines) > height:
         lines = [line for line in lines if line.plain]
     if len(lines) > height:
-        more = len(lines) - height + 1
-        lines = [*lines[: height - 1], Text(f"and {more} lines more", "dim")]
+        n_hidden = len(lines) - height + 1
+        lines = [*lines[: height - 1], Text(f"and {n_hidden} lines more", "dim")]
     return lines
 
 
@@ -198,7 +198,7 @@ def _interval(low: float, high: float) -> str:
 
 
 def plain_line(snapshot: TournamentSnapshot) -> str:
-    """One line for a log."""
+    """Format one line for a log."""
     words = [f"{snapshot.id}: {snapshot.progress}"]
     words += [f"{snapshot.failed:,} failed"] if snapshot.failed else []
     words.append(duration(snapshot.seconds))

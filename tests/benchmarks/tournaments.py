@@ -61,7 +61,7 @@ def _store() -> dict[str, float]:
 def _fill(lab: str) -> None:
     agents = {f"a{i}": {"name": "q_learning", "step_size": (i + 1) / 100} for i in range(CONTESTANTS)}
     envs = {f"w{m}": {"name": "rooms", "slip": m / 100} for m in range(CHALLENGES)}
-    config = build({"agent": agents, "env": envs, "seeds": BLOCKS, "block": 1})
+    config = build({"agent": agents, "env": envs, "seeds": BLOCKS, "seeds_per_cell": 1})
     pairs, (rng,) = pairs_of(config), generators([0], "bootstrap")
     plan, steps = plan_of(config, pairs, {}), np.arange(1, EVALUATIONS + 1) * 1_000
     known = installed()
@@ -97,7 +97,7 @@ def _host() -> dict[str, float]:
     spent = [_cpu(kind) for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     compiled = compile_cpu_seconds()
     with tempfile.TemporaryDirectory() as lab, CellStore(lab) as store:
-        for _ in loop.play(build({**settings, "block": 4}), store, lambda n: Processes(2)):
+        for _ in loop.play(build({**settings, "seeds_per_cell": 4}), store, lambda n: Processes(2)):
             pass
     own, theirs = (
         _cpu(kind) - before
@@ -127,7 +127,7 @@ def _ray() -> dict[str, float]:
 
 def _per_cell(place: Workers) -> float:
     """Seconds of the clock for each of many small cells."""
-    settings = {"steps": 50, "eval_every": 50, "eval_episodes": 1, "block": 1}
+    settings = {"steps": 50, "eval_every": 50, "eval_episodes": 1, "seeds_per_cell": 1}
     players = {"agent": {"walk": {"name": "random_walk"}}, "env": {"rooms": {"layout": "four"}}}
     took = 0.0
     with tempfile.TemporaryDirectory() as lab, CellStore(lab) as store:

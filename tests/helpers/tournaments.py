@@ -16,7 +16,7 @@ from simulator.tournaments.workers.local import Here
 BREAKING = "tests.helpers.breaking_agent"
 AGENTS: dict[str, Any] = {"q": {"name": "q_learning"}, "td": {}, "walk": {"name": "random_walk"}}
 ENVS: dict[str, Any] = {"six": {"name": "rooms", "layout": "six"}, "four": {"name": "rooms", "layout": "four"}}
-SMALL: dict[str, Any] = {"seeds": 3, "steps": 400, "eval_every": 200, "eval_episodes": 5, "resamples": 100}
+SMALL: dict[str, Any] = {"seeds": 3, "steps": 400, "eval_every": 200, "eval_episodes": 5, "n_bootstrap": 100}
 TIMES = ("seconds", "cpu_seconds", "created", "store_seconds", "machine")
 
 

@@ -12,11 +12,11 @@ from tests.helpers.tournaments import play
 CELLS = 22
 CONFIG: dict[str, Any] = {
     "seeds": 6,
-    "block": 3,
+    "seeds_per_cell": 3,
     "steps": 6_000,
     "eval_every": 2_000,
     "eval_episodes": 20,
-    "resamples": 100,
+    "n_bootstrap": 100,
     "retries": 100,
     "agent": {"q": {"name": "q_learning"}, "td": {}, "search": {"name": "random_search"}},
     "env": {"four": {"name": "rooms", "layout": "four"}, "pole": {"name": "CartPole-v1"}},
@@ -34,4 +34,4 @@ def child(lab: Path, processes: bool = False) -> None:
 
 if __name__ != "__main__":
     with tempfile.TemporaryDirectory() as _folder:
-        play(Path(_folder) / "lab", {**CONFIG, "steps": 500, "seeds": 1, "block": 1})
+        play(Path(_folder) / "lab", {**CONFIG, "steps": 500, "seeds": 1, "seeds_per_cell": 1})

@@ -63,7 +63,7 @@ class ConvSizes(NamedTuple):
 
 
 def make_body(settings: ConvSettings, shape: tuple[int, int, int]) -> ConvSizes:
-    """The sizes for frames (C, H, W).
+    """Compute the sizes for frames (C, H, W).
 
     Raises:
         ValueError: sizes that do not go together, or an image that is too small for them.
@@ -98,7 +98,7 @@ def _layers(settings: ConvSettings, side: int) -> tuple[tuple[ConvLayer, ...], t
 
 
 def conv_builder(settings: ConvSettings, shape: tuple[int, int, int], n_outputs: int) -> Callable[[], nn.Module]:
-    """The function that builds the module, [B, frames * C, H, W] bytes -> [B, n_outputs], for ``TorchNetwork``.
+    """Return the function that builds the module, [B, frames * C, H, W] bytes -> [B, n_outputs].
 
     Raises:
         ValueError: as :func:`make_body`, at once.

@@ -98,14 +98,14 @@ class CompiledNetwork:
         self.optimizer: Optimizer | None = make_optimizer(settings, *net.params.shape) if settings else None
 
     def state(self) -> State:
-        """Weights [S, P], and the optimiser's moments [S, 2, P] and step counts [S]."""
+        """Return weights [S, P], and the optimiser's moments [S, 2, P] and step counts [S]."""
         saved = {"params": self.net.params.copy()}
         if self.optimizer is None:
             return saved
         return saved | {"moments": self.optimizer.moments.copy(), "step_count": self.optimizer.step_count.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         self.net.params[...] = state["params"]
         if self.optimizer is not None:
             self.optimizer.moments[...] = state["moments"]
@@ -159,7 +159,7 @@ def forward(net, i, w, x):
 
 @jit_inline
 def outputs_at(net, n_rows):
-    """Index in ``net.outputs[w]`` at which the outputs of the last layer begin."""
+    """Return the index in ``net.outputs[w]`` at which the outputs of the last layer begin."""
     return n_rows * net.sizes[1:-1].sum()
 
 

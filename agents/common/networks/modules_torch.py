@@ -1,4 +1,4 @@
-"""Torch modules that agents' networks are made of, and random weights for any module from a stream of numpy's."""
+"""Torch modules of agents' networks, and their initial weights from a numpy stream."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _CONSTANT = (nn.LayerNorm, nn.GroupNorm)  # ones and zeros at first, in every se
 
 
 class Pixels(nn.Module):
-    """Bytes 0 to 255 become numbers 0 to 1."""
+    """Scales bytes 0 to 255 to 0 to 1."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """float32 of the shape of x."""
+        """Convert to float32."""
         return x.float() / 255.0
 
 
 def dense(sizes: Sequence[int], tanh: bool = False) -> nn.Sequential:
-    """Dense layers of these sizes, from the inputs to the linear outputs."""
+    """Make dense layers of these sizes, from the inputs to the linear outputs."""
     layers: list[nn.Module] = []
     for n, m in pairwise(sizes):
         layers += [nn.Linear(n, m), nn.Tanh() if tanh else nn.ReLU()]
@@ -34,7 +34,7 @@ def dense(sizes: Sequence[int], tanh: bool = False) -> nn.Sequential:
 
 
 def count_params(build: Callable[[], nn.Module]) -> int:
-    """Weights of the module that ``build`` makes; it is made without any."""
+    """Count the weights of the module that ``build`` makes, without allocating them."""
     with torch.device("meta"):
         return sum(value.numel() for value in build().parameters())
 

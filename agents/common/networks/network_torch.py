@@ -1,30 +1,35 @@
-"""Any torch module as S networks: on the CPU one seed after the other, on other devices seeds as a tensor axis.
+"""Any torch module as S networks: one module per seed on the CPU, seeds as a tensor axis on other devices.
 
-The parameters of a seed lie flat, in the order of ``named_parameters``, [S, P]; a checkpoint is the same on
-every device. On the CPU a seed's numbers are the same bits whichever seeds are beside it and however many threads
-share them: every operation of torch is left one thread, seeds are spread over threads, and every seed's arrays begin on
-a boundary of 64 bytes, since BLAS rounds by alignment. Elsewhere they agree within rounding; TF32 is off.
+A seed's parameters are flat, in the order of ``named_parameters``, [S, P]; checkpoints are the same on all devices.
+
+* On the CPU a seed's numbers are the same bits whichever seeds are beside it and however many threads there are: every
+  torch operation has one thread, seeds are distributed over threads, and every seed's arrays are aligned to 64 bytes,
+  since BLAS rounds by alignment.
+* On other devices one module is mapped over S times its parameters, and the optimisers are the rules of
+  :mod:`agents.common.networks.optimizers` over tensors [S, P]. Seeds agree within rounding; TF32 is off.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, vmap
 
 from agents.common.networks.modules_torch import build_quietly, init_weights
 from agents.common.networks.optimizers import (
+    KINDS,
     Optimizer,
     OptimizerSettings,
     clip_and_update,
     make_optimizer,
     polyak_update,
 )
-from agents.common.networks.stacked_torch import StackedModule
 from simulator.core import devices, rng
 from simulator.core.jit import jit, parallel_for
 from simulator.core.protocols import Array, State
@@ -63,14 +68,14 @@ class TorchNetwork:
             named = init_weights(module, generator)
             row[:] = np.concatenate([named[name].ravel() for name, _ in self._shapes])
         device = devices.device() if device is None else device
-        self._backend = StackedModule if (device != "cpu" if stacked is None else stacked) else _Rows
+        self._backend = _StackedModule if (device != "cpu" if stacked is None else stacked) else _SeedModules
         self._module = module
         self._device = device
         self._trains = settings is not None
-        self._inner: _Rows | StackedModule = self._backend(module, weights, settings, device)
+        self._inner: _SeedModules | _StackedModule = self._backend(module, weights, settings, device)
 
     def forward(self, x: Array, keep: bool = True) -> Array:
-        """Outputs float32 [S, B, out] at x [S, B, *in].
+        """Return outputs float32 [S, B, out] at x [S, B, *in].
 
         Without ``keep`` nothing is held for ``apply_gradient``, and what an earlier call held stays.
         """
@@ -78,7 +83,7 @@ class TorchNetwork:
         return self._inner.forward(x, keep and self._trains)
 
     def apply_gradient(self, dy: Array, mask: Array, lr_scale: float = 1.0) -> Array:
-        """One step of the optimiser in the seeds of ``mask``, from dL/d(outputs) at the latest kept forward.
+        """Step the optimiser in the seeds of ``mask``, from dL/d(outputs) at the latest kept forward.
 
         Norms of the gradients before clipping, float64 [S], 0 elsewhere; the outputs held are released.
 
@@ -90,26 +95,26 @@ class TorchNetwork:
         return self._inner.apply_gradient(np.asarray(dy, np.float32), np.asarray(mask, np.bool_), float(lr_scale))
 
     def polyak_update(self, other: TorchNetwork, tau: float = 1.0) -> None:
-        """Move every weight towards the other network's by the fraction ``tau``."""
+        """Update every weight towards the other network's by Polyak averaging with coefficient ``tau``."""
         self._inner.polyak_update(other._inner, float(tau))
 
     def clone(self) -> TorchNetwork:
-        """A network of the same weights that is not trained."""
+        """Return a network of the same weights that is not trained."""
         other = copy.copy(self)
         other._trains = False
         other._inner = self._backend(self._module, self._inner.state()["params"], None, self._device)
         return other
 
     def state(self) -> State:
-        """Weights [S, P], and the optimiser's memory [S, 2, P] and counters [S]."""
+        """Return weights [S, P], and the optimiser's moments [S, 2, P] and counters [S]."""
         return self._inner.state()
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``, whatever device it is from."""
+        """Continue from ``state``, whatever device it is from."""
         self._inner.restore(state)
 
     def parameters(self) -> dict[str, Array]:
-        """Weights by name, copies [S, *shape]."""
+        """Return copies of the weights by name, [S, *shape]."""
         flat = self._inner.state()["params"]
         named = {}
         start = 0
@@ -120,8 +125,8 @@ class TorchNetwork:
         return named
 
 
-class _Rows:
-    """On the CPU: S modules whose parameters are views of the rows of one array."""
+class _SeedModules:
+    """The CPU backend: S modules whose parameters are views of the rows of one array."""
 
     def __init__(self, module: nn.Module, weights: Array, settings: OptimizerSettings | None, device: str) -> None:
         n_seeds, self._size = weights.shape
@@ -130,7 +135,7 @@ class _Rows:
         self.params[:, : self._size] = weights
         self._optimizer: Optimizer | None = make_optimizer(settings, n_seeds, width) if settings else None
         self._modules = [copy.deepcopy(module) for _ in range(n_seeds)]
-        self._leaves = [_attach(each, row) for each, row in zip(self._modules, self.params, strict=True)]
+        self._leaves = [_attach(module, row) for module, row in zip(self._modules, self.params, strict=True)]
         self.held_outputs: list[Tensor] | None = None
 
     def forward(self, x: Array, keep: bool) -> Array:
@@ -145,7 +150,7 @@ class _Rows:
         parallel_for(work, len(x))
         if keep:
             self.held_outputs = outputs
-        return torch.stack([each.detach() for each in outputs]).numpy()
+        return torch.stack([output.detach() for output in outputs]).numpy()
 
     def _gradient(self, i: int, y: Tensor, dy: Array, out: Tensor) -> None:
         """Write the gradient of seed i to ``out`` [P], from dL/d(outputs) dy [B, out] at its outputs."""
@@ -196,7 +201,7 @@ def _attach(module: nn.Module, row: Array) -> list[nn.Parameter]:
 
 
 def _one_thread() -> None:
-    """Leave an operation one thread: seeds share the others. Torch counts per thread that calls it."""
+    """Set torch to one thread per operation: seeds use the others. The setting is per calling thread."""
     if torch.get_num_threads() != 1:
         torch.set_num_threads(1)
 
@@ -205,3 +210,172 @@ def _one_thread() -> None:
 def _polyak_block(first, last, params, others, tau):
     for i in range(first, last):
         polyak_update(params, others, i, tau)
+
+
+class _StackedModule:
+    """The backend of other devices: one module mapped over tensors of S times its parameters."""
+
+    def __init__(self, module: nn.Module, weights: Array, settings: OptimizerSettings | None, device: str) -> None:
+        self._module = module.to(device)
+        self.params = torch.tensor(weights, device=device)
+        self._shapes = [(name, tuple(value.shape)) for name, value in module.named_parameters()]
+        self._optimizer: Optimizer | None = None
+        if settings:
+            empty = make_optimizer(settings, len(weights), 0)
+            moments: Any = torch.zeros(len(weights), 2, weights.shape[1], device=device)
+            self._optimizer = empty._replace(moments=moments)
+        self._leaves: list[Tensor] = []
+        self.held_outputs: Tensor | None = None
+
+    def _call(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
+        y: Tensor = functional_call(self._module, weights, (x,))
+        return y
+
+    def forward(self, x: Array, keep: bool) -> Array:
+        """Return outputs [S, B, out]; see :class:`TorchNetwork` for this and the other methods."""
+        weights = {}
+        start = 0
+        for name, shape in self._shapes:
+            size = int(np.prod(shape))
+            weights[name] = self.params[:, start : start + size].view(-1, *shape).detach().requires_grad_(keep)
+            start += size
+        with torch.set_grad_enabled(keep), _exact():
+            y = vmap(self._call)(weights, torch.tensor(x, device=self.params.device))
+        if keep:
+            self._leaves = list(weights.values())
+            self.held_outputs = y
+        outputs: Array = y.detach().cpu().numpy()
+        return outputs
+
+    def _gradient(self, dy: Array) -> Tensor:
+        """Compute the gradient of every seed, [S, P]."""
+        output_grad = torch.tensor(dy, device=self.params.device)
+        with _exact():
+            parts = torch.autograd.grad(
+                self.held_outputs, self._leaves, output_grad, allow_unused=True, materialize_grads=True
+            )
+        self._leaves = []
+        self.held_outputs = None
+        return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
+
+    def apply_gradient(self, dy: Array, mask: Array, lr_scale: float) -> Array:
+        """Step the seeds of ``mask`` and return the norms of the gradients."""
+        finite = np.isfinite(dy).reshape(len(dy), -1).all(axis=1)  # a failed seed must not affect the others
+        used = (finite & mask).reshape(-1, *[1] * (dy.ndim - 1))
+        gradient = self._gradient(np.where(used, dy, np.float32(0.0)))
+        norms = torch.linalg.vector_norm(gradient, dim=1).cpu().numpy().astype(np.float64)
+        norms = np.where(mask, np.where(finite, norms, np.nan), 0.0)
+        updated = mask & np.isfinite(norms)
+        max_norm = self._optimizer.max_grad_norm
+        if max_norm > 0.0 and (norms[updated] > max_norm).any():
+            gradient *= _column(max_norm / np.maximum(np.where(updated, norms, max_norm), max_norm), gradient)
+        if updated.any():
+            _apply_update(self._optimizer, self.params, gradient, updated, lr_scale)
+        return norms
+
+    def polyak_update(self, other: Any, tau: float) -> None:
+        """Update towards another's weights."""
+        if tau == 1.0:
+            self.params.copy_(other.params)
+        else:
+            self.params += tau * (other.params - self.params)
+
+    def state(self) -> State:
+        """Return weights, moments and counters as numpy arrays."""
+        saved: State = {"params": self.params.cpu().numpy().copy()}
+        if self._optimizer is None:
+            return saved
+        return saved | {
+            "moments": self._optimizer.moments.cpu().numpy().copy(),
+            "step_count": self._optimizer.step_count.copy(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Continue from ``state``."""
+        self.params.copy_(torch.tensor(state["params"]))
+        if self._optimizer is not None:
+            self._optimizer.moments.copy_(torch.tensor(state["moments"]))
+            self._optimizer.step_count[:] = state["step_count"]
+
+
+def _exact() -> AbstractContextManager[Any]:
+    """Run convolutions in float32, not TF32, by deterministic algorithms."""
+    flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    return flags
+
+
+class _Updated(NamedTuple):
+    """Weights and moments after a step, [S, P] each."""
+
+    weights: Tensor
+    first: Tensor
+    second: Tensor
+
+
+def _apply_update(optimizer: Optimizer, weights: Tensor, gradient: Tensor, updated: Array, lr_scale: float) -> None:
+    """Step the seeds of ``updated`` bool [S]; the others keep their weights, moments and counters as they were.
+
+    Args:
+        optimizer: the rule; its ``moments`` are a tensor [S, 2, P] beside the weights, its counters numpy int64 [S].
+        weights: float32 [S, P], changed in place.
+        gradient: float32 [S, P].
+        updated: bool [S].
+        lr_scale: scales the learning rate.
+    """
+    optimizer.step_count[updated] += 1
+    rate = optimizer.learning_rate * lr_scale
+    kind = KINDS[optimizer.kind]
+    first = optimizer.moments[:, 0]
+    second = optimizer.moments[:, 1]
+    if kind == "adam":
+        moved = _adam(optimizer, weights, gradient, rate)
+    elif kind in ("sgd", "momentum", "nesterov"):
+        moved = _momentum(optimizer, weights, gradient, rate)
+    else:
+        moved = _adaptive(optimizer, weights, gradient, rate)
+    chosen = _column(updated, weights)
+    for held, new in zip((weights, first, second), moved, strict=True):
+        if new is not held:
+            held.copy_(torch.where(chosen, new, held))
+
+
+def _column(values: Array, like: Tensor) -> Tensor:
+    """Reshape one value per seed, [S], to a column [S, 1]; float64 becomes float32."""
+    values = values.astype(np.float32) if values.dtype == np.float64 else values
+    return torch.as_tensor(values[:, None], device=like.device)
+
+
+def _momentum(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> _Updated:
+    kind = KINDS[optimizer.kind]
+    velocity = optimizer.moments[:, 0]
+    unused = optimizer.moments[:, 1]
+    if kind == "sgd":
+        return _Updated(weights - rate * gradient, velocity, unused)
+    velocity = optimizer.beta1 * velocity + gradient
+    step = gradient + optimizer.beta1 * velocity if kind == "nesterov" else velocity
+    return _Updated(weights - rate * step, velocity, unused)
+
+
+def _adaptive(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> _Updated:
+    kind = KINDS[optimizer.kind]
+    beta2 = optimizer.beta2
+    eps = optimizer.eps
+    squares = optimizer.moments[:, 0]
+    step_squares = optimizer.moments[:, 1]
+    if kind == "adagrad":
+        squares = squares + gradient * gradient
+        return _Updated(weights - rate * gradient / (squares.sqrt() + eps), squares, step_squares)
+    squares = beta2 * squares + (1.0 - beta2) * gradient * gradient
+    if kind == "rmsprop":
+        return _Updated(weights - rate * gradient / (squares.sqrt() + eps), squares, step_squares)
+    step = (step_squares + eps).sqrt() / (squares + eps).sqrt() * gradient
+    return _Updated(weights - rate * step, squares, beta2 * step_squares + (1.0 - beta2) * step * step)
+
+
+def _adam(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> _Updated:
+    count = np.maximum(optimizer.step_count, 1)  # a seed that never moved has no correction to divide by
+    step_size = _column(rate / (1.0 - optimizer.beta1**count), weights)
+    root_scale = _column(1.0 / np.sqrt(1.0 - optimizer.beta2**count), weights)
+    mean = optimizer.beta1 * optimizer.moments[:, 0] + (1.0 - optimizer.beta1) * gradient
+    squares = optimizer.beta2 * optimizer.moments[:, 1] + (1.0 - optimizer.beta2) * gradient * gradient
+    return _Updated(weights - step_size * mean / (squares.sqrt() * root_scale + optimizer.eps), mean, squares)

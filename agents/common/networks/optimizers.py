@@ -45,7 +45,7 @@ class OptimizerSettings:
 
 
 class Optimizer(NamedTuple):
-    """A rule and its memory of every seed."""
+    """An optimiser with the moments and step counts of every seed."""
 
     kind: int
     learning_rate: float
@@ -74,14 +74,14 @@ def make_optimizer(settings: OptimizerSettings, n_seeds: int, n_params: int) -> 
 
 
 def lr_scale_at(settings: OptimizerSettings, clock: int) -> float:
-    """Learning rate after ``clock`` environment steps, as a fraction of the first; ends exactly at ``lr_end``."""
+    """Return the learning rate after ``clock`` environment steps, as a fraction of the first."""
     scale: float = linear_decay(clock, settings.lr_decay_steps, float(settings.learning_rate), float(settings.lr_end))
     return scale
 
 
 @jit
 def linear_decay(clock, decay_steps, start, end):
-    """A rate that goes linearly from ``start`` to ``end``, after ``clock`` steps, as a fraction of ``start``."""
+    """Return a linear schedule from ``start`` to ``end``, after ``clock`` steps, as a fraction of ``start``."""
     if decay_steps == 0:
         return 1.0
     fraction = min(clock / decay_steps, 1.0)
@@ -131,7 +131,7 @@ def apply_update(optimizer, i, weights, gradient, lr_scale):
 
 @jit_inline
 def _momentum(optimizer, i, weights, gradient, rate):
-    """SGD, heavy-ball momentum, and Nesterov's look ahead."""
+    """Apply SGD, heavy-ball momentum, or Nesterov momentum."""
     velocity = optimizer.moments[i, 0]
     beta1 = np.float32(optimizer.beta1)
     nesterov = optimizer.kind == _NESTEROV
@@ -146,11 +146,11 @@ def _momentum(optimizer, i, weights, gradient, rate):
 
 @jit_inline
 def _adaptive(optimizer, i, weights, gradient, rate):
-    """AdaGrad, RMSProp and AdaDelta: steps in units of the gradient's own size."""
+    """Apply AdaGrad, RMSProp or AdaDelta."""
     squares = optimizer.moments[i, 0]
     step_squares = optimizer.moments[i, 1]
     beta2 = np.float32(optimizer.beta2)
-    rest = np.float32(1.0 - optimizer.beta2)
+    one_minus_beta2 = np.float32(1.0 - optimizer.beta2)
     eps = np.float32(optimizer.eps)
     if optimizer.kind == _ADAGRAD:
         for k in range(len(weights)):
@@ -158,19 +158,19 @@ def _adaptive(optimizer, i, weights, gradient, rate):
             weights[k] -= rate * gradient[k] / (np.sqrt(squares[k]) + eps)
     elif optimizer.kind == _RMSPROP:
         for k in range(len(weights)):
-            squares[k] = beta2 * squares[k] + rest * gradient[k] * gradient[k]
+            squares[k] = beta2 * squares[k] + one_minus_beta2 * gradient[k] * gradient[k]
             weights[k] -= rate * gradient[k] / (np.sqrt(squares[k]) + eps)
     else:
         for k in range(len(weights)):
-            squares[k] = beta2 * squares[k] + rest * gradient[k] * gradient[k]
+            squares[k] = beta2 * squares[k] + one_minus_beta2 * gradient[k] * gradient[k]
             step = np.sqrt(step_squares[k] + eps) / np.sqrt(squares[k] + eps) * gradient[k]
-            step_squares[k] = beta2 * step_squares[k] + rest * step * step
+            step_squares[k] = beta2 * step_squares[k] + one_minus_beta2 * step * step
             weights[k] -= rate * step
 
 
 @jit_inline
 def _adam(optimizer, i, weights, gradient, rate):
-    """Adam with the bias correction of the seed's own step count."""
+    """Apply Adam with the bias correction of the seed's own step count."""
     mean = optimizer.moments[i, 0]
     squares = optimizer.moments[i, 1]
     count = optimizer.step_count[i]

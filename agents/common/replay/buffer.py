@@ -1,4 +1,4 @@
-"""Experience replay, one seed beside another: a ring buffer of n-step transitions.
+"""Experience replay: a ring buffer of n-step transitions for every seed.
 
 Lin 1992; Mnih et al. 2015; n steps as in Sutton 1988 and Hessel et al. 2018. A transition is (observation, action,
 return of the steps really taken, discount, next observation). Its discount is gamma**k after k steps, 0 after a
@@ -16,7 +16,7 @@ from simulator.core.protocols import Array, State
 
 
 class Replay(NamedTuple):
-    """N transitions per seed, and the last steps that are not n steps old yet."""
+    """Ring buffers of N transitions per seed, and the last steps that are not n steps old yet."""
 
     gamma: float
     obs: Array  # [S, N, F] float32, or int64 positions of frames
@@ -64,7 +64,7 @@ def make_replay(
 
 
 def replay_bytes(capacity: int, n_step: int, obs_bytes: int) -> int:
-    """Memory of one seed's replay, in bytes; a stored observation takes ``obs_bytes``."""
+    """Return the memory of one seed's replay in bytes; a stored observation takes ``obs_bytes``."""
     return capacity * (2 * obs_bytes + 12) + n_step * (obs_bytes + 8)
 
 
@@ -76,7 +76,7 @@ def save_replay(replay: Replay) -> State:
 
 
 def load_replay(replay: Replay, state: State) -> None:
-    """Go on from :func:`save_replay`'s copies."""
+    """Continue from :func:`save_replay`'s copies."""
     for name in _RING:
         for row, saved in zip(getattr(replay, name), state[name], strict=True):
             row[: len(saved)] = saved

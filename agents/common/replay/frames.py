@@ -33,7 +33,7 @@ class FrameRing(NamedTuple):
 
 
 def frame_shape(spec: EnvSpec) -> tuple[int, int, int]:
-    """Colours, height and width (C, H, W) of an environment's frames.
+    """Return colours, height and width (C, H, W) of an environment's frames.
 
     Raises:
         ValueError: an environment that does not show one image at a time.
@@ -49,7 +49,7 @@ def frame_shape(spec: EnvSpec) -> tuple[int, int, int]:
 
 
 def frame_bytes(n_seeds: int, shape: tuple[int, int, int], capacity: int) -> int:
-    """Memory of a ring of ``capacity`` frames (C, H, W) per seed, in bytes."""
+    """Return the memory per seed of a ring of ``capacity`` frames (C, H, W), in bytes."""
     return n_seeds * (capacity * (int(np.prod(shape)) + 1) + 8)
 
 
@@ -97,7 +97,7 @@ def add_frame(ring, i, frame, first):
 
 @jit_inline
 def oldest(ring, i):
-    """First position of seed i whose stack is complete: every later one is, up to the newest."""
+    """Return the first position of seed i whose stack is complete."""
     overwritten = ring.n_added[i] - ring.frames.shape[1]
     return max(overwritten + ring.depth - 1, 0) if overwritten > 0 else 0
 
@@ -153,15 +153,15 @@ def append(ring: FrameRing, obs: Array, first: Array, mask: Array | None = None)
 
 
 def gather(ring: FrameRing, positions: Array, out: Array | None = None) -> Array:
-    """Stacked observations uint8 [S, B, k * C, H, W] at positions int64 [S, B].
+    """Gather stacked observations uint8 [S, B, k * C, H, W] at positions int64 [S, B].
 
     Raises:
         IndexError: a position whose frames are overwritten, or that is not there yet.
     """
     oldest_complete = oldest_positions(ring)[:, None]
-    wrong = (positions < oldest_complete) | (positions >= ring.n_added[:, None])
-    if wrong.any():
-        i, b = np.argwhere(wrong)[0]
+    invalid = (positions < oldest_complete) | (positions >= ring.n_added[:, None])
+    if invalid.any():
+        i, b = np.argwhere(invalid)[0]
         raise IndexError(
             f"seed number {i}: frame {positions[i, b]}, expected {oldest_complete[i, 0]} to "
             f"{ring.n_added[i] - 1}, those stored"
@@ -174,7 +174,7 @@ def gather(ring: FrameRing, positions: Array, out: Array | None = None) -> Array
 
 
 def newest_of(ring: FrameRing, obs: Array) -> Array:
-    """Positions [S, 1] of the current frames; obs [S, H, W] or [S, H, W, C] is appended to an empty ring."""
+    """Return positions [S, 1] of the current frames; obs [S, H, W] or [S, H, W, C] is appended to an empty ring."""
     if ring.n_added[0] == 0:
         append(ring, obs, np.ones(len(obs), np.bool_))
     return (ring.n_added - 1)[:, None]
@@ -194,7 +194,7 @@ def keep_step(ring: FrameRing, step: Step) -> Array:
 
 
 def oldest_positions(ring: FrameRing) -> Array:
-    """First position of every seed whose stack is complete, int64 [S]."""
+    """Return the first position of every seed whose stack is complete, int64 [S]."""
     out = np.zeros(len(ring.n_added), np.int64)
     _oldest_all(ring, out)
     return out
@@ -208,7 +208,7 @@ def save_frames(ring: FrameRing) -> State:
 
 
 def load_frames(ring: FrameRing, state: State) -> None:
-    """Go on from :func:`save_frames`."""
+    """Continue from :func:`save_frames`."""
     ring.n_added[:] = state["n_added"]
     for name in _RINGS:
         for row, saved in zip(getattr(ring, name), state[name], strict=True):
@@ -239,9 +239,9 @@ class FrameStack:
         return gather(self._ring, newest[:, None])[:, 0]
 
     def state(self) -> State:
-        """The frames held."""
+        """Return the stored frames."""
         return save_frames(self._ring)
 
     def restore(self, state: State) -> None:
-        """Go on from ``state``."""
+        """Continue from ``state``."""
         load_frames(self._ring, state)

@@ -1,4 +1,4 @@
-"""Prioritized replay: which stored transitions are sampled, and their importance weights.
+"""Prioritized replay: sampling of stored transitions by priority, and importance weights.
 
 Schaul et al. 2016, sections 3.3 and 3.4. Proportional: P(k) = p_k**alpha / sum, by a sum tree. Rank-based:
 P(k) = rank(k)**-alpha / sum, ranks read off a heap, which is nearly sorted, as in the paper. Samples are stratified,
@@ -84,13 +84,13 @@ def save_priorities(priorities: Priorities) -> State:
 
 
 def load_priorities(priorities: Priorities, state: State) -> None:
-    """Go on from :func:`save_priorities`' copies."""
+    """Continue from :func:`save_priorities`' copies."""
     for name, array in state.items():
         getattr(priorities, name)[...] = array
 
 
 def priority_bytes(settings: PrioritySettings | None, capacity: int) -> int:
-    """Memory of one seed's priorities, in bytes."""
+    """Return the memory of one seed's priorities in bytes."""
     if settings is None:
         return 0
     return 16 * _n_leaves(capacity) if settings.kind == "proportional" else 24 * capacity
@@ -189,7 +189,7 @@ def sample(priorities, streams, i, size, beta, indices, weights):
 
 @jit_inline
 def _find_prefix_sum(tree, prefix_sum, size):
-    """The leaf at which the sum of all leaves up to it first exceeds ``prefix_sum``."""
+    """Find the leaf at which the sum of all leaves up to it first exceeds ``prefix_sum``."""
     n_leaves = len(tree) // 2
     node = 1
     while node < n_leaves:
@@ -202,7 +202,7 @@ def _find_prefix_sum(tree, prefix_sum, size):
 
 @jit_inline
 def _find_rank(cumulative, prefix_sum, size):
-    """The first rank, from 1 to ``size``, whose cumulative sum exceeds ``prefix_sum``."""
+    """Find the first rank, from 1 to ``size``, whose cumulative sum exceeds ``prefix_sum``."""
     low = 1
     high = size
     while low < high:

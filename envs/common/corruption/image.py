@@ -19,7 +19,7 @@ from simulator.core.memories import CERTAIN, Cues, PatternSpec
 from simulator.core.protocols import Array
 
 Streams = Sequence[np.random.Generator]
-BLUR_NOISE = 0.2  # standard deviation of what is added to a blurred picture
+BLUR_NOISE = 0.2  # standard deviation of the noise on a blurred picture
 _PAIRS = 1 << 22  # pairs of patterns at a time
 
 
@@ -45,11 +45,11 @@ def blocks(units: PatternSpec, fraction: float) -> Array:
     length = tall + wide
     near = np.isclose(miss, miss.min())
     best = np.flatnonzero(near & (length == length[near].min()))
-    found = []
+    blocks_found = []
     for h, w in zip(tall[best], wide[best], strict=True):
         top, left = np.mgrid[: height - h + 1, : width - w + 1]
-        found.append(np.stack([top.ravel(), left.ravel(), np.full(top.size, h), np.full(top.size, w)], axis=1))
-    return np.concatenate(found)
+        blocks_found.append(np.stack([top.ravel(), left.ravel(), np.full(top.size, h), np.full(top.size, w)], axis=1))
+    return np.concatenate(blocks_found)
 
 
 def covered(units: PatternSpec, places: Array) -> Array:
@@ -70,7 +70,7 @@ class Block:
     places: Array  # int64 [R, 4], see blocks; each as likely
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns, with their mask."""
+        """Corrupt any patterns, with a mask."""
 
         def one(x: Array, stream: np.random.Generator) -> Array:
             at = (stream.random(len(x)) * len(self.places)).astype(int)
@@ -80,11 +80,11 @@ class Block:
         return Cues(np.where(known, patterns, np.float32(0)), known)
 
     def evidence(self, cues: Cues) -> Array | None:
-        """CERTAIN where nothing covers the picture, nothing elsewhere."""
+        """Return CERTAIN where nothing covers the picture, 0 elsewhere."""
         return CERTAIN * cues.values.astype(np.float64) if self.units.is_bipolar else None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """-inf where a known unit differs; else one over the number of places."""
+        """Return -inf where a known unit differs; else minus the log of the number of places."""
         known = trusted(cues)
         same = agreements(cues.values, patterns, self.units, known)
         return only_if(same == known.sum(axis=2)[..., None], -np.log(len(self.places)))
@@ -92,7 +92,7 @@ class Block:
 
 @dataclass
 class Shift:
-    """The picture moves by up to k units along each axis, every move as likely; what comes in is -1."""
+    """The picture shifts by up to k units along each axis, uniformly; units that come in are -1."""
 
     name: str
     units: PatternSpec
@@ -105,7 +105,7 @@ class Shift:
         return [(down, right) for down in (reach if plane(self.units)[0] > 1 else (0,)) for right in reach]
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns."""
+        """Corrupt any patterns."""
         moves = self.moves
 
         def one(x: Array, stream: np.random.Generator) -> Array:
@@ -118,11 +118,11 @@ class Shift:
         return Cues(by_seed(patterns, streams, one))
 
     def evidence(self, cues: Cues) -> Array | None:
-        """None: units move together."""
+        """Return None: units move together."""
         return None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """Log of the fraction of moves that make the cue of the pattern."""
+        """Return the log of the fraction of moves that make the cue of the pattern."""
         moves = self.moves
         n_moves = np.zeros((*cues.values.shape[:2], patterns.shape[1]))
         for by in moves:
@@ -131,14 +131,14 @@ class Shift:
             return np.asarray(np.log(n_moves / len(moves)))
 
     def moved(self, patterns: Array, by: tuple[int, int]) -> Array:
-        """Patterns [..., N] after a move."""
+        """Move patterns [..., N]."""
         height, width = plane(self.units)
         pictures = patterns.reshape(*patterns.shape[:-1], height, width)
-        found = np.full_like(pictures, -1.0)
+        shifted = np.full_like(pictures, -1.0)
         to_row, of_row = _overlap(by[0], height)
         to_column, of_column = _overlap(by[1], width)
-        found[..., to_row, to_column] = pictures[..., of_row, of_column]
-        return found.reshape(patterns.shape)
+        shifted[..., to_row, to_column] = pictures[..., of_row, of_column]
+        return shifted.reshape(patterns.shape)
 
 
 @dataclass
@@ -150,22 +150,22 @@ class Blur:
     sigma: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns."""
+        """Corrupt any patterns."""
         return Cues(by_seed(patterns, streams, self._one))
 
     def _one(self, patterns: Array, stream: np.random.Generator) -> Array:
         return self.blurred(patterns) + BLUR_NOISE * stream.standard_normal(patterns.shape)
 
     def evidence(self, cues: Cues) -> Array | None:
-        """None: a unit of the cue is made of many."""
+        """Return None: a unit of the cue depends on many units."""
         return None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """Minus the squared distance to the blurred pattern over 2 BLUR_NOISE squared."""
+        """Return minus the squared distance to the blurred pattern over 2 BLUR_NOISE squared."""
         return distances(cues.values, self.blurred(patterns)) / (-2.0 * BLUR_NOISE**2)
 
     def blurred(self, patterns: Array) -> Array:
-        """Patterns [..., N] without the noise, float64."""
+        """Blur patterns [..., N] without the noise, float64."""
         height, width = plane(self.units)
         pictures = patterns.reshape(-1, height, width).astype(np.float64)
         sigma = (0.0, self.sigma if height > 1 else 0.0, self.sigma)
@@ -174,7 +174,7 @@ class Blur:
 
 @dataclass
 class Mix:
-    """Every unit is another stored pattern's with probability p; the other one is the same for the whole cue.
+    """Every unit is that of another stored pattern with probability p; the other pattern is the same for the whole cue.
 
     The other one is any stored pattern that differs, each as likely.
     """
@@ -184,7 +184,7 @@ class Mix:
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of stored or other patterns.
+        """Corrupt stored or other patterns.
 
         Raises:
             ValueError: a pattern from which no stored one differs.
@@ -196,7 +196,7 @@ class Mix:
         return Cues(cues)
 
     def _one(self, patterns: Array, stored: Array, stream: np.random.Generator) -> Array:
-        """Cues [Q, N] of one seed."""
+        """Corrupt the patterns of one seed to cues [Q, N]."""
         draws = stream.random((len(patterns), 1 + self.units.n))
         others = agreements(patterns[None], stored[None], self.units)[0] < self.units.n  # [Q, P]
         if not others.any(axis=1).all():
@@ -208,40 +208,40 @@ class Mix:
         return np.where(draws[:, 1:] < self.p, mixed_in, patterns)
 
     def evidence(self, cues: Cues) -> Array | None:
-        """None: all units share the other pattern."""
+        """Return None: all units share the other pattern."""
         return None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """The mean over the other ones among ``patterns``, which are those stored.
+        """Return the mean over the other ones among ``patterns``, which are the stored ones.
 
         With a and b units in which the cue agrees with the pattern and the other one, and c in which these two do: the
         cue can be made of them if a + b = N + c, and is with (1 - p)^(a - c) p^(b - c).
         """
-        found = np.empty((*cues.values.shape[:2], patterns.shape[1]))
+        likelihood = np.empty((*cues.values.shape[:2], patterns.shape[1]))
         step = max(1, _PAIRS // patterns.shape[1] ** 2)
-        for i in range(len(found)):
-            own = slice(i, i + 1)
+        for i in range(len(likelihood)):
+            one_seed = slice(i, i + 1)
             x = patterns[i : i + 1]
             common = agreements(x, x, self.units)[0]
-            for first in range(0, found.shape[1], step):
+            for first in range(0, likelihood.shape[1], step):
                 block = slice(first, first + step)
-                found[i, block] = self._mean(agreements(cues.values[own, block], x, self.units)[0], common)
-        return found
+                likelihood[i, block] = self._mean(agreements(cues.values[one_seed, block], x, self.units)[0], common)
+        return likelihood
 
     def _mean(self, agrees: Array, common: Array) -> Array:
-        """Log likelihoods [B, P] of cues that agree with patterns in so many units, which have [P, P] in common."""
+        """Compute log likelihoods [B, P] from the units where cues agree [B, P] and the patterns' overlaps [P, P]."""
         n = self.units.n
         differs = common < self.units.n
         possible = (agrees[:, :, None] + agrees[:, None, :] == n + common) & differs
         row, other = np.nonzero(possible.reshape(-1, len(common)))  # few; rows of cue and pattern
         cue, pattern = np.divmod(row, len(common))
         shared = common[pattern, other]
-        law = xlogy(agrees[cue, pattern] - shared, 1.0 - self.p) + xlogy(agrees[cue, other] - shared, self.p)
-        found = np.full(agrees.shape, -np.inf)
+        log_p = xlogy(agrees[cue, pattern] - shared, 1.0 - self.p) + xlogy(agrees[cue, other] - shared, self.p)
+        mean = np.full(agrees.shape, -np.inf)
         if len(row):
             first = np.flatnonzero(np.diff(row, prepend=-1))
-            found[cue[first], pattern[first]] = np.logaddexp.reduceat(law, first)
-        return np.asarray(found - np.log(np.maximum(1, differs.sum(axis=1))))
+            mean[cue[first], pattern[first]] = np.logaddexp.reduceat(log_p, first)
+        return np.asarray(mean - np.log(np.maximum(1, differs.sum(axis=1))))
 
 
 def _overlap(by: int, side: int) -> tuple[slice, slice]:

@@ -39,7 +39,7 @@ def agreements(values: Array, patterns: Array, units: PatternSpec, where: Array 
     Sums of products of signs are whole numbers, which float32 holds exactly up to 2^24 units.
 
     Args:
-        values: cues [S, Q, N]; of two-valued units only -1 and +1 where ``where``.
+        values: cues [S, Q, N]; of bipolar units only -1 and +1 where ``where``.
         patterns: [S, P, N].
         units: specification of a pattern.
         where: bool [S, Q, N], units that count; None: all do.
@@ -56,7 +56,7 @@ def _equal(values: Array, patterns: Array, where: Array | None) -> Array:
     """Count agreements of any numbers, compared one by one, a block of cues at a time."""
     n_seeds, n_cues, n = values.shape
     n_patterns = patterns.shape[1]
-    found = np.empty((n_seeds, n_cues, n_patterns))
+    result = np.empty((n_seeds, n_cues, n_patterns))
     step = max(1, _BLOCK // max(1, n_patterns * n))
     for i in range(n_seeds):
         for first in range(0, n_cues, step):
@@ -64,18 +64,18 @@ def _equal(values: Array, patterns: Array, where: Array | None) -> Array:
             equal = values[i, block, None] == patterns[i]
             if where is not None:
                 equal &= where[i, block, None]
-            found[i, block] = equal.sum(axis=2)
-    return found
+            result[i, block] = equal.sum(axis=2)
+    return result
 
 
 def distances(values: Array, patterns: Array) -> Array:
     """Compute squared distances |q - x|^2, float64 [S, Q, P]."""
-    found = np.empty((len(values), values.shape[1], patterns.shape[1]))
+    squared = np.empty((len(values), values.shape[1], patterns.shape[1]))
     for i in range(len(values)):
         q = values[i].astype(np.float64)
         x = patterns[i].astype(np.float64)
-        found[i] = (q * q).sum(axis=1)[:, None] + (x * x).sum(axis=1) - 2.0 * (q @ x.T)
-    return found
+        squared[i] = (q * q).sum(axis=1)[:, None] + (x * x).sum(axis=1) - 2.0 * (q @ x.T)
+    return squared
 
 
 def only_if(possible: Array, log_likelihood: Array | float) -> Array:

@@ -1,7 +1,7 @@
 """Corruption of single units: flips, salt and pepper, Gaussian noise, erasure with a mask and without.
 
 Every class is a :class:`simulator.core.memories.CorruptionModel`. The corruption of a seed's first cues does
-not depend on how many follow. Of units that are not two-valued a flip changes the sign, everything else is as said;
+not depend on how many follow. Of units that are not bipolar a flip changes the sign, everything else is as said;
 single units then give no evidence, except through Gaussian noise.
 """
 
@@ -28,15 +28,15 @@ class Nothing:
     units: PatternSpec
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """The patterns themselves; nobody says that they can be trusted."""
+        """Return the patterns themselves, without a mask."""
         return Cues(by_seed(patterns, streams, lambda x, stream: x))
 
     def evidence(self, cues: Cues) -> Array | None:
-        """CERTAIN."""
+        """Return CERTAIN."""
         return CERTAIN * cues.values.astype(np.float64) if self.units.is_bipolar else None
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """0 of the pattern that equals the cue, -inf of others."""
+        """Return 0 for the pattern that equals the cue, -inf for others."""
         return only_if(agreements(cues.values, patterns, self.units) == self.units.n, 0.0)
 
 
@@ -49,18 +49,18 @@ class Flip:
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns."""
+        """Corrupt any patterns."""
         return Cues(by_seed(patterns, streams, lambda x, stream: np.where(stream.random(x.shape) < self.p, -x, x)))
 
     def evidence(self, cues: Cues) -> Array | None:
-        """The cue times beta = ln((1 - p) / p) / 2."""
+        """Return the cue times beta = ln((1 - p) / p) / 2."""
         return _signed(cues, self.units, half_log_odds(1.0 - self.p, self.p))
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """By d units turned of N: d ln p + (N - d) ln(1 - p)."""
+        """Return d ln p + (N - d) ln(1 - p) for d flipped units."""
         same, turned, zero = _turns(cues.values, patterns, self.units)
-        law = xlogy(same, 1.0 - self.p) + xlogy(turned, self.p)
-        return only_if(same + turned + zero == self.units.n, law)
+        log_p = xlogy(same, 1.0 - self.p) + xlogy(turned, self.p)
+        return only_if(same + turned + zero == self.units.n, log_p)
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Flips:
     k: int
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns."""
+        """Corrupt any patterns."""
 
         def one(x: Array, stream: np.random.Generator) -> Array:
             cues = x.copy()
@@ -84,17 +84,17 @@ class Flips:
         return Cues(by_seed(patterns, streams, one))
 
     def evidence(self, cues: Cues) -> Array | None:
-        """The cue times ln((1 - p) / p) / 2 at p = k / N: exact of each unit, though units depend on each other."""
+        """Return the cue times ln((1 - p) / p) / 2 at p = k / N: exact for each unit, though units are dependent."""
         p = self.k / self.units.n
         return _signed(cues, self.units, half_log_odds(1.0 - p, p))
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """One over the number of choices where k units differ; a unit at 0 may have been turned unseen."""
+        """Return minus the log of the number of choices where k units differ; units at 0 may be flipped unseen."""
         same, turned, zero = _turns(cues.values, patterns, self.units)
-        rest = self.k - turned  # turned unseen
-        possible = (same + turned + zero == self.units.n) & (rest >= 0) & (rest <= zero)
-        rest = np.where(possible, rest, 0.0)
-        return only_if(possible, _log_choices(zero, rest) - _log_choices(self.units.n, self.k))
+        n_hidden_flips = self.k - turned  # turned unseen
+        possible = (same + turned + zero == self.units.n) & (n_hidden_flips >= 0) & (n_hidden_flips <= zero)
+        n_hidden_flips = np.where(possible, n_hidden_flips, 0.0)
+        return only_if(possible, _log_choices(zero, n_hidden_flips) - _log_choices(self.units.n, self.k))
 
 
 @dataclass
@@ -106,7 +106,7 @@ class Salt:
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns."""
+        """Corrupt any patterns."""
 
         def one(x: Array, stream: np.random.Generator) -> Array:
             draws = stream.random(x.shape)
@@ -115,19 +115,19 @@ class Salt:
         return Cues(by_seed(patterns, streams, one))
 
     def evidence(self, cues: Cues) -> Array | None:
-        """As of flips with half the probability."""
+        """Return the evidence of flips with half the probability."""
         return _signed(cues, self.units, half_log_odds(1.0 - self.p / 2.0, self.p / 2.0))
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """A cue of -1 or +1 may be the coin's; anything between is the pattern's."""
+        """Return the log likelihood: units of -1 or +1 may be the coin's, all others are the pattern's."""
         coin = np.abs(cues.values) == 1.0
         n_coin = coin.sum(axis=2)[..., None]
         same = agreements(cues.values, patterns, self.units, coin)
-        law = xlogy(same, 1.0 - self.p / 2.0) + xlogy(n_coin - same, self.p / 2.0)
+        log_p = xlogy(same, 1.0 - self.p / 2.0) + xlogy(n_coin - same, self.p / 2.0)
         if self.units.is_bipolar:
-            return np.asarray(law)
+            return np.asarray(log_p)
         between = agreements(cues.values, patterns, self.units, ~coin)
-        return only_if(between == self.units.n - n_coin, law + xlogy(between, 1.0 - self.p))
+        return only_if(between == self.units.n - n_coin, log_p + xlogy(between, 1.0 - self.p))
 
 
 @dataclass
@@ -139,15 +139,15 @@ class Gauss:
     sigma: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns."""
+        """Corrupt any patterns."""
         return Cues(by_seed(patterns, streams, lambda x, stream: x + self.sigma * stream.standard_normal(x.shape)))
 
     def evidence(self, cues: Cues) -> Array | None:
-        """The cue over sigma squared, of +1 against -1 whatever else a unit can be."""
+        """Return the cue over sigma squared: +1 against -1 whatever else a unit can be."""
         return finite(cues.values.astype(np.float64) / self.sigma**2)
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """Minus the squared distance over 2 sigma squared."""
+        """Return minus the squared distance over 2 sigma squared."""
         return distances(cues.values, patterns) / (-2.0 * self.sigma**2)
 
 
@@ -160,42 +160,42 @@ class Erase:
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns, with their mask."""
+        """Corrupt any patterns, with a mask."""
         known = by_seed(patterns, streams, lambda x, stream: np.asarray(stream.random(x.shape) >= self.p)) > 0
         return Cues(np.where(known, patterns, np.float32(0)), known)
 
     def evidence(self, cues: Cues) -> Array | None:
-        """CERTAIN where units are known, nothing elsewhere."""
+        """Return CERTAIN where units are known, 0 elsewhere."""
         return _signed(cues, self.units, CERTAIN)
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """-inf where a known unit differs; else the mask's."""
+        """Return -inf where a known unit differs; else the mask's log probability."""
         known = trusted(cues)
         n_known = known.sum(axis=2)[..., None]
-        law = xlogy(self.units.n - n_known, self.p) + xlogy(n_known, 1.0 - self.p)
-        return only_if(agreements(cues.values, patterns, self.units, known) == n_known, law)
+        log_p = xlogy(self.units.n - n_known, self.p) + xlogy(n_known, 1.0 - self.p)
+        return only_if(agreements(cues.values, patterns, self.units, known) == n_known, log_p)
 
 
 @dataclass
 class Hide:
-    """Every unit is set to -1 with probability p, and nobody says which: units fall silent."""
+    """Every unit is set to -1 with probability p, without a mask."""
 
     name: str
     units: PatternSpec
     p: float
 
     def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
-        """Cues of any patterns."""
+        """Corrupt any patterns."""
         return Cues(by_seed(patterns, streams, lambda x, stream: np.where(stream.random(x.shape) < self.p, -1.0, x)))
 
     def evidence(self, cues: Cues) -> Array | None:
-        """CERTAIN where the cue is +1, ln(p) / 2 where it is -1."""
+        """Return CERTAIN where the cue is +1, ln(p) / 2 where it is -1."""
         if not self.units.is_bipolar:
             return None
         return np.where(cues.values > 0, CERTAIN, half_log_odds(self.p, 1.0))
 
     def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
-        """Units that are not -1 must be the pattern's; of those that are -1, the pattern's others are hidden."""
+        """Return the log likelihood: units other than -1 are the pattern's, units at -1 may be hidden."""
         silent = cues.values == -1.0
         n_spoken = (~silent).sum(axis=2)[..., None]
         spoken = agreements(cues.values, patterns, self.units, ~silent)
@@ -204,7 +204,7 @@ class Hide:
 
 
 def trusted(cues: Cues) -> Array:
-    """The mask of a cue, bool [S, Q, N]; what is not 0 where it has none."""
+    """Return the mask of a cue, bool [S, Q, N]; without one, the units that are not 0."""
     return cues.values != 0.0 if cues.known is None else cues.known
 
 
@@ -213,7 +213,7 @@ def _signed(cues: Cues, units: PatternSpec, beta: float) -> Array | None:
 
 
 def _turns(values: Array, patterns: Array, units: PatternSpec) -> tuple[Array, Array, Array]:
-    """Units that are alike and not 0, that have the other sign, and that are 0 in both, each [S, Q, P]."""
+    """Count units that agree and are not 0, that have the other sign, and that are 0 in both, each [S, Q, P]."""
     same = agreements(values, patterns, units)
     if units.is_bipolar:
         return same, units.n - same, np.zeros_like(same)
@@ -222,5 +222,5 @@ def _turns(values: Array, patterns: Array, units: PatternSpec) -> tuple[Array, A
 
 
 def _log_choices(n: Array | float, k: Array | float) -> Array:
-    """The logarithm of n over k."""
+    """Return the logarithm of n over k."""
     return np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0))

@@ -1,4 +1,4 @@
-"""A board game of PettingZoo as a game between two sides: one board per seed, none with a random number of its own.
+"""PettingZoo's board games as games between two sides: one deterministic board per seed.
 
 The original's rules are stepped without its wrappers: those answer an illegal move by ending the game, where this
 answers by a move that exists (see :class:`simulator.core.games.TurnGame`), and they copy every view. The board is read
@@ -22,7 +22,7 @@ from simulator.core.protocols import Array, EnvSpec, State
 
 
 class BoardGameRules(NamedTuple):
-    """The facts of a board game beside its original."""
+    """Rules of a board game that its original does not declare."""
 
     spec: EnvSpec
     module: str  # below pettingzoo.classic
@@ -81,8 +81,8 @@ class BoardGame:
         index = held(action, np.dtype(np.int64))
         if index is not None and index.shape == () and 0 <= index < self._n_actions:
             return int(index)
-        given = f"seed {self._seeds[i]} was given action {action}"
-        raise ValueError(f"{self.specs[0].id}: {given}, expected 0 to {self._n_actions - 1}")
+        invalid_action = f"seed {self._seeds[i]} was given action {action}"
+        raise ValueError(f"{self.specs[0].id}: {invalid_action}, expected 0 to {self._n_actions - 1}")
 
     def _random_move(self, i: int, squares: list[int]) -> int:
         """Draw a legal move from the seed's own stream."""
@@ -119,11 +119,11 @@ class BoardGame:
         """Return the turn with the sides to move and their observations."""
         movers = np.array([len(moves) % 2 for moves in self._moves], np.int64)
         squares = [self._rules.squares(board) for board in self._boards]
-        obs = [self._rules.observe(*each) for each in zip(squares, movers.tolist(), strict=True)]
+        obs = [self._rules.observe(*position) for position in zip(squares, movers.tolist(), strict=True)]
         return turn._replace(mover=movers, obs=np.array(obs, self._blank.dtype))
 
     def state(self) -> State:
-        """The moves of every game, and the streams."""
+        """Return the moves of every game, and the streams."""
         streams = np.stack([rng.pack_state(stream.bit_generator) for stream in self._streams])
         return {"moves": [list(moves) for moves in self._moves], "streams": streams}
 

@@ -66,7 +66,7 @@ def load(path: str | os.PathLike[str]) -> RoomGraph:
 
 
 def parse(data: Any, source: str = "R matrix") -> RoomGraph:
-    """A graph from a table with ``R`` and, if wished, ``goal``, ``start`` and ``title``, or from R alone.
+    """Parse a graph from a table with ``R`` and optional ``goal``, ``start`` and ``title``, or from R alone.
 
     Raises:
         ValueError: see :func:`load`.
@@ -105,7 +105,7 @@ def _matrix(value: Any, source: str) -> tuple[tuple[float, ...], ...]:
 
 
 def _rooms(table: dict[str, Any], key: str, n: int, source: str) -> tuple[int, ...]:
-    """One room or several."""
+    """Parse one room or several."""
     value = table[key] if isinstance(table[key], list) else [table[key]]
     for room in value:
         if isinstance(room, bool) or not isinstance(room, int) or not 0 <= room < n:

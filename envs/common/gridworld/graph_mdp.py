@@ -9,17 +9,17 @@ import numpy as np
 from gymnasium import spaces
 from scipy import sparse
 
-from envs.common.gridworld.finite_world import (
-    FiniteWorld,
+from envs.common.gridworld.graph_file import NO_DOOR, RoomGraph
+from envs.common.gridworld.layout_model import (
+    LayoutModel,
+    LayoutRules,
     ObservationConfig,
     ObservationModel,
-    WorldRules,
     box_observations,
     index_observations,
     onehot_observations,
     position_observations,
 )
-from envs.common.gridworld.graph_file import NO_DOOR, RoomGraph
 from envs.common.render import paint_rooms, rooms_side, stamp_room
 from simulator.core.mdp.markov_chains import can_reach
 from simulator.core.mdp.model import GOES_ON, TERMINATES, TRUNCATES, FiniteMDP, checked
@@ -32,7 +32,7 @@ MAX_PIXELS = 4_000_000
 MIN_EPISODE_LIMIT = 100
 
 
-def make_graph_world(graph: RoomGraph, rules: WorldRules) -> FiniteWorld:
+def make_graph_model(graph: RoomGraph, rules: LayoutRules) -> LayoutModel:
     """Make a finite environment from a graph; the goal is absorbing unless the rules say otherwise.
 
     Raises:
@@ -43,8 +43,8 @@ def make_graph_world(graph: RoomGraph, rules: WorldRules) -> FiniteWorld:
     start = _start_distribution(graph, rules, doors)
     n_outcomes = int(doors.sum(axis=1).max()) if rules.slip else 1
     if doors.size * n_outcomes > MAX_OUTCOMES:
-        found = f"found {len(doors):,} rooms with up to {n_outcomes:,} doors each"
-        raise ValueError(f"{graph.source}: {found}, expected at most {MAX_OUTCOMES:,} outcomes of moves")
+        size = f"found {len(doors):,} rooms with up to {n_outcomes:,} doors each"
+        raise ValueError(f"{graph.source}: {size}, expected at most {MAX_OUTCOMES:,} outcomes of moves")
     outcomes = _outcomes(doors, rules.slip, n_outcomes)
     rooms = np.arange(len(doors))
     paid = np.where(doors[..., None], rewards[rooms[:, None, None], outcomes.next_state], NO_DOOR_REWARD)
@@ -60,12 +60,12 @@ def make_graph_world(graph: RoomGraph, rules: WorldRules) -> FiniteWorld:
         max_steps=rules.max_steps or max(MIN_EPISODE_LIMIT, 4 * len(doors)),
     )
     positions = _positions(graph)
-    return FiniteWorld(
+    return LayoutModel(
         checked(mdp), partial(_scene, graph, positions, doors), partial(_observations, graph, positions, doors)
     )
 
 
-def _start_distribution(graph: RoomGraph, rules: WorldRules, doors: Array) -> Array:
+def _start_distribution(graph: RoomGraph, rules: LayoutRules, doors: Array) -> Array:
     """Return the probability of each room to be the first, float64 [N]."""
     rooms = np.arange(len(doors))
     shut = np.flatnonzero(~doors.any(axis=1))

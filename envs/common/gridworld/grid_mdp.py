@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from envs.common.gridworld.finite_world import WorldRules
+from envs.common.gridworld.layout_model import LayoutRules
 from envs.common.gridworld.map_file import GOALS, Map, find_cells
 from simulator.core.mdp.markov_chains import can_reach, reachable_from
 from simulator.core.mdp.model import GOES_ON, TERMINATES, TRUNCATES, FiniteMDP, checked
@@ -60,9 +60,9 @@ def make_cells(plan: Map) -> MapCells:
     doors = find_cells(plan, "D")
     keys = find_cells(plan, "K")
     if len(keys) > 20 or symbol.size << len(keys) > MAX_CELL_STATES:
-        found = f"found {symbol.size:,} cells and {len(keys)} keys"
+        size = f"found {symbol.size:,} cells and {len(keys)} keys"
         raise ValueError(
-            f"{plan.source}: {found}, expected at most {MAX_CELL_STATES:,} pairs of a cell and a set of keys"
+            f"{plan.source}: {size}, expected at most {MAX_CELL_STATES:,} pairs of a cell and a set of keys"
         )
     key_bit = np.zeros(symbol.shape, np.int64)
     for n, place in enumerate(keys):
@@ -72,7 +72,7 @@ def make_cells(plan: Map) -> MapCells:
     return MapCells(plan, symbol.shape, symbol.ravel(), key_bit.ravel(), len(keys), 2 if plan.cue else 1)
 
 
-def make_grid(cells: MapCells, rules: WorldRules) -> Grid:
+def make_grid(cells: MapCells, rules: LayoutRules) -> Grid:
     """Make every state that can be reached.
 
     Raises:
@@ -100,7 +100,7 @@ def make_grid(cells: MapCells, rules: WorldRules) -> Grid:
     )
 
 
-def make_mdp(grid: Grid, rules: WorldRules) -> FiniteMDP:
+def make_mdp(grid: Grid, rules: LayoutRules) -> FiniteMDP:
     """Make the MDP of a grid; actions are up, right, down and left. See :class:`envs.rooms.Config` for the rules."""
     plan = grid.cells.plan
     symbol = grid.cells.symbol[grid.cell]
@@ -114,7 +114,7 @@ def make_mdp(grid: Grid, rules: WorldRules) -> FiniteMDP:
     direction = (np.arange(4)[:, None] + slips.quarter_turns) % 4  # [A, K]
     next_state = grid.next_state[:, direction]  # [N, A, K]
     reward = (_arrival_rewards(grid) - step_cost)[next_state]
-    reward[is_lava | (is_goal & (not absorbing))] = 0.0  # nobody moves on from an end
+    reward[is_lava | (is_goal & (not absorbing))] = 0.0  # no episode continues after its end
     mdp = FiniteMDP(
         prob=np.ascontiguousarray(np.broadcast_to(slips.prob[:, None, :], next_state.shape)),
         next=next_state,
@@ -154,17 +154,17 @@ def _next_states(cells: MapCells) -> Array:
     return next_state.reshape(-1, 4)
 
 
-def _start_cells(cells: MapCells, rules: WorldRules, hopeful: Array) -> Array:
+def _start_cells(cells: MapCells, rules: LayoutRules, hopeful: Array) -> Array:
     """Return the cells that episodes begin on; ``hopeful`` [C] marks those from which a goal can be reached."""
     plan = cells.plan
     if rules.start == "random" or (rules.start == "layout" and plan.start == "random"):
         free = np.isin(cells.symbol, (" ", "S", "~"))
         if rules.goal == "absorbing":
             free |= _is_goal(cells.symbol)
-        found = np.flatnonzero(free & hopeful)
-        if len(found) == 0:
+        starts = np.flatnonzero(free & hopeful)
+        if len(starts) == 0:
             raise ValueError(f"{plan.source}: found no floor from which a goal can be reached, expected a start")
-        return found
+        return starts
     marked = np.flatnonzero(cells.symbol == "S")
     if len(marked) == 0:
         raise ValueError(f"{plan.source}: found no 'S', expected a start, or a line 'start: random' above the map")

@@ -12,17 +12,17 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from envs.common.gridworld.finite_world import (
-    FiniteWorld,
+from envs.common.gridworld.grid_mdp import ACTIONS, DIRECTIONS, Grid, blocked, make_cells, make_grid, make_mdp
+from envs.common.gridworld.layout_model import (
+    LayoutModel,
+    LayoutRules,
     ObservationConfig,
     ObservationModel,
-    WorldRules,
     box_observations,
     index_observations,
     onehot_observations,
     position_observations,
 )
-from envs.common.gridworld.grid_mdp import ACTIONS, DIRECTIONS, Grid, blocked, make_cells, make_grid, make_mdp
 from envs.common.gridworld.map_file import GOALS, Map
 from envs.common.render import paint, stamp
 from simulator.core.protocols import Array
@@ -32,14 +32,14 @@ MAX_PIXELS = 4_000_000
 _MARK_KINDS = {"S": "start", "D": "door", "K": "key", "L": "lava", "~": "slippery"} | dict.fromkeys(GOALS, "goal")
 
 
-def make_grid_world(plan: Map, rules: WorldRules) -> FiniteWorld:
+def make_grid_model(plan: Map, rules: LayoutRules) -> LayoutModel:
     """Make a finite environment from a map; a goal is terminal unless the rules say otherwise.
 
     Raises:
         ValueError: no start, a start from which no goal can be reached, too many states.
     """
     grid = make_grid(make_cells(plan), rules)
-    return FiniteWorld(make_mdp(grid, rules), partial(_scene, grid), partial(grid_observations, grid))
+    return LayoutModel(make_mdp(grid, rules), partial(_scene, grid), partial(grid_observations, grid))
 
 
 def _scene(grid: Grid, state: int, episode_step: int) -> Scene:

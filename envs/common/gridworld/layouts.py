@@ -46,10 +46,10 @@ def find(name: str, options: LayoutOptions) -> Map | RoomGraph:
     Raises:
         ValueError: no such layout, a size that it cannot have, or a file that is no layout; one line.
     """
-    known = name.replace("_", "-")
-    if known in _LAYOUTS:
-        _check(known, options)
-        return _LAYOUTS[known](options)
+    layout = name.replace("_", "-")
+    if layout in _LAYOUTS:
+        _check(layout, options)
+        return _LAYOUTS[layout](options)
     if not os.path.exists(name):
         hint = f"one of {', '.join(_LAYOUTS)}, or a file with a map or an R matrix"
         if os.sep in name or "." in name:
@@ -65,14 +65,14 @@ def files(name: str) -> list[str]:
 
 
 def six(options: LayoutOptions) -> RoomGraph:
-    """Six rooms and the goal outside, room 5: the exercise that Q-learning is commonly taught with."""
+    """Make six rooms and the goal outside, room 5: the exercise that Q-learning is commonly taught with."""
     return RoomGraph(SIX, goals=(5,), starts=(2,), title="six rooms", places=SIX_PLACES, source="layout six")
 
 
 def four(options: LayoutOptions) -> Map:
-    """Four rooms (Sutton, Precup and Singh 1999, figure 2): 104 free cells at the size of 13; the goal is (9, 9).
+    """Make four rooms (Sutton, Precup and Singh 1999, figure 2): 104 free cells at the size of 13; the goal is (9, 9).
 
-    Other sizes have their walls, doors and goal at the same shares of the side.
+    Other sizes have their walls, doors and goal at the same fractions of the side.
     """
     size = options.size or 13
     middle = size // 2
@@ -88,15 +88,15 @@ def four(options: LayoutOptions) -> Map:
 
 
 def corridor(options: LayoutOptions) -> Map:
-    """A corridor with the goal at its far end: ``length`` steps."""
+    """Make a corridor with the goal at its far end: ``length`` steps."""
     length = options.length or 10
     return Map(_walled(f"S{' ' * (length - 1)}G"), title=f"corridor of {length}", source="layout corridor")
 
 
 def t_maze(options: LayoutOptions) -> Map:
-    """A cue at the start, ``length`` steps to a junction, two arms of which the cue tells the one that pays.
+    """Make a T-maze: a cue at the start, ``length`` steps to a junction; the cue shows which arm pays.
 
-    After Bakker 2002, section 3. The other arm ends the episode with nothing, so the mean return is the share of
+    After Bakker 2002, section 3. The other arm ends the episode with nothing, so the mean return is the fraction of
     episodes that ended well.
     """
     length = options.length or 10
@@ -105,13 +105,13 @@ def t_maze(options: LayoutOptions) -> Map:
 
 
 def key_door(options: LayoutOptions) -> Map:
-    """Two rooms with a locked door between them; the key is in the first."""
+    """Make two rooms with a locked door between them; the key is in the first."""
     rows = _walled("S    #    ", "     #    ", "     D   G", "  K  #    ", "     #    ")
     return Map(rows, title="key and door", source="layout key-door")
 
 
 def cliff(options: LayoutOptions) -> Map:
-    """The cliff of Sutton and Barto 2018, example 6.6, but a fall ends the episode: -1 for every step, -100 for a fall.
+    """Make the cliff of Sutton and Barto 2018, example 6.6, but a fall (-100) ends the episode; -1 for every step.
 
     A fall pays -99 because its step costs 1 as well.
     """
@@ -120,7 +120,7 @@ def cliff(options: LayoutOptions) -> Map:
 
 
 def maze(options: LayoutOptions) -> Map:
-    """A maze of its own for every layout seed, 15 x 15 unless said otherwise."""
+    """Make a maze from the layout seed, 15 x 15 by default."""
     generator = np.random.Generator(np.random.PCG64(rng.sequence(options.maze_seed, "layout")))
     rows = make_maze(options.size or 15, options.extra_openings, generator)
     return Map(rows, title=f"maze {options.maze_seed}", source="layout maze")
@@ -158,7 +158,7 @@ def _check(name: str, options: LayoutOptions) -> None:
 
 
 def _walled(*rows: str) -> tuple[str, ...]:
-    """The rows with a wall around."""
+    """Put a wall around the rows."""
     edge = "#" * (len(rows[0]) + 2)
     return (edge, *(f"#{row}#" for row in rows), edge)
 

@@ -30,7 +30,7 @@ from simulator.core.files.writing import write_file
 from simulator.core.registry import unknown_name_message
 
 MAX_SIDE = 1000  # rows or columns
-REWARD_LIMIT = 1e9  # what a file can ask for without leaving float32
+REWARD_LIMIT = 1e9  # limit of rewards that float32 holds
 _DIGITS = "0123456789"
 GOALS = "G" + _DIGITS
 _SYMBOLS = "# SDKL~" + GOALS
@@ -78,7 +78,7 @@ class Map:
         return {"G": self.goal, **dict(self.others)}
 
     def at(self, row: int, column: int) -> str:
-        """``FILE:line:column`` of a cell."""
+        """Return the place of a cell: ``FILE:line:column``."""
         return f"{self.source}:{self.first_line + row}:{column + 1}"
 
 
@@ -188,13 +188,13 @@ def _check_grid(plan: Map) -> None:
     rows = plan.rows
     if not rows:
         raise ValueError(f"{plan.source}: found no rows, expected a map of at least one")
-    for size, what in ((len(rows), "rows"), (len(rows[0]), "columns")):
+    for size, axis in ((len(rows), "rows"), (len(rows[0]), "columns")):
         if size > MAX_SIDE:
-            raise ValueError(f"{plan.at(0, 0)}: found {size:,} {what}, expected at most {MAX_SIDE:,}")
+            raise ValueError(f"{plan.at(0, 0)}: found {size:,} {axis}, expected at most {MAX_SIDE:,}")
     for i, row in enumerate(rows):
-        wrong = re.search(f"[^{re.escape(_SYMBOLS)}]", row)
-        if wrong:
-            raise ValueError(f"{plan.at(i, wrong.start())}: found {wrong[0]!r}, expected {_EXPECTED}")
+        invalid = re.search(f"[^{re.escape(_SYMBOLS)}]", row)
+        if invalid:
+            raise ValueError(f"{plan.at(i, invalid.start())}: found {invalid[0]!r}, expected {_EXPECTED}")
         if len(row) != len(rows[0]):
             edge = plan.at(i, min(len(row), len(rows[0])))
             raise ValueError(f"{edge}: found a row of {len(row)} cells, expected {len(rows[0])} as in the first row")

@@ -1,4 +1,4 @@
-"""Adapter of Gymnasium ids: S environments side by side, each seeded by itself, none by its neighbour's stream.
+"""Adapter of Gymnasium ids: S environments, each seeded by its own stream.
 
 Never an environment's own vector version, whose slots may share one generator. Environments that have a compiled
 equivalent here (classic control, toy text) run as that, with the same bits, unless ``native`` is off.
@@ -86,16 +86,16 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
     Raises:
         ValueError: the id is not registered, cannot be made as asked, or has a space that is not supported.
     """
-    found = find(env_id)
+    gym_spec = find(env_id)
     env_id = name or env_id
-    build = _builder(env_id, found, config)
+    build = _builder(env_id, gym_spec, config)
     first = build()
     with guarded(f"environment {env_id}: its spaces cannot be read"):
         slot = Slot(first, env_id, 0)
     limit = first.spec.max_episode_steps if first.spec else None
-    if limit is None and atari.is_atari(found):
-        limit = atari.longest(found, config.atari)
-    spec = EnvSpec(env_id, slot.observation_space, slot.action_space, limit, reward_threshold=found.reward_threshold)
+    if limit is None and atari.is_atari(gym_spec):
+        limit = atari.longest(gym_spec, config.atari)
+    spec = EnvSpec(env_id, slot.observation_space, slot.action_space, limit, reward_threshold=gym_spec.reward_threshold)
     mask = getattr(first.unwrapped, "action_mask", None)
     if config.masks:
         spec = replace(spec, legal_actions=_legal(env_id, spec, mask))
@@ -105,12 +105,12 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
         env = native(seeds)
         env.notes = notes  # type: ignore[attr-defined]
         return env
-    with suppress(*FOREIGN):  # it is no longer needed
+    with suppress(*FOREIGN):  # an error of close changes nothing
         first.close()
     singles = [build() for _ in seeds]
-    machines = [atari.Emulator(each) if atari.is_atari(found) else None for each in singles]
+    machines = [atari.Emulator(single) if atari.is_atari(gym_spec) else None for single in singles]
     numbers = streams.derived_seeds(seeds, "env")
-    slots = [Slot(*each) for each in zip(singles, [env_id] * len(singles), numbers, machines, strict=True)]
+    slots = [Slot(*parts) for parts in zip(singles, [env_id] * len(singles), numbers, machines, strict=True)]
     env = GymnasiumEnv(spec, slots, seeds)
     env.notes = notes
     return env
@@ -130,13 +130,13 @@ def _legal(env_id: str, spec: EnvSpec, mask: Any) -> Array:
     return legal
 
 
-def _builder(env_id: str, found: GymSpec, config: Config) -> Callable[[], SingleEnv]:
-    atari.checked(env_id, config.atari, found, config.kwargs)
-    if not atari.is_atari(found):
-        return partial(create, env_id, found, config.kwargs, config.max_steps)
+def _builder(env_id: str, spec: GymSpec, config: Config) -> Callable[[], SingleEnv]:
+    atari.checked(env_id, config.atari, spec, config.kwargs)
+    if not atari.is_atari(spec):
+        return partial(create, env_id, spec, config.kwargs, config.max_steps)
     kwargs = {**config.kwargs, **atari.make_kwargs(config.atari)}
     finish = partial(atari.preprocessed, settings=config.atari, max_steps=config.max_steps)
-    return partial(create, env_id, found, kwargs, 0, finish)
+    return partial(create, env_id, spec, kwargs, 0, finish)
 
 
 def _describe(spec: EnvSpec, first: SingleEnv) -> tuple[EnvSpec, Callable[[Sequence[int]], Env] | None]:
@@ -150,10 +150,10 @@ def _describe(spec: EnvSpec, first: SingleEnv) -> tuple[EnvSpec, Callable[[Seque
     if equivalent is not None:
         spec = replace(equivalent.module.describe(equivalent.config), id=spec.id)
         return spec, lambda seeds: equivalent.make(seeds, spec)
-    known = export.spec_of(first)
-    if known is not None and known.max_steps == (spec.max_steps or known.max_steps):
+    exported = export.spec_of(first)
+    if exported is not None and exported.max_steps == (spec.max_steps or exported.max_steps):
         facts = ("max_steps", "random_score", "reward_threshold", "mdp", "state_obs", "legal_actions", "gamma")
-        spec = replace(spec, **{name: getattr(known, name) for name in facts})
+        spec = replace(spec, **{name: getattr(exported, name) for name in facts})
     return spec, None
 
 
@@ -183,7 +183,7 @@ class GymnasiumEnv:
         low, high = (_inside(space.low), _inside(space.high)) if box else ([0], [int(space.n) - 1])
         self._bounds = (low * n, high * n)
         self._told_of_masks = self._told_of_bounds = False
-        self.notes: tuple[str, ...] = ()  # what people should know of it; said when a run begins
+        self.notes: tuple[str, ...] = ()  # notices, printed when a run begins
         self._may_be_nan = np.dtype(kind).kind == "f"
 
     def reset(self) -> Array:
@@ -199,7 +199,7 @@ class GymnasiumEnv:
         """Move every seed by its action; see :class:`simulator.core.protocols.Step`.
 
         Raises:
-            ValueError: an action outside the action space; nan from the environment.
+            ValueError: an action outside the action space; NaN from the environment.
         """
         chosen = self._checked(np.asarray(actions))
         self._turn ^= 1
@@ -208,31 +208,31 @@ class GymnasiumEnv:
         obs, reward, terminated, truncated, final_obs = step
         for i, slot in enumerate(self.slots):
             try:
-                seen, earned, terminated[i], truncated[i] = slot.step(chosen[i])
+                slot_obs, slot_reward, terminated[i], truncated[i] = slot.step(chosen[i])
             except FOREIGN as error:
                 raise self._failure(i, "step", error) from error
-            final_obs[i] = seen
-            next_seen = self._begin(i, slot) if terminated[i] or truncated[i] else seen
-            obs[i] = next_seen
-            if not -MAX_REWARD <= earned <= MAX_REWARD:
-                raise self._not_finite(i, "earned", earned)
-            reward[i] = earned
-            if self._may_be_nan and (_has_nan(final_obs[i]) or _has_nan(next_seen)):
-                raise self._not_finite(i, "observed", final_obs[i] if _has_nan(final_obs[i]) else next_seen)
-        np.copyto(self._obs, obs)  # what is handed out may be changed by whoever gets it
+            final_obs[i] = slot_obs
+            next_obs = self._begin(i, slot) if terminated[i] or truncated[i] else slot_obs
+            obs[i] = next_obs
+            if not -MAX_REWARD <= slot_reward <= MAX_REWARD:
+                raise self._not_finite(i, "got reward", slot_reward)
+            reward[i] = slot_reward
+            if self._may_be_nan and (_has_nan(final_obs[i]) or _has_nan(next_obs)):
+                raise self._not_finite(i, "observed", final_obs[i] if _has_nan(final_obs[i]) else next_obs)
+        np.copyto(self._obs, obs)  # callers may change what they get
         return step
 
     def observe(self) -> Array:
-        """Current observations, [S, *obs]."""
+        """Return current observations, [S, *obs]."""
         return self._obs.copy()
 
     def scene(self, index: int) -> Scene:
-        """A picture where the environment can draw itself, and the step of the episode."""
+        """Make a scene of the rendered image, if there is one, and the step of the episode."""
         slot = self.slots[index]
         return Scene(self.spec.id, image=_picture(slot.env), facts={"step": str(len(slot.actions))})
 
     def state(self) -> State:
-        """The beginning of every episode, the actions since, and the current observations."""
+        """Return the seeds of every episode, the actions since, and the current observations."""
         for slot in self.slots:
             self._tell(slot)  # also of episodes that never end
         return {"slots": [slot.note() for slot in self.slots], "taken": self._taken}
@@ -250,25 +250,25 @@ class GymnasiumEnv:
             exact &= same
         return exact
 
-    def _checked(self, given: Array) -> Array:
-        """The actions, as new memory in the space's own type."""
+    def _checked(self, actions_array: Array) -> Array:
+        """Check actions and copy them in the space's own type."""
         space: Any = self.spec.action
-        if given.shape != self._expected:
-            raise ValueError(f"{self.spec.id}: actions have the shape {given.shape}, expected {self._expected}")
+        if actions_array.shape != self._expected:
+            raise ValueError(f"{self.spec.id}: actions have the shape {actions_array.shape}, expected {self._expected}")
         if isinstance(space, spaces.Discrete):
-            if given.dtype.kind in "iu" and all(0 <= action < space.n for action in given.tolist()):
-                return given.astype(space.dtype)
+            if actions_array.dtype.kind in "iu" and all(0 <= action < space.n for action in actions_array.tolist()):
+                return actions_array.astype(space.dtype)
             expected = f"0 to {space.n - 1}"
         else:
             expected = "values within the bounds of the action space"
-        exact = held(given, np.dtype(space.dtype))
+        exact = held(actions_array, np.dtype(space.dtype))
         if exact is not None and self._within(exact):
             return exact
-        for seed, action in zip(self._seeds, given, strict=True):
+        for seed, action in zip(self._seeds, actions_array, strict=True):
             alone = held(action, np.dtype(space.dtype))
-            if alone is None or not self._within(np.broadcast_to(alone, given.shape)):
+            if alone is None or not self._within(np.broadcast_to(alone, actions_array.shape)):
                 raise ValueError(f"{self.spec.id}: seed {seed} was given action {brief(action)}, expected {expected}")
-        raise ValueError(f"{self.spec.id}: actions {brief(given)}, expected {expected} for every seed")
+        raise ValueError(f"{self.spec.id}: actions {brief(actions_array)}, expected {expected} for every seed")
 
     def _within(self, actions: Array) -> bool:
         """Return whether actions of the space's own type are all within its bounds."""
@@ -298,13 +298,13 @@ class GymnasiumEnv:
         when = f"in step {self._taken}"
         if call == "reset":
             when = f"in the reset after step {self._taken}" if self._taken else "in its first reset"
-        whose = f"{self.spec.id}: seed {self._seeds[i]}"
+        place = f"{self.spec.id}: seed {self._seeds[i]}"
         if isinstance(error, Refused):
-            return PlayerError(f"{whose}, {when}: {error}")
-        return player_error(f"{whose} failed {when}", error, _hint(error))
+            return PlayerError(f"{place}, {when}: {error}")
+        return player_error(f"{place} failed {when}", error, _hint(error))
 
-    def _not_finite(self, i: int, what: str, value: Any) -> PlayerError:
-        said = f"seed {self._seeds[i]} {what} {brief(value)} in step {self._taken}"
+    def _not_finite(self, i: int, verb: str, value: Any) -> PlayerError:
+        said = f"seed {self._seeds[i]} {verb} {brief(value)} in step {self._taken}"
         return PlayerError(f"{self.spec.id}: {said}, expected numbers")
 
 
@@ -319,7 +319,7 @@ def _hint(error: BaseException) -> str:
 
 
 def _has_nan(obs: Array) -> bool:
-    """Sums of lists are the quickest way to look at few numbers; infinities of both signs need the second look."""
+    """Tell whether values hold NaN, fast: sum first, and check infinities of both signs again."""
     if obs.size <= SMALL_SIZE:
         total = sum(obs.ravel().tolist())
         if total == total:
@@ -328,7 +328,7 @@ def _has_nan(obs: Array) -> bool:
 
 
 def _inside(bound: Array) -> list[float]:
-    """One bound of a Box of actions as numbers; where there is none, the largest that is finite."""
+    """Return one bound of a Box of actions as numbers; the largest finite one where there is none."""
     if bound.dtype.kind == "f":
         most = np.finfo(bound.dtype).max
         bound = np.clip(bound, -most, most)
@@ -341,7 +341,7 @@ def _buffers(shape: tuple[int, ...], kind: Any) -> Step:
 
 
 def _picture(env: SingleEnv) -> Array | None:
-    """uint8 [H, W, 3], or None. Some environments open a display for it: without a screen, a dummy one."""
+    """Render uint8 [H, W, 3], or None. Without a screen, environments that open a display get a dummy one."""
     try:
         core: Any = env.unwrapped
         draws = env.render_mode in (None, "rgb_array") and "rgb_array" in core.metadata.get("render_modes", ())

@@ -1,4 +1,4 @@
-"""Atari games (``ALE/Pong-v5``) as their literature plays them: skipped, pooled, greyscale, small frames.
+"""Atari games (``ALE/Pong-v5``) with the usual preprocessing: frame skip, max pooling, greyscale, 84 x 84.
 
 Frames are given one at a time, uint8 [84, 84]: an agent that wants to see motion stacks them itself. The steps are
 those of :class:`gymnasium.wrappers.AtariPreprocessing`. Sources: Mnih et al., Human-level control through deep
@@ -82,14 +82,14 @@ def make_kwargs(settings: Atari) -> dict[str, Any]:
 
 
 def longest(spec: GymSpec, settings: Atari) -> int | None:
-    """Steps after which the emulator itself cuts an episode."""
+    """Return the steps after which the emulator itself truncates an episode."""
     frames = spec.kwargs.get("max_num_frames_per_episode")
     return None if frames is None else -(-int(frames) // settings.frame_skip)
 
 
 def preprocessed(env: gymnasium.Env[Any, Any], settings: Atari, max_steps: int) -> gymnasium.Env[Any, Any]:
-    """The game as the literature plays it, cut after ``max_steps`` steps (0: by the emulator only)."""
-    seen: gymnasium.Env[Any, Any] = AtariPreprocessing(
+    """Wrap the game with the usual preprocessing, truncated after ``max_steps`` (0: the emulator's limit)."""
+    wrapped: gymnasium.Env[Any, Any] = AtariPreprocessing(
         env,
         noop_max=settings.noop_max,
         frame_skip=settings.frame_skip,
@@ -97,7 +97,7 @@ def preprocessed(env: gymnasium.Env[Any, Any], settings: Atari, max_steps: int) 
         terminal_on_life_loss=settings.terminal_on_life_loss,
         grayscale_obs=settings.greyscale,
     )
-    return TimeLimit(seen, max_steps) if max_steps else seen
+    return TimeLimit(wrapped, max_steps) if max_steps else wrapped
 
 
 class Emulator:
@@ -111,7 +111,7 @@ class Emulator:
         self._ale: Any = env.unwrapped.ale  # type: ignore[attr-defined]
 
     def save(self) -> Array:
-        """Its memory and its random numbers, uint8 [n]."""
+        """Return the emulator's memory and random numbers, uint8 [n]."""
         return np.frombuffer(self._ale.cloneState(include_rng=True).serialize(), np.uint8)
 
     def load(self, saved: Array) -> None:

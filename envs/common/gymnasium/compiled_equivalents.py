@@ -1,4 +1,4 @@
-"""Compiled equivalents of Gymnasium's environments, and the settings with which they give the same numbers."""
+"""Compiled equivalents of Gymnasium's environments, for settings that give the same numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CompiledEquivalent(NamedTuple):
     config: Any  # its settings
 
     def make(self, seeds: Sequence[int], spec: EnvSpec) -> Env:
-        """One copy per seed, under the name that ``spec`` gives it."""
+        """Make one copy per seed, under the name in ``spec``."""
         env: Env = self.module.make(seeds, self.config)
         env.spec = spec
         return env
@@ -92,7 +92,7 @@ def _is_same(value: Any, other: Any) -> bool:
 
 
 def compiled_equivalent(env: gymnasium.Env[Any, Any], max_steps: int | None) -> CompiledEquivalent | None:
-    """The compiled environment that plays as ``env`` does, or None."""
+    """Return the compiled environment that is equivalent to ``env``, or None."""
     name, settings_of = _EQUIVALENTS.get(type(env.unwrapped), ("", None))
     settings = settings_of(env.unwrapped) if settings_of and is_bare(env) and _is_as_made(env.unwrapped) else None
     if settings is None:

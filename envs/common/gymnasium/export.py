@@ -76,7 +76,7 @@ class RoomsEnv(gymnasium.Env[Any, Any]):
         return _single(step.final_obs), float(step.reward[0]), *ends, _info(self._env.spec, step.final_obs[0])
 
     def render(self) -> Any:
-        """The map as text, or uint8 [height, width, 3]; after an end, where the episode ended."""
+        """Render the map as text, or uint8 [height, width, 3]; after an end, the final state."""
         return _render(self._env.last_scene(0) if self._ended else self._env.scene(0), self.render_mode)
 
 
@@ -158,33 +158,33 @@ class RoomsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return step.obs.copy(), rewards, step.terminated.copy(), step.truncated.copy(), infos
 
     def render(self) -> tuple[Any, ...]:
-        """Pictures of every walker's map, as :meth:`RoomsEnv.render`."""
+        """Render every walker's map, as :meth:`RoomsEnv.render`."""
         return tuple(_render(self._env.scene(i), self.render_mode) for i in range(self.num_envs))
 
     def _seed_slots(self, seed: int | Sequence[int | None] | None) -> None:
         """Give new streams to the slots that have a seed, and at first to all."""
-        given: list[int | None] = [None] * self.num_envs
+        slot_seeds: list[int | None] = [None] * self.num_envs
         if isinstance(seed, int | np.integer):
-            given = [int(seed) + i for i in range(self.num_envs)]
+            slot_seeds = [int(seed) + i for i in range(self.num_envs)]
         elif seed is not None:
-            given = list(seed)
-        if len(given) != self.num_envs:
-            raise ValueError(f"rooms: found {len(given)} seeds, expected {self.num_envs}, one for each slot")
+            slot_seeds = list(seed)
+        if len(slot_seeds) != self.num_envs:
+            raise ValueError(f"rooms: found {len(slot_seeds)} seeds, expected {self.num_envs}, one for each slot")
         if not self._seeded:
             fresh = np.random.SeedSequence().generate_state(self.num_envs, np.uint64)
-            given = [int(fresh[i]) if one is None else one for i, one in enumerate(given)]
+            slot_seeds = [int(fresh[i]) if one is None else one for i, one in enumerate(slot_seeds)]
         self._seeded = True
-        _reseed(self._env, given)
+        _reseed(self._env, slot_seeds)
 
 
 def _configured(settings: Mapping[str, Any]) -> tuple[registry.Plugin, Any]:
-    """The rooms' player and its settings."""
+    """Return the rooms' player and its settings."""
     player = registry.load("envs", "rooms")
-    known = [field.name for field in fields(player.Config)]
+    names = [field.name for field in fields(player.Config)]
     for name in settings:
-        if name not in known:
+        if name not in names:
             raise ValueError(
-                f"rooms: {registry.unknown_name_message('setting', name, known)}, expected {', '.join(known)}"
+                f"rooms: {registry.unknown_name_message('setting', name, names)}, expected {', '.join(names)}"
             )
     return player, player.Config(**settings)
 
@@ -196,9 +196,9 @@ def _known_mode(render_mode: str | None) -> str | None:
 
 
 def _entropy(env: RoomsEnv) -> int:
-    """The seed of an environment's own generator; where that was replaced, a draw from it."""
-    known = env.np_random_seed
-    return known if known is not None and known >= 0 else int(env.np_random.integers(2**63))
+    """Return the seed of an environment's own generator; if that was replaced, a draw from it."""
+    seed = env.np_random_seed
+    return seed if seed is not None and seed >= 0 else int(env.np_random.integers(2**63))
 
 
 def _reseed(env: Env, given: Sequence[int | None]) -> None:
@@ -214,7 +214,7 @@ def _reseed(env: Env, given: Sequence[int | None]) -> None:
 
 
 def _single(obs: Array) -> Any:
-    """The observation of one slot, obs [1, *obs], as a new object."""
+    """Return the observation of one slot, obs [1, *obs], as a new object."""
     return int(obs[0]) if obs.ndim == 1 else obs[0].copy()
 
 
@@ -223,7 +223,7 @@ def _info(spec: EnvSpec, obs: Any) -> Info:
 
 
 def _infos(spec: EnvSpec, obs: Array, where: Array | None = None) -> Info:
-    """The slots' infos in Gymnasium's form: arrays over slots, each with a mask of the slots that it is about."""
+    """Convert the slots' infos to Gymnasium's form: arrays over slots, each with a mask of its slots."""
     if spec.legal_actions is None:
         return {}
     about = np.ones(len(obs), np.bool_) if where is None else where.copy()

@@ -1,4 +1,4 @@
-"""Gymnasium ids: look them up and make their environments; every failure becomes one clear line."""
+"""Gymnasium ids: lookup and construction, with one-line errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REGISTERED_BY = {
     "ALE": "ale_py",
     "engram": "envs.common.gymnasium.export",
 }  # namespace -> the module that registers it
-_BROUGHT_BY = {  # a module that environments need -> what installs it
+_BROUGHT_BY = {  # module that environments need -> its distribution
     "Box2D": "gymnasium[box2d]",
     "ale_py": "ale-py",
     "cv2": "opencv-python-headless",
@@ -48,8 +48,8 @@ _OWN_SETTINGS = {
 
 
 def known_ids() -> list[str]:
-    """Every id that is registered now, in order; some need an extra to be made."""
-    return sorted(each for each in gymnasium.registry if each not in _SHIMS and not each.startswith(PREFIX))
+    """Return every registered id, in order; some need an extra to be made."""
+    return sorted(env_id for env_id in gymnasium.registry if env_id not in _SHIMS and not env_id.startswith(PREFIX))
 
 
 def is_known(env_id: str) -> bool:
@@ -59,7 +59,7 @@ def is_known(env_id: str) -> bool:
 
 
 def find(env_id: str) -> GymSpec:
-    """The registered spec of ``env_id``; ``module:EnvId`` imports the module first.
+    """Return the registered spec of ``env_id``; ``module:EnvId`` imports the module first.
 
     Raises:
         ValueError: the module cannot be imported, or the id is not registered.
@@ -69,57 +69,59 @@ def find(env_id: str) -> GymSpec:
     if module:
         _import(env_id, module)
     if name not in gymnasium.registry:
-        near = difflib.get_close_matches(name, known_ids(), n=3, cutoff=0.5)
-        offer = f"the nearest are {', '.join(near)}" if near else "`engram list environments` shows those there are"
+        similar = difflib.get_close_matches(name, known_ids(), n=3, cutoff=0.5)
+        offer = (
+            f"the nearest are {', '.join(similar)}" if similar else "`engram list environments` shows those there are"
+        )
         raise ValueError(f"environment {env_id}: no Gymnasium environment of this id is registered; {offer}")
     return gymnasium.registry[name]
 
 
 def files_of(env_id: str) -> list[str]:
-    """The files of ``module:EnvId``: of the module that registers it, and of the environment's class.
+    """Return the files of ``module:EnvId``: of the module that registers it, and of the environment's class.
 
     Raises:
         ValueError: see :func:`find`.
     """
     entry = find(env_id).entry_point
     module = env_id.rpartition(":")[0]
-    with warnings.catch_warnings(), contextlib.suppress(Exception):  # which making it will tell
+    with warnings.catch_warnings(), contextlib.suppress(Exception):  # reported when it is made
         warnings.simplefilter("ignore")
         entry = load_env_creator(entry) if isinstance(entry, str) else entry
     modules = [sys.modules.get(module), sys.modules.get(getattr(entry, "__module__", ""))]
     modules += own_packages.go_on(module) if module in own_packages.NAMES else ()
-    files = [getattr(each, "__file__", None) for each in modules]
+    files = [getattr(module, "__file__", None) for module in modules]
     return [file for file in dict.fromkeys(files) if file]
 
 
 def load_file(load: Callable[[], Any]) -> Any:
-    """The module of a Python file; what the file registers is registered once more, where no other file comes."""
+    """Load the module of a Python file; the ids of the file are registered again, if no other file takes them."""
     before = dict(gymnasium.registry)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of ids that another file has registered too
         module = load()
-    for each, spec in list(gymnasium.registry.items()):
-        if before.get(each) is not spec:
-            gymnasium.registry[_own_id(module, each)] = replace(spec, id=_own_id(module, each))
+    for env_id, spec in list(gymnasium.registry.items()):
+        if before.get(env_id) is not spec:
+            gymnasium.registry[_own_id(module, env_id)] = replace(spec, id=_own_id(module, env_id))
     return module
 
 
 def id_in_file(file: str, module: Any, name: str) -> str:
-    """The id of an environment of a Python file: one that the file registers, or a class of it by name.
+    """Return the id of an environment of a Python file: a registered one, or a class by name.
 
     Raises:
         ValueError: there is none of that name; one line.
     """
-    own = _own_id(module, name)
-    found = vars(module).get(name)
-    if own in gymnasium.registry:
-        return own
+    own_id = _own_id(module, name)
+    member = vars(module).get(name)
+    if own_id in gymnasium.registry:
+        return own_id
     if name in gymnasium.registry:  # by what it imports
-        gymnasium.registry[own] = replace(gymnasium.registry[name], id=own)
-        return own
-    if isinstance(found, type) and issubclass(found, gymnasium.Env):
+        gymnasium.registry[own_id] = replace(gymnasium.registry[name], id=own_id)
+        return own_id
+    if isinstance(member, type) and issubclass(member, gymnasium.Env):
         of_class = _own_id(module, f"{_CLASS}{name}")
-        gymnasium.registry[of_class] = GymSpec(of_class, entry_point=found)
+        gymnasium.registry[of_class] = GymSpec(of_class, entry_point=member)
         return of_class
     shown = visible(shortened(file, MAX_PATH))
     called = visible(shortened(name))
@@ -129,12 +131,14 @@ def id_in_file(file: str, module: Any, name: str) -> str:
 def instead_of_file(module: Any) -> str:
     """Describe the expected name behind the path of a file, with the names that it holds."""
     start = _own_id(module, "")
-    ids = {each.removeprefix(start) for each in gymnasium.registry if each.startswith(start)}
+    ids = {env_id.removeprefix(start) for env_id in gymnasium.registry if env_id.startswith(start)}
     classes = {
-        name for name, each in vars(module).items() if isinstance(each, type) and issubclass(each, gymnasium.Env)
+        name for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, gymnasium.Env)
     }
-    known = ", ".join(sorted(each for each in ids | classes if not each.startswith(_CLASS) and each != "Env")[:8])
-    return f"expected FILE.py:NAME, an id that it registers or a class of gymnasium.Env; it has {known or 'none'}"
+    offered = ", ".join(
+        sorted(env_id for env_id in ids | classes if not env_id.startswith(_CLASS) and env_id != "Env")[:8]
+    )
+    return f"expected FILE.py:NAME, an id that it registers or a class of gymnasium.Env; it has {offered or 'none'}"
 
 
 def _own_id(module: Any, name: str) -> str:
@@ -148,7 +152,7 @@ def create(
     max_steps: int,
     finish: Callable[[SingleEnv], SingleEnv] | None = None,
 ) -> SingleEnv:
-    """One environment, its pictures as arrays where it can draw; ``max_steps`` 0 keeps the registered limit.
+    """Make one environment that renders arrays, if it can; ``max_steps`` 0 keeps the registered limit.
 
     ``finish`` puts wrappers around it.
 
@@ -162,7 +166,7 @@ def create(
     if max_steps:
         settings["max_episode_steps"] = max_steps
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of old versions, of missing descriptions: not the user's affair
+        warnings.simplefilter("ignore")  # of old versions and missing descriptions, irrelevant to the user
         try:
             env = gymnasium.make(spec, **_pictures(spec), **settings)
             return finish(env) if finish else env
@@ -171,7 +175,7 @@ def create(
 
 
 def _pictures(spec: GymSpec) -> dict[str, str]:
-    """The render mode to ask for: arrays, which cost nothing until they are asked for, but in the lunar lander."""
+    """Return the render mode: arrays, which cost nothing until they are asked for, except in the lunar lander."""
     entry = spec.entry_point
     if entry in _DRAWS_ALONG:
         return {}
@@ -186,25 +190,25 @@ def _import(env_id: str, module: str) -> None:
         warnings.simplefilter("ignore")
         try:
             loaded = importlib.import_module(module)
-            if module in own_packages.NAMES:  # who writes envs:EnvId means their own
+            if module in own_packages.NAMES:  # envs:EnvId is a module of the user's
                 any(env_id.rpartition(":")[2] in gymnasium.registry for _ in own_packages.go_on(module))
         except FOREIGN as error:
-            told = _to_install(error) or reason(error)
-            raise ValueError(f"environment {env_id}: {module} cannot be imported: {told}") from error
+            hint = _to_install(error) or reason(error)
+            raise ValueError(f"environment {env_id}: {module} cannot be imported: {hint}") from error
     if module == "ale_py":
         gymnasium.register_envs(loaded)
         loaded.ALEInterface.setLoggerMode(loaded.LoggerMode.Error)  # or every emulator greets on stderr
 
 
 def _reason(error: BaseException, kwargs: Mapping[str, Any]) -> str:
-    """Why it failed, in one line, with the command that helps where something is not installed."""
+    """Describe a failure in one line, with the command that installs what is missing."""
     line = " ".join(str(error).split()) or type(error).__name__
-    if told := _to_install(error):
-        return told
+    if hint := _to_install(error):
+        return hint
     if isinstance(error, ImportError):
         return line
-    given = f" with kwargs {dict(kwargs)}" if kwargs else ""
-    return f"cannot be made{given}: {fault_of(error)}"
+    with_kwargs = f" with kwargs {dict(kwargs)}" if kwargs else ""
+    return f"cannot be made{with_kwargs}: {fault_of(error)}"
 
 
 def _to_install(error: BaseException) -> str:

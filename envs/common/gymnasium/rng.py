@@ -1,4 +1,4 @@
-"""The random streams that Gymnasium's environments draw from, for compiled code."""
+"""Random streams of Gymnasium's environments, for compiled code."""
 
 from __future__ import annotations
 

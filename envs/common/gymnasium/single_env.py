@@ -1,4 +1,4 @@
-"""One Gymnasium environment of a batch: flat spaces, and a memory of its episode so that it can be played again.
+"""One Gymnasium environment of a batch: flat spaces, and a log of its episode for replay.
 
 Between its start and now an episode is a function of the generator's state before the reset and of the actions since,
 for every environment that draws from its ``np_random`` only. A checksum over all that was seen tells whether it was.
@@ -29,25 +29,25 @@ from simulator.core.protocols import Array
 
 MAX_STATES = 10_000_000  # of an index
 SMALL_SIZE = 256  # numbers that a list compares faster than an array
-Moved = tuple[Array, float, bool, bool]  # what is seen, reward, terminated, truncated
+Moved = tuple[Array, float, bool, bool]  # observation, reward, terminated, truncated
 
 
 class Refused(ValueError):  # noqa: N818 - the value is refused, nothing broke
-    """A value of an environment that cannot be used, in words that follow "seed 3"."""
+    """Invalid value of an environment, in words that follow "seed 3"."""
 
 
 class EmulatorState(Protocol):
-    """An emulator inside an environment, which draws beside the environment's generator."""
+    """Emulator inside an environment, with random numbers of its own."""
 
     def save(self) -> Array:
-        """All of it between two episodes, uint8 [n]."""
+        """Return the whole state between two episodes, uint8 [n]."""
 
     def load(self, saved: Array) -> None:
         """Go back there."""
 
 
 class Slot:
-    """An environment seen in indices from 0 for finite spaces, and in arrays of the space's own type and shape.
+    """An environment with indices from 0 for finite spaces, and arrays of the space's own type and shape.
 
     A ``Tuple`` of ``Discrete`` and a ``MultiDiscrete`` are seen as one ``Discrete``: the index in row-major order.
 
@@ -76,59 +76,59 @@ class Slot:
         self._kind = np.dtype(self.observation_space.dtype)
         self._shape = self.observation_space.shape or ()
         self._bounds = _bounds(self.observation_space)
-        self._low, self._high = (each.ravel().tolist() for each in self._bounds) if self._bounds else ([], [])
+        self._low, self._high = (bound.ravel().tolist() for bound in self._bounds) if self._bounds else ([], [])
         self._origin: dict[str, Any] = self._beginning(seed)
         self._obs = np.zeros(self._shape, self._kind)
         self._trace = 0
-        self._earned = 0.0
+        self._return = 0.0
         self.actions: list[Any] = []
         self.masked = False  # whether its info has had a mask of actions
-        self.left_bounds = False  # whether what was seen has left the bounds of its Box
+        self.left_bounds = False  # whether an observation has left the bounds of its Box
 
     @property
     def unwrapped(self) -> gymnasium.Env[Any, Any]:
-        """The environment itself."""
+        """Return the unwrapped environment."""
         return self.env.unwrapped
 
     def reset(self) -> Array:
-        """Start an episode: the first one from the slot's seed, later ones from where the generator stands."""
+        """Start an episode: the first one from the slot's seed, later ones from the generator's current state."""
         first = self._fresh
         self._fresh = False
         self._origin = self._beginning(self._seed if first else -1)
         return self._begin(self._seed if first else None)
 
     def step(self, action: Any) -> Moved:
-        """Take a step; terminated and truncated are never both true. What is seen holds until the next step."""
+        """Take a step; terminated and truncated are never both true. The observation is valid until the next step."""
         self.actions.append(action)
-        given = np.array(action) if self._action_first is None else action + self._action_first
-        result = self.env.step(given)
+        env_action = np.array(action) if self._action_first is None else action + self._action_first
+        result = self.env.step(env_action)
         if not isinstance(result, tuple) or len(result) != 5:
             raise Refused(_wrong_step(result))
-        seen, earned, terminated, truncated, info = result
+        raw_obs, raw_reward, terminated, truncated, info = result
         if self.masked is False and isinstance(info, dict) and "action_mask" in info:
             self.masked = True
-        reward = earned if type(earned) is float else _number(earned)
+        reward = raw_reward if type(raw_reward) is float else _number(raw_reward)
         ended = terminated if type(terminated) is bool else _flag("terminated", terminated)
         cut = truncated if type(truncated) is bool else _flag("truncated", truncated)
-        self._earned += reward
-        return self._see(seen), reward, ended, cut and not ended
+        self._return += reward
+        return self._see(raw_obs), reward, ended, cut and not ended
 
     def note(self) -> dict[str, Any]:
-        """Note all that it takes to come back to this moment."""
+        """Record everything needed to return to this moment."""
         empty = np.zeros((0, *(self.action_space.shape or ())), self.action_space.dtype)
         actions = np.stack(self.actions) if self.actions else empty
-        seen = {"obs": self._obs.copy(), "trace": self._trace, "earned": self._earned}
-        return {**self._origin, "actions": actions, **seen}
+        outcome = {"obs": self._obs.copy(), "trace": self._trace, "return": self._return}
+        return {**self._origin, "actions": actions, **outcome}
 
     def play(self, note: dict[str, Any]) -> tuple[Array, bool]:
-        """Play a noted episode again: what is seen now, and whether all of it came out the same, bit for bit.
+        """Replay a recorded episode; return the observation, and whether the replay was the same bit for bit.
 
-        Where it did not, a new episode has begun.
+        If it was not, a new episode has begun.
         """
         self._fresh = False
         try:
             same = self._retrace(note)
-        except FOREIGN:  # a foreign environment may raise anything when it does not stand where it stood
+        except FOREIGN:  # a foreign environment may raise anything in another state
             same = False
         return (self._obs, True) if same else (self._return_to(note), False)
 
@@ -138,12 +138,12 @@ class Slot:
             _, _, terminated, truncated = self.step(action)
             if terminated or truncated:  # the noted episode had not ended
                 return False
-        known = note["seed"] >= 0 or bool(note["known"])
-        same = self._trace == note["trace"] and self._earned == note["earned"]
-        return known and same and self._obs.tobytes() == np.asarray(note["obs"]).tobytes()
+        has_seed = note["seed"] >= 0 or bool(note["known"])
+        same = self._trace == note["trace"] and self._return == note["return"]
+        return has_seed and same and self._obs.tobytes() == np.asarray(note["obs"]).tobytes()
 
     def _beginning(self, seed: int) -> dict[str, Any]:
-        """Note the beginning of the next episode: a seed, or where that is -1, all that it draws from."""
+        """Record the beginning of the next episode: a seed, or, if that is -1, the state of its generators."""
         machine = np.zeros(0, np.uint8) if self._machine is None or seed >= 0 else self._machine.save()
         return {"seed": seed, **_generator(self.env.unwrapped if seed < 0 else None), "machine": machine}
 
@@ -164,38 +164,38 @@ class Slot:
     def _begin(self, seed: int | None) -> Array:
         self.actions = []
         self._trace = 0
-        self._earned = 0.0
+        self._return = 0.0
         result = self.env.reset(seed=seed)
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict):
             raise Refused(f"its reset gave {brief(result)}, expected the pair (observation, info)")
         self.masked = self.masked or "action_mask" in result[1]
         return self._see(result[0])
 
-    def _see(self, seen: Any) -> Array:
+    def _see(self, raw_obs: Any) -> Array:
         """Keep a copy of what is seen, in the space's own type and shape; only the slot ever changes it."""
-        if self._one is not None and isinstance(seen, int | np.integer):
-            index = int(seen) - self._one
+        if self._one is not None and isinstance(raw_obs, int | np.integer):
+            index = int(raw_obs) - self._one
             obs = np.array(index)
             within = 0 <= index < self.observation_space.n  # type: ignore[attr-defined]
         elif self._sizes is not None:
-            obs, within = self._index(seen)
-        elif type(seen) is np.ndarray and seen.dtype == self._kind:
-            obs = np.array(seen, order="C")
-            within = seen.shape == self._shape and (self._bounds is None or self._fits(obs))
+            obs, within = self._index(raw_obs)
+        elif type(raw_obs) is np.ndarray and raw_obs.dtype == self._kind:
+            obs = np.array(raw_obs, order="C")
+            within = raw_obs.shape == self._shape and (self._bounds is None or self._fits(obs))
         else:
-            found = held(seen, self._kind)
-            within = found is not None and found.shape == self._shape
-            obs = self._obs if found is None else found
+            converted = held(raw_obs, self._kind)
+            within = converted is not None and converted.shape == self._shape
+            obs = self._obs if converted is None else converted
             within = within and (self._bounds is None or self._fits(obs))
         if not within:
-            raise Refused(f"observed {brief(seen)}, expected a value of {brief(self.env.observation_space)}")
+            raise Refused(f"observed {brief(raw_obs)}, expected a value of {brief(self.env.observation_space)}")
         self._obs = obs
         self._trace = zlib.crc32(obs, self._trace)
         return obs
 
-    def _index(self, seen: Any) -> tuple[Array, bool]:
-        """The index of a value of a finite space, and whether it is one."""
-        parts = held(seen, np.dtype(np.int64))
+    def _index(self, raw_obs: Any) -> tuple[Array, bool]:
+        """Return the index of a value of a finite space, and whether it is one."""
+        parts = held(raw_obs, np.dtype(np.int64))
         if parts is None or parts.size != len(self._first):
             return self._obs, False
         parts = parts.ravel() - self._first
@@ -219,7 +219,7 @@ class Slot:
 
 
 def _bounds(space: spaces.Space[Any]) -> tuple[Array, Array] | None:
-    """The bounds of a Box that its type does not keep by itself; None where there are none to look at."""
+    """Return the bounds of a Box that its type does not keep by itself; None if there are none to check."""
     if not isinstance(space, spaces.Box):
         return None
     low = space.low
@@ -232,20 +232,20 @@ def _bounds(space: spaces.Space[Any]) -> tuple[Array, Array] | None:
     return (low, high) if (low > -most).any() or (high < most).any() else None
 
 
-def _number(earned: Any) -> float:
-    """A reward as one float."""
-    found = held(earned, np.dtype(np.float64))
-    if found is None or found.size != 1:
-        raise Refused(f"earned {brief(repr(earned))}, expected one number")
-    return float(found.item())
+def _number(value: Any) -> float:
+    """Convert a reward to one float."""
+    number = held(value, np.dtype(np.float64))
+    if number is None or number.size != 1:
+        raise Refused(f"returned reward {brief(repr(value))}, expected one number")
+    return float(number.item())
 
 
-def _flag(name: str, given: Any) -> bool:
-    """A truth value as what it is."""
-    found = held(given, np.dtype(np.bool_))
-    if found is None or found.size != 1:
-        raise Refused(f"its step gave {name} = {brief(repr(given))}, expected true or false")
-    return bool(found.item())
+def _flag(name: str, value: Any) -> bool:
+    """Convert a truth value to bool."""
+    flag = held(value, np.dtype(np.bool_))
+    if flag is None or flag.size != 1:
+        raise Refused(f"its step gave {name} = {brief(repr(value))}, expected true or false")
+    return bool(flag.item())
 
 
 def _wrong_step(result: Any) -> str:
@@ -258,7 +258,7 @@ def _wrong_step(result: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """Some value of a foreign environment for an error message: one line, not long."""
+    """Format a foreign value for an error message, shortened to one line."""
     try:
         return textwrap.shorten(str(value), 100, placeholder=" ...")
     except FOREIGN:
@@ -266,7 +266,7 @@ def brief(value: Any) -> str:
 
 
 def _generator(core: gymnasium.Env[Any, Any] | None) -> dict[str, Any]:
-    """The state of the environment's generator: the stream's four words and PCG64's half-used draw."""
+    """Return the state of the environment's generator: the stream's four words and PCG64's half-used draw."""
     bits = getattr(core.np_random, "bit_generator", None) if core is not None else None
     if not isinstance(bits, np.random.PCG64):
         return {"known": False, "stream": np.zeros(4, np.uint64), "half": np.zeros(2, np.uint64)}
@@ -275,7 +275,7 @@ def _generator(core: gymnasium.Env[Any, Any] | None) -> dict[str, Any]:
 
 
 def _finite(space: spaces.Space[Any]) -> tuple[tuple[int, ...] | None, np.ndarray]:
-    """The sizes and first values of the parts of a finite space; (None, ...) for any other."""
+    """Return the sizes and first values of the parts of a finite space; (None, ...) for any other."""
     if isinstance(space, spaces.Discrete):
         return (int(space.n),), np.array([space.start])
     if isinstance(space, spaces.MultiDiscrete):
@@ -298,7 +298,7 @@ def _seen(space: spaces.Space[Any], sizes: tuple[int, ...] | None, name: str) ->
 
 
 def _actions(space: spaces.Space[Any], name: str) -> tuple[spaces.Space[Any], Any]:
-    """The action space from 0 on, and what to add to an action where it does not begin there."""
+    """Return the action space from 0 on, and what to add to an action where it does not begin there."""
     if isinstance(space, spaces.Discrete):
         return spaces.Discrete(int(space.n)), np.int64(space.start)
     if isinstance(space, spaces.Box):

@@ -1,4 +1,4 @@
-"""Gymnasium's toy-text environments by table: their own ``P`` as a :class:`FiniteMDP`, stepped compiled.
+"""Gymnasium's toy-text environments as tables: their ``P`` as a :class:`FiniteMDP`, stepped compiled.
 
 Each seed's stream is the one that the original would use after ``reset(seed=n)``, and it is drawn from in the same
 order, so an environment by table and the original give the same states, rewards and ends, bit for bit.
@@ -42,7 +42,7 @@ def fits(env: gymnasium.Env[Any, Any]) -> bool:
 
 
 def model(env: gymnasium.Env[Any, Any], legal: Array | None = None) -> FiniteMDP:
-    """The finite MDP behind ``env``, cut after its registered number of steps; outcomes in the order of its ``P``.
+    """Convert ``env`` to a finite MDP, truncated after its registered number of steps, in the order of its ``P``.
 
     ``legal`` bool [N, A]: the actions that exist; default: all.
     """
@@ -62,7 +62,7 @@ def model(env: gymnasium.Env[Any, Any], legal: Array | None = None) -> FiniteMDP
 
 
 def describe(spec: EnvSpec, env: gymnasium.Env[Any, Any]) -> EnvSpec:
-    """``spec`` with the finite MDP of ``env``, the exact return of random play, and what counts as solved.
+    """Add the finite MDP of ``env`` to ``spec``, the exact random score, and the reward threshold.
 
     Only the actions of ``spec.legal_actions`` exist, where it says any. What counts as solved is the registered
     threshold where the optimum reaches it, else within a hundredth of the optimum.
@@ -76,7 +76,7 @@ def describe(spec: EnvSpec, env: gymnasium.Env[Any, Any]) -> EnvSpec:
 
 
 def env(spec: EnvSpec, env: gymnasium.Env[Any, Any], seeds: Sequence[int]) -> Any:
-    """S copies of ``env`` by table, as a ``TabularEnv``; ``spec`` is :func:`describe`'s."""
+    """Make S copies of ``env`` as a ``TabularEnv``; ``spec`` is :func:`describe`'s."""
     from envs.common.tabular_env import TabularEnv  # loads the compiler
     from simulator.core.transition_table import make_table
 
@@ -88,7 +88,7 @@ def env(spec: EnvSpec, env: gymnasium.Env[Any, Any], seeds: Sequence[int]) -> An
 
 
 def _grid(title: str, core: Any, state: int, clock: int) -> Scene:
-    """Frozen lake and cliff: one state per cell; holes and the cliff are lava."""
+    """Draw frozen lake or cliff: one state per cell; holes and the cliff are lava."""
     if isinstance(core, FrozenLakeEnv):
         uncertain = any(len(outcomes) > 1 for row in core.P.values() for outcomes in row.values())
         letters = core.desc.astype(str)
@@ -109,7 +109,7 @@ def _grid(title: str, core: Any, state: int, clock: int) -> Scene:
 
 
 def _taxi(title: str, core: Any, state: int, clock: int) -> Scene:
-    """Taxi: cells in the even columns, the walls between them in the odd ones; places of this errand only."""
+    """Draw taxi: cells in the even columns, the walls between them in the odd ones; places of this errand only."""
     walls = core.desc[1:-1, 1:-1] == b"|"
     row, column, passenger, destination = core.decode(state)
     marks = [Mark(r, 2 * c, "cue", name) for (r, c), name in zip(core.locs, _STANDS, strict=True)]

@@ -42,7 +42,7 @@ class Patterns:
         self._row = row
 
     def draw(self, n_stored: int, n_held_out: int = 0) -> PatternSplit:
-        """Patterns for every seed; see :class:`simulator.core.memories.Challenge`.
+        """Return patterns for every seed; see :class:`simulator.core.memories.Challenge`.
 
         Raises:
             ValueError: none to store, or more patterns than there are.
@@ -79,57 +79,57 @@ class Pool(NamedTuple):
     values: Array  # [M, N], numbers from 0 to top
     labels: Array  # int64 [M]
     levels: str  # "two" or "grey"
-    threshold: float  # what is above it becomes +1
+    threshold: float  # pixels above it become +1
     top: float
 
     def patterns(self, at: Array) -> Array:
-        """The pictures of these numbers as patterns, float32 [len(at), N]."""
+        """Return the pictures of these indices as patterns, float32 [len(at), N]."""
         if self.levels == "two":
             return np.where(self.values[at] > self.threshold, np.float32(1), np.float32(-1))
         return (self.values[at] / np.float32(self.top / 2.0) - np.float32(1.0)).astype(np.float32)
 
     def row(self, stream: np.random.Generator, n: int) -> tuple[Array, Array]:
-        """The first n of a random order."""
+        """Return the first n of a random order."""
         at = stream.permutation(len(self.values))[:n]
         return self.patterns(at), self.labels[at]
 
 
 def make_pool(pool: Pool) -> Pool:
-    """The same without pictures that are equal to an earlier one once they are patterns."""
-    kept = np.zeros(len(pool.values), np.bool_)
+    """Remove pictures whose patterns equal an earlier one."""
+    is_distinct = np.zeros(len(pool.values), np.bool_)
     seen = set[bytes]()
     step = max(1, _CHUNK // max(1, pool.values.shape[1]))
-    for first in range(0, len(kept), step):
+    for first in range(0, len(is_distinct), step):
         raise_if_stopped()
-        at = np.arange(first, min(first + step, len(kept)))
-        kept[at] = fresh(pool.patterns(at), seen, is_bipolar=pool.levels == "two")
-    return pool._replace(values=pool.values[kept], labels=pool.labels[kept])
+        at = np.arange(first, min(first + step, len(is_distinct)))
+        is_distinct[at] = fresh(pool.patterns(at), seen, is_bipolar=pool.levels == "two")
+    return pool._replace(values=pool.values[is_distinct], labels=pool.labels[is_distinct])
 
 
 def distinct(name: str, pool: Pool) -> Pool:
-    """The same for a file of the user's: how many pictures are left out is said once, in ``name``'s words."""
-    kept = make_pool(pool)
+    """Remove duplicates in a user's file, with one notice in ``name``'s words."""
+    distinct_pool = make_pool(pool)
     n = len(pool.values)
-    left = len(pool.values) - len(kept.values)
+    left = len(pool.values) - len(distinct_pool.values)
     if left:
         as_patterns = f" with levels = two and threshold = {pool.threshold:g}" if pool.levels == "two" else ""
         equal = "is equal to an earlier one" if left == 1 else "are equal to earlier ones"
         notice(name, f"{left:,} of {n:,} pictures {equal}{as_patterns} and left out, {n - left:,} remain")
-    return kept
+    return distinct_pool
 
 
 def fresh(patterns: Array, seen: set[bytes], *, is_bipolar: bool = True) -> Array:
     """Mark the patterns [n, N] that are not in ``seen`` nor equal to an earlier one, bool [n]; add them to ``seen``."""
     keys = np.packbits(patterns > 0, axis=1) if is_bipolar else patterns + np.float32(0)  # there is one zero only
-    found = np.zeros(len(patterns), np.bool_)
+    is_new = np.zeros(len(patterns), np.bool_)
     for i, key in enumerate(map(bytes, np.ascontiguousarray(keys))):
-        found[i] = key not in seen
+        is_new[i] = key not in seen
         seen.add(key)
-    return found
+    return is_new
 
 
 def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels: int = 0) -> Row:
-    """Rows of patterns that are made from random numbers.
+    """Make rows of patterns from random numbers.
 
     Args:
         name: what an error calls the challenge.
@@ -142,19 +142,19 @@ def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels
         rows = []
         numbers = []
         seen = set[bytes]()
-        made = 0
+        n_tried = 0
         left = n
         most = 1000 + 100 * n
         while left:
-            if made >= most:
-                tries = f"{n - left:,} different ones in {made:,} tries"
+            if n_tried >= most:
+                tries = f"{n - left:,} different ones in {n_tried:,} tries"
                 raise ValueError(f"{name}: {n:,} patterns: found {tries}, expected to be asked for fewer")
             batch = min(left, max(1, _CHUNK // width))
-            patterns = make(stream.random((batch, width)), made)
+            patterns = make(stream.random((batch, width)), n_tried)
             new = fresh(patterns, seen)
             rows.append(patterns[new])
-            numbers.append(made + np.flatnonzero(new))
-            made = made + batch
+            numbers.append(n_tried + np.flatnonzero(new))
+            n_tried = n_tried + batch
             left = left - int(new.sum())
         number = np.concatenate(numbers)
         return np.concatenate(rows), number % n_labels if n_labels else np.full(n, -1)
@@ -163,5 +163,5 @@ def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels
 
 
 def signs(draws: Array, prob: float) -> Array:
-    """+1 with probability ``prob`` and -1 otherwise, float32, from uniform numbers."""
+    """Return +1 with probability ``prob`` and -1 otherwise, float32, from uniform numbers."""
     return np.where(draws < prob, np.float32(1), np.float32(-1))

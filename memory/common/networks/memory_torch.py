@@ -161,10 +161,10 @@ class NetworkMemory:
         if self.recall_mode == "noise_aware" and evidence is not None:
             used_evidence = torch.tensor(check_evidence(evidence, values, self._name))
         batch = CueBatch(torch.tensor(values), torch.tensor(mask), used_evidence)
-        found: Restoration = self._network.recall(self._weights, batch, self._recall_streams())
-        restored = self._in_domain(found.patterns.numpy())
+        restoration: Restoration = self._network.recall(self._weights, batch, self._recall_streams())
+        restored = self._in_domain(restoration.patterns.numpy())
         patterns = np.where(mask, values, restored).astype(np.float32)
-        return Recall(patterns, found.energy.numpy().astype(np.float64), found.n_iters.numpy())
+        return Recall(patterns, restoration.energy.numpy().astype(np.float64), restoration.n_iters.numpy())
 
     def energy(self, patterns: Array) -> Array:
         """Compute the energy [S, Q] of patterns [S, Q, N]."""

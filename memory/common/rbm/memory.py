@@ -1,4 +1,4 @@
-"""A stack of restricted Boltzmann machines as a memory: what `rbm` and `deep_belief` share."""
+"""Stacks of restricted Boltzmann machines as a memory, the base of `rbm` and `deep_belief`."""
 
 from __future__ import annotations
 
@@ -113,14 +113,14 @@ class RBMStackMemory:
         if self.recall_mode == "noise_aware" and evidence is not None:
             visible_cues = self._cues_with_evidence(values, mask, check_evidence(evidence, values, self._name))
             binarize = self._spec.is_bipolar and not self._stack.gaussian
-            found = annealed_recall(self._stack, visible_cues, self._streams, settings, binarize)
+            recalled = annealed_recall(self._stack, visible_cues, self._streams, settings, binarize)
         else:
             no_field = np.zeros_like(values)
             visible_cues = VisibleCues(patterns_to_visible(self._stack, values), mask, no_field, no_field)
             max_iters = 1 if self.recall_mode == "single_pass" else settings.max_iters
-            found = mean_field_recall(self._stack, visible_cues, max_iters)
-        restored = visible_to_patterns(self._stack, found.visible, self._spec.is_bipolar)
-        return Recall(hold(restored, values, mask), found.energy, found.n_iters)
+            recalled = mean_field_recall(self._stack, visible_cues, max_iters)
+        restored = visible_to_patterns(self._stack, recalled.visible, self._spec.is_bipolar)
+        return Recall(hold(restored, values, mask), recalled.energy, recalled.n_iters)
 
     def _cues_with_evidence(self, values: Array, mask: Array, evidence: Array) -> VisibleCues:
         """Convert cues and evidence, half the log odds of +1 against -1, to visible units.

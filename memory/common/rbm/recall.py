@@ -132,7 +132,7 @@ def _empty_recall(cues: VisibleCues, n_iters: int) -> VisibleRecall:
 
 def mean_field_recall(stack: RBMStack, cues: VisibleCues, max_iters: int) -> VisibleRecall:
     """Iterate mean field from the cues until nothing moves, or max_iters times."""
-    found = _empty_recall(cues, max_iters)
+    recall = _empty_recall(cues, max_iters)
 
     def work(first: int, last: int) -> None:
         for i in range(first, last):
@@ -140,12 +140,12 @@ def mean_field_recall(stack: RBMStack, cues: VisibleCues, max_iters: int) -> Vis
                 at = (i, slice(start, start + MAX_ROWS))
                 workspace = _load(stack, cues, at, 1, max_iters)
                 mean_field(seed_params(stack, i), stack.gaussian, workspace, max_iters, np.zeros((1, 4), np.uint64))
-                found.visible[at] = workspace.units[0]
-                found.energy[at] = workspace.trace
-                found.n_iters[at] = workspace.n_iters
+                recall.visible[at] = workspace.units[0]
+                recall.energy[at] = workspace.trace
+                recall.n_iters[at] = workspace.n_iters
 
     parallel_for(work, len(cues.values))
-    return found
+    return recall
 
 
 def annealed_recall(
@@ -163,7 +163,7 @@ def annealed_recall(
     n_chains = settings.n_chains
     n_iters = settings.max_iters + REFINE_STEPS
     n_cues = max(1, MAX_ROWS // n_chains)
-    found = _empty_recall(cues, n_iters)
+    recall = _empty_recall(cues, n_iters)
 
     def work(first: int, last: int) -> None:
         for i in range(first, last):
@@ -176,12 +176,12 @@ def annealed_recall(
                 mean_field_refine(layers, stack.gaussian, workspace, settings.max_iters, binarize, stream)
                 n = len(workspace.energy) // n_chains
                 best = workspace.energy.reshape(n, n_chains).argmin(1) + n_chains * np.arange(n)
-                found.visible[at] = workspace.units[0][best]
-                found.energy[at] = workspace.trace[best]
-                found.n_iters[at] = n_iters
+                recall.visible[at] = workspace.units[0][best]
+                recall.energy[at] = workspace.trace[best]
+                recall.n_iters[at] = n_iters
 
     parallel_for(work, len(cues.values))
-    return found
+    return recall
 
 
 def sample_visible(stack: RBMStack, n: int, streams: Array, t_init: float, n_sweeps: int) -> Array:

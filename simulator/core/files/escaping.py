@@ -1,4 +1,4 @@
-"""Text that others wrote, made fit for where it is shown, and the one rule for names.
+"""Escaping of foreign text for terminals, Markdown, CSV, LaTeX and HTML, and the rule for names.
 
 ======================  ==================================================================================
 terminal and logs       :func:`visible` for one line, :func:`visible_lines` for a text of several
@@ -27,7 +27,7 @@ _INKLESS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 _MARKDOWN = re.compile(r"([\\`*|<>&$~]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=[wW]{3})\.)")
-_FORMULA = re.compile(r"'*\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")  # what a spreadsheet would compute
+_FORMULA = re.compile(r"'*\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")  # first characters of spreadsheet formulas
 # A spreadsheet of another country parts cells at these signs, and quotation marks do not hold it back everywhere.
 _FORMULA_WITHIN = re.compile(r"([;|]['\"\s]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan)", re.ASCII | re.IGNORECASE)
@@ -43,12 +43,12 @@ _LATEX = {
 
 
 def is_seen(text: str) -> bool:
-    """Tell whether all of the text is on one line and leaves ink, but for plain spaces."""
+    """Tell whether text is one line of visible characters and single plain spaces."""
     return text.isprintable() and (text.isascii() or not _INKLESS.search(text))
 
 
 def checked_name(text: str, place: str, most: int = MAX_NAME) -> str:
-    """A label, a player's name or another name, as it is.
+    """Check a label, a player's name or another name, and return it.
 
     Args:
         text: the name.
@@ -74,45 +74,45 @@ def check_label(label: str) -> None:
 
 
 def visible(text: str) -> str:
-    r"""The text on one line, what cannot be seen as its code: ``\x1b``, ``\n``, ``\u202e``."""
+    r"""Escape invisible characters, such as ``\x1b``, ``\n``, ``\u202e``, to one visible line."""
     if is_seen(text):
         return text
     return "".join(c if is_seen(c) else _code(c) for c in text)
 
 
 def shortened(text: str, most: int = MAX_NAME) -> str:
-    """The text, or its beginning and its end where it has more characters than ``most``."""
+    """Shorten text to ``most`` characters, keeping its beginning and its end."""
     end = most // 3
     return text if len(text) <= most else f"{text[: most - end - 3]}...{text[-end:]}"
 
 
 def _code(sign: str) -> str:
-    """The code of a character as Python writes it, and TOML from U+0080 on."""
+    """Return the escape of a character as Python writes it, and as TOML does from U+0080 on."""
     return f"\\u{ord(sign):04x}" if 0x80 <= ord(sign) < 0x100 else sign.encode("unicode_escape").decode()
 
 
 def visible_lines(text: str) -> str:
-    """The text with its lines kept, and what cannot be seen in them as its code."""
+    """Escape invisible characters, but keep the lines."""
     return "\n".join(map(visible, text.split("\n")))
 
 
 def one_line(text: str) -> str:
-    """The text with single spaces for every white space in it, and what cannot be seen as its code."""
+    """Collapse white space to single spaces, and escape invisible characters."""
     return visible(" ".join(text.split()))
 
 
 def markdown(text: str) -> str:
-    """The text in Markdown, where no sign of it means anything and nothing of it becomes a link."""
+    """Escape text for Markdown, so that nothing of it is markup or a link."""
     return _MARKDOWN.sub(r"\\\1", visible(text))
 
 
 def markdown_row(cells: Iterable[str]) -> str:
-    """A line of a table from cells that are Markdown already."""
+    """Format a table row from cells that are Markdown already."""
     return "| " + " | ".join(cells) + " |"
 
 
 def csv_cell(value: Any) -> str:
-    """A cell of CSV: numbers are themselves, None is empty, and a text that a spreadsheet would run gets a ``'``."""
+    """Format a cell of CSV: numbers as they are, None empty; text that a spreadsheet would run gets a ``'``."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -125,17 +125,17 @@ def csv_cell(value: Any) -> str:
 
 
 def csv_row(cells: Iterable[Any]) -> str:
-    """A line of CSV."""
+    """Format a line of CSV."""
     return ",".join(map(csv_cell, cells)) or '""'
 
 
 def latex(text: str) -> str:
-    """The text as LaTeX prints it; what is not ASCII loses its accents, or becomes a question mark."""
+    """Escape text for LaTeX; other characters than ASCII lose their accents, or become a question mark."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", visible(text)) if not unicodedata.combining(c))
     escaped = "".join(_LATEX.get(c, c if c.isascii() else "{?}") for c in plain)
     return _COMMAS.sub(",{}", _MINUS.sub("$-$", escaped))
 
 
 def latex_row(cells: Iterable[str]) -> str:
-    """A row of a tabular."""
+    """Format a row of a tabular."""
     return " & ".join(map(latex, cells)) + r" \\"

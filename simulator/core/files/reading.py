@@ -1,6 +1,6 @@
-"""The one reader of files that others wrote: regular files only, of a size that is allowed, before anything is read.
+"""Safe reading of foreign files: regular files only, with a size limit checked before reading.
 
-A file is opened first and judged by what was opened, so nobody can put another one in its place in between, and
+A file is opened first and checked by its descriptor, so that it cannot be replaced in between, and
 opening never waits for the other end of a pipe. Sizes that a file declares (its head) are held against what is there
 and against the limit before anything is allocated. The limits are ``TEXT``, ``DATA`` and so on megabytes, or for all
 of them what ``--max-file-mb`` or the environment variable ``ENGRAM_MAX_FILE_MB`` says.
@@ -32,8 +32,8 @@ DEFLATED = 1032  # bytes at most that one byte of deflate (gzip, PNG) can unpack
 MEGABYTE = 1 << 20
 _ADVICE = re.compile(r"Exceeds the limit \([^)]*\) for integer string conversion(?:: value has (\d+) digits)?[^,]*")
 MAX_DEPTH = 64  # of tables within tables
-_PIECE = 1 << 20
-# Where a key can stand, and as many parts of it: tomllib takes time with the square of their number.
+_CHUNK = 1 << 20
+# Keys of too many parts: tomllib's time is quadratic in their number.
 _PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}", re.MULTILINE)
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
@@ -49,7 +49,7 @@ _KINDS = {
 
 
 class UnreadableError(ValueError):
-    """A file that may not or cannot be read; one line that names it."""
+    """File that cannot be read; one line that names it."""
 
 
 def set_limit(megabytes: float) -> None:
@@ -58,7 +58,7 @@ def set_limit(megabytes: float) -> None:
 
 
 def most_bytes(usual: float) -> int:
-    """Bytes that a file may have, read and unpacked, where ``usual`` megabytes are the limit unless another is set.
+    """Return the size limit in bytes, packed and unpacked: the one that is set, else ``usual`` megabytes.
 
     Raises:
         ValueError: the limit that is set is no number above 0.
@@ -73,26 +73,26 @@ def most_bytes(usual: float) -> int:
     return int(megabytes * MEGABYTE)
 
 
-def check_size(found: int, usual: float, place: Place, what: str = "bytes") -> None:
-    """Refuse what would need more memory than is allowed.
+def check_size(size: int, usual: float, place: Place, what: str = "bytes") -> None:
+    """Check a size against the limit.
 
     Raises:
-        UnreadableError: ``found`` bytes are too many; the line says how to allow them.
+        UnreadableError: ``size`` bytes are too many; the line says how to allow them.
     """
     most = most_bytes(usual)
-    if found > most:
+    if size > most:
         raise UnreadableError(
-            f"{_named(place)}: {found:,} {what}, expected at most {most:,} (--max-file-mb or {LIMIT} sets the limit)"
+            f"{_named(place)}: {size:,} {what}, expected at most {most:,} (--max-file-mb or {LIMIT} sets the limit)"
         )
 
 
 def open_file(place: Place, what: str = "a file", usual: float | None = DATA) -> BinaryIO:
-    """A regular file of a size that is allowed, open for reading.
+    """Open a regular file within the size limit.
 
     Args:
         place: where it is.
         what: what was expected there, for the line.
-        usual: megabytes that it may have unless another limit is set; None: any size, for whoever reads in pieces.
+        usual: megabytes that it may have unless another limit is set; None: any size, for callers that read in chunks.
 
     Raises:
         UnreadableError: there is none, it is something else (a folder, a pipe, a device, a socket), it is too large,
@@ -106,10 +106,10 @@ def open_file(place: Place, what: str = "a file", usual: float | None = DATA) ->
     except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
         raise UnreadableError(f"{_named(place)}: cannot be read: {_line(error)}, expected {what}") from error
     try:
-        found = os.fstat(handle)
-        _check_kind(found.st_mode, place, what)
+        status = os.fstat(handle)
+        _check_kind(status.st_mode, place, what)
         if usual is not None:
-            check_size(found.st_size, usual, place)
+            check_size(status.st_size, usual, place)
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -138,7 +138,7 @@ def why_unread(place: Place) -> str:
 
 
 def read_bytes(place: Place, what: str = "a file", usual: float = DATA) -> bytes:
-    """All of a regular file.
+    """Read a regular file as a whole.
 
     Raises:
         UnreadableError: see :func:`open_file`; also where it grows while it is read.
@@ -147,19 +147,19 @@ def read_bytes(place: Place, what: str = "a file", usual: float = DATA) -> bytes
         return _bytes_of(file, place, what, usual)
 
 
-def read_text(place: Place, what: str = "a text file", usual: float = TEXT, *, handed: bool = False) -> str:
-    """The text of a regular file in UTF-8, without the byte order mark that some editors begin it with.
+def read_text(place: Place, what: str = "a text file", usual: float = TEXT, *, allow_pipe: bool = False) -> str:
+    """Read a regular file in UTF-8, without a byte order mark.
 
     Args:
         place: where it is.
         what: what was expected there, for the line.
         usual: megabytes that it may have unless another limit is set.
-        handed: a pipe will do if it is a descriptor that this process was handed, as ``/dev/fd/63`` of ``<(...)``.
+        allow_pipe: accept a pipe if it is an open descriptor of this process, as ``/dev/fd/63`` of ``<(...)``.
 
     Raises:
         UnreadableError: see :func:`open_file`, or it is no UTF-8.
     """
-    page = _piped(place, usual) if handed and _is_handed(place) else read_bytes(place, what, usual)
+    page = _piped(place, usual) if allow_pipe and _is_open_pipe(place) else read_bytes(place, what, usual)
     try:
         return page.decode("utf-8").removeprefix(_MARK)
     except UnicodeDecodeError as error:
@@ -167,7 +167,7 @@ def read_text(place: Place, what: str = "a text file", usual: float = TEXT, *, h
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The tables of a TOML text.
+    """Parse TOML.
 
     Raises:
         ValueError: no TOML, or tables within tables without end; one line, with tomllib's place behind it.
@@ -187,26 +187,26 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def is_deep(value: Any) -> bool:
-    """Tell whether there are more than ``MAX_DEPTH`` tables or lists within each other."""
+    """Tell whether tables or lists are nested deeper than ``MAX_DEPTH``."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [
             inner
-            for each in level
-            if isinstance(each, Mapping | list | tuple)
-            for inner in (each.values() if isinstance(each, Mapping) else each)
+            for item in level
+            if isinstance(item, Mapping | list | tuple)
+            for inner in (item.values() if isinstance(item, Mapping) else item)
         ]
     return bool(level)
 
 
 def readable_reason(error: Exception) -> str:
-    """The message of a parser in one line; of a number that Python does not read, without its advice."""
+    """Return the message of a parser in one line, without Python's advice on long integers."""
     return _ADVICE.sub(r"found a whole number of \1 digits, expected at most 19", " ".join(str(error).split()))
 
 
 @contextmanager
 def unpacked(place: Place, what: str = "a file", usual: float = DATA) -> Iterator[BinaryIO]:
-    """A regular file open for reading, gunzipped as it is read where it is gzipped, whatever its name.
+    """Open a regular file, decompressing gzip by its content, whatever its name.
 
     Whoever reads asks for no more than the file's own head declares, after :func:`check_size` has allowed that.
 
@@ -222,7 +222,7 @@ def unpacked(place: Place, what: str = "a file", usual: float = DATA) -> Iterato
 
 
 def read_npy(place: Place, what: str = "a .npy file of numbers", usual: float = DATA) -> NDArray[Any]:
-    """The numbers of a .npy file: no objects, no records, and as many bytes as its head declares.
+    """Read a numeric .npy file; its size must match its header.
 
     Raises:
         UnreadableError: see :func:`open_file`; not such a file.
@@ -252,31 +252,31 @@ def read_npy(place: Place, what: str = "a .npy file of numbers", usual: float = 
                 f"{_named(place)}: cannot be read: its head declares {_sizes(shape)} numbers, expected {what}"
             )
         declared = math.prod(shape) * dtype.itemsize
-        there = os.fstat(file.fileno()).st_size - file.tell()
-        if declared != there:
+        n_bytes = os.fstat(file.fileno()).st_size - file.tell()
+        if declared != n_bytes:
             raise UnreadableError(
-                f"{_named(place)}: cannot be read: found {there:,} bytes after the head, which declares {_sizes(shape)}"
-                f" numbers of {dtype.itemsize} bytes, expected {what}"
+                f"{_named(place)}: cannot be read: found {n_bytes:,} bytes after the head, which declares "
+                f"{_sizes(shape)} numbers of {dtype.itemsize} bytes, expected {what}"
             )
         page = _bytes_of(file, place, what, usual)
         if len(page) != declared:
             raise UnreadableError(f"{_named(place)}: cannot be read: it changed meanwhile, expected {what}")
-        found = np.frombuffer(page, dtype)
+        array = np.frombuffer(page, dtype)
         try:
-            return found.reshape(shape[::-1]).transpose() if by_columns else found.reshape(shape)
+            return array.reshape(shape[::-1]).transpose() if by_columns else array.reshape(shape)
         except ValueError as error:  # more dimensions, or beside a size of 0 larger ones, than numpy can hold
             raise UnreadableError(f"{_named(place)}: cannot be read: {_line(error)}, expected {what}") from error
 
 
 def add_to(digest: Any, place: Place) -> None:
-    """Add what a regular file holds to a digest, piece by piece, whatever its size.
+    """Update a digest with a file's content, in chunks, whatever its size.
 
     Raises:
         UnreadableError: see :func:`open_file`.
     """
     with open_file(place, "a regular file", None) as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
 
 
 def is_path(text: str) -> bool:
@@ -295,19 +295,19 @@ def names_file(text: Any) -> bool:
 
 def _bytes_of(file: BinaryIO, place: Place, what: str, usual: float) -> bytes:
     """Read the rest of a file, if it is not larger than when it was opened."""
-    there = os.fstat(file.fileno()).st_size
-    check_size(there, usual, place)
+    n_bytes = os.fstat(file.fileno()).st_size
+    check_size(n_bytes, usual, place)
     try:
-        page = file.read(there + 1)
+        page = file.read(n_bytes + 1)
     except (OSError, MemoryError) as error:
         raise UnreadableError(f"{_named(place)}: cannot be read: {_line(error)}, expected {what}") from error
-    if len(page) > there:
+    if len(page) > n_bytes:
         raise UnreadableError(f"{_named(place)}: cannot be read: it grows while it is read, expected {what}")
     return page
 
 
-def _is_handed(place: Place) -> bool:
-    """Tell whether it is a pipe by the number of an open descriptor: nobody else's file leads there."""
+def _is_open_pipe(place: Place) -> bool:
+    """Tell whether the path is an open descriptor of this process that is a pipe."""
     name = os.fspath(place)
     if not (name == "/dev/stdin" or name.startswith(("/dev/fd/", "/proc/self/fd/"))):
         return False

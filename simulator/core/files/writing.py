@@ -1,4 +1,4 @@
-"""The one writer of files at places that people name: whole or not at all, and never over what is somebody else's.
+"""Atomic writing of files at paths that people name, never over files that Engram did not write.
 
 Every file that Engram writes ends in a seal (HTML, SVG: a comment; PDF: a comment; PNG: a text chunk) that holds the
 SHA-256 of the rest. A file with a whole seal is Engram's own and may be replaced; one without, or one that was changed
@@ -20,10 +20,10 @@ from pathlib import Path
 from simulator.core.files.escaping import MAX_PATH, shortened, visible
 from simulator.core.files.reading import UnreadableError, kind_of, open_file
 
-LAB = "engram.sqlite3"  # what a lab's folder holds
+LAB = "engram.sqlite3"  # files of a lab's folder
 _SQLITE = b"SQLite format 3\0"  # the first bytes of a lab's database
 _APPLICATION = b"engr"  # its bytes at 68
-_SEALS = {  # ending -> the last line of a file; the digest of what stands above goes into it
+_SEALS = {  # ending -> last line of a file, with the digest of the lines above
     ".html": b"<!-- engram %s -->\n",
     ".svg": b"<!-- engram %s -->\n",
     ".pdf": b"%%engram %s\n",
@@ -36,7 +36,7 @@ _CHUNK = 12 + len(_PNG_KEY) + 64  # bytes of the chunk with the seal
 
 
 def write_file(path: Path, data: bytes, *, force: bool = False, in_lab: bool = False, kind: str = "") -> None:
-    """Write a file aside and rename it, so that nobody ever sees half of one.
+    """Write a file to a temporary name and rename it, so that it is never seen half written.
 
     Args:
         path: where.
@@ -48,21 +48,21 @@ def write_file(path: Path, data: bytes, *, force: bool = False, in_lab: bool = F
     Raises:
         ValueError: the place is not to be written (see :func:`check_place`), or cannot be; one line.
     """
-    there = check_place(path, force=force, in_lab=in_lab)
+    target = check_place(path, force=force, in_lab=in_lab)
     aside = None
     try:
-        with tempfile.NamedTemporaryFile(dir=there.parent, prefix=f".{there.name[:40]}.", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name[:40]}.", delete=False) as file:
             aside = Path(file.name)
             file.write(sealed(data, kind or path.suffix))
             file.flush()
             os.fsync(file.fileno())
-        aside.chmod(_mode(there))
-        if check_place(there, force=force, in_lab=in_lab).exists():
-            aside.replace(there)
+        aside.chmod(_mode(target))
+        if check_place(target, force=force, in_lab=in_lab).exists():
+            aside.replace(target)
         else:
-            _put(aside, there)
+            _put(aside, target)
     except OSError as error:
-        reason = "it has just come to be there" if isinstance(error, FileExistsError) else error.strerror
+        reason = "it has been created meanwhile" if isinstance(error, FileExistsError) else error.strerror
         raise ValueError(f"{_named(path)}: cannot be written ({reason}), expected a place that can") from error
     finally:
         if aside is not None:
@@ -74,34 +74,34 @@ def check_place(path: Path, *, force: bool = False, in_lab: bool = False) -> Pat
 
     Raises:
         ValueError: it is inside a lab or a lab's database; there is a folder, a pipe, a device; there is a file that
-            Engram did not write, or that was changed since, and nobody said ``force``; one line.
+            Engram did not write, or that was changed since, without ``force``; one line.
     """
     name = _named(path)
     try:
-        there = Path(os.path.realpath(path))
-        lab = next((each for each in there.parents if not in_lab and _is_lab(each)), None)
-        mode = there.lstat().st_mode if os.path.lexists(there) else None
+        target = Path(os.path.realpath(path))
+        lab = next((parent for parent in target.parents if not in_lab and _is_lab(parent)), None)
+        mode = target.lstat().st_mode if os.path.lexists(target) else None
     except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
         reason = getattr(error, "strerror", None) or str(error)
         raise ValueError(f"{name}: cannot be written ({reason}), expected a place that can") from error
     if lab is not None:
         raise ValueError(f"{name}: it is inside the lab {_named(lab)}, expected a place outside of every lab")
     if mode is None:
-        return there
+        return target
     if not stat.S_ISREG(mode):
         raise ValueError(f"{name}: cannot be written (it is {kind_of(mode)}), expected a place that can")
-    if _is_database(there):
+    if _is_database(target):
         raise ValueError(f"{name}: it is the database of a lab, expected another place")
-    if not force and not is_ours(there):
+    if not force and not is_ours(target):
         raise ValueError(
-            f"{name} is there already, and Engram did not write it or it was changed since:"
+            f"{name} already exists, and was not written by Engram or has changed since:"
             f" expected another place, or --force to replace it"
         )
-    return there
+    return target
 
 
 def sealed(data: bytes, ending: str) -> bytes:
-    """The file with its seal; where its kind has no place for one, as it is."""
+    """Append the seal to a file's bytes, if its format has a place for one."""
     digest = hashlib.sha256(data).hexdigest().encode()
     if ending == ".png" and data.endswith(_PNG_END):
         return data[: -len(_PNG_END)] + _png_end(digest)
@@ -119,29 +119,29 @@ def is_ours(path: Path) -> bool:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(size - _CHUNK - len(_PNG_END), 0))
             end = file.read()
-            told = end[8 + len(_PNG_KEY) :][:64]
-            if end == _png_end(told):
+            stored_digest = end[8 + len(_PNG_KEY) :][:64]
+            if end == _png_end(stored_digest):
                 stop = size - len(end)
-                rest = _PNG_END
-            elif found := _SEAL.search(end[-_MAX_SEAL:]):
-                told = found[1]
-                stop = size - len(found[0])
-                rest = b""
+                tail = _PNG_END
+            elif match := _SEAL.search(end[-_MAX_SEAL:]):
+                stored_digest = match[1]
+                stop = size - len(match[0])
+                tail = b""
             else:
                 return False
             digest = hashlib.sha256()
             file.seek(0)
-            while stop > 0 and (piece := file.read(min(stop, 1 << 20))):
-                digest.update(piece)
-                stop -= len(piece)
-            digest.update(rest)
-            return digest.hexdigest().encode() == told
+            while stop > 0 and (chunk := file.read(min(stop, 1 << 20))):
+                digest.update(chunk)
+                stop -= len(chunk)
+            digest.update(tail)
+            return digest.hexdigest().encode() == stored_digest
     except (UnreadableError, OSError):
         return False
 
 
 def _png_end(digest: bytes) -> bytes:
-    """The last two chunks of a PNG file: the seal, and the end."""
+    """Return the last two chunks of a PNG file: the seal, and the end."""
     body = b"tEXt" + _PNG_KEY + digest
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + _PNG_END
 
@@ -151,7 +151,7 @@ def _is_lab(folder: Path) -> bool:
 
 
 def _is_database(path: Path) -> bool:
-    """Tell whether it is a lab's database by what it holds: a hard link to one, or one that was renamed."""
+    """Tell by its content whether a file is a lab's database, such as a hard link to one."""
     try:
         with open_file(path, usual=None) as file:
             head = file.read(72)
@@ -160,28 +160,28 @@ def _is_database(path: Path) -> bool:
     return head.startswith(_SQLITE) and head[68:72] == _APPLICATION
 
 
-def _put(aside: Path, there: Path) -> None:
-    """Give a file its name where nobody has taken that meanwhile.
+def _put(aside: Path, target: Path) -> None:
+    """Rename a file, unless the name has been taken meanwhile.
 
     Raises:
-        FileExistsError: somebody has.
+        FileExistsError: it has been taken.
     """
     try:
-        os.link(aside, there)
+        os.link(aside, target)
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
         with contextlib.suppress(OSError):
-            os.close(os.open(there, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-            aside.replace(there)
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            aside.replace(target)
             return
         raise
 
 
-def _mode(there: Path) -> int:
-    """The permissions of the file that is replaced, or those of a new one."""
+def _mode(target: Path) -> int:
+    """Return the permissions of the replaced file, or those of a new one."""
     with contextlib.suppress(OSError):
-        return stat.S_IMODE(there.stat().st_mode)
+        return stat.S_IMODE(target.stat().st_mode)
     mask = os.umask(0o022)
     os.umask(mask)
     return 0o666 & ~mask

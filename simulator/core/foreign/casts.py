@@ -1,4 +1,4 @@
-"""Values that cross the border from one type to another, exactly or not at all."""
+"""Conversion of values between types, exact or refused."""
 
 from __future__ import annotations
 
@@ -10,33 +10,35 @@ from simulator.core.protocols import Array
 
 
 def held(value: Any, kind: np.dtype[Any]) -> Array | None:
-    """A value as an array of a type, new memory, or None where that type cannot hold it.
+    """Convert a value to a new array of a type; None if that type cannot represent it.
 
     Whole numbers and truth values are held exactly or not at all; floats may be rounded, but a finite one stays finite.
     """
     try:
-        given = np.asarray(value)
+        source = np.asarray(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    if given.dtype.kind not in "biuf":
+    if source.dtype.kind not in "biuf":
         return None
     if kind.kind in "iu":
-        if given.dtype.kind == "f" and not (given == np.floor(given)).all():
+        if source.dtype.kind == "f" and not (source == np.floor(source)).all():
             return None
         low = np.iinfo(kind).min
         high = np.iinfo(kind).max
-        if given.size and not (low <= given.min().item() and given.max().item() <= high):  # as Python's numbers: exact
+        if source.size and not (
+            low <= source.min().item() and source.max().item() <= high
+        ):  # as Python's numbers: exact
             return None
-    elif kind.kind == "b" and not ((given == 0) | (given == 1)).all():
+    elif kind.kind == "b" and not ((source == 0) | (source == 1)).all():
         return None
     with np.errstate(over="ignore"):
-        found = np.array(given, kind, order="C")
-    overflows = kind.kind == "f" and given.dtype.kind == "f" and not (np.isfinite(found) | ~np.isfinite(given)).all()
-    return None if overflows else found
+        array = np.array(source, kind, order="C")
+    overflows = kind.kind == "f" and source.dtype.kind == "f" and not (np.isfinite(array) | ~np.isfinite(source)).all()
+    return None if overflows else array
 
 
 def action_indices(given: Any, shape: tuple[int, ...], name: str) -> Array:
-    """Actions as whole numbers, int64 [S].
+    """Convert actions to int64 [S].
 
     Raises:
         ValueError: another shape, or what is no whole number; says which seed, by its number among them.
@@ -50,5 +52,5 @@ def action_indices(given: Any, shape: tuple[int, ...], name: str) -> Array:
     exact = held(actions, kind)
     if exact is not None:
         return exact
-    wrong = next(i for i, action in enumerate(actions) if held(action, kind) is None)
-    raise ValueError(f"{name}: seed number {wrong} was given action {actions[wrong]}, expected a whole number")
+    invalid = next(i for i, action in enumerate(actions) if held(action, kind) is None)
+    raise ValueError(f"{name}: seed number {invalid} was given action {actions[invalid]}, expected a whole number")

@@ -1,4 +1,4 @@
-"""Errors of foreign code in one line: whose, in which call, class, text and place."""
+"""One-line errors of foreign code: the player, the call, the class, the message and its source line."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-FOREIGN = (Exception, SystemExit)  # what foreign code may raise; KeyboardInterrupt stays an interrupt
-_MAX_TEXT = 200  # characters of what an error says
+FOREIGN = (Exception, SystemExit)  # errors of foreign code; KeyboardInterrupt stays an interrupt
+_MAX_TEXT = 200  # maximum characters of an error text
 _ROOT = Path(__file__).parents[3]
-_STANDARD = Path(importlib.__file__).parents[1]  # where Python's own library lies
+_STANDARD = Path(importlib.__file__).parents[1]  # folders of Python's standard library
 
 
 @dataclass(frozen=True)
 class Fault:
-    """An error of foreign code, as plain values that a lab can keep.
+    """Error of foreign code, as plain values that a lab can store.
 
     Attributes:
         kind: the class of the error.
@@ -37,7 +37,7 @@ class Fault:
 
 
 class PlayerError(ValueError):
-    """An agent, an environment or a memory broke down, or gave what cannot be used; one line.
+    """An agent, an environment or a memory raised an error or returned an invalid value; one line.
 
     Attributes:
         fault: the error behind it; None where what it gave was refused.
@@ -50,7 +50,7 @@ class PlayerError(ValueError):
         self.step = 0
 
     def happened(self, step: int) -> None:
-        """Note the step of training, where the line does not say one."""
+        """Set the training step of an error, if it has none."""
         if not self.step:
             self.step = step
             if " in step " not in self.args[0]:
@@ -62,14 +62,14 @@ def fault_of(error: BaseException) -> Fault:
     text = " ".join(str(error).split())
     text = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 3] + "..."
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
-    own = [frame for frame in frames if not _is_library(frame.filename)]
-    at = own[-1] if own else None
+    foreign_frames = [frame for frame in frames if not _is_library(frame.filename)]
+    at = foreign_frames[-1] if foreign_frames else None
     return Fault(type(error).__name__, text, at.filename if at else "", (at.lineno or 0) if at else 0)
 
 
 @contextmanager
 def guarded(place: str) -> Iterator[None]:
-    """Tell what foreign code raises inside as a :class:`PlayerError` whose line begins with ``place``."""
+    """Turn errors of foreign code inside into a :class:`PlayerError` whose line begins with ``place``."""
     try:
         yield
     except PlayerError:
@@ -79,7 +79,7 @@ def guarded(place: str) -> Iterator[None]:
 
 
 def player_error(place: str, error: BaseException, hint: str = "") -> PlayerError:
-    """An error of foreign code as one line: where, its class, its text, its file and line, and what may help."""
+    """Describe an error of foreign code in one line: place, class, message, file and line, and a hint."""
     fault = fault_of(error)
     return PlayerError(f"{place}: {fault}{'; ' + hint if hint else ''}", fault)
 

@@ -1,8 +1,8 @@
-"""Players of somebody else's, so that what they do wrong is told, and what they get and give is nobody else's.
+"""Wrappers of foreign players: arrays are copied and validated, and errors name the player and the call.
 
-A player that is no file of the league (a dotted name, an announced one) is wrapped where it is loaded. Arrays go both
-ways as copies: it may change what it was handed, and change or keep what it gave. What it raises becomes one line that
-names it, the call, the error and its place. What an environment shows must be what its spaces hold.
+A player from elsewhere (a dotted name, an entry point) is wrapped when it is loaded. Arrays are copied in both
+directions, so that it may change its inputs, and change or keep its outputs. Its errors become one line that names the
+player, the call, the error and its source line. Observations must be in the observation space.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ _SHARED = ("rollout",)  # works in place on the arrays of both sides, by contrac
 
 
 class Guarded:
-    """A foreign player, or what it gave to be played with; it has the attributes that the player has.
+    """Wrapper of a foreign player or of an object that it returned; forwards attributes.
 
     Args:
         inner: the player.
-        whose: what errors call it.
+        owner: what errors call it.
         check: looks at what its methods gave.
     """
 
     __slots__ = ("_check", "_inner", "_whose")
 
-    def __init__(self, inner: Any, whose: str, check: Check) -> None:
-        for name, value in (("_inner", inner), ("_whose", whose), ("_check", check)):
+    def __init__(self, inner: Any, owner: str, check: Check) -> None:
+        for name, value in (("_inner", inner), ("_whose", owner), ("_check", check)):
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
         try:
-            found = getattr(self._inner, name)
+            value = getattr(self._inner, name)
         except AttributeError:  # it has none
             raise
         except FOREIGN as error:
             raise player_error(f"{self._whose}: {name}", error) from error
-        if not callable(found) or isinstance(found, type):
-            return found
+        if not callable(value) or isinstance(value, type):
+            return value
 
-        @functools.wraps(found)
+        @functools.wraps(value)
         def call(*args: Any, **kwargs: Any) -> Any:
             with guarded(f"{self._whose}: {name}"):
                 if name in _SHARED:
-                    return found(*args, **kwargs)
-                result = found(*copied(args), **copied(kwargs))
+                    return value(*args, **kwargs)
+                result = value(*copied(args), **copied(kwargs))
                 return self._check(self, name, copied(result))
 
         return call
@@ -61,19 +61,19 @@ class Guarded:
         setattr(self._inner, name, value)
 
     def refuse(self, name: str, said: str) -> PlayerError:
-        """An error about what one of its methods gave."""
+        """Return an error about a value that one of its methods returned."""
         return PlayerError(f"{self._whose}: {name} gave {said}")
 
 
 def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[..., Any]:
-    """A foreign player's ``make`` whose players are guarded.
+    """Wrap the ``make`` of a foreign player, so that its players are guarded.
 
     A ValueError is what ``make`` refuses settings with; it is passed on as it is.
     """
     if kind not in _CHECKS:
         return make
     word, check = _CHECKS[kind]
-    whose = f"{word} {name}"
+    owner = f"{word} {name}"
 
     @functools.wraps(make)
     def build(*args: Any, **kwargs: Any) -> Any:
@@ -82,13 +82,13 @@ def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[...
         except ValueError:
             raise
         except FOREIGN as error:
-            raise player_error(f"{whose}: make", error) from error
+            raise player_error(f"{owner}: make", error) from error
         if kind == "envs":
-            _check_spec(whose, inner)
+            _check_spec(owner, inner)
         if kind == "agents":
             spec, seeds = inspect.signature(make).bind(*args, **kwargs).args[:2]
-            return Guarded(inner, whose, functools.partial(_agent_gave, spec, len(seeds)))
-        return Guarded(inner, whose, check)
+            return Guarded(inner, owner, functools.partial(_agent_gave, spec, len(seeds)))
+        return Guarded(inner, owner, check)
 
     return build
 
@@ -98,17 +98,17 @@ def copied(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, tuple):
-        parts = [copied(each) for each in value]
+        parts = [copied(item) for item in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     if isinstance(value, list):
-        return [copied(each) for each in value]
+        return [copied(item) for item in value]
     if isinstance(value, dict):
-        return {key: copied(each) for key, each in value.items()}
+        return {key: copied(item) for key, item in value.items()}
     return value
 
 
 def _gave(player: Guarded, name: str, result: Any) -> Any:
-    """Anything."""
+    """Accept any value."""
     return result
 
 
@@ -149,7 +149,7 @@ def _env_gave(env: Guarded, name: str, result: Any) -> Any:
         raise env.refuse(name, f"{result!r:.100}, expected a Step")
     step = Step(*result)
     reward = held(step.reward, np.dtype(np.float32))
-    flags = [held(each, np.dtype(np.bool_)) for each in (step.terminated, step.truncated)]
+    flags = [held(flag, np.dtype(np.bool_)) for flag in (step.terminated, step.truncated)]
     if reward is None:
         raise env.refuse(name, f"the rewards {step.reward!r:.100}, expected finite numbers")
     if flags[0] is None or flags[1] is None:
@@ -172,14 +172,14 @@ def _observations(env: Guarded, name: str, given: Any) -> Array:
     if obs.dtype.kind in "iu":
         within = ((obs >= low) & (obs <= high)).reshape(len(obs), -1).all(axis=1)
         if not within.all():
-            wrong = int(np.argmin(within))
-            shown = " ".join(np.array2string(obs[wrong], threshold=8).split())[:100]
-            raise env.refuse(name, f"seed number {wrong} the observation {shown}, expected a value of {space}")
+            invalid = int(np.argmin(within))
+            shown = " ".join(np.array2string(obs[invalid], threshold=8).split())[:100]
+            raise env.refuse(name, f"seed number {invalid} the observation {shown}, expected a value of {space}")
     return obs
 
 
 _CHECKS: dict[str, tuple[str, Check]] = {
-    "agents": ("agent", _gave),  # whose check knows the spec and the seeds
+    "agents": ("agent", _gave),  # its check knows the spec and the seeds
     "envs": ("env", _env_gave),
     "memories": ("memory", _gave),
     "challenges": ("challenge", _gave),
@@ -187,7 +187,7 @@ _CHECKS: dict[str, tuple[str, Check]] = {
 }
 
 
-def _check_spec(whose: str, env: Any) -> None:
+def _check_spec(owner: str, env: Any) -> None:
     spec = getattr(env, "spec", None)
     if not isinstance(spec, EnvSpec):
-        raise PlayerError(f"{whose}: its spec is {spec!r:.100}, expected a simulator.core.protocols.EnvSpec")
+        raise PlayerError(f"{owner}: its spec is {spec!r:.100}, expected a simulator.core.protocols.EnvSpec")

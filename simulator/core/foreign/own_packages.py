@@ -1,4 +1,4 @@
-"""``agents``, ``memory`` and ``envs`` are those of this distribution, whatever else is called so.
+"""Import of this distribution's ``agents``, ``memory`` and ``envs``, beside a user's packages of these names.
 
 The names are common ones: a user's working folder may well hold an ``envs/`` or a ``memory.py``, and Python takes what
 stands first on its path. So a finder of our own answers for the three names, by the place of this file. What a user
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 NAMES = ("agents", "memory", "envs")
 _ROOT = Path(__file__).parents[3]
-_continuations: dict[str, ModuleType] = {}  # file -> a user's package or module that goes on where ours ends
+_continuations: dict[str, ModuleType] = {}  # file -> a user's package or module that extends ours
 
 
 class _Theirs(NamedTuple):
@@ -32,7 +32,7 @@ class _Theirs(NamedTuple):
 
 
 def install() -> None:
-    """Answer for our names from now on. What was imported under them before goes on where ours ends."""
+    """Install the finder for our names. User packages imported under them before extend ours."""
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
     for name in NAMES:
@@ -42,14 +42,14 @@ def install() -> None:
 
 
 def go_on(name: str) -> Iterator[ModuleType]:
-    """The user's own packages or modules of one of our names; each runs when it is asked for the first time."""
+    """Iterate over the user's packages or modules of one of our names; each runs when it is first asked for."""
     for theirs in _theirs(name):
         if theirs.file is not None:
             yield _ran(name, theirs.file)
 
 
 def beyond(name: str) -> Callable[[str], Any]:
-    """The ``__getattr__`` of one of our packages: what it lacks is looked for in the user's of the same name."""
+    """Return the ``__getattr__`` of one of our packages, which looks up missing names in the user's package."""
 
     def attribute(wanted: str) -> Any:
         if not wanted.startswith("__") and not _has(f"{name}.{wanted}"):
@@ -75,32 +75,32 @@ class _Finder:
             return None
         if fullname == name:
             return _spec_of_ours(name)
-        found = PathFinder.find_spec(fullname, path, target)
-        if found is not None:
-            return found
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None:
+            return spec
         parents = fullname.split(".")[:-1]
         for theirs in _theirs(name):
-            found = PathFinder.find_spec(fullname, [str(theirs.root.joinpath(*parents))], target)
-            if found is not None:
+            spec = PathFinder.find_spec(fullname, [str(theirs.root.joinpath(*parents))], target)
+            if spec is not None:
                 if theirs.file is not None:
                     _ran(name, theirs.file)
-                return _spec_of_loaded(sys.modules[fullname]) if fullname in sys.modules else found
+                return _spec_of_loaded(sys.modules[fullname]) if fullname in sys.modules else spec
         return None
 
 
 class _Loaded:
-    """The loader of a module that is there already: nothing runs twice."""
+    """Loader of a module that is loaded already, so that nothing runs twice."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
         self._spec = module.__spec__
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """The module itself."""
+        """Return the loaded module."""
         return self._module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing but to give it its own description back."""
+        """Restore the module's own spec."""
         module.__spec__ = self._spec
 
 
@@ -108,7 +108,7 @@ _FINDER = _Finder()
 
 
 def _spec_of_loaded(module: ModuleType) -> ModuleSpec:
-    """A description that leads to the module as it is; Python asks the module itself for it in such a case."""
+    """Return the spec of a loaded module; Python asks the module itself for it in such a case."""
     spec = ModuleSpec(module.__name__, _Loaded(module))  # type: ignore[arg-type]
     module.__spec__ = spec
     return spec
@@ -120,13 +120,15 @@ def _spec_of_ours(name: str) -> ModuleSpec | None:
 
 
 def _put_before(name: str, theirs: ModuleType) -> None:
-    """Import ours in the place of a user's package that was imported earlier, or is being imported now."""
+    """Import our package in place of a user's package that was imported before, or is being imported."""
     if getattr(theirs, "__file__", None):
         _continuations[str(Path(str(theirs.__file__)).resolve())] = theirs
-    for each in [each for each in sys.modules if each.startswith(f"{name}.") and _has(each)]:
-        file = getattr(sys.modules.pop(each), "__file__", None)
-        told = f"{each} is one of Engram's own from now on; that of {file} was imported before, expected another name"
-        warnings.warn(told, stacklevel=4)
+    for loaded in [module for module in sys.modules if module.startswith(f"{name}.") and _has(module)]:
+        file = getattr(sys.modules.pop(loaded), "__file__", None)
+        message = (
+            f"{loaded} is one of Engram's own from now on; that of {file} was imported before, expected another name"
+        )
+        warnings.warn(message, stacklevel=4)
     spec = _spec_of_ours(name)
     assert spec is not None
     assert spec.loader is not None
@@ -156,13 +158,13 @@ def _theirs(name: str) -> Iterator[_Theirs]:
         if (root / Path(__file__).relative_to(_ROOT)).is_file():
             continue
         candidates = (root / name / "__init__.py", root / f"{name}.py")
-        file = next((each.resolve() for each in candidates if each.is_file()), None)
+        file = next((candidate.resolve() for candidate in candidates if candidate.is_file()), None)
         if file is not None or (root / name).is_dir():
             yield _Theirs(root, file)
 
 
 def _ran(name: str, file: Path) -> ModuleType:
-    """A user's package or module as a module of its own, under our name; it runs once."""
+    """Load a user's package or module as a module of its own, under our name; it runs once."""
     key = str(file)
     if key not in _continuations:
         folders = [str(file.parent)] if file.name == "__init__.py" else None

@@ -1,4 +1,4 @@
-"""Python files by path: ``./my_agent.py`` and ``./envs/grid.py:MyGrid-v0``, wherever a dotted name stands.
+"""Loading of Python files by path, ``./my_agent.py`` or ``./envs/grid.py:MyGrid-v0``, in place of a dotted name.
 
 A path begins with ``./``, ``../``, ``/`` or ``~``. Its file becomes a module under a name of its own, made of where it
 lies and what it holds: two files of one name never meet, and one that was changed is another. It runs as a script
@@ -25,7 +25,7 @@ from simulator.core.foreign.own_packages import NAMES, is_within
 
 PREFIX = "engram_file_"  # how the names of their modules begin
 _ROOT = Path(__file__).resolve().parents[3]
-_STANDARD = Path(os.__file__).resolve().parent  # where Python's own library lies
+_STANDARD = Path(os.__file__).resolve().parent  # folders of Python's standard library
 _folders: list[str] = []  # of the files that were loaded
 
 
@@ -33,33 +33,33 @@ class Place(NamedTuple):
     """The file of a path, and a name in it."""
 
     file: Path  # absolute
-    name: str  # what stands behind ``.py:``, or empty
+    name: str  # the part after ``.py:``, or empty
 
     def __str__(self) -> str:
         return f"{self.file}:{self.name}" if self.name else str(self.file)
 
     def shown(self) -> str:
-        """The same in a line for people."""
+        """Format the path for one line."""
         return _shown(str(self))
 
 
 def is_path(name: str) -> bool:
-    """Tell whether a name says that it is a path."""
+    """Tell whether a name is written as a path."""
     return name.startswith(("./", "../", "~")) or os.path.isabs(name)
 
 
 def place_of(name: str) -> Place:
-    """The file and the name in it that a path such as ``./envs/grid.py:MyGrid-v0`` leads to.
+    """Split a path such as ``./envs/grid.py:MyGrid-v0`` into the file and the name in it.
 
     Raises:
         ValueError: it is no Python file, or there is none; one line.
     """
-    found = re.fullmatch(r"(.*?\.py)(?::(.*))?", name, re.DOTALL)
-    path, within = (found[1], found[2] or "") if found else (name, "")
+    match = re.fullmatch(r"(.*?\.py)(?::(.*))?", name, re.DOTALL)
+    path, within = (match[1], match[2] or "") if match else (name, "")
     file = resolved(path)
     if unread := why_unread(file):
         raise ValueError(f"{_shown(path)}: {unread}, expected a Python file (.py)")
-    if not found:
+    if not match:
         raise ValueError(f"{_shown(path)}: expected a Python file (.py)")
     return Place(file, within)
 
@@ -68,7 +68,7 @@ def resolved(path: str) -> Path:
     """Resolve the path of a file, whether or not something is there.
 
     Raises:
-        ValueError: nothing can be: a loop of links, a null byte, a user that nobody is; one line.
+        ValueError: an invalid path: a loop of links, a null byte, an unknown user; one line.
     """
     try:
         return Path(path).expanduser().resolve()
@@ -78,12 +78,12 @@ def resolved(path: str) -> Path:
 
 
 def absolute(name: str) -> str:
-    """A path as whoever stands in another folder would write it; every other name as it is."""
+    """Make a path absolute; other names are returned unchanged."""
     return str(place_of(name)) if is_path(name) else name
 
 
 def label_of(name: str) -> str:
-    """The label of a name: of a path its file without the ending; every other name as it is."""
+    """Return the label of a name: of a path the file's stem; other names are returned unchanged."""
     if not is_path(name):
         return name
     path, _, within = name.partition(".py:")
@@ -91,7 +91,7 @@ def label_of(name: str) -> str:
 
 
 def identity(name: str) -> str:
-    """Identify a name apart from its folder: of a path by the file's name and content."""
+    """Identify a name independently of its folder: of a path by the file's name and content."""
     if not is_path(name):
         return name
     place = place_of(name)
@@ -99,58 +99,58 @@ def identity(name: str) -> str:
 
 
 def with_imports(files: Iterable[Path]) -> tuple[Path, ...]:
-    """Files, and whatever of the user's own they import, directly or not, as far as their text tells.
+    """Return the files and the user's own files that they import, directly or not, by static analysis.
 
     The user's own lies beside a file, around its package or in the working folder; what is installed does not count.
     """
-    found: dict[Path, None] = {}
+    visited: dict[Path, None] = {}
     waiting = [file.resolve() for file in files]
     while waiting:
         file = waiting.pop(0)
-        if file not in found:
-            found[file] = None
+        if file not in visited:
+            visited[file] = None
             waiting += [] if _is_installed(file) else _imports_of(file)
-    return tuple(found)
+    return tuple(visited)
 
 
 def _imports_of(file: Path) -> list[Path]:
-    """The files beside it that one file imports, in the order of its text; those that it may import among them."""
+    """Return the user's files that one file imports, in the order of its text, including optional imports."""
     try:
         tree = ast.parse(file.read_bytes())
-    except (OSError, ValueError, SyntaxError):  # which loading it will tell
+    except (OSError, ValueError, SyntaxError):  # reported when the file is loaded
         return []
     package = file.parent
     while (package / "__init__.py").is_file() and package != package.parent:
         package = package.parent
     tops = (file.parent, package, Path.cwd())
-    found = []
+    files = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [_modules(top, each.name) for each in node.names for top in tops]
+            files += [_modules(top, alias.name) for alias in node.names for top in tops]
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             roots = (file.parent.joinpath(*[".."] * (node.level - 1)),) if node.level else tops
-            names = [module, *(f"{module}.{each.name}".strip(".") for each in node.names)]
-            found += [_modules(root, name) for name in names for root in roots]
-    return [each for modules in found for each in modules if not _is_installed(each)]
+            names = [module, *(f"{module}.{alias.name}".strip(".") for alias in node.names)]
+            files += [_modules(root, name) for name in names for root in roots]
+    return [module for modules in files for module in modules if not _is_installed(module)]
 
 
 def _modules(root: Path, name: str) -> list[Path]:
-    """The files under a folder that importing a dotted name runs: of its packages, and its own."""
+    """Return the files under a folder that importing a dotted name runs: of its packages, and its own."""
     parts = name.split(".") if name else []
     packages = [root.joinpath(*parts[:n], "__init__.py") for n in range(1 if parts else 0, len(parts) + 1)]
     module = [root.joinpath(*parts).with_suffix(".py")] if parts else []
-    return [each.resolve() for each in (*packages, *module) if each.is_file()]
+    return [file.resolve() for file in (*packages, *module) if file.is_file()]
 
 
 def _is_installed(file: Path) -> bool:
     """Tell whether a file is a library's or one of ours, which versions and sources of ours stand for."""
-    ours = (_ROOT / each for each in ("simulator", *NAMES))
-    return "site-packages" in file.parts or any(file.is_relative_to(each) for each in (_STANDARD, *ours))
+    ours = (_ROOT / package for package in ("simulator", *NAMES))
+    return "site-packages" in file.parts or any(file.is_relative_to(folder) for folder in (_STANDARD, *ours))
 
 
 def load(file: Path, *, anew: bool = False) -> ModuleType:
-    """The module of a file; whatever the file raises goes through.
+    """Load the module of a file; errors of the file are passed on.
 
     Args:
         file: an absolute path.
@@ -166,7 +166,7 @@ def load(file: Path, *, anew: bool = False) -> ModuleType:
     module = sys.modules[name] = module_from_spec(spec)  # dataclasses look their module up
     _put_first(str(file.parent))
     try:
-        # Python would take compiled code that lies beside it for this second's, whatever was changed within it.
+        # Python would use stale compiled code if the file changed within the same second.
         exec(compile(content, str(file), "exec"), module.__dict__)
     except BaseException:
         del sys.modules[name]
@@ -178,7 +178,7 @@ def load(file: Path, *, anew: bool = False) -> ModuleType:
 
 def _put_first(folder: str) -> None:
     """Put a folder first on Python's path, and forget modules beside files that were loaded before."""
-    others = {os.path.realpath(each) for each in (*_folders, os.getcwd())} - {folder}
+    other_folders = {os.path.realpath(path) for path in (*_folders, os.getcwd())} - {folder}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if not file or name.startswith(PREFIX) or name == "__main__":
@@ -186,14 +186,14 @@ def _put_first(folder: str) -> None:
         top = name.partition(".")[0]
         above = Path(file).parents
         depth = name.count(".") + (Path(file).name == "__init__.py")
-        if depth < len(above) and str(above[depth]) in others and not is_within(top, file):
+        if depth < len(above) and str(above[depth]) in other_folders and not is_within(top, file):
             if Path(folder, top).is_dir() or Path(folder, f"{top}.py").is_file():
                 del sys.modules[name]
     sys.path.insert(0, folder)
 
 
 def _put_last(folder: str) -> None:
-    """Leave it to be found by what a file imports later, behind everything that is installed."""
+    """Move the folder to the end of Python's path, behind everything that is installed."""
     sys.path.remove(folder)
     if folder not in _folders:
         _folders.append(folder)

@@ -1,8 +1,8 @@
-"""Where machine code is kept between processes: in a folder of the user's own, in files that can be checked.
+"""The folder of cached machine code: owned by the user, with a checksum for every file.
 
-Whatever lies in a cache is run. So the folder must belong to the user, and nobody else may write there; and every file
-tells whether it is whole: a data file is named by the SHA-256 of what it holds, an index ends in the SHA-256 of the
-rest. A damaged file, such as a power cut leaves, is dropped and the function compiled again.
+Cached code is executed. So the folder must belong to the user, and nobody else may write there; and every file can be
+verified: a data file is named by the SHA-256 of its content, an index ends in the SHA-256 of the rest. A damaged file,
+such as a power cut leaves, is removed and the function compiled again.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ import numba
 import platformdirs
 
 _ROOT = Path(__file__).parents[3]
-INDEX, DATA = ".kept.nbi", ".kept.nbc"  # how our files end; others may lie in a folder that the user named
+INDEX, DATA = ".kept.nbi", ".kept.nbc"  # endings of our files; a folder of the user's may hold others
 _SEAL = hashlib.sha256().digest_size
-_HANDED_DOWN = "ENGRAM_PRIVATE_CODE"  # the private folder of the process that started this one
+_PRIVATE_FOLDER = "ENGRAM_PRIVATE_CODE"  # the private folder of the process that started this one
 _PROBE = bytes(1 << 16)
 
 
 class Survey(NamedTuple):
-    """What a folder of machine code holds."""
+    """Number of cached functions in a folder, and its damaged files."""
 
     n_functions: int
     damaged: tuple[Path, ...]
@@ -38,7 +38,7 @@ class Survey(NamedTuple):
 
 @cache
 def folder() -> Path | None:
-    """The folder of this process: what NUMBA_CACHE_DIR says, else one for every state of our sources, else None.
+    """Return the folder of this process: NUMBA_CACHE_DIR, else one for every state of our sources, else None.
 
     Numba looks only at the file of the function itself, so a change in what it calls would go unnoticed.
     """
@@ -50,15 +50,15 @@ def folder() -> Path | None:
             digest.update(path.read_bytes())
     state = digest.hexdigest()[:16]
     for home in (_user_home, _spare_home, _private_home):
-        found = home(state)
-        if found is not None:
-            return found
-    warn_once("nothing can be written for the next process: functions are compiled in every one")
+        place = home(state)
+        if place is not None:
+            return place
+    warn_once("no folder for compiled code can be written: every process compiles again")
     return None
 
 
 def survey(place: Path) -> Survey:
-    """Look at every file that was kept there."""
+    """Verify every cached file in a folder."""
     indexes = sorted(place.rglob(f"*{INDEX}"))
     looked_at = [(is_whole_index, path) for path in indexes]
     looked_at += [(is_whole_data, path) for path in sorted(place.rglob(f"*{DATA}"))]
@@ -67,7 +67,7 @@ def survey(place: Path) -> Survey:
         try:
             if not is_whole(path):
                 damaged.append(path)
-        except FileNotFoundError:  # another process has just dropped it
+        except FileNotFoundError:  # another process has just removed it
             continue
         except OSError:
             damaged.append(path)
@@ -75,7 +75,7 @@ def survey(place: Path) -> Survey:
 
 
 def mend(place: Path) -> Survey:
-    """Remove what is damaged: whatever needs it compiles again. What is left is returned."""
+    """Remove damaged files, whose functions are compiled again, and survey the rest."""
     for path in survey(place).damaged:
         with suppress(OSError):
             path.unlink()
@@ -83,71 +83,71 @@ def mend(place: Path) -> Survey:
 
 
 def _user_home(state: str) -> Path | None:
-    """Today's folder in the user's cache folder; None where that cannot be written, or is not the user's."""
+    """Return the folder in the user's cache folder; None where that cannot be written, or is not the user's."""
     home = Path(platformdirs.user_cache_dir("engram-rl"))
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if "written by others" in folder_fault(home.stat()):  # it is the user's, yet who knows what others put there
-            _take_back(home)
+        if "written by others" in folder_fault(home.stat()):  # owned by the user, but its content cannot be trusted
+            _reclaim(home)
         if fault := folder_fault(home.stat()):
-            warn_once(f"{home} {fault}: compiled code is kept elsewhere")
+            warn_once(f"{home} {fault}: compiled code is cached elsewhere")
             return None
-        return _todays(home, state)
+        return _version_folder(home, state)
     except OSError:
         return None
 
 
-def _take_back(home: Path) -> None:
-    """Empty a folder of the user's that others could write to, and shut them out."""
+def _reclaim(home: Path) -> None:
+    """Empty a folder of the user's that others could write to, and make it private."""
     before = stat.S_IMODE(home.stat().st_mode)
     home.chmod(0o700)
     try:
-        for each in home.iterdir():
-            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+        for path in home.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     except OSError:
-        home.chmod(before)  # what is left there may not be trusted the next time either
+        home.chmod(before)  # what is left cannot be trusted the next time either
         raise
-    warn_once(f"{home} could be written by others: it was emptied, and is the user's alone from now on")
+    warn_once(f"{home} could be written by others: it was emptied and made private")
 
 
 def _spare_home(state: str) -> Path | None:
-    """Today's folder in one of the user's among the temporary files, where anybody could have made it before."""
+    """Return a folder in the user's own temporary folder, unless another user has made that before."""
     with suppress(OSError):
         home = Path(tempfile.gettempdir()) / f"engram-rl-{_user()}"
         with suppress(FileExistsError):
             home.mkdir(mode=0o700)
         fault = folder_fault(home.lstat(), alone=True)
         if not fault:
-            return _todays(home, state)
-        if not os.environ.get(_HANDED_DOWN):
-            warn_once(f"{home} {fault}: it is not used, compiled code is kept for this command only")
+            return _version_folder(home, state)
+        if not os.environ.get(_PRIVATE_FOLDER):
+            warn_once(f"{home} {fault}: it is not used, compiled code is cached for this command only")
     return None
 
 
 def _private_home(state: str) -> Path | None:
-    """A new folder that nobody else can look into, for this process and those that it starts."""
+    """Return a new private folder, for this process and those that it starts."""
     with suppress(OSError):
-        given = os.environ.get(_HANDED_DOWN)
-        if given and not folder_fault(os.lstat(given), alone=True):
-            return _todays(Path(given), state)
-        made = tempfile.mkdtemp(prefix="engram-rl-")
-        os.environ[_HANDED_DOWN] = made
-        atexit.register(_remove, made, os.getpid())
-        return _todays(Path(made), state)
+        inherited = os.environ.get(_PRIVATE_FOLDER)
+        if inherited and not folder_fault(os.lstat(inherited), alone=True):
+            return _version_folder(Path(inherited), state)
+        created = tempfile.mkdtemp(prefix="engram-rl-")
+        os.environ[_PRIVATE_FOLDER] = created
+        atexit.register(_remove, created, os.getpid())
+        return _version_folder(Path(created), state)
     return None
 
 
-def _remove(made: str, process: int) -> None:
+def _remove(created: str, process: int) -> None:
     if os.getpid() == process:  # and not one that was forked from it
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(created, ignore_errors=True)
 
 
-def _todays(home: Path, state: str) -> Path:
-    """The folder of this state of our sources, only the last few of others beside it.
+def _version_folder(home: Path, state: str) -> Path:
+    """Return the folder of this state of our sources; only the last few of others are kept beside it.
 
     Raises:
-        OSError: nothing can be written there, or there is no room for a new one. One that is there is read on a full
-            disk too.
+        OSError: nothing can be written there, or there is no room for a new one. An existing one is read on a full disk
+            too.
     """
     place = home / state
     if not os.access(home, os.W_OK | os.X_OK):
@@ -163,14 +163,14 @@ def _todays(home: Path, state: str) -> Path:
     return place
 
 
-def folder_fault(found: os.stat_result, alone: bool = False) -> str:
-    """Why code from a folder must not be run; empty where it may. ``alone``: nobody else may read there either."""
-    if not stat.S_ISDIR(found.st_mode):
+def folder_fault(status: os.stat_result, alone: bool = False) -> str:
+    """Describe why code from a folder must not be run; empty if it may. ``alone``: others may not read there either."""
+    if not stat.S_ISDIR(status.st_mode):
         return "is no folder"
-    if found.st_uid != _user():
+    if status.st_uid != _user():
         return "belongs to another user"
-    if found.st_mode & (0o077 if alone else 0o022) and os.name == "posix":
-        return "can be read by others" if not found.st_mode & 0o022 else "can be written by others"
+    if status.st_mode & (0o077 if alone else 0o022) and os.name == "posix":
+        return "can be read by others" if not status.st_mode & 0o022 else "can be written by others"
     return ""
 
 
@@ -180,34 +180,34 @@ def _user() -> int:
 
 @cache
 def warn_once(line: str) -> None:
-    """Tell the user, once a process."""
+    """Print a warning, once a process."""
     print(f"engram: {line}", file=sys.stderr, flush=True)
 
 
 def sealed(content: bytes) -> bytes:
-    """An index as it is written: with a checksum behind it."""
+    """Append the checksum to the content of an index."""
     return content + hashlib.sha256(content).digest()
 
 
 def data_name(base: str, content: bytes) -> str:
-    """What the file of some machine code is called."""
+    """Return the file name of compiled code: the hash of its content."""
     return f"{base}.{hashlib.sha256(content).hexdigest()[:32]}{DATA}"
 
 
 def is_whole_index(path: Path) -> bool:
-    """Whether an index is as it was written."""
+    """Tell whether an index matches its checksum."""
     content = path.read_bytes()
     return hashlib.sha256(content[:-_SEAL]).digest() == content[-_SEAL:]
 
 
 def is_whole_data(path: Path) -> bool:
-    """Whether a data file is as it was written."""
+    """Tell whether a data file matches its name."""
     base = path.name.removesuffix(DATA).rpartition(".")[0]
     return path.name == data_name(base, path.read_bytes())
 
 
 def drop(path: Path) -> None:
-    """Remove a damaged file, and say so."""
+    """Remove a damaged file with a warning."""
     with suppress(OSError):
         path.unlink()
-    warn_once(f"damaged compiled code in {path.parents[1]} was dropped, and is compiled again")
+    warn_once(f"removed damaged compiled code in {path.parents[1]}; it is compiled again")

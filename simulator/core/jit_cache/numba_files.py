@@ -1,8 +1,8 @@
 """Numba's cache of machine code, with files that are checked before they are run.
 
-Numba unpickles and runs whatever it finds, has no door for another kind of file, and fails for good where one is
-damaged. All that is known of its private classes stands here. Where a version of it no longer has them in this form,
-this module cannot be imported, and nothing is kept.
+Numba unpickles and runs the files that it finds, has no public interface for other files, and fails if one is damaged.
+Everything that depends on its private classes stands in this module. If a version of numba has other classes, this
+module cannot be imported, and nothing is cached.
 
 Data is named by content (:mod:`simulator.core.jit_cache.folder`), which also keeps processes that write at once apart:
 no file changes once an index refers to it.
@@ -32,7 +32,7 @@ from simulator.core.jit_cache.folder import (
     warn_once,
 )
 
-_KNOWN_FORM: dict[str, dict[str, tuple[str, ...]]] = {  # what is used of numba below, and how it is called
+_KNOWN_FORM: dict[str, dict[str, tuple[str, ...]]] = {  # private classes, methods and parameters
     "IndexDataCacheFile": {
         "__init__": ("self", "cache_path", "filename_base", "source_stamp"),
         "load": ("self", "key"),
@@ -59,16 +59,16 @@ _KNOWN_FORM: dict[str, dict[str, tuple[str, ...]]] = {  # what is used of numba 
 
 
 def _unknown_forms() -> Iterator[str]:
-    """Whatever is used of numba that it does not have, or calls otherwise."""
+    """Yield the methods that this version of numba lacks, or has with other parameters."""
     for kind, methods in _KNOWN_FORM.items():
         for name, parameters in methods.items():
-            found = getattr(getattr(caching, kind, None), name, None)
-            if found is None or tuple(inspect.signature(found).parameters) != parameters:
+            method = getattr(getattr(caching, kind, None), name, None)
+            if method is None or tuple(inspect.signature(method).parameters) != parameters:
                 yield f"{kind}.{name}"
 
 
 if _unknown := next(_unknown_forms(), None):
-    raise ImportError(f"numba {numba.__version__} keeps compiled code in another way ({_unknown})")
+    raise ImportError(f"numba {numba.__version__} has another private interface for cached code ({_unknown})")
 
 
 class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
@@ -89,7 +89,7 @@ class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
         self._save_index({**self._load_index(), key: name})
 
     def drop(self) -> None:
-        """Forget what is kept of the function."""
+        """Remove the cached code of the function."""
         drop(Path(self._index_path))
 
     def _load_index(self) -> dict[Any, str]:
@@ -97,8 +97,8 @@ class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
             if not is_whole_index(Path(self._index_path)):
                 self.drop()
                 return {}
-        found: dict[Any, str] = super()._load_index()  # which looks at nothing behind the last pickle
-        return found
+        index: dict[Any, str] = super()._load_index()  # which looks at nothing behind the last pickle
+        return index
 
     def _save_index(self, overloads: dict[Any, str]) -> None:
         content = self._dump(self._version) + self._dump((self._source_stamp, overloads))
@@ -107,7 +107,7 @@ class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
         self._sweep(set(overloads.values()))
 
     def _sweep(self, named: set[str]) -> None:
-        """Remove data that no index refers to any more. Who misses it compiles again."""
+        """Remove data that no index refers to any more."""
         with suppress(OSError):
             for name in os.listdir(self._cache_path):
                 start, end = name[: len(self._base) + 1], name[len(self._base) + 1 :]
@@ -122,29 +122,29 @@ class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
         return super()._load_data(name)
 
 
-class _Place(caching.UserProvidedCacheLocator):  # type: ignore[misc]
-    """The folder of a function's files, made when there is something to keep."""
+class _Locator(caching.UserProvidedCacheLocator):  # type: ignore[misc]
+    """The folder of a function's files, made when there is something to write."""
 
     def __init__(self, py_func: Any, py_file: str) -> None:
         self._py_file, self._lineno = py_file, py_func.__code__.co_firstlineno
         self._cache_path = os.path.join(str(folder()), self.get_suitable_cache_subpath(py_file))
 
     def ensure_cache_path(self) -> None:
-        """Make it."""
+        """Make the folder."""
         os.makedirs(self._cache_path, mode=0o700, exist_ok=True)
 
     @classmethod
-    def from_function(cls, py_func: Any, py_file: str) -> _Place:
-        """The folder of a function; numba would try to write there, for every function."""
+    def from_function(cls, py_func: Any, py_file: str) -> _Locator:
+        """Return the folder of a function, without numba's attempt to write there."""
         return cls(py_func, py_file)
 
 
 class _Results(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Place,)
+    _locator_classes = (_Locator,)
 
 
-class KeptCode(caching.FunctionCache):  # type: ignore[misc]
-    """What numba asks for machine code. Whatever goes wrong with files, the function is compiled."""
+class CheckedCache(caching.FunctionCache):  # type: ignore[misc]
+    """Numba's cache of one function. If a file fails, the function is compiled."""
 
     _impl_class = _Results
     _full = False  # of all functions: nothing more can be written
@@ -155,21 +155,21 @@ class KeptCode(caching.FunctionCache):  # type: ignore[misc]
         self._cache_file = _Files(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The kept machine code for a signature; None where there is none that can be used."""
+        """Load the machine code of a signature; None if there is none that can be used."""
         try:
             return super().load_overload(sig, target_context)
         except OSError:  # it cannot be read
             return None
-        except Exception:  # it is whole, and written by other libraries than are here now
+        except Exception:  # it is whole, but was written with other versions of libraries
             self._cache_file.drop()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep what was compiled; where nothing can be written, go on without from now on."""
-        if KeptCode._full:
+        """Save compiled code; if that fails, save nothing more in this process."""
+        if CheckedCache._full:
             return
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            KeptCode._full = True
-            warn_once(f"{folder()}: {error.strerror or error}: compiled code is not kept, this command goes on without")
+            CheckedCache._full = True
+            warn_once(f"{folder()}: {error.strerror or error}: compiled code is not cached")

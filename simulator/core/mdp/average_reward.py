@@ -24,8 +24,8 @@ class AverageRewardSolution(NamedTuple):
     """The best average reward."""
 
     gain: float  # reward per step
-    bias: np.ndarray  # [N] relative value of a state, with mean 0 over the starts; 0 where no episode comes
-    q: np.ndarray  # [N, A] relative value of an action; 0 where it is not legal or no episode comes
+    bias: np.ndarray  # [N] relative value of a state, with mean 0 over the starts; 0 if unreachable
+    q: np.ndarray  # [N, A] relative value of an action; 0 if illegal or unreachable
     greedy: np.ndarray  # bool [N, A], every action that attains the optimality equation
 
 
@@ -67,7 +67,9 @@ def average_reward(mdp: FiniteMDP, *, tolerance: float = 1e-10) -> AverageReward
             values = _greedy_values(chain, q, change, values)
         if sweep >= _SWEEPS_BEFORE_CHECK and sweep & (sweep - 1) == 0:
             if span > 0.99 * span_before:
-                raise ValueError(f"average reward: no end after {sweep} sweeps; the best gain depends on the state")
+                raise ValueError(
+                    f"average reward: not converged after {sweep} sweeps; the best gain depends on the state"
+                )
             span_before = span
     gain = float(change.max() + change.min()) / 2
     shift = chain.start @ values
@@ -76,9 +78,9 @@ def average_reward(mdp: FiniteMDP, *, tolerance: float = 1e-10) -> AverageReward
     relative_q = np.zeros(mdp.legal.shape)
     relative_q[reached] = np.where(chain.legal, q - gain - shift, 0.0)
     slack = 10 * span + 1e-9 * np.abs(bias).max()  # no action is surer than the values are
-    known = mdp.legal & reached[:, None]
-    best = np.where(known, relative_q, -np.inf).max(axis=1, keepdims=True)
-    return AverageRewardSolution(gain, bias, relative_q, known & (relative_q >= best - slack))
+    legal = mdp.legal & reached[:, None]
+    best = np.where(legal, relative_q, -np.inf).max(axis=1, keepdims=True)
+    return AverageRewardSolution(gain, bias, relative_q, legal & (relative_q >= best - slack))
 
 
 def stationary_distribution(mdp: FiniteMDP, policy: np.ndarray) -> np.ndarray:

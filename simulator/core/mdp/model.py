@@ -68,19 +68,19 @@ def checked(mdp: FiniteMDP) -> FiniteMDP:
     return mdp
 
 
-def _check(name: str, expected: str, values: np.ndarray, wrong: np.ndarray) -> None:
+def _check(name: str, expected: str, values: np.ndarray, invalid: np.ndarray) -> None:
     """Raise an error that names the first entry of ``values`` that is marked in ``wrong``."""
-    if wrong.any():
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    if invalid.any():
+        place = tuple(int(i) for i in np.argwhere(invalid)[0])
         raise ValueError(f"finite MDP: {name} at {place} is {values[place]}, expected {expected}")
 
 
 def transitions(mdp: FiniteMDP, ends: tuple[int, ...]) -> Any:
     """Return P as a sparse matrix [N * A, N], without outcomes whose end code is in ``ends`` and illegal actions."""
     n_states, n_actions, _ = mdp.prob.shape
-    kept = mdp.legal[..., None] & (mdp.prob > 0) & ~np.isin(mdp.end, ends)
-    state, action, _ = np.nonzero(kept)
-    entries = (mdp.prob[kept], (state * n_actions + action, mdp.next[kept]))
+    used = mdp.legal[..., None] & (mdp.prob > 0) & ~np.isin(mdp.end, ends)
+    state, action, _ = np.nonzero(used)
+    entries = (mdp.prob[used], (state * n_actions + action, mdp.next[used]))
     return sparse.csr_matrix(entries, shape=(n_states * n_actions, n_states))
 
 
@@ -99,10 +99,10 @@ def policy_rows(mdp: FiniteMDP, policy: np.ndarray) -> np.ndarray:
     if rows.shape[-2:] != mdp.legal.shape:
         raise ValueError(f"policy: the shape is {rows.shape}, expected {mdp.legal.shape} at the end")
     sums = rows.sum(axis=-1, keepdims=True)
-    wrong = (rows < 0).any(axis=-1) | (rows * ~mdp.legal > 0).any(axis=-1) | ~(np.abs(sums[..., 0] - 1) < 1e-5)
-    wrong &= mdp.legal.any(axis=-1)
-    if wrong.any():
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    invalid = (rows < 0).any(axis=-1) | (rows * ~mdp.legal > 0).any(axis=-1) | ~(np.abs(sums[..., 0] - 1) < 1e-5)
+    invalid &= mdp.legal.any(axis=-1)
+    if invalid.any():
+        place = tuple(int(i) for i in np.argwhere(invalid)[0])
         raise ValueError(
             f"policy: row {place} is {rows[place]}, expected probabilities over legal actions that sum to 1"
         )

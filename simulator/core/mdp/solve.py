@@ -38,7 +38,7 @@ _NEAR_ONE = (0.99, 1 - 1e-4, 1 - 1e-6, 1 - 1e-8)
 _ROUNDING = 1e-12
 _MAX_SWEEPS = 500  # some ten are usual
 _EPISODE_ENDS = (TERMINATES, TRUNCATES)
-_STEPS_FOLLOWED = 1_000  # of episodes without a limit, one by one; what is left after them is solved for
+_STEPS_FOLLOWED = 1_000  # simulated steps of unlimited episodes; the remainder is solved exactly
 
 
 class Solution(NamedTuple):

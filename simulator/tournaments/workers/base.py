@@ -1,4 +1,4 @@
-"""Protocol of the workers that play a tournament's jobs, and their answers."""
+"""Protocol of workers that run a tournament's jobs, and their answers."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ class Answer(NamedTuple):
 
     key: str
     result: dict[str, Any] | None = None
-    failed: str = ""  # the cell's own fault: playing it again would end the same way
+    failed: str = ""  # reason within the cell: running it again would fail again
     died: str = ""  # its worker's fault: it can be taken up again
     stopped: bool = False  # as was asked for
 
 
 class Workers(Protocol):
-    """A place where cells are played."""
+    """Workers that run cells."""
 
     n: int  # tasks at once
 
     def start(self, task: Task) -> None:
-        """Begin with a task; no more than ``n`` at once."""
+        """Start a task; at most ``n`` at once."""
 
     def wait(self, seconds: float) -> list[Answer]:
-        """The answers that came in, waiting so long for the first."""
+        """Return the answers, waiting at most so long for the first."""
 
     def kill(self, key: str) -> None:
-        """Give a task up at once; no answer will come."""
+        """Kill a task; no answer will come."""
 
     def close(self) -> None:
-        """Stop every task in good order: each is left at a checkpoint."""
+        """Stop every task at a checkpoint."""

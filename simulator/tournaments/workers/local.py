@@ -1,6 +1,6 @@
 """Workers in this process, or in processes of one thread each. Ray is in its own file.
 
-Every place takes tasks and gives answers; the same task gives the same bits in each of them.
+All workers take tasks and return answers; the same task gives the same bits in all of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STOP_TIMEOUT = 15.0  # seconds that a worker has to stop in good order
 
 
 class Here:
-    """This process: one cell at a time, in a thread."""
+    """Runs cells in this process, one at a time, in a thread."""
 
     n = 1
 
@@ -45,11 +45,11 @@ class Here:
 
         def play() -> None:
             try:
-                found = answer(task, stop)
+                result = answer(task, stop)
             except BaseException as error:  # whatever it is, the host waits for an answer
-                found = {"died": f"{type(error).__name__}: {error}"}
+                result = {"died": f"{type(error).__name__}: {error}"}
             if not stop.is_set():
-                self._answers.put(Answer(task.key, **found))
+                self._answers.put(Answer(task.key, **result))
 
         self._thread = threading.Thread(target=play, daemon=True)
         self._thread.start()
@@ -61,7 +61,7 @@ class Here:
         return []
 
     def kill(self, key: str) -> None:
-        """See :class:`Workers`. A thread ends at its next look up."""
+        """See :class:`Workers`. A thread ends at its next poll."""
         self.close()
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class Here:
 
 
 class _Process:
-    """A worker process, its task and what it said last."""
+    """A worker process, its task and its latest message."""
 
     def __init__(self) -> None:
         self.errors = tempfile.TemporaryFile()
@@ -88,19 +88,19 @@ class _Process:
 
     @property
     def answers(self) -> IO[bytes]:
-        """Read its answers."""
+        """Return the worker's stdout."""
         assert self.process.stdout is not None
         return self.process.stdout
 
-    def tell(self, said: dict[str, Any]) -> None:
-        """Write it a line; one that is gone is noticed when it is read."""
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a line to the worker; a dead worker is noticed on reading."""
         assert self.process.stdin is not None
         with suppress(OSError, ValueError):
-            self.process.stdin.write(json.dumps(said).encode() + b"\n")
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
     def hear(self) -> Answer | None:
-        """Its answer, if it is whole; that it died, if it did."""
+        """Return the worker's answer if it is complete, or that the worker died."""
         got = os.read(self.answers.fileno(), 1 << 20)
         if not got:
             task = self.task
@@ -109,13 +109,13 @@ class _Process:
         self._rest += got
         if not self._rest.endswith(b"\n"):
             return None
-        found = json.loads(self._rest)
+        message = json.loads(self._rest)
         self._rest = b""
         self.task = None
-        return Answer(**found)
+        return Answer(**message)
 
     def end(self, seconds: float = 0.0) -> None:
-        """Let it go, by force where it takes longer."""
+        """Stop the worker, by force if it takes too long."""
         with suppress(OSError):
             assert self.process.stdin is not None
             self.process.stdin.close()
@@ -148,12 +148,12 @@ class Processes:
         worker = self._idle.pop() if self._idle else self._hire()
         worker.task = task
         self._busy.append(worker)
-        worker.tell(task._asdict())
+        worker.send(task._asdict())
 
     def wait(self, seconds: float) -> list[Answer]:
         """See :class:`Workers`."""
-        found = [self._heard(key.data) for key, _ in self._selector.select(seconds)]
-        return [each for each in found if each is not None and each.key]
+        answers = [self._heard(key.data) for key, _ in self._selector.select(seconds)]
+        return [answer for answer in answers if answer is not None and answer.key]
 
     def kill(self, key: str) -> None:
         """See :class:`Workers`."""
@@ -165,7 +165,7 @@ class Processes:
     def close(self) -> None:
         """See :class:`Workers`."""
         for worker in self._busy:
-            worker.tell({"stop": True})
+            worker.send({"stop": True})
         until = time.monotonic() + STOP_TIMEOUT
         while self._busy and time.monotonic() < until:
             self.wait(0.1)
@@ -179,15 +179,15 @@ class Processes:
         return worker
 
     def _heard(self, worker: _Process) -> Answer | None:
-        found = worker.hear()
-        if found is None:
+        message = worker.hear()
+        if message is None:
             return None
-        if found.died:
+        if message.died:
             self._dismiss(worker)
         elif worker in self._busy:
             self._busy.remove(worker)
             self._idle.append(worker)
-        return found
+        return message
 
     def _dismiss(self, worker: _Process) -> None:
         self._selector.unregister(worker.answers)
@@ -198,7 +198,7 @@ class Processes:
 
 
 def workers_of(text: str, n_cells: int) -> Workers:
-    """The place that ``--workers`` names: a number, ``ray`` or ``ray://ADDRESS``; 0: a process per core.
+    """Make the workers of ``--workers``: a number, ``ray`` or ``ray://ADDRESS``; 0: a process per core.
 
     Raises:
         ValueError: it names none; one line.

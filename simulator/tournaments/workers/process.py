@@ -1,7 +1,7 @@
-"""Worker process, ``python -m simulator.tournaments.workers.process``: plays the cells that its host writes to it.
+"""Worker process, ``python -m simulator.tournaments.workers.process``: runs the cells that its host sends.
 
-One JSON object a line: tasks in, results out. Where the host is gone, so is the worker, as soon as it notices; a cell
-that has a checkpoint goes on from it another time.
+One JSON object a line: tasks in, results out. If the host dies, the worker ends as soon as it notices; a cell
+with a checkpoint continues from it another time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from simulator.tournaments import cell_runner
 
 
 def main() -> None:
-    """Play until the input ends."""
-    for name in ("SIGINT", "SIGHUP"):  # a terminal tells all its processes; the host says what to do
+    """Run tasks until the input ends."""
+    for name in ("SIGINT", "SIGHUP"):  # a terminal signals all its processes; the host decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "w", buffering=1)
@@ -34,9 +34,9 @@ def main() -> None:
 
 
 def answer(task: cell_runner.Task, stop: threading.Event) -> dict[str, Any]:
-    """Play a task; ``{"result": ...}``, ``{"failed": reason}`` or ``{"stopped": true}``.
+    """Run a task; return ``{"result": ...}``, ``{"failed": reason}`` or ``{"stopped": true}``.
 
-    ``{"died": reason}`` where it was not the cell's fault: the disk, the memory, a lab that another process writes.
+    ``{"died": reason}`` for reasons outside the cell: the disk, the memory, a lab that another process writes.
     """
 
     def tick() -> None:

@@ -1,13 +1,13 @@
-"""Cells on Ray: each a task, on this machine or on a cluster; the host takes up again what died.
+"""Workers on Ray, on this machine or on a cluster; the host restarts cells whose task died.
 
-Without an address a Ray of this machine is started. Whoever reaches a Ray can run code in it, so that nobody else does:
-it listens on the loopback interface alone, asks for a token that is drawn anew and that only processes of this user can
+Without an address Ray is started on this machine. Clients of Ray can run code in it, so that no others connect:
+it listens on the loopback interface alone, asks for a random token that only processes of this user can
 read, keeps its files and local sockets in a folder that only this user can enter, and starts no dashboard.
 
-An address, ``ray://HOST:PORT`` or that in ``RAY_ADDRESS``, is of the user's own cluster, which is taken as it is. Where
-it asks for a token, ``RAY_AUTH_MODE=token`` and ``RAY_AUTH_TOKEN`` or ``RAY_AUTH_TOKEN_PATH`` have it. On a cluster
-``engram-rl`` must be installed on every machine; a cell's checkpoints are in the temporary folder of whichever plays
-it, so a cell that Ray moves to another machine begins again.
+An address, ``ray://HOST:PORT`` or that in ``RAY_ADDRESS``, is the user's own cluster, used as configured. If it asks
+for a token, ``RAY_AUTH_MODE=token`` and ``RAY_AUTH_TOKEN`` or ``RAY_AUTH_TOKEN_PATH`` have it. On a cluster
+``engram-rl`` must be installed on every machine; a cell's checkpoints are in the temporary folder of the machine
+that runs it, so a cell that Ray moves to another machine starts again.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ BRIEFLY = 0.01  # seconds
 
 
 class RayWorkers:
-    """A place where cells are played; see :class:`simulator.tournaments.workers.base.Workers`.
+    """Workers on Ray; see :class:`simulator.tournaments.workers.base.Workers`.
 
     Args:
         address: of a cluster; empty: that in ``RAY_ADDRESS``, or else one of this machine, which ends with this object.
-            Where this process is connected to a Ray already, that one is used.
+            If this process is connected to Ray already, that connection is used.
 
     Raises:
-        ValueError: Ray is not installed, nobody is at that address, or it does not let us in; one line.
+        ValueError: Ray is not installed, cannot be reached at the address, or refuses access; one line.
     """
 
     def __init__(self, address: str = "") -> None:
-        self._kept: dict[str, str | None] = {}  # what the environment held before
+        self._kept: dict[str, str | None] = {}  # earlier values of the environment's variables
         self._folder = ""
         self._thread = ThreadPoolExecutor(1)
         named = address or os.environ.get("RAY_ADDRESS", "").strip()
@@ -67,7 +67,7 @@ class RayWorkers:
         self._ours = not ray.is_initialized()
         self._remote_disk = not alone
         try:
-            if self._ours:  # else whoever started it ends it
+            if self._ours:  # otherwise its owner stops it
                 self._start_alone() if alone else self._connect(f"ray://{address}" if address else named)
         except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             self._end()
@@ -79,14 +79,14 @@ class RayWorkers:
         self._play = ray.remote(num_cpus=1, max_retries=0)(play_task)  # its host takes it up again, as everywhere
 
     def _connect(self, address: str) -> None:
-        """Go to a cluster of the user's, as the user's environment says."""
+        """Connect to the user's cluster, by the user's environment."""
         self._init("auto" if address == "ray://auto" else address)
 
     def _start_alone(self) -> None:
-        """Start a Ray of this machine that nobody but this user can reach.
+        """Start Ray on this machine, reachable by this user only.
 
         Raises:
-            RuntimeError: it would listen to others, or let them in without the token.
+            RuntimeError: it would listen to other machines, or accept clients without the token.
         """
         from ray._private import ray_constants
         from ray._raylet import AuthenticationMode, get_authentication_mode
@@ -98,7 +98,7 @@ class RayWorkers:
         before = ray_constants.ENABLE_RAY_CLUSTER
         ray_constants.ENABLE_RAY_CLUSTER = False
         try:
-            inner = os.path.join(os.path.realpath(self._folder), "r")  # Ray opens its folder itself to everybody
+            inner = os.path.join(os.path.realpath(self._folder), "r")  # Ray makes its own folder readable to all
             self._init("local", num_cpus=os.cpu_count() or 1, include_dashboard=False, _temp_dir=inner)
             open_to_others = self._ray.util.get_node_ip_address() not in LOOPBACK
         finally:
@@ -106,16 +106,16 @@ class RayWorkers:
         if open_to_others or get_authentication_mode() != AuthenticationMode.TOKEN:
             raise RuntimeError(f"version {self._ray.__version__} does not keep to this machine, expected 2.60 or later")
 
-    def _init(self, address: str, **more: Any) -> None:
-        """Start Ray, in a thread: it takes several seconds, and puts handlers of its own in place of ours.
+    def _init(self, address: str, **ray_options: Any) -> None:
+        """Start Ray in a thread: it takes several seconds, and replaces our signal handlers.
 
         One is Python's, which it sets in the main thread only; the other one, of its compiled part, writes a stack and
         ends the process with the signal. The thread stays, for the system ends Ray's processes when it does.
         """
-        told = ONE_THREAD | trust_environment()
-        known = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": told}}
+        env_vars = ONE_THREAD | trust_environment()
+        options = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": env_vars}}
         logging.getLogger("ray").setLevel(logging.ERROR)
-        starting = self._thread.submit(self._ray.init, address, **known, **more)
+        starting = self._thread.submit(self._ray.init, address, **options, **ray_options)
         while not starting.done():
             wait([starting], BRIEFLY)
             _take_signals_back()
@@ -129,25 +129,25 @@ class RayWorkers:
         """See :class:`simulator.tournaments.workers.base.Workers`."""
         if not self._running:
             return []
-        over, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
-        return [self._answer(each) for each in over]
+        finished, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
+        return [self._answer(ref) for ref in finished]
 
     def kill(self, key: str) -> None:
         """See :class:`simulator.tournaments.workers.base.Workers`."""
-        for each, task in list(self._running.items()):
+        for ref, task in list(self._running.items()):
             if task.key == key:
-                del self._running[each]
+                del self._running[ref]
                 with suppress(Exception):  # it may be over by now
-                    self._ray.cancel(each, force=True)
+                    self._ray.cancel(ref, force=True)
 
     def close(self) -> None:
-        """See :class:`~simulator.tournaments.workers.base.Workers`; tasks go on from their checkpoints another time."""
+        """See :class:`~simulator.tournaments.workers.base.Workers`; tasks can continue from their checkpoints."""
         for task in list(self._running.values()):
             self.kill(task.key)
         self._end()
 
     def _end(self) -> None:
-        """Leave Ray as it was found: what was started here is over, and its files are gone."""
+        """Stop Ray if it was started here, and delete its files."""
         if self._ours:
             self._ray.shutdown()
         self._thread.shutdown()
@@ -178,7 +178,7 @@ class RayWorkers:
 
 
 def _take_signals_back() -> None:
-    """Install the handlers again that Python knows, where compiled code has put others in their place."""
+    """Restore Python's signal handlers, which compiled code has replaced."""
     if threading.current_thread() is threading.main_thread():
         for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
             handler = signal.getsignal(number)
@@ -187,7 +187,7 @@ def _take_signals_back() -> None:
 
 
 def _read_environment() -> None:
-    """Let Ray read again what the environment says of tokens: it did so once, when it was loaded."""
+    """Let Ray read the environment's token settings again, which it read once when it was loaded."""
     from ray._raylet import AuthenticationTokenLoader, Config
 
     Config.initialize("")
@@ -195,7 +195,7 @@ def _read_environment() -> None:
 
 
 def play_task(fields: tuple[Any, ...], remote_disk: bool) -> dict[str, Any]:
-    """Play a task on whichever machine Ray has chosen; on a cluster its checkpoints are in a folder of that machine."""
+    """Run a task on the machine that Ray has chosen; on a cluster its checkpoints are in a folder there."""
     import hashlib
     import shutil
     import tempfile
@@ -211,9 +211,9 @@ def play_task(fields: tuple[Any, ...], remote_disk: bool) -> dict[str, Any]:
     own = Path(tempfile.gettempdir()) / f"engram-cells-{os.getuid()}"
     own.mkdir(mode=0o700, exist_ok=True)
     if why := folder_fault(own.lstat(), alone=True):
-        raise PermissionError(f"{own} {why}: checkpoints are kept in a folder that only this user can enter")
+        raise PermissionError(f"{own} {why}: checkpoints need a folder that only this user can enter")
     folder = own / f"{lab}-{named.name}"
-    found = answer(task._replace(scratch=str(folder)), Event())
-    if "died" not in found:
+    result = answer(task._replace(scratch=str(folder)), Event())
+    if "died" not in result:
         shutil.rmtree(folder, ignore_errors=True)
-    return found
+    return result

@@ -287,7 +287,9 @@ def test_a_nan_reward_names_seed_step_and_value():
     agent = _agent()
     obs = np.zeros((2, 3), np.float32)
     _feed(agent, 4)
-    with pytest.raises(ValueError, match=r"toy: seed 0 observed .* and earned nan in step 5, expected finite numbers"):
+    with pytest.raises(
+        ValueError, match=r"toy: seed 0 observed .* and got reward nan in step 5, expected finite numbers"
+    ):
         agent.learn(obs, agent.act(obs), _step(obs, reward=np.nan))
 
 

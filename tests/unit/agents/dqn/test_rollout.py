@@ -39,7 +39,7 @@ def test_compiled_vector_envs_have_a_rollout():
 def test_rollouts_of_any_length_have_the_bits_of_single_steps(env, settings, monkeypatch):
     monkeypatch.setattr(learner, "ROLLOUT_COST", 3e7)  # rollouts of some 40 steps
     fast, slow = _pair(env, **settings)
-    assert 10 < fast.agent.piece < 63
+    assert 10 < fast.agent.max_rollout_steps < 63
     for n in (1, 2, 250, 63):
         fast.play(n)
         slow.play(n)

@@ -47,7 +47,7 @@ def test_the_old_pygame_beside_the_new_one_is_found(tmp_path: Path, monkeypatch:
     assert not report["ok"]
     assert finding(report, "pygame")["found"] == "pygame 2.6.1 and pygame-ce 2.5.8 overwrite each other"
     installed(monkeypatch, pygame="2.6.1", pygame_ce=None)
-    assert finding(doctor.examine(str(tmp_path)), "pygame")["verdict"] == "bad"
+    assert finding(doctor.examine(str(tmp_path)), "pygame")["status"] == "bad"
 
 
 def test_missing_libraries_are_bad_and_newer_ones_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,13 +57,13 @@ def test_missing_libraries_are_bad_and_newer_ones_are_noted(tmp_path: Path, monk
     report = doctor.examine(str(tmp_path))
     assert finding(report, "rich") == {
         "name": "rich",
-        "verdict": "bad",
+        "status": "bad",
         "found": "not installed",
         "advice": "pip install rich",
     }
     assert finding(report, "numpy")["advice"] == "constraints.txt has 1.0"
-    assert finding(report, "numpy")["verdict"] == "note"
-    assert finding(report, "tomli-w")["verdict"] == finding(report, "torch")["verdict"] == "ok"
+    assert finding(report, "numpy")["status"] == "note"
+    assert finding(report, "tomli-w")["status"] == finding(report, "torch")["status"] == "ok"
     assert not report["ok"]
 
 
@@ -78,7 +78,7 @@ def test_a_lab_that_cannot_be_written_is_bad(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     out = engram("doctor", "--lab", str(tmp_path / "lab"), code=1).out
     assert "lab cannot be written" in out
-    assert out.endswith("1 of these must be put right\n")
+    assert out.endswith("1 of these must be fixed\n")
 
 
 def test_writing_is_tried_where_the_folder_would_be_made(tmp_path: Path) -> None:
@@ -96,5 +96,5 @@ def test_deep_checks_every_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert finding(report, "agents")["found"] == f"{n} of {n} can be used"
     monkeypatch.setattr(registry, "names", lambda kind: ("q_learning", "nobody"))
     found = finding(doctor.examine(str(tmp_path), deep=True), "agents")
-    assert (found["verdict"], found["found"]) == ("bad", "1 of 2 can be used")
+    assert (found["status"], found["found"]) == ("bad", "1 of 2 can be used")
     assert "unknown agent 'nobody'" in found["advice"]

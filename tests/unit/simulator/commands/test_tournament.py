@@ -23,7 +23,7 @@ from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("clean_folder")
 WORDS = ["tournament", "--agents", "q_learning", "walk=random_walk", "--envs", "rooms", "lake=FrozenLake-v1"]
-SMALL = ["--seeds", "2", "--steps", "300", "--eval-episodes", "5", "--resamples", "100", "--workers", "1"]
+SMALL = ["--seeds", "2", "--steps", "300", "--eval-episodes", "5", "--n-bootstrap", "100", "--workers", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_a_report_makes_every_output_that_is_asked_for(lab, engram, clean_folder
         (["report", "t1", "--csv", "--force"], "--force: nothing is written, expected --html or --picture"),
         (["report", "t1", "--html", "a.svg", "--picture", "./a.svg"], "expected two files"),
         (["report", "t1", "--html", "a.html", "--picture", "a.txt"], "a.txt: expected a file that ends in .svg"),
-        (["report", "t1", "--html", "taken", "--picture", "a.svg"], "taken is there already"),
+        (["report", "t1", "--html", "taken", "--picture", "a.svg"], "taken already exists"),
         (["report", "t1", "--html", "-"], "--html -: nothing is written to stdout, expected a path, ./- for"),
         (["tournament", "--init", "-"], "-: nothing is written to stdout, expected a path"),
         (["tournament", "--init", "--seeds", "3"], "--seeds: not for --init, expected --init or --force"),
@@ -108,7 +108,7 @@ def test_an_option_that_would_be_ignored_is_refused(lab, words, says, engram, cl
     [
         ([], "expected engram tournament FILE.toml, --preset NAME, or --agents A ... --envs E ..."),
         (["--agents", "--envs", "rooms"], "--agents: expected a value after it"),
-        (["--agents", "td", "td", "--envs", "rooms"], "td is there already, expected another label, such as td-2=td"),
+        (["--agents", "td", "td", "--envs", "rooms"], "td already exists, expected another label, such as td-2=td"),
         (["--agents", "t", "--envs", "rooms"], "unknown agent 't'"),
         (["--agents", "td"], "agent td: expected at least one env beside it"),
         (
@@ -144,7 +144,7 @@ def test_the_example_can_be_played(engram, clean_folder):
     text = (clean_folder / "tournament.toml").read_text()
     assert "engram tournament tournament.toml" in text
     assert len(pairs_of(from_toml(TournamentConfig, text, "it"))) == 6
-    assert "tournament.toml is there already" in engram("tournament", "--init", code=2).err
+    assert "tournament.toml already exists" in engram("tournament", "--init", code=2).err
     # whatever is commented out is right too
     table = text[text.index("# [memory.hopfield]") :].replace("# ", "")
     assert {"memory", "challenge", "player", "game"} == tomllib.loads(table).keys()
@@ -161,7 +161,7 @@ def test_presets_are_complete(name):
 
 def test_the_python_call_gives_the_same_scores(lab):
     tables = {"agent": {"q_learning": {}, "walk": {"name": "random_walk"}}, "env": {"rooms": {}}}
-    own = {"seeds": 2, "steps": 300, "eval_episodes": 5, "resamples": 100}
+    own = {"seeds": 2, "steps": 300, "eval_episodes": 5, "n_bootstrap": 100}
     found = simulator.tournament(lab="here", workers=1, **own, **tables)
     assert found["cells"]["done"] == 2
     with CellStore(lab) as store:

@@ -60,10 +60,10 @@ def test_a_cell_is_named_by_what_it_depends_on_and_nothing_else():
     for changes in (
         {"seeds": 9},
         {"first_seed": 4},
-        {"block": 1},
+        {"seeds_per_cell": 1},
         {"failed": "left-out"},
         {"retries": 0},
-        {"level": 0.9},
+        {"confidence": 0.9},
     ):
         assert keys(small(**changes)) == usual, changes
     renamed = {"x": {"name": "q_learning"}, "y": {"name": "td"}, "z": {"name": "random_walk"}}
@@ -87,7 +87,7 @@ def test_a_player_whose_file_has_changed_is_another_one(tmp_path, monkeypatch):
 def test_seeds_are_cut_into_blocks():
     assert spans_of(5, 7, 3) == [(5, 3), (8, 3), (11, 1)]
     assert spans_of(0, 2, 16) == [(0, 2)]
-    config = build(small(seeds=5, block=2))
+    config = build(small(seeds=5, seeds_per_cell=2))
     plan = plan_of(config, pairs_of(config), {})
     cells = list(cells_of(plan))
     assert len(cells) == 6 * 3

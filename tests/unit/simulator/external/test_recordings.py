@@ -86,7 +86,7 @@ def test_seeds_without_episodes_were_not_played_and_did_not_fail(file):
 def test_episodes_of_other_seeds_are_not_read(file):
     edited(file, lambda values: values["episodes"][0].update({"return": 7.0}))
     assert played(f"human:{file}", "CartPole-v1", seeds=1, first_seed=2)["scores"][0] > 0
-    assert "earned" in refusal(file)
+    assert "has return" in refusal(file)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_episodes_of_other_seeds_are_not_read(file):
         (lambda v: v["episodes"][1].pop("return"), "Object missing required field `return` - at `$.episodes[1]`"),
         (lambda v: v["episodes"][1].update(actions=[]), "episodes[1].actions is empty, expected at least one"),
         (lambda v: v["episodes"][1].update(terminated=False), "episodes[1] neither terminated nor was truncated"),
-        (lambda v: v["episodes"][1].update({"return": 3.0}), "episodes[1], seed 0, earned 41.0, expected 3.0"),
+        (lambda v: v["episodes"][1].update({"return": 3.0}), "episodes[1], seed 0, has return 41.0, expected 3.0"),
         (lambda v: v["episodes"][1].update(truncated=True), "episodes[1], seed 0, terminated after its 41 actions"),
         (lambda v: v["episodes"][1]["actions"].append(0), "episodes[1], seed 0, ended after 41 of its 42 actions"),
         (lambda v: v["episodes"][1]["actions"].pop(), "episodes[1], seed 0, went on after its 40 actions, expected"),
@@ -138,7 +138,7 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
 def test_a_recording_replaces_another_file_only_with_force(tmp_path):
     path, recording = tmp_path / "r.json", Recording("CartPole-v1", {}, ())
     path.write_text("mine")
-    with pytest.raises(ValueError, match=r"r\.json is there already"):
+    with pytest.raises(ValueError, match=r"r\.json already exists"):
         write_recording(path, recording)
     assert path.read_text() == "mine"
     write_recording(path, recording, force=True)
@@ -158,5 +158,5 @@ def test_settings_that_differ_from_the_defaults_are_found():
 def test_a_file_that_changes_between_planning_and_playing_fails_its_cell(file):
     config = external(f"human:{file}", {}, run("CartPole-v1"))
     edited(file, lambda values: values["episodes"][0].update({"return": 7.0}))
-    with pytest.raises(ValueError, match=r"episodes\[0\], seed 0, earned"):
+    with pytest.raises(ValueError, match=r"episodes\[0\], seed 0, has return"):
         play_external(config, lambda: None)

@@ -93,7 +93,7 @@ def test_code_in_a_file_never_runs(library, tmp_path, monkeypatch, engram):
         play_external(config, lambda: None)
     monkeypatch.chdir(tmp_path)
     words = ["tournament", "--agents", f"them=sb3:{path}", "random_walk", "--envs", POLE, "--seeds", "1"]
-    words += ["--steps", "10", "--resamples", "100", "--workers", "1", "--view", "none", "--json"]
+    words += ["--steps", "10", "--n-bootstrap", "100", "--workers", "1", "--view", "none", "--json"]
     failures = engram(*words, code=1).json["failures"]
     assert [each["contestant"] for each in failures] == ["them"]
     assert "cannot be read as tensors alone" in failures[0]["reason"]

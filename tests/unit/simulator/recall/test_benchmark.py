@@ -90,9 +90,9 @@ def test_the_nearest_pattern_is_the_ceiling_of_exact_recall(summary):
         if each["memory"] == "nearest_neighbor":
             # 3 seeds * 4 cues at least; the ceiling is what is expected of them
             assert each["exact"]["mean"] == pytest.approx(each["ceiling"]["exact"], abs=0.15)
-            assert each["share_exact"]["mean"] == pytest.approx(1.0, abs=0.15)
+            assert each["exact_ratio"]["mean"] == pytest.approx(1.0, abs=0.15)
             assert each["spurious"] == 0.0
-            assert each["fixed"]["mean"] == 1.0
+            assert each["fixed_point_rate"]["mean"] == 1.0
             assert each["familiarity"]["mean"] == 1.0
         assert each["overlap"]["mean"] <= each["ceiling"]["overlap"] + 0.02
 
@@ -125,7 +125,7 @@ def test_a_seed_is_the_same_alone(tmp_path, summary):
     alone = summary_of(tmp_path)
     for each in alone["cells"]:
         together = cell(summary, each["memory"], each["patterns"], each["corruption"])
-        for name in ("overlap", "exact", "fixed", "familiarity"):
+        for name in ("overlap", "exact", "fixed_point_rate", "familiarity"):
             assert each[name]["per_seed"][0] == together[name]["per_seed"][2]
         assert each["overlap"]["low"] is None
 
@@ -162,7 +162,7 @@ def test_a_cell_does_not_depend_on_the_corruptions_beside_it(tmp_path):
         play(tmp_path / name, config(**only, corruption=order))
     one, other = summary_of(tmp_path / "one"), summary_of(tmp_path / "other")
     for corruption in corruptions:
-        for score in ("fixed", "overlap", "exact"):
+        for score in ("fixed_point_rate", "overlap", "exact"):
             here, there = (cell(each, "modern_hopfield", 30, corruption)[score] for each in (one, other))
             assert here["per_seed"] == there["per_seed"]
 
@@ -255,7 +255,7 @@ def test_a_memory_that_cannot_be_built_is_listed_with_its_reason(tmp_path, capsy
     ):
         competing = {name: {} for name in memories if name == out or name == "nearest_neighbor"}
         given = config(**asked, seeds=2, patterns=[4], memory=competing)
-        with pytest.raises(ValueError, match="--skip goes on without"):
+        with pytest.raises(ValueError, match="--skip leaves it out"):
             play(tmp_path / f"no{n}", given)
         assert not (tmp_path / f"no{n}").exists()
         lab, skipping = tmp_path / str(n), config(**asked, seeds=2, patterns=[4], memory=competing, skip=True)
@@ -298,8 +298,10 @@ def test_without_corruption_there_is_no_evidence(tmp_path, corruption, capsys):
         whole, noisy = (cell(found, name, 40, each) for each in (corruption, "flip:0.01"))
         assert whole["overlap"]["mean"] < 0.95
         assert whole["exact"]["mean"] < 0.5
-        assert (whole["heard"], noisy["heard"]) == (False, True)
-        assert whole["exact"]["per_seed"] == whole["fixed"]["per_seed"] == noisy["fixed"]["per_seed"]
+        assert (whole["used_evidence"], noisy["used_evidence"]) == (False, True)
+        assert (
+            whole["exact"]["per_seed"] == whole["fixed_point_rate"]["per_seed"] == noisy["fixed_point_rate"]["per_seed"]
+        )
     assert cell(found, "nearest_neighbor", 40, corruption)["exact"]["mean"] == 1.0
     assert cell(found, "identity", 40, corruption)["ceiling"] == {"overlap": 1.0, "exact": 1.0}
     recall_tables.show(found)
@@ -374,7 +376,7 @@ PICTURE = RecallPicture(
     np.array([-1.0, -3.0, -4.0, np.nan]),
 )
 SNAPSHOT = RecallSnapshot(
-    "r7", ("nearest_neighbor", "hopfield"), "digits", "playing", (0, 1), 3, 12, 4.2, "hopfield, 8 patterns, flip:0.1",
+    "r7", ("nearest_neighbor", "hopfield"), "digits", "running", (0, 1), 3, 12, 4.2, "hopfield, 8 patterns, flip:0.1",
     PICTURE, dict.fromkeys(SCORES[:4], 0.5), "hopfield, 4 patterns, erase:0.5",
 )  # fmt: skip
 
@@ -407,6 +409,6 @@ def test_without_a_terminal_a_benchmark_prints_a_dozen_lines():
     out = io.StringIO()
     view = terminal_view(Console(file=out, width=60))
     for n in range(101):
-        view.show(dataclasses.replace(SNAPSHOT, n_done=n, n_cells=100, phase="done" if n == 100 else "playing"))
+        view.show(dataclasses.replace(SNAPSHOT, n_done=n, n_cells=100, phase="done" if n == 100 else "running"))
     view.close()
     assert len(out.getvalue().splitlines()) == 11

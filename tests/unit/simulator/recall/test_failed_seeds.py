@@ -20,13 +20,13 @@ from simulator.reporting import recall as recall_tables
 from simulator.store.cell_store import CellStore
 from simulator.store.run_store import Store
 from simulator.tournaments import loop as host
-from simulator.tournaments import summary as verdict
+from simulator.tournaments import summary as standings
 from simulator.tournaments.workers.local import workers_of
 
 MEMORY = "tests.helpers.breaking_memory"
 PLACES = {"store": NOT_STORED, "recall": NOT_RECALLED, "trace": NOT_RECALLED, "energy": NOT_RECALLED}
 PLACES["codes"] = NOT_RECALLED
-NUMBERS = ("overlap", "exact", "share_overlap", "share_exact", "fixed", "familiarity")
+NUMBERS = ("overlap", "exact", "overlap_ratio", "exact_ratio", "fixed_point_rate", "familiarity")
 
 
 def played(lab, broken=(1,), at="store", **changes):
@@ -183,7 +183,7 @@ def test_a_tournament_excludes_and_reports_a_failed_seed_too(tmp_path):
     with CellStore(tmp_path) as store:
         for last in host.play(tournament_config.build(tables), store, lambda n: workers_of("0", n)):
             assert last.id == "t1"
-        found = verdict.summary(store, "t1")
+        found = standings.summary(store, "t1")
     reasons = {(each["contestant"], *each["seeds"]): each["reason"] for each in found["failures"]}
     assert reasons["some", 1] == NOT_RECALLED
     assert NOT_RECALLED in reasons["every", 0, 1, 2]

@@ -151,11 +151,11 @@ def test_seeds_and_labels_in_few_words():
 
 
 def test_settings_keep_their_lines_and_everything_else_is_on_one():
-    found = tournament.readable(summary(settings="level = 0.9\n\ta = 1\x1b", label="two\nlines\x00"))
-    assert found["settings"] == "level = 0.9\n        a = 1\\x1b"
+    found = tournament.readable(summary(settings="confidence = 0.9\n\ta = 1\x1b", label="two\nlines\x00"))
+    assert found["settings"] == "confidence = 0.9\n        a = 1\\x1b"
     assert found["label"] == r"two lines\x00"
     assert tournament.confidence(found) == "95 %"  # it is not TOML any more
-    assert tournament.confidence(summary(settings="level = 0.9")) == "90 %"
+    assert tournament.confidence(summary(settings="confidence = 0.9")) == "90 %"
 
 
 def test_an_analysis_is_shown():

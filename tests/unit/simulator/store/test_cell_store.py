@@ -140,5 +140,5 @@ def test_an_older_lab_that_lost_its_database_is_refused_by_its_journals(tmp_path
     for folder in (lab / "runs").iterdir():
         (folder / journal.NAME).unlink()
         journal._append(folder, {"run": {"id": 1}})
-    with pytest.raises(StoreError, match="was made by an older version of engram: its schema is 0, expected 3"):
+    with pytest.raises(StoreError, match="was made by an older version of engram: its schema is 0, expected 4"):
         repair(str(lab), str(tmp_path / "new"))

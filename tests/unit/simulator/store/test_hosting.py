@@ -100,8 +100,8 @@ def test_a_clock_continues_where_the_last_process_left_it():
 
 
 def test_every_kind_of_snapshot_tells_its_progress():
-    recall = RecallSnapshot("r2", ("hopfield",), "digits", "playing", (0,), 1, 1, 0.0, "", None, {})
-    tournament = TournamentSnapshot("t1", "playing", planned=12, done=3, running=1, failed=1, reused=0, seconds=0.0)
+    recall = RecallSnapshot("r2", ("hopfield",), "digits", "running", (0,), 1, 1, 0.0, "", None, {})
+    tournament = TournamentSnapshot("t1", "running", planned=12, done=3, running=1, failed=1, reused=0, seconds=0.0)
     match = MatchSnapshot("a - b", "done", Progress(2, 2, "episode"), 0.0, {})
     progress = {each.kind: str(each.progress) for each in (snapshot(), recall, tournament, match)}
     assert progress == {

@@ -71,7 +71,7 @@ def test_no_cell_is_run_twice(played, tmp_path, monkeypatch):
 
 
 def test_results_do_not_depend_on_the_block_or_the_place(played, tmp_path):
-    play(tmp_path / "cut", small(block=2))
+    play(tmp_path / "cut", small(seeds_per_cell=2))
     play(tmp_path / "apart", small(), workers=lambda: Processes(2))
     assert numbers(tmp_path / "apart") == numbers(played[0])
     cut, whole = summary_of(tmp_path / "cut"), summary_of(played[0])
@@ -185,7 +185,7 @@ def test_an_adaptive_tournament_adds_seeds_to_undecided_pairs(tmp_path):
     found = summary_of(tmp_path)
     assert found["seeds"] == list(range(6))
     assert last.done == last.planned == 6
-    again = play(tmp_path, {**values, "adaptive": True, "most_seeds": 6})
+    again = play(tmp_path, {**values, "adaptive": True, "max_seeds": 6})
     assert (again.id, again.reused) == ("t1", 6)
 
 

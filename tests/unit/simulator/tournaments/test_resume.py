@@ -20,7 +20,7 @@ from tests.helpers.tournaments import ENVS, numbers, play, small, summary_of
 
 LONG = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=60_000, eval_every=30_000)
 GAME = {
-    **small(agent={}, env={}, seeds=4, block=2),
+    **small(agent={}, env={}, seeds=4, seeds_per_cell=2),
     "player": {"tit-for-tat": {}, "always-defect": {}, "always-cooperate": {}},
     "game": {"dilemma": {"name": "iterated_matrix", "episodes": 10}},
 }
@@ -114,7 +114,7 @@ def test_failures_outside_a_cell_are_retried(tmp_path, monkeypatch, error):
     monkeypatch.setattr(cell_runner, "play", play_cell)
     last = play(tmp_path, small(agent={"td": {}}, env={"four": ENVS["four"]}))
     assert (last.done, last.failed, len(calls)) == (1, 0, 2)
-    assert "it is taken up again" in last.warnings[0]
+    assert "the cell runs again" in last.warnings[0]
 
 
 def test_any_end_of_a_thread_is_reported(tmp_path, monkeypatch):
@@ -150,7 +150,7 @@ def test_a_cached_summary_depends_on_plan_and_settings(tmp_path):
 
 
 def test_random_play_is_measured_on_every_block(tmp_path):
-    play(tmp_path, small(agent={"random_search": {}}, env={"swing": {"name": "Pendulum-v1"}}, block=2))
+    play(tmp_path, small(agent={"random_search": {}}, env={"swing": {"name": "Pendulum-v1"}}, seeds_per_cell=2))
     with CellStore(tmp_path) as store:
         (pair,) = store.find("t1").plan["references"]
     assert pair["spans"] == [[0, 2], [2, 1]]

@@ -68,8 +68,8 @@ def test_a_changed_cached_summary_is_detected(lab):
     with CellStore(lab) as store:
         summary.keep(store, "t1")
     with closing(sqlite3.connect(lab / NAME)) as db, db:
-        db.execute("UPDATE verdicts SET verdict = replace(verdict, 'td', 'tt')")
-    with CellStore(lab) as store, pytest.raises(ValueError, match="a row of verdicts is not what was written"):
+        db.execute("UPDATE analyses SET analysis = replace(analysis, 'td', 'tt')")
+    with CellStore(lab) as store, pytest.raises(ValueError, match="a row of analyses is not what was written"):
         summary.summary(store, "t1")
 
 

@@ -22,8 +22,8 @@ def config(fails=None, **env):
 @pytest.mark.parametrize(
     ("what", "value", "said"),
     [
-        ("reward", "nan", "seed 41 earned nan in step 437, expected a finite number"),
-        ("reward", "-inf", "seed 41 earned -inf in step 437, expected a finite number"),
+        ("reward", "nan", "seed 41 got reward nan in step 437, expected a finite number"),
+        ("reward", "-inf", "seed 41 got reward -inf in step 437, expected a finite number"),
         ("seen", "nan", "seed 41 observed [nan nan] in step 437, expected finite numbers"),
         ("final", "inf", "seed 41 observed [inf inf] in step 437, expected finite numbers"),
     ],
@@ -51,7 +51,7 @@ def test_a_later_nan_fails_the_run_in_one_line_and_keeps_stored_results(tmp_path
     words = ["run", AGENT, ENV, "--env.what", "reward", "--env.at", "300", "--view", "none", "--steps", "400"]
     line = engram(*words, "--lab", str(tmp_path), code=1).err.splitlines()[-1]
     assert line.startswith("engram: run r1 failed after step ")
-    assert line.endswith(f": {ENV}: seed 1 earned nan in step 300, expected a finite number")
+    assert line.endswith(f": {ENV}: seed 1 got reward nan in step 300, expected a finite number")
     with Store(tmp_path) as store:
         assert (store.runs()[0].status, store.runs()[0].failed) == ("failed", [])
 
@@ -68,7 +68,7 @@ def test_checkpoints_before_it_are_left(tmp_path):
 
 def test_an_evaluation_refuses_a_non_finite_value_too():
     session = Session(config(what="reward", at=7))
-    with pytest.raises(ValueError, match=r"^clock: evaluation after step 0: seed 41 earned what is no number"):
+    with pytest.raises(ValueError, match=r"^clock: evaluation after step 0: seed 41 got a reward that is not finite"):
         session.evaluator().evaluate(session.agent, 0)
 
 
@@ -80,7 +80,7 @@ def test_a_nan_in_a_failed_seed_does_not_stop_the_run():
     np.testing.assert_array_equal(two.failed_at, [0, 300, 0])
     spoilt = Session(config({"41": 300}, what="reward", at=300))
     with pytest.raises(
-        ValueError, match="earned nan in step 300"
+        ValueError, match="got reward nan in step 300"
     ):  # here the environment broke the seed, not the agent
         spoilt.play(900)
 
@@ -94,5 +94,5 @@ def test_an_error_of_a_player_does_not_hide_a_bad_reward():
         return {}
 
     session.agent.learn = refuse
-    with pytest.raises(ValueError, match="seed 41 earned nan in step 5"):
+    with pytest.raises(ValueError, match="seed 41 got reward nan in step 5"):
         session.play(900)

@@ -33,7 +33,7 @@ def standing(i: int, division: str = "agent", **changes: Any) -> Standing:
 def snapshot(**changes: Any) -> TournamentSnapshot:
     usual = {
         "id": "t1",
-        "phase": "playing",
+        "phase": "running",
         "planned": 300,
         "done": 149,
         "running": 2,
@@ -137,7 +137,7 @@ def test_plain_lines_elsewhere_are_a_dozen():
     out = io.StringIO()
     view = terminal_view(Console(file=out, width=80))
     for done in range(300):
-        view.show(snapshot(done=done, phase="done" if done == 299 else "playing"))
+        view.show(snapshot(done=done, phase="done" if done == 299 else "running"))
     view.close()
     lines = out.getvalue().splitlines()
     assert 10 <= len(lines) <= 12

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.common.gridworld import graph_file
-from envs.common.gridworld.finite_world import WorldRules
-from envs.common.gridworld.graph_mdp import make_graph_world
+from envs.common.gridworld.graph_mdp import make_graph_model
+from envs.common.gridworld.layout_model import LayoutRules
 from envs.rooms import Config, make
 from simulator.core.mdp.model import TRUNCATES
 from simulator.core.mdp.solve import value_iteration
@@ -103,9 +103,9 @@ def test_a_huge_hexadecimal_number_is_refused(tmp_path):
 
 def test_too_many_ways_to_slip_are_refused():
     rows = [[1] * 400] * 400
-    assert len(make_graph_world(graph_file.parse(rows), WorldRules()).mdp.start) == 400
+    assert len(make_graph_model(graph_file.parse(rows), LayoutRules()).mdp.start) == 400
     with pytest.raises(ValueError, match=r"400 rooms with up to 400 doors each, expected at most 20,000,000"):
-        make_graph_world(graph_file.parse(rows), WorldRules(slip=0.1))
+        make_graph_model(graph_file.parse(rows), LayoutRules(slip=0.1))
 
 
 entries = st.sampled_from([-1, -1, 0, 0, 1, 100, 0.5])
@@ -117,11 +117,11 @@ square = st.integers(1, 5).flatmap(
 @given(square, st.sampled_from(["absorbing", "terminal"]), st.sampled_from([0.0, 0.4]))
 def test_any_matrix_of_doors_is_a_sound_env_or_refused(rows, goal, slip):
     if refusal({"R": rows}, goal, slip) is None:
-        world = make_graph_world(graph_file.parse(rows), WorldRules(goal=goal, slip=slip))
-        values = value_iteration(world.mdp, 0.9).values
+        model = make_graph_model(graph_file.parse(rows), LayoutRules(goal=goal, slip=slip))
+        values = value_iteration(model.mdp, 0.9).values
         assert np.isfinite(values).all()
-        assert values[world.mdp.start > 0].max() > 0
-        np.testing.assert_array_equal(world.mdp.legal, np.array(rows) != -1)
+        assert values[model.mdp.start > 0].max() > 0
+        np.testing.assert_array_equal(model.mdp.legal, np.array(rows) != -1)
 
 
 anything = st.recursive(
@@ -140,7 +140,7 @@ def test_anything_else_is_refused_in_one_line(data):
 
 def refusal(data, goal, slip):
     try:
-        make_graph_world(graph_file.parse(data, "any"), WorldRules(goal=goal, slip=slip))
+        make_graph_model(graph_file.parse(data, "any"), LayoutRules(goal=goal, slip=slip))
     except ValueError as error:
         return str(error)
     return None

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.common import render
-from envs.common.gridworld.finite_world import MAX_TABLE_BYTES
 from envs.common.gridworld.grid_observations import hidden
+from envs.common.gridworld.layout_model import MAX_TABLE_BYTES
 from envs.rooms import Config, make
 from simulator.core import rng
 from simulator.core.scene import Mark

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.common.gridworld import layouts, map_file
-from envs.common.gridworld.finite_world import ObservationConfig, WorldRules
-from envs.common.gridworld.grid_observations import make_grid_world
+from envs.common.gridworld.grid_observations import make_grid_model
+from envs.common.gridworld.layout_model import LayoutRules, ObservationConfig
 from envs.common.gridworld.layouts import LayoutOptions, make_maze
 from envs.common.render import render_frame, render_text
 from envs.rooms import Config, make
@@ -42,11 +42,11 @@ def test_four_rooms_are_the_classic_ones():
 @pytest.mark.parametrize("size", range(9, 30))
 def test_four_rooms_of_any_size_are_connected_by_four_doors(size):
     plan = layouts.four(LayoutOptions(size=size))
-    world = make_grid_world(plan, WorldRules())
+    model = make_grid_model(plan, LayoutRules())
     assert len(plan.rows) == len(plan.rows[0]) == size
     free = sum(row.count(" ") + row.count("S") + row.count("G") for row in plan.rows)
-    assert len(world.mdp.start) == free == (size - 2) ** 2 - (2 * size - 5) + 4
-    assert (world.mdp.start > 0).sum() == free - 1
+    assert len(model.mdp.start) == free == (size - 2) ** 2 - (2 * size - 5) + 4
+    assert (model.mdp.start > 0).sum() == free - 1
 
 
 @pytest.mark.parametrize(("size", "loops"), [(5, 0.0), (9, 0.0), (21, 0.0), (9, 0.5), (9, 1.0)])
@@ -55,9 +55,9 @@ def test_a_maze_is_a_spanning_tree_and_its_loops(size, loops):
     n, walls = (size // 2) ** 2, 2 * (size // 2) * (size // 2 - 1)
     opened = round(loops * (walls - (n - 1)))
     assert sum(row.count("#") for row in rows) == size * size - n - (n - 1) - opened
-    world = make_grid_world(map_file.Map(rows), WorldRules(start="random"))
-    assert (world.mdp.start > 0).sum() == 2 * n - 2 + opened  # from everywhere the goal can be reached
-    assert value_iteration(world.mdp, 1.0).start_value == pytest.approx(1.0)
+    model = make_grid_model(map_file.Map(rows), LayoutRules(start="random"))
+    assert (model.mdp.start > 0).sum() == 2 * n - 2 + opened  # from everywhere the goal can be reached
+    assert value_iteration(model.mdp, 1.0).start_value == pytest.approx(1.0)
 
 
 def test_a_maze_depends_on_the_layout_seed_only():
@@ -163,27 +163,27 @@ def test_every_state_has_a_place_of_its_own_in_the_scene(layout):
     maps(),
     st.sampled_from(
         [
-            WorldRules(),
-            WorldRules(slip=0.3, goal="absorbing", start="random"),
-            WorldRules(slip=1.0, slip_direction="uniform"),
+            LayoutRules(),
+            LayoutRules(slip=0.3, goal="absorbing", start="random"),
+            LayoutRules(slip=1.0, slip_direction="uniform"),
         ]
     ),
     st.sampled_from(["index", "position", "onehot", "walls", "window", "pixels"]),
 )
 def test_any_map_is_a_sound_env_or_refused(plan, rules, kind):
-    world = attempt(plan, rules)
-    if world is None:
+    model = attempt(plan, rules)
+    if model is None:
         return
-    mdp, views = world.mdp, world.observations(ObservationConfig(kind=kind, cell_pixels=3))
+    mdp, views = model.mdp, model.observations(ObservationConfig(kind=kind, cell_pixels=3))
     np.testing.assert_allclose(mdp.prob.sum(axis=-1), 1.0)
     assert np.isfinite(value_iteration(mdp, 0.9).values).all()
     assert views.space.contains(views.encode(np.array([0]))[0])
-    assert render_text(world.render(0, 0)).count("@") == 1
+    assert render_text(model.render(0, 0)).count("@") == 1
 
 
 def attempt(plan, rules):
     try:
-        return make_grid_world(plan, rules)
+        return make_grid_model(plan, rules)
     except ValueError as error:
         if "expected" not in str(error):
             raise AssertionError(str(error)) from error

@@ -143,7 +143,7 @@ def test_a_saved_map_loads_unchanged(plan):
 def test_files_are_replaced_atomically_and_only_with_force(tmp_path):
     path, plan = tmp_path / "map.txt", parse(HEADED)
     save(Map(("S G",)), path)
-    with pytest.raises(ValueError, match=r"map\.txt is there already"):
+    with pytest.raises(ValueError, match=r"map\.txt already exists"):
         save(plan, path)
     assert load(path) == Map(("S G",))
     save(plan, path, force=True)

@@ -108,9 +108,9 @@ def test_actions(env_id, actions, words):
     [
         ({"see": lambda t, rng: np.full(2, np.nan if t == 4 else 0.0)}, ["seed 0", "step 4", "nan"]),
         ({"see": lambda t, rng: np.full(2, np.nan if t == 12 else 0.0)}, ["step 12", "nan"]),
-        ({"earn": lambda t: np.nan if t == 3 else 0.0}, ["seed 0", "earned", "step 3", "nan"]),
-        ({"earn": lambda t: -np.inf}, ["earned -inf", "step 1"]),
-        ({"earn": lambda t: 1e300}, ["earned 1e+300", "step 1"]),
+        ({"earn": lambda t: np.nan if t == 3 else 0.0}, ["seed 0", "got reward", "step 3", "nan"]),
+        ({"earn": lambda t: -np.inf}, ["got reward -inf", "step 1"]),
+        ({"earn": lambda t: 1e300}, ["got reward 1e+300", "step 1"]),
         ({"see": lambda t, rng: np.zeros(3)}, ["observed [0. 0. 0.]"]),
         ({"observation": gymnasium.spaces.Discrete(3), "see": lambda t, rng: t}, ["observed 3", "Discrete(3)"]),
         ({"see": lambda t, rng: np.zeros(2) if t < 5 else 1 / 0}, ["seed 0 failed in step 5", "ZeroDivision"]),

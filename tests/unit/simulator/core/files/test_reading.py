@@ -326,7 +326,7 @@ def test_only_a_pipe_is_read_by_the_number_of_a_descriptor(no_stdin, opened, sai
     os.dup2(handle, 0)
     for place in (f"/dev/fd/{handle}", f"/proc/self/fd/{handle}", "/dev/stdin"):
         with pytest.raises(UnreadableError, match=said):
-            read_text(place, handed=True)
+            read_text(place, allow_pipe=True)
     os.close(handle)
 
 
@@ -334,7 +334,7 @@ def test_a_large_file_is_refused_unread_by_the_number_of_its_descriptor_too(tmp_
     with (tmp_path / "x").open("w+b") as file:
         file.truncate(5 << 20)
         with pytest.raises(UnreadableError, match=r": 5,242,880 bytes, expected at most 4,194,304"):
-            read_text(f"/dev/fd/{file.fileno()}", handed=True)
+            read_text(f"/dev/fd/{file.fileno()}", allow_pipe=True)
 
 
 @pytest.fixture
@@ -362,10 +362,10 @@ def test_a_pipe_is_read_no_further_than_is_allowed(piped, monkeypatch, length, f
     monkeypatch.setenv(LIMIT, "1")
     place = f"/dev/fd/{piped(length)}"
     if fits:
-        assert len(read_text(place, handed=True)) == length
+        assert len(read_text(place, allow_pipe=True)) == length
     else:
         with pytest.raises(UnreadableError, match=r": 1,048,577 bytes, expected at most 1,048,576"):
-            read_text(place, handed=True)
+            read_text(place, allow_pipe=True)
 
 
 def test_a_byte_order_mark_is_skipped(tmp_path, capsys):

@@ -78,7 +78,7 @@ def test_every_figure_and_page_is_complete_and_reproducible(tmp_path, kind):
 def test_a_foreign_file_is_replaced_only_with_force(tmp_path, kind):
     path = tmp_path / f"mine.{'svg' if kind == 'curves' else kind}"
     path.write_text("mine")
-    with pytest.raises(ValueError, match=r"is there already, .* or --force to replace it"):
+    with pytest.raises(ValueError, match=r"already exists, .* or --force to replace it"):
         _draw(kind, path)
     assert path.read_text() == "mine"
     _draw(kind, path, force=True)
@@ -161,7 +161,7 @@ def test_a_foreign_file_in_a_lab_is_not_replaced(lab):
     write_page(SMALL, lab / "t1.html", in_lab=True)
     write_page(SMALL, lab / "t1.html", in_lab=True)
     (lab / "t2.html").write_text("mine")
-    with pytest.raises(ValueError, match="is there already"):
+    with pytest.raises(ValueError, match="already exists"):
         write_page(SMALL, lab / "t2.html", in_lab=True)
 
 
@@ -174,7 +174,7 @@ def test_a_file_that_comes_to_be_there_meanwhile_is_not_replaced(tmp_path, monke
         real(*given)
 
     monkeypatch.setattr(os, moment, late)
-    with pytest.raises(ValueError, match=r"is there already|it has just come to be there"):
+    with pytest.raises(ValueError, match=r"already exists|it has been created meanwhile"):
         write_file(path, b"<html>")
     assert path.read_text() == "mine"
     assert [each.name for each in tmp_path.iterdir()] == ["a.html"]
@@ -221,7 +221,7 @@ def test_a_trainer_is_saved_over_a_trainer_and_over_nothing_else(tmp_path):
     assert api.Trainer.load(tmp_path / "a.safetensors").num_timesteps == 10
     (tmp_path / "mine").write_text("mine")
     (tmp_path / "mine.partial").write_text("mine too")
-    with pytest.raises(ValueError, match="is there already"):
+    with pytest.raises(ValueError, match="already exists"):
         trainer.save(tmp_path / "mine")
     trainer.save(tmp_path / "mine", force=True)
     assert (tmp_path / "mine.partial").read_text() == "mine too"

@@ -125,7 +125,9 @@ def test_values_inside_a_space_are_accepted(probe, space, shown, seen):
 def test_a_reward_is_one_number(probe, earned):
     env = probe(earn=lambda t: earned if t == 3 else 0.0)
     env.reset()
-    with pytest.raises(ValueError, match=r"^test/Border-v0: seed 40, in step 3: earned .* expected one number"):
+    with pytest.raises(
+        ValueError, match=r"^test/Border-v0: seed 40, in step 3: returned reward .* expected one number"
+    ):
         stepped(env)
 
 

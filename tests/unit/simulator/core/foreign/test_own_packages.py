@@ -90,7 +90,7 @@ def test_the_module_runs_there_too(project: Path) -> None:
 
 def test_workers_run_there_too(project: Path) -> None:
     words = ("--agents", "q_learning", "--envs", "rooms", "./envs/grid.py:MyGrid", *RUN, "--workers", "1")
-    result = json.loads(python(project, "-P", "-c", ENGRAM, "tournament", *words, "--resamples", "100").stdout)
+    result = json.loads(python(project, "-P", "-c", ENGRAM, "tournament", *words, "--n-bootstrap", "100").stdout)
     assert result["cells"] == {**result["cells"], "done": result["cells"]["planned"], "failed": 0}
 
 

@@ -125,7 +125,7 @@ def test_memories_and_challenges(project: Path, engram: Engram) -> None:
 def tournament(engram: Engram, *words: str) -> str:
     """Run a tournament of files and return the line with its number of cells."""
     named = ("--agents", "./my-agent 2.py", "python:./policy.py:act", "--envs", "./envs/grid.py:MyGrid")
-    done = engram("tournament", *named, *RUN, "--resamples", "100", "--workers", "1", *words)
+    done = engram("tournament", *named, *RUN, "--n-bootstrap", "100", "--workers", "1", *words)
     assert done.json["cells"]["failed"] == 0
     return next(line for line in done.err.splitlines() if line.startswith("t"))
 
@@ -145,7 +145,7 @@ def test_cells_know_files_by_what_they_hold(project: Path, monkeypatch: pytest.M
 def test_cells_know_what_registers_an_id_by_what_it_holds(project: Path, engram: Engram) -> None:
     (project / "my_grid.py").write_text(GRID.replace("entry_point=MyGrid", "entry_point='my_grid_class:MyGrid'"))
     (project / "my_grid_class.py").write_text(GRID.partition("gym.register")[0])
-    words = ("--agents", "q_learning", "--envs", "my_grid:MyGrid-v0", *RUN, "--resamples", "100", "--workers", "1")
+    words = ("--agents", "q_learning", "--envs", "my_grid:MyGrid-v0", *RUN, "--n-bootstrap", "100", "--workers", "1")
 
     def said() -> str:
         return next(line for line in engram("tournament", *words).err.splitlines() if line.startswith("t"))
@@ -180,7 +180,7 @@ def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, engr
 
 
 def test_players_of_games(project: Path, engram: Engram) -> None:
-    words = ("--players", "./my-agent 2.py", "tit-for-tat", "--games", "iterated_matrix", *RUN, "--resamples", "100")
+    words = ("--players", "./my-agent 2.py", "tit-for-tat", "--games", "iterated_matrix", *RUN, "--n-bootstrap", "100")
     found = engram("tournament", *words, "--workers", "1").json
     assert found["cells"]["failed"] == 0
     assert {each["contestant"] for each in found["ranking"]} == {"my-agent_2", "tit-for-tat"}

@@ -188,7 +188,7 @@ def test_an_unknown_numba_cache_format_is_not_used_and_reported(program: Program
     finally:
         program.file.write_text(PROGRAM)
     assert out == COMPILED
-    assert "keeps compiled code in another way (IndexDataCacheFile._load_data)" in err
+    assert "has another private interface for cached code (IndexDataCacheFile._load_data)" in err
     assert err.count("\n") == 1
 
 
@@ -204,9 +204,7 @@ os.replace = replace
     program.file.write_text(full + PROGRAM)
     out, err = program.run()
     assert out == COMPILED
-    assert err == (
-        f"engram: {program.kept}: No space left on device: compiled code is not kept, this command goes on without\n"
-    )
+    assert err == (f"engram: {program.kept}: No space left on device: compiled code is not cached\n")
     assert program.files() == []
 
 
@@ -278,7 +276,7 @@ def test_a_default_folder_of_another_user_is_not_used(
     home.mkdir()
     _owner(monkeypatch, home)
     assert _chosen().parent == spare
-    assert "belongs to another user: compiled code is kept elsewhere" in capfd.readouterr().err
+    assert "belongs to another user: compiled code is cached elsewhere" in capfd.readouterr().err
 
 
 def _unwritable(home: Path) -> None:
@@ -337,7 +335,7 @@ def test_a_planted_folder_is_not_used(
     assert found.parent.parent == spare.parent
     assert found.parent != spare
     assert stat.S_IMODE(found.parent.stat().st_mode) == 0o700
-    assert "it is not used, compiled code is kept for this command only" in capfd.readouterr().err
+    assert "it is not used, compiled code is cached for this command only" in capfd.readouterr().err
     assert _chosen() == found  # and for the processes that it starts
     assert capfd.readouterr().err == ""
 

@@ -1,4 +1,4 @@
-"""A layout as a finite environment: its MDP, its picture, and its observations, for grids and graphs of rooms alike."""
+"""Model of a layout, grid or graph of rooms: its MDP, its picture and its observations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from simulator.core.scene import Scene
 MAX_TABLE_BYTES = 32 << 20  # observations of all states are tabulated up to this size, and computed on demand beyond it
 
 
-class WorldRules(NamedTuple):
+class LayoutRules(NamedTuple):
     """The rules of movement and of the end of an episode, on any layout."""
 
     slip: float = 0.0
@@ -45,8 +45,8 @@ class ObservationModel(NamedTuple):
     legal_actions: Array | None = None  # bool [n_observations, A]; None: all of them
 
 
-class FiniteWorld(NamedTuple):
-    """A layout as a finite environment."""
+class LayoutModel(NamedTuple):
+    """A layout's MDP, picture and observations."""
 
     mdp: FiniteMDP
     render: Callable[[int, int], Scene]  # (state, steps of the episode) -> its picture
