@@ -1,6 +1,6 @@
-"""Stores of observations, between an environment, a replay and a network.
+"""Stores of observations, between an environment, a replay or a batch of episodes, and a network.
 
-A replay keeps vectors and classes themselves, and positions of frames, each of which is stored once, for images.
+These keep vectors and classes themselves, and positions of frames, each of which is stored once, for images.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from agents.common.replay.frames import (
 from agents.common.spaces import ObservationAdapter
 from simulator.core.jit import jit_inline
 from simulator.core.protocols import Array, EnvSpec, State, Step
+
+ALL = slice(None)  # seeds
 
 
 class VectorEncoding(NamedTuple):
@@ -79,8 +81,8 @@ class VectorStore:
         """Stored form of obs [S, *obs], float32 [S, F]."""
         return self._adapter.encode(obs)
 
-    def inputs(self, stored: Array) -> Array:
-        """Network inputs float32 [S, B, in] of stored observations [S, B, F]."""
+    def inputs(self, stored: Array, seeds: slice = ALL) -> Array:
+        """Network inputs float32 [S, B, in] of stored observations [S, B, F] of these seeds."""
         if self.encoding.n_classes == 0:
             return stored
         return (stored == np.arange(self.encoding.n_classes)).astype(np.float32)
@@ -136,10 +138,14 @@ class FrameStore:
         """Add obs, without a step; its positions int64 [S, 1]. ``first`` bool [S] marks where episodes begin."""
         return append(self._ring, obs, first)[:, None]
 
-    def inputs(self, stored: Array) -> Array:
-        """Network inputs uint8 [S, B, k * C, H, W] of stored observations [S, B, 1]; the oldest one for older ones."""
-        positions = np.maximum(stored[..., 0], oldest_positions(self._ring)[:, None])
-        return gather(self._ring, positions)
+    def inputs(self, stored: Array, seeds: slice = ALL) -> Array:
+        """Network inputs uint8 [S, B, k * C, H, W] of stored observations [S, B, 1] of these seeds.
+
+        An observation that is overwritten becomes the oldest one.
+        """
+        ring = self._ring
+        rows = FrameRing(ring.frames[seeds], ring.n_before[seeds], ring.n_added[seeds], ring.depth)
+        return gather(rows, np.maximum(stored[..., 0], oldest_positions(rows)[:, None]))
 
     def oldest(self) -> Array:
         """First position of every seed whose stack is complete, int64 [S]."""

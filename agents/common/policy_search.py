@@ -1,7 +1,7 @@
 """Search in the space of policies: an incumbent, and candidates that try to replace it, both evaluated by playing.
 
 A policy is a network read directly: the greatest output is the action. Discrete observations go in as one-hot vectors,
-boxes as they are. Discrete actions are an argmax with ties at random; Box actions are the outputs, squashed by tanh
+vectors as they are. Discrete actions are an argmax with ties at random; Box actions are the outputs, squashed by tanh
 into their bounds.
 
 An evaluation is some fresh episodes, played in the environment itself, so every step of it is an environment step. A
@@ -15,17 +15,23 @@ Used by :mod:`agents.hill_climbing` and :mod:`agents.random_search`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from math import prod, sqrt
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
-from gymnasium import spaces
 
 from agents.common.exploration import argmax
 from agents.common.networks.dense import Net, NetworkSettings, forward_row, make_net, n_params
-from agents.common.spaces import action_lists, legal_rows
+from agents.common.spaces import (
+    ActionAdapter,
+    ObservationAdapter,
+    action_lists,
+    legal_row,
+    make_action_adapter,
+    make_observation_adapter,
+    uniform_best,
+)
 from agents.common.tabular import load, save, trace_buffers
 from simulator.core import rng
 from simulator.core.jit import jit, jit_inline, parallel_for, specialize
@@ -315,39 +321,7 @@ def _copy(source, target):
         target[k] = source[k]
 
 
-# 4. The policy: a network between an environment's spaces
-
-
-@dataclass(frozen=True)
-class PolicySpaces:
-    """An environment's spaces, as inputs and outputs of a network."""
-
-    n_inputs: int
-    n_outputs: int
-    one_hot_obs: bool
-    action_box: spaces.Box | None  # None: discrete actions
-    legal: Array  # bool [n_observations or 1, A]
-
-
-def make_policy_spaces(agent: str, spec: EnvSpec) -> PolicySpaces:
-    """The inputs and outputs that an environment asks for.
-
-    Raises:
-        ValueError: images, text, or actions that are neither discrete nor bounded.
-    """
-    obs = spec.observation
-    one_hot_obs = isinstance(obs, spaces.Discrete) and int(obs.start) == 0
-    flat = isinstance(obs, spaces.Box) and len(obs.shape) <= 1
-    if not one_hot_obs and not flat:
-        raise ValueError(f"{agent} on {spec.id}: observation {obs}, expected Discrete from 0 or a flat box of numbers")
-    n_inputs = int(obs.n) if one_hot_obs else prod(obs.shape)
-    action = spec.action
-    if isinstance(action, spaces.Discrete) and int(action.start) == 0:
-        return PolicySpaces(n_inputs, int(action.n), one_hot_obs, None, legal_rows(spec, int(action.n)))
-    if isinstance(action, spaces.Box) and action.is_bounded() and action.dtype.kind == "f":
-        n_outputs = prod(action.shape)
-        return PolicySpaces(n_inputs, n_outputs, one_hot_obs, action, np.ones((1, n_outputs), np.bool_))
-    raise ValueError(f"{agent} on {spec.id}: action space {action}, expected Discrete actions from 0 or a bounded box")
+# 4. The policy: a network between observations and actions
 
 
 class PolicyBuffers(NamedTuple):
@@ -365,39 +339,40 @@ class PolicyNetwork:
     """S networks as policies.
 
     Args:
-        policy_spaces: the environment's.
+        observations: of the environment, as inputs.
+        actions: of the environment, from outputs.
         net: the networks, read as they are now.
         stream: uint64 [S, 4], for ties.
     """
 
-    def __init__(self, policy_spaces: PolicySpaces, net: Net, stream: Array) -> None:
+    def __init__(self, observations: ObservationAdapter, actions: ActionAdapter, net: Net, stream: Array) -> None:
         n_seeds = len(net.params)
         self.net = net
         self.buffers = PolicyBuffers(
-            one_hot_obs=policy_spaces.one_hot_obs,
+            one_hot_obs=observations.n_classes > 0,
             obs_index=np.zeros(n_seeds, np.int64),
             hot_index=np.zeros(n_seeds, np.int64),
-            input=np.zeros((n_seeds, policy_spaces.n_inputs), np.float32),
-            output=np.zeros((n_seeds, policy_spaces.n_outputs), np.float32),
-            legal_actions=action_lists(policy_spaces.legal),
+            input=np.zeros((n_seeds, observations.n_inputs), np.float32),
+            output=np.zeros((n_seeds, actions.n_outputs), np.float32),
+            legal_actions=action_lists(actions.legal),
         )
         self._stream = stream
-        self._action_box = policy_spaces.action_box
+        self._encode_obs = observations.encode
+        self._decode_action = actions.decode
+        self._discrete_actions = actions.discrete
         self._actions = np.zeros(n_seeds, np.int64)
         self._best_actions = specialize(_best_actions, net, self.buffers, stream, self._actions)
         self._forward = specialize(_forward, net, self.buffers)
 
     def act(self, obs: Array) -> Array:
         """The greatest output's number, int64 [S], or the outputs squashed into their box, [S, *action]."""
-        box = self._action_box
-        if box is None:
+        if self._discrete_actions:
             self._set_input(obs)
             self._best_actions(self.net, self.buffers, self._stream, self._actions)
             return self._actions.copy()
-        outputs = self.outputs(obs).reshape(-1, *box.shape).astype(np.float64)
+        outputs = self.outputs(obs)
         outputs[np.isnan(outputs)] = 0.0  # of a seed that fails with this step
-        inside = box.low + (0.5 + 0.5 * np.tanh(outputs)) * (box.high - box.low)
-        return np.clip(inside.astype(box.dtype), box.low, box.high)
+        return self._decode_action(outputs)
 
     def outputs(self, obs: Array) -> Array:
         """Outputs of the networks at obs [S or 1, *obs]; float32 [S, out]."""
@@ -409,7 +384,7 @@ class PolicyNetwork:
         if self.buffers.one_hot_obs:
             self.buffers.obs_index[:] = obs
         else:
-            self.buffers.input[...] = np.reshape(obs, (len(obs), -1))
+            self.buffers.input[...] = self._encode_obs(obs)
 
 
 @jit_inline
@@ -425,8 +400,8 @@ def _forward_seed(net, buffers, i):
 @jit_inline
 def _best_action(net, buffers, stream, i):
     _forward_seed(net, buffers, i)
-    row = buffers.obs_index[i] if buffers.legal_actions.shape[0] > 1 else 0
-    return argmax(stream, i, buffers.output[i], buffers.legal_actions[row])
+    legal_actions = buffers.legal_actions[legal_row(buffers.legal_actions, buffers.obs_index[i : i + 1])]
+    return argmax(stream, i, buffers.output[i], legal_actions)
 
 
 @jit
@@ -457,8 +432,9 @@ def make_policy_search(
     Raises:
         ValueError: a space or a size that this agent cannot have.
     """
-    policy_spaces = make_policy_spaces(agent, spec)
-    sizes = (policy_spaces.n_inputs, *network.hidden, policy_spaces.n_outputs)
+    observations = make_observation_adapter(spec, agent)
+    actions = make_action_adapter(spec, agent, squash=True)
+    sizes = (observations.n_inputs, *network.hidden, actions.n_outputs)
     n_bytes = 16 * len(seed_list) * n_params(sizes)
     if n_bytes > MAX_WEIGHT_BYTES:
         raise ValueError(
@@ -471,7 +447,7 @@ def make_policy_search(
     bounds = [np.repeat((1 / sqrt(n), bias / sqrt(n)), (n * m, m)) for n, m in pairwise(sizes)]
     init_bound = np.concatenate(bounds).astype(np.float32)
     net.params[:, init_bound == 0.0] = 0.0
-    return PolicySearch(policy_spaces, hp, net, init_bound, list(seed_list))
+    return PolicySearch(observations, actions, hp, net, init_bound, list(seed_list))
 
 
 class PolicySearch:
@@ -479,19 +455,21 @@ class PolicySearch:
 
     def __init__(
         self,
-        policy_spaces: PolicySpaces,
+        observations: ObservationAdapter,
+        actions: ActionAdapter,
         hp: PolicySearchHyperparams,
         net: Net,
         init_bound: Array,
         seed_list: list[int],
     ) -> None:
         n_seeds = len(seed_list)
-        self._spaces = policy_spaces
+        self._observations = observations
+        self._actions = actions
         self._hp = hp
         self._init_bound = init_bound
         self._seeds = seed_list
         self._state = make_search_state(net.params, hp, rng.pcg64_states(seed_list, "exploration"))
-        self.network = PolicyNetwork(policy_spaces, net, self._state.stream)
+        self.network = PolicyNetwork(observations, actions, net, self._state.stream)
         self._rollout_buffers = trace_buffers(None, n_seeds, 1)
         self._reward = np.zeros(n_seeds, np.float32)
         self._ended = np.zeros(n_seeds, np.bool_)
@@ -501,7 +479,7 @@ class PolicySearch:
         self._metrics = {"incumbent": self._state.score}
         if not hp.independent:
             self._metrics["sigma"] = self._state.sigma
-        if policy_spaces.one_hot_obs and policy_spaces.action_box is None:
+        if observations.n_classes and actions.discrete:
             self.rollout = self._rollout
 
     def act(self, obs: Array) -> Array:
@@ -536,7 +514,7 @@ class PolicySearch:
         """The policy of the best incumbent so far; the first one before any was evaluated."""
         state = self._state
         params = np.where(state.incumbent_is_best[:, None], state.incumbent, state.best)
-        return BestPolicy(self._spaces, self.network.net, params, self._seeds)
+        return BestPolicy(self._observations, self._actions, self.network.net, params, self._seeds)
 
     def state(self) -> State:
         """Weights, records, counters and streams."""
@@ -569,16 +547,25 @@ class BestPolicy:
     """S networks, held still; see :class:`simulator.core.protocols.Policy`.
 
     Args:
-        policy_spaces: the environment's.
+        observations: of the environment, as inputs.
+        actions: of the environment, from outputs.
         net: the networks' shape.
         params: float32 [S, P], kept as they are.
         seed_list: the run's seeds, for the streams that break ties.
     """
 
-    def __init__(self, policy_spaces: PolicySpaces, net: Net, params: Array, seed_list: list[int]) -> None:
-        self._spaces = policy_spaces
+    def __init__(
+        self,
+        observations: ObservationAdapter,
+        actions: ActionAdapter,
+        net: Net,
+        params: Array,
+        seed_list: list[int],
+    ) -> None:
+        self._observations = observations
+        self._actions = actions
         net = net._replace(params=params, row=np.zeros_like(net.row))
-        self.network = PolicyNetwork(policy_spaces, net, rng.pcg64_states(seed_list, "ties"))
+        self.network = PolicyNetwork(observations, actions, net, rng.pcg64_states(seed_list, "ties"))
 
     def act(self, obs: Array, first: Array) -> Array:
         """The action of the greatest output at obs [S, *obs]."""
@@ -586,14 +573,11 @@ class BestPolicy:
 
     def probs(self, obs: Array) -> Array | None:
         """Uniform over the greatest outputs, [S, B, A]; None for Box actions."""
-        if self._spaces.action_box is not None:
+        if not self._actions.discrete:
             return None
-        legal = self._spaces.legal
         obs = np.asarray(obs)
         outputs = np.stack([self.network.outputs(each[None]) for each in obs], axis=1)  # [S, B, A]
-        legal_outputs = np.where(legal[obs] if len(legal) > 1 else legal, outputs, -np.inf)
-        best = legal_outputs == legal_outputs.max(axis=-1, keepdims=True)
-        return best / best.sum(axis=-1, keepdims=True)
+        return uniform_best(outputs, self.network.buffers.legal_actions, self._observations.encode(obs))
 
     def values(self, obs: Array) -> None:
         """It has no action values."""

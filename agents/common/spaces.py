@@ -1,4 +1,4 @@
-"""Adapters between an environment's spaces and agents: observations as network inputs, and the actions that exist."""
+"""Adapters between an environment's spaces and networks: observations as inputs, outputs as actions that exist."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from simulator.core.jit import jit_inline
 from simulator.core.protocols import Array, EnvSpec
 
 MAX_RANGE = 1e6  # wider bounds tell nothing about the numbers between them
@@ -27,13 +28,16 @@ class ObservationAdapter(NamedTuple):
     encode: Callable[[Array], Array]
 
 
-def make_observation_adapter(spec: EnvSpec, agent: str, normalize: bool = False) -> ObservationAdapter:
+def make_observation_adapter(
+    spec: EnvSpec, agent: str, normalize: bool = False, unit_integers: bool = False
+) -> ObservationAdapter:
     """Make the adapter of an environment of vectors or of discrete observations.
 
     Args:
         spec: the environment.
         agent: name of the agent, for errors.
         normalize: move features with bounds from these to -1 and 1.
+        unit_integers: move integers with bounds from these to 0 and 1, unless ``normalize`` moves them.
 
     Raises:
         ValueError: an observation space that is neither.
@@ -45,10 +49,10 @@ def make_observation_adapter(spec: EnvSpec, agent: str, normalize: bool = False)
     if not is_vector or space.shape is None or prod(space.shape) == 0:
         raise ValueError(f"{agent} on {spec.id}: observation space {space}, expected Discrete or a Box of numbers")
     n_features = prod(space.shape)
-    if not normalize or not isinstance(space, spaces.Box):
-        return ObservationAdapter(n_features, n_features, 0, _identity_scale(n_features), _rows)
-    scale = _scale_to_unit(space)
-    return ObservationAdapter(n_features, n_features, 0, scale, lambda obs: (_rows(obs) - scale[0]) * scale[1])
+    if isinstance(space, spaces.Box) and (normalize or (unit_integers and space.dtype.kind != "f")):
+        scale = _scale_to_unit(space, symmetric=normalize)
+        return ObservationAdapter(n_features, n_features, 0, scale, lambda obs: (_rows(obs) - scale[0]) * scale[1])
+    return ObservationAdapter(n_features, n_features, 0, _identity_scale(n_features), _rows)
 
 
 def is_image(spec: EnvSpec) -> bool:
@@ -70,15 +74,73 @@ def _identity_scale(n_features: int) -> Array:
     return np.repeat(np.array([[0.0], [1.0]], np.float32), n_features, axis=1)
 
 
-def _scale_to_unit(space: spaces.Box) -> Array:
-    """Offset and factor that move a feature with finite bounds into [-1, 1]; others stay as they are."""
+def _scale_to_unit(space: spaces.Box, *, symmetric: bool) -> Array:
+    """Offset and factor that move a feature with finite bounds into [-1, 1] or [0, 1]; others stay as they are."""
     finite = np.isfinite(space.low.ravel()) & np.isfinite(space.high.ravel())
     low = np.where(finite, space.low.ravel(), 0.0).astype(np.float64)
     high = np.where(finite, space.high.ravel(), 0.0).astype(np.float64)
     bounded = (high > low) & (high - low < MAX_RANGE)
-    offset = np.where(bounded, (low + high) / 2.0, 0.0)
-    factor = np.where(bounded, 2.0 / np.where(bounded, high - low, 1.0), 1.0)
+    zero = (low + high) / 2.0 if symmetric else low
+    width = 2.0 if symmetric else 1.0
+    offset = np.where(bounded, zero, 0.0)
+    factor = np.where(bounded, width / np.where(bounded, high - low, 1.0), 1.0)
     return np.array([offset, factor], np.float32)
+
+
+class ActionAdapter(NamedTuple):
+    """Converter of numbers to the actions of an environment.
+
+    ``decode`` maps [S, D] to [S, *action]: the index of a discrete action (D = 1), or the numbers of a Box action.
+    """
+
+    n_outputs: int  # of a policy network: one for each discrete action, or D
+    action_dim: int  # D
+    discrete: bool
+    legal: Array  # bool [n_observations or 1, n_outputs]
+    decode: Callable[[Array], Array]
+
+
+def make_action_adapter(spec: EnvSpec, agent: str, squash: bool = False) -> ActionAdapter:
+    """Make the adapter of an environment of Discrete or Box actions.
+
+    Numbers of a Box action are in units of half its range around its middle, or as they are without bounds, and are
+    clipped to the bounds. With ``squash`` they are real numbers, moved into the bounds by tanh.
+
+    Raises:
+        ValueError: other actions, or, with ``squash``, a Box without bounds.
+    """
+    space = spec.action
+    if isinstance(space, spaces.Discrete) and int(space.start) == 0:
+        n = int(space.n)
+        return ActionAdapter(n, 1, True, legal_rows(spec, n), lambda index: index[:, 0].astype(np.int64))
+    if not isinstance(space, spaces.Box) or space.dtype.kind != "f" or (squash and not space.is_bounded()):
+        box = "a bounded Box" if squash else "a Box"
+        raise ValueError(
+            f"{agent} on {spec.id}: action space {space}, expected Discrete actions from 0 or {box} of real numbers"
+        )
+    n = prod(space.shape)
+    return ActionAdapter(n, n, False, np.ones((1, n), np.bool_), _squasher(space) if squash else _clipper(space))
+
+
+def _clipper(space: spaces.Box) -> Callable[[Array], Array]:
+    bounded = np.isfinite(space.low) & np.isfinite(space.high)
+    middle = np.where(bounded, (space.low + space.high) / 2.0, 0.0)
+    half = np.where(bounded, (space.high - space.low) / 2.0, 1.0)
+
+    def clipped(numbers: Array) -> Array:
+        inside = middle + half * numbers.reshape(-1, *space.shape)
+        return np.clip(inside, space.low, space.high).astype(space.dtype)
+
+    return clipped
+
+
+def _squasher(space: spaces.Box) -> Callable[[Array], Array]:
+    def squashed(numbers: Array) -> Array:
+        real = numbers.reshape(-1, *space.shape).astype(np.float64)
+        inside = space.low + (0.5 + 0.5 * np.tanh(real)) * (space.high - space.low)
+        return np.clip(inside.astype(space.dtype), space.low, space.high)
+
+    return squashed
 
 
 def n_actions(spec: EnvSpec, agent: str) -> int:
@@ -106,6 +168,12 @@ def action_lists(legal: Array) -> Array:
     exist_first = np.argsort(~legal, axis=1, kind="stable")
     listed[:, 1:] = np.where(np.arange(legal.shape[1]) < listed[:, :1], exist_first, 0)
     return listed
+
+
+@jit_inline
+def legal_row(legal_actions, stored):
+    """Index in ``legal_actions`` of the actions that exist at one stored observation [F]."""
+    return np.int64(stored[0]) if legal_actions.shape[0] > 1 else 0
 
 
 def uniform_best(y: Array, legal_actions: Array, stored: Array) -> Array:

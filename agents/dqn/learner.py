@@ -29,11 +29,10 @@ from agents.common.networks.optimizers import polyak_update as polyak_update_see
 from agents.common.observation_store import VectorStore, encode_vector, expand_vector
 from agents.common.replay.buffer import make_replay, replay_bytes
 from agents.common.replay.prioritized import make_priorities, priority_bytes
-from agents.common.spaces import action_lists, discount, legal_rows, make_observation_adapter, n_actions
+from agents.common.spaces import action_lists, discount, legal_row, legal_rows, make_observation_adapter, n_actions
 from agents.dqn.update import (
     ActionSampler,
     DQNHyperparams,
-    Seeds,
     TrainState,
     act,
     action_values,
@@ -42,7 +41,6 @@ from agents.dqn.update import (
     forward,
     forward_obs,
     learn,
-    legal_row,
     make_batch,
     make_hyperparams,
     make_sampler,
@@ -50,7 +48,7 @@ from agents.dqn.update import (
     store_steps,
 )
 from simulator.core import rng
-from simulator.core.jit import jit, jit_implementation, parallel_for, specialize
+from simulator.core.jit import Seeds, jit, jit_implementation, parallel_for, specialize
 from simulator.core.protocols import Array, EnvSpec, Step
 from simulator.core.vector_batch import VectorBatch
 
@@ -123,7 +121,7 @@ def values_all(net, observations, hyper, sampler, obs, values):
             expand_vector(observations, obs[b], sampler.inputs[i])
             forward_row(net, i, i, sampler.inputs[i], sampler.outputs[i])
             action_values(sampler.outputs[i], hyper.dueling, sampler.q[i])
-            legal = hyper.legal_actions[legal_row(hyper, obs[b])]
+            legal = hyper.legal_actions[legal_row(hyper.legal_actions, obs[b])]
             for m in range(1, 1 + legal[0]):
                 values[i, b, legal[m]] = sampler.q[i, legal[m]]
 

@@ -22,7 +22,6 @@ from agents.common.spaces import action_lists, discount, is_image, legal_rows, m
 from agents.dqn.update import (
     ActionSampler,
     DQNHyperparams,
-    Seeds,
     TrainState,
     act,
     learn,
@@ -32,6 +31,7 @@ from agents.dqn.update import (
     store_steps,
 )
 from simulator.core import rng
+from simulator.core.jit import Seeds
 from simulator.core.protocols import Array, EnvSpec, Step
 
 WEIGHT_BYTES = 4 * 6  # of one: online, target, average, gradient and two moments of the optimiser

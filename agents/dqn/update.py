@@ -20,8 +20,9 @@ from agents.common.exploration import Explore, argmax, choose, make_explore, sch
 from agents.common.networks.optimizers import linear_decay
 from agents.common.replay.buffer import Replay, add_step, replay_size
 from agents.common.replay.prioritized import Priorities, add_priority, sample, update_priority
+from agents.common.spaces import legal_row
 from simulator.core.field_types import steps_of_run
-from simulator.core.jit import jit_inline, jit_or_python, jit_shared
+from simulator.core.jit import Seeds, jit_inline, jit_or_python, jit_shared
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import below, uniform
 
@@ -105,14 +106,6 @@ class TrainState(NamedTuple):
     batch: Batch
     loss: Array  # float64 [S], the latest
     failed_at: Array  # int64 [S], the environment step at which loss or gradient was not finite; 0: none
-
-
-class Seeds(NamedTuple):
-    """A block of seeds, and the first of the rows of working space that it uses."""
-
-    first: int
-    last: int  # the one behind the block
-    row: int
 
 
 def make_hyperparams(config: Any, legal_actions: Array) -> DQNHyperparams:
@@ -235,7 +228,7 @@ def explore_actions(hyper, sampler, obs, clock, actions, seeds):
     for i in range(seeds.first, seeds.last):
         actions[i] = -1
         if not hyper.explore.softmax:
-            legal = hyper.legal_actions[legal_row(hyper, obs[i])]
+            legal = hyper.legal_actions[legal_row(hyper.legal_actions, obs[i])]
             actions[i] = ez_greedy_action(sampler, i, legal, scheduled(hyper.explore, clock), hyper.max_action_repeat)
         n_open += actions[i] < 0
     return n_open
@@ -268,18 +261,12 @@ def value_actions(hyper, sampler, obs, clock, actions, seeds):
     """Choose by the action values of ``sampler.outputs`` [S, out] where actions are still open."""
     for i in range(seeds.first, seeds.last):
         if actions[i] < 0:
-            legal = hyper.legal_actions[legal_row(hyper, obs[i])]
+            legal = hyper.legal_actions[legal_row(hyper.legal_actions, obs[i])]
             action_values(sampler.outputs[i], hyper.dueling, sampler.q[i])
             if hyper.explore.softmax:
                 actions[i] = choose(sampler.stream, i, sampler.q[i], legal, hyper.explore, clock)
             else:
                 actions[i] = argmax(sampler.stream, i, sampler.q[i], legal)
-
-
-@jit_inline
-def legal_row(hyper, obs):
-    """Return the index of the legal actions at a stored observation [F] in ``hyper.legal_actions``."""
-    return np.int64(obs[0]) if hyper.legal_actions.shape[0] > 1 else 0
 
 
 @jit_inline
@@ -417,7 +404,7 @@ def td_targets(hyper, replay, batch, failed_at, seeds):
                 hyper.dueling,
                 q_t_selector,
             )
-            legal = hyper.legal_actions[legal_row(hyper, replay.next_obs[i, k])]
+            legal = hyper.legal_actions[legal_row(hyper.legal_actions, replay.next_obs[i, k])]
             batch.target[row, j] = r_t + discount_t * double_q_value(q_t_selector, q_t, legal)
 
 

@@ -1,40 +1,29 @@
-"""REINFORCE as an agent: settings, the loop of acting and learning, and the greedy policy."""
+"""The reinforce agent: settings, presets, and the agent around a learner of either backend."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import log
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
-from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at, make_optimizer
-from agents.common.spaces import action_lists, discount, is_image, legal_rows, uniform_best
+from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
+from agents.common.spaces import is_image, uniform_best
 from agents.reinforce.learner import CompiledPolicyLearner
-from agents.reinforce.space_adapter import SpaceAdapter, make_space_adapter
-from agents.reinforce.update import (
-    BASELINES,
-    VALUE,
-    EpisodeBatch,
-    PolicyHead,
-    ReinforceHyperparams,
-    ReinforceState,
-    load_batch,
-    make_episode_batch,
-    record_step,
-    save_batch,
-)
+from agents.reinforce.update import load_batch, record_step, save_batch
 from simulator.core import rng
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, NonNegative, Positive, Share
 from simulator.core.jit import specialize
 from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
+if TYPE_CHECKING:
+    from agents.reinforce.learner_torch import TorchPolicyLearner
+
 SUPPORTS_GPU = True
-UNKNOWN_LENGTH = 1_000  # steps of an episode where neither settings nor environment set a limit
 
 
 @dataclass(frozen=True)
@@ -85,139 +74,98 @@ PRESETS = {
 }
 
 
-class PolicyLearner(Protocol):
-    """The networks of S learners, compiled (``learner.py``) or of torch (``learner_torch.py``)."""
-
-    obs_dtype: type  # of stored observations
-
-    def encode_obs(self, obs: Array) -> Array:
-        """Convert obs [S, *obs] to what a batch stores, [S, K]."""
-
-    def encode_final_obs(self, step: Step) -> Array:
-        """Convert the observation that a step led to, [S, K]."""
-
-    def sample_actions(self, obs: Array, actions: Array) -> None:
-        """Sample ``actions`` float32 [S, D] at stored observations [S, K]."""
-
-    def update(self, batch: EpisodeBatch, policy_lr_scale: float, value_lr_scale: float) -> None:
-        """Update the seeds whose batches are complete, and empty these."""
-
-    def greedy(self, head: PolicyHead) -> GreedyActor:
-        """Copy the policy for evaluation."""
-
-    def state(self) -> State:
-        """Networks, their optimizers, and stored frames."""
-
-    def restore(self, state: State) -> None:
-        """Go on from ``state``."""
-
-
-class GreedyActor(Protocol):
-    """Policy networks of S seeds, held still."""
-
-    def best_actions(self, obs: Array, first: Array, actions: Array) -> None:
-        """Write ``actions`` float32 [S, D] at obs [S, *obs]; ``first`` [S] marks seeds whose episode begins."""
-
-    def outputs(self, obs: Array) -> Array | None:
-        """Outputs of the networks [S, B, out] at obs [B, *obs]; None for images, where past frames count too."""
-
-
 class Reinforce:
-    """S learners; see :class:`simulator.core.protocols.Agent`."""
+    """S learners; see :class:`simulator.core.protocols.Agent`.
+
+    Args:
+        seed_list: the run's seeds.
+        config: the settings.
+        learner: networks, batches and streams, of either backend.
+    """
 
     def __init__(
-        self,
-        learner: PolicyLearner,
-        adapter: SpaceAdapter,
-        hp: ReinforceHyperparams,
-        config: Config,
-        state: ReinforceState,
-        seed_list: list[int],
+        self, seed_list: Sequence[int], config: Config, learner: CompiledPolicyLearner | TorchPolicyLearner
     ) -> None:
-        n_seeds = len(seed_list)
-        obs_dim = adapter.obs_dim_stored
-        self.gamma = hp.gamma
-        self.failed_at = state.failed_at
+        state = learner.state
         self.learner = learner
-        self._adapter = adapter
-        self._hp = hp
+        self.gamma = state.hyper.gamma
+        self.failed_at = state.status.failed_at
         self._config = config
-        self._state = state
-        self._seeds = seed_list
-        self._metrics = {"loss": state.policy_loss, "value_loss": state.value_loss, "entropy": state.entropy}
-        self._batch = make_episode_batch(
-            n_seeds, config.episodes_per_update, hp.max_episode_steps, obs_dim, adapter.action_dim, learner.obs_dtype
-        )
-        self._actions = np.zeros((n_seeds, adapter.action_dim), np.float32)  # as sampled
-        obs = np.zeros((n_seeds, obs_dim), learner.obs_dtype)
+        self._seeds = list(seed_list)
+        self._metrics: Metrics = {
+            "loss": state.status.policy_loss,
+            "value_loss": state.status.value_loss,
+            "entropy": state.status.entropy,
+        }
+        n_seeds = len(seed_list)
+        self._actions = np.zeros((n_seeds, learner.actions.action_dim), np.float32)  # as sampled
+        obs = np.zeros((n_seeds, learner.store.n_stored), learner.store.dtype)
         reward = np.zeros(n_seeds, np.float32)
         ended = np.zeros(n_seeds, np.bool_)
         self._record_step = specialize(
-            record_step, self._batch, hp, state, obs, self._actions, reward, ended, ended, obs
+            record_step, state.batch, state.hyper, state.status, obs, self._actions, reward, ended, ended, obs
         )
 
     def act(self, obs: Array) -> Array:
         """Actions sampled from the policy, int64 [S] or [S, *action]."""
-        self.learner.sample_actions(self.learner.encode_obs(obs), self._actions)
-        return self._adapter.decode_action(self._actions)
+        self.learner.act(self.learner.store.current(obs), self._actions)
+        return self.learner.actions.decode(self._actions)
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
         """Record one step; update the seeds whose batch of episodes is complete with it."""
-        if self._hp.discrete_actions:
+        learner = self.learner
+        state = learner.state
+        if state.hyper.discrete_actions:
             self._actions[:, 0] = actions
         n_complete = self._record_step(
-            self._batch,
-            self._hp,
-            self._state,
-            self.learner.encode_obs(obs),
+            state.batch,
+            state.hyper,
+            state.status,
+            learner.store.current(obs),
             self._actions,
             np.ascontiguousarray(step.reward, np.float32),
             np.ascontiguousarray(step.terminated, np.bool_),
             np.ascontiguousarray(step.truncated, np.bool_),
-            self.learner.encode_final_obs(step),
+            learner.store.add_step(step),
         )
         if n_complete:
-            env_steps = int(self._state.env_steps[0])
-            policy_lr_scale = lr_scale_at(self._config.optimizer, env_steps)
-            value_lr_scale = lr_scale_at(self._config.value_optimizer, env_steps)
-            self.learner.update(self._batch, policy_lr_scale, value_lr_scale)
+            env_steps = int(state.status.env_steps[0])
+            learner.update(
+                lr_scale_at(self._config.optimizer, env_steps), lr_scale_at(self._config.value_optimizer, env_steps)
+            )
         return self._metrics
 
     def policy(self) -> GreedyPolicy:
         """The most probable action, or the mean one, as of now."""
-        head = self._state.head
-        evaluation_head = head._replace(
-            stream=rng.pcg64_states(self._seeds, "ties"),
-            input=np.zeros_like(head.input),
-            output=np.zeros_like(head.output),
-        )
-        return GreedyPolicy(self.learner.greedy(evaluation_head), self._adapter, evaluation_head)
+        return GreedyPolicy(self.learner, self._seeds)
 
     def state(self) -> State:
         """Networks, optimizers, streams, counters, and the episodes that wait for their update."""
-        arrays = {name: array.copy() for name, array in self._arrays().items()}
-        return self.learner.state() | arrays | {"episodes": save_batch(self._batch)}
+        return {
+            "policy": self.learner.policy.state(),
+            "value": self.learner.value.state(),
+            "observations": self.learner.store.state(),
+            "episodes": save_batch(self.learner.state.batch),
+            **{name: array.copy() for name, array in self._arrays().items()},
+        }
 
     def restore(self, state: State) -> None:
         """Go on from ``state``."""
-        self.learner.restore(state)
-        load_batch(self._batch, state["episodes"])
+        self.learner.policy.restore(state["policy"])
+        self.learner.value.restore(state["value"])
+        self.learner.store.restore(state["observations"])
+        load_batch(self.learner.state.batch, state["episodes"])
         for name, array in self._arrays().items():
             array[...] = state[name]
 
     def _arrays(self) -> dict[str, Array]:
-        """Arrays of a checkpoint beside networks and episodes, by name."""
-        state = self._state
+        state = self.learner.state
         return {
             "log_std": state.head.log_std,
             "std_moments": state.std_optimizer.moments,
             "std_step_count": state.std_optimizer.step_count,
             "stream": state.head.stream,
-            "env_steps": state.env_steps,
-            "failed_at": state.failed_at,
-            "policy_loss": state.policy_loss,
-            "value_loss": state.value_loss,
-            "entropy": state.entropy,
+            **state.status._asdict(),
         }
 
 
@@ -225,90 +173,60 @@ class GreedyPolicy:
     """The most probable action, or the mean one; see :class:`simulator.core.protocols.Policy`.
 
     Args:
-        actor: the policy networks, held still.
-        adapter: between the environment's spaces and the networks.
-        head: the actions that exist.
+        learner: networks and observations; the weights are copied.
+        seed_list: the run's seeds, for the streams that break ties.
     """
 
-    def __init__(self, actor: GreedyActor, adapter: SpaceAdapter, head: PolicyHead) -> None:
-        self._actor = actor
-        self._adapter = adapter
-        self._legal_actions = head.legal_actions
-        self._actions = np.zeros((len(head.output), adapter.action_dim), np.float32)
+    def __init__(self, learner: CompiledPolicyLearner | TorchPolicyLearner, seed_list: list[int]) -> None:
+        head = learner.state.head
+        self._learner: Any = learner
+        self._net = learner.frozen()
+        self._store: Any = learner.store.for_evaluation()
+        self._head = head._replace(
+            stream=rng.pcg64_states(seed_list, "ties"),
+            inputs=np.zeros_like(head.inputs),
+            outputs=np.zeros_like(head.outputs),
+        )
+        self._actions = np.zeros((len(seed_list), learner.actions.action_dim), np.float32)
 
     def act(self, obs: Array, first: Array) -> Array:
         """The best action at obs [S, *obs]."""
-        self._actor.best_actions(obs, first, self._actions)
-        return self._adapter.decode_action(self._actions)
+        stored = self._store.observe(obs, first)
+        hyper = self._learner.state.hyper
+        self._learner.act_greedily(self._net, self._store, hyper, self._head, stored, self._actions)
+        actions: Array = self._learner.actions.decode(self._actions)
+        return actions
 
     def probs(self, obs: Array) -> Array | None:
         """Uniform over the best actions, [S, B, A]; None for Box actions and for images, whose past frames count."""
-        outputs = self._actor.outputs(obs) if self._adapter.discrete_actions else None
-        if outputs is None:
+        hyper = self._learner.state.hyper
+        if not hyper.discrete_actions or self._store.dtype != np.float32:
             return None
-        return uniform_best(outputs, self._legal_actions, self._adapter.encode_obs(obs))
+        stored = self._store.current(obs)
+        outputs = self._learner.outputs(self._net, self._store, self._head, stored)
+        return uniform_best(outputs, hyper.legal_actions, stored)
 
     def values(self, obs: Array) -> None:
         """It has no action values."""
 
 
 def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Reinforce:
-    """Learners for an environment of Discrete or Box actions.
+    """Make learners for an environment of Discrete or Box actions.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.
     """
-    return build(spec, list(seed_list), config, torch=device() != "cpu" or is_image(spec))
+    return build(spec, seed_list, config, torch=device() != "cpu" or is_image(spec))
 
 
-def build(spec: EnvSpec, seed_list: list[int], config: Config, *, torch: bool) -> Reinforce:
-    """Learners on compiled networks, or on torch's, which images and every device but the CPU need.
+def build(spec: EnvSpec, seed_list: Sequence[int], config: Config, *, torch: bool) -> Reinforce:
+    """Make learners on compiled networks, or on torch's, which images and every device but the CPU need.
 
     Raises:
         ValueError: as :func:`make`.
     """
-    adapter = make_space_adapter("reinforce", spec)
-    if is_image(spec):
-        adapter = adapter._replace(obs_dim_stored=1, obs_dim=1)  # a batch stores positions of frames
-    if config.baseline == "mean" and config.episodes_per_update == 1:
-        raise ValueError(
-            "agent.episodes_per_update = 1: expected at least 2 with baseline = 'mean', the mean return of the other "
-            "episodes"
-        )
-    baseline = BASELINES.index(config.baseline)
-    hp = ReinforceHyperparams(
-        discrete_actions=adapter.discrete_actions,
-        one_hot_obs=adapter.one_hot_obs,
-        baseline=baseline,
-        bootstrap=config.bootstrap,
-        normalize_advantages=config.normalize_advantages,
-        discount_states=config.discount_states,
-        gamma=discount(spec, config.gamma),
-        value_steps=config.value_steps if baseline == VALUE else 1,
-        ent_coef=float(config.ent_coef),
-        max_episode_steps=config.max_episode_steps or spec.max_steps or UNKNOWN_LENGTH,
-    )
-    n_seeds = len(seed_list)
-    head = PolicyHead(
-        log_std=np.full((n_seeds, adapter.action_dim), log(config.init_std), np.float32),
-        stream=rng.pcg64_states(seed_list, "exploration"),
-        legal_actions=action_lists(legal_rows(spec, adapter.n_outputs)),
-        input=np.zeros((n_seeds, adapter.obs_dim), np.float32),
-        output=np.zeros((n_seeds, adapter.n_outputs), np.float32),
-    )
-    state = ReinforceState(
-        head=head,
-        std_optimizer=make_optimizer(config.optimizer, *head.log_std.shape),
-        env_steps=np.zeros(n_seeds, np.int64),
-        failed_at=np.zeros(n_seeds, np.int64),
-        policy_loss=np.zeros(n_seeds),
-        value_loss=np.zeros(n_seeds),
-        entropy=np.zeros(n_seeds),
-    )
-    if torch:
-        from agents.reinforce.learner_torch import TorchPolicyLearner  # loads torch
+    if not torch:
+        return Reinforce(seed_list, config, CompiledPolicyLearner(spec, seed_list, config))
+    from agents.reinforce.learner_torch import TorchPolicyLearner  # loads torch
 
-        learner: PolicyLearner = TorchPolicyLearner(spec, adapter, hp, config, state, seed_list)
-    else:
-        learner = CompiledPolicyLearner(spec, adapter, hp, config, state, seed_list)
-    return Reinforce(learner, adapter, hp, config, state, seed_list)
+    return Reinforce(seed_list, config, TorchPolicyLearner(spec, seed_list, config))

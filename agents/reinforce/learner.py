@@ -1,154 +1,213 @@
-"""REINFORCE's networks on the CPU where observations are vectors or classes: dense and compiled, seed by seed."""
+"""The compiled backend of REINFORCE: dense networks, for vectors and discrete observations on the CPU.
+
+Seeds are the outer loop: one seed's data stay in the cache, and threads take blocks of seeds.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from agents.common.memory_check import check_fits
-from agents.common.networks.dense import CompiledNetwork, Net, clone, forward_row, make_net, n_params
-from agents.reinforce.space_adapter import SpaceAdapter
+from agents.common.networks.dense import CompiledNetwork, Net, clone, forward_row, make_net, n_params, outputs_at
+from agents.common.networks.dense import backward as backward_batch
+from agents.common.networks.dense import forward as forward_batch
+from agents.common.networks.optimizers import clip_and_update
+from agents.common.observation_store import VectorStore, expand_vector
+from agents.common.spaces import make_action_adapter, make_observation_adapter
 from agents.reinforce.update import (
-    CHUNK,
     MEMORY_ADVICE,
-    EpisodeBatch,
-    PolicyAndValue,
     PolicyHead,
     ReinforceHyperparams,
-    ReinforceState,
+    act,
+    act_greedily,
+    apply_gradient,
+    backward,
     batch_row_bytes,
-    best_action,
-    make_scratch,
-    sample_action,
-    update_seeds,
-    write_network_input,
+    encode,
+    forward,
+    forward_final,
+    forward_obs,
+    make_approximator,
+    make_hyperparams,
+    make_state,
+    update,
 )
-from simulator.core.jit import jit, parallel_for, specialize
-from simulator.core.protocols import Array, EnvSpec, State, Step
+from simulator.core.jit import Seeds, jit, jit_implementation, parallel_for, specialize
+from simulator.core.protocols import Array, EnvSpec
+
+CHUNK = 128  # rows that pass through a network at once: they stay in the cache
+
+
+@jit_implementation(encode, inline=True)
+def _encode(state, chunk, seeds):
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        for r in range(chunk.n):
+            expand_vector(state.observations, state.batch.obs[i, chunk.start + r], state.inputs[row, r])
+
+
+@jit_implementation(forward, inline=True)
+def _forward(state, approximator, chunk, seeds):
+    net = approximator.net
+    outputs = approximator.outputs
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        forward_batch(net, i, row, state.inputs[row, : chunk.n])
+        first = outputs_at(net, chunk.n)
+        for r in range(chunk.n):
+            for c in range(outputs.shape[2]):
+                outputs[row, r, c] = net.outputs[row, first + r * outputs.shape[2] + c]
+
+
+@jit_implementation(forward_obs, inline=True)
+def _forward_obs(net, observations, head, obs, seeds):
+    for i in range(seeds.first, seeds.last):
+        expand_vector(observations, obs[i], head.inputs[i])
+        forward_row(net, i, i, head.inputs[i], head.outputs[i])
+
+
+@jit_implementation(forward_final, inline=True)
+def _forward_final(state, seeds):
+    value = state.value
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        for e in range(state.batch.end.shape[1]):
+            if state.batch.truncated[i, e]:
+                expand_vector(state.observations, state.batch.final_obs[i, e], state.inputs[row, 0])
+                forward_row(value.net, i, row, state.inputs[row, 0], value.outputs[row, 0])
+                state.work.bootstrap_value[row, e] = value.outputs[row, 0, 0]
+
+
+@jit_implementation(backward, inline=True)
+def _backward(state, approximator, chunk, seeds):
+    net = approximator.net
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if state.work.active[row]:
+            backward_batch(net, i, row, state.inputs[row, : chunk.n], approximator.output_grad[row, : chunk.n])
+            total = approximator.grad[row]
+            grad = net.gradient[row]
+            for k in range(len(total)):
+                total[k] = grad[k] if chunk.start == 0 else total[k] + grad[k]
+
+
+@jit_implementation(apply_gradient, inline=True)
+def _apply_gradient(state, approximator, lr_scale, seeds):
+    params = approximator.net.params
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if state.work.active[row]:
+            norm = clip_and_update(approximator.optimizer, i, params[i], approximator.grad[row], lr_scale)
+            state.work.active[row] = np.isfinite(norm)
 
 
 @jit
-def _sample_actions(net, head, hp, obs, actions):
+def act_all(net, observations, hyper, head, obs, actions):
+    """Write the sampled actions [S, D] of every seed; see :func:`agents.reinforce.update.act`."""
     for i in range(len(actions)):
-        write_network_input(obs[i : i + 1], hp, head.input[i : i + 1])
-        forward_row(net, i, i, head.input[i], head.output[i])
-        sample_action(head, hp, i, obs[i], actions[i])
+        act(net, observations, hyper, head, obs, actions, Seeds(i, i + 1, i))
 
 
 @jit
-def _best_actions(net, head, hp, obs, actions):
+def act_greedily_all(net, observations, hyper, head, obs, actions):
+    """Write the best actions [S, D] of every seed; see :func:`agents.reinforce.update.act_greedily`."""
     for i in range(len(actions)):
-        write_network_input(obs[i : i + 1], hp, head.input[i : i + 1])
-        forward_row(net, i, i, head.input[i], head.output[i])
-        best_action(head, hp, i, obs[i], actions[i])
+        act_greedily(net, observations, hyper, head, obs, actions, Seeds(i, i + 1, i))
 
 
 @jit
-def _outputs(net, head, hp, obs, outputs):
+def outputs_all(net, observations, head, obs, outputs):
+    """Write outputs [S, B, out] at stored observations [B, K]."""
     for i in range(outputs.shape[0]):
         for b in range(outputs.shape[1]):
-            write_network_input(obs[b : b + 1], hp, head.input[i : i + 1])
-            forward_row(net, i, i, head.input[i], outputs[i, b])
+            expand_vector(observations, obs[b], head.inputs[i])
+            forward_row(net, i, i, head.inputs[i], outputs[i, b])
+
+
+@jit
+def update_block(first, last, state, policy_lr_scale, value_lr_scale):
+    """Update the seeds from ``first`` to before ``last``, one after the other, in the same working space."""
+    for i in range(first, last):
+        update(state, policy_lr_scale, value_lr_scale, Seeds(i, i + 1, first))
 
 
 class CompiledPolicyLearner:
-    """Policy and value networks of S seeds; see :class:`agents.reinforce.agent.PolicyLearner`.
+    """S learners with dense networks.
 
     Args:
         spec: the environment.
-        adapter: between its spaces and the networks.
-        hp: the settings of the update.
-        config: the agent's settings.
-        state: the train state beside the networks.
         seed_list: the run's seeds.
+        config: settings of the agent.
 
     Raises:
-        ValueError: batches and networks that do not fit into memory.
+        ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.
     """
 
-    obs_dtype = np.float32
-
-    def __init__(
-        self,
-        spec: EnvSpec,
-        adapter: SpaceAdapter,
-        hp: ReinforceHyperparams,
-        config: Any,
-        state: ReinforceState,
-        seed_list: list[int],
-    ) -> None:
-        policy_sizes = [adapter.obs_dim, *config.network.hidden, adapter.n_outputs]
-        value_sizes = [adapter.obs_dim, *config.network.hidden, 1]
-        row_bytes = batch_row_bytes(adapter.obs_dim_stored, adapter.action_dim)
-        batch_bytes = config.episodes_per_update * hp.max_episode_steps * row_bytes
+    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any) -> None:
+        n_seeds = len(seed_list)
+        adapter = make_observation_adapter(spec, "reinforce", unit_integers=True)
+        self.actions = make_action_adapter(spec, "reinforce")
+        hyper = make_hyperparams(spec, config, self.actions)
+        policy_sizes = (adapter.n_inputs, *config.network.hidden, self.actions.n_outputs)
+        value_sizes = (adapter.n_inputs, *config.network.hidden, 1)
+        row_bytes = batch_row_bytes(adapter.n_stored, self.actions.action_dim)
+        batch_bytes = config.episodes_per_update * hyper.max_episode_steps * row_bytes
         net_bytes = 20 * (n_params(policy_sizes) + n_params(value_sizes))
-        check_fits("reinforce", spec, len(seed_list) * (batch_bytes + net_bytes), MEMORY_ADVICE)
+        check_fits("reinforce", spec, n_seeds * (batch_bytes + net_bytes), MEMORY_ADVICE)
         tanh = config.network.activation == "tanh"
-        self._adapter = adapter
-        self._hp = hp
-        self._state = state
         self.policy = CompiledNetwork(make_net(policy_sizes, tanh, seed_list, CHUNK), config.optimizer)
         self.value = CompiledNetwork(make_net(value_sizes, tanh, seed_list, CHUNK), config.value_optimizer)
-        self._nets = PolicyAndValue(self.policy.net, self.policy.optimizer, self.value.net, self.value.optimizer)
-        self._scratch = make_scratch(self._nets, config.episodes_per_update, hp.max_episode_steps, adapter.action_dim)
-        obs = np.zeros((len(seed_list), adapter.obs_dim_stored), np.float32)
-        actions = np.zeros((len(seed_list), adapter.action_dim), np.float32)
-        self._sample_actions = specialize(_sample_actions, self.policy.net, state.head, hp, obs, actions)
+        self.store = VectorStore(adapter)
+        policy, value = (
+            make_approximator(
+                network.net, network.optimizer, n_seeds, CHUNK, int(network.net.sizes[-1]), network.net.params.shape[1]
+            )
+            for network in (self.policy, self.value)
+        )
+        inputs = np.zeros((n_seeds, CHUNK, adapter.n_inputs), np.float32)
+        state = make_state(config, hyper, self.actions, self.store, seed_list, policy, value, inputs)
+        self.state = state._replace(observations=self.store.encoding)
 
-    def encode_obs(self, obs: Array) -> Array:
-        """Convert obs [S, *obs] to what a batch stores, float32 [S, K]."""
-        return self._adapter.encode_obs(obs)
+    @cached_property
+    def _act(self) -> Any:
+        """Act without the type dispatch, which would take as long as acting does."""
+        state = self.state
+        n_seeds = len(state.head.outputs)
+        obs = np.zeros((n_seeds, self.store.n_stored), np.float32)
+        actions = np.zeros((n_seeds, self.actions.action_dim), np.float32)
+        return specialize(act_all, state.policy.net, state.observations, state.hyper, state.head, obs, actions)
 
-    def encode_final_obs(self, step: Step) -> Array:
-        """Convert the observation that a step led to, float32 [S, K]."""
-        return self._adapter.encode_obs(step.final_obs)
-
-    def sample_actions(self, obs: Array, actions: Array) -> None:
+    def act(self, obs: Array, actions: Array) -> None:
         """Sample ``actions`` float32 [S, D] at stored observations [S, K]."""
-        self._sample_actions(self.policy.net, self._state.head, self._hp, obs, actions)
+        state = self.state
+        self._act(state.policy.net, state.observations, state.hyper, state.head, obs, actions)
 
-    def update(self, batch: EpisodeBatch, policy_lr_scale: float, value_lr_scale: float) -> None:
-        """Update the seeds whose batches are complete."""
-        nets = self._nets
-        state = self._state
-        hp = self._hp
-        scratch = self._scratch
+    def update(self, policy_lr_scale: float, value_lr_scale: float) -> None:
+        """Update the seeds whose batches are complete, and empty these."""
+        state = self.state
+        parallel_for(
+            lambda first, last: update_block(first, last, state, policy_lr_scale, value_lr_scale),
+            len(state.head.outputs),
+        )
 
-        def work(first: int, last: int) -> None:
-            update_seeds(first, last, nets, state, batch, hp, scratch, policy_lr_scale, value_lr_scale)
+    def frozen(self) -> Net:
+        """Copies of the policy networks."""
+        return clone(self.policy.net)
 
-        parallel_for(work, len(self.policy.net.params))
+    @staticmethod
+    def act_greedily(
+        net: Net, store: VectorStore, hyper: ReinforceHyperparams, head: PolicyHead, obs: Array, actions: Array
+    ) -> None:
+        """Write the most probable or the mean ``actions`` float32 [S, D] at stored observations [S, K]."""
+        act_greedily_all(net, store.encoding, hyper, head, obs, actions)
 
-    def greedy(self, head: PolicyHead) -> CompiledGreedy:
-        """Copy the policy for evaluation."""
-        return CompiledGreedy(clone(self.policy.net), head, self._hp, self._adapter)
-
-    def state(self) -> State:
-        """Networks and their optimizers."""
-        return {"policy": self.policy.state(), "value": self.value.state()}
-
-    def restore(self, state: State) -> None:
-        """Go on from ``state``."""
-        self.policy.restore(state["policy"])
-        self.value.restore(state["value"])
-
-
-class CompiledGreedy:
-    """Policy networks of S seeds, held still; see :class:`agents.reinforce.agent.GreedyActor`."""
-
-    def __init__(self, net: Net, head: PolicyHead, hp: ReinforceHyperparams, adapter: SpaceAdapter) -> None:
-        self._net = net
-        self._head = head
-        self._hp = hp
-        self._adapter = adapter
-
-    def best_actions(self, obs: Array, first: Array, actions: Array) -> None:
-        """Write the most probable or the mean ``actions`` float32 [S, D] at obs [S, *obs]."""
-        _best_actions(self._net, self._head, self._hp, self._adapter.encode_obs(obs), actions)
-
-    def outputs(self, obs: Array) -> Array:
-        """Outputs of the networks float32 [S, B, out] at obs [B, *obs]."""
-        outputs = np.zeros((len(self._net.params), len(obs), int(self._net.sizes[-1])), np.float32)
-        _outputs(self._net, self._head, self._hp, self._adapter.encode_obs(obs), outputs)
+    @staticmethod
+    def outputs(net: Net, store: VectorStore, head: PolicyHead, obs: Array) -> Array:
+        """Outputs of the networks float32 [S, B, out] at stored observations [B, K]."""
+        outputs = np.zeros((len(head.outputs), len(obs), head.outputs.shape[1]), np.float32)
+        outputs_all(net, store.encoding, head, obs, outputs)
         return outputs

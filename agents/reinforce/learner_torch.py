@@ -1,166 +1,147 @@
-"""REINFORCE's networks of torch: for images, and for every environment on a device other than the CPU.
+"""The torch backend of REINFORCE: for images, and for every environment on a device other than the CPU.
 
 On the CPU every seed has networks of its own, so that it learns from its batch when that is complete, without the
-others; elsewhere all seeds are one tensor, and those that wait go along unused.
+others; elsewhere all seeds are one tensor, and those that wait go along unused. :mod:`agents.reinforce.update` runs in
+Python, once for every group of seeds.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from agents.common.memory_check import check_fits
+from agents.common.networks.conv import conv_builder, make_body
+from agents.common.networks.modules_torch import dense
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.networks.optimizers import OptimizerSettings
-from agents.common.spaces import is_image
-from agents.reinforce.observations_torch import FrameInputs, VectorInputs
-from agents.reinforce.space_adapter import SpaceAdapter
+from agents.common.observation_store import FrameStore, VectorStore
+from agents.common.replay.frames import frame_bytes, frame_shape
+from agents.common.spaces import is_image, make_action_adapter, make_observation_adapter
 from agents.reinforce.update import (
     MEMORY_ADVICE,
-    EpisodeBatch,
+    ChunkInputs,
     PolicyHead,
     ReinforceHyperparams,
-    ReinforceState,
+    act,
+    act_greedily,
     batch_row_bytes,
-    best_action,
-    sample_action,
-    update_group,
+    make_approximator,
+    make_hyperparams,
+    make_state,
+    update,
 )
 from simulator.core.devices import device
-from simulator.core.jit import jit, parallel_for
-from simulator.core.protocols import Array, EnvSpec, State, Step
-
-
-@jit
-def _sample_actions(head, hp, obs, actions):
-    for i in range(len(actions)):
-        sample_action(head, hp, i, obs[i], actions[i])
-
-
-@jit
-def _best_actions(head, hp, obs, actions):
-    for i in range(len(actions)):
-        best_action(head, hp, i, obs[i], actions[i])
+from simulator.core.jit import Seeds, parallel_for
+from simulator.core.protocols import Array, EnvSpec, State
 
 
 class TorchPolicyLearner:
-    """Policy and value networks of S seeds; see :class:`agents.reinforce.agent.PolicyLearner`.
+    """S learners with torch networks; see :class:`agents.reinforce.learner.CompiledPolicyLearner`.
 
     Args:
         spec: the environment.
-        adapter: between its spaces and the networks.
-        hp: the settings of the update.
-        config: the agent's settings.
-        state: the train state beside the networks.
         seed_list: the run's seeds.
+        config: settings of the agent.
 
     Raises:
-        ValueError: sizes that do not go together, or batches that do not fit into memory.
+        ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.
     """
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        adapter: SpaceAdapter,
-        hp: ReinforceHyperparams,
-        config: Any,
-        state: ReinforceState,
-        seed_list: list[int],
-    ) -> None:
+    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any) -> None:
         n_seeds = len(seed_list)
-        n_rows = config.episodes_per_update * hp.max_episode_steps
-        inputs: VectorInputs | FrameInputs
+        self.actions = make_action_adapter(spec, "reinforce")
+        hyper = make_hyperparams(spec, config, self.actions)
+        n_rows = config.episodes_per_update * hyper.max_episode_steps
+        dim = self.actions.action_dim
+        n_outputs = self.actions.n_outputs
         if is_image(spec):
-            inputs = FrameInputs(spec, config.conv, n_rows + config.episodes_per_update)
+            shape = frame_shape(spec)
+            capacity = n_rows + config.episodes_per_update + config.conv.frames + 2
+            build_policy, build_value = (conv_builder(config.conv, shape, n) for n in (n_outputs, 1))
+            stored_bytes = frame_bytes(n_seeds, shape, capacity) + n_seeds * n_rows * batch_row_bytes(1, dim)
+            pass_bytes = _conv_pass_bytes(config.conv, shape)
         else:
-            inputs = VectorInputs(adapter, config.network)
+            adapter = make_observation_adapter(spec, "reinforce", unit_integers=True)
+            layers = (adapter.n_inputs, *config.network.hidden)
+            tanh = config.network.activation == "tanh"
+            build_policy, build_value = (partial(dense, (*layers, n), tanh) for n in (n_outputs, 1))
+            stored_bytes = n_seeds * n_rows * batch_row_bytes(adapter.n_stored, dim)
+            pass_bytes = 8 * (adapter.n_inputs + 3 * sum(config.network.hidden))
         n_at_once = min(n_seeds, os.cpu_count() or 1) if device() == "cpu" else n_seeds
-        batch_bytes = n_rows * n_seeds * batch_row_bytes(adapter.obs_dim_stored, adapter.action_dim)
-        pass_bytes = n_rows * n_at_once * inputs.pass_bytes()
-        check_fits("reinforce", spec, inputs.stored_bytes(n_seeds) + batch_bytes + pass_bytes, MEMORY_ADVICE)
-        inputs.allocate(n_seeds)
-        self.obs_dtype = inputs.obs_dtype
-        self.policy = make_networks(inputs.build(adapter.n_outputs), seed_list, config.optimizer)
-        self.value = make_networks(inputs.build(1), seed_list, config.value_optimizer)
-        self._inputs = inputs
-        self._hp = hp
-        self._state = state
+        pass_bytes += 8 * (n_outputs + 1)
+        check_fits("reinforce", spec, stored_bytes + n_rows * n_at_once * pass_bytes, MEMORY_ADVICE)
+        self.store: VectorStore | FrameStore
+        if is_image(spec):
+            self.store = FrameStore(spec, n_seeds, config.conv.frames, capacity)
+        else:
+            self.store = VectorStore(adapter)
+        self.policy = make_networks(build_policy, seed_list, config.optimizer)
+        self.value = make_networks(build_value, seed_list, config.value_optimizer)
+        policy = make_approximator(self.policy, None, n_seeds, n_rows, n_outputs)
+        value = make_approximator(self.value, None, n_seeds, n_rows, 1)
+        self.state = make_state(config, hyper, self.actions, self.store, seed_list, policy, value, None)
+        self._seeds = Seeds(0, n_seeds, 0)
 
-    def encode_obs(self, obs: Array) -> Array:
-        """Convert obs [S, *obs] to what a batch stores, [S, K]."""
-        return self._inputs.encode_obs(obs)
-
-    def encode_final_obs(self, step: Step) -> Array:
-        """Convert the observation that a step led to, [S, K]."""
-        return self._inputs.encode_final_obs(step)
-
-    def sample_actions(self, obs: Array, actions: Array) -> None:
+    def act(self, obs: Array, actions: Array) -> None:
         """Sample ``actions`` float32 [S, D] at stored observations [S, K]."""
-        head = self._state.head
-        head.output[:] = self.policy.forward(self._inputs.network_input(obs))[:, 0]
-        _sample_actions(head, self._hp, obs, actions)
+        act(self.policy, self.store, self.state.hyper, self.state.head, obs, actions, self._seeds)
 
-    def update(self, batch: EpisodeBatch, policy_lr_scale: float, value_lr_scale: float) -> None:
-        """Update the seeds whose batches are complete."""
+    def update(self, policy_lr_scale: float, value_lr_scale: float) -> None:
+        """Update the seeds whose batches are complete, and empty these."""
 
         def work(first: int, last: int) -> None:
-            for group in range(first, last):
-                seeds = self.policy.groups[group]
-                update_group(
-                    self.policy.nets[group],
-                    self.value.nets[group],
-                    lambda obs, used, seeds=seeds: self._inputs.batch_input(seeds, obs, used),
-                    state_of(self._state, seeds),
-                    EpisodeBatch(*(array[seeds] for array in batch)),
-                    self._hp,
-                    policy_lr_scale,
-                    value_lr_scale,
+            for k in range(first, last):
+                group = self.policy.groups[k]
+                state = self.state._replace(
+                    policy=self.state.policy._replace(net=self.policy.nets[k]),
+                    value=self.state.value._replace(net=self.value.nets[k]),
+                    inputs=ChunkInputs(),
                 )
+                row = self.policy.groups[first].start
+                update(state, policy_lr_scale, value_lr_scale, Seeds(group.start, group.stop, row))
 
         parallel_for(work, len(self.policy.groups))
 
-    def greedy(self, head: PolicyHead) -> TorchGreedy:
-        """Copy the policy for evaluation."""
-        return TorchGreedy(self.policy.clone(), head, self._hp, self._inputs)
+    def frozen(self) -> GroupedNetworks:
+        """Copies of the policy networks."""
+        return self.policy.clone()
 
-    def state(self) -> State:
-        """Networks, their optimizers, and stored frames."""
-        return {"policy": self.policy.state(), "value": self.value.state(), "inputs": self._inputs.state()}
-
-    def restore(self, state: State) -> None:
-        """Go on from ``state``."""
-        self.policy.restore(state["policy"])
-        self.value.restore(state["value"])
-        self._inputs.restore(state["inputs"])
-
-
-class TorchGreedy:
-    """Policy networks of S seeds, held still; see :class:`agents.reinforce.agent.GreedyActor`."""
-
-    def __init__(
-        self, nets: GroupedNetworks, head: PolicyHead, hp: ReinforceHyperparams, inputs: VectorInputs | FrameInputs
+    @staticmethod
+    def act_greedily(
+        nets: GroupedNetworks,
+        store: VectorStore | FrameStore,
+        hyper: ReinforceHyperparams,
+        head: PolicyHead,
+        obs: Array,
+        actions: Array,
     ) -> None:
-        self._nets = nets
-        self._head = head
-        self._hp = hp
-        self._inputs = inputs
-        self._evaluation_input = inputs.evaluation_input()
+        """Write the most probable or the mean ``actions`` float32 [S, D] at stored observations [S, K]."""
+        act_greedily(nets, store, hyper, head, obs, actions, Seeds(0, len(actions), 0))
 
-    def best_actions(self, obs: Array, first: Array, actions: Array) -> None:
-        """Write the most probable or the mean ``actions`` float32 [S, D] at obs [S, *obs]."""
-        seen = self._evaluation_input(obs, first)
-        self._head.output[:] = self._nets.forward(seen.x)[:, 0]
-        _best_actions(self._head, self._hp, seen.stored, actions)
+    @staticmethod
+    def outputs(nets: GroupedNetworks, store: VectorStore | FrameStore, head: PolicyHead, obs: Array) -> Array | None:
+        """Outputs of the networks float32 [S, B, out] at stored observations [B, K]; None for images."""
+        if isinstance(store, FrameStore):
+            return None  # they depend on the frames before
+        return nets.forward(store.inputs(np.repeat(obs[None], len(head.outputs), axis=0)))
 
-    def outputs(self, obs: Array) -> Array | None:
-        """Outputs of the networks float32 [S, B, out] at obs [B, *obs]; None for images."""
-        if isinstance(self._inputs, FrameInputs):
-            return None
-        x = self._inputs.network_input(self._inputs.encode_obs(obs))[:, 0]
-        return self._nets.forward(np.repeat(x[None], len(self._head.output), axis=0))
+
+def _conv_pass_bytes(settings: Any, shape: tuple[int, int, int]) -> int:
+    """Memory that one stack of frames takes on its way through both networks, in bytes."""
+    body = make_body(settings, shape)
+    height, width = shape[1:]
+    pixels = body.inputs * height * width
+    units = sum(body.hidden)
+    for layer in body.layers:
+        height = (height - layer.kernel) // layer.stride + 1
+        width = (width - layer.kernel) // layer.stride + 1
+        units += layer.channels * height * width
+    return 2 * (6 * pixels + 12 * units)
 
 
 class GroupedNetworks:
@@ -206,23 +187,3 @@ def make_networks(build: Callable[[], Any], seed_list: Sequence[int], settings: 
     n_seeds = len(seed_list)
     groups = [slice(i, i + 1) for i in range(n_seeds)] if device() == "cpu" else [slice(0, n_seeds)]
     return GroupedNetworks(groups, [TorchNetwork(build, seed_list[seeds], settings) for seeds in groups])
-
-
-def state_of(state: ReinforceState, seeds: slice) -> ReinforceState:
-    """The state of some seeds, as views."""
-    head = state.head
-    optimizer = state.std_optimizer
-    return ReinforceState(
-        head=head._replace(
-            log_std=head.log_std[seeds],
-            stream=head.stream[seeds],
-            input=head.input[seeds],
-            output=head.output[seeds],
-        ),
-        std_optimizer=optimizer._replace(moments=optimizer.moments[seeds], step_count=optimizer.step_count[seeds]),
-        env_steps=state.env_steps[seeds],
-        failed_at=state.failed_at[seeds],
-        policy_loss=state.policy_loss[seeds],
-        value_loss=state.value_loss[seeds],
-        entropy=state.entropy[seeds],
-    )

@@ -1,52 +1,52 @@
-"""REINFORCE's update from top to bottom: episodes, returns, baseline, advantages, policy gradient, optimizer steps.
+"""REINFORCE, in the order of the papers: act, collect episodes, returns, baseline, policy gradient, value regression.
 
 The loss of a batch of E episodes is ``-(1/E) sum_t (A_t log pi(a_t | s_t) + ent_coef H(pi(. | s_t)))``: a sum over
 steps and a mean over episodes (Williams 1992, Machine Learning 8; Sutton and Barto 2018, equations 13.8 and 13.11). The
 advantage ``A_t = G_t - b`` takes a baseline b that does not depend on the action.
 
-Formulas work on one seed. Two loops are made of them, in the same order:
-
-* :func:`update_seeds`, compiled, for dense networks on the CPU: batches pass through a network in chunks that stay in
-  the cache, and a whole update is one call.
-* :func:`update_group`, for torch networks: a dozen calls from Python per update, over one seed or all of them.
-
-The second alone would do for both, but on a short batch a compiled update takes less time than a few dozen calls from
-Python, and it needs the activations of one chunk only. Tests hold both loops to each other and to autograd.
+The text is written once for two backends. Networks are compiled ones: an update of one seed after the other is a single
+compiled call, and a batch passes through the networks in chunks of rows that stay in the cache. Or they are torch's:
+Python calls the same functions with a group of seeds, whose whole batches are the only chunk. The backends differ in
+the six functions of a learner: ``encode``, ``forward``, ``forward_obs``, ``forward_final``, ``backward``,
+``apply_gradient``. Here they stand for torch; :mod:`agents.reinforce.learner` holds the compiled ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Sequence
+from math import log
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from agents.common.exploration import Explore, argmax, choose
-from agents.common.networks.dense import Net, backward, forward, forward_row, outputs_at
-from agents.common.networks.optimizers import Optimizer, apply_update, clip_grad_norm
-from simulator.core.jit import jit, jit_inline
-from simulator.core.protocols import Array, Network, State
+from agents.common.networks.optimizers import Optimizer, clip_and_update, make_optimizer
+from agents.common.observation_store import FrameStore, VectorStore
+from agents.common.spaces import ActionAdapter, action_lists, discount, legal_row
+from simulator.core import rng
+from simulator.core.jit import Seeds, jit, jit_inline, jit_or_python, jit_shared
+from simulator.core.protocols import Array, EnvSpec, State
 from simulator.core.rng_compiled import normal
 
 BASELINES = ("none", "mean", "value")
 NO_BASELINE, MEAN, VALUE = range(3)
 SOFTMAX = Explore(softmax=True, start=1.0, end=1.0, decay_steps=0, exponential=False)  # at temperature 1
 HALF_LOG_2_PI = 0.9189385332046727
+UNKNOWN_LENGTH = 1_000  # steps of an episode where neither settings nor environment set a limit
 MEMORY_ADVICE = "a smaller agent.max_episode_steps, agent.episodes_per_update or network, or fewer seeds"
-CHUNK = 128  # rows that pass through a compiled network at once: they stay in the cache
 
 
 class ReinforceHyperparams(NamedTuple):
-    """The settings as compiled code takes them."""
+    """The settings as compiled code takes them; see :class:`agents.reinforce.Config`."""
 
     discrete_actions: bool  # sampled from a softmax; otherwise from a normal distribution
-    one_hot_obs: bool  # an observation is stored as its number, and networks see a one-hot vector
+    legal_actions: Array  # int64 [n_observations or 1, 1 + A]: how many actions exist, and which
     baseline: int  # NO_BASELINE, MEAN or VALUE
-    bootstrap: bool
+    bootstrap: bool  # truncated episodes go on with the value of their final observation
     normalize_advantages: bool
     discount_states: bool
     gamma: float
-    value_steps: int  # per batch; 1 without a value network
+    value_steps: int  # per batch; 0 without a value network
     ent_coef: float
     max_episode_steps: int
 
@@ -56,33 +56,8 @@ class PolicyHead(NamedTuple):
 
     log_std: Array  # float32 [S, D], of Box actions
     stream: Array  # uint64 [S, 4], from which actions are sampled
-    legal_actions: Array  # int64 [n_observations or 1, 1 + A]: how many actions exist, and which
-    input: Array  # float32 [S, F], buffer
-    output: Array  # float32 [S, out], buffer
-
-
-class ReinforceState(NamedTuple):
-    """Train state of S seeds beside their two networks."""
-
-    head: PolicyHead
-    std_optimizer: Optimizer
-    env_steps: Array  # int64 [S]
-    failed_at: Array  # int64 [S], the environment step at which a loss or a gradient was not finite, or 0
-    policy_loss: Array  # float64 [S], of the latest update, like the two below
-    value_loss: Array  # float64 [S]
-    entropy: Array  # float64 [S], mean of the policy's over the batch
-
-
-class PolicyAndValue(NamedTuple):
-    """The compiled networks of S seeds, and their optimizers."""
-
-    policy: Net
-    policy_optimizer: Optimizer
-    value: Net
-    value_optimizer: Optimizer
-
-
-# 1. Collect episodes
+    inputs: Array  # float32 [S, F], scratch
+    outputs: Array  # float32 [S, out], scratch
 
 
 class EpisodeBatch(NamedTuple):
@@ -101,21 +76,292 @@ class EpisodeBatch(NamedTuple):
     n_episodes: Array  # int64 [S]
 
 
-def make_episode_batch(
-    n_seeds: int, n_episodes: int, max_episode_steps: int, obs_dim: int, action_dim: int, obs_dtype: type = np.float32
-) -> EpisodeBatch:
-    """Empty batches of up to ``n_episodes`` episodes."""
-    n_rows = n_episodes * max_episode_steps
-    return EpisodeBatch(
-        obs=np.zeros((n_seeds, n_rows, obs_dim), obs_dtype),
-        action=np.zeros((n_seeds, n_rows, action_dim), np.float32),
-        reward=np.zeros((n_seeds, n_rows), np.float32),
-        end=np.zeros((n_seeds, n_episodes), np.int64),
-        final_obs=np.zeros((n_seeds, n_episodes, obs_dim), obs_dtype),
-        truncated=np.zeros((n_seeds, n_episodes), np.bool_),
-        n_rows=np.zeros(n_seeds, np.int64),
-        n_episodes=np.zeros(n_seeds, np.int64),
+class Approximator(NamedTuple):
+    """S policy or value networks, and what an update makes of a chunk of a batch in each row w of the working space."""
+
+    net: Any  # networks of the backend
+    optimizer: Any  # of the compiled backend; torch's networks hold their own
+    outputs: Array  # float32 [W, B, out]
+    output_grad: Array  # float32 [W, B, out], dL/d(outputs)
+    grad: Array  # float32 [W, P], dL/d(weights), summed over the chunks; of the compiled backend
+
+
+class Work(NamedTuple):
+    """Working space of updates; never part of a checkpoint."""
+
+    active: Array  # bool [W], whose batch is complete, and whose numbers have been finite so far
+    bootstrap_value: Array  # float64 [W, E]
+    returns: Array  # float64 [W, T]
+    value: Array  # float64 [W, T]
+    advantage: Array  # float64 [W, T]
+    value_loss: Array  # float64 [W]
+    policy_loss: Array  # float64 [W]
+    entropy: Array  # float64 [W], sum over the batch
+    log_std_grad_sum: Array  # float64 [W, D], over the batch
+    log_std_grad: Array  # float32 [W, D]
+
+
+class SeedStatus(NamedTuple):
+    """Counters and latest results of S seeds."""
+
+    env_steps: Array  # int64 [S]
+    failed_at: Array  # int64 [S], the environment step at which a loss or a gradient was not finite, or 0
+    policy_loss: Array  # float64 [S], of the latest update, like the two below
+    value_loss: Array  # float64 [S], before its first step
+    entropy: Array  # float64 [S], mean of the policy's over the batch
+
+
+class ReinforceState(NamedTuple):
+    """All that S learners are made of."""
+
+    hyper: ReinforceHyperparams
+    policy: Approximator
+    value: Approximator
+    head: PolicyHead
+    std_optimizer: Optimizer
+    observations: Any  # a store of observations, or its ``VectorEncoding`` with the compiled backend
+    batch: EpisodeBatch
+    inputs: Any  # of the networks, a chunk of them: float32 [W, B, in], or ``ChunkInputs`` with torch
+    work: Work
+    status: SeedStatus
+
+
+class ChunkInputs:
+    """The inputs of torch's networks in one update, [G, B, *in]; None before they are asked for."""
+
+    x: Array | None = None
+
+
+class Chunk(NamedTuple):
+    """Rows of a batch that pass through a network at once."""
+
+    start: int
+    n: int
+
+
+def make_hyperparams(spec: EnvSpec, config: Any, actions: ActionAdapter) -> ReinforceHyperparams:
+    """Check the settings of :class:`agents.reinforce.Config` and give them as compiled code takes them.
+
+    Raises:
+        ValueError: a baseline that needs more episodes than there are.
+    """
+    if config.baseline == "mean" and config.episodes_per_update == 1:
+        raise ValueError(
+            "agent.episodes_per_update = 1: expected at least 2 with baseline = 'mean', the mean return of the other "
+            "episodes"
+        )
+    return ReinforceHyperparams(
+        discrete_actions=actions.discrete,
+        legal_actions=action_lists(actions.legal),
+        baseline=BASELINES.index(config.baseline),
+        bootstrap=config.bootstrap and config.baseline == "value",
+        normalize_advantages=config.normalize_advantages,
+        discount_states=config.discount_states,
+        gamma=discount(spec, config.gamma),
+        value_steps=config.value_steps if config.baseline == "value" else 0,
+        ent_coef=float(config.ent_coef),
+        max_episode_steps=config.max_episode_steps or spec.max_steps or UNKNOWN_LENGTH,
     )
+
+
+def make_state(
+    config: Any,
+    hyper: ReinforceHyperparams,
+    actions: ActionAdapter,
+    store: VectorStore | FrameStore,
+    seed_list: Sequence[int],
+    policy: Approximator,
+    value: Approximator,
+    inputs: Any,
+) -> ReinforceState:
+    """Make the state around networks of either backend, with empty batches.
+
+    Only as many rows of the working space are used as seeds are updated at once, and untouched memory costs nothing.
+    """
+    n_seeds = len(seed_list)
+    n_episodes = config.episodes_per_update
+    n_rows = n_episodes * hyper.max_episode_steps
+    dim = actions.action_dim
+    log_std = np.full((n_seeds, dim), log(config.init_std), np.float32)
+    return ReinforceState(
+        hyper=hyper,
+        policy=policy,
+        value=value,
+        head=PolicyHead(
+            log_std=log_std,
+            stream=rng.pcg64_states(seed_list, "exploration"),
+            inputs=np.zeros((n_seeds, store.input_shape[0]), np.float32),
+            outputs=np.zeros((n_seeds, actions.n_outputs), np.float32),
+        ),
+        std_optimizer=make_optimizer(config.optimizer, *log_std.shape),
+        observations=store,
+        batch=EpisodeBatch(
+            obs=np.zeros((n_seeds, n_rows, store.n_stored), store.dtype),
+            action=np.zeros((n_seeds, n_rows, dim), np.float32),
+            reward=np.zeros((n_seeds, n_rows), np.float32),
+            end=np.zeros((n_seeds, n_episodes), np.int64),
+            final_obs=np.zeros((n_seeds, n_episodes, store.n_stored), store.dtype),
+            truncated=np.zeros((n_seeds, n_episodes), np.bool_),
+            n_rows=np.zeros(n_seeds, np.int64),
+            n_episodes=np.zeros(n_seeds, np.int64),
+        ),
+        inputs=inputs,
+        work=Work(
+            active=np.zeros(n_seeds, np.bool_),
+            bootstrap_value=np.zeros((n_seeds, n_episodes)),
+            returns=np.zeros((n_seeds, n_rows)),
+            value=np.zeros((n_seeds, n_rows)),
+            advantage=np.zeros((n_seeds, n_rows)),
+            value_loss=np.zeros(n_seeds),
+            policy_loss=np.zeros(n_seeds),
+            entropy=np.zeros(n_seeds),
+            log_std_grad_sum=np.zeros((n_seeds, dim)),
+            log_std_grad=np.zeros((n_seeds, dim), np.float32),
+        ),
+        status=SeedStatus(
+            env_steps=np.zeros(n_seeds, np.int64),
+            failed_at=np.zeros(n_seeds, np.int64),
+            policy_loss=np.zeros(n_seeds),
+            value_loss=np.zeros(n_seeds),
+            entropy=np.zeros(n_seeds),
+        ),
+    )
+
+
+def make_approximator(
+    net: Any, optimizer: Any, n_seeds: int, chunk: int, n_outputs: int, n_params: int = 0
+) -> Approximator:
+    """Make the working space of networks whose batches come in chunks of so many rows."""
+    return Approximator(
+        net=net,
+        optimizer=optimizer,
+        outputs=np.zeros((n_seeds, chunk, n_outputs), np.float32),
+        output_grad=np.zeros((n_seeds, chunk, n_outputs), np.float32),
+        grad=np.zeros((n_seeds, n_params), np.float32),
+    )
+
+
+# The learner: functions in which the backends differ.
+
+
+def encode(state: ReinforceState, chunk: Chunk, seeds: Seeds) -> None:
+    """Write the network inputs of a chunk of the batch to ``state.inputs``."""
+    if state.inputs.x is None:  # the only chunk stays for the whole update
+        group = slice(seeds.first, seeds.last)
+        state.inputs.x = state.observations.inputs(state.batch.obs[group, : chunk.n], group)
+
+
+def forward(state: ReinforceState, approximator: Approximator, chunk: Chunk, seeds: Seeds) -> None:
+    """Write the outputs [W, B, out] at ``state.inputs``; what the gradient needs is kept."""
+    approximator.outputs[work_rows(seeds), : chunk.n] = approximator.net.forward(state.inputs.x)
+
+
+def forward_obs(net: Any, observations: Any, head: PolicyHead, obs: Array, seeds: Seeds) -> None:
+    """Write ``head.outputs`` [S, out] at stored observations ``obs`` [S, K]."""
+    head.outputs[...] = net.forward(observations.inputs(obs[:, None]))[:, 0]
+
+
+def forward_final(state: ReinforceState, seeds: Seeds) -> None:
+    """Write the values of final observations to ``work.bootstrap_value`` [W, E], at least of truncated episodes."""
+    group = slice(seeds.first, seeds.last)
+    if state.batch.truncated[group].any():
+        x = state.observations.inputs(state.batch.final_obs[group], group)
+        state.work.bootstrap_value[work_rows(seeds)] = state.value.net.forward(x, keep=False)[..., 0]
+
+
+def backward(state: ReinforceState, approximator: Approximator, chunk: Chunk, seeds: Seeds) -> None:
+    """Add the gradient of a chunk to that of the chunks before it, from ``approximator.output_grad``.
+
+    Here nothing is left to do: torch has a single chunk, which ``apply_gradient`` backpropagates.
+    """
+
+
+def apply_gradient(state: ReinforceState, approximator: Approximator, lr_scale: float, seeds: Seeds) -> None:
+    """Clip the gradient and step the optimiser; a seed whose gradient is not finite stays, and is no more active."""
+    rows = work_rows(seeds)
+    active = state.work.active[rows]
+    output_grad = approximator.output_grad[rows, : state.inputs.x.shape[1]]
+    active &= np.isfinite(approximator.net.apply_gradient(output_grad, active, lr_scale))
+
+
+def work_rows(seeds: Seeds) -> slice:
+    """The rows of the working space that a block of seeds uses."""
+    return slice(seeds.row, seeds.row + seeds.last - seeds.first)
+
+
+# Acting.
+
+
+@jit_or_python(inline=True)
+def act(net, observations, hyper, head, obs, actions, seeds):
+    """Write actions [S, D], sampled from the policy at stored observations ``obs`` [S, K]."""
+    forward_obs(net, observations, head, obs, seeds)
+    sample_actions(hyper, head, obs, actions, seeds)
+
+
+@jit_or_python(inline=True)
+def act_greedily(net, observations, hyper, head, obs, actions, seeds):
+    """Write the most probable or the mean actions [S, D] at stored observations ``obs`` [S, K]."""
+    forward_obs(net, observations, head, obs, seeds)
+    best_actions(hyper, head, obs, actions, seeds)
+
+
+@jit_shared
+def sample_actions(hyper, head, obs, actions, seeds):
+    """Sample from a softmax of ``head.outputs`` over the legal actions, or from normal distributions around them."""
+    for i in range(seeds.first, seeds.last):
+        if hyper.discrete_actions:
+            legal_actions = hyper.legal_actions[legal_row(hyper.legal_actions, obs[i])]
+            actions[i, 0] = choose(head.stream, i, head.outputs[i], legal_actions, SOFTMAX, 0)
+        else:
+            for d in range(actions.shape[1]):
+                sample = head.outputs[i, d] + np.exp(head.log_std[i, d]) * normal(head.stream, i)
+                actions[i, d] = sample if sample == sample else 0.0  # a seed that failed still has to act
+
+
+@jit_shared
+def best_actions(hyper, head, obs, actions, seeds):
+    """Write the legal actions of the highest ``head.outputs``, or the outputs themselves."""
+    for i in range(seeds.first, seeds.last):
+        if hyper.discrete_actions:
+            legal_actions = hyper.legal_actions[legal_row(hyper.legal_actions, obs[i])]
+            actions[i, 0] = argmax(head.stream, i, head.outputs[i], legal_actions)
+        else:
+            for d in range(actions.shape[1]):
+                mean = head.outputs[i, d]
+                actions[i, d] = mean if mean == mean else np.float32(0.0)
+
+
+# Collecting episodes.
+
+
+@jit
+def record_step(batch, hyper, status, obs, action, reward, terminated, truncated, final_obs):
+    """Add one step of every seed that has not failed; the number of batches that are complete.
+
+    ``obs`` and ``final_obs`` are [S, K] as stored, ``action`` float32 [S, D] as sampled, the others [S].
+    """
+    n_complete = 0
+    for i in range(len(action)):
+        status.env_steps[i] += 1
+        if status.failed_at[i] == 0:
+            row = batch.n_rows[i]
+            episode = batch.n_episodes[i]
+            for k in range(obs.shape[1]):
+                batch.obs[i, row, k] = obs[i, k]
+            for d in range(action.shape[1]):
+                batch.action[i, row, d] = action[i, d]
+            batch.reward[i, row] = reward[i]
+            batch.n_rows[i] = row + 1
+            length = row + 1 - (batch.end[i, episode - 1] if episode else 0)
+            if terminated[i] or truncated[i] or length == hyper.max_episode_steps:
+                for k in range(obs.shape[1]):
+                    batch.final_obs[i, episode, k] = final_obs[i, k]
+                batch.end[i, episode] = row + 1
+                batch.truncated[i, episode] = not terminated[i]
+                batch.n_episodes[i] = episode + 1
+            n_complete += batch.n_episodes[i] == batch.end.shape[1]
+    return n_complete
 
 
 def batch_row_bytes(obs_dim: int, action_dim: int) -> int:
@@ -142,78 +388,67 @@ def load_batch(batch: EpisodeBatch, saved: list[State]) -> None:
         batch.n_episodes[i] = len(arrays["end"])
 
 
-@jit_inline
-def write_network_input(stored, hp, x):
-    """Write the network inputs [B, F] of stored observations [B, K] to ``x``: one-hot vectors, or as they are."""
-    for r in range(x.shape[0]):
-        if hp.one_hot_obs:
-            for k in range(x.shape[1]):
-                x[r, k] = np.float32(0.0)
-            x[r, np.int64(stored[r, 0])] = np.float32(1.0)
-        else:
-            for k in range(x.shape[1]):
-                x[r, k] = stored[r, k]
+# Learning.
 
 
-@jit_inline
-def legal_row(legal_actions, hp, stored):
-    """The row of ``legal_actions`` that lists the actions at one stored observation [K]."""
-    return np.int64(stored[0]) if hp.one_hot_obs and legal_actions.shape[0] > 1 else 0
+@jit_or_python(inline=False)
+def update(state, policy_lr_scale, value_lr_scale, seeds):
+    """Update the seeds of a block whose batches are complete, and empty these.
 
-
-@jit_inline
-def sample_action(head, hp, i, stored, action):
-    """Sample an action [D] of seed i from the outputs ``head.output[i]`` at one stored observation [K]."""
-    if hp.discrete_actions:
-        legal_actions = head.legal_actions[legal_row(head.legal_actions, hp, stored)]
-        action[0] = choose(head.stream, i, head.output[i], legal_actions, SOFTMAX, 0)
-    else:
-        for d in range(len(action)):
-            sample = head.output[i, d] + np.exp(head.log_std[i, d]) * normal(head.stream, i)
-            action[d] = sample if sample == sample else 0.0  # a seed that failed still has to act
-
-
-@jit_inline
-def best_action(head, hp, i, stored, action):
-    """Write the most probable or the mean action [D] at the outputs ``head.output[i]``."""
-    if hp.discrete_actions:
-        legal_actions = head.legal_actions[legal_row(head.legal_actions, hp, stored)]
-        action[0] = argmax(head.stream, i, head.output[i], legal_actions)
-    else:
-        for d in range(len(action)):
-            action[d] = head.output[i, d] if head.output[i, d] == head.output[i, d] else np.float32(0.0)
-
-
-@jit
-def record_step(batch, hp, state, obs, action, reward, terminated, truncated, final_obs):
-    """Add one step of every seed that has not failed; the number of batches that are complete.
-
-    ``obs`` and ``final_obs`` are [S, K] as stored, ``action`` float32 [S, D] as sampled, the others [S].
+    The ``lr_scale`` are the learning rates of policy and value as fractions of their first. A seed whose loss or
+    gradient is not finite fails: what is broken moves nothing.
     """
-    n_complete = 0
-    for i in range(len(action)):
-        state.env_steps[i] += 1
-        if state.failed_at[i] == 0:
-            row = batch.n_rows[i]
-            episode = batch.n_episodes[i]
-            for k in range(obs.shape[1]):
-                batch.obs[i, row, k] = obs[i, k]
-            for d in range(action.shape[1]):
-                batch.action[i, row, d] = action[i, d]
-            batch.reward[i, row] = reward[i]
-            batch.n_rows[i] = row + 1
-            length = row + 1 - (batch.end[i, episode - 1] if episode else 0)
-            if terminated[i] or truncated[i] or length == hp.max_episode_steps:
-                for k in range(obs.shape[1]):
-                    batch.final_obs[i, episode, k] = final_obs[i, k]
-                batch.end[i, episode] = row + 1
-                batch.truncated[i, episode] = not terminated[i]
-                batch.n_episodes[i] = episode + 1
-            n_complete += batch.n_episodes[i] == batch.end.shape[1]
-    return n_complete
+    hyper = state.hyper
+    batch = state.batch
+    work = state.work
+    n_rows = begin_update(batch, work, seeds)
+    if n_rows == 0:
+        return
+
+    if hyper.bootstrap:
+        forward_final(state, seeds)  # work.bootstrap_value [E]
+    compute_returns(hyper, batch, work, seeds)  # work.returns [T]
+
+    if hyper.baseline == VALUE:
+        value_pass(state, n_rows, seeds)  # work.value [T] before any step, and the gradient of its squared error
+    compute_advantages(hyper, batch, work, seeds)  # work.advantage [T]
+
+    policy_pass(state, n_rows, seeds)
+    apply_gradient(state, state.policy, policy_lr_scale, seeds)
+    if not hyper.discrete_actions:
+        update_log_std(state.std_optimizer, state.head.log_std, work, policy_lr_scale, seeds)
+    record_losses(batch, work, state.status, seeds)
+
+    for value_step in range(hyper.value_steps):
+        if value_step > 0:
+            value_pass(state, n_rows, seeds)
+        apply_gradient(state, state.value, value_lr_scale, seeds)
+    finish_update(batch, work, state.status, seeds)
 
 
-# 2. Returns
+@jit_shared
+def begin_update(batch, work, seeds):
+    """Mark the seeds whose batches are complete as active; the rows of the longest of these batches."""
+    longest = 0
+    for i in range(seeds.first, seeds.last):
+        complete = batch.n_episodes[i] == batch.end.shape[1]
+        work.active[seeds.row + i - seeds.first] = complete
+        if complete:
+            longest = max(longest, batch.n_rows[i])
+    return longest
+
+
+@jit_shared
+def compute_returns(hyper, batch, work, seeds):
+    """Write the return of every step to ``work.returns``; a truncated episode goes on with a value, or with 0."""
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if work.active[row]:
+            for e in range(batch.end.shape[1]):
+                if not hyper.bootstrap or not batch.truncated[i, e]:
+                    work.bootstrap_value[row, e] = 0.0
+            reward = batch.reward[i, : batch.n_rows[i]]
+            returns_to_go(reward, batch.end[i], work.bootstrap_value[row], hyper.gamma, work.returns[row])
 
 
 @jit_inline
@@ -232,7 +467,61 @@ def returns_to_go(reward, end, bootstrap_value, gamma, returns):
         first = end[e]
 
 
-# 3. Baseline and advantages
+@jit_or_python(inline=False)
+def value_pass(state, n_rows, seeds):
+    """Write the values of all ``n_rows`` to ``work.value``, and form the gradient of half their mean squared error."""
+    value = state.value
+    size = value.outputs.shape[1]
+    for start in range(0, n_rows, size):
+        chunk = Chunk(start, min(size, n_rows - start))
+        encode(state, chunk, seeds)  # inputs [B, *in]
+        forward(state, value, chunk, seeds)  # outputs [B, 1]
+        value_gradient(state.batch, state.work, value.outputs, value.output_grad, chunk, seeds)  # output_grad [B, 1]
+        backward(state, value, chunk, seeds)
+
+
+@jit_shared
+def value_gradient(batch, work, outputs, output_grad, chunk, seeds):
+    """Write the values of a chunk to ``work.value``, add to their loss, and write dL/d(outputs) [W, B, 1].
+
+    The loss is half the mean squared difference from the returns.
+    """
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if not work.active[row]:
+            continue
+        n_rows = batch.n_rows[i]
+        scale = 1.0 / n_rows
+        loss = work.value_loss[row] if chunk.start > 0 else 0.0
+        n_own = min(chunk.n, n_rows - chunk.start)
+        for r in range(n_own):
+            value = outputs[row, r, 0]
+            work.value[row, chunk.start + r] = value
+            error = np.float64(value) - work.returns[row, chunk.start + r]
+            loss += 0.5 * scale * error * error
+            output_grad[row, r, 0] = scale * error
+        output_grad[row, n_own : chunk.n] = np.float32(0.0)  # the batch of another seed is longer
+        work.value_loss[row] = loss
+        work.active[row] = np.isfinite(loss)
+
+
+@jit_shared
+def compute_advantages(hyper, batch, work, seeds):
+    """Write the advantage of every step, its return less the baseline, to ``work.advantage``."""
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if not work.active[row]:
+            continue
+        n_rows = batch.n_rows[i]
+        advantage = work.advantage[row]
+        for t in range(n_rows):
+            advantage[t] = work.returns[row, t] - (work.value[row, t] if hyper.baseline == VALUE else 0.0)
+        if hyper.baseline == MEAN:
+            subtract_leave_one_out_mean(advantage, batch.end[i])
+        if hyper.normalize_advantages and n_rows > 1:  # a single one less its own mean is 0: nothing is learned from it
+            normalize(advantage, n_rows)
+        if hyper.discount_states:
+            discount_by_time(advantage, batch.end[i], hyper.gamma)
 
 
 @jit_inline
@@ -281,21 +570,57 @@ def discount_by_time(advantage, end, gamma):
         first = end[e]
 
 
-@jit_inline
-def compute_advantages(batch, hp, i, returns, value, advantage):
-    """Advantages of seed i from returns and values, float64 [T] each; ``advantage`` is written."""
-    n_rows = batch.n_rows[i]
-    for row in range(n_rows):
-        advantage[row] = returns[row] - (value[row] if hp.baseline == VALUE else 0.0)
-    if hp.baseline == MEAN:
-        subtract_leave_one_out_mean(advantage, batch.end[i])
-    if hp.normalize_advantages and n_rows > 1:  # a single one less its own mean is 0, from which nothing is learned
-        normalize(advantage, n_rows)
-    if hp.discount_states:
-        discount_by_time(advantage, batch.end[i], hp.gamma)
+@jit_or_python(inline=False)
+def policy_pass(state, n_rows, seeds):
+    """Form the gradient of the policy's loss at all ``n_rows``."""
+    policy = state.policy
+    size = policy.outputs.shape[1]
+    for start in range(0, n_rows, size):
+        chunk = Chunk(start, min(size, n_rows - start))
+        encode(state, chunk, seeds)  # inputs [B, *in]
+        forward(state, policy, chunk, seeds)  # outputs [B, out]
+        policy_gradient(
+            state.hyper, state.batch, state.head, state.work, policy.outputs, policy.output_grad, chunk, seeds
+        )  # output_grad [B, out]
+        backward(state, policy, chunk, seeds)
 
 
-# 4. Gradients of the two losses with respect to the networks' outputs
+@jit_shared
+def policy_gradient(hyper, batch, head, work, outputs, output_grad, chunk, seeds):
+    """Add to the policy's loss and entropy those of a chunk, and write dL/d(outputs) [W, B, out].
+
+    The gradient of the log standard deviations [D] is added up in ``work.log_std_grad_sum``.
+    """
+    scale = 1.0 / batch.end.shape[1]
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if not work.active[row]:
+            continue
+        if chunk.start == 0:
+            work.policy_loss[row] = 0.0
+            work.entropy[row] = 0.0
+            work.log_std_grad_sum[row, :] = 0.0
+        loss = 0.0
+        entropy = 0.0
+        n_own = min(chunk.n, batch.n_rows[i] - chunk.start)
+        for r in range(n_own):
+            t = chunk.start + r
+            y = outputs[row, r]
+            dy = output_grad[row, r]
+            action = batch.action[i, t]
+            advantage = work.advantage[row, t]
+            if hyper.discrete_actions:
+                legal_actions = hyper.legal_actions[legal_row(hyper.legal_actions, batch.obs[i, t])]
+                step = softmax_gradient(y, legal_actions, np.int64(action[0]), advantage, hyper.ent_coef, scale, dy)
+            else:
+                std_grad = work.log_std_grad_sum[row]
+                step = gaussian_gradient(y, head.log_std[i], action, advantage, hyper.ent_coef, scale, dy, std_grad)
+            loss += step.loss
+            entropy += step.entropy
+        output_grad[row, n_own : chunk.n] = np.float32(0.0)  # the batch of another seed is longer
+        work.policy_loss[row] += loss
+        work.entropy[row] += entropy
+        work.active[row] = np.isfinite(work.policy_loss[row])
 
 
 class PolicyLoss(NamedTuple):
@@ -366,348 +691,35 @@ def gaussian_gradient(mean, log_std, action, advantage, ent_coef, scale, mean_gr
     return PolicyLoss(-scale * (advantage * log_prob + ent_coef * entropy), entropy)
 
 
-@jit_inline
-def policy_gradient(batch, head, hp, i, first, n, output, advantage, output_grad, log_std_grad):
-    """Sums of loss and entropy over rows ``first`` to ``first + n`` of seed i's batch; the gradients are written.
-
-    Args:
-        batch: the episodes.
-        head: the log standard deviations, and the actions that exist.
-        hp: the settings.
-        i: the seed.
-        first: row.
-        n: rows.
-        output: of the policy network, float32 [n * out].
-        advantage: float64 [T], of the whole batch.
-        output_grad: float32 [n * out], written.
-        log_std_grad: float64 [D], added to.
-    """
-    width = head.output.shape[1]
-    scale = 1.0 / batch.end.shape[1]
-    loss = 0.0
-    entropy = 0.0
-    for r in range(n):
-        y = output[r * width : (r + 1) * width]
-        dy = output_grad[r * width : (r + 1) * width]
-        action = batch.action[i, first + r]
-        a = advantage[first + r]
-        if hp.discrete_actions:
-            legal_actions = head.legal_actions[legal_row(head.legal_actions, hp, batch.obs[i, first + r])]
-            step = softmax_gradient(y, legal_actions, np.int64(action[0]), a, hp.ent_coef, scale, dy)
-        else:
-            step = gaussian_gradient(y, head.log_std[i], action, a, hp.ent_coef, scale, dy, log_std_grad)
-        loss += step.loss
-        entropy += step.entropy
-    return PolicyLoss(loss, entropy)
+@jit_shared
+def update_log_std(optimizer, log_std, work, lr_scale, seeds):
+    """Clip the gradient of the log standard deviations and step their optimiser, as ``apply_gradient`` does."""
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if work.active[row]:
+            for d in range(log_std.shape[1]):
+                work.log_std_grad[row, d] = work.log_std_grad_sum[row, d]
+            norm = clip_and_update(optimizer, i, log_std[i], work.log_std_grad[row], lr_scale)
+            work.active[row] = np.isfinite(norm)
 
 
-class ValueLoss(NamedTuple):
-    """The loss of one value, and its derivative."""
-
-    loss: float
-    grad: float
-
-
-@jit_inline
-def squared_error(value, target, scale):
-    """``scale / 2 (value - target)**2``, and its derivative with respect to the value."""
-    error = np.float64(value) - target
-    return ValueLoss(0.5 * scale * error * error, scale * error)
+@jit_shared
+def record_losses(batch, work, status, seeds):
+    """Write the losses and the mean entropy of the seeds that are active to ``status``."""
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if work.active[row]:
+            status.policy_loss[i] = work.policy_loss[row]
+            status.value_loss[i] = work.value_loss[row]
+            status.entropy[i] = work.entropy[row] / batch.n_rows[i]
 
 
-# 5. The update, compiled: dense networks, seed by seed, chunk by chunk
-
-
-class UpdateScratch(NamedTuple):
-    """Buffers of one update in each row w; never part of the state."""
-
-    x: Array  # float32 [S, CHUNK, F], a chunk of network inputs
-    output_grad: Array  # float32 [S, CHUNK * widest output]
-    final_value: Array  # float32 [S, 1]
-    bootstrap_value: Array  # float64 [S, E]
-    returns: Array  # float64 [S, T]
-    value: Array  # float64 [S, T]
-    advantage: Array  # float64 [S, T]
-    policy_grad: Array  # float32 [S, P], summed over the chunks
-    value_grad: Array  # float32 [S, P], likewise
-    log_std_grad_sum: Array  # float64 [S, D], likewise
-    log_std_grad: Array  # float32 [S, D]
-
-
-def make_scratch(nets: PolicyAndValue, n_episodes: int, max_episode_steps: int, action_dim: int) -> UpdateScratch:
-    """Buffers for batches. Only one row per thread is ever used, and untouched memory costs nothing."""
-    n_seeds = len(nets.policy.params)
-    n_rows = n_episodes * max_episode_steps
-    n_inputs = int(nets.policy.sizes[0])
-    n_outputs = int(nets.policy.sizes[-1])
-    return UpdateScratch(
-        x=np.zeros((n_seeds, CHUNK, n_inputs), np.float32),
-        output_grad=np.zeros((n_seeds, CHUNK * n_outputs), np.float32),
-        final_value=np.zeros((n_seeds, 1), np.float32),
-        bootstrap_value=np.zeros((n_seeds, n_episodes)),
-        returns=np.zeros((n_seeds, n_rows)),
-        value=np.zeros((n_seeds, n_rows)),
-        advantage=np.zeros((n_seeds, n_rows)),
-        policy_grad=np.zeros_like(nets.policy.params),
-        value_grad=np.zeros_like(nets.value.params),
-        log_std_grad_sum=np.zeros((n_seeds, action_dim)),
-        log_std_grad=np.zeros((n_seeds, action_dim), np.float32),
-    )
-
-
-@jit
-def update_seeds(first, last, nets, state, batch, hp, scratch, policy_lr_scale, value_lr_scale):
-    """Update the seeds from ``first`` to ``last`` whose batches are complete, and empty these.
-
-    The ``lr_scale`` are the learning rates of policy and value as fractions of their first. A seed whose loss or
-    gradient is not finite fails: what is broken moves nothing.
-    """
-    w = first
-    for i in range(first, last):
-        if batch.n_episodes[i] < batch.end.shape[1]:
-            continue
-        _returns(nets, batch, hp, scratch, i, w)
-        finite = True
-        for value_step in range(hp.value_steps):
-            value_loss = _value_pass(nets, batch, hp, scratch, i, w)
-            finite = finite and np.isfinite(value_loss)
-            if finite and value_step == 0:  # the advantages come from the values before any step
-                state.value_loss[i] = value_loss
-                compute_advantages(batch, hp, i, scratch.returns[w], scratch.value[w], scratch.advantage[w])
-                policy = _policy_pass(nets, state, batch, hp, scratch, i, w)
-                finite = np.isfinite(policy.loss)
-                if finite:
-                    state.policy_loss[i] = policy.loss
-                    state.entropy[i] = policy.entropy
-                    _apply(nets.policy_optimizer, i, nets.policy.params, scratch.policy_grad[w], policy_lr_scale)
-                    if not hp.discrete_actions:
-                        _apply(state.std_optimizer, i, state.head.log_std, scratch.log_std_grad[w], policy_lr_scale)
-            if finite and hp.baseline == VALUE:
-                _apply(nets.value_optimizer, i, nets.value.params, scratch.value_grad[w], value_lr_scale)
-        if not finite:
-            state.failed_at[i] = state.env_steps[i]
-        batch.n_rows[i] = 0
-        batch.n_episodes[i] = 0
-
-
-@jit
-def _returns(nets, batch, hp, scratch, i, w):
-    """Compute the returns of every row; a truncated episode goes on with V of its final observation."""
-    for e in range(batch.end.shape[1]):
-        scratch.bootstrap_value[w, e] = 0.0
-        if batch.truncated[i, e] and hp.bootstrap and hp.baseline == VALUE:
-            write_network_input(batch.final_obs[i, e : e + 1], hp, scratch.x[w, :1])
-            forward_row(nets.value, i, w, scratch.x[w, 0], scratch.final_value[w])
-            scratch.bootstrap_value[w, e] = scratch.final_value[w, 0]
-    reward = batch.reward[i, : batch.n_rows[i]]
-    returns_to_go(reward, batch.end[i], scratch.bootstrap_value[w], hp.gamma, scratch.returns[w])
-
-
-@jit
-def _value_pass(nets, batch, hp, scratch, i, w):
-    """Values of every row, and the clipped gradient of half their mean squared error.
-
-    That loss is returned, nan where it or the gradient is not finite, and 0 without a value network.
-    """
-    n_rows = batch.n_rows[i] if hp.baseline == VALUE else 0
-    loss = 0.0
-    scratch.value_grad[w, :] = np.float32(0.0)
-    first = 0
-    while first < n_rows:
-        n = min(CHUNK, n_rows - first)
-        x = scratch.x[w, :n]
-        dy = scratch.output_grad[w, :n].reshape((n, 1))
-        write_network_input(batch.obs[i, first : first + n], hp, x)
-        forward(nets.value, i, w, x)
-        start = outputs_at(nets.value, n)
-        for r in range(n):
-            value = nets.value.outputs[w, start + r]
-            scratch.value[w, first + r] = value
-            row = squared_error(value, scratch.returns[w, first + r], 1.0 / n_rows)
-            dy[r, 0] = row.grad
-            loss += row.loss
-        backward(nets.value, i, w, x, dy)
-        _add(scratch.value_grad[w], nets.value.gradient[w])
-        first += n
-    return loss if np.isfinite(clip_grad_norm(nets.value_optimizer, scratch.value_grad[w])) else np.nan
-
-
-@jit
-def _policy_pass(nets, state, batch, hp, scratch, i, w):
-    """The policy's loss and mean entropy, and the clipped gradients of the network and of the log std.
-
-    The loss is nan where a gradient is not finite.
-    """
-    n_rows = batch.n_rows[i]
-    width = nets.policy.sizes[-1]
-    loss = 0.0
-    entropy = 0.0
-    scratch.policy_grad[w, :] = np.float32(0.0)
-    scratch.log_std_grad_sum[w, :] = 0.0
-    first = 0
-    while first < n_rows:
-        n = min(CHUNK, n_rows - first)
-        x = scratch.x[w, :n]
-        write_network_input(batch.obs[i, first : first + n], hp, x)
-        forward(nets.policy, i, w, x)
-        start = outputs_at(nets.policy, n)
-        y = nets.policy.outputs[w, start : start + n * width]
-        dy = scratch.output_grad[w, : n * width]
-        log_std_grad = scratch.log_std_grad_sum[w]
-        chunk = policy_gradient(batch, state.head, hp, i, first, n, y, scratch.advantage[w], dy, log_std_grad)
-        backward(nets.policy, i, w, x, dy.reshape((n, width)))
-        _add(scratch.policy_grad[w], nets.policy.gradient[w])
-        loss += chunk.loss
-        entropy += chunk.entropy
-        first += n
-    for d in range(scratch.log_std_grad.shape[1]):
-        scratch.log_std_grad[w, d] = scratch.log_std_grad_sum[w, d]
-    norm = clip_grad_norm(nets.policy_optimizer, scratch.policy_grad[w])
-    if not hp.discrete_actions:
-        norm += clip_grad_norm(state.std_optimizer, scratch.log_std_grad[w])
-    return PolicyLoss(loss if np.isfinite(norm) else np.nan, entropy / n_rows)
-
-
-@jit_inline
-def _add(total, part):
-    for k in range(len(total)):
-        total[k] += part[k]
-
-
-@jit
-def _apply(optimizer, i, params, grad, lr_scale):
-    """One step of an optimizer in seed i, compiled once for all three: inlined, it triples what has to be compiled."""
-    apply_update(optimizer, i, params[i], grad, lr_scale)
-
-
-# 6. The same update with torch networks: a group of G seeds whose batches are one tensor
-
-
-def update_group(
-    policy: Network,
-    value: Network,
-    network_input: Callable[[Array, Array], Array],
-    state: ReinforceState,
-    batch: EpisodeBatch,
-    hp: ReinforceHyperparams,
-    policy_lr_scale: float,
-    value_lr_scale: float,
-) -> None:
-    """Update the seeds of a group whose batches are complete, and empty these; see :func:`update_seeds`.
-
-    Args:
-        policy: networks of G seeds, of torch: ``forward`` takes ``keep``.
-        value: likewise.
-        network_input: (stored observations [G, B, K], which of them are used, bool [G, B]) -> [G, B, *in].
-        state: of the G seeds.
-        batch: of the G seeds.
-        hp: the settings.
-        policy_lr_scale: learning rate of the policy as a fraction of its first.
-        value_lr_scale: likewise.
-    """
-    complete = batch.n_episodes == batch.end.shape[1]  # [G]
-    if not complete.any():
-        return
-    n_rows = np.where(complete, batch.n_rows, 0)
-    used = np.arange(n_rows.max()) < n_rows[:, None]  # [G, T]
-    has_value = hp.baseline == VALUE
-    x = network_input(batch.obs[:, : used.shape[1]], used)
-
-    bootstrap_value = np.zeros(batch.end.shape)  # [G, E]
-    to_bootstrap = batch.truncated & complete[:, None]
-    if has_value and hp.bootstrap and to_bootstrap.any():
-        final_value = value.forward(network_input(batch.final_obs, to_bootstrap), keep=False)[..., 0]
-        bootstrap_value[:] = np.where(to_bootstrap, final_value, 0.0)
-    returns = np.zeros(used.shape)
-    _group_returns(batch, hp, complete, bootstrap_value, returns)
-
-    finite = complete.copy()
-    for value_step in range(hp.value_steps):
-        values = np.zeros(used.shape, np.float32)
-        value_loss = np.zeros(len(finite))
-        if has_value:
-            values[:] = value.forward(x)[..., 0]
-            value_grad = np.zeros((*used.shape, 1), np.float32)
-            _group_value_gradient(batch, finite, values, returns, value_grad, value_loss)
-            finite &= np.isfinite(value_loss)
-        if value_step == 0:
-            state.value_loss[finite] = value_loss[finite]
-            _improve_policy(policy, x, state, batch, hp, finite, returns, values, policy_lr_scale)
-        if has_value:
-            finite &= np.isfinite(value.apply_gradient(value_grad, finite, value_lr_scale))
-    failed = complete & ~finite
-    state.failed_at[failed] = state.env_steps[failed]
-    batch.n_rows[complete] = 0
-    batch.n_episodes[complete] = 0
-
-
-def _improve_policy(
-    policy: Network,
-    x: Array,
-    state: ReinforceState,
-    batch: EpisodeBatch,
-    hp: ReinforceHyperparams,
-    finite: Array,
-    returns: Array,
-    values: Array,
-    lr_scale: float,
-) -> None:
-    """One step of the policy and its log std in the seeds that are ``finite`` [G]; those that fail leave it."""
-    output = policy.forward(x)
-    output_grad = np.zeros(output.shape, np.float32)
-    log_std_grad = np.zeros(state.head.log_std.shape)
-    loss = np.zeros(len(finite))
-    entropy = np.zeros(len(finite))
-    n = len(finite)
-    flat_output = output.reshape(n, -1)
-    flat_grad = output_grad.reshape(n, -1)
-    advantage = np.zeros(returns.shape)
-    _group_policy_gradient(
-        batch, state.head, hp, finite, returns, values, advantage, flat_output, flat_grad, log_std_grad, loss, entropy
-    )
-    finite &= np.isfinite(loss)
-    finite &= np.isfinite(policy.apply_gradient(output_grad, finite, lr_scale))
-    if not hp.discrete_actions:
-        _group_std_step(state.std_optimizer, state.head.log_std, log_std_grad.astype(np.float32), finite, lr_scale)
-    state.policy_loss[finite] = loss[finite]
-    state.entropy[finite] = entropy[finite]
-
-
-@jit
-def _group_returns(batch, hp, complete, bootstrap_value, returns):
-    for i in range(len(complete)):
-        if complete[i]:
-            n_rows = batch.n_rows[i]
-            returns_to_go(batch.reward[i, :n_rows], batch.end[i], bootstrap_value[i], hp.gamma, returns[i])
-
-
-@jit
-def _group_value_gradient(batch, finite, values, returns, value_grad, loss):
-    for i in range(len(finite)):
-        n_rows = batch.n_rows[i] if finite[i] else 0
-        for t in range(n_rows):
-            row = squared_error(values[i, t], returns[i, t], 1.0 / n_rows)
-            value_grad[i, t, 0] = row.grad
-            loss[i] += row.loss
-
-
-@jit
-def _group_policy_gradient(
-    batch, head, hp, finite, returns, values, advantage, output, output_grad, log_std_grad, loss, entropy
-):
-    for i in range(len(finite)):
-        if finite[i]:
-            n_rows = batch.n_rows[i]
-            compute_advantages(batch, hp, i, returns[i], values[i], advantage[i])
-            total = policy_gradient(
-                batch, head, hp, i, 0, n_rows, output[i], advantage[i], output_grad[i], log_std_grad[i]
-            )
-            loss[i] = total.loss
-            entropy[i] = total.entropy / n_rows
-
-
-@jit
-def _group_std_step(optimizer, log_std, grad, finite, lr_scale):
-    for i in range(len(finite)):
-        if finite[i] and np.isfinite(clip_grad_norm(optimizer, grad[i])):
-            apply_update(optimizer, i, log_std[i], grad[i], lr_scale)
+@jit_shared
+def finish_update(batch, work, status, seeds):
+    """Empty the batches that are complete; seeds that are no more active have failed."""
+    for i in range(seeds.first, seeds.last):
+        if batch.n_episodes[i] == batch.end.shape[1]:
+            if not work.active[seeds.row + i - seeds.first]:
+                status.failed_at[i] = status.env_steps[i]
+            batch.n_rows[i] = 0
+            batch.n_episodes[i] = 0

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, wraps
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import njit, typeof
 from numba.core import event, types
@@ -163,6 +163,14 @@ def set_threads(n: int) -> None:
     """Set the number of threads that ``parallel_for`` uses from now on."""
     global _threads
     _threads = max(1, n)
+
+
+class Seeds(NamedTuple):
+    """A block of seeds, and the first of the rows of working space that it uses."""
+
+    first: int
+    last: int  # the one behind the block
+    row: int
 
 
 def parallel_for(work: Callable[[int, int], None], n_seeds: int) -> None:

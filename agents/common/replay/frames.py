@@ -216,32 +216,3 @@ def load_frames(ring: FrameRing, state: State) -> None:
 
 
 _RINGS = ("frames", "n_before")
-
-
-class FrameStack:
-    """The last k frames of every seed, for evaluation.
-
-    Args:
-        n_seeds: S.
-        shape: a frame's (C, H, W).
-        depth: k.
-    """
-
-    def __init__(self, n_seeds: int, shape: tuple[int, int, int], depth: int) -> None:
-        self._ring = make_frames(n_seeds, shape, depth, depth)
-
-    def see(self, obs: Array, first: Array) -> Array:
-        """Append obs [S, H, W] or [S, H, W, C]; the stacked observations uint8 [S, k * C, H, W].
-
-        ``first`` bool [S] marks the seeds whose episode begins with it.
-        """
-        newest = append(self._ring, obs, first)
-        return gather(self._ring, newest[:, None])[:, 0]
-
-    def state(self) -> State:
-        """Return the stored frames."""
-        return save_frames(self._ring)
-
-    def restore(self, state: State) -> None:
-        """Continue from ``state``."""
-        load_frames(self._ring, state)

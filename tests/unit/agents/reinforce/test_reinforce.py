@@ -112,8 +112,8 @@ def test_a_gradient_is_shortened_by_its_own_seeds_norm():
             r"by-hand needs [\d,.]+ GiB and [\d,.]+ are free|by-hand needs .* expected a smaller",
         ),
         (EnvSpec("texts", spaces.Text(3), spaces.Discrete(2)), {}, "texts: observation"),
-        (EnvSpec("switches", SPEC.observation, spaces.MultiBinary(2)), {}, "switches: actions"),
-        (EnvSpec("whole", SPEC.observation, spaces.Box(0, 5, (1,), np.int64)), {}, "whole: actions"),
+        (EnvSpec("switches", SPEC.observation, spaces.MultiBinary(2)), {}, "switches: action space"),
+        (EnvSpec("whole", SPEC.observation, spaces.Box(0, 5, (1,), np.int64)), {}, "whole: action space"),
     ],
 )
 def test_what_cannot_be_is_refused(spec, settings, said):

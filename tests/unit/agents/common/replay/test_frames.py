@@ -8,9 +8,9 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.common.observation_store import FrameStore
 from agents.common.replay.frames import (
     FrameRing,
-    FrameStack,
     append,
     frame_bytes,
     frame_shape,
@@ -154,17 +154,18 @@ def test_overwritten_and_future_frames_are_refused():
 
 
 def test_the_stack_for_acting_forgets_the_last_episode_and_goes_on_after_restore():
-    stack = FrameStack(2, SHAPE, 3)
-    see = [(1, (True, True)), (2, (False, False)), (3, (False, True)), (4, (False, False))]
-    for value, first in see:
-        seen = stack.see(np.stack([_frame(value)] * 2), np.array(first))
+    spec = EnvSpec("film", spaces.Box(0, 255, SHAPE[1:], np.uint8), spaces.Discrete(2))
+    store, other = (FrameStore(spec, 2, 3, 20).for_evaluation() for _ in range(2))
+
+    def see(store, value, first):
+        return store.inputs(store.observe(_frames([value] * 2), np.array(first))[:, None])[:, 0]
+
+    for value, first in [(1, (True, True)), (2, (False, False)), (3, (False, True)), (4, (False, False))]:
+        seen = see(store, value, first)
     np.testing.assert_array_equal(seen[:, :, 0, 0], [[2, 3, 4], [0, 3, 4]])
-    other = FrameStack(2, SHAPE, 3)
-    other.restore(stack.state())
-    for each in (stack, other):
-        np.testing.assert_array_equal(
-            each.see(np.stack([_frame(9)] * 2), np.zeros(2, bool))[:, :, 1, 2], [[3, 4, 9]] * 2
-        )
+    other.restore(store.state())
+    for each in (store, other):
+        np.testing.assert_array_equal(see(each, 9, (False, False))[:, :, 1, 2], [[3, 4, 9]] * 2)
 
 
 def test_what_is_saved_of_a_seed_depends_on_that_seed_alone():
