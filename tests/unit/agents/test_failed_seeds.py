@@ -22,6 +22,7 @@ WILD = [
 STEPS = 6_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("agent", "env", "settings"), WILD)
 def test_a_seed_fails_at_the_same_step_however_it_is_played(agent, env, settings):
     one, two = (session(agent, env, agent_=settings, rollouts=rollouts) for rollouts in (True, False))
@@ -38,6 +39,7 @@ def test_a_seed_fails_at_the_same_step_however_it_is_played(agent, env, settings
             assert np.isfinite(state.get(name, 0.0)).all(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", ["FrozenLake-v1", "CartPole-v1"])
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("target", ["max", "sarsa", "expected"])

@@ -284,6 +284,7 @@ def test_impossible_envs_are_refused(seen, action, said):
             player.make(EnvSpec("env-x", seen, action), [0], player.Config())
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 @pytest.mark.parametrize(("agent", "steps"), [("hill_climbing", 45_000), ("random_search", 30_000)])
 def test_cartpole_is_solved(agent, steps):

@@ -88,6 +88,7 @@ def test_cliff_online_returns_of_the_last_100_of_500_episodes(target, expected, 
     assert last == pytest.approx(expected, abs=off)
 
 
+@pytest.mark.slow
 def test_frozen_lake_reaches_73_percent_early_and_ends_there():
     fast, steps = _tuned("frozen-lake-fast")
     reached = _history(fast, steps, 100) >= 0.7297

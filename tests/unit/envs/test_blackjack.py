@@ -62,6 +62,7 @@ def test_the_best_policy_is_the_textbooks():
                 assert (q[STICK] > q[HIT]) == (total >= soft), (total, dealer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"sab": False}, {"sab": False, "natural": True}])
 def test_the_law_is_what_the_env_does(settings):
     """Sticking from 17 on, a hundred thousand hands: within four standard errors of the exact return."""

@@ -50,6 +50,7 @@ def _trained(adversarial_weight):
     return memory, patterns, memory.codes(patterns)
 
 
+@pytest.mark.slow
 def test_codes_become_normal_and_patterns_are_restored():
     _, _, free = _trained(0.0)
     memory, patterns, codes = _trained(3.0)

@@ -68,6 +68,7 @@ def test_every_decoder_has_the_pictures_size_and_each_seed_its_own_output(decode
         assert model.codes(alone, x[s : s + 1]).shape == (1, 5, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fields", [{}, {"pool": "mean"}, {"decoder": "unpool"}, {"decoder": "transposed", "recall_mode": "noise_aware"}]
 )

@@ -100,6 +100,7 @@ def test_the_search_finds_the_code_behind_a_cue_in_every_seed():
     ).all()  # than the best that was drawn
 
 
+@pytest.mark.slow
 def test_patterns_are_generated_and_found():
     config = gan.Config(
         generator_hidden=(32,),

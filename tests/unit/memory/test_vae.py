@@ -72,6 +72,7 @@ def test_the_loss_in_expectation_bounds_the_likelihood():
     assert (abs(sampled.mean(0) - bound) < 6.0 * errors + 1e-3).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recall_mode", ["single_pass", "fixed_point", "noise_aware"])
 def test_patterns_are_restored_and_recognised(recall_mode):
     memory = vae.make(

@@ -28,6 +28,7 @@ def test_a_run_describes_its_machine(tmp_path, engram, words):
     assert f"made on {made_on['cpu']}, {made_on['instructions']}, BLAS {made_on['blas']}" in text
 
 
+@pytest.mark.slow
 def test_reproduce_names_differences_of_the_machine(tmp_path, engram, monkeypatch):
     lab = ["--lab", str(tmp_path), "--json"]
     with monkeypatch.context() as elsewhere:
@@ -41,6 +42,7 @@ def test_reproduce_names_differences_of_the_machine(tmp_path, engram, monkeypatc
     assert engram("reproduce", same, *lab).json["machine"] == {}
 
 
+@pytest.mark.slow
 def test_the_named_blas_kernel_is_the_used_one():
     if "openblas" not in machine.machine()["blas"] or machine.machine()["instructions"] not in (
         "x86-64-v3",
@@ -54,6 +56,7 @@ def test_the_named_blas_kernel_is_the_used_one():
     assert done.stdout.split()[-1] == "generic"
 
 
+@pytest.mark.slow
 def test_cells_of_a_tournament_describe_their_machine(tmp_path, engram):
     words = ["--agents", "q_learning", "random_walk", "--envs", "FrozenLake-v1", "--seeds", "2", "--steps", "200"]
     lab = ["--lab", str(tmp_path), "--json"]

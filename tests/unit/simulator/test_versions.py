@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.helpers.paths import ROOT
 
 CODE = """
@@ -20,6 +22,7 @@ sys.exit(main([*run, "--lab", sys.argv[1], "--json"]) or main(["show", "r1", "--
 """
 
 
+@pytest.mark.slow
 def test_a_checkout_that_is_not_installed_runs(tmp_path):
     words = [sys.executable, "-c", CODE, str(tmp_path / "lab")]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)

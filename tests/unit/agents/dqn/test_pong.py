@@ -23,6 +23,7 @@ OFTEN_RANDOM = {"epsilon_start": 1.0, "epsilon_end": 0.9, "decay_steps": 20_000}
 SETTINGS = {"seeds": 1, "steps": 20_000, "eval_every": 20_000, "eval_episodes": 1, "env": {"name": "ALE/Pong-v5"}}
 
 
+@pytest.mark.slow
 def test_pong_trains_resumes_and_evaluates(tmp_path):
     config = build({**SETTINGS, "agent": {**AGENT, "conv": {"kind": "small"}, "explore": OFTEN_RANDOM}})
     with Store(tmp_path) as store:

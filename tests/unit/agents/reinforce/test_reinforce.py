@@ -168,6 +168,7 @@ def test_a_batch_of_one_step_is_learned_from_as_it_is(baseline):
     assert (moved[0] == moved[1]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 def test_cartpole_is_learned():
     one = session("reinforce", "CartPole-v1", seeds=16, eval_episodes=50)

@@ -80,6 +80,7 @@ def test_pictures_go_on_from_a_state():
     same(whole.state(), second.state())
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 def test_a_corridor_is_learned_from_pictures():
     one = _pictures(seeds=4, eval_episodes=10)

@@ -238,6 +238,7 @@ def test_two_zeros_are_one():
     assert fresh(np.array([[0.0, 0.5], [-0.0, 0.5]], np.float32), set(), is_bipolar=False).tolist() == [True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random_bits", "correlated", "digits", "glyphs", "rooms_seen"])
 def test_a_challenge_shows_itself(name):
     assert name in registry.names("challenges")

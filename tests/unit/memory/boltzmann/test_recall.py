@@ -28,6 +28,7 @@ def _stored(patterns, **config):
     return memory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recall_mode", "least"), [("noise_aware", 0.9), ("fixed_point", 0.5)])
 def test_corrupted_patterns_are_restored(recall_mode, least):
     patterns = learned_patterns(4, 8, 48)

@@ -59,6 +59,7 @@ def test_through_overlaps_and_through_weights_is_the_same(update):
     np.testing.assert_allclose(one.energy * 31 * 2, other.energy * 30, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_sums_that_float32_cannot_hold_are_exact_all_the_same():
     """Overlaps of 9,000 in 9,000 units, two thousand times; the fields are whole, and beyond 2**24 in parts."""
     stored = np.ones((1, 2_000, 9_000), np.float32)

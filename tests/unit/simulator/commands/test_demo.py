@@ -54,6 +54,7 @@ def test_a_finite_horizon_is_the_best_return_within_it(engram: Engram) -> None:
     assert 0.0 < solved["start_value"] < 0.1
 
 
+@pytest.mark.slow
 def test_the_demo_fills_the_lab_and_shows_every_agent_beside_the_optimum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engram: Engram
 ) -> None:

@@ -112,6 +112,7 @@ def test_errors_are_bad_input_before_the_first_snapshot_and_failures_later() -> 
     assert view.closed == 3
 
 
+@pytest.mark.slow
 def test_a_second_signal_leaves_at_once() -> None:
     code = (
         "import os, signal, threading\nfrom tests.unit.simulator.commands.test_driver import drive, game\n"
@@ -141,6 +142,7 @@ def test_signals_that_come_at_once_are_one() -> None:
     assert (done.returncode, done.stdout) == (0, f"{int(signal.SIGTERM)} ['checkpoint']\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupted_run_names_the_command_that_resumes_it(
     tmp_path: Path, number: int, code: int, run_process: RunProcess
@@ -168,6 +170,7 @@ RUN = ["run", "q_learning", "FrozenLake-v1", "--steps", "1e12"]
 TOURNAMENT = ["tournament", "--agents", "q_learning", "td", "--envs", "FrozenLake-v1", "--steps", "1e10"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [RUN, [*TOURNAMENT, "--workers", "2", "--seeds", "1"]], ids=lambda w: w[0])
 def test_a_terminal_that_is_closed_leaves_a_checkpoint(
     tmp_path: Path, words: list[str], run_process: RunProcess

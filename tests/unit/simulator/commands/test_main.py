@@ -252,6 +252,7 @@ def test_a_closed_pipe_is_no_error() -> None:
         assert process.stderr.read() == b""
 
 
+@pytest.mark.slow
 def test_outside_a_terminal_there_are_no_colours(run_process: RunProcess) -> None:
     for words in (["list"], ["run", "--help"], ["doctor"]):
         done = run_process(*words)

@@ -46,6 +46,7 @@ def test_json_has_the_documented_keys(lab, engram):
     assert engram(*WORDS, *SMALL, "--lab", str(lab), "--json").json["ranking"] == found["ranking"]
 
 
+@pytest.mark.slow
 def test_a_tournament_is_listed_shown_resumed_and_reported(lab, engram, clean_folder):
     listed = engram("list", "tournaments", "--lab", str(lab), "--json").json
     assert [each["tournament"] for each in listed["tournaments"]] == ["t1"]
@@ -63,6 +64,7 @@ def test_a_tournament_is_listed_shown_resumed_and_reported(lab, engram, clean_fo
     assert "q_learning walk" in engram("list", "tournaments", "--lab", str(lab)).out
 
 
+@pytest.mark.slow
 def test_a_report_makes_every_output_that_is_asked_for(lab, engram, clean_folder):
     report = ["report", "t1", "--lab", str(lab)]
     rows = engram(*report, "--html", "a.html", "--picture", "a.svg", "--csv")
@@ -172,6 +174,7 @@ def test_the_python_call_gives_the_same_scores(lab):
     assert mine == theirs
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_complete_cells_and_names_the_command_that_resumes():
     words = ["tournament", "--agents", "td", "q_learning", "--envs", "CartPole-v1", "--steps", "100000000"]
     words += ["--workers", "2", "--seeds", "2", "--json"]

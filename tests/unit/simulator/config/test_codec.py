@@ -229,6 +229,7 @@ configs = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(configs)
 def test_toml_and_back_is_the_same_run(config: RunConfig) -> None:
     again = codec.from_toml(RunConfig, to_toml(config), "again.toml")

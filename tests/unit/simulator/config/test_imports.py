@@ -39,6 +39,7 @@ def test_a_run_from_a_file(folder, engram):
     assert "settings of r1 imports code: players_of_theirs.walker" in said  # a lab may be from elsewhere too
 
 
+@pytest.mark.slow
 def test_a_tournament(folder, engram):
     (folder / "t.toml").write_text(
         'steps = 20\nseeds = 1\nresamples = 100\n[agent.walk]\nname = "random_walk"\n'

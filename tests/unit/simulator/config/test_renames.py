@@ -150,6 +150,7 @@ def _tables(own):
     return codec.tables_of(own)
 
 
+@pytest.mark.slow
 def test_recall_benchmarks_and_tournaments_of_former_names(tmp_path, engram, monkeypatch):
     from simulator.recall import loop as recall_loop
     from simulator.store.cell_store import CellStore

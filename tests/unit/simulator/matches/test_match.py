@@ -93,6 +93,7 @@ def test_a_planner_plays_tic_tac_toe_perfectly():
     assert match("planner", "planner", "tic_tac_toe", seeds=1, episodes=20)["scores"] == [0.0]
 
 
+@pytest.mark.slow
 def test_a_learner_is_trained_before_the_match():
     untrained, trained = (
         match("q_learning", "random_walk", "tic_tac_toe", train_steps=n, episodes=200, seeds=2) for n in (0, 2_500)

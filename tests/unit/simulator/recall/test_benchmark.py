@@ -130,6 +130,7 @@ def test_a_seed_is_the_same_alone(tmp_path, summary):
         assert each["overlap"]["low"] is None
 
 
+@pytest.mark.slow
 def test_an_interrupted_benchmark_resumes_to_the_same_result(tmp_path):
     play(tmp_path / "whole", config())
     run = play(tmp_path / "parts", config(), cells=5)
@@ -243,6 +244,7 @@ def test_a_refusal_is_marked_while_others_continue(tmp_path):
     assert "expected" in found["refused"][0]["why"]
 
 
+@pytest.mark.slow
 def test_a_memory_that_cannot_be_built_is_listed_with_its_reason(tmp_path, capsys):
     memories = {"conv_autoencoder": {}, "boltzmann": {}, "nearest_neighbor": {}}
     grey = {"corruption": ["gauss:0.5", "none"], "novel": 5, "challenge": {"name": "digits", "levels": "grey"}}

@@ -94,6 +94,7 @@ def test_with_every_seed_failed_the_row_is_empty_and_the_others_are_shown(tmp_pa
     assert reproduce.again("r1", str(tmp_path))["identical"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "failed"), [("3", [0, 1]), ("1e38", [0, 1])])
 @pytest.mark.parametrize("levels", ["grey", "two"])
 def test_weights_that_grow_without_bound(tmp_path, engram, monkeypatch, rate, failed, levels):
@@ -127,6 +128,7 @@ def test_weights_that_grow_without_bound(tmp_path, engram, monkeypatch, rate, fa
     engram(*alone, code=1 if len(failed) == 2 else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [(1,), (0, 1, 2)])
 def test_a_picture_draws_what_there_is(tmp_path, broken):
     found = played(tmp_path / "lab", broken, patterns=[5, 10])
@@ -173,6 +175,7 @@ def test_a_capacity_is_over_the_seeds_that_did_not_fail(tmp_path):
     assert (mine["half"], mine["exact"], mine["beyond"]) == (None, [], [])
 
 
+@pytest.mark.slow
 def test_a_tournament_excludes_and_reports_a_failed_seed_too(tmp_path):
     some, every = ({"name": MEMORY, "seeds": seeds, "at": "recall"} for seeds in ([1], [0, 1, 2]))
     tables = {

@@ -206,6 +206,7 @@ def test_learning_curves_are_drawn_with_what_is_printed(lab: Path, clean_folder:
     assert printed.out.count(r"\begin{tabular}") == printed.out.count(r"\end{tabular}") == 4
 
 
+@pytest.mark.slow
 def test_a_benchmark_is_drawn_and_printed_at_once(clean_folder: Path, engram: Engram) -> None:
     lab = ["--lab", "lab"]
     played = ["recall", "nearest_neighbor", "random_bits", "--patterns", "3", "6", "--seeds", "2", "--view", "none"]

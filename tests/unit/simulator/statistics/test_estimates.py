@@ -52,6 +52,7 @@ def enumerated(values, statistic):
     return np.sort([statistic(np.array(drawn)) for drawn in itertools.product(values, repeat=len(values))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statistic", [iqm, np.median])
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
 def test_the_interval_covers_its_level_of_the_enumerated_bootstrap_distribution(statistic, level):

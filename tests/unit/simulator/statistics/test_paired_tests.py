@@ -125,6 +125,7 @@ def test_sign_flips_are_enumerated_where_there_are_few(n):
     assert permutation_test(gaps[None, None], 10)[0] == pytest.approx(expected, abs=1e-15)
 
 
+@pytest.mark.slow
 def test_sign_flips_are_scipys_permutation_test():
     gaps = rng(5).normal(0.4, 1.0, 9)
     exact = stats.permutation_test((gaps,), np.mean, permutation_type="samples", n_resamples=np.inf)

@@ -65,6 +65,7 @@ def work(lab, count):
     return dict(count)
 
 
+@pytest.mark.slow
 def test_beginning_the_two_hundredth_run_costs_as_much_as_the_tenth(tmp_path, counting):
     fill(tmp_path, 10)
     early = work(tmp_path, counting)
@@ -77,6 +78,7 @@ def test_beginning_the_two_hundredth_run_costs_as_much_as_the_tenth(tmp_path, co
     assert "os.scandir" not in late
 
 
+@pytest.mark.slow
 def test_a_foreign_database_is_checked_before_it_is_written(tmp_path, counting):
     fill(tmp_path, 40)
     known = work(tmp_path, counting)["sqlite"]

@@ -25,6 +25,7 @@ def there_and_back(folder, state):
     return read(file_of(folder, 1), write(folder, 1, state))
 
 
+@pytest.mark.slow
 @QUICK
 @given(state=st.dictionaries(st.text(), TREES, max_size=3))
 def test_any_state_comes_back_as_it_was(tmp_path, state):

@@ -105,6 +105,7 @@ def test_a_row_that_stands_in_the_place_of_another_is_noticed(lab, page):
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 @QUICK
 @given(data=st.data())
 def test_a_flipped_byte_anywhere_in_the_database_is_reported_or_harmless(lab, original, data):

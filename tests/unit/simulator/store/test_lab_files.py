@@ -53,6 +53,7 @@ def test_a_link_in_a_lab_is_not_followed(lab, tmp_path, name, engram):
     assert victim.read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["resume", "repair"])
 @pytest.mark.parametrize("name", ["checked", "writer", "journal", "checkpoint"])
 def test_a_pipe_in_a_lab_does_not_block(lab, tmp_path, name, command, run_process):

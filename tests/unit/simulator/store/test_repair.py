@@ -362,6 +362,7 @@ def test_a_repaired_run_ends_in_the_bits_of_an_undisturbed_one(tmp_path, undistu
     engram("report", "r1", "--lab", str(tmp_path / "new"))
 
 
+@pytest.mark.slow
 def test_cells_of_tournaments_are_recovered_from_intact_pages(tmp_path, engram):
     lab, words = tmp_path / "lab", ["--agents", "q_learning", "random_walk", "--envs", "rooms", "FrozenLake-v1"]
     play = ["tournament", *words, "--seeds", "3", "--block", "1", "--steps", "200", "--workers", "1", "--view", "none"]
@@ -386,6 +387,7 @@ def test_cells_of_tournaments_are_recovered_from_intact_pages(tmp_path, engram):
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @QUICK
 @given(data=st.data())
 def test_repaired_data_is_never_wrong_whatever_was_damaged(original, tmp_path_factory, data):

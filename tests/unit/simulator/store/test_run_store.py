@@ -192,6 +192,7 @@ def test_a_checkpoint_dropped_while_it_is_being_read_is_not_called_damaged(lab, 
     assert (saved.progress.step, saved.warnings) == (5, ())
 
 
+@pytest.mark.slow
 def test_processes_that_begin_at_the_same_time_get_runs_of_their_own(tmp_path):
     command = [sys.executable, "-m", "tests.system.storing_scripts", "begin", str(tmp_path / "lab"), "5"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

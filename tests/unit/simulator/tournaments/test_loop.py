@@ -70,6 +70,7 @@ def test_no_cell_is_run_twice(played, tmp_path, monkeypatch):
     assert (last.id, last.planned, last.reused) == ("t2", 8, 6)
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_block_or_the_place(played, tmp_path):
     play(tmp_path / "cut", small(seeds_per_cell=2))
     play(tmp_path / "apart", small(), workers=lambda: Processes(2))
@@ -99,6 +100,7 @@ def test_a_seed_that_fails_counts_as_the_floor_or_is_left_out(tmp_path):
     assert left["raw"]["per_seed"][1] is None
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_is_marked_and_played_again_on_request(tmp_path, monkeypatch):
     entered = {"walk": {"name": "random_walk"}, "breaks": {"name": BREAKING, "fails": {"0": 5, "1": 6, "2": 7}}}
     values = small(agent=entered, env={"four": ENVS["four"]})
@@ -123,6 +125,7 @@ def test_a_contestant_that_cannot_play_is_refused_or_skipped(tmp_path):
     assert [each["counted_as"] for each in summary_of(tmp_path)["failures"]] == ["left out"]
 
 
+@pytest.mark.slow
 def test_a_floor_that_is_not_known_is_measured(tmp_path):
     values = small(agent={"walk": {"name": "random_walk"}}, env={"pole": {"name": "CartPole-v1", "native": False}})
     values["env"] = {"acrobot": {"name": "Acrobot-v1", "native": False}}
@@ -175,6 +178,7 @@ def test_a_cell_that_takes_too_long_is_given_up(tmp_path):
     assert "longer than the 0.3 s of timeout" in summary_of(tmp_path)["failures"][0]["reason"]
 
 
+@pytest.mark.slow
 def test_an_adaptive_tournament_adds_seeds_to_undecided_pairs(tmp_path):
     entered = {
         "a": {"name": "random_walk"},
@@ -195,6 +199,7 @@ def test_one_host_at_a_time(tmp_path):
             next(tournament.play(build(small()), other, lambda n: Here()))
 
 
+@pytest.mark.slow
 def test_an_interruption_keeps_complete_cells(tmp_path):
     with CellStore(tmp_path) as store:
         snapshots = tournament.play(build(small()), store, lambda n: Here())

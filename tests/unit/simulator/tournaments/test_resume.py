@@ -39,6 +39,7 @@ def interrupted(lab, values):
         snapshots.close()
 
 
+@pytest.mark.slow
 def test_a_cell_resumes_from_its_checkpoint(tmp_path, monkeypatch):
     interrupted(tmp_path / "lab", LONG)
     play(tmp_path / "other", small())  # makes no difference
@@ -52,6 +53,7 @@ def test_a_cell_resumes_from_its_checkpoint(tmp_path, monkeypatch):
     assert numbers(tmp_path / "lab") == numbers(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_another_tournament_leaves_the_checkpoints_of_one_that_is_not_done(tmp_path):
     interrupted(tmp_path, LONG)
     kept = list((tmp_path / "cells").glob("*-*-*"))
@@ -60,6 +62,7 @@ def test_another_tournament_leaves_the_checkpoints_of_one_that_is_not_done(tmp_p
     assert list((tmp_path / "cells").glob("*-*-*")) == kept
 
 
+@pytest.mark.slow
 def test_a_failure_of_one_tournament_is_not_anothers(tmp_path):
     assert play(tmp_path, {**LONG, "timeout": 0.001}).failed == 1
     assert play(tmp_path, {**LONG, "timeout": 0.001}).failed == 1  # its own it keeps
@@ -67,6 +70,7 @@ def test_a_failure_of_one_tournament_is_not_anothers(tmp_path):
     assert (last.reused, last.failed, last.done) == (0, 0, 1)
 
 
+@pytest.mark.slow
 def test_stored_seeds_are_not_run_again(tmp_path, monkeypatch):
     play(tmp_path, small(seeds=2))
     started = []
@@ -124,6 +128,7 @@ def test_any_end_of_a_thread_is_reported(tmp_path, monkeypatch):
     assert "SystemExit" in summary_of(tmp_path)["failures"][0]["reason"]
 
 
+@pytest.mark.slow
 def test_alpha_is_spent_on_every_possible_interim_analysis(tmp_path, monkeypatch):
     play(tmp_path, small(adaptive=True, most_seeds=8))
     seen, analyze = [], summary.analyze
@@ -139,6 +144,7 @@ def test_alpha_is_spent_on_every_possible_interim_analysis(tmp_path, monkeypatch
     assert seen == [3]  # 3, 6 and 8 seeds
 
 
+@pytest.mark.slow
 def test_a_cached_summary_depends_on_plan_and_settings(tmp_path):
     play(tmp_path, small())
     with CellStore(tmp_path) as store:
@@ -149,6 +155,7 @@ def test_a_cached_summary_depends_on_plan_and_settings(tmp_path):
         assert summary._fingerprint(store, record._replace(plan={**record.plan, "rounds": [[], []]})) != before
 
 
+@pytest.mark.slow
 def test_random_play_is_measured_on_every_block(tmp_path):
     play(tmp_path, small(agent={"random_search": {}}, env={"swing": {"name": "Pendulum-v1"}}, seeds_per_cell=2))
     with CellStore(tmp_path) as store:

@@ -44,6 +44,7 @@ def test_a_summary_is_cached_until_a_cell_changes(lab, monkeypatch):
         assert summary.summary(store, "t1")["cells"] == {"planned": 6, "done": 5, "failed": 1, "missing": 0}
 
 
+@pytest.mark.slow
 def test_a_tournament_is_reproduced_with_the_same_bits(lab):
     found = reproduce.again("t1", str(lab), "1")
     assert (found["identical"], found["difference"]) == (True, None)
@@ -51,6 +52,7 @@ def test_a_tournament_is_reproduced_with_the_same_bits(lab):
     assert found["compared"]["numbers"] > 6 * 3 * 3
 
 
+@pytest.mark.slow
 def test_differences_are_named(lab, capsys):
     with CellStore(lab) as store:
         plan = store.find("t1").plan
@@ -111,6 +113,7 @@ def test_too_large_a_cell_is_refused_before_any_cell_runs(tmp_path):
         play(tmp_path, values)
 
 
+@pytest.mark.slow
 def test_games_are_round_robin_with_self_play(tmp_path):
     values = {
         **small(agent={}, env={}),
@@ -142,6 +145,7 @@ def test_board_games_are_decided_by_who_beat_whom(tmp_path):
     assert found["ranking"][0]["wins"] > found["ranking"][1]["wins"]
 
 
+@pytest.mark.slow
 def test_a_seed_that_breaks_in_a_block_is_listed(tmp_path):
     entered = {"breaks": {"name": BREAKING, "fails": {"2": 50}}, "td": {}}
     play(tmp_path, small(agent=entered, env={"four": ENVS["four"]}, block=2))

@@ -23,6 +23,7 @@ def _by_hand(reward, ended, width):
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 3_000), st.integers(1, 3), st.integers(0, 2**32 - 1), st.lists(st.integers(1, 900), max_size=5))
 def test_points_are_the_exact_aggregates_however_the_run_is_cut(steps, n_seeds, entropy, cuts):

@@ -119,6 +119,7 @@ def test_the_exact_return_without_a_limit_is_that_of_the_endless_episode():
     assert exact.max() < -10_000  # far more than a thousand steps
 
 
+@pytest.mark.slow
 def test_a_tournament_reports_cut_evaluations_and_scores_them_as_the_random_score(tmp_path, engram):
     words = [
         "tournament",

@@ -82,6 +82,7 @@ def test_the_summary_is_over_the_seeds_that_finished(whole):
     assert whole["some"][2].phase == "done"
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 400), max_size=12))
 def test_failures_fall_on_the_same_step_wherever_the_run_is_cut(cuts):

@@ -95,6 +95,7 @@ def test_drawing_is_skipped_while_the_last_one_is_fresh(monkeypatch):
 _floats = st.floats(-1e300, 1e300) | st.sampled_from([np.nan, np.inf, -np.inf])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     data=st.data(),

@@ -32,6 +32,7 @@ def test_outputs_are_those_of_the_textbook(sizes, tanh):
         np.testing.assert_allclose(y[i], expected, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tanh", [False, True])
 @pytest.mark.parametrize("sizes", SHAPES)
 def test_one_row_alone_equals_the_batch(sizes, tanh):

@@ -44,6 +44,7 @@ def far(monkeypatch):
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seen", SEEN)
 @pytest.mark.parametrize("player", [dqn, reinforce], ids=["dqn", "reinforce"])
 def test_networks_stay_on_their_device(far, player, seen):

@@ -131,6 +131,7 @@ anything = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(anything | st.fixed_dictionaries({"R": square | anything, "goal": anything}))
 def test_anything_else_is_refused_in_one_line(data):

@@ -194,6 +194,7 @@ def test_a_sensor_shows_any_other_state_as_often_as_it_errs():
     assert spec.random_score == pytest.approx(plain.spec.random_score)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "line"),
     [

@@ -158,6 +158,7 @@ def test_every_state_has_a_place_of_its_own_in_the_scene(layout):
     assert 100 < max(picture.shape) <= 512
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     maps(),

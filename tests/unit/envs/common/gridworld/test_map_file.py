@@ -166,6 +166,7 @@ lines = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(lines, max_size=8).map("\n".join))
 def test_any_text_is_a_map_or_refused_in_one_line(page):
     said = refusal(page)

@@ -67,6 +67,7 @@ def _evidence(memory, cues):
     return 0.7 * cues if memory.recall_mode == "noise_aware" else None
 
 
+@pytest.mark.slow
 def test_a_seeds_weights_do_not_depend_on_the_others(case):
     together, other = _weights(_made(case, [3, 5, 8])), _weights(_made(case, [8, 3]))
     alone = _weights(_made(case, [5]))

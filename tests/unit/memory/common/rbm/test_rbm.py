@@ -92,6 +92,7 @@ def test_too_many_hidden_units_to_enumerate_are_refused():
         likelihood.exact_log_z(_layer(2, 21), False)
 
 
+@pytest.mark.slow
 def test_compiled_functions_equal_numpy():
     x = np.linspace(-40.0, 40.0, 4_001, dtype=np.float32)
     found = np.array([fast_sigmoid.py_func(value) for value in x[::40]])
@@ -117,6 +118,7 @@ def test_draws_follow_their_probabilities():
     assert abs(np.corrcoef(out[:, 1:4].T) - np.eye(3)).max() < 0.03  # both halves of a word
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gaussian", [False, True])
 @pytest.mark.parametrize("sizes", [(6, 5), (6, 5, 4)])
 def test_compiled_energies_equal_the_law(sizes, gaussian):
@@ -170,6 +172,7 @@ class _Plain:
             array += moved
 
 
+@pytest.mark.slow
 def test_training_equals_a_plain_loop():
     draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 3))
     data = np.where(draws.random((1, 7, 9)) < 0.4, 1.0, 0.0).astype(np.float32)

@@ -40,6 +40,7 @@ def _exact(memory, patterns):
     return (found == patterns).all(2).mean(), (found * patterns).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("player", "layers"), [(rbm, {"n_hidden": 64}), (deep_belief, {"hidden": (64, 64)})], ids=["rbm", "deep_belief"]
 )

@@ -263,6 +263,7 @@ def test_a_broken_array_is_one_line(tmp_path, name, engram):
         read_npy(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_damaged_array_is_read_or_refused(tmp_path_factory, data):

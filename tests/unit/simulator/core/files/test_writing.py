@@ -157,6 +157,7 @@ def test_a_link_to_a_page_of_ours_leads_to_the_page_that_is_written(tmp_path):
     assert is_ours(tmp_path / "there" / "page.html")
 
 
+@pytest.mark.slow
 def test_a_foreign_file_in_a_lab_is_not_replaced(lab):
     write_page(SMALL, lab / "t1.html", in_lab=True)
     write_page(SMALL, lab / "t1.html", in_lab=True)

@@ -330,6 +330,7 @@ def test_a_failed_run_is_reported_everywhere_and_resume_names_the_step(tmp_path,
     assert "continues after step 0" in lines
 
 
+@pytest.mark.slow
 def test_a_tournament_names_the_contestant(tmp_path, engram):
     words = ["tournament", "--agents", "random_walk", f"mine={AGENT}", "--agent.mine.breaks", "learn"]
     words += ["--envs", "FrozenLake-v1", "--seeds", "2", "--steps", "20", "--eval-episodes", "2", "--json"]

@@ -77,23 +77,27 @@ ENGRAM = "import sys; from simulator.__main__ import main; sys.exit(main())"
 RUN = ("--seeds", "2", "--steps", "40", "--eval-episodes", "1", "--view", "none", "--json")
 
 
+@pytest.mark.slow
 def test_the_command_runs_beside_packages_of_our_names(project: Path) -> None:
     result = json.loads(python(project, "-P", "-c", ENGRAM, "run", "q_learning", "envs:MyGrid-v0", *RUN).stdout)
     assert (result["agent"], result["env"], result["steps"]) == ("q_learning", "envs:MyGrid-v0", 40)
 
 
+@pytest.mark.slow
 def test_the_module_runs_there_too(project: Path) -> None:
     (project / "simulator.py").unlink()
     result = json.loads(python(project, "-m", "simulator", "run", "q_learning", "envs.grid:MyGrid-v0", *RUN).stdout)
     assert result["env"] == "envs.grid:MyGrid-v0"
 
 
+@pytest.mark.slow
 def test_workers_run_there_too(project: Path) -> None:
     words = ("--agents", "q_learning", "--envs", "rooms", "./envs/grid.py:MyGrid", *RUN, "--workers", "1")
     result = json.loads(python(project, "-P", "-c", ENGRAM, "tournament", *words, "--n-bootstrap", "100").stdout)
     assert result["cells"] == {**result["cells"], "done": result["cells"]["planned"], "failed": 0}
 
 
+@pytest.mark.slow
 def test_a_script_imports_engrams_packages_and_its_own(project: Path) -> None:
     lines = script(
         project,
@@ -122,6 +126,7 @@ except AttributeError as error:
     ]
 
 
+@pytest.mark.slow
 def test_importing_engrams_packages_runs_no_user_code(project: Path) -> None:
     lines = script(
         project, "import simulator, agents, envs.rooms, memory\nfrom envs import common\nprint(agents.__file__)"
@@ -166,12 +171,14 @@ print(envs.rooms.__file__)
     assert lines[3] == str(ROOT / "envs" / "rooms.py")
 
 
+@pytest.mark.slow
 def test_a_users_package_may_import_engram_while_it_is_imported(project: Path) -> None:
     (project / "envs" / "__init__.py").write_text("import simulator\nfrom simulator.core import registry\nHERE = 1\n")
     lines = script(project, "import envs\nprint(envs.HERE)\nimport envs.grid, envs.rooms\nprint(envs.rooms.__file__)")
     assert lines == ["1", "grid runs", str(ROOT / "envs" / "rooms.py")]
 
 
+@pytest.mark.slow
 def test_an_error_in_their_package_is_one_line_with_its_place(project: Path) -> None:
     (project / "envs" / "__init__.py").write_text("\n1 / 0\n")
     done = python(project, "-P", "-c", ENGRAM, "run", "q_learning", "envs.grid:MyGrid-v0", *RUN, code=2)

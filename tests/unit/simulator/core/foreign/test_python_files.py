@@ -130,6 +130,7 @@ def tournament(engram: Engram, *words: str) -> str:
     return next(line for line in done.err.splitlines() if line.startswith("t"))
 
 
+@pytest.mark.slow
 def test_cells_know_files_by_what_they_hold(project: Path, monkeypatch: pytest.MonkeyPatch, engram: Engram) -> None:
     lab = str(project.parent / "lab")
     assert tournament(engram, "--lab", lab) == "t1: 2 cells"
@@ -142,6 +143,7 @@ def test_cells_know_files_by_what_they_hold(project: Path, monkeypatch: pytest.M
     assert tournament(engram, "--lab", lab).endswith(": 2 cells")
 
 
+@pytest.mark.slow
 def test_cells_know_what_registers_an_id_by_what_it_holds(project: Path, engram: Engram) -> None:
     (project / "my_grid.py").write_text(GRID.replace("entry_point=MyGrid", "entry_point='my_grid_class:MyGrid'"))
     (project / "my_grid_class.py").write_text(GRID.partition("gym.register")[0])
@@ -157,6 +159,7 @@ def test_cells_know_what_registers_an_id_by_what_it_holds(project: Path, engram:
         assert said() == "t1: 1 cell"
 
 
+@pytest.mark.slow
 def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, engram: Engram) -> None:
     (project / "parts").mkdir()
     for name, text in {"__init__": "", "sizes": "from . import units\n", "units": "UNIT = 1\n"}.items():

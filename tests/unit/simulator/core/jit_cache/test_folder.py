@@ -131,6 +131,7 @@ def test_code_swapped_for_other_intact_code_is_not_run(program: Program) -> None
     assert SAID in err
 
 
+@pytest.mark.slow
 def test_processes_that_write_at_once_neither_fail_nor_complain(program: Program) -> None:
     for path in program.files():
         path.unlink()
@@ -180,6 +181,7 @@ def test_doctor_finds_damage_and_mends_it(
     assert doctor()[0] == 0
 
 
+@pytest.mark.slow
 def test_an_unknown_numba_cache_format_is_not_used_and_reported(program: Program) -> None:
     change = "from numba.core import caching\ndel caching.IndexDataCacheFile._load_data\n"
     program.file.write_text(change + PROGRAM)
@@ -192,6 +194,7 @@ def test_an_unknown_numba_cache_format_is_not_used_and_reported(program: Program
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_the_cache_only(tmp_path: Path) -> None:
     program = Program(tmp_path)
     full = """
@@ -366,6 +369,7 @@ def test_a_full_home_is_like_one_that_cannot_be_written(
     assert _chosen().parent == spare
 
 
+@pytest.mark.slow
 def test_planted_code_is_not_run(tmp_path: Path) -> None:
     """The whole way: what another left where machine code would be is neither read nor run."""
     program = Program(tmp_path)
