@@ -19,7 +19,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow and not kill and not optional and not learning" tests/unit
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow and not kill and not optional and not learning" tests/unit tests/laws/test_architecture.py
 
 # The manual, into site/; a broken link is an error.
 docs: .venv/installed-docs

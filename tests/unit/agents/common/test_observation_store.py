@@ -24,7 +24,7 @@ DEPTH, CAPACITY = 3, 24
 
 @pytest.mark.parametrize("kind", ["compiled", "torch"])
 @pytest.mark.parametrize("spec", [BOX, CLASSES], ids=lambda spec: spec.id)
-def test_the_replay_holds_what_a_step_led_to_and_not_what_is_seen_next(spec, kind):
+def test_the_replay_holds_final_observations_not_the_next_episodes_first(spec, kind):
     config = dqn.Config(n_step=1, buffer_size=30, batch_size=4, network=NetworkSettings(hidden=(4,)))
     make = dqn.make if kind == "compiled" else lambda *given: dqn.DQN(*given[:2], TorchLearner(*given))
     agent = make(spec, [0, 1], config)
@@ -147,7 +147,7 @@ def test_there_is_room_for_the_frames_of_every_transition_where_time_cuts_at_the
         np.testing.assert_array_equal(film.check(every), every)
 
 
-def test_a_batch_without_any_whole_transition_takes_the_newest():
+def test_a_batch_without_complete_transitions_takes_the_newest():
     *_, film = _filmed(1, 1_000)
     oldest = film.replay.n_added[:, None] % CAPACITY + np.zeros((2, 3), np.int64)
     batch = film.sampled(oldest, 0.25)

@@ -216,7 +216,7 @@ def test_epsilon_is_a_share_of_random_actions_and_evaluation_has_none():
     assert {int(agent.policy().act(obs, np.ones(1, bool))[0]) for _ in range(50)} == {int(greedy)}
 
 
-def test_the_average_begins_where_the_network_does():
+def test_the_average_begins_at_the_networks_weights():
     agent = _agent(learning_starts=20, eval_ema=0.01)
     _feed(agent, 20)
     state = agent._learner.state
@@ -253,7 +253,7 @@ def test_scaled_inputs_run_from_minus_one_to_one_where_there_are_bounds():
     np.testing.assert_allclose(stored, [[1.0, -1.0, 7.0], [0.0, 0.5, -1.0]])
 
 
-def test_evaluation_plays_by_the_average_where_there_is_one():
+def test_evaluation_uses_the_averaged_weights_if_any():
     agent = _agent(learning_starts=20, eval_ema=0.01)
     _feed(agent, 60)
     state = agent._learner.state
@@ -308,7 +308,7 @@ def test_a_nan_reward_names_seed_step_and_value():
         ),
     ],
 )
-def test_what_cannot_be_is_refused(spec, settings, line):
+def test_invalid_settings_are_refused(spec, settings, line):
     with pytest.raises(ValueError, match=line) as refused:
         dqn.make(spec, [0, 1], dqn.Config(**settings))
     assert "\n" not in str(refused.value)

@@ -126,7 +126,7 @@ def test_a_seed_of_pictures_alone_equals_the_same_among_others(variant):
     same(state_of_seed(alone.state(), 0, 1), state_of_seed(together.state(), 1, 3))
 
 
-def test_pictures_go_on_from_their_state():
+def test_image_observations_continue_from_their_state():
     prioritized = {"prioritized": True, "priority": PrioritySettings(kind="rank")}
     whole, parted, other = (_picture_agent([0, 1], **prioritized) for _ in range(3))
     env, twin = _Lights(2), _Lights(2)

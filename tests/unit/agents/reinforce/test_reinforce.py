@@ -38,7 +38,7 @@ def test_every_seed_learns_when_its_own_batch_is_complete():
     assert updates == [[0, 0, 0], [1, 0, 0], [1, 0, 0], [2, 1, 0], [2, 1, 0], [3, 1, 1]]
 
 
-def test_a_batch_waits_in_the_state_and_goes_on():
+def test_a_partial_batch_is_kept_in_the_state():
     agent, other = _agent(episodes_per_update=2), _agent(episodes_per_update=2)
     _learn(agent, [1.0, 2.0, 3.0], [True, False, False])
     _learn(agent, [1.0, 2.0, 3.0], [False, False, True])
@@ -49,7 +49,7 @@ def test_a_batch_waits_in_the_state_and_goes_on():
     assert agent.state()["policy"]["step_count"].tolist() == [1, 0, 1]
 
 
-def test_an_episode_longer_than_what_is_kept_is_cut_there():
+def test_an_episode_longer_than_the_buffer_is_truncated():
     agent = _agent(1, episodes_per_update=2, max_episode_steps=3)
     lengths = []
     for _ in range(5):
@@ -116,13 +116,13 @@ def test_a_gradient_is_shortened_by_its_own_seeds_norm():
         (EnvSpec("whole", SPEC.observation, spaces.Box(0, 5, (1,), np.int64)), {}, "whole: action space"),
     ],
 )
-def test_what_cannot_be_is_refused(spec, settings, said):
+def test_invalid_settings_are_refused(spec, settings, said):
     with pytest.raises(ValueError, match=said) as refused:
         _agent(spec=spec, **settings)
     assert "\n" not in str(refused.value)
 
 
-def test_box_actions_are_clipped_only_on_their_way_out():
+def test_box_actions_are_clipped_when_they_are_returned():
     spec = EnvSpec(
         "boxed", SPEC.observation, spaces.Box(np.array([-1.0, 10.0]), np.array([1.0, 30.0]), dtype=np.float64), 50
     )

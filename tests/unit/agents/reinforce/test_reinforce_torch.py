@@ -20,7 +20,7 @@ SMALL = {"conv": {"frames": 2, "hidden": (8,)}, "episodes_per_update": 2}
     "settings", [{}, {"baseline": "mean", "normalize_advantages": True, "ent_coef": 0.01}], ids=str
 )
 @pytest.mark.parametrize("env", ["rooms", "CartPole-v1"])
-def test_it_learns_what_the_compiled_kind_learns(env, settings):
+def test_the_torch_backend_learns_as_the_compiled_one(env, settings):
     config = reinforce.Config(episodes_per_update=2, value_steps=2, network=NetworkSettings((8,), "tanh"), **settings)
     dense, other = (session("reinforce", env) for _ in range(2))
     dense.agent = reinforce.make(dense.env.spec, list(dense.seeds), config)
@@ -71,7 +71,7 @@ def test_pictures_alone_equal_pictures_together():
     same(state_of_seed(alone.state(), 0, 1), state_of_seed(state, 2, 3))
 
 
-def test_pictures_go_on_from_a_state():
+def test_image_observations_continue_from_a_state():
     whole, first, second = (_pictures() for _ in range(3))
     whole.play(200)
     first.play(90)

@@ -97,7 +97,7 @@ def test_a_stack_by_hand():
     np.testing.assert_array_equal(stacks[0, :, :, 0, 0], expected)
 
 
-def test_a_long_episode_has_whole_stacks_to_its_end():
+def test_a_long_episode_has_complete_stacks_to_its_end():
     store = make_frames(1, SHAPE, 600, 3)
     for t in range(600):
         append(store, _frame(t % 251)[None], np.array([t == 0]))
@@ -153,7 +153,7 @@ def test_overwritten_and_future_frames_are_refused():
         gather(store, np.array([[3, 6], [4, 4]]))
 
 
-def test_the_stack_for_acting_forgets_the_last_episode_and_goes_on_after_restore():
+def test_the_stack_for_acting_is_reset_with_the_episode_and_restored():
     spec = EnvSpec("film", spaces.Box(0, 255, SHAPE[1:], np.uint8), spaces.Discrete(2))
     store, other = (FrameStore(spec, 2, 3, 20).for_evaluation() for _ in range(2))
 
@@ -168,7 +168,7 @@ def test_the_stack_for_acting_forgets_the_last_episode_and_goes_on_after_restore
         np.testing.assert_array_equal(see(each, 9, (False, False))[:, :, 1, 2], [[3, 4, 9]] * 2)
 
 
-def test_what_is_saved_of_a_seed_depends_on_that_seed_alone():
+def test_the_saved_state_of_a_seed_depends_on_that_seed_only():
     together, alone = make_frames(2, SHAPE, 5, 2), make_frames(1, SHAPE, 5, 2)
     for t in range(8):
         append(together, np.stack([_frame(t)] * 2), np.array([t % 3 == 0] * 2), np.array([t < 3, True]))
@@ -205,6 +205,6 @@ def test_pictures_are_known_by_their_space(space, shape):
 
 
 @pytest.mark.parametrize(("capacity", "depth", "said"), [(9, 0, "frames = 0"), (9, 65, "65"), (3, 4, "3 frames")])
-def test_sizes_that_cannot_be_are_refused(capacity, depth, said):
+def test_invalid_sizes_are_refused(capacity, depth, said):
     with pytest.raises(ValueError, match=said):
         make_frames(1, SHAPE, capacity, depth)

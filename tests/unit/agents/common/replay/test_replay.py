@@ -57,7 +57,7 @@ def test_three_steps_never_cross_an_end_and_count_the_steps_really_taken():
     assert replay.n_pending[0] == 1  # the next episode's first step waits alone
 
 
-def test_a_cut_bootstraps_from_what_the_step_led_to():
+def test_truncation_bootstraps_from_the_final_observation():
     replay = make_replay(1, 20, 1, 3, GAMMA)
     _play(replay, [1.0, 2.0], ["", "t"], final=7.0)
     assert _stored(replay) == [(0, 0, 2, 0.25, 7), (1, 1, 2, 0.5, 7)]
@@ -84,7 +84,7 @@ def test_the_ring_equals_a_plain_list(n_step, capacity, ends):
     assert sorted(_stored(replay)) == sorted(newest)
 
 
-def test_a_replay_goes_on_from_its_state():
+def test_a_replay_continues_from_its_state():
     one, two = make_replay(2, 8, 1, 2, GAMMA), make_replay(2, 8, 1, 2, GAMMA)
     _play(one, [1.0] * 5, [""] * 5)
     load_replay(two, save_replay(one))
@@ -203,7 +203,7 @@ def test_uniform_draws_weigh_alike():
     assert priority_bytes(None, 100) == 0
 
 
-def test_numbers_that_are_none_are_found():
+def test_non_finite_numbers_are_found():
     replay, priorities = make_replay(3, 4, 1, 1, GAMMA), make_priorities(None, 3, 4)
     obs, flags = np.zeros((3, 1), np.float32), np.zeros(3, np.bool_)
     led_to, reward = obs.copy(), np.zeros(3, np.float32)
