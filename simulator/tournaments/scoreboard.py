@@ -119,7 +119,7 @@ class Scoreboard:
         """Return all entered scores."""
         with np.errstate(invalid="ignore"):
             scores = np.where(self._count > 0, self._sum / self._count, np.nan)
-        scores = np.where(self._contestant_idsle(), scores, np.nan)
+        scores = np.where(self._whole(), scores, np.nan)
         marks = [self._marks(m, scores[:, m]) for m in range(len(self._challenge_ids))]
         floor = np.stack([np.broadcast_to(mark.floor, len(self._seeds)) for mark in marks]).astype(np.float64)
         if self._settings["failed"] == "floor":
