@@ -42,7 +42,7 @@ def test_a_run_from_a_file(folder, engram):
 @pytest.mark.slow
 def test_a_tournament(folder, engram):
     (folder / "t.toml").write_text(
-        'steps = 20\nseeds = 1\nresamples = 100\n[agent.walk]\nname = "random_walk"\n'
+        'steps = 20\nseeds = 1\nn_bootstrap = 100\n[agent.walk]\nname = "random_walk"\n'
         '[agent.them]\nname = "python:act.py:act"\n[agent."players_of_theirs.walker"]\n[env.FrozenLake-v1]\n'
     )
     said = engram("tournament", "t.toml", "--workers", "1", "--view", "none").err.splitlines()

@@ -386,7 +386,7 @@ SNAPSHOT = RecallSnapshot(
 def test_the_page_shows_the_progress_and_a_recalled_cue():
     text = page_of(SNAPSHOT, (80, 24), TerminalStyle()).plain.splitlines()
     assert [line.rstrip() for line in text] == [
-        "r7  memories recall digits  2 seeds  playing",
+        "r7  memories recall digits  2 seeds  running",
         "3 of 12 cells  4.2 s",
         "hopfield, 4 patterns, erase:0.5  overlap 0.500  ceiling overlap 0.500",
         "now  hopfield, 8 patterns, flip:0.1",

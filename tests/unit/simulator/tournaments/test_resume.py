@@ -182,7 +182,7 @@ def test_a_seed_on_which_a_match_is_missing_is_left_out_for_all(tmp_path):
 )
 def test_a_game_whose_sides_are_not_alike_is_refused(tmp_path, own):
     values = {**GAME, "game": {"unequal": {"name": "iterated_matrix", **own}}}
-    with pytest.raises(ValueError, match="its sides are not alike"):
+    with pytest.raises(ValueError, match="expected a symmetric game"):
         play(tmp_path, values)
 
 

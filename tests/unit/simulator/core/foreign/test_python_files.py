@@ -166,7 +166,7 @@ def test_cells_know_what_their_files_import_by_what_it_holds(project: Path, engr
         (project / "parts" / f"{name}.py").write_text(text)
     (project / "policy.py").write_text("import parts.sizes\n" + POLICY)
     (project / "t.toml").write_text(
-        'seeds = 2\nsteps = 40\neval_episodes = 1\nresamples = 100\n[agent.walk]\nname = "random_walk"\n'
+        'seeds = 2\nsteps = 40\neval_episodes = 1\nn_bootstrap = 100\n[agent.walk]\nname = "random_walk"\n'
         '[agent.rule]\nname = "python:policy.py:act"\n[env.grid]\nname = "./envs/grid.py:MyGrid-v0"\n'
     )
 
