@@ -38,7 +38,7 @@ def test_a_working_installation_passes(tmp_path: Path, engram: Engram) -> None:
         each["name"] for each in report["checks"]
     }
     assert not (tmp_path / "lab").exists()
-    assert engram("doctor", "--lab", str(tmp_path)).out.endswith("everything that is needed is here\n")
+    assert engram("doctor", "--lab", str(tmp_path)).out.endswith("all requirements are met\n")
 
 
 def test_the_old_pygame_beside_the_new_one_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

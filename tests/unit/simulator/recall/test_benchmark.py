@@ -325,7 +325,7 @@ def test_fixed_points_are_tested_once_in_blocks_and_for_no_more_patterns_than_cu
         asked.clear()
         play(tmp_path / str(cues), config(patterns=[8], corruption=corruptions, cues=cues, memory={"identity": {}}))
         assert asked == [*pieces, *[cues or 8] * len(corruptions)]
-    (fixed,) = {each["fixed"]["mean"] for each in summary_of(tmp_path / "5")["cells"]}
+    (fixed,) = {each["fixed_point_rate"]["mean"] for each in summary_of(tmp_path / "5")["cells"]}
     assert fixed == 1.0
 
 
@@ -338,9 +338,9 @@ def test_codes_of_no_width_have_no_precision(tmp_path):
     given = {"patterns": [8], "corruption": ["flip:0.1"], "seeds": 2, "challenge": {"name": "digits"}}
     play(tmp_path, config(**given, memory=memories))
     found = {each["memory"]: each for each in summary_of(tmp_path)["cells"]}
-    assert found["none"]["precision_code"] is None
-    assert 0.0 <= found["some"]["precision_code"] <= 1.0
-    assert found["none"]["precision_pixel"] == found["some"]["precision_pixel"]
+    assert found["none"]["latent_precision"] is None
+    assert 0.0 <= found["some"]["latent_precision"] <= 1.0
+    assert found["none"]["pixel_precision"] == found["some"]["pixel_precision"]
 
 
 def test_capacity_and_basins(tmp_path):

@@ -126,7 +126,7 @@ def test_an_older_lab_is_refused_by_the_name_of_its_version(tmp_path):
     lab = two_runs(tmp_path / "lab")
     _older(lab)
     before = contents(lab)
-    message = r"was made by engram 0\.9\.1, an older version: its schema is 2, expected 3; use that version for it"
+    message = r"was made by engram 0\.9\.1, an older version: its schema is 2, expected 4; use that version for it"
     for use in (CellStore, Store, lambda lab: repair(str(lab), str(tmp_path / "new"))):
         with pytest.raises(StoreError, match=message) as error:
             use(lab)

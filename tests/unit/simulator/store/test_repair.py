@@ -232,7 +232,7 @@ def test_labs_without_journals_are_repaired_from_intact_pages(lab):
     gone(lab)
     answer, _ = repaired(lab, "newer")
     assert answer["runs"] == []
-    reason = "what it is was in the database alone, beside 3 checkpoints without a record of them"
+    reason = "its settings were in the database only, beside 3 checkpoints without a record of them"
     assert answer["lost_runs"][0] == {"run": "r1", "reason": reason}
 
 
@@ -318,7 +318,7 @@ def test_harmful_repairs_are_refused(lab, tmp_path, engram):
         refuse(lab, tmp_path / "new", "r2 is being written")
     with closing(sqlite3.connect(lab / NAME)) as db, db:
         db.execute("PRAGMA user_version = 99")
-    refuse(lab, tmp_path / "new", "its schema is 99, expected 3")
+    refuse(lab, tmp_path / "new", "its schema is 99, expected 4")
     engram("repair", str(lab), code=2)
 
 
@@ -365,7 +365,20 @@ def test_a_repaired_run_ends_in_the_bits_of_an_undisturbed_one(tmp_path, undistu
 @pytest.mark.slow
 def test_cells_of_tournaments_are_recovered_from_intact_pages(tmp_path, engram):
     lab, words = tmp_path / "lab", ["--agents", "q_learning", "random_walk", "--envs", "rooms", "FrozenLake-v1"]
-    play = ["tournament", *words, "--seeds", "3", "--block", "1", "--steps", "200", "--workers", "1", "--view", "none"]
+    play = [
+        "tournament",
+        *words,
+        "--seeds",
+        "3",
+        "--seeds-per-cell",
+        "1",
+        "--steps",
+        "200",
+        "--workers",
+        "1",
+        "--view",
+        "none",
+    ]
     engram(*play, "--lab", str(lab))
     headless(lab)
     assert "t1: 12 of 12 cells" in engram("repair", str(lab), "-o", str(tmp_path / "new")).out

@@ -175,7 +175,7 @@ def test_a_cell_that_takes_too_long_is_given_up(tmp_path):
     values = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=10**9, eval_every=10**8)
     last = play(tmp_path, {**values, "timeout": 0.3})
     assert (last.failed, last.done) == (1, 0)
-    assert "longer than the 0.3 s of timeout" in summary_of(tmp_path)["failures"][0]["reason"]
+    assert "longer than timeout = 0.3 s" in summary_of(tmp_path)["failures"][0]["reason"]
 
 
 @pytest.mark.slow
@@ -185,7 +185,7 @@ def test_an_adaptive_tournament_adds_seeds_to_undecided_pairs(tmp_path):
         "b": {"name": "q_learning", "explore": {"epsilon_start": 1.0}, "step_size": 1e-9},
     }
     values = small(agent=entered, env={"pole": {"name": "CartPole-v1"}}, seeds=2, steps=50, eval_every=50)
-    last = play(tmp_path, {**values, "adaptive": True, "most_seeds": 6})
+    last = play(tmp_path, {**values, "adaptive": True, "max_seeds": 6})
     found = summary_of(tmp_path)
     assert found["seeds"] == list(range(6))
     assert last.done == last.planned == 6

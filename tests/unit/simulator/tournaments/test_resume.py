@@ -130,7 +130,7 @@ def test_any_end_of_a_thread_is_reported(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_alpha_is_spent_on_every_possible_interim_analysis(tmp_path, monkeypatch):
-    play(tmp_path, small(adaptive=True, most_seeds=8))
+    play(tmp_path, small(adaptive=True, max_seeds=8))
     seen, analyze = [], summary.analyze
     monkeypatch.setattr(
         summary,

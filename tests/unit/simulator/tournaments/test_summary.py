@@ -76,7 +76,7 @@ def test_a_changed_cached_summary_is_detected(lab):
 
 
 def test_seeds_are_added_to_undecided_contestants_up_to_the_maximum():
-    config = build(small(seeds=3, block=2, adaptive=True, most_seeds=7))
+    config = build(small(seeds=3, seeds_per_cell=2, adaptive=True, max_seeds=7))
     schedule = JobSchedule(plan_of(config, pairs_of(config), {}), {})
     assert schedule.planned == len(schedule.missing()) == 6 * 2
     assert schedule.grow(["td"], config)
@@ -148,7 +148,7 @@ def test_board_games_are_decided_by_who_beat_whom(tmp_path):
 @pytest.mark.slow
 def test_a_seed_that_breaks_in_a_block_is_listed(tmp_path):
     entered = {"breaks": {"name": BREAKING, "fails": {"2": 50}}, "td": {}}
-    play(tmp_path, small(agent=entered, env={"four": ENVS["four"]}, block=2))
+    play(tmp_path, small(agent=entered, env={"four": ENVS["four"]}, seeds_per_cell=2))
     assert [(each["seeds"], each["reason"]) for each in summary_of(tmp_path)["failures"]] == [
         ([2], "every seed failed: its loss was not finite")  # it was alone in its block
     ]

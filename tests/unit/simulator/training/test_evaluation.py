@@ -137,5 +137,5 @@ def test_a_tournament_reports_cut_evaluations_and_scores_them_as_the_random_scor
     result = engram(*words).json
     lines = {(each["contestant"], tuple(each["seeds"])): each["reason"] for each in result["failures"]}
     assert set(lines) == {(name, (seed,)) for name in ("random_walk", "q_learning") for seed in (0, 1)}
-    assert all(reason.startswith("cut: ") for reason in lines.values())
+    assert all(reason == CUT for reason in lines.values())
     assert result["challenges"][0]["floor"] is None

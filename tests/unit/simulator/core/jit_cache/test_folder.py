@@ -171,11 +171,11 @@ def test_doctor_finds_damage_and_mends_it(
     path = program.files()[0]
     path.write_bytes(b"")
     code, found = doctor()
-    assert (code, found["verdict"]) == (1, "bad")
+    assert (code, found["status"]) == (1, "bad")
     assert "1 damaged files" in found["found"]
     assert "engram doctor --fix" in found["advice"]
     code, found = doctor("--fix")
-    assert (code, found["verdict"]) == (0, "ok")
+    assert (code, found["status"]) == (0, "ok")
     assert (path.exists(), others.exists()) == (False, True)
     others.unlink()
     assert doctor()[0] == 0
