@@ -10,7 +10,7 @@ import pytest
 from agents import random_walk
 from envs.common.gymnasium import adapter
 from simulator.core import episodes
-from simulator.core.episodes import cut_seeds, scores
+from simulator.core.episodes import CUT, cut_seeds, scores
 from simulator.store.run_store import Store
 from simulator.training import summary
 from simulator.training.evaluation import Evaluator, optimum
