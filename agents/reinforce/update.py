@@ -391,7 +391,7 @@ def load_batch(batch: EpisodeBatch, saved: list[State]) -> None:
 # Learning.
 
 
-@jit_or_python(inline=False)
+@jit_or_python(inline=True)
 def update(state, policy_lr_scale, value_lr_scale, seeds):
     """Update the seeds of a block whose batches are complete, and empty these.
 

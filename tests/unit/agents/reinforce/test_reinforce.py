@@ -122,6 +122,15 @@ def test_invalid_settings_are_refused(spec, settings, said):
     assert "\n" not in str(refused.value)
 
 
+def test_integers_between_bounds_become_0_to_1_and_other_numbers_stay():
+    spec = EnvSpec("whole", spaces.Box(np.array([0, -4]), np.array([250, 4]), dtype=np.int64), spaces.Discrete(2))
+    stored = _agent(1, spec).learner.store.current(np.array([[50, -2]]))
+    np.testing.assert_allclose(stored, [[0.2, 0.25]], rtol=1e-6)
+    for space in (SPEC.observation, spaces.MultiBinary(2)):
+        same = _agent(1, EnvSpec("as-is", space, spaces.Discrete(2))).learner.store.current(np.array([[1, 0]]))
+        np.testing.assert_array_equal(same, [[1.0, 0.0]])
+
+
 def test_box_actions_are_clipped_when_they_are_returned():
     spec = EnvSpec(
         "boxed", SPEC.observation, spaces.Box(np.array([-1.0, 10.0]), np.array([1.0, 30.0]), dtype=np.float64), 50

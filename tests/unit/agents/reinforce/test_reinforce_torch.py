@@ -8,6 +8,7 @@ from gymnasium import spaces
 
 from agents import reinforce
 from agents.common.networks.dense import NetworkSettings
+from agents.reinforce import learner_torch
 from agents.reinforce.agent import build
 from simulator.core.protocols import EnvSpec, Step
 from tests.laws.players import same, session, state_of_seed
@@ -38,6 +39,23 @@ def test_the_torch_backend_learns_as_the_compiled_one(env, settings):
     if env == "rooms":
         every = dense.env.spec.state_obs
         np.testing.assert_array_equal(*(one.agent.policy().probs(every) for one in (dense, other)))
+
+
+@pytest.mark.parametrize("env", ["rooms", "CartPole-v1"])
+def test_seeds_in_one_tensor_learn_what_single_ones_learn(env, monkeypatch):
+    config = reinforce.Config(episodes_per_update=2, value_steps=2, network=NetworkSettings((8,), "tanh"))
+    single, together = (session("reinforce", env) for _ in range(2))
+    single.agent = build(single.env.spec, list(single.seeds), config, torch=True)
+    monkeypatch.setattr(learner_torch, "device", lambda: "one with a tensor axis of seeds")
+    together.agent = build(together.env.spec, list(together.seeds), config, torch=True)
+    assert len(together.agent.learner.policy.nets) == 1
+    for one in (single, together):
+        one.play(400)
+    states = [one.agent.state() for one in (single, together)]
+    assert states[0]["policy"]["step_count"].min() >= 2
+    for name in ("policy", "value"):
+        np.testing.assert_array_equal(*(state[name]["step_count"] for state in states))
+        np.testing.assert_allclose(*(state[name]["params"] for state in states), atol=1e-5)
 
 
 def test_a_batch_of_one_step_is_learned_from_as_it_is():
