@@ -1,4 +1,4 @@
-"""The dqn agent: settings, presets, and the agent around a learner of either backend."""
+"""The dqn agent: settings, presets, and the agent around a learner. The algorithm is in :mod:`agents.dqn.update`."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ class DQNPolicy:
     def values(self, obs: Array) -> Array | None:
         """Return action values [S, B, A] at obs [B, *obs], 0 for illegal actions; None with torch's networks."""
         if not isinstance(self._learner, DenseLearner):
-            return None  # of images they depend on the frames before
+            return None  # its observations may be images, whose values depend on the frames before
         return self._learner.values(self._net, self._store, self._hyper, self._sampler, self._store.current(obs))
 
     def probs(self, obs: Array) -> Array | None:

@@ -91,7 +91,7 @@ def _forward_obs(net, observations, sampler, obs, actions, seeds):
 @jit_implementation(apply_gradient, inline=True)
 def _apply_gradient(state, lr_scale, seeds):
     batch = state.batch
-    net = state.online
+    net = state.online_net
     for i in range(seeds.first, seeds.last):
         row = seeds.row + i - seeds.first
         if state.failed_at[i] == 0:
@@ -154,7 +154,16 @@ def rollout_block(first, last, state, env_batch, clock, buffers):
         for t in range(buffers.reward.shape[1]):
             now = clock + t
             encode_vector(state.observations, step.obs[i], buffers.obs[i])
-            act(state.online, state.observations, state.hyper, state.sampler, buffers.obs, now, buffers.actions, seeds)
+            act(
+                state.online_net,
+                state.observations,
+                state.hyper,
+                state.sampler,
+                buffers.obs,
+                now,
+                buffers.actions,
+                seeds,
+            )
             buffers.ended[i, t] = env_batch.move(env_batch.copies, i, buffers.actions[i], step)
             buffers.reward[i, t] = step.reward[i]
             encode_vector(state.observations, step.final_obs[i], buffers.next_obs[i])
@@ -203,8 +212,8 @@ class DenseLearner:
         self.store = VectorStore(adapter)
         self.state = TrainState(
             hyper=hyper,
-            online=online,
-            target=clone(online),
+            online_net=online,
+            target_net=clone(online),
             eval_net=online._replace(params=online.params.copy()) if config.eval_ema else online,
             optimizer=network.optimizer,
             replay=make_replay(
@@ -218,7 +227,7 @@ class DenseLearner:
             loss=np.zeros(n_seeds),
             failed_at=np.zeros(n_seeds, np.int64),
         )
-        self.networks = {"online": network, "target": CompiledNetwork(self.state.target)}
+        self.networks = {"online": network, "target": CompiledNetwork(self.state.target_net)}
         if config.eval_ema:
             self.networks["eval_net"] = CompiledNetwork(self.state.eval_net)
         self._n_features = adapter.n_stored
@@ -236,7 +245,9 @@ class DenseLearner:
     def _act(self) -> Any:
         state = self.state
         obs = np.zeros((len(self._actions), self._n_features), np.float32)
-        return specialize(act_all, state.online, state.observations, state.hyper, state.sampler, obs, 0, self._actions)
+        return specialize(
+            act_all, state.online_net, state.observations, state.hyper, state.sampler, obs, 0, self._actions
+        )
 
     @cached_property
     def _store(self) -> Any:
@@ -257,7 +268,7 @@ class DenseLearner:
     def act(self, obs: Array, clock: int) -> Array:
         """Return exploring actions int64 [S] at stored observations [S, F], after ``clock`` environment steps."""
         state = self.state
-        self._act(state.online, state.observations, state.hyper, state.sampler, obs, clock, self._actions)
+        self._act(state.online_net, state.observations, state.hyper, state.sampler, obs, clock, self._actions)
         return self._actions
 
     def store_steps(self, obs: Array, actions: Array, step: Step, next_obs: Array) -> int:

@@ -60,8 +60,8 @@ class TorchLearner:
         n_inputs = self.store.input_shape[0]
         self.state = TrainState(
             hyper=hyper,
-            online=online,
-            target=online.clone(),
+            online_net=online,
+            target_net=online.clone(),
             eval_net=online.clone() if config.eval_ema else online,
             optimizer=None,
             replay=make_replay(
@@ -80,7 +80,7 @@ class TorchLearner:
             loss=np.zeros(n_seeds),
             failed_at=np.zeros(n_seeds, np.int64),
         )
-        self.networks = {"online": online, "target": self.state.target}
+        self.networks = {"online": online, "target": self.state.target_net}
         if config.eval_ema:
             self.networks["eval_net"] = self.state.eval_net
         self._seeds = Seeds(0, n_seeds, 0)
@@ -89,7 +89,7 @@ class TorchLearner:
     def act(self, obs: Array, clock: int) -> Array:
         """Return exploring actions int64 [S] at stored observations [S, F], after ``clock`` environment steps."""
         state = self.state
-        act(state.online, self.store, state.hyper, state.sampler, obs, clock, self._actions, self._seeds)
+        act(state.online_net, self.store, state.hyper, state.sampler, obs, clock, self._actions, self._seeds)
         return self._actions
 
     def store_steps(self, obs: Array, actions: Array, step: Step, next_obs: Array) -> int:

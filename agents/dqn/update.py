@@ -83,7 +83,7 @@ class Batch(NamedTuple):
     q_t: Array  # float32 [W, A], action values at one obs_t
     q_t_selector: Array  # float32 [W, A], action values that select the action there
     q_tm1: Array  # float32 [W, A], action values at one obs_tm1
-    target: Array  # float32 [W, B]
+    td_target: Array  # float32 [W, B]
     td_error: Array  # float32 [W, B]
     loss: Array  # float64 [W]
     output_grad: Array  # float32 [W, B, out], dL/d(outputs_tm1)
@@ -94,8 +94,8 @@ class TrainState(NamedTuple):
     """Train state of S learners."""
 
     hyper: DQNHyperparams
-    online: Any  # networks of the backend
-    target: Any
+    online_net: Any  # networks of the backend
+    target_net: Any
     eval_net: Any  # running average of the online weights, or the online networks themselves
     optimizer: Any  # of the compiled backend; torch's networks hold their own
     replay: Replay
@@ -168,7 +168,7 @@ def make_batch(
         q_t=np.zeros((n_rows, n_actions), np.float32),
         q_t_selector=np.zeros((n_rows, n_actions), np.float32),
         q_tm1=np.zeros((n_rows, n_actions), np.float32),
-        target=np.zeros((n_rows, size), np.float32),
+        td_target=np.zeros((n_rows, size), np.float32),
         td_error=np.zeros((n_rows, size), np.float32),
         loss=np.zeros(n_rows),
         output_grad=np.zeros((n_rows, size, n_outputs), np.float32),
@@ -176,7 +176,8 @@ def make_batch(
     )
 
 
-# The learner: functions in which the backends differ.
+# The learner: five functions in which the backends differ. These bodies are torch's, for all seeds at once;
+# agents/dqn/learner.py registers the compiled ones, for one seed after the other.
 
 
 def encode(state: TrainState, seeds: Seeds) -> None:
@@ -191,7 +192,10 @@ def encode(state: TrainState, seeds: Seeds) -> None:
 
 
 def forward(net: Any, x: Array, outputs: Array, keep: bool, seeds: Seeds) -> None:
-    """Write the outputs [W, B, out] at x [W, B, *in]; ``keep`` what the gradient needs."""
+    """Write the outputs [W, B, out] at x [W, B, *in]; with ``keep`` the gradient can be taken at them.
+
+    Compiled networks always keep their latest forward pass, so the one whose gradient is taken has to come last.
+    """
     outputs[...] = net.forward(x, keep=keep)
 
 
@@ -202,7 +206,7 @@ def forward_obs(net: Any, observations: Any, sampler: ActionSampler, obs: Array,
 
 def apply_gradient(state: TrainState, lr_scale: float, seeds: Seeds) -> None:
     """Backpropagate ``batch.output_grad``, clip the gradient and step the optimiser; writes ``batch.grad_norm``."""
-    state.batch.grad_norm[:] = state.online.apply_gradient(state.batch.output_grad, state.failed_at == 0, lr_scale)
+    state.batch.grad_norm[:] = state.online_net.apply_gradient(state.batch.output_grad, state.failed_at == 0, lr_scale)
 
 
 def polyak_update(net: Any, online: Any, tau: float, failed_at: Array, seeds: Seeds) -> None:
@@ -317,7 +321,7 @@ def learn(state, clock, seeds):
     if trains_at(state.hyper, clock):
         train(state, update_params(state.hyper, clock), seeds)
     if copies_at(state.hyper, clock):
-        polyak_update(state.target, state.online, 1.0, state.failed_at, seeds)
+        polyak_update(state.target_net, state.online_net, 1.0, state.failed_at, seeds)
 
 
 @jit_or_python(inline=True)
@@ -359,20 +363,20 @@ def train(state, params, seeds):
         sample_batch(state.replay, state.priorities, state.sample_stream, batch, params.beta, failed_at, seeds)
         encode(state, seeds)  # batch.obs_tm1, batch.obs_t [B, *in]
 
-        forward(state.target, batch.obs_t, batch.target_outputs_t, False, seeds)  # [B, out]
+        forward(state.target_net, batch.obs_t, batch.target_outputs_t, False, seeds)  # [B, out]
         if state.hyper.double:
-            forward(state.online, batch.obs_t, batch.online_outputs_t, False, seeds)
-        td_targets(state.hyper, state.replay, batch, failed_at, seeds)  # batch.target [B]
+            forward(state.online_net, batch.obs_t, batch.online_outputs_t, False, seeds)
+        td_targets(state.hyper, state.replay, batch, failed_at, seeds)  # batch.td_target [B]
 
-        forward(state.online, batch.obs_tm1, batch.outputs_tm1, True, seeds)
+        forward(state.online_net, batch.obs_tm1, batch.outputs_tm1, True, seeds)
         loss_gradient(state.hyper, state.replay, batch, failed_at, seeds)  # batch.td_error [B], output_grad [B, out]
         apply_gradient(state, params.lr_scale, seeds)  # backpropagate, clip, step the optimiser
         mark_failures(batch, state.loss, params.clock, failed_at, seeds)
 
         if params.tau > 0.0:
-            polyak_update(state.target, state.online, params.tau, failed_at, seeds)
+            polyak_update(state.target_net, state.online_net, params.tau, failed_at, seeds)
         if params.eval_ema > 0.0:
-            polyak_update(state.eval_net, state.online, params.eval_ema, failed_at, seeds)
+            polyak_update(state.eval_net, state.online_net, params.eval_ema, failed_at, seeds)
         update_priorities(state.replay, state.priorities, batch, failed_at, seeds)
 
 
@@ -387,7 +391,7 @@ def sample_batch(replay, priorities, stream, batch, beta, failed_at, seeds):
 
 @jit_shared
 def td_targets(hyper, replay, batch, failed_at, seeds):
-    """Write targets r_t + discount_t * q_t(a) to ``batch.target`` (Mnih et al. 2015; van Hasselt et al. 2016)."""
+    """Write targets r_t + discount_t * q_t(a) to ``batch.td_target`` (Mnih et al. 2015; van Hasselt et al. 2016)."""
     for i in range(seeds.first, seeds.last):
         row = seeds.row + i - seeds.first
         if failed_at[i] > 0:
@@ -405,7 +409,7 @@ def td_targets(hyper, replay, batch, failed_at, seeds):
                 q_t_selector,
             )
             legal = hyper.legal_actions[legal_row(hyper.legal_actions, replay.next_obs[i, k])]
-            batch.target[row, j] = r_t + discount_t * double_q_value(q_t_selector, q_t, legal)
+            batch.td_target[row, j] = r_t + discount_t * double_q_value(q_t_selector, q_t, legal)
 
 
 @jit_inline
@@ -430,7 +434,7 @@ def loss_gradient(hyper, replay, batch, failed_at, seeds):
         for j in range(n):
             a_tm1 = replay.action[i, batch.indices[row, j]]
             action_values(batch.outputs_tm1[row, j], hyper.dueling, q_tm1)
-            td_error = batch.target[row, j] - q_tm1[a_tm1]
+            td_error = batch.td_target[row, j] - q_tm1[a_tm1]
             weight = batch.weights[row, j]
             total += np.float64(weight * td_loss(td_error, hyper.huber))
             q_grad = td_loss_grad(td_error, hyper.huber) * weight / np.float32(n)

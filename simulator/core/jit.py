@@ -169,7 +169,7 @@ class Seeds(NamedTuple):
     """A block of seeds, and the first of the rows of working space that it uses."""
 
     first: int
-    last: int  # the one behind the block
+    last: int  # exclusive
     row: int
 
 

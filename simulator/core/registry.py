@@ -48,7 +48,7 @@ GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "envs", "memories", "gam
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"envs": "environment", "memories": "memory"}
 ALIASES = {"memories": {"nearest": "nearest_neighbor", "keep_cue": "identity", "pixel_by_pixel": "autoregressive"}}
 _NO_PLAYERS = ("common", "components", "patterns", "games")  # packages beside the players
-_ON_THE_WAY = (importlib.__file__, __file__, python_files.__file__, own_packages.__file__)  # no place of an error
+_NOT_BLAMED = (importlib.__file__, __file__, python_files.__file__, own_packages.__file__)  # no place of an error
 _GYMNASIUM = "envs.common.gymnasium.adapter"
 _CORRUPTION = "envs.common.corruption.parse"
 
@@ -289,7 +289,7 @@ def reason(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and not isinstance(error, SyntaxError):
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith("<frozen") and file not in _ON_THE_WAY:
+        if not file.startswith("<frozen") and file not in _NOT_BLAMED:
             at = [file, trace.tb_lineno]
         trace = trace.tb_next
     text = " ".join(str(getattr(error, "msg", None) or error).split())[:200]

@@ -380,7 +380,7 @@ class RecallBenchmark:
         return self._result(values, facts, health)
 
     def _exact_at(self, contestant: PlayerEntry, channel: CorruptionModel, load: int, health: Health) -> Array:
-        """Compute exact-recall rates at one load; None if the memory cannot store so many."""
+        """Compute exact-recall rates [S] at one load; 0 if the memory cannot store so many patterns."""
         draw = self._challenge.draw(load, 0)
         try:
             stored = self._stored(contestant, draw)

@@ -85,7 +85,7 @@ class RecallLoop:
         self._cells = plan(config)
         self._benchmark = RecallBenchmark(config, list(self._seeds))
         hold_torch(1)  # seeds share the threads; see parallel_for
-        resumed = lease.resume(threads)
+        resumed = lease.newest_checkpoint(threads)
         self._provenance = resumed.provenance
         self._warnings = resumed.warnings
         self._facts: list[dict[str, Any]] = list(resumed.record.known("cells") or [])[: resumed.progress.step]

@@ -136,7 +136,7 @@ class RunLease:
         store.take(run)
         self.id = run
 
-    def resume(self, threads: int | None) -> Resumed:
+    def newest_checkpoint(self, threads: int | None) -> Resumed:
         """Read the newest whole checkpoint, and note the machine that this process works on.
 
         Args:

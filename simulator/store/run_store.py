@@ -3,6 +3,13 @@
 Rows are in SQLite, checkpoints are files beside it. A checkpoint is on the disk before the one transaction that records
 it together with the rows that came with it, so both become visible at once or not at all. Rows carry the number of
 their checkpoint: if a run continues from an earlier one because a later file is damaged, the later rows are deleted.
+
+After ``kill -9`` a run continues in this order:
+
+1. :meth:`Store.take`: the lock of the dead process is free again; files that no row records are deleted.
+2. :meth:`Store.newest`: the newest checkpoint whose size and SHA-256 are right, else the one before.
+3. ``TrainingLoop`` restores the session from it, and steps on.
+4. :meth:`Store.checkpoint`: the first new one deletes the rows that are later than the one restored from.
 """
 
 from __future__ import annotations
@@ -110,7 +117,7 @@ class Store:
         return run
 
     def take(self, run: str) -> None:
-        """Become the writer of an existing run, and clean up after a crash in its folder."""
+        """Become the writer of an existing run, and clean up after a crash in its folder; then ask for ``newest``."""
         with self._db.writing():
             row = tables.run_row(self._db, run)
             folder = self.folder(run)
@@ -296,9 +303,9 @@ class Store:
         last = self._base_checkpoint(row) if self._resume_points.get(run) else row.checkpoint
         return [values for values in rows if values[1] <= last]
 
-    def _recorded(self, run: int, number: int) -> bool:
+    def _recorded(self, run_id: int, number: int) -> bool:
         with self._db.reading():
-            return number in [c.number for c in tables.checkpoint_rows(self._db, run)]
+            return number in [c.number for c in tables.checkpoint_rows(self._db, run_id)]
 
     def _base_checkpoint(self, row: tables.ExperimentRow) -> int:
         """Return the checkpoint from which the writer of a run continues, 0 before the first."""

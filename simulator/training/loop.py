@@ -76,7 +76,7 @@ class TrainingLoop:
         self._evaluations: list[Evaluation] = []
         self._unsaved: list[Evaluation] = []
         self._finished = False
-        resumed = lease.resume(session.config.threads)
+        resumed = lease.newest_checkpoint(session.config.threads)
         self._provenance = resumed.provenance
         self._warnings = resumed.warnings
         if resumed.saved is not None:

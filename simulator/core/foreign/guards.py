@@ -1,8 +1,9 @@
 """Wrappers of foreign players: arrays are copied and validated, and errors name the player and the call.
 
-A player from elsewhere (a dotted name, an entry point) is wrapped when it is loaded. Arrays are copied in both
-directions, so that it may change its inputs, and change or keep its outputs. Its errors become one line that names the
-player, the call, the error and its source line. Observations must be in the observation space.
+A player from elsewhere (a Python file, a dotted name, an entry point) is wrapped when it is loaded. Arrays are copied
+in both directions, so that it may change its inputs, and change or keep its outputs. Its errors become one line that
+names the player, the call, the error and its source line. Observations must be in the observation space, and arrays
+must have the shapes of the contract.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from simulator.core.foreign.casts import held
 from simulator.core.foreign.faults import FOREIGN, PlayerError, guarded, player_error
+from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, EnvSpec, Step
 
 Check = Callable[["Guarded", str, Any], Any]  # (player, method, result) -> the result as it is handed on
@@ -88,6 +90,9 @@ def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[...
         if kind == "agents":
             spec, seeds = inspect.signature(make).bind(*args, **kwargs).args[:2]
             return Guarded(inner, owner, functools.partial(_agent_gave, spec, len(seeds)))
+        if kind == "memories":
+            spec, seeds = inspect.signature(make).bind(*args, **kwargs).args[:2]
+            return Guarded(inner, owner, functools.partial(_memory_gave, spec, len(seeds)))
         return Guarded(inner, owner, check)
 
     return build
@@ -140,6 +145,30 @@ def _agent_gave(spec: EnvSpec, n_seeds: int, agent: Guarded, name: str, result: 
     return result
 
 
+def _memory_gave(spec: PatternSpec, n_seeds: int, memory: Guarded, name: str, result: Any) -> Any:
+    if name == "recall":
+        if not isinstance(result, tuple) or len(result) != 3:
+            raise memory.refuse(name, f"{result!r:.100}, expected a simulator.core.memories.Recall")
+        recall = Recall(*map(np.asarray, result))
+        n_cues = recall.patterns.shape[1] if recall.patterns.ndim == 3 else "Q"
+        energy = recall.energy[..., 0] if recall.energy.ndim == 3 else recall.energy[..., None, None, None]
+        for what, array, shape in (
+            ("patterns", recall.patterns, (n_seeds, n_cues, spec.n)),
+            ("energies at the cues", energy, (n_seeds, n_cues)),
+            ("iterations", recall.n_iters, (n_seeds, n_cues)),
+        ):
+            if array.shape != shape or array.dtype.kind not in "biuf":
+                expected = f"numbers [{', '.join(map(str, shape))}]"
+                raise memory.refuse(name, f"{what} of type {array.dtype} and shape {array.shape}, expected {expected}")
+        return recall
+    if name == "energy":
+        energy = np.asarray(result)
+        if energy.ndim != 2 or len(energy) != n_seeds:
+            raise memory.refuse(name, f"an array of shape {energy.shape}, expected [{n_seeds}, Q]")
+        return energy
+    return result
+
+
 def _env_gave(env: Guarded, name: str, result: Any) -> Any:
     if name in ("reset", "observe"):
         return _observations(env, name, result)
@@ -179,7 +208,7 @@ def _observations(env: Guarded, name: str, given: Any) -> Array:
 
 
 _CHECKS: dict[str, tuple[str, Check]] = {
-    "agents": ("agent", _gave),  # its check knows the spec and the seeds
+    "agents": ("agent", _gave),  # its check knows the spec and the seeds, as that of memories
     "envs": ("env", _env_gave),
     "memories": ("memory", _gave),
     "challenges": ("challenge", _gave),

@@ -88,9 +88,9 @@ def _values(module, x, dueling):
 
 def _plain_update(state, indices, weights, config):
     """One update of seed 0 as a page of torch would write it: the new weights and the TD errors."""
-    sizes = [int(n) for n in state.online.sizes]
+    sizes = [int(n) for n in state.online_net.sizes]
     replay = state.replay
-    online, target = (_module(net.params[0], sizes) for net in (state.online, state.target))
+    online, target = (_module(net.params[0], sizes) for net in (state.online_net, state.target_net))
     take = {
         name: torch.from_numpy(np.ascontiguousarray(getattr(replay, name)[0][indices])) for name in replay._fields[1:6]
     }
@@ -127,7 +127,7 @@ def test_an_update_equals_a_plain_torch_one(variant):
     agent, config = _agent(**settings), _config(**settings)
     _feed(agent, 60)
     state = agent._learner.state
-    target = state.target.params
+    target = state.target_net.params
     target += 0.1 * WALK.normal(size=target.shape).astype(np.float32)
     for at, td_error in enumerate(WALK.normal(size=40)):
         update_priority(state.priorities, 0, at, td_error, 40)
@@ -137,7 +137,7 @@ def test_an_update_equals_a_plain_torch_one(variant):
     assert (weights.min() < 0.9) == config.prioritized
     expected, td_error = _plain_update(state, indices, weights, config)
     agent._learner.learn(10_000)
-    np.testing.assert_allclose(state.online.params[0], expected, atol=2e-6)
+    np.testing.assert_allclose(state.online_net.params[0], expected, atol=2e-6)
     if config.prioritized and config.priority.kind == "proportional":
         leaf = state.priorities.tree.shape[1] // 2 + indices[-1]
         priority = (abs(td_error[-1]) + 1e-6) ** config.priority.alpha
@@ -165,9 +165,9 @@ def _changed(agent, n):
     state, seen = agent._learner.state, ([], [])
     obs = np.zeros((2, 3), np.float32)
     for t in range(1, n + 1):
-        before = [net.params.copy() for net in (state.online, state.target)]
+        before = [net.params.copy() for net in (state.online_net, state.target_net)]
         agent.learn(obs, agent.act(obs).copy(), _step(WALK.normal(size=(2, 3)).astype(np.float32)))
-        for changes, old, net in zip(seen, before, (state.online, state.target), strict=True):
+        for changes, old, net in zip(seen, before, (state.online_net, state.target_net), strict=True):
             if not np.array_equal(old, net.params):
                 changes.append(t)
     return seen
@@ -183,9 +183,9 @@ def test_a_soft_target_follows_after_every_update():
     agent = _agent(learning_starts=20, train_frequency=5, tau=0.25)
     _feed(agent, 19)
     state = agent._learner.state
-    old = state.target.params.copy()
+    old = state.target_net.params.copy()
     _feed(agent, 1)
-    np.testing.assert_allclose(state.target.params, old + 0.25 * (state.online.params - old), atol=1e-7)
+    np.testing.assert_allclose(state.target_net.params, old + 0.25 * (state.online_net.params - old), atol=1e-7)
 
 
 def test_the_learning_rate_and_beta_end_exactly_where_they_should():
@@ -220,10 +220,10 @@ def test_the_average_begins_at_the_networks_weights():
     agent = _agent(learning_starts=20, eval_ema=0.01)
     _feed(agent, 20)
     state = agent._learner.state
-    np.testing.assert_array_equal(state.eval_net.params, state.online.params)  # one update: all there is
-    first = state.online.params.copy()
+    np.testing.assert_array_equal(state.eval_net.params, state.online_net.params)  # one update: all there is
+    first = state.online_net.params.copy()
     _feed(agent, 1)
-    np.testing.assert_allclose(state.eval_net.params, (first + state.online.params) / 2, atol=1e-7)
+    np.testing.assert_allclose(state.eval_net.params, (first + state.online_net.params) / 2, atol=1e-7)
 
 
 def test_a_random_action_is_kept_for_k_steps_or_more_with_probability_one_over_k():
@@ -257,9 +257,9 @@ def test_evaluation_uses_the_averaged_weights_if_any():
     agent = _agent(learning_starts=20, eval_ema=0.01)
     _feed(agent, 60)
     state = agent._learner.state
-    assert not np.array_equal(state.eval_net.params, state.online.params)
+    assert not np.array_equal(state.eval_net.params, state.online_net.params)
     obs = WALK.normal(size=(5, 3)).astype(np.float32)
-    sizes = [int(n) for n in state.online.sizes]
+    sizes = [int(n) for n in state.online_net.sizes]
     averaged = _module(state.eval_net.params[0], sizes)(torch.from_numpy(obs)).detach().numpy()
     np.testing.assert_allclose(agent.policy().values(obs)[0], averaged, atol=1e-5)
 
@@ -278,8 +278,8 @@ def test_a_seed_that_diverges_stops_alone():
     state, other = agent._learner.state, calm._learner.state
     assert 41 <= agent.failed_at[0] <= 80
     assert agent.failed_at[1] == 0
-    assert np.isfinite(state.online.params).all()
-    np.testing.assert_array_equal(state.online.params[1], other.online.params[1])
+    assert np.isfinite(state.online_net.params).all()
+    np.testing.assert_array_equal(state.online_net.params[1], other.online.params[1])
     assert np.isfinite(state.loss).all()
 
 

@@ -89,7 +89,7 @@ def test_a_seed_that_diverges_stops_learning_at_the_same_step_either_way():
     fast, slow = _pair("CartPole-v1")
     for one in (fast, slow):
         one.play(30)
-        one.agent._learner.state.online.params[2] = np.inf
+        one.agent._learner.state.online_net.params[2] = np.inf
         one.play(100)
     assert list(fast.failed_at) == list(slow.failed_at) == [0, 0, 31]
     same(fast.state(), slow.state())

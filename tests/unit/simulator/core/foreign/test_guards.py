@@ -17,6 +17,7 @@ from simulator.config.run import build
 from simulator.core.foreign.casts import held
 from simulator.core.foreign.faults import PlayerError
 from simulator.core.foreign.guards import guarded_make
+from simulator.core.memories import PatternSpec
 from simulator.core.notices import forget_notices, send_notices_to
 from simulator.core.protocols import EnvSpec
 from simulator.store.run_store import Store
@@ -165,6 +166,33 @@ def test_no_env_takes_a_fraction_or_a_text_for_an_action(name, action):
 def build_env(name):
     tables = {"agent": {"name": "random_walk"}, "env": {"name": name}}
     return Session(build({"seeds": 2, "steps": 5, **tables})).env
+
+
+@pytest.mark.parametrize(
+    ("recalled", "says"),
+    [
+        (np.zeros((2, 3, 4)), "expected a simulator.core.memories.Recall"),
+        ((np.zeros((2, 4)), np.zeros((2, 3, 1)), np.zeros((2, 3))), "patterns of type float64 and shape (2, 4)"),
+        ((np.zeros((2, 3, 5)), np.zeros((2, 3, 1)), np.zeros((2, 3))), "expected numbers [2, 3, 4]"),
+        ((np.zeros((2, 3, 4)), np.zeros((2, 3)), np.zeros((2, 3))), "energies at the cues"),
+        ((np.zeros((2, 3, 4)), np.zeros((2, 3, 1)), np.zeros((2, 2))), "iterations of type float64 and shape (2, 2)"),
+        ((np.full((2, 3, 4), "x"), np.zeros((2, 3, 1)), np.zeros((2, 3))), "patterns of type <U1"),
+    ],
+)
+def test_a_memory_that_recalls_other_shapes_is_refused(recalled, says):
+    class Own:
+        def recall(self, cues, known=None, evidence=None):
+            return recalled
+
+        def energy(self, patterns):
+            return np.zeros(3)
+
+    memory = guarded_make("memories", "own", lambda spec, seeds, config: Own())(PatternSpec((4,)), [0, 1], None)
+    with pytest.raises(PlayerError, match="memory own: recall gave") as refused:
+        memory.recall(np.zeros((2, 3, 4)))
+    assert says in str(refused.value)
+    with pytest.raises(PlayerError, match=r"memory own: energy gave an array of shape \(3,\), expected \[2, Q\]"):
+        memory.energy(np.zeros((2, 3, 4)))
 
 
 # memory that is nobody else's

@@ -1,0 +1,38 @@
+"""Tests of the manual's examples: the files that its guides show run as they stand there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.helpers.commands import Engram
+from tests.helpers.paths import ROOT
+
+pytestmark = pytest.mark.usefixtures("clean_folder")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RUN = ("--seeds", "2", "--steps", "300", "--eval-episodes", "2", "--view", "none", "--json")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall((ROOT / page).read_text("utf-8")) if kind == language]
+
+
+def write(clean_folder, page: str) -> None:
+    """Write the guide's file under the name by which the guide calls it."""
+    text = (ROOT / page).read_text("utf-8")
+    (name,) = set(re.findall(r"`(my_\w+\.py)`", text))
+    (clean_folder / name).write_text(blocks(page, "python")[0])
+
+
+def test_the_agent_of_the_guide_learns(clean_folder, engram: Engram) -> None:
+    write(clean_folder, "docs/guides/own-agent.md")
+    assert engram("run", "./my_agent.py", "CartPole-v1", "--agent.epsilon", "0.2", *RUN).json["exact"]
+
+
+def test_the_memory_of_the_guide_recalls_known_units(clean_folder, engram: Engram) -> None:
+    write(clean_folder, "docs/guides/own-memory.md")
+    words = ["recall", "./my_memory.py", "nearest_neighbor", "digits", "--patterns", "3", "--seeds", "2"]
+    words += ["--corruption", "hide:0.5", "--memory.my_memory.threshold", "0.2", "--view", "none", "--json"]
+    own, nearest = engram(*words).json["cells"]
+    assert 0.3 < own["overlap"]["mean"] < nearest["overlap"]["mean"]
