@@ -56,7 +56,7 @@ def store(measured: Mapping[str, Any]) -> None:
 
     ((name, found),) = measured.items()
     made = {"command": f"engram bench {name}", "machine": machine(), "versions": installed()}
-    text = json.dumps({**made, "measured": found}, indent=1, allow_nan=False) + "\n"
+    text = json.dumps({**made, "measured": found}, allow_nan=False) + "\n"
     write_file(FOLDER / "results" / f"{name}.json", text.encode(), force=True)
 
 
