@@ -1,9 +1,9 @@
-# `make demo`, `make check` (under a minute), `make test` (all), `make docs`, and `make test-portable`, which takes an
-# hour: all need python3 >= 3.11 with venv, and a package index.
+# `make demo`, `make check` (under a minute), `make test` (all), `make docs`, and `make pictures` and
+# `make test-portable`, which take an hour: all need python3 >= 3.11 with venv, and a package index.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo check test test-portable docs install clean
+.PHONY: demo check test test-portable docs pictures install clean
 
 demo: install
 	$(BIN)/engram demo
@@ -24,6 +24,10 @@ check: install
 # The manual, into site/; a broken link is an error.
 docs: .venv/installed-docs
 	$(BIN)/mkdocs build --strict
+
+# The manual's pictures, by the commands that stand beside them; half an hour.
+pictures: install
+	$(BIN)/python docs/_pictures.py
 
 # The suite as other machines would run it: other BLAS kernels, plainer processors, other first seeds.
 test-portable: install
