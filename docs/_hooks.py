@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
 import re
 import subprocess
@@ -134,7 +135,10 @@ def _strategies(name: str, settings: dict[str, Any]) -> str:
 
 
 def _commands() -> str:
-    rows = [[f"[`{each.usage}`](#{name})", each.description] for name, each in command_line.COMMANDS.items()]
+    rows = []
+    for name, each in command_line.COMMANDS.items():
+        usage = html.escape(each.usage).replace("|", "&#124;")  # a table shows the backslash before a bar in code
+        rows.append([f"[<code>{usage}</code>](#{name})", each.description])
     return _table(("command", "what it does"), rows)
 
 
