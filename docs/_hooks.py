@@ -3,7 +3,9 @@
 ==============================  ==================================================================
 ``{{ about NAME }}``            the docstring of a player's module
 ``{{ settings NAME }}``         a table of its settings: name, default, expected value, meaning
-``{{ presets NAME }}``          a table of its presets
+``{{ presets NAME }}``          a table of its presets, or of its strategies for games
+``{{ commands }}``              every command with its usage and its meaning
+``{{ options NAME }}``          a table of a command's own options
 ``{{ list KIND }}``             every player of a kind with the first line of its docstring
 ``{{ tournament FILE }}``       the tables of a stored tournament, ``tests/benchmarks/results/FILE.json``
 ``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
@@ -16,6 +18,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
 import re
 import subprocess
@@ -25,6 +28,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
+
+from simulator.commands import main as command_line
+from simulator.commands.command import EVERYWHERE
+from simulator.commands.parser import SHORT, format_value, option_of
+from simulator.config.presets import strategies
+from simulator.config.validation import describe
 from simulator.machine import described
 from simulator.reporting import recall, runs, tournament
 from simulator.reporting.tables import Table
@@ -101,6 +111,8 @@ def _settings(name: str) -> str:
 
 
 def _presets(name: str) -> str:
+    if own := {key: settings for key, (player, settings) in strategies().items() if player.name == name}:
+        return _strategies(name, own)
     listed = _engram("list", "presets")
     agents = [each for each in listed.get("presets", []) if each.get("agent") == name]
     memories = [each for each in listed.get("memory_presets", []) if each.get("memory") == name]
@@ -112,6 +124,39 @@ def _presets(name: str) -> str:
     return "It has no presets."
 
 
+def _strategies(name: str, settings: dict[str, Any]) -> str:
+    """Table of the strategies in an agent's file: players of games, by name."""
+    module = next(player.module for player, _ in strategies().values() if player.name == name)
+    rows = []
+    for strategy, own in settings.items():
+        numbers = ", ".join(f"{key} {value:.4g}" for key, value in own.items())
+        rows.append([f"`{strategy}`", module.PRESETS[strategy]["description"], numbers])
+    return _table(("player", "meaning", "settings"), rows)
+
+
+def _commands() -> str:
+    rows = []
+    for name, each in command_line.COMMANDS.items():
+        usage = html.escape(each.usage).replace("|", "&#124;")  # a table shows the backslash before a bar in code
+        rows.append([f"[<code>{usage}</code>](#{name})", each.description])
+    return _table(("command", "what it does"), rows)
+
+
+def _options(name: str) -> str:
+    """Options of a command; those of every command are told once."""
+    rows = []
+    for setting in command_line.command_of(name).known():
+        if setting.name in EVERYWHERE:
+            continue
+        names = ", ".join(f"`{word}`" for word in (SHORT.get(setting.name), option_of((setting.name,))) if word)
+        default = format_value(setting.default)
+        expected = "" if setting.hint is bool else describe(setting.hint)
+        rows.append([names, f"`{default}`" if default and setting.hint is not bool else "", expected, setting.doc])
+    if not rows:
+        return "It has no options of its own."
+    return _table(("option", "default", "expected", "meaning"), rows)
+
+
 def _list(kind: str) -> str:
     rows = []
     for each in _engram("list", kind)[kind]:
@@ -120,7 +165,17 @@ def _list(kind: str) -> str:
 
 
 def _stored(name: str) -> Any:
-    return json.loads((ROOT / "tests" / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
+    path = ROOT / "tests" / "benchmarks" / "results" / f"{name}.json"
+    if not path.is_file():
+        raise PluginError(f"{path.relative_to(ROOT)} is missing: {_maker(name)} makes it")
+    return json.loads(path.read_text("utf-8"))
+
+
+def _maker(name: str) -> str:
+    """Command that makes a stored result."""
+    if (ROOT / "tests" / "benchmarks" / f"{name}.py").is_file():
+        return f"engram bench {name} --store"
+    return f"engram tournament --preset {name} --json"
 
 
 def _runs(study: str) -> str:
@@ -189,6 +244,8 @@ MACROS: dict[str, Callable[..., str]] = {
     "about": _about,
     "settings": _settings,
     "presets": _presets,
+    "commands": _commands,
+    "options": _options,
     "list": _list,
     "tournament": _tournament,
     "runs": _runs,

@@ -30,6 +30,14 @@ def test_the_agent_of_the_guide_learns(clean_folder, engram: Engram) -> None:
     assert engram("run", "./my_agent.py", "CartPole-v1", "--agent.epsilon", "0.2", *RUN).json["exact"]
 
 
+def test_the_env_of_the_guide_is_learned(clean_folder, engram: Engram) -> None:
+    write(clean_folder, "docs/guides/own-env.md")
+    words = ["run", "q_learning", "./my_env.py:Walk", "--env.kwargs.length", "4", "--env.max_steps", "50"]
+    summary = engram(*words, *RUN).json
+    assert summary["exact"]
+    assert summary["evaluation"]["iqm"] > -15.0
+
+
 def test_the_memory_of_the_guide_recalls_known_units(clean_folder, engram: Engram) -> None:
     write(clean_folder, "docs/guides/own-memory.md")
     words = ["recall", "./my_memory.py", "nearest_neighbor", "digits", "--patterns", "3", "--seeds", "2"]
