@@ -25,7 +25,7 @@ TRAINABLE = False
 
 @dataclass(frozen=True)
 class Config:
-    """Return the probabilities of cooperating and of defecting, [S, B, 2]."""
+    """Probabilities of cooperating in the first round and after each outcome."""
 
     opening: Share = 1.0
     """probability of cooperating in the first round"""

@@ -71,7 +71,7 @@ def find(env_id: str) -> GymSpec:
     if name not in gymnasium.registry:
         similar = difflib.get_close_matches(name, known_ids(), n=3, cutoff=0.5)
         offer = (
-            f"the nearest are {', '.join(similar)}" if similar else "`engram list environments` shows those there are"
+            f"the nearest are {', '.join(similar)}" if similar else "`engram list envs` shows all"
         )
         raise ValueError(f"environment {env_id}: no Gymnasium environment of this id is registered; {offer}")
     return gymnasium.registry[name]

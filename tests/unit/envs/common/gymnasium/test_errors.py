@@ -25,7 +25,7 @@ def _refused(call, *words):
     [
         ("CartPole", ["CartPole", "CartPole-v1"]),
         ("FrozenLake-v9", ["FrozenLake-v1"]),
-        ("qqqq", ["qqqq", "engram list environments"]),
+        ("qqqq", ["qqqq", "engram list envs"]),
         ("no_such_module:Thing-v0", ["no_such_module", "cannot be imported"]),
         ("json:Thing-v0", ["Thing-v0", "no Gymnasium environment"]),
         ("Ant-v2", ["gymnasium-robotics"]),
