@@ -70,9 +70,7 @@ def find(env_id: str) -> GymSpec:
         _import(env_id, module)
     if name not in gymnasium.registry:
         similar = difflib.get_close_matches(name, known_ids(), n=3, cutoff=0.5)
-        offer = (
-            f"the nearest are {', '.join(similar)}" if similar else "`engram list envs` shows all"
-        )
+        offer = f"the nearest are {', '.join(similar)}" if similar else "`engram list envs` shows all"
         raise ValueError(f"environment {env_id}: no Gymnasium environment of this id is registered; {offer}")
     return gymnasium.registry[name]
 
