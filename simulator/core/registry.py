@@ -102,8 +102,10 @@ def load(kind: str, name: str) -> Plugin:
             return Plugin(kind, name, foreign.Config, partial(foreign.make, name), foreign)
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
         return _player(kind, name, _import(name))
-    if os.path.isfile(name.partition(".py:")[0].removesuffix(".py") + ".py"):
-        raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean ./{name}? (a path begins with ./)")
+    file, colon, within = name.partition(":")
+    if os.path.isfile(f"{file}.py"):
+        meant = f"{file}.py{colon}{within}"
+        raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean {meant}? (a file's name ends in .py)")
     raise UnknownNameError(unknown_name_message(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
 
 

@@ -248,7 +248,10 @@ REFUSED = {
     "./helper.py": "{}/helper.py is no agent: make is missing or of the wrong kind, expected a dataclass named Config "
     "and a function named make",
     "./helper.py:X": "{}/helper.py:X: expected the path of a file alone, without :X",
-    "helper.py": "unknown agent 'helper.py'; did you mean ./helper.py? (a path begins with ./)",
+    "helper.py": "{}/helper.py is no agent: make is missing or of the wrong kind, expected a dataclass named Config "
+    "and a function named make",
+    "helper": "unknown agent 'helper'; did you mean helper.py? (a file's name ends in .py)",
+    "no.py": "no.py: no such file, expected a Python file (.py)",
 }
 
 
