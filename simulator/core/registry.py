@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.core.files.escaping import MAX_PATH, checked_name, is_seen, shortened
 from simulator.core.foreign import own_packages, python_files
 from simulator.core.foreign.faults import FOREIGN
+from simulator.core.foreign.kinds import kind_of_source
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -107,6 +108,26 @@ def load(kind: str, name: str) -> Plugin:
         meant = f"{file}.py{colon}{within}"
         raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean {meant}? (a file's name ends in .py)")
     raise UnknownNameError(unknown_name_message(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
+
+
+def kind_of(name: str) -> str | None:
+    """Tell whether a name, a path or a dotted name is of an agent, a memory or an environment; None: neither is sure.
+
+    Raises:
+        ValueError: the path is of no Python file; one line.
+    """
+    plain = name.replace("-", "_")
+    for kind in ("agents", "memories", "envs"):
+        if plain in names(kind):
+            return kind
+    if python_files.is_path(name):
+        place = python_files.place_of(name)
+        return "envs" if place.name else kind_of_source(place.file)
+    if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
+        spec = importlib.util.find_spec(name)
+        return kind_of_source(Path(spec.origin)) if spec is not None and spec.origin else None
+    foreign = _import(_GYMNASIUM)
+    return "envs" if _knows(foreign, name) else None
 
 
 def check_can_be_name(name: str, what: str) -> None:
@@ -227,10 +248,13 @@ def _of_file(kind: str, place: python_files.Place) -> Plugin:
         return _player(kind, str(place), _module_of(place.file))
     foreign = _import(_GYMNASIUM)
     module = foreign.load_file(partial(_module_of, place.file))
+    is_player = hasattr(module, "Config") or hasattr(module, "make")
+    if not place.name and not is_player and (only := foreign.only_env(module)):
+        place = place._replace(name=only)
     if place.name:
         own_id = foreign.id_in_file(str(place), module, place.name)
         return Plugin(kind, str(place), foreign.Config, partial(foreign.make, own_id, name=str(place)), foreign)
-    if hasattr(module, "Config") or hasattr(module, "make"):
+    if is_player:
         return _player(kind, str(place), module)
     raise ValueError(f"{place.shown()}: {foreign.instead_of_file(module)}")
 

@@ -33,6 +33,7 @@ from envs.common.gymnasium.ids import (
     is_known,
     known_ids,
     load_file,
+    only_env,
 )
 from envs.common.gymnasium.single_env import Refused, Slot, brief
 from simulator.core import rng as streams
@@ -54,6 +55,7 @@ __all__ = [
     "known_ids",
     "load_file",
     "make",
+    "only_env",
 ]
 MAX_REWARD = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
 SMALL_SIZE = 256  # numbers that a list sums faster than an array
