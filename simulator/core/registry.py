@@ -2,7 +2,8 @@
 
 A player is a file of ours (its name is the file's), an announcement of an installed distribution (entry points
 ``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
-by its path (``./my_agent.py``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file.
+by its path (``./my_agent.py``). Agents are also Python functions (``python:FILE.py:NAME``); environments are also every
+Gymnasium id, and ``./file.py:EnvId`` is one of a file.
 ``-`` and ``_`` are the same in a name, and ``ALIASES`` are further names. Listing names imports no player.
 """
 
@@ -87,6 +88,8 @@ def load(kind: str, name: str) -> Plugin:
     """
     if python_files.is_path(name):
         return _of_file(kind, python_files.place_of(name))
+    if kind == "agents" and name.startswith("python:"):
+        return _of_function(name)
     check_can_be_name(name, SINGULAR[kind])
     plain = name.replace("-", "_")
     plain = ALIASES.get(kind, {}).get(plain, plain)
@@ -147,8 +150,8 @@ def sources(kind: str, name: str) -> tuple[Path, ...]:
     """
     player = load(kind, name)
     files = [getattr(player.module, "__file__", None)]
-    if python_files.is_path(name):
-        files.append(str(python_files.place_of(name).file))
+    if file := python_files.file_of(name):
+        files.append(str(file))
     elif kind == "envs" and ":" in name:
         with suppress(ValueError):  # reported when it is made
             files += player.module.files_of(name)
@@ -257,6 +260,15 @@ def _of_file(kind: str, place: python_files.Place) -> Plugin:
     if is_player:
         return _player(kind, str(place), module)
     raise ValueError(f"{place.shown()}: {foreign.instead_of_file(module)}")
+
+
+def _of_function(name: str) -> Plugin:
+    """Load a function as an agent that does not learn."""
+    from simulator.core.foreign import functions  # loads numpy, which listing names does not need
+
+    with_cwd_importable()
+    found = functions.load(name, reason)
+    return Plugin("agents", found.name, found.Config, found.make, functions)
 
 
 def _knows(foreign: Any, name: str) -> bool:

@@ -92,7 +92,7 @@ class PerSeedAgent:
         for i, learner in enumerate(self._learners):
             if self._began[i]:
                 _reset(learner)
-            actions.append(_action(learner.act(_one(obs[i])), self._spec, i))
+            actions.append(one_action(learner.act(one_part(obs[i])), self._spec, i))
         self._began[:] = False
         return np.array(actions, self._spec.action.dtype)
 
@@ -100,7 +100,7 @@ class PerSeedAgent:
         """Let every seed learn from its own step."""
         found: list[dict[str, float]] = []
         for i, learner in enumerate(self._learners):
-            seen = (_one(obs[i]), _one(actions[i]), float(step.reward[i]), _one(step.final_obs[i]))
+            seen = (one_part(obs[i]), one_part(actions[i]), float(step.reward[i]), one_part(step.final_obs[i]))
             ends = (bool(step.terminated[i]), bool(step.truncated[i]))
             metrics = learner.learn(*seen, *ends[: 1 + self._takes_truncated])
             if metrics is not None and not isinstance(metrics, dict):
@@ -145,7 +145,7 @@ class PerSeedPolicy:
         for i, learner in enumerate(self._learners):
             if first[i]:
                 _reset(learner)
-            actions.append(_action(self._chosen(learner, _one(obs[i])), self._spec, i))
+            actions.append(one_action(self._chosen(learner, one_part(obs[i])), self._spec, i))
         return np.array(actions, self._spec.action.dtype)
 
     def _chosen(self, learner: Any, obs: Any) -> Any:
@@ -165,14 +165,14 @@ class PerSeedPolicy:
         """Return one-hot rows [S, B, A] where actions are the best of ``values``; else None."""
         if self._has_greedy or not self._has_values or hasattr(self._learners[0], "reset"):
             return None
-        best = [[self._best(learner, _one(row)) for row in obs] for learner in self._learners]
+        best = [[self._best(learner, one_part(row)) for row in obs] for learner in self._learners]
         return np.eye(self._spec.action.n)[np.array(best)]  # type: ignore[attr-defined]
 
     def values(self, obs: Array) -> Array | None:
         """Return ``values`` [S, B, A], where the class has them."""
         if not self._has_values:
             return None
-        return np.array([[learner.values(_one(row)) for row in obs] for learner in self._learners], np.float64)
+        return np.array([[learner.values(one_part(row)) for row in obs] for learner in self._learners], np.float64)
 
 
 class PerSeedMemory:
@@ -249,7 +249,7 @@ def _takes(method: Callable[..., Any], name: str, position: int) -> bool:
     return every or len(positional) > position or any(parameter.name == name for parameter in positional)
 
 
-def _one(value: Any) -> Any:
+def one_part(value: Any) -> Any:
     """Return one seed's part of an array: a Python number where it is one, else an array."""
     return value.item() if np.ndim(value) == 0 else value
 
@@ -259,7 +259,7 @@ def _reset(learner: Any) -> None:
         learner.reset()
 
 
-def _action(given: Any, spec: EnvSpec, i: int) -> Any:
+def one_action(given: Any, spec: EnvSpec, i: int) -> Any:
     """Convert what ``act`` returned to an action of the space.
 
     Raises:

@@ -94,12 +94,22 @@ def label_of(name: str) -> str:
     return within or Path(path.removesuffix(".py")).name
 
 
+def file_of(name: str) -> Path | None:
+    """Return the file of a path, or of ``python:FILE.py:NAME``; None for other names."""
+    if is_path(name):
+        return place_of(name).file
+    function = name.startswith("python:") and name.removeprefix("python:").rpartition(":")[0]
+    return place_of(function).file if function and function.endswith(".py") else None
+
+
 def identity(name: str) -> str:
-    """Identify a name independently of its folder: of a path by the file's name and content."""
-    if not is_path(name):
+    """Identify a name independently of its folder: of a file by its name and content."""
+    file = file_of(name)
+    if file is None:
         return name
-    place = place_of(name)
-    return f"{place._replace(file=Path(place.file.name))} {hashlib.sha256(place.file.read_bytes()).hexdigest()}"
+    within = place_of(name).name if is_path(name) else name.rpartition(":")[2]
+    shown = f"{file.name}:{within}" if within else file.name
+    return f"{shown} {hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
 def with_imports(files: Iterable[Path]) -> tuple[Path, ...]:
