@@ -50,11 +50,12 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
         registry.load("envs", env)
     word = {value: key for key, value in KINDS.items()}[found_kind]
     options = ConfigSource({word: given or {}}, flags=True)
+    changed = check(settings(player.Config), given or {}, options, (word,))
     left_out: dict[str, str] = {}
     if found_kind == "agents":
         owner, found = _check_agent(player, env, options, left_out)
     else:
-        config = merge(player.Config(), check(settings(player.Config), given or {}, options, (word,)))
+        config = merge(player.Config(), changed)
         owner, found = (_check_memory if found_kind == "memories" else _check_env)(player, config)
     rows = [_row(finding, owner) for finding in found]
     return {

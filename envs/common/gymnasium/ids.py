@@ -27,12 +27,14 @@ _REGISTERED_BY = {
     "ALE": "ale_py",
     "engram": "envs.common.gymnasium.export",
 }  # namespace -> the module that registers it
+_PREFIXES = {"MiniGrid": "minigrid", "BabyAI": "minigrid"}  # first word of an id -> the module that registers it
 _BROUGHT_BY = {  # module that environments need -> its distribution
     "Box2D": "gymnasium[box2d]",
     "ale_py": "ale-py",
     "cv2": "opencv-python-headless",
     "mujoco": "gymnasium[mujoco]",
     "jax": "gymnasium[jax]",
+    "minigrid": "minigrid",
     "pygame": "pygame-ce",
 }
 _DRAWS_ALONG = (
@@ -55,7 +57,7 @@ def known_ids() -> list[str]:
 def is_known(env_id: str) -> bool:
     """Return whether ``env_id`` is registered, or names the module that would register it (``module:EnvId``)."""
     module, _, name = env_id.rpartition(":")
-    return bool(module and name) or name in gymnasium.registry or name.partition("/")[0] in _REGISTERED_BY
+    return bool(module and name) or name in gymnasium.registry or bool(_registering(name))
 
 
 def find(env_id: str) -> GymSpec:
@@ -65,7 +67,7 @@ def find(env_id: str) -> GymSpec:
         ValueError: the module cannot be imported, or the id is not registered.
     """
     module, _, name = env_id.rpartition(":")
-    module = module or _REGISTERED_BY.get(name.partition("/")[0], "")
+    module = module or ("" if name in gymnasium.registry else _registering(name))
     if module:
         _import(env_id, module)
     if name not in gymnasium.registry:
@@ -75,6 +77,11 @@ def find(env_id: str) -> GymSpec:
         )
         raise ValueError(f"environment {env_id}: no Gymnasium environment of this id is registered; {offer}")
     return gymnasium.registry[name]
+
+
+def _registering(name: str) -> str:
+    """Return the module that registers an id, by its namespace or its first word; empty if none is known."""
+    return _REGISTERED_BY.get(name.partition("/")[0]) or _PREFIXES.get(name.partition("-")[0], "")
 
 
 def files_of(env_id: str) -> list[str]:
