@@ -19,14 +19,19 @@ own_packages.install()
 
 if TYPE_CHECKING:
     from simulator.api import RunResult, Trainer, load, recall, run, tournament
+    from simulator.core.foreign.per_seed import per_seed
 
-__all__ = ["RunResult", "Trainer", "load", "recall", "run", "tournament"]
+__all__ = ["RunResult", "Trainer", "load", "per_seed", "recall", "run", "tournament"]
 
 
 def __getattr__(name: str) -> Any:
     """Load the notebook's names when they are asked for, so that the command line starts without them."""
     if name not in __all__:
         raise AttributeError(f"module 'simulator' has no attribute {name!r}")
+    if name == "per_seed":  # for the files of players, which need nothing else
+        from simulator.core.foreign.per_seed import per_seed
+
+        return per_seed
     from simulator import api
 
     return getattr(api, name)

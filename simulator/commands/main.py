@@ -48,6 +48,8 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "report": Summary("engram report RUN|TOURNAMENT ...", "compare stored runs, or report a tournament"),
     "reproduce": Summary("engram reproduce RUN|TOURNAMENT", "run a stored experiment again and compare every number"),
     "repair": Summary("engram repair LAB -o NEWLAB", "copy what is whole of a damaged lab into a new one"),
+    "new": Summary("engram new agent|memory|env NAME", "write the file of your own player, which runs as it is"),
+    "check": Summary("engram check FILE.py [ENV]", "put your own agent, memory or environment through the laws"),
     "bench": Summary("engram bench [NAME]", "measure speed beside other libraries, from a checkout"),
     "doctor": Summary("engram doctor", "check the installation"),
 }

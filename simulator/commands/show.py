@@ -14,6 +14,7 @@ from simulator.commands.parser import format_value
 from simulator.config.validation import Setting, describe, nested_fields, settings
 from simulator.core import registry
 from simulator.core.files.escaping import visible
+from simulator.core.foreign.python_files import is_path
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -54,7 +55,8 @@ def entry(name: str, lab: str) -> dict[str, Any]:
     if (summary := _run(name, lab)) is not None:
         return summary
     names = [name for kind in registry.FOLDERS for name in registry.names(kind)]
-    for kind in ("agents", "envs"):
+    kind_of_file = registry.kind_of(name) if is_path(name) else None
+    for kind in (kind_of_file,) if kind_of_file else ("agents", "memories", "envs"):
         try:
             return {"name": name, "players": [player_entry(registry.load(kind, name))]}
         except registry.UnknownNameError:

@@ -67,6 +67,13 @@ def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> RunConf
     return RunConfig(agent.name, env.name, **values, agent_settings=agent.settings, env_settings=env.settings)
 
 
+def forget_unwrapped(env: dict[str, Any]) -> None:
+    """Leave out settings of Gymnasium environments that came later and say nothing here."""
+    for name in ("keys", "wrappers"):
+        if env.get(name) in ([], ()):
+            del env[name]
+
+
 def _players(config: RunConfig) -> dict[str, Any]:
     return {"agent": table_of(config.agent, config.agent_settings), "env": table_of(config.env, config.env_settings)}
 
@@ -79,6 +86,7 @@ def _identify(config: RunConfig, tables: dict[str, Any]) -> Iterable[str]:
         tables.pop("eval_max_steps", None)
     if tables["env"].get("masks") is False:
         del tables["env"]["masks"]
+    forget_unwrapped(tables["env"])
     forget_place(tables["agent"])
     forget_place(tables["env"])
     yield from files_of("agents", config.agent, config.agent_settings)

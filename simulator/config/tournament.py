@@ -184,7 +184,7 @@ def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[Chal
     elsewhere: dict[str, dict[str, Any]] = {}
     tuned = False
     allowed: list[Setting] | None = None  # settings of a contestant from outside are taken as they are
-    if name.startswith(EXTERNAL):
+    if is_external(kind, name):
         name = _resolved(name)
     else:
         player, name, chosen = _player(kind, name, tables)
@@ -204,6 +204,11 @@ def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[Chal
     return Contestant(label, kind, name, chosen, tuned, elsewhere)
 
 
+def is_external(kind: str, name: str) -> bool:
+    """Tell whether a contestant comes from outside; in games a function plays as an agent does."""
+    return name.startswith(EXTERNAL) and not (kind == "player" and name.startswith("python:"))
+
+
 def _resolved(name: str) -> str:
     """Return the name of an external contestant with an absolute path, so that any folder can resume it."""
     kind, _, target = name.partition(":")
@@ -218,7 +223,8 @@ def _player(kind: str, name: str, tables: Tables) -> tuple[registry.Plugin, str,
         _, chosen = memory_presets().get(name.replace("_", "-"), (player, NONE))
         return player, player.name, dict(chosen) if name.replace("-", "_") != player.name else {}
     if kind == "player":
-        return find_agent(name)[0], absolute(name), {}
+        player = find_agent(name)[0]
+        return player, player.name if name.startswith("python:") else absolute(name), {}
     return _named(KINDS[kind], name, tables), absolute(name), {}
 
 

@@ -206,6 +206,7 @@ def _readings(text: str) -> Iterator[Any]:
             with contextlib.suppress(ValueError):
                 yield parse_toml(f"value = {form}")["value"]
     yield text
+    yield [part for part in text.split(",") if part]  # a list of texts: --env.keys image,direction
 
 
 def _is_storable(value: Any) -> bool:

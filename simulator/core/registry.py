@@ -2,7 +2,8 @@
 
 A player is a file of ours (its name is the file's), an announcement of an installed distribution (entry points
 ``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
-by its path (``./my_agent.py``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file.
+by its path (``./my_agent.py``). Agents are also Python functions (``python:FILE.py:NAME``); environments are also every
+Gymnasium id, and ``./file.py:EnvId`` is one of a file.
 ``-`` and ``_`` are the same in a name, and ``ALIASES`` are further names. Listing names imports no player.
 """
 
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.core.files.escaping import MAX_PATH, checked_name, is_seen, shortened
 from simulator.core.foreign import own_packages, python_files
 from simulator.core.foreign.faults import FOREIGN
+from simulator.core.foreign.kinds import kind_of_source
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -86,6 +88,8 @@ def load(kind: str, name: str) -> Plugin:
     """
     if python_files.is_path(name):
         return _of_file(kind, python_files.place_of(name))
+    if kind == "agents" and name.startswith("python:"):
+        return _of_function(name)
     check_can_be_name(name, SINGULAR[kind])
     plain = name.replace("-", "_")
     plain = ALIASES.get(kind, {}).get(plain, plain)
@@ -102,9 +106,31 @@ def load(kind: str, name: str) -> Plugin:
             return Plugin(kind, name, foreign.Config, partial(foreign.make, name), foreign)
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
         return _player(kind, name, _import(name))
-    if os.path.isfile(name.partition(".py:")[0].removesuffix(".py") + ".py"):
-        raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean ./{name}? (a path begins with ./)")
+    file, colon, within = name.partition(":")
+    if os.path.isfile(f"{file}.py"):
+        meant = f"{file}.py{colon}{within}"
+        raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean {meant}? (a file's name ends in .py)")
     raise UnknownNameError(unknown_name_message(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
+
+
+def kind_of(name: str) -> str | None:
+    """Tell whether a name, a path or a dotted name is of an agent, a memory or an environment; None: neither is sure.
+
+    Raises:
+        ValueError: the path is of no Python file; one line.
+    """
+    plain = name.replace("-", "_")
+    for kind in ("agents", "memories", "envs"):
+        if plain in names(kind):
+            return kind
+    if python_files.is_path(name):
+        place = python_files.place_of(name)
+        return "envs" if place.name else kind_of_source(place.file)
+    if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
+        spec = importlib.util.find_spec(name)
+        return kind_of_source(Path(spec.origin)) if spec is not None and spec.origin else None
+    foreign = _import(_GYMNASIUM)
+    return "envs" if _knows(foreign, name) else None
 
 
 def check_can_be_name(name: str, what: str) -> None:
@@ -124,8 +150,8 @@ def sources(kind: str, name: str) -> tuple[Path, ...]:
     """
     player = load(kind, name)
     files = [getattr(player.module, "__file__", None)]
-    if python_files.is_path(name):
-        files.append(str(python_files.place_of(name).file))
+    if file := python_files.file_of(name):
+        files.append(str(file))
     elif kind == "envs" and ":" in name:
         with suppress(ValueError):  # reported when it is made
             files += player.module.files_of(name)
@@ -225,12 +251,24 @@ def _of_file(kind: str, place: python_files.Place) -> Plugin:
         return _player(kind, str(place), _module_of(place.file))
     foreign = _import(_GYMNASIUM)
     module = foreign.load_file(partial(_module_of, place.file))
+    is_player = hasattr(module, "Config") or hasattr(module, "make")
+    if not place.name and not is_player and (only := foreign.only_env(module)):
+        place = place._replace(name=only)
     if place.name:
         own_id = foreign.id_in_file(str(place), module, place.name)
         return Plugin(kind, str(place), foreign.Config, partial(foreign.make, own_id, name=str(place)), foreign)
-    if hasattr(module, "Config") or hasattr(module, "make"):
+    if is_player:
         return _player(kind, str(place), module)
     raise ValueError(f"{place.shown()}: {foreign.instead_of_file(module)}")
+
+
+def _of_function(name: str) -> Plugin:
+    """Load a function as an agent that does not learn."""
+    from simulator.core.foreign import functions  # loads numpy, which listing names does not need
+
+    with_cwd_importable()
+    found = functions.load(name, reason)
+    return Plugin("agents", found.name, found.Config, found.make, functions)
 
 
 def _knows(foreign: Any, name: str) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Settings = dict[str, Any]  # by dotted name, such as "agent.explore.level"
 _OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # not in the settings column
-_ADDED_LATER = ("eval_max_steps", "env.masks")  # settings of a run that older runs were stored without
+_ADDED_LATER = ("eval_max_steps", "env.masks", "env.keys", "env.wrappers")  # that older runs were stored without
 DROPPABLE = (
     *("steps per CPU-second", "threshold or optimum", "still above threshold", "settings", "solved at end", "env"),
 )

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from simulator.config import codec, recall
 from simulator.config.presets import of_agent
 from simulator.config.run import RunConfig
-from simulator.config.tournament import EXTERNAL, SIDES, ChallengeEntry, Contestant, TournamentConfig
+from simulator.config.tournament import SIDES, ChallengeEntry, Contestant, TournamentConfig, is_external
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.store.cell_store import SeedRange
@@ -147,7 +147,7 @@ def _pair(tournament: TournamentConfig, contestants: tuple[int, int], m: int) ->
     challenge = tournament.challenges[m]
     kind = {"env": "run", "challenge": "recall", "game": "match"}[challenge.kind]
     try:
-        if contestant.name.startswith(EXTERNAL):
+        if is_external(contestant.kind, contestant.name):
             kind = "external"
             config = _external(tournament, contestant, challenge)
         elif kind == "match":

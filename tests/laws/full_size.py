@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.checks.comparison import differences
 from simulator.config import presets
 from simulator.config.presets import find_memory, memory_presets
 from simulator.config.run import build
@@ -123,24 +124,6 @@ def trained(name: str, env: str, seed_list: list[int], threads: int, steps: int)
     return found
 
 
-def differences(a: Any, b: Any, place: str = "") -> Iterator[str]:
-    """Name the places where two nested results differ in a bit, and by how much."""
-    if isinstance(a, dict):
-        for key in a:
-            yield from differences(a[key], b[key], f"{place}.{key}" if place else str(key))
-    elif isinstance(a, list | tuple):
-        for i, pair in enumerate(zip(a, b, strict=True)):
-            yield from differences(*pair, f"{place}[{i}]")
-    elif isinstance(a, np.ndarray):
-        if a.shape[:-1] == b.shape[:-1] and place.endswith(".energy"):  # it has as many sweeps as the slowest cue
-            a, b = _as_long(a, b), _as_long(b, a)
-        if a.dtype != b.dtype or not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
-            apart = np.abs(np.asarray(a, np.float64) - b) if a.shape == b.shape else np.inf
-            yield f"{place}: differs by up to {np.nanmax(apart):.3g}"
-    elif a != b:
-        yield f"{place}: {a!r}, {b!r}"
-
-
 def apart(together: Any, alone: Any, i: int, n: int, place: str = "") -> Iterator[str]:
     """Name the places where seed number i of n differs from the same seed alone."""
     if isinstance(alone, dict):
@@ -155,12 +138,6 @@ def apart(together: Any, alone: Any, i: int, n: int, place: str = "") -> Iterato
             yield from apart(here, there, i, n, f"{place}[{k}]")
     else:
         yield from differences(together, alone, place)
-
-
-def _as_long(energy: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Pad a recall's energies to as many sweeps as another's, with NaN."""
-    short = max(0, other.shape[-1] - energy.shape[-1])
-    return np.pad(energy, [(0, 0)] * (energy.ndim - 1) + [(0, short)], constant_values=np.nan)
 
 
 def broken(play: Callable[[list[int], int], Any]) -> list[str]:

@@ -7,8 +7,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import numpy as np
-
+from simulator.checks.comparison import same, state_of_seed
 from simulator.config.run import build
 from simulator.core import registry
 from simulator.training.loop import Session
@@ -80,35 +79,6 @@ def _turned(config: type[Any]) -> list[dict[str, Any]]:
         elif hint is bool:
             found.append({field.name: not now})
     return found
-
-
-def same(a: Any, b: Any, place: str = "") -> None:
-    """Assert that two states are equal, bit for bit."""
-    assert type(a) is type(b), place
-    if isinstance(a, dict):
-        assert a.keys() == b.keys(), place
-        for key in a:
-            same(a[key], b[key], f"{place}.{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), place
-        for i, pair in enumerate(zip(a, b, strict=True)):
-            same(*pair, f"{place}[{i}]")
-    elif isinstance(a, np.ndarray):
-        assert a.dtype == b.dtype, place
-        np.testing.assert_array_equal(a, b, err_msg=place)
-    else:
-        assert a == b, place
-
-
-def state_of_seed(state: Any, i: int, n: int) -> Any:
-    """Return seed number i of a state of n seeds: row i of every array that leads with the seed axis."""
-    if isinstance(state, dict):
-        return {key: state_of_seed(value, i, n) for key, value in state.items()}
-    if isinstance(state, np.ndarray) and state.ndim and len(state) == n:
-        return state[i]
-    if isinstance(state, list | tuple) and len(state) == n:
-        return state[i]
-    return state
 
 
 __all__ = [

@@ -11,19 +11,18 @@ import inspect
 import numpy as np
 import pytest
 
+from simulator.checks import memories
+from simulator.checks.memories import SEEDS, UNITS
 from simulator.config import recall as recall_config
 from simulator.config.presets import find_memory, memory_presets
 from simulator.config.validation import check, merge, settings
-from simulator.core import registry, rng
-from simulator.core.memories import PatternSpec
+from simulator.core import registry
 from simulator.recall import loop, summary
 from simulator.recall.benchmark import Health
 from simulator.store.run_store import Store
-from tests.laws.players import same, state_of_seed, variants
+from tests.laws.players import variants
 
 NAMES = registry.names("memories")
-UNITS = PatternSpec((4, 4))
-SEEDS = [3, 11, 4]
 SHORT = {"updates": 40, "pretrain_updates": 10, "n_chains": 2}  # of those that train, and of those that search
 TOLERANCE = 1e-3  # where torch multiplies, after a short training
 
@@ -45,42 +44,19 @@ def shortened(config) -> dict:
     return found
 
 
-def drawn(seed_list, n: int) -> np.ndarray:
-    """Return patterns [S, n, 16] of -1 and +1, one stream per seed."""
-    streams = rng.generators(seed_list, "patterns")
-    return np.stack([np.where(each.random((n, UNITS.n)) < 0.5, -1.0, 1.0) for each in streams]).astype(np.float32)
-
-
-def corrupted(patterns: np.ndarray, seed_list) -> np.ndarray:
-    streams = rng.generators(seed_list, "corruption")
-    flips = np.stack([each.random(patterns.shape[1:]) < 0.15 for each in streams])
-    return np.where(flips, -patterns, patterns).astype(np.float32)
-
-
-def played(name: str, seed_list, rows=None, **changes):
-    """Store three patterns in a memory and recall them; ``rows``: seeds whose patterns are spoilt."""
+def case_of(name: str, **changes) -> memories.Case:
+    """Return a memory as the laws take it: bits, or nearly so for torch, whose products depend on the batch."""
     player, config = quick(name, **changes)
-    memory = player.make(UNITS, list(seed_list), config)
-    patterns = drawn(seed_list, 3)
-    cues = corrupted(patterns, seed_list)
-    for row in rows or ():
-        patterns[row], cues[row] = -patterns[row], cues[row] * -1.0
-    memory.store(patterns)
-    return memory, memory.recall(cues, None, 0.8 * cues), (patterns, cues)
+    make = lambda seeds: player.make(UNITS, list(seeds), config)  # noqa: E731
+    if uses_torch(name):
+        return memories.Case(make, TOLERANCE, 0.05)  # Adam divides by gradients that are next to nothing
+    return memories.Case(make)
 
 
 def uses_torch(name: str) -> bool:
     player, config = quick(name)
     kind = type(player.make(UNITS, SEEDS, config))
     return "torch" in kind.__module__
-
-
-def close(one, two, name: str) -> None:
-    """Assert equality to the bit, or nearly so for torch, whose products depend on the batch."""
-    if uses_torch(name):
-        np.testing.assert_allclose(one, two, atol=TOLERANCE, rtol=TOLERANCE)
-    else:
-        np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -96,72 +72,40 @@ def test_the_module_its_settings_and_make_are_documented(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_recall_has_the_shapes_and_the_kinds_of_the_contract(name):
-    memory, recall, (patterns, cues) = played(name, SEEDS)
-    assert recall.patterns.shape == cues.shape
-    assert recall.patterns.dtype == np.float32
-    assert (np.abs(recall.patterns) <= 1.0).all()
-    assert recall.energy.shape[:2] == cues.shape[:2]
-    assert recall.energy.shape[2] >= 1
-    assert np.isfinite(recall.energy[:, :, 0]).all()
-    assert recall.n_iters.shape == cues.shape[:2]
-    assert memory.recall_mode in ("single_pass", "fixed_point", "noise_aware")
-    assert memory.domain in ("bipolar", "continuous")
-    assert memory.n_parameters >= 0
-    energy = memory.energy(patterns)
-    assert energy.shape == patterns.shape[:2]
+    case = case_of(name)
+    memories.recalls_by_the_contract(case)
+    memory, recall, patterns, _ = memories.played(case.make, SEEDS)
     health = Health(len(SEEDS))
-    health.look([memory.state(), energy], "not finite")
+    health.look([memory.state(), memory.energy(patterns)], "not finite")
     health.look_at(recall)
     assert health.why == [""] * len(SEEDS)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_does_not_depend_on_those_beside_it(name):
-    _, together, _ = played(name, SEEDS)
-    for i, seed in enumerate(SEEDS):
-        _, alone, _ = played(name, [seed])
-        close(alone.patterns[0], together.patterns[i], name)
-        loose = 0.05 if uses_torch(name) else 1e-9  # Adam divides by gradients that are next to nothing
-        np.testing.assert_allclose(alone.energy[0, :, 0], together.energy[i, :, 0], rtol=loose, atol=loose)
+    memories.seeds_together_equal_seeds_alone(case_of(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_spoiling_one_seed_leaves_the_others_alone(name):
-    _, clean, _ = played(name, SEEDS)
-    _, spoilt, _ = played(name, SEEDS, rows=[1])
-    for i in (0, 2):
-        close(spoilt.patterns[i], clean.patterns[i], name)
+    memories.spoilt_seeds_leave_the_others_alone(case_of(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_restored_memory_continues_with_the_same_bits(name):
-    memory, _, (_, cues) = played(name, SEEDS)
-    player, config = quick(name)
-    state = memory.state()
-    restored = player.make(UNITS, list(SEEDS), config)
-    restored.restore(state)
-    same(restored.state(), memory.state())
-    again, first = restored.recall(cues, None, 0.8 * cues), memory.recall(cues, None, 0.8 * cues)
-    np.testing.assert_array_equal(again.patterns, first.patterns)
-    assert state_of_seed(state, 0, len(SEEDS)) is not None
+    memories.recalls_the_same_after_restore(case_of(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_trusted_units_are_held(name):
-    memory, _, (_, cues) = played(name, SEEDS)
-    known = np.zeros(cues.shape, np.bool_)
-    known[:, :, :5] = True
-    cues[:, :, 5:] = 0.0
-    evidence = np.where(known, 20.0 * cues, 0.0)
-    found = memory.recall(cues, known, evidence).patterns
-    np.testing.assert_array_equal(np.sign(found[known]), cues[known])
+    memories.holds_known_units(case_of(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("spoil", ["nan", "units", "seeds", "none"])
 def test_bad_patterns_are_refused_in_one_line(name, spoil):
     player, config = quick(name)
-    memory, patterns = player.make(UNITS, list(SEEDS), config), drawn(SEEDS, 3)
+    memory, patterns = player.make(UNITS, list(SEEDS), config), memories.drawn(SEEDS, 3)
     if spoil == "nan":
         patterns[1, 2, 7] = np.nan
     elif spoil == "units":
@@ -180,7 +124,7 @@ def test_every_variant_is_made_or_refused_with_a_reason(name):
     made = 0
     for turned in variants("memories", name):
         try:
-            _, recall, _ = played(name, SEEDS[:1], **turned)
+            recall = memories.played(case_of(name, **turned).make, SEEDS[:1]).recall
             assert np.isfinite(recall.patterns).all(), turned
             made += 1
         except ValueError as error:

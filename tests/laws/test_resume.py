@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from simulator.checks import agents, envs
 from simulator.config.run import build
 from simulator.core import registry
-from simulator.store import checkpoints
 from simulator.store.run_store import Store
 from simulator.training import loop
-from tests.laws.players import ENVS, pairs, same, session
+from tests.laws.players import ENVS, pairs, session
 
 
 @pytest.mark.parametrize(("agent", "env"), pairs())
-def test_a_session_continues_from_its_state_on_disk(agent, env, tmp_path):
-    whole, first, second = (session(agent, env) for _ in range(3))
-    whole.play(300)
-    first.play(150)
-    written = checkpoints.write(tmp_path, 1, first.state())
-    second.restore(checkpoints.read(checkpoints.file_of(tmp_path, 1), written))
-    assert second.exact
-    second.play(150)
-    same(whole.state(), second.state())
+def test_a_session_continues_from_a_checkpoint(agent, env):
+    agents.continues_from_a_checkpoint(partial(session, agent, env))
 
 
 @pytest.mark.parametrize("env", ENVS)
 def test_an_env_continues_from_its_state(env):
     player = registry.load("envs", env)
-    one, two = (player.make([3, 4], player.Config()) for _ in range(2))
-    one.reset()
-    walker = np.random.Generator(np.random.PCG64(1))
-    for _ in range(40):
-        one.step(walker.integers(0, one.spec.action.n, 2))
-    assert two.restore(one.state())
-    np.testing.assert_array_equal(one.observe(), two.observe())
-    for _ in range(40):
-        actions = walker.integers(0, one.spec.action.n, 2)
-        for here, there in zip(one.step(actions), two.step(actions), strict=True):
-            np.testing.assert_array_equal(here, there)
+    assert player.make([3], player.Config()).state() is not None
+    envs.continues_from_its_state(lambda seeds: player.make(seeds, player.Config()))
 
 
 @pytest.mark.parametrize("env", ["rooms", "CartPole-v1"])

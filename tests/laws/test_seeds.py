@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from simulator.checks import agents, envs
 from simulator.core import registry, rng
 from simulator.core.jit import set_threads
-from tests.laws.players import AGENTS, ENVS, SMALL, has_rollout, home, pairs, same, session, state_of_seed, variants
+from tests.laws.players import AGENTS, ENVS, SMALL, has_rollout, home, pairs, same, session, variants
 
 STEPS = 150
 
@@ -20,12 +23,7 @@ def _train(agent, env, **settings):
 
 @pytest.mark.parametrize(("agent", "env"), pairs())
 def test_a_seed_alone_equals_the_same_seed_among_others(agent, env):
-    together = _train(agent, env, seeds=4)
-    for i in (0, 3):
-        alone = _train(agent, env, seeds=1, first_seed=i)
-        same(state_of_seed(alone.state(), 0, 1), state_of_seed(together.state(), i, 4))
-        evaluations = [s.evaluator().evaluate(s.agent, STEPS) for s in (alone, together)]
-        np.testing.assert_array_equal(evaluations[0].returns[0], evaluations[1].returns[i])
+    agents.seeds_together_equal_seeds_alone(partial(session, agent, env))
 
 
 @pytest.mark.parametrize(("agent", "env"), [pair for pair in pairs() if has_rollout(*pair)])
@@ -51,49 +49,17 @@ def test_threads_change_nothing(agent, env):
 @pytest.mark.parametrize("env", [*ENVS, *SMALL[1:]])
 def test_permuted_seeds_give_permuted_envs(env):
     player = registry.load("envs", env)
-    order = [2, 0, 3, 1]
-    envs = [player.make(list_, player.Config()) for list_ in ([0, 1, 2, 3], order)]
-    first = [w.reset() for w in envs]
-    np.testing.assert_array_equal(first[0][order], first[1])
-    walker = np.random.Generator(np.random.PCG64(7))
-    n = envs[0].spec.action.n
-    for _ in range(60):
-        actions = walker.integers(0, n, 4)
-        straight, turned = (w.step(a) for w, a in zip(envs, (actions, actions[order]), strict=True))
-        for here, there in zip(straight, turned, strict=True):
-            np.testing.assert_array_equal(np.asarray(here)[order], there)
+    envs.permuted_seeds_give_permuted_results(lambda seeds: player.make(seeds, player.Config()))
 
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_poisoning_one_seeds_rewards_leaves_the_others_bits_alone(agent):
-    sessions = [session(agent, home(agent), rollouts=False) for _ in range(2)]
-    step = sessions[1].env.step
-
-    def poisoned(actions):
-        result = step(actions)
-        result.reward[1] = 1e6
-        return result
-
-    sessions[1].env.step = poisoned
-    for one in sessions:
-        one.play(STEPS)
-    clean, dirty = (one.agent.state() for one in sessions)
-    for i in (0, 2):
-        same(state_of_seed(clean, i, 3), state_of_seed(dirty, i, 3))
+    agents.poisoned_rewards_leave_the_others_alone(partial(session, agent, home(agent)))
 
 
 @pytest.mark.parametrize(("agent", "env"), pairs())
 def test_evaluation_never_changes_a_learner(agent, env):
-    watched, left = (session(agent, env) for _ in range(2))
-    evaluator = watched.evaluator()
-    returns = []
-    for _ in range(3):
-        for one in (watched, left):
-            one.play(40)
-        returns.append(evaluator.evaluate(watched.agent, watched.step).returns)
-    same(watched.state(), left.state())
-    again = watched.evaluator().evaluate(watched.agent, watched.step)
-    np.testing.assert_array_equal(returns[-1], again.returns)
+    agents.evaluation_changes_nothing(partial(session, agent, env))
 
 
 def test_every_agent_plays_somewhere():

@@ -4,7 +4,8 @@ Never an environment's own vector version, whose slots may share one generator. 
 equivalent here (classic control, toy text) run as that, with the same bits, unless ``native`` is off.
 
 Observations are Discrete or Box; a ``MultiDiscrete`` or a ``Tuple`` of ``Discrete`` (Blackjack) is seen as the one
-index that counts its values in row-major order. Actions are Discrete or Box. Both count from 0.
+index that counts its values in row-major order. Of any other ``Dict`` or ``Tuple`` the setting ``keys`` chooses what
+is seen (:mod:`envs.common.gymnasium.wrappers`). Actions are Discrete or Box. Both count from 0.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec as GymSpec
 
-from envs.common.gymnasium import atari
+from envs.common.gymnasium import atari, wrappers
 from envs.common.gymnasium.atari import Atari
 from envs.common.gymnasium.ids import (
     SingleEnv,
@@ -33,6 +34,7 @@ from envs.common.gymnasium.ids import (
     is_known,
     known_ids,
     load_file,
+    only_env,
 )
 from envs.common.gymnasium.single_env import Refused, Slot, brief
 from simulator.core import rng as streams
@@ -46,6 +48,7 @@ from simulator.core.scene import Scene
 __all__ = [
     "Config",
     "GymnasiumEnv",
+    "files",
     "files_of",
     "find",
     "id_in_file",
@@ -54,6 +57,7 @@ __all__ = [
     "known_ids",
     "load_file",
     "make",
+    "only_env",
 ]
 MAX_REWARD = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
 SMALL_SIZE = 256  # numbers that a list sums faster than an array
@@ -74,8 +78,18 @@ class Config:
     masks: bool = False
     """Agents choose among the actions of the environment's ``action_mask(state)`` only (Taxi); masks that are known
     from ``info`` alone are not used."""
+    keys: tuple[str, ...] = ()
+    """Parts of a Dict or Tuple observation that are seen, by key or number; one alone stays as it is (a picture is a
+    picture), several become one vector; all: every part of numbers."""
+    wrappers: tuple[str, ...] = ()
+    """Wrappers around each environment, ``module:Wrapper`` or ``./file.py:Wrapper``, the first the innermost."""
     atari: Atari = field(default_factory=Atari)
     """Preprocessing of Atari games (ids of ALE/)."""
+
+
+def files(config: Config) -> list[str]:
+    """List the files of wrappers: their content is part of a run's settings."""
+    return wrappers.files(config.wrappers)
 
 
 def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> Env:
@@ -99,7 +113,8 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
     mask = getattr(first.unwrapped, "action_mask", None)
     if config.masks:
         spec = replace(spec, legal_actions=_legal(env_id, spec, mask))
-    spec, native = _describe(spec, first)
+    is_wrapped = bool(config.wrappers or config.keys)
+    spec, native = (spec, None) if is_wrapped else _describe(spec, first)
     notes = (MASKED,) if callable(mask) and not config.masks else ()
     if native and config.native:
         env = native(seeds)
@@ -133,10 +148,15 @@ def _legal(env_id: str, spec: EnvSpec, mask: Any) -> Array:
 def _builder(env_id: str, spec: GymSpec, config: Config) -> Callable[[], SingleEnv]:
     atari.checked(env_id, config.atari, spec, config.kwargs)
     if not atari.is_atari(spec):
-        return partial(create, env_id, spec, config.kwargs, config.max_steps)
+        return _wrapping(env_id, partial(create, env_id, spec, config.kwargs, config.max_steps), config)
     kwargs = {**config.kwargs, **atari.make_kwargs(config.atari)}
     finish = partial(atari.preprocessed, settings=config.atari, max_steps=config.max_steps)
-    return partial(create, env_id, spec, kwargs, 0, finish)
+    return _wrapping(env_id, partial(create, env_id, spec, kwargs, 0, finish), config)
+
+
+def _wrapping(env_id: str, build: Callable[[], SingleEnv], config: Config) -> Callable[[], SingleEnv]:
+    """Return a builder of wrapped environments."""
+    return lambda: wrappers.wrapped(build(), env_id, config.wrappers, config.keys)
 
 
 def _describe(spec: EnvSpec, first: SingleEnv) -> tuple[EnvSpec, Callable[[Sequence[int]], Env] | None]:

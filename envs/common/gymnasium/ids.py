@@ -27,12 +27,14 @@ _REGISTERED_BY = {
     "ALE": "ale_py",
     "engram": "envs.common.gymnasium.export",
 }  # namespace -> the module that registers it
+_PREFIXES = {"MiniGrid": "minigrid", "BabyAI": "minigrid"}  # first word of an id -> the module that registers it
 _BROUGHT_BY = {  # module that environments need -> its distribution
     "Box2D": "gymnasium[box2d]",
     "ale_py": "ale-py",
     "cv2": "opencv-python-headless",
     "mujoco": "gymnasium[mujoco]",
     "jax": "gymnasium[jax]",
+    "minigrid": "minigrid",
     "pygame": "pygame-ce",
 }
 _DRAWS_ALONG = (
@@ -55,7 +57,7 @@ def known_ids() -> list[str]:
 def is_known(env_id: str) -> bool:
     """Return whether ``env_id`` is registered, or names the module that would register it (``module:EnvId``)."""
     module, _, name = env_id.rpartition(":")
-    return bool(module and name) or name in gymnasium.registry or name.partition("/")[0] in _REGISTERED_BY
+    return bool(module and name) or name in gymnasium.registry or bool(_registering(name))
 
 
 def find(env_id: str) -> GymSpec:
@@ -65,7 +67,7 @@ def find(env_id: str) -> GymSpec:
         ValueError: the module cannot be imported, or the id is not registered.
     """
     module, _, name = env_id.rpartition(":")
-    module = module or _REGISTERED_BY.get(name.partition("/")[0], "")
+    module = module or ("" if name in gymnasium.registry else _registering(name))
     if module:
         _import(env_id, module)
     if name not in gymnasium.registry:
@@ -73,6 +75,11 @@ def find(env_id: str) -> GymSpec:
         offer = f"the nearest are {', '.join(similar)}" if similar else "`engram list envs` shows all"
         raise ValueError(f"environment {env_id}: no Gymnasium environment of this id is registered; {offer}")
     return gymnasium.registry[name]
+
+
+def _registering(name: str) -> str:
+    """Return the module that registers an id, by its namespace or its first word; empty if none is known."""
+    return _REGISTERED_BY.get(name.partition("/")[0]) or _PREFIXES.get(name.partition("-")[0], "")
 
 
 def files_of(env_id: str) -> list[str]:
@@ -126,17 +133,38 @@ def id_in_file(file: str, module: Any, name: str) -> str:
     raise ValueError(f"environment {shown}: no environment is called {called} there; {instead_of_file(module)}")
 
 
+def only_env(module: Any) -> str | None:
+    """Return the only environment of a file: the one id that it registers, else its one class; None: several or none.
+
+    A class that another class of the file extends does not count.
+    """
+    ids = _ids(module)
+    classes = _classes(module)
+    own = [one for one in classes.values() if one.__module__ == module.__name__]
+    last = [one for one in own if not any(other is not one and issubclass(other, one) for other in own)]
+    if ids:
+        return ids[0] if len(ids) == 1 else None
+    return last[0].__name__ if len(last) == 1 and last[0].__name__ in classes else None
+
+
 def instead_of_file(module: Any) -> str:
     """Describe the expected name behind the path of a file, with the names that it holds."""
-    start = _own_id(module, "")
-    ids = {env_id.removeprefix(start) for env_id in gymnasium.registry if env_id.startswith(start)}
-    classes = {
-        name for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, gymnasium.Env)
-    }
-    offered = ", ".join(
-        sorted(env_id for env_id in ids | classes if not env_id.startswith(_CLASS) and env_id != "Env")[:8]
-    )
+    names = sorted({*_ids(module), *_classes(module)} - {"Env"})
+    offered = ", ".join(names[:8])
     return f"expected FILE.py:NAME, an id that it registers or a class of gymnasium.Env; it has {offered or 'none'}"
+
+
+def _ids(module: Any) -> list[str]:
+    """List the ids that a file registers."""
+    start = _own_id(module, "")
+    ids = [env_id.removeprefix(start) for env_id in gymnasium.registry if env_id.startswith(start)]
+    return [env_id for env_id in ids if not env_id.startswith(_CLASS)]
+
+
+def _classes(module: Any) -> dict[str, type[SingleEnv]]:
+    """Map names to the classes of environments in a file, imported ones too."""
+    members = vars(module).items()
+    return {name: value for name, value in members if isinstance(value, type) and issubclass(value, gymnasium.Env)}
 
 
 def _own_id(module: Any, name: str) -> str:

@@ -22,9 +22,10 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from envs.common.gymnasium.wrappers import is_numeric, parts_of
 from simulator.core import rng as streams
 from simulator.core.foreign.casts import held
-from simulator.core.foreign.faults import FOREIGN
+from simulator.core.foreign.faults import FOREIGN, PlayerError
 from simulator.core.protocols import Array
 
 MAX_STATES = 10_000_000  # of an index
@@ -289,12 +290,16 @@ def _seen(space: spaces.Space[Any], sizes: tuple[int, ...] | None, name: str) ->
     if sizes is not None:
         n = int(np.prod(sizes, dtype=object))
         if n > MAX_STATES:
-            raise ValueError(f"environment {name}: the observation space has {n} values, expected at most {MAX_STATES}")
+            raise PlayerError(
+                f"environment {name}: the observation space has {n} values, expected at most {MAX_STATES}"
+            )
         return spaces.Discrete(n)
     if isinstance(space, spaces.Box):
         return space
     expected = "Discrete, MultiDiscrete, a Tuple of Discrete, or Box"
-    raise ValueError(f"environment {name}: the observation space is {brief(space)}, expected {expected}")
+    if parts := [part for part, inner in parts_of(space).items() if is_numeric(inner)]:
+        expected = f"--env.keys all, or some of its parts: --env.keys {','.join(parts)}"
+    raise PlayerError(f"environment {name}: the observation space is {brief(space)}, expected {expected}")
 
 
 def _actions(space: spaces.Space[Any], name: str) -> tuple[spaces.Space[Any], Any]:
@@ -303,4 +308,4 @@ def _actions(space: spaces.Space[Any], name: str) -> tuple[spaces.Space[Any], An
         return spaces.Discrete(int(space.n)), np.int64(space.start)
     if isinstance(space, spaces.Box):
         return space, None
-    raise ValueError(f"environment {name}: the action space is {brief(space)}, expected Discrete or Box")
+    raise PlayerError(f"environment {name}: the action space is {brief(space)}, expected Discrete or Box")

@@ -57,6 +57,10 @@ class PlayerError(ValueError):
                 self.args = (f"{self.args[0]}, in step {step:,}",)
 
 
+class Refusal(ValueError):  # noqa: N818 - a value is refused, nothing broke
+    """An invalid value that a player returned, in words that follow "gave"."""
+
+
 def fault_of(error: BaseException) -> Fault:
     """Describe an error and the place where it was raised."""
     text = " ".join(str(error).split())
@@ -74,6 +78,8 @@ def guarded(place: str) -> Iterator[None]:
         yield
     except PlayerError:
         raise
+    except Refusal as refusal:
+        raise PlayerError(f"{place} gave {refusal}") from refusal
     except FOREIGN as error:
         raise player_error(place, error) from error
 

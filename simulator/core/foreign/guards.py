@@ -21,6 +21,11 @@ from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, EnvSpec, Step
 
 Check = Callable[["Guarded", str, Any], Any]  # (player, method, result) -> the result as it is handed on
+METHODS = {  # what a player's class must have
+    "agents": ("act", "learn", "policy", "state", "restore"),
+    "memories": ("store", "recall", "energy", "state", "restore"),
+    "envs": ("reset", "step", "observe", "state", "restore"),
+}
 _SHARED = ("rollout",)  # works in place on the arrays of both sides, by contract
 
 
@@ -33,10 +38,11 @@ class Guarded:
         check: looks at what its methods gave.
     """
 
-    __slots__ = ("_check", "_inner", "_whose")
+    __slots__ = ("_check", "_class", "_inner", "_whose")
 
     def __init__(self, inner: Any, owner: str, check: Check) -> None:
-        for name, value in (("_inner", inner), ("_whose", owner), ("_check", check)):
+        values = (("_inner", inner), ("_whose", owner), ("_check", check), ("_class", class_name(inner)))
+        for name, value in values:
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -45,13 +51,13 @@ class Guarded:
         except AttributeError:  # it has none
             raise
         except FOREIGN as error:
-            raise player_error(f"{self._whose}: {name}", error) from error
+            raise player_error(self._call(name), error) from error
         if not callable(value) or isinstance(value, type):
             return value
 
         @functools.wraps(value)
         def call(*args: Any, **kwargs: Any) -> Any:
-            with guarded(f"{self._whose}: {name}"):
+            with guarded(self._call(name)):
                 if name in _SHARED:
                     return value(*args, **kwargs)
                 result = value(*copied(args), **copied(kwargs))
@@ -64,7 +70,11 @@ class Guarded:
 
     def refuse(self, name: str, said: str) -> PlayerError:
         """Return an error about a value that one of its methods returned."""
-        return PlayerError(f"{self._whose}: {name} gave {said}")
+        return PlayerError(f"{self._call(name)} gave {said}")
+
+    def _call(self, name: str) -> str:
+        """Name one of its methods: the player, its class and the method."""
+        return f"{self._whose}: {self._class}.{name}"
 
 
 def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,6 +95,7 @@ def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[...
             raise
         except FOREIGN as error:
             raise player_error(f"{owner}: make", error) from error
+        _check_methods(kind, owner, inner)
         if kind == "envs":
             _check_spec(owner, inner)
         if kind == "agents":
@@ -96,6 +107,12 @@ def guarded_make(kind: str, name: str, make: Callable[..., Any]) -> Callable[...
         return Guarded(inner, owner, check)
 
     return build
+
+
+def class_name(player: Any) -> str:
+    """Name the class of a player; of one that sees one seed at a time its own, not its adapter's."""
+    one_seed = getattr(player, "one_seed_class", None)
+    return one_seed.__name__ if isinstance(one_seed, type) else type(player).__name__
 
 
 def copied(value: Any) -> Any:
@@ -214,6 +231,16 @@ _CHECKS: dict[str, tuple[str, Check]] = {
     "challenges": ("challenge", _gave),
     "games": ("game", _gave),
 }
+
+
+def _check_methods(kind: str, owner: str, inner: Any) -> None:
+    """Check that a player has the methods of its kind."""
+    required = METHODS.get(kind, ())
+    with guarded(f"{owner}: {class_name(inner)}"):
+        missing = [name for name in required if not callable(getattr(inner, name, None))]
+    if missing:
+        expected = f"{', '.join(required[:-1])} and {required[-1]}" if required else ""
+        raise PlayerError(f"{owner}: {class_name(inner)} has no method {missing[0]}, expected {expected}")
 
 
 def _check_spec(owner: str, env: Any) -> None:

@@ -1,9 +1,9 @@
 """Loading of Python files by path, ``./my_agent.py`` or ``./envs/grid.py:MyGrid-v0``, in place of a dotted name.
 
-A path begins with ``./``, ``../``, ``/`` or ``~``. Its file becomes a module under a name of its own, made of where it
-lies and what it holds: two files of one name never meet, and one that was changed is another. It runs as a script
-does, with its own folder first on Python's path, so that it can import what lies beside it; and what Python itself or
-Engram calls so is left alone.
+A path begins with ``./``, ``../``, ``/`` or ``~``, or its file ends in ``.py``: ``my_agent.py``, ``envs/grid.py:Grid``.
+Its file becomes a module under a name of its own, made of where it lies and what it holds: two files of one name never
+meet, and one that was changed is another. It runs as a script does, with its own folder first on Python's path, so that
+it can import what lies beside it; and what Python itself or Engram calls so is left alone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from simulator.core.foreign.own_packages import NAMES, is_within
 PREFIX = "engram_file_"  # how the names of their modules begin
 _ROOT = Path(__file__).resolve().parents[3]
 _STANDARD = Path(os.__file__).resolve().parent  # folders of Python's standard library
+_BARE_FILE = re.compile(r"[^:=]+\.py(:.*)?", re.DOTALL)
 _folders: list[str] = []  # of the files that were loaded
 
 
@@ -44,8 +45,11 @@ class Place(NamedTuple):
 
 
 def is_path(name: str) -> bool:
-    """Tell whether a name is written as a path."""
-    return name.startswith(("./", "../", "~")) or os.path.isabs(name)
+    """Tell whether a name is written as a path: ``./a.py``, ``/b/a.py``, ``~/a.py``, ``a.py``, ``b/a.py:Grid``.
+
+    ``label=a.py`` and ``python:a.py:act`` are none; their parts are.
+    """
+    return name.startswith(("./", "../", "~")) or os.path.isabs(name) or bool(_BARE_FILE.fullmatch(name))
 
 
 def place_of(name: str) -> Place:
@@ -90,12 +94,22 @@ def label_of(name: str) -> str:
     return within or Path(path.removesuffix(".py")).name
 
 
+def file_of(name: str) -> Path | None:
+    """Return the file of a path, or of ``python:FILE.py:NAME``; None for other names."""
+    if is_path(name):
+        return place_of(name).file
+    function = name.startswith("python:") and name.removeprefix("python:").rpartition(":")[0]
+    return place_of(function).file if function and function.endswith(".py") else None
+
+
 def identity(name: str) -> str:
-    """Identify a name independently of its folder: of a path by the file's name and content."""
-    if not is_path(name):
+    """Identify a name independently of its folder: of a file by its name and content."""
+    file = file_of(name)
+    if file is None:
         return name
-    place = place_of(name)
-    return f"{place._replace(file=Path(place.file.name))} {hashlib.sha256(place.file.read_bytes()).hexdigest()}"
+    within = place_of(name).name if is_path(name) else name.rpartition(":")[2]
+    shown = f"{file.name}:{within}" if within else file.name
+    return f"{shown} {hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
 def with_imports(files: Iterable[Path]) -> tuple[Path, ...]:

@@ -181,6 +181,8 @@ def build_env(name):
 )
 def test_a_memory_that_recalls_other_shapes_is_refused(recalled, says):
     class Own:
+        store = state = restore = lambda self, *given: None
+
         def recall(self, cues, known=None, evidence=None):
             return recalled
 
@@ -188,11 +190,29 @@ def test_a_memory_that_recalls_other_shapes_is_refused(recalled, says):
             return np.zeros(3)
 
     memory = guarded_make("memories", "own", lambda spec, seeds, config: Own())(PatternSpec((4,)), [0, 1], None)
-    with pytest.raises(PlayerError, match="memory own: recall gave") as refused:
+    with pytest.raises(PlayerError, match=r"memory own: \w+\.recall gave") as refused:
         memory.recall(np.zeros((2, 3, 4)))
     assert says in str(refused.value)
-    with pytest.raises(PlayerError, match=r"memory own: energy gave an array of shape \(3,\), expected \[2, Q\]"):
+    with pytest.raises(PlayerError, match=r"memory own: \w+\.energy gave an array of shape \(3,\), expected \[2, Q\]"):
         memory.energy(np.zeros((2, 3, 4)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("agents", "agent half: Half has no method learn, expected act, learn, policy, state and restore"),
+        ("memories", "memory half: Half has no method store, expected store, recall, energy, state and restore"),
+        ("envs", "env half: Half has no method reset, expected reset, step, observe, state and restore"),
+    ],
+)
+def test_a_missing_method_is_named_with_the_class_before_anything_runs(kind, said):
+    class Half:
+        def act(self, obs):
+            return obs
+
+    with pytest.raises(PlayerError) as refused:
+        guarded_make(kind, "half", lambda *given: Half())(None, [0], None)
+    assert str(refused.value) == said
 
 
 # memory that is nobody else's
@@ -274,17 +294,17 @@ def test_an_error_before_the_first_step_is_bad_input_and_leaves_no_lab(words, sa
         (env_words("step", "four", "Limited"), ["seed 40", "step 1", "API of gym before 0.26"], ("ValueError", 1)),
         (
             [AGENT, "CartPole-v1", "--agent.breaks", "act", "--agent.at", "1"],
-            [f"agent {AGENT}: act: ZeroDivisionError: oh", "odd_players.py", "in step 2"],
+            [f"agent {AGENT}: Walker.act: ZeroDivisionError: oh", "odd_players.py", "in step 2"],
             ("ZeroDivisionError", 2),
         ),
         (
             [AGENT, "CartPole-v1", "--agent.breaks", "learn", "--agent.how", "exit"],
-            [f"agent {AGENT}: learn: SystemExit: oh", "in step 1"],
+            [f"agent {AGENT}: Walker.learn: SystemExit: oh", "in step 1"],
             ("SystemExit", 1),
         ),
         (
             [AGENT, "CartPole-v1", "--agent.breaks", "policy.act"],
-            ["evaluation after step 2", f"agent {AGENT}'s policy: act: ZeroDivisionError: oh"],
+            ["evaluation after step 2", f"agent {AGENT}'s policy: Walker.act: ZeroDivisionError: oh"],
             ("ZeroDivisionError", 2),
         ),
     ],
@@ -305,7 +325,7 @@ def test_a_later_error_is_stored_as_failed_with_reason_class_and_place(words, sa
     [
         (
             {"probs": np.full((4, 3), 1 / 3)},
-            r"'s policy: probs gave an array of shape \(4, 3\), expected \[S, B, A\]: 2 seeds",
+            r"'s policy: Odd\.probs gave an array of shape \(4, 3\), expected \[S, B, A\]: 2 seeds",
         ),
         ({"probs": np.full((2, 4, 5), 0.2)}, r"probs gave an array of shape \(2, 4, 5\), expected .* 3 actions"),
         ({"values": np.zeros((3, 4, 3))}, r"values gave an array of shape \(3, 4, 3\)"),
@@ -364,7 +384,7 @@ def test_a_tournament_names_the_contestant(tmp_path, engram):
     words += ["--envs", "FrozenLake-v1", "--seeds", "2", "--steps", "20", "--eval-episodes", "2", "--json"]
     result = engram(*words, "--view", "none", "--lab", str(tmp_path), code=1).json
     assert [(each["contestant"], each["seeds"]) for each in result["failures"]] == [("mine", [0, 1])]
-    assert f"agent {AGENT}: learn: ZeroDivisionError: oh" in result["failures"][0]["reason"]
+    assert f"agent {AGENT}: Walker.learn: ZeroDivisionError: oh" in result["failures"][0]["reason"]
 
 
 def test_an_error_in_an_evaluation_names_the_seed_of_the_run(probe):

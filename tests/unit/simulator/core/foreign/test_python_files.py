@@ -248,7 +248,10 @@ REFUSED = {
     "./helper.py": "{}/helper.py is no agent: make is missing or of the wrong kind, expected a dataclass named Config "
     "and a function named make",
     "./helper.py:X": "{}/helper.py:X: expected the path of a file alone, without :X",
-    "helper.py": "unknown agent 'helper.py'; did you mean ./helper.py? (a path begins with ./)",
+    "helper.py": "{}/helper.py is no agent: make is missing or of the wrong kind, expected a dataclass named Config "
+    "and a function named make",
+    "helper": "unknown agent 'helper'; did you mean helper.py? (a file's name ends in .py)",
+    "no.py": "no.py: no such file, expected a Python file (.py)",
 }
 
 
@@ -270,11 +273,20 @@ def test_a_file_that_is_no_player_is_refused_in_one_line(project: Path, name: st
     assert line_of("agents", name) == REFUSED[name].replace("{}", str(project))
 
 
+def test_the_only_env_of_a_file_needs_no_name(project: Path) -> None:
+    assert registry.load("envs", "envs/grid.py").name == f"{project}/envs/grid.py:MyGrid-v0"
+    (project / "base.py").write_text("import gymnasium\nclass Base(gymnasium.Env): pass\nclass Line(Base): pass\n")
+    assert registry.load("envs", "base.py").name == f"{project}/base.py:Line"
+
+
 def test_envs_of_a_file_are_offered(project: Path) -> None:
+    with (project / "envs" / "grid.py").open("a") as file:
+        file.write('\ngymnasium.register("Other-v0", entry_point=MyGrid)\n')
     expected = "expected FILE.py:NAME, an id that it registers or a class of gymnasium.Env; it has"
-    assert line_of("envs", "./envs/grid.py") == f"{project}/envs/grid.py: {expected} MyGrid, MyGrid-v0"
+    expected += " MyGrid, MyGrid-v0, Other-v0"
+    assert line_of("envs", "./envs/grid.py") == f"{project}/envs/grid.py: {expected}"
     assert line_of("envs", "./envs/grid.py:My") == (
-        f"environment {project}/envs/grid.py:My: no environment is called My there; {expected} MyGrid, MyGrid-v0"
+        f"environment {project}/envs/grid.py:My: no environment is called My there; {expected}"
     )
     assert line_of("envs", "./helper.py:X").endswith("it has none")
     assert not [each for each in registry.candidates("envs") if each.startswith(python_files.PREFIX)]
