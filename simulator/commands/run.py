@@ -111,19 +111,18 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     rows: list[tuple[str, Any]] = [
         ("seeds", _range(seeds)),
         ("environment steps per seed", _steps(summary)),
-        ("final evaluation return, IQM [95 % CI]", _interval(evaluation)),
+        *_returns(evaluation),
         ("evaluation episodes per seed", evaluation["episodes"]),
         ("failed seeds, left out", evaluation.get("left_out") or None),
         (f"seeds with an episode truncated after {evaluation.get('cut_after', 0):,} steps", _cut(evaluation)),
         ("seeds without a score: truncated, or their policy may never end", evaluation.get("without_score") or None),
-        ("expected return, mean over seeds", _mean(evaluation["exact_per_seed"])),
         ("optimal return", summary.get("optimum")),
         ("max abs(Q - Q*)", max(_numbers(evaluation.get("value_error")), default=None)),
     ]
     if solved and solved["threshold"] is not None:
         rows += [
             (f"solved: return of at least {solved['threshold']:g}", _of_seeds(solved["fraction"], len(seeds))),
-            ("steps to threshold, median", solved["median_first_steps"]),
+            ("steps to threshold, median", _first_steps(solved)),
             ("still above threshold, % of later evaluations", _percent(solved["stayed"])),
             ("solved at end", _of_seeds(solved.get("final"), len(seeds))),
         ]
@@ -193,8 +192,31 @@ def _compiling() -> None:
     print_status("compiling for this machine; it happens once, later starts take it from the cache")
 
 
-def _interval(evaluation: Mapping[str, Any]) -> str:
-    return interval(evaluation["iqm"], evaluation["low"], evaluation["high"], evaluation.get("equal"))
+def _returns(evaluation: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the rows of the final evaluation: sampled episodes, and exact expected returns where they exist."""
+    sampled = evaluation.get("sampled") or evaluation
+    exact = evaluation.get("exact")
+    if exact is None:
+        return [("final evaluation return, IQM [95 % CI]", _interval(sampled))]
+    played = _interval(sampled) if evaluation["episodes"] and sampled["iqm"] is not None else None
+    return [
+        ("final evaluation return, sampled, IQM [95 % CI]", played),
+        ("final evaluation return, exact, IQM [95 % CI]", _interval(exact)),
+        ("final evaluation return, exact, mean", exact["mean"]),
+    ]
+
+
+def _interval(score: Mapping[str, Any]) -> str:
+    return interval(score["iqm"], score["low"], score["high"], score.get("equal"))
+
+
+def _first_steps(solved: Mapping[str, Any]) -> str | None:
+    """Format the median steps to the threshold, which the evaluations' grid bounds: ``<= 7,500 (evaluated ...)``."""
+    median = solved["median_first_steps"]
+    period = solved.get("eval_every")
+    if median is None:
+        return None
+    return f"<= {round(median):,}" + (f" (evaluated every {period:,})" if period else "")
 
 
 def _steps(summary: Mapping[str, Any]) -> int | str:
@@ -217,11 +239,6 @@ def _of_seeds(fraction: float | None, n_seeds: int) -> str | None:
 
 def _percent(fraction: float | None) -> float | None:
     return None if fraction is None else 100.0 * fraction
-
-
-def _mean(values: Sequence[float | None] | None) -> float | None:
-    finite = _numbers(values)
-    return sum(finite) / len(finite) if finite else None
 
 
 def _numbers(values: Sequence[float | None] | None) -> list[float]:
