@@ -36,8 +36,8 @@ from envs.common.gymnasium.ids import (
 )
 from envs.common.gymnasium.single_env import Refused, Slot, brief
 from simulator.core import rng as streams
-from simulator.core.field_types import CountOrZero
 from simulator.core.episodes import naming_run_seeds
+from simulator.core.field_types import CountOrZero
 from simulator.core.foreign.casts import held
 from simulator.core.foreign.faults import FOREIGN, PlayerError, guarded, player_error
 from simulator.core.notices import notice
