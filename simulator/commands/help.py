@@ -93,7 +93,9 @@ def player_help(
     source = registry.source_of(kind, name)
     if source is None:
         player = find(name)[0] if find else registry.load(kind, name)
-        return PlayerHelp(path, title.format(player.name), list(_groups(settings(player.Config), [], "")))
+        chosen = find(name)[1] if find else player.defaults()
+        own = [setting._replace(default=getattr(chosen, setting.name)) for setting in settings(player.Config)]
+        return PlayerHelp(path, title.format(player.name), list(_groups(own, [], "")))
     title = title.format(name.replace("-", "_"))
     state = _state_of(kind)
     file = _cache_folder() / f"{kind}-{name.replace('-', '_')}.json"

@@ -11,6 +11,7 @@ from simulator.commands.command import (
     Command,
     CommandResult,
     ParsedArgs,
+    check_kinds,
     lab_of,
     named_players,
     view_of,
@@ -21,6 +22,7 @@ from simulator.config.presets import find
 from simulator.config.run import RunConfig
 from simulator.config.validation import ConfigSource
 from simulator.console import interval, print_result, print_status, print_table
+from simulator.core import registry
 from simulator.core.files.escaping import visible
 from simulator.core.files.reading import is_path
 from simulator.core.notices import forget_notices, send_notices_to
@@ -45,7 +47,10 @@ def act(args: ParsedArgs) -> CommandResult:
     options = args.options
     if len(args.names) < 2 and not (options.config or options.preset):
         raise ValueError("expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)")
+    check_kinds(args.names, ("agents", "envs")[: len(args.names)])
     config = assemble(RunConfig, _sources(args))
+    if line := registry.variant_line("agents", args.names[0]) if args.names else "":
+        print_status(line)
     data, code = begin(config, lab_of(options), lambda: view_of(options), options.label)
     return CommandResult(data, show_summary, code)
 
@@ -63,6 +68,8 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
 
 
 def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    if len(args.names) == 1 and "envs" in registry.kinds_of(args.names[0]):
+        return [player_help(("env",), "envs", args.names[0])]
     named = named_players(_sources(args), ("agent", "env"))
     return [player_help((table,), f"{table}s", name) for table, name in named.items()]
 

@@ -79,7 +79,8 @@ def show_entry(data: Mapping[str, Any]) -> None:
 
 
 def _plain_names(kind: str) -> set[str]:
-    return {name.replace("-", "_") for name in registry.names(kind)}
+    own = {name.replace("-", "_") for name in registry.names(kind)}
+    return {*own, *registry.ALIASES.get(kind, {}), *registry.VARIANTS.get(kind, {})}
 
 
 def player_entry(player: registry.Plugin) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 A player is a file of ours (its name is the file's), an announcement of an installed distribution (entry points
 ``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
 by its path (``./my_agent.py``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file.
-``-`` and ``_`` are the same in a name, and ``ALIASES`` are further names. Listing names imports no player.
+``-`` and ``_`` are the same in a name. ``ALIASES`` are further names, ``VARIANTS`` the field's names for a player with
+certain settings. Listing names imports no player.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.core.files.escaping import MAX_PATH, checked_name, is_seen, shortened
 from simulator.core.foreign import own_packages, python_files
@@ -46,7 +47,38 @@ FOLDERS = {
 }
 GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "envs", "memories", "games")}
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"envs": "environment", "memories": "memory"}
-ALIASES = {"memories": {"nearest": "nearest_neighbor", "keep_cue": "identity", "pixel_by_pixel": "autoregressive"}}
+ALIASES = {
+    "memories": {"nearest": "nearest_neighbor", "keep_cue": "identity", "pixel_by_pixel": "autoregressive"},
+    "challenges": dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), "idx"),
+}
+
+
+class Variant(NamedTuple):
+    """A player with certain settings, which the field has a name for."""
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+VARIANTS = {
+    "agents": {
+        "sarsa": Variant("q_learning", {"target": "sarsa"}),
+        "expected_sarsa": Variant("q_learning", {"target": "expected"}),
+        "double_q_learning": Variant("q_learning", {"double": True}),
+        "double_sarsa": Variant("q_learning", {"target": "sarsa", "double": True}),
+        "double_dqn": Variant("dqn", {"double": True}),
+        "ddqn": Variant("dqn", {"double": True}),
+        "dueling_dqn": Variant("dqn", {"dueling": True}),
+    }
+}
+_OF_STABLE_BASELINES3 = {"ppo": "PPO", "a2c": "A2C", "sac": "SAC", "td3": "TD3", "ddpg": "DDPG"}
+_USES = {  # how a player of a kind is used
+    "agents": "engram run {} ENV",
+    "envs": "engram run AGENT {}",
+    "memories": "engram recall {} CHALLENGE",
+    "challenges": "engram recall MEMORY {}",
+    "games": "engram tournament --players A B --games {}",
+}
 _NO_PLAYERS = ("common", "components", "patterns", "games")  # packages beside the players
 _NOT_BLAMED = (importlib.__file__, __file__, python_files.__file__, own_packages.__file__)  # no place of an error
 _GYMNASIUM = "envs.common.gymnasium.adapter"
@@ -63,6 +95,7 @@ class Plugin:
         Config: its settings, a frozen dataclass.
         make: builds it; for an environment of Gymnasium bound to the id.
         module: its module.
+        variant: settings that the name it was asked for by implies; see ``VARIANTS``.
     """
 
     kind: str
@@ -70,6 +103,11 @@ class Plugin:
     Config: type[Any]
     make: Callable[..., Any]
     module: Any
+    variant: Mapping[str, Any] = field(default_factory=dict)
+
+    def defaults(self) -> Any:
+        """Return its default settings, with those that its name implies."""
+        return replace(self.Config(), **self.variant)
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -95,6 +133,8 @@ def load(kind: str, name: str) -> Plugin:
     announced = _announced(kind)
     if plain in announced:
         return _player(kind, announced[plain].name, _import(announced[plain].module))
+    if variant := VARIANTS.get(kind, {}).get(plain):
+        return replace(load(kind, variant.name), variant=variant.settings)
     if kind == "envs":
         foreign = _import(_GYMNASIUM)
         with_cwd_importable()
@@ -104,7 +144,50 @@ def load(kind: str, name: str) -> Plugin:
         return _player(kind, name, _import(name))
     if os.path.isfile(name.partition(".py:")[0].removesuffix(".py") + ".py"):
         raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean ./{name}? (a path begins with ./)")
-    raise UnknownNameError(unknown_name_message(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
+    if line := elsewhere(kind, name):
+        raise UnknownNameError(line)
+    known = candidates(kind)
+    if not suggestions(name, known):
+        known = list(VARIANTS.get(kind, {}))
+    raise UnknownNameError(unknown_name_message(SINGULAR[kind], name, known, f"engram list {kind}"))
+
+
+def kinds_of(name: str) -> list[str]:
+    """List the kinds that have a player of exactly that name; imports none. Gymnasium's ids are not looked up."""
+    plain = name.replace("-", "_")
+    return [
+        kind
+        for kind in FOLDERS
+        if plain in _files(kind) or plain in ALIASES.get(kind, {}) or plain in VARIANTS.get(kind, {})
+    ]
+
+
+def variant_line(kind: str, name: str) -> str:
+    """Say what a variant's name stands for: ``sarsa is q_learning with target = sarsa``; empty for other names."""
+    variant = VARIANTS.get(kind, {}).get(name.replace("-", "_"))
+    if variant is None:
+        return ""
+    return f"{name} is {variant.name} with " + ", ".join(
+        f"{key} = {str(value).lower()}" for key, value in variant.settings.items()
+    )
+
+
+def elsewhere(kind: str, name: str) -> str:
+    """Format the error for a name that another kind of player has, or another library; empty for others."""
+    said = f"unknown {SINGULAR[kind]} {shortened(name, 60)!r}"
+    theirs = _OF_STABLE_BASELINES3.get(name.lower().replace("-", "_"))
+    if kind == "agents" and theirs:
+        missing = "" if importlib.util.find_spec("stable_baselines3") else "; pip install stable-baselines3"
+        return f"{said}; stable-baselines3 has it: engram run sb3:{theirs} ENV{missing}"
+    for other in kinds_of(name):
+        if other in _USES:
+            return f"{said}; it is {with_article(SINGULAR[other])}: {_USES[other].format(name)}"
+    return ""
+
+
+def with_article(noun: str) -> str:
+    """Return ``an agent``, ``a memory``."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def check_can_be_name(name: str, what: str) -> None:
