@@ -135,6 +135,7 @@ class Command(NamedTuple):
     settings: Callable[[], list[Setting]] = list  # settings of the experiment, which are options too
     tables: tuple[str, ...] = ()  # tables of players, whose settings are options
     players: Callable[[ParsedArgs], list[PlayerHelp]] | None = None  # the named players, for help
+    examples: tuple[str, ...] = ()  # lines that work as they stand, without "engram"
 
     def known(self) -> list[Setting]:
         """Return all options but those of players."""

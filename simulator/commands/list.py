@@ -39,7 +39,7 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
     if kind not in KINDS:
         raise ValueError(registry.unknown_name_message("list", kind, KINDS, f"expected one of {', '.join(SHOWN)}"))
     if kind == "gymnasium":
-        return {"gymnasium": _gymnasium()}
+        return {"gymnasium": gymnasium_ids()}
     if kind == "runs":
         return {"runs": run_rows(lab)}
     if kind == "tournaments":
@@ -55,7 +55,7 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
             "memory_presets": _memory_presets(),
             "tournament_presets": presets.tournaments(),
         }
-    return {kind: _players(kind)} | ({"gymnasium": _gymnasium()} if kind == "envs" else {})
+    return {kind: _players(kind)} | ({"gymnasium": gymnasium_ids()} if kind == "envs" else {})
 
 
 def show_listing(listed: Mapping[str, Any]) -> None:
@@ -103,7 +103,7 @@ def _memory_presets() -> list[dict[str, Any]]:
     return rows
 
 
-def _gymnasium() -> list[str]:
+def gymnasium_ids() -> list[str]:
     """Return every registered Gymnasium id but ours."""
     import gymnasium
 
@@ -146,4 +146,4 @@ def _status(run: Mapping[str, Any]) -> str:
     return f"{run['status']}, {len(run['failed'])} failed" if run["failed"] else str(run["status"])
 
 
-COMMAND = Command(act, (0, 1))
+COMMAND = Command(act, (0, 1), examples=("list", "list agents", "list gymnasium", "list runs"))

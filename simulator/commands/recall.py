@@ -181,4 +181,10 @@ COMMAND = Command(
     lambda: own_settings(RecallConfig),
     ("memory", "challenge"),
     _players,
+    examples=(
+        "recall hopfield digits",
+        "recall nearest_neighbor rbm hopfield digits --corruption flip:0.2 erase:0.5 --patterns 20 50",
+        "recall hopfield digits --memory.hopfield.rule storkey",
+        "recall --all digits --seeds 4",
+    ),
 )

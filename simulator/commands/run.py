@@ -264,4 +264,10 @@ COMMAND = Command(
     lambda: own_settings(RunConfig),
     ("agent", "env"),
     _players,
+    examples=(
+        "run q_learning rooms",
+        "run q_learning CliffWalking-v1 --seeds 16 --steps 20000 --agent.step-size 0.3",
+        "run --preset cartpole-dqn --seeds 4",
+        "run dqn CartPole-v1 --help",
+    ),
 )

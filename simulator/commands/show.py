@@ -148,4 +148,4 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         return {**result, "settings": record.settings, "settings_notes": notes}
 
 
-COMMAND = Command(act, (1, 1))
+COMMAND = Command(act, (1, 1), examples=("show q_learning", "show rooms", "show latest", "show r1 --json"))

@@ -142,14 +142,19 @@ def load(kind: str, name: str) -> Plugin:
             return Plugin(kind, name, foreign.Config, partial(foreign.make, name), foreign)
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
         return _player(kind, name, _import(name))
+    raise UnknownNameError(_unknown(kind, name))
+
+
+def _unknown(kind: str, name: str) -> str:
+    """Format the error for a name that no player of a kind has."""
     if os.path.isfile(name.partition(".py:")[0].removesuffix(".py") + ".py"):
-        raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean ./{name}? (a path begins with ./)")
+        return f"unknown {SINGULAR[kind]} {name!r}; did you mean ./{name}? (a path begins with ./)"
     if line := elsewhere(kind, name):
-        raise UnknownNameError(line)
+        return line
     known = candidates(kind)
     if not suggestions(name, known):
         known = list(VARIANTS.get(kind, {}))
-    raise UnknownNameError(unknown_name_message(SINGULAR[kind], name, known, f"engram list {kind}"))
+    return unknown_name_message(SINGULAR[kind], name, known, f"engram list {kind}")
 
 
 def kinds_of(name: str) -> list[str]:
