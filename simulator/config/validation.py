@@ -68,7 +68,7 @@ def settings(kind: type[Any]) -> list[Setting]:
     hints = get_type_hints(kind, include_extras=True)
     docs = _docs(kind)
     return [
-        Setting(f.name, hints[f.name], _default(f), " ".join(docs.get(f.name, "").split()))
+        Setting(f.name, hints[f.name], _default(f), " ".join((docs.get(f.name) or f.metadata.get("doc", "")).split()))
         for f in dataclasses.fields(kind)
     ]
 
