@@ -5,6 +5,7 @@ BIN := .venv/bin
 
 .PHONY: demo check test test-portable docs pictures install clean
 
+# Ends with commands to go on with, by the path of $(BIN) where engram is not on the shell's path.
 demo: install
 	$(BIN)/engram demo
 

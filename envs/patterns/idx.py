@@ -58,7 +58,10 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
         ValueError: no path, an unreadable or truncated file, another format, labels of another number; one line.
     """
     if not config.path:
-        raise ValueError("idx: path = '': expected an idx file of pictures, as train-images-idx3-ubyte.gz")
+        raise ValueError(
+            "idx: path = '': expected a file of pictures, such as MNIST's train-images-idx3-ubyte.gz, which is not "
+            "downloaded: --challenge.path FILE"
+        )
     pool, height, width = _pool(config)
     return Patterns("idx", PatternSpec((height, width), config.levels == "two"), len(pool.values), seed_list, pool.row)
 
@@ -123,6 +126,8 @@ def _read(file: BinaryIO, declared: int) -> bytearray:
 def find_labels(path: str) -> str:
     """Find the file of labels beside one of pictures, by MNIST's names; empty where there is none."""
     pictures = Path(path)
+    if not pictures.name:
+        return ""
     for old, new in (("images-idx3", "labels-idx1"), ("images.idx3", "labels.idx1")):
         other = pictures.with_name(pictures.name.replace(old, new))
         if other != pictures and os.path.isfile(other):

@@ -77,4 +77,4 @@ def _run(path: Path, as_json: bool) -> Any:
     return module.main(as_json)
 
 
-COMMAND = Command(act, (0, 1), ("store",))
+COMMAND = Command(act, (0, 1), ("store",), examples=("bench", "bench tabular", "bench start --json"))

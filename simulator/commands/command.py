@@ -14,6 +14,7 @@ from msgspec import Meta
 from simulator.commands.help import PlayerHelp
 from simulator.commands.parser import option_of
 from simulator.config.validation import ConfigSource, Setting, settings
+from simulator.core import registry
 from simulator.core.field_types import Share
 from simulator.core.files.escaping import checked_name
 from simulator.core.files.reading import set_limit
@@ -98,6 +99,8 @@ class Options:
     """games, likewise"""
 
 
+_RUN = ("agents", "envs")
+_RECALL = ("memories", "challenges")
 EVERYWHERE = ("lab", "json", "max_file_mb")  # options of every command
 DASH = "nothing is written to stdout, expected a path, ./- for a file of that name"
 WRITTEN = ("html", "picture", "output", "lab")  # options that name output files
@@ -134,6 +137,7 @@ class Command(NamedTuple):
     settings: Callable[[], list[Setting]] = list  # settings of the experiment, which are options too
     tables: tuple[str, ...] = ()  # tables of players, whose settings are options
     players: Callable[[ParsedArgs], list[PlayerHelp]] | None = None  # the named players, for help
+    examples: tuple[str, ...] = ()  # lines that work as they stand, without "engram"
 
     def known(self) -> list[Setting]:
         """Return all options but those of players."""
@@ -175,6 +179,38 @@ def refuse_unused(args: ParsedArgs, command: str, experiment: str, used: Collect
     if unused:
         expected = f", expected {' or '.join(option_of((name,)) for name in used)}" if used else ""
         raise ValueError(f"{' '.join(unused)}: not for {experiment}{expected} (engram {command} --help)")
+
+
+def check_kinds(names: Sequence[str], expected: Sequence[str]) -> None:
+    """Refuse names of players that belong to another command, with the command that was meant.
+
+    Args:
+        names: as they were typed.
+        expected: the kind of each: agents and envs, or memories and then challenges.
+
+    Raises:
+        ValueError: a memory where an agent is expected, or the like; one line.
+    """
+    for name, kind in zip(names, expected, strict=True):
+        kinds = registry.kinds_of(name)
+        if not kinds or kind in kinds:
+            continue
+        what = f"{name} is {registry.with_article(registry.SINGULAR[kinds[0]])}"
+        wanted = registry.with_article(registry.SINGULAR[kind])
+        swapped = names[::-1]
+        if all(kind in registry.kinds_of(name) for name, kind in zip(swapped, expected, strict=True)):
+            command = "run" if kind in _RUN else "recall"
+            raise ValueError(f"{what}, expected {wanted}: engram {command} {' '.join(swapped)}")
+        if kinds[0] in _RECALL and kind in _RUN:
+            raise ValueError(f"{what}: engram recall {_filled(names, _RECALL, ('MEMORY', 'CHALLENGE'))}")
+        if kinds[0] in _RUN and kind in _RECALL:
+            raise ValueError(f"{what}: engram run {_filled(names, _RUN, ('AGENT', 'ENV'))}")
+
+
+def _filled(names: Sequence[str], kinds: Sequence[str], words: Sequence[str]) -> str:
+    """Put names where a command expects their kinds, and its own words where there are none."""
+    at = {kind: [name for name in names if kind in registry.kinds_of(name)] for kind in kinds}
+    return " ".join(" ".join(at[kind]) or word for kind, word in zip(kinds, words, strict=True))
 
 
 def lab_of(options: Options) -> str:

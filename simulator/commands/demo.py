@@ -6,6 +6,10 @@ Bayes-optimal ceiling; and a small tournament ranks agents, with confidence inte
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -71,14 +75,14 @@ TOURNAMENT: dict[str, Any] = {
     },
 }
 NEXT = {
-    "engram run q_learning rooms --env.layout four": "train with a live view",
-    "engram run q_learning rooms --help": "list every setting of both players",
-    "engram solve rooms --gamma 0.8": "compute the exact optimum of the six rooms",
-    "engram recall nearest_neighbor rbm autoencoder digits": "benchmark trained memories",
-    "engram tournament --init": "write a tournament of your own",
-    "engram list": "list agents, memories and environments",
-    "engram list runs": "list stored runs",
-    "engram show latest": "show one run, with its settings",
+    "engram run q_learning rooms --env.layout four": "Train with a live view",
+    "engram run q_learning rooms --help": "List every setting of both players",
+    "engram solve rooms --gamma 0.8": "Compute the exact optimum of the six rooms",
+    "engram recall nearest_neighbor rbm autoencoder digits": "Benchmark trained memories",
+    "engram tournament --init": "Write a tournament of your own",
+    "engram list": "List agents, memories and environments",
+    "engram list runs": "List stored runs",
+    "engram show latest": "Show one run, with its settings",
 }
 
 
@@ -195,9 +199,23 @@ def show(data: Mapping[str, Any], picture: AgentView | None, draw: Callable[[Age
     spent = f"{data['seconds']:.0f} s" + (
         f", {data['compile_seconds']:.0f} s of it compiling" * (data["compile_seconds"] > 1)
     )
-    console.print_result(f"\nThat took {spent}. Next:")
+    console.print_result(f"\nThat took {spent}. Next, each line as it stands:")
+    program = _program()
     for command, description in NEXT.items():
-        console.print_result(f"  {command:<48} {description}")
+        console.print_result(f"\n  {description}:")
+        console.print_result(f"    {program}{command.removeprefix('engram')}")
+
+
+def _program() -> str:
+    """Return the words that call this Engram in the user's shell: ``engram``, or the path of its script."""
+    script = Path(sys.executable).parent / "engram"
+    on_path = shutil.which("engram")
+    if on_path and (not script.is_file() or os.path.samefile(on_path, script)):
+        return "engram"
+    if not script.is_file():
+        return f"{shlex.quote(sys.executable)} -m simulator"
+    inside = script.is_relative_to(Path.cwd())
+    return shlex.quote(str(script.relative_to(Path.cwd()) if inside else script))
 
 
 def _row(env: str, agent: str, last: Any, values: Array, best: float) -> dict[str, Any]:
@@ -216,4 +234,4 @@ def _row(env: str, agent: str, last: Any, values: Array, best: float) -> dict[st
     }
 
 
-COMMAND = Command(act)
+COMMAND = Command(act, examples=("demo", "demo --lab demo-lab --json"))

@@ -219,4 +219,4 @@ def _writable(place: Path) -> bool:
         return False
 
 
-COMMAND = Command(act, options=("deep", "fix"))
+COMMAND = Command(act, options=("deep", "fix"), examples=("doctor", "doctor --deep", "doctor --fix"))

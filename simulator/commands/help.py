@@ -46,7 +46,13 @@ class PlayerHelp(NamedTuple):
     groups: list[OptionGroup]
 
 
-def help_text(usage: str, description: str, known: list[Setting], players: Sequence[PlayerHelp]) -> str:
+def help_text(
+    usage: str,
+    description: str,
+    known: list[Setting],
+    players: Sequence[PlayerHelp],
+    examples: Sequence[str] = (),
+) -> str:
     """Write the help of a command.
 
     Args:
@@ -54,7 +60,9 @@ def help_text(usage: str, description: str, known: list[Setting], players: Seque
         description: one line.
         known: the command's own options.
         players: the players whose settings are options too.
+        examples: lines that work as they stand, without the program's name.
     """
+    lines = "".join(f"\n  engram {example}" for example in examples)
     parser = argparse.ArgumentParser(usage=f"{usage} [options]", description=description, add_help=False)
     own = parser.add_argument_group("options")
     own.add_argument("-h", "--help", action="store_true", help="print this help")
@@ -72,7 +80,11 @@ def help_text(usage: str, description: str, known: list[Setting], players: Seque
             group = parser.add_argument_group(f"{'.'.join(inner)}: {doc}" if path else player.title)
             for option in options:
                 group.add_argument(option_of((*inner, option.name)), metavar=option.metavar, help=option.text)
-    return parser.format_help()
+    shown = parser.format_help()
+    if not lines:
+        return shown
+    head, options, rest = shown.partition("\noptions:\n")
+    return f"{head}\nexamples:{lines}\n{options}{rest}"
 
 
 def player_help(
@@ -93,22 +105,35 @@ def player_help(
     source = registry.source_of(kind, name)
     if source is None:
         player = find(name)[0] if find else registry.load(kind, name)
-        return PlayerHelp(path, title.format(player.name), list(_groups(settings(player.Config), [], "")))
-    title = title.format(name.replace("-", "_"))
+        chosen = find(name)[1] if find else player.defaults()
+        own = [setting._replace(default=getattr(chosen, setting.name)) for setting in settings(player.Config)]
+        return PlayerHelp(path, title.format(player.name), list(_groups(own, [], "")))
+    plain = name.replace("-", "_")
+    found = remembered(
+        f"{kind}-{plain}", kind, lambda: list(_groups(settings(registry.load(kind, name).Config), [], ""))
+    )
+    groups = [OptionGroup(inner, doc, [OptionHelp(*setting) for setting in entries]) for inner, doc, entries in found]
+    return PlayerHelp(path, title.format(plain), groups)
+
+
+def remembered(key: str, kind: str, find: Callable[[], Any]) -> Any:
+    """Return what was found earlier, from the user's cache, while no source of this kind's players has changed.
+
+    Args:
+        key: names it in the cache.
+        kind: a kind of the registry.
+        find: finds it, as values of JSON.
+    """
     state = _state_of(kind)
-    file = _cache_folder() / f"{kind}-{name.replace('-', '_')}.json"
+    file = _cache_folder() / f"{key}.json"
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         cached = json.loads(file.read_text("utf-8"))
         if cached["state"] == state:
-            groups = [
-                OptionGroup(path, doc, [OptionHelp(*setting) for setting in entries])
-                for path, doc, entries in cached["groups"]
-            ]
-            return PlayerHelp(path, title, groups)
-    groups = list(_groups(settings(registry.load(kind, name).Config), [], ""))
+            return cached["found"]
+    found = find()
     with contextlib.suppress(OSError):
-        _write(file, json.dumps({"state": state, "groups": groups}))
-    return PlayerHelp(path, title, groups)
+        _write(file, json.dumps({"state": state, "found": found}))
+    return found
 
 
 def _groups(options: list[Setting], path: list[str], doc: str) -> Iterator[OptionGroup]:

@@ -12,7 +12,12 @@ from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_o
 from simulator.config import presets
 from simulator.core import registry
 
-KINDS = (*registry.FOLDERS, "runs", "tournaments", "presets")
+KINDS = (*registry.FOLDERS, "gymnasium", "runs", "tournaments", "presets")
+WORDS = {  # other words for kinds
+    **{kind: folder for folder, kind in registry.SINGULAR.items()},
+    **{"environments": "envs", "env": "envs", "memory": "memories", "patterns": "challenges", "strategies": "presets"},
+    **{"gym": "gymnasium", "run": "runs", "tournament": "tournaments", "preset": "presets"},
+}
 SHOWN = tuple(kind for kind in KINDS if kind != "components" or registry.names(kind))  # there may be none of them
 
 
@@ -30,8 +35,11 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
     """
     if kind is None:
         return {folder: _players(folder) for folder in registry.FOLDERS if folder in SHOWN}
+    kind = WORDS.get(kind, kind)
     if kind not in KINDS:
         raise ValueError(registry.unknown_name_message("list", kind, KINDS, f"expected one of {', '.join(SHOWN)}"))
+    if kind == "gymnasium":
+        return {"gymnasium": gymnasium_ids()}
     if kind == "runs":
         return {"runs": run_rows(lab)}
     if kind == "tournaments":
@@ -47,7 +55,7 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
             "memory_presets": _memory_presets(),
             "tournament_presets": presets.tournaments(),
         }
-    return {kind: _players(kind)} | ({"gymnasium": _gymnasium()} if kind == "envs" else {})
+    return {kind: _players(kind)} | ({"gymnasium": gymnasium_ids()} if kind == "envs" else {})
 
 
 def show_listing(listed: Mapping[str, Any]) -> None:
@@ -77,7 +85,10 @@ def show_listing(listed: Mapping[str, Any]) -> None:
             console.print_result(f"there are no {kind} yet")
     if "envs" in listed:
         count = f"{len(listed['gymnasium'])} ids are installed; " if "gymnasium" in listed else ""
-        console.print_result(f"and every Gymnasium id, such as CartPole-v1 ({count}engram list envs --json names them)")
+        console.print_result(f"and every Gymnasium id, such as CartPole-v1 ({count}engram list gymnasium lists them)")
+    elif "gymnasium" in listed:
+        for env_id in listed["gymnasium"]:
+            console.print_result(env_id)
 
 
 def _players(kind: str) -> list[dict[str, str]]:
@@ -92,7 +103,7 @@ def _memory_presets() -> list[dict[str, Any]]:
     return rows
 
 
-def _gymnasium() -> list[str]:
+def gymnasium_ids() -> list[str]:
     """Return every registered Gymnasium id but ours."""
     import gymnasium
 
@@ -135,4 +146,4 @@ def _status(run: Mapping[str, Any]) -> str:
     return f"{run['status']}, {len(run['failed'])} failed" if run["failed"] else str(run["status"])
 
 
-COMMAND = Command(act, (0, 1))
+COMMAND = Command(act, (0, 1), examples=("list", "list agents", "list gymnasium", "list runs"))

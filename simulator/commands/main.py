@@ -87,6 +87,11 @@ def _dispatch(words: list[str]) -> int:
 
         console.print_result(f"engram {version_of(OURS)}")
         return 0
+    if words[0] in ("--install-completion", "--show-completion", "--complete"):
+        from simulator.commands import completion
+
+        completion.act(words[0], words[1:])
+        return 0
     if words[0] not in COMMANDS:
         raise ValueError(registry.unknown_name_message("command", words[0], COMMANDS, "engram --help"))
     name = words[0]
@@ -139,7 +144,9 @@ def _print_overview() -> None:
         "usage: engram COMMAND ...\n\n"
         "Benchmark learning agents and associative memories over many seeds, with confidence intervals.\n\n"
         + "\n".join(lines)
-        + "\n\nengram COMMAND --help lists its options; engram run AGENT ENV --help the players' settings too"
+        + "\n\nengram COMMAND --help lists its options; engram run AGENT ENV --help the players' settings too\n"
+        "engram --install-completion [bash|zsh|fish] lets the shell complete commands, options, players and runs\n"
+        "(--show-completion prints its script); engram --version"
     )
 
 
@@ -150,7 +157,7 @@ def _print_help(summary: Summary, command: Command, args: ParsedArgs) -> None:
     if command.players and not players:
         tables = " and ".join(table.upper() for table in command.tables)
         description += f"; with {tables} before --help, their settings too"
-    print(help_text(summary.usage, description, command.known(), players), end="")
+    print(help_text(summary.usage, description, command.known(), players, command.examples), end="")
 
 
 def _line(error: Exception) -> str:

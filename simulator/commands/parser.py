@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from simulator.config.field_words import option_meant, table_of
 from simulator.config.validation import ConfigSource, Setting, check, is_list
 from simulator.core.files.reading import MAX_DEPTH
 from simulator.core.registry import suggestions
@@ -124,6 +125,11 @@ def _unknown_option(option: str, settings_by_name: list[str], tables: Sequence[s
     head, *rest = _path(option)
     if head in tables:
         return f"{shown}: unknown option, expected --{head}.SETTING"
+    if not rest and (own := option_meant(head, settings_by_name)):
+        count = ", and --seeds is the number of seeds" if own == "first_seed" else ""
+        return f"{shown}: unknown option; it is called {option_of((own,))}{count}"
+    if not rest and (table := table_of(head, tables)):
+        return f"{shown}: unknown option; did you mean --{table}.{option[2:]}?"
     meant = [option_of((near, *rest)) for near in suggestions(head, tables if rest else settings_by_name)]
     return f"{shown}: unknown option" + (f"; did you mean {' or '.join(meant)}?" if meant else "")
 

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import Any
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of, named_players, view_of
+from simulator.commands.command import Command, CommandResult, ParsedArgs, check_kinds, lab_of, named_players, view_of
 from simulator.commands.driver import drive, interruption_line
 from simulator.commands.help import PlayerHelp, player_help
 from simulator.commands.run import MakeView, Outcome, announce_compiling
@@ -36,7 +36,12 @@ def act(args: ParsedArgs) -> CommandResult:
     from simulator.reporting import recall
 
     sources = _sources(args)
+    names = args.names
+    if all("=" not in name for name in names):
+        check_kinds(names, [*["memories"] * (len(names) - 1), "challenges"][-len(names) :])
     if not (_memories(sources) and named_players(sources, ("challenge",))):
+        if len(names) == 1 and _is_memory(names[0]) and not args.options.config:
+            raise ValueError(f"{names[0]} is a memory, expected a challenge after it: engram recall {names[0]} digits")
         raise ValueError("expected engram recall MEMORY ... CHALLENGE, or --all CHALLENGE, or --config FILE")
     config = assemble(RecallConfig, sources)
     options = args.options
@@ -80,7 +85,18 @@ def _memories(sources: list[ConfigSource]) -> dict[str, str]:
     return memories
 
 
+def _is_memory(name: str) -> bool:
+    """Tell whether a name is of a memory or of a preset of one, and of no challenge."""
+    if registry.kinds_of(name):
+        return "challenges" not in registry.kinds_of(name) and "memories" in registry.kinds_of(name)
+    return name.replace("_", "-") in memory_presets()
+
+
 def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    """Return the settings of the named players; of one name alone, be it a memory's or a challenge's."""
+    if len(args.names) == 1 and _is_memory(args.names[0]):
+        label = re.sub(r"\W", "_", args.names[0])
+        return [player_help(("memory", label), "memories", args.names[0], find_memory)]
     sources = _sources(args)
     memories = _memories(sources)
     challenges = named_players(sources, ("challenge",)).values()
@@ -165,4 +181,10 @@ COMMAND = Command(
     lambda: own_settings(RecallConfig),
     ("memory", "challenge"),
     _players,
+    examples=(
+        "recall hopfield digits",
+        "recall nearest_neighbor rbm hopfield digits --corruption flip:0.2 erase:0.5 --patterns 20 50",
+        "recall hopfield digits --memory.hopfield.rule storkey",
+        "recall --all digits --seeds 4",
+    ),
 )

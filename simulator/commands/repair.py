@@ -13,4 +13,4 @@ def act(args: ParsedArgs) -> CommandResult:
     return CommandResult(repair.repair(args.names[0], args.options.output), repair.show)
 
 
-COMMAND = Command(act, (1, 1), ("output",))
+COMMAND = Command(act, (1, 1), ("output",), examples=("repair lab -o whole-lab", "list runs --lab whole-lab"))

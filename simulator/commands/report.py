@@ -47,4 +47,14 @@ def _form(options: Options) -> str:
     return asked[0] if asked else ""
 
 
-COMMAND = Command(act, (0, 10_000), ("table", "csv", "latex", "html", "picture", "force", "agent", "env"))
+COMMAND = Command(
+    act,
+    (0, 10_000),
+    ("table", "csv", "latex", "html", "picture", "force", "agent", "env"),
+    examples=(
+        "report latest",
+        "report r1 r2 --table",
+        "report --agent q_learning --csv",
+        "report latest --picture curves.svg",
+    ),
+)

@@ -297,4 +297,4 @@ def _compared(mine: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> str:
     return f"other {', '.join(differing)}" if differing else ""
 
 
-COMMAND = Command(act, (1, 1), ("workers", "trust_files"))
+COMMAND = Command(act, (1, 1), ("workers", "trust_files"), examples=("reproduce latest", "reproduce r1 --json"))

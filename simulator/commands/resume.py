@@ -29,4 +29,6 @@ def act(args: ParsedArgs) -> CommandResult:
     return CommandResult(data, run_command.show_summary, code)
 
 
-COMMAND = Command(act, (1, 1), ("view", "workers", "trust_files", "retry"))
+COMMAND = Command(
+    act, (1, 1), ("view", "workers", "trust_files", "retry"), examples=("resume latest", "resume r1 --view none")
+)

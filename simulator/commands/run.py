@@ -11,6 +11,7 @@ from simulator.commands.command import (
     Command,
     CommandResult,
     ParsedArgs,
+    check_kinds,
     lab_of,
     named_players,
     view_of,
@@ -21,6 +22,7 @@ from simulator.config.presets import find
 from simulator.config.run import RunConfig
 from simulator.config.validation import ConfigSource
 from simulator.console import interval, print_result, print_status, print_table
+from simulator.core import registry
 from simulator.core.files.escaping import visible
 from simulator.core.files.reading import is_path
 from simulator.core.notices import forget_notices, send_notices_to
@@ -45,7 +47,10 @@ def act(args: ParsedArgs) -> CommandResult:
     options = args.options
     if len(args.names) < 2 and not (options.config or options.preset):
         raise ValueError("expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)")
+    check_kinds(args.names, ("agents", "envs")[: len(args.names)])
     config = assemble(RunConfig, _sources(args))
+    if line := registry.variant_line("agents", args.names[0]) if args.names else "":
+        print_status(line)
     data, code = begin(config, lab_of(options), lambda: view_of(options), options.label)
     return CommandResult(data, show_summary, code)
 
@@ -63,6 +68,8 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
 
 
 def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    if len(args.names) == 1 and "envs" in registry.kinds_of(args.names[0]):
+        return [player_help(("env",), "envs", args.names[0])]
     named = named_players(_sources(args), ("agent", "env"))
     return [player_help((table,), f"{table}s", name) for table, name in named.items()]
 
@@ -111,19 +118,18 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     rows: list[tuple[str, Any]] = [
         ("seeds", _range(seeds)),
         ("environment steps per seed", _steps(summary)),
-        ("final evaluation return, IQM [95 % CI]", _interval(evaluation)),
+        *_returns(evaluation),
         ("evaluation episodes per seed", evaluation["episodes"]),
         ("failed seeds, left out", evaluation.get("left_out") or None),
         (f"seeds with an episode truncated after {evaluation.get('cut_after', 0):,} steps", _cut(evaluation)),
         ("seeds without a score: truncated, or their policy may never end", evaluation.get("without_score") or None),
-        ("expected return, mean over seeds", _mean(evaluation["exact_per_seed"])),
         ("optimal return", summary.get("optimum")),
         ("max abs(Q - Q*)", max(_numbers(evaluation.get("value_error")), default=None)),
     ]
     if solved and solved["threshold"] is not None:
         rows += [
             (f"solved: return of at least {solved['threshold']:g}", _of_seeds(solved["fraction"], len(seeds))),
-            ("steps to threshold, median", solved["median_first_steps"]),
+            ("steps to threshold, median", _first_steps(solved)),
             ("still above threshold, % of later evaluations", _percent(solved["stayed"])),
             ("solved at end", _of_seeds(solved.get("final"), len(seeds))),
         ]
@@ -193,8 +199,31 @@ def _compiling() -> None:
     print_status("compiling for this machine; it happens once, later starts take it from the cache")
 
 
-def _interval(evaluation: Mapping[str, Any]) -> str:
-    return interval(evaluation["iqm"], evaluation["low"], evaluation["high"], evaluation.get("equal"))
+def _returns(evaluation: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the rows of the final evaluation: sampled episodes, and exact expected returns where they exist."""
+    sampled = evaluation.get("sampled") or evaluation
+    exact = evaluation.get("exact")
+    if exact is None:
+        return [("final evaluation return, IQM [95 % CI]", _interval(sampled))]
+    played = _interval(sampled) if evaluation["episodes"] and sampled["iqm"] is not None else None
+    return [
+        ("final evaluation return, sampled, IQM [95 % CI]", played),
+        ("final evaluation return, exact, IQM [95 % CI]", _interval(exact)),
+        ("final evaluation return, exact, mean", exact["mean"]),
+    ]
+
+
+def _interval(score: Mapping[str, Any]) -> str:
+    return interval(score["iqm"], score["low"], score["high"], score.get("equal"))
+
+
+def _first_steps(solved: Mapping[str, Any]) -> str | None:
+    """Format the median steps to the threshold, which the evaluations' grid bounds: ``<= 7,500 (evaluated ...)``."""
+    median = solved["median_first_steps"]
+    period = solved.get("eval_every")
+    if median is None:
+        return None
+    return f"<= {round(median):,}" + (f" (evaluated every {period:,})" if period else "")
 
 
 def _steps(summary: Mapping[str, Any]) -> int | str:
@@ -219,11 +248,6 @@ def _percent(fraction: float | None) -> float | None:
     return None if fraction is None else 100.0 * fraction
 
 
-def _mean(values: Sequence[float | None] | None) -> float | None:
-    finite = _numbers(values)
-    return sum(finite) / len(finite) if finite else None
-
-
 def _numbers(values: Sequence[float | None] | None) -> list[float]:
     """Return the finite values: a failed seed has none."""
     return [value for value in values or [] if value is not None and math.isfinite(value)]
@@ -240,4 +264,10 @@ COMMAND = Command(
     lambda: own_settings(RunConfig),
     ("agent", "env"),
     _players,
+    examples=(
+        "run q_learning rooms",
+        "run q_learning CliffWalking-v1 --seeds 16 --steps 20000 --agent.step-size 0.3",
+        "run --preset cartpole-dqn --seeds 4",
+        "run dqn CartPole-v1 --help",
+    ),
 )

@@ -81,7 +81,8 @@ def show_entry(data: Mapping[str, Any]) -> None:
 
 
 def _plain_names(kind: str) -> set[str]:
-    return {name.replace("-", "_") for name in registry.names(kind)}
+    own = {name.replace("-", "_") for name in registry.names(kind)}
+    return {*own, *registry.ALIASES.get(kind, {}), *registry.VARIANTS.get(kind, {})}
 
 
 def player_entry(player: registry.Plugin) -> dict[str, Any]:
@@ -149,4 +150,4 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         return {**result, "settings": record.settings, "settings_notes": notes}
 
 
-COMMAND = Command(act, (1, 1))
+COMMAND = Command(act, (1, 1), examples=("show q_learning", "show rooms", "show latest", "show r1 --json"))

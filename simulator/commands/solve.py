@@ -164,4 +164,15 @@ def draw(picture: Any) -> None:
         terminal.print(grid_map(picture, terminal.width, None, style_of(terminal)))
 
 
-COMMAND = Command(act, (1, 1), ("gamma", "criterion", "horizon"), tables=("env",), players=_players)
+COMMAND = Command(
+    act,
+    (1, 1),
+    ("gamma", "criterion", "horizon"),
+    tables=("env",),
+    players=_players,
+    examples=(
+        "solve rooms --gamma 0.8",
+        "solve FrozenLake-v1",
+        "solve CliffWalking-v1 --criterion finite --horizon 20",
+    ),
+)

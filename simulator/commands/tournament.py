@@ -234,4 +234,10 @@ COMMAND = Command(
     ("preset", "label", "view", "workers", "trust_files", "init", "force", "retry", *ENTRIES),
     lambda: own_settings(TournamentConfig),
     (*SIDES, *SIDES.values()),
+    examples=(
+        "tournament --agents q_learning td random_walk --envs FrozenLake-v1 CliffWalking-v1 --steps 5000",
+        "tournament --memories hopfield rbm --challenges digits",
+        "tournament --preset rooms --workers 2",
+        "tournament --init",
+    ),
 )

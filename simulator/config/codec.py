@@ -192,7 +192,7 @@ def choose(
             player, chosen = find(name)
         else:
             player = registry.load(kind, name)
-            chosen = player.Config()
+            chosen = player.defaults()
     except ValueError as error:
         raise ValueError(f"{source.where}: {error}" if source.where else str(error)) from error
     label = name
@@ -200,7 +200,7 @@ def choose(
         player_settings = {key: value for key, value in player_settings.items() if key != "name"}
         if find is not None:
             label = str(player_settings.pop("label", label))
-        chosen = merge(chosen, check(settings(player.Config), player_settings, source, (table,)))
+        chosen = merge(chosen, check(settings(player.Config), player_settings, source, (table,), player.name))
     return PlayerEntry(checked_name(label, f"{table}.label") if find is not None else label, player.name, chosen)
 
 

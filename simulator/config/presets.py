@@ -153,10 +153,12 @@ def find_memory(name: str) -> tuple[registry.Plugin, Any]:
 def _find(kind: str, name: str) -> tuple[registry.Plugin, Any]:
     try:
         player = registry.load(kind, name)
-        return player, player.Config()
+        return player, player.defaults()
     except registry.UnknownNameError as error:
         presets = strategies() if kind == "agents" else memory_presets()
         if name.replace("_", "-") not in presets:
+            if registry.elsewhere(kind, name):
+                raise
             names = [*registry.candidates(kind), *presets]
             message = registry.unknown_name_message(registry.SINGULAR[kind], name, names, f"engram list {kind}")
             raise ValueError(message) from error

@@ -89,7 +89,8 @@ def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> RecallC
         player, chosen = find_memory(name)
         for source, table in tables:
             challenge_settings = {key: value for key, value in table.items() if key != "name"}
-            chosen = merge(chosen, check(settings(player.Config), challenge_settings, source, ("memory", label)))
+            place = ("memory", label)
+            chosen = merge(chosen, check(settings(player.Config), challenge_settings, source, place, player.name))
         contestants.append(PlayerEntry(label, player.name, chosen))
     if not contestants:
         raise ValueError("expected at least one memory (engram list memories)")

@@ -173,7 +173,7 @@ def _challenge(kind: str, label: str, tables: Tables) -> ChallengeEntry:
     for source, table in tables:
         host_settings |= check(_OWN[kind], {key: table[key] for key in names & table.keys()}, source, (kind, label))
         env_settings = {key: value for key, value in table.items() if key not in {"name", *names}}
-        chosen = _merged(chosen, check(settings(player.Config), env_settings, source, (kind, label)))
+        chosen = _merged(chosen, check(settings(player.Config), env_settings, source, (kind, label), player.name))
     return ChallengeEntry(label, kind, player.name, chosen, host_settings)
 
 
@@ -184,22 +184,24 @@ def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[Chal
     elsewhere: dict[str, dict[str, Any]] = {}
     tuned = False
     allowed: list[Setting] | None = None  # settings of a contestant from outside are taken as they are
+    owner = ""
     if is_external(kind, name):
         name = _resolved(name)
     else:
         player, name, chosen = _player(kind, name, tables)
         allowed = settings(player.Config)
+        owner = player.name
     for source, table in tables:
         switch = {key: table[key] for key in {"tuned"} & table.keys()}
         tuned = check(_SWITCH, switch, source, (kind, label)).get("tuned", tuned)
         player_settings = {key: value for key, value in table.items() if key not in ("name", "tuned", "in")}
-        chosen = _merged(
-            chosen, dict(player_settings) if allowed is None else check(allowed, player_settings, source, (kind, label))
-        )
+        if allowed is not None:
+            player_settings = check(allowed, player_settings, source, (kind, label), owner)
+        chosen = _merged(chosen, player_settings)
         for place, own in table_at(source, (kind, label, "in"), table.get("in", {})).items():
             path = (kind, label, "in", place)
             where = _place(place, challenges, source, path)
-            env_settings = dict(own) if allowed is None else check(allowed, own, source, path)
+            env_settings = dict(own) if allowed is None else check(allowed, own, source, path, owner)
             elsewhere[where] = _merged(elsewhere.get(where, {}), env_settings)
     return Contestant(label, kind, name, chosen, tuned, elsewhere)
 
@@ -225,7 +227,8 @@ def _player(kind: str, name: str, tables: Tables) -> tuple[registry.Plugin, str,
     if kind == "player":
         player = find_agent(name)[0]
         return player, player.name if name.startswith("python:") else absolute(name), {}
-    return _named(KINDS[kind], name, tables), absolute(name), {}
+    player = _named(KINDS[kind], name, tables)
+    return player, player.name if player.variant else absolute(name), dict(player.variant)
 
 
 def _named(kind: str, label: str, tables: Tables) -> registry.Plugin:

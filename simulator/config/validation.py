@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import msgspec
 
+from simulator.config.field_words import option_meant, owner_of, settings_of
 from simulator.core.field_types import OfRun
 from simulator.core.files.escaping import MAX_PATH, shortened
 from simulator.core.files.reading import parse_toml
@@ -67,7 +68,7 @@ def settings(kind: type[Any]) -> list[Setting]:
     hints = get_type_hints(kind, include_extras=True)
     docs = _docs(kind)
     return [
-        Setting(f.name, hints[f.name], _default(f), " ".join(docs.get(f.name, "").split()))
+        Setting(f.name, hints[f.name], _default(f), " ".join((docs.get(f.name) or f.metadata.get("doc", "")).split()))
         for f in dataclasses.fields(kind)
     ]
 
@@ -77,8 +78,12 @@ def nested_fields(table: Setting) -> list[Setting]:
     return [setting._replace(default=getattr(table.default, setting.name)) for setting in settings(table.hint)]
 
 
-def check(known: list[Setting], table: Any, source: ConfigSource, path: tuple[str, ...] = ()) -> dict[str, Any]:
+def check(
+    known: list[Setting], table: Any, source: ConfigSource, path: tuple[str, ...] = (), player: str = ""
+) -> dict[str, Any]:
     """Convert the values of ``table``, found at ``path`` of a source, to the types of their fields.
+
+    ``player`` is the owner of the settings, which errors name.
 
     Raises:
         ValueError: an unknown name, a wrong type or a value out of range; one line.
@@ -90,18 +95,35 @@ def check(known: list[Setting], table: Any, source: ConfigSource, path: tuple[st
     for key, value in table.items():
         setting = by_name.get(key)
         if setting is None:
-            raise ValueError(_unknown_setting(source, path, key, by_name))
+            raise ValueError(_unknown_setting(source, path, key, known, player))
         if dataclasses.is_dataclass(setting.hint):
-            checked[key] = check(settings(setting.hint), value, source, (*path, key))
+            checked[key] = check(settings(setting.hint), value, source, (*path, key), player)
         else:
             checked[key] = _validate(setting.hint, value, source, (*path, key))
     return checked
 
 
-def _unknown_setting(source: ConfigSource, path: tuple[str, ...], key: str, known: Mapping[str, Setting]) -> str:
-    similar = [source.name((*path, name)).removeprefix(f"{source.where}: ") for name in suggestions(key, known)]
-    question = f"; did you mean {' or '.join(similar)}?" if similar else ""
-    return f"{source.name((*path, key))}: {'unknown option' if source.flags else 'no such setting'}{question}"
+def _unknown_setting(source: ConfigSource, path: tuple[str, ...], key: str, known: list[Setting], player: str) -> str:
+    """Format the error for an unknown setting: what the player calls it, who has one, or names like it."""
+    names = list(dotted_names(known))
+    called = settings_of(key, names) if path else list(filter(None, [option_meant(key, names)]))
+    similar = called or suggestions(key, names)
+    shown = [source.name((*path, *name.split("."))).removeprefix(f"{source.where}: ") for name in similar]
+    line = f"{source.name((*path, key))}: {'unknown option' if source.flags else 'no such setting'}"
+    if called:
+        return f"{line}; {f'{player} calls it' if player else 'it is called'} {shown[0]}"
+    if path and player and not shown and (owner := owner_of(key)):
+        return f"{line}; {player} has none, {owner} (engram show {player})"
+    return line + (f"; did you mean {' or '.join(shown)}?" if shown else "")
+
+
+def dotted_names(known: list[Setting]) -> Iterator[str]:
+    """Iterate over the names of settings, those of tables within them dotted: ``explore.epsilon_start``."""
+    for setting in known:
+        if dataclasses.is_dataclass(setting.hint):
+            yield from (f"{setting.name}.{name}" for name in dotted_names(settings(setting.hint)))  # type: ignore[arg-type]
+        else:
+            yield setting.name
 
 
 def merge(base: Any, values: Mapping[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from simulator.core.protocols import Array, Evaluation
 MAX_STEPS = 100_000  # of an episode where neither the environment nor the settings set a limit
 CUT = "truncated: an evaluation episode did not end, so it has no return"
 ENDLESS = "its policy may never end an episode, so its expected return is not finite"
+_MIN_DERIVED = 2**32  # a number from here on is no seed that a person chose, and stands for itself in a text
 
 
 def cut_seeds(returns: Array, failed: Array) -> Array:
@@ -55,12 +56,14 @@ def naming_run_seeds(text: str, env_seeds: Sequence[int], users: Sequence[int]) 
     """Rewrite an environment's error line about one of its seeds to name the run's seed.
 
     An environment knows the seeds that it was made with, which in an evaluation are drawn from the run's, or positions
-    only.
+    only. A drawn seed is so large a number that it is replaced wherever it stands, as in ``reset(seed=4334430513956)``.
     """
     named = {f"seed number {i}": user for i, user in enumerate(users)}
     named |= {f"seed {mine}": user for mine, user in zip(env_seeds, users, strict=bool(env_seeds))}
+    derived = {str(mine): user for mine, user in zip(env_seeds, users, strict=bool(env_seeds)) if mine >= _MIN_DERIVED}
 
     def replaced(match: re.Match[str]) -> str:
         return f"seed {named[match[0]]}" if match[0] in named else match[0]
 
-    return re.sub(r"\bseed (?:number )?\d+", replaced, text)
+    text = re.sub(r"\bseed (?:number )?\d+", replaced, text)
+    return re.sub(r"(?<![\d.])\d{10,}(?![\d.]\d)", lambda match: str(derived.get(match[0], match[0])), text)

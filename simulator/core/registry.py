@@ -2,9 +2,10 @@
 
 A player is a file of ours (its name is the file's), an announcement of an installed distribution (entry points
 ``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
-by its path (``./my_agent.py``). Agents are also Python functions (``python:FILE.py:NAME``); environments are also every
-Gymnasium id, and ``./file.py:EnvId`` is one of a file.
-``-`` and ``_`` are the same in a name, and ``ALIASES`` are further names. Listing names imports no player.
+by its path (``./my_agent.py``). Agents are also Python functions (``python:FILE.py:NAME``) and classes of
+stable-baselines3 (``sb3:PPO``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file.
+``-`` and ``_`` are the same in a name. ``ALIASES`` are further names, ``VARIANTS`` the field's names for a player with
+certain settings. Listing names imports no player.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.core.files.escaping import MAX_PATH, checked_name, is_seen, shortened
 from simulator.core.foreign import own_packages, python_files
@@ -48,10 +49,42 @@ FOLDERS = {
 }
 GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "envs", "memories", "games")}
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"envs": "environment", "memories": "memory"}
-ALIASES = {"memories": {"nearest": "nearest_neighbor", "keep_cue": "identity", "pixel_by_pixel": "autoregressive"}}
+ALIASES = {
+    "memories": {"nearest": "nearest_neighbor", "keep_cue": "identity", "pixel_by_pixel": "autoregressive"},
+    "challenges": dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), "idx"),
+}
+
+
+class Variant(NamedTuple):
+    """A player with certain settings, which the field has a name for."""
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+VARIANTS = {
+    "agents": {
+        "sarsa": Variant("q_learning", {"target": "sarsa"}),
+        "expected_sarsa": Variant("q_learning", {"target": "expected"}),
+        "double_q_learning": Variant("q_learning", {"double": True}),
+        "double_sarsa": Variant("q_learning", {"target": "sarsa", "double": True}),
+        "double_dqn": Variant("dqn", {"double": True}),
+        "ddqn": Variant("dqn", {"double": True}),
+        "dueling_dqn": Variant("dqn", {"dueling": True}),
+    }
+}
+_OF_STABLE_BASELINES3 = {"ppo": "PPO", "a2c": "A2C", "sac": "SAC", "td3": "TD3", "ddpg": "DDPG"}
+_USES = {  # how a player of a kind is used
+    "agents": "engram run {} ENV",
+    "envs": "engram run AGENT {}",
+    "memories": "engram recall {} CHALLENGE",
+    "challenges": "engram recall MEMORY {}",
+    "games": "engram tournament --players A B --games {}",
+}
 _NO_PLAYERS = ("common", "components", "patterns", "games")  # packages beside the players
 _NOT_BLAMED = (importlib.__file__, __file__, python_files.__file__, own_packages.__file__)  # no place of an error
 _GYMNASIUM = "envs.common.gymnasium.adapter"
+_STABLE_BASELINES3 = "simulator.external.sb3_agent"
 _CORRUPTION = "envs.common.corruption.parse"
 
 
@@ -65,6 +98,7 @@ class Plugin:
         Config: its settings, a frozen dataclass.
         make: builds it; for an environment of Gymnasium bound to the id.
         module: its module.
+        variant: settings that the name it was asked for by implies; see ``VARIANTS``.
     """
 
     kind: str
@@ -72,6 +106,11 @@ class Plugin:
     Config: type[Any]
     make: Callable[..., Any]
     module: Any
+    variant: Mapping[str, Any] = field(default_factory=dict)
+
+    def defaults(self) -> Any:
+        """Return its default settings, with those that its name implies."""
+        return replace(self.Config(), **self.variant)
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -99,18 +138,40 @@ def load(kind: str, name: str) -> Plugin:
     announced = _announced(kind)
     if plain in announced:
         return _player(kind, announced[plain].name, _import(announced[plain].module))
-    if kind == "envs":
-        foreign = _import(_GYMNASIUM)
-        with_cwd_importable()
-        if _knows(foreign, name):
-            return Plugin(kind, name, foreign.Config, partial(foreign.make, name), foreign)
+    if variant := VARIANTS.get(kind, {}).get(plain):
+        return replace(load(kind, variant.name), variant=variant.settings)
+    if (found := _of_library(kind, name)) is not None:
+        return found
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
         return _player(kind, name, _import(name))
+    raise UnknownNameError(_unknown(kind, name))
+
+
+def _of_library(kind: str, name: str) -> Plugin | None:
+    """Return an environment of Gymnasium or an agent of stable-baselines3; None where the name is of neither."""
+    if kind == "agents" and name.startswith("sb3:"):
+        agent: Plugin = _import(_STABLE_BASELINES3).plugin(name)
+        return agent
+    if kind != "envs":
+        return None
+    foreign = _import(_GYMNASIUM)
+    with_cwd_importable()
+    known = _knows(foreign, name)
+    return Plugin(kind, name, foreign.Config, partial(foreign.make, name), foreign) if known else None
+
+
+def _unknown(kind: str, name: str) -> str:
+    """Format the error for a name that no player of a kind has."""
     file, colon, within = name.partition(":")
     if os.path.isfile(f"{file}.py"):
         meant = f"{file}.py{colon}{within}"
-        raise UnknownNameError(f"unknown {SINGULAR[kind]} {name!r}; did you mean {meant}? (a file's name ends in .py)")
-    raise UnknownNameError(unknown_name_message(SINGULAR[kind], name, candidates(kind), f"engram list {kind}"))
+        return f"unknown {SINGULAR[kind]} {name!r}; did you mean {meant}? (a file's name ends in .py)"
+    if line := elsewhere(kind, name):
+        return line
+    known = candidates(kind)
+    if not suggestions(name, known):
+        known = list(VARIANTS.get(kind, {}))
+    return unknown_name_message(SINGULAR[kind], name, known, f"engram list {kind}")
 
 
 def kind_of(name: str) -> str | None:

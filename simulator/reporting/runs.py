@@ -157,7 +157,26 @@ def table(report: Mapping[str, Any]) -> Table:
         for run in report["runs"]
         if run["error"]
     ]
-    return Table("", list(rows[0]), [list(row.values()) for row in rows], errors, DROPPABLE, ("run", "agent", "env"))
+    notes = [*errors, *_exact_notes(report["runs"]), *_grid_notes(report["runs"])]
+    return Table("", list(rows[0]), [list(row.values()) for row in rows], notes, DROPPABLE, ("run", "agent", "env"))
+
+
+def _exact_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say which final returns are computed and not sampled."""
+    exact = [run["label"] or run["run"] for run in runs if run["evaluation"]["exact_per_seed"] is not None]
+    if not exact:
+        return []
+    of = "" if len(exact) == len(runs) else f" of {', '.join(exact)}"
+    return [f"final returns{of} are exact expected returns"]
+
+
+def _grid_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say of the steps to the threshold, where there are any, that the grid of the evaluations bounds them."""
+    timed = [run for run in runs if run["solved"]["first_steps"]["median"] is not None]
+    if not timed:
+        return []
+    periods = " or ".join(f"{period:,}" for period in sorted({run["solved"]["eval_every"] for run in timed}))
+    return [f"steps to threshold are upper bounds: runs were evaluated every {periods} steps"]
 
 
 def _row(run: Mapping[str, Any]) -> dict[str, str]:

@@ -126,17 +126,19 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
         return; ``exact_per_seed``: its expected return by the environment's finite MDP, None where there is none;
         ``iqm``, ``low``, ``high``: interquartile mean over seeds of the exact values where they exist, else of the
         means, with a 95 % bootstrap interval, which fewer than 13 equal scores have not; ``equal``: how many
-        are all equal, else None; ``value_error``: each seed's largest error of an action value;
-        ``left_out``: how many seeds failed and count in none of these (they have NaN or None per seed); ``cut``: how
-        many evaluation episodes of each seed were cut because they had not ended after ``cut_after`` steps, 0 or 1,
-        for the first one ends the evaluation of its seed; ``without_score``: how many more seeds count in none of
-        these, because an episode was cut, or because their exact return is not finite: the policy may go on for ever.
+        are all equal, else None; ``sampled``: these four numbers of the means alone; ``exact``: these four of the
+        exact values, and their ``mean``, None where there are none; ``value_error``: each seed's largest error of an
+        action value; ``left_out``: how many seeds failed and count in none of these (they have NaN or None per seed);
+        ``cut``: how many evaluation episodes of each seed were cut because they had not ended after ``cut_after``
+        steps, 0 or 1, for the first one ends the evaluation of its seed; ``without_score``: how many more seeds count
+        in none of these, because an episode was cut, or because their exact return is not finite: the policy may go on
+        for ever.
     """
     rows = store.evaluations(record.run)
     last = max((row.step for row in rows), default=None)
     counted = valid_seeds(record)
     final = sorted((row for row in rows if row.step == last), key=lambda row: record.seeds.index(row.seed))
-    unknown = dict.fromkeys(("iqm", "low", "high", "exact_per_seed", "value_error"))
+    unknown = dict.fromkeys(("iqm", "low", "high", "exact_per_seed", "sampled", "exact", "value_error"))
     empty = {"episodes": 0, **unknown, "per_seed": [], "left_out": int((~counted).sum())}
     empty |= {"equal": None, "cut": [], "cut_after": _cut_after(record), "without_score": 0}
     if not final:
@@ -147,12 +149,21 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
     evaluation["cut"] = cut_seeds(np.array([row.returns for row in final]), ~counted).astype(int).tolist()
     score = np.array(means if exact is None else exact, np.float64)[counted]
     evaluation["without_score"] = int((~np.isfinite(score)).sum())
-    score = score[np.isfinite(score)]
-    if len(score):
-        evaluation["low"], evaluation["high"] = map(_plain, confidence_interval(score))
-        evaluation["iqm"] = iqm(score)
-        evaluation["equal"] = equal_seeds(score)
+    evaluation |= _over_finite(score)
+    evaluation["sampled"] = _over_finite(np.array(means, np.float64)[counted])
+    if exact is not None:
+        finite = score[np.isfinite(score)]
+        evaluation["exact"] = {**_over_finite(score), "mean": float(finite.mean()) if len(finite) else None}
     return evaluation | {"value_error": record.known("value_error")}
+
+
+def _over_finite(scores: Array) -> dict[str, Any]:
+    """Return IQM, 95 % interval and number of equal values of the finite scores."""
+    finite = scores[np.isfinite(scores)]
+    if not len(finite):
+        return dict.fromkeys(("iqm", "low", "high", "equal"))
+    low, high = map(_plain, confidence_interval(finite))
+    return {"iqm": iqm(finite), "low": low, "high": high, "equal": equal_seeds(finite)}
 
 
 def solve_statistics(store: Store, record: RunRecord) -> dict[str, Any]:

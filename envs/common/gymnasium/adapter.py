@@ -38,6 +38,7 @@ from envs.common.gymnasium.ids import (
 )
 from envs.common.gymnasium.single_env import Refused, Slot, brief
 from simulator.core import rng as streams
+from simulator.core.episodes import naming_run_seeds
 from simulator.core.field_types import CountOrZero
 from simulator.core.foreign.casts import held
 from simulator.core.foreign.faults import FOREIGN, PlayerError, guarded, player_error
@@ -321,7 +322,10 @@ class GymnasiumEnv:
         place = f"{self.spec.id}: seed {self._seeds[i]}"
         if isinstance(error, Refused):
             return PlayerError(f"{place}, {when}: {error}")
-        return player_error(f"{place} failed {when}", error, _hint(error))
+        failure = player_error(f"{place} failed {when}", error, _hint(error))
+        number = self.slots[i].seed  # the environment's own words name it
+        failure.args = (naming_run_seeds(failure.args[0], [number], [self._seeds[i]]),)
+        return failure
 
     def _not_finite(self, i: int, verb: str, value: Any) -> PlayerError:
         said = f"seed {self._seeds[i]} {verb} {brief(value)} in step {self._taken}"

@@ -67,7 +67,7 @@ class Slot:
     ) -> None:
         self.env = env
         self._name = name
-        self._seed = seed
+        self.seed = seed
         self._fresh = True
         self._machine = machine
         self._sizes, self._first = _finite(env.observation_space)
@@ -95,8 +95,8 @@ class Slot:
         """Start an episode: the first one from the slot's seed, later ones from the generator's current state."""
         first = self._fresh
         self._fresh = False
-        self._origin = self._beginning(self._seed if first else -1)
-        return self._begin(self._seed if first else None)
+        self._origin = self._beginning(self.seed if first else -1)
+        return self._begin(self.seed if first else None)
 
     def step(self, action: Any) -> Moved:
         """Take a step; terminated and truncated are never both true. The observation is valid until the next step."""
@@ -152,8 +152,8 @@ class Slot:
         """Begin the episode that ``note`` begins with; where its generator is not known, the slot's first one."""
         self._origin = {key: note[key] for key in ("seed", "known", "stream", "half", "machine")}
         if note["seed"] >= 0 or not note["known"]:
-            self._origin["seed"] = self._seed
-            return self._begin(self._seed)
+            self._origin["seed"] = self.seed
+            return self._begin(self.seed)
         bits = streams.unpack_state(np.asarray(note["stream"], np.uint64))
         has, value = (int(word) for word in note["half"])
         bits.state = {**bits.state, "has_uint32": has, "uinteger": value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,26 @@ def test_the_demo_fills_the_lab_and_shows_every_agent_beside_the_optimum(
 def test_every_command_that_the_demo_suggests_exists() -> None:
     for line in demo.NEXT:
         assert line.split()[1] in main.COMMANDS
+
+
+def test_what_to_type_next_works_where_the_demo_was_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert demo._program() == f"{folder / 'python'} -m simulator"
+    script = folder / "engram"
+    script.touch(0o755)
+    assert demo._program() == ".venv/bin/engram"
+    monkeypatch.chdir(folder.parent)
+    assert demo._program() == "bin/engram"
+    monkeypatch.chdir(Path(__file__).parent)
+    assert demo._program() == str(script)
+    monkeypatch.setenv("PATH", str(folder))
+    assert demo._program() == "engram"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "engram").touch(0o755)
+    monkeypatch.setenv("PATH", f"{other}:{folder}")
+    assert demo._program() == str(script)

@@ -393,3 +393,19 @@ def test_a_lab_is_found_through_a_link_and_in_a_folder_of_any_name(clean_folder,
     engram("list", "runs", "--lab", "link")
     engram("list", "runs", "--lab", "./-")
     assert "expected a path, ./- for a file of that name" in engram("list", "runs", "--lab", "-", code=2).error
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_help_has_examples_that_are_taken(engram: Engram, name: str) -> None:
+    examples = main.command_of(name).examples
+    assert 2 <= len(examples) <= 4
+    out = engram(name, "--help").out
+    for example in examples:
+        assert f"\n  engram {example}\n" in out
+        words = example.split()
+        command = main.command_of(words[0])
+        args = main.parsed_args(command, [word for word in words[1:] if word != "--help"])
+        low, high = command.names
+        assert low <= len(args.names) <= high
+        if command.players is not None:
+            command.players(args)  # finds everybody who is named

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+import simulator
+from simulator.commands.run import show_summary
 from simulator.config.run import build
 from simulator.core.protocols import Failure
 from simulator.reporting import runs as report
@@ -70,6 +72,34 @@ def test_the_numbers_by_hand(lab: Path) -> None:
     assert interval.low == pytest.approx(middle - half / (1 + z * z / n))
     assert (result["steps_per_cpu_second"], result["steps_per_second"], result["label"]) == (3200.0, 1600.0, "a | b")
     assert result["evaluation"]["iqm"] == pytest.approx(6.5)
+
+
+def test_rows_say_whether_returns_are_sampled_or_exact_and_what_bounds_the_steps(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Store(lab) as store:
+        result = summary.summary(store, "r1")
+    evaluation = {
+        **result["evaluation"],
+        "episodes": 3,
+        "sampled": {"iqm": 0.625, "low": 0.5, "high": 0.75, "equal": None},
+        "exact": {"iqm": 0.6194, "low": 0.6, "high": 0.65, "equal": None, "mean": 0.6},
+    }
+    show_summary({**result, "evaluation": evaluation})
+    lines = [line.partition("  ") for line in capsys.readouterr().out.splitlines()]
+    shown = {name: value.strip() for name, _, value in lines}
+    assert shown["final evaluation return, sampled, IQM [95 % CI]"] == "0.625 [0.5, 0.75]"
+    assert shown["final evaluation return, exact, IQM [95 % CI]"] == "0.6194 [0.6, 0.65]"
+    assert shown["final evaluation return, exact, mean"] == "0.6"
+    assert shown["steps to threshold, median"] == "<= 100 (evaluated every 50)"
+
+
+def test_sampled_and_exact_returns_are_summarised_each_by_its_own(tmp_path: Path) -> None:
+    result = simulator.run("random_walk", "FrozenLake-v1", seeds=4, steps=10, eval_episodes=20, lab=str(tmp_path))
+    evaluation = result.summary["evaluation"]
+    assert evaluation["sampled"]["iqm"] == pytest.approx(np.sort(evaluation["per_seed"])[1:3].mean())
+    assert evaluation["exact"]["iqm"] == evaluation["iqm"] == pytest.approx(evaluation["exact_per_seed"][0])
+    assert evaluation["exact"]["mean"] == pytest.approx(np.mean(evaluation["exact_per_seed"]))
 
 
 def test_a_failed_seed_counts_in_the_fractions_only(lab: Path) -> None:

@@ -165,13 +165,14 @@ def test_missing_values_of_a_failed_seed_are_left_out_of_the_table(whole, capsys
         **result["evaluation"],
         "value_error": [0.5, None, 0.25, None],
         "exact_per_seed": [1.0, None, 2.0, None],
+        "exact": {"iqm": 1.5, "low": None, "high": None, "equal": None, "mean": 1.5},
     }
     show_summary({**result, "evaluation": evaluation})
     lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     shown = {line[0]: line[-1].strip() for line in lines}
     assert shown["failed seeds, left out"] == "2"
     assert shown["max abs(Q - Q*)"] == "0.5"
-    assert shown["expected return, mean over seeds"] == "1.5"
+    assert shown["final evaluation return, exact, mean"] == "1.5"
 
 
 def test_many_failures_are_a_few_lines():

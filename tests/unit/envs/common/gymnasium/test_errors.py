@@ -1,6 +1,7 @@
 """Tests of errors in Gymnasium environments: one line that names the place."""
 
 import sys
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from envs.common.gymnasium import adapter
 from envs.common.gymnasium.adapter import Config
+from simulator.training.evaluation import Evaluator
 from tests.helpers.probe_env import Probe
 
 
@@ -127,3 +129,20 @@ def test_values_that_no_learner_can_use(trouble, words):
 
     _refused(play, "test/Sick-v0", *words)
     del gymnasium.registry["test/Sick-v0"]
+
+
+def test_an_environments_own_words_name_the_users_seed_and_not_a_derived_one():
+    class Sick(Probe):
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            raise RuntimeError(f"no map for seed {seed} (seed={seed}), size 1234567890123")
+
+    gymnasium.register("test/Sick-v1", Sick)
+    words = ["seed 7 failed in its first reset", "no map for seed 7 (seed=7), size 1234567890123"]
+    _refused(lambda: adapter.make("test/Sick-v1", [7, 8], Config()).reset(), *words)
+
+    def evaluate():
+        Evaluator(partial(adapter.make, "test/Sick-v1"), Config(), [7, 8], 2)
+
+    _refused(evaluate, *words)
+    del gymnasium.registry["test/Sick-v1"]
