@@ -18,9 +18,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 own_packages.install()
 
 if TYPE_CHECKING:
-    from simulator.api import RunResult, Trainer, load, recall, run, tournament
+    from simulator.api import RecallResult, RunResult, TournamentResult, Trainer, load, recall, run, tournament
 
-__all__ = ["RunResult", "Trainer", "load", "recall", "run", "tournament"]
+__all__ = ["RecallResult", "RunResult", "TournamentResult", "Trainer", "load", "recall", "run", "tournament"]
 
 
 def __getattr__(name: str) -> Any:
@@ -30,3 +30,8 @@ def __getattr__(name: str) -> Any:
     from simulator import api
 
     return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    """List what is there for notebooks, before it is loaded too."""
+    return sorted({*globals(), *__all__})
