@@ -33,5 +33,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List what is there for notebooks, before it is loaded too."""
-    return sorted({*globals(), *__all__})
+    """List what notebooks use, loaded or not."""
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

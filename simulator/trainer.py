@@ -235,7 +235,7 @@ class Trainer:
             force: replace another file.
 
         Raises:
-            ValueError: another ending, an unknown seed, nothing that can be exported, or a place that cannot be written.
+            ValueError: another ending, an unknown seed, nothing to export, or a place that cannot be written.
         """
         from simulator.training import export
 

@@ -12,8 +12,8 @@ that runs of both stand in one chart:
 =========================  ============================================================================================
 
 A file is a row of records (TFRecord): length, uint64; its checksum; the bytes of an ``Event``; their checksum. All
-numbers are little-endian, and a checksum is a CRC-32C (Castagnoli), rotated and moved so that files in files do not look
-valid. ``Event`` and ``Summary`` are messages of protocol buffers (tensorboard/compat/proto), written here field by field.
+numbers are little-endian. A checksum is a CRC-32C (Castagnoli), masked, so that records within records do not look
+valid. ``Event`` and ``Summary`` are messages of protocol buffers (tensorboard/compat/proto), written field by field.
 """
 
 from __future__ import annotations
@@ -44,9 +44,16 @@ class EventWriter:
 
     Args:
         folder: of all runs, made where it is missing.
+
+    Raises:
+        ValueError: it cannot be made; one line.
     """
 
     def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"{folder}: cannot be made ({error.strerror}), expected a folder for events") from None
         self._folder = folder
         self._files: dict[str, EventFile] = {}
         self._n_points = 0  # of the curve, that are written
