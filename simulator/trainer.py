@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -32,6 +32,9 @@ from simulator.store.run_store import Store
 from simulator.training.curves import Recorder
 from simulator.training.evaluation import Evaluator
 from simulator.training.session import Session
+
+if TYPE_CHECKING:
+    from simulator.training.export import Export
 
 CALLS = 100  # of a callback in one call of learn
 _RUN = re.compile(r"r\d+|latest")
@@ -239,8 +242,13 @@ class Trainer:
         """
         from simulator.training import export
 
-        learned = export.of_session(self._session, None if seed is None else self._row(seed))
-        export.write(learned, Path(path), force=force)
+        export.write(self.exported(seed), Path(path), force=force)
+
+    def exported(self, seed: int | None = None) -> Export:
+        """Return what :meth:`export` writes: arrays and words by name."""
+        from simulator.training import export
+
+        return export.of_session(self._session, None if seed is None else self._row(seed))
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write everything into one file, whole or not at all; over one that ``save`` wrote.
@@ -278,7 +286,13 @@ class Trainer:
         if not {"settings", "session"} <= state.keys():
             raise ValueError(f"{source} holds no trainer: expected a file that Trainer.save wrote")
         text = _with_env(state["settings"], env, str(source))
-        return cls._restored(from_stored(RunConfig, text, str(source), state.get("versions", {})), state["session"])
+        trainer = cls._made(from_stored(RunConfig, text, str(source), state.get("versions", {})))
+        session = trainer._session
+        saved = state["session"]
+        if saved["recorder"]["episodes"].shape != session.recorder.state()["episodes"].shape:  # with steps, by 0.1.0
+            saved = _without_curve(session, saved)
+        session.restore(saved)
+        return trainer
 
     @classmethod
     def _of_run(cls, run: str, lab: str | Path, env: Any) -> Trainer:
@@ -294,14 +308,14 @@ class Trainer:
             saved = store.newest(record.run)
         if saved is None:
             raise ValueError(f"{record.run} has no checkpoint yet: nothing was learned")
-        return cls._restored(config, saved.state)
+        trainer = cls._made(config)
+        trainer._session.restore(_without_curve(trainer._session, saved.state))
+        return trainer
 
     @classmethod
-    def _restored(cls, config: RunConfig, state: dict[str, Any]) -> Trainer:
+    def _made(cls, config: RunConfig) -> Trainer:
         trainer = cls.__new__(cls)
         trainer._start(config)
-        session = trainer._session
-        session.restore({**state, "recorder": _endless(session.recorder, state["recorder"])})
         return trainer
 
     @property
@@ -401,12 +415,10 @@ def _stops(start: int, end: int) -> list[int]:
     return [start + (end - start) * (at + 1) // n for at in range(n)]
 
 
-def _endless(recorder: Recorder, saved: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of a recorder for a trainer: its own, or the running episodes of a run's."""
-    fresh = recorder.state()
-    if saved["episodes"].shape == fresh["episodes"].shape and saved["given"] == 0:
-        return saved
-    return {**fresh, "step": saved["step"], "running": saved["running"]}
+def _without_curve(session: Session, saved: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a run for a trainer, whose curve begins anew; the running episodes go on."""
+    kept = {name: saved["recorder"][name] for name in ("step", "running")}
+    return {**saved, "recorder": {**session.recorder.state(), **kept}}
 
 
 def _with_env(settings: str, env: Any, where: str) -> str:

@@ -51,6 +51,8 @@ class Options:
     """write the report of a tournament into this HTML file; t1.html where nothing else is asked for"""
     picture: str = ""
     """draw the figures into this file: .svg, .png or .pdf"""
+    seed: Annotated[int, Meta(ge=0, le=10**15)] | None = None
+    """write this seed alone, without the seed axis; none: all of them"""
     tensorboard: str = ""
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     force: bool = False
