@@ -6,6 +6,8 @@ The door for notebooks: ``simulator.run("q_learning", "rooms", seeds=16, steps=2
 from __future__ import annotations
 
 import os
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from simulator.core.foreign import own_packages
@@ -23,6 +25,24 @@ if TYPE_CHECKING:
 __all__ = ["RecallResult", "RunResult", "TournamentResult", "Trainer", "load", "recall", "run", "tournament"]
 
 
+class _Door(ModuleType):
+    """This module, in which ``recall`` is the function, also once the package of that name has been imported."""
+
+    @property
+    def recall(self) -> Any:
+        """Return the function."""
+        from simulator import api
+
+        return api.recall
+
+    @recall.setter
+    def recall(self, package: ModuleType) -> None:
+        """Leave the function in its place: an import binds the package that it has loaded to its name."""
+
+
+sys.modules[__name__].__class__ = _Door
+
+
 def __getattr__(name: str) -> Any:
     """Load the notebook's names when they are asked for, so that the command line starts without them."""
     if name not in __all__:
@@ -34,4 +54,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """List what notebooks use, loaded or not."""
-    return [*__all__, *(name for name in globals() if name.startswith("__"))]
+    return [*__all__, *(name for name in globals() if name.startswith("__") and name != "__all__")]
