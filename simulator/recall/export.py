@@ -2,7 +2,7 @@
 
 A benchmark keeps scores and not its memories, so the patterns are stored again: the same patterns, and the same bits.
 ``PATTERNS.patterns`` are the patterns, [S, P, N], for each number of patterns; ``LABEL.PATTERNS.NAME`` the arrays of a
-contestant's state, [S, ...], such as ``hopfield.20.weights``.
+contestant's state, [S, ...], such as ``rbm.20.layers.0.0``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a run learned as arrays in one file, to be played without Engram: ``.npz`` or ``.safetensors``.
 
 ========================  =============================================================================================
-``kind``                  ``table`` or ``network``, see below; ``probabilities`` where an agent has neither
+``kind``                  ``table`` or ``network``, see below; ``probabilities`` or ``values`` where there is no more
 ``agent``, ``env``        the names; ``step``: environment steps trained; ``seeds`` int64 [S]
 ``values``, ``policy``    action values and probabilities float64 [S, N, A] at each of N observations, where these are
                           Discrete and the agent has them
@@ -31,12 +31,14 @@ A ``network`` is dense or convolutional. Its weights are named and shaped as the
 ========================  =============================================================================================
 
 With one seed alone, arrays have no axis [S]: without the word ``network.`` they load into a ``torch.nn.Sequential``.
-Words are arrays of text in ``.npz``, and metadata in ``.safetensors``. A memory's arrays are those of its state.
+Words are arrays of text in ``.npz``, and JSON in the metadata ``engram_export`` of ``.safetensors``. A memory's arrays
+are those of its state.
 """
 
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,7 +88,7 @@ def of_session(session: Session, row: int | None = None) -> Export:
             shared.setdefault("legal", every_action if spec.legal_actions is None else spec.legal_actions)
     if not per_seed:
         raise ValueError(f"{session.config.agent} in {spec.id}: its policy has no arrays, nothing can be exported")
-    shared |= {"kind": "probabilities" if made is None else made.kind}
+    shared |= {"kind": (made.kind if made else "probabilities" if "policy" in per_seed else "values")}
     shared |= {"agent": session.config.agent, "env": session.config.env, "step": np.array(session.step)}
     seeds = np.array(session.seeds, np.int64)
     if row is not None:
@@ -113,7 +115,7 @@ def write(export: Export, path: Path, *, force: bool = False) -> None:
     force = force or (path.is_file() and _is_export(path))
     check_place(path, force=force)
     words = {**export.words, _MARK: _VERSION}
-    arrays = {name: np.ascontiguousarray(value) for name, value in export.arrays.items()}
+    arrays = {name: np.asarray(value, order="C") for name, value in export.arrays.items()}
     if path.suffix == ".npz":
         page = io.BytesIO()
         named: Mapping[str, Any] = {**arrays, **{name: np.array(word) for name, word in words.items()}}
@@ -122,7 +124,7 @@ def write(export: Export, path: Path, *, force: bool = False) -> None:
     else:
         from safetensors.numpy import save
 
-        data = save(arrays, words)
+        data = save(arrays, {_MARK: json.dumps(words)})  # one entry: the library writes several in any order
     write_file(path, data, force=force)
 
 
