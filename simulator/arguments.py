@@ -38,8 +38,7 @@ def one(table: str, player: Any, settings: Mapping[str, Any] | None = None) -> d
         return {**player, **(settings or {})}
     if isinstance(player, str | Path):
         return {"name": str(player), **(settings or {})}
-    shown = type(player).__name__
-    raise ValueError(f"{table}: a {shown}, expected a name, or a dict of name and settings")
+    raise ValueError(f"{table} = {str(player)[:60]}: expected a name, or a dict of name and settings")
 
 
 def several(table: str, players: Any, settings: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
@@ -57,7 +56,7 @@ def several(table: str, players: Any, settings: Mapping[str, Any] | None = None)
         return {str(label): {**own, **(settings or {})} for label, own in _tables(table, players).items()}
     listed = [players] if isinstance(players, str | Path | Mapping) else players
     if not isinstance(listed, Sequence):
-        raise ValueError(f"{table}: a {type(players).__name__}, expected names, dicts, or a dict by label")
+        raise ValueError(f"{table} = {str(players)[:60]}: expected names, dicts, or a dict by label")
     named: dict[str, dict[str, Any]] = {}
     for player in listed:
         own = one(table, player, settings)

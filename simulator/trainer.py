@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from simulator.core.errors import BadInputError
 from simulator.core.field_types import ENDLESS
 from simulator.core.files.reading import parse_toml
 from simulator.core.files.writing import write_file
+from simulator.core.foreign.python_files import label_of
 from simulator.core.protocols import Array, Curve, Failure, Policy
 from simulator.core.snapshots import RunSnapshot
 from simulator.external import env_objects
@@ -32,6 +34,7 @@ from simulator.store.run_store import Store
 from simulator.training.curves import Recorder
 from simulator.training.evaluation import Evaluator
 from simulator.training.session import Session
+from simulator.training.tensorboard import EventWriter
 
 if TYPE_CHECKING:
     from simulator.training.export import Export
@@ -51,7 +54,7 @@ class Trainer:
             copied for every seed; or a callable that makes one: see :mod:`simulator.external.env_objects`.
         agent_settings: fields of the agent's ``Config``, nested ones as dicts.
         env_settings: fields of the environment's ``Config``.
-        tensorboard: folder for event files of TensorBoard; None: none.
+        tensorboard: folder for event files of TensorBoard, in it one like ``dqn_1`` for each trainer; None: none.
         **settings: as for :func:`simulator.run`; ``seeds`` is 1 by default, and ``steps``, which ends nothing here, is
             the length that schedules of a run refer to.
 
@@ -75,7 +78,8 @@ class Trainer:
     def _start(self, config: RunConfig, tensorboard: str | Path | None = None) -> None:
         self._session = Session(config)
         self._session.recorder = Recorder(self._session.seeds, ENDLESS)  # learn has no end
-        self._tensorboard = tensorboard
+        self._events = None if tensorboard is None else EventWriter(Path(tensorboard))
+        self._name = "trainer" if tensorboard is None else _free_name(Path(tensorboard), config.agent)
         self._history: list[_Part] = []
         self._used: Policy | None = None  # the policy of predict, until the agent learns on
         self._explorer: Any = None  # a copy of the agent that explores, likewise
@@ -134,7 +138,7 @@ class Trainer:
             raise ValueError(f"learn: total_timesteps = {shown}: expected one whole number >= 0")
         session = self._session
         end = session.step + int(n)
-        writer = self._writer()
+        writer = self._events
         bar = ProgressBar(f"{session.config.agent} in {session.config.env}") if progress_bar else None
         self._used = None
         self._explorer = None
@@ -266,7 +270,14 @@ class Trainer:
         write_file(Path(path), checkpoints.packed(state), force=force or ours, kind=".safetensors")
 
     @classmethod
-    def load(cls, source: str | Path, env: Any = None, *, lab: str | Path | None = None) -> Trainer:
+    def load(
+        cls,
+        source: str | Path,
+        env: Any = None,
+        *,
+        lab: str | Path | None = None,
+        tensorboard: str | Path | None = None,
+    ) -> Trainer:
         """Load a trainer from a file that ``save`` wrote, or from a stored run.
 
         A file continues with the same bits. A run, ``Trainer.load("r5")``, is taken from its newest checkpoint, and
@@ -276,17 +287,19 @@ class Trainer:
             source: the file, or the id of a run of the lab, or "latest".
             env: play in this environment in place of the stored one; needed where that was an object.
             lab: folder of the stored runs, by default "lab"; with it ``source`` is a run.
+            tensorboard: folder for event files of TensorBoard; None: none.
 
         Raises:
             ValueError: no such file or run, or one that cannot be used.
         """
         if lab is not None or (isinstance(source, str) and _RUN.fullmatch(source) and not os.path.exists(source)):
-            return cls._of_run(str(source), "lab" if lab is None else lab, env)
+            return cls._of_run(str(source), "lab" if lab is None else lab, env, tensorboard)
         state = checkpoints.read_file(Path(source))
         if not {"settings", "session"} <= state.keys():
             raise ValueError(f"{source} holds no trainer: expected a file that Trainer.save wrote")
         text = _with_env(state["settings"], env, str(source))
-        trainer = cls._made(from_stored(RunConfig, text, str(source), state.get("versions", {})))
+        config = from_stored(RunConfig, text, str(source), state.get("versions", {}))
+        trainer = cls._made(config, tensorboard)
         session = trainer._session
         saved = state["session"]
         if saved["recorder"]["episodes"].shape != session.recorder.state()["episodes"].shape:  # with steps, by 0.1.0
@@ -295,7 +308,7 @@ class Trainer:
         return trainer
 
     @classmethod
-    def _of_run(cls, run: str, lab: str | Path, env: Any) -> Trainer:
+    def _of_run(cls, run: str, lab: str | Path, env: Any, tensorboard: str | Path | None) -> Trainer:
         with Store(existing(str(lab))) as store:
             record = store.find(run)
             if record.kind != "run":
@@ -308,14 +321,14 @@ class Trainer:
             saved = store.newest(record.run)
         if saved is None:
             raise ValueError(f"{record.run} has no checkpoint yet: nothing was learned")
-        trainer = cls._made(config)
+        trainer = cls._made(config, tensorboard)
         trainer._session.restore(_without_curve(trainer._session, saved.state))
         return trainer
 
     @classmethod
-    def _made(cls, config: RunConfig) -> Trainer:
+    def _made(cls, config: RunConfig, tensorboard: str | Path | None) -> Trainer:
         trainer = cls.__new__(cls)
-        trainer._start(config)
+        trainer._start(config, tensorboard)
         return trainer
 
     @property
@@ -345,17 +358,10 @@ class Trainer:
             self._explorer = copy
         return self._explorer
 
-    def _writer(self) -> Any:
-        if self._tensorboard is None:
-            return None
-        from simulator.training.tensorboard import EventWriter
-
-        return EventWriter(Path(self._tensorboard))
-
     def _snapshot(self, end: int) -> RunSnapshot:
         session = self._session
         return RunSnapshot(
-            id="trainer",
+            id=self._name,
             agent=session.config.agent,
             env=session.config.env,
             phase="training" if session.step < end else "done",
@@ -407,6 +413,12 @@ class _Part(NamedTuple):
 def _totals(session: Session) -> _Totals:
     state = session.recorder.state()
     return _Totals(state["episodes"].sum(axis=1), state["return_sum"].sum(axis=1))
+
+
+def _free_name(folder: Path, agent: str) -> str:
+    """Return a name that has no folder yet: ``dqn_1``, ``dqn_2``."""
+    label = re.sub(r"[^0-9A-Za-z_.-]", "_", label_of(agent))
+    return next(name for n in itertools.count(1) if not (folder / (name := f"{label}_{n}")).exists())
 
 
 def _stops(start: int, end: int) -> list[int]:

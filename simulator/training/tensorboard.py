@@ -56,6 +56,7 @@ class EventWriter:
             raise ValueError(f"{folder}: cannot be made ({error.strerror}), expected a folder for events") from None
         self._folder = folder
         self._files: dict[str, EventFile] = {}
+        self._has_begun = False
         self._n_points = 0  # of the curve, that are written
         self._n_evaluations = 0
         self._metrics_step = -1
@@ -84,7 +85,7 @@ class EventWriter:
             file.flush()
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files; a snapshot after that opens others in the same folders."""
         for file in self._files.values():
             file.close()
         self._files = {}
@@ -93,9 +94,10 @@ class EventWriter:
         seeds = snapshot.seeds if len(snapshot.seeds) <= MAX_SEEDS else ()
         names = ["mean", *(f"seed-{seed}" for seed in seeds)]
         run = self._folder / snapshot.id
-        is_known = run.is_dir()
+        goes_on = run.is_dir() and snapshot.step > 0 and not self._has_begun
         self._files = {name: EventFile(run / name) for name in names}
-        if is_known and snapshot.step:  # a run that goes on: what an earlier process wrote is there
+        self._has_begun = True
+        if goes_on:  # what an earlier process wrote is there
             self._n_points = int((snapshot.curve.steps <= snapshot.step).sum())
             self._n_evaluations = len(snapshot.evaluations)
 

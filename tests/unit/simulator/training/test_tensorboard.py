@@ -137,7 +137,12 @@ def test_a_run_that_goes_on_adds_what_is_new(tmp_path, engram, monkeypatch):
 def test_a_trainer_and_the_command_write_too(tmp_path, engram, monkeypatch):
     monkeypatch.chdir(tmp_path)
     simulator.Trainer("q_learning", "CartPole-v1", tensorboard="events").learn(500)
-    assert len(scalars(tmp_path / "events" / "trainer" / "seed-0")["train/td_error"]) == 100
+    trainer = simulator.Trainer("q_learning", "CartPole-v1", tensorboard="events").learn(300).learn(200)
+    first, second = (scalars(tmp_path / "events" / f"q_learning_{n}" / "seed-0") for n in (1, 2))
+    assert len(first["train/td_error"]) == 100
+    assert len(second["train/td_error"]) == 200
+    curve = trainer.curve()
+    assert [step for step, _ in second["rollout/ep_rew_mean"]] == curve.steps[curve.episodes[0] > 0].tolist()
     words = ["run", "random_walk", "rooms", "--seeds", "2", "--steps", "100", "--eval-episodes", "1", "--view", "none"]
     engram(*words, "--tensorboard", "events")
     assert sorted(path.name for path in (tmp_path / "events" / "r1").iterdir()) == ["mean", *_seeds(2)]
