@@ -6,6 +6,8 @@ The door for notebooks: ``simulator.run("q_learning", "rooms", seeds=16, steps=2
 from __future__ import annotations
 
 import os
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from simulator.core.foreign import own_packages
@@ -18,10 +20,38 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 own_packages.install()
 
 if TYPE_CHECKING:
-    from simulator.api import RunResult, Trainer, load, recall, run, tournament
+    from simulator.api import RecallResult, RunResult, TournamentResult, Trainer, load, recall, run, tournament
     from simulator.core.foreign.per_seed import per_seed
 
-__all__ = ["RunResult", "Trainer", "load", "per_seed", "recall", "run", "tournament"]
+__all__ = [
+    "RecallResult",
+    "RunResult",
+    "TournamentResult",
+    "Trainer",
+    "load",
+    "per_seed",
+    "recall",
+    "run",
+    "tournament",
+]
+
+
+class _Door(ModuleType):
+    """This module, in which ``recall`` is the function, also once the package of that name has been imported."""
+
+    @property
+    def recall(self) -> Any:
+        """Return the function."""
+        from simulator import api
+
+        return api.recall
+
+    @recall.setter
+    def recall(self, package: ModuleType) -> None:
+        """Leave the function in its place: an import binds the package that it has loaded to its name."""
+
+
+sys.modules[__name__].__class__ = _Door
 
 
 def __getattr__(name: str) -> Any:
@@ -35,3 +65,8 @@ def __getattr__(name: str) -> Any:
     from simulator import api
 
     return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    """List what notebooks use, loaded or not."""
+    return [*__all__, *(name for name in globals() if name.startswith("__") and name != "__all__")]

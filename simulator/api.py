@@ -1,273 +1,242 @@
-"""Engram from Python: ``run``, ``recall`` and ``tournament`` for experiments, ``Trainer`` as in stable-baselines3."""
+"""Engram from Python: ``run``, ``recall`` and ``tournament`` for experiments, ``load`` for stored ones, ``Trainer``.
+
+All of them take players alike, by name or as a dict with settings (:mod:`simulator.arguments`), and share ``lab``,
+``label``, ``progress`` and ``callback``; the other keywords are the experiment's own settings, as in its TOML file.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from simulator.config.codec import from_stored, to_toml
-from simulator.config.run import RunConfig, build
-from simulator.core.field_types import ENDLESS
-from simulator.core.files.writing import write_file
+from simulator.arguments import Player, Players, one, run_config, several
+from simulator.config.tournament import PLACES, SIDES
 from simulator.core.notices import forget_notices
-from simulator.core.protocols import Array, Curve, Failure
-from simulator.store import checkpoints
-from simulator.store.run_records import installed
+from simulator.core.snapshots import RECALL, TOURNAMENT, RecallSnapshot, RunSnapshot, TournamentSnapshot
+from simulator.external import env_objects
+from simulator.progress import ProgressBar
+from simulator.results import RecallResult, RunResult, TournamentResult
+from simulator.store.cell_store import CellStore, kind_of
+from simulator.store.lab import existing
 from simulator.store.run_store import Store
-from simulator.training import loop, summary
+from simulator.trainer import Trainer
+from simulator.training import loop
 
+__all__ = ["RecallResult", "RunResult", "TournamentResult", "Trainer", "load", "recall", "run", "tournament"]
 
-class RunResult:
-    """A stored run, read from its lab.
-
-    Args:
-        lab: the lab's folder.
-        run: the run's id, or "latest".
-    """
-
-    def __init__(self, lab: str | Path, run: str = "latest") -> None:
-        self._lab = Path(lab)
-        with Store(self._lab) as store:
-            self.run = store.find(run).run
-            self.summary = summary.summary(store, self.run)
-
-    @property
-    def evaluation(self) -> Array:
-        """Each seed's mean return of the last greedy evaluation, float64 [S]; NaN for one that failed."""
-        return np.array(self.summary["evaluation"]["per_seed"], np.float64)
-
-    @property
-    def exact(self) -> Array | None:
-        """Each seed's exact expected return, float64 [S]; None where the environment is no finite MDP."""
-        exact = self.summary["evaluation"]["exact_per_seed"]
-        return None if exact is None else np.array(exact, np.float64)
-
-    def curve(self) -> Curve:
-        """Return the training curve: steps [P], mean_return [S, P] and episodes [S, P]."""
-        with Store(self._lab) as store:
-            return summary.curve(store, self.run)
-
-    def evaluations(self) -> tuple[Array, Array]:
-        """Return all evaluations: steps [K] and scores [S, K], exact where possible."""
-        with Store(self._lab) as store:
-            return summary.evaluation_scores(store, store.find(self.run))
-
-    def __repr__(self) -> str:
-        summary = self.summary
-        seeds = f"{len(summary['seeds'])} seeds, IQM {summary['evaluation']['iqm']}"
-        return f"<{self.run}: {summary['agent']} in {summary['env']}, {seeds}, {summary['status']}>"
+Result = RunResult | RecallResult | TournamentResult
 
 
 def run(
-    agent: str,
-    env: str,
+    agent: Player,
+    env: Player,
     *,
     lab: str | Path = "lab",
     agent_settings: Mapping[str, Any] | None = None,
     env_settings: Mapping[str, Any] | None = None,
     label: str = "",
+    progress: bool = False,
+    callback: Callable[[RunSnapshot], Any] | None = None,
+    tensorboard: str | Path | None = None,
     **settings: Any,
 ) -> RunResult:
     """Train and evaluate an agent in an environment, and store it in the lab.
 
     Args:
-        agent: a name of ``engram list agents``, or a dotted path.
-        env: a name of ``engram list envs``, a Gymnasium id, ``module:EnvId`` or a dotted path.
+        agent: a name of ``engram list agents``, a dotted path or the path of a file; or a dict of ``name`` and
+            settings.
+        env: a name of ``engram list envs``, a Gymnasium id, ``module:EnvId`` or a path; or a dict likewise. An
+            environment that is made by its id alone may also be given itself.
         lab: folder of the stored runs.
-        agent_settings: fields of the agent's ``Config``, nested ones as dicts.
-        env_settings: fields of the environment's ``Config``.
+        agent_settings: fields of the agent's ``Config``, nested ones as dicts; over those in ``agent``.
+        env_settings: fields of the environment's ``Config``; over those in ``env``.
         label: name for people in lists and reports.
-        **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``,
-            ``eval_max_steps``, ``threads``, ``device``.
+        progress: show a progress bar.
+        callback: called with a :class:`simulator.core.snapshots.RunSnapshot` about ten times a second; where it
+            returns False the run is interrupted with a checkpoint, and ``engram resume`` continues it.
+        tensorboard: folder for event files of TensorBoard; None: none.
+        **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``, ``eval_max_steps``,
+            ``threads``, ``device``.
 
     Raises:
         ValueError: an unknown name or a bad value, in one line.
     """
-    config = _config(agent, env, agent_settings, env_settings, settings)
+    config = run_config(agent, env, agent_settings, env_settings, settings)
+    if env_objects.is_object(config.env):
+        raise ValueError(
+            f"environment {config.env}: a stored run is made again by names; expected a name, an environment that "
+            "its id describes, or a Trainer"
+        )
     forget_notices()
+    writer = None
+    if tensorboard is not None:
+        from simulator.training.tensorboard import EventWriter
+
+        writer = EventWriter(Path(tensorboard))
     with Store(lab) as store:
-        for snapshot in loop.run(config, store, label=label):
-            name = snapshot.id
+        snapshots = loop.run(config, store, label=label)
+        try:
+            name = _drive(snapshots, progress, _both(writer and writer.show, callback))
+        finally:
+            if writer is not None:
+                writer.close()
     return RunResult(lab, name)
 
 
-def load(lab: str | Path = "lab", run: str = "latest") -> RunResult:
-    """Load a stored run."""
-    return RunResult(lab, run)
-
-
-class Trainer:
-    """An agent that is trained, used and saved by hand, with the verbs of stable-baselines3.
-
-    Args:
-        agent: as in :func:`run`.
-        env: as in :func:`run`.
-        agent_settings: fields of the agent's ``Config``.
-        env_settings: fields of the environment's ``Config``.
-        **settings: as in :func:`run`; ``seeds`` is 1 by default.
-    """
-
-    def __init__(
-        self,
-        agent: str,
-        env: str,
-        *,
-        agent_settings: Mapping[str, Any] | None = None,
-        env_settings: Mapping[str, Any] | None = None,
-        **settings: Any,
-    ) -> None:
-        self._start(_config(agent, env, agent_settings, env_settings, {"seeds": 1, "steps": ENDLESS, **settings}))
-
-    def _start(self, config: RunConfig) -> None:
-        self._session = loop.Session(config)
-
-    @property
-    def failed(self) -> tuple[Failure, ...]:
-        """The seeds whose loss was not finite, with the step."""
-        return self._session.failed
-
-    @property
-    def num_timesteps(self) -> int:
-        """Environment steps trained so far, per seed."""
-        return self._session.step
-
-    def learn(self, total_timesteps: int) -> Trainer:
-        """Train every seed for so many more environment steps; returns itself."""
-        self._session.play(total_timesteps)
-        return self
-
-    def predict(self, observation: Any) -> tuple[Array, None]:
-        """Return greedy actions [S] at one observation for all seeds or at obs [S, *obs]; and None, as SB3 does."""
-        obs = np.asarray(observation)
-        if obs.shape == self._session.env.spec.observation.shape:
-            obs = np.repeat(obs[None], len(self._session.seeds), axis=0)
-        return self._session.agent.policy().act(obs, np.ones(len(obs), np.bool_)), None
-
-    def evaluate(self) -> Array:
-        """Play ``eval_episodes`` greedy episodes on streams of their own and return the mean return, float64 [S].
-
-        It is NaN for a seed with an episode that did not end within ``eval_max_steps``.
-        """
-        return self._session.evaluator().evaluate(self._session.agent, self._session.step).returns.mean(axis=1)
-
-    def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write everything into one file, whole or not at all; over one that ``save`` wrote.
-
-        Args:
-            path: the file, outside of every lab.
-            force: write over any other file too.
-
-        Raises:
-            ValueError: another file is there, or the place cannot be written.
-        """
-        state = {"settings": to_toml(self._session.config), "session": self._session.state()}
-        state["versions"] = installed()
-        ours = os.path.isfile(path) and checkpoints.is_state(Path(path))
-        write_file(Path(path), checkpoints.packed(state), force=force or ours, kind=".safetensors")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Trainer:
-        """Load a trainer that continues from the saved one, with the same bits.
-
-        Raises:
-            ValueError: no such file, or not one that ``save`` wrote.
-        """
-        state = checkpoints.read_file(Path(path))
-        if not {"settings", "session"} <= state.keys():
-            raise ValueError(f"{path} holds no trainer: expected a file that Trainer.save wrote")
-        trainer = cls.__new__(cls)
-        trainer._start(from_stored(RunConfig, state["settings"], str(path), state.get("versions", {})))
-        trainer._session.restore(state["session"])
-        return trainer
-
-
 def recall(
-    memories: str | Sequence[str] | Mapping[str, Mapping[str, Any]],
-    challenge: str,
+    memories: Players,
+    challenge: Player,
     *,
     lab: str | Path = "lab",
+    memory_settings: Mapping[str, Any] | None = None,
     challenge_settings: Mapping[str, Any] | None = None,
     label: str = "",
+    progress: bool = False,
+    callback: Callable[[RecallSnapshot], Any] | None = None,
     **settings: Any,
-) -> dict[str, Any]:
+) -> RecallResult:
     """Benchmark memories on the same corrupted patterns, and store the result in the lab.
 
     Args:
-        memories: names of ``engram list memories`` or of presets; or label -> settings with a ``name``.
-        challenge: a name of ``engram list challenges``, or a dotted path.
+        memories: names of ``engram list memories`` or of presets, one or a list; or dicts; or label -> settings with a
+            ``name``.
+        challenge: a name of ``engram list challenges``, or a dotted path; or a dict of ``name`` and settings.
         lab: folder of the stored benchmarks.
+        memory_settings: fields of every memory's ``Config``.
         challenge_settings: fields of the challenge's ``Config``.
         label: name for people in lists and reports.
+        progress: show a progress bar.
+        callback: called with a :class:`simulator.core.snapshots.RecallSnapshot` after every cell; where it returns
+            False the benchmark is interrupted, and ``engram resume`` continues it.
         **settings: ``patterns``, ``corruption``, ``seeds``, ``first_seed``, ``cues``, ``novel``, ``basin``,
-        ``capacity``.
+            ``capacity``.
 
     Returns:
-        The JSON object of ``engram recall``; see :func:`simulator.recall.summary.summary`.
+        The stored benchmark; as a dict it is the JSON object of ``engram recall``, see
+        :func:`simulator.recall.summary.summary`.
 
     Raises:
         ValueError: an unknown name, a bad value, or patterns that a memory cannot store, in one line.
     """
     from simulator.config import recall as recall_config
     from simulator.recall import loop as recall_loop
-    from simulator.recall import summary as recall_summary
 
-    listed = [memories] if isinstance(memories, str) else memories
-    named = listed if isinstance(listed, Mapping) else {name.replace("-", "_"): {"name": name} for name in listed}
-    tables = {"memory": named, "challenge": {"name": challenge, **(challenge_settings or {})}}
+    tables = {
+        "memory": several("memory", memories, memory_settings),
+        "challenge": one("challenge", challenge, challenge_settings),
+    }
     config = recall_config.build({**settings, **tables})
     forget_notices()
     with Store(lab) as store:
-        for snapshot in recall_loop.recall(config, store, label=label):
-            name = snapshot.id
-        return recall_summary.summary(store, name)
+        name = _drive(recall_loop.recall(config, store, label=label), progress, callback)
+    return RecallResult(lab, name)
 
 
 def tournament(
     *,
+    agents: Players = (),
+    envs: Players = (),
+    memories: Players = (),
+    challenges: Players = (),
+    players: Players = (),
+    games: Players = (),
     lab: str | Path = "lab",
     label: str = "",
     workers: str | int = "0",
-    **tables: Any,
-) -> dict[str, Any]:
+    progress: bool = False,
+    callback: Callable[[TournamentSnapshot], Any] | None = None,
+    **settings: Any,
+) -> TournamentResult:
     """Run what is missing of a tournament, and rank its contestants, with confidence intervals.
 
     Args:
+        agents: agents that compete in ``envs``: names, dicts, or label -> settings.
+        envs: environments, likewise.
+        memories: memories that compete in ``challenges``, likewise.
+        challenges: recall challenges, likewise.
+        players: agents and strategies that play ``games``, likewise.
+        games: games, likewise.
         lab: folder of the stored tournaments; cells that it holds are reused.
         label: name for people in lists and reports.
         workers: where cells run, as ``--workers``: a number of processes, ``ray`` or ``ray://ADDRESS``.
-        **tables: the contents of a tournament's file: ``agent={"q": {"name": "q_learning"}, "td": {}}``,
-            ``env={"rooms": {"layout": "four"}}``, ``memory``, ``challenge``, ``player``, ``game``, ``seeds``,
-            ``steps`` and so on.
+        progress: show a progress bar.
+        callback: called with a :class:`simulator.core.snapshots.TournamentSnapshot` whenever a cell has ended and in
+            between; where it returns False the tournament is interrupted, and ``engram resume`` continues it.
+        **settings: ``seeds``, ``steps`` and so on; and the tables of a tournament's file as they stand there, such as
+            ``agent={"q": {"name": "q_learning"}}, env={"rooms": {"layout": "four"}}``.
 
     Returns:
-        The JSON object of ``engram tournament``; see :func:`simulator.tournaments.summary.summary`.
+        The stored tournament; as a dict it is the JSON object of ``engram tournament``, see
+        :func:`simulator.tournaments.summary.summary`.
 
     Raises:
         ValueError: an unknown name or a bad value, in one line.
     """
     from simulator.config import tournament as tournament_config
-    from simulator.store.cell_store import CellStore
     from simulator.tournaments import loop as tournament_loop
-    from simulator.tournaments import summary as tournament_summary
     from simulator.tournaments.workers.local import workers_of
 
+    given = {"agent": agents, "env": envs, "memory": memories, "challenge": challenges}
+    given |= {"player": players, "game": games}
+    tables = dict(settings)
+    for table in (*SIDES, *PLACES):
+        if given[table]:
+            tables[table] = {**tables.get(table, {}), **several(table, given[table])}
     config = tournament_config.build(tables)
     with CellStore(lab) as store:
-        for snapshot in tournament_loop.play(config, store, lambda n: workers_of(str(workers), n), label=label):
-            name = snapshot.id
-        return tournament_summary.summary(store, name)
+        snapshots = tournament_loop.play(config, store, lambda n: workers_of(str(workers), n), label=label)
+        name = _drive(snapshots, progress, callback)
+    return TournamentResult(lab, name)
 
 
-def _config(
-    agent: str,
-    env: str,
-    agent_settings: Mapping[str, Any] | None,
-    env_settings: Mapping[str, Any] | None,
-    settings: Mapping[str, Any],
-) -> RunConfig:
-    tables = {"agent": {"name": agent, **(agent_settings or {})}, "env": {"name": env, **(env_settings or {})}}
-    return build({**settings, **tables})
+def load(run: str | Path = "latest", name: str | None = None, *, lab: str | Path | None = None) -> Result:
+    """Load a stored run, recall benchmark or tournament: ``load("r5")``, ``load("t1", lab="mylab")``, ``load()``.
+
+    Args:
+        run: its id, or "latest"; or the folder of a lab, with the id behind it: ``load("mylab", "r5")``.
+        name: the id, where ``run`` is a lab's folder.
+        lab: folder of the lab; by default "lab".
+
+    Raises:
+        ValueError: there is no such lab or experiment; nothing is created.
+    """
+    if name is None and lab is None and os.path.isdir(run):
+        name = "latest"
+    where, wanted = ("lab" if lab is None else lab, run) if name is None else (run, name)
+    kind = kind_of(existing(str(where)), str(wanted))
+    if kind == TOURNAMENT:
+        return TournamentResult(where, str(wanted))
+    return RecallResult(where, str(wanted)) if kind == RECALL else RunResult(where, str(wanted))
+
+
+def _both(first: Callable[[Any], Any] | None, second: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    """Return a callback that calls both, and returns what the second one does."""
+    if first is None or second is None:
+        return first or second
+
+    def call(snapshot: Any) -> Any:
+        first(snapshot)
+        return second(snapshot)
+
+    return call
+
+
+def _drive(snapshots: Generator[Any, None, None], progress: bool, callback: Callable[[Any], Any] | None) -> str:
+    """Drive an experiment to its end, or until the callback returns False; return its id."""
+    bar: ProgressBar | None = None
+    try:
+        for snapshot in snapshots:
+            name = str(snapshot.id)
+            if progress:
+                bar = bar or ProgressBar(name)
+                bar.update(snapshot.progress.done, snapshot.progress.total, f"{snapshot.progress.unit}s")
+            if callback is not None and callback(snapshot) is False:
+                snapshots.close()  # with a checkpoint
+                break
+    finally:
+        snapshots.close()
+        if bar is not None:
+            bar.close()
+    return name

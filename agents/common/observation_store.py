@@ -94,6 +94,10 @@ class VectorStore:
         """A store for a policy that is evaluated: this one, which remembers nothing."""
         return self
 
+    def arrays(self) -> dict[str, Array | str]:
+        """How an observation becomes the network's input, for exports."""
+        return self._adapter.arrays()
+
     def state(self) -> State:
         """Nothing beside the replay."""
         return {}
@@ -154,6 +158,10 @@ class FrameStore:
     def for_evaluation(self) -> FrameStore:
         """A store with frames of its own, for a policy that is evaluated."""
         return FrameStore(self._spec, len(self._ring.n_added), self._ring.depth, self._ring.depth)
+
+    def arrays(self) -> dict[str, Array | str]:
+        """How observations become the network's input, for exports."""
+        return {"encoding": "frames", "frames": np.array(self._ring.depth)}
 
     def state(self) -> State:
         """The frames."""

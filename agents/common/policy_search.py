@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from agents.common.exploration import argmax
-from agents.common.networks.dense import Net, NetworkSettings, forward_row, make_net, n_params
+from agents.common.networks.dense import Net, NetworkSettings, forward_row, make_net, n_params, named_weights
 from agents.common.spaces import (
     ActionAdapter,
     ObservationAdapter,
@@ -35,7 +35,7 @@ from agents.common.spaces import (
 from agents.common.tabular import load, save, trace_buffers
 from simulator.core import rng
 from simulator.core.jit import jit, jit_inline, parallel_for, specialize
-from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
+from simulator.core.protocols import Array, EnvSpec, Metrics, PolicyArrays, Rollout, State, Step
 from simulator.core.rng_compiled import normal, uniform
 from simulator.core.transition_table import GOES_ON, TabularBatch, table_step
 
@@ -570,6 +570,12 @@ class BestPolicy:
     def act(self, obs: Array, first: Array) -> Array:
         """The action of the greatest output at obs [S, *obs]."""
         return self.network.act(obs)
+
+    def arrays(self) -> PolicyArrays:
+        """Return the network, and the way from observations to actions."""
+        named, activation = named_weights(self.network.net)
+        shared = {**self._observations.arrays(), "activation": activation, **self._actions.arrays}
+        return PolicyArrays("network", {f"network.{name}": value for name, value in named.items()}, shared)
 
     def probs(self, obs: Array) -> Array | None:
         """Uniform over the greatest outputs, [S, B, A]; None for Box actions."""

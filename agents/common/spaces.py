@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import NamedTuple
 
@@ -26,6 +26,12 @@ class ObservationAdapter(NamedTuple):
     n_classes: int  # of a discrete observation, which a network gets as one-hot; 0: a vector
     scale: Array  # float32 [2, F]: offset that is subtracted from a feature, factor by which it is then multiplied
     encode: Callable[[Array], Array]
+
+    def arrays(self) -> dict[str, Array | str]:
+        """Return what an observation becomes an input with, for exports."""
+        if self.n_classes:
+            return {"encoding": "one_hot", "n_classes": np.array(self.n_classes)}
+        return {"encoding": "vector", "offset": self.scale[0], "factor": self.scale[1]}
 
 
 def make_observation_adapter(
@@ -98,6 +104,7 @@ class ActionAdapter(NamedTuple):
     discrete: bool
     legal: Array  # bool [n_observations or 1, n_outputs]
     decode: Callable[[Array], Array]
+    arrays: Mapping[str, Array | str]  # what outputs become an action with, for exports
 
 
 def make_action_adapter(spec: EnvSpec, agent: str, squash: bool = False) -> ActionAdapter:
@@ -112,14 +119,18 @@ def make_action_adapter(spec: EnvSpec, agent: str, squash: bool = False) -> Acti
     space = spec.action
     if isinstance(space, spaces.Discrete) and int(space.start) == 0:
         n = int(space.n)
-        return ActionAdapter(n, 1, True, legal_rows(spec, n), lambda index: index[:, 0].astype(np.int64))
+        legal = legal_rows(spec, n)
+        arrays: dict[str, Array | str] = {"output": "argmax", "legal": legal}
+        return ActionAdapter(n, 1, True, legal, lambda index: index[:, 0].astype(np.int64), arrays)
     if not isinstance(space, spaces.Box) or space.dtype.kind != "f" or (squash and not space.is_bounded()):
         box = "a bounded Box" if squash else "a Box"
         raise ValueError(
             f"{agent} on {spec.id}: action space {space}, expected Discrete actions from 0 or {box} of real numbers"
         )
     n = prod(space.shape)
-    return ActionAdapter(n, n, False, np.ones((1, n), np.bool_), _squasher(space) if squash else _clipper(space))
+    decode = _squasher(space) if squash else _clipper(space)
+    output = {"output": "tanh" if squash else "clip", "low": space.low, "high": space.high}
+    return ActionAdapter(n, n, False, np.ones((1, n), np.bool_), decode, output)
 
 
 def _clipper(space: spaces.Box) -> Callable[[Array], Array]:
@@ -174,6 +185,14 @@ def action_lists(legal: Array) -> Array:
 def legal_row(legal_actions, stored):
     """Index in ``legal_actions`` of the actions that exist at one stored observation [F]."""
     return np.int64(stored[0]) if legal_actions.shape[0] > 1 else 0
+
+
+def legal_mask(legal_actions: Array) -> Array:
+    """Return bool [n_observations or 1, A] of the lists of :func:`action_lists`."""
+    legal = np.zeros((len(legal_actions), legal_actions.shape[1] - 1), np.bool_)
+    for row, actions in zip(legal, legal_actions, strict=True):
+        row[actions[1 : 1 + actions[0]]] = True
+    return legal
 
 
 def uniform_best(y: Array, legal_actions: Array, stored: Array) -> Array:

@@ -11,7 +11,7 @@ from agents.common.spaces import action_lists
 from agents.common.tile_coding import Features
 from simulator.core import rng
 from simulator.core.jit import jit
-from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.protocols import Array, EnvSpec, PolicyArrays, State
 
 MAX_TABLE_BYTES = 2 << 30
 
@@ -86,6 +86,10 @@ class GreedyTable:
         """Return probabilities [S, B, A], uniform over the best actions."""
         legal = self._legal_at(self._features.encode(obs))
         return _uniform_over_best(np.where(legal, self.values(obs), -np.inf))
+
+    def arrays(self) -> PolicyArrays:
+        """Return the table, the legal actions, and the encoding of observations."""
+        return PolicyArrays("table", {"q": self._q}, {"legal": self._legal, **self._features.arrays})
 
     def _legal_at(self, active: Array) -> Array:
         return self._legal[active[:, 0] if len(self._legal) > 1 else np.zeros(len(active), np.int64)]

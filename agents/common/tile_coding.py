@@ -6,7 +6,7 @@ feature each; Sutton and Barto 2018, section 9.5.4).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Literal, NamedTuple
@@ -44,6 +44,7 @@ class Features(NamedTuple):
     n_active: int
     encode: Callable[[Array], Array]
     discrete: bool  # the observation is its own feature
+    arrays: Mapping[str, Array | str]  # what encode computes with, for exports
 
 
 def make_features(spec: EnvSpec, box: BoxFeatures) -> Features:
@@ -54,7 +55,8 @@ def make_features(spec: EnvSpec, box: BoxFeatures) -> Features:
     """
     space = spec.observation
     if isinstance(space, spaces.Discrete):
-        return Features(int(space.n), 1, lambda obs: np.asarray(obs, np.int64).reshape(-1, 1), True)
+        encode = lambda obs: np.asarray(obs, np.int64).reshape(-1, 1)  # noqa: E731
+        return Features(int(space.n), 1, encode, True, {"encoding": "index"})
     if isinstance(space, spaces.MultiDiscrete | spaces.MultiBinary):
         sizes = space.nvec if isinstance(space, spaces.MultiDiscrete) else np.full(space.shape, 2)
         return _product(spec, [int(n) for n in np.ravel(sizes)])
@@ -72,7 +74,7 @@ def _product(spec: EnvSpec, sizes: list[int]) -> Features:
     def encode(obs: Array) -> Array:
         return (np.asarray(obs, np.int64).reshape(-1, len(sizes)) @ strides)[:, None]
 
-    return Features(prod(sizes), 1, encode, False)
+    return Features(prod(sizes), 1, encode, False, {"encoding": "product", "strides": strides})
 
 
 def _grid(spec: EnvSpec, space: spaces.Box, box: BoxFeatures) -> Features:
@@ -104,7 +106,9 @@ def _grid(spec: EnvSpec, space: spaces.Box, box: BoxFeatures) -> Features:
         cells = np.floor(position[:, None, :] + shifts).astype(np.int64)  # [B, grids, D]
         return cells @ strides + np.arange(n_grids) * cells_per_grid
 
-    return Features(n_grids * cells_per_grid, n_grids, encode, False)
+    first = np.arange(n_grids) * cells_per_grid
+    arrays = {"low": low, "width": width, "n_bins": n_bins, "shifts": shifts, "strides": strides, "first": first}
+    return Features(n_grids * cells_per_grid, n_grids, encode, False, {"encoding": "grid", **arrays})
 
 
 def _check_size(spec: EnvSpec, n_features: int) -> None:

@@ -14,13 +14,13 @@ from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.replay.buffer import load_replay, save_replay
 from agents.common.replay.prioritized import PrioritySettings, load_priorities, save_priorities
-from agents.common.spaces import is_image, uniform_best
+from agents.common.spaces import is_image, legal_mask, uniform_best
 from agents.dqn.learner import DenseLearner
 from agents.dqn.update import copies_at, make_sampler, trains_at
 from simulator.core import rng
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, Share
-from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
+from simulator.core.protocols import Array, EnvSpec, Metrics, PolicyArrays, Rollout, State, Step
 from simulator.core.vector_batch import VectorBatch
 
 if TYPE_CHECKING:
@@ -264,6 +264,14 @@ class DQNPolicy:
         stored = self._store.observe(obs, first)
         self._learner.act_greedily(self._net, self._store, self._hyper, self._sampler, stored, actions)
         return actions
+
+    def arrays(self) -> PolicyArrays:
+        """Return the network that evaluation plays by, and the way from observations to actions."""
+        named, activation = self._learner.named_weights(self._net)
+        output = "dueling" if self._hyper.dueling else "argmax"
+        legal = legal_mask(self._hyper.legal_actions)
+        shared = {**self._store.arrays(), "activation": activation, "output": output, "legal": legal}
+        return PolicyArrays("network", {f"network.{name}": value for name, value in named.items()}, shared)
 
     def values(self, obs: Array) -> Array | None:
         """Return action values [S, B, A] at obs [B, *obs], 0 for illegal actions; None with torch's networks."""

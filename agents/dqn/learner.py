@@ -15,12 +15,14 @@ import numpy as np
 from agents.common.memory_check import check_fits
 from agents.common.networks.dense import (
     CompiledNetwork,
+    NamedWeights,
     Net,
     backward,
     clone,
     forward_row,
     make_net,
     n_params,
+    named_weights,
     outputs_at,
 )
 from agents.common.networks.dense import forward as forward_batch
@@ -306,6 +308,11 @@ class DenseLearner:
     def frozen(self) -> Net:
         """Return copies of the networks for evaluation."""
         return self.state.eval_net._replace(params=self.state.eval_net.params.copy())
+
+    @staticmethod
+    def named_weights(net: Net) -> NamedWeights:
+        """Return copies of the weights by name, and the activation function."""
+        return named_weights(net)
 
     @staticmethod
     def act_greedily(

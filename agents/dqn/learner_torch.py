@@ -12,6 +12,7 @@ import numpy as np
 
 from agents.common.memory_check import check_fits
 from agents.common.networks.conv import conv_builder
+from agents.common.networks.dense import NamedWeights
 from agents.common.networks.modules_torch import count_params, dense
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.observation_store import FrameStore, VectorStore
@@ -116,6 +117,11 @@ class TorchLearner:
         """Return copies of the networks for evaluation."""
         copies: TorchNetwork = self.state.eval_net.clone()
         return copies
+
+    @staticmethod
+    def named_weights(net: TorchNetwork) -> NamedWeights:
+        """Return copies of the weights by name, and the activation function."""
+        return net.named_weights()
 
     @staticmethod
     def act_greedily(

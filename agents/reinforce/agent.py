@@ -18,7 +18,7 @@ from simulator.core import rng
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, NonNegative, Positive, Share
 from simulator.core.jit import specialize
-from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
+from simulator.core.protocols import Array, EnvSpec, Metrics, PolicyArrays, State, Step
 
 if TYPE_CHECKING:
     from agents.reinforce.learner_torch import TorchPolicyLearner
@@ -196,6 +196,12 @@ class GreedyPolicy:
         self._learner.act_greedily(self._net, self._store, hyper, self._head, stored, self._actions)
         actions: Array = self._learner.actions.decode(self._actions)
         return actions
+
+    def arrays(self) -> PolicyArrays:
+        """Return the policy network, and the way from observations to actions."""
+        named, activation = self._learner.named_weights(self._net)
+        shared = {**self._store.arrays(), "activation": activation, **self._learner.actions.arrays}
+        return PolicyArrays("network", {f"network.{name}": value for name, value in named.items()}, shared)
 
     def probs(self, obs: Array) -> Array | None:
         """Uniform over the best actions, [S, B, A]; None for Box actions and for images, whose past frames count."""

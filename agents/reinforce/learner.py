@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 
 from agents.common.memory_check import check_fits
-from agents.common.networks.dense import CompiledNetwork, Net, clone, forward_row, make_net, n_params, outputs_at
+from agents.common.networks.dense import (
+    CompiledNetwork,
+    NamedWeights,
+    Net,
+    clone,
+    forward_row,
+    make_net,
+    n_params,
+    named_weights,
+    outputs_at,
+)
 from agents.common.networks.dense import backward as backward_batch
 from agents.common.networks.dense import forward as forward_batch
 from agents.common.networks.optimizers import clip_and_update
@@ -197,6 +207,11 @@ class CompiledPolicyLearner:
     def frozen(self) -> Net:
         """Copies of the policy networks."""
         return clone(self.policy.net)
+
+    @staticmethod
+    def named_weights(net: Net) -> NamedWeights:
+        """Copies of the weights by name, and the activation function."""
+        return named_weights(net)
 
     @staticmethod
     def act_greedily(

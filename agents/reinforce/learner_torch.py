@@ -16,6 +16,7 @@ import numpy as np
 
 from agents.common.memory_check import check_fits
 from agents.common.networks.conv import conv_builder, make_body
+from agents.common.networks.dense import NamedWeights
 from agents.common.networks.modules_torch import dense
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.networks.optimizers import OptimizerSettings
@@ -122,6 +123,13 @@ class TorchPolicyLearner:
     ) -> None:
         """Write the most probable or the mean ``actions`` float32 [S, D] at stored observations [S, K]."""
         act_greedily(nets, store, hyper, head, obs, actions, Seeds(0, len(actions), 0))
+
+    @staticmethod
+    def named_weights(nets: GroupedNetworks) -> NamedWeights:
+        """Copies of the weights by name, and the activation function."""
+        groups = [net.named_weights() for net in nets.nets]
+        weights = {name: np.concatenate([group.weights[name] for group in groups]) for name in groups[0].weights}
+        return NamedWeights(weights, groups[0].activation)
 
     @staticmethod
     def outputs(nets: GroupedNetworks, store: VectorStore | FrameStore, head: PolicyHead, obs: Array) -> Array | None:

@@ -52,6 +52,10 @@ class Options:
     """write the report of a tournament into this HTML file; t1.html where nothing else is asked for"""
     picture: str = ""
     """draw the figures into this file: .svg, .png or .pdf"""
+    seed: Annotated[int, Meta(ge=0, le=10**15)] | None = None
+    """write this seed alone, without the seed axis; none: all of them"""
+    tensorboard: str = ""
+    """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     force: bool = False
     """replace an existing file that Engram did not write"""
     max_file_mb: Annotated[float, Meta(gt=0.0, le=1e9)] | None = None
@@ -103,7 +107,7 @@ _RUN = ("agents", "envs")
 _RECALL = ("memories", "challenges")
 EVERYWHERE = ("lab", "json", "max_file_mb")  # options of every command
 DASH = "nothing is written to stdout, expected a path, ./- for a file of that name"
-WRITTEN = ("html", "picture", "output", "lab")  # options that name output files
+WRITTEN = ("html", "picture", "tensorboard", "output", "lab")  # options that name output files
 
 
 class CommandResult(NamedTuple):
@@ -228,10 +232,30 @@ def lab_of(options: Options) -> str:
 
 
 def view_of(options: Options, experiment: str = "run") -> Any:
-    """Make the live view of an experiment, or None."""
-    if options.view == "none":
-        return None
-    return import_module(f"simulator.views.{experiment}").terminal_view()
+    """Make the views of an experiment: the live one, and of a run its event files; None without any."""
+    view = None if options.view == "none" else import_module(f"simulator.views.{experiment}").terminal_view()
+    if not options.tensorboard:
+        return view
+    from simulator.training.tensorboard import EventWriter
+
+    writer = EventWriter(Path(options.tensorboard))
+    return writer if view is None else Views((view, writer))
+
+
+class Views(NamedTuple):
+    """Several views of one experiment; see :class:`simulator.core.snapshots.View`."""
+
+    views: tuple[Any, ...]
+
+    def show(self, snapshot: Any) -> None:
+        """Show a snapshot in each."""
+        for view in self.views:
+            view.show(snapshot)
+
+    def close(self) -> None:
+        """Close each."""
+        for view in self.views:
+            view.close()
 
 
 def named_players(sources: Sequence[ConfigSource], tables: Collection[str]) -> dict[str, str]:

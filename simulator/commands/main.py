@@ -45,6 +45,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "list": Summary("engram list [KIND]", f"list names of a kind: {'|'.join(SHOWN)}"),
     "show": Summary("engram show NAME", "show a player with its settings, or an experiment with its result"),
     "solve": Summary("engram solve ENV", "compute the exact optimum of a finite environment"),
+    "export": Summary("engram export RUN FILE", "write what was learned as arrays, to play it elsewhere"),
     "report": Summary("engram report RUN|TOURNAMENT ...", "compare stored runs, or report a tournament"),
     "reproduce": Summary("engram reproduce RUN|TOURNAMENT", "run a stored experiment again and compare every number"),
     "repair": Summary("engram repair LAB -o NEWLAB", "copy what is whole of a damaged lab into a new one"),

@@ -15,20 +15,26 @@ def act(args: ParsedArgs) -> CommandResult:
     lab = lab_of(options)
     if is_tournament(name, lab):
         from simulator.commands import tournament as tournament_command
+
+        refuse_unused(args, "resume", "a tournament", ("view", "workers", "trust_files", "retry"))
         from simulator.reporting import tournament
 
         data, code = tournament_command.resume(name, lab, lambda: view_of(options, "tournament"), options)
         return CommandResult(data, tournament.show, code)
-    refuse_unused(args, "resume", "a run", ("view",))
     if recall_command.is_benchmark(name, lab):
+        refuse_unused(args, "resume", "a recall benchmark", ("view",))
         from simulator.reporting import recall
 
         data, code = recall_command.resume(name, lab, lambda: view_of(options, "recall"))
         return CommandResult(data, recall.show, code)
+    refuse_unused(args, "resume", "a run", ("view", "tensorboard"))
     data, code = run_command.resume(name, lab, lambda: view_of(options))
     return CommandResult(data, run_command.show_summary, code)
 
 
 COMMAND = Command(
-    act, (1, 1), ("view", "workers", "trust_files", "retry"), examples=("resume latest", "resume r1 --view none")
+    act,
+    (1, 1),
+    ("view", "workers", "trust_files", "retry", "tensorboard"),
+    examples=("resume latest", "resume r1 --view none"),
 )

@@ -260,7 +260,7 @@ def _range(seeds: list[int]) -> str:
 COMMAND = Command(
     act,
     (0, 2),
-    ("config", "preset", "label", "view"),
+    ("config", "preset", "label", "view", "tensorboard"),
     lambda: own_settings(RunConfig),
     ("agent", "env"),
     _players,

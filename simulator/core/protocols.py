@@ -97,11 +97,23 @@ class Env(Protocol):
         """Return the current observations, [S, *obs]; changes nothing."""
 
 
+class PolicyArrays(NamedTuple):
+    """Arrays that a policy consists of, from which it can be played elsewhere.
+
+    :mod:`simulator.training.export` lists the kinds, and the names that each of them has.
+    """
+
+    kind: str  # "table" or "network"
+    per_seed: dict[str, Array]  # [S, ...]
+    shared: dict[str, Array | str]  # by all seeds: constants and words
+
+
 class Policy(Protocol):
     """The frozen greedy policy of an agent, acting on streams of its own.
 
     It shares the agent's tables or weights and changes nothing: evaluation never touches a learner. A policy that
-    knows its own expected return offers ``expected_return() -> [S]`` beside these.
+    knows its own expected return offers ``expected_return() -> [S]`` beside these, and one that can be exported
+    ``arrays() -> PolicyArrays``.
     """
 
     def act(self, obs: Array, first: Array) -> Array:

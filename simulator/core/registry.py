@@ -174,6 +174,44 @@ def _unknown(kind: str, name: str) -> str:
     return unknown_name_message(SINGULAR[kind], name, known, f"engram list {kind}")
 
 
+def kinds_of(name: str) -> list[str]:
+    """List the kinds that have a player of exactly that name; imports none. Gymnasium's ids are not looked up."""
+    plain = name.replace("-", "_")
+    return [
+        kind
+        for kind in FOLDERS
+        if plain in _files(kind) or plain in ALIASES.get(kind, {}) or plain in VARIANTS.get(kind, {})
+    ]
+
+
+def variant_line(kind: str, name: str) -> str:
+    """Say what a variant's name stands for: ``sarsa is q_learning with target = sarsa``; empty for other names."""
+    variant = VARIANTS.get(kind, {}).get(name.replace("-", "_"))
+    if variant is None:
+        return ""
+    return f"{name} is {variant.name} with " + ", ".join(
+        f"{key} = {str(value).lower()}" for key, value in variant.settings.items()
+    )
+
+
+def elsewhere(kind: str, name: str) -> str:
+    """Format the error for a name that another kind of player has, or another library; empty for others."""
+    said = f"unknown {SINGULAR[kind]} {shortened(name, 60)!r}"
+    theirs = _OF_STABLE_BASELINES3.get(name.lower().replace("-", "_"))
+    if kind == "agents" and theirs:
+        missing = "" if importlib.util.find_spec("stable_baselines3") else "; pip install stable-baselines3"
+        return f"{said}; stable-baselines3 has it: engram run sb3:{theirs} ENV{missing}"
+    for other in kinds_of(name):
+        if other in _USES:
+            return f"{said}; it is {with_article(SINGULAR[other])}: {_USES[other].format(name)}"
+    return ""
+
+
+def with_article(noun: str) -> str:
+    """Return ``an agent``, ``a memory``."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def kind_of(name: str) -> str | None:
     """Tell whether a name, a path or a dotted name is of an agent, a memory or an environment; None: neither is sure.
 

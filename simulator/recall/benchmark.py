@@ -15,7 +15,7 @@ from simulator.config.recall import RecallConfig
 from simulator.core import registry, rng
 from simulator.core.jit import compile_seconds
 from simulator.core.memories import CorruptionModel, Cues, PatternSplit, Recall, RecallPicture
-from simulator.core.protocols import Array
+from simulator.core.protocols import Array, State
 from simulator.recall import metrics as scores
 from simulator.recall.bayes_optimal import ceiling
 
@@ -150,6 +150,13 @@ class _Stored(NamedTuple):
     seconds: float  # that storing took
 
 
+class Learned(NamedTuple):
+    """Patterns, and the state of a memory that stored them."""
+
+    patterns: Array  # float32 [S, P, N]
+    state: State
+
+
 def plan(config: RecallConfig) -> list[Condition]:
     """List every condition, in the order in which they are measured."""
     loads = [*config.patterns, *([0] if config.capacity else [])]
@@ -194,6 +201,17 @@ class RecallBenchmark:
             return self._cell(self._group(cell), self._channels[cell.corruption])
         except ValueError as error:
             raise ValueError(f"{contestant.label}, {cell.patterns} patterns, {cell.corruption}: {error}") from None
+
+    def learn(self, contestant: int, patterns: int) -> Learned:
+        """Let a contestant store so many patterns, as its cells did.
+
+        Raises:
+            ValueError: the memory cannot be built, or refuses these patterns.
+        """
+        if contestant in self.refused:
+            raise ValueError(self.refused[contestant])
+        draw = self._draw(patterns)
+        return Learned(draw.stored, self._stored(self._config.contestants[contestant], draw).memory.state())
 
     def _refused(self) -> dict[int, str]:
         """Return the contestants that cannot be built for this challenge, with the reasons."""

@@ -121,13 +121,17 @@ def draw_tournament(summary: Summary, path: Path, what: str = "all", *, force: b
         ValueError: another ending or kind, nothing to draw, or a place that is not to be written or cannot be.
     """
     check_ending(path)
+    save_pictures(_tournament_pictures(summary, what), path, force=force)
+
+
+def _tournament_pictures(summary: Summary, what: str) -> list[Picture]:
     if what != "all" and what not in KINDS:
         raise ValueError(f"pictures of {what!r}: expected all, {', '.join(KINDS)}")
     summary = readable(summary)
     pictures = [picture for kind in KINDS if what in (kind, "all") for picture in pictures_of(summary, kind)]
     if not pictures:
         raise ValueError(f"{summary['tournament']}: no {what if what != 'all' else 'pictures'} to draw")
-    save_pictures(pictures, path, force=force)
+    return pictures
 
 
 def draw_runs(report: Mapping[str, Any], path: Path, *, force: bool = False) -> None:
@@ -146,6 +150,31 @@ def draw_runs(report: Mapping[str, Any], path: Path, *, force: bool = False) -> 
     if not pictures:
         raise ValueError(f"{report['runs'][0]['run']}: no evaluations to draw")
     save_pictures(pictures, path, force=force)
+
+
+def paint_run(run: Mapping[str, Any], ax: Ax) -> None:
+    """Paint the learning curve of a stored run of :func:`simulator.reporting.runs.gather` on axes of matplotlib.
+
+    Raises:
+        ValueError: no evaluation to draw.
+    """
+    pictures = _learning_curves_of_runs([run])
+    if not pictures:
+        raise ValueError(f"{run['run']}: no evaluations to draw")
+    panel = pictures[0].panels[0]
+    panel.paint(ax)
+    ax.set_title(panel.title)
+
+
+def tournament_figure(summary: Summary, what: str = "all") -> Any:
+    """Return a tournament as a figure of matplotlib; see :func:`draw_tournament`.
+
+    Raises:
+        ValueError: an unknown kind, or nothing to draw.
+    """
+    pictures = _tournament_pictures(summary, what)
+    with style():
+        return _sheet(pictures)
 
 
 def check_ending(path: Path) -> None:
@@ -569,13 +598,34 @@ def draw_recall(summary: Mapping[str, Any], path: Path, *, force: bool = False) 
         ValueError: another ending, no curve that has two points, or a place that is not to be written or cannot be.
     """
     check_ending(path)
+    recall_curves(summary)
+    check_place(path, force=force)
+    with style(**{"svg.fonttype": "path"}):
+        save(recall_figure(summary), path, force=force)
+
+
+def recall_curves(summary: Mapping[str, Any]) -> list[RecallCurve]:
+    """Return the recall curves of a benchmark that have two points and more.
+
+    Raises:
+        ValueError: there is none.
+    """
     curves = [*_against_load(summary["cells"]), *_against_corruption(summary["cells"])]
     if not curves:
         raise ValueError(f"{summary['run']}: no curve has two points, expected several numbers of patterns or amounts")
-    check_place(path, force=force)
+    return curves
+
+
+def recall_figure(summary: Mapping[str, Any]) -> Any:
+    """Return the recall curves of a benchmark as a figure of matplotlib; see :func:`draw_recall`.
+
+    Raises:
+        ValueError: no curve has two points.
+    """
     from matplotlib.figure import Figure
 
-    with style(**{"svg.fonttype": "path"}):
+    curves = recall_curves(summary)
+    with style():
         figure = Figure(figsize=(4.2 * len(curves) + 1.8, 6.4), layout="constrained")
         axes = figure.subplots(2, len(curves), squeeze=False)
         for column, curve in zip(axes.T, curves, strict=True):
@@ -590,7 +640,7 @@ def draw_recall(summary: Mapping[str, Any], path: Path, *, force: bool = False) 
         )
         for text, label in zip(legend.get_texts(), labels, strict=True):
             text.set_text(label.removeprefix(_LABEL_PREFIX))
-        save(figure, path, force=force)
+    return figure
 
 
 RECALL_SCORES = {"overlap": "overlap m", "exact": "perfect-recall rate"}

@@ -15,7 +15,18 @@ from tests.helpers.paths import ROOT
 
 PACKAGES = ("simulator", "agents", "memory", "envs")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-HEAVY = {"torch", "pygame", "matplotlib", "ray", "sklearn", "choix", "pettingzoo", "jinja2", "stable_baselines3"}
+HEAVY = {
+    "torch",
+    "pygame",
+    "matplotlib",
+    "ray",
+    "sklearn",
+    "choix",
+    "pettingzoo",
+    "jinja2",
+    "stable_baselines3",
+    "pandas",
+}
 
 
 def _name(path: Path) -> str:

@@ -38,6 +38,21 @@ def test_the_env_of_the_guide_is_learned(clean_folder, engram: Engram) -> None:
     assert summary["evaluation"]["iqm"] > -15.0
 
 
+@pytest.mark.slow
+def test_the_python_of_the_guide_runs_from_top_to_bottom(clean_folder, engram: Engram, monkeypatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    page = "docs/guides/python.md"
+    space: dict[str, object] = {}
+    for text in blocks(page, "python"):
+        if "policy.npz" in text:
+            (command,) = blocks(page, "sh")
+            engram(*command.split()[1:])
+        exec(text, space)
+    assert (clean_folder / "curve.png").stat().st_size > 1_000
+    assert space["table"]["ranking"][0]["contestant"] in ("slow", "td")  # type: ignore[index]
+    assert space["act"](space["policy"], 2) in range(6)  # type: ignore[operator]
+
+
 def test_the_memory_of_the_guide_recalls_known_units(clean_folder, engram: Engram) -> None:
     write(clean_folder, "docs/guides/own-memory.md")
     words = ["recall", "./my_memory.py", "nearest_neighbor", "digits", "--patterns", "3", "--seeds", "2"]

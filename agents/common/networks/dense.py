@@ -85,6 +85,27 @@ def clone(net: Net) -> Net:
     )
 
 
+class NamedWeights(NamedTuple):
+    """The weights of S networks as the ``state_dict`` of a module of torch has them."""
+
+    weights: dict[str, Array]  # [S, ...]
+    activation: str  # of hidden layers: relu or tanh
+
+
+def named_weights(net: Net) -> NamedWeights:
+    """Return copies of the weights, named and shaped as those of a ``torch.nn.Sequential``.
+
+    Layers are 0, 2, 4 and so on, with the activations between them: ``0.weight`` [S, out, in], ``0.bias`` [S, out].
+    """
+    named = {}
+    at = 0
+    for layer, (n, m) in enumerate(pairwise(net.sizes.tolist())):
+        named[f"{2 * layer}.weight"] = net.params[:, at : at + n * m].reshape(-1, n, m).swapaxes(1, 2).copy()
+        at += (n + 1) * m
+        named[f"{2 * layer}.bias"] = net.params[:, at - m : at].copy()
+    return NamedWeights(named, "tanh" if net.tanh else "relu")
+
+
 class CompiledNetwork:
     """S dense networks with their optimiser, as a checkpoint holds them.
 

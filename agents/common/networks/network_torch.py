@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from agents.common.networks.dense import NamedWeights
 from agents.common.networks.modules_torch import build_quietly, init_weights
 from agents.common.networks.optimizers import (
     KINDS,
@@ -123,6 +124,11 @@ class TorchNetwork:
             named[name] = flat[:, start : start + size].reshape(-1, *shape)
             start += size
         return named
+
+    def named_weights(self) -> NamedWeights:
+        """Return copies of the weights by name, and the activation function."""
+        tanh = any(isinstance(part, nn.Tanh) for part in self._module.modules())
+        return NamedWeights(self.parameters(), "tanh" if tanh else "relu")
 
 
 class _SeedModules:

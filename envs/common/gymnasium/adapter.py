@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import le
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -93,6 +93,13 @@ def files(config: Config) -> list[str]:
     return wrappers.files(config.wrappers)
 
 
+class Spaces(NamedTuple):
+    """The spaces that a Gymnasium environment declares; the spec has those that agents see."""
+
+    observation: spaces.Space[Any]
+    action: spaces.Space[Any]
+
+
 def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> Env:
     """Make the environment ``env_id`` (``CartPole-v1``, ``module:EnvId``), one environment per seed.
 
@@ -117,9 +124,11 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
     is_wrapped = bool(config.wrappers or config.keys)
     spec, native = (spec, None) if is_wrapped else _describe(spec, first)
     notes = (MASKED,) if callable(mask) and not config.masks else ()
+    declared = Spaces(first.observation_space, first.action_space)
     if native and config.native:
         env = native(seeds)
         env.notes = notes  # type: ignore[attr-defined]
+        env.spaces = declared  # type: ignore[attr-defined]
         return env
     with suppress(*FOREIGN):  # an error of close changes nothing
         first.close()
@@ -129,6 +138,7 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
     slots = [Slot(*parts) for parts in zip(singles, [env_id] * len(singles), numbers, machines, strict=True)]
     env = GymnasiumEnv(spec, slots, seeds)
     env.notes = notes
+    env.spaces = declared
     return env
 
 
@@ -205,6 +215,7 @@ class GymnasiumEnv:
         self._bounds = (low * n, high * n)
         self._told_of_masks = self._told_of_bounds = False
         self.notes: tuple[str, ...] = ()  # notices, printed when a run begins
+        self.spaces = Spaces(spec.observation, spec.action)
         self._may_be_nan = np.dtype(kind).kind == "f"
 
     def reset(self) -> Array:

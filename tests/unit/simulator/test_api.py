@@ -1,12 +1,20 @@
-"""Tests of the Python API."""
+"""Tests of the Python API: experiments, and what they take."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 import gymnasium
 import numpy as np
 import pytest
 
 import simulator
+from simulator.core.snapshots import RunSnapshot
+from tests.helpers.paths import ROOT
+
+QUICK = {"seeds": 2, "steps": 400, "eval_episodes": 2}
+RECALL = {"patterns": [3], "corruption": ["flip:0.2"], "seeds": 2}
 
 
 def test_run_gives_arrays(tmp_path):
@@ -28,26 +36,88 @@ def test_a_bad_name_is_one_line(tmp_path):
     assert not (tmp_path / "lab").exists()
 
 
-@pytest.mark.parametrize("env", ["FrozenLake-v1", "CartPole-v1"])
-def test_trainer_learns_predicts_saves_and_loads(tmp_path, env):
-    trainer = simulator.Trainer("q_learning", env, seeds=2, eval_episodes=5).learn(300)
-    assert trainer.num_timesteps == 300
-    obs = gymnasium.make(env).reset(seed=0)[0]
-    actions, nothing = trainer.predict(obs)
-    assert (actions.shape, nothing) == ((2,), None)
-    assert trainer.evaluate().shape == (2,)
-    trainer.save(tmp_path / "saved")
-    loaded = simulator.Trainer.load(tmp_path / "saved")
-    np.testing.assert_array_equal(loaded.predict(obs)[0], actions)
-    trainer.learn(200).save(tmp_path / "one")
-    loaded.learn(200).save(tmp_path / "two")
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+def test_players_are_names_or_dicts_with_settings_beside_them(tmp_path):
+    ways = (
+        ("q_learning", {"agent_settings": {"step_size": 0.3, "gamma": 0.9}}),
+        ({"name": "q_learning", "step_size": 0.3, "gamma": 0.9}, {}),
+        ({"name": "q_learning", "step_size": 0.7, "gamma": 0.9}, {"agent_settings": {"step_size": 0.3}}),
+    )
+    results = [simulator.run(agent, {"name": "FrozenLake-v1"}, lab=tmp_path, **QUICK, **more) for agent, more in ways]
+    assert len({tuple(result.exact) for result in results}) == 1
+    trainer = simulator.Trainer(*ways[2][:1], {"name": "FrozenLake-v1"}, **ways[2][1], seeds=2).learn(400)
+    np.testing.assert_array_equal(trainer.evaluate(2), results[0].evaluation)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not a trainer", b"\xff" * 400])
-def test_a_file_that_is_not_a_trainer_is_refused(tmp_path, content):
-    path = tmp_path / "saved"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ValueError, match="saved"):
-        simulator.Trainer.load(path)
+def test_an_environment_of_a_run_is_one_that_its_id_describes(tmp_path):
+    env = gymnasium.make("FrozenLake-v1", is_slippery=False)
+    result = simulator.run("q_learning", env, lab=tmp_path, **QUICK)
+    assert result.summary["env"] == "FrozenLake-v1"
+    settings = {"kwargs": {"is_slippery": False}}
+    named = simulator.run("q_learning", "FrozenLake-v1", lab=tmp_path, env_settings=settings, **QUICK)
+    np.testing.assert_array_equal(result.exact, named.exact)
+    with pytest.raises(ValueError, match="expected a name"):
+        simulator.run("q_learning", lambda: env, lab=tmp_path, **QUICK)
+
+
+def test_recall_and_tournament_take_players_alike(tmp_path):
+    one = simulator.recall("nearest_neighbor", "digits", lab=tmp_path, **RECALL)
+    several = simulator.recall(
+        {"nn": {"name": "nearest_neighbor"}, "hopfield": {"rule": "storkey"}},
+        {"name": "digits"},
+        lab=tmp_path,
+        **RECALL,
+    )
+    assert several["contestants"] == ["nn", "hopfield"]
+    assert one["cells"][0]["overlap"] == several["cells"][0]["overlap"]
+    assert dict(one).keys() == set(one) == set(one.summary)
+    assert simulator.load("r1", lab=tmp_path)["cells"] == one["cells"]
+
+    table = simulator.tournament(
+        agents=["random_walk", {"name": "q_learning", "step_size": 0.3, "label": "slow"}],
+        envs=[{"name": "rooms", "layout": "four"}],
+        lab=tmp_path,
+        workers=1,
+        **QUICK,
+    )
+    tables = {"agent": {"random_walk": {}, "slow": {"name": "q_learning", "step_size": 0.3}}}
+    as_in_a_file = simulator.tournament(**tables, env={"rooms": {"layout": "four"}}, lab=tmp_path, workers=1, **QUICK)
+    assert table["ranking"] == as_in_a_file["ranking"]
+    assert simulator.load(tmp_path, "t1")["ranking"] == table["ranking"]
+
+
+def test_a_callback_that_returns_false_leaves_an_interrupted_experiment(tmp_path):
+    seen: list[RunSnapshot] = []
+
+    def stop(snapshot: RunSnapshot) -> bool:
+        seen.append(snapshot)
+        return snapshot.phase == "preparing"
+
+    result = simulator.run("random_walk", "CartPole-v1", lab=tmp_path, seeds=2, steps=10**9, callback=stop)
+    assert result.summary["status"] == "interrupted"
+    assert result.summary["step"] == seen[-1].step > 0
+    assert len(seen) == 2
+    benchmark = simulator.recall("hopfield", "digits", lab=tmp_path, callback=lambda snapshot: False, **RECALL)
+    assert (benchmark["status"], benchmark["cells"]) == ("interrupted", [])
+
+
+def test_progress_is_printed_in_tenths_where_there_is_no_terminal(tmp_path, capsys):
+    simulator.run("q_learning", "rooms", lab=tmp_path, progress=True, **QUICK)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("r1: 0 of 400 steps")
+    assert lines[-1] == "r1: 400 of 400 steps"
+
+
+def test_loading_creates_nothing(tmp_path):
+    with pytest.raises(ValueError, match="there is no run yet"):
+        simulator.load("r1", lab=tmp_path / "lab")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ValueError, match="is no lab"):
+        simulator.load(tmp_path / "folder", "r1")
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
+def test_the_door_lists_what_is_behind_it_without_loading_it():
+    code = "import simulator, sys; names = set(dir(simulator)); "
+    code += "print(sorted(name for name in names if name[0] != '_'), 'simulator.api' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == f"{sorted(simulator.__all__)} False"
