@@ -33,6 +33,8 @@ class Options:
     """use a preset (engram list presets) by name; with a / or .toml, a file"""
     view: Literal["terminal", "none"] = "terminal"
     """live view"""
+    slow: Annotated[float, Meta(gt=0.0, le=1e6)] | None = None
+    """show so many environment steps per second, 10 without a number; keys change it while the run is watched"""
     gamma: Share | None = None
     """discount per step; by default the environment's own, or 1 with criterion finite"""
     criterion: Literal["discounted", "average", "finite"] = "discounted"
@@ -189,11 +191,11 @@ def lab_of(options: Options) -> str:
     return lab
 
 
-def view_of(options: Options, experiment: str = "run") -> Any:
-    """Make the live view of an experiment, or None."""
+def view_of(options: Options, experiment: str = "run", **controls: Any) -> Any:
+    """Make the live view of an experiment, or None; ``controls`` go to its ``terminal_view``."""
     if options.view == "none":
         return None
-    return import_module(f"simulator.views.{experiment}").terminal_view()
+    return import_module(f"simulator.views.{experiment}").terminal_view(**controls)
 
 
 def named_players(sources: Sequence[ConfigSource], tables: Collection[str]) -> dict[str, str]:

@@ -17,16 +17,18 @@ def act(args: ParsedArgs) -> CommandResult:
         from simulator.commands import tournament as tournament_command
         from simulator.reporting import tournament
 
+        refuse_unused(args, "resume", "a tournament", ("view", "workers", "trust_files", "retry"))
         data, code = tournament_command.resume(name, lab, lambda: view_of(options, "tournament"), options)
         return CommandResult(data, tournament.show, code)
-    refuse_unused(args, "resume", "a run", ("view",))
     if recall_command.is_benchmark(name, lab):
         from simulator.reporting import recall
 
+        refuse_unused(args, "resume", "a recall benchmark", ("view",))
         data, code = recall_command.resume(name, lab, lambda: view_of(options, "recall"))
         return CommandResult(data, recall.show, code)
-    data, code = run_command.resume(name, lab, lambda: view_of(options))
+    refuse_unused(args, "resume", "a run", ("view", "slow"))
+    data, code = run_command.resume(name, lab, options)
     return CommandResult(data, run_command.show_summary, code)
 
 
-COMMAND = Command(act, (1, 1), ("view", "workers", "trust_files", "retry"))
+COMMAND = Command(act, (1, 1), ("view", "slow", "workers", "trust_files", "retry"))

@@ -1,6 +1,6 @@
 """Live view of an experiment in the terminal: one shell for every kind of snapshot.
 
-On a terminal the page is redrawn in place, at most ten times a second; elsewhere, as in a log file, one line now and
+On a terminal the page is redrawn in place, at most 25 times a second; elsewhere, as in a log file, one line now and
 then says how far the experiment is.
 """
 
@@ -20,7 +20,7 @@ from simulator.views.style import TerminalStyle, clean, style_of
 if TYPE_CHECKING:
     from rich.live import Live
 
-REDRAW_SECONDS = 0.1
+REDRAW_SECONDS = 0.04
 LOG_LINES = 11  # of an experiment that is played to its end in one process
 
 S = TypeVar("S", bound=Snapshot)
