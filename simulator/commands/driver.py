@@ -115,9 +115,10 @@ def drive(
                     playback.wait(snapshot, partial(screen.show, snapshot), lambda: stop.number)
                     stop.number = stop.number or signal.SIGINT * playback.stop_asked
         finally:
-            screen.close()
-            if stop.number:
-                snapshots.close()
+            try:
+                screen.close()
+            finally:
+                snapshots.close()  # with a checkpoint, unless it is over
     if last is None:
         raise RuntimeError("the experiment gave no snapshot")
     return Driven(last, stop.number if last.phase not in ENDED else 0)

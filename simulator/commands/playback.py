@@ -62,7 +62,7 @@ class Playback:
         self._doubles_every = doubles_every
         self._any_key_skips = any_key_skips
         self._clock = clock
-        self._began = 0.0
+        self._began: float | None = None
         self._steps_asked = 0
         self._step: int | None = None  # at the snapshot before
         self._due = 0.0  # time at which that one was due
@@ -70,7 +70,7 @@ class Playback:
     @property
     def speed(self) -> float | None:
         """Environment steps per second and seed; None: as fast as it can."""
-        if self._speed is None or not self._doubles_every:
+        if self._speed is None or self._began is None or not self._doubles_every:
             return self._speed
         return self._speed * 2.0 ** ((self._clock() - self._began) / self._doubles_every)
 
@@ -97,7 +97,7 @@ class Playback:
         if advanced and self._steps_asked:
             self._steps_asked -= 1
         size = _terminal_size()
-        changed = False
+        changed = self.paused  # the view may have left out a step that came soon after another
         while not is_stopped() and not self.stop_asked and snapshot.phase not in ENDED:
             left = self._seconds_left(advanced)
             pressed = self._keys(min(left, TICK_SECONDS))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from simulator.core.protocols import AgentView, Array
+from simulator.core.protocols import AgentView, Array, Curve
 from simulator.core.scene import Scene
 from simulator.core.snapshots import ENDED, RunSnapshot
 from simulator.views.controls import Controls
@@ -22,6 +22,7 @@ from simulator.views.style import Part, TerminalStyle, beside, clean, count, dur
 MAX_PLOT_HEIGHT = 14  # lines
 MIN_PLOT_HEIGHT = 6
 MIN_PLOT_WIDTH = 30  # columns that a plot beside the map needs
+REDRAW_SECONDS = 0.04  # a slow run gives up to twenty snapshots a second, and each is to be seen
 NEARLY = 0.01  # random play within this fraction of the best return teaches nothing by its return
 
 
@@ -29,11 +30,14 @@ def terminal_view(
     console: Console | None = None, controls: Callable[[], Controls] | None = None
 ) -> LiveView[RunSnapshot]:
     """Make the live view of a training run; ``controls`` tells the speed and the keys."""
+    errors: dict[int, float] = {}  # step -> max |Q - Q*| of the first seed
 
     def page(snapshot: RunSnapshot, before: RunSnapshot | None, size: tuple[int, int], look: TerminalStyle) -> Text:
-        return page_of(snapshot, before, size, look, controls() if controls is not None else Controls())
+        if snapshot.picture is not None and snapshot.picture.q_error is not None:
+            errors[snapshot.step] = snapshot.picture.q_error
+        return page_of(snapshot, before, size, look, controls() if controls is not None else Controls(), errors)
 
-    return LiveView(page, plain_line, console)
+    return LiveView(page, plain_line, console, redraw_seconds=REDRAW_SECONDS)
 
 
 def page_of(
@@ -42,11 +46,13 @@ def page_of(
     size: tuple[int, int],
     look: TerminalStyle,
     controls: Controls | None = None,
+    errors: Mapping[int, float] | None = None,
 ) -> Text:
     """Draw the page for a terminal of ``size`` (columns, lines).
 
     The map is drawn whole where the terminal has room for it: lines above it are left out first. The learning curve
-    stands beside the map where there is space, else below it.
+    stands beside the map where there is space, else below it. Where random play scores as well as the optimum the curve
+    is not of the return, which says nothing there, but of ``errors``, max |Q - Q*| by environment step.
     """
     controls = controls or Controls()
     width = max(size[0] - 1, 1)
@@ -56,7 +62,8 @@ def page_of(
     head = header(snapshot, before, width, look, controls)
     left = height - len(foot)
     shown = _chosen(head, left - _lines_needed(scene, width, look))
-    body = _body(snapshot, width, left - len(shown), look)
+    curve = _curve_of(snapshot, errors or {})
+    body = _body(snapshot, curve, width, left - len(shown), look)
     page = [*shown, *body][: height - len(foot)] + foot
     return stack([Text() if not line.plain else line for line in page])
 
@@ -84,29 +91,58 @@ def _lines_needed(scene: Scene, width: int, look: TerminalStyle) -> int:
     return len(scene.rooms) + 3 if scene.rooms is not None else MIN_PLOT_HEIGHT
 
 
-def _body(snapshot: RunSnapshot, width: int, height: int, look: TerminalStyle) -> list[Text]:
+class PlottedCurve(NamedTuple):
+    """The curve that shows whether an agent learns."""
+
+    curve: Curve
+    best: float | None
+    name: str
+    best_name: str
+
+
+def _curve_of(snapshot: RunSnapshot, errors: Mapping[int, float]) -> PlottedCurve:
+    best = snapshot.optimum if snapshot.optimum is not None else snapshot.reward_threshold
+    known = snapshot.random_score is not None and best is not None
+    if len(errors) < 2 or not known or _return_rises(snapshot):
+        return PlottedCurve(snapshot.curve, snapshot.optimum, "return", "optimum")
+    steps = sorted(errors)
+    values = np.array([[errors[step] for step in steps]])
+    name = f"max |Q - Q*|, seed {snapshot.seeds[0]}"
+    return PlottedCurve(Curve(np.array(steps), values, np.ones(values.shape, np.int64)), 0.0, name, "exact")
+
+
+def _return_rises(snapshot: RunSnapshot) -> bool:
+    """Tell whether the best return is above random play's, as far as both are known."""
+    best = snapshot.optimum if snapshot.optimum is not None else snapshot.reward_threshold
+    start = snapshot.random_score
+    if start is None or best is None or not (np.isfinite(start) and np.isfinite(best)):
+        return False
+    return bool(best - start > NEARLY * max(abs(best), abs(start)))
+
+
+def _body(snapshot: RunSnapshot, plotted: PlottedCurve, width: int, height: int, look: TerminalStyle) -> list[Text]:
     """Draw the map and the learning curve within ``height`` lines."""
     picture = snapshot.picture
     if picture is None or height < 2:
-        return _plot(snapshot, width, height, look)
+        return _plot(plotted, width, height, look)
     walls = wall_array(picture.scene)
     if not walls.size and picture.scene.rooms is None:
-        return _plot(snapshot, width, height, look)
+        return _plot(plotted, width, height, look)
     if not walls.size:
         top = [*room_table(picture, width, look), *flow(width, room_legend(picture, look))][:height]
-        return [*top, *_plot(snapshot, width, height - len(top), look)]
+        return [*top, *_plot(plotted, width, height - len(top), look)]
     cell = _cell_beside(walls.shape[1], width, look)
     if not cell:
-        return _stacked(snapshot, picture, width, height, look)
+        return _stacked(plotted, picture, width, height, look)
     drawn = draw_grid(picture, width, height, look, cell)
     left_width = max(walls.shape[1] * cell, *(line.cell_len for line in drawn.lines))
     right_width = width - left_width - 2
     words = flow(right_width, [*drawn.legend, *drawn.notes])
-    plot = _plot(snapshot, right_width, height - len(words) - 1, look)
+    plot = _plot(plotted, right_width, height - len(words) - 1, look)
     return beside(drawn.lines, [*words, Text(), *plot], left_width)
 
 
-def _stacked(snapshot: RunSnapshot, picture: AgentView, width: int, height: int, look: TerminalStyle) -> list[Text]:
+def _stacked(plotted: PlottedCurve, picture: AgentView, width: int, height: int, look: TerminalStyle) -> list[Text]:
     """Draw the map over its legend over the curve; the legend is cut first, then the map."""
     n_rows = wall_array(picture.scene).shape[0]
     drawn = draw_grid(picture, width, height, look)
@@ -115,7 +151,7 @@ def _stacked(snapshot: RunSnapshot, picture: AgentView, width: int, height: int,
         drawn = draw_grid(picture, width, max(height - min(n_words, 2), 2), look)
     words = flow(width, [*drawn.notes, *drawn.legend] if len(drawn.lines) <= n_rows else [*drawn.legend, *drawn.notes])
     page = [*drawn.lines, *words][:height]
-    return [*page, *_plot(snapshot, width, height - len(page), look)]
+    return [*page, *_plot(plotted, width, height - len(page), look)]
 
 
 def _cell_beside(n_columns: int, width: int, look: TerminalStyle) -> int:
@@ -127,10 +163,11 @@ def _leaves_room(map_width: int, width: int) -> bool:
     return width - map_width - 2 >= MIN_PLOT_WIDTH
 
 
-def _plot(snapshot: RunSnapshot, width: int, height: int, look: TerminalStyle) -> list[Text]:
+def _plot(plotted: PlottedCurve, width: int, height: int, look: TerminalStyle) -> list[Text]:
     if height < 1:
         return []
-    plot = curve_plot(snapshot.curve, width, min(MAX_PLOT_HEIGHT, height), snapshot.optimum, look)
+    height = min(MAX_PLOT_HEIGHT, height)
+    plot = curve_plot(plotted.curve, width, height, plotted.best, look, plotted.name, plotted.best_name)
     return list(plot.split("\n"))[:height]
 
 
@@ -187,12 +224,12 @@ def _what_to_look_at(snapshot: RunSnapshot) -> Sequence[Part]:
     start = snapshot.random_score
     if start is None or best is None or not (np.isfinite(start) and np.isfinite(best)):
         return [(f"max |Q - Q*| = {number(error)}, of seed {snapshot.seeds[0]}", "bold")] if known and error else []
-    if best - start > NEARLY * max(abs(best), abs(start)):
+    if _return_rises(snapshot):
         goal = "best possible" if snapshot.optimum is not None else "solved"
         rise = [("watch the return rise", ""), (f"random play {number(start)}, {goal} {number(best)}", "dim")]
         return [*rise, (f"max |Q - Q*| = {number(error)}", "dim")] if known and error is not None else rise
     if known and error is not None:
-        words = "random play arrives too: watch Q(s, a) approach its exact values"
+        words = "random play arrives too: watch Q approach its exact values"
         return [(words, ""), (f"max |Q - Q*| = {number(error)}", "bold")]
     return [(f"random play scores {number(start)} already, of {number(best)}", "dim")]
 
