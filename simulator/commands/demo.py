@@ -72,9 +72,9 @@ TOURNAMENT: dict[str, Any] = {
         "cliff": {"name": "CliffWalking-v1"},
     },
 }
-AGAIN = "engram run q_learning rooms --env.layout cliff --slow 30"
+AGAIN = "engram run q_learning rooms --env.layout cliff --steps 3000 --slow 30"
 NEXT = {
-    AGAIN: "watch an agent learn",
+    AGAIN: "watch it learn",
     "engram run q_learning rooms --help": "list every setting of both players",
     "engram solve rooms --gamma 0.8": "compute the exact optimum of the six rooms",
     "engram recall nearest_neighbor rbm autoencoder digits": "benchmark trained memories",
@@ -129,7 +129,7 @@ def watch(lab: str) -> int:
         if driven.signal:
             console.print_status(interruption_line(driven, store.lab))
         else:
-            console.print_status(f"watch it again: {AGAIN}")
+            console.print_status(f"again: {AGAIN}")
     return driven.signal
 
 

@@ -257,7 +257,8 @@ def _legend(picture: AgentView, cells: list[list[Cell]], frame: Frame, look: Ter
     marks = {(cell.mark, _sign(cell, look)): None for cell in shown if cell.mark}
     for kind, sign in sorted(marks, key=lambda mark: list(SIGNS).index(mark[0]) if mark[0] in SIGNS else len(SIGNS)):
         style = SIGNS[kind][2] if kind in SIGNS else ""
-        items.append(Text.assemble((sign, style), (f" {MEANINGS.get(kind, clean(kind))}", "dim")))
+        meaning = clean(picture.scene.meanings.get(kind, MEANINGS.get(kind, kind)))
+        items.append(Text.assemble((sign, style), (f" {meaning}", "dim")))
     arrows = {cell.arrow for cell in shown if not cell.wall and cell.mark not in ENDS and cell.arrow != " "}
     single, several, any_move = ("^>v<", "+", ".") if look.ascii else ("↑→↓←", "└ ┼", "·")
     if arrows & set(single):

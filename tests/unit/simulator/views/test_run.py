@@ -102,6 +102,23 @@ def test_every_layout_is_whole_at_80_by_24_and_every_sign_is_explained(layout, s
     assert not re.search(r"rows \d|columns \d", page.plain)
 
 
+@pytest.mark.parametrize(
+    ("env", "meanings"),
+    [
+        ("FrozenLake8x8-v1", ["● agent", "★ goal", "▒ hole", "several are best"]),
+        ("CliffWalking-v1", ["● agent", "★ goal", "▒ cliff, back to the start"]),
+        ("Taxi-v4", ["● taxi", "R destination", "P passenger", "Y stand", "█ wall"]),
+    ],
+)
+def test_environments_name_their_own_signs(env, meanings):
+    one = registry.load("envs", env).make([0], registry.load("envs", env).Config())
+    one.reset()
+    best = value_iteration(one.spec.mdp, one.spec.gamma)
+    view = AgentView(one.scene(0), best.values, best.greedy)
+    page = page_of(snapshot(picture=view), None, (80, 24), TerminalStyle(), KEYS).plain
+    assert all(meaning in page for meaning in meanings)
+
+
 def _is_seen(mark, scene):
     """Return whether nothing that is drawn first stands on the same cell."""
     walker = next(other for other in scene.marks if other.kind == "walker")
