@@ -34,6 +34,8 @@ class Options:
     """use a preset (engram list presets) by name; with a / or .toml, a file"""
     view: Literal["terminal", "none"] = "terminal"
     """live view"""
+    slow: Annotated[float, Meta(gt=0.0, le=1e6)] | None = None
+    """show so many environment steps per second, 10 without a number; keys change it while the run is watched"""
     gamma: Share | None = None
     """discount per step; by default the environment's own, or 1 with criterion finite"""
     criterion: Literal["discounted", "average", "finite"] = "discounted"
@@ -231,9 +233,13 @@ def lab_of(options: Options) -> str:
     return lab
 
 
-def view_of(options: Options, experiment: str = "run") -> Any:
-    """Make the views of an experiment: the live one, and of a run its event files; None without any."""
-    view = None if options.view == "none" else import_module(f"simulator.views.{experiment}").terminal_view()
+def view_of(options: Options, experiment: str = "run", **controls: Any) -> Any:
+    """Make the views of an experiment: the live one, and of a run its event files; None without any.
+
+    ``controls`` go to the live one's ``terminal_view``.
+    """
+    module = f"simulator.views.{experiment}"
+    view = None if options.view == "none" else import_module(module).terminal_view(**controls)
     if not options.tensorboard:
         return view
     from simulator.training.tensorboard import EventWriter

@@ -1,6 +1,7 @@
 """``engram demo``: train agents, benchmark memories and run a small tournament in half a minute.
 
-Three agents learn two sets of rooms, beside the exact optimum; memories recall corrupted digits, beside the
+In a terminal it begins with a few seconds of one run to watch: Q-learning at the cliff, slow at first. Any key skips
+it. Three agents learn two sets of rooms, beside the exact optimum; memories recall corrupted digits, beside the
 Bayes-optimal ceiling; and a small tournament ranks agents, with confidence intervals.
 """
 
@@ -74,8 +75,9 @@ TOURNAMENT: dict[str, Any] = {
         "cliff": {"name": "CliffWalking-v1"},
     },
 }
+AGAIN = "engram run q_learning rooms --env.layout cliff --steps 3000 --slow 30"
 NEXT = {
-    "engram run q_learning rooms --env.layout four": "Train with a live view",
+    AGAIN: "Watch it learn",
     "engram run q_learning rooms --help": "List every setting of both players",
     "engram solve rooms --gamma 0.8": "Compute the exact optimum of the six rooms",
     "engram recall nearest_neighbor rbm autoencoder digits": "Benchmark trained memories",
@@ -84,6 +86,16 @@ NEXT = {
     "engram list runs": "List stored runs",
     "engram show latest": "Show one run, with its settings",
 }
+
+
+WATCHED: dict[str, Any] = {
+    "seeds": SEEDS,
+    "steps": 4_000,
+    "agent": {"name": "q_learning"},
+    "env": {"name": "rooms", "layout": "cliff"},
+}
+FIRST_SPEED = 20.0  # environment steps per second of the watched run
+DOUBLES_EVERY = 0.8  # seconds; 4,000 steps take about 6
 
 
 class Demo(NamedTuple):
@@ -98,8 +110,30 @@ def act(args: ParsedArgs) -> CommandResult:
     from simulator.commands import run, solve
 
     run.announce_compiling()
-    demo = play(lab_of(args.options))
+    lab = lab_of(args.options)
+    if sys.stdout.isatty() and sys.stderr.isatty() and not args.options.json and (number := watch(lab)):
+        return CommandResult(None, lambda data: None, 128 + number)
+    demo = play(lab)
     return CommandResult(demo.data, lambda data: show(data, demo.picture, solve.draw))
+
+
+def watch(lab: str) -> int:
+    """Show one run that learns, slow at first and faster and faster; the number of the signal that ended it, or 0."""
+    from simulator.commands import run
+    from simulator.commands.driver import drive, interruption_line
+    from simulator.commands.keyboard import Keyboard
+    from simulator.commands.playback import Playback
+    from simulator.views.run import terminal_view
+
+    playback = Playback(FIRST_SPEED, Keyboard.of_terminal(), doubles_every=DOUBLES_EVERY, any_key_skips=True)
+    with Store(lab) as store:
+        snapshots = engine.run(build(WATCHED), store, label="demo: watched", stride=playback.stride)
+        driven = drive(snapshots, terminal_view(controls=playback.controls), run.begun, playback)
+        if driven.signal:
+            console.print_status(interruption_line(driven, store.lab))
+        else:
+            console.print_status(f"again: {AGAIN}")
+    return driven.signal
 
 
 def play(lab: str) -> Demo:

@@ -8,13 +8,18 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from types import FrameType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from simulator.core.errors import BadInputError
 from simulator.core.snapshots import ENDED, Snapshot, View
 from simulator.core.stopping import stop_requests_from
+
+if TYPE_CHECKING:
+    from simulator.commands.keyboard import Keyboard
+    from simulator.commands.playback import Playback
 
 _HANGUP = getattr(signal, "SIGHUP", 0)  # not every system has it
 AT_ONCE = 0.5  # seconds
@@ -37,13 +42,57 @@ class Driven(NamedTuple, Generic[S]):
     signal: int  # number of the signal that ended it, 0: the experiment is over
 
 
-def drive(snapshots: Generator[S, None, None], view: View[S] | None, begun: Callable[[S], None]) -> Driven[S]:
+class _Screen(Generic[S]):
+    """A view, and the keyboard of its terminal; either may be missing, and the terminal may go away."""
+
+    def __init__(self, view: View[S] | None, keyboard: Keyboard | None) -> None:
+        self._view = view
+        self._keyboard = keyboard
+
+    def show(self, snapshot: S) -> None:
+        """Draw a snapshot."""
+        if self._view is not None:
+            with self._drawing():
+                self._view.show(snapshot)
+
+    def close(self) -> None:
+        """Leave the final screen."""
+        if self._view is not None:
+            with self._drawing():
+                self._view.close()
+
+    def listening(self) -> AbstractContextManager[None]:
+        """Listen to the keyboard until the end of the block."""
+        return nullcontext() if self._keyboard is None else self._keyboard.listening(self._leave)
+
+    def release(self) -> None:
+        """Give the terminal its own mode back."""
+        if self._keyboard is not None:
+            self._keyboard.release()
+
+    def _leave(self) -> None:
+        if self._view is not None:
+            self._view.close()
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        with _terminal_may_be_gone(), nullcontext() if self._keyboard is None else self._keyboard.drawing():
+            yield
+
+
+def drive(
+    snapshots: Generator[S, None, None],
+    view: View[S] | None,
+    begun: Callable[[S], None],
+    playback: Playback | None = None,
+) -> Driven[S]:
     """Drive an experiment to its end, or until Ctrl-C, SIGTERM or SIGHUP, which closes it with a checkpoint.
 
     Args:
         snapshots: the experiment's loop.
         view: draws every snapshot, or None.
         begun: called once with the first snapshot, when the experiment has its id.
+        playback: how fast to ask for snapshots, and the keys that change it; None: at once, and no keys.
 
     Raises:
         ValueError: the players cannot be built from these settings.
@@ -51,7 +100,8 @@ def drive(snapshots: Generator[S, None, None], view: View[S] | None, begun: Call
         Stopped: a signal came while files were read.
     """
     last: S | None = None
-    with _stopping() as stop, stop_requests_from(lambda: stop.number):
+    screen = _Screen(view, playback.keyboard if playback is not None else None)
+    with _stopping(screen.release) as stop, stop_requests_from(lambda: stop.number), screen.listening():
         try:
             while not stop.number:
                 snapshot = _next(snapshots, last)
@@ -60,15 +110,15 @@ def drive(snapshots: Generator[S, None, None], view: View[S] | None, begun: Call
                 if last is None:
                     begun(snapshot)
                 last = snapshot
-                if view is not None:
-                    with _terminal_may_be_gone():
-                        view.show(snapshot)
+                screen.show(snapshot)
+                if playback is not None:
+                    playback.wait(snapshot, partial(screen.show, snapshot), lambda: stop.number)
+                    stop.number = stop.number or signal.SIGINT * playback.stop_asked
         finally:
-            if view is not None:
-                with _terminal_may_be_gone():
-                    view.close()
-            if stop.number:
-                snapshots.close()
+            try:
+                screen.close()
+            finally:
+                snapshots.close()  # with a checkpoint, unless it is over
     if last is None:
         raise RuntimeError("the experiment gave no snapshot")
     return Driven(last, stop.number if last.phase not in ENDED else 0)
@@ -122,11 +172,14 @@ def _leave_terminal() -> None:
 
 
 @contextmanager
-def _stopping() -> Iterator[StopSignal]:
+def _stopping(leave: Callable[[], None]) -> Iterator[StopSignal]:
     """Handle the first Ctrl-C, SIGTERM or SIGHUP. A second one exits at once, as harmless as ``kill -9``.
 
     A thread answers them: the main one may be in compiled code for long, and until then Python calls no handler. A
     SIGHUP that is ignored already, as under ``nohup``, stays so.
+
+    Args:
+        leave: called before the process exits at once, by another thread.
     """
     stop = StopSignal()
     reader, writer = os.pipe()
@@ -138,7 +191,7 @@ def _stopping() -> Iterator[StopSignal]:
     heeded = [number for number in _SIGNALS if number != _HANGUP or signal.getsignal(number) != signal.SIG_IGN]
     before: dict[int, Any] = {number: signal.signal(number, note) for number in heeded}
     outer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    answers = threading.Thread(target=_answer, args=(reader,), daemon=True)
+    answers = threading.Thread(target=_answer, args=(reader, leave), daemon=True)
     answers.start()
     try:
         yield stop
@@ -151,7 +204,7 @@ def _stopping() -> Iterator[StopSignal]:
         os.close(reader)
 
 
-def _answer(reader: int) -> None:
+def _answer(reader: int, leave: Callable[[], None]) -> None:
     """Print what the signals do whose numbers arrive at a pipe, until it is closed.
 
     What comes within ``AT_ONCE`` of the first is of the same wish: ``timeout`` signals its child, and then its group.
@@ -169,6 +222,7 @@ def _answer(reader: int) -> None:
             if came == 1:
                 os.write(2, b"engram: stopping as soon as this step is done; once more to leave at once\n")
             else:
+                leave()
                 show_cursor = b"\x1b[?25h\n" if os.isatty(2) else b""
                 os.write(
                     2, show_cursor + b"engram: stopped at once; engram resume continues from the last checkpoint\n"

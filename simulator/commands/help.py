@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-from simulator.commands.parser import SHORT, format_value, option_of
+from simulator.commands.parser import ALONE, SHORT, format_value, option_of
 from simulator.config.validation import Setting, describe, is_list, nested_fields, settings
 from simulator.core import registry
 
@@ -73,7 +73,8 @@ def help_text(
         else:
             many = is_list(setting.hint)
             shown = _option(setting, many=many)
-            own.add_argument(*names, metavar=shown.metavar, help=shown.text, nargs="+" if many else None)
+            nargs = "+" if many else "?" if setting.name in ALONE else None
+            own.add_argument(*names, metavar=shown.metavar, help=shown.text, nargs=nargs)
     for player in players:
         for path, doc, options in player.groups:
             inner = (*player.path, *path)

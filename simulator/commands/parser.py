@@ -19,7 +19,9 @@ from simulator.core.files.reading import MAX_DEPTH
 from simulator.core.registry import suggestions
 
 SHORT = {"output": "-o"}  # options that have a short form too
+ALONE = {"slow": "10"}  # options that may stand without a value, and the value that they have then
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)")
+_NUMBER = re.compile(r"-?\.?\d|-?(inf|nan)\Z")
 
 
 class ParsedWords(NamedTuple):
@@ -78,7 +80,7 @@ def _normalised(words: Sequence[str], settings_by_name: dict[str, Setting]) -> l
     for an option; and ``--json=true`` is a switch, to which argparse lets nobody give a value.
     """
     normalised: list[str] = []
-    for word in words:
+    for place, word in enumerate(words):
         option, sign, text = word.partition("=")
         before = normalised[-1] if normalised else ""
         if not word.startswith("--"):
@@ -90,6 +92,9 @@ def _normalised(words: Sequence[str], settings_by_name: dict[str, Setting]) -> l
                 normalised.append(word)
             continue
         option = option.replace("_", "-")
+        if _path(option)[0] in ALONE and not sign and not _NUMBER.match("".join(words[place + 1 : place + 2])):
+            normalised.append(f"{option}={ALONE[_path(option)[0]]}")
+            continue
         setting = settings_by_name.get(_path(option)[0])
         if setting is None or setting.hint is not bool or not sign:
             normalised.append(option + sign + text)

@@ -15,26 +15,25 @@ def act(args: ParsedArgs) -> CommandResult:
     lab = lab_of(options)
     if is_tournament(name, lab):
         from simulator.commands import tournament as tournament_command
-
-        refuse_unused(args, "resume", "a tournament", ("view", "workers", "trust_files", "retry"))
         from simulator.reporting import tournament
 
+        refuse_unused(args, "resume", "a tournament", ("view", "workers", "trust_files", "retry"))
         data, code = tournament_command.resume(name, lab, lambda: view_of(options, "tournament"), options)
         return CommandResult(data, tournament.show, code)
     if recall_command.is_benchmark(name, lab):
-        refuse_unused(args, "resume", "a recall benchmark", ("view",))
         from simulator.reporting import recall
 
+        refuse_unused(args, "resume", "a recall benchmark", ("view",))
         data, code = recall_command.resume(name, lab, lambda: view_of(options, "recall"))
         return CommandResult(data, recall.show, code)
-    refuse_unused(args, "resume", "a run", ("view", "tensorboard"))
-    data, code = run_command.resume(name, lab, lambda: view_of(options))
+    refuse_unused(args, "resume", "a run", ("view", "slow", "tensorboard"))
+    data, code = run_command.resume(name, lab, options)
     return CommandResult(data, run_command.show_summary, code)
 
 
 COMMAND = Command(
     act,
     (1, 1),
-    ("view", "workers", "trust_files", "retry", "tensorboard"),
+    ("view", "slow", "workers", "trust_files", "retry", "tensorboard"),
     examples=("resume latest", "resume r1 --view none"),
 )

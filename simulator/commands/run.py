@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from simulator.commands.command import (
     Command,
     CommandResult,
+    Options,
     ParsedArgs,
     check_kinds,
     lab_of,
@@ -28,6 +29,7 @@ from simulator.core.files.reading import is_path
 from simulator.core.notices import forget_notices, send_notices_to
 
 if TYPE_CHECKING:
+    from simulator.commands.playback import Playback
     from simulator.core.snapshots import RunSnapshot, View
     from simulator.store.run_store import Store
 
@@ -48,10 +50,11 @@ def act(args: ParsedArgs) -> CommandResult:
     if len(args.names) < 2 and not (options.config or options.preset):
         raise ValueError("expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)")
     check_kinds(args.names, ("agents", "envs")[: len(args.names)])
+    playback = playback_of(options)
     config = assemble(RunConfig, _sources(args))
     if line := registry.variant_line("agents", args.names[0]) if args.names else "":
         print_status(line)
-    data, code = begin(config, lab_of(options), lambda: view_of(options), options.label)
+    data, code = begin(config, lab_of(options), lambda: _watching(options, playback), options.label, playback)
     return CommandResult(data, show_summary, code)
 
 
@@ -74,7 +77,29 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     return [player_help((table,), f"{table}s", name) for table, name in named.items()]
 
 
-def begin(config: RunConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
+def playback_of(options: Options) -> Playback | None:
+    """Return the speed of a watched run, with the keys of its terminal; None where nobody watches.
+
+    Raises:
+        ValueError: a speed, but nothing to watch.
+    """
+    if options.view == "none":
+        if options.slow is not None:
+            raise ValueError("--slow: nothing is shown with --view none, expected --view terminal")
+        return None
+    from simulator.commands.keyboard import Keyboard
+    from simulator.commands.playback import Playback
+
+    return Playback(options.slow, Keyboard.of_terminal())
+
+
+def _watching(options: Options, playback: Playback | None) -> Any:
+    return view_of(options) if playback is None else view_of(options, controls=playback.controls)
+
+
+def begin(
+    config: RunConfig, lab: str, make_view: MakeView, label: str = "", playback: Playback | None = None
+) -> Outcome:
     """Run a new experiment; its summary and 0, 1 where every seed failed, or None and the code of an interruption.
 
     Raises:
@@ -86,10 +111,11 @@ def begin(config: RunConfig, lab: str, make_view: MakeView, label: str = "") -> 
     announce_compiling()
     forget_notices()
     with Store(lab) as store:
-        return _play(loop.run(config, store, label=label), store, make_view())
+        snapshots = loop.run(config, store, label=label, stride=playback.stride if playback else None)
+        return _play(snapshots, store, make_view(), playback)
 
 
-def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
+def resume(run: str, lab: str, options: Options) -> Outcome:
     """Continue a stored run to its end; see ``begin``.
 
     Raises:
@@ -107,7 +133,9 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
         if record.error:
             print_status(error_line(record.run, record.error))
             print_status(f"{record.run}: it continues after step {record.step:,}, and fails again unless this is fixed")
-        return _play(loop.run(config, store, record.run), store, make_view())
+        playback = playback_of(options)
+        snapshots = loop.run(config, store, record.run, stride=playback.stride if playback else None)
+        return _play(snapshots, store, _watching(options, playback), playback)
 
 
 def show_summary(summary: Mapping[str, Any]) -> None:
@@ -162,10 +190,15 @@ def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str
     return [*shown[:-1], f"{shown[-1]}; {consequence}"] if shown else []
 
 
-def _play(snapshots: Generator[RunSnapshot, None, None], store: Store, view: View[RunSnapshot] | None) -> Outcome:
+def _play(
+    snapshots: Generator[RunSnapshot, None, None],
+    store: Store,
+    view: View[RunSnapshot] | None,
+    playback: Playback | None,
+) -> Outcome:
     from simulator.commands.driver import drive, interruption_line
 
-    driven = drive(snapshots, view, _begun)
+    driven = drive(snapshots, view, begun, playback)
     snapshot = driven.last
     if snapshot.compile_seconds > 0:
         print_status(f"compiling took {snapshot.compile_seconds:.1f} s, not counted in the times below")
@@ -177,7 +210,8 @@ def _play(snapshots: Generator[RunSnapshot, None, None], store: Store, view: Vie
     return Outcome(None, 128 + driven.signal)
 
 
-def _begun(snapshot: RunSnapshot) -> None:
+def begun(snapshot: RunSnapshot) -> None:
+    """Print what begins, and the warnings of a run that continues."""
     n_seeds = len(snapshot.seeds)
     seeds = f"{n_seeds:,} seed{'s' * (n_seeds > 1)}"
     print_status(f"{snapshot.id}: {snapshot.agent} in {snapshot.env}, {seeds}, {snapshot.steps:,} steps per seed")
@@ -260,7 +294,7 @@ def _range(seeds: list[int]) -> str:
 COMMAND = Command(
     act,
     (0, 2),
-    ("config", "preset", "label", "view", "tensorboard"),
+    ("config", "preset", "label", "view", "slow", "tensorboard"),
     lambda: own_settings(RunConfig),
     ("agent", "env"),
     _players,

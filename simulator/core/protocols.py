@@ -216,3 +216,4 @@ class AgentView(NamedTuple):
     scene: Scene
     values: Array | None  # [N] best action value of every state
     greedy: Array | None  # [N, A] bool, every best action
+    q_error: float | None = None  # largest |Q - Q*| over the states that can be met, where both are known

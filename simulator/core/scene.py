@@ -37,6 +37,7 @@ class Scene:
         places: int [N, 2] row and column (or room, 0) of every state; states not shown now have row -1.
         actions: what each action does: ``"up"``, ``"right"``, ``"down"``, ``"left"`` or ``"room 3"``; ``[A]``.
         facts: short name -> text, shown beside the picture.
+        meanings: kind of a mark -> what it is here, where that is not the kind's own name: ``{"lava": "hole"}``.
     """
 
     title: str
@@ -50,3 +51,4 @@ class Scene:
     places: np.ndarray | None = None
     actions: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)

@@ -60,6 +60,21 @@ class Snapshot(Protocol):
         """One line each, such as for a damaged checkpoint that was skipped."""
 
 
+class Stride:
+    """Environment steps per seed from one snapshot of a run to the next, which its driver may change at any time.
+
+    No result depends on it.
+
+    Attributes:
+        steps: at most so many; 0: as many as a tenth of a second takes.
+        idle_seconds: seconds that the driver let the run wait, which are not counted in the run's time.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.idle_seconds = 0.0
+
+
 S_contra = TypeVar("S_contra", bound=Snapshot, contravariant=True)
 
 
@@ -93,6 +108,10 @@ class RunSnapshot:
     metrics: Metrics = field(default_factory=dict)
     picture: AgentView | None = None
     optimum: float | None = None  # best possible expected return of an episode
+    random_score: float | None = None  # mean return of uniformly random play
+    reward_threshold: float | None = None  # mean return from which the environment counts as solved
+    last_return: float | None = None  # of the latest episode that ended, of the seed in the picture
+    last_length: int = 0  # its steps
     exact: bool = True  # False: a foreign environment could not be continued exactly
     compile_seconds: float = 0.0  # spent compiling by this process, not in seconds
     failed: tuple[Failure, ...] = ()  # seeds that failed so far

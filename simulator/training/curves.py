@@ -28,6 +28,13 @@ class _Points(NamedTuple):
     length_sum: Array
 
 
+class LatestEpisode(NamedTuple):
+    """The training episode of one seed that ended last."""
+
+    total: float  # return
+    length: int  # environment steps
+
+
 class Recorder:
     """Learning curve so far, and the running episode, of every seed.
 
@@ -43,6 +50,7 @@ class Recorder:
         self._step = 0
         self._given = 0
         self._running = np.zeros((len(seeds), 2))  # return and length of the episode going on
+        self._latest = np.zeros((len(seeds), 2))  # of the latest that ended in this process; length 0: none yet
         shape = (len(seeds), -(-steps // self.width))
         zeros = [np.zeros(shape) for _ in range(5)]
         self._points = _Points(np.zeros(shape, np.int64), *zeros)
@@ -64,7 +72,7 @@ class Recorder:
         if self._step + reward.shape[1] > self._steps:
             raise ValueError(f"step {self._step + reward.shape[1]:,} of a run of {self._steps:,} steps")
         failed = np.zeros(len(reward), np.int64) if failed_at is None else failed_at
-        i, t = _extend(self._running, self._points, self._step, self.width, failed, reward, ended)
+        i, t = _extend(self._running, self._latest, self._points, self._step, self.width, failed, reward, ended)
         if i >= 0:
             where = f"in step {self._step + t + 1:,}"
             raise ValueError(f"seed {self._seeds[i]} got reward {reward[i, t]} {where}, expected a finite number")
@@ -73,6 +81,11 @@ class Recorder:
     def drop_running(self) -> None:
         """Drop the running episodes, which could not be continued."""
         self._running[:] = 0.0
+
+    def latest(self, index: int) -> LatestEpisode | None:
+        """Return the latest episode of seed number ``index``; None where none has ended in this process."""
+        total, length = self._latest[index]
+        return LatestEpisode(float(total), int(length)) if length else None
 
     def curve(self) -> Curve:
         """Return every point that has begun."""
@@ -111,7 +124,7 @@ class Recorder:
 
 
 @jit
-def _extend(running, points, step, width, failed, reward, ended):
+def _extend(running, latest, points, step, width, failed, reward, ended):
     """Add T steps of every seed; return (seed, step) of the first non-finite reward, or (-1, -1)."""
     for i in range(reward.shape[0]):
         for t in range(reward.shape[1]):
@@ -133,6 +146,8 @@ def _extend(running, points, step, width, failed, reward, ended):
                 points.return_max[i, p] = max(points.return_max[i, p], gain)
                 points.return_sq[i, p] += gain * gain
                 points.length_sum[i, p] += running[i, 1]
+                latest[i, 0] = gain
+                latest[i, 1] = running[i, 1]
                 running[i, 0] = 0.0
                 running[i, 1] = 0.0
     return -1, -1

@@ -217,17 +217,36 @@ def _exact(policy: Policy, spec: EnvSpec, failed: Array) -> Array | None:
     return np.where(failed, np.nan, evaluate_finite(spec.mdp, probs, spec.mdp.max_steps))
 
 
-def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
-    """Compute the maximum of |Q - Q*| per seed, [S], over legal actions in reachable states."""
+class ExactQ(NamedTuple):
+    """The exact action values of an environment at an agent's discount."""
+
+    q: Array  # float64 [N, A]
+    is_learned: Array  # bool [N, A]: legal actions in reachable states
+
+    def error(self, values: Array) -> Array:
+        """Return the maximum of |Q - Q*|, [S], of learned values [S, N, A]."""
+        return np.asarray(np.abs(values - self.q)[:, self.is_learned].max(axis=1))
+
+
+def exact_q(agent: Agent, spec: EnvSpec) -> ExactQ | None:
+    """Compute Q*; None where it cannot be computed, or where the agent has no discount or no action values."""
     if spec.mdp is None or spec.state_obs is None or not hasattr(agent, "gamma") or _work(spec.mdp) > MAX_EXACT_ENTRIES:
         return None
-    values = agent.policy().values(spec.state_obs)  # [S, N, A]
+    if agent.policy().values(spec.state_obs[:1]) is None:
+        return None
     try:
         best = value_iteration(spec.mdp, agent.gamma).q
     except ValueError:  # no finite value at this discount
         return None
-    learned = reachable(spec.mdp)[:, None] & spec.mdp.legal
-    return None if values is None else np.where(failed, np.nan, np.abs(values - best)[:, learned].max(axis=1))
+    return ExactQ(best, reachable(spec.mdp)[:, None] & spec.mdp.legal)
+
+
+def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
+    """Compute the maximum of |Q - Q*| per seed, [S], over legal actions in reachable states."""
+    exact = exact_q(agent, spec)
+    if exact is None:
+        return None
+    return np.where(failed, np.nan, exact.error(agent.policy().values(spec.state_obs)))
 
 
 def optimum(spec: EnvSpec) -> float | None:

@@ -13,7 +13,7 @@ from simulator.config.codec import is_as_stored
 from simulator.config.run import RunConfig, eval_period
 from simulator.core.jit import compile_seconds, working_seconds
 from simulator.core.protocols import Evaluation
-from simulator.core.snapshots import RunSnapshot
+from simulator.core.snapshots import RunSnapshot, Stride
 from simulator.core.stopping import RateLimiter
 from simulator.store.hosting import RunLease, WorkClock, WorkSeconds, hosted
 from simulator.store.records import Rows, RunProgress, RunRecord, Saved
@@ -36,6 +36,7 @@ def run(
     *,
     checkpoint_every: float = CHECKPOINT_EVERY,
     label: str = "",
+    stride: Stride | None = None,
 ) -> Generator[RunSnapshot, None, None]:
     """Train, evaluate and store.
 
@@ -45,15 +46,17 @@ def run(
         run: id of a stored run to continue from its newest whole checkpoint; None: a new one.
         checkpoint_every: seconds between checkpoints.
         label: name of a new run.
+        stride: steps between snapshots, for a driver that changes them; None: a tenth of a second's.
 
     Yields:
-        Snapshots, about ten a second; the last has the phase "done", or "failed" where every seed did.
+        Snapshots, about ten a second unless ``stride`` says otherwise; the last has the phase "done", or "failed"
+        where every seed did.
 
     Raises:
         ValueError: invalid settings, or a lab that cannot be used.
     """
     lease = RunLease(store, run, lambda: new_run(config, label), lambda record: is_as_stored(config, record))
-    yield from hosted(lease, lambda: TrainingLoop(Session(config), lease, checkpoint_every))
+    yield from hosted(lease, lambda: TrainingLoop(Session(config), lease, checkpoint_every, stride or Stride()))
 
 
 class TrainingLoop:
@@ -63,13 +66,15 @@ class TrainingLoop:
         session: the agent in its environment, not trained yet.
         lease: of the run.
         checkpoint_every: seconds between checkpoints.
+        stride: steps between snapshots.
     """
 
-    def __init__(self, session: Session, lease: RunLease, checkpoint_every: float) -> None:
+    def __init__(self, session: Session, lease: RunLease, checkpoint_every: float, stride: Stride) -> None:
         self._session = session
         self._store = lease.store
         self.run = lease.id
         self._checkpoint_every = checkpoint_every
+        self._stride = stride
         self._evaluator = session.evaluator()
         self._optimum = optimum(session.env.spec)
         self._training = WorkSeconds(0.0, 0.0)  # without evaluations
@@ -113,11 +118,16 @@ class TrainingLoop:
                 yield from self._evaluate()
             if session.step == config.steps or session.over:
                 break
-            n = self._train(min(n, config.steps - session.step, period - session.step % period), n)
+            left = min(config.steps - session.step, period - session.step % period)
+            stride = self._stride.steps
+            if stride:
+                self._train(min(stride, left), n)
+            else:
+                n = self._train(min(n, left), n)
             if time.perf_counter() - saved >= pause and session.step < config.steps:
                 pause = self._checkpoint_and_pause()
                 saved = time.perf_counter()
-            if self._reports.is_due():
+            if self._reports.is_due() or stride:
                 yield self._snapshot("training")
                 self._reports.restart()  # the time that a view takes is not counted
         phase = "failed" if session.over else "done"
@@ -184,11 +194,12 @@ class TrainingLoop:
         session = self._session
         step = int(session.failed_at.max()) if session.over else session.step
         spent = self._clock.read()
-        return RunProgress(step, spent.wall, spent.cpu, session.exact)
+        return RunProgress(step, spent.wall - self._stride.idle_seconds, spent.cpu, session.exact)
 
     def _snapshot(self, phase: str) -> RunSnapshot:
         session = self._session
         progress = self._progress()
+        latest = session.recorder.latest(0)
         return RunSnapshot(
             id=self.run,
             agent=session.config.agent,
@@ -206,6 +217,10 @@ class TrainingLoop:
             metrics={name: values.copy() for name, values in session.metrics.items()},
             picture=session.picture(),
             optimum=self._optimum,
+            random_score=session.env.spec.random_score,
+            reward_threshold=session.env.spec.reward_threshold,
+            last_return=latest.total if latest else None,
+            last_length=latest.length if latest else 0,
             exact=session.exact,
             compile_seconds=compile_seconds(),
             failed=session.failed,

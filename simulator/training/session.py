@@ -21,7 +21,7 @@ from simulator.core.protocols import AgentView, Array, Failure, Metrics, State
 from simulator.core.transition_table import TabularBatch
 from simulator.store.run_records import failures, seeds_of
 from simulator.training.curves import Recorder
-from simulator.training.evaluation import Evaluator
+from simulator.training.evaluation import Evaluator, ExactQ, exact_q
 
 MAX_ROLLOUT_STEPS = 2_000_000  # steps of all seeds in one compiled call
 MAX_NOTED_BYTES = 4 << 20  # bytes of the steps that are noted before they are recorded
@@ -76,6 +76,8 @@ class Session:
         self._most = max(1, longest if self._fast else min(MAX_NOTED_STEPS, MAX_NOTED_BYTES // size))
         self._check_finite(np.asarray(self._obs)[None], 0)
         self._make_env = env.make
+        self._exact_q: ExactQ | None = None
+        self._exact_q_known = False
 
     @property
     def over(self) -> bool:
@@ -206,7 +208,16 @@ class Session:
         values = policy.values(spec.state_obs)
         probs = policy.probs(spec.state_obs)
         best = None if values is None else values[0].max(axis=-1)
-        return AgentView(scene, best, None if probs is None else probs[0] > 0.0)
+        return AgentView(scene, best, None if probs is None else probs[0] > 0.0, self._q_error(values))
+
+    def _q_error(self, values: Array | None) -> float | None:
+        """Compute the largest |Q - Q*| of the first seed; Q* is computed once."""
+        if values is None or self.step == 0 or self.failed_at[0] > 0:
+            return None
+        if not self._exact_q_known:
+            self._exact_q = exact_q(self.agent, self.env.spec)
+            self._exact_q_known = True
+        return None if self._exact_q is None else float(self._exact_q.error(values[:1])[0])
 
 
 def _can_roll_out(agent: Any, env: Any) -> bool:

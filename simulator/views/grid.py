@@ -9,7 +9,7 @@ from rich.text import Text
 
 from simulator.core.protocols import AgentView, Array
 from simulator.core.scene import Scene
-from simulator.views.style import Part, TerminalStyle, clean, fit, number, stack
+from simulator.views.style import TerminalStyle, clean, fit, flow, number, stack
 
 # dark to bright and readable to the colour-blind: eight stops of matplotlib's viridis
 SHADES = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")
@@ -23,6 +23,16 @@ SIGNS = {
     "start": ("S", "S", "bold"),
     "slippery": ("≈", "~", "bold"),
 }  # kind -> sign, ASCII sign, style; a cell with several shows the first
+MEANINGS = {
+    "walker": "agent",
+    "goal": "goal",
+    "lava": "ends the episode",
+    "door": "door, locked",
+    "key": "key",
+    "cue": "cue",
+    "start": "start",
+    "slippery": "slippery",
+}
 ENDS = ("goal", "lava")  # cells where no move follows
 MOVES = {"up": 1, "right": 2, "down": 4, "left": 8}
 ARROWS = " ↑→└↓│┌├←┘─┴┐┤┬·"  # by the sum of the best moves; a dot: all four alike
@@ -50,11 +60,7 @@ class Frame(NamedTuple):
 
 
 def grid_map(picture: AgentView, width: int = 80, height: int | None = None, look: TerminalStyle | None = None) -> Text:
-    """Draw the grid with walls, marks, values and every best move of every cell.
-
-    With colours a value is the background's shade. Without, it is a number from 0 to 99, or from 0 to 9 where cells are
-    three characters wide. Where cells are narrower still only the moves are drawn, and a grid that does not fit is cut
-    around the walker, which a line below it says.
+    """Draw the grid with a line above it, and below it the legend, what is cut, and the scene's facts.
 
     Args:
         picture: a scene with ``walls``, and what the agent thinks.
@@ -63,24 +69,55 @@ def grid_map(picture: AgentView, width: int = 80, height: int | None = None, loo
         look: what the terminal can show.
     """
     look = look or TerminalStyle()
+    drawn = draw_grid(picture, width, height, look)
+    if height is not None:
+        n_below = len(flow(width, [*drawn.legend, *drawn.notes]))
+        drawn = draw_grid(picture, width, max(height - n_below, 2), look)
+    return stack([*drawn.lines, *flow(width, [*drawn.legend, *drawn.notes])])
+
+
+class GridDrawing(NamedTuple):
+    """A drawn grid and the words that belong to it."""
+
+    lines: list[Text]  # the title, then the rows
+    legend: list[Text]  # every sign that occurs, explained
+    notes: list[Text]  # what is cut, and the scene's facts
+
+
+def draw_grid(
+    picture: AgentView, width: int, height: int | None, look: TerminalStyle, cell: int | None = None
+) -> GridDrawing:
+    """Draw the grid with walls, marks, values and every best move of every cell.
+
+    With colours a value is the background's shade. Without, it is a number from 0 to 99, or from 0 to 9 where cells are
+    three characters wide. Where cells are narrower still only the moves are drawn, and a grid that does not fit is cut
+    around the walker, which a note says.
+
+    Args:
+        picture: a scene with ``walls``, and what the agent thinks.
+        width: columns to fill at most.
+        height: lines to fill at most, with the title; None: as many as needed.
+        look: what the terminal can show.
+        cell: characters that a cell is wide; None: as many as fit.
+    """
     scene = picture.scene
-    walls = np.atleast_2d(np.asarray(scene.walls, np.bool_)) if scene.walls is not None else np.zeros((0, 0), np.bool_)
+    walls = wall_array(scene)
     if not walls.size or width < 1:
-        return fit(width, ("no map", "dim"))
+        return GridDrawing([fit(width, ("no map", "dim"))], [], [])
     cells = _cells(picture, walls, look)
-    frame = _frame(picture, walls, (width, height), look)
-    page = [fit(width, (clean(scene.title), "bold"))]
+    frame = _frame(picture, walls, (width, height), look, cell)
+    lines = [fit(width, (clean(scene.title), "bold"))]
     for row in frame.rows:
         line = Text()
         for column in frame.columns:
             _draw(line, cells[row][column], frame, look)
-        page.append(line)
-    return stack([*page, *_below(picture, walls.shape, frame, width, look)])
+        lines.append(line)
+    return GridDrawing(lines, _legend(picture, cells, frame, look), _notes(picture, walls.shape, frame))
 
 
-def grid_width(scene: Scene, look: TerminalStyle, cell: int | None = None) -> int:
-    """Return the columns of the grid, with cells of the given or of the preferred width."""
-    return int(np.asarray(scene.walls).shape[-1]) * (cell or (3 if look.colour else 4))
+def wall_array(scene: Scene) -> Array:
+    """Return the walls, bool [H, W]; of size 0 where there are none."""
+    return np.atleast_2d(np.asarray(scene.walls, np.bool_)) if scene.walls is not None else np.zeros((0, 0), np.bool_)
 
 
 def _cells(picture: AgentView, walls: Array, look: TerminalStyle) -> list[list[Cell]]:
@@ -128,11 +165,13 @@ def _shown(scene: Scene, shape: tuple[int, ...]) -> tuple[Array, Array]:
     return states, places[states]
 
 
-def _frame(picture: AgentView, walls: Array, room: tuple[int, int | None], look: TerminalStyle) -> Frame:
+def _frame(
+    picture: AgentView, walls: Array, room: tuple[int, int | None], look: TerminalStyle, cell: int | None
+) -> Frame:
     n_rows, n_columns = walls.shape
     width, height = room
-    cell = int(np.clip(width // n_columns, 1, 3 if look.colour else 4))
-    lines = n_rows if height is None else min(n_rows, max(height - 3, 1))
+    cell = cell or int(np.clip(width // n_columns, 1, 3 if look.colour else 4))
+    lines = n_rows if height is None else min(n_rows, max(height - 1, 1))
     marks = {mark.kind: (mark.row, mark.column) for mark in picture.scene.marks}
     centre = marks.get("walker", (n_rows // 2, n_columns // 2))
     values = place_values(picture, walls.shape)
@@ -159,8 +198,8 @@ def _draw(line: Text, cell: Cell, frame: Frame, look: TerminalStyle) -> None:
     if cell.wall:
         line.append(("#" if look.ascii else "█") * frame.cell, "grey50")
         return
-    sign, plain, style = SIGNS.get(cell.mark, (" ", " ", ""))
-    mark = cell.label if len(cell.label) == 1 and cell.label.isprintable() else (plain if look.ascii else sign)
+    style = SIGNS[cell.mark][2] if cell.mark in SIGNS else ""
+    mark = _sign(cell, look)
     arrow = " " if cell.mark in ENDS else cell.arrow
     fraction = _scaled(cell.value, frame)
     background = _background(fraction) if look.colour else ""
@@ -175,6 +214,13 @@ def _draw(line: Text, cell: Cell, frame: Frame, look: TerminalStyle) -> None:
     if frame.cell > 1:
         line.append(mark if cell.mark else " ", style if " on " in style else f"{background} bold")
     line.append(arrow + " " * (frame.cell - 2), style if cell.mark in ENDS else background)
+
+
+def _sign(cell: Cell, look: TerminalStyle) -> str:
+    """Return the sign of a cell's mark: its label where it has one of one character."""
+    sign, plain, _ = SIGNS.get(cell.mark, (" ", " ", ""))
+    labelled = len(cell.label) == 1 and cell.label.isprintable() and (cell.label.isascii() or not look.ascii)
+    return cell.label if labelled else (plain if look.ascii else sign)
 
 
 def _scaled(value: float, frame: Frame) -> float:
@@ -192,28 +238,46 @@ def _background(fraction: float) -> str:
     return f"{'white' if shade < 4 else 'black'} on {SHADES[shade]}"
 
 
-def _below(picture: AgentView, shape: tuple[int, ...], frame: Frame, width: int, look: TerminalStyle) -> list[Text]:
-    """Return the legend: signs, hidden rows and columns, and the scene's facts."""
+def _notes(picture: AgentView, shape: tuple[int, ...], frame: Frame) -> list[Text]:
+    """Return which rows and columns are drawn where not all are, and the scene's facts."""
     n_rows, n_columns = shape
-    lines = [_legend(picture, frame, width, look)]
     cut = [f"rows {frame.rows[0]}-{frame.rows[-1]} of {n_rows}"] if len(frame.rows) < n_rows else []
     if len(frame.columns) < n_columns:
         cut.append(f"columns {frame.columns[0]}-{frame.columns[-1]} of {n_columns}")
-    facts = [(f"{clean(name)} {clean(text)}", "") for name, text in picture.scene.facts.items()]
-    if cut or facts:
-        lines.append(fit(width, *[(", ".join(cut), "yellow")] * bool(cut), *facts))
-    return lines
+    facts = [Text(f"{clean(name)} {clean(text)}") for name, text in picture.scene.facts.items()]
+    return [*[Text(", ".join(cut), "yellow")] * bool(cut), *facts]
 
 
-def _legend(picture: AgentView, frame: Frame, width: int, look: TerminalStyle) -> Text:
-    parts: list[Part] = []
-    scale = f"value {number(frame.low)} to {number(frame.high)}"
-    if picture.values is not None and look.colour:
-        parts = [(f"value {number(frame.low)} ", "dim"), *((" ", f"on {shade}") for shade in SHADES)]
-        bar = Text.assemble(*parts, (f" {number(frame.high)}", "dim"))
-        return bar if bar.cell_len <= width else fit(width, (scale, "dim"))
-    if picture.values is not None and frame.cell > 2:
-        parts = [(f"0-{10 ** (frame.cell - 2) - 1}: {scale}", "dim")]
-    if look.ascii and picture.greedy is not None:
-        parts += [("+ several best moves", "dim"), (". any", "dim")]
-    return fit(width, *parts)
+def _legend(picture: AgentView, cells: list[list[Cell]], frame: Frame, look: TerminalStyle) -> list[Text]:
+    """Explain every sign that is drawn."""
+    shown = [cells[row][column] for row in frame.rows for column in frame.columns]
+    items = []
+    if any(cell.wall for cell in shown):
+        items.append(Text.assemble(("#" if look.ascii else "█", "grey50"), (" wall", "dim")))
+    marks = {(cell.mark, _sign(cell, look)): None for cell in shown if cell.mark}
+    for kind, sign in sorted(marks, key=lambda mark: list(SIGNS).index(mark[0]) if mark[0] in SIGNS else len(SIGNS)):
+        style = SIGNS[kind][2] if kind in SIGNS else ""
+        meaning = clean(picture.scene.meanings.get(kind, MEANINGS.get(kind, kind)))
+        items.append(Text.assemble((sign, style), (f" {meaning}", "dim")))
+    arrows = {cell.arrow for cell in shown if not cell.wall and cell.mark not in ENDS and cell.arrow != " "}
+    single, several, any_move = ("^>v<", "+", ".") if look.ascii else ("↑→↓←", "└ ┼", "·")
+    if arrows & set(single):
+        items.append(Text.assemble((single[1], ""), (" best action", "dim")))
+    if arrows - set(single) - {any_move}:
+        items.append(Text.assemble((several, ""), (" several are best", "dim")))
+    if any_move in arrows:
+        items.append(Text.assemble((any_move, ""), (" all are equal", "dim")))
+    return [*items, *_scale(picture, frame, look)]
+
+
+def _scale(picture: AgentView, frame: Frame, look: TerminalStyle) -> list[Text]:
+    """Explain how values are drawn."""
+    if picture.values is None:
+        return []
+    if look.colour:
+        shades = [(" ", f"on {shade}") for shade in SHADES]
+        return [Text.assemble((f"value {number(frame.low)} ", "dim"), *shades, (f" {number(frame.high)}", "dim"))]
+    if frame.cell > 2:
+        top = 10 ** (frame.cell - 2) - 1
+        return [Text(f"0-{top} value, from {number(frame.low)} to {number(frame.high)}", "dim")]
+    return []

@@ -1,6 +1,6 @@
 """Live view of an experiment in the terminal: one shell for every kind of snapshot.
 
-On a terminal the page is redrawn in place, at most ten times a second; elsewhere, as in a log file, one line now and
+On a terminal the page is redrawn in place, as often as the view says; elsewhere, as in a log file, one line now and
 then says how far the experiment is.
 """
 
@@ -34,6 +34,7 @@ class LiveView(Generic[S]):
         line: formats one line of a snapshot, for logs.
         console: terminal to draw on; stderr by default, so that results can be piped.
         clock: seconds, for the rate limit.
+        redraw_seconds: seconds between two drawings at least.
     """
 
     def __init__(
@@ -42,12 +43,13 @@ class LiveView(Generic[S]):
         line: Callable[[S], str],
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
+        redraw_seconds: float = REDRAW_SECONDS,
     ) -> None:
         self._page = page
         self._line = line
         self._console = console or Console(stderr=True)
         self._look = style_of(self._console)
-        self._redraws = RateLimiter(REDRAW_SECONDS, clock)
+        self._redraws = RateLimiter(redraw_seconds, clock)
         self._live: Live | None = None
         self._drawn: S | None = None
         self._newest: S | None = None

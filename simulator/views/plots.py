@@ -32,7 +32,13 @@ class Lines(NamedTuple):
 
 
 def curve_plot(
-    curve: Curve, width: int, height: int, optimum: float | None = None, look: TerminalStyle | None = None
+    curve: Curve,
+    width: int,
+    height: int,
+    optimum: float | None = None,
+    look: TerminalStyle | None = None,
+    name: str = "return",
+    best_name: str = "optimum",
 ) -> Text:
     """Plot the learning curve: mean over seeds, band over seeds, optimum as a dashed line.
 
@@ -45,6 +51,8 @@ def curve_plot(
         height: lines to fill, the legend and the axis among them.
         optimum: best possible expected return of an episode.
         look: what the terminal can show.
+        name: what the curve is of.
+        best_name: what ``optimum`` is called.
     """
     look = look or TerminalStyle()
     limits = None
@@ -61,7 +69,7 @@ def curve_plot(
     lines = over_seeds(curve, columns * dots[1])
     canvas = _canvas(lines, optimum, (low, high), ((height - 3) * dots[0], columns * dots[1]))
     rows = _characters(canvas, dots)
-    page = [_legend(curve, lines, optimum, width, look)]
+    page = [_legend((name, best_name), curve, lines, optimum, width, look)]
     if clipped:
         rows[-1] = _note(rows[-1], f"{'v' if look.ascii else '↓'} from {number(float(np.nanmin(lines.mean)))}")
     for i, row in enumerate(rows):
@@ -86,8 +94,17 @@ def over_seeds(curve: Curve, columns: int) -> Lines:
         inside = curves[:, has_data]
         n = len(curves)
         mean[has_data] = np.nanmean(inside, axis=0)
-        low[has_data], high[has_data] = np.nanquantile(inside, (0.25, 0.75) if n >= 4 else (0.0, 1.0), axis=0)
+        low[has_data], high[has_data] = _quantiles(inside, (0.25, 0.75) if n >= 4 else (0.0, 1.0))
     return Lines(mean, low, high, _band_name(len(curves)))
+
+
+def _quantiles(curves: Array, fractions: tuple[float, float]) -> Array:
+    """Compute quantiles over seeds, [2, C], NaN left out, which takes long where there is any."""
+    is_whole = np.isfinite(curves).all(axis=0)
+    out = np.empty((2, curves.shape[1]))
+    out[:, is_whole] = np.quantile(curves[:, is_whole], fractions, axis=0)
+    out[:, ~is_whole] = np.nanquantile(curves[:, ~is_whole], fractions, axis=0)
+    return out
 
 
 def _band_name(n_seeds: int) -> str:
@@ -239,11 +256,14 @@ def _x_axis(last: int, margin: int, columns: int, look: TerminalStyle) -> list[T
     ]
 
 
-def _legend(curve: Curve, lines: Lines, optimum: float | None, width: int, look: TerminalStyle) -> Text:
+def _legend(
+    names: tuple[str, str], curve: Curve, lines: Lines, optimum: float | None, width: int, look: TerminalStyle
+) -> Text:
+    name, best_name = names
     n = len(curve.mean_return)
     sign = ("*", ".", "- -") if look.ascii else ("⠒⠒", "⠡⠡", "⠒ ⠒")
-    parts: list[Part] = [(f"{sign[0]} return, mean of {n} seeds" if n != 1 else f"{sign[0]} return", MEAN)]
-    parts += [(f"{sign[2]} optimum {number(best)}", OPTIMUM) for best in _known(optimum)]
+    parts: list[Part] = [(f"{sign[0]} {name}, mean of {n} seeds" if n != 1 else f"{sign[0]} {name}", MEAN)]
+    parts += [(f"{sign[2]} {best_name} {number(best)}", OPTIMUM) for best in _known(optimum)]
     if lines.band:
         parts.append((f"{sign[1]} {lines.band}", BAND))
     return fit(width, *parts, gap="   ")

@@ -20,8 +20,10 @@ def room_table(picture: AgentView, width: int, look: TerminalStyle) -> list[Text
     lines = [fit(width, (clean(scene.title), "bold"))]
     highest = float(np.nanmax(np.abs(values))) if values is not None and np.isfinite(values).any() else 0.0
     arrow = "->" if look.ascii else "→"
+    goals = {mark.row for mark in scene.marks if mark.kind == "goal"}
     for room in range(len(scene.rooms)):
-        mark = ("@" if look.ascii else "●") if room == scene.walker else " "
+        goal = ("G" if look.ascii else "★") if room in goals else " "
+        mark = ("@" if look.ascii else "●") if room == scene.walker else goal
         value = float("nan") if values is None or room >= len(values) else float(values[room])
         fraction = abs(value) / highest if highest > 0 and np.isfinite(value) else 0.0
         bar = ("#" if look.ascii else "█") * round(BAR * min(fraction, 1.0))
@@ -34,10 +36,23 @@ def room_table(picture: AgentView, width: int, look: TerminalStyle) -> list[Text
         lines.append(
             fit(
                 width,
-                (f"{mark} room {room}", "bold red" if mark.strip() else ""),
+                (f"{mark} room {room}", "bold red" if room == scene.walker else ""),
                 (bar.ljust(BAR), "cyan"),
                 (number(value).rjust(7), ""),
                 (shown, "green"),
             )
         )
     return lines
+
+
+def room_legend(picture: AgentView, look: TerminalStyle) -> list[Text]:
+    """Explain every sign of the table."""
+    walker, goal, bar, arrow = ("@", "G", "##", "->") if look.ascii else ("●", "★", "██", "→")
+    items = [(walker, "bold red", "agent")]
+    if any(mark.kind == "goal" for mark in picture.scene.marks):
+        items.append((goal, "", "goal"))
+    if picture.values is not None:
+        items.append((bar, "cyan", "value of the room, and as a number"))
+    if picture.greedy is not None:
+        items.append((arrow, "green", "room of the best action"))
+    return [Text.assemble((sign, style), (f" {meaning}", "dim")) for sign, style, meaning in items]

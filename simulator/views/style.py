@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -11,7 +12,19 @@ from rich.text import Text
 
 from simulator.core.files.escaping import visible as clean
 
-__all__ = ["Part", "TerminalStyle", "clean", "count", "duration", "fit", "number", "stack", "style_of"]
+__all__ = [
+    "Part",
+    "TerminalStyle",
+    "beside",
+    "clean",
+    "count",
+    "duration",
+    "fit",
+    "flow",
+    "number",
+    "stack",
+    "style_of",
+]
 
 Part = tuple[str, str]  # words and their style
 
@@ -90,7 +103,30 @@ def fit(width: int, *parts: Part, gap: str = "  ") -> Text:
     return line
 
 
-def stack(lines: list[Text]) -> Text:
+def flow(width: int, items: Sequence[Text], gap: str = "  ") -> list[Text]:
+    """Put items one after the other, as many in a line of at most ``width`` cells as fit; a longer one is cut."""
+    lines: list[Text] = []
+    for item in items:
+        if lines and lines[-1].cell_len + len(gap) + item.cell_len <= width:
+            lines[-1].append(gap).append_text(item)
+            continue
+        lines.append(item.copy())
+        lines[-1].truncate(max(width, 0))
+    return lines
+
+
+def beside(left: Sequence[Text], right: Sequence[Text], left_width: int, gap: str = "  ") -> list[Text]:
+    """Put two columns of lines side by side, the left one at least ``left_width`` cells wide."""
+    lines: list[Text] = []
+    for at in range(max(len(left), len(right))):
+        line = left[at].copy() if at < len(left) else Text()
+        if at < len(right) and right[at].plain:
+            line.append(" " * (left_width - line.cell_len) + gap).append_text(right[at])
+        lines.append(line)
+    return lines
+
+
+def stack(lines: Sequence[Text]) -> Text:
     """Stack lines."""
     page = Text("\n", no_wrap=True, overflow="crop").join(lines)
     page.no_wrap = True

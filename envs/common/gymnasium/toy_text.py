@@ -93,18 +93,26 @@ def _grid(title: str, core: Any, state: int, clock: int) -> Scene:
         uncertain = any(len(outcomes) > 1 for row in core.P.values() for outcomes in row.values())
         letters = core.desc.astype(str)
         facts = {"step": str(clock), "ice": "slippery" if uncertain else "not slippery"}
+        meanings = {"lava": "hole"}
     else:
         letters = np.where(core._cliff, "H", "F")
         letters[3, 0] = "S"
         letters[3, -1] = "G"
         facts = {"step": str(clock), "ground": "slippery" if core.is_slippery else "not slippery"}
+        meanings = {"lava": "cliff, back to the start"}
     kinds = {"S": "start", "G": "goal", "H": "lava"}
     cells = list(np.ndindex(letters.shape))
     marks = [Mark(*cell, kinds[letters[cell]]) for cell in cells if letters[cell] in kinds]
     marks.append(Mark(*cells[state], "walker"))
     actions = _KINDS[type(core)]
     return Scene(
-        title, np.zeros(letters.shape, bool), tuple(marks), places=np.array(cells), actions=actions, facts=facts
+        title,
+        np.zeros(letters.shape, bool),
+        tuple(marks),
+        places=np.array(cells),
+        actions=actions,
+        facts=facts,
+        meanings=meanings,
     )
 
 
@@ -124,4 +132,5 @@ def _taxi(title: str, core: Any, state: int, clock: int) -> Scene:
             places[other] = r, 2 * c
     riding = "in the taxi" if passenger == len(core.locs) else f"waits at {_STANDS[passenger]}"
     facts = {"step": str(clock), "passenger": riding, "destination": _STANDS[destination]}
-    return Scene(title, walls, tuple(marks), places=places, actions=_KINDS[TaxiEnv], facts=facts)
+    meanings = {"walker": "taxi", "goal": "destination", "key": "passenger", "cue": "stand"}
+    return Scene(title, walls, tuple(marks), places=places, actions=_KINDS[TaxiEnv], facts=facts, meanings=meanings)

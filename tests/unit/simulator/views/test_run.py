@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from rich.console import Console
 
+from envs.common.gridworld.layouts import NAMES
+from envs.rooms import Config as rooms_config  # noqa: N813 - a function here
+from simulator.core import registry
+from simulator.core.mdp.solve import value_iteration
 from simulator.core.protocols import AgentView, Curve, Evaluation, Failure
+from simulator.views.controls import Controls
+from simulator.views.grid import MEANINGS
 from simulator.views.run import page_of, plain_line, terminal_view
 from simulator.views.style import TerminalStyle
 from tests.helpers.snapshots import graph, grid, snapshot
@@ -24,6 +31,8 @@ PAGES = {
     "grid-40": ((40, 30), TerminalStyle(), grid()),
     "graph-ascii-60": ((60, 30), TerminalStyle(ascii=True), graph()),
 }
+KEYS = Controls(10.0, keys=("space pause", "n one step", "+ - speed", "f full speed", "q stop"))
+STYLES = (TerminalStyle(colour=True), TerminalStyle(), TerminalStyle(ascii=True))
 
 
 def _page(name: str) -> str:
@@ -52,10 +61,92 @@ def test_a_seed_that_failed_is_named_and_left_out():
     assert "IQM" not in page_of(nobody, None, (80, 40), TerminalStyle()).plain
 
 
-def test_a_short_terminal_leaves_the_map_out():
-    page = page_of(snapshot(), None, (80, 14), TerminalStyle())
-    assert len(page.plain.splitlines()) <= 14
-    assert "corridor" not in page.plain
+@pytest.mark.parametrize("height", range(1, 15))
+def test_a_short_terminal_leaves_out_what_matters_least(height):
+    lines = page_of(snapshot(), None, (80, height), TerminalStyle(), KEYS).plain.splitlines()
+    assert len(lines) <= max(height - 1, 3)  # name, progress and keys always
+    assert lines[-1].startswith("10 steps/s")
+    assert any("median over seeds" in line for line in lines) == (height >= 11)
+    assert any("★████" in line for line in lines) == (height >= 6)
+
+
+@pytest.mark.parametrize("style", STYLES, ids=["colour", "plain", "ascii"])
+@pytest.mark.parametrize("layout", NAMES)
+def test_every_layout_is_whole_at_80_by_24_and_every_sign_is_explained(layout, style):
+    env = registry.load("envs", "rooms").make([0], rooms_config(layout=layout))
+    env.reset()
+    spec, scene = env.spec, env.scene(0)
+    best = value_iteration(spec.mdp, spec.gamma)
+    view = AgentView(scene, best.values, best.greedy, 0.5)
+    one = snapshot(picture=view, random_score=spec.random_score, last_return=1.0, last_length=9)
+    page = page_of(one, None, (80, 24), style, KEYS)
+    lines = page.plain.splitlines()
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= 79
+    assert lines[-1].endswith("q stop")
+    assert page.plain.isascii() or not style.ascii
+    legend = " ".join(line.split(scene.title)[-1] for line in lines)
+    signs = "@G#" if style.ascii else "●★█"
+    assert all(f"{sign} {name}" in legend for sign, name in zip(signs[:2], ("agent", "goal"), strict=True))
+    if scene.walls is None:
+        assert all(f"room {room} " in page.plain for room in range(len(scene.rooms)))
+        return
+    assert f"{signs[2]} wall" in legend
+    assert all(MEANINGS[mark.kind] in legend for mark in scene.marks if _is_seen(mark, scene))
+    title = next(n for n, line in enumerate(lines) if line.startswith(scene.title))
+    rows = lines[title + 1 : title + 1 + len(scene.walls)]
+    edge = signs[2] * 2 * scene.walls.shape[1]  # cells are two characters wide at least
+    assert rows[0].startswith(edge)
+    assert rows[-1].startswith(edge)
+    assert all(row.startswith(signs[2] * 2) for row in rows)
+    assert not re.search(r"rows \d|columns \d", page.plain)
+
+
+@pytest.mark.parametrize(
+    ("env", "meanings"),
+    [
+        ("FrozenLake8x8-v1", ["● agent", "★ goal", "▒ hole", "several are best"]),
+        ("CliffWalking-v1", ["● agent", "★ goal", "▒ cliff, back to the start"]),
+        ("Taxi-v4", ["● taxi", "R destination", "P passenger", "Y stand", "█ wall"]),
+    ],
+)
+def test_environments_name_their_own_signs(env, meanings):
+    one = registry.load("envs", env).make([0], registry.load("envs", env).Config())
+    one.reset()
+    best = value_iteration(one.spec.mdp, one.spec.gamma)
+    view = AgentView(one.scene(0), best.values, best.greedy)
+    page = page_of(snapshot(picture=view), None, (80, 24), TerminalStyle(), KEYS).plain
+    assert all(meaning in page for meaning in meanings)
+
+
+def _is_seen(mark, scene):
+    """Return whether nothing that is drawn first stands on the same cell."""
+    walker = next(other for other in scene.marks if other.kind == "walker")
+    return mark.kind == "walker" or (mark.row, mark.column) != (walker.row, walker.column)
+
+
+def test_what_to_look_at_is_said():
+    learned = snapshot(random_score=-109.7, optimum=-13.0)
+    text = page_of(learned, None, (80, 24), TerminalStyle()).plain
+    assert "watch the return rise  random play -109.7, best possible -13" in text
+    arrives = snapshot(random_score=99.9999967, optimum=100.0, picture=graph()._replace(q_error=3.2))
+    text = page_of(arrives, None, (80, 24), TerminalStyle()).plain
+    assert "random play arrives too: watch Q approach its exact values  max |Q - Q*| = 3.2" in text
+    assert "return, mean of 4 seeds" in text
+    text = page_of(arrives, None, (80, 24), TerminalStyle(), None, {0: 500.0, 900: 3.2}).plain
+    assert "max |Q - Q*|, seed 0   ⠒ ⠒ exact 0" in text
+    solved = snapshot(random_score=22.0, optimum=None, reward_threshold=475.0, picture=None)
+    assert "random play 22, solved 475" in page_of(solved, None, (80, 24), TerminalStyle()).plain
+    unknown = snapshot(random_score=None, optimum=None, picture=None)
+    assert "random play" not in page_of(unknown, None, (80, 24), TerminalStyle()).plain
+
+
+def test_a_slow_run_tells_the_time_at_its_speed_and_a_paused_one_none():
+    slow = page_of(snapshot(), None, (80, 24), TerminalStyle(), Controls(10.0)).plain
+    assert "1k of 2k steps, 1 min 40 s left" in slow
+    paused = page_of(snapshot(), None, (80, 24), TerminalStyle(), Controls(10.0, paused=True)).plain
+    assert "left" not in paused
+    assert paused.splitlines()[-1] == "paused"
 
 
 def test_plain_lines_elsewhere_are_few():
