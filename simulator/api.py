@@ -70,6 +70,7 @@ def run(
     agent_settings: Mapping[str, Any] | None = None,
     env_settings: Mapping[str, Any] | None = None,
     label: str = "",
+    keep_replay: bool = False,
     **settings: Any,
 ) -> RunResult:
     """Train and evaluate an agent in an environment, and store it in the lab.
@@ -81,6 +82,7 @@ def run(
         agent_settings: fields of the agent's ``Config``, nested ones as dicts.
         env_settings: fields of the environment's ``Config``.
         label: name for people in lists and reports.
+        keep_replay: keep the replay, so that ``engram resume --steps`` trains on as if the run had never ended.
         **settings: ``seeds``, ``first_seed``, ``steps``, ``eval_every``, ``eval_episodes``,
             ``eval_max_steps``, ``threads``, ``device``.
 
@@ -90,7 +92,7 @@ def run(
     config = _config(agent, env, agent_settings, env_settings, settings)
     forget_notices()
     with Store(lab) as store:
-        for snapshot in loop.run(config, store, label=label):
+        for snapshot in loop.run(config, store, label=label, keep_replay=keep_replay):
             name = snapshot.id
     return RunResult(lab, name)
 

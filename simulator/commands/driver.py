@@ -5,19 +5,23 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from simulator.console import print_status
 from simulator.core.errors import BadInputError
 from simulator.core.snapshots import ENDED, Snapshot, View
 from simulator.core.stopping import stop_requests_from
 
 _HANGUP = getattr(signal, "SIGHUP", 0)  # not every system has it
 AT_ONCE = 0.5  # seconds
+FIRST_LINE = 2.0  # seconds after which a line says what is being done, where nobody sees a live view
+NEXT_LINES = 25.0  # seconds from one such line to the next
 _SIGNALS = tuple(filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)))
 
 
@@ -51,7 +55,8 @@ def drive(snapshots: Generator[S, None, None], view: View[S] | None, begun: Call
         Stopped: a signal came while files were read.
     """
     last: S | None = None
-    with _stopping() as stop, stop_requests_from(lambda: stop.number):
+    wait = _Wait(unseen=view is None or not sys.stderr.isatty())
+    with _stopping() as stop, stop_requests_from(lambda: stop.number), _telling(wait):
         try:
             while not stop.number:
                 snapshot = _next(snapshots, last)
@@ -60,6 +65,7 @@ def drive(snapshots: Generator[S, None, None], view: View[S] | None, begun: Call
                 if last is None:
                     begun(snapshot)
                 last = snapshot
+                wait.last = snapshot
                 if view is not None:
                     with _terminal_may_be_gone():
                         view.show(snapshot)
@@ -72,6 +78,48 @@ def drive(snapshots: Generator[S, None, None], view: View[S] | None, begun: Call
     if last is None:
         raise RuntimeError("the experiment gave no snapshot")
     return Driven(last, stop.number if last.phase not in ENDED else 0)
+
+
+class _Wait:
+    """What a process that shows nothing else tells of its work."""
+
+    def __init__(self, unseen: bool) -> None:
+        self.unseen = unseen  # whether nobody sees a view of the snapshots
+        self.last: Snapshot | None = None
+
+    def line(self, seconds: float) -> str:
+        """Format what is being done after so many seconds; empty where a view shows it."""
+        if self.last is None:
+            return f"engram: preparing, for {seconds:.0f} s so far"
+        if not self.unseen or self.last.phase in ENDED:
+            return ""
+        return f"{self.last.id}: {self.last.phase}, {self.last.progress}, {seconds:.0f} s so far"
+
+
+@contextmanager
+def _telling(wait: _Wait) -> Iterator[None]:
+    """Say what is being done after ``FIRST_LINE``, and then every ``NEXT_LINES``.
+
+    A thread says it: the main one may be compiling, loading a library or in compiled code for long.
+    """
+    over = threading.Event()
+    began = time.monotonic()
+
+    def tell() -> None:
+        pause = FIRST_LINE
+        while not over.wait(pause):
+            pause = NEXT_LINES
+            if line := wait.line(time.monotonic() - began):
+                with suppress(OSError, ValueError):  # the terminal is gone, or stderr is closed
+                    print_status(line)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def interruption_line(driven: Driven[S], lab: object) -> str:

@@ -6,6 +6,9 @@ from simulator.commands import recall as recall_command
 from simulator.commands import run as run_command
 from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused, view_of
 from simulator.commands.show import is_tournament
+from simulator.config.codec import own_settings
+from simulator.config.run import RunConfig
+from simulator.config.validation import Setting
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -14,19 +17,29 @@ def act(args: ParsedArgs) -> CommandResult:
     options = args.options
     lab = lab_of(options)
     if is_tournament(name, lab):
+        refuse_unused(args, "resume", "a tournament", ("view", "workers", "trust_files", "retry"))
         from simulator.commands import tournament as tournament_command
         from simulator.reporting import tournament
 
         data, code = tournament_command.resume(name, lab, lambda: view_of(options, "tournament"), options)
         return CommandResult(data, tournament.show, code)
-    refuse_unused(args, "resume", "a run", ("view",))
     if recall_command.is_benchmark(name, lab):
+        refuse_unused(args, "resume", "a recall benchmark", ("view",))
         from simulator.reporting import recall
 
         data, code = recall_command.resume(name, lab, lambda: view_of(options, "recall"))
         return CommandResult(data, recall.show, code)
-    data, code = run_command.resume(name, lab, lambda: view_of(options))
+    refuse_unused(args, "resume", "a run", ("view", "steps", "keep_replay"))
+    steps = args.settings.get("steps")
+    data, code = run_command.resume(name, lab, lambda: view_of(options), steps, options.keep_replay)
     return CommandResult(data, run_command.show_summary, code)
 
 
-COMMAND = Command(act, (1, 1), ("view", "workers", "trust_files", "retry"))
+def _settings() -> list[Setting]:
+    """Return the one setting that can change: how far a run goes."""
+    steps = next(setting for setting in own_settings(RunConfig) if setting.name == "steps")
+    doc = "train a run, also one that is over, on to this many environment steps per seed in all"
+    return [steps._replace(default="as it was begun", doc=doc)]
+
+
+COMMAND = Command(act, (1, 1), ("view", "keep_replay", "workers", "trust_files", "retry"), _settings)

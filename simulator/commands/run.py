@@ -46,7 +46,7 @@ def act(args: ParsedArgs) -> CommandResult:
     if len(args.names) < 2 and not (options.config or options.preset):
         raise ValueError("expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)")
     config = assemble(RunConfig, _sources(args))
-    data, code = begin(config, lab_of(options), lambda: view_of(options), options.label)
+    data, code = begin(config, lab_of(options), lambda: view_of(options), options.label, options.keep_replay)
     return CommandResult(data, show_summary, code)
 
 
@@ -67,7 +67,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     return [player_help((table,), f"{table}s", name) for table, name in named.items()]
 
 
-def begin(config: RunConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
+def begin(config: RunConfig, lab: str, make_view: MakeView, label: str = "", keep_replay: bool = False) -> Outcome:
     """Run a new experiment; its summary and 0, 1 where every seed failed, or None and the code of an interruption.
 
     Raises:
@@ -79,11 +79,11 @@ def begin(config: RunConfig, lab: str, make_view: MakeView, label: str = "") -> 
     announce_compiling()
     forget_notices()
     with Store(lab) as store:
-        return _play(loop.run(config, store, label=label), store, make_view())
+        return _play(loop.run(config, store, label=label, keep_replay=keep_replay), store, make_view())
 
 
-def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
-    """Continue a stored run to its end; see ``begin``.
+def resume(run: str, lab: str, make_view: MakeView, steps: int | None = None, keep_replay: bool = False) -> Outcome:
+    """Continue a stored run to its end, or to another number of steps; see ``begin``.
 
     Raises:
         ValueError: there is no such run, or it cannot be continued.
@@ -91,20 +91,26 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     from simulator.store.lab import existing
     from simulator.store.run_store import Store
     from simulator.training import loop
+    from simulator.training.extension import extend
 
     announce_compiling()
     forget_notices()
     with Store(existing(lab)) as store:
+        if steps is not None:
+            for line in extend(store, run, steps):
+                print_status(f"{store.find(run).run}: {line}")
         record = store.find(run)
         config = of_record(RunConfig, record)
         if record.error:
             print_status(error_line(record.run, record.error))
             print_status(f"{record.run}: it continues after step {record.step:,}, and fails again unless this is fixed")
-        return _play(loop.run(config, store, record.run), store, make_view())
+        return _play(loop.run(config, store, record.run, keep_replay=keep_replay), store, make_view())
 
 
 def show_summary(summary: Mapping[str, Any]) -> None:
     """Print the summary of a run for people."""
+    from simulator.training.extension import extension_line
+
     evaluation = summary["evaluation"]
     solved = summary["solved"]
     seeds = summary["seeds"]
@@ -136,6 +142,8 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     print_table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), shown)
     for line in failure_lines(summary.get("failed", []), len(seeds)):
         print_result(line)
+    for change in summary.get("extended", ()):
+        print_result(f"{summary['run']}: {extension_line(change)}")
     if summary.get("lost"):
         print_result(visible(f"{summary['run']}: {summary['lost']}"))
     if summary.get("error"):
@@ -236,7 +244,7 @@ def _range(seeds: list[int]) -> str:
 COMMAND = Command(
     act,
     (0, 2),
-    ("config", "preset", "label", "view"),
+    ("config", "preset", "label", "view", "keep_replay"),
     lambda: own_settings(RunConfig),
     ("agent", "env"),
     _players,

@@ -141,10 +141,13 @@ class Agent(Protocol):
         """Return the current greedy policy with fresh streams: the same each time at the same step."""
 
     def state(self) -> State:
-        """Return the whole state: tables or weights, optimiser, replay, streams, counters."""
+        """Return the whole state: tables or weights, optimiser, replay, streams, counters.
+
+        Past experience that only further training needs is its entry ``replay``: a finished run does not keep it.
+        """
 
     def restore(self, state: State) -> None:
-        """Continue from ``state``."""
+        """Continue from ``state``; where its entry ``replay`` was left out, with an empty one."""
 
 
 class Network(Protocol):

@@ -279,7 +279,7 @@ def test_a_seed_that_diverges_stops_alone():
     assert 41 <= agent.failed_at[0] <= 80
     assert agent.failed_at[1] == 0
     assert np.isfinite(state.online_net.params).all()
-    np.testing.assert_array_equal(state.online_net.params[1], other.online.params[1])
+    np.testing.assert_array_equal(state.online_net.params[1], other.online_net.params[1])
     assert np.isfinite(state.loss).all()
 
 
