@@ -55,8 +55,8 @@ def drive(snapshots: Generator[S, None, None], view: View[S] | None, begun: Call
         Stopped: a signal came while files were read.
     """
     last: S | None = None
-    wait = _Wait(unseen=view is None or not sys.stderr.isatty())
-    with _stopping() as stop, stop_requests_from(lambda: stop.number), _telling(wait):
+    wait = Wait(unseen=view is None or not sys.stderr.isatty())
+    with _stopping() as stop, stop_requests_from(lambda: stop.number), telling(wait):
         try:
             while not stop.number:
                 snapshot = _next(snapshots, last)
@@ -80,24 +80,26 @@ def drive(snapshots: Generator[S, None, None], view: View[S] | None, begun: Call
     return Driven(last, stop.number if last.phase not in ENDED else 0)
 
 
-class _Wait:
+class Wait:
     """What a process that shows nothing else tells of its work."""
 
-    def __init__(self, unseen: bool) -> None:
+    def __init__(self, unseen: bool, doing: str = "") -> None:
         self.unseen = unseen  # whether nobody sees a view of the snapshots
+        self._doing = doing  # the line's beginning; empty: the experiment and its phase
         self.last: Snapshot | None = None
 
     def line(self, seconds: float) -> str:
         """Format what is being done after so many seconds; empty where a view shows it."""
         if self.last is None:
-            return f"engram: preparing, for {seconds:.0f} s so far"
+            return f"{self._doing or 'preparing'}, {seconds:.0f} s so far"
         if not self.unseen or self.last.phase in ENDED:
             return ""
-        return f"{self.last.id}: {self.last.phase}, {self.last.progress}, {seconds:.0f} s so far"
+        doing = self._doing or f"{self.last.id}: {self.last.phase}"
+        return f"{doing}, {self.last.progress}, {seconds:.0f} s so far"
 
 
 @contextmanager
-def _telling(wait: _Wait) -> Iterator[None]:
+def telling(wait: Wait) -> Iterator[None]:
     """Say what is being done after ``FIRST_LINE``, and then every ``NEXT_LINES``.
 
     A thread says it: the main one may be compiling, loading a library or in compiled code for long.

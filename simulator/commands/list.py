@@ -164,7 +164,7 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
 
     labelled = ("label",) if any(run["label"] for run in runs) else ()
     columns = ("run", "kind", *labelled, "agent", "env", "seeds", "status", "steps", "created", "size")
-    rows = [[_cell(run, column) for column in columns] for run in runs]
+    rows = [[console.format_cell(_cell(run, column)) for column in columns] for run in runs]
     droppable = ("created", "seeds", "kind", "label")
     print_tables([Table("", columns, rows, droppable=droppable, labels=("label", "agent", "env"))])
 

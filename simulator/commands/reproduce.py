@@ -22,6 +22,7 @@ from simulator.store.lab import existing
 from simulator.store.run_records import changed
 
 if TYPE_CHECKING:
+    from simulator.commands.driver import Wait
     from simulator.store.cell_store import CellStore, JobKey, JobRecord
     from simulator.store.records import RunRecord
     from simulator.store.run_store import Store
@@ -161,6 +162,15 @@ def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
 
 
 def _play(record: RunRecord, other: Store) -> str:
+    """Run a stored experiment again in another lab, as far as it was stored, and return its id there."""
+    from simulator.commands.driver import Wait, telling
+
+    wait = Wait(unseen=True, doing=f"{record.run}: reproducing")
+    with telling(wait):
+        return _play_parts(record, other, wait)
+
+
+def _play_parts(record: RunRecord, other: Store, wait: Wait) -> str:
     from simulator.config.recall import RecallConfig
     from simulator.recall import loop
     from simulator.training import loop as engine
@@ -176,10 +186,12 @@ def _play(record: RunRecord, other: Store) -> str:
             part = dataclasses.replace(config, steps=change["from"])
             for snapshot in engine.run(part, other, run, keep_replay=change["replay_kept"], stop_at=change["step"]):
                 run = snapshot.id
+                wait.last = snapshot
             extend(other, str(run), change["to"])
         snapshots = engine.run(config, other, run)
     for snapshot in snapshots:
         run = snapshot.id
+        wait.last = snapshot
         if record.status != "done" and snapshot.progress.done >= record.step:
             break
     snapshots.close()

@@ -211,7 +211,7 @@ def show_listed(tournaments: Sequence[dict[str, Any]]) -> None:
         | {name: " ".join(row[name]) for name in ("contestants", "challenges")}
         for row in tournaments
     ]
-    rows = [[row[column] for column in columns] for row in shown]
+    rows = [[console.format_cell(row[column]) for column in columns] for row in shown]
     labels = ("label", "contestants", "challenges")
     print_tables([Table("", columns, rows, droppable=("created", "label"), labels=labels)])
 
