@@ -40,6 +40,7 @@ def run(
     progress: bool = False,
     callback: Callable[[RunSnapshot], Any] | None = None,
     tensorboard: str | Path | None = None,
+    keep_replay: bool = False,
     **settings: Any,
 ) -> RunResult:
     """Train and evaluate an agent in an environment, and store it in the lab.
@@ -53,6 +54,7 @@ def run(
         agent_settings: fields of the agent's ``Config``, nested ones as dicts; over those in ``agent``.
         env_settings: fields of the environment's ``Config``; over those in ``env``.
         label: name for people in lists and reports.
+        keep_replay: keep the replay, so that ``engram resume --steps`` trains on as if the run had never ended.
         progress: show a progress bar.
         callback: called with a :class:`simulator.core.snapshots.RunSnapshot` about ten times a second; where it
             returns False the run is interrupted with a checkpoint, and ``engram resume`` continues it.
@@ -76,7 +78,7 @@ def run(
 
         writer = EventWriter(Path(tensorboard))
     with Store(lab) as store:
-        snapshots = loop.run(config, store, label=label)
+        snapshots = loop.run(config, store, label=label, keep_replay=keep_replay)
         try:
             name = _drive(snapshots, progress, _both(writer and writer.show, callback))
         finally:

@@ -62,6 +62,16 @@ def format_cell(cell: Any) -> str:
     return one_line(str(cell))
 
 
+def format_bytes(n: int) -> str:
+    """Format a size on a disk: ``812 B``, ``45 kB``, ``1.2 MB``, ``451 MB``."""
+    if n < 1000:
+        return f"{n} B"
+    power = next(power for power in range(1, 5) if n < 999.5 * 1000**power or power == 4)
+    value = n / 1000**power
+    unit = ("kB", "MB", "GB", "TB")[power - 1]
+    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+
+
 def interval(middle: float | None, low: float | None, high: float | None, equal: int | None = None) -> str:
     """Format an interval, ``-13.02 [-13.4, -12.9]``; ``100 (5 equal)`` if equal scores give no interval."""
     if low is None or high is None or (math.isnan(low) and math.isnan(high)):

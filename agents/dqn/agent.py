@@ -161,6 +161,7 @@ class DQN:
         self._metrics: Metrics = {"loss": learner.state.loss}
         self.gamma = learner.state.replay.gamma
         self.failed_at = learner.state.failed_at
+        self._learning_starts = learner.state.hyper.learning_starts
         if learner.plays_rollouts:
             self.rollout = self._rollout
             self.max_rollout_steps = learner.max_rollout_steps
@@ -211,21 +212,30 @@ class DQN:
         state = self._learner.state
         return {
             "clock": self._clock,
+            "learning_starts": state.hyper.learning_starts,
             **{name: network.state() for name, network in self._learner.networks.items()},
-            "replay": save_replay(state.replay),
-            "priorities": save_priorities(state.priorities),
-            "observations": self._learner.store.state(),
+            "replay": {
+                "transitions": save_replay(state.replay),
+                "priorities": save_priorities(state.priorities),
+                "observations": self._learner.store.state(),
+            },
             **{name: array.copy() for name, array in self._arrays().items()},
         }
 
     def restore(self, state: State) -> None:
-        """Continue from ``state``."""
+        """Continue from ``state``; without its replay, updates begin again after ``learning_starts`` steps."""
         self._clock = state["clock"]
+        learning_starts = state["learning_starts"]
         for name, network in self._learner.networks.items():
             network.restore(state[name])
-        load_replay(self._learner.state.replay, state["replay"])
-        load_priorities(self._learner.state.priorities, state["priorities"])
-        self._learner.store.restore(state["observations"])
+        if "replay" in state:
+            load_replay(self._learner.state.replay, state["replay"]["transitions"])
+            load_priorities(self._learner.state.priorities, state["replay"]["priorities"])
+            self._learner.store.restore(state["replay"]["observations"])
+        else:
+            learning_starts = self._clock + self._learning_starts
+        hyper = self._learner.state.hyper._replace(learning_starts=learning_starts)
+        self._learner.state = self._learner.state._replace(hyper=hyper)
         for name, array in self._arrays().items():
             array[...] = state[name]
 

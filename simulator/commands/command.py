@@ -87,6 +87,14 @@ class Options:
     """write a commented example of a tournament into the file, by default tournament.toml"""
     output: str = ""
     """create the new lab in this folder, which is missing or empty"""
+    keep_replay: bool = False
+    """keep the replay of a run that is over, so that engram resume --steps trains on as if it had never ended"""
+    yes: bool = False
+    """do not ask"""
+    dry_run: bool = False
+    """change nothing, only say what would be done"""
+    sort: str = ""
+    """sort runs or tournaments by this column, such as size, the largest last; by default the newest is last"""
     retry: bool = False
     """run failed cells again"""
     store: bool = False

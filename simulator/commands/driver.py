@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from simulator.console import print_status
 from simulator.core.errors import BadInputError
 from simulator.core.snapshots import ENDED, Snapshot, View
 from simulator.core.stopping import stop_requests_from
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _HANGUP = getattr(signal, "SIGHUP", 0)  # not every system has it
 AT_ONCE = 0.5  # seconds
+FIRST_LINE = 2.0  # seconds after which a line says what is being done, where nobody sees a live view
+NEXT_LINES = 25.0  # seconds from one such line to the next
 _SIGNALS = tuple(filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)))
 
 
@@ -101,7 +105,13 @@ def drive(
     """
     last: S | None = None
     screen = _Screen(view, playback.keyboard if playback is not None else None)
-    with _stopping(screen.release) as stop, stop_requests_from(lambda: stop.number), screen.listening():
+    wait = Wait(unseen=view is None or not sys.stderr.isatty())
+    with (
+        _stopping(screen.release) as stop,
+        stop_requests_from(lambda: stop.number),
+        screen.listening(),
+        telling(wait),
+    ):
         try:
             while not stop.number:
                 snapshot = _next(snapshots, last)
@@ -110,6 +120,7 @@ def drive(
                 if last is None:
                     begun(snapshot)
                 last = snapshot
+                wait.last = snapshot
                 screen.show(snapshot)
                 if playback is not None:
                     playback.wait(snapshot, partial(screen.show, snapshot), lambda: stop.number)
@@ -122,6 +133,50 @@ def drive(
     if last is None:
         raise RuntimeError("the experiment gave no snapshot")
     return Driven(last, stop.number if last.phase not in ENDED else 0)
+
+
+class Wait:
+    """What a process that shows nothing else tells of its work."""
+
+    def __init__(self, unseen: bool, doing: str = "") -> None:
+        self.unseen = unseen  # whether nobody sees a view of the snapshots
+        self._doing = doing  # the line's beginning; empty: the experiment and its phase
+        self.last: Snapshot | None = None
+
+    def line(self, seconds: float) -> str:
+        """Format what is being done after so many seconds; empty where a view shows it."""
+        if self.last is None:
+            return f"{self._doing or 'preparing'}, {seconds:.0f} s so far"
+        if not self.unseen or self.last.phase in ENDED:
+            return ""
+        doing = self._doing or f"{self.last.id}: {self.last.phase}"
+        return f"{doing}, {self.last.progress}, {seconds:.0f} s so far"
+
+
+@contextmanager
+def telling(wait: Wait) -> Iterator[None]:
+    """Say what is being done after ``FIRST_LINE``, and then every ``NEXT_LINES``.
+
+    A thread says it: the main one may be compiling, loading a library or in compiled code for long.
+    """
+    over = threading.Event()
+    began = time.monotonic()
+
+    def tell() -> None:
+        pause = FIRST_LINE
+        while not over.wait(pause):
+            pause = NEXT_LINES
+            if line := wait.line(time.monotonic() - began):
+                with suppress(OSError, ValueError):  # the terminal is gone, or stderr is closed
+                    print_status(line)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def interruption_line(driven: Driven[S], lab: object) -> str:

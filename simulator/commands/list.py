@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from simulator import console
 from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.config import presets
 from simulator.core import registry
+from simulator.core.snapshots import RECALL, RUN
 
 KINDS = (*registry.FOLDERS, "gymnasium", "runs", "tournaments", "presets")
 WORDS = {  # other words for kinds
@@ -18,20 +20,38 @@ WORDS = {  # other words for kinds
     **{"environments": "envs", "env": "envs", "memory": "memories", "patterns": "challenges", "strategies": "presets"},
     **{"gym": "gymnasium", "run": "runs", "tournament": "tournaments", "preset": "presets"},
 }
+KIND_NAMES = {RUN: "training", RECALL: "recall"}
+COLUMNS = {  # by which rows of stored experiments can be sorted: name -> key of a row
+    "runs": {
+        **{name: name for name in ("run", "kind", "label", "agent", "env", "seeds", "status", "steps", "created")},
+        **{"seconds": "seconds", "size": "bytes"},
+    },
+    "tournaments": {
+        **{name: name for name in ("tournament", "label", "cells", "status", "created")},
+        "size": "bytes",
+    },
+}
 SHOWN = tuple(kind for kind in KINDS if kind != "components" or registry.names(kind))  # there may be none of them
 
 
 def act(args: ParsedArgs) -> CommandResult:
     """List the names of a kind, or of all kinds of players."""
     kind = args.names[0] if args.names else None
-    return CommandResult(listing(kind, lab_of(args.options)), show_listing)
+    if args.options.sort and kind not in COLUMNS:
+        raise ValueError(f"--sort: expected engram list {' or '.join(COLUMNS)}, whose rows have columns to sort by")
+    return CommandResult(listing(kind, lab_of(args.options), args.options.sort), show_listing)
 
 
-def listing(kind: str | None, lab: str) -> dict[str, Any]:
+def listing(kind: str | None, lab: str, sort: str = "") -> dict[str, Any]:
     """List every name of a kind, or of all kinds of players.
 
+    Args:
+        kind: one of ``KINDS``; None: all kinds of players.
+        lab: folder of stored experiments.
+        sort: column by which these are sorted, the largest last; by default the newest is last.
+
     Raises:
-        ValueError: there is no such kind, or the lab cannot be read.
+        ValueError: there is no such kind or column, or the lab cannot be read.
     """
     if kind is None:
         return {folder: _players(folder) for folder in registry.FOLDERS if folder in SHOWN}
@@ -41,11 +61,11 @@ def listing(kind: str | None, lab: str) -> dict[str, Any]:
     if kind == "gymnasium":
         return {"gymnasium": gymnasium_ids()}
     if kind == "runs":
-        return {"runs": run_rows(lab)}
+        return {"runs": _sorted(run_rows(lab), kind, sort)}
     if kind == "tournaments":
         from simulator.commands import tournament
 
-        return {"tournaments": tournament.listed(lab)}
+        return {"tournaments": _sorted(tournament.listed(lab), kind, sort)}
     if kind == "presets":
         listed, failed = presets.every()
         for line in failed:
@@ -110,19 +130,37 @@ def gymnasium_ids() -> list[str]:
     return sorted(env_id for env_id in gymnasium.registry if not env_id.startswith("engram/"))
 
 
+def _sorted(rows: list[dict[str, Any]], kind: str, column: str) -> list[dict[str, Any]]:
+    """Sort rows by a column; equal ones, and all where no column is named, stay in the order in which they began.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    if not column:
+        return rows
+    if column not in COLUMNS[kind]:
+        expected = f"expected one of {', '.join(COLUMNS[kind])}"
+        raise ValueError(registry.unknown_name_message("column", column, COLUMNS[kind], expected))
+    key = COLUMNS[kind][column]
+    if column in ("run", "tournament"):
+        return sorted(rows, key=lambda row: int(row[key][1:]))
+    return sorted(rows, key=lambda row: row[key])
+
+
 def run_rows(lab: str) -> list[dict[str, Any]]:
-    """Read the runs of a lab, newest first; none where there is no lab."""
+    """Read the runs of a lab, newest last; none where there is no lab."""
     if not Path(lab).exists():
         return []
     from simulator.store.run_store import Store
 
-    keys = ("run", "label", "agent", "env", "status", "step", "steps", "created", "seconds", "failed", "error")
+    keys = ("run", "kind", "label", "agent", "env", "status", "step", "steps", "created", "seconds", "failed", "error")
     rows = []
     with Store(lab) as store:
         if warning := store.forgotten():
             console.print_status(f"engram: {warning}")
-        for run in store.runs():
+        for run in reversed(store.runs()):
             row = {"seeds": len(run.seeds), **{key: getattr(run, key) for key in keys}}
+            row["bytes"] = store.size_of(run.run)
             if run.status == "running" and not store.is_written(run.run):
                 row["status"] = "killed"  # it could not say so itself
             rows.append(row)
@@ -133,10 +171,32 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     if not runs:
         console.print_result("there are no runs yet; engram run q_learning rooms makes one")
         return
+    from simulator.reporting.tables import Table, print_tables
+
     labelled = ("label",) if any(run["label"] for run in runs) else ()
-    columns = ("run", *labelled, "agent", "env", "seeds", "status", "step", "steps", "created")
-    shown = [{**run, "status": _status(run)} for run in runs]
-    console.print_table("", columns, [[run[key] for key in columns] for run in shown])
+    columns = ("run", "kind", *labelled, "agent", "env", "seeds", "status", "steps", "created", "size")
+    rows = [[console.format_cell(_cell(run, column)) for column in columns] for run in runs]
+    droppable = ("created", "seeds", "kind", "label")
+    print_tables([Table("", columns, rows, droppable=droppable, labels=("label", "agent", "env"))])
+
+
+def _cell(run: Mapping[str, Any], column: str) -> Any:
+    """Return one column of a run's row as people read it."""
+    if column == "status":
+        return _status(run)
+    if column == "kind":
+        return KIND_NAMES.get(run["kind"], run["kind"])
+    if column == "steps":
+        done = run["step"] == run["steps"]
+        return f"{run['steps']:,}" if done else f"{run['step']:,} of {run['steps']:,}"
+    if column == "created":
+        return format_time(run["created"])
+    return console.format_bytes(run["bytes"]) if column == "size" else run[column]
+
+
+def format_time(created: str) -> str:
+    """Format a moment, ISO 8601 in UTC, to the minute in local time: ``2026-03-01 14:05``."""
+    return datetime.fromisoformat(created).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _status(run: Mapping[str, Any]) -> str:
@@ -146,4 +206,4 @@ def _status(run: Mapping[str, Any]) -> str:
     return f"{run['status']}, {len(run['failed'])} failed" if run["failed"] else str(run["status"])
 
 
-COMMAND = Command(act, (0, 1), examples=("list", "list agents", "list gymnasium", "list runs"))
+COMMAND = Command(act, (0, 1), ("sort",), examples=("list", "list agents", "list gymnasium", "list runs --sort size"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +22,7 @@ from simulator.store.lab import existing
 from simulator.store.run_records import changed
 
 if TYPE_CHECKING:
+    from simulator.commands.driver import Wait
     from simulator.store.cell_store import CellStore, JobKey, JobRecord
     from simulator.store.records import RunRecord
     from simulator.store.run_store import Store
@@ -160,22 +162,40 @@ def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
 
 
 def _play(record: RunRecord, other: Store) -> str:
+    """Run a stored experiment again in another lab, as far as it was stored, and return its id there."""
+    from simulator.commands.driver import Wait, telling
+
+    wait = Wait(unseen=True, doing=f"{record.run}: reproducing")
+    with telling(wait):
+        return _play_parts(record, other, wait)
+
+
+def _play_parts(record: RunRecord, other: Store, wait: Wait) -> str:
     from simulator.config.recall import RecallConfig
     from simulator.recall import loop
     from simulator.training import loop as engine
+    from simulator.training.extension import extend
 
-    run = ""
+    run: str | None = None
     snapshots: Generator[Snapshot, None, None]
     if record.kind == RECALL:
         snapshots = loop.recall(of_record(RecallConfig, record), other)
     else:
-        snapshots = engine.run(of_record(RunConfig, record), other)
+        config = of_record(RunConfig, record)
+        for change in record.extended:  # one part after the other, as it was trained
+            part = dataclasses.replace(config, steps=change["from"])
+            for snapshot in engine.run(part, other, run, keep_replay=change["replay_kept"], stop_at=change["step"]):
+                run = snapshot.id
+                wait.last = snapshot
+            extend(other, str(run), change["to"])
+        snapshots = engine.run(config, other, run)
     for snapshot in snapshots:
         run = snapshot.id
+        wait.last = snapshot
         if record.status != "done" and snapshot.progress.done >= record.step:
             break
     snapshots.close()
-    return run
+    return str(run)
 
 
 def _same(one: Any, two: Any) -> bool:

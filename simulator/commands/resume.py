@@ -6,6 +6,9 @@ from simulator.commands import recall as recall_command
 from simulator.commands import run as run_command
 from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused, view_of
 from simulator.commands.show import is_tournament
+from simulator.config.codec import own_settings
+from simulator.config.run import RunConfig
+from simulator.config.validation import Setting
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -14,6 +17,7 @@ def act(args: ParsedArgs) -> CommandResult:
     options = args.options
     lab = lab_of(options)
     if is_tournament(name, lab):
+        refuse_unused(args, "resume", "a tournament", ("view", "workers", "trust_files", "retry"))
         from simulator.commands import tournament as tournament_command
         from simulator.reporting import tournament
 
@@ -21,19 +25,27 @@ def act(args: ParsedArgs) -> CommandResult:
         data, code = tournament_command.resume(name, lab, lambda: view_of(options, "tournament"), options)
         return CommandResult(data, tournament.show, code)
     if recall_command.is_benchmark(name, lab):
+        refuse_unused(args, "resume", "a recall benchmark", ("view",))
         from simulator.reporting import recall
 
-        refuse_unused(args, "resume", "a recall benchmark", ("view",))
         data, code = recall_command.resume(name, lab, lambda: view_of(options, "recall"))
         return CommandResult(data, recall.show, code)
-    refuse_unused(args, "resume", "a run", ("view", "slow", "tensorboard"))
-    data, code = run_command.resume(name, lab, options)
+    refuse_unused(args, "resume", "a run", ("view", "slow", "tensorboard", "steps", "keep_replay"))
+    data, code = run_command.resume(name, lab, options, args.settings.get("steps"))
     return CommandResult(data, run_command.show_summary, code)
+
+
+def _settings() -> list[Setting]:
+    """Return the one setting that can change: how far a run goes."""
+    steps = next(setting for setting in own_settings(RunConfig) if setting.name == "steps")
+    doc = "train a run, also one that is over, on to this many environment steps per seed in all"
+    return [steps._replace(default="as it was begun", doc=doc)]
 
 
 COMMAND = Command(
     act,
     (1, 1),
-    ("view", "slow", "workers", "trust_files", "retry", "tensorboard"),
-    examples=("resume latest", "resume r1 --view none"),
+    ("view", "slow", "keep_replay", "workers", "trust_files", "retry", "tensorboard"),
+    _settings,
+    examples=("resume latest", "resume r1 --view none", "resume r1 --steps 200000"),
 )

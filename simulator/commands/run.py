@@ -54,7 +54,7 @@ def act(args: ParsedArgs) -> CommandResult:
     config = assemble(RunConfig, _sources(args))
     if line := registry.variant_line("agents", args.names[0]) if args.names else "":
         print_status(line)
-    data, code = begin(config, lab_of(options), lambda: _watching(options, playback), options.label, playback)
+    data, code = begin(config, lab_of(options), options, playback)
     return CommandResult(data, show_summary, code)
 
 
@@ -97,9 +97,7 @@ def _watching(options: Options, playback: Playback | None) -> Any:
     return view_of(options) if playback is None else view_of(options, controls=playback.controls)
 
 
-def begin(
-    config: RunConfig, lab: str, make_view: MakeView, label: str = "", playback: Playback | None = None
-) -> Outcome:
+def begin(config: RunConfig, lab: str, options: Options, playback: Playback | None) -> Outcome:
     """Run a new experiment; its summary and 0, 1 where every seed failed, or None and the code of an interruption.
 
     Raises:
@@ -111,12 +109,13 @@ def begin(
     announce_compiling()
     forget_notices()
     with Store(lab) as store:
-        snapshots = loop.run(config, store, label=label, stride=playback.stride if playback else None)
-        return _play(snapshots, store, make_view(), playback)
+        stride = playback.stride if playback else None
+        snapshots = loop.run(config, store, label=options.label, stride=stride, keep_replay=options.keep_replay)
+        return _play(snapshots, store, _watching(options, playback), playback)
 
 
-def resume(run: str, lab: str, options: Options) -> Outcome:
-    """Continue a stored run to its end; see ``begin``.
+def resume(run: str, lab: str, options: Options, steps: int | None = None) -> Outcome:
+    """Continue a stored run to its end, or to another number of steps; see ``begin``.
 
     Raises:
         ValueError: there is no such run, or it cannot be continued.
@@ -124,22 +123,29 @@ def resume(run: str, lab: str, options: Options) -> Outcome:
     from simulator.store.lab import existing
     from simulator.store.run_store import Store
     from simulator.training import loop
+    from simulator.training.extension import extend
 
     announce_compiling()
     forget_notices()
     with Store(existing(lab)) as store:
+        if steps is not None:
+            for line in extend(store, run, steps):
+                print_status(f"{store.find(run).run}: {line}")
         record = store.find(run)
         config = of_record(RunConfig, record)
         if record.error:
             print_status(error_line(record.run, record.error))
             print_status(f"{record.run}: it continues after step {record.step:,}, and fails again unless this is fixed")
         playback = playback_of(options)
-        snapshots = loop.run(config, store, record.run, stride=playback.stride if playback else None)
+        stride = playback.stride if playback else None
+        snapshots = loop.run(config, store, record.run, stride=stride, keep_replay=options.keep_replay)
         return _play(snapshots, store, _watching(options, playback), playback)
 
 
 def show_summary(summary: Mapping[str, Any]) -> None:
     """Print the summary of a run for people."""
+    from simulator.training.extension import extension_line
+
     evaluation = summary["evaluation"]
     solved = summary["solved"]
     seeds = summary["seeds"]
@@ -170,6 +176,8 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     print_table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), shown)
     for line in failure_lines(summary.get("failed", []), len(seeds)):
         print_result(line)
+    for change in summary.get("extended", ()):
+        print_result(f"{summary['run']}: {extension_line(change)}")
     if summary.get("lost"):
         print_result(visible(f"{summary['run']}: {summary['lost']}"))
     if summary.get("error"):
@@ -294,7 +302,7 @@ def _range(seeds: list[int]) -> str:
 COMMAND = Command(
     act,
     (0, 2),
-    ("config", "preset", "label", "view", "slow", "tensorboard"),
+    ("config", "preset", "label", "view", "slow", "keep_replay", "tensorboard"),
     lambda: own_settings(RunConfig),
     ("agent", "env"),
     _players,

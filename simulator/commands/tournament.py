@@ -176,7 +176,7 @@ def _begun(snapshot: TournamentSnapshot) -> None:
 
 
 def listed(lab: str) -> list[dict[str, Any]]:
-    """List every tournament of a lab, newest first."""
+    """List every tournament of a lab, newest last."""
     if not os.path.exists(os.path.join(lab, NAME)):
         return []
     with CellStore(lab) as store:
@@ -191,8 +191,9 @@ def listed(lab: str) -> list[dict[str, Any]]:
                 if tournament.status == "running" and not is_written(store.lab / "cells")
                 else tournament.status,
                 "created": tournament.created,
+                "bytes": store.size_of_tournament(tournament.name),
             }
-            for tournament in store.tournaments()
+            for tournament in reversed(store.tournaments())
         ]
 
 
@@ -201,10 +202,18 @@ def show_listed(tournaments: Sequence[dict[str, Any]]) -> None:
     if not tournaments:
         console.print_result("there are no tournaments yet: engram tournament --init")
         return
-    columns = ("tournament", "label", "contestants", "challenges", "cells", "status", "begun")
-    rows = [list(row.values()) for row in tournaments]
-    rows = [[" ".join(value) if isinstance(value, list) else value for value in row] for row in rows]
-    console.print_table("", columns, rows)
+    from simulator.commands.list import format_time
+    from simulator.reporting.tables import Table, print_tables
+
+    columns = ("tournament", "label", "contestants", "challenges", "cells", "status", "created", "size")
+    shown = [
+        {**row, "created": format_time(row["created"]), "size": console.format_bytes(row["bytes"])}
+        | {name: " ".join(row[name]) for name in ("contestants", "challenges")}
+        for row in tournaments
+    ]
+    rows = [[console.format_cell(row[column]) for column in columns] for row in shown]
+    labels = ("label", "contestants", "challenges")
+    print_tables([Table("", columns, rows, droppable=("created", "label"), labels=labels)])
 
 
 def stored(name: str, lab: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from simulator.config.validation import ConfigSource
 from simulator.core.field_types import CountOrZero
 
 Device = Annotated[str, Meta(pattern=r"\A(cpu|cuda(:[0-9]{1,3})?)\Z", description="cpu, cuda or cuda:N")]
+MAX_EPISODES = 100  # of the final evaluation, where none are given
+IMAGE_STEPS = 1_000  # of training, where observations are images, for each episode; least between evaluations
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ class RunConfig:
     steps: Annotated[int, Meta(ge=1, le=10**12)] = 50_000
     """environment steps of training per seed"""
     eval_every: CountOrZero = 0
-    """environment steps between greedy evaluations; 0: a twentieth of steps"""
-    eval_episodes: Annotated[int, Meta(ge=1, le=10**6)] = 100
-    """episodes per seed of the final evaluation; an earlier one takes a tenth, or none where the return is exact"""
+    """environment steps between greedy evaluations; 0: a twentieth of steps, in images at least 1,000"""
+    eval_episodes: Annotated[int, Meta(ge=0, le=10**6)] = 0
+    """episodes per seed of the final evaluation; an earlier one takes a tenth, or none where the return is exact; 0:
+    100, but where observations are images one for every 1,000 steps of the run, from 1 to 100"""
     eval_max_steps: CountOrZero = 0
     """steps after which an evaluation episode is truncated, and its seed has no score; 0: the environment's own limit,
     but at least 100,000"""
@@ -56,9 +59,20 @@ def build(values: Mapping[str, Any]) -> RunConfig:
     return codec.build(RunConfig, values)
 
 
-def eval_period(config: RunConfig) -> int:
-    """Return the environment steps between evaluations."""
-    return config.eval_every or max(1, config.steps // 20)
+def eval_period(config: RunConfig, images: bool = False) -> int:
+    """Return the environment steps between evaluations; ``images``: whether observations are images."""
+    return config.eval_every or max(IMAGE_STEPS if images else 1, config.steps // 20)
+
+
+def eval_episodes(config: RunConfig, images: bool = False) -> int:
+    """Return the episodes per seed of the final evaluation; ``images``: whether observations are images.
+
+    An untrained policy of Pong takes a thousand steps for an episode, each with a network of its own: evaluating it for
+    100 episodes would take minutes, and say nothing, after a run of a few steps.
+    """
+    if config.eval_episodes or not images:
+        return config.eval_episodes or MAX_EPISODES
+    return min(max(1, config.steps // IMAGE_STEPS), MAX_EPISODES)
 
 
 def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> RunConfig:

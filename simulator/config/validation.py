@@ -147,6 +147,18 @@ def of_run(chosen: Any, steps: int) -> Any:
     return dataclasses.replace(chosen, **changes) if changes else chosen
 
 
+def names_of_run(chosen: Any) -> list[str]:
+    """List the settings that last as long as the run, with a dot before those of a table within."""
+    names: list[str] = []
+    for setting in settings(type(chosen)):
+        value = getattr(chosen, setting.name)
+        if dataclasses.is_dataclass(value):
+            names += [f"{setting.name}.{name}" for name in names_of_run(value)]
+        elif value is None and any(isinstance(meta, OfRun) for meta in getattr(setting.hint, "__metadata__", ())):
+            names.append(setting.name)
+    return names
+
+
 def describe(hint: Any) -> str:
     """Describe what a field expects: ``a number > 0 and <= 1``."""
     parts = get_args(hint)

@@ -153,10 +153,16 @@ class Agent(Protocol):
         """Return the current greedy policy with fresh streams: the same each time at the same step."""
 
     def state(self) -> State:
-        """Return the whole state: tables or weights, optimiser, replay, streams, counters."""
+        """Return the whole state: tables or weights, optimiser, replay, streams, counters.
+
+        Past experience that only further training needs is its entry ``replay``: a finished run does not keep it.
+        """
 
     def restore(self, state: State) -> bool | None:
-        """Continue from ``state``. False: it could not be exact."""
+        """Continue from ``state``; where its entry ``replay`` was left out, with an empty one.
+
+        False: it could not be exact.
+        """
 
 
 class Network(Protocol):

@@ -25,7 +25,7 @@ import numpy as np
 
 from simulator.config.codec import unplain
 from simulator.config.external import ExternalConfig, evaluation_steps, is_external
-from simulator.config.run import RunConfig, eval_period
+from simulator.config.run import RunConfig, eval_episodes, eval_period
 from simulator.core.foreign.python_files import resolved
 from simulator.core.jit import working_seconds
 from simulator.external import callables, recordings, sb3
@@ -48,7 +48,7 @@ def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> External
     kind, _, target = name.partition(":")
     _check_plain(name, "settings", settings)
     seeds = {"seeds": run.seeds, "first_seed": run.first_seed}
-    budget = {"steps": run.steps, "eval_every": eval_period(run), "eval_episodes": run.eval_episodes}
+    budget = {"steps": run.steps, "eval_every": eval_period(run), "eval_episodes": eval_episodes(run)}
     budget |= {"eval_max_steps": run.eval_max_steps}
     env = {"env": run.env, "env_settings": run.env_settings}
     config = ExternalConfig(kind, target, settings=unplain(settings), **seeds, **budget, **env)  # type: ignore[arg-type]

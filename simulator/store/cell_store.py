@@ -22,11 +22,15 @@ from simulator.core.snapshots import TOURNAMENT
 from simulator.store import rows as tables
 from simulator.store.database import NAME, Database, translated
 from simulator.store.lab import lock_run, prepare, unlock_run
+from simulator.store.lab_files import folder_size
 from simulator.store.records import StoreError
 from simulator.store.run_records import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_JOB = "pair = ? AND first = ? AND count = ?"
 
 
 class SeedRange(NamedTuple):
@@ -184,7 +188,7 @@ class CellStore:
     def add(self, cell: JobRecord) -> None:
         """Record a cell durably, replacing an existing one."""
         with self._db.writing():
-            self._db.delete("cells", "pair = ? AND first = ? AND count = ?", [cell.pair, *cell.span])
+            self._db.delete("cells", _JOB, [cell.pair, *cell.span])
             self._db.insert("cells", [_of_cell(cell)])
         with suppress(OSError):
             shutil.rmtree(self.scratch(cell.pair, cell.span), ignore_errors=True)
@@ -197,7 +201,7 @@ class CellStore:
     def forget(self, pair: str, span: SeedRange) -> None:
         """Delete a cell, which will be run again."""
         with self._db.writing():
-            self._db.delete("cells", "pair = ? AND first = ? AND count = ?", [pair, *span])
+            self._db.delete("cells", _JOB, [pair, *span])
 
     def cells(self, pairs: Sequence[str]) -> dict[JobKey, JobRecord]:
         """Return every cell of these pairs."""
@@ -239,6 +243,73 @@ class CellStore:
         if tournament and (run is None or tournament.created > run.created):
             return TOURNAMENT
         return run.kind if run else ""
+
+    def delete(self, name: str) -> None:
+        """Delete a tournament, and the cells that no other tournament of the lab shares, in one transaction.
+
+        The caller holds the lock of :meth:`hosting`. After ``kill -9`` all of it is there, or nothing but checkpoints
+        of cells, which :meth:`sweep` deletes.
+        """
+        row = self._row(name)
+        with self._db.writing():
+            self._db.delete("analyses", "tournament = ?", [row.id])
+            self._db.delete("tournaments", "id = ?", [row.id])
+            self._delete_cells(_planned(row) - self._planned())
+        self.sweep_unplanned()
+
+    def orphans(self) -> list[JobKey]:
+        """Return the stored cells that no tournament of the lab has in its plan."""
+        with self._db.reading():
+            stored = {_job_of(CellRow(*row)) for row in self._db.select("cells")}
+            return sorted(stored - self._planned())
+
+    def delete_orphans(self) -> None:
+        """Delete the cells that no tournament has in its plan; the caller holds the lock of :meth:`hosting`."""
+        orphans = self.orphans()
+        with self._db.writing():
+            self._delete_cells(orphans)
+
+    def sweep_unplanned(self, *, dry_run: bool = False) -> int:
+        """Delete the checkpoints of jobs that no tournament waits for, and return their bytes.
+
+        The caller holds the lock of :meth:`hosting`; ``dry_run``: only measure them.
+        """
+        with self._db.reading():
+            stored = {_job_of(CellRow(*row)) for row in self._db.select("cells")}
+            waiting = self._planned() - stored
+        wanted = {self.scratch(*job) for job in waiting}
+        unplanned = [path for path in (self.lab / "cells").glob("*-*-*") if path not in wanted and path.is_dir()]
+        size = sum(map(folder_size, unplanned))
+        if not dry_run:
+            self.sweep(waiting)
+        return size
+
+    def size_of(self, jobs: Iterable[JobKey]) -> int:
+        """Return the bytes of stored cells."""
+        with self._db.reading():
+            return sum(self._db.size_of("cells", _JOB, [job.pair, *job.span]) for job in jobs)
+
+    def size_of_tournament(self, name: str) -> int:
+        """Return the bytes of a tournament with its cells, shared ones too, and their checkpoints."""
+        row = self._row(name)
+        planned = _planned(row)
+        with self._db.reading():
+            size = self._db.size_of("tournaments", "id = ?", [row.id])
+            size += sum(self._db.size_of("cells", "pair = ?", [pair]) for pair in {job.pair for job in planned})
+        return size + sum(folder_size(self.scratch(*job)) for job in planned)
+
+    def compact(self) -> int:
+        """Give the room of deleted rows back to the disk, and return its bytes."""
+        return self._db.compact()
+
+    def _planned(self) -> set[JobKey]:
+        """Return the jobs in the plans of all tournaments."""
+        rows = [TournamentRow(*row) for row in self._db.select("tournaments")]
+        return set().union(*map(_planned, rows))
+
+    def _delete_cells(self, jobs: Iterable[JobKey]) -> None:
+        for job in jobs:
+            self._db.delete("cells", _JOB, [job.pair, *job.span])
 
     def sweep(self, keep: Iterable[JobKey]) -> None:
         """Delete the checkpoints of all jobs but these: no tournament will continue the others."""
@@ -298,6 +369,16 @@ class CellRow(NamedTuple):
     cpu_seconds: float
     exact: int
     created: str
+
+
+def _planned(row: TournamentRow) -> set[JobKey]:
+    """Return the jobs in the plan of a tournament."""
+    pairs = json.loads(row.plan)["pairs"]
+    return {JobKey(pair["key"], SeedRange(*span)) for pair in pairs for span in pair["spans"]}
+
+
+def _job_of(row: CellRow) -> JobKey:
+    return JobKey(row.pair, SeedRange(row.first, row.count))
 
 
 def newest_tournament(db: Database) -> TournamentRow | None:

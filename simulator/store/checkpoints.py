@@ -1,8 +1,10 @@
 """Checkpoint files: a tree of arrays and plain values as safetensors, written atomically.
 
 The arrays are the file's tensors; everything else is JSON in its metadata. There, objects are dicts, plain values are
-themselves, and a JSON array is ``[kind, ...]`` (see ``_unpack``). A file is written under a temporary name, fsynced and
-renamed; its size and SHA-256 are recorded.
+themselves, and a JSON array is ``[kind, ...]`` (see ``_unpack``). Arrays of which a sample shrinks well are compressed
+(zlib, level 1): frames and counters become a tenth or less, while trained weights, which would lose a twelfth of their
+size for most of the time, are stored as they are. A file is written under a temporary name, fsynced and renamed; its
+size and SHA-256 are recorded.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ import hashlib
 import json
 import os
 import struct
+import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +29,13 @@ from simulator.store.records import StoreError, StoreFailure
 _NATIVE = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
 _TREE = "state"
 _ABOUT = "about"
-_SCHEMA = 2  # of a checkpoint's header
+_SCHEMA = 3  # of a checkpoint's header
+_MIN_COMPRESSED = 4096  # bytes of an array from which compressing it is tried
+_MIN_SHARED = 1 << 20  # bytes of an array from which it is stored once where it occurs twice
+_SAMPLES = 8  # pieces of an array, spread over it, that are compressed to see whether it pays
+_SAMPLE_BYTES = 4096  # of each piece
+_PAYING_RATIO = 0.7  # of compressed to plain bytes, up to which an array is compressed
+_LEVEL = 1  # of zlib: higher ones gain little on frames and take several times as long
 _TREE_LIMIT = 24 << 20  # characters; the library cannot read back a header above 100 MB
 
 
@@ -91,12 +101,24 @@ def packed(state: State, about: dict[str, Any] | None = None) -> bytes:
     from safetensors.numpy import save
 
     arrays: dict[str, Array] = {}
-    tree = json.dumps(_pack(state, arrays, "state"))
+    packed_state = _pack(state, arrays, "state")
+    tree = json.dumps(_compress(packed_state, arrays))
     if len(tree) > _TREE_LIMIT:
         raise StoreFailure(f"the state has {len(tree):,} characters of plain values, expected at most {_TREE_LIMIT:,}")
     if about is not None:
         arrays[_ABOUT] = np.frombuffer(json.dumps({"schema": _SCHEMA, **about}).encode(), np.uint8)
     return save(arrays, {_TREE: tree})
+
+
+def without_replay(state: State) -> State:
+    """Return the state of a training run without what its agent experienced (:class:`simulator.core.protocols.Agent`).
+
+    The rest is shared with ``state``. A state without a replay is returned as it is.
+    """
+    agent = state.get("agent")
+    if not isinstance(agent, dict) or "replay" not in agent:
+        return state
+    return {**state, "agent": {name: value for name, value in agent.items() if name != "replay"}}
 
 
 def unpacked(data: bytes) -> State:
@@ -122,10 +144,23 @@ def about(path: Path) -> dict[str, Any]:
         if _ABOUT not in file.keys():
             raise StoreError(f"{path} is no checkpoint of a run: it says nothing of itself")
         facts: dict[str, Any] = json.loads(file.get_tensor(_ABOUT).tobytes())
-    if facts["schema"] != _SCHEMA:
-        age = "a newer" if facts["schema"] > _SCHEMA else "an older"
-        raise StoreError(f"{path} is from {age} engram: its schema is {facts['schema']}, expected {_SCHEMA}")
+    _check_schema(path, facts)
     return facts
+
+
+def _check_schema(path: Path, facts: dict[str, Any]) -> None:
+    """Refuse a checkpoint of another version.
+
+    Raises:
+        StoreError: another version of engram wrote it.
+    """
+    schema = facts["schema"]
+    if schema != _SCHEMA:
+        age = "a newer" if schema > _SCHEMA else "an older"
+        raise StoreError(
+            f"{path} is from {age} engram: its schema is {schema}, expected {_SCHEMA};"
+            " engram show and report read its run, to resume it takes that version"
+        )
 
 
 def is_state(path: Path) -> bool:
@@ -174,6 +209,8 @@ def _state_in(path: Path) -> State:
     from safetensors import safe_open
 
     with safe_open(path, framework="np") as file:
+        if _ABOUT in file.keys():
+            _check_schema(path, json.loads(file.get_tensor(_ABOUT).tobytes()))
         tree = file.metadata()[_TREE]
         state: State = _unpack(json.loads(tree), file.get_tensor)
     return state
@@ -240,12 +277,66 @@ def _pack_array(value: Array | np.generic, arrays: dict[str, Array], place: str)
     if array.dtype.hasobject or array.dtype.fields:
         raise StoreFailure(f"{place} is an array of {array.dtype}, expected one of plain numbers")
     kind = "array" if isinstance(value, np.ndarray) else "scalar"
-    name = str(len(arrays))
     if array.dtype.str in _NATIVE:
-        arrays[name] = array
-        return [kind, name]
+        return [kind, _name_of(array, arrays)]
+    name = str(len(arrays))
     arrays[name] = np.frombuffer(array.tobytes(), np.uint8)
     return [kind, name, array.dtype.str, list(array.shape)]
+
+
+def _name_of(array: Array, arrays: dict[str, Array]) -> str:
+    """Add an array to ``arrays``, and return its name; a large one that is there already is not added again.
+
+    A target network begins as a copy of the online network, and so does a running average.
+    """
+    if array.nbytes >= _MIN_SHARED:
+        for name, other in arrays.items():
+            is_alike = other.dtype == array.dtype and other.shape == array.shape
+            if is_alike and np.array_equal(_bytes_of(other), _bytes_of(array)):
+                return name
+    name = str(len(arrays))
+    arrays[name] = array
+    return name
+
+
+def _compress(tree: Any, arrays: dict[str, Array]) -> Any:
+    """Compress the arrays that shrink well, in ``arrays``, and return the tree that says so."""
+    with ThreadPoolExecutor() as pool:  # zlib releases the interpreter lock
+        shrunk = dict(zip(arrays, pool.map(_shrunk, arrays.values()), strict=True))
+    compressed = {name: data for name, data in shrunk.items() if data is not None}
+    tree = _noting(tree, arrays, compressed)
+    arrays.update({name: np.frombuffer(data, np.uint8) for name, data in compressed.items()})
+    return tree
+
+
+def _shrunk(array: Array) -> bytes | None:
+    """Return the compressed bytes of an array; None where a sample of it does not shrink well."""
+    if array.nbytes < _MIN_COMPRESSED:
+        return None
+    data = _bytes_of(array)
+    starts = np.linspace(0, max(len(data) - _SAMPLE_BYTES, 0), _SAMPLES).astype(int)
+    sample = b"".join(data[start : start + _SAMPLE_BYTES].tobytes() for start in starts)
+    if len(zlib.compress(sample, _LEVEL)) > _PAYING_RATIO * len(sample):
+        return None
+    return zlib.compress(data, _LEVEL)
+
+
+def _bytes_of(array: Array) -> Array:
+    return array.reshape(-1).view(np.uint8)
+
+
+def _noting(tree: Any, arrays: dict[str, Array], compressed: dict[str, bytes]) -> Any:
+    """Write type and shape of compressed arrays into their places in the tree."""
+    if isinstance(tree, dict):
+        return {key: _noting(item, arrays, compressed) for key, item in tree.items()}
+    if not isinstance(tree, list):
+        return tree
+    kind, first, *raw = tree
+    if kind in ("list", "tuple"):
+        return [kind, [_noting(item, arrays, compressed) for item in first]]
+    if kind == "int" or first not in compressed:
+        return tree
+    return [kind, first, *(raw or (arrays[first].dtype.str, list(arrays[first].shape))), "zlib"]
 
 
 def _unpack(tree: Any, tensor: Callable[[str], Array]) -> Any:
@@ -261,5 +352,7 @@ def _unpack(tree: Any, tensor: Callable[[str], Array]) -> Any:
         return int(first, 16)
     array = tensor(first)
     if raw:
-        array = np.frombuffer(array.tobytes(), np.dtype(raw[0])).reshape(raw[1]).copy()
+        dtype, shape, *codec = raw
+        data = zlib.decompress(array) if codec else array.tobytes()
+        array = np.frombuffer(data, np.dtype(dtype)).reshape(shape).copy()
     return array[()] if kind == "scalar" else array

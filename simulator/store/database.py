@@ -309,9 +309,33 @@ class Database:
             total += row[1]
         return n, total
 
+    def size_of(self, table: str, where: str, args: Sequence[Any]) -> int:
+        """Return the bytes of the texts and arrays in the rows of a table."""
+        columns = [column.name for column in columns_of(table) if column.kind in ("TEXT", "BLOB")]
+        size = " + ".join(f"length(CAST({name} AS BLOB))" for name in columns)
+        row = self._db.execute(f"SELECT coalesce(sum({size}), 0) FROM {table} WHERE {where}", args).fetchone()
+        return int(row[0])
+
     def delete(self, table: str, where: str, args: Sequence[Any]) -> int:
         """Delete rows and return their number."""
         return self._db.execute(f"DELETE FROM {table} WHERE {where}", args).rowcount
+
+    def compact(self) -> int:
+        """Give unused pages back to the disk, and return their bytes; nothing is done for less than an eighth.
+
+        Raises:
+            StoreFailure: another process uses the database.
+        """
+        with translated(self.path):
+            self._still_there()
+            pages = int(self._db.execute("PRAGMA page_count").fetchone()[0])
+            unused = int(self._db.execute("PRAGMA freelist_count").fetchone()[0])
+            if 8 * unused < pages:
+                return 0
+            self._db.execute("VACUUM")
+            self._wrote = True
+            self._note()
+            return unused * int(self._db.execute("PRAGMA page_size").fetchone()[0])
 
 
 @contextmanager

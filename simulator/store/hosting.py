@@ -151,10 +151,8 @@ class RunLease:
             listed = ", ".join(f"{name} was {then}, now {now}" for name, (then, now) in changes.items())
             warnings += (f"it continues on another machine, where results can differ in the last bits: {listed}",)
         provenance: dict[str, Any] = {"machines": machines}
-        if record.lost:
-            provenance["lost"] = record.lost
-        if record.label:
-            provenance["label"] = record.label
+        facts = {name: getattr(record, name) for name in ("lost", "label", "keep_replay", "extended")}
+        provenance |= {name: value for name, value in facts.items() if value}
         return Resumed(record, saved, saved.progress if saved else RunProgress(), provenance, warnings)
 
     def abandon(self) -> None:
@@ -186,5 +184,5 @@ class Resumed(NamedTuple):
     record: RunRecord
     saved: Saved | None  # None before the first checkpoint
     progress: RunProgress  # zeros before the first checkpoint
-    provenance: dict[str, Any]  # facts that every checkpoint repeats: machines, label, losses of a repair
+    provenance: dict[str, Any]  # facts that every checkpoint repeats: machines, label, losses of a repair, ...
     warnings: tuple[str, ...]

@@ -18,6 +18,8 @@ from simulator.store.records import StoreError, StoreFailure
 if TYPE_CHECKING:
     from filelock import FileLock
 
+DELETED = "deleted"  # empty file that marks the folder of a run that was deleted
+
 
 def prepare(lab: Path) -> Path:
     """Make the lab atomically if it does not exist, and return its database's path.
@@ -115,7 +117,8 @@ def forgotten(lab: Path, known: Container[int]) -> list[int]:
         lab: its folder.
         known: the runs of its database.
     """
-    numbers = {int(path.parent.name[1:]) for path in (lab / "runs").glob("r[0-9]*/checkpoint-*.safetensors")}
+    paths = (lab / "runs").glob("r[0-9]*/checkpoint-*.safetensors")
+    numbers = {int(path.parent.name[1:]) for path in paths if not (path.parent / DELETED).exists()}
     return sorted(number for number in numbers if number not in known)
 
 

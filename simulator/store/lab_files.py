@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -48,3 +49,13 @@ def write_own(path: Path, text: str) -> None:
     """Write a small file of a lab anew; see :func:`open_own`."""
     with open_own(path, "wb") as file:
         file.write(text.encode())
+
+
+def folder_size(folder: Path) -> int:
+    """Return the bytes of the files in a folder and in those within it; 0 where there is none."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # it was removed in the meantime
+            status = path.lstat()
+            total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return total

@@ -32,6 +32,7 @@ class NewRun:
         settings_hash: the settings' content hash.
         versions: distribution -> version, of whatever the result can depend on.
         label: name of it; no setting.
+        keep_replay: whether its replay is kept when it is over.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class NewRun:
     settings_hash: str
     versions: dict[str, str] = field(default_factory=dict)
     label: str = ""
+    keep_replay: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,16 @@ class RunRecord:
         return str(self.known("label") or "")
 
     @property
+    def keep_replay(self) -> bool:
+        """Whether its replay is kept when it is over."""
+        return bool(self.known("keep_replay"))
+
+    @property
+    def extended(self) -> list[dict[str, Any]]:
+        """The changes of its steps: ``step`` at which it was made, ``from`` and ``to`` steps, ``replay_kept``."""
+        return list(self.known("extended") or ())
+
+    @property
     def failed(self) -> list[dict[str, Any]]:
         """The seeds that failed, each with ``seed``, ``step`` and ``reason``."""
         return list(self.known("failed") or ())
@@ -142,7 +154,7 @@ class PointRows(NamedTuple):
     """Curve points, each the aggregate of the training episodes of one seed that ended in it; all [n]."""
 
     seed: Array  # int64
-    point: Array  # int64, index along the curve, below 1000
+    point: Array  # int64, index along the curve, below 1000 unless the run went on to more steps
     step: Array  # int64, last environment step of the point
     episodes: Array  # int64
     return_sum: Array  # float64, as for the rest; NaN where there is none

@@ -27,7 +27,7 @@ from simulator.store import rows as tables
 from simulator.store.cell_store import TournamentRow
 from simulator.store.checkpoints import Damaged, Written, file_of, sync_folder
 from simulator.store.database import NAME, Database, columns_of, key_of, translated
-from simulator.store.lab import check_can_be_lab, is_written_here, prepare
+from simulator.store.lab import DELETED, check_can_be_lab, is_written_here, prepare
 from simulator.store.lab_files import open_own
 from simulator.store.records import StoreError
 from simulator.store.rows import COUNTED, CheckpointRow, ExperimentRow
@@ -158,6 +158,8 @@ def _runs(lab: Path, salvaged: Salvaged) -> tuple[list[_Found], list[dict[str, s
     for number in sorted({*rows, *folders, *(run for own_rows in by_run.values() for run in own_rows)}):
         folder = folders.get(number, lab / "runs" / f"r{number}")
         run_tables = {table: own_rows.get(number, []) for table, own_rows in by_run.items()}
+        if number not in rows and (folder / DELETED).exists():
+            continue
         try:
             one = _run(number, folder, rows.get(number), run_tables)
         except _Lost as lost:
@@ -357,8 +359,8 @@ def _anew(
     begun: ExperimentRow, folder: Path, run_tables: Mapping[str, list[Row]], records: Mapping[int, CheckpointRow]
 ) -> _Found:
     """Recover a run of which only the settings are left; it starts again at step 0."""
-    label = (json.loads(begun.result) or {}).get("label")
-    result = json.dumps({"label": label} if label else None)
+    facts = json.loads(begun.result) or {}
+    result = json.dumps({name: facts[name] for name in ("label", "keep_replay") if facts.get(name)} or None)
     row = ExperimentRow(*begun[:_N_BEGUN])._replace(status="interrupted", result=result)
     recovered = _Found(row, source="settings")
     rows = sum(len(run_tables[table]) for table in COUNTED)

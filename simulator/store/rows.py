@@ -95,7 +95,8 @@ def of_new_run(number: int, new: NewRun, created: str) -> ExperimentRow:
     seeds = json.dumps([int(seed) for seed in new.seeds])
     versions = json.dumps(new.versions)
     texts = (new.settings, new.settings_hash, versions, "running", created)
-    result = json.dumps({"label": new.label} if new.label else None)
+    facts = {name: value for name, value in (("label", new.label), ("keep_replay", new.keep_replay)) if value}
+    result = json.dumps(facts or None)
     return ExperimentRow(number, new.kind, new.agent, new.env, seeds, int(new.steps), *texts, result=result)
 
 

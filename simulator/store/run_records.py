@@ -25,15 +25,25 @@ NOT_FINITE = "its loss was not finite"
 VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
 
 
-def new_run(config: RunConfig, label: str = "") -> NewRun:
+def new_run(config: RunConfig, label: str = "", keep_replay: bool = False) -> NewRun:
     """Make the record of a new run.
 
     Raises:
         ValueError: a label with characters that cannot be seen.
     """
     check_label(label)
-    settings = (to_toml(config), settings_hash(config))
-    return NewRun(RUN, config.agent, config.env, seeds_of(config), config.steps, *settings, installed(), label)
+    return NewRun(
+        kind=RUN,
+        agent=config.agent,
+        env=config.env,
+        seeds=seeds_of(config),
+        steps=config.steps,
+        settings=to_toml(config),
+        settings_hash=settings_hash(config),
+        versions=installed(),
+        label=label,
+        keep_replay=keep_replay,
+    )
 
 
 def installed() -> dict[str, str]:

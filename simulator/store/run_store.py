@@ -28,7 +28,17 @@ from simulator.store import checkpoints, journal
 from simulator.store import rows as tables
 from simulator.store.checkpoints import Damaged, file_of, sync_folder
 from simulator.store.database import NAME, Database, damaged, repair_advice, translated
-from simulator.store.lab import forgotten, forgotten_line, is_written, lock_run, prepare, unlock_run, unmake
+from simulator.store.lab import (
+    DELETED,
+    forgotten,
+    forgotten_line,
+    is_written,
+    lock_run,
+    prepare,
+    unlock_run,
+    unmake,
+)
+from simulator.store.lab_files import folder_size, write_own
 from simulator.store.records import (
     STATUSES,
     EvaluationRow,
@@ -59,7 +69,9 @@ __all__ = [
     "StoreError",
     "StoreFailure",
 ]
-KEEP = 3  # whole checkpoints per run
+KEEP = 3  # whole checkpoints of a run while it is trained: some before the newest, if that is damaged
+KEEP_STOPPED = {"interrupted": 2, "done": 1, "failed": 1}  # once it has stopped with a checkpoint
+FINISHED = ("done", "failed")  # status with which the last checkpoint of a run is written
 
 
 class ResumePoint(NamedTuple):
@@ -67,6 +79,15 @@ class ResumePoint(NamedTuple):
 
     base_checkpoint: int  # that it continued from, 0 before the first
     newest: int  # newest one recorded then, damaged or not
+
+
+class ChangedSteps(NamedTuple):
+    """A run's settings with another number of steps."""
+
+    steps: int
+    settings: str  # TOML
+    settings_hash: str
+    change: dict[str, Any]  # what is recorded of it: ``step`` at which it was made, ``from`` and ``to`` steps, ...
 
 
 class Store:
@@ -123,6 +144,7 @@ class Store:
             folder = self.folder(run)
             lock = lock_run(folder)
             try:
+                (folder / DELETED).unlink(missing_ok=True)  # of a deletion that was interrupted before it began
                 tables.candidates(self._db, row)  # never remove runs that a damaged database lost
                 self._check_remembered(row, folder)
                 checkpoints.sweep(folder, {c.number for c in tables.checkpoint_rows(self._db, row.id)})
@@ -131,6 +153,19 @@ class Store:
                 raise
         self._locks[run] = lock
         self._resume_points[run] = None
+
+    def hold(self, run: str) -> None:
+        """Take the lock of a run, only to delete it: a folder that is missing or damaged is no reason to keep it.
+
+        Raises:
+            StoreError: there is no such run, or some process is writing it.
+        """
+        with self._db.reading():
+            tables.run_row(self._db, run)
+        folder = self.lab / "runs" / run
+        with translated(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._locks[run] = lock_run(folder)
 
     def _check_remembered(self, row: tables.ExperimentRow, folder: Path) -> None:
         """Raise an error if a run has newer checkpoints than a crash can leave: the database, or its log, lost them."""
@@ -199,7 +234,7 @@ class Store:
             row = tables.add(self._db, tables.truncate_after(self._db, row, base_checkpoint), number, rows)
             self._db.insert("checkpoints", [tables.of_checkpoint(row.id, number, progress, written)])
             self._db.update("experiments", row.moved(progress, status, outcome), ("id",))
-            dropped = tables.prune(self._db, row.id, KEEP)
+            dropped = tables.prune(self._db, row.id, KEEP_STOPPED.get(status, KEEP))
         for old in dropped:
             with suppress(OSError):  # a file that stays is cleared away by the next writer
                 file_of(folder, old).unlink()
@@ -213,6 +248,120 @@ class Store:
             row = tables.run_row(self._db, run)
             result = row.result if error is None else json.dumps({**(json.loads(row.result) or {}), "error": error})
             self._db.update("experiments", row._replace(status=status, result=result), ("id",))
+
+    def extend(self, run: str, config: ChangedSteps) -> None:
+        """Record that a run held here goes on to another number of steps, in one transaction.
+
+        Its next checkpoint repeats what is recorded (``extended`` of its result), and so do later ones.
+
+        Raises:
+            StoreFailure: the run is not held.
+        """
+        with self._db.writing():
+            row = tables.run_row(self._db, run)
+            if run not in self._locks:
+                raise StoreFailure(f"run {run} has no writer here: take it first")
+            result = json.loads(row.result) or {}
+            extended = [*result.get("extended", ()), config.change]
+            changed = row._replace(
+                steps=config.steps,
+                settings=config.settings,
+                settings_hash=config.settings_hash,
+                status="interrupted",
+                result=json.dumps({**result, "extended": extended}),
+            )
+            self._db.update("experiments", changed, ("id",))
+
+    def delete(self, run: str) -> None:
+        """Delete a run held here: first its rows, in one transaction, then its files.
+
+        After ``kill -9`` the run is there as before, or gone with an unused rest of its folder, which
+        :meth:`sweep_deleted` removes. The number of the newest run is not given to another one: its folder stays,
+        empty but for a mark.
+
+        Raises:
+            StoreFailure: the run is not held.
+        """
+        if run not in self._locks:
+            raise StoreFailure(f"run {run} has no writer here: take it first")
+        folder = self.lab / "runs" / run
+        with translated(folder):
+            write_own(folder / DELETED, "")
+            sync_folder(folder)
+        with self._db.writing():
+            row = tables.run_row(self._db, run)
+            for table in (*tables.COUNTED, "checkpoints"):
+                self._db.delete(table, "experiment = ?", [row.id])
+            self._db.delete("experiments", "id = ?", [row.id])
+        self.release(run)
+        self.sweep_deleted()
+
+    def sweep_deleted(self, *, dry_run: bool = False) -> int:
+        """Remove what is left of deleted runs, and return its size in bytes; ``dry_run``: only measure it."""
+        with self._db.reading():
+            known = {f"r{row.id}" for row in tables.run_rows(self._db)}
+            newest = tables.newest_run(self._db)
+        freed = 0
+        for mark in sorted((self.lab / "runs").glob(f"r*/{DELETED}")):
+            folder = mark.parent
+            if folder.name in known or not tables.RUN_ID.fullmatch(folder.name):
+                continue
+            for path in folder.iterdir():
+                if path != mark and not path.is_dir():
+                    freed += path.lstat().st_size
+                    if not dry_run:
+                        path.unlink(missing_ok=True)
+            if newest and int(folder.name[1:]) < newest.id and not dry_run:
+                shutil.rmtree(folder, ignore_errors=True)
+        return freed
+
+    def drop_replay(self, run: str) -> None:
+        """Write the checkpoint of a finished run held here anew without its replay, and drop all others.
+
+        Raises:
+            StoreFailure: the run is not held.
+            StoreError: none of its checkpoints is whole.
+        """
+        saved = self.newest(run)
+        record = self.find(run)
+        if saved is not None:
+            state = checkpoints.without_replay(saved.state)
+            result = {**(record.result or {}), "replay_dropped": True}
+            self.checkpoint(run, saved.progress, state, Rows(), status=record.status, result=result)
+
+    def drop_old_checkpoints(self, run: str) -> None:
+        """Delete what the newest whole checkpoint of a finished run held here replaces, damaged ones too.
+
+        Raises:
+            StoreError: its newest checkpoint is not whole.
+        """
+        with self._db.reading():
+            row = tables.run_row(self._db, run)
+            newest = next(iter(tables.candidates(self._db, row)), None)
+        folder = self.folder(run)
+        if newest is None:
+            return
+        try:
+            checkpoints.verify(file_of(folder, newest.number), newest.written())
+        except Damaged as fault:
+            raise StoreError(f"checkpoint {file_of(folder, newest.number)} is damaged: {fault}") from None
+        with self._db.writing():
+            self._db.delete("checkpoints", "experiment = ? AND number <> ?", [row.id, newest.number])
+        checkpoints.sweep(folder, {newest.number})
+
+    def checkpoint_sizes(self, run: str) -> dict[int, int]:
+        """Return the bytes of each recorded checkpoint of a run by its number, the oldest first."""
+        with self._db.reading():
+            row = tables.run_row(self._db, run)
+            return {checkpoint.number: checkpoint.size for checkpoint in tables.checkpoint_rows(self._db, row.id)}
+
+    def size_of(self, run: str) -> int:
+        """Return the bytes of a run's folder; 0 where it is missing."""
+        return folder_size(self.lab / "runs" / run)
+
+    def compact(self) -> int:
+        """Give the room of deleted rows back to the disk, and return its bytes."""
+        return self._db.compact()
 
     def newest(self, run: str) -> Saved | None:
         """Return the newest whole checkpoint, None if none was written; damaged ones are left as they are.

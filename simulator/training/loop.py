@@ -15,10 +15,11 @@ from simulator.core.jit import compile_seconds, working_seconds
 from simulator.core.protocols import Evaluation
 from simulator.core.snapshots import RunSnapshot, Stride
 from simulator.core.stopping import RateLimiter
+from simulator.store.checkpoints import without_replay
 from simulator.store.hosting import RunLease, WorkClock, WorkSeconds, hosted
 from simulator.store.records import Rows, RunProgress, RunRecord, Saved
 from simulator.store.run_records import evaluation_rows, new_run, outcome, stored_evaluations
-from simulator.store.run_store import Store
+from simulator.store.run_store import FINISHED, Store
 from simulator.training.evaluation import POLL_SECONDS, next_size, optimum
 from simulator.training.session import Session
 
@@ -37,6 +38,8 @@ def run(
     checkpoint_every: float = CHECKPOINT_EVERY,
     label: str = "",
     stride: Stride | None = None,
+    keep_replay: bool = False,
+    stop_at: int | None = None,
 ) -> Generator[RunSnapshot, None, None]:
     """Train, evaluate and store.
 
@@ -47,6 +50,8 @@ def run(
         checkpoint_every: seconds between checkpoints.
         label: name of a new run.
         stride: steps between snapshots, for a driver that changes them; None: a tenth of a second's.
+        keep_replay: keep the replay of a run that is over; a stored one that did so does so again.
+        stop_at: environment step at which to stop with a checkpoint, as if interrupted there.
 
     Yields:
         Snapshots, about ten a second unless ``stride`` says otherwise; the last has the phase "done", or "failed"
@@ -55,8 +60,14 @@ def run(
     Raises:
         ValueError: invalid settings, or a lab that cannot be used.
     """
-    lease = RunLease(store, run, lambda: new_run(config, label), lambda record: is_as_stored(config, record))
-    yield from hosted(lease, lambda: TrainingLoop(Session(config), lease, checkpoint_every, stride or Stride()))
+    lease = RunLease(
+        store, run, lambda: new_run(config, label, keep_replay), lambda record: is_as_stored(config, record)
+    )
+
+    def make() -> TrainingLoop:
+        return TrainingLoop(Session(config), lease, checkpoint_every, stride or Stride(), keep_replay, stop_at)
+
+    yield from hosted(lease, make)
 
 
 class TrainingLoop:
@@ -67,15 +78,26 @@ class TrainingLoop:
         lease: of the run.
         checkpoint_every: seconds between checkpoints.
         stride: steps between snapshots.
+        keep_replay: see :func:`run`, as for the next one.
+        stop_at: likewise.
     """
 
-    def __init__(self, session: Session, lease: RunLease, checkpoint_every: float, stride: Stride) -> None:
+    def __init__(
+        self,
+        session: Session,
+        lease: RunLease,
+        checkpoint_every: float,
+        stride: Stride,
+        keep_replay: bool = False,
+        stop_at: int | None = None,
+    ) -> None:
         self._session = session
         self._store = lease.store
         self.run = lease.id
         self._checkpoint_every = checkpoint_every
         self._stride = stride
         self._evaluator = session.evaluator()
+        self._period = eval_period(session.config, session.sees_images)
         self._optimum = optimum(session.env.spec)
         self._training = WorkSeconds(0.0, 0.0)  # without evaluations
         self._evaluations: list[Evaluation] = []
@@ -83,6 +105,9 @@ class TrainingLoop:
         self._finished = False
         resumed = lease.newest_checkpoint(session.config.threads)
         self._provenance = resumed.provenance
+        if keep_replay:
+            self._provenance["keep_replay"] = True
+        self._stop_at = stop_at or session.config.steps
         self._warnings = resumed.warnings
         if resumed.saved is not None:
             self._restore(resumed.record, resumed.saved)
@@ -107,7 +132,7 @@ class TrainingLoop:
         """Train until the end."""
         config = self._session.config
         session = self._session
-        period = eval_period(config)
+        period = self._period
         n = 64
         saved = time.perf_counter()
         pause = self._checkpoint_every
@@ -118,7 +143,9 @@ class TrainingLoop:
                 yield from self._evaluate()
             if session.step == config.steps or session.over:
                 break
-            left = min(config.steps - session.step, period - session.step % period)
+            if session.step == self._stop_at:
+                return self.suspend()
+            left = min(self._stop_at - session.step, period - session.step % period)
             stride = self._stride.steps
             if stride:
                 self._train(min(stride, left), n)
@@ -183,10 +210,16 @@ class TrainingLoop:
         session = self._session
         status = "failed" if session.over else status
         facts = outcome(session.env.spec, self._evaluations, session.failed)
+        facts |= {"eval_every": self._period}
         facts |= {"optimum": self._optimum, "training": self._training.wall, "training_cpu": self._training.cpu}
         facts |= self._provenance
         rows = Rows(session.recorder.new_rows(session.over), tuple(evaluation_rows(self._unsaved, session.seeds)))
-        self._store.checkpoint(self.run, self._progress(), session.state(), rows, status=status, result=facts)
+        state = session.state()
+        if status in FINISHED and not self._provenance.get("keep_replay"):
+            whole = state
+            state = without_replay(whole)
+            facts["replay_dropped"] = state is not whole
+        self._store.checkpoint(self.run, self._progress(), state, rows, status=status, result=facts)
         self._unsaved = []
 
     def _progress(self) -> RunProgress:

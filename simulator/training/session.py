@@ -8,8 +8,9 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium import spaces
 
-from simulator.config.run import RunConfig
+from simulator.config.run import RunConfig, eval_episodes
 from simulator.config.validation import of_run
 from simulator.core import registry
 from simulator.core.devices import hold_torch, set_device
@@ -92,7 +93,14 @@ class Session:
     def evaluator(self) -> Evaluator:
         """Make the evaluator of this session's agent."""
         config = self.config
-        return Evaluator(self._make_env, config.env_settings, self.seeds, config.eval_episodes, config.eval_max_steps)
+        episodes = eval_episodes(config, self.sees_images)
+        return Evaluator(self._make_env, config.env_settings, self.seeds, episodes, config.eval_max_steps)
+
+    @property
+    def sees_images(self) -> bool:
+        """True where observations are images."""
+        space = self.env.spec.observation
+        return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1
 
     def play(self, n: int, seconds: float = math.inf) -> None:
         """Train for n environment steps per seed, or fewer when ``seconds`` have passed.

@@ -37,6 +37,8 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     * ``optimum``, ``floor``: mean return of the best possible and of random play, None where it is not known.
     * ``lost``: what a repair of the lab could not recover, in one line (:mod:`simulator.store.repair`); empty as a
       rule.
+    * ``extended``: how its steps were changed by ``engram resume --steps``, ``[{step, from, to, replay_kept}]``: after
+      which step, from and to how many, and whether it went on with its replay; empty as a rule.
     * ``versions``: of the distributions when it began; ``machines``: what it was played on, an entry for each machine
       that had a part: see :func:`simulator.machine.machine`.
     * ``evaluation``: see :func:`last_evaluation`. ``solved``: see :func:`solve_statistics`.
@@ -61,6 +63,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
         "optimum": record.known("optimum"),
         "floor": record.known("floor"),
         "lost": record.lost,
+        "extended": record.extended,
         "versions": record.versions,
         "machines": record.machines,
         "evaluation": last_evaluation(store, record),
@@ -236,8 +239,8 @@ def _cut_after(record: RunRecord) -> int:
 
 
 def _eval_every(record: RunRecord) -> int | None:
-    """Return the evaluation period by the settings alone: a player may be gone."""
-    period = stored_tables(RunConfig, record).get("eval_every", 0)
+    """Return the evaluation period as it was stored, before the first checkpoint by the settings alone."""
+    period = record.known("eval_every") or stored_tables(RunConfig, record).get("eval_every", 0)
     return int(period) or max(1, record.steps // 20)
 
 

@@ -23,9 +23,10 @@ class CommandOutput(NamedTuple):
 
     @property
     def error(self) -> str:
-        """The only line of stderr without ``engram:``; nothing may be on stdout."""
+        """The only line of stderr without ``engram:``, beside those about long waits; nothing may be on stdout."""
         assert self.out == ""
-        (line,) = [line for line in self.err.splitlines() if not line.startswith("compiling for this machine")]
+        lines = [line for line in self.err.splitlines() if not line.startswith("compiling for this machine")]
+        (line,) = [line for line in lines if not line.endswith(" s so far")]
         assert line.startswith("engram: ")
         return line.removeprefix("engram: ")
 

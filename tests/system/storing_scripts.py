@@ -60,7 +60,8 @@ def fill(lab: str, limit: str, what: str) -> None:
 
 
 def _grow(store: Store, run: str, step: int, what: str) -> None:
-    state = {"noise": np.zeros(20_000 * (step - 3) if what == "state" else 0)}
+    noise = np.random.Generator(np.random.PCG64(step))  # which cannot be compressed
+    state = {"noise": noise.random(20_000 * (step - 3) if what == "state" else 0)}
     points = storing.points(0, 1)._replace(point=np.full(3, step), step=np.full(3, step)) if what == "rows" else None
     store.checkpoint(run, RunProgress(step + 1), state, Rows(points))
 

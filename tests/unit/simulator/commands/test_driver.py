@@ -222,3 +222,55 @@ def test_signals_are_answered_while_the_main_thread_runs_no_python(monkeypatch: 
     last, number = drive(snapshots(), None, lambda first: None)
     assert (last.step, number) == (1, signal.SIGINT)
     assert [answer.startswith(b"engram: stopping") for answer in answers] == [True]
+
+
+def waiting(monkeypatch: pytest.MonkeyPatch, view: Watcher | None, slow: int) -> None:
+    """Drive five snapshots, and wait for two lines before the one of number ``slow``."""
+    told = threading.Semaphore(0)
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        print(line, file=sys.stderr)
+        told.release()
+
+    def snapshots() -> Iterator[RunSnapshot]:
+        for step in range(5):
+            if step == slow:
+                assert told.acquire(timeout=30)
+                assert told.acquire(timeout=30)
+            yield snapshot(step, ("preparing", "training", "evaluating", "training", "done")[step])
+
+    monkeypatch.setattr("simulator.commands.driver.print_status", tell)
+    monkeypatch.setattr("simulator.commands.driver.FIRST_LINE", 0.05)
+    monkeypatch.setattr("simulator.commands.driver.NEXT_LINES", 0.05)
+    drive(snapshots(), view, lambda first: None)
+
+
+@pytest.mark.parametrize("view", [None, Watcher()])
+def test_a_long_wait_before_the_first_snapshot_is_told(monkeypatch, capsys, view):
+    waiting(monkeypatch, view, 0)
+    assert re.match(r"(preparing, \d+ s so far\n){2}", capsys.readouterr().err)
+
+
+def test_a_long_step_is_told_where_there_is_no_view(monkeypatch, capsys):
+    waiting(monkeypatch, None, 3)
+    assert re.search(r"r1: evaluating, 2 of 4 steps, \d+ s so far\n", capsys.readouterr().err)
+
+
+def test_no_line_disturbs_a_view_on_a_terminal(monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("simulator.commands.driver.FIRST_LINE", 0.01)
+    monkeypatch.setattr("simulator.commands.driver.NEXT_LINES", 0.01)
+    lines: list[str] = []
+    monkeypatch.setattr("simulator.commands.driver.print_status", lines.append)
+    first = threading.Event()
+
+    def snapshots() -> Iterator[RunSnapshot]:
+        yield snapshot(0)
+        lines.clear()
+        assert not first.wait(0.3)
+        assert lines == []
+        yield snapshot(4, "done")
+
+    drive(snapshots(), Watcher(), lambda snapshot: None)

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from simulator.store import checkpoints
 from simulator.store.checkpoints import Damaged, Written, file_of, read, sweep, write
-from simulator.store.records import StoreFailure
+from simulator.store.records import StoreError, StoreFailure
 from tests.system.storing import same
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -134,3 +134,42 @@ def test_sweeping_takes_what_was_not_recorded_and_nothing_else(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     sweep(tmp_path, {2})
     assert sorted(os.listdir(tmp_path)) == ["checkpoint-2.safetensors", "notes.txt"]
+
+
+def test_what_shrinks_is_compressed_and_what_does_not_is_stored_as_it_is(tmp_path):
+    generator = np.random.Generator(np.random.PCG64(1))
+    frames = np.repeat(generator.integers(0, 256, (50, 1, 84), np.uint8), 84, axis=1)
+    positions = np.arange(50_000).reshape(2, -1)
+    weights = generator.standard_normal(20_000, np.float32)
+    words = np.array(["compressed", "too"] * 1_000)
+    state = {"frames": [frames, frames[:0]], "positions": positions, "weights": weights, "words": words}
+    assert same(there_and_back(tmp_path, state), state)
+    shrunk = file_of(tmp_path, 1).stat().st_size - weights.nbytes
+    assert 0 < shrunk < 0.2 * (frames.nbytes + positions.nbytes + words.nbytes)
+
+
+def test_a_large_array_that_occurs_twice_is_stored_once(tmp_path):
+    weights = np.random.Generator(np.random.PCG64(1)).standard_normal(300_000, np.float32)
+    state = {"online": weights, "target": weights.copy(), "other": weights.reshape(2, -1) + 1}
+    back = there_and_back(tmp_path, state)
+    assert same(back, state)
+    assert not np.shares_memory(back["online"], back["target"])
+    assert file_of(tmp_path, 1).stat().st_size < 2.1 * weights.nbytes
+
+
+@pytest.mark.parametrize(("schema", "age"), [(2, "an older"), (4, "a newer")])
+def test_a_checkpoint_of_another_version_is_refused_in_one_line(tmp_path, monkeypatch, schema, age):
+    monkeypatch.setattr(checkpoints, "_SCHEMA", schema)
+    written = write(tmp_path, 1, {"step": 1}, {"step": 1})
+    monkeypatch.undo()
+    with pytest.raises(StoreError, match=f"is from {age} engram: its schema is {schema}, expected 3"):
+        read(file_of(tmp_path, 1), written)
+
+
+def test_a_state_without_its_replay_shares_the_rest():
+    state = {"step": 3, "agent": {"weights": np.ones(2), "replay": {"obs": np.ones(9)}}}
+    left = checkpoints.without_replay(state)
+    assert list(left["agent"]) == ["weights"]
+    assert "replay" in state["agent"]
+    assert checkpoints.without_replay(left) is left
+    assert checkpoints.without_replay({"cells": 3}) == {"cells": 3}
