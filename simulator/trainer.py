@@ -191,16 +191,10 @@ class Trainer:
         """
         row = self._row(seed)
         obs, is_single = _batch(observation, self._spaces.observation, self._session.env.spec.observation)
-        if deterministic:
-            is_new = self._used is None
-            policy = self._used = self._used or self._session.agent.policy()
-            starts = is_new if episode_start is None else bool(np.any(episode_start))
-            first = np.full(len(self.seeds), starts or not is_single, np.bool_)
-            act = lambda one: policy.act(one, first)  # noqa: E731 - either way of acting
-        else:
-            act = self._exploring_agent().act
-        actions = np.stack([np.array(act(np.repeat(one[None], len(self.seeds), axis=0))[row]) for one in obs])
-        actions = _declared_actions(actions, self._spaces.action)
+        begins = not is_single or self._used is None or (episode_start is not None and bool(np.any(episode_start)))
+        act = self._greedy_actions if deterministic else self._exploring_actions
+        rows = [act(np.repeat(one[None], len(self.seeds), axis=0), begins) for one in obs]  # [S, *action] each
+        actions = _declared_actions(np.stack([actions[row] for actions in rows]), self._spaces.action)
         return (actions[0] if is_single else actions), None
 
     def evaluate(self, episodes: int | None = None, *, max_steps: int | None = None) -> Array:
@@ -343,8 +337,14 @@ class Trainer:
             raise ValueError(f"seed {seed}: expected one of {', '.join(map(str, self.seeds[:8]))}")
         return self.seeds.index(seed)
 
-    def _exploring_agent(self) -> Any:
-        """Return a copy of the agent, so that what it draws and counts leaves the learner alone."""
+    def _greedy_actions(self, obs: Array, begins: bool) -> Array:
+        """Return copies of the greedy actions at obs [S, *obs]; ``begins``: an episode begins there."""
+        if self._used is None:
+            self._used = self._session.agent.policy()
+        return np.array(self._used.act(obs, np.full(len(self.seeds), begins, np.bool_)))
+
+    def _exploring_actions(self, obs: Array, begins: bool) -> Array:
+        """Return copies of exploring actions; of a copy of the agent, which leaves the learner alone."""
         if self._explorer is None:
             session = self._session
             space = session.env.spec.observation
@@ -356,7 +356,7 @@ class Trainer:
             copy.restore(session.agent.state())
             copy.act(session.env.observe())  # Sarsa has chosen this one already, for the training's own observation
             self._explorer = copy
-        return self._explorer
+        return np.array(self._explorer.act(obs))
 
     def _snapshot(self, end: int) -> RunSnapshot:
         session = self._session
