@@ -20,6 +20,7 @@ FRAME_SECONDS = 0.05  # between the snapshots of a slow run, or one step where t
 TICK_SECONDS = 0.1  # between looks at signals and at the size of the terminal, while nothing happens
 SPEEDS = tuple(figure * 10.0**power for power in range(6) for figure in (1, 2, 5))  # that + and - go through
 SLOW = 10.0  # steps per second
+MAX_DOUBLINGS = 30.0
 KEYS = {
     " ": "pause",
     "n": "step",
@@ -72,7 +73,8 @@ class Playback:
         """Environment steps per second and seed; None: as fast as it can."""
         if self._speed is None or self._began is None or not self._doubles_every:
             return self._speed
-        return self._speed * 2.0 ** ((self._clock() - self._began) / self._doubles_every)
+        doublings: float = (self._clock() - self._began) / self._doubles_every
+        return self._speed * math.exp2(min(doublings, MAX_DOUBLINGS))
 
     def controls(self) -> Controls:
         """Return what the view says about the speed and the keys."""

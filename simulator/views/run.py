@@ -86,8 +86,9 @@ def _lines_needed(scene: Scene, width: int, look: TerminalStyle) -> int:
     """Return the lines below the head that show all of the map, or the curve where there is none."""
     walls = wall_array(scene)
     if walls.size:
-        legend_below = 0 if _cell_beside(walls.shape[1], width, look) else 2
-        return 1 + walls.shape[0] + legend_below
+        n_rows, n_columns = walls.shape
+        legend_below = 0 if _cell_beside(n_columns, width, look) else 2
+        return 1 + int(n_rows) + legend_below
     return len(scene.rooms) + 3 if scene.rooms is not None else MIN_PLOT_HEIGHT
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from simulator.commands import demo, main
 from simulator.store.run_store import Store
+from simulator.training.summary import summary
 from tests.helpers.commands import Engram
+from tests.helpers.paths import ROOT
 
 SIX = """\
 q in percent of its largest entry
@@ -74,6 +76,26 @@ def test_the_demo_fills_the_lab_and_shows_every_agent_beside_the_optimum(
     for row in rows:
         assert all(value <= row["best"] + 1e-9 for value in row["per_seed"])
         assert row["best"] == pytest.approx({"the six rooms": 1310 / 3, "the four rooms": 0.5295}[row["env"]], abs=5e-5)
+
+
+def test_the_run_that_the_demo_shows_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "FIRST_SPEED", 1e9)
+    assert demo.watch(str(tmp_path)) == 0
+    with Store(tmp_path) as store:
+        found = summary(store, "r1")
+    floor, best = -109.65, -13.0
+    assert floor < found["evaluation"]["iqm"] == pytest.approx(best)
+    assert demo.AGAIN in capsys.readouterr().err
+
+
+def test_the_first_watched_run_of_the_manual_is_that_of_the_demo(engram: Engram, clean_folder: Path) -> None:
+    for page in ("README.md", "docs/quickstart.md", "docs/guides/watch.md", "docs/index.md"):
+        assert demo.AGAIN in (ROOT / page).read_text("utf-8")
+    words = demo.AGAIN.split()[1:]
+    assert words[-2:] == ["--slow", "30"]
+    assert engram(*words[:-2], "--slow", "1e6", "--json").json["evaluation"]["iqm"] == pytest.approx(-13.0)
 
 
 def test_every_command_that_the_demo_suggests_exists() -> None:
