@@ -12,9 +12,7 @@ from simulator import console
 from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.config import presets
 from simulator.core import registry
-from simulator.core.snapshots import RECALL, RUN
 
-KIND_NAMES = {RUN: "training", RECALL: "recall"}
 KINDS = (*registry.FOLDERS, "runs", "tournaments", "presets")
 COLUMNS = {  # by which rows of stored experiments can be sorted: name -> key of a row
     "runs": {
@@ -174,7 +172,7 @@ def _cell(run: Mapping[str, Any], column: str) -> Any:
     if column == "status":
         return _status(run)
     if column == "kind":
-        return KIND_NAMES.get(run["kind"], run["kind"])
+        return "training" if run["kind"] == "run" else run["kind"]
     if column == "steps":
         done = run["step"] == run["steps"]
         return f"{run['steps']:,}" if done else f"{run['step']:,} of {run['steps']:,}"
