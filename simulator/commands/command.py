@@ -90,7 +90,7 @@ class Options:
     keep_replay: bool = False
     """keep the replay of a run that is over, so that engram resume --steps trains on as if it had never ended"""
     yes: bool = False
-    """do not ask"""
+    """delete without asking"""
     dry_run: bool = False
     """change nothing, only say what would be done"""
     sort: str = ""

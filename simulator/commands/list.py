@@ -12,7 +12,6 @@ from simulator import console
 from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.config import presets
 from simulator.core import registry
-from simulator.core.snapshots import RECALL, RUN
 
 KINDS = (*registry.FOLDERS, "gymnasium", "runs", "tournaments", "presets")
 WORDS = {  # other words for kinds
@@ -20,7 +19,6 @@ WORDS = {  # other words for kinds
     **{"environments": "envs", "env": "envs", "memory": "memories", "patterns": "challenges", "strategies": "presets"},
     **{"gym": "gymnasium", "run": "runs", "tournament": "tournaments", "preset": "presets"},
 }
-KIND_NAMES = {RUN: "training", RECALL: "recall"}
 COLUMNS = {  # by which rows of stored experiments can be sorted: name -> key of a row
     "runs": {
         **{name: name for name in ("run", "kind", "label", "agent", "env", "seeds", "status", "steps", "created")},
@@ -185,7 +183,7 @@ def _cell(run: Mapping[str, Any], column: str) -> Any:
     if column == "status":
         return _status(run)
     if column == "kind":
-        return KIND_NAMES.get(run["kind"], run["kind"])
+        return "training" if run["kind"] == "run" else run["kind"]
     if column == "steps":
         done = run["step"] == run["steps"]
         return f"{run['steps']:,}" if done else f"{run['step']:,} of {run['steps']:,}"

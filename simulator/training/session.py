@@ -28,6 +28,7 @@ MAX_ROLLOUT_STEPS = 2_000_000  # steps of all seeds in one compiled call
 MAX_NOTED_BYTES = 4 << 20  # bytes of the steps that are noted before they are recorded
 MAX_NOTED_STEPS = 256  # steps, likewise
 MAX_PICTURE_STATES = 5_000  # states
+MIN_IMAGE_PIXELS = 1_024  # pixels from which an observation counts as an image
 
 
 class _Notes(NamedTuple):
@@ -98,9 +99,10 @@ class Session:
 
     @property
     def sees_images(self) -> bool:
-        """True where observations are images."""
+        """True where observations are images, as large as takes networks of convolutions much of a step's time."""
         space = self.env.spec.observation
-        return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1
+        is_image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1
+        return is_image and math.prod(space.shape[:2]) >= MIN_IMAGE_PIXELS
 
     def play(self, n: int, seconds: float = math.inf) -> None:
         """Train for n environment steps per seed, or fewer when ``seconds`` have passed.

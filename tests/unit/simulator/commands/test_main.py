@@ -128,8 +128,9 @@ def test_options_win_over_the_file_and_the_file_over_the_preset(played: list[Any
     )
     words = ["run", "--config", "run.toml", "--seeds", "4", "--agent.count", "6", "--env.inner.level", ".5"]
     engram(*words, "--lab", "other", "--view", "none", "--label", "my words")
-    config, lab, view, label = played[0]
+    config, lab, view, label, keep_replay = played[0]
     assert (config.seeds, config.steps, lab, view(), label) == (4, 9, "other", None, "my words")
+    assert keep_replay is False
     assert (config.agent_settings.count, config.agent_settings.rate) == (6, 2.0)
     assert config.env_settings.inner.level == 0.5
 
@@ -153,7 +154,7 @@ def test_the_lab_comes_from_the_option_else_the_environment_variable(
         engram("resume", "r1", "--view", "none", *flag)
     monkeypatch.setenv("ENGRAM_LAB", "a")
     engram("resume", "r1", "--view", "none")
-    assert [lab for _, lab, _ in played] == ["lab", "b", "a"]
+    assert [lab for _, lab, *_ in played] == ["lab", "b", "a"]
 
 
 def test_json_is_one_object_without_nan_and_nothing_else(played: list[Any], engram: Engram) -> None:

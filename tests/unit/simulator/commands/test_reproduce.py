@@ -80,7 +80,7 @@ def test_a_run_that_differs_is_reported_and_fails(
     stored(tmp_path)
     real = loop.run
 
-    def another(config: RunConfig, store: Store) -> Any:
+    def another(config: RunConfig, store: Store, run: str | None) -> Any:
         changed = {"seeds": 2, "steps": 400, "eval_episodes": 3, "env": {"name": "FrozenLake-v1"}}
         return real(build({**changed, "agent": {"name": "q_learning", "init_value": 1.0}}), store)
 

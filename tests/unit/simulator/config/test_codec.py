@@ -89,7 +89,7 @@ def test_a_bad_setting_is_named_with_its_value_and_what_was_expected(line: str, 
 TOP = [
     ("seeds = 0", "run.toml: seeds = 0: expected a whole number >= 1 and <= 1,000,000"),
     ("steps = 1000000000001", "run.toml: steps = 1000000000001: expected a whole number >= 1 and <= 1,000,000,000,000"),
-    ("eval_episodes = 0", "run.toml: eval_episodes = 0: expected a whole number >= 1 and <= 1,000,000"),
+    ("eval_episodes = -1", "run.toml: eval_episodes = -1: expected a whole number >= 0 and <= 1,000,000"),
     ('device = "gpu"', "run.toml: device = 'gpu': expected cpu, cuda or cuda:N"),
     ("sedes = 3", "run.toml: sedes: no such setting; did you mean seeds?"),
     ("agent_settings = {}", "run.toml: agent_settings: no such setting"),
