@@ -199,7 +199,7 @@ def _draw(line: Text, cell: Cell, frame: Frame, look: TerminalStyle) -> None:
         line.append(("#" if look.ascii else "█") * frame.cell, "grey50")
         return
     style = SIGNS[cell.mark][2] if cell.mark in SIGNS else ""
-    mark = _sign(cell, look)
+    mark = _sign(cell.mark, cell.label, look)
     arrow = " " if cell.mark in ENDS else cell.arrow
     fraction = _scaled(cell.value, frame)
     background = _background(fraction) if look.colour else ""
@@ -216,11 +216,11 @@ def _draw(line: Text, cell: Cell, frame: Frame, look: TerminalStyle) -> None:
     line.append(arrow + " " * (frame.cell - 2), style if cell.mark in ENDS else background)
 
 
-def _sign(cell: Cell, look: TerminalStyle) -> str:
-    """Return the sign of a cell's mark: its label where it has one of one character."""
-    sign, plain, _ = SIGNS.get(cell.mark, (" ", " ", ""))
-    labelled = len(cell.label) == 1 and cell.label.isprintable() and (cell.label.isascii() or not look.ascii)
-    return cell.label if labelled else (plain if look.ascii else sign)
+def _sign(kind: str, label: str, look: TerminalStyle) -> str:
+    """Return the sign of a mark: its label where that is of one character."""
+    sign, plain, _ = SIGNS.get(kind, (" ", " ", ""))
+    labelled = len(label) == 1 and label.isprintable() and (label.isascii() or not look.ascii)
+    return label if labelled else (plain if look.ascii else sign)
 
 
 def _scaled(value: float, frame: Frame) -> float:
@@ -249,13 +249,13 @@ def _notes(picture: AgentView, shape: tuple[int, ...], frame: Frame) -> list[Tex
 
 
 def _legend(picture: AgentView, cells: list[list[Cell]], frame: Frame, look: TerminalStyle) -> list[Text]:
-    """Explain every sign that is drawn."""
+    """Explain every sign that is drawn, and those of marks below others, so that it stays while the agent moves."""
     shown = [cells[row][column] for row in frame.rows for column in frame.columns]
     items = []
     if any(cell.wall for cell in shown):
         items.append(Text.assemble(("#" if look.ascii else "█", "grey50"), (" wall", "dim")))
-    marks = {(cell.mark, _sign(cell, look)): None for cell in shown if cell.mark}
-    for kind, sign in sorted(marks, key=lambda mark: list(SIGNS).index(mark[0]) if mark[0] in SIGNS else len(SIGNS)):
+    signs = {(mark.kind, _sign(mark.kind, mark.label, look)): None for mark in picture.scene.marks}
+    for kind, sign in sorted(signs, key=lambda mark: list(SIGNS).index(mark[0]) if mark[0] in SIGNS else len(SIGNS)):
         style = SIGNS[kind][2] if kind in SIGNS else ""
         meaning = clean(picture.scene.meanings.get(kind, MEANINGS.get(kind, kind)))
         items.append(Text.assemble((sign, style), (f" {meaning}", "dim")))
