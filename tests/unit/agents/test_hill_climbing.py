@@ -196,6 +196,7 @@ def test_noise_is_normal_and_shrinks_with_success():
     assert (state["evaluated"][:, 6:] == 0.0).all()  # no biases
 
 
+@pytest.mark.slow
 def test_the_decisions_as_pure_functions():
     hp = _hp(episodes=2, early_reject=True)
     assert compare(hp, 4.0, 1, 5.0, 2) == REJECTED

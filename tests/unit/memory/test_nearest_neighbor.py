@@ -47,6 +47,7 @@ def test_evidence_weighs_the_units():
     np.testing.assert_array_equal(memory.recall(STORED).patterns, STORED)  # without evidence, by the cue alone
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1))
 def test_recall_has_the_least_squared_distance(seed):
     draws = np.random.Generator(np.random.PCG64(seed))

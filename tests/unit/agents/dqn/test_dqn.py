@@ -120,6 +120,7 @@ VARIANTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_an_update_equals_a_plain_torch_one(variant):
     """One step of plain descent, which has the length of the gradient, with draws that weigh differently."""

@@ -103,6 +103,7 @@ def _watch(agent, n, env):
     return np.array(earned)
 
 
+@pytest.mark.slow
 def test_pictures_are_learned_from():
     agent = _picture_agent([0, 1, 2], gamma=0.0, optimizer=OptimizerSettings(learning_rate=0.003))
     env = _Lights(3)

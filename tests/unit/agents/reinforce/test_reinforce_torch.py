@@ -41,6 +41,7 @@ def test_the_torch_backend_learns_as_the_compiled_one(env, settings):
         np.testing.assert_array_equal(*(one.agent.policy().probs(every) for one in (dense, other)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", ["rooms", "CartPole-v1"])
 def test_seeds_in_one_tensor_learn_what_single_ones_learn(env, monkeypatch):
     config = reinforce.Config(episodes_per_update=2, value_steps=2, network=NetworkSettings((8,), "tanh"))
@@ -80,6 +81,7 @@ def _pictures(**settings):
     return session("reinforce", "rooms", env_=PIXELS, agent_=SMALL, **settings)
 
 
+@pytest.mark.slow
 def test_pictures_alone_equal_pictures_together():
     together, alone = _pictures(seeds=3), _pictures(seeds=1, first_seed=2)
     for one in (together, alone):
@@ -89,6 +91,7 @@ def test_pictures_alone_equal_pictures_together():
     same(state_of_seed(alone.state(), 0, 1), state_of_seed(state, 2, 3))
 
 
+@pytest.mark.slow
 def test_image_observations_continue_from_a_state():
     whole, first, second = (_pictures() for _ in range(3))
     whole.play(200)

@@ -128,6 +128,7 @@ def test_a_second_signal_leaves_at_once() -> None:
     assert "engram resume" in left
 
 
+@pytest.mark.slow
 def test_signals_that_come_at_once_are_one() -> None:
     """As ``timeout`` sends them: to its child, and to the child's group."""
     code = (

@@ -63,6 +63,7 @@ def test_missing_and_extra_rows_differ_up_to_the_last_stored_step() -> None:
     assert compare({(3, 0, "evaluation"): (("mean", 1.0),)}, rows) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [None, 0])
 def test_a_stored_run_is_reproduced(tmp_path: Path, steps: int | None, engram: Engram) -> None:
     run = stored(tmp_path, steps)
@@ -74,6 +75,7 @@ def test_a_stored_run_is_reproduced(tmp_path: Path, steps: int | None, engram: E
         assert [each.run for each in store.runs()] == [run]
 
 
+@pytest.mark.slow
 def test_a_run_that_differs_is_reported_and_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engram: Engram
 ) -> None:

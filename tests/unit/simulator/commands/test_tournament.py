@@ -153,6 +153,7 @@ def test_the_example_can_be_played(engram, clean_folder):
     assert len(pairs_of(from_toml(TournamentConfig, table, "it"))) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", presets.tournaments())
 def test_presets_are_complete(name):
     text = (presets.TOURNAMENTS / f"{name}.toml").read_text()

@@ -84,6 +84,7 @@ def interrupted(lab, until=200):
         return snapshot.id
 
 
+@pytest.mark.slow
 def test_a_run_of_former_names_is_resumed_shown_reported_and_reproduced(tmp_path, engram, former, monkeypatch):
     former()
     run = interrupted(tmp_path)

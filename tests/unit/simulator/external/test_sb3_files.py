@@ -85,6 +85,7 @@ def hostile(tmp_path: Path) -> tuple[Path, Path]:
     return model(tmp_path / "model.zip", inner.getvalue(), **changes), trace
 
 
+@pytest.mark.slow
 def test_code_in_a_file_never_runs(library, tmp_path, monkeypatch, engram):
     path, trace = hostile(tmp_path)
     config = external(f"sb3:{path}", {}, run(POLE))  # planning believes what the file says of itself

@@ -47,6 +47,7 @@ def test_play_agrees_with_the_exact_payoffs(pair):
         assert error < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "game", "settings"),
     [
@@ -85,6 +86,7 @@ def test_entrants_begin_in_turn():
     assert found["facts"]["exploitability"][0] == [1.0, 1.0]
 
 
+@pytest.mark.slow
 def test_a_planner_plays_tic_tac_toe_perfectly():
     found = match("planner", "random_walk", "tic_tac_toe", seeds=1, episodes=60)
     assert found["facts"]["exploitability"][0] == [0.0]

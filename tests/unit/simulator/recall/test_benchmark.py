@@ -74,6 +74,7 @@ def test_the_plan_is_every_combination_once():
     assert [each.patterns for each in cells[:6]] == [4, 4, 8, 8, 0, 0]
 
 
+@pytest.mark.slow
 def test_every_memory_gets_the_same_corruption(summary):
     for patterns, corruption in itertools.product([4, 8], ["flip:0.1", "erase:0.5"]):
         cues = {cell(summary, name, patterns, corruption)["cue"] for name in SMALL["memory"]}
@@ -217,6 +218,7 @@ def test_bad_settings_are_refused_in_one_line(changes, said):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -290,6 +292,7 @@ HEARS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corruption", ["none", "flip:0.0", "erase:0.0"])
 def test_without_corruption_there_is_no_evidence(tmp_path, corruption, capsys):
     """40 patterns of 40 units are too many for all but the list; what is certain of a cue would be the answer."""
@@ -343,6 +346,7 @@ def test_codes_of_no_width_have_no_precision(tmp_path):
     assert found["none"]["pixel_precision"] == found["some"]["pixel_precision"]
 
 
+@pytest.mark.slow
 def test_capacity_and_basins(tmp_path):
     hard = {
         "memory": {"nearest_neighbor": {}, "hopfield": {}},

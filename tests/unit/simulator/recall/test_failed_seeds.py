@@ -51,6 +51,7 @@ def of(summary, memory):
     return [each for each in summary["cells"] if each["memory"] == memory]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", PLACES)
 def test_a_failed_seed_counts_nowhere_and_the_others_keep_their_bits(tmp_path, at):
     clean, broken = played(tmp_path / "clean", ()), played(tmp_path / "broken", (1,), at)
@@ -74,6 +75,7 @@ def test_a_failed_seed_counts_nowhere_and_the_others_keep_their_bits(tmp_path, a
     assert of(clean, "nearest_neighbor")[0]["overlap"] == of(broken, "nearest_neighbor")[0]["overlap"]
 
 
+@pytest.mark.slow
 def test_with_every_seed_failed_the_row_is_empty_and_the_others_are_shown(tmp_path, capsys):
     found = played(tmp_path, (0, 1, 2), basin=True)
     (cell, _), (other, _) = of(found, "breaking"), of(found, "nearest_neighbor")
@@ -164,6 +166,7 @@ def test_a_seed_without_stored_scores_is_left_out(tmp_path, monkeypatch):
             assert cell[name]["mean"] == pytest.approx(np.mean(per_seed[[0, 2]]))
 
 
+@pytest.mark.slow
 def test_a_capacity_is_over_the_seeds_that_did_not_fail(tmp_path):
     found = played(tmp_path, (2,), capacity=True)
     both = {each["memory"]: each for each in found["capacities"] if each["corruption"] == "none"}

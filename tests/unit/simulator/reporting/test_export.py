@@ -94,6 +94,7 @@ def test_latex_tabulars_are_closed_and_tiers_are_parted(capsys):
     assert all(line.count(" & ") == 4 for line in body if line != r"\midrule")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_without", [1, 3])
 def test_a_contestant_without_score_is_in_no_tier_in_any_format(n_without, capsys, tmp_path):
     found = summary()

@@ -149,6 +149,7 @@ def test_missing_numbers_leave_a_dash():
     assert "None" not in text
 
 
+@pytest.mark.slow
 def test_the_same_summary_gives_the_same_bytes(tmp_path):
     for name in "ab":
         write_page(summary(("a", "b"), ("rooms",), points=2), tmp_path / f"{name}.html")
@@ -167,6 +168,7 @@ def test_a_place_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path,
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder"]
 
 
+@pytest.mark.slow
 def test_a_page_takes_the_place_of_the_old_one(tmp_path):
     path = tmp_path / "a.html"
     write_page(summary(("old",), ("rooms",), points=0), path)

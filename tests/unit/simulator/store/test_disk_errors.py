@@ -16,6 +16,7 @@ from tests.system.storing import begin, check_newest, check_rows, child, line, w
 NOBODY = 65534
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "what"), [(300_000, "state"), (200_000, "rows")])
 def test_a_file_that_may_not_grow(tmp_path, limit, what):
     said = child("storing_scripts", "fill", tmp_path, limit, what)
@@ -146,6 +147,7 @@ def test_a_read_only_lab_can_be_read_and_names_why_it_cannot_be_written(shared, 
     assert said == [refused, refused, f"cannot use {lab / 'new'}: Permission denied"]
 
 
+@pytest.mark.slow
 def test_a_lab_without_read_permission_is_refused(shared):
     lab = shared / "lab"
     with Store(lab) as store:

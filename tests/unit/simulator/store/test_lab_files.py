@@ -39,6 +39,7 @@ def _places(lab):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["checked", "writer", "journal", "partial"])
 def test_a_link_in_a_lab_is_not_followed(lab, tmp_path, name, engram):
     victim = tmp_path / "mine"

@@ -347,6 +347,7 @@ def undisturbed(tmp_path_factory):
         return reproduce.rows(store, last.id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoiled", [0, 1, 2])
 def test_a_repaired_run_ends_in_the_bits_of_an_undisturbed_one(tmp_path, undisturbed, spoiled, engram):
     lab = tmp_path / "lab"

@@ -137,6 +137,7 @@ def test_unknown_runs_are_refused_with_the_nearest(lab):
                 ask(name)
 
 
+@pytest.mark.slow
 def test_a_second_writer_is_refused_in_this_process_and_in_another(lab):
     run = begin(lab, 5)
     with pytest.raises(StoreError, match=r"^run r1 is being written by this process already$"):

@@ -25,6 +25,7 @@ def played(tmp_path_factory):
     return lab, play(lab, small())
 
 
+@pytest.mark.slow
 def test_every_cell_is_run_and_scored(played):
     lab, last = played
     assert (last.phase, last.planned, last.done, last.failed, last.reused) == ("done", 6, 6, 0, 0)
@@ -80,6 +81,7 @@ def test_results_do_not_depend_on_the_block_or_the_place(played, tmp_path):
     assert cut["ranking"] == whole["ranking"]
 
 
+@pytest.mark.slow
 def test_a_seed_that_fails_counts_as_the_floor_or_is_left_out(tmp_path):
     entered = {"walk": {"name": "random_walk"}, "breaks": {"name": BREAKING, "fails": {"1": 50}}}
     values = small(agent=entered, env={"four": ENVS["four"]})
@@ -136,6 +138,7 @@ def test_a_floor_that_is_not_known_is_measured(tmp_path):
     assert challenge["ceiling_is"] == "registered threshold"
 
 
+@pytest.mark.slow
 def test_memories_are_measured_by_their_ceiling(tmp_path):
     values = {
         **small(agent={}, env={}),
@@ -161,6 +164,7 @@ def test_memories_are_measured_by_their_ceiling(tmp_path):
     assert found["cells"]["planned"] == 3  # how they are scored is no part of what is played
 
 
+@pytest.mark.slow
 def test_time_ends_a_cell_before_its_steps(tmp_path):
     values = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=10**9, eval_every=10**8)
     play(tmp_path, {**values, "cpu_seconds": 0.05})
@@ -171,6 +175,7 @@ def test_time_ends_a_cell_before_its_steps(tmp_path):
     assert np.isfinite(cell.scores).all()
 
 
+@pytest.mark.slow
 def test_a_cell_that_takes_too_long_is_given_up(tmp_path):
     values = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=10**9, eval_every=10**8)
     last = play(tmp_path, {**values, "timeout": 0.3})

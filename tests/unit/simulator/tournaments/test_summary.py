@@ -30,6 +30,7 @@ def lab(original, tmp_path):
     return shutil.copytree(original, tmp_path / "lab")
 
 
+@pytest.mark.slow
 def test_a_summary_is_cached_until_a_cell_changes(lab, monkeypatch):
     fresh = summary_of(lab)
     with CellStore(lab) as store:
@@ -66,6 +67,7 @@ def test_differences_are_named(lab, capsys):
     assert "first differs in td in six, seed 0: other score" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_changed_cached_summary_is_detected(lab):
     with CellStore(lab) as store:
         summary.keep(store, "t1")

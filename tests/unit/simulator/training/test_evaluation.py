@@ -43,6 +43,7 @@ def test_intermediate_evaluations_play_a_tenth_of_the_episodes_and_none_where_ex
     assert played.evaluator().evaluate(played.agent, 0, last=False).returns.shape == (3, 5)
 
 
+@pytest.mark.slow
 def test_a_policy_that_never_arrives_is_cut():
     one = session("q_learning", "CliffWalking-v1", eval_episodes=2, agent_={"explore": {"epsilon_start": 0.0}})
     state = one.agent.state()

@@ -42,6 +42,7 @@ def test_evaluations_report_about_ten_times_a_second():
     assert (next_size(1, 5.0, 100), next_size(80, 0.0, 100)) == (1, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "moment"), [(200, 1), (400, 1), (400, 2)])
 def test_a_run_that_is_closed_within_an_evaluation_plays_it_again(step, moment, tmp_path, monkeypatch):
     tables = {"agent": {"name": "q_learning"}, "env": {"name": "CartPole-v1"}}

@@ -50,6 +50,7 @@ def whole(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_rows_end_at_the_last_good_step_and_other_seeds_keep_their_bits(whole):
     clean, broken = dict(whole["none"][0]), dict(whole["some"][0])
     clean.pop("result"), broken.pop("result")
@@ -97,6 +98,7 @@ def test_failures_fall_on_the_same_step_wherever_the_run_is_cut(cuts):
     assert np.flatnonzero(curve.episodes[3])[-1] + 1 == 294
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["some", "all"])
 def test_failed_seeds_survive_interruptions(name, whole, tmp_path):
     fails = {"some": {"6": 123, "8": 300}, "all": {"5": 9, "6": 77, "7": 301, "8": 64}}[name]
@@ -146,6 +148,7 @@ def test_the_store_holds_null_and_never_nan(tmp_path):
     assert result["evaluation"]["iqm"] == result["evaluation"]["exact_per_seed"][0]
 
 
+@pytest.mark.slow
 def test_the_command_reports_failed_seeds_in_one_line_and_by_its_exit_code(tmp_path, engram, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = engram(*WORDS, "--seeds", "2", "--agent.fails.1", "300").out.splitlines()

@@ -52,6 +52,7 @@ def test_sizes_that_do_not_fit_are_refused_in_one_line(settings, side, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stacked", [False, True])
 def test_every_seeds_gradient_equals_autograds(stacked):
     build = conv_builder(OWN, (1, 9, 8), 3)

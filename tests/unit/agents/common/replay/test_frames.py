@@ -63,6 +63,7 @@ def _histories(draw):
     return depth, capacity, draw(st.lists(flags, max_size=50))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(_histories())
 def test_stacks_are_those_of_plain_lists_through_every_wrap(history):

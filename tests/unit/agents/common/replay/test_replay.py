@@ -39,6 +39,7 @@ def _stored(replay):
     return [tuple(float(np.ravel(getattr(replay, name)[0, k])[0]) for name in names) for k in range(n)]
 
 
+@pytest.mark.slow
 def test_one_step_transitions_by_hand():
     replay = make_replay(1, 10, 1, 1, GAMMA)
     _play(replay, [1.0, 2.0, 3.0], ["", "T", "t"], final=9.0)
@@ -102,6 +103,7 @@ def _drawn(priorities, fill, n, rounds=400, beta=0.5):
     return count / count.sum(), picked, weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0])
 def test_proportional_draws_and_weights(alpha):
     priorities = make_priorities(PrioritySettings(alpha=alpha, eps=0.01), 1, 8)

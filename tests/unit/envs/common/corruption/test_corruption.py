@@ -72,6 +72,7 @@ def test_likelihood_is_the_enumerated_law_of_every_cue(name, amount, shape, stor
     np.testing.assert_allclose(likelihood.sum(axis=0), 1.0)
 
 
+@pytest.mark.slow
 @each_channel
 @pytest.mark.parametrize("stored", [TWO, GREY], ids=["two", "grey"])
 def test_samples_follow_the_enumerated_law(name, amount, stored):

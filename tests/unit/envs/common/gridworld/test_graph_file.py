@@ -114,6 +114,7 @@ square = st.integers(1, 5).flatmap(
 )
 
 
+@pytest.mark.slow
 @given(square, st.sampled_from(["absorbing", "terminal"]), st.sampled_from([0.0, 0.4]))
 def test_any_matrix_of_doors_is_a_sound_env_or_refused(rows, goal, slip):
     if refusal({"R": rows}, goal, slip) is None:

@@ -128,6 +128,7 @@ def test_numbers_stay_numbers_in_csv(value):
     assert csv_cell("-3.5x") == "'-3.5x"
 
 
+@pytest.mark.slow
 @given(cells)
 def test_markdown_is_read_back_cell_by_cell(row):
     found = _markdown_cells([markdown_row(map(markdown, row)), markdown_row(["---"] * len(row))])

@@ -54,6 +54,7 @@ def test_a_checksum_follows_the_written_bytes(data, ending):
     assert (whole == data) == (ending in (".txt", ""))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["html", "svg", "png", "pdf", "curves"])
 def test_every_figure_and_page_is_complete_and_reproducible(tmp_path, kind):
     found = []

@@ -154,6 +154,7 @@ def test_floats_outside_of_their_box_are_accepted_and_reported_once(probe, notic
     assert notices[0].startswith("test/Border-v0: it shows what is outside of its Box(-1.0, 1.0, (2,), float32)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rooms", "FrozenLake-v1", "CartPole-v1"])
 @pytest.mark.parametrize("action", [0.7, "1", None, np.nan])
 def test_no_env_takes_a_fraction_or_a_text_for_an_action(name, action):

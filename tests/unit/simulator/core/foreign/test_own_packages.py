@@ -134,6 +134,7 @@ def test_importing_engrams_packages_runs_no_user_code(project: Path) -> None:
     assert lines == [str(ROOT / "agents" / "__init__.py")]
 
 
+@pytest.mark.slow
 def test_modules_imported_earlier_keep_working(project: Path) -> None:
     lines = script(
         project,
@@ -152,6 +153,7 @@ print(envs.rooms.__file__, registry.load("memories", "hopfield").name)
     ]
 
 
+@pytest.mark.slow
 def test_a_shadowed_module_is_reported(project: Path) -> None:
     (project / "envs" / "rooms.py").write_text("MINE = 3")
     lines = script(

@@ -79,6 +79,7 @@ def line_of(kind: str, name: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", ["MyGrid-v0", "MyGrid"])
 def test_a_run_is_stored_so_that_it_can_be_played_from_anywhere(
     project: Path, monkeypatch: pytest.MonkeyPatch, engram: Engram, env: str
@@ -200,6 +201,7 @@ def test_files_of_one_name_and_one_id_never_meet(project: Path) -> None:
     assert [env.spec.id for env in envs] == [f"{project}/{each}/grid.py:MyGrid-v0" for each in ("one", "two", "one")]
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_loaded_again(project: Path) -> None:
     file = project / "agent.py"
     file.write_text("X = 1\n")

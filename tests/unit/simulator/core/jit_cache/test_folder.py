@@ -99,6 +99,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_files_are_dropped_and_compiled_again(program: Program, damage: str) -> None:
     assert program.again() == (WARM, "")
