@@ -292,7 +292,7 @@ def test_the_only_env_of_a_file_needs_no_name(project: Path) -> None:
 
 def test_envs_of_a_file_are_offered(project: Path) -> None:
     with (project / "envs" / "grid.py").open("a") as file:
-        file.write('\ngymnasium.register("Other-v0", entry_point=MyGrid)\n')
+        file.write('\ngym.register("Other-v0", entry_point=MyGrid)\n')
     expected = "expected FILE.py:NAME, an id that it registers or a class of gymnasium.Env; it has"
     expected += " MyGrid, MyGrid-v0, Other-v0"
     assert line_of("envs", "./envs/grid.py") == f"{project}/envs/grid.py: {expected}"
