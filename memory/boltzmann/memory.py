@@ -262,9 +262,3 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Boltzma
         ValueError: patterns of real numbers, weights of more than 2 GiB, or exact phases of more than 20 units.
     """
     return BoltzmannMemory(spec, seed_list, config)
-
-
-if __name__ == "__main__":
-    from memory.common.demo import show_memory
-
-    show_memory("boltzmann", make, Config())

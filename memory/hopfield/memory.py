@@ -182,9 +182,3 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Hopfiel
         ValueError: a perceptron without a margin.
     """
     return Hopfield(spec, seed_list, config)
-
-
-if __name__ == "__main__":
-    from memory.common.demo import show_memory
-
-    show_memory("hopfield", make, Config())

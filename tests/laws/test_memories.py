@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -159,6 +161,13 @@ def test_diverging_weights_are_detected_and_end_no_benchmark(name, tmp_path):
         found = summary.summary(store, "r1")
     assert [(each["memory"], each["seed"]) for each in found["failed"]] == [("wild", 0), ("wild", 1)]
     assert [each["overlap"] is None for each in found["cells"]] == [True, False]
+
+
+@pytest.mark.parametrize("name", ["hopfield", "boltzmann", "nearest_neighbor"])
+def test_a_memory_shows_itself(name):
+    words = [sys.executable, "-m", f"memory.{name}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=registry.ROOT)
+    assert "recalled" in done.stdout
 
 
 def test_presets_are_settings_that_their_memory_has():

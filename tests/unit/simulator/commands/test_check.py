@@ -107,7 +107,7 @@ def broken(engram, clean_folder, text, *words):
             "self.rng.integers(2)",
             "TOTAL[0] = 0.5 * TOTAL[0] + action; self.value = TOTAL[0]",
             "learn",
-            "expected the same bits: all randomness from the seed's own stream",
+            "expected the same bits: no sum over seeds, all randomness from the seed's own stream",
         ),
         ("0", "self.value += 1; self.bad = [object()]", "state", "Mine.bad[0] is a object, expected arrays, numbers"),
     ],
@@ -135,7 +135,7 @@ def test_a_memory_that_breaks_a_law_is_told(clean_folder, engram, recall, method
 @pytest.mark.parametrize(
     ("first", "seen", "method", "said"),
     [
-        ("random.randrange(9)", "self.t", "reset", "the first observation of seed 5, made twice, depends"),
+        ("random.randrange(9)", "self.t", "reset", "a first observation of seeds 0 to 7, made twice, depends"),
         ("0", "self.t + 4", "step", "observed 9, expected a value of Discrete(9)"),
         ("0", "'here'", "step", "observed here, expected a value of Discrete(9)"),
     ],

@@ -22,7 +22,8 @@ class Config:
     size: int = 3
 
 def make(spec, seeds, config):
-    return SimpleNamespace(made=(spec, seeds, config))
+    methods = dict.fromkeys(("act", "learn", "policy", "state", "restore"), print)
+    return SimpleNamespace(made=(spec, seeds, config), **methods)
 """
 
 

@@ -275,6 +275,17 @@ def test_a_file_that_is_no_player_is_refused_in_one_line(project: Path, name: st
     assert line_of("agents", name) == REFUSED[name].replace("{}", str(project))
 
 
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        *(("a.py", True), ("b/a.py:Grid-v0", True), ("./a", True), ("mine=a.py", False), ("python:a.py:act", False)),
+        *(("a.b", False), ("a.pyx", False), ("module:a.py", False)),
+    ],
+)
+def test_a_name_that_ends_in_py_is_a_path(name: str, is_one: bool) -> None:
+    assert python_files.is_path(name) is is_one
+
+
 def test_the_only_env_of_a_file_needs_no_name(project: Path) -> None:
     assert registry.load("envs", "envs/grid.py").name == f"{project}/envs/grid.py:MyGrid-v0"
     (project / "base.py").write_text("import gymnasium\nclass Base(gymnasium.Env): pass\nclass Line(Base): pass\n")
@@ -283,7 +294,7 @@ def test_the_only_env_of_a_file_needs_no_name(project: Path) -> None:
 
 def test_envs_of_a_file_are_offered(project: Path) -> None:
     with (project / "envs" / "grid.py").open("a") as file:
-        file.write('\ngymnasium.register("Other-v0", entry_point=MyGrid)\n')
+        file.write('\ngym.register("Other-v0", entry_point=MyGrid)\n')
     expected = "expected FILE.py:NAME, an id that it registers or a class of gymnasium.Env; it has"
     expected += " MyGrid, MyGrid-v0, Other-v0"
     assert line_of("envs", "./envs/grid.py") == f"{project}/envs/grid.py: {expected}"
