@@ -143,8 +143,8 @@ class Agent(Protocol):
     def state(self) -> State:
         """Return the whole state: tables or weights, optimiser, replay, streams, counters."""
 
-    def restore(self, state: State) -> None:
-        """Continue from ``state``."""
+    def restore(self, state: State) -> bool | None:
+        """Continue from ``state``. False: it could not be exact."""
 
 
 class Network(Protocol):

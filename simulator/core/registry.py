@@ -2,9 +2,9 @@
 
 A player is a file of ours (its name is the file's), an announcement of an installed distribution (entry points
 ``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
-by its path (``./my_agent.py``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file.
-``-`` and ``_`` are the same in a name. ``ALIASES`` are further names, ``VARIANTS`` the field's names for a player with
-certain settings. Listing names imports no player.
+by its path (``./my_agent.py``). Environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file;
+agents are also the classes of stable-baselines3, ``sb3:PPO``. ``-`` and ``_`` are the same in a name. ``ALIASES`` are
+further names, ``VARIANTS`` the field's names for a player with certain settings. Listing names imports no player.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ _USES = {  # how a player of a kind is used
 _NO_PLAYERS = ("common", "components", "patterns", "games")  # packages beside the players
 _NOT_BLAMED = (importlib.__file__, __file__, python_files.__file__, own_packages.__file__)  # no place of an error
 _GYMNASIUM = "envs.common.gymnasium.adapter"
+_STABLE_BASELINES3 = "simulator.external.sb3_agent"
 _CORRUPTION = "envs.common.corruption.parse"
 
 
@@ -135,14 +136,24 @@ def load(kind: str, name: str) -> Plugin:
         return _player(kind, announced[plain].name, _import(announced[plain].module))
     if variant := VARIANTS.get(kind, {}).get(plain):
         return replace(load(kind, variant.name), variant=variant.settings)
-    if kind == "envs":
-        foreign = _import(_GYMNASIUM)
-        with_cwd_importable()
-        if _knows(foreign, name):
-            return Plugin(kind, name, foreign.Config, partial(foreign.make, name), foreign)
+    if (found := _of_library(kind, name)) is not None:
+        return found
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
         return _player(kind, name, _import(name))
     raise UnknownNameError(_unknown(kind, name))
+
+
+def _of_library(kind: str, name: str) -> Plugin | None:
+    """Return an environment of Gymnasium or an agent of stable-baselines3; None where the name is of neither."""
+    if kind == "agents" and name.startswith("sb3:"):
+        agent: Plugin = _import(_STABLE_BASELINES3).plugin(name)
+        return agent
+    if kind != "envs":
+        return None
+    foreign = _import(_GYMNASIUM)
+    with_cwd_importable()
+    known = _knows(foreign, name)
+    return Plugin(kind, name, foreign.Config, partial(foreign.make, name), foreign) if known else None
 
 
 def _unknown(kind: str, name: str) -> str:

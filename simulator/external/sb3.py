@@ -38,7 +38,7 @@ from simulator.external.trust import trusted
 
 LIBRARY = "stable_baselines3"
 NOT_FINITE = "its weights were not finite"
-_SET_HERE = ("self", "env", "seed", "tensorboard_log", "verbose", "_init_setup_model")  # no settings of a user
+SET_HERE = ("self", "env", "seed", "tensorboard_log", "verbose", "_init_setup_model")  # no settings of a user
 _N_SEEDS = 2**32  # that numpy's global generator takes
 _PREDICT_BATCH = 1_024  # observations
 
@@ -101,11 +101,20 @@ def prepare(config: ExternalConfig) -> None:
     Raises:
         ValueError: it is not installed.
     """
+    import_library(config.name)
+
+
+def import_library(name: str) -> None:
+    """Import the library for the contestant of this name.
+
+    Raises:
+        ValueError: it is not installed.
+    """
     try:
         with global_generators(0):  # its imports draw from Python's generator
             importlib.import_module(LIBRARY)
     except ModuleNotFoundError:
-        raise ValueError(f"{config.name}: {LIBRARY} is not installed; pip install stable-baselines3") from None
+        raise ValueError(f"{name}: {LIBRARY} is not installed; pip install stable-baselines3") from None
 
 
 def check(config: ExternalConfig, harness: EvaluationHarness) -> None:
@@ -114,7 +123,7 @@ def check(config: ExternalConfig, harness: EvaluationHarness) -> None:
     Raises:
         ValueError: it cannot; one line.
     """
-    number = _library_seeds([config.first_seed])[0]
+    number = library_seeds([config.first_seed])[0]
     with global_generators(number):
         if config.file is None:
             build(config, harness, config.first_seed, number)
@@ -136,7 +145,7 @@ def play(config: ExternalConfig, harness: EvaluationHarness) -> SeedCurves:
         ValueError: see :func:`check`.
     """
     result = SeedCurves([], [])
-    for seed, number in zip(config.seed_list, _library_seeds(config.seed_list), strict=True):
+    for seed, number in zip(config.seed_list, library_seeds(config.seed_list), strict=True):
         with global_generators(number):
             if config.file is not None:
                 model = load(config, harness)
@@ -168,7 +177,7 @@ class Training:
         """Train; a model that breaks down is recorded in ``failed``, and scores NaN from there on."""
         env = model.get_env().envs[0].unwrapped
         try:
-            with _no_warnings():
+            with no_warnings():
                 model.learn(self._harness.config.steps, callback=lambda *_: self._after_step(model, env.n_steps))
         except Exception as error:  # foreign code may raise anything
             if self._harness.heartbeat.raised is not None:
@@ -180,7 +189,7 @@ class Training:
         """Evaluate where it is due; the library calls it after every environment step. False stops the training."""
         self._harness.heartbeat()
         if step == self._steps[len(self.scores)]:
-            if not _has_finite_weights(model):
+            if not has_finite_weights(model):
                 self._fail(step, NOT_FINITE)
                 return False
             self.scores.append(self._score(model, step))
@@ -217,20 +226,32 @@ def build(config: ExternalConfig, harness: EvaluationHarness, seed: int, number:
     Raises:
         ValueError: no such class or setting, or the class refuses the settings or the environment; one line.
     """
-    algorithm = _algorithm(config, config.target)
-    parameters = [name for name in inspect.signature(algorithm).parameters if name not in _SET_HERE]
+    of_class = algorithm(config.name, config.target)
+    parameters = [name for name in inspect.signature(of_class).parameters if name not in SET_HERE]
     for name in config.settings:
         if name not in parameters:
             raise ValueError(f"{config.name}: {registry.unknown_name_message('setting', name, parameters)}")
+    env = ExportedEnv(harness.make_env([seed]))
+    return new_model(config.name, of_class, config.env, env, config.settings, number)
+
+
+def new_model(
+    name: str, of_class: Any, env_name: str, env: gymnasium.Env[Any, Any], given: Mapping[str, Any], number: int
+) -> Any:
+    """Make a model of a class with the settings that were given; ``number`` seeds the library.
+
+    Raises:
+        ValueError: the class refuses the settings or the environment; one line.
+    """
     settings = {"policy": "MlpPolicy", "device": "cpu"}
-    settings |= {name: tuple(value) if isinstance(value, list) else value for name, value in config.settings.items()}
+    settings |= {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
     try:
         if settings.get("policy_kwargs"):
-            settings["policy_kwargs"] = _with_objects(settings["policy_kwargs"])
-        with _no_warnings():
-            model = algorithm(env=ExportedEnv(harness.make_env([seed])), seed=number, **settings)
+            settings["policy_kwargs"] = _with_objects(settings["policy_kwargs"])  # type: ignore[arg-type]
+        with no_warnings():
+            model = of_class(env=env, seed=number, **settings)
     except Exception as error:
-        raise ValueError(f"{config.name}: cannot be made for {config.env}: {error_text(error)}") from None
+        raise ValueError(f"{name}: cannot be made for {env_name}: {error_text(error)}") from None
     model.set_logger(importlib.import_module(f"{LIBRARY}.common.logger").Logger(None, []))  # or it writes into a folder
     return model
 
@@ -248,7 +269,7 @@ def inspect_file(config: ExternalConfig, harness: EvaluationHarness) -> None:
                 f"{config.name}: {registry.unknown_name_message('setting', name, ['class'])}, expected class alone"
             )
     if "class" in config.settings:
-        _algorithm(config, config.settings["class"])
+        algorithm(config.name, config.settings["class"])
     try:
         description = sb3_weights_torch.describe(config.file)
         sb3_weights_torch.check(description, harness.spec)
@@ -283,10 +304,10 @@ def _with_env(text: str, config: ExternalConfig) -> str:
 
 def _load_trusted(config: ExternalConfig, harness: EvaluationHarness) -> Any:
     """Load a saved model by the library, which executes code in the file."""
-    algorithm = _algorithm(config, config.settings.get("class") or _saved_class(config))
+    of_class = algorithm(config.name, config.settings.get("class") or _saved_class(config))
     try:
-        with _no_warnings():
-            model = algorithm.load(config.target, device="cpu")
+        with no_warnings():
+            model = of_class.load(config.target, device="cpu")
     except Exception as error:
         raise ValueError(f"{config.name}: cannot be loaded: {error_text(error)}") from None
     for kind in ("observation", "action"):
@@ -297,13 +318,17 @@ def _load_trusted(config: ExternalConfig, harness: EvaluationHarness) -> Any:
     return model
 
 
-def _algorithm(config: ExternalConfig, name: str) -> Any:
-    """Return the class of that name."""
+def algorithm(contestant: str, name: str) -> Any:
+    """Return the class of that name.
+
+    Raises:
+        ValueError: there is none; one line.
+    """
     library = importlib.import_module(LIBRARY)
     classes = {key: value for key, value in vars(library).items() if inspect.isclass(value) and hasattr(value, "learn")}
     if name not in classes:
         raise ValueError(
-            f"{config.name}: {registry.unknown_name_message('class', name, classes)}, "
+            f"{contestant}: {registry.unknown_name_message('class', name, classes)}, "
             f"expected {', '.join(sorted(classes))}"
         )
     return classes[name]
@@ -336,12 +361,13 @@ def _channels_first(space: Any) -> tuple[Any, ...]:
     return ("shape", *space.shape[1:], space.shape[0]) if len(space.shape or ()) == 3 else ()
 
 
-def _library_seeds(seed_list: list[int]) -> list[int]:
+def library_seeds(seed_list: list[int]) -> list[int]:
     """Derive a seed of the library for each seed."""
     return [number % _N_SEEDS for number in rng.derived_seeds(seed_list, "weights")]
 
 
-def _has_finite_weights(model: Any) -> bool:
+def has_finite_weights(model: Any) -> bool:
+    """Tell whether all weights of a model are finite."""
     return all(bool(weights.isfinite().all()) for weights in model.policy.parameters())
 
 
@@ -359,7 +385,7 @@ def _with_objects(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _no_warnings() -> Iterator[None]:
+def no_warnings() -> Iterator[None]:
     """Silence the library's advice on stderr."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

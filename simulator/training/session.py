@@ -186,9 +186,9 @@ class Session:
         return {"step": self.step, **parts, "failed_at": self.failed_at.copy()}
 
     def restore(self, state: State) -> None:
-        """Continue from ``state``; ``exact`` becomes False if the environment could not be continued."""
+        """Continue from ``state``; ``exact`` becomes False if the environment or the agent could not be continued."""
         self.step = state["step"]
-        self.agent.restore(state["agent"])
+        self.exact &= self.agent.restore(state["agent"]) is not False
         self.recorder.restore(state["recorder"])
         self.failed_at[:] = state.get("failed_at", 0)
         if state["env"] is None or not self.env.restore(state["env"]):
