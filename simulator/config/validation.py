@@ -107,7 +107,7 @@ def _unknown_setting(source: ConfigSource, path: tuple[str, ...], key: str, know
     """Format the error for an unknown setting: what the player calls it, who has one, or names like it."""
     names = list(dotted_names(known))
     called = settings_of(key, names) if path else list(filter(None, [option_meant(key, names)]))
-    similar = called or suggestions(key, names)
+    similar = called or suggestions(key, [*(setting.name for setting in known), *names])
     shown = [source.name((*path, *name.split("."))).removeprefix(f"{source.where}: ") for name in similar]
     line = f"{source.name((*path, key))}: {'unknown option' if source.flags else 'no such setting'}"
     if called:

@@ -19,6 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import field, fields, make_dataclass
 from functools import cache, partial
 from typing import Any
@@ -93,8 +94,8 @@ class HostEnv(gymnasium.Env[Any, Any]):
     """The environment that a model sees: it hands actions to the host and waits for its steps."""
 
     def __init__(self, spec: EnvSpec) -> None:
-        self.observation_space = spec.observation
-        self.action_space = spec.action
+        self.observation_space = deepcopy(spec.observation)  # spaces draw from generators of their own
+        self.action_space = deepcopy(spec.action)
         self.exchange: Callable[[], None] = lambda: None  # lets the host go on until it has made a step
         self.action: Any = None
         self.moved: tuple[Any, float, bool, bool] | None = None
@@ -153,7 +154,9 @@ class Learner:
             self._go.release()
             self._back.acquire()
         if self._error is not None and self.is_finite():
-            raise PlayerError(f"{self._place}: {error_text(self._error)}")
+            failure = PlayerError(f"{self._place}: {error_text(self._error)}")
+            failure.happened(max(self.taken, 1))
+            raise failure
         return self.env.action
 
     def give(self, moved: tuple[Any, float, bool, bool], next_obs: Any) -> None:
