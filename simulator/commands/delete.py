@@ -61,7 +61,8 @@ def _doomed(names: Sequence[str], lab: str, store: Store, cells: CellStore) -> l
             found[record.name] = _Doomed(record.name, TOURNAMENT, f"tournament of {contestants}", size)
         else:
             run = store.find(name)
-            described = f"{run.agent} in {run.env}, {len(run.seeds)} seeds, {run.step:,} of {run.steps:,}"
+            seeds = f"{len(run.seeds)} seed{'s' * (len(run.seeds) != 1)}"
+            described = f"{run.agent} in {run.env}, {seeds}, {run.step:,} of {run.steps:,}"
             found[run.run] = _Doomed(run.run, run.kind, described, store.size_of(run.run))
     return list(found.values())
 
