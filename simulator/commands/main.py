@@ -46,6 +46,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "show": Summary("engram show NAME", "show a player with its settings, or an experiment with its result"),
     "solve": Summary("engram solve ENV", "compute the exact optimum of a finite environment"),
     "report": Summary("engram report RUN|TOURNAMENT ...", "compare stored runs, or report a tournament"),
+    "plot": Summary("engram plot RUN|TOURNAMENT ... -o FILE", "draw curves, recall and tiers as SVG, PNG or PDF"),
     "reproduce": Summary("engram reproduce RUN|TOURNAMENT", "run a stored experiment again and compare every number"),
     "repair": Summary("engram repair LAB -o NEWLAB", "copy what is whole of a damaged lab into a new one"),
     "bench": Summary("engram bench [NAME]", "measure speed beside other libraries, from a checkout"),
