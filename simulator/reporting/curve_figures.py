@@ -24,6 +24,7 @@ from simulator.reporting.figures import (
     numbers,
 )
 from simulator.reporting.runs import CURVES
+from simulator.reporting.tables import plural
 from simulator.views.style import count
 
 CEILING = (0, (6, 3))  # dashes of references
@@ -32,8 +33,8 @@ FLOOR = (0, (1, 2))
 KINDS = ("curves", "training")  # of runs
 TITLES = {"curves": "Learning curves", "training": "Training curves"}
 MEANINGS = {
-    "curves": "Interquartile mean over seeds of the greedy evaluations",
-    "training": "Interquartile mean over seeds of the returns of training episodes",
+    "curves": "Interquartile mean over {seeds} of the greedy evaluations",
+    "training": "Interquartile mean over {seeds} of the returns of training episodes",
 }
 X_LABELS = {"steps": "environment steps per seed", "seconds": "seconds of training, all seeds together"}
 
@@ -61,6 +62,8 @@ def pictures_of_runs(
     labels = {run["run"]: one_line(run["name"]) for run in drawn}
     envs = list(dict.fromkeys(run["env"] for run in drawn))
     groups = line_groups(list(dict.fromkeys(labels.values())), TITLES[kind])
+    n_seeds = {len(run["seeds"]) for run in drawn}
+    seeds = plural(n_seeds.pop(), "seed") if len(n_seeds) == 1 else "seeds"
     pictures = []
     for title, entries in groups:
         entry_of = {entry.label: entry for entry in entries}
@@ -79,7 +82,9 @@ def pictures_of_runs(
         ]
         where = f": {one_line(next(iter(panels)))}" if single else ""
         references = [reference for _, of_panel in panels.values() for reference in of_panel]
-        note = f"{MEANINGS[kind]}; bands are 95 % confidence intervals.{smoothing_note(smooth, kind)}"
+        note = (
+            f"{MEANINGS[kind].format(seeds=seeds)}; bands are 95 % confidence intervals.{smoothing_note(smooth, kind)}"
+        )
         if estimated := [run["run"] for run in drawn if run[key].get("measured") is False]:
             note += f" Times of {', '.join(estimated)}: at the mean speed of the run."
         title = title.replace(TITLES[kind], TITLES[kind] + where, 1)
@@ -120,8 +125,9 @@ def curve_panel(
 
     def paint(ax: Ax) -> None:
         for entry, curve in lines:
-            line_with_band(ax, numbers(curve[x]), curve, entry)
+            line_with_band(ax, numbers(curve[x]), curve, entry, n_lines=len(lines))
         draw_references(ax, references)
+        ax.set_xlim(left=0.0)
         label_axes(ax, x=count)
         ax.set(xlabel=X_LABELS[x], ylabel=y)
 

@@ -46,13 +46,22 @@ NOTE_LINE = 0.16  # inches
 NOTE_CHARACTER = 0.062  # inches, on average
 EDGE = 0.2  # inches
 MAX_REFERENCE_DISTANCE = 2.0  # heights of the curves up to which a reference is a line
+TITLE_CHARACTER = 0.115  # inches
 MIN_WIDTH = 6.5  # inches of a sheet
+MIN_TEXT = 4.4  # inches for the texts of a picture
+GAP = 0.3  # inches between pictures of a row
 STYLE: dict[str, Any] = {
     **{"font.family": ["sans-serif"], "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "axes.titlesize": 9},
     **{"text.parse_math": False, "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK},
     **{"xtick.color": INK, "ytick.color": INK, "grid.color": INK, "grid.alpha": 0.15, "grid.linewidth": 0.6},
     **{"axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "axes.linewidth": 0.6},
-    **{"axes.titlelocation": "left", "svg.hashsalt": "engram", "figure.facecolor": "white", "axes.facecolor": "none"},
+    **{
+        "axes.unicode_minus": False,
+        "axes.titlelocation": "left",
+        "svg.hashsalt": "engram",
+        "figure.facecolor": "white",
+        "axes.facecolor": "none",
+    },
 }
 _FONT = re.compile(r"font-family:[^;]*;?\s*")
 _DECIMAL = re.compile(r"-?\d+\.\d+")
@@ -189,30 +198,75 @@ def _place(figure: Any, panel: Panel, left: float, below: float) -> None:
         ax.set_title(shortened(panel.title, MAX_TITLE))
 
 
+class Placed(NamedTuple):
+    """A picture of a sheet, with the texts above its panels."""
+
+    picture: Picture
+    extent: Size
+    title: str
+    note: list[str]  # lines
+
+    @property
+    def above(self) -> float:
+        """Inches of the texts."""
+        return TITLE_HEIGHT + NOTE_LINE * len(self.note) + 0.1
+
+
 def _sheet(pictures: Sequence[Picture]) -> Any:
-    """Put all pictures on one sheet, one below the other, legends at their right."""
-    sizes = [_extent(picture) for picture in pictures]
-    width = max(MIN_WIDTH, *(size.width for size in sizes)) + 2 * EDGE
-    notes = [textwrap.wrap(picture.note, int((width - 2 * EDGE) / NOTE_CHARACTER)) for picture in pictures]
-    above = [TITLE_HEIGHT + NOTE_LINE * len(lines) + 0.1 for lines in notes]
-    height = sum(size.height for size in sizes) + sum(above) + 2 * EDGE
-    figure = _figure(Size(width, height))
-    top = height - EDGE
-    for picture, size, lines, title_height in zip(pictures, sizes, notes, above, strict=True):
-        title = shortened(picture.title, int(width / 0.11))
-        figure.text(EDGE / width, (top - 0.22) / height, title, fontsize=12, fontweight="bold")
-        for at, line in enumerate(lines):
-            y = top - TITLE_HEIGHT - NOTE_LINE * (at + 0.6)
-            figure.text(EDGE / width, y / height, line, fontsize=8, alpha=0.8)
-        top -= title_height
-        panel_size = picture.panels[0].size
-        for at, panel in enumerate(picture.panels):
-            row, column = divmod(at, picture.per_row)
-            _place(figure, panel, EDGE + column * panel_size.width, top - (row + 1) * panel_size.height)
-        if picture.legend:
-            _draw_legend(figure, picture, EDGE + size.width - LEGEND_WIDTH, top)
-        top -= size.height
+    """Put all pictures on one sheet: row by row, as many to a row as the widest of them leaves room for."""
+    width = max(MIN_WIDTH, *(_extent(picture).width for picture in pictures)) + 2 * EDGE
+    rows: list[list[Placed]] = []
+    for row in _rows(pictures, width):
+        room = [width - 2 * EDGE] if len(row) == 1 else [max(_extent(each).width - GAP, MIN_TEXT) for each in row]
+        rows.append([_placed(picture, of_text) for picture, of_text in zip(row, room, strict=True)])
+    heights = [max(each.above for each in row) + max(each.extent.height for each in row) for row in rows]
+    figure = _figure(Size(width, sum(heights) + 2 * EDGE))
+    top = sum(heights) + EDGE
+    for row, height in zip(rows, heights, strict=True):
+        left = EDGE
+        above = max(each.above for each in row)
+        for each in row:
+            _draw_picture(figure, each, left, top, above)
+            left += max(each.extent.width, MIN_TEXT + GAP)
+        top -= height
     return figure
+
+
+def _rows(pictures: Sequence[Picture], width: float) -> list[list[Picture]]:
+    """Part pictures into rows of a sheet, in their order."""
+    rows: list[list[Picture]] = []
+    used = width
+    for picture in pictures:
+        own = max(_extent(picture).width, MIN_TEXT + GAP)
+        if rows and used + own <= width:
+            rows[-1].append(picture)
+            used += own
+        else:
+            rows.append([picture])
+            used = 2 * EDGE + own
+    return rows
+
+
+def _placed(picture: Picture, width: float) -> Placed:
+    """Fit the texts of a picture into so many inches."""
+    title = shortened(picture.title, int(width / TITLE_CHARACTER))
+    return Placed(picture, _extent(picture), title, textwrap.wrap(picture.note, int(width / NOTE_CHARACTER)))
+
+
+def _draw_picture(figure: Any, placed: Placed, left: float, top: float, above: float) -> None:
+    """Draw a picture with its upper left corner at (left, top) inches, its panels that far below."""
+    width, height = figure.get_size_inches()
+    figure.text(left / width, (top - 0.22) / height, placed.title, fontsize=12, fontweight="bold")
+    for at, line in enumerate(placed.note):
+        y = top - TITLE_HEIGHT - NOTE_LINE * (at + 0.6)
+        figure.text(left / width, y / height, line, fontsize=8, alpha=0.8)
+    picture = placed.picture
+    panel_size = picture.panels[0].size
+    for at, panel in enumerate(picture.panels):
+        row, column = divmod(at, picture.per_row)
+        _place(figure, panel, left + column * panel_size.width, top - above - (row + 1) * panel_size.height)
+    if picture.legend:
+        _draw_legend(figure, picture, left + placed.extent.width - LEGEND_WIDTH, top - above)
 
 
 def _extent(picture: Picture) -> Size:
@@ -337,18 +391,23 @@ def draw_references(ax: Ax, references: Sequence[Reference]) -> None:
         else:
             beyond[reference.level > top].append(reference)
     for above, distant in beyond.items():
-        words = [f"{reference.label} {number(reference.level)}" for reference in distant]
-        if words:
-            text = ("\u2191 " if above else "\u2193 ") + ", ".join(words)
+        arrow = "\u2191" if above else "\u2193"
+        text = "\n".join(f"{arrow} {reference.label} {number(reference.level)}" for reference in distant)
+        if text:
             place = (0.02, 0.98) if above else (0.98, 0.03)
             sides = {"ha": "left", "va": "top"} if above else {"ha": "right", "va": "bottom"}
             ax.annotate(text, place, xycoords="axes fraction", fontsize=7, alpha=0.8, **sides)
 
 
-def line_with_band(ax: Ax, x: Array, band: Mapping[str, Any], entry: LegendEntry, middle: str = "iqm") -> None:
-    """Draw a line, x and values [K], with its interval; a single value is a dot with an error bar."""
+def line_with_band(
+    ax: Ax, x: Array, band: Mapping[str, Any], entry: LegendEntry, middle: str = "iqm", n_lines: int = 1
+) -> None:
+    """Draw a line, x and values [K], with its interval; a single value is a dot with an error bar.
+
+    Bands are paler where many of the ``n_lines`` of a panel may lie over each other.
+    """
     values, low, high = (numbers(band[key]) for key in (middle, "low", "high"))
-    ax.fill_between(x, low, high, color=entry.colour, alpha=0.16, linewidth=0)
+    ax.fill_between(x, low, high, color=entry.colour, alpha=0.16 if n_lines <= 3 else 0.09, linewidth=0)
     single = np.isfinite(values).sum() < 2
     if single:
         ax.vlines(x, low, high, color=entry.colour, linewidth=1.0, alpha=0.6)
@@ -357,11 +416,13 @@ def line_with_band(ax: Ax, x: Array, band: Mapping[str, Any], entry: LegendEntry
 
 
 def label_axes(ax: Ax, *, x: Callable[[float], str] = count, y: Callable[[float], str] = number) -> None:
-    """Put few ticks with short texts on both axes; more figures where the places hardly differ."""
+    """Put a few ticks with short texts on both axes; more figures where the places hardly differ."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+    width = ax.get_window_extent().width / ax.figure.dpi  # inches
+    n_ticks = 4 if width < AXES[2][0] else 6
     for axis, form in ((ax.xaxis, x), (ax.yaxis, y)):
-        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axis.set_major_locator(MaxNLocator(n_ticks, steps=[1, 2, 5, 10]))
         places = [float(place) for place in axis.get_majorticklocs()]
         alike = len({form(place) for place in places}) < len(places)  # they differ in later figures
         label = "{:.8g}".format if alike else form

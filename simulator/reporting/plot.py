@@ -90,6 +90,10 @@ def _runs(runs: Sequence[Mapping[str, Any]], wanted: Sequence[str], x: str, smoo
             if not curve_figures.has_points(curve):
                 reason = MISSING[kind] if curve else "no time of its training is stored"
                 left_out.append(f"{run['run']}: no picture of {kind}: {reason}")
+            elif n_missing := curve["iqm"].count(None):
+                what = "evaluations" if kind == "curves" else "parts of training"
+                reason = "no seed has a score there"
+                left_out.append(f"{run['run']}: {n_missing} of {len(curve['iqm'])} {what} are not drawn: {reason}")
     return Drawing(pictures, left_out)
 
 

@@ -22,6 +22,7 @@ from simulator.reporting.figures import (
     line_groups,
     numbers,
 )
+from simulator.reporting.tables import plural
 from simulator.views.style import number
 
 KINDS = ("corruption", "load")
@@ -59,12 +60,10 @@ def pictures_of(summary: Mapping[str, Any], kind: str) -> list[Picture]:
     if not curves:
         return []
     per_row = min(len(curves), 3)
-    note = (
-        f"{summary['run']}, {one_line(summary['challenge'])}: means over {len(summary['seeds'])} seeds; "
-        "bands are 95 % confidence intervals."
-    )
+    names = [one_line(name) for name in summary["contestants"]]
+    note = f"{summary['run']}: means over {plural(len(summary['seeds']), 'seed')}; bands are 95 % confidence intervals."
     pictures = []
-    for title, entries in line_groups([one_line(name) for name in summary["contestants"]], TITLES[kind]):
+    for title, entries in line_groups(names, f"{TITLES[kind]}: {one_line(summary['challenge'])}"):
         for start in range(0, len(curves), per_row):
             part = curves[start : start + per_row]
             size = axes_size(per_row if len(part) > 1 else 2)

@@ -61,7 +61,7 @@ def _tiers(summary: Summary, division: str) -> list[Picture]:
         return []
     labels = [shortened(row["contestant"], MAX_LABEL) for row in rows]
     margin = Margin(0.25 + 0.077 * max(map(len, labels)), 0.5, 0.7, 0.1)
-    panel = Panel("", Size(3.6, 0.24 * len(rows) + 0.1), margin, lambda ax: _paint_tiers(ax, rows, labels))
+    panel = Panel("", Size(3.2, 0.24 * len(rows) + 0.1), margin, lambda ax: _paint_tiers(ax, rows, labels))
     note = (
         f"Dots are strengths, lines their {confidence(summary)} confidence intervals. Rules separate the tiers: within "
         "one of them contestants are statistically indistinguishable."
@@ -113,7 +113,7 @@ def _profile_painter(
 ) -> Callable[[Ax], None]:
     def paint(ax: Ax) -> None:
         for entry in entries:
-            line_with_band(ax, taus, profile_of[entry.label], entry, "value")
+            line_with_band(ax, taus, profile_of[entry.label], entry, "value", len(entries))
         ax.set(ylim=(-0.03, 1.03), xlabel="normalised score, tau", ylabel="fraction of runs above")
         ax.grid()
 
