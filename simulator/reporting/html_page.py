@@ -174,7 +174,8 @@ def page_of_recall(summary: Mapping[str, Any]) -> str:
         title=summary["label"] or f"Recall of {summary['challenge']}",
         headline=f"{summary['run']}, {summary['status']}: {progress}; {', '.join(summary['contestants'])}, {n_seeds}",
         created=f"Created {summary['created']}; {times}",
-        conditions=_by_condition(results.columns, results.rows),
+        condition_columns=results.columns[2:],
+        conditions=_by_condition(results.rows),
         notes=[note for note in results.notes if note not in failures],
         charts=[_chart(picture, f"curves{at}") for at, picture in enumerate(drawing.pictures)],
         left_out=drawing.left_out,
@@ -187,12 +188,12 @@ def page_of_recall(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _by_condition(columns: Row, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _by_condition(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Part the rows of a benchmark by number of patterns and corruption, which become titles."""
     parts: dict[str, list[Row]] = {}
     for n_patterns, corruption, *cells in rows:
         parts.setdefault(f"{n_patterns} patterns, {corruption}", []).append(cells)
-    return [{"title": title, "columns": columns[2:], "rows": cells} for title, cells in parts.items()]
+    return [{"title": title, "rows": cells} for title, cells in parts.items()]
 
 
 def command(name: str, settings: str, words: str) -> str:

@@ -21,7 +21,10 @@ COLUMNS = (
     *("perfect-recall rate", "Bayes-optimal rate", "difference to best (paired)", "spurious", "recognition AUC"),
     "seconds",
 )
-DROPPABLE = ("seconds", "spurious", "recall", "recognition AUC", "% of Bayes-optimal overlap", "Bayes-optimal rate")
+DROPPABLE = (
+    *("seconds", "spurious", "recall", "recognition AUC", "% of Bayes-optimal overlap", "Bayes-optimal rate"),
+    *("difference to best (paired)", "perfect-recall rate"),
+)
 RECALL_MODES = {"single_pass": "one-shot", "fixed_point": "until convergence", "noise_aware": "noise-aware"}
 
 
@@ -50,7 +53,7 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
     n_seeds = plural(len(summary["seeds"]), "seed")
     title = f"{summary['run']}: {summary['challenge']}, {n_seeds}, mean [95 % CI] over seeds"
     lines = [*notes, *failure_lines(summary), *_refusal_lines(summary)]
-    return [Table(title, list(COLUMNS), rows, lines, DROPPABLE, ("memory",))]
+    return [Table(title, list(COLUMNS), rows, lines, DROPPABLE, ("memory",), foldable=True)]
 
 
 def load_tables(summary: Mapping[str, Any]) -> list[Table]:

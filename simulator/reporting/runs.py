@@ -23,7 +23,8 @@ Settings = dict[str, Any]  # by dotted name, such as "agent.explore.level"
 _OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # not in the settings column
 _ADDED_LATER = ("eval_max_steps", "env.masks")  # settings of a run that older runs were stored without
 DROPPABLE = (
-    *("steps per CPU-second", "threshold or optimum", "still above threshold", "settings", "solved at end", "env"),
+    *("steps per CPU-second", "threshold or optimum", "still above threshold", "solved at end", "settings"),
+    *("median steps to threshold", "seeds", "steps per seed", "solved", "env", "agent"),
 )
 
 
@@ -252,7 +253,8 @@ def table(report: Mapping[str, Any]) -> Table:
         for run in report["runs"]
         if run["error"]
     ]
-    return Table("", list(rows[0]), [list(row.values()) for row in rows], errors, DROPPABLE, ("run", "agent", "env"))
+    cells = [list(row.values()) for row in rows]
+    return Table("", list(rows[0]), cells, errors, DROPPABLE, ("run", "agent", "env"), foldable=True)
 
 
 def _row(run: Mapping[str, Any]) -> dict[str, str]:
