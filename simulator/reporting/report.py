@@ -90,15 +90,20 @@ def report(
 
     def show(data: Any) -> None:
         if form == "csv":
-            make_records = ROWS[kind][rows or next(iter(ROWS[kind]))]
-            records = list(make_records(tournament.readable(data) if kind == TOURNAMENT else data))
-            print_csv(records, "tournament" if kind == TOURNAMENT else "run")
+            show_csv(kind, data, rows)
         elif form or html or not picture:
             FORMS[kind][form](data)
         _tell_written([html, picture], aside=bool(form))
 
     files = {"picture": picture} if picture and kind != TOURNAMENT else {}
     return Report({**result, **files}, show)
+
+
+def show_csv(kind: str, data: Mapping[str, Any], rows: str = "") -> None:
+    """Print one tidy table as CSV: a line for each of ``ROWS``; empty: the default of the kind."""
+    make_records = ROWS[kind][rows or next(iter(ROWS[kind]))]
+    records = list(make_records(tournament.readable(data) if kind == TOURNAMENT else data))
+    print_csv(records, "tournament" if kind == TOURNAMENT else "run")
 
 
 def _draw(kind: str, result: Mapping[str, Any], path: Path, *, force: bool) -> None:

@@ -180,7 +180,7 @@ def test_a_page_takes_the_place_of_the_old_one(tmp_path):
 
 def test_a_shell_takes_the_command_as_it_is(tmp_path: Path):
     settings = 'label = "$HOME `id` \\\\ it\'s"\nEND\nsteps = 5'
-    lines = command("t1; rm -rf", settings).splitlines()
+    lines = command("t1; rm -rf", settings, "engram tournament {file}").splitlines()
     assert lines[-1] == "engram tournament t1__rm_-rf.toml"
     subprocess.run(["sh", "-c", "\n".join(lines[:-1])], cwd=tmp_path, check=True)
     assert (tmp_path / "t1__rm_-rf.toml").read_text("utf-8") == settings + "\n"
