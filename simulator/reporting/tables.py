@@ -42,6 +42,8 @@ def print_tables(tables: Iterable[Table], width: int | None = None) -> None:
         width: columns of the terminal; None: those of this terminal, and no limit where there is none.
     """
     width = width or _terminal_width()
+    if not sys.stdout.isatty():  # lines of plain text are not folded
+        tables = [table._replace(foldable=False) for table in tables]
     printed: set[str] = set()
     for at, part in enumerate(part for table in tables for part in fit(table, width)):
         if at:
