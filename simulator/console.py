@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simulator.core.files.escaping import one_line, visible, visible_lines
 
 Row = Sequence[Any]
+_WORD = re.compile(r"\[[^\]]*\]|\S+")
+_BEFORE_INTERVAL = re.compile(r" \[(?=[-\d])")
+_MAX_WORD = 28  # characters of a word that is not broken
 
 
 def as_json(value: Any) -> str:
@@ -29,7 +34,11 @@ def print_result(text: str = "") -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Print a table for people: drawn by rich on a terminal, plain columns elsewhere. Numbers keep four figures."""
+    """Print a table for people: drawn by rich on a terminal, plain columns elsewhere. Numbers keep four figures.
+
+    Where it is wider than the terminal, cells are folded between words, and intervals before their bracket; where that
+    is not enough, each row is printed as lines of its own. Nothing is cut.
+    """
     title = one_line(title)
     columns = [one_line(column) for column in columns]
     cells = [[format_cell(cell) for cell in row] for row in rows]
@@ -40,12 +49,69 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None
     from rich.table import Table
     from rich.text import Text
 
+    terminal = Console()
+    widths = folded_widths([columns, *cells], terminal.width)
+    if widths is None:
+        _print_rows_as_lines(title, columns, cells, terminal.width)
+        return
     form = Table(title=Text(title) if title else None, title_justify="left", show_header=any(columns))
-    for column in columns:
-        form.add_column(Text(column))  # as text: in a word, rich would take [bold] for a style
+    for column, width in zip(columns, widths, strict=True):
+        # as text: in a word, rich would take [bold] for a style
+        form.add_column(Text(column), width=width, overflow="fold")
     for row in cells:
-        form.add_row(*map(Text, row))
-    Console().print(form)
+        form.add_row(*(Text(_folded(cell, width)) for cell, width in zip(row, widths, strict=True)))
+    terminal.print(form)
+
+
+def folded_widths(page: Sequence[Sequence[str]], width: int) -> list[int] | None:
+    """Return the widths of the columns of a framed table that fits a terminal, by folding cells between their words.
+
+    Args:
+        page: heading and rows.
+        width: of the terminal.
+
+    Returns:
+        Characters of each column; None where the longest words do not fit beside each other.
+    """
+    from rich.cells import cell_len
+
+    columns = list(zip(*page, strict=True))
+    widths = [max(map(cell_len, column)) for column in columns]
+    shortest = [max(folded_width(cell) for cell in column) for column in columns]
+    room = width - 3 * len(columns) - 1
+    if sum(shortest) > room:
+        return None
+    while sum(widths) > room:
+        widest = max((i for i in range(len(widths)) if widths[i] > shortest[i]), key=widths.__getitem__)
+        widths[widest] -= 1
+    return widths
+
+
+def folded_width(text: str) -> int:
+    """Return the width of the longest word of a text; an interval in brackets is one, and very long ones break."""
+    from rich.cells import cell_len
+
+    return max((min(cell_len(word), _MAX_WORD) for word in _WORD.findall(text)), default=0)
+
+
+def _folded(text: str, width: int) -> str:
+    """Put an interval that has no room beside its value on a line of its own."""
+    from rich.cells import cell_len
+
+    return text if cell_len(text) <= width else _BEFORE_INTERVAL.sub("\n[", text)
+
+
+def _print_rows_as_lines(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> None:
+    """Print every row as a block of lines, its first cell above them."""
+    lines = [title] if title else []
+    for row in cells:
+        if any(row):
+            lines += ["", *textwrap.wrap(f"{columns[0]} {row[0]}".strip(), width)]
+            for column, cell in zip(columns[1:], row[1:], strict=True):
+                text = f"{column}: {cell}" if column and cell else cell
+                lines += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
+    for line in lines if title else lines[1:]:
+        print_result(line)
 
 
 def format_cell(cell: Any) -> str:

@@ -141,15 +141,19 @@ class RunResult:
             with figures.style():
                 ax = pyplot.figure(figsize=(6.0, 3.6), layout="constrained").add_subplot()
         with figures.style():
-            figures.paint_run(self._with_curve(), ax)
+            self._paint(ax)
             ax.set_ylabel("return")
         return ax
 
-    def _with_curve(self) -> Mapping[str, Any]:
-        from simulator.reporting import runs
+    def _paint(self, ax: Any) -> None:
+        """Paint the learning curve on axes of matplotlib."""
+        from simulator.reporting import plot, runs
+        from simulator.reporting.report import RUNS
 
-        run: Mapping[str, Any] = runs.gather([self.run], str(self._lab), with_curves=True)["runs"][0]
-        return run
+        drawing = plot.drawing_of(RUNS, runs.gather([self.run], str(self._lab), curves=["curves"]))
+        panel = plot.pictures_in(drawing)[0].panels[0]
+        panel.paint(ax)
+        ax.set_title(panel.title)
 
     def _repr_html_(self) -> str:
         from simulator.reporting import figures
@@ -168,7 +172,7 @@ class RunResult:
         try:
             with figures.style():
                 figure = _figure((6.0, 3.2))
-                figures.paint_run(self._with_curve(), figure.add_subplot())
+                self._paint(figure.add_subplot())
                 picture = _image(figure)
         except ValueError:  # nothing was evaluated yet
             picture = ""
@@ -219,9 +223,10 @@ class RecallResult:
         Raises:
             ValueError: no curve has two points.
         """
-        from simulator.reporting import figures
+        from simulator.reporting import plot
+        from simulator.reporting.report import RECALL
 
-        return _shown_in_notebooks(figures.recall_figure(self.summary))
+        return _shown_in_notebooks(plot.figure_of(plot.drawing_of(RECALL, self.summary)))
 
     def export(self, path: str | Path, *, seed: int | None = None, force: bool = False) -> None:
         """Write the states of its memories as arrays; see :mod:`simulator.training.export`.
@@ -301,14 +306,16 @@ class TournamentResult:
         """Return a figure of matplotlib.
 
         Args:
-            what: "strengths", "profiles", "pairs", "curves", or "all" of them on one sheet.
+            what: "tiers", "profiles", "pairs", "curves", or "all" of them on one sheet.
 
         Raises:
             ValueError: an unknown kind, or nothing to draw.
         """
-        from simulator.reporting import figures
+        from simulator.reporting import plot
+        from simulator.reporting.report import TOURNAMENT
 
-        return _shown_in_notebooks(figures.tournament_figure(self.summary, what))
+        kinds = () if what == "all" else (what,)
+        return _shown_in_notebooks(plot.figure_of(plot.drawing_of(TOURNAMENT, self.summary, kinds)))
 
     def __getitem__(self, key: str) -> Any:
         return self.summary[key]

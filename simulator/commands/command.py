@@ -48,16 +48,27 @@ class Options:
     """print the table as Markdown"""
     csv: bool = False
     """print the table as CSV"""
+    rows: Literal["", "summary", "seeds", "curves"] = ""
+    """rows of --csv: one for each run or contestant (summary), for each seed with its final score, or for each point
+    of the curves; by default summary, of a recall benchmark seeds"""
     latex: bool = False
     """print the table as LaTeX"""
     html: str = ""
-    """write the report of a tournament into this HTML file; t1.html where nothing else is asked for"""
+    """write the report into this HTML file, one page without outside resources; of a tournament t1.html where nothing
+    else is asked for"""
     picture: str = ""
     """draw the figures into this file: .svg, .png or .pdf"""
     seed: Annotated[int, Meta(ge=0, le=10**15)] | None = None
     """write this seed alone, without the seed axis; none: all of them"""
     tensorboard: str = ""
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
+    what: str = ""
+    """pictures to draw, separated by commas: curves, training (of runs), corruption, load (of recall benchmarks),
+    tiers, profiles, pairs, curves (of tournaments), or all; by default all but training"""
+    x: Literal["steps", "seconds"] = "steps"
+    """axis of learning curves: environment steps per seed, or seconds of training"""
+    smooth: Annotated[int, Meta(ge=1, le=10**6)] = 1
+    """average each evaluation of a seed with the ones before it, this number in all; 1: none"""
     force: bool = False
     """replace an existing file that Engram did not write"""
     max_file_mb: Annotated[float, Meta(gt=0.0, le=1e9)] | None = None
@@ -86,7 +97,7 @@ class Options:
     init: bool = False
     """write a commented example of a tournament into the file, by default tournament.toml"""
     output: str = ""
-    """create the new lab in this folder, which is missing or empty"""
+    """write into this: the picture's file, .svg, .png or .pdf, or the new lab's folder, which is missing or empty"""
     keep_replay: bool = False
     """keep the replay of a run that is over, so that engram resume --steps trains on as if it had never ended"""
     yes: bool = False

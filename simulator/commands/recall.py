@@ -141,12 +141,14 @@ def is_benchmark(run: str, lab: str) -> bool:
     return kind_of(lab, run) == RECALL
 
 
-def stored(run: str, lab: str) -> dict[str, Any]:
-    """Summarise a stored recall benchmark."""
+def stored(run: str, lab: str, *, with_settings: bool = False) -> dict[str, Any]:
+    """Summarise a stored recall benchmark; ``with_settings``: with ``toml``, its settings, and ``created``."""
     from simulator.recall import summary
 
     with Store(existing(lab)) as store:
-        return summary.summary(store, store.find(run).run)
+        record = store.find(run)
+        settings = {"toml": record.settings, "created": record.created} if with_settings else {}
+        return {**summary.summary(store, record.run), **settings}
 
 
 def play(snapshots: Generator[RecallSnapshot, None, None], store: Store, view: Any) -> Outcome:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from simulator.commands.command import Command, CommandResult, Options, ParsedArgs, lab_of, refuse_unused
 
 FORMS = ("table", "csv", "latex", "json")  # forms for other programs; the last one is every command's
@@ -9,30 +12,73 @@ FORMS = ("table", "csv", "latex", "json")  # forms for other programs; the last 
 
 def act(args: ParsedArgs) -> CommandResult:
     """Report what is named."""
-    from simulator.commands import recall as recall_command
-    from simulator.commands import tournament as tournament_command
-    from simulator.commands.show import is_tournament
-    from simulator.reporting import report, runs
+    from simulator.reporting import report
 
     options = args.options
     lab = lab_of(options)
-    single = args.names[0] if len(args.names) == 1 else ""
-    kind = report.RUNS
-    if single and is_tournament(single, lab):
-        kind = report.TOURNAMENT
-    elif single and recall_command.is_benchmark(single, lab):
-        kind = report.RECALL
-    files = ("force",) if options.picture else ()
+    kind = kind_of(args.names[0], lab) if len(args.names) == 1 else report.RUNS
+    files = ("force",) if options.picture or options.html else ()
     refuse_unused(args, "report", kind, (*report.OPTIONS[kind], *files))
     form = _form(options)
-    if kind == report.TOURNAMENT:
-        stored_report = tournament_command.stored(single, lab)
-    elif kind == report.RECALL:
-        stored_report = recall_command.stored(single, lab)
-    else:
-        stored_report = runs.gather(args.names, lab, options.agent, options.env, with_curves=bool(options.picture))
-    data, show = report.report(kind, stored_report, form, options.html, options.picture, force=options.force)
+    if options.rows and form != "csv":
+        raise ValueError(f"--rows {options.rows}: expected --csv beside it")
+    curves = ("curves",) if options.picture or options.html or options.rows == "curves" else ()
+    data = stored(kind, args.names, lab, options, curves=curves, with_settings=bool(options.html), rows=options.rows)
+    data, show = report.report(kind, data, form, options.html, options.picture, force=options.force, rows=options.rows)
     return CommandResult(data, show)
+
+
+def kind_of(name: str, lab: str) -> str:
+    """Return the kind of a stored experiment: ``RUNS``, ``RECALL`` or ``TOURNAMENT`` of the reports."""
+    from simulator.commands import recall
+    from simulator.commands.show import is_tournament
+    from simulator.reporting import report
+
+    if is_tournament(name, lab):
+        return report.TOURNAMENT
+    return report.RECALL if recall.is_benchmark(name, lab) else report.RUNS
+
+
+def stored(
+    kind: str,
+    names: Sequence[str],
+    lab: str,
+    options: Options,
+    *,
+    curves: Sequence[str] = (),
+    x: str = "steps",
+    smooth: int = 1,
+    with_settings: bool = False,
+    rows: str = "",
+) -> dict[str, Any]:
+    """Return the JSON object of stored experiments.
+
+    Args:
+        kind: of these experiments; only training runs may be several.
+        names: their ids, or "latest".
+        lab: their lab.
+        options: with the filters of runs.
+        curves: of runs; see :func:`simulator.reporting.runs.gather`, also for the next ones.
+        x: likewise.
+        smooth: points that each point of a learning curve is the mean of.
+        with_settings: with all settings and the time at which each began.
+        rows: "seeds": with the final score of each seed of a tournament.
+    """
+    from simulator.reporting import report
+
+    if kind == report.RUNS:
+        from simulator.reporting import runs
+
+        return runs.gather(
+            names, lab, options.agent, options.env, curves=curves, x=x, smooth=smooth, with_settings=with_settings
+        )
+    if kind == report.RECALL:
+        from simulator.commands import recall
+
+        return recall.stored(names[0], lab, with_settings=with_settings)
+    from simulator.commands import tournament
+
+    return tournament.stored(names[0], lab, smooth=smooth, with_seeds=rows == "seeds")
 
 
 def _form(options: Options) -> str:
@@ -50,7 +96,7 @@ def _form(options: Options) -> str:
 COMMAND = Command(
     act,
     (0, 10_000),
-    ("table", "csv", "latex", "html", "picture", "force", "agent", "env"),
+    ("table", "csv", "latex", "rows", "html", "picture", "force", "agent", "env"),
     examples=(
         "report latest",
         "report r1 r2 --table",

@@ -216,12 +216,25 @@ def show_listed(tournaments: Sequence[dict[str, Any]]) -> None:
     print_tables([Table("", columns, rows, droppable=("created", "label"), labels=labels)])
 
 
-def stored(name: str, lab: str) -> dict[str, Any]:
-    """Summarise a stored tournament."""
+def stored(name: str, lab: str, *, smooth: int = 1, with_seeds: bool = False) -> dict[str, Any]:
+    """Summarise a stored tournament.
+
+    Args:
+        name: its id, or "latest".
+        lab: its lab.
+        smooth: evaluations that each point of a learning curve is the mean of.
+        with_seeds: with ``seed_scores``: the final score of each seed.
+    """
+    from simulator.reporting import tournament
     from simulator.tournaments import summary
 
     with CellStore(existing(lab)) as store:
-        return summary.summary(store, named(store, name))
+        result = summary.summary(store, named(store, name))
+        if smooth == 1 and not with_seeds:
+            return result
+        played = summary.division_scores(store, result["tournament"])
+    result = tournament.with_smooth_curves(result, played, smooth) if smooth > 1 else result
+    return {**result, "seed_scores": list(tournament.seed_scores(played))} if with_seeds else result
 
 
 def settings_notes(name: str, lab: str) -> list[str]:

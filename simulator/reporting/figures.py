@@ -1,14 +1,17 @@
-"""Figures of reports: learning curves, recall curves and tournaments, as files (SVG, PNG, PDF) or as SVG in a page.
+"""Figures as files (SVG, PNG, PDF) or as SVG in a page: panels, their legend, and the sheet that holds them.
 
-A figure is a list of panels; a panel knows its size in inches and paints itself on axes of matplotlib. Here panels are
-put together in one file, :mod:`simulator.reporting.html_page` embeds them one by one. Matplotlib opens no display. The
-same data give the same bytes: no dates, identifiers by a fixed salt, and no settings of the user's.
+A picture is a list of panels with a legend; a panel knows its size in inches and paints itself on axes of matplotlib.
+What they show is made in :mod:`simulator.reporting.curve_figures`, :mod:`simulator.reporting.tournament_figures` and
+:mod:`simulator.reporting.recall_figures`; here they are put together in one file, and
+:mod:`simulator.reporting.html_page` embeds them one by one. Matplotlib opens no display. The same data give the same
+bytes: no dates, identifiers by a fixed salt, and no settings of the user's.
 """
 
 from __future__ import annotations
 
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,39 +21,47 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from simulator.core.files.escaping import one_line
 from simulator.core.files.writing import check_place, write_file
 from simulator.core.protocols import Array
-from simulator.reporting import recall
 from simulator.reporting.tables import shortened
-from simulator.reporting.tournament import PLURALS, Summary, confidence, details, divisions, ranked, readable
 from simulator.views.style import count, number
 
-KINDS = ("strengths", "profiles", "pairs", "curves")
 ENDINGS = (".svg", ".png", ".pdf")
 DPI = 150  # of PNG files
 INK = "#1b1b1f"  # text and axes
 COLOURS = ("#0072b2", "#d55e00", "#00875f", "#b5489a", "#a07000", "#4a4a55")  # safe for colour-blind readers
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.3)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (9, 2, 3, 2)))
-BETTER = (0, 114, 178)  # red, green, blue of a cell of the matrix
-EVEN = (238, 238, 238)
-WORSE = (213, 94, 0)
 MAX_LINES = len(COLOURS)  # contestants in one panel
 MAX_DRAWN = 1e30  # larger numbers are drawn as if they were this
-MAX_LABEL = 26  # characters
-MAX_REFERENCE_DISTANCE = 2.0  # heights of the curves up to which floor and ceiling are drawn
+MAX_LABEL = 26  # characters of a line of the legend
+MAX_LEGEND_LINES = 3  # of one entry
+MAX_TITLE = 44  # characters of a panel's title
 PANELS_PER_ROW = 3
-TITLE_HEIGHT = 0.62  # inches
+AXES = {1: (4.4, 2.7), 2: (3.4, 2.1)}  # inches, by the number of panels side by side
+SMALL_AXES = (2.75, 1.7)  # of three and more
 LEGEND_WIDTH = 2.6  # inches
+LEGEND_LINE = 0.19  # inches
+TITLE_HEIGHT = 0.34  # inches
+NOTE_LINE = 0.16  # inches
+NOTE_CHARACTER = 0.062  # inches, on average
 EDGE = 0.2  # inches
-REFERENCES = (("ceiling", (0, (6, 3))), ("threshold", (0, (4, 2, 1, 2))), ("floor", (0, (1, 2))))
-REFERENCE_NOTE = "Grey lines: dashed is the ceiling, dotted the floor, dash-dotted the threshold."
+MAX_REFERENCE_DISTANCE = 2.0  # heights of the curves up to which a reference is a line
+TITLE_CHARACTER = 0.115  # inches
+MIN_WIDTH = 6.5  # inches of a sheet
+MIN_TEXT = 4.4  # inches for the texts of a picture
+GAP = 0.3  # inches between pictures of a row
 STYLE: dict[str, Any] = {
     **{"font.family": ["sans-serif"], "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "axes.titlesize": 9},
     **{"text.parse_math": False, "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK},
     **{"xtick.color": INK, "ytick.color": INK, "grid.color": INK, "grid.alpha": 0.15, "grid.linewidth": 0.6},
     **{"axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "axes.linewidth": 0.6},
-    **{"axes.titlelocation": "left", "svg.hashsalt": "engram", "figure.facecolor": "white", "axes.facecolor": "none"},
+    **{
+        "axes.unicode_minus": False,
+        "axes.titlelocation": "left",
+        "svg.hashsalt": "engram",
+        "figure.facecolor": "white",
+        "axes.facecolor": "none",
+    },
 }
 _FONT = re.compile(r"font-family:[^;]*;?\s*")
 _DECIMAL = re.compile(r"-?\d+\.\d+")
@@ -65,6 +76,7 @@ class LegendEntry(NamedTuple):
     label: str
     colour: str
     dash: Any
+    width: float = 1.6  # points
 
 
 class Margin(NamedTuple):
@@ -106,75 +118,12 @@ class Picture(NamedTuple):
     note: str
     panels: list[Panel]
     legend: list[LegendEntry]
+    per_row: int = PANELS_PER_ROW
 
 
-def draw_tournament(summary: Summary, path: Path, what: str = "all", *, force: bool = False) -> None:
-    """Draw a tournament into a file, by its ending.
-
-    Args:
-        summary: the JSON object of ``engram tournament``.
-        path: ends in one of ``ENDINGS``.
-        what: one of ``KINDS``, or "all" of them.
-        force: replace a file that Engram did not write.
-
-    Raises:
-        ValueError: another ending or kind, nothing to draw, or a place that is not to be written or cannot be.
-    """
-    check_ending(path)
-    save_pictures(_tournament_pictures(summary, what), path, force=force)
-
-
-def _tournament_pictures(summary: Summary, what: str) -> list[Picture]:
-    if what != "all" and what not in KINDS:
-        raise ValueError(f"pictures of {what!r}: expected all, {', '.join(KINDS)}")
-    summary = readable(summary)
-    pictures = [picture for kind in KINDS if what in (kind, "all") for picture in pictures_of(summary, kind)]
-    if not pictures:
-        raise ValueError(f"{summary['tournament']}: no {what if what != 'all' else 'pictures'} to draw")
-    return pictures
-
-
-def draw_runs(report: Mapping[str, Any], path: Path, *, force: bool = False) -> None:
-    """Draw the learning curves of stored runs into a file, a panel for each environment.
-
-    Args:
-        report: the JSON object of ``engram report RUN ...``; its runs have a ``curve``.
-        path: ends in one of ``ENDINGS``.
-        force: replace a file that Engram did not write.
-
-    Raises:
-        ValueError: another ending, no evaluation to draw, or a place that is not to be written or cannot be.
-    """
-    check_ending(path)
-    pictures = _learning_curves_of_runs(report["runs"])
-    if not pictures:
-        raise ValueError(f"{report['runs'][0]['run']}: no evaluations to draw")
-    save_pictures(pictures, path, force=force)
-
-
-def paint_run(run: Mapping[str, Any], ax: Ax) -> None:
-    """Paint the learning curve of a stored run of :func:`simulator.reporting.runs.gather` on axes of matplotlib.
-
-    Raises:
-        ValueError: no evaluation to draw.
-    """
-    pictures = _learning_curves_of_runs([run])
-    if not pictures:
-        raise ValueError(f"{run['run']}: no evaluations to draw")
-    panel = pictures[0].panels[0]
-    panel.paint(ax)
-    ax.set_title(panel.title)
-
-
-def tournament_figure(summary: Summary, what: str = "all") -> Any:
-    """Return a tournament as a figure of matplotlib; see :func:`draw_tournament`.
-
-    Raises:
-        ValueError: an unknown kind, or nothing to draw.
-    """
-    pictures = _tournament_pictures(summary, what)
-    with style():
-        return _sheet(pictures)
+def axes_size(n_panels: int) -> Size:
+    """Return the size of the axes of each of n panels: fewer ones are larger."""
+    return Size(*AXES.get(n_panels, SMALL_AXES))
 
 
 def check_ending(path: Path) -> None:
@@ -192,6 +141,12 @@ def save_pictures(pictures: Sequence[Picture], path: Path, *, force: bool = Fals
     check_place(path, force=force)
     with style(**{"svg.fonttype": "path"}):
         save(_sheet(pictures), path, force=force)
+
+
+def sheet(pictures: Sequence[Picture]) -> Any:
+    """Return pictures on one sheet, one below the other, as a figure of matplotlib."""
+    with style():
+        return _sheet(pictures)
 
 
 def save(figure: Any, path: Path, *, force: bool = False) -> None:
@@ -246,53 +201,108 @@ def _place(figure: Any, panel: Panel, left: float, below: float) -> None:
     ax = figure.add_axes((x, y, panel.axes.width / width, panel.axes.height / height))
     panel.paint(ax)
     if panel.title:
-        ax.set_title(shortened(panel.title, 44))
+        ax.set_title(shortened(panel.title, MAX_TITLE))
+
+
+class Placed(NamedTuple):
+    """A picture of a sheet, with the texts above its panels."""
+
+    picture: Picture
+    extent: Size
+    title: str
+    note: list[str]  # lines
+
+    @property
+    def above(self) -> float:
+        """Inches of the texts."""
+        return TITLE_HEIGHT + NOTE_LINE * len(self.note) + 0.1
 
 
 def _sheet(pictures: Sequence[Picture]) -> Any:
-    """Put all pictures on one sheet, one below the other, legends at their right."""
-    sizes = [_extent(picture) for picture in pictures]
-    width = max(size.width for size in sizes) + 2 * EDGE
-    height = sum(size.height + TITLE_HEIGHT for size in sizes) + 2 * EDGE
-    figure = _figure(Size(width, height))
-    top = height - EDGE
-    for picture, size in zip(pictures, sizes, strict=True):
-        figure.text(EDGE / width, (top - 0.22) / height, picture.title, fontsize=12, fontweight="bold")
-        figure.text(EDGE / width, (top - 0.44) / height, _fitting_note(picture, width), fontsize=8, alpha=0.8)
-        top -= TITLE_HEIGHT
-        panel_size = picture.panels[0].size
-        for at, panel in enumerate(picture.panels):
-            row, column = divmod(at, PANELS_PER_ROW)
-            _place(figure, panel, EDGE + column * panel_size.width, top - (row + 1) * panel_size.height)
-        if picture.legend:
-            _draw_legend(figure, picture, EDGE + size.width - LEGEND_WIDTH, top)
-        top -= size.height
+    """Put all pictures on one sheet: row by row, as many to a row as the widest of them leaves room for."""
+    width = max(MIN_WIDTH, *(_extent(picture).width for picture in pictures)) + 2 * EDGE
+    rows: list[list[Placed]] = []
+    for row in _rows(pictures, width):
+        room = [width - 2 * EDGE] if len(row) == 1 else [max(_extent(each).width - GAP, MIN_TEXT) for each in row]
+        rows.append([_placed(picture, of_text) for picture, of_text in zip(row, room, strict=True)])
+    heights = [max(each.above for each in row) + max(each.extent.height for each in row) for row in rows]
+    figure = _figure(Size(width, sum(heights) + 2 * EDGE))
+    top = sum(heights) + EDGE
+    for row, height in zip(rows, heights, strict=True):
+        left = EDGE
+        above = max(each.above for each in row)
+        for each in row:
+            _draw_picture(figure, each, left, top, above)
+            left += max(each.extent.width, MIN_TEXT + GAP)
+        top -= height
     return figure
 
 
-def _fitting_note(picture: Picture, width: float) -> str:
-    """Return the note, or its first sentence where the sheet is too narrow for one line."""
-    return picture.note if len(picture.note) * 0.062 < width - EDGE else picture.note.split(". ")[0].rstrip(".") + "."
+def _rows(pictures: Sequence[Picture], width: float) -> list[list[Picture]]:
+    """Part pictures into rows of a sheet, in their order."""
+    rows: list[list[Picture]] = []
+    used = width
+    for picture in pictures:
+        own = max(_extent(picture).width, MIN_TEXT + GAP)
+        if rows and used + own <= width:
+            rows[-1].append(picture)
+            used += own
+        else:
+            rows.append([picture])
+            used = 2 * EDGE + own
+    return rows
+
+
+def _placed(picture: Picture, width: float) -> Placed:
+    """Fit the texts of a picture into so many inches."""
+    title = shortened(picture.title, int(width / TITLE_CHARACTER))
+    return Placed(picture, _extent(picture), title, textwrap.wrap(picture.note, int(width / NOTE_CHARACTER)))
+
+
+def _draw_picture(figure: Any, placed: Placed, left: float, top: float, above: float) -> None:
+    """Draw a picture with its upper left corner at (left, top) inches, its panels that far below."""
+    width, height = figure.get_size_inches()
+    figure.text(left / width, (top - 0.22) / height, placed.title, fontsize=12, fontweight="bold")
+    for at, line in enumerate(placed.note):
+        y = top - TITLE_HEIGHT - NOTE_LINE * (at + 0.6)
+        figure.text(left / width, y / height, line, fontsize=8, alpha=0.8)
+    picture = placed.picture
+    panel_size = picture.panels[0].size
+    for at, panel in enumerate(picture.panels):
+        row, column = divmod(at, picture.per_row)
+        _place(figure, panel, left + column * panel_size.width, top - above - (row + 1) * panel_size.height)
+    if picture.legend:
+        _draw_legend(figure, picture, left + placed.extent.width - LEGEND_WIDTH, top - above)
 
 
 def _extent(picture: Picture) -> Size:
     """Return the size of a picture's panels and legend."""
     width, height = picture.panels[0].size
     n = len(picture.panels)
-    across = min(n, PANELS_PER_ROW) * width + (LEGEND_WIDTH if picture.legend else 0.0)
-    return Size(max(across, 6.5), -(-n // PANELS_PER_ROW) * height)
+    across = min(n, picture.per_row) * width + (LEGEND_WIDTH if picture.legend else 0.0)
+    n_lines = sum(len(_legend_text(entry).split("\n")) for entry in picture.legend)
+    return Size(across, max(-(-n // picture.per_row) * height, 0.3 + LEGEND_LINE * n_lines))
+
+
+def _legend_text(entry: LegendEntry) -> str:
+    """Wrap the label of an entry; what does not fit into its lines is shortened in the middle."""
+    label = shortened(entry.label, MAX_LABEL * MAX_LEGEND_LINES - 8)
+    lines = [shortened(line, MAX_LABEL) for line in textwrap.wrap(label, MAX_LABEL, break_on_hyphens=False)]
+    return "\n".join(lines[:MAX_LEGEND_LINES])
 
 
 def _draw_legend(figure: Any, picture: Picture, left: float, top: float) -> None:
     from matplotlib.lines import Line2D
 
     width, height = figure.get_size_inches()
-    lines = [Line2D([], [], color=entry.colour, linestyle=entry.dash, linewidth=1.6) for entry in picture.legend]
+    lines = [
+        Line2D([], [], color=entry.colour, linestyle=entry.dash, linewidth=entry.width) for entry in picture.legend
+    ]
     place = ((left + 0.1) / width, (top - 0.15) / height)
     names = [str(at) for at in range(len(lines))]
     legend = figure.legend(lines, names, loc="upper left", bbox_to_anchor=place, frameon=False, handlelength=3.2)
     for text, entry in zip(legend.get_texts(), picture.legend, strict=True):
-        text.set_text(shortened(entry.label, MAX_LABEL))  # afterwards: a name that begins with _ would be left out
+        text.set_text(_legend_text(entry))  # afterwards: a name that begins with _ would be left out
 
 
 def _embeddable(text: str, name: str, label: str, width: float) -> str:
@@ -334,12 +344,6 @@ def _attribute(key: str, value: str, name: str, used: set[str]) -> str:
     return _DECIMAL.sub(lambda match: f"{float(match[0]):.1f}", value) if key == "d" else value
 
 
-def pictures_of(summary: Summary, kind: str) -> list[Picture]:
-    """Return the pictures of a kind of ``KINDS``, for every division that has the data; the summary is readable."""
-    make = {"strengths": _strengths, "profiles": _profiles, "pairs": _pairs, "curves": _curves}[kind]
-    return [picture for division in divisions(summary) for picture in make(summary, division)]
-
-
 def numbers(values: Sequence[float | None]) -> Array:
     """Convert to floats [N], None and infinity to NaN."""
     array = np.array([np.nan if value is None else value for value in values], np.float64)
@@ -359,7 +363,7 @@ class LineGroup(NamedTuple):
     entries: list[LegendEntry]
 
 
-def _groups(names: Sequence[str], title: str) -> list[LineGroup]:
+def line_groups(names: Sequence[str], title: str) -> list[LineGroup]:
     """Split names in their order into groups that a panel has colours for."""
     groups = []
     for start, stop in even_parts(len(names), MAX_LINES):
@@ -369,350 +373,65 @@ def _groups(names: Sequence[str], title: str) -> list[LineGroup]:
     return groups
 
 
-def _contestant_groups(summary: Summary, division: str) -> list[LineGroup]:
-    names = [row["contestant"] for row in ranked(summary, division)]
-    return _groups(names, PLURALS.get(division, division))
+class Reference(NamedTuple):
+    """A level that curves are read against."""
+
+    label: str
+    level: float
+    dash: Any
+
+    @property
+    def entry(self) -> LegendEntry:
+        """Its line of the legend."""
+        return LegendEntry(self.label, INK, self.dash, 0.9)
 
 
-def _strengths(summary: Summary, division: str) -> list[Picture]:
-    rows = ranked(summary, division)
-    if len(rows) < 2 or not np.isfinite(numbers([(row["strength"] or {}).get("value") for row in rows])).any():
-        return []
-    labels = [shortened(row["contestant"], MAX_LABEL) for row in rows]
-    margin = Margin(0.25 + 0.077 * max(map(len, labels)), 0.5, 0.6, 0.1)
-    panel = Panel("", Size(2.6, 0.24 * len(rows) + 0.1), margin, lambda ax: _paint_strengths(ax, rows, labels))
-    note = f"Dots are strengths, lines their {confidence(summary)} confidence intervals; rules separate the tiers."
-    return [Picture("strengths", f"Strengths of {PLURALS.get(division, division)}", note, [panel], [])]
+def draw_references(ax: Ax, references: Sequence[Reference]) -> None:
+    """Draw levels as lines; one that is far from what is drawn already is named at the edge, with an arrow to it."""
+    bottom, top = ax.get_ylim()
+    reach = MAX_REFERENCE_DISTANCE * (top - bottom)
+    beyond: dict[bool, list[Reference]] = {True: [], False: []}  # above, below
+    for reference in references:
+        if bottom - reach <= reference.level <= top + reach:
+            ax.axhline(reference.level, color=INK, alpha=0.6, linewidth=0.9, linestyle=reference.dash)
+        else:
+            beyond[reference.level > top].append(reference)
+    for above, distant in beyond.items():
+        arrow = "\u2191" if above else "\u2193"
+        text = "\n".join(f"{arrow} {reference.label} {number(reference.level)}" for reference in distant)
+        if text:
+            place = (0.02, 0.98) if above else (0.98, 0.03)
+            sides = {"ha": "left", "va": "top"} if above else {"ha": "right", "va": "bottom"}
+            ax.annotate(text, place, xycoords="axes fraction", fontsize=7, alpha=0.8, **sides)
 
 
-def _paint_strengths(ax: Ax, rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> None:
-    place = np.arange(len(rows))
-    value, low, high = (
-        numbers([(row["strength"] or {}).get(name) for row in rows]) for name in ("value", "low", "high")
-    )
-    ax.hlines(place, low, high, colors=COLOURS[0], linewidth=2.0)
-    ax.plot(value, place, "o", color=COLOURS[0], markersize=5)
-    tiers = [row["tier"] for row in rows]
-    for at in range(len(rows)):
-        if at == 0 or tiers[at] != tiers[at - 1]:
-            ax.axhline(at - 0.5, color=INK, linewidth=0.6, alpha=0.5)
-            tier = "no tier" if tiers[at] is None else f"tier {tiers[at]}"
-            ax.annotate(tier, (1.02, at), xycoords=("axes fraction", "data"), va="center", fontsize=8)
-    ax.set_yticks(place, labels)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x")
-    ax.set_xlabel("strength, log odds")
+def line_with_band(
+    ax: Ax, x: Array, band: Mapping[str, Any], entry: LegendEntry, middle: str = "iqm", n_lines: int = 1
+) -> None:
+    """Draw a line, x and values [K], with its interval; a single value is a dot with an error bar.
 
-
-def _profiles(summary: Summary, division: str) -> list[Picture]:
-    profiles = details(summary, division)["profiles"]
-    if not profiles or not len(profiles["taus"]):
-        return []
-    profile_of = {contestant["contestant"]: contestant for contestant in profiles["contestants"]}
-    taus = numbers(profiles["taus"])
-    pictures = []
-    note = (
-        f"Fraction of runs with a normalised score above tau, with {confidence(summary)} confidence bands; "
-        "higher is better."
-    )
-    for title, entries in _contestant_groups(summary, division):
-        shown = [entry for entry in entries if entry.label in profile_of]
-        paint = _profile_painter(taus, shown, profile_of)
-        panel = Panel("", Size(3.3, 2.1), Margin(0.65, 0.5, 0.15, 0.15), paint)
-        pictures.append(Picture("profiles", f"Performance profiles: {title}", note, [panel], shown))
-    return pictures
-
-
-def _profile_painter(
-    taus: Array, entries: Sequence[LegendEntry], profile_of: Mapping[str, Any]
-) -> Callable[[Ax], None]:
-    def paint(ax: Ax) -> None:
-        for entry in entries:
-            _line_with_band(ax, taus, profile_of[entry.label], "value", entry)
-        ax.set(ylim=(-0.03, 1.03), xlabel="normalised score, tau", ylabel="fraction of runs above")
-        ax.grid()
-
-    return paint
-
-
-def _line_with_band(ax: Ax, x: Array, curve: Mapping[str, Any], name: str, entry: LegendEntry) -> None:
-    middle, low, high = (numbers(curve[key]) for key in (name, "low", "high"))
-    ax.fill_between(x, low, high, color=entry.colour, alpha=0.16, linewidth=0)
-    marker = "o" if np.isfinite(middle).sum() < 2 else ""
-    ax.plot(x, middle, color=entry.colour, linestyle=entry.dash, linewidth=1.6, marker=marker, markersize=4)
-
-
-def _curves(summary: Summary, division: str) -> list[Picture]:
-    curve_of = {(curve["challenge"], curve["contestant"]): curve for curve in details(summary, division)["curves"]}
-    challenges = {challenge["label"]: challenge for challenge in summary["challenges"]}
-    note = (
-        f"Interquartile mean of evaluations over seeds, with {confidence(summary)} confidence bands. {REFERENCE_NOTE}"
-    )
-    pictures = []
-    for title, entries in _contestant_groups(summary, division):
-        panels = []
-        for challenge in dict.fromkeys(challenge for challenge, _ in curve_of):
-            lines = [
-                CurveLine(entry, curve_of[challenge, entry.label])
-                for entry in entries
-                if _has_points(curve_of.get((challenge, entry.label)))
-            ]
-            if lines:
-                panels.append(_curve_panel(challenge, lines, challenges.get(challenge, {})))
-        if panels:
-            pictures.append(Picture("curves", f"Learning curves: {title}", note, panels, entries))
-    return pictures
-
-
-def _learning_curves_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[Picture]:
-    """Return the learning curves of runs: a panel for each environment, a line for each run."""
-    name_of = {run["run"]: one_line(f"{run['run']} {run['label'] or run['agent']}") for run in runs}
-    note = f"Interquartile mean of evaluations over seeds, with 95 % confidence bands. {REFERENCE_NOTE}"
-    pictures = []
-    for title, entries in _groups(list(name_of.values()), "runs"):
-        panels = []
-        for env in dict.fromkeys(run["env"] for run in runs):
-            runs_of_env = {
-                name_of[run["run"]]: run for run in runs if run["env"] == env and _has_points(run.get("curve"))
-            }
-            lines = [
-                CurveLine(entry, runs_of_env[entry.label]["curve"]) for entry in entries if entry.label in runs_of_env
-            ]
-            if lines:
-                first = next(iter(runs_of_env.values()))
-                references = {"ceiling": first["optimum"], "floor": first["floor"]}
-                references["threshold"] = first["solved"]["threshold"]
-                panels.append(_curve_panel(one_line(env), lines, references))
-        if panels:
-            pictures.append(Picture("curves", f"Learning curves: {title}", note, panels, entries))
-    return pictures
-
-
-class CurveLine(NamedTuple):
-    """A learning curve and how it is drawn."""
-
-    entry: LegendEntry
-    curve: Mapping[str, Any]  # steps, iqm, low, high
-
-
-def _has_points(curve: Mapping[str, Any] | None) -> bool:
-    return curve is not None and bool(np.isfinite(numbers(curve["iqm"])).any())
-
-
-def _curve_panel(title: str, lines: Sequence[CurveLine], references: Mapping[str, Any]) -> Panel:
-    def paint(ax: Ax) -> None:
-        from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-        for entry, curve in lines:
-            _line_with_band(ax, numbers(curve["steps"]), curve, "iqm", entry)
-        bottom, top = ax.get_ylim()
-        reach = MAX_REFERENCE_DISTANCE * (top - bottom)
-        for name, dash in REFERENCES:
-            level = numbers([references.get(name)])[0]
-            if np.isfinite(level) and bottom - reach <= level <= top + reach:
-                ax.axhline(level, color=INK, alpha=0.6, linewidth=0.9, linestyle=dash)
-        for axis, form in ((ax.xaxis, count), (ax.yaxis, number)):
-            axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-            places = [float(place) for place in axis.get_majorticklocs()]
-            alike = len({form(place) for place in places}) < len(places)  # they differ in later figures
-            label = "{:.8g}".format if alike else form
-            axis.set_major_formatter(FuncFormatter(lambda value, _, label=label: label(value)))
-            axis.set_tick_params(labelsize=6 if alike else 9)
-        ax.set_xlabel("environment steps")
-        ax.grid()
-
-    return Panel(title, Size(2.75, 1.7), Margin(0.62, 0.45, 0.15, 0.3), paint)
-
-
-def _pairs(summary: Summary, division: str) -> list[Picture]:
-    names = [row["contestant"] for row in ranked(summary, division)]
-    pairs = details(summary, division)["pairs"]
-    n = len(names)
-    if n < 2 or not pairs:
-        return []
-    labels = [f"{at + 1} {shortened(name, MAX_LABEL)}" for at, name in enumerate(names)]
-    side = 0.36 * n
-    margin = Margin(0.2 + 0.077 * max(map(len, labels)), 0.1, 0.15, 0.3)
-    place = {name: at for at, name in enumerate(names)}
-    shown = [pair for pair in pairs if pair["first"] in place and pair["second"] in place]
-    panel = Panel("", Size(side, side), margin, lambda ax: _paint_pairs(ax, shown, place, labels))
-    note = (
-        "Probability of improvement in percent: that the row does better than the column on the same seed. Coloured: a "
-        "significant difference, blue for the row and orange for the column."
-    )
-    return [Picture("pairs", f"Probability of improvement: {PLURALS.get(division, division)}", note, [panel], [])]
-
-
-def _paint_pairs(ax: Ax, pairs: Sequence[Mapping[str, Any]], place: Mapping[str, int], labels: Sequence[str]) -> None:
-    from matplotlib.patches import Rectangle
-
-    for pair in pairs:
-        probability = numbers([(pair["probability"] or {}).get("value")])[0]
-        row = place[pair["first"]]
-        column = place[pair["second"]]
-        for x, y, p in ((column, row, probability), (row, column, 1.0 - probability)):
-            if np.isfinite(p):
-                shade = _shade(p) if pair["decided"] else Shade("none", INK)
-                ax.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, facecolor=shade.fill, edgecolor="none"))
-                ax.text(x, y, f"{100 * p:.0f}", ha="center", va="center", color=shade.ink, fontsize=8)
-    n = len(labels)
-    ax.set_xticks(range(n), [str(at + 1) for at in range(n)])
-    ax.set_yticks(range(n), labels)
-    ax.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
-    ax.tick_params(length=0, labeltop=True, labelbottom=False)
-    ax.spines[:].set_visible(False)
-    for at in range(n):
-        ax.plot([at - 0.15, at + 0.15], [at, at], color=INK, alpha=0.4, linewidth=1.0)
-
-
-class Shade(NamedTuple):
-    """Colours of a cell of the matrix and of its text."""
-
-    fill: str
-    ink: str
-
-
-def _shade(p: float) -> Shade:
-    """Mix the colours of a probability."""
-    end = BETTER if p >= 0.5 else WORSE
-    strength = abs(2.0 * p - 1.0)
-    mixed = [round(even + (one - even) * strength) for even, one in zip(EVEN, end, strict=True)]
-    brightness = 0.299 * mixed[0] + 0.587 * mixed[1] + 0.114 * mixed[2]
-    return Shade("#{:02x}{:02x}{:02x}".format(*mixed), "#000001" if brightness > 140 else "#ffffff")
-
-
-def draw_recall(summary: Mapping[str, Any], path: Path, *, force: bool = False) -> None:
-    """Draw the recall curves of a benchmark (:func:`simulator.recall.summary.summary`) into a file.
-
-    A row for each score and a column for each curve: against the number of patterns where one corruption met several,
-    and against the amount of corruption where one kind came in several. Bands are 95 % confidence intervals over
-    seeds; the dashed line is the Bayes-optimal score.
-
-    Args:
-        summary: the JSON object of ``engram recall``.
-        path: the file, which ends in one of ``ENDINGS``.
-        force: replace a file that Engram did not write.
-
-    Raises:
-        ValueError: another ending, no curve that has two points, or a place that is not to be written or cannot be.
+    Bands are paler where many of the ``n_lines`` of a panel may lie over each other.
     """
-    check_ending(path)
-    recall_curves(summary)
-    check_place(path, force=force)
-    with style(**{"svg.fonttype": "path"}):
-        save(recall_figure(summary), path, force=force)
+    values, low, high = (numbers(band[key]) for key in (middle, "low", "high"))
+    ax.fill_between(x, low, high, color=entry.colour, alpha=0.16 if n_lines <= 3 else 0.09, linewidth=0)
+    single = np.isfinite(values).sum() < 2
+    if single:
+        ax.vlines(x, low, high, color=entry.colour, linewidth=1.0, alpha=0.6)
+    marker = "o" if single else ""
+    ax.plot(x, values, color=entry.colour, linestyle=entry.dash, linewidth=entry.width, marker=marker, markersize=4)
 
 
-def recall_curves(summary: Mapping[str, Any]) -> list[RecallCurve]:
-    """Return the recall curves of a benchmark that have two points and more.
+def label_axes(ax: Ax, *, x: Callable[[float], str] = count, y: Callable[[float], str] = number) -> None:
+    """Put a few ticks with short texts on both axes; more figures where the places hardly differ."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    Raises:
-        ValueError: there is none.
-    """
-    curves = [*_against_load(summary["cells"]), *_against_corruption(summary["cells"])]
-    if not curves:
-        raise ValueError(f"{summary['run']}: no curve has two points, expected several numbers of patterns or amounts")
-    return curves
-
-
-def recall_figure(summary: Mapping[str, Any]) -> Any:
-    """Return the recall curves of a benchmark as a figure of matplotlib; see :func:`draw_recall`.
-
-    Raises:
-        ValueError: no curve has two points.
-    """
-    from matplotlib.figure import Figure
-
-    curves = recall_curves(summary)
-    with style():
-        figure = Figure(figsize=(4.2 * len(curves) + 1.8, 6.4), layout="constrained")
-        axes = figure.subplots(2, len(curves), squeeze=False)
-        for column, curve in zip(axes.T, curves, strict=True):
-            for ax, (score, label) in zip(column, RECALL_SCORES.items(), strict=True):
-                _paint_recall(ax, curve.points, score)
-                ax.set(ylabel=label)
-            column[0].set(title=one_line(curve.title))
-            column[-1].set(xlabel=one_line(curve.axis))
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        legend = figure.legend(
-            handles, [str(at) for at in range(len(labels))], loc="outside right upper", fontsize="small"
-        )
-        for text, label in zip(legend.get_texts(), labels, strict=True):
-            text.set_text(label.removeprefix(_LABEL_PREFIX))
-    return figure
-
-
-RECALL_SCORES = {"overlap": "overlap m", "exact": "perfect-recall rate"}
-_LABEL_PREFIX = ": "  # matplotlib leaves labels out that begin with _
-
-
-class RecallPoint(NamedTuple):
-    """One cell of a benchmark and its place on the axis."""
-
-    x: float
-    cell: Mapping[str, Any]
-
-
-class RecallCurve(NamedTuple):
-    """Recall along one axis, of all memories."""
-
-    title: str
-    axis: str
-    points: list[RecallPoint]
-
-
-def _against_load(cells: Sequence[Mapping[str, Any]]) -> list[RecallCurve]:
-    curves = []
-    for corruption in dict.fromkeys(cell["corruption"] for cell in cells):
-        points = [RecallPoint(float(cell["patterns"]), cell) for cell in cells if cell["corruption"] == corruption]
-        if len({point.x for point in points}) > 1:
-            curves.append(RecallCurve(corruption, "patterns stored", points))
-    return curves
-
-
-def _against_corruption(cells: Sequence[Mapping[str, Any]]) -> list[RecallCurve]:
-    curves = []
-    for load in dict.fromkeys(cell["patterns"] for cell in cells):
-        points: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
-        for cell in cells:
-            if cell["patterns"] == load:
-                kind, _, amount = cell["corruption"].partition(":")
-                points.setdefault(kind, []).append((amount, cell))
-        for kind, amounts in points.items():
-            if len({amount for amount, _ in amounts}) > 1:
-                placed = [RecallPoint(float(amount or 0.0), cell) for amount, cell in amounts]
-                curves.append(RecallCurve(f"{load} patterns", f"amount of {kind}", placed))
-    return curves
-
-
-def _paint_recall(ax: Ax, points: Sequence[RecallPoint], score: str) -> None:
-    """Paint one curve for each memory, and the Bayes-optimal score."""
-    for name in dict.fromkeys(point.cell["memory"] for point in points):
-        own_points = [point for point in points if point.cell["memory"] == name and point.cell[score]]
-        own_points.sort(key=lambda point: point.x)
-        x = [point.x for point in own_points]
-        estimates = [point.cell[score] for point in own_points]
-        (line,) = ax.plot(
-            x,
-            [estimate["mean"] for estimate in estimates],
-            marker="o",
-            markersize=3,
-            label=_LABEL_PREFIX + one_line(name),
-        )
-        low = [estimate["mean"] if estimate["low"] is None else estimate["low"] for estimate in estimates]
-        high = [estimate["mean"] if estimate["high"] is None else estimate["high"] for estimate in estimates]
-        ax.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
-    ceilings = []
-    for x in sorted({point.x for point in points}):
-        for cell in recall.ceilings([point.cell for point in points if point.x == x]).values():
-            if cell["ceiling"][score] is not None:
-                ceilings.append((x, cell["ceiling"][score]))
-    ax.plot(
-        [x for x, _ in ceilings],
-        [ceiling for _, ceiling in ceilings],
-        "k--",
-        linewidth=1,
-        label=_LABEL_PREFIX + "Bayes-optimal",
-    )
-    ax.grid(alpha=0.3)
+    width = ax.get_window_extent().width / ax.figure.dpi  # inches
+    n_ticks = 4 if width < AXES[2][0] else 6
+    for axis, form in ((ax.xaxis, x), (ax.yaxis, y)):
+        axis.set_major_locator(MaxNLocator(n_ticks, steps=[1, 2, 5, 10]))
+        places = [float(place) for place in axis.get_majorticklocs()]
+        alike = len({form(place) for place in places}) < len(places)  # they differ in later figures
+        label = "{:.8g}".format if alike else form
+        axis.set_major_formatter(FuncFormatter(lambda value, _, label=label: label(value)))
+        axis.set_tick_params(labelsize=6 if alike else 9)
+    ax.grid()

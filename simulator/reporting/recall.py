@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from simulator import console
-from simulator.reporting.tables import Row, Table, plural, print_csv, print_latex, print_markdown, print_tables
+from simulator.reporting.tables import Row, Table, interval_columns, plural, print_latex, print_markdown, print_tables
 
 Cell = Mapping[str, Any]  # of the summary: one memory, number of patterns and corruption
 Mean = Mapping[str, Any] | None  # mean, low, high
@@ -21,7 +21,10 @@ COLUMNS = (
     *("perfect-recall rate", "Bayes-optimal rate", "difference to best (paired)", "spurious", "recognition AUC"),
     "seconds",
 )
-DROPPABLE = ("seconds", "spurious", "recall", "recognition AUC", "% of Bayes-optimal overlap", "Bayes-optimal rate")
+DROPPABLE = (
+    *("seconds", "spurious", "recall", "recognition AUC", "% of Bayes-optimal overlap", "Bayes-optimal rate"),
+    *("difference to best (paired)", "perfect-recall rate"),
+)
 RECALL_MODES = {"single_pass": "one-shot", "fixed_point": "until convergence", "noise_aware": "noise-aware"}
 
 
@@ -41,11 +44,6 @@ def show_latex(summary: Mapping[str, Any]) -> None:
     print_latex([table._replace(splittable=True) for table in load_tables(summary)])
 
 
-def show_csv(summary: Mapping[str, Any]) -> None:
-    """Print a line for every cell and seed."""
-    print_csv(list(records(summary)), "run")
-
-
 def tables(summary: Mapping[str, Any]) -> list[Table]:
     """Return all that a terminal shows: a row for every cell, with basins, capacities and failures below it."""
     difference_of = {_place(difference): difference["overlap"] for difference in summary["differences"]}
@@ -55,7 +53,7 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
     n_seeds = plural(len(summary["seeds"]), "seed")
     title = f"{summary['run']}: {summary['challenge']}, {n_seeds}, mean [95 % CI] over seeds"
     lines = [*notes, *failure_lines(summary), *_refusal_lines(summary)]
-    return [Table(title, list(COLUMNS), rows, lines, DROPPABLE, ("memory",))]
+    return [Table(title, list(COLUMNS), rows, lines, DROPPABLE, ("memory",), foldable=True)]
 
 
 def load_tables(summary: Mapping[str, Any]) -> list[Table]:
@@ -134,6 +132,35 @@ def records(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             scores = {name: cell[name]["per_seed"][i] if cell[name] else None for name in SCORES}
             finite = {name: None if value is None or math.isnan(value) else value for name, value in scores.items()}
             yield {**record, "seed": seed, **finite}
+
+
+def summary_records(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a record for every cell, by column: means over seeds with their intervals, beside the Bayes-optimal."""
+    for cell in summary["cells"]:
+        record = {"run": summary["run"], **{name: cell[name] for name in ("memory", "patterns", "corruption")}}
+        record |= {"recall_mode": cell["recall_mode"], "seeds": len(summary["seeds"]) - len(cell["failed"])}
+        for name in (*SCORES, "familiarity"):
+            record |= interval_columns(name, cell[name], "mean")
+        for name in SCORES:
+            record |= interval_columns(f"ceiling_{name}", _ceiling(cell, name), "mean")
+        yield record | {name: cell[name] for name in ("spurious", "parameters", "seconds")}
+
+
+def curve_records(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a record for every point of the curves against corruption and load, as they are drawn."""
+    from simulator.reporting.recall_figures import KINDS, curves_of
+
+    for kind in KINDS:
+        for curve in curves_of(summary["cells"], kind):
+            for memory in summary["contestants"]:
+                own = [point for point in curve.points if point.cell["memory"] == memory]
+                for x, cell in sorted(own, key=lambda point: point.x):
+                    record = {"run": summary["run"], "against": kind, "curve": curve.title, "axis": curve.axis}
+                    record |= {"memory": memory, "x": x}
+                    for name in SCORES:
+                        record |= interval_columns(name, cell[name], "mean")
+                        record |= {f"ceiling_{name}": cell["ceiling"][name]}
+                    yield record
 
 
 def _place(cell: Mapping[str, Any]) -> tuple[str, int, str]:

@@ -6,7 +6,7 @@ Reads the lab only; nothing is run again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,25 +14,31 @@ from simulator import console
 from simulator.core.files.escaping import visible
 from simulator.core.files.writing import check_place
 from simulator.reporting import recall, runs, tournament
+from simulator.reporting.tables import print_csv
 
 RUNS = "runs"
 RECALL = "a recall benchmark"
 TOURNAMENT = "a tournament"
+_FORMS = ("table", "csv", "latex", "rows", "picture", "html")
 OPTIONS = {  # kind of experiment -> options of the command that mean something for it
-    RUNS: ("table", "csv", "latex", "picture", "agent", "env"),
-    RECALL: ("table", "csv", "latex", "picture"),
-    TOURNAMENT: ("table", "csv", "latex", "picture", "html", "force"),
+    RUNS: (*_FORMS, "agent", "env"),
+    RECALL: _FORMS,
+    TOURNAMENT: (*_FORMS, "force"),
 }
 FORMS: dict[str, dict[str, Callable[[Any], None]]] = {  # kind -> form -> printer
-    RUNS: {"": runs.show, "table": runs.show_markdown, "csv": runs.show_csv, "latex": runs.show_latex},
-    RECALL: {"": recall.show, "table": recall.show_markdown, "csv": recall.show_csv, "latex": recall.show_latex},
-    TOURNAMENT: {
-        "": tournament.show,
-        "table": tournament.show_markdown,
-        "csv": tournament.show_csv,
-        "latex": tournament.show_latex,
-    },
+    RUNS: {"": runs.show, "table": runs.show_markdown, "latex": runs.show_latex},
+    RECALL: {"": recall.show, "table": recall.show_markdown, "latex": recall.show_latex},
+    TOURNAMENT: {"": tournament.show, "table": tournament.show_markdown, "latex": tournament.show_latex},
 }
+ROWS: dict[str, dict[str, Callable[[Any], Iterator[dict[str, Any]]]]] = {  # kind -> rows -> records of --csv
+    RUNS: {"summary": runs.records, "seeds": runs.seed_records, "curves": runs.curve_records},
+    RECALL: {"seeds": recall.records, "summary": recall.summary_records, "curves": recall.curve_records},
+    TOURNAMENT: {
+        "summary": tournament.records,
+        "seeds": tournament.seed_records,
+        "curves": tournament.curve_records,
+    },
+}  # the first of a kind is its default
 
 
 class Report(NamedTuple):
@@ -43,17 +49,26 @@ class Report(NamedTuple):
 
 
 def report(
-    kind: str, result: Mapping[str, Any], form: str = "", html: str = "", picture: str = "", *, force: bool = False
+    kind: str,
+    result: Mapping[str, Any],
+    form: str = "",
+    html: str = "",
+    picture: str = "",
+    *,
+    force: bool = False,
+    rows: str = "",
 ) -> Report:
     """Write the files of a report, and return its data with the function that prints it.
 
     Args:
         kind: ``RUNS``, ``RECALL`` or ``TOURNAMENT``.
-        result: their JSON object.
+        result: their JSON object; for a page with all settings.
         form: of the printed tables: "table" (Markdown), "csv", "latex"; empty: for people.
-        html: file of the page of a tournament; empty: named after it, unless a form or a picture is asked for.
+        html: file of the page; empty: none, of a tournament one that is named after it, unless a form or a picture is
+            asked for.
         picture: file of the figures; empty: none.
         force: replace files that Engram did not write.
+        rows: of the CSV, one of ``ROWS``; empty: the default of the kind.
 
     Raises:
         ValueError: nothing to draw, or a place that is not to be written or cannot be; one line.
@@ -67,22 +82,38 @@ def report(
     if html:
         check_place(Path(html), force=force)
     if picture:
-        from simulator.reporting import figures
-
-        draw = {RUNS: figures.draw_runs, RECALL: figures.draw_recall, TOURNAMENT: figures.draw_tournament}[kind]
-        draw(result, Path(picture), force=force)
+        _draw(kind, result, Path(picture), force=force)
     if html:
         from simulator.reporting import html_page
 
-        html_page.write_page(result, Path(html), force=force)
+        html_page.write_page(result, Path(html), kind, force=force)
 
     def show(data: Any) -> None:
-        if form or html or not picture:
+        if form == "csv":
+            show_csv(kind, data, rows)
+        elif form or html or not picture:
             FORMS[kind][form](data)
         _tell_written([html, picture], aside=bool(form))
 
     files = {"picture": picture} if picture and kind != TOURNAMENT else {}
     return Report({**result, **files}, show)
+
+
+def show_csv(kind: str, data: Mapping[str, Any], rows: str = "") -> None:
+    """Print one tidy table as CSV: a line for each of ``ROWS``; empty: the default of the kind."""
+    make_records = ROWS[kind][rows or next(iter(ROWS[kind]))]
+    records = list(make_records(tournament.readable(data) if kind == TOURNAMENT else data))
+    print_csv(records, "tournament" if kind == TOURNAMENT else "run")
+
+
+def _draw(kind: str, result: Mapping[str, Any], path: Path, *, force: bool) -> None:
+    """Draw all pictures of a report into one file, and say what there is no picture of."""
+    from simulator.reporting import plot
+
+    drawing = plot.drawing_of(kind, result)
+    plot.draw(drawing, path, force=force)
+    for line in drawing.left_out:
+        console.print_status(visible(line))
 
 
 def _tell_written(paths: Sequence[str], *, aside: bool) -> None:

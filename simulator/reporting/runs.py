@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from simulator import console
 from simulator.commands.parser import format_value
 from simulator.config.codec import stored_tables, tables_of
 from simulator.config.run import RunConfig, build
 from simulator.core.files.escaping import shortened
-from simulator.reporting.tables import Table, interval_columns, print_csv, print_latex, print_markdown, print_tables
+from simulator.reporting.tables import Table, interval_columns, print_latex, print_markdown, print_tables
 from simulator.store.lab import existing
 
 if TYPE_CHECKING:
@@ -23,12 +23,24 @@ Settings = dict[str, Any]  # by dotted name, such as "agent.explore.level"
 _OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # not in the settings column
 _ADDED_LATER = ("eval_max_steps", "env.masks", "env.keys", "env.wrappers")  # that older runs were stored without
 DROPPABLE = (
-    *("steps per CPU-second", "threshold or optimum", "still above threshold", "settings", "solved at end", "env"),
+    *("steps per CPU-second", "threshold or optimum", "still above threshold", "solved at end", "settings"),
+    *("median steps to threshold", "seeds", "steps per seed", "solved", "env", "agent"),
 )
 
 
+CURVES = {"curves": "curve", "training": "training_curve"}  # kind of picture -> key of a run's curve
+
+
 def gather(
-    names: Sequence[str], lab: str, agent: str = "", env: str = "", *, with_curves: bool = False
+    names: Sequence[str],
+    lab: str,
+    agent: str = "",
+    env: str = "",
+    *,
+    curves: Sequence[str] = (),
+    x: str = "steps",
+    smooth: int = 1,
+    with_settings: bool = False,
 ) -> dict[str, Any]:
     """Summarise stored runs.
 
@@ -37,13 +49,18 @@ def gather(
         lab: their lab.
         agent: only runs of this agent.
         env: only runs in this environment.
-        with_curves: with a ``curve`` of every run: ``steps``, and at each the interquartile mean of the evaluations
-            over seeds, ``iqm``, with ``low`` and ``high`` of its 95 % confidence interval.
+        curves: of ``CURVES``: with a ``curve`` of every run, or a ``training_curve``: ``steps``, and at each the
+            interquartile mean of the evaluations, or of the training episodes' returns, over seeds, ``iqm``, with
+            ``low`` and ``high`` of its 95 % confidence interval.
+        x: "seconds": with ``seconds`` of each point too, the wall-clock time of training; None for a curve without.
+        smooth: points of a seed's curve that each of its points is the mean of.
+        with_settings: with ``toml``: all settings of every run, and ``created``.
 
     Returns:
         The JSON object of the command: ``runs``, each the summary of :func:`simulator.training.summary.summary` and
-        ``settings``: those that are not the defaults, by dotted name; ``compared_with``: where several runs of one
-        agent in one environment are given, the first of them; ``differs``: settings that are not those of that run.
+        ``settings``: those that are not the defaults, by dotted name; ``preset``: the agent's preset whose settings of
+        agent and environment these are; ``compared_with``: where several runs of one agent in one environment are
+        given, the first of them; ``differs``: settings that are not those of that run; ``name``: what legends call it.
 
     Raises:
         ValueError: there is no such run, or none is left.
@@ -61,28 +78,48 @@ def gather(
             wanted = " ".join(filter(None, filters))
             raise ValueError(f"lab {lab} has no run {wanted} among those asked for (engram list runs)")
         runs = [summary.summary(store, record.run) for record in records]
-        if with_curves:
-            runs = [{**run, "curve": _curve(store, record)} for run, record in zip(runs, records, strict=True)]
-    return {"runs": [{**run, **special} for run, special in zip(runs, _special_settings(records), strict=True)]}
+        for run, record in zip(runs, records, strict=True):
+            run |= {CURVES[kind]: _curve(store, record, kind, x, smooth) for kind in curves}
+            run |= {"toml": record.settings, "created": record.created} if with_settings else {}
+    gathered = [{**run, **special} for run, special in zip(runs, _special_settings(records), strict=True)]
+    return {"runs": [{**run, "name": name} for run, name in zip(gathered, _line_names(gathered), strict=True)]}
 
 
 def _matches(name: str, wanted: str) -> bool:
     return not wanted or name.replace("-", "_") == wanted.replace("-", "_")
 
 
-def _curve(store: Store, record: RunRecord) -> dict[str, Any]:
-    """Return the interquartile mean of the evaluations over the seeds that did not fail."""
-    from simulator.statistics.aggregates import SharedBootstrap, curve_bands
-    from simulator.statistics.bootstrap import resample_counts
-    from simulator.statistics.estimates import N_BOOTSTRAP
-    from simulator.training import summary
+def _curve(store: Store, record: RunRecord, kind: str, x: str, smooth: int) -> dict[str, Any] | None:
+    """Return a learning curve over the seeds that did not fail; None where it should have times and has none."""
+    from simulator.reporting import curves
 
-    steps, scores = summary.evaluation_scores(store, record)
-    shared = SharedBootstrap(0.95, resample_counts(np.ones((1, len(scores)), np.bool_), N_BOOTSTRAP), 0)
-    scores = np.where(summary.valid_seeds(record)[:, None], scores, np.nan)
-    band = curve_bands(scores[None], shared, 0)
-    numbers = {name: [float(x) if np.isfinite(x) else None for x in part[0]] for name, part in band._asdict().items()}
-    return {"steps": steps.tolist(), "iqm": numbers["value"], "low": numbers["low"], "high": numbers["high"]}
+    evaluated = curves.evaluation_curves(store, record)
+    of_seeds = evaluated if kind == "curves" else curves.training_curves(store, record)
+    curve = curves.band(of_seeds, smooth=smooth)
+    if x == "steps":
+        return curve
+    times = curves.training_seconds(record, of_seeds.steps, evaluated.steps)
+    return None if times is None else {**curve, "seconds": times.seconds.tolist(), "measured": times.measured}
+
+
+def _line_names(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name each run for legends: its label, or agent and preset; then what tells it from others, or its id.
+
+    Two runs of one environment never have the same name; runs of one agent in several environments have.
+    """
+    names = [run["label"] or ", ".join(filter(None, (run["agent"], run["preset"]))) for run in runs]
+
+    def clashing() -> list[int]:
+        counts = Counter((run["env"], name) for run, name in zip(runs, names, strict=True))
+        return [i for i, run in enumerate(runs) if counts[run["env"], names[i]] > 1]
+
+    for i in clashing():
+        differs = {name.removeprefix("agent."): value for name, value in runs[i]["differs"].items()}
+        if differs and not runs[i]["label"]:
+            names[i] = f"{runs[i]['agent']}, {_listed(differs)}"
+    for i in clashing():
+        names[i] = f"{names[i]}, {runs[i]['run']}"
+    return names
 
 
 def _special_settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
@@ -96,7 +133,7 @@ def _special_settings(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
         defaults = _defaults(record)
         special = settings if defaults is None else _difference(settings, defaults)
         alike = runs_of[record.agent, record.env]
-        one = {"settings": special, "compared_with": None, "differs": {}}
+        one = {"settings": special, "preset": _preset(record, settings), "compared_with": None, "differs": {}}
         if len(alike) > 1:
             baseline = _dotted(stored_tables(RunConfig, alike[0]))
             one |= {"compared_with": alike[0].run, "differs": _difference(settings, baseline)}
@@ -111,6 +148,24 @@ def _defaults(record: RunRecord) -> Settings | None:
     except ValueError:
         return None
     return _dotted(tables_of(defaults))
+
+
+def _preset(record: RunRecord, settings: Settings) -> str:
+    """Return the name of the preset that has a run's settings of agent and environment; empty where none has."""
+    from simulator.config import presets
+
+    own = _of_players(settings)
+    try:
+        for preset in presets.of_agent(record.agent):
+            if preset.env == record.env and _of_players(_dotted(tables_of(build(preset.source().values)))) == own:
+                return preset.name
+    except ValueError:  # its file is gone
+        pass
+    return ""
+
+
+def _of_players(settings: Settings) -> Settings:
+    return {name: value for name, value in settings.items() if name.startswith(("agent.", "env."))}
 
 
 def _difference(settings: Settings, baseline: Settings) -> Settings:
@@ -144,9 +199,50 @@ def show_latex(report: Mapping[str, Any]) -> None:
     print_latex([table(report)._replace(splittable=True)])
 
 
-def show_csv(report: Mapping[str, Any]) -> None:
-    """Print the report as CSV: plain numbers, intervals in columns of their own."""
-    print_csv([_record(run) for run in report["runs"]], "run")
+def records(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a record for each run: plain numbers, intervals in columns of their own; None is unknown."""
+    yield from map(_record, report["runs"])
+
+
+def seed_records(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a record for each seed of each run: the returns of its last evaluation, and when it reached the threshold.
+
+    ``score`` is the exact expected return where there is one, else the mean return.
+    """
+    for run in report["runs"]:
+        evaluation = run["evaluation"]
+        exact = evaluation["exact_per_seed"]
+        first = run["solved"]["first_steps"]["per_seed"]
+        failed = {failure["seed"] for failure in run["failed"]}
+        for i, seed in enumerate(run["seeds"]):
+            mean = _finite(evaluation["per_seed"][i]) if evaluation["per_seed"] else None
+            expected = _finite(exact[i]) if exact else None
+            yield {
+                **_place(run),
+                "seed": seed,
+                "steps": evaluation.get("step"),
+                "score": expected if exact else mean,
+                "mean_return": mean,
+                "exact_return": expected,
+                "steps_to_threshold": first[i],
+                "failed": seed in failed,
+            }
+
+
+def curve_records(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a record for each evaluation of each run: the interquartile mean over seeds with its interval."""
+    from simulator.reporting.curves import records
+
+    for run in report["runs"]:
+        yield from records(_place(run), run["curve"])
+
+
+def _place(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: run[name] for name in ("run", "label", "agent", "env")}
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value
 
 
 def table(report: Mapping[str, Any]) -> Table:
@@ -158,7 +254,8 @@ def table(report: Mapping[str, Any]) -> Table:
         if run["error"]
     ]
     notes = [*errors, *_exact_notes(report["runs"]), *_grid_notes(report["runs"])]
-    return Table("", list(rows[0]), [list(row.values()) for row in rows], notes, DROPPABLE, ("run", "agent", "env"))
+    cells = [list(row.values()) for row in rows]
+    return Table("", list(rows[0]), cells, notes, DROPPABLE, ("run", "agent", "env"), foldable=True)
 
 
 def _exact_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -195,7 +292,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, str]:
         "run": console.format_cell(run["label"] or run["run"]),
         "agent": run["agent"],
         "env": run["env"],
-        "settings": console.format_cell(_settings_text(run)),
+        "settings": console.format_cell(settings_text(run)),
         "seeds": f"{n_seeds}{failed}",
         "steps per seed": f"{run['step']:,}" + ("" if run["step"] == run["steps"] else f" of {run['steps']:,}"),
         "median steps to threshold": console.interval(
@@ -219,8 +316,8 @@ def _record(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row for CSV, by column; None is an empty cell."""
     solved = run["solved"]
     evaluation = run["evaluation"]
-    record = {name: run[name] for name in ("run", "label", "agent", "env")}
-    record |= {"settings": _settings_text(run), "seeds": len(run["seeds"]), "failed": len(run["failed"])}
+    record = _place(run)
+    record |= {"settings": settings_text(run), "seeds": len(run["seeds"]), "failed": len(run["failed"])}
     record |= {"cut": sum(evaluation["cut"]), "without_score": evaluation["without_score"], "steps": run["step"]}
     record |= interval_columns("steps_to_threshold", solved["first_steps"], "median")
     record |= interval_columns("solved_after_first", solved["stayed_interval"], "mean")
@@ -232,7 +329,8 @@ def _record(run: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _not_nan(value) if isinstance(value, float) else value for name, value in record.items()}
 
 
-def _settings_text(run: Mapping[str, Any]) -> str:
+def settings_text(run: Mapping[str, Any]) -> str:
+    """List the settings of a run that differ from the defaults, or from those of the first run of its kind."""
     if run["compared_with"] is None:
         return _listed(run["settings"]) or "defaults"
     if run["compared_with"] == run["run"]:

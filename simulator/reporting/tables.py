@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from simulator import console
+from simulator.console import folded_widths
 from simulator.core.files.escaping import csv_row, latex_row, markdown, markdown_row
 
 Row = list[str]
@@ -29,6 +31,7 @@ class Table(NamedTuple):
     droppable: tuple[str, ...] = ()  # columns that a narrow terminal leaves out, the first one first
     labels: tuple[str, ...] = ()  # columns whose texts may be shortened
     splittable: bool = False  # a narrow page shows its columns part by part, the first one in every part
+    foldable: bool = False  # a narrow terminal folds headings and intervals before it leaves out columns
 
 
 def print_tables(tables: Iterable[Table], width: int | None = None) -> None:
@@ -39,6 +42,8 @@ def print_tables(tables: Iterable[Table], width: int | None = None) -> None:
         width: columns of the terminal; None: those of this terminal, and no limit where there is none.
     """
     width = width or _terminal_width()
+    if not sys.stdout.isatty():  # lines of plain text are not folded
+        tables = [table._replace(foldable=False) for table in tables]
     printed: set[str] = set()
     for at, part in enumerate(part for table in tables for part in fit(table, width)):
         if at:
@@ -120,16 +125,23 @@ def _narrowed(table: Table, width: int) -> Table:
     label = min(MAX_LABEL, max(width // 3, MIN_LABEL))
     page = _with_short_labels([table.columns, *table.rows], table, label)
     dropped = []
+
+    def fits() -> bool:
+        return folded_widths(page, width) is not None if table.foldable else _fits(_widths(page), width)
+
     for name in table.droppable:
-        if _fits(_widths(page), width):
+        if fits():
             break
         if name in page[0]:
             at = page[0].index(name)
             page = [row[:at] + row[at + 1 :] for row in page]
             dropped.append(name)
-    while label > MIN_LABEL and not _fits(_widths(page), width):
+    whole = page
+    while label > MIN_LABEL and not fits():
         label -= 1
         page = _with_short_labels(page, table, label)
+    if table.foldable and not fits():  # its rows become lines, where no label needs to be short
+        page = whole
     notes = [*table.notes, f"left out in this narrow terminal: {', '.join(dropped)}"] if dropped else table.notes
     return table._replace(columns=page[0], rows=page[1:], notes=notes)
 
@@ -141,7 +153,7 @@ def _with_short_labels(page: Sequence[Row], table: Table, label: int) -> list[Ro
         [shortened(cell, label) if name in table.labels else cell for name, cell in zip(columns, row, strict=True)]
         for row in rows
     ]
-    fixed = (*table.labels, *table.droppable)
+    fixed = columns if table.foldable else (*table.labels, *table.droppable)
     return [[name if name in fixed else shortened(name, max(label, 15)) for name in columns], *short]
 
 
@@ -164,8 +176,10 @@ def _wrap(note: str, width: int | None) -> list[str]:
 
 
 def _terminal_width() -> int | None:
+    """Return the columns of the terminal; elsewhere those that are asked for by ``COLUMNS``, or None."""
     if not sys.stdout.isatty():
-        return None
+        asked = os.environ.get("COLUMNS", "")
+        return int(asked) if asked.isdecimal() and int(asked) else None
     from rich.console import Console
 
     return Console().width

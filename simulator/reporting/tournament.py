@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator import console
 from simulator.core.files.escaping import markdown, one_line, visible
@@ -21,13 +21,15 @@ from simulator.reporting.tables import (
     finite,
     interval_columns,
     plural,
-    print_csv,
     print_latex,
     print_markdown,
     print_tables,
     seed_ranges,
     significant,
 )
+
+if TYPE_CHECKING:
+    from simulator.statistics.analysis import DivisionScores
 
 Summary = Mapping[str, Any]
 RANKING = ("tier", "contestant", "strength", "score", "optimality gap", "mean rank", "lottery share")
@@ -81,14 +83,6 @@ def show_latex(summary: Summary) -> None:
     print_latex(printed)
 
 
-def show_csv(summary: Summary) -> None:
-    """Print one tidy table: a line for each contestant and challenge, the contestant's overall figures repeated.
-
-    Numbers are plain, an interval has columns of its own (``_low``, ``_high``), and what is unknown is empty.
-    """
-    print_csv(list(records(readable(summary))), "tournament")
-
-
 def tables(summary: Summary) -> list[Table]:
     """Return all that a terminal shows: rankings and scores, undecided pairs, matches, failures."""
     summary = readable(summary)
@@ -102,20 +96,24 @@ def tables(summary: Summary) -> list[Table]:
 
 def readable(summary: Summary) -> dict[str, Any]:
     """Make every text of a summary fit for a terminal, a table or XML; its settings keep their lines."""
-    other_keys = _one_line_each({key: value for key, value in summary.items() if key != "settings"})
-    lines = str(summary["settings"]).expandtabs().split("\n")
-    return {**other_keys, "settings": "\n".join(map(visible, lines))}
+    other_keys = one_line_each({key: value for key, value in summary.items() if key != "settings"})
+    return {**other_keys, "settings": visible_settings(str(summary["settings"]))}
 
 
-def _one_line_each(value: Any) -> Any:
+def one_line_each(value: Any) -> Any:
     """Put every text of a JSON value on one line, invisible characters as their codes."""
     if isinstance(value, str):
         return one_line(value)
     if isinstance(value, Mapping):
-        return {_one_line_each(key): _one_line_each(item) for key, item in value.items()}
+        return {one_line_each(key): one_line_each(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_one_line_each(item) for item in value]
+        return [one_line_each(item) for item in value]
     return value
+
+
+def visible_settings(toml: str) -> str:
+    """Replace invisible characters of settings by their codes, line by line."""
+    return "\n".join(map(visible, toml.expandtabs().split("\n")))
 
 
 def divisions(summary: Summary) -> list[str]:
@@ -139,11 +137,46 @@ def details(summary: Summary, division: str) -> Mapping[str, Any]:
 
 def confidence(summary: Summary) -> str:
     """Return the confidence level of its intervals, by its settings: ``95 %``."""
+    return f"{100 * confidence_level(summary):.4g} %"
+
+
+def confidence_level(summary: Summary) -> float:
+    """Return the confidence level of its intervals, by its settings."""
     try:
-        fraction = tomllib.loads(str(summary["settings"])).get("confidence", 0.95)
+        return float(tomllib.loads(str(summary["settings"])).get("confidence", 0.95))
     except tomllib.TOMLDecodeError:
-        fraction = 0.95
-    return f"{100 * fraction:.4g} %"
+        return 0.95
+
+
+def with_smooth_curves(summary: Summary, played: Mapping[str, DivisionScores], smooth: int) -> dict[str, Any]:
+    """Return a summary whose curves are made of smoothed ones of each seed.
+
+    Args:
+        summary: the JSON object of ``engram tournament``.
+        played: the curves of each seed, by division.
+        smooth: evaluations that each point is the mean of.
+    """
+    from simulator.reporting import curves
+
+    level = confidence_level(summary)
+    smooth_divisions = []
+    for statistics in summary["divisions"]:
+        rows = [
+            {"challenge": challenge, "contestant": contestant, **curves.band(of_seeds, level, smooth)}
+            for challenge, contestant, of_seeds in curves.tournament_curves(played[statistics["division"]])
+        ]
+        smooth_divisions.append({**statistics, "curves": rows})
+    return {**summary, "divisions": smooth_divisions, "smooth": smooth}
+
+
+def seed_scores(played: Mapping[str, DivisionScores]) -> Iterator[dict[str, Any]]:
+    """Yield a record for each contestant, challenge and seed: its final score; None where it has none."""
+    for name, scores in played.items():
+        for i, contestant in enumerate(scores.contestants):
+            for m, challenge in enumerate(scores.challenges):
+                for seed, score in zip(scores.seeds, scores.scores[i, m].tolist(), strict=True):
+                    place = {"division": name, "contestant": contestant, "challenge": challenge, "seed": seed}
+                    yield {**place, "score": finite(score)}
 
 
 def headline(summary: Summary) -> str:
@@ -313,8 +346,27 @@ def failure_line(failure: Mapping[str, Any]) -> str:
     return f"failed: {place}: {failure['reason']} (counted as: {failure['counted_as']})"
 
 
+def seed_records(summary: Summary) -> Iterator[dict[str, Any]]:
+    """Yield a record for each contestant, challenge and seed: its final score on the challenge's own scale."""
+    for record in summary["seed_scores"]:
+        yield {"tournament": summary["tournament"], **record}
+
+
+def curve_records(summary: Summary) -> Iterator[dict[str, Any]]:
+    """Yield a record for each evaluation of each contestant in each challenge: interquartile mean and interval."""
+    from simulator.reporting.curves import records
+
+    for statistics in summary["divisions"]:
+        for curve in statistics["curves"]:
+            place = {"tournament": summary["tournament"], "division": statistics["division"]}
+            yield from records({**place, **{name: curve[name] for name in ("contestant", "challenge")}}, curve)
+
+
 def records(summary: Summary) -> Iterator[dict[str, Any]]:
-    """Yield a record for each contestant and challenge, by column."""
+    """Yield a record for each contestant and challenge, the contestant's overall figures repeated.
+
+    Numbers are plain, an interval has columns of its own (``_low``, ``_high``), and what is unknown is empty.
+    """
     ranking = {row["contestant"]: row for row in summary["ranking"]}
     challenges = {challenge["label"]: challenge for challenge in summary["challenges"]}
     for score in summary["scores"]:

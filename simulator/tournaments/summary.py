@@ -42,6 +42,15 @@ def summary(store: CellStore, name: str, n_bootstrap: int | None = None) -> dict
     return {**_head(record, settings), **(cached or _analyse(store, record, settings, n_bootstrap))}
 
 
+def division_scores(store: CellStore, name: str) -> dict[str, DivisionScores]:
+    """Return the scores and curves of every seed of a stored tournament, by division."""
+    record = store.find(name)
+    settings = stored_tables(TournamentConfig, record)
+    cells = store.cells(_keys(record))
+    played = {kind: division(record, settings, cells, kind) for kind in SIDES}
+    return {kind: scores for kind, scores in played.items() if scores is not None}
+
+
 def keep(store: CellStore, name: str) -> None:
     """Store the analysis of a tournament, so that it is shown at once until a cell changes."""
     record = store.find(name)

@@ -101,6 +101,7 @@ class TrainingLoop:
         self._optimum = optimum(session.env.spec)
         self._training = WorkSeconds(0.0, 0.0)  # without evaluations
         self._evaluations: list[Evaluation] = []
+        self._evaluation_seconds: list[float | None] = []  # training time before each; None where it is not stored
         self._unsaved: list[Evaluation] = []
         self._finished = False
         resumed = lease.newest_checkpoint(session.config.threads)
@@ -122,6 +123,8 @@ class TrainingLoop:
         self._finished = ended or (record.status == "failed" and session.over)
         self._training = WorkSeconds(record.known("training") or 0.0, record.known("training_cpu") or 0.0)
         self._evaluations = stored_evaluations(self._store, self.run, saved.progress.step)
+        n = len(self._evaluations)
+        self._evaluation_seconds = [*(record.known("evaluation_seconds") or [])[:n], *[None] * n][:n]
 
     @property
     def step(self) -> int:
@@ -200,6 +203,7 @@ class TrainingLoop:
         for evaluation in self._evaluator.evaluating(session.agent, session.step, last=last, failed=failed):
             if evaluation is not None:
                 self._evaluations.append(evaluation)
+                self._evaluation_seconds.append(self._training.wall)
                 self._unsaved.append(evaluation)
             elif self._reports.is_due():
                 yield self._snapshot("evaluating")
@@ -212,6 +216,7 @@ class TrainingLoop:
         facts = outcome(session.env.spec, self._evaluations, session.failed)
         facts |= {"eval_every": self._period}
         facts |= {"optimum": self._optimum, "training": self._training.wall, "training_cpu": self._training.cpu}
+        facts["evaluation_seconds"] = list(self._evaluation_seconds)
         facts |= self._provenance
         rows = Rows(session.recorder.new_rows(session.over), tuple(evaluation_rows(self._unsaved, session.seeds)))
         state = session.state()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from simulator.core.memories import Recall
 from simulator.recall import loop
 from simulator.recall import summary as recalls
 from simulator.recall.benchmark import NOT_RECALLED, NOT_STORED, broken_seeds
-from simulator.reporting import figures
+from simulator.reporting import plot, report
 from simulator.reporting import recall as recall_tables
 from simulator.store.cell_store import CellStore
 from simulator.store.run_store import Store
@@ -86,7 +87,7 @@ def test_with_every_seed_failed_the_row_is_empty_and_the_others_are_shown(tmp_pa
     assert {each["memory"] for each in found["basins"]} == {"nearest_neighbor"}
     recall_tables.show_short({**found, "cells": [cell, other]})
     capsys.readouterr()
-    for show in (recall_tables.show, recall_tables.show_markdown, recall_tables.show_csv):
+    for show in (recall_tables.show, recall_tables.show_markdown, partial(report.show_csv, report.RECALL)):
         show(found)
         text = capsys.readouterr().out
         assert text
@@ -134,7 +135,7 @@ def test_weights_that_grow_without_bound(tmp_path, engram, monkeypatch, rate, fa
 @pytest.mark.parametrize("broken", [(1,), (0, 1, 2)])
 def test_a_picture_draws_what_there_is(tmp_path, broken):
     found = played(tmp_path / "lab", broken, patterns=[5, 10])
-    figures.draw_recall(found, tmp_path / "x.svg")
+    plot.draw(plot.drawing_of(report.RECALL, found), tmp_path / "x.svg")
     text = (tmp_path / "x.svg").read_text()
     assert "nan" not in text.lower()
     assert text.count("<path") > 10

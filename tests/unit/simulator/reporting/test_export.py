@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.core.files.escaping import latex
-from simulator.reporting import tournament
-from simulator.reporting.figures import pictures_of, svg
+from simulator.reporting import report, tournament
+from simulator.reporting.figures import svg
 from simulator.reporting.html_page import write_page
-from simulator.reporting.tournament import show_csv, show_latex, show_markdown
+from simulator.reporting.tournament import show_latex, show_markdown
+from simulator.reporting.tournament_figures import pictures_of
 from tests.helpers.tournament_summaries import HOSTILE, analyzed, summary
 
 
@@ -29,7 +31,7 @@ def test_markdown_tables_have_as_many_cells_in_every_row(capsys):
 
 
 def test_csv_is_one_tidy_table(capsys):
-    show_csv(summary(("dqn", 'a "quoted", name'), seeds=1))
+    report.show_csv(report.TOURNAMENT, summary(("dqn", 'a "quoted", name'), seeds=1))
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["contestant"], row["challenge"]) for row in rows] == [
         (name, env) for name in ("dqn", 'a "quoted", name') for env in ("CartPole-v1", "rooms")
@@ -42,7 +44,7 @@ def test_csv_is_one_tidy_table(capsys):
 
 def test_csv_keeps_every_digit_of_an_analysis(capsys):
     found = analyzed()
-    show_csv(found)
+    report.show_csv(report.TOURNAMENT, found)
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [float(row["normalised_iqm"]) for row in rows] == [
         each["normalised"]["iqm"]["value"] for each in found["scores"]
@@ -51,7 +53,7 @@ def test_csv_keeps_every_digit_of_an_analysis(capsys):
 
 
 def test_csv_of_nothing_is_a_heading(capsys):
-    show_csv(summary(ranking=[], scores=[], divisions=[]))
+    report.show_csv(report.TOURNAMENT, summary(ranking=[], scores=[], divisions=[]))
     assert capsys.readouterr().out == "tournament\n"
 
 
@@ -101,7 +103,7 @@ def test_a_contestant_without_score_is_in_no_tier_in_any_format(n_without, capsy
     for each in found["ranking"][-n_without:]:
         none = {"value": None, "low": None, "high": None}
         each |= {"tier": None, "strength": none, "mean_rank": none, "lottery": None, "score": None}
-    for show in (tournament.show, show_markdown, show_csv, show_latex):
+    for show in (tournament.show, show_markdown, partial(report.show_csv, report.TOURNAMENT), show_latex):
         show(found)
     said = capsys.readouterr().out
     assert "None" not in said
@@ -111,5 +113,5 @@ def test_a_contestant_without_score_is_in_no_tier_in_any_format(n_without, capsy
     page = (tmp_path / "t1.html").read_text()
     assert "None" not in page
     assert page.count('<td class="number">-</td><td class="name">random_walk</td>') == 1
-    drawn = [svg(panel, "a", each.title) for each in pictures_of(found, "strengths") for panel in each.panels]
+    drawn = [svg(panel, "a", each.title) for each in pictures_of(found, "tiers") for panel in each.panels]
     assert [("no tier" in each, "None" in each) for each in drawn] == [(True, False)] * (n_without < 3)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from simulator.reporting import figures
-from simulator.reporting.figures import (
-    COLOURS,
-    KINDS,
-    MAX_LINES,
-    draw_tournament,
-    even_parts,
-    numbers,
-    pictures_of,
-    svg,
-)
+from simulator.reporting import figures, plot
+from simulator.reporting.figures import COLOURS, MAX_LINES, even_parts, numbers, svg
+from simulator.reporting.report import TOURNAMENT
 from simulator.reporting.tournament import readable
+from simulator.reporting.tournament_figures import KINDS, pictures_of
 from tests.helpers.tournament_summaries import HOSTILE, analyzed, around, summary
 
 MAGIC = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
 SMALL = {"contestants": ("dqn", "random_walk"), "challenges": ("rooms",), "points": 2}
+
+
+def draw_tournament(found: dict, path: Path, what: str = "all") -> None:
+    plot.draw(plot.drawing_of(TOURNAMENT, found, [] if what == "all" else [what]), path)
 
 
 def one(found: dict, kind: str) -> ElementTree.Element:
@@ -33,7 +31,7 @@ def one(found: dict, kind: str) -> ElementTree.Element:
 @pytest.mark.parametrize("ending", MAGIC)
 def test_a_file_by_its_ending_and_the_same_bytes_again(tmp_path, ending):
     for name in "ab":
-        draw_tournament(summary(**SMALL), tmp_path / f"{name}{ending}", "strengths")
+        draw_tournament(summary(**SMALL), tmp_path / f"{name}{ending}", "tiers")
     first, second = ((tmp_path / f"{name}{ending}").read_bytes() for name in "ab")
     assert first == second
     assert first.startswith(MAGIC[ending])
@@ -49,8 +47,8 @@ def test_all_pictures_in_one_file(tmp_path):
     ("name", "what", "words"),
     [
         ("a.gif", "all", "expected a file that ends in .svg, .png, .pdf"),
-        ("a.svg", "bars", "expected all, strengths, profiles, pairs, curves"),
-        ("missing/a.svg", "strengths", "cannot be written"),
+        ("a.svg", "bars", "--what bars: not for a tournament, expected all, tiers, profiles, pairs, curves"),
+        ("missing/a.svg", "tiers", "cannot be written"),
     ],
 )
 def test_an_impossible_figure_is_one_line(tmp_path, name, what, words):
@@ -60,16 +58,16 @@ def test_an_impossible_figure_is_one_line(tmp_path, name, what, words):
 
 
 def test_memories_have_no_curves(tmp_path):
-    with pytest.raises(ValueError, match="t1: no curves to draw"):
+    with pytest.raises(ValueError, match="t1: no picture of curves: nothing was evaluated while it learned"):
         draw_tournament(summary(points=0), tmp_path / "a.svg", "curves")
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", ["strengths", "pairs"])
+@pytest.mark.parametrize("kind", ["tiers", "pairs"])
 def test_hostile_labels_are_text_and_nothing_else(kind):
     root = one(summary(HOSTILE), kind)
     texts = {"".join(each.itertext()) for each in root.iter("text")}
-    shown = [name if kind == "strengths" else f"{at} {name}" for at, name in enumerate(HOSTILE, 1)]
+    shown = [name if kind == "tiers" else f"{at} {name}" for at, name in enumerate(HOSTILE, 1)]
     shown[4] = shown[4].replace("\t", " ").replace("\x07", r"\x07").replace("\x1b", r"\x1b")
     assert set(shown) <= texts
     assert not list(root.iter("script"))
@@ -102,7 +100,7 @@ def test_strengths_stand_in_order_with_their_intervals():
     from matplotlib.figure import Figure
 
     ax = Figure().subplots()
-    pictures_of(readable(summary()), "strengths")[0].panels[0].paint(ax)
+    pictures_of(readable(summary()), "tiers")[0].panels[0].paint(ax)
     (dots,) = [line for line in ax.lines if line.get_marker() == "o"]
     np.testing.assert_allclose(dots.get_xydata(), [[1.5, 0], [1.0, 1], [0.5, 2]])
     spans = [segment[:, 0] for segment in ax.collections[0].get_segments()]
@@ -164,10 +162,14 @@ def test_ticks_differ_where_scores_hardly_do():
 def test_many_contestants_are_split_into_several_figures():
     found = readable(summary([f"agent_{i}" for i in range(30)]))
     curves, profiles = pictures_of(found, "curves"), pictures_of(found, "profiles")
-    assert [entry.label for picture in curves for entry in picture.legend] == [f"agent_{i}" for i in range(30)]
-    assert max(len(picture.legend) for picture in curves + profiles) == MAX_LINES
+    assert [entry.label for picture in profiles for entry in picture.legend] == [f"agent_{i}" for i in range(30)]
+    assert max(len(picture.legend) for picture in profiles) == MAX_LINES
+    assert [entry.label for entry in curves[4].legend] == [
+        *(f"agent_{i}" for i in range(24, 30)),
+        *("registered threshold", "threshold", "measured random play", "exact optimum"),
+    ]
     assert curves[0].title == "Learning curves: agents, rows 1 to 6"
-    assert len({entry.colour for entry in curves[0].legend}) == MAX_LINES
+    assert len({entry.colour for entry in profiles[0].legend}) == MAX_LINES
 
 
 def test_parts_are_about_equally_large():

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from simulator.reporting.html_page import command, page, write_page
+from simulator.reporting.html_page import command, page, page_of_recall, page_of_runs, write_page
 from tests.helpers.tournament_summaries import HOSTILE, analyzed, summary
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
@@ -182,7 +182,76 @@ def test_a_page_takes_the_place_of_the_old_one(tmp_path):
 
 def test_a_shell_takes_the_command_as_it_is(tmp_path: Path):
     settings = 'label = "$HOME `id` \\\\ it\'s"\nEND\nsteps = 5'
-    lines = command("t1; rm -rf", settings).splitlines()
+    lines = command("t1; rm -rf", settings, "engram tournament {file}").splitlines()
     assert lines[-1] == "engram tournament t1__rm_-rf.toml"
     subprocess.run(["sh", "-c", "\n".join(lines[:-1])], cwd=tmp_path, check=True)
     assert (tmp_path / "t1__rm_-rf.toml").read_text("utf-8") == settings + "\n"
+
+
+def stored_run(name: str, label: str) -> dict:
+    curve = {"steps": [10, 20], "iqm": [0.25, 0.5], "low": [0.0, 0.25], "high": [0.5, 0.75]}
+    interval = {"median": 10.0, "mean": 0.5, "low": None, "high": None, "per_seed": [10.0, None]}
+    solved = {"threshold": 0.5, "fraction": 0.5, "final": 0.5, "first_steps": interval, "stayed_interval": interval}
+    evaluation = {"iqm": 0.5, "low": 0.25, "high": 0.75, "equal": None, "cut": [0, 0], "without_score": 0, "step": 20}
+    evaluation |= {"per_seed": [0.25, float("nan")], "exact_per_seed": None}
+    return {
+        **{"run": name, "label": label, "agent": "td", "env": "<i>rooms</i>", "name": f"{label} {name}", "preset": ""},
+        **{"seeds": [0, 1], "steps": 20, "step": 20, "status": "done", "optimum": 0.75, "floor": 0.0, "lost": ""},
+        **{"failed": [{"seed": 1, "step": 7, "reason": REASON}], "error": None, "steps_per_cpu_second": None},
+        **{"seconds": 1.5, "cpu_seconds": 1.0, "created": "2026-01-02", "versions": {"<v>": "1"}, "machines": []},
+        **{"settings": {"agent.gamma": 0.5}, "compared_with": None, "differs": {}, "curve": curve},
+        **{"evaluation": evaluation, "solved": solved, "toml": f'label = "</pre><script>"\nsteps = 20 # {name}\n'},
+    }
+
+
+@pytest.mark.parametrize("n", [1, 3, 9])
+def test_a_page_of_runs_is_complete_and_plain_text(n):
+    labels = ["</title><script>x</script>", "", "\x1b[31mred"] * 3
+    text = page_of_runs({"runs": [stored_run(f"r{i}", labels[i]) for i in range(n)]})
+    reader = read(text)
+    assert not {"script", "img", "i", "v"} & set(reader.tags)
+    assert list(reader.text)[1:] == ["results", "curves", "seeds", "failures", "settings", "repeat", "words"]
+    assert {link[0] for link in reader.links} == {"#"}
+    assert {link[1:] for link in reader.links} <= set(reader.ids)
+    assert not re.search(r"\b(nan|None|Undefined)\b", text)
+    assert f"r0, seed 1, step 7: {REASON}" in reader.text["failures"]
+    assert "agent.gamma = 0.5" in reader.text["settings"]
+    assert 'label = "</pre><script>"\nsteps = 20 # r0\nEND\nengram run --config r0.toml' in reader.text["repeat"]
+    assert "\x1b" not in text
+    assert text.count('class="plot"') == -(-n // 6)
+
+
+def test_a_page_of_a_benchmark_is_complete_and_plain_text():
+    score = {"mean": 0.5, "low": 0.25, "high": 0.75, "per_seed": [0.25, 0.75]}
+    cell = {"overlap": score, "exact": score, "familiarity": None, "overlap_ratio": None, "failed": [], "parameters": 4}
+    cell |= {
+        "ceiling": {"overlap": 0.9, "exact": None},
+        "ceiling_interval": {"overlap": [0.8, 1.0], "exact": [None] * 2},
+    }
+    cell |= {"ceiling_at_least": False, "used_evidence": False, "recall_mode": "single_pass", "spurious": None}
+    cell |= {"seconds": 0.1, "store_seconds": 0.1, "memory": "<b>"}
+    found = {
+        **{
+            "run": "r1",
+            "label": "<u>",
+            "challenge": "digits",
+            "status": "done",
+            "step": 2,
+            "steps": 2,
+            "seeds": [0, 1],
+        },
+        **{"contestants": ["<b>", "gone"], "differences": [], "basins": [], "capacities": [], "refused": []},
+        **{"failed": [{"memory": "<b>", "patterns": 5, "corruption": "flip:0.1", "seed": 1, "reason": REASON}]},
+        **{"cells": [{**cell, "patterns": 5, "corruption": f"flip:0.{i}"} for i in (1, 2)], "toml": 'a = "</pre>"\n'},
+        **{"seconds": None, "cpu_seconds": None, "created": "2026-01-02", "versions": {}, "machines": []},
+    }
+    text = page_of_recall(found)
+    reader = read(text)
+    assert not {"b", "u", "script", "img"} & set(reader.tags)
+    assert list(reader.text)[1:] == ["results", "curves", "conditions", "failures", "settings", "repeat", "words"]
+    assert "r1: no picture of load" in reader.text["curves"]
+    assert "r1: no curve of gone: it has no score" in reader.text["curves"]
+    assert REASON in reader.text["failures"]
+    assert "5 patterns, flip:0.2" in reader.text["conditions"]
+    assert not re.search(r"\b(nan|None|Undefined)\b", text)
+    assert text.count('class="plot"') == 2

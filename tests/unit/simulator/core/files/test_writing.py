@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from simulator import api
 from simulator.core.files import writing
 from simulator.core.files.writing import is_ours, sealed, write_file
-from simulator.reporting import figures
+from simulator.reporting import plot, report
 from simulator.reporting.html_page import write_page
 from simulator.store.database import create
 from tests.helpers.tournament_summaries import summary
@@ -244,9 +244,9 @@ def _draw(kind: str, path: Path, force: bool = False) -> None:
     if kind == "html":
         write_page(SMALL, path, force=force)
     elif kind == "curves":
-        figures.draw_recall(CURVES, path, force=force)
+        plot.draw(plot.drawing_of(report.RECALL, CURVES), path, force=force)
     else:
-        figures.draw_tournament(SMALL, path, "strengths", force=force)
+        plot.draw(plot.drawing_of(report.TOURNAMENT, SMALL, ["tiers"]), path, force=force)
 
 
 def _cell(load: int, name: str) -> dict[str, object]:
@@ -262,4 +262,6 @@ def _cell(load: int, name: str) -> dict[str, object]:
     }
 
 
-CURVES = {"run": "r1", "cells": [_cell(load, name) for load in (5, 10) for name in ("_a", "$x_{$", "b\x1b")]}
+NAMES = ["_a", "$x_{$", "b\x1b"]
+CURVES = {"run": "r1", "challenge": "digits", "seeds": [0, 1], "contestants": NAMES}
+CURVES |= {"cells": [_cell(load, name) for load in (5, 10) for name in NAMES]}

@@ -1,0 +1,134 @@
+"""Pictures of learning curves: a panel for each environment, a line with its band for each run or contestant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.core.files.escaping import one_line
+from simulator.reporting.figures import (
+    Ax,
+    LegendEntry,
+    Margin,
+    Panel,
+    Picture,
+    Reference,
+    Size,
+    axes_size,
+    draw_references,
+    label_axes,
+    line_groups,
+    line_with_band,
+    numbers,
+)
+from simulator.reporting.runs import CURVES
+from simulator.reporting.tables import plural
+from simulator.views.style import count
+
+CEILING = (0, (6, 3))  # dashes of references
+THRESHOLD = (0, (4, 2, 1, 2))
+FLOOR = (0, (1, 2))
+KINDS = ("curves", "training")  # of runs
+TITLES = {"curves": "Learning curves", "training": "Training curves"}
+MEANINGS = {
+    "curves": "Interquartile mean over {seeds} of the greedy evaluations",
+    "training": "Interquartile mean over {seeds} of the returns of training episodes",
+}
+X_LABELS = {"steps": "environment steps per seed", "seconds": "seconds of training, all seeds together"}
+
+
+class CurveLine(NamedTuple):
+    """A learning curve and how it is drawn."""
+
+    entry: LegendEntry
+    curve: Mapping[str, Any]  # steps or seconds, iqm, low, high
+
+
+def pictures_of_runs(
+    runs: Sequence[Mapping[str, Any]], kind: str = "curves", x: str = "steps", smooth: int = 1
+) -> list[Picture]:
+    """Return the learning curves of runs.
+
+    Args:
+        runs: of the report (:func:`simulator.reporting.runs.gather`), each with its curve of that kind.
+        kind: one of ``KINDS``.
+        x: one of ``X_LABELS``; the curves have these values.
+        smooth: points that each point is the mean of, for the note.
+    """
+    key = CURVES[kind]
+    drawn = [run for run in runs if has_points(run.get(key))]
+    labels = {run["run"]: one_line(run["name"]) for run in drawn}
+    envs = list(dict.fromkeys(run["env"] for run in drawn))
+    groups = line_groups(list(dict.fromkeys(labels.values())), TITLES[kind])
+    n_seeds = {len(run["seeds"]) for run in drawn}
+    seeds = plural(n_seeds.pop(), "seed") if len(n_seeds) == 1 else "seeds"
+    pictures = []
+    for title, entries in groups:
+        entry_of = {entry.label: entry for entry in entries}
+        panels = {}
+        for env in envs:
+            of_env = [run for run in drawn if run["env"] == env and labels[run["run"]] in entry_of]
+            if of_env:
+                lines = [CurveLine(entry_of[labels[run["run"]]], run[key]) for run in of_env]
+                panels[env] = (lines, list(dict.fromkeys(ref for run in of_env for ref in references_of_run(run))))
+        size = axes_size(len(panels))
+        single = len(panels) == 1
+        y_label = "return" if kind == "training" else "evaluation return"
+        painted = [
+            curve_panel("" if single else one_line(env), lines, references, size, x, y_label)
+            for env, (lines, references) in panels.items()
+        ]
+        where = f": {one_line(next(iter(panels)))}" if single else ""
+        references = [reference for _, of_panel in panels.values() for reference in of_panel]
+        note = (
+            f"{MEANINGS[kind].format(seeds=seeds)}; bands are 95 % confidence intervals.{smoothing_note(smooth, kind)}"
+        )
+        if estimated := [run["run"] for run in drawn if run[key].get("measured") is False]:
+            note += f" Times of {', '.join(estimated)}: at the mean speed of the run."
+        title = title.replace(TITLES[kind], TITLES[kind] + where, 1)
+        pictures.append(Picture(kind, title, note, painted, legend_of(entries, references)))
+    return pictures
+
+
+def smoothing_note(smooth: int, kind: str = "curves") -> str:
+    """Say what a smoothed point is; empty where it is its own value."""
+    what = "evaluations" if kind == "curves" else "points"
+    return f" Each point is a seed's mean of its last {smooth} {what}." if smooth > 1 else ""
+
+
+def references_of_run(run: Mapping[str, Any]) -> list[Reference]:
+    """Return the levels that are known of a run's environment."""
+    known = (
+        ("optimum", run["optimum"], CEILING),
+        ("threshold", run["solved"]["threshold"], THRESHOLD),
+        ("random play", run["floor"], FLOOR),
+    )
+    return [Reference(name, float(level), dash) for name, level, dash in known if level is not None]
+
+
+def legend_of(entries: Sequence[LegendEntry], references: Iterable[Reference]) -> list[LegendEntry]:
+    """Return the legend of some panels: their lines, then the levels, each once."""
+    return [*entries, *dict.fromkeys(reference.entry for reference in references)]
+
+
+def has_points(curve: Mapping[str, Any] | None) -> bool:
+    """Tell whether there is anything of a curve to draw."""
+    return curve is not None and bool(np.isfinite(numbers(curve["iqm"])).any())
+
+
+def curve_panel(
+    title: str, lines: Sequence[CurveLine], references: Sequence[Reference], size: Size, x: str = "steps", y: str = ""
+) -> Panel:
+    """Return the panel of one environment."""
+
+    def paint(ax: Ax) -> None:
+        for entry, curve in lines:
+            line_with_band(ax, numbers(curve[x]), curve, entry, n_lines=len(lines))
+        draw_references(ax, references)
+        ax.set_xlim(left=0.0)
+        label_axes(ax, x=count)
+        ax.set(xlabel=X_LABELS[x], ylabel=y)
+
+    return Panel(title, size, Margin(0.82 if y else 0.62, 0.5, 0.15, 0.3 if title else 0.12), paint)

@@ -1,0 +1,136 @@
+"""Pictures of recall benchmarks: recall against corruption and against load, beside the Bayes-optimal recall."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator.core.files.escaping import one_line
+from simulator.core.protocols import Array
+from simulator.reporting import recall
+from simulator.reporting.figures import (
+    INK,
+    Ax,
+    LegendEntry,
+    Margin,
+    Panel,
+    Picture,
+    axes_size,
+    label_axes,
+    line_groups,
+    numbers,
+)
+from simulator.reporting.tables import plural
+from simulator.views.style import number
+
+KINDS = ("corruption", "load")
+SCORES = {"overlap": "overlap m", "exact": "perfect-recall rate"}
+TITLES = {"corruption": "Recall against corruption", "load": "Recall against load"}
+BEST = LegendEntry("Bayes-optimal", INK, (0, (6, 3)), 0.9)
+
+Cell = Mapping[str, Any]  # of the summary: one memory, number of patterns and corruption
+
+
+class RecallPoint(NamedTuple):
+    """One cell of a benchmark and its place on the axis."""
+
+    x: float
+    cell: Cell
+
+
+class RecallCurve(NamedTuple):
+    """Recall along one axis, of all memories."""
+
+    title: str
+    axis: str
+    points: list[RecallPoint]
+
+
+def pictures_of(summary: Mapping[str, Any], kind: str) -> list[Picture]:
+    """Return the pictures of a kind of ``KINDS``: a row of panels for each score, a column for each curve.
+
+    Args:
+        summary: the JSON object of ``engram recall``.
+        kind: "corruption": against the amount of one kind, where one load met several; "load": against the number of
+            patterns, where one corruption met several.
+    """
+    curves = curves_of(summary["cells"], kind)
+    if not curves:
+        return []
+    per_row = min(len(curves), 3)
+    names = [one_line(name) for name in summary["contestants"]]
+    note = f"{summary['run']}: means over {plural(len(summary['seeds']), 'seed')}; bands are 95 % confidence intervals."
+    pictures = []
+    for title, entries in line_groups(names, f"{TITLES[kind]}: {one_line(summary['challenge'])}"):
+        for start in range(0, len(curves), per_row):
+            part = curves[start : start + per_row]
+            size = axes_size(per_row if len(part) > 1 else 2)
+            panels = [_panel(curve, entries, score, size) for score in SCORES for curve in part]
+            pictures.append(Picture(kind, title, note, panels, [*entries, BEST], len(part)))
+    if len(pictures) == 1 and len(curves) == 1:  # both scores beside each other
+        pictures = [picture._replace(per_row=2) for picture in pictures]
+    return pictures
+
+
+def curves_of(cells: Sequence[Cell], kind: str) -> list[RecallCurve]:
+    """Return the curves of a kind of ``KINDS`` that have two points."""
+    return _against_load(cells) if kind == "load" else _against_corruption(cells)
+
+
+def _against_load(cells: Sequence[Cell]) -> list[RecallCurve]:
+    curves = []
+    for corruption in dict.fromkeys(cell["corruption"] for cell in cells):
+        points = [RecallPoint(float(cell["patterns"]), cell) for cell in cells if cell["corruption"] == corruption]
+        if len({point.x for point in points}) > 1:
+            curves.append(RecallCurve(corruption, "patterns stored", points))
+    return curves
+
+
+def _against_corruption(cells: Sequence[Cell]) -> list[RecallCurve]:
+    curves = []
+    for load in dict.fromkeys(cell["patterns"] for cell in cells):
+        points: dict[str, list[tuple[str, Cell]]] = {}
+        for cell in cells:
+            if cell["patterns"] == load:
+                kind, _, amount = cell["corruption"].partition(":")
+                points.setdefault(kind, []).append((amount, cell))
+        for kind, amounts in points.items():
+            if len({amount for amount, _ in amounts}) > 1:
+                placed = [RecallPoint(float(amount or 0.0), cell) for amount, cell in amounts]
+                curves.append(RecallCurve(f"{load} patterns", f"amount of {kind}", placed))
+    return curves
+
+
+def ceiling_of(points: Sequence[RecallPoint], score: str) -> Array:
+    """Return the Bayes-optimal score at each place where it is known, [K, 2]: place and score."""
+    best = []
+    for x in sorted({point.x for point in points}):
+        cells = recall.ceilings([point.cell for point in points if point.x == x])
+        best += [(x, cell["ceiling"][score]) for cell in cells.values() if cell["ceiling"][score] is not None]
+    return np.array(best, np.float64).reshape(-1, 2)
+
+
+def _panel(curve: RecallCurve, entries: Sequence[LegendEntry], score: str, size: Any) -> Panel:
+    def paint(ax: Ax) -> None:
+        for entry in entries:
+            own = sorted((point for point in curve.points if one_line(point.cell["memory"]) == entry.label), key=_place)
+            own = [point for point in own if point.cell[score]]
+            x = [point.x for point in own]
+            values = [point.cell[score] for point in own]
+            middle = numbers([value["mean"] for value in values])
+            low = numbers([value["mean"] if value["low"] is None else value["low"] for value in values])
+            high = numbers([value["mean"] if value["high"] is None else value["high"] for value in values])
+            ax.fill_between(x, low, high, color=entry.colour, alpha=0.16, linewidth=0)
+            ax.plot(x, middle, color=entry.colour, linestyle=entry.dash, linewidth=1.6, marker="o", markersize=3)
+        best = ceiling_of(curve.points, score)
+        ax.plot(best[:, 0], best[:, 1], color=BEST.colour, linestyle=BEST.dash, linewidth=1.1, alpha=0.8)
+        label_axes(ax, x=number)
+        ax.set(xlabel=one_line(curve.axis), ylabel=SCORES[score])
+
+    return Panel(one_line(curve.title), size, Margin(0.75, 0.5, 0.15, 0.3), paint)
+
+
+def _place(point: RecallPoint) -> float:
+    return point.x
