@@ -47,4 +47,11 @@ def _show(checked: Mapping[str, Any]) -> None:
     console.print_result(f"{failed} of {total} laws failed" if failed else f"all {total} laws hold")
 
 
-COMMAND = Command(act, (1, 2), ("kind",), list, ("agent", "memory", "env"))
+COMMAND = Command(
+    act,
+    (1, 2),
+    ("kind",),
+    list,
+    ("agent", "memory", "env"),
+    examples=("check my_agent.py", "check my_agent.py rooms", "check my_memory.py --kind memory"),
+)

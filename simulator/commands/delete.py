@@ -86,4 +86,4 @@ def _show(data: Mapping[str, Any]) -> None:
     console.print_result(visible(f"deleted {names}, {console.format_bytes(data['bytes'])}"))
 
 
-COMMAND = Command(act, (1, 10_000), ("yes",))
+COMMAND = Command(act, (1, 10_000), ("yes",), examples=("delete r1", "delete r2 t1 --yes"))

@@ -52,4 +52,4 @@ def show(exported: Mapping[str, Any]) -> None:
     print_result("what the names mean: docs/guides/python.md, with a player of twenty lines")
 
 
-COMMAND = Command(act, (2, 2), ("seed", "force"))
+COMMAND = Command(act, (2, 2), ("seed", "force"), examples=("export r1 policy.npz", "export latest q.npz --seed 0"))

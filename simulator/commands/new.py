@@ -81,4 +81,4 @@ def _show(written: Mapping[str, Any]) -> None:
         console.print_result(visible(f"  {line}"))
 
 
-COMMAND = Command(act, (2, 2), ("force",))
+COMMAND = Command(act, (2, 2), ("force",), examples=("new agent my_agent", "new memory my_memory", "new env my_env"))

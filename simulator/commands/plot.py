@@ -105,4 +105,9 @@ def _checked(options: Options, kinds: Mapping[str, Sequence[str]]) -> list[str]:
     return what
 
 
-COMMAND = Command(act, (0, 10_000), ("output", "what", "x", "smooth", "agent", "env", "force"))
+COMMAND = Command(
+    act,
+    (0, 10_000),
+    ("output", "what", "x", "smooth", "agent", "env", "force"),
+    examples=("plot latest -o curve.svg", "plot r1 r2 -o both.png --smooth 3", "plot t1 -o tiers.pdf --what tiers"),
+)

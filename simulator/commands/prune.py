@@ -101,4 +101,4 @@ def _show(data: Mapping[str, Any]) -> None:
     console.print_result(f"{console.format_bytes(data['bytes'])} {done}")
 
 
-COMMAND = Command(act, (0, 0), ("dry_run",))
+COMMAND = Command(act, (0, 0), ("dry_run",), examples=("prune --dry-run", "prune"))
