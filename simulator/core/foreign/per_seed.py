@@ -166,7 +166,8 @@ class PerSeedPolicy:
         if self._has_greedy or not self._has_values or hasattr(self._learners[0], "reset"):
             return None
         best = [[self._best(learner, one_part(row)) for row in obs] for learner in self._learners]
-        return np.eye(self._spec.action.n)[np.array(best)]  # type: ignore[attr-defined]
+        rows: Array = np.eye(self._spec.action.n)[np.array(best)]  # type: ignore[attr-defined]
+        return rows
 
     def values(self, obs: Array) -> Array | None:
         """Return ``values`` [S, B, A], where the class has them."""
