@@ -143,7 +143,7 @@ def _commands() -> str:
 
 
 def _options(name: str) -> str:
-    """Options of a command; those of every command are told once."""
+    """Options of a command, without those that every command has."""
     rows = []
     for setting in command_line.command_of(name).known():
         if setting.name in EVERYWHERE:

@@ -1,4 +1,4 @@
-"""Tabular Q-learning inside one compiled stretch, beside a plain gymnasium + numpy loop: updates per CPU-second."""
+"""Tabular Q-learning inside one compiled rollout, beside a plain gymnasium + numpy loop: updates per CPU-second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from simulator.core.jit import set_threads
 from simulator.training.loop import Session
 from tests.benchmarks._clock import alternate, ratio, show
 
-SEEDS, STRETCH, REPEATS, PEER_STEPS = 16, 8_192, 10, 20_000
+SEEDS, ROLLOUT_STEPS, REPEATS, PEER_STEPS = 16, 8_192, 10, 20_000
 ENVS = {
     "six rooms": ({"name": "rooms", "layout": "six"}, "engram/SixRooms-v0"),
     "FrozenLake 8x8": ({"name": "FrozenLake8x8-v1"}, "FrozenLake8x8-v1"),
@@ -26,10 +26,10 @@ def main(json: bool) -> dict[str, Any]:
 
     found: dict[str, Any] = {}
     for name, (env, peer) in ENVS.items():
-        ours = _stretch({"name": "q_learning", "step_size": 0.1}, env)
-        sarsa = _stretch({"name": "q_learning", "step_size": 0.1, "target": "sarsa"}, env)
-        td = _stretch({"name": "td", "step_size": 0.1}, env)
-        units = SEEDS * STRETCH * REPEATS
+        ours = _rollout({"name": "q_learning", "step_size": 0.1}, env)
+        sarsa = _rollout({"name": "q_learning", "step_size": 0.1, "target": "sarsa"}, env)
+        td = _rollout({"name": "td", "step_size": 0.1}, env)
+        units = SEEDS * ROLLOUT_STEPS * REPEATS
         works = {
             "engram q_learning": (ours, units),
             "engram sarsa": (sarsa, units),
@@ -44,13 +44,13 @@ def main(json: bool) -> dict[str, Any]:
 _PAIR = ("engram q_learning", "gymnasium + numpy")
 
 
-def _stretch(agent: dict[str, Any], env: dict[str, Any]) -> Callable[[], None]:
+def _rollout(agent: dict[str, Any], env: dict[str, Any]) -> Callable[[], None]:
     session = Session(build({"seeds": SEEDS, "steps": 10**12, "threads": 1, "agent": agent, "env": env}))
     set_threads(1)
 
     def work() -> None:
         for _ in range(REPEATS):
-            session.agent.rollout(session.env.env_batch, STRETCH)
+            session.agent.rollout(session.env.env_batch, ROLLOUT_STEPS)
 
     return work
 

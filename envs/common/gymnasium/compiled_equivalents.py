@@ -77,7 +77,7 @@ def is_bare(env: gymnasium.Env[Any, Any]) -> bool:
 def _is_as_made(core: Any) -> bool:
     """Return whether an original has its class's numbers and methods, but for settings that its equivalent takes over.
 
-    Whoever registers it may have changed its gravity since, or put a method of their own in its place.
+    The code that registers it may have changed its gravity since, or replaced one of its methods.
     """
     plain = type(core)()
     return all(

@@ -208,7 +208,7 @@ def readable_reason(error: Exception) -> str:
 def unpacked(place: Place, what: str = "a file", usual: float = DATA) -> Iterator[BinaryIO]:
     """Open a regular file, decompressing gzip by its content, whatever its name.
 
-    Whoever reads asks for no more than the file's own head declares, after :func:`check_size` has allowed that.
+    Callers ask for no more than the file's own head declares, after :func:`check_size` has allowed that.
 
     Raises:
         UnreadableError: see :func:`open_file`.
