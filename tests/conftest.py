@@ -14,6 +14,7 @@ from simulator.commands import main
 from tests.helpers.commands import CommandOutput, Engram, RunProcess
 from tests.helpers.paths import ROOT
 
+os.environ.pop("COLUMNS", None)  # tables have the width that a test asks for
 settings.register_profile("engram", deadline=None)
 settings.load_profile("engram")
 

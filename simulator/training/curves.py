@@ -152,7 +152,7 @@ class Recorder:
     def state(self) -> State:
         """Return the running episodes, the curve, and how much of it has become rows."""
         numbers = {"step": self._step, "given": self._given, "running": self._running.copy()}
-        numbers |= {"steps": self._steps, "spans": np.array(self._spans, np.int64)}
+        numbers |= {"steps": self._steps, "spans": {str(i): span._asdict() for i, span in enumerate(self._spans)}}
         return numbers | {name: column.copy() for name, column in self._points._asdict().items()}
 
     def restore(self, state: State) -> None:
@@ -160,7 +160,7 @@ class Recorder:
         self._step = state["step"]
         self._given = state["given"]
         self._running[:] = state["running"]
-        spans = [Span(*span) for span in state["spans"].tolist()]
+        spans = [Span(**span) for span in state["spans"].values()]
         self._make_points(self._continued(spans, state["steps"]))
         for name, column in self._points._asdict().items():
             n = min(column.shape[1], state[name].shape[1])

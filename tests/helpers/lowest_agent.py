@@ -48,6 +48,12 @@ class Lowest:
     def policy(self):
         return self
 
+    def state(self):
+        return {"steps": self._steps}
+
+    def restore(self, state):
+        self._steps = state["steps"]
+
     def probs(self, obs):
         return None
 

@@ -59,7 +59,7 @@ def test_plots_are_figures_of_matplotlib(lab, monkeypatch):
 
     run = simulator.load("r1", lab=lab)
     axes = run.plot()
-    assert axes.get_xlabel() == "environment steps"
+    assert axes.get_xlabel() == "environment steps per seed"
     assert axes.get_title(loc="left") == "CartPole-v1"
     assert max(line.get_xdata()[-1] for line in axes.lines) == 2_000
     own = Figure().add_subplot()

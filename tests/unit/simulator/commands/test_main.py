@@ -39,7 +39,7 @@ SUMMARY = {
 
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Record each run instead of training: (config or run, lab, view, label)."""
+    """Record each run instead of training: (config or run, lab, options, playback)."""
     calls: list[Any] = []
 
     def play(*given: Any) -> Any:
@@ -128,9 +128,9 @@ def test_options_win_over_the_file_and_the_file_over_the_preset(played: list[Any
     )
     words = ["run", "--config", "run.toml", "--seeds", "4", "--agent.count", "6", "--env.inner.level", ".5"]
     engram(*words, "--lab", "other", "--view", "none", "--label", "my words")
-    config, lab, view, label, keep_replay = played[0]
-    assert (config.seeds, config.steps, lab, view(), label) == (4, 9, "other", None, "my words")
-    assert keep_replay is False
+    config, lab, options, playback = played[0]
+    assert (config.seeds, config.steps, lab, options.label, playback) == (4, 9, "other", "my words", None)
+    assert options.keep_replay is False
     assert (config.agent_settings.count, config.agent_settings.rate) == (6, 2.0)
     assert config.env_settings.inner.level == 0.5
 

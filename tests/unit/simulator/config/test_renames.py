@@ -2,7 +2,8 @@
 
 import pytest
 
-from simulator.api import Trainer
+from simulator import Trainer
+from simulator import trainer as trainer_module
 from simulator.config import codec, renames
 from simulator.config import run as run_config
 from simulator.config.renames import Change
@@ -190,14 +191,12 @@ def test_recall_benchmarks_and_tournaments_of_former_names(tmp_path, engram, mon
 
 
 def test_a_saved_trainer_of_former_names_is_loaded(tmp_path, monkeypatch):
-    from simulator import api
-
     trainer = Trainer("q_learning", "FrozenLake-v1", agent_settings={"step_size": 0.3})
     trainer.learn(50)
     with monkeypatch.context() as then:
-        to_toml = api.to_toml
-        then.setattr(api, "to_toml", lambda own: as_of_then(to_toml(own), QUALITY))
-        then.setattr(api, "installed", lambda: {"engram-rl": "0.0.7"})
+        to_toml = trainer_module.to_toml
+        then.setattr(trainer_module, "to_toml", lambda own: as_of_then(to_toml(own), QUALITY))
+        then.setattr(trainer_module, "installed", lambda: {"engram-rl": "0.0.7"})
         trainer.save(tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match=r"quality.*engram-rl 0.0.7 made it"):
         Trainer.load(tmp_path / "a.safetensors")

@@ -192,6 +192,7 @@ def stored_run(name: str, label: str) -> dict:
     curve = {"steps": [10, 20], "iqm": [0.25, 0.5], "low": [0.0, 0.25], "high": [0.5, 0.75]}
     interval = {"median": 10.0, "mean": 0.5, "low": None, "high": None, "per_seed": [10.0, None]}
     solved = {"threshold": 0.5, "fraction": 0.5, "final": 0.5, "first_steps": interval, "stayed_interval": interval}
+    solved["eval_every"] = 10
     evaluation = {"iqm": 0.5, "low": 0.25, "high": 0.75, "equal": None, "cut": [0, 0], "without_score": 0, "step": 20}
     evaluation |= {"per_seed": [0.25, float("nan")], "exact_per_seed": None}
     return {

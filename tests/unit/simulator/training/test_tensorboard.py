@@ -122,11 +122,13 @@ def _seeds(n):
 def test_a_run_that_goes_on_adds_what_is_new(tmp_path, engram, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def stop(snapshot):
-        return snapshot.phase == "preparing"
+    monkeypatch.setattr("simulator.training.loop.REPORT_EVERY", 0.0)
+
+    def goes_on(snapshot):
+        return snapshot.step == 0
 
     steps = 400_000
-    first = simulator.run("random_walk", "rooms", seeds=1, steps=steps, callback=stop, tensorboard="events")
+    first = simulator.run("random_walk", "rooms", seeds=1, steps=steps, callback=goes_on, tensorboard="events")
     assert 0 < first.summary["step"] < steps
     engram("resume", "r1", "--view", "none", "--tensorboard", "events")
     read = scalars(tmp_path / "events" / "r1" / "seed-0")["rollout/ep_rew_mean"]
@@ -149,7 +151,7 @@ def test_a_trainer_and_the_command_write_too(tmp_path, engram, monkeypatch):
     (tmp_path / "file").write_text("")
     assert "file: cannot be made" in engram(*words, "--tensorboard", "file", code=2).err
     assert "expected --view" in engram("resume", _benchmark(), "--tensorboard", "events", code=2).err
-    assert [row["run"] for row in engram("list", "runs", "--json").json["runs"]] == ["r2", "r1"]
+    assert [row["run"] for row in engram("list", "runs", "--json").json["runs"]] == ["r1", "r2"]
 
 
 def _benchmark() -> str:

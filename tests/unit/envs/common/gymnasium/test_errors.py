@@ -54,6 +54,7 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch):
     for name in [name for name in sys.modules if name.startswith(("Box2D", "gymnasium.envs.box2d"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ale_py", None)
+    monkeypatch.delitem(gymnasium.registry, "ALE/Pong-v5", raising=False)
     _refused(lambda: adapter.make("ALE/Pong-v5", [0], Config()), 'pip install "ale-py"')
 
     def missing(**kwargs):
