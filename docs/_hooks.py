@@ -31,8 +31,8 @@ from typing import Any
 from mkdocs.exceptions import PluginError
 
 from simulator.commands import main as command_line
-from simulator.commands.command import EVERYWHERE
-from simulator.commands.parser import SHORT, format_value, option_of
+from simulator.commands.parsing.command import EVERYWHERE
+from simulator.commands.parsing.parser import SHORT, format_value, option_of
 from simulator.config.presets import strategies
 from simulator.config.validation import describe
 from simulator.machine import described

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs
 from simulator.core.files.writing import write_file
 from simulator.core.registry import ROOT, unknown_name_message
 

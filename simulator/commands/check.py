@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs
 from simulator.commands.run import announce_compiling
 from simulator.core.files.escaping import visible
 

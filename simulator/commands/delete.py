@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.core.files.escaping import visible
 from simulator.core.snapshots import TOURNAMENT
 from simulator.store.cell_store import CellStore, kind_of

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.config import recall
 from simulator.config import tournament as tournament_config
 from simulator.config.run import RunConfig, build
@@ -120,9 +120,9 @@ def act(args: ParsedArgs) -> CommandResult:
 def watch(lab: str) -> int:
     """Show one run that learns, slow at first and faster and faster; the number of the signal that ended it, or 0."""
     from simulator.commands import run
-    from simulator.commands.driver import drive, interruption_line
-    from simulator.commands.keyboard import Keyboard
-    from simulator.commands.playback import Playback
+    from simulator.commands.live.driver import drive, interruption_line
+    from simulator.commands.live.keyboard import Keyboard
+    from simulator.commands.live.playback import Playback
     from simulator.views.run import terminal_view
 
     playback = Playback(FIRST_SPEED, Keyboard.of_terminal(), doubles_every=DOUBLES_EVERY, any_key_skips=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.core import registry
 
 OK = "ok"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.console import print_result, print_table
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.config import presets
 from simulator.core import registry
 

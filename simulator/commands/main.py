@@ -16,10 +16,10 @@ from importlib import import_module
 from typing import NamedTuple
 
 from simulator import console
-from simulator.commands.command import Command, Options, ParsedArgs, checked_options
-from simulator.commands.help import help_text
 from simulator.commands.list import SHOWN
-from simulator.commands.parser import parse
+from simulator.commands.parsing.command import Command, Options, ParsedArgs, checked_options
+from simulator.commands.parsing.help import help_text
+from simulator.commands.parsing.parser import parse
 from simulator.config.validation import settings
 from simulator.core import registry
 from simulator.core.files.escaping import MAX_PATH, shortened
@@ -92,7 +92,7 @@ def _dispatch(words: list[str]) -> int:
         console.print_result(f"engram {version_of(OURS)}")
         return 0
     if words[0] in ("--install-completion", "--show-completion", "--complete"):
-        from simulator.commands import completion
+        from simulator.commands.parsing import completion
 
         completion.act(words[0], words[1:])
         return 0

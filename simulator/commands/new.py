@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator import console
-from simulator.commands.command import DASH, Command, CommandResult, ParsedArgs
+from simulator.commands.parsing.command import DASH, Command, CommandResult, ParsedArgs
 from simulator.core import registry
 from simulator.core.files.escaping import checked_name, visible
 from simulator.core.files.writing import write_file

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, Options, ParsedArgs, lab_of
+from simulator.commands.parsing.command import Command, CommandResult, Options, ParsedArgs, lab_of
 from simulator.commands.report import kind_of, stored
 from simulator.core.files.escaping import visible
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.core.files.escaping import visible
 from simulator.core.snapshots import RUN
 from simulator.store import checkpoints

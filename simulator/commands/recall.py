@@ -7,9 +7,17 @@ from collections.abc import Generator
 from typing import Any
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs, check_kinds, lab_of, named_players, view_of
-from simulator.commands.driver import drive, interruption_line
-from simulator.commands.help import PlayerHelp, player_help
+from simulator.commands.live.driver import drive, interruption_line
+from simulator.commands.parsing.command import (
+    Command,
+    CommandResult,
+    ParsedArgs,
+    check_kinds,
+    lab_of,
+    named_players,
+    view_of,
+)
+from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.run import MakeView, Outcome, announce_compiling
 from simulator.config.codec import assemble, of_record, own_settings, read, table_at
 from simulator.config.presets import find_memory, memory_presets

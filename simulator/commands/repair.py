@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.commands.command import Command, CommandResult, ParsedArgs
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs
 from simulator.store import repair
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from simulator.commands.command import Command, CommandResult, Options, ParsedArgs, lab_of, refuse_unused
+from simulator.commands.parsing.command import Command, CommandResult, Options, ParsedArgs, lab_of, refuse_unused
 
 FORMS = ("table", "csv", "latex", "json")  # forms for other programs; the last one is every command's
 

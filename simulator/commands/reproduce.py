@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
 from simulator.commands.show import is_tournament
 from simulator.config.codec import of_record
 from simulator.config.run import RunConfig
@@ -22,7 +22,7 @@ from simulator.store.lab import existing
 from simulator.store.run_records import changed
 
 if TYPE_CHECKING:
-    from simulator.commands.driver import Wait
+    from simulator.commands.live.driver import Wait
     from simulator.store.cell_store import CellStore, JobKey, JobRecord
     from simulator.store.records import RunRecord
     from simulator.store.run_store import Store
@@ -163,7 +163,7 @@ def compare(stored: Rows, replayed: Rows) -> dict[str, Any] | None:
 
 def _play(record: RunRecord, other: Store) -> str:
     """Run a stored experiment again in another lab, as far as it was stored, and return its id there."""
-    from simulator.commands.driver import Wait, telling
+    from simulator.commands.live.driver import Wait, telling
 
     wait = Wait(unseen=True, doing=f"{record.run}: reproducing")
     with telling(wait):

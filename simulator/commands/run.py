@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulator.commands.command import (
+from simulator.commands.parsing.command import (
     Command,
     CommandResult,
     Options,
@@ -17,7 +17,7 @@ from simulator.commands.command import (
     named_players,
     view_of,
 )
-from simulator.commands.help import PlayerHelp, player_help
+from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.config.codec import assemble, of_record, own_settings, read
 from simulator.config.presets import find
 from simulator.config.run import RunConfig
@@ -29,7 +29,7 @@ from simulator.core.files.reading import is_path
 from simulator.core.notices import forget_notices, send_notices_to
 
 if TYPE_CHECKING:
-    from simulator.commands.playback import Playback
+    from simulator.commands.live.playback import Playback
     from simulator.core.snapshots import RunSnapshot, View
     from simulator.store.run_store import Store
 
@@ -87,8 +87,8 @@ def playback_of(options: Options) -> Playback | None:
         if options.slow is not None:
             raise ValueError("--slow: nothing is shown with --view none, expected --view terminal")
         return None
-    from simulator.commands.keyboard import Keyboard
-    from simulator.commands.playback import Playback
+    from simulator.commands.live.keyboard import Keyboard
+    from simulator.commands.live.playback import Playback
 
     return Playback(options.slow, Keyboard.of_terminal())
 
@@ -204,7 +204,7 @@ def _play(
     view: View[RunSnapshot] | None,
     playback: Playback | None,
 ) -> Outcome:
-    from simulator.commands.driver import drive, interruption_line
+    from simulator.commands.live.driver import drive, interruption_line
 
     driven = drive(snapshots, view, begun, playback)
     snapshot = driven.last

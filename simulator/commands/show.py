@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs, lab_of
-from simulator.commands.parser import format_value
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.commands.parsing.parser import format_value
 from simulator.config.validation import Setting, describe, nested_fields, settings
 from simulator.core import registry
 from simulator.core.files.escaping import visible

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from simulator import console
-from simulator.commands.command import Command, CommandResult, ParsedArgs
-from simulator.commands.help import PlayerHelp, player_help
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs
+from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.core.mdp.average_reward import average_reward

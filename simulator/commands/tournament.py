@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from simulator import console
-from simulator.commands.command import (
+from simulator.commands.live.driver import drive, interruption_line
+from simulator.commands.parsing.command import (
     DASH,
     Command,
     CommandResult,
@@ -20,7 +21,6 @@ from simulator.commands.command import (
     refuse_unused,
     view_of,
 )
-from simulator.commands.driver import drive, interruption_line
 from simulator.commands.run import MakeView, Outcome, announce_compiling
 from simulator.config import presets
 from simulator.config.codec import assemble, of_record, own_settings, read, stored_notes

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simulator import console
-from simulator.commands.parser import format_value
+from simulator.commands.parsing.parser import format_value
 from simulator.config.codec import stored_tables, tables_of
 from simulator.config.run import RunConfig, build
 from simulator.core.files.escaping import shortened

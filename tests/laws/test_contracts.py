@@ -12,7 +12,7 @@ import pytest
 from gymnasium import spaces
 
 from simulator.checks import agents, envs
-from simulator.commands.parser import format_value
+from simulator.commands.parsing.parser import format_value
 from simulator.commands.show import player_entry
 from simulator.config.validation import settings
 from simulator.core import registry

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import simulator
-from simulator.commands.help import player_help
+from simulator.commands.parsing.help import player_help
 from simulator.config.run import build
 from simulator.core import registry
 from simulator.training.session import Session

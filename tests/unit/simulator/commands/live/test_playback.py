@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulator.commands.keyboard import RIGHT
-from simulator.commands.playback import FRAME_SECONDS, Playback
+from simulator.commands.live.keyboard import RIGHT
+from simulator.commands.live.playback import FRAME_SECONDS, Playback
 from simulator.config.run import build
 from simulator.core.snapshots import RunSnapshot, Stride
 from simulator.store.run_store import Store

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
-from simulator.commands.help import PlayerHelp
-from simulator.commands.parser import option_of
+from simulator.commands.parsing.help import PlayerHelp
+from simulator.commands.parsing.parser import option_of
 from simulator.config.validation import ConfigSource, Setting, settings
 from simulator.core import registry
 from simulator.core.field_types import Share

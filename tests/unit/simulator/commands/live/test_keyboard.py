@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from simulator.commands.keyboard import RIGHT, Keyboard, _has_line
+from simulator.commands.live.keyboard import RIGHT, Keyboard, _has_line
 
 
 class Terminal:

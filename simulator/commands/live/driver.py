@@ -20,8 +20,8 @@ from simulator.core.snapshots import ENDED, Snapshot, View
 from simulator.core.stopping import stop_requests_from
 
 if TYPE_CHECKING:
-    from simulator.commands.keyboard import Keyboard
-    from simulator.commands.playback import Playback
+    from simulator.commands.live.keyboard import Keyboard
+    from simulator.commands.live.playback import Playback
 
 _HANGUP = getattr(signal, "SIGHUP", 0)  # not every system has it
 AT_ONCE = 0.5  # seconds

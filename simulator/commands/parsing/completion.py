@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args, get_origin
 
 from simulator import console
-from simulator.commands.help import remembered
-from simulator.commands.parser import SHORT, option_of
+from simulator.commands.parsing.help import remembered
+from simulator.commands.parsing.parser import SHORT, option_of
 from simulator.config.validation import Setting, is_list
 from simulator.core import registry
 from simulator.core.files.escaping import visible
@@ -283,8 +283,8 @@ def preset_names(kind: str) -> list[str]:
 
 def _stored(kind: str) -> list[Candidate]:
     """Return the runs or the tournaments of the lab that commands use without ``--lab``, the newest first."""
-    from simulator.commands.command import Options, lab_of
     from simulator.commands.list import listing
+    from simulator.commands.parsing.command import Options, lab_of
 
     with contextlib.suppress(Exception):  # a lab that cannot be read completes nothing
         rows = listing(kind, lab_of(Options()))[kind]

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulator.commands.driver import AT_ONCE, drive
+from simulator.commands.live.driver import AT_ONCE, drive
 from simulator.core.protocols import Curve
 from simulator.core.snapshots import RunSnapshot
 from tests.helpers.commands import RunProcess
@@ -115,7 +115,7 @@ def test_errors_are_bad_input_before_the_first_snapshot_and_failures_later() -> 
 @pytest.mark.slow
 def test_a_second_signal_leaves_at_once() -> None:
     code = (
-        "import os, signal, threading\nfrom tests.unit.simulator.commands.test_driver import drive, game\n"
+        "import os, signal, threading\nfrom tests.unit.simulator.commands.live.test_driver import drive, game\n"
         "def twice():\n    os.kill(os.getpid(), signal.SIGINT)\n"
         f"    threading.Event().wait({AT_ONCE} + 0.2)\n    os.kill(os.getpid(), signal.SIGINT)\n"
         "    threading.Event().wait()\n    yield 1\n"
@@ -132,7 +132,7 @@ def test_a_second_signal_leaves_at_once() -> None:
 def test_signals_that_come_at_once_are_one() -> None:
     """As ``timeout`` sends them: to its child, and to the child's group."""
     code = (
-        "import os, signal\nfrom tests.unit.simulator.commands.test_driver import drive, game, snapshot\n"
+        "import os, signal\nfrom tests.unit.simulator.commands.live.test_driver import drive, game, snapshot\n"
         "def twice(log):\n    try:\n        yield snapshot(0, 'preparing')\n"
         "        os.kill(os.getpid(), signal.SIGTERM)\n        os.kill(os.getpid(), signal.SIGTERM)\n"
         "        yield snapshot(1, 'training')\n        yield snapshot(2, 'training')\n"
@@ -242,9 +242,9 @@ def waiting(monkeypatch: pytest.MonkeyPatch, view: Watcher | None, slow: int) ->
                 assert told.acquire(timeout=30)
             yield snapshot(step, ("preparing", "training", "evaluating", "training", "done")[step])
 
-    monkeypatch.setattr("simulator.commands.driver.print_status", tell)
-    monkeypatch.setattr("simulator.commands.driver.FIRST_LINE", 0.05)
-    monkeypatch.setattr("simulator.commands.driver.NEXT_LINES", 0.05)
+    monkeypatch.setattr("simulator.commands.live.driver.print_status", tell)
+    monkeypatch.setattr("simulator.commands.live.driver.FIRST_LINE", 0.05)
+    monkeypatch.setattr("simulator.commands.live.driver.NEXT_LINES", 0.05)
     drive(snapshots(), view, lambda first: None)
 
 
@@ -261,10 +261,10 @@ def test_a_long_step_is_told_where_there_is_no_view(monkeypatch, capsys):
 
 def test_no_line_disturbs_a_view_on_a_terminal(monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("simulator.commands.driver.FIRST_LINE", 0.01)
-    monkeypatch.setattr("simulator.commands.driver.NEXT_LINES", 0.01)
+    monkeypatch.setattr("simulator.commands.live.driver.FIRST_LINE", 0.01)
+    monkeypatch.setattr("simulator.commands.live.driver.NEXT_LINES", 0.01)
     lines: list[str] = []
-    monkeypatch.setattr("simulator.commands.driver.print_status", lines.append)
+    monkeypatch.setattr("simulator.commands.live.driver.print_status", lines.append)
     first = threading.Event()
 
     def snapshots() -> Iterator[RunSnapshot]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-from simulator.commands.parser import ALONE, SHORT, format_value, option_of
+from simulator.commands.parsing.parser import ALONE, SHORT, format_value, option_of
 from simulator.config.validation import Setting, describe, is_list, nested_fields, settings
 from simulator.core import registry
 

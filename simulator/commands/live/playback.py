@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from simulator.commands.keyboard import RIGHT, Keyboard
+from simulator.commands.live.keyboard import RIGHT, Keyboard
 from simulator.core.snapshots import ENDED, Snapshot, Stride
 from simulator.views.controls import Controls
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.commands.completion import SCRIPTS, candidates, preset_names
 from simulator.commands.main import COMMANDS
+from simulator.commands.parsing.completion import SCRIPTS, candidates, preset_names
 from simulator.config import presets
 from simulator.core import registry
 from tests.helpers.commands import Engram
@@ -65,7 +65,7 @@ def test_runs_of_the_lab_are_offered(engram: Engram) -> None:
 def test_presets_are_remembered_so_that_no_player_is_imported() -> None:
     assert preset_names("memories") == list(presets.memory_presets())
     assert preset_names("agents") == [preset.name for preset in presets.every()[0]]
-    calls = "from simulator.commands.completion import candidates as c; c(['recall', '']); c(['run', 'td', ''])"
+    calls = "from simulator.commands.parsing.completion import candidates as c; c(['recall', '']); c(['run', 'td', ''])"
     loaded = "import sys; print(*{'numba', 'torch', 'agents.td', 'memory.rbm'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", f"{calls}\n{loaded}"], cwd=ROOT, capture_output=True, check=True)
     assert done.stdout.split() == []

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from simulator.commands import main, run
-from simulator.commands.command import Options
-from simulator.commands.help import help_text, player_help
-from simulator.commands.parser import ParsedWords, parse
+from simulator.commands.parsing.command import Options
+from simulator.commands.parsing.help import help_text, player_help
+from simulator.commands.parsing.parser import ParsedWords, parse
 from simulator.config.validation import Setting, settings
 from tests.helpers.commands import Engram
 from tests.helpers.toys import PATH
