@@ -81,13 +81,17 @@ def jit_or_python(*, inline: bool) -> Callable[..., Any]:
     return lambda function: jit_implementation(function, inline=inline)(function)
 
 
-def jit_implementation(generic: Callable[..., Any], *, inline: bool) -> Callable[..., Any]:
-    """Let compiled code that calls the plain function ``generic`` call the decorated function in its place."""
+def jit_implementation(generic: Callable[..., Any], *, inline: bool, of: type[Any] | None = None) -> Callable[..., Any]:
+    """Let compiled code that calls the plain function ``generic`` call the decorated function in its place.
+
+    With ``of``, a class of named tuples, only where the first argument is one: so a function can have an
+    implementation for each kind of network or cell.
+    """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)  # numba compares the signatures
-        def implementation(*args: Any) -> Callable[..., Any]:
-            return function
+        def implementation(*args: Any) -> Callable[..., Any] | None:
+            return function if of is None or getattr(args[0], "instance_class", None) is of else None
 
         overload(generic, jit_options={**_PLAIN, "forceinline": inline, "_nrt": False})(implementation)
         return function

@@ -41,10 +41,12 @@ class Net(NamedTuple):
     sizes: Array  # int64 [L + 1]: inputs, hidden units, outputs
     tanh: bool
     params: Array  # float32 [S, P]
+    first: int  # index in P of the first layer's parameters; those before it are of a recurrence
     outputs: Array  # float32 [W, *]: outputs of every layer for the batch, one layer after the other
     deltas: Array  # float32 [W, 2, *]: gradients at two neighbouring layers
     gradient: Array  # float32 [W, P]
     row: Array  # float32 [W, 2, widest]: outputs of two neighbouring layers for a single observation
+    input_grad: Array  # float32 [W, *]: gradient at the inputs, which only what lies before the layers needs
 
 
 def n_params(sizes: Sequence[int]) -> int:
@@ -52,13 +54,21 @@ def n_params(sizes: Sequence[int]) -> int:
     return sum((n + 1) * m for n, m in pairwise(sizes))
 
 
-def make_net(sizes: Sequence[int], tanh: bool, seed_list: Sequence[int], batch: int) -> Net:
-    """Make S networks with random weights from each seed's own stream, for batches of up to ``batch`` rows."""
+def make_net(
+    sizes: Sequence[int], tanh: bool, seed_list: Sequence[int], batch: int, before: Array | None = None
+) -> Net:
+    """Make S networks with random weights from each seed's own stream, for batches of up to ``batch`` rows.
+
+    ``before`` float32 [S, P'] are the parameters of a recurrence, whose outputs are the layers' inputs.
+    """
     n_seeds = len(seed_list)
-    total = n_params(sizes)
+    first = 0 if before is None else before.shape[1]
+    total = first + n_params(sizes)
     params = np.empty((n_seeds, total), np.float32)
+    if before is not None:
+        params[:, :first] = before
     for row, generator in zip(params, rng.generators(seed_list, "weights"), strict=True):
-        end = 0
+        end = first
         for fan_in, width in pairwise(sizes):
             start = end
             end += (fan_in + 1) * width
@@ -67,10 +77,12 @@ def make_net(sizes: Sequence[int], tanh: bool, seed_list: Sequence[int], batch: 
         sizes=np.array(sizes, np.int64),
         tanh=tanh,
         params=params,
+        first=first,
         outputs=np.zeros((n_seeds, batch * sum(sizes[1:])), np.float32),
         deltas=np.zeros((n_seeds, 2, batch * max(sizes[1:])), np.float32),
         gradient=np.zeros((n_seeds, total), np.float32),
         row=np.zeros((n_seeds, 2, max(sizes)), np.float32),
+        input_grad=np.zeros((n_seeds, batch * sizes[0] if first else 0), np.float32),
     )
 
 
@@ -98,7 +110,7 @@ def named_weights(net: Net) -> NamedWeights:
     Layers are 0, 2, 4 and so on, with the activations between them: ``0.weight`` [S, out, in], ``0.bias`` [S, out].
     """
     named = {}
-    at = 0
+    at = net.first
     for layer, (n, m) in enumerate(pairwise(net.sizes.tolist())):
         named[f"{2 * layer}.weight"] = net.params[:, at : at + n * m].reshape(-1, n, m).swapaxes(1, 2).copy()
         at += (n + 1) * m
@@ -162,7 +174,7 @@ def forward(net, i, w, x):
     """Write outputs of seed i at x [B, in] to ``net.outputs[w, outputs_at(net, B):]``, [B, out] in rows."""
     n_rows = x.shape[0]
     last = len(net.sizes) - 2
-    at = 0
+    at = net.first
     start = 0
     inputs = x
     for layer in range(last + 1):
@@ -188,7 +200,7 @@ def outputs_at(net, n_rows):
 def forward_row(net, i, w, x, out):
     """Write outputs ``out`` [out] of seed i at one observation x [in], without a batch, for acting."""
     last = len(net.sizes) - 2
-    at = 0
+    at = net.first
     for layer in range(last + 1):
         n = net.sizes[layer]
         m = net.sizes[layer + 1]
@@ -241,6 +253,9 @@ def backward(net, i, w, x, dy):
                 bias_grad[c] += delta[r, c]
         if layer == 0:
             product(x.T, delta, weight_grad)
+            if net.first > 0:
+                input_grad = net.input_grad[w, : n_rows * n].reshape((n_rows, n))
+                product(delta, net.params[i, at : at + n * m].reshape((n, m)).T, input_grad)
         else:
             start -= n_rows * n
             before = net.outputs[w, start : start + n_rows * n].reshape((n_rows, n))

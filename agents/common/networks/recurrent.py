@@ -1,0 +1,550 @@
+"""Recurrent networks, compiled: layers of a cell unrolled over sequences, and dense layers on top of their states.
+
+Elman 1990; Werbos 1990 (backpropagation through time). What a cell computes stands in its own file in
+``agents/components``: ``cell_forward`` and ``cell_backward`` take one row. Here is what all cells share: parameters,
+the products of all rows, the order of time, and where sequences begin and end.
+
+A cell's gates are functions of z + u, with z = x Wx + b from the layer's input x and u = h Wh from its last output h.
+The parameters of a layer lie flat: Wx [in, G], Wh [H, G], b [G], and, for a cell that has them, biases of the last
+columns of u. The layers come first in a seed's parameters; those of the dense layers follow.
+
+Rows are steps, T of them: one sequence after the other, each in the order of time. A sequence begins with a carry,
+zeros where an episode begins; neither state nor gradient passes from one sequence to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from agents.common.networks import dense
+from agents.common.networks.dense import NamedWeights, Net, Width, forward_row, make_net, n_params, product
+from simulator.core import rng
+from simulator.core.field_types import Count, CountOrZero
+from simulator.core.jit import jit, jit_inline
+from simulator.core.protocols import Array
+
+
+@dataclass(frozen=True)
+class RecurrenceSettings:
+    """Settings that every cell has."""
+
+    units: Width = 64
+    """units of every layer"""
+    layers: Count = 1
+    """layers; each takes the outputs of the one before it"""
+    init: Literal["orthogonal", "uniform"] = "orthogonal"
+    """recurrent weights at first: an orthogonal matrix for every gate, or uniform in +-1/sqrt(units)"""
+    last_action: bool = True
+    """the cell sees the last action beside the observation"""
+    last_reward: bool = False
+    """the cell sees the last reward beside the observation"""
+    skip: bool = True
+    """the dense layers see the observation beside the cell's output"""
+    truncate: CountOrZero = 0
+    """steps of a sequence through which a gradient flows back at most; 0: all of them"""
+    trainable: bool = True
+    """off: the cell keeps its first weights, as a control"""
+
+
+class CellShape(NamedTuple):
+    """What a cell needs, in numbers per unit."""
+
+    columns: int  # of z and u
+    carried: int  # from step to step; the first is its output
+    saved: int  # for the gradient, beside z
+    hidden_biases: int  # of u, in its last columns
+
+
+class Recurrence(NamedTuple):
+    """A kind of cell with its settings, as ``make`` of its file returns it."""
+
+    cell: Any  # a named tuple of its units, of a class of its own
+    shape: CellShape
+    settings: RecurrenceSettings
+    biases: Callable[[np.random.Generator], Array]  # of one layer at first, [G + hidden biases]
+
+    def n_params(self, n_in: int) -> int:
+        """Return the number of parameters of all layers."""
+        return sum(self._layer_params(n) for n in self._layer_inputs(n_in))
+
+    def _layer_inputs(self, n_in: int) -> list[int]:
+        return [n_in] + [self.settings.units] * (self.settings.layers - 1)
+
+    def _layer_params(self, n_in: int) -> int:
+        units = self.settings.units
+        return (n_in + units + 1) * self.shape.columns * units + self.shape.hidden_biases * units
+
+    def layout(self, n_in: int) -> tuple[Layer, ...]:
+        """Return where each layer lies."""
+        layers, first = [], 0
+        for at, n in enumerate(self._layer_inputs(n_in)):
+            layers.append(Layer(n, first, at * self.n_carried))
+            first += self._layer_params(n)
+        return tuple(layers)
+
+    @property
+    def n_carried(self) -> int:
+        """Numbers that a layer carries."""
+        return self.shape.carried * self.settings.units
+
+    def initial_params(self, n_in: int, seed_list: Sequence[int]) -> Array:
+        """Sample the first parameters of every seed from its own stream, float32 [S, P]."""
+        rows = []
+        for generator in rng.generators(seed_list, "recurrence"):
+            rows.append(np.concatenate([self._initial_layer(n, generator) for n in self._layer_inputs(n_in)]))
+        return np.array(rows, np.float32)
+
+    def _initial_layer(self, n_in: int, generator: np.random.Generator) -> Array:
+        units, columns = self.settings.units, self.shape.columns
+        bound = 1.0 / sqrt(units)
+        from_input = generator.uniform(-bound, bound, (n_in, columns * units))
+        if self.settings.init == "orthogonal":
+            from_hidden = np.hstack([_orthogonal(units, generator) for _ in range(columns)])
+        else:
+            from_hidden = generator.uniform(-bound, bound, (units, columns * units))
+        return np.concatenate([from_input.ravel(), from_hidden.ravel(), self.biases(generator)])
+
+
+def _orthogonal(n: int, generator: np.random.Generator) -> Array:
+    """Sample an orthogonal matrix, uniformly (Mezzadri 2007)."""
+    q, r = np.linalg.qr(generator.standard_normal((n, n)))
+    return np.asarray(q * np.sign(np.diag(r)))
+
+
+class Layer(NamedTuple):
+    """Inputs of a layer, and where it lies."""
+
+    n_in: int
+    first: int  # index of its first parameter in a seed's
+    carry: int  # index of its first number in a carry
+
+
+class Sequences(NamedTuple):
+    """The sequences that pass through a network at once, in each row w of the working space."""
+
+    end: Array  # int64 [W, B], the row behind each sequence's last
+    carry: Array  # float32 [W, B, C], before each sequence's first step
+    burn_in: int  # steps of a sequence that get no gradient: they only bring its carry up to date
+
+
+class RecurrentNet(NamedTuple):
+    """S recurrent networks of one shape, and working space for W batches of up to T rows in B sequences."""
+
+    cell: Any
+    layers: tuple[Layer, ...]
+    units: int  # H
+    columns: int  # G, of z and u
+    carried: int  # numbers that a layer carries
+    saved: int
+    hidden_biases: int
+    skip: bool
+    truncate: int
+    trainable: bool
+    params: Array  # float32 [S, P], the array of ``head``
+    head: Net  # dense layers
+    z: Array  # float32 [W, L, T * G]; a cell leaves its gates there
+    z_grad: Array  # float32 [W, T * G]
+    u_grad: Array  # float32 [W, T * G]
+    state: Array  # float32 [W, L, T * carried], after every step
+    hidden: Array  # float32 [W, L, T * H], output of every step
+    hidden_before: Array  # float32 [W, L, T * H], output of the step before
+    kept: Array  # float32 [W, L, T * saved]
+    top: Array  # float32 [W, T * (H + in)], inputs of the dense layers where they see the observation
+    output_grad: Array  # float32 [W, T * H], at a layer's outputs
+    carry_grad: Array  # float32 [W, B, carried]
+    row: Array  # float32 [W, carried], scratch
+    step_hidden: Array  # float32 [W, B * H], of the sequences that go on
+    step_u: Array  # float32 [W, B * G]
+    acting: Array  # float32 [W, 2 G + carried + saved + H + in], scratch of a single step
+
+
+class Carry(NamedTuple):
+    """What S learners carry from step to step, each in its own episode."""
+
+    state: Array  # float32 [S, C]
+    action: Array  # float32 [S, A], the last one: one-hot, or its numbers; zeros in an episode's first step
+    reward: Array  # float32 [S], the last one
+
+
+def make_recurrent_net(
+    recurrence: Recurrence,
+    n_in: int,
+    hidden: Sequence[int],
+    n_outputs: int,
+    tanh: bool,
+    seed_list: Sequence[int],
+    n_rows: int,
+    n_sequences: int,
+) -> RecurrentNet:
+    """Make S networks with random weights from each seed's own streams, for batches of ``n_rows`` in ``n_sequences``."""
+    shape, settings = recurrence.shape, recurrence.settings
+    n_seeds, units, n_layers = len(seed_list), settings.units, settings.layers
+    columns, carried, saved = (n * units for n in (shape.columns, shape.carried, shape.saved))
+    n_top = units + (n_in if settings.skip else 0)
+    before = recurrence.initial_params(n_in, seed_list)
+    head = make_net((n_top, *hidden, n_outputs), tanh, seed_list, n_rows, before)
+
+    def space(*shape: int) -> Array:
+        return np.zeros((n_seeds, *shape), np.float32)
+
+    return RecurrentNet(
+        cell=recurrence.cell,
+        layers=recurrence.layout(n_in),
+        units=units,
+        columns=columns,
+        carried=carried,
+        saved=saved,
+        hidden_biases=shape.hidden_biases * units,
+        skip=settings.skip,
+        truncate=settings.truncate,
+        trainable=settings.trainable,
+        params=head.params,
+        head=head,
+        z=space(n_layers, n_rows * columns),
+        z_grad=space(n_rows * columns),
+        u_grad=space(n_rows * columns),
+        state=space(n_layers, n_rows * carried),
+        hidden=space(n_layers, n_rows * units),
+        hidden_before=space(n_layers, n_rows * units),
+        kept=space(n_layers, n_rows * saved),
+        top=space(n_rows * n_top if settings.skip else 0),
+        output_grad=space(n_rows * units),
+        carry_grad=space(n_sequences, carried),
+        row=space(carried),
+        step_hidden=space(n_sequences * units),
+        step_u=space(n_sequences * columns),
+        acting=space(2 * columns + carried + saved + n_top),
+    )
+
+
+def net_bytes(recurrence: Recurrence, n_in: int, hidden: Sequence[int], n_outputs: int, n_rows: int) -> int:
+    """Return the memory of one seed's network in bytes: weights, their gradient and moments, and working space."""
+    shape, settings = recurrence.shape, recurrence.settings
+    n_top = settings.units + (n_in if settings.skip else 0)
+    total = recurrence.n_params(n_in) + n_params((n_top, *hidden, n_outputs))
+    per_layer = shape.columns + shape.carried + shape.saved + 2
+    per_row = settings.units * (settings.layers * per_layer + 2 * shape.columns + 1) + 2 * n_top + 3 * sum(hidden)
+    return 4 * (5 * total + n_rows * per_row)
+
+
+def with_params(net: RecurrentNet, params: Array) -> RecurrentNet:
+    """Return the network with other weights, on the same working space."""
+    return net._replace(params=params, head=net.head._replace(params=params))
+
+
+def clone(net: RecurrentNet) -> RecurrentNet:
+    """Copy a network, with working space of its own for outputs; the copy cannot be trained."""
+    head = dense.clone(net.head)
+    names = ("z", "state", "hidden", "hidden_before", "kept", "top", "step_hidden", "step_u", "acting")
+    fresh = {name: np.zeros_like(getattr(net, name)) for name in names}
+    return net._replace(params=head.params, head=head, **fresh)
+
+
+def make_carry(net: RecurrentNet, n_actions: int) -> Carry:
+    """Make the carry of learners at the beginning of their episodes."""
+    n_seeds = len(net.params)
+    state = np.zeros((n_seeds, len(net.layers) * net.carried), np.float32)
+    return Carry(state, np.zeros((n_seeds, n_actions), np.float32), np.zeros(n_seeds, np.float32))
+
+
+def named_weights(net: RecurrentNet) -> NamedWeights:
+    """Return copies of the weights by name.
+
+    A layer l has ``recurrence.l.weight_x`` [S, in, G], ``.weight_h`` [S, H, G], ``.bias`` [S, G] and, where the cell has
+    them, ``.bias_h``; the dense layers are named as those of a ``torch.nn.Sequential``.
+    """
+    named = {}
+    for at, layer in enumerate(net.layers):
+        start = layer.first
+        parts = {"weight_x": (layer.n_in, net.columns), "weight_h": (net.units, net.columns), "bias": (net.columns,)}
+        if net.hidden_biases:
+            parts["bias_h"] = (net.hidden_biases,)
+        for name, shape in parts.items():
+            size = int(np.prod(shape))
+            named[f"recurrence.{at}.{name}"] = net.params[:, start : start + size].reshape(-1, *shape).copy()
+            start += size
+    weights, activation = dense.named_weights(net.head)
+    return NamedWeights(named | weights, activation)
+
+
+# A cell, one row at a time. The file of a cell implements both for its own class.
+
+
+def cell_forward(cell: Any, z: Array, u: Array, before: Array, after: Array, saved: Array) -> None:
+    """Step a cell.
+
+    Args:
+        cell: which one.
+        z: [G], from the input; the gates are left there.
+        u: [G], from the output of the step before.
+        before: [carried].
+        after: [carried], written.
+        saved: [saved], written: what the gradient needs beside the gates.
+    """
+    raise NotImplementedError
+
+
+def cell_backward(
+    cell: Any,
+    z: Array,
+    saved: Array,
+    before: Array,
+    after_grad: Array,
+    z_grad: Array,
+    u_grad: Array,
+    before_grad: Array,
+) -> None:
+    """Backpropagate through a step.
+
+    Args:
+        cell: which one.
+        z: [G], the gates.
+        saved: [saved].
+        before: [carried].
+        after_grad: [carried], gradient at what was carried on.
+        z_grad: [G], written.
+        u_grad: [G], written.
+        before_grad: [carried], written: gradient at ``before``, without what flows through u.
+    """
+    raise NotImplementedError
+
+
+# Sequences.
+
+
+@jit
+def forward(net, i, w, x, sequences):
+    """Unroll seed i over the rows x [T, in] of its sequences; outputs are left in ``net.head.outputs[w]``."""
+    n_rows = x.shape[0]
+    inputs = x
+    for at in range(len(net.layers)):
+        _forward_layer(net, at, i, w, inputs, sequences)
+        inputs = net.hidden[w, at, : n_rows * net.units].reshape((n_rows, net.units))
+    if net.skip:
+        width = net.units + x.shape[1]
+        top = net.top[w, : n_rows * width].reshape((n_rows, width))
+        for r in range(n_rows):
+            for k in range(net.units):
+                top[r, k] = inputs[r, k]
+            for k in range(x.shape[1]):
+                top[r, net.units + k] = x[r, k]
+        inputs = top
+    dense.forward(net.head, i, w, inputs)
+
+
+@jit_inline
+def _layer_weights_at(net, layer):
+    """Return the indices at which Wh, b and the biases of u begin; Wx begins at ``layer.first``."""
+    hidden_at = layer.first + layer.n_in * net.columns
+    bias_at = hidden_at + net.units * net.columns
+    return hidden_at, bias_at, bias_at + net.columns
+
+
+@jit
+def _forward_layer(net, at, i, w, inputs, sequences):
+    layer = net.layers[at]
+    units = net.units
+    columns = net.columns
+    n_rows = inputs.shape[0]
+    hidden_at, bias_at, hidden_bias_at = _layer_weights_at(net, layer)
+    weight_x = net.params[i, layer.first : hidden_at].reshape((layer.n_in, columns))
+    weight_h = net.params[i, hidden_at:bias_at].reshape((units, columns))
+    bias = net.params[i, bias_at:hidden_bias_at]
+    z = net.z[w, at, : n_rows * columns].reshape((n_rows, columns))
+    state = net.state[w, at, : n_rows * net.carried].reshape((n_rows, net.carried))
+    hidden = net.hidden[w, at, : n_rows * units].reshape((n_rows, units))
+    hidden_before = net.hidden_before[w, at, : n_rows * units].reshape((n_rows, units))
+    kept = net.kept[w, at, : n_rows * net.saved].reshape((n_rows, net.saved))
+    product(inputs, weight_x, z)
+    for r in range(n_rows):
+        for c in range(columns):
+            z[r, c] += bias[c]
+
+    end = sequences.end[w]
+    for t in range(_longest(end)):
+        n = 0
+        first = 0
+        step_hidden = net.step_hidden[w]
+        for b in range(len(end)):
+            row = first + t
+            if row < end[b]:
+                for k in range(units):
+                    h = sequences.carry[w, b, layer.carry + k] if t == 0 else hidden[row - 1, k]
+                    hidden_before[row, k] = h
+                    step_hidden[n * units + k] = h
+                n += 1
+            first = end[b]
+        u = net.step_u[w, : n * columns].reshape((n, columns))
+        product(step_hidden[: n * units].reshape((n, units)), weight_h, u)
+        n = 0
+        first = 0
+        for b in range(len(end)):
+            row = first + t
+            if row < end[b]:
+                for c in range(net.hidden_biases):
+                    u[n, columns - net.hidden_biases + c] += net.params[i, hidden_bias_at + c]
+                before = sequences.carry[w, b, layer.carry : layer.carry + net.carried] if t == 0 else state[row - 1]
+                cell_forward(net.cell, z[row], u[n], before, state[row], kept[row])
+                for k in range(units):
+                    hidden[row, k] = state[row, k]
+                n += 1
+            first = end[b]
+
+
+@jit_inline
+def _longest(end):
+    """Return the steps of the longest sequence."""
+    longest = 0
+    first = 0
+    for b in range(len(end)):
+        longest = max(longest, end[b] - first)
+        first = end[b]
+    return longest
+
+
+@jit
+def backward(net, i, w, x, dy, sequences):
+    """Write the gradient [P] to ``net.head.gradient[w]``, from dL/d(outputs) dy [T, out] after ``forward`` at x."""
+    n_rows = x.shape[0]
+    units = net.units
+    gradient = net.head.gradient[w]
+    top = (
+        net.top[w, : n_rows * (units + x.shape[1])].reshape((n_rows, units + x.shape[1]))
+        if net.skip
+        else (net.hidden[w, len(net.layers) - 1, : n_rows * units].reshape((n_rows, units)))
+    )
+    dense.backward(net.head, i, w, top, dy)
+    if not net.trainable:
+        gradient[: net.head.first] = np.float32(0.0)
+        return
+    input_grad = net.head.input_grad[w, : n_rows * top.shape[1]].reshape((n_rows, top.shape[1]))
+    output_grad = net.output_grad[w, : n_rows * units].reshape((n_rows, units))
+    for r in range(n_rows):
+        for k in range(units):
+            output_grad[r, k] = input_grad[r, k]
+    for back in range(len(net.layers)):
+        at = len(net.layers) - 1 - back
+        inputs = x if at == 0 else net.hidden[w, at - 1, : n_rows * units].reshape((n_rows, units))
+        _backward_layer(net, at, i, w, inputs, output_grad, gradient, sequences)
+
+
+@jit
+def _backward_layer(net, at, i, w, inputs, output_grad, gradient, sequences):
+    """Write the gradient of one layer, and turn that at its outputs into that at its inputs where a layer is below."""
+    layer = net.layers[at]
+    units = net.units
+    columns = net.columns
+    n_rows = inputs.shape[0]
+    hidden_at, bias_at, hidden_bias_at = _layer_weights_at(net, layer)
+    weight_h = net.params[i, hidden_at:bias_at].reshape((units, columns))
+    z = net.z[w, at, : n_rows * columns].reshape((n_rows, columns))
+    z_grad = net.z_grad[w, : n_rows * columns].reshape((n_rows, columns))
+    u_grad = net.u_grad[w, : n_rows * columns].reshape((n_rows, columns))
+    state = net.state[w, at, : n_rows * net.carried].reshape((n_rows, net.carried))
+    hidden_before = net.hidden_before[w, at, : n_rows * units].reshape((n_rows, units))
+    kept = net.kept[w, at, : n_rows * net.saved].reshape((n_rows, net.saved))
+    after_grad = net.row[w]
+    carry_grad = net.carry_grad[w]
+    carry_grad[:, :] = np.float32(0.0)
+
+    end = sequences.end[w]
+    longest = _longest(end)
+    for back in range(longest):
+        t = longest - 1 - back
+        flows_back = t > sequences.burn_in and (net.truncate == 0 or t % net.truncate > 0)
+        n = 0
+        first = 0
+        for b in range(len(end)):
+            row = first + t
+            if row < end[b]:
+                if t < sequences.burn_in:
+                    z_grad[row] = np.float32(0.0)
+                    u_grad[row] = np.float32(0.0)
+                else:
+                    for k in range(net.carried):
+                        after_grad[k] = carry_grad[b, k]
+                    for k in range(units):
+                        after_grad[k] += output_grad[row, k]
+                    before = (
+                        sequences.carry[w, b, layer.carry : layer.carry + net.carried] if t == 0 else state[row - 1]
+                    )
+                    cell_backward(
+                        net.cell, z[row], kept[row], before, after_grad, z_grad[row], u_grad[row], carry_grad[b]
+                    )
+                    for c in range(columns):
+                        net.step_u[w, n * columns + c] = u_grad[row, c]
+                n += 1
+            first = end[b]
+        if flows_back:
+            step_hidden = net.step_hidden[w, : n * units].reshape((n, units))
+            product(net.step_u[w, : n * columns].reshape((n, columns)), weight_h.T, step_hidden)
+            n = 0
+            first = 0
+            for b in range(len(end)):
+                if first + t < end[b]:
+                    for k in range(units):
+                        carry_grad[b, k] += step_hidden[n, k]
+                    n += 1
+                first = end[b]
+        else:
+            carry_grad[:, :] = np.float32(0.0)
+
+    product(inputs.T, z_grad, gradient[layer.first : hidden_at].reshape((layer.n_in, columns)))
+    product(hidden_before.T, u_grad, gradient[hidden_at:bias_at].reshape((units, columns)))
+    gradient[bias_at : hidden_bias_at + net.hidden_biases] = np.float32(0.0)
+    for r in range(n_rows):
+        for c in range(columns):
+            gradient[bias_at + c] += z_grad[r, c]
+        for c in range(net.hidden_biases):
+            gradient[hidden_bias_at + c] += u_grad[r, columns - net.hidden_biases + c]
+    if at > 0:
+        product(z_grad, net.params[i, layer.first : hidden_at].reshape((layer.n_in, columns)).T, output_grad)
+
+
+# Acting.
+
+
+@jit_inline
+def forward_step(net, i, w, x, state, out):
+    """Step seed i at one observation x [in]: its ``state`` [C] goes on, and ``out`` [out] is written."""
+    units = net.units
+    columns = net.columns
+    z = net.acting[w, :columns]
+    u = net.acting[w, columns : 2 * columns]
+    after = net.acting[w, 2 * columns : 2 * columns + net.carried]
+    saved = net.acting[w, 2 * columns + net.carried : 2 * columns + net.carried + net.saved]
+    top = net.acting[w, 2 * columns + net.carried + net.saved :]
+    for at in range(len(net.layers)):
+        layer = net.layers[at]
+        hidden_at, bias_at, hidden_bias_at = _layer_weights_at(net, layer)
+        for c in range(columns):
+            z[c] = net.params[i, bias_at + c]
+            u[c] = np.float32(0.0)
+        for c in range(net.hidden_biases):
+            u[columns - net.hidden_biases + c] = net.params[i, hidden_bias_at + c]
+        for k in range(layer.n_in):
+            value = x[k] if at == 0 else top[k]
+            if value != np.float32(0.0):
+                weights = net.params[i, layer.first + k * columns : layer.first + (k + 1) * columns]
+                for c in range(columns):
+                    z[c] += value * weights[c]
+        before = state[layer.carry : layer.carry + net.carried]
+        for k in range(units):
+            value = before[k]
+            weights = net.params[i, hidden_at + k * columns : hidden_at + (k + 1) * columns]
+            for c in range(columns):
+                u[c] += value * weights[c]
+        cell_forward(net.cell, z, u, before, after, saved)
+        for k in range(net.carried):
+            before[k] = after[k]
+        for k in range(units):
+            top[k] = after[k]
+    if net.skip:
+        for k in range(len(x)):
+            top[units + k] = x[k]
+    forward_row(net.head, i, w, top, out)

@@ -1,0 +1,95 @@
+"""Long short-term memory (Hochreiter and Schmidhuber 1997), with a forget gate (Gers, Schmidhuber and Cummins 2000).
+
+    i = sigmoid(x Wxi + h' Whi + bi)        input gate
+    f = sigmoid(x Wxf + h' Whf + bf)        forget gate
+    g = tanh(x Wxg + h' Whg + bg)           candidate
+    o = sigmoid(x Wxo + h' Who + bo)        output gate
+    c = f c' + i g                          cell
+    h = o tanh(c)                           output
+
+The gates lie in the order i, f, g, o, as in torch's cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from agents.common.networks.activations import sigmoid, tanh
+from agents.common.networks.recurrent import CellShape, Recurrence, RecurrenceSettings, cell_backward, cell_forward
+from simulator.core.field_types import CountOrZero
+from simulator.core.jit import jit_implementation
+from simulator.core.protocols import Array
+
+SOCKETS = ("recurrence",)
+SHAPE = CellShape(columns=4, carried=2, saved=1, hidden_biases=0)
+_ONE = np.float32(1.0)
+
+
+@dataclass(frozen=True)
+class Config(RecurrenceSettings):
+    """Settings of the LSTM."""
+
+    forget_bias: float = 1.0
+    """bias of the forget gate at first: what a cell holds falls to half in a step at 0, to 0.73 at 1"""
+    chrono: CountOrZero = 0
+    """steps over which it should remember: forget biases log(u), u uniform in 1 to these steps, input biases the
+    negative; 0: off (Tallec and Ollivier 2018)"""
+
+
+class Lstm(NamedTuple):
+    """The cell."""
+
+    units: int
+
+
+@jit_implementation(cell_forward, inline=True, of=Lstm)
+def _forward(cell, z, u, before, after, saved):
+    n = cell.units
+    for k in range(4 * n):
+        z[k] += u[k]
+    for k in range(2 * n):
+        z[k] = sigmoid(z[k])
+    for k in range(2 * n, 3 * n):
+        z[k] = tanh(z[k])
+    for k in range(3 * n, 4 * n):
+        z[k] = sigmoid(z[k])
+    for k in range(n):
+        after[n + k] = z[n + k] * before[n + k] + z[k] * z[2 * n + k]
+    for k in range(n):
+        saved[k] = tanh(after[n + k])
+    for k in range(n):
+        after[k] = z[3 * n + k] * saved[k]
+
+
+@jit_implementation(cell_backward, inline=True, of=Lstm)
+def _backward(cell, z, saved, before, after_grad, z_grad, u_grad, before_grad):
+    n = cell.units
+    for k in range(n):
+        i, f, g, o = z[k], z[n + k], z[2 * n + k], z[3 * n + k]
+        c_grad = after_grad[n + k] + after_grad[k] * o * (_ONE - saved[k] * saved[k])
+        z_grad[k] = c_grad * g * i * (_ONE - i)
+        z_grad[n + k] = c_grad * before[n + k] * f * (_ONE - f)
+        z_grad[2 * n + k] = c_grad * i * (_ONE - g * g)
+        z_grad[3 * n + k] = after_grad[k] * saved[k] * o * (_ONE - o)
+        before_grad[n + k] = c_grad * f
+        before_grad[k] = np.float32(0.0)
+    for k in range(4 * n):
+        u_grad[k] = z_grad[k]
+
+
+def make(config: Config) -> Recurrence:
+    """Make the cell for the networks of an agent."""
+    n = config.units
+
+    def biases(generator: np.random.Generator) -> Array:
+        values = np.zeros(4 * n)
+        values[n : 2 * n] = config.forget_bias
+        if config.chrono:
+            values[n : 2 * n] = np.log(generator.uniform(1.0, max(config.chrono - 1.0, 1.0 + 1e-9), n))
+            values[:n] = -values[n : 2 * n]
+        return values
+
+    return Recurrence(Lstm(n), SHAPE, config, biases)
