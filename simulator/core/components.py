@@ -1,8 +1,8 @@
 """Components: what an agent carries inside, each in a socket of its own.
 
-A component is a file of ``agents/components``, or one of the user's by its path or dotted name. It offers ``Config`` and
-``make`` as every player does, and ``SOCKETS``, the sockets that it fits. What ``make`` takes and gives depends on the
-socket, and stands in the agents that have it.
+A component is a file of ``agents/components``, or one of the user's by its path or dotted name. It offers ``Config``
+and ``make`` as every player does, and ``SOCKETS``, the sockets that it fits. What ``make`` takes and gives depends on
+the socket.
 
 An agent has a socket where its ``Config`` has a field of one of the types below. The field's value is a
 :class:`Component`, or None. In a file the field is the component's name, or a table of its name and settings::

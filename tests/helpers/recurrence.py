@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 
@@ -28,13 +30,10 @@ def make(cell, n_in=3, hidden=(5,), n_outputs=2, seeds=(0,), rows=40, sequences=
 
 
 def sequences_of(net, lengths, carry=None, burn_in=0):
-    """Sequences of these lengths, alike for every seed."""
-    n_seeds = len(net.params)
-    end = np.tile(np.cumsum(lengths), (n_seeds, 1)).astype(np.int64)
-    size = len(net.layers) * net.carried
+    """Sequences of these lengths."""
     if carry is None:
-        carry = np.zeros((n_seeds, len(lengths), size), np.float32)
-    return Sequences(end, np.ascontiguousarray(carry, np.float32), burn_in)
+        carry = np.zeros((len(lengths), len(net.layers) * net.carried))
+    return Sequences(np.cumsum(lengths).astype(np.int64), np.ascontiguousarray(carry, np.float32), burn_in)
 
 
 def outputs(net, x, sequences, i=0):
@@ -78,7 +77,7 @@ class Torch(torch.nn.Module):
                 getattr(self.cell, f"bias_hh_l{at}").copy_(torch.tensor(hidden_bias))
         sizes = net.head.sizes.tolist()
         layers = []
-        for at, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for at, (n, m) in enumerate(pairwise(sizes)):
             linear = torch.nn.Linear(n, m).double()
             with torch.no_grad():
                 linear.weight.copy_(torch.tensor(named[f"{2 * at}.weight"][i].astype(float)))

@@ -20,7 +20,7 @@ _Q1, _Q2, _Q3, _Q4 = (
 
 @jit_inline
 def tanh(x):
-    """Return tanh(x), within 4e-7."""
+    """Return the hyperbolic tangent of x, within 4e-7."""
     x = min(max(x, -_BOUND), _BOUND)
     u = x * x
     p = x * (_P0 + u * (_P1 + u * (_P2 + u * (_P3 + u * _P4))))
@@ -30,5 +30,5 @@ def tanh(x):
 
 @jit_inline
 def sigmoid(x):
-    """Return 1 / (1 + exp(-x)), within 2e-7."""
+    """Return the logistic function 1 / (1 + exp(-x)), within 2e-7."""
     return _HALF + _HALF * tanh(_HALF * x)

@@ -125,10 +125,10 @@ class Layer(NamedTuple):
 
 
 class Sequences(NamedTuple):
-    """The sequences that pass through a network at once, in each row w of the working space."""
+    """The sequences of one seed that pass through its network at once."""
 
-    end: Array  # int64 [W, B], the row behind each sequence's last
-    carry: Array  # float32 [W, B, C], before each sequence's first step
+    end: Array  # int64 [B], the row behind each sequence's last
+    carry: Array  # float32 [B, C], before each sequence's first step
     burn_in: int  # steps of a sequence that get no gradient: they only bring its carry up to date
 
 
@@ -157,7 +157,10 @@ class RecurrentNet(NamedTuple):
     top: Array  # float32 [W, T * (H + in)], inputs of the dense layers where they see the observation
     output_grad: Array  # float32 [W, T * H], at a layer's outputs
     carry_grad: Array  # float32 [W, B, carried]
+    no_carry: Array  # float32 [B, C], zeros: where an episode begins
+    end_state: Array  # float32 [W, C], scratch: where a sequence ended
     row: Array  # float32 [W, carried], scratch
+    rows: Array  # int64 [W, 2, B], scratch: rows of the sequences that go on, and their numbers
     step_hidden: Array  # float32 [W, B * H], of the sequences that go on
     step_u: Array  # float32 [W, B * G]
     acting: Array  # float32 [W, 2 G + carried + saved + H + in], scratch of a single step
@@ -181,7 +184,10 @@ def make_recurrent_net(
     n_rows: int,
     n_sequences: int,
 ) -> RecurrentNet:
-    """Make S networks with random weights from each seed's own streams, for batches of ``n_rows`` in ``n_sequences``."""
+    """Make S networks with random weights from each seed's own streams.
+
+    Their batches have up to ``n_rows`` steps, in up to ``n_sequences`` sequences.
+    """
     shape, settings = recurrence.shape, recurrence.settings
     n_seeds, units, n_layers = len(seed_list), settings.units, settings.layers
     columns, carried, saved = (n * units for n in (shape.columns, shape.carried, shape.saved))
@@ -215,7 +221,10 @@ def make_recurrent_net(
         top=space(n_rows * n_top if settings.skip else 0),
         output_grad=space(n_rows * units),
         carry_grad=space(n_sequences, carried),
+        no_carry=np.zeros((n_sequences, n_layers * carried), np.float32),
+        end_state=space(n_layers * carried),
         row=space(carried),
+        rows=np.zeros((n_seeds, 2, n_sequences), np.int64),
         step_hidden=space(n_sequences * units),
         step_u=space(n_sequences * columns),
         acting=space(2 * columns + carried + saved + n_top),
@@ -255,8 +264,8 @@ def make_carry(net: RecurrentNet, n_actions: int) -> Carry:
 def named_weights(net: RecurrentNet) -> NamedWeights:
     """Return copies of the weights by name.
 
-    A layer l has ``recurrence.l.weight_x`` [S, in, G], ``.weight_h`` [S, H, G], ``.bias`` [S, G] and, where the cell has
-    them, ``.bias_h``; the dense layers are named as those of a ``torch.nn.Sequential``.
+    A layer l has ``recurrence.l.weight_x`` [S, in, G], ``.weight_h`` [S, H, G], ``.bias`` [S, G] and ``.bias_h``, where
+    the cell has it; the dense layers are named as those of a ``torch.nn.Sequential``.
     """
     named = {}
     for at, layer in enumerate(net.layers):
@@ -337,63 +346,33 @@ def forward(net, i, w, x, sequences):
     dense.forward(net.head, i, w, inputs)
 
 
+class Parts(NamedTuple):
+    """Indices at which the parts of a layer's parameters begin; Wx begins at ``Layer.first``."""
+
+    weight_h: int
+    bias: int
+    hidden_bias: int
+
+
 @jit_inline
-def _layer_weights_at(net, layer):
-    """Return the indices at which Wh, b and the biases of u begin; Wx begins at ``layer.first``."""
-    hidden_at = layer.first + layer.n_in * net.columns
-    bias_at = hidden_at + net.units * net.columns
-    return hidden_at, bias_at, bias_at + net.columns
+def _parts_of(net, layer):
+    weight_h = layer.first + layer.n_in * net.columns
+    bias = weight_h + net.units * net.columns
+    return Parts(weight_h, bias, bias + net.columns)
 
 
-@jit
-def _forward_layer(net, at, i, w, inputs, sequences):
-    layer = net.layers[at]
-    units = net.units
-    columns = net.columns
-    n_rows = inputs.shape[0]
-    hidden_at, bias_at, hidden_bias_at = _layer_weights_at(net, layer)
-    weight_x = net.params[i, layer.first : hidden_at].reshape((layer.n_in, columns))
-    weight_h = net.params[i, hidden_at:bias_at].reshape((units, columns))
-    bias = net.params[i, bias_at:hidden_bias_at]
-    z = net.z[w, at, : n_rows * columns].reshape((n_rows, columns))
-    state = net.state[w, at, : n_rows * net.carried].reshape((n_rows, net.carried))
-    hidden = net.hidden[w, at, : n_rows * units].reshape((n_rows, units))
-    hidden_before = net.hidden_before[w, at, : n_rows * units].reshape((n_rows, units))
-    kept = net.kept[w, at, : n_rows * net.saved].reshape((n_rows, net.saved))
-    product(inputs, weight_x, z)
-    for r in range(n_rows):
-        for c in range(columns):
-            z[r, c] += bias[c]
-
-    end = sequences.end[w]
-    for t in range(_longest(end)):
-        n = 0
-        first = 0
-        step_hidden = net.step_hidden[w]
-        for b in range(len(end)):
-            row = first + t
-            if row < end[b]:
-                for k in range(units):
-                    h = sequences.carry[w, b, layer.carry + k] if t == 0 else hidden[row - 1, k]
-                    hidden_before[row, k] = h
-                    step_hidden[n * units + k] = h
-                n += 1
-            first = end[b]
-        u = net.step_u[w, : n * columns].reshape((n, columns))
-        product(step_hidden[: n * units].reshape((n, units)), weight_h, u)
-        n = 0
-        first = 0
-        for b in range(len(end)):
-            row = first + t
-            if row < end[b]:
-                for c in range(net.hidden_biases):
-                    u[n, columns - net.hidden_biases + c] += net.params[i, hidden_bias_at + c]
-                before = sequences.carry[w, b, layer.carry : layer.carry + net.carried] if t == 0 else state[row - 1]
-                cell_forward(net.cell, z[row], u[n], before, state[row], kept[row])
-                for k in range(units):
-                    hidden[row, k] = state[row, k]
-                n += 1
-            first = end[b]
+@jit_inline
+def _rows_at(end, t, rows):
+    """List the rows of time t, and their sequences, in ``rows`` [2, B]; return how many sequences last so long."""
+    n = 0
+    first = 0
+    for b in range(len(end)):
+        if first + t < end[b]:
+            rows[0, n] = first + t
+            rows[1, n] = b
+            n += 1
+        first = end[b]
+    return n
 
 
 @jit_inline
@@ -408,21 +387,67 @@ def _longest(end):
 
 
 @jit
+def _forward_layer(net, at, i, w, inputs, sequences):
+    layer = net.layers[at]
+    columns = net.columns
+    n_rows = inputs.shape[0]
+    parts = _parts_of(net, layer)
+    z = net.z[w, at, : n_rows * columns].reshape((n_rows, columns))
+    product(inputs, net.params[i, layer.first : parts.weight_h].reshape((layer.n_in, columns)), z)
+    for r in range(n_rows):
+        for c in range(columns):
+            z[r, c] += net.params[i, parts.bias + c]
+    rows = net.rows[w]
+    for t in range(_longest(sequences.end)):
+        n = _rows_at(sequences.end, t, rows)
+        _forward_time(net, at, i, w, z, sequences.carry, t, rows[:, :n])
+
+
+@jit_inline
+def _forward_time(net, at, i, w, z, carry, t, rows):
+    """Step the n sequences at ``rows`` [2, n], all at time t."""
+    layer = net.layers[at]
+    units = net.units
+    columns = net.columns
+    n_rows = z.shape[0]
+    n = rows.shape[1]
+    parts = _parts_of(net, layer)
+    state = net.state[w, at, : n_rows * net.carried].reshape((n_rows, net.carried))
+    hidden = net.hidden[w, at, : n_rows * units].reshape((n_rows, units))
+    hidden_before = net.hidden_before[w, at, : n_rows * units].reshape((n_rows, units))
+    kept = net.kept[w, at, : n_rows * net.saved].reshape((n_rows, net.saved))
+    h = net.step_hidden[w, : n * units].reshape((n, units))
+    u = net.step_u[w, : n * columns].reshape((n, columns))
+    for j in range(n):
+        row = rows[0, j]
+        before = carry[rows[1, j], layer.carry : layer.carry + net.carried] if t == 0 else state[row - 1]
+        for k in range(units):
+            h[j, k] = before[k]
+            hidden_before[row, k] = before[k]
+    product(h, net.params[i, parts.weight_h : parts.bias].reshape((units, columns)), u)
+    for j in range(n):
+        row = rows[0, j]
+        before = carry[rows[1, j], layer.carry : layer.carry + net.carried] if t == 0 else state[row - 1]
+        for c in range(net.hidden_biases):
+            u[j, columns - net.hidden_biases + c] += net.params[i, parts.hidden_bias + c]
+        cell_forward(net.cell, z[row], u[j], before, state[row], kept[row])
+        for k in range(units):
+            hidden[row, k] = state[row, k]
+
+
+@jit
 def backward(net, i, w, x, dy, sequences):
     """Write the gradient [P] to ``net.head.gradient[w]``, from dL/d(outputs) dy [T, out] after ``forward`` at x."""
     n_rows = x.shape[0]
     units = net.units
+    n_top = net.head.sizes[0]
     gradient = net.head.gradient[w]
-    top = (
-        net.top[w, : n_rows * (units + x.shape[1])].reshape((n_rows, units + x.shape[1]))
-        if net.skip
-        else (net.hidden[w, len(net.layers) - 1, : n_rows * units].reshape((n_rows, units)))
-    )
-    dense.backward(net.head, i, w, top, dy)
+    top = net.top[w, : n_rows * n_top] if net.skip else net.hidden[w, len(net.layers) - 1, : n_rows * units]
+    dense.backward(net.head, i, w, top.reshape((n_rows, n_top)), dy)
     if not net.trainable:
         gradient[: net.head.first] = np.float32(0.0)
         return
-    input_grad = net.head.input_grad[w, : n_rows * top.shape[1]].reshape((n_rows, top.shape[1]))
+    input_grad = net.head.input_grad[w, : n_rows * n_top].reshape((n_rows, n_top))
     output_grad = net.output_grad[w, : n_rows * units].reshape((n_rows, units))
     for r in range(n_rows):
         for k in range(units):
@@ -440,70 +465,71 @@ def _backward_layer(net, at, i, w, inputs, output_grad, gradient, sequences):
     units = net.units
     columns = net.columns
     n_rows = inputs.shape[0]
-    hidden_at, bias_at, hidden_bias_at = _layer_weights_at(net, layer)
-    weight_h = net.params[i, hidden_at:bias_at].reshape((units, columns))
+    parts = _parts_of(net, layer)
+    z_grad = net.z_grad[w, : n_rows * columns].reshape((n_rows, columns))
+    u_grad = net.u_grad[w, : n_rows * columns].reshape((n_rows, columns))
+    net.carry_grad[w, :, :] = np.float32(0.0)
+    rows = net.rows[w]
+    longest = _longest(sequences.end)
+    for back in range(longest):
+        t = longest - 1 - back
+        n = _rows_at(sequences.end, t, rows)
+        if t < sequences.burn_in:
+            for j in range(n):
+                z_grad[rows[0, j]] = np.float32(0.0)
+                u_grad[rows[0, j]] = np.float32(0.0)
+        else:
+            flows_back = t > sequences.burn_in and (net.truncate == 0 or t % net.truncate > 0)
+            _backward_time(net, at, i, w, output_grad, sequences.carry, t, rows[:, :n], flows_back)
+
+    product(inputs.T, z_grad, gradient[layer.first : parts.weight_h].reshape((layer.n_in, columns)))
+    hidden_before = net.hidden_before[w, at, : n_rows * units].reshape((n_rows, units))
+    product(hidden_before.T, u_grad, gradient[parts.weight_h : parts.bias].reshape((units, columns)))
+    gradient[parts.bias : parts.hidden_bias + net.hidden_biases] = np.float32(0.0)
+    for r in range(n_rows):
+        for c in range(columns):
+            gradient[parts.bias + c] += z_grad[r, c]
+        for c in range(net.hidden_biases):
+            gradient[parts.hidden_bias + c] += u_grad[r, columns - net.hidden_biases + c]
+    if at > 0:
+        product(z_grad, net.params[i, layer.first : parts.weight_h].reshape((layer.n_in, columns)).T, output_grad)
+
+
+@jit_inline
+def _backward_time(net, at, i, w, output_grad, carry, t, rows, flows_back):
+    """Backpropagate through time t of the sequences at ``rows`` [2, n]; ``flows_back`` to the time before it."""
+    layer = net.layers[at]
+    units = net.units
+    columns = net.columns
+    n_rows = output_grad.shape[0]
+    n = rows.shape[1]
+    parts = _parts_of(net, layer)
     z = net.z[w, at, : n_rows * columns].reshape((n_rows, columns))
     z_grad = net.z_grad[w, : n_rows * columns].reshape((n_rows, columns))
     u_grad = net.u_grad[w, : n_rows * columns].reshape((n_rows, columns))
     state = net.state[w, at, : n_rows * net.carried].reshape((n_rows, net.carried))
-    hidden_before = net.hidden_before[w, at, : n_rows * units].reshape((n_rows, units))
     kept = net.kept[w, at, : n_rows * net.saved].reshape((n_rows, net.saved))
     after_grad = net.row[w]
-    carry_grad = net.carry_grad[w]
-    carry_grad[:, :] = np.float32(0.0)
-
-    end = sequences.end[w]
-    longest = _longest(end)
-    for back in range(longest):
-        t = longest - 1 - back
-        flows_back = t > sequences.burn_in and (net.truncate == 0 or t % net.truncate > 0)
-        n = 0
-        first = 0
-        for b in range(len(end)):
-            row = first + t
-            if row < end[b]:
-                if t < sequences.burn_in:
-                    z_grad[row] = np.float32(0.0)
-                    u_grad[row] = np.float32(0.0)
-                else:
-                    for k in range(net.carried):
-                        after_grad[k] = carry_grad[b, k]
-                    for k in range(units):
-                        after_grad[k] += output_grad[row, k]
-                    before = (
-                        sequences.carry[w, b, layer.carry : layer.carry + net.carried] if t == 0 else state[row - 1]
-                    )
-                    cell_backward(
-                        net.cell, z[row], kept[row], before, after_grad, z_grad[row], u_grad[row], carry_grad[b]
-                    )
-                    for c in range(columns):
-                        net.step_u[w, n * columns + c] = u_grad[row, c]
-                n += 1
-            first = end[b]
-        if flows_back:
-            step_hidden = net.step_hidden[w, : n * units].reshape((n, units))
-            product(net.step_u[w, : n * columns].reshape((n, columns)), weight_h.T, step_hidden)
-            n = 0
-            first = 0
-            for b in range(len(end)):
-                if first + t < end[b]:
-                    for k in range(units):
-                        carry_grad[b, k] += step_hidden[n, k]
-                    n += 1
-                first = end[b]
-        else:
-            carry_grad[:, :] = np.float32(0.0)
-
-    product(inputs.T, z_grad, gradient[layer.first : hidden_at].reshape((layer.n_in, columns)))
-    product(hidden_before.T, u_grad, gradient[hidden_at:bias_at].reshape((units, columns)))
-    gradient[bias_at : hidden_bias_at + net.hidden_biases] = np.float32(0.0)
-    for r in range(n_rows):
+    h_grad = net.step_hidden[w, : n * units].reshape((n, units))
+    u = net.step_u[w, : n * columns].reshape((n, columns))
+    for j in range(n):
+        row = rows[0, j]
+        carry_grad = net.carry_grad[w, rows[1, j]]
+        for k in range(net.carried):
+            after_grad[k] = carry_grad[k]
+        for k in range(units):
+            after_grad[k] += output_grad[row, k]
+        before = carry[rows[1, j], layer.carry : layer.carry + net.carried] if t == 0 else state[row - 1]
+        cell_backward(net.cell, z[row], kept[row], before, after_grad, z_grad[row], u_grad[row], carry_grad)
         for c in range(columns):
-            gradient[bias_at + c] += z_grad[r, c]
-        for c in range(net.hidden_biases):
-            gradient[hidden_bias_at + c] += u_grad[r, columns - net.hidden_biases + c]
-    if at > 0:
-        product(z_grad, net.params[i, layer.first : hidden_at].reshape((layer.n_in, columns)).T, output_grad)
+            u[j, c] = u_grad[row, c]
+    if not flows_back:
+        net.carry_grad[w, :, :] = np.float32(0.0)
+        return
+    product(u, net.params[i, parts.weight_h : parts.bias].reshape((units, columns)).T, h_grad)
+    for j in range(n):
+        for k in range(units):
+            net.carry_grad[w, rows[1, j], k] += h_grad[j, k]
 
 
 # Acting.
@@ -512,39 +538,44 @@ def _backward_layer(net, at, i, w, inputs, output_grad, gradient, sequences):
 @jit_inline
 def forward_step(net, i, w, x, state, out):
     """Step seed i at one observation x [in]: its ``state`` [C] goes on, and ``out`` [out] is written."""
-    units = net.units
-    columns = net.columns
-    z = net.acting[w, :columns]
-    u = net.acting[w, columns : 2 * columns]
-    after = net.acting[w, 2 * columns : 2 * columns + net.carried]
-    saved = net.acting[w, 2 * columns + net.carried : 2 * columns + net.carried + net.saved]
-    top = net.acting[w, 2 * columns + net.carried + net.saved :]
+    scratch = net.acting[w]
+    top = scratch[2 * net.columns + net.carried + net.saved :]
     for at in range(len(net.layers)):
-        layer = net.layers[at]
-        hidden_at, bias_at, hidden_bias_at = _layer_weights_at(net, layer)
-        for c in range(columns):
-            z[c] = net.params[i, bias_at + c]
-            u[c] = np.float32(0.0)
-        for c in range(net.hidden_biases):
-            u[columns - net.hidden_biases + c] = net.params[i, hidden_bias_at + c]
-        for k in range(layer.n_in):
-            value = x[k] if at == 0 else top[k]
-            if value != np.float32(0.0):
-                weights = net.params[i, layer.first + k * columns : layer.first + (k + 1) * columns]
-                for c in range(columns):
-                    z[c] += value * weights[c]
-        before = state[layer.carry : layer.carry + net.carried]
-        for k in range(units):
-            value = before[k]
-            weights = net.params[i, hidden_at + k * columns : hidden_at + (k + 1) * columns]
-            for c in range(columns):
-                u[c] += value * weights[c]
-        cell_forward(net.cell, z, u, before, after, saved)
-        for k in range(net.carried):
-            before[k] = after[k]
-        for k in range(units):
-            top[k] = after[k]
+        inputs = x if at == 0 else top[: net.units]
+        _step_layer(net, net.layers[at], i, inputs, state, scratch)
+        for k in range(net.units):
+            top[k] = state[net.layers[at].carry + k]
     if net.skip:
         for k in range(len(x)):
-            top[units + k] = x[k]
+            top[net.units + k] = x[k]
     forward_row(net.head, i, w, top, out)
+
+
+@jit_inline
+def _step_layer(net, layer, i, inputs, state, scratch):
+    columns = net.columns
+    parts = _parts_of(net, layer)
+    z = scratch[:columns]
+    u = scratch[columns : 2 * columns]
+    after = scratch[2 * columns : 2 * columns + net.carried]
+    saved = scratch[2 * columns + net.carried : 2 * columns + net.carried + net.saved]
+    before = state[layer.carry : layer.carry + net.carried]
+    for c in range(columns):
+        z[c] = net.params[i, parts.bias + c]
+        u[c] = np.float32(0.0)
+    for c in range(net.hidden_biases):
+        u[columns - net.hidden_biases + c] = net.params[i, parts.hidden_bias + c]
+    for k in range(layer.n_in):
+        value = inputs[k]
+        if value != np.float32(0.0):
+            weights = net.params[i, layer.first + k * columns : layer.first + (k + 1) * columns]
+            for c in range(columns):
+                z[c] += value * weights[c]
+    for k in range(net.units):
+        value = before[k]
+        weights = net.params[i, parts.weight_h + k * columns : parts.weight_h + (k + 1) * columns]
+        for c in range(columns):
+            u[c] += value * weights[c]
+    cell_forward(net.cell, z, u, before, after, saved)
+    for k in range(net.carried):
+        before[k] = after[k]

@@ -54,7 +54,7 @@ def test_a_carry_continues_a_sequence_and_burn_in_gets_no_gradient(cell):
     net = make(cell, layers=2)
     x = rows(12)
     whole = outputs(net, x, sequences_of(net, (12,)))
-    carry = np.concatenate([net.state[0, at].reshape(-1, net.carried)[4] for at in range(2)])[None, None]
+    carry = np.concatenate([net.state[0, at].reshape(-1, net.carried)[4] for at in range(2)])[None]
     rest = outputs(net, x[5:], sequences_of(net, (7,), carry))
     np.testing.assert_allclose(rest, whole[5:], atol=1e-6)
     dy = rows(12, 2, seed=1)
