@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from agents.common.networks.compiled import begin_episodes
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
+from agents.common.networks.recurrent import Carry, recurrence_of
 from agents.common.spaces import is_image, uniform_best
 from agents.reinforce.learner import CompiledPolicyLearner
 from agents.reinforce.update import load_batch, record_step, save_batch
 from simulator.core import rng
+from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, NonNegative, Positive, Share
 from simulator.core.jit import specialize
@@ -50,6 +53,8 @@ class Config:
     """steps after which an episode is truncated for the update; 0: the environment's limit, or 1,000"""
     init_std: Positive = 1.0
     """standard deviation of Box actions before they are learned, in units of half their range"""
+    recurrence: RecurrenceSocket = None
+    """recurrent cell of policy and value network: elman, gru or lstm; none: they see the observation alone"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings((64,), "tanh"))
     """policy and value network where observations are vectors or classes"""
     conv: ConvSettings = field(default_factory=ConvSettings)
@@ -103,7 +108,17 @@ class Reinforce:
         reward = np.zeros(n_seeds, np.float32)
         ended = np.zeros(n_seeds, np.bool_)
         self._record_step = specialize(
-            record_step, state.batch, state.hyper, state.status, obs, self._actions, reward, ended, ended, obs
+            record_step,
+            state.batch,
+            state.hyper,
+            state.status,
+            state.head.carry,
+            obs,
+            self._actions,
+            reward,
+            ended,
+            ended,
+            obs,
         )
 
     def act(self, obs: Array) -> Array:
@@ -121,6 +136,7 @@ class Reinforce:
             state.batch,
             state.hyper,
             state.status,
+            state.head.carry,
             learner.store.current(obs),
             self._actions,
             np.ascontiguousarray(step.reward, np.float32),
@@ -165,6 +181,7 @@ class Reinforce:
             "std_moments": state.std_optimizer.moments,
             "std_step_count": state.std_optimizer.step_count,
             "stream": state.head.stream,
+            **state.head.carry._asdict(),
             **state.status._asdict(),
         }
 
@@ -184,6 +201,7 @@ class GreedyPolicy:
         self._store: Any = learner.store.for_evaluation()
         self._head = head._replace(
             stream=rng.pcg64_states(seed_list, "ties"),
+            carry=Carry(*map(np.zeros_like, head.carry)),
             inputs=np.zeros_like(head.inputs),
             outputs=np.zeros_like(head.outputs),
         )
@@ -192,6 +210,7 @@ class GreedyPolicy:
     def act(self, obs: Array, first: Array) -> Array:
         """The best action at obs [S, *obs]."""
         stored = self._store.observe(obs, first)
+        begin_episodes(self._head.carry, np.ascontiguousarray(first))
         hyper = self._learner.state.hyper
         self._learner.act_greedily(self._net, self._store, hyper, self._head, stored, self._actions)
         actions: Array = self._learner.actions.decode(self._actions)
@@ -204,9 +223,9 @@ class GreedyPolicy:
         return PolicyArrays("network", {f"network.{name}": value for name, value in named.items()}, shared)
 
     def probs(self, obs: Array) -> Array | None:
-        """Uniform over the best actions, [S, B, A]; None for Box actions and for images, whose past frames count."""
+        """Uniform over the best actions, [S, B, A]; None for Box actions, and where past observations count."""
         hyper = self._learner.state.hyper
-        if not hyper.discrete_actions or self._store.dtype != np.float32:
+        if not hyper.discrete_actions or self._store.dtype != np.float32 or self._head.carry.state.shape[1]:
             return None
         stored = self._store.current(obs)
         outputs = self._learner.outputs(self._net, self._store, self._head, stored)
@@ -232,7 +251,9 @@ def build(spec: EnvSpec, seed_list: Sequence[int], config: Config, *, torch: boo
         ValueError: as :func:`make`.
     """
     if not torch:
-        return Reinforce(seed_list, config, CompiledPolicyLearner(spec, seed_list, config))
+        return Reinforce(
+            seed_list, config, CompiledPolicyLearner(spec, seed_list, config, recurrence_of(config.recurrence))
+        )
     from agents.reinforce.learner_torch import TorchPolicyLearner  # loads torch
 
     return Reinforce(seed_list, config, TorchPolicyLearner(spec, seed_list, config))

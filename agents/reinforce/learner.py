@@ -12,24 +12,32 @@ from typing import Any
 import numpy as np
 
 from agents.common.memory_check import check_fits
-from agents.common.networks.dense import (
-    CompiledNetwork,
-    NamedWeights,
-    Net,
+from agents.common.networks.compiled import (
+    AnyNet,
     clone,
-    forward_row,
-    make_net,
-    n_params,
+    copy_outputs,
+    episodes,
+    expand_carry,
+    forward_after,
+    forward_step,
+    is_recurrent,
+    make_carry,
+    make_network,
+    n_extra_inputs,
     named_weights,
-    outputs_at,
+    network_bytes,
+    write_action,
 )
-from agents.common.networks.dense import backward as backward_batch
-from agents.common.networks.dense import forward as forward_batch
+from agents.common.networks.compiled import backward as backward_rows
+from agents.common.networks.compiled import forward as forward_rows
+from agents.common.networks.dense import CompiledNetwork, NamedWeights
 from agents.common.networks.optimizers import clip_and_update
+from agents.common.networks.recurrent import Recurrence
 from agents.common.observation_store import VectorStore, expand_vector
 from agents.common.spaces import make_action_adapter, make_observation_adapter
 from agents.reinforce.update import (
     MEMORY_ADVICE,
+    Chunk,
     PolicyHead,
     ReinforceHyperparams,
     act,
@@ -46,7 +54,7 @@ from agents.reinforce.update import (
     make_state,
     update,
 )
-from simulator.core.jit import Seeds, jit, jit_implementation, parallel_for, specialize
+from simulator.core.jit import Seeds, jit, jit_implementation, jit_inline, parallel_for, specialize
 from simulator.core.protocols import Array, EnvSpec
 
 CHUNK = 128  # rows that pass through a network at once: they stay in the cache
@@ -56,39 +64,73 @@ CHUNK = 128  # rows that pass through a network at once: they stay in the cache
 def _encode(state, chunk, seeds):
     for i in range(seeds.first, seeds.last):
         row = seeds.row + i - seeds.first
+        n_extra = state.head.carry.action.shape[1] + state.head.carry.reward.shape[1]
+        n_obs = state.inputs.shape[2] - n_extra
         for r in range(chunk.n):
-            expand_vector(state.observations, state.batch.obs[i, chunk.start + r], state.inputs[row, r])
+            expand_vector(state.observations, state.batch.obs[i, chunk.start + r], state.inputs[row, r, :n_obs])
+        if n_extra > 0:
+            expand_last_steps(state, i, row, n_obs)
+
+
+@jit_inline
+def expand_last_steps(state, i, row, n_obs):
+    """Write the action and the reward of the step before every row behind its observation; zeros in a first step."""
+    batch = state.batch
+    carry = state.head.carry
+    n_action = carry.action.shape[1]
+    first = 0
+    for e in range(batch.n_episodes[i]):
+        state.inputs[row, first, n_obs:] = np.float32(0.0)
+        for t in range(first + 1, batch.end[i, e]):
+            x = state.inputs[row, t]
+            write_action(x[n_obs : n_obs + n_action], batch.action[i, t - 1], state.hyper.discrete_actions)
+            if carry.reward.shape[1] > 0:
+                x[n_obs + n_action] = batch.reward[i, t - 1]
+        first = batch.end[i, e]
 
 
 @jit_implementation(forward, inline=True)
 def _forward(state, approximator, chunk, seeds):
     net = approximator.net
-    outputs = approximator.outputs
     for i in range(seeds.first, seeds.last):
         row = seeds.row + i - seeds.first
-        forward_batch(net, i, row, state.inputs[row, : chunk.n])
-        first = outputs_at(net, chunk.n)
-        for r in range(chunk.n):
-            for c in range(outputs.shape[2]):
-                outputs[row, r, c] = net.outputs[row, first + r * outputs.shape[2] + c]
+        n = min(chunk.n, state.batch.n_rows[i]) if is_recurrent(net) else chunk.n
+        forward_rows(net, i, row, state.inputs[row, :n], episodes(net, state.batch.end[i]))
+        copy_outputs(net, row, approximator.outputs[row, :n])
 
 
 @jit_implementation(forward_obs, inline=True)
 def _forward_obs(net, observations, head, obs, seeds):
+    n_extra = head.carry.action.shape[1] + head.carry.reward.shape[1]
     for i in range(seeds.first, seeds.last):
-        expand_vector(observations, obs[i], head.inputs[i])
-        forward_row(net, i, i, head.inputs[i], head.outputs[i])
+        x = head.inputs[i]
+        expand_vector(observations, obs[i], x[: len(x) - n_extra])
+        expand_carry(head.carry, i, x)
+        forward_step(net, i, i, x, head.carry, head.outputs[i])
 
 
 @jit_implementation(forward_final, inline=True)
 def _forward_final(state, seeds):
     value = state.value
+    batch = state.batch
+    carry = state.head.carry
+    n_action = carry.action.shape[1]
     for i in range(seeds.first, seeds.last):
         row = seeds.row + i - seeds.first
-        for e in range(state.batch.end.shape[1]):
-            if state.batch.truncated[i, e]:
-                expand_vector(state.observations, state.batch.final_obs[i, e], state.inputs[row, 0])
-                forward_row(value.net, i, row, state.inputs[row, 0], value.outputs[row, 0])
+        n_rows = batch.n_rows[i]
+        if is_recurrent(value.net) and batch.truncated[i].any():
+            encode(state, Chunk(0, n_rows), Seeds(i, i + 1, row))
+            forward_rows(value.net, i, row, state.inputs[row, :n_rows], episodes(value.net, batch.end[i]))
+        for e in range(batch.end.shape[1]):
+            if batch.truncated[i, e]:
+                last = batch.end[i, e] - 1
+                x = state.inputs[row, 0]
+                n_obs = len(x) - n_action - carry.reward.shape[1]
+                expand_vector(state.observations, batch.final_obs[i, e], x[:n_obs])
+                write_action(x[n_obs : n_obs + n_action], batch.action[i, last], state.hyper.discrete_actions)
+                if carry.reward.shape[1] > 0:
+                    x[n_obs + n_action] = batch.reward[i, last]
+                forward_after(value.net, i, row, last, n_rows, x, value.outputs[row, 0])
                 state.work.bootstrap_value[row, e] = value.outputs[row, 0, 0]
 
 
@@ -98,7 +140,9 @@ def _backward(state, approximator, chunk, seeds):
     for i in range(seeds.first, seeds.last):
         row = seeds.row + i - seeds.first
         if state.work.active[row]:
-            backward_batch(net, i, row, state.inputs[row, : chunk.n], approximator.output_grad[row, : chunk.n])
+            n = min(chunk.n, state.batch.n_rows[i]) if is_recurrent(net) else chunk.n
+            x = state.inputs[row, :n]
+            backward_rows(net, i, row, x, approximator.output_grad[row, :n], episodes(net, state.batch.end[i]))
             total = approximator.grad[row]
             grad = net.gradient[row]
             for k in range(len(total)):
@@ -135,7 +179,7 @@ def outputs_all(net, observations, head, obs, outputs):
     for i in range(outputs.shape[0]):
         for b in range(outputs.shape[1]):
             expand_vector(observations, obs[b], head.inputs[i])
-            forward_row(net, i, i, head.inputs[i], outputs[i, b])
+            forward_step(net, i, i, head.inputs[i], head.carry, outputs[i, b])
 
 
 @jit
@@ -152,34 +196,39 @@ class CompiledPolicyLearner:
         spec: the environment.
         seed_list: the run's seeds.
         config: settings of the agent.
+        recurrence: of the networks, if they have one.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.
     """
 
-    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any) -> None:
+    def __init__(
+        self, spec: EnvSpec, seed_list: Sequence[int], config: Any, recurrence: Recurrence | None = None
+    ) -> None:
         n_seeds = len(seed_list)
         adapter = make_observation_adapter(spec, "reinforce", unit_integers=True)
         self.actions = make_action_adapter(spec, "reinforce")
         hyper = make_hyperparams(spec, config, self.actions)
-        policy_sizes = (adapter.n_inputs, *config.network.hidden, self.actions.n_outputs)
-        value_sizes = (adapter.n_inputs, *config.network.hidden, 1)
+        n_episodes = config.episodes_per_update
+        n_rows = n_episodes * hyper.max_episode_steps if recurrence else CHUNK  # sequences pass as a whole
+        n_inputs = adapter.n_inputs + n_extra_inputs(recurrence, self.actions.n_outputs)
+        outputs = (self.actions.n_outputs, 1)
         row_bytes = batch_row_bytes(adapter.n_stored, self.actions.action_dim)
-        batch_bytes = config.episodes_per_update * hyper.max_episode_steps * row_bytes
-        net_bytes = 20 * (n_params(policy_sizes) + n_params(value_sizes))
+        batch_bytes = n_episodes * hyper.max_episode_steps * row_bytes
+        net_bytes = sum(network_bytes(n_inputs, config.network, n, recurrence, n_rows) for n in outputs)
         check_fits("reinforce", spec, n_seeds * (batch_bytes + net_bytes), MEMORY_ADVICE)
-        tanh = config.network.activation == "tanh"
-        self.policy = CompiledNetwork(make_net(policy_sizes, tanh, seed_list, CHUNK), config.optimizer)
-        self.value = CompiledNetwork(make_net(value_sizes, tanh, seed_list, CHUNK), config.value_optimizer)
+        nets = [make_network(n_inputs, config.network, n, recurrence, seed_list, n_rows, n_episodes) for n in outputs]
+        self.policy = CompiledNetwork(nets[0], config.optimizer)
+        self.value = CompiledNetwork(nets[1], config.value_optimizer)
         self.store = VectorStore(adapter)
+        self.recurrence = recurrence
         policy, value = (
-            make_approximator(
-                network.net, network.optimizer, n_seeds, CHUNK, int(network.net.sizes[-1]), network.net.params.shape[1]
-            )
-            for network in (self.policy, self.value)
+            make_approximator(network.net, network.optimizer, n_seeds, n_rows, n, network.net.params.shape[1])
+            for network, n in zip((self.policy, self.value), outputs, strict=True)
         )
-        inputs = np.zeros((n_seeds, CHUNK, adapter.n_inputs), np.float32)
-        state = make_state(config, hyper, self.actions, self.store, seed_list, policy, value, inputs)
+        inputs = np.zeros((n_seeds, n_rows, n_inputs), np.float32)
+        carry = make_carry(self.policy.net, recurrence, self.actions.n_outputs)
+        state = make_state(config, hyper, self.actions, self.store, seed_list, policy, value, inputs, carry)
         self.state = state._replace(observations=self.store.encoding)
 
     @cached_property
@@ -204,24 +253,24 @@ class CompiledPolicyLearner:
             len(state.head.outputs),
         )
 
-    def frozen(self) -> Net:
+    def frozen(self) -> AnyNet:
         """Copies of the policy networks."""
         return clone(self.policy.net)
 
     @staticmethod
-    def named_weights(net: Net) -> NamedWeights:
+    def named_weights(net: AnyNet) -> NamedWeights:
         """Copies of the weights by name, and the activation function."""
         return named_weights(net)
 
     @staticmethod
     def act_greedily(
-        net: Net, store: VectorStore, hyper: ReinforceHyperparams, head: PolicyHead, obs: Array, actions: Array
+        net: AnyNet, store: VectorStore, hyper: ReinforceHyperparams, head: PolicyHead, obs: Array, actions: Array
     ) -> None:
         """Write the most probable or the mean ``actions`` float32 [S, D] at stored observations [S, K]."""
         act_greedily_all(net, store.encoding, hyper, head, obs, actions)
 
     @staticmethod
-    def outputs(net: Net, store: VectorStore, head: PolicyHead, obs: Array) -> Array:
+    def outputs(net: AnyNet, store: VectorStore, head: PolicyHead, obs: Array) -> Array:
         """Outputs of the networks float32 [S, B, out] at stored observations [B, K]."""
         outputs = np.zeros((len(head.outputs), len(obs), head.outputs.shape[1]), np.float32)
         outputs_all(net, store.encoding, head, obs, outputs)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from agents.common.memory_check import check_fits
+from agents.common.networks.compiled import no_carry
 from agents.common.networks.conv import conv_builder, make_body
 from agents.common.networks.dense import NamedWeights
 from agents.common.networks.modules_torch import dense
@@ -85,7 +86,9 @@ class TorchPolicyLearner:
         self.value = make_networks(build_value, seed_list, config.value_optimizer)
         policy = make_approximator(self.policy, None, n_seeds, n_rows, n_outputs)
         value = make_approximator(self.value, None, n_seeds, n_rows, 1)
-        self.state = make_state(config, hyper, self.actions, self.store, seed_list, policy, value, None)
+        self.state = make_state(
+            config, hyper, self.actions, self.store, seed_list, policy, value, None, no_carry(n_seeds)
+        )
         self._seeds = Seeds(0, n_seeds, 0)
 
     def act(self, obs: Array, actions: Array) -> None:

@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.common.exploration import Explore, argmax, choose
+from agents.common.networks.compiled import begin_episode, carry_action, carry_reward
 from agents.common.networks.optimizers import Optimizer, clip_and_update, make_optimizer
+from agents.common.networks.recurrent import Carry
 from agents.common.observation_store import FrameStore, VectorStore
 from agents.common.spaces import ActionAdapter, action_lists, discount, legal_row
 from simulator.core import rng
@@ -56,6 +58,7 @@ class PolicyHead(NamedTuple):
 
     log_std: Array  # float32 [S, D], of Box actions
     stream: Array  # uint64 [S, 4], from which actions are sampled
+    carry: Carry  # of the policy network
     inputs: Array  # float32 [S, F], scratch
     outputs: Array  # float32 [S, out], scratch
 
@@ -173,6 +176,7 @@ def make_state(
     policy: Approximator,
     value: Approximator,
     inputs: Any,
+    carry: Carry,
 ) -> ReinforceState:
     """Make the state around networks of either backend, with empty batches.
 
@@ -182,6 +186,7 @@ def make_state(
     n_episodes = config.episodes_per_update
     n_rows = n_episodes * hyper.max_episode_steps
     dim = actions.action_dim
+    n_inputs = store.input_shape[0] + carry.action.shape[1] + carry.reward.shape[1]
     log_std = np.full((n_seeds, dim), log(config.init_std), np.float32)
     return ReinforceState(
         hyper=hyper,
@@ -190,7 +195,8 @@ def make_state(
         head=PolicyHead(
             log_std=log_std,
             stream=rng.pcg64_states(seed_list, "exploration"),
-            inputs=np.zeros((n_seeds, store.input_shape[0]), np.float32),
+            carry=carry,
+            inputs=np.zeros((n_seeds, n_inputs), np.float32),
             outputs=np.zeros((n_seeds, actions.n_outputs), np.float32),
         ),
         std_optimizer=make_optimizer(config.optimizer, *log_std.shape),
@@ -297,6 +303,7 @@ def act(net, observations, hyper, head, obs, actions, seeds):
     """Write actions [S, D], sampled from the policy at stored observations ``obs`` [S, K]."""
     forward_obs(net, observations, head, obs, seeds)
     sample_actions(hyper, head, obs, actions, seeds)
+    carry_actions(hyper, head.carry, actions, seeds)
 
 
 @jit_or_python(inline=True)
@@ -304,6 +311,7 @@ def act_greedily(net, observations, hyper, head, obs, actions, seeds):
     """Write the most probable or the mean actions [S, D] at stored observations ``obs`` [S, K]."""
     forward_obs(net, observations, head, obs, seeds)
     best_actions(hyper, head, obs, actions, seeds)
+    carry_actions(hyper, head.carry, actions, seeds)
 
 
 @jit_shared
@@ -332,12 +340,21 @@ def best_actions(hyper, head, obs, actions, seeds):
                 actions[i, d] = mean if mean == mean else np.float32(0.0)
 
 
+@jit_shared
+def carry_actions(hyper, carry, actions, seeds):
+    """Carry the actions [S, D] on to the next step, where a recurrence sees them."""
+    for i in range(seeds.first, seeds.last):
+        carry_action(carry, i, actions[i], hyper.discrete_actions)
+
+
 # Collecting episodes.
 
 
 @jit
-def record_step(batch, hyper, status, obs, action, reward, terminated, truncated, final_obs):
+def record_step(batch, hyper, status, carry, obs, action, reward, terminated, truncated, final_obs):
     """Add one step of every seed that has not failed; the number of batches that are complete.
+
+    Where the batch's episode ends, what the policy carries begins anew, as it does in the update.
 
     ``obs`` and ``final_obs`` are [S, K] as stored, ``action`` float32 [S, D] as sampled, the others [S].
     """
@@ -352,6 +369,7 @@ def record_step(batch, hyper, status, obs, action, reward, terminated, truncated
             for d in range(action.shape[1]):
                 batch.action[i, row, d] = action[i, d]
             batch.reward[i, row] = reward[i]
+            carry_reward(carry, i, reward[i])
             batch.n_rows[i] = row + 1
             length = row + 1 - (batch.end[i, episode - 1] if episode else 0)
             if terminated[i] or truncated[i] or length == hyper.max_episode_steps:
@@ -360,6 +378,7 @@ def record_step(batch, hyper, status, obs, action, reward, terminated, truncated
                 batch.end[i, episode] = row + 1
                 batch.truncated[i, episode] = not terminated[i]
                 batch.n_episodes[i] = episode + 1
+                begin_episode(carry, i)
             n_complete += batch.n_episodes[i] == batch.end.shape[1]
     return n_complete
 

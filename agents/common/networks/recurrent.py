@@ -23,7 +23,8 @@ import numpy as np
 
 from agents.common.networks import dense
 from agents.common.networks.dense import NamedWeights, Net, Width, forward_row, make_net, n_params, product
-from simulator.core import rng
+from simulator.core import registry, rng
+from simulator.core.components import Component
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.jit import jit, jit_inline
 from simulator.core.protocols import Array
@@ -110,6 +111,14 @@ class Recurrence(NamedTuple):
         return np.concatenate([from_input.ravel(), from_hidden.ravel(), self.biases(generator)])
 
 
+def recurrence_of(component: Component | None) -> Recurrence | None:
+    """Make the cell that was chosen, if one was."""
+    if component is None:
+        return None
+    recurrence: Recurrence = registry.load("components", component.name).make(component.settings)
+    return recurrence
+
+
 def _orthogonal(n: int, generator: np.random.Generator) -> Array:
     """Sample an orthogonal matrix, uniformly (Mezzadri 2007)."""
     q, r = np.linalg.qr(generator.standard_normal((n, n)))
@@ -146,6 +155,7 @@ class RecurrentNet(NamedTuple):
     truncate: int
     trainable: bool
     params: Array  # float32 [S, P], the array of ``head``
+    gradient: Array  # float32 [W, P], the array of ``head``
     head: Net  # dense layers
     z: Array  # float32 [W, L, T * G]; a cell leaves its gates there
     z_grad: Array  # float32 [W, T * G]
@@ -171,7 +181,7 @@ class Carry(NamedTuple):
 
     state: Array  # float32 [S, C]
     action: Array  # float32 [S, A], the last one: one-hot, or its numbers; zeros in an episode's first step
-    reward: Array  # float32 [S], the last one
+    reward: Array  # float32 [S, 1], the last one, likewise
 
 
 def make_recurrent_net(
@@ -210,6 +220,7 @@ def make_recurrent_net(
         truncate=settings.truncate,
         trainable=settings.trainable,
         params=head.params,
+        gradient=head.gradient,
         head=head,
         z=space(n_layers, n_rows * columns),
         z_grad=space(n_rows * columns),
@@ -251,14 +262,7 @@ def clone(net: RecurrentNet) -> RecurrentNet:
     head = dense.clone(net.head)
     names = ("z", "state", "hidden", "hidden_before", "kept", "top", "step_hidden", "step_u", "acting")
     fresh = {name: np.zeros_like(getattr(net, name)) for name in names}
-    return net._replace(params=head.params, head=head, **fresh)
-
-
-def make_carry(net: RecurrentNet, n_actions: int) -> Carry:
-    """Make the carry of learners at the beginning of their episodes."""
-    n_seeds = len(net.params)
-    state = np.zeros((n_seeds, len(net.layers) * net.carried), np.float32)
-    return Carry(state, np.zeros((n_seeds, n_actions), np.float32), np.zeros(n_seeds, np.float32))
+    return net._replace(params=head.params, gradient=head.gradient, head=head, **fresh)
 
 
 def named_weights(net: RecurrentNet) -> NamedWeights:
@@ -437,11 +441,11 @@ def _forward_time(net, at, i, w, z, carry, t, rows):
 
 @jit
 def backward(net, i, w, x, dy, sequences):
-    """Write the gradient [P] to ``net.head.gradient[w]``, from dL/d(outputs) dy [T, out] after ``forward`` at x."""
+    """Write the gradient [P] to ``net.gradient[w]``, from dL/d(outputs) dy [T, out] after ``forward`` at x."""
     n_rows = x.shape[0]
     units = net.units
     n_top = net.head.sizes[0]
-    gradient = net.head.gradient[w]
+    gradient = net.gradient[w]
     top = net.top[w, : n_rows * n_top] if net.skip else net.hidden[w, len(net.layers) - 1, : n_rows * units]
     dense.backward(net.head, i, w, top.reshape((n_rows, n_top)), dy)
     if not net.trainable:
