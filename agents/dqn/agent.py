@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from agents.common.exploration import GREEDY, ExploreSettings
+from agents.common.networks.compiled import begin_episodes
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
+from agents.common.networks.recurrent import Carry, recurrence_of, refuse_recurrence
 from agents.common.replay.buffer import load_replay, save_replay
 from agents.common.replay.prioritized import PrioritySettings, load_priorities, save_priorities
+from agents.common.replay.sequences import SequenceSettings, load_sequences, save_sequences
 from agents.common.spaces import is_image, legal_mask, uniform_best
-from agents.dqn.learner import DenseLearner
+from agents.dqn.learner import CompiledLearner
 from agents.dqn.update import copies_at, make_sampler, trains_at
 from simulator.core import rng
+from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, Share
 from simulator.core.protocols import Array, EnvSpec, Metrics, PolicyArrays, Rollout, State, Step
@@ -69,6 +73,10 @@ class Config:
     """longest repetition of a random action in environment steps (k or more with probability 1/k); 1 with softmax"""
     normalize_obs: bool = False
     """move observations with bounds from these to -1 and 1; off: as they are"""
+    recurrence: RecurrenceSocket = None
+    """recurrent cell of the network: elman, gru or lstm; none: it sees the observation alone"""
+    sequence: SequenceSettings = field(default_factory=SequenceSettings)
+    """sequences in the replay; count only with a recurrence"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=(64, 64)))
     """the network of action values, where observations are vectors or classes"""
     conv: ConvSettings = field(default_factory=ConvSettings)
@@ -153,7 +161,7 @@ class DQN:
 
     rollout_batch = VectorBatch
 
-    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], learner: DenseLearner | TorchLearner) -> None:
+    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], learner: CompiledLearner | TorchLearner) -> None:
         self._spec = spec
         self._seeds = list(seed_list)
         self._learner = learner
@@ -215,7 +223,7 @@ class DQN:
             "learning_starts": state.hyper.learning_starts,
             **{name: network.state() for name, network in self._learner.networks.items()},
             "replay": {
-                "transitions": save_replay(state.replay),
+                "transitions": (save_sequences if self._learner.recurrence else save_replay)(state.replay),
                 "priorities": save_priorities(state.priorities),
                 "observations": self._learner.store.state(),
             },
@@ -229,7 +237,8 @@ class DQN:
         for name, network in self._learner.networks.items():
             network.restore(state[name])
         if "replay" in state:
-            load_replay(self._learner.state.replay, state["replay"]["transitions"])
+            load = load_sequences if self._learner.recurrence else load_replay
+            load(self._learner.state.replay, state["replay"]["transitions"])
             load_priorities(self._learner.state.priorities, state["replay"]["priorities"])
             self._learner.store.restore(state["replay"]["observations"])
         else:
@@ -248,6 +257,7 @@ class DQN:
             "repeats_left": state.sampler.repeats_left,
             "loss": state.loss,
             "failed_at": state.failed_at,
+            **{f"carry_{name}": array for name, array in state.sampler.carry._asdict().items()},
         }
 
 
@@ -259,19 +269,21 @@ class DQNPolicy:
         seed_list: the run's seeds, for the streams that break ties.
     """
 
-    def __init__(self, learner: DenseLearner | TorchLearner, seed_list: list[int]) -> None:
+    def __init__(self, learner: CompiledLearner | TorchLearner, seed_list: list[int]) -> None:
         sampler = learner.state.sampler
         shapes = (sampler.inputs.shape[1], sampler.outputs.shape[1], sampler.q.shape[1])
         self._learner: Any = learner
         self._net = learner.frozen()
         self._store: Any = learner.store.for_evaluation()
         self._hyper = learner.state.hyper._replace(explore=GREEDY, max_action_repeat=1)
-        self._sampler = make_sampler(rng.pcg64_states(seed_list, "ties"), *shapes)
+        carry = Carry(*map(np.zeros_like, sampler.carry))
+        self._sampler = make_sampler(rng.pcg64_states(seed_list, "ties"), *shapes, carry)
 
     def act(self, obs: Array, first: Array) -> Array:
         """Return one of the best actions at obs [S, *obs], int64 [S]."""
         actions = np.zeros(len(self._sampler.stream), np.int64)
         stored = self._store.observe(obs, first)
+        begin_episodes(self._sampler.carry, np.ascontiguousarray(first))
         self._learner.act_greedily(self._net, self._store, self._hyper, self._sampler, stored, actions)
         return actions
 
@@ -284,13 +296,13 @@ class DQNPolicy:
         return PolicyArrays("network", {f"network.{name}": value for name, value in named.items()}, shared)
 
     def values(self, obs: Array) -> Array | None:
-        """Return action values [S, B, A] at obs [B, *obs], 0 for illegal actions; None with torch's networks."""
-        if not isinstance(self._learner, DenseLearner):
-            return None  # its observations may be images, whose values depend on the frames before
+        """Return action values [S, B, A] at obs [B, *obs], 0 for illegal actions; None where the past counts too."""
+        if not isinstance(self._learner, CompiledLearner) or self._learner.recurrence:
+            return None  # they depend on the observations before
         return self._learner.values(self._net, self._store, self._hyper, self._sampler, self._store.current(obs))
 
     def probs(self, obs: Array) -> Array | None:
-        """Return probabilities [S, B, A], uniform over the best actions; None with torch's networks."""
+        """Return probabilities [S, B, A], uniform over the best actions; None where the past counts too."""
         values = self.values(obs)
         return None if values is None else uniform_best(values, self._hyper.legal_actions, self._store.current(obs))
 
@@ -310,7 +322,8 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
             f"agent.learning_starts = {config.learning_starts}: expected at least agent.n_step, {config.n_step}"
         )
     if device() == "cpu" and not is_image(spec):
-        return DQN(spec, seed_list, DenseLearner(spec, seed_list, config))
+        return DQN(spec, seed_list, CompiledLearner(spec, seed_list, config, recurrence_of(config.recurrence)))
+    refuse_recurrence(spec, config.recurrence)
     from agents.dqn.learner_torch import TorchLearner  # loads torch
 
     return DQN(spec, seed_list, TorchLearner(spec, seed_list, config))

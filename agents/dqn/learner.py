@@ -1,4 +1,4 @@
-"""The compiled backend of deep Q-learning: dense networks, for vectors and discrete observations on the CPU.
+"""The compiled backend of deep Q-learning: for vectors and discrete observations on the CPU.
 
 Seeds are the outer loop: one seed's data stay in the cache, and threads take blocks of seeds. A rollout of many steps
 is one compiled call, with the bits of single steps.
@@ -13,25 +13,34 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.common.memory_check import check_fits
-from agents.common.networks.dense import (
-    CompiledNetwork,
-    NamedWeights,
-    Net,
+from agents.common.networks.compiled import (
+    AnyNet,
     backward,
     clone,
-    forward_row,
-    make_net,
-    n_params,
+    copy_outputs,
+    episodes,
+    expand_carry,
+    forward_step,
+    is_recurrent,
+    make_carry,
+    make_network,
+    n_extra_inputs,
     named_weights,
-    outputs_at,
+    network_bytes,
+    with_params,
 )
-from agents.common.networks.dense import forward as forward_batch
+from agents.common.networks.compiled import forward as forward_rows
+from agents.common.networks.dense import CompiledNetwork, NamedWeights
 from agents.common.networks.optimizers import clip_and_update
 from agents.common.networks.optimizers import polyak_update as polyak_update_seed
+from agents.common.networks.recurrent import Recurrence
 from agents.common.observation_store import VectorStore, encode_vector, expand_vector
 from agents.common.replay.buffer import make_replay, replay_bytes
 from agents.common.replay.prioritized import make_priorities, priority_bytes
+from agents.common.replay.sequences import make_sequence_replay, sequence_replay_bytes
+from agents.common.replay.sequences import n_sequences as sequences_in
 from agents.common.spaces import action_lists, discount, legal_row, legal_rows, make_observation_adapter, n_actions
+from agents.dqn.recurrent import make_sequence_batch
 from agents.dqn.update import (
     ActionSampler,
     DQNHyperparams,
@@ -75,19 +84,19 @@ def _encode(state, seeds):
 def _forward(net, x, outputs, keep, seeds):
     for i in range(seeds.first, seeds.last):
         row = seeds.row + i - seeds.first
-        forward_batch(net, i, row, x[row])
-        start = outputs_at(net, x.shape[1])
-        for j in range(outputs.shape[1]):
-            for c in range(outputs.shape[2]):
-                outputs[row, j, c] = net.outputs[row, start + j * outputs.shape[2] + c]
+        forward_rows(net, i, row, x[row], episodes(net, net.sizes))
+        copy_outputs(net, row, outputs[row])
 
 
 @jit_implementation(forward_obs, inline=True)
 def _forward_obs(net, observations, sampler, obs, actions, seeds):
     for i in range(seeds.first, seeds.last):
-        if actions[i] < 0:
-            expand_vector(observations, obs[i], sampler.inputs[i])
-            forward_row(net, i, i, sampler.inputs[i], sampler.outputs[i])
+        if actions[i] < 0 or is_recurrent(net):
+            x = sampler.inputs[i]
+            n_extra = sampler.carry.action.shape[1] + sampler.carry.reward.shape[1]
+            expand_vector(observations, obs[i], x[: len(x) - n_extra])
+            expand_carry(sampler.carry, i, x)
+            forward_step(net, i, i, x, sampler.carry, sampler.outputs[i])
 
 
 @jit_implementation(apply_gradient, inline=True)
@@ -97,7 +106,7 @@ def _apply_gradient(state, lr_scale, seeds):
     for i in range(seeds.first, seeds.last):
         row = seeds.row + i - seeds.first
         if state.failed_at[i] == 0:
-            backward(net, i, row, batch.obs_tm1[row], batch.output_grad[row])
+            backward(net, i, row, batch.obs_tm1[row], batch.output_grad[row], episodes(net, net.sizes))
             batch.grad_norm[row] = clip_and_update(state.optimizer, i, net.params[i], net.gradient[row], lr_scale)
 
 
@@ -121,7 +130,7 @@ def values_all(net, observations, hyper, sampler, obs, values):
     for i in range(values.shape[0]):
         for b in range(values.shape[1]):
             expand_vector(observations, obs[b], sampler.inputs[i])
-            forward_row(net, i, i, sampler.inputs[i], sampler.outputs[i])
+            forward_step(net, i, i, sampler.inputs[i], sampler.carry, sampler.outputs[i])
             action_values(sampler.outputs[i], hyper.dueling, sampler.q[i])
             legal = hyper.legal_actions[legal_row(hyper.legal_actions, obs[b])]
             for m in range(1, 1 + legal[0]):
@@ -187,45 +196,67 @@ def rollout_block(first, last, state, env_batch, clock, buffers):
                 learn(state, now + 1, seeds)
 
 
-class DenseLearner:
-    """S learners with dense networks.
+class CompiledLearner:
+    """S learners with compiled networks.
 
     Args:
         spec: the environment.
         seed_list: the run's seeds.
         config: settings of the agent.
+        recurrence: of the networks, if they have one.
     """
 
-    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any) -> None:
+    def __init__(
+        self, spec: EnvSpec, seed_list: Sequence[int], config: Any, recurrence: Recurrence | None = None
+    ) -> None:
         n_seeds = len(seed_list)
         n = n_actions(spec, "dqn")
         n_outputs = n + config.dueling
         adapter = make_observation_adapter(spec, "dqn", config.normalize_obs)
-        sizes = (adapter.n_inputs, *config.network.hidden, n_outputs)
+        n_inputs = adapter.n_inputs + n_extra_inputs(recurrence, n)
+        sequence = config.sequence
+        n_sequences = sequence.batch_size if recurrence else 1
+        n_rows = n_sequences * (sequence.length + 1) if recurrence else config.batch_size
         priority = config.priority if config.prioritized else None
-        batch_bytes = 4 * config.batch_size * (2 * adapter.n_inputs + 4 * sum(sizes[1:]) + 4 * n_outputs)
-        replay = replay_bytes(config.buffer_size, config.n_step, 4 * adapter.n_stored)
-        seed_bytes = replay + priority_bytes(priority, config.buffer_size) + 4 * 6 * n_params(sizes) + batch_bytes
+        gamma = discount(spec, config.gamma)
+        n_state = recurrence.n_state if recurrence else 0
+        if recurrence:
+            capacity = sequences_in(sequence, config.buffer_size)
+            stored = sequence_replay_bytes(sequence, config.buffer_size, adapter.n_stored, n_state)
+        else:
+            capacity = config.buffer_size
+            stored = replay_bytes(capacity, config.n_step, 4 * adapter.n_stored)
+        batch_bytes = 4 * n_rows * (2 * n_inputs + 4 * n_outputs)
+        net_bytes = 2 * network_bytes(n_inputs, config.network, n_outputs, recurrence, n_rows)
+        seed_bytes = stored + priority_bytes(priority, capacity) + net_bytes + batch_bytes
         advice = "fewer seeds, or a smaller agent.buffer_size, agent.batch_size or agent.network"
         check_fits("dqn", spec, n_seeds * seed_bytes, advice)
         hyper = make_hyperparams(config, action_lists(legal_rows(spec, n)))
-        online = make_net(sizes, config.network.activation == "tanh", seed_list, config.batch_size)
+        online = make_network(n_inputs, config.network, n_outputs, recurrence, seed_list, n_rows, n_sequences)
         network = CompiledNetwork(online, config.optimizer)
+        carry = make_carry(online, recurrence, n)
         self.store = VectorStore(adapter)
+        self.recurrence = recurrence
+        replay: Any
+        batch: Any
+        if recurrence:
+            replay = make_sequence_replay(sequence, carry, config.buffer_size, adapter.n_stored, gamma)
+            batch = make_sequence_batch(n_seeds, sequence, n_inputs, n_state, n_outputs, n)
+        else:
+            replay = make_replay(n_seeds, capacity, adapter.n_stored, config.n_step, gamma)
+            batch = make_batch(n_seeds, config.batch_size, (n_inputs,), np.float32, n_outputs, n)
         self.state = TrainState(
             hyper=hyper,
             online_net=online,
             target_net=clone(online),
-            eval_net=online._replace(params=online.params.copy()) if config.eval_ema else online,
+            eval_net=with_params(online, online.params.copy()) if config.eval_ema else online,
             optimizer=network.optimizer,
-            replay=make_replay(
-                n_seeds, config.buffer_size, adapter.n_stored, config.n_step, discount(spec, config.gamma)
-            ),
-            priorities=make_priorities(priority, n_seeds, config.buffer_size),
+            replay=replay,
+            priorities=make_priorities(priority, n_seeds, capacity),
             sample_stream=rng.pcg64_states(seed_list, "replay"),
             observations=self.store.encoding,
-            sampler=make_sampler(rng.pcg64_states(seed_list, "exploration"), adapter.n_inputs, n_outputs, n),
-            batch=make_batch(n_seeds, config.batch_size, (adapter.n_inputs,), np.float32, n_outputs, n),
+            sampler=make_sampler(rng.pcg64_states(seed_list, "exploration"), n_inputs, n_outputs, n, carry),
+            batch=batch,
             loss=np.zeros(n_seeds),
             failed_at=np.zeros(n_seeds, np.int64),
         )
@@ -237,8 +268,9 @@ class DenseLearner:
         self._buffers = _make_buffers(n_seeds, 1, self._n_features)
         self._rollout_entry: Any = None
         self.plays_rollouts = not adapter.n_classes
-        update_cost = UPDATE_COST + config.batch_size * (SAMPLE_COST + 4 * n_params(sizes))
-        step_cost = STEP_COST + n_params(sizes) + update_cost * config.gradient_steps / config.train_frequency
+        size = online.params.shape[1]
+        update_cost = UPDATE_COST + n_rows * (SAMPLE_COST + 4 * size)
+        step_cost = STEP_COST + size + update_cost * hyper.gradient_steps / hyper.train_frequency
         self.max_rollout_steps = max(1, int(ROLLOUT_COST / n_seeds / step_cost))
 
     # Calls of every step go without type dispatch, which would take as long as they do.
@@ -305,24 +337,24 @@ class DenseLearner:
         parallel_for(lambda first, last: enter(first, last, self.state, env_batch, clock, buffers), len(self._actions))
         return buffers
 
-    def frozen(self) -> Net:
+    def frozen(self) -> AnyNet:
         """Return copies of the networks for evaluation."""
-        return self.state.eval_net._replace(params=self.state.eval_net.params.copy())
+        return with_params(self.state.eval_net, self.state.eval_net.params.copy())
 
     @staticmethod
-    def named_weights(net: Net) -> NamedWeights:
+    def named_weights(net: AnyNet) -> NamedWeights:
         """Return copies of the weights by name, and the activation function."""
         return named_weights(net)
 
     @staticmethod
     def act_greedily(
-        net: Net, store: VectorStore, hyper: DQNHyperparams, sampler: ActionSampler, obs: Array, actions: Array
+        net: AnyNet, store: VectorStore, hyper: DQNHyperparams, sampler: ActionSampler, obs: Array, actions: Array
     ) -> None:
         """Write the actions [S] of a policy at stored observations [S, F]."""
         act_all(net, store.encoding, hyper, sampler, obs, 0, actions)
 
     @staticmethod
-    def values(net: Net, store: VectorStore, hyper: DQNHyperparams, sampler: ActionSampler, obs: Array) -> Array:
+    def values(net: AnyNet, store: VectorStore, hyper: DQNHyperparams, sampler: ActionSampler, obs: Array) -> Array:
         """Return action values float64 [S, B, A] at stored observations [B, F]; 0 for illegal actions."""
         values = np.zeros((len(sampler.stream), len(obs), sampler.q.shape[1]))
         values_all(net, store.encoding, hyper, sampler, obs, values)

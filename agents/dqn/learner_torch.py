@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from agents.common.memory_check import check_fits
+from agents.common.networks.compiled import no_carry
 from agents.common.networks.conv import conv_builder
 from agents.common.networks.dense import NamedWeights
 from agents.common.networks.modules_torch import count_params, dense
@@ -39,7 +40,7 @@ WEIGHT_BYTES = 4 * 6  # of one: online, target, average, gradient and two moment
 
 
 class TorchLearner:
-    """S learners with torch networks; see :class:`agents.dqn.learner.DenseLearner`.
+    """S learners with torch networks; see :class:`agents.dqn.learner.CompiledLearner`.
 
     Args:
         spec: the environment.
@@ -76,7 +77,7 @@ class TorchLearner:
             priorities=make_priorities(priority, n_seeds, config.buffer_size),
             sample_stream=rng.pcg64_states(seed_list, "replay"),
             observations=self.store,
-            sampler=make_sampler(rng.pcg64_states(seed_list, "exploration"), n_inputs, n_outputs, n),
+            sampler=make_sampler(rng.pcg64_states(seed_list, "exploration"), n_inputs, n_outputs, n, no_carry(n_seeds)),
             batch=make_batch(n_seeds, config.batch_size, self.store.input_shape, self.store.input_dtype, n_outputs, n),
             loss=np.zeros(n_seeds),
             failed_at=np.zeros(n_seeds, np.int64),

@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.common.exploration import Explore, argmax, choose, make_explore, scheduled
+from agents.common.networks.compiled import is_recurrent, write_one_hot
 from agents.common.networks.optimizers import linear_decay
+from agents.common.networks.recurrent import Carry
 from agents.common.replay.buffer import Replay, add_step, replay_size
 from agents.common.replay.prioritized import Priorities, add_priority, sample, update_priority
 from agents.common.spaces import legal_row
 from simulator.core.field_types import steps_of_run
-from simulator.core.jit import Seeds, jit_inline, jit_or_python, jit_shared
+from simulator.core.jit import Seeds, jit_implementation, jit_inline, jit_or_python, jit_shared
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import below, uniform
 
@@ -37,6 +39,8 @@ class DQNHyperparams(NamedTuple):
     learning_starts: int
     train_frequency: int
     gradient_steps: int
+    n_step: int
+    burn_in: int  # of sequences, see :mod:`agents.dqn.recurrent`
     target_update_interval: int  # 0: soft updates by tau
     tau: float
     eval_ema: float
@@ -65,6 +69,7 @@ class ActionSampler(NamedTuple):
     stream: Array  # uint64 [S, 4]
     repeated_action: Array  # int64 [S]
     repeats_left: Array  # int64 [S]
+    carry: Carry  # of the network that chooses
     inputs: Array  # float32 [S, in], scratch
     outputs: Array  # float32 [S, out], scratch
     q: Array  # float32 [S, A], scratch
@@ -125,8 +130,10 @@ def make_hyperparams(config: Any, legal_actions: Array) -> DQNHyperparams:
         huber=config.loss == "huber",
         legal_actions=legal_actions,
         learning_starts=config.learning_starts,
-        train_frequency=config.train_frequency,
+        train_frequency=config.train_frequency if config.recurrence is None else config.sequence.train_frequency,
         gradient_steps=config.gradient_steps,
+        n_step=config.n_step,
+        burn_in=config.sequence.burn_in,
         target_update_interval=config.target_update_interval,
         tau=0.0 if config.target_update_interval else float(config.tau),
         eval_ema=float(config.eval_ema),
@@ -140,13 +147,14 @@ def make_hyperparams(config: Any, legal_actions: Array) -> DQNHyperparams:
     )
 
 
-def make_sampler(stream: Array, n_inputs: int, n_outputs: int, n_actions: int) -> ActionSampler:
+def make_sampler(stream: Array, n_inputs: int, n_outputs: int, n_actions: int, carry: Carry) -> ActionSampler:
     """Make a sampler that draws from ``stream`` [S, 4] and repeats nothing yet."""
     n_seeds = len(stream)
     return ActionSampler(
         stream=stream,
         repeated_action=np.zeros(n_seeds, np.int64),
         repeats_left=np.zeros(n_seeds, np.int64),
+        carry=carry,
         inputs=np.zeros((n_seeds, n_inputs), np.float32),
         outputs=np.zeros((n_seeds, n_outputs), np.float32),
         q=np.zeros((n_seeds, n_actions), np.float32),
@@ -220,9 +228,12 @@ def polyak_update(net: Any, online: Any, tau: float, failed_at: Array, seeds: Se
 @jit_or_python(inline=True)
 def act(net, observations, hyper, sampler, obs, clock, actions, seeds):
     """Write exploring actions [S] at stored observations ``obs`` [S, F], after ``clock`` environment steps."""
-    if explore_actions(hyper, sampler, obs, clock, actions, seeds) > 0:
+    n_open = explore_actions(hyper, sampler, obs, clock, actions, seeds)
+    if n_open > 0 or is_recurrent(net):  # what a recurrence carries goes on in every step
         forward_obs(net, observations, sampler, obs, actions, seeds)
+    if n_open > 0:
         value_actions(hyper, sampler, obs, clock, actions, seeds)
+    carry_actions(sampler.carry, actions, seeds)
 
 
 @jit_shared
@@ -287,6 +298,13 @@ def action_values(outputs, dueling, q):
     else:
         for a in range(n):
             q[a] = outputs[a]
+
+
+@jit_shared
+def carry_actions(carry, actions, seeds):
+    """Carry the actions [S] on to the next step, where a recurrence sees them."""
+    for i in range(seeds.first, seeds.last):
+        write_one_hot(carry.action[i], actions[i])
 
 
 # Storing.
@@ -354,9 +372,8 @@ def update_params(hyper, clock):
     )
 
 
-@jit_or_python(inline=False)
 def train(state, params, seeds):
-    """Update the networks ``gradient_steps`` times."""
+    """Update the networks ``gradient_steps`` times; with a replay of sequences see :mod:`agents.dqn.recurrent`."""
     batch = state.batch
     failed_at = state.failed_at
     for _ in range(state.hyper.gradient_steps):
@@ -378,6 +395,9 @@ def train(state, params, seeds):
         if params.eval_ema > 0.0:
             polyak_update(state.eval_net, state.online_net, params.eval_ema, failed_at, seeds)
         update_priorities(state.replay, state.priorities, batch, failed_at, seeds)
+
+
+jit_implementation(train, inline=False, of=Replay)(train)
 
 
 @jit_shared

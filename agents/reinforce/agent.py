@@ -12,7 +12,7 @@ from agents.common.networks.compiled import begin_episodes
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
-from agents.common.networks.recurrent import Carry, recurrence_of
+from agents.common.networks.recurrent import Carry, recurrence_of, refuse_recurrence
 from agents.common.spaces import is_image, uniform_best
 from agents.reinforce.learner import CompiledPolicyLearner
 from agents.reinforce.update import load_batch, record_step, save_batch
@@ -254,6 +254,7 @@ def build(spec: EnvSpec, seed_list: Sequence[int], config: Config, *, torch: boo
         return Reinforce(
             seed_list, config, CompiledPolicyLearner(spec, seed_list, config, recurrence_of(config.recurrence))
         )
+    refuse_recurrence(spec, config.recurrence)
     from agents.reinforce.learner_torch import TorchPolicyLearner  # loads torch
 
     return Reinforce(seed_list, config, TorchPolicyLearner(spec, seed_list, config))

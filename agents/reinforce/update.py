@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.common.exploration import Explore, argmax, choose
-from agents.common.networks.compiled import begin_episode, carry_action, carry_reward
+from agents.common.networks.compiled import begin_episode, carry_reward, write_action
 from agents.common.networks.optimizers import Optimizer, clip_and_update, make_optimizer
 from agents.common.networks.recurrent import Carry
 from agents.common.observation_store import FrameStore, VectorStore
@@ -344,7 +344,7 @@ def best_actions(hyper, head, obs, actions, seeds):
 def carry_actions(hyper, carry, actions, seeds):
     """Carry the actions [S, D] on to the next step, where a recurrence sees them."""
     for i in range(seeds.first, seeds.last):
-        carry_action(carry, i, actions[i], hyper.discrete_actions)
+        write_action(carry.action[i], actions[i], hyper.discrete_actions)
 
 
 # Collecting episodes.

@@ -84,14 +84,15 @@ def jit_or_python(*, inline: bool) -> Callable[..., Any]:
 def jit_implementation(generic: Callable[..., Any], *, inline: bool, of: type[Any] | None = None) -> Callable[..., Any]:
     """Let compiled code that calls the plain function ``generic`` call the decorated function in its place.
 
-    With ``of``, a class of named tuples, only where the first argument is one: so a function can have an
-    implementation for each kind of network or cell.
+    With ``of``, a class of named tuples, only where the first argument is one or has one as a field: so a function can
+    have an implementation for each kind of network or replay.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)  # numba compares the signatures
         def implementation(*args: Any) -> Callable[..., Any] | None:
-            return function if of is None or getattr(args[0], "instance_class", None) is of else None
+            kinds = [args[0], *getattr(args[0], "types", ())]
+            return function if of is None or any(getattr(kind, "instance_class", 0) is of for kind in kinds) else None
 
         overload(generic, jit_options={**_PLAIN, "forceinline": inline, "_nrt": False})(implementation)
         return function

@@ -33,7 +33,8 @@ def sequences_of(net, lengths, carry=None, burn_in=0):
     """Sequences of these lengths."""
     if carry is None:
         carry = np.zeros((len(lengths), len(net.layers) * net.carried))
-    return Sequences(np.cumsum(lengths).astype(np.int64), np.ascontiguousarray(carry, np.float32), burn_in)
+    skipped = np.full(len(lengths), burn_in, np.int64)
+    return Sequences(np.cumsum(lengths).astype(np.int64), np.ascontiguousarray(carry, np.float32), skipped)
 
 
 def outputs(net, x, sequences, i=0):

@@ -66,7 +66,8 @@ def make_carry(net: AnyNet, recurrence: Recurrence | None, n_actions: int) -> Ca
     if not isinstance(net, RecurrentNet) or recurrence is None:
         return no_carry(len(net.params))
     settings = recurrence.settings
-    widths = (len(net.layers) * net.carried, n_actions * settings.last_action, int(settings.last_reward))
+    n_state = len(net.layers) * net.carried
+    widths = (n_state, n_state, n_actions * settings.last_action, int(settings.last_reward))
     return Carry(*(np.zeros((len(net.params), width), np.float32) for width in widths))
 
 
@@ -89,6 +90,7 @@ def n_extra_inputs(recurrence: Recurrence | None, n_actions: int) -> int:
 def begin_episode(carry, i):
     """Forget everything: an episode of seed i begins."""
     carry.state[i, :] = np.float32(0.0)
+    carry.before[i, :] = np.float32(0.0)
     carry.action[i, :] = np.float32(0.0)
     carry.reward[i, :] = np.float32(0.0)
 
@@ -102,21 +104,20 @@ def begin_episodes(carry, first):
 
 
 @jit_inline
-def carry_action(carry, i, action, discrete):
-    """Note the action [D] of seed i: its index as one-hot, or its numbers."""
-    write_action(carry.action[i], action, discrete)
+def write_action(inputs, action, discrete):
+    """Write an action [D] as inputs [A]: its index as one-hot, or its numbers."""
+    if discrete:
+        write_one_hot(inputs, np.int64(action[0]))
+    else:
+        for d in range(len(inputs)):
+            inputs[d] = action[d]
 
 
 @jit_inline
-def write_action(inputs, action, discrete):
-    """Write an action [D] as inputs [A]."""
-    if len(inputs) > 0:
-        if discrete:
-            inputs[:] = np.float32(0.0)
-            inputs[np.int64(action[0])] = np.float32(1.0)
-        else:
-            for d in range(len(inputs)):
-                inputs[d] = action[d]
+def write_one_hot(inputs, index):
+    """Write an index as inputs [A], of which there may be none; -1: zeros."""
+    for a in range(len(inputs)):
+        inputs[a] = np.float32(1.0) if a == index else np.float32(0.0)
 
 
 @jit_inline
@@ -204,12 +205,14 @@ def _forward_step_dense(net, i, w, x, carry, out):
 
 @jit_implementation(forward_step, inline=True, of=RecurrentNet)
 def _forward_step_recurrent(net, i, w, x, carry, out):
+    for k in range(carry.state.shape[1]):
+        carry.before[i, k] = carry.state[i, k]
     recurrent.forward_step(net, i, w, x, carry.state[i], out)
 
 
 def is_recurrent(net: Any) -> bool:
-    """Tell compiled code whether the outputs at a row depend on the rows before it."""
-    raise NotImplementedError
+    """Tell whether the outputs at a row depend on the rows before it."""
+    return isinstance(net, RecurrentNet)
 
 
 @jit_implementation(is_recurrent, inline=True, of=Net)
@@ -229,12 +232,12 @@ def episodes(net: Any, end: Array) -> Sequences:
 
 @jit_implementation(episodes, inline=True, of=Net)
 def _episodes_dense(net, end):
-    return Sequences(end, net.row[0], 0)
+    return Sequences(end, net.row[0], net.sizes)
 
 
 @jit_implementation(episodes, inline=True, of=RecurrentNet)
 def _episodes_recurrent(net, end):
-    return Sequences(end, net.no_carry, 0)
+    return Sequences(end, net.no_carry, net.no_burn_in)
 
 
 def forward_after(net: Any, i: int, w: int, row: int, n_rows: int, x: Array, out: Array) -> None:

@@ -27,7 +27,7 @@ from simulator.core import registry, rng
 from simulator.core.components import Component
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.jit import jit, jit_inline
-from simulator.core.protocols import Array
+from simulator.core.protocols import Array, EnvSpec
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,11 @@ class Recurrence(NamedTuple):
         """Numbers that a layer carries."""
         return self.shape.carried * self.settings.units
 
+    @property
+    def n_state(self) -> int:
+        """Numbers that all layers carry."""
+        return self.n_carried * self.settings.layers
+
     def initial_params(self, n_in: int, seed_list: Sequence[int]) -> Array:
         """Sample the first parameters of every seed from its own stream, float32 [S, P]."""
         rows = []
@@ -119,6 +124,19 @@ def recurrence_of(component: Component | None) -> Recurrence | None:
     return recurrence
 
 
+def refuse_recurrence(spec: EnvSpec, component: Component | None) -> None:
+    """Refuse a cell where the networks are torch's.
+
+    Raises:
+        ValueError: one was chosen.
+    """
+    if component is not None:
+        raise ValueError(
+            f"agent.recurrence = {component.name!r} on {spec.id}: expected none on images and on a GPU: a recurrence "
+            "sees vectors and discrete observations on the CPU"
+        )
+
+
 def _orthogonal(n: int, generator: np.random.Generator) -> Array:
     """Sample an orthogonal matrix, uniformly (Mezzadri 2007)."""
     q, r = np.linalg.qr(generator.standard_normal((n, n)))
@@ -138,7 +156,7 @@ class Sequences(NamedTuple):
 
     end: Array  # int64 [B], the row behind each sequence's last
     carry: Array  # float32 [B, C], before each sequence's first step
-    burn_in: int  # steps of a sequence that get no gradient: they only bring its carry up to date
+    burn_in: Array  # int64 [B], first steps that get no gradient: they only bring the carry up to date
 
 
 class RecurrentNet(NamedTuple):
@@ -168,6 +186,7 @@ class RecurrentNet(NamedTuple):
     output_grad: Array  # float32 [W, T * H], at a layer's outputs
     carry_grad: Array  # float32 [W, B, carried]
     no_carry: Array  # float32 [B, C], zeros: where an episode begins
+    no_burn_in: Array  # int64 [B], zeros
     end_state: Array  # float32 [W, C], scratch: where a sequence ended
     row: Array  # float32 [W, carried], scratch
     rows: Array  # int64 [W, 2, B], scratch: rows of the sequences that go on, and their numbers
@@ -180,6 +199,7 @@ class Carry(NamedTuple):
     """What S learners carry from step to step, each in its own episode."""
 
     state: Array  # float32 [S, C]
+    before: Array  # float32 [S, C], before the latest step
     action: Array  # float32 [S, A], the last one: one-hot, or its numbers; zeros in an episode's first step
     reward: Array  # float32 [S, 1], the last one, likewise
 
@@ -233,6 +253,7 @@ def make_recurrent_net(
         output_grad=space(n_rows * units),
         carry_grad=space(n_sequences, carried),
         no_carry=np.zeros((n_sequences, n_layers * carried), np.float32),
+        no_burn_in=np.zeros(n_sequences, np.int64),
         end_state=space(n_layers * carried),
         row=space(carried),
         rows=np.zeros((n_seeds, 2, n_sequences), np.int64),
@@ -478,13 +499,7 @@ def _backward_layer(net, at, i, w, inputs, output_grad, gradient, sequences):
     for back in range(longest):
         t = longest - 1 - back
         n = _rows_at(sequences.end, t, rows)
-        if t < sequences.burn_in:
-            for j in range(n):
-                z_grad[rows[0, j]] = np.float32(0.0)
-                u_grad[rows[0, j]] = np.float32(0.0)
-        else:
-            flows_back = t > sequences.burn_in and (net.truncate == 0 or t % net.truncate > 0)
-            _backward_time(net, at, i, w, output_grad, sequences.carry, t, rows[:, :n], flows_back)
+        _backward_time(net, at, i, w, output_grad, sequences, t, rows[:, :n])
 
     product(inputs.T, z_grad, gradient[layer.first : parts.weight_h].reshape((layer.n_in, columns)))
     hidden_before = net.hidden_before[w, at, : n_rows * units].reshape((n_rows, units))
@@ -500,8 +515,8 @@ def _backward_layer(net, at, i, w, inputs, output_grad, gradient, sequences):
 
 
 @jit_inline
-def _backward_time(net, at, i, w, output_grad, carry, t, rows, flows_back):
-    """Backpropagate through time t of the sequences at ``rows`` [2, n]; ``flows_back`` to the time before it."""
+def _backward_time(net, at, i, w, output_grad, sequences, t, rows):
+    """Backpropagate through time t of the sequences at ``rows`` [2, n]."""
     layer = net.layers[at]
     units = net.units
     columns = net.columns
@@ -518,22 +533,29 @@ def _backward_time(net, at, i, w, output_grad, carry, t, rows, flows_back):
     u = net.step_u[w, : n * columns].reshape((n, columns))
     for j in range(n):
         row = rows[0, j]
-        carry_grad = net.carry_grad[w, rows[1, j]]
-        for k in range(net.carried):
-            after_grad[k] = carry_grad[k]
-        for k in range(units):
-            after_grad[k] += output_grad[row, k]
-        before = carry[rows[1, j], layer.carry : layer.carry + net.carried] if t == 0 else state[row - 1]
-        cell_backward(net.cell, z[row], kept[row], before, after_grad, z_grad[row], u_grad[row], carry_grad)
+        b = rows[1, j]
+        carry_grad = net.carry_grad[w, b]
+        if t < sequences.burn_in[b]:
+            z_grad[row] = np.float32(0.0)
+            u_grad[row] = np.float32(0.0)
+        else:
+            for k in range(net.carried):
+                after_grad[k] = carry_grad[k]
+            for k in range(units):
+                after_grad[k] += output_grad[row, k]
+            before = sequences.carry[b, layer.carry : layer.carry + net.carried] if t == 0 else state[row - 1]
+            cell_backward(net.cell, z[row], kept[row], before, after_grad, z_grad[row], u_grad[row], carry_grad)
         for c in range(columns):
             u[j, c] = u_grad[row, c]
-    if not flows_back:
-        net.carry_grad[w, :, :] = np.float32(0.0)
-        return
     product(u, net.params[i, parts.weight_h : parts.bias].reshape((units, columns)).T, h_grad)
+    cut = net.truncate > 0 and t % net.truncate == 0
     for j in range(n):
-        for k in range(units):
-            net.carry_grad[w, rows[1, j], k] += h_grad[j, k]
+        carry_grad = net.carry_grad[w, rows[1, j]]
+        if cut or t <= sequences.burn_in[rows[1, j]]:
+            carry_grad[:] = np.float32(0.0)
+        else:
+            for k in range(units):
+                carry_grad[k] += h_grad[j, k]
 
 
 # Acting.

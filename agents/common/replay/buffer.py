@@ -7,11 +7,11 @@ termination: truncation bootstraps, termination does not, and nothing crosses an
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.core.jit import jit_inline
+from simulator.core.jit import jit_implementation, jit_inline
 from simulator.core.protocols import Array, State
 
 
@@ -90,12 +90,25 @@ def replay_size(replay, i):
     return min(replay.n_added[i], replay.action.shape[1])
 
 
-@jit_inline
-def add_step(replay, i, obs, action, reward, terminated, truncated, next_obs):
-    """Add one environment step of seed i: ``obs`` [F], and ``next_obs`` [F] that the step itself led to.
+def add_step(
+    replay: Any,
+    i: int,
+    obs: Array,
+    action: int,
+    reward: float,
+    terminated: bool,
+    truncated: bool,
+    next_obs: Array,
+) -> None:
+    """Add one environment step of seed i to a replay of its kind: ``obs`` [F], and ``next_obs`` [F] that it led to.
 
     It completes one transition once n steps are pending, and one for every pending step where an episode ends.
     """
+    raise NotImplementedError
+
+
+@jit_implementation(add_step, inline=True, of=Replay)
+def _add_step(replay, i, obs, action, reward, terminated, truncated, next_obs):
     length = replay.n_pending[i]
     n_step = replay.window_action.shape[1]
     for f in range(replay.obs.shape[2]):
