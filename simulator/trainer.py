@@ -23,7 +23,7 @@ from simulator.core.field_types import ENDLESS
 from simulator.core.files.reading import parse_toml
 from simulator.core.files.writing import write_file
 from simulator.core.foreign.python_files import label_of
-from simulator.core.protocols import Array, Curve, Failure, Policy
+from simulator.core.protocols import Array, CarryingPolicy, Curve, Failure, Policy
 from simulator.core.snapshots import RunSnapshot
 from simulator.external import env_objects
 from simulator.progress import ProgressBar
@@ -171,31 +171,73 @@ class Trainer:
         deterministic: bool = True,
         *,
         seed: int | None = None,
-    ) -> tuple[Any, None]:
+        reward: Any = None,
+    ) -> tuple[Any, Any]:
         """Choose actions by what one seed has learned so far.
 
         Args:
             observation: one observation as ``env.step`` gives it, or a batch of them, ``[B, *observation]``.
-            state: ignored, and None in return: no policy here hands its memory around.
-            episode_start: True where an episode begins with this observation. Only policies that look at earlier frames
-                need it (images); they take the rows of a batch as first observations.
+            state: what a recurrence carries, as the call before returned it; None: an episode begins.
+            episode_start: True where an episode begins with this observation; one for each row of a batch. Policies that
+                look at earlier frames (images) need it too; they take the rows of a batch as first observations.
             deterministic: the greedy action (ties at random), by which evaluations play too; False: explore as in
                 training, with another stream.
             seed: whose policy; by default the first one's.
+            reward: of the step before, for each row; only a recurrence with ``last_reward`` needs it.
 
         Returns:
-            What ``env.step`` takes for one observation, an array ``[B, *action]`` for a batch; and None.
+            What ``env.step`` takes for one observation, an array ``[B, *action]`` for a batch; and the state that the
+            next call takes, a tuple of arrays ``[B, ...]``, None for a policy without a recurrence.
 
         Raises:
-            ValueError: an observation that is not of the space, an unknown seed, or exploration from images.
+            ValueError: an observation that is not of the space, an unknown seed, a state of another policy, exploration
+                from images or with a recurrence, or no reward where a recurrence sees it.
         """
         row = self._row(seed)
+        if self._carries():
+            if not deterministic:
+                raise ValueError("predict: deterministic = False: expected True with a recurrence")
+            return self._predict_carrying(observation, state, episode_start, row, reward)
         obs, is_single = _batch(observation, self._spaces.observation, self._session.env.spec.observation)
         begins = not is_single or self._used is None or (episode_start is not None and bool(np.any(episode_start)))
         act = self._greedy_actions if deterministic else self._exploring_actions
         rows = [act(np.repeat(one[None], len(self.seeds), axis=0), begins) for one in obs]  # [S, *action] each
         actions = _declared_actions(np.stack([actions[row] for actions in rows]), self._spaces.action)
         return (actions[0] if is_single else actions), None
+
+    def _carries(self) -> bool:
+        """Tell whether the policy carries a state from step to step."""
+        if self._used is None:
+            self._used = self._session.agent.policy()
+        return isinstance(self._used, CarryingPolicy) and self._used.carried() is not None
+
+    def _predict_carrying(
+        self, observation: Any, state: Any, episode_start: Any, row: int, reward: Any
+    ) -> tuple[Any, tuple[Array, ...]]:
+        """Choose actions by a recurrence, each row of a batch with a state of its own."""
+        policy: Any = self._used
+        obs, is_single = _batch(observation, self._spaces.observation, self._session.env.spec.observation)
+        zero = policy.carried()
+        begins = (
+            np.zeros(len(obs), np.bool_) if episode_start is None else np.ravel(np.asarray(episode_start, np.bool_))
+        )
+        if state is None:
+            state, begins = tuple(np.zeros((len(obs), *part.shape[1:]), part.dtype) for part in zero), np.ones(len(obs))
+        parts = tuple(np.asarray(part).reshape(-1, *np.shape(like)[1:]) for part, like in zip(state, zero, strict=True))
+        if any(len(part) != len(obs) for part in parts) or len(begins) != len(obs):
+            raise ValueError(f"predict: state or episode_start: expected one for each of {len(obs)} observations")
+        rewards = np.zeros(len(obs)) if reward is None else np.broadcast_to(np.ravel(reward), len(obs))
+        actions, after = [], [np.array(part) for part in parts]
+        for b, one in enumerate(obs):
+            policy.carry_on(tuple(np.broadcast_to(part[b], like.shape) for part, like in zip(parts, zero, strict=True)))
+            if reward is not None:
+                policy.see_reward(np.full(len(self.seeds), rewards[b], np.float32))
+            first = np.full(len(self.seeds), bool(begins[b]))
+            actions.append(np.array(policy.act(np.repeat(one[None], len(self.seeds), axis=0), first))[row])
+            for part, carried in zip(after, policy.carried(), strict=True):
+                part[b] = carried[row]
+        declared = _declared_actions(np.stack(actions), self._spaces.action)
+        return (declared[0] if is_single else declared), tuple(after)
 
     def evaluate(self, episodes: int | None = None, *, max_steps: int | None = None) -> Array:
         """Play greedy episodes on streams of their own, the same each time, and return the mean return, float64 [S].

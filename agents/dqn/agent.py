@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from agents.common.exploration import GREEDY, ExploreSettings
-from agents.common.networks.compiled import begin_episodes
+from agents.common.networks.compiled import begin_episodes, carried, carry_on, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
@@ -286,6 +286,18 @@ class DQNPolicy:
         begin_episodes(self._sampler.carry, np.ascontiguousarray(first))
         self._learner.act_greedily(self._net, self._store, self._hyper, self._sampler, stored, actions)
         return actions
+
+    def carried(self) -> tuple[Array, ...] | None:
+        """Return copies of what every seed carries; None without a recurrence."""
+        return carried(self._sampler.carry)
+
+    def carry_on(self, saved: tuple[Array, ...]) -> None:
+        """Go on from what :meth:`carried` returned."""
+        carry_on(self._sampler.carry, saved)
+
+    def see_reward(self, reward: Array) -> None:
+        """See the rewards [S] of the latest step."""
+        see_reward(self._sampler.carry, reward)
 
     def arrays(self) -> PolicyArrays:
         """Return the network that evaluation plays by, and the way from observations to actions."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from agents.common.networks.compiled import begin_episodes
+from agents.common.networks.compiled import begin_episodes, carried, carry_on, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
@@ -215,6 +215,18 @@ class GreedyPolicy:
         self._learner.act_greedily(self._net, self._store, hyper, self._head, stored, self._actions)
         actions: Array = self._learner.actions.decode(self._actions)
         return actions
+
+    def carried(self) -> tuple[Array, ...] | None:
+        """Return copies of what every seed carries; None without a recurrence."""
+        return carried(self._head.carry)
+
+    def carry_on(self, saved: tuple[Array, ...]) -> None:
+        """Go on from what :meth:`carried` returned."""
+        carry_on(self._head.carry, saved)
+
+    def see_reward(self, reward: Array) -> None:
+        """See the rewards [S] of the latest step."""
+        see_reward(self._head.carry, reward)
 
     def arrays(self) -> PolicyArrays:
         """Return the policy network, and the way from observations to actions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -124,6 +124,23 @@ class Policy(Protocol):
 
     def values(self, obs: Array) -> Array | None:
         """Return action values [S, B, A] at obs [B, *obs]; None for an agent without them."""
+
+
+@runtime_checkable
+class CarryingPolicy(Protocol):
+    """A policy that may carry a state from step to step; its ``act`` begins anew where an episode does.
+
+    One path leads to it: evaluations, matches, tournaments and ``Trainer.predict`` call these methods beside ``act``.
+    """
+
+    def carried(self) -> tuple[Array, ...] | None:
+        """Return copies of what every seed carries, arrays [S, ...]; None for a policy without a recurrence."""
+
+    def carry_on(self, carried: tuple[Array, ...]) -> None:
+        """Go on from what :meth:`carried` returned."""
+
+    def see_reward(self, reward: Array) -> None:
+        """See the rewards [S] of the latest step, which the next ``act`` may depend on."""
 
 
 class Agent(Protocol):

@@ -32,7 +32,7 @@ from simulator.config.match import MatchConfig
 from simulator.core import registry
 from simulator.core.game_tree import GameTree, exploitability
 from simulator.core.games import COOPERATE, RoundGame, TurnGame, is_iterated
-from simulator.core.protocols import Array, Policy
+from simulator.core.protocols import Array, CarryingPolicy, Policy
 from simulator.core.rng import derived_seeds
 from simulator.core.snapshots import MatchSnapshot, Progress
 from simulator.core.stopping import RateLimiter
@@ -238,7 +238,8 @@ def _turns(config: MatchConfig, seed: int, reports: _Reports) -> Generator[Match
     exploitable = None
     if game.tree is not None:
         probs = [position_probs(agent.policy(), game.tree) for agent in agents]
-        exploitable = np.array([exploitability(game.tree, prob) for prob in probs])
+        if not any(prob is None for prob in probs):
+            exploitable = np.array([exploitability(game.tree, prob) for prob in probs])
     return _Played(
         scores=np.array([[turn_agent.total] for turn_agent in turn_agents]) / n,
         wins=0.5 + 0.5 * np.array([turn_agents[0].lead]) / n,
@@ -271,12 +272,14 @@ def _expected(config: MatchConfig, game: RoundGame, agents: Sequence[Any]) -> Ar
     return None if payoffs is None else np.array(payoffs)
 
 
-def position_probs(policy: Policy, tree: GameTree) -> Array:
-    """Compute a policy's action probabilities in every position of a game, [1, N, A].
+def position_probs(policy: Policy, tree: GameTree) -> Array | None:
+    """Compute a policy's action probabilities in every position of a game, [1, N, A]; None where the past counts.
 
     Asked for its probabilities, or where it has none for its move in each position, as the first of an episode. What it
     gives to moves that do not exist is spread over those that do, as the game spreads it.
     """
+    if isinstance(policy, CarryingPolicy) and policy.carried() is not None:
+        return None
     probs = policy.probs(tree.obs)
     if probs is None:
         chosen = [int(policy.act(tree.obs[i : i + 1], np.ones(1, np.bool_))[0]) for i in range(len(tree.obs))]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.core.games import RoundGame, Turn, TurnGame
-from simulator.core.protocols import Array, Step
+from simulator.core.protocols import Array, CarryingPolicy, Step
 
 BLOCK = 256  # rounds that are played before they are added up, at most
 _YES = np.ones(1, np.bool_)
@@ -19,14 +19,17 @@ class Side(NamedTuple):
     """Functions of an agent on one side of a game."""
 
     act: Callable[[Array, Array], Array]  # (obs [S, *obs], first [S]) -> actions [S]
-    learn: Callable[[Array, Array, Step], Any] | None  # None: it does not
+    learn: Callable[[Array, Array, Step], Any] | None  # or only sees its rewards; None: neither
 
 
 def make_side(agent: Any, *, learns: bool) -> Side:
     """Wrap a learning agent, or its frozen policy."""
     if learns:
         return Side(lambda obs, first: agent.act(obs), agent.learn)
-    return Side(agent.policy().act, None)
+    policy = agent.policy()
+    if isinstance(policy, CarryingPolicy) and policy.carried() is not None:
+        return Side(policy.act, lambda obs, actions, step: policy.see_reward(step.reward))
+    return Side(policy.act, None)
 
 
 class RoundObs(NamedTuple):

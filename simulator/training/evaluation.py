@@ -25,7 +25,7 @@ from simulator.core.jit import jit
 from simulator.core.mdp.model import FiniteMDP, uniform_policy
 from simulator.core.mdp.solve import evaluate_finite, finite_horizon, reachable, value_iteration
 from simulator.core.notices import notice
-from simulator.core.protocols import Agent, Array, Env, EnvSpec, Evaluation, Policy
+from simulator.core.protocols import Agent, Array, CarryingPolicy, Env, EnvSpec, Evaluation, Policy
 
 POLL_SECONDS = 0.1  # seconds
 MIN_STEPS = 16
@@ -122,6 +122,7 @@ class Evaluator:
         episodes = _Episodes(
             np.zeros(len(failed)), np.zeros(len(failed), np.int64), np.zeros(len(failed), np.int64), failed.copy()
         )
+        carries = isinstance(policy, CarryingPolicy)
         n = MIN_STEPS
         while not episodes.over.all():
             began = time.perf_counter()
@@ -129,6 +130,8 @@ class Evaluator:
             ended = np.empty((n, len(first)), np.bool_)
             for t in range(n):
                 step = self._env.step(policy.act(obs, first))
+                if carries:
+                    policy.see_reward(step.reward)
                 obs = step.obs
                 first = step.terminated | step.truncated
                 reward[t] = step.reward

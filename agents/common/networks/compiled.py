@@ -76,6 +76,23 @@ def no_carry(n_seeds: int) -> Carry:
     return Carry(*(np.zeros((n_seeds, 0), np.float32) for _ in Carry._fields))
 
 
+def carried(carry: Carry) -> tuple[Array, ...] | None:
+    """Return copies of what is carried, [S, ...]; None where it is nothing."""
+    return tuple(array.copy() for array in carry) if carry.state.shape[1] else None
+
+
+def carry_on(carry: Carry, saved: tuple[Array, ...]) -> None:
+    """Go on from what :func:`carried` returned."""
+    for array, before in zip(carry, saved, strict=True):
+        array[...] = before
+
+
+def see_reward(carry: Carry, reward: Array) -> None:
+    """Carry the rewards [S] of a step on to the next one, where a recurrence sees them."""
+    if carry.reward.shape[1]:
+        carry.reward[:, 0] = reward
+
+
 def n_extra_inputs(recurrence: Recurrence | None, n_actions: int) -> int:
     """Return the number of inputs beside the observation: the last action and the last reward."""
     if recurrence is None:
