@@ -178,8 +178,8 @@ class Trainer:
         Args:
             observation: one observation as ``env.step`` gives it, or a batch of them, ``[B, *observation]``.
             state: what a recurrence carries, as the call before returned it; None: an episode begins.
-            episode_start: True where an episode begins with this observation; one for each row of a batch. Policies that
-                look at earlier frames (images) need it too; they take the rows of a batch as first observations.
+            episode_start: True where an episode begins with this observation, one for each row of a batch. Policies
+                that look at earlier frames (images) need it too; they take the rows of a batch as first observations.
             deterministic: the greedy action (ties at random), by which evaluations play too; False: explore as in
                 training, with another stream.
             seed: whose policy; by default the first one's.
@@ -218,14 +218,15 @@ class Trainer:
         policy: Any = self._used
         obs, is_single = _batch(observation, self._spaces.observation, self._session.env.spec.observation)
         zero = policy.carried()
-        begins = (
-            np.zeros(len(obs), np.bool_) if episode_start is None else np.ravel(np.asarray(episode_start, np.bool_))
-        )
+        begins = np.ravel(np.asarray(np.zeros(len(obs)) if episode_start is None else episode_start, np.bool_))
         if state is None:
-            state, begins = tuple(np.zeros((len(obs), *part.shape[1:]), part.dtype) for part in zero), np.ones(len(obs))
+            state = tuple(np.zeros((len(obs), *part.shape[1:]), part.dtype) for part in zero)
+            begins = np.ones(len(obs), np.bool_)
         parts = tuple(np.asarray(part).reshape(-1, *np.shape(like)[1:]) for part, like in zip(state, zero, strict=True))
         if any(len(part) != len(obs) for part in parts) or len(begins) != len(obs):
             raise ValueError(f"predict: state or episode_start: expected one for each of {len(obs)} observations")
+        if reward is None and zero[-1].shape[1] and not begins.all():
+            raise ValueError("predict: reward is missing: expected that of the step before, which this recurrence sees")
         rewards = np.zeros(len(obs)) if reward is None else np.broadcast_to(np.ravel(reward), len(obs))
         actions, after = [], [np.array(part) for part in parts]
         for b, one in enumerate(obs):
