@@ -49,6 +49,7 @@ class TorchLearner:
     """
 
     plays_rollouts = False
+    recurrence = None
 
     def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any) -> None:
         n_seeds = len(seed_list)
