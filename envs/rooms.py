@@ -9,8 +9,13 @@ seeded mazes, and any map or R matrix in a file (:mod:`envs.common.gridworld.map
 action            meaning
 ================  =====================================================================
 0, 1, 2, 3        on a grid: up, right, down, left; a wall or a closed door stops the walker
+                  with ``conveyor``: one step on; at the junction 0 and 3 take the upper arm, 1 and 2 the lower one
 j                 in a graph: through the door to room j, which is legal where there is one
 ================  =====================================================================
+
+On the conveyor of a T-maze (``--env.conveyor true``) actions choose nothing before the junction, so all episodes take
+``length`` + 1 steps, and the return is a test of memory alone: 1 with it, exactly 1/2 without. The cue is part of the
+first observation and of no other; then each step of the corridor looks the same under both cues.
 
 ================  =====================================================================================================
 ``observation``   contents
@@ -57,6 +62,7 @@ from envs.common.tabular_env import SceneOfState, TabularEnv
 from simulator.core import rng
 from simulator.core.field_types import CountOrZero, NonNegative, Share
 from simulator.core.jit import jit
+from simulator.core.mdp.memoryless import memoryless_return
 from simulator.core.protocols import Array, EnvSpec, State, Step
 from simulator.core.rng_compiled import below, uniform
 from simulator.core.scene import Scene
@@ -75,6 +81,8 @@ class Config:
     """cells along a side of four or of a maze (odd); 0: 13 and 15"""
     length: CountOrZero = 0
     """cells from the start to the goal of a corridor or the junction of a T-maze; 0: 10"""
+    conveyor: bool = False
+    """carry the walker of a T-maze to its junction, whatever it does: a test of memory alone, without exploration"""
     extra_openings: Share = 0.0
     """fraction of a maze's inner walls that are opened, which makes loops"""
     slip: Share = 0.0
@@ -251,7 +259,7 @@ def _observed(seed_list: Sequence[int], config: Config, description: _Descriptio
 
 def _describe(config: Config) -> _Description:
     _check(config)
-    options = layouts.LayoutOptions(config.maze_seed, config.size, config.length, config.extra_openings)
+    options = layouts.LayoutOptions(**{name: getattr(config, name) for name in layouts.LayoutOptions._fields})
     layout = layouts.find(config.layout, options)
     rules = LayoutRules(**{name: getattr(config, name) for name in LayoutRules._fields})
     model = _make_model(layout, rules)
@@ -272,6 +280,7 @@ def _describe(config: Config) -> _Description:
         reward_threshold=None if noisy else bounds.reward_threshold,
         mdp=model.mdp,
         state_obs=None if noisy else observations.table,
+        memoryless_return=_memoryless_return(layout, model, observations, noisy),
         legal_actions=observations.legal_actions,
         gamma=0.99 if isinstance(layout, Map) else 0.8,
     )
@@ -280,6 +289,15 @@ def _describe(config: Config) -> _Description:
 
 def _make_model(layout: Map | RoomGraph, rules: LayoutRules) -> LayoutModel:
     return make_grid_model(layout, rules) if isinstance(layout, Map) else make_graph_model(layout, rules)
+
+
+def _memoryless_return(
+    layout: Map | RoomGraph, model: LayoutModel, observations: ObservationModel, noisy: bool
+) -> float | None:
+    """Compute what a conveyor leaves to those who forget the cue; None elsewhere."""
+    if not isinstance(layout, Map) or not layout.conveyor or noisy or observations.table is None:
+        return None
+    return memoryless_return(model.mdp, observations.table)
 
 
 @lru_cache(maxsize=64)

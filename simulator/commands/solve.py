@@ -86,6 +86,7 @@ def answer(name: str, env: Env, criterion: str, gamma: float, horizon: int) -> d
         "q": q,
         "policy": [np.flatnonzero(row) for row in greedy],
         "optimal_return": optimum(env.spec),
+        "memoryless_return": env.spec.memoryless_return,
     }
 
 
@@ -122,7 +123,8 @@ def picture(env: Env, solved: Mapping[str, Any]) -> AgentView:
 
 def show(env: Env, solved: Mapping[str, Any]) -> None:
     """Print the facts, then q; of a graph of rooms also as percent of the largest entry."""
-    facts = [(key.replace("_", " "), solved[key]) for key in ("criterion", "gamma", "start_value", "optimal_return")]
+    keys = ("criterion", "gamma", "start_value", "optimal_return", "memoryless_return")
+    facts = [(key.replace("_", " "), solved[key]) for key in keys]
     console.print_table(
         f"{solved['env']}: the exact optimum", ("", ""), [fact for fact in facts if fact[1] is not None]
     )

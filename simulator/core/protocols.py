@@ -32,6 +32,8 @@ class EnvSpec:
         reward_threshold: mean return from which the environment counts as solved, or None.
         mdp: the finite MDP behind it, whatever of it is observed; None where there is none.
         state_obs: [N, *obs] what is seen in each state of ``mdp``; None where that is not a function of the state.
+        memoryless_return: best mean return of an episode for policies of the latest observation alone; None where it
+            is not known, or no question because the state is seen.
         legal_actions: bool [n_observations, A] which actions exist at a discrete observation; None: all of them.
         gamma: discount per step that the environment is usually asked with.
     """
@@ -44,6 +46,7 @@ class EnvSpec:
     reward_threshold: float | None = None
     mdp: FiniteMDP | None = None
     state_obs: Array | None = None
+    memoryless_return: float | None = None
     legal_actions: Array | None = None
     gamma: float = 0.99
 

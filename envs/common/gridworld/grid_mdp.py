@@ -151,7 +151,19 @@ def _next_states(cells: MapCells) -> Array:
         target = np.where(inside, r * width + c, np.arange(n_cells))
         arrived = np.where(blocked(cells, keys, target), np.arange(n_cells), target)  # [2^keys, C]
         next_state[:, :, action] = (keys | key_found[arrived]) * n_cells + arrived
+    if cells.plan.conveyor:
+        next_state = _carried(next_state)
     return next_state.reshape(-1, 4)
+
+
+def _carried(next_state: Array) -> Array:
+    """Make moves on a conveyor from free ones, int64 [..., 4]: to the right, or where that is blocked to either side.
+
+    There a turn to the left (action 3) leads up like action 0, and a turn to the right (action 1) down like action 2.
+    """
+    up, right, down, _ = np.moveaxis(next_state, -1, 0)
+    at_wall = right == np.arange(right.size).reshape(right.shape)
+    return np.stack([np.where(at_wall, arm, right) for arm in (up, down, down, up)], axis=-1)
 
 
 def _start_cells(cells: MapCells, rules: LayoutRules, hopeful: Array) -> Array:

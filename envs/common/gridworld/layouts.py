@@ -38,6 +38,7 @@ class LayoutOptions(NamedTuple):
     size: int = 0  # 0: the layout's own
     length: int = 0  # 0: the layout's own
     extra_openings: float = 0.0
+    conveyor: bool = False
 
 
 def find(name: str, options: LayoutOptions) -> Map | RoomGraph:
@@ -98,10 +99,16 @@ def t_maze(options: LayoutOptions) -> Map:
 
     After Bakker 2002, section 3. The other arm ends the episode with nothing, so the mean return is the fraction of
     episodes that ended well.
+
+    With ``conveyor`` every action moves one step on, and at the junction every action takes an arm: up, or a turn to
+    the left, the upper one; down, or a turn to the right, the lower one. All episodes take ``length`` + 1 steps and
+    whoever does not remember the cue is right in exactly half of them, so this is a test of memory alone (the passive
+    T-maze of Ni et al. 2023, without its penalty); the free maze also asks for exploration.
     """
     length = options.length or 10
     rows = _walled("#" * length + "G", "S" + " " * length, "#" * length + "1")
-    return Map(rows, title=f"T-maze of {length}", others=(("1", 0.0),), cue="G1", source="layout t-maze")
+    title = f"T-maze of {length}" + (", conveyor" if options.conveyor else "")
+    return Map(rows, title=title, others=(("1", 0.0),), cue="G1", conveyor=options.conveyor, source="layout t-maze")
 
 
 def key_door(options: LayoutOptions) -> Map:
@@ -155,6 +162,8 @@ def _check(name: str, options: LayoutOptions) -> None:
         raise ValueError(
             f"rooms: extra_openings = {options.extra_openings}: expected 0, only layout 'maze' has inner walls to open"
         )
+    if options.conveyor and name != "t-maze":
+        raise ValueError("rooms: conveyor = True: expected false, only layout 't-maze' has a conveyor")
 
 
 def _walled(*rows: str) -> tuple[str, ...]:

@@ -55,6 +55,8 @@ class Map:
         step_cost: taken from the reward of every step.
         max_steps: steps after which an episode is cut; 0: by the map's size.
         cue: two goals that change rewards in half of the episodes, or nothing.
+        conveyor: every action carries the walker to the right, until a wall stops it and the action chooses an arm; not
+            in files.
         source: file that it was read from, for errors.
         first_line: the line of the grid's first row there.
     """
@@ -69,6 +71,7 @@ class Map:
     step_cost: float = 0.0
     max_steps: int = 0
     cue: str = ""
+    conveyor: bool = False
     source: str = field(default="map", compare=False)
     first_line: int = field(default=1, compare=False)
 

@@ -101,6 +101,45 @@ def test_without_memory_the_t_maze_has_value_one_half():
     assert value_iteration(mdp, 1.0).start_value == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("length", [1, 4, 100])
+def test_the_conveyor_carries_everybody_to_the_junction_where_every_action_takes_an_arm(length):
+    env = make([1, 2], Config(layout="t-maze", conveyor=True, length=length))
+    starts = env.spec.state_obs[env.spec.mdp.start > 0].tolist()  # the upper arm pays, the lower one
+    actions = rng.generators([3], "exploration")[0].integers(4, size=(40, length + 1, 2))
+    first_obs = env.reset().copy()
+    met = set()
+    for episode in actions:
+        for t, row in enumerate(episode):
+            step = env.step(row)
+            assert (step.terminated == (t == length)).all()
+            if t < length:
+                assert not step.reward.any()
+                assert step.final_obs[0] == step.final_obs[1]  # whatever the cues
+                assert step.final_obs[0] not in starts
+        upper = (row == 0) | (row == 3)
+        np.testing.assert_array_equal(step.reward, upper == (first_obs == starts[0]))
+        met |= set(zip(first_obs.tolist(), row.tolist(), strict=True))
+        first_obs = step.obs.copy()
+    assert len(met) == 8  # both cues with all four actions
+
+
+@pytest.mark.parametrize("observation", ["index", "position", "onehot", "walls", "window", "pixels"])
+@pytest.mark.parametrize("slip", [0.0, 0.3])
+def test_the_conveyor_is_worth_exactly_one_half_without_memory(observation, slip):
+    spec = make([1], Config(layout="t-maze", conveyor=True, length=10, observation=observation, slip=slip)).spec
+    assert spec.random_score == spec.memoryless_return == 0.5
+    assert finite_horizon(spec.mdp, spec.max_steps).start_value == pytest.approx(1.0 - slip / 2)
+    policies = rng.generators([1], "exploration")[0].dirichlet(np.ones(4), size=(20, len(spec.mdp.start)))
+    _, see = np.unique(spec.state_obs.reshape(len(spec.state_obs), -1), axis=0, return_inverse=True)
+    for policy in policies:  # of the observation alone
+        assert evaluate_finite(spec.mdp, policy[see.ravel()], spec.max_steps) == pytest.approx(0.5, abs=1e-12)
+
+
+def test_the_best_without_memory_is_not_claimed_elsewhere():
+    for settings in ({}, {"layout": "t-maze"}, {"layout": "t-maze", "conveyor": True, "sensor_noise": 0.1}):
+        assert make([1], Config(**settings)).spec.memoryless_return is None
+
+
 def test_the_key_opens_the_door_and_is_part_of_the_state():
     mdp = law(layout="key-door")
     best = greedy_policy(value_iteration(mdp, 0.9))
@@ -163,12 +202,16 @@ def test_step_costs_come_off_every_reward():
     assert law(layout="six", step_cost=2.0).reward[1, 5, 0] == 98.0
 
 
-@pytest.mark.parametrize("layout", NAMES)
+@pytest.mark.parametrize(
+    "settings",
+    [*({"layout": layout} for layout in NAMES), {"layout": "t-maze", "conveyor": True, "length": 3}],
+    ids=str,
+)
 @pytest.mark.parametrize("slip", [0.0, 0.3])
-def test_the_compiled_env_follows_its_transition_probabilities(layout, slip):
+def test_the_compiled_env_follows_its_transition_probabilities(settings, slip):
     """Bit for bit beside numpy's generator on the same streams, episode after episode."""
     seed_list = [5, 0, 77]
-    env = make(seed_list, Config(layout=layout, slip=slip, max_steps=15))
+    env = make(seed_list, Config(**settings, slip=slip, max_steps=15))
     mdp, see = env.spec.mdp, env.spec.state_obs
     generators = rng.generators(seed_list, "env")
     actions = rng.generators([1], "exploration")[0].integers(env.spec.action.n, size=(200, 3))

@@ -77,6 +77,10 @@ def test_a_maze_depends_on_the_layout_seed_only():
         ({"max_steps": -1}, "rooms: max_steps = -1: expected `int` >= 0"),
         ({"window": 33}, "rooms: window = 33: expected `int` <= 31"),
         ({"step_cost": float("inf")}, "rooms: step_cost = inf: expected at most 1e+09"),
+        (
+            {"layout": "corridor", "conveyor": True},
+            "rooms: conveyor = True: expected false, only layout 't-maze' has a conveyor",
+        ),
         ({"layout": "six", "size": 9}, "rooms: size = 9: expected 0, layout 'six' has one size only"),
         (
             {"layout": "maze", "size": 10},
