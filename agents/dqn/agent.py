@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -47,14 +47,14 @@ class Config:
     """steps of reward in a target, in environment steps"""
     loss: Literal["huber", "mse"] = "huber"
     """of a TD error: squared within 1 and linear beyond, or squared"""
-    batch_size: Count = 64
-    """transitions in an update"""
+    batch_size: Count | None = None
+    """transitions in an update, or sequences with a recurrence; none: 64, with a recurrence 16"""
     buffer_size: Count = 50_000
     """transitions in the replay, per seed"""
     learning_starts: Count = 1_000
     """environment steps before the first update"""
-    train_frequency: Count = 1
-    """environment steps from one round of updates to the next"""
+    train_frequency: Count | None = None
+    """environment steps from one round of updates to the next; none: 1, with a recurrence 4"""
     gradient_steps: Count = 1
     """updates in a round"""
     target_update_interval: CountOrZero = 0
@@ -81,8 +81,8 @@ class Config:
     """the network of action values, where observations are vectors or classes"""
     conv: ConvSettings = field(default_factory=ConvSettings)
     """the network of action values, where observations are images"""
-    optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(learning_rate=2e-3))
-    """optimiser of the online network"""
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    """optimiser of the online network; learning_rate none: 2e-3"""
     priority: PrioritySettings = field(default_factory=PrioritySettings)
     """priorities; count only where prioritized is on"""
 
@@ -319,12 +319,25 @@ class DQNPolicy:
         return None if values is None else uniform_best(values, self._hyper.legal_actions, self._store.current(obs))
 
 
+def resolved(config: Config) -> Config:
+    """Fill in the settings whose default depends on whether there is a recurrence."""
+    recurrent = config.recurrence is not None
+    return replace(
+        config,
+        batch_size=config.batch_size or (16 if recurrent else 64),
+        train_frequency=config.train_frequency or (4 if recurrent else 1),
+        optimizer=config.optimizer.filled(2e-3),
+    )
+
+
 def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
     """Make learners for an environment of discrete actions.
 
     Raises:
         ValueError: a space or a setting that this agent does not support, or more memory than is free.
     """
+    config = resolved(config)
+    assert config.batch_size is not None
     if config.batch_size > config.buffer_size:
         raise ValueError(
             f"agent.buffer_size = {config.buffer_size}: expected at least agent.batch_size, {config.batch_size}"

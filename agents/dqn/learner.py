@@ -215,7 +215,7 @@ class CompiledLearner:
         adapter = make_observation_adapter(spec, "dqn", config.normalize_obs)
         n_inputs = adapter.n_inputs + n_extra_inputs(recurrence, n)
         sequence = config.sequence
-        n_sequences = sequence.batch_size if recurrence else 1
+        n_sequences = config.batch_size if recurrence else 1
         n_rows = n_sequences * (sequence.length + 1) if recurrence else config.batch_size
         priority = config.priority if config.prioritized else None
         gamma = discount(spec, config.gamma)
@@ -241,7 +241,7 @@ class CompiledLearner:
         batch: Any
         if recurrence:
             replay = make_sequence_replay(sequence, carry, config.buffer_size, adapter.n_stored, gamma)
-            batch = make_sequence_batch(n_seeds, sequence, n_inputs, n_state, n_outputs, n)
+            batch = make_sequence_batch(n_seeds, n_sequences, sequence.length, n_inputs, n_state, n_outputs, n)
         else:
             replay = make_replay(n_seeds, capacity, adapter.n_stored, config.n_step, gamma)
             batch = make_batch(n_seeds, config.batch_size, (n_inputs,), np.float32, n_outputs, n)

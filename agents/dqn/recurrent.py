@@ -19,7 +19,7 @@ from agents.common.networks.recurrent import Sequences
 from agents.common.observation_store import expand_vector
 from agents.common.replay.buffer import replay_size
 from agents.common.replay.prioritized import update_priority
-from agents.common.replay.sequences import SequenceReplay, SequenceSettings
+from agents.common.replay.sequences import SequenceReplay
 from agents.common.spaces import legal_row
 from agents.dqn.update import (
     action_values,
@@ -57,11 +57,10 @@ class SequenceBatch(NamedTuple):
 
 
 def make_sequence_batch(
-    n_rows: int, settings: SequenceSettings, n_inputs: int, n_state: int, n_outputs: int, n_actions: int
+    n_rows: int, size: int, length: int, n_inputs: int, n_state: int, n_outputs: int, n_actions: int
 ) -> SequenceBatch:
-    """Make the working space of updates."""
-    size = settings.batch_size
-    n_steps = size * (settings.length + 1)
+    """Make the working space of updates on ``size`` sequences of up to ``length`` steps."""
+    n_steps = size * (length + 1)
     return SequenceBatch(
         indices=np.zeros((n_rows, size), np.int64),
         weights=np.zeros((n_rows, size), np.float32),

@@ -130,7 +130,7 @@ def make_hyperparams(config: Any, legal_actions: Array) -> DQNHyperparams:
         huber=config.loss == "huber",
         legal_actions=legal_actions,
         learning_starts=config.learning_starts,
-        train_frequency=config.train_frequency if config.recurrence is None else config.sequence.train_frequency,
+        train_frequency=config.train_frequency,
         gradient_steps=config.gradient_steps,
         n_step=config.n_step,
         burn_in=config.sequence.burn_in,

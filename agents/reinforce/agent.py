@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -43,8 +43,8 @@ class Config:
     """multiply the advantage of step t by gamma**t, as the theorem has it; off: the factor is dropped, as is usual"""
     normalize_advantages: bool = True
     """advantages of a batch get mean 0 and standard deviation 1; that of a batch of a single step stays as it is"""
-    ent_coef: NonNegative = 0.0
-    """weight of the policy's entropy in the loss, in units of return per nat and step"""
+    ent_coef: NonNegative | None = None
+    """weight of the policy's entropy in the loss, in units of return per nat and step; none: 0, with a recurrence 0.01"""
     value_steps: Count = 4
     """optimizer steps of the value network on each batch; the advantages come from the values before them"""
     bootstrap: bool = True
@@ -59,10 +59,10 @@ class Config:
     """policy and value network where observations are vectors or classes"""
     conv: ConvSettings = field(default_factory=ConvSettings)
     """policy and value network where observations are images"""
-    optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(learning_rate=5e-3))
-    """optimizer of the policy"""
-    value_optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(learning_rate=1e-2))
-    """optimizer of the value baseline"""
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    """optimizer of the policy; learning_rate none: 5e-3, with a recurrence 1e-3 and gradients clipped to 0.5"""
+    value_optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    """optimizer of the value baseline; learning_rate none: 1e-2, with a recurrence gradients are clipped to 0.5"""
 
 
 PRESETS = {
@@ -256,16 +256,28 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Reinforce:
     return build(spec, seed_list, config, torch=device() != "cpu" or is_image(spec))
 
 
+def resolved(config: Config) -> Config:
+    """Fill in the settings whose default depends on whether there is a recurrence."""
+    recurrent = config.recurrence is not None
+    norm = 0.5 if recurrent else 0.0
+    return replace(
+        config,
+        ent_coef=(0.01 if recurrent else 0.0) if config.ent_coef is None else config.ent_coef,
+        optimizer=config.optimizer.filled(1e-3 if recurrent else 5e-3, norm),
+        value_optimizer=config.value_optimizer.filled(1e-2, norm),
+    )
+
+
 def build(spec: EnvSpec, seed_list: Sequence[int], config: Config, *, torch: bool) -> Reinforce:
     """Make learners on compiled networks, or on torch's, which images and every device but the CPU need.
 
     Raises:
         ValueError: as :func:`make`.
     """
+    config = resolved(config)
     if not torch:
-        return Reinforce(
-            seed_list, config, CompiledPolicyLearner(spec, seed_list, config, recurrence_of(config.recurrence))
-        )
+        recurrence = recurrence_of(config.recurrence)
+        return Reinforce(seed_list, config, CompiledPolicyLearner(spec, seed_list, config, recurrence))
     refuse_recurrence(spec, config.recurrence)
     from agents.reinforce.learner_torch import TorchPolicyLearner  # loads torch
 

@@ -7,7 +7,7 @@ Tieleman and Hinton 2012 (RMSProp); Kingma and Ba 2015 (Adam). Clipping is by th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from simulator.core.protocols import Array
 KINDS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 _SGD, _MOMENTUM, _NESTEROV, _ADAGRAD, _ADADELTA, _RMSPROP, _ADAM = range(7)
 _BETA2 = {"adadelta": 0.9, "rmsprop": 0.99, "adam": 0.999}
+DEFAULT_RATE = 1e-3  # learning rate where neither settings nor agent give one
 _EPS = {"adagrad": 1e-10, "adadelta": 1e-6}
 
 
@@ -28,8 +29,8 @@ class OptimizerSettings:
 
     kind: Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam"] = "adam"
     """the rule"""
-    learning_rate: Positive = 1e-3
-    """step size of the rule, at the first environment step"""
+    learning_rate: Positive | None = None
+    """step size of the rule, at the first environment step; none: the agent's own, see `engram show`"""
     lr_end: NonNegative = 0.0
     """learning rate from environment step `lr_decay_steps` on; counts only where that is above 0"""
     lr_decay_steps: CountOrZero = 0
@@ -40,8 +41,14 @@ class OptimizerSettings:
     """decay of the running mean of squared gradients; none: adadelta 0.9, rmsprop 0.99, adam 0.999"""
     eps: Positive | None = None
     """added to the root of the running squares, with adadelta below it; none: 1e-8, adagrad 1e-10, adadelta 1e-6"""
-    max_grad_norm: NonNegative = 0.0
-    """Euclidean norm to which each seed's gradient is clipped; 0: no clipping"""
+    max_grad_norm: NonNegative | None = None
+    """Euclidean norm to which each seed's gradient is clipped; 0: no clipping; none: the agent's own"""
+
+    def filled(self, learning_rate: float, max_grad_norm: float = 0.0) -> OptimizerSettings:
+        """Return the settings with these where they are none."""
+        rate = learning_rate if self.learning_rate is None else self.learning_rate
+        norm = max_grad_norm if self.max_grad_norm is None else self.max_grad_norm
+        return replace(self, learning_rate=rate, max_grad_norm=norm)
 
 
 class Optimizer(NamedTuple):
@@ -61,13 +68,14 @@ def make_optimizer(settings: OptimizerSettings, n_seeds: int, n_params: int) -> 
     """Give the rule as compiled code takes it, with an empty memory."""
     beta2 = _BETA2.get(settings.kind, 0.0) if settings.beta2 is None else settings.beta2
     eps = _EPS.get(settings.kind, 1e-8) if settings.eps is None else settings.eps
+    settings = settings.filled(DEFAULT_RATE)
     return Optimizer(
         kind=KINDS.index(settings.kind),
-        learning_rate=float(settings.learning_rate),
+        learning_rate=float(settings.learning_rate or 0.0),
         beta1=float(settings.beta1),
         beta2=float(beta2),
         eps=float(eps),
-        max_grad_norm=float(settings.max_grad_norm),
+        max_grad_norm=float(settings.max_grad_norm or 0.0),
         moments=np.zeros((n_seeds, 2, n_params), np.float32),
         step_count=np.zeros(n_seeds, np.int64),
     )
@@ -75,7 +83,8 @@ def make_optimizer(settings: OptimizerSettings, n_seeds: int, n_params: int) -> 
 
 def lr_scale_at(settings: OptimizerSettings, clock: int) -> float:
     """Return the learning rate after ``clock`` environment steps, as a fraction of the first."""
-    scale: float = linear_decay(clock, settings.lr_decay_steps, float(settings.learning_rate), float(settings.lr_end))
+    first = float(settings.learning_rate or DEFAULT_RATE)
+    scale: float = linear_decay(clock, settings.lr_decay_steps, first, float(settings.lr_end))
     return scale
 
 

@@ -29,10 +29,6 @@ class SequenceSettings:
     """steps that a sequence shares with the one before it in its episode"""
     burn_in: CountOrZero = 8
     """first steps of a sequence that only bring its state up to date; none where an episode begins"""
-    batch_size: Count = 16
-    """sequences in an update, in place of agent.batch_size"""
-    train_frequency: Count = 4
-    """environment steps from one round of updates to the next, in place of agent.train_frequency"""
     max_share: Share = 0.9
     """share of the largest TD error of a sequence in its priority; the rest is of the mean"""
 
