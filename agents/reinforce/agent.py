@@ -44,7 +44,7 @@ class Config:
     normalize_advantages: bool = True
     """advantages of a batch get mean 0 and standard deviation 1; that of a batch of a single step stays as it is"""
     ent_coef: NonNegative | None = None
-    """weight of the policy's entropy in the loss, in units of return per nat and step; none: 0, with a recurrence 0.01"""
+    """weight of the policy's entropy in the loss, in return per nat and step; none: 0, with a recurrence 0.01"""
     value_steps: Count = 4
     """optimizer steps of the value network on each batch; the advantages come from the values before them"""
     bootstrap: bool = True
