@@ -254,9 +254,9 @@ def _player_options(command: str, names: Sequence[str]) -> Iterator[PlayerOption
 def _of_kind(kind: str) -> list[Candidate]:
     """Return all names of a kind with a line on each."""
     if kind == "kinds":
-        from simulator.commands.list import SHOWN
+        from simulator.commands.list import KINDS
 
-        return [Candidate(shown) for shown in SHOWN]
+        return [Candidate(shown) for shown in KINDS]
     if kind in ("runs", "tournaments"):
         return _stored(kind)
     if kind == "presets":
