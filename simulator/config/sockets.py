@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from simulator.core import registry
 from simulator.core.components import SOCKETS, Component, Socket
+from simulator.core.files.escaping import shortened
 
 KIND = "components"
 
@@ -54,30 +55,35 @@ def sockets_of(component: registry.Plugin) -> tuple[str, ...]:
     return tuple(sockets)
 
 
-def find(name: str, socket: str) -> registry.Plugin:
-    """Find the component of a name, which may have any socket; ``socket``: the one that it is wanted for.
+def find(name: str, socket: str, field: str) -> registry.Plugin:
+    """Find the component of a name, which fits a socket.
+
+    Args:
+        name: of a component, a path or a dotted name.
+        socket: the socket.
+        field: its place, for errors: ``agent.recurrence``.
 
     Raises:
-        ValueError: there is none of that name, or its file cannot be used; one line.
+        ValueError: there is none of that name, it does not fit, or its file cannot be used; one line.
     """
+    wants = f"{field} expects {registry.with_article(socket)}: {expected(socket)}"
     try:
-        return registry.load(KIND, name)
+        component = registry.load(KIND, name)
     except registry.UnknownNameError as error:
-        known = registry.suggestions(name, registry.names(KIND)) or registry.elsewhere(KIND, name)
-        raise ValueError(str(error) if known else f"{error}, expected {expected(socket)}") from None
-
-
-def misfit(component: registry.Plugin, socket: str, field: str) -> str:
-    """Say that a component does not fit a socket, both sides named; empty where it fits.
-
-    Raises:
-        ValueError: its file does not say which sockets it fits; one line.
-    """
+        if kinds := registry.kinds_of(name):
+            raise ValueError(f"{name} is {registry.with_article(registry.SINGULAR[kinds[0]])}, {wants}") from None
+        if registry.suggestions(name, registry.names(KIND)):
+            raise
+        raise ValueError(f"unknown component {shortened(name, 60)!r}, {wants}") from error
     sockets = sockets_of(component)
-    if socket in sockets:
-        return ""
-    nouns = " or ".join(map(registry.with_article, sockets)).replace("a intrinsic", "an intrinsic")
-    return f"{component.name} is {nouns}, {field} expects {registry.with_article(socket)}: {expected(socket)}"
+    if socket not in sockets:
+        raise ValueError(f"{component.name} is {' or '.join(map(registry.with_article, sockets))}, {wants}")
+    return component
+
+
+def values_of(socket: str) -> list[str]:
+    """List the values of a socket that have names: components of ours, and ``none``."""
+    return [*fitting(socket), "none"]
 
 
 def expected(socket: str) -> str:

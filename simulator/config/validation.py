@@ -134,12 +134,9 @@ def _check_socket(setting: Setting, value: Any, source: ConfigSource, path: tupl
         forms = f"the name of {registry.with_article(socket)}, a table of name and settings, or none"
         raise ValueError(f"{source.place(place, name)}: expected {forms}")
     try:
-        component = sockets.find(name, socket)
-        misfit = sockets.misfit(component, socket, ".".join(path))
+        component = sockets.find(name, socket, ".".join(path))
     except ValueError as error:
         raise ValueError(f"{source.name(place)}: {error}") from error
-    if misfit:
-        raise ValueError(f"{source.place(place, name)}: {misfit}")
     same = before is not None and before.name == component.name
     known = current_settings(before.settings if same and before else component.defaults())
     return {"name": component.name, **check(known, table, source, path, component.name)}
@@ -154,6 +151,9 @@ def _unknown_setting(source: ConfigSource, path: tuple[str, ...], key: str, know
     line = f"{source.name((*path, key))}: {'unknown option' if source.flags else 'no such setting'}"
     if called:
         return f"{line}; {f'{player} calls it' if player else 'it is called'} {shown[0]}"
+    for setting in known:
+        if (socket := socket_of(setting.hint)) and key in sockets.fitting(socket):
+            return f"{line}; did you mean {source.place((*path, setting.name), key).removeprefix(f'{source.where}: ')}?"
     if path and player and not shown and (owner := owner_of(key)):
         return f"{line}; {player} has none, {owner} (engram show {player})"
     return line + (f"; did you mean {' or '.join(shown)}?" if shown else "")
@@ -253,7 +253,8 @@ def describe(hint: Any) -> str:
     parts = get_args(hint)
     origin = get_origin(hint)
     if socket := socket_of(hint):
-        return f"one of {', '.join([*sockets.fitting(socket), 'none'])}, or the path of your own"
+        values = sockets.values_of(socket)
+        return ("one of " if len(values) > 1 else "") + ", ".join(values) + ", or the path of your own"
     if origin is Annotated:
         return _ranged(describe(parts[0]), parts[1:])
     if origin is Literal:

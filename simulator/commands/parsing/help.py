@@ -190,9 +190,10 @@ def _option(setting: Setting, *, many: bool = False) -> OptionHelp:
         if expected.removesuffix(" or none").startswith(start):
             metavar = name
             expected = expected.removesuffix(" or none").removeprefix(start).strip()
-    if sockets.socket_of(setting.hint):
-        metavar = "|".join([*sockets.fitting(sockets.socket_of(setting.hint)), "none"])
-        expected = ""
+    if socket := sockets.socket_of(setting.hint):
+        values = sockets.values_of(socket)
+        metavar = "|".join(values) if len(values) > 1 else "NAME"
+        expected = "" if len(values) > 1 else expected
     default = format_value(setting.default)
     facts = "; ".join(filter(None, (expected, f"default: {default}" if default else "")))
     text = f"{setting.doc} ({facts})" if facts else setting.doc
