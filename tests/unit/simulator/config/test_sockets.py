@@ -243,11 +243,9 @@ def test_a_tournaments_cells_depend_on_the_files_of_components(tmp_path):
 
 
 def test_python_runs_components_and_their_runs_are_read_again(tmp_path):
-    ran = simulator.run(
-        AGENT, "rooms", lab=tmp_path, agent_settings={"recurrence": {"name": "lstm", "units": 8}}, steps=20, seeds=1
-    )
-    assert ran.run == "r1"
-    named = simulator.run(AGENT, "rooms", lab=tmp_path, agent_settings={"recurrence": "lstm"}, steps=20, seeds=1)
+    few = {"lab": tmp_path, "steps": 20, "seeds": 1, "eval_every": 20, "eval_episodes": 1, "eval_max_steps": 20}
+    simulator.run(AGENT, "rooms", agent_settings={"recurrence": {"name": "lstm", "units": 8}}, **few)
+    named = simulator.run(AGENT, "rooms", agent_settings={"recurrence": "lstm"}, **few)
     with Store(tmp_path) as store:
         assert of_record(RunConfig, store.find("r1")).agent_settings.recurrence == LSTM_8
         assert of_record(RunConfig, store.find(named.run)).agent_settings.recurrence.settings == lstm.Config()
