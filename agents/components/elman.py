@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from agents.common.networks.activations import tanh
-from agents.common.networks.recurrent import CellShape, Recurrence, RecurrenceSettings, cell_backward, cell_forward
+from agents.common.networks.recurrent import CellShape, Recurrence, RecurrenceConfig, cell_backward, cell_forward
 from simulator.core.jit import jit_implementation
 
 SOCKETS = ("recurrence",)
@@ -16,7 +16,7 @@ SHAPE = CellShape(columns=1, carried=1, saved=0, hidden_biases=0)
 
 
 @dataclass(frozen=True)
-class Config(RecurrenceSettings):
+class Config(RecurrenceConfig):
     """Settings of Elman's cell."""
 
 

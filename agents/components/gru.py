@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from agents.common.networks.activations import sigmoid, tanh
-from agents.common.networks.recurrent import CellShape, Recurrence, RecurrenceSettings, cell_backward, cell_forward
+from agents.common.networks.recurrent import CellShape, Recurrence, RecurrenceConfig, cell_backward, cell_forward
 from simulator.core.field_types import CountOrZero
 from simulator.core.jit import jit_implementation
 from simulator.core.protocols import Array
@@ -28,7 +28,7 @@ _ONE = np.float32(1.0)
 
 
 @dataclass(frozen=True)
-class Config(RecurrenceSettings):
+class Config(RecurrenceConfig):
     """Settings of the GRU."""
 
     update_bias: float = 0.0

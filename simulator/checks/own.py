@@ -40,7 +40,7 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
         ValueError: the file cannot be loaded, or its kind is not clear; one line.
     """
     found_kind = KINDS[kind] if kind else registry.kind_of(name)
-    if found_kind is None:
+    if found_kind not in KINDS.values():
         expected = "classes with act and learn, store and recall, or reset and step; or --kind agent, memory or env"
         raise ValueError(f"{name}: no agent, memory or environment was found there, expected {expected}")
     if env is not None and found_kind != "agents":

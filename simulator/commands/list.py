@@ -11,6 +11,7 @@ from typing import Any
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.config import presets
+from simulator.config.sockets import sockets_in_file
 from simulator.core import registry
 
 KINDS = (*registry.FOLDERS, "gymnasium", "runs", "tournaments", "presets")
@@ -29,7 +30,6 @@ COLUMNS = {  # by which rows of stored experiments can be sorted: name -> key of
         "size": "bytes",
     },
 }
-SHOWN = tuple(kind for kind in KINDS if kind != "components" or registry.names(kind))  # there may be none of them
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -52,10 +52,10 @@ def listing(kind: str | None, lab: str, sort: str = "") -> dict[str, Any]:
         ValueError: there is no such kind or column, or the lab cannot be read.
     """
     if kind is None:
-        return {folder: _players(folder) for folder in registry.FOLDERS if folder in SHOWN}
+        return {folder: _players(folder) for folder in registry.FOLDERS}
     kind = WORDS.get(kind, kind)
     if kind not in KINDS:
-        raise ValueError(registry.unknown_name_message("list", kind, KINDS, f"expected one of {', '.join(SHOWN)}"))
+        raise ValueError(registry.unknown_name_message("list", kind, KINDS, f"expected one of {', '.join(KINDS)}"))
     if kind == "gymnasium":
         return {"gymnasium": gymnasium_ids()}
     if kind == "runs":
@@ -95,12 +95,8 @@ def show_listing(listed: Mapping[str, Any]) -> None:
         console.print_table("", ("preset", "description"), list(listed["tournament_presets"].items()))
         console.print_result("engram tournament --preset NAME runs one of them")
     for kind in registry.FOLDERS:
-        if listed.get(kind):
-            console.print_table(
-                kind, ("name", "description"), [(entry["name"], entry["description"]) for entry in listed[kind]]
-            )
-        elif kind in listed and len(listed) == 1:
-            console.print_result(f"there are no {kind} yet")
+        if kind in listed:
+            _show_players(kind, listed[kind])
     if "envs" in listed:
         count = f"{len(listed['gymnasium'])} ids are installed; " if "gymnasium" in listed else ""
         console.print_result(f"and every Gymnasium id, such as CartPole-v1 ({count}engram list gymnasium lists them)")
@@ -109,8 +105,25 @@ def show_listing(listed: Mapping[str, Any]) -> None:
             console.print_result(env_id)
 
 
-def _players(kind: str) -> list[dict[str, str]]:
+def _players(kind: str) -> list[dict[str, Any]]:
+    if kind == "components":
+        return [
+            {"name": name, "about": registry.description_of(kind, name), "sockets": list(sockets_in_file(name))}
+            for name in registry.names(kind)
+        ]
     return [{"name": name, "description": registry.description_of(kind, name)} for name in registry.names(kind)]
+
+
+def _show_players(kind: str, entries: list[dict[str, Any]]) -> None:
+    if not entries:
+        console.print_result(f"there are no {kind} yet")
+    elif kind == "components":
+        rows = [(entry["name"], ", ".join(entry["sockets"]), entry["about"]) for entry in entries]
+        console.print_table(kind, ("name", "sockets", "about"), rows)
+        console.print_result("engram run AGENT ENV --agent.SOCKET NAME gives one to an agent that has the socket")
+    else:
+        rows = [(entry["name"], entry["description"]) for entry in entries]
+        console.print_table(kind, ("name", "description"), rows)
 
 
 def _memory_presets() -> list[dict[str, Any]]:

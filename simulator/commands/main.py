@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from simulator import console
-from simulator.commands.list import SHOWN
+from simulator.commands.list import KINDS
 from simulator.commands.parsing.command import Command, Options, ParsedArgs, checked_options
 from simulator.commands.parsing.help import help_text
 from simulator.commands.parsing.parser import parse
@@ -44,7 +44,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "resume": Summary("engram resume RUN|TOURNAMENT|latest", "continue an experiment, or train a run on (--steps)"),
     "delete": Summary("engram delete RUN|TOURNAMENT ...", "delete stored experiments, after asking"),
     "prune": Summary("engram prune", "drop what the lab no longer needs"),
-    "list": Summary("engram list [KIND]", f"list names of a kind: {'|'.join(SHOWN)}"),
+    "list": Summary("engram list [KIND]", f"list names of a kind: {'|'.join(KINDS)}"),
     "show": Summary("engram show NAME", "show a player with its settings, or an experiment with its result"),
     "solve": Summary("engram solve ENV", "compute the exact optimum of a finite environment"),
     "export": Summary("engram export RUN FILE", "write what was learned as arrays, to play it elsewhere"),

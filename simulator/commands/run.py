@@ -17,7 +17,7 @@ from simulator.commands.parsing.command import (
     named_players,
     view_of,
 )
-from simulator.commands.parsing.help import PlayerHelp, player_help
+from simulator.commands.parsing.help import PlayerHelp, component_help, player_help
 from simulator.config.codec import assemble, of_record, own_settings, read
 from simulator.config.presets import find
 from simulator.config.run import RunConfig
@@ -73,8 +73,10 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
 def _players(args: ParsedArgs) -> list[PlayerHelp]:
     if len(args.names) == 1 and "envs" in registry.kinds_of(args.names[0]):
         return [player_help(("env",), "envs", args.names[0])]
-    named = named_players(_sources(args), ("agent", "env"))
-    return [player_help((table,), f"{table}s", name) for table, name in named.items()]
+    sources = _sources(args)
+    named = named_players(sources, ("agent", "env"))
+    players = [player_help((table,), f"{table}s", name) for table, name in named.items()]
+    return [shown for player in players for shown in (player, *component_help(player, sources))]
 
 
 def playback_of(options: Options) -> Playback | None:

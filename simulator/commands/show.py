@@ -11,6 +11,7 @@ from typing import Any
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.commands.parsing.parser import format_value
+from simulator.config.sockets import sockets_of
 from simulator.config.validation import Setting, describe, nested_fields, settings
 from simulator.core import registry
 from simulator.core.files.escaping import visible
@@ -55,7 +56,7 @@ def entry(name: str, lab: str) -> dict[str, Any]:
     if (summary := _run(name, lab)) is not None:
         return summary
     names = [name for kind in registry.FOLDERS for name in registry.names(kind)]
-    kind_of_file = registry.kind_of(name) if is_path(name) else None
+    kind_of_file = registry.kind_of(name) if is_path(name) or "." in name else None
     for kind in (kind_of_file,) if kind_of_file else ("agents", "memories", "envs"):
         try:
             return {"name": name, "players": [player_entry(registry.load(kind, name))]}
@@ -72,6 +73,8 @@ def show_entry(data: Mapping[str, Any]) -> None:
         console.print_result(
             f"{player['name']}, {registry.SINGULAR[player['kind']]}, {player['file']}\n\n{player['doc']}\n"
         )
+        if "sockets" in player:
+            console.print_result(f"sockets: {', '.join(player['sockets'])}\n")
         rows = [
             (setting["name"], setting["default"], setting["expected"], setting["description"])
             for setting in player["settings"]
@@ -91,6 +94,7 @@ def player_entry(player: registry.Plugin) -> dict[str, Any]:
         "kind": player.kind,
         "name": player.name,
         "file": getattr(player.module, "__file__", None),
+        **({"sockets": list(sockets_of(player))} if player.kind == "components" else {}),
         "doc": inspect.getdoc(player.module) or "",
         "settings": _flat(settings(player.Config), ""),
     }

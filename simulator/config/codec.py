@@ -16,8 +16,11 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from simulator.config import imports
 from simulator.config.renames import made_by_other_version, read_stored
-from simulator.config.validation import ConfigSource, Setting, check, merge, settings
+from simulator.config.sockets import KIND as COMPONENTS
+from simulator.config.sockets import socket_of
+from simulator.config.validation import ConfigSource, Setting, check, current_settings, merge, settings
 from simulator.core import registry
+from simulator.core.components import Component
 from simulator.core.files.escaping import checked_name
 from simulator.core.files.reading import add_to, names_file, parse_toml, read_text
 from simulator.core.foreign.python_files import identity
@@ -200,7 +203,7 @@ def choose(
         player_settings = {key: value for key, value in player_settings.items() if key != "name"}
         if find is not None:
             label = str(player_settings.pop("label", label))
-        chosen = merge(chosen, check(settings(player.Config), player_settings, source, (table,), player.name))
+        chosen = merge(chosen, check(current_settings(chosen), player_settings, source, (table,), player.name))
     return PlayerEntry(checked_name(label, f"{table}.label") if find is not None else label, player.name, chosen)
 
 
@@ -234,22 +237,47 @@ def plain_label(label: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in label)
 
 
-def table_of(name: str, player_settings: Any) -> Tables:
-    """Return the table of a player: its name and all its settings."""
-    return {"name": name, **dataclasses.asdict(player_settings)}
+def table_of(name: str, chosen: Any) -> Tables:
+    """Return the table of a player or a component: its name and all its settings."""
+    return {"name": name, **_table(chosen)}
+
+
+def _table(chosen: Any) -> Tables:
+    table = dataclasses.asdict(chosen)
+    for field in dataclasses.fields(chosen):
+        value = getattr(chosen, field.name)
+        if isinstance(value, Component):
+            table[field.name] = table_of(value.name, value.settings)
+        elif dataclasses.is_dataclass(value):
+            table[field.name] = _table(value)
+    return table
 
 
 def files_of(kind: str, name: str, chosen: Any) -> list[str]:
     """List the files that a player's settings name, by its module's function ``files(config)``.
 
     Where it has none they are the settings that are written as paths (:func:`simulator.core.files.reading.names_file`):
-    a file in the working folder with the name of a setting's value does not count.
+    a file in the working folder with the name of a setting's value does not count. Those of its components follow.
     """
     listed = getattr(registry.load(kind, name).module, "files", None)
     if listed is not None:
-        return list(map(str, listed(chosen)))
-    values = (getattr(chosen, field.name) for field in dataclasses.fields(chosen))
-    return [value for value in values if names_file(value)]
+        files = list(map(str, listed(chosen)))
+    else:
+        values = (getattr(chosen, field.name) for field in dataclasses.fields(chosen))
+        files = [value for value in values if names_file(value)]
+    for component in components_of(chosen):
+        files += files_of(COMPONENTS, component.name, component.settings)
+    return files
+
+
+def components_of(chosen: Any) -> list[Component]:
+    """List the components in the settings of a player, without those that these have in turn."""
+    values = [getattr(chosen, field.name) for field in dataclasses.fields(chosen)]
+    found = [value for value in values if isinstance(value, Component)]
+    for value in values:
+        if dataclasses.is_dataclass(value) and not isinstance(value, Component):
+            found += components_of(value)
+    return found
 
 
 # ---- writing
@@ -288,9 +316,27 @@ def tables_of(config: Any) -> Tables:
     return tables
 
 
-def forget_place(table: Tables) -> None:
-    """Write a player's file by its name and content, so that a hash does not depend on the folder."""
+def forget_place(table: Tables, chosen: Any = None) -> None:
+    """Write a player's file by its name and content, so that a hash does not depend on the folder.
+
+    The files of the components in its settings, ``chosen``, too. A socket without a component is left out: an agent
+    that gets a socket is without a component what it was.
+    """
     table["name"] = identity(table["name"])
+    if chosen is not None:
+        _forget_places(table, chosen)
+
+
+def _forget_places(table: Tables, chosen: Any) -> None:
+    for setting in current_settings(chosen):
+        inner = table.get(setting.name)
+        value = setting.default
+        if socket_of(setting.hint) and inner == "none":
+            del table[setting.name]
+        elif isinstance(inner, dict) and isinstance(value, Component):
+            forget_place(inner, value.settings)
+        elif isinstance(inner, dict) and dataclasses.is_dataclass(value):
+            _forget_places(inner, value)
 
 
 def plain(value: Any) -> Any:

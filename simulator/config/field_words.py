@@ -14,7 +14,8 @@ _DECAY = ("explore.decay_steps",)
 _RATE = ("step_size", "learning_rate", "optimizer.learning_rate", "learn.learning_rate")
 _BUFFER = ("buffer_size",)
 _TARGET = ("target_update_interval",)
-_HIDDEN = ("network.hidden", "hidden", "n_hidden")
+_HIDDEN = ("network.hidden", "hidden", "n_hidden", "units")
+_LAYERS = ("layers",)
 _LIMIT = ("max_steps",)
 _UPDATES = ("updates", "n_epochs", "learn.updates")
 
@@ -34,6 +35,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("train_freq", "update_freq", "update_every"), ("train_frequency",)),
     **dict.fromkeys(("warmup", "warmup_steps", "start_steps"), ("learning_starts",)),
     **dict.fromkeys(("hidden_sizes", "hidden_size", "hidden_units", "hidden_layers", "net_arch", "layers"), _HIDDEN),
+    **dict.fromkeys(("num_layers", "n_layers"), _LAYERS),
     **dict.fromkeys(("entropy", "entropy_coef", "entropy_bonus", "entropy_coefficient"), ("ent_coef",)),
     **dict.fromkeys(("grad_clip", "clip_grad", "gradient_clip"), ("optimizer.max_grad_norm",)),
     **dict.fromkeys(("double_q", "double_dqn"), ("double",)),

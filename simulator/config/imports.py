@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from simulator import console
+from simulator.core.components import is_socket_name
 
 _PLAYERS = ("agent", "memory", "player", "env", "challenge", "game")
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
@@ -59,7 +60,7 @@ def _names(values: Mapping[str, Any]) -> Iterator[str]:
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _names(value)
-        elif isinstance(value, str) and key == "name":
+        elif isinstance(value, str) and (key == "name" or is_socket_name(key)):
             yield value
         elif isinstance(value, str) and key.endswith(("_fn", "_class")) and value.split(".")[0] not in _KNOWN:
             yield value.rpartition(".")[0]

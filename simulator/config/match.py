@@ -81,7 +81,7 @@ def _identify(config: MatchConfig, tables: dict[str, Any]) -> Iterable[str]:
     for side in _SIDES:
         entry: PlayerEntry = getattr(config, side)
         del tables[side]["label"]
-        forget_place(tables[side])
+        forget_place(tables[side], entry.settings)
         yield from files_of("agents", entry.name, entry.settings)
 
 

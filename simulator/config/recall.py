@@ -21,7 +21,7 @@ from simulator.config.codec import (
     table_of,
 )
 from simulator.config.presets import find_memory
-from simulator.config.validation import ConfigSource, check, merge, settings
+from simulator.config.validation import ConfigSource, check, current_settings, merge
 from simulator.core import registry
 from simulator.core.field_types import CountOrZero
 
@@ -90,7 +90,7 @@ def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> RecallC
         for source, table in tables:
             challenge_settings = {key: value for key, value in table.items() if key != "name"}
             place = ("memory", label)
-            chosen = merge(chosen, check(settings(player.Config), challenge_settings, source, place, player.name))
+            chosen = merge(chosen, check(current_settings(chosen), challenge_settings, source, place, player.name))
         contestants.append(PlayerEntry(label, player.name, chosen))
     if not contestants:
         raise ValueError("expected at least one memory (engram list memories)")

@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from typing import Any, NamedTuple
 
 from simulator.config.validation import ConfigSource
+from simulator.core.components import is_socket_name
 from simulator.core.files.reading import parse_toml
 from simulator.versions import OURS, version_of
 
@@ -28,12 +29,16 @@ class Change(NamedTuple):
     """A setting or a player that was renamed or dropped in some version."""
 
     version: str  # of engram-rl, the first that has it so
-    of: str  # "agents", "envs", "memories", "challenges" or "games": theirs; "run", "recall", "tournament": its own
+    of: str  # "agents", "components", "envs" and so on: theirs; "run", "recall", "tournament": its own
     player: str  # owner of the setting, by its old name; "*": every player; "": the experiment
     old: str  # dotted name of the setting; "": the player itself
     new: str | None  # new name; None: dropped
     values: Mapping[Any, Any] = {}  # renamed values, old -> new
     harmless: Any = _REFUSED  # value of a dropped setting that gives today's results
+
+    def applies_to(self, player: Any) -> bool:
+        """Tell whether a player of this name has the change."""
+        return self.player == "*" or str(player).replace("-", "_") == self.player.replace("-", "_")
 
 
 CHANGES: tuple[Change, ...] = ()  # the oldest first
@@ -87,11 +92,14 @@ def _places(experiment: str, tables: dict[str, Any], change: Change) -> Iterator
     if change.of == experiment:
         yield "", tables
     for name, kind in _KINDS.items():
-        if kind == change.of:
-            for label, table in _players_in(tables.get(name)):
-                player = table.setdefault("name", label) if label else table.get("name")
-                if change.player == "*" or str(player).replace("-", "_") == change.player.replace("-", "_"):
-                    yield f"{name}.{label}." if label else f"{name}.", table
+        for label, table in _players_in(tables.get(name)):
+            place = f"{name}.{label}." if label else f"{name}."
+            if kind == change.of and change.applies_to(table.setdefault("name", label) if label else table["name"]):
+                yield place, table
+            if kind == "agents" and change.of == "components":
+                for within, inner in _components_in(table):
+                    if change.applies_to(inner["name"]):
+                        yield place + within, inner
 
 
 def _players_in(table: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -100,6 +108,15 @@ def _players_in(table: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "", table
     elif isinstance(table, dict):
         yield from ((label, entry) for label, entry in table.items() if isinstance(entry, dict))
+
+
+def _components_in(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Iterate over the components in a player's settings, with their dotted names."""
+    for key, inner in table.items():
+        if isinstance(inner, dict):
+            if is_socket_name(key) and isinstance(inner.get("name"), str):
+                yield f"{key}.", inner
+            yield from ((f"{key}.{within}", component) for within, component in _components_in(inner))
 
 
 def _apply(change: Change, place: str, root: dict[str, Any], where: str) -> list[str]:

@@ -101,7 +101,7 @@ def _identify(config: RunConfig, tables: dict[str, Any]) -> Iterable[str]:
     if tables["env"].get("masks") is False:
         del tables["env"]["masks"]
     forget_unwrapped(tables["env"])
-    forget_place(tables["agent"])
+    forget_place(tables["agent"], config.agent_settings)
     forget_place(tables["env"])
     yield from files_of("agents", config.agent, config.agent_settings)
     yield from files_of("envs", config.env, config.env_settings)

@@ -16,7 +16,7 @@ from msgspec import Meta
 from simulator.config import codec, presets
 from simulator.config.codec import Format, labelled, plain_label, table_at
 from simulator.config.presets import find_agent, find_memory, memory_presets
-from simulator.config.validation import ConfigSource, Setting, check, settings
+from simulator.config.validation import ConfigSource, Setting, check, current_settings, merge, merge_tables, settings
 from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.files.escaping import checked_name
@@ -173,7 +173,8 @@ def _challenge(kind: str, label: str, tables: Tables) -> ChallengeEntry:
     for source, table in tables:
         host_settings |= check(_OWN[kind], {key: table[key] for key in names & table.keys()}, source, (kind, label))
         env_settings = {key: value for key, value in table.items() if key not in {"name", *names}}
-        chosen = _merged(chosen, check(settings(player.Config), env_settings, source, (kind, label), player.name))
+        known = settings(player.Config)
+        chosen = merge_tables(chosen, check(known, env_settings, source, (kind, label), player.name), known)
     return ChallengeEntry(label, kind, player.name, chosen, host_settings)
 
 
@@ -183,27 +184,34 @@ def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[Chal
     chosen: dict[str, Any] = {}
     elsewhere: dict[str, dict[str, Any]] = {}
     tuned = False
-    allowed: list[Setting] | None = None  # settings of a contestant from outside are taken as they are
-    owner = ""
+    player: registry.Plugin | None = None  # settings of a contestant from outside are taken as they are
     if is_external(kind, name):
         name = _resolved(name)
     else:
         player, name, chosen = _player(kind, name, tables)
-        allowed = settings(player.Config)
-        owner = player.name
+    allowed = settings(player.Config) if player is not None else []
     for source, table in tables:
         switch = {key: table[key] for key in {"tuned"} & table.keys()}
         tuned = check(_SWITCH, switch, source, (kind, label)).get("tuned", tuned)
         player_settings = {key: value for key, value in table.items() if key not in ("name", "tuned", "in")}
-        if allowed is not None:
-            player_settings = check(allowed, player_settings, source, (kind, label), owner)
-        chosen = _merged(chosen, player_settings)
+        if player is not None:
+            player_settings = check(_known(player, chosen), player_settings, source, (kind, label), player.name)
+        chosen = merge_tables(chosen, player_settings, allowed)
         for place, own in table_at(source, (kind, label, "in"), table.get("in", {})).items():
             path = (kind, label, "in", place)
             where = _place(place, challenges, source, path)
-            env_settings = dict(own) if allowed is None else check(allowed, own, source, path, owner)
-            elsewhere[where] = _merged(elsewhere.get(where, {}), env_settings)
+            before = elsewhere.get(where, {})
+            env_settings = dict(own)
+            if player is not None:
+                known = _known(player, merge_tables(chosen, before, allowed))
+                env_settings = check(known, own, source, path, player.name)
+            elsewhere[where] = merge_tables(before, env_settings, allowed)
     return Contestant(label, kind, name, chosen, tuned, elsewhere)
+
+
+def _known(player: registry.Plugin, chosen: Settings) -> list[Setting]:
+    """List a contestant's settings, with those that were chosen so far in place of the defaults."""
+    return current_settings(merge(player.Config(), check(settings(player.Config), chosen, ConfigSource(chosen))))
 
 
 def is_external(kind: str, name: str) -> bool:
@@ -251,16 +259,6 @@ def _place(label: str, challenges: Sequence[ChallengeEntry], source: ConfigSourc
     labels = [challenge.label for challenge in challenges]
     message = registry.unknown_name_message("challenge", label, labels, "of this tournament")
     raise ValueError(f"{source.name(path)}: {message}")
-
-
-def _merged(base: Settings, over: Settings) -> dict[str, Any]:
-    """Merge nested tables, the latter over the former."""
-    merged = dict(base)
-    for key, value in over.items():
-        inner = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(inner, Mapping)
-        merged[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
-    return merged
 
 
 def _players(config: TournamentConfig) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Validation of settings: one check of values from files, command line options and Python.
 
 A field's annotation says what its value may be (:mod:`simulator.core.field_types`, ``Literal``, lists, tables,
-dataclasses in dataclasses). msgspec checks it, and a bad value is answered in one line that names the setting, the
-value and what was expected.
+dataclasses in dataclasses, sockets of components). msgspec checks it, and a bad value is answered in one line that
+names the setting, the value and what was expected.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import msgspec
 
+from simulator.config import sockets
 from simulator.config.field_words import option_meant, owner_of, settings_of
+from simulator.config.sockets import socket_of
+from simulator.core import registry
+from simulator.core.components import Component
 from simulator.core.field_types import OfRun
 from simulator.core.files.escaping import MAX_PATH, shortened
 from simulator.core.files.reading import parse_toml
@@ -73,9 +77,14 @@ def settings(kind: type[Any]) -> list[Setting]:
     ]
 
 
+def current_settings(chosen: Any) -> list[Setting]:
+    """List the fields of settings with the values that these have, in place of the defaults."""
+    return [setting._replace(default=getattr(chosen, setting.name)) for setting in settings(type(chosen))]
+
+
 def nested_fields(table: Setting) -> list[Setting]:
     """List the fields of a table of settings in another one, with the defaults that they have there."""
-    return [setting._replace(default=getattr(table.default, setting.name)) for setting in settings(table.hint)]
+    return current_settings(table.default) if isinstance(table.default, table.hint) else settings(table.hint)
 
 
 def check(
@@ -83,7 +92,8 @@ def check(
 ) -> dict[str, Any]:
     """Convert the values of ``table``, found at ``path`` of a source, to the types of their fields.
 
-    ``player`` is the owner of the settings, which errors name.
+    ``player`` is the owner of the settings, which errors name. A socket becomes None, or a table of settings of its
+    component: of the one that the table names, or else the one that ``known`` has for a default.
 
     Raises:
         ValueError: an unknown name, a wrong type or a value out of range; one line.
@@ -97,10 +107,39 @@ def check(
         if setting is None:
             raise ValueError(_unknown_setting(source, path, key, known, player))
         if dataclasses.is_dataclass(setting.hint):
-            checked[key] = check(settings(setting.hint), value, source, (*path, key), player)
+            checked[key] = check(nested_fields(setting), value, source, (*path, key), player)
+        elif socket_of(setting.hint):
+            checked[key] = _check_socket(setting, value, source, (*path, key))
         else:
             checked[key] = _validate(setting.hint, value, source, (*path, key))
     return checked
+
+
+def _check_socket(setting: Setting, value: Any, source: ConfigSource, path: tuple[str, ...]) -> dict[str, Any] | None:
+    """Check what a source says of a socket: a component's name, a table of its name and settings, or none."""
+    socket = socket_of(setting.hint)
+    before = sockets.chosen_in(setting.default)
+    table = dict(value) if isinstance(value, Mapping) else {"name": value}
+    place = path if not isinstance(value, Mapping) or source.flags else (*path, "name")
+    name = table.pop("name", before)
+    if name is before and before is not None:
+        return check(current_settings(before.settings), table, source, path, before.name)
+    if name is None or (isinstance(name, str) and name.lower() == "none"):
+        if not table:
+            return None
+        first = source.place((*path, next(iter(table))), next(iter(table.values())))
+        beside = source.name(path).removeprefix(f"{source.where}: ") + ("" if source.flags else ".name")
+        raise ValueError(f"{first}: no {socket} is chosen, expected {beside} too: {sockets.expected(socket)}")
+    if not isinstance(name, str):
+        forms = f"the name of {registry.with_article(socket)}, a table of name and settings, or none"
+        raise ValueError(f"{source.place(place, name)}: expected {forms}")
+    try:
+        component = sockets.find(name, socket, ".".join(path))
+    except ValueError as error:
+        raise ValueError(f"{source.name(place)}: {error}") from error
+    same = before is not None and before.name == component.name
+    known = current_settings(before.settings if same and before else component.defaults())
+    return {"name": component.name, **check(known, table, source, path, component.name)}
 
 
 def _unknown_setting(source: ConfigSource, path: tuple[str, ...], key: str, known: list[Setting], player: str) -> str:
@@ -112,37 +151,83 @@ def _unknown_setting(source: ConfigSource, path: tuple[str, ...], key: str, know
     line = f"{source.name((*path, key))}: {'unknown option' if source.flags else 'no such setting'}"
     if called:
         return f"{line}; {f'{player} calls it' if player else 'it is called'} {shown[0]}"
+    for setting in known:
+        if (socket := socket_of(setting.hint)) and key in sockets.fitting(socket):
+            return f"{line}; did you mean {source.place((*path, setting.name), key).removeprefix(f'{source.where}: ')}?"
     if path and player and not shown and (owner := owner_of(key)):
         return f"{line}; {player} has none, {owner} (engram show {player})"
     return line + (f"; did you mean {' or '.join(shown)}?" if shown else "")
 
 
 def dotted_names(known: list[Setting]) -> Iterator[str]:
-    """Iterate over the names of settings, those of tables within them dotted: ``explore.epsilon_start``."""
+    """Iterate over the names of settings, those of tables within them dotted: ``explore.epsilon_start``.
+
+    A socket has one, and those of the settings of its component.
+    """
     for setting in known:
+        inner: list[Setting] = []
         if dataclasses.is_dataclass(setting.hint):
-            yield from (f"{setting.name}.{name}" for name in dotted_names(settings(setting.hint)))  # type: ignore[arg-type]
+            inner = nested_fields(setting)
         else:
             yield setting.name
+            if component := sockets.chosen_in(setting.default):
+                inner = current_settings(component.settings)
+        yield from (f"{setting.name}.{name}" for name in dotted_names(inner))
 
 
 def merge(base: Any, values: Mapping[str, Any]) -> Any:
-    """Replace some settings of a dataclass, in tables within it too."""
-    changes = {
-        key: merge(getattr(base, key), value) if dataclasses.is_dataclass(getattr(base, key)) else value
-        for key, value in values.items()
-    }
+    """Replace some settings of a dataclass by checked ones, in tables and components within it too."""
+    changes: dict[str, Any] = {}
+    for setting in current_settings(base):
+        if setting.name in values:
+            value = values[setting.name]
+            if socket_of(setting.hint):
+                changes[setting.name] = _merged_component(setting.default, value)
+            elif dataclasses.is_dataclass(setting.default):
+                changes[setting.name] = merge(setting.default, value)
+            else:
+                changes[setting.name] = value
     return dataclasses.replace(base, **changes)
+
+
+def _merged_component(base: Component | None, value: Mapping[str, Any] | None) -> Component | None:
+    """Return the component of a checked value, over the one of before."""
+    if value is None:
+        return None
+    own = {key: item for key, item in value.items() if key != "name"}
+    if base is not None and value.get("name", base.name) == base.name:
+        return Component(base.name, merge(base.settings, own))
+    component = registry.load(sockets.KIND, value["name"])
+    return Component(component.name, merge(component.defaults(), own))
+
+
+def merge_tables(base: Mapping[str, Any], over: Mapping[str, Any], known: list[Setting]) -> dict[str, Any]:
+    """Merge checked tables of settings, the latter over the former; ``known``: the settings, as far as one knows."""
+    merged = dict(base)
+    by_name = {setting.name: setting for setting in known}
+    for key, value in over.items():
+        setting = by_name.get(key)
+        inner = merged.get(key)
+        if not isinstance(value, Mapping) or not isinstance(inner, Mapping):
+            merged[key] = value
+        elif setting is not None and socket_of(setting.hint):
+            merged[key] = dict(value) if sockets.is_another(value, inner) else merge_tables(inner, value, [])
+        else:
+            is_table = setting is not None and dataclasses.is_dataclass(setting.hint)
+            merged[key] = merge_tables(inner, value, nested_fields(setting) if setting and is_table else [])
+    return merged
 
 
 def of_run(chosen: Any, steps: int) -> Any:
     """Fill in a run's environment steps in settings that depend on them."""
     changes: dict[str, Any] = {}
-    for setting in settings(type(chosen)):
-        value = getattr(chosen, setting.name)
-        if dataclasses.is_dataclass(value):
+    for setting in current_settings(chosen):
+        value = setting.default
+        if isinstance(value, Component):
+            changes[setting.name] = Component(value.name, of_run(value.settings, steps))
+        elif dataclasses.is_dataclass(value):
             changes[setting.name] = of_run(value, steps)
-        elif value is None and any(isinstance(meta, OfRun) for meta in getattr(setting.hint, "__metadata__", ())):
+        elif value is None and _is_of_run(setting):
             changes[setting.name] = steps
     return dataclasses.replace(chosen, **changes) if changes else chosen
 
@@ -150,19 +235,26 @@ def of_run(chosen: Any, steps: int) -> Any:
 def names_of_run(chosen: Any) -> list[str]:
     """List the settings that last as long as the run, with a dot before those of a table within."""
     names: list[str] = []
-    for setting in settings(type(chosen)):
-        value = getattr(chosen, setting.name)
+    for setting in current_settings(chosen):
+        value = setting.default.settings if isinstance(setting.default, Component) else setting.default
         if dataclasses.is_dataclass(value):
             names += [f"{setting.name}.{name}" for name in names_of_run(value)]
-        elif value is None and any(isinstance(meta, OfRun) for meta in getattr(setting.hint, "__metadata__", ())):
+        elif value is None and _is_of_run(setting):
             names.append(setting.name)
     return names
+
+
+def _is_of_run(setting: Setting) -> bool:
+    return any(isinstance(meta, OfRun) for meta in getattr(setting.hint, "__metadata__", ()))
 
 
 def describe(hint: Any) -> str:
     """Describe what a field expects: ``a number > 0 and <= 1``."""
     parts = get_args(hint)
     origin = get_origin(hint)
+    if socket := socket_of(hint):
+        values = sockets.values_of(socket)
+        return ("one of " if len(values) > 1 else "") + ", ".join(values) + ", or the path of your own"
     if origin is Annotated:
         return _ranged(describe(parts[0]), parts[1:])
     if origin is Literal:

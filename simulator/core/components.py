@@ -11,7 +11,12 @@ An agent has a socket where its ``Config`` has a field of one of the types below
     name = "lstm"
     units = 32
 
-and on the command line ``--agent.recurrence lstm --agent.recurrence.units 32``.
+and on the command line ``--agent.recurrence lstm --agent.recurrence.units 32``, in any order. The field has the name of
+its socket, or ends in ``_`` and it (``actor_recurrence``), by which the command line tells it from other options.
+
+The agent makes it by name, without importing it::
+
+    registry.load("components", config.recurrence.name).make(config.recurrence.settings)
 """
 
 from __future__ import annotations
@@ -44,6 +49,11 @@ class Component:
 
     name: str
     settings: Any
+
+
+def is_socket_name(name: str) -> bool:
+    """Tell whether a field of this name may be a socket: ``recurrence``, ``actor_recurrence``."""
+    return name.rpartition("_")[2] in SOCKETS
 
 
 Encoder = Annotated[Component | None, Socket("encoder")]

@@ -100,6 +100,19 @@ def jit_implementation(generic: Callable[..., Any], *, inline: bool, of: type[An
     return register
 
 
+def compiled_only(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare a function that each kind of first argument implements; see :func:`jit_implementation`.
+
+    Its docstring is the contract. Compiled code alone can call it.
+    """
+
+    @wraps(function)
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise TypeError(f"{function.__module__}.{function.__name__} can be called from compiled code only")
+
+    return refuse
+
+
 def jit_blas(function: Callable[..., Any]) -> Any:
     """Compile a function that multiplies by ``np.dot``: numba types that only where references are counted."""
     return _cached(njit(**_PLAIN, _nrt=True)(function))

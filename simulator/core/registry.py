@@ -78,6 +78,7 @@ _USES = {  # how a player of a kind is used
     "agents": "engram run {} ENV",
     "envs": "engram run AGENT {}",
     "memories": "engram recall {} CHALLENGE",
+    "components": "engram run AGENT ENV --agent.SOCKET {0}, engram show {0}",
     "challenges": "engram recall MEMORY {}",
     "games": "engram tournament --players A B --games {}",
 }
@@ -213,7 +214,7 @@ def with_article(noun: str) -> str:
 
 
 def kind_of(name: str) -> str | None:
-    """Tell whether a name, a path or a dotted name is of an agent, a memory or an environment; None: neither is sure.
+    """Tell the kind of a name, a path or a dotted name: agents, memories, envs or components; None: none is sure.
 
     Raises:
         ValueError: the path is of no Python file; one line.

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from simulator import console
 from simulator.commands.parsing.parser import format_value
-from simulator.config.codec import stored_tables, tables_of
+from simulator.config.codec import plain, stored_tables, table_of, tables_of
 from simulator.config.run import RunConfig, build
+from simulator.core import registry
+from simulator.core.components import is_socket_name
 from simulator.core.files.escaping import shortened
 from simulator.reporting.tables import Table, interval_columns, print_latex, print_markdown, print_tables
 from simulator.store.lab import existing
@@ -169,15 +171,51 @@ def _of_players(settings: Settings) -> Settings:
 
 
 def _difference(settings: Settings, baseline: Settings) -> Settings:
-    """Return the settings that differ; one that only the baseline has is "unset"."""
-    changed = {name: value for name, value in settings.items() if name not in baseline or baseline[name] != value}
-    return changed | {name: "unset" for name in baseline if name not in settings and name not in _ADDED_LATER}
+    """Return the settings that differ; one that only the baseline has is "unset".
+
+    Another component differs in its name, and in its settings from its own defaults; no component is "none".
+    """
+    plugged = {name: value for name, value in settings.items() if _is_socket(name) and value != "none"}
+    before = {name: value for name, value in baseline.items() if _is_socket(name) and value != "none"}
+    emptied = {name: "none" for name in before if name not in plugged}
+    other = {name: value for name, value in plugged.items() if before.get(name) != value}
+    replaced = tuple(f"{name}." for name in (*other, *emptied))
+    expected = {
+        name: value for name, value in baseline.items() if not name.startswith(replaced) and not _is_socket(name)
+    }
+    for name, component in other.items():
+        expected |= {f"{name}.{key}": value for key, value in _component_defaults(component).items()}
+    changed = {
+        name: value
+        for name, value in settings.items()
+        if not _is_socket(name) and (name not in expected or expected[name] != value)
+    }
+    unset = {name: "unset" for name in expected if name not in settings and name not in _ADDED_LATER}
+    return emptied | other | changed | unset
+
+
+def _is_socket(name: str) -> bool:
+    """Tell whether a dotted name is that of a component: ``agent.recurrence``."""
+    return name.startswith("agent.") and is_socket_name(name.rpartition(".")[2])
+
+
+def _component_defaults(name: Any) -> Settings:
+    """Return the default settings of a component by dotted name; nothing where it is gone."""
+    try:
+        component = registry.load("components", str(name))
+    except ValueError:
+        return {}
+    defaults = plain(table_of(component.name, component.defaults()))
+    return _dotted({key: value for key, value in defaults.items() if key != "name"})
 
 
 def _dotted(table: Mapping[str, Any], prefix: str = "") -> Settings:
     settings: Settings = {}
     for key, value in table.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and isinstance(value.get("name"), str) and _is_socket(prefix + key):
+            inner = {name: item for name, item in value.items() if name != "name"}
+            settings |= {prefix + key: value["name"], **_dotted(inner, f"{prefix}{key}.")}
+        elif isinstance(value, Mapping):
             settings |= _dotted(value, f"{prefix}{key}.")
         elif prefix + key not in _OWN_COLUMN:
             settings[prefix + key] = value

@@ -21,6 +21,7 @@ from simulator.config.run import RunConfig
 from simulator.config.tournament import SIDES, ChallengeEntry, Contestant, TournamentConfig, is_external
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
+from simulator.core.components import Component
 from simulator.store.cell_store import SeedRange
 from simulator.store.run_records import installed
 
@@ -192,10 +193,18 @@ def _sources(config: Any) -> Iterator[str]:
     names += [
         ("agents", side.name) for side in (getattr(config, "first", None), getattr(config, "second", None)) if side
     ]
+    names += [("components", component.name) for component in _components(config)]
     for kind, name in names:
         if name is not None:
             files = registry.sources(kind, name)
             yield from [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] or [name]
+
+
+def _components(config: Any) -> Iterator[Component]:
+    """Iterate over the components in the settings of a config's agents."""
+    sides = [side.settings for side in (getattr(config, "first", None), getattr(config, "second", None)) if side]
+    for chosen in filter(None, [getattr(config, "agent_settings", None), *sides]):
+        yield from codec.components_of(chosen)
 
 
 def _run(tournament: TournamentConfig, contestant: Contestant, challenge: ChallengeEntry) -> RunConfig:

@@ -14,7 +14,7 @@ import numpy as np
 from agents.common.networks import dense, recurrent
 from agents.common.networks.dense import NamedWeights, Net, NetworkSettings, make_net, n_params
 from agents.common.networks.recurrent import Carry, Recurrence, RecurrentNet, Sequences, make_recurrent_net
-from simulator.core.jit import jit_implementation, jit_inline, jit_shared
+from simulator.core.jit import compiled_only, jit_implementation, jit_inline, jit_shared
 from simulator.core.protocols import Array
 
 AnyNet = Net | RecurrentNet
@@ -159,9 +159,9 @@ def expand_carry(carry, i, x):
 # Networks.
 
 
+@compiled_only
 def forward(net: Any, i: int, w: int, x: Array, sequences: Sequences) -> None:
     """Pass the rows x [T, in] of seed i through its network, in row w of the working space."""
-    raise NotImplementedError
 
 
 @jit_implementation(forward, inline=False, of=Net)
@@ -174,9 +174,9 @@ def _forward_recurrent(net, i, w, x, sequences):
     recurrent.forward(net, i, w, x, sequences)
 
 
+@compiled_only
 def copy_outputs(net: Any, w: int, outputs: Array) -> None:
     """Write the outputs [T, out] of the latest forward pass."""
-    raise NotImplementedError
 
 
 @jit_implementation(copy_outputs, inline=True, of=Net)
@@ -195,9 +195,9 @@ def _copy_outputs_recurrent(net, w, outputs):
             outputs[r, c] = net.head.outputs[w, start + r * outputs.shape[1] + c]
 
 
+@compiled_only
 def backward(net: Any, i: int, w: int, x: Array, dy: Array, sequences: Sequences) -> None:
     """Write ``net.gradient[w]`` [P], from dL/d(outputs) dy [T, out] after ``forward`` at the same rows."""
-    raise NotImplementedError
 
 
 @jit_implementation(backward, inline=False, of=Net)
@@ -210,9 +210,9 @@ def _backward_recurrent(net, i, w, x, dy, sequences):
     recurrent.backward(net, i, w, x, dy, sequences)
 
 
+@compiled_only
 def forward_step(net: Any, i: int, w: int, x: Array, carry: Carry, out: Array) -> None:
     """Write the outputs ``out`` [out] of seed i at one row of inputs x [in]; its carried state goes on."""
-    raise NotImplementedError
 
 
 @jit_implementation(forward_step, inline=True, of=Net)
@@ -242,9 +242,9 @@ def _is_recurrent_recurrent(net):
     return True
 
 
+@compiled_only
 def episodes(net: Any, end: Array) -> Sequences:
     """Return sequences that end at ``end`` [B], and begin where episodes begin."""
-    raise NotImplementedError
 
 
 @jit_implementation(episodes, inline=True, of=Net)
@@ -257,9 +257,9 @@ def _episodes_recurrent(net, end):
     return Sequences(end, net.no_carry, net.no_burn_in)
 
 
+@compiled_only
 def forward_after(net: Any, i: int, w: int, row: int, n_rows: int, x: Array, out: Array) -> None:
     """Write the outputs at inputs x [in] that follow on ``row`` of the latest forward pass, which had ``n_rows``."""
-    raise NotImplementedError
 
 
 @jit_implementation(forward_after, inline=True, of=Net)

@@ -26,12 +26,12 @@ from agents.common.networks.dense import NamedWeights, Net, Width, forward_row, 
 from simulator.core import registry, rng
 from simulator.core.components import Component
 from simulator.core.field_types import Count, CountOrZero
-from simulator.core.jit import jit, jit_inline
+from simulator.core.jit import compiled_only, jit, jit_inline
 from simulator.core.protocols import Array, EnvSpec
 
 
 @dataclass(frozen=True)
-class RecurrenceSettings:
+class RecurrenceConfig:
     """Settings that every cell has."""
 
     units: Width = 64
@@ -66,7 +66,7 @@ class Recurrence(NamedTuple):
 
     cell: Any  # a named tuple of its units, of a class of its own
     shape: CellShape
-    settings: RecurrenceSettings
+    settings: RecurrenceConfig
     biases: Callable[[np.random.Generator], Array]  # of one layer at first, [G + hidden biases]
 
     def n_params(self, n_in: int) -> int:
@@ -309,6 +309,7 @@ def named_weights(net: RecurrentNet) -> NamedWeights:
 # A cell, one row at a time. The file of a cell implements both for its own class.
 
 
+@compiled_only
 def cell_forward(cell: Any, z: Array, u: Array, before: Array, after: Array, saved: Array) -> None:
     """Step a cell.
 
@@ -320,9 +321,9 @@ def cell_forward(cell: Any, z: Array, u: Array, before: Array, after: Array, sav
         after: [carried], written.
         saved: [saved], written: what the gradient needs beside the gates.
     """
-    raise NotImplementedError
 
 
+@compiled_only
 def cell_backward(
     cell: Any,
     z: Array,
@@ -345,7 +346,6 @@ def cell_backward(
         u_grad: [G], written.
         before_grad: [carried], written: gradient at ``before``, without what flows through u.
     """
-    raise NotImplementedError
 
 
 # Sequences.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.core.jit import jit_implementation, jit_inline
+from simulator.core.jit import compiled_only, jit_implementation, jit_inline
 from simulator.core.protocols import Array, State
 
 
@@ -90,6 +90,7 @@ def replay_size(replay, i):
     return min(replay.n_added[i], replay.action.shape[1])
 
 
+@compiled_only
 def add_step(
     replay: Any,
     i: int,
@@ -104,7 +105,6 @@ def add_step(
 
     It completes one transition once n steps are pending, and one for every pending step where an episode ends.
     """
-    raise NotImplementedError
 
 
 @jit_implementation(add_step, inline=True, of=Replay)

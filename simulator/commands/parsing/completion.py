@@ -9,6 +9,7 @@ on the names that were typed, and runs on the lab.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from simulator.commands.parsing.help import remembered
 from simulator.commands.parsing.parser import SHORT, option_of
 from simulator.config.validation import Setting, is_list
 from simulator.core import registry
+from simulator.core.components import is_socket_name
 from simulator.core.files.escaping import visible
 from simulator.core.files.writing import write_file
 
@@ -164,15 +166,16 @@ def candidates(words: Sequence[str]) -> list[Candidate]:
         short: by_option[option_of((name,))] for name, short in SHORT.items() if option_of((name,)) in by_option
     }
     names, last = _names(before[1:], by_option)
+    typed = [*names, *_components(before[1:])]
     option, sign, text = current.partition("=")
     if sign and option.startswith("--"):
-        values = _values(option, by_option.get(option), before[0], names)
+        values = _values(option, by_option.get(option), before[0], typed)
         return [Candidate(f"{option}={value}", told) for value, told in _matching(values, text)]
     if current.startswith("-"):
         own = [Candidate(option_of((setting.name,)), setting.doc) for setting in known]
-        return _matching([*own, Candidate("--help", "print this help"), *_players(before[0], names)], current)
+        return _matching([*own, Candidate("--help", "print this help"), *_players(before[0], typed)], current)
     if last and not (by_option.get(last) and by_option[last].hint is bool):
-        values = _values(last, by_option.get(last), before[0], names)
+        values = _values(last, by_option.get(last), before[0], typed)
         setting = by_option.get(last)
         if values or not (setting and is_list(setting.hint)):
             return _matching(values, current)
@@ -199,6 +202,18 @@ def _names(words: Sequence[str], by_option: dict[str, Setting]) -> tuple[list[st
         elif not word.startswith("-"):
             names.append(word)
     return names, last
+
+
+def _components(words: Sequence[str]) -> list[str]:
+    """Return the words that choose components, ``--agent.recurrence lstm``, whose settings are options too."""
+    chosen = []
+    for word, after in itertools.pairwise([*words, ""]):
+        option, sign, text = word.partition("=")
+        value = text if sign else after
+        if option.startswith("--") and "." in option and value and not value.startswith("-"):
+            if is_socket_name(option.rpartition(".")[2].replace("-", "_")):
+                chosen.append(f"{option}={value}")
+    return chosen
 
 
 def _at_place(usage: str, n_names: int) -> list[Candidate]:
@@ -254,9 +269,9 @@ def _player_options(command: str, names: Sequence[str]) -> Iterator[PlayerOption
 def _of_kind(kind: str) -> list[Candidate]:
     """Return all names of a kind with a line on each."""
     if kind == "kinds":
-        from simulator.commands.list import SHOWN
+        from simulator.commands.list import KINDS
 
-        return [Candidate(shown) for shown in SHOWN]
+        return [Candidate(shown) for shown in KINDS]
     if kind in ("runs", "tournaments"):
         return _stored(kind)
     if kind == "presets":

@@ -13,13 +13,23 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from simulator.commands.parsing.parser import ALONE, SHORT, format_value, option_of
-from simulator.config.validation import Setting, describe, is_list, nested_fields, settings
+from simulator.config import sockets
+from simulator.config.validation import (
+    ConfigSource,
+    Setting,
+    current_settings,
+    describe,
+    is_list,
+    nested_fields,
+    settings,
+)
 from simulator.core import registry
+from simulator.core.components import is_socket_name
 
 
 class OptionHelp(NamedTuple):
@@ -107,14 +117,33 @@ def player_help(
     if source is None:
         player = find(name)[0] if find else registry.load(kind, name)
         chosen = find(name)[1] if find else player.defaults()
-        own = [setting._replace(default=getattr(chosen, setting.name)) for setting in settings(player.Config)]
-        return PlayerHelp(path, title.format(player.name), list(_groups(own, [], "")))
+        return PlayerHelp(path, title.format(player.name), list(_groups(current_settings(chosen), [], "")))
     plain = name.replace("-", "_")
     found = remembered(
         f"{kind}-{plain}", kind, lambda: list(_groups(settings(registry.load(kind, name).Config), [], ""))
     )
     groups = [OptionGroup(inner, doc, [OptionHelp(*setting) for setting in entries]) for inner, doc, entries in found]
     return PlayerHelp(path, title.format(plain), groups)
+
+
+def component_help(player: PlayerHelp, sources: Sequence[ConfigSource]) -> list[PlayerHelp]:
+    """Return the settings of the components that the sources choose for a player's sockets; the last choice counts.
+
+    Raises:
+        ValueError: there is no such component; one line.
+    """
+    chosen: dict[tuple[str, ...], str] = {}
+    for source in sources:
+        for group in player.groups:
+            table: Any = source.values
+            for key in (*player.path, *group.path):
+                table = table.get(key) if isinstance(table, Mapping) else None
+            for option in group.options if isinstance(table, Mapping) else ():
+                value = table.get(option.name)
+                named = value.get("name") if isinstance(value, Mapping) else value
+                if is_socket_name(option.name) and named is not None:
+                    chosen[(*player.path, *group.path, option.name)] = sockets.named_in(value)
+    return [player_help(path, sockets.KIND, name) for path, name in chosen.items() if name]
 
 
 def remembered(key: str, kind: str, find: Callable[[], Any]) -> Any:
@@ -143,6 +172,8 @@ def _groups(options: list[Setting], path: list[str], doc: str) -> Iterator[Optio
     for setting in options:
         if dataclasses.is_dataclass(setting.hint):
             yield from _groups(nested_fields(setting), [*path, setting.name], setting.doc)
+        elif component := sockets.chosen_in(setting.default):
+            yield from _groups(current_settings(component.settings), [*path, setting.name], setting.doc)
 
 
 def _option(setting: Setting, *, many: bool = False) -> OptionHelp:
@@ -159,6 +190,10 @@ def _option(setting: Setting, *, many: bool = False) -> OptionHelp:
         if expected.removesuffix(" or none").startswith(start):
             metavar = name
             expected = expected.removesuffix(" or none").removeprefix(start).strip()
+    if socket := sockets.socket_of(setting.hint):
+        values = sockets.values_of(socket)
+        metavar = "|".join(values) if len(values) > 1 else "NAME"
+        expected = "" if len(values) > 1 else expected
     default = format_value(setting.default)
     facts = "; ".join(filter(None, (expected, f"default: {default}" if default else "")))
     text = f"{setting.doc} ({facts})" if facts else setting.doc

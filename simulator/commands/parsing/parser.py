@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from simulator.config.field_words import option_meant, table_of
 from simulator.config.validation import ConfigSource, Setting, check, is_list
+from simulator.core.components import Component, is_socket_name
 from simulator.core.files.reading import MAX_DEPTH
 from simulator.core.registry import suggestions
 
@@ -67,10 +68,19 @@ def parse(words: Sequence[str], known: list[Setting], tables: Sequence[str]) -> 
         raise ValueError(_unknown_option(unknown.partition("=")[0], list(settings_by_name), tables))
     players: dict[str, Any] = {}
     texts = {key: _split(value) if isinstance(value, list) else value for key, value in vars(parsed).items()}
-    for option, path in paths.items():
+    for option, path in _with_names(paths).items():
         _put(players, path, texts.pop(option))
     options = check(known, texts, ConfigSource(texts, flags=True))
     return ParsedWords([*names, *words[end + 1 :]], options, players)
+
+
+def _with_names(paths: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Write a component's name beside its settings: ``--agent.recurrence lstm --agent.recurrence.units 32``."""
+    tables = {path[:end] for path in paths.values() for end in range(1, len(path))}
+    return {
+        option: (*path, "name") if path in tables and is_socket_name(path[-1]) else path
+        for option, path in paths.items()
+    }
 
 
 def _normalised(words: Sequence[str], settings_by_name: dict[str, Setting]) -> list[str]:
@@ -152,6 +162,8 @@ def format_value(value: Any) -> str:
     """Format a value as on a command line."""
     if value is None or isinstance(value, bool):
         return "none" if value is None else str(value).lower()
+    if isinstance(value, Component):
+        return value.name
     if isinstance(value, list | tuple):
         return ",".join(map(format_value, value))
     if isinstance(value, dict):

@@ -9,9 +9,10 @@ METHODS = {"agents": {"act", "learn"}, "memories": {"store", "recall"}, "envs": 
 
 
 def kind_of_source(file: Path) -> str | None:
-    """Tell by the methods of its classes whether a file has an agent, a memory or an environment.
+    """Tell by the methods of its classes whether a file has an agent, a component, a memory or an environment.
 
-    A file without ``Config`` and ``make`` can only hold environments of Gymnasium. None: it cannot be told.
+    A component is told by its ``SOCKETS``. A file without ``Config`` and ``make`` can only hold environments of
+    Gymnasium. None: it cannot be told.
     """
     try:
         body = ast.parse(file.read_bytes()).body
@@ -19,6 +20,8 @@ def kind_of_source(file: Path) -> str | None:
         return None
     if not {"Config", "make"} & set(_names(body)):
         return "envs"
+    if "SOCKETS" in _names(body):
+        return "components"
     classes = [node for node in body if isinstance(node, ast.ClassDef)]
     methods = [{item.name for item in node.body if isinstance(item, ast.FunctionDef)} for node in classes]
     for kind, required in METHODS.items():

@@ -16,7 +16,7 @@ def _settings(kind: str, name: str) -> list[str]:
 
 
 def test_every_word_means_a_setting_that_exists() -> None:
-    kinds = ("agents", "envs", "memories")
+    kinds = ("agents", "components", "envs", "memories")
     known = {setting for kind in kinds for name in registry.names(kind) for setting in _settings(kind, name)}
     known |= set(_settings("envs", "ALE/Pong-v5"))
     assert {setting for meant in WORDS.values() for setting in meant} <= known
