@@ -220,7 +220,8 @@ def _compile(dynamics: Dynamics, n_actions: int, n_features: int = 0, *, rollout
     """Bind the loops below to one environment: ``n_features`` 0 stands for an observation that is one number.
 
     The loops take the environment's functions from their globals, not as closures or arguments: numba keeps no machine
-    code on disk for functions that it knows by a variable only.
+    code on disk for functions that it knows by a variable only. What it keeps goes by the loop's name, so that tells
+    dynamics of one file apart by their observation.
     """
     names = {**globals(), **dynamics._asdict(), "n_actions": n_actions, "n_features": n_features}
 
@@ -228,7 +229,7 @@ def _compile(dynamics: Dynamics, n_actions: int, n_features: int = 0, *, rollout
         transition = dynamics.transition.py_func
         bound = FunctionType(loop.__code__.replace(co_filename=transition.__code__.co_filename), names, loop.__name__)
         bound.__module__ = transition.__module__
-        bound.__qualname__ = f"{transition.__module__}.{loop.__name__}"
+        bound.__qualname__ = f"{transition.__module__}.{dynamics.observe.py_func.__name__}.{loop.__name__}"
         return bound
 
     names["copy_obs"] = jit_inline(bind(_copy_vector if n_features else _copy_number))
