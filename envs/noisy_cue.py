@@ -60,7 +60,6 @@ CUE = 0  # place in the state: the pattern's number
 LOOK = 1  # and from here on: the current look
 N_SAMPLES = 65_536
 SMALLEST_FLIP = 1e-9  # keeps the weight of a look finite
-_PIXELS = 8  # of a picture, along a side of a unit
 
 
 @dataclass(frozen=True)
@@ -235,11 +234,10 @@ class _Picture:
     def __call__(self, state: Array, episode_step: int) -> Scene:
         cue = int(state[CUE])
         look = state[LOOK:].reshape((8, 8) if self._config.cue == "digits" else (1, 1))
-        pixels = np.repeat(np.kron(127.5 * (1.0 + look), np.ones((_PIXELS, _PIXELS)))[:, :, None], 3, axis=2)
         rooms = self._config.rooms
         facts = {"look": f"{episode_step + 1} of {self._config.looks}", "cue": str(cue), "room": str(cue % rooms)}
         actions = tuple(f"room {room}" for room in range(rooms))
-        return Scene("noisy cue", image=pixels.astype(np.uint8), actions=actions, facts=facts)
+        return Scene("noisy cue", walls=look > 0, actions=actions, facts=facts, meanings={"wall": "unit that is +1"})
 
 
 if __name__ == "__main__":
