@@ -19,6 +19,7 @@ observation    float32 [6]; an episode begins with both angles and both velociti
 0, 1           cosine and sine of theta1, the angle of the first link, 0 hanging down
 2, 3           cosine and sine of theta2, the angle of the second link relative to the first
 4, 5           velocities of theta1 and theta2, within 4 pi and 9 pi radians per second
+               With ``--env.observe position``: float32 [4], without the velocities, which only memory can tell
 =============  ==================================================================================================
 
 =================================================  ======================================================
@@ -69,6 +70,8 @@ class Config:
     """largest random torque that is added to the agent's, in newton metres"""
     max_steps: CountOrZero = 0
     """steps after which an episode is truncated; 0: 500, as Acrobot-v1"""
+    observe: Literal["all", "position"] = "all"
+    """position: hide both velocities, so that only a player with memory can know them"""
 
 
 class AcrobotSettings(NamedTuple):
@@ -86,7 +89,7 @@ def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
         ValueError: never, for settings within their ranges.
     """
     settings = AcrobotSettings(config.equations == "book", float(config.torque_noise), 2.0)
-    dynamics = Dynamics(_start, _transition, _observe)
+    dynamics = Dynamics(_start, _transition, _observe if config.observe == "all" else _observe_position)
     return CompiledEnv(describe(config), seed_list, dynamics, settings, np.zeros(4), _render, _fix_first_obs)
 
 
@@ -94,6 +97,8 @@ def describe(config: Config) -> EnvSpec:
     """Describe the environment."""
     max_steps = config.max_steps or MAX_STEPS
     high = np.array([1.0, 1.0, 1.0, 1.0, MAX_SPEED_1, MAX_SPEED_2], np.float32)
+    if config.observe == "position":
+        high = high[:4]
     measured = max_steps == MAX_STEPS and config.equations == "book" and not config.torque_noise
     random_score = RANDOM_SCORE if measured else None
     reward_threshold = REWARD_THRESHOLD if max_steps > -REWARD_THRESHOLD else None
@@ -178,13 +183,18 @@ def _wrap(angle):
 
 
 @jit_inline
-def _observe(copies, i, obs):
+def _observe_position(copies, i, obs):
     theta1 = copies.state[i, 0]
     theta2 = copies.state[i, 1]
     obs[i, 0] = np.cos(theta1)
     obs[i, 1] = np.sin(theta1)
     obs[i, 2] = np.cos(theta2)
     obs[i, 3] = np.sin(theta2)
+
+
+@jit_inline
+def _observe(copies, i, obs):
+    _observe_position(copies, i, obs)
     obs[i, 4] = copies.state[i, 2]
     obs[i, 5] = copies.state[i, 3]
 

@@ -18,6 +18,7 @@ observation    float32 [4]; an episode begins with all four between -0.05 and 0.
 1              velocity of the cart, in metres per second
 2              angle of the pole, in radians, 0 upright and positive to the right
 3              angular velocity of the pole, in radians per second
+               With ``--env.observe position``: float32 [2], without the velocities, which only memory can tell
 =============  ===========================================================================
 
 =================================================  ======================================================
@@ -33,6 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from gymnasium import spaces
@@ -57,6 +59,7 @@ MAX_STEPS = 500
 RANDOM_SCORE = 22.26  # mean of 2,205,896 episodes of random play, standard error 0.008; none of them took 200 steps
 STEP_REWARD = 0  # places in the settings: the reward of a step,
 LAST_REWARD = 1  # and of the step that ends the episode
+POSITIONS = [0, 2]  # the observations that are no velocities
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Config:
     """reward 0 for every step and -1 for the fall; off: 1 for every step"""
     max_steps: CountOrZero = 0
     """steps after which an episode is truncated; 0: 500, as CartPole-v1 (CartPole-v0: 200)"""
+    observe: Literal["all", "position"] = "all"
+    """position: hide both velocities, so that only a player with memory can know them"""
 
 
 def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
@@ -76,7 +81,7 @@ def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
         ValueError: never, for settings within their ranges.
     """
     rewards = np.array([0.0, -1.0] if config.sutton_barto_reward else [1.0, 1.0])
-    dynamics = Dynamics(_start, _transition, _observe)
+    dynamics = Dynamics(_start, _transition, _observe if config.observe == "all" else _observe_position)
     return CompiledEnv(describe(config), seed_list, dynamics, rewards, np.zeros(4), _render)
 
 
@@ -84,6 +89,8 @@ def describe(config: Config) -> EnvSpec:
     """Describe the environment. The reward threshold is 95 % of the longest episode, or 195 of 200 as registered."""
     max_steps = config.max_steps or MAX_STEPS
     high = np.array([MAX_POSITION * 2, np.inf, MAX_ANGLE * 2, np.inf], np.float32)
+    if config.observe == "position":
+        high = high[POSITIONS]
     random_score = None
     reward_threshold = None
     if not config.sutton_barto_reward:
@@ -125,6 +132,12 @@ def _transition(copies, i, action):
 def _observe(copies, i, obs):
     for k in range(4):
         obs[i, k] = copies.state[i, k]
+
+
+@jit_inline
+def _observe_position(copies, i, obs):
+    obs[i, 0] = copies.state[i, 0]
+    obs[i, 1] = copies.state[i, 2]
 
 
 def _render(state: Array, episode_step: int) -> Scene:

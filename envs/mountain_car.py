@@ -16,6 +16,7 @@ observation    float32 [2]; an episode begins at rest between -0.6 and -0.4
 =============  ====================================================================================
 0              position along the x axis, -1.2 to 0.6; the flag stands at 0.5
 1              velocity, -0.07 to 0.07 per step
+               With ``--env.observe position``: float32 [1], without the velocity, which only memory can tell
 =============  ====================================================================================
 
 =================================================  ======================================================
@@ -32,6 +33,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from gymnasium import spaces
@@ -62,6 +64,8 @@ class Config:
     """speed in units per step that the car must have at the flag, at least"""
     max_steps: CountOrZero = 0
     """steps after which an episode is truncated; 0: 200, as MountainCar-v0"""
+    observe: Literal["all", "position"] = "all"
+    """position: hide the velocity, so that only a player with memory can know it"""
 
 
 def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
@@ -71,7 +75,7 @@ def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
         ValueError: never, for settings within their ranges.
     """
     settings = np.array([config.goal_velocity], np.float64)
-    dynamics = Dynamics(_start, _transition, _observe)
+    dynamics = Dynamics(_start, _transition, _observe if config.observe == "all" else _observe_position)
     return CompiledEnv(describe(config), seed_list, dynamics, settings, np.zeros(2), _render)
 
 
@@ -80,6 +84,9 @@ def describe(config: Config) -> EnvSpec:
     max_steps = config.max_steps or MAX_STEPS
     low = np.array([MIN_POSITION, -MAX_SPEED], np.float32)
     high = np.array([MAX_POSITION, MAX_SPEED], np.float32)
+    if config.observe == "position":
+        low = low[:1]
+        high = high[:1]
     random_score = float(-max_steps) if max_steps <= MAX_STEPS else None
     reachable = max_steps > -REWARD_THRESHOLD and config.goal_velocity <= 0.0
     reward_threshold = REWARD_THRESHOLD if reachable else None
@@ -110,6 +117,11 @@ def _transition(copies, i, action):
 def _observe(copies, i, obs):
     obs[i, 0] = copies.state[i, 0]
     obs[i, 1] = copies.state[i, 1]
+
+
+@jit_inline
+def _observe_position(copies, i, obs):
+    obs[i, 0] = copies.state[i, 0]
 
 
 def _render(state: Array, episode_step: int) -> Scene:

@@ -1,8 +1,8 @@
 """Factory of compiled environments: S copies, stepped by one compiled call into reused buffers.
 
-An environment's own file brings its dynamics over one copy, as :class:`Dynamics`, and its picture. Each copy draws from
-the stream that Gymnasium's original has after ``reset(seed=n)``, in the original's order, and computes in float64 in
-the original's order, so that both give the same bits.
+An environment's own file brings its dynamics over one copy, as :class:`Dynamics`, and its picture. Each copy of one of
+Gymnasium's environments draws from the stream that the original has after ``reset(seed=n)``, in the original's order,
+and computes in float64 in the original's order, so that both give the same bits.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Copies(NamedTuple):
 
 
 class CompiledEnv:
-    """S copies of one environment of Gymnasium.
+    """S copies of one environment.
 
     Args:
         spec: description of the environment; its actions are Discrete, its observations a flat Box or Discrete.
@@ -54,6 +54,7 @@ class CompiledEnv:
         render: (state [K], steps of the episode) -> picture.
         fix_first_obs: (states [E, K], obs [E, F]) rewrites the first observations of episodes, or None. Compiled
             rollouts cannot call it, so there are none with it.
+        stream: uint64 [S, 4], a random stream for each copy; None: that of Gymnasium's original.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class CompiledEnv:
         initial_state: Array,
         render: Callable[[Array, int], Scene],
         fix_first_obs: Callable[[Array, Array], None] | None = None,
+        stream: Array | None = None,
     ) -> None:
         n_seeds = len(seeds)
         obs_shape = spec.observation.shape or ()
@@ -73,7 +75,7 @@ class CompiledEnv:
             settings=settings,
             state=np.tile(initial_state, (n_seeds, 1)),
             episode_step=np.zeros(n_seeds, np.int64),
-            stream=gymnasium_streams(seeds),
+            stream=gymnasium_streams(seeds) if stream is None else stream.copy(),
             half_draw_buffer=np.zeros((n_seeds, 2), np.uint64),
             max_steps=int(spec.max_steps or 0),
         )
@@ -220,7 +222,8 @@ def _compile(dynamics: Dynamics, n_actions: int, n_features: int = 0, *, rollout
     """Bind the loops below to one environment: ``n_features`` 0 stands for an observation that is one number.
 
     The loops take the environment's functions from their globals, not as closures or arguments: numba keeps no machine
-    code on disk for functions that it knows by a variable only.
+    code on disk for functions that it knows by a variable only. What it keeps goes by the loop's name, so that tells
+    apart what one file binds: observations, numbers of actions and of features.
     """
     names = {**globals(), **dynamics._asdict(), "n_actions": n_actions, "n_features": n_features}
 
@@ -228,7 +231,8 @@ def _compile(dynamics: Dynamics, n_actions: int, n_features: int = 0, *, rollout
         transition = dynamics.transition.py_func
         bound = FunctionType(loop.__code__.replace(co_filename=transition.__code__.co_filename), names, loop.__name__)
         bound.__module__ = transition.__module__
-        bound.__qualname__ = f"{transition.__module__}.{loop.__name__}"
+        sizes = f"{dynamics.observe.py_func.__name__}_{n_actions}_{n_features}"
+        bound.__qualname__ = f"{transition.__module__}.{sizes}.{loop.__name__}"
         return bound
 
     names["copy_obs"] = jit_inline(bind(_copy_vector if n_features else _copy_number))

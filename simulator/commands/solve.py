@@ -35,7 +35,8 @@ def act(args: ParsedArgs) -> CommandResult:
 
     def show_all(solved: Mapping[str, Any]) -> None:
         show(env, solved)
-        draw(picture(env, solved))
+        if env.spec.mdp is not None:
+            draw(picture(env, solved))
 
     return CommandResult(answer(name, env, options.criterion, gamma, options.horizon), show_all)
 
@@ -68,12 +69,19 @@ def answer(name: str, env: Env, criterion: str, gamma: float, horizon: int) -> d
 
     Returns:
         The JSON object of the command; ``policy`` lists every best action of every state, for ``finite`` those of the
-        first step. For ``average`` the start value is the reward per step, and values and q are relative to it.
+        first step. For ``average`` the start value is the reward per step, and values and q are relative to it. Where
+        the optimum is known without a finite MDP only the returns are given.
 
     Raises:
         ValueError: no finite MDP, or none of finite value.
     """
     mdp = env.spec.mdp
+    if mdp is None and env.spec.optimal_return is not None:
+        return {
+            **{"env": env.spec.id, "gamma": None, "criterion": None, "start_value": None},
+            **{"values": [], "q": [], "policy": []},
+            **{"optimal_return": env.spec.optimal_return, "memoryless_return": env.spec.memoryless_return},
+        }
     if mdp is None:
         raise ValueError(f"{name} has no finite MDP to solve, expected an environment with a table of outcomes")
     values, q, greedy, start = _optimum(mdp, criterion, gamma, horizon)
@@ -129,9 +137,10 @@ def show(env: Env, solved: Mapping[str, Any]) -> None:
         f"{solved['env']}: the exact optimum", ("", ""), [fact for fact in facts if fact[1] is not None]
     )
     mdp = env.spec.mdp
+    if mdp is None:
+        return
     names = env.scene(0).actions
     q = np.asarray(solved["q"])
-    assert mdp is not None
     columns = [names[a] if a < len(names) else f"action {a}" for a in range(q.shape[1])]
     if len(q) > _MAX_STATES:
         console.print_result(f"{len(q):,} states; --json prints all of them")

@@ -254,6 +254,8 @@ def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
 
 def optimum(spec: EnvSpec) -> float | None:
     """Compute the best possible expected return of an episode; None if it is not known."""
+    if spec.optimal_return is not None:
+        return spec.optimal_return
     if spec.mdp is None or _work(spec.mdp) > MAX_EXACT_ENTRIES:
         return None
     if spec.mdp.max_steps:

@@ -253,7 +253,8 @@ def _legend(picture: AgentView, cells: list[list[Cell]], frame: Frame, look: Ter
     shown = [cells[row][column] for row in frame.rows for column in frame.columns]
     items = []
     if any(cell.wall for cell in shown):
-        items.append(Text.assemble(("#" if look.ascii else "█", "grey50"), (" wall", "dim")))
+        meaning = clean(picture.scene.meanings.get("wall", "wall"))
+        items.append(Text.assemble(("#" if look.ascii else "█", "grey50"), (f" {meaning}", "dim")))
     signs = {(mark.kind, _sign(mark.kind, mark.label, look)): None for mark in picture.scene.marks}
     for kind, sign in sorted(signs, key=lambda mark: list(SIGNS).index(mark[0]) if mark[0] in SIGNS else len(SIGNS)):
         style = SIGNS[kind][2] if kind in SIGNS else ""

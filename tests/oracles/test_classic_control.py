@@ -67,6 +67,34 @@ def test_every_variant_is_the_originals(name, settings, env_id, kwargs, change):
     assert _play(env, envs, 1_200) > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "positions"), [("cartpole", [0, 2]), ("mountain_car", [0]), ("acrobot", [0, 1, 2, 3])]
+)
+def test_hidden_velocities_change_nothing_but_what_is_seen(name, positions):
+    player = registry.load("envs", name)
+    env = player.make(SEEDS, player.Config(max_steps=40))
+    hidden = player.make(SEEDS, player.Config(max_steps=40, observe="position"))
+    assert hidden.spec.observation.shape == (len(positions),)
+    np.testing.assert_array_equal(hidden.spec.observation.high, env.spec.observation.high[positions])
+    np.testing.assert_array_equal(hidden.spec.observation.low, env.spec.observation.low[positions])
+    assert (hidden.spec.random_score, hidden.spec.reward_threshold) == (
+        env.spec.random_score,
+        env.spec.reward_threshold,
+    )
+    np.testing.assert_array_equal(hidden.reset(), env.reset()[:, positions])
+    actions = np.random.Generator(np.random.PCG64(5)).integers(env.spec.action.n, size=(200, len(SEEDS)))
+    ends = 0
+    for row in actions:
+        step, seen = env.step(row), hidden.step(row)
+        ends += (step.terminated | step.truncated).sum()
+        for mine, theirs in zip(seen[1:4], step[1:4], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        np.testing.assert_array_equal(seen.obs, step.obs[:, positions])
+        np.testing.assert_array_equal(seen.final_obs, step.final_obs[:, positions])
+        np.testing.assert_array_equal(hidden.observe(), env.observe()[:, positions])
+    assert ends >= len(SEEDS)
+
+
 def test_the_car_reaches_the_flag_as_the_originals():
     """Pushing along with the motion: random play never gets there."""
     env = gymnasium_env.make("MountainCar-v0", SEEDS, Config())
