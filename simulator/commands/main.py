@@ -108,8 +108,8 @@ def _dispatch(words: list[str]) -> int:
         return 0
     low, high = command.names
     if not low <= len(args.names) <= high:
-        got = " ".join(args.names)[:60] or "nothing"
-        raise ValueError(f"expected {summary.usage}, got {got!r} (engram {name} --help)")
+        got = repr(" ".join(args.names)[:60]) if args.names else "nothing"
+        raise ValueError(f"expected {summary.usage}, got {got} (engram {name} --help)")
     if args.options.trust_files:
         from simulator.external.trust import trust_files
 

@@ -23,8 +23,8 @@ Settings = dict[str, Any]  # by dotted name, such as "agent.explore.level"
 _OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # not in the settings column
 _ADDED_LATER = ("eval_max_steps", "env.masks", "env.keys", "env.wrappers")  # that older runs were stored without
 DROPPABLE = (
-    *("steps per CPU-second", "threshold or optimum", "still above threshold", "solved at end", "settings"),
-    *("median steps to threshold", "seeds", "steps per seed", "solved", "env", "agent"),
+    *("steps per CPU-second", "threshold or optimum", "still above threshold", "solved at end", "steps per seed"),
+    *("seeds", "median steps to threshold", "settings", "solved", "env", "agent"),
 )
 
 
