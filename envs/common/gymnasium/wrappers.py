@@ -7,7 +7,6 @@ a ``Discrete`` one-hot, a ``Box`` row by row, in the order in which they were as
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from gymnasium import spaces
 
 from simulator.core.foreign import python_files
 from simulator.core.foreign.faults import FOREIGN, fault_of
-from simulator.core.registry import suggestions, with_cwd_importable
+from simulator.core.registry import load_callable, suggestions
 
 ALL = "all"
 _NUMBERS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
@@ -135,20 +134,7 @@ def _vector(parts: Sequence[spaces.Space[Any]]) -> spaces.Box:
 
 def _loaded(env_id: str, name: str) -> Any:
     """Load a wrapper: ``module:Wrapper`` or ``./file.py:Wrapper``."""
-    place, _, called = name.rpartition(":")
-    expected = "expected module:Wrapper or ./file.py:Wrapper"
-    if not place or not called:
-        raise ValueError(f"environment {env_id}: wrapper {name}: {expected}")
     try:
-        if python_files.is_path(place):
-            module: Any = python_files.load(python_files.place_of(place).file)
-        else:
-            with_cwd_importable()
-            module = importlib.import_module(place)
-    except FOREIGN as error:
-        said = str(error) if isinstance(error, ValueError) else f"cannot be imported: {fault_of(error)}"
-        raise ValueError(f"environment {env_id}: wrapper {name}: {said}") from error
-    wrapper = getattr(module, called, None)
-    if not callable(wrapper):
-        raise ValueError(f"environment {env_id}: wrapper {name}: {place} has no class {called}, {expected}")
-    return wrapper
+        return load_callable(name, "expected module:Wrapper or ./file.py:Wrapper")
+    except ValueError as error:
+        raise ValueError(f"environment {env_id}: wrapper {name}: {error}") from error

@@ -114,7 +114,7 @@ def test_several_parts_become_one_vector_in_the_order_asked_for():
         ),
         ("CartPole-v1", {"keys": ("all",)}, "keys all: it shows a Box, expected a Dict or a Tuple"),
         ("CartPole-v1", {"wrappers": (f"{__name__}:Refuses",)}, "Refuses: KeyError: 'oh'"),
-        ("CartPole-v1", {"wrappers": (f"{__name__}:Nothing",)}, "has no class Nothing, expected module:Wrapper"),
+        ("CartPole-v1", {"wrappers": (f"{__name__}:Nothing",)}, f"unknown name 'Nothing', expected one of {__name__}"),
         ("CartPole-v1", {"wrappers": ("no_such_module:X",)}, "cannot be imported: ModuleNotFoundError"),
         ("CartPole-v1", {"wrappers": ("X",)}, "wrapper X: expected module:Wrapper or ./file.py:Wrapper"),
     ],
