@@ -95,7 +95,28 @@ class ChosenParts(gymnasium.ObservationWrapper[Any, Any, Any]):
 
     def observation(self, observation: Any) -> Any:
         """Return the chosen parts of an observation."""
-        values = [_at(observation, name) for name in self._chosen]
+        return self._joined([_at(observation, name) for name in self._chosen])
+
+    def chosen(self, given: Any) -> Any:
+        """Choose parts of a whole observation, or of a batch: a dict or a tuple of columns, or a list of observations.
+
+        What is no whole observation is returned as it is.
+        """
+        whole = dict if isinstance(self.env.observation_space, spaces.Dict) else tuple
+        try:
+            if isinstance(given, list) and given and all(isinstance(one, whole) for one in given):
+                return np.stack([self.observation(one) for one in given])
+            if not isinstance(given, whole):
+                return given
+            columns = [_at(given, name) for name in self._chosen]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return given
+        first = next(iter(self._chosen.values()))
+        if np.ndim(columns[0]) == len(first.shape or ()):
+            return self._joined(columns)
+        return np.stack([self._joined(list(row)) for row in zip(*columns, strict=True)])
+
+    def _joined(self, values: list[Any]) -> Any:
         if self._is_one:
             return values[0]
         flat = [spaces.flatten(part, value) for part, value in zip(self._chosen.values(), values, strict=True)]
