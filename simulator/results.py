@@ -192,7 +192,8 @@ class RunResult:
         drawing = plot.drawing_of(RUNS, runs.gather([self.run], str(self._lab), curves=["curves"]))
         panel = plot.pictures_in(drawing)[0].panels[0]
         panel.paint(ax)
-        ax.set_title(panel.title)
+        env = self.summary["env"]
+        ax.set_title(panel.title or runs.short_names([env])[env])
 
     def _repr_html_(self) -> str:
         from simulator.reporting import figures

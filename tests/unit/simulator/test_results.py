@@ -68,7 +68,7 @@ def test_plots_are_figures_of_matplotlib(lab, monkeypatch):
     assert len(simulator.load("r2", lab=lab).plot().axes) == 2
     tournament = simulator.load("t1", lab=lab)
     assert isinstance(tournament.plot("curves"), Figure)
-    with pytest.raises(ValueError, match="expected all, strengths"):
+    with pytest.raises(ValueError, match="expected all, tiers"):
         tournament.plot("scores")
 
 
