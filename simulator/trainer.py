@@ -175,7 +175,9 @@ class Trainer:
         """Choose actions by what one seed has learned so far.
 
         Args:
-            observation: one observation as ``env.step`` gives it, or a batch of them, ``[B, *observation]``.
+            observation: one observation as ``env.step`` gives it, or a batch of them, ``[B, *observation]``. Where the
+                setting ``keys`` chooses parts of a Dict or a Tuple, the chosen parts or the whole of it: a dict of
+                arrays (or of batches of them), a tuple, or a list of such.
             state: ignored, and None in return: no policy here hands its memory around.
             episode_start: True where an episode begins with this observation. Only policies that look at earlier frames
                 need it (images); they take the rows of a batch as first observations.
@@ -190,7 +192,9 @@ class Trainer:
             ValueError: an observation that is not of the space, an unknown seed, or exploration from images.
         """
         row = self._row(seed)
-        obs, is_single = _batch(observation, self._spaces.observation, self._session.env.spec.observation)
+        env = self._session.env
+        chosen = env.chosen_parts(observation) if hasattr(env, "chosen_parts") else observation
+        obs, is_single = _batch(chosen, self._spaces.observation, env.spec.observation)
         begins = not is_single or self._used is None or (episode_start is not None and bool(np.any(episode_start)))
         act = self._greedy_actions if deterministic else self._exploring_actions
         rows = [act(np.repeat(one[None], len(self.seeds), axis=0), begins) for one in obs]  # [S, *action] each

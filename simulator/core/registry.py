@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.core.files.escaping import MAX_PATH, checked_name, is_seen, shortened
+from simulator.core.files.reading import why_unread
 from simulator.core.foreign import own_packages, python_files
 from simulator.core.foreign.faults import FOREIGN
 from simulator.core.foreign.kinds import kind_of_source
@@ -365,9 +366,50 @@ def _of_function(name: str) -> Plugin:
     """Load a function as an agent that does not learn."""
     from simulator.core.foreign import functions  # loads numpy, which listing names does not need
 
-    with_cwd_importable()
-    found = functions.load(name, reason)
+    target = name.removeprefix(functions.PREFIX)
+    try:
+        function = load_callable(target, functions.FORM)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    file = python_files.file_of(name)
+    name = name if file is None else f"{functions.PREFIX}{file}:{target.rpartition(':')[2]}"
+    found = functions.agent_of(name, function)
     return Plugin("agents", found.name, found.Config, found.make, functions)
+
+
+def load_callable(target: str, form: str, *, anew: bool = False) -> Callable[..., Any]:
+    """Load the callable that ``path/to/file.py:name`` or ``package.module:name`` names; the name may have dots.
+
+    Args:
+        target: the place and the name.
+        form: what errors expect, "expected module:Wrapper".
+        anew: execute a file again where it was executed before.
+
+    Raises:
+        ValueError: there is no such file, module or name, it cannot be imported, or is not callable; one line.
+    """
+    path, _, called = target.rpartition(":")
+    if not path or not called:
+        raise ValueError(form)
+    if not path.endswith(".py") and ("/" in path or python_files.is_path(path)):
+        raise ValueError(f"no Python file, {form}")
+    file = python_files.resolved(path) if path.endswith(".py") else None
+    if file is not None and (unread := why_unread(file)):
+        raise ValueError(f"{unread}, {form}")
+    try:
+        if file is None:
+            with_cwd_importable()
+        found: Any = importlib.import_module(path) if file is None else python_files.load(file, anew=anew)
+    except FOREIGN as error:
+        raise ValueError(f"cannot be imported: {reason(error)}") from error
+    for part in called.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"{unknown_name_message('name', part, vars(found))}, expected one of {_shown(path)}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise ValueError(f"found {found!r:.60}, expected a callable")
+    loaded: Callable[..., Any] = found
+    return loaded
 
 
 def _knows(foreign: Any, name: str) -> bool:
