@@ -90,7 +90,7 @@ def tables(summary: Summary) -> list[Table]:
     for division in divisions(summary):
         shown += [_ranking(summary, division), _scores(summary, division), *_undecided(summary, division)]
     shown += _matches(summary)
-    failures = [failure_line(failure) for failure in summary["failures"]]
+    failures = [failure_line(failure) for failure in by_reason(summary["failures"])]
     return [*shown, Table("", [], [], failures)] if failures else shown
 
 
@@ -336,6 +336,16 @@ def cycle_lines(summary: Summary, division: str) -> list[str]:
     """Describe majority cycles."""
     cycles = details(summary, division)["cycles"]
     return [f"cycle: {' beats '.join([*cycle, cycle[0]])}: no order agrees with every pair" for cycle in cycles]
+
+
+def by_reason(failures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Join the failures of one contestant in one challenge that have the same reason: one with all their seeds."""
+    joined: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for failure in failures:
+        key = tuple(failure[name] for name in ("contestant", "challenge", "reason", "counted_as"))
+        first = joined.setdefault(key, {**failure, "seeds": []})
+        first["seeds"] = sorted({*first["seeds"], *failure["seeds"]})
+    return list(joined.values())
 
 
 def failure_line(failure: Mapping[str, Any]) -> str:
