@@ -1,12 +1,8 @@
 """Walks through a page of the manual: its files are written and its commands run, in the order in which they stand.
 
-=============================  =================================================================================
-block                          what is done
-=============================  =================================================================================
-```` ```bash ````              every line is run as a shell would: ``engram`` in this process, ``python`` in one of its own
-```` ```LANGUAGE title="F" ````  the file F is written
-any other                      nothing: output, or something to read
-=============================  =================================================================================
+* ```` ```bash ````: every line is run as a shell would, ``engram`` in this process, ``python`` in one of its own;
+* ```` ```LANGUAGE title="FILE" ````: the file is written;
+* any other block is output, or something to read.
 
 A comment ``# exit code N`` behind a command says that it ends with this code; else it is 0.
 """
