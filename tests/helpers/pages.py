@@ -47,7 +47,10 @@ def blocks(page: str) -> list[Block]:
 
 
 def walk(page: str, engram: Engram) -> list[Step]:
-    """Write the files and run the commands of a page in the working folder; each must end with its exit code."""
+    """Write the files and run the commands of a page in the working folder; each must end with its exit code.
+
+    A run that is slowed for an eye goes at full speed: that changes none of its bits.
+    """
     steps = []
     for block in blocks(page):
         if block.file:
@@ -65,6 +68,7 @@ def _lines(text: str) -> Iterator[str]:
 
 def _run(line: str, engram: Engram) -> CommandOutput:
     code = int(found[1]) if (found := CODE.search(line)) else 0
+    line = re.sub(r"--slow \d+", "--slow 1000000", line)
     words = [name for word in shlex.split(line, comments=True) for name in sorted(glob.glob(word)) or [word]]
     program, *rest = words
     if program == "engram":
