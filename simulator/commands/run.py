@@ -143,6 +143,13 @@ def resume(run: str, lab: str, options: Options, steps: int | None = None) -> Ou
 
 
 def show_summary(summary: Mapping[str, Any]) -> None:
+    """Print the summary of a run for people, and what to type next."""
+    show_facts(summary)
+    run = summary["run"]
+    print_next(f"engram show {run}", f"engram plot {run} -o {run}.svg", f"engram report {run}")
+
+
+def show_facts(summary: Mapping[str, Any]) -> None:
     """Print the summary of a run for people."""
     from simulator.training.extension import extension_line
 
@@ -182,7 +189,6 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         print_result(visible(f"{summary['run']}: {summary['lost']}"))
     if summary.get("error"):
         print_result(error_line(summary["run"], summary["error"]))
-    print_next(f"engram plot {summary['run']} -o {summary['run']}.svg", f"engram report {summary['run']}")
 
 
 def error_line(run: str, error: Mapping[str, Any]) -> str:

@@ -59,7 +59,9 @@ class Options:
     picture: str = ""
     """draw the figures into this file: .svg, .png or .pdf"""
     seed: Annotated[int, Meta(ge=0, le=10**15)] | None = None
-    """write this seed alone, without the seed axis; none: all of them"""
+    """take this seed alone; none: export writes all of them, show --values shows the first one"""
+    values: bool = False
+    """show what one seed has learned: action values, policy and map, beside the exact values"""
     tensorboard: str = ""
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     what: str = ""
