@@ -34,14 +34,14 @@ def _learned(args: ParsedArgs) -> CommandResult:
     from simulator.commands.solve import draw
     from simulator.store.lab import existing
     from simulator.store.run_store import Store
-    from simulator.training import learned
+    from simulator.training import values
 
     (name,) = args.names
     lab = existing(lab_of(args.options))
     if is_tournament(name, lab):
         raise ValueError(f"--values: {name} is a tournament, expected a run of an agent (engram list runs)")
     with Store(lab) as store:
-        found = learned.of_run(store, name, args.options.seed)
+        found = values.of_run(store, name, args.options.seed)
 
     def show(data: Mapping[str, Any]) -> None:
         _show_learned(data)
