@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -41,6 +42,8 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
     """
     found_kind = KINDS[kind] if kind else registry.kind_of(name)
     if found_kind is None:
+        if is_path(name):
+            _check_syntax(name)
         expected = "classes with act and learn, store and recall, or reset and step; or --kind agent, memory or env"
         raise ValueError(f"{name}: no agent, memory or environment was found there, expected {expected}")
     if env is not None and found_kind != "agents":
@@ -66,6 +69,14 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
         "left_out": [{"env": place, "reason": reason} for place, reason in left_out.items()],
         "laws": rows,
     }
+
+
+def _check_syntax(name: str) -> None:
+    """Raise an error that names the line of a file that is no Python."""
+    try:
+        ast.parse(place_of(name).file.read_bytes())
+    except SyntaxError as error:
+        raise ValueError(f"{name}: SyntaxError: {error.msg} (line {error.lineno})") from None
 
 
 def _check_agent(
