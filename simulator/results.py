@@ -180,7 +180,7 @@ class RunResult:
 
     def __repr__(self) -> str:
         summary = self.summary
-        seeds = f"{len(summary['seeds'])} seeds, IQM {summary['evaluation']['iqm']}"
+        seeds = f"{len(summary['seeds'])} seeds, IQM {format_cell(summary['evaluation']['iqm'])}"
         return f"<{self.run}: {summary['agent']} in {summary['env']}, {seeds}, {summary['status']}>"
 
 
@@ -285,7 +285,8 @@ class TournamentResult:
         from simulator.tournaments import summary
 
         with CellStore(_lab_of(lab)) as store:
-            self.summary = summary.summary(store, name)
+            known = store.tournaments() if name == "latest" else []
+            self.summary = summary.summary(store, known[-1].name if known else name)
         self.tournament = str(self.summary["tournament"])
 
     def records(self) -> Records:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.commands.parsing.parser import format_value
@@ -19,6 +21,11 @@ from simulator.core.foreign.python_files import is_path
 
 def act(args: ParsedArgs) -> CommandResult:
     """Show a player or an experiment."""
+    if args.options.values:
+        learned = values(args.names[0], lab_of(args.options), args.options.seed)
+        return CommandResult(learned, _show_values)
+    if args.options.seed is not None:
+        raise ValueError("--seed: expected --values beside it (engram show --help)")
     shown = entry(args.names[0], lab_of(args.options))
     return CommandResult(shown, show_entry if "players" in shown else _show_experiment)
 
@@ -64,6 +71,72 @@ def entry(name: str, lab: str) -> dict[str, Any]:
     raise ValueError(
         registry.unknown_name_message("name", name, [*names, *_run_ids(lab), "latest"], "engram list, engram list runs")
     )
+
+
+def values(run: str, lab: str, seed: int | None = None) -> dict[str, Any]:
+    """Return what one seed of a stored run has learned, at every observation.
+
+    Args:
+        run: its id, or "latest".
+        lab: the folder that holds it.
+        seed: of the run; None: its first.
+
+    Returns:
+        ``run``, ``seed``, ``step``; ``legal`` [N][A]; ``q``, None at actions that do not exist, ``values``, the
+        best of them, and ``policy``, probabilities; each None where the agent has none.
+
+    Raises:
+        ValueError: there is no such run or seed, or its observations or actions are not Discrete; one line.
+    """
+    from simulator.store.lab import existing
+    from simulator.store.run_store import Store
+    from simulator.trainer import Trainer
+
+    with Store(existing(lab)) as store:
+        run = store.find(run).run
+    trainer = Trainer.load(run, lab=lab)
+    seed = trainer.seeds[0] if seed is None else seed
+    exported = trainer.exported(seed)
+    arrays = exported.arrays
+    known = [name for name in ("values", "policy") if name in arrays]
+    if not known:
+        expected = f"expected one with Discrete observations and actions (engram export {run} FILE.npz)"
+        raise ValueError(f"{run}: {exported.words['agent']} has no table in {exported.words['env']}, {expected}")
+    legal = np.broadcast_to(arrays["legal"], arrays[known[0]].shape)
+    table: dict[str, Any] = {"run": run, "agent": exported.words["agent"], "env": exported.words["env"], "seed": seed}
+    table |= {"step": int(arrays["step"]), "legal": legal.tolist(), "q": None, "values": None, "policy": None}
+    if "values" in arrays:
+        q = np.where(legal, arrays["values"], np.nan)
+        table["q"] = [[None if x != x else x for x in row] for row in q.tolist()]
+        table["values"] = np.where(legal, q, -np.inf).max(axis=1).tolist()
+    if "policy" in arrays:
+        table["policy"] = arrays["policy"].tolist()
+    return table
+
+
+def _show_values(table: Mapping[str, Any]) -> None:
+    """Print a table with a row for every observation."""
+    n_actions = len(table["legal"][0])
+    columns = ["observation"]
+    parts: list[list[Any]] = [list(range(len(table["legal"])))]
+    if table["q"] is not None:
+        columns += [*(f"Q(s, {a})" for a in range(n_actions)), "V(s) = max Q"]
+        parts += [[row[a] for row in table["q"]] for a in range(n_actions)]
+        parts += [table["values"]]
+    if table["policy"] is not None:
+        columns += ["policy"]
+        parts += [[_chosen(row) for row in table["policy"]]]
+    title = f"{table['run']}: {table['agent']} in {table['env']}, seed {table['seed']}, after {table['step']:,} steps"
+    console.print_table(title, tuple(columns), list(zip(*parts, strict=True)))
+    console.print_result("policy: the action, several with their probabilities or all alike; -: no such action there")
+    console.print_result(f"next: engram solve {table['env']} - engram export {table['run']} policy.npz")
+
+
+def _chosen(probs: list[float]) -> str:
+    """Format action probabilities: ``2``; ``1, 3`` for actions of equal probability; ``1: 0.25, 3: 0.75``."""
+    chosen = [a for a, p in enumerate(probs) if p > 0]
+    is_even = len({round(probs[a], 9) for a in chosen}) == 1
+    return ", ".join(str(a) if is_even else f"{a}: {probs[a]:.3g}" for a in chosen)
 
 
 def show_entry(data: Mapping[str, Any]) -> None:
@@ -150,4 +223,9 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         return {**result, "settings": record.settings, "settings_notes": notes}
 
 
-COMMAND = Command(act, (1, 1), examples=("show q_learning", "show rooms", "show latest", "show r1 --json"))
+COMMAND = Command(
+    act,
+    (1, 1),
+    ("values", "seed"),
+    examples=("show q_learning", "show rooms", "show latest", "show r1 --values", "show r1 --json"),
+)

@@ -59,7 +59,9 @@ class Options:
     picture: str = ""
     """draw the figures into this file: .svg, .png or .pdf"""
     seed: Annotated[int, Meta(ge=0, le=10**15)] | None = None
-    """write this seed alone, without the seed axis; none: all of them"""
+    """take this seed alone: export writes it without the seed axis, and by default all; show takes the first"""
+    values: bool = False
+    """print what one seed of a run has learned: its action values, state values and policy at every observation"""
     tensorboard: str = ""
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     what: str = ""
