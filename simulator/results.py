@@ -290,7 +290,7 @@ class TournamentResult:
         self.tournament = str(self.summary["tournament"])
 
     def records(self) -> Records:
-        """Return the scores of every contestant, challenge and seed as a list of dicts."""
+        """Return the scores of every contestant in every challenge as a list of dicts."""
         from simulator.reporting import tournament
 
         return list(tournament.records(self.summary))

@@ -24,7 +24,7 @@ def test_values_are_those_that_were_learned(clean_folder, engram):
 
 
 def test_what_has_no_table_is_one_line(clean_folder, engram):
-    simulator.run("random_walk", "CartPole-v1", **QUICK)
+    simulator.run("q_learning", "CartPole-v1", **QUICK)
     assert "expected one with Discrete observations" in engram("show", "r1", "--values", code=2).error
     assert engram("show", "r1", "--values", "--seed", "7", code=2).error == "seed 7: expected one of 0, 1"
     assert (
