@@ -155,9 +155,11 @@ def load(kind: str, name: str) -> Plugin:
 def _env_of_module(name: str) -> python_files.Place | None:
     """Return the file of ``package.module`` or ``package.module:Class`` that holds environments of Gymnasium alone."""
     path, _, within = name.partition(":")
-    if not _DOTTED.fullmatch(path) or not _can_be_found(path):
+    if not _DOTTED.fullmatch(path):
         return None
     try:
+        if not _can_be_found(path):
+            return None
         module = _import(path)
     except ValueError:  # told where the name is looked up next
         return None
