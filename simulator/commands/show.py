@@ -227,5 +227,5 @@ COMMAND = Command(
     act,
     (1, 1),
     ("values", "seed"),
-    examples=("show q_learning", "show rooms", "show latest", "show r1 --values", "show r1 --json"),
+    examples=("show q_learning", "show rooms", "show r1 --values", "show latest --json"),
 )
