@@ -220,7 +220,7 @@ class RunResult:
 
     def __repr__(self) -> str:
         summary = self.summary
-        seeds = f"{len(summary['seeds'])} seeds, IQM {summary['evaluation']['iqm']}"
+        seeds = f"{len(summary['seeds'])} seeds, IQM {format_cell(summary['evaluation']['iqm'])}"
         return f"<{self.run}: {summary['agent']} in {summary['env']}, {seeds}, {summary['status']}>"
 
 
@@ -325,11 +325,12 @@ class TournamentResult:
         from simulator.tournaments import summary
 
         with CellStore(_lab_of(lab)) as store:
-            self.summary = summary.summary(store, name)
+            known = store.tournaments() if name == "latest" else []
+            self.summary = summary.summary(store, known[-1].name if known else name)
         self.tournament = str(self.summary["tournament"])
 
     def records(self) -> Records:
-        """Return the scores of every contestant, challenge and seed as a list of dicts."""
+        """Return the scores of every contestant in every challenge as a list of dicts."""
         from simulator.reporting import tournament
 
         return list(tournament.records(self.summary))

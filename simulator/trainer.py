@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 import re
@@ -15,7 +14,7 @@ from gymnasium import spaces
 
 from simulator.arguments import Player, run_config
 from simulator.config.codec import from_stored, of_record, to_toml
-from simulator.config.run import RunConfig
+from simulator.config.run import RunConfig, eval_episodes
 from simulator.config.validation import of_run
 from simulator.core import registry
 from simulator.core.errors import BadInputError
@@ -24,7 +23,7 @@ from simulator.core.files.reading import parse_toml
 from simulator.core.files.writing import write_file
 from simulator.core.foreign.python_files import label_of
 from simulator.core.protocols import Array, Curve, Failure, Policy
-from simulator.core.snapshots import RunSnapshot
+from simulator.core.snapshots import RECALL, RunSnapshot
 from simulator.external import env_objects
 from simulator.progress import ProgressBar
 from simulator.store import checkpoints
@@ -130,14 +129,16 @@ class Trainer:
             This trainer.
 
         Raises:
-            ValueError: no number of steps, or two; a reward or an observation that is not finite; one line.
+            ValueError: no number of steps, or two; no function; a reward or an observation that is not finite; one
+                line.
         """
-        n = total_timesteps if steps is None else steps
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0 or (steps and total_timesteps):
-            shown = n if not (steps and total_timesteps) else f"{total_timesteps} and {steps}"
-            raise ValueError(f"learn: total_timesteps = {shown}: expected one whole number >= 0")
+        if total_timesteps is not None and steps is not None:
+            raise ValueError(f"learn: total_timesteps = {total_timesteps} and steps = {steps}: expected one of them")
+        n = _count(total_timesteps if steps is None else steps, "learn: total_timesteps", 0)
+        if callback is not None and not callable(callback):
+            raise ValueError(f"learn: callback = {callback!r:.60}: expected a function of a snapshot, or None")
         session = self._session
-        end = session.step + int(n)
+        end = session.step + n
         writer = self._events
         bar = ProgressBar(f"{session.config.agent} in {session.config.env}") if progress_bar else None
         self._used = None
@@ -210,14 +211,20 @@ class Trainer:
 
         Returns:
             NaN for a seed that failed or that had an episode cut.
+
+        Raises:
+            ValueError: a number that is none, or smaller than 1; one line.
         """
         session = self._session
-        changes = {"eval_episodes": episodes, "eval_max_steps": max_steps}
-        config = dataclasses.replace(session.config, **{key: n for key, n in changes.items() if n is not None})
-        if config.eval_episodes < 1 or config.eval_max_steps < 0:
-            raise ValueError(f"evaluate: episodes = {episodes}, max_steps = {max_steps}: expected positive numbers")
+        config = session.config
+        n = (
+            eval_episodes(config, session.sees_images)
+            if episodes is None
+            else _count(episodes, "evaluate: episodes", 1)
+        )
+        longest = config.eval_max_steps if max_steps is None else _count(max_steps, "evaluate: max_steps", 1)
         make = registry.load("envs", config.env).make
-        evaluator = Evaluator(make, config.env_settings, self.seeds, config.eval_episodes, config.eval_max_steps)
+        evaluator = Evaluator(make, config.env_settings, self.seeds, n, longest)
         return evaluator.evaluate(session.agent, session.step).returns.mean(axis=1)
 
     def curve(self) -> Curve:
@@ -302,7 +309,7 @@ class Trainer:
         saved = state["session"]
         if saved["recorder"]["episodes"].shape != session.recorder.state()["episodes"].shape:  # with steps, by 0.1.0
             saved = _without_curve(session, saved)
-        session.restore(saved)
+        trainer._restore(saved, str(source))
         return trainer
 
     @classmethod
@@ -310,7 +317,8 @@ class Trainer:
         with Store(existing(str(lab))) as store:
             record = store.find(run)
             if record.kind != "run":
-                raise ValueError(f"{record.run} is a {record.kind}, expected a run of an agent (engram list runs)")
+                what = "recall benchmark" if record.kind == RECALL else record.kind
+                raise ValueError(f"{record.run} is a {what}, expected a run of an agent (engram list runs)")
             if env is None:
                 config = of_record(RunConfig, record)
             else:
@@ -320,7 +328,7 @@ class Trainer:
         if saved is None:
             raise ValueError(f"{record.run} has no checkpoint yet: nothing was learned")
         trainer = cls._made(config, tensorboard)
-        trainer._session.restore(_without_curve(trainer._session, saved.state))
+        trainer._restore(_without_curve(trainer._session, saved.state), record.run)
         return trainer
 
     @classmethod
@@ -328,6 +336,16 @@ class Trainer:
         trainer = cls.__new__(cls)
         trainer._start(config, tensorboard)
         return trainer
+
+    def _restore(self, saved: dict[str, Any], source: str) -> None:
+        try:
+            self._session.restore(saved)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            config = self._session.config
+            said = " ".join(str(error).split())[:100]
+            raise ValueError(
+                f"{source}: what was learned does not fit {config.agent} in {config.env} ({said})"
+            ) from None
 
     @property
     def _spaces(self) -> Any:
@@ -423,6 +441,18 @@ def _free_name(folder: Path, agent: str) -> str:
     """Return a name that has no folder yet: ``dqn_1``, ``dqn_2``."""
     label = re.sub(r"[^0-9A-Za-z_.-]", "_", label_of(agent))
     return next(name for n in itertools.count(1) if not (folder / (name := f"{label}_{n}")).exists())
+
+
+def _count(value: Any, what: str, least: int) -> int:
+    """Return a whole number, also one that is written as a float, such as 1e5.
+
+    Raises:
+        ValueError: something else, or less than ``least``; one line.
+    """
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not float(value).is_integer() or value < least:
+        raise ValueError(f"{what} = {value!r:.60}: expected a whole number >= {least}")
+    return int(value)
 
 
 def _stops(start: int, end: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -14,6 +13,7 @@ from simulator.config.codec import assemble
 from simulator.config.run import RunConfig
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
+from simulator.core.foreign import python_files
 from simulator.core.foreign.faults import FOREIGN, PlayerError, fault_of
 from simulator.core.foreign.guards import class_name
 from simulator.core.foreign.python_files import is_path, place_of
@@ -43,7 +43,7 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
     found_kind = KINDS[kind] if kind else registry.kind_of(name)
     if found_kind is None:
         if is_path(name):
-            _check_syntax(name)
+            _check_can_be_imported(name)
         expected = "classes with act and learn, store and recall, or reset and step; or --kind agent, memory or env"
         raise ValueError(f"{name}: no agent, memory or environment was found there, expected {expected}")
     if env is not None and found_kind != "agents":
@@ -71,12 +71,11 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
     }
 
 
-def _check_syntax(name: str) -> None:
-    """Raise an error that names the line of a file that is no Python."""
+def _check_can_be_imported(path: str) -> None:
     try:
-        ast.parse(place_of(name).file.read_bytes())
-    except SyntaxError as error:
-        raise ValueError(f"{name}: SyntaxError: {error.msg} (line {error.lineno})") from None
+        python_files.load(place_of(path).file)
+    except FOREIGN as error:
+        raise ValueError(f"{path} cannot be imported: {registry.reason(error)}") from error
 
 
 def _check_agent(

@@ -89,6 +89,9 @@ _STABLE_BASELINES3 = "simulator.external.sb3_agent"
 _CORRUPTION = "envs.common.corruption.parse"
 
 
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+
+
 @dataclass(frozen=True)
 class Plugin:
     """A player: an agent, an environment, a memory, a component, a recall challenge or a game.
@@ -141,11 +144,31 @@ def load(kind: str, name: str) -> Plugin:
         return _player(kind, announced[plain].name, _import(announced[plain].module))
     if variant := VARIANTS.get(kind, {}).get(plain):
         return replace(load(kind, variant.name), variant=variant.settings)
+    if kind == "envs" and (place := _env_of_module(name)) is not None:
+        return _of_file(kind, place)
     if (found := _of_library(kind, name)) is not None:
         return found
-    if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
+    if _DOTTED.fullmatch(name) and _can_be_found(name):
         return _player(kind, name, _import(name))
     raise UnknownNameError(_unknown(kind, name))
+
+
+def _env_of_module(name: str) -> python_files.Place | None:
+    """Return the file of ``package.module`` or ``package.module:Class`` that holds environments of Gymnasium alone."""
+    path, _, within = name.partition(":")
+    if not _DOTTED.fullmatch(path):
+        return None
+    try:
+        if not _can_be_found(path):
+            return None
+        module = _import(path)
+    except ValueError:  # told where the name is looked up next
+        return None
+    if within and not isinstance(getattr(module, within, None), type):  # an id that the module registers
+        return None
+    if not getattr(module, "__file__", None) or hasattr(module, "Config") or hasattr(module, "make"):
+        return None
+    return python_files.Place(Path(module.__file__), within)
 
 
 def _of_library(kind: str, name: str) -> Plugin | None:
@@ -441,6 +464,13 @@ def _import(path: str) -> Any:
 def _player(kind: str, name: str, module: Any) -> Plugin:
     config = getattr(module, "Config", None)
     make = getattr(module, "make", None)
+    one_seed = getattr(make, "one_seed_class", None)
+    if one_seed is not None and kind in ("agents", "memories", "envs"):
+        own = "agents" if hasattr(one_seed, "act") else "memories"
+        if own != kind:
+            shown = _shown(getattr(module, "__file__", None) or name)
+            meant = f"{with_article(SINGULAR[own])}: {_USES[own].format(shown)}"
+            raise ValueError(f"{shown}: expected {with_article(SINGULAR[kind])}; {one_seed.__name__} is {meant}")
     if isinstance(config, type) and is_dataclass(config) and callable(make):
         return Plugin(kind, name, config, make if _is_ours(module) else _guarded(kind, name, make), module)
     lacks = "make" if not callable(make) else "Config"

@@ -18,7 +18,7 @@ from simulator.config.validation import ConfigSource, Setting, check, is_list
 from simulator.core.files.reading import MAX_DEPTH
 from simulator.core.registry import suggestions
 
-SHORT = {"output": "-o"}  # options that have a short form too
+SHORT = {"output": "-o", "start": "--from"}  # options that have another form too
 ALONE = {"slow": "10"}  # options that may stand without a value, and the value that they have then
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)")
 _NUMBER = re.compile(r"-?\.?\d|-?(inf|nan)\Z")
