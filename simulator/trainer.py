@@ -263,7 +263,7 @@ class Trainer:
         """Write everything into one file, whole or not at all; over one that ``save`` wrote.
 
         Args:
-            path: the file, outside of every lab.
+            path: the file, not among what a lab stores.
             force: write over any other file too.
 
         Raises:

@@ -215,7 +215,7 @@ def test_files_of_others_are_not_replaced(tmp_path, engram, monkeypatch):
         (("r1", "-"), "expected a file that ends in"),
         (("r1", "policy.npz", "--seed", "7"), "seed 7: expected one of 0, 1, 2"),
         (("r1",), "expected engram export RUN FILE"),
-        (("r1", "lab/policy.npz"), "it is inside the lab"),
+        (("r1", "lab/runs/policy.npz"), "it is inside the lab"),
         (("r1", "none/policy.npz"), "cannot be written"),
         (("r2", "policy.npz"), "its policy has no arrays"),
     ],
