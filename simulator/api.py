@@ -204,7 +204,7 @@ def load(run: str | Path = "latest", name: str | None = None, *, lab: str | Path
     Raises:
         ValueError: there is no such lab or experiment; nothing is created.
     """
-    if name is None and lab is None and os.path.isdir(run):
+    if name is None and lab is None and (os.path.isdir(run) or os.sep in str(run)):
         name = "latest"
     where, wanted = ("lab" if lab is None else lab, run) if name is None else (run, name)
     kind = kind_of(existing(str(where)), str(wanted))

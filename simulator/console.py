@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from simulator.core.files.escaping import one_line, visible, visible_lines
@@ -33,27 +35,54 @@ def print_result(text: str = "") -> None:
     print(_safe(visible_lines(text), sys.stdout.encoding))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def print_next(*commands: str) -> None:
+    """Print commands that go on from here, each on a line of its own."""
+    print_result("next:")
+    for command in commands:
+        print_result(f"  {command}")
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal; elsewhere those that are asked for by ``COLUMNS``, or None."""
+    if not sys.stdout.isatty():
+        asked = os.environ.get("COLUMNS", "")
+        return int(asked) if asked.isdecimal() and int(asked) else None
+    from rich.console import Console
+
+    return Console().width
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Row], width: int | None = None) -> None:
     """Print a table for people: drawn by rich on a terminal, plain columns elsewhere. Numbers keep four figures.
 
-    Where it is wider than the terminal, cells are folded between words, and intervals before their bracket; where that
-    is not enough, each row is printed as lines of its own. Nothing is cut.
+    Where it is too wide, cells are folded between words, and intervals before their bracket; where that is not enough,
+    each row is printed as lines of its own. Nothing is cut.
+
+    Args:
+        title: a line above it.
+        columns: their headings; all empty: none.
+        rows: of the table.
+        width: of the page; None: :func:`terminal_width`.
     """
+    width = width or terminal_width()
     title = one_line(title)
     columns = [one_line(column) for column in columns]
     cells = [[format_cell(cell) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
+    if width is None:
         _plain_table(title, columns, cells)
+        return
+    widths = folded_widths([columns, *cells], width)
+    if widths is None:
+        _print_rows_as_lines(title, columns, cells, width)
+        return
+    if not sys.stdout.isatty():
+        _plain_table(title, columns, cells, widths)
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     terminal = Console()
-    widths = folded_widths([columns, *cells], terminal.width)
-    if widths is None:
-        _print_rows_as_lines(title, columns, cells, terminal.width)
-        return
     form = Table(title=Text(title) if title else None, title_justify="left", show_header=any(columns))
     for column, width in zip(columns, widths, strict=True):
         # as text: in a word, rich would take [bold] for a style
@@ -145,12 +174,21 @@ def interval(middle: float | None, low: float | None, high: float | None, equal:
     return f"{format_cell(middle)} [{format_cell(low)}, {format_cell(high)}]"
 
 
-def _plain_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+def _plain_table(
+    title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], widths: Sequence[int] | None = None
+) -> None:
+    """Print columns side by side, folded to ``widths``; None: each row is one line."""
+    widths = widths or [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     if title:
         print_result(title)
     for row in (columns, *cells) if any(columns) else cells:
-        print_result("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        folded = [_lines_of(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*folded, fillvalue=""):
+            print_result("  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip())
+
+
+def _lines_of(cell: str, width: int) -> list[str]:
+    return [line for part in _folded(cell, width).split("\n") for line in textwrap.wrap(part, width)] or [""]
 
 
 def _plain(value: Any) -> Any:

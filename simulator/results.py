@@ -11,7 +11,7 @@ import html
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,10 +23,20 @@ from simulator.store.run_store import Store
 from simulator.training import summary as run_summary
 
 if TYPE_CHECKING:
+    from simulator.statistics.estimates import Estimate
     from simulator.trainer import Trainer
 
 Records = list[dict[str, Any]]
 RUN_RECORDS = ("evaluations", "curve", "seeds")
+
+
+class PairedComparison(NamedTuple):
+    """Comparison of two runs on the seeds that both have; intervals of 95 % over seeds."""
+
+    difference: Estimate  # mean of the first's final return minus the second's on the same seed
+    improvement: Estimate  # P(first > second): the fraction of seeds where the first does better, ties count half
+    p: float  # of a two-sided paired permutation test; of one pair, so correct it for many
+    n_seeds: int
 
 
 class RunResult:
@@ -71,6 +81,35 @@ class RunResult:
         """Return all evaluations: steps [K] and scores [S, K], exact where possible; NaN for a failed seed."""
         with Store(self._lab) as store:
             return run_summary.evaluation_scores(store, store.find(self.run))
+
+    def compare(self, other: RunResult) -> PairedComparison:
+        """Compare final returns with another run's, seed by seed: exact ones where both have them.
+
+        Raises:
+            ValueError: fewer than two seeds in common that did not fail, or runs in different environments.
+        """
+        from simulator.statistics import estimates, paired_tests
+
+        if self.summary["env"] != other.summary["env"]:
+            envs = f"{self.run} is in {self.summary['env']}, {other.run} in {other.summary['env']}"
+            raise ValueError(f"{envs}, expected one environment")
+        is_exact = self.exact is not None and other.exact is not None
+        first, second = (
+            dict(zip(result.summary["seeds"], result.exact if is_exact else result.evaluation, strict=True))  # type: ignore[arg-type]
+            for result in (self, other)
+        )
+        gaps = np.array([first[seed] - second[seed] for seed in first if seed in second])
+        gaps = gaps[np.isfinite(gaps)]
+        if len(gaps) < 2:
+            raise ValueError(f"{self.run} and {other.run} have {len(gaps)} seeds in common, expected at least two")
+        wins = 0.5 + 0.5 * np.sign(np.where(np.abs(gaps) < paired_tests.TIE_TOLERANCE, 0.0, gaps))
+        improvement = paired_tests.proportion_ci(wins[None, None], 0.95)
+        return PairedComparison(
+            estimates.Estimate(*map(float, estimates.estimate(gaps, np.mean))),
+            estimates.Estimate(*(float(bound[0]) for bound in improvement)),
+            float(paired_tests.permutation_test(gaps[None, None], 10_000)[0]),
+            len(gaps),
+        )
 
     def trainer(self) -> Trainer:
         """Return the trained agent, to play, to evaluate and to train on; the run stays as it is."""
@@ -153,7 +192,8 @@ class RunResult:
         drawing = plot.drawing_of(RUNS, runs.gather([self.run], str(self._lab), curves=["curves"]))
         panel = plot.pictures_in(drawing)[0].panels[0]
         panel.paint(ax)
-        ax.set_title(panel.title)
+        env = self.summary["env"]
+        ax.set_title(panel.title or runs.short_names([env])[env])
 
     def _repr_html_(self) -> str:
         from simulator.reporting import figures
@@ -180,7 +220,7 @@ class RunResult:
 
     def __repr__(self) -> str:
         summary = self.summary
-        seeds = f"{len(summary['seeds'])} seeds, IQM {summary['evaluation']['iqm']}"
+        seeds = f"{len(summary['seeds'])} seeds, IQM {format_cell(summary['evaluation']['iqm'])}"
         return f"<{self.run}: {summary['agent']} in {summary['env']}, {seeds}, {summary['status']}>"
 
 
@@ -285,11 +325,12 @@ class TournamentResult:
         from simulator.tournaments import summary
 
         with CellStore(_lab_of(lab)) as store:
-            self.summary = summary.summary(store, name)
+            known = store.tournaments() if name == "latest" else []
+            self.summary = summary.summary(store, known[-1].name if known else name)
         self.tournament = str(self.summary["tournament"])
 
     def records(self) -> Records:
-        """Return the scores of every contestant, challenge and seed as a list of dicts."""
+        """Return the scores of every contestant in every challenge as a list of dicts."""
         from simulator.reporting import tournament
 
         return list(tournament.records(self.summary))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 import re
@@ -15,7 +14,7 @@ from gymnasium import spaces
 
 from simulator.arguments import Player, run_config
 from simulator.config.codec import from_stored, of_record, to_toml
-from simulator.config.run import RunConfig
+from simulator.config.run import RunConfig, eval_episodes
 from simulator.config.validation import of_run
 from simulator.core import registry
 from simulator.core.errors import BadInputError
@@ -24,7 +23,7 @@ from simulator.core.files.reading import parse_toml
 from simulator.core.files.writing import write_file
 from simulator.core.foreign.python_files import label_of
 from simulator.core.protocols import Array, CarryingPolicy, Curve, Failure, Policy
-from simulator.core.snapshots import RunSnapshot
+from simulator.core.snapshots import RECALL, RunSnapshot
 from simulator.external import env_objects
 from simulator.progress import ProgressBar
 from simulator.store import checkpoints
@@ -130,14 +129,16 @@ class Trainer:
             This trainer.
 
         Raises:
-            ValueError: no number of steps, or two; a reward or an observation that is not finite; one line.
+            ValueError: no number of steps, or two; no function; a reward or an observation that is not finite; one
+                line.
         """
-        n = total_timesteps if steps is None else steps
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0 or (steps and total_timesteps):
-            shown = n if not (steps and total_timesteps) else f"{total_timesteps} and {steps}"
-            raise ValueError(f"learn: total_timesteps = {shown}: expected one whole number >= 0")
+        if total_timesteps is not None and steps is not None:
+            raise ValueError(f"learn: total_timesteps = {total_timesteps} and steps = {steps}: expected one of them")
+        n = _count(total_timesteps if steps is None else steps, "learn: total_timesteps", 0)
+        if callback is not None and not callable(callback):
+            raise ValueError(f"learn: callback = {callback!r:.60}: expected a function of a snapshot, or None")
         session = self._session
-        end = session.step + int(n)
+        end = session.step + n
         writer = self._events
         bar = ProgressBar(f"{session.config.agent} in {session.config.env}") if progress_bar else None
         self._used = None
@@ -176,7 +177,9 @@ class Trainer:
         """Choose actions by what one seed has learned so far.
 
         Args:
-            observation: one observation as ``env.step`` gives it, or a batch of them, ``[B, *observation]``.
+            observation: one observation as ``env.step`` gives it, or a batch of them, ``[B, *observation]``. Where the
+                setting ``keys`` chooses parts of a Dict or a Tuple, the chosen parts or the whole of it: a dict of
+                arrays (or of batches of them), a tuple, or a list of such.
             state: what a recurrence carries, as the call before returned it; None: an episode begins.
             episode_start: True where an episode begins with this observation, one for each row of a batch. Policies
                 that look at earlier frames (images) need it too; they take the rows of a batch as first observations.
@@ -194,11 +197,13 @@ class Trainer:
                 from images or with a recurrence, or no reward where a recurrence sees it.
         """
         row = self._row(seed)
+        env = self._session.env
+        chosen = env.chosen_parts(observation) if hasattr(env, "chosen_parts") else observation
+        obs, is_single = _batch(chosen, self._spaces.observation, env.spec.observation)
         if self._carries():
             if not deterministic:
                 raise ValueError("predict: deterministic = False: expected True with a recurrence")
-            return self._predict_carrying(observation, state, episode_start, row, reward)
-        obs, is_single = _batch(observation, self._spaces.observation, self._session.env.spec.observation)
+            return self._predict_carrying(obs, is_single, state, episode_start, row, reward)
         begins = not is_single or self._used is None or (episode_start is not None and bool(np.any(episode_start)))
         act = self._greedy_actions if deterministic else self._exploring_actions
         rows = [act(np.repeat(one[None], len(self.seeds), axis=0), begins) for one in obs]  # [S, *action] each
@@ -212,11 +217,10 @@ class Trainer:
         return isinstance(self._used, CarryingPolicy) and self._used.carried() is not None
 
     def _predict_carrying(
-        self, observation: Any, state: Any, episode_start: Any, row: int, reward: Any
+        self, obs: Array, is_single: bool, state: Any, episode_start: Any, row: int, reward: Any
     ) -> tuple[Any, tuple[Array, ...]]:
         """Choose actions by a recurrence, each row of a batch with a state of its own."""
         policy: Any = self._used
-        obs, is_single = _batch(observation, self._spaces.observation, self._session.env.spec.observation)
         zero = policy.carried()
         begins = np.ravel(np.asarray(np.zeros(len(obs)) if episode_start is None else episode_start, np.bool_))
         if state is None:
@@ -249,14 +253,20 @@ class Trainer:
 
         Returns:
             NaN for a seed that failed or that had an episode cut.
+
+        Raises:
+            ValueError: a number that is none, or smaller than 1; one line.
         """
         session = self._session
-        changes = {"eval_episodes": episodes, "eval_max_steps": max_steps}
-        config = dataclasses.replace(session.config, **{key: n for key, n in changes.items() if n is not None})
-        if config.eval_episodes < 1 or config.eval_max_steps < 0:
-            raise ValueError(f"evaluate: episodes = {episodes}, max_steps = {max_steps}: expected positive numbers")
+        config = session.config
+        n = (
+            eval_episodes(config, session.sees_images)
+            if episodes is None
+            else _count(episodes, "evaluate: episodes", 1)
+        )
+        longest = config.eval_max_steps if max_steps is None else _count(max_steps, "evaluate: max_steps", 1)
         make = registry.load("envs", config.env).make
-        evaluator = Evaluator(make, config.env_settings, self.seeds, config.eval_episodes, config.eval_max_steps)
+        evaluator = Evaluator(make, config.env_settings, self.seeds, n, longest)
         return evaluator.evaluate(session.agent, session.step).returns.mean(axis=1)
 
     def curve(self) -> Curve:
@@ -295,7 +305,7 @@ class Trainer:
         """Write everything into one file, whole or not at all; over one that ``save`` wrote.
 
         Args:
-            path: the file, outside of every lab.
+            path: the file, not among what a lab stores.
             force: write over any other file too.
 
         Raises:
@@ -341,7 +351,7 @@ class Trainer:
         saved = state["session"]
         if saved["recorder"]["episodes"].shape != session.recorder.state()["episodes"].shape:  # with steps, by 0.1.0
             saved = _without_curve(session, saved)
-        session.restore(saved)
+        trainer._restore(saved, str(source))
         return trainer
 
     @classmethod
@@ -349,7 +359,8 @@ class Trainer:
         with Store(existing(str(lab))) as store:
             record = store.find(run)
             if record.kind != "run":
-                raise ValueError(f"{record.run} is a {record.kind}, expected a run of an agent (engram list runs)")
+                what = "recall benchmark" if record.kind == RECALL else record.kind
+                raise ValueError(f"{record.run} is a {what}, expected a run of an agent (engram list runs)")
             if env is None:
                 config = of_record(RunConfig, record)
             else:
@@ -359,7 +370,7 @@ class Trainer:
         if saved is None:
             raise ValueError(f"{record.run} has no checkpoint yet: nothing was learned")
         trainer = cls._made(config, tensorboard)
-        trainer._session.restore(_without_curve(trainer._session, saved.state))
+        trainer._restore(_without_curve(trainer._session, saved.state), record.run)
         return trainer
 
     @classmethod
@@ -367,6 +378,16 @@ class Trainer:
         trainer = cls.__new__(cls)
         trainer._start(config, tensorboard)
         return trainer
+
+    def _restore(self, saved: dict[str, Any], source: str) -> None:
+        try:
+            self._session.restore(saved)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            config = self._session.config
+            said = " ".join(str(error).split())[:100]
+            raise ValueError(
+                f"{source}: what was learned does not fit {config.agent} in {config.env} ({said})"
+            ) from None
 
     @property
     def _spaces(self) -> Any:
@@ -462,6 +483,18 @@ def _free_name(folder: Path, agent: str) -> str:
     """Return a name that has no folder yet: ``dqn_1``, ``dqn_2``."""
     label = re.sub(r"[^0-9A-Za-z_.-]", "_", label_of(agent))
     return next(name for n in itertools.count(1) if not (folder / (name := f"{label}_{n}")).exists())
+
+
+def _count(value: Any, what: str, least: int) -> int:
+    """Return a whole number, also one that is written as a float, such as 1e5.
+
+    Raises:
+        ValueError: something else, or less than ``least``; one line.
+    """
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not float(value).is_integer() or value < least:
+        raise ValueError(f"{what} = {value!r:.60}: expected a whole number >= {least}")
+    return int(value)
 
 
 def _stops(start: int, end: int) -> list[int]:

@@ -13,6 +13,7 @@ from simulator.config.codec import assemble
 from simulator.config.run import RunConfig
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
+from simulator.core.foreign import python_files
 from simulator.core.foreign.faults import FOREIGN, PlayerError, fault_of
 from simulator.core.foreign.guards import class_name
 from simulator.core.foreign.python_files import is_path, place_of
@@ -41,6 +42,8 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
     """
     found_kind = KINDS[kind] if kind else registry.kind_of(name)
     if found_kind not in KINDS.values():
+        if is_path(name):
+            _check_can_be_imported(name)
         expected = "classes with act and learn, store and recall, or reset and step; or --kind agent, memory or env"
         raise ValueError(f"{name}: no agent, memory or environment was found there, expected {expected}")
     if env is not None and found_kind != "agents":
@@ -66,6 +69,13 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
         "left_out": [{"env": place, "reason": reason} for place, reason in left_out.items()],
         "laws": rows,
     }
+
+
+def _check_can_be_imported(path: str) -> None:
+    try:
+        python_files.load(place_of(path).file)
+    except FOREIGN as error:
+        raise ValueError(f"{path} cannot be imported: {registry.reason(error)}") from error
 
 
 def _check_agent(

@@ -22,7 +22,7 @@ def act(args: ParsedArgs) -> CommandResult:
     lab = existing(lab_of(args.options))
     path = Path(file)
     if file == "-" or path.suffix not in export.ENDINGS:
-        raise ValueError(f"{file}: expected a file that ends in {' or '.join(export.ENDINGS)}")
+        raise ValueError(f"{file}: expected a file that ends in {export.EXPECTED}")
     if is_tournament(name, lab):
         raise ValueError(f"{name} is a tournament, expected a run or a recall benchmark (engram list runs)")
     seed = args.options.seed
@@ -49,7 +49,7 @@ def show(exported: Mapping[str, Any]) -> None:
     ]
     words = [(name, "text", str(exported[name])) for name in exported if name not in ("run", "file", "arrays")]
     print_table(f"{exported['run']} in {exported['file']}", ("name", "type", "shape or text"), [*words, *rows])
-    print_result("what the names mean: docs/guides/python.md, with a player of twenty lines")
+    print_result("what the names mean: docs/guides/python.md, with a player in NumPy")
 
 
-COMMAND = Command(act, (2, 2), ("seed", "force"), examples=("export r1 policy.npz", "export latest q.npz --seed 0"))
+COMMAND = Command(act, (2, 2), ("seed", "force"), examples=("export r1 policy.npz", "export latest q.onnx --seed 0"))

@@ -53,7 +53,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "reproduce": Summary("engram reproduce RUN|TOURNAMENT", "run a stored experiment again and compare every number"),
     "repair": Summary("engram repair LAB -o NEWLAB", "copy what is whole of a damaged lab into a new one"),
     "new": Summary("engram new agent|memory|env NAME", "write the file of your own player, which runs as it is"),
-    "check": Summary("engram check FILE.py [ENV]", "put your own agent, memory or environment through the laws"),
+    "check": Summary("engram check FILE.py ... [ENV]", "put own agents, memories or environments through the laws"),
     "bench": Summary("engram bench [NAME]", "measure speed beside other libraries, from a checkout"),
     "doctor": Summary("engram doctor", "check the installation"),
 }
@@ -108,8 +108,8 @@ def _dispatch(words: list[str]) -> int:
         return 0
     low, high = command.names
     if not low <= len(args.names) <= high:
-        got = " ".join(args.names)[:60] or "nothing"
-        raise ValueError(f"expected {summary.usage}, got {got!r} (engram {name} --help)")
+        got = repr(" ".join(args.names)[:60]) if args.names else "nothing"
+        raise ValueError(f"expected {summary.usage}, got {got} (engram {name} --help)")
     if args.options.trust_files:
         from simulator.external.trust import trust_files
 

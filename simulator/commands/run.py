@@ -22,7 +22,7 @@ from simulator.config.codec import assemble, of_record, own_settings, read
 from simulator.config.presets import find
 from simulator.config.run import RunConfig
 from simulator.config.validation import ConfigSource
-from simulator.console import interval, print_result, print_status, print_table
+from simulator.console import interval, print_next, print_result, print_status, print_table
 from simulator.core import registry
 from simulator.core.files.escaping import visible
 from simulator.core.files.reading import is_path
@@ -145,6 +145,13 @@ def resume(run: str, lab: str, options: Options, steps: int | None = None) -> Ou
 
 
 def show_summary(summary: Mapping[str, Any]) -> None:
+    """Print the summary of a run for people, and what to type next."""
+    show_facts(summary)
+    run = summary["run"]
+    print_next(f"engram show {run}", f"engram plot {run} -o {run}.svg", f"engram report {run}")
+
+
+def show_facts(summary: Mapping[str, Any]) -> None:
     """Print the summary of a run for people."""
     from simulator.training.extension import extension_line
 
@@ -165,7 +172,7 @@ def show_summary(summary: Mapping[str, Any]) -> None:
     if solved and solved["threshold"] is not None:
         rows += [
             (f"solved: return of at least {solved['threshold']:g}", _of_seeds(solved["fraction"], len(seeds))),
-            ("steps to threshold, median", _first_steps(solved)),
+            ("steps to threshold, median", _first_steps(solved, bool(summary.get("extended")))),
             ("still above threshold, % of later evaluations", _percent(solved["stayed"])),
             ("solved at end", _of_seeds(solved.get("final"), len(seeds))),
         ]
@@ -184,7 +191,6 @@ def show_summary(summary: Mapping[str, Any]) -> None:
         print_result(visible(f"{summary['run']}: {summary['lost']}"))
     if summary.get("error"):
         print_result(error_line(summary["run"], summary["error"]))
-    print_result(f"next: engram show {summary['run']} - engram list runs")
 
 
 def error_line(run: str, error: Mapping[str, Any]) -> str:
@@ -261,13 +267,16 @@ def _interval(score: Mapping[str, Any]) -> str:
     return interval(score["iqm"], score["low"], score["high"], score.get("equal"))
 
 
-def _first_steps(solved: Mapping[str, Any]) -> str | None:
-    """Format the median steps to the threshold, which the evaluations' grid bounds: ``<= 7,500 (evaluated ...)``."""
+def _first_steps(solved: Mapping[str, Any], extended: bool) -> str | None:
+    """Format the median steps to the threshold, which the evaluations' grid bounds: ``<= 7,500 (evaluated ...)``.
+
+    The grid of a run that was extended has changed on the way.
+    """
     median = solved["median_first_steps"]
     period = solved.get("eval_every")
     if median is None:
         return None
-    return f"<= {round(median):,}" + (f" (evaluated every {period:,})" if period else "")
+    return f"<= {round(median):,}" + (f" (evaluated every {period:,})" if period and not extended else "")
 
 
 def _steps(summary: Mapping[str, Any]) -> int | str:

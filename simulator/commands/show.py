@@ -1,4 +1,4 @@
-"""``engram show``: a player with its settings, or a stored experiment with its result."""
+"""``engram show``: a player with its settings, a stored experiment with its result, or what it has learned."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
@@ -19,9 +21,70 @@ from simulator.core.foreign.python_files import is_path
 
 
 def act(args: ParsedArgs) -> CommandResult:
-    """Show a player or an experiment."""
+    """Show a player or an experiment, or what an experiment has learned."""
+    if args.options.values:
+        return _learned(args)
+    if "seed" in args.given:
+        raise ValueError("--seed: expected --values too, of which it chooses the seed")
     shown = entry(args.names[0], lab_of(args.options))
     return CommandResult(shown, show_entry if "players" in shown else _show_experiment)
+
+
+def _learned(args: ParsedArgs) -> CommandResult:
+    """Show what one seed of a run has learned: its action values and its policy, beside the exact ones."""
+    from simulator.commands.solve import draw
+    from simulator.store.lab import existing
+    from simulator.store.run_store import Store
+    from simulator.training import values
+
+    (name,) = args.names
+    lab = existing(lab_of(args.options))
+    if is_tournament(name, lab):
+        raise ValueError(f"--values: {name} is a tournament, expected a run of an agent (engram list runs)")
+    with Store(lab) as store:
+        found = values.of_run(store, name, args.options.seed)
+
+    def show(data: Mapping[str, Any]) -> None:
+        _show_learned(data)
+        draw(found.view)
+
+    return CommandResult({key: value for key, value in found._asdict().items() if key != "view"}, show)
+
+
+def _show_learned(data: Mapping[str, Any]) -> None:
+    """Print the values of the states that an episode can come to, and how much of the policy is optimal."""
+    from simulator.commands.solve import MAX_STATES
+    from simulator.reporting.tables import Table, print_tables
+
+    states = np.flatnonzero(data["reachable"])
+    numbers = data["policy"] if data["q"] is None else data["q"]
+    columns = ["state", *(["place"] if data["places"] is not None else []), *data["actions"]]
+    columns += [*(["value"] if data["q"] is None else []), "exact", "best"]
+    rows = []
+    for n in states:
+        place = [] if data["places"] is None else [",".join(map(str, data["places"][n]))]
+        cells = [float(x) if legal else None for x, legal in zip(numbers[n], data["legal"][n], strict=True)]
+        worth = [float(data["values"][n])] if data["q"] is None else []
+        exact = None if data["exact_values"] is None else float(data["exact_values"][n])
+        best = [data["actions"][a] for a in np.flatnonzero(data["policy"][n] > 0)]
+        rows.append([console.format_cell(cell) for cell in (int(n), *place, *cells, *worth, exact, " ".join(best))])
+    what = "probabilities of actions" if data["q"] is None else "Q, the learned values of actions"
+    title = f"{data['run']}: {data['agent']} in {data['env']}, seed {data['seed']}: {what}; discount {data['gamma']:g}"
+    own = "value: what this policy is worth; " if data["q"] is None else ""
+    place_note = "place: row and column; " if data["places"] is not None else ""
+    notes = [f"{place_note}{own}exact: the value of the optimal policy; best: the greedy policy"]
+    if len(states) > MAX_STATES:
+        rows = []
+        notes = [title, f"{len(states):,} states; --json prints all of them"]
+    if data["exact_policy"] is not None:
+        optimal = ~((data["policy"] > 0) & (data["exact_policy"] == 0)).any(axis=1)
+        met = np.flatnonzero(data["met"])
+        notes.append(
+            f"best actions are optimal in {optimal[states].sum()} of {len(states)} states,"
+            f" and in {optimal[met].sum()} of the {len(met)} that this policy comes to"
+        )
+    print_tables([Table(title, columns, rows, notes, foldable=True)])
+    console.print_result()
 
 
 def _show_experiment(summary: Mapping[str, Any]) -> None:
@@ -31,7 +94,7 @@ def _show_experiment(summary: Mapping[str, Any]) -> None:
     from simulator.reporting import recall, tournament
 
     forms = {"tournament": tournament.show, "challenge": recall.show}
-    next((forms[key] for key in forms if key in summary), run.show_summary)(summary)
+    next((forms[key] for key in forms if key in summary), run.show_facts)(summary)
     for line in ("", *made_with(summary)):
         console.print_result(visible(line))
     console.print_result(f"\n{summary['settings'].rstrip()}")
@@ -154,4 +217,9 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         return {**result, "settings": record.settings, "settings_notes": notes}
 
 
-COMMAND = Command(act, (1, 1), examples=("show q_learning", "show rooms", "show latest", "show r1 --json"))
+COMMAND = Command(
+    act,
+    (1, 1),
+    ("values", "seed"),
+    examples=("show q_learning", "show latest", "show r1 --values", "show r1 --values --seed 3 --json"),
+)

@@ -18,7 +18,7 @@ from simulator.core.mdp.solve import finite_horizon, value_iteration
 from simulator.core.protocols import AgentView, Array, Env
 from simulator.training.evaluation import MAX_EXACT_ENTRIES, optimum
 
-_MAX_STATES = 40  # states that a table for people holds
+MAX_STATES = 40  # states that a table for people holds
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -142,7 +142,7 @@ def show(env: Env, solved: Mapping[str, Any]) -> None:
     names = env.scene(0).actions
     q = np.asarray(solved["q"])
     columns = [names[a] if a < len(names) else f"action {a}" for a in range(q.shape[1])]
-    if len(q) > _MAX_STATES:
+    if len(q) > MAX_STATES:
         console.print_result(f"{len(q):,} states; --json prints all of them")
         return
     _matrix("q, per state and action", columns, q, mdp.legal, solved["values"])

@@ -208,12 +208,12 @@ def show_listed(tournaments: Sequence[dict[str, Any]]) -> None:
     columns = ("tournament", "label", "contestants", "challenges", "cells", "status", "created", "size")
     shown = [
         {**row, "created": format_time(row["created"]), "size": console.format_bytes(row["bytes"])}
-        | {name: " ".join(row[name]) for name in ("contestants", "challenges")}
+        | {name: ", ".join(row[name]) for name in ("contestants", "challenges")}
         for row in tournaments
     ]
     rows = [[console.format_cell(row[column]) for column in columns] for row in shown]
     labels = ("label", "contestants", "challenges")
-    print_tables([Table("", columns, rows, droppable=("created", "label"), labels=labels)])
+    print_tables([Table("", columns, rows, droppable=("created", "label"), labels=labels, foldable=True)])
 
 
 def stored(name: str, lab: str, *, smooth: int = 1, with_seeds: bool = False) -> dict[str, Any]:

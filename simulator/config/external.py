@@ -19,17 +19,17 @@ from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.foreign.python_files import with_imports
 
-KINDS = ("sb3", "python", "human")
+KINDS = ("sb3", "python", "human", "run")
 
 
 @dataclass(frozen=True)
 class ExternalConfig:
     """One external contestant in one environment, over many seeds."""
 
-    kind: Literal["sb3", "python", "human"]
-    """origin: stable-baselines3, a Python callable, a person's recorded episodes"""
+    kind: Literal["sb3", "python", "human", "run"]
+    """origin: stable-baselines3, a Python callable, a person's recorded episodes, a stored run"""
     target: str
-    """a class or a model's file, ``module:name`` or ``file.py:name``, or a recording's file"""
+    """a class or a model's file, ``module:name`` or ``file.py:name``, a recording's file, or a stored run"""
     env: str
     """the environment's name"""
     seeds: Count = 8
@@ -62,6 +62,8 @@ class ExternalConfig:
     @property
     def file(self) -> Path | None:
         """The file that its name leads to, or None."""
+        if self.kind == "run":
+            return None
         path = self.target.rpartition(":")[0] if self.kind == "python" else self.target
         if self.kind == "python" and not path.endswith(".py"):
             return None
@@ -73,7 +75,7 @@ class ExternalConfig:
 
 
 def is_external(name: str) -> bool:
-    """Tell whether a contestant's name is of one from outside: ``sb3:``, ``python:``, ``human:``."""
+    """Tell whether a contestant's name is of one from outside: ``sb3:``, ``python:``, ``human:``, ``run:``."""
     kind, colon, target = name.partition(":")
     return kind in KINDS and bool(colon and target)
 
@@ -110,6 +112,8 @@ def _identify(config: ExternalConfig, tables: dict[str, Any]) -> Iterable[str | 
     """
     if not config.eval_max_steps:  # as in simulator.config.run
         tables.pop("eval_max_steps", None)
+    if config.kind == "run":
+        tables["target"] = config.target.rpartition("#")[2]  # what was learned; not where it is
     if config.file is not None:
         tables["target"] = config.retargeted(config.file.name)
     forget_place(tables["env"])

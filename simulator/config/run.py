@@ -32,6 +32,8 @@ class RunConfig:
     """first seed; the others follow it"""
     steps: Annotated[int, Meta(ge=1, le=10**12)] = 50_000
     """environment steps of training per seed"""
+    start: str = ""
+    """begin with what the agents of this stored run have learned, such as r5; by default with nothing"""
     eval_every: CountOrZero = 0
     """environment steps between greedy evaluations; 0: a twentieth of steps, in images at least 1,000"""
     eval_episodes: Annotated[int, Meta(ge=0, le=10**6)] = 0
@@ -98,6 +100,8 @@ def _identify(config: RunConfig, tables: dict[str, Any]) -> Iterable[str]:
     tables.pop("threads", None)
     if not tables.get("eval_max_steps"):  # settings that came later leave the hash of older runs as it is
         tables.pop("eval_max_steps", None)
+    if start := tables.pop("start", ""):
+        tables["start"] = start.rpartition("#")[2]  # what was learned; not where it is
     if tables["env"].get("masks") is False:
         del tables["env"]["masks"]
     forget_unwrapped(tables["env"])

@@ -29,7 +29,7 @@ NONE: Settings = MappingProxyType({})
 SIDES = {"agent": "env", "memory": "challenge", "player": "game"}  # table of contestants -> of their challenges
 KINDS = {"agent": "agents", "memory": "memories", "player": "agents"}
 PLACES = {"env": "envs", "challenge": "challenges", "game": "games"}
-EXTERNAL = ("sb3:", "python:", "human:")
+EXTERNAL = ("sb3:", "python:", "human:", "run:")
 _OWN = {  # settings of a challenge that are none of its player's
     "env": [Setting("steps", Count, None, "")],
     "challenge": [
@@ -180,6 +180,8 @@ def _challenge(kind: str, label: str, tables: Tables) -> ChallengeEntry:
 
 def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[ChallengeEntry]) -> Contestant:
     name = str(next((table["name"] for _, table in reversed(tables) if "name" in table), label))
+    if run := next((table["run"] for _, table in reversed(tables) if kind == "agent" and "run" in table), None):
+        name = f"run:{run}"
     checked_name(name, f"{kind}.{label}.name", most=4096)
     chosen: dict[str, Any] = {}
     elsewhere: dict[str, dict[str, Any]] = {}
@@ -193,7 +195,7 @@ def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[Chal
     for source, table in tables:
         switch = {key: table[key] for key in {"tuned"} & table.keys()}
         tuned = check(_SWITCH, switch, source, (kind, label)).get("tuned", tuned)
-        player_settings = {key: value for key, value in table.items() if key not in ("name", "tuned", "in")}
+        player_settings = {key: value for key, value in table.items() if key not in ("name", "tuned", "in", "run")}
         if player is not None:
             player_settings = check(_known(player, chosen), player_settings, source, (kind, label), player.name)
         chosen = merge_tables(chosen, player_settings, allowed)

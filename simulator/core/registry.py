@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.core.files.escaping import MAX_PATH, checked_name, is_seen, shortened
+from simulator.core.files.reading import why_unread
 from simulator.core.foreign import own_packages, python_files
 from simulator.core.foreign.faults import FOREIGN
 from simulator.core.foreign.kinds import kind_of_source
@@ -89,6 +90,9 @@ _STABLE_BASELINES3 = "simulator.external.sb3_agent"
 _CORRUPTION = "envs.common.corruption.parse"
 
 
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+
+
 @dataclass(frozen=True)
 class Plugin:
     """A player: an agent, an environment, a memory, a component, a recall challenge or a game.
@@ -141,11 +145,31 @@ def load(kind: str, name: str) -> Plugin:
         return _player(kind, announced[plain].name, _import(announced[plain].module))
     if variant := VARIANTS.get(kind, {}).get(plain):
         return replace(load(kind, variant.name), variant=variant.settings)
+    if kind == "envs" and (place := _env_of_module(name)) is not None:
+        return _of_file(kind, place)
     if (found := _of_library(kind, name)) is not None:
         return found
-    if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and _can_be_found(name):
+    if _DOTTED.fullmatch(name) and _can_be_found(name):
         return _player(kind, name, _import(name))
     raise UnknownNameError(_unknown(kind, name))
+
+
+def _env_of_module(name: str) -> python_files.Place | None:
+    """Return the file of ``package.module`` or ``package.module:Class`` that holds environments of Gymnasium alone."""
+    path, _, within = name.partition(":")
+    if not _DOTTED.fullmatch(path):
+        return None
+    try:
+        if not _can_be_found(path):
+            return None
+        module = _import(path)
+    except ValueError:  # told where the name is looked up next
+        return None
+    if within and not isinstance(getattr(module, within, None), type):  # an id that the module registers
+        return None
+    if not getattr(module, "__file__", None) or hasattr(module, "Config") or hasattr(module, "make"):
+        return None
+    return python_files.Place(Path(module.__file__), within)
 
 
 def _of_library(kind: str, name: str) -> Plugin | None:
@@ -366,9 +390,50 @@ def _of_function(name: str) -> Plugin:
     """Load a function as an agent that does not learn."""
     from simulator.core.foreign import functions  # loads numpy, which listing names does not need
 
-    with_cwd_importable()
-    found = functions.load(name, reason)
+    target = name.removeprefix(functions.PREFIX)
+    try:
+        function = load_callable(target, functions.FORM)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    file = python_files.file_of(name)
+    name = name if file is None else f"{functions.PREFIX}{file}:{target.rpartition(':')[2]}"
+    found = functions.agent_of(name, function)
     return Plugin("agents", found.name, found.Config, found.make, functions)
+
+
+def load_callable(target: str, form: str, *, anew: bool = False) -> Callable[..., Any]:
+    """Load the callable that ``path/to/file.py:name`` or ``package.module:name`` names; the name may have dots.
+
+    Args:
+        target: the place and the name.
+        form: what errors expect, "expected module:Wrapper".
+        anew: execute a file again where it was executed before.
+
+    Raises:
+        ValueError: there is no such file, module or name, it cannot be imported, or is not callable; one line.
+    """
+    path, _, called = target.rpartition(":")
+    if not path or not called:
+        raise ValueError(form)
+    if not path.endswith(".py") and ("/" in path or python_files.is_path(path)):
+        raise ValueError(f"no Python file, {form}")
+    file = python_files.resolved(path) if path.endswith(".py") else None
+    if file is not None and (unread := why_unread(file)):
+        raise ValueError(f"{unread}, {form}")
+    try:
+        if file is None:
+            with_cwd_importable()
+        found: Any = importlib.import_module(path) if file is None else python_files.load(file, anew=anew)
+    except FOREIGN as error:
+        raise ValueError(f"cannot be imported: {reason(error)}") from error
+    for part in called.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"{unknown_name_message('name', part, vars(found))}, expected one of {_shown(path)}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise ValueError(f"found {found!r:.60}, expected a callable")
+    loaded: Callable[..., Any] = found
+    return loaded
 
 
 def _knows(foreign: Any, name: str) -> bool:
@@ -400,6 +465,13 @@ def _import(path: str) -> Any:
 def _player(kind: str, name: str, module: Any) -> Plugin:
     config = getattr(module, "Config", None)
     make = getattr(module, "make", None)
+    one_seed = getattr(make, "one_seed_class", None)
+    if one_seed is not None and kind in ("agents", "memories", "envs"):
+        own = "agents" if hasattr(one_seed, "act") else "memories"
+        if own != kind:
+            shown = _shown(getattr(module, "__file__", None) or name)
+            meant = f"{with_article(SINGULAR[own])}: {_USES[own].format(shown)}"
+            raise ValueError(f"{shown}: expected {with_article(SINGULAR[kind])}; {one_seed.__name__} is {meant}")
     if isinstance(config, type) and is_dataclass(config) and callable(make):
         return Plugin(kind, name, config, make if _is_ours(module) else _guarded(kind, name, make), module)
     lacks = "make" if not callable(make) else "Config"

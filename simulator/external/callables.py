@@ -12,7 +12,6 @@ state. Where it answers differently while it plays, or has a ``reset``, its epis
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,8 +20,7 @@ import numpy as np
 
 from simulator.config.external import ExternalConfig
 from simulator.core import registry, rng
-from simulator.core.files.reading import is_path, why_unread
-from simulator.core.foreign import python_files
+from simulator.core.foreign import functions
 from simulator.core.protocols import Array
 from simulator.external.action_check import brief, expected_action, valid_action
 from simulator.external.evaluate import (
@@ -35,7 +33,6 @@ from simulator.external.evaluate import (
 )
 
 _FOREIGN_ERRORS = (Exception, SystemExit)  # errors of foreign code, without those that stop the host
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class BoundCallable(NamedTuple):
@@ -51,69 +48,27 @@ def load(config: ExternalConfig) -> BoundCallable:
     Raises:
         ValueError: it cannot be imported, there is no such name, or it does not take these settings; one line.
     """
-    place, _, name = config.target.rpartition(":")
-    if not place or not name:
-        raise ValueError(f"{config.name}: expected python:package.module:name or python:path/to/file.py:name")
-    module = _module(config, place)
-    target: Any = module
-    for part in name.split("."):
-        if not hasattr(target, part):
-            raise ValueError(
-                f"{config.name}: {registry.unknown_name_message('name', name, vars(module))}, expected one of {place}"
-            )
-        target = getattr(target, part)
-    if not callable(target):
-        raise ValueError(f"{config.name}: found {brief(target)}, expected a callable")
-    return _bound(config, target)
-
-
-def _module(config: ExternalConfig, place: str) -> Any:
-    """Import the module; a file is executed anew, so that nothing of an earlier tournament is left in it."""
-    form = "expected python:path/to/file.py:name"
-    if config.file is not None and (unread := why_unread(config.file)):
-        raise ValueError(f"{config.name}: {unread}, {form}")
-    if config.file is None and is_path(place):
-        raise ValueError(f"{config.name}: no Python file, {form}")
     try:
-        if config.file is not None:
-            return python_files.load(config.file.resolve(), anew=True)
-        registry.with_cwd_importable()
-        return importlib.import_module(place)
-    except _FOREIGN_ERRORS as error:
-        raise ValueError(f"{config.name}: cannot be imported: {registry.reason(error)}") from None
+        target = registry.load_callable(config.target, functions.FORM, anew=True)
+    except ValueError as error:
+        raise ValueError(f"{config.name}: {error}") from None
+    return _bound(config, target)
 
 
 def _bound(config: ExternalConfig, target: Callable[..., Any]) -> BoundCallable:
     """Bind the settings to the callable, and find out if it is a factory."""
     settings = {key: value for key, value in config.settings.items() if key != "factory"}
-    try:
-        signature = inspect.signature(target)
-    except (TypeError, ValueError):  # some of those written in C
-        signature = None
     asked = config.settings.get("factory")
     if asked not in (None, True, False):
         raise ValueError(f"{config.name}: factory = {asked!r}: expected true or false")
-    is_factory = _looks_like_factory(target, signature, settings) if asked is None else asked
-    if signature is not None:
+    is_factory = functions.is_factory(target, settings) if asked is None else asked
+    if functions.signature_of(target) is not None:
         try:
-            signature.bind(*([None, 0] if is_factory else [None]), **settings)
+            inspect.signature(target).bind(*([None, 0] if is_factory else [None]), **settings)
         except TypeError as error:
             form = "(spec, seed) of a factory" if is_factory else "(obs)"
             raise ValueError(f"{config.name}: {error}, expected a callable of {form} and its settings") from None
     return BoundCallable(functools.partial(target, **settings) if settings else target, is_factory)
-
-
-def _looks_like_factory(
-    target: Callable[..., Any], signature: inspect.Signature | None, settings: dict[str, Any]
-) -> bool:
-    if inspect.isclass(target) or signature is None:
-        return inspect.isclass(target)
-    free = [
-        parameter
-        for parameter in signature.parameters.values()
-        if parameter.kind in _POSITIONAL and parameter.name not in settings
-    ]
-    return sum(parameter.default is parameter.empty for parameter in free) == 2
 
 
 def play(config: ExternalConfig, harness: EvaluationHarness) -> list[float]:

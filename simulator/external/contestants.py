@@ -1,4 +1,4 @@
-"""External contestants: stable-baselines3 models, Python callables, recorded human episodes.
+"""External contestants: stable-baselines3 models, Python callables, recorded human episodes, stored runs.
 
 ======================================  ===============================================================================
 ``sb3:DQN``                             a class of stable-baselines3 (extra ``bench``), trained here
@@ -6,6 +6,8 @@
 unclear
 ``python:module:name``, ``...py:name``  a callable, without training; see :mod:`simulator.external.callables`
 ``human:FILE``                          a person's recorded episodes; see :mod:`simulator.external.recordings`
+``run:r5``                              what a stored run has learned, without training: seed s by its learner number
+                                        s modulo their number; see :mod:`simulator.training.learned`
 ======================================  ===============================================================================
 
 All but people are evaluated by the engine's evaluator on the evaluation streams of the seed, so their episodes are
@@ -28,8 +30,18 @@ from simulator.config.external import ExternalConfig, evaluation_steps, is_exter
 from simulator.config.run import RunConfig, eval_episodes, eval_period
 from simulator.core.foreign.python_files import resolved
 from simulator.core.jit import working_seconds
+from simulator.core.protocols import Policy
 from simulator.external import callables, recordings, sb3
-from simulator.external.evaluate import EvaluationHarness, ExternalFailure, Heartbeat, TimeLimits, one_torch_thread
+from simulator.external.evaluate import (
+    EvaluationHarness,
+    ExternalFailure,
+    Heartbeat,
+    TimeLimits,
+    one_torch_thread,
+    seed_score,
+)
+from simulator.training import learned
+from simulator.training.session import Session
 
 
 def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> ExternalConfig:
@@ -44,7 +56,7 @@ def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> External
         ValueError: it cannot play so; one line.
     """
     if not is_external(name):
-        raise ValueError(f"{name}: expected sb3:... or python:...")
+        raise ValueError(f"{name}: expected sb3:..., python:..., human:... or run:...")
     kind, _, target = name.partition(":")
     _check_plain(name, "settings", settings)
     seeds = {"seeds": run.seeds, "first_seed": run.first_seed}
@@ -65,6 +77,9 @@ def _check(config: ExternalConfig) -> None:
         return
     if config.kind == "python":
         callables.load(config)
+        return
+    if config.kind == "run":
+        _check_run(config, EvaluationHarness(config, Heartbeat(lambda: None)))
         return
     sb3.prepare(config)
     with one_torch_thread():
@@ -118,7 +133,8 @@ def _evaluated(config: ExternalConfig, harness: EvaluationHarness) -> dict[str, 
         if len(failed) == len(curve):
             raise ExternalFailure(f"every seed failed: {failed[0]['reason']}")
     else:
-        scores = callables.play(config, harness) if config.kind == "python" else _human_scores(config, harness)
+        play = {"python": callables.play, "human": _human_scores, "run": _run_scores}[config.kind]
+        scores = play(config, harness)
         curve = [[score] * len(steps) for score in scores]
     if config.kind == "human":
         facts["not_played"] = [s for s, row in zip(config.seed_list, curve, strict=True) if math.isnan(row[-1])]
@@ -135,6 +151,30 @@ def _human_scores(config: ExternalConfig, harness: EvaluationHarness) -> list[fl
     seeds = set(config.seed_list)
     returns = recordings.replay(config.target, _recording(config), seeds, harness.make_env, harness.heartbeat)
     return [float(np.mean(returns[seed])) if seed in returns else math.nan for seed in config.seed_list]
+
+
+def _check_run(config: ExternalConfig, harness: EvaluationHarness) -> learned.Learned:
+    if config.settings:
+        raise ValueError(f"{config.name}: {next(iter(config.settings))}: no such setting, expected none")
+    found = learned.read(config.target)
+    learned.check_spaces(found, harness.spec)
+    return found
+
+
+def _run_scores(config: ExternalConfig, harness: EvaluationHarness) -> list[float]:
+    """Return the score of a stored run's learner in every seed."""
+    found = _check_run(config, harness)
+    session = Session(dataclasses.replace(found.config, threads=1, device="cpu"))
+    session.agent.restore(found.agent)
+    n = found.config.seeds
+
+    def score(seed: int) -> float:
+        def policy() -> Policy:
+            return learned.SeedPolicy(session.agent.policy(), seed % n, n)
+
+        return seed_score(harness.evaluate(harness.evaluator(seed), policy, 0))
+
+    return [score(seed) for seed in config.seed_list]
 
 
 def _recording(config: ExternalConfig) -> recordings.Recording:

@@ -23,7 +23,7 @@ from simulator.reporting.figures import (
     line_with_band,
     numbers,
 )
-from simulator.reporting.runs import CURVES
+from simulator.reporting.runs import CURVES, short_names
 from simulator.reporting.tables import plural
 from simulator.views.style import count
 
@@ -60,7 +60,7 @@ def pictures_of_runs(
     key = CURVES[kind]
     drawn = [run for run in runs if has_points(run.get(key))]
     labels = {run["run"]: one_line(run["name"]) for run in drawn}
-    envs = list(dict.fromkeys(run["env"] for run in drawn))
+    envs = short_names([run["env"] for run in drawn])
     groups = line_groups(list(dict.fromkeys(labels.values())), TITLES[kind])
     n_seeds = {len(run["seeds"]) for run in drawn}
     seeds = plural(n_seeds.pop(), "seed") if len(n_seeds) == 1 else "seeds"
@@ -77,10 +77,10 @@ def pictures_of_runs(
         single = len(panels) == 1
         y_label = "return" if kind == "training" else "evaluation return"
         painted = [
-            curve_panel("" if single else one_line(env), lines, references, size, x, y_label)
+            curve_panel("" if single else one_line(envs[env]), lines, references, size, x, y_label)
             for env, (lines, references) in panels.items()
         ]
-        where = f": {one_line(next(iter(panels)))}" if single else ""
+        where = f": {one_line(envs[next(iter(panels))])}" if single else ""
         references = [reference for _, of_panel in panels.values() for reference in of_panel]
         note = (
             f"{MEANINGS[kind].format(seeds=seeds)}; bands are 95 % confidence intervals.{smoothing_note(smooth, kind)}"

@@ -46,6 +46,7 @@ NOTE_LINE = 0.16  # inches
 NOTE_CHARACTER = 0.062  # inches, on average
 EDGE = 0.2  # inches
 MAX_REFERENCE_DISTANCE = 2.0  # heights of the curves up to which a reference is a line
+REFERENCE_STRIP = 0.15  # inches for the name of a distant reference
 TITLE_CHARACTER = 0.115  # inches
 MIN_WIDTH = 6.5  # inches of a sheet
 MIN_TEXT = 4.4  # inches for the texts of a picture
@@ -387,7 +388,10 @@ class Reference(NamedTuple):
 
 
 def draw_references(ax: Ax, references: Sequence[Reference]) -> None:
-    """Draw levels as lines; one that is far from what is drawn already is named at the edge, with an arrow to it."""
+    """Draw levels as lines; one that is far from what is drawn already is named at the edge, with an arrow to it.
+
+    Its name stands on a strip of its own, where no curve is.
+    """
     bottom, top = ax.get_ylim()
     reach = MAX_REFERENCE_DISTANCE * (top - bottom)
     beyond: dict[bool, list[Reference]] = {True: [], False: []}  # above, below
@@ -402,6 +406,10 @@ def draw_references(ax: Ax, references: Sequence[Reference]) -> None:
         if text:
             place = (0.02, 0.98) if above else (0.98, 0.03)
             sides = {"ha": "left", "va": "top"} if above else {"ha": "right", "va": "bottom"}
+            bottom, top = ax.get_ylim()
+            strip = REFERENCE_STRIP * (text.count("\n") + 1) / ax.get_position().height / ax.figure.get_figheight()
+            room = strip * (top - bottom) / (1.0 - strip)
+            ax.set_ylim(bottom - room * (not above), top + room * above)
             ax.annotate(text, place, xycoords="axes fraction", fontsize=7, alpha=0.8, **sides)
 
 

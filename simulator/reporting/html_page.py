@@ -98,7 +98,9 @@ def page(summary: Summary) -> str:
             kind: [_chart(picture, f"{kind}{at}") for at, picture in enumerate(pictures_of(summary, kind))]
             for kind in KINDS
         },
-        failures=[{**failure, "seeds": seed_ranges(failure["seeds"])} for failure in summary["failures"]],
+        failures=[
+            {**failure, "seeds": seed_ranges(failure["seeds"])} for failure in tournament.grouped_failures(summary)
+        ],
         confidence=tournament.confidence(summary),
         command=command(summary["tournament"], summary["settings"], "engram tournament {file}"),
     )

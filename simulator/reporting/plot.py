@@ -19,10 +19,11 @@ KINDS = {  # kind of experiment -> kinds of pictures
     TOURNAMENT: tournament_figures.KINDS,
 }
 NAMES = tuple(dict.fromkeys(name for kinds in KINDS.values() for name in kinds))
-DEFAULT = {RUNS: ("curves",), RECALL: recall_figures.KINDS, TOURNAMENT: tournament_figures.KINDS}
+DEFAULT = {RUNS: ("curves",), RECALL: recall_figures.AXES, TOURNAMENT: tournament_figures.KINDS}
 MISSING = {
     "corruption": "no load met one kind of corruption in several amounts",
     "load": "no corruption met several numbers of patterns",
+    "scores": "no memory has a score",
     "curves": "nothing was evaluated while it learned",
     "training": "no episode of training has ended",
     "tiers": "fewer than two contestants have a strength",
@@ -46,7 +47,8 @@ def drawing_of(
     Args:
         kind: ``RUNS``, ``RECALL`` or ``TOURNAMENT``.
         data: their JSON object.
-        what: kinds of pictures; none: those that such experiments have by default.
+        what: kinds of pictures; none: those that such experiments have by default; of a recall benchmark without any
+            curve, the scores.
         x: axis of the curves of runs, "steps" or "seconds".
         smooth: points of a learning curve that were averaged, for the notes.
 
@@ -62,6 +64,8 @@ def drawing_of(
     if kind == TOURNAMENT:
         data = readable(data)
         return _by_kind(data["tournament"], wanted, lambda name: tournament_figures.pictures_of(data, name))
+    if not what and not any(recall_figures.curves_of(data["cells"], name) for name in recall_figures.AXES):
+        wanted = ("scores",)
     drawing = _by_kind(data["run"], wanted, lambda name: recall_figures.pictures_of(data, name))
     return drawing._replace(left_out=[*drawing.left_out, *_without_recall(data)])
 

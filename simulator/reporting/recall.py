@@ -25,13 +25,15 @@ DROPPABLE = (
     *("seconds", "spurious", "recall", "recognition AUC", "% of Bayes-optimal overlap", "Bayes-optimal rate"),
     *("difference to best (paired)", "perfect-recall rate"),
 )
+LIFTABLE = ("patterns", "corruption")
 RECALL_MODES = {"single_pass": "one-shot", "fixed_point": "until convergence", "noise_aware": "noise-aware"}
 
 
 def show(summary: Mapping[str, Any], width: int | None = None) -> None:
     """Print a benchmark on the terminal: a row for every cell, the best first; ``width``: None: as it is."""
-    next_steps = Table("", [], [], [f"next: engram report {summary['run']} --table - engram list runs"])
-    print_tables([*tables(summary), next_steps], width)
+    print_tables(tables(summary), width)
+    run = summary["run"]
+    console.print_next(f"engram plot {run} -o {run}.svg", f"engram report {run} --table")
 
 
 def show_markdown(summary: Mapping[str, Any]) -> None:
@@ -53,7 +55,7 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
     n_seeds = plural(len(summary["seeds"]), "seed")
     title = f"{summary['run']}: {summary['challenge']}, {n_seeds}, mean [95 % CI] over seeds"
     lines = [*notes, *failure_lines(summary), *_refusal_lines(summary)]
-    return [Table(title, list(COLUMNS), rows, lines, DROPPABLE, ("memory",), foldable=True)]
+    return [Table(title, list(COLUMNS), rows, lines, DROPPABLE, ("memory",), foldable=True, liftable=LIFTABLE)]
 
 
 def load_tables(summary: Mapping[str, Any]) -> list[Table]:
@@ -148,9 +150,9 @@ def summary_records(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def curve_records(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield a record for every point of the curves against corruption and load, as they are drawn."""
-    from simulator.reporting.recall_figures import KINDS, curves_of
+    from simulator.reporting.recall_figures import AXES, curves_of
 
-    for kind in KINDS:
+    for kind in AXES:
         for curve in curves_of(summary["cells"], kind):
             for memory in summary["contestants"]:
                 own = [point for point in curve.points if point.cell["memory"] == memory]

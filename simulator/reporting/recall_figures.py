@@ -1,4 +1,4 @@
-"""Pictures of recall benchmarks: recall against corruption and against load, beside the Bayes-optimal recall."""
+"""Pictures of recall benchmarks beside the Bayes-optimal recall: against corruption, against load, and by memory."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from simulator.core.files.escaping import one_line
 from simulator.core.protocols import Array
 from simulator.reporting import recall
 from simulator.reporting.figures import (
+    COLOURS,
     INK,
+    MAX_LABEL,
     Ax,
     LegendEntry,
     Margin,
     Panel,
     Picture,
+    Size,
     axes_size,
     label_axes,
     line_groups,
     numbers,
 )
-from simulator.reporting.tables import plural
+from simulator.reporting.tables import plural, shortened
 from simulator.views.style import number
 
-KINDS = ("corruption", "load")
+AXES = ("corruption", "load")  # that recall is drawn against
+KINDS = (*AXES, "scores")
 SCORES = {"overlap": "overlap m", "exact": "perfect-recall rate"}
-TITLES = {"corruption": "Recall against corruption", "load": "Recall against load"}
+TITLES = {"corruption": "Recall against corruption", "load": "Recall against load", "scores": "Recall by memory"}
 BEST = LegendEntry("Bayes-optimal", INK, (0, (6, 3)), 0.9)
 
 Cell = Mapping[str, Any]  # of the summary: one memory, number of patterns and corruption
@@ -54,8 +58,10 @@ def pictures_of(summary: Mapping[str, Any], kind: str) -> list[Picture]:
     Args:
         summary: the JSON object of ``engram recall``.
         kind: "corruption": against the amount of one kind, where one load met several; "load": against the number of
-            patterns, where one corruption met several.
+            patterns, where one corruption met several; "scores": a dot for each memory, wherever it was measured.
     """
+    if kind == "scores":
+        return _scores(summary)
     curves = curves_of(summary["cells"], kind)
     if not curves:
         return []
@@ -75,7 +81,7 @@ def pictures_of(summary: Mapping[str, Any], kind: str) -> list[Picture]:
 
 
 def curves_of(cells: Sequence[Cell], kind: str) -> list[RecallCurve]:
-    """Return the curves of a kind of ``KINDS`` that have two points."""
+    """Return the curves against one of ``AXES`` that have two points."""
     return _against_load(cells) if kind == "load" else _against_corruption(cells)
 
 
@@ -101,6 +107,45 @@ def _against_corruption(cells: Sequence[Cell]) -> list[RecallCurve]:
                 placed = [RecallPoint(float(amount or 0.0), cell) for amount, cell in amounts]
                 curves.append(RecallCurve(f"{load} patterns", f"amount of {kind}", placed))
     return curves
+
+
+def _scores(summary: Mapping[str, Any]) -> list[Picture]:
+    """Return a picture with a panel for each score, for every load and corruption; the best memory is on top."""
+    note = f"{summary['run']}: means over {plural(len(summary['seeds']), 'seed')}; lines are 95 % confidence intervals."
+    conditions: dict[tuple[int, str], list[Cell]] = {}
+    for cell in summary["cells"]:
+        if cell["overlap"]:
+            conditions.setdefault((cell["patterns"], cell["corruption"]), []).append(cell)
+    pictures = []
+    for (load, corruption), cells in conditions.items():
+        cells.sort(key=lambda cell: -cell["overlap"]["mean"])
+        where = f"{plural(load, 'pattern')}, {one_line(corruption)}"
+        title = f"{TITLES['scores']}: {one_line(summary['challenge'])}, {where}"
+        panels = [_score_panel(cells, score) for score in SCORES]
+        pictures.append(Picture("scores", title, note, panels, [BEST], len(panels)))
+    return pictures
+
+
+def _score_panel(cells: Sequence[Cell], score: str) -> Panel:
+    labels = [shortened(one_line(cell["memory"]), MAX_LABEL) for cell in cells]
+
+    def paint(ax: Ax) -> None:
+        place = np.arange(len(cells))
+        values = [cell[score] or {} for cell in cells]
+        middle, low, high = (numbers([value.get(name) for value in values]) for name in ("mean", "low", "high"))
+        ax.hlines(place, low, high, colors=COLOURS[0], linewidth=2.0)
+        ax.plot(middle, place, "o", color=COLOURS[0], markersize=5)
+        for best in recall.ceilings(cells).values():
+            if best["ceiling"][score] is not None:
+                ax.axvline(best["ceiling"][score], color=BEST.colour, linestyle=BEST.dash, linewidth=1.1, alpha=0.8)
+        ax.set_yticks(place, labels)
+        ax.set_ylim(len(cells) - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x")
+        ax.set_xlabel(SCORES[score])
+
+    margin = Margin(0.25 + 0.077 * max(map(len, labels)), 0.5, 0.2, 0.1)
+    return Panel("", Size(2.6, 0.24 * len(cells) + 0.1), margin, paint)
 
 
 def ceiling_of(points: Sequence[RecallPoint], score: str) -> Array:

@@ -104,6 +104,8 @@ def show_csv(kind: str, data: Mapping[str, Any], rows: str = "") -> None:
     make_records = ROWS[kind][rows or next(iter(ROWS[kind]))]
     records = list(make_records(tournament.readable(data) if kind == TOURNAMENT else data))
     print_csv(records, "tournament" if kind == TOURNAMENT else "run")
+    if not records:
+        console.print_status("engram: there are no such rows to print, only the heading")
 
 
 def _draw(kind: str, result: Mapping[str, Any], path: Path, *, force: bool) -> None:

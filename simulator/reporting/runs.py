@@ -14,6 +14,7 @@ from simulator.config.run import RunConfig, build
 from simulator.core import registry
 from simulator.core.components import is_socket_name
 from simulator.core.files.escaping import shortened
+from simulator.core.foreign import python_files
 from simulator.reporting.tables import Table, interval_columns, print_latex, print_markdown, print_tables
 from simulator.store.lab import existing
 
@@ -25,8 +26,8 @@ Settings = dict[str, Any]  # by dotted name, such as "agent.explore.level"
 _OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # not in the settings column
 _ADDED_LATER = ("eval_max_steps", "env.masks", "env.keys", "env.wrappers")  # that older runs were stored without
 DROPPABLE = (
-    *("steps per CPU-second", "threshold or optimum", "still above threshold", "solved at end", "settings"),
-    *("median steps to threshold", "seeds", "steps per seed", "solved", "env", "agent"),
+    *("steps per CPU-second", "threshold or optimum", "still above threshold", "solved at end", "steps per seed"),
+    *("seeds", "median steps to threshold", "settings", "solved", "env", "agent"),
 )
 
 
@@ -109,7 +110,8 @@ def _line_names(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
     Two runs of one environment never have the same name; runs of one agent in several environments have.
     """
-    names = [run["label"] or ", ".join(filter(None, (run["agent"], run["preset"]))) for run in runs]
+    agents = short_names([run["agent"] for run in runs])
+    names = [run["label"] or ", ".join(filter(None, (agents[run["agent"]], run["preset"]))) for run in runs]
 
     def clashing() -> list[int]:
         counts = Counter((run["env"], name) for run, name in zip(runs, names, strict=True))
@@ -118,7 +120,7 @@ def _line_names(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     for i in clashing():
         differs = {name.removeprefix("agent."): value for name, value in runs[i]["differs"].items()}
         if differs and not runs[i]["label"]:
-            names[i] = f"{runs[i]['agent']}, {_listed(differs)}"
+            names[i] = f"{agents[runs[i]['agent']]}, {_listed(differs)}"
     for i in clashing():
         names[i] = f"{names[i]}, {runs[i]['run']}"
     return names
@@ -285,7 +287,10 @@ def _finite(value: float | None) -> float | None:
 
 def table(report: Mapping[str, Any]) -> Table:
     """Return a row for each run, with the errors that ended runs below."""
-    rows = [_row(run) for run in report["runs"]]
+    rows = _without_empty([_row(run) for run in report["runs"]])
+    for column in ("agent", "env"):
+        shown = short_names([row[column] for row in rows])
+        rows = [{**row, column: shown[row[column]]} for row in rows]
     errors = [
         f"{run['run']} failed at step {run['error']['step']:,}: {run['error']['reason']}"
         for run in report["runs"]
@@ -294,6 +299,19 @@ def table(report: Mapping[str, Any]) -> Table:
     notes = [*errors, *_exact_notes(report["runs"]), *_grid_notes(report["runs"])]
     cells = [list(row.values()) for row in rows]
     return Table("", list(rows[0]), cells, notes, DROPPABLE, ("run", "agent", "env"), foldable=True)
+
+
+def _without_empty(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Leave out the columns that are unknown of every run."""
+    known = [name for name in rows[0] if any(row[name] != "-" for row in rows)]
+    return [{name: row[name] for name in known} for row in rows]
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Map names to themselves, paths of files to ``my_agent.py`` where no other file is called so."""
+    short = {name: python_files.without_folder(name) for name in names}  # each name once
+    counts = Counter(short.values())
+    return {name: shown if counts[shown] == 1 else name for name, shown in short.items()}
 
 
 def _exact_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:

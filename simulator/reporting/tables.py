@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from simulator import console
@@ -32,6 +30,7 @@ class Table(NamedTuple):
     labels: tuple[str, ...] = ()  # columns whose texts may be shortened
     splittable: bool = False  # a narrow page shows its columns part by part, the first one in every part
     foldable: bool = False  # a narrow terminal folds headings and intervals before it leaves out columns
+    liftable: tuple[str, ...] = ()  # never left out, but a narrow terminal says a value once that all rows have
 
 
 def print_tables(tables: Iterable[Table], width: int | None = None) -> None:
@@ -41,15 +40,13 @@ def print_tables(tables: Iterable[Table], width: int | None = None) -> None:
         tables: to print; a note that was printed with a table is not repeated.
         width: columns of the terminal; None: those of this terminal, and no limit where there is none.
     """
-    width = width or _terminal_width()
-    if not sys.stdout.isatty():  # lines of plain text are not folded
-        tables = [table._replace(foldable=False) for table in tables]
+    width = width or console.terminal_width()
     printed: set[str] = set()
     for at, part in enumerate(part for table in tables for part in fit(table, width)):
         if at:
             console.print_result()
         if part.rows:
-            console.print_table(part.title, part.columns, part.rows)
+            console.print_table(part.title, part.columns, part.rows, width)
         for note in part.notes:
             for line in _wrap(note, width) if note not in printed else ():
                 console.print_result(line)
@@ -95,7 +92,8 @@ def interval_columns(name: str, number: Number, middle: str = "value") -> dict[s
 def fit(table: Table, width: int | None) -> list[Table]:
     """Fit a table to a terminal of ``width`` columns: it is split, or loses columns; then labels are shortened.
 
-    A number is never cut. The last note says which columns are left out.
+    A column with one value in all rows becomes a note before any is left out. A number is never cut. The last note says
+    which columns are left out.
     """
     if width is None or not table.rows:
         return [table]
@@ -123,27 +121,49 @@ def _columns_of(table: Table, start: int, stop: int) -> list[Row]:
 
 def _narrowed(table: Table, width: int) -> Table:
     label = min(MAX_LABEL, max(width // 3, MIN_LABEL))
-    page = _with_short_labels([table.columns, *table.rows], table, label)
-    dropped = []
+    page = [table.columns, *table.rows]
+    if not table.foldable:
+        page = _with_short_labels(page, table, label)
 
-    def fits() -> bool:
+    def fits(page: Sequence[Row]) -> bool:
         return folded_widths(page, width) is not None if table.foldable else _fits(_widths(page), width)
 
-    for name in table.droppable:
-        if fits():
-            break
-        if name in page[0]:
-            at = page[0].index(name)
-            page = [row[:at] + row[at + 1 :] for row in page]
-            dropped.append(name)
+    page, common = _without_columns(page, _common(table), fits)
+    page, dropped = _without_columns(page, [name for name in table.droppable if name in page[0]], fits)
     whole = page
-    while label > MIN_LABEL and not fits():
+    while label > MIN_LABEL and not fits(page):
         label -= 1
         page = _with_short_labels(page, table, label)
-    if table.foldable and not fits():  # its rows become lines, where no label needs to be short
+    if table.foldable and not fits(page):  # its rows become lines, where no label needs to be short
         page = whole
-    notes = [*table.notes, f"left out in this narrow terminal: {', '.join(dropped)}"] if dropped else table.notes
+    notes = list(table.notes)
+    if common:
+        value_of = dict(zip(table.columns, table.rows[0], strict=True))
+        notes.append(f"in every row: {'; '.join(f'{name} {value_of[name]}' for name in common)}")
+    if dropped:
+        notes.append(f"left out in this narrow terminal: {', '.join(dropped)}")
     return table._replace(columns=page[0], rows=page[1:], notes=notes)
+
+
+def _common(table: Table) -> list[str]:
+    """List the columns that have one value in all rows, and may leave the table."""
+    values_of = dict(zip(table.columns, zip(*table.rows, strict=True), strict=True))
+    names = [name for name in (*table.liftable, *table.droppable) if name in values_of]
+    return [name for name in names if len(table.rows) > 1 and len(set(values_of[name])) == 1]
+
+
+def _without_columns(
+    page: list[Row], names: Sequence[str], fits: Callable[[Sequence[Row]], bool]
+) -> tuple[list[Row], list[str]]:
+    """Take columns from a page until it fits; the page, and the names of those that were taken."""
+    taken: list[str] = []
+    for name in names:
+        if fits(page):
+            break
+        at = page[0].index(name)
+        page = [row[:at] + row[at + 1 :] for row in page]
+        taken.append(name)
+    return page, taken
 
 
 def _with_short_labels(page: Sequence[Row], table: Table, label: int) -> list[Row]:
@@ -173,16 +193,6 @@ def _wrap(note: str, width: int | None) -> list[str]:
     if width is None:
         return [note]
     return [line.replace("\u00a0", " ") for line in textwrap.wrap(note.replace(" %", "\u00a0%"), width)]
-
-
-def _terminal_width() -> int | None:
-    """Return the columns of the terminal; elsewhere those that are asked for by ``COLUMNS``, or None."""
-    if not sys.stdout.isatty():
-        asked = os.environ.get("COLUMNS", "")
-        return int(asked) if asked.isdecimal() and int(asked) else None
-    from rich.console import Console
-
-    return Console().width
 
 
 def shortened(text: str, width: int) -> str:

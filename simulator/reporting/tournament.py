@@ -40,6 +40,7 @@ DROPPABLE = (  # the first is the first to go; without the last one, empty rows 
 )
 LABELS = ("contestant", "first", "second")
 PLURALS = {"agent": "agents", "memory": "memories", "player": "players"}
+FAILURE = ("contestant", "challenge", "reason", "counted_as")
 MAX_PAIRS = 20
 MEANINGS = (
     "strength: Bradley-Terry, in log odds; score: interquartile mean of the scores, normalised to 0 at the floor and 1 "
@@ -51,8 +52,8 @@ MEANINGS = (
 def show(summary: Summary, width: int | None = None) -> None:
     """Print the tournament on the terminal; ``width``: its columns, None: as they are."""
     name = readable(summary)["tournament"]
-    next_steps = Table("", [], [], [f"next: engram report {name} - engram report {name} --table"])
-    print_tables([*tables(summary), next_steps], width)
+    print_tables(tables(summary), width)
+    console.print_next(f"engram plot {name} -o {name}.svg", f"engram report {name} --table")
 
 
 def show_markdown(summary: Summary) -> None:
@@ -90,7 +91,7 @@ def tables(summary: Summary) -> list[Table]:
     for division in divisions(summary):
         shown += [_ranking(summary, division), _scores(summary, division), *_undecided(summary, division)]
     shown += _matches(summary)
-    failures = [failure_line(failure) for failure in summary["failures"]]
+    failures = [failure_line(failure) for failure in grouped_failures(summary)]
     return [*shown, Table("", [], [], failures)] if failures else shown
 
 
@@ -336,6 +337,15 @@ def cycle_lines(summary: Summary, division: str) -> list[str]:
     """Describe majority cycles."""
     cycles = details(summary, division)["cycles"]
     return [f"cycle: {' beats '.join([*cycle, cycle[0]])}: no order agrees with every pair" for cycle in cycles]
+
+
+def grouped_failures(summary: Summary) -> list[dict[str, Any]]:
+    """Join the failures of one contestant in one challenge that have the same reason: their seeds in one list."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for failure in summary["failures"]:
+        key = tuple(str(failure[name]) for name in FAILURE)
+        groups.setdefault(key, []).extend(failure["seeds"])
+    return [{**dict(zip(FAILURE, key, strict=True)), "seeds": sorted(seeds)} for key, seeds in groups.items()]
 
 
 def failure_line(failure: Mapping[str, Any]) -> str:

@@ -6,10 +6,12 @@ when it has finished; a running one has checkpoints of its own, from which any w
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from simulator.tournaments.feasibility import prepare
 from simulator.tournaments.plan import TIMED, cells_of, fitted, pairs_of, plan_of, references
 from simulator.tournaments.schedule import JobSchedule
 from simulator.tournaments.workers.base import Answer, Workers
+from simulator.training import learned
 
 POLL_SECONDS = 0.25  # seconds
 CHECKPOINT_EVERY = 5.0  # seconds
@@ -65,11 +68,25 @@ def play(
         ValueError: invalid settings, or a lab that cannot be used.
     """
     check_label(label)
+    config = _with_references(config, store.lab)
     lease = TournamentLease(store)
     yield from hosted(
         lease,
         lambda: TournamentLoop(
             config, lease, make_workers, label, retry, identity or settings_hash(config), checkpoint_every
+        ),
+    )
+
+
+def _with_references(config: TournamentConfig, lab: Path) -> TournamentConfig:
+    """Resolve contestants that are stored runs of the lab to what these have learned so far."""
+    return dataclasses.replace(
+        config,
+        contestants=tuple(
+            c._replace(name=f"run:{learned.reference(c.name.removeprefix('run:'), lab)}")
+            if c.name.startswith("run:")
+            else c
+            for c in config.contestants
         ),
     )
 

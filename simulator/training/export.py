@@ -1,4 +1,4 @@
-"""What a run learned as arrays in one file, to be played without Engram: ``.npz`` or ``.safetensors``.
+"""What a run learned in one file, to be played without Engram: ``.npz``, ``.safetensors``, or of one seed ``.onnx``.
 
 ========================  =============================================================================================
 ``kind``                  ``table`` or ``network``, see below; ``probabilities`` or ``values`` where there is no more
@@ -32,7 +32,7 @@ A ``network`` is dense or convolutional. Its weights are named and shaped as the
 
 With one seed alone, arrays have no axis [S]: without the word ``network.`` they load into a ``torch.nn.Sequential``.
 Words are arrays of text in ``.npz``, and JSON in the metadata ``engram_export`` of ``.safetensors``. A memory's arrays
-are those of its state.
+are those of its state. For the names in ``.onnx`` see :mod:`simulator.training.onnx`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ from simulator.core.files.writing import check_place, write_file
 from simulator.core.protocols import Array, PolicyArrays
 from simulator.training.session import Session
 
-ENDINGS = (".npz", ".safetensors")
+ENDINGS = (".npz", ".safetensors", ".onnx")
+EXPECTED = ".npz, .safetensors or .onnx"
 MAX_ENTRIES = 20_000_000  # of values and policy
 _MARK = "engram_export"  # a name in every file
 _VERSION = "1"
@@ -61,6 +62,8 @@ class Export(NamedTuple):
 
     arrays: dict[str, Array]
     words: dict[str, str]
+    obs_shape: tuple[int, ...] = ()  # of one observation
+    obs_dtype: str = ""
 
 
 def of_session(session: Session, row: int | None = None) -> Export:
@@ -96,7 +99,8 @@ def of_session(session: Session, row: int | None = None) -> Export:
         seeds = seeds[row : row + 1]
     words = {name: value for name, value in shared.items() if isinstance(value, str)}
     arrays = {name: np.asarray(value) for name, value in shared.items() if not isinstance(value, str)}
-    return Export({**per_seed, **arrays, "seeds": seeds}, words)
+    dtype = "int64" if space.dtype is not None and space.dtype.kind in "iu" else "float32"
+    return Export({**per_seed, **arrays, "seeds": seeds}, words, space.shape or (), dtype)
 
 
 def write(export: Export, path: Path, *, force: bool = False) -> None:
@@ -111,12 +115,14 @@ def write(export: Export, path: Path, *, force: bool = False) -> None:
         ValueError: another ending, or a place that is not to be written or cannot be.
     """
     if path.suffix not in ENDINGS:
-        raise ValueError(f"{path}: expected a file that ends in {' or '.join(ENDINGS)}")
+        raise ValueError(f"{path}: expected a file that ends in {EXPECTED}")
     force = force or (path.is_file() and _is_export(path))
     check_place(path, force=force)
     words = {**export.words, _MARK: _VERSION}
     arrays = {name: np.asarray(value, order="C") for name, value in export.arrays.items()}
-    if path.suffix == ".npz":
+    if path.suffix == ".onnx":
+        data = _onnx(export, words)
+    elif path.suffix == ".npz":
         page = io.BytesIO()
         named: Mapping[str, Any] = {**arrays, **{name: np.array(word) for name, word in words.items()}}
         np.savez_compressed(page, **named)
@@ -128,12 +134,26 @@ def write(export: Export, path: Path, *, force: bool = False) -> None:
     write_file(path, data, force=force)
 
 
+def _onnx(export: Export, words: dict[str, str]) -> bytes:
+    from simulator.training import onnx
+
+    if words["kind"] == "memory":
+        raise ValueError("memories cannot be written as .onnx, expected .npz or .safetensors")
+    if len(export.arrays["seeds"]) != 1:
+        raise ValueError("an .onnx file holds the policy of one seed, expected --seed (seed= in Python)")
+    own = ("q", "values", "policy")
+    arrays = {name: value[0] if value.ndim == 3 and name in own else value for name, value in export.arrays.items()}
+    return onnx.model(arrays, words, export.obs_shape, export.obs_dtype)
+
+
 def _is_export(path: Path) -> bool:
     """Tell whether a file is one that :func:`write` wrote."""
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return _MARK in file
+        if path.suffix == ".onnx":
+            return _MARK.encode() in path.read_bytes()[-4096:]
         from safetensors import safe_open
 
         with safe_open(path, framework="np") as file:

@@ -6,6 +6,7 @@ player or a view by name.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Generator, Iterator
 
@@ -20,6 +21,7 @@ from simulator.store.hosting import RunLease, WorkClock, WorkSeconds, hosted
 from simulator.store.records import Rows, RunProgress, RunRecord, Saved
 from simulator.store.run_records import evaluation_rows, new_run, outcome, stored_evaluations
 from simulator.store.run_store import FINISHED, Store
+from simulator.training import learned
 from simulator.training.evaluation import POLL_SECONDS, next_size, optimum
 from simulator.training.session import Session
 
@@ -60,6 +62,8 @@ def run(
     Raises:
         ValueError: invalid settings, or a lab that cannot be used.
     """
+    if config.start:
+        config = dataclasses.replace(config, start=learned.reference(config.start, store.lab))
     lease = RunLease(
         store, run, lambda: new_run(config, label, keep_replay), lambda record: is_as_stored(config, record)
     )
@@ -112,6 +116,8 @@ class TrainingLoop:
         self._warnings = resumed.warnings
         if resumed.saved is not None:
             self._restore(resumed.record, resumed.saved)
+        elif session.config.start:
+            learned.begin(session, session.config.start)
         self._clock = WorkClock(resumed.progress.seconds, resumed.progress.cpu_seconds)
         self._reports = RateLimiter(REPORT_EVERY)
 

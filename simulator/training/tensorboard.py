@@ -30,12 +30,12 @@ import numpy as np
 
 from simulator.core.protocols import Array
 from simulator.core.snapshots import RunSnapshot
+from simulator.training.protobuf import field, key, number
 
 MAX_SEEDS = 64  # with a folder of their own
 _POLYNOMIAL = 0x82F63B78  # Castagnoli's, reversed
 _MASK = 0xA282EAD8
 _FIXED64 = 1  # wire types of protocol buffers
-_BYTES = 2
 _FIXED32 = 5
 
 
@@ -168,41 +168,23 @@ class EventFile:
 
 def event(wall_time: float, step: int, scalars: Mapping[str, float] | None = None, version: str = "") -> bytes:
     """Serialise an ``Event``: wall_time = 1, step = 2, file_version = 3, summary = 5."""
-    parts = [_key(1, _FIXED64), struct.pack("<d", wall_time)]
+    parts = [key(1, _FIXED64), struct.pack("<d", wall_time)]
     if step:
-        parts += [_key(2, 0), _varint(step)]
+        parts += [number(2, step)]
     if version:
-        parts += [_field(3, version.encode())]
+        parts += [field(3, version.encode())]
     if scalars:  # Summary: value = 1; Value: tag = 1, simple_value = 2
         values = [
-            _field(1, _field(1, tag.encode()) + _key(2, _FIXED32) + struct.pack("<f", _single(number)))
+            field(1, field(1, tag.encode()) + key(2, _FIXED32) + struct.pack("<f", _single(number)))
             for tag, number in scalars.items()
         ]
-        parts += [_field(5, b"".join(values))]
+        parts += [field(5, b"".join(values))]
     return b"".join(parts)
 
 
 def _single(number: float) -> float:
     """Return the number within the range of float32."""
     return float(np.clip(number, -np.finfo(np.float32).max, np.finfo(np.float32).max))
-
-
-def _key(number: int, wire_type: int) -> bytes:
-    return _varint(number << 3 | wire_type)
-
-
-def _field(number: int, data: bytes) -> bytes:
-    return _key(number, _BYTES) + _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
-    """Encode a whole number >= 0, seven bits a byte, the lowest first."""
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def _checksum(data: bytes) -> bytes:

@@ -208,7 +208,8 @@ def _draw(line: Text, cell: Cell, frame: Frame, look: TerminalStyle) -> None:
         return
     if not look.colour and frame.cell > 2:
         digits = frame.cell - 2
-        line.append(" " * digits if np.isnan(fraction) else f"{int(fraction * (10**digits - 1) + 0.5):>{digits}d}")
+        known = not np.isnan(fraction) and cell.mark not in ENDS
+        line.append(" " * digits if not known else f"{int(fraction * (10**digits - 1) + 0.5):>{digits}d}")
         line.append(arrow + (mark if cell.mark else " "), "bold")
         return
     if frame.cell > 1:

@@ -178,3 +178,18 @@ def test_taxi_scene_shows_the_states_of_its_errand():
     assert {(int(s) // 4 % 5, int(s) % 4) for s in shown} == {(passenger, destination)}
     assert scene.facts["destination"] == "RGYB"[destination]
     assert not scene.walls[tuple(scene.places[shown].T)].any()
+
+
+@pytest.mark.parametrize("limit", [100, 1000])
+def test_the_score_of_random_play_has_the_limit_of_the_episodes(limit: int) -> None:
+    table = gymnasium.make("CliffWalking-v1").unwrapped.P
+    values = np.zeros(len(table))
+    for _ in range(limit):
+        backed_up = [
+            [p * (reward + (0.0 if done else values[after])) for p, after, reward, done in moves]
+            for actions in table.values()
+            for moves in actions.values()
+        ]
+        values = np.array([sum(outcomes) for outcomes in backed_up]).reshape(len(table), -1).mean(1)
+    spec = adapter.make("CliffWalking-v1", [0], Config(max_steps=limit)).spec
+    assert spec.random_score == pytest.approx(values[36], rel=1e-9)  # -9,512.06 of 1,000 steps, -65,375 without a limit

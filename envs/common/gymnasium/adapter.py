@@ -139,6 +139,9 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
     env = GymnasiumEnv(spec, slots, seeds)
     env.notes = notes
     env.spaces = declared
+    outermost: Any = singles[0]
+    if config.keys:
+        env.chosen_parts = outermost.chosen
     return env
 
 
@@ -216,6 +219,7 @@ class GymnasiumEnv:
         self._told_of_masks = self._told_of_bounds = False
         self.notes: tuple[str, ...] = ()  # notices, printed when a run begins
         self.spaces = Spaces(spec.observation, spec.action)
+        self.chosen_parts: Callable[[Any], Any] = lambda raw_obs: raw_obs  # of an observation of the setting keys
         self._may_be_nan = np.dtype(kind).kind == "f"
 
     def reset(self) -> Array:

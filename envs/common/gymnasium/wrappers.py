@@ -7,7 +7,6 @@ a ``Discrete`` one-hot, a ``Box`` row by row, in the order in which they were as
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from gymnasium import spaces
 
 from simulator.core.foreign import python_files
 from simulator.core.foreign.faults import FOREIGN, fault_of
-from simulator.core.registry import suggestions, with_cwd_importable
+from simulator.core.registry import load_callable, suggestions
 
 ALL = "all"
 _NUMBERS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
@@ -96,7 +95,28 @@ class ChosenParts(gymnasium.ObservationWrapper[Any, Any, Any]):
 
     def observation(self, observation: Any) -> Any:
         """Return the chosen parts of an observation."""
-        values = [_at(observation, name) for name in self._chosen]
+        return self._joined([_at(observation, name) for name in self._chosen])
+
+    def chosen(self, given: Any) -> Any:
+        """Choose parts of a whole observation, or of a batch: a dict or a tuple of columns, or a list of observations.
+
+        What is no whole observation is returned as it is.
+        """
+        whole = dict if isinstance(self.env.observation_space, spaces.Dict) else tuple
+        try:
+            if isinstance(given, list) and given and all(isinstance(one, whole) for one in given):
+                return np.stack([self.observation(one) for one in given])
+            if not isinstance(given, whole):
+                return given
+            columns = [_at(given, name) for name in self._chosen]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return given
+        first = next(iter(self._chosen.values()))
+        if np.ndim(columns[0]) == len(first.shape or ()):
+            return self._joined(columns)
+        return np.stack([self._joined(list(row)) for row in zip(*columns, strict=True)])
+
+    def _joined(self, values: list[Any]) -> Any:
         if self._is_one:
             return values[0]
         flat = [spaces.flatten(part, value) for part, value in zip(self._chosen.values(), values, strict=True)]
@@ -135,20 +155,7 @@ def _vector(parts: Sequence[spaces.Space[Any]]) -> spaces.Box:
 
 def _loaded(env_id: str, name: str) -> Any:
     """Load a wrapper: ``module:Wrapper`` or ``./file.py:Wrapper``."""
-    place, _, called = name.rpartition(":")
-    expected = "expected module:Wrapper or ./file.py:Wrapper"
-    if not place or not called:
-        raise ValueError(f"environment {env_id}: wrapper {name}: {expected}")
     try:
-        if python_files.is_path(place):
-            module: Any = python_files.load(python_files.place_of(place).file)
-        else:
-            with_cwd_importable()
-            module = importlib.import_module(place)
-    except FOREIGN as error:
-        said = str(error) if isinstance(error, ValueError) else f"cannot be imported: {fault_of(error)}"
-        raise ValueError(f"environment {env_id}: wrapper {name}: {said}") from error
-    wrapper = getattr(module, called, None)
-    if not callable(wrapper):
-        raise ValueError(f"environment {env_id}: wrapper {name}: {place} has no class {called}, {expected}")
-    return wrapper
+        return load_callable(name, "expected module:Wrapper or ./file.py:Wrapper")
+    except ValueError as error:
+        raise ValueError(f"environment {env_id}: wrapper {name}: {error}") from error

@@ -59,12 +59,15 @@ class Options:
     picture: str = ""
     """draw the figures into this file: .svg, .png or .pdf"""
     seed: Annotated[int, Meta(ge=0, le=10**15)] | None = None
-    """write this seed alone, without the seed axis; none: all of them"""
+    """take this seed alone; none: export writes all of them, show --values shows the first one"""
+    values: bool = False
+    """show what one seed has learned: action values, policy and map, beside the exact values"""
     tensorboard: str = ""
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     what: str = ""
-    """pictures to draw, separated by commas: curves, training (of runs), corruption, load (of recall benchmarks),
-    tiers, profiles, pairs, curves (of tournaments), or all; by default all but training"""
+    """pictures to draw, separated by commas: curves, training (of runs), corruption, load, scores (of recall
+    benchmarks), tiers, profiles, pairs, curves (of tournaments), or all; by default all but training, and scores only
+    where there is no curve"""
     x: Literal["steps", "seconds"] = "steps"
     """axis of learning curves: environment steps per seed, or seconds of training"""
     smooth: Annotated[int, Meta(ge=1, le=10**6)] = 1

@@ -19,7 +19,7 @@ from simulator.core.components import Component, is_socket_name
 from simulator.core.files.reading import MAX_DEPTH
 from simulator.core.registry import suggestions
 
-SHORT = {"output": "-o"}  # options that have a short form too
+SHORT = {"output": "-o", "start": "--from"}  # options that have another form too
 ALONE = {"slow": "10"}  # options that may stand without a value, and the value that they have then
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)")
 _NUMBER = re.compile(r"-?\.?\d|-?(inf|nan)\Z")

@@ -21,6 +21,7 @@ from simulator.core.files.escaping import MAX_PATH, shortened, visible
 from simulator.core.files.reading import UnreadableError, kind_of, open_file
 
 LAB = "engram.sqlite3"  # files of a lab's folder
+OWN_NAMES = ("runs", "cells", "lock", "checked")  # of a lab, beside its database; other files may lie there too
 _SQLITE = b"SQLite format 3\0"  # the first bytes of a lab's database
 _APPLICATION = b"engr"  # its bytes at 68
 _SEALS = {  # ending -> last line of a file, with the digest of the lines above
@@ -73,7 +74,7 @@ def check_place(path: Path, *, force: bool = False, in_lab: bool = False) -> Pat
     """Resolve a path, links followed, if a file may be written there.
 
     Raises:
-        ValueError: it is inside a lab or a lab's database; there is a folder, a pipe, a device; there is a file that
+        ValueError: it is among what a lab stores, or a lab's database; there is a folder, a pipe, a device; there is a file that
             Engram did not write, or that was changed since, without ``force``; one line.
     """
     name = _named(path)
@@ -84,8 +85,8 @@ def check_place(path: Path, *, force: bool = False, in_lab: bool = False) -> Pat
     except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
         reason = getattr(error, "strerror", None) or str(error)
         raise ValueError(f"{name}: cannot be written ({reason}), expected a place that can") from error
-    if lab is not None:
-        raise ValueError(f"{name}: it is inside the lab {_named(lab)}, expected a place outside of every lab")
+    if lab is not None and (target.parent != lab or target.name in OWN_NAMES or target.name.startswith(LAB)):
+        raise ValueError(f"{name}: it is inside the lab {_named(lab)}, expected a place outside of what the lab stores")
     if mode is None:
         return target
     if not stat.S_ISREG(mode):

@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.core.foreign import python_files
-from simulator.core.foreign.faults import FOREIGN, guarded
+from simulator.core.foreign.faults import guarded
 from simulator.core.foreign.object_state import object_state, restore_object
 from simulator.core.foreign.per_seed import one_action, one_part
 from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
@@ -29,7 +27,7 @@ from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 TRAINABLE = False  # games do not train it
 PREFIX = "python:"
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_FORM = "expected python:path/to/file.py:name or python:package.module:name"
+FORM = "expected python:path/to/file.py:name or python:package.module:name"
 
 
 class FunctionAgent(NamedTuple):
@@ -40,45 +38,42 @@ class FunctionAgent(NamedTuple):
     make: Callable[[EnvSpec, Sequence[int], Any], FunctionPolicy]
 
 
-def load(name: str, reason: Callable[[BaseException], str]) -> FunctionAgent:
-    """Import a function as an agent; ``reason`` describes an error of its file in one line.
+def agent_of(name: str, target: Callable[..., Any]) -> FunctionAgent:
+    """Make an agent of a function or a factory.
 
     Raises:
-        ValueError: it cannot be imported, or is no function of an observation; one line.
+        ValueError: it takes other arguments; one line.
     """
-    place, _, called = name.removeprefix(PREFIX).rpartition(":")
-    if not place or not called:
-        raise ValueError(f"{name}: {_FORM}")
-    file = python_files.file_of(name)
-    name = name if file is None else f"{PREFIX}{file}:{called}"
-    try:
-        module: Any = importlib.import_module(place) if file is None else python_files.load(file)
-        target = functools.reduce(getattr, called.split("."), module)
-    except AttributeError as error:
-        raise ValueError(f"{name}: {place} has no {called}, expected a function of one observation") from error
-    except FOREIGN as error:
-        raise ValueError(f"{name}: cannot be imported: {reason(error)}") from error
-    if not callable(target):
-        raise ValueError(f"{name}: found {target!r:.60}, expected a function of one observation")
-    is_factory, options = _signature(name, target)
-    config = dataclasses.make_dataclass("Config", options, frozen=True, namespace={"__module__": __name__})
-    return FunctionAgent(name, config, functools.partial(_make, name, target, is_factory))
-
-
-def _signature(name: str, target: Callable[..., Any]) -> tuple[bool, list[Any]]:
-    """Tell whether a callable is a factory, and list its arguments with a default as fields of settings."""
-    try:
-        parameters = list(inspect.signature(target).parameters.values())
-    except (TypeError, ValueError):  # some of those written in C
-        parameters = []
-    required = [one for one in parameters if one.kind in _POSITIONAL and one.default is one.empty]
-    is_factory = inspect.isclass(target) or len(required) == 2
-    if parameters and len(required) != 1 + is_factory:
+    is_made = is_factory(target)
+    parameters = signature_of(target)
+    required = [] if parameters is None else without_default(parameters)
+    if parameters and len(required) != 1 + is_made:
         expected = "expected a function of (obs), or a factory of (spec, seed)"
         raise ValueError(f"{name}: it takes {len(required)} arguments without a default, {expected}")
-    options = [one for one in parameters if isinstance(one.default, bool | int | float | str)]
+    options = [one for one in parameters or () if isinstance(one.default, bool | int | float | str)]
     fields = [(one.name, type(one.default), dataclasses.field(default=one.default)) for one in options]
-    return is_factory, fields
+    config = dataclasses.make_dataclass("Config", fields, frozen=True, namespace={"__module__": __name__})
+    return FunctionAgent(name, config, functools.partial(_make, name, target, is_made))
+
+
+def is_factory(target: Callable[..., Any], settings: Collection[str] = ()) -> bool:
+    """Tell whether a callable makes a function for each seed: a class, or two arguments beside the ``settings``."""
+    parameters = signature_of(target)
+    return inspect.isclass(target) or (parameters is not None and len(without_default(parameters, settings)) == 2)
+
+
+def signature_of(target: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    """Return the arguments of a callable; None for some of those that are written in C."""
+    try:
+        return list(inspect.signature(target).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
+def without_default(parameters: Sequence[inspect.Parameter], settings: Collection[str] = ()) -> list[inspect.Parameter]:
+    """Return the arguments by position that have no default and are none of the settings."""
+    by_position = [one for one in parameters if one.kind in _POSITIONAL and one.name not in settings]
+    return [one for one in by_position if one.default is one.empty]
 
 
 def _make(

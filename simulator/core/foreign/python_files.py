@@ -94,6 +94,12 @@ def label_of(name: str) -> str:
     return within or Path(path.removesuffix(".py")).name
 
 
+def without_folder(name: str) -> str:
+    """Shorten a path to the file and the name in it, ``grid.py:MyGrid-v0``; other names are returned unchanged."""
+    path, _, within = name.partition(".py:")
+    return ".py:".join(filter(None, (Path(path).name, within))) if is_path(name) else name
+
+
 def file_of(name: str) -> Path | None:
     """Return the file of a path, or of ``python:FILE.py:NAME``; None for other names."""
     if is_path(name):

@@ -67,3 +67,20 @@ def test_the_widest_column_is_folded_first_and_none_below_its_longest_word() -> 
     assert folded_widths(page, 21) is None
     assert folded_width("[-1, 2] and more") == 7
     assert folded_width("") == 0
+
+
+def test_an_asked_width_folds_plain_text_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    print_table("", ("name", "words"), [["a", "some words that can be folded"], ["b", "0.5 [0.25, 0.75]"]])
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "a     some words that can be folded",
+        "b     0.5 [0.25, 0.75]",
+    ]
+    monkeypatch.setenv("COLUMNS", "24")
+    print_table("", ("name", "words"), [["a", "some words that can be folded"], ["b", "0.5 [0.25, 0.75]"]])
+    assert capsys.readouterr().out.splitlines() == [
+        *("name  words", "a     some words", "      that can be", "      folded"),
+        *("b     0.5", "      [0.25, 0.75]"),
+    ]

@@ -68,7 +68,7 @@ def test_plots_are_figures_of_matplotlib(lab, monkeypatch):
     assert len(simulator.load("r2", lab=lab).plot().axes) == 2
     tournament = simulator.load("t1", lab=lab)
     assert isinstance(tournament.plot("curves"), Figure)
-    with pytest.raises(ValueError, match="expected all, strengths"):
+    with pytest.raises(ValueError, match="expected all, tiers"):
         tournament.plot("scores")
 
 
@@ -87,3 +87,32 @@ def test_results_say_what_they_are(lab):
     assert repr(simulator.load("r2", lab=lab)) == "<r2: hopfield, nearest_neighbor on digits, 3 seeds, done>"
     assert repr(simulator.load("t1", lab=lab)) == "<t1: 2 contestants, 3 seeds, done>"
     assert len(simulator.load("t1", lab=lab)) == len(list(simulator.load("t1", lab=lab)))
+
+
+def stored(name: str, seeds: list[int], scores: list[float], env: str = "maze") -> simulator.RunResult:
+    """Return a result that holds these final returns."""
+    result = object.__new__(simulator.RunResult)
+    result.run = name
+    result.summary = {"seeds": seeds, "env": env, "evaluation": {"per_seed": scores, "exact_per_seed": None}}
+    return result
+
+
+def test_runs_are_compared_on_the_seeds_that_both_have():
+    first = stored("r1", [0, 1, 2, 3, 4, 5], [2.0, 3.0, 4.0, 5.0, 6.0, np.nan])
+    second = stored("r2", [5, 4, 3, 2, 1, 9], [0.0, 5.0, 4.0, 2.0, 3.0, 0.0])
+    found = first.compare(second)  # differences of seeds 1 to 4: 0, 2, 1, 1
+    assert found.n_seeds == 4
+    assert found.difference.value == 1.0
+    assert found.improvement.value == (0.5 + 3) / 4
+    assert found.p == 2 / 8  # of eight signs of three differences, all alike
+    assert found.difference.low <= 1.0 <= found.difference.high
+    other_way = second.compare(first)
+    assert (other_way.difference.value, other_way.p) == (-1.0, found.p)
+
+
+def test_what_cannot_be_compared_is_said_in_one_line():
+    first = stored("r1", [0, 1], [2.0, 3.0])
+    with pytest.raises(ValueError, match=r"r1 and r2 have 1 seeds in common, expected at least two"):
+        first.compare(stored("r2", [1, 2], [2.0, 3.0]))
+    with pytest.raises(ValueError, match=r"r1 is in maze, r2 in cave, expected one environment"):
+        first.compare(stored("r2", [0, 1], [2.0, 3.0], env="cave"))

@@ -174,3 +174,14 @@ def test_bad_input_is_one_line(clean_folder, engram, words, said):
 
 def test_ours_keep_the_laws_by_name(clean_folder, engram):
     assert engram("check", "random_walk", "rooms", "--json").json["passed"]
+
+
+def test_several_files_have_a_line_each_and_a_broken_one_stops_none(engram, clean_folder):
+    engram("new", "memory", "whole")
+    (clean_folder / "torn.py").write_text("def make(:\n")
+    out = engram("check", "torn.py", "whole.py", code=1).out.splitlines()
+    assert out[0] == "FAIL  torn.py"
+    assert "SyntaxError: " in out[1]
+    assert "line 1)" in out[1]
+    assert out[2].startswith("ok    whole.py: all ")
+    assert out[-1] == "1 of 2 files failed"

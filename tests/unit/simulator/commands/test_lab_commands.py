@@ -64,7 +64,7 @@ def test_a_listing_is_sorted_by_any_column_with_the_largest_last(engram, lab):
 
 
 def test_a_listing_fits_80_columns(engram, lab, monkeypatch):
-    monkeypatch.setattr("simulator.reporting.tables._terminal_width", lambda: 80)
+    monkeypatch.setenv("COLUMNS", "80")
     for kind in ("runs", "tournaments"):
         out = engram("list", kind).out
         assert max(map(len, out.splitlines())) <= 80, out

@@ -57,7 +57,7 @@ REFUSED = [
     (["run"], "expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)"),
     (["run", "td"], "expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)"),
     (["run", "a", "b", "c"], "expected engram run AGENT ENV, got 'a b c' (engram run --help)"),
-    (["resume"], "expected engram resume RUN|TOURNAMENT|latest, got 'nothing' (engram resume --help)"),
+    (["resume"], "expected engram resume RUN|TOURNAMENT|latest, got nothing (engram resume --help)"),
     (["run", "q_lerning", "x"], "unknown agent 'q_lerning'; did you mean q_learning? (engram list agents)"),
     (["run", PATH, PATH, "--seeds", "0"], "--seeds 0: expected a whole number >= 1 and <= 1,000,000"),
     (["run", PATH, PATH, "--steps", "-5"], "--steps -5: expected a whole number >= 1 and <= 1,000,000,000,000"),

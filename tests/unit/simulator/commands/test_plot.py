@@ -93,7 +93,7 @@ def test_the_file_and_what_was_left_out_are_named(folder: Path, engram: Engram) 
         (["r3", "-o", "n.svg", "--smooth", "2"], "--smooth: not for a recall benchmark"),
         (["t1", "-o", "n.svg", "--x", "seconds"], "--x seconds: a tournament stores no time of an evaluation"),
         (["t1", "-o", "n.svg", "--env", "rooms"], "--agent, --env: they select training runs"),
-        (["r1", "-o", "lab/n.svg"], "it is inside the lab"),
+        (["r1", "-o", "lab/runs/n.svg"], "it is inside the lab"),
         (["r1", "-o", "n.svg", "--smooth", "0"], "--smooth 0"),
     ],
 )

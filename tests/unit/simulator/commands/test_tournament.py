@@ -61,7 +61,7 @@ def test_a_tournament_is_listed_shown_resumed_and_reported(lab, engram, clean_fo
     assert "<b>first</b>" not in page
     engram("report", "t1", "--lab", str(lab), "--picture", "all.svg")
     assert (clean_folder / "all.svg").read_text().startswith("<?xml")
-    assert "q_learning walk" in engram("list", "tournaments", "--lab", str(lab)).out
+    assert "q_learning, walk" in engram("list", "tournaments", "--lab", str(lab)).out
 
 
 @pytest.mark.slow

@@ -143,3 +143,25 @@ def test_narrow_pictures_share_a_row_of_the_sheet() -> None:
     rows = figures._rows(pictures, 13.6)
     assert [[picture.kind for picture in row] for row in rows] == [["tiers", "profiles"], ["pairs"], ["curves"]]
     assert [len(row) for row in figures._rows(pictures, 6.5)] == [1, 1, 1, 1]
+
+
+def test_one_load_and_corruption_are_drawn_by_memory() -> None:
+    (picture,), left_out = plot.drawing_of(RECALL, recall_summary([(10, "flip:0.1")]))
+    assert (picture.kind, picture.title) == ("scores", "Recall by memory: digits, 10 patterns, flip:0.1")
+    assert left_out == []
+    overlap, exact = (painted(panel) for panel in picture.panels)
+    assert [text.get_text() for text in overlap.get_yticklabels()] == ["hopfield", "rbm"]
+    assert [list(line.get_xdata()) for line in exact.lines] == [[0.5, 0.5], [0.8, 0.8]]
+    asked, _ = plot.drawing_of(RECALL, recall_summary([(10, "flip:0.1"), (20, "flip:0.1")]), ["scores"])
+    assert len(asked) == 2
+
+
+def test_the_name_of_a_distant_reference_is_on_no_curve() -> None:
+    ax = Figure().subplots()
+    ax.plot([0.0, 1.0], [0.0, 1.0])
+    draw_references(ax, [Reference("random play", -1000.0, "-")])
+    (text,) = ax.texts
+    ax.figure.draw_without_rendering()
+    top_of_text = ax.transData.inverted().transform(text.get_window_extent())[1, 1]
+    assert top_of_text < 0.0
+    assert ax.get_ylim()[0] > -1.0

@@ -11,7 +11,7 @@ import pytest
 from rich.cells import cell_len
 
 from simulator.reporting import tournament
-from simulator.reporting.tables import MIN_LABEL, decimals, fit, seed_ranges, shortened, significant
+from simulator.reporting.tables import MIN_LABEL, Table, decimals, fit, seed_ranges, shortened, significant
 from simulator.reporting.tournament import show, tables
 from tests.helpers.tournament_summaries import HOSTILE, analyzed, summary
 
@@ -177,3 +177,26 @@ def test_one_seed_has_no_intervals():
     text = str([fit(table, 80) for table in tables(summary(seeds=1))])
     assert "[0." not in text
     assert "450.0" in text
+
+
+def test_a_value_that_all_rows_have_is_said_once_before_a_column_is_left_out():
+    rows = [["r1", "rooms", "0.5", "12 seconds"], ["r2", "rooms", "0.7", "13 seconds"]]
+    table = Table("", ["run", "env", "score", "time"], rows, ["a note"], ("env", "time"))
+    assert fit(table, 80) == [table]
+    (lifted,) = fit(table, 33)
+    assert lifted.columns == ["run", "score", "time"]
+    assert lifted.notes == ["a note", "in every row: env rooms"]
+    (dropped,) = fit(table, 20)
+    assert dropped.columns == ["run", "score"]
+    assert dropped.notes == ["a note", "in every row: env rooms", "left out in this narrow terminal: time"]
+    one_row = table._replace(rows=rows[:1])
+    assert fit(one_row, 33)[0].notes[-1] == "left out in this narrow terminal: env"
+
+
+def test_failures_with_one_reason_are_one_line():
+    failures = [{**FAILED, "seeds": [seed]} for seed in (9, 3, 4)] + [{**FAILED, "reason": "it died", "seeds": [0]}]
+    shown = tables({**summary(), "failures": failures})[-1].notes
+    assert shown == [
+        "failed: dqn in rooms, seeds 3 to 4, 9: it diverged (counted as: floor)",
+        "failed: dqn in rooms, seed 0: it died (counted as: floor)",
+    ]

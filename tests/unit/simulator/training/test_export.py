@@ -57,6 +57,22 @@ def observations(trainer: simulator.Trainer, env: str) -> list[Any]:
     return seen
 
 
+@pytest.mark.optional
+@pytest.mark.parametrize(("agent", "env", "settings"), PLAYED)
+def test_an_onnx_model_acts_as_the_player_of_the_manual(tmp_path, agent, env, settings):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    trainer = simulator.Trainer(agent, env, agent_settings=settings, seeds=2).learn(300)
+    trainer.export(tmp_path / "policy.onnx", seed=1)
+    trainer.export(tmp_path / "policy.npz", seed=1)
+    exported = dict(np.load(tmp_path / "policy.npz"))
+    model = onnxruntime.InferenceSession(tmp_path / "policy.onnx")
+    seen = observations(trainer, env)
+    dtype = np.int64 if "int64" in model.get_inputs()[0].type else np.float32
+    (actions,) = model.run(["action"], {"observation": np.array(seen, dtype)})
+    act = player()
+    np.testing.assert_allclose(actions, [act(exported, obs) for obs in seen], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(("agent", "env", "settings"), PLAYED)
 def test_the_player_of_the_manual_acts_as_the_agent(tmp_path, agent, env, settings):
     run = simulator.run(agent, env, lab=tmp_path / "lab", agent_settings=settings, **QUICK)
@@ -176,7 +192,7 @@ def _flat_state(file: Any, start: str) -> dict[str, Any]:
 def test_files_of_others_are_not_replaced(tmp_path, engram, monkeypatch):
     monkeypatch.chdir(tmp_path)
     simulator.run("q_learning", "rooms", **QUICK)
-    for name in ("policy.npz", "policy.safetensors"):
+    for name in ("policy.npz", "policy.safetensors", "policy.onnx"):
         written = engram("export", "latest", name, "--seed", "2", "--json").json
         assert written["run"] == "r1"
         assert written["arrays"]["q"] == {"dtype": "float64", "shape": [6, 6]}
@@ -185,7 +201,7 @@ def test_files_of_others_are_not_replaced(tmp_path, engram, monkeypatch):
         assert (tmp_path / name).read_bytes() == first
         (tmp_path / name).write_text("mine")
         assert "already exists" in engram("export", "r1", name, code=2).err
-        engram("export", "r1", name, "--force")
+        engram("export", "r1", name, "--seed", "2", "--force")
     np.savez(tmp_path / "mine.npz", x=np.zeros(3))
     assert "already exists" in engram("export", "r1", "mine.npz", code=2).err
 
@@ -194,11 +210,12 @@ def test_files_of_others_are_not_replaced(tmp_path, engram, monkeypatch):
     ("words", "line"),
     [
         (("r9", "policy.npz"), "r9"),
-        (("r1", "policy.onnx"), "expected a file that ends in .npz or .safetensors"),
+        (("r1", "policy.txt"), "expected a file that ends in .npz, .safetensors or .onnx"),
+        (("r1", "policy.onnx"), "holds the policy of one seed, expected --seed"),
         (("r1", "-"), "expected a file that ends in"),
         (("r1", "policy.npz", "--seed", "7"), "seed 7: expected one of 0, 1, 2"),
         (("r1",), "expected engram export RUN FILE"),
-        (("r1", "lab/policy.npz"), "it is inside the lab"),
+        (("r1", "lab/runs/policy.npz"), "it is inside the lab"),
         (("r1", "none/policy.npz"), "cannot be written"),
         (("r2", "policy.npz"), "its policy has no arrays"),
     ],

@@ -9,9 +9,12 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.vector import utils as spaces_of
 
+import simulator
 from envs.common.gymnasium import adapter
 from envs.common.gymnasium.adapter import Config
+from envs.common.gymnasium.wrappers import ChosenParts
 from simulator.config.codec import settings_hash
 from simulator.config.run import build
 from simulator.core import registry
@@ -114,7 +117,7 @@ def test_several_parts_become_one_vector_in_the_order_asked_for():
         ),
         ("CartPole-v1", {"keys": ("all",)}, "keys all: it shows a Box, expected a Dict or a Tuple"),
         ("CartPole-v1", {"wrappers": (f"{__name__}:Refuses",)}, "Refuses: KeyError: 'oh'"),
-        ("CartPole-v1", {"wrappers": (f"{__name__}:Nothing",)}, "has no class Nothing, expected module:Wrapper"),
+        ("CartPole-v1", {"wrappers": (f"{__name__}:Nothing",)}, f"unknown name 'Nothing', expected one of {__name__}"),
         ("CartPole-v1", {"wrappers": ("no_such_module:X",)}, "cannot be imported: ModuleNotFoundError"),
         ("CartPole-v1", {"wrappers": ("X",)}, "wrapper X: expected module:Wrapper or ./file.py:Wrapper"),
     ],
@@ -176,3 +179,32 @@ def test_a_plain_minigrid_id_imports_minigrid(monkeypatch):
     )
     player = registry.load("envs", "MiniGrid-Test-5x5-v0")
     assert player.make([0], player.Config(keys=("camera",))).spec.observation == PICTURE
+
+
+@pytest.mark.parametrize(
+    ("make", "keys"), [(Rich, ["arm", "place"]), (Rich, ["place"]), (Pair, ["all"]), (Pair, ["1"])]
+)
+def test_a_trainer_takes_whole_observations_and_chosen_ones(make, keys):
+    own = make()
+    trainer = simulator.Trainer("random_walk", make(), env_settings={"keys": keys})
+    whole, _ = own.reset()
+    seen = ChosenParts(own, "own", keys)
+    chosen = seen.observation(whole)
+    columns = spaces_of.concatenate(
+        own.observation_space, [whole] * 3, spaces_of.create_empty_array(own.observation_space, 3)
+    )
+    for single in (whole, chosen):
+        action, _ = trainer.predict(single)
+        assert own.action_space.contains(np.int64(action))
+    for batch in ([whole] * 3, columns, np.stack([chosen] * 3)):
+        assert trainer.predict(batch)[0].shape == (3,)
+    np.testing.assert_array_equal(seen.chosen(columns), np.stack([chosen] * 3))
+    np.testing.assert_array_equal(seen.chosen(whole), chosen)
+
+
+@pytest.mark.parametrize("wrong", [{"camera": 3}, {}, [], [{"place": 1}], "left", (1, 2)])
+def test_what_is_no_observation_is_refused_in_one_line(wrong):
+    trainer = simulator.Trainer("random_walk", Rich(), env_settings={"keys": ["arm", "place"]})
+    with pytest.raises(ValueError, match=r"^predict: .*expected an observation of ") as refused:
+        trainer.predict(wrong)
+    assert "\n" not in str(refused.value)

@@ -91,7 +91,7 @@ def _tricks(lab: Path, outside: Path) -> dict[str, Path]:
     """Return paths that lead into a lab, to its database or to an irregular file."""
     database = lab / writing.LAB
     (outside / "link.html").symlink_to(database)
-    (outside / "dangling.html").symlink_to(lab / "new.html")
+    (outside / "dangling.html").symlink_to(lab / "runs" / "new.html")
     (outside / "folder").symlink_to(lab / "runs")
     os.link(database, outside / "hard.html")
     os.mkfifo(outside / "pipe.html")
@@ -103,9 +103,9 @@ def _tricks(lab: Path, outside: Path) -> dict[str, Path]:
     return {
         "database": database,
         "log": lab / f"{writing.LAB}-wal",
-        "inside": lab / "page.html",
+        "inside": lab / "lock",
         "deep": lab / "runs" / "r1" / "page.html",
-        "relative": outside / ".." / lab.name / "page.html",
+        "relative": outside / ".." / lab.name / "checked",
         "missing folder": lab / "a" / "b" / "page.html",
         "symbolic link": outside / "link.html",
         "dangling link": outside / "dangling.html",
@@ -142,7 +142,7 @@ def test_no_path_leads_into_a_lab_or_over_an_irregular_file(lab, tmp_path, monke
 def test_a_lab_that_lost_its_database_is_a_lab(lab):
     log = lab / f"{writing.LAB}-wal"
     (lab / writing.LAB).rename(log)
-    for place in (lab / "page.html", lab / "runs" / "r1" / "page.html"):
+    for place in (lab / "lock", lab / f"{writing.LAB}-shm", lab / "runs" / "r1" / "page.html"):
         with pytest.raises(ValueError, match="it is inside the lab"):
             write_page(SMALL, place, force=True)
     log.unlink()
@@ -233,7 +233,7 @@ def test_a_trainer_is_saved_over_a_trainer_and_over_nothing_else(tmp_path):
 def test_an_example_is_written_into_no_lab_and_over_no_file_without_force(lab, tmp_path, engram, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text("mine")
-    for words in (["mine.toml"], [str(lab / "new.toml")], [str(lab / "new.toml"), "--force"]):
+    for words in (["mine.toml"], [str(lab / "runs" / "new.toml")], [str(lab / "runs" / "new.toml"), "--force"]):
         assert engram("tournament", "--init", *words, code=2).err.count("\n") == 1
     assert (tmp_path / "mine.toml").read_text() == "mine"
     engram("tournament", "--init", "mine.toml", "--force")

@@ -89,10 +89,10 @@ def test_functions_play_games_among_strategies(rules, engram):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("python:rules.py:lene", "rules.py has no lene, expected a function of one observation"),
-        ("python:rules.py:number", "found 3, expected a function of one observation"),
+        ("python:rules.py:lene", "unknown name 'lene'; did you mean lean?, expected one of rules.py"),
+        ("python:rules.py:number", "found 3, expected a callable"),
         ("python:rules.py:three", "it takes 3 arguments without a default, expected a function of (obs), or a factory"),
-        ("python:no.py:act", "no.py: no such file, expected a Python file (.py)"),
+        ("python:no.py:act", "no.py:act: no such file, expected python:path/to/file.py:name"),
         ("python:act", "expected python:path/to/file.py:name or python:package.module:name"),
         ("python:no_such_module:act", "cannot be imported: ModuleNotFoundError"),
     ],

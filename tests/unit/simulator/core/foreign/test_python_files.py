@@ -303,3 +303,16 @@ def test_envs_of_a_file_are_offered(project: Path) -> None:
     )
     assert line_of("envs", "./helper.py:X").endswith("it has none")
     assert not [each for each in registry.candidates("envs") if each.startswith(python_files.PREFIX)]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("/home/me/grid.py:MyGrid-v0", "grid.py:MyGrid-v0"),
+        ("./envs/my_agent.py", "my_agent.py"),
+        ("python:a/b.py:f", "python:a/b.py:f"),
+        ("q_learning", "q_learning"),
+    ],
+)
+def test_a_path_is_shown_without_its_folder(name, shown):
+    assert python_files.without_folder(name) == shown

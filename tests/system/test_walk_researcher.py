@@ -1,0 +1,66 @@
+"""The researcher's walk: every file, command and line of Python of the manual's page, as they stand there."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import walks
+from tests.helpers.commands import Engram
+
+PAGE = "docs/walks/researcher.md"
+VARIES = re.compile(r"DQN|PPO|per second|^run |left out|^per ")  # by processor or by speed
+SPEED = re.compile(r"\b\d\d+,\d\d\d$")  # steps per CPU-second, in the last column
+
+
+@pytest.fixture
+def study(clean_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder from which Python imports, on a terminal of 100 columns."""
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.syspath_prepend(clean_folder)
+    monkeypatch.delitem(sys.modules, "maze", raising=False)
+    return clean_folder
+
+
+def check(shown: list[tuple[str, str]]) -> None:
+    """Compare the lines that the page shows with those that were printed, but for what varies."""
+    for expected, printed in shown:
+        lines = [_without_speed(line) for line in printed.splitlines()]
+        assert lines
+        for line in expected.splitlines():
+            assert VARIES.search(line) or _without_speed(line) in lines, f"{line}\nis not in\n{printed}"
+
+
+def _without_speed(line: str) -> str:
+    return SPEED.sub("", " ".join(line.split()))
+
+
+@pytest.mark.slow
+def test_the_walk(study: Path, engram: Engram) -> None:
+    shown = walks.walk(PAGE, study, engram)
+    assert len(shown) == 6
+    check(shown)
+    assert (study / "curves.pdf").read_bytes().startswith(b"%PDF")
+    assert "\\begin{tabular}" in (study / "table.tex").read_text()
+    assert (study / "table.md").read_text().count("\n| ") >= 5
+    assert len((study / "seeds.csv").read_text().splitlines()) == 1 + 4 * 16
+    assert "optimism 0.3" in (study / "report.html").read_text()
+    assert (study / "policy.npz").stat().st_size > 500
+
+
+@pytest.mark.slow
+@pytest.mark.optional
+@pytest.mark.skipif(
+    importlib.util.find_spec("stable_baselines3") is None, reason="stable_baselines3 is not installed (extra bench)"
+)
+def test_the_walk_beside_another_library(study: Path, engram: Engram) -> None:
+    shown = walks.walk(PAGE, study, engram, optional=True)
+    assert len(shown) == 7
+    check(shown)
+    assert "PPO" in shown[-1][1]
+    assert (study / "all.pdf").read_bytes().startswith(b"%PDF")
