@@ -74,8 +74,8 @@ def check_place(path: Path, *, force: bool = False, in_lab: bool = False) -> Pat
     """Resolve a path, links followed, if a file may be written there.
 
     Raises:
-        ValueError: it is among what a lab stores, or a lab's database; there is a folder, a pipe, a device; there is a file that
-            Engram did not write, or that was changed since, without ``force``; one line.
+        ValueError: it is among what a lab stores, or a lab's database; there is a folder, a pipe, a device; there is a
+            file that Engram did not write, or that was changed since, without ``force``; one line.
     """
     name = _named(path)
     try:
