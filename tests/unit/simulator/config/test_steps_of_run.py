@@ -5,6 +5,7 @@ import pytest
 
 from agents import dqn, hill_climbing
 from agents.common.replay.prioritized import PrioritySettings
+from agents.dqn.agent import resolved
 from agents.dqn.update import make_hyperparams, update_params
 from simulator.config.codec import from_toml, to_toml
 from simulator.config.presets import find
@@ -50,7 +51,7 @@ def test_stored_settings_keep_that_the_schedule_follows_the_run():
 
 
 def test_schedules_are_endless_outside_of_a_run():
-    hyper = make_hyperparams(dqn.Config(), np.array([[2, 0, 1]]))
+    hyper = make_hyperparams(resolved(dqn.Config()), np.array([[2, 0, 1]]))
     assert update_params(hyper, 10**6).beta == pytest.approx(0.4, abs=1e-5)
     assert hyper.beta_steps == ENDLESS
     assert hill_climbing.Config().anneal_steps is None
