@@ -41,8 +41,9 @@ class Config:
     """discount per step; none: the environment's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
     discount_states: bool = False
     """multiply the advantage of step t by gamma**t, as the theorem has it; off: the factor is dropped, as is usual"""
-    normalize_advantages: bool = True
-    """advantages of a batch get mean 0 and standard deviation 1; that of a batch of a single step stays as it is"""
+    normalize_advantages: bool | None = None
+    """advantages of a batch get mean 0 and standard deviation 1; that of a batch of a single step stays as it is; none:
+    on, with a recurrence off, where a policy that is always right would learn from noise"""
     ent_coef: NonNegative | None = None
     """weight of the policy's entropy in the loss, in return per nat and step; none: 0, with a recurrence 0.01"""
     value_steps: Count = 4
@@ -60,7 +61,7 @@ class Config:
     conv: ConvSettings = field(default_factory=ConvSettings)
     """policy and value network where observations are images"""
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
-    """optimizer of the policy; learning_rate none: 5e-3, with a recurrence 1e-3 and gradients clipped to 0.5"""
+    """optimizer of the policy; learning_rate none: 5e-3, with a recurrence 2e-3 and gradients clipped to 0.5"""
     value_optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     """optimizer of the value baseline; learning_rate none: 1e-2, with a recurrence gradients are clipped to 0.5"""
 
@@ -263,7 +264,8 @@ def resolved(config: Config) -> Config:
     return replace(
         config,
         ent_coef=(0.01 if recurrent else 0.0) if config.ent_coef is None else config.ent_coef,
-        optimizer=config.optimizer.filled(1e-3 if recurrent else 5e-3, norm),
+        normalize_advantages=not recurrent if config.normalize_advantages is None else config.normalize_advantages,
+        optimizer=config.optimizer.filled(2e-3 if recurrent else 5e-3, norm),
         value_optimizer=config.value_optimizer.filled(1e-2, norm),
     )
 
