@@ -62,7 +62,7 @@ class FlagProbe:
     def _begin(self, i: int) -> None:
         self._flag[i] = -self._flag[i]
         self._time[i] = 0
-        self._length[i] = self._config.delay + self._streams[i].integers(self._config.spread + 1)
+        self._length[i] = self._config.delay + int(self._streams[i].random() * (self._config.spread + 1))
         self._look(i)
 
     def _look(self, i: int) -> None:

@@ -25,6 +25,7 @@ from tests.laws.players import session
 from tests.laws.recurrences import AGENTS, BURN_IN, LENGTH, MIXED, PROBE, RECURRENCES, STARTS, play, probe, twin
 
 TOLERANCE = 2e-5
+NOISY = {**MIXED, "noise": 3.0}
 each = pytest.mark.parametrize("name", RECURRENCES)
 each_in_both = pytest.mark.parametrize(("agent", "name"), [(agent, name) for agent in AGENTS for name in RECURRENCES])
 
@@ -284,16 +285,16 @@ def _poison(agent, state):
 
 @each_in_both
 def test_an_evaluation_equals_episodes_unrolled_by_hand(agent, name):
-    one = probe(agent, name, seeds=2)
-    one.play(2 * STARTS)
+    one = probe(agent, name, seeds=2, env=NOISY, **_no_update(agent))  # first weights choose now this, now that
+    one.play(30)
     returns = one.evaluator().evaluate(one.agent, one.step).returns[:, :6]
-    scripted = _returns(name, one, 6)
-    assert len(np.unique(scripted)) > 2
+    scripted, chosen = _returns(name, one, 6)
+    assert chosen == {0, 1}
     np.testing.assert_allclose(returns, scripted, atol=1e-6)
 
 
 def _returns(name, one, n_episodes):
-    """Returns [S, E] of greedy episodes; each action comes from the whole episode before it."""
+    """Returns [S, E] of greedy episodes, and the actions chosen; each comes from the whole episode before it."""
     net = one.agent.policy()._net
     n_seeds = len(one.seeds)
     modules = [twin(name, net, i) for i in range(n_seeds)]
@@ -303,8 +304,10 @@ def _returns(name, one, n_episodes):
     found = [[] for _ in range(n_seeds)]
     rows = [[_inputs(obs[i])] for i in range(n_seeds)]
     total = np.zeros(n_seeds)
+    chosen = set()
     while min(map(len, found)) < n_episodes:
         actions = np.array([_greedy(modules[i], rows[i]) for i in range(n_seeds)])
+        chosen |= set(actions.tolist())
         step = env.step(actions)
         total += step.reward
         for i in range(n_seeds):
@@ -313,7 +316,7 @@ def _returns(name, one, n_episodes):
                 found[i].append(total[i])
                 total[i] = 0.0
                 rows[i] = [_inputs(step.obs[i])]
-    return np.array([row[:n_episodes] for row in found])
+    return np.array([row[:n_episodes] for row in found]), chosen
 
 
 def _inputs(obs, last_action=-1, last_reward=0.0):
@@ -326,14 +329,14 @@ def _greedy(module, rows):
 
 @each_in_both
 def test_predict_carries_the_state_for_one_observation_and_for_a_batch(agent, name):
-    settings = by_hand.settings_of(agent, name)
-    trainer = Trainer({"name": agent, **settings}, {"name": PROBE, **MIXED}, seeds=2, threads=1)
-    trainer.learn(2 * STARTS)
+    settings = by_hand.settings_of(agent, name, **_no_update(agent))
+    trainer = Trainer({"name": agent, **settings}, {"name": PROBE, **NOISY}, seeds=2, threads=1)
+    trainer.learn(30)
     seed = trainer.seeds[1]
     module = twin(name, trainer._session.agent.policy()._net, 1)
     draw = np.random.default_rng(0)
     n_rows, n_steps = 3, 40
-    obs = draw.standard_normal((n_steps, n_rows, 3)).astype(np.float32)
+    obs = NOISY["noise"] * draw.standard_normal((n_steps, n_rows, 3)).astype(np.float32)
     start = draw.random((n_steps, n_rows)) < 0.2
     start[0] = True
     reward = draw.standard_normal((n_steps, n_rows)).astype(np.float32)
@@ -354,7 +357,9 @@ def test_predict_carries_the_state_for_one_observation_and_for_a_batch(agent, na
         assert single == expected[0]
         before = actions
         chosen += expected
-    assert len(set(chosen)) == 2
+    assert set(chosen) == {0, 1}
+    with pytest.raises(ValueError, match="predict: state: expected what predict returned"):
+        trainer.predict(obs[0], state[:1], start[0], reward=reward[0])
 
 
 # Seeds, checkpoints, rollouts.
