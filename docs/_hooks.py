@@ -46,6 +46,7 @@ FOLDERS = {
     "envs": "envs",
     "games": "envs/games",
     "challenges": "envs/patterns",
+    "components": "agents/components",
 }
 
 

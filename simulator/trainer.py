@@ -226,9 +226,9 @@ class Trainer:
         if state is None:
             state = tuple(np.zeros((len(obs), *part.shape[1:]), part.dtype) for part in zero)
             begins = np.ones(len(obs), np.bool_)
-        parts = tuple(np.asarray(part).reshape(-1, *np.shape(like)[1:]) for part, like in zip(state, zero, strict=True))
-        if any(len(part) != len(obs) for part in parts) or len(begins) != len(obs):
-            raise ValueError(f"predict: state or episode_start: expected one for each of {len(obs)} observations")
+        if len(begins) != len(obs):
+            raise ValueError(f"predict: episode_start: expected one for each of {len(obs)} observations")
+        parts = _state_parts(state, zero, len(obs))
         if reward is None and zero[-1].shape[1] and not begins.all():
             raise ValueError("predict: reward is missing: expected that of the step before, which this recurrence sees")
         rewards = np.zeros(len(obs)) if reward is None else np.broadcast_to(np.ravel(reward), len(obs))
@@ -552,6 +552,21 @@ def _batch(observation: Any, declared: spaces.Space[Any], seen: spaces.Space[Any
         shown = " ".join(np.array2string(np.asarray(observation, object), threshold=4).split())[:60]
         raise BadInputError(f"predict: {shown}: {expected}") from None
     return values.astype(seen.dtype), is_single
+
+
+def _state_parts(state: Any, like: tuple[Array, ...], n_rows: int) -> tuple[Array, ...]:
+    """Return the parts of a state for ``predict``, arrays [B, ...].
+
+    Raises:
+        ValueError: ``predict`` of this policy returned no such state; one line.
+    """
+    try:
+        parts = tuple(np.asarray(part, zero.dtype) for part, zero in zip(state, like, strict=True))
+        if all(part.shape == (n_rows, *zero.shape[1:]) for part, zero in zip(parts, like, strict=True)):
+            return parts
+    except (ValueError, TypeError):
+        pass
+    raise ValueError(f"predict: state: expected what predict returned, or None, for each of {n_rows} observations")
 
 
 def _indices(observation: Any, declared: Any) -> tuple[Array, bool]:

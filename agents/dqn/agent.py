@@ -16,7 +16,7 @@ from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.networks.recurrent import Carry, recurrence_of, refuse_recurrence
 from agents.common.replay.buffer import load_replay, save_replay
 from agents.common.replay.prioritized import PrioritySettings, load_priorities, save_priorities
-from agents.common.replay.sequences import SequenceSettings, load_sequences, save_sequences
+from agents.common.replay.sequences import SequenceSettings, begin_in_episode, load_sequences, save_sequences
 from agents.common.spaces import is_image, legal_mask, uniform_best
 from agents.dqn.learner import CompiledLearner
 from agents.dqn.update import copies_at, make_sampler, trains_at
@@ -247,6 +247,8 @@ class DQN:
         self._learner.state = self._learner.state._replace(hyper=hyper)
         for name, array in self._arrays().items():
             array[...] = state[name]
+        if self._learner.recurrence and "replay" not in state:
+            begin_in_episode(self._learner.state.replay)
 
     def _arrays(self) -> dict[str, Array]:
         state = self._learner.state
@@ -330,6 +332,24 @@ def resolved(config: Config) -> Config:
     )
 
 
+def _check_sequences(sequence: SequenceSettings, learning_starts: int) -> None:
+    """Refuse sequences that are shorter than their parts, or that are not complete when learning starts.
+
+    Raises:
+        ValueError: they are.
+    """
+    for name in ("overlap", "burn_in"):
+        if getattr(sequence, name) >= sequence.length:
+            raise ValueError(
+                f"agent.sequence.{name} = {getattr(sequence, name)}: expected less than agent.sequence.length, "
+                f"{sequence.length}"
+            )
+    if learning_starts < sequence.length:  # until then there may be no sequence
+        raise ValueError(
+            f"agent.learning_starts = {learning_starts}: expected at least agent.sequence.length, {sequence.length}"
+        )
+
+
 def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
     """Make learners for an environment of discrete actions.
 
@@ -346,6 +366,8 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
         raise ValueError(
             f"agent.learning_starts = {config.learning_starts}: expected at least agent.n_step, {config.n_step}"
         )
+    if config.recurrence is not None:
+        _check_sequences(config.sequence, config.learning_starts)
     if device() == "cpu" and not is_image(spec):
         return DQN(spec, seed_list, CompiledLearner(spec, seed_list, config, recurrence_of(config.recurrence)))
     refuse_recurrence(spec, config.recurrence)

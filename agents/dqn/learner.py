@@ -48,6 +48,7 @@ from agents.dqn.update import (
     act,
     action_values,
     apply_gradient,
+    copies_at,
     encode,
     forward,
     forward_obs,
@@ -57,9 +58,10 @@ from agents.dqn.update import (
     make_sampler,
     polyak_update,
     store_steps,
+    trains_at,
 )
 from simulator.core import rng
-from simulator.core.jit import Seeds, jit, jit_implementation, parallel_for, specialize
+from simulator.core.jit import Seeds, function_pointer, jit, jit_callback, jit_implementation, parallel_for, specialize
 from simulator.core.protocols import Array, EnvSpec, Step
 from simulator.core.vector_batch import VectorBatch
 
@@ -137,12 +139,18 @@ def values_all(net, observations, hyper, sampler, obs, values):
                 values[i, b, legal[m]] = sampler.q[i, legal[m]]
 
 
+learn_seeds = jit_callback(learn)  # called by its address: a caller that contained it would compile it once more
+
+
 @jit
-def learn_block(first, last, state, clock):
-    """Let the seeds from ``first`` to before ``last`` learn, one after the other, in the same working space."""
+def learn_block(first, last, state, clock, learn_entry):
+    """Let the seeds from ``first`` to before ``last`` learn, one after the other, in the same working space.
+
+    ``learn_entry`` is the address of :func:`agents.dqn.update.learn`.
+    """
     for i in range(first, last):
         if state.failed_at[i] == 0:
-            learn(state, clock, Seeds(i, i + 1, first))
+            learn_entry(state, clock, Seeds(i, i + 1, first))
 
 
 class RolloutBuffers(NamedTuple):
@@ -157,8 +165,11 @@ class RolloutBuffers(NamedTuple):
 
 
 @jit
-def rollout_block(first, last, state, env_batch, clock, buffers):
-    """Let the seeds from ``first`` to before ``last`` act, step, store and learn, one seed after the other."""
+def rollout_block(first, last, state, env_batch, clock, buffers, learn_entry):
+    """Let the seeds from ``first`` to before ``last`` act, step, store and learn, one seed after the other.
+
+    ``learn_entry`` is the address of :func:`agents.dqn.update.learn`.
+    """
     step = env_batch.step
     for i in range(first, last):
         seeds = Seeds(i, i + 1, first)
@@ -192,8 +203,8 @@ def rollout_block(first, last, state, env_batch, clock, buffers):
             if broken >= 0:
                 buffers.broken_at[i] = t + 1
                 break
-            if state.failed_at[i] == 0:
-                learn(state, now + 1, seeds)
+            if state.failed_at[i] == 0 and (trains_at(state.hyper, now + 1) or copies_at(state.hyper, now + 1)):
+                learn_entry(state, now + 1, seeds)
 
 
 class CompiledLearner:
@@ -296,8 +307,12 @@ class CompiledLearner:
         )
 
     @cached_property
+    def _learn_entry(self) -> Any:
+        return function_pointer(learn_seeds, self.state, 0, Seeds(0, 1, 0))
+
+    @cached_property
     def _learn(self) -> Any:
-        return specialize(learn_block, 0, 1, self.state, 0)
+        return specialize(learn_block, 0, 1, self.state, 0, self._learn_entry)
 
     def act(self, obs: Array, clock: int) -> Array:
         """Return exploring actions int64 [S] at stored observations [S, F], after ``clock`` environment steps."""
@@ -323,7 +338,9 @@ class CompiledLearner:
 
     def learn(self, clock: int) -> None:
         """Learn after environment step ``clock``."""
-        parallel_for(lambda first, last: self._learn(first, last, self.state, clock), len(self._actions))
+        enter = self._learn
+        entry = self._learn_entry
+        parallel_for(lambda first, last: enter(first, last, self.state, clock, entry), len(self._actions))
 
     def rollout(self, env_batch: VectorBatch, n: int, clock: int) -> RolloutBuffers:
         """Act, step, store and learn for ``n`` steps after the first ``clock`` ones."""
@@ -332,9 +349,12 @@ class CompiledLearner:
         buffers = self._buffers
         buffers.broken_at[:] = 0
         if self._rollout_entry is None:
-            self._rollout_entry = specialize(rollout_block, 0, 1, self.state, env_batch, 0, buffers)
+            self._rollout_entry = specialize(rollout_block, 0, 1, self.state, env_batch, 0, buffers, self._learn_entry)
         enter = self._rollout_entry
-        parallel_for(lambda first, last: enter(first, last, self.state, env_batch, clock, buffers), len(self._actions))
+        entry = self._learn_entry
+        parallel_for(
+            lambda first, last: enter(first, last, self.state, env_batch, clock, buffers, entry), len(self._actions)
+        )
         return buffers
 
     def frozen(self) -> AnyNet:

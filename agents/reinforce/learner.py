@@ -54,7 +54,16 @@ from agents.reinforce.update import (
     make_state,
     update,
 )
-from simulator.core.jit import Seeds, jit, jit_implementation, jit_inline, parallel_for, specialize
+from simulator.core.jit import (
+    Seeds,
+    function_pointer,
+    jit,
+    jit_callback,
+    jit_implementation,
+    jit_inline,
+    parallel_for,
+    specialize,
+)
 from simulator.core.protocols import Array, EnvSpec
 
 CHUNK = 128  # rows that pass through a network at once: they stay in the cache
@@ -182,11 +191,18 @@ def outputs_all(net, observations, head, obs, outputs):
             forward_step(net, i, i, head.inputs[i], head.carry, outputs[i, b])
 
 
+update_seeds = jit_callback(update)  # called by its address: a caller that contained it would compile it once more
+
+
 @jit
-def update_block(first, last, state, policy_lr_scale, value_lr_scale):
-    """Update the seeds from ``first`` to before ``last``, one after the other, in the same working space."""
+def update_block(first, last, state, policy_lr_scale, value_lr_scale, update_entry):
+    """Update the seeds from ``first`` to before ``last``, one after the other, in the same working space.
+
+    ``update_entry`` is the address of :func:`agents.reinforce.update.update`.
+    """
     for i in range(first, last):
-        update(state, policy_lr_scale, value_lr_scale, Seeds(i, i + 1, first))
+        if state.batch.n_episodes[i] == state.batch.end.shape[1]:
+            update_entry(state, policy_lr_scale, value_lr_scale, Seeds(i, i + 1, first))
 
 
 class CompiledPolicyLearner:
@@ -248,10 +264,17 @@ class CompiledPolicyLearner:
     def update(self, policy_lr_scale: float, value_lr_scale: float) -> None:
         """Update the seeds whose batches are complete, and empty these."""
         state = self.state
+        policy_scale = float(policy_lr_scale)
+        value_scale = float(value_lr_scale)
+        entry = self._update_entry
         parallel_for(
-            lambda first, last: update_block(first, last, state, policy_lr_scale, value_lr_scale),
+            lambda first, last: update_block(first, last, state, policy_scale, value_scale, entry),
             len(state.head.outputs),
         )
+
+    @cached_property
+    def _update_entry(self) -> Any:
+        return function_pointer(update_seeds, self.state, 1.0, 1.0, Seeds(0, 1, 0))
 
     def frozen(self) -> AnyNet:
         """Copies of the policy networks."""

@@ -84,20 +84,34 @@ def jit_or_python(*, inline: bool) -> Callable[..., Any]:
 def jit_implementation(generic: Callable[..., Any], *, inline: bool, of: type[Any] | None = None) -> Callable[..., Any]:
     """Let compiled code that calls the plain function ``generic`` call the decorated function in its place.
 
-    With ``of``, a class of named tuples, only where the first argument is one or has one as a field: so a function can
-    have an implementation for each kind of network or replay.
+    With ``of``, a class of named tuples, only where the first argument is one, or else has one as a field: so a
+    function can have an implementation for each kind of network or replay.
     """
+    kinds = _kinds.setdefault(generic, [])
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        kinds.append(of)
+
         @wraps(function)  # numba compares the signatures
         def implementation(*args: Any) -> Callable[..., Any] | None:
-            kinds = [args[0], *getattr(args[0], "types", ())]
-            return function if of is None or any(getattr(kind, "instance_class", 0) is of for kind in kinds) else None
+            return function if of is None or of in _classes(args[0], kinds) else None
 
         overload(generic, jit_options={**_PLAIN, "forceinline": inline, "_nrt": False})(implementation)
         return function
 
     return register
+
+
+_kinds: dict[Callable[..., Any], list[type[Any] | None]] = {}  # classes for which a function has implementations
+
+
+def _classes(kind: Any, known: list[type[Any] | None]) -> list[type[Any]]:
+    """Return the class of an argument if there is an implementation for it, and those of its fields otherwise.
+
+    A network may have one of another kind as a field.
+    """
+    own = getattr(kind, "instance_class", None)
+    return [own] if own in known else [getattr(part, "instance_class", None) for part in getattr(kind, "types", ())]
 
 
 def compiled_only(function: Callable[..., Any]) -> Callable[..., Any]:

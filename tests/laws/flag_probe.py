@@ -1,110 +1,120 @@
-"""Flag: a probe of memory. A flag at step t, its reward at step t + k, the opposite flag in the next episode.
+"""The flag probe: a flag is shown in an episode's first step, and its reward waits at the episode's end.
 
-The flag, -1 or +1, is seen at one step of an episode. ``delay`` steps later the action must name it: action 0 for -1,
-action 1 for +1; that pays 1, the other action -1, and the episode ends. Flags alternate, so a state that is carried
-over an end names the wrong flag every time, and one that is reset a step late, or rebuilt without an episode's first
-observation, knows none. Whoever forgets the flag gets 0 on average over two episodes. It is a player by dotted path:
-``make(seeds, config)``.
+Observations: the flag, +1 or -1, in the first step and 0 later; 1 in the last step, where the action is asked for; and
+noise. The last action earns 1 where it names the flag, 0 for -1 and 1 for +1, and costs 1 elsewhere; every other step
+earns its action times ``wage``. The next episode shows the opposite flag. Episodes last ``delay`` steps and up to
+``spread`` more; some are cut before their end. No policy of the latest observation earns more than 0 in the mean.
 
-========  ==============================================================
-observed  float32 [2]
-========  ==============================================================
-0         the flag at step ``at``, else 0
-1         1 at the step whose action counts, else 0
-========  ==============================================================
+One environment finds most mistakes of a recurrence: a state that is reset late, early or never, sequences that cross an
+end, a cell that sees nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from gymnasium import spaces
 
+from simulator.core import rng
 from simulator.core.protocols import Array, EnvSpec, State, Step
 from simulator.core.scene import Scene
 
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the flag."""
+    """The probe's times."""
 
-    at: int = 0
-    """step of an episode at which the flag is seen"""
     delay: int = 3
-    """steps from the flag to the action that counts, at least 1"""
-    staggered: bool = True
-    """episodes of seed n are n % 3 steps longer, so that seeds end at different times"""
-    truncates: bool = False
-    """cut episodes instead of terminating them"""
+    """steps of the shortest episode"""
+    spread: int = 0
+    """steps that an episode may last longer, by chance"""
+    cut: float = 0.0
+    """share of the steps that cut their episode"""
+    wage: float = 0.0
+    """reward of action 1 in any step but the last"""
+    noise: float = 1.0
+    """standard deviation of the third input"""
 
 
-class Flag:
-    """S flags; the first one of seed n is +1 where n is odd."""
+class FlagProbe:
+    """S flag probes, each on a stream of its own."""
 
-    def __init__(self, seed_list: Sequence[int], config: Config) -> None:
-        seeds = np.array([seed % 6 for seed in seed_list], np.int64)
-        self.last_step = config.at + config.delay + (seeds % 3 if config.staggered else 0 * seeds)
-        self.flag = 2 * (seeds % 2) - 1
-        self.time = np.zeros_like(seeds)
+    def __init__(self, seed_list: list[int], config: Config) -> None:
         self.spec = EnvSpec(
-            "flag",
-            spaces.Box(-1.0, 1.0, (2,), np.float32),
-            spaces.Discrete(2),
-            config.at + config.delay + 3,
-            random_score=0.0,
-            reward_threshold=0.9,
-            optimal_return=1.0,
-            memoryless_return=0.0,
+            "flag-probe", spaces.Box(-9.0, 9.0, (3,), np.float32), spaces.Discrete(2), config.delay + config.spread
         )
         self._config = config
+        self._streams = rng.generators(seed_list, "env")
+        n = len(seed_list)
+        self._flag = np.ones(n)
+        self._time = np.zeros(n, np.int64)
+        self._length = np.zeros(n, np.int64)
+        self._obs = np.zeros((n, 3), np.float32)
 
     def reset(self) -> Array:
-        """Start an episode with the current flag."""
-        self.time[:] = 0
-        return self.observe()
+        """Begin the first episodes."""
+        for i, stream in enumerate(self._streams):
+            self._flag[i] = 1.0 if stream.random() < 0.5 else -1.0
+            self._begin(i)
+        return self._obs.copy()
 
-    def observe(self) -> Array:
-        """Return the flag where it is seen, and whether the action counts, [S, 2]."""
-        is_seen = self.time == self._config.at
-        return np.stack([self.flag * is_seen, self.time == self.last_step], axis=1).astype(np.float32)
+    def _begin(self, i: int) -> None:
+        self._flag[i] = -self._flag[i]
+        self._time[i] = 0
+        self._length[i] = self._config.delay + int(self._streams[i].random() * (self._config.spread + 1))
+        self._look(i)
+
+    def _look(self, i: int) -> None:
+        shown = self._flag[i] if self._time[i] == 0 else 0.0
+        asked = float(self._time[i] == self._length[i] - 1)
+        noise = self._config.noise * self._streams[i].standard_normal()
+        self._obs[i] = (shown, asked, min(max(noise, -9.0), 9.0))
 
     def step(self, actions: Array) -> Step:
-        """Go on by one step."""
-        done = self.time == self.last_step
-        is_right = np.asarray(actions) == (self.flag > 0)
-        reward = np.where(done, np.where(is_right, 1.0, -1.0), 0.0).astype(np.float32)
-        self.time = self.time + 1
-        final_obs = self.observe()
-        self.time = np.where(done, 0, self.time)
-        self.flag = np.where(done, -self.flag, self.flag)
-        none = np.zeros_like(done)
-        ends = (none, done) if self._config.truncates else (done, none)
-        return Step(self.observe(), reward, *ends, final_obs)
+        """Step every probe."""
+        n = len(self._flag)
+        reward = np.zeros(n, np.float32)
+        terminated = np.zeros(n, np.bool_)
+        truncated = np.zeros(n, np.bool_)
+        final_obs = np.zeros((n, 3), np.float32)
+        for i in range(n):
+            self._time[i] += 1
+            terminated[i] = self._time[i] == self._length[i]
+            if terminated[i]:
+                reward[i] = 1.0 if (actions[i] == 1) == (self._flag[i] > 0.0) else -1.0
+            else:
+                reward[i] = self._config.wage * actions[i]
+                truncated[i] = self._streams[i].random() < self._config.cut
+            self._look(i)
+            final_obs[i] = self._obs[i]
+            if terminated[i] or truncated[i]:
+                self._begin(i)
+        return Step(self._obs.copy(), reward, terminated, truncated, final_obs)
 
     def scene(self, index: int) -> Scene:
-        """Tell the flag and the step."""
-        facts = {"flag": f"{self.flag[index]:+d}", "step": str(self.time[index])}
-        return Scene("flag", actions=("minus", "plus"), facts=facts)
+        """There is nothing to see."""
+        return Scene("flag probe")
 
     def state(self) -> State:
-        """Return flags and steps."""
-        return {"flag": self.flag.copy(), "time": self.time.copy()}
+        """Return everything."""
+        return {
+            "streams": np.array([rng.pack_state(stream.bit_generator) for stream in self._streams]),
+            **{name: getattr(self, f"_{name}").copy() for name in ("flag", "time", "length", "obs")},
+        }
 
     def restore(self, state: State) -> bool:
-        """Continue from ``state``; always exact."""
-        self.flag = np.array(state["flag"], np.int64)
-        self.time = np.array(state["time"], np.int64)
+        """Continue exactly."""
+        self._streams = [np.random.Generator(rng.unpack_state(packed)) for packed in state["streams"]]
+        for name in ("flag", "time", "length", "obs"):
+            getattr(self, f"_{name}")[...] = state[name]
         return True
 
+    def observe(self) -> Array:
+        """Return the current observations."""
+        return self._obs.copy()
 
-def make(seed_list: Sequence[int], config: Config) -> Flag:
-    """Make one flag for every seed.
 
-    Raises:
-        ValueError: the flag before the first step, or a delay below 1.
-    """
-    if config.at < 0 or config.delay < 1:
-        raise ValueError(f"flag: at = {config.at}, delay = {config.delay}: expected at least 0 and at least 1")
-    return Flag(seed_list, config)
+def make(seed_list: list[int], config: Config) -> FlagProbe:
+    """Make the probe for these seeds."""
+    return FlagProbe(list(seed_list), config)

@@ -11,13 +11,25 @@ from simulator.store.run_store import Store
 from simulator.training import loop
 
 EVERY = 0.01  # seconds between checkpoints
-STEPS = {"rooms": 300_000, "FrozenLake-v1": 300_000}
+STEPS = {"rooms": 300_000, "FrozenLake-v1": 300_000, "recurrent": 4_000}
+RECURRENT = {  # episodes of CartPole are longer than the time between checkpoints: what is carried has to be in them
+    "name": "dqn",
+    "learning_starts": 100,
+    "batch_size": 4,
+    "buffer_size": 1_000,
+    "sequence": {"length": 8, "overlap": 4, "burn_in": 2},
+    "network": {"hidden": [8]},
+    "recurrence": {"name": "elman", "units": 8, "last_reward": True},
+}
 
 
-def settings(env: str, steps: int) -> RunConfig:
-    """Return the settings of a run of 16 seeds."""
-    tables = {"agent": {"name": "q_learning", "step_size": 0.1}, "env": {"name": env}}
-    return build({"seeds": 16, "steps": steps, "eval_episodes": 5, "threads": 1, **tables})
+def settings(kind: str, steps: int) -> RunConfig:
+    """Return the settings of a run: tabular in an environment, or recurrent."""
+    if kind == "recurrent":
+        players = {"seeds": 3, "agent": RECURRENT, "env": {"name": "CartPole-v1"}}
+    else:
+        players = {"seeds": 16, "agent": {"name": "q_learning", "step_size": 0.1}, "env": {"name": kind}}
+    return build({"steps": steps, "eval_episodes": 5, "threads": 1, **players})
 
 
 def play(lab: Path, config: RunConfig) -> RunSnapshot:
@@ -34,7 +46,7 @@ def child(lab: Path, config: RunConfig) -> None:
     play(lab, config)
 
 
-for _env in STEPS:
-    _session = loop.Session(settings(_env, 20))
-    _session.play(20)
-    _session.evaluator().evaluate(_session.agent, 20)
+for _kind in STEPS:
+    _session = loop.Session(settings(_kind, 200))
+    _session.play(200)
+    _session.evaluator().evaluate(_session.agent, 200)

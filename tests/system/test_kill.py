@@ -18,7 +18,7 @@ from tests.system import killed
 
 pytestmark = pytest.mark.kill
 
-KILLS, BATCHES = 60, 10  # over both environments; every first run of a batch is killed once more while it goes on
+KILLS, BATCHES = 60, 10  # over all kinds of runs; every first run of a batch is killed once more while it goes on
 
 
 @cache
@@ -37,7 +37,7 @@ def _rows(lab: Path):
 
 @pytest.fixture(scope="module", params=killed.STEPS)
 def undisturbed(request, tmp_path_factory):
-    """Return the environment, its run's settings, the undisturbed result, and the seconds that a child takes for it."""
+    """Return the settings of a run, its undisturbed result, and the seconds that a child takes for it."""
     config = killed.settings(request.param, killed.STEPS[request.param])
     lab = tmp_path_factory.mktemp("whole")
     child = _processes().Process(target=killed.child, args=(lab, config))

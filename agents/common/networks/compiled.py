@@ -169,9 +169,7 @@ def _forward_dense(net, i, w, x, sequences):
     dense.forward(net, i, w, x)
 
 
-@jit_implementation(forward, inline=False, of=RecurrentNet)
-def _forward_recurrent(net, i, w, x, sequences):
-    recurrent.forward(net, i, w, x, sequences)
+jit_implementation(forward, inline=False, of=RecurrentNet)(recurrent.forward.py_func)
 
 
 @compiled_only
@@ -205,9 +203,7 @@ def _backward_dense(net, i, w, x, dy, sequences):
     dense.backward(net, i, w, x, dy)
 
 
-@jit_implementation(backward, inline=False, of=RecurrentNet)
-def _backward_recurrent(net, i, w, x, dy, sequences):
-    recurrent.backward(net, i, w, x, dy, sequences)
+jit_implementation(backward, inline=False, of=RecurrentNet)(recurrent.backward.py_func)
 
 
 @compiled_only
@@ -269,7 +265,8 @@ def _forward_after_dense(net, i, w, row, n_rows, x, out):
 
 @jit_implementation(forward_after, inline=True, of=RecurrentNet)
 def _forward_after_recurrent(net, i, w, row, n_rows, x, out):
-    for at in range(len(net.layers)):
+    for at in range(len(net.layout)):
+        carry = recurrent.layer_at(net, at).carry
         for k in range(net.carried):
-            net.end_state[w, net.layers[at].carry + k] = net.state[w, at, row * net.carried + k]
+            net.end_state[w, carry + k] = net.state[w, at, row * net.carried + k]
     recurrent.forward_step(net, i, w, x, net.end_state[w], out)

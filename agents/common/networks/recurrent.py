@@ -163,7 +163,7 @@ class RecurrentNet(NamedTuple):
     """S recurrent networks of one shape, and working space for W batches of up to T rows in B sequences."""
 
     cell: Any
-    layers: tuple[Layer, ...]
+    layout: Array  # int64 [L, 3], a layer a row; see ``Layer``
     units: int  # H
     columns: int  # G, of z and u
     carried: int  # numbers that a layer carries
@@ -193,6 +193,11 @@ class RecurrentNet(NamedTuple):
     step_hidden: Array  # float32 [W, B * H], of the sequences that go on
     step_u: Array  # float32 [W, B * G]
     acting: Array  # float32 [W, 2 G + carried + saved + H + in], scratch of a single step
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Where each layer lies."""
+        return tuple(Layer(*map(int, row)) for row in self.layout)
 
 
 class Carry(NamedTuple):
@@ -230,7 +235,7 @@ def make_recurrent_net(
 
     return RecurrentNet(
         cell=recurrence.cell,
-        layers=recurrence.layout(n_in),
+        layout=np.array(recurrence.layout(n_in), np.int64),
         units=units,
         columns=columns,
         carried=carried,
@@ -356,7 +361,7 @@ def forward(net, i, w, x, sequences):
     """Unroll seed i over the rows x [T, in] of its sequences; outputs are left in ``net.head.outputs[w]``."""
     n_rows = x.shape[0]
     inputs = x
-    for at in range(len(net.layers)):
+    for at in range(len(net.layout)):
         _forward_layer(net, at, i, w, inputs, sequences)
         inputs = net.hidden[w, at, : n_rows * net.units].reshape((n_rows, net.units))
     if net.skip:
@@ -377,6 +382,12 @@ class Parts(NamedTuple):
     weight_h: int
     bias: int
     hidden_bias: int
+
+
+@jit_inline
+def layer_at(net, at):
+    """Return where a layer lies; an array holds it, so that code is compiled once for any number of layers."""
+    return Layer(net.layout[at, 0], net.layout[at, 1], net.layout[at, 2])
 
 
 @jit_inline
@@ -413,7 +424,7 @@ def _longest(end):
 
 @jit
 def _forward_layer(net, at, i, w, inputs, sequences):
-    layer = net.layers[at]
+    layer = layer_at(net, at)
     columns = net.columns
     n_rows = inputs.shape[0]
     parts = _parts_of(net, layer)
@@ -431,7 +442,7 @@ def _forward_layer(net, at, i, w, inputs, sequences):
 @jit_inline
 def _forward_time(net, at, i, w, z, carry, t, rows):
     """Step the n sequences at ``rows`` [2, n], all at time t."""
-    layer = net.layers[at]
+    layer = layer_at(net, at)
     units = net.units
     columns = net.columns
     n_rows = z.shape[0]
@@ -467,7 +478,7 @@ def backward(net, i, w, x, dy, sequences):
     units = net.units
     n_top = net.head.sizes[0]
     gradient = net.gradient[w]
-    top = net.top[w, : n_rows * n_top] if net.skip else net.hidden[w, len(net.layers) - 1, : n_rows * units]
+    top = net.top[w, : n_rows * n_top] if net.skip else net.hidden[w, len(net.layout) - 1, : n_rows * units]
     dense.backward(net.head, i, w, top.reshape((n_rows, n_top)), dy)
     if not net.trainable:
         gradient[: net.head.first] = np.float32(0.0)
@@ -477,8 +488,8 @@ def backward(net, i, w, x, dy, sequences):
     for r in range(n_rows):
         for k in range(units):
             output_grad[r, k] = input_grad[r, k]
-    for back in range(len(net.layers)):
-        at = len(net.layers) - 1 - back
+    for back in range(len(net.layout)):
+        at = len(net.layout) - 1 - back
         inputs = x if at == 0 else net.hidden[w, at - 1, : n_rows * units].reshape((n_rows, units))
         _backward_layer(net, at, i, w, inputs, output_grad, gradient, sequences)
 
@@ -486,7 +497,7 @@ def backward(net, i, w, x, dy, sequences):
 @jit
 def _backward_layer(net, at, i, w, inputs, output_grad, gradient, sequences):
     """Write the gradient of one layer, and turn that at its outputs into that at its inputs where a layer is below."""
-    layer = net.layers[at]
+    layer = layer_at(net, at)
     units = net.units
     columns = net.columns
     n_rows = inputs.shape[0]
@@ -517,7 +528,7 @@ def _backward_layer(net, at, i, w, inputs, output_grad, gradient, sequences):
 @jit_inline
 def _backward_time(net, at, i, w, output_grad, sequences, t, rows):
     """Backpropagate through time t of the sequences at ``rows`` [2, n]."""
-    layer = net.layers[at]
+    layer = layer_at(net, at)
     units = net.units
     columns = net.columns
     n_rows = output_grad.shape[0]
@@ -566,11 +577,12 @@ def forward_step(net, i, w, x, state, out):
     """Step seed i at one observation x [in]: its ``state`` [C] goes on, and ``out`` [out] is written."""
     scratch = net.acting[w]
     top = scratch[2 * net.columns + net.carried + net.saved :]
-    for at in range(len(net.layers)):
+    for at in range(len(net.layout)):
         inputs = x if at == 0 else top[: net.units]
-        _step_layer(net, net.layers[at], i, inputs, state, scratch)
+        layer = layer_at(net, at)
+        _step_layer(net, layer, i, inputs, state, scratch)
         for k in range(net.units):
-            top[k] = state[net.layers[at].carry + k]
+            top[k] = state[layer.carry + k]
     if net.skip:
         for k in range(len(x)):
             top[net.units + k] = x[k]

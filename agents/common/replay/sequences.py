@@ -124,6 +124,16 @@ def load_sequences(replay: SequenceReplay, state: State) -> None:
         getattr(replay, name)[...] = state[name]
 
 
+def begin_in_episode(replay: SequenceReplay) -> None:
+    """Let the next sequences of an empty replay begin where the network that acts is in its episodes."""
+    carry = replay.carry
+    is_inside = carry.state.any(axis=1)
+    last_action = carry.action.argmax(axis=1) if carry.action.shape[1] else 0  # 0 where no cell sees it
+    replay.pending_last_action[:] = np.where(is_inside, last_action, -1)
+    if carry.reward.shape[1]:
+        replay.pending_last_reward[:] = carry.reward[:, 0]
+
+
 @jit_implementation(add_step, inline=True, of=SequenceReplay)
 def _add_step(replay, i, obs, action, reward, terminated, truncated, next_obs):
     n = replay.n_pending[i]
@@ -170,7 +180,7 @@ def _add_sequence(replay, i, n, terminated):
 @jit_inline
 def _keep_overlap(replay, i):
     """Begin the next sequence with the last steps of the one that is stored; return their number."""
-    n = min(replay.overlap, replay.action.shape[2] - 1)
+    n = replay.overlap
     skipped = replay.action.shape[2] - n
     replay.pending_last_action[i] = replay.pending_action[i, skipped - 1]
     replay.pending_last_reward[i] = replay.pending_reward[i, skipped - 1]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from numba import typeof
 
 from simulator.core.jit import (
+    compiled_only,
     function_pointer,
     jit,
     jit_callback,
@@ -99,3 +102,41 @@ def test_one_text_runs_in_python_and_in_compiled_code_with_the_functions_of_eith
     assert out[0] == 15.0
     _compiled_work(np.array([7.0]), out)
     assert out[0] == 21.0
+
+
+class _Inner(NamedTuple):
+    scale: float
+
+
+class _Outer(NamedTuple):
+    inner: _Inner
+
+
+class _State(NamedTuple):
+    net: _Outer
+
+
+@compiled_only
+def _kind(net):
+    """Tell which implementation is called."""
+
+
+@jit_implementation(_kind, inline=True, of=_Inner)
+def _kind_of_inner(net):
+    return 1
+
+
+@jit_implementation(_kind, inline=True, of=_Outer)
+def _kind_of_outer(net):
+    return 2
+
+
+@jit
+def _compiled_kind(net):
+    return _kind(net)
+
+
+def test_an_argument_of_a_known_class_has_its_own_implementation_whatever_its_fields_are():
+    inner = _Inner(1.0)
+    outer = _Outer(inner)
+    assert [_compiled_kind(net) for net in (inner, outer, _State(outer))] == [1, 2, 2]
