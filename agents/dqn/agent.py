@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from agents.common.encoders.encoded import EncodedAgent, with_encoder
 from agents.common.exploration import GREEDY, ExploreSettings
 from agents.common.networks.compiled import begin_episodes, carried, carry_on, see_reward
 from agents.common.networks.conv import ConvSettings
@@ -21,6 +22,7 @@ from agents.common.spaces import is_image, legal_mask, uniform_best
 from agents.dqn.learner import CompiledLearner
 from agents.dqn.update import copies_at, make_sampler, trains_at
 from simulator.core import rng
+from simulator.core.components import Encoder
 from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, Share
@@ -73,6 +75,8 @@ class Config:
     """longest repetition of a random action in environment steps (k or more with probability 1/k); 1 with softmax"""
     normalize_obs: bool = False
     """move observations with bounds from these to -1 and 1; off: as they are"""
+    encoder: Encoder = None
+    """what the agent sees in place of observations, such as window, pca or vae; none: the observations"""
     recurrence: RecurrenceSocket = None
     """recurrent cell of the network: elman, gru or lstm; none: it sees the observation alone"""
     sequence: SequenceSettings = field(default_factory=SequenceSettings)
@@ -330,13 +334,23 @@ def resolved(config: Config) -> Config:
     )
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
-    """Make learners for an environment of discrete actions.
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN | EncodedAgent:
+    """Make learners for an environment of discrete actions, behind an encoder if one was chosen.
 
     Raises:
         ValueError: a space or a setting that this agent does not support, or more memory than is free.
     """
     config = resolved(config)
+    made: DQN | EncodedAgent = with_encoder(spec, seed_list, config.encoder, lambda seen: build(seen, seed_list, config))
+    return made
+
+
+def build(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
+    """Make learners of what an encoder gives, or of an environment's observations.
+
+    Raises:
+        ValueError: as :func:`make`.
+    """
     assert config.batch_size is not None
     if config.batch_size > config.buffer_size:
         raise ValueError(

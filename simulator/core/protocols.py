@@ -32,8 +32,12 @@ class EnvSpec:
         reward_threshold: mean return from which the environment counts as solved, or None.
         mdp: the finite MDP behind it, whatever of it is observed; None where there is none.
         state_obs: [N, *obs] what is seen in each state of ``mdp``; None where that is not a function of the state.
+        optimal_return: best mean return of an episode for players that remember all they have seen; None where ``mdp``
+            says it, or where it is not known.
         memoryless_return: best mean return of an episode for policies of the latest observation alone; None where it
             is not known, or no question because the state is seen.
+        patterns: [K, N] what observations are damaged copies of, for memories to store, or None.
+        corruption: how they are damaged, as ``flip:0.2``, or None.
         legal_actions: bool [n_observations, A] which actions exist at a discrete observation; None: all of them.
         gamma: discount per step that the environment is usually asked with.
     """
@@ -46,7 +50,10 @@ class EnvSpec:
     reward_threshold: float | None = None
     mdp: FiniteMDP | None = None
     state_obs: Array | None = None
+    optimal_return: float | None = None
     memoryless_return: float | None = None
+    patterns: Array | None = None
+    corruption: str | None = None
     legal_actions: Array | None = None
     gamma: float = 0.99
 
