@@ -321,9 +321,10 @@ class CompiledLearner:
             )
         )
 
-    def learn(self, clock: int) -> None:
-        """Learn after environment step ``clock``."""
-        parallel_for(lambda first, last: self._learn(first, last, self.state, clock), len(self._actions))
+    def learn(self, clock: int, state: TrainState | None = None) -> None:
+        """Learn after environment step ``clock``; from another replay with a ``state`` of the same arrays' kinds."""
+        used = self.state if state is None else state
+        parallel_for(lambda first, last: self._learn(first, last, used, clock), len(self._actions))
 
     def rollout(self, env_batch: VectorBatch, n: int, clock: int) -> RolloutBuffers:
         """Act, step, store and learn for ``n`` steps after the first ``clock`` ones."""

@@ -115,7 +115,7 @@ class Adam:
 
     def state(self) -> State:
         """Return the moments of every weight, in its shape, and the number of steps."""
-        saved: State = {"step_count": int(self._step_counts[0])}
+        saved: State = {"steps": int(self._step_counts[0])}
         for name, weight, mean, square in zip(
             self._names, self._weights, self._exp_avgs, self._exp_avg_sqs, strict=True
         ):
@@ -126,7 +126,7 @@ class Adam:
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
         for step_count in self._step_counts:
-            step_count.fill_(state["step_count"])
+            step_count.fill_(state["steps"])
         for name, *moments in zip(self._names, self._exp_avgs, self._exp_avg_sqs, strict=True):
             for moment, saved in zip(moments, np.moveaxis(state[name], 1, 0), strict=True):
                 moment.flatten()[: saved.size] = torch.tensor(saved).flatten()
