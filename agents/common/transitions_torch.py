@@ -10,9 +10,10 @@ reward                    over the range of the rewards seen
 end                       1 where the step terminated the episode, -1 elsewhere
 ========================  =============================================================================
 
-The network learns the distribution of whole patterns from the latest transitions, one update every few environment steps,
-and generates new ones: also which observations and actions are imagined is its own choice. A generated class or action is
-the unit with the largest mean, and one that does not exist at an observation is replaced by the best that does.
+The network learns the distribution of whole patterns from the latest transitions, one update every few environment
+steps, and generates new ones: also which observations and actions are imagined is its own choice. A generated class or
+action is the unit with the largest mean, and one that does not exist at an observation is replaced by the best that
+does.
 """
 
 from __future__ import annotations

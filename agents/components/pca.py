@@ -1,8 +1,8 @@
 """Principal components of the observations of random play: the best linear code, a control of every learned one.
 
-Pearson 1901; Hotelling 1933. With the collected patterns x and their mean m, X - m = U diag(s) V^T, and the features are
-the first k columns of (x - m) V: no other k linear features restore the patterns with a smaller squared error. Signs are
-chosen so that the largest weight of a component is positive.
+Pearson 1901; Hotelling 1933. With the collected patterns x and their mean m, X - m = U diag(s) V^T, and the features
+are the first k columns of (x - m) V: no other k linear features restore the patterns with a smaller squared error.
+Signs are chosen so that the largest weight of a component is positive.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Random projection of the observation on k directions that nothing is learned of: a control of every learned code.
 
-Johnson and Lindenstrauss 1984: weights are normal, so distances between observations are kept on average, up to a common
-factor. Only the scale of the features is measured, on random play.
+Johnson and Lindenstrauss 1984: weights are normal, so distances between observations are kept on average, up to a
+common factor. Only the scale of the features is measured, on random play.
 """
 
 from __future__ import annotations

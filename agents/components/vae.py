@@ -1,8 +1,9 @@
-"""Variational autoencoder: as an encoder its mean code in place of the observation; as a model it imagines transitions.
+"""Variational autoencoder: as an encoder its mean code in place of the observation; as a model imagined transitions.
 
-Kingma and Welling 2014; Ha and Schmidhuber 2018 (the code as what an agent sees); Higgins et al. 2017 for ``beta``. As an
-encoder it learns from the observations of random play before the agent begins, beside the agent, or both; no gradient of
-the agent flows into it. As a model it learns the distribution of whole transitions, and imagines some for replay.
+Kingma and Welling 2014; Ha and Schmidhuber 2018 (the code as what an agent sees); Higgins et al. 2017 for ``beta``. As
+an encoder it learns from the observations of random play before the agent begins, beside the agent, or both; no
+gradient of the agent flows into it. As a model it learns the distribution of whole transitions, and imagines some for
+replay.
 """
 
 from __future__ import annotations

@@ -362,9 +362,11 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN | Encod
         ValueError: a space or a setting that this agent does not support, or more memory than is free.
     """
     config = resolved(config)
-    made: DQN | EncodedAgent = with_encoder(
-        spec, seed_list, config.encoder, lambda seen: build(seen, seed_list, config)
-    )
+
+    def make_for(seen: EnvSpec) -> DQN:
+        return build(seen, seed_list, config)
+
+    made: DQN | EncodedAgent = with_encoder(spec, seed_list, config.encoder, make_for)
     return made
 
 

@@ -2,9 +2,9 @@
 
 Sutton 1990 (Dyna), with a generative network in place of the table. Every environment step counts for as many imagined
 transitions as the model's setting ``imagined`` says. As soon as they fill batches, so many are generated at once, put
-into a replay of their own, and the networks take one update on a batch from it for each. Updates on real transitions stay
-as they are, so a model costs ``imagined / batch_size`` further updates a step; the control at equal numbers of updates is
-``gradient_steps``. Imagined transitions have one step, whatever ``n_step`` says.
+into a replay of their own, and the networks take one update on a batch from it for each. Updates on real transitions
+stay as they are, so a model costs ``imagined / batch_size`` further updates a step; the control at equal numbers of
+updates is ``gradient_steps``. Imagined transitions have one step, whatever ``n_step`` says.
 """
 
 from __future__ import annotations

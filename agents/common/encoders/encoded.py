@@ -46,7 +46,7 @@ class Encoder(Protocol):
         """Compute the features [S, B, F] of obs [B, *obs]; None where they depend on more than the observation."""
 
     def learn(self, obs: Array, clock: int) -> bool:
-        """Learn from obs [S, *obs], acted at in environment step ``clock``, counted from 1; whether anything changed."""
+        """Learn from obs [S, *obs], acted at in environment step ``clock`` from 1; whether anything changed."""
 
     def frozen(self) -> Encoder:
         """Return a copy that further learning leaves alone."""
