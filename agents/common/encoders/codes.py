@@ -32,7 +32,8 @@ class CodeConfig:
     """environment steps of random play at the beginning of a run, in which observations are collected and the agent
     learns nothing"""
     standardize: bool = True
-    """features get mean 0 and standard deviation 1 over the observations collected; off: as they are"""
+    """features get mean 0 and standard deviation 1 over the observations collected; off, or where none are: as they
+    are"""
     image_side: Count = 24
     """pixels of the longer side of an image at most; larger ones become means of squares of pixels"""
 
@@ -89,7 +90,8 @@ class CodeEncoder:
         self._code: PatternCode = code
         self._standardize = config.standardize
         self._n_seeds = len(seed_list)
-        self.n_collected = config.collect if code.learns_beforehand or config.standardize else 0
+        collects = code.learns_beforehand or (config.standardize and not code.update_every)
+        self.n_collected = config.collect if collects else 0
         if code.learns_beforehand and not config.collect:
             raise ValueError(f"{field} with collect = 0: it learns from what is collected, expected at least 1")
         capacity = max(self.n_collected, code.n_kept if code.update_every else 0)
