@@ -1,8 +1,8 @@
 """MkDocs hook: fills ``{{ settings q_learning }}`` and similar macros from the sources.
 
 ==============================  ==================================================================
-``{{ about NAME }}``            the docstring of a player's module
-``{{ settings NAME }}``         a table of its settings: name, default, expected value, meaning
+``{{ about NAME }}``            the docstring of a player's module; ``KIND/NAME`` where several kinds have the name
+``{{ settings NAME }}``         a table of its settings: name, default, expected value, meaning; or ``KIND/NAME``
 ``{{ presets NAME }}``          a table of its presets, or of its strategies for games
 ``{{ commands }}``              every command with its usage and its meaning
 ``{{ options NAME }}``          a table of a command's own options
@@ -66,7 +66,8 @@ def _engram(*words: str) -> Any:
 
 def _file(name: str) -> Path:
     """Source file that holds a player's docstring."""
-    for folder in FOLDERS.values():
+    kind, _, name = name.rpartition("/")
+    for folder in [FOLDERS[kind]] if kind else FOLDERS.values():
         for place in (ROOT / folder / name / "__init__.py", ROOT / folder / f"{name}.py"):
             if place.is_file():
                 return place
@@ -104,9 +105,11 @@ def _table(columns: tuple[str, ...], rows: list[list[Any]]) -> str:
 
 
 def _settings(name: str) -> str:
+    kind, _, name = name.rpartition("/")
+    player = next(each for each in _engram("show", name)["players"] if kind in ("", each["kind"]))
     rows = [
         [f"`{each['name']}`", f"`{each['default']}`", each["expected"], each["description"]]
-        for each in _engram("show", name)["players"][0]["settings"]
+        for each in player["settings"]
     ]
     return _table(("setting", "default", "expected", "meaning"), rows) if rows else "It has no settings."
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from agents.common.encoders.encoded import EncodedAgent, with_encoder
 from agents.common.exploration import GREEDY, ExploreSettings
 from agents.common.networks.compiled import begin_episodes, carried, carry_on, see_reward
 from agents.common.networks.conv import ConvSettings
@@ -18,9 +19,11 @@ from agents.common.replay.buffer import load_replay, save_replay
 from agents.common.replay.prioritized import PrioritySettings, load_priorities, save_priorities
 from agents.common.replay.sequences import SequenceSettings, begin_in_episode, load_sequences, save_sequences
 from agents.common.spaces import is_image, legal_mask, uniform_best
+from agents.dqn.imagination import Imagination, imagination_of
 from agents.dqn.learner import CompiledLearner
 from agents.dqn.update import copies_at, make_sampler, trains_at
 from simulator.core import rng
+from simulator.core.components import Encoder, Model
 from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, Share
@@ -73,8 +76,12 @@ class Config:
     """longest repetition of a random action in environment steps (k or more with probability 1/k); 1 with softmax"""
     normalize_obs: bool = False
     """move observations with bounds from these to -1 and 1; off: as they are"""
+    encoder: Encoder = None
+    """what the agent sees in place of observations, such as window, pca or vae; none: the observations"""
     recurrence: RecurrenceSocket = None
     """recurrent cell of the network: elman, gru or lstm; none: it sees the observation alone"""
+    model: Model = None
+    """imagines transitions for further updates: gan or vae; none: real transitions alone"""
     sequence: SequenceSettings = field(default_factory=SequenceSettings)
     """sequences in the replay; count only with a recurrence"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=(64, 64)))
@@ -157,20 +164,30 @@ class DQN:
         spec: the environment.
         seed_list: the run's seeds.
         learner: networks, replay and streams, of either backend.
+        imagination: further updates on imagined transitions, if there are any.
     """
 
     rollout_batch = VectorBatch
 
-    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], learner: CompiledLearner | TorchLearner) -> None:
+    def __init__(
+        self,
+        spec: EnvSpec,
+        seed_list: Sequence[int],
+        learner: CompiledLearner | TorchLearner,
+        imagination: Imagination | None = None,
+    ) -> None:
         self._spec = spec
         self._seeds = list(seed_list)
         self._learner = learner
+        self._imagination = imagination
         self._clock = 0
         self._metrics: Metrics = {"loss": learner.state.loss}
+        if imagination:
+            self._metrics = {"loss": learner.state.loss, "imagined_loss": imagination.loss}
         self.gamma = learner.state.replay.gamma
         self.failed_at = learner.state.failed_at
         self._learning_starts = learner.state.hyper.learning_starts
-        if learner.plays_rollouts:
+        if learner.plays_rollouts and not imagination:
             self.rollout = self._rollout
             self.max_rollout_steps = learner.max_rollout_steps
 
@@ -188,6 +205,8 @@ class DQN:
         self._clock += 1
         if trains_at(learner.state.hyper, self._clock) or copies_at(learner.state.hyper, self._clock):
             learner.learn(self._clock)
+        if self._imagination:
+            self._imagination.learn(obs, actions, step, self._clock)
         return self._metrics
 
     def _rollout(self, env_batch: VectorBatch, n: int) -> Rollout:
@@ -218,6 +237,7 @@ class DQN:
     def state(self) -> State:
         """Return networks, optimiser, replay, streams and counters."""
         state = self._learner.state
+        imagination = self._imagination.state() if self._imagination else {}
         return {
             "clock": self._clock,
             "learning_starts": state.hyper.learning_starts,
@@ -226,8 +246,10 @@ class DQN:
                 "transitions": (save_sequences if self._learner.recurrence else save_replay)(state.replay),
                 "priorities": save_priorities(state.priorities),
                 "observations": self._learner.store.state(),
+                **({"imagination": imagination.pop("replay")} if imagination else {}),
             },
             **{name: array.copy() for name, array in self._arrays().items()},
+            **({"imagination": imagination} if imagination else {}),
         }
 
     def restore(self, state: State) -> None:
@@ -249,6 +271,9 @@ class DQN:
             array[...] = state[name]
         if self._learner.recurrence and "replay" not in state:
             begin_in_episode(self._learner.state.replay)
+        if self._imagination:
+            replay = {"replay": state["replay"]["imagination"]} if "replay" in state else {}
+            self._imagination.restore({**state["imagination"], **replay})
 
     def _arrays(self) -> dict[str, Array]:
         state = self._learner.state
@@ -350,13 +375,27 @@ def _check_sequences(sequence: SequenceSettings, learning_starts: int) -> None:
         )
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
-    """Make learners for an environment of discrete actions.
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN | EncodedAgent:
+    """Make learners for an environment of discrete actions, behind an encoder if one was chosen.
 
     Raises:
         ValueError: a space or a setting that this agent does not support, or more memory than is free.
     """
     config = resolved(config)
+
+    def make_for(seen: EnvSpec) -> DQN:
+        return build(seen, seed_list, config)
+
+    made: DQN | EncodedAgent = with_encoder(spec, seed_list, config.encoder, make_for)
+    return made
+
+
+def build(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
+    """Make learners of what an encoder gives, or of an environment's observations.
+
+    Raises:
+        ValueError: as :func:`make`.
+    """
     assert config.batch_size is not None
     if config.batch_size > config.buffer_size:
         raise ValueError(
@@ -369,8 +408,10 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
     if config.recurrence is not None:
         _check_sequences(config.sequence, config.learning_starts)
     if device() == "cpu" and not is_image(spec):
-        return DQN(spec, seed_list, CompiledLearner(spec, seed_list, config, recurrence_of(config.recurrence)))
+        compiled = CompiledLearner(spec, seed_list, config, recurrence_of(config.recurrence))
+        return DQN(spec, seed_list, compiled, imagination_of(spec, seed_list, config.model, compiled))
     refuse_recurrence(spec, config.recurrence)
     from agents.dqn.learner_torch import TorchLearner  # loads torch
 
-    return DQN(spec, seed_list, TorchLearner(spec, seed_list, config))
+    learner = TorchLearner(spec, seed_list, config)
+    return DQN(spec, seed_list, learner, imagination_of(spec, seed_list, config.model, learner))

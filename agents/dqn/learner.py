@@ -336,11 +336,12 @@ class CompiledLearner:
             )
         )
 
-    def learn(self, clock: int) -> None:
-        """Learn after environment step ``clock``."""
+    def learn(self, clock: int, state: TrainState | None = None) -> None:
+        """Learn after environment step ``clock``; from another replay with a ``state`` of the same arrays' kinds."""
+        used = self.state if state is None else state
         enter = self._learn
         entry = self._learn_entry
-        parallel_for(lambda first, last: enter(first, last, self.state, clock, entry), len(self._actions))
+        parallel_for(lambda first, last: enter(first, last, used, clock, entry), len(self._actions))
 
     def rollout(self, env_batch: VectorBatch, n: int, clock: int) -> RolloutBuffers:
         """Act, step, store and learn for ``n`` steps after the first ``clock`` ones."""

@@ -111,9 +111,9 @@ class TorchLearner:
             )
         )
 
-    def learn(self, clock: int) -> None:
-        """Learn after environment step ``clock``."""
-        learn(self.state, clock, self._seeds)
+    def learn(self, clock: int, state: TrainState | None = None) -> None:
+        """Learn after environment step ``clock``; from another replay with a ``state`` that has one."""
+        learn(self.state if state is None else state, clock, self._seeds)
 
     def frozen(self) -> TorchNetwork:
         """Return copies of the networks for evaluation."""

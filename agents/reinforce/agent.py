@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from agents.common.encoders.encoded import EncodedAgent, with_encoder
 from agents.common.networks.compiled import begin_episodes, carried, carry_on, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
@@ -17,6 +18,7 @@ from agents.common.spaces import is_image, uniform_best
 from agents.reinforce.learner import CompiledPolicyLearner
 from agents.reinforce.update import load_batch, record_step, save_batch
 from simulator.core import rng
+from simulator.core.components import Encoder
 from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, NonNegative, Positive, Share
@@ -54,6 +56,8 @@ class Config:
     """steps after which an episode is truncated for the update; 0: the environment's limit, or 1,000"""
     init_std: Positive = 1.0
     """standard deviation of Box actions before they are learned, in units of half their range"""
+    encoder: Encoder = None
+    """what the agent sees in place of observations, such as window, pca or vae; none: the observations"""
     recurrence: RecurrenceSocket = None
     """recurrent cell of policy and value network: elman, gru or lstm; none: they see the observation alone"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings((64,), "tanh"))
@@ -248,13 +252,19 @@ class GreedyPolicy:
         """It has no action values."""
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Reinforce:
-    """Make learners for an environment of Discrete or Box actions.
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Reinforce | EncodedAgent:
+    """Make learners for an environment of Discrete or Box actions, behind an encoder if one was chosen.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.
     """
-    return build(spec, seed_list, config, torch=device() != "cpu" or is_image(spec))
+    made: Reinforce | EncodedAgent = with_encoder(
+        spec,
+        seed_list,
+        config.encoder,
+        lambda seen: build(seen, seed_list, config, torch=device() != "cpu" or is_image(seen)),
+    )
+    return made
 
 
 def resolved(config: Config) -> Config:

@@ -154,16 +154,34 @@ class Autoencoder:
         config = self._config
         if config.pretrain != "none":
             pretrain(weights, patterns, config, streams)
-        optimizer = Adam(weights)
+        optimizers = self.make_optimizers(weights)
 
-        def update(_: int, learning_rate: float) -> None:
-            x = sample_rows(patterns, config.batch_size, streams)
-            noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
-            masks = self.dropout_masks(config.batch_size, streams)
-            loss = self.loss(weights, torch.from_numpy(x), torch.from_numpy(noisy), masks)
-            optimizer.minimize(loss, learning_rate)
+        def update(step: int, learning_rate: float) -> None:
+            self.update(weights, optimizers, patterns, streams, learning_rate, step / config.updates)
 
         train(weights, update, config.updates, config.learning_rate)
+
+    def make_optimizers(self, weights: Weights) -> dict[str, Adam]:
+        """Make the optimizers that :meth:`update` steps."""
+        return {"all": Adam(weights)}
+
+    def update(
+        self,
+        weights: Weights,
+        optimizers: dict[str, Adam],
+        patterns: Array,
+        streams: Streams,
+        learning_rate: float,
+        progress: float,
+    ) -> Tensor:
+        """Take one step of training on a batch of patterns [S, P, N]; the loss [S] before it."""
+        config = self._config
+        x = sample_rows(patterns, config.batch_size, streams)
+        noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
+        masks = self.dropout_masks(config.batch_size, streams)
+        loss = self.loss(weights, torch.from_numpy(x), torch.from_numpy(noisy), masks)
+        optimizers["all"].minimize(loss, learning_rate)
+        return loss.detach()
 
     def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
         """Compute the reconstruction error [S, Q]."""

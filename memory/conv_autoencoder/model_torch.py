@@ -78,13 +78,14 @@ class ConvAutoencoder:
     """Convolutional autoencoders; see :class:`memory.common.networks.memory_torch.MemoryNetwork`.
 
     Args:
-        spec: shape of a picture.
+        spec: shape of a picture, [height, width] or [colours, height, width].
         config: settings.
     """
 
     def __init__(self, spec: PatternSpec, config: Config) -> None:
         self._config = config
-        self._sizes: list[Size] = [(spec.shape[0], spec.shape[1])]  # before each pooling, and after the last
+        self._n_maps = spec.shape[0] if len(spec.shape) == 3 else 1
+        self._sizes: list[Size] = [spec.shape[-2:]]  # before each pooling, and after the last
         for _ in config.channels:
             height, width = self._sizes[-1]
             self._sizes.append(((height + 1) // 2, (width + 1) // 2))
@@ -100,17 +101,26 @@ class ConvAutoencoder:
             weights[f"{name}.weight"] = uniform_weights(shape, sqrt(6.0 / n_inputs), streams)
             weights[f"{name}.bias"] = torch.zeros(n_seeds, n_out)
 
-        for i, (outer, inner) in enumerate(pairwise((1, *config.channels))):
+        for i, (outer, inner) in enumerate(pairwise((self._n_maps, *config.channels))):
             add(f"encoder.{i}", (inner, outer, config.kernel, config.kernel), outer * area, inner)
             if config.decoder == "transposed":
                 add(f"upsample.{i}", (inner, inner, 2, 2), inner, inner)
             add(f"decoder.{i}", (outer, inner, config.kernel, config.kernel), inner * area, outer)
-        n_flat = config.channels[-1] * prod(self._sizes[-1])
-        return weights | init_mlp("code", (n_flat, config.latent_dim, n_flat), "relu", streams)
+        return weights | init_mlp("code", (self.n_flat, config.latent_dim, self.n_flat), "relu", streams)
+
+    @property
+    def n_flat(self) -> int:
+        """Number of values of the smallest maps together."""
+        return self._config.channels[-1] * prod(self._sizes[-1])
 
     def encode(self, weights: Weights, x: Tensor) -> Encoded:
         """Encode pictures x [S, B, N]."""
-        maps = unflatten(x, 2, self._sizes[0]).unsqueeze(2)
+        flat, pool_indices = self.smallest_maps(weights, x)
+        return Encoded(torch.relu(product(flat, weights["code.0.weight"], weights["code.0.bias"])), pool_indices)
+
+    def smallest_maps(self, weights: Weights, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Compute the maps before the code, [S, B, n_flat], of pictures x [S, B, N], and the indices of pooling."""
+        maps = unflatten(x, 2, (self._n_maps, *self._sizes[0]))
         pool_indices = []
         for i in range(len(self._config.channels)):
             rows = torch.relu(convolve(maps, weights, f"encoder.{i}")).flatten(0, 1)
@@ -120,8 +130,7 @@ class ConvAutoencoder:
             else:
                 rows = functional.avg_pool2d(rows, 2, ceil_mode=True, count_include_pad=False)
             maps = unflatten(rows, 0, x.shape[:2])
-        code = torch.relu(product(maps.flatten(2), weights["code.0.weight"], weights["code.0.bias"]))
-        return Encoded(code, pool_indices)
+        return maps.flatten(2), pool_indices
 
     def codes(self, weights: Weights, x: Tensor) -> Tensor:
         """Encode x [S, B, N] as codes [S, B, H]."""
@@ -129,7 +138,10 @@ class ConvAutoencoder:
 
     def reconstruct(self, weights: Weights, x: Tensor) -> Tensor:
         """Compute the logits [S, B, N] of +1 at every pixel."""
-        encoded = self.encode(weights, x)
+        return self.decode(weights, self.encode(weights, x))
+
+    def decode(self, weights: Weights, encoded: Encoded) -> Tensor:
+        """Compute the logits [S, B, N] of +1 at every pixel from a code."""
         flat = torch.relu(product(encoded.code, weights["code.1.weight"], weights["code.1.bias"]))
         maps = unflatten(flat, 2, (-1, *self._sizes[-1]))
         for i in reversed(range(len(self._config.channels))):

@@ -101,16 +101,35 @@ class GAN:
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
         """Train both networks on patterns [S, P, N]."""
         config = self._config
-        generator_optimizer = Adam(subset(weights, "generator"), config.beta1)
-        discriminator_optimizer = Adam(subset(weights, "discriminator"), config.beta1)
+        optimizers = self.make_optimizers(weights)
 
-        def update(_: int, learning_rate: float) -> None:
-            real = torch.from_numpy(sample_rows(patterns, config.batch_size, streams))
-            fake = self.generate(weights, config.batch_size, streams)
-            discriminator_optimizer.minimize(self.discriminator_loss(weights, real, fake.detach()), learning_rate)
-            generator_optimizer.minimize(self.generator_loss(weights, real, fake), learning_rate)
+        def update(step: int, learning_rate: float) -> None:
+            self.update(weights, optimizers, patterns, streams, learning_rate, step / config.updates)
 
         train(weights, update, config.updates, config.learning_rate)
+
+    def make_optimizers(self, weights: Weights) -> dict[str, Adam]:
+        """Make the optimizers that :meth:`update` steps."""
+        beta1 = self._config.beta1
+        return {name: Adam(subset(weights, name), beta1) for name in ("generator", "discriminator")}
+
+    def update(
+        self,
+        weights: Weights,
+        optimizers: dict[str, Adam],
+        patterns: Array,
+        streams: Streams,
+        learning_rate: float,
+        progress: float,
+    ) -> Tensor:
+        """Take one step of both networks on a batch of patterns [S, P, N]; the discriminator's loss [S] before it."""
+        config = self._config
+        real = torch.from_numpy(sample_rows(patterns, config.batch_size, streams))
+        fake = self.generate(weights, config.batch_size, streams)
+        loss = self.discriminator_loss(weights, real, fake.detach())
+        optimizers["discriminator"].minimize(loss, learning_rate)
+        optimizers["generator"].minimize(self.generator_loss(weights, real, fake), learning_rate)
+        return loss.detach()
 
     def generate(self, weights: Weights, n: int, streams: Streams) -> Tensor:
         """Generate mean patterns [S, n, N] from normal codes."""

@@ -80,17 +80,38 @@ class VAE:
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
         """Train on patterns [S, P, N]."""
         config = self._config
-        optimizer = Adam(weights)
+        optimizers = self.make_optimizers(weights)
 
         def update(step: int, learning_rate: float) -> None:
-            x = sample_rows(patterns, config.batch_size, streams)
-            noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
-            epsilon = normals((config.batch_size, config.latent_dim), streams)
-            beta = config.beta * min(1.0, 10.0 * step / config.updates)
-            loss = self.loss(weights, torch.from_numpy(x), torch.from_numpy(noisy), epsilon, beta)
-            optimizer.minimize(loss.mean(-1), learning_rate)
+            self.update(weights, optimizers, patterns, streams, learning_rate, step / config.updates)
 
         train(weights, update, config.updates, config.learning_rate)
+
+    def make_optimizers(self, weights: Weights) -> dict[str, Adam]:
+        """Make the optimizers that :meth:`update` steps."""
+        return {"all": Adam(weights)}
+
+    def update(
+        self,
+        weights: Weights,
+        optimizers: dict[str, Adam],
+        patterns: Array,
+        streams: Streams,
+        learning_rate: float,
+        progress: float,
+    ) -> Tensor:
+        """Take one step of training on a batch of patterns [S, P, N]; the loss [S] before it.
+
+        ``progress`` is the share of the training that is over: beta rises in its first tenth.
+        """
+        config = self._config
+        x = sample_rows(patterns, config.batch_size, streams)
+        noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
+        epsilon = normals((config.batch_size, config.latent_dim), streams)
+        beta = config.beta * min(1.0, 10.0 * progress)
+        loss = self.loss(weights, torch.from_numpy(x), torch.from_numpy(noisy), epsilon, beta).mean(-1)
+        optimizers["all"].minimize(loss, learning_rate)
+        return loss.detach()
 
     def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
         """Compute -ELBO [S, Q], averaged over the same samples of epsilon for every pattern."""

@@ -17,10 +17,13 @@ Sums along the seed axis or an axis before it are not.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, pad
 from torch.optim.adam import adam
+
+from simulator.core.protocols import State
 
 CACHE_LINE = 16  # float32 numbers
 MIN_ROWS = 16  # of a product
@@ -78,6 +81,7 @@ class Adam:
     """
 
     def __init__(self, weights: dict[str, Tensor], beta1: float = 0.9) -> None:
+        self._names = list(weights)
         self._weights = [weight.requires_grad_() for weight in weights.values()]
         self._beta1 = beta1
         self._exp_avgs = [torch.zeros_like(_padded(weight)) for weight in self._weights]
@@ -108,6 +112,24 @@ class Adam:
             for weight, new in zip(self._weights, updated, strict=True):
                 if new is not weight:
                     weight.copy_(new[: weight.numel()].view_as(weight))
+
+    def state(self) -> State:
+        """Return the moments of every weight, in its shape, and the number of steps."""
+        saved: State = {"steps": int(self._step_counts[0])}
+        for name, weight, mean, square in zip(
+            self._names, self._weights, self._exp_avgs, self._exp_avg_sqs, strict=True
+        ):
+            moments = [moment.flatten()[: weight.numel()].view_as(weight).numpy() for moment in (mean, square)]
+            saved[name] = np.stack(moments, axis=1)
+        return saved
+
+    def restore(self, state: State) -> None:
+        """Continue from ``state``."""
+        for step_count in self._step_counts:
+            step_count.fill_(state["steps"])
+        for name, *moments in zip(self._names, self._exp_avgs, self._exp_avg_sqs, strict=True):
+            for moment, saved in zip(moments, np.moveaxis(state[name], 1, 0), strict=True):
+                moment.flatten()[: saved.size] = torch.tensor(saved).flatten()
 
 
 def _padded(x: Tensor) -> Tensor:

@@ -1,0 +1,293 @@
+"""An agent behind an encoder: it sees features in place of observations.
+
+:class:`EncodedAgent` is put around any agent, which is made for an environment whose observations are the features. The
+encoder turns every observation into features once, before the agent acts at it and learns from it, so acting and
+training see the same numbers. It learns from the observations that are acted at, and from nothing else: no gradient of
+the agent flows into it.
+
+A component for the socket ``encoder`` offers ``make(config)``, whose result has ``encoder(spec, seeds)``, an
+:class:`Encoder`. It may ask for observations before the agent begins (``n_collected``): for so many environment steps
+the agent acts uniformly at random and learns nothing; its own clock, by which exploration and learning rates change,
+begins after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium import spaces
+
+from simulator.core import registry, rng
+from simulator.core.components import Component
+from simulator.core.protocols import Agent, Array, CarryingPolicy, EnvSpec, Metrics, Policy, State, Step
+
+Carry = tuple[Array, ...]  # [S, ...] each, zeros where an episode begins
+
+
+class Encoder(Protocol):
+    """S encoders of one kind."""
+
+    space: spaces.Box  # of the features of one seed
+    n_collected: int  # environment steps of random play before the agent begins
+
+    def make_carry(self) -> Carry:
+        """Make what is carried from step to step within an episode, as it is at its beginning: zeros [S, ...]."""
+
+    def encode(self, obs: Array, carry: Carry) -> Array:
+        """Compute the features float32 [S, F] of obs [S, *obs]; ``carry`` goes on, in place."""
+
+    def see_actions(self, carry: Carry, actions: Array) -> None:
+        """Carry on the actions [S] that were taken at the latest observations."""
+
+    def features(self, obs: Array) -> Array | None:
+        """Compute the features [S, B, F] of obs [B, *obs]; None where they depend on more than the observation."""
+
+    def learn(self, obs: Array, clock: int) -> bool:
+        """Learn from obs [S, *obs], acted at in environment step ``clock`` from 1; whether anything changed."""
+
+    def frozen(self) -> Encoder:
+        """Return a copy that further learning leaves alone."""
+
+    def state(self) -> State:
+        """Return the whole state; past observations that only learning needs are its entry ``replay``."""
+
+    def restore(self, state: State) -> None:
+        """Continue from ``state``."""
+
+
+def with_encoder(
+    spec: EnvSpec, seed_list: Sequence[int], component: Component | None, make: Callable[[EnvSpec], Any]
+) -> Any:
+    """Make an agent, behind the encoder that was chosen if one was.
+
+    Args:
+        spec: the environment.
+        seed_list: the run's seeds.
+        component: the encoder.
+        make: makes the agent for an environment.
+
+    Raises:
+        ValueError: the environment does not fit the encoder, or the features do not fit the agent.
+    """
+    if component is None:
+        return make(spec)
+    if spec.legal_actions is not None and not spec.legal_actions.all():
+        raise ValueError(
+            f"agent.encoder = {component.name!r} on {spec.id}: which actions exist depends on the observation, which "
+            "the features replace; expected an environment in which every action always exists"
+        )
+    encoder: Encoder = registry.load("components", component.name).make(component.settings).encoder(spec, seed_list)
+    seen = replace(spec, observation=encoder.space, state_obs=None, legal_actions=None, patterns=None)
+    return EncodedAgent(spec, seed_list, encoder, make(seen))
+
+
+class EncodedAgent:
+    """S learners behind encoders; see :class:`simulator.core.protocols.Agent`.
+
+    Args:
+        spec: the environment.
+        seed_list: the run's seeds.
+        encoder: the encoders.
+        agent: made for observations in the encoder's space.
+    """
+
+    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], encoder: Encoder, agent: Agent) -> None:
+        n_seeds = len(seed_list)
+        space = spec.observation
+        self._action_space = spec.action
+        self._encoder = encoder
+        self._agent = agent
+        self._streams = [stream.spawn(1)[0] for stream in rng.generators(seed_list, "encoder")]  # of random actions
+        self._clock = 0
+        self._begun = False  # the features are those of the latest observations
+        self._obs = np.zeros((n_seeds, *(space.shape or ())), space.dtype)
+        self._carry = encoder.make_carry()
+        self._carry_before = encoder.make_carry()  # the latest observations
+        self._features = np.zeros((n_seeds, *encoder.space.shape), np.float32)
+        if hasattr(agent, "gamma"):
+            self.gamma = agent.gamma
+        if hasattr(agent, "failed_at"):
+            self.failed_at = np.zeros(n_seeds, np.int64)
+
+    def act(self, obs: Array) -> Array:
+        """Return exploring actions [S]; uniformly random ones while observations are collected."""
+        if self._clock < self._encoder.n_collected:
+            return self._random_actions()
+        return self._agent.act(self._features_of(obs))
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        """Let the agent learn from the features of one step, and the encoder from the observation."""
+        metrics: Metrics = {}
+        if self._clock >= self._encoder.n_collected:
+            metrics = self._learn(obs, actions, step)
+        self._clock += 1
+        if self._encoder.learn(obs, self._clock) and self._begun:
+            carry = _copied(self._carry_before)
+            self._features = self._encoder.encode(self._obs, carry)
+            self._carry = carry
+        return metrics
+
+    def _learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
+        features = self._features_of(obs)
+        self._encoder.see_actions(self._carry, actions)
+        before = self._carry
+        after = _copied(before)
+        final = self._encoder.encode(step.final_obs, after)
+        following = final
+        ended = step.terminated | step.truncated
+        if ended.any():
+            before = _restarted(before, ended)
+            after = _copied(before)
+            following = self._encoder.encode(step.obs, after)
+        metrics = self._agent.learn(
+            features, actions, Step(following, step.reward, step.terminated, step.truncated, final)
+        )
+        if hasattr(self._agent, "failed_at"):
+            own = self._agent.failed_at
+            np.copyto(self.failed_at, own + self._encoder.n_collected, where=(own > 0) & (self.failed_at == 0))
+        self._obs[...] = step.obs
+        self._features, self._carry, self._carry_before = following, after, before
+        return metrics
+
+    def _features_of(self, obs: Array) -> Array:
+        """Return the features [S, F] of the current observations; episodes begin at those that no step led to."""
+        obs = np.asarray(obs)
+        n_seeds = len(self._obs)
+        new = (obs != self._obs).reshape(n_seeds, -1).any(axis=1) if self._begun else np.ones(n_seeds, np.bool_)
+        if new.any():
+            before = _restarted(self._carry_before, new)
+            carry = _copied(before)
+            self._features = self._encoder.encode(obs, carry)
+            self._carry, self._carry_before = carry, before
+            self._obs[...] = obs
+            self._begun = True
+        return self._features
+
+    def _random_actions(self) -> Array:
+        space = self._action_space
+        if isinstance(space, spaces.Discrete):
+            return np.array([int(stream.random() * int(space.n)) for stream in self._streams], np.int64)
+        assert isinstance(space, spaces.Box)
+        low = np.where(np.isfinite(space.low), space.low, -1.0)
+        high = np.where(np.isfinite(space.high), space.high, 1.0)
+        actions = [low + (high - low) * stream.random(space.shape) for stream in self._streams]
+        return np.clip(np.array(actions), space.low, space.high).astype(space.dtype)
+
+    def policy(self) -> EncodedPolicy:
+        """Return the agent's policy behind a copy of the encoder."""
+        return EncodedPolicy(self._encoder.frozen(), self._agent.policy())
+
+    def state(self) -> State:
+        """Return the states of both, the current features, and the streams of random play."""
+        parts = {"agent": dict(self._agent.state()), "encoder": dict(self._encoder.state())}
+        replay = {name: part.pop("replay") for name, part in parts.items() if "replay" in part}
+        state: State = {
+            **parts,
+            "clock": self._clock,
+            "begun": self._begun,
+            "obs": self._obs.copy(),
+            "features": self._features.copy(),
+            "carry": {str(k): array.copy() for k, array in enumerate(self._carry)},
+            "carry_before": {str(k): array.copy() for k, array in enumerate(self._carry_before)},
+            "stream": np.array([rng.pack_state(stream.bit_generator) for stream in self._streams]),  # type: ignore[arg-type]
+        }
+        if replay:
+            state["replay"] = replay
+        if hasattr(self, "failed_at"):
+            state["failed_at"] = self.failed_at.copy()
+        return state
+
+    def restore(self, state: State) -> bool | None:
+        """Continue from ``state``."""
+        replay = state.get("replay", {})
+        parts = {
+            name: {**state[name], **({"replay": replay[name]} if name in replay else {})}
+            for name in ("agent", "encoder")
+        }
+        self._clock = state["clock"]
+        self._begun = state["begun"]
+        self._obs[...] = state["obs"]
+        self._features = np.array(state["features"])
+        self._carry = tuple(np.array(state["carry"][str(k)]) for k in range(len(self._carry)))
+        self._carry_before = tuple(np.array(state["carry_before"][str(k)]) for k in range(len(self._carry)))
+        self._streams = [np.random.Generator(rng.unpack_state(stream)) for stream in state["stream"]]
+        if hasattr(self, "failed_at"):
+            self.failed_at[:] = state["failed_at"]
+        self._encoder.restore(parts["encoder"])
+        return self._agent.restore(parts["agent"])
+
+
+class EncodedPolicy:
+    """The agent's policy behind an encoder; see :class:`simulator.core.protocols.CarryingPolicy`.
+
+    Args:
+        encoder: the encoders, frozen.
+        policy: of the agent.
+    """
+
+    def __init__(self, encoder: Encoder, policy: Policy) -> None:
+        self._encoder = encoder
+        self._policy = policy
+        self._carry = encoder.make_carry()
+
+    def act(self, obs: Array, first: Array) -> Array:
+        """Return actions [S] at obs [S, *obs]; ``first`` bool [S] marks seeds whose episode begins here."""
+        self._carry = _restarted(self._carry, np.asarray(first))
+        actions = self._policy.act(self._encoder.encode(obs, self._carry), first)
+        self._encoder.see_actions(self._carry, actions)
+        return actions
+
+    def carried(self) -> tuple[Array, ...] | None:
+        """Return copies of what encoder and policy carry; None where neither does."""
+        inner = self._policy.carried() if isinstance(self._policy, CarryingPolicy) else None
+        if not self._carry and inner is None:
+            return None
+        return (*_copied(self._carry), *(inner or ()))
+
+    def carry_on(self, saved: tuple[Array, ...]) -> None:
+        """Go on from what :meth:`carried` returned."""
+        n_own = len(self._carry)
+        self._carry = _copied(saved[:n_own])
+        if len(saved) > n_own and isinstance(self._policy, CarryingPolicy):
+            self._policy.carry_on(saved[n_own:])
+
+    def see_reward(self, reward: Array) -> None:
+        """See the rewards [S] of the latest step."""
+        if isinstance(self._policy, CarryingPolicy):
+            self._policy.see_reward(reward)
+
+    def values(self, obs: Array) -> Array | None:
+        """Return action values [S, B, A] at obs [B, *obs]; None where the past counts too."""
+        return self._of_each_seed(self._policy.values, obs)
+
+    def probs(self, obs: Array) -> Array | None:
+        """Return probabilities [S, B, A] at obs [B, *obs]; None where the past counts too."""
+        return self._of_each_seed(self._policy.probs, obs)
+
+    def _of_each_seed(self, function: Callable[[Array], Array | None], obs: Array) -> Array | None:
+        """Apply a function of the observation to each seed's own features, and keep its row of the result."""
+        features = self._encoder.features(obs)
+        if features is None:
+            return None
+        rows = []
+        for i, seen in enumerate(features):
+            found = function(seen)
+            if found is None:
+                return None
+            rows.append(found[i])
+        return np.stack(rows)
+
+
+def _copied(carry: Carry) -> Carry:
+    return tuple(array.copy() for array in carry)
+
+
+def _restarted(carry: Carry, first: Array) -> Carry:
+    """Return a copy with zeros where an episode begins."""
+    restarted = _copied(carry)
+    for array in restarted:
+        array[first] = 0
+    return restarted

@@ -1,0 +1,207 @@
+"""Codes by networks: the dense networks of the memories, and convolutions around a linear or a normal code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import memory.autoencoder
+import memory.conv_autoencoder
+import memory.vae
+from memory.autoencoder.model_torch import Autoencoder
+from memory.common.networks.arithmetic_torch import Adam, product
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, normals
+from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
+from memory.conv_autoencoder.model_torch import ConvAutoencoder, Encoded
+from memory.vae.model_torch import VAE, gaussian_kl
+from simulator.core import rng
+from simulator.core.jit import parallel_for
+from simulator.core.memories import PatternSpec
+from simulator.core.protocols import Array, State
+
+
+def make_network(shape: tuple[int, ...], config: Any, *, variational: bool, convolutional: bool) -> Any:
+    """Make the network of patterns of a shape by the settings of a component.
+
+    It has ``init_weights``, ``codes``, ``make_optimizers`` and ``update``, as the networks of the memories have them.
+    """
+    noise = getattr(config, "noise", "none")
+    noise_max = getattr(config, "noise_max", 0.0)
+    training = {"batch_size": config.batch_size, "noise": noise, "noise_max": noise_max}
+    spec = PatternSpec(shape, is_bipolar=False)
+    if convolutional:
+        pictures = memory.conv_autoencoder.Config(
+            channels=config.channels, pool="mean", latent_dim=config.latent_dim, **training
+        )
+        return PictureCode(spec, pictures, config.beta if variational else None)
+    if variational:
+        return VAE(
+            spec,
+            memory.vae.Config(hidden=config.hidden, latent_dim=config.latent_dim, beta=config.beta, **training),
+        )
+    hidden = (*config.hidden, config.latent_dim)
+    return Autoencoder(spec, memory.autoencoder.Config(hidden=hidden, activation="tanh", **training))
+
+
+class PictureCode:
+    """Convolutional networks of S seeds around a code that is linear, or normal with a Kullback-Leibler penalty.
+
+    Args:
+        spec: [colours, height, width] of a picture.
+        config: of the convolutions.
+        beta: weight of the divergence of a normal code; None: a linear code.
+    """
+
+    def __init__(self, spec: PatternSpec, config: memory.conv_autoencoder.Config, beta: float | None) -> None:
+        self._config = config
+        self._beta = beta
+        self._layers = ConvAutoencoder(spec, config)
+
+    def init_weights(self, streams: Streams) -> Weights:
+        """Sample the layers of the convolutional autoencoder, with a ``code`` layer of its own."""
+        config = self._config
+        weights = self._layers.init_weights(streams)
+        n_code = config.latent_dim * (1 if self._beta is None else 2)
+        code = init_mlp("code", (self._layers.n_flat, n_code), "linear", streams)
+        return weights | code
+
+    def _outputs(self, weights: Weights, x: Tensor) -> Tensor:
+        flat, _ = self._layers.smallest_maps(weights, x)
+        return product(flat, weights["code.0.weight"], weights["code.0.bias"])
+
+    def codes(self, weights: Weights, x: Tensor) -> Tensor:
+        """Compute the codes [S, B, H] of pictures x [S, B, N], or the means of their distributions."""
+        return self._outputs(weights, x)[..., : self._config.latent_dim]
+
+    def loss(self, weights: Weights, x: Tensor, noisy: Tensor, epsilon: Tensor | None, beta: float) -> Tensor:
+        """Compute the cross entropy of pictures [S, B, N] given noisy ones, plus beta times the divergence: [S]."""
+        outputs = self._outputs(weights, noisy)
+        if epsilon is None:
+            logits = self._layers.decode(weights, Encoded(outputs, []))
+            return cross_entropy(logits, x).mean(-1)
+        mean, log_variance = outputs.chunk(2, -1)
+        logits = self._layers.decode(weights, Encoded(mean + (0.5 * log_variance).exp() * epsilon, []))
+        return (cross_entropy(logits, x) + beta * gaussian_kl(mean, log_variance)).mean(-1)
+
+    def make_optimizers(self, weights: Weights) -> dict[str, Adam]:
+        """Make the optimizers that :meth:`update` steps."""
+        return {"all": Adam(weights)}
+
+    def update(
+        self,
+        weights: Weights,
+        optimizers: dict[str, Adam],
+        patterns: Array,
+        streams: Streams,
+        learning_rate: float,
+        progress: float,
+    ) -> Tensor:
+        """Take one step of training on a batch of patterns [S, P, N]; the loss [S] before it."""
+        config = self._config
+        x = sample_rows(patterns, config.batch_size, streams)
+        noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
+        epsilon = None if self._beta is None else normals((config.batch_size, config.latent_dim), streams)
+        beta = (self._beta or 0.0) * min(1.0, 10.0 * progress)
+        loss = self.loss(weights, torch.from_numpy(x), torch.from_numpy(noisy), epsilon, beta)
+        optimizers["all"].minimize(loss, learning_rate)
+        return loss.detach()
+
+
+class NetworkCode:
+    """S networks whose code is the feature; see :class:`agents.common.encoders.codes.PatternCode`.
+
+    Args:
+        network: as :func:`make_network` makes it.
+        seed_list: the run's seeds.
+        config: of the component.
+    """
+
+    def __init__(self, network: Any, seed_list: Sequence[int], config: Any) -> None:
+        torch.set_num_threads(1)
+        self.n_features = config.latent_dim
+        self.learns_beforehand = config.learn != "beside" and not config.untrained
+        self.update_every = config.train_frequency if config.learn != "beforehand" and not config.untrained else 0
+        self.n_kept = config.buffer_size
+        self._network = network
+        self._config = config
+        streams = rng.generators(seed_list, "encoder")
+        self._weights: Weights = network.init_weights(streams)
+        self._stream = packed(streams)
+        self._optimizers: dict[str, Adam] = network.make_optimizers(self._weights) if self.update_every else {}
+
+    def codes(self, patterns: Array) -> Array:
+        """Compute codes float32 [S, B, F] of patterns [S, B, N]."""
+        with torch.no_grad():
+            codes: Array = self._network.codes(self._weights, torch.from_numpy(np.ascontiguousarray(patterns))).numpy()
+        return codes
+
+    def fit(self, patterns: Array) -> None:
+        """Train on all patterns collected, [S, P, N]."""
+        config = self._config
+        streams = unpacked(self._stream)
+        trained: dict[int, Weights] = {}
+
+        def train_block(first: int, last: int) -> None:
+            torch.set_num_threads(1)  # torch counts threads for each thread that calls it
+            weights = {name: weight.detach()[first:last].clone() for name, weight in self._weights.items()}
+            optimizers = self._network.make_optimizers(weights)
+
+            def update(step: int, learning_rate: float) -> None:
+                progress = step / config.updates
+                rows, own = patterns[first:last], streams[first:last]
+                self._network.update(weights, optimizers, rows, own, learning_rate, progress)
+
+            train(weights, update, config.updates, config.learning_rate)
+            trained[first] = weights
+
+        parallel_for(train_block, len(streams))
+        blocks = [trained[first] for first in sorted(trained)]
+        self._weights = {name: torch.cat([block[name].detach() for block in blocks]) for name in self._weights}
+        self._stream = packed(streams)
+        if self.update_every:
+            self._optimizers = self._network.make_optimizers(self._weights)
+
+    def update(self, patterns: Array) -> None:
+        """Take one step of training on some of the latest patterns [S, P, N]."""
+        streams = unpacked(self._stream)
+        self._network.update(self._weights, self._optimizers, patterns, streams, self._config.learning_rate, 1.0)
+        self._stream = packed(streams)
+
+    def frozen(self) -> NetworkCode:
+        """Return a copy that cannot learn."""
+        frozen = copy(self)
+        frozen._weights = {name: weight.detach().clone() for name, weight in self._weights.items()}
+        frozen._optimizers = {}
+        return frozen
+
+    def state(self) -> State:
+        """Return weights, optimizers and streams."""
+        return {
+            "weights": {name: weight.detach().numpy().copy() for name, weight in self._weights.items()},
+            "optimizers": {name: optimizer.state() for name, optimizer in self._optimizers.items()},
+            "stream": self._stream.copy(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Continue from ``state``."""
+        self._weights = {name: torch.tensor(state["weights"][name]) for name in self._weights}
+        self._stream = np.array(state["stream"], np.uint64)
+        if self._optimizers:
+            self._optimizers = self._network.make_optimizers(self._weights)
+            for name, optimizer in self._optimizers.items():
+                optimizer.restore(state["optimizers"][name])
+
+
+def packed(streams: Streams) -> Array:
+    """Pack the states of streams, uint64 [S, 4]; the rest of a number half used is dropped."""
+    return np.array([rng.pack_state(stream.bit_generator) for stream in streams], np.uint64)  # type: ignore[arg-type]
+
+
+def unpacked(states: Array) -> list[np.random.Generator]:
+    """Make streams that go on from packed states [S, 4]."""
+    return [np.random.Generator(rng.unpack_state(state)) for state in states]

@@ -1,0 +1,75 @@
+"""Laws of every encoder and of every model that imagines, by name: seeds, state, evaluation."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from simulator.checks import agents
+from simulator.config.sockets import fitting
+from simulator.core.jit import set_threads
+from tests.laws.players import same, session
+
+CODE = {"latent_dim": 2, "hidden": [8], "channels": [3], "batch_size": 8, "updates": 5, "image_side": 12}
+SMALL = {  # what else would take long
+    "autoencoder": {**CODE, "noise": "flip"},
+    "vae": CODE,
+    "pca": {"components": 2},
+    "random_projection": {"components": 2},
+    "recall": {"signs": True, "capacity": 4},
+}
+MODEL = {"hidden": [8], "batch_size": 8, "imagined": 8, "warmup": 30}
+COLLECT = {"collect": 40}
+MODELS = [name for name in fitting("model") if name != "table"]  # plans on a table, and imagines nothing
+CASES = {
+    **{
+        name: {"encoder": {"name": name, **SMALL.get(name, {}), **(COLLECT if name != "window" else {})}}
+        for name in fitting("encoder")
+    },
+    "window of actions": {"encoder": {"name": "window", "k": 3, "actions": True}},
+    "vae beside": {"encoder": {"name": "vae", **CODE, "learn": "beside"}},
+    "autoencoder both": {"encoder": {"name": "autoencoder", **CODE, **COLLECT, "learn": "both"}},
+    "window and recurrence": {"encoder": {"name": "window", "k": 2}, "recurrence": {"name": "gru", "units": 4}},
+    **{f"model {name}": {"model": {"name": name, **MODEL}} for name in MODELS},
+}
+LAWS = [
+    agents.acts_in_the_space_and_learns_finite_numbers,
+    agents.seeds_together_equal_seeds_alone,
+    agents.poisoned_rewards_leave_the_others_alone,
+    agents.continues_from_a_checkpoint,
+    agents.evaluation_changes_nothing,
+    agents.policy_is_the_same_each_time,
+    agents.training_is_the_same_again,
+]
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("case", CASES)
+def test_dqn_with_a_component(case, law):
+    law(partial(session, "dqn", "FrozenLake-v1", agent_=CASES[case]))
+
+
+@pytest.mark.parametrize("case", ["window", "vae", "recall"])
+def test_reinforce_with_an_encoder(case):
+    for law in LAWS:
+        law(partial(session, "reinforce", "CartPole-v1", agent_=CASES[case]))
+
+
+def test_an_image_of_a_room_becomes_a_code():
+    make = partial(session, "dqn", "rooms", env_={"observation": "pixels"}, agent_=CASES["vae"])
+    agents.seeds_together_equal_seeds_alone(make)
+    agents.continues_from_a_checkpoint(make)
+
+
+@pytest.mark.parametrize("case", ["autoencoder both", "model vae"])
+def test_threads_change_nothing(case):
+    states = []
+    try:
+        for threads in (1, 2):
+            one = session("dqn", "FrozenLake-v1", agent_=CASES[case], seeds=5, threads=threads)
+            one.play(60)
+            states.append(one.state())
+    finally:
+        set_threads(1)
+    same(*states)
