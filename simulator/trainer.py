@@ -229,7 +229,7 @@ class Trainer:
         if len(begins) != len(obs):
             raise ValueError(f"predict: episode_start: expected one for each of {len(obs)} observations")
         parts = _state_parts(state, zero, len(obs))
-        if reward is None and zero[-1].shape[1] and not begins.all():
+        if reward is None and policy.sees_rewards() and not begins.all():
             raise ValueError("predict: reward is missing: expected that of the step before, which this recurrence sees")
         rewards = np.zeros(len(obs)) if reward is None else np.broadcast_to(np.ravel(reward), len(obs))
         actions, after = [], [np.array(part) for part in parts]

@@ -322,6 +322,10 @@ class DQNPolicy:
         """Go on from what :meth:`carried` returned."""
         carry_on(self._sampler.carry, saved)
 
+    def sees_rewards(self) -> bool:
+        """Tell whether the recurrence sees the last reward."""
+        return bool(self._sampler.carry.reward.shape[1])
+
     def see_reward(self, reward: Array) -> None:
         """See the rewards [S] of the latest step."""
         see_reward(self._sampler.carry, reward)

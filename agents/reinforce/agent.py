@@ -229,6 +229,10 @@ class GreedyPolicy:
         """Go on from what :meth:`carried` returned."""
         carry_on(self._head.carry, saved)
 
+    def sees_rewards(self) -> bool:
+        """Tell whether the recurrence sees the last reward."""
+        return bool(self._head.carry.reward.shape[1])
+
     def see_reward(self, reward: Array) -> None:
         """See the rewards [S] of the latest step."""
         see_reward(self._head.carry, reward)

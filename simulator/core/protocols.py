@@ -149,8 +149,11 @@ class CarryingPolicy(Protocol):
     def carry_on(self, carried: tuple[Array, ...]) -> None:
         """Go on from what :meth:`carried` returned."""
 
+    def sees_rewards(self) -> bool:
+        """Tell whether the next action depends on the latest reward."""
+
     def see_reward(self, reward: Array) -> None:
-        """See the rewards [S] of the latest step, which the next ``act`` may depend on."""
+        """See the rewards [S] of the latest step, where the next action depends on them."""
 
 
 class Agent(Protocol):

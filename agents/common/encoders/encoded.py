@@ -254,6 +254,10 @@ class EncodedPolicy:
         if len(saved) > n_own and isinstance(self._policy, CarryingPolicy):
             self._policy.carry_on(saved[n_own:])
 
+    def sees_rewards(self) -> bool:
+        """Tell whether the agent's next action depends on the latest reward."""
+        return isinstance(self._policy, CarryingPolicy) and self._policy.sees_rewards()
+
     def see_reward(self, reward: Array) -> None:
         """See the rewards [S] of the latest step."""
         if isinstance(self._policy, CarryingPolicy):

@@ -86,7 +86,11 @@ def test_every_batch_of_imagined_transitions_is_one_more_update(imagined, expect
 @pytest.mark.parametrize(
     ("env", "settings", "said"),
     [
-        ("CartPole-v1", {"recurrence": "lstm"}, "agent.model = 'vae' with agent.recurrence: expected one of them"),
+        (
+            "CartPole-v1",
+            {"recurrence": "lstm", "learning_starts": 40},
+            "agent.model = 'vae' with agent.recurrence: expected one of them",
+        ),
         ("rooms", {}, "agent.model = 'vae' on rooms: observations are images, expected classes or numbers"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 
 from agents import dqn
 from agents.dqn import learner
+from agents.dqn.agent import resolved
 from agents.dqn.update import make_hyperparams, trains_at, update_params
 from simulator.core.jit import set_threads
 from tests.helpers.seeding import FIRST_SEED
@@ -79,7 +80,7 @@ def test_a_failing_env_is_named_with_seed_and_step():
 
 def test_the_seed_that_breaks_down_first_is_named():
     one = session("dqn", "CartPole-v1")
-    one.agent._learner._rollout_entry = lambda *given: given[-1].broken_at.__setitem__(slice(None), [7, 0, 3])
+    one.agent._learner._rollout_entry = lambda *given: given[-2].broken_at.__setitem__(slice(None), [7, 0, 3])
     with pytest.raises(ValueError, match=rf"seed {FIRST_SEED + 2} observed .* in step 3, expected"):
         one.play(10)
     assert one.agent.state()["clock"] == 0  # what was refused was not played
@@ -97,7 +98,7 @@ def test_a_seed_that_diverges_stops_learning_at_the_same_step_either_way():
 
 def test_the_average_counts_the_updates_that_were_made():
     counts = {"learning_starts": 10, "train_frequency": 4, "gradient_steps": 3, "target_update_interval": 0}
-    hyper = make_hyperparams(dqn.Config(**counts, eval_ema=1e-9), np.array([[2, 0, 1]]))
+    hyper = make_hyperparams(resolved(dqn.Config(**counts, eval_ema=1e-9)), np.array([[2, 0, 1]]))
     made = 0
     for clock in range(1, 60):
         if trains_at(hyper, clock):
