@@ -193,10 +193,11 @@ def _check_priorities(state, td_errors):
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("truncate", [0, 3])
 def test_reinforce_updates_at_the_states_that_acting_had_by_the_loss_written_by_hand(name, layers, truncate):
-    one = probe("reinforce", name, layers=layers)
+    unclipped = dict.fromkeys(("optimizer", "value_optimizer"), {"max_grad_norm": 0.0})
+    one = probe("reinforce", name, layers=layers, **unclipped)
     if truncate:
         recurrence = {**by_hand.settings_of("reinforce", name, layers=layers)["recurrence"], "truncate": truncate}
-        one = probe("reinforce", name, layers=layers, recurrence=recurrence)
+        one = probe("reinforce", name, layers=layers, recurrence=recurrence, **unclipped)
     state = by_hand.learner_of(one.agent).state
     policy, value = twin(name, state.policy.net), twin(name, state.value.net)
     log = play(one, 1)
@@ -230,7 +231,8 @@ def _policy_gradients(log, policy, value, hyper, truncate):
     target = torch.tensor(returns)
     v = torch.cat(values)
     advantage = target - v.detach()
-    advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
+    if hyper.normalize_advantages:
+        advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
     scored = advantage * torch.cat(log_probs) + hyper.ent_coef * torch.cat(entropies)
     (-scored.sum() / by_hand.EPISODES).backward()
     (0.5 * (v - target) ** 2).mean().backward()
