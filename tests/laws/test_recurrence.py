@@ -193,7 +193,7 @@ def _check_priorities(state, td_errors):
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("truncate", [0, 3])
 def test_reinforce_updates_at_the_states_that_acting_had_by_the_loss_written_by_hand(name, layers, truncate):
-    unclipped = dict.fromkeys(("optimizer", "value_optimizer"), {"max_grad_norm": 0.0})
+    unclipped = {key: {"max_grad_norm": 0.0} for key in ("optimizer", "value_optimizer")}
     one = probe("reinforce", name, layers=layers, **unclipped)
     if truncate:
         recurrence = {**by_hand.settings_of("reinforce", name, layers=layers)["recurrence"], "truncate": truncate}
