@@ -105,7 +105,7 @@ def jit_implementation(generic: Callable[..., Any], *, inline: bool, of: type[An
 _kinds: dict[Callable[..., Any], list[type[Any] | None]] = {}  # classes for which a function has implementations
 
 
-def _classes(kind: Any, known: list[type[Any] | None]) -> list[type[Any]]:
+def _classes(kind: Any, known: list[type[Any] | None]) -> list[type[Any] | None]:
     """Return the class of an argument if there is an implementation for it, and those of its fields otherwise.
 
     A network may have one of another kind as a field.
