@@ -54,6 +54,7 @@ from agents.common.tile_coding import BoxFeatures, Features, make_features
 from agents.components.table import (
     Table,
     TablePlanning,
+    draw_pair,
     observe_transition,
     sample_outcome,
     set_priority,
@@ -64,7 +65,7 @@ from simulator.core.components import Model
 from simulator.core.field_types import CountOrZero, PositiveShare, Share
 from simulator.core.jit import compiled_only, jit, jit_implementation, jit_inline, parallel_for
 from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
-from simulator.core.rng_compiled import below, uniform
+from simulator.core.rng_compiled import uniform
 from simulator.core.transition_table import GOES_ON, TERMINATES, TabularBatch, table_step
 
 
@@ -400,30 +401,27 @@ def _plan_nothing(planning, state, hyper, work, i, pair, outcome):
     pass
 
 
-@jit_implementation(plan, inline=True, of=TablePlanning)
+@jit_implementation(plan, inline=False, of=TablePlanning)
 def _plan_from_table(planning, state, hyper, work, i, pair, outcome):
     if state.failed_at[i] > 0:
         return
-    n_actions = state.q.shape[3]
-    table = planning.transitions
-    visited = np.int64(pair[0] * n_actions + pair[1])
-    if planning.learned and not observe_transition(planning, i, visited, outcome[0], outcome[1], outcome[2]):
+    planned = np.int64(pair[0] * state.q.shape[3] + pair[1])
+    if planning.learned and not observe_transition(planning, i, planned, outcome[0], outcome[1], outcome[2]):
         return
-    if planning.prioritized:
-        _queue_errors_around(planning, state, hyper, work, i, visited)
-    for _ in range(planning.n_steps):
-        if planning.prioritized:
-            if planning.queue.n_queued[i] == 0:
-                return
-            planned = take_first(planning.queue, i)
-        else:
-            planned = np.int64(table.pairs[i, below(table.stream, i, table.n_pairs[i])])
-        changed = _update_planned(planning, state, hyper, work, i, planned)
-        if planning.prioritized and state.failed_at[i] == 0:
-            if changed:
-                _queue_errors_around(planning, state, hyper, work, i, planned)
+    changed = True  # the value of the state that is planned with, at first of the one that was visited
+    for n in range(1 + planning.n_steps):
+        if n > 0:
+            if planning.prioritized:
+                if planning.queue.n_queued[i] == 0:
+                    return
+                planned = take_first(planning.queue, i)
             else:
-                _queue_error(planning, state, hyper, work, i, planned)
+                planned = draw_pair(planning.transitions, i)
+            changed = _update_planned(planning, state, hyper, work, i, planned)
+            if state.failed_at[i] > 0:
+                return
+        if planning.prioritized:
+            _queue_errors(planning, state, hyper, work, i, planned, changed)
 
 
 @jit_inline
@@ -432,15 +430,34 @@ def _update_planned(planning, state, hyper, work, i, pair):
     n_actions = state.q.shape[3]
     planned_state = pair // n_actions
     action = pair - planned_state * n_actions
-    if planning.expected:
-        target = _expected_target(planning, state, hyper, work, i, pair)
-    else:
-        k = sample_outcome(planning.transitions, i, pair)
-        target = _outcome_target(planning, state, hyper, work, i, pair, k)
     before = _planned_value(state, hyper, work, i, planned_state)
-    error = target - state.q[i, 0, planned_state, action]
-    _add(state, i, 0, planned_state, action, _step_size(state, hyper, i, 0, planned_state, action) * error)
+    first = np.int64(0)
+    last = np.int64(planning.transitions.n_outcomes[i, pair])
+    if not planning.expected:
+        first = sample_outcome(planning.transitions, i, pair)
+        last = first + 1
+    error = _mean_target(planning, state, hyper, work, i, pair, first, last) - state.q[i, 0, planned_state, action]
+    step_size = planning.step_size
+    if step_size == 0.0:
+        step_size = _step_size(state, hyper, i, 0, planned_state, action)
+    _add(state, i, 0, planned_state, action, step_size * error)
     return _planned_value(state, hyper, work, i, planned_state) != before
+
+
+@jit_inline
+def _mean_target(planning, state, hyper, work, i, pair, first, last):
+    """Return the mean target of a pair over its outcomes ``first`` to ``last`` - 1, by their weight."""
+    table = planning.transitions
+    mean = 0.0
+    total_weight = 0.0
+    for k in range(first, last):
+        target = table.reward[i, pair, k]
+        code = table.code[i, pair, k]
+        if code & 1 == 0:
+            target += hyper.gamma * _planned_value(state, hyper, work, i, code >> 1)
+        total_weight += table.weight[i, pair, k]
+        mean += (target - mean) * (table.weight[i, pair, k] / total_weight)
+    return mean
 
 
 @jit_inline
@@ -454,45 +471,21 @@ def _planned_value(state, hyper, work, i, planned_state):
 
 
 @jit_inline
-def _outcome_target(planning, state, hyper, work, i, pair, k):
-    """Return the target of a pair by its k-th outcome."""
-    code = planning.transitions.code[i, pair, k]
-    reward = planning.transitions.reward[i, pair, k]
-    if code & 1:
-        return reward
-    return reward + hyper.gamma * _planned_value(state, hyper, work, i, code >> 1)
-
-
-@jit_inline
-def _expected_target(planning, state, hyper, work, i, pair):
-    """Return the mean target of a pair over the outcomes that its table has."""
-    table = planning.transitions
-    if table.n_outcomes[i, pair] == 1:
-        return _outcome_target(planning, state, hyper, work, i, pair, 0)
-    total = 0.0
-    for k in range(table.n_outcomes[i, pair]):
-        total += table.weight[i, pair, k] * _outcome_target(planning, state, hyper, work, i, pair, k)
-    return total / table.total_weight[i, pair]
-
-
-@jit_inline
-def _queue_error(planning, state, hyper, work, i, pair):
-    """Queue a pair by its error."""
+def _queue_errors(planning, state, hyper, work, i, pair, changed):
+    """Queue a pair by its error, and where the value of its state changed, all pairs that lead there."""
     n_actions = state.q.shape[3]
-    pair_state = pair // n_actions
-    value = state.q[i, 0, pair_state, pair - pair_state * n_actions]
-    error = abs(_expected_target(planning, state, hyper, work, i, pair) - value)
-    set_priority(planning.queue, i, pair, error, planning.min_priority)
-
-
-@jit_inline
-def _queue_errors_around(planning, state, hyper, work, i, pair):
-    """Queue a pair and all that lead to its state, by their errors: what an update of its value may change."""
-    _queue_error(planning, state, hyper, work, i, pair)
     n_outcomes = planning.transitions.code.shape[2]
-    edge = np.int64(planning.queue.first_edge[i, pair // state.q.shape[3]])
-    while edge >= 0:
-        _queue_error(planning, state, hyper, work, i, edge // n_outcomes)
+    edge = np.int64(-1)
+    if changed:
+        edge = np.int64(planning.queue.first_edge[i, pair // n_actions])
+    while True:
+        pair_state = pair // n_actions
+        target = _mean_target(planning, state, hyper, work, i, pair, 0, planning.transitions.n_outcomes[i, pair])
+        error = abs(target - state.q[i, 0, pair_state, pair - pair_state * n_actions])
+        set_priority(planning.queue, i, pair, error, planning.min_priority)
+        if edge < 0:
+            return
+        pair = edge // n_outcomes
         edge = np.int64(planning.queue.next_edge[i, edge])
 
 

@@ -11,8 +11,8 @@ action values follow, with transitions from the table in place of the environmen
                  there are computed anew (Moore and Atkeson 1993; Peng and Williams 1993; SB 8.4)
 ===============  ==================================================================================================
 
-An error is the difference between a pair's value and its expected target under the table. An update moves the value by
-the step size towards that target, over all outcomes that were seen (``expected``), or towards the target of one
+An error is the difference between a pair's value and its expected target under the table. An update moves the value
+towards that target, over all outcomes that were seen (``expected``), or towards the target of one
 outcome, drawn by its frequency (``sample``). Where every pair has one outcome both are the same. SB is Sutton and
 Barto, Reinforcement Learning, 2nd edition, 2018.
 
@@ -20,7 +20,8 @@ With ``source = "true"`` the table holds the environment's finite MDP from the s
 can surpass. Then every pair of the states that can be met may be planned with, and waits in the queue at first.
 
 Departures: prioritized sweeping keeps the update after every step in the environment, which is not counted among the
-``planning_steps``; the errors of a queue are kept up to date, also where they fall.
+``planning_steps``, and a pair stays in the queue where an update leaves some of its error; errors of pairs in the queue
+are kept up to date, also where they fall.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ import numpy as np
 from agents.common.tabular import check_memory
 from agents.common.tile_coding import Features
 from simulator.core import rng
-from simulator.core.field_types import Count, Positive
+from simulator.core.field_types import Count, Positive, PositiveShare
 from simulator.core.jit import jit_inline
 from simulator.core.mdp.model import GOES_ON, TERMINATES, FiniteMDP
 from simulator.core.protocols import Array, EnvSpec
-from simulator.core.rng_compiled import uniform
+from simulator.core.rng_compiled import below, uniform
 
 SOCKETS = ("model",)
 _UNKNOWN_SUCCESSORS = 16  # where no finite MDP tells how many there are
@@ -54,6 +55,9 @@ class Config:
     """towards the mean target over all outcomes that were seen, or that of one outcome drawn by its frequency"""
     source: Literal["learned", "true"] = "learned"
     """transitions from experience, or the environment's own finite MDP from the start, as a control"""
+    step_size: PositiveShare | None = None
+    """fraction of its error by which a planned update moves a value; none: the agent's own, and 1 where the planning is
+    prioritized and the updates are expected"""
     min_priority: Positive = 1e-4
     """errors up to this one, in units of return, do not wait for an update; counts only with prioritized planning"""
     n_successors: Count | None = None
@@ -68,7 +72,7 @@ class Transitions(NamedTuple):
     weight: Array  # float64 [S, N A, K], how often an outcome was seen, or its probability
     reward: Array  # float64 [S, N A, K], mean reward of the outcome
     n_outcomes: Array  # int32 [S, N A]
-    total_weight: Array  # float64 [S, N A]
+    total_weight: Array  # float64 [S, N A], over outcomes
     pairs: Array  # int32 [S, N A], those that can be planned with
     n_pairs: Array  # int64 [S]
     overflow: Array  # int64 [S], 1 + the pair that had more outcomes than K, or 0
@@ -98,6 +102,7 @@ class TablePlanning(NamedTuple):
     prioritized: bool
     expected: bool  # updates
     learned: bool
+    step_size: float  # 0: the agent's own
     min_priority: float
 
 
@@ -134,6 +139,12 @@ def add_edge(queue, i, next_state, edge):
     """Note that an edge leads into a state."""
     queue.next_edge[i, edge] = queue.first_edge[i, next_state]
     queue.first_edge[i, next_state] = edge
+
+
+@jit_inline
+def draw_pair(table, i):
+    """Draw one of the pairs that can be planned with."""
+    return np.int64(table.pairs[i, below(table.stream, i, table.n_pairs[i])])
 
 
 @jit_inline
@@ -259,6 +270,7 @@ class Table(NamedTuple):
             prioritized=prioritized,
             expected=config.updates == "expected",
             learned=config.source == "learned",
+            step_size=config.step_size or (1.0 if prioritized and config.updates == "expected" else 0.0),
             min_priority=float(config.min_priority),
         )
         if config.source == "true" and mdp is not None:
