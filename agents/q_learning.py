@@ -48,9 +48,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from agents.common.exploration import Explore, ExploreSettings, argmax, choose, expectation, highest, make_explore
+from agents.common.intrinsic import CuriousAgent, NoBonus, add_bonus, bonus_of, with_bonus
 from agents.common.spaces import action_lists, discount, legal_rows, n_actions
 from agents.common.tabular import GreedyTable, check_memory, load, save, trace_buffers
 from agents.common.tile_coding import BoxFeatures, Features, make_features
+from agents.components.counts import CountedBonus, compiled_bonus
 from agents.components.table import (
     Table,
     TablePlanning,
@@ -61,7 +63,7 @@ from agents.components.table import (
     take_first,
 )
 from simulator.core import registry, rng
-from simulator.core.components import Model
+from simulator.core.components import Intrinsic, Model
 from simulator.core.field_types import CountOrZero, PositiveShare, Share
 from simulator.core.jit import compiled_only, jit, jit_implementation, jit_inline, parallel_for
 from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
@@ -93,6 +95,8 @@ class Config:
     """model of transitions to plan with: table; none: no planning"""
     planning_steps: CountOrZero | None = None
     """updates from the model after every step in the environment; none: 5 with a model"""
+    intrinsic: Intrinsic = None
+    """bonus for what is new: counts, familiarity, nearest or random_network; none: the reward alone"""
     explore: ExploreSettings = field(default_factory=ExploreSettings)
     """exploration while training"""
     box: BoxFeatures = field(default_factory=BoxFeatures)
@@ -215,9 +219,10 @@ class Additions(NamedTuple):
 
     traces: Traces | NoTraces
     planning: TablePlanning | NoPlanning
+    bonus: CountedBonus | NoBonus  # of rollouts
 
 
-PLAIN = Additions(NoTraces(), NoPlanning())
+PLAIN = Additions(NoTraces(), NoPlanning(), NoBonus())
 
 
 @jit_inline
@@ -553,7 +558,8 @@ def train_rollout(first_seed, last_seed, additions, state, hyper, work, env_batc
                 work.next_features[i, 0] = next_obs
             r_t = np.float32(step.reward)
             ends = step.end != GOES_ON
-            update(additions, state, hyper, work, i, obs, action, r_t, step.end == TERMINATES, ends, next_obs)
+            seen_reward = add_bonus(additions.bonus, i, r_t, next_obs, state.env_steps[i])
+            update(additions, state, hyper, work, i, obs, action, seen_reward, step.end == TERMINATES, ends, next_obs)
             reward[i, t] = r_t
             ended[i, t] = ends
 
@@ -665,15 +671,16 @@ class QLearning:
 
     def _added(self) -> dict[str, Any]:
         """Return the arrays of traces and model, by name."""
-        traces, planning = self._additions
+        traces = self._additions.traces
+        planning = self._additions.planning
         added: dict[str, Any] = {"traces": traces} if isinstance(traces, Traces) else {}
         if isinstance(planning, TablePlanning):
             added |= {"transitions": planning.transitions, "queue": planning.queue}
         return added
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning:
-    """Make learners for an environment of discrete actions.
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning | CuriousAgent:
+    """Make learners for an environment of discrete actions, behind a bonus if one was chosen.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have.
@@ -709,11 +716,16 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning:
         trace_decay=float(config.trace_decay),
         traces=TRACES.index(config.traces),
     )
+    bonus = bonus_of(spec, seed_list, config.intrinsic)
+    counted = compiled_bonus(bonus)
     additions = Additions(
         traces=_traces(features, n, n_seeds) if config.trace_decay else NoTraces(),
         planning=_planning(spec, config, features, n, list(seed_list), hyper.gamma),
+        bonus=counted or NoBonus(),
     )
-    return QLearning(features, hyper, train_state, legal, list(seed_list), additions)
+    agent = QLearning(features, hyper, train_state, legal, list(seed_list), additions)
+    made: QLearning | CuriousAgent = with_bonus(agent, bonus, compiled=counted is not None)
+    return made
 
 
 def _traces(features: Features, n_actions: int, n_seeds: int) -> Traces:

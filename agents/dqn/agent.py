@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from agents.common.exploration import GREEDY, ExploreSettings
+from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
 from agents.common.networks.compiled import begin_episodes, carried, carry_on, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
@@ -21,6 +22,7 @@ from agents.common.spaces import is_image, legal_mask, uniform_best
 from agents.dqn.learner import CompiledLearner
 from agents.dqn.update import copies_at, make_sampler, trains_at
 from simulator.core import rng
+from simulator.core.components import Intrinsic
 from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, Share
@@ -75,6 +77,8 @@ class Config:
     """move observations with bounds from these to -1 and 1; off: as they are"""
     recurrence: RecurrenceSocket = None
     """recurrent cell of the network: elman, gru or lstm; none: it sees the observation alone"""
+    intrinsic: Intrinsic = None
+    """bonus for what is new: counts, familiarity, nearest or random_network; none: the reward alone"""
     sequence: SequenceSettings = field(default_factory=SequenceSettings)
     """sequences in the replay; count only with a recurrence"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=(64, 64)))
@@ -330,7 +334,18 @@ def resolved(config: Config) -> Config:
     )
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN | CuriousAgent:
+    """Make learners for an environment of discrete actions, behind a bonus if one was chosen.
+
+    Raises:
+        ValueError: a space or a setting that this agent does not support, or more memory than is free.
+    """
+    bonus = bonus_of(spec, seed_list, config.intrinsic)
+    made: DQN | CuriousAgent = with_bonus(build(spec, seed_list, config), bonus)
+    return made
+
+
+def build(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
     """Make learners for an environment of discrete actions.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
 from agents.common.networks.compiled import begin_episodes, carried, carry_on, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
@@ -17,6 +18,7 @@ from agents.common.spaces import is_image, uniform_best
 from agents.reinforce.learner import CompiledPolicyLearner
 from agents.reinforce.update import load_batch, record_step, save_batch
 from simulator.core import rng
+from simulator.core.components import Intrinsic
 from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, NonNegative, Positive, Share
@@ -55,6 +57,8 @@ class Config:
     """standard deviation of Box actions before they are learned, in units of half their range"""
     recurrence: RecurrenceSocket = None
     """recurrent cell of policy and value network: elman, gru or lstm; none: they see the observation alone"""
+    intrinsic: Intrinsic = None
+    """bonus for what is new: counts, familiarity, nearest or random_network; none: the reward alone"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings((64,), "tanh"))
     """policy and value network where observations are vectors or classes"""
     conv: ConvSettings = field(default_factory=ConvSettings)
@@ -247,13 +251,15 @@ class GreedyPolicy:
         """It has no action values."""
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Reinforce:
-    """Make learners for an environment of Discrete or Box actions.
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Reinforce | CuriousAgent:
+    """Make learners for an environment of Discrete or Box actions, behind a bonus if one was chosen.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.
     """
-    return build(spec, seed_list, config, torch=device() != "cpu" or is_image(spec))
+    agent = build(spec, seed_list, config, torch=device() != "cpu" or is_image(spec))
+    made: Reinforce | CuriousAgent = with_bonus(agent, bonus_of(spec, seed_list, config.intrinsic))
+    return made
 
 
 def resolved(config: Config) -> Config:
